@@ -1,0 +1,105 @@
+//! Activation functions of the MLP, in place.
+
+use crate::elementary::{erf, exp, tanh, vectorized};
+
+/// x ← 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), the `gelu_new` of GPT-2 and Phi.
+pub fn gelu_tanh(values: &mut [f32]) {
+    const ROOT: f32 = 0.797_884_6;
+    vectorized(|| {
+        for x in values {
+            let inner = ROOT * (0.044_715 * *x * *x).mul_add(*x, *x);
+            *x = 0.5 * *x * (1.0 + tanh(inner));
+        }
+    });
+}
+
+/// x ← 0.5·x·(1 + erf(x/√2)), the exact GELU of GPT-NeoX.
+pub fn gelu(values: &mut [f32]) {
+    vectorized(|| {
+        for x in values {
+            *x = 0.5 * *x * (1.0 + erf(*x * std::f32::consts::FRAC_1_SQRT_2));
+        }
+    });
+}
+
+/// x ← x/(1 + e⁻ˣ), the SiLU of Llama and Qwen2.
+pub fn silu(values: &mut [f32]) {
+    vectorized(|| {
+        for x in values {
+            *x /= 1.0 + exp(-*x);
+        }
+    });
+}
+
+/// x ← max(x, 0).
+pub fn relu(values: &mut [f32]) {
+    for x in values {
+        *x = x.max(0.0);
+    }
+}
+
+/// x ← x·y, elementwise: the gate of a gated MLP meets the up projection.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn multiply(values: &mut [f32], by: &[f32]) {
+    assert_eq!(values.len(), by.len(), "lengths of the two factors");
+    vectorized(|| {
+        for (x, y) in values.iter_mut().zip(by) {
+            *x *= *y;
+        }
+    });
+}
+
+/// x ← x + scale·y, elementwise.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add_scaled(values: &mut [f32], scale: f32, by: &[f32]) {
+    assert_eq!(values.len(), by.len(), "lengths of the two terms");
+    vectorized(|| {
+        for (x, y) in values.iter_mut().zip(by) {
+            *x += scale * *y;
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, f: fn(&mut [f32]), reference: impl Fn(f64) -> f64) {
+        let inputs: Vec<f32> = (-12_000..=12_000).map(|i| i as f32 / 1000.0).collect();
+        let mut outputs = inputs.clone();
+        f(&mut outputs);
+        for (x, got) in inputs.iter().zip(outputs) {
+            let expected = reference(f64::from(*x));
+            assert!(
+                (f64::from(got) - expected).abs() <= 3e-7 * (1.0 + x.abs() as f64),
+                "{name}({x}) = {got}, not {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn activations_agree_with_f64() {
+        check("gelu_tanh", gelu_tanh, |x| {
+            0.5 * x
+                * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
+        });
+        check("gelu", gelu, |x| {
+            0.5 * x * (1.0 + libm::erf(x / 2f64.sqrt()))
+        });
+        check("silu", silu, |x| x / (1.0 + (-x).exp()));
+        check("relu", relu, |x| x.max(0.0));
+    }
+
+    #[test]
+    fn products_and_sums_are_elementwise() {
+        let mut values = [1.0, 2.0, 3.0];
+        multiply(&mut values, &[2.0, 0.5, -1.0]);
+        assert_eq!(values, [2.0, 1.0, -3.0]);
+        add_scaled(&mut values, 0.5, &[2.0, 4.0, 6.0]);
+        assert_eq!(values, [3.0, 3.0, 0.0]);
+    }
+}

@@ -1,0 +1,22 @@
+//! Matrix products, normalisation, activations and the vocabulary pass, over array views.
+//!
+//! Why a crate of its own: everything that is fast, and everything that must add in one fixed order, is here and nowhere else.
+//! Callers hold shapes and meaning; this crate holds arithmetic.
+//! It knows no model and does no I/O.
+//!
+//! All functions run on the calling thread.
+//! The same inputs give the same bits on one machine type, whatever thread calls and however many rows are computed together:
+//! every output row of [`matmul`] depends on its own input row alone.
+//! Instruction sets (AVX-512, AVX2 with FMA, portable) are chosen at run time by [`pulp`] and the `gemm` crate; [`cpu_features`] names the choice.
+//!
+//! Shapes are checked with `assert!`: a mismatch is an error of the calling code, never of a user's file.
+
+pub mod activation;
+mod elementary;
+mod matmul;
+pub mod normalization;
+pub mod softmax;
+pub mod vocabulary;
+
+pub use elementary::cpu_features;
+pub use matmul::{Write, matmul};

@@ -1,0 +1,168 @@
+//! The one matrix product of the workspace.
+#![allow(unsafe_code)]
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+
+/// Products with fewer rows are computed as if they had this many.
+///
+/// The `gemm` crate takes other routes for one or two rows, whose last bits differ.
+const MIN_ROWS: usize = 8;
+
+/// What a product does with its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// The destination is overwritten; what it held is not read.
+    Replace,
+    /// The product is added to the destination.
+    Add,
+}
+
+/// Computes `out = a · b` or `out += a · b` in f32, for `a` \[rows, inner\], `b` \[inner, columns\], `out` \[rows, columns\].
+///
+/// Any strides are accepted, so a transposed view costs no copy.
+/// Row `i` of the result depends, to the bit, on row `i` of `a` and on `b` only, however many rows there are.
+///
+/// # Panics
+/// If the shapes do not fit.
+///
+/// ```
+/// use layerwise_kernels::{Write, matmul};
+/// use ndarray::{Array2, array};
+///
+/// let a = array![[1.0, 2.0], [3.0, 4.0]];
+/// let mut out = Array2::zeros((2, 2));
+/// matmul(a.view(), a.t(), out.view_mut(), Write::Replace);
+/// assert_eq!(out, array![[5.0, 11.0], [11.0, 25.0]]);
+/// ```
+pub fn matmul(
+    a: ArrayView2<'_, f32>,
+    b: ArrayView2<'_, f32>,
+    mut out: ArrayViewMut2<'_, f32>,
+    write: Write,
+) {
+    let (rows, inner) = a.dim();
+    let columns = b.ncols();
+    assert_eq!(
+        b.nrows(),
+        inner,
+        "inner dimensions of a {:?} and b {:?}",
+        a.dim(),
+        b.dim()
+    );
+    assert_eq!(
+        out.dim(),
+        (rows, columns),
+        "shape of the product's destination"
+    );
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    if rows >= MIN_ROWS {
+        product(a, b, out, write);
+        return;
+    }
+    let mut padded = Array2::zeros((MIN_ROWS, inner));
+    padded.slice_mut(s![..rows, ..]).assign(&a);
+    let mut result = Array2::zeros((MIN_ROWS, columns));
+    if write == Write::Add {
+        result.slice_mut(s![..rows, ..]).assign(&out);
+    }
+    product(padded.view(), b, result.view_mut(), write);
+    out.assign(&result.slice(s![..rows, ..]));
+}
+
+fn product(
+    a: ArrayView2<'_, f32>,
+    b: ArrayView2<'_, f32>,
+    mut out: ArrayViewMut2<'_, f32>,
+    write: Write,
+) {
+    let (rows, inner) = a.dim();
+    let columns = b.ncols();
+    let read = write == Write::Add;
+    // SAFETY: pointers, extents and strides are those of live ndarray views whose shapes `matmul` has checked against
+    // each other, so every element the product touches lies in its view; `out` is borrowed mutably, so it overlaps
+    // neither input. gemm computes `alpha·dst + beta·lhs·rhs` and reads `dst` only when told to.
+    unsafe {
+        gemm::gemm(
+            rows,
+            columns,
+            inner,
+            out.as_mut_ptr(),
+            out.strides()[1],
+            out.strides()[0],
+            read,
+            a.as_ptr(),
+            a.strides()[1],
+            a.strides()[0],
+            b.as_ptr(),
+            b.strides()[1],
+            b.strides()[0],
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn noise(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        Array2::from_shape_simple_fn((rows, columns), || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+    }
+
+    fn reference(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Array2<f64> {
+        a.mapv(f64::from).dot(&b.mapv(f64::from))
+    }
+
+    #[test]
+    fn a_row_does_not_depend_on_how_many_rows_are_computed() {
+        for (inner, columns) in [(64, 64), (24, 41), (768, 96), (576, 1024), (1, 5), (300, 2)] {
+            let a = noise(512, inner, 1);
+            let b = noise(inner, columns, 2);
+            let mut all = Array2::zeros((512, columns));
+            matmul(a.view(), b.view(), all.view_mut(), Write::Replace);
+            for rows in (1..=16).chain([63, 64, 100, 129]) {
+                let mut some = Array2::zeros((rows, columns));
+                matmul(
+                    a.slice(s![..rows, ..]),
+                    b.view(),
+                    some.view_mut(),
+                    Write::Replace,
+                );
+                assert_eq!(
+                    some,
+                    all.slice(s![..rows, ..]),
+                    "{rows} rows, inner {inner}, columns {columns}"
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_f64_for_any_strides(rows in 0usize..40, inner in 0usize..70, columns in 0usize..50, flip_a: bool, flip_b: bool, add: bool, seed: u64) {
+            let a = if flip_a { noise(inner, rows, seed).reversed_axes() } else { noise(rows, inner, seed) };
+            let b = if flip_b { noise(columns, inner, seed ^ 7).reversed_axes() } else { noise(inner, columns, seed ^ 7) };
+            let start = noise(rows, columns, seed ^ 99);
+            let mut out = start.clone();
+            matmul(a.view(), b.view(), out.view_mut(), if add { Write::Add } else { Write::Replace });
+            let expected = reference(a.view(), b.view()) + if add { start.mapv(f64::from) } else { Array2::zeros((rows, columns)) };
+            for (got, expected) in out.iter().zip(&expected) {
+                prop_assert!((f64::from(*got) - expected).abs() <= 1e-6 * (1.0 + inner as f64), "{got} against {expected}");
+            }
+        }
+    }
+}

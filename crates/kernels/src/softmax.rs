@@ -1,0 +1,101 @@
+//! The causal softmax of attention scores.
+
+use crate::elementary::{exp, vectorized};
+use ndarray::ArrayViewMut2;
+
+/// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
+const LANES: usize = 16;
+
+/// Turns a tile of attention scores \[queries, keys\] into attention weights, in place.
+///
+/// Row `i` belongs to query position `first_query + i` and sees keys 0..=first_query + i; the keys it must not see get weight 0.
+/// Scores are multiplied by `scale` (1/√head) first. Each row then sums to one.
+///
+/// # Panics
+/// If a row sees more keys than the tile has, or the rows are not contiguous.
+pub fn causal_softmax(mut scores: ArrayViewMut2<'_, f32>, first_query: usize, scale: f32) {
+    assert!(
+        first_query + scores.nrows() <= scores.ncols(),
+        "the tile holds every key its last query sees"
+    );
+    vectorized(|| {
+        for (i, mut row) in scores.outer_iter_mut().enumerate() {
+            let row = row
+                .as_slice_mut()
+                .expect("rows of a score tile are contiguous");
+            let (seen, hidden) = row.split_at_mut(first_query + i + 1);
+            softmax(seen, scale);
+            hidden.fill(0.0);
+        }
+    });
+}
+
+#[inline(always)]
+fn softmax(row: &mut [f32], scale: f32) {
+    let top = maximum(row);
+    let mut lanes = [0.0_f32; LANES];
+    let mut chunks = row.chunks_exact_mut(LANES);
+    for chunk in &mut chunks {
+        for (lane, v) in lanes.iter_mut().zip(chunk) {
+            *v = exp((*v - top) * scale);
+            *lane += *v;
+        }
+    }
+    for (lane, v) in lanes.iter_mut().zip(chunks.into_remainder()) {
+        *v = exp((*v - top) * scale);
+        *lane += *v;
+    }
+    let total: f64 = lanes.iter().map(|v| f64::from(*v)).sum();
+    let inverse = (1.0 / total) as f32;
+    for v in row {
+        *v *= inverse;
+    }
+}
+
+/// The largest value of a slice; −∞ for an empty one.
+#[inline(always)]
+pub(crate) fn maximum(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let chunks = row.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, v) in lanes.iter_mut().zip(chunk) {
+            *lane = if *v > *lane { *v } else { *lane };
+        }
+    }
+    for (lane, v) in lanes.iter_mut().zip(rest) {
+        *lane = if *v > *lane { *v } else { *lane };
+    }
+    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rows_sum_to_one_and_agree_with_f64(first in 0usize..40, queries in 1usize..9, scale in 0.05f32..1.5, seed: u32) {
+            let keys = first + queries;
+            let scores = Array2::from_shape_fn((queries, keys), |(r, c)| {
+                ((r * 131 + c) as u32).wrapping_mul(2_654_435_761).wrapping_add(seed) as f32 / u32::MAX as f32 * 40.0 - 20.0
+            });
+            let mut weights = scores.clone();
+            causal_softmax(weights.view_mut(), first, scale);
+            for q in 0..queries {
+                let seen = first + q + 1;
+                let terms: Vec<f64> = (0..seen).map(|k| (f64::from(scores[(q, k)]) * f64::from(scale)).exp()).collect();
+                let total: f64 = terms.iter().sum();
+                for k in 0..keys {
+                    let expected = if k < seen { terms[k] / total } else { 0.0 };
+                    prop_assert!((f64::from(weights[(q, k)]) - expected).abs() < 2e-6, "{} against {expected}", weights[(q, k)]);
+                    prop_assert!(k < seen || weights[(q, k)] == 0.0);
+                }
+                let sum: f64 = weights.row(q).iter().map(|v| f64::from(*v)).sum();
+                prop_assert!((sum - 1.0).abs() < 1e-6);
+            }
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! The vocabulary pass: what the output distribution of every position amounts to, without keeping its logits.
+//!
+//! The unembedding is the widest product of a model, and its result (positions × vocabulary) the largest array.
+//! [`pass`] takes it in tiles of columns and keeps, per position, a running maximum, Σ eᶻ and Σ z·eᶻ (the online softmax),
+//! the arg-max and the logit of one target token.
+//! Entropy and loss follow from these.
+//! A divergence from another distribution p needs one more number, Σ p·z, and because logits are linear in the state
+//! that is a dot product with the *expected unembedding row* Σ_v p_v·W\[:, v\], which [`expected_rows`] gives.
+
+use crate::elementary::{exp, vectorized};
+use crate::softmax::maximum;
+use crate::{Write, matmul};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+
+/// Vocabulary columns of one tile.
+const TILE_COLUMNS: usize = 512;
+/// Positions of one tile.
+const TILE_ROWS: usize = 512;
+/// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
+const LANES: usize = 16;
+
+/// The unembedding W_U and its bias: logits = state · weight + bias.
+#[derive(Clone, Copy, Debug)]
+pub struct Unembedding<'a> {
+    /// \[model, vocab\]; a transposed view of a tied embedding costs no copy.
+    pub weight: ArrayView2<'a, f32>,
+    /// \[vocab\].
+    pub bias: Option<&'a [f32]>,
+}
+
+/// One position's output distribution q = softmax(z), summed up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// log Σ_v e^{z_v}, nats.
+    pub log_sum_exp: f64,
+    /// Σ_v q_v·z_v, nats; the entropy is `log_sum_exp − mean_logit`.
+    pub mean_logit: f64,
+    /// The token with the largest logit; of equal ones the lowest id.
+    pub argmax: u32,
+    /// The logit of the position's target token, where it was given one.
+    pub target_logit: Option<f32>,
+}
+
+/// Sums up the output distribution of each row of `states` \[seq, model\] (final-norm outputs).
+///
+/// Row `i` has the target `targets[i]`; rows past the end of `targets` have none.
+/// NaN logits make `log_sum_exp` and `mean_logit` NaN.
+///
+/// # Panics
+/// If the shapes do not fit, there are more targets than rows, or a target is not in the vocabulary.
+pub fn pass(
+    states: ArrayView2<'_, f32>,
+    unembedding: Unembedding<'_>,
+    targets: &[u32],
+) -> Vec<Summary> {
+    assert!(targets.len() <= states.nrows(), "a target belongs to a row");
+    let mut running = vec![Running::default(); states.nrows()];
+    let mut target_logits = vec![None; states.nrows()];
+    each_tile(states, unembedding, |first_row, first_column, tile| {
+        for (i, row) in tile.outer_iter().enumerate() {
+            let row = row.to_slice().expect("a tile is contiguous");
+            running[first_row + i].absorb(row, first_column);
+            if let Some(&target) = targets.get(first_row + i)
+                && let Some(column) = (target as usize).checked_sub(first_column)
+                && let Some(logit) = row.get(column)
+            {
+                target_logits[first_row + i] = Some(*logit);
+            }
+        }
+    });
+    for (i, logit) in target_logits.iter().take(targets.len()).enumerate() {
+        assert!(
+            logit.is_some(),
+            "target {} lies outside the vocabulary",
+            targets[i]
+        );
+    }
+    running
+        .iter()
+        .zip(target_logits)
+        .map(|(running, target_logit)| running.summary(target_logit))
+        .collect()
+}
+
+/// The expected unembedding row of each position, Σ_v p_v·W\[:, v\], \[seq, model\], for p = softmax(states · W + b).
+///
+/// `log_sum_exps` are those that [`pass`] gave for the same states.
+/// For another state t, Σ_v p_v·(z_v(t) − z_v(state)) = (t − state)·row: the cross term of KL(p ‖ q) without a vocabulary pass.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn expected_rows(
+    states: ArrayView2<'_, f32>,
+    unembedding: Unembedding<'_>,
+    log_sum_exps: &[f64],
+) -> Array2<f32> {
+    assert_eq!(log_sum_exps.len(), states.nrows(), "one log-sum-exp a row");
+    let mut expected = Array2::zeros(states.dim());
+    each_tile(states, unembedding, |first_row, first_column, mut tile| {
+        for (i, mut row) in tile.outer_iter_mut().enumerate() {
+            let row = row.as_slice_mut().expect("a tile is contiguous");
+            let log_sum_exp = log_sum_exps[first_row + i] as f32;
+            vectorized(|| {
+                for z in row {
+                    *z = exp(*z - log_sum_exp);
+                }
+            });
+        }
+        let columns = first_column..first_column + tile.ncols();
+        matmul(
+            tile.view(),
+            unembedding.weight.slice(s![.., columns]).t(),
+            expected.slice_mut(s![first_row..first_row + tile.nrows(), ..]),
+            Write::Add,
+        );
+    });
+    expected
+}
+
+/// Calls `visit(first row, first column, logits)` for every tile of the logits, columns outermost.
+fn each_tile(
+    states: ArrayView2<'_, f32>,
+    unembedding: Unembedding<'_>,
+    mut visit: impl FnMut(usize, usize, ArrayViewMut2<'_, f32>),
+) {
+    let vocab = unembedding.weight.ncols();
+    if let Some(bias) = unembedding.bias {
+        assert_eq!(bias.len(), vocab, "length of the unembedding's bias");
+    }
+    let mut buffer = vec![0.0; TILE_ROWS.min(states.nrows()) * TILE_COLUMNS.min(vocab)];
+    for first_column in (0..vocab).step_by(TILE_COLUMNS) {
+        let columns = TILE_COLUMNS.min(vocab - first_column);
+        let weight = unembedding
+            .weight
+            .slice(s![.., first_column..first_column + columns]);
+        for first_row in (0..states.nrows()).step_by(TILE_ROWS) {
+            let rows = TILE_ROWS.min(states.nrows() - first_row);
+            let mut tile =
+                ArrayViewMut2::from_shape((rows, columns), &mut buffer[..rows * columns])
+                    .expect("the buffer has rows × columns elements");
+            matmul(
+                states.slice(s![first_row..first_row + rows, ..]),
+                weight,
+                tile.view_mut(),
+                Write::Replace,
+            );
+            if let Some(bias) = unembedding.bias {
+                let bias = &bias[first_column..first_column + columns];
+                for mut row in tile.outer_iter_mut() {
+                    row.iter_mut().zip(bias).for_each(|(z, b)| *z += b);
+                }
+            }
+            visit(first_row, first_column, tile);
+        }
+    }
+}
+
+/// The online softmax of one position.
+#[derive(Clone, Copy)]
+struct Running {
+    maximum: f32,
+    argmax: u32,
+    /// Σ e^{z − maximum}.
+    sum: f64,
+    /// Σ (z − maximum)·e^{z − maximum}.
+    weighted: f64,
+}
+
+impl Default for Running {
+    fn default() -> Self {
+        Self {
+            maximum: f32::NEG_INFINITY,
+            argmax: 0,
+            sum: 0.0,
+            weighted: 0.0,
+        }
+    }
+}
+
+impl Running {
+    fn absorb(&mut self, logits: &[f32], first_column: usize) {
+        let (top, sum, weighted) = vectorized(|| {
+            let top = maximum(logits);
+            let (sum, weighted) = exponential_sums(logits, top);
+            (top, sum, weighted)
+        });
+        let (sum, weighted) = (f64::from(sum), f64::from(weighted));
+        if top > self.maximum {
+            let index = logits
+                .iter()
+                .position(|z| *z == top)
+                .expect("the maximum is one of the logits");
+            self.argmax = (first_column + index) as u32;
+            // Moving the reference by d = maximum − top ≤ 0 turns Σ(z−m)e^{z−m} into e^d·(Σ(z−m)e^{z−m} + d·Σe^{z−m}).
+            if self.sum > 0.0 {
+                let d = f64::from(self.maximum) - f64::from(top);
+                self.weighted = d.exp() * (self.weighted + d * self.sum);
+                self.sum *= d.exp();
+            }
+            self.maximum = top;
+            self.sum += sum;
+            self.weighted += weighted;
+        } else {
+            let d = f64::from(top) - f64::from(self.maximum);
+            self.weighted += d.exp() * (weighted + d * sum);
+            self.sum += d.exp() * sum;
+        }
+    }
+
+    fn summary(&self, target_logit: Option<f32>) -> Summary {
+        let maximum = f64::from(self.maximum);
+        Summary {
+            log_sum_exp: maximum + self.sum.ln(),
+            mean_logit: maximum + self.weighted / self.sum,
+            argmax: self.argmax,
+            target_logit,
+        }
+    }
+}
+
+/// (Σ e^{z − top}, Σ (z − top)·e^{z − top}).
+#[inline(always)]
+fn exponential_sums(logits: &[f32], top: f32) -> (f32, f32) {
+    let mut sums = [0.0_f32; LANES];
+    let mut weighted = [0.0_f32; LANES];
+    let chunks = logits.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for ((sum, weighted), z) in sums.iter_mut().zip(&mut weighted).zip(chunk) {
+            let e = exp(*z - top);
+            *sum += e;
+            *weighted = (*z - top).mul_add(e, *weighted);
+        }
+    }
+    for ((sum, weighted), z) in sums.iter_mut().zip(&mut weighted).zip(rest) {
+        let e = exp(*z - top);
+        *sum += e;
+        *weighted = (*z - top).mul_add(e, *weighted);
+    }
+    (sums.iter().sum(), weighted.iter().sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn noise(rows: usize, columns: usize, seed: u32, size: f32) -> Array2<f32> {
+        Array2::from_shape_fn((rows, columns), |(r, c)| {
+            let x = ((r * columns + c) as u32)
+                .wrapping_add(seed)
+                .wrapping_mul(2_654_435_761);
+            let x = (x ^ (x >> 15)).wrapping_mul(0x2c1b_3c6d);
+            ((x >> 8) as f32 / (1 << 23) as f32 - 1.0) * size
+        })
+    }
+
+    /// The distribution of one row in f64: (log-sum-exp, mean logit, probabilities).
+    fn reference(logits: &[f64]) -> (f64, f64, Vec<f64>) {
+        let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let lse = top + logits.iter().map(|z| (z - top).exp()).sum::<f64>().ln();
+        let p: Vec<f64> = logits.iter().map(|z| (z - lse).exp()).collect();
+        let mean = p.iter().zip(logits).map(|(p, z)| p * z).sum();
+        (lse, mean, p)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn summaries_agree_with_f64(rows in 1usize..20, model in 1usize..24, vocab in 1usize..1300, seed: u32, size in 0.1f32..3.0, with_bias: bool) {
+            let states = noise(rows, model, seed, size);
+            let table = noise(vocab, model, seed ^ 77, size);
+            let bias: Vec<f32> = noise(1, vocab, seed ^ 5, 1.0).into_raw_vec_and_offset().0;
+            let unembedding = Unembedding { weight: table.t(), bias: with_bias.then_some(&bias) };
+            let targets: Vec<u32> = (0..rows - 1).map(|i| (i * 37 % vocab) as u32).collect();
+            let summaries = pass(states.view(), unembedding, &targets);
+            let lse: Vec<f64> = summaries.iter().map(|s| s.log_sum_exp).collect();
+            let expected = expected_rows(states.view(), unembedding, &lse);
+            let exact = states.mapv(f64::from).dot(&table.t().mapv(f64::from));
+            for i in 0..rows {
+                let mut z = exact.row(i).to_vec();
+                if with_bias { z.iter_mut().zip(&bias).for_each(|(z, b)| *z += f64::from(*b)); }
+                let (lse, mean, p) = reference(&z);
+                let scale = 1.0 + z.iter().fold(0.0_f64, |m, z| m.max(z.abs()));
+                let s = summaries[i];
+                prop_assert!((s.log_sum_exp - lse).abs() < 2e-6 * scale, "{} against {lse}", s.log_sum_exp);
+                prop_assert!((s.mean_logit - mean).abs() < 1e-5 * scale, "{} against {mean}", s.mean_logit);
+                let top = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                prop_assert!(z[s.argmax as usize] > top - 1e-5 * scale);
+                match (s.target_logit, targets.get(i)) {
+                    (Some(got), Some(t)) => prop_assert!((f64::from(got) - z[*t as usize]).abs() < 1e-5 * scale),
+                    (None, None) => {}
+                    other => prop_assert!(false, "{other:?}"),
+                }
+                for c in 0..model {
+                    let row: f64 = p.iter().zip(table.column(c)).map(|(p, w)| p * f64::from(*w)).sum();
+                    prop_assert!((f64::from(expected[(i, c)]) - row).abs() < 2e-5 * f64::from(size) * scale);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_position_does_not_depend_on_its_neighbours() {
+        let states = noise(40, 24, 3, 1.0);
+        let table = noise(1100, 24, 4, 1.0);
+        let unembedding = Unembedding {
+            weight: table.t(),
+            bias: None,
+        };
+        let all = pass(states.view(), unembedding, &[]);
+        for rows in [1, 2, 7, 8, 33] {
+            assert_eq!(
+                pass(states.slice(s![..rows, ..]), unembedding, &[]),
+                all[..rows]
+            );
+        }
+    }
+
+    #[test]
+    fn the_lowest_of_equal_tokens_wins() {
+        let table = Array2::ones((1500, 4));
+        let states = Array2::ones((1, 4));
+        let summary = pass(
+            states.view(),
+            Unembedding {
+                weight: table.t(),
+                bias: None,
+            },
+            &[],
+        )[0];
+        assert_eq!(summary.argmax, 0);
+        assert!((summary.log_sum_exp - summary.mean_logit - 1500_f64.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn not_a_number_is_not_hidden() {
+        let mut states = Array2::ones((2, 4));
+        states[(1, 2)] = f32::NAN;
+        let table = Array2::ones((600, 4));
+        let summaries = pass(
+            states.view(),
+            Unembedding {
+                weight: table.t(),
+                bias: None,
+            },
+            &[],
+        );
+        assert!(summaries[0].log_sum_exp.is_finite());
+        assert!(!summaries[1].log_sum_exp.is_finite());
+    }
+}
