@@ -1,0 +1,120 @@
+//! Means over positions with standard errors clustered by sequence.
+
+use crate::MetricsError;
+
+/// One cluster (a sequence): the sum of its observations and their number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cluster {
+    /// Sum of the observations, in the observations' unit.
+    pub sum: f64,
+    /// Number of observations.
+    pub count: u64,
+}
+
+/// A mean over observations that come in clusters, with its cluster-robust standard error.
+///
+/// Positions of one sequence are not independent, so that the sequence is the unit of sampling.
+/// With X_s the sum and n_s the count of cluster s, and G clusters,
+///
+/// - x̄ = ΣX_s / Σn_s,
+/// - SE² = G/(G−1) · Σ(X_s − x̄·n_s)² / (Σn_s)²,
+///
+/// both in the observations' unit.
+/// This is the linearised variance of a ratio of two sums; with one observation a cluster it is the usual
+/// standard error of a mean.
+/// The pairs (X_s, n_s) are kept in the order in which they were pushed and summed in that order, so that the
+/// same clusters give the same bits.
+///
+/// A cluster without observations is kept, so that pairs stay aligned, but it is no sample: G does not count it.
+///
+/// ```
+/// use layerwise_metrics::ClusteredMean;
+///
+/// let mut loss = ClusteredMean::new();
+/// loss.push(6.0, 2); // sum over the positions of the first sequence, and how many there are
+/// assert_eq!((loss.mean(), loss.standard_error()), (Some(3.0), None));
+/// loss.push(10.0, 2);
+/// assert_eq!((loss.mean(), loss.standard_error()), (Some(4.0), Some(1.0)));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ClusteredMean {
+    clusters: Vec<Cluster>,
+}
+
+impl ClusteredMean {
+    /// A mean of no observations.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one cluster: the `sum` of its `count` observations.
+    pub fn push(&mut self, sum: f64, count: u64) {
+        self.clusters.push(Cluster { sum, count });
+    }
+
+    /// The clusters, in the order in which they were pushed.
+    pub fn clusters(&self) -> &[Cluster] {
+        &self.clusters
+    }
+
+    /// Number of observations, Σn_s.
+    pub fn count(&self) -> u64 {
+        let counts = self.clusters.iter().map(|cluster| cluster.count);
+        counts.fold(0, u64::saturating_add)
+    }
+
+    /// The mean x̄, or `None` where there are no observations.
+    pub fn mean(&self) -> Option<f64> {
+        let count = self.count();
+        let sum: f64 = self.clusters.iter().map(|cluster| cluster.sum).sum();
+        (count > 0).then(|| sum / count as f64)
+    }
+
+    /// The standard error of the mean, or `None` with fewer than two clusters that have observations.
+    pub fn standard_error(&self) -> Option<f64> {
+        let mean = self.mean()?;
+        let sampled = self.clusters.iter().filter(|cluster| cluster.count > 0);
+        let groups = sampled.count() as f64;
+        if groups < 2.0 {
+            return None;
+        }
+        let squares = self.clusters.iter().map(|cluster| {
+            let residual = cluster.sum - mean * cluster.count as f64;
+            residual * residual
+        });
+        let squares: f64 = squares.sum();
+        Some((groups / (groups - 1.0) * squares).sqrt() / self.count() as f64)
+    }
+
+    /// The mean of the paired differences `self − other` over the same clusters.
+    ///
+    /// Its sums are X_s − Y_s and its counts are n_s, so that its standard error is that of the difference.
+    ///
+    /// # Errors
+    ///
+    /// The two must have the same number of clusters, and each cluster the same count in both.
+    pub fn difference(&self, other: &Self) -> Result<Self, MetricsError> {
+        if self.clusters.len() != other.clusters.len() {
+            return Err(MetricsError::ClusterNumbers {
+                expected: self.clusters.len(),
+                found: other.clusters.len(),
+            });
+        }
+        let pairs = self.clusters.iter().zip(&other.clusters).enumerate();
+        let differences = pairs.map(|(cluster, (left, right))| {
+            if left.count != right.count {
+                return Err(MetricsError::ClusterCounts {
+                    cluster,
+                    expected: left.count,
+                    found: right.count,
+                });
+            }
+            Ok(Cluster {
+                sum: left.sum - right.sum,
+                count: left.count,
+            })
+        });
+        let clusters = differences.collect::<Result<_, _>>()?;
+        Ok(Self { clusters })
+    }
+}

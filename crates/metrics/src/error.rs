@@ -1,0 +1,147 @@
+//! The crate's error type.
+
+/// Why a statistic cannot be computed from the given numbers.
+///
+/// Indices and shapes are those of the caller's arrays.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricsError {
+    /// A row of logits has no entries.
+    #[error("row of logits: expected at least one entry, found none")]
+    EmptyRow,
+    /// A logit is NaN or +∞.
+    #[error("logit of token {token}: expected a finite number or -inf, found {found}")]
+    InvalidLogit {
+        /// Token id of the first such logit.
+        token: usize,
+        /// The value found.
+        found: f64,
+    },
+    /// Every logit of a row is −∞, so that it stands for no distribution.
+    #[error("row of {vocab} logits: expected at least one finite entry, found only -inf")]
+    NoFiniteLogit {
+        /// Length of the row.
+        vocab: usize,
+    },
+    /// Two rows that are compared differ in length.
+    #[error("second row of logits: expected {expected} entries as in the first, found {found}")]
+    RowLengths {
+        /// Length of the first row.
+        expected: usize,
+        /// Length of the second row.
+        found: usize,
+    },
+    /// The target token is not in the vocabulary.
+    #[error("target token: expected an id below {vocab}, found {target}")]
+    TargetOutOfRange {
+        /// The target's id.
+        target: usize,
+        /// Length of the row of logits.
+        vocab: usize,
+    },
+    /// The first distribution gives a token weight to which the second gives none.
+    #[error(
+        "KL divergence is infinite: token {token} has probability {probability:e} in the first row \
+         and 0 in the second"
+    )]
+    InfiniteDivergence {
+        /// First token id of that kind.
+        token: usize,
+        /// Its probability in the first row.
+        probability: f64,
+    },
+    /// The target token has probability 0.
+    #[error("loss is infinite: target token {target} has probability 0")]
+    InfiniteLoss {
+        /// The target's id.
+        target: usize,
+    },
+    /// Two clustered means that are subtracted are not over the same clusters.
+    #[error("paired difference: expected {expected} clusters as in the first mean, found {found}")]
+    ClusterNumbers {
+        /// Clusters of the first mean.
+        expected: usize,
+        /// Clusters of the second mean.
+        found: usize,
+    },
+    /// A cluster has different counts in two clustered means that are subtracted.
+    #[error(
+        "paired difference, cluster {cluster}: expected {expected} observations as in the first mean, \
+         found {found}"
+    )]
+    ClusterCounts {
+        /// Index of the first such cluster.
+        cluster: usize,
+        /// Its count in the first mean.
+        expected: u64,
+        /// Its count in the second mean.
+        found: u64,
+    },
+    /// A matrix has a shape that does not fit.
+    #[error("matrix {matrix}: expected {expected}, found {rows} x {columns}")]
+    Shape {
+        /// Name of the argument.
+        matrix: &'static str,
+        /// What was expected.
+        expected: String,
+        /// Rows found.
+        rows: usize,
+        /// Columns found.
+        columns: usize,
+    },
+    /// A matrix holds NaN or an infinity.
+    #[error("matrix {matrix}, row {row}, column {column}: expected a finite number, found {found}")]
+    NotFinite {
+        /// Name of the argument.
+        matrix: &'static str,
+        /// Row of the first such entry.
+        row: usize,
+        /// Column of the first such entry.
+        column: usize,
+        /// The value found.
+        found: f64,
+    },
+    /// A matrix that must be symmetric is not.
+    #[error(
+        "matrix {matrix}: expected a symmetric matrix, found {found} in row {row}, column {column} \
+         against {mirrored} in row {column}, column {row}"
+    )]
+    NotSymmetric {
+        /// Name of the argument.
+        matrix: &'static str,
+        /// Row of the first such entry.
+        row: usize,
+        /// Column of the first such entry.
+        column: usize,
+        /// The entry.
+        found: f64,
+        /// The entry across the diagonal.
+        mirrored: f64,
+    },
+    /// A matrix that must be positive definite is not, to working precision.
+    #[error(
+        "matrix {matrix} ({size} x {size}): expected a positive definite matrix, found one that is not"
+    )]
+    NotPositiveDefinite {
+        /// Name of the argument.
+        matrix: &'static str,
+        /// Number of rows and columns.
+        size: usize,
+    },
+    /// A ridge penalty is negative or not a finite number.
+    #[error("ridge penalty: expected a finite number of at least 0, found {found}")]
+    InvalidPenalty {
+        /// The value found.
+        found: f64,
+    },
+    /// An iterative factorisation did not converge.
+    #[error("{factorization} of a {rows} x {columns} matrix: expected convergence, found none")]
+    NoConvergence {
+        /// Which factorisation.
+        factorization: &'static str,
+        /// Rows of the matrix.
+        rows: usize,
+        /// Columns of the matrix.
+        columns: usize,
+    },
+}

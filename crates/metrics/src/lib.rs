@@ -1,0 +1,38 @@
+//! Statistics on arrays: divergences between next-token distributions, means with standard errors
+//! clustered by sequence, and the matrix factorisations that probes are built on.
+//!
+//! The crate knows no model and does no I/O.
+//! Its functions over rows of logits are slow, exact to `f64` rounding and short enough to be checked by
+//! eye: faster passes elsewhere are tested against them.
+//!
+//! - [`divergence`]: entropy, Kullback–Leibler divergence, loss and arg-max of whole rows of logits;
+//! - [`streamed`]: the same quantities from the few sums that one streamed pass over the vocabulary yields;
+//! - [`ClusteredMean`]: a mean over positions with its standard error clustered by sequence;
+//! - [`factorization`]: least squares, Cholesky, symmetric eigenvalues and ridge regression, in pure Rust or
+//!   through the system's LAPACK (feature `lapack`).
+//!
+//! ```
+//! use layerwise_metrics::{ClusteredMean, divergence};
+//! use ndarray::array;
+//!
+//! // KL(plain ‖ altered) in nats at the two positions of each of two sequences over a vocabulary of 3.
+//! let plain = array![0.0_f32, 1.0, 2.0];
+//! let altered = array![0.0_f32, 1.0, 1.5];
+//! let kl = divergence::kl_nats(plain.view(), altered.view())?;
+//!
+//! let mut mean = ClusteredMean::new();
+//! mean.push(kl, 2);
+//! mean.push(kl, 2);
+//! assert_eq!(mean.mean(), Some(kl / 2.0));
+//! assert_eq!(mean.standard_error(), Some(0.0));
+//! # Ok::<(), layerwise_metrics::MetricsError>(())
+//! ```
+
+mod clustered;
+pub mod divergence;
+mod error;
+pub mod factorization;
+pub mod streamed;
+
+pub use clustered::{Cluster, ClusteredMean};
+pub use error::MetricsError;

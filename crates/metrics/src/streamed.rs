@@ -1,0 +1,30 @@
+//! Quantities of next-token distributions, from the sums of one streamed pass over the vocabulary.
+//!
+//! A pass that never holds a whole row of logits z can still yield, for each position,
+//!
+//! - ℓ = ln Σ_v exp z_v, the log-sum-exp,
+//! - z̄ = Σ_v q_v z_v, the mean logit under the row's own distribution q_v = exp(z_v − ℓ),
+//! - Σ_v p_v (z_{q,v} − z_{p,v}), the mean change of the logits under another row's distribution p.
+//!
+//! The formulas below turn these into the quantities of [`divergence`](crate::divergence), without clamping.
+//! They pass NaN and infinities on; a caller checks ℓ and the sums once for all of them.
+
+use std::f64::consts::LN_2;
+
+/// Entropy (ℓ − z̄)/ln 2 of a row's distribution, in bits.
+pub fn entropy_bits(log_sum_exp: f64, mean_logit: f64) -> f64 {
+    (log_sum_exp - mean_logit) / LN_2
+}
+
+/// Loss ℓ − z_target of predicting a token, in nats.
+pub fn loss_nats(log_sum_exp: f64, target_logit: f64) -> f64 {
+    log_sum_exp - target_logit
+}
+
+/// Kullback–Leibler divergence KL(p ‖ q) = (ℓ_q − ℓ_p) − Σ_v p_v (z_{q,v} − z_{p,v}), in nats.
+///
+/// `mean_change` is the sum over the vocabulary: the mean, under p, of q's logits minus p's.
+/// Differences of like-sized numbers are taken first, so that little is cancelled where p and q are close.
+pub fn kl_nats(p_log_sum_exp: f64, q_log_sum_exp: f64, mean_change: f64) -> f64 {
+    (q_log_sum_exp - p_log_sum_exp) - mean_change
+}

@@ -1,0 +1,188 @@
+//! Means and standard errors clustered by sequence.
+
+use layerwise_metrics::{ClusteredMean, MetricsError};
+use proptest::prelude::*;
+
+fn clustered(clusters: &[(f64, u64)]) -> ClusteredMean {
+    let mut mean = ClusteredMean::new();
+    for &(sum, count) in clusters {
+        mean.push(sum, count);
+    }
+    mean
+}
+
+#[test]
+fn known_means_and_standard_errors() {
+    let mut failures = Vec::new();
+    let mut check = |name: &str, clusters: &[(f64, u64)], expected: (Option<f64>, Option<f64>)| {
+        let mean = clustered(clusters);
+        let found = (mean.mean(), mean.standard_error());
+        if found != expected {
+            failures.push(format!("{name}: expected {expected:?}, found {found:?}"));
+        }
+    };
+    check("no cluster", &[], (None, None));
+    check("only empty clusters", &[(0.0, 0), (0.0, 0)], (None, None));
+    check("one cluster", &[(6.0, 4)], (Some(1.5), None));
+    check(
+        "one cluster beside empty ones",
+        &[(0.0, 0), (6.0, 4), (0.0, 0)],
+        (Some(1.5), None),
+    );
+    check(
+        "equal clusters",
+        &[(6.0, 4), (6.0, 4)],
+        (Some(1.5), Some(0.0)),
+    );
+    check(
+        "proportional clusters",
+        &[(3.0, 2), (6.0, 4)],
+        (Some(1.5), Some(0.0)),
+    );
+    // x̄ = 2, residuals 1 and −1: SE² = 2/1 · 2 / 2² = 1.
+    check("two values", &[(3.0, 1), (1.0, 1)], (Some(2.0), Some(1.0)));
+    // x̄ = 3, residuals 6 − 6, 3 − 3, 0 − 3, 6 − 3, so SE² = 4/3 · 18 / 5² = 24/25.
+    check(
+        "unequal counts",
+        &[(6.0, 2), (3.0, 1), (0.0, 1), (6.0, 1)],
+        (Some(3.0), Some((4.0_f64 / 3.0 * 18.0).sqrt() / 5.0)),
+    );
+    check(
+        "an empty cluster is no sample",
+        &[(3.0, 1), (0.0, 0), (1.0, 1)],
+        (Some(2.0), Some(1.0)),
+    );
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn clusters_are_kept_in_order() {
+    let mean = clustered(&[(2.0, 1), (1.0, 3)]);
+    let pairs: Vec<_> = mean.clusters().iter().map(|c| (c.sum, c.count)).collect();
+    assert_eq!(pairs, [(2.0, 1), (1.0, 3)]);
+    assert_eq!(mean.count(), 4);
+}
+
+#[test]
+fn huge_counts_do_not_overflow() {
+    let mean = clustered(&[(1.0, u64::MAX), (1.0, u64::MAX)]);
+    assert_eq!(mean.count(), u64::MAX);
+    assert!(mean.standard_error().is_some());
+}
+
+#[test]
+fn nan_is_passed_on() {
+    let mean = clustered(&[(f64::NAN, 2), (1.0, 2)]);
+    assert!(mean.mean().unwrap().is_nan());
+    assert!(mean.standard_error().unwrap().is_nan());
+}
+
+#[test]
+fn differences_need_the_same_clusters() {
+    let mean = clustered(&[(1.0, 2), (1.0, 3)]);
+    let shorter = clustered(&[(1.0, 2)]);
+    let other = clustered(&[(1.0, 2), (1.0, 4)]);
+    assert_eq!(
+        mean.difference(&shorter),
+        Err(MetricsError::ClusterNumbers {
+            expected: 2,
+            found: 1
+        })
+    );
+    assert_eq!(
+        mean.difference(&other),
+        Err(MetricsError::ClusterCounts {
+            cluster: 1,
+            expected: 3,
+            found: 4
+        })
+    );
+}
+
+#[test]
+fn pairing_removes_what_clusters_share() {
+    // The sequences differ widely; the second schedule adds exactly 1 a position to each.
+    let plain = clustered(&[(10.0, 2), (200.0, 4), (3.0, 1)]);
+    let altered = clustered(&[(12.0, 2), (204.0, 4), (4.0, 1)]);
+    let difference = altered.difference(&plain).unwrap();
+    assert_eq!(difference.mean(), Some(1.0));
+    assert_eq!(difference.standard_error(), Some(0.0));
+    assert!(plain.standard_error().unwrap() > 1.0);
+}
+
+/// Observations of several sequences, some of them without any.
+fn sequences() -> impl Strategy<Value = Vec<Vec<f64>>> {
+    prop::collection::vec(prop::collection::vec(-10.0..10.0, 0..6), 2..9)
+}
+
+fn from_observations(sequences: &[Vec<f64>]) -> ClusteredMean {
+    let mut mean = ClusteredMean::new();
+    for sequence in sequences {
+        mean.push(sequence.iter().sum(), sequence.len() as u64);
+    }
+    mean
+}
+
+/// The standard error from single observations, by the covariances of residuals that share a sequence.
+fn direct_standard_error(sequences: &[Vec<f64>]) -> Option<f64> {
+    let sampled: Vec<_> = sequences.iter().filter(|s| !s.is_empty()).collect();
+    let observations = || sampled.iter().flat_map(|sequence| sequence.iter());
+    let total = observations().count() as f64;
+    let mean = observations().sum::<f64>() / total;
+    let mut covariance = 0.0;
+    for sequence in &sampled {
+        for left in sequence.iter() {
+            for right in sequence.iter() {
+                covariance += (left - mean) * (right - mean);
+            }
+        }
+    }
+    let groups = sampled.len() as f64;
+    let variance = groups / (groups - 1.0) * covariance.max(0.0) / (total * total);
+    (sampled.len() >= 2).then(|| variance.sqrt())
+}
+
+proptest! {
+    #[test]
+    fn standard_error_is_the_direct_one(sequences in sequences()) {
+        let found = from_observations(&sequences).standard_error();
+        let expected = direct_standard_error(&sequences);
+        prop_assert_eq!(found.is_some(), expected.is_some());
+        if let (Some(found), Some(expected)) = (found, expected) {
+            // Near zero the square root of a rounding error remains.
+            prop_assert!((found - expected).abs() <= 1e-6, "{found} against {expected}");
+            prop_assert!((found * found - expected * expected).abs() <= 1e-12);
+        }
+    }
+
+    #[test]
+    fn standard_error_of_single_observations_is_the_usual_one(
+        values in prop::collection::vec(-10.0..10.0, 2..20),
+    ) {
+        let mut mean = ClusteredMean::new();
+        for &value in &values {
+            mean.push(value, 1);
+        }
+        let number = values.len() as f64;
+        let average = values.iter().sum::<f64>() / number;
+        let squares = values.iter().map(|value| (value - average).powi(2)).sum::<f64>();
+        let expected = (squares / (number - 1.0) / number).sqrt();
+        prop_assert!((mean.standard_error().unwrap() - expected).abs() <= 1e-12);
+    }
+
+    #[test]
+    fn difference_is_the_mean_of_paired_observations(
+        pairs in prop::collection::vec(prop::collection::vec((-10.0..10.0, -10.0..10.0), 1..6), 2..9),
+    ) {
+        let side = |pick: fn(&(f64, f64)) -> f64| -> Vec<Vec<f64>> {
+            pairs.iter().map(|sequence| sequence.iter().map(pick).collect()).collect()
+        };
+        let left = from_observations(&side(|pair| pair.0));
+        let right = from_observations(&side(|pair| pair.1));
+        let direct = from_observations(&side(|pair| pair.0 - pair.1));
+        let difference = left.difference(&right).unwrap();
+        prop_assert!((difference.mean().unwrap() - direct.mean().unwrap()).abs() <= 1e-12);
+        let (found, expected) = (difference.standard_error(), direct.standard_error());
+        prop_assert!((found.unwrap() - expected.unwrap()).abs() <= 1e-11);
+    }
+}

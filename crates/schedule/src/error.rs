@@ -1,0 +1,174 @@
+use crate::Sublayer;
+
+/// Why a text, an edit or a family was refused.
+///
+/// `edit` fields hold the one edit of a chain that is at fault, printed without spaces.
+/// Byte positions count from the start of the text that was parsed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// The text is longer than [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES).
+    #[error("the edit text has {bytes} bytes; at most {max} are read")]
+    TextTooLong {
+        /// Length of the text in bytes.
+        bytes: usize,
+        /// The longest text that is read, in bytes.
+        max: usize,
+    },
+    /// The text does not follow the grammar.
+    #[error("expected {expected} at byte {at}, found {found}")]
+    Syntax {
+        /// Byte position of the fault.
+        at: usize,
+        /// What the grammar allows there.
+        expected: &'static str,
+        /// What stands there.
+        found: String,
+    },
+    /// The text names an edit that does not exist.
+    #[error("unknown edit `{name}` at byte {at}; nearest: {}", nearest.join(", "))]
+    UnknownEdit {
+        /// The name as written.
+        name: String,
+        /// Byte position of the name.
+        at: usize,
+        /// The known names that are fewest letter changes away.
+        nearest: Vec<&'static str>,
+    },
+    /// A single edit was asked for, but the text has a free variable and thus is a family.
+    #[error(
+        "free variable `{variable}` at byte {at}: this is a family, a single edit was expected"
+    )]
+    FreeVariable {
+        /// `l` or `m`.
+        variable: char,
+        /// Byte position of the variable's first use.
+        at: usize,
+    },
+    /// `repeat` or `loop` with a count of 0 or above the step cap.
+    #[error("count {count} of `{edit}` at byte {at} is outside 1..={max}")]
+    Count {
+        /// The name of the edit.
+        edit: &'static str,
+        /// Byte position of the count.
+        at: usize,
+        /// The count as written.
+        count: u64,
+        /// The largest count, [`MAX_STEPS`](crate::MAX_STEPS).
+        max: usize,
+    },
+    /// The factor of `scale` is too large to be a finite number.
+    #[error("factor {factor} at byte {at} is not finite")]
+    FactorNotFinite {
+        /// The factor as written.
+        factor: String,
+        /// Byte position of the factor.
+        at: usize,
+    },
+    /// An index expression leaves the range of 128-bit integers.
+    #[error("`{edit}`: `{expression}` is too large to compute")]
+    IndexOverflow {
+        /// The edit, as written.
+        edit: String,
+        /// The index expression.
+        expression: String,
+    },
+    /// An index names no block of the stack.
+    #[error("`{edit}`: {index} is out of range in a stack of {layers} blocks")]
+    IndexOutOfRange {
+        /// The edit, as written.
+        edit: String,
+        /// The value of the index; a literal negative number is left as written.
+        index: i128,
+        /// The number of blocks of the stack.
+        layers: usize,
+    },
+    /// A range is empty or reversed.
+    #[error("`{edit}`: range {start}..{end} is {}", if start == end { "empty" } else { "reversed" })]
+    EmptyRange {
+        /// The edit, as written.
+        edit: String,
+        /// First block of the range.
+        start: usize,
+        /// One past the last block of the range.
+        end: usize,
+    },
+    /// The list of `permute` does not hold every block of its range exactly once.
+    #[error(
+        "`{edit}`: the list must hold every block of {start}..{end} exactly once, found {labels:?}"
+    )]
+    NotAPermutation {
+        /// The edit, with its numbers resolved.
+        edit: String,
+        /// First block of the range.
+        start: usize,
+        /// One past the last block of the range.
+        end: usize,
+        /// The list.
+        labels: Vec<usize>,
+    },
+    /// A stack without blocks has no schedule.
+    #[error("a stack of 0 blocks has no schedule; expected at least 1")]
+    EmptyStack,
+    /// No step would be left.
+    #[error("`{edit}` leaves an empty schedule; at least one step must remain")]
+    EmptySchedule {
+        /// The edit, with its numbers resolved.
+        edit: String,
+    },
+    /// The schedule would be longer than the step cap.
+    #[error("`{edit}` makes a schedule of {steps} steps; at most {max} are allowed")]
+    TooManySteps {
+        /// The edit, with its numbers resolved.
+        edit: String,
+        /// The number of steps that the edit would make (`u64::MAX` stands for anything larger).
+        steps: u64,
+        /// The step cap, [`MAX_STEPS`](crate::MAX_STEPS).
+        max: usize,
+    },
+    /// `loop` or `parallel` on a segment that no longer stands.
+    #[error(
+        "`{edit}` needs blocks {start}..{end} side by side, ascending, one unbroken run each; found {found}"
+    )]
+    SegmentGone {
+        /// The edit, with its numbers resolved.
+        edit: String,
+        /// First block of the range.
+        start: usize,
+        /// One past the last block of the range.
+        end: usize,
+        /// The runs from the first to the last that is in the range; a parallel step is in parentheses.
+        found: String,
+    },
+    /// `scale` makes a coefficient overflow.
+    #[error("`{edit}` makes the coefficient of {sublayer}({block}) infinite, from {scale}")]
+    ScaleOverflow {
+        /// The edit, with its numbers resolved.
+        edit: String,
+        /// The block.
+        block: usize,
+        /// The sublayer.
+        sublayer: Sublayer,
+        /// The coefficient before the edit.
+        scale: f64,
+    },
+    /// A family has no member for this stack.
+    #[error("family `{family}` has no member in a stack of {layers} blocks")]
+    NoMembers {
+        /// The family.
+        family: String,
+        /// The number of blocks of the stack.
+        layers: usize,
+        /// Why the first binding was left out; `None` if it equals the plain model.
+        #[source]
+        first: Option<Box<ScheduleError>>,
+    },
+    /// A family has more members than allowed.
+    #[error("family `{family}` has more than {max} members")]
+    TooManyMembers {
+        /// The family.
+        family: String,
+        /// The largest number of members.
+        max: usize,
+    },
+}

@@ -1,0 +1,151 @@
+//! An algebra of layer schedules: steps, edits, families, text form and prefix sharing; no tensors, no I/O.
+//!
+//! # Why an algebra
+//!
+//! Robustness experiments on language models ask the same question again and again: what does the model still do if
+//! its blocks are run in another way — one dropped, two exchanged, five repeated?
+//! Written as model surgery, each such question is a program of its own, its cases overlap without anyone noticing,
+//! and whether two of them agree can be learnt only by running both.
+//! Here a way of running the blocks is a *value*, a [`Schedule`], and an experiment is an [`Edit`] of the plain
+//! schedule.
+//! Values can be compared, printed and counted before any tensor is touched; edits can be chained, and the laws that
+//! they obey are tested as equations.
+//! Because schedules are sequences, those of one run share their prefixes in a [`Trie`], and each shared prefix is
+//! computed once.
+//!
+//! # Guide
+//!
+//! The plain model runs its blocks in order.
+//! In a [`Residual::Sequential`] stack a block is two steps, attention and MLP; in a [`Residual::Parallel`] stack it
+//! is one step with two parts.
+//!
+//! ```
+//! use layerwise_schedule::{Edit, Residual, Schedule, Stack};
+//!
+//! let plain = Schedule::plain(Stack { layers: 3, residual: Residual::Sequential })?;
+//! assert_eq!(plain.to_string(), "attn0 mlp0 attn1 mlp1 attn2 mlp2");
+//!
+//! let dropped = "drop(1)".parse::<Edit>()?.apply(&plain)?;
+//! assert_eq!(dropped.to_string(), "attn0 mlp0 attn2 mlp2");
+//! # Ok::<(), layerwise_schedule::ScheduleError>(())
+//! ```
+//!
+//! Edits address *source blocks*, the blocks whose weights are run, not positions.
+//! After a swap, `drop_mlp(0)` finds block 0 where it now stands:
+//!
+//! ```
+//! # use layerwise_schedule::{Edit, Residual, Schedule, Stack};
+//! # let plain = Schedule::plain(Stack { layers: 3, residual: Residual::Sequential })?;
+//! let edit: Edit = "swap(0,2);drop_mlp(0)".parse()?;
+//! assert_eq!(edit.apply(&plain)?.to_string(), "attn2 mlp2 attn1 mlp1 attn0");
+//! # Ok::<(), layerwise_schedule::ScheduleError>(())
+//! ```
+//!
+//! A text with the variables `l` and `m` is a [`Family`] of edits, one for each block, or pair of blocks, that fits:
+//!
+//! ```
+//! use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Family, Residual, Schedule, Stack, Trie};
+//!
+//! let stack = Stack { layers: 12, residual: Residual::Sequential };
+//! let family: Family = "drop(l)".parse()?;
+//! let members = family.expand(stack, DEFAULT_MAX_MEMBERS)?;
+//! assert_eq!(members.len(), 12);
+//! assert_eq!(members[5].edit.to_string(), "drop(5)");
+//!
+//! let schedules: Vec<Schedule> = members.into_iter().map(|member| member.schedule).collect();
+//! let trie = Trie::new(&schedules);
+//! assert_eq!((trie.naive_steps(), trie.planned_steps()), (264, 154));
+//! # Ok::<(), layerwise_schedule::ScheduleError>(())
+//! ```
+//!
+//! Whatever cannot be meant is refused with a [`ScheduleError`] that names the edit and the numbers:
+//!
+//! ```
+//! use layerwise_schedule::Edit;
+//!
+//! let error = "dorp(5)".parse::<Edit>().unwrap_err();
+//! assert_eq!(error.to_string(), "unknown edit `dorp` at byte 0; nearest: drop, loop");
+//! let error = "drop(12)".parse::<Edit>()?.resolve(12).unwrap_err();
+//! assert_eq!(error.to_string(), "`drop(12)`: 12 is out of range in a stack of 12 blocks");
+//! # Ok::<(), layerwise_schedule::ScheduleError>(())
+//! ```
+//!
+//! # Edits
+//!
+//! | text | meaning |
+//! |---|---|
+//! | `id` | nothing |
+//! | `drop(S)` `drop_attn(S)` `drop_mlp(S)` | remove every step, or sublayer part, whose source is in S |
+//! | `keep(S)` | drop the complement; `keep(0..k)` is an early exit |
+//! | `swap(i,j)` | exchange the labels i and j wherever they occur |
+//! | `reverse(a..b)` | relabel within the range: a+i becomes b−1−i |
+//! | `shuffle(a..b,seed)` | relabel by a random permutation of the range, see [`Edit`](Edit#the-shuffle) |
+//! | `permute(a..b,[p…])` | label a+k becomes p\[k\], where p lists every block of the range once |
+//! | `repeat(S)` `repeat(S,n)` | each block of S runs n times in place (…5,5,6,6…); n is 2 if left out |
+//! | `loop(a..b)` `loop(a..b,n)` | the segment runs n times as a whole (…5,6,5,6…); n is 2 if left out |
+//! | `replace(i,j)` | block j's computation where i stood |
+//! | `parallel(a..b)` `parallel(a..b,sum)` | the segment's blocks read its input; updates averaged, or summed |
+//! | `scale(S,α)` `scale_attn(S,α)` `scale_mlp(S,α)` | multiply the updates by the finite number α |
+//! | `e₁ ; e₂` | first e₁, then e₂ |
+//!
+//! S is one block `5`, a half-open range `4..8`, or a bracketed list of both, `[5,7,9..12]`.
+//! A block is an expression of integers, `L` (the number of blocks) and, in a family, `l` and `m`, with `+`, `-`, `*`,
+//! parentheses, and a sign in front; `*` binds tighter than `+` and `-`.
+//! An expression that is a literal negative number counts from the end, `drop(-1)`; any other that is negative,
+//! such as `(-1)` or `l-1` at l = 0, is out of range.
+//! Spaces are allowed between all parts; printing uses none.
+//! Seeds are integers below 2⁶⁴, counts lie in 1..=65,536, and α is a decimal number such as `0.5`, `-1` or `1e-3`.
+//!
+//! Where the table leaves a choice, it is this:
+//!
+//! - Relabelling (`swap`, `reverse`, `shuffle`, `permute`, `replace`) reaches into branches.
+//!   Coefficients and weights stay with the place.
+//! - Blocks that are no longer in the schedule are left alone, but an index that the stack never had is an error.
+//! - A *run* of a block is a maximal sequence of consecutive steps with that source in one step list: the schedule's
+//!   own, or a branch's.
+//!   `repeat` puts n copies of each run of a block where the run stood, inside branches too.
+//! - `loop` and `parallel` act on the one step list in which the whole segment stands: every block of the range has
+//!   exactly one run in the whole schedule, in ascending order, with nothing in between.
+//!   Repeated, scaled, or lacking a sublayer, a block still counts as present.
+//!   For `loop`, a parallel step counts as the blocks of its branches.
+//!   `parallel` refuses a segment with a parallel step, except over one block, where it is `id`.
+//! - The branches of `parallel` are the runs of the segment.
+//!   Their weights, 1/n for n blocks or 1 with `sum`, are fixed when the edit is applied.
+//! - A branch that loses its last step is removed, and so is a parallel step that loses its last branch.
+//!   An empty branch would contribute a zero update, so this changes no value; the other weights stay as they are.
+//! - A schedule has at most [`MAX_STEPS`] steps, those inside branches included.
+//!   The count is checked before the steps are made.
+//!
+//! # Laws
+//!
+//! These hold as equations between schedules, wherever the edits are accepted, and are tested as such:
+//!
+//! - parse ∘ print = id, and resolving keeps the meaning;
+//! - `;` is associative with the neutral element `id`;
+//! - `swap` is an involution, `reverse` twice is `id`, and relabellings compose as permutations;
+//! - `drop` is idempotent, drops commute, `drop(S)` = `drop_attn(S);drop_mlp(S)`, `keep(S)` = `drop(∁S)`;
+//! - `repeat(S,1)` = `scale(S,1)` = `id`, and `loop` of one present block = `repeat`;
+//! - edits on disjoint sources commute, where the sources of `keep(S)` are ∁S and those of `replace(i,j)` both blocks.
+//!
+//! The last law has one limit.
+//! After `replace`, one label may stand at places that differ, as in `scale(6,0.5);replace(6,4)`.
+//! Dropping block 5 joins the unlike runs of block 4 into one, and `repeat(4)` copies what is one run at that moment;
+//! so here `drop(5);repeat(4)` and `repeat(4);drop(5)` differ.
+
+mod edit;
+mod error;
+mod family;
+mod index;
+mod operation;
+mod permutation;
+mod rewriting;
+mod schedule;
+mod syntax;
+mod trie;
+
+pub use edit::Edit;
+pub use error::ScheduleError;
+pub use family::{DEFAULT_MAX_MEMBERS, Family, Member};
+pub use schedule::{Branch, MAX_STEPS, Part, Residual, Schedule, Stack, Step, Sublayer};
+pub use syntax::MAX_TEXT_BYTES;
+pub use trie::Trie;

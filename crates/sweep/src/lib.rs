@@ -1,0 +1,28 @@
+//! Many layer schedules over a corpus, compared with the plain model, as streamed statistics.
+//!
+//! The work of a run is a [`Plan`]: the plain schedule and the members of the given edit families, in a prefix trie,
+//! so that what schedules have in common is computed once per sequence.
+//! The [`engine`](run) hands sequences and subtrees of the trie to threads.
+//! Each (sequence, schedule) pair gives a handful of sums ([`Sums`]), which are put together in corpus order:
+//! neither threads nor sharing change a bit of any result.
+//!
+//! # What is measured
+//! With positions 0..T−1 of a sequence, KL, agreement and entropy cover positions 1..=T−1 (position 0 sees only BOS, or nothing);
+//! the loss at position i is that of predicting token i+1 and covers 1..=T−2.
+//!
+//! # Memory
+//! Besides the model, a worker holds the buffers of one block ([`layerwise_transformer::Workspace`]), one tile of logits,
+//! at most one residual stream per block of the plain model plus ⌊log₂ schedules⌋ of them;
+//! nothing has the size positions × vocabulary.
+
+mod checks;
+mod engine;
+mod error;
+mod plan;
+mod sums;
+
+pub use checks::self_check;
+pub use engine::{Options, run};
+pub use error::SweepError;
+pub use plan::{Entry, Plan};
+pub use sums::{Statistics, Sums, collect};

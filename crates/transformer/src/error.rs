@@ -1,0 +1,85 @@
+use crate::config::ConfigError;
+use crate::site::Site;
+use layerwise_schedule::Stack;
+use layerwise_weights::WeightsError;
+use std::path::PathBuf;
+
+/// What can go wrong when a model is built or run.
+///
+/// Once a model is built, running it fails only on the variants about sequences, schedules and sites.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransformerError {
+    /// The checkpoint's files cannot be read or are malformed.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// `config.json`, or the tensors it promises, cannot be accepted.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The config says that the unembedding is the token embedding, but the file holds a different one.
+    #[error(
+        "{}: `tie_word_embeddings` is true, but tensor `{unembedding}` differs from `{embedding}`; expected the same values, found a difference at index {index}",
+        path.display()
+    )]
+    UntiedHead {
+        /// The checkpoint folder.
+        path: PathBuf,
+        /// The unembedding's tensor.
+        unembedding: String,
+        /// The embedding's tensor.
+        embedding: String,
+        /// The first index, in row-major order, at which they differ.
+        index: usize,
+    },
+    /// A sequence without tokens.
+    #[error("the sequence is empty; expected at least one token")]
+    EmptySequence,
+    /// A sequence longer than the model's positions.
+    #[error("the sequence has {found} tokens; expected at most {context}, the model's context")]
+    SequenceTooLong {
+        /// Tokens in the sequence.
+        found: usize,
+        /// The model's context.
+        context: usize,
+    },
+    /// A token id outside the vocabulary.
+    #[error("token {token} at position {position}; expected an id below {vocab}")]
+    TokenOutOfRange {
+        /// The id.
+        token: u32,
+        /// Its index in the sequence.
+        position: usize,
+        /// The model's vocabulary.
+        vocab: usize,
+    },
+    /// A schedule made for another model.
+    #[error("the schedule is for {found:?}; expected {expected:?}, the model's blocks")]
+    ScheduleMismatch {
+        /// The schedule's stack.
+        found: Stack,
+        /// The model's stack.
+        expected: Stack,
+    },
+    /// A site that the model's blocks do not have.
+    #[error("site `{site}` does not exist in this model: {reason}")]
+    NoSuchSite {
+        /// The site.
+        site: Site,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A site name that is not one.
+    #[error("unknown site `{name}`; the nearest are {nearest}")]
+    UnknownSite {
+        /// What was given.
+        name: String,
+        /// The nearest names, separated by commas.
+        nearest: String,
+    },
+    /// A weight transformation that would change the function of this model.
+    #[error("{transformation} needs LayerNorm; this model has RMSNorm, which does not ignore a shift of the residual stream")]
+    NeedsLayerNorm {
+        /// The transformation.
+        transformation: &'static str,
+    },
+}

@@ -1,0 +1,300 @@
+//! Which tensor of a checkpoint is which part of the model.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::FamilyTable;
+use super::tensors::{Fused, Layout, Role, TensorTemplate, instance, instantiate};
+use crate::config::{ConfigError, ModelConfig};
+
+/// The tensors of one checkpoint, resolved against its config.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorPlan {
+    /// One entry for each tensor that the model uses, block by block in the order of [`Role::ALL`] within a block,
+    /// those outside the blocks first.
+    pub tensors: Vec<PlannedTensor>,
+    /// What is worth saying about a checkpoint that is accepted.
+    pub notes: Vec<Note>,
+}
+
+/// One tensor to load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedTensor {
+    /// The part it plays.
+    pub role: Role,
+    /// The block it belongs to, if any.
+    pub layer: Option<usize>,
+    /// Its name in the checkpoint.
+    pub name: String,
+    /// The order of its axes.
+    pub layout: Layout,
+    /// For [`Role::Qkv`] and [`Role::QkvBias`], how the outputs are stacked.
+    pub fused: Option<Fused>,
+    /// Its shape as stored; the first axis of a vocabulary tensor may exceed `vocab`.
+    pub shape: Vec<usize>,
+}
+
+/// Something about an accepted checkpoint that its user should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// A vocabulary tensor has more rows than the config has ids; the rows from `vocab` on are left out.
+    PaddedRows {
+        /// The tensor.
+        name: String,
+        /// Rows stored.
+        rows: usize,
+        /// Ids of the config.
+        vocab: usize,
+    },
+    /// The config ties the unembedding to the embedding, and the checkpoint stores both; they must be equal.
+    TiedHeadPresent {
+        /// The unembedding.
+        name: String,
+    },
+}
+
+/// A stored tensor, as far as its name and shape go.
+struct Stored<'a> {
+    name: &'a str,
+    shape: &'a [usize],
+}
+
+/// Resolves the names and shapes of a checkpoint's tensors against its config.
+///
+/// `path` is the checkpoint folder, for the messages. The prefix of the family may precede all names or none.
+/// A square matrix that is stored transposed cannot be told from one that is not.
+///
+/// # Errors
+///
+/// The tensor variants of [`ConfigError`], checked in this order: two prefixes, another number of blocks, missing
+/// tensors, unexpected tensors, shapes.
+pub fn plan<'a>(
+    config: &ModelConfig,
+    tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+    path: &Path,
+) -> Result<TensorPlan, ConfigError> {
+    let table = config.family.table();
+    let stored: Vec<Stored<'a>> = tensors
+        .into_iter()
+        .map(|(name, shape)| Stored { name, shape })
+        .collect();
+    let prefix = prefix(table, &stored, path)?;
+
+    let mut found: BTreeMap<(Role, Option<usize>), &Stored<'a>> = BTreeMap::new();
+    let mut unexpected = Vec::new();
+    for tensor in &stored {
+        match classify(table, prefix, tensor.name) {
+            Some(Kind::Weight(template, layer)) if template.role.is_used(config) => {
+                found.insert((template.role, layer), tensor);
+            }
+            Some(Kind::Ignored) => {}
+            Some(Kind::Weight(..)) | None => unexpected.push(tensor.name),
+        }
+    }
+
+    let found_layers = found
+        .keys()
+        .filter_map(|(_, layer)| *layer)
+        .max()
+        .map_or(0, |last| last.saturating_add(1));
+    if found_layers != config.layers && found_layers != 0 {
+        return Err(ConfigError::LayerCount {
+            path: path.into(),
+            expected: config.layers,
+            found: found_layers,
+        });
+    }
+
+    let mut missing = Vec::new();
+    let mut resolved = Vec::new();
+    let blocks = std::iter::once(None).chain((0..config.layers).map(Some));
+    for layer in blocks {
+        for template in table
+            .tensors
+            .iter()
+            .filter(|template| template.role.is_used(config))
+        {
+            if template.role.is_per_layer() != layer.is_some() {
+                continue;
+            }
+            match found.get(&(template.role, layer)) {
+                Some(tensor) => resolved.push((template, layer, *tensor)),
+                None if template.role == Role::Unembedding && config.tied => {}
+                None => {
+                    let prefix = if template.prefixed { prefix } else { "" };
+                    missing.push((
+                        template.role,
+                        format!("{prefix}{}", instantiate(template.name, layer)),
+                    ));
+                }
+            }
+        }
+    }
+    if let [(Role::Unembedding, name)] = missing.as_slice() {
+        return Err(ConfigError::NoUnembedding {
+            path: path.into(),
+            name: name.clone(),
+        });
+    }
+    let family = config.family;
+    if !missing.is_empty() {
+        let names = missing.into_iter().map(|(_, name)| name).collect();
+        return Err(ConfigError::MissingTensors {
+            path: path.into(),
+            family,
+            names,
+        });
+    }
+    if !unexpected.is_empty() {
+        unexpected.sort_unstable();
+        let names = unexpected
+            .into_iter()
+            .map(|name| name.escape_debug().to_string())
+            .collect();
+        return Err(ConfigError::UnexpectedTensors {
+            path: path.into(),
+            family,
+            names,
+        });
+    }
+
+    let mut plan = TensorPlan {
+        tensors: Vec::with_capacity(resolved.len()),
+        notes: Vec::new(),
+    };
+    for (template, layer, tensor) in resolved {
+        if let Some(rows) = checked_rows(template, config, tensor, path)? {
+            plan.notes.push(Note::PaddedRows {
+                name: tensor.name.into(),
+                rows,
+                vocab: config.vocab,
+            });
+        }
+        if template.role == Role::Unembedding && config.tied {
+            plan.notes.push(Note::TiedHeadPresent {
+                name: tensor.name.into(),
+            });
+        }
+        plan.tensors.push(PlannedTensor {
+            role: template.role,
+            layer,
+            name: tensor.name.into(),
+            layout: template.layout,
+            fused: template.fused,
+            shape: tensor.shape.to_vec(),
+        });
+    }
+    Ok(plan)
+}
+
+enum Kind {
+    Weight(&'static TensorTemplate, Option<usize>),
+    Ignored,
+}
+
+/// What a table says of a tensor's name, under the prefix that the checkpoint uses.
+fn classify(table: &'static FamilyTable, prefix: &str, name: &str) -> Option<Kind> {
+    let inner = name.strip_prefix(prefix);
+    for template in table.tensors {
+        let candidate = if template.prefixed { inner } else { Some(name) };
+        if let Some(layer) = candidate.and_then(|candidate| instance(template.name, candidate)) {
+            return Some(Kind::Weight(template, layer));
+        }
+    }
+    let is_ignored = table
+        .ignored_tensors
+        .iter()
+        .any(|pattern| inner.is_some_and(|name| instance(pattern, name).is_some()));
+    is_ignored.then_some(Kind::Ignored)
+}
+
+/// The prefix of the checkpoint's names: the family's, or none.
+fn prefix(
+    table: &'static FamilyTable,
+    stored: &[Stored<'_>],
+    path: &Path,
+) -> Result<&'static str, ConfigError> {
+    let is_inner = |name: &str| {
+        let weights = table
+            .tensors
+            .iter()
+            .filter(|template| template.prefixed)
+            .map(|template| template.name);
+        weights
+            .chain(table.ignored_tensors.iter().copied())
+            .any(|pattern| instance(pattern, name).is_some())
+    };
+    let names = || stored.iter().map(|tensor| tensor.name);
+    let prefixed = names().find(|name| name.strip_prefix(table.prefix).is_some_and(is_inner));
+    let bare = names().find(|name| is_inner(name));
+    match (prefixed, bare) {
+        (Some(prefixed), Some(bare)) => Err(ConfigError::TwoPrefixes {
+            path: path.into(),
+            prefixed: prefixed.into(),
+            bare: bare.into(),
+        }),
+        (None, Some(_)) => Ok(""),
+        (_, None) => Ok(table.prefix),
+    }
+}
+
+/// Checks a tensor's shape; the number of rows stored where a vocabulary is padded.
+fn checked_rows(
+    template: &TensorTemplate,
+    config: &ModelConfig,
+    tensor: &Stored<'_>,
+    path: &Path,
+) -> Result<Option<usize>, ConfigError> {
+    let expected = template.shape(config);
+    let found = tensor.shape;
+    if found == expected {
+        return Ok(None);
+    }
+    let path = path.to_path_buf();
+    let name = tensor.name.to_owned();
+    if found.iter().rev().eq(&expected) {
+        return Err(ConfigError::Transposed {
+            path,
+            name,
+            expected,
+            found: found.to_vec(),
+        });
+    }
+    if template.role.is_vocabulary() && found.len() == expected.len() && found[1..] == expected[1..]
+    {
+        if found[0] > expected[0] {
+            return Ok(Some(found[0]));
+        }
+        return Err(ConfigError::VocabularyRows {
+            path,
+            name,
+            expected: expected[0],
+            found: found[0],
+        });
+    }
+    if template.fused.is_some() && found.len() == expected.len() {
+        let outputs = if template.layout == Layout::InOut {
+            expected.len() - 1
+        } else {
+            0
+        };
+        let is_other_axis = |axis: &usize| *axis != outputs;
+        if (0..found.len())
+            .filter(is_other_axis)
+            .all(|axis| found[axis] == expected[axis])
+        {
+            return Err(ConfigError::FusedRows {
+                path,
+                name,
+                expected: expected[outputs],
+                found: found[outputs],
+            });
+        }
+    }
+    Err(ConfigError::TensorShape {
+        path,
+        name,
+        expected,
+        found: found.to_vec(),
+    })
+}

@@ -1,0 +1,345 @@
+//! The forward pass: one loop over the steps of a schedule.
+
+use crate::config::{Activation, Position, Residual};
+use crate::error::TransformerError;
+use crate::linear::Linear;
+use crate::model::{Block, Model};
+use crate::rotary::Rotations;
+use crate::site::{Address, Observer, Site};
+use layerwise_kernels::softmax::causal_softmax;
+use layerwise_kernels::{Write, activation, matmul};
+use layerwise_schedule::{Part, Schedule, Step, Sublayer};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewD, s};
+
+/// Queries of one tile of attention scores.
+const QUERY_TILE: usize = 64;
+
+/// The buffers that running blocks on sequences of one length needs, made once and used for every step.
+#[derive(Debug)]
+pub struct Workspace {
+    seq: usize,
+    rotations: Option<Rotations>,
+    /// \[seq, model\].
+    normed: Array2<f32>,
+    /// \[seq, heads · head\].
+    q: Array2<f32>,
+    /// \[seq, kv_heads · head\].
+    k: Array2<f32>,
+    /// \[seq, kv_heads · head\].
+    v: Array2<f32>,
+    /// \[QUERY_TILE, seq\].
+    scores: Array2<f32>,
+    /// \[seq, heads · head\].
+    head_out: Array2<f32>,
+    /// \[seq, neurons\]: pre-activations, then neurons.
+    neurons: Array2<f32>,
+    /// \[seq, neurons\]: the up projection of a gated MLP.
+    up: Option<Array2<f32>>,
+    /// \[seq, model\].
+    attn_update: Array2<f32>,
+    /// \[seq, model\].
+    mlp_update: Array2<f32>,
+}
+
+impl Workspace {
+    /// Buffers for sequences of `seq` tokens.
+    pub fn new(model: &Model, seq: usize) -> Self {
+        let c = &model.config;
+        let zeros = |width| Array2::zeros((seq, width));
+        Self {
+            seq,
+            rotations: match &c.position {
+                Position::Learned => None,
+                Position::Rotary(rotary) => Some(Rotations::new(rotary, seq)),
+            },
+            normed: zeros(c.model),
+            q: zeros(c.heads * c.head),
+            k: zeros(c.kv_heads * c.head),
+            v: zeros(c.kv_heads * c.head),
+            scores: Array2::zeros((QUERY_TILE.min(seq), seq)),
+            head_out: zeros(c.heads * c.head),
+            neurons: zeros(c.neurons),
+            up: model.blocks.iter().any(|block| block.gate.is_some()).then(|| zeros(c.neurons)),
+            attn_update: zeros(c.model),
+            mlp_update: zeros(c.model),
+        }
+    }
+
+    /// The sequence length, in tokens, that the buffers are for.
+    pub fn seq(&self) -> usize {
+        self.seq
+    }
+}
+
+impl Model {
+    /// The first residual stream of a sequence: token embeddings plus learned positions, \[seq, model\].
+    ///
+    /// # Errors
+    /// An empty or too long sequence, or a token outside the vocabulary.
+    pub fn embed(&self, tokens: &[u32]) -> Result<Array2<f32>, TransformerError> {
+        let (context, vocab) = (self.config.context, self.config.vocab);
+        if tokens.is_empty() {
+            return Err(TransformerError::EmptySequence);
+        }
+        if tokens.len() > context {
+            return Err(TransformerError::SequenceTooLong { found: tokens.len(), context });
+        }
+        let table = self.embedding.view();
+        let mut residual = Array2::zeros((tokens.len(), self.config.model));
+        for (position, (&token, mut row)) in tokens.iter().zip(residual.outer_iter_mut()).enumerate() {
+            if token as usize >= vocab {
+                return Err(TransformerError::TokenOutOfRange { token, position, vocab });
+            }
+            row.assign(&table.column(token as usize));
+            if let Some(positions) = &self.positions {
+                row += &positions.view().column(position);
+            }
+        }
+        Ok(residual)
+    }
+
+    /// Runs a schedule and returns the last residual stream, \[seq, model\], which [`Model::final_norm`] reads.
+    ///
+    /// # Errors
+    /// As [`Model::embed`], and a schedule made for another stack.
+    pub fn run(
+        &self,
+        tokens: &[u32],
+        schedule: &Schedule,
+        observer: &mut dyn Observer,
+    ) -> Result<Array2<f32>, TransformerError> {
+        if schedule.stack() != self.stack() {
+            return Err(TransformerError::ScheduleMismatch {
+                found: schedule.stack(),
+                expected: self.stack(),
+            });
+        }
+        let mut residual = self.embed(tokens)?;
+        let mut workspace = Workspace::new(self, tokens.len());
+        let mut reading = Reading { observer, step: 0, block: None };
+        reading.offer(Site::Embed, || residual.view().into_dyn());
+        for step in schedule.steps() {
+            self.step(step, &mut residual, &mut workspace, &mut reading);
+        }
+        Ok(residual)
+    }
+
+    /// Logits \[seq, vocab\] under a schedule.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    pub fn logits(&self, tokens: &[u32], schedule: &Schedule) -> Result<Array2<f32>, TransformerError> {
+        self.observed_logits(tokens, schedule, &mut ())
+    }
+
+    /// Logits \[seq, vocab\] under a schedule, with every site offered to an observer.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    pub fn observed_logits(
+        &self,
+        tokens: &[u32],
+        schedule: &Schedule,
+        observer: &mut dyn Observer,
+    ) -> Result<Array2<f32>, TransformerError> {
+        let residual = self.run(tokens, schedule, observer)?;
+        let mut reading = Reading { observer, step: schedule.step_count(), block: None };
+        let normed = self.final_norm(residual.view());
+        reading.offer(Site::FinalNorm, || normed.view().into_dyn());
+        let logits = self.unembed(normed.view());
+        reading.offer(Site::Logits, || logits.view().into_dyn());
+        Ok(logits)
+    }
+
+    /// Applies one step of a schedule of this model's [`stack`](Model::stack) to a residual stream \[seq, model\], in place.
+    ///
+    /// This is the building block of a sweep that shares prefixes between schedules.
+    ///
+    /// # Panics
+    /// If the workspace was made for another sequence length, or the step names a block that the model lacks.
+    pub fn apply(&self, step: &Step, residual: &mut Array2<f32>, workspace: &mut Workspace) {
+        self.step(step, residual, workspace, &mut Reading { observer: &mut (), step: 0, block: None });
+    }
+
+    fn step(
+        &self,
+        step: &Step,
+        residual: &mut Array2<f32>,
+        workspace: &mut Workspace,
+        reading: &mut Reading<'_>,
+    ) {
+        assert_eq!(residual.nrows(), workspace.seq, "the workspace fits the sequence");
+        match step {
+            Step::Update(parts) => {
+                self.update(parts, residual, workspace, reading);
+                reading.step += 1;
+            }
+            Step::Branches(branches) => {
+                let mut total = Array2::zeros(residual.dim());
+                for branch in branches {
+                    let mut own = residual.clone();
+                    for step in branch.steps() {
+                        self.step(step, &mut own, workspace, reading);
+                    }
+                    own -= &*residual;
+                    total.scaled_add(branch.weight() as f32, &own);
+                }
+                *residual += &total;
+            }
+        }
+    }
+
+    /// h ← h + Σ αᵢ·fᵢ(h): every part reads the stream before any is added.
+    fn update(
+        &self,
+        parts: &[Part],
+        residual: &mut Array2<f32>,
+        workspace: &mut Workspace,
+        reading: &mut Reading<'_>,
+    ) {
+        let sequential = self.config.residual == Residual::Sequential;
+        let attention_alone = matches!(parts, [part] if part.sublayer() == Sublayer::Attn);
+        reading.block = parts.first().map(Part::block);
+        if attention_alone || !sequential {
+            reading.offer(Site::ResidPre, || residual.view().into_dyn());
+        }
+        for part in parts {
+            let block = &self.blocks[part.block()];
+            match part.sublayer() {
+                Sublayer::Attn => self.attention(block, residual.view(), workspace, reading),
+                Sublayer::Mlp => self.mlp(block, residual.view(), workspace, reading),
+            }
+        }
+        for part in parts {
+            let update = match part.sublayer() {
+                Sublayer::Attn => &workspace.attn_update,
+                Sublayer::Mlp => &workspace.mlp_update,
+            };
+            activation::add_scaled(
+                residual.as_slice_mut().expect("the residual stream is contiguous"),
+                part.scale() as f32,
+                update.as_slice().expect("updates are contiguous"),
+            );
+        }
+        let after = if attention_alone && sequential { Site::ResidMid } else { Site::ResidPost };
+        reading.offer(after, || residual.view().into_dyn());
+        reading.block = None;
+    }
+
+    /// Leaves the attention's update in `workspace.attn_update`.
+    fn attention(
+        &self,
+        block: &Block,
+        residual: ArrayView2<'_, f32>,
+        workspace: &mut Workspace,
+        reading: &mut Reading<'_>,
+    ) {
+        let (head, heads, kv_heads) = (self.config.head, self.config.heads, self.config.kv_heads);
+        let w = workspace;
+        self.normalize(&block.attn_norm, residual, w.normed.view_mut());
+        reading.offer(Site::AttnNorm, || w.normed.view().into_dyn());
+        block.q.apply(w.normed.view(), w.q.view_mut());
+        block.k.apply(w.normed.view(), w.k.view_mut());
+        block.v.apply(w.normed.view(), w.v.view_mut());
+        reading.offer(Site::AttnQ, || by_head(&w.q, heads, head));
+        reading.offer(Site::AttnK, || by_head(&w.k, kv_heads, head));
+        reading.offer(Site::AttnV, || by_head(&w.v, kv_heads, head));
+        if let Some(rotations) = &w.rotations {
+            rotations.apply(w.q.view_mut(), head);
+            rotations.apply(w.k.view_mut(), head);
+        }
+        let mut pattern = reading
+            .wants(Site::AttnPattern)
+            .then(|| Array3::<f32>::zeros((heads, w.seq, w.seq)));
+        let scale = (1.0 / (head as f64).sqrt()) as f32;
+        for h in 0..heads {
+            let own = s![.., h * head..(h + 1) * head];
+            let group = h / (heads / kv_heads);
+            let shared = s![.., group * head..(group + 1) * head];
+            let (q, k, v) = (w.q.slice(own), w.k.slice(shared), w.v.slice(shared));
+            let mut out = w.head_out.slice_mut(own);
+            for first in (0..w.seq).step_by(QUERY_TILE) {
+                let last = (first + QUERY_TILE).min(w.seq);
+                let mut scores = w.scores.slice_mut(s![..last - first, ..last]);
+                let keys = k.slice(s![..last, ..]);
+                matmul(q.slice(s![first..last, ..]), keys.t(), scores.view_mut(), Write::Replace);
+                causal_softmax(scores.view_mut(), first, scale);
+                matmul(
+                    scores.view(),
+                    v.slice(s![..last, ..]),
+                    out.slice_mut(s![first..last, ..]),
+                    Write::Replace,
+                );
+                if let Some(pattern) = &mut pattern {
+                    pattern.slice_mut(s![h, first..last, ..last]).assign(&scores);
+                }
+            }
+        }
+        if let Some(pattern) = &pattern {
+            reading.offer(Site::AttnPattern, || pattern.view().into_dyn());
+        }
+        reading.offer(Site::AttnHeadOut, || by_head(&w.head_out, heads, head));
+        block.attn_out.apply(w.head_out.view(), w.attn_update.view_mut());
+        reading.offer(Site::AttnOut, || w.attn_update.view().into_dyn());
+    }
+
+    /// Leaves the MLP's update in `workspace.mlp_update`.
+    fn mlp(
+        &self,
+        block: &Block,
+        residual: ArrayView2<'_, f32>,
+        workspace: &mut Workspace,
+        reading: &mut Reading<'_>,
+    ) {
+        let w = workspace;
+        let norm = block.mlp_norm.as_ref().unwrap_or(&block.attn_norm);
+        self.normalize(norm, residual, w.normed.view_mut());
+        reading.offer(Site::MlpNorm, || w.normed.view().into_dyn());
+        let into: &Linear = block.gate.as_ref().unwrap_or(&block.up);
+        into.apply(w.normed.view(), w.neurons.view_mut());
+        reading.offer(Site::MlpPre, || w.neurons.view().into_dyn());
+        let neurons = w.neurons.as_slice_mut().expect("neurons are contiguous");
+        match self.config.activation {
+            Activation::GeluTanh => activation::gelu_tanh(neurons),
+            Activation::Gelu => activation::gelu(neurons),
+            Activation::Silu => activation::silu(neurons),
+            Activation::Relu => activation::relu(neurons),
+        }
+        if let (Some(_), Some(up)) = (&block.gate, &mut w.up) {
+            block.up.apply(w.normed.view(), up.view_mut());
+            reading.offer(Site::MlpUp, || up.view().into_dyn());
+            activation::multiply(neurons, up.as_slice().expect("up projections are contiguous"));
+        }
+        reading.offer(Site::MlpPost, || w.neurons.view().into_dyn());
+        block.down.apply(w.neurons.view(), w.mlp_update.view_mut());
+        reading.offer(Site::MlpOut, || w.mlp_update.view().into_dyn());
+    }
+}
+
+/// \[seq, heads · head\] seen as \[seq, heads, head\].
+fn by_head(x: &Array2<f32>, heads: usize, head: usize) -> ArrayViewD<'_, f32> {
+    x.view().into_shape_with_order((x.nrows(), heads, head)).expect("heads · head columns").into_dyn()
+}
+
+/// The observer of a run, and where the run stands.
+struct Reading<'a> {
+    observer: &'a mut dyn Observer,
+    step: usize,
+    block: Option<usize>,
+}
+
+impl Reading<'_> {
+    fn address(&self, site: Site) -> Address {
+        Address { step: self.step, block: self.block, site }
+    }
+
+    fn wants(&self, site: Site) -> bool {
+        self.observer.wants(self.address(site))
+    }
+
+    fn offer<'v>(&mut self, site: Site, activation: impl FnOnce() -> ArrayViewD<'v, f32>) {
+        if self.wants(site) {
+            self.observer.observe(self.address(site), activation());
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! A decoder-only transformer in plain `ndarray`, on the CPU, that runs under any layer schedule.
+//!
+//! Why not a general inference engine: here the order of the blocks is an *input*.
+//! A [`Schedule`](layerwise_schedule::Schedule) says which sublayers run, in which order, from which state and with which weight,
+//! and the forward pass is one loop over its steps.
+//! One block body serves every family; what differs between GPT-2, GPT-NeoX, Phi, Llama and Qwen2 is data
+//! ([`ModelConfig`] and the tables in [`family`]).
+//!
+//! ```
+//! use layerwise_schedule::{Edit, Schedule};
+//! use layerwise_transformer::{Model, ModelConfig};
+//!
+//! let model = Model::random(ModelConfig::tiny(), 7);
+//! let plain = Schedule::plain(model.stack())?;
+//! let swapped = "swap(0,1)".parse::<Edit>()?.apply(&plain)?;
+//! let tokens = [0, 5, 3, 8];
+//! let before = model.logits(&tokens, &plain)?; // [seq, vocab]
+//! let after = model.logits(&tokens, &swapped)?;
+//! assert_eq!(before.dim(), (4, model.config().vocab));
+//! assert_ne!(before, after);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Axes
+//! `seq` positions, `model` residual width, `heads`, `kv_heads`, `head` (width of one), `neurons` MLP width, `vocab`, `layers` blocks.
+//! The position fed to rotary or learned embeddings is the token's index, whatever the schedule.
+
+pub mod config;
+mod error;
+pub mod family;
+mod folding;
+mod forward;
+pub mod lens;
+mod linear;
+mod loading;
+mod model;
+mod random;
+mod rotary;
+mod site;
+
+pub use config::ModelConfig;
+pub use error::TransformerError;
+pub use forward::Workspace;
+pub use model::Model;
+pub use site::{Address, Observer, Recording, Site};

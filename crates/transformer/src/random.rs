@@ -1,0 +1,113 @@
+//! Small models with random weights, for examples and tests. Their numbers say nothing about language.
+
+use crate::config::{self, Bos, Family, Mlp, ModelConfig, Position, Residual};
+use crate::linear::{Linear, Matrix};
+use crate::model::{Block, Model, NormWeights};
+use ndarray::Array2;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+impl ModelConfig {
+    /// A GPT-2-like architecture of 4 blocks, small enough for an example: width 32, 4 heads, 50 tokens, context 64.
+    pub fn tiny() -> Self {
+        Self {
+            family: Family::Gpt2,
+            layers: 4,
+            model: 32,
+            heads: 4,
+            kv_heads: 4,
+            head: 8,
+            neurons: 64,
+            vocab: 50,
+            context: 64,
+            norm: config::Norm::LayerNorm,
+            norm_epsilon: 1e-5,
+            residual: Residual::Sequential,
+            position: Position::Learned,
+            mlp: Mlp::Plain,
+            activation: config::Activation::GeluTanh,
+            qkv_bias: true,
+            attention_out_bias: true,
+            mlp_bias: true,
+            unembedding_bias: false,
+            tied: true,
+            bos: Bos::Token(0),
+        }
+    }
+}
+
+impl Model {
+    /// A model of any architecture with random weights, the same for the same seed.
+    ///
+    /// # Panics
+    /// If the config is not one that [`ModelConfig::from_json`] could have returned (KV heads that do not divide heads, say).
+    pub fn random(config: ModelConfig, seed: u64) -> Self {
+        assert_eq!(config.heads % config.kv_heads, 0, "KV heads divide heads");
+        let mut draw = Draw(ChaCha8Rng::seed_from_u64(seed));
+        let c = &config;
+        let embedding = Matrix::made(draw.matrix(c.model, c.vocab, 1.0));
+        let positions = (c.position == Position::Learned)
+            .then(|| Matrix::made(draw.matrix(c.model, c.context, 0.5)));
+        let blocks = (0..c.layers)
+            .map(|_| Block {
+                attn_norm: draw.norm(c),
+                mlp_norm: (c.residual != Residual::ParallelOneNorm).then(|| draw.norm(c)),
+                q: draw.linear(c.model, c.heads * c.head, c.qkv_bias),
+                k: draw.linear(c.model, c.kv_heads * c.head, c.qkv_bias),
+                v: draw.linear(c.model, c.kv_heads * c.head, c.qkv_bias),
+                attn_out: draw.linear(c.heads * c.head, c.model, c.attention_out_bias),
+                gate: (c.mlp == Mlp::Gated).then(|| draw.linear(c.model, c.neurons, c.mlp_bias)),
+                up: draw.linear(c.model, c.neurons, c.mlp_bias),
+                down: draw.linear(c.neurons, c.model, c.mlp_bias),
+            })
+            .collect();
+        let final_norm = draw.norm(c);
+        let weight = if c.tied {
+            embedding.clone()
+        } else {
+            Matrix::made(draw.matrix(c.model, c.vocab, 1.0))
+        };
+        let bias = c.unembedding_bias.then(|| draw.vector(c.vocab, 0.0));
+        Self {
+            embedding,
+            positions,
+            blocks,
+            final_norm,
+            unembedding: Linear { weight, bias },
+            notes: Vec::new(),
+            config,
+        }
+    }
+}
+
+struct Draw(ChaCha8Rng);
+
+impl Draw {
+    /// Uniform in −1..1.
+    fn number(&mut self) -> f32 {
+        (self.0.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    fn vector(&mut self, length: usize, centre: f32) -> Vec<f32> {
+        (0..length).map(|_| centre + 0.3 * self.number()).collect()
+    }
+
+    fn matrix(&mut self, inputs: usize, outputs: usize, size: f32) -> Array2<f32> {
+        Array2::from_shape_simple_fn((inputs, outputs), || size * self.number())
+    }
+
+    fn linear(&mut self, inputs: usize, outputs: usize, bias: bool) -> Linear {
+        let size = 1.7 / (inputs as f32).sqrt();
+        Linear {
+            weight: Matrix::made(self.matrix(inputs, outputs, size)),
+            bias: bias.then(|| self.vector(outputs, 0.0)),
+        }
+    }
+
+    fn norm(&mut self, config: &ModelConfig) -> NormWeights {
+        NormWeights {
+            gain: Some(self.vector(config.model, 1.0)),
+            bias: (config.norm == config::Norm::LayerNorm).then(|| self.vector(config.model, 0.0)),
+        }
+    }
+}

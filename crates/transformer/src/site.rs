@@ -1,0 +1,243 @@
+//! Names and addresses of activations, and how a run lets them be read.
+
+use crate::config::{Mlp, ModelConfig, Residual};
+use crate::error::TransformerError;
+use ndarray::{ArrayD, ArrayViewD};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// A place in the forward pass whose activation can be read. One name, one tensor, one shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Site {
+    /// Token embedding plus learned positions, \[seq, model\].
+    Embed,
+    /// The residual stream that a block's first sublayer reads, \[seq, model\].
+    ResidPre,
+    /// The attention's normalised input, \[seq, model\].
+    AttnNorm,
+    /// Queries before rotary, \[seq, heads, head\].
+    AttnQ,
+    /// Keys before rotary, \[seq, kv_heads, head\].
+    AttnK,
+    /// Values, \[seq, kv_heads, head\].
+    AttnV,
+    /// Attention weights, \[heads, seq, seq\]; rows are queries and sum to one.
+    AttnPattern,
+    /// Each head's weighted values before the output projection, \[seq, heads, head\].
+    AttnHeadOut,
+    /// The attention's update before any scale of the schedule, \[seq, model\].
+    AttnOut,
+    /// The residual stream between the sublayers of a sequential block, \[seq, model\].
+    ResidMid,
+    /// The MLP's normalised input, \[seq, model\].
+    MlpNorm,
+    /// The MLP before its activation (the gate, in gated MLPs), \[seq, neurons\].
+    MlpPre,
+    /// The up projection of a gated MLP, \[seq, neurons\].
+    MlpUp,
+    /// The neurons: what the down projection reads, \[seq, neurons\].
+    MlpPost,
+    /// The MLP's update before any scale of the schedule, \[seq, model\].
+    MlpOut,
+    /// The residual stream after the step, \[seq, model\].
+    ResidPost,
+    /// The final norm's output, \[seq, model\].
+    FinalNorm,
+    /// The logits, \[seq, vocab\].
+    Logits,
+}
+
+impl Site {
+    /// Every site, in the order of the forward pass.
+    pub const ALL: [Self; 18] = [
+        Self::Embed,
+        Self::ResidPre,
+        Self::AttnNorm,
+        Self::AttnQ,
+        Self::AttnK,
+        Self::AttnV,
+        Self::AttnPattern,
+        Self::AttnHeadOut,
+        Self::AttnOut,
+        Self::ResidMid,
+        Self::MlpNorm,
+        Self::MlpPre,
+        Self::MlpUp,
+        Self::MlpPost,
+        Self::MlpOut,
+        Self::ResidPost,
+        Self::FinalNorm,
+        Self::Logits,
+    ];
+
+    /// The canonical name, such as `attn.head_out`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embed => "embed",
+            Self::ResidPre => "resid.pre",
+            Self::AttnNorm => "attn.norm",
+            Self::AttnQ => "attn.q",
+            Self::AttnK => "attn.k",
+            Self::AttnV => "attn.v",
+            Self::AttnPattern => "attn.pattern",
+            Self::AttnHeadOut => "attn.head_out",
+            Self::AttnOut => "attn.out",
+            Self::ResidMid => "resid.mid",
+            Self::MlpNorm => "mlp.norm",
+            Self::MlpPre => "mlp.pre",
+            Self::MlpUp => "mlp.up",
+            Self::MlpPost => "mlp.post",
+            Self::MlpOut => "mlp.out",
+            Self::ResidPost => "resid.post",
+            Self::FinalNorm => "final.norm",
+            Self::Logits => "logits",
+        }
+    }
+
+    /// Whether the site belongs to a block, rather than to the model's ends.
+    pub fn in_block(self) -> bool {
+        !matches!(self, Self::Embed | Self::FinalNorm | Self::Logits)
+    }
+
+    /// Checks that a model of this config has the site.
+    ///
+    /// # Errors
+    /// `resid.mid` in a model with parallel residuals, `mlp.up` in one without gates.
+    pub fn check(self, config: &ModelConfig) -> Result<(), TransformerError> {
+        let reason = match self {
+            Self::ResidMid if config.residual != Residual::Sequential => {
+                "its attention and MLP read the same residual stream"
+            }
+            Self::MlpUp if config.mlp != Mlp::Gated => "its MLP has no gate",
+            _ => return Ok(()),
+        };
+        Err(TransformerError::NoSuchSite { site: self, reason })
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Site {
+    type Err = TransformerError;
+
+    fn from_str(name: &str) -> Result<Self, TransformerError> {
+        if let Some(site) = Self::ALL.into_iter().find(|site| site.name() == name) {
+            return Ok(site);
+        }
+        let shared = |site: &Self| {
+            let parts: Vec<&str> = site.name().split('.').collect();
+            name.split(['.', '_']).filter(|part| parts.contains(part)).count()
+        };
+        let most = Self::ALL.iter().map(shared).max().unwrap_or(0);
+        let nearest: Vec<&str> = Self::ALL
+            .iter()
+            .filter(|site| shared(site) == most)
+            .map(|site| site.name())
+            .collect();
+        Err(TransformerError::UnknownSite {
+            name: name.to_owned(),
+            nearest: nearest.join(", "),
+        })
+    }
+}
+
+/// Where one activation of one run stands.
+///
+/// A repeated block has a distinct address for each of its runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    /// The step, numbered in the order of execution (depth first through branches); 0 for `embed`,
+    /// and the number of steps for `final.norm` and `logits`.
+    pub step: usize,
+    /// The source block; `None` at the model's ends.
+    pub block: Option<usize>,
+    /// The site.
+    pub site: Site,
+}
+
+/// Something that reads activations during a run.
+///
+/// What [`Observer::wants`] declines is neither kept nor copied, and attention patterns are not even built.
+/// `()` observes nothing.
+pub trait Observer {
+    /// Whether the activation at this address is wanted.
+    fn wants(&self, address: Address) -> bool;
+
+    /// Receives a wanted activation, in the shape that its [`Site`] names. The view is valid only during the call.
+    fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>);
+}
+
+impl Observer for () {
+    fn wants(&self, _: Address) -> bool {
+        false
+    }
+
+    fn observe(&mut self, _: Address, _: ArrayViewD<'_, f32>) {}
+}
+
+/// An [`Observer`] that keeps copies of the chosen sites at every step.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    sites: Vec<Site>,
+    kept: BTreeMap<Address, ArrayD<f32>>,
+}
+
+impl Recording {
+    /// Will keep these sites, wherever a model of this config has them.
+    ///
+    /// # Errors
+    /// A site that the model does not have (see [`Site::check`]).
+    pub fn of(config: &ModelConfig, sites: &[Site]) -> Result<Self, TransformerError> {
+        for site in sites {
+            site.check(config)?;
+        }
+        Ok(Self { sites: sites.to_vec(), kept: BTreeMap::new() })
+    }
+
+    /// What has been kept, in address order.
+    pub fn activations(&self) -> &BTreeMap<Address, ArrayD<f32>> {
+        &self.kept
+    }
+
+    /// The first activation kept for a site of a source block (`None` for the model's ends).
+    pub fn get(&self, block: Option<usize>, site: Site) -> Option<&ArrayD<f32>> {
+        self.kept
+            .iter()
+            .find(|(address, _)| address.block == block && address.site == site)
+            .map(|(_, activation)| activation)
+    }
+}
+
+impl Observer for Recording {
+    fn wants(&self, address: Address) -> bool {
+        self.sites.contains(&address.site)
+    }
+
+    fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>) {
+        self.kept.insert(address, activation.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for site in Site::ALL {
+            assert_eq!(site.name().parse::<Site>().unwrap(), site);
+        }
+    }
+
+    #[test]
+    fn an_unknown_site_names_its_neighbours() {
+        let message = "attn.scores".parse::<Site>().unwrap_err().to_string();
+        assert!(message.contains("`attn.scores`") && message.contains("attn.pattern"), "{message}");
+        assert!(!message.contains("mlp"), "{message}");
+    }
+}

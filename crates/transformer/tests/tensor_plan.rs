@@ -1,0 +1,495 @@
+//! The tensor names of published checkpoints resolve to their roles; wrong sets of tensors are refused with a reason.
+//! Numbers in brackets are those of the catalogue of bad inputs.
+
+use std::path::Path;
+
+use layerwise_transformer::config::{Family, ModelConfig};
+use layerwise_transformer::family::{Fused, Layout, Note, Role, TensorPlan, plan};
+use proptest::prelude::*;
+use serde_json::json;
+
+type Tensors = Vec<(String, Vec<usize>)>;
+
+fn config(family: Family) -> ModelConfig {
+    let json = match family {
+        Family::Gpt2 => {
+            json!({"n_layer": 2, "n_embd": 12, "n_head": 3, "n_positions": 7, "vocab_size": 11})
+        }
+        Family::GptNeoX | Family::Phi => json!({
+            "num_hidden_layers": 2, "hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 32,
+            "max_position_embeddings": 7, "vocab_size": 11,
+        }),
+        Family::Llama | Family::Qwen2 => json!({
+            "num_hidden_layers": 2, "hidden_size": 24, "num_attention_heads": 4, "num_key_value_heads": 2,
+            "head_dim": 8, "intermediate_size": 36, "max_position_embeddings": 7, "vocab_size": 11,
+        }),
+    };
+    let mut map = json.as_object().unwrap().clone();
+    map.insert("model_type".into(), family.model_type().into());
+    ModelConfig::from_json(&map, Path::new("config.json")).unwrap()
+}
+
+/// The names of a published checkpoint of the family, cut to two blocks, with the shapes of [`config`].
+fn checkpoint(family: Family) -> Tensors {
+    let text = match family {
+        // As openai-community/gpt2: no prefix, and the causal masks.
+        Family::Gpt2 => {
+            "wte.weight 11 12, wpe.weight 7 12, h.*.attn.bias 1 1 7 7, h.*.ln_1.weight 12, h.*.ln_1.bias 12,
+            h.*.attn.c_attn.weight 12 36, h.*.attn.c_attn.bias 36, h.*.attn.c_proj.weight 12 12,
+            h.*.attn.c_proj.bias 12, h.*.ln_2.weight 12, h.*.ln_2.bias 12, h.*.mlp.c_fc.weight 12 48,
+            h.*.mlp.c_fc.bias 48, h.*.mlp.c_proj.weight 48 12, h.*.mlp.c_proj.bias 12, ln_f.weight 12, ln_f.bias 12"
+        }
+        // As EleutherAI/pythia-410m-deduped.
+        Family::GptNeoX => {
+            "gpt_neox.embed_in.weight 11 24, embed_out.weight 11 24, gpt_neox.layers.*.attention.bias 1 1 7 7,
+            gpt_neox.layers.*.attention.masked_bias, gpt_neox.layers.*.attention.rotary_emb.inv_freq 1,
+            gpt_neox.layers.*.input_layernorm.weight 24, gpt_neox.layers.*.input_layernorm.bias 24,
+            gpt_neox.layers.*.post_attention_layernorm.weight 24, gpt_neox.layers.*.post_attention_layernorm.bias 24,
+            gpt_neox.layers.*.attention.query_key_value.weight 72 24,
+            gpt_neox.layers.*.attention.query_key_value.bias 72, gpt_neox.layers.*.attention.dense.weight 24 24,
+            gpt_neox.layers.*.attention.dense.bias 24, gpt_neox.layers.*.mlp.dense_h_to_4h.weight 32 24,
+            gpt_neox.layers.*.mlp.dense_h_to_4h.bias 32, gpt_neox.layers.*.mlp.dense_4h_to_h.weight 24 32,
+            gpt_neox.layers.*.mlp.dense_4h_to_h.bias 24, gpt_neox.final_layer_norm.weight 24,
+            gpt_neox.final_layer_norm.bias 24"
+        }
+        // As microsoft/phi-2.
+        Family::Phi => {
+            "model.embed_tokens.weight 11 24, lm_head.weight 11 24, lm_head.bias 11,
+            model.layers.*.input_layernorm.weight 24, model.layers.*.input_layernorm.bias 24,
+            model.layers.*.self_attn.q_proj.weight 24 24, model.layers.*.self_attn.q_proj.bias 24,
+            model.layers.*.self_attn.k_proj.weight 24 24, model.layers.*.self_attn.k_proj.bias 24,
+            model.layers.*.self_attn.v_proj.weight 24 24, model.layers.*.self_attn.v_proj.bias 24,
+            model.layers.*.self_attn.dense.weight 24 24, model.layers.*.self_attn.dense.bias 24,
+            model.layers.*.mlp.fc1.weight 32 24, model.layers.*.mlp.fc1.bias 32,
+            model.layers.*.mlp.fc2.weight 24 32, model.layers.*.mlp.fc2.bias 24,
+            model.final_layernorm.weight 24, model.final_layernorm.bias 24"
+        }
+        // As meta-llama/Llama-2-7b-hf.
+        Family::Llama => {
+            "model.embed_tokens.weight 11 24, lm_head.weight 11 24, model.layers.*.input_layernorm.weight 24,
+            model.layers.*.self_attn.q_proj.weight 32 24, model.layers.*.self_attn.k_proj.weight 16 24,
+            model.layers.*.self_attn.v_proj.weight 16 24, model.layers.*.self_attn.o_proj.weight 24 32,
+            model.layers.*.self_attn.rotary_emb.inv_freq 4, model.layers.*.post_attention_layernorm.weight 24,
+            model.layers.*.mlp.gate_proj.weight 36 24, model.layers.*.mlp.up_proj.weight 36 24,
+            model.layers.*.mlp.down_proj.weight 24 36, model.norm.weight 24"
+        }
+        // As Qwen/Qwen2.5-14B.
+        Family::Qwen2 => {
+            "model.embed_tokens.weight 11 24, lm_head.weight 11 24, model.layers.*.input_layernorm.weight 24,
+            model.layers.*.self_attn.q_proj.weight 32 24, model.layers.*.self_attn.q_proj.bias 32,
+            model.layers.*.self_attn.k_proj.weight 16 24, model.layers.*.self_attn.k_proj.bias 16,
+            model.layers.*.self_attn.v_proj.weight 16 24, model.layers.*.self_attn.v_proj.bias 16,
+            model.layers.*.self_attn.o_proj.weight 24 32, model.layers.*.post_attention_layernorm.weight 24,
+            model.layers.*.mlp.gate_proj.weight 36 24, model.layers.*.mlp.up_proj.weight 36 24,
+            model.layers.*.mlp.down_proj.weight 24 36, model.norm.weight 24"
+        }
+    };
+    let mut tensors = Vec::new();
+    for line in text.split(',') {
+        let mut words = line.split_whitespace();
+        let name = words.next().unwrap();
+        let shape: Vec<usize> = words.map(|word| word.parse().unwrap()).collect();
+        if name.contains('*') {
+            tensors
+                .extend((0..2).map(|layer| (name.replace('*', &layer.to_string()), shape.clone())));
+        } else {
+            tensors.push((name.to_owned(), shape));
+        }
+    }
+    tensors
+}
+
+fn planned(config: &ModelConfig, tensors: &Tensors) -> Result<TensorPlan, String> {
+    let tensors = tensors
+        .iter()
+        .map(|(name, shape)| (name.as_str(), shape.as_slice()));
+    plan(config, tensors, Path::new("folder")).map_err(|error| error.to_string())
+}
+
+/// The checkpoint with the shape of one tensor replaced.
+fn reshaped(family: Family, name: &str, shape: &[usize]) -> Tensors {
+    let mut tensors = checkpoint(family);
+    tensors
+        .iter_mut()
+        .find(|(tensor, _)| tensor == name)
+        .unwrap()
+        .1 = shape.to_vec();
+    tensors
+}
+
+/// The checkpoint with tensors added.
+fn extended(family: Family, names: &[(&str, &[usize])]) -> Tensors {
+    let added = names
+        .iter()
+        .map(|(name, shape)| ((*name).to_owned(), shape.to_vec()));
+    checkpoint(family).into_iter().chain(added).collect()
+}
+
+/// The checkpoint without the tensors whose names contain `part`.
+fn reduced(family: Family, part: &str) -> Tensors {
+    checkpoint(family)
+        .into_iter()
+        .filter(|(name, _)| !name.contains(part))
+        .collect()
+}
+
+#[test]
+fn published_names_resolve_to_roles() {
+    for family in Family::ALL {
+        let tensors = checkpoint(family);
+        let plan = planned(&config(family), &tensors).unwrap();
+        assert_eq!(plan.notes, [], "{family}");
+        // Everything but the buffers is used, once, with the shape that is stored.
+        let mut used: Tensors = plan
+            .tensors
+            .iter()
+            .map(|tensor| (tensor.name.clone(), tensor.shape.clone()))
+            .collect();
+        let is_buffer = |name: &str| {
+            name.ends_with("inv_freq")
+                || name.ends_with("masked_bias")
+                || name.contains(".attn.bias")
+                || name.contains("attention.bias")
+        };
+        let mut expected: Tensors = tensors
+            .into_iter()
+            .filter(|(name, _)| !is_buffer(name))
+            .collect();
+        used.sort();
+        expected.sort();
+        assert_eq!(used, expected, "{family}");
+    }
+}
+
+#[test]
+fn roles_carry_layers_and_layouts() {
+    let check = |family, role, layer, name, layout, fused| {
+        let plan = planned(&config(family), &checkpoint(family)).unwrap();
+        let is_it = |role_found, layer_found| (role_found, layer_found) == (role, layer);
+        let found: Vec<_> = plan
+            .tensors
+            .iter()
+            .filter(|tensor| is_it(tensor.role, tensor.layer))
+            .collect();
+        assert_eq!(found.len(), 1, "{family} {role:?}");
+        assert_eq!(
+            (found[0].name.as_str(), found[0].layout, found[0].fused),
+            (name, layout, fused)
+        );
+    };
+    use Layout::{InOut, OutIn};
+    check(
+        Family::Gpt2,
+        Role::Qkv,
+        Some(1),
+        "h.1.attn.c_attn.weight",
+        InOut,
+        Some(Fused::Stacked),
+    );
+    check(
+        Family::Gpt2,
+        Role::MlpOut,
+        Some(0),
+        "h.0.mlp.c_proj.weight",
+        InOut,
+        None,
+    );
+    check(
+        Family::Gpt2,
+        Role::PositionEmbedding,
+        None,
+        "wpe.weight",
+        OutIn,
+        None,
+    );
+    let name = "gpt_neox.layers.1.attention.query_key_value.bias";
+    check(
+        Family::GptNeoX,
+        Role::QkvBias,
+        Some(1),
+        name,
+        OutIn,
+        Some(Fused::PerHead),
+    );
+    check(
+        Family::GptNeoX,
+        Role::Unembedding,
+        None,
+        "embed_out.weight",
+        OutIn,
+        None,
+    );
+    check(
+        Family::Phi,
+        Role::AttnOutBias,
+        Some(0),
+        "model.layers.0.self_attn.dense.bias",
+        OutIn,
+        None,
+    );
+    check(
+        Family::Phi,
+        Role::UnembeddingBias,
+        None,
+        "lm_head.bias",
+        OutIn,
+        None,
+    );
+    check(
+        Family::Llama,
+        Role::MlpGate,
+        Some(1),
+        "model.layers.1.mlp.gate_proj.weight",
+        OutIn,
+        None,
+    );
+    check(
+        Family::Llama,
+        Role::MlpIn,
+        Some(1),
+        "model.layers.1.mlp.up_proj.weight",
+        OutIn,
+        None,
+    );
+    check(
+        Family::Qwen2,
+        Role::KBias,
+        Some(0),
+        "model.layers.0.self_attn.k_proj.bias",
+        OutIn,
+        None,
+    );
+}
+
+#[test]
+fn the_prefix_is_optional() {
+    for (family, prefix) in [
+        (Family::Gpt2, "transformer."),
+        (Family::GptNeoX, "gpt_neox."),
+        (Family::Llama, "model."),
+    ] {
+        let config = config(family);
+        let bare = |name: &str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
+        let is_head = |name: &str| name.starts_with("lm_head") || name.starts_with("embed_out");
+        let without: Tensors = checkpoint(family)
+            .into_iter()
+            .map(|(name, shape)| (bare(&name), shape))
+            .collect();
+        let with = |(name, shape): &(String, Vec<usize>)| {
+            (
+                if is_head(name) {
+                    name.clone()
+                } else {
+                    format!("{prefix}{name}")
+                },
+                shape.clone(),
+            )
+        };
+        let with: Tensors = without.iter().map(with).collect();
+        let (with, without) = (
+            planned(&config, &with).unwrap(),
+            planned(&config, &without).unwrap(),
+        );
+        let parts = |plan: &TensorPlan| -> Vec<_> {
+            plan.tensors
+                .iter()
+                .map(|tensor| (tensor.role, tensor.layer, bare(&tensor.name)))
+                .collect()
+        };
+        assert_eq!(parts(&with), parts(&without), "{family}");
+    }
+}
+
+#[test]
+fn padded_rows_and_a_stored_tied_head_are_said() {
+    let check = |tied, tensors: &Tensors, expected: &[Note]| {
+        let config = ModelConfig {
+            tied,
+            ..config(Family::Llama)
+        };
+        assert_eq!(planned(&config, tensors).unwrap().notes, expected);
+    };
+    let name = String::from("model.embed_tokens.weight");
+    let padded = reshaped(Family::Llama, &name, &[16, 24]);
+    check(
+        false,
+        &padded,
+        &[Note::PaddedRows {
+            name,
+            rows: 16,
+            vocab: 11,
+        }],
+    );
+    check(true, &reduced(Family::Llama, "lm_head"), &[]);
+    check(
+        true,
+        &checkpoint(Family::Llama),
+        &[Note::TiedHeadPresent {
+            name: "lm_head.weight".into(),
+        }],
+    );
+}
+
+#[test]
+fn bad_tensor_sets_are_refused_with_a_reason() {
+    use Family::{Gpt2, GptNeoX, Llama, Phi, Qwen2};
+    let with_bias = ModelConfig {
+        qkv_bias: true,
+        ..config(Llama)
+    };
+    let deeper = ModelConfig {
+        layers: 3,
+        ..config(Gpt2)
+    };
+    let shallower = ModelConfig {
+        layers: 1,
+        ..config(Gpt2)
+    };
+    let table: Vec<(u32, ModelConfig, Tensors, &str)> = vec![
+        (
+            67,
+            deeper,
+            checkpoint(Gpt2),
+            "the config declares 3 layers, the weights have 2",
+        ),
+        (
+            67,
+            shallower,
+            checkpoint(Gpt2),
+            "the config declares 1 layers, the weights have 2",
+        ),
+        (
+            68,
+            config(Llama),
+            reshaped(Llama, "lm_head.weight", &[10, 24]),
+            "tensor `lm_head.weight`: expected at least 11 rows (the vocabulary), found 10",
+        ),
+        (
+            69,
+            config(Llama),
+            reduced(Llama, "lm_head"),
+            "`tie_word_embeddings` is false, but the unembedding `lm_head.weight` is absent",
+        ),
+        (
+            72,
+            config(Phi),
+            reduced(Phi, "fc1"),
+            "4 tensors of a phi model are missing: model.layers.0.mlp.fc1.weight, model.layers.0.mlp.fc1.bias, \
+             model.layers.1.mlp.fc1.weight, model.layers.1.mlp.fc1.bias",
+        ),
+        (
+            72,
+            with_bias,
+            checkpoint(Llama),
+            "6 tensors of a llama model are missing: model.layers.0.self_attn.q_proj.bias, \
+             model.layers.0.self_attn.k_proj.bias, model.layers.0.self_attn.v_proj.bias, \
+             model.layers.1.self_attn.q_proj.bias, model.layers.1.self_attn.k_proj.bias, \
+             model.layers.1.self_attn.v_proj.bias",
+        ),
+        (
+            73,
+            config(Qwen2),
+            extended(
+                Qwen2,
+                &[
+                    ("score.weight", &[2, 24]),
+                    ("model.layers.1.self_attn.q_norm.weight", &[8]),
+                ],
+            ),
+            "2 unexpected tensors for this qwen2 config: model.layers.1.self_attn.q_norm.weight, score.weight",
+        ),
+        (
+            73,
+            config(Llama),
+            extended(Llama, &[("model.layers.0.self_attn.q_proj.bias", &[32])]),
+            "1 unexpected tensors for this llama config: model.layers.0.self_attn.q_proj.bias",
+        ),
+        (
+            74,
+            config(Gpt2),
+            reshaped(Gpt2, "h.1.mlp.c_fc.weight", &[48, 12]),
+            "tensor `h.1.mlp.c_fc.weight` is transposed: expected shape [12, 48], found [48, 12]",
+        ),
+        (
+            74,
+            config(Llama),
+            reshaped(Llama, "model.layers.0.self_attn.k_proj.weight", &[24, 16]),
+            "tensor `model.layers.0.self_attn.k_proj.weight` is transposed: expected shape [16, 24], found [24, 16]",
+        ),
+        (
+            75,
+            config(GptNeoX),
+            reshaped(
+                GptNeoX,
+                "gpt_neox.layers.1.attention.query_key_value.weight",
+                &[48, 24],
+            ),
+            "fused query-key-value tensor `gpt_neox.layers.1.attention.query_key_value.weight`: \
+             expected 72 outputs, found 48",
+        ),
+        (
+            75,
+            config(Gpt2),
+            reshaped(Gpt2, "h.0.attn.c_attn.weight", &[12, 24]),
+            "fused query-key-value tensor `h.0.attn.c_attn.weight`: expected 36 outputs, found 24",
+        ),
+        (
+            75,
+            config(Gpt2),
+            reshaped(Gpt2, "h.0.attn.c_attn.bias", &[24]),
+            "fused query-key-value tensor `h.0.attn.c_attn.bias`: expected 36 outputs, found 24",
+        ),
+        (
+            30,
+            config(Gpt2),
+            reshaped(Gpt2, "ln_f.weight", &[]),
+            "tensor `ln_f.weight`: expected shape [12], found []",
+        ),
+        (
+            77,
+            config(Gpt2),
+            extended(Gpt2, &[("transformer.h.0.ln_1.weight", &[12])]),
+            "both `transformer.h.0.ln_1.weight` and `wte.weight` are present; \
+             expected all names with the prefix, or none",
+        ),
+    ];
+    let mut failures = Vec::new();
+    for (number, config, tensors, expected) in table {
+        let found = planned(&config, &tensors)
+            .err()
+            .unwrap_or_else(|| "accepted".into());
+        if found != format!("folder: {expected}") {
+            failures.push(format!(
+                "[{number}]\n  expected folder: {expected}\n  found    {found}"
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+proptest! {
+    #[test]
+    fn changed_checkpoints_never_panic(
+        family in prop::sample::select(Family::ALL.to_vec()),
+        layers in 1..5_usize,
+        changes in prop::collection::vec(
+            (any::<prop::sample::Index>(), prop::option::of(prop::collection::vec(0..100_usize, 0..4)), "[.0-9a-z]{0,6}"),
+            0..3,
+        ),
+    ) {
+        let config = ModelConfig { layers, ..config(family) };
+        let original = checkpoint(family);
+        let mut tensors = original.clone();
+        for (index, shape, name) in changes {
+            let place = index.index(tensors.len());
+            match shape {
+                Some(shape) => tensors[place].1 = shape,
+                None => tensors[place].0 += &name,
+            }
+        }
+        if let Ok(plan) = planned(&config, &tensors) {
+            prop_assert_eq!(layers, 2);
+            prop_assert!(plan.tensors.iter().all(|tensor| original.iter().any(|(name, _)| *name == tensor.name)));
+        }
+    }
+}

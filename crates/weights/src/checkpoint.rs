@@ -1,0 +1,275 @@
+//! The whole checkpoint: its config and its tensors by name.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use safetensors::Dtype;
+use serde_json::{Map, Value};
+
+use crate::MAX_CONFIG_BYTES;
+use crate::error::{Warning, WeightsError};
+use crate::file::CheckpointFile;
+use crate::folder::Folder;
+use crate::index::{INDEX_NAME, Index};
+use crate::json::read_object;
+use crate::shard::Shard;
+use crate::tensor::Tensor;
+
+/// Name of the config in a checkpoint folder.
+const CONFIG_NAME: &str = "config.json";
+/// Name of the only file of weights in a checkpoint folder without an index.
+const SINGLE_NAME: &str = "model.safetensors";
+
+/// How to open a checkpoint folder.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Map the files of weights into memory (the default) instead of reading each tensor when it is asked for.
+    ///
+    /// The crate's documentation says what a file that changes while mapped can do.
+    pub mmap: bool,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { mmap: true }
+    }
+}
+
+impl OpenOptions {
+    /// Opens and validates a checkpoint folder.
+    ///
+    /// # Errors
+    ///
+    /// Any [`WeightsError`] that can be seen without reading the tensors' values.
+    pub fn open(&self, folder: &Path) -> Result<Checkpoint, WeightsError> {
+        let folder = Folder::open(folder)?;
+        let config_file = folder.file(CONFIG_NAME, "the config of the model")?;
+        let config = read_object(&config_file, "config", MAX_CONFIG_BYTES)?;
+        let weights = match (folder.has(SINGLE_NAME)?, folder.has(INDEX_NAME)?) {
+            (false, false) => return Err(folder.no_weights()),
+            (true, false) => self.single(&folder)?,
+            (false, true) => self.sharded(&folder, Index::read(&folder)?)?,
+            (true, true) => {
+                let index = Index::read(&folder)?;
+                let is_shard = index.shards().contains(SINGLE_NAME);
+                let sharded = self.sharded(&folder, index)?;
+                if is_shard {
+                    sharded
+                } else {
+                    let single = self.single(&folder)?;
+                    refuse_difference(&folder, &single, &sharded)?;
+                    single
+                }
+            }
+        };
+        Ok(Checkpoint {
+            folder,
+            config,
+            config_file,
+            weights,
+            warnings: Mutex::default(),
+        })
+    }
+
+    fn single(&self, folder: &Folder) -> Result<Weights, WeightsError> {
+        let file = folder.file(SINGLE_NAME, "the weights")?;
+        Weights::new(None, vec![Shard::open(file, self.mmap)?])
+    }
+
+    fn sharded(&self, folder: &Folder, index: Index) -> Result<Weights, WeightsError> {
+        let shards = index
+            .shards()
+            .into_iter()
+            .map(|name| {
+                Shard::open(
+                    folder.file(name, "a shard that the index names")?,
+                    self.mmap,
+                )
+            })
+            .collect::<Result<_, _>>()?;
+        let weights = Weights::new(Some(&index), shards)?;
+        Ok(Weights {
+            index_file: Some(index.file),
+            ..weights
+        })
+    }
+}
+
+/// Files of weights, and which of them holds which tensor.
+#[derive(Debug)]
+struct Weights {
+    index_file: Option<CheckpointFile>,
+    shards: Vec<Shard>,
+    /// Tensor name to position in `shards`.
+    owners: BTreeMap<String, usize>,
+}
+
+impl Weights {
+    fn new(index: Option<&Index>, shards: Vec<Shard>) -> Result<Self, WeightsError> {
+        let mut owners = BTreeMap::new();
+        for (position, shard) in shards.iter().enumerate() {
+            for name in shard.header.tensors.offset_keys() {
+                match owners.entry(name) {
+                    Entry::Vacant(entry) => entry.insert(position),
+                    Entry::Occupied(entry) => {
+                        return Err(WeightsError::TensorTwice {
+                            tensor: entry.key().clone(),
+                            first: shards[*entry.get()].file.path().to_owned(),
+                            second: shard.file.path().to_owned(),
+                        });
+                    }
+                };
+            }
+        }
+        if let Some(index) = index {
+            index.check(&shards, &owners)?;
+        }
+        Ok(Self {
+            index_file: None,
+            shards,
+            owners,
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<(&Shard, &safetensors::tensor::TensorInfo)> {
+        let shard = &self.shards[*self.owners.get(name)?];
+        Some((shard, shard.header.tensors.info(name)?))
+    }
+
+    /// Dtype and shape of a tensor in words.
+    fn describe(&self, name: &str) -> String {
+        match self.find(name) {
+            Some((_, info)) => format!("{} {:?}", info.dtype, info.shape),
+            None => "absent".to_owned(),
+        }
+    }
+}
+
+/// Refuses a folder whose single file and shards do not hold the same tensors.
+fn refuse_difference(
+    folder: &Folder,
+    single: &Weights,
+    sharded: &Weights,
+) -> Result<(), WeightsError> {
+    let names: BTreeSet<_> = single.owners.keys().chain(sharded.owners.keys()).collect();
+    for name in names {
+        let (in_single, in_shards) = (single.describe(name), sharded.describe(name));
+        if in_single != in_shards {
+            return Err(WeightsError::TwoSources {
+                folder: folder.path().to_owned(),
+                tensor: name.clone(),
+                single: in_single,
+                sharded: in_shards,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What is known of a tensor without reading its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TensorInfo<'a> {
+    /// Element type in the file.
+    pub dtype: Dtype,
+    /// Length of each dimension; empty for a scalar.
+    pub shape: &'a [usize],
+    /// The file that holds it.
+    pub path: &'a Path,
+}
+
+/// A checkpoint folder, opened and validated.
+#[derive(Debug)]
+pub struct Checkpoint {
+    folder: Folder,
+    config: Map<String, Value>,
+    config_file: CheckpointFile,
+    weights: Weights,
+    warnings: Mutex<BTreeSet<Warning>>,
+}
+
+impl Checkpoint {
+    /// Opens and validates a checkpoint folder, mapping its files of weights.
+    ///
+    /// # Errors
+    ///
+    /// Any [`WeightsError`] that can be seen without reading the tensors' values.
+    pub fn open(folder: &Path) -> Result<Self, WeightsError> {
+        OpenOptions::default().open(folder)
+    }
+
+    /// The folder, as it was given.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The contents of `config.json`, in the file's order; no key occurs twice at any depth.
+    pub fn config(&self) -> &Map<String, Value> {
+        &self.config
+    }
+
+    /// Names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.weights.owners.keys().map(String::as_str)
+    }
+
+    /// Dtype, shape and file of a tensor, if there is one of this name.
+    pub fn info(&self, name: &str) -> Option<TensorInfo<'_>> {
+        let (shard, info) = self.weights.find(name)?;
+        Some(TensorInfo {
+            dtype: info.dtype,
+            shape: &info.shape,
+            path: shard.file.path(),
+        })
+    }
+
+    /// Reads a tensor, widened exactly to `f32`.
+    ///
+    /// A tensor whose name ends in `weight` and whose values are all zero adds a [`Warning`].
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::NoSuchTensor`], [`WeightsError::UnsupportedDtype`] if it is not F32, F16 or BF16,
+    /// [`WeightsError::ZeroSize`], [`WeightsError::NotFinite`], [`WeightsError::OutOfMemory`],
+    /// [`WeightsError::SizeChanged`] if the file's size is not as at opening, or [`WeightsError::Io`].
+    pub fn tensor(&self, name: &str) -> Result<Tensor, WeightsError> {
+        let Some((shard, info)) = self.weights.find(name) else {
+            return Err(WeightsError::NoSuchTensor {
+                folder: self.folder().to_owned(),
+                tensor: name.to_owned(),
+            });
+        };
+        let tensor = shard.tensor(name, info)?;
+        if tensor.is_all_zero() && name.ends_with("weight") {
+            self.warnings
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(Warning::AllZero {
+                    path: shard.file.path().to_owned(),
+                    tensor: name.to_owned(),
+                });
+        }
+        Ok(tensor)
+    }
+
+    /// The files the checkpoint was read from: `config.json`, the index if there is one, the files of weights.
+    ///
+    /// Of a folder that holds the same tensors as a single file and as shards, only the single file is used.
+    pub fn files(&self) -> impl Iterator<Item = &CheckpointFile> {
+        let weights = self.weights.shards.iter().map(|shard| &shard.file);
+        std::iter::once(&self.config_file)
+            .chain(&self.weights.index_file)
+            .chain(weights)
+    }
+
+    /// What was noticed in the tensors read so far, sorted, each once.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
+    }
+}

@@ -1,0 +1,504 @@
+//! What can be wrong with a checkpoint folder.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensorError};
+
+/// A checkpoint folder that cannot be used.
+///
+/// Names that come from a file are printed quoted and escaped, and long ones are cut.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// The operating system refused an operation.
+    #[error("{path}: cannot {action}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was attempted: `open`, `read`, `map`, `list` or `inspect`.
+        action: &'static str,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The checkpoint path is not a folder.
+    #[error("{path}: expected a checkpoint folder, found {found}")]
+    NotAFolder {
+        /// The path given.
+        path: PathBuf,
+        /// The kind of file found.
+        found: &'static str,
+    },
+    /// A file does not exist.
+    #[error("{path}: not found, expected {expected}{}", UnfinishedNote(.unfinished.as_deref()))]
+    Missing {
+        /// The file looked for.
+        path: PathBuf,
+        /// What it would have held, or who names it.
+        expected: String,
+        /// An unfinished download in the same hub cache.
+        unfinished: Option<PathBuf>,
+    },
+    /// A directory, FIFO, socket or device stands where a file is needed.
+    #[error("{path}: expected a regular file, found {found}")]
+    NotRegular {
+        /// The file.
+        path: PathBuf,
+        /// The kind of file found.
+        found: &'static str,
+    },
+    /// A symbolic link leads out of the checkpoint folder.
+    #[error(
+        "{path}: expected a file in the folder or a link to a blob of the same hub cache, found a link to {target}"
+    )]
+    LinkLeaves {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// A symbolic link leads to nothing.
+    #[error("{path}: expected a file, found a link to {target}, which does not exist{}", UnfinishedNote(.unfinished.as_deref()))]
+    DanglingLink {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// The unfinished download of that blob.
+        unfinished: Option<PathBuf>,
+    },
+    /// A file changed its size while it was being used.
+    #[error("{path}: the file changed while in use: expected {expected} bytes, found {found}")]
+    SizeChanged {
+        /// The file.
+        path: PathBuf,
+        /// Size in bytes when it was first seen.
+        expected: u64,
+        /// Size in bytes now.
+        found: u64,
+    },
+    /// The folder holds weights only in a pickle or another foreign format.
+    #[error(
+        "{folder}: expected model.safetensors or model.safetensors.index.json, found {found:?}; \
+         convert it to safetensors (files of this kind can run code and are never opened)"
+    )]
+    NeedsConversion {
+        /// The checkpoint folder.
+        folder: PathBuf,
+        /// The first such file, by name.
+        found: String,
+    },
+    /// A Git LFS pointer stands in place of the file it points to.
+    #[error(
+        "{path}: expected the file itself, found the text of a Git LFS pointer; fetch it with `git lfs pull`"
+    )]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file has no bytes.
+    #[error("{path}: expected {expected}, found an empty file")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// A file is larger than can be accepted.
+    #[error("{path}: expected at most {limit} bytes, found {found}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+        /// The file's size in bytes.
+        found: u64,
+    },
+    /// A safetensors file is too short to hold its header's length.
+    #[error("{path}: expected at least 8 bytes for the header's length, found {found}")]
+    TooShort {
+        /// The file.
+        path: PathBuf,
+        /// The file's size in bytes.
+        found: u64,
+    },
+    /// The header's length does not fit the file or the limit.
+    #[error("{path}: header length: expected 1 to {limit} bytes ({reason}), found {found}")]
+    HeaderLength {
+        /// The file.
+        path: PathBuf,
+        /// The largest length accepted here, in bytes.
+        limit: u64,
+        /// Where the limit comes from.
+        reason: &'static str,
+        /// The length declared, in bytes.
+        found: u64,
+    },
+    /// The header is not an object with nothing but spaces after it.
+    #[error("{path}: header: expected {expected:?} as its {place} byte, found {:?}", char::from(*.found))]
+    HeaderFrame {
+        /// The file.
+        path: PathBuf,
+        /// Which byte: `first`, or `last` (before the padding of spaces).
+        place: &'static str,
+        /// The byte expected.
+        expected: char,
+        /// The byte found.
+        found: u8,
+    },
+    /// Text is not UTF-8.
+    #[error("{path}: {item}: expected UTF-8, found a byte that is not at offset {offset} of it")]
+    Utf8 {
+        /// The file.
+        path: PathBuf,
+        /// The part of the file.
+        item: String,
+        /// Offset in bytes of the first wrong byte from the start of the item.
+        offset: usize,
+    },
+    /// JSON that does not parse, or a value of the wrong kind.
+    #[error("{path}: {item}: {reason}")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The part of the file.
+        item: String,
+        /// The parser's reason, with what it expected and found, and the place.
+        reason: String,
+    },
+    /// A key occurs twice in one JSON object.
+    #[error("{path}: {item} {key:?}: expected once, found twice")]
+    DuplicateKey {
+        /// The file.
+        path: PathBuf,
+        /// What the key stands for.
+        item: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// A tensor name is empty, too long, or has control characters.
+    #[error(
+        "{path}: tensor name: expected 1 to 512 bytes without control characters, found {found:?}"
+    )]
+    TensorName {
+        /// The file.
+        path: PathBuf,
+        /// The name, cut if long.
+        found: String,
+    },
+    /// An element type that the format does not have.
+    #[error(
+        "{path}: tensor {tensor:?}: dtype: expected one of the format's (F32, F16, BF16 …), found {found:?}"
+    )]
+    UnknownDtype {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The dtype found.
+        found: String,
+    },
+    /// A tensor has a rank that cannot be used here.
+    #[error("{path}: tensor {tensor:?}: rank: expected {expected}, found {found}")]
+    Rank {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The rank or ranks accepted.
+        expected: &'static str,
+        /// The rank found.
+        found: usize,
+    },
+    /// A tensor's shape has more elements than can be counted.
+    #[error(
+        "{path}: tensor {tensor:?}: expected a size in whole bytes below 2^64, found {dtype} {shape:?}"
+    )]
+    ShapeSize {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The element type.
+        dtype: Dtype,
+        /// The shape.
+        shape: Vec<usize>,
+    },
+    /// A tensor's data ends before it begins.
+    #[error(
+        "{path}: tensor {tensor:?}: data_offsets: expected begin <= end, found [{begin}, {end}]"
+    )]
+    OffsetsReversed {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// First byte, from the start of the data.
+        begin: usize,
+        /// One past the last byte.
+        end: usize,
+    },
+    /// A tensor's data reaches past the end of the file.
+    #[error(
+        "{path}: tensor {tensor:?}: data_offsets: expected an end of at most {limit} (the bytes of data in the file), found {found}"
+    )]
+    OffsetsOutside {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Bytes of data in the file.
+        limit: usize,
+        /// One past the tensor's last byte.
+        found: usize,
+    },
+    /// A tensor's offsets do not fit its shape and dtype.
+    #[error(
+        "{path}: tensor {tensor:?}: expected {expected} bytes for {dtype} {shape:?}, found data_offsets that span {found}"
+    )]
+    ShapeMismatch {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The element type.
+        dtype: Dtype,
+        /// The shape.
+        shape: Vec<usize>,
+        /// Bytes that shape and dtype need.
+        expected: usize,
+        /// Bytes that the offsets span.
+        found: usize,
+    },
+    /// Two tensors share bytes.
+    #[error(
+        "{path}: tensor {tensor:?} overlaps the one before it: expected to begin at byte {expected}, found {found}"
+    )]
+    Overlap {
+        /// The file.
+        path: PathBuf,
+        /// The second tensor's name.
+        tensor: String,
+        /// Where the one before it ends.
+        expected: usize,
+        /// Where it begins.
+        found: usize,
+    },
+    /// Bytes between two tensors belong to none.
+    #[error(
+        "{path}: a hole lies before tensor {tensor:?}: expected to begin at byte {expected}, found {found}"
+    )]
+    Hole {
+        /// The file.
+        path: PathBuf,
+        /// The tensor after the hole.
+        tensor: String,
+        /// Where the data before it ends.
+        expected: usize,
+        /// Where it begins.
+        found: usize,
+    },
+    /// Bytes after the last tensor belong to none.
+    #[error(
+        "{path}: expected {expected} bytes of data (the end of the last tensor), found {found}"
+    )]
+    TrailingBytes {
+        /// The file.
+        path: PathBuf,
+        /// Where the last tensor ends.
+        expected: usize,
+        /// Bytes of data in the file.
+        found: usize,
+    },
+    /// The safetensors crate refused a header that passed the checks here.
+    #[error("{path}: header: {source}")]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// The crate's reason.
+        source: SafeTensorError,
+    },
+    /// The checkpoint has no tensor of this name.
+    #[error("{folder}: expected a tensor {tensor:?}, found none")]
+    NoSuchTensor {
+        /// The checkpoint folder.
+        folder: PathBuf,
+        /// The name asked for.
+        tensor: String,
+    },
+    /// A tensor is not of a type that weights can have.
+    #[error(
+        "{path}: tensor {tensor:?}: dtype: expected F32, F16 or BF16 for a weight, found {found}"
+    )]
+    UnsupportedDtype {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The dtype found.
+        found: Dtype,
+    },
+    /// A weight has a dimension of length zero.
+    #[error(
+        "{path}: tensor {tensor:?}: shape: expected dimensions of at least 1 for a weight, found {shape:?}"
+    )]
+    ZeroSize {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The shape found.
+        shape: Vec<usize>,
+    },
+    /// A weight holds NaN or an infinity.
+    #[error("{path}: tensor {tensor:?}: expected finite values, found {found} first at {index:?}")]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Index of the first such element, one number for each dimension.
+        index: Vec<usize>,
+        /// Its value.
+        found: f32,
+    },
+    /// The memory for a tensor cannot be had.
+    #[error("{path}: tensor {tensor:?}: cannot allocate {bytes} bytes")]
+    OutOfMemory {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Bytes needed as `f32`.
+        bytes: usize,
+    },
+    /// The index names a shard by something other than a plain file name.
+    #[error(
+        "{path}: weight_map of tensor {tensor:?}: expected a plain file name ending in .safetensors \
+         (no separator, drive, URL or control character), found {found:?}"
+    )]
+    ShardName {
+        /// The index.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The shard's name, cut if long.
+        found: String,
+    },
+    /// Two shard names are the same file where case does not count.
+    #[error("{path}: shards {first:?} and {second:?} differ only in case, expected distinct names")]
+    NameClash {
+        /// The index.
+        path: PathBuf,
+        /// One name.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// The index lists a tensor that its shard lacks.
+    #[error(
+        "{path}: expected tensor {tensor:?}, which the index assigns to this shard, found no such tensor"
+    )]
+    TensorNotInShard {
+        /// The shard.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// A shard holds a tensor that the index does not assign to it.
+    #[error("{path}: found tensor {tensor:?}, which the index expects in {}", AssignedTo(.assigned.as_deref()))]
+    TensorElsewhere {
+        /// The shard.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The shard the index names, if any.
+        assigned: Option<String>,
+    },
+    /// Two shards hold a tensor of one name.
+    #[error("{second}: tensor {tensor:?}: expected in one shard, found in {first} too")]
+    TensorTwice {
+        /// The tensor's name.
+        tensor: String,
+        /// The first shard.
+        first: PathBuf,
+        /// The second shard.
+        second: PathBuf,
+    },
+    /// The index declares another size than its shards have.
+    #[error(
+        "{path}: total_size: expected {expected} bytes (the sum over the tensors), found {found}"
+    )]
+    TotalSize {
+        /// The index.
+        path: PathBuf,
+        /// Sum of the tensors' sizes in bytes.
+        expected: u64,
+        /// The size declared.
+        found: u64,
+    },
+    /// The folder holds a single file and an index, and they differ.
+    #[error(
+        "{folder}: tensor {tensor:?} is {single} in model.safetensors and {sharded} in the shards; expected the same in both, or only one of the two"
+    )]
+    TwoSources {
+        /// The checkpoint folder.
+        folder: PathBuf,
+        /// The first tensor that differs, by name.
+        tensor: String,
+        /// Its dtype and shape in the single file, or `absent`.
+        single: String,
+        /// Its dtype and shape in the shards, or `absent`.
+        sharded: String,
+    },
+}
+
+/// Something about a checkpoint that is allowed but probably not meant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[non_exhaustive]
+pub enum Warning {
+    /// Every value of a `…weight` tensor (a norm's weight, an embedding, a matrix) is zero.
+    #[error("{path}: tensor {tensor:?}: every value is zero")]
+    AllZero {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+    },
+}
+
+/// Text from a file, cut to a length that fits into a message.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 160;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+struct UnfinishedNote<'a>(Option<&'a Path>);
+
+impl fmt::Display for UnfinishedNote<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(blob) => write!(
+                f,
+                "; the hub cache holds an unfinished download, {}",
+                blob.display()
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+struct AssignedTo<'a>(Option<&'a str>);
+
+impl fmt::Display for AssignedTo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(shard) => write!(f, "{shard:?}"),
+            None => f.write_str("no shard"),
+        }
+    }
+}

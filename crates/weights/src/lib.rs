@@ -1,0 +1,81 @@
+//! Checkpoint folders in the Hugging Face layout: safetensors files, mapped into memory and validated, and `config.json`.
+//!
+//! # Why a second check in front of the safetensors crate
+//!
+//! A checkpoint is somebody else's file, and the numbers computed from it are published under our name.
+//! The published reader accepts some files that cannot be meant, such as a header that names one tensor twice, and
+//! overflows on sizes near `usize::MAX`.
+//! So this crate reads the header itself, strictly, and hands the result to [`safetensors`] for its own validation.
+//! Every refusal is a [`WeightsError`] that names the file, the item, what was expected and what was found.
+//!
+//! ```
+//! use layerwise_weights::Checkpoint;
+//! use safetensors::{Dtype, tensor::TensorView};
+//!
+//! let folder = tempfile::tempdir()?;
+//! std::fs::write(folder.path().join("config.json"), r#"{"model_type": "gpt2"}"#)?;
+//! let bytes: Vec<u8> = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+//! let tensor = TensorView::new(Dtype::F32, vec![2, 3], &bytes)?;
+//! let file = folder.path().join("model.safetensors");
+//! safetensors::serialize_to_file([("wte.weight", tensor)], None, &file)?;
+//!
+//! let checkpoint = Checkpoint::open(folder.path())?;
+//! assert_eq!(checkpoint.config()["model_type"], "gpt2");
+//! let embedding = checkpoint.tensor("wte.weight")?;
+//! assert_eq!(embedding.shape(), [2, 3]);
+//! assert_eq!(embedding.view2()?[[1, 0]], 4.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is loaded
+//!
+//! `config.json`, and either `model.safetensors` or the shards that `model.safetensors.index.json` names.
+//! Pickle files (`.bin`, `.pth`) are never opened.
+//! A tensor of F32, F16 or BF16 becomes `f32` when it is asked for; widening is exact.
+//! An aligned F32 tensor is borrowed from the mapping, so that it costs no memory of its own.
+//! Tensors of other types may lie in the file, and are refused only when they are read.
+//!
+//! # Security
+//!
+//! A hostile folder cannot cause undefined behaviour, make this crate read a file outside the folder (other than the
+//! blob of a hub cache that a snapshot links to), run code, or block on a FIFO.
+//! It can cost time and memory within these limits: a header of [`MAX_HEADER_BYTES`], an index of
+//! [`MAX_INDEX_BYTES`], a config of [`MAX_CONFIG_BYTES`], a small multiple of those in memory while they are parsed,
+//! and four bytes for every element of the F16 and BF16 tensors that are read.
+//!
+//! **A file that another process changes while it is mapped is outside this protection.**
+//! If the file shrinks, touching the lost pages ends the process with a signal (`SIGBUS` on Unix).
+//! If its bytes are overwritten in place, the numbers change under the computation, after they have been checked.
+//! Every tensor read compares the file's size with the size at opening, which turns the common accident into an
+//! error but cannot close the gap.
+//! The answer is [`OpenOptions`] with `mmap: false`: each tensor is then read once into memory, a file that has
+//! shrunk is an error, and what has been read stays as it was checked.
+//! Replacing a file by renaming another over it is harmless in both modes, since the opened file stays.
+
+mod checkpoint;
+mod error;
+mod file;
+mod folder;
+mod header;
+mod index;
+mod json;
+mod mapping;
+mod shard;
+mod tensor;
+
+pub use checkpoint::{Checkpoint, OpenOptions, TensorInfo};
+pub use error::{Warning, WeightsError};
+pub use file::CheckpointFile;
+pub use safetensors::Dtype;
+pub use tensor::Tensor;
+
+/// The largest accepted `config.json`, in bytes.
+pub const MAX_CONFIG_BYTES: u64 = 1_000_000;
+/// The largest accepted `model.safetensors.index.json`, in bytes.
+pub const MAX_INDEX_BYTES: u64 = 16_000_000;
+/// The largest accepted header of a safetensors file, in bytes; the safetensors crate has the same limit.
+pub const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// The longest accepted tensor name, in bytes.
+pub const MAX_NAME_BYTES: usize = 512;
+/// The largest accepted rank of a tensor.
+pub const MAX_RANK: usize = 4;
