@@ -77,7 +77,9 @@ pub enum TransformerError {
         nearest: String,
     },
     /// A weight transformation that would change the function of this model.
-    #[error("{transformation} needs LayerNorm; this model has RMSNorm, which does not ignore a shift of the residual stream")]
+    #[error(
+        "{transformation} needs LayerNorm; this model has RMSNorm, which does not ignore a shift of the residual stream"
+    )]
     NeedsLayerNorm {
         /// The transformation.
         transformation: &'static str,

@@ -18,7 +18,16 @@ impl Model {
         let mut model = self.clone();
         let centre = self.config.norm == Norm::LayerNorm;
         for block in &mut model.blocks {
-            let Block { attn_norm, mlp_norm, q, k, v, gate, up, .. } = block;
+            let Block {
+                attn_norm,
+                mlp_norm,
+                q,
+                k,
+                v,
+                gate,
+                up,
+                ..
+            } = block;
             for linear in [q, k, v] {
                 fold(linear, attn_norm, centre);
             }
@@ -43,12 +52,17 @@ impl Model {
     /// A model with RMSNorm, which does not subtract it.
     pub fn center_writing_weights(&self) -> Result<Self, TransformerError> {
         if self.config.norm != Norm::LayerNorm {
-            return Err(TransformerError::NeedsLayerNorm { transformation: "centring the writing weights" });
+            return Err(TransformerError::NeedsLayerNorm {
+                transformation: "centring the writing weights",
+            });
         }
         let mut model = self.clone();
         // Embeddings are stored as [model, vocab]: their residual axis is the input axis.
         model.embedding = Matrix::made(centred(&self.embedding, Axis(0)));
-        model.positions = self.positions.as_ref().map(|p| Matrix::made(centred(p, Axis(0))));
+        model.positions = self
+            .positions
+            .as_ref()
+            .map(|p| Matrix::made(centred(p, Axis(0))));
         for block in &mut model.blocks {
             for linear in [&mut block.attn_out, &mut block.down] {
                 linear.weight = Matrix::made(centred(&linear.weight, Axis(1)));
@@ -72,13 +86,17 @@ impl Model {
 /// The matrix less its mean along an axis.
 fn centred(matrix: &Matrix, axis: Axis) -> Array2<f32> {
     let values = matrix.view().mapv(f64::from);
-    let means = values.mean_axis(axis).expect("weight matrices are not empty").insert_axis(axis);
+    let means = values
+        .mean_axis(axis)
+        .expect("weight matrices are not empty")
+        .insert_axis(axis);
     (&values - &means).mapv(|value| value as f32)
 }
 
 fn centre_bias(bias: &mut Vec<f32>) {
     let mean = bias.iter().copied().map(f64::from).sum::<f64>() / bias.len() as f64;
-    bias.iter_mut().for_each(|b| *b = (f64::from(*b) - mean) as f32);
+    bias.iter_mut()
+        .for_each(|b| *b = (f64::from(*b) - mean) as f32);
 }
 
 fn fold(linear: &mut Linear, norm: &NormWeights, centre: bool) {
@@ -86,7 +104,11 @@ fn fold(linear: &mut Linear, norm: &NormWeights, centre: bool) {
     if let Some(beta) = &norm.bias {
         let bias = linear.bias.get_or_insert_with(|| vec![0.0; weight.ncols()]);
         for (bias, column) in bias.iter_mut().zip(weight.columns()) {
-            let moved: f64 = column.iter().zip(beta).map(|(w, beta)| w * f64::from(*beta)).sum();
+            let moved: f64 = column
+                .iter()
+                .zip(beta)
+                .map(|(w, beta)| w * f64::from(*beta))
+                .sum();
             *bias = (f64::from(*bias) + moved) as f32;
         }
     }
@@ -96,7 +118,9 @@ fn fold(linear: &mut Linear, norm: &NormWeights, centre: bool) {
         }
     }
     if centre {
-        let means = weight.mean_axis(Axis(0)).expect("weight matrices are not empty");
+        let means = weight
+            .mean_axis(Axis(0))
+            .expect("weight matrices are not empty");
         weight -= &means;
     }
     linear.weight = Matrix::made(weight.mapv(|value| value as f32));

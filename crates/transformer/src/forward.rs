@@ -59,7 +59,11 @@ impl Workspace {
             scores: Array2::zeros((QUERY_TILE.min(seq), seq)),
             head_out: zeros(c.heads * c.head),
             neurons: zeros(c.neurons),
-            up: model.blocks.iter().any(|block| block.gate.is_some()).then(|| zeros(c.neurons)),
+            up: model
+                .blocks
+                .iter()
+                .any(|block| block.gate.is_some())
+                .then(|| zeros(c.neurons)),
             attn_update: zeros(c.model),
             mlp_update: zeros(c.model),
         }
@@ -82,13 +86,22 @@ impl Model {
             return Err(TransformerError::EmptySequence);
         }
         if tokens.len() > context {
-            return Err(TransformerError::SequenceTooLong { found: tokens.len(), context });
+            return Err(TransformerError::SequenceTooLong {
+                found: tokens.len(),
+                context,
+            });
         }
         let table = self.embedding.view();
         let mut residual = Array2::zeros((tokens.len(), self.config.model));
-        for (position, (&token, mut row)) in tokens.iter().zip(residual.outer_iter_mut()).enumerate() {
+        for (position, (&token, mut row)) in
+            tokens.iter().zip(residual.outer_iter_mut()).enumerate()
+        {
             if token as usize >= vocab {
-                return Err(TransformerError::TokenOutOfRange { token, position, vocab });
+                return Err(TransformerError::TokenOutOfRange {
+                    token,
+                    position,
+                    vocab,
+                });
             }
             row.assign(&table.column(token as usize));
             if let Some(positions) = &self.positions {
@@ -116,7 +129,11 @@ impl Model {
         }
         let mut residual = self.embed(tokens)?;
         let mut workspace = Workspace::new(self, tokens.len());
-        let mut reading = Reading { observer, step: 0, block: None };
+        let mut reading = Reading {
+            observer,
+            step: 0,
+            block: None,
+        };
         reading.offer(Site::Embed, || residual.view().into_dyn());
         for step in schedule.steps() {
             self.step(step, &mut residual, &mut workspace, &mut reading);
@@ -128,7 +145,11 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::run`].
-    pub fn logits(&self, tokens: &[u32], schedule: &Schedule) -> Result<Array2<f32>, TransformerError> {
+    pub fn logits(
+        &self,
+        tokens: &[u32],
+        schedule: &Schedule,
+    ) -> Result<Array2<f32>, TransformerError> {
         self.observed_logits(tokens, schedule, &mut ())
     }
 
@@ -143,7 +164,11 @@ impl Model {
         observer: &mut dyn Observer,
     ) -> Result<Array2<f32>, TransformerError> {
         let residual = self.run(tokens, schedule, observer)?;
-        let mut reading = Reading { observer, step: schedule.step_count(), block: None };
+        let mut reading = Reading {
+            observer,
+            step: schedule.step_count(),
+            block: None,
+        };
         let normed = self.final_norm(residual.view());
         reading.offer(Site::FinalNorm, || normed.view().into_dyn());
         let logits = self.unembed(normed.view());
@@ -158,7 +183,16 @@ impl Model {
     /// # Panics
     /// If the workspace was made for another sequence length, or the step names a block that the model lacks.
     pub fn apply(&self, step: &Step, residual: &mut Array2<f32>, workspace: &mut Workspace) {
-        self.step(step, residual, workspace, &mut Reading { observer: &mut (), step: 0, block: None });
+        self.step(
+            step,
+            residual,
+            workspace,
+            &mut Reading {
+                observer: &mut (),
+                step: 0,
+                block: None,
+            },
+        );
     }
 
     fn step(
@@ -168,7 +202,11 @@ impl Model {
         workspace: &mut Workspace,
         reading: &mut Reading<'_>,
     ) {
-        assert_eq!(residual.nrows(), workspace.seq, "the workspace fits the sequence");
+        assert_eq!(
+            residual.nrows(),
+            workspace.seq,
+            "the workspace fits the sequence"
+        );
         match step {
             Step::Update(parts) => {
                 self.update(parts, residual, workspace, reading);
@@ -216,12 +254,18 @@ impl Model {
                 Sublayer::Mlp => &workspace.mlp_update,
             };
             activation::add_scaled(
-                residual.as_slice_mut().expect("the residual stream is contiguous"),
+                residual
+                    .as_slice_mut()
+                    .expect("the residual stream is contiguous"),
                 part.scale() as f32,
                 update.as_slice().expect("updates are contiguous"),
             );
         }
-        let after = if attention_alone && sequential { Site::ResidMid } else { Site::ResidPost };
+        let after = if attention_alone && sequential {
+            Site::ResidMid
+        } else {
+            Site::ResidPost
+        };
         reading.offer(after, || residual.view().into_dyn());
         reading.block = None;
     }
@@ -262,7 +306,12 @@ impl Model {
                 let last = (first + QUERY_TILE).min(w.seq);
                 let mut scores = w.scores.slice_mut(s![..last - first, ..last]);
                 let keys = k.slice(s![..last, ..]);
-                matmul(q.slice(s![first..last, ..]), keys.t(), scores.view_mut(), Write::Replace);
+                matmul(
+                    q.slice(s![first..last, ..]),
+                    keys.t(),
+                    scores.view_mut(),
+                    Write::Replace,
+                );
                 causal_softmax(scores.view_mut(), first, scale);
                 matmul(
                     scores.view(),
@@ -271,7 +320,9 @@ impl Model {
                     Write::Replace,
                 );
                 if let Some(pattern) = &mut pattern {
-                    pattern.slice_mut(s![h, first..last, ..last]).assign(&scores);
+                    pattern
+                        .slice_mut(s![h, first..last, ..last])
+                        .assign(&scores);
                 }
             }
         }
@@ -279,7 +330,9 @@ impl Model {
             reading.offer(Site::AttnPattern, || pattern.view().into_dyn());
         }
         reading.offer(Site::AttnHeadOut, || by_head(&w.head_out, heads, head));
-        block.attn_out.apply(w.head_out.view(), w.attn_update.view_mut());
+        block
+            .attn_out
+            .apply(w.head_out.view(), w.attn_update.view_mut());
         reading.offer(Site::AttnOut, || w.attn_update.view().into_dyn());
     }
 
@@ -308,7 +361,10 @@ impl Model {
         if let (Some(_), Some(up)) = (&block.gate, &mut w.up) {
             block.up.apply(w.normed.view(), up.view_mut());
             reading.offer(Site::MlpUp, || up.view().into_dyn());
-            activation::multiply(neurons, up.as_slice().expect("up projections are contiguous"));
+            activation::multiply(
+                neurons,
+                up.as_slice().expect("up projections are contiguous"),
+            );
         }
         reading.offer(Site::MlpPost, || w.neurons.view().into_dyn());
         block.down.apply(w.neurons.view(), w.mlp_update.view_mut());
@@ -318,7 +374,10 @@ impl Model {
 
 /// \[seq, heads · head\] seen as \[seq, heads, head\].
 fn by_head(x: &Array2<f32>, heads: usize, head: usize) -> ArrayViewD<'_, f32> {
-    x.view().into_shape_with_order((x.nrows(), heads, head)).expect("heads · head columns").into_dyn()
+    x.view()
+        .into_shape_with_order((x.nrows(), heads, head))
+        .expect("heads · head columns")
+        .into_dyn()
 }
 
 /// The observer of a run, and where the run stands.
@@ -330,7 +389,11 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn address(&self, site: Site) -> Address {
-        Address { step: self.step, block: self.block, site }
+        Address {
+            step: self.step,
+            block: self.block,
+            site,
+        }
     }
 
     fn wants(&self, site: Site) -> bool {

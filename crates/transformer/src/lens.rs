@@ -29,7 +29,11 @@ impl Model {
         residual: ArrayView2<'_, f32>,
         last: ArrayView2<'_, f32>,
     ) -> Array2<f32> {
-        assert_eq!(residual.dim(), last.dim(), "the state and the last state of one sequence");
+        assert_eq!(
+            residual.dim(),
+            last.dim(),
+            "the state and the last state of one sequence"
+        );
         let scale_of = match self.config.norm {
             Norm::LayerNorm => layer_norm_scale,
             Norm::RmsNorm => rms_norm_scale,
@@ -41,11 +45,18 @@ impl Model {
             let (_, scale) = scale_of(&last.to_vec(), epsilon);
             row.mapv_inplace(|value| ((f64::from(value) - centre) / scale) as f32);
             if let Some(gain) = &self.final_norm.gain {
-                row.iter_mut().zip(gain).for_each(|(value, gain)| *value *= gain);
+                row.iter_mut()
+                    .zip(gain)
+                    .for_each(|(value, gain)| *value *= gain);
             }
         }
         let mut logits = Array2::zeros((states.nrows(), self.config.vocab));
-        matmul(states.view(), self.unembedding.weight.view(), logits.view_mut(), Write::Replace);
+        matmul(
+            states.view(),
+            self.unembedding.weight.view(),
+            logits.view_mut(),
+            Write::Replace,
+        );
         logits
     }
 }

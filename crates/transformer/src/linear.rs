@@ -52,7 +52,13 @@ impl Matrix {
             Layout::OutIn => (first * inputs, (1, inputs)),
             Layout::InOut => (first, (all_outputs, 1)),
         };
-        Self { storage, offset, inputs, outputs, strides }
+        Self {
+            storage,
+            offset,
+            inputs,
+            outputs,
+            strides,
+        }
     }
 
     /// A whole stored matrix.
@@ -91,7 +97,9 @@ impl Linear {
         matmul(x, self.weight.view(), out.view_mut(), Write::Replace);
         if let Some(bias) = &self.bias {
             for mut row in out.outer_iter_mut() {
-                row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+                row.iter_mut()
+                    .zip(bias)
+                    .for_each(|(value, bias)| *value += bias);
             }
         }
     }

@@ -35,7 +35,11 @@ impl Model {
         let tensors = Tensors {
             checkpoint,
             config: &config,
-            planned: plan.tensors.iter().map(|t| ((t.role, t.layer), t)).collect(),
+            planned: plan
+                .tensors
+                .iter()
+                .map(|t| ((t.role, t.layer), t))
+                .collect(),
         };
 
         let embedding = tensors.matrix(Role::TokenEmbedding, None)?;
@@ -43,7 +47,9 @@ impl Model {
             Position::Learned => Some(tensors.matrix(Role::PositionEmbedding, None)?),
             Position::Rotary(_) => None,
         };
-        let blocks = (0..config.layers).map(|layer| tensors.block(layer)).collect::<Result<_, _>>()?;
+        let blocks = (0..config.layers)
+            .map(|layer| tensors.block(layer))
+            .collect::<Result<_, _>>()?;
         let final_norm = tensors.norm(Role::FinalNormGain, Role::FinalNormBias, None)?;
         for note in &plan.notes {
             if let Note::TiedHeadPresent { name } = note {
@@ -55,10 +61,12 @@ impl Model {
         } else {
             tensors.matrix(Role::Unembedding, None)?
         };
-        let bias = tensors.vector(Role::UnembeddingBias, None)?.map(|mut bias| {
-            bias.truncate(config.vocab);
-            bias
-        });
+        let bias = tensors
+            .vector(Role::UnembeddingBias, None)?
+            .map(|mut bias| {
+                bias.truncate(config.vocab);
+                bias
+            });
         Ok(Self {
             embedding,
             positions,
@@ -83,9 +91,15 @@ impl Tensors<'_> {
         Ok(self.checkpoint.tensor(&planned.name)?)
     }
 
-    fn vector(&self, role: Role, layer: Option<usize>) -> Result<Option<Vec<f32>>, TransformerError> {
+    fn vector(
+        &self,
+        role: Role,
+        layer: Option<usize>,
+    ) -> Result<Option<Vec<f32>>, TransformerError> {
         let planned = self.planned.get(&(role, layer));
-        planned.map(|planned| Ok(self.read(planned)?.as_slice().to_vec())).transpose()
+        planned
+            .map(|planned| Ok(self.read(planned)?.as_slice().to_vec()))
+            .transpose()
     }
 
     /// The matrix of a role that every model with such a config has; a padded vocabulary is cut to `vocab`.
@@ -101,7 +115,14 @@ impl Tensors<'_> {
             Role::TokenEmbedding | Role::Unembedding => self.config.vocab,
             _ => stored_outputs,
         };
-        Ok(Matrix::window(storage, planned.layout, inputs, stored_outputs, 0, outputs))
+        Ok(Matrix::window(
+            storage,
+            planned.layout,
+            inputs,
+            stored_outputs,
+            0,
+            outputs,
+        ))
     }
 
     fn linear(&self, weight: Role, bias: Role, layer: usize) -> Result<Linear, TransformerError> {
@@ -111,8 +132,16 @@ impl Tensors<'_> {
         })
     }
 
-    fn norm(&self, gain: Role, bias: Role, layer: Option<usize>) -> Result<NormWeights, TransformerError> {
-        Ok(NormWeights { gain: self.vector(gain, layer)?, bias: self.vector(bias, layer)? })
+    fn norm(
+        &self,
+        gain: Role,
+        bias: Role,
+        layer: Option<usize>,
+    ) -> Result<NormWeights, TransformerError> {
+        Ok(NormWeights {
+            gain: self.vector(gain, layer)?,
+            bias: self.vector(bias, layer)?,
+        })
     }
 
     fn block(&self, layer: usize) -> Result<Block, TransformerError> {
@@ -144,7 +173,11 @@ impl Tensors<'_> {
     }
 
     /// Queries, keys and values out of one fused tensor.
-    fn split_qkv(&self, planned: &PlannedTensor, layer: usize) -> Result<[Linear; 3], TransformerError> {
+    fn split_qkv(
+        &self,
+        planned: &PlannedTensor,
+        layer: usize,
+    ) -> Result<[Linear; 3], TransformerError> {
         let c = self.config;
         let widths = [c.heads * c.head, c.kv_heads * c.head, c.kv_heads * c.head];
         let all = widths.iter().sum();
@@ -159,7 +192,9 @@ impl Tensors<'_> {
         Ok(widths.map(|width| {
             let linear = Linear {
                 weight: Matrix::window(storage.clone(), planned.layout, c.model, all, first, width),
-                bias: bias.as_ref().map(|bias| bias[first..first + width].to_vec()),
+                bias: bias
+                    .as_ref()
+                    .map(|bias| bias[first..first + width].to_vec()),
             };
             first += width;
             linear

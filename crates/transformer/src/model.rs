@@ -50,7 +50,10 @@ pub(crate) struct NormWeights {
 
 impl NormWeights {
     fn affine(&self) -> Affine<'_> {
-        Affine { gain: self.gain.as_deref(), bias: self.bias.as_deref() }
+        Affine {
+            gain: self.gain.as_deref(),
+            bias: self.bias.as_deref(),
+        }
     }
 }
 
@@ -73,7 +76,10 @@ impl Model {
                 Residual::Parallel
             }
         };
-        Stack { layers: self.config.layers, residual }
+        Stack {
+            layers: self.config.layers,
+            residual,
+        }
     }
 
     /// The unembedding W_U \[model, vocab\] and its bias, as the vocabulary pass reads them.

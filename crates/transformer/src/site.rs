@@ -131,7 +131,9 @@ impl FromStr for Site {
         }
         let shared = |site: &Self| {
             let parts: Vec<&str> = site.name().split('.').collect();
-            name.split(['.', '_']).filter(|part| parts.contains(part)).count()
+            name.split(['.', '_'])
+                .filter(|part| parts.contains(part))
+                .count()
         };
         let most = Self::ALL.iter().map(shared).max().unwrap_or(0);
         let nearest: Vec<&str> = Self::ALL
@@ -196,7 +198,10 @@ impl Recording {
         for site in sites {
             site.check(config)?;
         }
-        Ok(Self { sites: sites.to_vec(), kept: BTreeMap::new() })
+        Ok(Self {
+            sites: sites.to_vec(),
+            kept: BTreeMap::new(),
+        })
     }
 
     /// What has been kept, in address order.
@@ -237,7 +242,10 @@ mod tests {
     #[test]
     fn an_unknown_site_names_its_neighbours() {
         let message = "attn.scores".parse::<Site>().unwrap_err().to_string();
-        assert!(message.contains("`attn.scores`") && message.contains("attn.pattern"), "{message}");
+        assert!(
+            message.contains("`attn.scores`") && message.contains("attn.pattern"),
+            "{message}"
+        );
         assert!(!message.contains("mlp"), "{message}");
     }
 }

@@ -24,9 +24,9 @@ fn config(family: Family) -> ModelConfig {
             "head_dim": 8, "intermediate_size": 36, "max_position_embeddings": 7, "vocab_size": 11,
         }),
     };
-    let mut map = json.as_object().unwrap().clone();
+    let mut map = json.as_object().expect("an object").clone();
     map.insert("model_type".into(), family.model_type().into());
-    ModelConfig::from_json(&map, Path::new("config.json")).unwrap()
+    ModelConfig::from_json(&map, Path::new("config.json")).expect("a sound config")
 }
 
 /// The names of a published checkpoint of the family, cut to two blocks, with the shapes of [`config`].
@@ -87,8 +87,8 @@ fn checkpoint(family: Family) -> Tensors {
     let mut tensors = Vec::new();
     for line in text.split(',') {
         let mut words = line.split_whitespace();
-        let name = words.next().unwrap();
-        let shape: Vec<usize> = words.map(|word| word.parse().unwrap()).collect();
+        let name = words.next().expect("a name");
+        let shape: Vec<usize> = words.map(|word| word.parse().expect("a size")).collect();
         if name.contains('*') {
             tensors
                 .extend((0..2).map(|layer| (name.replace('*', &layer.to_string()), shape.clone())));
@@ -112,7 +112,7 @@ fn reshaped(family: Family, name: &str, shape: &[usize]) -> Tensors {
     tensors
         .iter_mut()
         .find(|(tensor, _)| tensor == name)
-        .unwrap()
+        .expect("a tensor of that name")
         .1 = shape.to_vec();
     tensors
 }

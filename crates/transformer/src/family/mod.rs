@@ -1,7 +1,7 @@
 //! The model families: for each, one table of its config keys and tensor names.
 //!
-//! A family is data. Adding one means one file with a [`FamilyTable`], one variant of [`Family`], and their pairing
-//! in [`Family::table`]; the tests of this module fail while a table leaves a part of the block equation without a
+//! A family is data. Adding one means one file with a `FamilyTable`, one variant of [`Family`], and their pairing
+//! in `Family::table`; the tests of this module fail while a table leaves a part of the block equation without a
 //! key or a tensor.
 
 mod gpt2;

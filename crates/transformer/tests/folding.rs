@@ -1,0 +1,107 @@
+//! Folding and centring leave the model's function alone.
+
+use layerwise_schedule::Schedule;
+use layerwise_transformer::{Model, TransformerError};
+use ndarray::{Array2, Axis};
+use std::path::Path;
+
+/// Logits less each position's mean: what is left when a constant per position does not matter.
+fn up_to_a_constant(logits: Array2<f32>) -> Array2<f64> {
+    let logits = logits.mapv(f64::from);
+    let means = logits.mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
+    logits - means
+}
+
+fn fixture(name: &str) -> Model {
+    Model::open(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../fixtures/parity")
+            .join(name),
+    )
+    .unwrap()
+}
+
+fn check(name: &str, before: &Model, after: &Model, exactly: bool) {
+    let tokens: Vec<u32> = (0..9)
+        .map(|i| (i * 7 + 3) % before.config().vocab as u32)
+        .collect();
+    let logits = |model: &Model| {
+        model
+            .logits(&tokens, &Schedule::plain(model.stack()).unwrap())
+            .unwrap()
+    };
+    let (before, after) = (logits(before), logits(after));
+    let (before, after) = match exactly {
+        true => (before.mapv(f64::from), after.mapv(f64::from)),
+        false => (up_to_a_constant(before), up_to_a_constant(after)),
+    };
+    let scale = before
+        .iter()
+        .fold(0.0_f64, |most, value| most.max(value.abs()));
+    let off = (&before - &after)
+        .iter()
+        .fold(0.0_f64, |most, value| most.max(value.abs()));
+    assert!(
+        off <= 2e-5 * scale,
+        "{name}: logits move by {off:e} of {scale:e}"
+    );
+}
+
+const LAYER_NORM: [&str; 5] = ["gpt2", "gpt_neox", "gpt_neox-sequential", "phi", "gpt2-hub"];
+const RMS_NORM: [&str; 4] = ["llama", "llama-gqa-tied", "llama-bias-sharded", "qwen2"];
+
+#[test]
+fn folding_norms_keeps_the_logits() {
+    for name in LAYER_NORM.iter().chain(&RMS_NORM) {
+        let model = fixture(name);
+        let folded = model.fold_norms();
+        // A LayerNorm model's unembedding is centred over the residual width too, which no logit notices.
+        check(name, &model, &folded, true);
+        check(name, &folded, &folded.fold_norms(), true);
+    }
+}
+
+#[test]
+fn centring_keeps_the_logits_up_to_a_constant() {
+    for name in LAYER_NORM {
+        let model = fixture(name);
+        check(name, &model, &model.center_writing_weights().unwrap(), true);
+        let all = model
+            .fold_norms()
+            .center_writing_weights()
+            .unwrap()
+            .center_unembedding();
+        check(name, &model, &all, false);
+    }
+    for name in RMS_NORM {
+        let model = fixture(name);
+        check(
+            name,
+            &model,
+            &model.fold_norms().center_unembedding(),
+            false,
+        );
+    }
+}
+
+#[test]
+fn centred_writing_weights_write_no_mean() {
+    let model = fixture("gpt2").center_writing_weights().unwrap();
+    let tokens = [1, 2, 3, 4];
+    let residual = model
+        .run(&tokens, &Schedule::plain(model.stack()).unwrap(), &mut ())
+        .unwrap();
+    for row in residual.outer_iter() {
+        assert!(row.mean().unwrap().abs() < 1e-5);
+    }
+}
+
+#[test]
+fn rms_norm_does_not_allow_centred_writing_weights() {
+    let error = fixture("llama").center_writing_weights().unwrap_err();
+    assert!(
+        matches!(error, TransformerError::NeedsLayerNorm { .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("RMSNorm"));
+}

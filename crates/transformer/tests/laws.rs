@@ -1,0 +1,293 @@
+//! The laws of schedules, on executed models.
+
+use layerwise_schedule::{Edit, Part, Schedule, Step};
+use layerwise_transformer::config::{
+    Bos, Family, Mlp, Norm, Position, Residual, RopeScaling, Rotary,
+};
+use layerwise_transformer::{
+    Address, Model, ModelConfig, Observer, Recording, Site, TransformerError, Workspace,
+};
+use ndarray::{Array2, ArrayViewD};
+use proptest::prelude::*;
+
+fn sequential() -> Model {
+    Model::random(ModelConfig::tiny(), 11)
+}
+
+/// Parallel residuals, rotary positions, gated MLP, grouped KV heads, RMSNorm: everything `tiny` is not.
+fn parallel() -> Model {
+    let config = ModelConfig {
+        family: Family::GptNeoX,
+        norm: Norm::RmsNorm,
+        residual: Residual::ParallelTwoNorms,
+        position: Position::Rotary(Rotary {
+            size: 4,
+            theta: 100.0,
+            scaling: RopeScaling::None,
+        }),
+        mlp: Mlp::Gated,
+        kv_heads: 2,
+        tied: false,
+        bos: Bos::Nothing,
+        ..ModelConfig::tiny()
+    };
+    Model::random(config, 12)
+}
+
+fn models() -> [Model; 2] {
+    [sequential(), parallel()]
+}
+
+const TOKENS: [u32; 9] = [0, 41, 7, 7, 23, 3, 49, 12, 5];
+
+fn schedule(model: &Model, edit: &str) -> Schedule {
+    edit.parse::<Edit>()
+        .unwrap()
+        .apply(&Schedule::plain(model.stack()).unwrap())
+        .unwrap()
+}
+
+fn logits(model: &Model, edit: &str) -> Array2<f32> {
+    model.logits(&TOKENS, &schedule(model, edit)).unwrap()
+}
+
+/// Reads the stream after every block and writes nothing.
+struct Blocks<'a>(&'a mut Vec<Array2<f32>>);
+
+impl Observer for Blocks<'_> {
+    fn wants(&self, address: Address) -> bool {
+        address.site == Site::ResidPost
+    }
+    fn observe(&mut self, _: Address, activation: ArrayViewD<'_, f32>) {
+        self.0
+            .push(activation.to_owned().into_dimensionality().unwrap());
+    }
+}
+
+#[test]
+fn the_empty_edit_is_a_plain_loop_over_blocks() {
+    for model in models() {
+        let plain = Schedule::plain(model.stack()).unwrap();
+        let mut residual = model.embed(&TOKENS).unwrap();
+        let mut workspace = Workspace::new(&model, TOKENS.len());
+        let mut after_blocks = Vec::new();
+        let steps_per_block = plain.steps().len() / model.config().layers;
+        for block in 0..model.config().layers {
+            for step in &plain.steps()[block * steps_per_block..(block + 1) * steps_per_block] {
+                let Step::Update(parts) = step else {
+                    panic!("the plain schedule has no branches")
+                };
+                assert!(
+                    parts
+                        .iter()
+                        .all(|part| part.block() == block && part.scale() == 1.0)
+                );
+                model.apply(step, &mut residual, &mut workspace);
+            }
+            after_blocks.push(residual.clone());
+        }
+        let mut seen = Vec::new();
+        let last = model
+            .run(&TOKENS, &schedule(&model, "id"), &mut Blocks(&mut seen))
+            .unwrap();
+        assert_eq!(seen, after_blocks);
+        assert_eq!(last, residual);
+        let expected = model.unembed(model.final_norm(residual.view()).view());
+        assert_eq!(logits(&model, "id"), expected);
+    }
+}
+
+/// A plain run in which the updates of one block are zeroed after they are computed.
+fn zero_ablated(model: &Model, block: usize) -> Array2<f32> {
+    let mut residual = model.embed(&TOKENS).unwrap();
+    let mut workspace = Workspace::new(model, TOKENS.len());
+    for step in Schedule::plain(model.stack()).unwrap().steps() {
+        let Step::Update(parts) = step else {
+            unreachable!()
+        };
+        let before = residual.clone();
+        model.apply(step, &mut residual, &mut workspace);
+        if parts.iter().map(Part::block).any(|b| b == block) {
+            let update = (&residual - &before) * 0.0;
+            residual = before + update;
+        }
+    }
+    model.unembed(model.final_norm(residual.view()).view())
+}
+
+#[test]
+fn dropping_a_block_zeroes_its_updates() {
+    for model in models() {
+        for block in 0..4 {
+            assert_eq!(
+                logits(&model, &format!("drop({block})")),
+                zero_ablated(&model, block)
+            );
+            assert_eq!(
+                logits(&model, &format!("scale({block},0)")),
+                zero_ablated(&model, block)
+            );
+        }
+    }
+}
+
+#[test]
+fn the_standard_lens_at_the_last_step_gives_the_logits() {
+    for model in models() {
+        for edit in ["id", "drop(1)", "swap(0,3)", "parallel(1..3)"] {
+            let last = model
+                .run(&TOKENS, &schedule(&model, edit), &mut ())
+                .unwrap();
+            assert_eq!(model.standard_lens(last.view()), logits(&model, edit));
+        }
+    }
+}
+
+#[test]
+fn the_legacy_lens_differs_from_the_logits_by_the_biases_alone() {
+    let model = sequential();
+    let last = model
+        .run(&TOKENS, &schedule(&model, "id"), &mut ())
+        .unwrap();
+    let difference = model.legacy_lens(last.view(), last.view()) - logits(&model, "id");
+    for row in difference.outer_iter() {
+        let off = (&row - &difference.row(0))
+            .iter()
+            .fold(0.0_f32, |most, v| most.max(v.abs()));
+        assert!(
+            off < 1e-4,
+            "the omitted bias is the same at every position, off by {off}"
+        );
+    }
+    let early = model.embed(&TOKENS).unwrap();
+    let (small, large) = (
+        model.legacy_lens(early.view(), last.view()),
+        model.standard_lens(early.view()),
+    );
+    assert_ne!(small, large);
+}
+
+#[test]
+fn sites_have_the_shapes_their_names_promise() {
+    for model in models() {
+        let c = model.config().clone();
+        let sites: Vec<Site> = Site::ALL
+            .into_iter()
+            .filter(|site| site.check(&c).is_ok())
+            .collect();
+        let mut recording = Recording::of(&c, &sites).unwrap();
+        model
+            .observed_logits(&TOKENS, &schedule(&model, "repeat(2)"), &mut recording)
+            .unwrap();
+        let seq = TOKENS.len();
+        for (address, activation) in recording.activations() {
+            let expected = match address.site {
+                Site::AttnQ | Site::AttnHeadOut => vec![seq, c.heads, c.head],
+                Site::AttnK | Site::AttnV => vec![seq, c.kv_heads, c.head],
+                Site::AttnPattern => vec![c.heads, seq, seq],
+                Site::MlpPre | Site::MlpUp | Site::MlpPost => vec![seq, c.neurons],
+                Site::Logits => vec![seq, c.vocab],
+                _ => vec![seq, c.model],
+            };
+            assert_eq!(activation.shape(), expected, "{address:?}");
+            assert_eq!(
+                address.block.is_some(),
+                address.site.in_block(),
+                "{address:?}"
+            );
+        }
+        let runs = recording
+            .activations()
+            .keys()
+            .filter(|a| a.block == Some(2) && a.site == Site::ResidPost);
+        assert_eq!(runs.count(), 2, "a repeated block has distinct readings");
+    }
+}
+
+#[test]
+fn sites_that_a_model_lacks_are_refused() {
+    let refused = |model: &Model, site| {
+        matches!(
+            Recording::of(model.config(), &[site]),
+            Err(TransformerError::NoSuchSite { .. })
+        )
+    };
+    assert!(refused(&parallel(), Site::ResidMid) && !refused(&sequential(), Site::ResidMid));
+    assert!(refused(&sequential(), Site::MlpUp) && !refused(&parallel(), Site::MlpUp));
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let model = sequential();
+    let plain = Schedule::plain(model.stack()).unwrap();
+    assert!(matches!(
+        model.logits(&[], &plain),
+        Err(TransformerError::EmptySequence)
+    ));
+    assert!(matches!(
+        model.logits(&[50], &plain),
+        Err(TransformerError::TokenOutOfRange {
+            token: 50,
+            position: 0,
+            vocab: 50
+        })
+    ));
+    assert!(matches!(
+        model.logits(&[1; 65], &plain),
+        Err(TransformerError::SequenceTooLong {
+            found: 65,
+            context: 64
+        })
+    ));
+    let other = Schedule::plain(parallel().stack()).unwrap();
+    assert!(matches!(
+        model.logits(&[1], &other),
+        Err(TransformerError::ScheduleMismatch { .. })
+    ));
+}
+
+fn any_edit() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("id".to_owned()),
+        (0..4).prop_map(|l| format!("drop({l})")),
+        (0..4, 0..4).prop_map(|(l, m)| format!("swap({l},{m})")),
+        (0..4).prop_map(|l| format!("repeat({l})")),
+        (0..3).prop_map(|l| format!("parallel({l}..{})", l + 2)),
+        (0..4).prop_map(|l| format!("scale_mlp({l},0.25)")),
+        Just("reverse(0..4)".to_owned()),
+        Just("parallel(1..4,sum);drop(2)".to_owned()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_later_token_changes_no_earlier_position(which in 0usize..2, edit in any_edit(), at in 0usize..9, token in 0u32..50) {
+        let model = &models()[which];
+        let schedule = schedule(model, &edit);
+        let before = model.logits(&TOKENS, &schedule).unwrap();
+        let mut changed = TOKENS;
+        changed[at] = token;
+        let after = model.logits(&changed, &schedule).unwrap();
+        for position in 0..at {
+            prop_assert_eq!(before.row(position), after.row(position));
+        }
+    }
+
+    #[test]
+    fn equal_edits_give_equal_logits(which in 0usize..2, l in 0usize..4, m in 0usize..4) {
+        let model = &models()[which];
+        let pairs = [
+            (format!("drop({l})"), format!("drop_attn({l});drop_mlp({l})")),
+            (format!("swap({l},{m});swap({m},{l})"), "id".to_owned()),
+            (format!("drop({l});drop({m})"), format!("drop([{m},{l}])")),
+            (format!("repeat({l},1)"), format!("scale({m},1)")),
+            (format!("loop({l}..{},3)", l + 1), format!("repeat({l},3)")),
+            ("reverse(0..4);reverse(0..4)".to_owned(), "id".to_owned()),
+        ];
+        for (a, b) in pairs {
+            prop_assert_eq!(logits(model, &a), logits(model, &b), "{} = {}", a, b);
+        }
+    }
+}
