@@ -23,16 +23,29 @@ pub fn self_check(model: &Model, tokens: &[u32]) -> Result<(), SweepError> {
         let plain = Schedule::plain(model.stack())?;
         edit.map_or(Ok(plain.clone()), |edit| edit.apply(&plain))
     };
-    let edited = |source| SweepError::Schedule { edit: "id".to_owned(), source };
+    let edited = |source| SweepError::Schedule {
+        edit: "id".to_owned(),
+        source,
+    };
     let plain = schedule(None).map_err(edited)?;
-    let empty = "id".parse::<Edit>().and_then(|id| schedule(Some(id))).map_err(edited)?;
-    let model_error = |source| SweepError::Sequence { sequence: 0, source };
+    let empty = "id"
+        .parse::<Edit>()
+        .and_then(|id| schedule(Some(id)))
+        .map_err(edited)?;
+    let model_error = |source| SweepError::Sequence {
+        sequence: 0,
+        source,
+    };
 
-    let mut patterns =
-        Recording::of(model.config(), &[Site::AttnPattern]).map_err(model_error)?;
-    let logits = model.observed_logits(tokens, &plain, &mut patterns).map_err(model_error)?;
+    let mut patterns = Recording::of(model.config(), &[Site::AttnPattern]).map_err(model_error)?;
+    let logits = model
+        .observed_logits(tokens, &plain, &mut patterns)
+        .map_err(model_error)?;
     if model.logits(tokens, &empty).map_err(model_error)? != logits {
-        return fails("the empty edit is the plain forward pass", "the logits differ".to_owned());
+        return fails(
+            "the empty edit is the plain forward pass",
+            "the logits differ".to_owned(),
+        );
     }
     for (address, pattern) in patterns.activations() {
         for sum in pattern.sum_axis(Axis(2)) {
@@ -49,27 +62,43 @@ pub fn self_check(model: &Model, tokens: &[u32]) -> Result<(), SweepError> {
     let other = model.logits(&changed, &plain).map_err(model_error)?;
     for position in 0..tokens.len() - 1 {
         if other.row(position) != logits.row(position) {
-            return fails("no position sees a later one", format!("position {position} does"));
+            return fails(
+                "no position sees a later one",
+                format!("position {position} does"),
+            );
         }
     }
     let residual = model.run(tokens, &plain, &mut ()).map_err(model_error)?;
     if model.standard_lens(residual.view()) != logits {
-        return fails("the lens at the last state gives the logits", "they differ".to_owned());
+        return fails(
+            "the lens at the last state gives the logits",
+            "they differ".to_owned(),
+        );
     }
     vocabulary_laws(model, residual, &logits)
 }
 
-fn vocabulary_laws(model: &Model, residual: Array2<f32>, logits: &Array2<f32>) -> Result<(), SweepError> {
+fn vocabulary_laws(
+    model: &Model,
+    residual: Array2<f32>,
+    logits: &Array2<f32>,
+) -> Result<(), SweepError> {
     let fails = |law, found| Err(SweepError::SelfCheck { law, found });
     let normed = model.final_norm(residual.view());
     let summaries = vocabulary::pass(normed.view(), model.unembedding(), &[]);
     let most = (model.config().vocab as f64).log2();
     for (position, (summary, row)) in summaries.iter().zip(logits.outer_iter()).enumerate() {
-        let not_finite =
-            |_| SweepError::NotFinite { schedule: "id".to_owned(), sequence: 0, position };
+        let not_finite = |_| SweepError::NotFinite {
+            schedule: "id".to_owned(),
+            sequence: 0,
+            position,
+        };
         let kl = divergence::kl_nats(row, row).map_err(not_finite)?;
         if kl.abs() > 1e-6 {
-            return fails("KL(p ‖ p) is 0", format!("{kl} nats at position {position}"));
+            return fails(
+                "KL(p ‖ p) is 0",
+                format!("{kl} nats at position {position}"),
+            );
         }
         let entropy = streamed::entropy_bits(summary.log_sum_exp, summary.mean_logit);
         if !(-1e-6..=most + 1e-6).contains(&entropy) {
@@ -79,7 +108,10 @@ fn vocabulary_laws(model: &Model, residual: Array2<f32>, logits: &Array2<f32>) -
         let exact = divergence::entropy_bits(row).map_err(not_finite)?;
         if (entropy - exact).abs() > 1e-3 {
             let found = format!("{entropy} against {exact} bits at position {position}");
-            return fails("the vocabulary pass agrees with whole rows of logits", found);
+            return fails(
+                "the vocabulary pass agrees with whole rows of logits",
+                found,
+            );
         }
     }
     Ok(())

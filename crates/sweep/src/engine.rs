@@ -41,7 +41,12 @@ pub fn run<E: From<SweepError> + Send>(
         plan,
         sequences,
         stop: options.stop,
-        queue: Mutex::new(Queue { next: 0, branches: VecDeque::new(), busy: 0, failure: None }),
+        queue: Mutex::new(Queue {
+            next: 0,
+            branches: VecDeque::new(),
+            busy: 0,
+            failure: None,
+        }),
         changed: Condvar::new(),
         finished: Mutex::new(finished),
     };
@@ -52,7 +57,12 @@ pub fn run<E: From<SweepError> + Send>(
         }
         engine.work();
     });
-    match engine.queue.into_inner().unwrap_or_else(PoisonError::into_inner).failure {
+    match engine
+        .queue
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .failure
+    {
         Some(failure) => Err(failure),
         None => Ok(()),
     }
@@ -78,11 +88,13 @@ struct Queue<E> {
     failure: Option<E>,
 }
 
-/// The children of a node of the plain path that are not on it, and the residual stream at that node.
+/// What leaves the plain path at one of its nodes: schedules that end there and children that are not on the path.
 struct Branching {
     unit: Arc<Unit>,
     node: usize,
+    /// The path's next node; `None` at its end.
     on_path: Option<usize>,
+    /// The residual stream at the node.
     residual: Array2<f32>,
 }
 
@@ -114,7 +126,9 @@ enum Task {
     Branch(Branching),
 }
 
-impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + Send> Engine<'_, E, F> {
+impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + Send>
+    Engine<'_, E, F>
+{
     fn work(&self) {
         let mut workspace = None;
         while let Some(task) = self.next_task() {
@@ -158,7 +172,10 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
             if queue.busy == 0 {
                 return None;
             }
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -166,39 +183,73 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
     fn begin(&self, sequence: usize, workspace: &mut Option<Workspace>) -> Result<(), E> {
         let (index, tokens) = self.sequences[sequence];
         if tokens.len() < 3 {
-            return Err(SweepError::SequenceTooShort { sequence: index, found: tokens.len() }.into());
+            return Err(SweepError::SequenceTooShort {
+                sequence: index,
+                found: tokens.len(),
+            }
+            .into());
         }
         let schedules = self.plan.entries().len();
         let unit = Arc::new(Unit {
             index,
             tokens: tokens.to_vec(),
             plain: OnceLock::new(),
-            progress: Mutex::new(Progress { sums: vec![Sums::default(); schedules], missing: schedules }),
+            progress: Mutex::new(Progress {
+                sums: vec![Sums::default(); schedules],
+                missing: schedules,
+            }),
         });
         let mut residual = self
             .model
             .embed(tokens)
-            .map_err(|source| SweepError::Sequence { sequence: index, source })?;
+            .map_err(|source| SweepError::Sequence {
+                sequence: index,
+                source,
+            })?;
         let w = self.workspace(workspace, tokens.len());
         let mut branchings = VecDeque::new();
-        let path = &self.plan.plain_path;
+        let (trie, path) = (&self.plan.trie, &self.plan.plain_path);
         for (at, &node) in path.iter().enumerate() {
             if at > 0 {
                 self.advance(node, &mut residual, w);
             }
             let on_path = path.get(at + 1).copied();
-            if self.plan.trie.children(node).iter().any(|child| Some(*child) != on_path) {
-                let residual = residual.clone();
-                branchings.push_back(Branching { unit: Arc::clone(&unit), node, on_path, residual });
+            let ends_early = on_path.is_some() && !trie.ends(node).is_empty();
+            if ends_early
+                || trie
+                    .children(node)
+                    .iter()
+                    .any(|child| Some(*child) != on_path)
+            {
+                branchings.push_back(Branching {
+                    unit: Arc::clone(&unit),
+                    node,
+                    on_path,
+                    residual: residual.clone(),
+                });
             }
         }
         let end = *path.last().expect("the path holds the root");
         let normed = self.model.final_norm(residual.slice(s![1.., ..]));
         let summaries = vocabulary::pass(normed.view(), self.model.unembedding(), &tokens[2..]);
-        let log_sum_exps: Vec<f64> = summaries.iter().map(|summary| summary.log_sum_exp).collect();
-        let expected = vocabulary::expected_rows(normed.view(), self.model.unembedding(), &log_sum_exps);
-        let reference = Reference { normed, summaries, expected };
-        let sums = self.compare(&unit, end, &reference, reference.normed.view(), &reference.summaries)?;
+        let log_sum_exps: Vec<f64> = summaries
+            .iter()
+            .map(|summary| summary.log_sum_exp)
+            .collect();
+        let expected =
+            vocabulary::expected_rows(normed.view(), self.model.unembedding(), &log_sum_exps);
+        let reference = Reference {
+            normed,
+            summaries,
+            expected,
+        };
+        let sums = self.compare(
+            &unit,
+            end,
+            &reference,
+            reference.normed.view(),
+            &reference.summaries,
+        )?;
         if unit.plain.set(reference).is_err() {
             unreachable!("a unit is begun once");
         }
@@ -215,7 +266,12 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
 
     /// Runs the subtrees that leave the plain path at one of its nodes.
     fn branch(&self, branching: Branching, workspace: &mut Option<Workspace>) -> Result<(), E> {
-        let Branching { unit, node, on_path, residual } = branching;
+        let Branching {
+            unit,
+            node,
+            on_path,
+            residual,
+        } = branching;
         let w = self.workspace(workspace, unit.tokens.len());
         let children: Vec<usize> = self
             .plan
@@ -225,6 +281,10 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
             .copied()
             .filter(|child| Some(*child) != on_path)
             .collect();
+        if on_path.is_some() {
+            // A schedule such as `keep(0..3)` ends where the plain one goes on.
+            self.finish(&unit, node, &residual)?;
+        }
         self.walk(&unit, &children, residual, w)
     }
 
@@ -265,7 +325,8 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
         }
         let reference = unit.plain.get().expect("the plain schedule runs first");
         let normed = self.model.final_norm(residual.slice(s![1.., ..]));
-        let summaries = vocabulary::pass(normed.view(), self.model.unembedding(), &unit.tokens[2..]);
+        let summaries =
+            vocabulary::pass(normed.view(), self.model.unembedding(), &unit.tokens[2..]);
         let sums = self.compare(unit, node, reference, normed.view(), &summaries)?;
         self.record(unit, node, sums)
     }
@@ -278,7 +339,10 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
         normed: ArrayView2<'_, f32>,
         summaries: &[Summary],
     ) -> Result<Sums, SweepError> {
-        let mut sums = Sums { positions: summaries.len() as u64, ..Sums::default() };
+        let mut sums = Sums {
+            positions: summaries.len() as u64,
+            ..Sums::default()
+        };
         for (row, (plain, altered)) in reference.summaries.iter().zip(summaries).enumerate() {
             let change: f64 = normed
                 .row(row)
@@ -292,7 +356,13 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
             let kl = streamed::kl_nats(plain.log_sum_exp, altered.log_sum_exp, change);
             let entropy = streamed::entropy_bits(altered.log_sum_exp, altered.mean_logit);
             if !(kl.is_finite() && entropy.is_finite()) {
-                let entry = self.plan.trie.ends(node).first().copied().unwrap_or_default();
+                let entry = self
+                    .plan
+                    .trie
+                    .ends(node)
+                    .first()
+                    .copied()
+                    .unwrap_or_default();
                 return Err(SweepError::NotFinite {
                     schedule: self.plan.entries()[entry].edit.clone(),
                     sequence: unit.index,

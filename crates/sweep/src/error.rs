@@ -1,5 +1,6 @@
 use layerwise_schedule::ScheduleError;
 use layerwise_transformer::TransformerError;
+use std::path::PathBuf;
 
 /// What can go wrong in a sweep.
 #[derive(Debug, thiserror::Error)]
@@ -48,5 +49,40 @@ pub enum SweepError {
         law: &'static str,
         /// What was found instead.
         found: String,
+    },
+    /// The journal cannot be opened, read or written.
+    #[error("{}: {source}", path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Another process is at work on the same run.
+    #[error("{}: another process holds this run; wait for it, or give another output", path.display())]
+    JournalLocked {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The journal belongs to a run with other inputs.
+    #[error(
+        "{}: the journal is of another run (key {found}, expected {expected}): the model, corpus, schedules or program changed; start over with --fresh, or give another output",
+        path.display()
+    )]
+    OtherRun {
+        /// The journal.
+        path: PathBuf,
+        /// This run's key.
+        expected: String,
+        /// The journal's key.
+        found: String,
+    },
+    /// A line of the journal is not what was written.
+    #[error("{}: line {line} is damaged (its checksum does not fit); start over with --fresh", path.display())]
+    JournalDamaged {
+        /// The journal.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
     },
 }

@@ -18,11 +18,13 @@
 mod checks;
 mod engine;
 mod error;
+mod journal;
 mod plan;
 mod sums;
 
 pub use checks::self_check;
 pub use engine::{Options, run};
 pub use error::SweepError;
+pub use journal::{Journal, RunKey};
 pub use plan::{Entry, Plan};
 pub use sums::{Statistics, Sums, collect};

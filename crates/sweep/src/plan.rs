@@ -33,11 +33,7 @@ impl Plan {
     ///
     /// # Errors
     /// An edit that does not fit, or a family with no member or more than `max_members`.
-    pub fn new(
-        stack: Stack,
-        families: &[Family],
-        max_members: usize,
-    ) -> Result<Self, SweepError> {
+    pub fn new(stack: Stack, families: &[Family], max_members: usize) -> Result<Self, SweepError> {
         let fails = |edit: &dyn ToString| {
             let edit = edit.to_string();
             move |source| SweepError::Schedule { edit, source }
@@ -73,7 +69,12 @@ impl Plan {
                 .expect("the trie holds the plain schedule");
             plain_path.push(node);
         }
-        Ok(Self { entries, trie, plain_path, stack })
+        Ok(Self {
+            entries,
+            trie,
+            plain_path,
+            stack,
+        })
     }
 
     /// The schedules, the plain one first.

@@ -36,15 +36,24 @@ pub struct Statistics {
 /// Puts the sums of sequences together, one [`Statistics`] for each schedule.
 ///
 /// `sequences` holds, in corpus order, the sums of every schedule.
-pub fn collect<'a>(schedules: usize, sequences: impl IntoIterator<Item = &'a [Sums]>) -> Vec<Statistics> {
+pub fn collect<'a>(
+    schedules: usize,
+    sequences: impl IntoIterator<Item = &'a [Sums]>,
+) -> Vec<Statistics> {
     let mut statistics = vec![Statistics::default(); schedules];
     for sums in sequences {
         assert_eq!(sums.len(), schedules, "one sum for each schedule");
         for (statistics, sums) in statistics.iter_mut().zip(sums) {
             statistics.kl_nats.push(sums.kl_nats, sums.positions);
-            statistics.top1_agreement.push(sums.top1_agreements as f64, sums.positions);
-            statistics.entropy_bits.push(sums.entropy_bits, sums.positions);
-            statistics.loss_nats.push(sums.loss_nats, sums.loss_positions);
+            statistics
+                .top1_agreement
+                .push(sums.top1_agreements as f64, sums.positions);
+            statistics
+                .entropy_bits
+                .push(sums.entropy_bits, sums.positions);
+            statistics
+                .loss_nats
+                .push(sums.loss_nats, sums.loss_positions);
         }
     }
     statistics

@@ -1,0 +1,271 @@
+//! The engine against each schedule run alone, and against itself with other threads.
+
+use layerwise_metrics::divergence;
+use layerwise_schedule::{Family, Schedule};
+use layerwise_sweep::{Options, Plan, Sums, SweepError, collect, run, self_check};
+use layerwise_transformer::config::{
+    Family as ModelFamily, Mlp, Norm, Position, Residual, RopeScaling, Rotary,
+};
+use layerwise_transformer::{Model, ModelConfig};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn sequential() -> Model {
+    Model::random(ModelConfig::tiny(), 3)
+}
+
+fn parallel() -> Model {
+    let config = ModelConfig {
+        family: ModelFamily::Phi,
+        norm: Norm::RmsNorm,
+        residual: Residual::ParallelOneNorm,
+        position: Position::Rotary(Rotary {
+            size: 8,
+            theta: 1e4,
+            scaling: RopeScaling::None,
+        }),
+        mlp: Mlp::Gated,
+        unembedding_bias: true,
+        tied: false,
+        kv_heads: 1,
+        vocab: 700,
+        ..ModelConfig::tiny()
+    };
+    Model::random(config, 4)
+}
+
+fn corpus(vocab: usize) -> Vec<Vec<u32>> {
+    let token = |s: usize, i: usize| ((s * 977 + i * i * 31 + i * 7) % vocab) as u32;
+    [9, 3, 17, 64, 5, 9]
+        .iter()
+        .enumerate()
+        .map(|(s, &length)| (0..length).map(|i| token(s, i)).collect())
+        .collect()
+}
+
+fn plan(model: &Model, families: &[&str]) -> Plan {
+    let families: Vec<Family> = families.iter().map(|text| text.parse().unwrap()).collect();
+    Plan::new(model.stack(), &families, 4096).unwrap()
+}
+
+fn results(
+    model: &Model,
+    plan: &Plan,
+    corpus: &[Vec<u32>],
+    threads: usize,
+) -> BTreeMap<usize, Vec<Sums>> {
+    let sequences: Vec<(usize, &[u32])> = corpus.iter().map(Vec::as_slice).enumerate().collect();
+    let stop = AtomicBool::new(false);
+    let options = Options {
+        threads: NonZeroUsize::new(threads).unwrap(),
+        stop: &stop,
+    };
+    let mut results = BTreeMap::new();
+    run(model, plan, &sequences, options, |index, sums| {
+        assert!(results.insert(index, sums).is_none());
+        Ok::<(), SweepError>(())
+    })
+    .unwrap();
+    results
+}
+
+const FAMILIES: [&str; 7] = [
+    "drop(l)",
+    "swap(l,l+1)",
+    "repeat(l..l+2)",
+    "drop_attn(l..L)",
+    "parallel(0..l+2);drop(1)",
+    "drop(2)",
+    "reverse(0..4)",
+];
+
+#[test]
+fn every_schedule_has_the_bits_it_has_alone_whatever_the_threads() {
+    for model in [sequential(), parallel()] {
+        let corpus = corpus(model.config().vocab);
+        let together = plan(&model, &FAMILIES);
+        let expected = results(&model, &together, &corpus, 1);
+        assert_eq!(expected.len(), corpus.len());
+        for threads in [2, 3, 8] {
+            assert_eq!(
+                results(&model, &together, &corpus, threads),
+                expected,
+                "{threads} threads"
+            );
+        }
+        for (at, entry) in together.entries().iter().enumerate().skip(1) {
+            let alone = results(&model, &plan(&model, &[&entry.edit]), &corpus, 1);
+            for (sequence, sums) in &alone {
+                assert_eq!(
+                    sums[1], expected[sequence][at],
+                    "{} on sequence {sequence}",
+                    entry.edit
+                );
+                assert_eq!(sums[0], expected[sequence][0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sums_are_those_of_whole_rows_of_logits() {
+    for model in [sequential(), parallel()] {
+        let corpus = corpus(model.config().vocab);
+        let plan = plan(&model, &FAMILIES);
+        let results = results(&model, &plan, &corpus, 2);
+        let plain = Schedule::plain(model.stack()).unwrap();
+        for (sequence, tokens) in corpus.iter().enumerate() {
+            let p = model.logits(tokens, &plain).unwrap();
+            for (at, entry) in plan.entries().iter().enumerate() {
+                let q = model.logits(tokens, &entry.schedule).unwrap();
+                let mut expected = Sums::default();
+                for position in 1..tokens.len() {
+                    let (p, q) = (p.row(position), q.row(position));
+                    expected.positions += 1;
+                    expected.kl_nats += divergence::kl_nats(p, q).unwrap();
+                    expected.entropy_bits += divergence::entropy_bits(q).unwrap();
+                    expected.top1_agreements +=
+                        u64::from(divergence::argmax(p).unwrap() == divergence::argmax(q).unwrap());
+                    if let Some(&target) = tokens.get(position + 1) {
+                        expected.loss_positions += 1;
+                        expected.loss_nats += divergence::loss_nats(q, target as usize).unwrap();
+                    }
+                }
+                let got = results[&sequence][at];
+                let close = |a: f64, b: f64| {
+                    (a - b).abs() <= 2e-5 * (1.0 + b.abs()) * expected.positions as f64
+                };
+                assert_eq!(
+                    (got.positions, got.loss_positions),
+                    (expected.positions, expected.loss_positions)
+                );
+                assert_eq!(
+                    got.top1_agreements, expected.top1_agreements,
+                    "{} on {sequence}",
+                    entry.edit
+                );
+                assert!(
+                    close(got.kl_nats, expected.kl_nats),
+                    "{}: {got:?} against {expected:?}",
+                    entry.edit
+                );
+                assert!(
+                    close(got.entropy_bits, expected.entropy_bits),
+                    "{}: {got:?} against {expected:?}",
+                    entry.edit
+                );
+                assert!(
+                    close(got.loss_nats, expected.loss_nats),
+                    "{}: {got:?} against {expected:?}",
+                    entry.edit
+                );
+            }
+            assert_eq!(results[&sequence][0].kl_nats, 0.0, "KL(p, p) is exactly 0");
+        }
+    }
+}
+
+#[test]
+fn common_prefixes_are_run_once() {
+    let plan = plan(&sequential(), &["drop(l)", "swap(l,l+1)"]);
+    assert_eq!(plan.entries().len(), 1 + 4 + 3);
+    // Two steps a block: the naive count is every schedule in full.
+    assert_eq!(plan.naive_steps(), 2 * (4 + 4 * 3 + 3 * 4));
+    // n² blocks: "prefix + shared first suffix block".
+    assert_eq!(plan.planned_steps(), 2 * 4 * 4);
+    assert_eq!(plan.entries()[0].edit, "id");
+    assert_eq!(
+        (plan.entries()[7].edit.as_str(), plan.entries()[7].l),
+        ("swap(2,3)", Some(2))
+    );
+}
+
+#[test]
+fn statistics_are_clustered_by_sequence() {
+    let sums = |kl: f64, n: u64| {
+        vec![Sums {
+            positions: n,
+            kl_nats: kl,
+            ..Sums::default()
+        }]
+    };
+    let sequences = [sums(2.0, 2), sums(6.0, 2)];
+    let statistics = collect(1, sequences.iter().map(Vec::as_slice));
+    assert_eq!(statistics[0].kl_nats.mean(), Some(2.0));
+    assert_eq!(statistics[0].kl_nats.standard_error(), Some(1.0));
+    assert_eq!(statistics[0].loss_nats.mean(), None);
+}
+
+#[test]
+fn a_stop_begins_no_further_sequence() {
+    let model = sequential();
+    let corpus = corpus(50);
+    let sequences: Vec<(usize, &[u32])> = corpus.iter().map(Vec::as_slice).enumerate().collect();
+    let stop = AtomicBool::new(false);
+    let options = Options {
+        threads: NonZeroUsize::MIN,
+        stop: &stop,
+    };
+    let mut finished = Vec::new();
+    run(
+        &model,
+        &plan(&model, &["drop(l)"]),
+        &sequences,
+        options,
+        |index, _| {
+            finished.push(index);
+            stop.store(index == 1, Ordering::Relaxed);
+            Ok::<(), SweepError>(())
+        },
+    )
+    .unwrap();
+    assert_eq!(finished, [0, 1]);
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let model = sequential();
+    let check = |tokens: &[u32]| {
+        let stop = AtomicBool::new(false);
+        let options = Options {
+            threads: NonZeroUsize::new(2).unwrap(),
+            stop: &stop,
+        };
+        run(
+            &model,
+            &plan(&model, &["drop(l)"]),
+            &[(5, tokens)],
+            options,
+            |_, _| Ok::<(), SweepError>(()),
+        )
+        .unwrap_err()
+    };
+    assert!(matches!(
+        check(&[1, 2]),
+        SweepError::SequenceTooShort {
+            sequence: 5,
+            found: 2
+        }
+    ));
+    assert!(matches!(
+        check(&[1, 2, 99]),
+        SweepError::Sequence { sequence: 5, .. }
+    ));
+    let family: Family = "drop(9)".parse().unwrap();
+    let error = Plan::new(model.stack(), &[family], 4096).unwrap_err();
+    assert!(
+        matches!(&error, SweepError::Schedule { edit, .. } if edit == "drop(9)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_laws_hold_on_sound_models() {
+    for model in [sequential(), parallel()] {
+        let corpus = corpus(model.config().vocab);
+        for tokens in &corpus {
+            self_check(&model, tokens).unwrap();
+        }
+    }
+}
