@@ -10,7 +10,7 @@ const NEG_INFINITY: f64 = f64::NEG_INFINITY;
 
 #[track_caller]
 fn assert_close(found: Result<f64, MetricsError>, expected: f64) {
-    let found = found.unwrap();
+    let found = found.expect("a finite quantity");
     assert!(
         (found - expected).abs() <= 1e-12 * expected.abs().max(1.0),
         "expected {expected}, found {found}"
@@ -176,7 +176,7 @@ fn rows() -> impl Strategy<Value = (Array1<f32>, Array1<f32>, usize)> {
 
 /// Mean of `values` under the distribution of `logits`.
 fn mean_under(logits: &Array1<f32>, values: impl Fn(usize) -> f64) -> f64 {
-    let log_sum_exp = divergence::log_sum_exp(logits.view()).unwrap();
+    let log_sum_exp = divergence::log_sum_exp(logits.view()).expect("finite logits");
     let terms = logits
         .iter()
         .enumerate()

@@ -1,9 +1,8 @@
 use std::fmt;
 
-use crate::ScheduleError;
-use crate::Sublayer;
 use crate::index::{Bindings, Expression, Item, Set, Span};
 use crate::schedule::{Coefficient, write_joined};
+use crate::{ScheduleError, Sublayer};
 
 /// How often `repeat` and `loop` run if the text does not say.
 pub(crate) const DEFAULT_COUNT: usize = 2;

@@ -212,7 +212,8 @@ proptest! {
             (format!("L-{a}-{b}"), 20 - a - b),
         ] {
             let resolved = format!("drop({text})").parse::<Edit>().unwrap().resolve(20);
-            prop_assert_eq!(resolved.ok().map(|e| e.to_string()), (0..20).contains(&value).then(|| format!("drop({value})")), "{}", text);
+            let expected = (0..20).contains(&value).then(|| format!("drop({value})"));
+            prop_assert_eq!(resolved.ok().map(|edit| edit.to_string()), expected, "{}", text);
         }
     }
 }

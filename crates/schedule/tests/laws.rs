@@ -85,7 +85,9 @@ proptest! {
     #![proptest_config(ProptestConfig { max_global_rejects: 100_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn printing_a_resolved_edit_and_parsing_is_the_identity((layers, edit) in (1..7_usize).prop_flat_map(|n| (Just(n), chain(n)))) {
+    fn printing_a_resolved_edit_and_parsing_is_the_identity(
+        (layers, edit) in (1..7_usize).prop_flat_map(|n| (Just(n), chain(n)))
+    ) {
         let resolved = edit.resolve(layers).unwrap();
         let text = resolved.to_string();
         prop_assert!(!text.contains(char::is_whitespace) && !text.contains('L'), "{}", text);
@@ -101,7 +103,9 @@ proptest! {
     }
 
     #[test]
-    fn chaining_is_associative_with_neutral_id((schedule, ((a, b), c)) in on_schedule(|n| (two(chain)(n), chain(n)))) {
+    fn chaining_is_associative_with_neutral_id(
+        (schedule, ((a, b), c)) in on_schedule(|n| (two(chain)(n), chain(n)))
+    ) {
         let left = a.clone().then(b.clone()).then(c.clone());
         let right = a.clone().then(b.clone().then(c.clone()));
         prop_assert_eq!(&left, &right);
@@ -137,7 +141,9 @@ proptest! {
     }
 
     #[test]
-    fn a_relabelling_changes_labels_alone((schedule, (p, ((i, _), (j, _)))) in on_schedule(|n| (relabelling(n), two(block)(n)))) {
+    fn a_relabelling_changes_labels_alone(
+        (schedule, (p, ((i, _), (j, _)))) in on_schedule(|n| (relabelling(n), two(block)(n)))
+    ) {
         for text in [p.text, format!("replace({i},{j})")] {
             let labels = labels(&text, schedule.stack().layers);
             let changed = apply(&text, &schedule).unwrap();
@@ -152,15 +158,19 @@ proptest! {
     }
 
     #[test]
-    fn permute_reverse_and_replace_relabel_as_written((layers, (range, labels_wanted)) in (1..7_usize).prop_flat_map(|n| (Just(n), permutation(n)))) {
+    fn permute_reverse_and_replace_relabel_as_written(
+        (layers, (range, list)) in (1..7_usize).prop_flat_map(|n| (Just(n), permutation(n)))
+    ) {
         let start: usize = range.split("..").next().unwrap().parse().unwrap();
-        let end = start + labels_wanted.len();
+        let end = start + list.len();
         let mut expected: Vec<usize> = (0..layers).collect();
-        expected[start..end].copy_from_slice(&labels_wanted);
-        prop_assert_eq!(labels(&format!("permute({range},{labels_wanted:?})"), layers), expected);
-        let mirrored: Vec<usize> = (0..layers).map(|b| if (start..end).contains(&b) { start + end - 1 - b } else { b }).collect();
+        expected[start..end].copy_from_slice(&list);
+        prop_assert_eq!(labels(&format!("permute({range},{list:?})"), layers), expected);
+        let mirror = |b| if (start..end).contains(&b) { start + end - 1 - b } else { b };
+        let mirrored: Vec<usize> = (0..layers).map(mirror).collect();
         prop_assert_eq!(labels(&format!("reverse({range})"), layers), mirrored);
-        let replaced: Vec<usize> = (0..layers).map(|b| if b == start { end - 1 } else { b }).collect();
+        let replace = |b| if b == start { end - 1 } else { b };
+        let replaced: Vec<usize> = (0..layers).map(replace).collect();
         prop_assert_eq!(labels(&format!("replace({start},{})", end - 1), layers), replaced);
     }
 
@@ -184,11 +194,10 @@ proptest! {
 
     #[test]
     fn keep_drops_the_complement((schedule, (s, kept)) in on_schedule(set)) {
-        let dropped: BTreeSet<usize> = (0..schedule.stack().layers).filter(|b| !kept.contains(b)).collect();
-        let drop = match dropped.is_empty() {
-            true => "id".to_owned(),
-            false => format!("drop({})", bracketed(&dropped)),
-        };
+        let all = 0..schedule.stack().layers;
+        let dropped: BTreeSet<usize> = all.filter(|block| !kept.contains(block)).collect();
+        let drop =
+            if dropped.is_empty() { "id".to_owned() } else { format!("drop({})", bracketed(&dropped)) };
         check_equal(&format!("keep({s})"), &drop, &schedule)?;
     }
 
@@ -254,7 +263,8 @@ proptest! {
             let count = changed.step_count();
             match edit.name() {
                 "loop" => {
-                    let copies: usize = edit.text[..edit.text.len() - 1].split(',').nth(1).unwrap().parse().unwrap();
+                    let copies = edit.text.trim_end_matches(')').split(',').nth(1).unwrap();
+                    let copies: usize = copies.parse().unwrap();
                     prop_assert_eq!(count, all + (copies - 1) * sources);
                 }
                 "drop_attn" | "drop_mlp" => prop_assert!((all - sources..=all).contains(&count)),

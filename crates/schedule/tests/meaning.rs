@@ -30,6 +30,7 @@ fn edits_of_a_sequential_stack() {
             ("id", "attn0 mlp0 attn1 mlp1 attn2 mlp2 attn3 mlp3"),
             ("drop(1)", "attn0 mlp0 attn2 mlp2 attn3 mlp3"),
             ("drop(-1)", "attn0 mlp0 attn1 mlp1 attn2 mlp2"),
+            ("drop(-0)", "attn1 mlp1 attn2 mlp2 attn3 mlp3"),
             ("drop_attn(1..L)", "attn0 mlp0 mlp1 mlp2 mlp3"),
             ("drop_mlp([0,-3..-1])", "attn0 attn1 attn2 attn3 mlp3"),
             ("keep(0..2)", "attn0 mlp0 attn1 mlp1"),
@@ -172,6 +173,10 @@ fn edits_reach_into_branches() {
             (
                 "drop_mlp(0..L);parallel(1..3);loop(1..3)",
                 "attn0 (0.5*[attn1]|0.5*[attn2]) (0.5*[attn1]|0.5*[attn2]) attn3",
+            ),
+            (
+                "drop_mlp(0..L);keep(1..3);parallel(1..3,sum);loop(1..3);repeat(1)",
+                "([attn1 attn1]|[attn2]) ([attn1 attn1]|[attn2])",
             ),
             (
                 "drop_mlp(0..L);keep(1..4);parallel(1..3,sum);loop(1..4)",

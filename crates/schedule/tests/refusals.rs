@@ -193,7 +193,7 @@ fn counts_and_factors_outside_their_range_are_refused() {
         ("scale(5,1e999)", factor("1e999")),
         ("scale(5,-1e999)", factor("-1e999")),
         (
-            "scale(5,1e200);scale_mlp(0..L,-1e200)",
+            "scale(5..8,1e200);scale_mlp(0..L,-1e200)",
             ScheduleError::ScaleOverflow {
                 edit: "scale_mlp(0..12,-1e200)".to_owned(),
                 block: 5,
@@ -440,6 +440,7 @@ fn hostile_texts_are_refused_or_read_without_harm() {
     assert_eq!(long.parse::<Family>(), Err(too_long));
     let nested = |depth: usize| format!("drop({}1{})", "(".repeat(depth), ")".repeat(depth));
     assert!(refusal(&nested(32)).is_ok());
+    assert!(refusal(&format!("drop({}3)", "(1)*".repeat(40))).is_ok());
     assert_eq!(
         refusal(&nested(33)),
         Err(syntax(37, "at most 32 nested parentheses", "'('"))

@@ -21,6 +21,17 @@ pub struct Options<'a> {
     pub stop: &'a AtomicBool,
 }
 
+/// One thread, never stopped.
+impl Default for Options<'_> {
+    fn default() -> Self {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Self {
+            threads: NonZeroUsize::MIN,
+            stop: &NEVER,
+        }
+    }
+}
+
 /// Runs every schedule of the plan on the given sequences and hands over the sums of each sequence as it is finished.
 ///
 /// `sequences` are (index in the corpus, tokens), begun in the order given; `finished` receives the index and one [`Sums`]

@@ -1,5 +1,10 @@
 //! Valid checkpoints come back exactly, and no bytes make the reader panic.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test reports by panicking, in its helpers too"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

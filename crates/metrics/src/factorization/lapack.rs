@@ -1,7 +1,7 @@
 //! The factorisations through LAPACK.
 
 use ndarray::{Array1, Array2, ArrayView2};
-use ndarray_linalg::{Cholesky, Diag, Eigh, JobSvd, SVDDC, SolveTriangular, UPLO};
+use ndarray_linalg::{Cholesky, Diag, Eigh, JobSvd, SVDDCInto, SolveTriangularInto, UPLO};
 
 use super::Svd;
 use crate::MetricsError;
@@ -12,7 +12,7 @@ pub(super) fn svd(a: ArrayView2<'_, f64>) -> Result<Svd, MetricsError> {
         rows: a.nrows(),
         columns: a.ncols(),
     };
-    match a.svddc(JobSvd::Some) {
+    match a.to_owned().svddc_into(JobSvd::Some) {
         Ok((Some(left), values, Some(right))) => Ok(Svd {
             left,
             values,
@@ -28,18 +28,19 @@ pub(super) fn solve_positive_definite(
 ) -> Option<Array2<f64>> {
     let lower = a.cholesky(UPLO::Lower).ok()?;
     let half = lower
-        .solve_triangular(UPLO::Lower, Diag::NonUnit, &b)
+        .solve_triangular_into(UPLO::Lower, Diag::NonUnit, b.to_owned())
         .ok()?;
-    let upper = lower.t();
-    upper
-        .solve_triangular(UPLO::Upper, Diag::NonUnit, &half)
+    lower
+        .t()
+        .solve_triangular_into(UPLO::Upper, Diag::NonUnit, half)
         .ok()
 }
 
 pub(super) fn symmetric_eigen(
     a: ArrayView2<'_, f64>,
 ) -> Result<(Array1<f64>, Array2<f64>), MetricsError> {
-    a.eigh(UPLO::Lower)
+    a.to_owned()
+        .eigh(UPLO::Lower)
         .map_err(|_| MetricsError::NoConvergence {
             factorization: "symmetric eigendecomposition",
             rows: a.nrows(),

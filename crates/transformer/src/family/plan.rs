@@ -1,6 +1,7 @@
 //! Which tensor of a checkpoint is which part of the model.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use super::FamilyTable;
@@ -36,6 +37,7 @@ pub struct PlannedTensor {
 
 /// Something about an accepted checkpoint that its user should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Note {
     /// A vocabulary tensor has more rows than the config has ids; the rows from `vocab` on are left out.
     PaddedRows {
@@ -51,6 +53,25 @@ pub enum Note {
         /// The unembedding.
         name: String,
     },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PaddedRows { name, rows, vocab } => {
+                write!(
+                    f,
+                    "tensor `{name}` has {rows} rows for {vocab} token ids; the rest are left out"
+                )
+            }
+            Self::TiedHeadPresent { name } => {
+                write!(
+                    f,
+                    "the embedding is tied and stored twice; `{name}` holds the same values"
+                )
+            }
+        }
+    }
 }
 
 /// A stored tensor, as far as its name and shape go.

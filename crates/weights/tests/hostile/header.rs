@@ -1,7 +1,8 @@
-//! A 1–35: the safetensors file, up to its layout.
+//! A 1–20, 30 and 35: the header of a safetensors file.
 
 use std::fs::File;
 use std::io::Write;
+use std::slice::from_ref;
 
 use layerwise_weights::{Checkpoint, MAX_NAME_BYTES, OpenOptions, WeightsError};
 
@@ -25,7 +26,7 @@ fn bytes(
 }
 
 /// A case whose `model.safetensors` has this header and that many bytes of zeros as data.
-fn header(
+pub(crate) fn header(
     name: &'static str,
     header: impl AsRef<[u8]>,
     data: usize,
@@ -36,12 +37,12 @@ fn header(
 }
 
 /// The header entry of one tensor.
-fn entry(name: &str, dtype: &str, shape: &str, offsets: &str) -> String {
+pub(crate) fn entry(name: &str, dtype: &str, shape: &str, offsets: &str) -> String {
     format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}}"#)
 }
 
 /// A header of these entries.
-fn of(entries: &[String]) -> String {
+pub(crate) fn of(entries: &[String]) -> String {
     format!("{{{}}}", entries.join(","))
 }
 
@@ -124,10 +125,10 @@ fn lengths_and_framing_are_refused() {
         ),
         header(
             "8 cut",
-            &of(&[good.clone()])[..30],
+            &of(from_ref(&good))[..30],
             8,
             is!(WeightsError::HeaderFrame { .. }),
-            &["header", "expected '}'", "last", "found 'p'"],
+            &["header", "expected '}'", "last", "found '2'"],
         ),
         header(
             "8 cut after a brace",
@@ -166,28 +167,28 @@ fn lengths_and_framing_are_refused() {
         ),
         header(
             "10 starts with a space",
-            format!(" {}", of(&[good.clone()])),
+            format!(" {}", of(from_ref(&good))),
             8,
             is!(WeightsError::HeaderFrame { .. }),
             &["expected '{'", "first", "found ' '"],
         ),
         header(
             "10 starts with a byte-order mark",
-            format!("\u{feff}{}", of(&[good.clone()])),
+            format!("\u{feff}{}", of(from_ref(&good))),
             8,
             is!(WeightsError::HeaderFrame { found: 0xef, .. }),
             &["expected '{'", "first"],
         ),
         header(
             "11 padded with NUL",
-            format!("{}\0\0\0", of(&[good.clone()])),
+            format!("{}\0\0\0", of(from_ref(&good))),
             8,
             is!(WeightsError::HeaderFrame { .. }),
             &["expected '}'", "last", r"found '\0'"],
         ),
         header(
             "11 padded with newlines",
-            format!("{}\n", of(&[good.clone()])),
+            format!("{}\n", of(from_ref(&good))),
             8,
             is!(WeightsError::HeaderFrame { .. }),
             &[r"found '\n'"],
@@ -451,171 +452,6 @@ fn keys_names_and_types_are_refused() {
             8,
             is!(WeightsError::TensorName { .. }),
             &["tensor name", "nnnn", "…"],
-        ),
-    ]);
-}
-
-#[test]
-fn layouts_that_do_not_cover_the_data_are_refused() {
-    let a = entry("a", "F32", "[2]", "[0,8]");
-    let half = usize::MAX / 2;
-    check(vec![
-        header(
-            "21 shape product overflows",
-            of(&[entry("a", "F32", "[4294967296,4294967296]", "[0,8]")]),
-            8,
-            is!(WeightsError::ShapeSize { .. }),
-            &["tensor \"a\"", "below 2^64", "F32 [4294967296, 4294967296]"],
-        ),
-        header(
-            "21 shape product overflows only in bytes",
-            of(&[entry("a", "F64", &format!("[{half}]"), "[0,8]")]),
-            8,
-            is!(WeightsError::ShapeSize { .. }),
-            &["tensor \"a\"", "F64 [9223372036854775807]"],
-        ),
-        header(
-            "21 half a byte",
-            of(&[entry("a", "F4", "[3]", "[0,1]")]),
-            1,
-            is!(WeightsError::ShapeSize { .. }),
-            &["tensor \"a\"", "whole bytes", "F4 [3]"],
-        ),
-        header(
-            "22 sizes that sum beyond 64 bits",
-            // Sizes in bits overflow first for any larger tensor, so nine of 2^61 - 1 bytes are needed.
-            of(&(0..9_u64)
-                .map(|i| {
-                    let size = (1_u64 << 61) - 1;
-                    let (begin, end) = (i.wrapping_mul(size), (i + 1).wrapping_mul(size));
-                    entry(
-                        &format!("t{i}"),
-                        "U8",
-                        &format!("[{size}]"),
-                        &format!("[{begin},{end}]"),
-                    )
-                })
-                .collect::<Vec<_>>()),
-            8,
-            is!(WeightsError::OffsetsOutside { .. } | WeightsError::OffsetsReversed { .. }),
-            &["tensor \"t", "data_offsets"],
-        ),
-        header(
-            "22 sizes that sum to nearly 64 bits",
-            of(&[
-                a.clone(),
-                entry(
-                    "b",
-                    "U8",
-                    "[2305843009213693944]",
-                    "[18446744073709551608,18446744073709551615]",
-                ),
-            ]),
-            8,
-            is!(WeightsError::OffsetsOutside { .. }),
-            &["tensor \"b\"", "at most 8", "found 18446744073709551615"],
-        ),
-        header(
-            "23 offsets reversed",
-            of(&[entry("a", "F32", "[2]", "[8,0]")]),
-            8,
-            is!(WeightsError::OffsetsReversed { .. }),
-            &["tensor \"a\"", "begin <= end", "found [8, 0]"],
-        ),
-        header(
-            "24 outside the data",
-            of(&[a.clone(), entry("b", "F32", "[2]", "[8,16]")]),
-            12,
-            is!(WeightsError::OffsetsOutside { .. }),
-            &["tensor \"b\"", "at most 12", "found 16"],
-        ),
-        header(
-            "25 overlapping",
-            of(&[a.clone(), entry("b", "F32", "[2]", "[4,12]")]),
-            12,
-            is!(WeightsError::Overlap { .. }),
-            &[
-                "tensor \"b\"",
-                "overlaps",
-                "expected to begin at byte 8",
-                "found 4",
-            ],
-        ),
-        header(
-            "25 same bytes",
-            of(&[a.clone(), entry("b", "F32", "[2]", "[0,8]")]),
-            8,
-            is!(WeightsError::Overlap { .. }),
-            &["tensor \"b\"", "expected to begin at byte 8", "found 0"],
-        ),
-        header(
-            "25 nothing, but inside another",
-            of(&[a.clone(), entry("b", "F32", "[0]", "[4,4]")]),
-            8,
-            is!(WeightsError::Overlap { .. }),
-            &["tensor \"b\"", "found 4"],
-        ),
-        header(
-            "26 hole",
-            of(&[a.clone(), entry("b", "F32", "[2]", "[12,20]")]),
-            20,
-            is!(WeightsError::Hole { .. }),
-            &[
-                "tensor \"b\"",
-                "hole",
-                "expected to begin at byte 8",
-                "found 12",
-            ],
-        ),
-        header(
-            "26 hole at the start",
-            of(&[entry("a", "F32", "[2]", "[4,12]")]),
-            12,
-            is!(WeightsError::Hole { .. }),
-            &["tensor \"a\"", "expected to begin at byte 0", "found 4"],
-        ),
-        header(
-            "27 trailing bytes",
-            of(&[a.clone()]),
-            9,
-            is!(WeightsError::TrailingBytes { .. }),
-            &["expected 8 bytes of data", "found 9"],
-        ),
-        header(
-            "27 data without tensors",
-            "{}",
-            1,
-            is!(WeightsError::TrailingBytes { .. }),
-            &["expected 0 bytes", "found 1"],
-        ),
-        header(
-            "28 truncated",
-            of(&[a]),
-            7,
-            is!(WeightsError::OffsetsOutside { .. }),
-            &["tensor \"a\"", "at most 7", "found 8"],
-        ),
-        header(
-            "29 shape and offsets differ",
-            of(&[entry("a", "F32", "[3]", "[0,8]")]),
-            8,
-            is!(WeightsError::ShapeMismatch {
-                expected: 12,
-                found: 8,
-                ..
-            }),
-            &["tensor \"a\"", "expected 12 bytes for F32 [3]", "span 8"],
-        ),
-        header(
-            "29 dtype and offsets differ",
-            of(&[entry("a", "F16", "[2]", "[0,8]")]),
-            8,
-            is!(WeightsError::ShapeMismatch {
-                expected: 4,
-                found: 8,
-                ..
-            }),
-            &["tensor \"a\"", "F16 [2]"],
         ),
     ]);
 }

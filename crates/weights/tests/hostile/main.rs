@@ -2,10 +2,16 @@
 //!
 //! The number that starts a case's name is that of the project's list of bad inputs.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test reports by panicking, in its helpers too"
+)]
+
 mod config;
 mod folder;
 mod header;
 mod index;
+mod layout;
 mod values;
 
 use std::fs;

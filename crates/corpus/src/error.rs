@@ -1,0 +1,210 @@
+//! The crate's error type.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Where in a file a sequence comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// The file as one document.
+    Document,
+    /// A line, counted from 1.
+    Line(usize),
+    /// A row of an array, counted from 0.
+    Row(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Document => f.write_str("document"),
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
+    }
+}
+
+/// Why a file cannot be read into token sequences.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CorpusError {
+    /// The operating system refused to open or read a file.
+    #[error("{}: expected a readable file: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A directory, pipe, socket or device stands where a file is expected.
+    #[error("{}: expected a regular file, found {found}", path.display())]
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// The file's extension names no format.
+    #[error(
+        "{}: expected the extension .txt, .raw, .jsonl or .npy, found {}",
+        path.display(),
+        found.as_deref().unwrap_or("none")
+    )]
+    UnknownExtension {
+        /// The file.
+        path: PathBuf,
+        /// Its extension, where it has one that is Unicode.
+        found: Option<String>,
+    },
+    /// A file or a line of it is longer than is read.
+    #[error("{}: {item}: expected at most {limit} bytes, found {found}", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// What is too long.
+        item: String,
+        /// The longest that is read, in bytes.
+        limit: u64,
+        /// The length found, in bytes; of a line, that of the part read.
+        found: u64,
+    },
+    /// Text was to be read without a tokenizer.
+    #[error("{}: expected a tokenizer for text, found none", path.display())]
+    NoTokenizer {
+        /// The text file.
+        path: PathBuf,
+    },
+    /// An option has a value that cannot be met.
+    #[error("{option}: expected {expected}, found {found}")]
+    Option {
+        /// Name of the option.
+        option: &'static str,
+        /// What was expected.
+        expected: String,
+        /// The value found.
+        found: String,
+    },
+    /// A BOS token was asked for with a file of token ids, whose rows are taken as they stand.
+    #[error(
+        "{}: expected no BOS token with a file of token ids, whose rows are used verbatim, found id {bos}",
+        path.display()
+    )]
+    BosWithTokenIds {
+        /// The file of token ids.
+        path: PathBuf,
+        /// The id asked for.
+        bos: u32,
+    },
+    /// Text is not UTF-8.
+    #[error("{}: line {line}: expected UTF-8, found byte 0x{found:02x} at byte {offset} of the line", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// Position of the first such byte in the line, counted from 0.
+        offset: usize,
+        /// The byte.
+        found: u8,
+    },
+    /// A line is not JSON.
+    #[error("{}: line {line}: expected a JSON object: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The parser's error; its own line number counts within the line.
+        source: serde_json::Error,
+    },
+    /// A line's JSON does not hold the document's text.
+    #[error("{}: line {line}: expected an object with a string in field `{field}`, found {found}", path.display())]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// Name of the field.
+        field: String,
+        /// What was found instead.
+        found: String,
+    },
+    /// An `.npy` file breaks the format or holds something other than rows of token ids.
+    #[error("{}: {item}: expected {expected}, found {found}", path.display())]
+    Npy {
+        /// The file.
+        path: PathBuf,
+        /// The part of the header, or of the file.
+        item: &'static str,
+        /// What was expected.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// A token id is not in the model's vocabulary.
+    #[error("{}: {place}, token {index}: expected an id from 0 to below {vocab}, found {found}", path.display())]
+    TokenOutOfRange {
+        /// The file.
+        path: PathBuf,
+        /// Where the sequence comes from.
+        place: Place,
+        /// Index of the token in the row or document, counted from 0.
+        index: usize,
+        /// Size of the vocabulary.
+        vocab: usize,
+        /// The id found.
+        found: i128,
+    },
+    /// A file holds no sequence that can be used.
+    #[error(
+        "{}: expected at least one sequence of {} tokens or more{}, found none in {documents} document(s): \
+         {empty} empty, {short} too short",
+        path.display(),
+        crate::MIN_TOKENS,
+        limit.map(|limit| format!(" within the limit of {limit} tokens")).unwrap_or_default()
+    )]
+    NoSequence {
+        /// The file.
+        path: PathBuf,
+        /// Documents read.
+        documents: usize,
+        /// Empty lines and documents among them.
+        empty: usize,
+        /// Sequences that are too short.
+        short: usize,
+        /// The limit on the number of tokens, where one was set.
+        limit: Option<usize>,
+    },
+    /// A `tokenizer.json` holds something that would give wrong tokens.
+    #[error("{}: {item}: expected {expected}, found {found}", path.display())]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// The part of the file.
+        item: String,
+        /// What was expected.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// The tokenizers library refused a `tokenizer.json`.
+    #[error("{}: expected a tokenizer that the tokenizers library loads: {reason}", path.display())]
+    TokenizerLoad {
+        /// The file.
+        path: PathBuf,
+        /// The library's reason.
+        reason: String,
+    },
+    /// The tokenizers library failed on a text.
+    #[error("{}: expected a tokenizer that encodes a text of {bytes} bytes: {reason}", path.display())]
+    Encode {
+        /// The tokenizer's file.
+        path: PathBuf,
+        /// Length of the text.
+        bytes: usize,
+        /// The library's reason.
+        reason: String,
+    },
+}

@@ -1,0 +1,225 @@
+//! What to read, and the sequences that were read.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use crate::{CorpusError, Place};
+
+/// The fewest tokens a usable sequence has: one to see, one to predict from, one to predict.
+pub const MIN_TOKENS: usize = 3;
+
+/// The token that is put before each sequence of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bos {
+    /// None.
+    None,
+    /// The model family's own, with text; rows of token ids are taken as they stand.
+    Auto(u32),
+    /// One that the user asked for; with a file of token ids it is refused.
+    Id(u32),
+}
+
+/// What to read from a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The context T: the longest sequence, in tokens, BOS included; at least [`MIN_TOKENS`].
+    pub context: usize,
+    /// Size of the model's vocabulary: every token id is below it.
+    pub vocab: usize,
+    /// The token before each sequence of text.
+    pub bos: Bos,
+    /// Take the first so many usable sequences; `None` takes all.
+    pub rows: Option<usize>,
+    /// Stop before the sequence with which there would be more tokens than this, BOS included; `None` never stops.
+    pub tokens: Option<usize>,
+    /// The field of a `.jsonl` line that holds its text.
+    pub field: String,
+}
+
+impl Options {
+    /// Everything in the file, without BOS, the text in field `text`.
+    pub fn new(context: usize, vocab: usize) -> Self {
+        Self {
+            context,
+            vocab,
+            bos: Bos::None,
+            rows: None,
+            tokens: None,
+            field: "text".to_owned(),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), CorpusError> {
+        let refuse = |option, expected: String, found: String| {
+            Err(CorpusError::Option {
+                option,
+                expected,
+                found,
+            })
+        };
+        if self.context < MIN_TOKENS {
+            let expected = format!("at least {MIN_TOKENS} tokens");
+            return refuse("context", expected, self.context.to_string());
+        }
+        if self.rows == Some(0) {
+            return refuse("rows", "at least 1".to_owned(), "0".to_owned());
+        }
+        if let Bos::Auto(id) | Bos::Id(id) = self.bos
+            && usize::try_from(id).is_ok_and(|id| id >= self.vocab)
+        {
+            let expected = format!("an id below {}, the size of the vocabulary", self.vocab);
+            return refuse("bos", expected, id.to_string());
+        }
+        Ok(())
+    }
+
+    /// The token before each sequence of text.
+    pub(crate) fn text_bos(&self) -> Option<u32> {
+        match self.bos {
+            Bos::None => None,
+            Bos::Auto(id) | Bos::Id(id) => Some(id),
+        }
+    }
+}
+
+/// What was skipped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Empty lines, and documents without a token.
+    pub empty: usize,
+    /// Sequences of fewer than [`MIN_TOKENS`] tokens, BOS included.
+    pub short: usize,
+}
+
+/// The token sequences of one file, in its order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Corpus {
+    sequences: Vec<Vec<u32>>,
+    documents: usize,
+    cut: usize,
+    skipped: Skipped,
+}
+
+impl Corpus {
+    /// The sequences, each of [`MIN_TOKENS`] to T token ids; at least one.
+    pub fn sequences(&self) -> &[Vec<u32>] {
+        &self.sequences
+    }
+
+    /// Number of tokens in all sequences, BOS included.
+    pub fn tokens(&self) -> usize {
+        self.sequences.iter().map(Vec::len).sum()
+    }
+
+    /// Number of documents read: lines or rows, the skipped ones included, or 1.
+    ///
+    /// Where a limit stopped the reading, the document at which it did is the last.
+    pub fn documents(&self) -> usize {
+        self.documents
+    }
+
+    /// Number of lines or rows of which only the first window was taken, because they are longer than the context.
+    pub fn cut(&self) -> usize {
+        self.cut
+    }
+
+    /// What was skipped.
+    pub fn skipped(&self) -> Skipped {
+        self.skipped
+    }
+}
+
+/// A corpus that is being read.
+pub(crate) struct Collection<'a> {
+    path: &'a Path,
+    options: &'a Options,
+    corpus: Corpus,
+    tokens: usize,
+}
+
+impl<'a> Collection<'a> {
+    pub(crate) fn new(path: &'a Path, options: &'a Options) -> Self {
+        Self {
+            path,
+            options,
+            corpus: Corpus::default(),
+            tokens: 0,
+        }
+    }
+
+    /// Counts a document.
+    pub(crate) fn document(&mut self) {
+        self.corpus.documents += 1;
+    }
+
+    /// Counts an empty document.
+    pub(crate) fn empty(&mut self) {
+        self.corpus.skipped.empty += 1;
+    }
+
+    /// Counts a document that is longer than its one window.
+    pub(crate) fn cut(&mut self) {
+        self.corpus.cut += 1;
+    }
+
+    /// Adds a sequence: BOS, if any, and the ids from index `first` of their document or row on.
+    ///
+    /// Breaks where a limit is reached.
+    pub(crate) fn push(
+        &mut self,
+        place: Place,
+        bos: Option<u32>,
+        first: usize,
+        ids: impl ExactSizeIterator<Item = i128>,
+    ) -> Result<ControlFlow<()>, CorpusError> {
+        let length = ids.len() + usize::from(bos.is_some());
+        let mut sequence = Vec::with_capacity(length);
+        sequence.extend(bos);
+        for (index, id) in ids.enumerate() {
+            let valid = u32::try_from(id).ok();
+            let valid = valid.filter(|_| id < self.options.vocab as i128);
+            sequence.push(valid.ok_or_else(|| CorpusError::TokenOutOfRange {
+                path: self.path.to_owned(),
+                place,
+                index: first + index,
+                vocab: self.options.vocab,
+                found: id,
+            })?);
+        }
+        if length < MIN_TOKENS {
+            self.corpus.skipped.short += 1;
+            return Ok(ControlFlow::Continue(()));
+        }
+        if self
+            .options
+            .tokens
+            .is_some_and(|limit| self.tokens + length > limit)
+        {
+            return Ok(ControlFlow::Break(()));
+        }
+        self.tokens += length;
+        self.corpus.sequences.push(sequence);
+        if self
+            .options
+            .rows
+            .is_some_and(|rows| self.corpus.sequences.len() >= rows)
+        {
+            return Ok(ControlFlow::Break(()));
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The corpus, unless it is empty.
+    pub(crate) fn finish(self) -> Result<Corpus, CorpusError> {
+        if self.corpus.sequences.is_empty() {
+            return Err(CorpusError::NoSequence {
+                path: self.path.to_owned(),
+                documents: self.corpus.documents,
+                empty: self.corpus.skipped.empty,
+                short: self.corpus.skipped.short,
+                limit: self.options.tokens,
+            });
+        }
+        Ok(self.corpus)
+    }
+}

@@ -1,0 +1,152 @@
+//! Text: one document a file, or one a line.
+
+use std::io::{BufRead, Read};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::file::{io_error, open, read_whole};
+use crate::sequences::Collection;
+use crate::{Corpus, CorpusError, Options, Place, Tokenizer};
+
+/// The longest document that is read, in bytes: encoding takes some fifty times its memory.
+const MAX_DOCUMENT: u64 = 256 << 20;
+
+/// One document, in consecutive windows.
+pub(crate) fn read_document(
+    path: &Path,
+    tokenizer: &Tokenizer,
+    options: &Options,
+) -> Result<Corpus, CorpusError> {
+    let bytes = read_whole(path, MAX_DOCUMENT)?;
+    let ids = tokenizer.encode(document_text(path, &bytes)?)?;
+    let mut collection = Collection::new(path, options);
+    collection.document();
+    if ids.is_empty() {
+        collection.empty();
+    }
+    let bos = options.text_bos();
+    let length = options.context - usize::from(bos.is_some());
+    for (window, ids) in ids.chunks(length).enumerate() {
+        let ids = ids.iter().map(|&id| i128::from(id));
+        let flow = collection.push(Place::Document, bos, window * length, ids)?;
+        if flow.is_break() {
+            break;
+        }
+    }
+    collection.finish()
+}
+
+/// One document a line, the first window of each.
+pub(crate) fn read_lines(
+    path: &Path,
+    tokenizer: &Tokenizer,
+    options: &Options,
+) -> Result<Corpus, CorpusError> {
+    let (mut file, _) = open(path)?;
+    let mut collection = Collection::new(path, options);
+    let bos = options.text_bos();
+    let length = options.context - usize::from(bos.is_some());
+    let mut bytes = Vec::new();
+    for line in 1.. {
+        bytes.clear();
+        // One byte more shows a line that is too long.
+        let mut limited = file.by_ref().take(MAX_DOCUMENT + 1);
+        let read = limited
+            .read_until(b'\n', &mut bytes)
+            .map_err(io_error(path))?;
+        if read == 0 {
+            break;
+        }
+        if read as u64 > MAX_DOCUMENT {
+            return Err(CorpusError::TooLong {
+                path: path.to_owned(),
+                item: format!("line {line}"),
+                limit: MAX_DOCUMENT,
+                found: read as u64,
+            });
+        }
+        collection.document();
+        let content = line_text(path, line, &bytes)?;
+        if content.trim().is_empty() {
+            collection.empty();
+            continue;
+        }
+        let ids = tokenizer.encode(&document_field(path, line, content, &options.field)?)?;
+        if ids.is_empty() {
+            collection.empty();
+            continue;
+        }
+        if ids.len() > length {
+            collection.cut();
+        }
+        let ids = ids[..ids.len().min(length)].iter();
+        let ids = ids.map(|&id| i128::from(id));
+        if collection.push(Place::Line(line), bos, 0, ids)?.is_break() {
+            break;
+        }
+    }
+    collection.finish()
+}
+
+/// The text of a line's document.
+fn document_field(
+    path: &Path,
+    line: usize,
+    content: &str,
+    field: &str,
+) -> Result<String, CorpusError> {
+    let value = serde_json::from_str(content).map_err(|source| CorpusError::Json {
+        path: path.to_owned(),
+        line,
+        source,
+    })?;
+    let found = match value {
+        Value::Object(mut object) => match object.remove(field) {
+            Some(Value::String(text)) => return Ok(text),
+            Some(other) => format!("{} in it", kind(&other)),
+            None => "no such field".to_owned(),
+        },
+        other => kind(&other).to_owned(),
+    };
+    Err(CorpusError::Field {
+        path: path.to_owned(),
+        line,
+        field: field.to_owned(),
+        found,
+    })
+}
+
+/// Names the kind of a JSON value.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn document_text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, CorpusError> {
+    std::str::from_utf8(bytes).or_else(|error| {
+        // The line in question is found again, so that the position can be named within it.
+        let before = &bytes[..error.valid_up_to()];
+        let start = before
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |end| end + 1);
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        line_text(path, line, &bytes[start..])
+    })
+}
+
+fn line_text<'a>(path: &Path, line: usize, bytes: &'a [u8]) -> Result<&'a str, CorpusError> {
+    std::str::from_utf8(bytes).map_err(|error| CorpusError::NotUtf8 {
+        path: path.to_owned(),
+        line,
+        offset: error.valid_up_to(),
+        found: bytes[error.valid_up_to()],
+    })
+}

@@ -1,0 +1,268 @@
+//! The rules of each format.
+
+use layerwise_corpus::{Bos, Corpus, Options, Skipped, read, sha256};
+use proptest::prelude::*;
+
+use crate::fixtures::{Folder, VOCAB, npy, npy_u16};
+
+fn options(context: usize) -> Options {
+    Options::new(context, VOCAB)
+}
+
+/// Token ids of ASCII text without `ab`.
+fn ids(text: &str) -> Vec<u32> {
+    text.bytes().map(u32::from).collect()
+}
+
+fn sequences(texts: &[&str]) -> Vec<Vec<u32>> {
+    texts.iter().map(|text| ids(text)).collect()
+}
+
+/// What a corpus consists of beside its sequences.
+fn counts(corpus: &Corpus) -> (usize, usize, usize, usize) {
+    let Skipped { empty, short } = corpus.skipped();
+    (corpus.documents(), corpus.cut(), empty, short)
+}
+
+#[test]
+fn text_is_cut_into_consecutive_windows() {
+    let folder = Folder::new();
+    let check = |name: &str, text: &str, options: Options, expected: &[&str], short: usize| {
+        for file in ["text.txt", "text.raw"] {
+            let corpus = folder.read(file, text, &options).expect(name);
+            assert_eq!(corpus.sequences(), sequences(expected), "{name}");
+            assert_eq!(counts(&corpus), (1, 0, 0, short), "{name}");
+        }
+    };
+    let bos = |context, id| Options {
+        bos: id,
+        ..options(context)
+    };
+    check("whole windows", "cdefgh", options(3), &["cde", "fgh"], 0);
+    check(
+        "short tail is kept",
+        "cdefghi",
+        options(4),
+        &["cdef", "ghi"],
+        0,
+    );
+    check(
+        "tail under 3 is skipped",
+        "cdefgh",
+        options(4),
+        &["cdef"],
+        1,
+    );
+    check("shorter than the context", "cde", options(512), &["cde"], 0);
+    check(
+        "lines are one document",
+        "c\nd\n",
+        options(512),
+        &["c\nd\n"],
+        0,
+    );
+    let x = Bos::Id(u32::from(b'x'));
+    check("T counts BOS", "cdefg", bos(4, x), &["xcde", "xfg"], 0);
+    check("BOS counts in a tail", "cdefg", bos(5, x), &["xcdef"], 1);
+    let x = Bos::Auto(u32::from(b'x'));
+    check(
+        "the family's BOS is as good",
+        "cdefg",
+        bos(4, x),
+        &["xcde", "xfg"],
+        0,
+    );
+}
+
+#[test]
+fn lines_give_their_first_window() {
+    let folder = Folder::new();
+    let content = concat!(
+        "{\"text\": \"cdefgh\"}\n",
+        "\n",
+        "{\"text\": \"cd\", \"other\": 1}\r\n",
+        "  \t\n",
+        "{\"other\": {}, \"text\": \"ijk\"}\n",
+        "{\"text\": \"\"}\n",
+        "{\"text\": \"lmno\"}",
+    );
+    let corpus = folder.read("lines.jsonl", content, &options(4)).unwrap();
+    assert_eq!(corpus.sequences(), sequences(&["cdef", "ijk", "lmno"]));
+    assert_eq!(counts(&corpus), (7, 1, 3, 1));
+    assert_eq!(corpus.tokens(), 11);
+
+    let with_bos = Options {
+        bos: Bos::Auto(120),
+        ..options(4)
+    };
+    let corpus = folder.read("lines.jsonl", content, &with_bos).unwrap();
+    assert_eq!(
+        corpus.sequences(),
+        sequences(&["xcde", "xcd", "xijk", "xlmn"])
+    );
+    assert_eq!(counts(&corpus), (7, 2, 3, 0));
+
+    let other_field = Options {
+        field: "body".to_owned(),
+        ..options(4)
+    };
+    let corpus = folder.read("field.jsonl", r#"{"text": 1, "body": "cde"}"#, &other_field);
+    assert_eq!(corpus.unwrap().sequences(), sequences(&["cde"]));
+}
+
+#[test]
+fn text_is_encoded_without_special_tokens() {
+    let folder = Folder::new();
+    let corpus = folder.read("text.txt", "cab<end>é", &options(8)).unwrap();
+    assert_eq!(corpus.sequences(), [[99, 256, 257, 0xc3, 0xa9]]);
+}
+
+#[test]
+fn rows_of_token_ids_are_used_verbatim() {
+    let folder = Folder::new();
+    let check = |name: &str, file: Vec<u8>, options: Options, expected: &[&[u32]], cut: usize| {
+        let path = folder.write("ids.npy", file);
+        let corpus = read(&path, None, &options).expect(name);
+        assert_eq!(corpus.sequences(), expected, "{name}");
+        assert_eq!(counts(&corpus), (expected.len(), cut, 0, 0), "{name}");
+    };
+    let rows = || npy_u16(&[&[0, 257, 1, 2], &[5, 6, 7, 8]]);
+    check(
+        "whole rows",
+        rows(),
+        options(4),
+        &[&[0, 257, 1, 2], &[5, 6, 7, 8]],
+        0,
+    );
+    check(
+        "rows cut to T",
+        rows(),
+        options(3),
+        &[&[0, 257, 1], &[5, 6, 7]],
+        2,
+    );
+    let auto = Options {
+        bos: Bos::Auto(9),
+        ..options(4)
+    };
+    check(
+        "no BOS is added",
+        rows(),
+        auto,
+        &[&[0, 257, 1, 2], &[5, 6, 7, 8]],
+        0,
+    );
+
+    let bytes: Vec<u8> = vec![1, 2, 3, 4, 5, 6];
+    for descr in ["|u1", "<u1", "<u2", "<u4", "<u8", "<i4", "<i8"] {
+        let size = usize::from(descr.as_bytes()[2] - b'0');
+        let mut data = Vec::new();
+        for byte in &bytes {
+            data.push(*byte);
+            data.resize(data.len() + size - 1, 0);
+        }
+        // Keys in another order, other spaces, no trailing commas.
+        let header = format!("{{\"shape\":(2,3),'descr' : '{descr}','fortran_order':False}}");
+        check(
+            descr,
+            npy(&header, &data),
+            options(9),
+            &[&[1, 2, 3], &[4, 5, 6]],
+            0,
+        );
+    }
+
+    let mut version_2 = rows();
+    version_2[6] = 2;
+    version_2.splice(10..10, [0, 0]);
+    check(
+        "version 2.0",
+        version_2,
+        options(9),
+        &[&[0, 257, 1, 2], &[5, 6, 7, 8]],
+        0,
+    );
+}
+
+#[test]
+fn reading_stops_at_the_limits() {
+    let folder = Folder::new();
+    // What follows the limit is broken, and is not read.
+    let content = "{\"text\": \"c\"}\n{\"text\": \"cdef\"}\n{\"text\": \"ghij\"}\n{\"text\": \"klm\"}\nbroken";
+    let check = |name: &str, rows, tokens, expected: &[&str], documents: usize| {
+        let options = Options {
+            rows,
+            tokens,
+            ..options(8)
+        };
+        let corpus = folder.read("lines.jsonl", content, &options).expect(name);
+        assert_eq!(corpus.sequences(), sequences(expected), "{name}");
+        assert_eq!(corpus.documents(), documents, "{name}");
+        assert!(corpus.tokens() <= tokens.unwrap_or(usize::MAX), "{name}");
+    };
+    check("rows are usable sequences", Some(1), None, &["cdef"], 2);
+    check("rows", Some(2), None, &["cdef", "ghij"], 3);
+    check("tokens are reached", None, Some(8), &["cdef", "ghij"], 4);
+    check("tokens would be exceeded", None, Some(7), &["cdef"], 3);
+    check("rows come first", Some(1), Some(8), &["cdef"], 2);
+    check("tokens come first", Some(3), Some(8), &["cdef", "ghij"], 4);
+
+    let limited = |rows, tokens| Options {
+        rows,
+        tokens,
+        ..options(3)
+    };
+    let corpus = folder
+        .read("text.txt", "cdefghijk", &limited(Some(2), None))
+        .unwrap();
+    assert_eq!(corpus.sequences(), sequences(&["cde", "fgh"]));
+    let rows = npy_u16(&[&[1, 2, 3], &[4, 5, 6], &[9999, 0, 0]]);
+    let corpus = folder
+        .read("ids.npy", rows, &limited(Some(2), None))
+        .unwrap();
+    assert_eq!(corpus.sequences(), [[1, 2, 3], [4, 5, 6]]);
+}
+
+#[test]
+fn hash_is_of_the_whole_file() {
+    let folder = Folder::new();
+    let path = folder.write("abc.txt", "abc");
+    let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(sha256(&path).unwrap(), expected);
+}
+
+proptest! {
+    /// Windows follow one another without gap or overlap; only a tail of under 3 tokens is missing.
+    #[test]
+    fn windows_tile_the_document(text in "[a-d é\n]{3,80}", context in 3..12_usize, bos in any::<bool>()) {
+        let folder = Folder::new();
+        let bos = if bos { Bos::Id(7) } else { Bos::None };
+        let options = Options { bos, ..options(context) };
+        let corpus = folder.read("text.txt", &text, &options).unwrap();
+        let document = folder.tokenizer.encode(&text).unwrap();
+
+        let before = usize::from(bos != Bos::None);
+        let (last, others) = corpus.sequences().split_last().unwrap();
+        prop_assert!(others.iter().all(|window| window.len() == context));
+        prop_assert!((3..=context).contains(&last.len()));
+        prop_assert!(corpus.sequences().iter().all(|window| window[..before].iter().all(|&id| id == 7)));
+        let joined: Vec<u32> =
+            corpus.sequences().iter().flat_map(|window| &window[before..]).copied().collect();
+        let (tiled, tail) = document.split_at(joined.len());
+        prop_assert_eq!(&joined, tiled);
+        prop_assert!(tail.is_empty() || tail.len() + before < 3);
+        prop_assert_eq!(corpus.skipped().short, usize::from(!tail.is_empty()));
+    }
+
+    /// A line's sequence is the first window of its text as a document.
+    #[test]
+    fn line_is_the_first_window(text in "[a-d é\n]{3,40}", context in 3..12_usize) {
+        let folder = Folder::new();
+        let line = serde_json::json!({ "text": text }).to_string();
+        let lines = folder.read("lines.jsonl", line, &options(context)).unwrap();
+        let windows = folder.read("text.txt", &text, &options(context)).unwrap();
+        prop_assert_eq!(lines.sequences(), &windows.sequences()[..1]);
+        let length = folder.tokenizer.encode(&text).unwrap().len();
+        prop_assert_eq!(lines.cut(), usize::from(length > context));
+    }
+}

@@ -1,0 +1,8 @@
+//! Reading corpora: the rules of each format, what is refused, and laws.
+
+mod arbitrary;
+mod fixtures;
+mod formats;
+mod real;
+mod refused;
+mod tokenizer;

@@ -1,0 +1,48 @@
+//! What every layer of a decoder-only language model contributes, measured by running the model under altered layer schedules.
+//!
+//! A [`schedule`] says which blocks of a model run, in which order, from which state and with which weight.
+//! Schedules come from an algebra of edits with a text form: `drop(5)`, `swap(3,4)`, `repeat(4..8)`, `parallel(2..6);drop_mlp(7)`.
+//! A [`transformer`] runs under any of them; a [`sweep`] runs many over a corpus and compares each with the plain model.
+//!
+//! ```
+//! use layerwise::schedule::Family;
+//! use layerwise::sweep::{Options, Plan, SweepError, collect, run};
+//! use layerwise::transformer::{Model, ModelConfig};
+//!
+//! // A real model is opened with `Model::open("path/to/checkpoint")?`.
+//! let model = Model::random(ModelConfig::tiny(), 0);
+//! let families: Vec<Family> = vec!["drop(l)".parse()?, "swap(l,l+1)".parse()?];
+//! let plan = Plan::new(model.stack(), &families, 4096)?;
+//! let tokens: Vec<u32> = (0..20).map(|i| i * 7 % 50).collect();
+//! let mut sums = Vec::new();
+//! run(&model, &plan, &[(0, &tokens)], Options::default(), |_, unit| {
+//!     sums.push(unit);
+//!     Ok::<_, SweepError>(())
+//! })?;
+//! let statistics = collect(plan.entries().len(), sums.iter().map(Vec::as_slice));
+//! assert_eq!(plan.entries()[1].edit, "drop(0)");
+//! assert!(statistics[1].kl_nats.mean().unwrap() > 0.0); // nats
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The crates
+//! Arrows point one way: this facade, then [`sweep`], then [`transformer`], then [`weights`], [`schedule`] and [`kernels`];
+//! [`corpus`] and [`metrics`] stand beside them.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`schedule`] | the algebra: steps, schedules, edits, families, laws, prefix sharing |
+//! | [`transformer`] | config, forward pass, sites, lenses, folding |
+//! | [`weights`] | checkpoint folders, mapped and validated |
+//! | [`corpus`] | text or token ids to sequences |
+//! | [`metrics`] | divergences, clustered standard errors, factorisations |
+//! | [`sweep`] | plan, engine, journal |
+//! | [`kernels`] | products, norms, activations, the vocabulary pass |
+
+pub use layerwise_corpus as corpus;
+pub use layerwise_kernels as kernels;
+pub use layerwise_metrics as metrics;
+pub use layerwise_schedule as schedule;
+pub use layerwise_sweep as sweep;
+pub use layerwise_transformer as transformer;
+pub use layerwise_weights as weights;

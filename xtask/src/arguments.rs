@@ -1,0 +1,107 @@
+//! Options that commands share.
+
+use clap::Args;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Which models, on which text.
+#[derive(Args, Clone, Debug)]
+pub struct Inputs {
+    /// An embedded model's name, or a checkpoint folder in the Hugging Face layout; may be repeated [default: the embedded models]
+    #[arg(long, value_name = "NAME|DIR")]
+    pub model: Vec<String>,
+    /// A .txt, .raw, .jsonl or .npy file [default: the embedded text]
+    #[arg(long, value_name = "FILE")]
+    pub corpus: Option<PathBuf>,
+    /// Take the first N usable sequences
+    #[arg(long, value_name = "N")]
+    pub rows: Option<usize>,
+    /// Tokens of a sequence, BOS included [default: 512, or the model's maximum where that is less]
+    #[arg(long, value_name = "T")]
+    pub context: Option<usize>,
+    /// Stop before more than N tokens
+    #[arg(long, value_name = "N")]
+    pub tokens: Option<usize>,
+    /// The token put before each text: the family's own, none, or an id
+    #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
+    pub bos: Bos,
+    /// The field of a .jsonl line that holds its text
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub field: String,
+    /// Read files of weights instead of mapping them: safe against files that change meanwhile, at the price of memory
+    #[arg(long)]
+    pub no_mmap: bool,
+}
+
+impl Inputs {
+    /// One model, and nothing said of text.
+    pub fn of_model(model: &str) -> Self {
+        Self {
+            model: vec![model.to_owned()],
+            corpus: None,
+            rows: None,
+            context: None,
+            tokens: None,
+            bos: Bos::Auto,
+            field: "text".to_owned(),
+            no_mmap: false,
+        }
+    }
+}
+
+/// How a run is carried out; nothing here changes a result.
+#[derive(Args, Clone, Debug)]
+pub struct Run {
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub threads: Option<NonZeroUsize>,
+    /// Start over, throwing away what an earlier run has finished
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+impl Run {
+    /// The number of worker threads.
+    pub fn threads(&self) -> NonZeroUsize {
+        self.threads
+            .or_else(|| std::thread::available_parallelism().ok())
+            .unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+/// More threads than this is a slip of the hand.
+const MAX_THREADS: usize = 1024;
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .ok()
+        .filter(|threads: &NonZeroUsize| threads.get() <= MAX_THREADS)
+        .ok_or_else(|| format!("expected a number from 1 to {MAX_THREADS}"))
+}
+
+/// What `--bos` says.
+#[derive(Clone, Copy, Debug)]
+pub enum Bos {
+    /// The model family's own.
+    Auto,
+    /// Nothing.
+    None,
+    /// This token.
+    Id(u32),
+}
+
+impl FromStr for Bos {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "none" => Ok(Self::None),
+            _ => text
+                .parse()
+                .map(Self::Id)
+                .map_err(|_| "expected auto, none or a token id".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `cargo xtask diff-sites`: where a model's activations first differ from a reference's.
+
+use crate::arguments::Inputs;
+use crate::inputs;
+use anyhow::{Context, bail, ensure};
+use layerwise::schedule::Schedule;
+use layerwise::transformer::{Recording, Site};
+use ndarray::ArrayViewD;
+use safetensors::{Dtype, SafeTensors};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// |Δ| that counts as agreement, as a fraction of the reference tensor's largest value.
+const TOLERANCE: f64 = 5e-5;
+
+/// Options of `diff-sites`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+The reference holds `tokens` (I64 or I32, [seq]) and activations in F32, named f32/<block>/<site>, f32/embed,
+f32/final.norm and f32/logits, as fixtures/parity/sites.py writes them with Hugging Face transformers.
+The first site beyond 5e-5 of its largest value is named, and the exit code is then not 0.")]
+pub struct Arguments {
+    /// An embedded model's name, or a checkpoint folder
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// The reference's activations
+    #[arg(value_name = "REFERENCE.safetensors")]
+    reference: PathBuf,
+}
+
+/// The worst of one site over all blocks.
+#[derive(Clone, Copy, Default)]
+struct Worst {
+    difference: f64,
+    scale: f64,
+    block: Option<usize>,
+}
+
+impl Worst {
+    fn relative(self) -> f64 {
+        if self.scale > 0.0 {
+            self.difference / self.scale
+        } else {
+            self.difference
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A model or reference that cannot be read, or a site that differs.
+pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
+    let path = &arguments.reference;
+    let bytes =
+        std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    let reference = SafeTensors::deserialize(&bytes)
+        .with_context(|| format!("{}: not a safetensors file", path.display()))?;
+    let inputs = Inputs::of_model(&arguments.model);
+    let opened = inputs::open_models(&inputs)?
+        .pop()
+        .context("one model was named")?;
+    let config = opened.model.config();
+    let tokens =
+        tokens(&reference).with_context(|| format!("{}: tensor `tokens`", path.display()))?;
+
+    let sites: Vec<Site> = Site::ALL
+        .into_iter()
+        .filter(|site| site.check(config).is_ok())
+        .collect();
+    let mut recording = Recording::of(config, &sites)?;
+    let plain = Schedule::plain(opened.model.stack())?;
+    opened
+        .model
+        .observed_logits(&tokens, &plain, &mut recording)?;
+
+    let mut worst: BTreeMap<Site, Worst> = BTreeMap::new();
+    let mut first = None;
+    let mut compared = 0;
+    for (address, activation) in recording.activations() {
+        let name = match address.block {
+            Some(block) => format!("f32/{block}/{}", address.site),
+            None => format!("f32/{}", address.site),
+        };
+        let Ok(tensor) = reference.tensor(&name) else {
+            continue;
+        };
+        ensure!(
+            tensor.dtype() == Dtype::F32 && tensor.shape() == activation.shape(),
+            "{}: tensor `{name}`: expected F32 {:?}, found {:?} {:?}",
+            path.display(),
+            activation.shape(),
+            tensor.dtype(),
+            tensor.shape()
+        );
+        compared += 1;
+        let mut found = difference(activation.view(), tensor.data());
+        found.block = address.block;
+        // A difference that is not a number is the largest of all.
+        if found.relative().is_nan() || found.relative() > TOLERANCE {
+            first.get_or_insert((name, found));
+        }
+        let entry = worst.entry(address.site).or_default();
+        if found.relative().is_nan() || found.relative() >= entry.relative() {
+            *entry = found;
+        }
+    }
+    ensure!(
+        compared > 0,
+        "{}: holds no activation of a site of {}",
+        path.display(),
+        opened.name
+    );
+
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{:<14} {:>6} {:>12} {:>12} {:>12}",
+        "site", "block", "largest |Δ|", "scale", "relative"
+    )?;
+    for (site, worst) in &worst {
+        let block = worst
+            .block
+            .map_or_else(|| "-".to_owned(), |block| block.to_string());
+        writeln!(
+            out,
+            "{:<14} {block:>6} {:>12.3e} {:>12.3e} {:>12.3e}",
+            site.name(),
+            worst.difference,
+            worst.scale,
+            worst.relative()
+        )?;
+    }
+    if let Some((name, found)) = first {
+        bail!(
+            "first divergent site: {name}, off by {:e} of {:e}; expected at most {TOLERANCE:e} of the largest value",
+            found.difference,
+            found.scale
+        );
+    }
+    writeln!(
+        out,
+        "{compared} activations agree within {TOLERANCE:e} of their largest value"
+    )?;
+    Ok(())
+}
+
+/// The largest difference and the reference's largest value.
+fn difference(activation: ArrayViewD<'_, f32>, reference: &[u8]) -> Worst {
+    let mut worst = Worst::default();
+    for (ours, theirs) in activation.iter().zip(reference.as_chunks::<4>().0) {
+        let theirs = f64::from(f32::from_le_bytes(*theirs));
+        let off = (f64::from(*ours) - theirs).abs();
+        if off.is_nan() || off > worst.difference {
+            worst.difference = off;
+        }
+        worst.scale = worst.scale.max(theirs.abs());
+    }
+    worst
+}
+
+fn tokens(reference: &SafeTensors<'_>) -> anyhow::Result<Vec<u32>> {
+    let tensor = reference.tensor("tokens")?;
+    let ids: Vec<i64> = match tensor.dtype() {
+        Dtype::I64 => tensor
+            .data()
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|id| i64::from_le_bytes(*id))
+            .collect(),
+        Dtype::I32 => tensor
+            .data()
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|id| i32::from_le_bytes(*id).into())
+            .collect(),
+        other => bail!("expected I64 or I32, found {other:?}"),
+    };
+    ids.iter()
+        .map(|id| {
+            u32::try_from(*id).with_context(|| format!("token {id}: expected an id of at least 0"))
+        })
+        .collect()
+}

@@ -1,0 +1,618 @@
+//! Robustness to dropping a block and to swapping two neighbours.
+//!
+//! - **Stands for** Figure 5a of the NeurIPS version ([`nips_fig5a`]; v3's figure is the same) and Figure 3 of v1
+//!   ([`v1_fig3`], which adds the change of the output's entropy).
+//! - **Needs** any models and any corpus: one sweep of `drop(l)` and one of `swap(l,l+1)`, with the plain model.
+//! - **Computes** for each block ℓ of L, over all positions of the corpus: KL(plain ‖ altered) in nats, the share of
+//!   positions at which the most probable token stays the same ("relative accuracy"), and the change of the output's
+//!   entropy in bits; each with its standard error clustered by sequence.
+//! - **Feeds the claims** D1 (middle blocks are robust), D2 (the first block is not), D3 (failure has high entropy),
+//!   D4 (swapping the last pair), D5 (swap is milder than drop), D6 (GPT-2 against Pythia), D7 (deeper models are more
+//!   robust). All but the modal token's share in D3 can be judged from these results alone.
+//!
+//! Depth is relative, ℓ/(L−1), so that models of different length share an axis; a swap stands at the first block of
+//! its pair. Bands are one standard error to either side. Every model is a line of its own, without means over models.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::ResultsError;
+use crate::plot::{
+    Axis, Figure, LegendEntry, Line, Mark, Panel, Point, Rule, Scale, Style, legend_order,
+    styles_of_models,
+};
+
+/// What is done to the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Intervention {
+    /// Block ℓ is left out.
+    Drop,
+    /// Blocks ℓ and ℓ+1 change places.
+    Swap,
+}
+
+/// One line of `robustness.csv`: one intervention at one block of one model.
+///
+/// A mean that could not be measured is NaN; a standard error is empty where there is one sequence only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Name of the model.
+    pub model: String,
+    /// Its family, the `model_type` of its config.
+    pub family: String,
+    /// What is done.
+    pub intervention: Intervention,
+    /// The block ℓ, from 0.
+    pub layer: usize,
+    /// Blocks of the model, L.
+    pub layers: usize,
+    /// ℓ/(L−1); see [`relative_depth`].
+    pub relative_depth: f64,
+    /// Mean KL(plain ‖ altered), nats.
+    pub kl_nats: f64,
+    /// Its standard error, nats.
+    pub kl_nats_se: Option<f64>,
+    /// Share of positions whose most probable token is the plain model's, 0 to 1.
+    pub top1_agreement: f64,
+    /// Its standard error.
+    pub top1_agreement_se: Option<f64>,
+    /// Mean entropy of the altered model's output, bits.
+    pub entropy_bits: f64,
+    /// Its standard error, bits.
+    pub entropy_bits_se: Option<f64>,
+    /// Mean of the altered model's entropy less the plain model's, bits.
+    pub entropy_difference_bits: f64,
+    /// Its standard error, from paired sums, bits.
+    pub entropy_difference_bits_se: Option<f64>,
+    /// Mean loss of the altered model, nats a token.
+    pub loss_nats: f64,
+    /// Its standard error, nats a token.
+    pub loss_nats_se: Option<f64>,
+    /// Sequences of the corpus.
+    pub sequences: u64,
+    /// Positions over which the means go (one fewer a sequence for the loss).
+    pub positions: u64,
+}
+
+/// The columns of `robustness.csv`: the fields of [`Record`] in their order.
+const COLUMNS: [&str; 18] = [
+    "model",
+    "family",
+    "intervention",
+    "layer",
+    "layers",
+    "relative_depth",
+    "kl_nats",
+    "kl_nats_se",
+    "top1_agreement",
+    "top1_agreement_se",
+    "entropy_bits",
+    "entropy_bits_se",
+    "entropy_difference_bits",
+    "entropy_difference_bits_se",
+    "loss_nats",
+    "loss_nats_se",
+    "sequences",
+    "positions",
+];
+
+/// ℓ/(L−1), the depth of block ℓ of L from 0 to 1; 0 in a model of one block.
+pub fn relative_depth(layer: usize, layers: usize) -> f64 {
+    layer as f64 / layers.saturating_sub(1).max(1) as f64
+}
+
+/// Writes records as CSV; the first line names the columns, also where there is no record.
+///
+/// # Errors
+///
+/// What `target` says when it cannot be written to.
+pub fn write<W: Write>(records: &[Record], target: W) -> io::Result<()> {
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(target);
+    writer.write_record(COLUMNS)?;
+    for record in records {
+        writer.serialize(record)?;
+    }
+    writer.flush()
+}
+
+/// Reads the records of the CSV file at `path`.
+///
+/// # Errors
+///
+/// [`ResultsError`] if the file cannot be read, has other columns, or holds a field that cannot be: a block beyond the
+/// model, a depth that is not the block's, a share outside 0 to 1, a negative standard error, a second record of the
+/// same model, intervention and block.
+pub fn read(path: &Path) -> Result<Vec<Record>, ResultsError> {
+    let file = File::open(path).map_err(|source| ResultsError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(file, path)
+}
+
+/// Parses CSV; `path` is named in errors.
+fn parse<R: Read>(source: R, path: &Path) -> Result<Vec<Record>, ResultsError> {
+    let file_error = |error: csv::Error| ResultsError::File {
+        path: path.to_owned(),
+        source: error.into(),
+    };
+    let mut reader = csv::Reader::from_reader(source);
+    let headers = reader.headers().map_err(file_error)?.clone();
+    if headers != COLUMNS[..] {
+        return Err(ResultsError::Columns {
+            path: path.to_owned(),
+            expected: COLUMNS.join(","),
+            found: headers.iter().collect::<Vec<_>>().join(","),
+        });
+    }
+    let mut records: Vec<Record> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for row in reader.records() {
+        let row = row.map_err(file_error)?;
+        let field_error = |column: &str, expected: String| {
+            let index = COLUMNS.iter().position(|name| *name == column);
+            ResultsError::Field {
+                path: path.to_owned(),
+                line: row.position().map_or(0, csv::Position::line),
+                column: column.to_owned(),
+                expected,
+                found: index
+                    .and_then(|index| row.get(index))
+                    .unwrap_or_default()
+                    .to_owned(),
+            }
+        };
+        let record: Record = row.deserialize(None).map_err(|error| match error.kind() {
+            csv::ErrorKind::Deserialize { err, .. } => {
+                // Numbers tell their field; the variants of the intervention do not.
+                let column = err.field().and_then(|index| COLUMNS.get(index as usize));
+                let expected = format!("a value of the column ({})", err.kind());
+                field_error(column.copied().unwrap_or("intervention"), expected)
+            }
+            _ => file_error(error),
+        })?;
+        if let Some((column, expected)) = fault(&record) {
+            return Err(field_error(column, expected));
+        }
+        if !seen.insert((record.model.clone(), record.intervention, record.layer)) {
+            let expected = format!("each block of {} once for each intervention", record.model);
+            return Err(field_error("layer", expected));
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// The first field of a record that cannot be, with what was expected.
+fn fault(record: &Record) -> Option<(&'static str, String)> {
+    let last = match record.intervention {
+        Intervention::Drop => 1,
+        Intervention::Swap => 2,
+    };
+    if record.layers < last {
+        return Some(("layers", format!("at least {last} blocks")));
+    }
+    if record.layer > record.layers - last {
+        return Some((
+            "layer",
+            format!("a block from 0 to {}", record.layers - last),
+        ));
+    }
+    let depth = relative_depth(record.layer, record.layers);
+    if record.relative_depth.is_nan() || (record.relative_depth - depth).abs() > 1e-9 {
+        return Some(("relative_depth", depth.to_string()));
+    }
+    if record.top1_agreement < 0.0 || record.top1_agreement > 1.0 {
+        return Some(("top1_agreement", "a share from 0 to 1".to_owned()));
+    }
+    for (column, error) in [
+        ("kl_nats_se", record.kl_nats_se),
+        ("top1_agreement_se", record.top1_agreement_se),
+        ("entropy_bits_se", record.entropy_bits_se),
+        (
+            "entropy_difference_bits_se",
+            record.entropy_difference_bits_se,
+        ),
+        ("loss_nats_se", record.loss_nats_se),
+    ] {
+        if error.is_some_and(|error| error < 0.0) {
+            return Some((column, "a standard error, not negative".to_owned()));
+        }
+    }
+    None
+}
+
+/// What a column of panels shows.
+#[derive(Clone, Copy)]
+enum Quantity {
+    Divergence,
+    Agreement,
+    EntropyDifference,
+}
+
+impl Quantity {
+    fn axis(self) -> Axis {
+        match self {
+            Self::Divergence => Axis::new("KL divergence (nats)", Scale::Log10),
+            Self::Agreement => Axis::new("Relative accuracy", Scale::Linear).between(0.0, 1.0),
+            Self::EntropyDifference => Axis::new("Entropy change (bits)", Scale::Linear),
+        }
+    }
+
+    fn of(self, record: &Record) -> (f64, Option<f64>) {
+        match self {
+            Self::Divergence => (record.kl_nats, record.kl_nats_se),
+            Self::Agreement => (record.top1_agreement, record.top1_agreement_se),
+            Self::EntropyDifference => (
+                record.entropy_difference_bits,
+                record.entropy_difference_bits_se,
+            ),
+        }
+    }
+}
+
+/// Figure 5a of the NeurIPS version: swap above drop; divergence and relative accuracy.
+pub fn nips_fig5a(records: &[Record]) -> Figure {
+    grid(
+        records,
+        "Robustness to swapping and dropping blocks",
+        "Rows: swapping block ℓ with ℓ+1, and dropping block ℓ. Columns: KL(plain ‖ altered) of the output distributions, \
+         in nats, and the share of positions whose most probable token stays the same.",
+        &[Quantity::Divergence, Quantity::Agreement],
+    )
+}
+
+/// Figure 3 of v1: as [`nips_fig5a`], and in a third column the change of the output's entropy.
+pub fn v1_fig3(records: &[Record]) -> Figure {
+    grid(
+        records,
+        "Robustness to swapping and dropping blocks, with the change of entropy",
+        "Rows: swapping block ℓ with ℓ+1, and dropping block ℓ. Columns: KL(plain ‖ altered) of the output distributions, \
+         in nats; the share of positions whose most probable token stays the same; the entropy of the \
+         altered output less that of the plain one, in bits.",
+        &[
+            Quantity::Divergence,
+            Quantity::Agreement,
+            Quantity::EntropyDifference,
+        ],
+    )
+}
+
+/// A model with the look of its lines.
+struct Model<'a> {
+    name: &'a str,
+    family: &'a str,
+    style: Style,
+}
+
+fn grid(records: &[Record], title: &str, description: &str, quantities: &[Quantity]) -> Figure {
+    let models = models(records);
+    let rows = [
+        (Intervention::Swap, "Swap ℓ and ℓ+1"),
+        (Intervention::Drop, "Drop ℓ"),
+    ];
+    Figure {
+        title: title.to_owned(),
+        description: format!(
+            "{description} Horizontal axis: relative depth of block ℓ. Bands: one standard error to either side. \
+             Models: {}.",
+            models
+                .iter()
+                .map(|model| model.name)
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
+        rows: rows
+            .into_iter()
+            .map(|(intervention, title)| {
+                quantities
+                    .iter()
+                    .map(|&quantity| panel(records, &models, intervention, title, quantity))
+                    .collect()
+            })
+            .collect(),
+        legend: models
+            .iter()
+            .map(|model| LegendEntry {
+                label: model.name.to_owned(),
+                group: model.family.to_owned(),
+                style: model.style,
+            })
+            .collect(),
+    }
+}
+
+fn models(records: &[Record]) -> Vec<Model<'_>> {
+    let named: BTreeSet<(&str, &str)> = records
+        .iter()
+        .map(|record| (record.model.as_str(), record.family.as_str()))
+        .collect();
+    let mut named: Vec<(&str, &str)> = named.into_iter().collect();
+    named.sort_by(|a, b| legend_order(a.0, a.1).cmp(&legend_order(b.0, b.1)));
+    let styles = styles_of_models(&named);
+    named
+        .into_iter()
+        .zip(styles)
+        .map(|((name, family), style)| Model {
+            name,
+            family,
+            style,
+        })
+        .collect()
+}
+
+fn panel(
+    records: &[Record],
+    models: &[Model<'_>],
+    intervention: Intervention,
+    title: &str,
+    quantity: Quantity,
+) -> Panel {
+    let zero =
+        matches!(quantity, Quantity::EntropyDifference).then_some(Mark::Rule(Rule { y: 0.0 }));
+    // Deeper models first: a short one's few points would be hidden below the many of a deep one.
+    let mut lines: Vec<(usize, Line)> = models
+        .iter()
+        .map(|model| {
+            let mut own: Vec<&Record> = records
+                .iter()
+                .filter(|record| record.intervention == intervention)
+                .filter(|record| record.model == model.name && record.family == model.family)
+                .collect();
+            own.sort_by_key(|record| record.layer);
+            let points = own.iter().map(|record| {
+                let (y, error) = quantity.of(record);
+                let x = record.relative_depth;
+                Point { x, y, error }
+            });
+            let line = Line {
+                style: model.style,
+                points: points.collect(),
+            };
+            (own.len(), line)
+        })
+        .collect();
+    lines.sort_by_key(|(points, _)| Reverse(*points));
+    Panel {
+        title: title.to_owned(),
+        x: Axis::new("Relative depth ℓ/(L−1)", Scale::Linear).between(0.0, 1.0),
+        y: quantity.axis(),
+        marks: zero
+            .into_iter()
+            .chain(lines.into_iter().map(|(_, line)| Mark::Line(line)))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(model: &str, intervention: Intervention, layer: usize, layers: usize) -> Record {
+        Record {
+            model: model.to_owned(),
+            family: "gpt2".to_owned(),
+            intervention,
+            layer,
+            layers,
+            relative_depth: relative_depth(layer, layers),
+            kl_nats: 0.1 + layer as f64,
+            kl_nats_se: Some(0.01),
+            top1_agreement: 0.75,
+            top1_agreement_se: Some(0.0),
+            entropy_bits: 4.5,
+            entropy_bits_se: Some(0.1),
+            entropy_difference_bits: -0.25,
+            entropy_difference_bits_se: Some(0.05),
+            loss_nats: 3.0,
+            loss_nats_se: None,
+            sequences: 2,
+            positions: 62,
+        }
+    }
+
+    fn results(model: &str, layers: usize) -> Vec<Record> {
+        let dropped = (0..layers).map(|layer| record(model, Intervention::Drop, layer, layers));
+        let swapped = (0..layers - 1).map(|layer| record(model, Intervention::Swap, layer, layers));
+        dropped.chain(swapped).collect()
+    }
+
+    fn text(records: &[Record]) -> String {
+        let mut written = Vec::new();
+        write(records, &mut written).unwrap();
+        String::from_utf8(written).unwrap()
+    }
+
+    fn lines(panel: &Panel) -> Vec<&Line> {
+        panel
+            .marks
+            .iter()
+            .filter_map(|mark| match mark {
+                Mark::Line(line) => Some(line),
+                Mark::Rule(_) => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn records_survive_a_file() {
+        let mut records = results("gpt2, or \"so\"", 3);
+        records[0].kl_nats = 1.0 / 3.0;
+        records[1].kl_nats = f64::INFINITY;
+        records[2].kl_nats_se = None;
+        let found = parse(text(&records).as_bytes(), Path::new("robustness.csv")).unwrap();
+        assert_eq!(found, records);
+        let none = parse(text(&[]).as_bytes(), Path::new("robustness.csv")).unwrap();
+        assert_eq!(none, []);
+    }
+
+    #[test]
+    fn a_mean_that_is_not_a_number_survives_a_file() {
+        let mut records = results("gpt2", 2);
+        records[0].entropy_bits = f64::NAN;
+        let found = parse(text(&records).as_bytes(), Path::new("robustness.csv")).unwrap();
+        assert!(found[0].entropy_bits.is_nan());
+    }
+
+    #[test]
+    fn columns_are_the_fields_of_a_record() {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer
+            .serialize(record("gpt2", Intervention::Drop, 0, 2))
+            .unwrap();
+        let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        assert_eq!(written.lines().next(), Some(COLUMNS.join(",").as_str()));
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_with_its_place() {
+        let good = text(&results("gpt2", 3));
+        let check = |from: &str, to: &str, expected: &str| {
+            assert!(good.contains(from), "{from:?} is not in {good}");
+            let bad = good.replacen(from, to, 1);
+            let error = parse(bad.as_bytes(), Path::new("robustness.csv")).expect_err(to);
+            let message = error.to_string();
+            assert!(message.starts_with("robustness.csv: "), "{message}");
+            assert!(message.contains(expected), "{from:?} to {to:?}: {message}");
+        };
+        check(
+            "kl_nats_se,top1",
+            "kl_nats,top1",
+            "line 1: expected the columns model,",
+        );
+        check(&good.clone(), "", "line 1: expected the columns model,");
+        check(
+            "drop",
+            "skip",
+            "line 2: intervention: expected a value of the column",
+        );
+        check("drop", "skip", "found \"skip\"");
+        check(
+            ",0,3,0.0,",
+            ",-1,3,0.0,",
+            "line 2: layer: expected a value of the column",
+        );
+        check(
+            ",1,3,0.5,",
+            ",3,3,0.5,",
+            "line 3: layer: expected a block from 0 to 2, found \"3\"",
+        );
+        check(
+            "swap,1,3,0.5,",
+            "swap,2,3,1.0,",
+            "line 6: layer: expected a block from 0 to 1, found \"2\"",
+        );
+        check(
+            ",0,3,",
+            ",0,0,",
+            "line 2: layers: expected at least 1 blocks, found \"0\"",
+        );
+        check(
+            ",1,3,0.5,",
+            ",1,3,0.4,",
+            "line 3: relative_depth: expected 0.5, found \"0.4\"",
+        );
+        check(
+            ",1,3,0.5,",
+            ",1,3,NaN,",
+            "line 3: relative_depth: expected 0.5, found \"NaN\"",
+        );
+        check(
+            ",0.75,",
+            ",1.75,",
+            "line 2: top1_agreement: expected a share from 0 to 1, found \"1.75\"",
+        );
+        check(
+            ",0.05,",
+            ",-0.05,",
+            "line 2: entropy_difference_bits_se: expected a standard error",
+        );
+        check(
+            ",4.5,",
+            ",,",
+            "line 2: entropy_bits: expected a value of the column",
+        );
+        check(
+            "gpt2,gpt2,drop,1,3,0.5",
+            "gpt2,gpt2,drop,0,3,0",
+            "line 3: layer: expected each block of gpt2 once",
+        );
+        check(",62\n", "\n", "line: 2");
+    }
+
+    #[test]
+    fn swaps_stand_above_drops() {
+        let mut records = results("gpt2", 5);
+        records.reverse();
+        for (figure, columns) in [(nips_fig5a(&records), 2), (v1_fig3(&records), 3)] {
+            let titles: Vec<Vec<&str>> = figure
+                .rows
+                .iter()
+                .map(|row| row.iter().map(|panel| panel.title.as_str()).collect())
+                .collect();
+            assert_eq!(
+                titles,
+                [vec!["Swap ℓ and ℓ+1"; columns], vec!["Drop ℓ"; columns]]
+            );
+            for panel in &figure.rows[0] {
+                let depths: Vec<f64> = lines(panel)[0].points.iter().map(|point| point.x).collect();
+                assert_eq!(depths, [0.0, 0.25, 0.5, 0.75]);
+            }
+            for panel in &figure.rows[1] {
+                let depths: Vec<f64> = lines(panel)[0].points.iter().map(|point| point.x).collect();
+                assert_eq!(depths, [0.0, 0.25, 0.5, 0.75, 1.0]);
+            }
+        }
+    }
+
+    #[test]
+    fn each_column_shows_its_quantity() {
+        let figure = v1_fig3(&results("gpt2", 2));
+        let check = |column: usize, label: &str, y: f64, error: f64, rules: usize| {
+            let panel = &figure.rows[1][column];
+            assert_eq!(panel.y.label, label);
+            let point = lines(panel)[0].points[0];
+            assert_eq!((point.y, point.error), (y, Some(error)), "{label}");
+            assert_eq!(panel.marks.len() - 1, rules, "{label}");
+        };
+        check(0, "KL divergence (nats)", 0.1, 0.01, 0);
+        check(1, "Relative accuracy", 0.75, 0.0, 0);
+        check(2, "Entropy change (bits)", -0.25, 0.05, 1);
+    }
+
+    #[test]
+    fn every_model_has_its_line_and_its_entry() {
+        let records = [
+            results("gpt2-xl", 4),
+            results("gpt2", 2),
+            results("unheard-of", 3),
+        ]
+        .concat();
+        let figure = nips_fig5a(&records);
+        let names: Vec<&str> = figure
+            .legend
+            .iter()
+            .map(|entry| entry.label.as_str())
+            .collect();
+        assert_eq!(names, ["gpt2", "gpt2-xl", "unheard-of"]);
+        for panel in figure.rows.iter().flatten() {
+            let lengths: Vec<usize> = lines(panel).iter().map(|line| line.points.len()).collect();
+            assert!(lengths.is_sorted_by(|a, b| a > b), "{lengths:?}");
+            for entry in &figure.legend {
+                assert!(
+                    lines(panel).iter().any(|line| line.style == entry.style),
+                    "{}",
+                    entry.label
+                );
+            }
+        }
+    }
+}

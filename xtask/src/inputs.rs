@@ -1,0 +1,221 @@
+//! Models and corpora as named on the command line.
+
+use crate::arguments::{self, Inputs};
+use anyhow::{Context, bail, ensure};
+use layerwise::corpus::{self, Corpus, Tokenizer};
+use layerwise::transformer::{Model, config};
+use layerwise::weights;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The default context, in tokens.
+const DEFAULT_CONTEXT: usize = 512;
+
+/// The repository, whose `fixtures` hold the embedded models and text.
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+}
+
+/// The embedded text.
+pub fn embedded_corpus() -> PathBuf {
+    repository().join("fixtures/text/sample.jsonl")
+}
+
+/// Names and folders of the embedded models, sorted.
+///
+/// # Errors
+/// The folder that holds them cannot be read.
+pub fn embedded_models() -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let folder = repository().join("fixtures/models");
+    let context = || format!("{}: the embedded models cannot be listed", folder.display());
+    let mut models = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        if path.join("config.json").is_file() {
+            models.push((name_of(&path), path));
+        }
+    }
+    models.sort();
+    Ok(models)
+}
+
+/// A model, opened, with what identifies it.
+pub struct OpenedModel {
+    /// The embedded name, or the checkpoint folder's.
+    pub name: String,
+    /// The checkpoint folder.
+    pub folder: PathBuf,
+    /// Path, bytes and SHA-256 of each file that the model was read from.
+    pub files: Vec<(PathBuf, u64, String)>,
+    /// The model.
+    pub model: Model,
+}
+
+/// Opens the models that the command line names, or the embedded ones.
+///
+/// # Errors
+/// A name that is neither embedded nor a folder, two models of one name, or a checkpoint that cannot be accepted.
+pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
+    let embedded = embedded_models()?;
+    let chosen: Vec<(String, PathBuf)> = if inputs.model.is_empty() {
+        ensure!(
+            !embedded.is_empty(),
+            "no model is embedded; give one with --model DIR"
+        );
+        embedded
+    } else {
+        let choose = |given: &String| {
+            let path = PathBuf::from(given);
+            if let Some(found) = embedded.iter().find(|(name, _)| name == given) {
+                return Ok(found.clone());
+            }
+            if path.is_dir() {
+                return Ok((name_of(&path), path));
+            }
+            let names: Vec<&str> = embedded.iter().map(|(name, _)| name.as_str()).collect();
+            bail!(
+                "--model {given}: expected a folder or an embedded model ({}), found neither",
+                names.join(", ")
+            );
+        };
+        inputs
+            .model
+            .iter()
+            .map(choose)
+            .collect::<anyhow::Result<_>>()?
+    };
+    for (at, (name, path)) in chosen.iter().enumerate() {
+        let earlier = chosen[..at].iter().find(|(other, _)| other == name);
+        if let Some((_, other)) = earlier {
+            bail!(
+                "two models are named {name}: {} and {}",
+                other.display(),
+                path.display()
+            );
+        }
+    }
+    chosen
+        .into_iter()
+        .map(|(name, folder)| open_model(name, folder, !inputs.no_mmap))
+        .collect()
+}
+
+fn open_model(name: String, folder: PathBuf, mmap: bool) -> anyhow::Result<OpenedModel> {
+    let checkpoint = weights::OpenOptions { mmap }.open(&folder)?;
+    let model = Model::from_checkpoint(&checkpoint)?;
+    for warning in checkpoint.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    for note in model.notes() {
+        eprintln!("note: {name}: {note}");
+    }
+    let files = checkpoint
+        .files()
+        .map(|file| Ok((file.path().to_path_buf(), file.size(), file.sha256()?)))
+        .collect::<anyhow::Result<_>>()?;
+    Ok(OpenedModel {
+        name,
+        folder,
+        files,
+        model,
+    })
+}
+
+/// A checkpoint folder's name; for a snapshot in the hub's cache, the repository's.
+fn name_of(folder: &Path) -> String {
+    let folder = folder
+        .canonicalize()
+        .unwrap_or_else(|_| folder.to_path_buf());
+    let hub = folder
+        .components()
+        .filter_map(|part| part.as_os_str().to_str()?.strip_prefix("models--"))
+        .next_back()
+        .and_then(|name| name.rsplit("--").next())
+        .map(str::to_owned);
+    let own = || {
+        folder
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    hub.or_else(own).unwrap_or_else(|| "model".to_owned())
+}
+
+/// A corpus as one model reads it.
+pub struct OpenedCorpus {
+    /// The file.
+    pub path: PathBuf,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Tokens of the longest sequence allowed.
+    pub context: usize,
+    /// What was put before each text.
+    pub bos: corpus::Bos,
+    /// SHA-256 of the tokenizer, where one was needed.
+    pub tokenizer_sha256: Option<String>,
+    /// The sequences.
+    pub corpus: Corpus,
+}
+
+/// Reads the corpus that the command line names, or the embedded text, with a model's tokenizer.
+///
+/// # Errors
+/// A context longer than the model's, a missing tokenizer, or a file that cannot be accepted.
+pub fn open_corpus(
+    inputs: &Inputs,
+    tokens: Option<usize>,
+    opened: &OpenedModel,
+) -> anyhow::Result<OpenedCorpus> {
+    let config = opened.model.config();
+    let path = inputs.corpus.clone().unwrap_or_else(embedded_corpus);
+    let context = inputs
+        .context
+        .unwrap_or(DEFAULT_CONTEXT.min(config.context));
+    ensure!(
+        context <= config.context,
+        "--context {context}: expected at most {}, the context of {}",
+        config.context,
+        opened.name
+    );
+    let is_ids = path.extension().is_some_and(|extension| extension == "npy");
+    let tokenizer_path = opened.folder.join("tokenizer.json");
+    let tokenizer = match is_ids {
+        true => None,
+        false => Some(Tokenizer::open(&tokenizer_path, config.vocab)?),
+    };
+    let bos = match (inputs.bos, config.bos) {
+        (arguments::Bos::Id(id), _) => corpus::Bos::Id(id),
+        (arguments::Bos::None, _) | (_, config::Bos::Nothing) => corpus::Bos::None,
+        (arguments::Bos::Auto, config::Bos::Token(id)) => corpus::Bos::Auto(id),
+        (arguments::Bos::Auto, config::Bos::EndOfText) => match &tokenizer {
+            None => corpus::Bos::None,
+            Some(tokenizer) => match tokenizer.encode("<|endoftext|>")?.as_slice() {
+                [id] => corpus::Bos::Auto(*id),
+                _ => bail!(
+                    "{}: expected the token <|endoftext|>, which {} puts before a text, found none; give --bos",
+                    tokenizer_path.display(),
+                    opened.name
+                ),
+            },
+        },
+    };
+    let options = corpus::Options {
+        bos,
+        rows: inputs.rows,
+        tokens: inputs.tokens.or(tokens),
+        field: inputs.field.clone(),
+        ..corpus::Options::new(context, config.vocab)
+    };
+    let corpus = corpus::read(&path, tokenizer.as_ref(), &options)?;
+    Ok(OpenedCorpus {
+        sha256: corpus::sha256(&path)?,
+        tokenizer_sha256: tokenizer
+            .map(|_| corpus::sha256(&tokenizer_path))
+            .transpose()?,
+        path,
+        context,
+        bos,
+        corpus,
+    })
+}

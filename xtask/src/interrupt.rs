@@ -1,0 +1,36 @@
+//! Ctrl-C: the first finishes the sequences in hand, the second ends the program.
+
+use anyhow::Context;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the program exits with after an interrupt, as a shell would say it.
+pub const EXIT_CODE: u8 = 130;
+
+/// Set by the first Ctrl-C.
+pub static STOP: AtomicBool = AtomicBool::new(false);
+
+/// The run was interrupted with work left to do.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "interrupted: {finished} of {all} sequences are finished and kept; the same command goes on from there"
+)]
+pub struct Interrupted {
+    /// Sequences whose results are on disk.
+    pub finished: usize,
+    /// Sequences of the run.
+    pub all: usize,
+}
+
+/// Makes Ctrl-C set [`STOP`].
+///
+/// # Errors
+/// The system refuses the handler.
+pub fn watch() -> anyhow::Result<()> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(EXIT_CODE.into());
+        }
+        eprintln!("\nfinishing the sequences in hand; Ctrl-C again ends at once (what is finished is kept)");
+    })
+    .context("Ctrl-C cannot be watched")
+}

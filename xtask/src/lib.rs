@@ -1,0 +1,65 @@
+//! `cargo xtask`: sweeps, figures and their manifests.
+//!
+//! One file for each command, one for each thing that commands share.
+//! Figures are pure functions from recorded results to drawings; only commands read inputs and write files.
+
+pub mod arguments;
+pub mod diff_sites;
+pub mod figures;
+pub mod inputs;
+pub mod interrupt;
+pub mod list;
+pub mod manifest;
+pub mod measurement;
+pub mod output;
+pub mod plot;
+pub mod reproduce;
+pub mod sweep;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Measures what every layer of a language model contributes, by running it under altered layer schedules.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Draw the paper's figures: SVG, PNG, CSV and a manifest for each model
+    Reproduce(reproduce::Arguments),
+    /// Run any edits or families of edits; statistics to CSV
+    Sweep(sweep::Arguments),
+    /// Compare every activation of a model with a reference's, and name the first site that differs
+    DiffSites(diff_sites::Arguments),
+    /// Figures, embedded models and corpora, and what each needs
+    List,
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Reproduce(arguments) => reproduce::reproduce(&arguments),
+        Command::Sweep(arguments) => sweep::sweep(&arguments),
+        Command::DiffSites(arguments) => diff_sites::diff_sites(&arguments),
+        Command::List => list::list(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let Some(interrupted) = error.downcast_ref::<interrupt::Interrupted>() {
+                eprintln!("{interrupted}");
+                return ExitCode::from(interrupt::EXIT_CODE);
+            }
+            // A reader that has seen enough, as `head` has, is no failure.
+            if output::is_closed_pipe(&error) {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `cargo xtask list`: what there is, and what it needs.
+
+use crate::inputs;
+use crate::reproduce::FigureId;
+use clap::ValueEnum;
+use layerwise::transformer::{ModelConfig, config::Family};
+use layerwise::weights::Checkpoint;
+use std::io::Write;
+
+/// Runs the command.
+///
+/// # Errors
+/// An embedded model that cannot be read.
+pub fn list() -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "Figures (cargo xtask reproduce FIGURE):")?;
+    for figure in FigureId::value_variants() {
+        if let Some(value) = figure.to_possible_value() {
+            let help = value
+                .get_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            writeln!(
+                out,
+                "  {:<14} {help}; needs any model and text",
+                value.get_name()
+            )?;
+        }
+    }
+    writeln!(out, "\nEmbedded models (--model NAME):")?;
+    for (name, folder) in inputs::embedded_models()? {
+        let checkpoint = Checkpoint::open(&folder)?;
+        let config = ModelConfig::from_json(checkpoint.config(), &folder.join("config.json"))?;
+        writeln!(
+            out,
+            "  {name:<14} {}, {} blocks, width {}, {} tokens",
+            config.family, config.layers, config.model, config.vocab
+        )?;
+    }
+    let families: Vec<&str> = Family::ALL.into_iter().map(Family::model_type).collect();
+    writeln!(
+        out,
+        "  DIR            any checkpoint folder in the Hugging Face layout: {}",
+        families.join(", ")
+    )?;
+    writeln!(out, "\nCorpora (--corpus FILE):")?;
+    writeln!(
+        out,
+        "  {:<14} the embedded text, public domain",
+        "(none given)"
+    )?;
+    writeln!(
+        out,
+        "  {:<14} one document, cut into windows; needs the model's tokenizer.json",
+        ".txt .raw"
+    )?;
+    writeln!(
+        out,
+        "  {:<14} one document a line; needs the model's tokenizer.json",
+        ".jsonl"
+    )?;
+    writeln!(out, "  {:<14} rows of token ids", ".npy")?;
+    Ok(())
+}

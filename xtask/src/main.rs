@@ -1,0 +1,5 @@
+//! `cargo xtask`; all of it is in the library.
+
+fn main() -> std::process::ExitCode {
+    xtask::run()
+}

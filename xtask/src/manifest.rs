@@ -1,0 +1,162 @@
+//! What a result was made from.
+
+use crate::inputs::{OpenedCorpus, OpenedModel};
+use crate::measurement::Measurement;
+use layerwise::corpus::Bos;
+use layerwise::kernels::cpu_features;
+use layerwise::transformer::ModelConfig;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The manifest of one command.
+#[derive(Serialize)]
+pub struct Manifest {
+    layerwise: &'static str,
+    command: Vec<String>,
+    architecture: &'static str,
+    system: &'static str,
+    cpu_features: &'static str,
+    precision: &'static str,
+    /// The runs.
+    pub runs: Vec<Run>,
+    /// What does not bear on the results.
+    execution: Execution,
+}
+
+#[derive(Serialize)]
+struct Execution {
+    threads: usize,
+    finished_unix_seconds: u64,
+}
+
+/// One model on one corpus.
+#[derive(Serialize)]
+pub struct Run {
+    key: String,
+    model: String,
+    family: &'static str,
+    layers: usize,
+    width: usize,
+    vocabulary: usize,
+    folder: PathBuf,
+    files: Vec<FileHash>,
+    corpus: CorpusFile,
+    schedules: usize,
+    planned_steps: usize,
+    naive_steps: usize,
+    execution: RunExecution,
+}
+
+#[derive(Serialize)]
+struct RunExecution {
+    sequences_of_earlier_runs: usize,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct FileHash {
+    file: String,
+    bytes: u64,
+    sha256: String,
+}
+
+#[derive(Serialize)]
+struct CorpusFile {
+    file: PathBuf,
+    sha256: String,
+    tokenizer_sha256: Option<String>,
+    bos: Option<u32>,
+    context_tokens: usize,
+    sequences: usize,
+    tokens: usize,
+    documents_read: usize,
+    documents_cut: usize,
+    skipped_short: usize,
+    skipped_empty: usize,
+}
+
+impl Manifest {
+    /// The manifest of this process.
+    pub fn new(threads: usize) -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            layerwise: env!("CARGO_PKG_VERSION"),
+            command: std::env::args().skip(1).collect(),
+            architecture: std::env::consts::ARCH,
+            system: std::env::consts::OS,
+            cpu_features: cpu_features(),
+            precision: "f32",
+            runs: Vec::new(),
+            execution: Execution {
+                threads,
+                finished_unix_seconds: now.as_secs(),
+            },
+        }
+    }
+
+    /// The manifest as indented JSON, with a final newline.
+    ///
+    /// # Errors
+    /// A path that is not UTF-8.
+    pub fn json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+}
+
+impl Run {
+    /// What one measurement was made from.
+    pub fn new(opened: &OpenedModel, corpus: &OpenedCorpus, measurement: &Measurement) -> Self {
+        let config: &ModelConfig = opened.model.config();
+        let skipped = corpus.corpus.skipped();
+        let name = |path: &PathBuf| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        Self {
+            key: measurement.key.as_str().to_owned(),
+            model: opened.name.clone(),
+            family: config.family.model_type(),
+            layers: config.layers,
+            width: config.model,
+            vocabulary: config.vocab,
+            folder: opened.folder.clone(),
+            files: opened
+                .files
+                .iter()
+                .map(|(path, bytes, sha256)| FileHash {
+                    file: name(path),
+                    bytes: *bytes,
+                    sha256: sha256.clone(),
+                })
+                .collect(),
+            corpus: CorpusFile {
+                file: corpus.path.clone(),
+                sha256: corpus.sha256.clone(),
+                tokenizer_sha256: corpus.tokenizer_sha256.clone(),
+                bos: match corpus.bos {
+                    Bos::None => None,
+                    Bos::Auto(id) | Bos::Id(id) => Some(id),
+                },
+                context_tokens: corpus.context,
+                sequences: corpus.corpus.sequences().len(),
+                tokens: corpus.corpus.tokens(),
+                documents_read: corpus.corpus.documents(),
+                documents_cut: corpus.corpus.cut(),
+                skipped_short: skipped.short,
+                skipped_empty: skipped.empty,
+            },
+            schedules: measurement.plan.entries().len(),
+            planned_steps: measurement.plan.planned_steps(),
+            naive_steps: measurement.plan.naive_steps(),
+            execution: RunExecution {
+                sequences_of_earlier_runs: measurement.resumed,
+                seconds: measurement.elapsed.as_secs_f64(),
+            },
+        }
+    }
+}

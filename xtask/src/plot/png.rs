@@ -1,0 +1,86 @@
+//! SVG to PNG.
+
+use resvg::{tiny_skia, usvg};
+
+/// Why a figure could not be turned into a PNG file.
+#[derive(Debug, thiserror::Error)]
+pub enum PngError {
+    /// The SVG document is not valid.
+    #[error("the drawing is not a valid SVG document")]
+    Svg(#[from] usvg::Error),
+    /// The picture has no pixel, or too many.
+    #[error(
+        "cannot draw {width}×{height} points at {dots_per_inch} dots per inch: expected 1 to 400,000,000 pixels"
+    )]
+    Size {
+        /// Width of the drawing in points.
+        width: f64,
+        /// Height of the drawing in points.
+        height: f64,
+        /// The resolution asked for.
+        dots_per_inch: f64,
+    },
+    /// The pixels could not be encoded.
+    #[error("cannot encode the picture as PNG: {0}")]
+    Encoding(String),
+}
+
+/// More pixels than this are a mistake: a poster of one metre by one metre at 500 dots per inch has as many.
+const MOST_PIXELS: f64 = 4e8;
+
+/// The drawing `svg` as a PNG file.
+pub(super) fn png(svg: &str, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
+    // The page is measured in points here: at 72 dots per inch one point is one unit of the view box.
+    let options = usvg::Options {
+        dpi: 72.0,
+        ..usvg::Options::default()
+    };
+    let tree = usvg::Tree::from_str(svg, &options)?;
+    let scale = dots_per_inch / 72.0;
+    let (width, height) = (
+        f64::from(tree.size().width()),
+        f64::from(tree.size().height()),
+    );
+    let (across, down) = ((width * scale).round(), (height * scale).round());
+    let size_error = || PngError::Size {
+        width,
+        height,
+        dots_per_inch,
+    };
+    if !(across >= 1.0 && down >= 1.0 && across * down <= MOST_PIXELS) {
+        return Err(size_error());
+    }
+    let mut picture = tiny_skia::Pixmap::new(across as u32, down as u32).ok_or_else(size_error)?;
+    let transform = tiny_skia::Transform::from_scale(scale as f32, scale as f32);
+    resvg::render(&tree, transform, &mut picture.as_mut());
+    picture
+        .encode_png()
+        .map_err(|error| PngError::Encoding(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SVG: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"72pt\" height=\"36pt\" viewBox=\"0 0 72 36\">\
+        <path d=\"M0 0H72V36H0Z\" fill=\"#ff0000\"/></svg>";
+
+    #[test]
+    fn resolution_sets_the_number_of_pixels() {
+        let picture = tiny_skia::Pixmap::decode_png(&png(SVG, 300.0).unwrap()).unwrap();
+        assert_eq!((picture.width(), picture.height()), (300, 150));
+        let red = tiny_skia::PremultipliedColorU8::from_rgba(255, 0, 0, 255).unwrap();
+        assert!(picture.pixels().iter().all(|&pixel| pixel == red));
+    }
+
+    #[test]
+    fn pictures_without_pixels_or_with_too_many_are_refused() {
+        for dots_per_inch in [0.0, -300.0, f64::NAN, f64::INFINITY, 1e7] {
+            let result = png(SVG, dots_per_inch);
+            assert!(
+                matches!(result, Err(PngError::Size { .. })),
+                "{dots_per_inch}"
+            );
+        }
+    }
+}
