@@ -6,15 +6,17 @@
 //!
 //! All functions run on the calling thread.
 //! The same inputs give the same bits on one machine type, whatever thread calls and however many rows are computed together:
-//! every output row of [`matmul`] depends on its own input row alone.
-//! Instruction sets (AVX-512, AVX2 with FMA, portable) are chosen at run time by [`pulp`] and the `gemm` crate; [`cpu_features`] names the choice.
+//! every output row of a product depends on its own input row alone.
+//! Instruction sets (AVX-512, AVX2 with FMA, portable) are chosen at run time; [`cpu_features`] names the choice.
 //!
 //! Shapes are checked with `assert!`: a mismatch is an error of the calling code, never of a user's file.
 
 pub mod activation;
 mod elementary;
 mod matmul;
+mod microkernel;
 pub mod normalization;
+pub mod packed;
 pub mod softmax;
 pub mod vocabulary;
 

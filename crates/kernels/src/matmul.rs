@@ -1,12 +1,7 @@
-//! The one matrix product of the workspace.
-#![allow(unsafe_code)]
+//! The product of two arrays.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
-
-/// Products with fewer rows are computed as if they had this many.
-///
-/// The `gemm` crate takes other routes for one or two rows, whose last bits differ.
-const MIN_ROWS: usize = 8;
+use crate::packed::{Packed, Scratch, multiply};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// What a product does with its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +14,8 @@ pub enum Write {
 
 /// Computes `out = a · b` or `out += a · b` in f32, for `a` \[rows, inner\], `b` \[inner, columns\], `out` \[rows, columns\].
 ///
-/// Any strides are accepted, so a transposed view costs no copy.
+/// `b` may have any strides: it is packed for the product, so that a matrix which is used again should be
+/// [`Packed`] once instead. Rows of `a` and of `out` must be contiguous.
 /// Row `i` of the result depends, to the bit, on row `i` of `a` and on `b` only, however many rows there are.
 ///
 /// # Panics
@@ -37,80 +33,24 @@ pub enum Write {
 pub fn matmul(
     a: ArrayView2<'_, f32>,
     b: ArrayView2<'_, f32>,
-    mut out: ArrayViewMut2<'_, f32>,
+    out: ArrayViewMut2<'_, f32>,
     write: Write,
 ) {
-    let (rows, inner) = a.dim();
-    let columns = b.ncols();
-    assert_eq!(
-        b.nrows(),
-        inner,
-        "inner dimensions of a {:?} and b {:?}",
-        a.dim(),
-        b.dim()
+    assert_eq!(a.ncols(), b.nrows(), "inner dimensions of the product");
+    multiply(
+        a,
+        &Packed::new(b),
+        0..b.ncols(),
+        out,
+        write,
+        &mut Scratch::default(),
     );
-    assert_eq!(
-        out.dim(),
-        (rows, columns),
-        "shape of the product's destination"
-    );
-    if rows == 0 || columns == 0 {
-        return;
-    }
-    if rows >= MIN_ROWS {
-        product(a, b, out, write);
-        return;
-    }
-    let mut padded = Array2::zeros((MIN_ROWS, inner));
-    padded.slice_mut(s![..rows, ..]).assign(&a);
-    let mut result = Array2::zeros((MIN_ROWS, columns));
-    if write == Write::Add {
-        result.slice_mut(s![..rows, ..]).assign(&out);
-    }
-    product(padded.view(), b, result.view_mut(), write);
-    out.assign(&result.slice(s![..rows, ..]));
-}
-
-fn product(
-    a: ArrayView2<'_, f32>,
-    b: ArrayView2<'_, f32>,
-    mut out: ArrayViewMut2<'_, f32>,
-    write: Write,
-) {
-    let (rows, inner) = a.dim();
-    let columns = b.ncols();
-    let read = write == Write::Add;
-    // SAFETY: pointers, extents and strides are those of live ndarray views whose shapes `matmul` has checked against
-    // each other, so every element the product touches lies in its view; `out` is borrowed mutably, so it overlaps
-    // neither input. gemm computes `alpha·dst + beta·lhs·rhs` and reads `dst` only when told to.
-    unsafe {
-        gemm::gemm(
-            rows,
-            columns,
-            inner,
-            out.as_mut_ptr(),
-            out.strides()[1],
-            out.strides()[0],
-            read,
-            a.as_ptr(),
-            a.strides()[1],
-            a.strides()[0],
-            b.as_ptr(),
-            b.strides()[1],
-            b.strides()[0],
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::{Array2, s};
     use proptest::prelude::*;
 
     fn noise(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
@@ -153,8 +93,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_f64_for_any_strides(rows in 0usize..40, inner in 0usize..70, columns in 0usize..50, flip_a: bool, flip_b: bool, add: bool, seed: u64) {
-            let a = if flip_a { noise(inner, rows, seed).reversed_axes() } else { noise(rows, inner, seed) };
+        fn agrees_with_f64_for_any_strides(rows in 0usize..40, inner in 0usize..70, columns in 0usize..50, flip_b: bool, add: bool, seed: u64) {
+            let a = noise(rows, inner, seed) ;
             let b = if flip_b { noise(columns, inner, seed ^ 7).reversed_axes() } else { noise(inner, columns, seed ^ 7) };
             let start = noise(rows, columns, seed ^ 99);
             let mut out = start.clone();

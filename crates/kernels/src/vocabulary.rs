@@ -7,23 +7,24 @@
 //! A divergence from another distribution p needs one more number, Σ p·z, and because logits are linear in the state
 //! that is a dot product with the *expected unembedding row* Σ_v p_v·W\[:, v\], which [`expected_rows`] gives.
 
+use crate::Write;
 use crate::elementary::{exp, vectorized};
+use crate::packed::{Packed, Scratch, multiply};
 use crate::softmax::maximum;
-use crate::{Write, matmul};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
 /// Vocabulary columns of one tile.
-const TILE_COLUMNS: usize = 512;
-/// Positions of one tile.
-const TILE_ROWS: usize = 512;
+const TILE_COLUMNS: usize = 1024;
+/// Positions of one tile: with [`TILE_COLUMNS`] about half of a second-level cache of 1 MiB.
+const TILE_ROWS: usize = 120;
 /// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
 const LANES: usize = 16;
 
 /// The unembedding W_U and its bias: logits = state · weight + bias.
 #[derive(Clone, Copy, Debug)]
 pub struct Unembedding<'a> {
-    /// \[model, vocab\]; a transposed view of a tied embedding costs no copy.
-    pub weight: ArrayView2<'a, f32>,
+    /// \[model, vocab\].
+    pub weight: &'a Packed,
     /// \[vocab\].
     pub bias: Option<&'a [f32]>,
 }
@@ -96,6 +97,8 @@ pub fn expected_rows(
 ) -> Array2<f32> {
     assert_eq!(log_sum_exps.len(), states.nrows(), "one log-sum-exp a row");
     let mut expected = Array2::zeros(states.dim());
+    let mut scratch = Scratch::default();
+    let mut turned = None;
     each_tile(states, unembedding, |first_row, first_column, mut tile| {
         for (i, mut row) in tile.outer_iter_mut().enumerate() {
             let row = row.as_slice_mut().expect("a tile is contiguous");
@@ -106,13 +109,26 @@ pub fn expected_rows(
                 }
             });
         }
-        let columns = first_column..first_column + tile.ncols();
-        matmul(
-            tile.view(),
-            unembedding.weight.slice(s![.., columns]).t(),
-            expected.slice_mut(s![first_row..first_row + tile.nrows(), ..]),
-            Write::Add,
-        );
+        // Tiles come columns outermost: the rows of these columns are turned over once for all positions.
+        if first_row == 0 {
+            turned = Some(
+                unembedding
+                    .weight
+                    .transposed(first_column..first_column + tile.ncols()),
+            );
+        }
+        let rows = first_row..first_row + tile.nrows();
+        if let Some(turned) = &turned {
+            let out = expected.slice_mut(s![rows, ..]);
+            multiply(
+                tile.view(),
+                turned,
+                0..turned.outputs(),
+                out,
+                Write::Add,
+                &mut scratch,
+            );
+        }
     });
     expected
 }
@@ -123,29 +139,31 @@ fn each_tile(
     unembedding: Unembedding<'_>,
     mut visit: impl FnMut(usize, usize, ArrayViewMut2<'_, f32>),
 ) {
-    let vocab = unembedding.weight.ncols();
+    let vocab = unembedding.weight.outputs();
     if let Some(bias) = unembedding.bias {
         assert_eq!(bias.len(), vocab, "length of the unembedding's bias");
     }
+    let mut scratch = Scratch::default();
     let mut buffer = vec![0.0; TILE_ROWS.min(states.nrows()) * TILE_COLUMNS.min(vocab)];
     for first_column in (0..vocab).step_by(TILE_COLUMNS) {
-        let columns = TILE_COLUMNS.min(vocab - first_column);
-        let weight = unembedding
-            .weight
-            .slice(s![.., first_column..first_column + columns]);
+        let columns = first_column..vocab.min(first_column + TILE_COLUMNS);
         for first_row in (0..states.nrows()).step_by(TILE_ROWS) {
             let rows = TILE_ROWS.min(states.nrows() - first_row);
-            let mut tile =
-                ArrayViewMut2::from_shape((rows, columns), &mut buffer[..rows * columns])
-                    .expect("the buffer has rows × columns elements");
-            matmul(
+            let mut tile = ArrayViewMut2::from_shape(
+                (rows, columns.len()),
+                &mut buffer[..rows * columns.len()],
+            )
+            .expect("the buffer has rows × columns elements");
+            multiply(
                 states.slice(s![first_row..first_row + rows, ..]),
-                weight,
+                unembedding.weight,
+                columns.clone(),
                 tile.view_mut(),
                 Write::Replace,
+                &mut scratch,
             );
             if let Some(bias) = unembedding.bias {
-                let bias = &bias[first_column..first_column + columns];
+                let bias = &bias[columns.clone()];
                 for mut row in tile.outer_iter_mut() {
                     row.iter_mut().zip(bias).for_each(|(z, b)| *z += b);
                 }
@@ -271,7 +289,8 @@ mod tests {
             let states = noise(rows, model, seed, size);
             let table = noise(vocab, model, seed ^ 77, size);
             let bias: Vec<f32> = noise(1, vocab, seed ^ 5, 1.0).into_raw_vec_and_offset().0;
-            let unembedding = Unembedding { weight: table.t(), bias: with_bias.then_some(&bias) };
+            let packed = Packed::new(table.t());
+            let unembedding = Unembedding { weight: &packed, bias: with_bias.then_some(&bias) };
             let targets: Vec<u32> = (0..rows - 1).map(|i| (i * 37 % vocab) as u32).collect();
             let summaries = pass(states.view(), unembedding, &targets);
             let lse: Vec<f64> = summaries.iter().map(|s| s.log_sum_exp).collect();
@@ -305,7 +324,7 @@ mod tests {
         let states = noise(40, 24, 3, 1.0);
         let table = noise(1100, 24, 4, 1.0);
         let unembedding = Unembedding {
-            weight: table.t(),
+            weight: &Packed::new(table.t()),
             bias: None,
         };
         let all = pass(states.view(), unembedding, &[]);
@@ -324,7 +343,7 @@ mod tests {
         let summary = pass(
             states.view(),
             Unembedding {
-                weight: table.t(),
+                weight: &Packed::new(table.t()),
                 bias: None,
             },
             &[],
@@ -341,7 +360,7 @@ mod tests {
         let summaries = pass(
             states.view(),
             Unembedding {
-                weight: table.t(),
+                weight: &Packed::new(table.t()),
                 bias: None,
             },
             &[],

@@ -46,3 +46,8 @@ pub use layerwise_schedule as schedule;
 pub use layerwise_sweep as sweep;
 pub use layerwise_transformer as transformer;
 pub use layerwise_weights as weights;
+
+/// The examples of the front page, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

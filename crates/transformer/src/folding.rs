@@ -5,9 +5,10 @@
 
 use crate::config::Norm;
 use crate::error::TransformerError;
-use crate::linear::{Linear, Matrix};
-use crate::model::{Block, Model, NormWeights};
+use crate::linear::{Linear, Table};
+use crate::model::{Model, NormWeights};
 use ndarray::{Array2, Axis};
+use std::sync::Arc;
 
 impl Model {
     /// Moves every norm's gain and bias into the weights that read it: W_eff = diag(γ)·W and b_eff = b + Wᵀβ.
@@ -17,27 +18,19 @@ impl Model {
     pub fn fold_norms(&self) -> Self {
         let mut model = self.clone();
         let centre = self.config.norm == Norm::LayerNorm;
+        model.embedding = self.untied_embedding();
         for block in &mut model.blocks {
-            let Block {
-                attn_norm,
-                mlp_norm,
-                q,
-                k,
-                v,
-                gate,
-                up,
-                ..
-            } = block;
-            for linear in [q, k, v] {
-                fold(linear, attn_norm, centre);
-            }
-            for linear in gate.iter_mut().chain([up]) {
-                fold(linear, mlp_norm.as_ref().unwrap_or(attn_norm), centre);
-            }
-            *attn_norm = NormWeights::default();
-            if let Some(norm) = mlp_norm {
-                *norm = NormWeights::default();
-            }
+            fold(&mut block.qkv, &block.attn_norm, centre);
+            fold(
+                &mut block.mlp_in,
+                block.mlp_norm.as_ref().unwrap_or(&block.attn_norm),
+                centre,
+            );
+            block.attn_norm = NormWeights::default();
+            block
+                .mlp_norm
+                .iter_mut()
+                .for_each(|norm| *norm = NormWeights::default());
         }
         fold(&mut model.unembedding, &model.final_norm, centre);
         model.final_norm = NormWeights::default();
@@ -57,16 +50,17 @@ impl Model {
             });
         }
         let mut model = self.clone();
-        // Embeddings are stored as [model, vocab]: their residual axis is the input axis.
-        model.embedding = Matrix::made(centred(&self.embedding, Axis(0)));
+        model.embedding = self.centred_table(&self.embedding, self.config.vocab);
         model.positions = self
             .positions
             .as_ref()
-            .map(|p| Matrix::made(centred(p, Axis(0))));
+            .map(|table| self.centred_table(table, self.config.context));
         for block in &mut model.blocks {
-            for linear in [&mut block.attn_out, &mut block.down] {
-                linear.weight = Matrix::made(centred(&linear.weight, Axis(1)));
-                linear.bias.iter_mut().for_each(centre_bias);
+            for linear in [&mut block.attn_out, &mut block.mlp_out] {
+                *linear = Linear::new(
+                    centred(linear.weight.unpack(), Axis(1)).view(),
+                    linear.bias.clone().map(centred_bias),
+                );
             }
         }
         Ok(model)
@@ -77,15 +71,41 @@ impl Model {
     /// Every logit of a position moves by the same amount, so probabilities do not change.
     pub fn center_unembedding(&self) -> Self {
         let mut model = self.clone();
-        model.unembedding.weight = Matrix::made(centred(&self.unembedding.weight, Axis(1)));
-        model.unembedding.bias.iter_mut().for_each(centre_bias);
+        model.embedding = self.untied_embedding();
+        model.unembedding = Linear::new(
+            centred(self.unembedding.weight.unpack(), Axis(1)).view(),
+            self.unembedding.bias.clone().map(centred_bias),
+        );
         model
+    }
+
+    /// The embedding, as a table of its own where the unembedding is about to change.
+    fn untied_embedding(&self) -> Table {
+        match &self.embedding {
+            Table::Unembedding => {
+                Table::Made(Arc::new(self.table(&self.embedding, self.config.vocab)))
+            }
+            own => own.clone(),
+        }
+    }
+
+    fn centred_table(&self, table: &Table, entries: usize) -> Table {
+        Table::Made(Arc::new(centred(self.table(table, entries), Axis(1))))
+    }
+
+    /// A table's values, \[entries, model\].
+    fn table(&self, table: &Table, entries: usize) -> Array2<f32> {
+        let mut values = Array2::zeros((entries, self.config.model));
+        for (entry, row) in values.outer_iter_mut().enumerate() {
+            self.add_entry(table, entry, row);
+        }
+        values
     }
 }
 
 /// The matrix less its mean along an axis.
-fn centred(matrix: &Matrix, axis: Axis) -> Array2<f32> {
-    let values = matrix.view().mapv(f64::from);
+fn centred(matrix: Array2<f32>, axis: Axis) -> Array2<f32> {
+    let values = matrix.mapv(f64::from);
     let means = values
         .mean_axis(axis)
         .expect("weight matrices are not empty")
@@ -93,14 +113,15 @@ fn centred(matrix: &Matrix, axis: Axis) -> Array2<f32> {
     (&values - &means).mapv(|value| value as f32)
 }
 
-fn centre_bias(bias: &mut Vec<f32>) {
+fn centred_bias(bias: Vec<f32>) -> Vec<f32> {
     let mean = bias.iter().copied().map(f64::from).sum::<f64>() / bias.len() as f64;
-    bias.iter_mut()
-        .for_each(|b| *b = (f64::from(*b) - mean) as f32);
+    bias.into_iter()
+        .map(|b| (f64::from(b) - mean) as f32)
+        .collect()
 }
 
 fn fold(linear: &mut Linear, norm: &NormWeights, centre: bool) {
-    let mut weight = linear.weight.view().mapv(f64::from);
+    let mut weight = linear.weight.unpack().mapv(f64::from);
     if let Some(beta) = &norm.bias {
         let bias = linear.bias.get_or_insert_with(|| vec![0.0; weight.ncols()]);
         for (bias, column) in bias.iter_mut().zip(weight.columns()) {
@@ -123,5 +144,5 @@ fn fold(linear: &mut Linear, norm: &NormWeights, centre: bool) {
             .expect("weight matrices are not empty");
         weight -= &means;
     }
-    linear.weight = Matrix::made(weight.mapv(|value| value as f32));
+    *linear = Linear::new(weight.mapv(|value| value as f32).view(), linear.bias.take());
 }

@@ -1,18 +1,21 @@
 //! The forward pass: one loop over the steps of a schedule.
 
-use crate::config::{Activation, Position, Residual};
+use crate::config::{Activation, Mlp, Position, Residual};
 use crate::error::TransformerError;
-use crate::linear::Linear;
 use crate::model::{Block, Model};
 use crate::rotary::Rotations;
 use crate::site::{Address, Observer, Site};
+use layerwise_kernels::packed::{Packed, Scratch, multiply};
 use layerwise_kernels::softmax::causal_softmax;
-use layerwise_kernels::{Write, activation, matmul};
+use layerwise_kernels::{Write, activation};
 use layerwise_schedule::{Part, Schedule, Step, Sublayer};
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewD, s};
+use ndarray::{Array2, Array3, ArrayD, ArrayView2, Axis, CowArray, IxDyn, s};
 
 /// Queries of one tile of attention scores.
-const QUERY_TILE: usize = 64;
+const QUERY_TILE: usize = 48;
+
+/// Added to the length of a row of scores, so that rows do not lie a power of two apart and meet in the cache.
+const ROW_PADDING: usize = 16;
 
 /// The buffers that running blocks on sequences of one length needs, made once and used for every step.
 #[derive(Debug)]
@@ -21,24 +24,23 @@ pub struct Workspace {
     rotations: Option<Rotations>,
     /// \[seq, model\].
     normed: Array2<f32>,
-    /// \[seq, heads · head\].
-    q: Array2<f32>,
-    /// \[seq, kv_heads · head\].
-    k: Array2<f32>,
-    /// \[seq, kv_heads · head\].
-    v: Array2<f32>,
-    /// \[QUERY_TILE, seq\].
+    /// \[seq, (heads + 2 · kv_heads) · head\].
+    qkv: Array2<f32>,
+    /// The keys of one head, \[head, seq\].
+    keys: Packed,
+    /// The values of one head, \[seq, head\].
+    values: Packed,
+    /// \[QUERY_TILE, seq + ROW_PADDING\].
     scores: Array2<f32>,
     /// \[seq, heads · head\].
     head_out: Array2<f32>,
-    /// \[seq, neurons\]: pre-activations, then neurons.
+    /// \[seq, neurons\]: pre-activations, then neurons; in a gated MLP \[seq, 2 · neurons\], the up projection beside them.
     neurons: Array2<f32>,
-    /// \[seq, neurons\]: the up projection of a gated MLP.
-    up: Option<Array2<f32>>,
     /// \[seq, model\].
     attn_update: Array2<f32>,
     /// \[seq, model\].
     mlp_update: Array2<f32>,
+    scratch: Scratch,
 }
 
 impl Workspace {
@@ -53,19 +55,19 @@ impl Workspace {
                 Position::Rotary(rotary) => Some(Rotations::new(rotary, seq)),
             },
             normed: zeros(c.model),
-            q: zeros(c.heads * c.head),
-            k: zeros(c.kv_heads * c.head),
-            v: zeros(c.kv_heads * c.head),
-            scores: Array2::zeros((QUERY_TILE.min(seq), seq)),
+            qkv: zeros((c.heads + 2 * c.kv_heads) * c.head),
+            keys: Packed::new(ArrayView2::from_shape((0, 0), &[]).expect("no elements")),
+            values: Packed::new(ArrayView2::from_shape((0, 0), &[]).expect("no elements")),
+            scores: Array2::zeros((QUERY_TILE.min(seq), seq + ROW_PADDING)),
             head_out: zeros(c.heads * c.head),
-            neurons: zeros(c.neurons),
-            up: model
-                .blocks
-                .iter()
-                .any(|block| block.gate.is_some())
-                .then(|| zeros(c.neurons)),
+            neurons: zeros(if c.mlp == Mlp::Gated {
+                2 * c.neurons
+            } else {
+                c.neurons
+            }),
             attn_update: zeros(c.model),
             mlp_update: zeros(c.model),
+            scratch: Scratch::default(),
         }
     }
 
@@ -91,7 +93,6 @@ impl Model {
                 context,
             });
         }
-        let table = self.embedding.view();
         let mut residual = Array2::zeros((tokens.len(), self.config.model));
         for (position, (&token, mut row)) in
             tokens.iter().zip(residual.outer_iter_mut()).enumerate()
@@ -103,9 +104,9 @@ impl Model {
                     vocab,
                 });
             }
-            row.assign(&table.column(token as usize));
+            self.add_entry(&self.embedding, token as usize, row.view_mut());
             if let Some(positions) = &self.positions {
-                row += &positions.view().column(position);
+                self.add_entry(positions, position, row);
             }
         }
         Ok(residual)
@@ -282,15 +283,18 @@ impl Model {
         let w = workspace;
         self.normalize(&block.attn_norm, residual, w.normed.view_mut());
         reading.offer(Site::AttnNorm, || w.normed.view().into_dyn());
-        block.q.apply(w.normed.view(), w.q.view_mut());
-        block.k.apply(w.normed.view(), w.k.view_mut());
-        block.v.apply(w.normed.view(), w.v.view_mut());
-        reading.offer(Site::AttnQ, || by_head(&w.q, heads, head));
-        reading.offer(Site::AttnK, || by_head(&w.k, kv_heads, head));
-        reading.offer(Site::AttnV, || by_head(&w.v, kv_heads, head));
+        block
+            .qkv
+            .apply(w.normed.view(), w.qkv.view_mut(), &mut w.scratch);
+        let (query_width, key_width) = (heads * head, kv_heads * head);
+        let (mut queries, mut keys_values) = w.qkv.view_mut().split_at(Axis(1), query_width);
+        reading.offer(Site::AttnQ, || by_head(queries.view(), head));
+        let (mut keys, values) = keys_values.view_mut().split_at(Axis(1), key_width);
+        reading.offer(Site::AttnK, || by_head(keys.view(), head));
+        reading.offer(Site::AttnV, || by_head(values.view(), head));
         if let Some(rotations) = &w.rotations {
-            rotations.apply(w.q.view_mut(), head);
-            rotations.apply(w.k.view_mut(), head);
+            rotations.apply(queries.view_mut(), head);
+            rotations.apply(keys.view_mut(), head);
         }
         let mut pattern = reading
             .wants(Site::AttnPattern)
@@ -298,26 +302,34 @@ impl Model {
         let scale = (1.0 / (head as f64).sqrt()) as f32;
         for h in 0..heads {
             let own = s![.., h * head..(h + 1) * head];
-            let group = h / (heads / kv_heads);
-            let shared = s![.., group * head..(group + 1) * head];
-            let (q, k, v) = (w.q.slice(own), w.k.slice(shared), w.v.slice(shared));
+            if h % (heads / kv_heads) == 0 {
+                let group = h / (heads / kv_heads);
+                let shared = s![.., group * head..(group + 1) * head];
+                w.keys.repack(keys.slice(shared).t());
+                w.values.repack(values.slice(shared));
+            }
+            let queries = queries.slice(own);
             let mut out = w.head_out.slice_mut(own);
             for first in (0..w.seq).step_by(QUERY_TILE) {
                 let last = (first + QUERY_TILE).min(w.seq);
                 let mut scores = w.scores.slice_mut(s![..last - first, ..last]);
-                let keys = k.slice(s![..last, ..]);
-                matmul(
-                    q.slice(s![first..last, ..]),
-                    keys.t(),
+                let tile = s![first..last, ..];
+                multiply(
+                    queries.slice(tile),
+                    &w.keys,
+                    0..last,
                     scores.view_mut(),
                     Write::Replace,
+                    &mut w.scratch,
                 );
                 causal_softmax(scores.view_mut(), first, scale);
-                matmul(
+                multiply(
                     scores.view(),
-                    v.slice(s![..last, ..]),
-                    out.slice_mut(s![first..last, ..]),
+                    &w.values,
+                    0..head,
+                    out.slice_mut(tile),
                     Write::Replace,
+                    &mut w.scratch,
                 );
                 if let Some(pattern) = &mut pattern {
                     pattern
@@ -329,10 +341,10 @@ impl Model {
         if let Some(pattern) = &pattern {
             reading.offer(Site::AttnPattern, || pattern.view().into_dyn());
         }
-        reading.offer(Site::AttnHeadOut, || by_head(&w.head_out, heads, head));
+        reading.offer(Site::AttnHeadOut, || by_head(w.head_out.view(), head));
         block
             .attn_out
-            .apply(w.head_out.view(), w.attn_update.view_mut());
+            .apply(w.head_out.view(), w.attn_update.view_mut(), &mut w.scratch);
         reading.offer(Site::AttnOut, || w.attn_update.view().into_dyn());
     }
 
@@ -348,36 +360,46 @@ impl Model {
         let norm = block.mlp_norm.as_ref().unwrap_or(&block.attn_norm);
         self.normalize(norm, residual, w.normed.view_mut());
         reading.offer(Site::MlpNorm, || w.normed.view().into_dyn());
-        let into: &Linear = block.gate.as_ref().unwrap_or(&block.up);
-        into.apply(w.normed.view(), w.neurons.view_mut());
-        reading.offer(Site::MlpPre, || w.neurons.view().into_dyn());
-        let neurons = w.neurons.as_slice_mut().expect("neurons are contiguous");
-        match self.config.activation {
-            Activation::GeluTanh => activation::gelu_tanh(neurons),
-            Activation::Gelu => activation::gelu(neurons),
-            Activation::Silu => activation::silu(neurons),
-            Activation::Relu => activation::relu(neurons),
+        block
+            .mlp_in
+            .apply(w.normed.view(), w.neurons.view_mut(), &mut w.scratch);
+        let (mut neurons, up) = w.neurons.view_mut().split_at(Axis(1), self.config.neurons);
+        reading.offer(Site::MlpPre, || neurons.view().into_dyn());
+        let activate = match self.config.activation {
+            Activation::GeluTanh => activation::gelu_tanh,
+            Activation::Gelu => activation::gelu,
+            Activation::Silu => activation::silu,
+            Activation::Relu => activation::relu,
+        };
+        for mut row in neurons.outer_iter_mut() {
+            activate(row.as_slice_mut().expect("rows of neurons are contiguous"));
         }
-        if let (Some(_), Some(up)) = (&block.gate, &mut w.up) {
-            block.up.apply(w.normed.view(), up.view_mut());
+        if self.config.mlp == Mlp::Gated {
             reading.offer(Site::MlpUp, || up.view().into_dyn());
-            activation::multiply(
-                neurons,
-                up.as_slice().expect("up projections are contiguous"),
-            );
+            for (mut row, up) in neurons.outer_iter_mut().zip(up.outer_iter()) {
+                activation::multiply(
+                    row.as_slice_mut().expect("rows of neurons are contiguous"),
+                    up.to_slice()
+                        .expect("rows of up projections are contiguous"),
+                );
+            }
         }
-        reading.offer(Site::MlpPost, || w.neurons.view().into_dyn());
-        block.down.apply(w.neurons.view(), w.mlp_update.view_mut());
+        reading.offer(Site::MlpPost, || neurons.view().into_dyn());
+        block
+            .mlp_out
+            .apply(neurons.view(), w.mlp_update.view_mut(), &mut w.scratch);
         reading.offer(Site::MlpOut, || w.mlp_update.view().into_dyn());
     }
 }
 
-/// \[seq, heads · head\] seen as \[seq, heads, head\].
-fn by_head(x: &Array2<f32>, heads: usize, head: usize) -> ArrayViewD<'_, f32> {
-    x.view()
-        .into_shape_with_order((x.nrows(), heads, head))
-        .expect("heads · head columns")
-        .into_dyn()
+/// \[seq, heads · head\] as \[seq, heads, head\], in memory of its own: queries, keys and values lie beside each other.
+fn by_head(x: ArrayView2<'_, f32>, head: usize) -> ArrayD<f32> {
+    let (seq, width) = x.dim();
+    let split =
+        x.as_standard_layout()
+            .into_owned()
+            .into_shape_with_order((seq, width / head, head));
+    split.expect("the width is a number of heads").into_dyn()
 }
 
 /// The observer of a run, and where the run stands.
@@ -400,9 +422,14 @@ impl Reading<'_> {
         self.observer.wants(self.address(site))
     }
 
-    fn offer<'v>(&mut self, site: Site, activation: impl FnOnce() -> ArrayViewD<'v, f32>) {
+    fn offer<'v, A: Into<CowArray<'v, f32, IxDyn>>>(
+        &mut self,
+        site: Site,
+        activation: impl FnOnce() -> A,
+    ) {
         if self.wants(site) {
-            self.observer.observe(self.address(site), activation());
+            let activation = activation().into();
+            self.observer.observe(self.address(site), activation.view());
         }
     }
 }

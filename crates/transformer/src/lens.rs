@@ -2,8 +2,9 @@
 
 use crate::config::Norm;
 use crate::model::Model;
+use layerwise_kernels::Write;
 use layerwise_kernels::normalization::{layer_norm_scale, rms_norm_scale};
-use layerwise_kernels::{Write, matmul};
+use layerwise_kernels::packed::{Scratch, multiply};
 use ndarray::{Array2, ArrayView2};
 
 impl Model {
@@ -51,11 +52,14 @@ impl Model {
             }
         }
         let mut logits = Array2::zeros((states.nrows(), self.config.vocab));
-        matmul(
+        let weight = &self.unembedding.weight;
+        multiply(
             states.view(),
-            self.unembedding.weight.view(),
+            weight,
+            0..weight.outputs(),
             logits.view_mut(),
             Write::Replace,
+            &mut Scratch::default(),
         );
         logits
     }

@@ -1,100 +1,83 @@
 //! Weight matrices as the forward pass reads them.
 
 use crate::family::Layout;
-use layerwise_kernels::{Write, matmul};
+use layerwise_kernels::Write;
+use layerwise_kernels::packed::{Packed, Scratch, multiply};
 use layerwise_weights::Tensor;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, concatenate};
 use std::sync::Arc;
 
-/// Numbers that are either part of a checkpoint (mapped where they can be) or made here.
-#[derive(Clone, Debug)]
-pub(crate) enum Storage {
-    Checkpoint(Tensor),
-    Made(Arc<[f32]>),
-}
-
-impl Storage {
-    pub(crate) fn as_slice(&self) -> &[f32] {
-        match self {
-            Self::Checkpoint(tensor) => tensor.as_slice(),
-            Self::Made(values) => values,
-        }
-    }
-}
-
-impl From<Vec<f32>> for Storage {
-    fn from(values: Vec<f32>) -> Self {
-        Self::Made(values.into())
-    }
-}
-
-/// A matrix \[input, output\], a window of some storage in either layout.
-#[derive(Clone, Debug)]
-pub(crate) struct Matrix {
-    storage: Storage,
-    offset: usize,
+/// A stored matrix seen as \[input, output\], whichever way it lies.
+///
+/// # Panics
+/// If the slice is shorter than the extents say.
+pub(crate) fn as_input_output(
+    values: &[f32],
+    layout: Layout,
     inputs: usize,
     outputs: usize,
-    strides: (usize, usize),
+) -> ArrayView2<'_, f32> {
+    let strides = match layout {
+        Layout::OutIn => (1, inputs),
+        Layout::InOut => (outputs, 1),
+    };
+    ArrayView2::from_shape((inputs, outputs).strides(strides), values)
+        .expect("a matrix's extents are those of its tensor")
 }
 
-impl Matrix {
-    /// The outputs `first..first + outputs` of a stored matrix that has `all_outputs` of them.
-    pub(crate) fn window(
-        storage: Storage,
-        layout: Layout,
-        inputs: usize,
-        all_outputs: usize,
-        first: usize,
-        outputs: usize,
-    ) -> Self {
-        let (offset, strides) = match layout {
-            Layout::OutIn => (first * inputs, (1, inputs)),
-            Layout::InOut => (first, (all_outputs, 1)),
-        };
-        Self {
-            storage,
-            offset,
-            inputs,
-            outputs,
-            strides,
-        }
-    }
-
-    /// A whole stored matrix.
-    pub(crate) fn whole(storage: Storage, layout: Layout, inputs: usize, outputs: usize) -> Self {
-        Self::window(storage, layout, inputs, outputs, 0, outputs)
-    }
-
-    /// A new matrix, stored \[input, output\].
-    pub(crate) fn made(values: Array2<f32>) -> Self {
-        let (inputs, outputs) = values.dim();
-        let values: Vec<f32> = values.as_standard_layout().iter().copied().collect();
-        Self::whole(values.into(), Layout::InOut, inputs, outputs)
-    }
-
-    /// \[input, output\].
-    pub(crate) fn view(&self) -> ArrayView2<'_, f32> {
-        ArrayView2::from_shape(
-            (self.inputs, self.outputs).strides(self.strides),
-            &self.storage.as_slice()[self.offset..],
-        )
-        .expect("the window was made from the matrix's own extents")
-    }
+/// A table of vectors, one a token or position, \[entries, model\].
+#[derive(Clone, Debug)]
+pub(crate) enum Table {
+    /// Part of a checkpoint, mapped where it can be.
+    Checkpoint(Tensor),
+    /// Made here, row by row.
+    Made(Arc<Array2<f32>>),
+    /// The columns of the unembedding.
+    Unembedding,
 }
 
 /// x ↦ x·weight + bias.
 #[derive(Clone, Debug)]
 pub(crate) struct Linear {
-    pub(crate) weight: Matrix,
+    /// \[input, output\].
+    pub(crate) weight: Arc<Packed>,
     /// \[output\].
     pub(crate) bias: Option<Vec<f32>>,
 }
 
 impl Linear {
+    pub(crate) fn new(weight: ArrayView2<'_, f32>, bias: Option<Vec<f32>>) -> Self {
+        Self {
+            weight: Arc::new(Packed::new(weight)),
+            bias,
+        }
+    }
+
+    /// Several maps of one input as one, their outputs side by side. All have a bias, or none.
+    pub(crate) fn beside(parts: &[(ArrayView2<'_, f32>, Option<Vec<f32>>)]) -> Self {
+        let weights: Vec<ArrayView2<'_, f32>> =
+            parts.iter().map(|(weight, _)| weight.view()).collect();
+        let biases: Option<Vec<Vec<f32>>> = parts.iter().map(|(_, bias)| bias.clone()).collect();
+        let weight =
+            concatenate(Axis(1), &weights).expect("maps of one input have equally many rows");
+        Self::new(weight.view(), biases.map(|biases| biases.concat()))
+    }
+
     /// out \[seq, output\] ← x \[seq, input\] · weight + bias.
-    pub(crate) fn apply(&self, x: ArrayView2<'_, f32>, mut out: ArrayViewMut2<'_, f32>) {
-        matmul(x, self.weight.view(), out.view_mut(), Write::Replace);
+    pub(crate) fn apply(
+        &self,
+        x: ArrayView2<'_, f32>,
+        mut out: ArrayViewMut2<'_, f32>,
+        scratch: &mut Scratch,
+    ) {
+        multiply(
+            x,
+            &self.weight,
+            0..self.weight.outputs(),
+            out.view_mut(),
+            Write::Replace,
+            scratch,
+        );
         if let Some(bias) = &self.bias {
             for mut row in out.outer_iter_mut() {
                 row.iter_mut()

@@ -3,7 +3,7 @@
 use crate::config::{Mlp, ModelConfig, Position, Residual};
 use crate::error::TransformerError;
 use crate::family::{self, Fused, Layout, Note, PlannedTensor, Role};
-use crate::linear::{Linear, Matrix, Storage};
+use crate::linear::{Linear, Table, as_input_output};
 use crate::model::{Block, Model, NormWeights};
 use layerwise_weights::{Checkpoint, Tensor};
 use std::collections::BTreeMap;
@@ -20,7 +20,8 @@ impl Model {
 
     /// Builds the model of an opened checkpoint.
     ///
-    /// Weights stored as aligned F32 stay in the mapping; others are widened, exactly, one tensor at a time.
+    /// Matrices are widened, exactly, and packed for products one at a time, so that the peak is the packed model plus one
+    /// tensor; an embedding that is not tied stays in the mapping where it is stored as aligned F32.
     ///
     /// # Errors
     /// As [`Model::open`].
@@ -42,37 +43,28 @@ impl Model {
                 .collect(),
         };
 
-        let embedding = tensors.matrix(Role::TokenEmbedding, None)?;
+        for note in &plan.notes {
+            if let Note::TiedHeadPresent { name } = note {
+                tensors.same_as_embedding(name)?;
+            }
+        }
         let positions = match config.position {
-            Position::Learned => Some(tensors.matrix(Role::PositionEmbedding, None)?),
+            Position::Learned => Some(Table::Checkpoint(
+                tensors.read(tensors.planned[&(Role::PositionEmbedding, None)])?,
+            )),
             Position::Rotary(_) => None,
         };
         let blocks = (0..config.layers)
             .map(|layer| tensors.block(layer))
             .collect::<Result<_, _>>()?;
         let final_norm = tensors.norm(Role::FinalNormGain, Role::FinalNormBias, None)?;
-        for note in &plan.notes {
-            if let Note::TiedHeadPresent { name } = note {
-                tensors.same_as_embedding(name)?;
-            }
-        }
-        let weight = if config.tied {
-            embedding.clone()
-        } else {
-            tensors.matrix(Role::Unembedding, None)?
-        };
-        let bias = tensors
-            .vector(Role::UnembeddingBias, None)?
-            .map(|mut bias| {
-                bias.truncate(config.vocab);
-                bias
-            });
+        let (embedding, unembedding) = tensors.ends()?;
         Ok(Self {
             embedding,
             positions,
             blocks,
             final_norm,
-            unembedding: Linear { weight, bias },
+            unembedding,
             notes: plan.notes,
             config,
         })
@@ -102,33 +94,56 @@ impl Tensors<'_> {
             .transpose()
     }
 
-    /// The matrix of a role that every model with such a config has; a padded vocabulary is cut to `vocab`.
-    fn matrix(&self, role: Role, layer: Option<usize>) -> Result<Matrix, TransformerError> {
-        let planned = self.planned[&(role, layer)];
-        let storage = Storage::Checkpoint(self.read(planned)?);
-        let (stored_outputs, inputs) = match (planned.layout, planned.shape.as_slice()) {
-            (Layout::OutIn, &[outputs, inputs]) => (outputs, inputs),
-            (Layout::InOut, &[inputs, outputs]) => (outputs, inputs),
-            (_, shape) => unreachable!("the plan gives matrices two dimensions, not {shape:?}"),
+    /// The token embedding and the unembedding, which may be one; of padded rows only those of the vocabulary are used.
+    fn ends(&self) -> Result<(Table, Linear), TransformerError> {
+        let c = self.config;
+        let embedding = self.read(self.planned[&(Role::TokenEmbedding, None)])?;
+        let bias = self.vector(Role::UnembeddingBias, None)?.map(|mut bias| {
+            bias.truncate(c.vocab);
+            bias
+        });
+        let packed = |table: &Tensor| {
+            let rows = &table.as_slice()[..c.vocab * c.model];
+            Linear::new(as_input_output(rows, Layout::OutIn, c.model, c.vocab), bias)
         };
-        let outputs = match role {
-            Role::TokenEmbedding | Role::Unembedding => self.config.vocab,
-            _ => stored_outputs,
-        };
-        Ok(Matrix::window(
-            storage,
-            planned.layout,
-            inputs,
-            stored_outputs,
-            0,
-            outputs,
-        ))
+        if c.tied {
+            return Ok((Table::Unembedding, packed(&embedding)));
+        }
+        let unembedding = self.read(self.planned[&(Role::Unembedding, None)])?;
+        Ok((Table::Checkpoint(embedding), packed(&unembedding)))
     }
 
-    fn linear(&self, weight: Role, bias: Role, layer: usize) -> Result<Linear, TransformerError> {
-        Ok(Linear {
-            weight: self.matrix(weight, Some(layer))?,
-            bias: self.vector(bias, Some(layer))?,
+    /// Maps of one input, packed side by side.
+    fn linear(
+        &self,
+        roles: &[(Role, Role, usize)],
+        inputs: usize,
+        layer: usize,
+    ) -> Result<Linear, TransformerError> {
+        let parts = roles
+            .iter()
+            .map(|&(weight, bias, outputs)| {
+                let planned = self.planned[&(weight, Some(layer))];
+                Ok((
+                    self.read(planned)?,
+                    planned.layout,
+                    outputs,
+                    self.vector(bias, Some(layer))?,
+                ))
+            })
+            .collect::<Result<Vec<_>, TransformerError>>()?;
+        let views: Vec<_> = parts
+            .iter()
+            .map(|(tensor, layout, outputs, bias)| {
+                (
+                    as_input_output(tensor.as_slice(), *layout, inputs, *outputs),
+                    bias.clone(),
+                )
+            })
+            .collect();
+        Ok(match views.as_slice() {
+            [(weight, bias)] => Linear::new(weight.view(), bias.clone()),
+            several => Linear::beside(several),
         })
     }
 
@@ -145,60 +160,68 @@ impl Tensors<'_> {
     }
 
     fn block(&self, layer: usize) -> Result<Block, TransformerError> {
-        let [q, k, v] = match self.planned.get(&(Role::Qkv, Some(layer))) {
-            Some(planned) => self.split_qkv(planned, layer)?,
-            None => [
-                self.linear(Role::Q, Role::QBias, layer)?,
-                self.linear(Role::K, Role::KBias, layer)?,
-                self.linear(Role::V, Role::VBias, layer)?,
-            ],
+        let c = self.config;
+        let (query_width, key_width) = (c.heads * c.head, c.kv_heads * c.head);
+        let qkv = match self.planned.get(&(Role::Qkv, Some(layer))) {
+            Some(planned) => self.fused_qkv(planned, layer)?,
+            None => {
+                let q = (Role::Q, Role::QBias, query_width);
+                let [k, v] = [
+                    (Role::K, Role::KBias, key_width),
+                    (Role::V, Role::VBias, key_width),
+                ];
+                self.linear(&[q, k, v], c.model, layer)?
+            }
         };
-        let gated = self.config.mlp == Mlp::Gated;
-        let two_norms = self.config.residual != Residual::ParallelOneNorm;
+        let up = (Role::MlpIn, Role::MlpInBias, c.neurons);
+        let mlp_in = match c.mlp {
+            Mlp::Plain => self.linear(&[up], c.model, layer)?,
+            Mlp::Gated => self.linear(
+                &[(Role::MlpGate, Role::MlpGateBias, c.neurons), up],
+                c.model,
+                layer,
+            )?,
+        };
+        let two_norms = c.residual != Residual::ParallelOneNorm;
         Ok(Block {
             attn_norm: self.norm(Role::AttnNormGain, Role::AttnNormBias, Some(layer))?,
             mlp_norm: two_norms
                 .then(|| self.norm(Role::MlpNormGain, Role::MlpNormBias, Some(layer)))
                 .transpose()?,
-            q,
-            k,
-            v,
-            attn_out: self.linear(Role::AttnOut, Role::AttnOutBias, layer)?,
-            gate: gated
-                .then(|| self.linear(Role::MlpGate, Role::MlpGateBias, layer))
-                .transpose()?,
-            up: self.linear(Role::MlpIn, Role::MlpInBias, layer)?,
-            down: self.linear(Role::MlpOut, Role::MlpOutBias, layer)?,
+            qkv,
+            attn_out: self.linear(
+                &[(Role::AttnOut, Role::AttnOutBias, c.model)],
+                query_width,
+                layer,
+            )?,
+            mlp_in,
+            mlp_out: self.linear(
+                &[(Role::MlpOut, Role::MlpOutBias, c.model)],
+                c.neurons,
+                layer,
+            )?,
         })
     }
 
-    /// Queries, keys and values out of one fused tensor.
-    fn split_qkv(
-        &self,
-        planned: &PlannedTensor,
-        layer: usize,
-    ) -> Result<[Linear; 3], TransformerError> {
+    /// Queries, keys and values that are stored as one tensor.
+    fn fused_qkv(&self, planned: &PlannedTensor, layer: usize) -> Result<Linear, TransformerError> {
         let c = self.config;
-        let widths = [c.heads * c.head, c.kv_heads * c.head, c.kv_heads * c.head];
-        let all = widths.iter().sum();
-        let mut storage = Storage::Checkpoint(self.read(planned)?);
-        let mut bias = self.vector(Role::QkvBias, Some(layer))?;
+        let outputs = (c.heads + 2 * c.kv_heads) * c.head;
+        let tensor = self.read(planned)?;
+        let bias = self.vector(Role::QkvBias, Some(layer))?;
         if planned.fused == Some(Fused::PerHead) {
-            // Rows come head by head, as query, key, value of each; they are put in the order of `Stacked`.
-            storage = by_part(storage.as_slice(), c.heads, c.head * c.model).into();
-            bias = bias.map(|bias| by_part(&bias, c.heads, c.head));
+            // Outputs come head by head, as query, key, value of each; they are put part by part.
+            let weight = by_part(tensor.as_slice(), c.heads, c.head * c.model);
+            let bias = bias.map(|bias| by_part(&bias, c.heads, c.head));
+            return Ok(Linear::new(
+                as_input_output(&weight, Layout::OutIn, c.model, outputs),
+                bias,
+            ));
         }
-        let mut first = 0;
-        Ok(widths.map(|width| {
-            let linear = Linear {
-                weight: Matrix::window(storage.clone(), planned.layout, c.model, all, first, width),
-                bias: bias
-                    .as_ref()
-                    .map(|bias| bias[first..first + width].to_vec()),
-            };
-            first += width;
-            linear
-        }))
+        Ok(Linear::new(
+            as_input_output(tensor.as_slice(), planned.layout, c.model, outputs),
+            bias,
+        ))
     }
 
     /// Checks that an unembedding stored beside a tied embedding holds the same values.

@@ -2,11 +2,12 @@
 
 use crate::config::{self, ModelConfig, Norm};
 use crate::family::Note;
-use crate::linear::{Linear, Matrix};
+use crate::linear::{Linear, Table};
 use layerwise_kernels::normalization::{self, Affine};
+use layerwise_kernels::packed::Scratch;
 use layerwise_kernels::vocabulary::Unembedding;
 use layerwise_schedule::{Residual, Stack};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 /// A decoder-only transformer, ready to run under any [`Schedule`](layerwise_schedule::Schedule) of its [`stack`](Model::stack).
 ///
@@ -14,10 +15,10 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 #[derive(Clone, Debug)]
 pub struct Model {
     pub(crate) config: ModelConfig,
-    /// The token embedding, seen as \[model, vocab\].
-    pub(crate) embedding: Matrix,
-    /// Learned positions, seen as \[model, context\].
-    pub(crate) positions: Option<Matrix>,
+    /// Vectors of tokens, \[vocab, model\].
+    pub(crate) embedding: Table,
+    /// Learned vectors of positions, \[context, model\].
+    pub(crate) positions: Option<Table>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) final_norm: NormWeights,
     pub(crate) unembedding: Linear,
@@ -30,15 +31,12 @@ pub(crate) struct Block {
     pub(crate) attn_norm: NormWeights,
     /// `None` where attention and MLP share a norm.
     pub(crate) mlp_norm: Option<NormWeights>,
-    pub(crate) q: Linear,
-    pub(crate) k: Linear,
-    pub(crate) v: Linear,
+    /// Queries, keys and values side by side, \[model, (heads + 2 · kv_heads) · head\].
+    pub(crate) qkv: Linear,
     pub(crate) attn_out: Linear,
-    /// The gate of a gated MLP.
-    pub(crate) gate: Option<Linear>,
-    /// The MLP's input projection (the up projection of a gated MLP).
-    pub(crate) up: Linear,
-    pub(crate) down: Linear,
+    /// The MLP's input projection, \[model, neurons\]; gate and up projection side by side in a gated MLP.
+    pub(crate) mlp_in: Linear,
+    pub(crate) mlp_out: Linear,
 }
 
 /// Gain and bias of a norm, each \[model\]; both `None` after folding.
@@ -87,7 +85,7 @@ impl Model {
     /// It applies to outputs of [`Model::final_norm`].
     pub fn unembedding(&self) -> Unembedding<'_> {
         Unembedding {
-            weight: self.unembedding.weight.view(),
+            weight: &self.unembedding.weight,
             bias: self.unembedding.bias.as_deref(),
         }
     }
@@ -108,8 +106,29 @@ impl Model {
     /// If the width is not the model's.
     pub fn unembed(&self, normed: ArrayView2<'_, f32>) -> Array2<f32> {
         let mut logits = Array2::zeros((normed.nrows(), self.config.vocab));
-        self.unembedding.apply(normed, logits.view_mut());
+        self.unembedding
+            .apply(normed, logits.view_mut(), &mut Scratch::default());
         logits
+    }
+
+    /// Adds an entry of a table to a row of the residual stream, \[model\].
+    pub(crate) fn add_entry(&self, table: &Table, entry: usize, mut row: ArrayViewMut1<'_, f32>) {
+        let width = row.len();
+        match table {
+            Table::Checkpoint(tensor) => {
+                let values = &tensor.as_slice()[entry * width..(entry + 1) * width];
+                row.iter_mut()
+                    .zip(values)
+                    .for_each(|(row, value)| *row += value);
+            }
+            Table::Made(array) => row += &array.row(entry),
+            Table::Unembedding => {
+                let column = self.unembedding.weight.column(entry);
+                row.iter_mut()
+                    .zip(column)
+                    .for_each(|(row, value)| *row += value);
+            }
+        }
     }
 
     pub(crate) fn normalize(

@@ -1,11 +1,12 @@
 //! Small models with random weights, for examples and tests. Their numbers say nothing about language.
 
 use crate::config::{self, Bos, Family, Mlp, ModelConfig, Position, Residual};
-use crate::linear::{Linear, Matrix};
+use crate::linear::{Linear, Table};
 use crate::model::{Block, Model, NormWeights};
 use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::sync::Arc;
 
 impl ModelConfig {
     /// A GPT-2-like architecture of 4 blocks, small enough for an example: width 32, 4 heads, 50 tokens, context 64.
@@ -45,35 +46,41 @@ impl Model {
         assert_eq!(config.heads % config.kv_heads, 0, "KV heads divide heads");
         let mut draw = Draw(ChaCha8Rng::seed_from_u64(seed));
         let c = &config;
-        let embedding = Matrix::made(draw.matrix(c.model, c.vocab, 1.0));
+        let embedding = draw.matrix(c.vocab, c.model, 1.0);
         let positions = (c.position == Position::Learned)
-            .then(|| Matrix::made(draw.matrix(c.model, c.context, 0.5)));
+            .then(|| Table::Made(Arc::new(draw.matrix(c.context, c.model, 0.5))));
+        let (query_width, key_width) = (c.heads * c.head, c.kv_heads * c.head);
+        let mlp_inputs = if c.mlp == Mlp::Gated {
+            2 * c.neurons
+        } else {
+            c.neurons
+        };
         let blocks = (0..c.layers)
             .map(|_| Block {
                 attn_norm: draw.norm(c),
                 mlp_norm: (c.residual != Residual::ParallelOneNorm).then(|| draw.norm(c)),
-                q: draw.linear(c.model, c.heads * c.head, c.qkv_bias),
-                k: draw.linear(c.model, c.kv_heads * c.head, c.qkv_bias),
-                v: draw.linear(c.model, c.kv_heads * c.head, c.qkv_bias),
-                attn_out: draw.linear(c.heads * c.head, c.model, c.attention_out_bias),
-                gate: (c.mlp == Mlp::Gated).then(|| draw.linear(c.model, c.neurons, c.mlp_bias)),
-                up: draw.linear(c.model, c.neurons, c.mlp_bias),
-                down: draw.linear(c.neurons, c.model, c.mlp_bias),
+                qkv: draw.linear(c.model, query_width + 2 * key_width, c.qkv_bias),
+                attn_out: draw.linear(query_width, c.model, c.attention_out_bias),
+                mlp_in: draw.linear(c.model, mlp_inputs, c.mlp_bias),
+                mlp_out: draw.linear(c.neurons, c.model, c.mlp_bias),
             })
             .collect();
         let final_norm = draw.norm(c);
-        let weight = if c.tied {
-            embedding.clone()
-        } else {
-            Matrix::made(draw.matrix(c.model, c.vocab, 1.0))
-        };
+        let own = (!c.tied).then(|| draw.matrix(c.model, c.vocab, 1.0));
+        let weight = own.as_ref().map_or(embedding.t(), |own| own.view());
         let bias = c.unembedding_bias.then(|| draw.vector(c.vocab, 0.0));
+        let unembedding = Linear::new(weight, bias);
+        let embedding = if c.tied {
+            Table::Unembedding
+        } else {
+            Table::Made(Arc::new(embedding))
+        };
         Self {
             embedding,
             positions,
             blocks,
             final_norm,
-            unembedding: Linear { weight, bias },
+            unembedding,
             notes: Vec::new(),
             config,
         }
@@ -98,10 +105,8 @@ impl Draw {
 
     fn linear(&mut self, inputs: usize, outputs: usize, bias: bool) -> Linear {
         let size = 1.7 / (inputs as f32).sqrt();
-        Linear {
-            weight: Matrix::made(self.matrix(inputs, outputs, size)),
-            bias: bias.then(|| self.vector(outputs, 0.0)),
-        }
+        let weight = self.matrix(inputs, outputs, size);
+        Linear::new(weight.view(), bias.then(|| self.vector(outputs, 0.0)))
     }
 
     fn norm(&mut self, config: &ModelConfig) -> NormWeights {

@@ -22,23 +22,14 @@ const PIECE: usize = 1 << 15;
 pub(crate) struct Shard {
     pub(crate) file: CheckpointFile,
     pub(crate) header: Header,
-    /// The file in memory; without it tensors are read from the file.
-    mapping: Option<Arc<Mapping>>,
+    /// Whether tensors are read through a mapping of the file or from the file.
+    mmap: bool,
 }
 
 impl Shard {
     pub(crate) fn open(file: CheckpointFile, mmap: bool) -> Result<Self, WeightsError> {
         let header = Header::read(&file)?;
-        let mapping = if mmap {
-            Some(Arc::new(file.map()?))
-        } else {
-            None
-        };
-        Ok(Self {
-            file,
-            header,
-            mapping,
-        })
+        Ok(Self { file, header, mmap })
     }
 
     /// Sum of the tensors' sizes, in bytes.
@@ -66,24 +57,22 @@ impl Shard {
         self.file.check_size()?;
         let (begin, end) = info.data_offsets;
         let bytes = self.header.data_start + begin..self.header.data_start + end;
-        let values = match self.borrowed(info.dtype, bytes.clone()) {
+        // A mapping of its own for each tensor: the pages that were read go back once nothing borrows from them.
+        let mapping = match self.mmap {
+            true => Some(Arc::new(self.file.map()?)),
+            false => None,
+        };
+        let values = match borrowed(mapping.as_ref(), info.dtype, bytes.clone()) {
             Some(values) => values,
-            None => Values::Owned(self.widened(name, info.dtype, bytes)?),
+            None => Values::Owned(self.widened(mapping.as_deref(), name, info.dtype, bytes)?),
         };
         Tensor::new(path, name, &info.shape, values)
-    }
-
-    /// The values where they lie in the mapping, if they are `f32` there.
-    fn borrowed(&self, dtype: Dtype, bytes: Range<usize>) -> Option<Values> {
-        if dtype != Dtype::F32 || cfg!(target_endian = "big") {
-            return None;
-        }
-        Values::mapped(self.mapping.as_ref()?, bytes)
     }
 
     /// The values as `f32`, in memory of their own.
     fn widened(
         &self,
+        mapping: Option<&Mapping>,
         name: &str,
         dtype: Dtype,
         bytes: Range<usize>,
@@ -102,7 +91,7 @@ impl Shard {
         for start in bytes.clone().step_by(2 * PIECE) {
             let length = PIECE.min((bytes.end - start) / 2);
             let (halves, wide) = (&mut halves[..length], &mut wide[..length]);
-            self.copy(start, bytemuck::cast_slice_mut(halves))?;
+            self.copy(mapping, start, bytemuck::cast_slice_mut(halves))?;
             if dtype == Dtype::F32 {
                 let (words, _) = bytemuck::cast_slice::<u16, u8>(halves).as_chunks();
                 values.extend(words.iter().map(|word| f32::from_le_bytes(*word)));
@@ -122,8 +111,13 @@ impl Shard {
     }
 
     /// Fills `bytes` from the mapping or the file, starting `offset` bytes from its start.
-    fn copy(&self, offset: usize, bytes: &mut [u8]) -> Result<(), WeightsError> {
-        match &self.mapping {
+    fn copy(
+        &self,
+        mapping: Option<&Mapping>,
+        offset: usize,
+        bytes: &mut [u8],
+    ) -> Result<(), WeightsError> {
+        match mapping {
             Some(mapping) => {
                 bytes.copy_from_slice(&mapping[offset..offset + bytes.len()]);
                 Ok(())
@@ -131,4 +125,12 @@ impl Shard {
             None => self.file.read_at(offset as u64, bytes),
         }
     }
+}
+
+/// The values where they lie in the mapping, if they are `f32` there.
+fn borrowed(mapping: Option<&Arc<Mapping>>, dtype: Dtype, bytes: Range<usize>) -> Option<Values> {
+    if dtype != Dtype::F32 || cfg!(target_endian = "big") {
+        return None;
+    }
+    Values::mapped(mapping?, bytes)
 }

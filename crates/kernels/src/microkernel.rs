@@ -1,0 +1,352 @@
+//! The innermost loop of a product: a tile of sums in registers.
+//!
+//! The only place for `unsafe` in this crate.
+#![allow(unsafe_code)]
+
+use crate::packed::{CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS};
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// An instruction set that the machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+/// The extents of a tile and what happens to its destination.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tile {
+    /// 1..=TILE_ROWS.
+    pub(crate) rows: usize,
+    /// 1..=PANEL.
+    pub(crate) columns: usize,
+    /// Whether the sums are added to the destination.
+    pub(crate) add: bool,
+}
+
+/// Where the left factor's values lie, in elements.
+#[derive(Clone, Copy)]
+struct Strides {
+    /// From one row to the next.
+    row: usize,
+    /// From one chunk of [`CHUNK`] terms to the next; within a chunk terms are contiguous.
+    chunk: usize,
+}
+
+/// The strides of packed rows.
+const PACKED: Strides = Strides {
+    row: CHUNK,
+    chunk: TILE_ROWS * CHUNK,
+};
+
+/// One tile to compute.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    a: *const f32,
+    strides: Strides,
+    panel: &'a [PanelRow],
+    tile: Tile,
+    out: *mut f32,
+    /// Elements from one row of the destination to the next.
+    out_stride: usize,
+}
+
+impl Kernel {
+    /// The fastest kernel of this machine.
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if std::arch::is_x86_feature_detected!("avx512f") {
+                return Self::Avx512;
+            }
+            if std::arch::is_x86_feature_detected!("avx2")
+                && std::arch::is_x86_feature_detected!("fma")
+            {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+
+    /// Every kernel that this machine can run.
+    #[cfg(test)]
+    pub(crate) fn available() -> Vec<Self> {
+        let mut kernels = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if Self::detect() != Self::Portable {
+                kernels.push(Self::Avx2);
+            }
+            if Self::detect() == Self::Avx512 {
+                kernels.push(Self::Avx512);
+            }
+        }
+        kernels
+    }
+
+    /// Whether products are fused with their sums, without a rounding between.
+    #[cfg(test)]
+    pub(crate) fn is_fused(self) -> bool {
+        self != Self::Portable || FUSED
+    }
+
+    /// A tile of the product of packed rows \[inner / CHUNK, TILE_ROWS, CHUNK\] and a panel \[inner\].
+    pub(crate) fn packed(
+        self,
+        a: &[Chunk],
+        panel: &[PanelRow],
+        tile: Tile,
+        out: &mut ArrayViewMut2<'_, f32>,
+    ) {
+        assert_eq!(
+            a.len(),
+            panel.len().div_ceil(CHUNK) * TILE_ROWS,
+            "packed rows fit the panel"
+        );
+        // SAFETY: the slice holds TILE_ROWS chunks for every CHUNK terms, so each row and term of the tile lies in it.
+        unsafe { self.run::<true>(a.as_ptr().cast(), PACKED, panel, tile, out) }
+    }
+
+    /// A tile of the product of rows \[rows, inner\] as they lie and a panel \[inner\].
+    pub(crate) fn strided(
+        self,
+        a: ArrayView2<'_, f32>,
+        panel: &[PanelRow],
+        tile: Tile,
+        out: &mut ArrayViewMut2<'_, f32>,
+    ) {
+        assert_eq!(
+            a.dim(),
+            (tile.rows, panel.len()),
+            "rows fit the tile and the panel"
+        );
+        assert!(
+            a.strides()[1] == 1 || panel.len() <= 1,
+            "rows of the left factor are contiguous"
+        );
+        assert!(a.strides()[0] >= 0, "rows of the left factor lie in order");
+        let strides = Strides {
+            row: a.strides()[0].unsigned_abs(),
+            chunk: CHUNK,
+        };
+        // SAFETY: the view has `tile.rows` rows of `panel.len()` contiguous values at the given row stride.
+        unsafe { self.run::<false>(a.as_ptr(), strides, panel, tile, out) }
+    }
+
+    /// # Safety
+    /// For every row below `tile.rows` and term `k` below `panel.len()`, `a` may be read at
+    /// `row · strides.row + k / CHUNK · strides.chunk + k % CHUNK`; and `strides` is [`PACKED`] if `IS_PACKED`.
+    unsafe fn run<const IS_PACKED: bool>(
+        self,
+        a: *const f32,
+        strides: Strides,
+        panel: &[PanelRow],
+        tile: Tile,
+        out: &mut ArrayViewMut2<'_, f32>,
+    ) {
+        assert_eq!(
+            out.dim(),
+            (tile.rows, tile.columns),
+            "the tile's destination"
+        );
+        assert!(
+            (1..=TILE_ROWS).contains(&tile.rows) && (1..=PANEL).contains(&tile.columns),
+            "{tile:?}"
+        );
+        assert!(
+            (out.strides()[1] == 1 || tile.columns == 1) && out.strides()[0] >= 0,
+            "rows of the destination are contiguous and lie in order"
+        );
+        let job = Job {
+            a,
+            strides,
+            panel,
+            tile,
+            out: out.as_mut_ptr(),
+            out_stride: out.strides()[0].unsigned_abs(),
+        };
+        // SAFETY: the caller vouches for `a`. `out` was checked above: `tile.rows` rows of `tile.columns` contiguous
+        // elements, `out_stride` apart. The instruction sets were detected when the kernel was chosen.
+        unsafe {
+            match self {
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => x86::avx512::<IS_PACKED>(job),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => x86::avx2::<IS_PACKED>(job),
+                Self::Portable => portable(job),
+            }
+        }
+    }
+}
+
+/// Whether plain code multiplies and adds in one rounding.
+const FUSED: bool = cfg!(target_arch = "aarch64");
+
+/// # Safety
+/// As [`Kernel::run`], with `out` checked.
+unsafe fn portable(job: Job<'_>) {
+    let Job {
+        a, strides, tile, ..
+    } = job;
+    for row in 0..tile.rows {
+        let mut sums = [0.0_f32; PANEL];
+        for (k, b) in job.panel.iter().enumerate() {
+            // SAFETY: the row and the term are below those the caller vouches for.
+            let x = unsafe { *a.add(row * strides.row + k / CHUNK * strides.chunk + k % CHUNK) };
+            for (sum, b) in sums.iter_mut().zip(&b.0) {
+                *sum = if FUSED {
+                    x.mul_add(*b, *sum)
+                } else {
+                    *sum + x * *b
+                };
+            }
+        }
+        // SAFETY: row `row` of the destination has `tile.columns` elements, which no other reference covers.
+        let out = unsafe {
+            std::slice::from_raw_parts_mut(job.out.add(row * job.out_stride), tile.columns)
+        };
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = if tile.add { *out + sum } else { sum };
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Job, PACKED, Strides, Tile};
+    use crate::packed::CHUNK;
+    use std::arch::x86_64::*;
+
+    /// Calls `$kernel::<ROWS, IS_PACKED>($job)` for the tile's number of rows, which must be known when compiling.
+    macro_rules! for_rows {
+        ($kernel:ident, $packed:ident, $job:expr, $($rows:literal)*) => {
+            match $job.tile.rows {
+                $($rows => $kernel::<$rows, $packed>($job),)*
+                _ => unreachable!("the rows were checked"),
+            }
+        };
+    }
+
+    /// The strides, known when compiling where they can be.
+    #[inline(always)]
+    fn strides<const IS_PACKED: bool>(job: &Job<'_>) -> Strides {
+        if IS_PACKED {
+            PACKED
+        } else {
+            Strides {
+                chunk: CHUNK,
+                ..job.strides
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`super::Kernel::run`], with `out` checked and AVX-512F at hand.
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn avx512<const IS_PACKED: bool>(job: Job<'_>) {
+        // SAFETY: the caller's promises are passed on, with the tile's own number of rows.
+        unsafe { for_rows!(avx512_rows, IS_PACKED, job, 1 2 3 4 5 6 7 8 9 10 11 12) }
+    }
+
+    /// # Safety
+    /// As [`avx512`], with `ROWS` the rows of the tile.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn avx512_rows<const ROWS: usize, const IS_PACKED: bool>(job: Job<'_>) {
+        let strides = strides::<IS_PACKED>(&job);
+        let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+        for (chunk, panel) in job.panel.chunks(CHUNK).enumerate() {
+            for (k, b) in panel.iter().enumerate() {
+                // SAFETY: a panel row is 32 floats, aligned to 64 bytes; `a` may be read at every row and term of the tile.
+                unsafe {
+                    let (a, b) = (job.a.add(chunk * strides.chunk + k), b.0.as_ptr());
+                    let (low, high) = (_mm512_load_ps(b), _mm512_load_ps(b.add(16)));
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        let x = _mm512_set1_ps(*a.add(row * strides.row));
+                        sums[0] = _mm512_fmadd_ps(x, low, sums[0]);
+                        sums[1] = _mm512_fmadd_ps(x, high, sums[1]);
+                    }
+                }
+            }
+        }
+        let mask = ((1_u64 << job.tile.columns) - 1) as u32;
+        let masks = [mask as u16, (mask >> 16) as u16];
+        for (row, sums) in sums.into_iter().enumerate() {
+            for (half, (mut sum, mask)) in sums.into_iter().zip(masks).enumerate() {
+                // SAFETY: the mask lets only the tile's own columns be read and written; masked-off lanes are not touched,
+                // and the address itself is formed without promising that it lies in the array.
+                unsafe {
+                    let place = job.out.add(row * job.out_stride).wrapping_add(16 * half);
+                    if job.tile.add {
+                        sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, place), sum);
+                    }
+                    _mm512_mask_storeu_ps(place, mask, sum);
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`super::Kernel::run`], with `out` checked and AVX2 and FMA at hand.
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn avx2<const IS_PACKED: bool>(job: Job<'_>) {
+        let rows = job.tile.rows;
+        let row_stride = strides::<IS_PACKED>(&job).row;
+        for first in (0..rows).step_by(6) {
+            // SAFETY: `first` is a row of the tile, so both pointers stay in what the caller vouches for, and the
+            // narrower tile has only rows that the whole one has.
+            unsafe {
+                let part = Job {
+                    a: job.a.add(first * row_stride),
+                    tile: Tile {
+                        rows: (rows - first).min(6),
+                        ..job.tile
+                    },
+                    out: job.out.add(first * job.out_stride),
+                    ..job
+                };
+                for_rows!(avx2_rows, IS_PACKED, part, 1 2 3 4 5 6)
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`avx2`], with `ROWS` the rows of the tile.
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2_rows<const ROWS: usize, const IS_PACKED: bool>(job: Job<'_>) {
+        let strides = strides::<IS_PACKED>(&job);
+        for half in (0..job.tile.columns).step_by(16) {
+            let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
+            for (chunk, panel) in job.panel.chunks(CHUNK).enumerate() {
+                for (k, b) in panel.iter().enumerate() {
+                    // SAFETY: a panel row is 32 floats, aligned to 64 bytes, and `half` is 0 or 16; `a` as in `avx512_rows`.
+                    unsafe {
+                        let (a, b) = (job.a.add(chunk * strides.chunk + k), b.0.as_ptr().add(half));
+                        let (low, high) = (_mm256_load_ps(b), _mm256_load_ps(b.add(8)));
+                        for (row, sums) in sums.iter_mut().enumerate() {
+                            let x = _mm256_set1_ps(*a.add(row * strides.row));
+                            sums[0] = _mm256_fmadd_ps(x, low, sums[0]);
+                            sums[1] = _mm256_fmadd_ps(x, high, sums[1]);
+                        }
+                    }
+                }
+            }
+            let columns = (job.tile.columns - half).min(16);
+            for (row, sums) in sums.into_iter().enumerate() {
+                let mut values = [0.0_f32; 16];
+                // SAFETY: the buffer has 16 floats; row `row` of the destination has `columns` elements from `half` on.
+                let out = unsafe {
+                    _mm256_storeu_ps(values.as_mut_ptr(), sums[0]);
+                    _mm256_storeu_ps(values.as_mut_ptr().add(8), sums[1]);
+                    let first = job.out.add(row * job.out_stride + half);
+                    std::slice::from_raw_parts_mut(first, columns)
+                };
+                for (out, sum) in out.iter_mut().zip(values) {
+                    *out = if job.tile.add { *out + sum } else { sum };
+                }
+            }
+        }
+    }
+}
