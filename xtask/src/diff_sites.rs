@@ -62,8 +62,8 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
         .pop()
         .context("one model was named")?;
     let config = opened.model.config();
-    let tokens =
-        tokens(&reference).with_context(|| format!("{}: tensor `tokens`", path.display()))?;
+    let in_tokens = || format!("{}: tensor `tokens`", path.display());
+    let tokens = tokens(&reference).with_context(in_tokens)?;
 
     let sites: Vec<Site> = Site::ALL
         .into_iter()
@@ -73,7 +73,8 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
     let plain = Schedule::plain(opened.model.stack())?;
     opened
         .model
-        .observed_logits(&tokens, &plain, &mut recording)?;
+        .observed_logits(&tokens, &plain, &mut recording)
+        .with_context(in_tokens)?;
 
     let mut worst: BTreeMap<Site, Worst> = BTreeMap::new();
     let mut first = None;
@@ -162,6 +163,11 @@ fn difference(activation: ArrayViewD<'_, f32>, reference: &[u8]) -> Worst {
 
 fn tokens(reference: &SafeTensors<'_>) -> anyhow::Result<Vec<u32>> {
     let tensor = reference.tensor("tokens")?;
+    ensure!(
+        tensor.shape().len() == 1,
+        "expected the shape [seq], found {:?}",
+        tensor.shape()
+    );
     let ids: Vec<i64> = match tensor.dtype() {
         Dtype::I64 => tensor
             .data()

@@ -1,10 +1,12 @@
 //! Models and corpora as named on the command line.
 
 use crate::arguments::{self, Inputs};
+use crate::output;
 use anyhow::{Context, bail, ensure};
 use layerwise::corpus::{self, Corpus, Tokenizer};
 use layerwise::transformer::{Model, config};
 use layerwise::weights;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -106,10 +108,10 @@ fn open_model(name: String, folder: PathBuf, mmap: bool) -> anyhow::Result<Opene
     let checkpoint = weights::OpenOptions { mmap }.open(&folder)?;
     let model = Model::from_checkpoint(&checkpoint)?;
     for warning in checkpoint.warnings() {
-        eprintln!("warning: {warning}");
+        output::say(format_args!("warning: {warning}"));
     }
     for note in model.notes() {
-        eprintln!("note: {name}: {note}");
+        output::say(format_args!("note: {name}: {note}"));
     }
     let files = checkpoint
         .files()
@@ -178,12 +180,12 @@ pub fn open_corpus(
         config.context,
         opened.name
     );
-    let is_ids = path.extension().is_some_and(|extension| extension == "npy");
+    let extension = path.extension().and_then(OsStr::to_str);
+    let is_text = matches!(extension, Some("txt" | "raw" | "jsonl"));
     let tokenizer_path = opened.folder.join("tokenizer.json");
-    let tokenizer = match is_ids {
-        true => None,
-        false => Some(Tokenizer::open(&tokenizer_path, config.vocab)?),
-    };
+    let tokenizer = is_text
+        .then(|| Tokenizer::open(&tokenizer_path, config.vocab))
+        .transpose()?;
     let bos = match (inputs.bos, config.bos) {
         (arguments::Bos::Id(id), _) => corpus::Bos::Id(id),
         (arguments::Bos::None, _) | (_, config::Bos::Nothing) => corpus::Bos::None,

@@ -1,5 +1,6 @@
 //! Ctrl-C: the first finishes the sequences in hand, the second ends the program.
 
+use crate::output;
 use anyhow::Context;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,7 +31,7 @@ pub fn watch() -> anyhow::Result<()> {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(EXIT_CODE.into());
         }
-        eprintln!("\nfinishing the sequences in hand; Ctrl-C again ends at once (what is finished is kept)");
+        output::say(format_args!("\nfinishing the sequences in hand; Ctrl-C again ends at once (what is finished is kept)"));
     })
     .context("Ctrl-C cannot be watched")
 }

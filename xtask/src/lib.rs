@@ -51,15 +51,26 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if let Some(interrupted) = error.downcast_ref::<interrupt::Interrupted>() {
-                eprintln!("{interrupted}");
+                output::say(interrupted);
                 return ExitCode::from(interrupt::EXIT_CODE);
             }
             // A reader that has seen enough, as `head` has, is no failure.
             if output::is_closed_pipe(&error) {
                 return ExitCode::SUCCESS;
             }
-            eprintln!("error: {error:#}");
+            output::say(format_args!("error: {}", message(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, each of which is told once: many errors have their cause in their own text.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !message.ends_with(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
 }

@@ -6,8 +6,7 @@ use crate::interrupt::{Interrupted, STOP};
 use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
 use layerwise::kernels::cpu_features;
-use layerwise::schedule::Family;
-use layerwise::sweep::{self, Journal, Options, Plan, RunKey, Statistics, Sums, SweepError};
+use layerwise::sweep::{self, Journal, Options, Plan, RunKey, Statistics, Sums};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,40 +27,38 @@ pub struct Measurement {
     pub elapsed: Duration,
 }
 
-/// Runs families of edits, going on where an earlier run with the same inputs stopped.
+/// Runs a plan, going on where an earlier run with the same inputs stopped.
 ///
 /// The journal is `<run_folder>/<model>.journal`.
 ///
 /// # Errors
-/// Edits that do not fit, a failed self-check, a journal that cannot be used, or [`Interrupted`].
+/// A failed self-check, a journal that cannot be used, or [`Interrupted`].
 pub fn measure(
     opened: &OpenedModel,
     corpus: &OpenedCorpus,
-    families: &[Family],
-    max_members: usize,
+    plan: Plan,
     run_folder: &Path,
     run: &Run,
 ) -> anyhow::Result<Measurement> {
     let model = &opened.model;
-    let plan = Plan::new(model.stack(), families, max_members)?;
     let sequences = corpus.corpus.sequences();
     let schedules = plan.entries().len();
-    eprintln!(
+    output::say(format_args!(
         "{}: {schedules} schedules, {} steps ({} without sharing), on {} sequences, {} tokens",
         opened.name,
         plan.planned_steps(),
         plan.naive_steps(),
         sequences.len(),
         corpus.corpus.tokens(),
-    );
+    ));
     let skipped = corpus.corpus.skipped();
     if skipped.short + skipped.empty > 0 {
-        eprintln!(
+        output::say(format_args!(
             "{}: skipped {} short and {} empty sequences",
             corpus.path.display(),
             skipped.short,
             skipped.empty
-        );
+        ));
     }
     sweep::self_check(model, &sequences[0])?;
 
@@ -70,10 +67,10 @@ pub fn measure(
     let journal_path = run_folder.join(format!("{}.journal", opened.name));
     let mut journal = Journal::open(&journal_path, &key, schedules, run.fresh)?;
     if journal.was_torn() {
-        eprintln!(
+        output::say(format_args!(
             "{}: the last line was cut off and is computed again",
             journal_path.display()
-        );
+        ));
     }
     let todo: Vec<(usize, &[u32])> = sequences
         .iter()
@@ -83,10 +80,10 @@ pub fn measure(
         .collect();
     let resumed = sequences.len() - todo.len();
     if resumed > 0 {
-        eprintln!(
+        output::say(format_args!(
             "{}: {resumed} sequences were finished by an earlier run",
             opened.name
-        );
+        ));
     }
 
     let start = Instant::now();
@@ -101,7 +98,7 @@ pub fn measure(
     sweep::run(model, &plan, &todo, options, |sequence, sums: Vec<Sums>| {
         journal.record(sequence, sums)?;
         progress.inc(sequences[sequence].len() as u64);
-        Ok::<(), SweepError>(())
+        Ok::<(), anyhow::Error>(())
     })?;
     progress.finish_and_clear();
     if journal.finished().len() < sequences.len() {

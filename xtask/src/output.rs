@@ -1,6 +1,7 @@
-//! Files that are there whole or not at all.
+//! Files that are there whole or not at all, and what the user is told.
 
 use anyhow::Context;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -47,6 +48,11 @@ pub fn refuse_folder(path: &Path) -> anyhow::Result<()> {
         path.display()
     );
     Ok(())
+}
+
+/// Tells the user something on standard error; where nobody reads it, the work goes on.
+pub fn say(message: impl Display) {
+    let _ = writeln!(io::stderr(), "{message}");
 }
 
 /// Whether an error is a pipe whose reader went away.

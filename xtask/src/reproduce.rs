@@ -10,6 +10,7 @@ use crate::{interrupt, output};
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
+use layerwise::sweep::Plan;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -106,14 +107,9 @@ fn measure_robustness(
         .collect::<Result<Vec<_>, _>>()
         .context("the figure's families")?;
     let run_folder = folder.join("robustness.run");
-    let measurement = measure(
-        opened,
-        &corpus,
-        &families,
-        DEFAULT_MAX_MEMBERS,
-        &run_folder,
-        &arguments.run,
-    )?;
+    let plan = Plan::new(opened.model.stack(), &families, DEFAULT_MAX_MEMBERS)
+        .with_context(|| opened.name.clone())?;
+    let measurement = measure(opened, &corpus, plan, &run_folder, &arguments.run)?;
     let records = records(opened, corpus.corpus.sequences().len(), &measurement)?;
     Ok((records, manifest::Run::new(opened, &corpus, &measurement)))
 }

@@ -8,6 +8,7 @@ use crate::{interrupt, output};
 use anyhow::Context;
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
+use layerwise::sweep::Plan;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -83,22 +84,19 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(COLUMNS)?;
     let mut manifest = Manifest::new(arguments.run.threads().get());
-    for opened in inputs::open_models(&arguments.inputs)? {
-        let corpus = inputs::open_corpus(&arguments.inputs, None, &opened)?;
-        let measurement = measure(
-            &opened,
-            &corpus,
-            &families,
-            arguments.max_members,
-            &run_folder,
-            &arguments.run,
-        )?;
-        for row in rows(&opened, &corpus, &measurement) {
+    // What does not fit any of the models is refused before the first of them runs.
+    let models = inputs::open_models(&arguments.inputs)?;
+    let prepare = |opened| prepare(arguments, &families, opened);
+    let prepared: Vec<(OpenedCorpus, Plan)> =
+        models.iter().map(prepare).collect::<anyhow::Result<_>>()?;
+    for (opened, (corpus, plan)) in models.iter().zip(prepared) {
+        let measurement = measure(opened, &corpus, plan, &run_folder, &arguments.run)?;
+        for row in rows(opened, &corpus, &measurement) {
             table.write_record(&row)?;
         }
         manifest
             .runs
-            .push(manifest::Run::new(&opened, &corpus, &measurement));
+            .push(manifest::Run::new(opened, &corpus, &measurement));
     }
     let bytes = table
         .into_inner()
@@ -110,6 +108,17 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     output::write(&arguments.out, &bytes)?;
     writeln!(std::io::stdout(), "{}", arguments.out.display())?;
     Ok(())
+}
+
+fn prepare(
+    arguments: &Arguments,
+    families: &[Family],
+    opened: &OpenedModel,
+) -> anyhow::Result<(OpenedCorpus, Plan)> {
+    let corpus = inputs::open_corpus(&arguments.inputs, None, opened)?;
+    let plan = Plan::new(opened.model.stack(), families, arguments.max_members)
+        .with_context(|| opened.name.clone())?;
+    Ok((corpus, plan))
 }
 
 fn rows(

@@ -2,66 +2,58 @@
 
 use crate::elementary::{erf, exp, tanh, vectorized};
 
-/// x ← 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), the `gelu_new` of GPT-2 and Phi.
-pub fn gelu_tanh(values: &mut [f32]) {
-    const ROOT: f32 = 0.797_884_6;
-    vectorized(|| {
+vectorized! {
+    /// x ← 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), the `gelu_new` of GPT-2 and Phi.
+    pub fn gelu_tanh(values: &mut [f32]) {
+        const ROOT: f32 = 0.797_884_6;
         for x in values {
             let inner = ROOT * (0.044_715 * *x * *x).mul_add(*x, *x);
             *x = 0.5 * *x * (1.0 + tanh(inner));
         }
-    });
-}
+    }
 
-/// x ← 0.5·x·(1 + erf(x/√2)), the exact GELU of GPT-NeoX.
-pub fn gelu(values: &mut [f32]) {
-    vectorized(|| {
+    /// x ← 0.5·x·(1 + erf(x/√2)), the exact GELU of GPT-NeoX.
+    pub fn gelu(values: &mut [f32]) {
         for x in values {
             *x = 0.5 * *x * (1.0 + erf(*x * std::f32::consts::FRAC_1_SQRT_2));
         }
-    });
-}
+    }
 
-/// x ← x/(1 + e⁻ˣ), the SiLU of Llama and Qwen2.
-pub fn silu(values: &mut [f32]) {
-    vectorized(|| {
+    /// x ← x/(1 + e⁻ˣ), the SiLU of Llama and Qwen2.
+    pub fn silu(values: &mut [f32]) {
         for x in values {
             *x /= 1.0 + exp(-*x);
         }
-    });
-}
-
-/// x ← max(x, 0).
-pub fn relu(values: &mut [f32]) {
-    for x in values {
-        *x = x.max(0.0);
     }
-}
 
-/// x ← x·y, elementwise: the gate of a gated MLP meets the up projection.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn multiply(values: &mut [f32], by: &[f32]) {
-    assert_eq!(values.len(), by.len(), "lengths of the two factors");
-    vectorized(|| {
+    /// x ← max(x, 0).
+    pub fn relu(values: &mut [f32]) {
+        for x in values {
+            *x = x.max(0.0);
+        }
+    }
+
+    /// x ← x·y, elementwise: the gate of a gated MLP meets the up projection.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn multiply(values: &mut [f32], by: &[f32]) {
+        assert_eq!(values.len(), by.len(), "lengths of the two factors");
         for (x, y) in values.iter_mut().zip(by) {
             *x *= *y;
         }
-    });
-}
+    }
 
-/// x ← x + scale·y, elementwise.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn add_scaled(values: &mut [f32], scale: f32, by: &[f32]) {
-    assert_eq!(values.len(), by.len(), "lengths of the two terms");
-    vectorized(|| {
+    /// x ← x + scale·y, elementwise.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn add_scaled(values: &mut [f32], scale: f32, by: &[f32]) {
+        assert_eq!(values.len(), by.len(), "lengths of the two terms");
         for (x, y) in values.iter_mut().zip(by) {
             *x += scale * *y;
         }
-    });
+    }
 }
 
 #[cfg(test)]

@@ -1,30 +1,54 @@
 //! Elementary functions written so that the compiler can vectorise them, and the dispatch they run under.
 
-use std::sync::OnceLock;
+/// Defines functions that are compiled once for each instruction set, and run in the widest one that the machine has.
+///
+/// The body is ordinary code. What it calls must be `#[inline(always)]` to be compiled along with it.
+macro_rules! vectorized {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
+        $(#[$meta])*
+        $vis fn $name($($arg: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn body($($arg: $type),*) $(-> $result)? $body
 
-/// Runs `work`, and what is inlined into it, with the widest instruction set that the machine has.
-#[inline]
-pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    static ARCH: OnceLock<pulp::Arch> = OnceLock::new();
-    ARCH.get_or_init(pulp::Arch::new).dispatch(work)
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx2,fma")]
+                fn avx512($($arg: $type),*) $(-> $result)? {
+                    body($($arg),*)
+                }
+
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $type),*) $(-> $result)? {
+                    body($($arg),*)
+                }
+
+                #[allow(unsafe_code, reason = "calling a function compiled for detected instructions")]
+                // SAFETY: each function is called only where its instructions were detected.
+                unsafe {
+                    match $crate::microkernel::Kernel::detect() {
+                        $crate::microkernel::Kernel::Avx512 => return avx512($($arg),*),
+                        $crate::microkernel::Kernel::Avx2 => return avx2($($arg),*),
+                        $crate::microkernel::Kernel::Portable => {}
+                    }
+                }
+            }
+            body($($arg),*)
+        }
+    )*};
 }
+pub(crate) use vectorized;
+
+use crate::microkernel::Kernel;
 
 /// The instruction set in use, for manifests: `avx512f`, `avx2+fma`, `neon` or `portable`.
 pub fn cpu_features() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") {
-            return "avx512f";
-        }
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
-        {
-            return "avx2+fma";
-        }
-    }
-    if cfg!(target_arch = "aarch64") {
-        "neon"
-    } else {
-        "portable"
+    match Kernel::detect() {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx512 => "avx512f",
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx2 => "avx2+fma",
+        Kernel::Portable if cfg!(target_arch = "aarch64") => "neon",
+        Kernel::Portable => "portable",
     }
 }
 

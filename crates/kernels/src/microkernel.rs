@@ -1,6 +1,6 @@
 //! The innermost loop of a product: a tile of sums in registers.
 //!
-//! The only place for `unsafe` in this crate.
+//! With the calls that `vectorized!` makes, the only place for `unsafe` in this crate.
 #![allow(unsafe_code)]
 
 use crate::packed::{CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS};
@@ -59,12 +59,12 @@ impl Kernel {
     pub(crate) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
-            if std::arch::is_x86_feature_detected!("avx512f") {
+            let avx2 = std::arch::is_x86_feature_detected!("avx2")
+                && std::arch::is_x86_feature_detected!("fma");
+            if avx2 && std::arch::is_x86_feature_detected!("avx512f") {
                 return Self::Avx512;
             }
-            if std::arch::is_x86_feature_detected!("avx2")
-                && std::arch::is_x86_feature_detected!("fma")
-            {
+            if avx2 {
                 return Self::Avx2;
             }
         }

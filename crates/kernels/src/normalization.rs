@@ -15,33 +15,26 @@ pub struct Affine<'a> {
     pub bias: Option<&'a [f32]>,
 }
 
-/// out = (x − mean)/√(variance + ε)·γ + β for each row of `x` \[seq, model\], with the population variance.
-///
-/// # Panics
-/// If the shapes differ or the rows are not contiguous.
-pub fn layer_norm(
-    x: ArrayView2<'_, f32>,
-    affine: Affine<'_>,
-    epsilon: f64,
-    out: ArrayViewMut2<'_, f32>,
-) {
-    normalize(x, affine, out, |row| layer_norm_scale(row, epsilon));
-}
+vectorized! {
+    /// out = (x − mean)/√(variance + ε)·γ + β for each row of `x` \[seq, model\], with the population variance.
+    ///
+    /// # Panics
+    /// If the shapes differ or the rows are not contiguous.
+    pub fn layer_norm(x: ArrayView2<'_, f32>, affine: Affine<'_>, epsilon: f64, out: ArrayViewMut2<'_, f32>) {
+        normalize(x, affine, out, |row| layer_norm_scale(row, epsilon));
+    }
 
-/// out = x/√(mean(x²) + ε)·γ for each row of `x` \[seq, model\].
-///
-/// # Panics
-/// If the shapes differ or the rows are not contiguous.
-pub fn rms_norm(
-    x: ArrayView2<'_, f32>,
-    affine: Affine<'_>,
-    epsilon: f64,
-    out: ArrayViewMut2<'_, f32>,
-) {
-    normalize(x, affine, out, |row| rms_norm_scale(row, epsilon));
+    /// out = x/√(mean(x²) + ε)·γ for each row of `x` \[seq, model\].
+    ///
+    /// # Panics
+    /// If the shapes differ or the rows are not contiguous.
+    pub fn rms_norm(x: ArrayView2<'_, f32>, affine: Affine<'_>, epsilon: f64, out: ArrayViewMut2<'_, f32>) {
+        normalize(x, affine, out, |row| rms_norm_scale(row, epsilon));
+    }
 }
 
 /// The centre and scale LayerNorm uses for a row \[model\]: its mean and √(variance + ε).
+#[inline(always)]
 pub fn layer_norm_scale(row: &[f32], epsilon: f64) -> (f64, f64) {
     let mean = sum(row, |v| v) / row.len() as f64;
     let variance = sum(row, |v| (v - mean) * (v - mean)) / row.len() as f64;
@@ -49,6 +42,7 @@ pub fn layer_norm_scale(row: &[f32], epsilon: f64) -> (f64, f64) {
 }
 
 /// The centre (0) and scale RMSNorm uses for a row \[model\]: √(mean(x²) + ε).
+#[inline(always)]
 pub fn rms_norm_scale(row: &[f32], epsilon: f64) -> (f64, f64) {
     (
         0.0,
@@ -67,31 +61,29 @@ fn normalize(
     for part in [affine.gain, affine.bias].into_iter().flatten() {
         assert_eq!(part.len(), x.ncols(), "length of a norm's gain or bias");
     }
-    vectorized(|| {
-        for (row, mut out) in x.outer_iter().zip(out.outer_iter_mut()) {
-            let row = row
-                .to_slice()
-                .expect("rows of the residual stream are contiguous");
-            let out = out
-                .as_slice_mut()
-                .expect("rows of the residual stream are contiguous");
-            let (centre, scale) = scale_of(row);
-            let (centre, inverse) = (centre as f32, (1.0 / scale) as f32);
-            for (o, v) in out.iter_mut().zip(row) {
-                *o = (v - centre) * inverse;
-            }
-            if let Some(gain) = affine.gain {
-                for (o, g) in out.iter_mut().zip(gain) {
-                    *o *= g;
-                }
-            }
-            if let Some(bias) = affine.bias {
-                for (o, b) in out.iter_mut().zip(bias) {
-                    *o += b;
-                }
+    for (row, mut out) in x.outer_iter().zip(out.outer_iter_mut()) {
+        let row = row
+            .to_slice()
+            .expect("rows of the residual stream are contiguous");
+        let out = out
+            .as_slice_mut()
+            .expect("rows of the residual stream are contiguous");
+        let (centre, scale) = scale_of(row);
+        let (centre, inverse) = (centre as f32, (1.0 / scale) as f32);
+        for (o, v) in out.iter_mut().zip(row) {
+            *o = (v - centre) * inverse;
+        }
+        if let Some(gain) = affine.gain {
+            for (o, g) in out.iter_mut().zip(gain) {
+                *o *= g;
             }
         }
-    });
+        if let Some(bias) = affine.bias {
+            for (o, b) in out.iter_mut().zip(bias) {
+                *o += b;
+            }
+        }
+    }
 }
 
 #[inline(always)]

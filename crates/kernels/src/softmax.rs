@@ -6,28 +6,27 @@ use ndarray::ArrayViewMut2;
 /// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
 const LANES: usize = 16;
 
-/// Turns a tile of attention scores \[queries, keys\] into attention weights, in place.
-///
-/// Row `i` belongs to query position `first_query + i` and sees keys 0..=first_query + i; the keys it must not see get weight 0.
-/// Scores are multiplied by `scale` (1/√head) first. Each row then sums to one.
-///
-/// # Panics
-/// If a row sees more keys than the tile has, or the rows are not contiguous.
-pub fn causal_softmax(mut scores: ArrayViewMut2<'_, f32>, first_query: usize, scale: f32) {
-    assert!(
-        first_query + scores.nrows() <= scores.ncols(),
-        "the tile holds every key its last query sees"
-    );
-    vectorized(|| {
+vectorized! {
+    /// Turns a tile of attention scores \[queries, keys\] into attention weights, in place.
+    ///
+    /// Row `i` belongs to query position `first_query + i` and sees keys 0..=first_query + i; the keys it must not see get weight 0.
+    /// Scores are multiplied by `scale` (1/√head) first. Each row then sums to one.
+    ///
+    /// # Panics
+    /// If a row sees more keys than the tile has, or the rows are not contiguous.
+    pub fn causal_softmax(scores: ArrayViewMut2<'_, f32>, first_query: usize, scale: f32) {
+        let mut scores = scores;
+        assert!(
+            first_query + scores.nrows() <= scores.ncols(),
+            "the tile holds every key its last query sees"
+        );
         for (i, mut row) in scores.outer_iter_mut().enumerate() {
-            let row = row
-                .as_slice_mut()
-                .expect("rows of a score tile are contiguous");
+            let row = row.as_slice_mut().expect("rows of a score tile are contiguous");
             let (seen, hidden) = row.split_at_mut(first_query + i + 1);
             softmax(seen, scale);
             hidden.fill(0.0);
         }
-    });
+    }
 }
 
 #[inline(always)]

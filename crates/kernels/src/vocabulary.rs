@@ -103,11 +103,7 @@ pub fn expected_rows(
         for (i, mut row) in tile.outer_iter_mut().enumerate() {
             let row = row.as_slice_mut().expect("a tile is contiguous");
             let log_sum_exp = log_sum_exps[first_row + i] as f32;
-            vectorized(|| {
-                for z in row {
-                    *z = exp(*z - log_sum_exp);
-                }
-            });
+            to_probabilities(row, log_sum_exp);
         }
         // Tiles come columns outermost: the rows of these columns are turned over once for all positions.
         if first_row == 0 {
@@ -197,11 +193,7 @@ impl Default for Running {
 
 impl Running {
     fn absorb(&mut self, logits: &[f32], first_column: usize) {
-        let (top, sum, weighted) = vectorized(|| {
-            let top = maximum(logits);
-            let (sum, weighted) = exponential_sums(logits, top);
-            (top, sum, weighted)
-        });
+        let (top, sum, weighted) = exponential_sums(logits);
         let (sum, weighted) = (f64::from(sum), f64::from(weighted));
         if top > self.maximum {
             let index = logits
@@ -236,26 +228,35 @@ impl Running {
     }
 }
 
-/// (Σ e^{z − top}, Σ (z − top)·e^{z − top}).
-#[inline(always)]
-fn exponential_sums(logits: &[f32], top: f32) -> (f32, f32) {
-    let mut sums = [0.0_f32; LANES];
-    let mut weighted = [0.0_f32; LANES];
-    let chunks = logits.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for ((sum, weighted), z) in sums.iter_mut().zip(&mut weighted).zip(chunk) {
-            let e = exp(*z - top);
-            *sum += e;
-            *weighted = (*z - top).mul_add(e, *weighted);
+vectorized! {
+    /// z ← e^{z − log-sum-exp}.
+    fn to_probabilities(logits: &mut [f32], log_sum_exp: f32) {
+        for z in logits {
+            *z = exp(*z - log_sum_exp);
         }
     }
-    for ((sum, weighted), z) in sums.iter_mut().zip(&mut weighted).zip(rest) {
-        let e = exp(*z - top);
-        *sum += e;
-        *weighted = (*z - top).mul_add(e, *weighted);
+
+    /// (top, Σ e^{z − top}, Σ (z − top)·e^{z − top}) with top the largest logit.
+    fn exponential_sums(logits: &[f32]) -> (f32, f32, f32) {
+        let top = maximum(logits);
+        let mut sums = [0.0_f32; LANES];
+        let mut weighted = [0.0_f32; LANES];
+        let (chunks, rest) = logits.as_chunks::<LANES>();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                let d = chunk[lane] - top;
+                let e = exp(d);
+                sums[lane] += e;
+                weighted[lane] = d.mul_add(e, weighted[lane]);
+            }
+        }
+        for (lane, z) in rest.iter().enumerate() {
+            let e = exp(*z - top);
+            sums[lane] += e;
+            weighted[lane] = (*z - top).mul_add(e, weighted[lane]);
+        }
+        (top, sums.iter().sum(), weighted.iter().sum())
     }
-    (sums.iter().sum(), weighted.iter().sum())
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub fn self_check(model: &Model, tokens: &[u32]) -> Result<(), SweepError> {
         .map_err(edited)?;
     let model_error = |source| SweepError::Sequence {
         sequence: 0,
-        source,
+        source: Box::new(source),
     };
 
     let mut patterns = Recording::of(model.config(), &[Site::AttnPattern]).map_err(model_error)?;

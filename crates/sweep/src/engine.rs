@@ -215,7 +215,7 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
             .embed(tokens)
             .map_err(|source| SweepError::Sequence {
                 sequence: index,
-                source,
+                source: Box::new(source),
             })?;
         let w = self.workspace(workspace, tokens.len());
         let mut branchings = VecDeque::new();

@@ -20,7 +20,7 @@ pub enum SweepError {
         /// Index of the sequence in the corpus.
         sequence: usize,
         /// What is wrong with it.
-        source: TransformerError,
+        source: Box<TransformerError>,
     },
     /// A sequence too short to have a position with statistics.
     #[error("sequence {sequence} has {found} tokens; expected at least 3")]

@@ -1,4 +1,5 @@
 //! The engine against each schedule run alone, and against itself with other threads.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_metrics::divergence;
 use layerwise_schedule::{Family, Schedule};

@@ -1,4 +1,5 @@
 //! Folding and centring leave the model's function alone.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_schedule::Schedule;
 use layerwise_transformer::{Model, TransformerError};

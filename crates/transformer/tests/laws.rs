@@ -1,4 +1,5 @@
 //! The laws of schedules, on executed models.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_schedule::{Edit, Part, Schedule, Step};
 use layerwise_transformer::config::{

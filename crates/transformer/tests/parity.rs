@@ -1,4 +1,5 @@
 //! Goldens from Hugging Face transformers: every folder of `fixtures/parity`, every site, in f32 and f64.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_schedule::{Edit, Schedule};
 use layerwise_transformer::{Model, Recording, Site};

@@ -1,0 +1,93 @@
+//! `list`, `--help`, and readers that go away.
+
+use crate::statistics::embedded_model;
+use crate::{Sandbox, tiny, token_ids};
+use clap::ValueEnum;
+use std::process::Stdio;
+use xtask::reproduce::FigureId;
+
+#[test]
+fn list_names_every_figure_model_and_format() {
+    let said = Sandbox::new().xtask(&["list"]).succeeded().stdout;
+    for figure in FigureId::value_variants() {
+        let value = figure.to_possible_value().unwrap();
+        assert!(said.contains(value.get_name()), "{said}");
+    }
+    let [embedded, _] = embedded_model();
+    let formats = [".txt", ".raw", ".jsonl", ".npy"];
+    let families = ["gpt2", "gpt_neox", "phi", "llama", "qwen2"];
+    for item in [&[embedded.as_str()], formats.as_slice(), &families].concat() {
+        assert!(said.contains(item), "no {item} in:\n{said}");
+    }
+}
+
+#[test]
+fn help_names_every_command_and_option() {
+    let sandbox = Sandbox::new();
+    let shared = [
+        "--model",
+        "--corpus",
+        "--rows",
+        "--context",
+        "--tokens",
+        "--bos",
+        "--field",
+        "--no-mmap",
+        "--threads",
+        "--fresh",
+        "--out",
+    ];
+    let swept = [&["drop(5)", "'swap(l,l+1)'"], shared.as_slice()].concat();
+    let reproduced = [&["robustness"], shared.as_slice()].concat();
+    for (arguments, mentioned) in [
+        (
+            ["--help"].as_slice(),
+            ["reproduce", "sweep", "diff-sites", "list"].as_slice(),
+        ),
+        (&["sweep", "--help"], &swept),
+        (&["reproduce", "--help"], &reproduced),
+        (&["diff-sites", "--help"], &["MODEL", "REFERENCE"]),
+    ] {
+        let said = sandbox.xtask(arguments).succeeded().stdout;
+        for item in mentioned {
+            assert!(said.contains(item), "{arguments:?}: no {item} in:\n{said}");
+        }
+    }
+}
+
+/// Every command does its work where nobody reads what it prints.
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let sandbox = Sandbox::with_ids(&token_ids(2, 8, 29));
+    let model = tiny("gpt2");
+    let golden = format!("{model}/golden.safetensors");
+    let on = ["--model", &model, "--corpus", "ids.npy", "--out"];
+    let closed = || {
+        let (_, writer) = std::io::pipe().unwrap();
+        writer
+    };
+    for arguments in [
+        vec!["list"],
+        vec!["--help"],
+        vec!["diff-sites", &model, &golden],
+        [&["sweep", "drop(l)"], on.as_slice(), &["out.csv"]].concat(),
+        [&["reproduce"], on.as_slice(), &["out"]].concat(),
+    ] {
+        let run = |stderr: Stdio| {
+            let mut command = sandbox.command(&arguments);
+            command.stdout(closed()).stderr(stderr).output().unwrap()
+        };
+        let output = run(Stdio::piped());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+        let output = run(closed().into());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+    }
+    for written in ["out.csv", "out/manifest.json"] {
+        assert!(sandbox.path(written).is_file(), "{written}");
+    }
+    let mut refused = sandbox.command(&["sweep", "--out", "other.csv", "drop("]);
+    let output = refused.stderr(closed()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "an error stays an error");
+}

@@ -1,0 +1,218 @@
+//! The command line as a user has it: the built program, on tiny models and on what is embedded.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod bytes;
+mod diff_sites;
+mod list;
+mod refused;
+mod reproduce;
+mod resumed;
+mod statistics;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tempfile::TempDir;
+
+/// The CSV's first line, word for word what the contract says.
+const HEADER: &str = "model,family,schedule,l,m,sequences,positions,kl_nats,kl_nats_se,top1_agreement,top1_agreement_se,\
+entropy_bits,entropy_bits_se,loss_positions,loss_nats,loss_nats_se";
+
+/// The repository's `fixtures` folder.
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+}
+
+/// The folder of a tiny model, as an argument.
+fn tiny(case: &str) -> String {
+    let folder = fixtures().join("parity").join(case);
+    assert!(folder.join("config.json").is_file(), "no fixture {case}");
+    folder.to_str().unwrap().to_owned()
+}
+
+/// Token ids below `vocab` that look random and are always the same, [count][length].
+fn token_ids(count: usize, length: usize, vocab: u64) -> Vec<Vec<u16>> {
+    let mut state = 7_u64;
+    let mut id = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        u16::try_from((state >> 33) % vocab).unwrap()
+    };
+    (0..count)
+        .map(|_| (0..length).map(|_| id()).collect())
+        .collect()
+}
+
+/// A two-dimensional array of u16 in NumPy's format, version 1.0.
+fn npy(rows: &[Vec<u16>]) -> Vec<u8> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let mut header = format!(
+        "{{'descr': '<u2', 'fortran_order': False, 'shape': ({}, {columns}), }}",
+        rows.len()
+    );
+    // Ten bytes stand before the header; the data begin at a multiple of 64.
+    while (header.len() + 11) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend(header.bytes());
+    bytes.extend(rows.iter().flatten().flat_map(|id| id.to_le_bytes()));
+    bytes
+}
+
+/// What a finished process leaves behind.
+#[derive(Debug)]
+struct Outcome {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Outcome {
+    /// The same outcome, which must be success.
+    #[track_caller]
+    fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        self
+    }
+
+    /// An outcome that must be failure, with an error that mentions all of `mentioned` and no panic.
+    #[track_caller]
+    fn refused(&self, mentioned: &[&str]) {
+        let Self {
+            code,
+            stdout,
+            stderr,
+        } = self;
+        assert!(matches!(code, Some(1 | 2)), "exit code {code:?}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        for part in mentioned {
+            assert!(stderr.contains(part), "no `{part}` in: {stderr}\n{stdout}");
+        }
+    }
+}
+
+/// A folder of its own, in which the program runs.
+struct Sandbox {
+    folder: TempDir,
+}
+
+impl Sandbox {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A sandbox with a file `ids.npy`.
+    fn with_ids(rows: &[Vec<u16>]) -> Self {
+        let sandbox = Self::new();
+        sandbox.write("ids.npy", &npy(rows));
+        sandbox
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    #[track_caller]
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn json(&self, name: &str) -> serde_json::Value {
+        serde_json::from_slice(&self.read(name)).unwrap()
+    }
+
+    /// Runs the program to its end.
+    fn xtask(&self, arguments: &[&str]) -> Outcome {
+        let output = assert_cmd::Command::new(program())
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        Outcome {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The program, to be started, with nothing to read and nobody to write to.
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(program());
+        command
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// `sweep` of `ids.npy` to `out.csv`.
+    fn sweep(&self, arguments: &[&str]) -> Outcome {
+        let fixed = ["sweep", "--corpus", "ids.npy", "--out", "out.csv"];
+        self.xtask(&[&fixed, arguments].concat())
+    }
+
+    /// Paths of all files and folders, relative and sorted.
+    fn contents(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.folder.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                found.push(path.strip_prefix(self.folder.path()).unwrap().to_path_buf());
+                if path.is_dir() {
+                    folders.push(path);
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+}
+
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_xtask"))
+}
+
+/// A CSV file, taken apart.
+struct Table {
+    header: csv::StringRecord,
+    rows: Vec<csv::StringRecord>,
+}
+
+impl Table {
+    fn new(bytes: &[u8]) -> Self {
+        let mut reader = csv::Reader::from_reader(bytes);
+        Self {
+            header: reader.headers().unwrap().clone(),
+            rows: reader.records().map(Result::unwrap).collect(),
+        }
+    }
+
+    /// The text in a row's column.
+    #[track_caller]
+    fn text(&self, row: usize, column: &str) -> &str {
+        let at = self.header.iter().position(|name| name == column);
+        &self.rows[row][at.unwrap_or_else(|| panic!("no column {column}"))]
+    }
+
+    /// The number in a row's column.
+    #[track_caller]
+    fn number(&self, row: usize, column: &str) -> f64 {
+        let text = self.text(row, column);
+        text.parse()
+            .unwrap_or_else(|_| panic!("row {row}, {column}: `{text}` is no number"))
+    }
+}

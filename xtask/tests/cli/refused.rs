@@ -1,0 +1,349 @@
+//! Bad inputs: an error that names the item and what was expected, and nothing left behind.
+
+use crate::{Sandbox, npy, tiny, token_ids};
+use std::fs;
+
+/// A sandbox that holds one of each thing that a bad command line may name.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_ids(&token_ids(2, 16, 29));
+    sandbox.write("high.npy", &npy(&[vec![1, 2, 28], vec![3, 29, 4]]));
+    sandbox.write("empty.npy", b"");
+    sandbox.write("none.npy", &npy(&[]));
+    sandbox.write("short.npy", &npy(&token_ids(3, 2, 29)));
+    sandbox.write("text.txt", b"A text of some words.");
+    sandbox.write("text.md", b"A text of some words.");
+    for folder in ["folder", "elsewhere", "elsewhere/gpt2"] {
+        fs::create_dir(sandbox.path(folder)).unwrap();
+    }
+    for file in ["config.json", "model.safetensors"] {
+        let copy = sandbox.path("elsewhere/gpt2").join(file);
+        fs::copy(format!("{}/{file}", tiny("gpt2")), copy).unwrap();
+    }
+    sandbox
+}
+
+/// Runs a command line that must be refused, with every one of `mentioned` in the message.
+#[track_caller]
+fn check(arguments: &[&str], mentioned: &[&str]) {
+    let sandbox = sandbox();
+    let before = sandbox.contents();
+    sandbox.xtask(arguments).refused(mentioned);
+    assert_eq!(sandbox.contents(), before, "{arguments:?} left something");
+}
+
+/// A `sweep` of the tiny GPT-2 (3 blocks, 29 tokens, context 16) that is right but for `arguments`.
+#[track_caller]
+fn check_sweep(arguments: &[&str], mentioned: &[&str]) {
+    let model = tiny("gpt2");
+    let fixed = ["sweep", "--model", &model, "--out", "out.csv"];
+    check(&[&fixed, arguments].concat(), mentioned);
+}
+
+#[test]
+fn edits_that_do_not_fit() {
+    for (edit, mentioned) in [
+        (
+            "drop_mpl(1)",
+            ["edit `drop_mpl(1)`", "unknown edit `drop_mpl`", "drop_mlp"],
+        ),
+        ("drop(3)", ["drop(3)", "3 is out of range", "3 blocks"]),
+        (
+            "drop(-4)",
+            ["drop(-4)", "-4 is out of range", "stack of 3 blocks"],
+        ),
+        (
+            "swap(l,l+3)",
+            ["edit `swap(l,l+3)`", "has no member", "stack of 3 blocks"],
+        ),
+        ("drop(0..3)", ["drop(0..3)", "empty", "at least one step"]),
+        ("drop(1..1)", ["drop(1..1)", "range 1..1", "empty"]),
+        ("drop(", ["edit `drop(`", "expected", "found"]),
+        ("", ["edit ``", "expected", "found"]),
+        ("repeat(0,0)", ["repeat(0,0)", "count 0", "1..="]),
+    ] {
+        check_sweep(&["--corpus", "ids.npy", edit], &mentioned);
+        // A good edit before it does not save it.
+        check_sweep(&["--corpus", "ids.npy", "drop(0)", edit], &mentioned);
+    }
+    check_sweep(
+        &["--corpus", "ids.npy", "--max-members", "2", "drop(l)"],
+        &["family `drop(l)` has more than 2 members"],
+    );
+}
+
+#[test]
+fn arguments_that_are_missing_or_mean_nothing() {
+    let model = tiny("gpt2");
+    let on = ["--model", &model, "--corpus", "ids.npy"];
+    let sweep = |rest: &[&str], mentioned: &[&str]| {
+        check(&[&["sweep"], on.as_slice(), rest].concat(), mentioned);
+    };
+    sweep(&["drop(l)"], &["--out <FILE>", "required"]);
+    sweep(&["--out", "out.csv"], &["<EDIT>...", "required"]);
+    for count in ["0", "99999", "-1", "many"] {
+        let threads = format!("--threads={count}");
+        let expected = "expected a number from 1 to 1024";
+        sweep(
+            &["--out", "out.csv", "drop(l)", &threads],
+            &[count, "--threads", expected],
+        );
+    }
+    sweep(
+        &["--out", "out.csv", "drop(l)", "--bos", "maybe"],
+        &["maybe", "--bos", "expected auto, none or a token id"],
+    );
+    check(
+        &[&["reproduce", "robustnes"], on.as_slice()].concat(),
+        &["robustnes", "possible values: robustness"],
+    );
+    check(&["swep"], &["unrecognized subcommand 'swep'", "sweep"]);
+    check(&[], &["reproduce", "sweep", "diff-sites", "list"]);
+}
+
+#[test]
+fn outputs_that_cannot_be_written() {
+    let model = tiny("gpt2");
+    let on = ["drop(l)", "--model", &model, "--corpus", "ids.npy", "--out"];
+    let out = |command: &str, out: &str, mentioned: &[&str]| {
+        let on = if command == "sweep" {
+            &on[..]
+        } else {
+            &on[1..]
+        };
+        check(&[&[command], on, &[out]].concat(), mentioned);
+    };
+    out(
+        "sweep",
+        "folder",
+        &["folder: expected a file, found a folder"],
+    );
+    out(
+        "sweep",
+        "folder/",
+        &["folder/: expected a file, found a folder"],
+    );
+    out(
+        "sweep",
+        "text.txt/out.csv",
+        &["text.txt/out.csv.run: the folder cannot be made"],
+    );
+    out(
+        "reproduce",
+        "text.txt",
+        &["--out text.txt: expected a folder, found a file"],
+    );
+    out(
+        "reproduce",
+        "text.txt/out",
+        &["text.txt/out", "the folder cannot be made"],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_folder_that_cannot_be_written() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let sandbox = sandbox();
+    let run = sandbox.path("out.csv.run");
+    fs::create_dir(&run).unwrap();
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o555)).unwrap();
+    if fs::write(run.join("probe"), "").is_ok() {
+        eprintln!("skipped: this user (root, say) may write to read-only folders");
+        return;
+    }
+    let before = sandbox.contents();
+    sandbox
+        .sweep(&["--model", &tiny("gpt2"), "drop(l)"])
+        .refused(&["out.csv.run/gpt2.journal", "denied"]);
+    assert_eq!(sandbox.contents(), before);
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn models_that_are_not_there() {
+    let model = tiny("gpt2");
+    let on = [
+        "sweep", "drop(l)", "--corpus", "ids.npy", "--out", "out.csv",
+    ];
+    let models = |models: &[&str], mentioned: &[&str]| {
+        let named = models.iter().flat_map(|model| ["--model", model]);
+        check(&on.into_iter().chain(named).collect::<Vec<_>>(), mentioned);
+    };
+    models(
+        &["no-such-model"],
+        &[
+            "--model no-such-model",
+            "expected a folder or an embedded model (",
+            "found neither",
+        ],
+    );
+    models(
+        &["text.txt"],
+        &["--model text.txt", "expected a folder", "found neither"],
+    );
+    models(&[""], &["--model", "expected a folder", "found neither"]);
+    models(&["folder"], &["folder", "config.json", "expected"]);
+    models(&[&model, &model], &["two models are named gpt2", &model]);
+    models(
+        &[&model, "elsewhere/gpt2"],
+        &["two models are named gpt2", &model, "elsewhere/gpt2"],
+    );
+    models(&[&model, "folder"], &["folder", "config.json", "expected"]);
+}
+
+#[test]
+fn corpora_that_cannot_be_read() {
+    let on = |corpus: &str, rest: &[&str], mentioned: &[&str]| {
+        check_sweep(
+            &[&["drop(l)", "--corpus", corpus], rest].concat(),
+            mentioned,
+        );
+    };
+    on(
+        "missing.npy",
+        &[],
+        &["missing.npy", "expected a readable file"],
+    );
+    on("folder", &[], &["folder", "expected"]);
+    on(
+        "text.md",
+        &[],
+        &[
+            "text.md",
+            "expected the extension .txt, .raw, .jsonl or .npy",
+            "md",
+        ],
+    );
+    on(
+        "high.npy",
+        &[],
+        &["high.npy: row 1, token 1", "from 0 to below 29, found 29"],
+    );
+    on(
+        "empty.npy",
+        &[],
+        &["empty.npy", "expected an .npy header", "0 bytes"],
+    );
+    on(
+        "none.npy",
+        &[],
+        &["none.npy", "expected at least one row", "0 x 0"],
+    );
+    on(
+        "short.npy",
+        &[],
+        &[
+            "short.npy",
+            "at least one sequence of 3 tokens",
+            "3 too short",
+        ],
+    );
+    on(
+        "ids.npy",
+        &["--context", "2"],
+        &["context", "at least 3 tokens", "found 2"],
+    );
+    on(
+        "ids.npy",
+        &["--context", "17"],
+        &["--context 17", "expected at most 16", "gpt2"],
+    );
+    on(
+        "ids.npy",
+        &["--rows", "0"],
+        &["rows", "at least 1", "found 0"],
+    );
+    on(
+        "ids.npy",
+        &["--tokens", "2"],
+        &["ids.npy", "within the limit of 2 tokens"],
+    );
+    on(
+        "ids.npy",
+        &["--bos", "5"],
+        &["ids.npy", "expected no BOS", "found id 5"],
+    );
+    on(
+        "text.txt",
+        &[],
+        &["tokenizer.json", "expected a readable file"],
+    );
+}
+
+#[test]
+fn the_journal_of_another_run_until_fresh() {
+    let sandbox = sandbox();
+    let model = tiny("gpt2");
+    let run = |arguments: &[&str]| sandbox.sweep(&[&["--model", &model], arguments].concat());
+    run(&["drop(l)"]).succeeded();
+    let journal = sandbox.read("out.csv.run/gpt2.journal");
+    let table = sandbox.read("out.csv");
+    sandbox.write("ids.npy", &npy(&token_ids(3, 16, 28)));
+    for other in [
+        ["drop(l)"].as_slice(),
+        &["drop(l)", "--rows", "1"],
+        &["swap(l,l+1)"],
+    ] {
+        run(other).refused(&["gpt2.journal", "another run", "expected", "--fresh"]);
+        assert!(
+            sandbox.read("out.csv.run/gpt2.journal") == journal,
+            "nothing is lost"
+        );
+        assert!(sandbox.read("out.csv") == table, "nothing is lost");
+    }
+    run(&["--fresh", "swap(l,l+1)"]).succeeded();
+    assert!(sandbox.read("out.csv") != table);
+}
+
+/// What fits the first model and not the second is refused before the first has run.
+#[test]
+fn several_models_of_which_one_does_not_fit() {
+    for (models, arguments, mentioned) in [
+        (
+            ["gpt2", "llama"],
+            ["drop(2)", "--rows", "1"],
+            ["llama: edit `drop(2)`", "stack of 2 blocks"],
+        ),
+        (
+            ["llama", "gpt2"],
+            ["drop(1)", "--context", "17"],
+            ["--context 17: expected at most 16", "gpt2"],
+        ),
+    ] {
+        let models = models.map(tiny);
+        let on = ["--model", &models[0], "--model", &models[1], "--corpus"];
+        let fixed = [&["sweep"], &on[..], &["ids.npy", "--out", "out.csv"]].concat();
+        check(&[&fixed[..], &arguments].concat(), &mentioned);
+    }
+}
+
+#[test]
+fn a_cause_is_told_once() {
+    let sandbox = sandbox();
+    let model = tiny("gpt2");
+    for (arguments, told) in [
+        (["drop(3)", "ids.npy"], "out of range"),
+        (["drop(0)", "missing.npy"], "os error 2"),
+        (["drop(0)", "high.npy"], "found 29"),
+    ] {
+        let [edit, corpus] = arguments;
+        let on = ["sweep", "--model", &model, "--out", "out.csv", "--corpus"];
+        let said = sandbox.xtask(&[&on[..], &[corpus, edit]].concat()).stderr;
+        assert_eq!(said.matches(told).count(), 1, "{said}");
+    }
+}
+
+/// Other weights under the same name are another run.
+#[test]
+fn the_journal_of_other_weights() {
+    let sandbox = sandbox();
+    let run = || sandbox.sweep(&["--model", "elsewhere/gpt2", "drop(l)"]);
+    run().succeeded();
+    let path = sandbox.path("elsewhere/gpt2/model.safetensors");
+    let mut weights = fs::read(&path).unwrap();
+    let low_bits = weights.len() - 4;
+    weights[low_bits] ^= 1;
+    fs::write(&path, weights).unwrap();
+    run().refused(&["gpt2.journal", "another run", "--fresh"]);
+}

@@ -1,0 +1,195 @@
+//! `reproduce`: the files of a figure.
+
+use crate::statistics::embedded_model;
+use crate::{Sandbox, Table, tiny, token_ids};
+use std::path::PathBuf;
+
+/// The files of the figure in one folder.
+const FIGURE: [&str; 5] = [
+    "robustness.csv",
+    "robustness.svg",
+    "robustness.png",
+    "robustness-v1.svg",
+    "robustness-v1.png",
+];
+
+/// Checks that the files of the figure are there and hold pictures, and gives the table.
+fn check(sandbox: &Sandbox, folder: &str, models: &[(&str, usize)]) {
+    for file in FIGURE {
+        let bytes = sandbox.read(&format!("{folder}/{file}"));
+        if file.ends_with(".png") {
+            assert_eq!(bytes[..8], *b"\x89PNG\r\n\x1a\n", "{file}");
+            // Width and height stand first in the first chunk, in pixels.
+            for size in [&bytes[16..20], &bytes[20..24]] {
+                let pixels = u32::from_be_bytes(size.try_into().unwrap());
+                assert!((100..20_000).contains(&pixels), "{file}: {pixels} pixels");
+            }
+        } else if file.ends_with(".svg") {
+            let svg = String::from_utf8(bytes).unwrap();
+            assert!(svg.contains("<svg") && svg.trim_end().ends_with("</svg>"));
+            assert!(!svg.contains("NaN"), "{file}");
+            for (model, _) in models {
+                assert!(svg.contains(model), "{file} does not name {model}");
+            }
+        }
+    }
+    let table = Table::new(&sandbox.read(&format!("{folder}/robustness.csv")));
+    let found: Vec<[&str; 4]> = (0..table.rows.len())
+        .map(|row| ["model", "intervention", "layer", "layers"].map(|name| table.text(row, name)))
+        .collect();
+    let mut expected = Vec::new();
+    for (model, layers) in models {
+        for (intervention, count) in [("drop", *layers), ("swap", layers - 1)] {
+            for layer in 0..count {
+                expected.push(
+                    [
+                        *model,
+                        intervention,
+                        &layer.to_string(),
+                        &layers.to_string(),
+                    ]
+                    .map(str::to_owned),
+                );
+            }
+        }
+    }
+    assert_eq!(found, expected);
+}
+
+fn listed(folder: &str) -> Vec<PathBuf> {
+    FIGURE
+        .iter()
+        .map(|file| PathBuf::from(folder).join(file))
+        .collect()
+}
+
+#[test]
+fn a_model_has_a_folder_of_figures_the_same_each_time() {
+    let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
+    let model = tiny("gpt2");
+    for (out, options) in [
+        ("first", ["robustness", "--threads=1"]),
+        ("second", ["robustness", "--threads=4"]),
+    ] {
+        let fixed = [
+            "reproduce",
+            "--model",
+            &model,
+            "--corpus",
+            "ids.npy",
+            "--out",
+            out,
+        ];
+        let said = sandbox
+            .xtask(&[fixed.as_slice(), &options].concat())
+            .succeeded();
+        let mut printed: Vec<PathBuf> = said.stdout.lines().map(PathBuf::from).collect();
+        let mut expected = listed(&format!("{out}/gpt2"));
+        printed.sort();
+        expected.sort();
+        assert_eq!(printed, expected);
+        check(&sandbox, &format!("{out}/gpt2"), &[("gpt2", 3)]);
+        let manifest = sandbox.json(&format!("{out}/manifest.json"));
+        assert_eq!(manifest["runs"].as_array().unwrap().len(), 1);
+        assert_eq!(manifest["runs"][0]["schedules"], 1 + 3 + 2);
+    }
+    for file in FIGURE {
+        let [first, second] =
+            ["first", "second"].map(|out| sandbox.read(&format!("{out}/gpt2/{file}")));
+        assert!(first == second, "{file} differs");
+    }
+    assert!(
+        !sandbox.path("first/robustness.csv").exists(),
+        "one model needs no joint figure"
+    );
+}
+
+#[test]
+fn several_models_have_a_figure_together() {
+    let sandbox = Sandbox::with_ids(&token_ids(2, 16, 29));
+    let folders = ["phi", "llama"].map(tiny);
+    let arguments = [
+        "reproduce",
+        "--corpus",
+        "ids.npy",
+        "--out",
+        "out",
+        "--model",
+        &folders[0],
+    ];
+    sandbox
+        .xtask(&[arguments.as_slice(), &["--model", &folders[1]]].concat())
+        .succeeded();
+    check(&sandbox, "out/phi", &[("phi", 3)]);
+    check(&sandbox, "out/llama", &[("llama", 2)]);
+    check(&sandbox, "out", &[("phi", 3), ("llama", 2)]);
+    let joint = Table::new(&sandbox.read("out/robustness.csv"));
+    let apart = ["out/phi", "out/llama"]
+        .map(|folder| Table::new(&sandbox.read(&format!("{folder}/robustness.csv"))).rows);
+    assert_eq!(joint.rows, apart.concat());
+    let runs = &sandbox.json("out/manifest.json")["runs"];
+    assert_eq!([&runs[0]["model"], &runs[1]["model"]], ["phi", "llama"]);
+}
+
+/// The figure's numbers are those of the sweep.
+#[test]
+fn the_figures_table_agrees_with_sweep() {
+    let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
+    let model = tiny("gpt_neox");
+    let on = ["--model", &model, "--corpus", "ids.npy", "--out"];
+    sandbox
+        .xtask(&[&["reproduce"], on.as_slice(), &["out"]].concat())
+        .succeeded();
+    sandbox
+        .sweep(&["--model", &model, "drop(l)", "swap(l,l+1)"])
+        .succeeded();
+    let figure = Table::new(&sandbox.read("out/gpt_neox/robustness.csv"));
+    let sweep = Table::new(&sandbox.read("out.csv"));
+    assert_eq!(figure.rows.len() + 1, sweep.rows.len());
+    let plain = sweep.number(0, "entropy_bits");
+    for row in 0..figure.rows.len() {
+        for column in [
+            "kl_nats",
+            "kl_nats_se",
+            "top1_agreement",
+            "top1_agreement_se",
+            "entropy_bits",
+            "loss_nats",
+            "positions",
+        ] {
+            assert_eq!(
+                figure.number(row, column),
+                sweep.number(row + 1, column),
+                "row {row}, {column}"
+            );
+        }
+        let change = sweep.number(row + 1, "entropy_bits") - plain;
+        assert!((figure.number(row, "entropy_difference_bits") - change).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn what_is_embedded_is_the_default() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .xtask(&["reproduce", "--rows", "2", "--context", "32"])
+        .succeeded();
+    let [name, folder] = embedded_model();
+    let model = layerwise::transformer::Model::open(folder).unwrap();
+    let layers = model.config().layers;
+    check(
+        &sandbox,
+        &format!("target/reproduce/{name}"),
+        &[(&name, layers)],
+    );
+    let manifest = sandbox.json("target/reproduce/manifest.json");
+    let corpus = &manifest["runs"][0]["corpus"];
+    assert_eq!(corpus["sequences"], 2);
+    assert!(
+        corpus["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("fixtures/text/sample.jsonl")
+    );
+    assert!(corpus["tokenizer_sha256"].is_string());
+}

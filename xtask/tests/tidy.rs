@@ -1,0 +1,455 @@
+//! What ARCHITECTURE.md and README.md say of the source tree, checked against it.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use layerwise::corpus::sha256;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The most lines that a source file may have.
+const MAX_LINES: usize = 700;
+
+/// Makes the list that [`the_files_of_embedded_models_are_those_listed`] reads.
+const MAKE_SUMS: &str =
+    "cd fixtures/models && LC_ALL=C sha256sum */*.json */*.safetensors > SHA256SUMS";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Entries of a folder, relative to the root, sorted; none if it is absent.
+fn entries(folder: &str) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(root().join(folder)) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|name| match folder {
+            "." => name,
+            _ => format!("{folder}/{name}"),
+        })
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn is_folder(path: &str) -> bool {
+    root().join(path).is_dir()
+}
+
+/// Files of the repository below a folder; build outputs, virtual environments and hidden folders are not its own.
+fn files(folder: &str, extensions: &[&str]) -> Vec<String> {
+    let own = |path: &String| {
+        let name = path.rsplit('/').next().unwrap();
+        !name.starts_with('.') && !["target", "venv"].contains(&name)
+    };
+    let mut found = Vec::new();
+    for path in entries(folder).into_iter().filter(own) {
+        if is_folder(&path) {
+            found.extend(files(&path, extensions));
+        } else if extensions
+            .iter()
+            .any(|extension| path.ends_with(&format!(".{extension}")))
+        {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Rust files, but for this one, which holds the words that it looks for.
+fn sources() -> Vec<String> {
+    let mut sources = files(".", &["rs"]);
+    assert!(sources.len() > 50, "the source tree is not found");
+    sources.retain(|path| path != "xtask/tests/tidy.rs");
+    sources
+}
+
+fn is_test(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("/tests.rs")
+}
+
+/// Numbered lines of a source file, from 1, without comments and without the test module at its end.
+fn code(path: &str) -> Vec<(usize, String)> {
+    let text = read(path);
+    let (text, _) = text
+        .split_once("#[cfg(test)]\nmod tests {")
+        .unwrap_or((text.as_str(), ""));
+    (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .map(|(number, line)| (number, line.to_owned()))
+        .collect()
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    line.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .any(|found| found == word)
+}
+
+/// Texts between backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The rows of the first table after a line, cell by cell.
+fn table<'a>(page: &'a str, line: &str) -> Vec<Vec<&'a str>> {
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .skip_while(|found| *found != line)
+        .skip_while(|found| !found.starts_with('|'))
+        .take_while(|found| found.starts_with('|'))
+        .skip(2)
+        .map(|row| row.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert!(!rows.is_empty(), "no table after the line {line:?}");
+    rows
+}
+
+fn check(faults: &[String]) {
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// The crates by their short names, each with the keys of its manifest's `[dependencies]` tables.
+fn crates() -> BTreeMap<String, BTreeSet<String>> {
+    let mut folders: Vec<String> = entries("crates");
+    folders.retain(|folder| is_folder(folder));
+    folders.push("xtask".to_owned());
+    let dependencies = |folder: &String| {
+        let manifest = read(&format!("{folder}/Cargo.toml"));
+        let mut inside = false;
+        let mut found = BTreeSet::new();
+        for line in manifest.lines() {
+            if line.starts_with('[') {
+                let is_split = line.contains("dependencies.");
+                assert!(
+                    !is_split,
+                    "{folder}/Cargo.toml: {line}: write a dependency in one line"
+                );
+                inside = line.ends_with("dependencies]") && !line.ends_with("dev-dependencies]");
+            } else if inside && line.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                let end = line.find(['.', ' ', '=']).unwrap();
+                found.insert(line[..end].to_owned());
+            }
+        }
+        found
+    };
+    folders
+        .iter()
+        .map(|folder| (short(folder).to_owned(), dependencies(folder)))
+        .collect()
+}
+
+/// `kernels` for `crates/kernels` and for `layerwise-kernels`.
+fn short(name: &str) -> &str {
+    let name = name.strip_prefix("crates/").unwrap_or(name);
+    name.strip_prefix("layerwise-").unwrap_or(name)
+}
+
+#[test]
+fn the_arrows_between_crates_are_those_of_the_architecture() {
+    let page = read("ARCHITECTURE.md");
+    let documented: BTreeMap<String, BTreeSet<String>> = table(&page, "## Crates")
+        .iter()
+        .map(|row| {
+            let depends_on = quoted(row[1]).into_iter().map(str::to_owned).collect();
+            (quoted(row[0])[0].to_owned(), depends_on)
+        })
+        .collect();
+    let found: BTreeMap<String, BTreeSet<String>> = crates()
+        .into_iter()
+        .map(|(name, dependencies)| {
+            let own = dependencies
+                .iter()
+                .filter(|dependency| dependency.starts_with("layerwise"))
+                .map(|dependency| short(dependency).to_owned())
+                .collect();
+            (name, own)
+        })
+        .collect();
+    assert_eq!(
+        documented, found,
+        "ARCHITECTURE.md (left), Cargo.toml files (right)"
+    );
+}
+
+#[test]
+fn the_readme_names_every_library_crate() {
+    let page = read("README.md");
+    let documented: BTreeSet<String> = table(&page, "## As a library")
+        .iter()
+        .map(|row| quoted(row[0])[0].to_owned())
+        .collect();
+    let found: BTreeSet<String> = crates()
+        .into_keys()
+        .filter(|name| name != "xtask")
+        .collect();
+    assert_eq!(documented, found, "README.md (left), crates/ (right)");
+}
+
+#[test]
+fn no_library_crate_depends_on_what_serves_the_command_line() {
+    let mut faults = Vec::new();
+    for (name, dependencies) in crates() {
+        for harness in ["anyhow", "clap", "csv", "ctrlc", "indicatif", "resvg"] {
+            if name != "xtask" && dependencies.contains(harness) {
+                faults.push(format!("{name} depends on {harness}"));
+            }
+        }
+    }
+    check(&faults);
+}
+
+#[test]
+fn every_crate_has_the_lints_of_the_workspace_and_documentation() {
+    let mut faults = Vec::new();
+    for folder in entries("crates").into_iter().chain(["xtask".to_owned()]) {
+        let manifest = read(&format!("{folder}/Cargo.toml"));
+        if !manifest.contains("[lints]\nworkspace = true\n") {
+            faults.push(format!("{folder}/Cargo.toml: no workspace lints"));
+        }
+        if !read(&format!("{folder}/src/lib.rs")).starts_with("//! ") {
+            faults.push(format!("{folder}/src/lib.rs: line 1: no documentation"));
+        }
+    }
+    check(&faults);
+}
+
+#[test]
+fn unsafe_code_is_where_the_architecture_says_and_nowhere_else() {
+    let page = read("ARCHITECTURE.md");
+    let documented: BTreeSet<String> = table(&page, "## Unsafe code")
+        .iter()
+        .map(|row| quoted(row[0])[0].to_owned())
+        .collect();
+    let has_unsafe = |path: &String| {
+        let text = read(path);
+        text.lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .any(|line| has_word(line, "unsafe") || has_word(line, "unsafe_code"))
+    };
+    let found: BTreeSet<String> = sources().into_iter().filter(has_unsafe).collect();
+    assert_eq!(documented, found, "ARCHITECTURE.md (left), sources (right)");
+}
+
+#[test]
+fn input_and_output_are_where_the_architecture_says() {
+    let page = read("ARCHITECTURE.md");
+    let files: Vec<String> = table(&page, "## Where input and output happen")
+        .iter()
+        .map(|row| quoted(row[0])[0].to_owned())
+        .collect();
+    let harness = ["xtask/src".to_owned()];
+    let rules: [(&str, &[String]); 10] = [
+        ("fs::", &files),
+        ("net::", &[]),
+        ("process::", &harness),
+        ("env::", &harness),
+        ("time::", &harness),
+        ("stdin(", &harness),
+        ("stdout(", &harness),
+        ("stderr(", &harness),
+        // With `eprint!` and the forms that end a line.
+        ("print!(", &harness),
+        ("println!(", &harness),
+    ];
+    let mut faults = Vec::new();
+    for path in sources().iter().filter(|path| !is_test(path)) {
+        for (number, line) in code(path) {
+            for (pattern, allowed) in rules {
+                let is_allowed = allowed.iter().any(|place| path.starts_with(place.as_str()));
+                if line.contains(pattern) && !is_allowed {
+                    faults.push(format!("{path}:{number}: {pattern}"));
+                }
+            }
+        }
+    }
+    check(&faults);
+}
+
+#[test]
+fn only_journal_manifest_and_records_are_serialised() {
+    let page = read("ARCHITECTURE.md");
+    let line = page
+        .lines()
+        .find(|line| line.contains("only serialised types"))
+        .unwrap();
+    let allowed = quoted(line);
+    let mut faults = Vec::new();
+    for path in sources().iter().filter(|path| !is_test(path)) {
+        let is_allowed = allowed.iter().any(|place| path.starts_with(place));
+        for (number, line) in code(path) {
+            if has_word(&line, "Serialize") && !is_allowed {
+                faults.push(format!("{path}:{number}: Serialize"));
+            }
+        }
+    }
+    check(&faults);
+}
+
+#[test]
+fn no_library_crate_knows_the_fixtures() {
+    let mut faults = Vec::new();
+    for path in sources() {
+        if !path.starts_with("crates/") || is_test(&path) {
+            continue;
+        }
+        for (number, line) in code(&path) {
+            let front_page = line.contains("README.md");
+            if line.contains("fixtures") || (line.contains("include_") && !front_page) {
+                faults.push(format!("{path}:{number}: {}", line.trim()));
+            }
+        }
+    }
+    check(&faults);
+}
+
+#[test]
+fn nothing_unfinished_and_no_path_of_one_machine_is_left() {
+    let unfinished = ["todo!", "unimplemented!", "dbg!", "TODO", "FIXME", "XXX"];
+    let of_one_machine = ["/home/", "/root/", "/tmp/", "/Users/", "C:\\"];
+    let mut faults = Vec::new();
+    let documents = files(".", &["md", "toml"]);
+    for path in sources().iter().chain(&documents) {
+        for (number, line) in (1..).zip(read(path).lines()) {
+            let patterns = unfinished
+                .iter()
+                .chain(of_one_machine.iter().filter(|_| !is_test(path)));
+            for pattern in patterns {
+                if line.contains(pattern) {
+                    faults.push(format!("{path}:{number}: {pattern}"));
+                }
+            }
+        }
+    }
+    check(&faults);
+}
+
+#[test]
+fn files_are_of_readable_size_and_cleanly_spaced() {
+    let mut faults = Vec::new();
+    for path in files(".", &["rs", "md"]) {
+        let text = read(&path);
+        let lines = text.lines().count();
+        if path.ends_with(".rs") && lines > MAX_LINES {
+            faults.push(format!("{path}: {lines} lines, at most {MAX_LINES}"));
+        }
+        if !text.ends_with('\n') || text.ends_with("\n\n") {
+            faults.push(format!("{path}: does not end with one newline"));
+        }
+        for (number, line) in (1..).zip(text.split('\n')) {
+            if line.contains('\t') {
+                faults.push(format!("{path}:{number}: tab"));
+            }
+            if line.ends_with([' ', '\r']) {
+                faults.push(format!("{path}:{number}: space at the end"));
+            }
+        }
+    }
+    check(&faults);
+}
+
+#[test]
+fn what_the_documents_point_to_is_there() {
+    let tops = [
+        "crates/",
+        "xtask/",
+        "fixtures/",
+        "benches/",
+        ".ci/",
+        ".github/",
+    ];
+    let mut faults = Vec::new();
+    for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
+        let text = read(page);
+        // Links, then paths between backticks.
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+            .filter(|target| !target.contains("://"));
+        let paths = quoted(&text)
+            .into_iter()
+            .filter(|path| tops.iter().any(|top| path.starts_with(top)) && !path.contains('<'));
+        for path in links.chain(paths) {
+            if !root().join(path).exists() {
+                faults.push(format!("{page}: {path}"));
+            }
+        }
+    }
+    check(&faults);
+}
+
+#[test]
+fn what_the_front_page_promises_is_what_the_checks_run() {
+    let (readme, checks) = (read("README.md"), read(".ci/run"));
+    for command in ["cargo xtask reproduce", "cargo test --workspace"] {
+        assert!(
+            readme.contains(&format!("```sh\n{command}\n```")),
+            "README.md: {command}"
+        );
+        let runs = |line: &str| line.starts_with("part ") && line.ends_with(command);
+        assert!(checks.lines().any(runs), ".ci/run: {command}");
+    }
+    let workspace = read("Cargo.toml");
+    let version = workspace
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .unwrap()
+        .trim_matches('"');
+    assert!(readme.contains(&format!("oldest supported Rust is {version}.")));
+    assert!(read(".github/workflows/ci.yml").contains(&format!("cargo +{version} check")));
+}
+
+#[test]
+fn every_fixture_folder_says_what_it_is() {
+    let mut faults = Vec::new();
+    let models = entries("fixtures/models").into_iter();
+    let models = models.filter(|path| root().join(path).join("config.json").exists());
+    for folder in entries("fixtures").into_iter().chain(models) {
+        if is_folder(&folder) && !root().join(&folder).join("README.md").is_file() {
+            faults.push(format!("{folder}: no README.md"));
+        }
+    }
+    check(&faults);
+}
+
+#[test]
+fn the_files_of_embedded_models_are_those_listed() {
+    let mut models = entries("fixtures/models");
+    models.retain(|path| root().join(path).join("config.json").exists());
+    if models.is_empty() {
+        return;
+    }
+    let sums =
+        fs::read_to_string(root().join("fixtures/models/SHA256SUMS")).unwrap_or_else(|error| {
+            panic!("fixtures/models/SHA256SUMS: {error}; make it with: {MAKE_SUMS}")
+        });
+    let listed: BTreeMap<String, String> = sums
+        .lines()
+        .map(|line| {
+            let (sum, path) = line
+                .split_once("  ")
+                .unwrap_or_else(|| panic!("fixtures/models/SHA256SUMS: {line:?}"));
+            (format!("fixtures/models/{path}"), sum.to_owned())
+        })
+        .collect();
+    let found: BTreeMap<String, String> = models
+        .iter()
+        .flat_map(|model| entries(model))
+        .filter(|path| !path.ends_with(".md"))
+        .map(|path| {
+            let sum = sha256(&root().join(&path)).unwrap();
+            (path, sum)
+        })
+        .collect();
+    assert_eq!(
+        listed, found,
+        "SHA256SUMS (left), files (right); if the files are meant to differ: {MAKE_SUMS}"
+    );
+}
