@@ -16,15 +16,14 @@ pub(crate) enum Kernel {
     Portable,
 }
 
-/// The extents of a tile and what happens to its destination.
+/// The extents of a strip, which is a column of tiles below each other.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tile {
-    /// 1..=TILE_ROWS.
-    pub(crate) rows: usize,
+struct Extents {
+    rows: usize,
     /// 1..=PANEL.
-    pub(crate) columns: usize,
+    columns: usize,
     /// Whether the sums are added to the destination.
-    pub(crate) add: bool,
+    add: bool,
 }
 
 /// Where the left factor's values lie, in elements.
@@ -34,21 +33,17 @@ struct Strides {
     row: usize,
     /// From one chunk of [`CHUNK`] terms to the next; within a chunk terms are contiguous.
     chunk: usize,
+    /// From one tile of rows to the next.
+    tile: usize,
 }
 
-/// The strides of packed rows.
-const PACKED: Strides = Strides {
-    row: CHUNK,
-    chunk: TILE_ROWS * CHUNK,
-};
-
-/// One tile to compute.
+/// One strip, or tile of it, to compute.
 #[derive(Clone, Copy)]
 struct Job<'a> {
     a: *const f32,
     strides: Strides,
     panel: &'a [PanelRow],
-    tile: Tile,
+    extents: Extents,
     out: *mut f32,
     /// Elements from one row of the destination to the next.
     out_stride: usize,
@@ -93,90 +88,102 @@ impl Kernel {
         self != Self::Portable || FUSED
     }
 
-    /// A tile of the product of packed rows \[inner / CHUNK, TILE_ROWS, CHUNK\] and a panel \[inner\].
+    /// A strip of the product of packed rows, tiles of \[inner / CHUNK, TILE_ROWS, CHUNK\], and a panel \[inner\].
     pub(crate) fn packed(
         self,
         a: &[Chunk],
         panel: &[PanelRow],
-        tile: Tile,
-        out: &mut ArrayViewMut2<'_, f32>,
+        add: bool,
+        out: ArrayViewMut2<'_, f32>,
     ) {
-        assert_eq!(
-            a.len(),
-            panel.len().div_ceil(CHUNK) * TILE_ROWS,
-            "packed rows fit the panel"
+        let tile = panel.len().div_ceil(CHUNK) * TILE_ROWS;
+        assert!(
+            a.len() >= out.nrows().div_ceil(TILE_ROWS) * tile,
+            "packed rows fit the panel and the destination"
         );
-        // SAFETY: the slice holds TILE_ROWS chunks for every CHUNK terms, so each row and term of the tile lies in it.
-        unsafe { self.run::<true>(a.as_ptr().cast(), PACKED, panel, tile, out) }
+        let strides = Strides {
+            row: CHUNK,
+            chunk: TILE_ROWS * CHUNK,
+            tile: tile * CHUNK,
+        };
+        // SAFETY: the slice holds, for every tile of rows, TILE_ROWS chunks for every CHUNK terms, so each row and term
+        // of the strip lies in it; the strides are those of packed rows.
+        unsafe { self.run::<true>(a.as_ptr().cast(), strides, panel, add, out) }
     }
 
-    /// A tile of the product of rows \[rows, inner\] as they lie and a panel \[inner\].
+    /// A strip of the product of rows \[rows, inner\] as they lie and a panel \[inner\].
     pub(crate) fn strided(
         self,
         a: ArrayView2<'_, f32>,
         panel: &[PanelRow],
-        tile: Tile,
-        out: &mut ArrayViewMut2<'_, f32>,
+        add: bool,
+        out: ArrayViewMut2<'_, f32>,
     ) {
         assert_eq!(
             a.dim(),
-            (tile.rows, panel.len()),
-            "rows fit the tile and the panel"
+            (out.nrows(), panel.len()),
+            "rows fit the panel and the destination"
         );
         assert!(
             a.strides()[1] == 1 || panel.len() <= 1,
             "rows of the left factor are contiguous"
         );
         assert!(a.strides()[0] >= 0, "rows of the left factor lie in order");
+        let row = a.strides()[0].unsigned_abs();
         let strides = Strides {
-            row: a.strides()[0].unsigned_abs(),
+            row,
             chunk: CHUNK,
+            tile: TILE_ROWS * row,
         };
-        // SAFETY: the view has `tile.rows` rows of `panel.len()` contiguous values at the given row stride.
-        unsafe { self.run::<false>(a.as_ptr(), strides, panel, tile, out) }
+        // SAFETY: the view has as many rows as the destination, of `panel.len()` contiguous values at the row stride.
+        unsafe { self.run::<false>(a.as_ptr(), strides, panel, add, out) }
     }
 
     /// # Safety
-    /// For every row below `tile.rows` and term `k` below `panel.len()`, `a` may be read at
-    /// `row · strides.row + k / CHUNK · strides.chunk + k % CHUNK`; and `strides` is [`PACKED`] if `IS_PACKED`.
-    unsafe fn run<const IS_PACKED: bool>(
+    /// For every row `r` of the destination and term `k` below `panel.len()`, `a` may be read at
+    /// `r / TILE_ROWS · strides.tile + r % TILE_ROWS · strides.row + k / CHUNK · strides.chunk + k % CHUNK`.
+    /// `strides.row` is CHUNK and `strides.chunk` is TILE_ROWS · CHUNK if `PACKED`; `strides.chunk` is CHUNK if not.
+    unsafe fn run<const PACKED: bool>(
         self,
         a: *const f32,
         strides: Strides,
         panel: &[PanelRow],
-        tile: Tile,
-        out: &mut ArrayViewMut2<'_, f32>,
+        add: bool,
+        mut out: ArrayViewMut2<'_, f32>,
     ) {
-        assert_eq!(
-            out.dim(),
-            (tile.rows, tile.columns),
-            "the tile's destination"
-        );
+        let (rows, columns) = out.dim();
+        assert!((1..=PANEL).contains(&columns), "{columns} columns");
         assert!(
-            (1..=TILE_ROWS).contains(&tile.rows) && (1..=PANEL).contains(&tile.columns),
-            "{tile:?}"
-        );
-        assert!(
-            (out.strides()[1] == 1 || tile.columns == 1) && out.strides()[0] >= 0,
+            (out.strides()[1] == 1 || columns == 1) && out.strides()[0] >= 0,
             "rows of the destination are contiguous and lie in order"
         );
-        let job = Job {
-            a,
-            strides,
-            panel,
-            tile,
-            out: out.as_mut_ptr(),
-            out_stride: out.strides()[0].unsigned_abs(),
-        };
-        // SAFETY: the caller vouches for `a`. `out` was checked above: `tile.rows` rows of `tile.columns` contiguous
-        // elements, `out_stride` apart. The instruction sets were detected when the kernel was chosen.
-        unsafe {
-            match self {
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => x86::avx512::<IS_PACKED>(job),
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => x86::avx2::<IS_PACKED>(job),
-                Self::Portable => portable(job),
+        let out_stride = out.strides()[0].unsigned_abs();
+        let (base, out) = (a, out.as_mut_ptr());
+        for first in (0..rows).step_by(TILE_ROWS) {
+            let extents = Extents {
+                rows: TILE_ROWS.min(rows - first),
+                columns,
+                add,
+            };
+            // SAFETY: the caller vouches for `a`, tile by tile. `out` was checked above: from row `first` on there are
+            // `extents.rows` rows of `columns` contiguous elements, `out_stride` apart. The instruction sets were
+            // detected when the kernel was chosen.
+            unsafe {
+                let job = Job {
+                    a: base.add(first / TILE_ROWS * strides.tile),
+                    strides,
+                    panel,
+                    extents,
+                    out: out.add(first * out_stride),
+                    out_stride,
+                };
+                match self {
+                    #[cfg(target_arch = "x86_64")]
+                    Self::Avx512 => x86::avx512::<PACKED>(job),
+                    #[cfg(target_arch = "x86_64")]
+                    Self::Avx2 => x86::avx2::<PACKED>(job),
+                    Self::Portable => portable(job),
+                }
             }
         }
     }
@@ -189,9 +196,12 @@ const FUSED: bool = cfg!(target_arch = "aarch64");
 /// As [`Kernel::run`], with `out` checked.
 unsafe fn portable(job: Job<'_>) {
     let Job {
-        a, strides, tile, ..
+        a,
+        strides,
+        extents,
+        ..
     } = job;
-    for row in 0..tile.rows {
+    for row in 0..extents.rows {
         let mut sums = [0.0_f32; PANEL];
         for (k, b) in job.panel.iter().enumerate() {
             // SAFETY: the row and the term are below those the caller vouches for.
@@ -204,26 +214,26 @@ unsafe fn portable(job: Job<'_>) {
                 };
             }
         }
-        // SAFETY: row `row` of the destination has `tile.columns` elements, which no other reference covers.
+        // SAFETY: row `row` of the destination has `extents.columns` elements, which no other reference covers.
         let out = unsafe {
-            std::slice::from_raw_parts_mut(job.out.add(row * job.out_stride), tile.columns)
+            std::slice::from_raw_parts_mut(job.out.add(row * job.out_stride), extents.columns)
         };
         for (out, sum) in out.iter_mut().zip(sums) {
-            *out = if tile.add { *out + sum } else { sum };
+            *out = if extents.add { *out + sum } else { sum };
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Job, PACKED, Strides, Tile};
-    use crate::packed::CHUNK;
+    use super::{Extents, Job, Strides};
+    use crate::packed::{CHUNK, TILE_ROWS};
     use std::arch::x86_64::*;
 
-    /// Calls `$kernel::<ROWS, IS_PACKED>($job)` for the tile's number of rows, which must be known when compiling.
+    /// Calls `$kernel::<ROWS, PACKED>($job)` for the tile's number of rows, which must be known when compiling.
     macro_rules! for_rows {
         ($kernel:ident, $packed:ident, $job:expr, $($rows:literal)*) => {
-            match $job.tile.rows {
+            match $job.extents.rows {
                 $($rows => $kernel::<$rows, $packed>($job),)*
                 _ => unreachable!("the rows were checked"),
             }
@@ -232,9 +242,13 @@ mod x86 {
 
     /// The strides, known when compiling where they can be.
     #[inline(always)]
-    fn strides<const IS_PACKED: bool>(job: &Job<'_>) -> Strides {
-        if IS_PACKED {
-            PACKED
+    fn strides<const PACKED: bool>(job: &Job<'_>) -> Strides {
+        if PACKED {
+            Strides {
+                row: CHUNK,
+                chunk: TILE_ROWS * CHUNK,
+                ..job.strides
+            }
         } else {
             Strides {
                 chunk: CHUNK,
@@ -246,16 +260,16 @@ mod x86 {
     /// # Safety
     /// As [`super::Kernel::run`], with `out` checked and AVX-512F at hand.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn avx512<const IS_PACKED: bool>(job: Job<'_>) {
+    pub(super) unsafe fn avx512<const PACKED: bool>(job: Job<'_>) {
         // SAFETY: the caller's promises are passed on, with the tile's own number of rows.
-        unsafe { for_rows!(avx512_rows, IS_PACKED, job, 1 2 3 4 5 6 7 8 9 10 11 12) }
+        unsafe { for_rows!(avx512_rows, PACKED, job, 1 2 3 4 5 6 7 8 9 10 11 12) }
     }
 
     /// # Safety
     /// As [`avx512`], with `ROWS` the rows of the tile.
     #[target_feature(enable = "avx512f")]
-    unsafe fn avx512_rows<const ROWS: usize, const IS_PACKED: bool>(job: Job<'_>) {
-        let strides = strides::<IS_PACKED>(&job);
+    unsafe fn avx512_rows<const ROWS: usize, const PACKED: bool>(job: Job<'_>) {
+        let strides = strides::<PACKED>(&job);
         let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
         for (chunk, panel) in job.panel.chunks(CHUNK).enumerate() {
             for (k, b) in panel.iter().enumerate() {
@@ -271,7 +285,7 @@ mod x86 {
                 }
             }
         }
-        let mask = ((1_u64 << job.tile.columns) - 1) as u32;
+        let mask = ((1_u64 << job.extents.columns) - 1) as u32;
         let masks = [mask as u16, (mask >> 16) as u16];
         for (row, sums) in sums.into_iter().enumerate() {
             for (half, (mut sum, mask)) in sums.into_iter().zip(masks).enumerate() {
@@ -279,7 +293,7 @@ mod x86 {
                 // and the address itself is formed without promising that it lies in the array.
                 unsafe {
                     let place = job.out.add(row * job.out_stride).wrapping_add(16 * half);
-                    if job.tile.add {
+                    if job.extents.add {
                         sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, place), sum);
                     }
                     _mm512_mask_storeu_ps(place, mask, sum);
@@ -291,23 +305,23 @@ mod x86 {
     /// # Safety
     /// As [`super::Kernel::run`], with `out` checked and AVX2 and FMA at hand.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2<const IS_PACKED: bool>(job: Job<'_>) {
-        let rows = job.tile.rows;
-        let row_stride = strides::<IS_PACKED>(&job).row;
+    pub(super) unsafe fn avx2<const PACKED: bool>(job: Job<'_>) {
+        let rows = job.extents.rows;
+        let row_stride = strides::<PACKED>(&job).row;
         for first in (0..rows).step_by(6) {
             // SAFETY: `first` is a row of the tile, so both pointers stay in what the caller vouches for, and the
             // narrower tile has only rows that the whole one has.
             unsafe {
                 let part = Job {
                     a: job.a.add(first * row_stride),
-                    tile: Tile {
+                    extents: Extents {
                         rows: (rows - first).min(6),
-                        ..job.tile
+                        ..job.extents
                     },
                     out: job.out.add(first * job.out_stride),
                     ..job
                 };
-                for_rows!(avx2_rows, IS_PACKED, part, 1 2 3 4 5 6)
+                for_rows!(avx2_rows, PACKED, part, 1 2 3 4 5 6)
             }
         }
     }
@@ -315,9 +329,9 @@ mod x86 {
     /// # Safety
     /// As [`avx2`], with `ROWS` the rows of the tile.
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2_rows<const ROWS: usize, const IS_PACKED: bool>(job: Job<'_>) {
-        let strides = strides::<IS_PACKED>(&job);
-        for half in (0..job.tile.columns).step_by(16) {
+    unsafe fn avx2_rows<const ROWS: usize, const PACKED: bool>(job: Job<'_>) {
+        let strides = strides::<PACKED>(&job);
+        for half in (0..job.extents.columns).step_by(16) {
             let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
             for (chunk, panel) in job.panel.chunks(CHUNK).enumerate() {
                 for (k, b) in panel.iter().enumerate() {
@@ -333,7 +347,7 @@ mod x86 {
                     }
                 }
             }
-            let columns = (job.tile.columns - half).min(16);
+            let columns = (job.extents.columns - half).min(16);
             for (row, sums) in sums.into_iter().enumerate() {
                 let mut values = [0.0_f32; 16];
                 // SAFETY: the buffer has 16 floats; row `row` of the destination has `columns` elements from `half` on.
@@ -344,7 +358,7 @@ mod x86 {
                     std::slice::from_raw_parts_mut(first, columns)
                 };
                 for (out, sum) in out.iter_mut().zip(values) {
-                    *out = if job.tile.add { *out + sum } else { sum };
+                    *out = if job.extents.add { *out + sum } else { sum };
                 }
             }
         }

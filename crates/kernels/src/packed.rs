@@ -9,8 +9,8 @@
 //! nor on the tile or the instruction set (AVX-512 and AVX2 give the same bits; without FMA each product is rounded).
 
 use crate::Write;
-use crate::microkernel::{Kernel, Tile};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use crate::microkernel::Kernel;
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
 /// Output columns of a panel: two AVX-512 registers.
@@ -66,18 +66,17 @@ impl Packed {
             let first = panel * PANEL;
             let part = matrix.slice(s![.., first..self.outputs.min(first + PANEL)]);
             if part.strides()[0].unsigned_abs() < part.strides()[1].unsigned_abs() {
-                // Stored outputs first: read along the inputs, so that memory is passed through in order.
-                for (lane, column) in part.columns().into_iter().enumerate() {
-                    for (row, value) in rows.iter_mut().zip(column) {
-                        row.0[lane] = *value;
-                    }
-                }
+                turn_over(part, rows);
             } else {
                 for (row, values) in rows.iter_mut().zip(part.outer_iter()) {
-                    row.0
-                        .iter_mut()
-                        .zip(values)
-                        .for_each(|(lane, value)| *lane = *value);
+                    match values.to_slice() {
+                        Some(values) => row.0[..values.len()].copy_from_slice(values),
+                        None => row
+                            .0
+                            .iter_mut()
+                            .zip(values)
+                            .for_each(|(lane, value)| *lane = *value),
+                    }
                 }
             }
         }
@@ -140,6 +139,31 @@ impl Packed {
         Array2::from_shape_fn((self.inputs, self.outputs), |(i, o)| {
             self.rows[o / PANEL * self.inputs + i].0[o % PANEL]
         })
+    }
+}
+
+/// Packs columns that are stored one after another: blocks of both axes are read along the inputs and written along the
+/// outputs, so that memory is passed through in order on either side.
+fn turn_over(part: ArrayView2<'_, f32>, rows: &mut [PanelRow]) {
+    const BLOCK: usize = 16;
+    let columns: Vec<ArrayView1<'_, f32>> = part.columns().into_iter().collect();
+    for (first, rows) in (0..).step_by(BLOCK).zip(rows.chunks_mut(BLOCK)) {
+        let mut block = [[0.0_f32; BLOCK]; PANEL];
+        for (values, column) in block.iter_mut().zip(&columns) {
+            let column = column.slice(s![first..first + rows.len()]);
+            match column.to_slice() {
+                Some(column) => values[..column.len()].copy_from_slice(column),
+                None => values
+                    .iter_mut()
+                    .zip(column)
+                    .for_each(|(value, column)| *value = *column),
+            }
+        }
+        for (at, row) in rows.iter_mut().enumerate() {
+            for (lane, values) in row.0.iter_mut().zip(&block) {
+                *lane = values[at];
+            }
+        }
     }
 }
 
@@ -224,30 +248,12 @@ fn multiply_with(
                 let panel = first_column / PANEL * b.inputs;
                 let panel = &b.rows[panel + inner.start..panel + inner.end];
                 let width = PANEL.min(columns.end - first_column);
-                for first in (0..block.nrows()).step_by(TILE_ROWS) {
-                    let tile_rows = TILE_ROWS.min(block.nrows() - first);
-                    let at = s![
-                        first_row + first..first_row + first + tile_rows,
-                        first_column - columns.start..first_column - columns.start + width
-                    ];
-                    let mut out = out.slice_mut(at);
-                    let tile = Tile {
-                        rows: tile_rows,
-                        columns: width,
-                        add,
-                    };
-                    if pack {
-                        let chunks = inner.len().div_ceil(CHUNK);
-                        let packed = &scratch.rows[first * chunks..(first + TILE_ROWS) * chunks];
-                        kernel.packed(packed, panel, tile, &mut out);
-                    } else {
-                        kernel.strided(
-                            block.slice(s![first..first + tile_rows, ..]),
-                            panel,
-                            tile,
-                            &mut out,
-                        );
-                    }
+                let first_out = first_column - columns.start;
+                let out = out.slice_mut(s![row_block.clone(), first_out..first_out + width]);
+                if pack {
+                    kernel.packed(&scratch.rows, panel, add, out);
+                } else {
+                    kernel.strided(block, panel, add, out);
                 }
             }
         }

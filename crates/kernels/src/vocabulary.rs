@@ -5,7 +5,7 @@
 //! the arg-max and the logit of one target token.
 //! Entropy and loss follow from these.
 //! A divergence from another distribution p needs one more number, Σ p·z, and because logits are linear in the state
-//! that is a dot product with the *expected unembedding row* Σ_v p_v·W\[:, v\], which [`expected_rows`] gives.
+//! that is a dot product with the *expected unembedding row* Σ_v p_v·W\[:, v\], which [`pass_with_expected_rows`] gives.
 
 use crate::Write;
 use crate::elementary::{exp, vectorized};
@@ -54,57 +54,33 @@ pub fn pass(
     unembedding: Unembedding<'_>,
     targets: &[u32],
 ) -> Vec<Summary> {
-    assert!(targets.len() <= states.nrows(), "a target belongs to a row");
-    let mut running = vec![Running::default(); states.nrows()];
-    let mut target_logits = vec![None; states.nrows()];
+    let mut sums = Sums::new(states, targets);
     each_tile(states, unembedding, |first_row, first_column, tile| {
         for (i, row) in tile.outer_iter().enumerate() {
             let row = row.to_slice().expect("a tile is contiguous");
-            running[first_row + i].absorb(row, first_column);
-            if let Some(&target) = targets.get(first_row + i)
-                && let Some(column) = (target as usize).checked_sub(first_column)
-                && let Some(logit) = row.get(column)
-            {
-                target_logits[first_row + i] = Some(*logit);
-            }
+            sums.absorb(first_row + i, first_column, row);
         }
     });
-    for (i, logit) in target_logits.iter().take(targets.len()).enumerate() {
-        assert!(
-            logit.is_some(),
-            "target {} lies outside the vocabulary",
-            targets[i]
-        );
-    }
-    running
-        .iter()
-        .zip(target_logits)
-        .map(|(running, target_logit)| running.summary(target_logit))
-        .collect()
+    sums.summaries()
 }
 
-/// The expected unembedding row of each position, Σ_v p_v·W\[:, v\], \[seq, model\], for p = softmax(states · W + b).
+/// As [`pass`], and the expected unembedding row of each position, Σ_v p_v·W\[:, v\], \[seq, model\], for its own
+/// distribution p.
 ///
-/// `log_sum_exps` are those that [`pass`] gave for the same states.
 /// For another state t, Σ_v p_v·(z_v(t) − z_v(state)) = (t − state)·row: the cross term of KL(p ‖ q) without a vocabulary pass.
 ///
 /// # Panics
-/// If the shapes do not fit.
-pub fn expected_rows(
+/// As [`pass`].
+pub fn pass_with_expected_rows(
     states: ArrayView2<'_, f32>,
     unembedding: Unembedding<'_>,
-    log_sum_exps: &[f64],
-) -> Array2<f32> {
-    assert_eq!(log_sum_exps.len(), states.nrows(), "one log-sum-exp a row");
+    targets: &[u32],
+) -> (Vec<Summary>, Array2<f32>) {
+    let mut sums = Sums::new(states, targets);
     let mut expected = Array2::zeros(states.dim());
     let mut scratch = Scratch::default();
     let mut turned = None;
     each_tile(states, unembedding, |first_row, first_column, mut tile| {
-        for (i, mut row) in tile.outer_iter_mut().enumerate() {
-            let row = row.as_slice_mut().expect("a tile is contiguous");
-            let log_sum_exp = log_sum_exps[first_row + i] as f32;
-            to_probabilities(row, log_sum_exp);
-        }
         // Tiles come columns outermost: the rows of these columns are turned over once for all positions.
         if first_row == 0 {
             turned = Some(
@@ -113,20 +89,75 @@ pub fn expected_rows(
                     .transposed(first_column..first_column + tile.ncols()),
             );
         }
-        let rows = first_row..first_row + tile.nrows();
+        let mut expected = expected.slice_mut(s![first_row..first_row + tile.nrows(), ..]);
+        for (i, mut row) in tile.outer_iter_mut().enumerate() {
+            let row = row.as_slice_mut().expect("a tile is contiguous");
+            let before = sums.running[first_row + i].maximum;
+            sums.absorb(first_row + i, first_column, row);
+            let maximum = sums.running[first_row + i].maximum;
+            // What was summed relative to the old maximum is made relative to the new one, as in the online softmax.
+            if maximum > before {
+                expected
+                    .row_mut(i)
+                    .mapv_inplace(|value| value * (before - maximum).exp());
+            }
+            exponentials(row, maximum);
+        }
         if let Some(turned) = &turned {
-            let out = expected.slice_mut(s![rows, ..]);
             multiply(
                 tile.view(),
                 turned,
                 0..turned.outputs(),
-                out,
+                expected,
                 Write::Add,
                 &mut scratch,
             );
         }
     });
-    expected
+    for (mut row, running) in expected.outer_iter_mut().zip(&sums.running) {
+        row.mapv_inplace(|value| (f64::from(value) / running.sum) as f32);
+    }
+    (sums.summaries(), expected)
+}
+
+/// The running sums of every position, and the target logits met so far.
+struct Sums<'a> {
+    running: Vec<Running>,
+    targets: &'a [u32],
+    target_logits: Vec<Option<f32>>,
+}
+
+impl<'a> Sums<'a> {
+    fn new(states: ArrayView2<'_, f32>, targets: &'a [u32]) -> Self {
+        assert!(targets.len() <= states.nrows(), "a target belongs to a row");
+        Self {
+            running: vec![Running::default(); states.nrows()],
+            targets,
+            target_logits: vec![None; states.nrows()],
+        }
+    }
+
+    fn absorb(&mut self, position: usize, first_column: usize, logits: &[f32]) {
+        self.running[position].absorb(logits, first_column);
+        if let Some(&target) = self.targets.get(position)
+            && let Some(column) = (target as usize).checked_sub(first_column)
+            && let Some(logit) = logits.get(column)
+        {
+            self.target_logits[position] = Some(*logit);
+        }
+    }
+
+    fn summaries(&self) -> Vec<Summary> {
+        for (target, logit) in self.targets.iter().zip(&self.target_logits) {
+            assert!(
+                logit.is_some(),
+                "target {target} lies outside the vocabulary"
+            );
+        }
+        let rows = self.running.iter().zip(&self.target_logits);
+        rows.map(|(running, target_logit)| running.summary(*target_logit))
+            .collect()
+    }
 }
 
 /// Calls `visit(first row, first column, logits)` for every tile of the logits, columns outermost.
@@ -229,10 +260,10 @@ impl Running {
 }
 
 vectorized! {
-    /// z ← e^{z − log-sum-exp}.
-    fn to_probabilities(logits: &mut [f32], log_sum_exp: f32) {
+    /// z ← e^{z − top}.
+    fn exponentials(logits: &mut [f32], top: f32) {
         for z in logits {
-            *z = exp(*z - log_sum_exp);
+            *z = exp(*z - top);
         }
     }
 
@@ -294,8 +325,8 @@ mod tests {
             let unembedding = Unembedding { weight: &packed, bias: with_bias.then_some(&bias) };
             let targets: Vec<u32> = (0..rows - 1).map(|i| (i * 37 % vocab) as u32).collect();
             let summaries = pass(states.view(), unembedding, &targets);
-            let lse: Vec<f64> = summaries.iter().map(|s| s.log_sum_exp).collect();
-            let expected = expected_rows(states.view(), unembedding, &lse);
+            let (again, expected) = pass_with_expected_rows(states.view(), unembedding, &targets);
+            prop_assert_eq!(&again, &summaries);
             let exact = states.mapv(f64::from).dot(&table.t().mapv(f64::from));
             for i in 0..rows {
                 let mut z = exact.row(i).to_vec();

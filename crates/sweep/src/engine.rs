@@ -242,13 +242,11 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
         }
         let end = *path.last().expect("the path holds the root");
         let normed = self.model.final_norm(residual.slice(s![1.., ..]));
-        let summaries = vocabulary::pass(normed.view(), self.model.unembedding(), &tokens[2..]);
-        let log_sum_exps: Vec<f64> = summaries
-            .iter()
-            .map(|summary| summary.log_sum_exp)
-            .collect();
-        let expected =
-            vocabulary::expected_rows(normed.view(), self.model.unembedding(), &log_sum_exps);
+        let (summaries, expected) = vocabulary::pass_with_expected_rows(
+            normed.view(),
+            self.model.unembedding(),
+            &tokens[2..],
+        );
         let reference = Reference {
             normed,
             summaries,

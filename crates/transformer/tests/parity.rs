@@ -74,14 +74,14 @@ fn compare(
     }
     let got = got.mapv(f64::from);
     let scale = largest(single.iter().copied());
-    let off = largest((&got - &single).into_iter());
+    let off = largest(&got - &single);
     if off.is_nan() || off > F32_TOLERANCE * scale {
         return Err(format!(
             "{at}: off by {off:e} from the f32 golden, whose largest value is {scale:e}"
         ));
     }
-    let theirs = largest((&single - &double).into_iter());
-    let ours = largest((&got - &double).into_iter());
+    let theirs = largest(&single - &double);
+    let ours = largest(&got - &double);
     // One rounding of the largest value is always allowed: their error can be 0 by chance.
     if ours.is_nan() || ours > (ERROR_RATIO * theirs).max(scale * f64::from(f32::EPSILON)) {
         return Err(format!(
