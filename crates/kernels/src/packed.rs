@@ -21,8 +21,9 @@ pub(crate) const TILE_ROWS: usize = 12;
 pub(crate) const INNER_BLOCK: usize = 1024;
 /// Terms of a row of the left factor that are packed together.
 pub(crate) const CHUNK: usize = 16;
-/// Rows that are packed together: with [`INNER_BLOCK`] terms about half of a second-level cache of 1 MiB.
-const ROW_BLOCK: usize = 10 * TILE_ROWS;
+/// Rows that are packed together: the more, the less often the other factor is read again; with [`INNER_BLOCK`] terms they
+/// still fit into a second-level cache of 1 MiB.
+const ROW_BLOCK: usize = 15 * TILE_ROWS;
 
 /// One row of a panel.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -15,8 +15,8 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
 /// Vocabulary columns of one tile.
 const TILE_COLUMNS: usize = 1024;
-/// Positions of one tile: with [`TILE_COLUMNS`] about half of a second-level cache of 1 MiB.
-const TILE_ROWS: usize = 120;
+/// Positions of one tile: with [`TILE_COLUMNS`] it fits into a second-level cache of 1 MiB.
+const TILE_ROWS: usize = 180;
 /// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
 const LANES: usize = 16;
 
