@@ -1,0 +1,70 @@
+//! The plain forward pass and the drop + swap sweep of a small random model, in tokens a second.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use layerwise::schedule::{Family, Schedule};
+use layerwise::sweep::{Options, Plan, SweepError, run};
+use layerwise::transformer::{Model, ModelConfig};
+
+fn model() -> Model {
+    let config = ModelConfig {
+        layers: 8,
+        model: 256,
+        heads: 4,
+        kv_heads: 4,
+        head: 64,
+        neurons: 1024,
+        vocab: 4096,
+        context: 256,
+        ..ModelConfig::tiny()
+    };
+    Model::random(config, 1)
+}
+
+fn tokens() -> Vec<u32> {
+    (0..256).map(|i| i * 37 % 4096).collect()
+}
+
+fn forward(criterion: &mut Criterion) {
+    let (model, tokens) = (model(), tokens());
+    let plain = Schedule::plain(model.stack()).expect("the model has blocks");
+    let mut group = criterion.benchmark_group("forward pass");
+    group
+        .sample_size(20)
+        .throughput(Throughput::Elements(tokens.len() as u64));
+    group.bench_function("logits everywhere", |bencher| {
+        bencher.iter(|| {
+            model
+                .logits(&tokens, &plain)
+                .expect("the tokens fit the model")
+        });
+    });
+    group.finish();
+}
+
+fn sweep(criterion: &mut Criterion) {
+    let (model, tokens) = (model(), tokens());
+    let families: Vec<Family> = ["drop(l)", "swap(l,l+1)"]
+        .map(|text| text.parse().expect("the family is well formed"))
+        .to_vec();
+    let plan = Plan::new(model.stack(), &families, 4096).expect("the families fit the model");
+    let mut group = criterion.benchmark_group("sweep");
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(tokens.len() as u64));
+    group.bench_function("drop and swap, 8 blocks", |bencher| {
+        bencher.iter(|| {
+            run(
+                &model,
+                &plan,
+                &[(0, &tokens)],
+                Options::default(),
+                |_, _| Ok::<(), SweepError>(()),
+            )
+            .expect("the tokens fit the model");
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, forward, sweep);
+criterion_main!(benches);
