@@ -7,7 +7,7 @@ use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{self, Journal, Options, Plan, RunKey, Statistics, Sums};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Changes when the meaning of a statistic does, so that old journals are not taken up.
@@ -29,7 +29,7 @@ pub struct Measurement {
 
 /// Runs a plan, going on where an earlier run with the same inputs stopped.
 ///
-/// The journal is `<run_folder>/<model>.journal`.
+/// `journal` says where the journal of a run with such a key is.
 ///
 /// # Errors
 /// A failed self-check, a journal that cannot be used, or [`Interrupted`].
@@ -37,7 +37,7 @@ pub fn measure(
     opened: &OpenedModel,
     corpus: &OpenedCorpus,
     plan: Plan,
-    run_folder: &Path,
+    journal: impl FnOnce(&RunKey) -> PathBuf,
     run: &Run,
 ) -> anyhow::Result<Measurement> {
     let model = &opened.model;
@@ -63,8 +63,10 @@ pub fn measure(
     sweep::self_check(model, &sequences[0])?;
 
     let key = run_key(opened, sequences, &plan);
-    output::make_folder(run_folder)?;
-    let journal_path = run_folder.join(format!("{}.journal", opened.name));
+    let journal_path = journal(&key);
+    if let Some(folder) = journal_path.parent() {
+        output::make_folder(folder)?;
+    }
     let mut journal = Journal::open(&journal_path, &key, schedules, run.fresh)?;
     if journal.was_torn() {
         output::say(format_args!(

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Inputs, Run};
 use crate::figures::robustness::{self, Intervention, Record, relative_depth};
-use crate::inputs::{self, OpenedModel};
+use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Measurement, measure};
 use crate::plot::Figure;
@@ -10,7 +10,7 @@ use crate::{interrupt, output};
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
-use layerwise::sweep::Plan;
+use layerwise::sweep::{Plan, RunKey};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -70,11 +70,24 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         match figure {
             FigureId::Robustness => {
                 let mut all = Vec::new();
-                for opened in &models {
+                // What does not fit a model is found before the first of them runs.
+                let planned = models
+                    .iter()
+                    .map(|opened| plan_robustness(arguments, tokens, opened))
+                    .collect::<anyhow::Result<Vec<_>>>()?;
+                for (opened, (corpus, plan)) in models.iter().zip(planned) {
                     let folder = arguments.out.join(&opened.name);
-                    let (records, run) = measure_robustness(arguments, tokens, opened, &folder)?;
+                    // Other inputs have another journal, so that the same command may be given with others.
+                    let journal = |key: &RunKey| {
+                        let name = format!("{}.journal", &key.as_str()[..16]);
+                        folder.join("robustness.run").join(name)
+                    };
+                    let measurement = measure(opened, &corpus, plan, journal, &arguments.run)?;
+                    let records = records(opened, corpus.corpus.sequences().len(), &measurement)?;
                     written.extend(write_robustness(&folder, &records)?);
-                    manifest.runs.push(run);
+                    manifest
+                        .runs
+                        .push(manifest::Run::new(opened, &corpus, &measurement));
                     all.extend(records);
                 }
                 if models.len() > 1 {
@@ -94,24 +107,21 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure_robustness(
+/// What the figure runs on one model.
+fn plan_robustness(
     arguments: &Arguments,
     tokens: Option<usize>,
     opened: &OpenedModel,
-    folder: &Path,
-) -> anyhow::Result<(Vec<Record>, manifest::Run)> {
+) -> anyhow::Result<(OpenedCorpus, Plan)> {
     let corpus = inputs::open_corpus(&arguments.inputs, tokens, opened)?;
     let families = ["drop(l)", "swap(l,l+1)"]
         .map(str::parse::<Family>)
         .into_iter()
         .collect::<Result<Vec<_>, _>>()
         .context("the figure's families")?;
-    let run_folder = folder.join("robustness.run");
     let plan = Plan::new(opened.model.stack(), &families, DEFAULT_MAX_MEMBERS)
         .with_context(|| opened.name.clone())?;
-    let measurement = measure(opened, &corpus, plan, &run_folder, &arguments.run)?;
-    let records = records(opened, corpus.corpus.sequences().len(), &measurement)?;
-    Ok((records, manifest::Run::new(opened, &corpus, &measurement)))
+    Ok((corpus, plan))
 }
 
 /// The figure's records: every schedule but the plain one, which they are compared with.

@@ -8,7 +8,7 @@ use crate::{interrupt, output};
 use anyhow::Context;
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
-use layerwise::sweep::Plan;
+use layerwise::sweep::{Plan, RunKey};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -90,7 +90,8 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     let prepared: Vec<(OpenedCorpus, Plan)> =
         models.iter().map(prepare).collect::<anyhow::Result<_>>()?;
     for (opened, (corpus, plan)) in models.iter().zip(prepared) {
-        let measurement = measure(opened, &corpus, plan, &run_folder, &arguments.run)?;
+        let journal = |_: &RunKey| run_folder.join(format!("{}.journal", opened.name));
+        let measurement = measure(opened, &corpus, plan, journal, &arguments.run)?;
         for row in rows(opened, &corpus, &measurement) {
             table.write_record(&row)?;
         }
