@@ -12,7 +12,7 @@
 //!
 //! # Memory
 //! Besides the model, a worker holds the buffers of one block ([`layerwise_transformer::Workspace`]), one tile of logits,
-//! at most one residual stream per block of the plain model plus ⌊log₂ schedules⌋ of them;
+//! at most one residual stream for each point where a schedule leaves the plain model's path, plus ⌊log₂ schedules⌋ of them;
 //! nothing has the size positions × vocabulary.
 
 mod checks;
