@@ -3,7 +3,7 @@
 //! With the calls that `vectorized!` makes, the only place for `unsafe` in this crate.
 #![allow(unsafe_code)]
 
-use crate::packed::{CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS};
+use crate::packed::{CHAIN, CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// An instruction set that the machine has.
@@ -159,18 +159,25 @@ impl Kernel {
         );
         let out_stride = out.strides()[0].unsigned_abs();
         let (base, out) = (a, out.as_mut_ptr());
-        for first in (0..rows).step_by(TILE_ROWS) {
+        let tiles = (0..rows).step_by(TILE_ROWS);
+        // A tile's chains follow each other, so that its destination stays in the first-level cache.
+        let chains = || panel.chunks(CHAIN).enumerate();
+        for (first, (chain, panel)) in
+            tiles.flat_map(|first| chains().map(move |chain| (first, chain)))
+        {
             let extents = Extents {
                 rows: TILE_ROWS.min(rows - first),
                 columns,
-                add,
+                add: add || chain > 0,
             };
-            // SAFETY: the caller vouches for `a`, tile by tile. `out` was checked above: from row `first` on there are
-            // `extents.rows` rows of `columns` contiguous elements, `out_stride` apart. The instruction sets were
-            // detected when the kernel was chosen.
+            // SAFETY: the caller vouches for `a`, tile by tile and term by term; a chain begins with a whole chunk.
+            // `out` was checked above: from row `first` on there are `extents.rows` rows of `columns` contiguous
+            // elements, `out_stride` apart. The instruction sets were detected when the kernel was chosen.
             unsafe {
                 let job = Job {
-                    a: base.add(first / TILE_ROWS * strides.tile),
+                    a: base.add(
+                        first / TILE_ROWS * strides.tile + chain * CHAIN / CHUNK * strides.chunk,
+                    ),
                     strides,
                     panel,
                     extents,

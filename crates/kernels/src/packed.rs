@@ -4,8 +4,8 @@
 //! inner loop reads it straight through.
 //! The rows of the other factor are packed a block at a time, and a tile of [`TILE_ROWS`] × [`PANEL`] sums is kept in registers.
 //!
-//! Every element of the result is one chain of fused multiply-adds over the inner dimension, begun anew every
-//! [`INNER_BLOCK`] terms and then added up. It depends on its own row and column alone: not on the number of rows,
+//! Every element of the result is a chain of fused multiply-adds over the inner dimension, begun anew every 256 terms, and
+//! the chains added up. It depends on its own row and column alone: not on the number of rows,
 //! nor on the tile or the instruction set (AVX-512 and AVX2 give the same bits; without FMA each product is rounded).
 
 use crate::Write;
@@ -17,8 +17,10 @@ use std::ops::Range;
 pub const PANEL: usize = 32;
 /// Rows of a tile of sums.
 pub(crate) const TILE_ROWS: usize = 12;
-/// Terms of one chain of fused multiply-adds.
-pub(crate) const INNER_BLOCK: usize = 1024;
+/// Terms of one chain of fused multiply-adds, a multiple of [`CHUNK`]: the shorter, the less rounding adds up.
+pub(crate) const CHAIN: usize = 256;
+/// Terms that are packed together, a multiple of [`CHAIN`].
+const INNER_BLOCK: usize = 1024;
 /// Terms of a row of the left factor that are packed together.
 pub(crate) const CHUNK: usize = 16;
 /// Rows that are packed together: the more, the less often the other factor is read again; with [`INNER_BLOCK`] terms they
@@ -306,8 +308,8 @@ mod tests {
     fn reference(a: &Array2<f32>, b: &Array2<f32>, start: Option<&Array2<f32>>) -> Array2<f32> {
         Array2::from_shape_fn((a.nrows(), b.ncols()), |(row, column)| {
             let mut total = start.map(|start| start[(row, column)]);
-            for first in (0..a.ncols()).step_by(INNER_BLOCK) {
-                let inner = first..a.ncols().min(first + INNER_BLOCK);
+            for first in (0..a.ncols()).step_by(CHAIN) {
+                let inner = first..a.ncols().min(first + CHAIN);
                 let chain = inner.fold(0.0_f32, |sum, k| a[(row, k)].mul_add(b[(k, column)], sum));
                 total = Some(total.map_or(chain, |total| total + chain));
             }
@@ -339,10 +341,10 @@ mod tests {
     }
 
     #[test]
-    fn long_inner_dimensions_are_summed_in_blocks() {
+    fn long_inner_dimensions_are_summed_in_chains() {
         let (a, b) = (
-            noise(14, 2 * INNER_BLOCK + 5, 1),
-            noise(2 * INNER_BLOCK + 5, 70, 2),
+            noise(14, 2 * INNER_BLOCK + CHAIN + 5, 1),
+            noise(2 * INNER_BLOCK + CHAIN + 5, 70, 2),
         );
         let packed = Packed::new(b.view());
         for kernel in Kernel::available()
