@@ -2,7 +2,7 @@
 //!
 //! A packed matrix \[inputs, outputs\] is stored in panels of [`PANEL`] output columns, each panel row by row, so that the
 //! inner loop reads it straight through.
-//! The rows of the other factor are packed a block at a time, and a tile of [`TILE_ROWS`] × [`PANEL`] sums is kept in registers.
+//! The rows of the other factor are packed a block at a time, and a tile of 12 × [`PANEL`] sums is kept in registers.
 //!
 //! Every element of the result is a chain of fused multiply-adds over the inner dimension, begun anew every 256 terms, and
 //! the chains added up. It depends on its own row and column alone: not on the number of rows,
