@@ -8,6 +8,7 @@ use layerwise_transformer::config::{
     Family as ModelFamily, Mlp, Norm, Position, Residual, RopeScaling, Rotary,
 };
 use layerwise_transformer::{Model, ModelConfig};
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -267,6 +268,31 @@ fn the_laws_hold_on_sound_models() {
         let corpus = corpus(model.config().vocab);
         for tokens in &corpus {
             self_check(&model, tokens).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_schedules_together_have_the_bits_each_has_alone(
+        is_parallel: bool,
+        edits in proptest::sample::subsequence(FAMILIES.to_vec(), 1..=FAMILIES.len()),
+        lengths in proptest::collection::vec(3usize..40, 1..4),
+        threads in 1usize..4,
+        seed: u32,
+    ) {
+        let model = if is_parallel { parallel() } else { sequential() };
+        let token = |i: usize| (i as u32).wrapping_mul(2_654_435_761).wrapping_add(seed) % 50;
+        let corpus: Vec<Vec<u32>> = lengths.iter().map(|&length| (0..length).map(token).collect()).collect();
+        let together = plan(&model, &edits);
+        let found = results(&model, &together, &corpus, threads);
+        for (at, entry) in together.entries().iter().enumerate().skip(1) {
+            let alone = results(&model, &plan(&model, &[&entry.edit]), &corpus, 1);
+            for (sequence, sums) in &alone {
+                prop_assert_eq!(sums[1], found[sequence][at], "{} on sequence {}", entry.edit, sequence);
+            }
         }
     }
 }

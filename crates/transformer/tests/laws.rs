@@ -11,12 +11,12 @@ use layerwise_transformer::{
 use ndarray::{Array2, ArrayViewD};
 use proptest::prelude::*;
 
-fn sequential() -> Model {
-    Model::random(ModelConfig::tiny(), 11)
+fn sequential(seed: u64) -> Model {
+    Model::random(ModelConfig::tiny(), seed)
 }
 
 /// Parallel residuals, rotary positions, gated MLP, grouped KV heads, RMSNorm: everything `tiny` is not.
-fn parallel() -> Model {
+fn parallel(seed: u64) -> Model {
     let config = ModelConfig {
         family: Family::GptNeoX,
         norm: Norm::RmsNorm,
@@ -32,11 +32,25 @@ fn parallel() -> Model {
         bos: Bos::Nothing,
         ..ModelConfig::tiny()
     };
-    Model::random(config, 12)
+    Model::random(config, seed)
 }
 
 fn models() -> [Model; 2] {
-    [sequential(), parallel()]
+    [sequential(11), parallel(12)]
+}
+
+fn any_model() -> impl Strategy<Value = Model> {
+    (any::<bool>(), any::<u64>()).prop_map(|(is_parallel, seed)| match is_parallel {
+        true => parallel(seed),
+        false => sequential(seed),
+    })
+}
+
+fn any_tokens() -> impl Strategy<Value = Vec<u32>> {
+    proptest::collection::vec(0_u32..50, 1..70).prop_map(|mut tokens| {
+        tokens.truncate(64);
+        tokens
+    })
 }
 
 const TOKENS: [u32; 9] = [0, 41, 7, 7, 23, 3, 49, 12, 5];
@@ -48,8 +62,8 @@ fn schedule(model: &Model, edit: &str) -> Schedule {
         .unwrap()
 }
 
-fn logits(model: &Model, edit: &str) -> Array2<f32> {
-    model.logits(&TOKENS, &schedule(model, edit)).unwrap()
+fn logits(model: &Model, tokens: &[u32], edit: &str) -> Array2<f32> {
+    model.logits(tokens, &schedule(model, edit)).unwrap()
 }
 
 /// Reads the stream after every block and writes nothing.
@@ -65,50 +79,17 @@ impl Observer for Blocks<'_> {
     }
 }
 
-#[test]
-fn the_empty_edit_is_a_plain_loop_over_blocks() {
-    for model in models() {
-        let plain = Schedule::plain(model.stack()).unwrap();
-        let mut residual = model.embed(&TOKENS).unwrap();
-        let mut workspace = Workspace::new(&model, TOKENS.len());
-        let mut after_blocks = Vec::new();
-        let steps_per_block = plain.steps().len() / model.config().layers;
-        for block in 0..model.config().layers {
-            for step in &plain.steps()[block * steps_per_block..(block + 1) * steps_per_block] {
-                let Step::Update(parts) = step else {
-                    panic!("the plain schedule has no branches")
-                };
-                assert!(
-                    parts
-                        .iter()
-                        .all(|part| part.block() == block && part.scale() == 1.0)
-                );
-                model.apply(step, &mut residual, &mut workspace);
-            }
-            after_blocks.push(residual.clone());
-        }
-        let mut seen = Vec::new();
-        let last = model
-            .run(&TOKENS, &schedule(&model, "id"), &mut Blocks(&mut seen))
-            .unwrap();
-        assert_eq!(seen, after_blocks);
-        assert_eq!(last, residual);
-        let expected = model.unembed(model.final_norm(residual.view()).view());
-        assert_eq!(logits(&model, "id"), expected);
-    }
-}
-
-/// A plain run in which the updates of one block are zeroed after they are computed.
-fn zero_ablated(model: &Model, block: usize) -> Array2<f32> {
-    let mut residual = model.embed(&TOKENS).unwrap();
-    let mut workspace = Workspace::new(model, TOKENS.len());
+/// A plain run in which the updates of some blocks are zeroed after they are computed.
+fn zero_ablated(model: &Model, tokens: &[u32], blocks: std::ops::Range<usize>) -> Array2<f32> {
+    let mut residual = model.embed(tokens).unwrap();
+    let mut workspace = Workspace::new(model, tokens.len());
     for step in Schedule::plain(model.stack()).unwrap().steps() {
         let Step::Update(parts) = step else {
             unreachable!()
         };
         let before = residual.clone();
         model.apply(step, &mut residual, &mut workspace);
-        if parts.iter().map(Part::block).any(|b| b == block) {
+        if parts.iter().any(|part| blocks.contains(&part.block())) {
             let update = (&residual - &before) * 0.0;
             residual = before + update;
         }
@@ -117,40 +98,12 @@ fn zero_ablated(model: &Model, block: usize) -> Array2<f32> {
 }
 
 #[test]
-fn dropping_a_block_zeroes_its_updates() {
-    for model in models() {
-        for block in 0..4 {
-            assert_eq!(
-                logits(&model, &format!("drop({block})")),
-                zero_ablated(&model, block)
-            );
-            assert_eq!(
-                logits(&model, &format!("scale({block},0)")),
-                zero_ablated(&model, block)
-            );
-        }
-    }
-}
-
-#[test]
-fn the_standard_lens_at_the_last_step_gives_the_logits() {
-    for model in models() {
-        for edit in ["id", "drop(1)", "swap(0,3)", "parallel(1..3)"] {
-            let last = model
-                .run(&TOKENS, &schedule(&model, edit), &mut ())
-                .unwrap();
-            assert_eq!(model.standard_lens(last.view()), logits(&model, edit));
-        }
-    }
-}
-
-#[test]
 fn the_legacy_lens_differs_from_the_logits_by_the_biases_alone() {
-    let model = sequential();
+    let model = sequential(11);
     let last = model
         .run(&TOKENS, &schedule(&model, "id"), &mut ())
         .unwrap();
-    let difference = model.legacy_lens(last.view(), last.view()) - logits(&model, "id");
+    let difference = model.legacy_lens(last.view(), last.view()) - logits(&model, &TOKENS, "id");
     for row in difference.outer_iter() {
         let off = (&row - &difference.row(0))
             .iter()
@@ -213,13 +166,13 @@ fn sites_that_a_model_lacks_are_refused() {
             Err(TransformerError::NoSuchSite { .. })
         )
     };
-    assert!(refused(&parallel(), Site::ResidMid) && !refused(&sequential(), Site::ResidMid));
-    assert!(refused(&sequential(), Site::MlpUp) && !refused(&parallel(), Site::MlpUp));
+    assert!(refused(&parallel(12), Site::ResidMid) && !refused(&sequential(11), Site::ResidMid));
+    assert!(refused(&sequential(11), Site::MlpUp) && !refused(&parallel(12), Site::MlpUp));
 }
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let model = sequential();
+    let model = sequential(11);
     let plain = Schedule::plain(model.stack()).unwrap();
     assert!(matches!(
         model.logits(&[], &plain),
@@ -240,7 +193,7 @@ fn what_does_not_fit_is_refused() {
             context: 64
         })
     ));
-    let other = Schedule::plain(parallel().stack()).unwrap();
+    let other = Schedule::plain(parallel(12).stack()).unwrap();
     assert!(matches!(
         model.logits(&[1], &other),
         Err(TransformerError::ScheduleMismatch { .. })
@@ -264,11 +217,50 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn a_later_token_changes_no_earlier_position(which in 0usize..2, edit in any_edit(), at in 0usize..9, token in 0u32..50) {
-        let model = &models()[which];
-        let schedule = schedule(model, &edit);
-        let before = model.logits(&TOKENS, &schedule).unwrap();
-        let mut changed = TOKENS;
+    fn the_empty_edit_is_a_plain_loop_over_blocks(model in any_model(), tokens in any_tokens()) {
+        let plain = Schedule::plain(model.stack()).unwrap();
+        let mut residual = model.embed(&tokens).unwrap();
+        let mut workspace = Workspace::new(&model, tokens.len());
+        let mut after_blocks = Vec::new();
+        let steps_per_block = plain.steps().len() / model.config().layers;
+        for block in 0..model.config().layers {
+            for step in &plain.steps()[block * steps_per_block..(block + 1) * steps_per_block] {
+                let Step::Update(parts) = step else { panic!("the plain schedule has no branches") };
+                prop_assert!(parts.iter().all(|part| part.block() == block && part.scale() == 1.0));
+                model.apply(step, &mut residual, &mut workspace);
+            }
+            after_blocks.push(residual.clone());
+        }
+        let mut seen = Vec::new();
+        let last = model.run(&tokens, &schedule(&model, "id"), &mut Blocks(&mut seen)).unwrap();
+        prop_assert_eq!(seen, after_blocks);
+        prop_assert_eq!(&last, &residual);
+        let expected = model.unembed(model.final_norm(residual.view()).view());
+        prop_assert_eq!(logits(&model, &tokens, "id"), expected);
+    }
+
+    #[test]
+    fn dropping_blocks_zeroes_their_updates(model in any_model(), tokens in any_tokens(), first in 0usize..4, length in 1usize..4) {
+        let last = (first + length).min(4);
+        let zeroed = zero_ablated(&model, &tokens, first..last);
+        prop_assert_eq!(&logits(&model, &tokens, &format!("scale({first}..{last},0)")), &zeroed);
+        if last - first < 4 {
+            prop_assert_eq!(&logits(&model, &tokens, &format!("drop({first}..{last})")), &zeroed);
+        }
+    }
+
+    #[test]
+    fn the_standard_lens_at_the_last_step_gives_the_logits(model in any_model(), tokens in any_tokens(), edit in any_edit()) {
+        let last = model.run(&tokens, &schedule(&model, &edit), &mut ()).unwrap();
+        prop_assert_eq!(model.standard_lens(last.view()), logits(&model, &tokens, &edit));
+    }
+
+    #[test]
+    fn a_later_token_changes_no_earlier_position(model in any_model(), tokens in any_tokens(), edit in any_edit(), at: prop::sample::Index, token in 0u32..50) {
+        let schedule = schedule(&model, &edit);
+        let before = model.logits(&tokens, &schedule).unwrap();
+        let at = at.index(tokens.len());
+        let mut changed = tokens;
         changed[at] = token;
         let after = model.logits(&changed, &schedule).unwrap();
         for position in 0..at {
@@ -277,8 +269,7 @@ proptest! {
     }
 
     #[test]
-    fn equal_edits_give_equal_logits(which in 0usize..2, l in 0usize..4, m in 0usize..4) {
-        let model = &models()[which];
+    fn equal_edits_give_equal_logits(model in any_model(), tokens in any_tokens(), l in 0usize..4, m in 0usize..4) {
         let pairs = [
             (format!("drop({l})"), format!("drop_attn({l});drop_mlp({l})")),
             (format!("swap({l},{m});swap({m},{l})"), "id".to_owned()),
@@ -288,7 +279,7 @@ proptest! {
             ("reverse(0..4);reverse(0..4)".to_owned(), "id".to_owned()),
         ];
         for (a, b) in pairs {
-            prop_assert_eq!(logits(model, &a), logits(model, &b), "{} = {}", a, b);
+            prop_assert_eq!(logits(&model, &tokens, &a), logits(&model, &tokens, &b), "{} = {}", a, b);
         }
     }
 }
