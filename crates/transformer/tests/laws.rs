@@ -1,7 +1,7 @@
 //! The laws of schedules, on executed models.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use layerwise_schedule::{Edit, Part, Schedule, Step};
+use layerwise_schedule::{Edit, Schedule, Step};
 use layerwise_transformer::config::{
     Bos, Family, Mlp, Norm, Position, Residual, RopeScaling, Rotary,
 };
