@@ -13,7 +13,9 @@ pub mod manifest;
 pub mod measurement;
 pub mod output;
 pub mod plot;
+pub mod readings;
 pub mod reproduce;
+pub mod results;
 pub mod sweep;
 
 use clap::{Parser, Subcommand};

@@ -1,7 +1,7 @@
 //! `cargo xtask list`: what there is, and what it needs.
 
+use crate::figures::FigureId;
 use crate::inputs;
-use crate::reproduce::FigureId;
 use clap::ValueEnum;
 use layerwise::transformer::{ModelConfig, config::Family};
 use layerwise::weights::Checkpoint;

@@ -89,10 +89,8 @@ pub fn measure(
     }
 
     let start = Instant::now();
-    let progress = progress(
-        &opened.name,
-        todo.iter().map(|(_, tokens)| tokens.len()).sum(),
-    );
+    let tokens = todo.iter().map(|(_, tokens)| tokens.len()).sum();
+    let progress = progress(&opened.name, tokens, "tokens");
     let options = Options {
         threads: run.threads(),
         stop: &STOP,
@@ -121,12 +119,12 @@ pub fn measure(
     })
 }
 
-fn progress(name: &str, tokens: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template(
-        "{prefix} {wide_bar} {pos}/{len} tokens, {per_sec}, {eta} left",
-    );
-    // Nothing is drawn where standard error is not a terminal.
-    let bar = ProgressBar::new(tokens as u64).with_prefix(name.to_owned());
+/// A progress bar on standard error, of `len` things; nothing is drawn where that is not a terminal.
+pub fn progress(name: &str, len: usize, unit: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!(
+        "{{prefix}} {{wide_bar}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left",
+    ));
+    let bar = ProgressBar::new(len as u64).with_prefix(name.to_owned());
     bar.enable_steady_tick(Duration::from_secs(1));
     match style {
         Ok(style) => bar.with_style(style),

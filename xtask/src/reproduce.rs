@@ -1,16 +1,16 @@
 //! `cargo xtask reproduce`: the paper's figures.
 
 use crate::arguments::{Inputs, Run};
-use crate::figures::robustness::{self, Intervention, Record, relative_depth};
+use crate::figures::{FigureId, Pass};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
-use crate::measurement::{Measurement, measure};
 use crate::plot::Figure;
+use crate::readings::altered;
+use crate::results::Results;
 use crate::{interrupt, output};
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::ValueEnum;
-use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
-use layerwise::sweep::{Plan, RunKey};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -33,13 +33,6 @@ pub struct Arguments {
     out: PathBuf,
 }
 
-/// The figures, by the names that the command line knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FigureId {
-    /// Dropping a block and swapping two: KL, agreement, entropy (nips-fig5a, v3-fig-robust, v1-fig3)
-    Robustness,
-}
-
 /// Tokens of a run where neither `--rows` nor `--tokens` says how many: enough for the shape, minutes for a small model.
 const DEFAULT_TOKENS: usize = 20_000;
 
@@ -57,44 +50,34 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         arguments.out.display()
     );
     interrupt::watch()?;
-    let figures = match arguments.figures.as_slice() {
-        [] => FigureId::value_variants(),
-        chosen => chosen,
+    let figures: Vec<FigureId> = match arguments.figures.as_slice() {
+        [] => FigureId::value_variants().to_vec(),
+        chosen => {
+            let chosen: BTreeSet<FigureId> = chosen.iter().copied().collect();
+            chosen.into_iter().collect()
+        }
     };
     let limited = arguments.inputs.rows.is_some() || arguments.inputs.tokens.is_some();
     let tokens = (!limited).then_some(DEFAULT_TOKENS);
     let models = inputs::open_models(&arguments.inputs)?;
+    // What does not fit a model is found before the first of them runs.
+    let corpora = models
+        .iter()
+        .map(|opened| inputs::open_corpus(&arguments.inputs, tokens, opened))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let mut manifest = Manifest::new(arguments.run.threads().get());
+    let mut all = Results::default();
     let mut written = Vec::new();
-    for figure in figures {
-        match figure {
-            FigureId::Robustness => {
-                let mut all = Vec::new();
-                // What does not fit a model is found before the first of them runs.
-                let planned = models
-                    .iter()
-                    .map(|opened| plan_robustness(arguments, tokens, opened))
-                    .collect::<anyhow::Result<Vec<_>>>()?;
-                for (opened, (corpus, plan)) in models.iter().zip(planned) {
-                    let folder = arguments.out.join(&opened.name);
-                    // Other inputs have another journal, so that the same command may be given with others.
-                    let journal = |key: &RunKey| {
-                        let name = format!("{}.journal", &key.as_str()[..16]);
-                        folder.join("robustness.run").join(name)
-                    };
-                    let measurement = measure(opened, &corpus, plan, journal, &arguments.run)?;
-                    let records = records(opened, corpus.corpus.sequences().len(), &measurement)?;
-                    written.extend(write_robustness(&folder, &records)?);
-                    manifest
-                        .runs
-                        .push(manifest::Run::new(opened, &corpus, &measurement));
-                    all.extend(records);
-                }
-                if models.len() > 1 {
-                    written.extend(write_robustness(&arguments.out, &all)?);
-                }
-            }
-        }
+    for (opened, corpus) in models.iter().zip(&corpora) {
+        let folder = arguments.out.join(&opened.name);
+        let results = read(arguments, &figures, opened, corpus, &folder, &mut manifest)?;
+        let results = write_tables(&folder, &figures, &results, &mut written)?;
+        draw(&folder, &figures, &results, &mut written)?;
+        all.extend(results);
+    }
+    if models.len() > 1 {
+        let all = write_tables(&arguments.out, &figures, &all, &mut written)?;
+        draw(&arguments.out, &figures, &all, &mut written)?;
     }
     output::write(
         &arguments.out.join("manifest.json"),
@@ -107,92 +90,75 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the figure runs on one model.
-fn plan_robustness(
+/// Puts one model through every pass that the figures need, once.
+fn read(
     arguments: &Arguments,
-    tokens: Option<usize>,
+    figures: &[FigureId],
     opened: &OpenedModel,
-) -> anyhow::Result<(OpenedCorpus, Plan)> {
-    let corpus = inputs::open_corpus(&arguments.inputs, tokens, opened)?;
-    let families = ["drop(l)", "swap(l,l+1)"]
-        .map(str::parse::<Family>)
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()
-        .context("the figure's families")?;
-    let plan = Plan::new(opened.model.stack(), &families, DEFAULT_MAX_MEMBERS)
-        .with_context(|| opened.name.clone())?;
-    Ok((corpus, plan))
-}
-
-/// The figure's records: every schedule but the plain one, which they are compared with.
-fn records(
-    opened: &OpenedModel,
-    sequences: usize,
-    measurement: &Measurement,
-) -> anyhow::Result<Vec<Record>> {
-    let config = opened.model.config();
-    let plain = &measurement.statistics[0];
-    let entries = measurement
-        .plan
-        .entries()
+    corpus: &OpenedCorpus,
+    folder: &Path,
+    manifest: &mut Manifest,
+) -> anyhow::Result<Results> {
+    let passes: BTreeSet<Pass> = figures
         .iter()
-        .zip(&measurement.statistics)
-        .skip(1);
-    entries
-        .map(|(entry, statistics)| {
-            let change = statistics.entropy_bits.difference(&plain.entropy_bits)?;
-            let layer = entry
-                .l
-                .with_context(|| format!("{} names no block", entry.edit))?;
-            let mean = |value: Option<f64>| value.unwrap_or(f64::NAN);
-            Ok(Record {
-                model: opened.name.clone(),
-                family: config.family.model_type().to_owned(),
-                intervention: if entry.edit.starts_with("drop") {
-                    Intervention::Drop
-                } else {
-                    Intervention::Swap
-                },
-                layer,
-                layers: config.layers,
-                relative_depth: relative_depth(layer, config.layers),
-                kl_nats: mean(statistics.kl_nats.mean()),
-                kl_nats_se: statistics.kl_nats.standard_error(),
-                top1_agreement: mean(statistics.top1_agreement.mean()),
-                top1_agreement_se: statistics.top1_agreement.standard_error(),
-                entropy_bits: mean(statistics.entropy_bits.mean()),
-                entropy_bits_se: statistics.entropy_bits.standard_error(),
-                entropy_difference_bits: mean(change.mean()),
-                entropy_difference_bits_se: change.standard_error(),
-                loss_nats: mean(statistics.loss_nats.mean()),
-                loss_nats_se: statistics.loss_nats.standard_error(),
-                sequences: sequences as u64,
-                positions: statistics.kl_nats.count(),
-            })
-        })
-        .collect()
+        .flat_map(|figure| figure.passes())
+        .copied()
+        .collect();
+    let mut results = Results::default();
+    for pass in passes {
+        match pass {
+            Pass::Sweep => {
+                let plan = altered::plan(opened, figures)?;
+                let measurement =
+                    altered::read(opened, corpus, plan, folder, &arguments.run, &mut results)?;
+                manifest
+                    .runs
+                    .push(manifest::Run::new(opened, corpus, &measurement));
+            }
+            Pass::Plain
+            | Pass::Weights
+            | Pass::Words
+            | Pass::Pairs
+            | Pass::Suffix
+            | Pass::Benchmarks
+            | Pass::Shift => {}
+        }
+    }
+    Ok(results)
 }
 
-/// Writes the table, reads it back, and draws both layouts from what was read: a figure never needs more than its CSV.
-fn write_robustness(folder: &Path, records: &[Record]) -> anyhow::Result<Vec<PathBuf>> {
+/// Writes the figures' tables and reads them back: a drawing never needs more than its tables.
+fn write_tables(
+    folder: &Path,
+    figures: &[FigureId],
+    results: &Results,
+    written: &mut Vec<PathBuf>,
+) -> anyhow::Result<Results> {
     output::make_folder(folder)?;
-    let table = folder.join("robustness.csv");
-    let mut bytes = Vec::new();
-    robustness::write(records, &mut bytes)?;
-    output::write(&table, &bytes)?;
-    let records = robustness::read(&table)?;
-    let mut written = vec![table];
-    written.extend(write_figure(
-        folder,
-        "robustness",
-        &robustness::nips_fig5a(&records),
-    )?);
-    written.extend(write_figure(
-        folder,
-        "robustness-v1",
-        &robustness::v1_fig3(&records),
-    )?);
-    Ok(written)
+    let mut read = Results::default();
+    for &figure in figures {
+        for (name, bytes) in results.tables(figure)? {
+            let path = folder.join(name);
+            output::write(&path, &bytes)?;
+            written.push(path);
+        }
+        read.read(figure, folder)?;
+    }
+    Ok(read)
+}
+
+fn draw(
+    folder: &Path,
+    figures: &[FigureId],
+    results: &Results,
+    written: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
+    for figure in figures {
+        for (name, drawing) in figure.drawings(results) {
+            written.extend(write_figure(folder, &name, &drawing)?);
+        }
+    }
+    Ok(())
 }
 
 fn write_figure(folder: &Path, name: &str, figure: &Figure) -> anyhow::Result<[PathBuf; 2]> {

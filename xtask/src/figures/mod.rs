@@ -1,12 +1,126 @@
 //! Figures: pure functions from recorded results to drawings.
 //!
-//! A figure's module holds the form of its results, reading and writing them as CSV, and the drawings made from them.
-//! Nothing here knows a model, so every figure can be redrawn from its CSV file alone.
+//! A figure's module holds the form of its results, one or more [`table::Record`]s, and the drawings made from them.
+//! Nothing here knows a model, so every figure can be redrawn from its CSV files alone.
 
+pub mod attention_locality;
+pub mod benchmarks;
+pub mod cka;
+pub mod lens_entropy;
+pub mod lens_kl;
+pub mod mlp_norm;
+pub mod models;
+pub mod neurons;
+pub mod repeats;
 pub mod robustness;
+pub mod scale;
+pub mod shift;
+pub mod stages;
+pub mod sublayer_ratio;
+pub mod subword_heads;
+pub mod suffix_neurons;
+pub mod suffix_probe;
+pub mod table;
+pub mod wic;
 
+use crate::plot::Figure;
+use crate::results::Results;
+use clap::ValueEnum;
 use std::io;
 use std::path::PathBuf;
+
+/// The figures, by the names that the command line knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum FigureId {
+    /// The four stages in one picture (nips-fig1, table 1)
+    Stages,
+    /// Dropping a block and swapping two: KL, agreement, entropy (nips-fig5a, v3-fig-robust, v1-fig3)
+    Robustness,
+    /// Similarity of the residual streams after each pair of blocks (nips-fig5bc, nips-fig14)
+    Cka,
+    /// Attention to the tokens just before (nips-fig6a, v1-fig-attn)
+    AttentionLocality,
+    /// Heads that merge the pieces of a word (nips-fig6b, v1-fig-head)
+    SubwordHeads,
+    /// Word senses, probed at each depth (nips-fig7a, nips-fig18)
+    Wic,
+    /// Entropy of the logit lens, both lenses (nips-fig7b, nips-fig19, v1-fig-entropy)
+    LensEntropy,
+    /// Divergence of the logit lens from the output, both lenses, with neuron densities (nips-fig8, v1-fig-kl-neurons)
+    LensKl,
+    /// Prediction, suppression and partition neurons (nips-fig17)
+    Neurons,
+    /// Probes for the ending "-ing" of the next token (nips-fig12a, v1-fig-ing)
+    SuffixProbe,
+    /// The neurons that move the ending "-ing" most (nips-fig21, v1-fig-top36)
+    SuffixNeurons,
+    /// Size of what each MLP writes (nips-fig12b, nips-fig20)
+    MlpNorm,
+    /// Attention in comparison with the MLP (v1-fig-ratio)
+    SublayerRatio,
+    /// Repeating runs of three and five blocks (nips-fig12c, nips-fig22, nips-fig23)
+    Repeats,
+    /// Accuracy under swaps, drops and repeats (nips-fig15, nips-fig16, nips-fig24)
+    Benchmarks,
+    /// The shape against the number of blocks and parameters (nips-fig25)
+    Scale,
+    /// The shape on text of another kind (nips-fig26)
+    Shift,
+}
+
+/// What a model is put through; figures share passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pass {
+    /// Altered schedules on the corpus.
+    Sweep,
+    /// The plain model on the corpus, observed.
+    Plain,
+    /// The weights alone.
+    Weights,
+    /// The plain model on windows of words.
+    Words,
+    /// The plain model on word-in-context pairs.
+    Pairs,
+    /// The plain model on contexts of the ending "-ing".
+    Suffix,
+    /// Altered schedules on benchmark items.
+    Benchmarks,
+    /// The plain model on the corpus and on text of another kind, observed.
+    Shift,
+}
+
+impl FigureId {
+    /// The passes that yield the figure's results.
+    pub fn passes(self) -> &'static [Pass] {
+        match self {
+            Self::Stages => &[Pass::Sweep, Pass::Plain, Pass::Weights],
+            Self::Robustness => &[Pass::Sweep],
+            Self::Cka => &[Pass::Plain],
+            Self::AttentionLocality => &[Pass::Plain],
+            Self::SubwordHeads => &[Pass::Words],
+            Self::Wic => &[Pass::Pairs],
+            Self::LensEntropy => &[Pass::Plain],
+            Self::LensKl => &[Pass::Plain, Pass::Weights],
+            Self::Neurons => &[Pass::Weights],
+            Self::SuffixProbe => &[Pass::Weights, Pass::Suffix],
+            Self::SuffixNeurons => &[Pass::Weights],
+            Self::MlpNorm => &[Pass::Plain],
+            Self::SublayerRatio => &[Pass::Plain],
+            Self::Repeats => &[Pass::Sweep],
+            Self::Benchmarks => &[Pass::Benchmarks],
+            Self::Scale => &[Pass::Sweep, Pass::Plain, Pass::Weights],
+            Self::Shift => &[Pass::Shift],
+        }
+    }
+
+    /// The figure's drawings with the names of their files, from the results of one model or of several.
+    pub fn drawings(self, results: &Results) -> Vec<(String, Figure)> {
+        match self {
+            Self::Robustness => robustness::drawings(&results.robustness),
+            _ => Vec::new(),
+        }
+    }
+}
 
 /// Why the results of a figure could not be read or written.
 #[derive(Debug, thiserror::Error)]

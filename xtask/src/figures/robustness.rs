@@ -13,19 +13,11 @@
 //! Depth is relative, ℓ/(L−1), so that models of different length share an axis; a swap stands at the first block of
 //! its pair. Bands are one standard error to either side. Every model is a line of its own, without means over models.
 
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::Path;
-
+use super::models::{self, Model, relative_depth};
+use super::table::{is_share, negative_error, record};
+use crate::plot::{Axis, Figure, Line, Mark, Panel, Point, Rule, Scale};
 use serde::{Deserialize, Serialize};
-
-use super::ResultsError;
-use crate::plot::{
-    Axis, Figure, LegendEntry, Line, Mark, Panel, Point, Rule, Scale, Style, legend_order,
-    styles_of_models,
-};
+use std::cmp::Reverse;
 
 /// What is done to the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,158 +29,49 @@ pub enum Intervention {
     Swap,
 }
 
-/// One line of `robustness.csv`: one intervention at one block of one model.
-///
-/// A mean that could not be measured is NaN; a standard error is empty where there is one sequence only.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// Name of the model.
-    pub model: String,
-    /// Its family, the `model_type` of its config.
-    pub family: String,
-    /// What is done.
-    pub intervention: Intervention,
-    /// The block ℓ, from 0.
-    pub layer: usize,
-    /// Blocks of the model, L.
-    pub layers: usize,
-    /// ℓ/(L−1); see [`relative_depth`].
-    pub relative_depth: f64,
-    /// Mean KL(plain ‖ altered), nats.
-    pub kl_nats: f64,
-    /// Its standard error, nats.
-    pub kl_nats_se: Option<f64>,
-    /// Share of positions whose most probable token is the plain model's, 0 to 1.
-    pub top1_agreement: f64,
-    /// Its standard error.
-    pub top1_agreement_se: Option<f64>,
-    /// Mean entropy of the altered model's output, bits.
-    pub entropy_bits: f64,
-    /// Its standard error, bits.
-    pub entropy_bits_se: Option<f64>,
-    /// Mean of the altered model's entropy less the plain model's, bits.
-    pub entropy_difference_bits: f64,
-    /// Its standard error, from paired sums, bits.
-    pub entropy_difference_bits_se: Option<f64>,
-    /// Mean loss of the altered model, nats a token.
-    pub loss_nats: f64,
-    /// Its standard error, nats a token.
-    pub loss_nats_se: Option<f64>,
-    /// Sequences of the corpus.
-    pub sequences: u64,
-    /// Positions over which the means go (one fewer a sequence for the loss).
-    pub positions: u64,
-}
-
-/// The columns of `robustness.csv`: the fields of [`Record`] in their order.
-const COLUMNS: [&str; 18] = [
-    "model",
-    "family",
-    "intervention",
-    "layer",
-    "layers",
-    "relative_depth",
-    "kl_nats",
-    "kl_nats_se",
-    "top1_agreement",
-    "top1_agreement_se",
-    "entropy_bits",
-    "entropy_bits_se",
-    "entropy_difference_bits",
-    "entropy_difference_bits_se",
-    "loss_nats",
-    "loss_nats_se",
-    "sequences",
-    "positions",
-];
-
-/// ℓ/(L−1), the depth of block ℓ of L from 0 to 1; 0 in a model of one block.
-pub fn relative_depth(layer: usize, layers: usize) -> f64 {
-    layer as f64 / layers.saturating_sub(1).max(1) as f64
-}
-
-/// Writes records as CSV; the first line names the columns, also where there is no record.
-///
-/// # Errors
-///
-/// What `target` says when it cannot be written to.
-pub fn write<W: Write>(records: &[Record], target: W) -> io::Result<()> {
-    let mut writer = csv::WriterBuilder::new()
-        .has_headers(false)
-        .from_writer(target);
-    writer.write_record(COLUMNS)?;
-    for record in records {
-        writer.serialize(record)?;
+record! {
+    /// One line of `robustness.csv`: one intervention at one block of one model.
+    ///
+    /// A mean that could not be measured is NaN; a standard error is empty where there is one sequence only.
+    pub struct Record {
+        /// Name of the model.
+        pub model: String,
+        /// Its family, the `model_type` of its config.
+        pub family: String,
+        /// What is done.
+        pub intervention: Intervention,
+        /// The block ℓ, from 0.
+        pub layer: usize,
+        /// Blocks of the model, L.
+        pub layers: usize,
+        /// ℓ/(L−1); see [`relative_depth`].
+        pub relative_depth: f64,
+        /// Mean KL(plain ‖ altered), nats.
+        pub kl_nats: f64,
+        /// Its standard error, nats.
+        pub kl_nats_se: Option<f64>,
+        /// Share of positions whose most probable token is the plain model's, 0 to 1.
+        pub top1_agreement: f64,
+        /// Its standard error.
+        pub top1_agreement_se: Option<f64>,
+        /// Mean entropy of the altered model's output, bits.
+        pub entropy_bits: f64,
+        /// Its standard error, bits.
+        pub entropy_bits_se: Option<f64>,
+        /// Mean of the altered model's entropy less the plain model's, bits.
+        pub entropy_difference_bits: f64,
+        /// Its standard error, from paired sums, bits.
+        pub entropy_difference_bits_se: Option<f64>,
+        /// Mean loss of the altered model, nats a token.
+        pub loss_nats: f64,
+        /// Its standard error, nats a token.
+        pub loss_nats_se: Option<f64>,
+        /// Sequences of the corpus.
+        pub sequences: u64,
+        /// Positions over which the means go (one fewer a sequence for the loss).
+        pub positions: u64,
     }
-    writer.flush()
-}
-
-/// Reads the records of the CSV file at `path`.
-///
-/// # Errors
-///
-/// [`ResultsError`] if the file cannot be read, has other columns, or holds a field that cannot be: a block beyond the
-/// model, a depth that is not the block's, a share outside 0 to 1, a negative standard error, a second record of the
-/// same model, intervention and block.
-pub fn read(path: &Path) -> Result<Vec<Record>, ResultsError> {
-    let file = File::open(path).map_err(|source| ResultsError::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    parse(file, path)
-}
-
-/// Parses CSV; `path` is named in errors.
-fn parse<R: Read>(source: R, path: &Path) -> Result<Vec<Record>, ResultsError> {
-    let file_error = |error: csv::Error| ResultsError::File {
-        path: path.to_owned(),
-        source: error.into(),
-    };
-    let mut reader = csv::Reader::from_reader(source);
-    let headers = reader.headers().map_err(file_error)?.clone();
-    if headers != COLUMNS[..] {
-        return Err(ResultsError::Columns {
-            path: path.to_owned(),
-            expected: COLUMNS.join(","),
-            found: headers.iter().collect::<Vec<_>>().join(","),
-        });
-    }
-    let mut records: Vec<Record> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for row in reader.records() {
-        let row = row.map_err(file_error)?;
-        let field_error = |column: &str, expected: String| {
-            let index = COLUMNS.iter().position(|name| *name == column);
-            ResultsError::Field {
-                path: path.to_owned(),
-                line: row.position().map_or(0, csv::Position::line),
-                column: column.to_owned(),
-                expected,
-                found: index
-                    .and_then(|index| row.get(index))
-                    .unwrap_or_default()
-                    .to_owned(),
-            }
-        };
-        let record: Record = row.deserialize(None).map_err(|error| match error.kind() {
-            csv::ErrorKind::Deserialize { err, .. } => {
-                // Numbers tell their field; the variants of the intervention do not.
-                let column = err.field().and_then(|index| COLUMNS.get(index as usize));
-                let expected = format!("a value of the column ({})", err.kind());
-                field_error(column.copied().unwrap_or("intervention"), expected)
-            }
-            _ => file_error(error),
-        })?;
-        if let Some((column, expected)) = fault(&record) {
-            return Err(field_error(column, expected));
-        }
-        if !seen.insert((record.model.clone(), record.intervention, record.layer)) {
-            let expected = format!("each block of {} once for each intervention", record.model);
-            return Err(field_error("layer", expected));
-        }
-        records.push(record);
-    }
-    Ok(records)
+    key(model, intervention, layer) fault(fault)
 }
 
 /// The first field of a record that cannot be, with what was expected.
@@ -210,10 +93,10 @@ fn fault(record: &Record) -> Option<(&'static str, String)> {
     if record.relative_depth.is_nan() || (record.relative_depth - depth).abs() > 1e-9 {
         return Some(("relative_depth", depth.to_string()));
     }
-    if record.top1_agreement < 0.0 || record.top1_agreement > 1.0 {
+    if !is_share(record.top1_agreement) {
         return Some(("top1_agreement", "a share from 0 to 1".to_owned()));
     }
-    for (column, error) in [
+    negative_error([
         ("kl_nats_se", record.kl_nats_se),
         ("top1_agreement_se", record.top1_agreement_se),
         ("entropy_bits_se", record.entropy_bits_se),
@@ -222,12 +105,7 @@ fn fault(record: &Record) -> Option<(&'static str, String)> {
             record.entropy_difference_bits_se,
         ),
         ("loss_nats_se", record.loss_nats_se),
-    ] {
-        if error.is_some_and(|error| error < 0.0) {
-            return Some((column, "a standard error, not negative".to_owned()));
-        }
-    }
-    None
+    ])
 }
 
 /// What a column of panels shows.
@@ -259,6 +137,14 @@ impl Quantity {
     }
 }
 
+/// The drawings with the names of their files.
+pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
+    vec![
+        ("robustness".to_owned(), nips_fig5a(records)),
+        ("robustness-v1".to_owned(), v1_fig3(records)),
+    ]
+}
+
 /// Figure 5a of the NeurIPS version: swap above drop; divergence and relative accuracy.
 pub fn nips_fig5a(records: &[Record]) -> Figure {
     grid(
@@ -286,15 +172,12 @@ pub fn v1_fig3(records: &[Record]) -> Figure {
     )
 }
 
-/// A model with the look of its lines.
-struct Model<'a> {
-    name: &'a str,
-    family: &'a str,
-    style: Style,
-}
-
 fn grid(records: &[Record], title: &str, description: &str, quantities: &[Quantity]) -> Figure {
-    let models = models(records);
+    let models = models::of(
+        records
+            .iter()
+            .map(|r| (r.model.as_str(), r.family.as_str())),
+    );
     let rows = [
         (Intervention::Swap, "Swap ℓ and ℓ+1"),
         (Intervention::Drop, "Drop ℓ"),
@@ -319,34 +202,8 @@ fn grid(records: &[Record], title: &str, description: &str, quantities: &[Quanti
                     .collect()
             })
             .collect(),
-        legend: models
-            .iter()
-            .map(|model| LegendEntry {
-                label: model.name.to_owned(),
-                group: model.family.to_owned(),
-                style: model.style,
-            })
-            .collect(),
+        legend: models::legend(&models),
     }
-}
-
-fn models(records: &[Record]) -> Vec<Model<'_>> {
-    let named: BTreeSet<(&str, &str)> = records
-        .iter()
-        .map(|record| (record.model.as_str(), record.family.as_str()))
-        .collect();
-    let mut named: Vec<(&str, &str)> = named.into_iter().collect();
-    named.sort_by(|a, b| legend_order(a.0, a.1).cmp(&legend_order(b.0, b.1)));
-    let styles = styles_of_models(&named);
-    named
-        .into_iter()
-        .zip(styles)
-        .map(|((name, family), style)| Model {
-            name,
-            family,
-            style,
-        })
-        .collect()
 }
 
 fn panel(
@@ -395,6 +252,8 @@ fn panel(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figures::table::{parse, write};
+    use std::path::Path;
 
     fn record(model: &str, intervention: Intervention, layer: usize, layers: usize) -> Record {
         Record {
@@ -448,9 +307,10 @@ mod tests {
         records[0].kl_nats = 1.0 / 3.0;
         records[1].kl_nats = f64::INFINITY;
         records[2].kl_nats_se = None;
-        let found = parse(text(&records).as_bytes(), Path::new("robustness.csv")).unwrap();
+        let found =
+            parse::<Record>(text(&records).as_bytes(), Path::new("robustness.csv")).unwrap();
         assert_eq!(found, records);
-        let none = parse(text(&[]).as_bytes(), Path::new("robustness.csv")).unwrap();
+        let none = parse::<Record>(text(&[]).as_bytes(), Path::new("robustness.csv")).unwrap();
         assert_eq!(none, []);
     }
 
@@ -458,18 +318,9 @@ mod tests {
     fn a_mean_that_is_not_a_number_survives_a_file() {
         let mut records = results("gpt2", 2);
         records[0].entropy_bits = f64::NAN;
-        let found = parse(text(&records).as_bytes(), Path::new("robustness.csv")).unwrap();
+        let found =
+            parse::<Record>(text(&records).as_bytes(), Path::new("robustness.csv")).unwrap();
         assert!(found[0].entropy_bits.is_nan());
-    }
-
-    #[test]
-    fn columns_are_the_fields_of_a_record() {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer
-            .serialize(record("gpt2", Intervention::Drop, 0, 2))
-            .unwrap();
-        let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-        assert_eq!(written.lines().next(), Some(COLUMNS.join(",").as_str()));
     }
 
     #[test]
@@ -478,7 +329,7 @@ mod tests {
         let check = |from: &str, to: &str, expected: &str| {
             assert!(good.contains(from), "{from:?} is not in {good}");
             let bad = good.replacen(from, to, 1);
-            let error = parse(bad.as_bytes(), Path::new("robustness.csv")).expect_err(to);
+            let error = parse::<Record>(bad.as_bytes(), Path::new("robustness.csv")).expect_err(to);
             let message = error.to_string();
             assert!(message.starts_with("robustness.csv: "), "{message}");
             assert!(message.contains(expected), "{from:?} to {to:?}: {message}");
@@ -543,7 +394,7 @@ mod tests {
         check(
             "gpt2,gpt2,drop,1,3,0.5",
             "gpt2,gpt2,drop,0,3,0",
-            "line 3: layer: expected each block of gpt2 once",
+            "line 3: model: expected one line about model \"gpt2\"",
         );
         check(",62\n", "\n", "line: 2");
     }

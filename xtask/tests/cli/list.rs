@@ -4,7 +4,7 @@ use crate::statistics::embedded_model;
 use crate::{Sandbox, tiny, token_ids};
 use clap::ValueEnum;
 use std::process::Stdio;
-use xtask::reproduce::FigureId;
+use xtask::figures::FigureId;
 
 #[test]
 fn list_names_every_figure_model_and_format() {

@@ -1,0 +1,37 @@
+//! How the shape changes with the number of blocks and parameters.
+//!
+//! - **Stands for** Figure 25 of the NeurIPS version (models above 10B parameters, which are given like any other), and v1's
+//!   remark that deeper models are more robust.
+//! - **Needs** the results of the other figures.
+//! - **Feeds the claims** D7, D25.
+
+use super::table::record;
+
+record! {
+    /// One line of `scale.csv`: one model.
+    pub struct Record {
+        /// Name of the model.
+        pub model: String,
+        /// Its family, the `model_type` of its config.
+        pub family: String,
+        /// Blocks of the model, L.
+        pub layers: usize,
+        /// Numbers in its weights.
+        pub parameters: u64,
+        /// Median over blocks at depths 0.2 to 0.9 of the top-1 agreement after a drop.
+        pub median_drop_agreement: Option<f64>,
+        /// The same after a swap.
+        pub median_swap_agreement: Option<f64>,
+        /// Median KL(plain ‖ block left out) there, nats.
+        pub median_drop_kl_nats: Option<f64>,
+        /// Depth of the block with the most attention to the previous five.
+        pub attention_peak_depth: Option<f64>,
+        /// Depth of the block with the most prediction neurons.
+        pub prediction_peak_depth: Option<f64>,
+        /// Depth of the block with the most suppression neurons.
+        pub suppression_peak_depth: Option<f64>,
+        /// Depth of the largest MLP output norm.
+        pub mlp_norm_peak_depth: Option<f64>,
+    }
+    key(model) fault(|_| None)
+}

@@ -1,0 +1,48 @@
+//! How much attention writes in comparison with the MLP.
+//!
+//! - **Stands for** v1's figure of the attention-to-MLP ratio, and the "attention-heavy computation" of table 1.
+//! - **Needs** any models and any corpus: the plain pass.
+//! - **Feeds the claim** D26.
+
+use super::table::{negative_error, record};
+
+record! {
+    /// One line of `sublayer-ratio.csv`: one block.
+    pub struct Record {
+        /// Name of the model.
+        pub model: String,
+        /// Its family, the `model_type` of its config.
+        pub family: String,
+        /// The block ℓ, from 0.
+        pub layer: usize,
+        /// Blocks of the model, L.
+        pub layers: usize,
+        /// ℓ/(L−1).
+        pub relative_depth: f64,
+        /// Mean L2 norm of the attention's output.
+        pub attn_out_norm: f64,
+        /// Its standard error, clustered by sequence.
+        pub attn_out_norm_se: Option<f64>,
+        /// Mean L2 norm of the MLP's output.
+        pub mlp_out_norm: f64,
+        /// Its standard error.
+        pub mlp_out_norm_se: Option<f64>,
+        /// Mean over positions of ‖attn.out‖ / ‖mlp.out‖.
+        pub ratio: f64,
+        /// Its standard error.
+        pub ratio_se: Option<f64>,
+        /// Mean over positions of ‖attn.out + mlp.out‖ / ‖resid.pre‖ (Csordás et al.).
+        pub relative_update: f64,
+        /// Its standard error.
+        pub relative_update_se: Option<f64>,
+        /// Mean cosine of attn.out + mlp.out with resid.pre: negative where a block erases, positive where it strengthens.
+        pub update_cosine: f64,
+        /// Its standard error.
+        pub update_cosine_se: Option<f64>,
+        /// Sequences of the corpus.
+        pub sequences: u64,
+        /// Positions over which the means go.
+        pub positions: u64,
+    }
+    key(model, layer) fault(|r| negative_error([("attn_out_norm_se", r.attn_out_norm_se), ("mlp_out_norm_se", r.mlp_out_norm_se), ("ratio_se", r.ratio_se), ("relative_update_se", r.relative_update_se), ("update_cosine_se", r.update_cosine_se)]))
+}

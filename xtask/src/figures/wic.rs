@@ -1,0 +1,51 @@
+//! Whether a word has the same sense in two contexts, read from each residual stream.
+//!
+//! - **Stands for** Figures 7a and 18 of the NeurIPS version, and v3's WiC figure.
+//! - **Needs** any models, and word-in-context pairs: the real set where its folder is given, else a stand-in made from text.
+//! - **Feeds the claims** D12, D13.
+
+use super::table::{negative_error, record};
+use serde::{Deserialize, Serialize};
+
+/// How the label is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Logistic regression on [h₁; h₂; |h₁−h₂|; h₁⊙h₂], standardised, with L2 chosen on the development pairs (B.12).
+    Probe,
+    /// Cosine above a threshold chosen on the development pairs, dimensions standardised within batches (F.3); no training.
+    Cosine,
+}
+
+record! {
+    /// One line of `wic.csv`: one method on one residual stream.
+    pub struct Record {
+        /// Name of the model.
+        pub model: String,
+        /// Its family, the `model_type` of its config.
+        pub family: String,
+        /// The set of pairs: `wic`, or the stand-in's name.
+        pub pairs_of: String,
+        /// How the label is read.
+        pub method: Method,
+        /// The residual stream s: 0 is the embedding, s the output of block s−1.
+        pub state: usize,
+        /// Blocks of the model, L.
+        pub layers: usize,
+        /// s/L.
+        pub relative_depth: f64,
+        /// Accuracy on the test pairs; chance is 0.5.
+        pub accuracy: f64,
+        /// Its standard error, clustered by word.
+        pub accuracy_se: Option<f64>,
+        /// The inverse penalty C, or the threshold, that the development pairs chose.
+        pub chosen: f64,
+        /// Pairs for training.
+        pub train_pairs: u64,
+        /// Pairs for choosing.
+        pub dev_pairs: u64,
+        /// Pairs for testing.
+        pub test_pairs: u64,
+    }
+    key(model, pairs_of, method, state) fault(|r| negative_error([("accuracy_se", r.accuracy_se)]))
+}

@@ -1,0 +1,74 @@
+//! Readings: what the plain model does on text, recorded as lines of the figures' tables.
+//!
+//! A reading goes over sequences in any order and on any number of threads, and puts what it gathered together in
+//! corpus order, so that the same inputs give the same bits.
+
+pub mod altered;
+
+use crate::arguments::Run;
+use crate::interrupt::{Interrupted, STOP};
+use crate::measurement::progress;
+use serde::{Deserialize, Serialize};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A logit lens (paper B.8 and 0.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lens {
+    /// The final norm recomputed on each state.
+    Standard,
+    /// The final state's norm scale for every state, without bias: what v1 to v3 published by mistake.
+    Legacy,
+}
+
+/// Runs `read` on every item, on the threads of the run, and returns what it gives in the order of the items.
+///
+/// # Errors
+/// The first error in the order of the items, or [`Interrupted`].
+pub fn over<T: Sync, R: Send>(
+    name: &str,
+    items: &[T],
+    run: &Run,
+    read: impl Fn(usize, &T) -> anyhow::Result<R> + Sync,
+) -> anyhow::Result<Vec<R>> {
+    let bar = progress(name, items.len(), "items");
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, anyhow::Result<R>)>> = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..run.threads().get().min(items.len()) {
+            scope.spawn(|| {
+                while !STOP.load(Ordering::Relaxed) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(index) else { break };
+                    let outcome = read(index, item);
+                    let failed = outcome.is_err();
+                    done.lock()
+                        .expect("no reading panics while it holds the lock")
+                        .push((index, outcome));
+                    bar.inc(1);
+                    if failed {
+                        // No later item can matter; those in hand are finished.
+                        next.store(items.len(), Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    let mut done = done.into_inner().expect("no reading panicked");
+    done.sort_by_key(|(index, _)| *index);
+    let finished = done.len();
+    let read: Vec<R> = done
+        .into_iter()
+        .map(|(_, outcome)| outcome)
+        .collect::<anyhow::Result<_>>()?;
+    if finished < items.len() {
+        return Err(Interrupted {
+            finished: 0,
+            all: items.len(),
+        }
+        .into());
+    }
+    Ok(read)
+}
