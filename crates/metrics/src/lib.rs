@@ -8,6 +8,7 @@
 //! - [`divergence`]: entropy, Kullback–Leibler divergence, loss and arg-max of whole rows of logits;
 //! - [`streamed`]: the same quantities from the few sums that one streamed pass over the vocabulary yields;
 //! - [`ClusteredMean`]: a mean over positions with its standard error clustered by sequence;
+//! - [`Moments`]: mean, variance, skewness and kurtosis of values that come in pieces;
 //! - [`factorization`]: least squares, Cholesky, symmetric eigenvalues and ridge regression, in pure Rust or
 //!   through the system's LAPACK (feature `lapack`).
 //!
@@ -32,7 +33,9 @@ mod clustered;
 pub mod divergence;
 mod error;
 pub mod factorization;
+mod moments;
 pub mod streamed;
 
 pub use clustered::{Cluster, ClusteredMean};
 pub use error::MetricsError;
+pub use moments::Moments;
