@@ -144,4 +144,57 @@ pub enum MetricsError {
         /// Columns of the matrix.
         columns: usize,
     },
+    /// Layers that are aligned are not as many as expected.
+    #[error("alignment of layers: expected {expected} layers, found {found}")]
+    LayerNumbers {
+        /// Layers of the alignment.
+        expected: usize,
+        /// Layers given.
+        found: usize,
+    },
+    /// A layer has another number of samples than the first one.
+    #[error(
+        "alignment of layers, layer {layer}: expected {expected} samples as in layer 0, found {found}"
+    )]
+    LayerSamples {
+        /// Index of the first such layer.
+        layer: usize,
+        /// Samples of layer 0.
+        expected: usize,
+        /// Samples of this layer.
+        found: usize,
+    },
+    /// A batch has too few samples for an unbiased estimate.
+    #[error("alignment of layers: expected at least {expected} samples in a batch, found {found}")]
+    TooFewSamples {
+        /// Fewest samples.
+        expected: usize,
+        /// Samples of the batch.
+        found: usize,
+    },
+    /// A state is NaN or infinite.
+    #[error(
+        "alignment of layers, layer {layer}, row {row}, column {column}: expected a finite number, found {found}"
+    )]
+    StateNotFinite {
+        /// Index of the first such layer.
+        layer: usize,
+        /// Row (sample) of the first such entry.
+        row: usize,
+        /// Column of the first such entry.
+        column: usize,
+        /// The value found.
+        found: f32,
+    },
+    /// A layer's states do not vary from sample to sample.
+    #[error(
+        "alignment of layers, layer {layer}: expected states that vary, found none in any batch"
+    )]
+    NoVariance {
+        /// Index of the first such layer.
+        layer: usize,
+    },
+    /// An alignment was asked for without any batch.
+    #[error("alignment of layers: expected at least one batch, found none")]
+    NoBatches,
 }

@@ -9,6 +9,7 @@
 //! - [`streamed`]: the same quantities from the few sums that one streamed pass over the vocabulary yields;
 //! - [`ClusteredMean`]: a mean over positions with its standard error clustered by sequence;
 //! - [`Moments`]: mean, variance, skewness and kurtosis of values that come in pieces;
+//! - [`Cka`]: centred kernel alignment between layers, over batches;
 //! - [`factorization`]: least squares, Cholesky, symmetric eigenvalues and ridge regression, in pure Rust or
 //!   through the system's LAPACK (feature `lapack`).
 //!
@@ -29,6 +30,7 @@
 //! # Ok::<(), layerwise_metrics::MetricsError>(())
 //! ```
 
+mod cka;
 mod clustered;
 pub mod divergence;
 mod error;
@@ -36,6 +38,7 @@ pub mod factorization;
 mod moments;
 pub mod streamed;
 
+pub use cka::Cka;
 pub use clustered::{Cluster, ClusteredMean};
 pub use error::MetricsError;
 pub use moments::Moments;
