@@ -197,4 +197,47 @@ pub enum MetricsError {
     /// An alignment was asked for without any batch.
     #[error("alignment of layers: expected at least one batch, found none")]
     NoBatches,
+    /// A curve without points.
+    #[error("curve: expected at least one point, found none")]
+    EmptyCurve,
+    /// A point of a curve is not finite or not beyond the one before it.
+    #[error(
+        "curve, point {point}: expected a finite value at a finite depth beyond the point before,          found {value} at depth {depth}"
+    )]
+    InvalidPoint {
+        /// Index of the first such point.
+        point: usize,
+        /// Its relative depth.
+        depth: f64,
+        /// Its value.
+        value: f64,
+    },
+    /// A score is NaN.
+    #[error("score of sample {sample}: expected a number, found NaN")]
+    InvalidScore {
+        /// Index of the first such sample.
+        sample: usize,
+    },
+    /// A threshold was to be chosen without samples.
+    #[error("choice of a threshold: expected at least one sample, found none")]
+    NoScores,
+    /// A threshold was to be chosen from none.
+    #[error("choice of a threshold: expected at least one threshold, found none")]
+    NoThresholds,
+    /// A threshold is NaN.
+    #[error("threshold {index} of the grid: expected a number, found NaN")]
+    InvalidThreshold {
+        /// Index of the first such threshold.
+        index: usize,
+    },
+    /// Groups cannot be spread over so many folds.
+    #[error(
+        "cross-validation: expected at least 2 folds and at most as many as the {groups} groups, found {folds}"
+    )]
+    Folds {
+        /// The number of folds.
+        folds: usize,
+        /// The number of distinct groups.
+        groups: usize,
+    },
 }

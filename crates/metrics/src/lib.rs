@@ -10,6 +10,10 @@
 //! - [`ClusteredMean`]: a mean over positions with its standard error clustered by sequence;
 //! - [`Moments`]: mean, variance, skewness and kurtosis of values that come in pieces;
 //! - [`Cka`]: centred kernel alignment between layers, over batches;
+//! - [`correlation`]: Pearson's and Spearman's;
+//! - [`threshold`]: decisions by a threshold on a score, and their accuracy;
+//! - [`group_folds`]: cross-validation that keeps groups together;
+//! - [`rescale`]: curves on a common grid of depths and a common scale;
 //! - [`factorization`]: least squares, Cholesky, symmetric eigenvalues and ridge regression, in pure Rust or
 //!   through the system's LAPACK (feature `lapack`).
 //!
@@ -32,13 +36,18 @@
 
 mod cka;
 mod clustered;
+pub mod correlation;
 pub mod divergence;
 mod error;
 pub mod factorization;
+mod folds;
 mod moments;
+pub mod rescale;
 pub mod streamed;
+pub mod threshold;
 
 pub use cka::Cka;
 pub use clustered::{Cluster, ClusteredMean};
 pub use error::MetricsError;
+pub use folds::group_folds;
 pub use moments::Moments;
