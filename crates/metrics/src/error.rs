@@ -240,4 +240,41 @@ pub enum MetricsError {
         /// The number of distinct groups.
         groups: usize,
     },
+    /// There are not as many labels as samples.
+    #[error("labels: expected {expected}, one a sample, found {found}")]
+    LabelNumbers {
+        /// Number of samples.
+        expected: usize,
+        /// Number of labels.
+        found: usize,
+    },
+    /// All samples have one label.
+    #[error("labels: expected samples of both classes, found {samples} that are all {class}")]
+    OneClass {
+        /// The label of all.
+        class: bool,
+        /// Number of samples.
+        samples: usize,
+    },
+    /// The C of a logistic regression is not a positive finite number.
+    #[error("inverse penalty C: expected a positive finite number, found {found}")]
+    InvalidInversePenalty {
+        /// The value found.
+        found: f64,
+    },
+    /// A logistic regression did not converge.
+    #[error(
+        "logistic regression of {samples} samples of {features} features: expected a gradient of norm \
+         {tolerance:e} at most, found {gradient:e}"
+    )]
+    LogisticNotConverged {
+        /// Number of samples.
+        samples: usize,
+        /// Number of features.
+        features: usize,
+        /// The gradient's norm at the end.
+        gradient: f64,
+        /// The norm at which it counts as converged.
+        tolerance: f64,
+    },
 }
