@@ -1,20 +1,22 @@
 #!/usr/bin/env python3
-"""Time the drop + swap sweep side by side with PyTorch and with the machine's peak, in one run.
+"""Time the plain forward pass and the drop + swap sweep side by side with other programs and the machine's peak, in one run.
 
     python benches/compare.py --python VENV/bin/python --work DIR --out benches/results/NAME.csv [MODEL ...]
 
 MODEL is gpt2-small (default), pythia-160m or smollm2-135m: random weights in real shapes, made in DIR by
-`peers/make_models.py`, 512-token sequences, f32. Needs a Python with `peers/requirements.txt`, a C compiler and
-cargo. Each program runs alone, with one thread and with all; the peak is measured before each. PyTorch gets its best
-setting (one sequence at a time, kept prefixes, a tuned malloc). Nothing else should run meanwhile.
+`peers/make_models.py`, 512-token sequences. Needs a Python with `peers/requirements.txt`, a C compiler and cargo. Each
+program runs alone; the peak of its precision is measured just before. PyTorch gets its best setting (one sequence at a
+time, kept prefixes, a tuned malloc). With `--transformerlens PATH` (a folder with transformer_lens < 4) the published loop
+runs too, on a sample of the schedules, scaled; with `--candle` candle's forward pass is built and run. Nothing else should
+run meanwhile.
 """
 import argparse, csv, json, os, pathlib, platform, subprocess, sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOKENS = 512
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8000000000", "MALLOC_TOP_PAD_": "268435456"}
-COLUMNS = ["model", "program", "threads", "tokens", "seconds", "seconds_per_1k_tokens", "planned_gflop_per_token",
-           "gflop_per_second", "peak_gflop_per_second", "fraction_of_peak", "peak_memory_mib"]
+COLUMNS = ["model", "work", "program", "precision", "threads", "tokens", "seconds", "seconds_per_1k_tokens",
+           "gflop_per_token", "gflop_per_second", "peak_gflop_per_second", "fraction_of_peak", "peak_memory_mib"]
 
 
 def run(command, **environment):
@@ -28,26 +30,74 @@ def run(command, **environment):
     return output, usage.ru_maxrss // 1024
 
 
-def peak(work, threads):
-    """The f32 peak of so many cores at once, GFLOP/s."""
-    program = work / "fma_peak"
-    run(["cc", "-O3", "-march=native", "-ffp-contract=fast", "-o", program, HERE / "peers/fma_peak.c"])
-    processes = [subprocess.Popen([program], stdout=subprocess.PIPE, text=True) for _ in range(threads)]
-    return sum(float(process.communicate()[0].split()[0]) for process in processes)
+def last_object(output):
+    return json.loads(output.splitlines()[-1])
 
 
-def ours(binary, work, model, rows, threads):
-    out = work / "ours.csv"
-    _, memory = run([binary, "sweep", "--model", work / model, "--corpus", work / model / "tokens.npy", "--rows", rows,
-                     "--context", TOKENS, "--threads", threads, "--fresh", "--out", out, "drop(l)", "swap(l,l+1)"])
-    manifest = json.loads((work / "ours.csv.run/manifest.json").read_text())
-    return manifest["runs"][0]["execution"]["seconds"], memory
+class Bench:
+    def __init__(self, options):
+        self.options, self.work = options, options.work
+        self.target = pathlib.Path(json.loads(run(["cargo", "metadata", "--no-deps", "--format-version", "1"])[0])["target_directory"])
+        run(["cargo", "build", "--release", "--package", "xtask"])
+        run(["cargo", "build", "--release", "--package", "layerwise", "--example", "plain_forward"])
+        run(["cc", "-O3", "-march=native", "-ffp-contract=fast", "-o", self.work / "fma_peak", HERE / "peers/fma_peak.c"])
+        if options.candle:
+            run(["cargo", "build", "--release", "--manifest-path", HERE / "peers/candle/Cargo.toml",
+                 "--target-dir", self.work / "candle"])
 
+    def peak(self, threads, precision):
+        """The peak of so many cores at once, GFLOP/s."""
+        processes = [subprocess.Popen([self.work / "fma_peak", precision], stdout=subprocess.PIPE, text=True) for _ in range(threads)]
+        return sum(float(process.communicate()[0].split()[0]) for process in processes)
 
-def torch(python, work, model, rows, threads):
-    output, memory = run([python, HERE / "peers/peer_torch.py", work / model, "prefix", "-T", TOKENS, "-S", rows, "--batch", 1,
-                          "--threads", threads], HF_HUB_OFFLINE="1", **TUNED)
-    return json.loads(output.splitlines()[-1])["seconds"], memory
+    def our_sweep(self, model, threads, precision):
+        out = self.work / "ours.csv"
+        _, memory = run([self.target / "release/xtask", "sweep", "--model", self.work / model, "--corpus", self.work / model / "tokens.npy",
+                         "--rows", threads, "--context", TOKENS, "--threads", threads, "--precision", precision, "--fresh",
+                         "--out", out, "drop(l)", "swap(l,l+1)"])
+        manifest = json.loads((self.work / "ours.csv.run/manifest.json").read_text())
+        return manifest["runs"][0]["execution"]["seconds"], TOKENS * threads, memory
+
+    def torch_sweep(self, model, threads, precision):
+        output, memory = run([self.options.python, HERE / "peers/peer_torch.py", self.work / model, "prefix", "-T", TOKENS, "-S", 1,
+                              "--batch", 1, "--threads", threads, "--dtype", precision], HF_HUB_OFFLINE="1", **TUNED)
+        return last_object(output)["seconds"], TOKENS, memory
+
+    def published_loop(self, model, threads, _):
+        output, memory = run([self.options.python, HERE / "peers/peer_transformerlens.py", self.work / model, "-T", TOKENS, "-S", 1,
+                              "--threads", threads, "--variants", 4],
+                             HF_HUB_OFFLINE="1", PYTHONPATH=str(self.options.transformerlens))
+        # The time for building swapped models is left out: it does not grow with the tokens.
+        return last_object(output)["sweep_s_per_1k_tokens"] * TOKENS / 1000, TOKENS, memory
+
+    def our_plain(self, model, threads, _):
+        output, memory = run([self.target / "release/examples/plain_forward", self.work / model, TOKENS, threads, 7])
+        found = last_object(output)
+        return found["seconds"], found["tokens"], memory
+
+    def torch_plain(self, model, threads, _):
+        output, memory = run([self.options.python, HERE / "peers/peer_torch.py", self.work / model, "plain", "-T", TOKENS, "-S", 2,
+                              "--batch", 1, "--threads", threads, "--repeat", 7], HF_HUB_OFFLINE="1", **TUNED)
+        found = last_object(output)
+        return found["seconds"], found["tokens"], memory
+
+    def candle_plain(self, model, threads, _):
+        output, memory = run([self.work / "candle/release/peer-candle", self.work / model, TOKENS, 2, 5], RAYON_NUM_THREADS=str(threads))
+        found = last_object(output)
+        return found["seconds"], TOKENS * 2, memory
+
+    def programs(self, model, cores):
+        for threads in sorted({1, cores}):
+            yield "sweep", "layerwise", "f32", threads, self.our_sweep
+            yield "sweep", "torch, kept prefixes, tuned malloc", "f32", threads, self.torch_sweep
+        yield "sweep", "layerwise", "bf16", cores, self.our_sweep
+        yield "sweep", "torch, kept prefixes, tuned malloc", "bf16", cores, self.torch_sweep
+        if self.options.transformerlens and model == "gpt2-small":
+            yield "sweep", "TransformerLens, published loop", "f32", cores, self.published_loop
+        yield "plain", "layerwise", "f32", cores, self.our_plain
+        yield "plain", "torch, tuned malloc", "f32", cores, self.torch_plain
+        if self.options.candle and model != "pythia-160m":
+            yield "plain", "candle", "f32", cores, self.candle_plain
 
 
 def machine():
@@ -60,42 +110,36 @@ def main():
     options.add_argument("--python", required=True)
     options.add_argument("--work", type=pathlib.Path, required=True)
     options.add_argument("--out", type=pathlib.Path, required=True)
+    options.add_argument("--transformerlens", type=pathlib.Path)
+    options.add_argument("--candle", action="store_true")
     options.add_argument("models", nargs="*", default=["gpt2-small"])
     options = options.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    target = json.loads(run(["cargo", "metadata", "--no-deps", "--format-version", "1"])[0])["target_directory"]
-    run(["cargo", "build", "--release", "--package", "xtask"])
-    binary = pathlib.Path(target) / "release/xtask"
+    bench = Bench(options)
     cores = len(os.sched_getaffinity(0))
     work_of = {}
     for line in run([sys.executable, HERE / "peers/roofline.py", TOKENS, 1])[0].splitlines():
         record = json.loads(line)
-        work_of[record["model"]] = record["prefix+shared_first"]["GF_per_token"]
-    rows = []
-    for model in options.models:
-        if not (options.work / model / "tokens.npy").exists():
-            run([options.python, HERE / "peers/make_models.py", options.work, model])
-            run([options.python, "-c", "import sys, numpy; numpy.save(sys.argv[2], numpy.fromfile(sys.argv[1], numpy.uint32).reshape(16, 1024))",
-                 options.work / model / "tokens.u32", options.work / model / "tokens.npy"])
-        for threads in sorted({1, cores}):
-            for program in ["layerwise", "torch, kept prefixes, tuned malloc"]:
-                sequences = threads if program == "layerwise" else 1
-                rate = peak(options.work, threads)
-                if program == "layerwise":
-                    seconds, memory = ours(binary, options.work, model, sequences, threads)
-                else:
-                    seconds, memory = torch(options.python, options.work, model, sequences, threads)
-                tokens = sequences * TOKENS
-                reached = work_of[model] * tokens / seconds
-                row = [model, program, threads, tokens, f"{seconds:.3f}", f"{1000 * seconds / tokens:.3f}", work_of[model],
-                       f"{reached:.1f}", f"{rate:.1f}", f"{reached / rate:.3f}", memory]
-                print(*row, sep="\t", file=sys.stderr, flush=True)
-                rows.append(row)
+        work_of[record["model"]] = {"sweep": record["prefix+shared_first"]["GF_per_token"], "plain": record["plain_GF_per_token"]}
     with open(options.out, "w", newline="") as file:
-        file.write(f"# {machine()}; {options.models}; {TOKENS}-token sequences, f32\n")
+        file.write(f"# {machine()}; {TOKENS}-token sequences\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(rows)
+        for model in options.models:
+            if not (options.work / model / "tokens.npy").exists():
+                run([options.python, HERE / "peers/make_models.py", options.work, model])
+                run([options.python, "-c", "import sys, numpy; numpy.save(sys.argv[2], numpy.fromfile(sys.argv[1], numpy.uint32).reshape(16, 1024))",
+                     options.work / model / "tokens.u32", options.work / model / "tokens.npy"])
+            for work, program, precision, threads, measure in bench.programs(model, cores):
+                rate = bench.peak(threads, precision)
+                seconds, tokens, memory = measure(model, threads, precision)
+                flops = work_of[model][work]
+                reached = flops * tokens / seconds
+                row = [model, work, program, precision, threads, tokens, f"{seconds:.3f}", f"{1000 * seconds / tokens:.3f}", flops,
+                       f"{reached:.1f}", f"{rate:.1f}", f"{reached / rate:.3f}" if rate else "", memory]
+                print(*row, sep="\t", file=sys.stderr, flush=True)
+                writer.writerow(row)
+                file.flush()
 
 
 if __name__ == "__main__":
