@@ -35,7 +35,7 @@
 //! | [`transformer`] | config, forward pass, sites, lenses, folding |
 //! | [`weights`] | checkpoint folders, mapped and validated |
 //! | [`corpus`] | text or token ids to sequences |
-//! | [`metrics`] | divergences, clustered standard errors, factorisations |
+//! | [`metrics`] | divergences, clustered standard errors, moments, CKA, probes, factorisations |
 //! | [`sweep`] | plan, engine, journal |
 //! | [`kernels`] | products, norms, activations, the vocabulary pass |
 

@@ -11,7 +11,7 @@ const TOLERANCE: f64 = 1e-6;
 /// The rounding of a gradient, as a share of the sum of its terms' norms.
 const ROUNDING: f64 = 1e-13;
 
-/// Newton steps before a fit is given up; ordinary ones take 5 to 20.
+/// Newton steps before a fit is given up.
 const NEWTON_STEPS: usize = 200;
 
 /// Halvings of a step before a line search is given up.

@@ -130,13 +130,18 @@ fn sums<const N: usize>(
     terms: impl Fn(f64) -> [f64; N],
 ) -> [f64; N] {
     let mut lanes = [[0.0; LANES]; N];
-    let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks.chain([rest]) {
-        for (lane, &value) in chunk.iter().enumerate() {
-            for (sums, term) in lanes.iter_mut().zip(terms(value.into())) {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            let terms = terms(chunk[lane].into());
+            for (sums, term) in lanes.iter_mut().zip(terms) {
                 sums[lane] += term;
             }
+        }
+    }
+    for (lane, &value) in rest.iter().enumerate() {
+        for (sums, term) in lanes.iter_mut().zip(terms(value.into())) {
+            sums[lane] += term;
         }
     }
     lanes.map(|sums| sums.iter().sum())

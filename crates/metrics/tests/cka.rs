@@ -87,7 +87,7 @@ fn batches_may_be_merged() {
 #[test]
 fn shared_means_cost_no_digits() {
     // Residual streams have entries that are thousands at every position.
-    let layers = vec![dense(20, 6, 0), dense(20, 6, 1)];
+    let layers = [dense(20, 6, 0), dense(20, 6, 1)];
     // Eighths stand exactly beside 4096 in `f32`.
     let layers: Vec<_> = layers
         .iter()
@@ -122,7 +122,7 @@ fn bad_batches_are_refused_and_leave_nothing() {
     };
     let good = dense(5, 3, 0);
     check(
-        &[good.clone()],
+        std::slice::from_ref(&good),
         MetricsError::LayerNumbers {
             expected: 2,
             found: 1,
