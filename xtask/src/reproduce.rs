@@ -4,7 +4,7 @@ use crate::arguments::{Inputs, Run};
 use crate::figures::robustness::{self, Intervention, Record, relative_depth};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
-use crate::measurement::{Measurement, measure};
+use crate::measurement::{Measurement, Portion, measure};
 use crate::plot::Figure;
 use crate::{interrupt, output};
 use anyhow::{Context, ensure};
@@ -82,7 +82,14 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
                         let name = format!("{}.journal", &key.as_str()[..16]);
                         folder.join("robustness.run").join(name)
                     };
-                    let measurement = measure(opened, &corpus, plan, journal, &arguments.run)?;
+                    let measurement = measure(
+                        opened,
+                        &corpus,
+                        plan,
+                        journal,
+                        &arguments.run,
+                        &Portion::default(),
+                    )?;
                     let records = records(opened, corpus.corpus.sequences().len(), &measurement)?;
                     written.extend(write_robustness(&folder, &records)?);
                     manifest
