@@ -11,6 +11,7 @@ pub mod interrupt;
 pub mod list;
 pub mod manifest;
 pub mod measurement;
+pub mod merge;
 pub mod output;
 pub mod plot;
 pub mod readings;
@@ -35,6 +36,8 @@ enum Command {
     Reproduce(reproduce::Arguments),
     /// Run any edits or families of edits; statistics to CSV
     Sweep(sweep::Arguments),
+    /// Join the shards of a sweep into its table
+    Merge(merge::Arguments),
     /// Compare every activation of a model with a reference's, and name the first site that differs
     DiffSites(diff_sites::Arguments),
     /// Figures, embedded models and corpora, and what each needs
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Reproduce(arguments) => reproduce::reproduce(&arguments),
         Command::Sweep(arguments) => sweep::sweep(&arguments),
+        Command::Merge(arguments) => merge::merge(&arguments),
         Command::DiffSites(arguments) => diff_sites::diff_sites(&arguments),
         Command::List => list::list(),
     };

@@ -4,6 +4,7 @@ use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::Measurement;
 use layerwise::corpus::Bos;
 use layerwise::kernels::cpu_features;
+use layerwise::sweep::{Merged, Shard};
 use layerwise::transformer::ModelConfig;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -30,6 +31,75 @@ struct Execution {
     finished_unix_seconds: u64,
 }
 
+/// The manifest of a table that was joined from shards, each of which has a manifest of its own.
+#[derive(Serialize)]
+pub struct Joined {
+    layerwise: &'static str,
+    command: Vec<String>,
+    runs: Vec<JoinedRun>,
+    execution: JoinedExecution,
+}
+
+#[derive(Serialize)]
+struct JoinedRun {
+    key: String,
+    model: String,
+    sequences: usize,
+    schedules: usize,
+    shards: Vec<JoinedShard>,
+}
+
+#[derive(Serialize)]
+struct JoinedShard {
+    shard: String,
+    sequences: usize,
+    journal: PathBuf,
+}
+
+#[derive(Serialize)]
+struct JoinedExecution {
+    finished_unix_seconds: u64,
+}
+
+impl Joined {
+    /// The manifest of this process.
+    pub fn new(runs: &[Merged]) -> Self {
+        let shard = |(journal, shard, sequences): &(PathBuf, Shard, usize)| JoinedShard {
+            shard: shard.to_string(),
+            sequences: *sequences,
+            journal: journal.clone(),
+        };
+        let run = |run: &Merged| JoinedRun {
+            key: run.description.key.as_str().to_owned(),
+            model: run.description.model.clone(),
+            sequences: run.description.sequences,
+            schedules: run.description.schedules.len(),
+            shards: run.parts.iter().map(shard).collect(),
+        };
+        Self {
+            layerwise: env!("CARGO_PKG_VERSION"),
+            command: std::env::args().skip(1).collect(),
+            runs: runs.iter().map(run).collect(),
+            execution: JoinedExecution {
+                finished_unix_seconds: unix_seconds(),
+            },
+        }
+    }
+
+    /// The manifest as indented JSON, with a final newline.
+    ///
+    /// # Errors
+    /// A path that is not UTF-8.
+    pub fn json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+}
+
+fn unix_seconds() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
+}
+
 /// One model on one corpus.
 #[derive(Serialize)]
 pub struct Run {
@@ -42,6 +112,10 @@ pub struct Run {
     folder: PathBuf,
     files: Vec<FileHash>,
     corpus: CorpusFile,
+    sequences: usize,
+    shard: String,
+    until_se: Option<String>,
+    until_se_reached: Option<bool>,
     schedules: usize,
     planned_steps: usize,
     naive_steps: usize,
@@ -79,9 +153,6 @@ struct CorpusFile {
 impl Manifest {
     /// The manifest of this process.
     pub fn new(threads: usize) -> Self {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         Self {
             layerwise: env!("CARGO_PKG_VERSION"),
             command: std::env::args().skip(1).collect(),
@@ -92,7 +163,7 @@ impl Manifest {
             runs: Vec::new(),
             execution: Execution {
                 threads,
-                finished_unix_seconds: now.as_secs(),
+                finished_unix_seconds: unix_seconds(),
             },
         }
     }
@@ -150,6 +221,13 @@ impl Run {
                 skipped_short: skipped.short,
                 skipped_empty: skipped.empty,
             },
+            sequences: measurement.sequences,
+            shard: measurement.portion.shard.to_string(),
+            until_se: measurement
+                .portion
+                .until_se
+                .map(|target| target.to_string()),
+            until_se_reached: measurement.reached,
             schedules: measurement.plan.entries().len(),
             planned_steps: measurement.plan.planned_steps(),
             naive_steps: measurement.plan.naive_steps(),

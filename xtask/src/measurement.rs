@@ -4,21 +4,42 @@ use crate::arguments::Run;
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::interrupt::{Interrupted, STOP};
 use crate::output;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use layerwise::kernels::cpu_features;
-use layerwise::sweep::{self, Journal, Options, Plan, RunKey, Statistics, Sums};
+use layerwise::sweep::{
+    self, Journal, Judge, Label, Options, Plan, RunDescription, RunKey, Shard, Statistics, Sums,
+    SweepError, Target,
+};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Changes when the meaning of a statistic does, so that old journals are not taken up.
 const METRIC_VERSION: &str = "1";
 
+/// How much of a run is to be done, and where its model stands in the table.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Portion {
+    /// The model's place among those of the table, from 0.
+    pub place: usize,
+    /// The share of the sequences.
+    pub shard: Shard,
+    /// The standard error that is enough; judged on whole runs only.
+    pub until_se: Option<Target>,
+}
+
 /// A finished sweep.
 pub struct Measurement {
     /// What was run.
     pub plan: Plan,
-    /// One for each of the plan's entries.
+    /// One for each of the plan's entries, over the sequences of this portion.
     pub statistics: Vec<Statistics>,
+    /// Sequences that the statistics are over.
+    pub sequences: usize,
+    /// What was asked for.
+    pub portion: Portion,
+    /// Whether the standard error that was asked for is reached; `None` where none was.
+    pub reached: Option<bool>,
     /// Hash of everything the results depend on.
     pub key: RunKey,
     /// Sequences that an earlier run had finished.
@@ -27,7 +48,61 @@ pub struct Measurement {
     pub elapsed: Duration,
 }
 
-/// Runs a plan, going on where an earlier run with the same inputs stopped.
+/// Tells what a run is going to do.
+pub fn announce(
+    opened: &OpenedModel,
+    corpus: &OpenedCorpus,
+    plan: &Plan,
+    run: &Run,
+    portion: &Portion,
+) {
+    let sequences = corpus.corpus.sequences();
+    output::say(format_args!(
+        "{}: {} schedules, {} steps ({} without sharing), on {} sequences, {} tokens",
+        opened.name,
+        plan.entries().len(),
+        plan.planned_steps(),
+        plan.naive_steps(),
+        sequences.len(),
+        corpus.corpus.tokens(),
+    ));
+    if portion.shard != Shard::WHOLE {
+        let key = run_key(opened, sequences, plan);
+        let held = (0..sequences.len()).filter(|at| portion.shard.contains(&key, *at));
+        output::say(format_args!(
+            "{}: shard {} has {} of these sequences",
+            opened.name,
+            portion.shard,
+            held.count()
+        ));
+    }
+    if let Some(target) = portion.until_se {
+        output::say(format_args!(
+            "{}: as many of them as it takes for a standard error of {target} under every schedule, at least {}",
+            opened.name,
+            Judge::LEAST_SEQUENCES.min(sequences.len())
+        ));
+    }
+    let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
+    let worker = sweep::worker_bytes(&opened.model, plan, longest);
+    output::say(format_args!(
+        "{}: at most {} MiB for each of {} threads, besides the weights",
+        opened.name,
+        worker.div_ceil(1 << 20),
+        run.threads()
+    ));
+    let skipped = corpus.corpus.skipped();
+    if skipped.short + skipped.empty > 0 {
+        output::say(format_args!(
+            "{}: skipped {} short and {} empty sequences",
+            corpus.path.display(),
+            skipped.short,
+            skipped.empty
+        ));
+    }
+}
+
+/// Runs a plan, or a portion of it, going on where an earlier run with the same inputs stopped.
 ///
 /// `journal` says where the journal of a run with such a key is.
 ///
@@ -39,27 +114,12 @@ pub fn measure(
     plan: Plan,
     journal: impl FnOnce(&RunKey) -> PathBuf,
     run: &Run,
+    portion: &Portion,
 ) -> anyhow::Result<Measurement> {
     let model = &opened.model;
     let sequences = corpus.corpus.sequences();
     let schedules = plan.entries().len();
-    output::say(format_args!(
-        "{}: {schedules} schedules, {} steps ({} without sharing), on {} sequences, {} tokens",
-        opened.name,
-        plan.planned_steps(),
-        plan.naive_steps(),
-        sequences.len(),
-        corpus.corpus.tokens(),
-    ));
-    let skipped = corpus.corpus.skipped();
-    if skipped.short + skipped.empty > 0 {
-        output::say(format_args!(
-            "{}: skipped {} short and {} empty sequences",
-            corpus.path.display(),
-            skipped.short,
-            skipped.empty
-        ));
-    }
+    announce(opened, corpus, &plan, run, portion);
     sweep::self_check(model, &sequences[0])?;
 
     let key = run_key(opened, sequences, &plan);
@@ -67,56 +127,149 @@ pub fn measure(
     if let Some(folder) = journal_path.parent() {
         output::make_folder(folder)?;
     }
-    let mut journal = Journal::open(&journal_path, &key, schedules, run.fresh)?;
+    let description = RunDescription {
+        key: key.clone(),
+        model: opened.name.clone(),
+        place: portion.place,
+        sequences: sequences.len(),
+        shard: portion.shard,
+        schedules: plan.entries().iter().map(Label::from).collect(),
+    };
+    let mut journal = Journal::open(&journal_path, &description, run.fresh)?;
     if journal.was_torn() {
         output::say(format_args!(
             "{}: the last line was cut off and is computed again",
             journal_path.display()
         ));
     }
-    let todo: Vec<(usize, &[u32])> = sequences
-        .iter()
-        .map(Vec::as_slice)
-        .enumerate()
-        .filter(|(index, _)| !journal.finished().contains_key(index))
-        .collect();
-    let resumed = sequences.len() - todo.len();
+    let resumed = journal.finished().len();
     if resumed > 0 {
         output::say(format_args!(
             "{}: {resumed} sequences were finished by an earlier run",
             opened.name
         ));
     }
+    let todo: Vec<(usize, &[u32])> = sequences
+        .iter()
+        .map(Vec::as_slice)
+        .enumerate()
+        .filter(|(index, _)| portion.shard.contains(&key, *index))
+        .filter(|(index, _)| !journal.finished().contains_key(index))
+        .collect();
+    let all = resumed + todo.len();
 
+    let mut judge = portion.until_se.map(|target| Judge::new(target, schedules));
+    // An earlier run may have gone far enough already.
+    let mut reached = judge
+        .as_mut()
+        .and_then(|judge| judge.follow(journal.finished()));
     let start = Instant::now();
-    let tokens = todo.iter().map(|(_, tokens)| tokens.len()).sum();
+    if reached.is_none() {
+        reached = carry_out(opened, &plan, &todo, &mut journal, judge.as_mut(), run)?;
+    }
+    let finished = journal.finished();
+    if reached.is_none() && finished.len() < all {
+        return Err(Interrupted {
+            finished: finished.len(),
+            all,
+        }
+        .into());
+    }
+    let counted = reached.unwrap_or(all);
+    if let (Some(target), Some(judge)) = (portion.until_se, &judge) {
+        let outcome = match reached {
+            Some(_) => format!("reached by the first {counted} of {all}"),
+            None => format!("not reached by all {all}"),
+        };
+        let worst = judge.worst().map(|(schedule, error)| {
+            let edit = &plan.entries()[schedule].edit;
+            format!("; the largest is {error:.2e}, that of {edit}")
+        });
+        output::say(format_args!(
+            "{}: the standard error {target} is {outcome} sequences{}",
+            opened.name,
+            worst.unwrap_or_default()
+        ));
+    }
+    // A journal's units are kept by their index, so this is corpus order; what reaches a standard error are the first.
+    let counting = finished.values().take(counted).map(Vec::as_slice);
+    Ok(Measurement {
+        statistics: sweep::collect(schedules, counting),
+        plan,
+        sequences: counted,
+        portion: *portion,
+        reached: portion.until_se.map(|_| reached.is_some()),
+        key,
+        resumed,
+        elapsed: start.elapsed(),
+    })
+}
+
+/// Why the engine is left before its sequences are used up.
+enum Halt {
+    /// The standard error is small enough, with this number of sequences.
+    Reached(usize),
+    Failed(SweepError),
+}
+
+impl From<SweepError> for Halt {
+    fn from(error: SweepError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Runs sequences and writes them down, until there are no more, an interrupt, or the judge has seen enough; returns the
+/// number of sequences that are enough.
+fn carry_out(
+    opened: &OpenedModel,
+    plan: &Plan,
+    todo: &[(usize, &[u32])],
+    journal: &mut Journal,
+    mut judge: Option<&mut Judge>,
+    run: &Run,
+) -> Result<Option<usize>, SweepError> {
+    let lengths: BTreeMap<usize, usize> = todo.iter().map(|(at, ids)| (*at, ids.len())).collect();
+    let tokens: usize = lengths.values().sum();
     let progress = progress(&opened.name, tokens, "tokens");
     let options = Options {
         threads: run.threads(),
         stop: &STOP,
     };
-    sweep::run(model, &plan, &todo, options, |sequence, sums: Vec<Sums>| {
+    let start = Instant::now();
+    let mut done = 0;
+    let finished = |sequence: usize, sums: Vec<Sums>| {
         journal.record(sequence, sums)?;
-        progress.inc(sequences[sequence].len() as u64);
-        Ok::<(), anyhow::Error>(())
-    })?;
-    progress.finish_and_clear();
-    if journal.finished().len() < sequences.len() {
-        return Err(Interrupted {
-            finished: journal.finished().len(),
-            all: sequences.len(),
+        let length = lengths[&sequence];
+        progress.inc(length as u64);
+        done += 1;
+        if done == 1 && todo.len() > 1 {
+            let (took, others) = (start.elapsed(), todo.len() - 1);
+            let left = took.mul_f64((tokens - length) as f64 / length as f64);
+            let most = if judge.is_some() { "at most " } else { "" };
+            progress.suspend(|| {
+                output::say(format_args!(
+                    "{}: the first sequence took {:.1} s; about {} for the {most}{others} others",
+                    opened.name,
+                    took.as_secs_f64(),
+                    HumanDuration(left),
+                ));
+            });
         }
-        .into());
+        match judge
+            .as_mut()
+            .and_then(|judge| judge.follow(journal.finished()))
+        {
+            Some(enough) => Err(Halt::Reached(enough)),
+            None => Ok(()),
+        }
+    };
+    let outcome = sweep::run(&opened.model, plan, todo, options, finished);
+    progress.finish_and_clear();
+    match outcome {
+        Ok(()) => Ok(None),
+        Err(Halt::Reached(enough)) => Ok(Some(enough)),
+        Err(Halt::Failed(error)) => Err(error),
     }
-    // A journal's units are kept by their index, so this is corpus order.
-    let statistics = sweep::collect(schedules, journal.finished().values().map(Vec::as_slice));
-    Ok(Measurement {
-        plan,
-        statistics,
-        key,
-        resumed,
-        elapsed: start.elapsed(),
-    })
 }
 
 /// A progress bar on standard error, of `len` things; nothing is drawn where that is not a terminal.
@@ -146,11 +299,12 @@ fn run_key(opened: &OpenedModel, sequences: &[Vec<u32>], plan: &Plan) -> RunKey 
             .iter()
             .map(|(_, _, sha256)| sha256.clone().into_bytes()),
     );
-    parts.extend(
-        plan.entries()
-            .iter()
-            .map(|entry| entry.schedule.to_string().into_bytes()),
-    );
+    parts.push(opened.name.clone().into_bytes());
+    // With their labels, which the journal holds for the table.
+    parts.extend(plan.entries().iter().flat_map(|entry| {
+        let schedule = entry.schedule.to_string();
+        [entry.family.clone(), entry.edit.clone(), schedule].map(String::into_bytes)
+    }));
     parts.extend(sequences.iter().map(|tokens| {
         tokens
             .iter()

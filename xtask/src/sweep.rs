@@ -3,14 +3,14 @@
 use crate::arguments::{Inputs, Run};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
-use crate::measurement::{Measurement, measure};
+use crate::measurement::{Portion, announce, measure};
 use crate::{interrupt, output};
 use anyhow::Context;
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
-use layerwise::sweep::{Plan, RunKey};
+use layerwise::sweep::{Label, Plan, RunKey, Shard, Statistics, Target};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options of `sweep`.
 #[derive(clap::Args)]
@@ -36,6 +36,15 @@ pub struct Arguments {
     /// The CSV file; journal and manifest go to FILE.run
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Run share K of N of the sequences only, with an output of its own; `merge` joins the shares
+    #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE)]
+    shard: Shard,
+    /// Take the fewest sequences whose standard error is that small under every schedule, as kl_nats=0.01
+    #[arg(long, value_name = "STATISTIC=ERROR", conflicts_with = "shard")]
+    until_se: Option<Target>,
+    /// Show what would be run, and stop
+    #[arg(long)]
+    dry_run: bool,
     /// The most members that one family may have
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_MEMBERS)]
     max_members: usize,
@@ -76,39 +85,62 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         .map(parse)
         .collect::<anyhow::Result<Vec<_>>>()?;
     output::refuse_folder(&arguments.out)?;
-    interrupt::watch()?;
-    let mut run_folder = arguments.out.clone().into_os_string();
-    run_folder.push(".run");
-    let run_folder = PathBuf::from(run_folder);
-
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(COLUMNS)?;
-    let mut manifest = Manifest::new(arguments.run.threads().get());
+    let run_folder = run_folder(&arguments.out);
     // What does not fit any of the models is refused before the first of them runs.
     let models = inputs::open_models(&arguments.inputs)?;
     let prepare = |opened| prepare(arguments, &families, opened);
     let prepared: Vec<(OpenedCorpus, Plan)> =
         models.iter().map(prepare).collect::<anyhow::Result<_>>()?;
-    for (opened, (corpus, plan)) in models.iter().zip(prepared) {
-        let journal = |_: &RunKey| run_folder.join(format!("{}.journal", opened.name));
-        let measurement = measure(opened, &corpus, plan, journal, &arguments.run)?;
-        for row in rows(opened, &corpus, &measurement) {
-            table.write_record(&row)?;
+    let portion = |place: usize| Portion {
+        place,
+        shard: arguments.shard,
+        until_se: arguments.until_se,
+    };
+    if arguments.dry_run {
+        for (place, (opened, (corpus, plan))) in models.iter().zip(&prepared).enumerate() {
+            announce(opened, corpus, plan, &arguments.run, &portion(place));
         }
+        return Ok(());
+    }
+    interrupt::watch()?;
+    let mut table = Table::new()?;
+    let mut manifest = Manifest::new(arguments.run.threads().get());
+    for (place, (opened, (corpus, plan))) in models.iter().zip(prepared).enumerate() {
+        let journal = |_: &RunKey| run_folder.join(format!("{}.journal", opened.name));
+        let portion = portion(place);
+        let measurement = measure(opened, &corpus, plan, journal, &arguments.run, &portion)?;
+        let labels: Vec<Label> = measurement.plan.entries().iter().map(Label::from).collect();
+        let (sequences, statistics) = (measurement.sequences, &measurement.statistics);
+        table.push(&opened.name, &labels, sequences, statistics)?;
         manifest
             .runs
             .push(manifest::Run::new(opened, &corpus, &measurement));
     }
-    let bytes = table
-        .into_inner()
-        .context("the table cannot be put together")?;
     output::write(
         &run_folder.join("manifest.json"),
         manifest.json()?.as_bytes(),
     )?;
-    output::write(&arguments.out, &bytes)?;
-    writeln!(std::io::stdout(), "{}", arguments.out.display())?;
+    let mut stdout = std::io::stdout();
+    if arguments.shard == Shard::WHOLE {
+        output::write(&arguments.out, &table.bytes()?)?;
+        writeln!(stdout, "{}", arguments.out.display())?;
+    } else {
+        // A table of this part would pass for that of the whole.
+        output::say(format_args!(
+            "shard {} is finished; once all {} are: cargo xtask merge RUN… --out FILE, with this RUN:",
+            arguments.shard,
+            arguments.shard.count()
+        ));
+        writeln!(stdout, "{}", run_folder.display())?;
+    }
     Ok(())
+}
+
+/// The folder of the journals and the manifest that belong to a table.
+pub fn run_folder(out: &Path) -> PathBuf {
+    let mut folder = out.as_os_str().to_owned();
+    folder.push(".run");
+    PathBuf::from(folder)
 }
 
 fn prepare(
@@ -122,43 +154,75 @@ fn prepare(
     Ok((corpus, plan))
 }
 
-fn rows(
-    opened: &OpenedModel,
-    corpus: &OpenedCorpus,
-    measurement: &Measurement,
-) -> Vec<[String; 16]> {
+/// The table of a sweep, in memory.
+pub struct Table {
+    writer: csv::Writer<Vec<u8>>,
+}
+
+impl Table {
+    /// The header alone.
+    ///
+    /// # Errors
+    /// The CSV writer fails.
+    pub fn new() -> anyhow::Result<Self> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(COLUMNS)?;
+        Ok(Self { writer })
+    }
+
+    /// Adds a model's rows, one for each schedule, with statistics over a number of sequences.
+    ///
+    /// # Errors
+    /// The CSV writer fails.
+    pub fn push(
+        &mut self,
+        model: &str,
+        labels: &[Label],
+        sequences: usize,
+        statistics: &[Statistics],
+    ) -> anyhow::Result<()> {
+        for (label, statistics) in labels.iter().zip(statistics) {
+            let row = row(model, label, sequences, statistics);
+            self.writer.write_record(&row)?;
+        }
+        Ok(())
+    }
+
+    /// The table as CSV.
+    ///
+    /// # Errors
+    /// The CSV writer fails.
+    pub fn bytes(self) -> anyhow::Result<Vec<u8>> {
+        self.writer
+            .into_inner()
+            .context("the table cannot be put together")
+    }
+}
+
+fn row(model: &str, label: &Label, sequences: usize, statistics: &Statistics) -> [String; 16] {
     let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let index = |value: Option<usize>| value.map_or_else(String::new, |value| value.to_string());
     let pair = |mean: &ClusteredMean| [optional(mean.mean()), optional(mean.standard_error())];
-    let entries = measurement
-        .plan
-        .entries()
-        .iter()
-        .zip(&measurement.statistics);
-    entries
-        .map(|(entry, statistics)| {
-            let [kl, kl_se] = pair(&statistics.kl_nats);
-            let [top1, top1_se] = pair(&statistics.top1_agreement);
-            let [entropy, entropy_se] = pair(&statistics.entropy_bits);
-            let [loss, loss_se] = pair(&statistics.loss_nats);
-            [
-                opened.name.clone(),
-                entry.family.clone(),
-                entry.edit.clone(),
-                index(entry.l),
-                index(entry.m),
-                corpus.corpus.sequences().len().to_string(),
-                statistics.kl_nats.count().to_string(),
-                kl,
-                kl_se,
-                top1,
-                top1_se,
-                entropy,
-                entropy_se,
-                statistics.loss_nats.count().to_string(),
-                loss,
-                loss_se,
-            ]
-        })
-        .collect()
+    let [kl, kl_se] = pair(&statistics.kl_nats);
+    let [top1, top1_se] = pair(&statistics.top1_agreement);
+    let [entropy, entropy_se] = pair(&statistics.entropy_bits);
+    let [loss, loss_se] = pair(&statistics.loss_nats);
+    [
+        model.to_owned(),
+        label.family.clone(),
+        label.edit.clone(),
+        index(label.l),
+        index(label.m),
+        sequences.to_string(),
+        statistics.kl_nats.count().to_string(),
+        kl,
+        kl_se,
+        top1,
+        top1_se,
+        entropy,
+        entropy_se,
+        statistics.loss_nats.count().to_string(),
+        loss,
+        loss_se,
+    ]
 }

@@ -85,6 +85,11 @@ impl Packed {
         }
     }
 
+    /// Memory of a packed matrix \[inputs, outputs\], in bytes.
+    pub fn bytes(inputs: usize, outputs: usize) -> usize {
+        inputs * outputs.div_ceil(PANEL) * size_of::<PanelRow>()
+    }
+
     /// Rows of the matrix.
     pub fn inputs(&self) -> usize {
         self.inputs
@@ -174,6 +179,16 @@ fn turn_over(part: ArrayView2<'_, f32>, rows: &mut [PanelRow]) {
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     rows: Vec<Chunk>,
+}
+
+impl Scratch {
+    /// The most bytes that products of at most `rows` rows and `inner` terms make it take.
+    pub fn most_bytes(rows: usize, inner: usize) -> usize {
+        let rows = rows.min(ROW_BLOCK).next_multiple_of(TILE_ROWS);
+        let chunks = inner.min(INNER_BLOCK).div_ceil(CHUNK);
+        // A vector that grows takes up to twice what it needs, beside its old memory.
+        3 * rows * chunks * size_of::<Chunk>()
+    }
 }
 
 /// Computes `out = a · b` or `out += a · b`, for `a` \[rows, inner\], the first `inner` rows and the columns `columns` of `b`,

@@ -120,6 +120,17 @@ pub fn pass_with_expected_rows(
     (sums.summaries(), expected)
 }
 
+/// The most bytes that a pass over `rows` states of width `model` takes for itself, besides the expected rows that it returns.
+pub fn most_bytes(rows: usize, model: usize, vocab: usize) -> usize {
+    let columns = TILE_COLUMNS.min(vocab);
+    let tile = TILE_ROWS.min(rows) * columns * size_of::<f32>();
+    // While columns are turned over, those of the tile before are still there.
+    let turned = 2 * Packed::bytes(columns, model);
+    let scratch = Scratch::most_bytes(rows, model) + Scratch::most_bytes(rows, columns);
+    let sums = size_of::<Running>() + size_of::<Option<f32>>() + size_of::<Summary>();
+    tile + turned + scratch + rows * sums
+}
+
 /// The running sums of every position, and the target logits met so far.
 struct Sums<'a> {
     running: Vec<Running>,

@@ -219,23 +219,17 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
             })?;
         let w = self.workspace(workspace, tokens.len());
         let mut branchings = VecDeque::new();
-        let (trie, path) = (&self.plan.trie, &self.plan.plain_path);
+        let path = &self.plan.plain_path;
         for (at, &node) in path.iter().enumerate() {
             if at > 0 {
                 self.advance(node, &mut residual, w);
             }
-            let on_path = path.get(at + 1).copied();
-            let ends_early = on_path.is_some() && !trie.ends(node).is_empty();
-            if ends_early
-                || trie
-                    .children(node)
-                    .iter()
-                    .any(|child| Some(*child) != on_path)
-            {
+            let on_path = path.get(at + 1);
+            if self.plan.branches_at(node, on_path) {
                 branchings.push_back(Branching {
                     unit: Arc::clone(&unit),
                     node,
-                    on_path,
+                    on_path: on_path.copied(),
                     residual: residual.clone(),
                 });
             }

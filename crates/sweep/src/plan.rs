@@ -1,7 +1,7 @@
 //! What a run computes.
 
 use crate::error::SweepError;
-use layerwise_schedule::{Family, Schedule, Stack, Trie};
+use layerwise_schedule::{Family, Schedule, Stack, Step, Trie};
 
 /// One schedule of a run, and where it came from.
 #[derive(Clone, Debug)]
@@ -85,6 +85,33 @@ impl Plan {
     /// The stack that the schedules are for.
     pub fn stack(&self) -> Stack {
         self.stack
+    }
+
+    /// Places of the plain schedule where another one leaves it or ends: there the engine keeps the residual stream.
+    pub fn branch_points(&self) -> usize {
+        let nexts = self.plain_path[1..].iter().map(Some).chain([None]);
+        self.plain_path
+            .iter()
+            .zip(nexts)
+            .filter(|(node, next)| self.branches_at(**node, *next))
+            .count()
+    }
+
+    /// Whether at a node of the plain path a schedule ends too early or a child leaves it; `next` is the path's next node.
+    pub(crate) fn branches_at(&self, node: usize, next: Option<&usize>) -> bool {
+        let ends_early = next.is_some() && !self.trie.ends(node).is_empty();
+        let mut children = self.trie.children(node).iter();
+        ends_early || children.any(|child| Some(child) != next)
+    }
+
+    /// The most residual streams that a walk through a subtree saves at once, at most ⌊log₂ schedules⌋.
+    pub fn saved_streams(&self) -> usize {
+        self.trie.saved_streams()
+    }
+
+    /// Every step of the run.
+    pub(crate) fn trie_steps(&self) -> impl Iterator<Item = &Step> {
+        (0..=self.trie.planned_steps()).filter_map(|node| self.trie.step(node))
     }
 
     /// Steps of all schedules, each run alone.

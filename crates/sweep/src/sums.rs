@@ -1,7 +1,56 @@
 //! Sums over the positions of one sequence, and the statistics of a corpus.
 
+use crate::error::SweepError;
 use layerwise_metrics::ClusteredMean;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What is measured of a schedule, by the names of the table's columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistic {
+    /// KL(plain ‖ altered), nats.
+    KlNats,
+    /// Fraction of positions whose arg-max token is the plain model's.
+    Top1Agreement,
+    /// Entropy of the altered output, bits.
+    EntropyBits,
+    /// Loss of predicting the next token, nats.
+    LossNats,
+}
+
+impl Statistic {
+    /// Every statistic.
+    pub const ALL: [Self; 4] = [
+        Self::KlNats,
+        Self::Top1Agreement,
+        Self::EntropyBits,
+        Self::LossNats,
+    ];
+}
+
+impl fmt::Display for Statistic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KlNats => "kl_nats",
+            Self::Top1Agreement => "top1_agreement",
+            Self::EntropyBits => "entropy_bits",
+            Self::LossNats => "loss_nats",
+        })
+    }
+}
+
+impl FromStr for Statistic {
+    type Err = SweepError;
+
+    fn from_str(text: &str) -> Result<Self, SweepError> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|statistic| statistic.to_string() == text)
+            .ok_or_else(|| SweepError::Statistic {
+                found: text.to_owned(),
+            })
+    }
+}
 
 /// One schedule on one sequence: sums over its positions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +67,18 @@ pub struct Sums {
     pub loss_positions: u64,
     /// Σ loss of predicting the next token, nats.
     pub loss_nats: f64,
+}
+
+impl Sums {
+    /// A statistic's sum over its positions, in its unit, and the number of these positions.
+    pub fn observations(&self, statistic: Statistic) -> (f64, u64) {
+        match statistic {
+            Statistic::KlNats => (self.kl_nats, self.positions),
+            Statistic::Top1Agreement => (self.top1_agreements as f64, self.positions),
+            Statistic::EntropyBits => (self.entropy_bits, self.positions),
+            Statistic::LossNats => (self.loss_nats, self.loss_positions),
+        }
+    }
 }
 
 /// One schedule on a corpus: means over positions, with standard errors clustered by sequence.
@@ -44,16 +105,16 @@ pub fn collect<'a>(
     for sums in sequences {
         assert_eq!(sums.len(), schedules, "one sum for each schedule");
         for (statistics, sums) in statistics.iter_mut().zip(sums) {
-            statistics.kl_nats.push(sums.kl_nats, sums.positions);
-            statistics
-                .top1_agreement
-                .push(sums.top1_agreements as f64, sums.positions);
-            statistics
-                .entropy_bits
-                .push(sums.entropy_bits, sums.positions);
-            statistics
-                .loss_nats
-                .push(sums.loss_nats, sums.loss_positions);
+            let means = [
+                (&mut statistics.kl_nats, Statistic::KlNats),
+                (&mut statistics.top1_agreement, Statistic::Top1Agreement),
+                (&mut statistics.entropy_bits, Statistic::EntropyBits),
+                (&mut statistics.loss_nats, Statistic::LossNats),
+            ];
+            for (mean, statistic) in means {
+                let (sum, count) = sums.observations(statistic);
+                mean.push(sum, count);
+            }
         }
     }
     statistics

@@ -1,6 +1,6 @@
 //! The forward pass: one loop over the steps of a schedule.
 
-use crate::config::{Activation, Mlp, Position, Residual};
+use crate::config::{Activation, Mlp, ModelConfig, Position, Residual};
 use crate::error::TransformerError;
 use crate::model::{Block, Model};
 use crate::rotary::Rotations;
@@ -69,6 +69,29 @@ impl Workspace {
             mlp_update: zeros(c.model),
             scratch: Scratch::default(),
         }
+    }
+
+    /// The most bytes that the buffers for sequences of `seq` tokens take.
+    pub fn most_bytes(config: &ModelConfig, seq: usize) -> usize {
+        let c = config;
+        let qkv = (c.heads + 2 * c.kv_heads) * c.head;
+        let neurons = if c.mlp == Mlp::Gated {
+            2 * c.neurons
+        } else {
+            c.neurons
+        };
+        let width = 3 * c.model + qkv + c.heads * c.head + neurons;
+        let scores = QUERY_TILE.min(seq) * (seq + ROW_PADDING);
+        let rotations = match &c.position {
+            Position::Learned => 0,
+            // Their vectors grow: up to twice what they need, beside their old memory.
+            Position::Rotary(rotary) => 3 * seq * rotary.size,
+        };
+        let inner = c.model.max(c.neurons).max(c.heads * c.head).max(seq);
+        (seq * width + scores + rotations) * size_of::<f32>()
+            + Packed::bytes(c.head, seq)
+            + Packed::bytes(seq, c.head)
+            + Scratch::most_bytes(seq, inner)
     }
 
     /// The sequence length, in tokens, that the buffers are for.

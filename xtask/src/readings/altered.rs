@@ -6,7 +6,7 @@ use crate::figures::models::relative_depth;
 use crate::figures::repeats;
 use crate::figures::robustness::{self, Intervention};
 use crate::inputs::{OpenedCorpus, OpenedModel};
-use crate::measurement::{Measurement, measure};
+use crate::measurement::{Measurement, Portion, measure};
 use crate::results::Results;
 use anyhow::Context;
 use layerwise::metrics::ClusteredMean;
@@ -61,7 +61,7 @@ pub fn read(
             .join("sweep.run")
             .join(format!("{}.journal", &key.as_str()[..16]))
     };
-    let measurement = measure(opened, corpus, plan, journal, run)?;
+    let measurement = measure(opened, corpus, plan, journal, run, &Portion::default())?;
     let sequences = corpus.corpus.sequences().len() as u64;
     record(opened, sequences, &measurement, results)?;
     Ok(measurement)

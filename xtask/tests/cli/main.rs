@@ -5,9 +5,11 @@
 mod bytes;
 mod diff_sites;
 mod list;
+mod planned;
 mod refused;
 mod reproduce;
 mod resumed;
+mod sharded;
 mod statistics;
 
 use std::fs;

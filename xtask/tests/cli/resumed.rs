@@ -17,8 +17,8 @@ struct Stopped {
 impl Stopped {
     fn new(sequences: usize) -> Self {
         let arguments = ["sweep", "--corpus", "ids.npy", "--out", "out.csv"];
-        let edits = ["drop(l)", "swap(l,m)", "repeat(l..L)", "--threads", "2"];
-        let mut arguments: Vec<String> = [arguments, edits]
+        let edits = ["drop(l)", "swap(l,m)", "repeat(l..L)"];
+        let mut arguments: Vec<String> = [&arguments[..], &edits]
             .concat()
             .into_iter()
             .map(str::to_owned)
@@ -39,7 +39,8 @@ impl Stopped {
     }
 
     fn start(&self) -> Child {
-        let mut command = self.sandbox.command(&self.arguments());
+        let arguments = [&self.arguments()[..], &["--threads", "2"]].concat();
+        let mut command = self.sandbox.command(&arguments);
         command.stderr(Stdio::piped()).spawn().unwrap()
     }
 
@@ -103,31 +104,56 @@ fn a_journal_cut_anywhere_gives_the_same_table() {
     }
 }
 
+/// How often runs are killed, where the environment does not say.
+const KILLS: usize = 6;
+
+/// Runs are killed (on Unix with signal 9) after a random number of units and a random time, each adding to what those
+/// before it have finished; once one has come to its end, all is begun anew.
 #[test]
-fn a_killed_run_goes_on_to_the_same_table() {
+fn killed_runs_go_on_to_the_same_table() {
+    let kills = std::env::var("LAYERWISE_TEST_KILLS");
+    let kills = kills.map_or(KILLS, |kills| kills.parse().unwrap());
     let stopped = Stopped::new(SEQUENCES);
     let begin = Instant::now();
     let expected = stopped.uninterrupted();
-    let whole = begin.elapsed();
+    let unit = begin.elapsed() / SEQUENCES as u32;
     stopped.forget();
-    // Each attempt adds to what those before it have finished.
-    for share in [0.02, 0.5, 0.3, 0.2, 0.4] {
+    let random = |at: usize, below: usize| token_ids(1, 2 * kills, below as u64)[0][at] as usize;
+    let mut met = 0;
+    for kill in 0..kills {
+        let before = stopped.journalled();
+        let wanted = before + random(2 * kill, SEQUENCES / 4);
         let mut child = stopped.start();
-        std::thread::sleep(whole.mul_f64(share));
+        while stopped.journalled() < wanted && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        std::thread::sleep(unit.mul_f64(random(2 * kill + 1, 100) as f64 / 50.0));
         child.kill().unwrap();
-        child.wait().unwrap();
+        let killed = !child.wait().unwrap().success();
+        let after = stopped.journalled();
+        assert!(
+            after >= before,
+            "kill {kill}: {after} units, before {before}"
+        );
+        met += usize::from(killed && after < SEQUENCES);
         if stopped.sandbox.path("out.csv").exists() {
             assert!(
                 stopped.sandbox.read("out.csv") == expected,
-                "an output is whole or not there"
+                "kill {kill}: an output is whole or not there"
             );
+            stopped.forget();
+        } else if kill % 2 == 1 {
+            // Every second one goes on to the end.
+            let said = stopped.run().succeeded().stderr;
+            let says = format!("qwen2: {after} sequences were finished by an earlier run");
+            assert!(after == 0 || said.contains(&says), "kill {kill}: {said}");
+            assert!(stopped.sandbox.read("out.csv") == expected, "kill {kill}");
+            stopped.forget();
         }
     }
-    let before = stopped.journalled();
-    let said = stopped.run().succeeded().stderr;
-    assert!(stopped.sandbox.read("out.csv") == expected);
-    let says = format!("qwen2: {before} sequences were finished by an earlier run");
-    assert!(before == 0 || said.contains(&says), "{before}: {said}");
+    assert!(met > 0, "no kill met a run with work left");
+    println!("{met} of {kills} kills met a run with work left");
+    assert!(stopped.uninterrupted() == expected);
 }
 
 #[cfg(unix)]
@@ -207,4 +233,41 @@ fn a_damaged_journal_is_refused_by_line_until_fresh() {
         stopped.sandbox.xtask(&fresh).succeeded();
         assert!(stopped.sandbox.read("out.csv") == expected);
     }
+}
+
+/// A limit on the size of files stands for a full disk.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_keeps_what_fits() {
+    let stopped = Stopped::new(6);
+    // One thread finishes sequences in corpus order.
+    let alone = [&stopped.arguments()[..], &["--threads", "1"]].concat();
+    stopped.sandbox.xtask(&alone).succeeded();
+    let expected = stopped.sandbox.read("out.csv");
+    let journal = stopped.sandbox.read(JOURNAL);
+    stopped.forget();
+    // In units of 512 bytes; a journal of two thirds ends within a line.
+    let blocks = (journal.len() * 2 / 3 / 512).to_string();
+    let mut limited = std::process::Command::new("sh");
+    limited
+        .current_dir(stopped.sandbox.folder.path())
+        .args(["-c", "trap '' XFSZ; ulimit -f $0; exec \"$@\"", &blocks])
+        .arg(crate::program())
+        .args(alone);
+    let output = limited.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("qwen2.journal: File too large"), "{said}");
+    assert!(!stopped.sandbox.path("out.csv").exists());
+    let finished = stopped.journalled();
+    assert!((1..6).contains(&finished), "{finished}");
+    assert!(
+        journal.starts_with(&stopped.sandbox.read(JOURNAL)),
+        "the line that did not fit is taken back"
+    );
+    let said = stopped.run().succeeded().stderr;
+    let says = format!("qwen2: {finished} sequences were finished by an earlier run");
+    assert!(said.contains(&says), "{said}");
+    assert!(!said.contains("cut off"), "{said}");
+    assert!(stopped.sandbox.read("out.csv") == expected);
 }

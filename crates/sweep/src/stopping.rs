@@ -1,0 +1,213 @@
+//! Running until a mean is known well enough.
+
+use crate::error::SweepError;
+use crate::sums::{Statistic, Sums};
+use layerwise_metrics::ClusteredMean;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// A standard error that every schedule's mean of one statistic should come down to; `kl_nats=0.01` in text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Target {
+    /// The statistic.
+    pub statistic: Statistic,
+    /// The largest standard error allowed, in the statistic's unit; positive.
+    pub standard_error: f64,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.statistic, self.standard_error)
+    }
+}
+
+impl FromStr for Target {
+    type Err = SweepError;
+
+    fn from_str(text: &str) -> Result<Self, SweepError> {
+        let fails = || SweepError::Target {
+            found: text.to_owned(),
+        };
+        let (statistic, value) = text.split_once('=').ok_or_else(fails)?;
+        Ok(Self {
+            statistic: statistic.parse()?,
+            standard_error: value
+                .parse()
+                .ok()
+                .filter(|value: &f64| value.is_finite() && *value > 0.0)
+                .ok_or_else(fails)?,
+        })
+    }
+}
+
+/// Finds the least number of sequences, from the start of the corpus, that reaches a [`Target`].
+///
+/// Sequences are judged in corpus order and the schedule with the largest standard error decides, so that the outcome
+/// depends on the corpus and the target alone: not on the order in which sequences were finished, nor on how many more
+/// of them were.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    target: Target,
+    /// One for each schedule, over the sequences judged so far.
+    means: Vec<ClusteredMean>,
+    sequences: usize,
+    /// The schedule that failed last, which most likely fails again: others need not be looked at then.
+    failing: usize,
+    reached: bool,
+}
+
+impl Judge {
+    /// Fewer sequences are not judged: their standard errors are too uncertain themselves
+    /// (by a quarter of their value with eight sequences, by more than half with two).
+    pub const LEAST_SEQUENCES: usize = 8;
+
+    /// A judge that has seen no sequence.
+    pub fn new(target: Target, schedules: usize) -> Self {
+        Self {
+            target,
+            means: vec![ClusteredMean::new(); schedules],
+            sequences: 0,
+            failing: 0,
+            reached: false,
+        }
+    }
+
+    /// Goes on through finished sequences, by their index in the corpus, up to the first that is missing or the one that
+    /// reaches the target; returns the number of sequences that reach it.
+    ///
+    /// # Panics
+    /// If a sequence has not one sum for each schedule.
+    pub fn follow(&mut self, finished: &BTreeMap<usize, Vec<Sums>>) -> Option<usize> {
+        while !self.reached
+            && let Some(sums) = finished.get(&self.sequences)
+        {
+            assert_eq!(sums.len(), self.means.len(), "one sum for each schedule");
+            for (mean, sums) in self.means.iter_mut().zip(sums) {
+                let (sum, count) = sums.observations(self.target.statistic);
+                mean.push(sum, count);
+            }
+            self.sequences += 1;
+            self.reached = self.sequences >= Self::LEAST_SEQUENCES && self.holds();
+        }
+        self.reached.then_some(self.sequences)
+    }
+
+    fn holds(&mut self) -> bool {
+        let schedules = self.means.len();
+        let mut order = (0..schedules).map(|offset| (self.failing + offset) % schedules);
+        let failing = order.find(|&schedule| {
+            let error = self.means[schedule].standard_error();
+            // An error that is not known, or not a number, is not small.
+            !error.is_some_and(|error| error <= self.target.standard_error)
+        });
+        self.failing = failing.unwrap_or(self.failing);
+        failing.is_none()
+    }
+
+    /// The largest standard error of any schedule over the sequences judged so far, and the schedule's index; `None` where
+    /// no schedule has one.
+    pub fn worst(&self) -> Option<(usize, f64)> {
+        let errors = self.means.iter().map(ClusteredMean::standard_error);
+        errors
+            .enumerate()
+            .filter_map(|(schedule, error)| Some((schedule, error?)))
+            .max_by(|(_, a), (_, b)| a.total_cmp(b))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sums::collect;
+    use proptest::prelude::*;
+
+    /// Two schedules; KL of the second varies by `sizes`, that of the first not at all.
+    fn finished(sizes: &[f64]) -> BTreeMap<usize, Vec<Sums>> {
+        let sums = |kl_nats| Sums {
+            positions: 2,
+            kl_nats,
+            ..Sums::default()
+        };
+        let units = sizes.iter().map(|size| vec![sums(0.0), sums(*size)]);
+        units.enumerate().collect()
+    }
+
+    /// The definition, word for word.
+    fn least(finished: &BTreeMap<usize, Vec<Sums>>, target: f64) -> Option<usize> {
+        (Judge::LEAST_SEQUENCES..=finished.len()).find(|&sequences| {
+            let first = finished.values().take(sequences).map(Vec::as_slice);
+            collect(2, first).iter().all(|statistics| {
+                let error = statistics.kl_nats.standard_error();
+                error.is_some_and(|error| error <= target)
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_least_prefix_is_found_whatever_the_order_of_arrival(
+            sizes in proptest::collection::vec(0.0..1.0_f64, 0..60),
+            target in 0.02..0.3_f64,
+            order in any::<u64>(),
+        ) {
+            let all = finished(&sizes);
+            let expected = least(&all, target);
+            let target = Target { statistic: Statistic::KlNats, standard_error: target };
+            prop_assert_eq!(Judge::new(target, 2).follow(&all), expected);
+            let mut arrivals: Vec<usize> = (0..sizes.len()).collect();
+            arrivals.sort_by_key(|at| (*at as u64).wrapping_add(order).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let mut judge = Judge::new(target, 2);
+            let mut arrived = BTreeMap::new();
+            let mut found = None;
+            for at in arrivals {
+                arrived.insert(at, all[&at].clone());
+                found = judge.follow(&arrived);
+            }
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn equal_sequences_are_enough_at_the_least_number() {
+        let all = finished(&[0.5; 20]);
+        let target: Target = "kl_nats=1e-9".parse().unwrap();
+        assert_eq!(
+            Judge::new(target, 2).follow(&all),
+            Some(Judge::LEAST_SEQUENCES)
+        );
+        // No position has a loss, so that nothing is known of it.
+        let target: Target = "loss_nats=1".parse().unwrap();
+        let mut judge = Judge::new(target, 2);
+        assert_eq!((judge.follow(&all), judge.worst()), (None, None));
+    }
+
+    #[test]
+    fn the_worst_schedule_is_named() {
+        let mut judge = Judge::new("kl_nats=1e-9".parse().unwrap(), 2);
+        judge.follow(&finished(&[1.0, 3.0]));
+        assert_eq!(judge.worst(), Some((1, 0.5)));
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused() {
+        for text in [
+            "",
+            "=",
+            "kl_nats",
+            "kl_nats=",
+            "kl_nats=0",
+            "kl_nats=-1",
+            "kl_nats=nan",
+            "kl_nats=inf",
+            "kl=0.1",
+            "=0.1",
+            "kl_nats=0.1=0.2",
+        ] {
+            let error = text.parse::<Target>().unwrap_err().to_string();
+            assert!(error.contains("expected"), "{text}: {error}");
+        }
+        let target: Target = "top1_agreement=0.005".parse().unwrap();
+        assert_eq!(target.to_string(), "top1_agreement=0.005");
+    }
+}

@@ -1,0 +1,156 @@
+//! Shards put together, and everything that keeps them apart.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use layerwise_sweep::{
+    Label, Recorded, RunDescription, RunKey, Shard, Sums, SweepError, collect, merge,
+};
+use proptest::prelude::*;
+use std::path::PathBuf;
+
+const SEQUENCES: usize = 12;
+
+fn sums(sequence: usize) -> Vec<Sums> {
+    vec![Sums {
+        positions: 3,
+        kl_nats: 0.1 * sequence as f64,
+        ..Sums::default()
+    }]
+}
+
+/// A finished shard of a run.
+fn shard(model: &str, place: usize, shard: Shard) -> Recorded {
+    let key = RunKey::of([model.as_bytes()]);
+    let finished = (0..SEQUENCES).filter(|sequence| shard.contains(&key, *sequence));
+    Recorded {
+        path: PathBuf::from(format!("{model}-{}", shard.index())),
+        finished: finished
+            .map(|sequence| (sequence, sums(sequence)))
+            .collect(),
+        description: RunDescription {
+            key,
+            model: model.to_owned(),
+            place,
+            sequences: SEQUENCES,
+            shard,
+            schedules: vec![Label {
+                family: "id".to_owned(),
+                edit: "id".to_owned(),
+                l: None,
+                m: None,
+            }],
+        },
+    }
+}
+
+fn shards(model: &str, place: usize, count: u32) -> Vec<Recorded> {
+    let one: Shard = format!("1/{count}").parse().unwrap();
+    one.all().map(|part| shard(model, place, part)).collect()
+}
+
+proptest! {
+    #[test]
+    fn any_order_of_any_division_is_the_whole_run(
+        counts in (1u32..20, 1u32..20),
+        order in any::<u64>(),
+        doubled: bool,
+    ) {
+        let mut journals = shards("b", 0, counts.0);
+        journals.extend(shards("a", 1, counts.1));
+        if doubled {
+            journals.push(journals[0].clone());
+        }
+        let mut numbered: Vec<(u64, Recorded)> = (1..)
+            .map(|at: u64| at.wrapping_mul(order | 1) >> 7)
+            .zip(journals)
+            .collect();
+        numbered.sort_by_key(|(at, _)| *at);
+        let merged = merge(numbered.into_iter().map(|(_, journal)| journal).collect()).unwrap();
+        let models: Vec<&str> = merged.iter().map(|m| m.description.model.as_str()).collect();
+        prop_assert_eq!(models, ["b", "a"]);
+        for merged in &merged {
+            let whole = shard(&merged.description.model, merged.description.place, Shard::WHOLE);
+            prop_assert_eq!(&merged.description, &whole.description);
+            prop_assert_eq!(&merged.finished, &whole.finished);
+            let sums = merged.finished.values().map(Vec::as_slice);
+            prop_assert_eq!(collect(1, sums)[0].kl_nats.clusters().len(), SEQUENCES);
+        }
+    }
+}
+
+/// What is said of the shards 1/3 to 3/3 of a run, changed in one way.
+#[track_caller]
+fn check(change: impl FnOnce(&mut Vec<Recorded>), expected: &[&str]) -> SweepError {
+    let mut journals = shards("tiny", 0, 3);
+    change(&mut journals);
+    let error = merge(journals).unwrap_err();
+    let said = error.to_string();
+    for part in expected {
+        assert!(said.contains(part), "no `{part}` in: {said}");
+    }
+    error
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let error = check(|j| drop(j.remove(1)), &["tiny", "all 3 shards", "of 2/3"]);
+    assert!(
+        matches!(error, SweepError::MergeMissing { .. }),
+        "{error:?}"
+    );
+    check(|j| j.truncate(1), &["of 2/3, 3/3"]);
+
+    let error = check(
+        |j| drop(j[2].finished.pop_last()),
+        &["tiny-3: shard 3/3 is not finished", "sequence"],
+    );
+    let SweepError::MergeUnfinished { sequence, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert!(
+        "3/3"
+            .parse::<Shard>()
+            .unwrap()
+            .contains(&RunKey::of([b"tiny".as_slice()]), sequence)
+    );
+
+    let error = check(
+        |j| j[1].description.key = RunKey::of([b"other".as_slice()]),
+        &["tiny-1 and tiny-2", "different runs of tiny"],
+    );
+    assert!(
+        matches!(error, SweepError::MergeOtherRun { .. }),
+        "{error:?}"
+    );
+    check(|j| j[2].description.sequences += 1, &["tiny-1 and tiny-3"]);
+    check(|j| j[2].description.place += 1, &["tiny-1 and tiny-3"]);
+
+    let error = check(
+        |j| j[2] = shard("tiny", 0, "2/4".parse().unwrap()),
+        &["tiny-1 is of shard 1/3 and tiny-2 of shard 2/4"],
+    );
+    assert!(
+        matches!(error, SweepError::MergeOtherDivision { .. }),
+        "{error:?}"
+    );
+
+    let error = check(
+        |j| {
+            let mut again = j[1].clone();
+            again.path = PathBuf::from("again");
+            for sums in again.finished.values_mut() {
+                sums[0].kl_nats = sums[0].kl_nats.next_up();
+            }
+            j.push(again);
+        },
+        &["tiny-2 and again have different results for sequence"],
+    );
+    assert!(
+        matches!(error, SweepError::MergeConflict { .. }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn nothing_merged_is_nothing() {
+    assert!(merge(Vec::new()).unwrap().is_empty());
+}

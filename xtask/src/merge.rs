@@ -1,0 +1,109 @@
+//! `cargo xtask merge`: the table of a sweep from the journals of its shards.
+
+use crate::manifest::Joined;
+use crate::output;
+use crate::sweep::{Table, run_folder};
+use anyhow::{Context, ensure};
+use layerwise::sweep::{self, Recorded};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Options of `merge`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+The table has the same bytes as that of a run that was never divided. Neither models nor texts are needed.
+
+Example:
+  cargo xtask sweep 'drop(l)' --shard 1/2 --out a.csv    (here)
+  cargo xtask sweep 'drop(l)' --shard 2/2 --out b.csv    (there)
+  cargo xtask merge a.csv.run b.csv.run --out all.csv")]
+pub struct Arguments {
+    /// Run folders (FILE.run) of all shards, or journals
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// The CSV file; its manifest goes to FILE.run
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Journals that cannot be read or do not make up whole runs, or outputs that cannot be written.
+pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
+    output::refuse_folder(&arguments.out)?;
+    let mut journals = Vec::new();
+    for run in &arguments.runs {
+        journals.extend(journals_of(run)?);
+    }
+    let own_folder = run_folder(&arguments.out);
+    refuse_run_folder(&own_folder, &journals)?;
+    let journals = journals.iter().map(|path| Recorded::read(path));
+    let merged = sweep::merge(journals.collect::<Result<_, _>>()?)?;
+
+    let mut table = Table::new()?;
+    for run in &merged {
+        let labels = &run.description.schedules;
+        let statistics = sweep::collect(labels.len(), run.finished.values().map(Vec::as_slice));
+        let sequences = run.description.sequences;
+        table.push(&run.description.model, labels, sequences, &statistics)?;
+        output::say(format_args!(
+            "{}: {sequences} sequences under {} schedules from {} journals",
+            run.description.model,
+            labels.len(),
+            run.parts.len()
+        ));
+    }
+    output::make_folder(&own_folder)?;
+    output::write(
+        &own_folder.join("manifest.json"),
+        Joined::new(&merged).json()?.as_bytes(),
+    )?;
+    output::write(&arguments.out, &table.bytes()?)?;
+    writeln!(std::io::stdout(), "{}", arguments.out.display())?;
+    Ok(())
+}
+
+/// The journals of a run folder, sorted by name; a file is taken to be a journal itself.
+fn journals_of(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !run.is_dir() {
+        return Ok(vec![run.to_owned()]);
+    }
+    let unreadable = || format!("{}: cannot be read", run.display());
+    let mut journals = Vec::new();
+    for entry in fs::read_dir(run).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "journal")
+        {
+            journals.push(path);
+        }
+    }
+    ensure!(
+        !journals.is_empty(),
+        "{}: expected a run folder with journals (*.journal), found none",
+        run.display()
+    );
+    journals.sort();
+    Ok(journals)
+}
+
+/// Refuses an output whose manifest would take the place of a shard's.
+fn refuse_run_folder(folder: &Path, journals: &[PathBuf]) -> anyhow::Result<()> {
+    let Ok(folder) = folder.canonicalize() else {
+        return Ok(());
+    };
+    for journal in journals {
+        let inside = journal
+            .canonicalize()
+            .is_ok_and(|journal| journal.parent() == Some(&folder));
+        ensure!(
+            !inside,
+            "{}: the run is one of those to be merged; give another --out",
+            folder.display()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! What is said before a run, and runs that end when enough is known.
+
+use crate::{Sandbox, Table, tiny, token_ids};
+use std::fs;
+
+const SEQUENCES: usize = 30;
+
+/// A run whose corpus can be cut.
+struct Adaptive {
+    sandbox: Sandbox,
+    model: String,
+}
+
+impl Adaptive {
+    fn new() -> Self {
+        Self {
+            sandbox: Sandbox::with_ids(&token_ids(SEQUENCES, 12, 29)),
+            model: tiny("gpt2"),
+        }
+    }
+
+    /// What is said on the way to the table.
+    fn run(&self, options: &[&str]) -> (String, Vec<u8>) {
+        let on = ["--model", &self.model, "drop(l)", "swap(l,l+1)"];
+        let outcome = self.sandbox.sweep(&[&on, options].concat()).succeeded();
+        (outcome.stderr, self.sandbox.read("out.csv"))
+    }
+
+    /// The largest standard error of KL with the first sequences alone.
+    fn worst(&self, sequences: usize) -> f64 {
+        let rows = sequences.to_string();
+        let table = Table::new(&self.run(&["--fresh", "--rows", &rows]).1);
+        let errors = (0..table.rows.len()).map(|row| table.number(row, "kl_nats_se"));
+        errors.fold(0.0, f64::max)
+    }
+}
+
+#[test]
+fn as_many_sequences_as_a_standard_error_takes_whatever_the_threads() {
+    let adaptive = Adaptive::new();
+    let errors: Vec<f64> = (8..=SEQUENCES).map(|n| adaptive.worst(n)).collect();
+    // Between the smallest error and the first, so that some sequences are enough and more than the fewest are needed.
+    let target = errors[0] * 0.5 + errors.iter().copied().fold(f64::MAX, f64::min) * 0.5;
+    let enough = 8 + errors.iter().position(|error| *error <= target).unwrap();
+    assert!((9..SEQUENCES).contains(&enough), "{errors:?}");
+
+    let (_, expected) = adaptive.run(&["--fresh", "--rows", &enough.to_string()]);
+    let until = format!("--until-se=kl_nats={target}");
+    let says = format!("reached by the first {enough} of {SEQUENCES} sequences; the largest is");
+    for threads in ["1", "2", "5"] {
+        let (said, table) = adaptive.run(&["--fresh", &until, "--threads", threads]);
+        assert!(said.contains(&says), "{says}\n{said}");
+        assert!(table == expected, "{threads} threads");
+    }
+    let manifest = adaptive.sandbox.json("out.csv.run/manifest.json");
+    let run = &manifest["runs"][0];
+    assert_eq!(run["sequences"], enough);
+    assert_eq!(run["until_se_reached"], true);
+    assert_eq!(run["corpus"]["sequences"], SEQUENCES);
+
+    // From a journal alone, and from one that holds more than is needed.
+    let (said, table) = adaptive.run(&[&until]);
+    assert!(said.contains("were finished by an earlier run"), "{said}");
+    assert!(table == expected);
+    let (_, whole) = adaptive.run(&[]);
+    assert!(whole != expected);
+    assert!(adaptive.run(&[&until]).1 == expected);
+
+    // What cannot be reached takes all there is.
+    let (said, table) = adaptive.run(&["--until-se", "kl_nats=1e-12"]);
+    let says = format!("not reached by all {SEQUENCES} sequences; the largest is");
+    assert!(said.contains(&says), "{said}");
+    assert!(table == whole);
+    let manifest = adaptive.sandbox.json("out.csv.run/manifest.json");
+    assert_eq!(manifest["runs"][0]["until_se_reached"], false);
+}
+
+#[test]
+fn what_is_no_target_is_refused() {
+    let adaptive = Adaptive::new();
+    for (wrong, mentioned) in [
+        ("kl=0.1", "expected kl_nats, top1_agreement"),
+        ("kl_nats", "expected STATISTIC=VALUE"),
+        ("kl_nats=0", "positive number"),
+        ("kl_nats=nan", "positive number"),
+    ] {
+        let on = ["--model", &adaptive.model, "drop(l)", "--until-se", wrong];
+        adaptive
+            .sandbox
+            .sweep(&on)
+            .refused(&["--until-se", mentioned]);
+    }
+}
+
+#[test]
+fn a_dry_run_says_the_plan_and_leaves_nothing() {
+    let adaptive = Adaptive::new();
+    let before = adaptive.sandbox.contents();
+    let on = ["--model", &adaptive.model, "drop(l)", "swap(l,l+1)"];
+    let dry = |options: &[&str]| {
+        let arguments = [&on[..], &["--dry-run"], options].concat();
+        let outcome = adaptive.sandbox.sweep(&arguments).succeeded();
+        assert_eq!(adaptive.sandbox.contents(), before, "{options:?}");
+        assert_eq!(outcome.stdout, "");
+        outcome.stderr
+    };
+    let said = dry(&[]);
+    // Three blocks of two steps: 6 + 3·4 + 2·6 alone, twice 3² together.
+    assert!(
+        said.contains(
+            "gpt2: 6 schedules, 18 steps (30 without sharing), on 30 sequences, 360 tokens"
+        ),
+        "{said}"
+    );
+    assert!(
+        said.contains("gpt2: at most ") && said.contains("MiB for each of"),
+        "{said}"
+    );
+    let said = dry(&["--shard", "2/3"]);
+    assert!(said.contains("gpt2: shard 2/3 has "), "{said}");
+    let said = dry(&["--until-se", "loss_nats=0.5"]);
+    assert!(said.contains("standard error of loss_nats=0.5"), "{said}");
+    // What would be refused is refused.
+    let wrong = [&on[..2], &["--dry-run", "drop(9)"]].concat();
+    adaptive
+        .sandbox
+        .sweep(&wrong)
+        .refused(&["drop(9)", "out of range"]);
+    // Nothing of an earlier run is touched.
+    adaptive.run(&[]);
+    let journal = adaptive.sandbox.read("out.csv.run/gpt2.journal");
+    adaptive.sandbox.write("out.csv", b"mine");
+    adaptive
+        .sandbox
+        .sweep(&[&on[..], &["--dry-run", "--fresh"]].concat())
+        .succeeded();
+    assert!(adaptive.sandbox.read("out.csv.run/gpt2.journal") == journal);
+    assert_eq!(adaptive.sandbox.read("out.csv"), b"mine");
+}
+
+#[test]
+fn the_first_sequence_tells_how_long_the_others_take() {
+    let adaptive = Adaptive::new();
+    let (said, _) = adaptive.run(&[]);
+    assert_eq!(said.matches("gpt2: the first sequence took ").count(), 1);
+    assert!(said.contains(" for the 29 others"), "{said}");
+    let (said, _) = adaptive.run(&["--fresh", "--until-se", "kl_nats=1e-9"]);
+    assert!(said.contains(" for the at most 29 others"), "{said}");
+    fs::remove_file(adaptive.sandbox.path("out.csv")).unwrap();
+    let (said, _) = adaptive.run(&["--fresh", "--rows", "1"]);
+    assert!(!said.contains("the first sequence took"), "{said}");
+}

@@ -1,0 +1,214 @@
+//! Runs in shards, and their merging.
+
+use crate::{Outcome, Sandbox, npy, tiny, token_ids};
+use std::fs;
+
+const SEQUENCES: usize = 11;
+
+/// A run of two models, whole or in shards.
+struct Sharded {
+    sandbox: Sandbox,
+}
+
+impl Sharded {
+    fn new() -> Self {
+        let sandbox = Sandbox::with_ids(&token_ids(SEQUENCES, 16, 29));
+        Self { sandbox }
+    }
+
+    /// `sweep` with further arguments, of which the first is the output.
+    fn sweep(&self, arguments: &[&str]) -> Outcome {
+        // The second model comes first by name.
+        let models = [tiny("phi"), tiny("gpt2")];
+        let fixed = ["sweep", "--corpus", "ids.npy", "drop(l)", "swap(l,m)"];
+        let on = ["--model", &models[0], "--model", &models[1], "--out"];
+        self.sandbox.xtask(&[&fixed, &on[..], arguments].concat())
+    }
+
+    /// Runs shard `k` of `n` to `part-k.csv`.
+    fn shard(&self, k: usize, n: usize, arguments: &[&str]) -> Outcome {
+        let (out, shard) = (format!("part-{k}.csv"), format!("{k}/{n}"));
+        self.sweep(&[&[&out, "--shard", &shard], arguments].concat())
+    }
+
+    fn merge(&self, runs: &[&str], out: &str) -> Outcome {
+        let arguments = [&["merge"], runs, &["--out", out]].concat();
+        self.sandbox.xtask(&arguments)
+    }
+
+    fn whole(&self) -> Vec<u8> {
+        self.sweep(&["whole.csv"]).succeeded();
+        self.sandbox.read("whole.csv")
+    }
+
+    fn forget(&self, n: usize) {
+        for k in 1..=n {
+            let folder = self.sandbox.path(&format!("part-{k}.csv.run"));
+            fs::remove_dir_all(folder).unwrap();
+        }
+    }
+}
+
+#[test]
+fn merged_shards_have_the_bytes_of_the_whole_run() {
+    let sharded = Sharded::new();
+    let expected = sharded.whole();
+    // With fourteen shards of eleven sequences some are empty.
+    for n in [2, 3, 14] {
+        for k in 1..=n {
+            let threads = if k % 2 == 0 { "1" } else { "3" };
+            let outcome = sharded.shard(k, n, &["--threads", threads]).succeeded();
+            assert_eq!(outcome.stdout, format!("part-{k}.csv.run\n"));
+            assert!(outcome.stderr.contains("cargo xtask merge"));
+            let table = sharded.sandbox.path(&format!("part-{k}.csv"));
+            assert!(!table.exists(), "a part has no table");
+        }
+        let mut runs: Vec<String> = (1..=n).map(|k| format!("part-{k}.csv.run")).collect();
+        runs.reverse();
+        let runs: Vec<&str> = runs.iter().map(String::as_str).collect();
+        let outcome = sharded.merge(&runs, "merged.csv").succeeded();
+        assert_eq!(outcome.stdout, "merged.csv\n");
+        assert!(sharded.sandbox.read("merged.csv") == expected, "{n} shards");
+        let manifest = sharded.sandbox.json("merged.csv.run/manifest.json");
+        let run = &manifest["runs"][1];
+        assert_eq!(run["model"], "gpt2");
+        assert_eq!(run["shards"].as_array().unwrap().len(), n);
+        let held = run["shards"].as_array().unwrap().iter();
+        let held: u64 = held.map(|shard| shard["sequences"].as_u64().unwrap()).sum();
+        assert_eq!(held, SEQUENCES as u64);
+        let part = sharded.sandbox.json("part-2.csv.run/manifest.json");
+        assert_eq!(part["runs"][0]["shard"], format!("2/{n}"));
+        let whole = sharded.sandbox.json("whole.csv.run/manifest.json");
+        assert_eq!(
+            part["runs"][0]["key"], whole["runs"][0]["key"],
+            "the key says nothing of shards"
+        );
+        sharded.forget(n);
+    }
+    // A whole run is the only shard of one.
+    sharded.merge(&["whole.csv.run"], "again.csv").succeeded();
+    assert!(sharded.sandbox.read("again.csv") == expected);
+    sharded.shard(1, 1, &[]).succeeded();
+    assert!(sharded.sandbox.read("part-1.csv") == expected);
+}
+
+#[test]
+fn what_does_not_make_up_a_run_is_refused() {
+    let sharded = Sharded::new();
+    for k in 1..=3 {
+        sharded.shard(k, 3, &[]).succeeded();
+    }
+    let check = |runs: &[&str], mentioned: &[&str]| {
+        let before = sharded.sandbox.contents();
+        sharded.merge(runs, "merged.csv").refused(mentioned);
+        assert_eq!(sharded.sandbox.contents(), before);
+    };
+    check(
+        &["part-1.csv.run", "part-3.csv.run"],
+        &["phi: expected all 3 shards, found no journal of 2/3"],
+    );
+    let all = ["part-1.csv.run", "part-2.csv.run", "part-3.csv.run"];
+    check(&["part-4.csv.run"], &["part-4.csv.run", "os error 2"]);
+    check(&["ids.npy"], &["ids.npy: line 1 is damaged"]);
+    fs::create_dir(sharded.sandbox.path("empty")).unwrap();
+    check(&["empty"], &["empty: expected a run folder with journals"]);
+    sharded
+        .merge(&all, "part-1.csv")
+        .refused(&["part-1.csv.run", "one of those to be merged"]);
+    sharded
+        .merge(&all, "empty")
+        .refused(&["empty: expected a file, found a folder"]);
+
+    // A shard that is not at its end; one that is torn is not either.
+    let journal = sharded.sandbox.read("part-2.csv.run/gpt2.journal");
+    let torn = &journal[..journal.len() - 1];
+    sharded.sandbox.write("part-2.csv.run/gpt2.journal", torn);
+    check(
+        &all,
+        &[
+            "part-2.csv.run/gpt2.journal",
+            "shard 2/3 is not finished",
+            "sequence",
+        ],
+    );
+    let mut damaged = journal.clone();
+    damaged[journal.len() / 2] ^= 1;
+    sharded
+        .sandbox
+        .write("part-2.csv.run/gpt2.journal", &damaged);
+    check(&all, &["part-2.csv.run/gpt2.journal", "is damaged"]);
+    sharded
+        .sandbox
+        .write("part-2.csv.run/gpt2.journal", &journal);
+
+    // Another text, another run.
+    sharded
+        .sandbox
+        .write("ids.npy", &npy(&token_ids(SEQUENCES, 15, 29)));
+    sharded.shard(2, 3, &["--fresh"]).succeeded();
+    check(
+        &all,
+        &["different runs of phi", "part-1.csv.run/phi.journal"],
+    );
+}
+
+#[test]
+fn a_run_goes_on_as_the_shard_it_was() {
+    let sharded = Sharded::new();
+    sharded.shard(1, 2, &[]).succeeded();
+    let journal = sharded.sandbox.read("part-1.csv.run/phi.journal");
+    for other in ["2/2", "1/3", "1/1"] {
+        sharded.sweep(&["part-1.csv", "--shard", other]).refused(&[
+            "part-1.csv.run/phi.journal",
+            "is of shard 1/2",
+            &format!("expected shard {other}"),
+        ]);
+        assert!(sharded.sandbox.read("part-1.csv.run/phi.journal") == journal);
+    }
+    assert!(!sharded.sandbox.path("part-1.csv").exists());
+    let said = sharded.shard(1, 2, &[]).succeeded().stderr;
+    assert!(said.contains("were finished by an earlier run"), "{said}");
+    for wrong in ["0/2", "3/2", "1", "a/b", "1/0"] {
+        sharded.sweep(&["wrong.csv", "--shard", wrong]).refused(&[
+            "--shard",
+            wrong,
+            "expected K/N",
+        ]);
+    }
+    sharded
+        .sweep(&["wrong.csv", "--shard", "1/2", "--until-se", "kl_nats=1"])
+        .refused(&["--until-se", "cannot be used with", "--shard"]);
+    assert!(!sharded.sandbox.path("wrong.csv.run").exists());
+}
+
+/// The table's rows are in the order of the models: a journal that was made for another place is not taken up.
+#[test]
+fn models_keep_their_places() {
+    let sharded = Sharded::new();
+    sharded.whole();
+    let models = [tiny("gpt2"), tiny("phi")];
+    let fixed = ["sweep", "--corpus", "ids.npy", "drop(l)", "swap(l,m)"];
+    let on = ["--model", &models[0], "--model", &models[1], "--out"];
+    let arguments = [&fixed, &on[..], &["whole.csv"]].concat();
+    sharded.sandbox.xtask(&arguments).refused(&[
+        "whole.csv.run/gpt2.journal",
+        "number 2",
+        "expected number 1",
+    ]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_a_journals_place_is_refused_at_once() {
+    let sharded = Sharded::new();
+    fs::create_dir(sharded.sandbox.path("whole.csv.run")).unwrap();
+    let pipe = sharded.sandbox.path("whole.csv.run/phi.journal");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    sharded
+        .sweep(&["whole.csv"])
+        .refused(&["whole.csv.run/phi.journal", "expected a regular file"]);
+    sharded
+        .merge(&["whole.csv.run"], "merged.csv")
+        .refused(&["whole.csv.run/phi.journal", "expected a regular file"]);
+}
