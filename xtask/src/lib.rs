@@ -14,6 +14,7 @@ pub mod measurement;
 pub mod output;
 pub mod plot;
 pub mod reproduce;
+pub mod rounding;
 pub mod sweep;
 
 use clap::{Parser, Subcommand};

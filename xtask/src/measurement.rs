@@ -4,6 +4,7 @@ use crate::arguments::Run;
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::interrupt::{Interrupted, STOP};
 use crate::output;
+use crate::rounding::{self, Rounding};
 use indicatif::{ProgressBar, ProgressStyle};
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{self, Journal, Options, Plan, RunKey, Statistics, Sums};
@@ -23,6 +24,8 @@ pub struct Measurement {
     pub key: RunKey,
     /// Sequences that an earlier run had finished.
     pub resumed: usize,
+    /// How far it is from the same run in f32; `None` where it is in f32.
+    pub rounding: Option<Rounding>,
     /// Time that this run took.
     pub elapsed: Duration,
 }
@@ -88,6 +91,8 @@ pub fn measure(
         ));
     }
 
+    let rounding = rounding::against_f32(opened, &plan, &sequences[0], run.threads())?;
+
     let start = Instant::now();
     let progress = progress(
         &opened.name,
@@ -117,6 +122,7 @@ pub fn measure(
         statistics,
         key,
         resumed,
+        rounding,
         elapsed: start.elapsed(),
     })
 }
@@ -138,7 +144,7 @@ fn run_key(opened: &OpenedModel, sequences: &[Vec<u32>], plan: &Plan) -> RunKey 
     let mut parts: Vec<Vec<u8>> = vec![
         env!("CARGO_PKG_VERSION").into(),
         METRIC_VERSION.into(),
-        "f32".into(),
+        opened.model.precision().name().into(),
         std::env::consts::ARCH.into(),
         cpu_features().into(),
     ];

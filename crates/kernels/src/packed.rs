@@ -63,22 +63,13 @@ enum Panels {
 impl Packed {
     /// Packs a matrix \[inputs, outputs\], in any strides, in f32.
     pub fn new(matrix: ArrayView2<'_, f32>) -> Self {
-        Self::beside(&[matrix], Precision::F32)
+        Self::rounded(matrix, Precision::F32)
     }
 
-    /// Packs matrices \[inputs, outputs\], in any strides, as one, their columns side by side.
-    ///
-    /// # Panics
-    /// If they have not equally many rows.
-    pub fn beside(parts: &[ArrayView2<'_, f32>], precision: Precision) -> Self {
-        let inputs = parts.first().map_or(0, |part| part.nrows());
-        let outputs = parts.iter().map(|part| part.ncols()).sum();
-        let mut packed = Self::zeros(inputs, outputs, precision);
-        let mut first_column = 0;
-        for part in parts {
-            packed.put(first_column, *part);
-            first_column += part.ncols();
-        }
+    /// Packs a matrix \[inputs, outputs\], in any strides, rounded to a number format.
+    pub fn rounded(matrix: ArrayView2<'_, f32>, precision: Precision) -> Self {
+        let mut packed = Self::zeros(matrix.nrows(), matrix.ncols(), precision);
+        packed.put(0, matrix);
         packed
     }
 
@@ -471,12 +462,12 @@ mod tests {
             for precision in PRECISIONS {
                 let round = |matrix: Array2<f32>| matrix.mapv(|value| precision.round(value));
                 let matrix = noise(inputs, outputs, 1);
-                let packed = Packed::beside(&[matrix.view()], precision);
+                let packed = Packed::rounded(matrix.view(), precision);
                 assert_eq!(packed.precision(), precision);
                 let matrix = round(matrix);
                 assert_eq!(packed.unpack(), matrix);
                 let turned = noise(outputs, inputs, 2);
-                let lying = Packed::beside(&[turned.t()], precision);
+                let lying = Packed::rounded(turned.t(), precision);
                 assert_eq!(lying.unpack(), round(turned).t());
                 let part = outputs / 3..outputs;
                 let turned = packed.transposed(part.clone());
@@ -498,16 +489,19 @@ mod tests {
         let views: Vec<_> = parts.iter().map(|part| part.t()).collect();
         let whole = ndarray::concatenate(ndarray::Axis(1), &views).unwrap();
         for precision in PRECISIONS {
-            assert_eq!(
-                Packed::beside(&views, precision),
-                Packed::beside(&[whole.view()], precision)
-            );
+            let mut packed = Packed::zeros(35, whole.ncols(), precision);
+            let mut first = 0;
+            for view in &views {
+                packed.put(first, *view);
+                first += view.ncols();
+            }
+            assert_eq!(packed, Packed::rounded(whole.view(), precision));
         }
     }
 
     #[test]
     fn memory_is_packed_anew() {
-        let mut packed = Packed::beside(&[noise(9, 70, 3).view()], Precision::Bf16);
+        let mut packed = Packed::rounded(noise(9, 70, 3).view(), Precision::Bf16);
         for (inputs, outputs) in [(4, 33), (20, 100), (2, 5)] {
             let matrix = noise(inputs, outputs, 4);
             packed.repack(matrix.view());
@@ -520,7 +514,7 @@ mod tests {
         let inner = 4 * INNER_BLOCK + CHAIN + 5;
         let (a, b) = (noise(14, inner, 1), noise(inner, 70, 2));
         for precision in PRECISIONS {
-            let packed = Packed::beside(&[b.view()], precision);
+            let packed = Packed::rounded(b.view(), precision);
             for kernel in Kernel::available() {
                 if !is_exact(kernel, precision) {
                     continue;
@@ -550,7 +544,7 @@ mod tests {
                 for precision in PRECISIONS {
                     for kernel in Kernel::available() {
                         let mut out = Array2::zeros((3, 80));
-                        let packed = Packed::beside(&[b.view()], precision);
+                        let packed = Packed::rounded(b.view(), precision);
                         let scratch = &mut Scratch::default();
                         multiply_with(
                             kernel,
@@ -583,10 +577,8 @@ mod tests {
     #[test]
     fn numbers_below_the_normal_range_count_as_zero_in_bf16() {
         let tiny = f32::MIN_POSITIVE / 4.0;
-        let b = Packed::beside(
-            &[ndarray::arr2(&[[1.0], [tiny], [1e-30]]).view()],
-            Precision::Bf16,
-        );
+        let b = ndarray::arr2(&[[1.0], [tiny], [1e-30]]);
+        let b = Packed::rounded(b.view(), Precision::Bf16);
         for kernel in Kernel::available() {
             let mut out = Array2::from_elem((2, 1), 7.0);
             let a = ndarray::arr2(&[[tiny, 1.0, 0.0], [0.0, 0.0, 1e-30]]);
@@ -609,7 +601,7 @@ mod tests {
         fn every_kernel_gives_the_chain_bit_for_bit(rows in 0usize..30, inner in 0usize..80, unused in 0usize..3, outputs in 1usize..140, first in 0usize..3, add: bool, bf16: bool, seed: u64) {
             let precision = PRECISIONS[usize::from(bf16)];
             let (a, b) = (noise(rows, inner, seed), noise(inner + unused, outputs, seed ^ 7));
-            let packed = Packed::beside(&[b.view()], precision);
+            let packed = Packed::rounded(b.view(), precision);
             let b = b.slice(s![..inner, ..]).to_owned();
             let first = (first * PANEL).min((outputs - 1) / PANEL * PANEL);
             let start = noise(rows, outputs - first, seed ^ 99);
@@ -637,7 +629,7 @@ mod tests {
         #[test]
         fn a_row_depends_on_itself_alone(rows in 1usize..200, inner in 1usize..70, outputs in 1usize..100, some in 1usize..200, bf16: bool, seed: u64) {
             let (a, b) = (noise(rows, inner, seed), noise(inner, outputs, seed ^ 7));
-            let packed = Packed::beside(&[b.view()], PRECISIONS[usize::from(bf16)]);
+            let packed = Packed::rounded(b.view(), PRECISIONS[usize::from(bf16)]);
             let some = some.min(rows);
             let product = |rows: usize| {
                 let mut out = Array2::zeros((rows, outputs));
