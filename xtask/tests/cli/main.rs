@@ -5,6 +5,7 @@
 mod bytes;
 mod diff_sites;
 mod list;
+mod precision;
 mod refused;
 mod reproduce;
 mod resumed;
