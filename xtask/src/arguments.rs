@@ -1,6 +1,7 @@
 //! Options that commands share.
 
 use clap::Args;
+use layerwise::transformer::Precision;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -32,6 +33,10 @@ pub struct Inputs {
     /// Read files of weights instead of mapping them: safe against files that change meanwhile, at the price of memory
     #[arg(long)]
     pub no_mmap: bool,
+    /// The number format of weight matrices and of what they are multiplied with; sums are in f32, and bf16 needs a CPU with
+    /// AVX512-BF16. The difference that bf16 makes is measured and told
+    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
+    pub precision: Precision,
 }
 
 impl Inputs {
@@ -46,6 +51,7 @@ impl Inputs {
             bos: Bos::Auto,
             field: "text".to_owned(),
             no_mmap: false,
+            precision: Precision::F32,
         }
     }
 }
@@ -78,6 +84,13 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
         .ok()
         .filter(|threads: &NonZeroUsize| threads.get() <= MAX_THREADS)
         .ok_or_else(|| format!("expected a number from 1 to {MAX_THREADS}"))
+}
+
+fn precision(text: &str) -> Result<Precision, String> {
+    [Precision::F32, Precision::Bf16]
+        .into_iter()
+        .find(|precision| precision.name() == text)
+        .ok_or_else(|| "expected f32 or bf16".to_owned())
 }
 
 /// What `--bos` says.

@@ -4,7 +4,7 @@ use crate::arguments::{self, Inputs};
 use crate::output;
 use anyhow::{Context, bail, ensure};
 use layerwise::corpus::{self, Corpus, Tokenizer};
-use layerwise::transformer::{Model, config};
+use layerwise::transformer::{Model, Precision, config};
 use layerwise::weights;
 use std::ffi::OsStr;
 use std::fs;
@@ -51,6 +51,8 @@ pub struct OpenedModel {
     pub folder: PathBuf,
     /// Path, bytes and SHA-256 of each file that the model was read from.
     pub files: Vec<(PathBuf, u64, String)>,
+    /// Whether its files of weights are mapped.
+    pub mmap: bool,
     /// The model.
     pub model: Model,
 }
@@ -100,13 +102,18 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
     }
     chosen
         .into_iter()
-        .map(|(name, folder)| open_model(name, folder, !inputs.no_mmap))
+        .map(|(name, folder)| open_model(name, folder, !inputs.no_mmap, inputs.precision))
         .collect()
 }
 
-fn open_model(name: String, folder: PathBuf, mmap: bool) -> anyhow::Result<OpenedModel> {
+fn open_model(
+    name: String,
+    folder: PathBuf,
+    mmap: bool,
+    precision: Precision,
+) -> anyhow::Result<OpenedModel> {
     let checkpoint = weights::OpenOptions { mmap }.open(&folder)?;
-    let model = Model::from_checkpoint(&checkpoint)?;
+    let model = Model::from_checkpoint_in(&checkpoint, precision)?;
     for warning in checkpoint.warnings() {
         output::say(format_args!("warning: {warning}"));
     }
@@ -121,6 +128,7 @@ fn open_model(name: String, folder: PathBuf, mmap: bool) -> anyhow::Result<Opene
         name,
         folder,
         files,
+        mmap,
         model,
     })
 }

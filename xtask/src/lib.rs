@@ -17,6 +17,7 @@ pub mod plot;
 pub mod readings;
 pub mod reproduce;
 pub mod results;
+pub mod rounding;
 pub mod sweep;
 
 use clap::{Parser, Subcommand};

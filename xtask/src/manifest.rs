@@ -2,6 +2,7 @@
 
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::Measurement;
+use crate::rounding::Rounding;
 use layerwise::corpus::Bos;
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{Merged, Shard};
@@ -18,7 +19,6 @@ pub struct Manifest {
     architecture: &'static str,
     system: &'static str,
     cpu_features: &'static str,
-    precision: &'static str,
     /// The runs.
     pub runs: Vec<Run>,
     /// What does not bear on the results.
@@ -109,6 +109,10 @@ pub struct Run {
     layers: usize,
     width: usize,
     vocabulary: usize,
+    precision: &'static str,
+    /// The difference that the precision makes; nothing where it is f32.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rounding: Option<Rounding>,
     folder: PathBuf,
     files: Vec<FileHash>,
     corpus: CorpusFile,
@@ -159,7 +163,6 @@ impl Manifest {
             architecture: std::env::consts::ARCH,
             system: std::env::consts::OS,
             cpu_features: cpu_features(),
-            precision: "f32",
             runs: Vec::new(),
             execution: Execution {
                 threads,
@@ -195,6 +198,8 @@ impl Run {
             layers: config.layers,
             width: config.model,
             vocabulary: config.vocab,
+            precision: opened.model.precision().name(),
+            rounding: measurement.rounding.clone(),
             folder: opened.folder.clone(),
             files: opened
                 .files

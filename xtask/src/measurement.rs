@@ -4,6 +4,7 @@ use crate::arguments::Run;
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::interrupt::{Interrupted, STOP};
 use crate::output;
+use crate::rounding::{self, Rounding};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{
@@ -44,6 +45,8 @@ pub struct Measurement {
     pub key: RunKey,
     /// Sequences that an earlier run had finished.
     pub resumed: usize,
+    /// How far it is from the same run in f32; `None` where it is in f32.
+    pub rounding: Option<Rounding>,
     /// Time that this run took.
     pub elapsed: Duration,
 }
@@ -163,6 +166,8 @@ pub fn measure(
     let mut reached = judge
         .as_mut()
         .and_then(|judge| judge.follow(journal.finished()));
+    let rounding = rounding::against_f32(opened, &plan, &sequences[0], run.threads())?;
+
     let start = Instant::now();
     if reached.is_none() {
         reached = carry_out(opened, &plan, &todo, &mut journal, judge.as_mut(), run)?;
@@ -201,6 +206,7 @@ pub fn measure(
         reached: portion.until_se.map(|_| reached.is_some()),
         key,
         resumed,
+        rounding,
         elapsed: start.elapsed(),
     })
 }
@@ -289,7 +295,7 @@ fn run_key(opened: &OpenedModel, sequences: &[Vec<u32>], plan: &Plan) -> RunKey 
     let mut parts: Vec<Vec<u8>> = vec![
         env!("CARGO_PKG_VERSION").into(),
         METRIC_VERSION.into(),
-        "f32".into(),
+        opened.model.precision().name().into(),
         std::env::consts::ARCH.into(),
         cpu_features().into(),
     ];

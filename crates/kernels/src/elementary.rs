@@ -26,7 +26,7 @@ macro_rules! vectorized {
                 // SAFETY: each function is called only where its instructions were detected.
                 unsafe {
                     match $crate::microkernel::Kernel::detect() {
-                        $crate::microkernel::Kernel::Avx512 => return avx512($($arg),*),
+                        $crate::microkernel::Kernel::Avx512Bf16 | $crate::microkernel::Kernel::Avx512 => return avx512($($arg),*),
                         $crate::microkernel::Kernel::Avx2 => return avx2($($arg),*),
                         $crate::microkernel::Kernel::Portable => {}
                     }
@@ -40,15 +40,26 @@ pub(crate) use vectorized;
 
 use crate::microkernel::Kernel;
 
-/// The instruction set in use, for manifests: `avx512f`, `avx2+fma`, `neon` or `portable`.
+/// The instruction set in use in f32, for manifests: `avx512f`, `avx2+fma`, `neon` or `portable`.
 pub fn cpu_features() -> &'static str {
     match Kernel::detect() {
         #[cfg(target_arch = "x86_64")]
-        Kernel::Avx512 => "avx512f",
+        Kernel::Avx512Bf16 | Kernel::Avx512 => "avx512f",
         #[cfg(target_arch = "x86_64")]
         Kernel::Avx2 => "avx2+fma",
         Kernel::Portable if cfg!(target_arch = "aarch64") => "neon",
         Kernel::Portable => "portable",
+    }
+}
+
+/// The instruction set that products in bf16 run on, `avx512bf16`, where the machine has it.
+///
+/// Elsewhere such products give the same numbers, slowly.
+pub fn bf16_features() -> Option<&'static str> {
+    match Kernel::detect() {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx512Bf16 => Some("avx512bf16"),
+        _ => None,
     }
 }
 

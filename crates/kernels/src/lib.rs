@@ -7,7 +7,8 @@
 //! All functions run on the calling thread.
 //! The same inputs give the same bits on one machine type, whatever thread calls and however many rows are computed together:
 //! every output row of a product depends on its own input row alone.
-//! Instruction sets (AVX-512, AVX2 with FMA, portable) are chosen at run time; [`cpu_features`] names the choice.
+//! Instruction sets (AVX-512, AVX2 with FMA, portable) are chosen at run time; [`cpu_features`] names the choice, and
+//! [`bf16_features`] that for products in bf16.
 //!
 //! Shapes are checked with `assert!`: a mismatch is an error of the calling code, never of a user's file.
 
@@ -18,7 +19,8 @@ mod microkernel;
 pub mod normalization;
 pub mod packed;
 pub mod softmax;
+mod term;
 pub mod vocabulary;
 
-pub use elementary::cpu_features;
+pub use elementary::{bf16_features, cpu_features};
 pub use matmul::{Write, matmul};

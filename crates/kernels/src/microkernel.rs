@@ -4,11 +4,14 @@
 #![allow(unsafe_code)]
 
 use crate::packed::{CHAIN, CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS};
+use crate::term::{Pair, Term};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// An instruction set that the machine has.
+/// An instruction set that the machine has. Each has those of the following ones as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kernel {
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -39,10 +42,10 @@ struct Strides {
 
 /// One strip, or tile of it, to compute.
 #[derive(Clone, Copy)]
-struct Job<'a> {
-    a: *const f32,
+pub(crate) struct Job<'a, T> {
+    a: *const T,
     strides: Strides,
-    panel: &'a [PanelRow],
+    panel: &'a [PanelRow<T>],
     extents: Extents,
     out: *mut f32,
     /// Elements from one row of the destination to the next.
@@ -57,7 +60,10 @@ impl Kernel {
             let avx2 = std::arch::is_x86_feature_detected!("avx2")
                 && std::arch::is_x86_feature_detected!("fma");
             if avx2 && std::arch::is_x86_feature_detected!("avx512f") {
-                return Self::Avx512;
+                return match std::arch::is_x86_feature_detected!("avx512bf16") {
+                    true => Self::Avx512Bf16,
+                    false => Self::Avx512,
+                };
             }
             if avx2 {
                 return Self::Avx2;
@@ -75,8 +81,11 @@ impl Kernel {
             if Self::detect() != Self::Portable {
                 kernels.push(Self::Avx2);
             }
-            if Self::detect() == Self::Avx512 {
+            if matches!(Self::detect(), Self::Avx512 | Self::Avx512Bf16) {
                 kernels.push(Self::Avx512);
+            }
+            if Self::detect() == Self::Avx512Bf16 {
+                kernels.push(Self::Avx512Bf16);
             }
         }
         kernels
@@ -85,14 +94,14 @@ impl Kernel {
     /// Whether products are fused with their sums, without a rounding between.
     #[cfg(test)]
     pub(crate) fn is_fused(self) -> bool {
-        self != Self::Portable || FUSED
+        self != Self::Portable || crate::term::FUSED
     }
 
     /// A strip of the product of packed rows, tiles of \[inner / CHUNK, TILE_ROWS, CHUNK\], and a panel \[inner\].
-    pub(crate) fn packed(
+    pub(crate) fn packed<T: Term>(
         self,
-        a: &[Chunk],
-        panel: &[PanelRow],
+        a: &[Chunk<T>],
+        panel: &[PanelRow<T>],
         add: bool,
         out: ArrayViewMut2<'_, f32>,
     ) {
@@ -108,14 +117,14 @@ impl Kernel {
         };
         // SAFETY: the slice holds, for every tile of rows, TILE_ROWS chunks for every CHUNK terms, so each row and term
         // of the strip lies in it; the strides are those of packed rows.
-        unsafe { self.run::<true>(a.as_ptr().cast(), strides, panel, add, out) }
+        unsafe { self.run::<T, true>(a.as_ptr().cast(), strides, panel, add, out) }
     }
 
     /// A strip of the product of rows \[rows, inner\] as they lie and a panel \[inner\].
-    pub(crate) fn strided(
+    pub(crate) fn strided<T: Term>(
         self,
-        a: ArrayView2<'_, f32>,
-        panel: &[PanelRow],
+        a: ArrayView2<'_, T>,
+        panel: &[PanelRow<T>],
         add: bool,
         out: ArrayViewMut2<'_, f32>,
     ) {
@@ -136,18 +145,18 @@ impl Kernel {
             tile: TILE_ROWS * row,
         };
         // SAFETY: the view has as many rows as the destination, of `panel.len()` contiguous values at the row stride.
-        unsafe { self.run::<false>(a.as_ptr(), strides, panel, add, out) }
+        unsafe { self.run::<T, false>(a.as_ptr(), strides, panel, add, out) }
     }
 
     /// # Safety
     /// For every row `r` of the destination and term `k` below `panel.len()`, `a` may be read at
     /// `r / TILE_ROWS · strides.tile + r % TILE_ROWS · strides.row + k / CHUNK · strides.chunk + k % CHUNK`.
     /// `strides.row` is CHUNK and `strides.chunk` is TILE_ROWS · CHUNK if `PACKED`; `strides.chunk` is CHUNK if not.
-    unsafe fn run<const PACKED: bool>(
+    unsafe fn run<T: Term, const PACKED: bool>(
         self,
-        a: *const f32,
+        a: *const T,
         strides: Strides,
-        panel: &[PanelRow],
+        panel: &[PanelRow<T>],
         add: bool,
         mut out: ArrayViewMut2<'_, f32>,
     ) {
@@ -184,24 +193,50 @@ impl Kernel {
                     out: out.add(first * out_stride),
                     out_stride,
                 };
-                match self {
-                    #[cfg(target_arch = "x86_64")]
-                    Self::Avx512 => x86::avx512::<PACKED>(job),
-                    #[cfg(target_arch = "x86_64")]
-                    Self::Avx2 => x86::avx2::<PACKED>(job),
-                    Self::Portable => portable(job),
-                }
+                T::tile::<PACKED>(self, job);
             }
         }
     }
 }
 
-/// Whether plain code multiplies and adds in one rounding.
-const FUSED: bool = cfg!(target_arch = "aarch64");
+/// The tile of sums of one number format.
+pub(crate) trait Tile: Sized {
+    /// # Safety
+    /// As [`Kernel::run`], with `out` checked and the instructions of `kernel` at hand.
+    unsafe fn tile<const PACKED: bool>(kernel: Kernel, job: Job<'_, Self>);
+}
+
+impl Tile for f32 {
+    unsafe fn tile<const PACKED: bool>(kernel: Kernel, job: Job<'_, Self>) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe {
+            match kernel {
+                #[cfg(target_arch = "x86_64")]
+                Kernel::Avx512Bf16 | Kernel::Avx512 => x86::avx512::<PACKED>(job),
+                #[cfg(target_arch = "x86_64")]
+                Kernel::Avx2 => x86::avx2::<PACKED>(job),
+                Kernel::Portable => portable(job),
+            }
+        }
+    }
+}
+
+impl Tile for Pair {
+    unsafe fn tile<const PACKED: bool>(kernel: Kernel, job: Job<'_, Self>) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe {
+            match kernel {
+                #[cfg(target_arch = "x86_64")]
+                Kernel::Avx512Bf16 => x86::avx512_bf16::<PACKED>(job),
+                _ => portable(job),
+            }
+        }
+    }
+}
 
 /// # Safety
 /// As [`Kernel::run`], with `out` checked.
-unsafe fn portable(job: Job<'_>) {
+unsafe fn portable<T: Term>(job: Job<'_, T>) {
     let Job {
         a,
         strides,
@@ -214,11 +249,7 @@ unsafe fn portable(job: Job<'_>) {
             // SAFETY: the row and the term are below those the caller vouches for.
             let x = unsafe { *a.add(row * strides.row + k / CHUNK * strides.chunk + k % CHUNK) };
             for (sum, b) in sums.iter_mut().zip(&b.0) {
-                *sum = if FUSED {
-                    x.mul_add(*b, *sum)
-                } else {
-                    *sum + x * *b
-                };
+                *sum = x.multiply_add(*b, *sum);
             }
         }
         // SAFETY: row `row` of the destination has `extents.columns` elements, which no other reference covers.
@@ -235,6 +266,7 @@ unsafe fn portable(job: Job<'_>) {
 mod x86 {
     use super::{Extents, Job, Strides};
     use crate::packed::{CHUNK, TILE_ROWS};
+    use crate::term::Pair;
     use std::arch::x86_64::*;
 
     /// Calls `$kernel::<ROWS, PACKED>($job)` for the tile's number of rows, which must be known when compiling.
@@ -249,7 +281,7 @@ mod x86 {
 
     /// The strides, known when compiling where they can be.
     #[inline(always)]
-    fn strides<const PACKED: bool>(job: &Job<'_>) -> Strides {
+    fn strides<const PACKED: bool, T>(job: &Job<'_, T>) -> Strides {
         if PACKED {
             Strides {
                 row: CHUNK,
@@ -264,43 +296,130 @@ mod x86 {
         }
     }
 
-    /// # Safety
-    /// As [`super::Kernel::run`], with `out` checked and AVX-512F at hand.
+    /// Half a panel row.
+    #[inline]
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn avx512<const PACKED: bool>(job: Job<'_>) {
-        // SAFETY: the caller's promises are passed on, with the tile's own number of rows.
-        unsafe { for_rows!(avx512_rows, PACKED, job, 1 2 3 4 5 6 7 8 9 10 11 12) }
+    unsafe fn load(row: *const f32) -> __m512 {
+        // SAFETY: the caller vouches for 16 floats, aligned to 64 bytes.
+        unsafe { _mm512_load_ps(row) }
     }
 
-    /// # Safety
-    /// As [`avx512`], with `ROWS` the rows of the tile.
+    #[inline]
     #[target_feature(enable = "avx512f")]
-    unsafe fn avx512_rows<const ROWS: usize, const PACKED: bool>(job: Job<'_>) {
-        let strides = strides::<PACKED>(&job);
-        let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
-        for (chunk, panel) in job.panel.chunks(CHUNK).enumerate() {
-            for (k, b) in panel.iter().enumerate() {
-                // SAFETY: a panel row is 32 floats, aligned to 64 bytes; `a` may be read at every row and term of the tile.
-                unsafe {
-                    let (a, b) = (job.a.add(chunk * strides.chunk + k), b.0.as_ptr());
-                    let (low, high) = (_mm512_load_ps(b), _mm512_load_ps(b.add(16)));
-                    for (row, sums) in sums.iter_mut().enumerate() {
-                        let x = _mm512_set1_ps(*a.add(row * strides.row));
-                        sums[0] = _mm512_fmadd_ps(x, low, sums[0]);
-                        sums[1] = _mm512_fmadd_ps(x, high, sums[1]);
+    unsafe fn broadcast(value: *const f32) -> __m512 {
+        // SAFETY: the caller vouches for the value.
+        _mm512_set1_ps(unsafe { *value })
+    }
+
+    /// a·b + sum.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn multiply_add(a: __m512, b: __m512, sum: __m512) -> __m512 {
+        _mm512_fmadd_ps(a, b, sum)
+    }
+
+    /// Half a panel row.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn load_pairs(row: *const Pair) -> __m512i {
+        // SAFETY: the caller vouches for 16 pairs, aligned to 64 bytes.
+        unsafe { _mm512_load_si512(row.cast()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn broadcast_pair(pair: *const Pair) -> __m512i {
+        // SAFETY: the caller vouches for the pair, which is four bytes of integers.
+        _mm512_set1_epi32(unsafe { pair.cast::<i32>().read_unaligned() })
+    }
+
+    /// a₀·b₀ + (a₁·b₁ + sum).
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn multiply_add_pairs(a: __m512i, b: __m512i, sum: __m512) -> __m512 {
+        // SAFETY: both types are 64 bytes, for which any bits are values.
+        let [a, b] = unsafe { [a, b].map(|pairs| std::mem::transmute::<__m512i, __m512bh>(pairs)) };
+        _mm512_dpbf16_ps(sum, a, b)
+    }
+
+    /// Defines a tile of sums in 24 registers, of a number format with its instructions.
+    macro_rules! avx512_tile {
+        ($tile:ident, $rows:ident, $features:literal, $term:ty, $load:ident, $broadcast:ident, $multiply_add:ident) => {
+            /// # Safety
+            /// As [`super::Kernel::run`], with `out` checked and the instructions at hand.
+            #[target_feature(enable = $features)]
+            pub(super) unsafe fn $tile<const PACKED: bool>(job: Job<'_, $term>) {
+                // SAFETY: the caller's promises are passed on, with the tile's own number of rows.
+                unsafe { for_rows!($rows, PACKED, job, 1 2 3 4 5 6 7 8 9 10 11 12) }
+            }
+
+            /// # Safety
+            /// As the tile's function, with `ROWS` the rows of the tile.
+            #[target_feature(enable = $features)]
+            unsafe fn $rows<const ROWS: usize, const PACKED: bool>(job: Job<'_, $term>) {
+                let strides = strides::<PACKED, _>(&job);
+                let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+                for (chunk, panel) in job.panel.chunks(CHUNK).enumerate() {
+                    for (k, b) in panel.iter().enumerate() {
+                        // SAFETY: a panel row is 32 terms of 4 bytes, aligned to 64; `a` may be read at every row and term
+                        // of the tile.
+                        unsafe {
+                            let (a, b) = (job.a.add(chunk * strides.chunk + k), b.0.as_ptr());
+                            let (low, high) = ($load(b), $load(b.add(16)));
+                            for (row, sums) in sums.iter_mut().enumerate() {
+                                let x = $broadcast(a.add(row * strides.row));
+                                sums[0] = $multiply_add(x, low, sums[0]);
+                                sums[1] = $multiply_add(x, high, sums[1]);
+                            }
+                        }
                     }
                 }
+                // SAFETY: the destination is the caller's.
+                unsafe { store(sums, job.extents, job.out, job.out_stride) }
             }
-        }
-        let mask = ((1_u64 << job.extents.columns) - 1) as u32;
+        };
+    }
+
+    avx512_tile!(
+        avx512,
+        avx512_rows,
+        "avx512f",
+        f32,
+        load,
+        broadcast,
+        multiply_add
+    );
+    avx512_tile!(
+        avx512_bf16,
+        avx512_bf16_rows,
+        "avx512f,avx512bf16",
+        Pair,
+        load_pairs,
+        broadcast_pair,
+        multiply_add_pairs
+    );
+
+    /// Writes a tile of sums, or adds it to what is there.
+    ///
+    /// # Safety
+    /// `out` has `ROWS` rows of `extents.columns` elements, `out_stride` apart.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn store<const ROWS: usize>(
+        sums: [[__m512; 2]; ROWS],
+        extents: Extents,
+        out: *mut f32,
+        out_stride: usize,
+    ) {
+        let mask = ((1_u64 << extents.columns) - 1) as u32;
         let masks = [mask as u16, (mask >> 16) as u16];
         for (row, sums) in sums.into_iter().enumerate() {
             for (half, (mut sum, mask)) in sums.into_iter().zip(masks).enumerate() {
                 // SAFETY: the mask lets only the tile's own columns be read and written; masked-off lanes are not touched,
                 // and the address itself is formed without promising that it lies in the array.
                 unsafe {
-                    let place = job.out.add(row * job.out_stride).wrapping_add(16 * half);
-                    if job.extents.add {
+                    let place = out.add(row * out_stride).wrapping_add(16 * half);
+                    if extents.add {
                         sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, place), sum);
                     }
                     _mm512_mask_storeu_ps(place, mask, sum);
@@ -312,9 +431,9 @@ mod x86 {
     /// # Safety
     /// As [`super::Kernel::run`], with `out` checked and AVX2 and FMA at hand.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2<const PACKED: bool>(job: Job<'_>) {
+    pub(super) unsafe fn avx2<const PACKED: bool>(job: Job<'_, f32>) {
         let rows = job.extents.rows;
-        let row_stride = strides::<PACKED>(&job).row;
+        let row_stride = strides::<PACKED, _>(&job).row;
         for first in (0..rows).step_by(6) {
             // SAFETY: `first` is a row of the tile, so both pointers stay in what the caller vouches for, and the
             // narrower tile has only rows that the whole one has.
@@ -336,8 +455,8 @@ mod x86 {
     /// # Safety
     /// As [`avx2`], with `ROWS` the rows of the tile.
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2_rows<const ROWS: usize, const PACKED: bool>(job: Job<'_>) {
-        let strides = strides::<PACKED>(&job);
+    unsafe fn avx2_rows<const ROWS: usize, const PACKED: bool>(job: Job<'_, f32>) {
+        let strides = strides::<PACKED, _>(&job);
         for half in (0..job.extents.columns).step_by(16) {
             let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
             for (chunk, panel) in job.panel.chunks(CHUNK).enumerate() {

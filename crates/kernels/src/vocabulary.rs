@@ -21,6 +21,9 @@ const TILE_ROWS: usize = 180;
 const LANES: usize = 16;
 
 /// The unembedding W_U and its bias: logits = state · weight + bias.
+///
+/// Where the weight is packed in bf16 the states are rounded to it for the product. Logits are then linear in the *rounded*
+/// states: who takes a dot product with expected rows in their place must round the states first.
 #[derive(Clone, Copy, Debug)]
 pub struct Unembedding<'a> {
     /// \[model, vocab\].
@@ -304,6 +307,7 @@ vectorized! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packed::Precision;
     use proptest::prelude::*;
 
     fn noise(rows: usize, columns: usize, seed: u32, size: f32) -> Array2<f32> {
@@ -328,16 +332,18 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn summaries_agree_with_f64(rows in 1usize..20, model in 1usize..24, vocab in 1usize..1300, seed: u32, size in 0.1f32..3.0, with_bias: bool) {
+        fn summaries_agree_with_f64(rows in 1usize..20, model in 1usize..24, vocab in 1usize..1300, seed: u32, size in 0.1f32..3.0, with_bias: bool, bf16: bool) {
+            let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
             let states = noise(rows, model, seed, size);
             let table = noise(vocab, model, seed ^ 77, size);
             let bias: Vec<f32> = noise(1, vocab, seed ^ 5, 1.0).into_raw_vec_and_offset().0;
-            let packed = Packed::new(table.t());
+            let packed = Packed::rounded(table.t(), precision);
             let unembedding = Unembedding { weight: &packed, bias: with_bias.then_some(&bias) };
             let targets: Vec<u32> = (0..rows - 1).map(|i| (i * 37 % vocab) as u32).collect();
             let summaries = pass(states.view(), unembedding, &targets);
             let (again, expected) = pass_with_expected_rows(states.view(), unembedding, &targets);
             prop_assert_eq!(&again, &summaries);
+            let (states, table) = [states, table].map(|values| values.mapv(|value| precision.round(value))).into();
             let exact = states.mapv(f64::from).dot(&table.t().mapv(f64::from));
             for i in 0..rows {
                 let mut z = exact.row(i).to_vec();

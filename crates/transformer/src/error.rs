@@ -1,5 +1,6 @@
 use crate::config::ConfigError;
 use crate::site::Site;
+use layerwise_kernels::packed::Precision;
 use layerwise_schedule::Stack;
 use layerwise_weights::WeightsError;
 use std::path::PathBuf;
@@ -30,6 +31,19 @@ pub enum TransformerError {
         embedding: String,
         /// The first index, in row-major order, at which they differ.
         index: usize,
+    },
+    /// A number format whose products this machine could only compute slowly.
+    #[error(
+        "precision {}: expected a CPU with the instructions {expected}, found {found}; use f32",
+        precision.name()
+    )]
+    MissingInstructions {
+        /// The number format that was asked for.
+        precision: Precision,
+        /// The instructions it needs.
+        expected: &'static str,
+        /// The instructions that products in f32 run on here.
+        found: &'static str,
     },
     /// A sequence without tokens.
     #[error("the sequence is empty; expected at least one token")]

@@ -2,6 +2,7 @@
 //!
 //! They matter for what is read off weights (the effect of a neuron on the vocabulary), for norms, and for lenses.
 //! Sums are in f64; the results are new matrices, so the changed weights no longer share the checkpoint's mapping.
+//! Matrices keep their number format: in bf16 the changes are exact but for the rounding of their results.
 
 use crate::config::Norm;
 use crate::error::TransformerError;
@@ -60,6 +61,7 @@ impl Model {
                 *linear = Linear::new(
                     centred(linear.weight.unpack(), Axis(1)).view(),
                     linear.bias.clone().map(centred_bias),
+                    linear.weight.precision(),
                 );
             }
         }
@@ -75,6 +77,7 @@ impl Model {
         model.unembedding = Linear::new(
             centred(self.unembedding.weight.unpack(), Axis(1)).view(),
             self.unembedding.bias.clone().map(centred_bias),
+            self.precision(),
         );
         model
     }
@@ -144,5 +147,9 @@ fn fold(linear: &mut Linear, norm: &NormWeights, centre: bool) {
             .expect("weight matrices are not empty");
         weight -= &means;
     }
-    *linear = Linear::new(weight.mapv(|value| value as f32).view(), linear.bias.take());
+    *linear = Linear::new(
+        weight.mapv(|value| value as f32).view(),
+        linear.bias.take(),
+        linear.weight.precision(),
+    );
 }

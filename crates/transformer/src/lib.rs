@@ -41,5 +41,6 @@ mod site;
 pub use config::ModelConfig;
 pub use error::TransformerError;
 pub use forward::Workspace;
+pub use layerwise_kernels::packed::Precision;
 pub use model::Model;
 pub use site::{Address, Observer, Recording, Site};

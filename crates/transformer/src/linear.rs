@@ -2,9 +2,9 @@
 
 use crate::family::Layout;
 use layerwise_kernels::Write;
-use layerwise_kernels::packed::{Packed, Scratch, multiply};
+use layerwise_kernels::packed::{Packed, Precision, Scratch, multiply};
 use layerwise_weights::Tensor;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, concatenate};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder};
 use std::sync::Arc;
 
 /// A stored matrix seen as \[input, output\], whichever way it lies.
@@ -46,21 +46,15 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
-    pub(crate) fn new(weight: ArrayView2<'_, f32>, bias: Option<Vec<f32>>) -> Self {
+    pub(crate) fn new(
+        weight: ArrayView2<'_, f32>,
+        bias: Option<Vec<f32>>,
+        precision: Precision,
+    ) -> Self {
         Self {
-            weight: Arc::new(Packed::new(weight)),
+            weight: Arc::new(Packed::rounded(weight, precision)),
             bias,
         }
-    }
-
-    /// Several maps of one input as one, their outputs side by side. All have a bias, or none.
-    pub(crate) fn beside(parts: &[(ArrayView2<'_, f32>, Option<Vec<f32>>)]) -> Self {
-        let weights: Vec<ArrayView2<'_, f32>> =
-            parts.iter().map(|(weight, _)| weight.view()).collect();
-        let biases: Option<Vec<Vec<f32>>> = parts.iter().map(|(_, bias)| bias.clone()).collect();
-        let weight =
-            concatenate(Axis(1), &weights).expect("maps of one input have equally many rows");
-        Self::new(weight.view(), biases.map(|biases| biases.concat()))
     }
 
     /// out \[seq, output\] ← x \[seq, input\] · weight + bias.

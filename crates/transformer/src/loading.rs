@@ -5,9 +5,12 @@ use crate::error::TransformerError;
 use crate::family::{self, Fused, Layout, Note, PlannedTensor, Role};
 use crate::linear::{Linear, Table, as_input_output};
 use crate::model::{Block, Model, NormWeights};
+use layerwise_kernels::packed::{Packed, Precision};
+use layerwise_kernels::{bf16_features, cpu_features};
 use layerwise_weights::{Checkpoint, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 impl Model {
     /// Opens a checkpoint folder in the Hugging Face layout and builds its model.
@@ -18,14 +21,32 @@ impl Model {
         Self::from_checkpoint(&Checkpoint::open(folder.as_ref())?)
     }
 
-    /// Builds the model of an opened checkpoint.
-    ///
-    /// Matrices are widened, exactly, and packed for products one at a time, so that the peak is the packed model plus one
-    /// tensor; an embedding that is not tied stays in the mapping where it is stored as aligned F32.
+    /// Builds the model of an opened checkpoint, in f32.
     ///
     /// # Errors
     /// As [`Model::open`].
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self, TransformerError> {
+        Self::from_checkpoint_in(checkpoint, Precision::F32)
+    }
+
+    /// Builds the model of an opened checkpoint, its weight matrices in a number format.
+    ///
+    /// Tensors are widened, exactly, and packed for products one at a time, so that the peak is the packed model plus one
+    /// tensor in f32; an embedding that is not tied is kept in f32, in the mapping where it is stored as aligned F32.
+    ///
+    /// # Errors
+    /// As [`Model::open`], and [`TransformerError::MissingInstructions`] for bf16 on a CPU without AVX512-BF16.
+    pub fn from_checkpoint_in(
+        checkpoint: &Checkpoint,
+        precision: Precision,
+    ) -> Result<Self, TransformerError> {
+        if precision == Precision::Bf16 && bf16_features().is_none() {
+            return Err(TransformerError::MissingInstructions {
+                precision,
+                expected: "avx512bf16",
+                found: cpu_features(),
+            });
+        }
         let path = checkpoint.folder();
         let config = ModelConfig::from_json(checkpoint.config(), &path.join("config.json"))?;
         let stored: Vec<(&str, &[usize])> = checkpoint
@@ -36,6 +57,7 @@ impl Model {
         let tensors = Tensors {
             checkpoint,
             config: &config,
+            precision,
             planned: plan
                 .tensors
                 .iter()
@@ -75,6 +97,7 @@ impl Model {
 struct Tensors<'a> {
     checkpoint: &'a Checkpoint,
     config: &'a ModelConfig,
+    precision: Precision,
     planned: BTreeMap<(Role, Option<usize>), &'a PlannedTensor>,
 }
 
@@ -104,7 +127,8 @@ impl Tensors<'_> {
         });
         let packed = |table: &Tensor| {
             let rows = &table.as_slice()[..c.vocab * c.model];
-            Linear::new(as_input_output(rows, Layout::OutIn, c.model, c.vocab), bias)
+            let weight = as_input_output(rows, Layout::OutIn, c.model, c.vocab);
+            Linear::new(weight, bias, self.precision)
         };
         if c.tied {
             return Ok((Table::Unembedding, packed(&embedding)));
@@ -120,30 +144,23 @@ impl Tensors<'_> {
         inputs: usize,
         layer: usize,
     ) -> Result<Linear, TransformerError> {
-        let parts = roles
-            .iter()
-            .map(|&(weight, bias, outputs)| {
-                let planned = self.planned[&(weight, Some(layer))];
-                Ok((
-                    self.read(planned)?,
-                    planned.layout,
-                    outputs,
-                    self.vector(bias, Some(layer))?,
-                ))
-            })
-            .collect::<Result<Vec<_>, TransformerError>>()?;
-        let views: Vec<_> = parts
-            .iter()
-            .map(|(tensor, layout, outputs, bias)| {
-                (
-                    as_input_output(tensor.as_slice(), *layout, inputs, *outputs),
-                    bias.clone(),
-                )
-            })
-            .collect();
-        Ok(match views.as_slice() {
-            [(weight, bias)] => Linear::new(weight.view(), bias.clone()),
-            several => Linear::beside(several),
+        let outputs = roles.iter().map(|(_, _, outputs)| outputs).sum();
+        let mut packed = Packed::zeros(inputs, outputs, self.precision);
+        let mut biases = Vec::new();
+        let mut first = 0;
+        for &(weight, bias, outputs) in roles {
+            let planned = self.planned[&(weight, Some(layer))];
+            let tensor = self.read(planned)?;
+            let weight = as_input_output(tensor.as_slice(), planned.layout, inputs, outputs);
+            packed.put(first, weight);
+            first += outputs;
+            biases.push(self.vector(bias, Some(layer))?);
+        }
+        // All maps have a bias, or none.
+        let biases: Option<Vec<Vec<f32>>> = biases.into_iter().collect();
+        Ok(Linear {
+            weight: Arc::new(packed),
+            bias: biases.map(|biases| biases.concat()),
         })
     }
 
@@ -216,11 +233,13 @@ impl Tensors<'_> {
             return Ok(Linear::new(
                 as_input_output(&weight, Layout::OutIn, c.model, outputs),
                 bias,
+                self.precision,
             ));
         }
         Ok(Linear::new(
             as_input_output(tensor.as_slice(), planned.layout, c.model, outputs),
             bias,
+            self.precision,
         ))
     }
 

@@ -4,7 +4,7 @@ use crate::config::{self, ModelConfig, Norm};
 use crate::family::Note;
 use crate::linear::{Linear, Table};
 use layerwise_kernels::normalization::{self, Affine};
-use layerwise_kernels::packed::Scratch;
+use layerwise_kernels::packed::{Precision, Scratch};
 use layerwise_kernels::vocabulary::Unembedding;
 use layerwise_schedule::{Residual, Stack};
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2};
@@ -80,6 +80,13 @@ impl Model {
         }
     }
 
+    /// The number format of the weight matrices, and of what is multiplied with them.
+    ///
+    /// The residual stream, norms, biases, attention scores and all sums are in f32 in either.
+    pub fn precision(&self) -> Precision {
+        self.unembedding.weight.precision()
+    }
+
     /// The unembedding W_U \[model, vocab\] and its bias, as the vocabulary pass reads them.
     ///
     /// It applies to outputs of [`Model::final_norm`].
@@ -90,13 +97,18 @@ impl Model {
         }
     }
 
-    /// The final norm of a residual stream, \[seq, model\].
+    /// The final norm of a residual stream, \[seq, model\], in the number format that the unembedding reads.
+    ///
+    /// Rounding here, and not as the unembedding reads, makes logits linear in what is returned.
     ///
     /// # Panics
     /// If the width is not the model's.
     pub fn final_norm(&self, residual: ArrayView2<'_, f32>) -> Array2<f32> {
         let mut out = Array2::zeros(residual.dim());
         self.normalize(&self.final_norm, residual, out.view_mut());
+        if self.precision() != Precision::F32 {
+            out.mapv_inplace(|value| self.precision().round(value));
+        }
         out
     }
 

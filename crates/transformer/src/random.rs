@@ -3,6 +3,7 @@
 use crate::config::{self, Bos, Family, Mlp, ModelConfig, Position, Residual};
 use crate::linear::{Linear, Table};
 use crate::model::{Block, Model, NormWeights};
+use layerwise_kernels::packed::Precision;
 use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -69,7 +70,7 @@ impl Model {
         let own = (!c.tied).then(|| draw.matrix(c.model, c.vocab, 1.0));
         let weight = own.as_ref().map_or(embedding.t(), |own| own.view());
         let bias = c.unembedding_bias.then(|| draw.vector(c.vocab, 0.0));
-        let unembedding = Linear::new(weight, bias);
+        let unembedding = Linear::new(weight, bias, Precision::F32);
         let embedding = if c.tied {
             Table::Unembedding
         } else {
@@ -106,7 +107,8 @@ impl Draw {
     fn linear(&mut self, inputs: usize, outputs: usize, bias: bool) -> Linear {
         let size = 1.7 / (inputs as f32).sqrt();
         let weight = self.matrix(inputs, outputs, size);
-        Linear::new(weight.view(), bias.then(|| self.vector(outputs, 0.0)))
+        let bias = bias.then(|| self.vector(outputs, 0.0));
+        Linear::new(weight.view(), bias, Precision::F32)
     }
 
     fn norm(&mut self, config: &ModelConfig) -> NormWeights {

@@ -33,6 +33,7 @@ fn help_names_every_command_and_option() {
         "--bos",
         "--field",
         "--no-mmap",
+        "--precision",
         "--threads",
         "--fresh",
         "--out",

@@ -6,6 +6,7 @@ mod bytes;
 mod diff_sites;
 mod list;
 mod planned;
+mod precision;
 mod refused;
 mod reproduce;
 mod resumed;

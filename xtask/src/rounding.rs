@@ -1,0 +1,219 @@
+//! What rounding to a shorter number format does to the results, measured on a part of the run itself.
+
+use crate::inputs::OpenedModel;
+use crate::output;
+use layerwise::metrics::divergence;
+use layerwise::schedule::{Family, Schedule};
+use layerwise::sweep::{self, Options, Plan, Statistics, SweepError, collect};
+use layerwise::transformer::{Model, Precision};
+use layerwise::weights::OpenOptions;
+use ndarray::s;
+use serde::Serialize;
+use std::num::NonZeroUsize;
+
+/// Altered schedules that are run in both formats.
+const SCHEDULES: usize = 4;
+/// Positions whose logits are held at once.
+const POSITIONS: usize = 64;
+/// The part of the memory that is free which a second copy of the model may take.
+const SHARE_OF_MEMORY: f64 = 0.8;
+
+/// A run's difference from the same run in f32, or why it is not known.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rounding {
+    /// Found on the first sequence of the corpus.
+    Measured(Difference),
+    /// Why it was not measured.
+    NotMeasured(String),
+}
+
+/// What differs on one sequence, over positions 1..=T−1.
+#[derive(Clone, Debug, Serialize)]
+pub struct Difference {
+    /// Positions compared.
+    positions: usize,
+    /// KL(f32 ‖ rounded) of the plain model, mean over positions.
+    plain_kl_nats_mean: f64,
+    /// The largest of them.
+    plain_kl_nats_max: f64,
+    /// The share of positions whose most probable token is the same in both formats, plain model.
+    plain_top1_agreement: f64,
+    /// Schedules spread over the run, each in both formats.
+    schedules: Vec<Compared>,
+}
+
+/// One schedule in both formats: its distance from the plain model of the same format.
+#[derive(Clone, Debug, Serialize)]
+struct Compared {
+    schedule: String,
+    kl_nats_f32: f64,
+    kl_nats: f64,
+    top1_agreement_f32: f64,
+    top1_agreement: f64,
+}
+
+/// Runs the plain model and a few of the plan's schedules on one sequence in f32 as well, and tells the user what differs.
+///
+/// A model that does not fit into memory in f32 besides is not measured, and the user is told that.
+/// `None` for a run in f32.
+///
+/// # Errors
+/// A checkpoint or sequence that cannot be run.
+pub fn against_f32(
+    opened: &OpenedModel,
+    plan: &Plan,
+    tokens: &[u32],
+    threads: NonZeroUsize,
+) -> anyhow::Result<Option<Rounding>> {
+    let precision = opened.model.precision();
+    if precision == Precision::F32 {
+        return Ok(None);
+    }
+    let checkpoint = OpenOptions { mmap: opened.mmap }.open(&opened.folder)?;
+    let elements = checkpoint
+        .names()
+        .filter_map(|name| checkpoint.info(name))
+        .map(|info| info.shape.iter().product::<usize>());
+    let needed = elements.sum::<usize>() as f64 * size_of::<f32>() as f64;
+    let rounding = match free_memory().map(|free| free * SHARE_OF_MEMORY) {
+        Some(limit) if needed <= limit => {
+            let exact = Model::from_checkpoint(&checkpoint)?;
+            Rounding::Measured(difference(&exact, &opened.model, plan, tokens, threads)?)
+        }
+        limit => Rounding::NotMeasured(format!(
+            "the model takes {:.1} GiB in f32, and {}",
+            needed / GIB,
+            match limit {
+                Some(limit) => format!("{:.1} GiB may be used", limit / GIB),
+                None => "how much memory is free is not known".to_owned(),
+            }
+        )),
+    };
+    let (name, format) = (&opened.name, precision.name());
+    match &rounding {
+        Rounding::NotMeasured(reason) => output::say(format_args!(
+            "{name}: {format}; its difference from f32 was NOT measured: {reason}"
+        )),
+        Rounding::Measured(difference) => {
+            output::say(format_args!(
+                "{name}: {format} against f32 on the first sequence, plain model: KL(f32 ‖ {format}) {:.2e} nats in the mean, {:.2e} at most; same top token at {:.2} % of {} positions",
+                difference.plain_kl_nats_mean,
+                difference.plain_kl_nats_max,
+                100.0 * difference.plain_top1_agreement,
+                difference.positions
+            ));
+            for compared in &difference.schedules {
+                output::say(format_args!(
+                    "{name}: {}: KL {:.6} nats in {format}, {:.6} in f32; top-1 agreement {:.4} and {:.4}",
+                    compared.schedule,
+                    compared.kl_nats,
+                    compared.kl_nats_f32,
+                    compared.top1_agreement,
+                    compared.top1_agreement_f32
+                ));
+            }
+        }
+    }
+    Ok(Some(rounding))
+}
+
+const GIB: f64 = (1_u64 << 30) as f64;
+
+/// Bytes that can be had without swapping, where the system says so.
+fn free_memory() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024.0)
+}
+
+fn difference(
+    exact: &Model,
+    rounded: &Model,
+    plan: &Plan,
+    tokens: &[u32],
+    threads: NonZeroUsize,
+) -> anyhow::Result<Difference> {
+    let plain = Schedule::plain(exact.stack())?;
+    let states = |model: &Model| -> anyhow::Result<_> {
+        let residual = model.run(tokens, &plain, &mut ())?;
+        Ok(model.final_norm(residual.slice(s![1.., ..])))
+    };
+    let (exact_states, rounded_states) = (states(exact)?, states(rounded)?);
+    let positions = tokens.len() - 1;
+    let (mut sum, mut most, mut same) = (0.0, 0.0_f64, 0);
+    for first in (0..positions).step_by(POSITIONS) {
+        let part = s![first..positions.min(first + POSITIONS), ..];
+        let (p, q) = (
+            exact.unembed(exact_states.slice(part)),
+            rounded.unembed(rounded_states.slice(part)),
+        );
+        for (p, q) in p.outer_iter().zip(q.outer_iter()) {
+            let kl = divergence::kl_nats(p, q)?;
+            sum += kl;
+            most = most.max(kl);
+            same += usize::from(divergence::argmax(p)? == divergence::argmax(q)?);
+        }
+    }
+
+    let altered = &plan.entries()[1..];
+    let count = SCHEDULES.min(altered.len());
+    let chosen: Vec<&str> = (0..count)
+        .map(|i| {
+            altered[(2 * i + 1) * altered.len() / (2 * count)]
+                .edit
+                .as_str()
+        })
+        .collect();
+    let families = chosen
+        .iter()
+        .map(|edit| edit.parse::<Family>())
+        .collect::<Result<Vec<_>, _>>()?;
+    let few = Plan::new(exact.stack(), &families, 1)?;
+    let (in_f32, here) = (
+        statistics(exact, &few, tokens, threads)?,
+        statistics(rounded, &few, tokens, threads)?,
+    );
+    let entries = few.entries().iter().zip(in_f32.iter().zip(&here)).skip(1);
+    let mean = |mean: Option<f64>| mean.unwrap_or(f64::NAN);
+    Ok(Difference {
+        positions,
+        plain_kl_nats_mean: sum / positions as f64,
+        plain_kl_nats_max: most,
+        plain_top1_agreement: f64::from(same as u32) / positions as f64,
+        schedules: entries
+            .map(|(entry, (in_f32, here))| Compared {
+                schedule: entry.edit.clone(),
+                kl_nats_f32: mean(in_f32.kl_nats.mean()),
+                kl_nats: mean(here.kl_nats.mean()),
+                top1_agreement_f32: mean(in_f32.top1_agreement.mean()),
+                top1_agreement: mean(here.top1_agreement.mean()),
+            })
+            .collect(),
+    })
+}
+
+/// The statistics of one sequence under a plan.
+fn statistics(
+    model: &Model,
+    plan: &Plan,
+    tokens: &[u32],
+    threads: NonZeroUsize,
+) -> Result<Vec<Statistics>, SweepError> {
+    let mut units = Vec::new();
+    let options = Options {
+        threads,
+        ..Options::default()
+    };
+    sweep::run(model, plan, &[(0, tokens)], options, |_, unit| {
+        units.push(unit);
+        Ok::<(), SweepError>(())
+    })?;
+    Ok(collect(
+        plan.entries().len(),
+        units.iter().map(Vec::as_slice),
+    ))
+}

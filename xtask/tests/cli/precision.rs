@@ -1,0 +1,76 @@
+//! Runs in bf16: what they record, and what they are kept apart from.
+
+use crate::{Sandbox, Table, tiny, token_ids};
+use layerwise::kernels::bf16_features;
+
+#[test]
+fn the_difference_from_f32_is_told_and_recorded() {
+    let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
+    let model = tiny("gpt2");
+    let question = ["--model", &model, "drop(l)", "swap(l,l+1)"];
+    let in_bf16 = |rest: &[&str]| {
+        sandbox.sweep(&[&question, ["--precision", "bf16"].as_slice(), rest].concat())
+    };
+    sandbox.sweep(&question).succeeded();
+    let manifest = sandbox.json("out.csv.run/manifest.json");
+    assert_eq!(manifest["runs"][0]["precision"], "f32");
+    assert!(manifest["runs"][0].get("rounding").is_none());
+    let exact = sandbox.read("out.csv");
+    if bf16_features().is_none() {
+        in_bf16(&[]).refused(&["bf16", "avx512bf16"]);
+        return;
+    }
+
+    // What was begun in one format is not gone on with in another.
+    in_bf16(&[]).refused(&["out.csv.run/gpt2.journal", "--fresh"]);
+    assert!(sandbox.read("out.csv") == exact);
+
+    let said = in_bf16(&["--fresh", "--threads", "1"]).succeeded().stderr;
+    assert!(
+        said.contains("bf16 against f32 on the first sequence"),
+        "{said}"
+    );
+    let manifest = sandbox.json("out.csv.run/manifest.json");
+    assert_eq!(manifest["runs"][0]["precision"], "bf16");
+    let measured = &manifest["runs"][0]["rounding"]["measured"];
+    assert_eq!(measured["positions"], 15);
+    let mean = measured["plain_kl_nats_mean"].as_f64().unwrap();
+    assert!(mean > 0.0 && mean < 1e-2, "{mean}");
+    let schedules = measured["schedules"].as_array().unwrap();
+    assert!(!schedules.is_empty());
+    for compared in schedules {
+        let [here, in_f32] = ["kl_nats", "kl_nats_f32"].map(|key| compared[key].as_f64().unwrap());
+        assert!(
+            here != in_f32 && (here - in_f32).abs() < 0.05 * in_f32,
+            "{compared}"
+        );
+    }
+
+    let rounded = sandbox.read("out.csv");
+    assert!(rounded != exact, "nothing was rounded");
+    let [rounded_table, exact_table] = [&rounded, &exact].map(|bytes| Table::new(bytes));
+    assert_eq!(rounded_table.number(0, "kl_nats"), 0.0);
+    for row in 1..exact_table.rows.len() {
+        let [here, in_f32] =
+            [&rounded_table, &exact_table].map(|table| table.number(row, "kl_nats"));
+        assert!((here - in_f32).abs() < 0.05 * in_f32, "{here} for {in_f32}");
+    }
+    for options in [
+        ["--fresh", "--threads", "4"].as_slice(),
+        &["--fresh", "--no-mmap"],
+    ] {
+        in_bf16(options).succeeded();
+        assert!(
+            sandbox.read("out.csv") == rounded,
+            "{options:?} changes the table"
+        );
+    }
+}
+
+#[test]
+fn other_formats_are_refused() {
+    let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
+    sandbox
+        .sweep(&["--model", &tiny("gpt2"), "--precision", "f16", "drop(l)"])
+        .refused(&["f16", "--precision", "expected f32 or bf16"]);
+}
