@@ -89,7 +89,7 @@ pub fn announce(
     let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
     let worker = sweep::worker_bytes(&opened.model, plan, longest);
     output::say(format_args!(
-        "{}: at most {} MiB for each of {} threads, besides the weights",
+        "{}: at most {} MiB a thread besides the weights, threads: {}",
         opened.name,
         worker.div_ceil(1 << 20),
         run.threads()
@@ -254,7 +254,7 @@ fn carry_out(
             let most = if judge.is_some() { "at most " } else { "" };
             progress.suspend(|| {
                 output::say(format_args!(
-                    "{}: the first sequence took {:.1} s; about {} for the {most}{others} others",
+                    "{}: the first sequence took {:.1} s; about {} left for {most}{others} more",
                     opened.name,
                     took.as_secs_f64(),
                     HumanDuration(left),

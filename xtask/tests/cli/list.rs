@@ -38,15 +38,23 @@ fn help_names_every_command_and_option() {
         "--fresh",
         "--out",
     ];
-    let swept = [&["drop(5)", "'swap(l,l+1)'"], shared.as_slice()].concat();
+    let own = [
+        "drop(5)",
+        "'swap(l,l+1)'",
+        "--shard",
+        "--until-se",
+        "--dry-run",
+    ];
+    let swept = [&own, shared.as_slice()].concat();
     let reproduced = [&["robustness"], shared.as_slice()].concat();
     for (arguments, mentioned) in [
         (
             ["--help"].as_slice(),
-            ["reproduce", "sweep", "diff-sites", "list"].as_slice(),
+            ["reproduce", "sweep", "merge", "diff-sites", "list"].as_slice(),
         ),
         (&["sweep", "--help"], &swept),
         (&["reproduce", "--help"], &reproduced),
+        (&["merge", "--help"], &["<RUN>...", "--out"]),
         (&["diff-sites", "--help"], &["MODEL", "REFERENCE"]),
     ] {
         let said = sandbox.xtask(arguments).succeeded().stdout;
@@ -72,6 +80,7 @@ fn a_closed_pipe_is_no_failure() {
         vec!["--help"],
         vec!["diff-sites", &model, &golden],
         [&["sweep", "drop(l)"], on.as_slice(), &["out.csv"]].concat(),
+        vec!["merge", "out.csv.run", "--out", "merged.csv"],
         [&["reproduce"], on.as_slice(), &["out"]].concat(),
     ] {
         let run = |stderr: Stdio| {
@@ -85,7 +94,7 @@ fn a_closed_pipe_is_no_failure() {
         let output = run(closed().into());
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
     }
-    for written in ["out.csv", "out/manifest.json"] {
+    for written in ["out.csv", "merged.csv", "out/manifest.json"] {
         assert!(sandbox.path(written).is_file(), "{written}");
     }
     let mut refused = sandbox.command(&["sweep", "--out", "other.csv", "drop("]);

@@ -113,7 +113,7 @@ fn a_dry_run_says_the_plan_and_leaves_nothing() {
         "{said}"
     );
     assert!(
-        said.contains("gpt2: at most ") && said.contains("MiB for each of"),
+        said.contains("gpt2: at most ") && said.contains("MiB a thread besides the weights"),
         "{said}"
     );
     let said = dry(&["--shard", "2/3"]);
@@ -143,9 +143,9 @@ fn the_first_sequence_tells_how_long_the_others_take() {
     let adaptive = Adaptive::new();
     let (said, _) = adaptive.run(&[]);
     assert_eq!(said.matches("gpt2: the first sequence took ").count(), 1);
-    assert!(said.contains(" for the 29 others"), "{said}");
+    assert!(said.contains(" left for 29 more"), "{said}");
     let (said, _) = adaptive.run(&["--fresh", "--until-se", "kl_nats=1e-9"]);
-    assert!(said.contains(" for the at most 29 others"), "{said}");
+    assert!(said.contains(" left for at most 29 more"), "{said}");
     fs::remove_file(adaptive.sandbox.path("out.csv")).unwrap();
     let (said, _) = adaptive.run(&["--fresh", "--rows", "1"]);
     assert!(!said.contains("the first sequence took"), "{said}");

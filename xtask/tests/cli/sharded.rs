@@ -166,8 +166,15 @@ fn a_run_goes_on_as_the_shard_it_was() {
         assert!(sharded.sandbox.read("part-1.csv.run/phi.journal") == journal);
     }
     assert!(!sharded.sandbox.path("part-1.csv").exists());
+    // Stopped halfway, it goes on, and the whole is what it would have been.
+    sharded.shard(2, 2, &[]).succeeded();
+    let half = &journal[..journal.len() / 2];
+    sharded.sandbox.write("part-1.csv.run/phi.journal", half);
     let said = sharded.shard(1, 2, &[]).succeeded().stderr;
     assert!(said.contains("were finished by an earlier run"), "{said}");
+    let runs = ["part-1.csv.run", "part-2.csv.run"];
+    sharded.merge(&runs, "merged.csv").succeeded();
+    assert!(sharded.whole() == sharded.sandbox.read("merged.csv"));
     for wrong in ["0/2", "3/2", "1", "a/b", "1/0"] {
         sharded.sweep(&["wrong.csv", "--shard", wrong]).refused(&[
             "--shard",
