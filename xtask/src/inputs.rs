@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const DEFAULT_CONTEXT: usize = 512;
 
 /// The repository, whose `fixtures` hold the embedded models and text.
-fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap_or(Path::new("."))

@@ -5,7 +5,7 @@ use crate::figures::{FigureId, Pass};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::plot::Figure;
-use crate::readings::altered;
+use crate::readings::{altered, plain, shift};
 use crate::results::Results;
 use crate::{interrupt, output};
 use anyhow::ensure;
@@ -28,6 +28,9 @@ pub struct Arguments {
     inputs: Inputs,
     #[command(flatten)]
     run: Run,
+    /// The text of another kind, for the figure shift: a file as for --corpus [default: the source code of this project]
+    #[arg(long, value_name = "FILE")]
+    shift_corpus: Option<PathBuf>,
     /// The folder for figures, tables and manifest
     #[arg(long, value_name = "DIR", default_value = "target/reproduce")]
     out: PathBuf,
@@ -65,12 +68,27 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         .iter()
         .map(|opened| inputs::open_corpus(&arguments.inputs, tokens, opened))
         .collect::<anyhow::Result<Vec<_>>>()?;
+    let shifted = if figures.contains(&FigureId::Shift) {
+        let (inputs, file) = (&arguments.inputs, arguments.shift_corpus.as_deref());
+        shift::open(file, inputs, tokens, &models, &arguments.out)?
+    } else {
+        models.iter().map(|_| None).collect()
+    };
     let mut manifest = Manifest::new(arguments.run.threads().get());
     let mut all = Results::default();
     let mut written = Vec::new();
-    for (opened, corpus) in models.iter().zip(&corpora) {
+    for ((opened, corpus), shifted) in models.iter().zip(&corpora).zip(&shifted) {
         let folder = arguments.out.join(&opened.name);
-        let results = read(arguments, &figures, opened, corpus, &folder, &mut manifest)?;
+        let shifted = shifted.as_ref();
+        let results = read(
+            arguments,
+            &figures,
+            opened,
+            corpus,
+            shifted,
+            &folder,
+            &mut manifest,
+        )?;
         let results = write_tables(&folder, &figures, &results, &mut written)?;
         draw(&folder, &figures, &results, &mut written)?;
         all.extend(results);
@@ -96,6 +114,7 @@ fn read(
     figures: &[FigureId],
     opened: &OpenedModel,
     corpus: &OpenedCorpus,
+    shifted: Option<&OpenedCorpus>,
     folder: &Path,
     manifest: &mut Manifest,
 ) -> anyhow::Result<Results> {
@@ -115,13 +134,18 @@ fn read(
                     .runs
                     .push(manifest::Run::new(opened, corpus, &measurement));
             }
-            Pass::Plain
-            | Pass::Weights
-            | Pass::Words
-            | Pass::Pairs
-            | Pass::Suffix
-            | Pass::Benchmarks
-            | Pass::Shift => {}
+            Pass::Plain => {
+                let wanted = plain::Wanted::by(figures);
+                plain::read(opened, corpus, wanted, &arguments.run, &mut results)?;
+            }
+            Pass::Shift => {
+                if let Some(shifted) = shifted {
+                    let wanted = plain::Wanted::by(&[FigureId::Shift]);
+                    let run = &arguments.run;
+                    shift::read(opened, corpus, shifted, wanted, run, &mut results)?;
+                }
+            }
+            Pass::Weights | Pass::Words | Pass::Pairs | Pass::Suffix | Pass::Benchmarks => {}
         }
     }
     Ok(results)

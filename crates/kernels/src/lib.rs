@@ -13,6 +13,7 @@
 //! Shapes are checked with `assert!`: a mismatch is an error of the calling code, never of a user's file.
 
 pub mod activation;
+pub mod comparison;
 mod elementary;
 mod matmul;
 mod microkernel;

@@ -12,13 +12,14 @@ use crate::elementary::{exp, vectorized};
 use crate::packed::{Packed, Scratch, multiply};
 use crate::softmax::maximum;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use std::ops::Range;
 
 /// Vocabulary columns of one tile.
-const TILE_COLUMNS: usize = 1024;
+pub(crate) const TILE_COLUMNS: usize = 1024;
 /// Positions of one tile: with [`TILE_COLUMNS`] it fits into a second-level cache of 1 MiB.
 const TILE_ROWS: usize = 180;
 /// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// The unembedding W_U and its bias: logits = state · weight + bias.
 ///
@@ -30,6 +31,41 @@ pub struct Unembedding<'a> {
     pub weight: &'a Packed,
     /// \[vocab\].
     pub bias: Option<&'a [f32]>,
+}
+
+impl Unembedding<'_> {
+    /// Size of the vocabulary, checked to be the bias' as well.
+    pub(crate) fn vocab(&self) -> usize {
+        let vocab = self.weight.outputs();
+        if let Some(bias) = self.bias {
+            assert_eq!(bias.len(), vocab, "length of the unembedding's bias");
+        }
+        vocab
+    }
+
+    /// Writes the logits of some columns of the vocabulary for each row of `states` \[rows, model\] to `tile`.
+    pub(crate) fn logits(
+        &self,
+        states: ArrayView2<'_, f32>,
+        columns: Range<usize>,
+        mut tile: ArrayViewMut2<'_, f32>,
+        scratch: &mut Scratch,
+    ) {
+        multiply(
+            states,
+            self.weight,
+            columns.clone(),
+            tile.view_mut(),
+            Write::Replace,
+            scratch,
+        );
+        if let Some(bias) = self.bias {
+            let bias = &bias[columns];
+            for mut row in tile.outer_iter_mut() {
+                row.iter_mut().zip(bias).for_each(|(z, b)| *z += b);
+            }
+        }
+    }
 }
 
 /// One position's output distribution q = softmax(z), summed up.
@@ -180,10 +216,7 @@ fn each_tile(
     unembedding: Unembedding<'_>,
     mut visit: impl FnMut(usize, usize, ArrayViewMut2<'_, f32>),
 ) {
-    let vocab = unembedding.weight.outputs();
-    if let Some(bias) = unembedding.bias {
-        assert_eq!(bias.len(), vocab, "length of the unembedding's bias");
-    }
+    let vocab = unembedding.vocab();
     let mut scratch = Scratch::default();
     let mut buffer = vec![0.0; TILE_ROWS.min(states.nrows()) * TILE_COLUMNS.min(vocab)];
     for first_column in (0..vocab).step_by(TILE_COLUMNS) {
@@ -195,20 +228,12 @@ fn each_tile(
                 &mut buffer[..rows * columns.len()],
             )
             .expect("the buffer has rows × columns elements");
-            multiply(
+            unembedding.logits(
                 states.slice(s![first_row..first_row + rows, ..]),
-                unembedding.weight,
                 columns.clone(),
                 tile.view_mut(),
-                Write::Replace,
                 &mut scratch,
             );
-            if let Some(bias) = unembedding.bias {
-                let bias = &bias[columns.clone()];
-                for mut row in tile.outer_iter_mut() {
-                    row.iter_mut().zip(bias).for_each(|(z, b)| *z += b);
-                }
-            }
             visit(first_row, first_column, tile);
         }
     }

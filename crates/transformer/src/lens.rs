@@ -3,9 +3,31 @@
 use crate::config::Norm;
 use crate::model::Model;
 use layerwise_kernels::Write;
+use layerwise_kernels::comparison::{Comparison, Rescaling, compare};
 use layerwise_kernels::normalization::{layer_norm_scale, rms_norm_scale};
 use layerwise_kernels::packed::{Scratch, multiply};
-use ndarray::{Array2, ArrayView2};
+use layerwise_kernels::vocabulary::Summary;
+use ndarray::{Array2, ArrayView1, ArrayView2};
+
+/// A residual stream as both lenses read it.
+#[derive(Clone, Debug)]
+pub struct LensState {
+    /// The final norm's output, \[seq, model\].
+    normed: Array2<f32>,
+    /// What the final norm divides by, \[seq\].
+    scales: Vec<f64>,
+}
+
+/// What both lenses say of several residual streams of one sequence, \[states\]\[seq\], beside the output distribution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LensComparisons {
+    /// The distributions of [`Model::standard_lens`].
+    pub standard: Vec<Vec<Comparison>>,
+    /// The distributions of [`Model::legacy_lens`].
+    pub legacy: Vec<Vec<Comparison>>,
+    /// The output distributions, \[seq\].
+    pub output: Vec<Summary>,
+}
 
 impl Model {
     /// The standard lens: the final norm recomputed on the state, then the unembedding; \[seq, vocab\] (paper B.8).
@@ -35,15 +57,10 @@ impl Model {
             last.dim(),
             "the state and the last state of one sequence"
         );
-        let scale_of = match self.config.norm {
-            Norm::LayerNorm => layer_norm_scale,
-            Norm::RmsNorm => rms_norm_scale,
-        };
-        let epsilon = self.config.norm_epsilon;
         let mut states = residual.as_standard_layout().into_owned();
         for (mut row, last) in states.outer_iter_mut().zip(last.outer_iter()) {
-            let (centre, _) = scale_of(&row.to_vec(), epsilon);
-            let (_, scale) = scale_of(&last.to_vec(), epsilon);
+            let (centre, _) = self.final_centre_and_scale(&row.to_vec());
+            let (_, scale) = self.final_centre_and_scale(&last.to_vec());
             row.mapv_inplace(|value| ((f64::from(value) - centre) / scale) as f32);
             if let Some(gain) = &self.final_norm.gain {
                 row.iter_mut()
@@ -62,5 +79,64 @@ impl Model {
             &mut Scratch::default(),
         );
         logits
+    }
+
+    /// Prepares a residual stream \[seq, model\] for [`Model::compare_lenses`].
+    ///
+    /// # Panics
+    /// If the width is not the model's.
+    pub fn lens_state(&self, residual: ArrayView2<'_, f32>) -> LensState {
+        let scale = |row: ArrayView1<'_, f32>| self.final_centre_and_scale(&row.to_vec()).1;
+        LensState {
+            normed: self.final_norm(residual),
+            scales: residual.outer_iter().map(scale).collect(),
+        }
+    }
+
+    /// Reads residual streams of one sequence with both lenses and compares each with the output, that is the last of them,
+    /// position by position (paper B.8).
+    ///
+    /// Of logits only tiles are held, and each product serves both lenses: with s(h) what the final norm divides h by, β its
+    /// bias and b the unembedding's,
+    ///
+    /// z_legacy(h) = s(h)/s(last)·(z_standard(h) − c), where c = W_Uᵀβ + b,
+    ///
+    /// because the gained and centred state before β is the same but for its scale.
+    ///
+    /// # Panics
+    /// If there is no state, or the states differ in shape.
+    pub fn compare_lenses(&self, states: &[LensState]) -> LensComparisons {
+        let last = states.last().expect("the last state is the output's");
+        let scales =
+            Array2::from_shape_fn((states.len(), last.scales.len()), |(state, position)| {
+                (states[state].scales[position] / last.scales[position]) as f32
+            });
+        let bias = self.final_norm.bias.as_ref().map(|bias| {
+            let bias = ArrayView2::from_shape((1, bias.len()), bias).expect("one row");
+            self.unembed(bias).into_raw_vec_and_offset().0
+        });
+        let rescaling = Rescaling {
+            scales: scales.view(),
+            // Without a norm's bias, c is the unembedding's alone.
+            shift: bias.as_deref().or(self.unembedding.bias.as_deref()),
+        };
+        let normed: Vec<ArrayView2<'_, f32>> =
+            states.iter().map(|state| state.normed.view()).collect();
+        let (standard, legacy, output) =
+            compare(last.normed.view(), &normed, self.unembedding(), rescaling);
+        LensComparisons {
+            standard,
+            legacy,
+            output,
+        }
+    }
+
+    /// What the final norm subtracts from a row \[model\] of the residual stream and divides it by.
+    fn final_centre_and_scale(&self, row: &[f32]) -> (f64, f64) {
+        let scale_of = match self.config.norm {
+            Norm::LayerNorm => layer_norm_scale,
+            Norm::RmsNorm => rms_norm_scale,
+        };
+        scale_of(row, self.config.norm_epsilon)
     }
 }

@@ -85,7 +85,7 @@ pub enum Pass {
     Suffix,
     /// Altered schedules on benchmark items.
     Benchmarks,
-    /// The plain model on the corpus and on text of another kind, observed.
+    /// The plain model on text of another kind, observed.
     Shift,
 }
 
@@ -109,14 +109,22 @@ impl FigureId {
             Self::Repeats => &[Pass::Sweep],
             Self::Benchmarks => &[Pass::Benchmarks],
             Self::Scale => &[Pass::Sweep, Pass::Plain, Pass::Weights],
-            Self::Shift => &[Pass::Shift],
+            Self::Shift => &[Pass::Plain, Pass::Shift],
         }
     }
 
     /// The figure's drawings with the names of their files, from the results of one model or of several.
     pub fn drawings(self, results: &Results) -> Vec<(String, Figure)> {
         match self {
+            Self::AttentionLocality => attention_locality::drawings(&results.attention_locality),
+            Self::Cka => cka::drawings(&results.cka),
+            Self::LensEntropy => lens_entropy::drawings(&results.lens_entropy),
+            Self::LensKl => lens_kl::drawings(&results.lens_kl, &results.neurons),
+            Self::MlpNorm => mlp_norm::drawings(&results.mlp_norm),
+            Self::Repeats => repeats::drawings(&results.repeats),
             Self::Robustness => robustness::drawings(&results.robustness),
+            Self::Shift => shift::drawings(&results.shift),
+            Self::SublayerRatio => sublayer_ratio::drawings(&results.sublayer_ratio),
             _ => Vec::new(),
         }
     }

@@ -1,6 +1,12 @@
 //! Models as lines of a drawing: their order, their looks, their legend, and the depth that they share as an axis.
 
-use crate::plot::{LegendEntry, Style, legend_order, styles_of_models};
+use super::table::Record;
+#[cfg(test)]
+use crate::plot::Mark;
+use crate::plot::{
+    Axis, LegendEntry, Line, Panel, Point, Scale, Side, Style, legend_order, styles_of_models,
+};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// A model with the look of its lines, the same in every figure.
@@ -49,4 +55,84 @@ pub fn relative_depth(layer: usize, layers: usize) -> f64 {
 /// s/L, the depth of residual stream s of a model of L blocks, where 0 is the embedding and L the last block's output.
 pub fn state_depth(state: usize, layers: usize) -> f64 {
     state as f64 / layers.max(1) as f64
+}
+
+/// The horizontal axis of figures by block.
+pub fn block_axis() -> Axis {
+    Axis::new("Relative depth ℓ/(L−1)", Scale::Linear).between(0.0, 1.0)
+}
+
+/// The horizontal axis of figures by residual stream.
+pub fn state_axis() -> Axis {
+    Axis::new("Relative depth s/L", Scale::Linear).between(0.0, 1.0)
+}
+
+/// A line for each model that has records, through their points from left to right, deeper models first: a short one's
+/// few points would be hidden below the many of a deep one.
+pub fn lines<'r, R: Record + 'r>(
+    models: &[Model<'_>],
+    records: impl Iterator<Item = &'r R> + Clone,
+    point: impl Fn(&R) -> Point,
+) -> Vec<Line> {
+    let mut lines: Vec<Line> = models
+        .iter()
+        .map(|model| {
+            let own = records
+                .clone()
+                .filter(|record| record.model() == model.name);
+            let mut points: Vec<Point> = own.map(&point).collect();
+            points.sort_by(|a, b| a.x.total_cmp(&b.x));
+            Line {
+                style: model.style,
+                label: model.name.to_owned(),
+                points,
+                side: Side::Left,
+            }
+        })
+        .filter(|line| !line.points.is_empty())
+        .collect();
+    lines.sort_by_key(|line| Reverse(line.points.len()));
+    lines
+}
+
+/// The models family by family, in the order of the legend.
+pub fn families<'m, 'a>(models: &'m [Model<'a>]) -> Vec<&'m [Model<'a>]> {
+    models.chunk_by(|a, b| a.family == b.family).collect()
+}
+
+/// The name of a family as papers write it; its `model_type` where it is another.
+pub fn family_name(model_type: &str) -> &str {
+    match model_type {
+        "gpt2" => "GPT-2",
+        "gpt_neox" => "Pythia",
+        "phi" => "Phi",
+        "llama" => "Llama",
+        "qwen2" => "Qwen2",
+        other => other,
+    }
+}
+
+/// Panels in rows of at most `columns`, as even as can be.
+pub fn rows_of(panels: Vec<Panel>, columns: usize) -> Vec<Vec<Panel>> {
+    let rows = panels.len().div_ceil(columns).max(1);
+    let width = panels.len().div_ceil(rows).max(1);
+    panels.chunks(width).map(<[Panel]>::to_vec).collect()
+}
+
+/// The models' names, for descriptions.
+pub fn names(models: &[Model<'_>]) -> String {
+    let names: Vec<&str> = models.iter().map(|model| model.name).collect();
+    names.join(", ")
+}
+
+/// The lines of a panel, for tests.
+#[cfg(test)]
+pub(crate) fn lines_of(panel: &Panel) -> Vec<&Line> {
+    let marks = panel.marks.iter();
+    marks
+        .filter_map(|mark| match mark {
+            Mark::Line(line) => Some(line),
+            _ => None,
+        })
+        .collect()
 }

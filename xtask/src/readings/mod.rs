@@ -4,6 +4,8 @@
 //! corpus order, so that the same inputs give the same bits.
 
 pub mod altered;
+pub mod plain;
+pub mod shift;
 
 use crate::arguments::Run;
 use crate::interrupt::{Interrupted, STOP};
@@ -20,6 +22,16 @@ pub enum Lens {
     Standard,
     /// The final state's norm scale for every state, without bias: what v1 to v3 published by mistake.
     Legacy,
+}
+
+impl Lens {
+    /// The title of its panel.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Standard => "Standard lens",
+            Self::Legacy => "Legacy lens",
+        }
+    }
 }
 
 /// Runs `read` on every item, on the threads of the run, and returns what it gives in the order of the items.

@@ -1,0 +1,378 @@
+//! Comparisons of many distributions over the vocabulary with one reference, position by position.
+//!
+//! A lens reads every residual stream of a sequence and compares what it says with the output.
+//! [`compare`] goes over the vocabulary once, in tiles of columns: the logits of the reference are computed once for all
+//! states, and each state's logits serve two readings, one as they are and one at another scale ([`Rescaling`]).
+//! Both directions of the Kullback–Leibler divergence then need sums of differences of logits alone:
+//!
+//! KL(p ‖ q) = (ℓ_q − ℓ_p) − Σ_v p_v·(z_q,v − z_p,v), and KL(q ‖ p) likewise with p and q exchanged.
+
+use crate::elementary::{exp, vectorized};
+use crate::packed::Scratch;
+use crate::softmax::maximum;
+use crate::vocabulary::{LANES, Summary, TILE_COLUMNS, Unembedding, pass};
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+
+/// Positions of one tile: three tiles with [`TILE_COLUMNS`] fit into a second-level cache of 1 MiB.
+const TILE_ROWS: usize = 64;
+
+/// One position's distribution q = softmax(z_q) beside the reference's p = softmax(z_p).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Comparison {
+    /// What q amounts to; it has no target.
+    pub summary: Summary,
+    /// Σ_v p_v·(z_q,v − z_p,v), nats: what KL(p ‖ q) needs besides the two log-sum-exps.
+    pub change_under_reference: f64,
+    /// Σ_v q_v·(z_p,v − z_q,v), nats: what KL(q ‖ p) needs.
+    pub change_under_own: f64,
+}
+
+/// A second reading of logits z: scale·(z − shift).
+#[derive(Clone, Copy, Debug)]
+pub struct Rescaling<'a> {
+    /// The scale of each state at each position, \[states, seq\].
+    pub scales: ArrayView2<'a, f32>,
+    /// \[vocab\]; `None` stands for zeros.
+    pub shift: Option<&'a [f32]>,
+}
+
+/// Comparisons of one reading, \[states\]\[seq\].
+pub type Comparisons = Vec<Vec<Comparison>>;
+
+/// Compares each row of each state \[seq, model\] with the same row of `reference` \[seq, model\] (all final-norm outputs).
+///
+/// Gives the comparisons of the logits as they are, those of the rescaled logits, and the reference's own summaries.
+/// Of the size of the vocabulary only tiles are held. NaN logits make sums NaN.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn compare(
+    reference: ArrayView2<'_, f32>,
+    states: &[ArrayView2<'_, f32>],
+    unembedding: Unembedding<'_>,
+    rescaling: Rescaling<'_>,
+) -> (Comparisons, Comparisons, Vec<Summary>) {
+    let (seq, vocab) = (reference.nrows(), unembedding.vocab());
+    for state in states {
+        assert_eq!(state.dim(), reference.dim(), "a state and the reference");
+    }
+    assert_eq!(
+        rescaling.scales.dim(),
+        (states.len(), seq),
+        "scales of states and positions"
+    );
+    if let Some(shift) = rescaling.shift {
+        assert_eq!(shift.len(), vocab, "length of the shift");
+    }
+    // The reference's log-sum-exp has to be known before anything can be weighted by its probabilities.
+    let summaries = pass(reference, unembedding, &[]);
+    let mut own = vec![vec![Running::default(); seq]; states.len()];
+    let mut rescaled = own.clone();
+    let mut scratch = Scratch::default();
+    let size = TILE_ROWS.min(seq) * TILE_COLUMNS.min(vocab);
+    let mut buffers = [vec![0.0; size], vec![0.0; size], vec![0.0; size]];
+    let mut second = vec![0.0; TILE_COLUMNS.min(vocab)];
+    for first_column in (0..vocab).step_by(TILE_COLUMNS) {
+        let columns = first_column..vocab.min(first_column + TILE_COLUMNS);
+        let shift = rescaling.shift.map(|shift| &shift[columns.clone()]);
+        let second = &mut second[..columns.len()];
+        for first_row in (0..seq).step_by(TILE_ROWS) {
+            let rows = first_row..seq.min(first_row + TILE_ROWS);
+            let [mut theirs, mut weights, mut tile] = buffers
+                .each_mut()
+                .map(|buffer| tile_of(buffer, rows.len(), columns.len()));
+            let there = s![rows.clone(), ..];
+            unembedding.logits(
+                reference.slice(there),
+                columns.clone(),
+                theirs.view_mut(),
+                &mut scratch,
+            );
+            weights.assign(&theirs);
+            for (mut row, summary) in weights.outer_iter_mut().zip(&summaries[rows.clone()]) {
+                let row = row.as_slice_mut().expect("a tile is contiguous");
+                probabilities(row, summary.log_sum_exp as f32);
+            }
+            for (state, states) in states.iter().enumerate() {
+                unembedding.logits(
+                    states.slice(there),
+                    columns.clone(),
+                    tile.view_mut(),
+                    &mut scratch,
+                );
+                for (row, position) in rows.clone().enumerate() {
+                    let [z, theirs, weights] = [tile.row(row), theirs.row(row), weights.row(row)]
+                        .map(|row| row.to_slice().expect("a tile is contiguous"));
+                    own[state][position].absorb(z, theirs, weights, first_column);
+                    rescale(z, shift, rescaling.scales[(state, position)], second);
+                    rescaled[state][position].absorb(second, theirs, weights, first_column);
+                }
+            }
+        }
+    }
+    let finished = |running: Vec<Vec<Running>>| {
+        let row = |row: Vec<Running>| row.iter().map(Running::comparison).collect();
+        running.into_iter().map(row).collect()
+    };
+    (finished(own), finished(rescaled), summaries)
+}
+
+fn tile_of(buffer: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
+    ArrayViewMut2::from_shape((rows, columns), &mut buffer[..rows * columns])
+        .expect("the buffer has rows × columns elements")
+}
+
+/// The online softmax of one position, with its comparison.
+#[derive(Clone, Copy)]
+struct Running {
+    maximum: f32,
+    argmax: u32,
+    /// Σ e^{z − maximum}.
+    sum: f64,
+    /// Σ (z − maximum)·e^{z − maximum}.
+    weighted: f64,
+    /// Σ (z_p − z)·e^{z − maximum}.
+    own: f64,
+    /// Σ p·(z − z_p).
+    reference: f64,
+}
+
+impl Default for Running {
+    fn default() -> Self {
+        Self {
+            maximum: f32::NEG_INFINITY,
+            argmax: 0,
+            sum: 0.0,
+            weighted: 0.0,
+            own: 0.0,
+            reference: 0.0,
+        }
+    }
+}
+
+impl Running {
+    fn absorb(&mut self, logits: &[f32], theirs: &[f32], weights: &[f32], first_column: usize) {
+        let tile = sums(logits, theirs, weights);
+        if tile.top > self.maximum {
+            let index = logits
+                .iter()
+                .position(|z| *z == tile.top)
+                .expect("the maximum is one of the logits");
+            self.argmax = (first_column + index) as u32;
+            // Moving the reference by d = maximum − top turns Σ(z−m)e^{z−m} into e^d·(Σ(z−m)e^{z−m} + d·Σe^{z−m}).
+            if self.sum > 0.0 {
+                let d = f64::from(self.maximum) - f64::from(tile.top);
+                self.weighted = d.exp() * (self.weighted + d * self.sum);
+                self.sum *= d.exp();
+                self.own *= d.exp();
+            }
+            self.maximum = tile.top;
+        }
+        let d = f64::from(tile.top) - f64::from(self.maximum);
+        let (sum, weighted) = (f64::from(tile.sum), f64::from(tile.weighted));
+        self.weighted += d.exp() * (weighted + d * sum);
+        self.sum += d.exp() * sum;
+        self.own += d.exp() * f64::from(tile.own);
+        self.reference += f64::from(tile.reference);
+    }
+
+    fn comparison(&self) -> Comparison {
+        let maximum = f64::from(self.maximum);
+        Comparison {
+            summary: Summary {
+                log_sum_exp: maximum + self.sum.ln(),
+                mean_logit: maximum + self.weighted / self.sum,
+                argmax: self.argmax,
+                target_logit: None,
+            },
+            change_under_reference: self.reference,
+            change_under_own: self.own / self.sum,
+        }
+    }
+}
+
+/// The sums of [`Running`] over one tile of a row, relative to its largest logit.
+struct TileSums {
+    top: f32,
+    sum: f32,
+    weighted: f32,
+    own: f32,
+    reference: f32,
+}
+
+vectorized! {
+    /// z ← e^{z − log_sum_exp}.
+    fn probabilities(logits: &mut [f32], log_sum_exp: f32) {
+        for z in logits {
+            *z = exp(*z - log_sum_exp);
+        }
+    }
+
+    /// out ← scale·(z − shift).
+    fn rescale(logits: &[f32], shift: Option<&[f32]>, scale: f32, out: &mut [f32]) {
+        match shift {
+            None => out.iter_mut().zip(logits).for_each(|(o, z)| *o = scale * z),
+            Some(shift) => {
+                for ((o, z), shift) in out.iter_mut().zip(logits).zip(shift) {
+                    *o = scale * (z - shift);
+                }
+            }
+        }
+    }
+
+    /// The sums of one tile of a row z, with the reference's logits and probabilities there.
+    fn sums(logits: &[f32], theirs: &[f32], weights: &[f32]) -> TileSums {
+        let top = maximum(logits);
+        let mut lanes = [[0.0_f32; LANES]; 4];
+        let [sum, weighted, own, reference] = &mut lanes;
+        let (chunks, rest) = logits.as_chunks::<LANES>();
+        let (their_chunks, their_rest) = theirs.as_chunks::<LANES>();
+        let (weight_chunks, weight_rest) = weights.as_chunks::<LANES>();
+        for ((chunk, theirs), weights) in chunks.iter().zip(their_chunks).zip(weight_chunks) {
+            for lane in 0..LANES {
+                let (d, e) = (chunk[lane] - top, exp(chunk[lane] - top));
+                let change = chunk[lane] - theirs[lane];
+                sum[lane] += e;
+                weighted[lane] = d.mul_add(e, weighted[lane]);
+                own[lane] = e.mul_add(-change, own[lane]);
+                reference[lane] = weights[lane].mul_add(change, reference[lane]);
+            }
+        }
+        for (lane, ((z, theirs), weight)) in rest.iter().zip(their_rest).zip(weight_rest).enumerate() {
+            let (d, e) = (z - top, exp(z - top));
+            let change = z - theirs;
+            sum[lane] += e;
+            weighted[lane] = d.mul_add(e, weighted[lane]);
+            own[lane] = e.mul_add(-change, own[lane]);
+            reference[lane] = weight.mul_add(change, reference[lane]);
+        }
+        let [sum, weighted, own, reference] = lanes.map(|lanes| lanes.iter().sum());
+        TileSums { top, sum, weighted, own, reference }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packed::Packed;
+    use ndarray::{Array1, Array2};
+    use proptest::prelude::*;
+
+    fn noise(rows: usize, columns: usize, seed: u32, size: f32) -> Array2<f32> {
+        Array2::from_shape_fn((rows, columns), |(r, c)| {
+            let x = ((r * columns + c) as u32)
+                .wrapping_add(seed)
+                .wrapping_mul(2_654_435_761);
+            let x = (x ^ (x >> 15)).wrapping_mul(0x2c1b_3c6d);
+            ((x >> 8) as f32 / (1 << 23) as f32 - 1.0) * size
+        })
+    }
+
+    fn log_sum_exp(z: &Array1<f64>) -> f64 {
+        let top = z.fold(f64::NEG_INFINITY, |m, z| m.max(*z));
+        top + z.mapv(|z| (z - top).exp()).sum().ln()
+    }
+
+    /// Compares a comparison with the same quantities from whole rows of logits in f64.
+    fn check(
+        found: &Comparison,
+        z: &Array1<f64>,
+        theirs: &Array1<f64>,
+    ) -> Result<(), TestCaseError> {
+        let scale = 1.0 + z.iter().chain(theirs).fold(0.0_f64, |m, z| m.max(z.abs()));
+        let (lse, their_lse) = (log_sum_exp(z), log_sum_exp(theirs));
+        let (q, p) = (
+            z.mapv(|z| (z - lse).exp()),
+            theirs.mapv(|z| (z - their_lse).exp()),
+        );
+        let change = z - theirs;
+        let expected = [
+            lse,
+            (&q * z).sum(),
+            (&p * &change).sum(),
+            -(&q * &change).sum(),
+        ];
+        let found_values = [
+            found.summary.log_sum_exp,
+            found.summary.mean_logit,
+            found.change_under_reference,
+            found.change_under_own,
+        ];
+        for (found, expected) in found_values.iter().zip(expected) {
+            prop_assert!(
+                (found - expected).abs() < 2e-5 * scale,
+                "{found} against {expected}"
+            );
+        }
+        let top = z.fold(f64::NEG_INFINITY, |m, z| m.max(*z));
+        prop_assert!(z[found.summary.argmax as usize] > top - 1e-5 * scale);
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn comparisons_agree_with_whole_logits(seq in 1usize..70, model in 1usize..20, vocab in 1usize..1300, seed: u32, size in 0.1f32..2.0, with_bias: bool, with_shift: bool) {
+            let table = noise(vocab, model, seed ^ 77, size);
+            let packed = Packed::new(table.t());
+            let [bias, shift] = [5, 6].map(|salt| noise(1, vocab, seed ^ salt, 1.0).into_raw_vec_and_offset().0);
+            let unembedding = Unembedding { weight: &packed, bias: with_bias.then_some(&bias) };
+            let reference = noise(seq, model, seed, size);
+            let states = [noise(seq, model, seed ^ 1, 3.0 * size), reference.clone()];
+            let scales = noise(2, seq, seed ^ 2, 1.0).mapv(f32::abs);
+            let rescaling = Rescaling { scales: scales.view(), shift: with_shift.then_some(&shift) };
+            let views = [states[0].view(), states[1].view()];
+            let (own, rescaled, summaries) = compare(reference.view(), &views, unembedding, rescaling);
+            prop_assert_eq!(&summaries, &pass(reference.view(), unembedding, &[]));
+            let exact = |state: &Array2<f32>, position: usize| -> Array1<f64> {
+                let mut z = state.row(position).mapv(f64::from).dot(&table.t().mapv(f64::from));
+                if with_bias { z.iter_mut().zip(&bias).for_each(|(z, b)| *z += f64::from(*b)); }
+                z
+            };
+            for position in 0..seq {
+                let theirs = exact(&reference, position);
+                for (state, states) in states.iter().enumerate() {
+                    let mut z = exact(states, position);
+                    check(&own[state][position], &z, &theirs)?;
+                    if with_shift { z.iter_mut().zip(&shift).for_each(|(z, b)| *z -= f64::from(*b)); }
+                    z *= f64::from(scales[(state, position)]);
+                    check(&rescaled[state][position], &z, &theirs)?;
+                }
+                // The reference differs from itself by nothing at all.
+                prop_assert_eq!(own[1][position].change_under_reference, 0.0);
+                prop_assert_eq!(own[1][position].change_under_own, 0.0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_position_does_not_depend_on_its_neighbours() {
+        let table = noise(1100, 24, 4, 1.0);
+        let packed = Packed::new(table.t());
+        let unembedding = Unembedding {
+            weight: &packed,
+            bias: None,
+        };
+        let (reference, state) = (noise(140, 24, 3, 1.0), noise(140, 24, 9, 1.0));
+        let scales = noise(1, 140, 5, 1.0);
+        let run = |rows: usize| {
+            let there = s![..rows, ..];
+            let rescaling = Rescaling {
+                scales: scales.slice(s![.., ..rows]),
+                shift: None,
+            };
+            compare(
+                reference.slice(there),
+                &[state.slice(there)],
+                unembedding,
+                rescaling,
+            )
+        };
+        let (own, rescaled, _) = run(140);
+        for rows in [1, 7, 63, 65] {
+            let (fewer, fewer_rescaled, _) = run(rows);
+            assert_eq!(fewer[0], own[0][..rows]);
+            assert_eq!(fewer_rescaled[0], rescaled[0][..rows]);
+        }
+    }
+}

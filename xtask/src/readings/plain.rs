@@ -1,0 +1,389 @@
+//! The plain model on a corpus: one forward pass a sequence, of which each activation is summed up as it comes.
+//!
+//! Statistics cover the positions 1..T−1 (attention: see [`attention::Locality`]). Of a sequence there remain sums in f64,
+//! its last residual streams, and, while it runs, its streams for the lenses; logits are held by the tile.
+
+pub mod attention;
+pub mod lenses;
+pub mod similarity;
+pub mod updates;
+
+#[cfg(test)]
+mod tests;
+
+use crate::arguments::Run;
+use crate::figures::models::{relative_depth, state_depth};
+use crate::figures::{
+    FigureId, attention_locality, cka, lens_entropy, lens_kl, mlp_norm, sublayer_ratio,
+};
+use crate::inputs::{OpenedCorpus, OpenedModel};
+use crate::output;
+use crate::readings::{self, Lens};
+use crate::results::Results;
+use anyhow::Context;
+use attention::Locality;
+use layerwise::metrics::{Cluster, ClusteredMean, MetricsError};
+use layerwise::schedule::Schedule;
+use layerwise::transformer::lens::LensState;
+use layerwise::transformer::{Address, Model, Observer, Site};
+use lenses::{View, Views};
+use ndarray::{ArrayViewD, Ix2, Ix3, s};
+use similarity::{Streams, Vectors};
+use updates::{Sizes, Updates};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Attention to the tokens just before.
+    pub attention: bool,
+    /// Sizes of what attention and MLP write.
+    pub updates: bool,
+    /// Both lenses on every residual stream.
+    pub lenses: bool,
+    /// Similarity of the blocks' residual streams.
+    pub similarity: bool,
+}
+
+impl Wanted {
+    /// What the chosen figures need.
+    pub fn by(figures: &[FigureId]) -> Self {
+        use FigureId::{
+            AttentionLocality, Cka, LensEntropy, LensKl, MlpNorm, Scale, Shift, Stages,
+            SublayerRatio,
+        };
+        let any = |of: &[FigureId]| figures.iter().any(|figure| of.contains(figure));
+        Self {
+            attention: any(&[AttentionLocality, Scale, Shift, Stages]),
+            updates: any(&[MlpNorm, Scale, Shift, SublayerRatio]),
+            lenses: any(&[LensEntropy, LensKl, Shift]),
+            similarity: any(&[Cka]),
+        }
+    }
+}
+
+/// Puts a model through its corpus and records what is wanted.
+///
+/// # Errors
+/// A sequence that does not fit the model, numbers that are not finite, or an interrupt.
+pub fn read(
+    opened: &OpenedModel,
+    corpus: &OpenedCorpus,
+    wanted: Wanted,
+    run: &Run,
+    results: &mut Results,
+) -> anyhow::Result<()> {
+    let sequences = corpus.corpus.sequences();
+    observe(&opened.name, &opened.model, sequences, wanted, run, results)
+}
+
+/// Puts a model through sequences of token ids and records what is wanted.
+fn observe(
+    name: &str,
+    model: &Model,
+    sequences: &[Vec<u32>],
+    wanted: Wanted,
+    run: &Run,
+    results: &mut Results,
+) -> anyhow::Result<()> {
+    let sums = measure(name, model, sequences, wanted, run)?;
+    let about = About {
+        model: name,
+        family: model.config().family.model_type(),
+        layers: model.config().layers,
+        sequences: sequences.len() as u64,
+    };
+    about.attention(&sums, results);
+    about.updates(&sums, results);
+    about.lenses(&sums, results);
+    about.similarity(&sums, results)
+}
+
+/// What is left of one sequence; what was not wanted is empty.
+struct Sequence {
+    /// One for each block.
+    attention: Vec<Locality>,
+    /// One for each block.
+    updates: Vec<Sizes>,
+    lenses: Option<Views>,
+    vectors: Option<Vectors>,
+}
+
+/// The sequences' sums, in corpus order.
+fn measure(
+    name: &str,
+    model: &Model,
+    sequences: &[Vec<u32>],
+    wanted: Wanted,
+    run: &Run,
+) -> anyhow::Result<Vec<Sequence>> {
+    let plain = Schedule::plain(model.stack())?;
+    readings::over(name, sequences, run, |index, tokens| {
+        let context = || format!("{name}: sequence {index}");
+        let mut reader = Reader {
+            model,
+            attention: wanted.attention.then(Vec::new),
+            updates: wanted.updates.then(Updates::default),
+            lenses: wanted.lenses.then(Vec::new),
+            streams: wanted.similarity.then(|| Streams::of(index)),
+        };
+        model
+            .run(tokens, &plain, &mut reader)
+            .with_context(context)?;
+        let views = |states: Vec<LensState>| lenses::views(model, &states);
+        Ok(Sequence {
+            attention: reader.attention.unwrap_or_default(),
+            updates: reader.updates.unwrap_or_default().blocks,
+            lenses: reader.lenses.map(views).transpose().with_context(context)?,
+            vectors: reader
+                .streams
+                .map(Streams::vectors)
+                .transpose()
+                .with_context(context)?,
+        })
+    })
+}
+
+/// Sums up the activations of one sequence as they come, block after block.
+struct Reader<'m> {
+    model: &'m Model,
+    attention: Option<Vec<Locality>>,
+    updates: Option<Updates>,
+    lenses: Option<Vec<LensState>>,
+    streams: Option<Streams>,
+}
+
+impl Observer for Reader<'_> {
+    fn wants(&self, address: Address) -> bool {
+        match address.site {
+            Site::AttnPattern => self.attention.is_some(),
+            Site::ResidPre | Site::AttnOut | Site::MlpOut => self.updates.is_some(),
+            Site::Embed => self.lenses.is_some(),
+            Site::ResidPost => self.lenses.is_some() || self.streams.is_some(),
+            _ => false,
+        }
+    }
+
+    fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>) {
+        let shape = "an activation has the shape that its site names";
+        if address.site == Site::AttnPattern {
+            let pattern = activation.into_dimensionality::<Ix3>().expect(shape);
+            if let Some(blocks) = &mut self.attention {
+                blocks.push(attention::locality(pattern));
+            }
+            return;
+        }
+        let activation = activation.into_dimensionality::<Ix2>().expect(shape);
+        match address.site {
+            Site::Embed | Site::ResidPost => {
+                if let Some(states) = &mut self.lenses {
+                    states.push(self.model.lens_state(activation.slice(s![1.., ..])));
+                }
+                if let (Some(streams), Some(_)) = (&mut self.streams, address.block) {
+                    streams.observe(activation);
+                }
+            }
+            site => {
+                if let Some(updates) = &mut self.updates {
+                    updates.observe(site, activation);
+                }
+            }
+        }
+    }
+}
+
+/// What every record of a model says first.
+struct About<'a> {
+    model: &'a str,
+    family: &'a str,
+    layers: usize,
+    sequences: u64,
+}
+
+/// The mean over a corpus of what each sequence sums up.
+fn mean<'s>(
+    sequences: &'s [Sequence],
+    of: impl Fn(&'s Sequence) -> Cluster,
+) -> (f64, Option<f64>, ClusteredMean) {
+    let mut mean = ClusteredMean::new();
+    for cluster in sequences.iter().map(of) {
+        mean.push(cluster.sum, cluster.count);
+    }
+    (mean.mean().unwrap_or(f64::NAN), mean.standard_error(), mean)
+}
+
+impl About<'_> {
+    fn attention(&self, sequences: &[Sequence], results: &mut Results) {
+        use attention_locality::{Measure, Record};
+        let blocks = sequences.first().map_or(0, |first| first.attention.len());
+        for layer in 0..blocks {
+            let mut record = |measure, tokens, of: &dyn Fn(&Locality) -> Cluster| {
+                let (attention, attention_se, sums) =
+                    mean(sequences, |sequence| of(&sequence.attention[layer]));
+                results.attention_locality.push(Record {
+                    model: self.model.to_owned(),
+                    family: self.family.to_owned(),
+                    layer,
+                    layers: self.layers,
+                    relative_depth: relative_depth(layer, self.layers),
+                    measure,
+                    tokens,
+                    attention,
+                    attention_se,
+                    sequences: self.sequences,
+                    positions: sums.count(),
+                });
+            };
+            for (at, tokens) in attention::TOKENS.into_iter().enumerate() {
+                record(Measure::Offset, tokens, &|block| block.offset[at]);
+            }
+            for (at, tokens) in attention::TOKENS.into_iter().enumerate() {
+                record(Measure::Cumulative, tokens, &|block| block.cumulative[at]);
+            }
+            record(Measure::PreviousFive, attention::PREVIOUS, &|block| {
+                block.previous_five
+            });
+        }
+    }
+
+    fn updates(&self, sequences: &[Sequence], results: &mut Results) {
+        let blocks = sequences.first().map_or(0, |first| first.updates.len());
+        for layer in 0..blocks {
+            let mean = |of: fn(&Sizes) -> Cluster| {
+                mean(sequences, |sequence| of(&sequence.updates[layer]))
+            };
+            let (attn_out_norm, attn_out_norm_se, _) = mean(|block| block.attention);
+            let (mlp_out_norm, mlp_out_norm_se, sums) = mean(|block| block.mlp);
+            let (ratio, ratio_se, _) = mean(|block| block.ratio);
+            let (relative_update, relative_update_se, _) = mean(|block| block.relative);
+            let (update_cosine, update_cosine_se, _) = mean(|block| block.cosine);
+            let positions = sums.count();
+            results.mlp_norm.push(mlp_norm::Record {
+                model: self.model.to_owned(),
+                family: self.family.to_owned(),
+                layer,
+                layers: self.layers,
+                relative_depth: relative_depth(layer, self.layers),
+                mlp_out_norm,
+                mlp_out_norm_se,
+                sequences: self.sequences,
+                positions,
+            });
+            results.sublayer_ratio.push(sublayer_ratio::Record {
+                model: self.model.to_owned(),
+                family: self.family.to_owned(),
+                layer,
+                layers: self.layers,
+                relative_depth: relative_depth(layer, self.layers),
+                attn_out_norm,
+                attn_out_norm_se,
+                mlp_out_norm,
+                mlp_out_norm_se,
+                ratio,
+                ratio_se,
+                relative_update,
+                relative_update_se,
+                update_cosine,
+                update_cosine_se,
+                sequences: self.sequences,
+                positions,
+            });
+        }
+    }
+
+    fn lenses(&self, sequences: &[Sequence], results: &mut Results) {
+        if sequences.iter().any(|sequence| sequence.lenses.is_none()) {
+            return;
+        }
+        for lens in [Lens::Standard, Lens::Legacy] {
+            for state in 0..=self.layers {
+                let mean = |of: fn(&View) -> Cluster| {
+                    mean(sequences, |sequence| {
+                        let views = sequence.lenses.as_ref();
+                        of(&views.expect("every sequence has them").of(lens)[state])
+                    })
+                };
+                let (entropy_bits, entropy_bits_se, entropies) = mean(|view| view.entropy_bits);
+                let (kl_nats, kl_nats_se, _) = mean(|view| view.kl_nats);
+                let (reverse_kl_nats, reverse_kl_nats_se, _) = mean(|view| view.reverse_kl_nats);
+                let (top1_agreement, top1_agreement_se, _) = mean(|view| view.top1_agreement);
+                let positions = entropies.count();
+                results.lens_entropy.push(lens_entropy::Record {
+                    model: self.model.to_owned(),
+                    family: self.family.to_owned(),
+                    lens,
+                    state,
+                    layers: self.layers,
+                    relative_depth: state_depth(state, self.layers),
+                    entropy_bits,
+                    entropy_bits_se,
+                    entropy_bits_sd: deviation(&entropies),
+                    sequences: self.sequences,
+                    positions,
+                });
+                results.lens_kl.push(lens_kl::Record {
+                    model: self.model.to_owned(),
+                    family: self.family.to_owned(),
+                    lens,
+                    state,
+                    layers: self.layers,
+                    relative_depth: state_depth(state, self.layers),
+                    kl_nats,
+                    kl_nats_se,
+                    reverse_kl_nats,
+                    reverse_kl_nats_se,
+                    top1_agreement,
+                    top1_agreement_se,
+                    sequences: self.sequences,
+                    positions,
+                });
+            }
+        }
+    }
+
+    fn similarity(&self, sequences: &[Sequence], results: &mut Results) -> anyhow::Result<()> {
+        let vectors: Vec<&Vectors> = sequences
+            .iter()
+            .filter_map(|sequence| sequence.vectors.as_ref())
+            .collect();
+        let found = match similarity::similarities(&vectors) {
+            // A text of sequences that are all alike says nothing of similarity, and is no fault of the other figures.
+            Err(error @ MetricsError::NoVariance { .. }) => {
+                output::say(format_args!("{}: cka is left out: {error}", self.model));
+                return Ok(());
+            }
+            found => found.with_context(|| self.model.to_owned())?,
+        };
+        for found in found {
+            for ((layer, other_layer), &cka) in found.cka.indexed_iter() {
+                results.cka.push(cka::Record {
+                    model: self.model.to_owned(),
+                    family: self.family.to_owned(),
+                    estimator: found.estimator,
+                    layer,
+                    other_layer,
+                    layers: self.layers,
+                    cka,
+                    batches: found.batches,
+                    samples: found.samples,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The standard deviation of the sequences' means, each of the same weight; none with fewer than two.
+fn deviation(sums: &ClusteredMean) -> Option<f64> {
+    let means: Vec<f64> = sums
+        .clusters()
+        .iter()
+        .filter(|cluster| cluster.count > 0)
+        .map(|cluster| cluster.sum / cluster.count as f64)
+        .collect();
+    if means.len() < 2 {
+        return None;
+    }
+    let mean = means.iter().sum::<f64>() / means.len() as f64;
+    let squares: f64 = means.iter().map(|value| (value - mean).powi(2)).sum();
+    Some((squares / (means.len() - 1) as f64).sqrt())
+}

@@ -1,0 +1,195 @@
+//! The plain pass on a text of another kind, beside the corpus.
+
+use crate::arguments::{Inputs, Run};
+use crate::figures::attention_locality;
+use crate::figures::shift::{Measure, Record};
+use crate::inputs::{self, OpenedCorpus, OpenedModel};
+use crate::output;
+use crate::readings::Lens;
+use crate::readings::plain::{self, Wanted};
+use crate::results::Results;
+use anyhow::Context;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The file that the default text is written to, below the folder of outputs.
+const SOURCE_CODE: &str = "source-code.jsonl";
+
+/// Opens the second text as each model reads it: a file, or where none is given this project's own source code, which is
+/// written to `out` as a corpus.
+///
+/// A model that has no tokenizer to read source code with gets none, and the user is told.
+///
+/// # Errors
+/// As [`inputs::open_corpus`], and source code that cannot be read.
+pub fn open(
+    file: Option<&Path>,
+    inputs: &Inputs,
+    tokens: Option<usize>,
+    models: &[OpenedModel],
+    out: &Path,
+) -> anyhow::Result<Vec<Option<OpenedCorpus>>> {
+    let mut inputs = inputs.clone();
+    if let Some(file) = file {
+        inputs.corpus = Some(file.to_owned());
+        return models
+            .iter()
+            .map(|opened| inputs::open_corpus(&inputs, tokens, opened).map(Some))
+            .collect();
+    }
+    let path = out.join(SOURCE_CODE);
+    output::make_folder(out)?;
+    output::write(&path, source_code()?.as_bytes())?;
+    inputs.corpus = Some(path);
+    "text".clone_into(&mut inputs.field);
+    let open = |opened: &OpenedModel| {
+        if !opened.folder.join("tokenizer.json").is_file() {
+            output::say(format_args!(
+                "{}: shift is left out: without a tokenizer.json, give the second text as token ids with --shift-corpus",
+                opened.name
+            ));
+            return Ok(None);
+        }
+        inputs::open_corpus(&inputs, tokens, opened).map(Some)
+    };
+    models.iter().map(open).collect()
+}
+
+/// The Rust source of the library crates in the order of its paths, each file a line of JSON.
+fn source_code() -> anyhow::Result<String> {
+    let crates = inputs::repository().join("crates");
+    let mut files = Vec::new();
+    for folder in entries(&crates)? {
+        find_source(&folder.join("src"), &mut files)?;
+    }
+    files.sort();
+    let mut lines = String::new();
+    for file in files {
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        lines += &serde_json::json!({ "text": text }).to_string();
+        lines.push('\n');
+    }
+    Ok(lines)
+}
+
+fn find_source(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for path in entries(folder)? {
+        if path.is_dir() {
+            find_source(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let context = || format!("{}: source code cannot be listed", folder.display());
+    fs::read_dir(folder)
+        .with_context(context)?
+        .map(|entry| Ok(entry.with_context(context)?.path()))
+        .collect()
+}
+
+/// Puts a model through the second text and records both: what it does on the corpus is in `results` already.
+///
+/// # Errors
+/// As [`plain::read`].
+pub fn read(
+    opened: &OpenedModel,
+    corpus: &OpenedCorpus,
+    shifted: &OpenedCorpus,
+    wanted: Wanted,
+    run: &Run,
+    results: &mut Results,
+) -> anyhow::Result<()> {
+    let mut on_shifted = Results::default();
+    plain::read(opened, shifted, wanted, run, &mut on_shifted)?;
+    let on_corpus = records(results, &name_of(corpus), false);
+    results.shift.extend(on_corpus);
+    results
+        .shift
+        .extend(records(&on_shifted, &name_of(shifted), true));
+    Ok(())
+}
+
+fn name_of(corpus: &OpenedCorpus) -> String {
+    let name = corpus.path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// The measures of the plain pass on one text, those of the standard lens.
+fn records(results: &Results, text: &str, shifted: bool) -> Vec<Record> {
+    let text = || text.to_owned();
+    let mut records = Vec::new();
+    for r in results.lens_kl.iter().filter(|r| r.lens == Lens::Standard) {
+        records.push(Record {
+            model: r.model.clone(),
+            family: r.family.clone(),
+            text: text(),
+            shifted,
+            measure: Measure::LensKl,
+            index: r.state,
+            layers: r.layers,
+            relative_depth: r.relative_depth,
+            value: r.kl_nats,
+            value_se: r.kl_nats_se,
+            sequences: r.sequences,
+            positions: r.positions,
+        });
+    }
+    let entropies = results.lens_entropy.iter();
+    for r in entropies.filter(|r| r.lens == Lens::Standard) {
+        records.push(Record {
+            model: r.model.clone(),
+            family: r.family.clone(),
+            text: text(),
+            shifted,
+            measure: Measure::LensEntropy,
+            index: r.state,
+            layers: r.layers,
+            relative_depth: r.relative_depth,
+            value: r.entropy_bits,
+            value_se: r.entropy_bits_se,
+            sequences: r.sequences,
+            positions: r.positions,
+        });
+    }
+    for r in &results.mlp_norm {
+        records.push(Record {
+            model: r.model.clone(),
+            family: r.family.clone(),
+            text: text(),
+            shifted,
+            measure: Measure::MlpOutNorm,
+            index: r.layer,
+            layers: r.layers,
+            relative_depth: r.relative_depth,
+            value: r.mlp_out_norm,
+            value_se: r.mlp_out_norm_se,
+            sequences: r.sequences,
+            positions: r.positions,
+        });
+    }
+    let previous_five = results.attention_locality.iter();
+    for r in previous_five.filter(|r| r.measure == attention_locality::Measure::PreviousFive) {
+        records.push(Record {
+            model: r.model.clone(),
+            family: r.family.clone(),
+            text: text(),
+            shifted,
+            measure: Measure::PreviousFive,
+            index: r.layer,
+            layers: r.layers,
+            relative_depth: r.relative_depth,
+            value: r.attention,
+            value_se: r.attention_se,
+            sequences: r.sequences,
+            positions: r.positions,
+        });
+    }
+    records
+}
