@@ -7,8 +7,27 @@
 use super::models;
 use super::table::{negative_error, record};
 use crate::plot::{Axis, Figure, Mark, Panel, Point, Scale};
+use serde::{Deserialize, Serialize};
 
-pub use crate::readings::Lens;
+/// A logit lens (paper B.8 and 0.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lens {
+    /// The final norm recomputed on each state.
+    Standard,
+    /// The final state's norm scale for every state, without bias: what v1 to v3 published by mistake.
+    Legacy,
+}
+
+impl Lens {
+    /// The title of its panel.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Standard => "Standard lens",
+            Self::Legacy => "Legacy lens",
+        }
+    }
+}
 
 record! {
     /// One line of `lens-entropy.csv`: one lens on one residual stream.

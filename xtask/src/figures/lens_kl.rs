@@ -11,7 +11,7 @@ use crate::plot::{
     Axis, Colour, Dash, Figure, LegendEntry, Line, Mark, Marker, Panel, Point, Scale, Side, Style,
 };
 
-pub use crate::readings::Lens;
+use super::lens_entropy::Lens;
 
 record! {
     /// One line of `lens-kl.csv`: one lens on one residual stream.

@@ -10,29 +10,8 @@ pub mod shift;
 use crate::arguments::Run;
 use crate::interrupt::{Interrupted, STOP};
 use crate::measurement::progress;
-use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// A logit lens (paper B.8 and 0.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Lens {
-    /// The final norm recomputed on each state.
-    Standard,
-    /// The final state's norm scale for every state, without bias: what v1 to v3 published by mistake.
-    Legacy,
-}
-
-impl Lens {
-    /// The title of its panel.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Standard => "Standard lens",
-            Self::Legacy => "Legacy lens",
-        }
-    }
-}
 
 /// Runs `read` on every item, on the threads of the run, and returns what it gives in the order of the items.
 ///

@@ -12,13 +12,14 @@ pub mod updates;
 mod tests;
 
 use crate::arguments::Run;
+use crate::figures::lens_entropy::Lens;
 use crate::figures::models::{relative_depth, state_depth};
 use crate::figures::{
     FigureId, attention_locality, cka, lens_entropy, lens_kl, mlp_norm, sublayer_ratio,
 };
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::output;
-use crate::readings::{self, Lens};
+use crate::readings;
 use crate::results::Results;
 use anyhow::Context;
 use attention::Locality;

@@ -2,10 +2,10 @@
 
 use crate::arguments::{Inputs, Run};
 use crate::figures::attention_locality;
+use crate::figures::lens_entropy::Lens;
 use crate::figures::shift::{Measure, Record};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::output;
-use crate::readings::Lens;
 use crate::readings::plain::{self, Wanted};
 use crate::results::Results;
 use anyhow::Context;

@@ -1,6 +1,6 @@
 //! What both logit lenses say of every residual stream (paper B.8).
 
-use crate::readings::Lens;
+use crate::figures::lens_entropy::Lens;
 use anyhow::ensure;
 use layerwise::kernels::comparison::Comparison;
 use layerwise::kernels::vocabulary::Summary;
