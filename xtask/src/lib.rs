@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod measurement;
 pub mod output;
 pub mod plot;
+pub mod report;
 pub mod reproduce;
 pub mod sweep;
 

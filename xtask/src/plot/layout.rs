@@ -230,7 +230,7 @@ impl<'a> Layout<'a> {
                         frame,
                         x: cell.x,
                         y: cell.y,
-                        x_ticks: cell.x.ticks(labels_across(frame_width, cell.x.scale)),
+                        x_ticks: ticks_across(cell.x, frame_width, font),
                         y_ticks: cell.y_ticks.clone(),
                         x_labelled: cell.x_labelled,
                         y_labelled: cell.y_labelled,
@@ -352,10 +352,33 @@ fn labels_up(height: f64) -> usize {
     (height / 18.0) as usize
 }
 
-/// Labels that a horizontal axis of `width` points has room for; whole numbers are short.
-fn labels_across(width: f64, scale: Scale) -> usize {
-    let room = if scale == Scale::Integer { 22.0 } else { 34.0 };
-    (width / room) as usize
+/// Ticks of a horizontal axis of `width` points, whose labels stand apart.
+fn ticks_across(range: Range, width: f64, font: &Font) -> Ticks {
+    let apart = |ticks: &Ticks| {
+        let places: Vec<(f64, f64)> = ticks
+            .major
+            .iter()
+            .filter_map(|(value, label)| {
+                let middle = range.place(*value)?.fraction * width;
+                Some((middle, font.width(label, TICK_SIZE) / 2.0))
+            })
+            .collect();
+        places
+            .windows(2)
+            .all(|pair| pair[1].0 - pair[0].0 >= pair[0].1 + pair[1].1 + TICK_SIZE)
+    };
+    // Whole numbers are short.
+    let room = if range.scale == Scale::Integer {
+        22.0
+    } else {
+        34.0
+    };
+    let most = ((width / room) as usize).max(4);
+    (3..=most)
+        .rev()
+        .map(|most| range.ticks(most))
+        .find(apart)
+        .unwrap_or_else(|| range.ticks(3))
 }
 
 fn heat_map(panel: &Panel) -> Option<&HeatMap> {

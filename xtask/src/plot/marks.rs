@@ -158,7 +158,7 @@ fn draw_band(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, line: &Line) {
                 let upper = run.iter().map(|&(upper, _)| upper);
                 let lower = run.iter().rev().map(|&(_, lower)| lower);
                 let outline: Vec<Position> = upper.chain(lower).collect();
-                svg.area(&outline, line.style.colour, 0.2);
+                svg.area(&outline, line.style.colour);
             }
         }
     }
@@ -185,14 +185,8 @@ fn draw_histogram(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histog
     }
     if let Some(&(end, _)) = outline.last() {
         outline.push((end, baseline));
-        draw_steps(svg, &outline, histogram.style.colour);
+        svg.steps(&outline, histogram.style.colour);
     }
-}
-
-/// Draws filled steps, from the baseline over them and back.
-pub(super) fn draw_steps(svg: &mut Svg<'_>, outline: &[Position], colour: Colour) {
-    svg.area(outline, colour, 0.35);
-    svg.line(outline, colour, 0.6, Dash::Solid);
 }
 
 /// Draws the cells of a heat map with their texts.

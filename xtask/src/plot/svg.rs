@@ -95,11 +95,18 @@ impl<'a> Svg<'a> {
     }
 
     /// A see-through area.
-    pub(super) fn area(&mut self, outline: &[Position], colour: Colour, opacity: f64) {
+    pub(super) fn area(&mut self, outline: &[Position], colour: Colour) {
         self.element(format_args!(
-            "<path d=\"{}Z\" fill=\"{colour}\" fill-opacity=\"{}\"/>",
+            "<path d=\"{}Z\" fill=\"{colour}\" fill-opacity=\"0.2\"/>",
             path(outline),
-            number(opacity),
+        ));
+    }
+
+    /// Filled steps, see-through but for their edge.
+    pub(super) fn steps(&mut self, outline: &[Position], colour: Colour) {
+        self.element(format_args!(
+            "<path d=\"{}\" fill=\"{colour}\" fill-opacity=\"0.35\" stroke=\"{colour}\" stroke-width=\"0.6\"/>",
+            path(outline),
         ));
     }
 
@@ -274,12 +281,20 @@ impl<'a> Svg<'a> {
     }
 }
 
+/// Path data of a broken line; what stands still along an axis is not said again.
 fn path(points: &[Position]) -> String {
     let mut data = String::new();
-    for (index, &(x, y)) in points.iter().enumerate() {
-        let command = if index == 0 { 'M' } else { 'L' };
-        write!(data, "{command}{} {}", number(x), number(y))
-            .expect("writing to a String does not fail");
+    let mut last: Option<(String, String)> = None;
+    for &(x, y) in points {
+        let (x, y) = (number(x), number(y));
+        let written = match &last {
+            None => write!(data, "M{x} {y}"),
+            Some((_, height)) if *height == y => write!(data, "H{x}"),
+            Some((left, _)) if *left == x => write!(data, "V{y}"),
+            Some(_) => write!(data, "L{x} {y}"),
+        };
+        written.expect("writing to a String does not fail");
+        last = Some((x, y));
     }
     data
 }
@@ -333,6 +348,17 @@ mod tests {
         check(-0.004, "0");
         check(-1.5, "-1.5");
         check(1.0 / 3.0, "0.33");
+    }
+
+    #[test]
+    fn paths_say_what_changes() {
+        let check = |points: &[Position], expected: &str| assert_eq!(path(points), expected);
+        check(&[], "");
+        check(&[(1.0, 2.0)], "M1 2");
+        check(
+            &[(0.0, 0.0), (0.0, 4.5), (3.0, 4.501), (4.0, 5.0), (4.0, 5.0)],
+            "M0 0V4.5H3L4 5H4",
+        );
     }
 
     #[test]
