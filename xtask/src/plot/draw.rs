@@ -91,7 +91,7 @@ fn draw_sample(svg: &mut Svg<'_>, figure: &Figure, style: Style, slot: &LegendSl
             (x + SAMPLE, bottom),
             (x, bottom),
         ];
-        svg.steps(&corners, style.colour);
+        svg.steps(&corners, style.colour, None);
         return;
     }
     if !line && !scatter && marks().any(is_rule) {

@@ -195,7 +195,7 @@ impl<'a> Layout<'a> {
         let width = PAGE.max(spare + frame_width * count as f64);
         let start = MARGIN + (width - spare - frame_width * count as f64) / 2.0;
 
-        let x_labels = TICK_LENGTH + TICK_GAP + TICK_SIZE + LABEL_GAP + LABEL_SIZE;
+        let tick_labels = TICK_LENGTH + TICK_GAP + TICK_SIZE;
         let mut panels = Vec::new();
         let mut top = MARGIN;
         let mut bottom = MARGIN;
@@ -211,10 +211,10 @@ impl<'a> Layout<'a> {
                 };
                 let right = frame.right() + column.right;
                 if let Some(cell) = &column.cells[row] {
-                    let below = if cell.x_labelled {
-                        x_labels
-                    } else {
-                        TICK_LENGTH
+                    let below = match (cell.x_labelled, cell.panel.x.label.is_empty()) {
+                        (true, false) => tick_labels + LABEL_GAP + LABEL_SIZE,
+                        (true, true) => tick_labels,
+                        (false, _) => TICK_LENGTH,
                     };
                     let outer = Rect {
                         x: left,
@@ -315,7 +315,8 @@ impl<'a> Column<'a> {
                     y_ticks: ticks(y),
                     x_labelled: below
                         .is_none_or(|below| below.x != panel.x || ranges(below).0 != x),
-                    y_labelled: !small || before.is_none_or(|before| before.y != panel.y),
+                    y_labelled: !panel.y.label.is_empty()
+                        && (!small || before.is_none_or(|before| before.y != panel.y)),
                     y2: y2.map(|range| (range, ticks(range))),
                     bar: bar(figure, row, index).map(|range| (range, ticks(range))),
                 })

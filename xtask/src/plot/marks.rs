@@ -23,6 +23,8 @@ const OPENING: f64 = 0.4;
 const CAP: f64 = 1.6;
 /// Distance along an edge of the lines that hatch a cell without a value.
 const HATCH_PITCH: f64 = 4.0;
+/// Bins narrower than this cannot be pointed at one by one.
+const NARROWEST_TARGET: f64 = 1.0;
 
 /// Draws all marks of a panel that holds no heat map.
 pub(super) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
@@ -38,7 +40,8 @@ pub(super) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
             Mark::Rule(rule) => draw_rule(svg, panel, rule),
             Mark::Line(line) => draw_line(svg, panel, line),
             Mark::Scatter(scatter) => draw_scatter(svg, panel, scatter),
-            Mark::Histogram(_) | Mark::HeatMap(_) => {}
+            Mark::Histogram(histogram) => say_bins(svg, panel, histogram),
+            Mark::HeatMap(_) => {}
         }
     }
 }
@@ -164,29 +167,92 @@ fn draw_band(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, line: &Line) {
     }
 }
 
-fn draw_histogram(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histogram) {
-    let baseline = panel.up(panel.y.place(0.0).map_or(0.0, |place| place.fraction));
-    let mut outline: Vec<Position> = Vec::new();
-    for (ends, &count) in histogram.edges.windows(2).zip(&histogram.counts) {
-        let (Some(start), Some(end)) = (panel.x.place(ends[0]), panel.x.place(ends[1])) else {
-            continue;
+/// A bin of a histogram: where its bar is, and what it counts from where to where.
+struct Bar {
+    rect: Rect,
+    from: f64,
+    to: f64,
+    count: f64,
+}
+
+impl Bar {
+    fn said(&self) -> String {
+        let [from, to, count] = [self.from, self.to, self.count].map(|value| short(value, 4));
+        format!("{from} to {to}: {count}")
+    }
+}
+
+/// The bars of the bins whose ends have a place.
+fn bars(panel: &PanelLayout<'_>, histogram: &Histogram) -> Vec<Bar> {
+    let zero = panel.y.place(0.0).map_or(0.0, |place| place.fraction);
+    let baseline = panel.up(zero);
+    let bins = histogram.edges.windows(2).zip(&histogram.counts);
+    bins.filter_map(|(ends, &count)| {
+        let (from, to) = (ends[0], ends[1]);
+        let x = panel.across(panel.x.place(from)?.fraction);
+        let right = panel.across(panel.x.place(to)?.fraction);
+        let height = panel.y.place(count).map_or(zero, |place| place.fraction);
+        let y = panel.up(height);
+        let rect = Rect {
+            x,
+            y,
+            width: right - x,
+            height: baseline - y,
         };
-        let top = panel
-            .y
-            .place(count)
-            .map_or(baseline, |place| panel.up(place.fraction));
-        let (start, end) = (panel.across(start.fraction), panel.across(end.fraction));
+        Some(Bar {
+            rect,
+            from,
+            to,
+            count,
+        })
+    })
+    .collect()
+}
+
+fn draw_histogram(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histogram) {
+    let bars = bars(panel, histogram);
+    let Some((Bar { rect: first, .. }, others)) = bars.split_first() else {
+        return;
+    };
+    let mut outline: Vec<Position> = vec![
+        (first.x, first.bottom()),
+        (first.x, first.y),
+        (first.right(), first.y),
+    ];
+    for Bar { rect, .. } in others {
         // Steps of equal height, as those of empty bins, make one line.
         match outline.last_mut() {
-            Some(last) if last.1 == top => last.0 = end,
-            Some(_) => outline.extend([(start, top), (end, top)]),
-            None => outline.extend([(start, baseline), (start, top), (end, top)]),
+            Some(last) if last.1 == rect.y => last.0 = rect.right(),
+            _ => outline.extend([(rect.x, rect.y), (rect.right(), rect.y)]),
         }
     }
-    if let Some(&(end, _)) = outline.last() {
-        outline.push((end, baseline));
-        svg.steps(&outline, histogram.style.colour);
+    let end = outline[outline.len() - 1].0;
+    outline.push((end, first.bottom()));
+    let sum = bars.iter().any(too_narrow).then(|| said_together(&bars));
+    svg.steps(&outline, histogram.style.colour, sum.as_deref());
+}
+
+fn too_narrow(bar: &Bar) -> bool {
+    bar.rect.width < NARROWEST_TARGET
+}
+
+/// Says the values of the bins that are not empty, unless some are too narrow to be pointed at.
+fn say_bins(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histogram) {
+    let bars = bars(panel, histogram);
+    let full = bars.iter().filter(|bar| bar.rect.height > 0.0);
+    let said: Vec<(Rect, String)> = full.map(|bar| (bar.rect, bar.said())).collect();
+    if !said.is_empty() && !bars.iter().any(too_narrow) {
+        svg.targets(&said);
     }
+}
+
+/// The bins of a histogram in words.
+fn said_together(bars: &[Bar]) -> String {
+    let counted = || bars.iter().filter(|bar| bar.count.is_finite());
+    let sum: f64 = counted().map(|bar| bar.count).sum();
+    let most = counted().max_by(|a, b| a.count.total_cmp(&b.count));
+    let most = most.map_or(String::new(), |bar| format!(", most in {}", bar.said()));
+    format!("{} in all{most}", short(sum, 4))
 }
 
 /// Draws the cells of a heat map with their texts.

@@ -102,11 +102,12 @@ impl<'a> Svg<'a> {
         ));
     }
 
-    /// Filled steps, see-through but for their edge.
-    pub(super) fn steps(&mut self, outline: &[Position], colour: Colour) {
+    /// Filled steps, see-through but for their edge, that say their `value`, where they have one.
+    pub(super) fn steps(&mut self, outline: &[Position], colour: Colour, value: Option<&str>) {
         self.element(format_args!(
-            "<path d=\"{}\" fill=\"{colour}\" fill-opacity=\"0.35\" stroke=\"{colour}\" stroke-width=\"0.6\"/>",
+            "<path d=\"{}\" fill=\"{colour}\" fill-opacity=\"0.35\" stroke=\"{colour}\" stroke-width=\"0.6\"{}/>",
             path(outline),
+            data_value(value),
         ));
     }
 
@@ -118,14 +119,23 @@ impl<'a> Svg<'a> {
     /// A rectangle that says its `value`, where it has one, to readers of the file.
     pub(super) fn cell(&mut self, rect: Rect, colour: Colour, value: Option<&str>) {
         self.element(format_args!(
-            "<path d=\"M{} {}H{}V{}H{}Z\" fill=\"{colour}\"{}/>",
-            number(rect.x),
-            number(rect.y),
-            number(rect.right()),
-            number(rect.bottom()),
-            number(rect.x),
+            "<path d=\"{}\" fill=\"{colour}\"{}/>",
+            rectangle(rect),
             data_value(value),
         ));
+    }
+
+    /// Rectangles that are not seen but say their values to readers of the file.
+    pub(super) fn targets(&mut self, targets: &[(Rect, String)]) {
+        self.element(format_args!("<g fill=\"none\" pointer-events=\"all\">"));
+        for (rect, value) in targets {
+            self.element(format_args!(
+                "<path d=\"{}\"{}/>",
+                rectangle(*rect),
+                data_value(Some(value))
+            ));
+        }
+        self.close_group();
     }
 
     /// A marker that reaches about `radius` from its centre and says its `value`, where it has one, to readers of the
@@ -297,6 +307,12 @@ fn path(points: &[Position]) -> String {
         last = Some((x, y));
     }
     data
+}
+
+/// Path data of a rectangle.
+fn rectangle(rect: Rect) -> String {
+    let [x, y, right, bottom] = [rect.x, rect.y, rect.right(), rect.bottom()].map(number);
+    format!("M{x} {y}H{right}V{bottom}H{x}Z")
 }
 
 /// The attribute that says a value; nothing where there is none.

@@ -111,7 +111,7 @@ fn heat_maps(models: &[&str], layers: usize) -> Figure {
     )
 }
 
-fn histograms(models: &[&str]) -> Figure {
+fn histograms() -> Figure {
     let styles = styles(&["-ing", "others"]);
     let histogram = |class: usize, neuron: usize| {
         let edges: Vec<f64> = (0..=50).map(|bin| -2.5 + 0.1 * f64::from(bin)).collect();
@@ -137,15 +137,7 @@ fn histograms(models: &[&str]) -> Figure {
         };
         (0..6).map(cell).collect()
     });
-    let mut figure = figure("Neurons of a suffix", grid.collect(), &["-ing", "others"]);
-    let point = Mark::Scatter(Scatter {
-        style: styles[0],
-        label: models.join(", "),
-        points: points(3, |x| 1.0 + x),
-        side: Side::Left,
-    });
-    figure.rows[0][0].marks.push(point);
-    figure
+    figure("Neurons of a suffix", grid.collect(), &["-ing", "others"])
 }
 
 fn scatters(models: &[&str], layers: usize) -> Figure {
@@ -185,7 +177,7 @@ fn scatters(models: &[&str], layers: usize) -> Figure {
 fn drawn(kind: usize, models: &[&str], layers: usize) -> Figure {
     match kind {
         1 | 6 | 11 | 16 => heat_maps(models, layers),
-        2 => histograms(models),
+        2 => histograms(),
         3 | 8 | 13 | 18 => scatters(models, layers),
         _ => lines(models, layers),
     }
