@@ -4,6 +4,7 @@ use super::axis::Range;
 use super::colour::{Colour, Dash};
 use super::draw::{CAPITAL, INK};
 use super::layout::{PanelLayout, Rect, first_cell};
+use super::number::significant;
 use super::svg::{Fill, Position, Svg};
 use super::text::Font;
 use super::{HeatMap, Histogram, Line, Mark, Point, Rule, Scatter, Side};
@@ -177,7 +178,7 @@ struct Bar {
 
 impl Bar {
     fn said(&self) -> String {
-        let [from, to, count] = [self.from, self.to, self.count].map(|value| short(value, 4));
+        let [from, to, count] = [self.from, self.to, self.count].map(|value| significant(value, 4));
         format!("{from} to {to}: {count}")
     }
 }
@@ -252,7 +253,7 @@ fn said_together(bars: &[Bar]) -> String {
     let sum: f64 = counted().map(|bar| bar.count).sum();
     let most = counted().max_by(|a, b| a.count.total_cmp(&b.count));
     let most = most.map_or(String::new(), |bar| format!(", most in {}", bar.said()));
-    format!("{} in all{most}", short(sum, 4))
+    format!("{} in all{most}", significant(sum, 4))
 }
 
 /// Draws the cells of a heat map with their texts.
@@ -282,7 +283,7 @@ pub(super) fn draw_heat_map(
         let fraction = (value - map.low) / (map.high - map.low);
         map.map.at(if fraction.is_nan() { 0.0 } else { fraction })
     };
-    let name = |axis: &super::Axis, index: usize| short(first_cell(axis) + index as f64, 9);
+    let name = |axis: &super::Axis, index: usize| significant(first_cell(axis) + index as f64, 9);
     let text = |row: usize, column: usize| {
         let label = map.labels.as_ref()?.get((row, column))?;
         (!label.is_empty()).then_some(label.as_str())
@@ -300,7 +301,7 @@ pub(super) fn draw_heat_map(
             name(&panel.panel.x, column)
         );
         let what = text(row, column).map_or(String::new(), |text| format!(" ({text})"));
-        let value_text = format!("{place}{what}: {}", short(value, 4));
+        let value_text = format!("{place}{what}: {}", significant(value, 4));
         svg.cell(rect, colour(value), Some(&value_text));
     }
     svg.close_group();
@@ -354,71 +355,19 @@ fn spoken(label: &str, point: &Point) -> String {
         format!("{label}: ")
     };
     let error = point.error.filter(|error| !error.is_nan());
-    let error = error.map_or(String::new(), |error| format!(" ± {}", short(error, 2)));
+    let error = error.map_or(String::new(), |error| {
+        format!(" ± {}", significant(error, 2))
+    });
     format!(
         "{name}x {}, {}{error}",
-        short(point.x, 4),
-        short(point.y, 4)
+        significant(point.x, 4),
+        significant(point.y, 4)
     )
-}
-
-/// A number with `digits` significant digits, without trailing zeros.
-fn short(value: f64, digits: usize) -> String {
-    if value.is_nan() {
-        return "no value".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "∞" } else { "−∞" }.to_owned();
-    }
-    // The mantissa is rounded first: 0.99999 has the exponent 0.
-    let scientific = format!("{value:.*e}", digits - 1);
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let text = if (-4..=8).contains(&exponent) {
-        let decimals = usize::try_from(digits as i32 - 1 - exponent).unwrap_or(0);
-        without_zeros(&format!("{value:.decimals$}")).to_owned()
-    } else {
-        format!("{}e{exponent}", without_zeros(mantissa))
-    };
-    match text.as_str() {
-        "-0" => "0".to_owned(),
-        _ => text.replace('-', "−"),
-    }
-}
-
-fn without_zeros(number: &str) -> &str {
-    if number.contains('.') {
-        number.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        number
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_said_shortly() {
-        let check = |value: f64, digits: usize, expected: &str| {
-            assert_eq!(short(value, digits), expected, "{value} to {digits}");
-        };
-        check(0.0, 4, "0");
-        check(-0.0, 4, "0");
-        check(5.0, 4, "5");
-        check(0.43, 4, "0.43");
-        check(1.0 / 3.0, 4, "0.3333");
-        check(-12.3456, 4, "−12.35");
-        check(0.999_99, 4, "1");
-        check(9.9996, 4, "10");
-        check(123_456.7, 4, "123457");
-        check(0.000_123_45, 2, "0.00012");
-        check(0.000_012_345, 4, "1.234e−5");
-        check(1.5e12, 4, "1.5e12");
-        check(1000.0, 4, "1000");
-        check(f64::NAN, 4, "no value");
-        check(f64::NEG_INFINITY, 4, "−∞");
-    }
 
     #[test]
     fn points_are_said_with_name_and_error() {

@@ -28,6 +28,7 @@ mod draw;
 mod layout;
 mod legend;
 mod marks;
+mod number;
 mod png;
 mod svg;
 mod text;
@@ -37,6 +38,7 @@ use ndarray::Array2;
 pub use axis::{Axis, Scale};
 pub use colour::{Colour, Dash, Marker, Style, colour_of_model, legend_order, styles_of_models};
 pub use colour_map::ColourMap;
+pub use number::significant;
 pub use png::PngError;
 
 /// A figure: rows of panels, and a legend below them.

@@ -75,7 +75,8 @@ pub struct Drawing {
 
 /// Numbers as rows of text.
 ///
-/// The page holds the first rows of each model, told by the column `model`, and links to the files that hold all.
+/// The page holds the first rows of each model, told by the column `model`, with rounded numbers, and links to the
+/// files that hold all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     /// Names of the columns.

@@ -7,6 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::drawing::Glyphs;
 use super::policy::policy;
 use super::{ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table};
+use crate::plot::significant;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -19,6 +20,8 @@ const ACROSS: &str = "*";
 const MODEL_COLUMN: &str = "model";
 /// Rows of a table that are shown of each model.
 const ROWS: usize = 24;
+/// Significant digits of the numbers in a table.
+const DIGITS: usize = 5;
 
 pub(super) fn html(report: &Report) -> String {
     let mut glyphs = Glyphs::default();
@@ -354,7 +357,7 @@ fn table_part(table: &Table) -> Markup {
             }
             @if !table.files.is_empty() {
                 p.files {
-                    "All rows as CSV:"
+                    "All rows, with all digits:"
                     @for file in &table.files {
                         " "
                         a data-model=(file.model.as_deref().unwrap_or_default()) href=(address(&file.path)) {
@@ -368,13 +371,19 @@ fn table_part(table: &Table) -> Markup {
                     thead { tr { @for name in &table.columns { th scope="col" { (name) } } } }
                     tbody {
                         @for (model, row) in shown {
-                            tr data-model=(model) { @for cell in row { td { (cell) } } }
+                            tr data-model=(model) { @for cell in row { td { (shortened(cell)) } } }
                         }
                     }
                 } }
             }
         }
     }
+}
+
+/// A cell of a table: numbers that are not whole have so many digits as can be read.
+fn shortened(cell: &str) -> String {
+    let number = cell.parse().ok().filter(|_| cell.contains('.'));
+    number.map_or_else(|| cell.to_owned(), |number| significant(number, DIGITS))
 }
 
 /// The address of a path from the page, with everything but letters, digits and `-._/` percent-encoded: a name can

@@ -204,14 +204,17 @@ fn the_stages_come_first() {
 
 #[test]
 fn each_model_has_the_first_rows_of_a_table() {
-    let row = |index: usize, model: &str| vec![format!("{model}{index}"), model.to_owned()];
+    let row = |index: usize, model: &str| {
+        let number = format!("{index}.123456789");
+        vec![format!("{model}{index}"), model.to_owned(), number]
+    };
     let rows = (0..30)
         .map(|index| row(index, "a"))
         .chain((0..2).map(|index| row(index, "b")));
     let report = Report {
         sections: vec![Section {
             table: Table {
-                columns: vec!["cell".to_owned(), "model".to_owned()],
+                columns: ["cell", "model", "number"].map(str::to_owned).to_vec(),
                 rows: rows.collect(),
                 files: Vec::new(),
             },
@@ -225,6 +228,9 @@ fn each_model_has_the_first_rows_of_a_table() {
     assert_eq!(models, [vec!["a"; 24], vec!["b"; 2]].concat());
     let told = "The first 24 rows of each model; 32 rows in all.";
     assert!(document.texts().any(|text| text == told));
+    for cell in ["a0", "0.12346", "a23", "23.123", "b1"] {
+        assert!(document.texts().any(|text| text == cell), "{cell}");
+    }
 }
 
 #[test]
