@@ -313,8 +313,9 @@ impl<'a> Column<'a> {
                     x,
                     y,
                     y_ticks: ticks(y),
-                    x_labelled: below
-                        .is_none_or(|below| below.x != panel.x || ranges(below).0 != x),
+                    // Maps of different size stand below each other: one like the next would lack labels by chance.
+                    x_labelled: heat_map(panel).is_some()
+                        || below.is_none_or(|below| below.x != panel.x || ranges(below).0 != x),
                     y_labelled: !panel.y.label.is_empty()
                         && (!small || before.is_none_or(|before| before.y != panel.y)),
                     y2: y2.map(|range| (range, ticks(range))),
