@@ -15,6 +15,7 @@ pub mod merge;
 pub mod output;
 pub mod plot;
 pub mod readings;
+pub mod report;
 pub mod reproduce;
 pub mod results;
 pub mod rounding;

@@ -91,7 +91,7 @@ fn draw_sample(svg: &mut Svg<'_>, figure: &Figure, style: Style, slot: &LegendSl
             (x + SAMPLE, bottom),
             (x, bottom),
         ];
-        marks::draw_steps(svg, &corners, style.colour);
+        svg.steps(&corners, style.colour, None);
         return;
     }
     if !line && !scatter && marks().any(is_rule) {
@@ -215,10 +215,16 @@ fn draw_axes(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, font: &Font) {
         svg.text(at, &label, LABEL_SIZE, Anchor::Middle, Weight::Regular, INK);
     }
 
-    let baseline = frame.y - 4.5;
-    let mut start = left;
-    if let Some(letter) = panel.letter {
-        let letter = format!("({letter})");
+    let letter = panel.letter.map(|letter| format!("({letter})"));
+    let indent = letter
+        .as_ref()
+        .map_or(0.0, |letter| font.width(letter, TITLE_SIZE) + 4.0);
+    // A title that is wider than its frame begins above the labels of the vertical axis.
+    let room = panel.outer.right() - panel.outer.x - indent;
+    let title = font.fit(&panel.panel.title, TITLE_SIZE, room);
+    let spare = panel.outer.right() - left - indent - font.width(&title, TITLE_SIZE);
+    let (start, baseline) = (left + spare.min(0.0), top - 4.5);
+    if let Some(letter) = letter {
         svg.text(
             (start, baseline),
             &letter,
@@ -227,11 +233,9 @@ fn draw_axes(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, font: &Font) {
             Weight::Bold,
             INK,
         );
-        start += font.width(&letter, TITLE_SIZE) + 4.0;
     }
-    let title = font.fit(&panel.panel.title, TITLE_SIZE, frame.right() - start);
     svg.text(
-        (start, baseline),
+        (start + indent, baseline),
         &title,
         TITLE_SIZE,
         Anchor::Start,

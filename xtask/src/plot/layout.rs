@@ -195,7 +195,7 @@ impl<'a> Layout<'a> {
         let width = PAGE.max(spare + frame_width * count as f64);
         let start = MARGIN + (width - spare - frame_width * count as f64) / 2.0;
 
-        let x_labels = TICK_LENGTH + TICK_GAP + TICK_SIZE + LABEL_GAP + LABEL_SIZE;
+        let tick_labels = TICK_LENGTH + TICK_GAP + TICK_SIZE;
         let mut panels = Vec::new();
         let mut top = MARGIN;
         let mut bottom = MARGIN;
@@ -211,10 +211,10 @@ impl<'a> Layout<'a> {
                 };
                 let right = frame.right() + column.right;
                 if let Some(cell) = &column.cells[row] {
-                    let below = if cell.x_labelled {
-                        x_labels
-                    } else {
-                        TICK_LENGTH
+                    let below = match (cell.x_labelled, cell.panel.x.label.is_empty()) {
+                        (true, false) => tick_labels + LABEL_GAP + LABEL_SIZE,
+                        (true, true) => tick_labels,
+                        (false, _) => TICK_LENGTH,
                     };
                     let outer = Rect {
                         x: left,
@@ -230,7 +230,7 @@ impl<'a> Layout<'a> {
                         frame,
                         x: cell.x,
                         y: cell.y,
-                        x_ticks: cell.x.ticks(labels_across(frame_width, cell.x.scale)),
+                        x_ticks: ticks_across(cell.x, frame_width, font),
                         y_ticks: cell.y_ticks.clone(),
                         x_labelled: cell.x_labelled,
                         y_labelled: cell.y_labelled,
@@ -313,9 +313,11 @@ impl<'a> Column<'a> {
                     x,
                     y,
                     y_ticks: ticks(y),
-                    x_labelled: below
-                        .is_none_or(|below| below.x != panel.x || ranges(below).0 != x),
-                    y_labelled: !small || before.is_none_or(|before| before.y != panel.y),
+                    // Maps of different size stand below each other: one like the next would lack labels by chance.
+                    x_labelled: heat_map(panel).is_some()
+                        || below.is_none_or(|below| below.x != panel.x || ranges(below).0 != x),
+                    y_labelled: !panel.y.label.is_empty()
+                        && (!small || before.is_none_or(|before| before.y != panel.y)),
                     y2: y2.map(|range| (range, ticks(range))),
                     bar: bar(figure, row, index).map(|range| (range, ticks(range))),
                 })
@@ -352,10 +354,33 @@ fn labels_up(height: f64) -> usize {
     (height / 18.0) as usize
 }
 
-/// Labels that a horizontal axis of `width` points has room for; whole numbers are short.
-fn labels_across(width: f64, scale: Scale) -> usize {
-    let room = if scale == Scale::Integer { 22.0 } else { 34.0 };
-    (width / room) as usize
+/// Ticks of a horizontal axis of `width` points, whose labels stand apart.
+fn ticks_across(range: Range, width: f64, font: &Font) -> Ticks {
+    let apart = |ticks: &Ticks| {
+        let places: Vec<(f64, f64)> = ticks
+            .major
+            .iter()
+            .filter_map(|(value, label)| {
+                let middle = range.place(*value)?.fraction * width;
+                Some((middle, font.width(label, TICK_SIZE) / 2.0))
+            })
+            .collect();
+        places
+            .windows(2)
+            .all(|pair| pair[1].0 - pair[0].0 >= pair[0].1 + pair[1].1 + TICK_SIZE)
+    };
+    // Whole numbers are short.
+    let room = if range.scale == Scale::Integer {
+        22.0
+    } else {
+        34.0
+    };
+    let most = ((width / room) as usize).max(4);
+    (3..=most)
+        .rev()
+        .map(|most| range.ticks(most))
+        .find(apart)
+        .unwrap_or_else(|| range.ticks(3))
 }
 
 fn heat_map(panel: &Panel) -> Option<&HeatMap> {

@@ -4,6 +4,7 @@ use super::axis::Range;
 use super::colour::{Colour, Dash};
 use super::draw::{CAPITAL, INK};
 use super::layout::{PanelLayout, Rect, first_cell};
+use super::number::significant;
 use super::svg::{Fill, Position, Svg};
 use super::text::Font;
 use super::{HeatMap, Histogram, Line, Mark, Point, Rule, Scatter, Side};
@@ -23,6 +24,8 @@ const OPENING: f64 = 0.4;
 const CAP: f64 = 1.6;
 /// Distance along an edge of the lines that hatch a cell without a value.
 const HATCH_PITCH: f64 = 4.0;
+/// Bins narrower than this cannot be pointed at one by one.
+const NARROWEST_TARGET: f64 = 1.0;
 
 /// Draws all marks of a panel that holds no heat map.
 pub(super) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
@@ -38,7 +41,8 @@ pub(super) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
             Mark::Rule(rule) => draw_rule(svg, panel, rule),
             Mark::Line(line) => draw_line(svg, panel, line),
             Mark::Scatter(scatter) => draw_scatter(svg, panel, scatter),
-            Mark::Histogram(_) | Mark::HeatMap(_) => {}
+            Mark::Histogram(histogram) => say_bins(svg, panel, histogram),
+            Mark::HeatMap(_) => {}
         }
     }
 }
@@ -158,41 +162,98 @@ fn draw_band(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, line: &Line) {
                 let upper = run.iter().map(|&(upper, _)| upper);
                 let lower = run.iter().rev().map(|&(_, lower)| lower);
                 let outline: Vec<Position> = upper.chain(lower).collect();
-                svg.area(&outline, line.style.colour, 0.2);
+                svg.area(&outline, line.style.colour);
             }
         }
     }
 }
 
-fn draw_histogram(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histogram) {
-    let baseline = panel.up(panel.y.place(0.0).map_or(0.0, |place| place.fraction));
-    let mut outline: Vec<Position> = Vec::new();
-    for (ends, &count) in histogram.edges.windows(2).zip(&histogram.counts) {
-        let (Some(start), Some(end)) = (panel.x.place(ends[0]), panel.x.place(ends[1])) else {
-            continue;
-        };
-        let top = panel
-            .y
-            .place(count)
-            .map_or(baseline, |place| panel.up(place.fraction));
-        let (start, end) = (panel.across(start.fraction), panel.across(end.fraction));
-        // Steps of equal height, as those of empty bins, make one line.
-        match outline.last_mut() {
-            Some(last) if last.1 == top => last.0 = end,
-            Some(_) => outline.extend([(start, top), (end, top)]),
-            None => outline.extend([(start, baseline), (start, top), (end, top)]),
-        }
-    }
-    if let Some(&(end, _)) = outline.last() {
-        outline.push((end, baseline));
-        draw_steps(svg, &outline, histogram.style.colour);
+/// A bin of a histogram: where its bar is, and what it counts from where to where.
+struct Bar {
+    rect: Rect,
+    from: f64,
+    to: f64,
+    count: f64,
+}
+
+impl Bar {
+    fn said(&self) -> String {
+        let [from, to, count] = [self.from, self.to, self.count].map(|value| significant(value, 4));
+        format!("{from} to {to}: {count}")
     }
 }
 
-/// Draws filled steps, from the baseline over them and back.
-pub(super) fn draw_steps(svg: &mut Svg<'_>, outline: &[Position], colour: Colour) {
-    svg.area(outline, colour, 0.35);
-    svg.line(outline, colour, 0.6, Dash::Solid);
+/// The bars of the bins whose ends have a place.
+fn bars(panel: &PanelLayout<'_>, histogram: &Histogram) -> Vec<Bar> {
+    let zero = panel.y.place(0.0).map_or(0.0, |place| place.fraction);
+    let baseline = panel.up(zero);
+    let bins = histogram.edges.windows(2).zip(&histogram.counts);
+    bins.filter_map(|(ends, &count)| {
+        let (from, to) = (ends[0], ends[1]);
+        let x = panel.across(panel.x.place(from)?.fraction);
+        let right = panel.across(panel.x.place(to)?.fraction);
+        let height = panel.y.place(count).map_or(zero, |place| place.fraction);
+        let y = panel.up(height);
+        let rect = Rect {
+            x,
+            y,
+            width: right - x,
+            height: baseline - y,
+        };
+        Some(Bar {
+            rect,
+            from,
+            to,
+            count,
+        })
+    })
+    .collect()
+}
+
+fn draw_histogram(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histogram) {
+    let bars = bars(panel, histogram);
+    let Some((Bar { rect: first, .. }, others)) = bars.split_first() else {
+        return;
+    };
+    let mut outline: Vec<Position> = vec![
+        (first.x, first.bottom()),
+        (first.x, first.y),
+        (first.right(), first.y),
+    ];
+    for Bar { rect, .. } in others {
+        // Steps of equal height, as those of empty bins, make one line.
+        match outline.last_mut() {
+            Some(last) if last.1 == rect.y => last.0 = rect.right(),
+            _ => outline.extend([(rect.x, rect.y), (rect.right(), rect.y)]),
+        }
+    }
+    let end = outline[outline.len() - 1].0;
+    outline.push((end, first.bottom()));
+    let sum = bars.iter().any(too_narrow).then(|| said_together(&bars));
+    svg.steps(&outline, histogram.style.colour, sum.as_deref());
+}
+
+fn too_narrow(bar: &Bar) -> bool {
+    bar.rect.width < NARROWEST_TARGET
+}
+
+/// Says the values of the bins that are not empty, unless some are too narrow to be pointed at.
+fn say_bins(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histogram) {
+    let bars = bars(panel, histogram);
+    let full = bars.iter().filter(|bar| bar.rect.height > 0.0);
+    let said: Vec<(Rect, String)> = full.map(|bar| (bar.rect, bar.said())).collect();
+    if !said.is_empty() && !bars.iter().any(too_narrow) {
+        svg.targets(&said);
+    }
+}
+
+/// The bins of a histogram in words.
+fn said_together(bars: &[Bar]) -> String {
+    let counted = || bars.iter().filter(|bar| bar.count.is_finite());
+    let sum: f64 = counted().map(|bar| bar.count).sum();
+    let most = counted().max_by(|a, b| a.count.total_cmp(&b.count));
+    let most = most.map_or(String::new(), |bar| format!(", most in {}", bar.said()));
+    format!("{} in all{most}", significant(sum, 4))
 }
 
 /// Draws the cells of a heat map with their texts.
@@ -222,7 +283,7 @@ pub(super) fn draw_heat_map(
         let fraction = (value - map.low) / (map.high - map.low);
         map.map.at(if fraction.is_nan() { 0.0 } else { fraction })
     };
-    let name = |axis: &super::Axis, index: usize| short(first_cell(axis) + index as f64, 9);
+    let name = |axis: &super::Axis, index: usize| significant(first_cell(axis) + index as f64, 9);
     let text = |row: usize, column: usize| {
         let label = map.labels.as_ref()?.get((row, column))?;
         (!label.is_empty()).then_some(label.as_str())
@@ -240,7 +301,7 @@ pub(super) fn draw_heat_map(
             name(&panel.panel.x, column)
         );
         let what = text(row, column).map_or(String::new(), |text| format!(" ({text})"));
-        let value_text = format!("{place}{what}: {}", short(value, 4));
+        let value_text = format!("{place}{what}: {}", significant(value, 4));
         svg.cell(rect, colour(value), Some(&value_text));
     }
     svg.close_group();
@@ -294,71 +355,19 @@ fn spoken(label: &str, point: &Point) -> String {
         format!("{label}: ")
     };
     let error = point.error.filter(|error| !error.is_nan());
-    let error = error.map_or(String::new(), |error| format!(" ± {}", short(error, 2)));
+    let error = error.map_or(String::new(), |error| {
+        format!(" ± {}", significant(error, 2))
+    });
     format!(
         "{name}x {}, {}{error}",
-        short(point.x, 4),
-        short(point.y, 4)
+        significant(point.x, 4),
+        significant(point.y, 4)
     )
-}
-
-/// A number with `digits` significant digits, without trailing zeros.
-fn short(value: f64, digits: usize) -> String {
-    if value.is_nan() {
-        return "no value".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "∞" } else { "−∞" }.to_owned();
-    }
-    // The mantissa is rounded first: 0.99999 has the exponent 0.
-    let scientific = format!("{value:.*e}", digits - 1);
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let text = if (-4..=8).contains(&exponent) {
-        let decimals = usize::try_from(digits as i32 - 1 - exponent).unwrap_or(0);
-        without_zeros(&format!("{value:.decimals$}")).to_owned()
-    } else {
-        format!("{}e{exponent}", without_zeros(mantissa))
-    };
-    match text.as_str() {
-        "-0" => "0".to_owned(),
-        _ => text.replace('-', "−"),
-    }
-}
-
-fn without_zeros(number: &str) -> &str {
-    if number.contains('.') {
-        number.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        number
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_said_shortly() {
-        let check = |value: f64, digits: usize, expected: &str| {
-            assert_eq!(short(value, digits), expected, "{value} to {digits}");
-        };
-        check(0.0, 4, "0");
-        check(-0.0, 4, "0");
-        check(5.0, 4, "5");
-        check(0.43, 4, "0.43");
-        check(1.0 / 3.0, 4, "0.3333");
-        check(-12.3456, 4, "−12.35");
-        check(0.999_99, 4, "1");
-        check(9.9996, 4, "10");
-        check(123_456.7, 4, "123457");
-        check(0.000_123_45, 2, "0.00012");
-        check(0.000_012_345, 4, "1.234e−5");
-        check(1.5e12, 4, "1.5e12");
-        check(1000.0, 4, "1000");
-        check(f64::NAN, 4, "no value");
-        check(f64::NEG_INFINITY, 4, "−∞");
-    }
 
     #[test]
     fn points_are_said_with_name_and_error() {

@@ -18,7 +18,8 @@
 //! - A bin of a histogram that counts nothing, or NaN, lies on the baseline, also on a logarithmic axis.
 //! - A NaN in a heat map is a grey, hatched cell; a value beyond the colour bar has the colour of its nearest end.
 //!
-//! Every marker and every cell of a heat map says its value in the attribute `data-value`, for readers that show it.
+//! Every marker, every cell of a heat map and every full bin of a histogram says its value in the attribute
+//! `data-value`, for readers that show it; a histogram whose bins are too narrow to be pointed at says its sum and mode.
 
 mod axis;
 mod colour;
@@ -27,6 +28,7 @@ mod draw;
 mod layout;
 mod legend;
 mod marks;
+mod number;
 mod png;
 mod svg;
 mod text;
@@ -36,6 +38,7 @@ use ndarray::Array2;
 pub use axis::{Axis, Scale};
 pub use colour::{Colour, Dash, Marker, Style, colour_of_model, legend_order, styles_of_models};
 pub use colour_map::ColourMap;
+pub use number::significant;
 pub use png::PngError;
 
 /// A figure: rows of panels, and a legend below them.

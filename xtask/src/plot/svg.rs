@@ -95,11 +95,19 @@ impl<'a> Svg<'a> {
     }
 
     /// A see-through area.
-    pub(super) fn area(&mut self, outline: &[Position], colour: Colour, opacity: f64) {
+    pub(super) fn area(&mut self, outline: &[Position], colour: Colour) {
         self.element(format_args!(
-            "<path d=\"{}Z\" fill=\"{colour}\" fill-opacity=\"{}\"/>",
+            "<path d=\"{}Z\" fill=\"{colour}\" fill-opacity=\"0.2\"/>",
             path(outline),
-            number(opacity),
+        ));
+    }
+
+    /// Filled steps, see-through but for their edge, that say their `value`, where they have one.
+    pub(super) fn steps(&mut self, outline: &[Position], colour: Colour, value: Option<&str>) {
+        self.element(format_args!(
+            "<path d=\"{}\" fill=\"{colour}\" fill-opacity=\"0.35\" stroke=\"{colour}\" stroke-width=\"0.6\"{}/>",
+            path(outline),
+            data_value(value),
         ));
     }
 
@@ -111,14 +119,23 @@ impl<'a> Svg<'a> {
     /// A rectangle that says its `value`, where it has one, to readers of the file.
     pub(super) fn cell(&mut self, rect: Rect, colour: Colour, value: Option<&str>) {
         self.element(format_args!(
-            "<path d=\"M{} {}H{}V{}H{}Z\" fill=\"{colour}\"{}/>",
-            number(rect.x),
-            number(rect.y),
-            number(rect.right()),
-            number(rect.bottom()),
-            number(rect.x),
+            "<path d=\"{}\" fill=\"{colour}\"{}/>",
+            rectangle(rect),
             data_value(value),
         ));
+    }
+
+    /// Rectangles that are not seen but say their values to readers of the file.
+    pub(super) fn targets(&mut self, targets: &[(Rect, String)]) {
+        self.element(format_args!("<g fill=\"none\" pointer-events=\"all\">"));
+        for (rect, value) in targets {
+            self.element(format_args!(
+                "<path d=\"{}\"{}/>",
+                rectangle(*rect),
+                data_value(Some(value))
+            ));
+        }
+        self.close_group();
     }
 
     /// A marker that reaches about `radius` from its centre and says its `value`, where it has one, to readers of the
@@ -274,14 +291,28 @@ impl<'a> Svg<'a> {
     }
 }
 
+/// Path data of a broken line; what stands still along an axis is not said again.
 fn path(points: &[Position]) -> String {
     let mut data = String::new();
-    for (index, &(x, y)) in points.iter().enumerate() {
-        let command = if index == 0 { 'M' } else { 'L' };
-        write!(data, "{command}{} {}", number(x), number(y))
-            .expect("writing to a String does not fail");
+    let mut last: Option<(String, String)> = None;
+    for &(x, y) in points {
+        let (x, y) = (number(x), number(y));
+        let written = match &last {
+            None => write!(data, "M{x} {y}"),
+            Some((_, height)) if *height == y => write!(data, "H{x}"),
+            Some((left, _)) if *left == x => write!(data, "V{y}"),
+            Some(_) => write!(data, "L{x} {y}"),
+        };
+        written.expect("writing to a String does not fail");
+        last = Some((x, y));
     }
     data
+}
+
+/// Path data of a rectangle.
+fn rectangle(rect: Rect) -> String {
+    let [x, y, right, bottom] = [rect.x, rect.y, rect.right(), rect.bottom()].map(number);
+    format!("M{x} {y}H{right}V{bottom}H{x}Z")
 }
 
 /// The attribute that says a value; nothing where there is none.
@@ -333,6 +364,17 @@ mod tests {
         check(-0.004, "0");
         check(-1.5, "-1.5");
         check(1.0 / 3.0, "0.33");
+    }
+
+    #[test]
+    fn paths_say_what_changes() {
+        let check = |points: &[Position], expected: &str| assert_eq!(path(points), expected);
+        check(&[], "");
+        check(&[(1.0, 2.0)], "M1 2");
+        check(
+            &[(0.0, 0.0), (0.0, 4.5), (3.0, 4.501), (4.0, 5.0), (4.0, 5.0)],
+            "M0 0V4.5H3L4 5H4",
+        );
     }
 
     #[test]

@@ -252,11 +252,12 @@ fn two_axes_figure() -> Figure {
 }
 
 /// A grid of small histograms on logarithmic axes, and bins that cannot be.
-fn histogram_figure(columns: usize, rows: usize) -> Figure {
+fn histogram_figure(columns: usize, rows: usize, bins: u32) -> Figure {
     let styles = styles_of_models(&SERIES);
     let histogram = |series: usize, shift: f64| {
-        let bins = 40;
-        let edges: Vec<f64> = (0..=bins).map(|bin| -2.0 + 0.1 * f64::from(bin)).collect();
+        let edges: Vec<f64> = (0..=bins)
+            .map(|bin| -2.0 + 4.0 * f64::from(bin) / f64::from(bins))
+            .collect();
         let counts = edges
             .windows(2)
             .map(|ends| (4000.0 * (-((ends[0] - shift) * 2.5).powi(2)).exp()).floor())
@@ -488,6 +489,14 @@ fn markers_and_cells_say_their_values() {
         12 * 12 + 4 * 4 + 24 * 24 + 9 * 9,
         "row 1, column 2: no value",
     );
+    // The bin that counts NaN says nothing.
+    check(histogram_figure(1, 1, 40), 1, "1 to 2: 5");
+    let narrow = histogram_figure(6, 1, 100);
+    check(
+        narrow,
+        1 + 2 * 5,
+        "70868 in all, most in −0.2 to −0.16: 4000",
+    );
     check(
         labelled_heat_map_figure(),
         2 * 160,
@@ -504,7 +513,7 @@ fn drawing_is_the_same_byte_for_byte() {
         ("small-figure", small_figure()),
         ("scatter", scatter_figure()),
         ("two-axes", two_axes_figure()),
-        ("histograms", histogram_figure(6, 2)),
+        ("histograms", histogram_figure(6, 2, 40)),
         ("heat-maps", heat_map_figure()),
         ("labelled-heat-map", labelled_heat_map_figure()),
     ] {

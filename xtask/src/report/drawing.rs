@@ -1,0 +1,134 @@
+//! Drawings made fit to stand together in one document.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// The outlines of glyphs that the drawings of a page share.
+///
+/// Every drawing defines the glyphs that it uses. On one page they are defined once: this makes a page of many drawings
+/// a third as large, and keeps their names, which must be unique in a document, apart.
+#[derive(Debug, Default)]
+pub(super) struct Glyphs {
+    /// Name by outline.
+    names: BTreeMap<String, String>,
+}
+
+impl Glyphs {
+    /// `svg` as an element of a page: without a document's heading, its glyphs among the shared ones, and without the
+    /// title, which browsers would show over the values of marks.
+    ///
+    /// The drawing is one of [`crate::plot`]'s. Of anything else what it defines is kept as it is.
+    pub(super) fn inline(&mut self, svg: &str) -> String {
+        let svg = &svg[svg.find("<svg").unwrap_or(0)..];
+        let svg = without(svg, "<title>", "</title>\n");
+        let svg = without(&svg, "<desc>", "</desc>\n");
+        let Some((heading, rest)) = svg.split_once("<defs>\n") else {
+            return svg;
+        };
+        let Some((definitions, body)) = rest.split_once("</defs>\n") else {
+            return svg;
+        };
+        let mut shared: BTreeMap<&str, String> = BTreeMap::new();
+        for line in definitions.lines() {
+            let Some((id, outline)) = glyph(line) else {
+                return svg;
+            };
+            let next = format!("g{}", self.names.len());
+            let name = self.names.entry(outline.to_owned()).or_insert(next);
+            shared.insert(id, name.clone());
+        }
+        let mut inlined = heading.to_owned();
+        let mut parts = body.split("<use xlink:href=\"#");
+        inlined.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            let (id, rest) = part.split_once('"').unwrap_or((part, ""));
+            let name = shared.get(id).map_or(id, String::as_str);
+            write!(inlined, "<use href=\"#{name}\"{rest}")
+                .expect("writing to a String does not fail");
+        }
+        inlined
+    }
+
+    /// An element that defines the shared glyphs and shows nothing.
+    pub(super) fn definitions(&self) -> String {
+        let mut definitions: Vec<String> = self
+            .names
+            .iter()
+            .map(|(outline, name)| format!("<path id=\"{name}\" d=\"{outline}\"/>\n"))
+            .collect();
+        definitions.sort();
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"0\" height=\"0\" class=\"glyphs\" aria-hidden=\"true\">\
+             <defs>\n{}</defs></svg>",
+            definitions.concat()
+        )
+    }
+}
+
+/// Name and outline of a glyph's definition.
+fn glyph(line: &str) -> Option<(&str, &str)> {
+    let (id, outline) = line
+        .strip_prefix("<path id=\"")?
+        .strip_suffix("\"/>")?
+        .split_once("\" d=\"")?;
+    (!id.contains('"') && !outline.contains('"')).then_some((id, outline))
+}
+
+/// `text` without the first part from `start` to `end`.
+fn without(text: &str, start: &str, end: &str) -> String {
+    let found = text.find(start).and_then(|from| {
+        let length = text[from..].find(end)? + end.len();
+        Some((from, from + length))
+    });
+    match found {
+        Some((from, to)) => [&text[..from], &text[to..]].concat(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawing(glyphs: &[(&str, &str)], body: &str) -> String {
+        let glyphs: String = glyphs
+            .iter()
+            .map(|(id, outline)| format!("<path id=\"{id}\" d=\"{outline}\"/>\n"))
+            .collect();
+        format!(
+            "<?xml version=\"1.0\"?>\n<svg viewBox=\"0 0 1 1\">\n<title>T &lt;defs&gt;</title>\n<desc>D</desc>\n\
+             <defs>\n{glyphs}</defs>\n{body}</svg>\n"
+        )
+    }
+
+    #[test]
+    fn glyphs_are_shared_by_outline() {
+        let mut glyphs = Glyphs::default();
+        let text =
+            "<g><use xlink:href=\"#glyph-1\" x=\"0\"/><use xlink:href=\"#glyph-2\" x=\"5\"/></g>\n";
+        let first = glyphs.inline(&drawing(&[("glyph-1", "M1"), ("glyph-2", "M2")], text));
+        assert_eq!(
+            first,
+            "<svg viewBox=\"0 0 1 1\">\n<g><use href=\"#g0\" x=\"0\"/><use href=\"#g1\" x=\"5\"/></g>\n</svg>\n"
+        );
+        // Another font: the names are taken, the outlines partly new.
+        let second = glyphs.inline(&drawing(&[("glyph-1", "M3"), ("glyph-2", "M1")], text));
+        assert!(second.contains("<use href=\"#g2\" x=\"0\"/><use href=\"#g0\" x=\"5\"/>"));
+        let definitions = glyphs.definitions();
+        for (name, outline) in [("g0", "M1"), ("g1", "M2"), ("g2", "M3")] {
+            let definition = format!("<path id=\"{name}\" d=\"{outline}\"/>");
+            assert_eq!(definitions.matches(&definition).count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn other_documents_are_left_as_they_are() {
+        let check = |svg: &str, expected: &str| assert_eq!(Glyphs::default().inline(svg), expected);
+        check("", "");
+        check("<svg></svg>", "<svg></svg>");
+        check(
+            "<svg><defs>\n<g id=\"a\"/>\n</defs>\n<use xlink:href=\"#a\"/></svg>",
+            "<svg><defs>\n<g id=\"a\"/>\n</defs>\n<use xlink:href=\"#a\"/></svg>",
+        );
+    }
+}

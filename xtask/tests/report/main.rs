@@ -1,0 +1,319 @@
+//! The report as a whole: its HTML, and what a browser makes of it.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod html;
+mod sample;
+
+use html::Document;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use xtask::report::{ClaimRow, Drawing, ModelFacts, Report, Section, Table, TableFile};
+
+/// A name that would break out of text, attributes, addresses and scripts, were it not escaped.
+const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;javascript:";
+
+/// A document that holds, if nothing is escaped, what [`HOSTILE`] says.
+fn hostile_report() -> Report {
+    let text = || HOSTILE.to_owned();
+    let svg = sample::lines(&[HOSTILE], 3).svg();
+    Report {
+        title: text(),
+        models: vec![ModelFacts {
+            name: text(),
+            facts: vec![(text(), text())],
+        }],
+        sections: vec![Section {
+            id: "robustness".to_owned(),
+            title: text(),
+            stands_for: text(),
+            caption: text(),
+            paper_says: text(),
+            measured: text(),
+            drawings: vec![Drawing {
+                name: text(),
+                model: Some(text()),
+                svg,
+                alt: text(),
+            }],
+            table: Table {
+                columns: vec!["model".to_owned(), text()],
+                rows: vec![vec![text(), text()]],
+                files: vec![TableFile {
+                    model: Some(text()),
+                    path: format!("{HOSTILE}/robustness.csv"),
+                }],
+            },
+            claims: vec!["D1".to_owned()],
+        }],
+        claims: vec![ClaimRow {
+            claim: "D1".to_owned(),
+            version: text(),
+            model: text(),
+            statement: text(),
+            measured: text(),
+            standard_error: text(),
+            threshold: text(),
+            verdict: text(),
+            reason: text(),
+        }],
+        known: Vec::new(),
+        provenance: vec![(text(), text())],
+    }
+}
+
+#[test]
+fn pages_are_well_formed() {
+    for report in [Report::default(), hostile_report(), sample::report(3, 5, 6)] {
+        let page = report.html();
+        let document = Document::parse(&page);
+        let ids = document.values("id");
+        for (index, id) in ids.iter().enumerate() {
+            assert!(!ids[..index].contains(id), "id {id:?} occurs twice");
+        }
+        for link in document.values("href") {
+            if let Some(target) = link.strip_prefix('#') {
+                assert!(ids.contains(&target), "nothing has the id {target:?}");
+            } else {
+                assert!(link.starts_with("./"), "{link:?} leads away from the page");
+            }
+        }
+        // The policy of the page names its one script and its one style.
+        assert_eq!(document.count("script"), 1);
+        assert_eq!(document.count("style"), 1);
+        assert!(document.values("style").is_empty() && document.values("src").is_empty());
+    }
+}
+
+#[test]
+fn names_are_text_and_nothing_else() {
+    let page = hostile_report().html();
+    let document = Document::parse(&page);
+    assert_eq!(document.count("img"), 0);
+    assert!(document.values("onerror").is_empty());
+    // Once in the switch, and wherever something belongs to the model.
+    assert_eq!(document.values("value"), ["", HOSTILE]);
+    assert!(document.values("data-model").contains(&HOSTILE));
+    assert!(document.texts().any(|text| text == HOSTILE));
+    let link = document
+        .values("href")
+        .into_iter()
+        .find(|link| link.ends_with("robustness.csv"));
+    let link = link.unwrap().strip_prefix("./").unwrap();
+    assert!(
+        link.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"%/._-".contains(&byte)),
+        "{link}"
+    );
+}
+
+#[test]
+fn everything_of_the_report_is_on_the_page() {
+    let report = sample::report(3, 5, 6);
+    let page = report.html();
+    let document = Document::parse(&page);
+    let texts: Vec<&str> = document.texts().collect();
+    let has = |text: &str| {
+        let found = texts.iter().any(|found| found.contains(text));
+        assert!(found, "{text:?} is not on the page");
+    };
+    let drawings: usize = report
+        .sections
+        .iter()
+        .map(|section| section.drawings.len())
+        .sum();
+    // The shared glyphs are in an element of their own.
+    assert_eq!(document.count("svg"), drawings + 1);
+    let of = document.values("data-of");
+    assert_eq!(of.len(), drawings);
+    for model in &report.models {
+        assert!(of.contains(&model.name.as_str()), "{}", model.name);
+        for (name, value) in &model.facts {
+            has(name);
+            has(value);
+        }
+    }
+    for section in &report.sections {
+        for text in [
+            &section.title,
+            &section.caption,
+            &section.paper_says,
+            &section.measured,
+        ] {
+            has(text);
+        }
+        for drawing in &section.drawings {
+            assert!(
+                document
+                    .values("aria-label")
+                    .contains(&drawing.alt.as_str())
+            );
+            let values = |svg: &str| svg.matches(" data-value=").count();
+            assert!(values(&drawing.svg) > 0);
+        }
+    }
+    let marks: usize = report
+        .sections
+        .iter()
+        .flat_map(|section| &section.drawings)
+        .map(|drawing| drawing.svg.matches(" data-value=").count())
+        .sum();
+    assert_eq!(document.values("data-value").len(), marks);
+    for row in &report.claims {
+        for text in [
+            &row.claim,
+            &row.statement,
+            &row.measured,
+            &row.threshold,
+            &row.reason,
+        ] {
+            has(text);
+        }
+    }
+    for row in &report.known {
+        for text in [&row.quantity, &row.published, &row.measured] {
+            has(text);
+        }
+    }
+    for (name, value) in &report.provenance {
+        has(name);
+        has(value);
+    }
+}
+
+#[test]
+fn the_stages_come_first() {
+    let section = |id: &str| Section {
+        id: id.to_owned(),
+        ..Section::default()
+    };
+    let report = Report {
+        sections: ["robustness", "cka", "stages", "wic"].map(section).to_vec(),
+        ..Report::default()
+    };
+    let page = report.html();
+    let document = Document::parse(&page);
+    let found = document
+        .elements("section")
+        .map(|element| element.value("id").unwrap());
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        ["stages", "robustness", "cka", "wic"]
+    );
+}
+
+#[test]
+fn each_model_has_the_first_rows_of_a_table() {
+    let row = |index: usize, model: &str| {
+        let number = format!("{index}.123456789");
+        vec![format!("{model}{index}"), model.to_owned(), number]
+    };
+    let rows = (0..30)
+        .map(|index| row(index, "a"))
+        .chain((0..2).map(|index| row(index, "b")));
+    let report = Report {
+        sections: vec![Section {
+            table: Table {
+                columns: ["cell", "model", "number"].map(str::to_owned).to_vec(),
+                rows: rows.collect(),
+                files: Vec::new(),
+            },
+            ..Section::default()
+        }],
+        ..Report::default()
+    };
+    let page = report.html();
+    let document = Document::parse(&page);
+    let models: Vec<&str> = document.values("data-model");
+    assert_eq!(models, [vec!["a"; 24], vec!["b"; 2]].concat());
+    let told = "The first 24 rows of each model; 32 rows in all.";
+    assert!(document.texts().any(|text| text == told));
+    for cell in ["a0", "0.12346", "a23", "23.123", "b1"] {
+        assert!(document.texts().any(|text| text == cell), "{cell}");
+    }
+}
+
+#[test]
+fn a_claim_is_told_where_it_is_judged_and_linked_once() {
+    let claim = |claim: &str, model: &str| ClaimRow {
+        claim: claim.to_owned(),
+        version: "nips".to_owned(),
+        model: model.to_owned(),
+        verdict: "holds".to_owned(),
+        ..ClaimRow::default()
+    };
+    let section = |id: &str, claims: &[&str]| Section {
+        id: id.to_owned(),
+        claims: claims.iter().map(|&claim| claim.to_owned()).collect(),
+        ..Section::default()
+    };
+    let report = Report {
+        sections: vec![section("wic", &["D12"]), section("stages", &["D12", "D4"])],
+        claims: vec![
+            claim("D12", "a"),
+            claim("D12", "*"),
+            claim("D4", "a"),
+            claim("D9", "a"),
+        ],
+        ..Report::default()
+    };
+    let page = report.html();
+    let document = Document::parse(&page);
+    let claims = document
+        .values("id")
+        .into_iter()
+        .filter(|id| id.starts_with("claim-"));
+    // D12 where it stands first, and D9, which no figure judges, below the table of all claims.
+    assert_eq!(
+        claims.collect::<Vec<_>>(),
+        ["claim-D12-nips", "claim-D4-nips", "claim-D9-nips"]
+    );
+    assert_eq!(page.matches("class=\"claim\"").count(), 4);
+    assert_eq!(
+        document
+            .texts()
+            .filter(|text| *text == "across models")
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn the_report_of_small_models_can_be_mailed() {
+    let report = sample::report(3, 20, 12);
+    let page = report.html();
+    assert!(page.len() < 5_000_000, "{} bytes", page.len());
+}
+
+/// Needs Chromium and Python, and says so where they are absent. `SCREENSHOTS` names a folder for the page and
+/// pictures of it.
+#[test]
+fn a_browser_shows_it() {
+    let found = |names: &[&str]| -> Option<PathBuf> {
+        let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
+        let files = names
+            .iter()
+            .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+        files.into_iter().find(|file| file.is_file())
+    };
+    let browser = found(&["chromium", "chromium-browser", "google-chrome"]);
+    let (Some(browser), Some(python)) = (browser, found(&["python3"])) else {
+        eprintln!("skipped: a browser (chromium) and python3 are needed to test the page in one");
+        return;
+    };
+    let kept = std::env::var_os("SCREENSHOTS").map(PathBuf::from);
+    let temporary = tempfile::tempdir().unwrap();
+    let page = kept
+        .as_deref()
+        .unwrap_or(temporary.path())
+        .join("report.html");
+    std::fs::write(&page, sample::report(3, 5, 8).html()).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/check.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg(&browser).arg(&page).args(&kept);
+    let outcome = command.output().unwrap();
+    let told = String::from_utf8_lossy(&outcome.stdout);
+    let faults = String::from_utf8_lossy(&outcome.stderr);
+    assert!(outcome.status.success(), "{told}{faults}");
+    println!("{told}");
+}
