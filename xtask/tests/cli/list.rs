@@ -38,7 +38,7 @@ fn help_names_every_command_and_option() {
         "--out",
     ];
     let swept = [&["drop(5)", "'swap(l,l+1)'"], shared.as_slice()].concat();
-    let reproduced = [&["robustness"], shared.as_slice()].concat();
+    let reproduced = [&["robustness", "--shift-corpus"], shared.as_slice()].concat();
     for (arguments, mentioned) in [
         (
             ["--help"].as_slice(),
