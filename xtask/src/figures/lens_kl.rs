@@ -101,6 +101,7 @@ fn grid(
     let panel = |family: &[Model<'_>], lens: Lens| {
         let own = records.iter().filter(|r| r.lens == lens);
         let mut lines = models::lines(family, own, point);
+        let upper = upper_end(&lines);
         let densities = densities(family, neurons);
         let y2 = (!densities.is_empty()).then(|| Axis {
             min: Some(0.0),
@@ -111,11 +112,12 @@ fn grid(
             title: format!(
                 "{}, {}",
                 models::family_name(family[0].family),
-                lens.title()
+                lens.title().to_lowercase()
             ),
             x: models::state_axis(),
             y: Axis {
                 min: Some(0.0),
+                max: upper,
                 ..Axis::new(format!("{quantity} (nats)"), Scale::Linear)
             },
             y2,
@@ -153,12 +155,25 @@ fn grid(
             "Mean {quantity} of each residual stream in nats, left axis. Columns: the final norm recomputed on each stream, \
              and every stream divided by the scale of the last, without bias. Right axis, where neurons were counted: \
              prediction and suppression neurons in percent of their block, block ℓ at ℓ/(L−1). Horizontal axis: relative \
-             depth, from the embedding to the output. Bands: one standard error to either side. Models: {}.",
+             depth, from the embedding to the output; an open marker lies beyond its axis. Bands: one standard error to \
+             either side. Models: {}.",
             models::names(&models)
         ),
         rows,
         legend,
     }
+}
+
+/// The upper end of an axis that the embedding alone would stretch to more than twice what the rest needs, as with a tied
+/// unembedding, whose lens repeats the input with much confidence.
+fn upper_end(lines: &[Line]) -> Option<f64> {
+    let largest = |of: &dyn Fn(&Point) -> bool| {
+        let points = lines.iter().flat_map(|line| &line.points);
+        let values = points.filter(|point| of(point)).map(|point| point.y);
+        values.fold(0.0, f64::max)
+    };
+    let (embedding, rest) = (largest(&|p| p.x == 0.0), largest(&|p| p.x > 0.0));
+    (rest > 0.0 && embedding > 2.0 * rest).then_some(1.1 * rest)
 }
 
 /// Name, line and marker of the densities of neurons; the colour is the model's.
@@ -264,10 +279,10 @@ mod tests {
                 .map(|p| p.title.as_str())
                 .collect();
             let expected = [
-                "GPT-2, Standard lens",
-                "GPT-2, Legacy lens",
-                "Phi, Standard lens",
-                "Phi, Legacy lens",
+                "GPT-2, standard lens",
+                "GPT-2, legacy lens",
+                "Phi, standard lens",
+                "Phi, legacy lens",
             ];
             assert_eq!(titles, expected);
             for row in &figure.rows {
@@ -281,6 +296,17 @@ mod tests {
             }
             assert_eq!(figure.legend.len(), 2);
         }
+    }
+
+    #[test]
+    fn an_embedding_far_off_does_not_stretch_the_axis() {
+        let mut records = records("gpt2", "gpt2");
+        records[0].kl_nats = 5.9;
+        assert_eq!(nips_fig8(&records, &[]).rows[0][0].y.max, None);
+        records[0].kl_nats = 100.0;
+        let figure = nips_fig8(&records, &[]);
+        let ends = [0, 1].map(|lens: usize| figure.rows[0][lens].y.max);
+        assert_eq!(ends, [Some(1.1 * 3.0), None]);
     }
 
     #[test]

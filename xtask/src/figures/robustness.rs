@@ -15,9 +15,8 @@
 
 use super::models::{self, Model, relative_depth};
 use super::table::{is_share, negative_error, record};
-use crate::plot::{Axis, Figure, Line, Mark, Panel, Point, Rule, Scale, Side};
+use crate::plot::{Axis, Figure, Mark, Panel, Point, Rule, Scale};
 use serde::{Deserialize, Serialize};
-use std::cmp::Reverse;
 
 /// What is done to the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -187,11 +186,7 @@ fn grid(records: &[Record], title: &str, description: &str, quantities: &[Quanti
         description: format!(
             "{description} Horizontal axis: relative depth of block ℓ. Bands: one standard error to either side. \
              Models: {}.",
-            models
-                .iter()
-                .map(|model| model.name)
-                .collect::<Vec<_>>()
-                .join(", "),
+            models::names(&models),
         ),
         rows: rows
             .into_iter()
@@ -217,39 +212,22 @@ fn panel(
         y: 0.0,
         style: None,
     }));
-    // Deeper models first: a short one's few points would be hidden below the many of a deep one.
-    let mut lines: Vec<(usize, Line)> = models
+    let own = records
         .iter()
-        .map(|model| {
-            let mut own: Vec<&Record> = records
-                .iter()
-                .filter(|record| record.intervention == intervention)
-                .filter(|record| record.model == model.name && record.family == model.family)
-                .collect();
-            own.sort_by_key(|record| record.layer);
-            let points = own.iter().map(|record| {
-                let (y, error) = quantity.of(record);
-                let x = record.relative_depth;
-                Point { x, y, error }
-            });
-            let line = Line {
-                style: model.style,
-                label: model.name.to_owned(),
-                points: points.collect(),
-                side: Side::Left,
-            };
-            (own.len(), line)
-        })
-        .collect();
-    lines.sort_by_key(|(points, _)| Reverse(*points));
+        .filter(|record| record.intervention == intervention);
+    let lines = models::lines(models, own, |record| {
+        let (y, error) = quantity.of(record);
+        let x = record.relative_depth;
+        Point { x, y, error }
+    });
     Panel {
         title: title.to_owned(),
-        x: Axis::new("Relative depth ℓ/(L−1)", Scale::Linear).between(0.0, 1.0),
+        x: models::block_axis(),
         y: quantity.axis(),
         y2: None,
         marks: zero
             .into_iter()
-            .chain(lines.into_iter().map(|(_, line)| Mark::Line(line)))
+            .chain(lines.into_iter().map(Mark::Line))
             .collect(),
     }
 }
@@ -257,6 +235,7 @@ fn panel(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figures::models::lines_of;
     use crate::figures::table::{parse, write};
     use std::path::Path;
 
@@ -293,17 +272,6 @@ mod tests {
         let mut written = Vec::new();
         write(records, &mut written).unwrap();
         String::from_utf8(written).unwrap()
-    }
-
-    fn lines(panel: &Panel) -> Vec<&Line> {
-        panel
-            .marks
-            .iter()
-            .filter_map(|mark| match mark {
-                Mark::Line(line) => Some(line),
-                _ => None,
-            })
-            .collect()
     }
 
     #[test]
@@ -419,11 +387,19 @@ mod tests {
                 [vec!["Swap ℓ and ℓ+1"; columns], vec!["Drop ℓ"; columns]]
             );
             for panel in &figure.rows[0] {
-                let depths: Vec<f64> = lines(panel)[0].points.iter().map(|point| point.x).collect();
+                let depths: Vec<f64> = lines_of(panel)[0]
+                    .points
+                    .iter()
+                    .map(|point| point.x)
+                    .collect();
                 assert_eq!(depths, [0.0, 0.25, 0.5, 0.75]);
             }
             for panel in &figure.rows[1] {
-                let depths: Vec<f64> = lines(panel)[0].points.iter().map(|point| point.x).collect();
+                let depths: Vec<f64> = lines_of(panel)[0]
+                    .points
+                    .iter()
+                    .map(|point| point.x)
+                    .collect();
                 assert_eq!(depths, [0.0, 0.25, 0.5, 0.75, 1.0]);
             }
         }
@@ -435,7 +411,7 @@ mod tests {
         let check = |column: usize, label: &str, y: f64, error: f64, rules: usize| {
             let panel = &figure.rows[1][column];
             assert_eq!(panel.y.label, label);
-            let point = lines(panel)[0].points[0];
+            let point = lines_of(panel)[0].points[0];
             assert_eq!((point.y, point.error), (y, Some(error)), "{label}");
             assert_eq!(panel.marks.len() - 1, rules, "{label}");
         };
@@ -460,11 +436,14 @@ mod tests {
             .collect();
         assert_eq!(names, ["gpt2", "gpt2-xl", "unheard-of"]);
         for panel in figure.rows.iter().flatten() {
-            let lengths: Vec<usize> = lines(panel).iter().map(|line| line.points.len()).collect();
+            let lengths: Vec<usize> = lines_of(panel)
+                .iter()
+                .map(|line| line.points.len())
+                .collect();
             assert!(lengths.is_sorted_by(|a, b| a > b), "{lengths:?}");
             for entry in &figure.legend {
                 assert!(
-                    lines(panel).iter().any(|line| line.style == entry.style),
+                    lines_of(panel).iter().any(|line| line.style == entry.style),
                     "{}",
                     entry.label
                 );

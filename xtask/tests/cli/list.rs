@@ -46,7 +46,7 @@ fn help_names_every_command_and_option() {
         "--dry-run",
     ];
     let swept = [&own, shared.as_slice()].concat();
-    let reproduced = [&["robustness"], shared.as_slice()].concat();
+    let reproduced = [&["robustness", "--shift-corpus"], shared.as_slice()].concat();
     for (arguments, mentioned) in [
         (
             ["--help"].as_slice(),

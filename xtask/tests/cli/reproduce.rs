@@ -193,3 +193,108 @@ fn what_is_embedded_is_the_default() {
     );
     assert!(corpus["tokenizer_sha256"].is_string());
 }
+
+/// The figures of the plain pass, with text of another kind from a file.
+#[test]
+fn figures_of_the_plain_pass_have_their_files() {
+    let sandbox = Sandbox::with_ids(&token_ids(5, 16, 29));
+    sandbox.write("other.npy", &crate::npy(&token_ids(3, 12, 23)));
+    let model = tiny("gpt2");
+    let fixed = ["--model", &model, "--corpus", "ids.npy"];
+    for (out, threads) in [("first", "--threads=1"), ("second", "--threads=3")] {
+        let options = ["--shift-corpus", "other.npy", "--out", out, threads];
+        let figures = [
+            "reproduce",
+            "attention-locality",
+            "cka",
+            "lens-entropy",
+            "lens-kl",
+            "mlp-norm",
+            "repeats",
+            "shift",
+            "sublayer-ratio",
+        ];
+        sandbox
+            .xtask(&[figures.as_slice(), &fixed, &options].concat())
+            .succeeded();
+    }
+    // Three blocks: a run of three fits once, one of five not at all.
+    let rows = [
+        ("attention-locality", 3 * 11),
+        ("cka", 2 * 3 * 3),
+        ("lens-entropy", 2 * 4),
+        ("lens-kl", 2 * 4),
+        ("mlp-norm", 3),
+        ("repeats", 1),
+        ("shift", 2 * (4 + 4 + 3 + 3)),
+        ("sublayer-ratio", 3),
+    ];
+    for (figure, count) in rows {
+        let file = |out: &str, end: &str| sandbox.read(&format!("{out}/gpt2/{figure}.{end}"));
+        let table = Table::new(&file("first", "csv"));
+        assert_eq!(table.rows.len(), count, "{figure}");
+        for end in ["csv", "svg", "png"] {
+            let [first, second] = ["first", "second"].map(|out| file(out, end));
+            assert!(first == second, "{figure}.{end} differs");
+        }
+    }
+    let shift = Table::new(&sandbox.read("first/gpt2/shift.csv"));
+    let kl = Table::new(&sandbox.read("first/gpt2/lens-kl.csv"));
+    for (row, (text, value)) in [
+        (0, ("ids.npy", kl.text(0, "kl_nats"))),
+        (1, ("ids.npy", kl.text(1, "kl_nats"))),
+    ] {
+        assert_eq!(shift.text(row, "text"), text);
+        assert_eq!(shift.text(row, "value"), value);
+    }
+    assert_eq!(shift.text(14, "text"), "other.npy");
+    assert_eq!(shift.text(14, "sequences"), "3");
+}
+
+#[test]
+fn text_of_another_kind_is_source_code_where_it_can_be_read() {
+    let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
+    let model = tiny("gpt2");
+    let given = [
+        "reproduce",
+        "shift",
+        "--model",
+        &model,
+        "--corpus",
+        "ids.npy",
+        "--out",
+        "out",
+    ];
+    let said = sandbox.xtask(&given).succeeded().stderr;
+    assert!(said.contains("gpt2: shift is left out"), "{said}");
+    assert!(!sandbox.path("out/source-code.jsonl").exists());
+    let on_embedded = [
+        "reproduce",
+        "shift",
+        "--rows",
+        "2",
+        "--context",
+        "24",
+        "--out",
+        "own",
+    ];
+    sandbox.xtask(&on_embedded).succeeded();
+    let lines = String::from_utf8(sandbox.read("own/source-code.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert!(first["text"].as_str().unwrap().starts_with("//!"));
+    let [name, _] = embedded_model();
+    let table = Table::new(&sandbox.read(&format!("own/{name}/shift.csv")));
+    let shifted = (0..table.rows.len()).filter(|row| table.text(*row, "shifted") == "true");
+    assert_eq!(shifted.count() * 2, table.rows.len());
+    sandbox
+        .xtask(&[
+            "reproduce",
+            "shift",
+            "--shift-corpus",
+            "absent.txt",
+            "--out",
+            "none",
+        ])
+        .refused(&["absent.txt"]);
+    assert!(!sandbox.path("none").exists());
+}

@@ -267,7 +267,8 @@ fn lenses_are_those_of_whole_rows_of_logits() {
                     (own, model.standard_lens(last))
                 })
                 .collect();
-            let values = |of: &dyn Fn(&Array2<f32>, &Array2<f32>, usize) -> f64| -> Vec<Vec<f64>> {
+            type OfRows<'a> = &'a dyn Fn(&Array2<f32>, &Array2<f32>, usize) -> f64;
+            let values = |of: OfRows<'_>| -> Vec<Vec<f64>> {
                 let one = |(own, output): &(Array2<f32>, Array2<f32>)| {
                     (1..own.nrows()).map(|p| of(own, output, p)).collect()
                 };
