@@ -4,9 +4,10 @@
     python benches/compare.py --python VENV/bin/python --work DIR --out benches/results/NAME.csv [MODEL ...]
 
 MODEL is gpt2-small (default), pythia-160m or smollm2-135m: random weights in real shapes, made in DIR by
-`peers/make_models.py`, 512-token sequences, f32. Needs a Python with `peers/requirements.txt`, a C compiler and
+`peers/make_models.py`, 512-token sequences, in f32 or, with `--precision bf16`, in bf16 on either side. Needs a Python with `peers/requirements.txt`, a C compiler and
 cargo. Each program runs alone, with one thread and with all; the peak is measured before each. PyTorch gets its best
 setting (one sequence at a time, kept prefixes, a tuned malloc). Nothing else should run meanwhile.
+The peak is that of f32 in either case: in bf16 it is twice as high where the CPU has the instruction.
 """
 import argparse, csv, json, os, pathlib, platform, subprocess, sys
 
@@ -36,17 +37,17 @@ def peak(work, threads):
     return sum(float(process.communicate()[0].split()[0]) for process in processes)
 
 
-def ours(binary, work, model, rows, threads):
+def ours(binary, work, model, rows, threads, precision):
     out = work / "ours.csv"
     _, memory = run([binary, "sweep", "--model", work / model, "--corpus", work / model / "tokens.npy", "--rows", rows,
-                     "--context", TOKENS, "--threads", threads, "--fresh", "--out", out, "drop(l)", "swap(l,l+1)"])
+                     "--context", TOKENS, "--threads", threads, "--precision", precision, "--fresh", "--out", out, "drop(l)", "swap(l,l+1)"])
     manifest = json.loads((work / "ours.csv.run/manifest.json").read_text())
     return manifest["runs"][0]["execution"]["seconds"], memory
 
 
-def torch(python, work, model, rows, threads):
+def torch(python, work, model, rows, threads, precision):
     output, memory = run([python, HERE / "peers/peer_torch.py", work / model, "prefix", "-T", TOKENS, "-S", rows, "--batch", 1,
-                          "--threads", threads], HF_HUB_OFFLINE="1", **TUNED)
+                          "--threads", threads, "--dtype", precision], HF_HUB_OFFLINE="1", **TUNED)
     return json.loads(output.splitlines()[-1])["seconds"], memory
 
 
@@ -60,6 +61,7 @@ def main():
     options.add_argument("--python", required=True)
     options.add_argument("--work", type=pathlib.Path, required=True)
     options.add_argument("--out", type=pathlib.Path, required=True)
+    options.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     options.add_argument("models", nargs="*", default=["gpt2-small"])
     options = options.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -82,9 +84,9 @@ def main():
                 sequences = threads if program == "layerwise" else 1
                 rate = peak(options.work, threads)
                 if program == "layerwise":
-                    seconds, memory = ours(binary, options.work, model, sequences, threads)
+                    seconds, memory = ours(binary, options.work, model, sequences, threads, options.precision)
                 else:
-                    seconds, memory = torch(options.python, options.work, model, sequences, threads)
+                    seconds, memory = torch(options.python, options.work, model, sequences, threads, options.precision)
                 tokens = sequences * TOKENS
                 reached = work_of[model] * tokens / seconds
                 row = [model, program, threads, tokens, f"{seconds:.3f}", f"{1000 * seconds / tokens:.3f}", work_of[model],
@@ -92,7 +94,7 @@ def main():
                 print(*row, sep="\t", file=sys.stderr, flush=True)
                 rows.append(row)
     with open(options.out, "w", newline="") as file:
-        file.write(f"# {machine()}; {options.models}; {TOKENS}-token sequences, f32\n")
+        file.write(f"# {machine()}; {options.models}; {TOKENS}-token sequences, {options.precision}\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(rows)

@@ -196,8 +196,10 @@ impl Packed {
             for (panel, rows) in rows.chunks_exact_mut(columns.len().max(1)).enumerate() {
                 let lanes = panel * PANEL..outputs.min((panel + 1) * PANEL);
                 for (row, column) in rows.iter_mut().zip(columns.clone()) {
+                    let terms = &panels[column / PANEL * outputs.div_ceil(T::INPUTS)..];
                     for (lane, input) in row.0.iter_mut().zip(lanes.clone()) {
-                        *lane = element(panels, outputs, input, column);
+                        let term = terms[input / T::INPUTS].0[column % PANEL];
+                        *lane = term.value(input % T::INPUTS);
                     }
                 }
             }
@@ -365,14 +367,21 @@ fn multiply_panels<T: Term>(
             }
             let add = write == Write::Add || first_term > 0;
             for first_column in columns.clone().step_by(PANEL) {
-                let panel = first_column / PANEL * panel_terms;
-                let panel = &panels[panel + inner.start..panel + inner.end];
+                let panel_of = |column: usize| {
+                    let panel = column / PANEL * panel_terms;
+                    &panels[panel + inner.start..panel + inner.end]
+                };
+                let panel = panel_of(first_column);
+                let next = match first_column + PANEL {
+                    column if column < columns.end => panel_of(column),
+                    _ => &[],
+                };
                 let width = PANEL.min(columns.end - first_column);
                 let first_out = first_column - columns.start;
                 let out = out.slice_mut(s![row_block.clone(), first_out..first_out + width]);
                 match unpacked {
-                    Some(rows) => kernel.strided(rows, panel, add, out),
-                    None => kernel.packed(T::packed(scratch), panel, add, out),
+                    Some(rows) => kernel.strided(rows, panel, next, add, out),
+                    None => kernel.packed(T::packed(scratch), panel, next, add, out),
                 }
             }
         }
