@@ -98,13 +98,10 @@ impl Kernel {
     }
 
     /// A strip of the product of packed rows, tiles of \[inner / CHUNK, TILE_ROWS, CHUNK\], and a panel \[inner\].
-    ///
-    /// Meanwhile the panel `next`, which may be empty, is brought nearer.
     pub(crate) fn packed<T: Term>(
         self,
         a: &[Chunk<T>],
         panel: &[PanelRow<T>],
-        next: &[PanelRow<T>],
         add: bool,
         out: ArrayViewMut2<'_, f32>,
     ) {
@@ -120,7 +117,7 @@ impl Kernel {
         };
         // SAFETY: the slice holds, for every tile of rows, TILE_ROWS chunks for every CHUNK terms, so each row and term
         // of the strip lies in it; the strides are those of packed rows.
-        unsafe { self.run::<T, true>(a.as_ptr().cast(), strides, panel, next, add, out) }
+        unsafe { self.run::<T, true>(a.as_ptr().cast(), strides, panel, add, out) }
     }
 
     /// A strip of the product of rows \[rows, inner\] as they lie and a panel \[inner\].
@@ -128,7 +125,6 @@ impl Kernel {
         self,
         a: ArrayView2<'_, T>,
         panel: &[PanelRow<T>],
-        next: &[PanelRow<T>],
         add: bool,
         out: ArrayViewMut2<'_, f32>,
     ) {
@@ -149,7 +145,7 @@ impl Kernel {
             tile: TILE_ROWS * row,
         };
         // SAFETY: the view has as many rows as the destination, of `panel.len()` contiguous values at the row stride.
-        unsafe { self.run::<T, false>(a.as_ptr(), strides, panel, next, add, out) }
+        unsafe { self.run::<T, false>(a.as_ptr(), strides, panel, add, out) }
     }
 
     /// # Safety
@@ -161,7 +157,6 @@ impl Kernel {
         a: *const T,
         strides: Strides,
         panel: &[PanelRow<T>],
-        next: &[PanelRow<T>],
         add: bool,
         mut out: ArrayViewMut2<'_, f32>,
     ) {
@@ -174,16 +169,11 @@ impl Kernel {
         let out_stride = out.strides()[0].unsigned_abs();
         let (base, out) = (a, out.as_mut_ptr());
         let tiles = (0..rows).step_by(TILE_ROWS);
-        let share = next.len().div_ceil(tiles.len().max(1)).max(1);
-        let mut coming = next.chunks(share);
         // A tile's chains follow each other, so that its destination stays in the first-level cache.
         let chains = || panel.chunks(CHAIN).enumerate();
         for (first, (chain, panel)) in
             tiles.flat_map(|first| chains().map(move |chain| (first, chain)))
         {
-            if chain == 0 {
-                prefetch(coming.next().unwrap_or_default());
-            }
             let extents = Extents {
                 rows: TILE_ROWS.min(rows - first),
                 columns,
@@ -207,22 +197,6 @@ impl Kernel {
             }
         }
     }
-}
-
-/// Brings rows of a panel into the second-level cache: reading ahead by itself, the machine stops at each page.
-fn prefetch<T>(rows: &[PanelRow<T>]) {
-    #[cfg(target_arch = "x86_64")]
-    for row in rows {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        let (low, high) = row.0.split_at(PANEL / 2);
-        // SAFETY: prefetching has no effect that a program can see, and the addresses are those of borrowed rows.
-        unsafe {
-            _mm_prefetch::<_MM_HINT_T1>(low.as_ptr().cast());
-            _mm_prefetch::<_MM_HINT_T1>(high.as_ptr().cast());
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = rows;
 }
 
 /// The tile of sums of one number format.

@@ -367,21 +367,14 @@ fn multiply_panels<T: Term>(
             }
             let add = write == Write::Add || first_term > 0;
             for first_column in columns.clone().step_by(PANEL) {
-                let panel_of = |column: usize| {
-                    let panel = column / PANEL * panel_terms;
-                    &panels[panel + inner.start..panel + inner.end]
-                };
-                let panel = panel_of(first_column);
-                let next = match first_column + PANEL {
-                    column if column < columns.end => panel_of(column),
-                    _ => &[],
-                };
+                let panel = first_column / PANEL * panel_terms;
+                let panel = &panels[panel + inner.start..panel + inner.end];
                 let width = PANEL.min(columns.end - first_column);
                 let first_out = first_column - columns.start;
                 let out = out.slice_mut(s![row_block.clone(), first_out..first_out + width]);
                 match unpacked {
-                    Some(rows) => kernel.strided(rows, panel, next, add, out),
-                    None => kernel.packed(T::packed(scratch), panel, next, add, out),
+                    Some(rows) => kernel.strided(rows, panel, add, out),
+                    None => kernel.packed(T::packed(scratch), panel, add, out),
                 }
             }
         }
