@@ -2,9 +2,12 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use layerwise::kernels::Write;
-use layerwise::kernels::packed::{Packed, Scratch, multiply};
+use layerwise::kernels::packed::{Packed, Precision, Scratch, multiply};
 use layerwise::kernels::vocabulary::{self, Unembedding};
 use ndarray::Array2;
+
+/// On a CPU without AVX512-BF16 the second is slow.
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
 
 fn matrix(rows: usize, columns: usize) -> Array2<f32> {
     Array2::from_shape_fn((rows, columns), |(r, c)| {
@@ -24,28 +27,28 @@ fn products(criterion: &mut Criterion) {
         (128, 576, 576),
         (48, 64, 512),
     ] {
-        let (a, b) = (
-            matrix(rows, inner),
-            Packed::new(matrix(inner, columns).view()),
-        );
+        let a = matrix(rows, inner);
         let mut out = Array2::zeros((rows, columns));
         let mut scratch = Scratch::default();
         group.throughput(Throughput::Elements((2 * rows * inner * columns) as u64));
-        group.bench_function(
-            BenchmarkId::from_parameter(format!("{rows}x{inner}x{columns}")),
-            |bencher| {
-                bencher.iter(|| {
-                    multiply(
-                        a.view(),
-                        &b,
-                        0..columns,
-                        out.view_mut(),
-                        Write::Replace,
-                        &mut scratch,
-                    )
-                });
-            },
-        );
+        for precision in PRECISIONS {
+            let b = Packed::rounded(matrix(inner, columns).view(), precision);
+            group.bench_function(
+                BenchmarkId::new(precision.name(), format!("{rows}x{inner}x{columns}")),
+                |bencher| {
+                    bencher.iter(|| {
+                        multiply(
+                            a.view(),
+                            &b,
+                            0..columns,
+                            out.view_mut(),
+                            Write::Replace,
+                            &mut scratch,
+                        )
+                    });
+                },
+            );
+        }
     }
     group.finish();
 }
@@ -55,18 +58,20 @@ fn vocabulary_pass(criterion: &mut Criterion) {
     group.sample_size(10);
     for (model, vocab) in [(768, 50_257), (576, 49_152)] {
         let states = matrix(512, model);
-        let weight = Packed::new(matrix(vocab, model).t());
-        let unembedding = Unembedding {
-            weight: &weight,
-            bias: None,
-        };
         group.throughput(Throughput::Elements((2 * 512 * model * vocab) as u64));
-        group.bench_function(
-            BenchmarkId::from_parameter(format!("{model}x{vocab}")),
-            |bencher| {
-                bencher.iter(|| vocabulary::pass(states.view(), unembedding, &[]));
-            },
-        );
+        for precision in PRECISIONS {
+            let weight = Packed::rounded(matrix(vocab, model).t(), precision);
+            let unembedding = Unembedding {
+                weight: &weight,
+                bias: None,
+            };
+            group.bench_function(
+                BenchmarkId::new(precision.name(), format!("{model}x{vocab}")),
+                |bencher| {
+                    bencher.iter(|| vocabulary::pass(states.view(), unembedding, &[]));
+                },
+            );
+        }
     }
     group.finish();
 }

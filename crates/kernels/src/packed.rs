@@ -201,8 +201,10 @@ impl Packed {
             for (panel, rows) in rows.chunks_exact_mut(columns.len().max(1)).enumerate() {
                 let lanes = panel * PANEL..outputs.min((panel + 1) * PANEL);
                 for (row, column) in rows.iter_mut().zip(columns.clone()) {
+                    let terms = &panels[column / PANEL * outputs.div_ceil(T::INPUTS)..];
                     for (lane, input) in row.0.iter_mut().zip(lanes.clone()) {
-                        *lane = element(panels, outputs, input, column);
+                        let term = terms[input / T::INPUTS].0[column % PANEL];
+                        *lane = term.value(input % T::INPUTS);
                     }
                 }
             }
