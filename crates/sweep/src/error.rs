@@ -1,5 +1,5 @@
 use layerwise_schedule::ScheduleError;
-use layerwise_transformer::TransformerError;
+use layerwise_transformer::{NotFinite, TransformerError};
 use std::path::PathBuf;
 
 /// What can go wrong in a sweep.
@@ -32,15 +32,28 @@ pub enum SweepError {
     },
     /// The model's output is not a number.
     #[error(
-        "schedule `{schedule}`, sequence {sequence}, position {position}: the logits hold NaN or infinity; expected finite numbers"
+        "schedule `{schedule}`, sequence {sequence}, position {position}: expected finite logits, found NaN or infinity; {}",
+        origin.map_or("every activation is finite".to_owned(), |origin| format!("the first is {origin}"))
     )]
     NotFinite {
-        /// The schedule's edit.
+        /// The edit of the schedule.
         schedule: String,
         /// Index of the sequence in the corpus.
         sequence: usize,
         /// The first such position.
         position: usize,
+        /// Where the first such value of the forward pass arises.
+        origin: Option<NotFinite>,
+    },
+    /// The system does not start as many threads as were asked for.
+    #[error("threads: expected {expected}, found that the system starts no more than {found}: {source}")]
+    Threads {
+        /// Threads asked for.
+        expected: usize,
+        /// Threads that were started.
+        found: usize,
+        /// The system's reason.
+        source: std::io::Error,
     },
     /// The engine contradicts one of its own laws: nothing it says can be trusted.
     #[error("self-check failed: {law}; {found}")]
@@ -57,6 +70,12 @@ pub enum SweepError {
         path: PathBuf,
         /// What the system says.
         source: std::io::Error,
+    },
+    /// A journal's place is taken by something else.
+    #[error("{}: expected a regular file, found a folder, a pipe or a device", path.display())]
+    JournalNotFile {
+        /// The journal.
+        path: PathBuf,
     },
     /// Another process is at work on the same run.
     #[error("{}: another process holds this run; wait for it, or give another output", path.display())]

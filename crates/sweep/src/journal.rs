@@ -9,7 +9,7 @@ use crate::sums::Sums;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -74,6 +74,12 @@ impl Journal {
             path: path.to_owned(),
             source,
         };
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            // Opening a pipe would wait for somebody to write to it.
+            return Err(SweepError::JournalNotFile {
+                path: path.to_owned(),
+            });
+        }
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

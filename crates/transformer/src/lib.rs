@@ -42,4 +42,4 @@ pub use config::ModelConfig;
 pub use error::TransformerError;
 pub use forward::Workspace;
 pub use model::Model;
-pub use site::{Address, Observer, Recording, Site};
+pub use site::{Address, FirstNotFinite, NotFinite, Observer, Recording, Site};

@@ -228,6 +228,58 @@ impl Observer for Recording {
     }
 }
 
+/// An [`Observer`] that finds the first NaN or infinity of a run.
+#[derive(Clone, Debug, Default)]
+pub struct FirstNotFinite {
+    found: Option<NotFinite>,
+}
+
+/// A value that is not a number, or infinite, where it arose.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NotFinite {
+    /// The activation.
+    pub address: Address,
+    /// The position in the sequence; of an attention pattern, the query's.
+    pub position: usize,
+    /// The value.
+    pub value: f32,
+}
+
+impl fmt::Display for NotFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at step {}, ", self.value, self.address.step)?;
+        if let Some(block) = self.address.block {
+            write!(f, "block {block}, ")?;
+        }
+        write!(f, "site {}, position {}", self.address.site, self.position)
+    }
+}
+
+impl FirstNotFinite {
+    /// The first such value, in the order of the forward pass; of one activation, the first in row-major order.
+    pub fn found(&self) -> Option<NotFinite> {
+        self.found
+    }
+}
+
+impl Observer for FirstNotFinite {
+    fn wants(&self, _: Address) -> bool {
+        self.found.is_none()
+    }
+
+    fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>) {
+        let positions = usize::from(address.site == Site::AttnPattern);
+        let mut values = activation.indexed_iter();
+        self.found = values
+            .find(|(_, value)| !value.is_finite())
+            .map(|(index, value)| NotFinite {
+                address,
+                position: index[positions],
+                value: *value,
+            });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,1 @@
+//! `README.md`, written from the cases.
