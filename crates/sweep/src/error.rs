@@ -46,7 +46,9 @@ pub enum SweepError {
         origin: Option<NotFinite>,
     },
     /// The system does not start as many threads as were asked for.
-    #[error("threads: expected {expected}, found that the system starts no more than {found}: {source}")]
+    #[error(
+        "threads: expected {expected}, found that the system starts no more than {found}: {source}"
+    )]
     Threads {
         /// Threads asked for.
         expected: usize,

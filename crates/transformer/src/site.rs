@@ -300,4 +300,31 @@ mod tests {
         );
         assert!(!message.contains("mlp"), "{message}");
     }
+
+    #[test]
+    fn the_first_value_that_is_not_finite_is_found_in_every_shape() {
+        let check = |site, shape: &[usize], index: &[usize], position| {
+            let mut first = FirstNotFinite::default();
+            let address = |step| Address {
+                step,
+                block: Some(1),
+                site,
+            };
+            let mut activation = ArrayD::<f32>::ones(shape);
+            first.observe(address(0), activation.view());
+            assert_eq!(first.found(), None);
+            assert!(first.wants(address(1)));
+            activation[index] = f32::NEG_INFINITY;
+            first.observe(address(1), activation.view());
+            let found = first.found().unwrap();
+            assert_eq!((found.address, found.position), (address(1), position));
+            assert_eq!(found.value, f32::NEG_INFINITY);
+            assert!(!first.wants(address(2)));
+            let expected = format!("-inf at step 1, block 1, site {site}, position {position}");
+            assert_eq!(found.to_string(), expected);
+        };
+        check(Site::ResidMid, &[4, 3], &[2, 1], 2);
+        check(Site::AttnQ, &[4, 2, 3], &[3, 0, 1], 3);
+        check(Site::AttnPattern, &[2, 4, 4], &[1, 3, 0], 3);
+    }
 }

@@ -39,31 +39,56 @@ pub(crate) fn tensors() -> Vec<Case> {
         refused(
             (73, "unexpected tensor"),
             Checkpoint::llama().with(Tensor::random("model.layers.0.mlp.router.weight", &[2, 8])),
-            &["model", "1 unexpected tensors", "model.layers.0.mlp.router.weight"],
+            &[
+                "model",
+                "1 unexpected tensors",
+                "model.layers.0.mlp.router.weight",
+            ],
         ),
-        accepted((73, "buffers that are known to mean nothing"), buffers(), &["model: 3 schedules"]),
+        accepted(
+            (73, "buffers that are known to mean nothing"),
+            buffers(),
+            &["model: 3 schedules"],
+        ),
         refused(
             (74, "transposed matrix"),
             changed(Checkpoint::llama(), down, |t| t.shape = vec![12, 8]),
-            &["model", down, "is transposed", "expected shape [8, 12]", "found [12, 8]"],
+            &[
+                "model",
+                down,
+                "is transposed",
+                "expected shape [8, 12]",
+                "found [12, 8]",
+            ],
         ),
         refused(
             (75, "fused query, key and value of the wrong size"),
-            changed(Checkpoint::gpt2(), qkv, |t| *t = Tensor::random(&t.name, &[8, 20])),
+            changed(Checkpoint::gpt2(), qkv, |t| {
+                *t = Tensor::random(&t.name, &[8, 20])
+            }),
             &["model", "h.1.attn.c_attn", "expected 24 outputs, found 20"],
         ),
         accepted(
             (76, "mixed dtypes"),
             changed(Checkpoint::llama(), down, |t| {
                 t.dtype = "BF16";
-                t.data = t.data.chunks(4).flat_map(|word| [word[2], word[3]]).collect();
+                t.data = t
+                    .data
+                    .chunks(4)
+                    .flat_map(|word| [word[2], word[3]])
+                    .collect();
             }),
             &["note: model", "BF16", "F32"],
         ),
         refused(
             (77, "names with and without a prefix"),
             Checkpoint::gpt2().with(Tensor::random("transformer.h.0.ln_1.weight", &[8])),
-            &["model", "both", "transformer.h.0.ln_1.weight", "expected all names with the prefix, or none"],
+            &[
+                "model",
+                "both",
+                "transformer.h.0.ln_1.weight",
+                "expected all names with the prefix, or none",
+            ],
         ),
     ]
 }

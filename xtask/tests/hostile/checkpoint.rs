@@ -23,10 +23,14 @@ pub(crate) struct Tensor {
 impl Tensor {
     /// A tensor of small random numbers; a norm's gain is about one.
     pub(crate) fn random(name: &str, shape: &[usize]) -> Self {
-        let mut state = name
-            .bytes()
-            .fold(1_u64, |state, byte| state.wrapping_mul(257) + u64::from(byte));
-        let centre = if name.contains("norm") || name.contains("ln_") { 1.0 } else { 0.0 };
+        let mut state = name.bytes().fold(1_u64, |state, byte| {
+            state.wrapping_mul(257) + u64::from(byte)
+        });
+        let centre = if name.contains("norm") || name.contains("ln_") {
+            1.0
+        } else {
+            0.0
+        };
         let mut number = || {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
@@ -169,7 +173,10 @@ pub(crate) fn header(tensors: &[Tensor]) -> String {
 
 /// Bytes of all tensors, one after another.
 pub(crate) fn data(tensors: &[Tensor]) -> Vec<u8> {
-    tensors.iter().flat_map(|tensor| tensor.data.clone()).collect()
+    tensors
+        .iter()
+        .flat_map(|tensor| tensor.data.clone())
+        .collect()
 }
 
 /// A safetensors file.

@@ -46,7 +46,12 @@ fn checkpoint(name: (u8, &'static str), checkpoint: Checkpoint, says: &[&str]) -
 /// Cases 54 to 66, 70 and 71: what the file alone shows.
 pub(crate) fn configs() -> Vec<Case> {
     let unsupported = |number, what, key, value| {
-        set((number, what), key, value, &["what is not implemented", "expected", "found"])
+        set(
+            (number, what),
+            key,
+            value,
+            &["what is not implemented", "expected", "found"],
+        )
     };
     vec![
         Case::refused(
@@ -58,7 +63,12 @@ pub(crate) fn configs() -> Vec<Case> {
         text((54, "an array"), b"[]", &["config: expected", "found"]),
         Case::refused(
             (54, "above 1 MB"),
-            |sandbox| sandbox.write(FILE, format!("{{\"a\":\"{}\"}}", "x".repeat(1_000_000)).as_bytes()),
+            |sandbox| {
+                sandbox.write(
+                    FILE,
+                    format!("{{\"a\":\"{}\"}}", "x".repeat(1_000_000)).as_bytes(),
+                )
+            },
             &[FILE, "expected at most 1000000 bytes", "found 1000008"],
         ),
         set(
@@ -80,14 +90,54 @@ pub(crate) fn configs() -> Vec<Case> {
             },
             &["required key `num_hidden_layers` is absent"],
         ),
-        set((58, "wrong type"), "hidden_size", json!("8"), &["expected a whole number", "found \"8\""]),
-        set((59, "no layer"), "num_hidden_layers", json!(0), &["expected a whole number from 1", "found 0"]),
-        set((59, "negative heads"), "num_attention_heads", json!(-2), &["from 1", "found -2"]),
-        set((59, "no width"), "hidden_size", json!(0), &["from 1", "found 0"]),
-        set((59, "no vocabulary"), "vocab_size", json!(0), &["from 1", "found 0"]),
-        set((60, "a billion layers"), "num_hidden_layers", json!(1_000_000_000), &["to 4096", "found 1000000000"]),
-        set((60, "vocabulary of 2^64 - 1"), "vocab_size", json!(u64::MAX), &["to 16777216", "found 18446744073709551615"]),
-        set((61, "heads that do not divide the width"), "num_attention_heads", json!(3), &["`hidden_size` = 8 is not a multiple of", "= 3"]),
+        set(
+            (58, "wrong type"),
+            "hidden_size",
+            json!("8"),
+            &["expected a whole number", "found \"8\""],
+        ),
+        set(
+            (59, "no layer"),
+            "num_hidden_layers",
+            json!(0),
+            &["expected a whole number from 1", "found 0"],
+        ),
+        set(
+            (59, "negative heads"),
+            "num_attention_heads",
+            json!(-2),
+            &["from 1", "found -2"],
+        ),
+        set(
+            (59, "no width"),
+            "hidden_size",
+            json!(0),
+            &["from 1", "found 0"],
+        ),
+        set(
+            (59, "no vocabulary"),
+            "vocab_size",
+            json!(0),
+            &["from 1", "found 0"],
+        ),
+        set(
+            (60, "a billion layers"),
+            "num_hidden_layers",
+            json!(1_000_000_000),
+            &["to 4096", "found 1000000000"],
+        ),
+        set(
+            (60, "vocabulary of 2^64 - 1"),
+            "vocab_size",
+            json!(u64::MAX),
+            &["to 16777216", "found 18446744073709551615"],
+        ),
+        set(
+            (61, "heads that do not divide the width"),
+            "num_attention_heads",
+            json!(3),
+            &["`hidden_size` = 8 is not a multiple of", "= 3"],
+        ),
         config(
             (62, "key and value heads that do not divide the heads"),
             |config| {
@@ -101,38 +151,90 @@ pub(crate) fn configs() -> Vec<Case> {
             |config| {
                 config.insert("head_dim".to_owned(), json!(3));
             },
-            &["heads of width 3 rotates 3 dimensions", "expected an even number"],
+            &[
+                "heads of width 3 rotates 3 dimensions",
+                "expected an even number",
+            ],
         ),
-        set((63, "rotary fraction of 0"), "partial_rotary_factor", json!(0.0), &["above 0, at most 1", "found 0.0"]),
-        set((63, "rotary fraction above 1"), "partial_rotary_factor", json!(1.5), &["above 0, at most 1", "found 1.5"]),
-        set((64, "epsilon 0"), "rms_norm_eps", json!(0), &["expected a number from 1e-30 to below 1", "found 0"]),
-        set((64, "negative epsilon"), "rms_norm_eps", json!(-1e-5), &["expected", "found -0.00001"]),
-        set((64, "epsilon 1.0"), "rms_norm_eps", json!(1.0), &["expected", "found 1.0"]),
+        set(
+            (63, "rotary fraction of 0"),
+            "partial_rotary_factor",
+            json!(0.0),
+            &["above 0, at most 1", "found 0.0"],
+        ),
+        set(
+            (63, "rotary fraction above 1"),
+            "partial_rotary_factor",
+            json!(1.5),
+            &["above 0, at most 1", "found 1.5"],
+        ),
+        set(
+            (64, "epsilon 0"),
+            "rms_norm_eps",
+            json!(0),
+            &["expected a number from 1e-30 to below 1", "found 0"],
+        ),
+        set(
+            (64, "negative epsilon"),
+            "rms_norm_eps",
+            json!(-1e-5),
+            &["expected", "found -0.00001"],
+        ),
+        set(
+            (64, "epsilon 1.0"),
+            "rms_norm_eps",
+            json!(1.0),
+            &["expected", "found 1.0"],
+        ),
         text(
             (64, "epsilon NaN, which JSON does not have"),
             br#"{"model_type":"llama","rms_norm_eps":NaN}"#,
             &["config", "column"],
         ),
-        set((65, "theta 0"), "rope_theta", json!(0), &["from 1 to 1e15", "found 0"]),
+        set(
+            (65, "theta 0"),
+            "rope_theta",
+            json!(0),
+            &["from 1 to 1e15", "found 0"],
+        ),
         config(
             (65, "unknown kind of rotary scaling"),
             |config| {
-                config.insert("rope_scaling".to_owned(), json!({"rope_type": "yarn", "factor": 4.0}));
+                config.insert(
+                    "rope_scaling".to_owned(),
+                    json!({"rope_type": "yarn", "factor": 4.0}),
+                );
             },
-            &["`rope_scaling.rope_type` is \"yarn\"", "supported: default, linear, llama3"],
+            &[
+                "`rope_scaling.rope_type` is \"yarn\"",
+                "supported: default, linear, llama3",
+            ],
         ),
         config(
             (65, "two spellings that disagree"),
             |config| {
-                config.insert("rope_parameters".to_owned(), json!({"rope_type": "default", "rope_theta": 500.0}));
+                config.insert(
+                    "rope_parameters".to_owned(),
+                    json!({"rope_type": "default", "rope_theta": 500.0}),
+                );
             },
             &["`rope_theta` = 10000.0 and `rope_parameters.rope_theta` = 500.0 disagree"],
         ),
-        set((66, "unknown activation"), "hidden_act", json!("quick_gelu"), &["\"quick_gelu\"", "supported: gelu_new"]),
+        set(
+            (66, "unknown activation"),
+            "hidden_act",
+            json!("quick_gelu"),
+            &["\"quick_gelu\"", "supported: gelu_new"],
+        ),
         unsupported(70, "experts", "num_local_experts", json!(8)),
         unsupported(70, "sliding window", "sliding_window", json!(4096)),
         unsupported(70, "soft cap", "final_logit_softcapping", json!(30.0)),
-        unsupported(70, "quantisation", "quantization_config", json!({"quant_method": "gptq", "bits": 4})),
+        unsupported(
+            70,
+            "quantisation",
+            "quantization_config",
+            json!({"quant_method": "gptq", "bits": 4}),
+        ),
         config(
             (71, "key that nothing handles"),
             |config| {
@@ -140,7 +242,12 @@ pub(crate) fn configs() -> Vec<Case> {
             },
             &["unknown keys for a llama model: \"attention_sinks\""],
         ),
-        unsupported(71, "key that differs from the family's default", "rope_interleaved", json!(true)),
+        unsupported(
+            71,
+            "key that differs from the family's default",
+            "rope_interleaved",
+            json!(true),
+        ),
     ]
 }
 
@@ -160,7 +267,9 @@ pub(crate) fn valid() -> Vec<Case> {
             |checkpoint| {
                 checkpoint.config.insert("head_dim".to_owned(), json!(2));
                 for block in 0..2 {
-                    for (name, shape) in [("q", [4, 8]), ("k", [2, 8]), ("v", [2, 8]), ("o", [8, 4])] {
+                    for (name, shape) in
+                        [("q", [4, 8]), ("k", [2, 8]), ("v", [2, 8]), ("o", [8, 4])]
+                    {
                         let name = format!("model.layers.{block}.self_attn.{name}_proj.weight");
                         *checkpoint.tensor(&name) = Tensor::random(&name, &shape);
                     }
@@ -204,9 +313,15 @@ pub(crate) fn against_weights() -> Vec<Case> {
     let tied = Checkpoint::llama().without(|name| name == "lm_head.weight");
     vec![
         checkpoint(
-            (60, "the largest values that a config may have, without weights for them"),
+            (
+                60,
+                "the largest values that a config may have, without weights for them",
+            ),
             largest,
-            &["model", "the config declares 4096 layers, the weights have 2"],
+            &[
+                "model",
+                "the config declares 4096 layers, the weights have 2",
+            ],
         ),
         checkpoint(
             (60, "the largest width, without weights for it"),
@@ -226,17 +341,32 @@ pub(crate) fn against_weights() -> Vec<Case> {
         checkpoint(
             (68, "vocabulary larger than the embedding"),
             with("vocab_size", json!(VOCAB + 1)),
-            &["model", "embed_tokens.weight", "expected at least 261 rows", "found 260"],
+            &[
+                "model",
+                "embed_tokens.weight",
+                "expected at least 261 rows",
+                "found 260",
+            ],
         ),
         checkpoint(
             (69, "tied, with an unembedding of its own"),
             with("tie_word_embeddings", json!(true)),
-            &["model", "`tie_word_embeddings` is true", "lm_head.weight", "expected the same values"],
+            &[
+                "model",
+                "`tie_word_embeddings` is true",
+                "lm_head.weight",
+                "expected the same values",
+            ],
         ),
         checkpoint(
             (69, "not tied, without an unembedding"),
             tied,
-            &["model", "`tie_word_embeddings` is false", "lm_head.weight", "absent"],
+            &[
+                "model",
+                "`tie_word_embeddings` is false",
+                "lm_head.weight",
+                "absent",
+            ],
         ),
     ]
 }

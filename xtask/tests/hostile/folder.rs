@@ -63,11 +63,7 @@ fn named(name: (u8, &'static str), shard: &'static str) -> Case {
 }
 
 /// A folder that is changed after a good model was written there.
-fn changed(
-    name: (u8, &'static str),
-    change: impl Fn(&Sandbox) + 'static,
-    says: &[&str],
-) -> Case {
+fn changed(name: (u8, &'static str), change: impl Fn(&Sandbox) + 'static, says: &[&str]) -> Case {
     Case::refused(name, change, says)
 }
 
@@ -99,7 +95,11 @@ pub(crate) fn indices() -> Vec<Case> {
         mapped(
             (36, "index names a missing shard"),
             |map| map["lm_head.weight"] = json!("s3.safetensors"),
-            &["model/s3.safetensors", "not found", "expected a shard that the index names"],
+            &[
+                "model/s3.safetensors",
+                "not found",
+                "expected a shard that the index names",
+            ],
         ),
         named((37, "absolute path"), "/etc/s2.safetensors"),
         named((38, "component `..`"), "../s2.safetensors"),
@@ -113,35 +113,63 @@ pub(crate) fn indices() -> Vec<Case> {
             |map| {
                 map.insert("extra".to_owned(), json!("s1.safetensors"));
             },
-            &["model/s1.safetensors", "expected tensor \"extra\"", "found no such tensor"],
+            &[
+                "model/s1.safetensors",
+                "expected tensor \"extra\"",
+                "found no such tensor",
+            ],
         ),
         mapped(
             (43, "shard has a tensor that the index assigns elsewhere"),
             |map| map["lm_head.weight"] = json!("s1.safetensors"),
-            &["model/s2.safetensors", "found tensor \"lm_head.weight\"", "expects in \"s1.safetensors\""],
+            &[
+                "model/s2.safetensors",
+                "found tensor \"lm_head.weight\"",
+                "expects in \"s1.safetensors\"",
+            ],
         ),
         mapped(
             (43, "shard has a tensor that the index assigns nowhere"),
             |map| {
                 map.shift_remove("lm_head.weight");
             },
-            &["model/s2.safetensors", "found tensor \"lm_head.weight\"", "expects"],
+            &[
+                "model/s2.safetensors",
+                "found tensor \"lm_head.weight\"",
+                "expects",
+            ],
         ),
         changed(
             (44, "the same tensor in two shards"),
             |sandbox| {
                 let map = shards(sandbox);
-                sandbox.write("model/s1.safetensors", &safetensors(&Checkpoint::llama().tensors));
+                sandbox.write(
+                    "model/s1.safetensors",
+                    &safetensors(&Checkpoint::llama().tensors),
+                );
                 write_index(sandbox, &map);
             },
-            &["safetensors", "tensor", "expected in one shard, found in", "too"],
+            &[
+                "safetensors",
+                "tensor",
+                "expected in one shard, found in",
+                "too",
+            ],
         ),
         index_text((45, "no `weight_map`"), "{}", &["weight_map"]),
-        index_text((45, "`weight_map` an array"), r#"{"weight_map":[]}"#, &["weight_map", "expected"]),
+        index_text(
+            (45, "`weight_map` an array"),
+            r#"{"weight_map":[]}"#,
+            &["weight_map", "expected"],
+        ),
         index_text(
             (45, "`weight_map` with a number"),
             r#"{"weight_map":{"lm_head.weight":1}}"#,
-            &["\"lm_head.weight\"", "expected the name of a shard", "found 1"],
+            &[
+                "\"lm_head.weight\"",
+                "expected the name of a shard",
+                "found 1",
+            ],
         ),
         index_text((45, "index not JSON"), "{", &["column"]),
         changed(
@@ -162,7 +190,11 @@ pub(crate) fn indices() -> Vec<Case> {
                 other.tensor("model.norm.weight").name = "model.norm.bias".to_owned();
                 sandbox.write(FILE, &safetensors(&other.tensors));
             },
-            &["model", "model.norm", "expected the same in both, or only one of the two"],
+            &[
+                "model",
+                "model.norm",
+                "expected the same in both, or only one of the two",
+            ],
         ),
         mapped(
             (53, "shard names that differ only in case"),
@@ -179,7 +211,12 @@ pub(crate) fn kinds() -> Vec<Case> {
             fs::remove_file(sandbox.path(FILE)).unwrap();
             sandbox.write(&format!("model/{file}"), b"\x80\x02}q\x00.");
         };
-        let says = ["model", "expected model.safetensors", file, "convert it to safetensors"];
+        let says = [
+            "model",
+            "expected model.safetensors",
+            file,
+            "convert it to safetensors",
+        ];
         changed(name, make, &says)
     };
     let fifo = |number, what, file| {
@@ -194,13 +231,21 @@ pub(crate) fn kinds() -> Vec<Case> {
                 fs::rename(sandbox.path(FILE), sandbox.path("outside.safetensors")).unwrap();
                 symlink("../outside.safetensors", sandbox.path(FILE)).unwrap();
             },
-            &[FILE, "expected a file in the folder", "found a link to", "outside.safetensors"],
+            &[
+                FILE,
+                "expected a file in the folder",
+                "found a link to",
+                "outside.safetensors",
+            ],
         ),
         instead(
             (40, "config that is a link out of the folder"),
             "model/config.json",
             |sandbox, file| symlink("/etc/hostname", sandbox.path(file)).unwrap(),
-            &["expected a file in the folder", "found a link to /etc/hostname"],
+            &[
+                "expected a file in the folder",
+                "found a link to /etc/hostname",
+            ],
         ),
         instead(
             (41, "a directory for the weights"),
@@ -234,11 +279,20 @@ pub(crate) fn kinds() -> Vec<Case> {
                 write_index(sandbox, &map);
                 make_fifo(sandbox, "model/s2.safetensors");
             },
-            &["model/s2.safetensors", "expected a regular file", "found a FIFO"],
+            &[
+                "model/s2.safetensors",
+                "expected a regular file",
+                "found a FIFO",
+            ],
         ),
         pickle((48, "only a .bin file"), "pytorch_model.bin"),
         pickle((48, "only a .pth file"), "consolidated.00.pth"),
-        instead((48, "no weights at all"), FILE, |_, _| (), &["not found", "expected the weights"]),
+        instead(
+            (48, "no weights at all"),
+            FILE,
+            |_, _| (),
+            &["not found", "expected the weights"],
+        ),
         changed(
             (50, "link to a blob that is not there"),
             |sandbox| {
@@ -262,13 +316,22 @@ pub(crate) fn kinds() -> Vec<Case> {
                 symlink(format!("../../blobs/{blob}"), file).unwrap();
                 symlink("models--a--b/snapshots/0123abcd", sandbox.path("model")).unwrap();
             },
-            &["model.safetensors", "does not exist", "unfinished download", "a707.incomplete"],
+            &[
+                "model.safetensors",
+                "does not exist",
+                "unfinished download",
+                "a707.incomplete",
+            ],
         ),
         instead(
             (51, "text of a Git LFS pointer"),
             FILE,
             |sandbox, file| sandbox.write(file, lfs),
-            &["expected the file itself", "Git LFS pointer", "git lfs pull"],
+            &[
+                "expected the file itself",
+                "Git LFS pointer",
+                "git lfs pull",
+            ],
         ),
     ]
 }

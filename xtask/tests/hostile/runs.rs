@@ -41,28 +41,84 @@ fn long(what: &'static str, edit: String, says: &[&str]) -> Case {
 /// Case 87.
 pub(crate) fn schedules() -> Vec<Case> {
     vec![
-        edit("block out of range", "drop(2)", &["2 is out of range", "2 blocks"]),
-        edit("block out of range, from the end", "drop(-3)", &["-3 is out of range", "2 blocks"]),
-        edit("schedule that becomes empty", "drop(0..2)", &["empty", "at least one step"]),
+        edit(
+            "block out of range",
+            "drop(2)",
+            &["2 is out of range", "2 blocks"],
+        ),
+        edit(
+            "block out of range, from the end",
+            "drop(-3)",
+            &["-3 is out of range", "2 blocks"],
+        ),
+        edit(
+            "schedule that becomes empty",
+            "drop(0..2)",
+            &["empty", "at least one step"],
+        ),
         edit("reversed range", "drop(1..0)", &["range 1..0"]),
         edit("empty range", "drop(1..1)", &["range 1..1", "empty"]),
-        edit("unknown edit", "drop_mpl(1)", &["unknown edit `drop_mpl`", "drop_mlp"]),
+        edit(
+            "unknown edit",
+            "drop_mpl(1)",
+            &["unknown edit `drop_mpl`", "drop_mlp"],
+        ),
         edit("count 0", "repeat(0,0)", &["count 0", "1..="]),
         edit("count beyond the cap", "repeat(0,65536)", &["65536"]),
-        edit("count of 2^64", "repeat(0,18446744073709551616)", &["18446744073709551616"]),
-        edit("repeats of repeats beyond the cap", "repeat(0..2,30000);repeat(0..2,30000)", &["65536"]),
-        edit("loop over blocks that are gone", "drop(0);loop(0..2,3)", &["loop(0..2,3)", "0"]),
-        edit("parallel blocks that no longer stand in order", "swap(0,1);parallel(0..2)", &["parallel(0..2)"]),
-        edit("family without members", "swap(l,l+2)", &["has no member", "2 blocks"]),
+        edit(
+            "count of 2^64",
+            "repeat(0,18446744073709551616)",
+            &["18446744073709551616"],
+        ),
+        edit(
+            "repeats of repeats beyond the cap",
+            "repeat(0..2,30000);repeat(0..2,30000)",
+            &["65536"],
+        ),
+        edit(
+            "loop over blocks that are gone",
+            "drop(0);loop(0..2,3)",
+            &["loop(0..2,3)", "0"],
+        ),
+        edit(
+            "parallel blocks that no longer stand in order",
+            "swap(0,1);parallel(0..2)",
+            &["parallel(0..2)"],
+        ),
+        edit(
+            "family without members",
+            "swap(l,l+2)",
+            &["has no member", "2 blocks"],
+        ),
         edit("scale that is not finite", "scale(0,inf)", &["inf"]),
         edit("scale beyond all numbers", "scale(0,1e999)", &["1e999"]),
         edit("text that ends early", "drop(", &["expected", "found"]),
-        Case::refused((87, "family beyond the member cap"), |_| (), &["family `drop(l)` has more than 1 members"])
-            .on("ids.npy", &["--max-members", "1"]),
-        long("text of 100000 bytes", "drop(".repeat(20_000), &["100000 bytes", "at most"]),
-        long("a thousand opening brackets", format!("drop({}", "[".repeat(1000)), &["expected", "found"]),
-        long("a sum of a thousand terms", format!("drop({}l)", "9+".repeat(1000)), &["drop("]),
-        long("two thousand edits in a row", "drop(0);".repeat(2000), &["expected", "found"]),
+        Case::refused(
+            (87, "family beyond the member cap"),
+            |_| (),
+            &["family `drop(l)` has more than 1 members"],
+        )
+        .on("ids.npy", &["--max-members", "1"]),
+        long(
+            "text of 100000 bytes",
+            "drop(".repeat(20_000),
+            &["100000 bytes", "at most"],
+        ),
+        long(
+            "a thousand opening brackets",
+            format!("drop({}", "[".repeat(1000)),
+            &["expected", "found"],
+        ),
+        long(
+            "a sum of a thousand terms",
+            format!("drop({}l)", "9+".repeat(1000)),
+            &["drop("],
+        ),
+        long(
+            "two thousand edits in a row",
+            "drop(0);".repeat(2000),
+            &["expected", "found"],
+        ),
     ]
 }
 
@@ -91,7 +147,11 @@ pub(crate) fn resuming() -> Vec<Case> {
                 let bytes = sandbox.read(JOURNAL);
                 sandbox.write(JOURNAL, &bytes[..bytes.len() - 5]);
             },
-            &[JOURNAL, "the last line was cut off and is computed again", "2 sequences were finished"],
+            &[
+                JOURNAL,
+                "the last line was cut off and is computed again",
+                "2 sequences were finished",
+            ],
         )
         .exactly(&SWEEP),
         damaged("bad checksum of a sequence", 3, "line 3"),
@@ -151,7 +211,11 @@ pub(crate) fn resuming() -> Vec<Case> {
                 finished(sandbox);
                 fs::remove_file(sandbox.path("model/model.safetensors")).unwrap();
             },
-            &["model/model.safetensors", "not found", "expected the weights"],
+            &[
+                "model/model.safetensors",
+                "not found",
+                "expected the weights",
+            ],
         )
         .exactly(&SWEEP),
         Case::refused(
@@ -167,12 +231,20 @@ pub(crate) fn resuming() -> Vec<Case> {
 pub(crate) fn arguments() -> Vec<Case> {
     let on = ["--model", "model", "--corpus", "ids.npy"];
     let refused = |what, arguments: &[&'static str], says: &[&str]| {
-        Case::refused((90, what), |s| fs::create_dir(s.path("folder")).unwrap(), says)
-            .exactly(&[arguments, &on].concat())
+        Case::refused(
+            (90, what),
+            |s| fs::create_dir(s.path("folder")).unwrap(),
+            says,
+        )
+        .exactly(&[arguments, &on].concat())
     };
     let threads = |what, count: &'static str| {
         let arguments = ["sweep", "drop(l)", "--out", "out.csv", "--threads", count];
-        refused(what, &arguments, &["--threads", count, "expected a number from 1 to 1024"])
+        refused(
+            what,
+            &arguments,
+            &["--threads", count, "expected a number from 1 to 1024"],
+        )
     };
     vec![
         threads("no thread", "0"),
@@ -198,17 +270,45 @@ pub(crate) fn arguments() -> Vec<Case> {
             &["text.txt/out.csv.run: the folder cannot be made"],
         ),
         refused("no output", &["sweep", "drop(l)"], &["--out <FILE>"]),
-        refused("unknown command", &["swep"], &["unrecognized subcommand 'swep'"]),
-        Case::refused((90, "no such model"), |_| (), &["--model nowhere", "expected a folder or an embedded model", "found neither"])
-            .exactly(&["sweep", "drop(l)", "--out", "out.csv", "--model", "nowhere"]),
-        Case::refused((90, "context beyond the model's"), |_| (), &["--context 17: expected at most 16"])
-            .on("ids.npy", &["--context", "17"]),
-        Case::refused((90, "no rows"), |_| (), &["rows: expected at least 1, found 0"])
-            .on("ids.npy", &["--rows", "0"]),
-        Case::refused((90, "BOS for token ids"), |_| (), &["ids.npy: expected no BOS token", "found id 5"])
-            .on("ids.npy", &["--bos", "5"]),
-        Case::refused((90, "BOS beyond the vocabulary"), |_| (), &["bos: expected an id below 260", "found 260"])
-            .on("text.txt", &["--bos", "260"]),
+        refused(
+            "unknown command",
+            &["swep"],
+            &["unrecognized subcommand 'swep'"],
+        ),
+        Case::refused(
+            (90, "no such model"),
+            |_| (),
+            &[
+                "--model nowhere",
+                "expected a folder or an embedded model",
+                "found neither",
+            ],
+        )
+        .exactly(&["sweep", "drop(l)", "--out", "out.csv", "--model", "nowhere"]),
+        Case::refused(
+            (90, "context beyond the model's"),
+            |_| (),
+            &["--context 17: expected at most 16"],
+        )
+        .on("ids.npy", &["--context", "17"]),
+        Case::refused(
+            (90, "no rows"),
+            |_| (),
+            &["rows: expected at least 1, found 0"],
+        )
+        .on("ids.npy", &["--rows", "0"]),
+        Case::refused(
+            (90, "BOS for token ids"),
+            |_| (),
+            &["ids.npy: expected no BOS token", "found id 5"],
+        )
+        .on("ids.npy", &["--bos", "5"]),
+        Case::refused(
+            (90, "BOS beyond the vocabulary"),
+            |_| (),
+            &["bos: expected an id below 260", "found 260"],
+        )
+        .on("text.txt", &["--bos", "260"]),
     ]
 }
 

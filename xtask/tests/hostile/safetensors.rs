@@ -36,11 +36,7 @@ fn changed(name: &str, change: impl Fn(&mut Tensor)) -> Checkpoint {
     checkpoint
 }
 
-fn spoilt(
-    name: (u8, &'static str),
-    checkpoint: Checkpoint,
-    says: &[&str],
-) -> Case {
+fn spoilt(name: (u8, &'static str), checkpoint: Checkpoint, says: &[&str]) -> Case {
     Case::refused(name, move |s| s.write_checkpoint(&checkpoint), says)
 }
 
@@ -66,8 +62,16 @@ pub(crate) fn frames() -> Vec<Case> {
     let too_long = format!("1 to {}", length + 8);
     vec![
         bytes((1, "0 bytes"), vec![], &["found an empty file"]),
-        bytes((2, "1 byte"), vec![1], &["expected at least 8 bytes", "found 1"]),
-        bytes((2, "7 bytes"), vec![1; 7], &["expected at least 8 bytes", "found 7"]),
+        bytes(
+            (2, "1 byte"),
+            vec![1],
+            &["expected at least 8 bytes", "found 1"],
+        ),
+        bytes(
+            (2, "7 bytes"),
+            vec![1; 7],
+            &["expected at least 8 bytes", "found 7"],
+        ),
         bytes(
             (3, "length field beyond the file"),
             claims(length + 9),
@@ -109,18 +113,48 @@ pub(crate) fn frames() -> Vec<Case> {
             &[FILE, "tensor \"a\"", "expected an object"],
         )
         .on("ids.npy", &[]),
-        with_header((6, "length 0"), "", 8, &["header length", "expected 1 to", "found 0"]),
+        with_header(
+            (6, "length 0"),
+            "",
+            8,
+            &["header length", "expected 1 to", "found 0"],
+        ),
         with_header(
             (7, "header not UTF-8"),
             b"{\"a\xff\":1}",
             0,
             &["header", "expected UTF-8", "offset 3"],
         ),
-        with_header((8, "header not JSON"), "{a}", 0, &["header", "line 1 column 2"]),
-        with_header((8, "header cut"), &good[..good.len() - 1], 8, &["header", "column"]),
-        with_header((9, "header an array"), "[]", 0, &["header: expected '{'", "found '['"]),
-        with_header((9, "header null"), "null", 0, &["header: expected '{'", "found 'n'"]),
-        with_header((9, "header a number"), "7", 0, &["header: expected '{'", "found '7'"]),
+        with_header(
+            (8, "header not JSON"),
+            "{a}",
+            0,
+            &["header", "line 1 column 2"],
+        ),
+        with_header(
+            (8, "header cut"),
+            &good[..good.len() - 1],
+            8,
+            &["header", "column"],
+        ),
+        with_header(
+            (9, "header an array"),
+            "[]",
+            0,
+            &["header: expected '{'", "found '['"],
+        ),
+        with_header(
+            (9, "header null"),
+            "null",
+            0,
+            &["header: expected '{'", "found 'n'"],
+        ),
+        with_header(
+            (9, "header a number"),
+            "7",
+            0,
+            &["header: expected '{'", "found '7'"],
+        ),
         with_header(
             (10, "header starts with a space"),
             format!(" {good}"),
@@ -141,7 +175,10 @@ pub(crate) fn frames() -> Vec<Case> {
         ),
         with_header(
             (12, "200 levels of nesting in a shape"),
-            format!("{{\"a\":{{\"dtype\":\"F32\",\"shape\":{deep}{},\"data_offsets\":[0,0]}}}}", "]".repeat(200)),
+            format!(
+                "{{\"a\":{{\"dtype\":\"F32\",\"shape\":{deep}{},\"data_offsets\":[0,0]}}}}",
+                "]".repeat(200)
+            ),
             0,
             &["tensor \"a\"", "expected an"],
         ),
@@ -153,7 +190,11 @@ pub(crate) fn frames() -> Vec<Case> {
                     .collect();
                 sandbox.write(FILE, &file(of(&entries), &[]));
             },
-            &["model", "tensors of a llama model are missing", "model.norm.weight"],
+            &[
+                "model",
+                "tensors of a llama model are missing",
+                "model.norm.weight",
+            ],
         )
         .on("ids.npy", &[]),
         Case::refused(
@@ -205,7 +246,11 @@ pub(crate) fn headers() -> Vec<Case> {
             (16, "metadata value not a string"),
             metadata(r#"{"format":1}"#),
             8,
-            &["metadata key \"format\"", "integer `1`", "expected a string"],
+            &[
+                "metadata key \"format\"",
+                "integer `1`",
+                "expected a string",
+            ],
         ),
         with_header(
             (17, "unknown dtype"),
@@ -216,7 +261,12 @@ pub(crate) fn headers() -> Vec<Case> {
         spoilt(
             (18, "a dtype that no weight can have"),
             changed("model.norm.weight", |t| t.dtype = "I32"),
-            &[FILE, "tensor \"model.norm.weight\"", "expected F32, F16 or BF16", "found I32"],
+            &[
+                FILE,
+                "tensor \"model.norm.weight\"",
+                "expected F32, F16 or BF16",
+                "found I32",
+            ],
         ),
         spoilt(
             (18, "a weight in 64 bits"),
@@ -236,13 +286,21 @@ pub(crate) fn headers() -> Vec<Case> {
             (20, "fractional dimension"),
             one("F32", "[2.0]", 0, 8),
             8,
-            &["tensor \"a\"", "floating point `2.0`", "expected an integer from 0"],
+            &[
+                "tensor \"a\"",
+                "floating point `2.0`",
+                "expected an integer from 0",
+            ],
         ),
         with_header(
             (21, "shape whose product overflows"),
             one("F32", "[4294967296,4294967296]", 0, 8),
             8,
-            &["tensor \"a\"", "expected a size in whole bytes below 2^64", "4294967296"],
+            &[
+                "tensor \"a\"",
+                "expected a size in whole bytes below 2^64",
+                "4294967296",
+            ],
         ),
         with_header(
             (22, "sizes that sum to about 2^64"),
@@ -278,13 +336,20 @@ pub(crate) fn headers() -> Vec<Case> {
             (25, "overlapping tensors"),
             of(&[a(), entry("b", "F32", "[2]", 4, 12)]),
             12,
-            &["tensor \"b\" overlaps", "expected to begin at byte 8, found 4"],
+            &[
+                "tensor \"b\" overlaps",
+                "expected to begin at byte 8, found 4",
+            ],
         ),
         with_header(
             (26, "a hole between tensors"),
             of(&[a(), entry("b", "F32", "[1]", 12, 16)]),
             16,
-            &["hole", "tensor \"b\"", "expected to begin at byte 8, found 12"],
+            &[
+                "hole",
+                "tensor \"b\"",
+                "expected to begin at byte 8, found 12",
+            ],
         ),
         with_header(
             (27, "trailing bytes"),
@@ -316,7 +381,11 @@ pub(crate) fn headers() -> Vec<Case> {
                 t.shape = vec![];
                 t.data = vec![0; 4];
             }),
-            &["model.layers.1.mlp.up_proj.weight", "expected shape [12, 8]", "found []"],
+            &[
+                "model.layers.1.mlp.up_proj.weight",
+                "expected shape [12, 8]",
+                "found []",
+            ],
         ),
     ]
 }
@@ -367,17 +436,32 @@ pub(crate) fn values() -> Vec<Case> {
         spoilt(
             (33, "NaN in a weight"),
             changed(up, set(19, f32::NAN)),
-            &[FILE, up, "expected finite values", "found NaN first at [2, 3]"],
+            &[
+                FILE,
+                up,
+                "expected finite values",
+                "found NaN first at [2, 3]",
+            ],
         ),
         spoilt(
             (33, "infinity in a weight"),
             changed("lm_head.weight", set(0, f32::NEG_INFINITY)),
-            &[FILE, "lm_head.weight", "expected finite values", "found -inf first at [0, 0]"],
+            &[
+                FILE,
+                "lm_head.weight",
+                "expected finite values",
+                "found -inf first at [0, 0]",
+            ],
         ),
         spoilt(
             (33, "infinity in a weight in F16"),
             changed(up, half(0x7c00)),
-            &[FILE, up, "expected finite values", "found inf first at [0, 1]"],
+            &[
+                FILE,
+                up,
+                "expected finite values",
+                "found inf first at [0, 1]",
+            ],
         ),
         zeroed("model.norm.weight"),
         zeroed("model.embed_tokens.weight"),
@@ -391,7 +475,11 @@ pub(crate) fn values() -> Vec<Case> {
             (35, "control character in a tensor name"),
             of(&[entry("a\u{1b}[2J", "F32", "[2]", 0, 8)]),
             8,
-            &["tensor name: expected", "without control characters", r"\u{1b}[2J"],
+            &[
+                "tensor name: expected",
+                "without control characters",
+                r"\u{1b}[2J",
+            ],
         ),
     ]
 }

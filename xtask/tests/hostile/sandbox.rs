@@ -34,7 +34,10 @@ impl Sandbox {
         };
         sandbox.write_model("llama");
         sandbox.write("ids.npy", &npy("<u2", "(3, 8)", &ids(24)));
-        sandbox.write("text.txt", b"A text of some words, long enough for windows.");
+        sandbox.write(
+            "text.txt",
+            b"A text of some words, long enough for windows.",
+        );
         sandbox.write(
             "text.jsonl",
             b"{\"text\": \"One document.\"}\n{\"text\": \"Another one, longer.\"}\n",
@@ -69,7 +72,9 @@ impl Sandbox {
         fs::create_dir(self.path("model")).unwrap();
         self.write(
             "model/config.json",
-            serde_json::to_string(&checkpoint.config).unwrap().as_bytes(),
+            serde_json::to_string(&checkpoint.config)
+                .unwrap()
+                .as_bytes(),
         );
         self.write(
             "model/model.safetensors",
@@ -102,11 +107,7 @@ impl Sandbox {
     }
 
     /// As [`Sandbox::run_as_nobody`], after a line of shell script.
-    pub(crate) fn run_as_nobody_under(
-        &self,
-        limits: &str,
-        arguments: &[&str],
-    ) -> Option<Outcome> {
+    pub(crate) fn run_as_nobody_under(&self, limits: &str, arguments: &[&str]) -> Option<Outcome> {
         const NOBODY: u32 = 65534;
         let copy = self.path("program");
         if !copy.exists() {
@@ -157,7 +158,11 @@ impl Sandbox {
             for entry in fs::read_dir(folder).into_iter().flatten() {
                 let path = entry.unwrap().path();
                 let metadata = path.symlink_metadata().unwrap();
-                let length = if metadata.is_file() { metadata.len() } else { 0 };
+                let length = if metadata.is_file() {
+                    metadata.len()
+                } else {
+                    0
+                };
                 let relative = path.strip_prefix(self.folder.path()).unwrap();
                 found.push((relative.to_path_buf(), length));
                 if metadata.is_dir() {
@@ -202,8 +207,7 @@ pub(crate) fn ids(count: usize) -> Vec<u8> {
 
 /// A file in NumPy's format, version 1.0.
 pub(crate) fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-    let mut header =
-        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
     // Ten bytes stand before the header; the data begin at a multiple of 64.
     while (header.len() + 11) % 64 != 0 {
         header.push(' ');

@@ -10,11 +10,7 @@ use std::fs::{self, OpenOptions};
 const FILE: &str = "model/tokenizer.json";
 
 /// A changed `tokenizer.json`.
-fn changed(
-    name: (u8, &'static str),
-    change: impl Fn(&mut Value) + 'static,
-    says: &[&str],
-) -> Case {
+fn changed(name: (u8, &'static str), change: impl Fn(&mut Value) + 'static, says: &[&str]) -> Case {
     let make = move |sandbox: &Sandbox| {
         let mut file = tokenizer();
         change(&mut file);
@@ -24,12 +20,7 @@ fn changed(
 }
 
 /// A `tokenizer.json` in which one value is set.
-fn set(
-    name: (u8, &'static str),
-    pointer: &'static str,
-    value: Value,
-    says: &[&str],
-) -> Case {
+fn set(name: (u8, &'static str), pointer: &'static str, value: Value, says: &[&str]) -> Case {
     let change = move |file: &mut Value| {
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         file.pointer_mut(parent).unwrap()[key] = value.clone();
@@ -77,12 +68,22 @@ pub(crate) fn tokenizers() -> Vec<Case> {
             json!([["a", "b"], ["a", "x".repeat(200)]]),
             &["model.merges[1]", merges, "found"],
         ),
-        set((79, "merge into an unknown token"), "/model/merges", json!([["a", "c"]]), &["model.merges[0]", merges]),
+        set(
+            (79, "merge into an unknown token"),
+            "/model/merges",
+            json!([["a", "c"]]),
+            &["model.merges[0]", merges],
+        ),
         set(
             (80, "two tokens of one id"),
             "/model/vocab/cd",
             json!(99),
-            &["token \"cd\"", "expected an id of its own", "found id 99", "token \"c\""],
+            &[
+                "token \"cd\"",
+                "expected an id of its own",
+                "found id 99",
+                "token \"c\"",
+            ],
         ),
         set(
             (81, "id beyond the embedding"),
@@ -146,13 +147,20 @@ pub(crate) fn corpora() -> Vec<Case> {
             &["line 2", "expected UTF-8", "found byte 0xe9"],
         ),
         Case::accepted(
-            (84, "lines that are empty, short, or longer than the context"),
+            (
+                84,
+                "lines that are empty, short, or longer than the context",
+            ),
             |s| {
                 let long = "long ".repeat(100);
-                let lines = format!("\n{{\"text\":\"{long}\"}}\n{{\"text\":\"\"}}\n{{\"text\":\"a\"}}\n");
+                let lines =
+                    format!("\n{{\"text\":\"{long}\"}}\n{{\"text\":\"\"}}\n{{\"text\":\"a\"}}\n");
                 s.write("some.jsonl", lines.as_bytes());
             },
-            &["some.jsonl: skipped 1 short and 2 empty sequences", "on 1 sequences, 16 tokens"],
+            &[
+                "some.jsonl: skipped 1 short and 2 empty sequences",
+                "on 1 sequences, 16 tokens",
+            ],
         )
         .on("some.jsonl", &[]),
         corpus(
@@ -164,14 +172,21 @@ pub(crate) fn corpora() -> Vec<Case> {
         corpus(
             (85, "negative token id"),
             "bad.npy",
-            of("<i4", "(1, 3)", &[1, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]),
+            of(
+                "<i4",
+                "(1, 3)",
+                &[1, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0],
+            ),
             &["row 0, token 1", "from 0 to below 260, found -1"],
         ),
         corpus(
             (85, "array of floating-point numbers"),
             "bad.npy",
             of("<f4", "(1, 3)", &[0; 12]),
-            &["dtype: expected little-endian unsigned integers", "found <f4"],
+            &[
+                "dtype: expected little-endian unsigned integers",
+                "found <f4",
+            ],
         ),
         corpus(
             (85, "array of one dimension"),
@@ -183,7 +198,10 @@ pub(crate) fn corpora() -> Vec<Case> {
             (85, "array that claims to be huge"),
             "bad.npy",
             of("<u2", "(4294967296, 2147483648)", &[0; 6]),
-            &["file length: expected the bytes of 4294967296 x 2147483648", "found 6 bytes"],
+            &[
+                "file length: expected the bytes of 4294967296 x 2147483648",
+                "found 6 bytes",
+            ],
         ),
         Case::refused(
             (85, "a FIFO for the token ids"),
@@ -209,7 +227,12 @@ pub(crate) fn corpora() -> Vec<Case> {
             of("<u2", "(12, 2)", &ids(24)),
             &["expected at least one sequence of 3 tokens", "12 too short"],
         ),
-        corpus((86, "an empty array"), "bad.npy", of("<u2", "(0, 3)", &[]), &["expected at least one row"]),
+        corpus(
+            (86, "an empty array"),
+            "bad.npy",
+            of("<u2", "(0, 3)", &[]),
+            &["expected at least one row"],
+        ),
     ]
 }
 

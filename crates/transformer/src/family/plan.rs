@@ -76,7 +76,9 @@ impl fmt::Display for Note {
                 )
             }
             Self::MixedDtypes { counts } => {
-                let counts = counts.iter().map(|(dtype, count)| format!("{count} in {dtype}"));
+                let counts = counts
+                    .iter()
+                    .map(|(dtype, count)| format!("{count} in {dtype}"));
                 let counts: Vec<String> = counts.collect();
                 write!(f, "the weights have mixed dtypes: {}", counts.join(", "))
             }
