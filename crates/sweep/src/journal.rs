@@ -113,11 +113,15 @@ impl Journal {
             finished: BTreeMap::new(),
             torn,
         };
-        journal.file.set_len(whole as u64).map_err(io)?;
-        journal.file.seek(SeekFrom::End(0)).map_err(io)?;
+        // What is refused is left as it is: the torn line goes once the rest is known to be this run's.
+        let drop_torn = |file: &mut File| {
+            file.set_len(whole as u64)?;
+            file.seek(SeekFrom::End(0))
+        };
         let mut lines = bytes[..whole].split(|byte| *byte == b'\n').enumerate();
         match lines.next().filter(|(_, line)| !line.is_empty()) {
             None => {
+                drop_torn(&mut journal.file).map_err(io)?;
                 journal.append(&Header {
                     run: key.0.clone(),
                     schedules,
@@ -142,6 +146,7 @@ impl Journal {
             }
             journal.finished.insert(unit.sequence, unit.sums);
         }
+        drop_torn(&mut journal.file).map_err(io)?;
         Ok(journal)
     }
 
