@@ -1,5 +1,6 @@
 //! Options that commands share.
 
+use crate::memory::Size;
 use clap::Args;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ pub struct Inputs {
     /// Read files of weights instead of mapping them: safe against files that change meanwhile, at the price of memory
     #[arg(long)]
     pub no_mmap: bool,
+    /// Refuse what would need more memory, as 500M or 24G [default: what the machine has left]
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<Size>,
 }
 
 impl Inputs {
@@ -46,6 +50,7 @@ impl Inputs {
             bos: Bos::Auto,
             field: "text".to_owned(),
             no_mmap: false,
+            max_memory: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Models and corpora as named on the command line.
 
 use crate::arguments::{self, Inputs};
+use crate::memory::Budget;
 use crate::output;
 use anyhow::{Context, bail, ensure};
 use layerwise::corpus::{self, Corpus, Tokenizer};
@@ -53,6 +54,8 @@ pub struct OpenedModel {
     pub files: Vec<(PathBuf, u64, String)>,
     /// The model.
     pub model: Model,
+    /// The memory that is left beside all opened models.
+    pub budget: Budget,
 }
 
 /// Opens the models that the command line names, or the embedded ones.
@@ -98,14 +101,25 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
             );
         }
     }
-    chosen
+    let mut budget = Budget::new(inputs.max_memory);
+    let mut opened = chosen
         .into_iter()
-        .map(|(name, folder)| open_model(name, folder, !inputs.no_mmap))
-        .collect()
+        .map(|(name, folder)| open_model(name, folder, !inputs.no_mmap, &mut budget))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    for opened in &mut opened {
+        opened.budget = budget;
+    }
+    Ok(opened)
 }
 
-fn open_model(name: String, folder: PathBuf, mmap: bool) -> anyhow::Result<OpenedModel> {
+fn open_model(
+    name: String,
+    folder: PathBuf,
+    mmap: bool,
+    budget: &mut Budget,
+) -> anyhow::Result<OpenedModel> {
     let checkpoint = weights::OpenOptions { mmap }.open(&folder)?;
+    budget.take(&name, &checkpoint)?;
     let model = Model::from_checkpoint(&checkpoint)?;
     for warning in checkpoint.warnings() {
         output::say(format_args!("warning: {warning}"));
@@ -122,6 +136,7 @@ fn open_model(name: String, folder: PathBuf, mmap: bool) -> anyhow::Result<Opene
         folder,
         files,
         model,
+        budget: *budget,
     })
 }
 

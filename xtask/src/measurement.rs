@@ -3,7 +3,7 @@
 use crate::arguments::Run;
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::interrupt::{Interrupted, STOP};
-use crate::output;
+use crate::{memory, output};
 use indicatif::{ProgressBar, ProgressStyle};
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{self, Journal, Options, Plan, RunKey, Statistics, Sums};
@@ -43,6 +43,12 @@ pub fn measure(
     let model = &opened.model;
     let sequences = corpus.corpus.sequences();
     let schedules = plan.entries().len();
+    let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
+    let worker = memory::worker_bytes(model.config(), schedules, longest);
+    let workers = worker.saturating_mul(run.threads().get() as u64);
+    opened
+        .budget
+        .check(&format!("{}: the run", opened.name), workers)?;
     output::say(format_args!(
         "{}: {schedules} schedules, {} steps ({} without sharing), on {} sequences, {} tokens",
         opened.name,

@@ -1,6 +1,6 @@
 //! C, 54 to 71: `config.json`.
 
-use crate::checkpoint::{Checkpoint, Tensor, VOCAB};
+use crate::checkpoint::{Checkpoint, Tensor, VOCAB, data, entry, header};
 use crate::sandbox::Sandbox;
 use crate::{Case, check};
 use serde_json::{Map, Value, json};
@@ -327,6 +327,49 @@ pub(crate) fn against_weights() -> Vec<Case> {
             (60, "the largest width, without weights for it"),
             with("hidden_size", json!(1 << 20)),
             &["model", "expected shape", "1048576", "found"],
+        ),
+        Case::refused(
+            (60, "an embedding of two terabytes in a sparse file"),
+            |sandbox| {
+                let mut checkpoint = Checkpoint::llama();
+                let table = checkpoint
+                    .tensors
+                    .iter()
+                    .position(|t| t.name == "model.embed_tokens.weight");
+                let table = checkpoint.tensors.remove(table.unwrap());
+                let file = "model/model.safetensors";
+                let (own, rows) = (data(&checkpoint.tensors), 1_u64 << 36);
+                let end = own.len() as u64;
+                let last = entry(
+                    &table.name,
+                    "F32",
+                    &format!("[{rows},8]"),
+                    end,
+                    end + rows * 32,
+                );
+                let text = header(&checkpoint.tensors);
+                let text = format!("{},{last}}}", &text[..text.len() - 1]);
+                let bytes = crate::checkpoint::file(text, &own);
+                sandbox.write(file, &bytes);
+                let file = std::fs::OpenOptions::new()
+                    .write(true)
+                    .open(sandbox.path(file))
+                    .unwrap();
+                file.set_len(bytes.len() as u64 + rows * 32).unwrap();
+            },
+            &[
+                "model: the weights: expected a need of at most",
+                "of memory",
+                "found 6291457 MiB",
+            ],
+        )
+        // Not every system says what it has left.
+        .on(
+            "ids.npy",
+            match cfg!(target_os = "linux") {
+                true => &[],
+                false => &["--max-memory", "8G"],
+            },
         ),
         checkpoint(
             (67, "more layers than the weights have"),

@@ -304,6 +304,31 @@ pub(crate) fn arguments() -> Vec<Case> {
         )
         .on("ids.npy", &["--bos", "5"]),
         Case::refused(
+            (90, "weights for which there is not enough memory"),
+            |_| (),
+            &[
+                "model: the weights: expected a need of at most 1 MiB of memory (--max-memory)",
+                "found",
+            ],
+        )
+        .on("ids.npy", &["--max-memory", "20K"]),
+        Case::refused(
+            (90, "a run for which there is not enough memory"),
+            |_| (),
+            &[
+                "model: the run: expected a need of at most 1 MiB",
+                "found",
+                "threads",
+            ],
+        )
+        .on("ids.npy", &["--max-memory", "1M"]),
+        Case::refused(
+            (90, "a size that is none"),
+            |_| (),
+            &["--max-memory", "1.5G", "expected a number of bytes above 0"],
+        )
+        .on("ids.npy", &["--max-memory", "1.5G"]),
+        Case::refused(
             (90, "BOS beyond the vocabulary"),
             |_| (),
             &["bos: expected an id below 260", "found 260"],
