@@ -484,6 +484,43 @@ pub(crate) fn values() -> Vec<Case> {
     ]
 }
 
+/// The reference of `diff-sites` is a file from strangers too.
+pub(crate) fn references() -> Vec<Case> {
+    const COMPARE: [&str; 3] = ["diff-sites", "model", "reference.safetensors"];
+    let eighth = u64::MAX / 8;
+    vec![
+        Case::refused(
+            (22, "sizes that sum to about 2^64, in a reference"),
+            move |sandbox| {
+                let entries = (0..8).map(|i| {
+                    let shape = format!("[{eighth}]");
+                    entry(&format!("t{i}"), "U8", &shape, i * eighth, (i + 1) * eighth)
+                });
+                let header = of(&entries.collect::<Vec<_>>());
+                sandbox.write(COMPARE[2], &file(header, &[0; 8]));
+            },
+            &[
+                COMPARE[2],
+                "tensor \"t0\"",
+                "expected data_offsets within",
+                "found 2305843009213693951",
+            ],
+        )
+        .exactly(&COMPARE),
+        Case::refused(
+            (41, "a FIFO for a reference"),
+            |sandbox| crate::folder::make_fifo(sandbox, COMPARE[2]),
+            &[COMPARE[2], "expected a regular file", "found a pipe"],
+        )
+        .exactly(&COMPARE),
+    ]
+}
+
+#[test]
+fn references_of_comparisons() {
+    check(references());
+}
+
 #[test]
 fn frames_of_headers() {
     check(frames());

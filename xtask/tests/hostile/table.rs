@@ -15,6 +15,10 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
             safetensors::headers(),
         ),
         ("safetensors.rs: values_of_tensors", safetensors::values()),
+        (
+            "safetensors.rs: references_of_comparisons",
+            safetensors::references(),
+        ),
         ("folder.rs: indices_and_shards", folder::indices()),
         ("folder.rs: kinds_of_files_and_links", folder::kinds()),
         ("config.rs: configs_alone", config::configs()),
