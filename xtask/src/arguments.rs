@@ -1,5 +1,6 @@
 //! Options that commands share.
 
+use crate::memory::Size;
 use clap::Args;
 use layerwise::transformer::Precision;
 use std::num::NonZeroUsize;
@@ -37,6 +38,9 @@ pub struct Inputs {
     /// AVX512-BF16. The difference that bf16 makes is measured and told
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
     pub precision: Precision,
+    /// Refuse what would need more memory, as 500M or 24G [default: what the machine has left]
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<Size>,
 }
 
 impl Inputs {
@@ -52,6 +56,7 @@ impl Inputs {
             field: "text".to_owned(),
             no_mmap: false,
             precision: Precision::F32,
+            max_memory: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use layerwise::schedule::Schedule;
 use layerwise::transformer::{Recording, Site};
 use ndarray::ArrayViewD;
 use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -47,14 +48,38 @@ impl Worst {
     }
 }
 
+/// A tensor whose data end beyond the file, with that end: the safetensors crate adds up such ends unchecked.
+fn beyond(bytes: &[u8]) -> Option<(String, u64)> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    let header: Map<String, Value> = serde_json::from_slice(header).ok()?;
+    header.into_iter().find_map(|(tensor, entry)| {
+        let end = entry.get("data_offsets")?.get(1)?.as_u64()?;
+        (end > bytes.len() as u64).then_some((tensor, end))
+    })
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// A model or reference that cannot be read, or a site that differs.
 pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
     let path = &arguments.reference;
+    // Opening a pipe would wait for somebody to write to it.
+    ensure!(
+        !std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()),
+        "{}: expected a regular file, found a pipe, socket or device",
+        path.display()
+    );
     let bytes =
         std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    if let Some((tensor, end)) = beyond(&bytes) {
+        bail!(
+            "{}: tensor {tensor:?}: expected data_offsets within the file's {} bytes, found {end}",
+            path.display(),
+            bytes.len()
+        );
+    }
     let reference = SafeTensors::deserialize(&bytes)
         .with_context(|| format!("{}: not a safetensors file", path.display()))?;
     let inputs = Inputs::of_model(&arguments.model);

@@ -1,6 +1,7 @@
 //! Models and corpora as named on the command line.
 
 use crate::arguments::{self, Inputs};
+use crate::memory::Budget;
 use crate::output;
 use anyhow::{Context, bail, ensure};
 use layerwise::corpus::{self, Corpus, Tokenizer};
@@ -55,6 +56,8 @@ pub struct OpenedModel {
     pub mmap: bool,
     /// The model.
     pub model: Model,
+    /// The memory that is left beside all opened models.
+    pub budget: Budget,
 }
 
 /// Opens the models that the command line names, or the embedded ones.
@@ -100,10 +103,17 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
             );
         }
     }
-    chosen
+    let mut budget = Budget::new(inputs.max_memory);
+    let mut opened = chosen
         .into_iter()
-        .map(|(name, folder)| open_model(name, folder, !inputs.no_mmap, inputs.precision))
-        .collect()
+        .map(|(name, folder)| {
+            open_model(name, folder, !inputs.no_mmap, inputs.precision, &mut budget)
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    for opened in &mut opened {
+        opened.budget = budget;
+    }
+    Ok(opened)
 }
 
 fn open_model(
@@ -111,8 +121,10 @@ fn open_model(
     folder: PathBuf,
     mmap: bool,
     precision: Precision,
+    budget: &mut Budget,
 ) -> anyhow::Result<OpenedModel> {
     let checkpoint = weights::OpenOptions { mmap }.open(&folder)?;
+    budget.take(&name, &checkpoint, precision)?;
     let model = Model::from_checkpoint_in(&checkpoint, precision)?;
     for warning in checkpoint.warnings() {
         output::say(format_args!("warning: {warning}"));
@@ -130,6 +142,7 @@ fn open_model(
         files,
         mmap,
         model,
+        budget: *budget,
     })
 }
 

@@ -11,6 +11,7 @@ pub mod interrupt;
 pub mod list;
 pub mod manifest;
 pub mod measurement;
+pub mod memory;
 pub mod merge;
 pub mod output;
 pub mod plot;

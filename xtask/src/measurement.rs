@@ -123,6 +123,12 @@ pub fn measure(
     let sequences = corpus.corpus.sequences();
     let schedules = plan.entries().len();
     announce(opened, corpus, &plan, run, portion);
+    let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
+    let worker = sweep::worker_bytes(model, &plan, longest) as u64;
+    let workers = worker.saturating_mul(run.threads().get() as u64);
+    opened
+        .budget
+        .check(&format!("{}: the run", opened.name), workers)?;
     sweep::self_check(model, &sequences[0])?;
 
     let key = run_key(opened, sequences, &plan);

@@ -16,7 +16,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .file_name()
         .with_context(|| format!("{}: expected a file name", path.display()))?;
     let mut temporary = name.to_os_string();
-    temporary.push(".tmp");
+    // Two processes may be at the same file, each with a temporary one of its own.
+    temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(temporary);
     let written = File::create(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))

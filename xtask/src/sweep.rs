@@ -77,7 +77,7 @@ const COLUMNS: [&str; 16] = [
 pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     let parse = |text: &String| {
         text.parse::<Family>()
-            .with_context(|| format!("edit `{text}`"))
+            .with_context(|| format!("edit `{text:.200}`"))
     };
     let families = arguments
         .edits

@@ -1,5 +1,6 @@
 //! Laws that are checked on the model at hand before any result is written.
 
+use crate::engine::first_not_finite;
 use crate::error::SweepError;
 use layerwise_kernels::vocabulary;
 use layerwise_metrics::{divergence, streamed};
@@ -15,7 +16,7 @@ const PROBE: usize = 16;
 /// entropy lies in 0..=log₂ vocab bits; the streamed vocabulary pass agrees with whole rows of logits.
 ///
 /// # Errors
-/// [`SweepError::SelfCheck`] naming the law that does not hold, or a sequence that does not fit the model.
+/// [`SweepError::SelfCheck`] naming the law that does not hold, [`SweepError::NotFinite`] of the plain model, or a sequence that does not fit the model.
 pub fn self_check(model: &Model, tokens: &[u32]) -> Result<(), SweepError> {
     let tokens = &tokens[..tokens.len().min(PROBE)];
     let fails = |law, found| Err(SweepError::SelfCheck { law, found });
@@ -41,6 +42,16 @@ pub fn self_check(model: &Model, tokens: &[u32]) -> Result<(), SweepError> {
     let logits = model
         .observed_logits(tokens, &plain, &mut patterns)
         .map_err(model_error)?;
+    let rows = logits.outer_iter();
+    let mut rows = rows.map(|row| row.iter().all(|logit| logit.is_finite()));
+    if let Some(position) = rows.position(|is_finite| !is_finite) {
+        return Err(SweepError::NotFinite {
+            schedule: "id".to_owned(),
+            sequence: 0,
+            position,
+            origin: first_not_finite(model, tokens, &plain),
+        });
+    }
     if model.logits(tokens, &empty).map_err(model_error)? != logits {
         return fails(
             "the empty edit is the plain forward pass",
@@ -92,6 +103,7 @@ fn vocabulary_laws(
             schedule: "id".to_owned(),
             sequence: 0,
             position,
+            origin: None,
         };
         let kl = divergence::kl_nats(row, row).map_err(not_finite)?;
         if kl.abs() > 1e-6 {

@@ -5,7 +5,8 @@ use crate::plan::Plan;
 use crate::sums::Sums;
 use layerwise_kernels::vocabulary::{self, Summary};
 use layerwise_metrics::streamed;
-use layerwise_transformer::{Model, Workspace};
+use layerwise_schedule::Schedule;
+use layerwise_transformer::{FirstNotFinite, Model, NotFinite, Workspace};
 use ndarray::{Array2, ArrayView2, s};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -39,7 +40,7 @@ impl Default for Options<'_> {
 /// An error from `finished` stops the run and is returned.
 ///
 /// # Errors
-/// A sequence that does not fit the model, or logits that are not finite.
+/// A sequence that does not fit the model, logits that are not finite, or threads that the system does not start.
 pub fn run<E: From<SweepError> + Send>(
     model: &Model,
     plan: &Plan,
@@ -63,8 +64,18 @@ pub fn run<E: From<SweepError> + Send>(
     };
     let workers = options.threads.get();
     std::thread::scope(|scope| {
-        for _ in 1..workers {
-            scope.spawn(|| engine.work());
+        for started in 1..workers {
+            let spawned = std::thread::Builder::new().spawn_scoped(scope, || engine.work());
+            if let Err(source) = spawned {
+                let failure = SweepError::Threads {
+                    expected: workers,
+                    found: started,
+                    source,
+                };
+                engine.lock_queue().failure.get_or_insert(failure.into());
+                engine.changed.notify_all();
+                break;
+            }
         }
         engine.work();
     });
@@ -77,6 +88,18 @@ pub fn run<E: From<SweepError> + Send>(
         Some(failure) => Err(failure),
         None => Ok(()),
     }
+}
+
+/// Runs a schedule once more, to find where the first NaN or infinity arises.
+pub(crate) fn first_not_finite(
+    model: &Model,
+    tokens: &[u32],
+    schedule: &Schedule,
+) -> Option<NotFinite> {
+    let mut first = FirstNotFinite::default();
+    // The sequence and the schedule fit: they have been run.
+    model.observed_logits(tokens, schedule, &mut first).ok()?;
+    first.found()
 }
 
 struct Engine<'a, E, F> {
@@ -366,10 +389,12 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
                     .first()
                     .copied()
                     .unwrap_or_default();
+                let entry = &self.plan.entries()[entry];
                 return Err(SweepError::NotFinite {
-                    schedule: self.plan.entries()[entry].edit.clone(),
+                    schedule: entry.edit.clone(),
                     sequence: unit.index,
                     position: row + 1,
+                    origin: first_not_finite(self.model, &unit.tokens, &entry.schedule),
                 });
             }
             sums.kl_nats += kl;

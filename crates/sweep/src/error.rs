@@ -1,6 +1,6 @@
 use crate::shard::Shard;
 use layerwise_schedule::ScheduleError;
-use layerwise_transformer::TransformerError;
+use layerwise_transformer::{NotFinite, TransformerError};
 use std::path::PathBuf;
 
 /// What can go wrong in a sweep.
@@ -33,15 +33,30 @@ pub enum SweepError {
     },
     /// The model's output is not a number.
     #[error(
-        "schedule `{schedule}`, sequence {sequence}, position {position}: the logits hold NaN or infinity; expected finite numbers"
+        "schedule `{schedule}`, sequence {sequence}, position {position}: expected finite logits, found NaN or infinity; {}",
+        origin.map_or("every activation is finite".to_owned(), |origin| format!("the first is {origin}"))
     )]
     NotFinite {
-        /// The schedule's edit.
+        /// The edit of the schedule.
         schedule: String,
         /// Index of the sequence in the corpus.
         sequence: usize,
         /// The first such position.
         position: usize,
+        /// Where the first such value of the forward pass arises.
+        origin: Option<NotFinite>,
+    },
+    /// The system does not start as many threads as were asked for.
+    #[error(
+        "threads: expected {expected}, found that the system starts no more than {found}: {source}"
+    )]
+    Threads {
+        /// Threads asked for.
+        expected: usize,
+        /// Threads that were started.
+        found: usize,
+        /// The system's reason.
+        source: std::io::Error,
     },
     /// The engine contradicts one of its own laws: nothing it says can be trusted.
     #[error("self-check failed: {law}; {found}")]

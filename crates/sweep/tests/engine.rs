@@ -296,3 +296,44 @@ proptest! {
         }
     }
 }
+
+/// What overflows is named with the place where it arises, and nothing is handed over.
+#[test]
+fn an_overflow_names_its_first_site() {
+    let model = sequential();
+    let edit = "scale(1,3e38);scale(1,3e38)";
+    let plan = plan(&model, &[edit]);
+    let tokens = [1, 2, 3, 4];
+    let mut handed_over = 0;
+    let error = run(
+        &model,
+        &plan,
+        &[(7, &tokens)],
+        Options::default(),
+        |_, _| {
+            handed_over += 1;
+            Ok::<(), SweepError>(())
+        },
+    )
+    .unwrap_err();
+    assert_eq!(handed_over, 0);
+    let message = error.to_string();
+    let SweepError::NotFinite {
+        schedule,
+        sequence: 7,
+        position: 1,
+        origin: Some(origin),
+    } = error
+    else {
+        panic!("{message}");
+    };
+    assert_eq!(schedule, edit);
+    // Blocks before the scaled one are as they were; a step is a sublayer, its first site the stream after it.
+    assert_eq!(origin.address.block, Some(1));
+    assert_eq!(origin.address.step, 2);
+    assert_eq!(origin.position, 0);
+    assert!(
+        message.contains("step 2, block 1, site resid."),
+        "{message}"
+    );
+}

@@ -43,4 +43,4 @@ pub use error::TransformerError;
 pub use forward::Workspace;
 pub use layerwise_kernels::packed::Precision;
 pub use model::Model;
-pub use site::{Address, Observer, Recording, Site};
+pub use site::{Address, FirstNotFinite, NotFinite, Observer, Recording, Site};

@@ -53,7 +53,8 @@ impl Model {
             .names()
             .filter_map(|name| Some((name, checkpoint.info(name)?.shape)))
             .collect();
-        let plan = family::plan(&config, stored, path)?;
+        let mut plan = family::plan(&config, stored, path)?;
+        plan.notes.extend(mixed_dtypes(checkpoint, &plan.tensors));
         let tensors = Tensors {
             checkpoint,
             config: &config,
@@ -91,6 +92,15 @@ impl Model {
             config,
         })
     }
+}
+
+/// A note where the weights are stored in more than one element type.
+fn mixed_dtypes(checkpoint: &Checkpoint, tensors: &[PlannedTensor]) -> Option<Note> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for info in tensors.iter().filter_map(|t| checkpoint.info(&t.name)) {
+        *counts.entry(info.dtype.to_string()).or_default() += 1;
+    }
+    (counts.len() > 1).then_some(Note::MixedDtypes { counts })
 }
 
 /// The tensors of a checkpoint by the part they play.

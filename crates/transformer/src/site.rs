@@ -228,6 +228,58 @@ impl Observer for Recording {
     }
 }
 
+/// An [`Observer`] that finds the first NaN or infinity of a run.
+#[derive(Clone, Debug, Default)]
+pub struct FirstNotFinite {
+    found: Option<NotFinite>,
+}
+
+/// A value that is not a number, or infinite, where it arose.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NotFinite {
+    /// The activation.
+    pub address: Address,
+    /// The position in the sequence; of an attention pattern, the query's.
+    pub position: usize,
+    /// The value.
+    pub value: f32,
+}
+
+impl fmt::Display for NotFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at step {}, ", self.value, self.address.step)?;
+        if let Some(block) = self.address.block {
+            write!(f, "block {block}, ")?;
+        }
+        write!(f, "site {}, position {}", self.address.site, self.position)
+    }
+}
+
+impl FirstNotFinite {
+    /// The first such value, in the order of the forward pass; of one activation, the first in row-major order.
+    pub fn found(&self) -> Option<NotFinite> {
+        self.found
+    }
+}
+
+impl Observer for FirstNotFinite {
+    fn wants(&self, _: Address) -> bool {
+        self.found.is_none()
+    }
+
+    fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>) {
+        let positions = usize::from(address.site == Site::AttnPattern);
+        let mut values = activation.indexed_iter();
+        self.found = values
+            .find(|(_, value)| !value.is_finite())
+            .map(|(index, value)| NotFinite {
+                address,
+                position: index[positions],
+                value: *value,
+            });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,5 +299,32 @@ mod tests {
             "{message}"
         );
         assert!(!message.contains("mlp"), "{message}");
+    }
+
+    #[test]
+    fn the_first_value_that_is_not_finite_is_found_in_every_shape() {
+        let check = |site, shape: &[usize], index: &[usize], position| {
+            let mut first = FirstNotFinite::default();
+            let address = |step| Address {
+                step,
+                block: Some(1),
+                site,
+            };
+            let mut activation = ArrayD::<f32>::ones(shape);
+            first.observe(address(0), activation.view());
+            assert_eq!(first.found(), None);
+            assert!(first.wants(address(1)));
+            activation[index] = f32::NEG_INFINITY;
+            first.observe(address(1), activation.view());
+            let found = first.found().unwrap();
+            assert_eq!((found.address, found.position), (address(1), position));
+            assert_eq!(found.value, f32::NEG_INFINITY);
+            assert!(!first.wants(address(2)));
+            let expected = format!("-inf at step 1, block 1, site {site}, position {position}");
+            assert_eq!(found.to_string(), expected);
+        };
+        check(Site::ResidMid, &[4, 3], &[2, 1], 2);
+        check(Site::AttnQ, &[4, 2, 3], &[3, 0, 1], 3);
+        check(Site::AttnPattern, &[2, 4, 4], &[1, 3, 0], 3);
     }
 }

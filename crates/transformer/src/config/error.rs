@@ -66,7 +66,7 @@ pub enum ConfigError {
         supported: Vec<&'static str>,
     },
     /// Keys that the family's table does not know.
-    #[error("{}: unknown keys for a {family} model: {}", path.display(), keys.join(", "))]
+    #[error("{}: unknown keys for a {family} model: {}", path.display(), listed(keys))]
     UnknownKeys {
         /// The config file.
         path: PathBuf,
@@ -142,8 +142,8 @@ pub enum ConfigError {
         other_value: String,
     },
 
-    /// Tensors that the config needs are absent; all are listed.
-    #[error("{}: {} tensors of a {family} model are missing: {}", path.display(), names.len(), names.join(", "))]
+    /// Tensors that the config needs are absent.
+    #[error("{}: {} tensors of a {family} model are missing: {}", path.display(), names.len(), listed(names))]
     MissingTensors {
         /// The checkpoint folder.
         path: PathBuf,
@@ -152,8 +152,8 @@ pub enum ConfigError {
         /// The tensors, in order.
         names: Vec<String>,
     },
-    /// Tensors that no table knows, or that the config has no place for; all are listed.
-    #[error("{}: {} unexpected tensors for this {family} config: {}", path.display(), names.len(), names.join(", "))]
+    /// Tensors that no table knows, or that the config has no place for.
+    #[error("{}: {} unexpected tensors for this {family} config: {}", path.display(), names.len(), listed(names))]
     UnexpectedTensors {
         /// The checkpoint folder.
         path: PathBuf,
@@ -238,4 +238,20 @@ pub enum ConfigError {
         /// The tensor.
         name: String,
     },
+}
+
+/// Names in as many bytes as a message may reasonably have, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 8000;
+    let mut listed = String::new();
+    for (at, name) in names.iter().enumerate() {
+        if listed.len() + name.len() > MOST {
+            return format!("{listed} and {} more", names.len() - at);
+        }
+        if at > 0 {
+            listed.push_str(", ");
+        }
+        listed.push_str(name);
+    }
+    listed
 }

@@ -53,6 +53,11 @@ pub enum Note {
         /// The unembedding.
         name: String,
     },
+    /// The weights are stored in more than one element type; all are widened to f32.
+    MixedDtypes {
+        /// Each type, with the number of weights stored in it.
+        counts: BTreeMap<String, usize>,
+    },
 }
 
 impl fmt::Display for Note {
@@ -69,6 +74,13 @@ impl fmt::Display for Note {
                     f,
                     "the embedding is tied and stored twice; `{name}` holds the same values"
                 )
+            }
+            Self::MixedDtypes { counts } => {
+                let counts = counts
+                    .iter()
+                    .map(|(dtype, count)| format!("{count} in {dtype}"));
+                let counts: Vec<String> = counts.collect();
+                write!(f, "the weights have mixed dtypes: {}", counts.join(", "))
             }
         }
     }

@@ -1,0 +1,377 @@
+//! What is done with bytes from strangers: no panic, no endless message, and nothing accepted that breaks a promise.
+//!
+//! One function for each kind of input. `fuzz_targets` gives them to libFuzzer, and `xtask/tests/mutations.rs`, which
+//! includes this file, gives them mutated seeds on the stable toolchain.
+
+#![allow(clippy::unwrap_used, reason = "a target may panic")]
+
+#[path = "../../xtask/tests/hostile/checkpoint.rs"]
+#[allow(dead_code)]
+mod checkpoint;
+
+use checkpoint::{Checkpoint, VOCAB};
+use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
+use layerwise::schedule::{Family, Residual, Stack};
+use layerwise::sweep::{Journal, Label, RunDescription, RunKey, Shard};
+use layerwise::transformer::Model;
+use layerwise::weights::OpenOptions;
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// The longest message that an error may have, in bytes.
+const LONGEST_MESSAGE: usize = 50_000;
+
+/// A target: what it is called, what is done with bytes, and good inputs to start from.
+pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
+
+/// Every target.
+pub const TARGETS: [Target; 7] = [
+    ("safetensors", safetensors, safetensors_seeds),
+    ("index", index, index_seeds),
+    ("config", config, config_seeds),
+    ("tokenizer", tokenizer, tokenizer_seeds),
+    ("npy", npy, npy_seeds),
+    ("schedule", schedule, schedule_seeds),
+    ("journal", journal, journal_seeds),
+];
+
+/// A folder of these files.
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+/// An error's message, which must be of readable size.
+fn message(error: impl Display) -> String {
+    let message = error.to_string();
+    assert!(
+        message.len() < LONGEST_MESSAGE,
+        "{} bytes: {message:.200}",
+        message.len()
+    );
+    message
+}
+
+/// Opens a checkpoint and reads every tensor, mapped and not, which must agree.
+fn read_tensors(folder: &Path) {
+    let read = |mmap| -> Result<Vec<(String, Vec<u32>)>, String> {
+        let checkpoint = OpenOptions { mmap }.open(folder).map_err(message)?;
+        let names: Vec<String> = checkpoint.names().map(str::to_owned).collect();
+        let tensor = |name: String| {
+            let tensor = checkpoint.tensor(&name).map_err(message)?;
+            let values = tensor.as_slice();
+            assert_eq!(values.len(), tensor.shape().iter().product::<usize>());
+            assert!(values.iter().all(|value| value.is_finite()));
+            Ok((name, values.iter().map(|value| value.to_bits()).collect()))
+        };
+        names.into_iter().map(tensor).collect()
+    };
+    assert_eq!(read(true), read(false));
+}
+
+/// A file of weights.
+pub fn safetensors(bytes: &[u8]) {
+    let folder = folder(&[("config.json", b"{}"), ("model.safetensors", bytes)]);
+    read_tensors(folder.path());
+}
+
+fn safetensors_seeds() -> Vec<Vec<u8>> {
+    let tensors = Checkpoint::llama().tensors;
+    let mut half = tensors[1].clone();
+    half.dtype = "BF16";
+    half.data.truncate(16);
+    let mut more = checkpoint::header(&tensors[1..3]);
+    more.insert_str(1, r#""__metadata__":{"format":"pt"},"#);
+    vec![
+        checkpoint::safetensors(&tensors[1..2]),
+        checkpoint::safetensors(&[half, tensors[10].clone()]),
+        checkpoint::file(more, &checkpoint::data(&tensors[1..3])),
+        checkpoint::file("{}", &[]),
+    ]
+}
+
+/// An index, beside two shards.
+pub fn index(bytes: &[u8]) {
+    let tensors = Checkpoint::llama().tensors;
+    let (first, second) = (
+        checkpoint::safetensors(&tensors[1..3]),
+        checkpoint::safetensors(&tensors[3..4]),
+    );
+    let folder = folder(&[
+        ("config.json", b"{}"),
+        ("model.safetensors.index.json", bytes),
+        ("a.safetensors", &first),
+        ("b.safetensors", &second),
+    ]);
+    read_tensors(folder.path());
+}
+
+fn index_seeds() -> Vec<Vec<u8>> {
+    let tensors = Checkpoint::llama().tensors;
+    let shards = ["a", "a", "b"].iter().zip(&tensors[1..4]);
+    let entries: Vec<String> = shards
+        .map(|(shard, tensor)| format!("{:?}:\"{shard}.safetensors\"", tensor.name))
+        .collect();
+    let map = format!("\"weight_map\":{{{}}}", entries.join(","));
+    let size: usize = tensors[1..4].iter().map(|tensor| tensor.data.len()).sum();
+    vec![
+        format!("{{{map}}}").into_bytes(),
+        format!("{{\"metadata\":{{\"total_size\":{size}}},{map}}}").into_bytes(),
+    ]
+}
+
+/// A config, beside the weights of a tiny model.
+pub fn config(bytes: &[u8]) {
+    for model in [Checkpoint::llama(), Checkpoint::gpt2()] {
+        let weights = checkpoint::safetensors(&model.tensors);
+        let folder = folder(&[("config.json", bytes), ("model.safetensors", &weights)]);
+        match OpenOptions::default().open(folder.path()) {
+            Err(error) => drop(message(error)),
+            Ok(checkpoint) => match Model::from_checkpoint(&checkpoint) {
+                Err(error) => drop(message(error)),
+                Ok(model) => {
+                    let tokens: Vec<u32> = (0..3).collect();
+                    let plain = layerwise::schedule::Schedule::plain(model.stack()).unwrap();
+                    if model.config().vocab >= 3 && model.config().context >= 3 {
+                        assert_eq!(model.logits(&tokens, &plain).unwrap().nrows(), 3);
+                    }
+                }
+            },
+        }
+    }
+}
+
+fn config_seeds() -> Vec<Vec<u8>> {
+    let mut llama = Checkpoint::llama().config;
+    let plain = serde_json::to_vec(&llama).unwrap();
+    let scaling = r#"{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":16}"#;
+    llama.insert(
+        "rope_scaling".to_owned(),
+        serde_json::from_str(scaling).unwrap(),
+    );
+    vec![
+        plain,
+        serde_json::to_vec(&llama).unwrap(),
+        serde_json::to_vec(&Checkpoint::gpt2().config).unwrap(),
+        br#"{"model_type":"gpt_neox","num_hidden_layers":2,"hidden_size":8,"num_attention_heads":2,"intermediate_size":32,"vocab_size":260,"max_position_embeddings":16,"rotary_pct":0.5,"rotary_emb_base":10000,"use_parallel_residual":true,"hidden_act":"gelu","layer_norm_eps":1e-5,"tie_word_embeddings":false}"#.to_vec(),
+        br#"{"model_type":"phi","num_hidden_layers":2,"hidden_size":8,"num_attention_heads":2,"intermediate_size":32,"vocab_size":260,"max_position_embeddings":16,"partial_rotary_factor":0.5,"hidden_act":"gelu_new"}"#.to_vec(),
+        br#"{"model_type":"qwen2","num_hidden_layers":2,"hidden_size":8,"num_attention_heads":2,"num_key_value_heads":1,"intermediate_size":12,"vocab_size":260,"max_position_embeddings":16,"rms_norm_eps":1e-6,"use_sliding_window":false}"#.to_vec(),
+    ]
+}
+
+/// A `tokenizer.json`, and texts for it.
+pub fn tokenizer(bytes: &[u8]) {
+    let folder = folder(&[("tokenizer.json", bytes)]);
+    match Tokenizer::open(&folder.path().join("tokenizer.json"), VOCAB) {
+        // A panic that was contained means that a check is missing.
+        Err(CorpusError::TokenizerLoad { reason, .. }) => {
+            assert!(!reason.contains("panicked"), "{reason}");
+        }
+        Err(error) => drop(message(error)),
+        Ok(tokenizer) => {
+            for text in [
+                "",
+                "ab abc",
+                "An é\u{301} \u{1f600}\0\n\n  x",
+                "<|endoftext|>ab",
+            ] {
+                match tokenizer.encode(text) {
+                    Ok(ids) => assert!(ids.iter().all(|id| (*id as usize) < VOCAB)),
+                    Err(error) => assert!(!message(error).contains("panicked")),
+                }
+            }
+        }
+    }
+}
+
+fn tokenizer_seeds() -> Vec<Vec<u8>> {
+    let byte_level = checkpoint::tokenizer();
+    // A small vocabulary leaves more of the mutations to what stands around it.
+    let mut small = byte_level.clone();
+    small["model"]["vocab"] = serde_json::json!({"a": 0, "b": 1, "ab": 2, "Ġ": 3, "c": 4});
+    small["added_tokens"][0]["id"] = 5.into();
+    let mut prefixed = small.clone();
+    prefixed["normalizer"] = serde_json::json!({"type": "Sequence", "normalizers": [
+        {"type": "NFC"}, {"type": "Prepend", "prepend": "▁"},
+        {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+    ]});
+    prefixed["pre_tokenizer"] = serde_json::json!({"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "pattern": {"Regex": "\\p{N}{1,3}|\\s+(?!\\S)"}, "behavior": "Isolated", "invert": false},
+        {"type": "Digits", "individual_digits": true}
+    ]});
+    prefixed["model"]["byte_fallback"] = true.into();
+    prefixed["model"]["unk_token"] = "a".into();
+    [byte_level, small, prefixed]
+        .map(|file| file.to_string().into_bytes())
+        .to_vec()
+}
+
+/// An array of token ids.
+pub fn npy(bytes: &[u8]) {
+    let folder = folder(&[("ids.npy", bytes)]);
+    match corpus::read(
+        &folder.path().join("ids.npy"),
+        None,
+        &Options::new(8, VOCAB),
+    ) {
+        Err(error) => drop(message(error)),
+        Ok(corpus) => {
+            for sequence in corpus.sequences() {
+                assert!((3..=8).contains(&sequence.len()));
+                assert!(sequence.iter().all(|id| (*id as usize) < VOCAB));
+            }
+        }
+    }
+}
+
+fn npy_seeds() -> Vec<Vec<u8>> {
+    let array = |descr: &str, shape: &str, data: &[u8]| {
+        let mut header =
+            format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        while (header.len() + 11) % 64 != 0 {
+            header.push(' ');
+        }
+        header.push('\n');
+        let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+        [
+            b"\x93NUMPY\x01\x00".as_slice(),
+            &length,
+            header.as_bytes(),
+            data,
+        ]
+        .concat()
+    };
+    let words: Vec<u8> = (0..12_u16).flat_map(|id| (id * 17).to_le_bytes()).collect();
+    let longs: Vec<u8> = (0..12_i64).flat_map(|id| (id * 17).to_le_bytes()).collect();
+    vec![
+        array("<u2", "(3, 4)", &words),
+        array("<i8", "(1, 12)", &longs),
+        array("|u1", "(2, 3)", &[7; 6]),
+    ]
+}
+
+/// The text of an edit or family.
+pub fn schedule(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    match text.parse::<Family>() {
+        Err(error) => drop(message(error)),
+        Ok(family) => {
+            let printed = family.to_string();
+            assert_eq!(printed.parse::<Family>().as_ref(), Ok(&family), "{printed}");
+            for residual in [Residual::Sequential, Residual::Parallel] {
+                let stack = Stack {
+                    layers: 4,
+                    residual,
+                };
+                match family.expand(stack, 16) {
+                    Err(error) => drop(message(error)),
+                    Ok(members) => {
+                        assert!((1..=16).contains(&members.len()));
+                        for member in members {
+                            assert!(member.schedule.step_count() > 0);
+                            assert_eq!(member.edit.to_string().parse().as_ref(), Ok(&member.edit));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn schedule_seeds() -> Vec<Vec<u8>> {
+    [
+        "id",
+        "drop(l)",
+        "swap(l,l+1)",
+        "repeat(l..l+3,2)",
+        "loop(0..2,3);drop_attn(-1)",
+        "keep([0,2..4])",
+        "parallel(1..3,sum);scale_mlp(0,-1.5e-3)",
+        "shuffle(0..4,7);reverse(1..L)",
+        "permute(1..4,[3,1,2])",
+        "replace(l,m);drop_mlp((l*2-1)..L)",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// A run of two schedules on four sequences.
+fn described_run() -> RunDescription {
+    let label = |edit: &str| Label {
+        family: edit.to_owned(),
+        edit: edit.to_owned(),
+        l: None,
+        m: None,
+    };
+    RunDescription {
+        key: RunKey::of([b"a".as_slice()]),
+        model: "a".to_owned(),
+        place: 0,
+        sequences: 4,
+        shard: Shard::WHOLE,
+        schedules: vec![label("id"), label("drop(0)")],
+    }
+}
+
+/// A journal, as it is and with the checksums of its lines put right.
+pub fn journal(bytes: &[u8]) {
+    let run = described_run();
+    for bytes in [bytes.to_vec(), with_checksums(bytes)] {
+        let folder = folder(&[("journal", &bytes)]);
+        let path = folder.path().join("journal");
+        match Journal::open(&path, &run, false) {
+            Err(error) => {
+                message(error);
+                assert_eq!(fs::read(&path).unwrap(), bytes, "nothing is lost");
+            }
+            // What was taken up once is taken up again.
+            Ok(journal) => {
+                let finished = journal.finished().clone();
+                drop(journal);
+                assert_eq!(
+                    Journal::open(&path, &run, false).unwrap().finished(),
+                    &finished
+                );
+            }
+        }
+    }
+}
+
+/// Lines whose first 16 bytes are the checksum of what follows the 17th.
+fn with_checksums(bytes: &[u8]) -> Vec<u8> {
+    let folder = folder(&[]);
+    let line = |line: &[u8]| match line.get(17..) {
+        None => line.to_vec(),
+        Some(json) => {
+            let json = json.strip_suffix(b"\n").unwrap_or(json);
+            let path = folder.path().join("line");
+            fs::write(&path, json).unwrap();
+            let sum = corpus::sha256(&path).unwrap();
+            [&sum.as_bytes()[..16], b" ", json, &line[17 + json.len()..]].concat()
+        }
+    };
+    bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .flat_map(line)
+        .collect()
+}
+
+fn journal_seeds() -> Vec<Vec<u8>> {
+    let folder = folder(&[]);
+    let path = folder.path().join("journal");
+    let mut journal = Journal::open(&path, &described_run(), false).unwrap();
+    let begun = fs::read(&path).unwrap();
+    for sequence in [3, 0] {
+        journal
+            .record(sequence, vec![Default::default(); 2])
+            .unwrap();
+    }
+    vec![begun, fs::read(&path).unwrap()]
+}

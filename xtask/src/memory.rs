@@ -1,0 +1,191 @@
+//! How much memory a run may take, checked before it is taken.
+
+use anyhow::ensure;
+use layerwise::transformer::Precision;
+use layerwise::weights::Checkpoint;
+use std::fs;
+use std::str::FromStr;
+
+/// A number of bytes, as `2000000`, `500M` or `24G`; the letters stand for powers of 1024.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+            "" => Some(0),
+            "K" | "KIB" => Some(10),
+            "M" | "MIB" => Some(20),
+            "G" | "GIB" => Some(30),
+            "T" | "TIB" => Some(40),
+            _ => None,
+        };
+        let bytes = digits.parse::<u64>().ok().filter(|bytes| *bytes > 0);
+        bytes
+            .zip(shift)
+            .and_then(|(bytes, shift)| bytes.checked_mul(1 << shift))
+            .map(Self)
+            .ok_or_else(|| "expected a number of bytes above 0, as 500M or 24G".to_owned())
+    }
+}
+
+/// What may be taken, and what the opened models hold of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// In bytes; `None` where the machine does not say.
+    limit: Option<u64>,
+    /// Whether the limit was given with `--max-memory`.
+    is_given: bool,
+    held: u64,
+}
+
+impl Budget {
+    /// The limit given, or the memory that the machine has left.
+    pub fn new(given: Option<Size>) -> Self {
+        Self {
+            limit: given.map(|size| size.0).or_else(available),
+            is_given: given.is_some(),
+            held: 0,
+        }
+    }
+
+    /// Refuses what needs more bytes than are left beside the opened models.
+    ///
+    /// # Errors
+    /// The message says what would be needed in all.
+    pub fn check(&self, what: &str, bytes: u64) -> anyhow::Result<()> {
+        let needed = self.held.saturating_add(bytes);
+        let source = match self.is_given {
+            true => "--max-memory",
+            false => "what the machine has left",
+        };
+        let limit = self.limit.unwrap_or(u64::MAX);
+        ensure!(
+            needed <= limit,
+            "{what}: expected a need of at most {} of memory ({source}), found {}; give a smaller model, context or \
+             number of threads, or --max-memory {}M at your own risk",
+            mebibytes(limit),
+            mebibytes(needed),
+            needed.div_ceil(1 << 20)
+        );
+        Ok(())
+    }
+
+    /// Checks for a checkpoint, and counts what its model will hold.
+    ///
+    /// # Errors
+    /// As [`Budget::check`].
+    pub fn take(
+        &mut self,
+        name: &str,
+        checkpoint: &Checkpoint,
+        precision: Precision,
+    ) -> anyhow::Result<()> {
+        let element = match precision {
+            Precision::F32 => 4,
+            Precision::Bf16 => 2,
+        };
+        let bytes = |name: &str| {
+            let shape = checkpoint.info(name).map_or(&[][..], |info| info.shape);
+            let count = shape
+                .iter()
+                .try_fold(1_u64, |product, dim| product.checked_mul(*dim as u64));
+            count
+                .and_then(|count| count.checked_mul(element))
+                .unwrap_or(u64::MAX)
+        };
+        let sizes = || checkpoint.names().map(bytes);
+        let all = sizes().fold(0, u64::saturating_add);
+        let largest = sizes().max().unwrap_or(0);
+        // Weights are packed one at a time, so that one of them is there twice, or thrice where parts are joined.
+        self.check(
+            &format!("{name}: the weights"),
+            all.saturating_add(largest.saturating_mul(2)),
+        )?;
+        self.held = self.held.saturating_add(all);
+        Ok(())
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+/// Bytes of memory that can be taken without others having to give theirs up, where the system says so.
+fn available() -> Option<u64> {
+    let meminfo = fs::read_to_string("/proc/meminfo").ok();
+    let machine = meminfo.as_deref().and_then(|text| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        kib.checked_mul(1024)
+    });
+    // A container has a limit of its own.
+    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let container = number("/sys/fs/cgroup/memory.max")
+        .zip(number("/sys/fs/cgroup/memory.current"))
+        .map(|(limit, used)| limit.saturating_sub(used));
+    match (machine, container) {
+        (Some(machine), Some(container)) => Some(machine.min(container)),
+        (machine, container) => machine.or(container),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read() {
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(
+                text.parse::<Size>().ok().map(|size| size.0),
+                expected,
+                "{text:?}"
+            );
+        };
+        check("1", Some(1));
+        check("500M", Some(500 << 20));
+        check("24g", Some(24 << 30));
+        check("1TiB", Some(1 << 40));
+        for bad in [
+            "",
+            "0",
+            "0G",
+            "-1",
+            "1.5G",
+            "G",
+            "1X",
+            "1 G",
+            "G1",
+            "20000000T",
+        ] {
+            check(bad, None);
+        }
+        check("18446744073709551615", Some(u64::MAX));
+        check("18446744073709551616", None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_it_needs() {
+        let mut budget = Budget::new(Some(Size(10 << 20)));
+        budget.check("a", 10 << 20).expect("it fits");
+        budget.held = 4 << 20;
+        budget.check("a", 6 << 20).expect("it fits");
+        let message = budget
+            .check("a", 7 << 20)
+            .expect_err("it does not")
+            .to_string();
+        let expected =
+            "a: expected a need of at most 10 MiB of memory (--max-memory), found 11 MiB;";
+        assert!(message.starts_with(expected), "{message}");
+        assert!(message.contains("--max-memory 11M"), "{message}");
+        budget
+            .check("a", u64::MAX)
+            .expect_err("it does not fit, and nothing overflows");
+    }
+}

@@ -1,0 +1,353 @@
+//! F, 87, 89 and 90: schedules, runs that are taken up again, and the command line.
+//!
+//! What happens to a run, rather than what it is given, is in `faults.rs`.
+
+use crate::checkpoint::Checkpoint;
+use crate::folder::make_fifo;
+use crate::sandbox::{Sandbox, ids, npy};
+use crate::{Case, check};
+use std::fs;
+
+/// The command that the cases about taking up a run begin with.
+pub(crate) const SWEEP: [&str; 8] = [
+    "sweep", "drop(l)", "--model", "model", "--corpus", "ids.npy", "--out", "out.csv",
+];
+
+const JOURNAL: &str = "out.csv.run/model.journal";
+
+/// A finished run, of which the table is gone.
+fn finished(sandbox: &Sandbox) {
+    let outcome = sandbox.run(&SWEEP);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    fs::remove_file(sandbox.path("out.csv")).unwrap();
+}
+
+fn edit(what: &'static str, edit: &'static str, says: &[&str]) -> Case {
+    let arguments = [
+        "sweep", "--model", "model", "--corpus", "ids.npy", "--out", "out.csv", edit,
+    ];
+    Case::refused((87, what), |_| (), &[&["edit `", edit], says].concat()).exactly(&arguments)
+}
+
+/// A long text as one argument; its error has to be short all the same.
+fn long(what: &'static str, edit: String, says: &[&str]) -> Case {
+    let edit: &'static str = Box::leak(edit.into_boxed_str());
+    let arguments = [
+        "sweep", "--model", "model", "--corpus", "ids.npy", "--out", "out.csv", edit,
+    ];
+    Case::refused((87, what), |_| (), &[&["edit `drop("], says].concat()).exactly(&arguments)
+}
+
+/// Case 87.
+pub(crate) fn schedules() -> Vec<Case> {
+    vec![
+        edit(
+            "block out of range",
+            "drop(2)",
+            &["2 is out of range", "2 blocks"],
+        ),
+        edit(
+            "block out of range, from the end",
+            "drop(-3)",
+            &["-3 is out of range", "2 blocks"],
+        ),
+        edit(
+            "schedule that becomes empty",
+            "drop(0..2)",
+            &["empty", "at least one step"],
+        ),
+        edit("reversed range", "drop(1..0)", &["range 1..0"]),
+        edit("empty range", "drop(1..1)", &["range 1..1", "empty"]),
+        edit(
+            "unknown edit",
+            "drop_mpl(1)",
+            &["unknown edit `drop_mpl`", "drop_mlp"],
+        ),
+        edit("count 0", "repeat(0,0)", &["count 0", "1..="]),
+        edit("count beyond the cap", "repeat(0,65536)", &["65536"]),
+        edit(
+            "count of 2^64",
+            "repeat(0,18446744073709551616)",
+            &["18446744073709551616"],
+        ),
+        edit(
+            "repeats of repeats beyond the cap",
+            "repeat(0..2,30000);repeat(0..2,30000)",
+            &["65536"],
+        ),
+        edit(
+            "loop over blocks that are gone",
+            "drop(0);loop(0..2,3)",
+            &["loop(0..2,3)", "0"],
+        ),
+        edit(
+            "parallel blocks that no longer stand in order",
+            "swap(0,1);parallel(0..2)",
+            &["parallel(0..2)"],
+        ),
+        edit(
+            "family without members",
+            "swap(l,l+2)",
+            &["has no member", "2 blocks"],
+        ),
+        edit("scale that is not finite", "scale(0,inf)", &["inf"]),
+        edit("scale beyond all numbers", "scale(0,1e999)", &["1e999"]),
+        edit("text that ends early", "drop(", &["expected", "found"]),
+        Case::refused(
+            (87, "family beyond the member cap"),
+            |_| (),
+            &["family `drop(l)` has more than 1 members"],
+        )
+        .on("ids.npy", &["--max-members", "1"]),
+        long(
+            "text of 100000 bytes",
+            "drop(".repeat(20_000),
+            &["100000 bytes", "at most"],
+        ),
+        long(
+            "a thousand opening brackets",
+            format!("drop({}", "[".repeat(1000)),
+            &["expected", "found"],
+        ),
+        long(
+            "a sum of a thousand terms",
+            format!("drop({}l)", "9+".repeat(1000)),
+            &["drop("],
+        ),
+        long(
+            "two thousand edits in a row",
+            "drop(0);".repeat(2000),
+            &["expected", "found"],
+        ),
+    ]
+}
+
+fn resumed(what: &'static str, make: impl Fn(&Sandbox) + 'static, says: &[&str]) -> Case {
+    Case::refused((89, what), make, &[&[JOURNAL], says].concat()).exactly(&SWEEP)
+}
+
+/// Case 89, as far as files show it.
+pub(crate) fn resuming() -> Vec<Case> {
+    let damaged = |what, line: usize, says: &str| {
+        let make = move |sandbox: &Sandbox| {
+            finished(sandbox);
+            let mut bytes = sandbox.read(JOURNAL);
+            let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+            let before: usize = lines.take(line - 1).map(<[u8]>::len).sum();
+            bytes[before + 30] ^= 1;
+            sandbox.write(JOURNAL, &bytes);
+        };
+        resumed(what, make, &[says, "is damaged", "start over with --fresh"])
+    };
+    vec![
+        Case::accepted(
+            (89, "torn last line"),
+            |sandbox| {
+                finished(sandbox);
+                let bytes = sandbox.read(JOURNAL);
+                sandbox.write(JOURNAL, &bytes[..bytes.len() - 5]);
+            },
+            &[
+                JOURNAL,
+                "the last line was cut off and is computed again",
+                "2 sequences were finished",
+            ],
+        )
+        .exactly(&SWEEP),
+        damaged("bad checksum of a sequence", 3, "line 3"),
+        damaged("bad checksum of the first line", 1, "line 1"),
+        resumed(
+            "lines without checksums",
+            |sandbox| {
+                fs::create_dir(sandbox.path("out.csv.run")).unwrap();
+                sandbox.write(JOURNAL, b"{\"sequence\":0}\n\xff\xfe\n");
+            },
+            &["line 1", "is damaged"],
+        ),
+        resumed(
+            "another model under the same name",
+            |sandbox| {
+                finished(sandbox);
+                let mut other = Checkpoint::llama();
+                other.tensor("model.norm.weight").fill(0.5);
+                sandbox.write_checkpoint(&other);
+            },
+            &["another run", "expected", "--fresh"],
+        ),
+        resumed(
+            "another corpus under the same name",
+            |sandbox| {
+                finished(sandbox);
+                sandbox.write("ids.npy", &npy("<u2", "(4, 6)", &ids(24)));
+            },
+            &["another run", "expected", "--fresh"],
+        ),
+        resumed(
+            "a journal of another version of the program",
+            |sandbox| {
+                // Its key is another; the checksum of the line is right.
+                fs::create_dir(sandbox.path("out.csv.run")).unwrap();
+                let line = b"8bd4ea1e4c0f8ca4 {\"run\":\"00\",\"schedules\":3}\n";
+                sandbox.write(JOURNAL, line);
+            },
+            &["--fresh"],
+        ),
+        resumed(
+            "a folder for the journal",
+            |sandbox| fs::create_dir_all(sandbox.path(JOURNAL)).unwrap(),
+            &["expected a regular file"],
+        ),
+        resumed(
+            "a FIFO for the journal",
+            |sandbox| {
+                fs::create_dir(sandbox.path("out.csv.run")).unwrap();
+                make_fifo(sandbox, JOURNAL);
+            },
+            &["expected a regular file"],
+        ),
+        Case::refused(
+            (89, "a model file that has vanished since"),
+            |sandbox| {
+                finished(sandbox);
+                fs::remove_file(sandbox.path("model/model.safetensors")).unwrap();
+            },
+            &[
+                "model/model.safetensors",
+                "not found",
+                "expected the weights",
+            ],
+        )
+        .exactly(&SWEEP),
+        Case::refused(
+            (89, "a file where the folder of the run belongs"),
+            |sandbox| sandbox.write("out.csv.run", b""),
+            &["out.csv.run", "the folder cannot be made"],
+        )
+        .exactly(&SWEEP),
+    ]
+}
+
+/// Case 90, as far as arguments show it.
+pub(crate) fn arguments() -> Vec<Case> {
+    let on = ["--model", "model", "--corpus", "ids.npy"];
+    let refused = |what, arguments: &[&'static str], says: &[&str]| {
+        Case::refused(
+            (90, what),
+            |s| fs::create_dir(s.path("folder")).unwrap(),
+            says,
+        )
+        .exactly(&[arguments, &on].concat())
+    };
+    let threads = |what, count: &'static str| {
+        let arguments = ["sweep", "drop(l)", "--out", "out.csv", "--threads", count];
+        refused(
+            what,
+            &arguments,
+            &["--threads", count, "expected a number from 1 to 1024"],
+        )
+    };
+    vec![
+        threads("no thread", "0"),
+        threads("an absurd number of threads", "1000000"),
+        refused(
+            "unknown figure",
+            &["reproduce", "robustnes"],
+            &["robustnes", "possible values", "robustness"],
+        ),
+        refused(
+            "output path that is a folder",
+            &["sweep", "drop(l)", "--out", "folder"],
+            &["folder: expected a file, found a folder"],
+        ),
+        refused(
+            "output folder that is a file",
+            &["reproduce", "robustness", "--out", "text.txt"],
+            &["text.txt: expected a folder, found a file"],
+        ),
+        refused(
+            "output below a file",
+            &["sweep", "drop(l)", "--out", "text.txt/out.csv"],
+            &["text.txt/out.csv.run: the folder cannot be made"],
+        ),
+        refused("no output", &["sweep", "drop(l)"], &["--out <FILE>"]),
+        refused(
+            "unknown command",
+            &["swep"],
+            &["unrecognized subcommand 'swep'"],
+        ),
+        Case::refused(
+            (90, "no such model"),
+            |_| (),
+            &[
+                "--model nowhere",
+                "expected a folder or an embedded model",
+                "found neither",
+            ],
+        )
+        .exactly(&["sweep", "drop(l)", "--out", "out.csv", "--model", "nowhere"]),
+        Case::refused(
+            (90, "context beyond the model's"),
+            |_| (),
+            &["--context 17: expected at most 16"],
+        )
+        .on("ids.npy", &["--context", "17"]),
+        Case::refused(
+            (90, "no rows"),
+            |_| (),
+            &["rows: expected at least 1, found 0"],
+        )
+        .on("ids.npy", &["--rows", "0"]),
+        Case::refused(
+            (90, "BOS for token ids"),
+            |_| (),
+            &["ids.npy: expected no BOS token", "found id 5"],
+        )
+        .on("ids.npy", &["--bos", "5"]),
+        Case::refused(
+            (90, "weights for which there is not enough memory"),
+            |_| (),
+            &[
+                "model: the weights: expected a need of at most 1 MiB of memory (--max-memory)",
+                "found",
+            ],
+        )
+        .on("ids.npy", &["--max-memory", "20K"]),
+        Case::refused(
+            (90, "a run for which there is not enough memory"),
+            |_| (),
+            &[
+                "model: the run: expected a need of at most 1 MiB",
+                "found",
+                "threads",
+            ],
+        )
+        .on("ids.npy", &["--max-memory", "1M"]),
+        Case::refused(
+            (90, "a size that is none"),
+            |_| (),
+            &["--max-memory", "1.5G", "expected a number of bytes above 0"],
+        )
+        .on("ids.npy", &["--max-memory", "1.5G"]),
+        Case::refused(
+            (90, "BOS beyond the vocabulary"),
+            |_| (),
+            &["bos: expected an id below 260", "found 260"],
+        )
+        .on("text.txt", &["--bos", "260"]),
+    ]
+}
+
+#[test]
+fn schedules_that_cannot_be() {
+    check(schedules());
+}
+
+#[test]
+fn runs_that_cannot_be_taken_up() {
+    check(resuming());
+}
+
+#[test]
+fn arguments_that_mean_nothing() {
+    check(arguments());
+}

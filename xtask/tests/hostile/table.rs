@@ -1,0 +1,234 @@
+//! `README.md`, written from the cases.
+
+use crate::{Case, Expected, architecture, config, folder, numbers, runs, safetensors, text};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+/// Each test of cases, with its cases.
+fn tests() -> Vec<(&'static str, Vec<Case>)> {
+    vec![
+        ("safetensors.rs: frames_of_headers", safetensors::frames()),
+        (
+            "safetensors.rs: contents_of_headers",
+            safetensors::headers(),
+        ),
+        ("safetensors.rs: values_of_tensors", safetensors::values()),
+        (
+            "safetensors.rs: references_of_comparisons",
+            safetensors::references(),
+        ),
+        ("folder.rs: indices_and_shards", folder::indices()),
+        ("folder.rs: kinds_of_files_and_links", folder::kinds()),
+        ("config.rs: configs_alone", config::configs()),
+        ("config.rs: unusual_configs_that_are_valid", config::valid()),
+        (
+            "config.rs: configs_against_weights",
+            config::against_weights(),
+        ),
+        (
+            "architecture.rs: tensors_of_an_architecture",
+            architecture::tensors(),
+        ),
+        ("text.rs: tokenizers_of_models", text::tokenizers()),
+        ("text.rs: texts_and_token_ids", text::corpora()),
+        ("runs.rs: schedules_that_cannot_be", runs::schedules()),
+        ("numbers.rs: numbers_that_overflow", numbers::overflows()),
+        ("runs.rs: runs_that_cannot_be_taken_up", runs::resuming()),
+        ("runs.rs: arguments_that_mean_nothing", runs::arguments()),
+    ]
+}
+
+/// What is tested in another way: the number, what it is, and the test, by its file.
+const OTHERS: [(u8, &str, &str); 24] = [
+    (
+        32,
+        "misaligned data, all seven ways",
+        "safetensors.rs: misaligned_weights_give_the_same_table",
+    ),
+    (
+        49,
+        "no permission to read the config or the weights",
+        "folder.rs: files_that_may_not_be_read",
+    ),
+    (
+        52,
+        "a file that changes its size between looking and mapping",
+        "crates/weights/src/file.rs: a_file_that_changed_size_since_it_was_inspected_is_refused",
+    ),
+    (
+        52,
+        "a file that changes its size after it was opened",
+        "crates/weights/tests/hostile/values.rs: case_52_a_file_that_changes_size_after_opening_is_refused",
+    ),
+    (
+        88,
+        "CKA of fewer samples than it needs",
+        "crates/metrics/tests/cka.rs: bad_batches_are_refused_and_leave_nothing",
+    ),
+    (
+        88,
+        "CKA of layers without variance",
+        "crates/metrics/tests/cka.rs: layers_without_variance_are_refused",
+    ),
+    (
+        88,
+        "KL of logits that are NaN or infinite",
+        "crates/metrics/tests/divergence.rs: bad_logits_are_refused",
+    ),
+    (
+        88,
+        "a target or pair of another size",
+        "crates/metrics/tests/divergence.rs: bad_pairs_and_targets_are_refused",
+    ),
+    (
+        88,
+        "a probe with one class",
+        "crates/metrics/tests/probe.rs: bad_samples_are_refused",
+    ),
+    (
+        88,
+        "one sequence",
+        "numbers.rs: one_sequence_has_no_standard_error",
+    ),
+    (
+        88,
+        "sequences of three tokens",
+        "numbers.rs: the_shortest_sequences_have_statistics",
+    ),
+    (
+        88,
+        "constant predictions",
+        "numbers.rs: predictions_that_are_constant_have_statistics",
+    ),
+    (
+        89,
+        "two processes on one folder",
+        "faults.rs: several_processes_on_one_folder",
+    ),
+    (
+        89,
+        "a process that holds the journal",
+        "xtask/tests/cli/resumed.rs: a_run_is_held_by_one_process",
+    ),
+    (89, "full disk", "faults.rs: a_disk_that_is_full"),
+    (
+        89,
+        "files that cannot grow",
+        "faults.rs: files_that_cannot_grow",
+    ),
+    (
+        89,
+        "read-only folder",
+        "faults.rs: a_folder_that_may_not_be_written",
+    ),
+    (
+        89,
+        "read-only journal",
+        "faults.rs: a_journal_that_may_not_be_written",
+    ),
+    (89, "clocks that jump", "faults.rs: clocks_that_jump"),
+    (
+        89,
+        "kills while sequences are run",
+        "xtask/tests/cli/resumed.rs: a_killed_run_goes_on_to_the_same_table",
+    ),
+    (
+        89,
+        "kills and interrupts while figures are written",
+        "faults.rs: figures_that_are_killed_while_they_are_written",
+    ),
+    (
+        90,
+        "more threads than the system starts",
+        "faults.rs: more_threads_than_the_system_starts",
+    ),
+    (
+        90,
+        "closed pipe",
+        "xtask/tests/cli/list.rs: a_closed_pipe_is_no_failure",
+    ),
+    (
+        90,
+        "interrupt",
+        "xtask/tests/cli/resumed.rs: an_interrupted_run_says_how_to_go_on",
+    ),
+];
+
+fn table() -> String {
+    let mut rows: Vec<(u8, String)> = Vec::new();
+    for (test, cases) in tests() {
+        for case in cases {
+            let outcome = match case.expected {
+                Expected::Refused => "refused",
+                Expected::Stopped => "stopped",
+                Expected::Accepted => "accepted",
+            };
+            let says: Vec<String> = case
+                .says
+                .iter()
+                .map(|part| format!("`` {part} ``"))
+                .collect();
+            let says = says.join(" ").replace('|', "\\|");
+            let row = format!("{} | {outcome} | {test} | {says}", case.what);
+            rows.push((case.number, row));
+        }
+    }
+    for (number, what, test) in OTHERS {
+        rows.push((number, format!("{what} | | {test} | ")));
+    }
+    rows.sort_by_key(|(number, _)| *number);
+    let mut page = format!(
+        "{HEAD}\n| case | input | outcome | test | the message holds |\n|---|---|---|---|---|\n"
+    );
+    for (number, row) in rows {
+        writeln!(page, "| {number} | {row} |").unwrap();
+    }
+    page.replace("|  |\n", "| |\n")
+}
+
+const HEAD: &str = "\
+# Bad inputs
+
+Every one of the 90 bad inputs that the project must take well, and where that is tested.
+Tests named by a file alone are in this folder and run the built program; the others run the libraries.
+*Refused*: exit code 1 or 2, a message that holds the parts given, no panic, nothing written, within 4 GB of memory.
+*Stopped*: the same once a run has begun; its journal stays, and no table is written.
+*Accepted*: a result, and a message that holds the parts given.
+Rows without an outcome are tests of another form.
+Refused models go through `sweep`, `sweep --no-mmap` and `reproduce`.
+
+This page is written by `LAYERWISE_WRITE_TABLE=1 cargo test -p xtask --test hostile table` and compared by the same test.
+";
+
+#[test]
+fn the_table_lists_every_case() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
+    let (page, path) = (table(), here.join("README.md"));
+    if std::env::var_os("LAYERWISE_WRITE_TABLE").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let found = fs::read_to_string(path).unwrap();
+    assert!(
+        found == page,
+        "README.md is not what the cases say: write it anew"
+    );
+
+    let listed = tests().into_iter().flat_map(|(_, cases)| cases);
+    let listed = listed.map(|case| case.number);
+    let listed: BTreeSet<u8> = listed.chain(OTHERS.map(|(number, ..)| number)).collect();
+    let all: BTreeSet<u8> = (1..=90).collect();
+    assert_eq!(listed, all);
+
+    let tests = tests().into_iter().map(|(test, _)| test);
+    for test in tests.chain(OTHERS.map(|(_, _, test)| test)) {
+        let (file, name) = test.split_once(": ").unwrap();
+        let path = match file.contains('/') {
+            true => here.join("../../..").join(file),
+            false => here.join(file),
+        };
+        let source = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(source.contains(&format!("fn {name}()")), "{test}");
+    }
+}
