@@ -4,6 +4,7 @@
 //! corpus order, so that the same inputs give the same bits.
 
 pub mod altered;
+pub mod collapse;
 
 use crate::arguments::Run;
 use crate::interrupt::{Interrupted, STOP};
