@@ -1,13 +1,14 @@
 //! `cargo xtask reproduce`: the paper's figures.
 
 use crate::arguments::{Inputs, Run};
-use crate::figures::{FigureId, Pass};
+use crate::figures::models::Facts;
+use crate::figures::{FigureId, Pass, scale, stages, table};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::plot::Figure;
-use crate::readings::altered;
+use crate::readings::{altered, collapse};
 use crate::results::Results;
-use crate::{interrupt, output};
+use crate::{claims, interrupt, known_values, output, tables};
 use anyhow::ensure;
 use clap::ValueEnum;
 use std::collections::BTreeSet;
@@ -70,15 +71,19 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let mut written = Vec::new();
     for (opened, corpus) in models.iter().zip(&corpora) {
         let folder = arguments.out.join(&opened.name);
-        let results = read(arguments, &figures, opened, corpus, &folder, &mut manifest)?;
-        let results = write_tables(&folder, &figures, &results, &mut written)?;
-        draw(&folder, &figures, &results, &mut written)?;
+        let mut results = read(arguments, &figures, opened, corpus, &folder, &mut manifest)?;
+        derive(&figures, &mut results, &[facts_of(opened)]);
+        let drawn = write_tables(&folder, &figures, &results, &mut written)?;
+        draw(&folder, &figures, &drawn, &mut written)?;
         all.extend(results);
     }
+    let facts: Vec<Facts> = models.iter().map(facts_of).collect();
+    derive(&figures, &mut all, &facts);
     if models.len() > 1 {
-        let all = write_tables(&arguments.out, &figures, &all, &mut written)?;
-        draw(&arguments.out, &figures, &all, &mut written)?;
+        let drawn = write_tables(&arguments.out, &figures, &all, &mut written)?;
+        draw(&arguments.out, &figures, &drawn, &mut written)?;
     }
+    write_judgements(&arguments.out, &all, &facts, &mut written)?;
     output::write(
         &arguments.out.join("manifest.json"),
         manifest.json()?.as_bytes(),
@@ -114,6 +119,9 @@ fn read(
                 manifest
                     .runs
                     .push(manifest::Run::new(opened, corpus, &measurement));
+                if figures.contains(&FigureId::Robustness) {
+                    collapse::read(opened, corpus, &arguments.run, &mut results)?;
+                }
             }
             Pass::Plain
             | Pass::Weights
@@ -125,6 +133,52 @@ fn read(
         }
     }
     Ok(results)
+}
+
+fn facts_of(opened: &OpenedModel) -> Facts {
+    let config = opened.model.config();
+    Facts {
+        name: opened.name.clone(),
+        family: config.family.model_type().to_owned(),
+        layers: config.layers,
+        parameters: config.parameters(),
+    }
+}
+
+/// Fills in what is made from other figures' results.
+fn derive(figures: &[FigureId], results: &mut Results, models: &[Facts]) {
+    if figures.contains(&FigureId::Stages) {
+        results.stages = stages::derive(results);
+    }
+    if figures.contains(&FigureId::Scale) {
+        results.scale = scale::derive(results, models);
+    }
+}
+
+/// Writes what the results of all models say of the paper: its claims, its numbers, its tables.
+fn write_judgements(
+    out: &Path,
+    results: &Results,
+    models: &[Facts],
+    written: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
+    let mut claims = Vec::new();
+    table::write(&claims::judge(results, models), &mut claims)?;
+    let mut known = Vec::new();
+    table::write(&known_values::compare(results, models)?, &mut known)?;
+    let mut files = vec![
+        ("claims.csv".to_owned(), claims),
+        ("known-values.csv".to_owned(), known),
+    ];
+    for table in tables::tables(results, models) {
+        files.push((format!("{}.csv", table.name), table.csv()?));
+    }
+    for (name, bytes) in files {
+        let path = out.join(name);
+        output::write(&path, &bytes)?;
+        written.push(path);
+    }
+    Ok(())
 }
 
 /// Writes the figures' tables and reads them back: a drawing never needs more than its tables.

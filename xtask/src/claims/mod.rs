@@ -12,12 +12,13 @@
 //! was chosen by the data, a median or a maximum, is taken as given.
 
 mod attention;
-mod evidence;
+pub(crate) mod evidence;
 mod interventions;
 mod lenses;
 mod neurons;
 mod outcome;
 mod outputs;
+pub mod stage_numbers;
 #[cfg(test)]
 mod synthetic;
 #[cfg(test)]

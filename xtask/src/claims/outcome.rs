@@ -72,14 +72,14 @@ impl fmt::Display for Threshold {
 
 /// A deciding number.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Measured {
-    pub(super) value: f64,
-    pub(super) standard_error: Option<f64>,
-    pub(super) note: String,
+pub(crate) struct Measured {
+    pub(crate) value: f64,
+    pub(crate) standard_error: Option<f64>,
+    pub(crate) note: String,
 }
 
 impl Measured {
-    pub(super) fn of(value: f64) -> Self {
+    pub(crate) fn of(value: f64) -> Self {
         Self {
             value,
             standard_error: None,
@@ -87,14 +87,14 @@ impl Measured {
         }
     }
 
-    pub(super) fn with_error(self, standard_error: Option<f64>) -> Self {
+    pub(crate) fn with_error(self, standard_error: Option<f64>) -> Self {
         Self {
             standard_error,
             ..self
         }
     }
 
-    pub(super) fn noting(self, note: impl Into<String>) -> Self {
+    pub(crate) fn noting(self, note: impl Into<String>) -> Self {
         Self {
             note: note.into(),
             ..self
@@ -104,7 +104,7 @@ impl Measured {
 
 /// Why there is no deciding number.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Unjudged {
+pub(crate) enum Unjudged {
     /// The results do not reach.
     NotTested(String),
     /// What the claim says something of is not there, which is itself a failure of the claim.
@@ -112,20 +112,20 @@ pub(super) enum Unjudged {
 }
 
 /// A deciding number, or why there is none.
-pub(super) type Outcome = Result<Measured, Unjudged>;
+pub(crate) type Outcome = Result<Measured, Unjudged>;
 
 /// One line to be: one number against one threshold.
 #[derive(Clone, Debug)]
-pub(super) struct Finding {
-    pub(super) model: String,
-    pub(super) part: String,
-    pub(super) lens: Option<Lens>,
-    pub(super) threshold: Threshold,
-    pub(super) outcome: Outcome,
+pub(crate) struct Finding {
+    pub(crate) model: String,
+    pub(crate) part: String,
+    pub(crate) lens: Option<Lens>,
+    pub(crate) threshold: Threshold,
+    pub(crate) outcome: Outcome,
 }
 
 impl Finding {
-    pub(super) fn of(
+    pub(crate) fn of(
         model: &str,
         part: impl Into<String>,
         threshold: Threshold,
@@ -145,14 +145,14 @@ impl Finding {
         }
     }
 
-    pub(super) fn through(self, lens: Lens) -> Self {
+    pub(crate) fn through(self, lens: Lens) -> Self {
         Self {
             lens: Some(lens),
             ..self
         }
     }
 
-    pub(super) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         match &self.outcome {
             Ok(measured) if self.threshold.admits(measured.value) => Verdict::Holds,
             Ok(_) | Err(Unjudged::Absent(_)) => Verdict::Fails,
@@ -161,7 +161,7 @@ impl Finding {
     }
 
     /// The line, about one claim.
-    pub(super) fn row(self, claim: &Claim) -> Row {
+    pub(crate) fn row(self, claim: &Claim) -> Row {
         let verdict = self.verdict();
         let mut statement = claim.statement.to_owned();
         if !self.part.is_empty() {
@@ -196,7 +196,7 @@ impl Finding {
 }
 
 /// The lens's name in a statement.
-pub(super) fn name(lens: Lens) -> &'static str {
+pub(crate) fn name(lens: Lens) -> &'static str {
     match lens {
         Lens::Standard => "standard",
         Lens::Legacy => "legacy",

@@ -1,0 +1,1 @@
+//! Results as the paper would have them, for tests.
