@@ -205,7 +205,9 @@ fn of_families(evidence: &Evidence<'_>, models: &[&Facts], quantity: Quantity) -
         own.map(|r| r.top1_agreement)
     };
     let peaks = |percent: fn(&crate::figures::neurons::Record) -> f64| -> Vec<Point> {
-        let densities = models.iter().filter_map(|m| evidence.density(&m.name, percent).ok());
+        let densities = models
+            .iter()
+            .filter_map(|m| evidence.density(&m.name, percent).ok());
         densities.filter_map(|density| peak(&density)).collect()
     };
     match quantity {
@@ -221,5 +223,117 @@ fn of_families(evidence: &Evidence<'_>, models: &[&Facts], quantity: Quantity) -
             Some(mean(&depths)?.value)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::synthetic;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn the_data_are_whole() {
+        let published = published().unwrap();
+        let mut counts: BTreeMap<(Quantity, &str), Vec<usize>> = BTreeMap::new();
+        for known in &published {
+            if !known.model.starts_with("families ") {
+                assert_eq!(published_name(&known.model), Some(known.model.as_str()));
+            }
+            let indices = counts.entry((known.quantity, &known.model)).or_default();
+            indices.extend(known.index);
+        }
+        let check = |quantity, model: &str, expected: std::ops::Range<usize>| {
+            let expected: Vec<usize> = expected.collect();
+            assert_eq!(
+                counts[&(quantity, model)],
+                expected,
+                "{quantity:?} of {model}"
+            );
+        };
+        check(Quantity::PreviousFive, "gpt2", 0..12);
+        check(Quantity::PreviousFive, "gpt2-xl", 0..48);
+        check(Quantity::PreviousFive, "pythia-6.9b", 0..32);
+        check(Quantity::PreviousFive, "phi-1_5", 0..24);
+        check(Quantity::PredictionNeurons, "gpt2", 0..12);
+        check(Quantity::LegacyLensEntropyBits, "gpt2", 0..13);
+        check(Quantity::SuffixNeuronLayer, "gpt2-xl", 1..37);
+        let first_32 = published.iter().filter(|known| {
+            known.quantity == Quantity::SuffixNeuronSign && known.index.is_some_and(|at| at <= 32)
+        });
+        let suppressing = first_32.filter(|known| known.published < 0.0).count();
+        assert_eq!(suppressing, 9);
+    }
+
+    #[test]
+    fn measured_stands_beside_published() {
+        let mut models = synthetic::models();
+        models[2].name = "pythia-410m-deduped".to_owned();
+        models[3].name = "unpublished".to_owned();
+        let mut results = synthetic::results(&models);
+        for r in &mut results.attention_locality {
+            if r.model == "gpt2" {
+                r.attention = if r.layer == 0 { 0.042 } else { 0.5 };
+            }
+        }
+        results.neurons.retain(|r| r.model != "gpt2");
+        let compared = compare(&results, &models).unwrap();
+        let check = |quantity, model: &str, index, measured, within| {
+            let mut own = compared.iter();
+            let found = own
+                .find(|c| c.quantity == quantity && c.model == model && c.index == index)
+                .unwrap_or_else(|| panic!("{quantity:?} of {model}"));
+            assert_eq!(
+                (found.measured, found.within),
+                (measured, within),
+                "{found:?}"
+            );
+        };
+        check(
+            Quantity::PreviousFive,
+            "gpt2",
+            Some(0),
+            Some(0.042),
+            Some(true),
+        );
+        check(
+            Quantity::PreviousFive,
+            "gpt2",
+            Some(1),
+            Some(0.5),
+            Some(false),
+        );
+        check(Quantity::PredictionNeurons, "gpt2", Some(11), None, None);
+        check(
+            Quantity::LegacyLensEntropyBits,
+            "gpt2",
+            Some(0),
+            Some(14.0),
+            Some(false),
+        );
+        // An interpolated point has no error to be within.
+        let depth = 1.0 / 23.0;
+        let measured = Some(0.1 - 0.08 * depth);
+        check(
+            Quantity::PreviousFive,
+            "pythia-410m-deduped",
+            Some(1),
+            measured,
+            None,
+        );
+        check(
+            Quantity::LeastRetainedShare,
+            "families gpt2 gpt_neox",
+            None,
+            Some(0.75 + 0.024 + 0.01 * 3.0 / 11.0),
+            None,
+        );
+        assert!(compared.iter().all(|c| c.model != "unpublished"));
+        assert!(
+            compared
+                .iter()
+                .all(|c| c.quantity != Quantity::MergingWindows)
+        );
+        assert_eq!(compare(&results, &[]).unwrap(), []);
     }
 }

@@ -30,9 +30,7 @@ impl Table {
         for row in &self.rows {
             writer.write_record(row)?;
         }
-        writer
-            .into_inner()
-            .map_err(csv::IntoInnerError::into_error)
+        writer.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 
@@ -106,7 +104,11 @@ fn published(model: &str) -> Option<&'static Published> {
 
 /// The tables of a run.
 pub fn tables(results: &Results, models: &[Facts]) -> Vec<Table> {
-    vec![stages(results, models), architectures(models), names(models)]
+    vec![
+        stages(results, models),
+        architectures(models),
+        names(models),
+    ]
 }
 
 fn strings<const N: usize>(cells: [&str; N]) -> Vec<String> {
@@ -126,20 +128,64 @@ fn stages(results: &Results, models: &[Facts]) -> Table {
         }));
         row
     };
-    let detokenization = ["detokenization", "integrate local context: from raw tokens to coherent entities"];
-    let features = ["feature engineering", "build features that depend on the context"];
-    let ensembling = ["prediction ensembling", "turn features into plausible next tokens through an ensemble of components"];
-    let calibration = ["residual calibration (v1, v3: sharpening)", "drop obsolete features, form the distribution of the next token"];
+    let detokenization = [
+        "detokenization",
+        "integrate local context: from raw tokens to coherent entities",
+    ];
+    let features = [
+        "feature engineering",
+        "build features that depend on the context",
+    ];
+    let ensembling = [
+        "prediction ensembling",
+        "turn features into plausible next tokens through an ensemble of components",
+    ];
+    let calibration = [
+        "residual calibration (v1, v3: sharpening)",
+        "drop obsolete features, form the distribution of the next token",
+    ];
     let signatures = [
-        (detokenization, "catastrophic sensitivity to drops and swaps", &stage_numbers::SENSITIVITY),
-        (detokenization, "attention-heavy computation", &stage_numbers::ATTENTION_HEAVY),
-        (features, "little progress to the next token", &stage_numbers::PROGRESS),
+        (
+            detokenization,
+            "catastrophic sensitivity to drops and swaps",
+            &stage_numbers::SENSITIVITY,
+        ),
+        (
+            detokenization,
+            "attention-heavy computation",
+            &stage_numbers::ATTENTION_HEAVY,
+        ),
+        (
+            features,
+            "little progress to the next token",
+            &stage_numbers::PROGRESS,
+        ),
         (features, "rising accuracy of probes", &stage_numbers::PROBE),
-        (ensembling, "prediction neurons appear", &stage_numbers::PREDICTION),
-        (ensembling, "the output distribution narrows", &stage_numbers::NARROWING),
-        (calibration, "suppression neurons appear", &stage_numbers::SUPPRESSION),
-        (calibration, "the most probable token is shaped", &stage_numbers::TOP1),
-        (calibration, "the MLP's output norm grows", &stage_numbers::MLP_NORM),
+        (
+            ensembling,
+            "prediction neurons appear",
+            &stage_numbers::PREDICTION,
+        ),
+        (
+            ensembling,
+            "the output distribution narrows",
+            &stage_numbers::NARROWING,
+        ),
+        (
+            calibration,
+            "suppression neurons appear",
+            &stage_numbers::SUPPRESSION,
+        ),
+        (
+            calibration,
+            "the most probable token is shaped",
+            &stage_numbers::TOP1,
+        ),
+        (
+            calibration,
+            "the MLP's output norm grows",
+            &stage_numbers::MLP_NORM,
+        ),
     ];
     Table {
         name: "table-1",
@@ -157,11 +203,20 @@ fn architectures(models: &[Facts]) -> Table {
     let mut rows: Vec<Vec<String>> = PUBLISHED
         .iter()
         .map(|paper| {
-            let own = models.iter().find(|m| published_name(&m.name) == Some(paper.name));
+            let own = models
+                .iter()
+                .find(|m| published_name(&m.name) == Some(paper.name));
             let (layers, parameters) = sizes(own);
             let intervened = if paper.intervened { "yes" } else { "no" };
             let stated = paper.layers.to_string();
-            strings([paper.title, &stated, paper.parameters, intervened, &layers, &parameters])
+            strings([
+                paper.title,
+                &stated,
+                paper.parameters,
+                intervened,
+                &layers,
+                &parameters,
+            ])
         })
         .collect();
     let others = models.iter().filter(|m| published_name(&m.name).is_none());
@@ -195,7 +250,9 @@ fn names(models: &[Facts]) -> Table {
     let mut rows: Vec<Vec<String>> = PUBLISHED
         .iter()
         .map(|paper| {
-            let own = models.iter().find(|m| published_name(&m.name) == Some(paper.name));
+            let own = models
+                .iter()
+                .find(|m| published_name(&m.name) == Some(paper.name));
             let own = own.map_or("", |model| model.name.as_str());
             strings([paper.title, paper.repository, own])
         })
@@ -255,7 +312,11 @@ mod tests {
         }
         let table = &tables[1];
         assert_eq!(table.rows.len(), 18 + 1);
-        let gpt2 = table.rows.iter().find(|row| row[0] == "GPT-2 Small").unwrap();
+        let gpt2 = table
+            .rows
+            .iter()
+            .find(|row| row[0] == "GPT-2 Small")
+            .unwrap();
         assert_eq!(gpt2[1..], ["12", "124M", "yes", "12", "124439808"]);
         assert_eq!(table.rows[18][0], "my, model");
         assert_eq!(tables[2].rows[18], ["my, model", "", "my, model"]);

@@ -169,7 +169,11 @@ impl ModelConfig {
             template.role.is_used(self) && !(self.tied && template.role == Role::Unembedding)
         });
         own.map(|template| {
-            let of_one: u64 = template.shape(self).iter().map(|&axis| axis as u64).product();
+            let of_one: u64 = template
+                .shape(self)
+                .iter()
+                .map(|&axis| axis as u64)
+                .product();
             let copies = if template.role.is_per_layer() {
                 self.layers as u64
             } else {

@@ -2,17 +2,16 @@
 
 use super::evidence::{self, Evidence, Point, curve, needs, point};
 use super::outcome::{Finding, Measured, Outcome, Threshold, Unjudged};
-use crate::figures::subword_heads::{Record, Selection};
 use crate::figures::sublayer_ratio;
+use crate::figures::subword_heads::{Record, Selection};
 use layerwise::metrics::correlation;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The rank correlation of depth with the value.
 fn against_depth(curve: &[Point]) -> Outcome {
     let pairs: Vec<(f64, f64)> = curve.iter().map(|p| (p.depth, p.value)).collect();
-    let correlation = correlation::spearman(&pairs).ok_or_else(|| {
-        Unjudged::NotTested("the rank correlation is not defined".to_owned())
-    })?;
+    let correlation = correlation::spearman(&pairs)
+        .ok_or_else(|| Unjudged::NotTested("the rank correlation is not defined".to_owned()))?;
     Ok(Measured::of(correlation).noting(format!("{} blocks", pairs.len())))
 }
 
@@ -45,9 +44,12 @@ pub(super) fn d10(evidence: &Evidence<'_>) -> Vec<Finding> {
         ));
     }
     let several = if read < 2 {
-        Err(Unjudged::NotTested("needs the results of attention-locality of two models".to_owned()))
+        Err(Unjudged::NotTested(
+            "needs the results of attention-locality of two models".to_owned(),
+        ))
     } else {
-        Ok(Measured::of(rising.len() as f64).noting(format!("of {read} models: {}", rising.join(" "))))
+        Ok(Measured::of(rising.len() as f64)
+            .noting(format!("of {read} models: {}", rising.join(" "))))
     };
     findings.push(Finding::of(
         "*",
@@ -68,9 +70,12 @@ pub(super) fn depth_of_peak(curve: &[Point], figure: &str) -> Outcome {
 pub(super) fn d26(evidence: &Evidence<'_>) -> Vec<Finding> {
     let each = evidence.models.iter().map(|model| {
         let own = |r: &sublayer_ratio::Record| r.model == model.name;
-        let ratio = curve(&evidence.results.sublayer_ratio, "sublayer-ratio", own, |r| {
-            point(r.layer, r.relative_depth, r.ratio, r.ratio_se)
-        });
+        let ratio = curve(
+            &evidence.results.sublayer_ratio,
+            "sublayer-ratio",
+            own,
+            |r| point(r.layer, r.relative_depth, r.ratio, r.ratio_se),
+        );
         Finding::of(
             &model.name,
             "rank correlation of depth and ‖attn.out‖/‖mlp.out‖",
@@ -109,9 +114,16 @@ pub(super) fn d11(evidence: &Evidence<'_>) -> Vec<Finding> {
                     - first(Selection::Single).unwrap_or(0.0)
             };
             let best = heads.iter().copied().reduce(|best, next| {
-                if excess(&next) > excess(&best) { next } else { best }
+                if excess(&next) > excess(&best) {
+                    next
+                } else {
+                    best
+                }
             });
-            (best, "of all heads the one with most attention to a first piece beyond that in other windows")
+            (
+                best,
+                "of all heads the one with most attention to a first piece beyond that in other windows",
+            )
         };
         let steps = |selection| -> Outcome {
             let head = head.ok_or_else(|| needs("subword-heads"))?;
@@ -124,8 +136,16 @@ pub(super) fn d11(evidence: &Evidence<'_>) -> Vec<Finding> {
         let part = "least fall of attention from the first piece to the second to the third";
         for (selection, windows, threshold) in [
             (Selection::Multi, "every window", Threshold::Above(0.0)),
-            (Selection::MultiFiltered, "filtered windows", Threshold::Above(0.0)),
-            (Selection::Single, "windows without pieces", Threshold::AtMost(0.0)),
+            (
+                Selection::MultiFiltered,
+                "filtered windows",
+                Threshold::Above(0.0),
+            ),
+            (
+                Selection::Single,
+                "windows without pieces",
+                Threshold::AtMost(0.0),
+            ),
         ] {
             let part = format!("{part}, {windows}");
             findings.push(Finding::of(&model.name, part, threshold, steps(selection)));
@@ -157,7 +177,13 @@ fn falling(pieces: &Pieces) -> Measured {
         Measured::of(pair[0].value - pair[1].value).with_error(error)
     });
     falls
-        .reduce(|least, next| if next.value < least.value { next } else { least })
+        .reduce(|least, next| {
+            if next.value < least.value {
+                next
+            } else {
+                least
+            }
+        })
         .unwrap_or(Measured::of(f64::NAN))
 }
 
@@ -175,7 +201,11 @@ fn density(own: &[&Record], heads: &BTreeSet<(usize, usize)>, layers: usize) -> 
         counts.0 += 1;
         counts.1 += usize::from(merges);
     }
-    let share = |first: bool| halves.get(&first).map(|(all, merge)| *merge as f64 / *all as f64);
+    let share = |first: bool| {
+        halves
+            .get(&first)
+            .map(|(all, merge)| *merge as f64 / *all as f64)
+    };
     let (Some(first), Some(second)) = (share(true), share(false)) else {
         return Err(needs("subword-heads"));
     };

@@ -81,12 +81,14 @@ impl Evidence<'_> {
 
     /// The mean attention to the previous five, per pair.
     pub(crate) fn previous_five(&self, model: &str) -> Result<Vec<Point>, Unjudged> {
-        let own = |r: &attention_locality::Record| {
-            r.model == model && r.measure == Measure::PreviousFive
-        };
-        curve(&self.results.attention_locality, "attention-locality", own, |r| {
-            point(r.layer, r.relative_depth, r.attention, r.attention_se)
-        })
+        let own =
+            |r: &attention_locality::Record| r.model == model && r.measure == Measure::PreviousFive;
+        curve(
+            &self.results.attention_locality,
+            "attention-locality",
+            own,
+            |r| point(r.layer, r.relative_depth, r.attention, r.attention_se),
+        )
     }
 
     /// The lens's entropy after each block, bits.
@@ -119,9 +121,12 @@ impl Evidence<'_> {
 
     /// The L2 norm of the MLP's output.
     pub(crate) fn mlp_norm(&self, model: &str) -> Result<Vec<Point>, Unjudged> {
-        curve(&self.results.mlp_norm, "mlp-norm", |r| r.model == model, |r| {
-            point(r.layer, r.relative_depth, r.mlp_out_norm, r.mlp_out_norm_se)
-        })
+        curve(
+            &self.results.mlp_norm,
+            "mlp-norm",
+            |r| r.model == model,
+            |r| point(r.layer, r.relative_depth, r.mlp_out_norm, r.mlp_out_norm_se),
+        )
     }
 }
 
@@ -146,7 +151,11 @@ pub(crate) fn is_middle(depth: f64) -> bool {
 
 /// The points in the middle; there must be one.
 pub(crate) fn middle(curve: &[Point]) -> Result<Vec<Point>, Unjudged> {
-    let middle: Vec<Point> = curve.iter().filter(|p| is_middle(p.depth)).copied().collect();
+    let middle: Vec<Point> = curve
+        .iter()
+        .filter(|p| is_middle(p.depth))
+        .copied()
+        .collect();
     if middle.is_empty() {
         let [low, high] = MIDDLE;
         let reason = format!("no block lies at depths {low} to {high}");
@@ -187,7 +196,8 @@ pub(crate) fn mean(points: &[Point]) -> Option<Measured> {
     let count = points.len() as f64;
     let sum: f64 = points.iter().map(|point| point.value).sum();
     let errors: Option<f64> = points.iter().map(|point| point.error).sum();
-    (!points.is_empty()).then(|| Measured::of(sum / count).with_error(errors.map(|sum| sum / count)))
+    (!points.is_empty())
+        .then(|| Measured::of(sum / count).with_error(errors.map(|sum| sum / count)))
 }
 
 /// The slope of the least-squares line, a unit of depth; none where depths do not differ.

@@ -1,6 +1,8 @@
 //! Claims about leaving blocks out and swapping them, and about the similarity of what blocks write: D1 to D9.
 
-use super::evidence::{self, Evidence, Point, curve, is_middle, median, middle, needs, point, together};
+use super::evidence::{
+    self, Evidence, Point, curve, is_middle, median, middle, needs, point, together,
+};
 use super::outcome::{Finding, Measured, Outcome, Threshold, Unjudged};
 use crate::figures::models::relative_depth;
 use crate::figures::robustness::Intervention::{self, Drop, Swap};
@@ -63,7 +65,10 @@ pub(super) fn d2(evidence: &Evidence<'_>) -> Vec<Finding> {
                     .ok_or_else(|| Unjudged::NotTested("there is no other block".to_owned()))?;
                 Ok(Measured::of(first.value - other.value)
                     .with_error(together(first.error, other.error))
-                    .noting(format!("the least of the others is at block {}", other.index)))
+                    .noting(format!(
+                        "the least of the others is at block {}",
+                        other.index
+                    )))
             };
             findings.push(Finding::of(
                 &model.name,
@@ -93,7 +98,8 @@ pub(super) fn d3(evidence: &Evidence<'_>) -> Vec<Finding> {
     for model in evidence.models {
         for (intervention, name) in BOTH {
             let entropy = || {
-                let quantity = |r: &Record| (r.entropy_difference_bits, r.entropy_difference_bits_se);
+                let quantity =
+                    |r: &Record| (r.entropy_difference_bits, r.entropy_difference_bits_se);
                 let curve = evidence.robustness(&model.name, intervention, quantity)?;
                 let first = first(&curve, "robustness")?;
                 Ok(Measured::of(first.value).with_error(first.error))
@@ -101,7 +107,9 @@ pub(super) fn d3(evidence: &Evidence<'_>) -> Vec<Finding> {
             let share = || {
                 let mut records = evidence.results.robustness_collapse.iter();
                 let record = records
-                    .find(|r| r.model == model.name && r.intervention == intervention && r.layer == 0)
+                    .find(|r| {
+                        r.model == model.name && r.intervention == intervention && r.layer == 0
+                    })
                     .ok_or_else(|| needs("robustness (robustness-collapse.csv)"))?;
                 Ok(Measured::of(record.modal_share)
                     .with_error(record.modal_share_se)
@@ -115,7 +123,9 @@ pub(super) fn d3(evidence: &Evidence<'_>) -> Vec<Finding> {
             ));
             findings.push(Finding::of(
                 &model.name,
-                format!("share of positions at which the modal token is predicted, {name} at block 0"),
+                format!(
+                    "share of positions at which the modal token is predicted, {name} at block 0"
+                ),
                 Threshold::AtMost(0.5),
                 share(),
             ));
@@ -125,11 +135,7 @@ pub(super) fn d3(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 /// The mean over a family's models of one number each, with the mean of their standard errors.
-fn family_mean(
-    evidence: &Evidence<'_>,
-    family: &str,
-    number: impl Fn(&str) -> Outcome,
-) -> Outcome {
+fn family_mean(evidence: &Evidence<'_>, family: &str, number: impl Fn(&str) -> Outcome) -> Outcome {
     let mut points = Vec::new();
     for (index, model) in evidence.models.iter().enumerate() {
         if model.family == family {
@@ -148,7 +154,10 @@ fn gpt2_less_pythia(evidence: &Evidence<'_>, number: impl Fn(&str) -> Outcome) -
     let pythia = family_mean(evidence, "gpt_neox", &number)?;
     Ok(Measured::of(gpt2.value - pythia.value)
         .with_error(together(gpt2.standard_error, pythia.standard_error))
-        .noting(format!("GPT-2 {:.4}, Pythia {:.4}", gpt2.value, pythia.value)))
+        .noting(format!(
+            "GPT-2 {:.4}, Pythia {:.4}",
+            gpt2.value, pythia.value
+        )))
 }
 
 /// Relative accuracy after swapping the last pair: GPT-2 above Pythia.
@@ -215,7 +224,9 @@ pub(super) fn d6(evidence: &Evidence<'_>) -> Vec<Finding> {
         };
         Finding::of(
             "*",
-            format!("mean KL at depths 0.2 to 0.9 in nats, mean of GPT-2 less mean of Pythia, {name}"),
+            format!(
+                "mean KL at depths 0.2 to 0.9 in nats, mean of GPT-2 less mean of Pythia, {name}"
+            ),
             Threshold::Below(0.0),
             gpt2_less_pythia(evidence, mean),
         )

@@ -17,9 +17,7 @@ fn probes(evidence: &Evidence<'_>, model: &str) -> Vec<(String, Result<Vec<Point
         sets.insert("wic");
     }
     let accuracy = |set: &str| {
-        let own = |r: &Record| {
-            r.model == model && r.method == Method::Probe && r.pairs_of == set
-        };
+        let own = |r: &Record| r.model == model && r.method == Method::Probe && r.pairs_of == set;
         curve(&evidence.results.wic, "wic", own, |r| {
             point(r.state, r.relative_depth, r.accuracy, r.accuracy_se)
         })
@@ -79,7 +77,9 @@ pub(super) fn d13(evidence: &Evidence<'_>) -> Vec<Finding> {
                         .noting(format!("residual stream {}; standard error with the entropy at the embedding taken as given", best.index)))
                 };
                 let share = accuracy.as_deref().map_err(Clone::clone).and_then(share);
-                let part = format!("share of the lens's first entropy that is left where the probe is best, {set}");
+                let part = format!(
+                    "share of the lens's first entropy that is left where the probe is best, {set}"
+                );
                 let finding = Finding::of(&model.name, part, Threshold::Above(0.5), share);
                 findings.push(finding.through(lens));
             }
@@ -135,7 +135,10 @@ pub(super) fn d21(evidence: &Evidence<'_>) -> Vec<Finding> {
     for model in evidence.models {
         for (lens, greatest) in LENSES.into_iter().zip(&mut greatest) {
             let last = evidence.lens_entropy(&model.name, lens).and_then(|curve| {
-                let last = curve.len().checked_sub(3).and_then(|from| slope(&curve[from..]));
+                let last = curve
+                    .len()
+                    .checked_sub(3)
+                    .and_then(|from| slope(&curve[from..]));
                 last.ok_or_else(|| Unjudged::NotTested("needs three residual streams".to_owned()))
             });
             if let Ok(slope) = last

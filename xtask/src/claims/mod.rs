@@ -20,16 +20,16 @@ mod outcome;
 mod outputs;
 pub mod stage_numbers;
 #[cfg(test)]
-mod synthetic;
+pub(crate) mod synthetic;
 #[cfg(test)]
 mod tests;
 
 pub use evidence::Evidence;
 pub use outcome::{Threshold, Verdict};
 
+use crate::figures::FigureId;
 use crate::figures::models::Facts;
 use crate::figures::table::record;
-use crate::figures::FigureId;
 use crate::results::Results;
 use outcome::{Finding, Unjudged};
 
@@ -112,7 +112,8 @@ impl Claim {
     pub fn rows(&self, evidence: &Evidence<'_>) -> Vec<Row> {
         let mut findings = (self.judge)(evidence);
         if findings.is_empty() {
-            let missing = Unjudged::NotTested("no model of this run has what the claim is about".to_owned());
+            let missing =
+                Unjudged::NotTested("no model of this run has what the claim is about".to_owned());
             findings.push(Finding::of("*", "", Threshold::Above(0.0), Err(missing)));
         }
         findings

@@ -134,7 +134,10 @@ pub(super) fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
     for other in ["phi-1_5", "phi-2"] {
         let densities = || {
             let (small, other) = (named("phi-1")?, named(other)?);
-            Ok(ratio(peak(&small.name, prediction)?, peak(&other.name, prediction)?))
+            Ok(ratio(
+                peak(&small.name, prediction)?,
+                peak(&other.name, prediction)?,
+            ))
         };
         let slopes = || {
             let (small, other) = (named("phi-1")?, named(other)?);
@@ -149,7 +152,9 @@ pub(super) fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
         findings.push(
             Finding::of(
                 "*",
-                format!("slope of KL after depth 0.5 of phi-1 over that of {other}, signs left out"),
+                format!(
+                    "slope of KL after depth 0.5 of phi-1 over that of {other}, signs left out"
+                ),
                 Threshold::Below(1.0),
                 slopes(),
             )
@@ -170,7 +175,9 @@ pub(super) fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
             };
             let several = || {
                 let missing = || {
-                    Unjudged::NotTested(format!("needs Phi and {name} models (families phi and {family})"))
+                    Unjudged::NotTested(format!(
+                        "needs Phi and {name} models (families phi and {family})"
+                    ))
                 };
                 let best = evidence::peak(&peaks("phi")?).ok_or_else(missing)?;
                 let mean = evidence::mean(&peaks(family)?).ok_or_else(missing)?;
@@ -206,7 +213,14 @@ fn best_single(probes: &[&suffix_probe::Record], counts: impl Fn(Kind) -> bool) 
     let singles: Vec<Point> = probes
         .iter()
         .filter(|probe| counts(probe.kind))
-        .map(|probe| point(probe.rank, 0.0, probe.single_accuracy, probe.single_accuracy_se))
+        .map(|probe| {
+            point(
+                probe.rank,
+                0.0,
+                probe.single_accuracy,
+                probe.single_accuracy_se,
+            )
+        })
         .collect();
     evidence::peak(&singles)
 }
@@ -222,7 +236,12 @@ fn less(one: Point, other: Point) -> Measured {
 }
 
 fn model_line(probes: &[&suffix_probe::Record]) -> Point {
-    point(0, 0.0, probes[0].model_accuracy, probes[0].model_accuracy_se)
+    point(
+        0,
+        0.0,
+        probes[0].model_accuracy,
+        probes[0].model_accuracy_se,
+    )
 }
 
 /// The best single probe is of a suppression neuron, and within two standard errors of the model.
@@ -233,9 +252,10 @@ pub(super) fn d19(evidence: &Evidence<'_>) -> Vec<Finding> {
             let probes = probes(evidence, &model.name)?;
             let suppressing = best_single(&probes, |kind| kind == Kind::Suppression)
                 .ok_or_else(|| Unjudged::Absent("no suppression neuron is probed".to_owned()))?;
-            let other = best_single(&probes, |kind| kind != Kind::Suppression).ok_or_else(|| {
-                Unjudged::NotTested("only suppression neurons are probed".to_owned())
-            })?;
+            let other =
+                best_single(&probes, |kind| kind != Kind::Suppression).ok_or_else(|| {
+                    Unjudged::NotTested("only suppression neurons are probed".to_owned())
+                })?;
             Ok(less(suppressing, other))
         };
         let near = || -> Outcome {
@@ -244,7 +264,9 @@ pub(super) fn d19(evidence: &Evidence<'_>) -> Vec<Finding> {
             let difference = less(best, model_line(&probes));
             let error = difference.standard_error.filter(|error| *error > 0.0);
             let error = error.ok_or_else(|| {
-                Unjudged::NotTested("needs standard errors: test examples of two documents".to_owned())
+                Unjudged::NotTested(
+                    "needs standard errors: test examples of two documents".to_owned(),
+                )
             })?;
             Ok(Measured::of(difference.value.abs() / error).noting(difference.note))
         };

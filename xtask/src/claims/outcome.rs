@@ -222,6 +222,11 @@ mod tests {
         check(Threshold::Above(0.0), "> 0", &[1e-9], &[0.0, -1.0]);
         check(Threshold::AtMost(0.5), "<= 0.5", &[0.5, 0.0], &[0.6]);
         check(Threshold::Below(0.25), "< 0.25", &[0.0], &[0.25]);
-        check(Threshold::Between(0.3, 0.7), "0.3 to 0.7", &[0.3, 0.7], &[0.2, 0.8]);
+        check(
+            Threshold::Between(0.3, 0.7),
+            "0.3 to 0.7",
+            &[0.3, 0.7],
+            &[0.2, 0.8],
+        );
     }
 }

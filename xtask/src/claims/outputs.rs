@@ -49,7 +49,12 @@ pub(super) fn d23(evidence: &Evidence<'_>) -> Vec<Finding> {
                     })
                     .collect();
                 let change = evidence::mean(&points).ok_or_else(|| {
-                    if evidence.results.repeats.iter().any(|r| r.model == model.name) {
+                    if evidence
+                        .results
+                        .repeats
+                        .iter()
+                        .any(|r| r.model == model.name)
+                    {
                         let reason = format!("no run of {blocks} blocks has its middle there");
                         return Unjudged::NotTested(reason);
                     }
@@ -58,7 +63,9 @@ pub(super) fn d23(evidence: &Evidence<'_>) -> Vec<Finding> {
                 let note = "standard error is an upper bound";
                 findings.push(Finding::of(
                     &model.name,
-                    format!("mean change of entropy in bits, runs of {blocks} blocks in the {half} half"),
+                    format!(
+                        "mean change of entropy in bits, runs of {blocks} blocks in the {half} half"
+                    ),
                     threshold,
                     change.map(|change| change.noting(note)),
                 ));
@@ -70,9 +77,14 @@ pub(super) fn d23(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// On HellaSwag, the greatest gain of a repeat at depths 0.8 to 0.9 is above one standard error; Qwen models.
 pub(super) fn d24(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let qwen: Vec<&Facts> = evidence.models.iter().filter(|m| m.family == "qwen2").collect();
+    let qwen: Vec<&Facts> = evidence
+        .models
+        .iter()
+        .filter(|m| m.family == "qwen2")
+        .collect();
     if qwen.is_empty() {
-        let missing = Unjudged::NotTested("needs Qwen2.5 models (family qwen2) and HellaSwag".to_owned());
+        let missing =
+            Unjudged::NotTested("needs Qwen2.5 models (family qwen2) and HellaSwag".to_owned());
         let part = "greatest gain of accuracy at depths 0.8 to 0.9, hellaswag";
         return vec![Finding::of("*", part, Threshold::Above(1.0), Err(missing))];
     }
@@ -234,21 +246,19 @@ fn on_shifted_text(records: &[Record]) -> Results {
                 positions: r.positions,
             }),
             Measure::PreviousFive => {
-                results
-                    .attention_locality
-                    .push(attention_locality::Record {
-                        model: r.model,
-                        family: r.family,
-                        layer: r.index,
-                        layers: r.layers,
-                        relative_depth: r.relative_depth,
-                        measure: attention_locality::Measure::PreviousFive,
-                        tokens: 5,
-                        attention: r.value,
-                        attention_se: r.value_se,
-                        sequences: r.sequences,
-                        positions: r.positions,
-                    });
+                results.attention_locality.push(attention_locality::Record {
+                    model: r.model,
+                    family: r.family,
+                    layer: r.index,
+                    layers: r.layers,
+                    relative_depth: r.relative_depth,
+                    measure: attention_locality::Measure::PreviousFive,
+                    tokens: 5,
+                    attention: r.value,
+                    attention_se: r.value_se,
+                    sequences: r.sequences,
+                    positions: r.positions,
+                });
             }
         }
     }

@@ -26,7 +26,11 @@ fn depth_of_peak(curve: Curve) -> Option<f64> {
 fn at_depth(curve: &[Point], depth: f64) -> Option<f64> {
     let nearest = curve.iter().copied().reduce(|best, next| {
         let distance = |point: Point| (point.depth - depth).abs();
-        if distance(next) < distance(best) { next } else { best }
+        if distance(next) < distance(best) {
+            next
+        } else {
+            best
+        }
     });
     Some(nearest?.value)
 }
@@ -36,7 +40,9 @@ pub const SENSITIVITY: Number = Number {
     about: "KL without block 0 over the median at depths 0.2 to 0.9",
     of: |evidence, model| {
         let divergence = |r: &crate::figures::robustness::Record| (r.kl_nats, r.kl_nats_se);
-        let curve = evidence.robustness(model, Intervention::Drop, divergence).ok()?;
+        let curve = evidence
+            .robustness(model, Intervention::Drop, divergence)
+            .ok()?;
         Some(curve.first()?.value / median(&middle(&curve).ok()?)?.value)
     },
 };
@@ -46,11 +52,16 @@ pub const ATTENTION_HEAVY: Number = Number {
     about: "‖attn.out‖/‖mlp.out‖, mean of the first quarter of the blocks over mean of the rest",
     of: |evidence, model| {
         let own = |r: &sublayer_ratio::Record| r.model == model;
-        let ratio = curve(&evidence.results.sublayer_ratio, "sublayer-ratio", own, |r| {
-            point(r.layer, r.relative_depth, r.ratio, r.ratio_se)
-        });
-        let (early, late): (Vec<Point>, Vec<Point>) =
-            ratio.ok()?.into_iter().partition(|point| point.depth < 0.25);
+        let ratio = curve(
+            &evidence.results.sublayer_ratio,
+            "sublayer-ratio",
+            own,
+            |r| point(r.layer, r.relative_depth, r.ratio, r.ratio_se),
+        );
+        let (early, late): (Vec<Point>, Vec<Point>) = ratio
+            .ok()?
+            .into_iter()
+            .partition(|point| point.depth < 0.25);
         Some(mean(&early)?.value / mean(&late)?.value)
     },
 };
@@ -70,7 +81,12 @@ pub const PROGRESS: Number = Number {
 pub const PROBE: Number = Number {
     about: "depth of the best probe of word senses",
     of: |evidence, model| {
-        let set = &evidence.results.wic.iter().find(|r| r.model == model)?.pairs_of;
+        let set = &evidence
+            .results
+            .wic
+            .iter()
+            .find(|r| r.model == model)?
+            .pairs_of;
         let own = |r: &crate::figures::wic::Record| {
             r.model == model && r.method == Method::Probe && r.pairs_of == *set
         };
@@ -83,9 +99,7 @@ pub const PROBE: Number = Number {
 /// Where prediction neurons are densest.
 pub const PREDICTION: Number = Number {
     about: "depth of the block with the most prediction neurons",
-    of: |evidence, model| {
-        depth_of_peak(evidence.density(model, |r| r.prediction_percent))
-    },
+    of: |evidence, model| depth_of_peak(evidence.density(model, |r| r.prediction_percent)),
 };
 
 /// How fast the distribution narrows.
@@ -101,20 +115,22 @@ pub const NARROWING: Number = Number {
 /// Where suppression neurons are densest.
 pub const SUPPRESSION: Number = Number {
     about: "depth of the block with the most suppression neurons",
-    of: |evidence, model| {
-        depth_of_peak(evidence.density(model, |r| r.suppression_percent))
-    },
+    of: |evidence, model| depth_of_peak(evidence.density(model, |r| r.suppression_percent)),
 };
 
 /// How much of the top-1 tokens is settled late.
 pub const TOP1: Number = Number {
     about: "share of positions whose most probable token in the standard lens is not yet the output's at depth 0.9",
     of: |evidence, model| {
-        let own = |r: &crate::figures::lens_kl::Record| {
-            r.model == model && r.lens == Lens::Standard
-        };
+        let own =
+            |r: &crate::figures::lens_kl::Record| r.model == model && r.lens == Lens::Standard;
         let agreement = curve(&evidence.results.lens_kl, "lens-kl", own, |r| {
-            point(r.state, r.relative_depth, r.top1_agreement, r.top1_agreement_se)
+            point(
+                r.state,
+                r.relative_depth,
+                r.top1_agreement,
+                r.top1_agreement_se,
+            )
         });
         Some(1.0 - at_depth(&agreement.ok()?, 0.9)?)
     },

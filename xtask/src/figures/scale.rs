@@ -97,13 +97,19 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             ("Drop ℓ", divergence, |r| r.median_drop_kl_nats),
         ],
         &[
-            ("Attention to previous five", depth, |r| r.attention_peak_depth),
+            ("Attention to previous five", depth, |r| {
+                r.attention_peak_depth
+            }),
             ("Prediction neurons", depth, |r| r.prediction_peak_depth),
             ("Suppression neurons", depth, |r| r.suppression_peak_depth),
             ("MLP output norm", depth, |r| r.mlp_norm_peak_depth),
         ],
     ];
-    let models = models::of(records.iter().map(|r| (r.model.as_str(), r.family.as_str())));
+    let models = models::of(
+        records
+            .iter()
+            .map(|r| (r.model.as_str(), r.family.as_str())),
+    );
     let panel = |&(title, axis, of): &Quantity| Panel {
         title: title.to_owned(),
         x: Axis::new("Blocks", Scale::Integer),

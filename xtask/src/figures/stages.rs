@@ -9,7 +9,9 @@
 use super::attention_locality::Measure;
 use super::robustness::Intervention;
 use super::table::record;
-use crate::plot::{Axis, Colour, Dash, Figure, LegendEntry, Line, Mark, Marker, Panel, Point, Scale, Style};
+use crate::plot::{
+    Axis, Colour, Dash, Figure, LegendEntry, Line, Mark, Marker, Panel, Point, Scale, Style,
+};
 use crate::results::Results;
 use layerwise::metrics::rescale;
 use serde::{Deserialize, Serialize};
@@ -120,7 +122,10 @@ impl Curve {
 /// The models of the results that the curves are made from, by family and name.
 fn models(results: &Results) -> BTreeSet<(String, String)> {
     let blocks = results.robustness.iter().map(|r| (&r.family, &r.model));
-    let attention = results.attention_locality.iter().map(|r| (&r.family, &r.model));
+    let attention = results
+        .attention_locality
+        .iter()
+        .map(|r| (&r.family, &r.model));
     let neurons = results.neurons.iter().map(|r| (&r.family, &r.model));
     blocks
         .chain(attention)
@@ -144,7 +149,10 @@ pub fn derive(results: &Results) -> Vec<Record> {
             add(&mut records, model, family, curve, &values);
             families.entry(family).or_default().push(values.to_vec());
         }
-        let means: Vec<Vec<f64>> = families.values().filter_map(|curves| mean(curves)).collect();
+        let means: Vec<Vec<f64>> = families
+            .values()
+            .filter_map(|curves| mean(curves))
+            .collect();
         if let (Some(values), true) = (mean(&means), models.len() > 1) {
             add(&mut records, EVERY_MODEL, EVERY_MODEL, curve, &values);
         }
@@ -186,7 +194,10 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     if own(EVERY_MODEL) {
         let joint = figure(records, &[EVERY_MODEL], "mean over families");
         let apart = figure(records, &each, "each model");
-        return vec![("stages".to_owned(), joint), ("stages-models".to_owned(), apart)];
+        return vec![
+            ("stages".to_owned(), joint),
+            ("stages-models".to_owned(), apart),
+        ];
     }
     if each.is_empty() {
         return Vec::new();
@@ -216,7 +227,9 @@ fn figure(records: &[Record], models: &[&str], of: &str) -> Figure {
 
 fn panel(records: &[Record], model: &str) -> Panel {
     let line = |curve: Curve| {
-        let own = records.iter().filter(|r| r.model == model && r.curve == curve);
+        let own = records
+            .iter()
+            .filter(|r| r.model == model && r.curve == curve);
         Mark::Line(Line {
             style: curve.style(),
             points: own
@@ -247,7 +260,9 @@ mod tests {
 
     /// The depth at which a curve is 1.
     fn peak(records: &[Record], model: &str, curve: Curve) -> f64 {
-        let own = records.iter().filter(|r| r.model == model && r.curve == curve);
+        let own = records
+            .iter()
+            .filter(|r| r.model == model && r.curve == curve);
         let mut peaks = own.filter(|r| r.rescaled == 1.0).map(|r| r.relative_depth);
         peaks.next().unwrap_or(f64::NAN)
     }
@@ -302,7 +317,10 @@ mod tests {
         let has = |curve| records.iter().filter(|r| r.curve == curve).count();
         assert_eq!(Curve::ALL.map(has), [101, 0, 101, 0]);
         let flat = records.iter().filter(|r| r.curve == Curve::Prediction);
-        assert!(flat.into_iter().all(|r| r.value == 0.0 && r.rescaled.is_nan()));
+        assert!(
+            flat.into_iter()
+                .all(|r| r.value == 0.0 && r.rescaled.is_nan())
+        );
         assert_eq!(derive(&Results::default()), []);
     }
 
