@@ -90,7 +90,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let accuracy = || Axis::new("Median relative accuracy", Scale::Linear).between(0.0, 1.0);
     let divergence = || Axis::new("Median KL (nats)", Scale::Log10);
     let depth = || Axis::new("Relative depth of peak", Scale::Linear).between(0.0, 1.0);
-    let rows: [&[Quantity]; 2] = [
+    let rows: [&[Quantity]; 3] = [
         &[
             ("Drop ℓ", accuracy, |r| r.median_drop_agreement),
             ("Swap ℓ and ℓ+1", accuracy, |r| r.median_swap_agreement),
@@ -102,8 +102,8 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             }),
             ("Prediction neurons", depth, |r| r.prediction_peak_depth),
             ("Suppression neurons", depth, |r| r.suppression_peak_depth),
-            ("MLP output norm", depth, |r| r.mlp_norm_peak_depth),
         ],
+        &[("MLP output norm", depth, |r| r.mlp_norm_peak_depth)],
     ];
     let models = models::of(
         records

@@ -7,6 +7,7 @@
 //!   its maximum, because the four have different units. A curve that is flat has no such scale and is not drawn.
 
 use super::attention_locality::Measure;
+use super::models;
 use super::robustness::Intervention;
 use super::table::record;
 use crate::plot::{
@@ -120,7 +121,7 @@ impl Curve {
 }
 
 /// The models of the results that the curves are made from, by family and name.
-fn models(results: &Results) -> BTreeSet<(String, String)> {
+fn measured(results: &Results) -> BTreeSet<(String, String)> {
     let blocks = results.robustness.iter().map(|r| (&r.family, &r.model));
     let attention = results
         .attention_locality
@@ -138,7 +139,7 @@ fn models(results: &Results) -> BTreeSet<(String, String)> {
 ///
 /// A curve without results, or with a value that is not finite, is left out.
 pub fn derive(results: &Results) -> Vec<Record> {
-    let models = models(results);
+    let models = measured(results);
     let mut records = Vec::new();
     for curve in Curve::ALL {
         let mut families: BTreeMap<&str, Vec<Vec<f64>>> = BTreeMap::new();
@@ -185,12 +186,11 @@ fn add(records: &mut Vec<Record>, model: &str, family: &str, curve: Curve, value
 /// The drawings with the names of their files: the mean over families, where there is one, and each model.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let own = |model: &str| records.iter().any(|r| r.model == model);
-    let models: BTreeSet<(&str, &str)> = records
+    let named = records.iter().filter(|r| r.model != EVERY_MODEL);
+    let each: Vec<&str> = models::of(named.map(|r| (r.model.as_str(), r.family.as_str())))
         .iter()
-        .filter(|r| r.model != EVERY_MODEL)
-        .map(|r| (r.family.as_str(), r.model.as_str()))
+        .map(|model| model.name)
         .collect();
-    let each: Vec<&str> = models.into_iter().map(|(_, model)| model).collect();
     if own(EVERY_MODEL) {
         let joint = figure(records, &[EVERY_MODEL], "mean over families");
         let apart = figure(records, &each, "each model");

@@ -94,7 +94,7 @@ fn arguments_that_are_missing_or_mean_nothing() {
     );
     check(
         &[&["reproduce", "robustnes"], on.as_slice()].concat(),
-        &["robustnes", "possible values: robustness"],
+        &["robustnes", "possible values: stages, robustness"],
     );
     check(&["swep"], &["unrecognized subcommand 'swep'", "sweep"]);
     check(&[], &["reproduce", "sweep", "diff-sites", "list"]);
