@@ -4,10 +4,12 @@
 //! Figures are pure functions from recorded results to drawings; only commands read inputs and write files.
 
 pub mod arguments;
+pub mod claims;
 pub mod diff_sites;
 pub mod figures;
 pub mod inputs;
 pub mod interrupt;
+pub mod known_values;
 pub mod list;
 pub mod manifest;
 pub mod measurement;
@@ -21,6 +23,7 @@ pub mod reproduce;
 pub mod results;
 pub mod rounding;
 pub mod sweep;
+pub mod tables;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

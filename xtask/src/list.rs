@@ -1,5 +1,6 @@
 //! `cargo xtask list`: what there is, and what it needs.
 
+use crate::claims::CLAIMS;
 use crate::figures::FigureId;
 use crate::inputs;
 use clap::ValueEnum;
@@ -26,6 +27,18 @@ pub fn list() -> anyhow::Result<()> {
                 value.get_name()
             )?;
         }
+    }
+    writeln!(out, "\nClaims (claims.csv of reproduce):")?;
+    for claim in CLAIMS {
+        let needs: Vec<String> = claim.needs.iter().map(|figure| figure.name()).collect();
+        writeln!(
+            out,
+            "  {:<14} {} [{}]; needs {}",
+            claim.id,
+            claim.statement,
+            claim.version(),
+            needs.join(", ")
+        )?;
     }
     writeln!(out, "\nEmbedded models (--model NAME):")?;
     for (name, folder) in inputs::embedded_models()? {

@@ -1,13 +1,14 @@
 //! `cargo xtask reproduce`: the paper's figures.
 
 use crate::arguments::{Inputs, Run};
-use crate::figures::{FigureId, Pass};
+use crate::figures::models::Facts;
+use crate::figures::{FigureId, Pass, scale, stages, table};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::plot::Figure;
-use crate::readings::{altered, plain, shift};
+use crate::readings::{altered, collapse, plain, shift};
 use crate::results::Results;
-use crate::{interrupt, output};
+use crate::{claims, interrupt, known_values, output, tables};
 use anyhow::ensure;
 use clap::ValueEnum;
 use std::collections::BTreeSet;
@@ -80,7 +81,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     for ((opened, corpus), shifted) in models.iter().zip(&corpora).zip(&shifted) {
         let folder = arguments.out.join(&opened.name);
         let shifted = shifted.as_ref();
-        let results = read(
+        let mut results = read(
             arguments,
             &figures,
             opened,
@@ -89,14 +90,18 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
             &folder,
             &mut manifest,
         )?;
-        let results = write_tables(&folder, &figures, &results, &mut written)?;
-        draw(&folder, &figures, &results, &mut written)?;
+        derive(&figures, &mut results, &[facts_of(opened)]);
+        let drawn = write_tables(&folder, &figures, &results, &mut written)?;
+        draw(&folder, &figures, &drawn, &mut written)?;
         all.extend(results);
     }
+    let facts: Vec<Facts> = models.iter().map(facts_of).collect();
+    derive(&figures, &mut all, &facts);
     if models.len() > 1 {
-        let all = write_tables(&arguments.out, &figures, &all, &mut written)?;
-        draw(&arguments.out, &figures, &all, &mut written)?;
+        let drawn = write_tables(&arguments.out, &figures, &all, &mut written)?;
+        draw(&arguments.out, &figures, &drawn, &mut written)?;
     }
+    write_judgements(&arguments.out, &all, &facts, &mut written)?;
     output::write(
         &arguments.out.join("manifest.json"),
         manifest.json()?.as_bytes(),
@@ -133,6 +138,9 @@ fn read(
                 manifest
                     .runs
                     .push(manifest::Run::new(opened, corpus, &measurement));
+                if figures.contains(&FigureId::Robustness) {
+                    collapse::read(opened, corpus, &arguments.run, &mut results)?;
+                }
             }
             Pass::Plain => {
                 let wanted = plain::Wanted::by(figures);
@@ -149,6 +157,52 @@ fn read(
         }
     }
     Ok(results)
+}
+
+fn facts_of(opened: &OpenedModel) -> Facts {
+    let config = opened.model.config();
+    Facts {
+        name: opened.name.clone(),
+        family: config.family.model_type().to_owned(),
+        layers: config.layers,
+        parameters: config.parameters(),
+    }
+}
+
+/// Fills in what is made from other figures' results.
+fn derive(figures: &[FigureId], results: &mut Results, models: &[Facts]) {
+    if figures.contains(&FigureId::Stages) {
+        results.stages = stages::derive(results);
+    }
+    if figures.contains(&FigureId::Scale) {
+        results.scale = scale::derive(results, models);
+    }
+}
+
+/// Writes what the results of all models say of the paper: its claims, its numbers, its tables.
+fn write_judgements(
+    out: &Path,
+    results: &Results,
+    models: &[Facts],
+    written: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
+    let mut claims = Vec::new();
+    table::write(&claims::judge(results, models), &mut claims)?;
+    let mut known = Vec::new();
+    table::write(&known_values::compare(results, models)?, &mut known)?;
+    let mut files = vec![
+        ("claims.csv".to_owned(), claims),
+        ("known-values.csv".to_owned(), known),
+    ];
+    for table in tables::tables(results, models) {
+        files.push((format!("{}.csv", table.name), table.csv()?));
+    }
+    for (name, bytes) in files {
+        let path = out.join(name);
+        output::write(&path, &bytes)?;
+        written.push(path);
+    }
+    Ok(())
 }
 
 /// Writes the figures' tables and reads them back: a drawing never needs more than its tables.

@@ -61,6 +61,8 @@ macro_rules! results {
 results! {
     /// See [`robustness`].
     robustness: robustness::Record, "robustness", Robustness;
+    /// See [`robustness`].
+    robustness_collapse: robustness::Collapse, "robustness-collapse", Robustness;
     /// See [`cka`].
     cka: cka::Record, "cka", Cka;
     /// See [`attention_locality`].

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 pub use self::error::ConfigError;
+use crate::family::Role;
 use crate::family::keys::{Field, Reader};
 
 /// The most blocks a config may declare.
@@ -159,6 +160,28 @@ impl ModelConfig {
             tied: reader.switch(Field::Tied)?.unwrap_or(table.tied),
             bos,
         })
+    }
+
+    /// How many numbers the model's weights are; tied matrices count once, padded rows of a vocabulary not at all.
+    pub fn parameters(&self) -> u64 {
+        let templates = self.family.table().tensors.iter();
+        let own = templates.filter(|template| {
+            template.role.is_used(self) && !(self.tied && template.role == Role::Unembedding)
+        });
+        own.map(|template| {
+            let of_one: u64 = template
+                .shape(self)
+                .iter()
+                .map(|&axis| axis as u64)
+                .product();
+            let copies = if template.role.is_per_layer() {
+                self.layers as u64
+            } else {
+                1
+            };
+            of_one.saturating_mul(copies)
+        })
+        .fold(0, u64::saturating_add)
     }
 }
 

@@ -120,6 +120,23 @@ fn published_configs_have_their_published_sizes() {
     assert_eq!(cases().iter().map(line).collect::<Vec<_>>(), expected);
 }
 
+/// The numbers that Hugging Face's `num_parameters` gives for the published checkpoints.
+#[test]
+fn published_configs_have_their_published_parameters() {
+    let check = |name: &str, parameters: u64| {
+        let config = read(&case(name)).expect("a published config");
+        assert_eq!(config.parameters(), parameters, "{name}");
+    };
+    check("gpt2", 124_439_808);
+    check("gpt2-xl", 1_557_611_200);
+    check("pythia-70m", 70_426_624);
+    check("pythia-410m-deduped", 405_334_016);
+    check("phi-2", 2_779_683_840);
+    check("Llama-3.2-1B", 1_235_814_400);
+    check("Qwen2.5-0.5B", 494_032_768);
+    check("SmolLM2-135M", 134_515_008);
+}
+
 #[test]
 fn published_configs_have_their_block_equations() {
     let rotary = |size, theta| {

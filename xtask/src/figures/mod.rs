@@ -3,6 +3,7 @@
 //! A figure's module holds the form of its results, one or more [`table::Record`]s, and the drawings made from them.
 //! Nothing here knows a model, so every figure can be redrawn from its CSV files alone.
 
+mod about;
 pub mod attention_locality;
 pub mod benchmarks;
 pub mod cka;
@@ -22,6 +23,8 @@ pub mod suffix_neurons;
 pub mod suffix_probe;
 pub mod table;
 pub mod wic;
+
+pub use about::About;
 
 use crate::plot::Figure;
 use crate::results::Results;
@@ -113,6 +116,12 @@ impl FigureId {
         }
     }
 
+    /// Its name on the command line and in the names of its files.
+    pub fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
     /// The figure's drawings with the names of their files, from the results of one model or of several.
     pub fn drawings(self, results: &Results) -> Vec<(String, Figure)> {
         match self {
@@ -125,6 +134,8 @@ impl FigureId {
             Self::Robustness => robustness::drawings(&results.robustness),
             Self::Shift => shift::drawings(&results.shift),
             Self::SublayerRatio => sublayer_ratio::drawings(&results.sublayer_ratio),
+            Self::Stages => stages::drawings(&results.stages),
+            Self::Scale => scale::drawings(&results.scale),
             _ => Vec::new(),
         }
     }

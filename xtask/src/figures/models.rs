@@ -9,6 +9,19 @@ use crate::plot::{
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+/// What is known of a model before anything is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Its name.
+    pub name: String,
+    /// Its family, the `model_type` of its config.
+    pub family: String,
+    /// Blocks, L.
+    pub layers: usize,
+    /// Numbers in its weights.
+    pub parameters: u64,
+}
+
 /// A model with the look of its lines, the same in every figure.
 pub struct Model<'a> {
     /// Its name.

@@ -8,7 +8,9 @@
 //!   entropy in bits; each with its standard error clustered by sequence.
 //! - **Feeds the claims** D1 (middle blocks are robust), D2 (the first block is not), D3 (failure has high entropy),
 //!   D4 (swapping the last pair), D5 (swap is milder than drop), D6 (GPT-2 against Pythia), D7 (deeper models are more
-//!   robust). All but the modal token's share in D3 can be judged from these results alone.
+//!   robust).
+//!
+//! A second table, [`Collapse`], says whether a model whose first block is changed gives one token everywhere (D3).
 //!
 //! Depth is relative, ℓ/(L−1), so that models of different length share an axis; a swap stands at the first block of
 //! its pair. Bands are one standard error to either side. Every model is a line of its own, without means over models.
@@ -71,6 +73,37 @@ record! {
         pub positions: u64,
     }
     key(model, intervention, layer) fault(fault)
+}
+
+record! {
+    /// One line of `robustness-collapse.csv`: what the altered model predicts most often.
+    pub struct Collapse {
+        /// Name of the model.
+        pub model: String,
+        /// Its family, the `model_type` of its config.
+        pub family: String,
+        /// What is done.
+        pub intervention: Intervention,
+        /// The block ℓ, from 0.
+        pub layer: usize,
+        /// The token that is the most probable one at most positions; of equally frequent ones the lowest id.
+        pub modal_token: u32,
+        /// Share of positions at which it is, 0 to 1.
+        pub modal_share: f64,
+        /// Its standard error, clustered by sequence, the token taken as given.
+        pub modal_share_se: Option<f64>,
+        /// Sequences read: the first of the corpus.
+        pub sequences: u64,
+        /// Positions over which the share goes.
+        pub positions: u64,
+    }
+    key(model, intervention, layer) fault(|r| {
+        if is_share(r.modal_share) {
+            negative_error([("modal_share_se", r.modal_share_se)])
+        } else {
+            Some(("modal_share", "a share from 0 to 1".to_owned()))
+        }
+    })
 }
 
 /// The first field of a record that cannot be, with what was expected.

@@ -4,6 +4,7 @@
 //! corpus order, so that the same inputs give the same bits.
 
 pub mod altered;
+pub mod collapse;
 pub mod plain;
 pub mod shift;
 

@@ -13,6 +13,12 @@ fn list_names_every_figure_model_and_format() {
         let value = figure.to_possible_value().unwrap();
         assert!(said.contains(value.get_name()), "{said}");
     }
+    for claim in xtask::claims::CLAIMS {
+        let line = said
+            .lines()
+            .find(|line| line.trim_start().starts_with(&format!("{} ", claim.id)));
+        assert!(line.unwrap().contains(claim.statement), "{said}");
+    }
     let [embedded, _] = embedded_model();
     let formats = [".txt", ".raw", ".jsonl", ".npy"];
     let families = ["gpt2", "gpt_neox", "phi", "llama", "qwen2"];

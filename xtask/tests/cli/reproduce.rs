@@ -5,12 +5,22 @@ use crate::{Sandbox, Table, tiny, token_ids};
 use std::path::PathBuf;
 
 /// The files of the figure in one folder.
-const FIGURE: [&str; 5] = [
+const FIGURE: [&str; 6] = [
     "robustness.csv",
+    "robustness-collapse.csv",
     "robustness.svg",
     "robustness.png",
     "robustness-v1.svg",
     "robustness-v1.png",
+];
+
+/// What a run says of the paper, beside its models' folders.
+const JUDGEMENTS: [&str; 5] = [
+    "claims.csv",
+    "known-values.csv",
+    "table-1.csv",
+    "table-2.csv",
+    "table-3.csv",
 ];
 
 /// Checks that the files of the figure are there and hold pictures, and gives the table.
@@ -85,6 +95,7 @@ fn a_model_has_a_folder_of_figures_the_same_each_time() {
             .succeeded();
         let mut printed: Vec<PathBuf> = said.stdout.lines().map(PathBuf::from).collect();
         let mut expected = listed(&format!("{out}/gpt2"));
+        expected.extend(JUDGEMENTS.map(|file| PathBuf::from(out).join(file)));
         printed.sort();
         expected.sort();
         assert_eq!(printed, expected);
@@ -96,6 +107,10 @@ fn a_model_has_a_folder_of_figures_the_same_each_time() {
     for file in FIGURE {
         let [first, second] =
             ["first", "second"].map(|out| sandbox.read(&format!("{out}/gpt2/{file}")));
+        assert!(first == second, "{file} differs");
+    }
+    for file in JUDGEMENTS {
+        let [first, second] = ["first", "second"].map(|out| sandbox.read(&format!("{out}/{file}")));
         assert!(first == second, "{file} differs");
     }
     assert!(
@@ -297,4 +312,63 @@ fn text_of_another_kind_is_source_code_where_it_can_be_read() {
         ])
         .refused(&["absent.txt"]);
     assert!(!sandbox.path("none").exists());
+}
+
+/// Claims are judged from what was measured, and those about other figures say what they need.
+#[test]
+fn every_claim_is_judged() {
+    let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
+    let folders = ["gpt2", "gpt_neox"].map(tiny);
+    let on = [
+        "reproduce",
+        "robustness",
+        "stages",
+        "scale",
+        "--corpus",
+        "ids.npy",
+        "--out",
+        "out",
+    ];
+    let models = ["--model", &folders[0], "--model", &folders[1]];
+    sandbox
+        .xtask(&[on.as_slice(), &models].concat())
+        .succeeded();
+    let claims = Table::new(&sandbox.read("out/claims.csv"));
+    let mut found: Vec<&str> = (0..claims.rows.len())
+        .map(|row| claims.text(row, "claim"))
+        .collect();
+    let verdict = |claim: &str, model: &str| {
+        let row = (0..claims.rows.len())
+            .find(|&row| claims.text(row, "claim") == claim && claims.text(row, "model") == model);
+        claims.text(row.unwrap(), "verdict")
+    };
+    assert!(["holds", "fails"].contains(&verdict("D2", "gpt2")));
+    assert!(["holds", "fails"].contains(&verdict("D6", "*")));
+    assert_eq!(verdict("D7", "*"), "not tested");
+    assert_eq!(verdict("D8", "gpt_neox"), "not tested");
+    found.dedup();
+    assert_eq!(found.len(), 27, "{found:?}");
+    // The share of the modal token is a mean over positions 1 to T−1.
+    let collapse = Table::new(&sandbox.read("out/robustness-collapse.csv"));
+    assert_eq!(collapse.rows.len(), 2 + 2);
+    for row in 0..4 {
+        assert_eq!(collapse.number(row, "positions"), 45.0);
+        let tokens = collapse.number(row, "modal_share") * 45.0;
+        assert!((tokens - tokens.round()).abs() < 1e-9 && tokens >= 1.0);
+    }
+    let stages = Table::new(&sandbox.read("out/stages.csv"));
+    let of = |model: &str| {
+        let rows = 0..stages.rows.len();
+        rows.filter(|&row| stages.text(row, "model") == model)
+            .count()
+    };
+    // Other curves join this one when their figures' results are there.
+    assert!(of("gpt2") % 101 == 0 && of("gpt2") > 0);
+    assert_eq!(of("*"), of("gpt2"));
+    let scale = Table::new(&sandbox.read("out/scale.csv"));
+    assert_eq!(scale.text(0, "layers"), "3");
+    assert!(scale.number(1, "median_drop_kl_nats") > 0.0);
+    assert!(
+        sandbox.path("out/scale.png").is_file() && sandbox.path("out/stages-models.svg").is_file()
+    );
 }

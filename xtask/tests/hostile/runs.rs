@@ -321,7 +321,7 @@ pub(crate) fn arguments() -> Vec<Case> {
                 "threads",
             ],
         )
-        .on("ids.npy", &["--max-memory", "1M"]),
+        .on("ids.npy", &["--max-memory", "100K"]),
         Case::refused(
             (90, "a size that is none"),
             |_| (),

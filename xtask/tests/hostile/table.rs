@@ -132,7 +132,7 @@ const OTHERS: [(u8, &str, &str); 24] = [
     (
         89,
         "kills while sequences are run",
-        "xtask/tests/cli/resumed.rs: a_killed_run_goes_on_to_the_same_table",
+        "xtask/tests/cli/resumed.rs: killed_runs_go_on_to_the_same_table",
     ),
     (
         89,
