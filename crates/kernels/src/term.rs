@@ -159,7 +159,10 @@ impl Term for Pair {
     #[inline(always)]
     fn put(chunk: &mut [Self; CHUNK], values: &[f32]) {
         if let Ok(values) = <&[f32; 2 * CHUNK]>::try_from(values) {
-            let halves = values.map(rounded);
+            let mut halves = [0; 2 * CHUNK];
+            for (half, value) in halves.iter_mut().zip(values) {
+                *half = rounded(*value);
+            }
             for (pair, halves) in chunk.iter_mut().zip(halves.as_chunks().0) {
                 *pair = Self(*halves);
             }
