@@ -101,7 +101,7 @@ fn grid(
     let panel = |family: &[Model<'_>], lens: Lens| {
         let own = records.iter().filter(|r| r.lens == lens);
         let mut lines = models::lines(family, own, point);
-        let upper = upper_end(&lines);
+        let upper = models::upper_end(&lines);
         let densities = densities(family, neurons);
         let y2 = (!densities.is_empty()).then(|| Axis {
             min: Some(0.0),
@@ -162,18 +162,6 @@ fn grid(
         rows,
         legend,
     }
-}
-
-/// The upper end of an axis that the embedding alone would stretch to more than twice what the rest needs, as with a tied
-/// unembedding, whose lens repeats the input with much confidence.
-fn upper_end(lines: &[Line]) -> Option<f64> {
-    let largest = |of: &dyn Fn(&Point) -> bool| {
-        let points = lines.iter().flat_map(|line| &line.points);
-        let values = points.filter(|point| of(point)).map(|point| point.y);
-        values.fold(0.0, f64::max)
-    };
-    let (embedding, rest) = (largest(&|p| p.x == 0.0), largest(&|p| p.x > 0.0));
-    (rest > 0.0 && embedding > 2.0 * rest).then_some(1.1 * rest)
 }
 
 /// Name, line and marker of the densities of neurons; the colour is the model's.

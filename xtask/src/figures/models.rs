@@ -108,6 +108,18 @@ pub fn lines<'r, R: Record + 'r>(
     lines
 }
 
+/// The upper end of an axis that the embedding alone would stretch to more than twice what the rest needs, as with a tied
+/// unembedding, whose lens repeats the input with much confidence.
+pub fn upper_end(lines: &[Line]) -> Option<f64> {
+    let largest = |of: &dyn Fn(&Point) -> bool| {
+        let points = lines.iter().flat_map(|line| &line.points);
+        let values = points.filter(|point| of(point)).map(|point| point.y);
+        values.fold(0.0, f64::max)
+    };
+    let (embedding, rest) = (largest(&|p| p.x == 0.0), largest(&|p| p.x > 0.0));
+    (rest > 0.0 && embedding > 2.0 * rest).then_some(1.1 * rest)
+}
+
 /// The models family by family, in the order of the legend.
 pub fn families<'m, 'a>(models: &'m [Model<'a>]) -> Vec<&'m [Model<'a>]> {
     models.chunk_by(|a, b| a.family == b.family).collect()

@@ -86,13 +86,17 @@ pub fn nips_fig26(records: &[Record]) -> Figure {
                 ..line
             })
         });
-        let (title, x, y) = axes(measure);
+        let lines: Vec<Line> = lines.collect();
+        let (title, x, mut y) = axes(measure);
+        if measure == Measure::LensKl {
+            y.max = models::upper_end(&lines);
+        }
         Panel {
             title: title.to_owned(),
             x,
             y,
             y2: None,
-            marks: lines.map(Mark::Line).collect(),
+            marks: lines.into_iter().map(Mark::Line).collect(),
         }
     };
     let grey = Style {
@@ -113,7 +117,7 @@ pub fn nips_fig26(records: &[Record]) -> Figure {
         description: format!(
             "Solid: {}; dashed: {}. Mean divergence of the standard lens from the output, mean entropy of the standard lens, \
              mean L2 norm of the MLP's output, and mean attention weight on each of the previous five tokens. Horizontal \
-             axis: relative depth. Bands: one standard error to either side. Models: {}.",
+             axis: relative depth. Bands: one standard error to either side; an open marker lies beyond its axis. Models: {}.",
             text_of(records, false),
             text_of(records, true),
             models::names(&models)

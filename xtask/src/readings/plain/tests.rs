@@ -249,6 +249,9 @@ fn updates_are_those_of_whole_activations() {
     }
 }
 
+/// A quantity of a lens' logits and the output's, each \[seq, vocab\], at one position.
+type AtPosition<'a> = &'a dyn Fn(&Array2<f32>, &Array2<f32>, usize) -> f64;
+
 #[test]
 fn lenses_are_those_of_whole_rows_of_logits() {
     for model in models() {
@@ -267,8 +270,7 @@ fn lenses_are_those_of_whole_rows_of_logits() {
                     (own, model.standard_lens(last))
                 })
                 .collect();
-            type OfRows<'a> = &'a dyn Fn(&Array2<f32>, &Array2<f32>, usize) -> f64;
-            let values = |of: OfRows<'_>| -> Vec<Vec<f64>> {
+            let values = |of: AtPosition<'_>| -> Vec<Vec<f64>> {
                 let one = |(own, output): &(Array2<f32>, Array2<f32>)| {
                     (1..own.nrows()).map(|p| of(own, output, p)).collect()
                 };
