@@ -144,4 +144,137 @@ pub enum MetricsError {
         /// Columns of the matrix.
         columns: usize,
     },
+    /// Layers that are aligned are not as many as expected.
+    #[error("alignment of layers: expected {expected} layers, found {found}")]
+    LayerNumbers {
+        /// Layers of the alignment.
+        expected: usize,
+        /// Layers given.
+        found: usize,
+    },
+    /// A layer has another number of samples than the first one.
+    #[error(
+        "alignment of layers, layer {layer}: expected {expected} samples as in layer 0, found {found}"
+    )]
+    LayerSamples {
+        /// Index of the first such layer.
+        layer: usize,
+        /// Samples of layer 0.
+        expected: usize,
+        /// Samples of this layer.
+        found: usize,
+    },
+    /// A batch has too few samples for an unbiased estimate.
+    #[error("alignment of layers: expected at least {expected} samples in a batch, found {found}")]
+    TooFewSamples {
+        /// Fewest samples.
+        expected: usize,
+        /// Samples of the batch.
+        found: usize,
+    },
+    /// A state is NaN or infinite.
+    #[error(
+        "alignment of layers, layer {layer}, row {row}, column {column}: expected a finite number, found {found}"
+    )]
+    StateNotFinite {
+        /// Index of the first such layer.
+        layer: usize,
+        /// Row (sample) of the first such entry.
+        row: usize,
+        /// Column of the first such entry.
+        column: usize,
+        /// The value found.
+        found: f32,
+    },
+    /// A layer's states do not vary from sample to sample.
+    #[error(
+        "alignment of layers, layer {layer}: expected states that vary, found none in any batch"
+    )]
+    NoVariance {
+        /// Index of the first such layer.
+        layer: usize,
+    },
+    /// An alignment was asked for without any batch.
+    #[error("alignment of layers: expected at least one batch, found none")]
+    NoBatches,
+    /// A curve without points.
+    #[error("curve: expected at least one point, found none")]
+    EmptyCurve,
+    /// A point of a curve is not finite or not beyond the one before it.
+    #[error(
+        "curve, point {point}: expected a finite value at a finite depth beyond the point before,          found {value} at depth {depth}"
+    )]
+    InvalidPoint {
+        /// Index of the first such point.
+        point: usize,
+        /// Its relative depth.
+        depth: f64,
+        /// Its value.
+        value: f64,
+    },
+    /// A score is NaN.
+    #[error("score of sample {sample}: expected a number, found NaN")]
+    InvalidScore {
+        /// Index of the first such sample.
+        sample: usize,
+    },
+    /// A threshold was to be chosen without samples.
+    #[error("choice of a threshold: expected at least one sample, found none")]
+    NoScores,
+    /// A threshold was to be chosen from none.
+    #[error("choice of a threshold: expected at least one threshold, found none")]
+    NoThresholds,
+    /// A threshold is NaN.
+    #[error("threshold {index} of the grid: expected a number, found NaN")]
+    InvalidThreshold {
+        /// Index of the first such threshold.
+        index: usize,
+    },
+    /// Groups cannot be spread over so many folds.
+    #[error(
+        "cross-validation: expected at least 2 folds and at most as many as the {groups} groups, found {folds}"
+    )]
+    Folds {
+        /// The number of folds.
+        folds: usize,
+        /// The number of distinct groups.
+        groups: usize,
+    },
+    /// There are not as many labels as samples.
+    #[error("labels: expected {expected}, one a sample, found {found}")]
+    LabelNumbers {
+        /// Number of samples.
+        expected: usize,
+        /// Number of labels.
+        found: usize,
+    },
+    /// All samples have one label.
+    #[error("labels: expected samples of both classes, found {samples} that are all {class}")]
+    OneClass {
+        /// The label of all.
+        class: bool,
+        /// Number of samples.
+        samples: usize,
+    },
+    /// The C of a logistic regression is not a positive finite number.
+    #[error("inverse penalty C: expected a positive finite number, found {found}")]
+    InvalidInversePenalty {
+        /// The value found.
+        found: f64,
+    },
+    /// A logistic regression did not converge.
+    #[error(
+        "logistic regression of {samples} samples of {features} features: expected a gradient of norm \
+         {tolerance:e} at most, found {gradient:e}"
+    )]
+    LogisticNotConverged {
+        /// Number of samples.
+        samples: usize,
+        /// Number of features.
+        features: usize,
+        /// The gradient's norm at the end.
+        gradient: f64,
+        /// The norm at which it counts as converged.
+        tolerance: f64,
+    },
 }

@@ -1,5 +1,5 @@
 //! Statistics on arrays: divergences between next-token distributions, means with standard errors
-//! clustered by sequence, and the matrix factorisations that probes are built on.
+//! clustered by sequence, moments, alignment of layers, probes, and matrix factorisations.
 //!
 //! The crate knows no model and does no I/O.
 //! Its functions over rows of logits are slow, exact to `f64` rounding and short enough to be checked by
@@ -8,6 +8,13 @@
 //! - [`divergence`]: entropy, Kullback–Leibler divergence, loss and arg-max of whole rows of logits;
 //! - [`streamed`]: the same quantities from the few sums that one streamed pass over the vocabulary yields;
 //! - [`ClusteredMean`]: a mean over positions with its standard error clustered by sequence;
+//! - [`Moments`]: mean, variance, skewness and kurtosis of values that come in pieces;
+//! - [`Cka`]: centred kernel alignment between layers, over batches;
+//! - [`correlation`]: Pearson's and Spearman's;
+//! - [`logistic_regression`]: the linear probe for two classes; [`Standardizer`]: features on like scales;
+//! - [`threshold`]: decisions by a threshold on a score, and their accuracy;
+//! - [`group_folds`]: cross-validation that keeps groups together;
+//! - [`rescale`]: curves on a common grid of depths and a common scale;
 //! - [`factorization`]: least squares, Cholesky, symmetric eigenvalues and ridge regression, in pure Rust or
 //!   through the system's LAPACK (feature `lapack`).
 //!
@@ -28,11 +35,24 @@
 //! # Ok::<(), layerwise_metrics::MetricsError>(())
 //! ```
 
+mod cka;
 mod clustered;
+pub mod correlation;
 pub mod divergence;
 mod error;
 pub mod factorization;
+mod folds;
+mod logistic;
+mod moments;
+pub mod rescale;
+mod standardizer;
 pub mod streamed;
+pub mod threshold;
 
+pub use cka::Cka;
 pub use clustered::{Cluster, ClusteredMean};
 pub use error::MetricsError;
+pub use folds::group_folds;
+pub use logistic::{LogisticFit, logistic_regression};
+pub use moments::Moments;
+pub use standardizer::Standardizer;

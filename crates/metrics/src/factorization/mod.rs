@@ -180,7 +180,7 @@ pub fn ridge(
 }
 
 /// Means over the rows of a matrix that has some, `[columns]`.
-fn column_means(matrix: ArrayView2<'_, f64>) -> Array1<f64> {
+pub(crate) fn column_means(matrix: ArrayView2<'_, f64>) -> Array1<f64> {
     matrix.sum_axis(Axis(0)) / matrix.nrows() as f64
 }
 
@@ -190,7 +190,11 @@ fn penalised(mut gram: Array2<f64>, penalty: f64) -> Array2<f64> {
     gram
 }
 
-fn shape(matrix: &'static str, found: ArrayView2<'_, f64>, expected: String) -> MetricsError {
+pub(crate) fn shape(
+    matrix: &'static str,
+    found: ArrayView2<'_, f64>,
+    expected: String,
+) -> MetricsError {
     MetricsError::Shape {
         matrix,
         expected,
@@ -199,7 +203,10 @@ fn shape(matrix: &'static str, found: ArrayView2<'_, f64>, expected: String) -> 
     }
 }
 
-fn check_finite(name: &'static str, matrix: ArrayView2<'_, f64>) -> Result<(), MetricsError> {
+pub(crate) fn check_finite(
+    name: &'static str,
+    matrix: ArrayView2<'_, f64>,
+) -> Result<(), MetricsError> {
     if matrix.is_empty() {
         let expected = "at least one row and one column".to_owned();
         return Err(shape(name, matrix, expected));

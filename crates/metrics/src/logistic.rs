@@ -1,0 +1,318 @@
+//! Logistic regression of two classes, the linear probe.
+
+use ndarray::{Array1, ArrayView1, ArrayView2, Axis, s};
+
+use crate::MetricsError;
+use crate::factorization::{check_finite, column_means, shape};
+
+/// The gradient's norm at which a fit counts as converged, where rounding allows it.
+const TOLERANCE: f64 = 1e-6;
+
+/// The rounding of a gradient, as a share of the sum of its terms' norms.
+const ROUNDING: f64 = 1e-13;
+
+/// Newton steps before a fit is given up; ordinary ones take 5 to 20.
+const NEWTON_STEPS: usize = 200;
+
+/// Halvings of a step before a line search is given up.
+const HALVINGS: usize = 60;
+
+/// A linear decision between two classes, fitted by [`logistic_regression`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogisticFit {
+    /// w, `[features]`, in log-odds per unit of the feature.
+    pub coefficients: Array1<f64>,
+    /// b, in log-odds.
+    pub intercept: f64,
+}
+
+impl LogisticFit {
+    /// Log-odds w·x + b of the label `true`, in nats, `[samples]`, for X `[samples, features]`.
+    ///
+    /// A positive one is a decision for `true`, so that the probe's accuracy is that of the
+    /// [threshold](crate::threshold::accuracy) 0.
+    ///
+    /// # Errors
+    ///
+    /// X must have one column a feature.
+    pub fn log_odds(&self, x: ArrayView2<'_, f64>) -> Result<Array1<f64>, MetricsError> {
+        if x.ncols() != self.coefficients.len() {
+            let expected = format!("{} columns, one a feature", self.coefficients.len());
+            return Err(shape("x", x, expected));
+        }
+        Ok(x.dot(&self.coefficients) + self.intercept)
+    }
+}
+
+/// Logistic regression with an L2 penalty: the w and b that minimise
+///
+/// ½‖w‖² + C·Σ ln(1 + exp(−s·(w·x + b)))
+///
+/// over the samples, with s = 1 for the label `true` and −1 for `false`, X `[samples, features]` and C =
+/// `inverse_penalty` (paper B.10 and B.12; scikit-learn's `LogisticRegression(C)`).
+///
+/// The sum is not divided by the number of samples, and the intercept b is not penalised.
+/// Features should be on like scales, as from a [`Standardizer`](crate::Standardizer), for the penalty to mean the same
+/// for all.
+///
+/// The method is Newton's with a line search; each step is found by conjugate gradients, so that no matrix of size
+/// features² is made and features may outnumber samples.
+/// A fit has converged when the gradient's norm is at most 10⁻⁶, or 10⁻¹³ of the sum of its terms' norms where that is
+/// more (very large C).
+/// As the penalty bends the objective by 1 in every direction of w, w is then as close to the minimum as that norm.
+///
+/// # Errors
+///
+/// X must have rows, columns and finite entries, one label a row, samples of both classes; C must be positive and finite.
+/// A fit that does not converge, with numbers beyond the reach of `f64`, is an error.
+///
+/// ```
+/// use layerwise_metrics::{logistic_regression, threshold};
+/// use ndarray::array;
+///
+/// let x = array![[0.0], [1.0], [2.0], [3.0]];
+/// let labels = [false, false, true, true];
+/// let fit = logistic_regression(x.view(), &labels, 1.0)?;
+/// let log_odds = fit.log_odds(x.view())?;
+/// let samples: Vec<(f64, bool)> = log_odds.into_iter().zip(labels).collect();
+/// assert_eq!(threshold::accuracy(&samples, 0.0)?.mean(), Some(1.0));
+/// # Ok::<(), layerwise_metrics::MetricsError>(())
+/// ```
+pub fn logistic_regression(
+    x: ArrayView2<'_, f64>,
+    labels: &[bool],
+    inverse_penalty: f64,
+) -> Result<LogisticFit, MetricsError> {
+    if !(inverse_penalty.is_finite() && inverse_penalty > 0.0) {
+        return Err(MetricsError::InvalidInversePenalty {
+            found: inverse_penalty,
+        });
+    }
+    check_finite("x", x)?;
+    if labels.len() != x.nrows() {
+        return Err(MetricsError::LabelNumbers {
+            expected: x.nrows(),
+            found: labels.len(),
+        });
+    }
+    let positives = labels.iter().filter(|&&label| label).count();
+    let negatives = labels.len() - positives;
+    if positives == 0 || negatives == 0 {
+        return Err(MetricsError::OneClass {
+            class: labels[0],
+            samples: labels.len(),
+        });
+    }
+    let problem = Problem {
+        x,
+        mean: column_means(x),
+        labels,
+        inverse_penalty,
+    };
+    // Without features, the best log-odds are those of the classes.
+    let mut start = Array1::zeros(x.ncols() + 1);
+    start[x.ncols()] = (positives as f64 / negatives as f64).ln();
+    let mut fit = problem.minimise(start)?;
+    let centred_intercept = fit[x.ncols()];
+    fit.slice_collapse(s![..-1]);
+    Ok(LogisticFit {
+        intercept: centred_intercept - problem.mean.dot(&fit),
+        coefficients: fit,
+    })
+}
+
+/// The objective as a function of θ `[features + 1]`: w, and last the intercept that goes with centred features.
+///
+/// The intercept is free, so that centring does not change w; it makes the problem far better conditioned.
+/// The features are centred in passing rather than copied.
+struct Problem<'a> {
+    /// `[samples, features]`.
+    x: ArrayView2<'a, f64>,
+    /// `[features]`.
+    mean: Array1<f64>,
+    /// `[samples]`.
+    labels: &'a [bool],
+    inverse_penalty: f64,
+}
+
+impl Problem<'_> {
+    fn minimise(&self, mut theta: Array1<f64>) -> Result<Array1<f64>, MetricsError> {
+        let tolerance = TOLERANCE.max(ROUNDING * self.gradient_terms());
+        let mut log_odds = self.linear(theta.view());
+        let mut start_norm = None;
+        let mut norm = f64::NAN;
+        for _ in 0..NEWTON_STEPS {
+            let gradient = self.gradient(theta.view(), log_odds.view());
+            norm = gradient.dot(&gradient).sqrt();
+            // Numbers so large that rounding has no bound are left to the line search, which gives up.
+            if norm <= tolerance && tolerance.is_finite() {
+                return Ok(theta);
+            }
+            let precision = (norm / *start_norm.get_or_insert(norm)).sqrt().min(0.1);
+            let direction = self.newton_direction(&gradient, log_odds.view(), precision * norm);
+            let change = self.linear(direction.view());
+            let Some(step) = self.step(&theta, &direction, &log_odds, &change, &gradient) else {
+                break;
+            };
+            theta.scaled_add(step, &direction);
+            log_odds.scaled_add(step, &change);
+        }
+        Err(MetricsError::LogisticNotConverged {
+            samples: self.x.nrows(),
+            features: self.x.ncols(),
+            gradient: norm,
+            tolerance,
+        })
+    }
+
+    /// (x − mean)·w + b for each sample, `[samples]`.
+    fn linear(&self, theta: ArrayView1<'_, f64>) -> Array1<f64> {
+        let (weights, intercept) = theta.split_at(Axis(0), self.mean.len());
+        self.x.dot(&weights) + (intercept[0] - self.mean.dot(&weights))
+    }
+
+    /// Σ of factor·(x − mean, 1) over the samples, `[features + 1]`, where a factor may depend on its row x.
+    ///
+    /// One pass over the features, each row while it is at hand.
+    fn sum_rows(&self, mut factor: impl FnMut(usize, ArrayView1<'_, f64>) -> f64) -> Array1<f64> {
+        let features = self.mean.len();
+        let mut sum = Array1::zeros(features + 1);
+        let mut factors = 0.0;
+        let mut weights = sum.slice_mut(s![..features]);
+        for (sample, row) in self.x.outer_iter().enumerate() {
+            let factor = factor(sample, row);
+            weights.scaled_add(factor, &row);
+            factors += factor;
+        }
+        weights.scaled_add(-factors, &self.mean);
+        sum[features] = factors;
+        sum
+    }
+
+    /// Sum over the samples of the largest norms that their terms of the gradient can have.
+    fn gradient_terms(&self) -> f64 {
+        let rows = self.x.outer_iter();
+        let norms = rows.map(|row| (row.dot(&row) + self.mean.dot(&self.mean) + 1.0).sqrt());
+        self.inverse_penalty * norms.sum::<f64>()
+    }
+
+    fn objective(&self, theta: &Array1<f64>, log_odds: &Array1<f64>) -> f64 {
+        let weights = theta.slice(s![..-1]);
+        let losses = self.labels.iter().zip(log_odds).map(|(&label, &log_odds)| {
+            let against = if label { -log_odds } else { log_odds };
+            against.max(0.0) + (-against.abs()).exp().ln_1p()
+        });
+        weights.dot(&weights) / 2.0 + self.inverse_penalty * losses.sum::<f64>()
+    }
+
+    fn gradient(&self, theta: ArrayView1<'_, f64>, log_odds: ArrayView1<'_, f64>) -> Array1<f64> {
+        let mut gradient = self.sum_rows(|sample, _| {
+            // p − 1 for the label `true`, without cancellation.
+            let surprise = if self.labels[sample] {
+                -probability(-log_odds[sample])
+            } else {
+                probability(log_odds[sample])
+            };
+            self.inverse_penalty * surprise
+        });
+        let mut weights = gradient.slice_mut(s![..-1]);
+        weights += &theta.slice(s![..-1]);
+        gradient
+    }
+
+    /// The d with H·d = −gradient, up to a residual of the given norm, by conjugate gradients preconditioned with the
+    /// Hessian's diagonal.
+    fn newton_direction(
+        &self,
+        gradient: &Array1<f64>,
+        log_odds: ArrayView1<'_, f64>,
+        residual_norm: f64,
+    ) -> Array1<f64> {
+        let curvatures = log_odds.mapv(|z| self.inverse_penalty * probability(z) * probability(-z));
+        let diagonal = self.hessian_diagonal(curvatures.view());
+        let mut direction = Array1::zeros(gradient.len());
+        let mut residual = -gradient;
+        let mut preconditioned = &residual / &diagonal;
+        let mut search = preconditioned.clone();
+        let mut size = residual.dot(&preconditioned);
+        // Exact arithmetic would need as many steps as there are unknowns; rounding may need some more.
+        for _ in 0..2 * gradient.len() + 10 {
+            let image = self.hessian_times(search.view(), curvatures.view());
+            let curvature = search.dot(&image);
+            if curvature.is_nan() || curvature <= 0.0 {
+                break;
+            }
+            let step = size / curvature;
+            direction.scaled_add(step, &search);
+            residual.scaled_add(-step, &image);
+            if residual.dot(&residual).sqrt() <= residual_norm {
+                break;
+            }
+            preconditioned = &residual / &diagonal;
+            let previous = std::mem::replace(&mut size, residual.dot(&preconditioned));
+            search *= size / previous;
+            search += &preconditioned;
+        }
+        direction
+    }
+
+    fn hessian_times(
+        &self,
+        vector: ArrayView1<'_, f64>,
+        curvatures: ArrayView1<'_, f64>,
+    ) -> Array1<f64> {
+        let (weights, intercept) = vector.split_at(Axis(0), self.mean.len());
+        let offset = intercept[0] - self.mean.dot(&weights);
+        let mut product =
+            self.sum_rows(|sample, row| curvatures[sample] * (row.dot(&weights) + offset));
+        let mut product_weights = product.slice_mut(s![..-1]);
+        product_weights += &weights;
+        product
+    }
+
+    fn hessian_diagonal(&self, curvatures: ArrayView1<'_, f64>) -> Array1<f64> {
+        let features = self.mean.len();
+        let mut diagonal = Array1::ones(features + 1);
+        for (row, &curvature) in self.x.outer_iter().zip(curvatures) {
+            let entries = diagonal.iter_mut().zip(row).zip(&self.mean);
+            for ((entry, &x), &mean) in entries {
+                *entry += curvature * (x - mean) * (x - mean);
+            }
+        }
+        // Where every sample is decided, the intercept has next to no curvature.
+        diagonal[features] = curvatures.sum().max(f64::EPSILON);
+        diagonal
+    }
+
+    /// The first of 1, ½, ¼, … that lowers the objective in proportion to the step, or `None`.
+    fn step(
+        &self,
+        theta: &Array1<f64>,
+        direction: &Array1<f64>,
+        log_odds: &Array1<f64>,
+        change: &Array1<f64>,
+        gradient: &Array1<f64>,
+    ) -> Option<f64> {
+        let objective = self.objective(theta, log_odds);
+        let slope = gradient.dot(direction);
+        // Close to the minimum, the objective changes by less than it rounds.
+        let rounding = 1e-13 * objective;
+        let mut step = 1.0;
+        for _ in 0..HALVINGS {
+            let moved = self.objective(
+                &(theta + &(direction * step)),
+                &(log_odds + &(change * step)),
+            );
+            if moved <= objective + 1e-4 * step * slope + rounding {
+                return Some(step);
+            }
+            step /= 2.0;
+        }
+        None
+    }
+}
+
+/// 1/(1 + exp(−z)), without overflow.
+fn probability(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
+}

@@ -1,0 +1,76 @@
+//! Features on like scales.
+
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+
+use crate::MetricsError;
+use crate::factorization::{check_finite, column_means, shape};
+
+/// The map (x − μ)/σ of each feature, with the mean μ and the population standard deviation σ of the samples that it was
+/// fitted to.
+///
+/// It is fitted to the training samples and applied to those of every split (paper B.12).
+/// A feature that was constant is moved but not scaled.
+///
+/// ```
+/// use layerwise_metrics::Standardizer;
+/// use ndarray::array;
+///
+/// let train = array![[1.0_f32, 5.0], [3.0, 5.0]];
+/// let standardizer = Standardizer::fit(train.view())?;
+/// assert_eq!(standardizer.apply(train.view())?, array![[-1.0, 0.0], [1.0, 0.0]]);
+/// assert_eq!(standardizer.apply(array![[4.0, 7.0]].view())?, array![[2.0, 2.0]]);
+/// # Ok::<(), layerwise_metrics::MetricsError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standardizer {
+    /// μ, `[features]`.
+    mean: Array1<f64>,
+    /// σ, or 1 where that is 0, `[features]`.
+    scale: Array1<f64>,
+}
+
+impl Standardizer {
+    /// The map fitted to samples X, `[samples, features]`.
+    ///
+    /// # Errors
+    ///
+    /// X must have rows, columns and finite entries.
+    pub fn fit(x: ArrayView2<'_, impl Copy + Into<f64>>) -> Result<Self, MetricsError> {
+        let x = x.mapv(Into::into);
+        check_finite("x", x.view())?;
+        // Taken off first, so that equal entries have deviations of exactly zero.
+        let first = x.row(0).to_owned();
+        let mut x = x - &first;
+        let offset = column_means(x.view());
+        x -= &offset;
+        let mean = first + offset;
+        x.mapv_inplace(|deviation| deviation * deviation);
+        let scale = column_means(x.view()).mapv(|variance| match variance {
+            0.0 => 1.0,
+            _ => variance.sqrt(),
+        });
+        Ok(Self { mean, scale })
+    }
+
+    /// (x − μ)/σ of each entry of X, `[samples, features]`, in standard deviations.
+    ///
+    /// # Errors
+    ///
+    /// X must have rows, finite entries and one column a feature.
+    pub fn apply(
+        &self,
+        x: ArrayView2<'_, impl Copy + Into<f64>>,
+    ) -> Result<Array2<f64>, MetricsError> {
+        let mut x = x.mapv(Into::into);
+        check_finite("x", x.view())?;
+        if x.ncols() != self.mean.len() {
+            let expected = format!("{} columns, one a feature", self.mean.len());
+            return Err(shape("x", x.view(), expected));
+        }
+        for mut row in x.axis_iter_mut(Axis(0)) {
+            row -= &self.mean;
+            row /= &self.scale;
+        }
+        Ok(x)
+    }
+}

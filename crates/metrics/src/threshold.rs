@@ -1,0 +1,71 @@
+//! Decisions by a threshold on a score, such as a cosine or a log-odds, and their accuracy.
+
+use crate::{ClusteredMean, MetricsError};
+
+/// The grid of the training-free decision on cosines: 0, 0.05, …, 0.95 (paper F.3).
+pub fn cosine_grid() -> [f64; 20] {
+    std::array::from_fn(|index| index as f64 / 20.0)
+}
+
+/// Share of samples that the decision "score > threshold" gets right, each sample a cluster of its own.
+///
+/// A sample is its score and its label.
+///
+/// # Errors
+///
+/// No score may be NaN.
+///
+/// ```
+/// use layerwise_metrics::threshold::{accuracy, best, cosine_grid};
+///
+/// let (dev, test) = ([(0.3, false), (0.6, true)], [(0.1, false), (0.2, true)]);
+/// let threshold = best(&dev, &cosine_grid())?;
+/// assert_eq!(threshold, 0.3); // the first that separates them
+/// assert_eq!(accuracy(&test, threshold)?.mean(), Some(0.5));
+/// # Ok::<(), layerwise_metrics::MetricsError>(())
+/// ```
+pub fn accuracy(samples: &[(f64, bool)], threshold: f64) -> Result<ClusteredMean, MetricsError> {
+    check_scores(samples)?;
+    let mut accuracy = ClusteredMean::new();
+    for &(score, label) in samples {
+        accuracy.push(f64::from((score > threshold) == label), 1);
+    }
+    Ok(accuracy)
+}
+
+/// The threshold of a grid with the highest [accuracy]; of several, the first.
+///
+/// # Errors
+///
+/// There must be a sample and a threshold, and none may be NaN.
+pub fn best(samples: &[(f64, bool)], grid: &[f64]) -> Result<f64, MetricsError> {
+    check_scores(samples)?;
+    if samples.is_empty() {
+        return Err(MetricsError::NoScores);
+    }
+    if let Some(index) = grid.iter().position(|threshold| threshold.is_nan()) {
+        return Err(MetricsError::InvalidThreshold { index });
+    }
+    let correct = |threshold: f64| {
+        let decisions = samples
+            .iter()
+            .map(|&(score, label)| (score > threshold) == label);
+        decisions.filter(|&correct| correct).count()
+    };
+    let (first, rest) = grid.split_first().ok_or(MetricsError::NoThresholds)?;
+    let (mut best, mut most) = (*first, correct(*first));
+    for &threshold in rest {
+        let found = correct(threshold);
+        if found > most {
+            (best, most) = (threshold, found);
+        }
+    }
+    Ok(best)
+}
+
+fn check_scores(samples: &[(f64, bool)]) -> Result<(), MetricsError> {
+    match samples.iter().position(|(score, _)| score.is_nan()) {
+        Some(sample) => Err(MetricsError::InvalidScore { sample }),
+        None => Ok(()),
+    }
+}
