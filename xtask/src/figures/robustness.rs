@@ -15,7 +15,7 @@
 
 use super::models::{self, Model, relative_depth};
 use super::table::{is_share, negative_error, record};
-use crate::plot::{Axis, Figure, Line, Mark, Panel, Point, Rule, Scale};
+use crate::plot::{Axis, Figure, Line, Mark, Panel, Point, Rule, Scale, Side};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 
@@ -213,8 +213,10 @@ fn panel(
     title: &str,
     quantity: Quantity,
 ) -> Panel {
-    let zero =
-        matches!(quantity, Quantity::EntropyDifference).then_some(Mark::Rule(Rule { y: 0.0 }));
+    let zero = matches!(quantity, Quantity::EntropyDifference).then_some(Mark::Rule(Rule {
+        y: 0.0,
+        style: None,
+    }));
     // Deeper models first: a short one's few points would be hidden below the many of a deep one.
     let mut lines: Vec<(usize, Line)> = models
         .iter()
@@ -232,7 +234,9 @@ fn panel(
             });
             let line = Line {
                 style: model.style,
+                label: model.name.to_owned(),
                 points: points.collect(),
+                side: Side::Left,
             };
             (own.len(), line)
         })
@@ -242,6 +246,7 @@ fn panel(
         title: title.to_owned(),
         x: Axis::new("Relative depth ℓ/(L−1)", Scale::Linear).between(0.0, 1.0),
         y: quantity.axis(),
+        y2: None,
         marks: zero
             .into_iter()
             .chain(lines.into_iter().map(|(_, line)| Mark::Line(line)))
@@ -296,7 +301,7 @@ mod tests {
             .iter()
             .filter_map(|mark| match mark {
                 Mark::Line(line) => Some(line),
-                Mark::Rule(_) => None,
+                _ => None,
             })
             .collect()
     }

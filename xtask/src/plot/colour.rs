@@ -19,6 +19,21 @@ pub struct Colour(
     pub u8,
 );
 
+impl Colour {
+    /// Relative luminance as in WCAG 2, 0 (black) to 1 (white).
+    pub(super) fn luminance(self) -> f64 {
+        let linear = |byte: u8| {
+            let value = f64::from(byte) / 255.0;
+            if value <= 0.04045 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        0.2126 * linear(self.0) + 0.7152 * linear(self.1) + 0.0722 * linear(self.2)
+    }
+}
+
 impl fmt::Display for Colour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{:02x}{:02x}{:02x}", self.0, self.1, self.2)
@@ -272,19 +287,6 @@ mod tests {
         ("Qwen2.5-14B", "qwen2"),
     ];
 
-    /// Relative luminance, as in WCAG 2.
-    fn luminance(colour: Colour) -> f64 {
-        let linear = |byte: u8| {
-            let value = f64::from(byte) / 255.0;
-            if value <= 0.04045 {
-                value / 12.92
-            } else {
-                ((value + 0.055) / 1.055).powf(2.4)
-            }
-        };
-        0.2126 * linear(colour.0) + 0.7152 * linear(colour.1) + 0.0722 * linear(colour.2)
-    }
-
     #[test]
     fn sizes_are_read_from_names() {
         let check = |name: &str, expected: Option<f64>| {
@@ -309,8 +311,8 @@ mod tests {
         for pair in PAPER_MODELS.windows(2) {
             let [(small, family), (large, other)] = [pair[0], pair[1]];
             if family == other {
-                let light = luminance(colour_of_model(small, family).unwrap());
-                let dark = luminance(colour_of_model(large, family).unwrap());
+                let light = colour_of_model(small, family).unwrap().luminance();
+                let dark = colour_of_model(large, family).unwrap().luminance();
                 assert!(light > dark * 1.15, "{small} {light}, {large} {dark}");
             }
         }

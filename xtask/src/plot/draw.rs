@@ -1,27 +1,28 @@
 //! Drawing a figure that has been laid out.
 
-use super::axis::Range;
-use super::colour::{Colour, Dash};
+use super::axis::{Range, Ticks};
+use super::colour::{Colour, Dash, Style};
 use super::layout::{
-    INSET, LABEL_SIZE, LEGEND_SIZE, Layout, PanelLayout, Rect, SAMPLE, SAMPLE_GAP, TICK_GAP,
-    TICK_LENGTH, TICK_SIZE, TITLE_SIZE,
+    BarLayout, LABEL_SIZE, Layout, PanelLayout, Rect, TICK_GAP, TICK_LENGTH, TICK_SIZE, TITLE_SIZE,
 };
+use super::legend::{LEGEND_SIZE, LegendSlot, SAMPLE, SAMPLE_GAP};
+use super::marks::{self, LINE_WIDTH, MARKER_RADIUS};
 use super::svg::{Anchor, Fill, Position, Svg, Weight};
 use super::text::Font;
-use super::{Figure, Line, Mark, Point, Rule};
+use super::{Figure, HeatMap, Mark};
 
-const INK: Colour = Colour(0x22, 0x22, 0x22);
+pub(super) const INK: Colour = Colour(0x22, 0x22, 0x22);
 const FRAME: Colour = Colour(0x55, 0x55, 0x55);
 const GRID: Colour = Colour(0xe9, 0xe9, 0xe9);
-const REFERENCE: Colour = Colour(0x77, 0x77, 0x77);
 
 const FRAME_WIDTH: f64 = 0.6;
-const LINE_WIDTH: f64 = 1.0;
 const MINOR_LENGTH: f64 = 1.7;
-const MARKER_RADIUS: f64 = 1.3;
-const OPEN_RADIUS: f64 = 1.7;
+/// Height of a legend's sample of filled steps.
+const SWATCH: f64 = 5.0;
+/// Colours of a colour bar: as many as make steps that cannot be seen.
+const BAR_STEPS: u32 = 64;
 /// Height of digits and capitals as a part of the text size; half of it centres a label on its tick.
-const CAPITAL: f64 = 0.69;
+pub(super) const CAPITAL: f64 = 0.69;
 
 /// The figure as SVG.
 pub(super) fn svg(figure: &Figure) -> String {
@@ -30,39 +31,28 @@ pub(super) fn svg(figure: &Figure) -> String {
     let mut svg = Svg::new(&font);
     for panel in &layout.panels {
         svg.open_group(&panel.panel.title);
-        draw_axes(&mut svg, panel, &font);
-        for mark in &panel.panel.marks {
-            if let Mark::Line(line) = mark {
-                draw_band(&mut svg, panel, line);
+        if let Some(map) = panel.heat_map() {
+            marks::draw_heat_map(&mut svg, panel, map, &font);
+            draw_axes(&mut svg, panel, &font);
+            if let Some(bar) = &panel.bar {
+                draw_bar(&mut svg, map, bar, &font);
             }
-        }
-        for mark in &panel.panel.marks {
-            match mark {
-                Mark::Rule(rule) => draw_rule(&mut svg, panel, rule),
-                Mark::Line(line) => draw_line(&mut svg, panel, line),
-            }
+        } else {
+            draw_grid(&mut svg, panel);
+            marks::draw(&mut svg, panel);
+            draw_axes(&mut svg, panel, &font);
         }
         svg.close_group();
     }
     if !layout.legend.is_empty() {
         svg.open_group("legend");
         for (entry, slot) in figure.legend.iter().zip(&layout.legend) {
-            let (x, y) = (slot.rect.x, slot.rect.y + slot.rect.height / 2.0);
-            let style = entry.style;
-            svg.line(
-                &[(x, y), (x + SAMPLE, y)],
-                style.colour,
-                LINE_WIDTH * 1.2,
-                style.dash,
+            draw_sample(&mut svg, figure, entry.style, slot);
+            let y = slot.rect.y + slot.rect.height / 2.0;
+            let at = (
+                slot.rect.x + SAMPLE + SAMPLE_GAP,
+                y + LEGEND_SIZE * CAPITAL / 2.0,
             );
-            svg.marker(
-                (x + SAMPLE / 2.0, y),
-                MARKER_RADIUS * 1.3,
-                style.marker,
-                style.colour,
-                Fill::Full,
-            );
-            let at = (x + SAMPLE + SAMPLE_GAP, y + LEGEND_SIZE * CAPITAL / 2.0);
             svg.text(
                 at,
                 &slot.label,
@@ -81,12 +71,44 @@ pub(super) fn svg(figure: &Figure) -> String {
     )
 }
 
-fn across(frame: Rect, fraction: f64) -> f64 {
-    frame.x + INSET + fraction * (frame.width - 2.0 * INSET)
-}
-
-fn up(frame: Rect, fraction: f64) -> f64 {
-    frame.bottom() - INSET - fraction * (frame.height - 2.0 * INSET)
+/// Draws what the marks of a style look like; a line where the figure has none.
+fn draw_sample(svg: &mut Svg<'_>, figure: &Figure, style: Style, slot: &LegendSlot) {
+    let marks = || figure.rows.iter().flatten().flat_map(|panel| &panel.marks);
+    let is_line = |mark: &Mark| matches!(mark, Mark::Line(line) if line.style == style);
+    let is_scatter = |mark: &Mark| matches!(mark, Mark::Scatter(scatter) if scatter.style == style);
+    let is_steps = |mark: &Mark| matches!(mark, Mark::Histogram(steps) if steps.style == style);
+    let is_rule = |mark: &Mark| matches!(mark, Mark::Rule(rule) if rule.style == Some(style));
+    let (x, y) = (slot.rect.x, slot.rect.y + slot.rect.height / 2.0);
+    let ends = [(x, y), (x + SAMPLE, y)];
+    let scatter = marks().any(is_scatter);
+    let line = marks().any(is_line);
+    if !line && !scatter && marks().any(is_steps) {
+        let (top, bottom) = (y - SWATCH / 2.0, y + SWATCH / 2.0);
+        let corners = [
+            (x, bottom),
+            (x, top),
+            (x + SAMPLE, top),
+            (x + SAMPLE, bottom),
+            (x, bottom),
+        ];
+        marks::draw_steps(svg, &corners, style.colour);
+        return;
+    }
+    if !line && !scatter && marks().any(is_rule) {
+        svg.line(&ends, style.colour, marks::RULE_WIDTH, Dash::Dotted);
+        return;
+    }
+    if line || !scatter {
+        svg.line(&ends, style.colour, LINE_WIDTH * 1.2, style.dash);
+    }
+    svg.marker(
+        (x + SAMPLE / 2.0, y),
+        MARKER_RADIUS * 1.3,
+        style.marker,
+        style.colour,
+        Fill::Full,
+        None,
+    );
 }
 
 fn place_ticks(range: Range, ticks: impl Iterator<Item = f64>) -> Vec<f64> {
@@ -96,37 +118,43 @@ fn place_ticks(range: Range, ticks: impl Iterator<Item = f64>) -> Vec<f64> {
         .collect()
 }
 
+fn draw_grid(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
+    let frame = panel.frame;
+    let ticks = panel.y_ticks.major.iter().map(|(value, _)| *value);
+    let lines: Vec<(Position, Position)> = place_ticks(panel.y, ticks)
+        .into_iter()
+        .map(|fraction| {
+            let y = panel.up(fraction);
+            ((frame.x, y), (frame.right(), y))
+        })
+        .collect();
+    svg.segments(&lines, GRID, 0.5);
+}
+
 fn draw_axes(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, font: &Font) {
     let frame = panel.frame;
-    let (left, bottom) = (frame.x, frame.bottom());
+    let (left, right, top, bottom) = (frame.x, frame.right(), frame.y, frame.bottom());
     let x_major = place_ticks(panel.x, panel.x_ticks.major.iter().map(|(value, _)| *value));
     let y_major = place_ticks(panel.y, panel.y_ticks.major.iter().map(|(value, _)| *value));
     let x_minor = place_ticks(panel.x, panel.x_ticks.minor.iter().copied());
     let y_minor = place_ticks(panel.y, panel.y_ticks.minor.iter().copied());
 
-    let grid: Vec<(Position, Position)> = y_major
-        .iter()
-        .map(|&fraction| {
-            (
-                (left, up(frame, fraction)),
-                (frame.right(), up(frame, fraction)),
-            )
-        })
-        .collect();
-    svg.segments(&grid, GRID, 0.5);
-
     let x_tick = |fraction: f64, length: f64| {
-        let x = across(frame, fraction);
+        let x = panel.across(fraction);
         ((x, bottom), (x, bottom + length))
     };
     let y_tick = |fraction: f64, length: f64| {
-        let y = up(frame, fraction);
+        let y = panel.up(fraction);
         ((left - length, y), (left, y))
     };
     let mut lines = vec![
-        ((left, frame.y), (left, bottom + FRAME_WIDTH / 2.0)),
-        ((left, bottom), (frame.right(), bottom)),
+        ((left, top), (left, bottom + FRAME_WIDTH / 2.0)),
+        ((left, bottom), (right, bottom)),
     ];
+    if panel.heat_map().is_some() {
+        lines.push(((left, top), (right, top)));
+        lines.push(((right, top), (right, bottom)));
+    }
     lines.extend(
         x_major
             .iter()
@@ -154,22 +182,29 @@ fn draw_axes(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, font: &Font) {
     for ((_, label), &fraction) in panel.y_ticks.major.iter().zip(&y_major) {
         let at = (
             left - TICK_LENGTH - TICK_GAP,
-            up(frame, fraction) + TICK_SIZE * CAPITAL / 2.0,
+            panel.up(fraction) + TICK_SIZE * CAPITAL / 2.0,
         );
         svg.text(at, label, TICK_SIZE, Anchor::End, Weight::Regular, INK);
     }
-    let label = font.fit(&panel.panel.y.label, LABEL_SIZE, frame.height);
+    // A label may be as long as a frame with its title: it meets none of the panels above and below.
+    let room = bottom - panel.outer.y;
     let middle = frame.y + frame.height / 2.0;
-    svg.upward_text(
-        (panel.outer.x + LABEL_SIZE * 0.8, middle),
-        &label,
-        LABEL_SIZE,
-        INK,
-    );
+    if panel.y_labelled {
+        let label = font.fit(&panel.panel.y.label, LABEL_SIZE, room);
+        let at = (panel.outer.x + LABEL_SIZE * 0.8, middle);
+        svg.turned_text(at, &label, LABEL_SIZE, 90.0, INK);
+    }
+    if let (Some((range, ticks)), Some(axis)) = (&panel.y2, &panel.panel.y2) {
+        let up = |fraction: f64| panel.up(fraction);
+        draw_right_axis(svg, right, (top, bottom), *range, ticks, &up);
+        let label = font.fit(&axis.label, LABEL_SIZE, room);
+        let at = (panel.outer.right() - LABEL_SIZE * 0.2, middle);
+        svg.turned_text(at, &label, LABEL_SIZE, 90.0, INK);
+    }
     if panel.x_labelled {
         let baseline = bottom + TICK_LENGTH + TICK_GAP + TICK_SIZE * CAPITAL;
         for ((_, label), &fraction) in panel.x_ticks.major.iter().zip(&x_major) {
-            let at = (across(frame, fraction), baseline);
+            let at = (panel.across(fraction), baseline);
             svg.text(at, label, TICK_SIZE, Anchor::Middle, Weight::Regular, INK);
         }
         let label = font.fit(&panel.panel.x.label, LABEL_SIZE, frame.width);
@@ -205,67 +240,71 @@ fn draw_axes(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, font: &Font) {
     );
 }
 
-fn draw_rule(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, rule: &Rule) {
-    let Some(place) = panel.y.place(rule.y).filter(|place| !place.beyond) else {
-        return;
-    };
-    let y = up(panel.frame, place.fraction);
-    let ends = [(panel.frame.x, y), (panel.frame.right(), y)];
-    svg.line(&ends, REFERENCE, 0.8, Dash::Dotted);
-}
-
-/// Where a point lies; none if a coordinate is NaN.
-fn position(panel: &PanelLayout<'_>, x: f64, y: f64) -> Option<(Position, bool)> {
-    let (x, y) = (panel.x.place(x)?, panel.y.place(y)?);
-    let at = (across(panel.frame, x.fraction), up(panel.frame, y.fraction));
-    Some((at, x.beyond || y.beyond))
-}
-
-fn draw_line(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, line: &Line) {
-    let places: Vec<Option<(Position, bool)>> = line
-        .points
+/// Draws an axis with its ticks and their labels on the right of what it measures.
+fn draw_right_axis(
+    svg: &mut Svg<'_>,
+    x: f64,
+    (top, bottom): (f64, f64),
+    range: Range,
+    ticks: &Ticks,
+    up: &dyn Fn(f64) -> f64,
+) {
+    let major = place_ticks(range, ticks.major.iter().map(|(value, _)| *value));
+    let minor = place_ticks(range, ticks.minor.iter().copied());
+    let tick = |fraction: f64, length: f64| ((x, up(fraction)), (x + length, up(fraction)));
+    let mut lines = vec![((x, top), (x, bottom + FRAME_WIDTH / 2.0))];
+    lines.extend(major.iter().map(|&fraction| tick(fraction, TICK_LENGTH)));
+    svg.segments(&lines, FRAME, FRAME_WIDTH);
+    let lines: Vec<(Position, Position)> = minor
         .iter()
-        .map(|point| position(panel, point.x, point.y))
+        .map(|&fraction| tick(fraction, MINOR_LENGTH))
         .collect();
-    for run in places.split(Option::is_none) {
-        let run: Vec<Position> = run.iter().flatten().map(|&(at, _)| at).collect();
-        if run.len() > 1 {
-            svg.line(&run, line.style.colour, LINE_WIDTH, line.style.dash);
-        }
-    }
-    for &(at, beyond) in places.iter().flatten() {
-        let (radius, fill) = if beyond {
-            (OPEN_RADIUS, Fill::Open)
-        } else {
-            (MARKER_RADIUS, Fill::Full)
-        };
-        svg.marker(at, radius, line.style.marker, line.style.colour, fill);
+    svg.segments(&lines, FRAME, FRAME_WIDTH * 0.6);
+    for ((_, label), &fraction) in ticks.major.iter().zip(&major) {
+        let at = (
+            x + TICK_LENGTH + TICK_GAP,
+            up(fraction) + TICK_SIZE * CAPITAL / 2.0,
+        );
+        svg.text(at, label, TICK_SIZE, Anchor::Start, Weight::Regular, INK);
     }
 }
 
-/// Draws the band of one standard error to either side, cut off at the ends of the axis.
-fn draw_band(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, line: &Line) {
-    let edges = |point: &Point| {
-        let error = point
-            .error
-            .filter(|error| error.is_finite() && *error > 0.0)?;
-        let (upper, _) = position(panel, point.x, point.y + error)?;
-        let (lower, _) = position(panel, point.x, point.y - error)?;
-        Some((upper, lower))
-    };
-    let edges: Vec<Option<(Position, Position)>> = line.points.iter().map(edges).collect();
-    for run in edges.split(Option::is_none) {
-        let run: Vec<(Position, Position)> = run.iter().flatten().copied().collect();
-        match run.as_slice() {
-            [] => {}
-            // A band needs two points; one alone is drawn as an error bar.
-            [bar] => svg.segments(&[*bar], line.style.colour, LINE_WIDTH),
-            _ => {
-                let upper = run.iter().map(|&(upper, _)| upper);
-                let lower = run.iter().rev().map(|&(_, lower)| lower);
-                let outline: Vec<Position> = upper.chain(lower).collect();
-                svg.area(&outline, line.style.colour);
-            }
-        }
+fn draw_bar(svg: &mut Svg<'_>, map: &HeatMap, bar: &BarLayout, font: &Font) {
+    let frame = bar.frame;
+    let up = |fraction: f64| frame.bottom() - fraction * frame.height;
+    svg.open_cells();
+    for step in 0..BAR_STEPS {
+        let at = |step: u32| f64::from(step) / f64::from(BAR_STEPS);
+        let colour = map.map.at((at(step) + at(step + 1)) / 2.0);
+        let rect = Rect {
+            y: up(at(step + 1)),
+            height: frame.height / f64::from(BAR_STEPS),
+            ..frame
+        };
+        svg.cell(rect, colour, None);
     }
+    svg.close_group();
+    let (left, right, top, bottom) = (frame.x, frame.right(), frame.y, frame.bottom());
+    let lines = [
+        ((left, bottom), (left, top)),
+        ((left, top), (right, top)),
+        ((left, bottom), (right, bottom)),
+    ];
+    svg.segments(&lines, FRAME, FRAME_WIDTH);
+    draw_right_axis(svg, right, (top, bottom), bar.range, &bar.ticks, &up);
+    let widest = bar
+        .ticks
+        .major
+        .iter()
+        .map(|(_, label)| font.width(label, TICK_SIZE))
+        .fold(0.0, f64::max);
+    let x = right + TICK_LENGTH + TICK_GAP + widest + 2.0 + LABEL_SIZE * 0.8;
+    let label = font.fit(&map.unit, LABEL_SIZE, frame.height);
+    svg.turned_text(
+        (x, frame.y + frame.height / 2.0),
+        &label,
+        LABEL_SIZE,
+        90.0,
+        INK,
+    );
 }

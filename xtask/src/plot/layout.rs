@@ -1,24 +1,28 @@
 //! Where everything in a figure lies: frames of panels with room for their labels, and the legend below all of them.
 
-use super::axis::{Axis, Range, Ticks};
+use super::axis::{Axis, Range, Scale, Ticks};
+use super::legend::{LegendSlot, legend};
 use super::text::Font;
-use super::{Figure, Mark, Panel};
+use super::{Figure, HeatMap, Mark, Panel, RowZero, Side};
 
 /// Width of a figure: the two columns of a paper, 7 inches.
 const PAGE: f64 = 504.0;
-/// Panels are not narrower than this; a figure of more columns than fit grows wider.
+/// A figure of this many columns or more is a grid of small panels: only the first of equal vertical axes in a row has
+/// a label.
+const SMALL_PANELS: usize = 5;
+/// Panels are not narrower than this, unless they are small ones; a figure of more columns than fit grows wider.
 const NARROWEST: f64 = 72.0;
+const NARROWEST_SMALL: f64 = 56.0;
 /// Blank margin around everything.
-const MARGIN: f64 = 3.0;
+pub(super) const MARGIN: f64 = 3.0;
 /// Distance between panels with their labels.
-const GAP: f64 = 12.0;
+pub(super) const GAP: f64 = 12.0;
 /// Distance between a frame and the values at its ends, so that no line is drawn on the frame.
-pub(super) const INSET: f64 = 4.0;
+const INSET: f64 = 4.0;
 
 pub(super) const TITLE_SIZE: f64 = 8.5;
 pub(super) const LABEL_SIZE: f64 = 8.0;
 pub(super) const TICK_SIZE: f64 = 7.0;
-pub(super) const LEGEND_SIZE: f64 = 7.5;
 
 /// Height above a frame that its title takes.
 const TITLE_HEIGHT: f64 = 13.0;
@@ -27,14 +31,9 @@ pub(super) const TICK_LENGTH: f64 = 3.0;
 pub(super) const TICK_GAP: f64 = 2.0;
 /// Distance between the tick labels and the axis label.
 const LABEL_GAP: f64 = 4.0;
-
-/// Distance of lines of the legend.
-const LEGEND_PITCH: f64 = 11.5;
-/// Width of a legend entry's sample of line, with the gap to its label.
-pub(super) const SAMPLE: f64 = 16.0;
-pub(super) const SAMPLE_GAP: f64 = 4.0;
-/// Distance between columns of the legend.
-const LEGEND_GAP: f64 = 14.0;
+/// Width of a colour bar, and its distance from the frame.
+const BAR_WIDTH: f64 = 8.0;
+const BAR_GAP: f64 = 6.0;
 
 /// A rectangle in points, y downwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,7 +67,7 @@ pub(super) struct Layout<'a> {
 #[derive(Debug)]
 pub(super) struct PanelLayout<'a> {
     pub(super) panel: &'a Panel,
-    /// The letter by which a text refers to the panel; none in a figure of one.
+    /// The letter by which a text refers to the panel; none in a figure of one, or of more than the alphabet has.
     pub(super) letter: Option<char>,
     /// The panel with its title and labels.
     pub(super) outer: Rect,
@@ -80,21 +79,72 @@ pub(super) struct PanelLayout<'a> {
     pub(super) y_ticks: Ticks,
     /// Whether the x axis has labels; it has none where the panel below shows the same axis.
     pub(super) x_labelled: bool,
+    /// Whether the y axis has its label; among small panels one stands for a row.
+    pub(super) y_labelled: bool,
+    /// The right axis.
+    pub(super) y2: Option<(Range, Ticks)>,
+    pub(super) bar: Option<BarLayout>,
 }
 
-/// The place of one entry of the legend.
+/// The layout of a colour bar.
 #[derive(Debug)]
-pub(super) struct LegendSlot {
-    pub(super) rect: Rect,
-    /// The label, cut if it is wider than the figure.
-    pub(super) label: String,
+pub(super) struct BarLayout {
+    pub(super) frame: Rect,
+    pub(super) range: Range,
+    pub(super) ticks: Ticks,
+}
+
+impl PanelLayout<'_> {
+    /// The panel's heat map, if it has one.
+    pub(super) fn heat_map(&self) -> Option<&HeatMap> {
+        heat_map(self.panel)
+    }
+
+    /// The range that `side` measures.
+    pub(super) fn range(&self, side: Side) -> Range {
+        match (side, &self.y2) {
+            (Side::Right, Some((range, _))) => *range,
+            _ => self.y,
+        }
+    }
+
+    /// Where `fraction` of the x axis lies.
+    pub(super) fn across(&self, fraction: f64) -> f64 {
+        let inset = if self.heat_map().is_some() {
+            0.0
+        } else {
+            INSET
+        };
+        self.frame.x + inset + fraction * (self.frame.width - 2.0 * inset)
+    }
+
+    /// Where `fraction` of a y axis lies.
+    pub(super) fn up(&self, fraction: f64) -> f64 {
+        let (frame, panel) = (self.frame, self.panel);
+        if let Some(map) = self.heat_map() {
+            return match map.row_zero {
+                RowZero::Top => frame.y + fraction * frame.height,
+                RowZero::Bottom => frame.bottom() - fraction * frame.height,
+            };
+        }
+        // Steps stand on the axis.
+        let stands = |mark: &Mark| matches!(mark, Mark::Histogram(_));
+        let below = if panel.marks.iter().any(stands) {
+            0.0
+        } else {
+            INSET
+        };
+        frame.bottom() - below - fraction * (frame.height - below - INSET)
+    }
 }
 
 /// One column of panels, top to bottom; none where a row has fewer panels.
 struct Column<'a> {
     cells: Vec<Option<Cell<'a>>>,
     /// Width of the labels left of the frames.
-    gutter: f64,
+    left: f64,
+    /// Width of what stands right of the frames: labels of a second axis, colour bars.
+    right: f64,
 }
 
 struct Cell<'a> {
@@ -103,39 +153,63 @@ struct Cell<'a> {
     y: Range,
     y_ticks: Ticks,
     x_labelled: bool,
+    y_labelled: bool,
+    y2: Option<(Range, Ticks)>,
+    bar: Option<(Range, Ticks)>,
 }
 
 impl<'a> Layout<'a> {
     pub(super) fn of(figure: &'a Figure, font: &Font) -> Self {
         let count = figure.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let frame_height = match count {
+        let small = count >= SMALL_PANELS;
+        let gap = if small { 0.6 * GAP } else { GAP };
+        let height = match count {
             0 | 1 => 170.0,
             2 => 118.0,
-            _ => 104.0,
+            3 | 4 => 104.0,
+            _ => 50.0,
         };
-        let columns: Vec<Column<'a>> = (0..count)
-            .map(|index| Column::of(figure, index, frame_height, font))
+        let mut columns: Vec<Column<'a>> = (0..count)
+            .map(|index| Column::of(figure, index, height, font))
             .collect();
-        let gutters: f64 = columns.iter().map(|column| column.gutter).sum();
+        let beside: f64 = columns
+            .iter()
+            .map(|column| column.left + column.right)
+            .sum();
         // The last tick label of an axis may reach past its frame by half its width.
-        let spare = 2.0 * MARGIN + gutters + GAP * count.saturating_sub(1) as f64 + 6.0;
-        let frame_width = ((PAGE - spare) / count.max(1) as f64).max(NARROWEST);
+        let spare = 2.0 * MARGIN + beside + gap * count.saturating_sub(1) as f64 + 6.0;
+        let narrowest = if small { NARROWEST_SMALL } else { NARROWEST };
+        let mut frame_width = ((PAGE - spare) / count.max(1) as f64).max(narrowest);
+        let mut frame_height = height;
+        if has_square(figure) {
+            // The cells of a square matrix are squares.
+            frame_width = frame_width.min(260.0);
+            frame_height = frame_width;
+            for cell in columns
+                .iter_mut()
+                .flat_map(|column| column.cells.iter_mut().flatten())
+            {
+                cell.y_ticks = cell.y.ticks(labels_up(frame_height));
+            }
+        }
         let width = PAGE.max(spare + frame_width * count as f64);
+        let start = MARGIN + (width - spare - frame_width * count as f64) / 2.0;
 
         let x_labels = TICK_LENGTH + TICK_GAP + TICK_SIZE + LABEL_GAP + LABEL_SIZE;
         let mut panels = Vec::new();
         let mut top = MARGIN;
         let mut bottom = MARGIN;
         for row in 0..figure.rows.len() {
-            let mut left = MARGIN;
+            let mut left = start;
             let mut next = top;
             for column in &columns {
                 let frame = Rect {
-                    x: left + column.gutter,
+                    x: left + column.left,
                     y: top + TITLE_HEIGHT,
                     width: frame_width,
                     height: frame_height,
                 };
+                let right = frame.right() + column.right;
                 if let Some(cell) = &column.cells[row] {
                     let below = if cell.x_labelled {
                         x_labels
@@ -145,7 +219,7 @@ impl<'a> Layout<'a> {
                     let outer = Rect {
                         x: left,
                         y: top,
-                        width: column.gutter + frame_width,
+                        width: right - left,
                         height: TITLE_HEIGHT + frame_height + below,
                     };
                     next = next.max(outer.bottom());
@@ -156,17 +230,28 @@ impl<'a> Layout<'a> {
                         frame,
                         x: cell.x,
                         y: cell.y,
-                        x_ticks: cell.x.ticks((frame_width / 34.0) as usize),
+                        x_ticks: cell.x.ticks(labels_across(frame_width, cell.x.scale)),
                         y_ticks: cell.y_ticks.clone(),
                         x_labelled: cell.x_labelled,
+                        y_labelled: cell.y_labelled,
+                        y2: cell.y2.clone(),
+                        bar: cell.bar.clone().map(|(range, ticks)| BarLayout {
+                            frame: Rect {
+                                x: frame.right() + BAR_GAP,
+                                width: BAR_WIDTH,
+                                ..frame
+                            },
+                            range,
+                            ticks,
+                        }),
                     });
                 }
-                left = frame.right() + GAP;
+                left = right + gap;
             }
             bottom = next;
-            top = next + 0.6 * GAP;
+            top = next + 0.6 * gap;
         }
-        if panels.len() > 1 {
+        if (2..=26).contains(&panels.len()) {
             for (panel, letter) in panels.iter_mut().zip('a'..='z') {
                 panel.letter = Some(letter);
             }
@@ -184,154 +269,208 @@ impl<'a> Layout<'a> {
 impl<'a> Column<'a> {
     fn of(figure: &'a Figure, index: usize, frame_height: f64, font: &Font) -> Self {
         let panels: Vec<Option<&'a Panel>> = figure.rows.iter().map(|row| row.get(index)).collect();
-        let range =
-            |axis: &Axis, axis_of: fn(&Panel) -> &Axis, values_of: fn(&Panel) -> Vec<f64>| {
-                let alike = panels
-                    .iter()
-                    .flatten()
-                    .filter(|panel| axis_of(panel) == axis);
-                Range::of(axis, alike.flat_map(|panel| values_of(panel)))
+        let small = figure.rows.iter().any(|row| row.len() >= SMALL_PANELS);
+        let ticks = |range: Range| range.ticks(labels_up(frame_height));
+        let ranges = |panel: &Panel| {
+            if let Some(map) = heat_map(panel) {
+                let (rows, columns) = map.values.dim();
+                return (cells_of(&panel.x, columns), cells_of(&panel.y, rows), None);
+            }
+            let plain: Vec<&Panel> = panels
+                .iter()
+                .flatten()
+                .copied()
+                .filter(|panel| heat_map(panel).is_none())
+                .collect();
+            let alike = |same: &dyn Fn(&Panel) -> bool| -> Vec<&Panel> {
+                plain.iter().copied().filter(|panel| same(panel)).collect()
             };
+            let x = alike(&|other| other.x == panel.x);
+            let y = alike(&|other| other.y == panel.y);
+            let y2 = alike(&|other| other.y2 == panel.y2);
+            (
+                Range::of(&panel.x, x.into_iter().flat_map(x_values)),
+                Range::of(
+                    &panel.y,
+                    y.into_iter().flat_map(|panel| y_values(panel, Side::Left)),
+                ),
+                panel.y2.as_ref().map(|axis| {
+                    let values = y2
+                        .into_iter()
+                        .flat_map(|panel| y_values(panel, Side::Right));
+                    Range::of(axis, values)
+                }),
+            )
+        };
         let cells: Vec<Option<Cell<'a>>> = (0..panels.len())
             .map(|row| {
                 let panel = panels[row]?;
-                let x = range(&panel.x, |panel| &panel.x, x_values);
-                let y = range(&panel.y, |panel| &panel.y, y_values);
+                let (x, y, y2) = ranges(panel);
                 let below = panels.get(row + 1).copied().flatten();
+                let before = index.checked_sub(1).map(|before| &figure.rows[row][before]);
                 Some(Cell {
                     panel,
                     x,
                     y,
-                    y_ticks: y.ticks((frame_height / 18.0) as usize),
-                    x_labelled: below.is_none_or(|below| below.x != panel.x),
+                    y_ticks: ticks(y),
+                    x_labelled: below
+                        .is_none_or(|below| below.x != panel.x || ranges(below).0 != x),
+                    y_labelled: !small || before.is_none_or(|before| before.y != panel.y),
+                    y2: y2.map(|range| (range, ticks(range))),
+                    bar: bar(figure, row, index).map(|range| (range, ticks(range))),
                 })
             })
             .collect();
-        let widest = cells
-            .iter()
-            .flatten()
-            .flat_map(|cell| &cell.y_ticks.major)
-            .map(|(_, label)| font.width(label, TICK_SIZE))
-            .fold(0.0, f64::max);
-        Self {
-            cells,
-            gutter: LABEL_SIZE + LABEL_GAP + widest + TICK_GAP + TICK_LENGTH,
+        let widest = |ticks: &mut dyn Iterator<Item = &Ticks>| {
+            ticks
+                .flat_map(|ticks| &ticks.major)
+                .map(|(_, label)| font.width(label, TICK_SIZE))
+                .fold(0.0, f64::max)
+        };
+        let present = || cells.iter().flatten();
+        let beside = TICK_GAP + TICK_LENGTH;
+        let mut left = beside + widest(&mut present().map(|cell| &cell.y_ticks));
+        if present().any(|cell| cell.y_labelled) {
+            left += LABEL_SIZE + LABEL_GAP;
         }
+        let mut right = 0.0_f64;
+        if present().any(|cell| cell.y2.is_some()) {
+            let y2 = &mut present().filter_map(|cell| cell.y2.as_ref().map(|(_, ticks)| ticks));
+            right = beside + widest(y2) + LABEL_SIZE + LABEL_GAP;
+        }
+        if present().any(|cell| cell.bar.is_some()) {
+            let bars = &mut present().filter_map(|cell| cell.bar.as_ref().map(|(_, ticks)| ticks));
+            let bar = BAR_GAP + BAR_WIDTH + beside + widest(bars) + LABEL_SIZE + LABEL_GAP;
+            right = right.max(bar);
+        }
+        Self { cells, left, right }
     }
 }
 
-fn x_values(panel: &Panel) -> Vec<f64> {
-    let lines = panel.marks.iter().filter_map(|mark| match mark {
-        Mark::Line(line) => Some(&line.points),
-        Mark::Rule(_) => None,
-    });
-    lines.flatten().map(|point| point.x).collect()
+/// Labels that a vertical axis of `height` points has room for.
+fn labels_up(height: f64) -> usize {
+    (height / 18.0) as usize
 }
 
-/// The values that the y axis covers: bands count on linear axes only, as on a logarithmic one a band that reaches
-/// down to zero has no lower end.
-fn y_values(panel: &Panel) -> Vec<f64> {
+/// Labels that a horizontal axis of `width` points has room for; whole numbers are short.
+fn labels_across(width: f64, scale: Scale) -> usize {
+    let room = if scale == Scale::Integer { 22.0 } else { 34.0 };
+    (width / room) as usize
+}
+
+fn heat_map(panel: &Panel) -> Option<&HeatMap> {
+    panel.marks.iter().find_map(|mark| match mark {
+        Mark::HeatMap(map) => Some(map),
+        _ => None,
+    })
+}
+
+/// The range of an axis along `count` cells, half a cell more than their centres to either side.
+fn cells_of(axis: &Axis, count: usize) -> Range {
+    let low = first_cell(axis) - 0.5;
+    let high = low + count.max(1) as f64;
+    let scale = Scale::Integer;
+    Range { scale, low, high }
+}
+
+/// The whole number at which the first cell of a heat map stands.
+pub(super) fn first_cell(axis: &Axis) -> f64 {
+    let far = f64::from(i32::MAX);
+    let first = axis.min.filter(|min| min.is_finite()).unwrap_or(0.0);
+    first.round().clamp(-far, far)
+}
+
+/// Whether a figure holds the heat map of a square matrix, and no chart of another kind.
+fn has_square(figure: &Figure) -> bool {
+    let mut maps = figure.rows.iter().flatten().map(heat_map).peekable();
+    maps.peek().is_some()
+        && maps.all(|map| map.is_some_and(|map| map.values.nrows() == map.values.ncols()))
+}
+
+/// The range of the colour bar right of a panel; none where a neighbour's bar says the same.
+fn bar(figure: &Figure, row: usize, index: usize) -> Option<Range> {
+    let map = |row: usize, index: usize| figure.rows.get(row)?.get(index).and_then(heat_map);
+    let own = map(row, index)?;
+    let alike = |other: Option<&HeatMap>| {
+        other.is_some_and(|other| {
+            (
+                other.low.to_bits(),
+                other.high.to_bits(),
+                other.map,
+                &other.unit,
+            ) == (own.low.to_bits(), own.high.to_bits(), own.map, &own.unit)
+        })
+    };
+    // A row that ends early has panels above and to the right with the same bar.
+    let said_above = row > 0 && alike(map(row - 1, index)) && alike(map(row - 1, index + 1));
+    if alike(map(row, index + 1)) || said_above {
+        return None;
+    }
+    let axis = Axis::new(own.unit.clone(), Scale::Linear).between(own.low, own.high);
+    Some(Range::of(&axis, std::iter::empty()))
+}
+
+fn x_values(panel: &Panel) -> Vec<f64> {
     let mut values = Vec::new();
     for mark in &panel.marks {
         match mark {
-            Mark::Rule(rule) => values.push(rule.y),
-            Mark::Line(line) => {
-                for point in &line.points {
-                    values.push(point.y);
-                    let error = point.error.unwrap_or(0.0);
-                    values.push(point.y + error);
-                    if panel.y.scale != super::Scale::Log10 {
-                        values.push(point.y - error);
-                    }
-                }
+            Mark::Line(super::Line { points, .. })
+            | Mark::Scatter(super::Scatter { points, .. }) => {
+                values.extend(points.iter().map(|point| point.x));
             }
+            Mark::Histogram(histogram) => values.extend(&histogram.edges),
+            Mark::Rule(_) | Mark::HeatMap(_) => {}
         }
     }
     values
 }
 
-/// Places the legend below `top`, and gives its lower end.
-///
-/// Entries stand in aligned columns. If every group has two entries or more, each group starts a line.
-fn legend(figure: &Figure, font: &Font, width: f64, top: f64) -> (Vec<LegendSlot>, f64) {
-    if figure.legend.is_empty() {
-        return (Vec::new(), top - GAP * 0.8);
-    }
-    let room = width - 2.0 * MARGIN;
-    let labels: Vec<String> = figure
-        .legend
-        .iter()
-        .map(|entry| font.fit(&entry.label, LEGEND_SIZE, room - SAMPLE - SAMPLE_GAP))
-        .collect();
-    let widths: Vec<f64> = labels
-        .iter()
-        .map(|label| SAMPLE + SAMPLE_GAP + font.width(label, LEGEND_SIZE))
-        .collect();
-    let groups: Vec<usize> = figure
-        .legend
-        .chunk_by(|a, b| a.group == b.group)
-        .map(<[_]>::len)
-        .collect();
-    let groups = if groups.iter().all(|&size| size > 1) {
-        groups
-    } else {
-        vec![figure.legend.len()]
+/// The values that the y axis of a side covers: bands count on linear axes only, as on a logarithmic one a band that
+/// reaches down to zero has no lower end.
+fn y_values(panel: &Panel, side: Side) -> Vec<f64> {
+    let axis = match (side, &panel.y2) {
+        (Side::Right, Some(axis)) => axis,
+        _ => &panel.y,
     };
-    let (cells, columns) = (1..=figure.legend.len())
-        .rev()
-        .map(|most| arrange(&groups, &widths, most))
-        .find(|(_, columns)| span(columns) <= room)
-        .unwrap_or_else(|| arrange(&groups, &widths, 1));
-    let left = MARGIN + (room - span(&columns)) / 2.0;
-    let slots: Vec<LegendSlot> = cells
-        .into_iter()
-        .zip(labels)
-        .map(|((line, column), label)| LegendSlot {
-            rect: Rect {
-                x: left + span(&columns[..column]) + if column > 0 { LEGEND_GAP } else { 0.0 },
-                y: top + line as f64 * LEGEND_PITCH,
-                width: columns[column],
-                height: LEGEND_PITCH,
-            },
-            label,
-        })
-        .collect();
-    let bottom = slots
-        .iter()
-        .map(|slot| slot.rect.bottom())
-        .fold(top, f64::max);
-    (slots, bottom)
-}
-
-/// Line and column of each entry of the legend, with at most `most` entries a line, and the widths of the columns.
-fn arrange(groups: &[usize], widths: &[f64], most: usize) -> (Vec<(usize, usize)>, Vec<f64>) {
-    let mut cells = Vec::with_capacity(widths.len());
-    let mut first = 0;
-    for &size in groups {
-        cells.extend((0..size).map(|index| (first + index / most, index % most)));
-        first += size.div_ceil(most);
+    let logarithmic = axis.scale == Scale::Log10;
+    let here = |mark: Side| mark == side || panel.y2.is_none();
+    let mut values = Vec::new();
+    for mark in &panel.marks {
+        match mark {
+            Mark::Line(super::Line { points, side, .. })
+            | Mark::Scatter(super::Scatter { points, side, .. })
+                if here(*side) =>
+            {
+                for point in points {
+                    values.push(point.y);
+                    let error = point.error.unwrap_or(0.0);
+                    values.push(point.y + error);
+                    if !logarithmic {
+                        values.push(point.y - error);
+                    }
+                }
+            }
+            Mark::Rule(rule) if side == Side::Left => values.push(rule.y),
+            Mark::Histogram(histogram) if side == Side::Left => {
+                values.extend(&histogram.counts);
+                if logarithmic {
+                    // The lowest step, often of one count, has a height.
+                    values.extend(histogram.counts.iter().map(|count| count / 2.0));
+                } else {
+                    values.push(0.0);
+                }
+            }
+            _ => {}
+        }
     }
-    let used = cells
-        .iter()
-        .map(|&(_, column)| column + 1)
-        .max()
-        .unwrap_or(0);
-    let mut columns = vec![0.0_f64; used];
-    for (&(_, column), &width) in cells.iter().zip(widths) {
-        columns[column] = columns[column].max(width);
-    }
-    (cells, columns)
-}
-
-/// Width of columns of the legend with the gaps between them.
-fn span(columns: &[f64]) -> f64 {
-    columns.iter().sum::<f64>() + LEGEND_GAP * columns.len().saturating_sub(1) as f64
+    values
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot::{LegendEntry, Line, Point, Scale, styles_of_models};
+    use crate::plot::legend::{LEGEND_PITCH, LEGEND_SIZE, SAMPLE, SAMPLE_GAP};
+    use crate::plot::{LegendEntry, Line, Point, styles_of_models};
 
     fn figure(columns: usize, rows: usize, labels: &[(String, String)]) -> Figure {
         let style = styles_of_models(&[("gpt2", "gpt2")])[0];
@@ -339,8 +478,11 @@ mod tests {
             title: "Panel".to_owned(),
             x: Axis::new("x", Scale::Linear),
             y: Axis::new("y", Scale::Log10),
+            y2: None,
             marks: vec![Mark::Line(Line {
                 style,
+                label: String::new(),
+                side: Side::Left,
                 points: vec![
                     Point {
                         x: 0.0,
@@ -453,7 +595,7 @@ mod tests {
         check("aabbb", &[0, 0, 1, 1, 1]);
         check("aab", &[0, 0, 0]);
         check("abc", &[0, 0, 0]);
-        check("aaaaaaaaaaabb", &[0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2]);
+        check("aaaaaaaaaaabb", &[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2]);
     }
 
     #[test]

@@ -13,19 +13,29 @@
 //! - NaN leaves a gap in its line; a point between two gaps still shows its marker.
 //! - A value beyond its axis, such as zero on a logarithmic one or an infinity, lies at the nearest end of the axis and
 //!   has an open marker.
-//! - A band is cut off at the ends of its axis; on a logarithmic axis one that reaches zero goes down to the lower end.
-//!   It is left out where the standard error is missing.
+//! - A band or an error bar is cut off at the ends of its axis; on a logarithmic axis one that reaches zero goes down
+//!   to the lower end. It is left out where the standard error is missing.
+//! - A bin of a histogram that counts nothing, or NaN, lies on the baseline, also on a logarithmic axis.
+//! - A NaN in a heat map is a grey, hatched cell; a value beyond the colour bar has the colour of its nearest end.
+//!
+//! Every marker and every cell of a heat map says its value in the attribute `data-value`, for readers that show it.
 
 mod axis;
 mod colour;
+mod colour_map;
 mod draw;
 mod layout;
+mod legend;
+mod marks;
 mod png;
 mod svg;
 mod text;
 
+use ndarray::Array2;
+
 pub use axis::{Axis, Scale};
 pub use colour::{Colour, Dash, Marker, Style, colour_of_model, legend_order, styles_of_models};
+pub use colour_map::ColourMap;
 pub use png::PngError;
 
 /// A figure: rows of panels, and a legend below them.
@@ -44,13 +54,15 @@ pub struct Figure {
 /// One chart of a figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
-    /// What tells the panel from the others. A figure of several panels adds a letter.
+    /// What tells the panel from the others. A figure of two to 26 panels adds a letter.
     pub title: String,
-    /// The horizontal axis. Its labels are left out where the panel below has an equal axis.
+    /// The horizontal axis. Its labels are left out where the panel below has an equal axis over the same values.
     pub x: Axis,
-    /// The vertical axis.
+    /// The vertical axis, on the left.
     pub y: Axis,
-    /// What is drawn, later marks over earlier ones; bands lie under all lines.
+    /// A second vertical axis, on the right.
+    pub y2: Option<Axis>,
+    /// What is drawn, later marks over earlier ones; bands and histograms lie under all lines.
     pub marks: Vec<Mark>,
 }
 
@@ -61,6 +73,22 @@ pub enum Mark {
     Line(Line),
     /// A dotted reference line.
     Rule(Rule),
+    /// Markers with error bars.
+    Scatter(Scatter),
+    /// Filled steps.
+    Histogram(Histogram),
+    /// Coloured cells, with a colour bar. It fills its panel, so that other marks have no place there.
+    HeatMap(HeatMap),
+}
+
+/// The vertical axis that a mark belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// The left axis.
+    #[default]
+    Left,
+    /// The right axis; the left one in a panel that has no other.
+    Right,
 }
 
 /// A line through points, with a marker at each and a band of one standard error to either side.
@@ -68,11 +96,28 @@ pub enum Mark {
 pub struct Line {
     /// How the line looks.
     pub style: Style,
+    /// Name of the line, told with each value.
+    pub label: String,
     /// Points in the order in which they are joined.
     pub points: Vec<Point>,
+    /// The axis that `y` is measured on.
+    pub side: Side,
 }
 
-/// A point of a line.
+/// Markers that no line joins, each with a bar of one standard error to either side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scatter {
+    /// How the markers look.
+    pub style: Style,
+    /// Name of the series, told with each value.
+    pub label: String,
+    /// Where the markers are.
+    pub points: Vec<Point>,
+    /// The axis that `y` is measured on.
+    pub side: Side,
+}
+
+/// A point of a line or of a scatter plot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Value on the horizontal axis.
@@ -86,18 +131,64 @@ pub struct Point {
 /// A dotted horizontal line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
-    /// Value on the vertical axis.
+    /// Value on the left vertical axis.
     pub y: f64,
+    /// Whose reference it is; its colour is taken. Grey where none.
+    pub style: Option<Style>,
 }
 
-/// A line's entry in the legend.
+/// Counts in bins, as see-through filled steps, so that several can lie over each other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// How the steps look; of it the colour counts.
+    pub style: Style,
+    /// Ends of the bins, ascending: one more than there are counts.
+    pub edges: Vec<f64>,
+    /// Counts, or densities, of the bins.
+    pub counts: Vec<f64>,
+}
+
+/// A matrix as coloured cells.
+///
+/// The cells are centred on whole numbers. The first column stands at the `min` of the panel's horizontal axis, 0
+/// where there is none, and the first row at that of its vertical axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeatMap {
+    /// Values of the cells (row, column).
+    pub values: Array2<f64>,
+    /// Value at the lower end of the colour bar.
+    pub low: f64,
+    /// Value at its upper end.
+    pub high: f64,
+    /// Colours from `low` to `high`.
+    pub map: ColourMap,
+    /// Where the first row is.
+    pub row_zero: RowZero,
+    /// Texts in the cells (row, column), of the shape of `values`.
+    pub labels: Option<Array2<String>>,
+    /// What is measured, with its unit: the label of the colour bar.
+    ///
+    /// Neighbours in a row whose bars would be equal share one.
+    pub unit: String,
+}
+
+/// Where the first row of a heat map is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowZero {
+    /// At the top, as in a table.
+    Top,
+    /// At the bottom, as on an axis.
+    Bottom,
+}
+
+/// An entry of the legend, with a sample of the marks that have its style.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LegendEntry {
-    /// Name of the line.
+    /// Name of the line, or of the other marks.
     pub label: String,
-    /// What the line belongs to. If all groups have two entries or more, each starts a line of the legend.
+    /// What it belongs to. If all groups have two entries or more, each starts a line of the legend.
     pub group: String,
-    /// How the line looks.
+    /// How it looks.
     pub style: Style,
 }
 
@@ -118,157 +209,4 @@ impl Figure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A figure that has every mark, scale and way out: a gap, values beyond the axis, bands, a lone error bar.
-    fn small_figure() -> Figure {
-        let models = [
-            ("gpt2", "gpt2"),
-            ("pythia-1.4b", "gpt_neox"),
-            ("a <b> & \"c\"", "none"),
-        ];
-        let styles = styles_of_models(&models);
-        let line = |style: Style, values: &[(f64, Option<f64>)]| {
-            let points = values.iter().enumerate().map(|(index, &(y, error))| Point {
-                x: index as f64,
-                y,
-                error,
-            });
-            Mark::Line(Line {
-                style,
-                points: points.collect(),
-            })
-        };
-        let nan = f64::NAN;
-        let high = [
-            (9.0, Some(2.0)),
-            (0.4, Some(0.1)),
-            (0.03, Some(0.05)),
-            (nan, None),
-            (0.7, Some(0.2)),
-        ];
-        let low = [
-            (5.0, None),
-            (0.0, None),
-            (-2.0, None),
-            (0.2, None),
-            (f64::INFINITY, None),
-        ];
-        let flat = [
-            (0.1, None),
-            (nan, None),
-            (0.2, None),
-            (nan, None),
-            (0.3, None),
-        ];
-        let marks = || {
-            vec![
-                line(styles[0], &high),
-                line(styles[1], &low),
-                line(styles[2], &flat),
-            ]
-        };
-        let panel = |title: &str, scale: Scale| Panel {
-            title: title.to_owned(),
-            x: Axis::new("Layer", Scale::Integer),
-            y: Axis::new("Divergence (nats)", scale),
-            marks: marks(),
-        };
-        let mut linear = panel("Linear", Scale::Linear);
-        linear.marks.insert(0, Mark::Rule(Rule { y: 0.0 }));
-        let mut fixed = panel("Fixed ends", Scale::Linear);
-        fixed.y = fixed.y.between(0.0, 1.0);
-        Figure {
-            title: "A small figure".to_owned(),
-            description: "Every mark & scale.".to_owned(),
-            rows: vec![
-                vec![panel("Logarithmic", Scale::Log10), linear],
-                vec![fixed],
-            ],
-            legend: models
-                .iter()
-                .zip(styles)
-                .map(|(&(label, group), style)| LegendEntry {
-                    label: label.to_owned(),
-                    group: group.to_owned(),
-                    style,
-                })
-                .collect(),
-        }
-    }
-
-    #[test]
-    fn any_values_can_be_drawn() {
-        let odd = [
-            f64::MIN,
-            -1.0,
-            -0.0,
-            5e-324,
-            1.0,
-            1e17,
-            f64::MAX,
-            f64::INFINITY,
-            f64::NAN,
-        ];
-        let style = styles_of_models(&[("a", "b")])[0];
-        let panel = |x: Scale, y: Scale| {
-            let points = odd.iter().flat_map(|&x| {
-                odd.iter().map(move |&y| Point {
-                    x,
-                    y,
-                    error: Some(y),
-                })
-            });
-            let line = Line {
-                style,
-                points: points.collect(),
-            };
-            Panel {
-                title: "\u{0}\u{1b}字".to_owned(),
-                x: Axis::new("x".repeat(500), x),
-                y: Axis::new("y".repeat(500), y),
-                marks: odd
-                    .iter()
-                    .map(|&y| Mark::Rule(Rule { y }))
-                    .chain([Mark::Line(line)])
-                    .collect(),
-            }
-        };
-        let scales = [Scale::Linear, Scale::Integer, Scale::Log10];
-        let figure = Figure {
-            title: String::new(),
-            description: String::new(),
-            rows: scales
-                .map(|y| scales.map(|x| panel(x, y)).to_vec())
-                .to_vec(),
-            legend: Vec::new(),
-        };
-        let svg = figure.svg();
-        assert!(!svg.contains("NaN") && !svg.contains("inf"));
-        let empty = Figure {
-            rows: Vec::new(),
-            ..figure.clone()
-        };
-        for figure in [figure, empty] {
-            figure.png(36.0).expect("a figure is a picture");
-        }
-    }
-
-    /// Set `UPDATE_SNAPSHOTS` to write the file anew, and look at it before it is committed.
-    #[test]
-    fn drawing_is_the_same_byte_for_byte() {
-        let found = small_figure().svg();
-        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-            let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("src/plot/snapshots/small-figure.svg");
-            std::fs::write(file, &found).expect("the snapshot can be written");
-            return;
-        }
-        let expected = include_str!("snapshots/small-figure.svg");
-        for (line, (found, expected)) in found.lines().zip(expected.lines()).enumerate() {
-            assert_eq!(found, expected, "line {}", line + 1);
-        }
-        assert_eq!(found.len(), expected.len());
-    }
-}
+mod tests;

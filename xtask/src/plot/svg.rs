@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::colour::{Colour, Dash, Marker};
+use super::layout::Rect;
 use super::text::Font;
 
 /// A point in SVG coordinates: points of 1/72 inch from the left and from the top.
@@ -94,14 +95,34 @@ impl<'a> Svg<'a> {
     }
 
     /// A see-through area.
-    pub(super) fn area(&mut self, outline: &[Position], colour: Colour) {
+    pub(super) fn area(&mut self, outline: &[Position], colour: Colour, opacity: f64) {
         self.element(format_args!(
-            "<path d=\"{}Z\" fill=\"{colour}\" fill-opacity=\"0.2\"/>",
+            "<path d=\"{}Z\" fill=\"{colour}\" fill-opacity=\"{}\"/>",
             path(outline),
+            number(opacity),
         ));
     }
 
-    /// A marker that reaches about `radius` from its centre.
+    /// Opens a group of cells, which are drawn without a seam between neighbours.
+    pub(super) fn open_cells(&mut self) {
+        self.element(format_args!("<g shape-rendering=\"crispEdges\">"));
+    }
+
+    /// A rectangle that says its `value`, where it has one, to readers of the file.
+    pub(super) fn cell(&mut self, rect: Rect, colour: Colour, value: Option<&str>) {
+        self.element(format_args!(
+            "<path d=\"M{} {}H{}V{}H{}Z\" fill=\"{colour}\"{}/>",
+            number(rect.x),
+            number(rect.y),
+            number(rect.right()),
+            number(rect.bottom()),
+            number(rect.x),
+            data_value(value),
+        ));
+    }
+
+    /// A marker that reaches about `radius` from its centre and says its `value`, where it has one, to readers of the
+    /// file.
     pub(super) fn marker(
         &mut self,
         (x, y): Position,
@@ -109,11 +130,13 @@ impl<'a> Svg<'a> {
         marker: Marker,
         colour: Colour,
         fill: Fill,
+        value: Option<&str>,
     ) {
         let look = match fill {
             Fill::Full => format!("fill=\"{colour}\""),
             Fill::Open => format!("fill=\"#ffffff\" stroke=\"{colour}\" stroke-width=\"0.7\""),
         };
+        let look = look + &data_value(value);
         let polygon = |corners: &[Position]| -> String {
             let corners: Vec<Position> = corners
                 .iter()
@@ -149,11 +172,18 @@ impl<'a> Svg<'a> {
         self.set(at, "", text, size, anchor, weight, colour);
     }
 
-    /// A line of text that runs upwards, centred on `(x, y)`.
-    pub(super) fn upward_text(&mut self, at: Position, text: &str, size: f64, colour: Colour) {
+    /// A line of text turned to the left by `degrees`, centred on `(x, y)`.
+    pub(super) fn turned_text(
+        &mut self,
+        at: Position,
+        text: &str,
+        size: f64,
+        degrees: f64,
+        colour: Colour,
+    ) {
         self.set(
             at,
-            " rotate(-90)",
+            &format!(" rotate({})", number(-degrees)),
             text,
             size,
             Anchor::Middle,
@@ -252,6 +282,13 @@ fn path(points: &[Position]) -> String {
             .expect("writing to a String does not fail");
     }
     data
+}
+
+/// The attribute that says a value; nothing where there is none.
+fn data_value(value: Option<&str>) -> String {
+    value.map_or_else(String::new, |value| {
+        format!(" data-value=\"{}\"", escape(value))
+    })
 }
 
 /// A number with at most two decimals, without trailing zeros and without −0.

@@ -1,0 +1,377 @@
+//! Drawing the marks of a panel that has been laid out.
+
+use super::axis::Range;
+use super::colour::{Colour, Dash};
+use super::draw::{CAPITAL, INK};
+use super::layout::{PanelLayout, Rect, first_cell};
+use super::svg::{Fill, Position, Svg};
+use super::text::Font;
+use super::{HeatMap, Histogram, Line, Mark, Point, Rule, Scatter, Side};
+
+const REFERENCE: Colour = Colour(0x77, 0x77, 0x77);
+const ABSENT: Colour = Colour(0xd9, 0xd9, 0xd9);
+const HATCHING: Colour = Colour(0x8a, 0x8a, 0x8a);
+const WHITE: Colour = Colour(0xff, 0xff, 0xff);
+
+pub(super) const LINE_WIDTH: f64 = 1.0;
+pub(super) const RULE_WIDTH: f64 = 0.8;
+pub(super) const MARKER_RADIUS: f64 = 1.3;
+const SCATTER_RADIUS: f64 = 1.8;
+/// What an open marker reaches beyond a full one.
+const OPENING: f64 = 0.4;
+/// Half the width of the ends of an error bar.
+const CAP: f64 = 1.6;
+/// Distance along an edge of the lines that hatch a cell without a value.
+const HATCH_PITCH: f64 = 4.0;
+
+/// Draws all marks of a panel that holds no heat map.
+pub(super) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
+    for mark in &panel.panel.marks {
+        match mark {
+            Mark::Line(line) => draw_band(svg, panel, line),
+            Mark::Histogram(histogram) => draw_histogram(svg, panel, histogram),
+            Mark::Rule(_) | Mark::Scatter(_) | Mark::HeatMap(_) => {}
+        }
+    }
+    for mark in &panel.panel.marks {
+        match mark {
+            Mark::Rule(rule) => draw_rule(svg, panel, rule),
+            Mark::Line(line) => draw_line(svg, panel, line),
+            Mark::Scatter(scatter) => draw_scatter(svg, panel, scatter),
+            Mark::Histogram(_) | Mark::HeatMap(_) => {}
+        }
+    }
+}
+
+fn draw_rule(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, rule: &Rule) {
+    let Some(place) = panel.y.place(rule.y).filter(|place| !place.beyond) else {
+        return;
+    };
+    let y = panel.up(place.fraction);
+    let ends = [(panel.frame.x, y), (panel.frame.right(), y)];
+    let colour = rule.style.map_or(REFERENCE, |style| style.colour);
+    svg.line(&ends, colour, RULE_WIDTH, Dash::Dotted);
+}
+
+/// Where a value on the axis `y` lies; none if a coordinate is NaN.
+fn position(panel: &PanelLayout<'_>, x: f64, y: f64, range: Range) -> Option<(Position, bool)> {
+    let (x, y) = (panel.x.place(x)?, range.place(y)?);
+    let at = (panel.across(x.fraction), panel.up(y.fraction));
+    Some((at, x.beyond || y.beyond))
+}
+
+/// Where the points of a series lie.
+fn positions(
+    panel: &PanelLayout<'_>,
+    points: &[Point],
+    side: Side,
+) -> Vec<Option<(Position, bool)>> {
+    let range = panel.range(side);
+    points
+        .iter()
+        .map(|point| position(panel, point.x, point.y, range))
+        .collect()
+}
+
+/// The ends of one standard error to either side of a point, the upper one first.
+fn error_ends(
+    panel: &PanelLayout<'_>,
+    point: &Point,
+    side: Side,
+) -> Option<((Position, bool), (Position, bool))> {
+    let error = point
+        .error
+        .filter(|error| error.is_finite() && *error > 0.0)?;
+    let range = panel.range(side);
+    Some((
+        position(panel, point.x, point.y + error, range)?,
+        position(panel, point.x, point.y - error, range)?,
+    ))
+}
+
+fn draw_line(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, line: &Line) {
+    let places = positions(panel, &line.points, line.side);
+    for run in places.split(Option::is_none) {
+        let run: Vec<Position> = run.iter().flatten().map(|&(at, _)| at).collect();
+        if run.len() > 1 {
+            svg.line(&run, line.style.colour, LINE_WIDTH, line.style.dash);
+        }
+    }
+    for (point, &place) in line.points.iter().zip(&places) {
+        if let Some((at, beyond)) = place {
+            let value = spoken(&line.label, point);
+            let (radius, fill) = filled(MARKER_RADIUS, beyond);
+            let style = line.style;
+            svg.marker(at, radius, style.marker, style.colour, fill, Some(&value));
+        }
+    }
+}
+
+fn draw_scatter(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, scatter: &Scatter) {
+    let mut bars = Vec::new();
+    for point in &scatter.points {
+        if let Some(((upper, above), (lower, below))) = error_ends(panel, point, scatter.side) {
+            bars.push((upper, lower));
+            // A bar that leaves the axis has no end there.
+            for ((x, y), beyond) in [(upper, above), (lower, below)] {
+                if !beyond {
+                    bars.push(((x - CAP, y), (x + CAP, y)));
+                }
+            }
+        }
+    }
+    let style = scatter.style;
+    svg.segments(&bars, style.colour, LINE_WIDTH * 0.7);
+    let places = positions(panel, &scatter.points, scatter.side);
+    for (point, place) in scatter.points.iter().zip(places) {
+        if let Some((at, beyond)) = place {
+            let value = spoken(&scatter.label, point);
+            let (radius, fill) = filled(SCATTER_RADIUS, beyond);
+            svg.marker(at, radius, style.marker, style.colour, fill, Some(&value));
+        }
+    }
+}
+
+/// Radius and filling of a marker, by whether its value lies beyond the axis.
+fn filled(radius: f64, beyond: bool) -> (f64, Fill) {
+    if beyond {
+        (radius + OPENING, Fill::Open)
+    } else {
+        (radius, Fill::Full)
+    }
+}
+
+/// Draws the band of one standard error to either side, cut off at the ends of the axis.
+fn draw_band(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, line: &Line) {
+    let edges = |point: &Point| {
+        let ((upper, _), (lower, _)) = error_ends(panel, point, line.side)?;
+        Some((upper, lower))
+    };
+    let edges: Vec<Option<(Position, Position)>> = line.points.iter().map(edges).collect();
+    for run in edges.split(Option::is_none) {
+        let run: Vec<(Position, Position)> = run.iter().flatten().copied().collect();
+        match run.as_slice() {
+            [] => {}
+            // A band needs two points; one alone is drawn as an error bar.
+            [bar] => svg.segments(&[*bar], line.style.colour, LINE_WIDTH),
+            _ => {
+                let upper = run.iter().map(|&(upper, _)| upper);
+                let lower = run.iter().rev().map(|&(_, lower)| lower);
+                let outline: Vec<Position> = upper.chain(lower).collect();
+                svg.area(&outline, line.style.colour, 0.2);
+            }
+        }
+    }
+}
+
+fn draw_histogram(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histogram) {
+    let baseline = panel.up(panel.y.place(0.0).map_or(0.0, |place| place.fraction));
+    let mut outline: Vec<Position> = Vec::new();
+    for (ends, &count) in histogram.edges.windows(2).zip(&histogram.counts) {
+        let (Some(start), Some(end)) = (panel.x.place(ends[0]), panel.x.place(ends[1])) else {
+            continue;
+        };
+        let top = panel
+            .y
+            .place(count)
+            .map_or(baseline, |place| panel.up(place.fraction));
+        let (start, end) = (panel.across(start.fraction), panel.across(end.fraction));
+        // Steps of equal height, as those of empty bins, make one line.
+        match outline.last_mut() {
+            Some(last) if last.1 == top => last.0 = end,
+            Some(_) => outline.extend([(start, top), (end, top)]),
+            None => outline.extend([(start, baseline), (start, top), (end, top)]),
+        }
+    }
+    if let Some(&(end, _)) = outline.last() {
+        outline.push((end, baseline));
+        draw_steps(svg, &outline, histogram.style.colour);
+    }
+}
+
+/// Draws filled steps, from the baseline over them and back.
+pub(super) fn draw_steps(svg: &mut Svg<'_>, outline: &[Position], colour: Colour) {
+    svg.area(outline, colour, 0.35);
+    svg.line(outline, colour, 0.6, Dash::Solid);
+}
+
+/// Draws the cells of a heat map with their texts.
+pub(super) fn draw_heat_map(
+    svg: &mut Svg<'_>,
+    panel: &PanelLayout<'_>,
+    map: &HeatMap,
+    font: &Font,
+) {
+    let (rows, columns) = map.values.dim();
+    let rect = |row: usize, column: usize| {
+        let x = panel.across(column as f64 / columns as f64);
+        let right = panel.across((column + 1) as f64 / columns as f64);
+        let ends = [row, row + 1].map(|row| panel.up(row as f64 / rows as f64));
+        Rect {
+            x,
+            y: ends[0].min(ends[1]),
+            width: right - x,
+            height: (ends[0] - ends[1]).abs(),
+        }
+    };
+    let colour = |value: f64| {
+        if value.is_nan() {
+            return ABSENT;
+        }
+        // Ends that are equal or no numbers have one colour.
+        let fraction = (value - map.low) / (map.high - map.low);
+        map.map.at(if fraction.is_nan() { 0.0 } else { fraction })
+    };
+    let name = |axis: &super::Axis, index: usize| short(first_cell(axis) + index as f64, 9);
+    let text = |row: usize, column: usize| {
+        let label = map.labels.as_ref()?.get((row, column))?;
+        (!label.is_empty()).then_some(label.as_str())
+    };
+    let mut hatching = Vec::new();
+    svg.open_cells();
+    for ((row, column), &value) in map.values.indexed_iter() {
+        let rect = rect(row, column);
+        if value.is_nan() {
+            hatching.extend(hatch(rect));
+        }
+        let place = format!(
+            "row {}, column {}",
+            name(&panel.panel.y, row),
+            name(&panel.panel.x, column)
+        );
+        let what = text(row, column).map_or(String::new(), |text| format!(" ({text})"));
+        let value_text = format!("{place}{what}: {}", short(value, 4));
+        svg.cell(rect, colour(value), Some(&value_text));
+    }
+    svg.close_group();
+    svg.segments(&hatching, HATCHING, 0.4);
+    for ((row, column), &value) in map.values.indexed_iter() {
+        let Some(text) = text(row, column) else {
+            continue;
+        };
+        let rect = rect(row, column);
+        let size = (rect.height * 0.5).clamp(2.0, 5.5);
+        let text = font.fit(text, size, rect.width * 0.96);
+        let dark = contrast(colour(value), INK) < contrast(colour(value), WHITE);
+        let centre = (
+            rect.x + rect.width / 2.0 + size * CAPITAL * 0.17,
+            rect.y + rect.height / 2.0 + size * CAPITAL * 0.47,
+        );
+        svg.turned_text(centre, &text, size, 20.0, if dark { WHITE } else { INK });
+    }
+}
+
+/// Slanted lines over a rectangle.
+fn hatch(rect: Rect) -> impl Iterator<Item = (Position, Position)> {
+    let (width, height) = (rect.width, rect.height);
+    let lines = ((width + height) / HATCH_PITCH).ceil().min(1000.0) as u32;
+    (1..lines).map(move |line| {
+        // How far the line is from the lower left corner, along the lower and then the right side.
+        let along = (width + height) * f64::from(line) / f64::from(lines);
+        let from = (
+            rect.x + (along - height).max(0.0),
+            rect.bottom() - along.min(height),
+        );
+        let to = (
+            rect.x + along.min(width),
+            rect.bottom() - (along - width).max(0.0),
+        );
+        (from, to)
+    })
+}
+
+/// Contrast of two colours as in WCAG 2, from 1 to 21.
+fn contrast(a: Colour, b: Colour) -> f64 {
+    let (a, b) = (a.luminance() + 0.05, b.luminance() + 0.05);
+    a.max(b) / a.min(b)
+}
+
+/// A point of a series in words.
+fn spoken(label: &str, point: &Point) -> String {
+    let name = if label.is_empty() {
+        String::new()
+    } else {
+        format!("{label}: ")
+    };
+    let error = point.error.filter(|error| !error.is_nan());
+    let error = error.map_or(String::new(), |error| format!(" ± {}", short(error, 2)));
+    format!(
+        "{name}x {}, {}{error}",
+        short(point.x, 4),
+        short(point.y, 4)
+    )
+}
+
+/// A number with `digits` significant digits, without trailing zeros.
+fn short(value: f64, digits: usize) -> String {
+    if value.is_nan() {
+        return "no value".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "∞" } else { "−∞" }.to_owned();
+    }
+    // The mantissa is rounded first: 0.99999 has the exponent 0.
+    let scientific = format!("{value:.*e}", digits - 1);
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let text = if (-4..=8).contains(&exponent) {
+        let decimals = usize::try_from(digits as i32 - 1 - exponent).unwrap_or(0);
+        without_zeros(&format!("{value:.decimals$}")).to_owned()
+    } else {
+        format!("{}e{exponent}", without_zeros(mantissa))
+    };
+    match text.as_str() {
+        "-0" => "0".to_owned(),
+        _ => text.replace('-', "−"),
+    }
+}
+
+fn without_zeros(number: &str) -> &str {
+    if number.contains('.') {
+        number.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_said_shortly() {
+        let check = |value: f64, digits: usize, expected: &str| {
+            assert_eq!(short(value, digits), expected, "{value} to {digits}");
+        };
+        check(0.0, 4, "0");
+        check(-0.0, 4, "0");
+        check(5.0, 4, "5");
+        check(0.43, 4, "0.43");
+        check(1.0 / 3.0, 4, "0.3333");
+        check(-12.3456, 4, "−12.35");
+        check(0.999_99, 4, "1");
+        check(9.9996, 4, "10");
+        check(123_456.7, 4, "123457");
+        check(0.000_123_45, 2, "0.00012");
+        check(0.000_012_345, 4, "1.234e−5");
+        check(1.5e12, 4, "1.5e12");
+        check(1000.0, 4, "1000");
+        check(f64::NAN, 4, "no value");
+        check(f64::NEG_INFINITY, 4, "−∞");
+    }
+
+    #[test]
+    fn points_are_said_with_name_and_error() {
+        let check = |label: &str, error: Option<f64>, expected: &str| {
+            let (x, y) = (0.4255, 0.31);
+            assert_eq!(spoken(label, &Point { x, y, error }), expected);
+        };
+        check(
+            "pythia-410m",
+            Some(0.0204),
+            "pythia-410m: x 0.4255, 0.31 ± 0.02",
+        );
+        check("", None, "x 0.4255, 0.31");
+        check("m", Some(f64::NAN), "m: x 0.4255, 0.31");
+    }
+}
