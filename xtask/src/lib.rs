@@ -8,6 +8,7 @@ pub mod diff_sites;
 pub mod figures;
 pub mod inputs;
 pub mod interrupt;
+pub mod labelled;
 pub mod list;
 pub mod manifest;
 pub mod measurement;

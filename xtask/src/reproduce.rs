@@ -3,9 +3,10 @@
 use crate::arguments::{Inputs, Run};
 use crate::figures::{FigureId, Pass};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
+use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest};
 use crate::plot::Figure;
-use crate::readings::altered;
+use crate::readings::{altered, weights};
 use crate::results::Results;
 use crate::{interrupt, output};
 use anyhow::ensure;
@@ -26,6 +27,8 @@ pub struct Arguments {
     figures: Vec<FigureId>,
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    labelled: labelled::Options,
     #[command(flatten)]
     run: Run,
     /// The folder for figures, tables and manifest
@@ -59,6 +62,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let limited = arguments.inputs.rows.is_some() || arguments.inputs.tokens.is_some();
     let tokens = (!limited).then_some(DEFAULT_TOKENS);
+    let labelled = Labelled::open(&arguments.labelled, &figures)?;
     let models = inputs::open_models(&arguments.inputs)?;
     // What does not fit a model is found before the first of them runs.
     let corpora = models
@@ -70,7 +74,15 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let mut written = Vec::new();
     for (opened, corpus) in models.iter().zip(&corpora) {
         let folder = arguments.out.join(&opened.name);
-        let results = read(arguments, &figures, opened, corpus, &folder, &mut manifest)?;
+        let results = read(
+            arguments,
+            &figures,
+            &labelled,
+            opened,
+            corpus,
+            &folder,
+            &mut manifest,
+        )?;
         let results = write_tables(&folder, &figures, &results, &mut written)?;
         draw(&folder, &figures, &results, &mut written)?;
         all.extend(results);
@@ -94,6 +106,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
 fn read(
     arguments: &Arguments,
     figures: &[FigureId],
+    labelled: &Labelled,
     opened: &OpenedModel,
     corpus: &OpenedCorpus,
     folder: &Path,
@@ -115,13 +128,11 @@ fn read(
                     .runs
                     .push(manifest::Run::new(opened, corpus, &measurement));
             }
-            Pass::Plain
-            | Pass::Weights
-            | Pass::Words
-            | Pass::Pairs
-            | Pass::Suffix
-            | Pass::Benchmarks
-            | Pass::Shift => {}
+            Pass::Weights => weights::read(opened, &arguments.run, &mut results)?,
+            Pass::Benchmarks => {
+                labelled.score(opened, &arguments.inputs, &arguments.run, &mut results)?
+            }
+            Pass::Plain | Pass::Words | Pass::Pairs | Pass::Suffix | Pass::Shift => {}
         }
     }
     Ok(results)

@@ -117,6 +117,11 @@ impl FigureId {
     pub fn drawings(self, results: &Results) -> Vec<(String, Figure)> {
         match self {
             Self::Robustness => robustness::drawings(&results.robustness),
+            Self::Benchmarks => benchmarks::drawings(&results.benchmarks),
+            Self::Neurons => neurons::drawings(&results.neurons),
+            Self::SuffixNeurons => {
+                suffix_neurons::drawings(&results.suffix_neurons, &results.suffix_neurons_histogram)
+            }
             _ => Vec::new(),
         }
     }

@@ -4,6 +4,9 @@
 //! corpus order, so that the same inputs give the same bits.
 
 pub mod altered;
+pub mod items;
+pub mod scoring;
+pub mod weights;
 
 use crate::arguments::Run;
 use crate::interrupt::{Interrupted, STOP};
