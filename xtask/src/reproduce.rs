@@ -6,7 +6,7 @@ use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest};
 use crate::plot::Figure;
-use crate::readings::{altered, weights};
+use crate::readings::{altered, weights, words};
 use crate::results::Results;
 use crate::{interrupt, output};
 use anyhow::ensure;
@@ -129,10 +129,11 @@ fn read(
                     .push(manifest::Run::new(opened, corpus, &measurement));
             }
             Pass::Weights => weights::read(opened, &arguments.run, &mut results)?,
+            Pass::Words => words::read(opened, corpus, &arguments.run, &mut results)?,
             Pass::Benchmarks => {
                 labelled.score(opened, &arguments.inputs, &arguments.run, &mut results)?
             }
-            Pass::Plain | Pass::Words | Pass::Pairs | Pass::Suffix | Pass::Shift => {}
+            Pass::Plain | Pass::Pairs | Pass::Suffix | Pass::Shift => {}
         }
     }
     Ok(results)

@@ -118,6 +118,9 @@ impl FigureId {
         match self {
             Self::Robustness => robustness::drawings(&results.robustness),
             Self::Benchmarks => benchmarks::drawings(&results.benchmarks),
+            Self::SubwordHeads => {
+                subword_heads::drawings(&results.subword_heads, &results.subword_heads_map)
+            }
             Self::Neurons => neurons::drawings(&results.neurons),
             Self::SuffixNeurons => {
                 suffix_neurons::drawings(&results.suffix_neurons, &results.suffix_neurons_histogram)

@@ -148,6 +148,12 @@ fn histogram(record: &Record, bins: &[Bin], first: bool, last: bool) -> Panel {
             counts: own.iter().map(|bin| count(bin) as f64).collect(),
         })
     };
+    // Neurons differ much in size: each has its own axis.
+    let x = Axis::new(if last { "W_U·w_out" } else { "" }, Scale::Linear);
+    let x = match (edges.first(), edges.last()) {
+        (Some(&low), Some(&high)) => x.between(low, high),
+        _ => x,
+    };
     let sign = match record.kind {
         Kind::Prediction => " +",
         Kind::Suppression => " −",
@@ -155,7 +161,7 @@ fn histogram(record: &Record, bins: &[Bin], first: bool, last: bool) -> Panel {
     };
     Panel {
         title: format!("{}.{}{sign}", record.layer, record.neuron),
-        x: Axis::new(if last { "W_U·w_out" } else { "" }, Scale::Linear),
+        x,
         y: Axis::new(if first { "Tokens" } else { "" }, Scale::Log10),
         y2: None,
         marks: vec![

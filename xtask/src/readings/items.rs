@@ -6,9 +6,9 @@
 //! Where no folder of benchmarks is given, two stand-ins in the same forms are made from the embedded text of the public
 //! domain, so that the figure can be drawn without any download. They are no benchmarks that anyone else uses:
 //!
-//! - `standin-cloze`, in LAMBADA's form: the last word of a passage of 41 words, a plain word of six letters or more that
+//! - `standin-cloze`, in LAMBADA's form: the last word of a passage of 41 words, a plain word of four letters or more that
 //!   occurs earlier in the passage.
-//! - `standin-continuation`, in HellaSwag's form: which of four passages of 8 words follows 24 words; one does, the others
+//! - `standin-continuation`, in HellaSwag's form: which of four passages of 8 words follows 16 words; one does, the others
 //!   stand at the same place of three other documents.
 
 use anyhow::{Context, ensure};
@@ -186,9 +186,9 @@ pub fn lines<T: DeserializeOwned>(path: &Path, expected: &str) -> anyhow::Result
 /// Words before the last of a cloze passage.
 const CLOZE_CONTEXT: usize = 40;
 /// Letters of its last word, at least.
-const CLOZE_LETTERS: usize = 6;
+const CLOZE_LETTERS: usize = 4;
 /// Words before a choice of continuations.
-const CHOICE_CONTEXT: usize = 24;
+const CHOICE_CONTEXT: usize = 16;
 /// Words of a continuation.
 const CHOICE_LENGTH: usize = 8;
 /// Continuations to choose from.
@@ -440,10 +440,10 @@ mod tests {
         let items = &tasks[0].items;
         assert_eq!(
             (tasks.len(), tasks[0].name, items.len()),
-            (1, "standin-continuation", 7)
+            (1, "standin-continuation", 9)
         );
         let golds: Vec<usize> = items.iter().map(|item| item.gold).collect();
-        assert_eq!(golds, [0, 1, 2, 3, 0, 1, 2]);
+        assert_eq!(golds, [0, 1, 2, 3, 0, 1, 2, 3, 0]);
         for item in items {
             let last = item.context.rsplit(' ').next().unwrap();
             let (name, number) = last.split_at(1);

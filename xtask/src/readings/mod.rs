@@ -7,6 +7,7 @@ pub mod altered;
 pub mod items;
 pub mod scoring;
 pub mod weights;
+pub mod words;
 
 use crate::arguments::Run;
 use crate::interrupt::{Interrupted, STOP};
