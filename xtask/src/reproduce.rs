@@ -130,10 +130,11 @@ fn read(
             }
             Pass::Weights => weights::read(opened, &arguments.run, &mut results)?,
             Pass::Words => words::read(opened, corpus, &arguments.run, &mut results)?,
+            Pass::Pairs => labelled.probe(opened, corpus, &arguments.run, &mut results)?,
             Pass::Benchmarks => {
                 labelled.score(opened, &arguments.inputs, &arguments.run, &mut results)?
             }
-            Pass::Plain | Pass::Pairs | Pass::Suffix | Pass::Shift => {}
+            Pass::Plain | Pass::Suffix | Pass::Shift => {}
         }
     }
     Ok(results)

@@ -121,6 +121,7 @@ impl FigureId {
             Self::SubwordHeads => {
                 subword_heads::drawings(&results.subword_heads, &results.subword_heads_map)
             }
+            Self::Wic => wic::drawings(&results.wic),
             Self::Neurons => neurons::drawings(&results.neurons),
             Self::SuffixNeurons => {
                 suffix_neurons::drawings(&results.suffix_neurons, &results.suffix_neurons_histogram)

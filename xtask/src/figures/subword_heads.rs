@@ -110,9 +110,14 @@ pub fn drawings(records: &[Record], cells: &[Cell]) -> Vec<(String, Figure)> {
 
 fn maps(model: &str, cells: &[Cell]) -> Figure {
     let head = cells.first().map_or((0, 0), |cell| (cell.layer, cell.head));
+    let shown = cells.iter().map(|cell| cell.sample).max().unwrap_or(0);
     let panels = SELECTIONS.into_iter().filter_map(|(selection, title)| {
         let own = cells.iter().filter(|cell| cell.selection == selection);
         let rows = own.clone().map(|cell| cell.sample).max()?;
+        // A few rows that passed the filter would only be stretched.
+        if selection == Selection::MultiFiltered && rows < shown {
+            return None;
+        }
         let columns = own.clone().map(|cell| cell.position).max()?;
         let mut values = Array2::from_elem((rows, columns), f64::NAN);
         let mut labels = Array2::from_elem((rows, columns), String::new());
@@ -194,7 +199,7 @@ fn means(records: &[Record], cells: &[Cell], models: &[models::Model<'_>]) -> Fi
                       and of the latter only windows that the filter of the published figure passes. Bands: one standard \
                       error to either side, clustered by document."
             .to_owned(),
-        rows: SELECTIONS.map(|selection| vec![panel(selection)]).to_vec(),
+        rows: vec![SELECTIONS.map(panel).to_vec()],
         legend: models::legend(models),
     }
 }

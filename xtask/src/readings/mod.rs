@@ -5,7 +5,9 @@
 
 pub mod altered;
 pub mod items;
+pub mod pairs;
 pub mod scoring;
+pub mod senses;
 pub mod weights;
 pub mod words;
 
