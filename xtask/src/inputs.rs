@@ -26,6 +26,26 @@ pub fn embedded_corpus() -> PathBuf {
     repository().join("fixtures/text/sample.jsonl")
 }
 
+/// The documents of the embedded text.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn embedded_documents() -> anyhow::Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        text: String,
+    }
+    let path = embedded_corpus();
+    let text = corpus::read_text(&path)?;
+    text.lines()
+        .map(|line| {
+            let document: Document = serde_json::from_str(line)
+                .with_context(|| format!("{}: expected documents", path.display()))?;
+            Ok(document.text)
+        })
+        .collect()
+}
+
 /// Names and folders of the embedded models, sorted.
 ///
 /// # Errors
@@ -163,6 +183,18 @@ fn name_of(folder: &Path) -> String {
             .map(|name| name.to_string_lossy().into_owned())
     };
     hub.or_else(own).unwrap_or_else(|| "model".to_owned())
+}
+
+/// A model's tokenizer; `None` where its folder holds none.
+///
+/// # Errors
+/// A `tokenizer.json` that cannot be accepted.
+pub fn open_tokenizer(opened: &OpenedModel) -> anyhow::Result<Option<Tokenizer>> {
+    let path = opened.folder.join("tokenizer.json");
+    match path.exists() {
+        true => Ok(Some(Tokenizer::open(&path, opened.model.config().vocab)?)),
+        false => Ok(None),
+    }
 }
 
 /// A corpus as one model reads it.

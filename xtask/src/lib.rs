@@ -10,6 +10,7 @@ pub mod figures;
 pub mod inputs;
 pub mod interrupt;
 pub mod known_values;
+pub mod labelled;
 pub mod list;
 pub mod manifest;
 pub mod measurement;

@@ -4,9 +4,10 @@ use crate::arguments::{Inputs, Run};
 use crate::figures::models::Facts;
 use crate::figures::{FigureId, Pass, scale, stages, table};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
+use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest};
 use crate::plot::Figure;
-use crate::readings::{altered, collapse, plain, shift};
+use crate::readings::{altered, collapse, plain, shift, weights, words};
 use crate::results::Results;
 use crate::{claims, interrupt, known_values, output, tables};
 use anyhow::ensure;
@@ -27,6 +28,8 @@ pub struct Arguments {
     figures: Vec<FigureId>,
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    labelled: labelled::Options,
     #[command(flatten)]
     run: Run,
     /// The text of another kind, for the figure shift: a file as for --corpus [default: the source code of this project]
@@ -63,6 +66,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let limited = arguments.inputs.rows.is_some() || arguments.inputs.tokens.is_some();
     let tokens = (!limited).then_some(DEFAULT_TOKENS);
+    let labelled = Labelled::open(&arguments.labelled, &figures)?;
     let models = inputs::open_models(&arguments.inputs)?;
     // What does not fit a model is found before the first of them runs.
     let corpora = models
@@ -75,21 +79,22 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         models.iter().map(|_| None).collect()
     };
+    let chosen = Chosen {
+        arguments,
+        figures: &figures,
+        labelled: &labelled,
+    };
     let mut manifest = Manifest::new(arguments.run.threads().get());
     let mut all = Results::default();
     let mut written = Vec::new();
     for ((opened, corpus), shifted) in models.iter().zip(&corpora).zip(&shifted) {
         let folder = arguments.out.join(&opened.name);
-        let shifted = shifted.as_ref();
-        let mut results = read(
-            arguments,
-            &figures,
+        let subject = Subject {
             opened,
             corpus,
-            shifted,
-            &folder,
-            &mut manifest,
-        )?;
+            shifted: shifted.as_ref(),
+        };
+        let mut results = read(&chosen, &subject, &folder, &mut manifest)?;
         derive(&figures, &mut results, &[facts_of(opened)]);
         let drawn = write_tables(&folder, &figures, &results, &mut written)?;
         draw(&folder, &figures, &drawn, &mut written)?;
@@ -113,16 +118,38 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What was asked for.
+struct Chosen<'a> {
+    arguments: &'a Arguments,
+    figures: &'a [FigureId],
+    labelled: &'a Labelled,
+}
+
+/// One model and the texts that it reads.
+struct Subject<'a> {
+    opened: &'a OpenedModel,
+    corpus: &'a OpenedCorpus,
+    shifted: Option<&'a OpenedCorpus>,
+}
+
 /// Puts one model through every pass that the figures need, once.
 fn read(
-    arguments: &Arguments,
-    figures: &[FigureId],
-    opened: &OpenedModel,
-    corpus: &OpenedCorpus,
-    shifted: Option<&OpenedCorpus>,
+    chosen: &Chosen<'_>,
+    subject: &Subject<'_>,
     folder: &Path,
     manifest: &mut Manifest,
 ) -> anyhow::Result<Results> {
+    let Chosen {
+        arguments,
+        figures,
+        labelled,
+    } = *chosen;
+    let Subject {
+        opened,
+        corpus,
+        shifted,
+    } = *subject;
+    let run = &arguments.run;
     let passes: BTreeSet<Pass> = figures
         .iter()
         .flat_map(|figure| figure.passes())
@@ -133,27 +160,29 @@ fn read(
         match pass {
             Pass::Sweep => {
                 let plan = altered::plan(opened, figures)?;
-                let measurement =
-                    altered::read(opened, corpus, plan, folder, &arguments.run, &mut results)?;
+                let measurement = altered::read(opened, corpus, plan, folder, run, &mut results)?;
                 manifest
                     .runs
                     .push(manifest::Run::new(opened, corpus, &measurement));
                 if figures.contains(&FigureId::Robustness) {
-                    collapse::read(opened, corpus, &arguments.run, &mut results)?;
+                    collapse::read(opened, corpus, run, &mut results)?;
                 }
             }
             Pass::Plain => {
                 let wanted = plain::Wanted::by(figures);
-                plain::read(opened, corpus, wanted, &arguments.run, &mut results)?;
+                plain::read(opened, corpus, wanted, run, &mut results)?;
             }
             Pass::Shift => {
                 if let Some(shifted) = shifted {
                     let wanted = plain::Wanted::by(&[FigureId::Shift]);
-                    let run = &arguments.run;
                     shift::read(opened, corpus, shifted, wanted, run, &mut results)?;
                 }
             }
-            Pass::Weights | Pass::Words | Pass::Pairs | Pass::Suffix | Pass::Benchmarks => {}
+            Pass::Weights => weights::read(opened, run, &mut results)?,
+            Pass::Words => words::read(opened, corpus, run, &mut results)?,
+            Pass::Pairs => labelled.probe(opened, corpus, run, &mut results)?,
+            Pass::Benchmarks => labelled.score(opened, &arguments.inputs, run, &mut results)?,
+            Pass::Suffix => {}
         }
     }
     Ok(results)

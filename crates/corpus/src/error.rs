@@ -207,4 +207,14 @@ pub enum CorpusError {
         /// The library's reason.
         reason: String,
     },
+    /// The tokenizers library failed on token ids.
+    #[error("{}: expected a tokenizer that decodes {tokens} token ids: {reason}", path.display())]
+    Decode {
+        /// The tokenizer's file.
+        path: PathBuf,
+        /// Number of token ids.
+        tokens: usize,
+        /// The library's reason.
+        reason: String,
+    },
 }

@@ -14,6 +14,7 @@
 //! what was expected and what was found, and nothing is guessed.
 //! Only regular files are opened.
 //!
+//! [`read_text`] and [`Tokenizer`] serve readers of other forms of text, such as labelled examples.
 //! [`sha256`] hashes a file on its own, so that reading the first lines of a long file does not read all of it.
 
 mod error;
@@ -28,6 +29,7 @@ use std::path::Path;
 pub use error::{CorpusError, Place};
 pub use file::sha256;
 pub use sequences::{Bos, Corpus, MIN_TOKENS, Options, Skipped};
+pub use text::read_text;
 pub use tokenizer::Tokenizer;
 
 /// Reads the file at `path` into token sequences.

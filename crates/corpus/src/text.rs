@@ -12,6 +12,16 @@ use crate::{Corpus, CorpusError, Options, Place, Tokenizer};
 /// The longest document that is read, in bytes: encoding takes some fifty times its memory.
 const MAX_DOCUMENT: u64 = 256 << 20;
 
+/// The text of a whole file.
+///
+/// # Errors
+///
+/// The file must be regular, of at most 256 MiB and UTF-8; the line of the first byte that is not is named.
+pub fn read_text(path: &Path) -> Result<String, CorpusError> {
+    let bytes = read_whole(path, MAX_DOCUMENT)?;
+    document_text(path, &bytes).map(str::to_owned)
+}
+
 /// One document, in consecutive windows.
 pub(crate) fn read_document(
     path: &Path,

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -81,6 +82,44 @@ impl Tokenizer {
             reason,
         })?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// As [`Tokenizer::encode`], and for each token the bytes of the text that it stands for.
+    ///
+    /// Whether the space before a word is among its bytes is up to the file. Where one character is several tokens, each
+    /// of them stands for the whole character.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::encode`].
+    pub fn encode_with_spans(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, CorpusError> {
+        let encoding = contain(|| self.inner.encode(text, false));
+        let encoding = encoding.map_err(|reason| CorpusError::Encode {
+            path: self.path.clone(),
+            bytes: text.len(),
+            reason,
+        })?;
+        let spans = encoding
+            .get_offsets()
+            .iter()
+            .map(|&(start, end)| start..end);
+        Ok(encoding.get_ids().iter().copied().zip(spans).collect())
+    }
+
+    /// The text of token ids, special tokens spelt out.
+    ///
+    /// Bytes that are not UTF-8, as where a character is cut, become U+FFFD. An id that stands for no token, as in a
+    /// vocabulary that was padded, adds nothing.
+    ///
+    /// # Errors
+    ///
+    /// The tokenizers library may fail.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, CorpusError> {
+        contain(|| self.inner.decode(ids, false)).map_err(|reason| CorpusError::Decode {
+            path: self.path.clone(),
+            tokens: ids.len(),
+            reason,
+        })
     }
 }
 

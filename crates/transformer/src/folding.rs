@@ -107,7 +107,7 @@ impl Model {
 }
 
 /// The matrix less its mean along an axis.
-fn centred(matrix: Array2<f32>, axis: Axis) -> Array2<f32> {
+pub(crate) fn centred(matrix: Array2<f32>, axis: Axis) -> Array2<f32> {
     let values = matrix.mapv(f64::from);
     let means = values
         .mean_axis(axis)
@@ -123,7 +123,7 @@ fn centred_bias(bias: Vec<f32>) -> Vec<f32> {
         .collect()
 }
 
-fn fold(linear: &mut Linear, norm: &NormWeights, centre: bool) {
+pub(crate) fn fold(linear: &mut Linear, norm: &NormWeights, centre: bool) {
     let mut weight = linear.weight.unpack().mapv(f64::from);
     if let Some(beta) = &norm.bias {
         let bias = linear.bias.get_or_insert_with(|| vec![0.0; weight.ncols()]);

@@ -34,6 +34,7 @@ pub mod lens;
 mod linear;
 mod loading;
 mod model;
+mod neurons;
 mod random;
 mod rotary;
 mod site;

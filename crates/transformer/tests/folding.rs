@@ -98,6 +98,48 @@ fn centred_writing_weights_write_no_mean() {
 }
 
 #[test]
+fn neurons_move_logits_by_their_outputs_times_the_unembedding() {
+    for name in LAYER_NORM.iter().chain(&RMS_NORM) {
+        let model = fixture(name);
+        // The matrices of the model that was folded as a whole: its lens without a norm is the unembedding alone.
+        let folded = match model.center_writing_weights() {
+            Ok(centred) => centred.fold_norms().center_unembedding(),
+            Err(_) => model.fold_norms().center_unembedding(),
+        };
+        let directions = Array2::from_diag_elem(model.config().model, 1.0);
+        let unembedding = folded.unembed(directions.view());
+        let bias = folded.unembed(Array2::zeros((1, model.config().model)).view());
+        let expected = &unembedding - &bias;
+        let found = model.folded_unembedding();
+        assert_eq!(found.dim(), (model.config().model, model.config().vocab));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(
+                (found - expected).abs() <= 1e-6,
+                "{name}: {found} {expected}"
+            );
+        }
+        for block in 0..model.config().layers {
+            let outputs = model.neuron_outputs(block);
+            assert_eq!(
+                outputs.dim(),
+                (model.config().neurons, model.config().model)
+            );
+            let again = folded.neuron_outputs(block);
+            for (found, expected) in outputs.iter().zip(&again) {
+                assert!(
+                    (found - expected).abs() <= 1e-7,
+                    "{name}: {found} {expected}"
+                );
+            }
+            if LAYER_NORM.contains(name) {
+                let means = outputs.mean_axis(Axis(1)).unwrap();
+                assert!(means.iter().all(|mean| mean.abs() < 1e-7), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn rms_norm_does_not_allow_centred_writing_weights() {
     let error = fixture("llama").center_writing_weights().unwrap_err();
     assert!(

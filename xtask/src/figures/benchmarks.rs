@@ -4,8 +4,13 @@
 //! - **Needs** any models, and items: LAMBADA, ARC-easy and HellaSwag where their folder is given, else stand-ins made from text.
 //! - **Computes** `acc` as lm-evaluation-harness does.
 //! - **Feeds the claims** D8, D24.
+//!
+//! The published figures leave out ℓ = L−1, the dropped last block among them; here nothing is left out. Dotted lines are
+//! the plain models, bars one standard error.
 
+use super::models::{self, Model};
 use super::table::{negative_error, record};
+use crate::plot::{Axis, Figure, Mark, Panel, Point, Rule, Scale, Scatter, Side};
 use serde::{Deserialize, Serialize};
 
 /// What is done to the model.
@@ -51,4 +56,98 @@ record! {
         pub items: u64,
     }
     key(model, task, intervention, layer) fault(|r| negative_error([("accuracy_se", r.accuracy_se), ("difference_se", r.difference_se)]))
+}
+
+/// The drawing with the name of its file.
+pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
+    let models = models::of(
+        records
+            .iter()
+            .map(|r| (r.model.as_str(), r.family.as_str())),
+    );
+    let mut tasks: Vec<&str> = Vec::new();
+    for record in records {
+        if !tasks.contains(&record.task.as_str()) {
+            tasks.push(&record.task);
+        }
+    }
+    let rows = [
+        (Intervention::Swap, "swap ℓ and ℓ+1"),
+        (Intervention::Drop, "drop ℓ"),
+        (Intervention::RepeatFive, "repeat ℓ…ℓ+4"),
+    ];
+    let figure = Figure {
+        title: "Benchmark accuracy under swaps, drops and repeats".to_owned(),
+        description: format!(
+            "Rows: swapping block ℓ with ℓ+1, dropping block ℓ, running blocks ℓ to ℓ+4 twice in place. Columns: tasks. \
+             Accuracy without normalisation by length; dotted lines: the plain models. Horizontal axis: relative depth of \
+             block ℓ, of a repeat its middle block. Bars: one standard error to either side. Models: {}.",
+            models
+                .iter()
+                .map(|model| model.name)
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
+        rows: rows
+            .into_iter()
+            .map(|(intervention, title)| {
+                tasks
+                    .iter()
+                    .map(|task| panel(records, &models, intervention, task, title))
+                    .collect()
+            })
+            .collect(),
+        legend: models::legend(&models),
+    };
+    vec![("benchmarks".to_owned(), figure)]
+}
+
+fn panel(
+    records: &[Record],
+    models: &[Model<'_>],
+    intervention: Intervention,
+    task: &str,
+    title: &str,
+) -> Panel {
+    let mut marks = Vec::new();
+    for model in models {
+        let own = |record: &&Record| {
+            record.task == task && record.model == model.name && record.family == model.family
+        };
+        let plain = records.iter().filter(own);
+        marks.extend(
+            plain
+                .filter(|record| record.intervention == Intervention::None)
+                .map(|record| {
+                    Mark::Rule(Rule {
+                        y: record.accuracy,
+                        style: Some(model.style),
+                    })
+                }),
+        );
+        let mut altered: Vec<&Record> = records
+            .iter()
+            .filter(own)
+            .filter(|record| record.intervention == intervention)
+            .collect();
+        altered.sort_by_key(|record| record.layer);
+        let points = altered.iter().map(|record| Point {
+            x: record.relative_depth.unwrap_or(f64::NAN),
+            y: record.accuracy,
+            error: record.accuracy_se,
+        });
+        marks.push(Mark::Scatter(Scatter {
+            style: model.style,
+            label: model.name.to_owned(),
+            points: points.collect(),
+            side: Side::Left,
+        }));
+    }
+    Panel {
+        title: format!("{task}, {title}"),
+        x: Axis::new("Relative depth ℓ/(L−1)", Scale::Linear).between(0.0, 1.0),
+        y: Axis::new("Accuracy", Scale::Linear),
+        y2: None,
+        marks,
+    }
 }

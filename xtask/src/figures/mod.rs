@@ -136,6 +136,15 @@ impl FigureId {
             Self::SublayerRatio => sublayer_ratio::drawings(&results.sublayer_ratio),
             Self::Stages => stages::drawings(&results.stages),
             Self::Scale => scale::drawings(&results.scale),
+            Self::Benchmarks => benchmarks::drawings(&results.benchmarks),
+            Self::SubwordHeads => {
+                subword_heads::drawings(&results.subword_heads, &results.subword_heads_map)
+            }
+            Self::Wic => wic::drawings(&results.wic),
+            Self::Neurons => neurons::drawings(&results.neurons),
+            Self::SuffixNeurons => {
+                suffix_neurons::drawings(&results.suffix_neurons, &results.suffix_neurons_histogram)
+            }
             _ => Vec::new(),
         }
     }

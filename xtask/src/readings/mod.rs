@@ -5,8 +5,14 @@
 
 pub mod altered;
 pub mod collapse;
+pub mod items;
+pub mod pairs;
 pub mod plain;
+pub mod scoring;
+pub mod senses;
 pub mod shift;
+pub mod weights;
+pub mod words;
 
 use crate::arguments::Run;
 use crate::interrupt::{Interrupted, STOP};

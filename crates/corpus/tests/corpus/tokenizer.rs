@@ -20,6 +20,35 @@ fn text_is_encoded_into_ids() {
 }
 
 #[test]
+fn tokens_know_their_bytes() {
+    let folder = Folder::new();
+    let check = |text: &str, expected: &[(u32, std::ops::Range<usize>)]| {
+        let found = folder.tokenizer.encode_with_spans(text).unwrap();
+        assert_eq!(found, expected, "{text:?}");
+        let ids: Vec<u32> = found.into_iter().map(|(id, _)| id).collect();
+        assert_eq!(ids, folder.tokenizer.encode(text).unwrap(), "{text:?}");
+    };
+    check("", &[]);
+    check("cabd", &[(99, 0..1), (256, 1..3), (100, 3..4)]);
+    check("éa", &[(0xc3, 0..2), (0xa9, 0..2), (97, 2..3)]);
+}
+
+#[test]
+fn ids_are_decoded_into_text() {
+    let folder = Folder::new();
+    let check = |ids: &[u32], expected: &str| {
+        assert_eq!(folder.tokenizer.decode(ids).unwrap(), expected, "{ids:?}");
+    };
+    check(&[], "");
+    check(&[256, 99, 32, 97], "abc a");
+    check(&[32], " ");
+    check(&[0xc3, 0xa9], "é");
+    check(&[97, 0xc3], "a\u{fffd}");
+    check(&[257, 97], "<end>a");
+    check(&[9999], "");
+}
+
+#[test]
 fn equivalent_files_load() {
     let folder = Folder::new();
     let check = |name: &str, change: fn(&mut Value)| {

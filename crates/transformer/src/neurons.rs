@@ -1,0 +1,39 @@
+//! What neurons write, and how the unembedding reads it: the two matrices behind a neuron's effect on the vocabulary
+//! (paper B.1, B.9 and section E, "Universal neurons").
+//!
+//! Both are those of the model after [`Model::fold_norms`], [`Model::center_writing_weights`] (under LayerNorm) and
+//! [`Model::center_unembedding`], made one at a time, so that no second copy of the whole model is needed.
+
+use crate::config::Norm;
+use crate::folding::{centred, fold};
+use crate::model::Model;
+use ndarray::{Array2, Axis};
+
+impl Model {
+    /// W_U \[model, vocab\] as it reads a normalised state: with the final norm's gain folded in, under LayerNorm centred
+    /// over the residual width, and centred over the vocabulary.
+    ///
+    /// A column times what a neuron writes is what the neuron adds to the token's logit, before the final norm's scale.
+    pub fn folded_unembedding(&self) -> Array2<f32> {
+        let mut unembedding = self.unembedding.clone();
+        fold(
+            &mut unembedding,
+            &self.final_norm,
+            self.config.norm == Norm::LayerNorm,
+        );
+        centred(unembedding.weight.unpack(), Axis(1))
+    }
+
+    /// What each neuron of a block writes to the residual stream for a unit of activation, \[neurons, model\]: the rows of
+    /// the MLP's output projection (the down projection of a gated MLP), under LayerNorm centred over the residual width.
+    ///
+    /// # Panics
+    /// If the model has no such block.
+    pub fn neuron_outputs(&self, block: usize) -> Array2<f32> {
+        let outputs = self.blocks[block].mlp_out.weight.unpack();
+        match self.config.norm {
+            Norm::LayerNorm => centred(outputs, Axis(1)),
+            Norm::RmsNorm => outputs,
+        }
+    }
+}

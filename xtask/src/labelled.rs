@@ -1,0 +1,138 @@
+//! Labelled data that figures need beside the corpus: benchmark items and word-in-context pairs.
+//!
+//! What the command line names is read whole before any model runs, and an error in it is an error of the run.
+//! What it does not name is replaced by a stand-in made from the embedded text.
+
+use crate::arguments::{Bos, Inputs, Run};
+use crate::figures::{FigureId, Pass};
+use crate::inputs::{self, OpenedCorpus, OpenedModel};
+use crate::output;
+use crate::readings::items::{self, Task};
+use crate::readings::pairs::{self, Pairs};
+use crate::readings::{scoring, senses, words};
+use crate::results::Results;
+use anyhow::bail;
+use layerwise::corpus::Tokenizer;
+use std::path::{Path, PathBuf};
+
+/// Where labelled data comes from, and how much of it is used.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Options {
+    /// A folder with lambada_openai.jsonl, arc_easy.jsonl and hellaswag.jsonl [default: stand-ins from the embedded text]
+    #[arg(long, value_name = "DIR")]
+    pub benchmarks: Option<PathBuf>,
+    /// Take the first N items of each benchmark task
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
+    pub items: u32,
+    /// A folder with the WiC data set: train, dev and test as .data.txt and .gold.txt [default: a stand-in from the embedded text]
+    #[arg(long, value_name = "DIR")]
+    pub wic: Option<PathBuf>,
+    /// Take the first N training pairs of WiC [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..))]
+    pub pairs: Option<u32>,
+}
+
+/// The labelled data of a run.
+pub struct Labelled {
+    options: Options,
+    tasks: Vec<Task>,
+    pairs: Option<Pairs>,
+}
+
+impl Labelled {
+    /// Reads what the figures need.
+    ///
+    /// # Errors
+    /// A folder that does not hold what it is named for.
+    pub fn open(options: &Options, figures: &[FigureId]) -> anyhow::Result<Self> {
+        let needs = |pass: Pass| figures.iter().any(|figure| figure.passes().contains(&pass));
+        let most = options.items as usize;
+        let tasks = match &options.benchmarks {
+            _ if !needs(Pass::Benchmarks) => Vec::new(),
+            Some(folder) => items::from_folder(folder, most)?,
+            None => items::standins(&inputs::embedded_documents()?, most),
+        };
+        let pairs = match &options.wic {
+            _ if !needs(Pass::Pairs) => None,
+            Some(folder) => {
+                let most = options.pairs.map(|most| most as usize);
+                Some(pairs::from_folder(folder, most)?)
+            }
+            None => pairs::standin(&inputs::embedded_documents()?),
+        };
+        Ok(Self {
+            options: options.clone(),
+            tasks,
+            pairs,
+        })
+    }
+
+    /// Records a model's accuracy on the benchmark items.
+    ///
+    /// # Errors
+    /// As [`scoring::read`], and items that were asked for with a model that has no tokenizer.
+    pub fn score(
+        &self,
+        opened: &OpenedModel,
+        inputs: &Inputs,
+        run: &Run,
+        results: &mut Results,
+    ) -> anyhow::Result<()> {
+        let given = self.options.benchmarks.as_deref();
+        let Some(tokenizer) = tokenizer(opened, "benchmarks", given)? else {
+            return Ok(());
+        };
+        let bos = match inputs.bos {
+            Bos::Id(id) => Some(id),
+            Bos::Auto | Bos::None => None,
+        };
+        scoring::read(opened, &tokenizer, bos, &self.tasks, run, results)
+    }
+
+    /// Records how well word senses can be read from a model's residual streams.
+    ///
+    /// # Errors
+    /// As [`senses::read`], and pairs that were asked for with a model that has no tokenizer.
+    pub fn probe(
+        &self,
+        opened: &OpenedModel,
+        corpus: &OpenedCorpus,
+        run: &Run,
+        results: &mut Results,
+    ) -> anyhow::Result<()> {
+        let given = self.options.wic.as_deref();
+        let Some(tokenizer) = tokenizer(opened, "wic", given)? else {
+            return Ok(());
+        };
+        match &self.pairs {
+            Some(pairs) => {
+                senses::read(opened, &tokenizer, words::bos(corpus), pairs, run, results)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A model's tokenizer. Where it has none, a figure stays empty, unless data was given for it.
+fn tokenizer(
+    opened: &OpenedModel,
+    figure: &str,
+    given: Option<&Path>,
+) -> anyhow::Result<Option<Tokenizer>> {
+    let tokenizer = inputs::open_tokenizer(opened)?;
+    if tokenizer.is_none() {
+        if let Some(folder) = given {
+            bail!(
+                "--{figure} {}: {} needs a tokenizer.json to read it, found none in {}",
+                folder.display(),
+                opened.name,
+                opened.folder.display()
+            );
+        }
+        output::say(format_args!(
+            "{}: {figure} is left empty: no tokenizer.json to read text with",
+            opened.name
+        ));
+    }
+    Ok(tokenizer)
+}

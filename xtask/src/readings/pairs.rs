@@ -1,0 +1,365 @@
+//! Word-in-context pairs: the WiC data set from its files, and a stand-in made from the embedded text.
+//!
+//! The stand-in, `standin-senses`, has senses by construction, so that the figure can be drawn without any download. Two
+//! words of similar frequency in the embedded text are merged into one form, that of the more frequent one, as a word
+//! with two meanings; the sense of an occurrence is the word that stood there. A context is the 16 words before it and
+//! the form itself. For each form there are four pairs of like and four of unlike senses, no occurrence in two of them,
+//! and all pairs of one form are in one split. No one else uses it, and its accuracies compare with nothing published.
+
+use anyhow::{Context as _, bail, ensure};
+use layerwise::corpus;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+/// A word in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Occurrence {
+    /// The text.
+    pub text: String,
+    /// The word's bytes.
+    pub word: Range<usize>,
+}
+
+/// Two occurrences of a word, and whether it has the same sense in both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The word, in its dictionary form.
+    pub word: String,
+    /// Where it stands.
+    pub occurrences: [Occurrence; 2],
+    /// Whether its sense is the same.
+    pub same: bool,
+}
+
+/// Pairs for training, for choosing and for testing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pairs {
+    /// The set's name.
+    pub name: &'static str,
+    /// For training.
+    pub train: Vec<Pair>,
+    /// For choosing the penalty or the threshold.
+    pub dev: Vec<Pair>,
+    /// For testing.
+    pub test: Vec<Pair>,
+}
+
+/// WiC from a folder with `train`, `dev` and `test` as `.data.txt` and `.gold.txt`; the first `most` training pairs.
+///
+/// # Errors
+/// A file that is missing or not text, or a line in another form, which is named.
+pub fn from_folder(folder: &Path, most: Option<usize>) -> anyhow::Result<Pairs> {
+    let split = |name: &str| {
+        let data = folder.join(format!("{name}.data.txt"));
+        split(&data, &folder.join(format!("{name}.gold.txt")))
+    };
+    let mut train = split("train")?;
+    train.truncate(most.unwrap_or(usize::MAX));
+    Ok(Pairs {
+        name: "wic",
+        train,
+        dev: split("dev")?,
+        test: split("test")?,
+    })
+}
+
+fn split(data: &Path, gold: &Path) -> anyhow::Result<Vec<Pair>> {
+    let (data_text, gold_text) = (corpus::read_text(data)?, corpus::read_text(gold)?);
+    let labels: Vec<&str> = gold_text.lines().collect();
+    let lines: Vec<&str> = data_text.lines().collect();
+    ensure!(
+        labels.len() == lines.len(),
+        "{}: expected {} lines, as in {}, found {}",
+        gold.display(),
+        lines.len(),
+        data.display(),
+        labels.len()
+    );
+    let mut pairs = Vec::new();
+    for (index, (line, label)) in lines.into_iter().zip(labels).enumerate() {
+        let same = match label.trim() {
+            "T" => true,
+            "F" => false,
+            other => bail!(
+                "{}: line {}: expected T or F, found {other:?}",
+                gold.display(),
+                index + 1
+            ),
+        };
+        let (word, occurrences) =
+            occurrences(line).with_context(|| format!("{}: line {}", data.display(), index + 1))?;
+        pairs.push(Pair {
+            word,
+            occurrences,
+            same,
+        });
+    }
+    for class in [true, false] {
+        ensure!(
+            pairs.iter().any(|pair| pair.same == class),
+            "{}: expected pairs of both labels, found none of {}",
+            gold.display(),
+            if class { "T" } else { "F" }
+        );
+    }
+    Ok(pairs)
+}
+
+/// A line of tab-separated word, part of speech, two indices of words joined by `-`, and two texts.
+fn occurrences(line: &str) -> anyhow::Result<(String, [Occurrence; 2])> {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let [word, _, indices, first, second] = fields.as_slice() else {
+        bail!(
+            "expected 5 fields between tabs (word, part of speech, indices, two texts), found {}",
+            fields.len()
+        );
+    };
+    let numbers = indices.split_once('-').and_then(|(first, second)| {
+        let first: usize = first.trim().parse().ok()?;
+        Some((first, second.trim().parse::<usize>().ok()?))
+    });
+    let Some((in_first, in_second)) = numbers else {
+        bail!("expected two indices of words, such as 2-0, found {indices:?}");
+    };
+    let find = |text: &str, index: usize| {
+        let mut words = words(text);
+        let Some(word) = words.nth(index) else {
+            bail!("expected a word of index {index}, found {text:?}");
+        };
+        Ok(Occurrence {
+            text: text.to_owned(),
+            word,
+        })
+    };
+    Ok((
+        (*word).to_owned(),
+        [find(first, in_first)?, find(second, in_second)?],
+    ))
+}
+
+/// The bytes of a text's words, which white space parts.
+fn words(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    text.split_whitespace().map(move |word| {
+        let start = word.as_ptr() as usize - text.as_ptr() as usize;
+        start..start + word.len()
+    })
+}
+
+/// Words before a form of the stand-in.
+const BEFORE: usize = 16;
+/// Occurrences of a word that are used: four pairs of like senses take two each of both words, four of unlike one each.
+const OCCURRENCES: usize = 8;
+/// Letters of a word, at least.
+const LETTERS: usize = 4;
+/// Letters at the beginning in which the two words of a form must differ, so that they are not forms of one word.
+const STEM: usize = 4;
+
+/// The stand-in, `None` where the text has too few frequent words.
+pub fn standin(documents: &[String]) -> Option<Pairs> {
+    let mut places: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
+    let documents: Vec<Vec<&str>> = documents
+        .iter()
+        .map(|text| text.split_whitespace().collect())
+        .collect();
+    for (document, words) in documents.iter().enumerate() {
+        for (place, word) in words.iter().enumerate().skip(BEFORE) {
+            if word.len() >= LETTERS && word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+                places.entry(word).or_default().push((document, place));
+            }
+        }
+    }
+    let mut frequent: Vec<(&str, Vec<(usize, usize)>)> = places
+        .into_iter()
+        .filter(|(_, places)| places.len() >= OCCURRENCES)
+        .collect();
+    // The sort is stable: words of one frequency stay in alphabetical order.
+    frequent.sort_by_key(|(_, places)| usize::MAX - places.len());
+    let mut pairs = Pairs {
+        name: "standin-senses",
+        ..Pairs::default()
+    };
+    let mut forms = 0;
+    let mut left = frequent.into_iter().peekable();
+    while let Some((form, own)) = left.next() {
+        let Some((_, other)) = left.next_if(|(other, _)| other[..STEM] != form[..STEM]) else {
+            continue;
+        };
+        // Half of the forms for training, a fifth for choosing, the rest for testing.
+        let split = match forms % 10 {
+            0..5 => &mut pairs.train,
+            5..7 => &mut pairs.dev,
+            _ => &mut pairs.test,
+        };
+        forms += 1;
+        let occurrence = |places: &[(usize, usize)], index: usize| {
+            // Evenly from all occurrences.
+            let (document, place) = places[index * places.len() / OCCURRENCES];
+            let before = documents[document][place - BEFORE..place].join(" ");
+            Occurrence {
+                word: before.len() + 1..before.len() + 1 + form.len(),
+                text: format!("{before} {form}"),
+            }
+        };
+        let mut push = |first: Occurrence, second: Occurrence, same: bool| {
+            split.push(Pair {
+                word: form.to_owned(),
+                occurrences: [first, second],
+                same,
+            });
+        };
+        for index in [0, 2] {
+            for places in [&own, &other] {
+                let second = occurrence(places, index + 1);
+                push(occurrence(places, index), second, true);
+            }
+        }
+        for index in 4..OCCURRENCES {
+            push(occurrence(&own, index), occurrence(&other, index), false);
+        }
+    }
+    (forms >= 10).then_some(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs;
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    const DATA: &str =
+        "board\tN\t2-1\tRoom and board .\tHe  boards a plane\ngo\tV\t0-0\tgo\tgo on\n";
+
+    fn folder(train: &str, gold: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (split, data, gold) in [
+            ("train", train, gold),
+            ("dev", DATA, "T\nF\n"),
+            ("test", DATA, "F\nT\n"),
+        ] {
+            fs::write(folder.path().join(format!("{split}.data.txt")), data).unwrap();
+            fs::write(folder.path().join(format!("{split}.gold.txt")), gold).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn words_are_found_by_their_index() {
+        let folder = folder(DATA, "F\nT\n");
+        let pairs = from_folder(folder.path(), None).unwrap();
+        let [first, second] = &pairs.train[0].occurrences;
+        assert_eq!(&first.text[first.word.clone()], "board");
+        assert_eq!(&second.text[second.word.clone()], "boards");
+        let labels = |pairs: &[Pair]| -> Vec<bool> { pairs.iter().map(|pair| pair.same).collect() };
+        assert_eq!(labels(&pairs.train), [false, true]);
+        assert_eq!(labels(&pairs.dev), [true, false]);
+        assert_eq!(from_folder(folder.path(), Some(1)).unwrap().train.len(), 1);
+    }
+
+    #[test]
+    fn bad_lines_are_named() {
+        let check = |train: &str, gold: &str, expected: &str| {
+            let folder = folder(train, gold);
+            let error = from_folder(folder.path(), None).unwrap_err();
+            let message =
+                format!("{error:#}").replace(&format!("{}/", folder.path().display()), "");
+            assert!(message.starts_with(expected), "{message}");
+        };
+        let with = |line: &str| format!("{DATA}{line}\n");
+        check(
+            &with("a\tN\t0-0\tb"),
+            "T\nF\nT\n",
+            "train.data.txt: line 3: expected 5 fields between tabs (word, part of speech, indices, two texts), found 4",
+        );
+        check(
+            &with("a\tN\t0\tb\tc"),
+            "T\nF\nT\n",
+            "train.data.txt: line 3: expected two indices of words, such as 2-0, found \"0\"",
+        );
+        check(
+            &with("a\tN\t0--1\tb\tc"),
+            "T\nF\nT\n",
+            "train.data.txt: line 3: expected two indices of words",
+        );
+        check(
+            &with("a\tN\t0-1\tb\tc"),
+            "T\nF\nT\n",
+            "train.data.txt: line 3: expected a word of index 1, found \"c\"",
+        );
+        check(
+            DATA,
+            "T\n",
+            "train.gold.txt: expected 2 lines, as in train.data.txt, found 1",
+        );
+        check(
+            DATA,
+            "T\nX\n",
+            "train.gold.txt: line 2: expected T or F, found \"X\"",
+        );
+        check(
+            DATA,
+            "T\nT\n",
+            "train.gold.txt: expected pairs of both labels, found none of F",
+        );
+        let folder = folder(DATA, "T\nF\n");
+        fs::remove_file(folder.path().join("test.gold.txt")).unwrap();
+        let message = from_folder(folder.path(), None).unwrap_err().to_string();
+        assert!(
+            message.contains("test.gold.txt: expected a readable file"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn the_standin_is_balanced_and_split_by_word() {
+        let pairs = standin(&inputs::embedded_documents().unwrap()).unwrap();
+        let splits = [&pairs.train, &pairs.dev, &pairs.test];
+        let mut seen = BTreeSet::new();
+        for split in splits {
+            assert!(split.len() >= 40, "{}", split.len());
+            let same = split.iter().filter(|pair| pair.same).count();
+            assert_eq!(2 * same, split.len());
+            let forms: BTreeSet<&str> = split.iter().map(|pair| pair.word.as_str()).collect();
+            assert_eq!(8 * forms.len(), split.len());
+            for form in forms {
+                assert!(seen.insert(form), "{form} is in two splits");
+            }
+            for occurrence in split.iter().flat_map(|pair| &pair.occurrences) {
+                assert_eq!(occurrence.text.split(' ').count(), BEFORE + 1);
+            }
+            for pair in split {
+                for occurrence in &pair.occurrences {
+                    assert_eq!(&occurrence.text[occurrence.word.clone()], pair.word);
+                }
+            }
+        }
+        assert!(pairs.train.len() > pairs.test.len() && pairs.test.len() > pairs.dev.len());
+    }
+
+    #[test]
+    fn no_occurrence_is_in_two_pairs() {
+        // Every word of the text is another, but for eight occurrences each of twenty words.
+        let mut words: Vec<String> = Vec::new();
+        for round in 0..8 {
+            for word in 0..20 {
+                let name = char::from(b'a' + word).to_string().repeat(5);
+                words.extend((0..BEFORE).map(|i| format!("n{round}x{word}x{i}")));
+                words.push(name);
+            }
+        }
+        let pairs = standin(&[words.join(" ")]).unwrap();
+        let all: Vec<&Pair> = [&pairs.train, &pairs.dev, &pairs.test]
+            .into_iter()
+            .flatten()
+            .collect();
+        assert_eq!(all.len(), 80);
+        let contexts: BTreeSet<&str> = all
+            .iter()
+            .flat_map(|pair| &pair.occurrences)
+            .map(|occurrence| occurrence.text.rsplit_once(' ').unwrap().0)
+            .collect();
+        assert_eq!(contexts.len(), 160);
+        assert_eq!(standin(&[words[..200].join(" ")]), None);
+    }
+}

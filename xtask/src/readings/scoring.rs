@@ -1,0 +1,408 @@
+//! Accuracy on benchmark items under altered schedules: `benchmarks` (paper B.4).
+//!
+//! `acc` as in lm-evaluation-harness: context and continuation are encoded together, and the continuation's tokens are
+//! those past the length of the encoded context; no BOS is put before them unless `--bos ID` asks for one; what does not
+//! fit into the model is cut off on the left. A step that several schedules share as part of a common prefix is run once
+//! for a sequence, and only the continuation's positions go through the unembedding.
+
+use super::items::{Item, Rule, Task};
+use super::over;
+use crate::arguments::Run;
+use crate::figures::benchmarks::{Intervention, Record};
+use crate::figures::models::relative_depth;
+use crate::inputs::OpenedModel;
+use crate::results::Results;
+use anyhow::{Context, ensure};
+use layerwise::corpus::Tokenizer;
+use layerwise::kernels::vocabulary;
+use layerwise::metrics::ClusteredMean;
+use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family, Schedule, Trie};
+use layerwise::sweep::Plan;
+use layerwise::transformer::{Model, Workspace};
+use ndarray::{Array2, s};
+
+/// The families of the figures, with what they are and the distance from l to the block that their depth is taken at.
+const FAMILIES: [(&str, Intervention, usize); 3] = [
+    ("drop(l)", Intervention::Drop, 0),
+    ("swap(l,l+1)", Intervention::Swap, 0),
+    ("repeat(l..l+5)", Intervention::RepeatFive, 2),
+];
+
+/// Blocks that a model has for each family at least.
+fn blocks_needed(intervention: Intervention) -> usize {
+    match intervention {
+        Intervention::None => 1,
+        // A schedule must keep a step.
+        Intervention::Drop | Intervention::Swap => 2,
+        Intervention::RepeatFive => 5,
+    }
+}
+
+/// Scores every item of the tasks under every schedule and records the accuracies.
+///
+/// # Errors
+/// An item that cannot be encoded, logits that are not finite, or an interrupt.
+pub fn read(
+    opened: &OpenedModel,
+    tokenizer: &Tokenizer,
+    bos: Option<u32>,
+    tasks: &[Task],
+    run: &Run,
+    results: &mut Results,
+) -> anyhow::Result<()> {
+    let model = &opened.model;
+    let plan = plan(model)?;
+    let schedules: Vec<Schedule> = plan.entries().iter().map(|e| e.schedule.clone()).collect();
+    let trie = Trie::new(&schedules);
+    let items: Vec<(&Task, usize)> = tasks
+        .iter()
+        .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))
+        .collect();
+    let answers = over(&opened.name, &items, run, |_, &(task, index)| {
+        let item = &task.items[index];
+        right(
+            model,
+            &trie,
+            schedules.len(),
+            tokenizer,
+            bos,
+            task.rule,
+            item,
+        )
+        .with_context(|| format!("{} item {index}", task.name))
+    })?;
+    let mut answers = answers.into_iter();
+    for task in tasks {
+        let own: Vec<Vec<bool>> = answers.by_ref().take(task.items.len()).collect();
+        record(opened, &plan, task, &own, results)?;
+    }
+    Ok(())
+}
+
+fn plan(model: &Model) -> anyhow::Result<Plan> {
+    let layers = model.config().layers;
+    let families = FAMILIES
+        .iter()
+        .filter(|(_, intervention, _)| blocks_needed(*intervention) <= layers)
+        .map(|(family, ..)| family.parse::<Family>())
+        .collect::<Result<Vec<_>, _>>()
+        .context("the figure's families")?;
+    Plan::new(model.stack(), &families, DEFAULT_MAX_MEMBERS).context("benchmarks")
+}
+
+fn record(
+    opened: &OpenedModel,
+    plan: &Plan,
+    task: &Task,
+    answers: &[Vec<bool>],
+    results: &mut Results,
+) -> anyhow::Result<()> {
+    let config = opened.model.config();
+    let accuracy = |schedule: usize| {
+        let mut mean = ClusteredMean::new();
+        for answer in answers {
+            mean.push(f64::from(answer[schedule]), 1);
+        }
+        mean
+    };
+    let plain = accuracy(0);
+    for (index, entry) in plan.entries().iter().enumerate() {
+        let own = accuracy(index);
+        let difference = own.difference(&plain)?;
+        let family = FAMILIES.iter().find(|(family, ..)| *family == entry.family);
+        let (intervention, depth) = match family {
+            None => (Intervention::None, None),
+            Some((_, intervention, middle)) => (*intervention, entry.l.map(|l| l + middle)),
+        };
+        results.benchmarks.push(Record {
+            model: opened.name.clone(),
+            family: config.family.model_type().to_owned(),
+            task: task.name.to_owned(),
+            intervention,
+            layer: entry.l,
+            layers: config.layers,
+            relative_depth: depth.map(|layer| relative_depth(layer, config.layers)),
+            accuracy: own.mean().unwrap_or(f64::NAN),
+            accuracy_se: own.standard_error(),
+            difference: difference.mean().unwrap_or(f64::NAN),
+            difference_se: difference.standard_error(),
+            items: own.count(),
+        });
+    }
+    Ok(())
+}
+
+/// A sequence to run, and the tokens whose probability is asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Request {
+    /// Context and continuation without its last token.
+    tokens: Vec<u32>,
+    /// The continuation's tokens; the first is predicted at position `tokens.len() − targets.len()`.
+    targets: Vec<u32>,
+}
+
+impl Request {
+    /// As the harness encodes a pair, cut on the left to what a model of `context` positions can score.
+    fn new(
+        tokenizer: &Tokenizer,
+        bos: Option<u32>,
+        context: &str,
+        continuation: &str,
+        positions: usize,
+    ) -> anyhow::Result<Self> {
+        // Spaces at the context's end go to the continuation, with which they are one token.
+        let kept = context.trim_end();
+        let continuation = format!("{}{continuation}", &context[kept.len()..]);
+        let before = tokenizer.encode(kept)?.len();
+        let mut whole = tokenizer.encode(&format!("{kept}{continuation}"))?;
+        ensure!(
+            before > 0 && whole.len() > before,
+            "expected tokens of a context and of a continuation, found {before} and {} in all, in {context:?} and \
+             {continuation:?}",
+            whole.len()
+        );
+        let targets = whole[before..].to_vec();
+        whole.splice(..0, bos);
+        ensure!(
+            targets.len() <= positions,
+            "expected a continuation of at most {positions} tokens, the model's context, found {}",
+            targets.len()
+        );
+        whole.pop();
+        let cut = whole.len().saturating_sub(positions);
+        Ok(Self {
+            tokens: whole.split_off(cut),
+            targets,
+        })
+    }
+}
+
+/// What a schedule gives a continuation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Outcome {
+    /// Sum over the continuation's tokens, nats.
+    log_likelihood: f64,
+    /// Whether each of them is the most probable one.
+    greedy: bool,
+}
+
+/// Whether each schedule answers an item rightly.
+fn right(
+    model: &Model,
+    trie: &Trie,
+    schedules: usize,
+    tokenizer: &Tokenizer,
+    bos: Option<u32>,
+    rule: Rule,
+    item: &Item,
+) -> anyhow::Result<Vec<bool>> {
+    let mut outcomes = Vec::new();
+    for continuation in &item.continuations {
+        let positions = model.config().context;
+        let request = Request::new(tokenizer, bos, &item.context, continuation, positions)?;
+        outcomes.push(score(model, trie, schedules, &request)?);
+    }
+    let answers = (0..schedules).map(|schedule| match rule {
+        Rule::Greedy => outcomes[item.gold][schedule].greedy,
+        Rule::Choice => {
+            let scores = outcomes
+                .iter()
+                .map(|outcome| outcome[schedule].log_likelihood);
+            first_largest(scores) == item.gold
+        }
+    });
+    Ok(answers.collect())
+}
+
+fn first_largest(values: impl Iterator<Item = f64>) -> usize {
+    let start = (0, f64::NEG_INFINITY);
+    let (index, _) =
+        values.enumerate().fold(
+            start,
+            |best, (index, value)| {
+                if value > best.1 { (index, value) } else { best }
+            },
+        );
+    index
+}
+
+/// Every schedule of the trie on one sequence.
+fn score(
+    model: &Model,
+    trie: &Trie,
+    schedules: usize,
+    request: &Request,
+) -> anyhow::Result<Vec<Outcome>> {
+    let residual = model.embed(&request.tokens)?;
+    let nothing = Outcome {
+        log_likelihood: f64::NAN,
+        greedy: false,
+    };
+    let mut walk = Walk {
+        model,
+        trie,
+        request,
+        workspace: Workspace::new(model, request.tokens.len()),
+        outcomes: vec![nothing; schedules],
+    };
+    walk.from(Trie::ROOT, residual)?;
+    Ok(walk.outcomes)
+}
+
+struct Walk<'a> {
+    model: &'a Model,
+    trie: &'a Trie,
+    request: &'a Request,
+    workspace: Workspace,
+    outcomes: Vec<Outcome>,
+}
+
+impl Walk<'_> {
+    /// Runs the subtree below a node, at which the residual stream is given.
+    fn from(&mut self, mut node: usize, mut residual: Array2<f32>) -> anyhow::Result<()> {
+        // The last child is followed in this loop, not by recursion: schedules may be long.
+        loop {
+            self.finish(node, &residual)?;
+            let Some((&last, others)) = self.trie.children(node).split_last() else {
+                return Ok(());
+            };
+            for &child in others {
+                let mut own = residual.clone();
+                self.advance(child, &mut own);
+                self.from(child, own)?;
+            }
+            self.advance(last, &mut residual);
+            node = last;
+        }
+    }
+
+    fn advance(&mut self, node: usize, residual: &mut Array2<f32>) {
+        if let Some(step) = self.trie.step(node) {
+            self.model.apply(step, residual, &mut self.workspace);
+        }
+    }
+
+    fn finish(&mut self, node: usize, residual: &Array2<f32>) -> anyhow::Result<()> {
+        let ends = self.trie.ends(node);
+        if ends.is_empty() {
+            return Ok(());
+        }
+        let targets = &self.request.targets;
+        let first = residual.nrows() - targets.len();
+        let normed = self.model.final_norm(residual.slice(s![first.., ..]));
+        let summaries = vocabulary::pass(normed.view(), self.model.unembedding(), targets);
+        let mut outcome = Outcome {
+            log_likelihood: 0.0,
+            greedy: true,
+        };
+        for (summary, target) in summaries.iter().zip(targets) {
+            let logit = summary.target_logit.map_or(f64::NAN, f64::from);
+            outcome.log_likelihood += logit - summary.log_sum_exp;
+            outcome.greedy &= summary.argmax == *target;
+        }
+        ensure!(
+            outcome.log_likelihood.is_finite(),
+            "expected finite logits, found a log-likelihood of {}",
+            outcome.log_likelihood
+        );
+        for &schedule in ends {
+            self.outcomes[schedule] = outcome;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs;
+    use layerwise::metrics::divergence;
+    use layerwise::transformer::ModelConfig;
+    use std::path::PathBuf;
+
+    fn tokenizer() -> Tokenizer {
+        let (_, folder): (String, PathBuf) = inputs::embedded_models().unwrap().remove(0);
+        Tokenizer::open(&folder.join("tokenizer.json"), 2048).unwrap()
+    }
+
+    #[test]
+    fn pairs_are_encoded_as_in_the_harness() {
+        let tokenizer = tokenizer();
+        let check = |context: &str, continuation: &str, positions: usize, bos: Option<u32>| {
+            let request = Request::new(&tokenizer, bos, context, continuation, positions).unwrap();
+            let whole = tokenizer
+                .encode(&format!("{context}{continuation}"))
+                .unwrap();
+            let before = tokenizer.encode(context.trim_end()).unwrap().len();
+            assert_eq!(request.targets, &whole[before..]);
+            let mut all: Vec<u32> = bos.into_iter().chain(whole).collect();
+            all.pop();
+            let cut = all.len().saturating_sub(positions);
+            assert_eq!(request.tokens, &all[cut..], "{context:?}{continuation:?}");
+            request
+        };
+        check("The people of the", " United States", 100, None);
+        check("The people of the ", "United States", 100, None);
+        check("The people of the", " United States", 100, Some(0));
+        let cut = check("The people of the", " United States", 3, None);
+        assert_eq!(cut.tokens.len(), 3);
+        let refused = |context: &str, continuation: &str, positions: usize| {
+            Request::new(&tokenizer, None, context, continuation, positions).is_err()
+        };
+        assert!(refused("", " word", 9), "no context");
+        assert!(refused("word", "", 9), "no continuation");
+        assert!(
+            refused("word", " and many other words", 2),
+            "a continuation longer than the model"
+        );
+    }
+
+    #[test]
+    fn schedules_that_share_prefixes_score_as_each_alone() {
+        let model = Model::random(ModelConfig::tiny(), 11);
+        let plan = plan(&model).unwrap();
+        let schedules: Vec<Schedule> = plan.entries().iter().map(|e| e.schedule.clone()).collect();
+        let trie = Trie::new(&schedules);
+        let tokens: Vec<u32> = (0..12).map(|i| (i * 13 + 5) % 50).collect();
+        let request = Request {
+            tokens: tokens[..11].to_vec(),
+            targets: tokens[8..].to_vec(),
+        };
+        let found = score(&model, &trie, schedules.len(), &request).unwrap();
+        assert_eq!(found.len(), schedules.len());
+        let mut distinct: Vec<f64> = Vec::new();
+        for (schedule, found) in schedules.iter().zip(found) {
+            let logits = model.logits(&request.tokens, schedule).unwrap();
+            let (mut sum, mut greedy) = (0.0, true);
+            for (position, &target) in (7..11).zip(&request.targets) {
+                let row = logits.row(position);
+                sum -= divergence::loss_nats(row, target as usize).unwrap();
+                greedy &= divergence::argmax(row).unwrap() == target as usize;
+            }
+            assert!(
+                (found.log_likelihood - sum).abs() < 1e-5,
+                "{} {sum}",
+                found.log_likelihood
+            );
+            assert_eq!(found.greedy, greedy);
+            if distinct.iter().all(|other| (other - sum).abs() > 1e-4) {
+                distinct.push(sum);
+            }
+        }
+        assert!(distinct.len() > schedules.len() / 2, "schedules differ");
+    }
+
+    #[test]
+    fn the_first_of_equal_choices_counts() {
+        let check = |values: &[f64], expected: usize| {
+            assert_eq!(
+                first_largest(values.iter().copied()),
+                expected,
+                "{values:?}"
+            );
+        };
+        check(&[-3.0, -1.0, -1.0], 1);
+        check(&[-1.0, -1.0], 0);
+        check(&[-5.0, -4.0, -9.0], 1);
+    }
+}

@@ -1,0 +1,542 @@
+//! Word senses read from the residual streams: `wic` (paper B.12 and F.3).
+//!
+//! A word in a context is, for each residual stream, the mean of its tokens' states. What follows the word cannot change
+//! them and is not run, and occurrences in equal contexts are run once. Two ways of reading the label:
+//!
+//! - a probe: logistic regression on \[h₁; h₂; |h₁−h₂|; h₁⊙h₂\], standardised on the training pairs, with the penalty of
+//!   [`INVERSE_PENALTIES`] that the development pairs like best (the first of equals);
+//! - a cosine above a threshold that the development pairs choose from 0, 0.05, …, 0.95; before it, within every 30
+//!   consecutive pairs, each dimension is centred and divided by its sample standard deviation plus 10⁻⁶ over the 60 words.
+
+use super::over;
+use super::pairs::{Occurrence, Pair, Pairs};
+use crate::arguments::Run;
+use crate::figures::models::state_depth;
+use crate::figures::wic::{Method, Record};
+use crate::inputs::OpenedModel;
+use crate::results::Results;
+use anyhow::{Context, ensure};
+use layerwise::corpus::Tokenizer;
+use layerwise::metrics::{ClusteredMean, Standardizer, logistic_regression, threshold};
+use layerwise::schedule::{Edit, Schedule};
+use layerwise::transformer::{Address, Model, Observer, Site};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewD, Axis, s};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// The inverse penalties C that the development pairs choose from (scikit-learn's C).
+const INVERSE_PENALTIES: [f64; 4] = [1e-5, 1e-4, 1e-3, 1e-2];
+/// Pairs over which the cosine's dimensions are standardised.
+const BATCH: usize = 30;
+/// Bytes of states that are held at once; more states than fit take further runs of the model.
+const MOST_STATES: usize = 1 << 30;
+
+/// A context as tokens, cut after the word.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Input {
+    tokens: Vec<u32>,
+    /// The first of the word's tokens, which are the last ones.
+    word: usize,
+}
+
+/// A split as indices into the distinct inputs.
+struct Split<'a> {
+    pairs: &'a [Pair],
+    inputs: Vec<[usize; 2]>,
+}
+
+impl Split<'_> {
+    fn labels(&self) -> Vec<bool> {
+        self.pairs.iter().map(|pair| pair.same).collect()
+    }
+}
+
+/// Records the accuracy of both methods on every residual stream.
+///
+/// # Errors
+/// A text that cannot be encoded, pairs that no probe can be fitted to, or an interrupt.
+pub fn read(
+    opened: &OpenedModel,
+    tokenizer: &Tokenizer,
+    bos: Option<u32>,
+    pairs: &Pairs,
+    run: &Run,
+    results: &mut Results,
+) -> anyhow::Result<()> {
+    let config = opened.model.config();
+    let mut known: BTreeMap<Input, usize> = BTreeMap::new();
+    let mut index = |pairs: &[Pair]| {
+        let mut indices = Vec::new();
+        for pair in pairs {
+            let [first, second] = &pair.occurrences;
+            let mut index = |occurrence: &Occurrence| -> anyhow::Result<usize> {
+                let input = Input::new(tokenizer, bos, occurrence, config.context)?;
+                let next = known.len();
+                Ok(*known.entry(input).or_insert(next))
+            };
+            indices.push([index(first)?, index(second)?]);
+        }
+        anyhow::Ok(indices)
+    };
+    let [train, dev, test] = [&pairs.train, &pairs.dev, &pairs.test].map(|pairs| {
+        anyhow::Ok(Split {
+            pairs,
+            inputs: index(pairs)?,
+        })
+    });
+    let (train, dev, test) = (train?, dev?, test?);
+    let mut inputs = vec![None; known.len()];
+    for (input, index) in known {
+        inputs[index] = Some(input);
+    }
+    let inputs: Vec<Input> = inputs.into_iter().flatten().collect();
+
+    let state_bytes = inputs.len() * config.model * size_of::<f32>();
+    let at_once = (MOST_STATES / state_bytes.max(1)).max(1);
+    let all: Vec<usize> = (0..=config.layers).collect();
+    for states in all.chunks(at_once) {
+        let states = states[0]..states[states.len() - 1] + 1;
+        let vectors = vectors(&opened.model, &inputs, states.clone(), &opened.name, run)?;
+        let states: Vec<usize> = states.collect();
+        let outcomes = over(&opened.name, &states, run, |at, &state| {
+            let words = vectors.slice(s![.., at, ..]);
+            let probe = probe(words, &train, &dev, &test);
+            let probe = probe.with_context(|| format!("the probe of residual stream {state}"))?;
+            Ok([
+                (Method::Probe, probe),
+                (Method::Cosine, cosine(words, &dev, &test)?),
+            ])
+        })?;
+        for (state, outcomes) in states.into_iter().zip(outcomes) {
+            for (method, (chosen, accuracy)) in outcomes {
+                results.wic.push(Record {
+                    model: opened.name.clone(),
+                    family: config.family.model_type().to_owned(),
+                    pairs_of: pairs.name.to_owned(),
+                    method,
+                    state,
+                    layers: config.layers,
+                    relative_depth: state_depth(state, config.layers),
+                    accuracy: accuracy.mean().unwrap_or(f64::NAN),
+                    accuracy_se: accuracy.standard_error(),
+                    chosen,
+                    train_pairs: train.pairs.len() as u64,
+                    dev_pairs: dev.pairs.len() as u64,
+                    test_pairs: test.pairs.len() as u64,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Input {
+    fn new(
+        tokenizer: &Tokenizer,
+        bos: Option<u32>,
+        occurrence: &Occurrence,
+        positions: usize,
+    ) -> anyhow::Result<Self> {
+        let word = &occurrence.word;
+        let spans = tokenizer.encode_with_spans(&occurrence.text)?;
+        let is_own = |span: &Range<usize>| span.start < word.end && span.end > word.start;
+        let first = spans.iter().position(|(_, span)| is_own(span));
+        let last = spans.iter().rposition(|(_, span)| is_own(span));
+        let (Some(first), Some(last)) = (first, last) else {
+            anyhow::bail!(
+                "expected tokens of {:?} in {:?}, found none",
+                occurrence.text.get(word.clone()).unwrap_or_default(),
+                occurrence.text
+            );
+        };
+        let ids = spans[..=last].iter().map(|(id, _)| *id);
+        let mut tokens: Vec<u32> = bos.into_iter().chain(ids).collect();
+        let first = first + usize::from(bos.is_some());
+        // A text longer than the model's context loses its beginning.
+        let cut = tokens.len().saturating_sub(positions);
+        ensure!(
+            cut <= first,
+            "expected a word of at most {positions} tokens, the model's context, found {}",
+            tokens.len() - first
+        );
+        tokens.drain(..cut);
+        Ok(Self {
+            tokens,
+            word: first - cut,
+        })
+    }
+}
+
+/// Collects the mean state of one word in a range of residual streams.
+struct Collector {
+    states: Range<usize>,
+    word: usize,
+    /// \[states, model\].
+    means: Array2<f32>,
+}
+
+impl Collector {
+    /// The residual stream that an address is of: 0 is the embedding, s the output of block s−1.
+    fn state(address: Address) -> Option<usize> {
+        match (address.site, address.block) {
+            (Site::Embed, _) => Some(0),
+            (Site::ResidPost, Some(block)) => Some(block + 1),
+            _ => None,
+        }
+    }
+}
+
+impl Observer for Collector {
+    fn wants(&self, address: Address) -> bool {
+        Self::state(address).is_some_and(|state| self.states.contains(&state))
+    }
+
+    fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>) {
+        let state = Self::state(address).expect("only residual streams are wanted");
+        let tokens = activation.slice_axis(Axis(0), (self.word..).into());
+        let count = tokens.len_of(Axis(0)) as f64;
+        let mut sums: Array1<f64> = Array1::zeros(self.means.ncols());
+        for token in tokens.outer_iter() {
+            sums.iter_mut()
+                .zip(token.iter())
+                .for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        let mut mean = self.means.row_mut(state - self.states.start);
+        mean.assign(&sums.mapv(|sum| (sum / count) as f32));
+    }
+}
+
+/// The mean state of each word, \[inputs, states, model\].
+fn vectors(
+    model: &Model,
+    inputs: &[Input],
+    states: Range<usize>,
+    name: &str,
+    run: &Run,
+) -> anyhow::Result<ndarray::Array3<f32>> {
+    let config = model.config();
+    let plain = Schedule::plain(model.stack())?;
+    // Blocks above the last state change nothing below.
+    let schedule = match states.end {
+        0..=2 => "keep(0..1)".parse::<Edit>()?.apply(&plain)?,
+        end => format!("keep(0..{})", end - 1)
+            .parse::<Edit>()?
+            .apply(&plain)?,
+    };
+    let means = over(name, inputs, run, |_, input| {
+        let mut collector = Collector {
+            states: states.clone(),
+            word: input.word,
+            means: Array2::zeros((states.len(), config.model)),
+        };
+        model.run(&input.tokens, &schedule, &mut collector)?;
+        Ok(collector.means)
+    })?;
+    let mut all = ndarray::Array3::zeros((inputs.len(), states.len(), config.model));
+    for (mut place, means) in all.outer_iter_mut().zip(means) {
+        place.assign(&means);
+    }
+    Ok(all)
+}
+
+/// Accuracy on the test pairs, clustered by word.
+fn accuracy(test: &Split<'_>, right: impl Fn(usize) -> bool) -> ClusteredMean {
+    let mut words: BTreeMap<&str, (f64, u64)> = BTreeMap::new();
+    for (index, pair) in test.pairs.iter().enumerate() {
+        let (sum, count) = words.entry(&pair.word).or_default();
+        *sum += f64::from(right(index));
+        *count += 1;
+    }
+    let mut accuracy = ClusteredMean::new();
+    for (sum, count) in words.into_values() {
+        accuracy.push(sum, count);
+    }
+    accuracy
+}
+
+/// \[h₁; h₂; |h₁−h₂|; h₁⊙h₂\] of each pair, \[pairs, 4·model\].
+fn features(words: ArrayView2<'_, f32>, split: &Split<'_>) -> Array2<f32> {
+    let width = words.ncols();
+    let mut features = Array2::zeros((split.inputs.len(), 4 * width));
+    for (mut row, &[first, second]) in features.outer_iter_mut().zip(&split.inputs) {
+        let (first, second) = (words.row(first), words.row(second));
+        for index in 0..width {
+            let (a, b) = (first[index], second[index]);
+            row[index] = a;
+            row[width + index] = b;
+            row[2 * width + index] = (a - b).abs();
+            row[3 * width + index] = a * b;
+        }
+    }
+    features
+}
+
+/// The chosen C and the accuracy of the probe.
+fn probe(
+    words: ArrayView2<'_, f32>,
+    train: &Split<'_>,
+    dev: &Split<'_>,
+    test: &Split<'_>,
+) -> anyhow::Result<(f64, ClusteredMean)> {
+    let raw = features(words, train);
+    let standardizer = Standardizer::fit(raw.view())?;
+    let x = standardizer.apply(raw.view())?;
+    drop(raw);
+    let labels = train.labels();
+    let samples = |split: &Split<'_>| standardizer.apply(features(words, split).view());
+    let (dev_x, test_x) = (samples(dev)?, samples(test)?);
+    let right = |log_odds: f64, same: bool| (log_odds > 0.0) == same;
+    let mut best: Option<(usize, f64, Array1<f64>)> = None;
+    for inverse_penalty in INVERSE_PENALTIES {
+        let fit = logistic_regression(x.view(), &labels, inverse_penalty)?;
+        let on_dev = fit.log_odds(dev_x.view())?;
+        let answers = on_dev.iter().zip(dev.pairs);
+        let count = answers
+            .filter(|(odds, pair)| right(**odds, pair.same))
+            .count();
+        if best.as_ref().is_none_or(|(most, ..)| count > *most) {
+            best = Some((count, inverse_penalty, fit.log_odds(test_x.view())?));
+        }
+    }
+    let (_, chosen, log_odds) = best.expect("there are penalties to choose from");
+    let accuracy = accuracy(test, |index| right(log_odds[index], test.pairs[index].same));
+    Ok((chosen, accuracy))
+}
+
+/// The chosen threshold and the accuracy of the cosine.
+fn cosine(
+    words: ArrayView2<'_, f32>,
+    dev: &Split<'_>,
+    test: &Split<'_>,
+) -> anyhow::Result<(f64, ClusteredMean)> {
+    let samples: Vec<(f64, bool)> = cosines(words, dev).into_iter().zip(dev.labels()).collect();
+    let chosen = threshold::best(&samples, &threshold::cosine_grid())?;
+    let cosines = cosines(words, test);
+    let accuracy = accuracy(test, |index| {
+        (cosines[index] > chosen) == test.pairs[index].same
+    });
+    Ok((chosen, accuracy))
+}
+
+/// The cosine of each pair, dimensions standardised within batches.
+fn cosines(words: ArrayView2<'_, f32>, split: &Split<'_>) -> Vec<f64> {
+    let mut cosines = Vec::new();
+    for batch in split.inputs.chunks(BATCH) {
+        let mut states = Array2::zeros((2 * batch.len(), words.ncols()));
+        for (pair, inputs) in batch.iter().enumerate() {
+            for (side, &input) in inputs.iter().enumerate() {
+                let state = words.row(input).mapv(f64::from);
+                states.row_mut(2 * pair + side).assign(&state);
+            }
+        }
+        let count = states.nrows() as f64;
+        for mut dimension in states.columns_mut() {
+            let mean = dimension.sum() / count;
+            dimension -= mean;
+            let variance = dimension.dot(&dimension) / (count - 1.0);
+            dimension /= variance.sqrt() + 1e-6;
+        }
+        let cosine = |a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>| {
+            let lengths = (a.dot(&a) * b.dot(&b)).sqrt();
+            // Words that are alike in everything have no direction left.
+            if lengths > 0.0 {
+                a.dot(&b) / lengths
+            } else {
+                0.0
+            }
+        };
+        let pairs = 0..batch.len();
+        cosines.extend(pairs.map(|p| cosine(states.row(2 * p), states.row(2 * p + 1))));
+    }
+    cosines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs;
+    use layerwise::transformer::{ModelConfig, Recording};
+    use std::num::NonZeroUsize;
+    use std::path::PathBuf;
+
+    fn run(threads: usize) -> Run {
+        Run {
+            threads: NonZeroUsize::new(threads),
+            fresh: false,
+        }
+    }
+
+    #[test]
+    fn inputs_end_with_the_word() {
+        let (_, folder): (String, PathBuf) = inputs::embedded_models().unwrap().remove(0);
+        let tokenizer = Tokenizer::open(&folder.join("tokenizer.json"), 2048).unwrap();
+        let text = "the representatives of the extraordinary people";
+        let check = |word: &str, bos: Option<u32>, positions: usize| {
+            let start = text.find(word).unwrap();
+            let occurrence = Occurrence {
+                text: text.to_owned(),
+                word: start..start + word.len(),
+            };
+            let input = Input::new(&tokenizer, bos, &occurrence, positions).unwrap();
+            let own = tokenizer.decode(&input.tokens[input.word..]).unwrap();
+            assert_eq!(own.trim(), word);
+            let all = tokenizer.decode(&input.tokens).unwrap();
+            if positions == 64 {
+                let before = &text[..start + word.len()];
+                assert_eq!(
+                    all,
+                    if bos.is_some() {
+                        format!("<|endoftext|>{before}")
+                    } else {
+                        before.to_owned()
+                    }
+                );
+            } else {
+                assert_eq!(input.tokens.len(), positions);
+            }
+        };
+        check("representatives", None, 64);
+        check("representatives", Some(0), 64);
+        check("extraordinary", Some(0), 64);
+        check("extraordinary", None, 5);
+        check("the", None, 64);
+    }
+
+    #[test]
+    fn vectors_are_means_of_the_residual_streams() {
+        let model = Model::random(ModelConfig::tiny(), 4);
+        let inputs = [
+            Input {
+                tokens: vec![3, 9, 12, 40],
+                word: 2,
+            },
+            Input {
+                tokens: vec![5, 6],
+                word: 1,
+            },
+            Input {
+                tokens: vec![7],
+                word: 0,
+            },
+        ];
+        let layers = model.config().layers;
+        let all = vectors(&model, &inputs, 0..layers + 1, "tiny", &run(1)).unwrap();
+        let plain = Schedule::plain(model.stack()).unwrap();
+        for (input, found) in inputs.iter().zip(all.outer_iter()) {
+            let mut recording =
+                Recording::of(model.config(), &[Site::Embed, Site::ResidPost]).unwrap();
+            model.run(&input.tokens, &plain, &mut recording).unwrap();
+            for (state, mean) in found.outer_iter().enumerate() {
+                let stream = match state {
+                    0 => recording.get(None, Site::Embed),
+                    _ => recording.get(Some(state - 1), Site::ResidPost),
+                };
+                let stream = stream
+                    .unwrap()
+                    .view()
+                    .into_dimensionality::<ndarray::Ix2>()
+                    .unwrap();
+                let expected = stream
+                    .slice(s![input.word.., ..])
+                    .mean_axis(Axis(0))
+                    .unwrap();
+                for (found, expected) in mean.iter().zip(&expected) {
+                    assert!((found - expected).abs() < 1e-6);
+                }
+            }
+        }
+        // Parts of the states, and threads, change no bit.
+        for states in [0..1, 0..2, 1..3, 2..layers + 1] {
+            let part = vectors(&model, &inputs, states.clone(), "tiny", &run(3)).unwrap();
+            assert_eq!(part, all.slice(s![.., states, ..]));
+        }
+    }
+
+    fn pairs(labels: &[bool]) -> Vec<Pair> {
+        let occurrence = Occurrence {
+            text: "w".to_owned(),
+            word: 0..1,
+        };
+        let pair = |(index, &same): (usize, &bool)| Pair {
+            word: format!("w{}", index / 4),
+            occurrences: [occurrence.clone(), occurrence.clone()],
+            same,
+        };
+        labels.iter().enumerate().map(pair).collect()
+    }
+
+    #[test]
+    fn features_are_both_their_difference_and_product() {
+        let words = ndarray::array![[1.0_f32, -2.0], [3.0, 5.0]];
+        let pairs = pairs(&[true]);
+        let split = Split {
+            pairs: &pairs,
+            inputs: vec![[0, 1]],
+        };
+        let expected = ndarray::array![[1.0_f32, -2.0, 3.0, 5.0, 2.0, 7.0, 3.0, -10.0]];
+        assert_eq!(features(words.view(), &split), expected);
+    }
+
+    /// Words whose sense is the sign of their first dimension; the others are noise.
+    fn senses(count: usize) -> (Array2<f32>, Vec<Pair>, Vec<[usize; 2]>) {
+        let mut state = 1_u64;
+        let mut noise = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+        };
+        let words = Array2::from_shape_fn((2 * count, 6), |(word, dimension)| {
+            let sign = if (word / 2 + word % 2 * (word / 4)) % 2 == 0 {
+                3.0
+            } else {
+                -3.0
+            };
+            if dimension == 0 { sign } else { noise() }
+        });
+        let inputs: Vec<[usize; 2]> = (0..count).map(|pair| [2 * pair, 2 * pair + 1]).collect();
+        let labels: Vec<bool> = inputs
+            .iter()
+            .map(|&[a, b]| (words[(a, 0)] > 0.0) == (words[(b, 0)] > 0.0))
+            .collect();
+        (words, pairs(&labels), inputs)
+    }
+
+    #[test]
+    fn senses_that_are_there_are_found() {
+        let (words, pairs, inputs) = senses(200);
+        let part = |range: Range<usize>| Split {
+            pairs: &pairs[range.clone()],
+            inputs: inputs[range].to_vec(),
+        };
+        let (train, dev, test) = (part(0..100), part(100..150), part(150..200));
+        assert!(test.labels().contains(&true) && test.labels().contains(&false));
+        let (chosen, found) = probe(words.view(), &train, &dev, &test).unwrap();
+        assert!(INVERSE_PENALTIES.contains(&chosen));
+        assert_eq!(found.mean(), Some(1.0));
+        assert_eq!((found.count(), found.clusters().len()), (50, 13));
+        let (_, found) = cosine(words.view(), &dev, &test).unwrap();
+        assert!(found.mean().unwrap() > 0.8, "{found:?}");
+    }
+
+    #[test]
+    fn cosines_are_of_standardised_words() {
+        let words = ndarray::array![[1.0_f32, 10.0], [3.0, 10.0], [1.0, 10.0], [7.0, 10.0]];
+        let pairs = pairs(&[true, false]);
+        let split = Split {
+            pairs: &pairs,
+            inputs: vec![[0, 2], [0, 3]],
+        };
+        // The second dimension is constant, the first is 1, 1, 1, 7 about 2.5.
+        let found = cosines(words.view(), &split);
+        assert!(
+            (found[0] - 1.0).abs() < 1e-9 && (found[1] + 1.0).abs() < 1e-9,
+            "{found:?}"
+        );
+        let alike = Split {
+            pairs: &pairs,
+            inputs: vec![[0, 2], [2, 0]],
+        };
+        assert_eq!(cosines(words.view(), &alike), [0.0, 0.0]);
+    }
+}

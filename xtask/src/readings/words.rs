@@ -1,0 +1,430 @@
+//! Attention from the last piece of a word: `subword-heads` (paper B.11).
+//!
+//! A document is split at white space; words with a digit or a sign of [`SIGNS`], and words in capitals, are dropped. A
+//! window is 16 words and one more, the target, of lower-case ASCII letters. It counts as *multi* where the target is
+//! exactly the last four tokens and as *single* where it is exactly the last one. Multi windows are all those of the first
+//! 500 documents, or an even selection of them; single ones the first of each of 5,000 documents, then the second of each
+//! and so on where documents are few, as many as there are multi ones.
+
+use super::over;
+use crate::arguments::Run;
+use crate::figures::subword_heads::{Cell, Record, Selection};
+use crate::inputs::{self, OpenedCorpus, OpenedModel};
+use crate::output;
+use crate::results::Results;
+use layerwise::corpus::{Bos, Tokenizer};
+use layerwise::metrics::ClusteredMean;
+use layerwise::schedule::Schedule;
+use layerwise::transformer::{Address, Model, Observer, Site};
+use ndarray::{Array3, ArrayViewD, s};
+
+/// Words before the target.
+const WORDS: usize = 16;
+/// Tokens whose attention is kept: the last ones of a window.
+const TOKENS: usize = 16;
+/// Tokens of a target of several tokens.
+const PIECES: usize = 4;
+/// Documents that multi and single windows are taken from.
+const MULTI_DOCUMENTS: usize = 500;
+const SINGLE_DOCUMENTS: usize = 5_000;
+/// Multi windows at most; the paper's code found 988.
+const MOST_WINDOWS: usize = 1_000;
+/// Rows of a heat map.
+const ROWS: usize = 10;
+/// A word with one of these is dropped. The published list is not known; this one keeps what stands within and after words.
+const SIGNS: &str = "!\"#$%&()*+/:;<=>?@[\\]^_`{|}~";
+
+/// The filter of the published examples: least attention to the tokens 3, 2 and 1 before the last, and most to the one 5
+/// before it.
+const FILTER_LEAST: [(usize, f32); 3] = [(3, 0.4), (2, 0.23), (1, 0.1)];
+const FILTER_MOST: (usize, f32) = (5, 0.07);
+
+/// The head of the published figure, for the model it was drawn for (paper 0.3).
+const PUBLISHED: (&str, usize, usize) = ("pythia-2.8b", 1, 6);
+
+/// A window of words as tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Window {
+    document: usize,
+    tokens: Vec<u32>,
+}
+
+/// A window with what its last token attends to.
+struct Reading<'a> {
+    window: &'a Window,
+    /// \[layers, heads, tokens\]; index t of the last axis is the token t before the last.
+    attention: Array3<f32>,
+}
+
+/// Records every head's attention from the last token, and the maps of one head.
+///
+/// # Errors
+/// A tokenizer that cannot be accepted, or an interrupt.
+pub fn read(
+    opened: &OpenedModel,
+    corpus: &OpenedCorpus,
+    run: &Run,
+    results: &mut Results,
+) -> anyhow::Result<()> {
+    let empty = |why: &str| {
+        output::say(format_args!(
+            "{}: subword-heads is left empty: {why}",
+            opened.name
+        ));
+        Ok(())
+    };
+    let Some(tokenizer) = inputs::open_tokenizer(opened)? else {
+        return empty("no tokenizer.json to find words with");
+    };
+    let documents = documents(corpus, &tokenizer)?;
+    let (single, multi) = windows(&documents, &tokenizer)?;
+    if single.is_empty() || multi.is_empty() {
+        return empty("the corpus has no words of one or of four tokens after 16 others");
+    }
+    let bos = bos(corpus);
+    let attend = |windows: &[Window]| {
+        over(&opened.name, windows, run, |_, window| {
+            attention(&opened.model, bos, &window.tokens)
+        })
+    };
+    let (single_attention, multi_attention) = (attend(&single)?, attend(&multi)?);
+    let readings = |windows, attention: Vec<Array3<f32>>| -> Vec<Reading<'_>> {
+        let windows: std::slice::Iter<'_, Window> = windows;
+        windows
+            .zip(attention)
+            .map(|(window, attention)| Reading { window, attention })
+            .collect()
+    };
+    let single = readings(single.iter(), single_attention);
+    let multi = readings(multi.iter(), multi_attention);
+    record(opened, &tokenizer, &single, &multi, results)
+}
+
+/// The token that is put before a text, where there is one.
+pub fn bos(corpus: &OpenedCorpus) -> Option<u32> {
+    match corpus.bos {
+        Bos::None => None,
+        Bos::Auto(id) | Bos::Id(id) => Some(id),
+    }
+}
+
+/// The texts of the corpus' sequences.
+fn documents(corpus: &OpenedCorpus, tokenizer: &Tokenizer) -> anyhow::Result<Vec<String>> {
+    let bos = bos(corpus);
+    let sequences = corpus.corpus.sequences().iter();
+    sequences
+        .map(|tokens| {
+            let begins = tokens.first().copied() == bos && bos.is_some();
+            Ok(tokenizer.decode(&tokens[usize::from(begins)..])?)
+        })
+        .collect()
+}
+
+/// Single and multi windows, each in the order of their documents.
+fn windows(
+    documents: &[String],
+    tokenizer: &Tokenizer,
+) -> anyhow::Result<(Vec<Window>, Vec<Window>)> {
+    let mut multi = Vec::new();
+    // Of each document, its single windows in order.
+    let mut single: Vec<Vec<Window>> = Vec::new();
+    for (document, text) in documents.iter().take(SINGLE_DOCUMENTS).enumerate() {
+        let mut own = Vec::new();
+        let words: Vec<&str> = text.split_whitespace().filter(|word| keeps(word)).collect();
+        for window in words.windows(WORDS + 1) {
+            let (target, _) = window.split_last().expect("a window has words");
+            if !target.bytes().all(|byte| byte.is_ascii_lowercase()) {
+                continue;
+            }
+            let Some((pieces, tokens)) = pieces(&window.join(" "), target.len(), tokenizer)? else {
+                continue;
+            };
+            if pieces == PIECES && document < MULTI_DOCUMENTS {
+                multi.push(Window { document, tokens });
+            } else if pieces == 1 && own.len() < MOST_WINDOWS {
+                own.push(Window { document, tokens });
+            }
+        }
+        single.push(own);
+    }
+    let all = multi.len();
+    if all > MOST_WINDOWS {
+        let chosen = (0..MOST_WINDOWS).map(|i| multi[i * all / MOST_WINDOWS].clone());
+        multi = chosen.collect();
+    }
+    let most = single.iter().map(Vec::len).max().unwrap_or(0);
+    let rounds = (0..most).flat_map(|round| single.iter().filter_map(move |own| own.get(round)));
+    let mut single: Vec<Window> = rounds.take(multi.len()).cloned().collect();
+    single.sort_by_key(|window| window.document);
+    Ok((single, multi))
+}
+
+/// Whether a word is kept: no digit, no sign, not all in capitals.
+fn keeps(word: &str) -> bool {
+    let capitals = word.chars().any(char::is_uppercase) && !word.chars().any(char::is_lowercase);
+    !capitals && !word.contains(|c: char| c.is_numeric() || SIGNS.contains(c))
+}
+
+/// The tokens of a text and how many of them are its last word, of `length` bytes, with the space before it; `None` if a
+/// token holds part of the word and of what is before the space, or the text has fewer tokens than are kept.
+fn pieces(
+    text: &str,
+    length: usize,
+    tokenizer: &Tokenizer,
+) -> anyhow::Result<Option<(usize, Vec<u32>)>> {
+    let start = text.len() - length;
+    let spans = tokenizer.encode_with_spans(text)?;
+    let pieces = spans.iter().filter(|(_, span)| span.end > start).count();
+    let tokens: Vec<u32> = spans.into_iter().map(|(id, _)| id).collect();
+    // Whether spans hold spaces is up to the tokenizer, so that what is left of the word is compared as text.
+    let before = tokenizer.decode(&tokens[..tokens.len() - pieces])?;
+    let whole = Some(before.as_str()) == text[..start].strip_suffix(' ');
+    Ok((whole && tokens.len() >= TOKENS).then_some((pieces, tokens)))
+}
+
+/// Keeps the last row of every attention pattern.
+struct LastRows(Array3<f32>);
+
+impl Observer for LastRows {
+    fn wants(&self, address: Address) -> bool {
+        address.site == Site::AttnPattern
+    }
+
+    fn observe(&mut self, address: Address, pattern: ArrayViewD<'_, f32>) {
+        let layer = address.block.expect("attention belongs to a block");
+        let (heads, seq) = (pattern.shape()[0], pattern.shape()[1]);
+        for head in 0..heads {
+            for token in 0..TOKENS {
+                self.0[(layer, head, token)] = pattern[[head, seq - 1, seq - 1 - token]];
+            }
+        }
+    }
+}
+
+/// What the last token attends to, \[layers, heads, tokens\].
+fn attention(model: &Model, bos: Option<u32>, tokens: &[u32]) -> anyhow::Result<Array3<f32>> {
+    let config = model.config();
+    let mut rows = LastRows(Array3::zeros((config.layers, config.heads, TOKENS)));
+    let mut input: Vec<u32> = bos.into_iter().chain(tokens.iter().copied()).collect();
+    // Words of very many tokens: what the model can see of them.
+    let cut = input.len().saturating_sub(config.context);
+    input.drain(..cut);
+    model.run(&input, &Schedule::plain(model.stack())?, &mut rows)?;
+    Ok(rows.0)
+}
+
+fn record(
+    opened: &OpenedModel,
+    tokenizer: &Tokenizer,
+    single: &[Reading<'_>],
+    multi: &[Reading<'_>],
+    results: &mut Results,
+) -> anyhow::Result<()> {
+    let config = opened.model.config();
+    let family = config.family.model_type();
+    let mut best = (f64::NEG_INFINITY, 0, 0);
+    for layer in 0..config.layers {
+        for head in 0..config.heads {
+            let mut gains = [0.0; 2];
+            for selection in [
+                Selection::Single,
+                Selection::Multi,
+                Selection::MultiFiltered,
+            ] {
+                let chosen = select(selection, single, multi, layer, head);
+                for (token, mean) in means(&chosen, layer, head).iter().enumerate() {
+                    let attention = mean.mean().unwrap_or(f64::NAN);
+                    if (1..PIECES).contains(&token) && selection != Selection::MultiFiltered {
+                        gains[usize::from(selection == Selection::Multi)] += attention;
+                    }
+                    results.subword_heads.push(Record {
+                        model: opened.name.clone(),
+                        family: family.to_owned(),
+                        layer,
+                        head,
+                        layers: config.layers,
+                        selection,
+                        token,
+                        attention,
+                        attention_se: mean.standard_error(),
+                        windows: mean.count(),
+                    });
+                }
+            }
+            let gain = gains[1] - gains[0];
+            if gain > best.0 {
+                best = (gain, layer, head);
+            }
+        }
+    }
+    let (name, layer, head) = PUBLISHED;
+    let (layer, head) = match opened.name.contains(name) {
+        true if layer < config.layers && head < config.heads => (layer, head),
+        _ => (best.1, best.2),
+    };
+    for selection in [
+        Selection::Single,
+        Selection::Multi,
+        Selection::MultiFiltered,
+    ] {
+        let chosen = select(selection, single, multi, layer, head);
+        let rows = ROWS.min(chosen.len());
+        for sample in 0..rows {
+            let reading = chosen[sample * chosen.len() / rows];
+            let tokens = &reading.window.tokens;
+            for (position, &id) in tokens[tokens.len() - TOKENS..].iter().enumerate() {
+                let token = TOKENS - 1 - position;
+                results.subword_heads_map.push(Cell {
+                    model: opened.name.clone(),
+                    family: family.to_owned(),
+                    layer,
+                    head,
+                    selection,
+                    sample: sample + 1,
+                    position: position + 1,
+                    text: tokenizer.decode(&[id])?,
+                    attention: f64::from(reading.attention[(layer, head, token)]),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The windows of a selection; the filter looks at one head.
+fn select<'a>(
+    selection: Selection,
+    single: &'a [Reading<'a>],
+    multi: &'a [Reading<'a>],
+    layer: usize,
+    head: usize,
+) -> Vec<&'a Reading<'a>> {
+    let shown = |reading: &&Reading<'_>| {
+        let attention = reading.attention.slice(s![layer, head, ..]);
+        FILTER_LEAST
+            .iter()
+            .all(|&(token, least)| attention[token] > least)
+            && attention[FILTER_MOST.0] < FILTER_MOST.1
+    };
+    match selection {
+        Selection::Single => single.iter().collect(),
+        Selection::Multi => multi.iter().collect(),
+        Selection::MultiFiltered => multi.iter().filter(shown).collect(),
+    }
+}
+
+/// Mean attention of one head to each token, clustered by document; readings are in the order of their documents.
+fn means(readings: &[&Reading<'_>], layer: usize, head: usize) -> Vec<ClusteredMean> {
+    let mut means = vec![ClusteredMean::new(); TOKENS];
+    for own in readings.chunk_by(|a, b| a.window.document == b.window.document) {
+        for (token, mean) in means.iter_mut().enumerate() {
+            let values = own.iter();
+            let values = values.map(|reading| f64::from(reading.attention[(layer, head, token)]));
+            mean.push(values.sum(), own.len() as u64);
+        }
+    }
+    means
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use layerwise::transformer::{ModelConfig, Recording};
+    use std::path::PathBuf;
+
+    fn tokenizer() -> Tokenizer {
+        let (_, folder): (String, PathBuf) = inputs::embedded_models().unwrap().remove(0);
+        Tokenizer::open(&folder.join("tokenizer.json"), 2048).unwrap()
+    }
+
+    #[test]
+    fn words_are_kept_as_published() {
+        let check = |word: &str, expected: bool| assert_eq!(keeps(word), expected, "{word:?}");
+        check("word", true);
+        check("Word,", true);
+        check("half-way", true);
+        check("don't", true);
+        check("3rd", false);
+        check("NATO", false);
+        check("I", false);
+        check("(so)", false);
+        check("a/b", false);
+    }
+
+    #[test]
+    fn windows_end_in_words_of_one_and_of_four_tokens() {
+        let tokenizer = tokenizer();
+        let documents = inputs::embedded_documents().unwrap();
+        let (single, multi) = windows(&documents[..12], &tokenizer).unwrap();
+        assert!(multi.len() > 20, "{}", multi.len());
+        assert_eq!(single.len(), multi.len());
+        for (windows, pieces) in [(&single, 1), (&multi, PIECES)] {
+            assert!(windows.is_sorted_by_key(|window| window.document));
+            for window in windows.iter() {
+                let text = tokenizer.decode(&window.tokens).unwrap();
+                let words: Vec<&str> = text.split(' ').collect();
+                assert_eq!(words.len(), WORDS + 1, "{text}");
+                let last = &window.tokens[window.tokens.len() - pieces..];
+                assert_eq!(
+                    tokenizer.decode(last).unwrap(),
+                    format!(" {}", words[WORDS])
+                );
+            }
+        }
+        let documents: Vec<usize> = single.iter().map(|window| window.document).collect();
+        let of = |document: usize| documents.iter().filter(|d| **d == document).count();
+        let counts: Vec<usize> = (0..12).map(of).collect();
+        assert!(
+            counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1,
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn attention_is_the_last_row_of_the_pattern() {
+        let model = Model::random(ModelConfig::tiny(), 2);
+        let tokens: Vec<u32> = (0..20).map(|i| (i * 7 + 1) % 50).collect();
+        let found = attention(&model, Some(3), &tokens).unwrap();
+        let input: Vec<u32> = [3].into_iter().chain(tokens).collect();
+        let mut recording = Recording::of(model.config(), &[Site::AttnPattern]).unwrap();
+        model
+            .run(
+                &input,
+                &Schedule::plain(model.stack()).unwrap(),
+                &mut recording,
+            )
+            .unwrap();
+        for ((layer, head, token), value) in found.indexed_iter() {
+            let pattern = recording.get(Some(layer), Site::AttnPattern).unwrap();
+            assert_eq!(*value, pattern[[head, 20, 20 - token]]);
+        }
+    }
+
+    #[test]
+    fn the_filter_and_the_means_follow_one_head() {
+        let window = |document: usize| Window {
+            document,
+            tokens: vec![1; TOKENS],
+        };
+        let windows = [window(0), window(0), window(3)];
+        let reading = |window, values: &[(usize, f32)]| {
+            let mut attention = Array3::zeros((2, 2, TOKENS));
+            for &(token, value) in values {
+                attention[(1, 0, token)] = value;
+            }
+            Reading { window, attention }
+        };
+        let multi = [
+            reading(&windows[0], &[(3, 0.5), (2, 0.25), (1, 0.2)]),
+            reading(&windows[1], &[(3, 0.41), (2, 0.24), (1, 0.11), (5, 0.08)]),
+            reading(&windows[2], &[(3, 0.2), (2, 0.25), (1, 0.2)]),
+        ];
+        let count = |layer, head| select(Selection::MultiFiltered, &[], &multi, layer, head).len();
+        assert_eq!((count(1, 0), count(0, 0), count(1, 1)), (1, 0, 0));
+        let all = select(Selection::Multi, &[], &multi, 1, 0);
+        let means = means(&all, 1, 0);
+        assert!((means[3].mean().unwrap() - 1.11 / 3.0).abs() < 1e-6);
+        assert_eq!((means[3].count(), means[3].clusters().len()), (3, 2));
+        assert_eq!(means[15].mean(), Some(0.0));
+    }
+}
