@@ -146,6 +146,49 @@ fn several_models_have_a_figure_together() {
     assert_eq!([&runs[0]["model"], &runs[1]["model"]], ["phi", "llama"]);
 }
 
+/// The most frequent prediction without block 0 and with blocks 0 and 1 exchanged, counted from whole rows of logits.
+#[test]
+fn the_modal_token_is_that_of_the_logits() {
+    let ids = token_ids(5, 16, 29);
+    let sandbox = Sandbox::with_ids(&ids);
+    let folder = tiny("llama");
+    let arguments = [
+        "reproduce",
+        "robustness",
+        "--corpus",
+        "ids.npy",
+        "--out",
+        "out",
+        "--model",
+    ];
+    sandbox
+        .xtask(&[arguments.as_slice(), &[&folder]].concat())
+        .succeeded();
+    let found = Table::new(&sandbox.read("out/llama/robustness-collapse.csv"));
+    let model = layerwise::transformer::Model::open(&folder).unwrap();
+    let plain = layerwise::schedule::Schedule::plain(model.stack()).unwrap();
+    for (row, edit) in ["drop(0)", "swap(0,1)"].into_iter().enumerate() {
+        let edit: layerwise::schedule::Edit = edit.parse().unwrap();
+        let schedule = edit.apply(&plain).unwrap();
+        let mut counts = vec![0; model.config().vocab];
+        for tokens in &ids {
+            let tokens: Vec<u32> = tokens.iter().map(|&id| u32::from(id)).collect();
+            let residual = model.run(&tokens, &schedule, &mut ()).unwrap();
+            let logits = model.standard_lens(residual.view());
+            for logits in logits.outer_iter().skip(1) {
+                let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                counts[logits.iter().position(|&logit| logit == best).unwrap()] += 1;
+            }
+        }
+        let most = *counts.iter().max().unwrap();
+        let token = counts.iter().position(|&count| count == most).unwrap();
+        assert_eq!(found.number(row, "modal_token"), token as f64);
+        assert_eq!(found.number(row, "modal_share"), f64::from(most) / 75.0);
+        assert_eq!(found.number(row, "positions"), 75.0);
+        assert_eq!(found.number(row, "sequences"), 5.0);
+    }
+}
+
 /// The figure's numbers are those of the sweep.
 #[test]
 fn the_figures_table_agrees_with_sweep() {
@@ -207,49 +250,6 @@ fn what_is_embedded_is_the_default() {
             .ends_with("fixtures/text/sample.jsonl")
     );
     assert!(corpus["tokenizer_sha256"].is_string());
-}
-
-/// The most frequent prediction without block 0 and with blocks 0 and 1 exchanged, counted from whole rows of logits.
-#[test]
-fn the_modal_token_is_that_of_the_logits() {
-    let ids = token_ids(5, 16, 29);
-    let sandbox = Sandbox::with_ids(&ids);
-    let folder = tiny("llama");
-    let arguments = [
-        "reproduce",
-        "robustness",
-        "--corpus",
-        "ids.npy",
-        "--out",
-        "out",
-        "--model",
-    ];
-    sandbox
-        .xtask(&[arguments.as_slice(), &[&folder]].concat())
-        .succeeded();
-    let found = Table::new(&sandbox.read("out/llama/robustness-collapse.csv"));
-    let model = layerwise::transformer::Model::open(&folder).unwrap();
-    let plain = layerwise::schedule::Schedule::plain(model.stack()).unwrap();
-    for (row, edit) in ["drop(0)", "swap(0,1)"].into_iter().enumerate() {
-        let edit: layerwise::schedule::Edit = edit.parse().unwrap();
-        let schedule = edit.apply(&plain).unwrap();
-        let mut counts = vec![0; model.config().vocab];
-        for tokens in &ids {
-            let tokens: Vec<u32> = tokens.iter().map(|&id| u32::from(id)).collect();
-            let residual = model.run(&tokens, &schedule, &mut ()).unwrap();
-            let logits = model.standard_lens(residual.view());
-            for logits in logits.outer_iter().skip(1) {
-                let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                counts[logits.iter().position(|&logit| logit == best).unwrap()] += 1;
-            }
-        }
-        let most = *counts.iter().max().unwrap();
-        let token = counts.iter().position(|&count| count == most).unwrap();
-        assert_eq!(found.number(row, "modal_token"), token as f64);
-        assert_eq!(found.number(row, "modal_share"), f64::from(most) / 75.0);
-        assert_eq!(found.number(row, "positions"), 75.0);
-        assert_eq!(found.number(row, "sequences"), 5.0);
-    }
 }
 
 /// Claims are judged from what was measured, and those about other figures say what they need.
