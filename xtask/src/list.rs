@@ -30,7 +30,10 @@ pub fn list() -> anyhow::Result<()> {
     }
     writeln!(out, "\nClaims (claims.csv of reproduce):")?;
     for claim in CLAIMS {
-        let needs: Vec<String> = claim.needs.iter().map(|figure| figure.name()).collect();
+        let mut needs: Vec<String> = claim.needs.iter().map(|figure| figure.name()).collect();
+        if !claim.models.is_empty() {
+            needs.push(claim.models.to_owned());
+        }
         writeln!(
             out,
             "  {:<14} {} [{}]; needs {}",

@@ -99,6 +99,8 @@ pub struct Claim {
     pub statement: &'static str,
     /// The figures whose results it is judged from.
     pub needs: &'static [FigureId],
+    /// The models that it is about; empty where any will do.
+    pub models: &'static str,
     judge: fn(&Evidence<'_>) -> Vec<Finding>,
 }
 
@@ -128,13 +130,14 @@ const V3_ON: &[Version] = &[Version::V3, Version::Nips];
 const V1_AND_NIPS: &[Version] = &[Version::V1, Version::Nips];
 
 macro_rules! claims {
-    ($($id:literal, $versions:expr, $statement:literal, [$($needs:ident),*], $judge:path;)*) => {
+    ($($id:literal, $versions:expr, $statement:literal, [$($needs:ident),*], $judge:path $(, $models:literal)?;)*) => {
         /// The claims, in order.
         pub const CLAIMS: &[Claim] = &[$(Claim {
             id: $id,
             versions: $versions,
             statement: $statement,
             needs: &[$(FigureId::$needs),*],
+            models: concat!($($models)?),
             judge: $judge,
         },)*];
     };
@@ -144,10 +147,10 @@ claims! {
     "D1", ALL, "middle layers are robust", [Robustness], interventions::d1;
     "D2", ALL, "the first layer is catastrophic in every model", [Robustness], interventions::d2;
     "D3", &[Version::Nips], "failure has high entropy and is no collapse onto one token", [Robustness], interventions::d3;
-    "D4", &[Version::Nips], "swapping the last pair is worse for Pythia than for GPT-2", [Robustness], interventions::d4;
+    "D4", &[Version::Nips], "swapping the last pair is worse for Pythia than for GPT-2", [Robustness], interventions::d4, "GPT-2 and Pythia models";
     "D5", ALL, "a swap is milder than a drop at intermediate depth", [Robustness], interventions::d5;
-    "D6", V1_AND_NIPS, "GPT-2 is more robust than Pythia", [Robustness], interventions::d6;
-    "D7", &[Version::V1], "deeper models are more robust", [Robustness], interventions::d7;
+    "D6", V1_AND_NIPS, "GPT-2 is more robust than Pythia", [Robustness], interventions::d6, "GPT-2 and Pythia models";
+    "D7", &[Version::V1], "deeper models are more robust", [Robustness], interventions::d7, "models of three numbers of blocks";
     "D8", V3_ON, "benchmarks mirror the divergence", [Benchmarks], interventions::d8;
     "D9", V3_ON, "representations are similar within the robust region, apart from the first layer", [Cka], interventions::d9;
     "D10", ALL, "early attention is local and becomes less so", [AttentionLocality], attention::d10;
@@ -158,13 +161,13 @@ claims! {
     "D15", ALL, "prediction neurons peak at about 85 % of depth and are fewer at the end", [Neurons], neurons::d15;
     "D16", ALL, "suppression neurons overtake and peak at the very end", [Neurons], neurons::d16;
     "D17", ALL, "the divergence falls fastest where prediction neurons are dense", [LensKl, Neurons], neurons::d17;
-    "D18", V1_AND_NIPS, "Phi-1 has fewer prediction neurons and a flatter divergence than Phi-1.5 and Phi-2; Phi has several times the densities of GPT-2 and Pythia", [Neurons, LensKl], neurons::d18;
+    "D18", V1_AND_NIPS, "Phi-1 has fewer prediction neurons and a flatter divergence than Phi-1.5 and Phi-2; Phi has several times the densities of GPT-2 and Pythia", [Neurons, LensKl], neurons::d18, "Phi, GPT-2 and Pythia models";
     "D19", V1_AND_NIPS, "the best single probes are suppression neurons, about as good as the model", [SuffixProbe], neurons::d19;
     "D20", V1_AND_NIPS, "ensembles of neurons beat single ones and sometimes the model", [SuffixProbe], neurons::d20;
     "D21", V1_AND_NIPS, "in the final layers of some models the entropy of the lens rises", [LensEntropy], lenses::d21;
     "D22", ALL, "the MLP's output norm peaks in the last layers", [MlpNorm], outputs::d22;
     "D23", V3_ON, "repeating late blocks lowers the output's entropy, repeating early ones does not", [Repeats], outputs::d23;
-    "D24", V3_ON, "repeating late blocks improves benchmark accuracy", [Benchmarks], outputs::d24;
+    "D24", V3_ON, "repeating late blocks improves benchmark accuracy", [Benchmarks], outputs::d24, "Qwen2.5 models and HellaSwag";
     "D25", &[Version::Nips], "the same pattern shows above 10B parameters and on text of another kind", [Shift, AttentionLocality, LensKl, LensEntropy, Neurons, MlpNorm], outputs::d25;
     "D26", &[Version::V1], "attention writes less in comparison with the MLP with depth", [SublayerRatio], attention::d26;
     "D27", &[], "the wrong lens of the first versions changes D13, D14 and D21", [Wic, LensKl, LensEntropy], lenses::d27;

@@ -123,8 +123,8 @@ pub(super) fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
         let density = evidence.density(model, percent)?;
         Ok(evidence::peak(&density).map_or(0.0, |peak| peak.value))
     };
-    let steepness = |model: &str| -> Result<f64, Unjudged> {
-        let curve = evidence.lens_kl(model, Lens::Standard)?;
+    let steepness = |model: &str, lens: Lens| -> Result<f64, Unjudged> {
+        let curve = evidence.lens_kl(model, lens)?;
         let half: Vec<Point> = curve.into_iter().filter(|p| p.depth >= 0.5).collect();
         let slope = slope(&half).ok_or_else(|| needs("lens-kl"))?;
         Ok(slope.abs())
@@ -139,27 +139,26 @@ pub(super) fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
                 peak(&other.name, prediction)?,
             ))
         };
-        let slopes = || {
-            let (small, other) = (named("phi-1")?, named(other)?);
-            Ok(ratio(steepness(&small.name)?, steepness(&other.name)?))
-        };
         findings.push(Finding::of(
             "*",
             format!("highest density of prediction neurons of phi-1 over that of {other}"),
             Threshold::Below(1.0),
             densities(),
         ));
-        findings.push(
-            Finding::of(
-                "*",
-                format!(
-                    "slope of KL after depth 0.5 of phi-1 over that of {other}, signs left out"
-                ),
-                Threshold::Below(1.0),
-                slopes(),
-            )
-            .through(Lens::Standard),
-        );
+        for lens in [Lens::Standard, Lens::Legacy] {
+            let slopes = || {
+                let (small, other) = (named("phi-1")?, named(other)?);
+                Ok(ratio(
+                    steepness(&small.name, lens)?,
+                    steepness(&other.name, lens)?,
+                ))
+            };
+            let part = format!(
+                "slope of KL after depth 0.5 of phi-1 over that of {other}, signs left out"
+            );
+            let finding = Finding::of("*", part, Threshold::Below(1.0), slopes());
+            findings.push(finding.through(lens));
+        }
     }
     type Percent = fn(&Record) -> f64;
     let kinds: [(&str, Percent); 2] = [("prediction", prediction), ("suppression", suppression)];
