@@ -6,6 +6,7 @@
 use crate::arguments::{Bos, Inputs, Run};
 use crate::figures::{FigureId, Pass};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
+use crate::manifest::FileHash;
 use crate::output;
 use crate::readings::items::{self, Task};
 use crate::readings::pairs::{self, Pairs};
@@ -65,6 +66,24 @@ impl Labelled {
             tasks,
             pairs,
         })
+    }
+
+    /// The files of the folders that were given and read.
+    ///
+    /// # Errors
+    /// One of them cannot be read any more.
+    pub fn files(&self) -> anyhow::Result<Vec<FileHash>> {
+        let benchmarks = self.options.benchmarks.as_ref();
+        let wic = self.options.wic.as_ref();
+        let folders = [
+            benchmarks.filter(|_| !self.tasks.is_empty()),
+            wic.filter(|_| self.pairs.is_some()),
+        ];
+        let mut files = Vec::new();
+        for folder in folders.into_iter().flatten() {
+            files.extend(FileHash::of_folder(folder)?);
+        }
+        Ok(files)
     }
 
     /// Records a model's accuracy on the benchmark items.

@@ -3,12 +3,14 @@
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::Measurement;
 use crate::rounding::Rounding;
-use layerwise::corpus::Bos;
+use anyhow::Context;
+use layerwise::corpus::{self, Bos};
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{Merged, Shard};
 use layerwise::transformer::ModelConfig;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The manifest of one command.
@@ -21,6 +23,9 @@ pub struct Manifest {
     cpu_features: &'static str,
     /// The runs.
     pub runs: Vec<Run>,
+    /// The labelled data that was given, file by file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labelled: Vec<FileHash>,
     /// What does not bear on the results.
     execution: Execution,
 }
@@ -103,19 +108,30 @@ fn unix_seconds() -> u64 {
 /// One model on one corpus.
 #[derive(Serialize)]
 pub struct Run {
-    key: String,
     model: String,
     family: &'static str,
     layers: usize,
     width: usize,
     vocabulary: usize,
     precision: &'static str,
-    /// The difference that the precision makes; nothing where it is f32.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rounding: Option<Rounding>,
     folder: PathBuf,
     files: Vec<FileHash>,
     corpus: CorpusFile,
+    /// The text of another kind, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shifted_corpus: Option<CorpusFile>,
+    /// The sweep, where there was one.
+    #[serde(flatten)]
+    sweep: Option<Sweep>,
+}
+
+/// A sweep of one model on one corpus.
+#[derive(Serialize)]
+struct Sweep {
+    key: String,
+    /// The difference that the precision makes; nothing where it is f32.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rounding: Option<Rounding>,
     sequences: usize,
     shard: String,
     until_se: Option<String>,
@@ -132,11 +148,40 @@ struct RunExecution {
     seconds: f64,
 }
 
+/// A file that results depend on.
 #[derive(Serialize)]
-struct FileHash {
+pub struct FileHash {
     file: String,
     bytes: u64,
     sha256: String,
+}
+
+impl FileHash {
+    /// Reads the files of a folder, in the order of their names; the file's name tells it.
+    ///
+    /// # Errors
+    /// The folder or a file cannot be read.
+    pub fn of_folder(folder: &Path) -> anyhow::Result<Vec<Self>> {
+        let context = || format!("{}: the folder cannot be read", folder.display());
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(folder).with_context(context)? {
+            let path = entry.with_context(context)?.path();
+            if path.is_file() {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        paths
+            .into_iter()
+            .map(|path| {
+                Ok(Self {
+                    bytes: fs::metadata(&path).with_context(context)?.len(),
+                    sha256: corpus::sha256(&path)?,
+                    file: path.display().to_string(),
+                })
+            })
+            .collect()
+    }
 }
 
 #[derive(Serialize)]
@@ -164,6 +209,7 @@ impl Manifest {
             system: std::env::consts::OS,
             cpu_features: cpu_features(),
             runs: Vec::new(),
+            labelled: Vec::new(),
             execution: Execution {
                 threads,
                 finished_unix_seconds: unix_seconds(),
@@ -181,10 +227,9 @@ impl Manifest {
 }
 
 impl Run {
-    /// What one measurement was made from.
-    pub fn new(opened: &OpenedModel, corpus: &OpenedCorpus, measurement: &Measurement) -> Self {
+    /// A model with the text that it reads.
+    pub fn new(opened: &OpenedModel, corpus: &OpenedCorpus) -> Self {
         let config: &ModelConfig = opened.model.config();
-        let skipped = corpus.corpus.skipped();
         let name = |path: &PathBuf| {
             path.file_name()
                 .unwrap_or_default()
@@ -192,14 +237,12 @@ impl Run {
                 .into_owned()
         };
         Self {
-            key: measurement.key.as_str().to_owned(),
             model: opened.name.clone(),
             family: config.family.model_type(),
             layers: config.layers,
             width: config.model,
             vocabulary: config.vocab,
             precision: opened.model.precision().name(),
-            rounding: measurement.rounding.clone(),
             folder: opened.folder.clone(),
             files: opened
                 .files
@@ -210,22 +253,23 @@ impl Run {
                     sha256: sha256.clone(),
                 })
                 .collect(),
-            corpus: CorpusFile {
-                file: corpus.path.clone(),
-                sha256: corpus.sha256.clone(),
-                tokenizer_sha256: corpus.tokenizer_sha256.clone(),
-                bos: match corpus.bos {
-                    Bos::None => None,
-                    Bos::Auto(id) | Bos::Id(id) => Some(id),
-                },
-                context_tokens: corpus.context,
-                sequences: corpus.corpus.sequences().len(),
-                tokens: corpus.corpus.tokens(),
-                documents_read: corpus.corpus.documents(),
-                documents_cut: corpus.corpus.cut(),
-                skipped_short: skipped.short,
-                skipped_empty: skipped.empty,
-            },
+            corpus: CorpusFile::new(corpus),
+            shifted_corpus: None,
+            sweep: None,
+        }
+    }
+
+    /// Adds the text of another kind.
+    pub fn with_shifted(mut self, corpus: Option<&OpenedCorpus>) -> Self {
+        self.shifted_corpus = corpus.map(CorpusFile::new);
+        self
+    }
+
+    /// Adds a sweep on the text.
+    pub fn with_sweep(mut self, measurement: &Measurement) -> Self {
+        self.sweep = Some(Sweep {
+            key: measurement.key.as_str().to_owned(),
+            rounding: measurement.rounding.clone(),
             sequences: measurement.sequences,
             shard: measurement.portion.shard.to_string(),
             until_se: measurement
@@ -240,6 +284,29 @@ impl Run {
                 sequences_of_earlier_runs: measurement.resumed,
                 seconds: measurement.elapsed.as_secs_f64(),
             },
+        });
+        self
+    }
+}
+
+impl CorpusFile {
+    fn new(corpus: &OpenedCorpus) -> Self {
+        let skipped = corpus.corpus.skipped();
+        Self {
+            file: corpus.path.clone(),
+            sha256: corpus.sha256.clone(),
+            tokenizer_sha256: corpus.tokenizer_sha256.clone(),
+            bos: match corpus.bos {
+                Bos::None => None,
+                Bos::Auto(id) | Bos::Id(id) => Some(id),
+            },
+            context_tokens: corpus.context,
+            sequences: corpus.corpus.sequences().len(),
+            tokens: corpus.corpus.tokens(),
+            documents_read: corpus.corpus.documents(),
+            documents_cut: corpus.corpus.cut(),
+            skipped_short: skipped.short,
+            skipped_empty: skipped.empty,
         }
     }
 }

@@ -8,10 +8,12 @@ use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest};
 use crate::plot::Figure;
 use crate::readings::{altered, collapse, plain, shift, weights, words};
+use crate::report::contents::Contents;
 use crate::results::Results;
 use crate::{claims, interrupt, known_values, output, tables};
 use anyhow::ensure;
 use clap::ValueEnum;
+use layerwise::kernels::cpu_features;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -85,9 +87,14 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         labelled: &labelled,
     };
     let mut manifest = Manifest::new(arguments.run.threads().get());
+    manifest.labelled = labelled.files()?;
+    let facts: Vec<Facts> = models.iter().map(facts_of).collect();
+    let mut each = Vec::new();
     let mut all = Results::default();
     let mut written = Vec::new();
-    for ((opened, corpus), shifted) in models.iter().zip(&corpora).zip(&shifted) {
+    for (((opened, corpus), shifted), facts) in
+        models.iter().zip(&corpora).zip(&shifted).zip(&facts)
+    {
         let folder = arguments.out.join(&opened.name);
         let subject = Subject {
             opened,
@@ -95,18 +102,36 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
             shifted: shifted.as_ref(),
         };
         let mut results = read(&chosen, &subject, &folder, &mut manifest)?;
-        derive(&figures, &mut results, &[facts_of(opened)]);
+        derive(&figures, &mut results, std::slice::from_ref(facts));
         let drawn = write_tables(&folder, &figures, &results, &mut written)?;
         draw(&folder, &figures, &drawn, &mut written)?;
-        all.extend(results);
+        all.extend(results.clone());
+        each.push(results);
     }
-    let facts: Vec<Facts> = models.iter().map(facts_of).collect();
     derive(&figures, &mut all, &facts);
     if models.len() > 1 {
         let drawn = write_tables(&arguments.out, &figures, &all, &mut written)?;
         draw(&arguments.out, &figures, &drawn, &mut written)?;
     }
-    write_judgements(&arguments.out, &all, &facts, &mut written)?;
+    let judgements = Judgements::of(&all, &facts)?;
+    judgements.write(&arguments.out, &mut written)?;
+    let subjects = models.iter().zip(&corpora);
+    let report = Contents {
+        figures: &figures,
+        results: &all,
+        each: &each,
+        models: &facts,
+        facts: subjects
+            .map(|(opened, corpus)| subject_facts(opened, corpus))
+            .collect(),
+        claims: &judgements.claims,
+        known: &judgements.known,
+        tables: &judgements.tables,
+        provenance: provenance(arguments),
+    };
+    let path = arguments.out.join("report.html");
+    output::write(&path, report.report()?.html().as_bytes())?;
+    written.push(path);
     output::write(
         &arguments.out.join("manifest.json"),
         manifest.json()?.as_bytes(),
@@ -156,14 +181,13 @@ fn read(
         .copied()
         .collect();
     let mut results = Results::default();
+    let mut record = manifest::Run::new(opened, corpus).with_shifted(shifted);
     for pass in passes {
         match pass {
             Pass::Sweep => {
                 let plan = altered::plan(opened, figures)?;
                 let measurement = altered::read(opened, corpus, plan, folder, run, &mut results)?;
-                manifest
-                    .runs
-                    .push(manifest::Run::new(opened, corpus, &measurement));
+                record = record.with_sweep(&measurement);
                 if figures.contains(&FigureId::Robustness) {
                     collapse::read(opened, corpus, run, &mut results)?;
                 }
@@ -185,6 +209,7 @@ fn read(
             Pass::Suffix => {}
         }
     }
+    manifest.runs.push(record);
     Ok(results)
 }
 
@@ -208,30 +233,84 @@ fn derive(figures: &[FigureId], results: &mut Results, models: &[Facts]) {
     }
 }
 
-/// Writes what the results of all models say of the paper: its claims, its numbers, its tables.
-fn write_judgements(
-    out: &Path,
-    results: &Results,
-    models: &[Facts],
-    written: &mut Vec<PathBuf>,
-) -> anyhow::Result<()> {
-    let mut claims = Vec::new();
-    table::write(&claims::judge(results, models), &mut claims)?;
-    let mut known = Vec::new();
-    table::write(&known_values::compare(results, models)?, &mut known)?;
-    let mut files = vec![
-        ("claims.csv".to_owned(), claims),
-        ("known-values.csv".to_owned(), known),
+/// What the results of all models say of the paper: its claims, its numbers, its tables.
+struct Judgements {
+    claims: Vec<claims::Row>,
+    known: Vec<known_values::Compared>,
+    tables: Vec<tables::Table>,
+}
+
+impl Judgements {
+    fn of(results: &Results, models: &[Facts]) -> anyhow::Result<Self> {
+        Ok(Self {
+            claims: claims::judge(results, models),
+            known: known_values::compare(results, models)?,
+            tables: tables::tables(results, models),
+        })
+    }
+
+    fn write(&self, out: &Path, written: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+        let mut claims = Vec::new();
+        table::write(&self.claims, &mut claims)?;
+        let mut known = Vec::new();
+        table::write(&self.known, &mut known)?;
+        let mut files = vec![
+            ("claims.csv".to_owned(), claims),
+            ("known-values.csv".to_owned(), known),
+        ];
+        for table in &self.tables {
+            files.push((format!("{}.csv", table.name), table.csv()?));
+        }
+        for (name, bytes) in files {
+            let path = out.join(name);
+            output::write(&path, &bytes)?;
+            written.push(path);
+        }
+        Ok(())
+    }
+}
+
+/// What a reader of the report wants to know of a model.
+fn subject_facts(opened: &OpenedModel, corpus: &OpenedCorpus) -> Vec<(String, String)> {
+    let config = opened.model.config();
+    let facts = [
+        ("Family", config.family.model_type().to_owned()),
+        ("Blocks", config.layers.to_string()),
+        ("Width", config.model.to_string()),
+        ("Vocabulary", config.vocab.to_string()),
+        ("Parameters", config.parameters().to_string()),
+        ("Precision", opened.model.precision().name().to_owned()),
+        (
+            "Text",
+            corpus
+                .path
+                .file_name()
+                .unwrap_or_default()
+                .display()
+                .to_string(),
+        ),
+        ("Sequences", corpus.corpus.sequences().len().to_string()),
+        ("Tokens", corpus.corpus.tokens().to_string()),
     ];
-    for table in tables::tables(results, models) {
-        files.push((format!("{}.csv", table.name), table.csv()?));
-    }
-    for (name, bytes) in files {
-        let path = out.join(name);
-        output::write(&path, &bytes)?;
-        written.push(path);
-    }
-    Ok(())
+    facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
+
+fn provenance(arguments: &Arguments) -> Vec<(String, String)> {
+    let data = |given: &Option<PathBuf>| match given {
+        Some(folder) => folder.display().to_string(),
+        None => "stand-ins made from the embedded text".to_owned(),
+    };
+    let facts = [
+        ("layerwise", env!("CARGO_PKG_VERSION").to_owned()),
+        ("Instruction sets", cpu_features().to_owned()),
+        ("Benchmark items", data(&arguments.labelled.benchmarks)),
+        ("Word-in-context pairs", data(&arguments.labelled.wic)),
+        (
+            "Files and their hashes",
+            "manifest.json, beside this page".to_owned(),
+        ),
+    ];
+    facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
 /// Writes the figures' tables and reads them back: a drawing never needs more than its tables.

@@ -114,7 +114,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         table.push(&opened.name, &labels, sequences, statistics)?;
         manifest
             .runs
-            .push(manifest::Run::new(opened, &corpus, &measurement));
+            .push(manifest::Run::new(opened, &corpus).with_sweep(&measurement));
     }
     output::write(
         &run_folder.join("manifest.json"),

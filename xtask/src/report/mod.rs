@@ -7,6 +7,7 @@
 //! With its script the page shows one model or all of them, and the value of the mark under the pointer, at the last
 //! tap, or chosen with the arrow keys: whatever carries `data-value` in a drawing. Without it everything is shown.
 
+pub mod contents;
 mod drawing;
 mod page;
 mod policy;
