@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimator {
-    /// The last position of each sequence, in batches of sequences (the text of the NeurIPS version; the default).
+    /// The last position of each sequence, in whole batches of 128 sequences, or one of all where there are fewer (the text
+    /// of the NeurIPS version; the default).
     LastToken,
-    /// All positions of one sequence as a batch (the published code).
+    /// All positions of one sequence as a batch (the published code): of the first 32 sequences, at most 512 positions each.
     AllTokens,
 }
 
