@@ -6,7 +6,7 @@ use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest};
 use crate::plot::Figure;
-use crate::readings::{altered, weights, words};
+use crate::readings::{altered, suffix, weights, words};
 use crate::results::Results;
 use crate::{interrupt, output};
 use anyhow::ensure;
@@ -131,10 +131,11 @@ fn read(
             Pass::Weights => weights::read(opened, &arguments.run, &mut results)?,
             Pass::Words => words::read(opened, corpus, &arguments.run, &mut results)?,
             Pass::Pairs => labelled.probe(opened, corpus, &arguments.run, &mut results)?,
+            Pass::Suffix => suffix::read(opened, corpus, &arguments.run, &mut results)?,
             Pass::Benchmarks => {
                 labelled.score(opened, &arguments.inputs, &arguments.run, &mut results)?
             }
-            Pass::Plain | Pass::Suffix | Pass::Shift => {}
+            Pass::Plain | Pass::Shift => {}
         }
     }
     Ok(results)

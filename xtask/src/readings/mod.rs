@@ -8,6 +8,7 @@ pub mod items;
 pub mod pairs;
 pub mod scoring;
 pub mod senses;
+pub mod suffix;
 pub mod weights;
 pub mod words;
 
@@ -17,6 +18,9 @@ use crate::measurement::progress;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The ending of tokens whose neurons are ranked and probed (B.10).
+pub const ENDING: &str = "ing";
 
 /// A logit lens (paper B.8 and 0.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
