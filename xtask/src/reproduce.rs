@@ -7,7 +7,7 @@ use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest};
 use crate::plot::Figure;
-use crate::readings::{altered, collapse, plain, shift, weights, words};
+use crate::readings::{altered, collapse, plain, shift, suffix, weights, words};
 use crate::report::contents::Contents;
 use crate::results::Results;
 use crate::{claims, interrupt, known_values, output, tables};
@@ -206,7 +206,7 @@ fn read(
             Pass::Words => words::read(opened, corpus, run, &mut results)?,
             Pass::Pairs => labelled.probe(opened, corpus, run, &mut results)?,
             Pass::Benchmarks => labelled.score(opened, &arguments.inputs, run, &mut results)?,
-            Pass::Suffix => {}
+            Pass::Suffix => suffix::read(opened, corpus, run, &mut results)?,
         }
     }
     manifest.runs.push(record);
@@ -313,7 +313,8 @@ fn provenance(arguments: &Arguments) -> Vec<(String, String)> {
     facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
-/// Writes the figures' tables and reads them back: a drawing never needs more than its tables.
+/// Writes the figures' tables and reads them back, as a drawing needs no more than its tables; of figures that were not
+/// chosen, what a chosen one shares is as it was measured.
 fn write_tables(
     folder: &Path,
     figures: &[FigureId],
@@ -321,7 +322,7 @@ fn write_tables(
     written: &mut Vec<PathBuf>,
 ) -> anyhow::Result<Results> {
     output::make_folder(folder)?;
-    let mut read = Results::default();
+    let mut read = results.clone();
     for &figure in figures {
         for (name, bytes) in results.tables(figure)? {
             let path = folder.join(name);

@@ -141,11 +141,11 @@ impl FigureId {
                 subword_heads::drawings(&results.subword_heads, &results.subword_heads_map)
             }
             Self::Wic => wic::drawings(&results.wic),
+            Self::SuffixProbe => suffix_probe::drawings(&results.suffix_probe),
             Self::Neurons => neurons::drawings(&results.neurons),
             Self::SuffixNeurons => {
                 suffix_neurons::drawings(&results.suffix_neurons, &results.suffix_neurons_histogram)
             }
-            _ => Vec::new(),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod plain;
 pub mod scoring;
 pub mod senses;
 pub mod shift;
+pub mod suffix;
 pub mod weights;
 pub mod words;
 
@@ -19,6 +20,9 @@ use crate::interrupt::{Interrupted, STOP};
 use crate::measurement::progress;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The ending of tokens whose neurons are ranked and probed (B.10).
+pub const ENDING: &str = "ing";
 
 /// Runs `read` on every item, on the threads of the run, and returns what it gives in the order of the items.
 ///

@@ -477,7 +477,7 @@ mod tests {
         assert_eq!(features(words.view(), &split), expected);
     }
 
-    /// Words whose sense is the sign of their first dimension; the others are noise.
+    /// Words whose sense is the sign of their first four dimensions, with noise; the others are noise.
     fn senses(count: usize) -> (Array2<f32>, Vec<Pair>, Vec<[usize; 2]>) {
         let mut state = 1_u64;
         let mut noise = || {
@@ -492,7 +492,11 @@ mod tests {
             } else {
                 -3.0
             };
-            if dimension == 0 { sign } else { noise() }
+            if dimension < 4 {
+                sign + noise()
+            } else {
+                noise()
+            }
         });
         let inputs: Vec<[usize; 2]> = (0..count).map(|pair| [2 * pair, 2 * pair + 1]).collect();
         let labels: Vec<bool> = inputs

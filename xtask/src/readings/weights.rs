@@ -3,7 +3,7 @@
 //! The cosines of a neuron's output weights with every token's column of W_U are made in tiles and summed up at once;
 //! vocabulary × neurons is never stored. Blocks are shared out among threads, and within a block all sums have one order.
 
-use super::over;
+use super::{ENDING, over};
 use crate::arguments::Run;
 use crate::figures::models::relative_depth;
 use crate::figures::neurons;
@@ -29,8 +29,6 @@ const HIGH_VARIANCE: f64 = 0.005;
 /// The kurtosis of a normal distribution.
 const NORMAL_KURTOSIS: f64 = 3.0;
 
-/// The ending whose neurons are ranked.
-pub const ENDING: &str = "ing";
 /// Neurons that are recorded, as many as the figure shows (nips-fig21).
 const RANKED: usize = 36;
 /// Bins of their histograms.
