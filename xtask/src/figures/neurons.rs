@@ -76,7 +76,9 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             .map(|r| (r.model.as_str(), r.family.as_str())),
     );
     let share = |title: &str, label: &str, value: fn(&Record) -> f64| Panel {
-        y: Axis::new(label, Scale::Linear),
+        // A density is never negative, and is often zero in every block of a small model.
+        y: Axis::new(label, Scale::Linear)
+            .between(0.0, records.iter().map(value).fold(1.0, f64::max)),
         ..panel(
             records,
             &models,
