@@ -131,7 +131,7 @@ fn neurons_move_logits_by_their_outputs_times_the_unembedding() {
                     "{name}: {found} {expected}"
                 );
             }
-            if LAYER_NORM.contains(&name) {
+            if LAYER_NORM.contains(name) {
                 let means = outputs.mean_axis(Axis(1)).unwrap();
                 assert!(means.iter().all(|mean| mean.abs() < 1e-7), "{name}");
             }
