@@ -60,6 +60,9 @@ record! {
 
 /// The drawing with the name of its file.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
+    if records.is_empty() {
+        return Vec::new();
+    }
     let models = models::of(
         records
             .iter()

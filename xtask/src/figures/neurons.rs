@@ -70,6 +70,9 @@ record! {
 
 /// The drawings with the names of their files.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
+    if records.is_empty() {
+        return Vec::new();
+    }
     let models = models::of(
         records
             .iter()

@@ -84,12 +84,9 @@ record! {
 
 /// Selections with the titles of their panels.
 const SELECTIONS: [(Selection, &str); 3] = [
-    (Selection::Single, "the last word is one token"),
-    (Selection::Multi, "the last word is four tokens"),
-    (
-        Selection::MultiFiltered,
-        "four tokens, as filtered for publication",
-    ),
+    (Selection::Single, "last word one token"),
+    (Selection::Multi, "last word four tokens"),
+    (Selection::MultiFiltered, "four tokens, filtered"),
 ];
 
 /// The drawings with the names of their files: of one model the maps of its head, and of any number of models the means of
