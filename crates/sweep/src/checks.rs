@@ -1,11 +1,10 @@
 //! Laws that are checked on the model at hand before any result is written.
 
-use crate::engine::first_not_finite;
 use crate::error::SweepError;
 use layerwise_kernels::vocabulary;
 use layerwise_metrics::{divergence, streamed};
 use layerwise_schedule::{Edit, Schedule};
-use layerwise_transformer::{Model, Recording, Site};
+use layerwise_transformer::{Model, NotFinite, Recording, Site};
 use ndarray::{Array2, Axis};
 
 /// Tokens of the sequence that the checks read.
@@ -49,7 +48,7 @@ pub fn self_check(model: &Model, tokens: &[u32]) -> Result<(), SweepError> {
             schedule: "id".to_owned(),
             sequence: 0,
             position,
-            origin: first_not_finite(model, tokens, &plain),
+            origin: NotFinite::first(model, tokens, &plain).map_err(model_error)?,
         });
     }
     if model.logits(tokens, &empty).map_err(model_error)? != logits {

@@ -5,8 +5,7 @@ use crate::plan::Plan;
 use crate::sums::Sums;
 use layerwise_kernels::vocabulary::{self, Summary};
 use layerwise_metrics::streamed;
-use layerwise_schedule::Schedule;
-use layerwise_transformer::{FirstNotFinite, Model, NotFinite, Workspace};
+use layerwise_transformer::{Model, NotFinite, Workspace};
 use ndarray::{Array2, ArrayView2, s};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -88,18 +87,6 @@ pub fn run<E: From<SweepError> + Send>(
         Some(failure) => Err(failure),
         None => Ok(()),
     }
-}
-
-/// Runs a schedule once more, to find where the first NaN or infinity arises.
-pub(crate) fn first_not_finite(
-    model: &Model,
-    tokens: &[u32],
-    schedule: &Schedule,
-) -> Option<NotFinite> {
-    let mut first = FirstNotFinite::default();
-    // The sequence and the schedule fit: they have been run.
-    model.observed_logits(tokens, schedule, &mut first).ok()?;
-    first.found()
 }
 
 struct Engine<'a, E, F> {
@@ -394,7 +381,10 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
                     schedule: entry.edit.clone(),
                     sequence: unit.index,
                     position: row + 1,
-                    origin: first_not_finite(self.model, &unit.tokens, &entry.schedule),
+                    // The sequence and the schedule fit: they have been run.
+                    origin: NotFinite::first(self.model, &unit.tokens, &entry.schedule)
+                        .ok()
+                        .flatten(),
                 });
             }
             sums.kl_nats += kl;

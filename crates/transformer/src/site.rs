@@ -2,6 +2,8 @@
 
 use crate::config::{Mlp, ModelConfig, Residual};
 use crate::error::TransformerError;
+use crate::model::Model;
+use layerwise_schedule::Schedule;
 use ndarray::{ArrayD, ArrayViewD};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -243,6 +245,22 @@ pub struct NotFinite {
     pub position: usize,
     /// The value.
     pub value: f32,
+}
+
+impl NotFinite {
+    /// Runs a schedule, to find the first such value: where an overflow arises that shows only in what comes after.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    pub fn first(
+        model: &Model,
+        tokens: &[u32],
+        schedule: &Schedule,
+    ) -> Result<Option<Self>, TransformerError> {
+        let mut first = FirstNotFinite::default();
+        model.observed_logits(tokens, schedule, &mut first)?;
+        Ok(first.found())
+    }
 }
 
 impl fmt::Display for NotFinite {
