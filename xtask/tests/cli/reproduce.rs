@@ -15,9 +15,10 @@ const FIGURE: [&str; 6] = [
 ];
 
 /// What a run says of the paper, beside its models' folders.
-const JUDGEMENTS: [&str; 5] = [
+const JUDGEMENTS: [&str; 6] = [
     "claims.csv",
     "known-values.csv",
+    "report.html",
     "table-1.csv",
     "table-2.csv",
     "table-3.csv",
