@@ -95,8 +95,12 @@ impl Contents<'_> {
 
     /// The deciding numbers of the claims that are judged by a figure, in a sentence for each.
     fn measured(&self, figure: FigureId) -> String {
-        let judged = CLAIMS.iter().filter(|claim| claim.needs.contains(&figure));
+        let judged: Vec<_> = CLAIMS
+            .iter()
+            .filter(|claim| claim.needs.contains(&figure))
+            .collect();
         let sentences: Vec<String> = judged
+            .iter()
             .filter_map(|claim| {
                 let verdict = |name: &str| {
                     let rows = self.claims.iter().filter(|row| row.claim == claim.id);
@@ -113,7 +117,7 @@ impl Contents<'_> {
                 })
             })
             .collect();
-        match sentences.is_empty() {
+        match sentences.is_empty() && !judged.is_empty() {
             true => {
                 "No claim about this figure could be tested with these models and data.".to_owned()
             }

@@ -231,7 +231,15 @@ fn the_figures_table_agrees_with_sweep() {
 fn what_is_embedded_is_the_default() {
     let sandbox = Sandbox::new();
     sandbox
-        .xtask(&["reproduce", "--rows", "2", "--context", "32"])
+        .xtask(&[
+            "reproduce",
+            "--rows",
+            "2",
+            "--context",
+            "32",
+            "--items",
+            "5",
+        ])
         .succeeded();
     let [name, folder] = embedded_model();
     let model = layerwise::transformer::Model::open(folder).unwrap();
