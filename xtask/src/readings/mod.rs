@@ -18,6 +18,7 @@ pub mod words;
 use crate::arguments::Run;
 use crate::interrupt::{Interrupted, STOP};
 use crate::measurement::progress;
+use layerwise::sweep::SweepError;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,9 +38,11 @@ pub fn over<T: Sync, R: Send>(
     let bar = progress(name, items.len(), "items");
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, anyhow::Result<R>)>> = Mutex::new(Vec::new());
+    let workers = run.threads().get().min(items.len());
+    let mut refused = None;
     std::thread::scope(|scope| {
-        for _ in 0..run.threads().get().min(items.len()) {
-            scope.spawn(|| {
+        for started in 0..workers {
+            let spawned = std::thread::Builder::new().spawn_scoped(scope, || {
                 while !STOP.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(index) else { break };
@@ -55,9 +58,21 @@ pub fn over<T: Sync, R: Send>(
                     }
                 }
             });
+            if let Err(source) = spawned {
+                next.store(items.len(), Ordering::Relaxed);
+                refused = Some(SweepError::Threads {
+                    expected: workers,
+                    found: started,
+                    source,
+                });
+                break;
+            }
         }
     });
     bar.finish_and_clear();
+    if let Some(refused) = refused {
+        return Err(refused.into());
+    }
     let mut done = done.into_inner().expect("no reading panicked");
     done.sort_by_key(|(index, _)| *index);
     let finished = done.len();

@@ -21,12 +21,12 @@ use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::output;
 use crate::readings;
 use crate::results::Results;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use attention::Locality;
 use layerwise::metrics::{Cluster, ClusteredMean, MetricsError};
 use layerwise::schedule::Schedule;
 use layerwise::transformer::lens::LensState;
-use layerwise::transformer::{Address, Model, Observer, Site};
+use layerwise::transformer::{Address, Model, NotFinite, Observer, Site};
 use lenses::{View, Views};
 use ndarray::{ArrayViewD, Ix2, Ix3, s};
 use similarity::{Streams, Vectors};
@@ -127,9 +127,15 @@ fn measure(
             lenses: wanted.lenses.then(Vec::new),
             streams: wanted.similarity.then(|| Streams::of(index)),
         };
-        model
+        let last = model
             .run(tokens, &plain, &mut reader)
             .with_context(context)?;
+        // What is not finite anywhere is not finite in the end; the sums may hide it.
+        if !last.iter().all(|value| value.is_finite()) {
+            let origin = NotFinite::first(model, tokens, &plain)?;
+            let origin = origin.map_or_else(|| "others".to_owned(), |origin| origin.to_string());
+            bail!("{}: expected finite activations, found {origin}", context());
+        }
         let views = |states: Vec<LensState>| lenses::views(model, &states);
         Ok(Sequence {
             attention: reader.attention.unwrap_or_default(),

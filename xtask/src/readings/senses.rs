@@ -4,7 +4,7 @@
 //! them and is not run, and occurrences in equal contexts are run once. Two ways of reading the label:
 //!
 //! - a probe: logistic regression on \[h₁; h₂; |h₁−h₂|; h₁⊙h₂\], standardised on the training pairs, with the penalty of
-//!   [`INVERSE_PENALTIES`] that the development pairs like best (the first of equals);
+//!   `INVERSE_PENALTIES` that the development pairs like best (the first of equals);
 //! - a cosine above a threshold that the development pairs choose from 0, 0.05, …, 0.95; before it, within every 30
 //!   consecutive pairs, each dimension is centred and divided by its sample standard deviation plus 10⁻⁶ over the 60 words.
 

@@ -1,6 +1,6 @@
 //! Attention from the last piece of a word: `subword-heads` (paper B.11).
 //!
-//! A document is split at white space; words with a digit or a sign of [`SIGNS`], and words in capitals, are dropped. A
+//! A document is split at white space; words with a digit or a sign of `SIGNS`, and words in capitals, are dropped. A
 //! window is 16 words and one more, the target, of lower-case ASCII letters. It counts as *multi* where the target is
 //! exactly the last four tokens and as *single* where it is exactly the last one. Multi windows are all those of the first
 //! 500 documents, or an even selection of them; single ones the first of each of 5,000 documents, then the second of each

@@ -39,6 +39,37 @@ pub(crate) fn overflows() -> Vec<Case> {
             ),
             &["inf at step 3, block 1, site mlp.post, position"],
         ),
+        Case::refused(
+            (
+                88,
+                "activations that overflow under a figure of the plain model",
+            ),
+            {
+                let checkpoint = filled(
+                    &[
+                        "model.layers.1.mlp.gate_proj.weight",
+                        "model.layers.1.mlp.up_proj.weight",
+                    ],
+                    1e30,
+                );
+                move |s: &Sandbox| s.write_checkpoint(&checkpoint)
+            },
+            &[
+                "model: sequence 0: expected finite activations",
+                "found inf at step 3, block 1, site mlp.post, position",
+            ],
+        )
+        .exactly(&[
+            "reproduce",
+            "mlp-norm",
+            "attention-locality",
+            "--model",
+            "model",
+            "--corpus",
+            "ids.npy",
+            "--out",
+            "out",
+        ]),
         overflowing(
             (88, "logits that overflow"),
             filled(&["lm_head.weight"], 3e38),
