@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a target may panic")]
 
 #[path = "../../xtask/tests/hostile/checkpoint.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the targets need a part of what the tests build")]
 mod checkpoint;
 
 use checkpoint::{Checkpoint, VOCAB};

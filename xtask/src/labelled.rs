@@ -12,7 +12,6 @@ use crate::readings::items::{self, Task};
 use crate::readings::pairs::{self, Pairs};
 use crate::readings::{scoring, senses, words};
 use crate::results::Results;
-use anyhow::bail;
 use layerwise::corpus::Tokenizer;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +30,17 @@ pub struct Options {
     /// Take the first N training pairs of WiC [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..))]
     pub pairs: Option<u32>,
+}
+
+impl Options {
+    /// The folder that was given for a figure.
+    pub fn given(&self, figure: FigureId) -> Option<&Path> {
+        match figure {
+            FigureId::Benchmarks => self.benchmarks.as_deref(),
+            FigureId::Wic => self.wic.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// The labelled data of a run.
@@ -89,7 +99,7 @@ impl Labelled {
     /// Records a model's accuracy on the benchmark items.
     ///
     /// # Errors
-    /// As [`scoring::read`], and items that were asked for with a model that has no tokenizer.
+    /// As [`scoring::read`], and a tokenizer that cannot be read.
     pub fn score(
         &self,
         opened: &OpenedModel,
@@ -97,8 +107,7 @@ impl Labelled {
         run: &Run,
         results: &mut Results,
     ) -> anyhow::Result<()> {
-        let given = self.options.benchmarks.as_deref();
-        let Some(tokenizer) = tokenizer(opened, "benchmarks", given)? else {
+        let Some(tokenizer) = tokenizer(opened, FigureId::Benchmarks)? else {
             return Ok(());
         };
         let bos = match inputs.bos {
@@ -111,7 +120,7 @@ impl Labelled {
     /// Records how well word senses can be read from a model's residual streams.
     ///
     /// # Errors
-    /// As [`senses::read`], and pairs that were asked for with a model that has no tokenizer.
+    /// As [`senses::read`], and a tokenizer that cannot be read.
     pub fn probe(
         &self,
         opened: &OpenedModel,
@@ -119,8 +128,7 @@ impl Labelled {
         run: &Run,
         results: &mut Results,
     ) -> anyhow::Result<()> {
-        let given = self.options.wic.as_deref();
-        let Some(tokenizer) = tokenizer(opened, "wic", given)? else {
+        let Some(tokenizer) = tokenizer(opened, FigureId::Wic)? else {
             return Ok(());
         };
         match &self.pairs {
@@ -132,25 +140,14 @@ impl Labelled {
     }
 }
 
-/// A model's tokenizer. Where it has none, a figure stays empty, unless data was given for it.
-fn tokenizer(
-    opened: &OpenedModel,
-    figure: &str,
-    given: Option<&Path>,
-) -> anyhow::Result<Option<Tokenizer>> {
+/// A model's tokenizer. Where it has none, the figure stays empty.
+fn tokenizer(opened: &OpenedModel, figure: FigureId) -> anyhow::Result<Option<Tokenizer>> {
     let tokenizer = inputs::open_tokenizer(opened)?;
     if tokenizer.is_none() {
-        if let Some(folder) = given {
-            bail!(
-                "--{figure} {}: {} needs a tokenizer.json to read it, found none in {}",
-                folder.display(),
-                opened.name,
-                opened.folder.display()
-            );
-        }
         output::say(format_args!(
-            "{}: {figure} is left empty: no tokenizer.json to read text with",
-            opened.name
+            "{}: {} is left empty: no tokenizer.json to read text with",
+            opened.name,
+            figure.name()
         ));
     }
     Ok(tokenizer)

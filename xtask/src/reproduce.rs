@@ -70,6 +70,10 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let tokens = (!limited).then_some(DEFAULT_TOKENS);
     let labelled = Labelled::open(&arguments.labelled, &figures)?;
     let models = inputs::open_models(&arguments.inputs)?;
+    let asked = figures.iter().copied().filter(|figure| {
+        arguments.figures.contains(figure) || arguments.labelled.given(*figure).is_some()
+    });
+    tokenizers_for(asked, &models)?;
     // What does not fit a model is found before the first of them runs.
     let corpora = models
         .iter()
@@ -221,6 +225,26 @@ fn facts_of(opened: &OpenedModel) -> Facts {
         layers: config.layers,
         parameters: config.parameters(),
     }
+}
+
+/// Refuses figures that were asked for, by name or with data of their own, of a model that has no tokenizer for them.
+fn tokenizers_for(
+    mut figures: impl Iterator<Item = FigureId>,
+    models: &[OpenedModel],
+) -> anyhow::Result<()> {
+    let Some(figure) = figures.find(|figure| figure.needs_tokenizer()) else {
+        return Ok(());
+    };
+    for opened in models {
+        ensure!(
+            inputs::open_tokenizer(opened)?.is_some(),
+            "{}: {} needs a tokenizer.json to read text with, found none in {}",
+            opened.name,
+            figure.name(),
+            opened.folder.display()
+        );
+    }
+    Ok(())
 }
 
 /// Fills in what is made from other figures' results.

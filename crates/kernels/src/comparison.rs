@@ -254,19 +254,10 @@ vectorized! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::noise;
     use crate::packed::Packed;
     use ndarray::{Array1, Array2};
     use proptest::prelude::*;
-
-    fn noise(rows: usize, columns: usize, seed: u32, size: f32) -> Array2<f32> {
-        Array2::from_shape_fn((rows, columns), |(r, c)| {
-            let x = ((r * columns + c) as u32)
-                .wrapping_add(seed)
-                .wrapping_mul(2_654_435_761);
-            let x = (x ^ (x >> 15)).wrapping_mul(0x2c1b_3c6d);
-            ((x >> 8) as f32 / (1 << 23) as f32 - 1.0) * size
-        })
-    }
 
     fn log_sum_exp(z: &Array1<f64>) -> f64 {
         let top = z.fold(f64::NEG_INFINITY, |m, z| m.max(*z));
@@ -312,14 +303,14 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
-        fn comparisons_agree_with_whole_logits(seq in 1usize..70, model in 1usize..20, vocab in 1usize..1300, seed: u32, size in 0.1f32..2.0, with_bias: bool, with_shift: bool) {
-            let table = noise(vocab, model, seed ^ 77, size);
+        fn comparisons_agree_with_whole_logits(seq in 1usize..70, model in 1usize..20, vocab in 1usize..1300, seed: u64, size in 0.1f32..2.0, with_bias: bool, with_shift: bool) {
+            let table = noise(vocab, model, seed ^ 77) * size;
             let packed = Packed::new(table.t());
-            let [bias, shift] = [5, 6].map(|salt| noise(1, vocab, seed ^ salt, 1.0).into_raw_vec_and_offset().0);
+            let [bias, shift] = [5, 6].map(|salt| noise(1, vocab, seed ^ salt).into_raw_vec_and_offset().0);
             let unembedding = Unembedding { weight: &packed, bias: with_bias.then_some(&bias) };
-            let reference = noise(seq, model, seed, size);
-            let states = [noise(seq, model, seed ^ 1, 3.0 * size), reference.clone()];
-            let scales = noise(2, seq, seed ^ 2, 1.0).mapv(f32::abs);
+            let reference = noise(seq, model, seed) * size;
+            let states = [noise(seq, model, seed ^ 1) * (3.0 * size), reference.clone()];
+            let scales = noise(2, seq, seed ^ 2).mapv(f32::abs);
             let rescaling = Rescaling { scales: scales.view(), shift: with_shift.then_some(&shift) };
             let views = [states[0].view(), states[1].view()];
             let (own, rescaled, summaries) = compare(reference.view(), &views, unembedding, rescaling);
@@ -347,14 +338,14 @@ mod tests {
 
     #[test]
     fn a_position_does_not_depend_on_its_neighbours() {
-        let table = noise(1100, 24, 4, 1.0);
+        let table = noise(1100, 24, 4);
         let packed = Packed::new(table.t());
         let unembedding = Unembedding {
             weight: &packed,
             bias: None,
         };
-        let (reference, state) = (noise(140, 24, 3, 1.0), noise(140, 24, 9, 1.0));
-        let scales = noise(1, 140, 5, 1.0);
+        let (reference, state) = (noise(140, 24, 3), noise(140, 24, 9));
+        let scales = noise(1, 140, 5);
         let run = |rows: usize| {
             let there = s![..rows, ..];
             let rescaling = Rescaling {

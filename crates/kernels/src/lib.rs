@@ -17,6 +17,8 @@ pub mod comparison;
 mod elementary;
 mod matmul;
 mod microkernel;
+#[cfg(test)]
+mod noise;
 pub mod normalization;
 pub mod packed;
 pub mod softmax;

@@ -430,17 +430,8 @@ pub(crate) fn pack_rows<T: Term>(block: ArrayView2<'_, f32>, packed: &mut Vec<Ch
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::noise;
     use proptest::prelude::*;
-
-    fn noise(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        Array2::from_shape_simple_fn((rows, columns), || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        })
-    }
 
     /// The chain that every element is, written as plainly as can be.
     fn reference(

@@ -332,18 +332,9 @@ vectorized! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::noise;
     use crate::packed::Precision;
     use proptest::prelude::*;
-
-    fn noise(rows: usize, columns: usize, seed: u32, size: f32) -> Array2<f32> {
-        Array2::from_shape_fn((rows, columns), |(r, c)| {
-            let x = ((r * columns + c) as u32)
-                .wrapping_add(seed)
-                .wrapping_mul(2_654_435_761);
-            let x = (x ^ (x >> 15)).wrapping_mul(0x2c1b_3c6d);
-            ((x >> 8) as f32 / (1 << 23) as f32 - 1.0) * size
-        })
-    }
 
     /// The distribution of one row in f64: (log-sum-exp, mean logit, probabilities).
     fn reference(logits: &[f64]) -> (f64, f64, Vec<f64>) {
@@ -357,11 +348,11 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn summaries_agree_with_f64(rows in 1usize..20, model in 1usize..24, vocab in 1usize..1300, seed: u32, size in 0.1f32..3.0, with_bias: bool, bf16: bool) {
+        fn summaries_agree_with_f64(rows in 1usize..20, model in 1usize..24, vocab in 1usize..1300, seed: u64, size in 0.1f32..3.0, with_bias: bool, bf16: bool) {
             let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
-            let states = noise(rows, model, seed, size);
-            let table = noise(vocab, model, seed ^ 77, size);
-            let bias: Vec<f32> = noise(1, vocab, seed ^ 5, 1.0).into_raw_vec_and_offset().0;
+            let states = noise(rows, model, seed) * size;
+            let table = noise(vocab, model, seed ^ 77) * size;
+            let bias: Vec<f32> = noise(1, vocab, seed ^ 5).into_raw_vec_and_offset().0;
             let packed = Packed::rounded(table.t(), precision);
             let unembedding = Unembedding { weight: &packed, bias: with_bias.then_some(&bias) };
             let targets: Vec<u32> = (0..rows - 1).map(|i| (i * 37 % vocab) as u32).collect();
@@ -395,8 +386,8 @@ mod tests {
 
     #[test]
     fn a_position_does_not_depend_on_its_neighbours() {
-        let states = noise(40, 24, 3, 1.0);
-        let table = noise(1100, 24, 4, 1.0);
+        let states = noise(40, 24, 3);
+        let table = noise(1100, 24, 4);
         let unembedding = Unembedding {
             weight: &Packed::new(table.t()),
             bias: None,

@@ -9,7 +9,7 @@
 //! the plain models, bars one standard error.
 
 use super::models::{self, Model};
-use super::table::{negative_error, record};
+use super::table::{self, negative_error, record};
 use crate::plot::{Axis, Figure, Mark, Panel, Point, Rule, Scale, Scatter, Side};
 use serde::{Deserialize, Serialize};
 
@@ -68,12 +68,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             .iter()
             .map(|r| (r.model.as_str(), r.family.as_str())),
     );
-    let mut tasks: Vec<&str> = Vec::new();
-    for record in records {
-        if !tasks.contains(&record.task.as_str()) {
-            tasks.push(&record.task);
-        }
-    }
+    let tasks = table::distinct(records.iter().map(|r| r.task.as_str()));
     let rows = [
         (Intervention::Swap, "swap ℓ and ℓ+1"),
         (Intervention::Drop, "drop ℓ"),
@@ -85,11 +80,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             "Rows: swapping block ℓ with ℓ+1, dropping block ℓ, running blocks ℓ to ℓ+4 twice in place. Columns: tasks. \
              Accuracy without normalisation by length; dotted lines: the plain models. Horizontal axis: relative depth of \
              block ℓ, of a repeat its middle block. Bars: one standard error to either side. Models: {}.",
-            models
-                .iter()
-                .map(|model| model.name)
-                .collect::<Vec<_>>()
-                .join(", "),
+            models::names(&models),
         ),
         rows: rows
             .into_iter()

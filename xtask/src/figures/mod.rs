@@ -116,6 +116,18 @@ impl FigureId {
         }
     }
 
+    /// Whether its results are read from text, and not from token ids: without a tokenizer it stays empty.
+    pub fn needs_tokenizer(self) -> bool {
+        matches!(
+            self,
+            Self::SubwordHeads
+                | Self::Wic
+                | Self::SuffixProbe
+                | Self::SuffixNeurons
+                | Self::Benchmarks
+        )
+    }
+
     /// Its name on the command line and in the names of its files.
     pub fn name(self) -> String {
         let value = self.to_possible_value();

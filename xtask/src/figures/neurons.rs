@@ -125,11 +125,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
              output weights with the columns of W_U. Below: their kurtosis and skewness over the neurons of a block \
              (median; for a single model quartiles dashed, 5th and 95th percentile dotted), and the median skewness of \
              neurons with kurtosis above 10. Horizontal axis: relative depth of block ℓ. Models: {}.",
-            models
-                .iter()
-                .map(|model| model.name)
-                .collect::<Vec<_>>()
-                .join(", "),
+            models::names(&models),
         ),
         rows: vec![
             vec![

@@ -159,6 +159,17 @@ pub(crate) fn negative_error<const N: usize>(
         .map(|(column, _)| (column, "a standard error, not negative".to_owned()))
 }
 
+/// Each name once, in the order of first appearance.
+pub fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut distinct = Vec::new();
+    for name in names {
+        if !distinct.contains(&name) {
+            distinct.push(name);
+        }
+    }
+    distinct
+}
+
 /// Whether a value is a share: from 0 to 1, or NaN where there is none.
 pub(crate) fn is_share(value: f64) -> bool {
     value.is_nan() || (0.0..=1.0).contains(&value)

@@ -5,7 +5,7 @@
 //! - **Feeds the claims** D12, D13.
 
 use super::models::{self, Model};
-use super::table::{negative_error, record};
+use super::table::{self, negative_error, record};
 use crate::plot::{Axis, Figure, Line, Mark, Panel, Point, Rule, Scale, Side};
 use serde::{Deserialize, Serialize};
 
@@ -62,12 +62,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             .iter()
             .map(|r| (r.model.as_str(), r.family.as_str())),
     );
-    let mut sets: Vec<&str> = Vec::new();
-    for record in records {
-        if !sets.contains(&record.pairs_of.as_str()) {
-            sets.push(&record.pairs_of);
-        }
-    }
+    let sets = table::distinct(records.iter().map(|r| r.pairs_of.as_str()));
     let methods = [(Method::Probe, "linear probe"), (Method::Cosine, "cosine")];
     let figure = Figure {
         title: "Word senses, read from each residual stream".to_owned(),
@@ -76,11 +71,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
              cosine without training. Dotted line: chance. Horizontal axis: depth of the residual stream s, from the \
              embedding at 0 to the last block's output at 1. Bands: one standard error to either side, clustered by word. \
              Models: {}.",
-            models
-                .iter()
-                .map(|model| model.name)
-                .collect::<Vec<_>>()
-                .join(", "),
+            models::names(&models),
         ),
         rows: sets
             .iter()

@@ -226,6 +226,10 @@ impl About<'_> {
             let mut record = |measure, tokens, of: &dyn Fn(&Locality) -> Cluster| {
                 let (attention, attention_se, sums) =
                     mean(sequences, |sequence| of(&sequence.attention[layer]));
+                // Sequences can be too short to have a token at the distance.
+                if sums.count() == 0 {
+                    return;
+                }
                 results.attention_locality.push(Record {
                     model: self.model.to_owned(),
                     family: self.family.to_owned(),

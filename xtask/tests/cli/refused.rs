@@ -100,6 +100,25 @@ fn arguments_that_are_missing_or_mean_nothing() {
     check(&[], &["reproduce", "sweep", "diff-sites", "list"]);
 }
 
+/// Among all figures they stay empty; by name, or with data of their own, they are refused.
+#[test]
+fn figures_of_text_without_a_tokenizer() {
+    let model = tiny("gpt2");
+    for figure in [
+        "benchmarks",
+        "subword-heads",
+        "suffix-neurons",
+        "suffix-probe",
+        "wic",
+    ] {
+        let on = ["--model", &model, "--corpus", "ids.npy", "--out", "out"];
+        check(
+            &[["reproduce", figure].as_slice(), &on].concat(),
+            &["gpt2", figure, "needs a tokenizer.json", "found none in"],
+        );
+    }
+}
+
 #[test]
 fn outputs_that_cannot_be_written() {
     let model = tiny("gpt2");
