@@ -1,9 +1,10 @@
-//! The plain forward pass and the drop + swap sweep of a small random model, in tokens a second.
+//! The plain forward pass, both lenses and the drop + swap sweep of a small random model, in tokens a second.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use layerwise::schedule::{Family, Schedule};
 use layerwise::sweep::{Options, Plan, SweepError, run};
 use layerwise::transformer::{Model, ModelConfig};
+use ndarray::Array2;
 
 fn model() -> Model {
     let config = ModelConfig {
@@ -41,6 +42,28 @@ fn forward(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn lens(criterion: &mut Criterion) {
+    let (model, tokens) = (model(), tokens());
+    let width = model.config().model;
+    // The cost does not depend on what the residual streams hold.
+    let states: Vec<_> = (0..=model.config().layers)
+        .map(|state| {
+            let stream = Array2::from_shape_fn((tokens.len(), width), |(position, feature)| {
+                ((state + 3 * position + 7 * feature) as f32).sin()
+            });
+            model.lens_state(stream.view())
+        })
+        .collect();
+    let mut group = criterion.benchmark_group("lens");
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(tokens.len() as u64));
+    group.bench_function("both lenses, 8 blocks", |bencher| {
+        bencher.iter(|| model.compare_lenses(&states));
+    });
+    group.finish();
+}
+
 fn sweep(criterion: &mut Criterion) {
     let (model, tokens) = (model(), tokens());
     let families: Vec<Family> = ["drop(l)", "swap(l,l+1)"]
@@ -66,5 +89,5 @@ fn sweep(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, forward, sweep);
+criterion_group!(benches, forward, lens, sweep);
 criterion_main!(benches);
