@@ -8,13 +8,9 @@
 //! KL(p ‖ q) = (ℓ_q − ℓ_p) − Σ_v p_v·(z_q,v − z_p,v), and KL(q ‖ p) likewise with p and q exchanged.
 
 use crate::elementary::{exp, vectorized};
-use crate::packed::Scratch;
 use crate::softmax::maximum;
-use crate::vocabulary::{LANES, Summary, TILE_COLUMNS, Unembedding, pass};
-use ndarray::{ArrayView2, ArrayViewMut2, s};
-
-/// Positions of one tile: three tiles with [`TILE_COLUMNS`] fit into a second-level cache of 1 MiB.
-const TILE_ROWS: usize = 64;
+use crate::vocabulary::{LANES, Summary, TILE_COLUMNS, Unembedding, pass, tile_of, tile_rows};
+use ndarray::{ArrayView2, s};
 
 /// One position's distribution q = softmax(z_q) beside the reference's p = softmax(z_p).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,38 +64,33 @@ pub fn compare(
     let summaries = pass(reference, unembedding, &[]);
     let mut own = vec![vec![Running::default(); seq]; states.len()];
     let mut rescaled = own.clone();
-    let mut scratch = Scratch::default();
-    let size = TILE_ROWS.min(seq) * TILE_COLUMNS.min(vocab);
+    let tile_rows = tile_rows(seq, reference.ncols(), 3);
+    let size = tile_rows.min(seq) * TILE_COLUMNS.min(vocab);
     let mut buffers = [vec![0.0; size], vec![0.0; size], vec![0.0; size]];
     let mut second = vec![0.0; TILE_COLUMNS.min(vocab)];
-    for first_column in (0..vocab).step_by(TILE_COLUMNS) {
-        let columns = first_column..vocab.min(first_column + TILE_COLUMNS);
-        let shift = rescaling.shift.map(|shift| &shift[columns.clone()]);
-        let second = &mut second[..columns.len()];
-        for first_row in (0..seq).step_by(TILE_ROWS) {
-            let rows = first_row..seq.min(first_row + TILE_ROWS);
+    for first_row in (0..seq).step_by(tile_rows) {
+        let rows = first_row..seq.min(first_row + tile_rows);
+        let there = s![rows.clone(), ..];
+        let packed_reference = unembedding.pack(reference.slice(there));
+        let packed_states: Vec<_> = states
+            .iter()
+            .map(|state| unembedding.pack(state.slice(there)))
+            .collect();
+        for first_column in (0..vocab).step_by(TILE_COLUMNS) {
+            let columns = first_column..vocab.min(first_column + TILE_COLUMNS);
+            let shift = rescaling.shift.map(|shift| &shift[columns.clone()]);
+            let second = &mut second[..columns.len()];
             let [mut theirs, mut weights, mut tile] = buffers
                 .each_mut()
                 .map(|buffer| tile_of(buffer, rows.len(), columns.len()));
-            let there = s![rows.clone(), ..];
-            unembedding.logits(
-                reference.slice(there),
-                columns.clone(),
-                theirs.view_mut(),
-                &mut scratch,
-            );
+            unembedding.logits(&packed_reference, columns.clone(), theirs.view_mut());
             weights.assign(&theirs);
             for (mut row, summary) in weights.outer_iter_mut().zip(&summaries[rows.clone()]) {
                 let row = row.as_slice_mut().expect("a tile is contiguous");
                 probabilities(row, summary.log_sum_exp as f32);
             }
-            for (state, states) in states.iter().enumerate() {
-                unembedding.logits(
-                    states.slice(there),
-                    columns.clone(),
-                    tile.view_mut(),
-                    &mut scratch,
-                );
+            for (state, packed) in packed_states.iter().enumerate() {
+                unembedding.logits(packed, columns.clone(), tile.view_mut());
                 for (row, position) in rows.clone().enumerate() {
                     let [z, theirs, weights] = [tile.row(row), theirs.row(row), weights.row(row)]
                         .map(|row| row.to_slice().expect("a tile is contiguous"));
@@ -115,11 +106,6 @@ pub fn compare(
         running.into_iter().map(row).collect()
     };
     (finished(own), finished(rescaled), summaries)
-}
-
-fn tile_of(buffer: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
-    ArrayViewMut2::from_shape((rows, columns), &mut buffer[..rows * columns])
-        .expect("the buffer has rows × columns elements")
 }
 
 /// The online softmax of one position, with its comparison.

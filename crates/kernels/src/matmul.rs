@@ -4,10 +4,12 @@ use crate::packed::{Packed, Scratch, multiply};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// What a product does with its destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Write {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Write<'a> {
     /// The destination is overwritten; what it held is not read.
     Replace,
+    /// The destination is overwritten with the product added to a bias, \[columns\], in every row.
+    Biased(&'a [f32]),
     /// The product is added to the destination.
     Add,
 }
@@ -34,7 +36,7 @@ pub fn matmul(
     a: ArrayView2<'_, f32>,
     b: ArrayView2<'_, f32>,
     out: ArrayViewMut2<'_, f32>,
-    write: Write,
+    write: Write<'_>,
 ) {
     assert_eq!(a.ncols(), b.nrows(), "inner dimensions of the product");
     multiply(

@@ -3,9 +3,11 @@
 //! With the calls that `vectorized!` makes, the only place for `unsafe` in this crate.
 #![allow(unsafe_code)]
 
+use crate::Write;
 use crate::packed::{CHAIN, CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS};
 use crate::term::{Pair, Term};
 use ndarray::{ArrayView2, ArrayViewMut2};
+use std::ops::Range;
 
 /// An instruction set that the machine has. Each has those of the following ones as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +27,24 @@ struct Extents {
     rows: usize,
     /// 1..=PANEL.
     columns: usize,
-    /// Whether the sums are added to the destination.
-    add: bool,
+}
+
+/// Where rows of sums lie, in elements.
+#[derive(Clone, Copy)]
+struct Place {
+    first: *mut f32,
+    /// From one row to the next.
+    stride: usize,
+}
+
+impl Place {
+    /// The place from a row on.
+    fn from_row(self, row: usize) -> Self {
+        Self {
+            first: self.first.wrapping_add(row * self.stride),
+            ..self
+        }
+    }
 }
 
 /// Where the left factor's values lie, in elements.
@@ -47,9 +65,21 @@ pub(crate) struct Job<'a, T> {
     strides: Strides,
     panel: &'a [PanelRow<T>],
     extents: Extents,
-    out: *mut f32,
-    /// Elements from one row of the destination to the next.
-    out_stride: usize,
+    /// What the sums are added to, if anything.
+    start: Option<Place>,
+    out: Place,
+    /// The row of the next panel to fetch while the first chunk is multiplied; each further chunk fetches the row that lies
+    /// CHUNK rows on. It need not exist.
+    ahead: *const PanelRow<T>,
+}
+
+/// Where a product goes.
+pub(crate) struct Destination<'a> {
+    /// \[rows, columns\].
+    pub(crate) out: ArrayViewMut2<'a, f32>,
+    pub(crate) write: Write<'a>,
+    /// Memory for the sums of a panel, for chains that are not the last.
+    pub(crate) strip: &'a mut Vec<PanelRow<f32>>,
 }
 
 impl Kernel {
@@ -97,17 +127,20 @@ impl Kernel {
         self != Self::Portable || crate::term::FUSED
     }
 
-    /// A strip of the product of packed rows, tiles of \[inner / CHUNK, TILE_ROWS, CHUNK\], and a panel \[inner\].
+    /// Some columns of the product of packed rows, tiles of \[inner / CHUNK, TILE_ROWS, CHUNK\], and a panel \[inner\].
+    ///
+    /// `next` is the panel that is going to be multiplied after this one: it is fetched into the second-level cache meanwhile.
     pub(crate) fn packed<T: Term>(
         self,
         a: &[Chunk<T>],
         panel: &[PanelRow<T>],
-        add: bool,
-        out: ArrayViewMut2<'_, f32>,
+        next: &[PanelRow<T>],
+        columns: Range<usize>,
+        destination: &mut Destination<'_>,
     ) {
         let tile = panel.len().div_ceil(CHUNK) * TILE_ROWS;
         assert!(
-            a.len() >= out.nrows().div_ceil(TILE_ROWS) * tile,
+            a.len() >= destination.out.nrows().div_ceil(TILE_ROWS) * tile,
             "packed rows fit the panel and the destination"
         );
         let strides = Strides {
@@ -117,20 +150,28 @@ impl Kernel {
         };
         // SAFETY: the slice holds, for every tile of rows, TILE_ROWS chunks for every CHUNK terms, so each row and term
         // of the strip lies in it; the strides are those of packed rows.
-        unsafe { self.run::<T, true>(a.as_ptr().cast(), strides, panel, add, out) }
+        unsafe {
+            self.run::<T, true>(
+                a.as_ptr().cast(),
+                strides,
+                [panel, next],
+                columns,
+                destination,
+            );
+        }
     }
 
-    /// A strip of the product of rows \[rows, inner\] as they lie and a panel \[inner\].
+    /// Some columns of the product of rows \[rows, inner\] as they lie and a panel \[inner\].
     pub(crate) fn strided<T: Term>(
         self,
         a: ArrayView2<'_, T>,
         panel: &[PanelRow<T>],
-        add: bool,
-        out: ArrayViewMut2<'_, f32>,
+        columns: Range<usize>,
+        destination: &mut Destination<'_>,
     ) {
         assert_eq!(
             a.dim(),
-            (out.nrows(), panel.len()),
+            (destination.out.nrows(), panel.len()),
             "rows fit the panel and the destination"
         );
         assert!(
@@ -145,7 +186,7 @@ impl Kernel {
             tile: TILE_ROWS * row,
         };
         // SAFETY: the view has as many rows as the destination, of `panel.len()` contiguous values at the row stride.
-        unsafe { self.run::<T, false>(a.as_ptr(), strides, panel, add, out) }
+        unsafe { self.run::<T, false>(a.as_ptr(), strides, [panel, panel], columns, destination) }
     }
 
     /// # Safety
@@ -156,46 +197,91 @@ impl Kernel {
         self,
         a: *const T,
         strides: Strides,
-        panel: &[PanelRow<T>],
-        add: bool,
-        mut out: ArrayViewMut2<'_, f32>,
+        [panel, next]: [&[PanelRow<T>]; 2],
+        columns: Range<usize>,
+        destination: &mut Destination<'_>,
     ) {
-        let (rows, columns) = out.dim();
-        assert!((1..=PANEL).contains(&columns), "{columns} columns");
+        let Destination { out, write, strip } = destination;
+        let rows = out.nrows();
         assert!(
-            (out.strides()[1] == 1 || columns == 1) && out.strides()[0] >= 0,
+            (1..=PANEL).contains(&columns.len()) && columns.end <= out.ncols(),
+            "columns {columns:?} of {}",
+            out.ncols()
+        );
+        assert!(
+            (out.strides()[1] == 1 || out.ncols() == 1) && out.strides()[0] >= 0,
             "rows of the destination are contiguous and lie in order"
         );
-        let out_stride = out.strides()[0].unsigned_abs();
-        let (base, out) = (a, out.as_mut_ptr());
-        let tiles = (0..rows).step_by(TILE_ROWS);
-        // A tile's chains follow each other, so that its destination stays in the first-level cache.
-        let chains = || panel.chunks(CHAIN).enumerate();
-        for (first, (chain, panel)) in
-            tiles.flat_map(|first| chains().map(move |chain| (first, chain)))
-        {
-            let extents = Extents {
-                rows: TILE_ROWS.min(rows - first),
-                columns,
-                add: add || chain > 0,
+        let out = Place {
+            stride: out.strides()[0].unsigned_abs(),
+            first: out.as_mut_ptr().wrapping_add(columns.start),
+        };
+        let before = match write {
+            Write::Replace => None,
+            Write::Add => Some(out),
+            // Every row starts from the same one, which is only read.
+            Write::Biased(bias) => Some(Place {
+                stride: 0,
+                first: bias[columns.clone()].as_ptr().cast_mut(),
+            }),
+        };
+        let chains = panel.len().div_ceil(CHAIN);
+        if chains > 1 && strip.len() < rows {
+            strip.resize(rows, PanelRow([0.0; PANEL]));
+        }
+        let strip = Place {
+            stride: PANEL,
+            first: strip.as_mut_ptr().cast(),
+        };
+        // A chain's part of the panel stays in the first-level cache, or near it, while all tiles pass over it. Sums wait in
+        // the strip: rows of a destination may lie a power of two apart, and would then drive each other out of the cache.
+        for (chain, panel) in panel.chunks(CHAIN).enumerate() {
+            let start = match chain {
+                0 => before,
+                _ => Some(strip),
             };
-            // SAFETY: the caller vouches for `a`, tile by tile and term by term; a chain begins with a whole chunk.
-            // `out` was checked above: from row `first` on there are `extents.rows` rows of `columns` contiguous
-            // elements, `out_stride` apart. The instruction sets were detected when the kernel was chosen.
-            unsafe {
-                let job = Job {
-                    a: base.add(
-                        first / TILE_ROWS * strides.tile + chain * CHAIN / CHUNK * strides.chunk,
-                    ),
-                    strides,
-                    panel,
-                    extents,
-                    out: out.add(first * out_stride),
-                    out_stride,
+            let out = if chain + 1 == chains { out } else { strip };
+            for first in (0..rows).step_by(TILE_ROWS) {
+                let extents = Extents {
+                    rows: TILE_ROWS.min(rows - first),
+                    columns: columns.len(),
                 };
-                T::tile::<PACKED>(self, job);
+                // SAFETY: the caller vouches for `a`, tile by tile and term by term; a chain begins with a whole chunk. The
+                // destination was checked above: from row `first` on there are `extents.rows` rows of `extents.columns`
+                // contiguous elements, `out.stride` apart, and so it is with the bias; the strip has PANEL elements for each of
+                // the rows, which every chain but the last fills before the next one reads them. The instruction sets were
+                // detected when the kernel was chosen.
+                unsafe {
+                    let job = Job {
+                        a: a.add(
+                            first / TILE_ROWS * strides.tile
+                                + chain * CHAIN / CHUNK * strides.chunk,
+                        ),
+                        strides,
+                        panel,
+                        extents,
+                        start: start.map(|start| start.from_row(first)),
+                        out: out.from_row(first),
+                        // Between them the first CHUNK tiles fetch every row; the others fetch them again, at no cost.
+                        ahead: next
+                            .as_ptr()
+                            .wrapping_add(chain * CHAIN + first / TILE_ROWS % CHUNK),
+                    };
+                    T::tile::<PACKED>(self, job);
+                }
             }
         }
+    }
+}
+
+/// Fetches a value into the first-level cache, where it and the instruction for it exist.
+#[inline(always)]
+pub(crate) fn fetch(values: &[f32], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is part of the architecture, and a fetch of any address is harmless.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(at).cast());
     }
 }
 
@@ -252,19 +338,31 @@ unsafe fn portable<T: Term>(job: Job<'_, T>) {
                 *sum = x.multiply_add(*b, *sum);
             }
         }
-        // SAFETY: row `row` of the destination has `extents.columns` elements, which no other reference covers.
-        let out = unsafe {
-            std::slice::from_raw_parts_mut(job.out.add(row * job.out_stride), extents.columns)
-        };
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = if extents.add { *out + sum } else { sum };
+        // SAFETY: row `row` of either place has `extents.columns` elements.
+        unsafe { store_row(&sums[..extents.columns], job.start, job.out, row) }
+    }
+}
+
+/// Writes one row of sums, or adds it to where it starts from.
+///
+/// # Safety
+/// Row `row` of both places has as many elements as there are sums.
+unsafe fn store_row(sums: &[f32], start: Option<Place>, out: Place, row: usize) {
+    for (column, sum) in sums.iter().enumerate() {
+        // SAFETY: the caller vouches for the row.
+        unsafe {
+            let sum = match start {
+                Some(start) => *start.from_row(row).first.add(column) + sum,
+                None => *sum,
+            };
+            *out.from_row(row).first.add(column) = sum;
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Extents, Job, Strides};
+    use super::{Extents, Job, Place, Strides, store_row};
     use crate::packed::{CHUNK, TILE_ROWS};
     use crate::term::Pair;
     use std::arch::x86_64::*;
@@ -359,7 +457,16 @@ mod x86 {
             unsafe fn $rows<const ROWS: usize, const PACKED: bool>(job: Job<'_, $term>) {
                 let strides = strides::<PACKED, _>(&job);
                 let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+                // What is written at the end is fetched now.
+                for row in 0..ROWS {
+                    let place = job.out.from_row(row).first;
+                    _mm_prefetch::<_MM_HINT_T0>(place.cast());
+                    _mm_prefetch::<_MM_HINT_T0>(place.wrapping_add(16).cast());
+                }
                 for (chunk, panel) in job.panel.chunks(CHUNK).enumerate() {
+                    let ahead = job.ahead.wrapping_add(chunk * CHUNK).cast::<i8>();
+                    _mm_prefetch::<_MM_HINT_T1>(ahead);
+                    _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(64));
                     for (k, b) in panel.iter().enumerate() {
                         // SAFETY: a panel row is 32 terms of 4 bytes, aligned to 64; `a` may be read at every row and term
                         // of the tile.
@@ -375,7 +482,7 @@ mod x86 {
                     }
                 }
                 // SAFETY: the destination is the caller's.
-                unsafe { store(sums, job.extents, job.out, job.out_stride) }
+                unsafe { store(sums, job.extents, job.start, job.out) }
             }
         };
     }
@@ -399,30 +506,30 @@ mod x86 {
         multiply_add_pairs
     );
 
-    /// Writes a tile of sums, or adds it to what is there.
+    /// Writes a tile of sums, or adds it to where it starts from.
     ///
     /// # Safety
-    /// `out` has `ROWS` rows of `extents.columns` elements, `out_stride` apart.
+    /// Both places have `ROWS` rows of `extents.columns` elements.
     #[inline]
     #[target_feature(enable = "avx512f")]
     unsafe fn store<const ROWS: usize>(
         sums: [[__m512; 2]; ROWS],
         extents: Extents,
-        out: *mut f32,
-        out_stride: usize,
+        start: Option<Place>,
+        out: Place,
     ) {
         let mask = ((1_u64 << extents.columns) - 1) as u32;
         let masks = [mask as u16, (mask >> 16) as u16];
         for (row, sums) in sums.into_iter().enumerate() {
             for (half, (mut sum, mask)) in sums.into_iter().zip(masks).enumerate() {
+                let half_row = |place: Place| place.from_row(row).first.wrapping_add(16 * half);
                 // SAFETY: the mask lets only the tile's own columns be read and written; masked-off lanes are not touched,
                 // and the address itself is formed without promising that it lies in the array.
                 unsafe {
-                    let place = out.add(row * out_stride).wrapping_add(16 * half);
-                    if extents.add {
-                        sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, place), sum);
+                    if let Some(start) = start {
+                        sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, half_row(start)), sum);
                     }
-                    _mm512_mask_storeu_ps(place, mask, sum);
+                    _mm512_mask_storeu_ps(half_row(out), mask, sum);
                 }
             }
         }
@@ -444,7 +551,8 @@ mod x86 {
                         rows: (rows - first).min(6),
                         ..job.extents
                     },
-                    out: job.out.add(first * job.out_stride),
+                    start: job.start.map(|start| start.from_row(first)),
+                    out: job.out.from_row(first),
                     ..job
                 };
                 for_rows!(avx2_rows, PACKED, part, 1 2 3 4 5 6)
@@ -476,15 +584,16 @@ mod x86 {
             let columns = (job.extents.columns - half).min(16);
             for (row, sums) in sums.into_iter().enumerate() {
                 let mut values = [0.0_f32; 16];
-                // SAFETY: the buffer has 16 floats; row `row` of the destination has `columns` elements from `half` on.
-                let out = unsafe {
+                let from_half = |place: Place| Place {
+                    first: place.first.wrapping_add(half),
+                    ..place
+                };
+                // SAFETY: the buffer has 16 floats; row `row` of either place has `columns` elements from `half` on.
+                unsafe {
                     _mm256_storeu_ps(values.as_mut_ptr(), sums[0]);
                     _mm256_storeu_ps(values.as_mut_ptr().add(8), sums[1]);
-                    let first = job.out.add(row * job.out_stride + half);
-                    std::slice::from_raw_parts_mut(first, columns)
-                };
-                for (out, sum) in out.iter_mut().zip(values) {
-                    *out = if job.extents.add { *out + sum } else { sum };
+                    let start = job.start.map(from_half);
+                    store_row(&values[..columns], start, from_half(job.out), row);
                 }
             }
         }

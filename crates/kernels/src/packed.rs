@@ -14,9 +14,9 @@
 //! of f32 count as zero: as `vdpbf16ps` does, and, slowly, the portable kernel.
 
 use crate::Write;
-use crate::microkernel::Kernel;
+use crate::microkernel::{Destination, Kernel, fetch};
 use crate::term::{Pair, Term};
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 use std::ops::Range;
 
 pub use crate::term::Precision;
@@ -28,12 +28,27 @@ pub(crate) const TILE_ROWS: usize = 12;
 /// Terms of one chain of fused multiply-adds, a multiple of [`CHUNK`]: the shorter, the less rounding adds up.
 pub(crate) const CHAIN: usize = 256;
 /// Terms that are packed together, a multiple of [`CHAIN`].
-const INNER_BLOCK: usize = 1024;
+pub(crate) const INNER_BLOCK: usize = 3 * CHAIN;
 /// Terms of a row of the left factor that are packed together.
 pub(crate) const CHUNK: usize = 16;
-/// Rows that are packed together: the more, the less often the other factor is read again; with [`INNER_BLOCK`] terms they
+/// Bytes of rows that are packed together: the more, the less often the other factor is read again; beside a panel they
 /// still fit into a second-level cache of 1 MiB.
-const ROW_BLOCK: usize = 15 * TILE_ROWS;
+const BLOCK_BYTES: usize = 832 << 10;
+
+/// Rows that are packed together, for products of so many terms: whole tiles.
+const fn row_block(terms: usize) -> usize {
+    let inner = if terms < INNER_BLOCK {
+        terms
+    } else {
+        INNER_BLOCK
+    };
+    let tile = inner.next_multiple_of(CHUNK) * TILE_ROWS * 4;
+    if tile == 0 || tile > BLOCK_BYTES {
+        TILE_ROWS
+    } else {
+        BLOCK_BYTES / tile * TILE_ROWS
+    }
+}
 
 /// One row of a panel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -220,6 +235,33 @@ impl Packed {
         }
     }
 
+    /// Checks that a product of `rows` rows with the columns `columns` fits its destination.
+    fn check(
+        &self,
+        columns: &Range<usize>,
+        rows: usize,
+        out: &ArrayViewMut2<'_, f32>,
+        write: Write<'_>,
+    ) {
+        assert!(
+            columns.end <= self.outputs && columns.start.is_multiple_of(PANEL),
+            "columns {columns:?} of {}",
+            self.outputs
+        );
+        assert_eq!(
+            out.dim(),
+            (rows, columns.len()),
+            "shape of the product's destination"
+        );
+        assert!(
+            out.strides()[1] == 1 || columns.len() <= 1 || rows == 0,
+            "rows of the destination are contiguous"
+        );
+        if let Write::Biased(bias) = write {
+            assert_eq!(bias.len(), columns.len(), "length of the bias");
+        }
+    }
+
     /// The matrix, \[inputs, outputs\].
     pub fn unpack(&self) -> Array2<f32> {
         let mut matrix = Array2::zeros((self.inputs, self.outputs));
@@ -265,27 +307,33 @@ pub(crate) fn turn_over(part: ArrayView2<'_, f32>, rows: &mut [PanelRow<f32>], f
     }
 }
 
-/// Memory for packed rows, kept between products.
+/// Packed rows of a left factor, in one of the number formats.
 #[derive(Clone, Debug, Default)]
-pub struct Scratch {
+pub(crate) struct Rows {
     pub(crate) singles: Vec<Chunk<f32>>,
     pub(crate) pairs: Vec<Chunk<Pair>>,
+}
+
+/// Memory for products, kept between them.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    rows: Rows,
+    /// The sums of a panel's columns, for every row.
+    strip: Vec<PanelRow<f32>>,
 }
 
 impl Scratch {
     /// The most bytes that products of at most `rows` rows and `inner` terms make it take.
     pub fn most_bytes(rows: usize, inner: usize) -> usize {
-        let rows = rows.min(ROW_BLOCK).next_multiple_of(TILE_ROWS);
-        let chunks = inner.min(INNER_BLOCK).div_ceil(CHUNK);
-        // A vector that grows takes up to twice what it needs, beside its old memory.
-        // Pairs of bf16, where there are any, are half as many.
-        3 * rows
-            * (chunks * size_of::<Chunk<f32>>() + chunks.div_ceil(2) * size_of::<Chunk<Pair>>())
+        let tile = INNER_BLOCK * TILE_ROWS * size_of::<f32>();
+        let packed = PackedRows::bytes(rows, inner.min(INNER_BLOCK)).min(BLOCK_BYTES.max(tile));
+        // A vector that grows takes up to twice what it needs, beside its old memory; bf16 pairs have a vector of their own.
+        3 * (2 * packed + rows * size_of::<PanelRow<f32>>())
     }
 }
 
-/// Computes `out = a · b` or `out += a · b`, for `a` \[rows, inner\], the first `inner` rows and the columns `columns` of `b`,
-/// `out` \[rows, columns\].
+/// Computes `out = a · b`, `out = bias + a · b` or `out += a · b`, for `a` \[rows, inner\], the first `inner` rows and the
+/// columns `columns` of `b`, `out` \[rows, columns\].
 ///
 /// Rows of `a` and of `out` must be contiguous. `columns` must begin at a multiple of [`PANEL`].
 ///
@@ -307,7 +355,7 @@ pub fn multiply(
     b: &Packed,
     columns: Range<usize>,
     out: ArrayViewMut2<'_, f32>,
-    write: Write,
+    write: Write<'_>,
     scratch: &mut Scratch,
 ) {
     multiply_with(Kernel::detect(), a, b, columns, out, write, scratch);
@@ -319,30 +367,17 @@ fn multiply_with(
     b: &Packed,
     columns: Range<usize>,
     mut out: ArrayViewMut2<'_, f32>,
-    write: Write,
+    write: Write<'_>,
     scratch: &mut Scratch,
 ) {
     let (rows, inputs) = a.dim();
     assert!(inputs <= b.inputs, "{inputs} columns for {} rows", b.inputs);
-    assert!(
-        columns.end <= b.outputs && columns.start.is_multiple_of(PANEL),
-        "columns {columns:?} of {}",
-        b.outputs
-    );
-    assert_eq!(
-        out.dim(),
-        (rows, columns.len()),
-        "shape of the product's destination"
-    );
-    if rows == 0 || columns.is_empty() {
+    b.check(&columns, rows, &out, write);
+    if out.is_empty() {
         return;
     }
-    assert!(
-        out.strides()[1] == 1 || columns.len() <= 1,
-        "rows of the destination are contiguous"
-    );
-    if inputs == 0 && write == Write::Replace {
-        out.fill(0.0);
+    if inputs == 0 {
+        fill(out.view_mut(), write);
     }
     match &b.panels {
         Panels::F32(panels) => {
@@ -365,289 +400,228 @@ fn multiply_panels<T: Term>(
     panel_inputs: usize,
     columns: Range<usize>,
     mut out: ArrayViewMut2<'_, f32>,
-    write: Write,
+    write: Write<'_>,
     scratch: &mut Scratch,
 ) {
     let (rows, inputs) = a.dim();
-    let (terms, panel_terms) = (inputs.div_ceil(T::INPUTS), panel_inputs.div_ceil(T::INPUTS));
+    let terms = inputs.div_ceil(T::INPUTS);
+    let right = Right {
+        kernel,
+        panels,
+        terms: panel_inputs.div_ceil(T::INPUTS),
+        columns,
+    };
     // Few panels do not repay packing the rows of `a`, where they need not be rounded; their strides must then be friendly.
-    let few = columns.len() <= 2 * PANEL;
-    for first_row in (0..rows).step_by(ROW_BLOCK) {
-        let row_block = first_row..rows.min(first_row + ROW_BLOCK);
-        for first_term in (0..terms).step_by(INNER_BLOCK) {
-            let inner = first_term..terms.min(first_term + INNER_BLOCK);
-            let inner_inputs = inner.start * T::INPUTS..inputs.min(inner.end * T::INPUTS);
-            let block = a.slice(s![row_block.clone(), inner_inputs]);
-            let unpacked = T::unpacked(block).filter(|_| few);
-            if unpacked.is_none() {
-                T::pack(block, scratch);
-            }
-            let add = write == Write::Add || first_term > 0;
-            for first_column in columns.clone().step_by(PANEL) {
-                let panel = first_column / PANEL * panel_terms;
-                let panel = &panels[panel + inner.start..panel + inner.end];
-                let width = PANEL.min(columns.end - first_column);
-                let first_out = first_column - columns.start;
-                let out = out.slice_mut(s![row_block.clone(), first_out..first_out + width]);
-                match unpacked {
-                    Some(rows) => kernel.strided(rows, panel, add, out),
-                    None => kernel.packed(T::packed(scratch), panel, add, out),
+    let few = right.columns.len() <= 2 * PANEL;
+    let row_block = row_block(terms);
+    for first_row in (0..rows).step_by(row_block) {
+        let rows = first_row..rows.min(first_row + row_block);
+        for terms in inner_blocks(terms) {
+            let block = a.slice(s![rows.clone(), T::inputs_of(&terms, inputs)]);
+            let left = match T::unpacked(block).filter(|_| few) {
+                Some(rows) => Left::Strided(rows),
+                None => {
+                    T::pack(block, &mut scratch.rows);
+                    Left::Packed(T::packed(&scratch.rows))
                 }
+            };
+            let mut destination = Destination {
+                out: out.slice_mut(s![rows.clone(), ..]),
+                write: if terms.start > 0 { Write::Add } else { write },
+                strip: &mut scratch.strip,
+            };
+            right.multiply(left, terms, &mut destination);
+        }
+    }
+}
+
+/// Writes a product without terms.
+fn fill(mut out: ArrayViewMut2<'_, f32>, write: Write<'_>) {
+    match write {
+        Write::Replace => out.fill(0.0),
+        Write::Biased(bias) => out
+            .outer_iter_mut()
+            .for_each(|mut row| row.assign(&ArrayView1::from(bias))),
+        Write::Add => {}
+    }
+}
+
+/// The terms that are packed together.
+fn inner_blocks(terms: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..terms)
+        .step_by(INNER_BLOCK)
+        .map(move |first| first..terms.min(first + INNER_BLOCK))
+}
+
+/// A part of the left factor, ready for the kernel.
+#[derive(Clone, Copy)]
+enum Left<'a, T> {
+    Packed(&'a [Chunk<T>]),
+    Strided(ArrayView2<'a, T>),
+}
+
+/// Some columns of the right factor.
+struct Right<'a, T> {
+    kernel: Kernel,
+    panels: &'a [PanelRow<T>],
+    /// Terms of a whole panel.
+    terms: usize,
+    /// The first one begins a panel.
+    columns: Range<usize>,
+}
+
+impl<T: Term> Right<'_, T> {
+    /// Multiplies a part of the left factor with its terms of every panel, into \[rows, columns\].
+    fn multiply(&self, left: Left<'_, T>, terms: Range<usize>, destination: &mut Destination<'_>) {
+        let part = |panel: usize| {
+            let first = panel * self.terms;
+            self.panels.get(first + terms.start..first + terms.end)
+        };
+        for first_column in self.columns.clone().step_by(PANEL) {
+            let panel = part(first_column / PANEL).expect("the columns are the matrix's own");
+            let first_out = first_column - self.columns.start;
+            let columns = first_out..self.columns.len().min(first_out + PANEL);
+            match left {
+                Left::Packed(rows) => {
+                    let next = part(first_column / PANEL + 1).unwrap_or(panel);
+                    self.kernel.packed(rows, panel, next, columns, destination);
+                }
+                Left::Strided(rows) => self.kernel.strided(rows, panel, columns, destination),
             }
         }
     }
 }
 
-/// \[rows, inner\] to tiles of [`TILE_ROWS`] rows, each \[terms / CHUNK, TILE_ROWS, CHUNK\]: whole cache lines are written,
-/// and a tile is read straight through. What a last chunk with fewer values does not fill, and the missing rows of a last
-/// tile, are leftovers that are not read.
+/// Rows of a left factor, \[rows, inner\], packed once for products with many parts of a matrix.
+#[derive(Clone, Debug)]
+pub(crate) struct PackedRows {
+    rows: usize,
+    inputs: usize,
+    precision: Precision,
+    /// One for each block of terms.
+    blocks: Vec<Rows>,
+}
+
+impl PackedRows {
+    /// Packs rows for products with matrices that are packed in `precision`.
+    pub(crate) fn new(a: ArrayView2<'_, f32>, precision: Precision) -> Self {
+        fn packed<T: Term>(a: ArrayView2<'_, f32>) -> Vec<Rows> {
+            let inputs = a.ncols();
+            let blocks = inner_blocks(inputs.div_ceil(T::INPUTS)).map(|terms| {
+                let mut rows = Rows::default();
+                T::pack(a.slice(s![.., T::inputs_of(&terms, inputs)]), &mut rows);
+                rows
+            });
+            blocks.collect()
+        }
+        Self {
+            rows: a.nrows(),
+            inputs: a.ncols(),
+            precision,
+            blocks: match precision {
+                Precision::F32 => packed::<f32>(a),
+                Precision::Bf16 => packed::<Pair>(a),
+            },
+        }
+    }
+
+    /// The bytes that so many rows of `inner` terms take, packed at once.
+    fn bytes(rows: usize, inner: usize) -> usize {
+        rows.next_multiple_of(TILE_ROWS) * inner.next_multiple_of(CHUNK) * size_of::<f32>()
+    }
+
+    /// The most bytes that packed rows of `inner` terms take, in parts of whole tiles, and products with one of them.
+    pub(crate) fn most_bytes(rows: usize, inner: usize) -> usize {
+        Self::bytes(rows, inner) + rows * size_of::<PanelRow<f32>>()
+    }
+
+    /// Does what [`multiply`] does with rows as they were, to the bit.
+    ///
+    /// # Panics
+    /// As [`multiply`], and if `b` has other inputs or is packed in another precision.
+    pub(crate) fn multiply(
+        &self,
+        b: &Packed,
+        columns: Range<usize>,
+        out: ArrayViewMut2<'_, f32>,
+        write: Write<'_>,
+    ) {
+        assert_eq!(
+            (self.inputs, self.precision),
+            (b.inputs, b.precision()),
+            "factors fit"
+        );
+        b.check(&columns, self.rows, &out, write);
+        fn blocks<T: Term>(
+            rows: &PackedRows,
+            panels: &[PanelRow<T>],
+            columns: Range<usize>,
+            mut out: ArrayViewMut2<'_, f32>,
+            write: Write<'_>,
+        ) {
+            let terms = rows.inputs.div_ceil(T::INPUTS);
+            let right = Right {
+                kernel: Kernel::detect(),
+                panels,
+                terms,
+                columns,
+            };
+            let mut strip = Vec::new();
+            for (terms, rows) in inner_blocks(terms).zip(&rows.blocks) {
+                let mut destination = Destination {
+                    out: out.view_mut(),
+                    write: if terms.start > 0 { Write::Add } else { write },
+                    strip: &mut strip,
+                };
+                right.multiply(Left::Packed(T::packed(rows)), terms, &mut destination);
+            }
+        }
+        match &b.panels {
+            _ if out.is_empty() => {}
+            _ if self.inputs == 0 => fill(out, write),
+            Panels::F32(panels) => blocks(self, panels, columns, out, write),
+            Panels::Bf16(panels) => blocks(self, panels, columns, out, write),
+        }
+    }
+}
+
+/// \[rows, inner\] to tiles of [`TILE_ROWS`] rows, each \[terms / CHUNK, TILE_ROWS, CHUNK\]: memory is written, and a tile
+/// later read, straight through. What a last chunk with fewer values does not fill, and the missing rows of a last tile, are
+/// leftovers that are not read.
 #[inline(always)]
 pub(crate) fn pack_rows<T: Term>(block: ArrayView2<'_, f32>, packed: &mut Vec<Chunk<T>>) {
+    /// Values of a row that are fetched ahead of those that are packed.
+    const AHEAD: usize = 128;
     let (rows, inner) = block.dim();
     let chunks = inner.div_ceil(CHUNK * T::INPUTS);
     packed.resize(
         rows.div_ceil(TILE_ROWS) * TILE_ROWS * chunks,
         Chunk([T::default(); CHUNK]),
     );
-    for (row, values) in block.outer_iter().enumerate() {
-        let values = values
-            .to_slice()
-            .expect("rows of the left factor are contiguous");
-        let start = row / TILE_ROWS * TILE_ROWS * chunks + row % TILE_ROWS;
-        let places = packed[start..].iter_mut().step_by(TILE_ROWS);
-        let whole = values.chunks_exact(CHUNK * T::INPUTS);
-        let rest = whole.remainder();
-        let count = whole.len();
-        for (place, values) in places.zip(whole) {
-            T::put(&mut place.0, values);
+    if inner == 0 {
+        return;
+    }
+    let tiles = packed.chunks_exact_mut(TILE_ROWS * chunks);
+    for (tile, rows) in tiles.zip(block.axis_chunks_iter(Axis(0), TILE_ROWS)) {
+        let mut values = [[].as_slice(); TILE_ROWS];
+        for (values, row) in values.iter_mut().zip(rows.outer_iter()) {
+            *values = row
+                .to_slice()
+                .expect("rows of the left factor are contiguous");
         }
-        if !rest.is_empty() {
-            T::put(&mut packed[start + count * TILE_ROWS].0, rest);
+        let values = &values[..rows.nrows()];
+        for (chunk, places) in tile.chunks_exact_mut(TILE_ROWS).enumerate() {
+            let first = chunk * CHUNK * T::INPUTS;
+            let last = inner.min(first + CHUNK * T::INPUTS);
+            for (place, values) in places.iter_mut().zip(values) {
+                for line in 0..T::INPUTS {
+                    fetch(values, first + AHEAD + line * CHUNK);
+                }
+                T::put(&mut place.0, &values[first..last]);
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::noise::noise;
-    use proptest::prelude::*;
-
-    /// The chain that every element is, written as plainly as can be.
-    fn reference(
-        a: &Array2<f32>,
-        b: &Array2<f32>,
-        start: Option<&Array2<f32>>,
-        precision: Precision,
-    ) -> Array2<f32> {
-        let term = match precision {
-            Precision::F32 => 1,
-            Precision::Bf16 => 2,
-        };
-        Array2::from_shape_fn((a.nrows(), b.ncols()), |(row, column)| {
-            let mut total = start.map(|start| start[(row, column)]);
-            let inputs: Vec<usize> = (0..a.ncols()).collect();
-            for chain in inputs.chunks(CHAIN * term) {
-                let order = chain.chunks(term).flat_map(|term| term.iter().rev());
-                let chain = order.fold(0.0_f32, |sum, &k| {
-                    let (x, y) = (a[(row, k)], b[(k, column)]);
-                    precision.round(x).mul_add(precision.round(y), sum)
-                });
-                total = Some(total.map_or(chain, |total| total + chain));
-            }
-            total.unwrap_or(0.0)
-        })
-    }
-
-    /// Whether a kernel's products give the reference bit for bit.
-    fn is_exact(kernel: Kernel, precision: Precision) -> bool {
-        precision == Precision::Bf16 || kernel.is_fused()
-    }
-
-    const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
-
-    #[test]
-    fn packing_is_undone() {
-        for (inputs, outputs) in [(1, 1), (3, 32), (5, 33), (7, 100), (0, 4), (70, 40)] {
-            for precision in PRECISIONS {
-                let round = |matrix: Array2<f32>| matrix.mapv(|value| precision.round(value));
-                let matrix = noise(inputs, outputs, 1);
-                let packed = Packed::rounded(matrix.view(), precision);
-                assert_eq!(packed.precision(), precision);
-                let matrix = round(matrix);
-                assert_eq!(packed.unpack(), matrix);
-                let turned = noise(outputs, inputs, 2);
-                let lying = Packed::rounded(turned.t(), precision);
-                assert_eq!(lying.unpack(), round(turned).t());
-                let part = outputs / 3..outputs;
-                let turned = packed.transposed(part.clone());
-                assert_eq!(turned, Packed::new(matrix.slice(s![.., part]).t()));
-                for column in 0..outputs {
-                    assert!(
-                        packed
-                            .column(column)
-                            .eq(matrix.column(column).iter().copied())
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn parts_lie_side_by_side() {
-        let parts = [3, 32, 61, 1, 0, 40].map(|columns| noise(columns, 35, columns as u64));
-        let views: Vec<_> = parts.iter().map(|part| part.t()).collect();
-        let whole = ndarray::concatenate(ndarray::Axis(1), &views).unwrap();
-        for precision in PRECISIONS {
-            let mut packed = Packed::zeros(35, whole.ncols(), precision);
-            let mut first = 0;
-            for view in &views {
-                packed.put(first, *view);
-                first += view.ncols();
-            }
-            assert_eq!(packed, Packed::rounded(whole.view(), precision));
-        }
-    }
-
-    #[test]
-    fn memory_is_packed_anew() {
-        let mut packed = Packed::rounded(noise(9, 70, 3).view(), Precision::Bf16);
-        for (inputs, outputs) in [(4, 33), (20, 100), (2, 5)] {
-            let matrix = noise(inputs, outputs, 4);
-            packed.repack(matrix.view());
-            assert_eq!(packed, Packed::new(matrix.view()));
-        }
-    }
-
-    #[test]
-    fn long_inner_dimensions_are_summed_in_chains() {
-        let inner = 4 * INNER_BLOCK + CHAIN + 5;
-        let (a, b) = (noise(14, inner, 1), noise(inner, 70, 2));
-        for precision in PRECISIONS {
-            let packed = Packed::rounded(b.view(), precision);
-            for kernel in Kernel::available() {
-                if !is_exact(kernel, precision) {
-                    continue;
-                }
-                let mut out = Array2::zeros((14, 70));
-                multiply_with(
-                    kernel,
-                    a.view(),
-                    &packed,
-                    0..70,
-                    out.view_mut(),
-                    Write::Replace,
-                    &mut Scratch::default(),
-                );
-                assert_eq!(out, reference(&a, &b, None, precision), "{kernel:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_not_finite_stays_so() {
-        for value in [f32::NAN, f32::INFINITY] {
-            for place in [0, 32, 34] {
-                let mut a = noise(3, 35, 1);
-                a[(1, place)] = value;
-                let b = noise(35, 80, 2);
-                for precision in PRECISIONS {
-                    for kernel in Kernel::available() {
-                        let mut out = Array2::zeros((3, 80));
-                        let packed = Packed::rounded(b.view(), precision);
-                        let scratch = &mut Scratch::default();
-                        multiply_with(
-                            kernel,
-                            a.view(),
-                            &packed,
-                            0..80,
-                            out.view_mut(),
-                            Write::Replace,
-                            scratch,
-                        );
-                        assert!(out.row(1).iter().all(|value| !value.is_finite()));
-                        // The same memory then serves shorter rows, which must not meet what was left there.
-                        let mut short = Array2::zeros((3, 80));
-                        multiply_with(
-                            kernel,
-                            a.slice(s![.., ..33]).map(|_| 1.0).view(),
-                            &packed,
-                            0..80,
-                            short.view_mut(),
-                            Write::Replace,
-                            scratch,
-                        );
-                        assert!(short.iter().all(|value| value.is_finite()), "{kernel:?}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn numbers_below_the_normal_range_count_as_zero_in_bf16() {
-        let tiny = f32::MIN_POSITIVE / 4.0;
-        let b = ndarray::arr2(&[[1.0], [tiny], [1e-30]]);
-        let b = Packed::rounded(b.view(), Precision::Bf16);
-        for kernel in Kernel::available() {
-            let mut out = Array2::from_elem((2, 1), 7.0);
-            let a = ndarray::arr2(&[[tiny, 1.0, 0.0], [0.0, 0.0, 1e-30]]);
-            let scratch = &mut Scratch::default();
-            multiply_with(
-                kernel,
-                a.view(),
-                &b,
-                0..1,
-                out.view_mut(),
-                Write::Replace,
-                scratch,
-            );
-            assert_eq!(out, Array2::<f32>::zeros((2, 1)), "{kernel:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_kernel_gives_the_chain_bit_for_bit(rows in 0usize..30, inner in 0usize..80, unused in 0usize..3, outputs in 1usize..140, first in 0usize..3, add: bool, bf16: bool, seed: u64) {
-            let precision = PRECISIONS[usize::from(bf16)];
-            let (a, b) = (noise(rows, inner, seed), noise(inner + unused, outputs, seed ^ 7));
-            let packed = Packed::rounded(b.view(), precision);
-            let b = b.slice(s![..inner, ..]).to_owned();
-            let first = (first * PANEL).min((outputs - 1) / PANEL * PANEL);
-            let start = noise(rows, outputs - first, seed ^ 99);
-            let part = b.slice(s![.., first..]).to_owned();
-            let expected = reference(&a, &part, add.then_some(&start), precision);
-            let exact = a.mapv(|value| f64::from(precision.round(value))).dot(&part.mapv(|value| f64::from(precision.round(value))));
-            for kernel in Kernel::available() {
-                // A destination that is a window of a wider array, as the heads of an attention are.
-                let mut wide = Array2::from_elem((rows, outputs - first + 3), 7.0);
-                let mut out = wide.slice_mut(s![.., ..outputs - first]);
-                out.assign(&start);
-                let write = if add { Write::Add } else { Write::Replace };
-                multiply_with(kernel, a.view(), &packed, first..outputs, out.view_mut(), write, &mut Scratch::default());
-                if is_exact(kernel, precision) {
-                    prop_assert_eq!(&out, &expected, "{:?}", kernel);
-                }
-                for ((got, exact), start) in out.iter().zip(&exact).zip(&start) {
-                    let expected = exact + if add { f64::from(*start) } else { 0.0 };
-                    prop_assert!((f64::from(*got) - expected).abs() <= 1e-6 * (1.0 + inner as f64), "{:?}", kernel);
-                }
-                prop_assert!(wide.slice(s![.., outputs - first..]).iter().all(|value| *value == 7.0), "nothing is written beside the destination");
-            }
-        }
-
-        #[test]
-        fn a_row_depends_on_itself_alone(rows in 1usize..200, inner in 1usize..70, outputs in 1usize..100, some in 1usize..200, bf16: bool, seed: u64) {
-            let (a, b) = (noise(rows, inner, seed), noise(inner, outputs, seed ^ 7));
-            let packed = Packed::rounded(b.view(), PRECISIONS[usize::from(bf16)]);
-            let some = some.min(rows);
-            let product = |rows: usize| {
-                let mut out = Array2::zeros((rows, outputs));
-                multiply(a.slice(s![..rows, ..]), &packed, 0..outputs, out.view_mut(), Write::Replace, &mut Scratch::default());
-                out
-            };
-            let all = product(rows);
-            prop_assert_eq!(all.slice(s![..some, ..]), product(some));
-        }
-    }
-}
+mod tests;

@@ -2,8 +2,9 @@
 
 use crate::elementary::vectorized;
 use crate::microkernel::Tile;
-use crate::packed::{CHUNK, Chunk, PANEL, PanelRow, Scratch, pack_rows, turn_over};
+use crate::packed::{CHUNK, Chunk, PANEL, PanelRow, Rows, pack_rows, turn_over};
 use ndarray::{ArrayView2, s};
+use std::ops::Range;
 
 /// The number format of a product's factors. Sums are in f32 in either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,11 @@ pub(crate) trait Term: Tile + Copy + Default + PartialEq {
     /// Inputs (terms of the inner dimension) in one lane.
     const INPUTS: usize;
 
+    /// The inputs of some terms of a row that has `inputs` of them.
+    fn inputs_of(terms: &Range<usize>, inputs: usize) -> Range<usize> {
+        terms.start * Self::INPUTS..inputs.min(terms.end * Self::INPUTS)
+    }
+
     /// One of the [`Term::INPUTS`] values.
     fn value(self, input: usize) -> f32;
 
@@ -50,11 +56,11 @@ pub(crate) trait Term: Tile + Copy + Default + PartialEq {
     /// Fills a chunk of packed rows from its values, of which the last chunk of a row may have fewer.
     fn put(chunk: &mut [Self; CHUNK], values: &[f32]);
 
-    /// Packs rows \[rows, inner\] of the left factor into a scratch.
-    fn pack(block: ArrayView2<'_, f32>, scratch: &mut Scratch);
+    /// Packs rows \[rows, inner\] of the left factor.
+    fn pack(block: ArrayView2<'_, f32>, rows: &mut Rows);
 
-    /// The packed rows of a scratch.
-    fn packed(scratch: &Scratch) -> &[Chunk<Self>];
+    /// The packed rows of this format.
+    fn packed(rows: &Rows) -> &[Chunk<Self>];
 
     /// Rows of the left factor that a kernel may read where they lie, if it may.
     fn unpacked(block: ArrayView2<'_, f32>) -> Option<ArrayView2<'_, Self>>;
@@ -98,15 +104,18 @@ impl Term for f32 {
 
     #[inline(always)]
     fn put(chunk: &mut [Self; CHUNK], values: &[f32]) {
-        chunk[..values.len()].copy_from_slice(values);
+        match <&[f32; CHUNK]>::try_from(values) {
+            Ok(values) => *chunk = *values,
+            Err(_) => chunk[..values.len()].copy_from_slice(values),
+        }
     }
 
-    fn pack(block: ArrayView2<'_, f32>, scratch: &mut Scratch) {
-        pack_rows(block, &mut scratch.singles);
+    fn pack(block: ArrayView2<'_, f32>, rows: &mut Rows) {
+        pack_singles(block, &mut rows.singles);
     }
 
-    fn packed(scratch: &Scratch) -> &[Chunk<Self>] {
-        &scratch.singles
+    fn packed(rows: &Rows) -> &[Chunk<Self>] {
+        &rows.singles
     }
 
     fn unpacked(block: ArrayView2<'_, f32>) -> Option<ArrayView2<'_, Self>> {
@@ -177,12 +186,12 @@ impl Term for Pair {
         }
     }
 
-    fn pack(block: ArrayView2<'_, f32>, scratch: &mut Scratch) {
-        pack_pairs(block, &mut scratch.pairs);
+    fn pack(block: ArrayView2<'_, f32>, rows: &mut Rows) {
+        pack_pairs(block, &mut rows.pairs);
     }
 
-    fn packed(scratch: &Scratch) -> &[Chunk<Self>] {
-        &scratch.pairs
+    fn packed(rows: &Rows) -> &[Chunk<Self>] {
+        &rows.pairs
     }
 
     fn unpacked(_: ArrayView2<'_, f32>) -> Option<ArrayView2<'_, Self>> {
@@ -191,6 +200,10 @@ impl Term for Pair {
 }
 
 vectorized! {
+    fn pack_singles(block: ArrayView2<'_, f32>, packed: &mut Vec<Chunk<f32>>) {
+        pack_rows(block, packed);
+    }
+
     fn pack_pairs(block: ArrayView2<'_, f32>, packed: &mut Vec<Chunk<Pair>>) {
         pack_rows(block, packed);
     }

@@ -9,15 +9,22 @@
 
 use crate::Write;
 use crate::elementary::{exp, vectorized};
-use crate::packed::{Packed, Scratch, multiply};
-use crate::softmax::maximum;
+use crate::packed::{self, INNER_BLOCK, Packed, PackedRows, Scratch, multiply};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
-/// Vocabulary columns of one tile.
-pub(crate) const TILE_COLUMNS: usize = 1024;
-/// Positions of one tile: with [`TILE_COLUMNS`] it fits into a second-level cache of 1 MiB.
-const TILE_ROWS: usize = 180;
+/// Vocabulary columns of one tile of logits.
+pub(crate) const TILE_COLUMNS: usize = 256;
+
+/// Positions of one tile of logits, of `seq`: about as many as fit, packed and with `tiles` tiles, into a second-level cache
+/// of 1 MiB, so that no tile has few of them.
+pub(crate) fn tile_rows(seq: usize, model: usize, tiles: usize) -> usize {
+    let width = model.min(INNER_BLOCK) + tiles * TILE_COLUMNS;
+    let fitting = (1 << 20) / size_of::<f32>() / width;
+    let parts = ((seq + fitting / 2) / fitting).max(1);
+    seq.div_ceil(parts).next_multiple_of(packed::TILE_ROWS)
+}
+
 /// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
 pub(crate) const LANES: usize = 16;
 
@@ -43,28 +50,23 @@ impl Unembedding<'_> {
         vocab
     }
 
-    /// Writes the logits of some columns of the vocabulary for each row of `states` \[rows, model\] to `tile`.
+    /// Packs states \[rows, model\] for [`Unembedding::logits`].
+    pub(crate) fn pack(&self, states: ArrayView2<'_, f32>) -> PackedRows {
+        PackedRows::new(states, self.weight.precision())
+    }
+
+    /// Writes the logits of some columns of the vocabulary for each of the packed states to `tile` \[rows, columns\].
     pub(crate) fn logits(
         &self,
-        states: ArrayView2<'_, f32>,
+        states: &PackedRows,
         columns: Range<usize>,
-        mut tile: ArrayViewMut2<'_, f32>,
-        scratch: &mut Scratch,
+        tile: ArrayViewMut2<'_, f32>,
     ) {
-        multiply(
-            states,
-            self.weight,
-            columns.clone(),
-            tile.view_mut(),
-            Write::Replace,
-            scratch,
-        );
-        if let Some(bias) = self.bias {
-            let bias = &bias[columns];
-            for mut row in tile.outer_iter_mut() {
-                row.iter_mut().zip(bias).for_each(|(z, b)| *z += b);
-            }
-        }
+        let write = match self.bias {
+            Some(bias) => Write::Biased(&bias[columns.clone()]),
+            None => Write::Replace,
+        };
+        states.multiply(self.weight, columns, tile, write);
     }
 }
 
@@ -162,12 +164,13 @@ pub fn pass_with_expected_rows(
 /// The most bytes that a pass over `rows` states of width `model` takes for itself, besides the expected rows that it returns.
 pub fn most_bytes(rows: usize, model: usize, vocab: usize) -> usize {
     let columns = TILE_COLUMNS.min(vocab);
-    let tile = TILE_ROWS.min(rows) * columns * size_of::<f32>();
+    let tile = tile_rows(rows, model, 1) * columns * size_of::<f32>();
+    let packed = PackedRows::most_bytes(rows, model);
     // While columns are turned over, those of the tile before are still there.
     let turned = 2 * Packed::bytes(columns, model);
-    let scratch = Scratch::most_bytes(rows, model) + Scratch::most_bytes(rows, columns);
+    let scratch = Scratch::most_bytes(rows, columns);
     let sums = size_of::<Running>() + size_of::<Option<f32>>() + size_of::<Summary>();
-    tile + turned + scratch + rows * sums
+    tile + packed + turned + scratch + rows * sums
 }
 
 /// The running sums of every position, and the target logits met so far.
@@ -216,27 +219,35 @@ fn each_tile(
     unembedding: Unembedding<'_>,
     mut visit: impl FnMut(usize, usize, ArrayViewMut2<'_, f32>),
 ) {
-    let vocab = unembedding.vocab();
-    let mut scratch = Scratch::default();
-    let mut buffer = vec![0.0; TILE_ROWS.min(states.nrows()) * TILE_COLUMNS.min(vocab)];
+    let (vocab, seq) = (unembedding.vocab(), states.nrows());
+    let tile_rows = tile_rows(seq, states.ncols(), 1);
+    let rows = (0..seq)
+        .step_by(tile_rows)
+        .map(|first| first..seq.min(first + tile_rows));
+    let packed: Vec<_> = rows
+        .map(|rows| {
+            (
+                rows.start,
+                rows.len(),
+                unembedding.pack(states.slice(s![rows, ..])),
+            )
+        })
+        .collect();
+    let mut buffer = vec![0.0; tile_rows.min(seq) * TILE_COLUMNS.min(vocab)];
     for first_column in (0..vocab).step_by(TILE_COLUMNS) {
         let columns = first_column..vocab.min(first_column + TILE_COLUMNS);
-        for first_row in (0..states.nrows()).step_by(TILE_ROWS) {
-            let rows = TILE_ROWS.min(states.nrows() - first_row);
-            let mut tile = ArrayViewMut2::from_shape(
-                (rows, columns.len()),
-                &mut buffer[..rows * columns.len()],
-            )
-            .expect("the buffer has rows × columns elements");
-            unembedding.logits(
-                states.slice(s![first_row..first_row + rows, ..]),
-                columns.clone(),
-                tile.view_mut(),
-                &mut scratch,
-            );
-            visit(first_row, first_column, tile);
+        for (first_row, rows, packed) in &packed {
+            let mut tile = tile_of(&mut buffer, *rows, columns.len());
+            unembedding.logits(packed, columns.clone(), tile.view_mut());
+            visit(*first_row, first_column, tile);
         }
     }
+}
+
+/// A tile \[rows, columns\] in a buffer that is large enough.
+pub(crate) fn tile_of(buffer: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
+    ArrayViewMut2::from_shape((rows, columns), &mut buffer[..rows * columns])
+        .expect("the buffer has rows × columns elements")
 }
 
 /// The online softmax of one position.
@@ -263,8 +274,8 @@ impl Default for Running {
 
 impl Running {
     fn absorb(&mut self, logits: &[f32], first_column: usize) {
-        let (top, sum, weighted) = exponential_sums(logits);
-        let (sum, weighted) = (f64::from(sum), f64::from(weighted));
+        // Most tiles leave the maximum where it is, and their sums are right at once.
+        let (top, mut sum, mut weighted) = exponential_sums(logits, self.maximum);
         if top > self.maximum {
             let index = logits
                 .iter()
@@ -278,13 +289,10 @@ impl Running {
                 self.sum *= d.exp();
             }
             self.maximum = top;
-            self.sum += sum;
-            self.weighted += weighted;
-        } else {
-            let d = f64::from(top) - f64::from(self.maximum);
-            self.weighted += d.exp() * (weighted + d * sum);
-            self.sum += d.exp() * sum;
+            (_, sum, weighted) = exponential_sums(logits, top);
         }
+        self.sum += f64::from(sum);
+        self.weighted += f64::from(weighted);
     }
 
     fn summary(&self, target_logit: Option<f32>) -> Summary {
@@ -306,26 +314,30 @@ vectorized! {
         }
     }
 
-    /// (top, Σ e^{z − top}, Σ (z − top)·e^{z − top}) with top the largest logit.
-    fn exponential_sums(logits: &[f32]) -> (f32, f32, f32) {
-        let top = maximum(logits);
+    /// (largest z, Σ e^{z − top}, Σ (z − top)·e^{z − top}), the sums of use only where no z is above `top`.
+    fn exponential_sums(logits: &[f32], top: f32) -> (f32, f32, f32) {
+        let mut largest = [f32::NEG_INFINITY; LANES];
         let mut sums = [0.0_f32; LANES];
         let mut weighted = [0.0_f32; LANES];
         let (chunks, rest) = logits.as_chunks::<LANES>();
         for chunk in chunks {
             for lane in 0..LANES {
-                let d = chunk[lane] - top;
+                let z = chunk[lane];
+                largest[lane] = if z > largest[lane] { z } else { largest[lane] };
+                let d = z - top;
                 let e = exp(d);
                 sums[lane] += e;
                 weighted[lane] = d.mul_add(e, weighted[lane]);
             }
         }
-        for (lane, z) in rest.iter().enumerate() {
-            let e = exp(*z - top);
+        for (lane, &z) in rest.iter().enumerate() {
+            largest[lane] = if z > largest[lane] { z } else { largest[lane] };
+            let e = exp(z - top);
             sums[lane] += e;
-            weighted[lane] = (*z - top).mul_add(e, weighted[lane]);
+            weighted[lane] = (z - top).mul_add(e, weighted[lane]);
         }
-        (top, sums.iter().sum(), weighted.iter().sum())
+        let largest = largest.into_iter().fold(f32::NEG_INFINITY, f32::max);
+        (largest, sums.iter().sum(), weighted.iter().sum())
     }
 }
 

@@ -61,23 +61,20 @@ impl Linear {
     pub(crate) fn apply(
         &self,
         x: ArrayView2<'_, f32>,
-        mut out: ArrayViewMut2<'_, f32>,
+        out: ArrayViewMut2<'_, f32>,
         scratch: &mut Scratch,
     ) {
+        let write = match &self.bias {
+            Some(bias) => Write::Biased(bias),
+            None => Write::Replace,
+        };
         multiply(
             x,
             &self.weight,
             0..self.weight.outputs(),
-            out.view_mut(),
-            Write::Replace,
+            out,
+            write,
             scratch,
         );
-        if let Some(bias) = &self.bias {
-            for mut row in out.outer_iter_mut() {
-                row.iter_mut()
-                    .zip(bias)
-                    .for_each(|(value, bias)| *value += bias);
-            }
-        }
     }
 }

@@ -1,0 +1,252 @@
+use super::*;
+use crate::noise::noise;
+use proptest::prelude::*;
+
+/// The chain that every element is, written as plainly as can be.
+fn reference(
+    a: &Array2<f32>,
+    b: &Array2<f32>,
+    start: Option<&Array2<f32>>,
+    precision: Precision,
+) -> Array2<f32> {
+    let term = match precision {
+        Precision::F32 => 1,
+        Precision::Bf16 => 2,
+    };
+    Array2::from_shape_fn((a.nrows(), b.ncols()), |(row, column)| {
+        let mut total = start.map(|start| start[(row, column)]);
+        let inputs: Vec<usize> = (0..a.ncols()).collect();
+        for chain in inputs.chunks(CHAIN * term) {
+            let order = chain.chunks(term).flat_map(|term| term.iter().rev());
+            let chain = order.fold(0.0_f32, |sum, &k| {
+                let (x, y) = (a[(row, k)], b[(k, column)]);
+                precision.round(x).mul_add(precision.round(y), sum)
+            });
+            total = Some(total.map_or(chain, |total| total + chain));
+        }
+        total.unwrap_or(0.0)
+    })
+}
+
+/// Whether a kernel's products give the reference bit for bit.
+fn is_exact(kernel: Kernel, precision: Precision) -> bool {
+    precision == Precision::Bf16 || kernel.is_fused()
+}
+
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
+
+#[test]
+fn packing_is_undone() {
+    for (inputs, outputs) in [(1, 1), (3, 32), (5, 33), (7, 100), (0, 4), (70, 40)] {
+        for precision in PRECISIONS {
+            let round = |matrix: Array2<f32>| matrix.mapv(|value| precision.round(value));
+            let matrix = noise(inputs, outputs, 1);
+            let packed = Packed::rounded(matrix.view(), precision);
+            assert_eq!(packed.precision(), precision);
+            let matrix = round(matrix);
+            assert_eq!(packed.unpack(), matrix);
+            let turned = noise(outputs, inputs, 2);
+            let lying = Packed::rounded(turned.t(), precision);
+            assert_eq!(lying.unpack(), round(turned).t());
+            let part = outputs / 3..outputs;
+            let turned = packed.transposed(part.clone());
+            assert_eq!(turned, Packed::new(matrix.slice(s![.., part]).t()));
+            for column in 0..outputs {
+                assert!(
+                    packed
+                        .column(column)
+                        .eq(matrix.column(column).iter().copied())
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_lie_side_by_side() {
+    let parts = [3, 32, 61, 1, 0, 40].map(|columns| noise(columns, 35, columns as u64));
+    let views: Vec<_> = parts.iter().map(|part| part.t()).collect();
+    let whole = ndarray::concatenate(ndarray::Axis(1), &views).unwrap();
+    for precision in PRECISIONS {
+        let mut packed = Packed::zeros(35, whole.ncols(), precision);
+        let mut first = 0;
+        for view in &views {
+            packed.put(first, *view);
+            first += view.ncols();
+        }
+        assert_eq!(packed, Packed::rounded(whole.view(), precision));
+    }
+}
+
+#[test]
+fn memory_is_packed_anew() {
+    let mut packed = Packed::rounded(noise(9, 70, 3).view(), Precision::Bf16);
+    for (inputs, outputs) in [(4, 33), (20, 100), (2, 5)] {
+        let matrix = noise(inputs, outputs, 4);
+        packed.repack(matrix.view());
+        assert_eq!(packed, Packed::new(matrix.view()));
+    }
+}
+
+#[test]
+fn long_factors_are_summed_in_chains_whatever_is_packed_together() {
+    let bias = noise(1, 70, 9).into_raw_vec_and_offset().0;
+    // More inputs than are packed together, and then more rows.
+    for (rows, inner) in [
+        (14, 2 * INNER_BLOCK + CHAIN + 5),
+        (row_block(2 * CHAIN) + 20, 3 * CHAIN + 7),
+    ] {
+        let (a, b) = (noise(rows, inner, 1), noise(inner, 70, 2));
+        let rows_of_bias = Array2::from_shape_fn((rows, 70), |(_, column)| bias[column]);
+        for precision in PRECISIONS {
+            let packed = Packed::rounded(b.view(), precision);
+            let (plain, biased) = (
+                reference(&a, &b, None, precision),
+                reference(&a, &b, Some(&rows_of_bias), precision),
+            );
+            for kernel in Kernel::available() {
+                if !is_exact(kernel, precision) {
+                    continue;
+                }
+                for (write, expected) in [(Write::Replace, &plain), (Write::Biased(&bias), &biased)]
+                {
+                    let mut out = Array2::zeros((rows, 70));
+                    let scratch = &mut Scratch::default();
+                    multiply_with(
+                        kernel,
+                        a.view(),
+                        &packed,
+                        0..70,
+                        out.view_mut(),
+                        write,
+                        scratch,
+                    );
+                    assert_eq!(out, expected, "{kernel:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_stays_so() {
+    for value in [f32::NAN, f32::INFINITY] {
+        for place in [0, 32, 34] {
+            let mut a = noise(3, 35, 1);
+            a[(1, place)] = value;
+            let b = noise(35, 80, 2);
+            for precision in PRECISIONS {
+                for kernel in Kernel::available() {
+                    let mut out = Array2::zeros((3, 80));
+                    let packed = Packed::rounded(b.view(), precision);
+                    let scratch = &mut Scratch::default();
+                    multiply_with(
+                        kernel,
+                        a.view(),
+                        &packed,
+                        0..80,
+                        out.view_mut(),
+                        Write::Replace,
+                        scratch,
+                    );
+                    assert!(out.row(1).iter().all(|value| !value.is_finite()));
+                    // The same memory then serves shorter rows, which must not meet what was left there.
+                    let mut short = Array2::zeros((3, 80));
+                    multiply_with(
+                        kernel,
+                        a.slice(s![.., ..33]).map(|_| 1.0).view(),
+                        &packed,
+                        0..80,
+                        short.view_mut(),
+                        Write::Replace,
+                        scratch,
+                    );
+                    assert!(short.iter().all(|value| value.is_finite()), "{kernel:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_below_the_normal_range_count_as_zero_in_bf16() {
+    let tiny = f32::MIN_POSITIVE / 4.0;
+    let b = ndarray::arr2(&[[1.0], [tiny], [1e-30]]);
+    let b = Packed::rounded(b.view(), Precision::Bf16);
+    for kernel in Kernel::available() {
+        let mut out = Array2::from_elem((2, 1), 7.0);
+        let a = ndarray::arr2(&[[tiny, 1.0, 0.0], [0.0, 0.0, 1e-30]]);
+        let scratch = &mut Scratch::default();
+        multiply_with(
+            kernel,
+            a.view(),
+            &b,
+            0..1,
+            out.view_mut(),
+            Write::Replace,
+            scratch,
+        );
+        assert_eq!(out, Array2::<f32>::zeros((2, 1)), "{kernel:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_kernel_gives_the_chain_bit_for_bit(rows in 0usize..30, inner in 0usize..80, unused in 0usize..3, outputs in 1usize..140, first in 0usize..3, add: bool, bf16: bool, seed: u64) {
+        let precision = PRECISIONS[usize::from(bf16)];
+        let (a, b) = (noise(rows, inner, seed), noise(inner + unused, outputs, seed ^ 7));
+        let packed = Packed::rounded(b.view(), precision);
+        let b = b.slice(s![..inner, ..]).to_owned();
+        let first = (first * PANEL).min((outputs - 1) / PANEL * PANEL);
+        let start = noise(rows, outputs - first, seed ^ 99);
+        let part = b.slice(s![.., first..]).to_owned();
+        let expected = reference(&a, &part, add.then_some(&start), precision);
+        let exact = a.mapv(|value| f64::from(precision.round(value))).dot(&part.mapv(|value| f64::from(precision.round(value))));
+        for kernel in Kernel::available() {
+            // A destination that is a window of a wider array, as the heads of an attention are.
+            let mut wide = Array2::from_elem((rows, outputs - first + 3), 7.0);
+            let mut out = wide.slice_mut(s![.., ..outputs - first]);
+            out.assign(&start);
+            let write = if add { Write::Add } else { Write::Replace };
+            multiply_with(kernel, a.view(), &packed, first..outputs, out.view_mut(), write, &mut Scratch::default());
+            if is_exact(kernel, precision) {
+                prop_assert_eq!(&out, &expected, "{:?}", kernel);
+            }
+            for ((got, exact), start) in out.iter().zip(&exact).zip(&start) {
+                let expected = exact + if add { f64::from(*start) } else { 0.0 };
+                prop_assert!((f64::from(*got) - expected).abs() <= 1e-6 * (1.0 + inner as f64), "{:?}", kernel);
+            }
+            prop_assert!(wide.slice(s![.., outputs - first..]).iter().all(|value| *value == 7.0), "nothing is written beside the destination");
+        }
+    }
+
+    #[test]
+    fn a_row_depends_on_itself_alone(rows in 1usize..200, inner in 1usize..70, outputs in 1usize..100, some in 1usize..200, bf16: bool, seed: u64) {
+        let (a, b) = (noise(rows, inner, seed), noise(inner, outputs, seed ^ 7));
+        let packed = Packed::rounded(b.view(), PRECISIONS[usize::from(bf16)]);
+        let some = some.min(rows);
+        let product = |rows: usize| {
+            let mut out = Array2::zeros((rows, outputs));
+            multiply(a.slice(s![..rows, ..]), &packed, 0..outputs, out.view_mut(), Write::Replace, &mut Scratch::default());
+            out
+        };
+        let all = product(rows);
+        prop_assert_eq!(all.slice(s![..some, ..]), product(some));
+    }
+
+    #[test]
+    fn rows_packed_once_give_the_same_products(rows in 0usize..30, inner in 0usize..900, outputs in 1usize..100, biased: bool, bf16: bool, seed: u64) {
+        let precision = PRECISIONS[usize::from(bf16)];
+        let (a, b) = (noise(rows, inner, seed), noise(inner, outputs, seed ^ 7));
+        let packed = Packed::rounded(b.view(), precision);
+        let left = PackedRows::new(a.view(), precision);
+        let bias = vec![0.5; outputs];
+        for columns in [0..outputs, 0..outputs.min(PANEL), (outputs - 1) / PANEL * PANEL..outputs] {
+            let write = if biased { Write::Biased(&bias[columns.clone()]) } else { Write::Replace };
+            let [mut at_once, mut again] = [(); 2].map(|_| Array2::from_elem((rows, columns.len()), 7.0));
+            multiply(a.view(), &packed, columns.clone(), at_once.view_mut(), write, &mut Scratch::default());
+            left.multiply(&packed, columns, again.view_mut(), write);
+            prop_assert_eq!(at_once, again);
+        }
+    }
+}
