@@ -5,7 +5,7 @@
 //! fit into the model is cut off on the left. A step that several schedules share as part of a common prefix is run once
 //! for a sequence, and only the continuation's positions go through the unembedding.
 
-use super::items::{Item, Rule, Task};
+use super::items::{Rule, Task};
 use super::notebook::{Notebook, Reading};
 use super::over;
 use crate::arguments::Run;
@@ -66,7 +66,7 @@ impl<'a> Scoring<'a> {
             .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))
             .collect();
         let questions = over(&opened.name, &items, run, |_, &(task, index)| {
-            Question::new(tokenizer, bos, task.rule, &task.items[index], positions)
+            Question::new(tokenizer, bos, task, index, positions)
                 .with_context(|| format!("{}: {} item {index}", opened.name, task.name))
         })?;
         Ok(Self {
@@ -104,10 +104,9 @@ impl<'a> Scoring<'a> {
             settings: String::new(),
             schedules: entries,
         };
-        let right = |index: usize, question: &Question| {
-            question
-                .right(model, &trie, schedules.len())
-                .with_context(|| format!("{}: benchmark item {index}", notebook.opened.name))
+        let right = |_, question: &Question| {
+            let right = question.right(model, &trie, schedules.len());
+            right.with_context(|| format!("{}: {}", notebook.opened.name, question.name))
         };
         let answers = notebook.over(
             &reading,
@@ -234,6 +233,8 @@ struct Outcome {
 
 /// An item as token ids.
 struct Question {
+    /// The task and the item's index.
+    name: String,
     rule: Rule,
     /// Index of the right continuation.
     gold: usize,
@@ -245,15 +246,17 @@ impl Question {
     fn new(
         tokenizer: &Tokenizer,
         bos: Option<u32>,
-        rule: Rule,
-        item: &Item,
+        task: &Task,
+        index: usize,
         positions: usize,
     ) -> anyhow::Result<Self> {
+        let item = &task.items[index];
         let request = |continuation: &String| {
             Request::new(tokenizer, bos, &item.context, continuation, positions)
         };
         Ok(Self {
-            rule,
+            name: format!("{} item {index}", task.name),
+            rule: task.rule,
             gold: item.gold,
             requests: item
                 .continuations
@@ -263,7 +266,7 @@ impl Question {
         })
     }
 
-    /// All of it in numbers, lists with their lengths.
+    /// What the answers depend on in numbers, lists with their lengths.
     fn numbers(&self) -> Vec<u32> {
         let mut numbers = vec![u32::from(self.rule == Rule::Greedy), self.gold as u32];
         for Request { tokens, targets } in &self.requests {

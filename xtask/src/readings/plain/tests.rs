@@ -9,9 +9,11 @@ use crate::memory::Budget;
 use attention_locality::Measure;
 use cka::Estimator;
 use layerwise::metrics::divergence;
+use layerwise::sweep::{Journal, RunDescription};
 use layerwise::transformer::config::{Family, Mlp, Norm, Position, Residual, RopeScaling, Rotary};
 use layerwise::transformer::{ModelConfig, Recording};
 use ndarray::{Array2, ArrayD, ArrayView2};
+use serde_json::json;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -65,7 +67,7 @@ fn observe(
     sequences: &[Vec<u32>],
     wanted: Wanted,
     threads: usize,
-) -> Results {
+) -> anyhow::Result<Results> {
     let opened = OpenedModel {
         name: "m".to_owned(),
         folder: PathBuf::new(),
@@ -84,13 +86,13 @@ fn observe(
         run: &run,
     };
     let mut results = Results::default();
-    read(&notebook, sequences, wanted, &mut results).unwrap();
-    results
+    read(&notebook, sequences, wanted, &mut results)?;
+    Ok(results)
 }
 
 fn found(model: &Model, wanted: Wanted, threads: usize) -> Results {
     let folder = tempfile::tempdir().unwrap();
-    observe(folder.path(), model, &sequences(), wanted, threads)
+    observe(folder.path(), model, &sequences(), wanted, threads).unwrap()
 }
 
 /// The activations of one sequence.
@@ -405,15 +407,21 @@ fn threads_change_no_byte() {
     }
 }
 
+/// The one journal below a folder.
+fn journal(folder: &Path) -> PathBuf {
+    let mut journals = fs::read_dir(folder.join("plain.run")).unwrap();
+    let journal = journals.next().unwrap().unwrap().path();
+    assert!(journals.next().is_none(), "one journal");
+    journal
+}
+
 #[test]
 fn what_is_kept_changes_no_byte() {
     let folder = tempfile::tempdir().unwrap();
     let model = &models()[1];
-    let of = || bytes(&observe(folder.path(), model, &sequences(), ALL, 2));
+    let of = || bytes(&observe(folder.path(), model, &sequences(), ALL, 2).unwrap());
     let expected = of();
-    let mut journals = fs::read_dir(folder.path().join("plain.run")).unwrap();
-    let journal = journals.next().unwrap().unwrap().path();
-    assert!(journals.next().is_none(), "one journal");
+    let journal = journal(folder.path());
     let written = fs::read(&journal).unwrap();
     let ends = (0..written.len()).filter(|end| written[*end] == b'\n');
     let ends: Vec<usize> = ends.map(|end| end + 1).collect();
@@ -423,6 +431,29 @@ fn what_is_kept_changes_no_byte() {
         assert!(of() == expected, "cut at byte {end}");
         let again = fs::read(&journal).unwrap();
         assert!(again.starts_with(&written[..end]) && again.len() == written.len());
+    }
+}
+
+#[test]
+fn sums_of_another_form_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = &models()[0];
+    let observe = || observe(folder.path(), model, &sequences(), ALL, 1);
+    observe().unwrap();
+    let path = journal(folder.path());
+    let first_line = fs::read_to_string(&path).unwrap();
+    // The checksum and a space stand before the JSON.
+    let description = &first_line.lines().next().unwrap()[17..];
+    let description: RunDescription = serde_json::from_str(description).unwrap();
+    let none = json!({ "attention": [], "updates": [], "lenses": null });
+    let few = json!({ "attention": [], "updates": [], "lenses": { "standard": [], "legacy": [] } });
+    for sums in [none, few] {
+        let mut journal = Journal::open(&path, &description, true).unwrap();
+        journal.record(2, vec![sums]).unwrap();
+        drop(journal);
+        let error = observe().unwrap_err().to_string();
+        let says = "expected results of plain, found some of another form; start over with --fresh";
+        assert!(error.ends_with(says), "{error}");
     }
 }
 
@@ -451,7 +482,7 @@ fn sequences_that_are_all_alike_have_no_similarity() {
     let model = &models()[0];
     let alike = vec![vec![1, 2, 3]; 4];
     let folder = tempfile::tempdir().unwrap();
-    let results = observe(folder.path(), model, &alike, ALL, 1);
+    let results = observe(folder.path(), model, &alike, ALL, 1).unwrap();
     assert_eq!(results.cka, []);
     assert_eq!(results.mlp_norm.len(), 4);
 }
