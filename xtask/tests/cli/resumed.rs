@@ -414,3 +414,49 @@ fn answers_to_other_items_are_not_taken_up() {
     assert!(run("out", &[]) == (true, before.clone()));
     assert!(run("out", &["--fresh"]) == (false, before));
 }
+
+/// Every reading that keeps what it finishes, given again.
+#[test]
+fn what_every_reading_keeps_is_taken_up() {
+    let [model, _] = embedded_model();
+    let sandbox = Sandbox::new();
+    let figures = [
+        "robustness",
+        "mlp-norm",
+        "shift",
+        "suffix-probe",
+        "benchmarks",
+    ];
+    let on = ["--rows", "24", "--context", "256", "--items", "2"];
+    let to = ["--model", &model, "--out", "out"];
+    let arguments = [&["reproduce"], &figures[..], &on, &to].concat();
+    let files = || -> Vec<(PathBuf, Vec<u8>)> {
+        let all = sandbox.contents().into_iter();
+        let files = all.filter(|path| sandbox.path("").join(path).is_file());
+        files
+            // It tells the time.
+            .filter(|path| !path.ends_with("manifest.json"))
+            .map(|path| (path.clone(), fs::read(sandbox.path("").join(path)).unwrap()))
+            .collect()
+    };
+    let said = sandbox.xtask(&arguments).succeeded().stderr;
+    assert!(!said.contains("were finished"), "{said}");
+    let first = files();
+    let said = sandbox.xtask(&arguments).succeeded().stderr;
+    for kept in [
+        "24 sequences",
+        "24 items of collapse",
+        "24 items of plain",
+        "items of suffix",
+        "4 items of benchmarks",
+    ] {
+        let says = format!("{kept} were finished by an earlier run");
+        assert!(said.contains(&says), "{says}\n{said}");
+    }
+    assert_eq!(
+        said.matches("items of plain").count(),
+        2,
+        "of both texts: {said}"
+    );
+    assert!(files() == first);
+}
