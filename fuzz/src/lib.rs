@@ -12,7 +12,7 @@ mod checkpoint;
 use checkpoint::{Checkpoint, VOCAB};
 use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
 use layerwise::schedule::{Family, Residual, Stack};
-use layerwise::sweep::{Journal, Label, RunDescription, RunKey, Shard};
+use layerwise::sweep::{Journal, Label, RunDescription, RunKey, Shard, Sums};
 use layerwise::transformer::Model;
 use layerwise::weights::OpenOptions;
 use std::fmt::Display;
@@ -326,7 +326,7 @@ pub fn journal(bytes: &[u8]) {
     for bytes in [bytes.to_vec(), with_checksums(bytes)] {
         let folder = folder(&[("journal", &bytes)]);
         let path = folder.path().join("journal");
-        match Journal::open(&path, &run, false) {
+        match Journal::<Sums>::open(&path, &run, false) {
             Err(error) => {
                 message(error);
                 assert_eq!(fs::read(&path).unwrap(), bytes, "nothing is lost");
@@ -336,7 +336,9 @@ pub fn journal(bytes: &[u8]) {
                 let finished = journal.finished().clone();
                 drop(journal);
                 assert_eq!(
-                    Journal::open(&path, &run, false).unwrap().finished(),
+                    Journal::<Sums>::open(&path, &run, false)
+                        .unwrap()
+                        .finished(),
                     &finished
                 );
             }
@@ -369,9 +371,7 @@ fn journal_seeds() -> Vec<Vec<u8>> {
     let mut journal = Journal::open(&path, &described_run(), false).unwrap();
     let begun = fs::read(&path).unwrap();
     for sequence in [3, 0] {
-        journal
-            .record(sequence, vec![Default::default(); 2])
-            .unwrap();
+        journal.record(sequence, vec![Sums::default(); 2]).unwrap();
     }
     vec![begun, fs::read(&path).unwrap()]
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C: the first finishes the sequences in hand, the second ends the program.
+//! Ctrl-C: the first finishes what is in hand, the second ends the program.
 
 use crate::output;
 use anyhow::Context;
@@ -13,13 +13,15 @@ pub static STOP: AtomicBool = AtomicBool::new(false);
 /// The run was interrupted with work left to do.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "interrupted: {finished} of {all} sequences are finished and kept; the same command goes on from there"
+    "interrupted: {finished} of {all} {unit} are finished and kept; the same command goes on from there"
 )]
 pub struct Interrupted {
-    /// Sequences whose results are on disk.
+    /// Units of work whose results are on disk.
     pub finished: usize,
-    /// Sequences of the run.
+    /// Units of the run.
     pub all: usize,
+    /// What they are, as `sequences`.
+    pub unit: String,
 }
 
 /// Makes Ctrl-C set [`STOP`].
@@ -31,7 +33,9 @@ pub fn watch() -> anyhow::Result<()> {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(EXIT_CODE.into());
         }
-        output::say(format_args!("\nfinishing the sequences in hand; Ctrl-C again ends at once (what is finished is kept)"));
+        output::say(format_args!(
+            "\nfinishing what is in hand; Ctrl-C again ends at once (what is finished is kept)"
+        ));
     })
     .context("Ctrl-C cannot be watched")
 }

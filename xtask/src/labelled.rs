@@ -10,7 +10,8 @@ use crate::manifest::FileHash;
 use crate::output;
 use crate::readings::items::{self, Task};
 use crate::readings::pairs::{self, Pairs};
-use crate::readings::{scoring, senses, words};
+use crate::readings::scoring::Scoring;
+use crate::readings::{senses, words};
 use crate::results::Results;
 use layerwise::corpus::Tokenizer;
 use std::path::{Path, PathBuf};
@@ -96,25 +97,29 @@ impl Labelled {
         Ok(files)
     }
 
-    /// Records a model's accuracy on the benchmark items.
+    /// The benchmark items as a model reads them; `None` where it has no tokenizer.
     ///
     /// # Errors
-    /// As [`scoring::read`], and a tokenizer that cannot be read.
-    pub fn score(
+    /// As [`Scoring::new`], and a tokenizer that cannot be read.
+    pub fn scoring(
         &self,
         opened: &OpenedModel,
         inputs: &Inputs,
         run: &Run,
-        results: &mut Results,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<Scoring<'_>>> {
         let Some(tokenizer) = tokenizer(opened, FigureId::Benchmarks)? else {
-            return Ok(());
+            return Ok(None);
         };
         let bos = match inputs.bos {
             Bos::Id(id) => Some(id),
             Bos::Auto | Bos::None => None,
         };
-        scoring::read(opened, &tokenizer, bos, &self.tasks, run, results)
+        Scoring::new(opened, &tokenizer, bos, &self.tasks, run).map(Some)
+    }
+
+    /// The word-in-context pairs, where there are any.
+    pub fn pairs(&self) -> Option<&Pairs> {
+        self.pairs.as_ref()
     }
 
     /// Records how well word senses can be read from a model's residual streams.

@@ -1,4 +1,4 @@
-//! One model's sweep over one corpus, with journal, progress and self-checks.
+//! One model's sweep over one corpus, with journal, progress and self-checks; other readings share the former two.
 
 use crate::arguments::Run;
 use crate::inputs::{OpenedCorpus, OpenedModel};
@@ -8,11 +8,11 @@ use crate::rounding::{self, Rounding};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{
-    self, Journal, Judge, Label, Options, Plan, RunDescription, RunKey, Shard, Statistics, Sums,
-    SweepError, Target,
+    self, Entry, Journal, Judge, Label, Options, Plan, RunDescription, RunKey, Shard, Statistics,
+    Sums, SweepError, Target,
 };
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Changes when the meaning of a statistic does, so that old journals are not taken up.
@@ -70,7 +70,7 @@ pub fn announce(
         corpus.corpus.tokens(),
     ));
     if portion.shard != Shard::WHOLE {
-        let key = run_key(opened, sequences, plan);
+        let key = run_key(opened, &[], plan.entries(), sequences);
         let held = (0..sequences.len()).filter(|at| portion.shard.contains(&key, *at));
         output::say(format_args!(
             "{}: shard {} has {} of these sequences",
@@ -122,7 +122,6 @@ pub fn measure(
     let model = &opened.model;
     let sequences = corpus.corpus.sequences();
     let schedules = plan.entries().len();
-    announce(opened, corpus, &plan, run, portion);
     let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
     let worker = sweep::worker_bytes(model, &plan, longest) as u64;
     let workers = worker.saturating_mul(run.threads().get() as u64);
@@ -131,7 +130,7 @@ pub fn measure(
         .check(&format!("{}: the run", opened.name), workers)?;
     sweep::self_check(model, &sequences[0])?;
 
-    let key = run_key(opened, sequences, &plan);
+    let key = run_key(opened, &[], plan.entries(), sequences);
     let journal_path = journal(&key);
     if let Some(folder) = journal_path.parent() {
         output::make_folder(folder)?;
@@ -145,19 +144,8 @@ pub fn measure(
         schedules: plan.entries().iter().map(Label::from).collect(),
     };
     let mut journal = Journal::open(&journal_path, &description, run.fresh)?;
-    if journal.was_torn() {
-        output::say(format_args!(
-            "{}: the last line was cut off and is computed again",
-            journal_path.display()
-        ));
-    }
+    tell_found(&journal, &journal_path, &opened.name, "sequences");
     let resumed = journal.finished().len();
-    if resumed > 0 {
-        output::say(format_args!(
-            "{}: {resumed} sequences were finished by an earlier run",
-            opened.name
-        ));
-    }
     let todo: Vec<(usize, &[u32])> = sequences
         .iter()
         .map(Vec::as_slice)
@@ -183,6 +171,7 @@ pub fn measure(
         return Err(Interrupted {
             finished: finished.len(),
             all,
+            unit: "sequences".to_owned(),
         }
         .into());
     }
@@ -217,6 +206,22 @@ pub fn measure(
     })
 }
 
+/// Tells what an earlier run has left in a journal, by the name of its units.
+pub fn tell_found<T>(journal: &Journal<T>, path: &Path, model: &str, unit: &str) {
+    if journal.was_torn() {
+        output::say(format_args!(
+            "{}: the last line was cut off and is computed again",
+            path.display()
+        ));
+    }
+    let resumed = journal.finished().len();
+    if resumed > 0 {
+        output::say(format_args!(
+            "{model}: {resumed} {unit} were finished by an earlier run"
+        ));
+    }
+}
+
 /// Why the engine is left before its sequences are used up.
 enum Halt {
     /// The standard error is small enough, with this number of sequences.
@@ -236,7 +241,7 @@ fn carry_out(
     opened: &OpenedModel,
     plan: &Plan,
     todo: &[(usize, &[u32])],
-    journal: &mut Journal,
+    journal: &mut Journal<Sums>,
     mut judge: Option<&mut Judge>,
     run: &Run,
 ) -> Result<Option<usize>, SweepError> {
@@ -258,14 +263,8 @@ fn carry_out(
             let (took, others) = (start.elapsed(), todo.len() - 1);
             let left = took.mul_f64((tokens - length) as f64 / length as f64);
             let most = if judge.is_some() { "at most " } else { "" };
-            progress.suspend(|| {
-                output::say(format_args!(
-                    "{}: the first sequence took {:.1} s; about {} left for {most}{others} more",
-                    opened.name,
-                    took.as_secs_f64(),
-                    HumanDuration(left),
-                ));
-            });
+            let first = format!("{}: the first sequence", opened.name);
+            tell_time_left(&progress, &first, took, left, &format!("{most}{others}"));
         }
         match judge
             .as_mut()
@@ -297,31 +296,51 @@ pub fn progress(name: &str, len: usize, unit: &str) -> ProgressBar {
     }
 }
 
-fn run_key(opened: &OpenedModel, sequences: &[Vec<u32>], plan: &Plan) -> RunKey {
-    let mut parts: Vec<Vec<u8>> = vec![
+/// Tells how long the others will take, from the first that was finished.
+pub fn tell_time_left(
+    bar: &ProgressBar,
+    first: &str,
+    took: Duration,
+    left: Duration,
+    others: &str,
+) {
+    bar.suspend(|| {
+        output::say(format_args!(
+            "{first} took {:.1} s; about {} left for {others} more",
+            took.as_secs_f64(),
+            HumanDuration(left),
+        ));
+    });
+}
+
+/// The key of what is read of a model: `inputs` are those of each sequence or item, `parts` what else results depend on.
+pub fn run_key(
+    opened: &OpenedModel,
+    parts: &[&str],
+    schedules: &[Entry],
+    inputs: &[Vec<u32>],
+) -> RunKey {
+    let mut all: Vec<Vec<u8>> = vec![
         env!("CARGO_PKG_VERSION").into(),
         METRIC_VERSION.into(),
         opened.model.precision().name().into(),
         std::env::consts::ARCH.into(),
         cpu_features().into(),
     ];
-    parts.extend(
+    all.extend(parts.iter().map(|part| part.as_bytes().to_vec()));
+    all.extend(
         opened
             .files
             .iter()
             .map(|(_, _, sha256)| sha256.clone().into_bytes()),
     );
-    parts.push(opened.name.clone().into_bytes());
+    all.push(opened.name.clone().into_bytes());
     // With their labels, which the journal holds for the table.
-    parts.extend(plan.entries().iter().flat_map(|entry| {
+    all.extend(schedules.iter().flat_map(|entry| {
         let schedule = entry.schedule.to_string();
         [entry.family.clone(), entry.edit.clone(), schedule].map(String::into_bytes)
     }));
-    parts.extend(sequences.iter().map(|tokens| {
-        tokens
-            .iter()
-            .flat_map(|token| token.to_le_bytes())
-            .collect()
-    }));
-    RunKey::of(parts.iter().map(Vec::as_slice))
+    let bytes = |ids: &Vec<u32>| ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+    all.extend(inputs.iter().map(bytes));
+    RunKey::of(all.iter().map(Vec::as_slice))
 }

@@ -6,7 +6,11 @@ use crate::figures::{FigureId, Pass, scale, stages, table};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest};
+use crate::measurement::{Portion, announce};
 use crate::plot::Figure;
+use crate::readings::notebook::Notebook;
+use crate::readings::pairs::Pairs;
+use crate::readings::scoring::Scoring;
 use crate::readings::{altered, collapse, plain, shift, suffix, weights, words};
 use crate::report::contents::Contents;
 use crate::results::Results;
@@ -14,7 +18,9 @@ use crate::{claims, interrupt, known_values, output, tables};
 use anyhow::ensure;
 use clap::ValueEnum;
 use layerwise::kernels::cpu_features;
+use layerwise::sweep::{Plan, Target};
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +43,12 @@ pub struct Arguments {
     /// The text of another kind, for the figure shift: a file as for --corpus [default: the source code of this project]
     #[arg(long, value_name = "FILE")]
     shift_corpus: Option<PathBuf>,
+    /// Let the sweep take the fewest sequences whose standard error is that small under every schedule, as kl_nats=0.01
+    #[arg(long, value_name = "STATISTIC=ERROR")]
+    until_se: Option<Target>,
+    /// Show what would be run, and stop
+    #[arg(long)]
+    dry_run: bool,
     /// The folder for figures, tables and manifest
     #[arg(long, value_name = "DIR", default_value = "target/reproduce")]
     out: PathBuf,
@@ -80,8 +92,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         .map(|opened| inputs::open_corpus(&arguments.inputs, tokens, opened))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let shifted = if figures.contains(&FigureId::Shift) {
-        let (inputs, file) = (&arguments.inputs, arguments.shift_corpus.as_deref());
-        shift::open(file, inputs, tokens, &models, &arguments.out)?
+        shifted(arguments, tokens, &models)?
     } else {
         models.iter().map(|_| None).collect()
     };
@@ -90,22 +101,27 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         figures: &figures,
         labelled: &labelled,
     };
+    let texts = corpora.iter().zip(&shifted);
+    let subjects = models
+        .iter()
+        .zip(texts)
+        .map(|(opened, (corpus, shifted))| chosen.subject(opened, corpus, shifted.as_ref()))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    for subject in &subjects {
+        chosen.announce(subject);
+    }
+    if arguments.dry_run {
+        return Ok(());
+    }
     let mut manifest = Manifest::new(arguments.run.threads().get());
     manifest.labelled = labelled.files()?;
     let facts: Vec<Facts> = models.iter().map(facts_of).collect();
     let mut each = Vec::new();
     let mut all = Results::default();
     let mut written = Vec::new();
-    for (((opened, corpus), shifted), facts) in
-        models.iter().zip(&corpora).zip(&shifted).zip(&facts)
-    {
-        let folder = arguments.out.join(&opened.name);
-        let subject = Subject {
-            opened,
-            corpus,
-            shifted: shifted.as_ref(),
-        };
-        let mut results = read(&chosen, &subject, &folder, &mut manifest)?;
+    for (subject, facts) in subjects.iter().zip(&facts) {
+        let folder = arguments.out.join(&subject.opened.name);
+        let mut results = chosen.read(subject, &folder, &mut manifest)?;
         derive(&figures, &mut results, std::slice::from_ref(facts));
         let drawn = write_tables(&folder, &figures, &results, &mut written)?;
         draw(&folder, &figures, &drawn, &mut written)?;
@@ -154,67 +170,186 @@ struct Chosen<'a> {
     labelled: &'a Labelled,
 }
 
-/// One model and the texts that it reads.
+/// One model, with what it reads.
 struct Subject<'a> {
     opened: &'a OpenedModel,
     corpus: &'a OpenedCorpus,
     shifted: Option<&'a OpenedCorpus>,
+    /// The sweep, where a figure needs one.
+    plan: Option<Plan>,
+    /// The benchmark items, where a figure needs them and the model can read them.
+    scoring: Option<Scoring<'a>>,
 }
 
-/// Puts one model through every pass that the figures need, once.
-fn read(
-    chosen: &Chosen<'_>,
-    subject: &Subject<'_>,
-    folder: &Path,
-    manifest: &mut Manifest,
-) -> anyhow::Result<Results> {
-    let Chosen {
-        arguments,
-        figures,
-        labelled,
-    } = *chosen;
-    let Subject {
-        opened,
-        corpus,
-        shifted,
-    } = *subject;
-    let run = &arguments.run;
-    let passes: BTreeSet<Pass> = figures
-        .iter()
-        .flat_map(|figure| figure.passes())
-        .copied()
-        .collect();
-    let mut results = Results::default();
-    let mut record = manifest::Run::new(opened, corpus).with_shifted(shifted);
-    for pass in passes {
-        match pass {
-            Pass::Sweep => {
-                let plan = altered::plan(opened, figures)?;
-                let measurement = altered::read(opened, corpus, plan, folder, run, &mut results)?;
-                record = record.with_sweep(&measurement);
-                if figures.contains(&FigureId::Robustness) {
-                    collapse::read(opened, corpus, run, &mut results)?;
-                }
-            }
-            Pass::Plain => {
-                let wanted = plain::Wanted::by(figures);
-                plain::read(opened, corpus, wanted, run, &mut results)?;
-            }
-            Pass::Shift => {
-                if let Some(shifted) = shifted {
-                    let wanted = plain::Wanted::by(&[FigureId::Shift]);
-                    shift::read(opened, corpus, shifted, wanted, run, &mut results)?;
-                }
-            }
-            Pass::Weights => weights::read(opened, run, &mut results)?,
-            Pass::Words => words::read(opened, corpus, run, &mut results)?,
-            Pass::Pairs => labelled.probe(opened, corpus, run, &mut results)?,
-            Pass::Benchmarks => labelled.score(opened, &arguments.inputs, run, &mut results)?,
-            Pass::Suffix => suffix::read(opened, corpus, run, &mut results)?,
+impl<'a> Chosen<'a> {
+    fn passes(&self) -> BTreeSet<Pass> {
+        let passes = self.figures.iter().flat_map(|figure| figure.passes());
+        passes.copied().collect()
+    }
+
+    fn portion(&self) -> Portion {
+        Portion {
+            until_se: self.arguments.until_se,
+            ..Portion::default()
         }
     }
-    manifest.runs.push(record);
-    Ok(results)
+
+    /// Prepares what the passes need.
+    fn subject(
+        &self,
+        opened: &'a OpenedModel,
+        corpus: &'a OpenedCorpus,
+        shifted: Option<&'a OpenedCorpus>,
+    ) -> anyhow::Result<Subject<'a>> {
+        let passes = self.passes();
+        let plan = passes
+            .contains(&Pass::Sweep)
+            .then(|| altered::plan(opened, self.figures))
+            .transpose()?;
+        let Arguments { inputs, run, .. } = self.arguments;
+        let scoring = match passes.contains(&Pass::Benchmarks) {
+            true => self.labelled.scoring(opened, inputs, run)?,
+            false => None,
+        };
+        Ok(Subject {
+            opened,
+            corpus,
+            shifted,
+            plan,
+            scoring,
+        })
+    }
+
+    /// Tells what a model is going to be put through.
+    fn announce(&self, subject: &Subject<'_>) {
+        let Subject { opened, corpus, .. } = subject;
+        let say = |what: &dyn Display| output::say(format_args!("{}: {what}", opened.name));
+        let on = |corpus: &OpenedCorpus| {
+            let corpus = &corpus.corpus;
+            format!(
+                "on {} sequences, {} tokens",
+                corpus.sequences().len(),
+                corpus.tokens()
+            )
+        };
+        for pass in self.passes() {
+            match pass {
+                Pass::Sweep => {
+                    if let Some(plan) = &subject.plan {
+                        announce(opened, corpus, plan, &self.arguments.run, &self.portion());
+                    }
+                    if self.figures.contains(&FigureId::Robustness) {
+                        let sequences = collapse::sequences(corpus).len();
+                        say(&format_args!(
+                            "first block changed: 2 schedules on {sequences} sequences"
+                        ));
+                    }
+                }
+                Pass::Plain => say(&format_args!("plain: {}", on(corpus))),
+                Pass::Shift => match subject.shifted {
+                    Some(shifted) => say(&format_args!("plain, other text: {}", on(shifted))),
+                    None if self.arguments.dry_run => {
+                        say(&"plain, other text: on the source code of this project");
+                    }
+                    // It was said when the text was looked for.
+                    None => {}
+                },
+                Pass::Weights => {
+                    let blocks = opened.model.config().layers;
+                    say(&format_args!("weights: {blocks} blocks"));
+                }
+                Pass::Words => say(&format_args!("windows of words: {}", on(corpus))),
+                Pass::Pairs => {
+                    if let Some(Pairs {
+                        train, dev, test, ..
+                    }) = self.labelled.pairs()
+                    {
+                        let [train, dev, test] = [train, dev, test].map(Vec::len);
+                        say(&format_args!(
+                            "word senses: {train} pairs, then {dev} and {test}"
+                        ));
+                    }
+                }
+                Pass::Suffix => say(&format_args!("contexts of an ending: {}", on(corpus))),
+                Pass::Benchmarks => {
+                    if let Some(scoring) = &subject.scoring {
+                        scoring.announce(&opened.name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts one model through every pass that the figures need, once.
+    fn read(
+        &self,
+        subject: &Subject<'_>,
+        folder: &Path,
+        manifest: &mut Manifest,
+    ) -> anyhow::Result<Results> {
+        let Subject {
+            opened,
+            corpus,
+            shifted,
+            ..
+        } = *subject;
+        let run = &self.arguments.run;
+        let notebook = &Notebook {
+            opened,
+            folder,
+            run,
+        };
+        let mut results = Results::default();
+        let mut record = manifest::Run::new(opened, corpus).with_shifted(shifted);
+        for pass in self.passes() {
+            match pass {
+                Pass::Sweep => {
+                    if let Some(plan) = &subject.plan {
+                        let portion = self.portion();
+                        let measurement =
+                            altered::read(notebook, corpus, plan, &portion, &mut results)?;
+                        record = record.with_sweep(&measurement);
+                    }
+                    if self.figures.contains(&FigureId::Robustness) {
+                        collapse::read(notebook, corpus, &mut results)?;
+                    }
+                }
+                Pass::Plain => {
+                    let wanted = plain::Wanted::by(self.figures);
+                    plain::read(notebook, corpus.corpus.sequences(), wanted, &mut results)?;
+                }
+                Pass::Shift => {
+                    if let Some(shifted) = shifted {
+                        shift::read(notebook, corpus, shifted, &mut results)?;
+                    }
+                }
+                Pass::Weights => weights::read(opened, run, &mut results)?,
+                Pass::Words => words::read(opened, corpus, run, &mut results)?,
+                Pass::Pairs => self.labelled.probe(opened, corpus, run, &mut results)?,
+                Pass::Benchmarks => {
+                    if let Some(scoring) = &subject.scoring {
+                        scoring.read(notebook, &mut results)?;
+                    }
+                }
+                Pass::Suffix => suffix::read(notebook, corpus, &mut results)?,
+            }
+        }
+        manifest.runs.push(record);
+        Ok(results)
+    }
+}
+
+/// The text of another kind as each model reads it; a dry run writes none.
+fn shifted(
+    arguments: &Arguments,
+    tokens: Option<usize>,
+    models: &[OpenedModel],
+) -> anyhow::Result<Vec<Option<OpenedCorpus>>> {
+    let file = arguments.shift_corpus.as_deref();
+    if arguments.dry_run && file.is_none() {
+        return Ok(models.iter().map(|_| None).collect());
+    }
+    shift::open(file, &arguments.inputs, tokens, models, &arguments.out)
 }
 
 fn facts_of(opened: &OpenedModel) -> Facts {

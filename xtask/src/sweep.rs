@@ -108,6 +108,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     for (place, (opened, (corpus, plan))) in models.iter().zip(prepared).enumerate() {
         let journal = |_: &RunKey| run_folder.join(format!("{}.journal", opened.name));
         let portion = portion(place);
+        announce(opened, &corpus, &plan, &arguments.run, &portion);
         let measurement = measure(opened, &corpus, plan, journal, &arguments.run, &portion)?;
         let labels: Vec<Label> = measurement.plan.entries().iter().map(Label::from).collect();
         let (sequences, statistics) = (measurement.sequences, &measurement.statistics);

@@ -15,7 +15,7 @@ pub const DEFAULT_MAX_MEMBERS: usize = 4_096;
 /// An edit text with the free variables `l` and `m`, or with none.
 ///
 /// Each variable runs over `0..layers`, `l` in the outer and `m` in the inner loop.
-/// A binding under which an index is out of range or a range is empty or reversed is left out.
+/// A binding under which an index is out of range, a range is empty or reversed, or no step would be left is left out.
 /// If both variables occur, so are members whose schedule equals the plain model's or an earlier member's.
 /// A text without variables has one member, and nothing about it is left out.
 ///
@@ -67,18 +67,20 @@ impl Family {
                     l,
                     m,
                 };
-                let operations = match resolve(&self.operations, &bindings) {
-                    Ok(operations) => operations,
+                let made = resolve(&self.operations, &bindings)
+                    .and_then(|operations| Ok((apply(&operations, &plain)?, operations)));
+                let (schedule, operations) = match made {
+                    Ok(made) => made,
                     Err(
                         error @ (ScheduleError::IndexOutOfRange { .. }
-                        | ScheduleError::EmptyRange { .. }),
+                        | ScheduleError::EmptyRange { .. }
+                        | ScheduleError::EmptySchedule { .. }),
                     ) if self.has_l || self.has_m => {
                         first_left_out.get_or_insert(Box::new(error));
                         continue;
                     }
                     Err(error) => return Err(error),
                 };
-                let schedule = apply(&operations, &plain)?;
                 if self.has_l && self.has_m && !seen.insert(schedule.clone()) {
                     continue;
                 }

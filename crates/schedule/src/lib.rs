@@ -41,7 +41,8 @@
 //! # Ok::<(), layerwise_schedule::ScheduleError>(())
 //! ```
 //!
-//! A text with the variables `l` and `m` is a [`Family`] of edits, one for each block, or pair of blocks, that fits:
+//! A text with the variables `l` and `m` is a [`Family`] of edits, one for each block, or pair of blocks, that fits and
+//! leaves a step:
 //!
 //! ```
 //! use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Family, Residual, Schedule, Stack, Trie};

@@ -30,6 +30,8 @@ fn the_papers_families_have_their_members() {
         ("swap(l,l+1)", [11, 0, 1]),
         ("repeat(l..l+5)", [8, 0, 0]),
         ("drop_attn(l..L)", [12, 1, 2]),
+        // The early exits; at l = 0 no step would be left.
+        ("drop(l..L)", [11, 0, 1]),
         ("swap(l,m)", [66, 0, 1]),
     ] {
         for residual in RESIDUALS {
@@ -53,6 +55,22 @@ fn members_print_as_instances_in_order() {
             3,
             vec!["drop_attn(0..3)", "drop_attn(1..3)", "drop_attn(2..3)"],
         ),
+        // A binding that leaves no step is left out, wherever in the chain that shows.
+        ("drop(l..L)", 3, vec!["drop(1..3)", "drop(2..3)"]),
+        (
+            "drop(l..L);repeat(0)",
+            3,
+            vec!["drop(1..3);repeat(0)", "drop(2..3);repeat(0)"],
+        ),
+        (
+            "drop_attn(0..L);drop_mlp(0..l+1)",
+            3,
+            vec![
+                "drop_attn(0..3);drop_mlp(0..1)",
+                "drop_attn(0..3);drop_mlp(0..2)",
+            ],
+        ),
+        ("drop(0..m);keep(l)", 2, vec!["drop(0..1);keep(1)"]),
         ("repeat(l..l+2)", 3, vec!["repeat(0..2)", "repeat(1..3)"]),
         // A computed negative leaves the binding out; a literal one counts from the end.
         ("swap(l-1,l)", 3, vec!["swap(0,1)", "swap(1,2)"]),

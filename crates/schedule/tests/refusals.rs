@@ -334,6 +334,11 @@ fn families_that_do_not_fit_are_refused() {
             layers,
         }))
     };
+    let empty = |edit: &str| {
+        Some(Box::new(ScheduleError::EmptySchedule {
+            edit: edit.to_owned(),
+        }))
+    };
     let none = |family: &str, layers, first| ScheduleError::NoMembers {
         family: family.to_owned(),
         layers,
@@ -386,13 +391,12 @@ fn families_that_do_not_fit_are_refused() {
             },
         ),
         ("drop(l)", 0, 9, ScheduleError::EmptyStack),
+        ("drop(l)", 1, 9, none("drop(l)", 1, empty("drop(0)"))),
         (
-            "drop(l)",
-            1,
+            "drop(l);drop(0..L)",
+            2,
             9,
-            ScheduleError::EmptySchedule {
-                edit: "drop(0)".to_owned(),
-            },
+            none("drop(l);drop(0..L)", 2, empty("drop(0..2)")),
         ),
         (
             "drop(1);loop(l..l+1)",

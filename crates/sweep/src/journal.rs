@@ -1,7 +1,9 @@
 //! The journal of a run: what is finished is on disk, so that a run can be stopped at any moment and go on later.
 //!
-//! A unit of work is one sequence under all schedules of the run.
+//! A unit of work is one sequence under all schedules of the run, and leaves one result for each: [`Sums`] in a sweep, what
+//! its caller likes in another reading.
 //! Each finished unit is one line of JSON behind its checksum, appended and flushed before the next is taken up.
+//! JSON has no number for NaN and infinities: results that may be such are written in another form.
 //! The first line says what the run is ([`RunDescription`]), with a key that is a hash of everything the results depend
 //! on: a table can be made from finished journals alone ([`merge`](crate::merge)).
 
@@ -9,6 +11,7 @@ use crate::error::SweepError;
 use crate::plan::Entry;
 use crate::shard::Shard;
 use crate::sums::Sums;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -49,7 +52,7 @@ pub struct RunDescription {
     pub model: String,
     /// The model's place among those of its table, from 0.
     pub place: usize,
-    /// Sequences of the whole run, of which a shard holds some.
+    /// Sequences of the whole run, of which a shard holds some; items, where they are no sequences.
     pub sequences: usize,
     /// The share of them that the journal is for.
     pub shard: Shard,
@@ -82,25 +85,42 @@ impl From<&Entry> for Label {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Unit {
+struct Unit<T> {
     sequence: usize,
-    sums: Vec<Sums>,
+    sums: Vec<T>,
 }
 
-/// An open, locked journal.
+/// An open, locked journal of results of type `T`.
 #[derive(Debug)]
-pub struct Journal {
+pub struct Journal<T> {
     path: PathBuf,
     file: File,
     /// Bytes of whole lines.
     length: u64,
     /// A line could not be written.
     broken: bool,
-    finished: BTreeMap<usize, Vec<Sums>>,
+    finished: BTreeMap<usize, Vec<T>>,
     torn: bool,
 }
 
-impl Journal {
+impl<T> Journal<T> {
+    /// The results of each finished sequence, by its index in the corpus.
+    pub fn finished(&self) -> &BTreeMap<usize, Vec<T>> {
+        &self.finished
+    }
+
+    /// Closes the journal and gives the results of each finished sequence.
+    pub fn into_finished(self) -> BTreeMap<usize, Vec<T>> {
+        self.finished
+    }
+
+    /// Whether opening dropped a last line that a crash had torn.
+    pub fn was_torn(&self) -> bool {
+        self.torn
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Journal<T> {
     /// Opens the journal at `path`, or begins one, and locks it against other processes.
     ///
     /// With `fresh`, what an existing journal holds is thrown away.
@@ -161,21 +181,11 @@ impl Journal {
         Ok(journal)
     }
 
-    /// The sums of each finished sequence, by its index in the corpus.
-    pub fn finished(&self) -> &BTreeMap<usize, Vec<Sums>> {
-        &self.finished
-    }
-
-    /// Whether opening dropped a last line that a crash had torn.
-    pub fn was_torn(&self) -> bool {
-        self.torn
-    }
-
-    /// Writes a finished sequence down.
+    /// Writes a finished sequence down, with one result for each schedule.
     ///
     /// # Errors
     /// The file cannot be written (a full disk, say), or could not be before; it stays readable up to the unit before.
-    pub fn record(&mut self, sequence: usize, sums: Vec<Sums>) -> Result<(), SweepError> {
+    pub fn record(&mut self, sequence: usize, sums: Vec<T>) -> Result<(), SweepError> {
         let unit = Unit { sequence, sums };
         self.append(&unit)?;
         self.finished.insert(sequence, unit.sums);
@@ -214,7 +224,7 @@ impl Journal {
     }
 }
 
-/// A journal as it is read for merging.
+/// The journal of a sweep as it is read for merging.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     /// The journal.
@@ -340,10 +350,13 @@ impl<'a> Lines<'a> {
     }
 
     /// The lines after the first, which must be units of the run.
-    fn units(&self, run: &RunDescription) -> Result<BTreeMap<usize, Vec<Sums>>, SweepError> {
+    fn units<T: DeserializeOwned>(
+        &self,
+        run: &RunDescription,
+    ) -> Result<BTreeMap<usize, Vec<T>>, SweepError> {
         let mut finished = BTreeMap::new();
         for (at, line) in self.numbered().skip(1) {
-            let unit: Unit = self.read(at, line)?;
+            let unit: Unit<T> = self.read(at, line)?;
             let belongs = unit.sequence < run.sequences
                 && run.shard.contains(&run.key, unit.sequence)
                 && unit.sums.len() == run.schedules.len();
@@ -354,7 +367,7 @@ impl<'a> Lines<'a> {
         Ok(finished)
     }
 
-    fn read<T: for<'de> Deserialize<'de>>(&self, at: usize, line: &[u8]) -> Result<T, SweepError> {
+    fn read<T: DeserializeOwned>(&self, at: usize, line: &[u8]) -> Result<T, SweepError> {
         let (sum, json) = line
             .split_at_checked(CHECKSUM)
             .and_then(|(sum, rest)| Some((sum, rest.strip_prefix(b" ")?)))
@@ -388,6 +401,10 @@ fn hexadecimal(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fmt::Debug;
+
+    /// That of a sweep.
+    type Journal = super::Journal<Sums>;
 
     fn sums(kl_nats: f64) -> Sums {
         Sums {
@@ -426,20 +443,51 @@ mod tests {
         );
     }
 
-    #[test]
-    fn what_is_recorded_is_read_back() {
+    /// Results of one type for two schedules, on the sequences 4 and 1.
+    fn check<T>(results: [[T; 2]; 2])
+    where
+        T: Serialize + DeserializeOwned + Clone + PartialEq + Debug,
+    {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
-        let mut journal = Journal::open(&path, &run("a", 2), false).unwrap();
-        journal.record(4, vec![sums(0.1), sums(1e-300)]).unwrap();
-        journal
-            .record(1, vec![sums(f64::MIN_POSITIVE), sums(-0.0)])
-            .unwrap();
-        let before = journal.finished().clone();
+        let open = || super::Journal::<T>::open(&path, &run("a", 2), false).unwrap();
+        let mut journal = open();
+        let [first, second] = results.map(Vec::from);
+        journal.record(4, first.clone()).unwrap();
+        journal.record(1, second.clone()).unwrap();
         drop(journal);
-        let journal = Journal::open(&path, &run("a", 2), false).unwrap();
-        assert_eq!(journal.finished(), &before);
-        assert!(!journal.was_torn());
+        assert!(!open().was_torn());
+        let found = open().into_finished();
+        assert_eq!(found, BTreeMap::from([(1, second), (4, first)]));
+    }
+
+    #[test]
+    fn what_is_recorded_is_read_back() {
+        check([
+            [sums(0.1), sums(1e-300)],
+            [sums(f64::MIN_POSITIVE), sums(-0.0)],
+        ]);
+        check([[true, false], [false, false]]);
+        check([[u64::MAX, 0], [f64::NAN.to_bits(), 1]]);
+        check([[Some("a \n\u{0}".to_owned()), None], [None, None]]);
+        check([
+            [BTreeMap::from([(7, 3), (9, 1)]), BTreeMap::new()],
+            [BTreeMap::new(), BTreeMap::new()],
+        ]);
+    }
+
+    #[test]
+    fn results_of_another_type_are_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = Journal::open(&path, &run("a", 1), false).unwrap();
+        journal.record(3, vec![sums(1.0)]).unwrap();
+        drop(journal);
+        let error = super::Journal::<bool>::open(&path, &run("a", 1), false).unwrap_err();
+        assert!(
+            matches!(error, SweepError::JournalDamaged { line: 2, .. }),
+            "{error}"
+        );
     }
 
     #[test]

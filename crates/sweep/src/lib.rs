@@ -14,10 +14,10 @@
 //! Besides the model, a worker holds the buffers of one block ([`layerwise_transformer::Workspace`]), one tile of logits,
 //! at most one residual stream for each point where a schedule leaves the plain model's path, plus ⌊log₂ schedules⌋ of them;
 //! nothing has the size positions × vocabulary, and nothing grows with the number of sequences.
-//! [`worker_bytes`] is the bound. A [`Journal`] keeps the [`Sums`] of every finished unit, 48 bytes a schedule.
+//! [`worker_bytes`] is the bound. A sweep's [`Journal`] keeps the [`Sums`] of every finished unit, 48 bytes a schedule.
 //!
 //! # Runs that last
-//! A [`Journal`] takes up each finished sequence, so that a run can be stopped at any moment.
+//! A [`Journal`] takes up each finished sequence, so that a run can be stopped at any moment; it keeps results of any type.
 //! A [`Shard`] is a share of a run's sequences, [`merge`] puts the journals of all shards together, and a [`Judge`] finds
 //! the least number of sequences that makes a standard error small enough.
 

@@ -1,18 +1,17 @@
 //! The sweep's statistics as lines of `robustness` and `repeats`.
 
-use crate::arguments::Run;
 use crate::figures::FigureId;
 use crate::figures::models::relative_depth;
 use crate::figures::repeats;
 use crate::figures::robustness::{self, Intervention};
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::{Measurement, Portion, measure};
+use crate::readings::notebook::{self, Notebook};
 use crate::results::Results;
 use anyhow::Context;
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
 use layerwise::sweep::{Plan, RunKey};
-use std::path::Path;
 
 const DROP: &str = "drop(l)";
 const SWAP: &str = "swap(l,l+1)";
@@ -43,38 +42,36 @@ pub fn plan(opened: &OpenedModel, figures: &[FigureId]) -> anyhow::Result<Plan> 
         .with_context(|| opened.name.clone())
 }
 
-/// Runs the plan, with its journal in `folder`, and records its statistics.
+/// Runs the plan, or as much of it as the target takes, and records its statistics.
 ///
 /// # Errors
 /// As [`measure`].
 pub fn read(
-    opened: &OpenedModel,
+    notebook: &Notebook<'_>,
     corpus: &OpenedCorpus,
-    plan: Plan,
-    folder: &Path,
-    run: &Run,
+    plan: &Plan,
+    portion: &Portion,
     results: &mut Results,
 ) -> anyhow::Result<Measurement> {
-    // Other inputs have another journal, so that the same command may be given with others.
-    let journal = |key: &RunKey| {
-        folder
-            .join("sweep.run")
-            .join(format!("{}.journal", &key.as_str()[..16]))
-    };
-    let measurement = measure(opened, corpus, plan, journal, run, &Portion::default())?;
-    let sequences = corpus.corpus.sequences().len() as u64;
-    record(opened, sequences, &measurement, results)?;
+    let Notebook {
+        opened,
+        folder,
+        run,
+    } = *notebook;
+    let journal = |key: &RunKey| notebook::journal(folder, "sweep", key);
+    let measurement = measure(opened, corpus, plan.clone(), journal, run, portion)?;
+    record(opened, &measurement, results)?;
     Ok(measurement)
 }
 
 /// Every schedule but the plain one, which they are compared with.
 fn record(
     opened: &OpenedModel,
-    sequences: u64,
     measurement: &Measurement,
     results: &mut Results,
 ) -> anyhow::Result<()> {
     let config = opened.model.config();
+    let sequences = measurement.sequences as u64;
     let plain = &measurement.statistics[0];
     let mean = |value: &ClusteredMean| value.mean().unwrap_or(f64::NAN);
     let entries = measurement

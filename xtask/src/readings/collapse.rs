@@ -1,14 +1,15 @@
 //! Which token a model predicts most often once its first block is changed, as lines of `robustness-collapse` (D3).
 
-use super::over;
-use crate::arguments::Run;
+use super::notebook::{Notebook, Reading};
 use crate::figures::robustness::{Collapse, Intervention};
-use crate::inputs::{OpenedCorpus, OpenedModel};
+use crate::inputs::OpenedCorpus;
 use crate::results::Results;
 use anyhow::Context;
 use layerwise::kernels::vocabulary;
 use layerwise::metrics::ClusteredMean;
-use layerwise::schedule::{Edit, Schedule};
+use layerwise::schedule::{Family, Schedule};
+use layerwise::sweep::{Entry, Plan};
+use layerwise::transformer::Model;
 use ndarray::s;
 use std::collections::BTreeMap;
 
@@ -21,33 +22,53 @@ const EDITS: [(Intervention, &str); 2] = [
     (Intervention::Swap, "swap(0,1)"),
 ];
 
+/// The first sequences, on which the altered models are run.
+pub fn sequences(corpus: &OpenedCorpus) -> &[Vec<u32>] {
+    let all = corpus.corpus.sequences();
+    &all[..all.len().min(MAX_SEQUENCES)]
+}
+
 /// Runs the altered models on the first sequences and counts their most probable tokens at positions 1 to T−1.
 ///
 /// # Errors
-/// As [`over`].
+/// As [`Notebook::over`].
 pub fn read(
-    opened: &OpenedModel,
+    notebook: &Notebook<'_>,
     corpus: &OpenedCorpus,
-    run: &Run,
     results: &mut Results,
 ) -> anyhow::Result<()> {
-    let config = opened.model.config();
-    let all = corpus.corpus.sequences();
-    let sequences = &all[..all.len().min(MAX_SEQUENCES)];
-    let plain = Schedule::plain(opened.model.stack())?;
+    let model = &notebook.opened.model;
+    let config = model.config();
     // A model of one block has nothing left without it, and no pair to swap.
-    let edits = EDITS.iter().filter(|_| config.layers > 1);
-    for &(intervention, edit) in edits {
-        let edit: Edit = edit.parse().context("the edit of the first block")?;
-        let schedule = edit.apply(&plain)?;
-        let counts = over(&opened.name, sequences, run, |_, tokens| {
-            predicted(opened, tokens, &schedule)
-        })?;
-        let Some((modal_token, share)) = modal(&counts) else {
+    if config.layers < 2 {
+        return Ok(());
+    }
+    let sequences = sequences(corpus);
+    let families = EDITS.map(|(_, edit)| edit.parse::<Family>());
+    let families: Vec<Family> = families
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .context("the edits of the first block")?;
+    let plan = Plan::new(model.stack(), &families, 1)?;
+    let altered = &plan.entries()[1..];
+    let reading = Reading {
+        name: "collapse",
+        settings: String::new(),
+        schedules: altered,
+    };
+    let most = config.context as u64;
+    let fits = |counts: &BTreeMap<u32, u64>| counts.values().all(|count| *count <= most);
+    let counts = notebook.over(&reading, sequences, Vec::clone, fits, |_, tokens| {
+        let of = |entry: &Entry| predicted(model, tokens, &entry.schedule);
+        altered.iter().map(of).collect()
+    })?;
+    for (at, (intervention, _)) in EDITS.into_iter().enumerate() {
+        let own: Vec<&BTreeMap<u32, u64>> = counts.iter().map(|counts| &counts[at]).collect();
+        let Some((modal_token, share)) = modal(&own) else {
             continue;
         };
         results.robustness_collapse.push(Collapse {
-            model: opened.name.clone(),
+            model: notebook.opened.name.clone(),
             family: config.family.model_type().to_owned(),
             intervention,
             layer: 0,
@@ -63,23 +84,23 @@ pub fn read(
 
 /// How often each token is the most probable one.
 fn predicted(
-    opened: &OpenedModel,
+    model: &Model,
     tokens: &[u32],
     schedule: &Schedule,
 ) -> anyhow::Result<BTreeMap<u32, u64>> {
-    let residual = opened.model.run(tokens, schedule, &mut ())?;
-    let normed = opened.model.final_norm(residual.slice(s![1.., ..]));
+    let residual = model.run(tokens, schedule, &mut ())?;
+    let normed = model.final_norm(residual.slice(s![1.., ..]));
     let mut counts = BTreeMap::new();
-    for summary in vocabulary::pass(normed.view(), opened.model.unembedding(), &[]) {
+    for summary in vocabulary::pass(normed.view(), model.unembedding(), &[]) {
         *counts.entry(summary.argmax).or_default() += 1;
     }
     Ok(counts)
 }
 
 /// The most frequent token of all sequences, and its share with each sequence as a cluster; none without positions.
-fn modal(counts: &[BTreeMap<u32, u64>]) -> Option<(u32, ClusteredMean)> {
+fn modal(counts: &[&BTreeMap<u32, u64>]) -> Option<(u32, ClusteredMean)> {
     let mut together: BTreeMap<u32, u64> = BTreeMap::new();
-    for (&token, &count) in counts.iter().flatten() {
+    for (&token, &count) in counts.iter().copied().flatten() {
         *together.entry(token).or_default() += count;
     }
     // Of equal counts the last is taken, so that they stand in descending order of ids.
@@ -101,7 +122,8 @@ mod tests {
             .iter()
             .map(|sequence| sequence.iter().copied().collect())
             .collect();
-        let found = modal(&counts).map(|(token, share)| (token, share.mean().unwrap_or(f64::NAN)));
+        let all: Vec<&BTreeMap<u32, u64>> = counts.iter().collect();
+        let found = modal(&all).map(|(token, share)| (token, share.mean().unwrap_or(f64::NAN)));
         assert_eq!(found, expected, "{counts:?}");
     }
 

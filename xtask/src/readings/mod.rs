@@ -6,6 +6,7 @@
 pub mod altered;
 pub mod collapse;
 pub mod items;
+pub mod notebook;
 pub mod pairs;
 pub mod plain;
 pub mod scoring;
@@ -25,7 +26,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The ending of tokens whose neurons are ranked and probed (B.10).
 pub const ENDING: &str = "ing";
 
-/// Runs `read` on every item, on the threads of the run, and returns what it gives in the order of the items.
+/// Runs `read` on every item, on the threads of the run, and returns what it gives in the order of the items. Nothing is
+/// kept: what takes long is read through a [`notebook::Notebook`].
 ///
 /// # Errors
 /// The first error in the order of the items, or [`Interrupted`].
@@ -36,6 +38,31 @@ pub fn over<T: Sync, R: Send>(
     read: impl Fn(usize, &T) -> anyhow::Result<R> + Sync,
 ) -> anyhow::Result<Vec<R>> {
     let bar = progress(name, items.len(), "items");
+    let outcome = shared_out(items, run, |index, item| {
+        let outcome = read(index, item);
+        bar.inc(1);
+        outcome
+    });
+    bar.finish_and_clear();
+    let read = outcome?;
+    if read.len() < items.len() {
+        return Err(Interrupted {
+            finished: 0,
+            all: items.len(),
+            unit: "items".to_owned(),
+        }
+        .into());
+    }
+    Ok(read)
+}
+
+/// Runs `read` on the items, on the threads of the run, until an interrupt, and returns what it gave for those that were
+/// begun, in their order.
+fn shared_out<T: Sync, R: Send>(
+    items: &[T],
+    run: &Run,
+    read: impl Fn(usize, &T) -> anyhow::Result<R> + Sync,
+) -> anyhow::Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, anyhow::Result<R>)>> = Mutex::new(Vec::new());
     let workers = run.threads().get().min(items.len());
@@ -51,7 +78,6 @@ pub fn over<T: Sync, R: Send>(
                     done.lock()
                         .expect("no reading panics while it holds the lock")
                         .push((index, outcome));
-                    bar.inc(1);
                     if failed {
                         // No later item can matter; those in hand are finished.
                         next.store(items.len(), Ordering::Relaxed);
@@ -69,23 +95,10 @@ pub fn over<T: Sync, R: Send>(
             }
         }
     });
-    bar.finish_and_clear();
     if let Some(refused) = refused {
         return Err(refused.into());
     }
     let mut done = done.into_inner().expect("no reading panicked");
     done.sort_by_key(|(index, _)| *index);
-    let finished = done.len();
-    let read: Vec<R> = done
-        .into_iter()
-        .map(|(_, outcome)| outcome)
-        .collect::<anyhow::Result<_>>()?;
-    if finished < items.len() {
-        return Err(Interrupted {
-            finished: 0,
-            all: items.len(),
-        }
-        .into());
-    }
-    Ok(read)
+    done.into_iter().map(|(_, outcome)| outcome).collect()
 }

@@ -11,24 +11,25 @@ pub mod updates;
 #[cfg(test)]
 mod tests;
 
-use crate::arguments::Run;
 use crate::figures::lens_entropy::Lens;
 use crate::figures::models::{relative_depth, state_depth};
 use crate::figures::{
     FigureId, attention_locality, cka, lens_entropy, lens_kl, mlp_norm, sublayer_ratio,
 };
-use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::output;
 use crate::readings;
+use crate::readings::notebook::{Notebook, Reading, Sum};
 use crate::results::Results;
 use anyhow::{Context, bail};
 use attention::Locality;
-use layerwise::metrics::{Cluster, ClusteredMean, MetricsError};
+use layerwise::metrics::{ClusteredMean, MetricsError};
 use layerwise::schedule::Schedule;
+use layerwise::sweep::Plan;
 use layerwise::transformer::lens::LensState;
 use layerwise::transformer::{Address, Model, NotFinite, Observer, Site};
 use lenses::{View, Views};
 use ndarray::{ArrayViewD, Ix2, Ix3, s};
+use serde::{Deserialize, Serialize};
 use similarity::{Streams, Vectors};
 use updates::{Sizes, Updates};
 
@@ -62,35 +63,22 @@ impl Wanted {
     }
 }
 
-/// Puts a model through its corpus and records what is wanted.
+/// Puts a model through sequences of token ids and records what is wanted.
 ///
 /// # Errors
-/// A sequence that does not fit the model, numbers that are not finite, or an interrupt.
+/// A sequence that does not fit the model, numbers that are not finite, a journal that cannot be used, or an interrupt.
 pub fn read(
-    opened: &OpenedModel,
-    corpus: &OpenedCorpus,
-    wanted: Wanted,
-    run: &Run,
-    results: &mut Results,
-) -> anyhow::Result<()> {
-    let sequences = corpus.corpus.sequences();
-    observe(&opened.name, &opened.model, sequences, wanted, run, results)
-}
-
-/// Puts a model through sequences of token ids and records what is wanted.
-fn observe(
-    name: &str,
-    model: &Model,
+    notebook: &Notebook<'_>,
     sequences: &[Vec<u32>],
     wanted: Wanted,
-    run: &Run,
     results: &mut Results,
 ) -> anyhow::Result<()> {
-    let sums = measure(name, model, sequences, wanted, run)?;
+    let sums = measure(notebook, sequences, wanted)?;
+    let config = notebook.opened.model.config();
     let about = About {
-        model: name,
-        family: model.config().family.model_type(),
-        layers: model.config().layers,
+        model: &notebook.opened.name,
+        family: config.family.model_type(),
+        layers: config.layers,
         sequences: sequences.len() as u64,
     };
     about.attention(&sums, results);
@@ -100,53 +88,112 @@ fn observe(
 }
 
 /// What is left of one sequence; what was not wanted is empty.
+#[derive(Default, Serialize, Deserialize)]
 struct Sequence {
     /// One for each block.
     attention: Vec<Locality>,
     /// One for each block.
     updates: Vec<Sizes>,
     lenses: Option<Views>,
+    /// Too large to be kept.
+    #[serde(skip)]
     vectors: Option<Vectors>,
+}
+
+impl Sequence {
+    /// Whether it is what a model of `layers` blocks leaves.
+    fn fits(&self, wanted: Wanted, layers: usize) -> bool {
+        let blocks = |wanted: bool| if wanted { layers } else { 0 };
+        let streams = |lens: Lens| self.lenses.as_ref().map(|views| views.of(lens).len());
+        self.attention.len() == blocks(wanted.attention)
+            && self.updates.len() == blocks(wanted.updates)
+            && [Lens::Standard, Lens::Legacy]
+                .into_iter()
+                .all(|lens| streams(lens) == wanted.lenses.then_some(layers + 1))
+    }
 }
 
 /// The sequences' sums, in corpus order.
 fn measure(
-    name: &str,
-    model: &Model,
+    notebook: &Notebook<'_>,
     sequences: &[Vec<u32>],
     wanted: Wanted,
-    run: &Run,
 ) -> anyhow::Result<Vec<Sequence>> {
-    let plain = Schedule::plain(model.stack())?;
-    readings::over(name, sequences, run, |index, tokens| {
-        let context = || format!("{name}: sequence {index}");
-        let mut reader = Reader {
-            model,
-            attention: wanted.attention.then(Vec::new),
-            updates: wanted.updates.then(Updates::default),
-            lenses: wanted.lenses.then(Vec::new),
-            streams: wanted.similarity.then(|| Streams::of(index)),
+    let (name, model) = (&notebook.opened.name, &notebook.opened.model);
+    let layers = model.config().layers;
+    let plan = Plan::new(model.stack(), &[], 1)?;
+    let kept = Wanted {
+        similarity: false,
+        ..wanted
+    };
+    let reading = Reading {
+        name: "plain",
+        settings: format!("{kept:?}"),
+        schedules: plan.entries(),
+    };
+    let read = |index: usize, tokens: &[u32], wanted: Wanted| {
+        sequence(model, &plan.entries()[0].schedule, index, tokens, wanted)
+            .with_context(|| format!("{name}: sequence {index}"))
+    };
+    let mut all: Vec<Sequence> = if kept == Wanted::default() {
+        sequences.iter().map(|_| Sequence::default()).collect()
+    } else {
+        let fits = |sums: &Sequence| sums.fits(kept, layers);
+        let read = |index, tokens: &Vec<u32>| Ok(vec![read(index, tokens, wanted)?]);
+        let all = notebook.over(&reading, sequences, Vec::clone, fits, read)?;
+        all.into_iter().flatten().collect()
+    };
+    if wanted.similarity {
+        let similarity = Wanted {
+            similarity: true,
+            ..Wanted::default()
         };
-        let last = model
-            .run(tokens, &plain, &mut reader)
-            .with_context(context)?;
-        // What is not finite anywhere is not finite in the end; the sums may hide it.
-        if !last.iter().all(|value| value.is_finite()) {
-            let origin = NotFinite::first(model, tokens, &plain)?;
-            let origin = origin.map_or_else(|| "others".to_owned(), |origin| origin.to_string());
-            bail!("{}: expected finite activations, found {origin}", context());
+        let is_missing = |index: &usize| all[*index].vectors.is_none();
+        let missing: Vec<usize> = (0..all.len()).filter(is_missing).collect();
+        if !missing.is_empty() && kept != Wanted::default() {
+            output::say(format_args!(
+                "{name}: the residual streams of {} sequences, which are not kept, are run again for cka",
+                missing.len()
+            ));
         }
-        let views = |states: Vec<LensState>| lenses::views(model, &states);
-        Ok(Sequence {
-            attention: reader.attention.unwrap_or_default(),
-            updates: reader.updates.unwrap_or_default().blocks,
-            lenses: reader.lenses.map(views).transpose().with_context(context)?,
-            vectors: reader
-                .streams
-                .map(Streams::vectors)
-                .transpose()
-                .with_context(context)?,
-        })
+        let found = readings::over(name, &missing, notebook.run, |_, &index| {
+            read(index, &sequences[index], similarity)
+        })?;
+        for (index, found) in missing.into_iter().zip(found) {
+            all[index].vectors = found.vectors;
+        }
+    }
+    Ok(all)
+}
+
+/// Puts the model through one sequence.
+fn sequence(
+    model: &Model,
+    plain: &Schedule,
+    index: usize,
+    tokens: &[u32],
+    wanted: Wanted,
+) -> anyhow::Result<Sequence> {
+    let mut reader = Reader {
+        model,
+        attention: wanted.attention.then(Vec::new),
+        updates: wanted.updates.then(Updates::default),
+        lenses: wanted.lenses.then(Vec::new),
+        streams: wanted.similarity.then(|| Streams::of(index)),
+    };
+    let last = model.run(tokens, plain, &mut reader)?;
+    // What is not finite anywhere is not finite in the end; the sums may hide it.
+    if !last.iter().all(|value| value.is_finite()) {
+        let origin = NotFinite::first(model, tokens, plain)?;
+        let origin = origin.map_or_else(|| "others".to_owned(), |origin| origin.to_string());
+        bail!("expected finite activations, found {origin}");
+    }
+    let views = |states: Vec<LensState>| lenses::views(model, &states);
+    Ok(Sequence {
+        attention: reader.attention.unwrap_or_default(),
+        updates: reader.updates.unwrap_or_default().blocks,
+        lenses: reader.lenses.map(views).transpose()?,
+        vectors: reader.streams.map(Streams::vectors).transpose()?,
     })
 }
 
@@ -209,11 +256,11 @@ struct About<'a> {
 /// The mean over a corpus of what each sequence sums up.
 fn mean<'s>(
     sequences: &'s [Sequence],
-    of: impl Fn(&'s Sequence) -> Cluster,
+    of: impl Fn(&'s Sequence) -> Sum,
 ) -> (f64, Option<f64>, ClusteredMean) {
     let mut mean = ClusteredMean::new();
-    for cluster in sequences.iter().map(of) {
-        mean.push(cluster.sum, cluster.count);
+    for Sum { sum, count } in sequences.iter().map(of) {
+        mean.push(sum, count);
     }
     (mean.mean().unwrap_or(f64::NAN), mean.standard_error(), mean)
 }
@@ -223,7 +270,7 @@ impl About<'_> {
         use attention_locality::{Measure, Record};
         let blocks = sequences.first().map_or(0, |first| first.attention.len());
         for layer in 0..blocks {
-            let mut record = |measure, tokens, of: &dyn Fn(&Locality) -> Cluster| {
+            let mut record = |measure, tokens, of: &dyn Fn(&Locality) -> Sum| {
                 let (attention, attention_se, sums) =
                     mean(sequences, |sequence| of(&sequence.attention[layer]));
                 // Sequences can be too short to have a token at the distance.
@@ -259,9 +306,8 @@ impl About<'_> {
     fn updates(&self, sequences: &[Sequence], results: &mut Results) {
         let blocks = sequences.first().map_or(0, |first| first.updates.len());
         for layer in 0..blocks {
-            let mean = |of: fn(&Sizes) -> Cluster| {
-                mean(sequences, |sequence| of(&sequence.updates[layer]))
-            };
+            let mean =
+                |of: fn(&Sizes) -> Sum| mean(sequences, |sequence| of(&sequence.updates[layer]));
             let (attn_out_norm, attn_out_norm_se, _) = mean(|block| block.attention);
             let (mlp_out_norm, mlp_out_norm_se, sums) = mean(|block| block.mlp);
             let (ratio, ratio_se, _) = mean(|block| block.ratio);
@@ -307,7 +353,7 @@ impl About<'_> {
         }
         for lens in [Lens::Standard, Lens::Legacy] {
             for state in 0..=self.layers {
-                let mean = |of: fn(&View) -> Cluster| {
+                let mean = |of: fn(&View) -> Sum| {
                     mean(sequences, |sequence| {
                         let views = sequence.lenses.as_ref();
                         of(&views.expect("every sequence has them").of(lens)[state])

@@ -5,12 +5,14 @@
 //! fit into the model is cut off on the left. A step that several schedules share as part of a common prefix is run once
 //! for a sequence, and only the continuation's positions go through the unembedding.
 
-use super::items::{Item, Rule, Task};
+use super::items::{Rule, Task};
+use super::notebook::{Notebook, Reading};
 use super::over;
 use crate::arguments::Run;
 use crate::figures::benchmarks::{Intervention, Record};
 use crate::figures::models::relative_depth;
 use crate::inputs::OpenedModel;
+use crate::output;
 use crate::results::Results;
 use anyhow::{Context, ensure};
 use layerwise::corpus::Tokenizer;
@@ -38,45 +40,88 @@ fn blocks_needed(intervention: Intervention) -> usize {
     }
 }
 
-/// Scores every item of the tasks under every schedule and records the accuracies.
-///
-/// # Errors
-/// An item that cannot be encoded, logits that are not finite, or an interrupt.
-pub fn read(
-    opened: &OpenedModel,
-    tokenizer: &Tokenizer,
-    bos: Option<u32>,
-    tasks: &[Task],
-    run: &Run,
-    results: &mut Results,
-) -> anyhow::Result<()> {
-    let model = &opened.model;
-    let plan = plan(model)?;
-    let schedules: Vec<Schedule> = plan.entries().iter().map(|e| e.schedule.clone()).collect();
-    let trie = Trie::new(&schedules);
-    let items: Vec<(&Task, usize)> = tasks
-        .iter()
-        .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))
-        .collect();
-    let answers = over(&opened.name, &items, run, |_, &(task, index)| {
-        let item = &task.items[index];
-        right(
-            model,
-            &trie,
-            schedules.len(),
-            tokenizer,
-            bos,
-            task.rule,
-            item,
-        )
-        .with_context(|| format!("{} item {index}", task.name))
-    })?;
-    let mut answers = answers.into_iter();
-    for task in tasks {
-        let own: Vec<Vec<bool>> = answers.by_ref().take(task.items.len()).collect();
-        record(opened, &plan, task, &own, results)?;
+/// The items of all tasks as token ids, and the schedules that they are scored under.
+pub struct Scoring<'a> {
+    tasks: &'a [Task],
+    plan: Plan,
+    /// One for each item, task after task.
+    questions: Vec<Question>,
+}
+
+impl<'a> Scoring<'a> {
+    /// Encodes the items for a model.
+    ///
+    /// # Errors
+    /// An item that cannot be encoded, or an interrupt.
+    pub fn new(
+        opened: &OpenedModel,
+        tokenizer: &Tokenizer,
+        bos: Option<u32>,
+        tasks: &'a [Task],
+        run: &Run,
+    ) -> anyhow::Result<Self> {
+        let positions = opened.model.config().context;
+        let items: Vec<(&Task, usize)> = tasks
+            .iter()
+            .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))
+            .collect();
+        let questions = over(&opened.name, &items, run, |_, &(task, index)| {
+            Question::new(tokenizer, bos, task, index, positions)
+                .with_context(|| format!("{}: {} item {index}", opened.name, task.name))
+        })?;
+        Ok(Self {
+            tasks,
+            plan: plan(&opened.model)?,
+            questions,
+        })
     }
-    Ok(())
+
+    /// Tells what is going to be done.
+    pub fn announce(&self, model: &str) {
+        let requests = || self.questions.iter().flat_map(|q| &q.requests);
+        output::say(format_args!(
+            "{model}: benchmarks: {} schedules, {} steps ({} without sharing), on {} items, {} sequences, {} tokens",
+            self.plan.entries().len(),
+            self.plan.planned_steps(),
+            self.plan.naive_steps(),
+            self.questions.len(),
+            requests().count(),
+            requests().map(|r| r.tokens.len()).sum::<usize>(),
+        ));
+    }
+
+    /// Scores every item under every schedule and records the accuracies.
+    ///
+    /// # Errors
+    /// Logits that are not finite, a journal that cannot be used, or an interrupt.
+    pub fn read(&self, notebook: &Notebook<'_>, results: &mut Results) -> anyhow::Result<()> {
+        let model = &notebook.opened.model;
+        let entries = self.plan.entries();
+        let schedules: Vec<Schedule> = entries.iter().map(|e| e.schedule.clone()).collect();
+        let trie = Trie::new(&schedules);
+        let reading = Reading {
+            name: "benchmarks",
+            settings: String::new(),
+            schedules: entries,
+        };
+        let right = |_, question: &Question| {
+            let right = question.right(model, &trie, schedules.len());
+            right.with_context(|| format!("{}: {}", notebook.opened.name, question.name))
+        };
+        let answers = notebook.over(
+            &reading,
+            &self.questions,
+            Question::numbers,
+            |_| true,
+            right,
+        )?;
+        let mut answers = answers.into_iter();
+        for task in self.tasks {
+            let own: Vec<Vec<bool>> = answers.by_ref().take(task.items.len()).collect();
+            record(notebook.opened, &self.plan, task, &own, results)?;
+        }
+        Ok(())
+    }
 }
 
 fn plan(model: &Model) -> anyhow::Result<Plan> {
@@ -186,32 +231,67 @@ struct Outcome {
     greedy: bool,
 }
 
-/// Whether each schedule answers an item rightly.
-fn right(
-    model: &Model,
-    trie: &Trie,
-    schedules: usize,
-    tokenizer: &Tokenizer,
-    bos: Option<u32>,
+/// An item as token ids.
+struct Question {
+    /// The task and the item's index.
+    name: String,
     rule: Rule,
-    item: &Item,
-) -> anyhow::Result<Vec<bool>> {
-    let mut outcomes = Vec::new();
-    for continuation in &item.continuations {
-        let positions = model.config().context;
-        let request = Request::new(tokenizer, bos, &item.context, continuation, positions)?;
-        outcomes.push(score(model, trie, schedules, &request)?);
-    }
-    let answers = (0..schedules).map(|schedule| match rule {
-        Rule::Greedy => outcomes[item.gold][schedule].greedy,
-        Rule::Choice => {
-            let scores = outcomes
+    /// Index of the right continuation.
+    gold: usize,
+    /// One for each continuation.
+    requests: Vec<Request>,
+}
+
+impl Question {
+    fn new(
+        tokenizer: &Tokenizer,
+        bos: Option<u32>,
+        task: &Task,
+        index: usize,
+        positions: usize,
+    ) -> anyhow::Result<Self> {
+        let item = &task.items[index];
+        let request = |continuation: &String| {
+            Request::new(tokenizer, bos, &item.context, continuation, positions)
+        };
+        Ok(Self {
+            name: format!("{} item {index}", task.name),
+            rule: task.rule,
+            gold: item.gold,
+            requests: item
+                .continuations
                 .iter()
-                .map(|outcome| outcome[schedule].log_likelihood);
-            first_largest(scores) == item.gold
+                .map(request)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// What the answers depend on in numbers, lists with their lengths.
+    fn numbers(&self) -> Vec<u32> {
+        let mut numbers = vec![u32::from(self.rule == Rule::Greedy), self.gold as u32];
+        for Request { tokens, targets } in &self.requests {
+            for list in [tokens, targets] {
+                numbers.push(list.len() as u32);
+                numbers.extend(list);
+            }
         }
-    });
-    Ok(answers.collect())
+        numbers
+    }
+
+    /// Whether each schedule answers it rightly.
+    fn right(&self, model: &Model, trie: &Trie, schedules: usize) -> anyhow::Result<Vec<bool>> {
+        let score = |request| score(model, trie, schedules, request);
+        let outcomes: Vec<Vec<Outcome>> =
+            self.requests.iter().map(score).collect::<Result<_, _>>()?;
+        let answers = (0..schedules).map(|schedule| match self.rule {
+            Rule::Greedy => outcomes[self.gold][schedule].greedy,
+            Rule::Choice => {
+                let own = outcomes.iter().map(|outcome| outcome[schedule]);
+                first_largest(own.map(|outcome| outcome.log_likelihood)) == self.gold
+            }
+        });
+        Ok(answers.collect())
+    }
 }
 
 fn first_largest(values: impl Iterator<Item = f64>) -> usize {

@@ -1,11 +1,12 @@
 //! The plain pass on a text of another kind, beside the corpus.
 
-use crate::arguments::{Inputs, Run};
-use crate::figures::attention_locality;
+use crate::arguments::Inputs;
 use crate::figures::lens_entropy::Lens;
 use crate::figures::shift::{Measure, Record};
+use crate::figures::{FigureId, attention_locality};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::output;
+use crate::readings::notebook::Notebook;
 use crate::readings::plain::{self, Wanted};
 use crate::results::Results;
 use anyhow::Context;
@@ -102,15 +103,19 @@ fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// # Errors
 /// As [`plain::read`].
 pub fn read(
-    opened: &OpenedModel,
+    notebook: &Notebook<'_>,
     corpus: &OpenedCorpus,
     shifted: &OpenedCorpus,
-    wanted: Wanted,
-    run: &Run,
     results: &mut Results,
 ) -> anyhow::Result<()> {
     let mut on_shifted = Results::default();
-    plain::read(opened, shifted, wanted, run, &mut on_shifted)?;
+    let wanted = Wanted::by(&[FigureId::Shift]);
+    plain::read(
+        notebook,
+        shifted.corpus.sequences(),
+        wanted,
+        &mut on_shifted,
+    )?;
     let on_corpus = records(results, &name_of(corpus), false);
     results.shift.extend(on_corpus);
     results

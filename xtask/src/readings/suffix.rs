@@ -9,6 +9,7 @@
 //! part neurons are ranked by the accuracy of their own probe there, and ensembles take the first k; the ranks recorded
 //! are those of the accuracies summed over the folds.
 
+use super::notebook::{Notebook, Reading};
 use super::weights::endings;
 use super::words::bos;
 use super::{ENDING, over};
@@ -24,6 +25,7 @@ use layerwise::metrics::{
     ClusteredMean, MetricsError, Standardizer, group_folds, logistic_regression,
 };
 use layerwise::schedule::Schedule;
+use layerwise::sweep::Plan;
 use layerwise::transformer::{Address, Model, Observer, Site};
 use ndarray::{Array2, ArrayViewD, Axis, s};
 
@@ -106,13 +108,13 @@ struct Examples {
 /// Records the probes of one model; `results` holds its `suffix_neurons`.
 ///
 /// # Errors
-/// A tokenizer that cannot be accepted, a probe that cannot be fitted, or an interrupt.
+/// A tokenizer that cannot be accepted, a probe that cannot be fitted, a journal that cannot be used, or an interrupt.
 pub fn read(
-    opened: &OpenedModel,
+    notebook: &Notebook<'_>,
     corpus: &OpenedCorpus,
-    run: &Run,
     results: &mut Results,
 ) -> anyhow::Result<()> {
+    let opened = notebook.opened;
     let empty = |why: String| {
         output::say(format_args!(
             "{}: suffix-probe is left empty: {why}",
@@ -142,21 +144,39 @@ pub fn read(
              found {count} in {documents}"
         ));
     }
-    let read = over(&opened.name, &places, run, |_, place| {
+    let input = |place: &Place| -> Vec<u32> {
         let tokens = &sequences[place.document][place.token - CONTEXT..place.token];
-        example(model, bos, tokens, &neurons)
+        bos.into_iter().chain(tokens.iter().copied()).collect()
+    };
+    let plan = Plan::new(model.stack(), &[], 1)?;
+    let reading = Reading {
+        name: "suffix",
+        settings: format!("{neurons:?}"),
+        schedules: plan.entries(),
+    };
+    let fits = |(bits, argmax): &(Vec<u32>, u32)| {
+        bits.len() == neurons.len() && (*argmax as usize) < ending.len()
+    };
+    let read = notebook.over(&reading, &places, input, fits, |_, place| {
+        let (values, argmax) = example(model, &input(place), &neurons)?;
+        // To the bit, as JSON has no number for NaN.
+        let bits = values.into_iter().map(f32::to_bits).collect();
+        Ok(vec![(bits, argmax)])
     })?;
+    let read: Vec<(Vec<u32>, u32)> = read.into_iter().flatten().collect();
     let examples = Examples {
         documents: places.iter().map(|place| place.document).collect(),
         labels: places.iter().map(|place| place.label).collect(),
-        features: Array2::from_shape_fn((read.len(), neurons.len()), |(e, n)| read[e].0[n]),
+        features: Array2::from_shape_fn((read.len(), neurons.len()), |(e, n)| {
+            f32::from_bits(read[e].0[n])
+        }),
         model_right: read
             .iter()
             .zip(&places)
             .map(|((_, argmax), place)| ending[*argmax as usize] == place.label)
             .collect(),
     };
-    record(opened, &neurons, &examples, run, results)
+    record(opened, &neurons, &examples, notebook.run, results)
 }
 
 /// GPT-2 XL's published neurons, or the first of `suffix_neurons`.
@@ -249,18 +269,12 @@ impl Observer for Collector<'_> {
 }
 
 /// The neurons at the last of the tokens, and the most probable next token.
-fn example(
-    model: &Model,
-    bos: Option<u32>,
-    tokens: &[u32],
-    neurons: &[Neuron],
-) -> anyhow::Result<(Vec<f32>, u32)> {
-    let input: Vec<u32> = bos.into_iter().chain(tokens.iter().copied()).collect();
+fn example(model: &Model, tokens: &[u32], neurons: &[Neuron]) -> anyhow::Result<(Vec<f32>, u32)> {
     let mut collector = Collector {
         neurons,
         values: vec![0.0; neurons.len()],
     };
-    let residual = model.run(&input, &Schedule::plain(model.stack())?, &mut collector)?;
+    let residual = model.run(tokens, &Schedule::plain(model.stack())?, &mut collector)?;
     let last = model.final_norm(residual.slice(s![-1.., ..]));
     let summary = vocabulary::pass(last.view(), model.unembedding(), &[])[0];
     Ok((collector.values, summary.argmax))
@@ -457,23 +471,22 @@ mod tests {
         };
         let neurons = [neuron(2, 5), neuron(0, 1), neuron(2, 0)];
         let tokens: Vec<u32> = (0..10).map(|i| (i * 11 + 2) % 50).collect();
-        let (values, argmax) = example(&model, Some(1), &tokens, &neurons).unwrap();
-        let input: Vec<u32> = [1].into_iter().chain(tokens).collect();
+        let (values, argmax) = example(&model, &tokens, &neurons).unwrap();
         let mut recording = Recording::of(model.config(), &[Site::MlpPost, Site::Logits]).unwrap();
         let plain = Schedule::plain(model.stack()).unwrap();
         let logits = model
-            .observed_logits(&input, &plain, &mut recording)
+            .observed_logits(&tokens, &plain, &mut recording)
             .unwrap();
         for (neuron, value) in neurons.iter().zip(values) {
             let post = recording.get(Some(neuron.layer), Site::MlpPost).unwrap();
-            assert_eq!(value, post[[10, neuron.index]]);
+            assert_eq!(value, post[[9, neuron.index]]);
         }
         let best = logits
-            .row(10)
+            .row(9)
             .iter()
             .copied()
             .fold(f32::NEG_INFINITY, f32::max);
-        assert!(logits[(10, argmax as usize)] >= best - 1e-5);
+        assert!(logits[(9, argmax as usize)] >= best - 1e-5);
     }
 
     fn examples() -> Examples {

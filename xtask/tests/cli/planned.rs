@@ -1,7 +1,9 @@
 //! What is said before a run, and runs that end when enough is known.
 
+use crate::statistics::embedded_model;
 use crate::{Sandbox, Table, tiny, token_ids};
 use std::fs;
+use std::path::PathBuf;
 
 const SEQUENCES: usize = 30;
 
@@ -136,6 +138,61 @@ fn a_dry_run_says_the_plan_and_leaves_nothing() {
         .succeeded();
     assert!(adaptive.sandbox.read("out.csv.run/gpt2.journal") == journal);
     assert_eq!(adaptive.sandbox.read("out.csv"), b"mine");
+}
+
+#[test]
+fn a_dry_run_of_figures_says_every_pass_and_leaves_nothing() {
+    let [name, _] = embedded_model();
+    let sandbox = Sandbox::new();
+    let on = ["--model", &name, "--rows", "3", "--context", "20"];
+    let dry = |figures: &[&str]| {
+        let arguments = [&["reproduce", "--dry-run"], figures, &on].concat();
+        let outcome = sandbox.xtask(&arguments).succeeded();
+        assert_eq!(sandbox.contents(), Vec::<PathBuf>::new(), "{figures:?}");
+        assert_eq!(outcome.stdout, "");
+        outcome.stderr
+    };
+    let said = dry(&["--items", "2"]);
+    for says in [
+        // Eight blocks of two steps: 8 drops, 7 swaps, 6 repeats of three and 4 of five.
+        "26 schedules, 254 steps (476 without sharing), on 3 sequences, 60 tokens",
+        "first block changed: 2 schedules on 3 sequences",
+        "plain: on 3 sequences, 60 tokens",
+        "plain, other text: on the source code of this project",
+        "weights: 8 blocks",
+        "windows of words: on 3 sequences, 60 tokens",
+        "word senses: 600 pairs, then 240 and 360",
+        "contexts of an ending: on 3 sequences, 60 tokens",
+        // Two items of one continuation, two of four.
+        "benchmarks: 20 schedules, 212 steps (344 without sharing), on 4 items, 10 sequences, ",
+    ] {
+        assert!(said.contains(&format!("{name}: {says}")), "{says}\n{said}");
+    }
+    let said = dry(&["mlp-norm"]);
+    assert_eq!(said, format!("{name}: plain: on 3 sequences, 60 tokens\n"));
+    let said = dry(&["robustness", "--until-se", "kl_nats=0.1"]);
+    assert!(said.contains("standard error of kl_nats=0.1"), "{said}");
+}
+
+#[test]
+fn figures_take_as_many_sequences_as_a_standard_error_takes() {
+    let adaptive = Adaptive::new();
+    let target = 0.5 * (adaptive.worst(8) + adaptive.worst(SEQUENCES));
+    let run = |out: &str, options: &[&str]| {
+        let on = ["reproduce", "robustness", "--model", &adaptive.model];
+        let to = ["--corpus", "ids.npy", "--out", out];
+        let arguments = [&on[..], &to, options].concat();
+        adaptive.sandbox.xtask(&arguments).succeeded();
+        let manifest = adaptive.sandbox.json(&format!("{out}/manifest.json"));
+        let table = adaptive.sandbox.read(&format!("{out}/gpt2/robustness.csv"));
+        (manifest["runs"][0]["sequences"].as_u64().unwrap(), table)
+    };
+    let (enough, table) = run("some", &[&format!("--until-se=kl_nats={target}")]);
+    assert!((9..SEQUENCES as u64).contains(&enough), "{enough}");
+    let (all, whole) = run("all", &[]);
+    assert_eq!(all, SEQUENCES as u64);
+    assert!(table != whole);
+    assert!(run("first", &["--rows", &enough.to_string()]) == (enough, table));
 }
 
 #[test]

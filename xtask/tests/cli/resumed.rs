@@ -1,17 +1,28 @@
 //! Runs that were stopped, in every way a run can be stopped, and go on.
 
+use crate::statistics::embedded_model;
 use crate::{Outcome, Sandbox, tiny, token_ids};
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 const JOURNAL: &str = "out.csv.run/qwen2.journal";
 const SEQUENCES: usize = 40;
 
-/// A run of some hundred milliseconds.
+/// A run of some hundred milliseconds, or of a few seconds.
 struct Stopped {
     sandbox: Sandbox,
     arguments: Vec<String>,
+    /// What it writes, and what else belongs to it: files or folders.
+    output: String,
+    belongings: Vec<&'static str>,
+    /// The folder of its journal.
+    journals: String,
+    model: String,
+    /// Its units of work.
+    units: usize,
+    unit: &'static str,
 }
 
 impl Stopped {
@@ -27,6 +38,30 @@ impl Stopped {
         Self {
             sandbox: Sandbox::with_ids(&token_ids(sequences, 64, 37)),
             arguments,
+            output: "out.csv".to_owned(),
+            belongings: vec!["out.csv", "out.csv.run"],
+            journals: "out.csv.run".to_owned(),
+            model: "qwen2".to_owned(),
+            units: sequences,
+            unit: "sequences",
+        }
+    }
+
+    /// The stand-ins for benchmarks, of which there are two kinds.
+    fn benchmarks(items: usize) -> Self {
+        let [model, _] = embedded_model();
+        let items_each = (items / 2).to_string();
+        let arguments = ["reproduce", "benchmarks", "--out", "out", "--items"];
+        let arguments = [&arguments[..], &[&items_each, "--model", &model]].concat();
+        Self {
+            sandbox: Sandbox::new(),
+            arguments: arguments.into_iter().map(str::to_owned).collect(),
+            output: format!("out/{model}/benchmarks.csv"),
+            belongings: vec!["out"],
+            journals: format!("out/{model}/benchmarks.run"),
+            model,
+            units: items,
+            unit: "items of benchmarks",
         }
     }
 
@@ -44,20 +79,47 @@ impl Stopped {
         command.stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    fn written(&self) -> Vec<u8> {
+        self.sandbox.read(&self.output)
+    }
+
+    fn has_written(&self) -> bool {
+        self.sandbox.path(&self.output).exists()
+    }
+
     /// The table of a run that nothing stops.
     fn uninterrupted(&self) -> Vec<u8> {
         self.run().succeeded();
-        self.sandbox.read("out.csv")
+        self.written()
     }
 
     fn forget(&self) {
-        fs::remove_file(self.sandbox.path("out.csv")).unwrap();
-        fs::remove_dir_all(self.sandbox.path("out.csv.run")).unwrap();
+        for name in &self.belongings {
+            let path = self.sandbox.path(name);
+            if path.is_dir() {
+                fs::remove_dir_all(path).unwrap();
+            } else {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
+    /// What a run says that goes on after a number of units.
+    fn says(&self, finished: usize) -> String {
+        format!(
+            "{}: {finished} {} were finished by an earlier run",
+            self.model, self.unit
+        )
     }
 
     /// Whole lines of the journal, without the first.
     fn journalled(&self) -> usize {
-        let bytes = fs::read(self.sandbox.path(JOURNAL)).unwrap_or_default();
+        let Ok(mut journals) = fs::read_dir(self.sandbox.path(&self.journals)) else {
+            return 0;
+        };
+        let is_journal = |path: &PathBuf| path.extension().is_some_and(|e| e == "journal");
+        let journal = journals.find_map(|entry| Some(entry.unwrap().path()).filter(is_journal));
+        let bytes = fs::read(journal.unwrap_or_default()).unwrap_or_default();
         let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
         lines.saturating_sub(1)
     }
@@ -109,20 +171,18 @@ const KILLS: usize = 6;
 
 /// Runs are killed (on Unix with signal 9) after a random number of units and a random time, each adding to what those
 /// before it have finished; once one has come to its end, all is begun anew.
-#[test]
-fn killed_runs_go_on_to_the_same_table() {
+fn check_kills(stopped: &Stopped) {
     let kills = std::env::var("LAYERWISE_TEST_KILLS");
     let kills = kills.map_or(KILLS, |kills| kills.parse().unwrap());
-    let stopped = Stopped::new(SEQUENCES);
     let begin = Instant::now();
     let expected = stopped.uninterrupted();
-    let unit = begin.elapsed() / SEQUENCES as u32;
+    let unit = begin.elapsed() / stopped.units as u32;
     stopped.forget();
     let random = |at: usize, below: usize| token_ids(1, 2 * kills, below as u64)[0][at] as usize;
     let mut met = 0;
     for kill in 0..kills {
         let before = stopped.journalled();
-        let wanted = before + random(2 * kill, SEQUENCES / 4);
+        let wanted = before + random(2 * kill, stopped.units / 4);
         let mut child = stopped.start();
         while stopped.journalled() < wanted && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_micros(200));
@@ -135,19 +195,19 @@ fn killed_runs_go_on_to_the_same_table() {
             after >= before,
             "kill {kill}: {after} units, before {before}"
         );
-        met += usize::from(killed && after < SEQUENCES);
-        if stopped.sandbox.path("out.csv").exists() {
+        met += usize::from(killed && after < stopped.units);
+        if stopped.has_written() {
             assert!(
-                stopped.sandbox.read("out.csv") == expected,
+                stopped.written() == expected,
                 "kill {kill}: an output is whole or not there"
             );
             stopped.forget();
         } else if kill % 2 == 1 {
             // Every second one goes on to the end.
             let said = stopped.run().succeeded().stderr;
-            let says = format!("qwen2: {after} sequences were finished by an earlier run");
+            let says = stopped.says(after);
             assert!(after == 0 || said.contains(&says), "kill {kill}: {said}");
-            assert!(stopped.sandbox.read("out.csv") == expected, "kill {kill}");
+            assert!(stopped.written() == expected, "kill {kill}");
             stopped.forget();
         }
     }
@@ -156,10 +216,19 @@ fn killed_runs_go_on_to_the_same_table() {
     assert!(stopped.uninterrupted() == expected);
 }
 
-#[cfg(unix)]
 #[test]
-fn an_interrupted_run_says_how_to_go_on() {
-    let stopped = Stopped::new(SEQUENCES);
+fn killed_runs_go_on_to_the_same_table() {
+    check_kills(&Stopped::new(SEQUENCES));
+}
+
+#[test]
+fn killed_benchmarks_go_on_to_the_same_table() {
+    check_kills(&Stopped::benchmarks(32));
+}
+
+/// A run is interrupted after its first unit.
+#[cfg(unix)]
+fn check_interrupt(stopped: &Stopped) {
     let expected = stopped.uninterrupted();
     stopped.forget();
     let mut child = stopped.start();
@@ -173,25 +242,37 @@ fn an_interrupted_run_says_how_to_go_on() {
     killed.unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    let finished = stopped.journalled();
+    let (finished, all) = (stopped.journalled(), stopped.units);
     match output.status.code() {
         Some(130) => {
             let says = format!(
-                "interrupted: {finished} of {SEQUENCES} sequences are finished and kept; \
-                 the same command goes on from there"
+                "interrupted: {finished} of {all} {} are finished and kept; \
+                 the same command goes on from there",
+                stopped.unit
             );
             assert!(said.contains(&says), "{says}\n{said}");
-            assert!(finished > 0 && finished < SEQUENCES, "{finished}");
-            assert!(!stopped.sandbox.path("out.csv").exists());
+            assert!(finished > 0 && finished < all, "{finished}");
+            assert!(!stopped.has_written());
         }
-        // The interrupt came after the last sequence.
-        Some(0) => assert_eq!(finished, SEQUENCES),
+        // The interrupt came after the last unit.
+        Some(0) => assert_eq!(finished, all),
         code => panic!("exit code {code:?}: {said}"),
     }
     let said = stopped.run().succeeded().stderr;
-    assert!(stopped.sandbox.read("out.csv") == expected);
-    let says = format!("qwen2: {finished} sequences were finished by an earlier run");
-    assert!(said.contains(&says), "{said}");
+    assert!(stopped.written() == expected);
+    assert!(said.contains(&stopped.says(finished)), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_says_how_to_go_on() {
+    check_interrupt(&Stopped::new(SEQUENCES));
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_benchmarks_say_how_to_go_on() {
+    check_interrupt(&Stopped::benchmarks(32));
 }
 
 #[test]
@@ -270,4 +351,112 @@ fn a_full_disk_keeps_what_fits() {
     assert!(said.contains(&says), "{said}");
     assert!(!said.contains("cut off"), "{said}");
     assert!(stopped.sandbox.read("out.csv") == expected);
+}
+
+/// Items in the form of the real ones, of which one may be changed.
+fn items(sandbox: &Sandbox, answer: &str, gold: usize) {
+    let passage = r#"{"context": "the people of the", "continuation": "united states"}"#;
+    let question = |query: &str, choices: [&str; 2], gold: usize| {
+        serde_json::json!({ "query": query, "choices": choices, "gold": gold }).to_string()
+    };
+    let easy = question("Question: What is a state?", [answer, "a law"], gold);
+    let swag = question("The people of this", ["country", "of the"], 0);
+    fs::create_dir_all(sandbox.path("items")).unwrap();
+    for (name, line) in [
+        ("lambada_openai", passage),
+        ("arc_easy", &easy),
+        ("hellaswag", &swag),
+    ] {
+        sandbox.write(
+            &format!("items/{name}.jsonl"),
+            format!("{line}\n{line}\n").as_bytes(),
+        );
+    }
+}
+
+#[test]
+fn answers_to_other_items_are_not_taken_up() {
+    let [model, _] = embedded_model();
+    let sandbox = Sandbox::new();
+    let run = |out: &str, options: &[&str]| {
+        let given = ["reproduce", "benchmarks", "--benchmarks", "items"];
+        let on = ["--model", &model, "--out", out];
+        let said = sandbox
+            .xtask(&[&given[..], &on, options].concat())
+            .succeeded();
+        let taken_up = said
+            .stderr
+            .contains("6 items of benchmarks were finished by an earlier run");
+        (
+            taken_up,
+            sandbox.read(&format!("{out}/{model}/benchmarks.csv")),
+        )
+    };
+    items(&sandbox, "a country", 0);
+    let (_, before) = run("out", &[]);
+    for (at, (answer, gold, options)) in [
+        ("a country of", 0, &[][..]),
+        ("a country", 1, &[]),
+        ("a country", 0, &["--bos", "7"]),
+        ("a country", 0, &["--items", "1"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        items(&sandbox, answer, gold);
+        let (taken_up, found) = run("out", options);
+        assert!(!taken_up, "{answer} {gold} {options:?}");
+        let (_, expected) = run(&format!("fresh-{at}"), options);
+        assert!(found == expected, "{answer} {gold} {options:?}");
+    }
+    // Nothing was lost meanwhile.
+    items(&sandbox, "a country", 0);
+    assert!(run("out", &[]) == (true, before.clone()));
+    assert!(run("out", &["--fresh"]) == (false, before));
+}
+
+/// Every reading that keeps what it finishes, given again.
+#[test]
+fn what_every_reading_keeps_is_taken_up() {
+    let [model, _] = embedded_model();
+    let sandbox = Sandbox::new();
+    let figures = [
+        "robustness",
+        "mlp-norm",
+        "shift",
+        "suffix-probe",
+        "benchmarks",
+    ];
+    let on = ["--rows", "24", "--context", "256", "--items", "2"];
+    let to = ["--model", &model, "--out", "out"];
+    let arguments = [&["reproduce"], &figures[..], &on, &to].concat();
+    let files = || -> Vec<(PathBuf, Vec<u8>)> {
+        let all = sandbox.contents().into_iter();
+        let files = all.filter(|path| sandbox.path("").join(path).is_file());
+        files
+            // It tells the time.
+            .filter(|path| !path.ends_with("manifest.json"))
+            .map(|path| (path.clone(), fs::read(sandbox.path("").join(path)).unwrap()))
+            .collect()
+    };
+    let said = sandbox.xtask(&arguments).succeeded().stderr;
+    assert!(!said.contains("were finished"), "{said}");
+    let first = files();
+    let said = sandbox.xtask(&arguments).succeeded().stderr;
+    for kept in [
+        "24 sequences",
+        "24 items of collapse",
+        "24 items of plain",
+        "items of suffix",
+        "4 items of benchmarks",
+    ] {
+        let says = format!("{kept} were finished by an earlier run");
+        assert!(said.contains(&says), "{says}\n{said}");
+    }
+    assert_eq!(
+        said.matches("items of plain").count(),
+        2,
+        "of both texts: {said}"
+    );
+    assert!(files() == first);
 }

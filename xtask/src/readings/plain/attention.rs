@@ -1,7 +1,8 @@
 //! Attention to the tokens just before a query (paper B.6).
 
-use layerwise::metrics::Cluster;
+use crate::readings::notebook::Sum;
 use ndarray::{Array2, ArrayView3};
+use serde::{Deserialize, Serialize};
 
 /// Distances, and numbers of preceding tokens, that are measured.
 pub const TOKENS: [usize; 5] = [1, 2, 4, 8, 16];
@@ -10,15 +11,16 @@ pub const TOKENS: [usize; 5] = [1, 2, 4, 8, 16];
 pub const PREVIOUS: usize = 5;
 
 /// Weights of one block on one sequence, summed over queries and averaged over heads.
+#[derive(Serialize, Deserialize)]
 pub struct Locality {
     /// At each distance i of [`TOKENS`], over the queries i..T−1.
-    pub offset: [Cluster; TOKENS.len()],
+    pub offset: [Sum; TOKENS.len()],
     /// On the k preceding tokens together, over the queries k..T−1: those that have as many. A shorter window would hold
     /// position 0, which draws weight wherever there is nothing to attend to.
-    pub cumulative: [Cluster; TOKENS.len()],
+    pub cumulative: [Sum; TOKENS.len()],
     /// At the distances 1 to 5, over all pairs of a query and a token before it, position 0 among them, as the published
     /// notebook has it. It counts pairs.
-    pub previous_five: Cluster,
+    pub previous_five: Sum,
 }
 
 /// Sums up an attention pattern \[heads, seq, seq\].
@@ -47,15 +49,15 @@ pub fn locality(pattern: ArrayView3<'_, f32>) -> Locality {
     };
     let count = |distance: usize| seq.saturating_sub(distance) as u64;
     Locality {
-        offset: TOKENS.map(|i| Cluster {
+        offset: TOKENS.map(|i| Sum {
             sum: sum(i..=i, i),
             count: count(i),
         }),
-        cumulative: TOKENS.map(|k| Cluster {
+        cumulative: TOKENS.map(|k| Sum {
             sum: sum(1..=k, k),
             count: count(k),
         }),
-        previous_five: Cluster {
+        previous_five: Sum {
             sum: sum(1..=PREVIOUS, 1),
             count: (1..=PREVIOUS).map(count).sum(),
         },

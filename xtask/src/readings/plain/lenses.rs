@@ -1,26 +1,30 @@
 //! What both logit lenses say of every residual stream (paper B.8).
 
 use crate::figures::lens_entropy::Lens;
+use crate::readings::notebook::Sum;
 use anyhow::ensure;
 use layerwise::kernels::comparison::Comparison;
 use layerwise::kernels::vocabulary::Summary;
-use layerwise::metrics::{Cluster, streamed};
+use layerwise::metrics::streamed;
 use layerwise::transformer::Model;
 use layerwise::transformer::lens::LensState;
+use serde::{Deserialize, Serialize};
 
 /// One lens on one residual stream of one sequence, over positions 1..T−1.
+#[derive(Serialize, Deserialize)]
 pub struct View {
     /// Entropy, bits.
-    pub entropy_bits: Cluster,
+    pub entropy_bits: Sum,
     /// KL(output ‖ lens), nats.
-    pub kl_nats: Cluster,
+    pub kl_nats: Sum,
     /// KL(lens ‖ output), nats.
-    pub reverse_kl_nats: Cluster,
+    pub reverse_kl_nats: Sum,
     /// Whether the most probable token is the output's.
-    pub top1_agreement: Cluster,
+    pub top1_agreement: Sum,
 }
 
 /// Both lenses on every residual stream of one sequence.
+#[derive(Serialize, Deserialize)]
 pub struct Views {
     /// The standard lens, one for each of the L+1 streams.
     pub standard: Vec<View>,
@@ -49,7 +53,7 @@ pub fn views(model: &Model, states: &[LensState]) -> anyhow::Result<Views> {
             let view = view(positions, &found.output);
             let sums = [&view.entropy_bits, &view.kl_nats, &view.reverse_kl_nats];
             ensure!(
-                sums.iter().all(|cluster| cluster.sum.is_finite()),
+                sums.iter().all(|own| own.sum.is_finite()),
                 "the {lens} lens at residual stream {stream}: expected finite logits, found others"
             );
             Ok(view)
@@ -82,7 +86,7 @@ fn view(positions: &[Comparison], output: &[Summary]) -> View {
     }
     let count = positions.len() as u64;
     let [entropy_bits, kl_nats, reverse_kl_nats, top1_agreement] =
-        sums.map(|sum| Cluster { sum, count });
+        sums.map(|sum| Sum { sum, count });
     View {
         entropy_bits,
         kl_nats,

@@ -2,14 +2,21 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::*;
+use crate::arguments::Run;
 use crate::figures::table;
+use crate::inputs::OpenedModel;
+use crate::memory::Budget;
 use attention_locality::Measure;
 use cka::Estimator;
 use layerwise::metrics::divergence;
+use layerwise::sweep::{Journal, RunDescription};
 use layerwise::transformer::config::{Family, Mlp, Norm, Position, Residual, RopeScaling, Rotary};
 use layerwise::transformer::{ModelConfig, Recording};
 use ndarray::{Array2, ArrayD, ArrayView2};
+use serde_json::json;
+use std::fs;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 const ALL: Wanted = Wanted {
     attention: true,
@@ -53,25 +60,39 @@ fn sequences() -> Vec<Vec<u32>> {
         .collect()
 }
 
-fn run(threads: usize) -> Run {
-    Run {
+/// Puts a model through sequences, with its journals in a folder.
+fn observe(
+    folder: &Path,
+    model: &Model,
+    sequences: &[Vec<u32>],
+    wanted: Wanted,
+    threads: usize,
+) -> anyhow::Result<Results> {
+    let opened = OpenedModel {
+        name: "m".to_owned(),
+        folder: PathBuf::new(),
+        files: Vec::new(),
+        mmap: false,
+        model: model.clone(),
+        budget: Budget::new(None),
+    };
+    let run = Run {
         threads: NonZeroUsize::new(threads),
         fresh: false,
-    }
+    };
+    let notebook = Notebook {
+        opened: &opened,
+        folder,
+        run: &run,
+    };
+    let mut results = Results::default();
+    read(&notebook, sequences, wanted, &mut results)?;
+    Ok(results)
 }
 
 fn found(model: &Model, wanted: Wanted, threads: usize) -> Results {
-    let mut results = Results::default();
-    observe(
-        "m",
-        model,
-        &sequences(),
-        wanted,
-        &run(threads),
-        &mut results,
-    )
-    .unwrap();
-    results
+    let folder = tempfile::tempdir().unwrap();
+    observe(folder.path(), model, &sequences(), wanted, threads).unwrap()
 }
 
 /// The activations of one sequence.
@@ -365,22 +386,74 @@ fn similarity_is_that_of_the_formula() {
     }
 }
 
+/// The tables, as they are written.
+fn bytes(results: &Results) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    table::write(&results.attention_locality, &mut bytes).unwrap();
+    table::write(&results.lens_entropy, &mut bytes).unwrap();
+    table::write(&results.lens_kl, &mut bytes).unwrap();
+    table::write(&results.mlp_norm, &mut bytes).unwrap();
+    table::write(&results.sublayer_ratio, &mut bytes).unwrap();
+    table::write(&results.cka, &mut bytes).unwrap();
+    bytes
+}
+
 #[test]
 fn threads_change_no_byte() {
-    let bytes = |threads: usize| {
-        let results = found(&models()[1], ALL, threads);
-        let mut bytes = Vec::new();
-        table::write(&results.attention_locality, &mut bytes).unwrap();
-        table::write(&results.lens_entropy, &mut bytes).unwrap();
-        table::write(&results.lens_kl, &mut bytes).unwrap();
-        table::write(&results.mlp_norm, &mut bytes).unwrap();
-        table::write(&results.sublayer_ratio, &mut bytes).unwrap();
-        table::write(&results.cka, &mut bytes).unwrap();
-        bytes
-    };
-    let one = bytes(1);
+    let of = |threads: usize| bytes(&found(&models()[1], ALL, threads));
+    let one = of(1);
     for threads in [2, 5] {
-        assert!(bytes(threads) == one, "{threads} threads");
+        assert!(of(threads) == one, "{threads} threads");
+    }
+}
+
+/// The one journal below a folder.
+fn journal(folder: &Path) -> PathBuf {
+    let mut journals = fs::read_dir(folder.join("plain.run")).unwrap();
+    let journal = journals.next().unwrap().unwrap().path();
+    assert!(journals.next().is_none(), "one journal");
+    journal
+}
+
+#[test]
+fn what_is_kept_changes_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = &models()[1];
+    let of = || bytes(&observe(folder.path(), model, &sequences(), ALL, 2).unwrap());
+    let expected = of();
+    let journal = journal(folder.path());
+    let written = fs::read(&journal).unwrap();
+    let ends = (0..written.len()).filter(|end| written[*end] == b'\n');
+    let ends: Vec<usize> = ends.map(|end| end + 1).collect();
+    assert_eq!(ends.len(), 1 + sequences().len());
+    for &end in &ends {
+        fs::write(&journal, &written[..end]).unwrap();
+        assert!(of() == expected, "cut at byte {end}");
+        let again = fs::read(&journal).unwrap();
+        assert!(again.starts_with(&written[..end]) && again.len() == written.len());
+    }
+}
+
+#[test]
+fn sums_of_another_form_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = &models()[0];
+    let observe = || observe(folder.path(), model, &sequences(), ALL, 1);
+    observe().unwrap();
+    let path = journal(folder.path());
+    let first_line = fs::read_to_string(&path).unwrap();
+    // The checksum and a space stand before the JSON.
+    let description = &first_line.lines().next().unwrap()[17..];
+    let description: RunDescription = serde_json::from_str(description).unwrap();
+    let none = json!({ "attention": [], "updates": [], "lenses": null });
+    let few = json!({ "attention": [], "updates": [], "lenses": { "standard": [], "legacy": [] } });
+    for sums in [none, few] {
+        let mut journal = Journal::open(&path, &description, true).unwrap();
+        journal.record(2, vec![sums]).unwrap();
+        drop(journal);
+        let error = observe().unwrap_err().to_string();
+        let says = "expected results of plain, found some of another form; start over with --fresh";
+        assert!(error.ends_with(says), "{error}");
     }
 }
 
@@ -408,8 +481,8 @@ fn figures_ask_for_what_they_show() {
 fn sequences_that_are_all_alike_have_no_similarity() {
     let model = &models()[0];
     let alike = vec![vec![1, 2, 3]; 4];
-    let mut results = Results::default();
-    observe("m", model, &alike, ALL, &run(1), &mut results).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let results = observe(folder.path(), model, &alike, ALL, 1).unwrap();
     assert_eq!(results.cka, []);
     assert_eq!(results.mlp_norm.len(), 4);
 }

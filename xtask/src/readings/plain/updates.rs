@@ -1,21 +1,23 @@
 //! What attention and MLP write to the residual stream (paper E, Csordás et al.).
 
-use layerwise::metrics::Cluster;
+use crate::readings::notebook::Sum;
 use layerwise::transformer::Site;
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
+use serde::{Deserialize, Serialize};
 
 /// One block's updates on one sequence, over positions 1..T−1.
+#[derive(Serialize, Deserialize)]
 pub struct Sizes {
     /// ‖attn.out‖.
-    pub attention: Cluster,
+    pub attention: Sum,
     /// ‖mlp.out‖.
-    pub mlp: Cluster,
+    pub mlp: Sum,
     /// ‖attn.out‖/‖mlp.out‖.
-    pub ratio: Cluster,
+    pub ratio: Sum,
     /// ‖attn.out + mlp.out‖/‖resid.pre‖.
-    pub relative: Cluster,
+    pub relative: Sum,
     /// Cosine of attn.out + mlp.out with resid.pre.
-    pub cosine: Cluster,
+    pub cosine: Sum,
 }
 
 /// The updates of one sequence, block by block.
@@ -66,7 +68,7 @@ impl Updates {
                 .for_each(|(sum, value)| *sum += value);
         }
         let count = mlp.nrows() as u64;
-        let [attention, mlp, ratio, relative, cosine] = sums.map(|sum| Cluster { sum, count });
+        let [attention, mlp, ratio, relative, cosine] = sums.map(|sum| Sum { sum, count });
         Sizes {
             attention,
             mlp,
