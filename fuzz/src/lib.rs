@@ -18,6 +18,7 @@ use layerwise::weights::OpenOptions;
 use std::fmt::Display;
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 use tempfile::TempDir;
 
 /// The longest message that an error may have, in bytes.
@@ -127,9 +128,12 @@ fn index_seeds() -> Vec<Vec<u8>> {
 
 /// A config, beside the weights of a tiny model.
 pub fn config(bytes: &[u8]) {
-    for model in [Checkpoint::llama(), Checkpoint::gpt2()] {
-        let weights = checkpoint::safetensors(&model.tensors);
-        let folder = folder(&[("config.json", bytes), ("model.safetensors", &weights)]);
+    static WEIGHTS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+        [Checkpoint::llama(), Checkpoint::gpt2()]
+            .map(|model| checkpoint::safetensors(&model.tensors))
+    });
+    for weights in &*WEIGHTS {
+        let folder = folder(&[("config.json", bytes), ("model.safetensors", weights)]);
         match OpenOptions::default().open(folder.path()) {
             Err(error) => drop(message(error)),
             Ok(checkpoint) => match Model::from_checkpoint(&checkpoint) {
