@@ -114,7 +114,9 @@ fn more_threads_than_the_system_starts() {
     let sandbox = Sandbox::new();
     fs::set_permissions(sandbox.path(""), PermissionsExt::from_mode(0o777)).unwrap();
     let arguments = [&SWEEP, ["--threads", "1024"].as_slice()].concat();
-    let Some(outcome) = sandbox.run_as_nobody_under("ulimit -u 200", &arguments) else {
+    // Some shells call the limit on processes `-u`, others `-p`.
+    let limit = "if (ulimit -u 200) 2> /dev/null; then ulimit -u 200; else ulimit -p 200; fi";
+    let Some(outcome) = sandbox.run_as_nobody_under(limit, &arguments) else {
         return;
     };
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
