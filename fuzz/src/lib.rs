@@ -185,7 +185,19 @@ pub fn tokenizer(bytes: &[u8]) {
                 "<|endoftext|>ab",
             ] {
                 match tokenizer.encode(text) {
-                    Ok(ids) => assert!(ids.iter().all(|id| (*id as usize) < VOCAB)),
+                    Ok(ids) => {
+                        assert!(ids.iter().all(|id| (*id as usize) < VOCAB));
+                        let decoded = tokenizer.decode(&ids).map_err(message);
+                        assert!(!decoded.is_err_and(|said| said.contains("panicked")));
+                    }
+                    Err(error) => assert!(!message(error).contains("panicked")),
+                }
+                match tokenizer.encode_with_spans(text) {
+                    Ok(tokens) => {
+                        for (_, span) in tokens {
+                            assert!(text.get(span.clone()).is_some(), "{text:?}: {span:?}");
+                        }
+                    }
                     Err(error) => assert!(!message(error).contains("panicked")),
                 }
             }
