@@ -310,6 +310,22 @@ pub(crate) fn arguments() -> Vec<Case> {
             ],
         )
         .exactly(&["sweep", "drop(l)", "--out", "out.csv", "--model", "nowhere"]),
+        Case::accepted(
+            (90, "a folder with the name of an embedded model"),
+            |s| fs::rename(s.path("model"), s.path("gpt2-8x160")).unwrap(),
+            // The embedded one has eight blocks.
+            &["gpt2-8x160: 3 schedules"],
+        )
+        .exactly(&[
+            "sweep",
+            "drop(l)",
+            "--model",
+            "./gpt2-8x160",
+            "--corpus",
+            "ids.npy",
+            "--out",
+            "out.csv",
+        ]),
         Case::refused(
             (90, "context beyond the model's"),
             |_| (),
