@@ -12,7 +12,7 @@ mod checkpoint;
 use checkpoint::{Checkpoint, VOCAB};
 use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
 use layerwise::schedule::{Family, Residual, Stack};
-use layerwise::sweep::{Journal, Label, RunDescription, RunKey, Shard};
+use layerwise::sweep::{Journal, Label, Recorded, RunDescription, RunKey, Shard};
 use layerwise::transformer::Model;
 use layerwise::weights::OpenOptions;
 use std::fmt::Display;
@@ -342,6 +342,9 @@ pub fn journal(bytes: &[u8]) {
     for bytes in [bytes.to_vec(), with_checksums(bytes)] {
         let folder = folder(&[("journal", &bytes)]);
         let path = folder.path().join("journal");
+        if let Err(error) = Recorded::read(&path) {
+            message(error);
+        }
         match Journal::open(&path, &run, false) {
             Err(error) => {
                 message(error);
