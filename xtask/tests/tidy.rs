@@ -431,7 +431,8 @@ fn what_the_documents_point_to_is_there() {
             .split("](")
             .skip(1)
             .filter_map(|rest| rest.split(')').next())
-            .filter(|target| !target.contains("://"));
+            .filter(|target| !target.contains("://"))
+            .filter_map(|target| target.split('#').next());
         let paths = quoted(&text)
             .into_iter()
             .filter(|path| tops.iter().any(|top| path.starts_with(top)) && !path.contains('<'));
