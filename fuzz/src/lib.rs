@@ -12,12 +12,13 @@ mod checkpoint;
 use checkpoint::{Checkpoint, VOCAB};
 use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
 use layerwise::schedule::{Family, Residual, Stack};
-use layerwise::sweep::{Journal, Label, RunDescription, RunKey, Shard, Sums};
+use layerwise::sweep::{Journal, Label, Recorded, RunDescription, RunKey, Shard, Sums};
 use layerwise::transformer::Model;
 use layerwise::weights::OpenOptions;
 use std::fmt::Display;
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 use tempfile::TempDir;
 
 /// The longest message that an error may have, in bytes.
@@ -127,9 +128,12 @@ fn index_seeds() -> Vec<Vec<u8>> {
 
 /// A config, beside the weights of a tiny model.
 pub fn config(bytes: &[u8]) {
-    for model in [Checkpoint::llama(), Checkpoint::gpt2()] {
-        let weights = checkpoint::safetensors(&model.tensors);
-        let folder = folder(&[("config.json", bytes), ("model.safetensors", &weights)]);
+    static WEIGHTS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+        [Checkpoint::llama(), Checkpoint::gpt2()]
+            .map(|model| checkpoint::safetensors(&model.tensors))
+    });
+    for weights in &*WEIGHTS {
+        let folder = folder(&[("config.json", bytes), ("model.safetensors", weights)]);
         match OpenOptions::default().open(folder.path()) {
             Err(error) => drop(message(error)),
             Ok(checkpoint) => match Model::from_checkpoint(&checkpoint) {
@@ -181,7 +185,19 @@ pub fn tokenizer(bytes: &[u8]) {
                 "<|endoftext|>ab",
             ] {
                 match tokenizer.encode(text) {
-                    Ok(ids) => assert!(ids.iter().all(|id| (*id as usize) < VOCAB)),
+                    Ok(ids) => {
+                        assert!(ids.iter().all(|id| (*id as usize) < VOCAB));
+                        let decoded = tokenizer.decode(&ids).map_err(message);
+                        assert!(!decoded.is_err_and(|said| said.contains("panicked")));
+                    }
+                    Err(error) => assert!(!message(error).contains("panicked")),
+                }
+                match tokenizer.encode_with_spans(text) {
+                    Ok(tokens) => {
+                        for (_, span) in tokens {
+                            assert!(text.get(span.clone()).is_some(), "{text:?}: {span:?}");
+                        }
+                    }
                     Err(error) => assert!(!message(error).contains("panicked")),
                 }
             }
@@ -326,6 +342,9 @@ pub fn journal(bytes: &[u8]) {
     for bytes in [bytes.to_vec(), with_checksums(bytes)] {
         let folder = folder(&[("journal", &bytes)]);
         let path = folder.path().join("journal");
+        if let Err(error) = Recorded::read(&path) {
+            message(error);
+        }
         match Journal::<Sums>::open(&path, &run, false) {
             Err(error) => {
                 message(error);

@@ -10,7 +10,8 @@ use std::str::FromStr;
 /// Which models, on which text.
 #[derive(Args, Clone, Debug)]
 pub struct Inputs {
-    /// An embedded model's name, or a checkpoint folder in the Hugging Face layout; may be repeated [default: the embedded models]
+    /// An embedded model's name, or a checkpoint folder in the Hugging Face layout (./NAME where an embedded model has its
+    /// name); may be repeated [default: the embedded models]
     #[arg(long, value_name = "NAME|DIR")]
     pub model: Vec<String>,
     /// A .txt, .raw, .jsonl or .npy file [default: the embedded text]

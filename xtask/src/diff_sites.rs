@@ -2,6 +2,7 @@
 
 use crate::arguments::Inputs;
 use crate::inputs;
+use crate::memory::Budget;
 use anyhow::{Context, bail, ensure};
 use layerwise::schedule::Schedule;
 use layerwise::transformer::{Recording, Site};
@@ -71,6 +72,8 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
         "{}: expected a regular file, found a pipe, socket or device",
         path.display()
     );
+    let length = std::fs::metadata(path).map_or(0, |found| found.len());
+    Budget::new(None).check(&path.display().to_string(), length)?;
     let bytes =
         std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
     if let Some((tensor, end)) = beyond(&bytes) {

@@ -176,6 +176,8 @@ fn name_of(folder: &Path) -> String {
         .filter_map(|part| part.as_os_str().to_str()?.strip_prefix("models--"))
         .next_back()
         .and_then(|name| name.rsplit("--").next())
+        // Results go into a folder of this name, which must not be another's.
+        .filter(|name| !matches!(*name, "" | "." | ".."))
         .map(str::to_owned);
     let own = || {
         folder
@@ -259,6 +261,7 @@ pub fn open_corpus(
         bos,
         rows: inputs.rows,
         tokens: inputs.tokens.or(tokens),
+        memory: opened.budget.left(),
         field: inputs.field.clone(),
         ..corpus::Options::new(context, config.vocab)
     };
@@ -273,4 +276,26 @@ pub fn open_corpus(
         bos,
         corpus,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_named_by_one_folder() {
+        let check = |folder: &str, expected: &str| {
+            assert_eq!(name_of(Path::new(folder)), expected, "{folder}");
+        };
+        check("nowhere/gpt2", "gpt2");
+        check("hub/models--gpt2/snapshots/0123abcd", "gpt2");
+        check(
+            "hub/models--EleutherAI--pythia-70m/snapshots/01",
+            "pythia-70m",
+        );
+        check("hub/models--a--../snapshots/01", "01");
+        check("hub/models--a--./snapshots/01", "01");
+        check("hub/models--", "models--");
+        check("nowhere/..", "model");
+    }
 }

@@ -58,7 +58,7 @@ struct JoinedRun {
 struct JoinedShard {
     shard: String,
     sequences: usize,
-    journal: PathBuf,
+    journal: String,
 }
 
 #[derive(Serialize)]
@@ -72,7 +72,7 @@ impl Joined {
         let shard = |(journal, shard, sequences): &(PathBuf, Shard, usize)| JoinedShard {
             shard: shard.to_string(),
             sequences: *sequences,
-            journal: journal.clone(),
+            journal: journal.display().to_string(),
         };
         let run = |run: &Merged| JoinedRun {
             key: run.description.key.as_str().to_owned(),
@@ -83,7 +83,7 @@ impl Joined {
         };
         Self {
             layerwise: env!("CARGO_PKG_VERSION"),
-            command: std::env::args().skip(1).collect(),
+            command: command(),
             runs: runs.iter().map(run).collect(),
             execution: JoinedExecution {
                 finished_unix_seconds: unix_seconds(),
@@ -94,7 +94,7 @@ impl Joined {
     /// The manifest as indented JSON, with a final newline.
     ///
     /// # Errors
-    /// A path that is not UTF-8.
+    /// The JSON writer fails.
     pub fn json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
@@ -114,7 +114,7 @@ pub struct Run {
     width: usize,
     vocabulary: usize,
     precision: &'static str,
-    folder: PathBuf,
+    folder: String,
     files: Vec<FileHash>,
     corpus: CorpusFile,
     /// The text of another kind, where there is one.
@@ -186,7 +186,7 @@ impl FileHash {
 
 #[derive(Serialize)]
 struct CorpusFile {
-    file: PathBuf,
+    file: String,
     sha256: String,
     tokenizer_sha256: Option<String>,
     bos: Option<u32>,
@@ -204,7 +204,7 @@ impl Manifest {
     pub fn new(threads: usize) -> Self {
         Self {
             layerwise: env!("CARGO_PKG_VERSION"),
-            command: std::env::args().skip(1).collect(),
+            command: command(),
             architecture: std::env::consts::ARCH,
             system: std::env::consts::OS,
             cpu_features: cpu_features(),
@@ -220,7 +220,7 @@ impl Manifest {
     /// The manifest as indented JSON, with a final newline.
     ///
     /// # Errors
-    /// A path that is not UTF-8.
+    /// The JSON writer fails.
     pub fn json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
@@ -243,7 +243,7 @@ impl Run {
             width: config.model,
             vocabulary: config.vocab,
             precision: opened.model.precision().name(),
-            folder: opened.folder.clone(),
+            folder: opened.folder.display().to_string(),
             files: opened
                 .files
                 .iter()
@@ -293,7 +293,7 @@ impl CorpusFile {
     fn new(corpus: &OpenedCorpus) -> Self {
         let skipped = corpus.corpus.skipped();
         Self {
-            file: corpus.path.clone(),
+            file: corpus.path.display().to_string(),
             sha256: corpus.sha256.clone(),
             tokenizer_sha256: corpus.tokenizer_sha256.clone(),
             bos: match corpus.bos {
@@ -309,4 +309,12 @@ impl CorpusFile {
             skipped_empty: skipped.empty,
         }
     }
+}
+
+/// The arguments of this process; what is not UTF-8 is replaced.
+fn command() -> Vec<String> {
+    let arguments = std::env::args_os().skip(1);
+    arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect()
 }

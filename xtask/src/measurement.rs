@@ -288,7 +288,7 @@ pub fn progress(name: &str, len: usize, unit: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(&format!(
         "{{prefix}} {{wide_bar}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left",
     ));
-    let bar = ProgressBar::new(len as u64).with_prefix(name.to_owned());
+    let bar = ProgressBar::new(len as u64).with_prefix(output::plain(name));
     bar.enable_steady_tick(Duration::from_secs(1));
     match style {
         Ok(style) => bar.with_style(style),

@@ -52,6 +52,11 @@ impl Budget {
         }
     }
 
+    /// Bytes that are left beside the opened models; `None` where there is no limit.
+    pub fn left(&self) -> Option<u64> {
+        self.limit.map(|limit| limit.saturating_sub(self.held))
+    }
+
     /// Refuses what needs more bytes than are left beside the opened models.
     ///
     /// # Errors

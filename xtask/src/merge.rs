@@ -32,7 +32,7 @@ pub struct Arguments {
 /// # Errors
 /// Journals that cannot be read or do not make up whole runs, or outputs that cannot be written.
 pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
-    output::refuse_folder(&arguments.out)?;
+    output::refuse_other_than_file(&arguments.out)?;
     let mut journals = Vec::new();
     for run in &arguments.runs {
         journals.extend(journals_of(run)?);

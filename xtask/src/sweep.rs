@@ -84,7 +84,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         .iter()
         .map(parse)
         .collect::<anyhow::Result<Vec<_>>>()?;
-    output::refuse_folder(&arguments.out)?;
+    output::refuse_other_than_file(&arguments.out)?;
     let run_folder = run_folder(&arguments.out);
     // What does not fit any of the models is refused before the first of them runs.
     let models = inputs::open_models(&arguments.inputs)?;

@@ -6,6 +6,7 @@ use layerwise::corpus::sha256;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The most lines that a source file may have.
 const MAX_LINES: usize = 700;
@@ -205,6 +206,57 @@ fn no_library_crate_depends_on_what_serves_the_command_line() {
     check(&faults);
 }
 
+/// What is compiled by default, build scripts and tests included, holds nothing that speaks over a network.
+#[test]
+fn no_crate_of_the_default_build_is_a_network_client() {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["tree", "--workspace", "--offline", "--locked"])
+        .args([
+            "--edges",
+            "normal,build,dev",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(output.stdout).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let crates: BTreeSet<&str> = listed
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert!(crates.len() > 100, "{crates:?}");
+    let clients = [
+        "attohttpc",
+        "curl",
+        "curl-sys",
+        "git2",
+        "hf-hub",
+        "hyper",
+        "isahc",
+        "minreq",
+        "native-tls",
+        "openblas-build",
+        "openssl",
+        "reqwest",
+        "rustls",
+        "socket2",
+        "tokio",
+        "ureq",
+    ];
+    let mut faults: Vec<String> = Vec::new();
+    for client in clients {
+        if crates.contains(client) {
+            faults.push(format!("the default build has {client}"));
+        }
+    }
+    check(&faults);
+}
+
 #[test]
 fn every_crate_has_the_lints_of_the_workspace_and_documentation() {
     let mut faults = Vec::new();
@@ -367,14 +419,20 @@ fn what_the_documents_point_to_is_there() {
         ".github/",
     ];
     let mut faults = Vec::new();
-    for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+    ] {
         let text = read(page);
         // Links, then paths between backticks.
         let links = text
             .split("](")
             .skip(1)
             .filter_map(|rest| rest.split(')').next())
-            .filter(|target| !target.contains("://"));
+            .filter(|target| !target.contains("://"))
+            .filter_map(|target| target.split('#').next());
         let paths = quoted(&text)
             .into_iter()
             .filter(|path| tops.iter().any(|top| path.starts_with(top)) && !path.contains('<'));

@@ -76,6 +76,18 @@ pub enum CorpusError {
         /// The text file.
         path: PathBuf,
     },
+    /// What is to be read takes more memory than [`Options::memory`](crate::Options::memory).
+    #[error("{}: {item}: expected a need of at most {limit} bytes of memory, found {needed}", path.display())]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// What takes the memory.
+        item: String,
+        /// What it may take, in bytes.
+        limit: u64,
+        /// What it would take, in bytes.
+        needed: u64,
+    },
     /// An option has a value that cannot be met.
     #[error("{option}: expected {expected}, found {found}")]
     Option {

@@ -32,6 +32,8 @@ pub struct Options {
     pub rows: Option<usize>,
     /// Stop before the sequence with which there would be more tokens than this, BOS included; `None` never stops.
     pub tokens: Option<usize>,
+    /// Bytes of memory that the sequences, or the encoding of a document, may take; `None` sets no limit.
+    pub memory: Option<u64>,
     /// The field of a `.jsonl` line that holds its text.
     pub field: String,
 }
@@ -45,6 +47,7 @@ impl Options {
             bos: Bos::None,
             rows: None,
             tokens: None,
+            memory: None,
             field: "text".to_owned(),
         }
     }
@@ -135,7 +138,16 @@ pub(crate) struct Collection<'a> {
     options: &'a Options,
     corpus: Corpus,
     tokens: usize,
+    /// Bytes of memory that the sequences take.
+    held: u64,
 }
+
+/// Bytes of memory that a sequence takes besides its tokens: its place in the list, which may be half empty, and what the
+/// allocator adds.
+const SEQUENCE_BYTES: u64 = 64;
+
+/// Encoding a text takes about so many times its own bytes.
+const ENCODING_FACTOR: u64 = 50;
 
 impl<'a> Collection<'a> {
     pub(crate) fn new(path: &'a Path, options: &'a Options) -> Self {
@@ -144,6 +156,28 @@ impl<'a> Collection<'a> {
             options,
             corpus: Corpus::default(),
             tokens: 0,
+            held: 0,
+        }
+    }
+
+    /// Refuses to encode a document for which there is not enough memory.
+    pub(crate) fn check_encoding(&self, document: &str) -> Result<(), CorpusError> {
+        let bytes = document.len() as u64;
+        let needed = self
+            .held
+            .saturating_add(bytes.saturating_mul(ENCODING_FACTOR));
+        self.check_memory(needed, || format!("encoding a document of {bytes} bytes"))
+    }
+
+    fn check_memory(&self, needed: u64, what: impl Fn() -> String) -> Result<(), CorpusError> {
+        match self.options.memory {
+            Some(limit) if needed > limit => Err(CorpusError::Memory {
+                path: self.path.to_owned(),
+                item: what(),
+                limit,
+                needed,
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -197,6 +231,10 @@ impl<'a> Collection<'a> {
         {
             return Ok(ControlFlow::Break(()));
         }
+        let needed = self.held + SEQUENCE_BYTES + 4 * length as u64;
+        let kept = self.corpus.sequences.len() + 1;
+        self.check_memory(needed, || format!("the first {kept} sequences"))?;
+        self.held = needed;
         self.tokens += length;
         self.corpus.sequences.push(sequence);
         if self

@@ -9,7 +9,7 @@ use crate::file::{io_error, open, read_whole};
 use crate::sequences::Collection;
 use crate::{Corpus, CorpusError, Options, Place, Tokenizer};
 
-/// The longest document that is read, in bytes: encoding takes some fifty times its memory.
+/// The longest document that is read, in bytes.
 const MAX_DOCUMENT: u64 = 256 << 20;
 
 /// The text of a whole file.
@@ -29,8 +29,10 @@ pub(crate) fn read_document(
     options: &Options,
 ) -> Result<Corpus, CorpusError> {
     let bytes = read_whole(path, MAX_DOCUMENT)?;
-    let ids = tokenizer.encode(document_text(path, &bytes)?)?;
     let mut collection = Collection::new(path, options);
+    let text = document_text(path, &bytes)?;
+    collection.check_encoding(text)?;
+    let ids = tokenizer.encode(text)?;
     collection.document();
     if ids.is_empty() {
         collection.empty();
@@ -82,7 +84,9 @@ pub(crate) fn read_lines(
             collection.empty();
             continue;
         }
-        let ids = tokenizer.encode(&document_field(path, line, content, &options.field)?)?;
+        let text = document_field(path, line, content, &options.field)?;
+        collection.check_encoding(&text)?;
+        let ids = tokenizer.encode(&text)?;
         if ids.is_empty() {
             collection.empty();
             continue;

@@ -2,7 +2,8 @@
 //!
 //! A unit of work is one sequence under all schedules of the run, and leaves one result for each: [`Sums`] in a sweep, what
 //! its caller likes in another reading.
-//! Each finished unit is one line of JSON behind its checksum, appended and flushed before the next is taken up.
+//! Each finished unit is one line of JSON behind its checksum, appended and synchronised with the disk before it counts:
+//! a crash of the program, or of the machine, can tear no line but the last.
 //! JSON has no number for NaN and infinities: results that may be such are written in another form.
 //! The first line says what the run is ([`RunDescription`]), with a key that is a hash of everything the results depend
 //! on: a table can be made from finished journals alone ([`merge`](crate::merge)).
@@ -202,14 +203,16 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }
         let json = serde_json::to_string(value).map_err(|error| io(error.into()))?;
         let line = format!("{} {json}\n", checksum(json.as_bytes()));
-        match self.file.write_all(line.as_bytes()) {
+        let written = self.file.write_all(line.as_bytes());
+        match written.and_then(|()| self.file.sync_data()) {
             Ok(()) => {
                 self.length += line.len() as u64;
                 Ok(())
             }
             Err(source) => {
                 let error = io(source);
-                // Nothing may follow a line that was cut off. If it cannot be taken back, the next opening drops it.
+                // Nothing may follow a line that was cut off. If it cannot be taken back, the next opening drops it, or
+                // takes it up where it is whole after all.
                 self.broken = true;
                 let _ = self.end_at(self.length);
                 Err(error)

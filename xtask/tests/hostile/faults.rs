@@ -4,7 +4,9 @@
 
 use crate::runs::SWEEP;
 use crate::sandbox::{Sandbox, ids, npy, program};
+use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -112,7 +114,9 @@ fn more_threads_than_the_system_starts() {
     let sandbox = Sandbox::new();
     fs::set_permissions(sandbox.path(""), PermissionsExt::from_mode(0o777)).unwrap();
     let arguments = [&SWEEP, ["--threads", "1024"].as_slice()].concat();
-    let Some(outcome) = sandbox.run_as_nobody_under("ulimit -u 200", &arguments) else {
+    // Some shells call the limit on processes `-u`, others `-p`.
+    let limit = "if (ulimit -u 200) 2> /dev/null; then ulimit -u 200; else ulimit -p 200; fi";
+    let Some(outcome) = sandbox.run_as_nobody_under(limit, &arguments) else {
         return;
     };
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
@@ -121,6 +125,25 @@ fn more_threads_than_the_system_starts() {
     }
     assert!(!outcome.stderr.contains("panicked"), "{outcome:?}");
     assert!(!sandbox.path("out.csv").exists());
+}
+
+/// Neither the name of an output nor that of a text has to be UTF-8, and the manifest holds what can be held of them.
+#[cfg(target_os = "linux")]
+#[test]
+fn paths_that_are_not_utf_8() {
+    let sandbox = Sandbox::new();
+    let [corpus, out] = [b"i\xff.npy", b"o\xff.csv"].map(|name| OsStr::from_bytes(name));
+    fs::rename(sandbox.path("ids.npy"), sandbox.path("").join(corpus)).unwrap();
+    let mut command = sandbox.command(&SWEEP[..4]);
+    command.arg("--corpus").arg(corpus).arg("--out").arg(out);
+    let output = command.stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(sandbox.path("").join(out).exists());
+    let run = sandbox.path("").join(OsStr::from_bytes(b"o\xff.csv.run"));
+    let manifest = fs::read(run.join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["runs"][0]["corpus"]["file"], "i\u{fffd}.npy");
 }
 
 /// One of several processes does the work; the others are refused, or find it done.

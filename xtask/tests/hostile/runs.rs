@@ -7,6 +7,7 @@ use crate::folder::make_fifo;
 use crate::sandbox::{Sandbox, ids, npy};
 use crate::{Case, check};
 use std::fs;
+use std::os::unix::fs::symlink;
 
 /// The command that the cases about taking up a run begin with.
 pub(crate) const SWEEP: [&str; 8] = [
@@ -238,6 +239,11 @@ pub(crate) fn arguments() -> Vec<Case> {
         )
         .exactly(&[arguments, &on].concat())
     };
+    let to = |what, make: fn(&Sandbox), out: &'static str, found: &str| {
+        let says = format!("{out}: expected a file, found {found}");
+        let arguments = ["sweep", "drop(l)", "--out", out];
+        Case::refused((90, what), make, &[&says]).exactly(&[&arguments, &on[..]].concat())
+    };
     let threads = |what, count: &'static str| {
         let arguments = ["sweep", "drop(l)", "--out", "out.csv", "--threads", count];
         refused(
@@ -269,6 +275,25 @@ pub(crate) fn arguments() -> Vec<Case> {
             &["sweep", "drop(l)", "--out", "text.txt/out.csv"],
             &["text.txt/out.csv.run: the folder cannot be made"],
         ),
+        // The same is said of a device, `/dev/null` among them, which must not be tried on.
+        to(
+            "output path that is a pipe",
+            |s| make_fifo(s, "pipe.csv"),
+            "pipe.csv",
+            "a pipe, socket or device",
+        ),
+        to(
+            "output path that is a link",
+            |s| symlink("text.txt", s.path("link.csv")).unwrap(),
+            "link.csv",
+            "a link",
+        ),
+        to(
+            "output path that ends like a folder's",
+            |_| (),
+            "out.csv/",
+            "the name of a folder",
+        ),
         refused("no output", &["sweep", "drop(l)"], &["--out <FILE>"]),
         refused(
             "unknown command",
@@ -285,6 +310,22 @@ pub(crate) fn arguments() -> Vec<Case> {
             ],
         )
         .exactly(&["sweep", "drop(l)", "--out", "out.csv", "--model", "nowhere"]),
+        Case::accepted(
+            (90, "a folder with the name of an embedded model"),
+            |s| fs::rename(s.path("model"), s.path("gpt2-8x160")).unwrap(),
+            // The embedded one has eight blocks.
+            &["gpt2-8x160: 3 schedules"],
+        )
+        .exactly(&[
+            "sweep",
+            "drop(l)",
+            "--model",
+            "./gpt2-8x160",
+            "--corpus",
+            "ids.npy",
+            "--out",
+            "out.csv",
+        ]),
         Case::refused(
             (90, "context beyond the model's"),
             |_| (),
@@ -322,6 +363,38 @@ pub(crate) fn arguments() -> Vec<Case> {
             ],
         )
         .on("ids.npy", &["--max-memory", "100K"]),
+        Case::refused(
+            (90, "token ids for which there is not enough memory"),
+            |s| s.write("many.npy", &npy("<u2", "(3000, 8)", &ids(24_000))),
+            &[
+                "many.npy: the first",
+                "sequences: expected a need of at most",
+                "bytes of memory",
+            ],
+        )
+        .on("many.npy", &["--max-memory", "100K"]),
+        Case::refused(
+            (90, "text for which there is not enough memory"),
+            |s| s.write("long.txt", &b"some words ".repeat(1000)),
+            &[
+                "long.txt: encoding a document of 11000 bytes: expected a need of at most",
+                "bytes of memory, found 550000",
+            ],
+        )
+        .on("long.txt", &["--max-memory", "100K"]),
+        Case::refused(
+            (90, "control characters in the name of a model"),
+            |_| (),
+            &["--model \\u{1b}[2Jx", "found neither"],
+        )
+        .exactly(&[
+            "sweep",
+            "drop(l)",
+            "--out",
+            "out.csv",
+            "--model",
+            "\u{1b}[2Jx",
+        ]),
         Case::refused(
             (90, "a size that is none"),
             |_| (),

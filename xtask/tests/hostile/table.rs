@@ -41,7 +41,7 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
 }
 
 /// What is tested in another way: the number, what it is, and the test, by its file.
-const OTHERS: [(u8, &str, &str); 24] = [
+const OTHERS: [(u8, &str, &str); 26] = [
     (
         32,
         "misaligned data, all seven ways",
@@ -143,6 +143,16 @@ const OTHERS: [(u8, &str, &str); 24] = [
         90,
         "more threads than the system starts",
         "faults.rs: more_threads_than_the_system_starts",
+    ),
+    (
+        90,
+        "paths that are not UTF-8",
+        "faults.rs: paths_that_are_not_utf_8",
+    ),
+    (
+        90,
+        "a model folder whose name leads out of the folder of results",
+        "xtask/src/inputs.rs: a_model_is_named_by_one_folder",
     ),
     (
         90,

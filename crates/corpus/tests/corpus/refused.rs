@@ -291,6 +291,15 @@ fn bad_options_are_refused() {
             "bos: expected an id below 258, the size of the vocabulary, found 258",
         );
     }
+    let memory = |memory| Options {
+        memory: Some(memory),
+        ..good()
+    };
+    check(
+        memory(199),
+        "a.jsonl: encoding a document of 4 bytes: expected a need of at most 199 bytes of memory, found 200",
+    );
+    assert!(read(&path, Some(&folder.tokenizer), &memory(200)).is_ok());
     let tokens = Options {
         tokens: Some(3),
         ..good()
@@ -312,6 +321,14 @@ fn bad_options_are_refused() {
     );
 
     let ids = folder.write("a.npy", npy_u16(&[&[1, 2, 3]]));
+    let rows = folder.write("rows.npy", npy_u16(&[&[1, 2, 3], &[4, 5, 6]]));
+    let error = read(&rows, None, &memory(151)).unwrap_err();
+    assert_eq!(
+        folder.message(&error),
+        "rows.npy: the first 2 sequences: expected a need of at most 151 bytes of memory, found 152"
+    );
+    assert!(read(&rows, None, &memory(152)).is_ok());
+
     let given = Options {
         bos: Bos::Id(0),
         ..good()
