@@ -184,6 +184,14 @@ fn read(
         .flat_map(|figure| figure.passes())
         .copied()
         .collect();
+    let names: Vec<&str> = passes.iter().map(|pass| pass.name()).collect();
+    output::say(format_args!(
+        "{}: {} for {}: {}",
+        opened.name,
+        counted(passes.len(), "pass", "passes"),
+        counted(figures.len(), "figure", "figures"),
+        names.join(", ")
+    ));
     let mut results = Results::default();
     let mut record = manifest::Run::new(opened, corpus).with_shifted(shifted);
     for pass in passes {
@@ -207,7 +215,7 @@ fn read(
                 }
             }
             Pass::Weights => weights::read(opened, run, &mut results)?,
-            Pass::Words => words::read(opened, corpus, run, &mut results)?,
+            Pass::Words => words::read(opened, corpus, &arguments.inputs, run, &mut results)?,
             Pass::Pairs => labelled.probe(opened, corpus, run, &mut results)?,
             Pass::Benchmarks => labelled.score(opened, &arguments.inputs, run, &mut results)?,
             Pass::Suffix => suffix::read(opened, corpus, run, &mut results)?,
@@ -215,6 +223,10 @@ fn read(
     }
     manifest.runs.push(record);
     Ok(results)
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn facts_of(opened: &OpenedModel) -> Facts {

@@ -37,7 +37,7 @@ use std::path::PathBuf;
 pub enum FigureId {
     /// The four stages in one picture (nips-fig1, table 1)
     Stages,
-    /// Dropping a block and swapping two: KL, agreement, entropy (nips-fig5a, v3-fig-robust, v1-fig3)
+    /// Dropping a block and swapping two: KL, agreement, entropy (nips-fig5a, nips-fig13, v3-fig-robust, v1-fig2, v1-fig3)
     Robustness,
     /// Similarity of the residual streams after each pair of blocks (nips-fig5bc, nips-fig14)
     Cka,
@@ -90,6 +90,22 @@ pub enum Pass {
     Benchmarks,
     /// The plain model on text of another kind, observed.
     Shift,
+}
+
+impl Pass {
+    /// What is run on what, for the plan that a run tells.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sweep => "altered schedules on the corpus",
+            Self::Plain => "the plain model on the corpus",
+            Self::Weights => "the weights alone",
+            Self::Words => "windows of words",
+            Self::Pairs => "word-in-context pairs",
+            Self::Suffix => "contexts of an ending",
+            Self::Benchmarks => "altered schedules on benchmark items",
+            Self::Shift => "the plain model on text of another kind",
+        }
+    }
 }
 
 impl FigureId {

@@ -336,6 +336,8 @@ fn text_of_another_kind_is_source_code_where_it_can_be_read() {
     ];
     let said = sandbox.xtask(&given).succeeded().stderr;
     assert!(said.contains("gpt2: shift is left out"), "{said}");
+    let passes = "gpt2: 2 passes for 1 figure: the plain model on the corpus, the plain model on text of another kind";
+    assert!(said.contains(passes), "{said}");
     assert!(!sandbox.path("out/source-code.jsonl").exists());
     let on_embedded = [
         "reproduce",
