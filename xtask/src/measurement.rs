@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Changes when the meaning of a statistic does, so that old journals are not taken up.
-const METRIC_VERSION: &str = "1";
+/// Changes when the meaning or the rounding of a statistic does, so that old journals are not taken up.
+const METRIC_VERSION: &str = "2";
 
 /// How much of a run is to be done, and where its model stands in the table.
 #[derive(Clone, Copy, Debug, Default)]

@@ -232,7 +232,13 @@ impl<'a> Chosen<'a> {
                 corpus.tokens()
             )
         };
-        for pass in self.passes() {
+        let passes = self.passes();
+        say(&format_args!(
+            "{} for {}",
+            counted(passes.len(), "pass", "passes"),
+            counted(self.figures.len(), "figure", "figures"),
+        ));
+        for pass in passes {
             match pass {
                 Pass::Sweep => {
                     if let Some(plan) = &subject.plan {
@@ -258,7 +264,7 @@ impl<'a> Chosen<'a> {
                     let blocks = opened.model.config().layers;
                     say(&format_args!("weights: {blocks} blocks"));
                 }
-                Pass::Words => say(&format_args!("windows of words: {}", on(corpus))),
+                Pass::Words => say(&"windows of words, looked for in whole documents"),
                 Pass::Pairs => {
                     if let Some(Pairs {
                         train, dev, test, ..
@@ -324,7 +330,9 @@ impl<'a> Chosen<'a> {
                     }
                 }
                 Pass::Weights => weights::read(opened, run, &mut results)?,
-                Pass::Words => words::read(opened, corpus, run, &mut results)?,
+                Pass::Words => {
+                    words::read(opened, corpus, &self.arguments.inputs, run, &mut results)?;
+                }
                 Pass::Pairs => self.labelled.probe(opened, corpus, run, &mut results)?,
                 Pass::Benchmarks => {
                     if let Some(scoring) = &subject.scoring {
@@ -350,6 +358,10 @@ fn shifted(
         return Ok(models.iter().map(|_| None).collect());
     }
     shift::open(file, &arguments.inputs, tokens, models, &arguments.out)
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn facts_of(opened: &OpenedModel) -> Facts {

@@ -262,6 +262,43 @@ fn neurons_of_the_ending_stand_in_rows_of_six() {
 }
 
 #[test]
+fn the_first_neuron_of_each_kind_stands_in_the_pair() {
+    let mut results = results("gpt2");
+    let figure = drawing(FigureId::SuffixNeurons, &results, "suffix-neurons-pair");
+    let titles: Vec<&str> = figure.rows[0].iter().map(|p| p.title.as_str()).collect();
+    assert_eq!(titles, ["2.1 −", "2.3 +"]);
+    results
+        .suffix_neurons
+        .retain(|r| r.kind != Kind::Prediction);
+    assert_eq!(FigureId::SuffixNeurons.drawings(&results).len(), 1);
+}
+
+#[test]
+fn families_are_rows_of_a_drawing_for_each_intervention() {
+    let mut both = results("gpt2");
+    let mut other = results("pythia-410m");
+    for record in &mut other.benchmarks {
+        record.family = "gpt_neox".to_owned();
+    }
+    both.extend(other);
+    let figure = drawing(FigureId::Benchmarks, &both, "benchmarks-drop");
+    assert_eq!(shape(&figure), [1, 1]);
+    let titles: Vec<&str> = figure
+        .rows
+        .iter()
+        .map(|row| row[0].title.as_str())
+        .collect();
+    assert_eq!(titles, ["standin-cloze, GPT-2", "standin-cloze, Pythia"]);
+    assert_eq!(points(&figure.rows[1][0]), [2]);
+    let names = FigureId::Benchmarks.drawings(&both);
+    let names: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["benchmarks-swap", "benchmarks-drop", "benchmarks-repeat"]
+    );
+}
+
+#[test]
 fn tasks_are_columns_and_interventions_rows() {
     let figure = drawing(FigureId::Benchmarks, &results("gpt2"), "benchmarks");
     assert_eq!(shape(&figure), [1, 1, 1]);

@@ -27,7 +27,7 @@ impl FigureId {
             },
             Self::Robustness => About {
                 title: "Robustness to dropping and swapping blocks",
-                stands_for: "Figure 5a of the NeurIPS version and v3; Figure 3 of v1, with the change of entropy",
+                stands_for: "Figures 5a and 13 (the diagram) of the NeurIPS version and v3; Figures 2 (the diagram) and 3 of v1, with the change of entropy",
                 caption: "Above, blocks ℓ and ℓ+1 swapped; below, block ℓ left out; against ℓ/(L−1). KL(plain ‖ altered) in nats, share of positions whose most probable token stays the same, and change of the output's entropy in bits. Means over positions 1 to T−1; bands are one standard error, clustered by sequence.",
                 paper_says: "Without any fine-tuning, dropping or swapping a middle layer keeps 72 to 95 % of the original top-1 predictions. The first layer is catastrophic in every model, and the last pair in some.",
             },

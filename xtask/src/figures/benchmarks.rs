@@ -58,7 +58,15 @@ record! {
     key(model, task, intervention, layer) fault(|r| negative_error([("accuracy_se", r.accuracy_se), ("difference_se", r.difference_se)]))
 }
 
-/// The drawing with the name of its file.
+/// The interventions that are drawn, with the ends of their files' names and their titles.
+const DRAWN: [(Intervention, &str, &str); 3] = [
+    (Intervention::Swap, "swap", "swap ℓ and ℓ+1"),
+    (Intervention::Drop, "drop", "drop ℓ"),
+    (Intervention::RepeatFive, "repeat", "repeat ℓ…ℓ+4"),
+];
+
+/// The drawings with the names of their files: of one family a row for each intervention, of several families, as in the
+/// paper, a drawing for each intervention with a row for each family.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     if records.is_empty() {
         return Vec::new();
@@ -69,31 +77,43 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             .map(|r| (r.model.as_str(), r.family.as_str())),
     );
     let tasks = table::distinct(records.iter().map(|r| r.task.as_str()));
-    let rows = [
-        (Intervention::Swap, "swap ℓ and ℓ+1"),
-        (Intervention::Drop, "drop ℓ"),
-        (Intervention::RepeatFive, "repeat ℓ…ℓ+4"),
-    ];
-    let figure = Figure {
-        title: "Benchmark accuracy under swaps, drops and repeats".to_owned(),
+    let row = |models: &[Model<'_>], intervention: Intervention, title: &str| -> Vec<Panel> {
+        let panels = tasks.iter();
+        panels
+            .map(|task| panel(records, models, intervention, task, title))
+            .collect()
+    };
+    let figure = |title: &str, rows: Vec<Vec<Panel>>, about: &str| Figure {
+        title: title.to_owned(),
         description: format!(
-            "Rows: swapping block ℓ with ℓ+1, dropping block ℓ, running blocks ℓ to ℓ+4 twice in place. Columns: tasks. \
-             Accuracy without normalisation by length; dotted lines: the plain models. Horizontal axis: relative depth of \
-             block ℓ, of a repeat its middle block. Bars: one standard error to either side. Models: {}.",
+            "Rows: {about}. Columns: tasks. Accuracy without normalisation by length; dotted lines: the plain models. \
+             Horizontal axis: relative depth of block ℓ, of a repeat its middle block. Bars: one standard error to either \
+             side. Models: {}.",
             models::names(&models),
         ),
-        rows: rows
-            .into_iter()
-            .map(|(intervention, title)| {
-                tasks
-                    .iter()
-                    .map(|task| panel(records, &models, intervention, task, title))
-                    .collect()
-            })
-            .collect(),
+        rows,
         legend: models::legend(&models),
     };
-    vec![("benchmarks".to_owned(), figure)]
+    let families = models::families(&models);
+    if families.len() == 1 {
+        let rows = DRAWN.map(|(intervention, _, title)| row(&models, intervention, title));
+        let about =
+            "swapping block ℓ with ℓ+1, dropping block ℓ, running blocks ℓ to ℓ+4 twice in place";
+        let title = "Benchmark accuracy under swaps, drops and repeats";
+        return vec![("benchmarks".to_owned(), figure(title, rows.to_vec(), about))];
+    }
+    DRAWN
+        .into_iter()
+        .map(|(intervention, end, title)| {
+            let rows = families.iter().map(|family| {
+                let name = models::family_name(family[0].family);
+                row(family, intervention, name)
+            });
+            let title = format!("Benchmark accuracy: {title}");
+            let figure = figure(&title, rows.collect(), "families");
+            (format!("benchmarks-{end}"), figure)
+        })
+        .collect()
 }
 
 fn panel(

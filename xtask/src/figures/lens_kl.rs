@@ -140,7 +140,7 @@ fn grid(
             marker: Marker::Circle,
         };
         legend.extend(DENSITIES.map(|(name, dash, marker)| LegendEntry {
-            label: format!("{name} neurons (right axis)"),
+            label: format!("{name} neurons (right)"),
             group: "neurons".to_owned(),
             style: Style {
                 dash,

@@ -37,7 +37,7 @@ use std::path::PathBuf;
 pub enum FigureId {
     /// The four stages in one picture (nips-fig1, table 1)
     Stages,
-    /// Dropping a block and swapping two: KL, agreement, entropy (nips-fig5a, v3-fig-robust, v1-fig3)
+    /// Dropping a block and swapping two: KL, agreement, entropy (nips-fig5a, nips-fig13, v3-fig-robust, v1-fig2, v1-fig3)
     Robustness,
     /// Similarity of the residual streams after each pair of blocks (nips-fig5bc, nips-fig14)
     Cka,

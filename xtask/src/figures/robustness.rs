@@ -1,7 +1,8 @@
 //! Robustness to dropping a block and to swapping two neighbours.
 //!
 //! - **Stands for** Figure 5a of the NeurIPS version ([`nips_fig5a`]; v3's figure is the same) and Figure 3 of v1
-//!   ([`v1_fig3`], which adds the change of the output's entropy).
+//!   ([`v1_fig3`], which adds the change of the output's entropy); the diagrams of the interventions, Figure 13 and v1's
+//!   Figure 2 ([`diagram`]).
 //! - **Needs** any models and any corpus: one sweep of `drop(l)` and one of `swap(l,l+1)`, with the plain model.
 //! - **Computes** for each block ℓ of L, over all positions of the corpus: KL(plain ‖ altered) in nats, the share of
 //!   positions at which the most probable token stays the same ("relative accuracy"), and the change of the output's
@@ -17,7 +18,8 @@
 
 use super::models::{self, Model, relative_depth};
 use super::table::{is_share, negative_error, record};
-use crate::plot::{Axis, Figure, Mark, Panel, Point, Rule, Scale};
+use crate::plot::{Axis, ColourMap, Figure, HeatMap, Mark, Panel, Point, RowZero, Rule, Scale};
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 /// What is done to the model.
@@ -174,7 +176,58 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     vec![
         ("robustness".to_owned(), nips_fig5a(records)),
         ("robustness-v1".to_owned(), v1_fig3(records)),
+        ("robustness-diagram".to_owned(), diagram()),
     ]
+}
+
+/// Blocks of the model in the diagram.
+const DIAGRAM_BLOCKS: usize = 6;
+
+/// Figure 13 of the NeurIPS version: which blocks run, in which order, under each swap and each drop of a model of six
+/// blocks. It shows no results.
+pub fn diagram() -> Figure {
+    let panel = |title: &str, rows: usize, change: fn(&mut Vec<usize>, usize)| {
+        let mut values = Array2::from_elem((rows, DIAGRAM_BLOCKS), f64::NAN);
+        let mut labels = Array2::from_elem((rows, DIAGRAM_BLOCKS), String::new());
+        for row in 0..rows {
+            let mut blocks: Vec<usize> = (0..DIAGRAM_BLOCKS).collect();
+            change(&mut blocks, row);
+            for (place, block) in blocks.into_iter().enumerate() {
+                values[(row, place)] = block as f64;
+                labels[(row, place)] = block.to_string();
+            }
+        }
+        Panel {
+            title: title.to_owned(),
+            x: Axis::new("Place in the schedule", Scale::Integer),
+            y: Axis::new("ℓ", Scale::Integer),
+            y2: None,
+            marks: vec![Mark::HeatMap(HeatMap {
+                values,
+                low: 0.0,
+                high: (DIAGRAM_BLOCKS - 1) as f64,
+                map: ColourMap::Blues,
+                row_zero: RowZero::Top,
+                labels: Some(labels),
+                unit: "Block".to_owned(),
+            })],
+        }
+    };
+    Figure {
+        title: "Swapping and dropping blocks of a model of six".to_owned(),
+        description: "Each row is one altered schedule: the numbers are the blocks that run, from left to right. Left: \
+                      blocks ℓ and ℓ+1 change places. Right: block ℓ is left out, so that the last place is empty."
+            .to_owned(),
+        rows: vec![vec![
+            panel("Swap ℓ and ℓ+1", DIAGRAM_BLOCKS - 1, |blocks, l| {
+                blocks.swap(l, l + 1);
+            }),
+            panel("Drop ℓ", DIAGRAM_BLOCKS, |blocks, l| {
+                blocks.remove(l);
+            }),
+        ]],
+        legend: Vec::new(),
+    }
 }
 
 /// Figure 5a of the NeurIPS version: swap above drop; divergence and relative accuracy.
@@ -403,6 +456,19 @@ mod tests {
             "line 3: model: expected one line about model \"gpt2\"",
         );
         check(",62\n", "\n", "line: 2");
+    }
+
+    #[test]
+    fn the_diagram_shows_what_runs() {
+        let figure = diagram();
+        for (panel, row, expected) in [(0, 2, "013245"), (1, 0, "12345"), (1, 5, "01234")] {
+            let Mark::HeatMap(map) = &figure.rows[0][panel].marks[0] else {
+                panic!("a map");
+            };
+            let labels = map.labels.as_ref().unwrap();
+            let found: String = labels.row(row).iter().map(String::as_str).collect();
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -183,6 +183,29 @@ fn add(records: &mut Vec<Record>, model: &str, family: &str, curve: Curve, value
     }
 }
 
+/// Where the curves peak, of the mean over families where there is one, in a sentence; empty without curves.
+pub fn peaks(records: &[Record]) -> String {
+    let model = match records.iter().any(|r| r.model == EVERY_MODEL) {
+        true => EVERY_MODEL,
+        false => records.first().map_or("", |r| r.model.as_str()),
+    };
+    let peak = |curve: Curve| {
+        let own = records
+            .iter()
+            .filter(|r| r.model == model && r.curve == curve && r.rescaled.is_finite());
+        let peak = own.reduce(|best, next| match next.rescaled > best.rescaled {
+            true => next,
+            false => best,
+        })?;
+        Some(format!("{} {:.2}", curve.label(), peak.relative_depth))
+    };
+    let peaks: Vec<String> = Curve::ALL.into_iter().filter_map(peak).collect();
+    match peaks.is_empty() {
+        true => String::new(),
+        false => format!("Depths of the peaks: {}.", peaks.join(", ")),
+    }
+}
+
 /// The drawings with the names of their files: the mean over families, where there is one, and each model.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let own = |model: &str| records.iter().any(|r| r.model == model);
@@ -212,16 +235,21 @@ fn figure(records: &[Record], models: &[&str], of: &str) -> Figure {
         title: format!("Four stages of inference, {of}"),
         description: "Horizontal axis: relative depth. Vertical axis: each curve from its minimum to its maximum. \
                       Curves: KL(plain ‖ block left out), total attention to the five previous tokens, densities of \
-                      prediction and of suppression neurons."
+                      prediction and of suppression neurons; those that are the same at every depth are left out."
             .to_owned(),
         rows: panels.chunks(PANELS).map(<[Panel]>::to_vec).collect(),
         legend: Curve::ALL
+            .into_iter()
+            .filter(|curve| {
+                let mut own = records.iter().filter(|r| r.curve == *curve);
+                own.any(|r| r.rescaled.is_finite() && models.contains(&r.model.as_str()))
+            })
             .map(|curve| LegendEntry {
                 label: curve.label().to_owned(),
                 group: "stages".to_owned(),
                 style: curve.style(),
             })
-            .to_vec(),
+            .collect(),
     }
 }
 
@@ -324,6 +352,14 @@ mod tests {
             flat.into_iter()
                 .all(|r| r.value == 0.0 && r.rescaled.is_nan())
         );
+        assert_eq!(
+            peaks(&records),
+            "Depths of the peaks: KL without block ℓ 0.00."
+        );
+        assert_eq!(peaks(&[]), "");
+        let legend = &drawings(&records)[0].1.legend;
+        assert_eq!(legend.len(), 1);
+        assert_eq!(legend[0].label, Curve::Ablation.label());
         assert_eq!(derive(&Results::default()), []);
     }
 

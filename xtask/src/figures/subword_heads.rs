@@ -6,9 +6,9 @@
 //!   with standard errors clustered by document.
 //! - **Feeds the claim** D11.
 //!
-//! The maps show ten windows of one head: for Pythia-2.8B the published one, tensor index \[1, 6\]; else the one whose
-//! attention to the first three of a word's four tokens, summed, exceeds by most its attention to the same places where
-//! the word is one token.
+//! The maps show ten windows of the head that D11 judges: for Pythia-2.8B the published one, tensor index \[1, 6\]; else the
+//! one whose attention to the first of a word's four tokens exceeds by most its attention to the same place where the word
+//! is one token.
 
 use super::models;
 use super::table::{negative_error, record};

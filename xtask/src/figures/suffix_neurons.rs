@@ -5,6 +5,8 @@
 //! - **Computes** for every neuron with kurtosis above 10 or variance above 0.005 (B.9) the mean of its output weights'
 //!   products with the columns of W_U over the tokens whose stripped, lower-cased text has the ending, less the mean over
 //!   the other tokens; the 36 of largest size, with histograms of 100 bins.
+//!   Of them the first suppression and the first prediction neuron, those of v1's histograms in GPT-2 XL, are also drawn
+//!   side by side.
 //! - **Feeds** `suffix-probe`, which probes the first 32.
 
 use super::models;
@@ -92,7 +94,8 @@ const ENDING: Style = Style {
     marker: Marker::Circle,
 };
 
-/// The drawing with the name of its file: a grid of histograms, of one model only. Several models have none together.
+/// The drawings with the names of their files: a grid of histograms and the pair of v1, of one model only. Several models
+/// have none together.
 pub fn drawings(records: &[Record], bins: &[Bin]) -> Vec<(String, Figure)> {
     let models = models::of(
         records
@@ -104,9 +107,33 @@ pub fn drawings(records: &[Record], bins: &[Bin]) -> Vec<(String, Figure)> {
     };
     let mut ranked: Vec<&Record> = records.iter().collect();
     ranked.sort_by_key(|record| record.rank);
-    let rows: Vec<&[&Record]> = ranked.chunks(COLUMNS).collect();
-    let figure = Figure {
-        title: format!("Neurons of {} that move the ending \"-ing\" most", model.name),
+    let first = |kind: Kind| ranked.iter().copied().find(|record| record.kind == kind);
+    let pair = first(Kind::Suppression).zip(first(Kind::Prediction));
+    let mut drawings = vec![(
+        "suffix-neurons".to_owned(),
+        grid(
+            format!(
+                "Neurons of {} that move the ending \"-ing\" most",
+                model.name
+            ),
+            &ranked.chunks(COLUMNS).collect::<Vec<_>>(),
+            bins,
+        ),
+    )];
+    if let Some((suppression, prediction)) = pair {
+        let title = format!(
+            "The suppression and the prediction neuron of {} that move the ending \"-ing\" most",
+            model.name
+        );
+        let figure = grid(title, &[&[suppression, prediction]], bins);
+        drawings.push(("suffix-neurons-pair".to_owned(), figure));
+    }
+    drawings
+}
+
+fn grid(title: String, rows: &[&[&Record]], bins: &[Bin]) -> Figure {
+    Figure {
+        title,
         description: "Each histogram is one neuron, titled block.neuron with − for suppression and + for prediction: over \
                       the vocabulary, what the neuron adds to a token's logit for a unit of activation, tokens with the \
                       ending apart from the others. Vertical axis: tokens, logarithmic."
@@ -129,8 +156,7 @@ pub fn drawings(records: &[Record], bins: &[Bin]) -> Vec<(String, Figure)> {
                 style,
             })
             .to_vec(),
-    };
-    vec![("suffix-neurons".to_owned(), figure)]
+    }
 }
 
 fn histogram(record: &Record, bins: &[Bin], first: bool, last: bool) -> Panel {

@@ -3,8 +3,10 @@
 //! A family has a hue and a marker; within it a larger model is darker. The hues of the two families that most figures
 //! compare, GPT-2 and Pythia, stay apart under red-green colour blindness at every pair of sizes; among five families
 //! hue alone cannot do that, so the marker tells families apart as well.
-//! A model of an unknown family, or whose name does not tell its size, takes the next colour of Okabe and Ito's
-//! palette ("Color universal design", 2008; without its yellow, which is too light for lines on white).
+//! A model whose name does not tell its size has the middle of its family's colours, so that it looks the same alone and
+//! beside others.
+//! A model of an unknown family takes the next colour of Okabe and Ito's palette ("Color universal design", 2008; without
+//! its yellow, which is too light for lines on white).
 
 use std::fmt;
 
@@ -175,21 +177,24 @@ const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::DashDotted, Dash::Do
 
 /// The colour of a model by its `name` and its `family` (the `model_type` of its config).
 ///
-/// None if the family is unknown, or if the name tells no size: it is not one of GPT-2's or Phi's, and has no part
-/// such as `410m` or `2.8B` between hyphens.
+/// None if the family is unknown. Where the name tells no size, as it is not one of GPT-2's or Phi's and has no part such
+/// as `410m` or `2.8B` between hyphens, the middle of the family's colours.
 ///
 /// ```
 /// # use xtask::plot::colour_of_model;
 /// let small = colour_of_model("pythia-410m", "gpt_neox");
 /// assert_eq!(small, colour_of_model("EleutherAI/pythia-410m-deduped", "gpt_neox"));
 /// assert_ne!(small, colour_of_model("pythia-2.8b", "gpt_neox"));
-/// assert_eq!(colour_of_model("my-model", "gpt_neox"), None);
+/// assert_eq!(colour_of_model("my-model", "my-family"), None);
 /// ```
 pub fn colour_of_model(name: &str, family: &str) -> Option<Colour> {
     let family = family_of(family)?;
-    let size = parameters_of(name)?;
-    let depth = (size / family.smallest).ln() / (family.largest / family.smallest).ln();
-    Some(along(family.ramp, depth.clamp(0.0, 1.0)))
+    let depth = |size: f64| {
+        let depth = (size / family.smallest).ln() / (family.largest / family.smallest).ln();
+        depth.clamp(0.0, 1.0)
+    };
+    let depth = parameters_of(name).map_or(0.5, depth);
+    Some(along(family.ramp, depth))
 }
 
 /// Styles of the models of one figure, given as (name, family), in their order.
@@ -330,6 +335,15 @@ mod tests {
         assert_eq!(styles.len(), models.len());
         for (index, style) in styles.iter().enumerate() {
             assert_eq!(styles[..index].iter().find(|other| *other == style), None);
+        }
+    }
+
+    #[test]
+    fn a_model_looks_the_same_alone_and_beside_others() {
+        let models = [("gpt2-8x160", "gpt2"), ("smollm2", "llama")];
+        let together = styles_of_models(&models);
+        for (model, style) in models.into_iter().zip(together) {
+            assert_eq!(styles_of_models(&[model]), [style]);
         }
     }
 

@@ -41,6 +41,9 @@ pub(super) fn svg(figure: &Figure) -> String {
             draw_grid(&mut svg, panel);
             marks::draw(&mut svg, panel);
             draw_axes(&mut svg, panel, &font);
+            if marks::is_empty(panel.panel) {
+                say_empty(&mut svg, panel.frame);
+            }
         }
         svg.close_group();
     }
@@ -69,6 +72,22 @@ pub(super) fn svg(figure: &Figure) -> String {
         &figure.title,
         &figure.description,
     )
+}
+
+/// Says in a panel that it has nothing to show, so that nobody looks for what is missing.
+fn say_empty(svg: &mut Svg<'_>, frame: Rect) {
+    let at = (
+        frame.x + frame.width / 2.0,
+        frame.y + frame.height / 2.0 - LABEL_SIZE,
+    );
+    svg.text(
+        at,
+        "no values",
+        LABEL_SIZE,
+        Anchor::Middle,
+        Weight::Regular,
+        FRAME,
+    );
 }
 
 /// Draws what the marks of a style look like; a line where the figure has none.

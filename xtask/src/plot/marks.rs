@@ -7,7 +7,7 @@ use super::layout::{PanelLayout, Rect, first_cell};
 use super::number::significant;
 use super::svg::{Fill, Position, Svg};
 use super::text::Font;
-use super::{HeatMap, Histogram, Line, Mark, Point, Rule, Scatter, Side};
+use super::{HeatMap, Histogram, Line, Mark, Panel, Point, Rule, Scatter, Side};
 
 const REFERENCE: Colour = Colour(0x77, 0x77, 0x77);
 const ABSENT: Colour = Colour(0xd9, 0xd9, 0xd9);
@@ -24,6 +24,10 @@ const OPENING: f64 = 0.4;
 const CAP: f64 = 1.6;
 /// Distance along an edge of the lines that hatch a cell without a value.
 const HATCH_PITCH: f64 = 4.0;
+/// A line of more points than this is a curve between what was measured: so many of its points have markers, evenly, as
+/// all of them would hide how the line is drawn.
+const MOST_MARKERS: usize = 100;
+const MARKERS_OF_A_CURVE: usize = 10;
 /// Bins narrower than this cannot be pointed at one by one.
 const NARROWEST_TARGET: f64 = 1.0;
 
@@ -45,6 +49,17 @@ pub(super) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
             Mark::HeatMap(_) => {}
         }
     }
+}
+
+/// Whether a panel has no value to show; a line for reference is none.
+pub(super) fn is_empty(panel: &Panel) -> bool {
+    let finite = |points: &[Point]| points.iter().any(|p| p.x.is_finite() && p.y.is_finite());
+    !panel.marks.iter().any(|mark| match mark {
+        Mark::Line(line) => finite(&line.points),
+        Mark::Scatter(scatter) => finite(&scatter.points),
+        Mark::Rule(rule) => rule.style.is_some(),
+        Mark::Histogram(_) | Mark::HeatMap(_) => true,
+    })
 }
 
 fn draw_rule(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, rule: &Rule) {
@@ -101,7 +116,11 @@ fn draw_line(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, line: &Line) {
             svg.line(&run, line.style.colour, LINE_WIDTH, line.style.dash);
         }
     }
-    for (point, &place) in line.points.iter().zip(&places) {
+    let every = match line.points.len() {
+        0..=MOST_MARKERS => 1,
+        many => many / MARKERS_OF_A_CURVE,
+    };
+    for (point, &place) in line.points.iter().zip(&places).step_by(every) {
         if let Some((at, beyond)) = place {
             let value = spoken(&line.label, point);
             let (radius, fill) = filled(MARKER_RADIUS, beyond);

@@ -507,6 +507,33 @@ fn markers_and_cells_say_their_values() {
 /// Set `UPDATE_SNAPSHOTS` to write the files anew, and look at them before they are committed; `PICTURES` names a
 /// folder that gets the figures as PNG files.
 #[test]
+fn long_curves_have_few_markers_and_empty_panels_say_so() {
+    let check = |ys: Vec<f64>, markers: usize, empty: bool| {
+        let mut figure = small_figure();
+        figure.rows.truncate(1);
+        figure.rows[0].truncate(1);
+        let Mark::Line(line) = &mut figure.rows[0][0].marks[0] else {
+            panic!("a line");
+        };
+        let points = ys.into_iter().enumerate();
+        let points = points.map(|(x, y)| Point {
+            x: x as f64,
+            y,
+            error: None,
+        });
+        line.points = points.collect();
+        figure.rows[0][0].marks.truncate(1);
+        let svg = figure.svg();
+        assert_eq!(svg.matches("data-value=").count(), markers);
+        assert_eq!(svg.contains("aria-label=\"no values\""), empty);
+    };
+    check(vec![1.0; 100], 100, false);
+    check(vec![1.0; 101], 11, false);
+    check(vec![f64::NAN; 3], 0, true);
+    check(Vec::new(), 0, true);
+}
+
+#[test]
 fn drawing_is_the_same_byte_for_byte() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plot/snapshots");
     for (name, figure) in [

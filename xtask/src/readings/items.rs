@@ -1,7 +1,8 @@
 //! Benchmark items: the three tasks of the paper from files, and stand-ins made from the embedded text.
 //!
 //! Prompts are those of lm-evaluation-harness (paper B.4): LAMBADA as it stands, ARC-easy as `{question}\nAnswer:`,
-//! HellaSwag as preprocessed in its file; zero-shot, and the continuation begins with a space.
+//! HellaSwag as preprocessed in its file; zero-shot, and the continuation begins with a space. The harness gives the last,
+//! unfinished sentence of a HellaSwag prompt a capital, which files in circulation may lack; nothing is changed here.
 //!
 //! Where no folder of benchmarks is given, two stand-ins in the same forms are made from the embedded text of the public
 //! domain, so that the figure can be drawn without any download. They are no benchmarks that anyone else uses:

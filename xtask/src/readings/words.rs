@@ -3,16 +3,21 @@
 //! A document is split at white space; words with a digit or a sign of `SIGNS`, and words in capitals, are dropped. A
 //! window is 16 words and one more, the target, of lower-case ASCII letters. It counts as *multi* where the target is
 //! exactly the last four tokens and as *single* where it is exactly the last one. Multi windows are all those of the first
-//! 500 documents, or an even selection of them; single ones the first of each of 5,000 documents, then the second of each
-//! and so on where documents are few, as many as there are multi ones.
+//! 500 documents, or an even selection of them; single ones the first of each of 5,000 documents, then, where documents are
+//! few, the second of each of those searched in full and so on, as many as there are multi ones.
+//!
+//! Words of four tokens are rare, so they are looked for in whole documents, whatever the context, and `--tokens` limits
+//! the windows that the model is run on, not the text that is searched. Where documents are so short that the first 500
+//! have too few, all 5,000 are searched in full. A file of one document is searched in pieces of the context's length,
+//! which count as documents.
 
 use super::over;
-use crate::arguments::Run;
+use crate::arguments::{Inputs, Run};
 use crate::figures::subword_heads::{Cell, Record, Selection};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::output;
 use crate::results::Results;
-use layerwise::corpus::{Bos, Tokenizer};
+use layerwise::corpus::{self, Bos, Options, Tokenizer};
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::Schedule;
 use layerwise::transformer::{Address, Model, Observer, Site};
@@ -29,6 +34,8 @@ const MULTI_DOCUMENTS: usize = 500;
 const SINGLE_DOCUMENTS: usize = 5_000;
 /// Multi windows at most; the paper's code found 988.
 const MOST_WINDOWS: usize = 1_000;
+/// Multi windows that the first documents have at least, or later ones are searched too.
+const FEW_WINDOWS: usize = 100;
 /// Rows of a heat map.
 const ROWS: usize = 10;
 /// A word with one of these is dropped. The published list is not known; this one keeps what stands within and after words.
@@ -63,6 +70,7 @@ struct Reading<'a> {
 pub fn read(
     opened: &OpenedModel,
     corpus: &OpenedCorpus,
+    inputs: &Inputs,
     run: &Run,
     results: &mut Results,
 ) -> anyhow::Result<()> {
@@ -76,12 +84,13 @@ pub fn read(
     let Some(tokenizer) = inputs::open_tokenizer(opened)? else {
         return empty("no tokenizer.json to find words with");
     };
-    let documents = documents(corpus, &tokenizer)?;
-    let (single, multi) = windows(&documents, &tokenizer)?;
+    let documents = documents(opened, corpus, inputs, &tokenizer)?;
+    let found = search(&opened.name, &documents, &tokenizer, run)?;
+    let bos = bos(corpus);
+    let (single, multi) = choose(found, inputs.tokens, usize::from(bos.is_some()));
     if single.is_empty() || multi.is_empty() {
         return empty("the corpus has no words of one or of four tokens after 16 others");
     }
-    let bos = bos(corpus);
     let attend = |windows: &[Window]| {
         over(&opened.name, windows, run, |_, window| {
             attention(&opened.model, bos, &window.tokens)
@@ -108,55 +117,135 @@ pub fn bos(corpus: &OpenedCorpus) -> Option<u32> {
     }
 }
 
-/// The texts of the corpus' sequences.
-fn documents(corpus: &OpenedCorpus, tokenizer: &Tokenizer) -> anyhow::Result<Vec<String>> {
+/// The texts that words are looked for in.
+fn documents(
+    opened: &OpenedModel,
+    corpus: &OpenedCorpus,
+    inputs: &Inputs,
+    tokenizer: &Tokenizer,
+) -> anyhow::Result<Vec<String>> {
+    let one_a_line = corpus
+        .path
+        .extension()
+        .is_some_and(|extension| extension == "jsonl");
+    let options = Options {
+        rows: Some(inputs.rows.unwrap_or(usize::MAX).min(SINGLE_DOCUMENTS)),
+        field: inputs.field.clone(),
+        ..Options::new(
+            if one_a_line {
+                usize::MAX
+            } else {
+                corpus.context
+            },
+            opened.model.config().vocab,
+        )
+    };
+    let read = corpus::read(&corpus.path, Some(tokenizer), &options)?;
     let bos = bos(corpus);
-    let sequences = corpus.corpus.sequences().iter();
+    let sequences = read.sequences().iter();
     sequences
         .map(|tokens| {
+            // Rows of token ids may have one of their own.
             let begins = tokens.first().copied() == bos && bos.is_some();
             Ok(tokenizer.decode(&tokens[usize::from(begins)..])?)
         })
         .collect()
 }
 
-/// Single and multi windows, each in the order of their documents.
-fn windows(
+/// What was found in one document, in its order.
+#[derive(Default)]
+struct Found {
+    single: Vec<Window>,
+    multi: Vec<Window>,
+}
+
+/// What is found in each document: in the first ones all there is, and in the later ones too if that is little.
+fn search(
+    name: &str,
     documents: &[String],
     tokenizer: &Tokenizer,
-) -> anyhow::Result<(Vec<Window>, Vec<Window>)> {
-    let mut multi = Vec::new();
-    // Of each document, its single windows in order.
-    let mut single: Vec<Vec<Window>> = Vec::new();
-    for (document, text) in documents.iter().take(SINGLE_DOCUMENTS).enumerate() {
-        let mut own = Vec::new();
-        let words: Vec<&str> = text.split_whitespace().filter(|word| keeps(word)).collect();
-        for window in words.windows(WORDS + 1) {
-            let (target, _) = window.split_last().expect("a window has words");
-            if !target.bytes().all(|byte| byte.is_ascii_lowercase()) {
-                continue;
-            }
-            let Some((pieces, tokens)) = pieces(&window.join(" "), target.len(), tokenizer)? else {
-                continue;
-            };
-            if pieces == PIECES && document < MULTI_DOCUMENTS {
-                multi.push(Window { document, tokens });
-            } else if pieces == 1 && own.len() < MOST_WINDOWS {
-                own.push(Window { document, tokens });
-            }
+    run: &Run,
+) -> anyhow::Result<Vec<Found>> {
+    let (early, late) = documents.split_at(documents.len().min(MULTI_DOCUMENTS));
+    let mut found = over(name, early, run, |document, text| {
+        windows(document, text, tokenizer)
+    })?;
+    let multi: usize = found.iter().map(|found| found.multi.len()).sum();
+    found.extend(over(name, late, run, |index, text| {
+        let document = MULTI_DOCUMENTS + index;
+        if multi < FEW_WINDOWS {
+            windows(document, text, tokenizer)
+        } else {
+            first_single(document, text, tokenizer)
         }
-        single.push(own);
+    })?);
+    Ok(found)
+}
+
+/// All windows of a document.
+fn windows(document: usize, text: &str, tokenizer: &Tokenizer) -> anyhow::Result<Found> {
+    let mut found = Found::default();
+    for target in targets(text, tokenizer) {
+        match target? {
+            (1, tokens) => found.single.push(Window { document, tokens }),
+            (PIECES, tokens) => found.multi.push(Window { document, tokens }),
+            _ => {}
+        }
     }
+    found.single.truncate(MOST_WINDOWS);
+    Ok(found)
+}
+
+/// The first single window of a document alone.
+fn first_single(document: usize, text: &str, tokenizer: &Tokenizer) -> anyhow::Result<Found> {
+    let mut found = Found::default();
+    for target in targets(text, tokenizer) {
+        if let (1, tokens) = target? {
+            found.single.push(Window { document, tokens });
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The windows of a text whose target can be told apart: of how many tokens the target is, and all tokens.
+fn targets(
+    text: &str,
+    tokenizer: &Tokenizer,
+) -> impl Iterator<Item = anyhow::Result<(usize, Vec<u32>)>> {
+    let words: Vec<&str> = text.split_whitespace().filter(|word| keeps(word)).collect();
+    (WORDS..words.len()).filter_map(move |at| {
+        let target = words[at];
+        if !target.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            return None;
+        }
+        pieces(&words[at - WORDS..=at].join(" "), target.len(), tokenizer).transpose()
+    })
+}
+
+/// Single and multi windows, as many of each, in the order of their documents; no more than about `limit` tokens in all,
+/// `bos` of them before each window.
+fn choose(found: Vec<Found>, limit: Option<usize>, bos: usize) -> (Vec<Window>, Vec<Window>) {
+    let (single, multi): (Vec<Vec<Window>>, Vec<Vec<Window>>) = found
+        .into_iter()
+        .map(|found| (found.single, found.multi))
+        .unzip();
+    let mut multi: Vec<Window> = multi.into_iter().flatten().collect();
     let all = multi.len();
-    if all > MOST_WINDOWS {
-        let chosen = (0..MOST_WINDOWS).map(|i| multi[i * all / MOST_WINDOWS].clone());
-        multi = chosen.collect();
+    let mut most = MOST_WINDOWS;
+    if let Some(limit) = limit {
+        let tokens: usize = multi.iter().map(|window| window.tokens.len() + bos).sum();
+        // Half for each kind, at least a window of each.
+        most = most.min((limit / 2 * all).checked_div(tokens).unwrap_or(0).max(1));
     }
-    let most = single.iter().map(Vec::len).max().unwrap_or(0);
-    let rounds = (0..most).flat_map(|round| single.iter().filter_map(move |own| own.get(round)));
+    if all > most {
+        multi = (0..most).map(|i| multi[i * all / most].clone()).collect();
+    }
+    let deepest = single.iter().map(Vec::len).max().unwrap_or(0);
+    let rounds = (0..deepest).flat_map(|round| single.iter().filter_map(move |own| own.get(round)));
     let mut single: Vec<Window> = rounds.take(multi.len()).cloned().collect();
     single.sort_by_key(|window| window.document);
-    Ok((single, multi))
+    (single, multi)
 }
 
 /// Whether a word is kept: no digit, no sign, not all in capitals.
@@ -234,8 +323,8 @@ fn record(
                 let chosen = select(selection, single, multi, layer, head);
                 for (token, mean) in means(&chosen, layer, head).iter().enumerate() {
                     let attention = mean.mean().unwrap_or(f64::NAN);
-                    if (1..PIECES).contains(&token) && selection != Selection::MultiFiltered {
-                        gains[usize::from(selection == Selection::Multi)] += attention;
+                    if token == PIECES - 1 && selection != Selection::MultiFiltered {
+                        gains[usize::from(selection == Selection::Multi)] = attention;
                     }
                     results.subword_heads.push(Record {
                         model: opened.name.clone(),
@@ -351,11 +440,22 @@ mod tests {
         check("a/b", false);
     }
 
+    fn run() -> Run {
+        Run {
+            threads: None,
+            fresh: false,
+        }
+    }
+
+    fn found(documents: &[String]) -> Vec<Found> {
+        search("test", documents, &tokenizer(), &run()).unwrap()
+    }
+
     #[test]
     fn windows_end_in_words_of_one_and_of_four_tokens() {
         let tokenizer = tokenizer();
         let documents = inputs::embedded_documents().unwrap();
-        let (single, multi) = windows(&documents[..12], &tokenizer).unwrap();
+        let (single, multi) = choose(found(&documents[..12]), None, 0);
         assert!(multi.len() > 20, "{}", multi.len());
         assert_eq!(single.len(), multi.len());
         for (windows, pieces) in [(&single, 1), (&multi, PIECES)] {
@@ -378,6 +478,45 @@ mod tests {
             counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1,
             "{counts:?}"
         );
+    }
+
+    #[test]
+    fn later_documents_are_searched_in_full_where_the_first_have_little() {
+        let documents = inputs::embedded_documents().unwrap();
+        let whole = windows(0, &documents[0], &tokenizer()).unwrap();
+        let check = |early: &str, single: usize, multi: usize| {
+            let mut all = vec![String::new(); MULTI_DOCUMENTS - 1];
+            all.extend([early.to_owned(), documents[0].clone()]);
+            let found = found(&all);
+            let late = &found[MULTI_DOCUMENTS];
+            assert_eq!((late.single.len(), late.multi.len()), (single, multi));
+            assert_eq!(late.single[0].document, MULTI_DOCUMENTS);
+            assert_eq!(late.single[0].tokens, whole.single[0].tokens);
+        };
+        assert!(whole.single.len() > 1 && !whole.multi.is_empty());
+        check("", whole.single.len(), whole.multi.len());
+        check(&documents.join(" "), 1, 0);
+    }
+
+    #[test]
+    fn a_limit_on_tokens_leaves_windows_of_each_kind() {
+        let documents = inputs::embedded_documents().unwrap();
+        let check = |limit: usize, bos: usize| {
+            let (single, multi) = choose(found(&documents[..6]), Some(limit), bos);
+            let windows = single.iter().chain(&multi);
+            let tokens: usize = windows.map(|window| window.tokens.len() + bos).sum();
+            assert_eq!(single.len(), multi.len());
+            (multi.len(), tokens)
+        };
+        for (limit, bos) in [(600, 0), (600, 1), (1_000, 0)] {
+            let (count, tokens) = check(limit, bos);
+            assert!(
+                count >= 8 && tokens * 10 <= limit * 11,
+                "{limit}: {count}, {tokens}"
+            );
+        }
+        assert_eq!(check(3, 0).0, 1);
+        assert!(choose(Vec::new(), Some(100), 0).1.is_empty());
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use super::{ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile};
 use crate::claims::{self, CLAIMS};
-use crate::figures::FigureId;
 use crate::figures::models::Facts;
 use crate::figures::table::Record;
+use crate::figures::{FigureId, stages};
 use crate::known_values;
 use crate::results::Results;
 use crate::tables;
@@ -117,6 +117,9 @@ impl Contents<'_> {
                 })
             })
             .collect();
+        if figure == FigureId::Stages {
+            return stages::peaks(&self.results.stages);
+        }
         match sentences.is_empty() && !judged.is_empty() {
             true => {
                 "No claim about this figure could be tested with these models and data.".to_owned()
@@ -178,11 +181,16 @@ fn number(value: Option<f64>) -> String {
 }
 
 fn claim_row(row: &claims::Row) -> ClaimRow {
+    // A line states the claim, and after a colon which part of it it judges.
+    let claim = CLAIMS.iter().find(|claim| claim.id == row.claim);
+    let statement = claim.map_or(row.statement.as_str(), |claim| claim.statement);
+    let part = row.statement.strip_prefix(statement).unwrap_or_default();
     ClaimRow {
         claim: row.claim.clone(),
         version: row.version.clone(),
         model: Record::model(row).to_owned(),
-        statement: row.statement.clone(),
+        statement: statement.to_owned(),
+        part: part.trim_start_matches(": ").to_owned(),
         measured: number(row.measured),
         standard_error: number(row.standard_error),
         threshold: row.threshold.clone(),
@@ -191,12 +199,26 @@ fn claim_row(row: &claims::Row) -> ClaimRow {
     }
 }
 
+/// A name in camel case as words.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+            words.extend(letter.to_lowercase());
+        } else {
+            words.push(letter);
+        }
+    }
+    words
+}
+
 fn known_row(row: &known_values::Compared) -> KnownRow {
     let index = row
         .index
         .map_or_else(String::new, |index| format!(" {index}"));
     KnownRow {
-        quantity: format!("{:?}{index}", row.quantity),
+        quantity: format!("{}{index}", words(&format!("{:?}", row.quantity))),
         model: row.model.clone(),
         published: row.published.to_string(),
         error: row

@@ -21,7 +21,7 @@ pub struct Report {
     pub models: Vec<ModelFacts>,
     /// One for each figure, in reading order; that of the stages (`stages`) is put first.
     pub sections: Vec<Section>,
-    /// What was judged: one for each claim, version and model.
+    /// What was judged: one for each part of a claim, version and model.
     pub claims: Vec<ClaimRow>,
     /// Published numbers beside the measured ones.
     pub known: Vec<KnownRow>,
@@ -108,6 +108,8 @@ pub struct ClaimRow {
     pub model: String,
     /// What is claimed.
     pub statement: String,
+    /// Which part of it this judges; may be empty.
+    pub part: String,
     /// The measured value, with its unit; may be empty.
     pub measured: String,
     /// Its standard error; may be empty.

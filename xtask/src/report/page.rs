@@ -144,10 +144,15 @@ fn summary(report: &Report) -> Markup {
         let rows = report.claims.iter();
         rows.filter(|row| verdict(row).0 == class).count()
     };
+    // The paper's tables have no drawings.
+    let figures = report.sections.iter();
+    let figures = figures
+        .filter(|section| !section.drawings.is_empty())
+        .count();
     html! {
         p.summary {
             (plural(report.models.len(), "model", "models")) " · "
-            (plural(report.sections.len(), "figure", "figures"))
+            (plural(figures, "figure", "figures"))
             @if !report.claims.is_empty() {
                 " · "
                 (plural(report.claims.len(), "judgement", "judgements")) ": "
@@ -215,7 +220,7 @@ fn section_part(section: &Section, claims: &Claims<'_>, glyphs: &mut Glyphs) -> 
                     (claim_part(rows, first))
                 }
             }
-            (table_part(&section.table))
+            @if section.drawings.is_empty() { (table_body(&section.table)) } @else { (table_part(&section.table)) }
         }
     }
 }
@@ -238,9 +243,16 @@ fn drawing_part(drawing: &Drawing, glyphs: &mut Glyphs) -> Markup {
     }
 }
 
-/// A claim with its judgements; `linked` where links lead to it.
+/// A claim with its judgements, part by part; `linked` where links lead to it.
 fn claim_part(rows: &[&ClaimRow], linked: bool) -> Markup {
     let claim = rows[0];
+    let mut parts: Vec<(&str, Vec<&ClaimRow>)> = Vec::new();
+    for &row in rows {
+        match parts.iter_mut().find(|(part, _)| *part == row.part) {
+            Some((_, own)) => own.push(row),
+            None => parts.push((&row.part, vec![row])),
+        }
+    }
     html! {
         div.claim id=[linked.then(|| claim_id(claim))] {
             p {
@@ -248,25 +260,34 @@ fn claim_part(rows: &[&ClaimRow], linked: bool) -> Markup {
                 @if !claim.version.is_empty() { span.version { (claim.version) } " " }
                 (claim.statement)
             }
-            div.wide { table { tbody {
-                @for row in rows {
-                    @let (class, sign, word) = verdict(row);
-                    tr data-model=(model_of(row)) {
-                        td class=(class) { (sign) " " (word) }
-                        th scope="row" { (if row.model == ACROSS { "across models" } else { &row.model }) }
-                        td {
-                            @if !row.measured.is_empty() {
-                                span.word { "measured " } (row.measured)
-                                @if !row.standard_error.is_empty() { " ± " (row.standard_error) }
-                            }
-                        }
-                        td {
-                            @if !row.threshold.is_empty() { span.word { "expected " } (row.threshold) }
-                        }
-                        td.reason { (row.reason) }
+            div.wide { table {
+                @for (part, rows) in &parts {
+                    tbody {
+                        @if !part.is_empty() { tr { th.part colspan="5" scope="rowgroup" { (part) } } }
+                        @for row in rows { (claim_row(row)) }
                     }
                 }
-            } } }
+            } }
+        }
+    }
+}
+
+fn claim_row(row: &ClaimRow) -> Markup {
+    let (class, sign, word) = verdict(row);
+    html! {
+        tr data-model=(model_of(row)) {
+            td class=(class) { (sign) " " (word) }
+            th scope="row" { (if row.model == ACROSS { "across models" } else { &row.model }) }
+            td {
+                @if !row.measured.is_empty() {
+                    span.word { "measured " } (row.measured)
+                    @if !row.standard_error.is_empty() { " ± " (row.standard_error) }
+                }
+            }
+            td {
+                @if !row.threshold.is_empty() { span.word { "expected " } (row.threshold) }
+            }
+            td.reason { (row.reason) }
         }
     }
 }
@@ -308,7 +329,7 @@ fn claims_part(report: &Report, claims: &Claims<'_>) -> Markup {
                                 @if !rows[0].version.is_empty() { " " span.version { (rows[0].version) } }
                             }
                             @for model in &models {
-                                (verdict_cell(rows.iter().find(|row| row.model == *model), model))
+                                (verdict_cell(rows, model))
                             }
                             td { (rows[0].statement) }
                         }
@@ -320,14 +341,22 @@ fn claims_part(report: &Report, claims: &Claims<'_>) -> Markup {
     }
 }
 
-fn verdict_cell(row: Option<&&ClaimRow>, model: &str) -> Markup {
+/// How the parts of a claim are judged for a model: all alike, or how many of those that were tested hold.
+fn verdict_cell(rows: &[&ClaimRow], model: &str) -> Markup {
+    let own = rows.iter().filter(|row| row.model == model);
+    let verdicts: BTreeSet<_> = own.clone().map(|row| verdict(row)).collect();
+    let count = |class: &str| own.clone().filter(|row| verdict(row).0 == class).count();
     let model = if model == ACROSS { "" } else { model };
+    let mut each = verdicts.iter();
     html! {
-        @match row.map(|row| verdict(row)) {
-            Some((class, sign, word)) => td class=(class) data-model=(model) {
+        @match (each.next(), each.next()) {
+            (None, _) => td data-model=(model) {}
+            (Some((class, sign, word)), None) => td class=(class) data-model=(model) {
                 span aria-hidden="true" { (sign) } " " span.word { (word) }
             }
-            None => td data-model=(model) {}
+            (Some(_), Some(_)) => td.mixed data-model=(model) {
+                (count("holds")) " of " (count("holds") + count("fails")) " hold"
+            }
         }
     }
 }
@@ -336,6 +365,10 @@ fn table_part(table: &Table) -> Markup {
     if table.rows.is_empty() && table.files.is_empty() {
         return html! {};
     }
+    html! { details { summary { "Numbers" } (table_body(table)) } }
+}
+
+fn table_body(table: &Table) -> Markup {
     let column = table.columns.iter().position(|name| name == MODEL_COLUMN);
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut shown = Vec::new();
@@ -350,32 +383,29 @@ fn table_part(table: &Table) -> Markup {
         }
     }
     html! {
-        details {
-            summary { "Numbers" }
-            @if shown.len() < table.rows.len() {
-                p { (format!("The first {ROWS} rows of each model; {} rows in all.", table.rows.len())) }
-            }
-            @if !table.files.is_empty() {
-                p.files {
-                    "All rows, with all digits:"
-                    @for file in &table.files {
-                        " "
-                        a data-model=(file.model.as_deref().unwrap_or_default()) href=(address(&file.path)) {
-                            (file.path)
-                        }
+        @if shown.len() < table.rows.len() {
+            p { (format!("The first {ROWS} rows of each model; {} rows in all.", table.rows.len())) }
+        }
+        @if !table.files.is_empty() {
+            p.files {
+                "All rows, with all digits:"
+                @for file in &table.files {
+                    " "
+                    a data-model=(file.model.as_deref().unwrap_or_default()) href=(address(&file.path)) {
+                        (file.path)
                     }
                 }
             }
-            @if !shown.is_empty() {
-                div.wide { table {
-                    thead { tr { @for name in &table.columns { th scope="col" { (name) } } } }
-                    tbody {
-                        @for (model, row) in shown {
-                            tr data-model=(model) { @for cell in row { td { (shortened(cell)) } } }
-                        }
+        }
+        @if !shown.is_empty() {
+            div.wide { table {
+                thead { tr { @for name in &table.columns { th scope="col" { (name) } } } }
+                tbody {
+                    @for (model, row) in shown {
+                        tr data-model=(model) { @for cell in row { td { (shortened(cell)) } } }
                     }
-                } }
-            }
+                }
+            } }
         }
     }
 }

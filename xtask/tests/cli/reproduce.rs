@@ -14,6 +14,9 @@ const FIGURE: [&str; 6] = [
     "robustness-v1.png",
 ];
 
+/// The diagram of the interventions, which shows no model.
+const DIAGRAM: [&str; 2] = ["robustness-diagram.svg", "robustness-diagram.png"];
+
 /// What a run says of the paper, beside its models' folders.
 const JUDGEMENTS: [&str; 6] = [
     "claims.csv",
@@ -70,6 +73,7 @@ fn check(sandbox: &Sandbox, folder: &str, models: &[(&str, usize)]) {
 fn listed(folder: &str) -> Vec<PathBuf> {
     FIGURE
         .iter()
+        .chain(&DIAGRAM)
         .map(|file| PathBuf::from(folder).join(file))
         .collect()
 }
@@ -336,6 +340,7 @@ fn text_of_another_kind_is_source_code_where_it_can_be_read() {
     ];
     let said = sandbox.xtask(&given).succeeded().stderr;
     assert!(said.contains("gpt2: shift is left out"), "{said}");
+    assert!(said.contains("gpt2: 2 passes for 1 figure\n"), "{said}");
     assert!(!sandbox.path("out/source-code.jsonl").exists());
     let on_embedded = [
         "reproduce",

@@ -51,6 +51,7 @@ fn hostile_report() -> Report {
             version: text(),
             model: text(),
             statement: text(),
+            part: text(),
             measured: text(),
             standard_error: text(),
             threshold: text(),
@@ -163,6 +164,7 @@ fn everything_of_the_report_is_on_the_page() {
         for text in [
             &row.claim,
             &row.statement,
+            &row.part,
             &row.measured,
             &row.threshold,
             &row.reason,
@@ -276,6 +278,41 @@ fn a_claim_is_told_where_it_is_judged_and_linked_once() {
             .count(),
         3
     );
+}
+
+#[test]
+fn the_parts_of_a_claim_stand_apart_and_are_counted_together() {
+    let claim = |part: &str, model: &str, verdict: &str| ClaimRow {
+        claim: "D1".to_owned(),
+        model: model.to_owned(),
+        part: part.to_owned(),
+        verdict: verdict.to_owned(),
+        ..ClaimRow::default()
+    };
+    let report = Report {
+        sections: vec![Section {
+            id: "robustness".to_owned(),
+            claims: vec!["D1".to_owned()],
+            ..Section::default()
+        }],
+        claims: vec![
+            claim("drop", "a", "holds"),
+            claim("swap", "a", "fails"),
+            claim("drop", "b", "fails"),
+            claim("swap", "b", "fails"),
+            claim("drop", "c", "not tested"),
+            claim("swap", "c", "holds"),
+        ],
+        ..Report::default()
+    };
+    let page = report.html();
+    let document = Document::parse(&page);
+    let count = |text: &str| document.texts().filter(|own| *own == text).count();
+    assert_eq!((count("drop"), count("swap")), (1, 1));
+    let (_, glance) = page.split_once("class=\"glance\"").unwrap();
+    for (cell, expected) in [("1 of 2 hold", 1), ("1 of 1 hold", 1), ("fails", 2)] {
+        assert_eq!(glance.matches(cell).count(), expected, "{cell}");
+    }
 }
 
 #[test]
