@@ -104,8 +104,11 @@ class Bench:
 
 
 def machine():
-    names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {len(names)} cores, {platform.system()}"
+    """The processor as /proc/cpuinfo names it, with its family and model, which tell its generation."""
+    lines = [[part.strip() for part in line.split(":", 1)] for line in open("/proc/cpuinfo") if ":" in line]
+    first, cores = dict(reversed(lines)), sum(name == "processor" for name, _ in lines)
+    generation = f"family {first.get('cpu family', '?')}, model {first.get('model', '?')}"
+    return f"{first.get('model name', platform.processor())} ({generation}), {cores} cores, {platform.system()}"
 
 
 def main():
