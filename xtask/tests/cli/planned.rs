@@ -154,13 +154,14 @@ fn a_dry_run_of_figures_says_every_pass_and_leaves_nothing() {
     };
     let said = dry(&["--items", "2"]);
     for says in [
+        "8 passes for 17 figures",
         // Eight blocks of two steps: 8 drops, 7 swaps, 6 repeats of three and 4 of five.
         "26 schedules, 254 steps (476 without sharing), on 3 sequences, 60 tokens",
         "first block changed: 2 schedules on 3 sequences",
         "plain: on 3 sequences, 60 tokens",
         "plain, other text: on the source code of this project",
         "weights: 8 blocks",
-        "windows of words: on 3 sequences, 60 tokens",
+        "windows of words, looked for in whole documents",
         "word senses: 600 pairs, then 240 and 360",
         "contexts of an ending: on 3 sequences, 60 tokens",
         // Two items of one continuation, two of four.
@@ -169,7 +170,8 @@ fn a_dry_run_of_figures_says_every_pass_and_leaves_nothing() {
         assert!(said.contains(&format!("{name}: {says}")), "{says}\n{said}");
     }
     let said = dry(&["mlp-norm"]);
-    assert_eq!(said, format!("{name}: plain: on 3 sequences, 60 tokens\n"));
+    let plan = ["1 pass for 1 figure", "plain: on 3 sequences, 60 tokens"];
+    assert_eq!(said, plan.map(|line| format!("{name}: {line}\n")).concat());
     let said = dry(&["robustness", "--until-se", "kl_nats=0.1"]);
     assert!(said.contains("standard error of kl_nats=0.1"), "{said}");
 }
