@@ -39,7 +39,7 @@ struct Place {
 
 impl Place {
     /// The place from a row on.
-    fn from_row(self, row: usize) -> Self {
+    fn at_row(self, row: usize) -> Self {
         Self {
             first: self.first.wrapping_add(row * self.stride),
             ..self
@@ -260,8 +260,8 @@ impl Kernel {
                         strides,
                         panel,
                         extents,
-                        start: start.map(|start| start.from_row(first)),
-                        out: out.from_row(first),
+                        start: start.map(|start| start.at_row(first)),
+                        out: out.at_row(first),
                         // Between them the first CHUNK tiles fetch every row; the others fetch them again, at no cost.
                         ahead: next
                             .as_ptr()
@@ -352,10 +352,10 @@ unsafe fn store_row(sums: &[f32], start: Option<Place>, out: Place, row: usize) 
         // SAFETY: the caller vouches for the row.
         unsafe {
             let sum = match start {
-                Some(start) => *start.from_row(row).first.add(column) + sum,
+                Some(start) => *start.at_row(row).first.add(column) + sum,
                 None => *sum,
             };
-            *out.from_row(row).first.add(column) = sum;
+            *out.at_row(row).first.add(column) = sum;
         }
     }
 }
@@ -459,7 +459,7 @@ mod x86 {
                 let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
                 // What is written at the end is fetched now.
                 for row in 0..ROWS {
-                    let place = job.out.from_row(row).first;
+                    let place = job.out.at_row(row).first;
                     _mm_prefetch::<_MM_HINT_T0>(place.cast());
                     _mm_prefetch::<_MM_HINT_T0>(place.wrapping_add(16).cast());
                 }
@@ -522,7 +522,7 @@ mod x86 {
         let masks = [mask as u16, (mask >> 16) as u16];
         for (row, sums) in sums.into_iter().enumerate() {
             for (half, (mut sum, mask)) in sums.into_iter().zip(masks).enumerate() {
-                let half_row = |place: Place| place.from_row(row).first.wrapping_add(16 * half);
+                let half_row = |place: Place| place.at_row(row).first.wrapping_add(16 * half);
                 // SAFETY: the mask lets only the tile's own columns be read and written; masked-off lanes are not touched,
                 // and the address itself is formed without promising that it lies in the array.
                 unsafe {
@@ -551,8 +551,8 @@ mod x86 {
                         rows: (rows - first).min(6),
                         ..job.extents
                     },
-                    start: job.start.map(|start| start.from_row(first)),
-                    out: job.out.from_row(first),
+                    start: job.start.map(|start| start.at_row(first)),
+                    out: job.out.at_row(first),
                     ..job
                 };
                 for_rows!(avx2_rows, PACKED, part, 1 2 3 4 5 6)
