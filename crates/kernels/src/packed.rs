@@ -35,19 +35,10 @@ pub(crate) const CHUNK: usize = 16;
 /// still fit into a second-level cache of 1 MiB.
 const BLOCK_BYTES: usize = 832 << 10;
 
-/// Rows that are packed together, for products of so many terms: whole tiles.
-const fn row_block(terms: usize) -> usize {
-    let inner = if terms < INNER_BLOCK {
-        terms
-    } else {
-        INNER_BLOCK
-    };
-    let tile = inner.next_multiple_of(CHUNK) * TILE_ROWS * 4;
-    if tile == 0 || tile > BLOCK_BYTES {
-        TILE_ROWS
-    } else {
-        BLOCK_BYTES / tile * TILE_ROWS
-    }
+/// Rows that are packed together, for products of so many terms: whole tiles, at least one.
+fn row_block(terms: usize) -> usize {
+    let tile = terms.min(INNER_BLOCK).next_multiple_of(CHUNK) * TILE_ROWS * size_of::<f32>();
+    (BLOCK_BYTES / tile.max(1)).max(1) * TILE_ROWS
 }
 
 /// One row of a panel.

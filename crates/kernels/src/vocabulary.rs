@@ -17,12 +17,14 @@ use std::ops::Range;
 pub(crate) const TILE_COLUMNS: usize = 256;
 
 /// Positions of one tile of logits, of `seq`: about as many as fit, packed and with `tiles` tiles, into a second-level cache
-/// of 1 MiB, so that no tile has few of them.
+/// of 1 MiB, so that no tile has few of them; whole tiles of a product, at least one.
 pub(crate) fn tile_rows(seq: usize, model: usize, tiles: usize) -> usize {
     let width = model.min(INNER_BLOCK) + tiles * TILE_COLUMNS;
     let fitting = (1 << 20) / size_of::<f32>() / width;
     let parts = ((seq + fitting / 2) / fitting).max(1);
-    seq.div_ceil(parts).next_multiple_of(packed::TILE_ROWS)
+    seq.div_ceil(parts)
+        .max(1)
+        .next_multiple_of(packed::TILE_ROWS)
 }
 
 /// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
@@ -397,15 +399,47 @@ mod tests {
     }
 
     #[test]
+    fn no_positions_have_no_distributions() {
+        let unembedding = Unembedding {
+            weight: &Packed::new(noise(4, 300, 1).view()),
+            bias: None,
+        };
+        let none = Array2::zeros((0, 4));
+        assert_eq!(pass(none.view(), unembedding, &[]), []);
+        let (summaries, expected) = pass_with_expected_rows(none.view(), unembedding, &[]);
+        assert_eq!((summaries, expected), (vec![], none));
+    }
+
+    #[test]
+    fn positions_are_shared_out_in_tiles_of_like_size() {
+        for (seq, model, tiles, expected) in [
+            (0, 768, 1, 12),
+            (1, 768, 1, 12),
+            (200, 768, 1, 204),
+            (511, 768, 1, 264),
+            (1023, 4096, 1, 264),
+            (511, 576, 1, 264),
+            (511, 768, 3, 180),
+        ] {
+            let rows = tile_rows(seq, model, tiles);
+            assert_eq!(
+                rows, expected,
+                "{seq} positions of width {model}, {tiles} tiles"
+            );
+        }
+    }
+
+    #[test]
     fn a_position_does_not_depend_on_its_neighbours() {
-        let states = noise(40, 24, 3);
+        // More than one tile of positions.
+        let states = noise(1500, 24, 3);
         let table = noise(1100, 24, 4);
         let unembedding = Unembedding {
             weight: &Packed::new(table.t()),
             bias: None,
         };
         let all = pass(states.view(), unembedding, &[]);
-        for rows in [1, 2, 7, 8, 33] {
+        for rows in [1, 2, 7, 8, 33, 1100] {
             assert_eq!(
                 pass(states.slice(s![..rows, ..]), unembedding, &[]),
                 all[..rows]

@@ -11,8 +11,9 @@
 //! the loss at position i is that of predicting token i+1 and covers 1..=T−2.
 //!
 //! # Memory
-//! Besides the model, a worker holds the buffers of one block ([`layerwise_transformer::Workspace`]), one tile of logits,
-//! at most one residual stream for each point where a schedule leaves the plain model's path, plus ⌊log₂ schedules⌋ of them;
+//! Besides the model, a worker holds the buffers of one block ([`layerwise_transformer::Workspace`]), the final states,
+//! packed, with one tile of their logits, at most one residual stream for each point where a schedule leaves the plain
+//! model's path, plus ⌊log₂ schedules⌋ of them;
 //! nothing has the size positions × vocabulary, and nothing grows with the number of sequences.
 //! [`worker_bytes`] is the bound. A sweep's [`Journal`] keeps the [`Sums`] of every finished unit, 48 bytes a schedule.
 //!
