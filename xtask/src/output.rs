@@ -53,6 +53,19 @@ pub fn refuse_other_than_file(path: &Path) -> anyhow::Result<()> {
     anyhow::bail!("{}: expected a file, found {found}", path.display())
 }
 
+/// Refuses an output folder's path that names something else, before any work is done for it; it need not exist.
+///
+/// # Errors
+/// It is no place for a folder.
+pub fn refuse_other_than_folder(path: &Path) -> anyhow::Result<()> {
+    let found = match fs::metadata(path) {
+        Ok(found) if found.is_file() => "a file",
+        Ok(found) if !found.is_dir() => "a pipe, socket or device",
+        _ => return Ok(()),
+    };
+    anyhow::bail!("{}: expected a folder, found {found}", path.display())
+}
+
 /// Tells the user something on standard error; where nobody reads it, the work goes on.
 pub fn say(message: impl Display) {
     let _ = writeln!(io::stderr(), "{}", plain(&message.to_string()));

@@ -65,11 +65,7 @@ const DOTS_PER_INCH: f64 = 300.0;
 /// # Errors
 /// Inputs that cannot be accepted, outputs that cannot be written, or an interrupt.
 pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
-    ensure!(
-        !arguments.out.is_file(),
-        "--out {}: expected a folder, found a file",
-        arguments.out.display()
-    );
+    output::refuse_other_than_folder(&arguments.out)?;
     interrupt::watch()?;
     let figures: Vec<FigureId> = match arguments.figures.as_slice() {
         [] => FigureId::value_variants().to_vec(),

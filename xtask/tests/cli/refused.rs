@@ -149,7 +149,7 @@ fn outputs_that_cannot_be_written() {
     out(
         "reproduce",
         "text.txt",
-        &["--out text.txt: expected a folder, found a file"],
+        &["text.txt: expected a folder, found a file"],
     );
     out(
         "reproduce",

@@ -271,6 +271,11 @@ pub(crate) fn arguments() -> Vec<Case> {
             &["text.txt: expected a folder, found a file"],
         ),
         refused(
+            "output folder that is a device",
+            &["reproduce", "robustness", "--out", "/dev/null"],
+            &["/dev/null: expected a folder, found a pipe, socket or device"],
+        ),
+        refused(
             "output below a file",
             &["sweep", "drop(l)", "--out", "text.txt/out.csv"],
             &["text.txt/out.csv.run: the folder cannot be made"],
