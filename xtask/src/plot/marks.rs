@@ -325,6 +325,11 @@ pub(super) fn draw_heat_map(
     }
     svg.close_group();
     svg.segments(&hatching, HATCHING, 0.4);
+    // Words are slanted, as long ones fit better so; single digits stand.
+    let is_word = |(row, column)| text(row, column).is_some_and(|text| text.chars().count() > 2);
+    let words = ndarray::indices_of(&map.values).into_iter().any(is_word);
+    let degrees: f64 = if words { 20.0 } else { 0.0 };
+    let (sine, cosine) = degrees.to_radians().sin_cos();
     for ((row, column), &value) in map.values.indexed_iter() {
         let Some(text) = text(row, column) else {
             continue;
@@ -334,10 +339,10 @@ pub(super) fn draw_heat_map(
         let text = font.fit(text, size, rect.width * 0.96);
         let dark = contrast(colour(value), INK) < contrast(colour(value), WHITE);
         let centre = (
-            rect.x + rect.width / 2.0 + size * CAPITAL * 0.17,
-            rect.y + rect.height / 2.0 + size * CAPITAL * 0.47,
+            rect.x + rect.width / 2.0 + size * CAPITAL * sine / 2.0,
+            rect.y + rect.height / 2.0 + size * CAPITAL * cosine / 2.0,
         );
-        svg.turned_text(centre, &text, size, 20.0, if dark { WHITE } else { INK });
+        svg.turned_text(centre, &text, size, degrees, if dark { WHITE } else { INK });
     }
 }
 
