@@ -63,6 +63,8 @@ pub fn run<E: From<SweepError> + Send>(
     };
     let workers = options.threads.get();
     std::thread::scope(|scope| {
+        // No work begins before all threads are there.
+        let mut queue = engine.lock_queue();
         for started in 1..workers {
             let spawned = std::thread::Builder::new().spawn_scoped(scope, || engine.work());
             if let Err(source) = spawned {
@@ -71,11 +73,11 @@ pub fn run<E: From<SweepError> + Send>(
                     found: started,
                     source,
                 };
-                engine.lock_queue().failure.get_or_insert(failure.into());
-                engine.changed.notify_all();
+                queue.failure = Some(failure.into());
                 break;
             }
         }
+        drop(queue);
         engine.work();
     });
     match engine
