@@ -8,6 +8,7 @@
 //! KL(p ‖ q) = (ℓ_q − ℓ_p) − Σ_v p_v·(z_q,v − z_p,v), and KL(q ‖ p) likewise with p and q exchanged.
 
 use crate::elementary::{exp, vectorized};
+use crate::packed::Scratch;
 use crate::softmax::maximum;
 use crate::vocabulary::{LANES, Summary, TILE_COLUMNS, Unembedding, pass, tile_of, tile_rows};
 use ndarray::{ArrayView2, s};
@@ -68,6 +69,7 @@ pub fn compare(
     let size = tile_rows.min(seq) * TILE_COLUMNS.min(vocab);
     let mut buffers = [vec![0.0; size], vec![0.0; size], vec![0.0; size]];
     let mut second = vec![0.0; TILE_COLUMNS.min(vocab)];
+    let mut scratch = Scratch::default();
     for first_row in (0..seq).step_by(tile_rows) {
         let rows = first_row..seq.min(first_row + tile_rows);
         let there = s![rows.clone(), ..];
@@ -83,14 +85,19 @@ pub fn compare(
             let [mut theirs, mut weights, mut tile] = buffers
                 .each_mut()
                 .map(|buffer| tile_of(buffer, rows.len(), columns.len()));
-            unembedding.logits(&packed_reference, columns.clone(), theirs.view_mut());
+            unembedding.logits(
+                &packed_reference,
+                columns.clone(),
+                theirs.view_mut(),
+                &mut scratch,
+            );
             weights.assign(&theirs);
             for (mut row, summary) in weights.outer_iter_mut().zip(&summaries[rows.clone()]) {
                 let row = row.as_slice_mut().expect("a tile is contiguous");
                 probabilities(row, summary.log_sum_exp as f32);
             }
             for (state, packed) in packed_states.iter().enumerate() {
-                unembedding.logits(packed, columns.clone(), tile.view_mut());
+                unembedding.logits(packed, columns.clone(), tile.view_mut(), &mut scratch);
                 for (row, position) in rows.clone().enumerate() {
                     let [z, theirs, weights] = [tile.row(row), theirs.row(row), weights.row(row)]
                         .map(|row| row.to_slice().expect("a tile is contiguous"));

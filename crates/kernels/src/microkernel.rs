@@ -4,10 +4,9 @@
 #![allow(unsafe_code)]
 
 use crate::Write;
-use crate::packed::{CHAIN, CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS};
+use crate::packed::{CHAIN, CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS, chunk_at};
 use crate::term::{Pair, Term};
 use ndarray::{ArrayView2, ArrayViewMut2};
-use std::ops::Range;
 
 /// An instruction set that the machine has. Each has those of the following ones as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +53,6 @@ struct Strides {
     row: usize,
     /// From one chunk of [`CHUNK`] terms to the next; within a chunk terms are contiguous.
     chunk: usize,
-    /// From one tile of rows to the next.
-    tile: usize,
 }
 
 /// One strip, or tile of it, to compute.
@@ -73,12 +70,44 @@ pub(crate) struct Job<'a, T> {
     ahead: *const PanelRow<T>,
 }
 
+/// Some columns of a packed matrix, the first of which begins a panel.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels<'a, T> {
+    /// Panel after panel.
+    pub(crate) rows: &'a [PanelRow<T>],
+    /// Rows of a panel.
+    pub(crate) stride: usize,
+    /// Rows of a panel that are multiplied: the first ones.
+    pub(crate) terms: usize,
+}
+
+impl<'a, T> Panels<'a, T> {
+    /// A chain's part of a panel.
+    fn part(self, panel: usize, chain: usize) -> &'a [PanelRow<T>] {
+        let first = panel * self.stride;
+        let terms = chain * CHAIN..self.terms.min((chain + 1) * CHAIN);
+        &self.rows[first + terms.start..first + terms.end]
+    }
+
+    /// Where a chain's part of a panel begins, which need not exist.
+    fn first_row(self, panel: usize, chain: usize) -> *const PanelRow<T> {
+        self.rows
+            .as_ptr()
+            .wrapping_add(panel * self.stride + chain * CHAIN)
+    }
+}
+
+/// Panels that are multiplied one after another with a chain's part of packed rows, while that stays in the second-level cache
+/// with their sums.
+pub(crate) const GROUP: usize = 4;
+
 /// Where a product goes.
 pub(crate) struct Destination<'a> {
     /// \[rows, columns\].
     pub(crate) out: ArrayViewMut2<'a, f32>,
     pub(crate) write: Write<'a>,
-    /// Memory for the sums of a panel, for chains that are not the last.
+    /// Memory for the sums of a group of panels, for chains that are not the last: rows of a destination may lie a power of
+    /// two apart, and would drive each other out of the cache.
     pub(crate) strip: &'a mut Vec<PanelRow<f32>>,
 }
 
@@ -127,147 +156,147 @@ impl Kernel {
         self != Self::Portable || crate::term::FUSED
     }
 
-    /// Some columns of the product of packed rows, tiles of \[inner / CHUNK, TILE_ROWS, CHUNK\], and a panel \[inner\].
-    ///
-    /// `next` is the panel that is going to be multiplied after this one: it is fetched into the second-level cache meanwhile.
+    /// The product of packed rows, placed by [`chunk_at`], and panels.
     pub(crate) fn packed<T: Term>(
         self,
         a: &[Chunk<T>],
-        panel: &[PanelRow<T>],
-        next: &[PanelRow<T>],
-        columns: Range<usize>,
+        panels: Panels<'_, T>,
         destination: &mut Destination<'_>,
     ) {
-        let tile = panel.len().div_ceil(CHUNK) * TILE_ROWS;
+        let chunks = panels.terms.div_ceil(CHUNK) * TILE_ROWS;
         assert!(
-            a.len() >= destination.out.nrows().div_ceil(TILE_ROWS) * tile,
-            "packed rows fit the panel and the destination"
+            a.len() >= destination.out.nrows().div_ceil(TILE_ROWS) * chunks,
+            "packed rows fit the panels and the destination"
         );
         let strides = Strides {
             row: CHUNK,
             chunk: TILE_ROWS * CHUNK,
-            tile: tile * CHUNK,
         };
-        // SAFETY: the slice holds, for every tile of rows, TILE_ROWS chunks for every CHUNK terms, so each row and term
-        // of the strip lies in it; the strides are those of packed rows.
-        unsafe {
-            self.run::<T, true>(
-                a.as_ptr().cast(),
-                strides,
-                [panel, next],
-                columns,
-                destination,
-            );
-        }
+        // SAFETY: the slice holds, for every tile of rows, TILE_ROWS chunks for every CHUNK terms, which is where `chunk_at`
+        // places them; the strides are those of packed rows.
+        unsafe { self.run::<T, true>(a.as_ptr().cast(), strides, panels, destination) }
     }
 
-    /// Some columns of the product of rows \[rows, inner\] as they lie and a panel \[inner\].
+    /// The product of rows \[rows, terms\] as they lie and panels.
     pub(crate) fn strided<T: Term>(
         self,
         a: ArrayView2<'_, T>,
-        panel: &[PanelRow<T>],
-        columns: Range<usize>,
+        panels: Panels<'_, T>,
         destination: &mut Destination<'_>,
     ) {
         assert_eq!(
             a.dim(),
-            (destination.out.nrows(), panel.len()),
-            "rows fit the panel and the destination"
+            (destination.out.nrows(), panels.terms),
+            "rows fit the panels and the destination"
         );
         assert!(
-            a.strides()[1] == 1 || panel.len() <= 1,
+            a.strides()[1] == 1 || panels.terms <= 1,
             "rows of the left factor are contiguous"
         );
         assert!(a.strides()[0] >= 0, "rows of the left factor lie in order");
-        let row = a.strides()[0].unsigned_abs();
         let strides = Strides {
-            row,
+            row: a.strides()[0].unsigned_abs(),
             chunk: CHUNK,
-            tile: TILE_ROWS * row,
         };
-        // SAFETY: the view has as many rows as the destination, of `panel.len()` contiguous values at the row stride.
-        unsafe { self.run::<T, false>(a.as_ptr(), strides, [panel, panel], columns, destination) }
+        // SAFETY: the view has as many rows as the destination, of `panels.terms` contiguous values at the row stride.
+        unsafe { self.run::<T, false>(a.as_ptr(), strides, panels, destination) }
     }
 
     /// # Safety
-    /// For every row `r` of the destination and term `k` below `panel.len()`, `a` may be read at
-    /// `r / TILE_ROWS · strides.tile + r % TILE_ROWS · strides.row + k / CHUNK · strides.chunk + k % CHUNK`.
-    /// `strides.row` is CHUNK and `strides.chunk` is TILE_ROWS · CHUNK if `PACKED`; `strides.chunk` is CHUNK if not.
+    /// If `PACKED`, `rows` are chunks placed by [`chunk_at`] for every row of the destination and each of `panels.terms` terms;
+    /// `strides.row` is CHUNK and `strides.chunk` is TILE_ROWS · CHUNK. If not, `rows` may be read at `r · strides.row + k` for
+    /// every such row `r` and term `k`, and `strides.chunk` is CHUNK.
     unsafe fn run<T: Term, const PACKED: bool>(
         self,
-        a: *const T,
+        rows: *const T,
         strides: Strides,
-        [panel, next]: [&[PanelRow<T>]; 2],
-        columns: Range<usize>,
+        panels: Panels<'_, T>,
         destination: &mut Destination<'_>,
     ) {
         let Destination { out, write, strip } = destination;
-        let rows = out.nrows();
+        let (height, width) = out.dim();
         assert!(
-            (1..=PANEL).contains(&columns.len()) && columns.end <= out.ncols(),
-            "columns {columns:?} of {}",
-            out.ncols()
-        );
-        assert!(
-            (out.strides()[1] == 1 || out.ncols() == 1) && out.strides()[0] >= 0,
+            (out.strides()[1] == 1 || width <= 1) && out.strides()[0] >= 0,
             "rows of the destination are contiguous and lie in order"
         );
-        let out = Place {
-            stride: out.strides()[0].unsigned_abs(),
-            first: out.as_mut_ptr().wrapping_add(columns.start),
-        };
-        let before = match write {
-            Write::Replace => None,
-            Write::Add => Some(out),
-            // Every row starts from the same one, which is only read.
-            Write::Biased(bias) => Some(Place {
-                stride: 0,
-                first: bias[columns.clone()].as_ptr().cast_mut(),
-            }),
-        };
-        let chains = panel.len().div_ceil(CHAIN);
-        if chains > 1 && strip.len() < rows {
-            strip.resize(rows, PanelRow([0.0; PANEL]));
+        if let Write::Biased(bias) = write {
+            assert_eq!(bias.len(), width, "length of the bias");
         }
-        let strip = Place {
-            stride: PANEL,
-            first: strip.as_mut_ptr().cast(),
+        let destination = Place {
+            stride: out.strides()[0].unsigned_abs(),
+            first: out.as_mut_ptr(),
         };
-        // A chain's part of the panel stays in the first-level cache, or near it, while all tiles pass over it. Sums wait in
-        // the strip: rows of a destination may lie a power of two apart, and would then drive each other out of the cache.
-        for (chain, panel) in panel.chunks(CHAIN).enumerate() {
-            let start = match chain {
-                0 => before,
-                _ => Some(strip),
-            };
-            let out = if chain + 1 == chains { out } else { strip };
-            for first in (0..rows).step_by(TILE_ROWS) {
-                let extents = Extents {
-                    rows: TILE_ROWS.min(rows - first),
-                    columns: columns.len(),
+        let (tiles, chunks) = (height.div_ceil(TILE_ROWS), panels.terms.div_ceil(CHUNK));
+        let (count, chains) = (width.div_ceil(PANEL), panels.terms.div_ceil(CHAIN));
+        if chains > 1 && strip.len() < GROUP.min(count) * height {
+            strip.resize(GROUP.min(count) * height, PanelRow([0.0; PANEL]));
+        }
+        for group in (0..count).step_by(GROUP) {
+            let group = group..count.min(group + GROUP);
+            for (chain, panel) in
+                (0..chains).flat_map(|chain| group.clone().map(move |panel| (chain, panel)))
+            {
+                let next = if panel + 1 < group.end {
+                    (chain, panel + 1)
+                } else if chain + 1 < chains {
+                    (chain + 1, group.start)
+                } else {
+                    (0, group.end)
                 };
-                // SAFETY: the caller vouches for `a`, tile by tile and term by term; a chain begins with a whole chunk. The
-                // destination was checked above: from row `first` on there are `extents.rows` rows of `extents.columns`
-                // contiguous elements, `out.stride` apart, and so it is with the bias; the strip has PANEL elements for each of
-                // the rows, which every chain but the last fills before the next one reads them. The instruction sets were
-                // detected when the kernel was chosen.
-                unsafe {
-                    let job = Job {
-                        a: a.add(
-                            first / TILE_ROWS * strides.tile
-                                + chain * CHAIN / CHUNK * strides.chunk,
-                        ),
-                        strides,
-                        panel,
-                        extents,
-                        start: start.map(|start| start.at_row(first)),
-                        out: out.at_row(first),
-                        // Between them the first CHUNK tiles fetch every row; the others fetch them again, at no cost.
-                        ahead: next
-                            .as_ptr()
-                            .wrapping_add(chain * CHAIN + first / TILE_ROWS % CHUNK),
+                let columns = panel * PANEL..width.min((panel + 1) * PANEL);
+                let destination = Place {
+                    first: destination.first.wrapping_add(columns.start),
+                    ..destination
+                };
+                let strip = Place {
+                    stride: PANEL,
+                    first: strip
+                        .as_mut_ptr()
+                        .wrapping_add((panel - group.start) * height)
+                        .cast(),
+                };
+                let start = match write {
+                    _ if chain > 0 => Some(strip),
+                    Write::Replace => None,
+                    Write::Add => Some(destination),
+                    // Every row starts from the same one, which is only read.
+                    Write::Biased(bias) => Some(Place {
+                        stride: 0,
+                        first: bias[columns.clone()].as_ptr().cast_mut(),
+                    }),
+                };
+                let out = if chain + 1 == chains {
+                    destination
+                } else {
+                    strip
+                };
+                for tile in 0..tiles {
+                    let first = tile * TILE_ROWS;
+                    let a = match PACKED {
+                        true => CHUNK * chunk_at(tiles, chunks, tile, chain * CHAIN / CHUNK),
+                        false => first * strides.row + chain * CHAIN,
                     };
-                    T::tile::<PACKED>(self, job);
+                    // SAFETY: the caller vouches for `rows`, tile by tile and term by term; a chain begins with a whole chunk.
+                    // The destination was checked above: from row `first` on there are `extents.rows` rows of
+                    // `extents.columns` contiguous elements, `out.stride` apart, and so it is with the bias; the strip has
+                    // PANEL elements for each of the rows and each panel of the group, which every chain but the last fills
+                    // before the next one reads them. The instruction sets were detected when the kernel was chosen.
+                    unsafe {
+                        let job = Job {
+                            a: rows.add(a),
+                            strides,
+                            panel: panels.part(panel, chain),
+                            extents: Extents {
+                                rows: TILE_ROWS.min(height - first),
+                                columns: columns.len(),
+                            },
+                            start: start.map(|start| start.at_row(first)),
+                            out: out.at_row(first),
+                            // Between them the first CHUNK tiles fetch every row; the others fetch them again, at no cost.
+                            ahead: panels.first_row(next.1, next.0).wrapping_add(tile % CHUNK),
+                        };
+                        T::tile::<PACKED>(self, job);
+                    }
                 }
             }
         }
@@ -365,6 +394,7 @@ mod x86 {
     use super::{Extents, Job, Place, Strides, store_row};
     use crate::packed::{CHUNK, TILE_ROWS};
     use crate::term::Pair;
+    use std::arch::asm;
     use std::arch::x86_64::*;
 
     /// Calls `$kernel::<ROWS, PACKED>($job)` for the tile's number of rows, which must be known when compiling.
@@ -384,7 +414,6 @@ mod x86 {
             Strides {
                 row: CHUNK,
                 chunk: TILE_ROWS * CHUNK,
-                ..job.strides
             }
         } else {
             Strides {
@@ -392,6 +421,17 @@ mod x86 {
                 ..job.strides
             }
         }
+    }
+
+    /// Chunks of packed rows that are fetched into the first-level cache ahead of those that are multiplied: those of the next
+    /// tile follow on this tile's.
+    const AHEAD: usize = 6;
+
+    /// Fetches a place that is going to be written into the first-level cache.
+    #[inline(always)]
+    fn fetch_to_write(place: *mut f32) {
+        // SAFETY: a fetch of any address is harmless, and a processor without the instruction does nothing.
+        unsafe { asm!("prefetchw [{}]", in(reg) place, options(nostack, preserves_flags)) }
     }
 
     /// Half a panel row.
@@ -457,17 +497,19 @@ mod x86 {
             unsafe fn $rows<const ROWS: usize, const PACKED: bool>(job: Job<'_, $term>) {
                 let strides = strides::<PACKED, _>(&job);
                 let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
-                // What is written at the end is fetched now.
-                for row in 0..ROWS {
-                    let place = job.out.at_row(row).first;
-                    _mm_prefetch::<_MM_HINT_T0>(place.cast());
-                    _mm_prefetch::<_MM_HINT_T0>(place.wrapping_add(16).cast());
-                }
                 for (chunk, panel) in job.panel.chunks(CHUNK).enumerate() {
-                    let ahead = job.ahead.wrapping_add(chunk * CHUNK).cast::<i8>();
-                    _mm_prefetch::<_MM_HINT_T1>(ahead);
-                    _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(64));
+                    // Little by little: many fetches at once would keep the loads waiting that are needed now.
+                    let panel_ahead = job.ahead.wrapping_add(chunk * CHUNK).cast::<i8>();
+                    let a_ahead = job.a.wrapping_add((chunk + AHEAD) * strides.chunk);
+                    _mm_prefetch::<_MM_HINT_T1>(panel_ahead);
+                    _mm_prefetch::<_MM_HINT_T1>(panel_ahead.wrapping_add(64));
+                    let place = job.out.at_row(chunk).first;
+                    fetch_to_write(place);
+                    fetch_to_write(place.wrapping_add(16));
                     for (k, b) in panel.iter().enumerate() {
+                        if PACKED {
+                            _mm_prefetch::<_MM_HINT_T0>(a_ahead.wrapping_add(k * TILE_ROWS).cast());
+                        }
                         // SAFETY: a panel row is 32 terms of 4 bytes, aligned to 64; `a` may be read at every row and term
                         // of the tile.
                         unsafe {

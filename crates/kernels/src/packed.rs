@@ -14,7 +14,8 @@
 //! of f32 count as zero: as `vdpbf16ps` does, and, slowly, the portable kernel.
 
 use crate::Write;
-use crate::microkernel::{Destination, Kernel, fetch};
+use crate::elementary::vectorized;
+use crate::microkernel::{Destination, GROUP, Kernel, Panels, fetch};
 use crate::term::{Pair, Term};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 use std::ops::Range;
@@ -27,18 +28,16 @@ pub const PANEL: usize = 32;
 pub(crate) const TILE_ROWS: usize = 12;
 /// Terms of one chain of fused multiply-adds, a multiple of [`CHUNK`]: the shorter, the less rounding adds up.
 pub(crate) const CHAIN: usize = 256;
-/// Terms that are packed together, a multiple of [`CHAIN`].
-pub(crate) const INNER_BLOCK: usize = 3 * CHAIN;
-/// Terms of a row of the left factor that are packed together.
+/// Terms of a row of the left factor that lie together.
 pub(crate) const CHUNK: usize = 16;
-/// Bytes of rows that are packed together: the more, the less often the other factor is read again; beside a panel they
-/// still fit into a second-level cache of 1 MiB.
-const BLOCK_BYTES: usize = 832 << 10;
+/// Rows that are packed together: of so many a chain's part, with the sums of a group of panels, fits into a second-level
+/// cache of 1 MiB.
+const ROW_BLOCK: usize = 44 * TILE_ROWS;
 
-/// Rows that are packed together, for products of so many terms: whole tiles, at least one.
-fn row_block(terms: usize) -> usize {
-    let tile = terms.min(INNER_BLOCK).next_multiple_of(CHUNK) * TILE_ROWS * size_of::<f32>();
-    (BLOCK_BYTES / tile.max(1)).max(1) * TILE_ROWS
+/// Rows of `rows` that are packed together, so that no block has few of them: whole tiles, at least one.
+fn row_block(rows: usize) -> usize {
+    let blocks = rows.div_ceil(ROW_BLOCK).max(1);
+    rows.div_ceil(blocks).max(1).next_multiple_of(TILE_ROWS)
 }
 
 /// One row of a panel.
@@ -56,12 +55,12 @@ pub(crate) struct Chunk<T>(pub(crate) [T; CHUNK]);
 pub struct Packed {
     inputs: usize,
     outputs: usize,
-    panels: Panels,
+    panels: Columns,
 }
 
 /// Panel after panel, each with one row for every term of the inputs.
 #[derive(Clone, Debug, PartialEq)]
-enum Panels {
+enum Columns {
     F32(Vec<PanelRow<f32>>),
     Bf16(Vec<PanelRow<Pair>>),
 }
@@ -86,8 +85,8 @@ impl Packed {
             vec![PanelRow([T::default(); PANEL]); rows]
         }
         let panels = match precision {
-            Precision::F32 => Panels::F32(rows(inputs, outputs)),
-            Precision::Bf16 => Panels::Bf16(rows(inputs, outputs)),
+            Precision::F32 => Columns::F32(rows(inputs, outputs)),
+            Precision::Bf16 => Columns::Bf16(rows(inputs, outputs)),
         };
         Self {
             inputs,
@@ -129,16 +128,16 @@ impl Packed {
             }
         }
         match &mut self.panels {
-            Panels::F32(panels) => fill(panels, columns, matrix),
-            Panels::Bf16(panels) => fill(panels, columns, matrix),
+            Columns::F32(panels) => fill(panels, columns, matrix),
+            Columns::Bf16(panels) => fill(panels, columns, matrix),
         }
     }
 
     /// Packs another matrix into the same memory, in f32.
     pub fn repack(&mut self, matrix: ArrayView2<'_, f32>) {
-        let mut rows = match std::mem::replace(&mut self.panels, Panels::F32(Vec::new())) {
-            Panels::F32(rows) => rows,
-            Panels::Bf16(_) => Vec::new(),
+        let mut rows = match std::mem::replace(&mut self.panels, Columns::F32(Vec::new())) {
+            Columns::F32(rows) => rows,
+            Columns::Bf16(_) => Vec::new(),
         };
         (self.inputs, self.outputs) = matrix.dim();
         rows.clear();
@@ -146,7 +145,7 @@ impl Packed {
             self.inputs * self.outputs.div_ceil(PANEL),
             PanelRow([0.0; PANEL]),
         );
-        self.panels = Panels::F32(rows);
+        self.panels = Columns::F32(rows);
         self.put(0, matrix);
     }
 
@@ -168,8 +167,8 @@ impl Packed {
     /// The number format it is packed in.
     pub fn precision(&self) -> Precision {
         match self.panels {
-            Panels::F32(_) => Precision::F32,
-            Panels::Bf16(_) => Precision::Bf16,
+            Columns::F32(_) => Precision::F32,
+            Columns::Bf16(_) => Precision::Bf16,
         }
     }
 
@@ -181,8 +180,8 @@ impl Packed {
         assert!(column < self.outputs, "column {column} of {}", self.outputs);
         let inputs = self.inputs;
         (0..inputs).map(move |input| match &self.panels {
-            Panels::F32(panels) => element(panels, inputs, input, column),
-            Panels::Bf16(panels) => element(panels, inputs, input, column),
+            Columns::F32(panels) => element(panels, inputs, input, column),
+            Columns::Bf16(panels) => element(panels, inputs, input, column),
         })
     }
 
@@ -216,13 +215,13 @@ impl Packed {
             }
         }
         match &self.panels {
-            Panels::F32(panels) => turn(panels, columns, outputs, &mut rows),
-            Panels::Bf16(panels) => turn(panels, columns, outputs, &mut rows),
+            Columns::F32(panels) => turn(panels, columns, outputs, &mut rows),
+            Columns::Bf16(panels) => turn(panels, columns, outputs, &mut rows),
         }
         Self {
             inputs,
             outputs,
-            panels: Panels::F32(rows),
+            panels: Columns::F32(rows),
         }
     }
 
@@ -273,27 +272,43 @@ fn element<T: Term>(panels: &[PanelRow<T>], inputs: usize, input: usize, output:
     panels[panel + input / T::INPUTS].0[output % PANEL].value(input % T::INPUTS)
 }
 
-/// Packs columns that are stored one after another: blocks of both axes are read along the inputs and written along the
-/// outputs, so that memory is passed through in order on either side.
-pub(crate) fn turn_over(part: ArrayView2<'_, f32>, rows: &mut [PanelRow<f32>], first_lane: usize) {
-    const BLOCK: usize = 16;
-    let columns: Vec<ArrayView1<'_, f32>> = part.columns().into_iter().collect();
-    for (first, rows) in (0..).step_by(BLOCK).zip(rows.chunks_mut(BLOCK)) {
-        let mut block = [[0.0_f32; BLOCK]; PANEL];
-        for (values, column) in block.iter_mut().zip(&columns) {
-            let column = column.slice(s![first..first + rows.len()]);
+vectorized! {
+    /// Packs columns that are stored one after another: blocks of both axes are read along the inputs and written along the
+    /// outputs, so that memory is passed through in order on either side.
+    pub(crate) fn turn_over(part: ArrayView2<'_, f32>, rows: &mut [PanelRow<f32>], first_lane: usize) {
+        const BLOCK: usize = 16;
+        let mut columns = [[].as_slice(); PANEL];
+        let count = part.ncols();
+        for (slice, column) in columns.iter_mut().zip(part.columns()) {
             match column.to_slice() {
-                Some(column) => values[..column.len()].copy_from_slice(column),
-                None => values
-                    .iter_mut()
-                    .zip(column)
-                    .for_each(|(value, column)| *value = *column),
+                Some(column) => *slice = column,
+                None => return copy(part, rows, first_lane),
             }
         }
-        for (at, row) in rows.iter_mut().enumerate() {
-            for (lane, values) in row.0[first_lane..].iter_mut().zip(&block[..columns.len()]) {
-                *lane = values[at];
+        for (first, rows) in (0..).step_by(BLOCK).zip(rows.chunks_mut(BLOCK)) {
+            let mut block = [[0.0_f32; PANEL]; BLOCK];
+            for (lane, column) in columns[..count].iter().enumerate() {
+                let values = &column[first..first + rows.len()];
+                match <&[f32; BLOCK]>::try_from(values) {
+                    Ok(values) => (0..BLOCK).for_each(|at| block[at][lane] = values[at]),
+                    Err(_) => values.iter().zip(&mut block).for_each(|(value, row)| row[lane] = *value),
+                }
             }
+            for (row, values) in rows.iter_mut().zip(&block) {
+                match count {
+                    PANEL => row.0 = *values,
+                    _ => row.0[first_lane..first_lane + count].copy_from_slice(&values[..count]),
+                }
+            }
+        }
+    }
+}
+
+/// Packs columns that lie in any strides.
+fn copy(part: ArrayView2<'_, f32>, rows: &mut [PanelRow<f32>], first_lane: usize) {
+    for (row, values) in rows.iter_mut().zip(part.outer_iter()) {
+        for (lane, value) in row.0[first_lane..].iter_mut().zip(values) {
+            *lane = *value;
         }
     }
 }
@@ -309,18 +324,22 @@ pub(crate) struct Rows {
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     rows: Rows,
-    /// The sums of a panel's columns, for every row.
+    /// The sums of a group of panels, for every row.
     strip: Vec<PanelRow<f32>>,
 }
 
 impl Scratch {
     /// The most bytes that products of at most `rows` rows and `inner` terms make it take.
     pub fn most_bytes(rows: usize, inner: usize) -> usize {
-        let tile = INNER_BLOCK * TILE_ROWS * size_of::<f32>();
-        let packed = PackedRows::bytes(rows, inner.min(INNER_BLOCK)).min(BLOCK_BYTES.max(tile));
+        let packed = PackedRows::bytes(row_block(rows), inner);
         // A vector that grows takes up to twice what it needs, beside its old memory; bf16 pairs have a vector of their own.
-        3 * (2 * packed + rows * size_of::<PanelRow<f32>>())
+        3 * (2 * packed + strip_bytes(row_block(rows)))
     }
+}
+
+/// The sums of a group of panels for so many rows, in bytes.
+fn strip_bytes(rows: usize) -> usize {
+    GROUP * rows * size_of::<PanelRow<f32>>()
 }
 
 /// Computes `out = a · b`, `out = bias + a · b` or `out += a · b`, for `a` \[rows, inner\], the first `inner` rows and the
@@ -357,7 +376,7 @@ fn multiply_with(
     a: ArrayView2<'_, f32>,
     b: &Packed,
     columns: Range<usize>,
-    mut out: ArrayViewMut2<'_, f32>,
+    out: ArrayViewMut2<'_, f32>,
     write: Write<'_>,
     scratch: &mut Scratch,
 ) {
@@ -368,13 +387,13 @@ fn multiply_with(
         return;
     }
     if inputs == 0 {
-        fill(out.view_mut(), write);
+        return fill(out, write);
     }
     match &b.panels {
-        Panels::F32(panels) => {
+        Columns::F32(panels) => {
             multiply_panels(kernel, a, panels, b.inputs, columns, out, write, scratch);
         }
-        Panels::Bf16(panels) => {
+        Columns::Bf16(panels) => {
             multiply_panels(kernel, a, panels, b.inputs, columns, out, write, scratch);
         }
     }
@@ -395,34 +414,40 @@ fn multiply_panels<T: Term>(
     scratch: &mut Scratch,
 ) {
     let (rows, inputs) = a.dim();
-    let terms = inputs.div_ceil(T::INPUTS);
-    let right = Right {
-        kernel,
-        panels,
-        terms: panel_inputs.div_ceil(T::INPUTS),
-        columns,
-    };
+    let panels = of_columns(panels, panel_inputs, inputs, columns.start);
     // Few panels do not repay packing the rows of `a`, where they need not be rounded; their strides must then be friendly.
-    let few = right.columns.len() <= 2 * PANEL;
-    let row_block = row_block(terms);
-    for first_row in (0..rows).step_by(row_block) {
-        let rows = first_row..rows.min(first_row + row_block);
-        for terms in inner_blocks(terms) {
-            let block = a.slice(s![rows.clone(), T::inputs_of(&terms, inputs)]);
-            let left = match T::unpacked(block).filter(|_| few) {
-                Some(rows) => Left::Strided(rows),
-                None => {
-                    T::pack(block, &mut scratch.rows);
-                    Left::Packed(T::packed(&scratch.rows))
-                }
-            };
-            let mut destination = Destination {
-                out: out.slice_mut(s![rows.clone(), ..]),
-                write: if terms.start > 0 { Write::Add } else { write },
-                strip: &mut scratch.strip,
-            };
-            right.multiply(left, terms, &mut destination);
+    let few = columns.len() <= 2 * PANEL;
+    let block = row_block(rows);
+    for first in (0..rows).step_by(block) {
+        let rows = first..rows.min(first + block);
+        let a = a.slice(s![rows.clone(), ..]);
+        let mut destination = Destination {
+            out: out.slice_mut(s![rows, ..]),
+            write,
+            strip: &mut scratch.strip,
+        };
+        match T::unpacked(a).filter(|_| few) {
+            Some(a) => kernel.strided(a, panels, &mut destination),
+            None => {
+                T::pack(a, &mut scratch.rows);
+                kernel.packed(T::packed(&scratch.rows), panels, &mut destination);
+            }
         }
+    }
+}
+
+/// The panels of a matrix from a column on, for products with its first `inputs` rows.
+fn of_columns<T: Term>(
+    panels: &[PanelRow<T>],
+    panel_inputs: usize,
+    inputs: usize,
+    first_column: usize,
+) -> Panels<'_, T> {
+    let stride = panel_inputs.div_ceil(T::INPUTS);
+    Panels {
+        rows: &panels[first_column / PANEL * stride..],
+        stride,
+        terms: inputs.div_ceil(T::INPUTS),
     }
 }
 
@@ -437,82 +462,28 @@ fn fill(mut out: ArrayViewMut2<'_, f32>, write: Write<'_>) {
     }
 }
 
-/// The terms that are packed together.
-fn inner_blocks(terms: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..terms)
-        .step_by(INNER_BLOCK)
-        .map(move |first| first..terms.min(first + INNER_BLOCK))
-}
-
-/// A part of the left factor, ready for the kernel.
-#[derive(Clone, Copy)]
-enum Left<'a, T> {
-    Packed(&'a [Chunk<T>]),
-    Strided(ArrayView2<'a, T>),
-}
-
-/// Some columns of the right factor.
-struct Right<'a, T> {
-    kernel: Kernel,
-    panels: &'a [PanelRow<T>],
-    /// Terms of a whole panel.
-    terms: usize,
-    /// The first one begins a panel.
-    columns: Range<usize>,
-}
-
-impl<T: Term> Right<'_, T> {
-    /// Multiplies a part of the left factor with its terms of every panel, into \[rows, columns\].
-    fn multiply(&self, left: Left<'_, T>, terms: Range<usize>, destination: &mut Destination<'_>) {
-        let part = |panel: usize| {
-            let first = panel * self.terms;
-            self.panels.get(first + terms.start..first + terms.end)
-        };
-        for first_column in self.columns.clone().step_by(PANEL) {
-            let panel = part(first_column / PANEL).expect("the columns are the matrix's own");
-            let first_out = first_column - self.columns.start;
-            let columns = first_out..self.columns.len().min(first_out + PANEL);
-            match left {
-                Left::Packed(rows) => {
-                    let next = part(first_column / PANEL + 1).unwrap_or(panel);
-                    self.kernel.packed(rows, panel, next, columns, destination);
-                }
-                Left::Strided(rows) => self.kernel.strided(rows, panel, columns, destination),
-            }
-        }
-    }
-}
-
 /// Rows of a left factor, \[rows, inner\], packed once for products with many parts of a matrix.
 #[derive(Clone, Debug)]
 pub(crate) struct PackedRows {
     rows: usize,
     inputs: usize,
     precision: Precision,
-    /// One for each block of terms.
-    blocks: Vec<Rows>,
+    packed: Rows,
 }
 
 impl PackedRows {
     /// Packs rows for products with matrices that are packed in `precision`.
     pub(crate) fn new(a: ArrayView2<'_, f32>, precision: Precision) -> Self {
-        fn packed<T: Term>(a: ArrayView2<'_, f32>) -> Vec<Rows> {
-            let inputs = a.ncols();
-            let blocks = inner_blocks(inputs.div_ceil(T::INPUTS)).map(|terms| {
-                let mut rows = Rows::default();
-                T::pack(a.slice(s![.., T::inputs_of(&terms, inputs)]), &mut rows);
-                rows
-            });
-            blocks.collect()
+        let mut packed = Rows::default();
+        match precision {
+            Precision::F32 => f32::pack(a, &mut packed),
+            Precision::Bf16 => Pair::pack(a, &mut packed),
         }
         Self {
             rows: a.nrows(),
             inputs: a.ncols(),
             precision,
-            blocks: match precision {
-                Precision::F32 => packed::<f32>(a),
-                Precision::Bf16 => packed::<Pair>(a),
-            },
+            packed,
         }
     }
 
@@ -523,7 +494,7 @@ impl PackedRows {
 
     /// The most bytes that packed rows of `inner` terms take, in parts of whole tiles, and products with one of them.
     pub(crate) fn most_bytes(rows: usize, inner: usize) -> usize {
-        Self::bytes(rows, inner) + rows * size_of::<PanelRow<f32>>()
+        Self::bytes(rows, inner) + strip_bytes(rows)
     }
 
     /// Does what [`multiply`] does with rows as they were, to the bit.
@@ -536,6 +507,7 @@ impl PackedRows {
         columns: Range<usize>,
         out: ArrayViewMut2<'_, f32>,
         write: Write<'_>,
+        scratch: &mut Scratch,
     ) {
         assert_eq!(
             (self.inputs, self.precision),
@@ -543,57 +515,51 @@ impl PackedRows {
             "factors fit"
         );
         b.check(&columns, self.rows, &out, write);
-        fn blocks<T: Term>(
-            rows: &PackedRows,
-            panels: &[PanelRow<T>],
-            columns: Range<usize>,
-            mut out: ArrayViewMut2<'_, f32>,
-            write: Write<'_>,
-        ) {
-            let terms = rows.inputs.div_ceil(T::INPUTS);
-            let right = Right {
-                kernel: Kernel::detect(),
-                panels,
-                terms,
-                columns,
-            };
-            let mut strip = Vec::new();
-            for (terms, rows) in inner_blocks(terms).zip(&rows.blocks) {
-                let mut destination = Destination {
-                    out: out.view_mut(),
-                    write: if terms.start > 0 { Write::Add } else { write },
-                    strip: &mut strip,
-                };
-                right.multiply(Left::Packed(T::packed(rows)), terms, &mut destination);
-            }
+        if out.is_empty() {
+            return;
         }
+        if self.inputs == 0 {
+            return fill(out, write);
+        }
+        let (kernel, first) = (Kernel::detect(), columns.start);
+        let mut destination = Destination {
+            out,
+            write,
+            strip: &mut scratch.strip,
+        };
         match &b.panels {
-            _ if out.is_empty() => {}
-            _ if self.inputs == 0 => fill(out, write),
-            Panels::F32(panels) => blocks(self, panels, columns, out, write),
-            Panels::Bf16(panels) => blocks(self, panels, columns, out, write),
+            Columns::F32(panels) => {
+                let panels = of_columns(panels, b.inputs, b.inputs, first);
+                kernel.packed(f32::packed(&self.packed), panels, &mut destination);
+            }
+            Columns::Bf16(panels) => {
+                let panels = of_columns(panels, b.inputs, b.inputs, first);
+                kernel.packed(Pair::packed(&self.packed), panels, &mut destination);
+            }
         }
     }
 }
 
-/// \[rows, inner\] to tiles of [`TILE_ROWS`] rows, each \[terms / CHUNK, TILE_ROWS, CHUNK\]: memory is written, and a tile
-/// later read, straight through. What a last chunk with fewer values does not fill, and the missing rows of a last tile, are
-/// leftovers that are not read.
+/// Where the chunks of a tile's rows begin, in chunks, for one chunk of the terms.
+///
+/// Packed rows are \[chain\]\[tile\]\[chunk of the chain\]\[row of the tile\]: what is multiplied with one panel's part lies together.
+pub(crate) fn chunk_at(tiles: usize, chunks: usize, tile: usize, chunk: usize) -> usize {
+    const CHAIN_CHUNKS: usize = CHAIN / CHUNK;
+    let first = chunk / CHAIN_CHUNKS * CHAIN_CHUNKS;
+    let in_chain = CHAIN_CHUNKS.min(chunks - first);
+    (first * tiles + tile * in_chain + chunk - first) * TILE_ROWS
+}
+
+/// \[rows, inner\] to tiles of [`TILE_ROWS`] rows, placed by [`chunk_at`]. What a last chunk with fewer values does not fill,
+/// and the missing rows of a last tile, are leftovers that are not read.
 #[inline(always)]
 pub(crate) fn pack_rows<T: Term>(block: ArrayView2<'_, f32>, packed: &mut Vec<Chunk<T>>) {
     /// Values of a row that are fetched ahead of those that are packed.
     const AHEAD: usize = 128;
     let (rows, inner) = block.dim();
-    let chunks = inner.div_ceil(CHUNK * T::INPUTS);
-    packed.resize(
-        rows.div_ceil(TILE_ROWS) * TILE_ROWS * chunks,
-        Chunk([T::default(); CHUNK]),
-    );
-    if inner == 0 {
-        return;
-    }
-    let tiles = packed.chunks_exact_mut(TILE_ROWS * chunks);
-    for (tile, rows) in tiles.zip(block.axis_chunks_iter(Axis(0), TILE_ROWS)) {
+    let (tiles, chunks) = (rows.div_ceil(TILE_ROWS), inner.div_ceil(CHUNK * T::INPUTS));
+    packed.resize(tiles * TILE_ROWS * chunks, Chunk([T::default(); CHUNK]));
+    for (tile, rows) in block.axis_chunks_iter(Axis(0), TILE_ROWS).enumerate() {
         let mut values = [[].as_slice(); TILE_ROWS];
         for (values, row) in values.iter_mut().zip(rows.outer_iter()) {
             *values = row
@@ -601,7 +567,8 @@ pub(crate) fn pack_rows<T: Term>(block: ArrayView2<'_, f32>, packed: &mut Vec<Ch
                 .expect("rows of the left factor are contiguous");
         }
         let values = &values[..rows.nrows()];
-        for (chunk, places) in tile.chunks_exact_mut(TILE_ROWS).enumerate() {
+        for chunk in 0..chunks {
+            let places = &mut packed[chunk_at(tiles, chunks, tile, chunk)..][..TILE_ROWS];
             let first = chunk * CHUNK * T::INPUTS;
             let last = inner.min(first + CHUNK * T::INPUTS);
             for (place, values) in places.iter_mut().zip(values) {

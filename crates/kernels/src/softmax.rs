@@ -22,31 +22,37 @@ vectorized! {
         );
         for (i, mut row) in scores.outer_iter_mut().enumerate() {
             let row = row.as_slice_mut().expect("rows of a score tile are contiguous");
-            let (seen, hidden) = row.split_at_mut(first_query + i + 1);
-            softmax(seen, scale);
-            hidden.fill(0.0);
+            softmax(row, first_query + i + 1, scale);
         }
     }
 }
 
+/// The softmax of the first `seen` values of a row; the others become 0.
 #[inline(always)]
-fn softmax(row: &mut [f32], scale: f32) {
-    let top = maximum(row);
+fn softmax(row: &mut [f32], seen: usize, scale: f32) {
+    let top = maximum(&row[..seen]);
+    let (whole, rest) = row.split_at_mut(seen / LANES * LANES);
+    let last = seen - whole.len();
     let mut lanes = [0.0_f32; LANES];
-    let mut chunks = row.chunks_exact_mut(LANES);
-    for chunk in &mut chunks {
+    for chunk in whole.as_chunks_mut::<LANES>().0 {
         for (lane, v) in lanes.iter_mut().zip(chunk) {
             *v = exp((*v - top) * scale);
             *lane += *v;
         }
     }
-    for (lane, v) in lanes.iter_mut().zip(chunks.into_remainder()) {
-        *v = exp((*v - top) * scale);
-        *lane += *v;
+    // A whole chunk costs less than a few values one by one: those that are not seen are in the way of nobody.
+    match rest.first_chunk_mut::<LANES>() {
+        Some(chunk) => chunk.iter_mut().for_each(|v| *v = exp((*v - top) * scale)),
+        None => rest.iter_mut().for_each(|v| *v = exp((*v - top) * scale)),
+    }
+    let (rest, hidden) = rest.split_at_mut(last);
+    hidden.fill(0.0);
+    for (lane, v) in lanes.iter_mut().zip(&*rest) {
+        *lane += v;
     }
     let total: f64 = lanes.iter().map(|v| f64::from(*v)).sum();
     let inverse = (1.0 / total) as f32;
-    for v in row {
+    for v in &mut row[..seen] {
         *v *= inverse;
     }
 }

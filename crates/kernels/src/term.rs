@@ -4,7 +4,6 @@ use crate::elementary::vectorized;
 use crate::microkernel::Tile;
 use crate::packed::{CHUNK, Chunk, PANEL, PanelRow, Rows, pack_rows, turn_over};
 use ndarray::{ArrayView2, s};
-use std::ops::Range;
 
 /// The number format of a product's factors. Sums are in f32 in either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,11 +37,6 @@ impl Precision {
 pub(crate) trait Term: Tile + Copy + Default + PartialEq {
     /// Inputs (terms of the inner dimension) in one lane.
     const INPUTS: usize;
-
-    /// The inputs of some terms of a row that has `inputs` of them.
-    fn inputs_of(terms: &Range<usize>, inputs: usize) -> Range<usize> {
-        terms.start * Self::INPUTS..inputs.min(terms.end * Self::INPUTS)
-    }
 
     /// One of the [`Term::INPUTS`] values.
     fn value(self, input: usize) -> f32;

@@ -9,7 +9,7 @@
 
 use crate::Write;
 use crate::elementary::{exp, vectorized};
-use crate::packed::{self, INNER_BLOCK, Packed, PackedRows, Scratch, multiply};
+use crate::packed::{CHAIN, Packed, PackedRows, Scratch, TILE_ROWS, multiply};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
@@ -19,12 +19,10 @@ pub(crate) const TILE_COLUMNS: usize = 256;
 /// Positions of one tile of logits, of `seq`: about as many as fit, packed and with `tiles` tiles, into a second-level cache
 /// of 1 MiB, so that no tile has few of them; whole tiles of a product, at least one.
 pub(crate) fn tile_rows(seq: usize, model: usize, tiles: usize) -> usize {
-    let width = model.min(INNER_BLOCK) + tiles * TILE_COLUMNS;
+    let width = model.min(3 * CHAIN) + tiles * TILE_COLUMNS;
     let fitting = (1 << 20) / size_of::<f32>() / width;
     let parts = ((seq + fitting / 2) / fitting).max(1);
-    seq.div_ceil(parts)
-        .max(1)
-        .next_multiple_of(packed::TILE_ROWS)
+    seq.div_ceil(parts).max(1).next_multiple_of(TILE_ROWS)
 }
 
 /// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
@@ -63,12 +61,13 @@ impl Unembedding<'_> {
         states: &PackedRows,
         columns: Range<usize>,
         tile: ArrayViewMut2<'_, f32>,
+        scratch: &mut Scratch,
     ) {
         let write = match self.bias {
             Some(bias) => Write::Biased(&bias[columns.clone()]),
             None => Write::Replace,
         };
-        states.multiply(self.weight, columns, tile, write);
+        states.multiply(self.weight, columns, tile, write, scratch);
     }
 }
 
@@ -235,12 +234,13 @@ fn each_tile(
             )
         })
         .collect();
+    let mut scratch = Scratch::default();
     let mut buffer = vec![0.0; tile_rows.min(seq) * TILE_COLUMNS.min(vocab)];
     for first_column in (0..vocab).step_by(TILE_COLUMNS) {
         let columns = first_column..vocab.min(first_column + TILE_COLUMNS);
         for (first_row, rows, packed) in &packed {
             let mut tile = tile_of(&mut buffer, *rows, columns.len());
-            unembedding.logits(packed, columns.clone(), tile.view_mut());
+            unembedding.logits(packed, columns.clone(), tile.view_mut(), &mut scratch);
             visit(*first_row, first_column, tile);
         }
     }

@@ -14,7 +14,7 @@ use ndarray::{Array2, Array3, ArrayD, ArrayView2, Axis, CowArray, IxDyn, s};
 /// Queries of one tile of attention scores.
 const QUERY_TILE: usize = 48;
 
-/// Added to the length of a row of scores, so that rows do not lie a power of two apart and meet in the cache.
+/// Added to the length of a buffer's rows, so that they do not lie a power of two apart and meet in the cache.
 const ROW_PADDING: usize = 16;
 
 /// The buffers that running blocks on sequences of one length needs, made once and used for every step.
@@ -47,7 +47,10 @@ impl Workspace {
     /// Buffers for sequences of `seq` tokens.
     pub fn new(model: &Model, seq: usize) -> Self {
         let c = &model.config;
-        let zeros = |width| Array2::zeros((seq, width));
+        let zeros = |width| {
+            let padded = Array2::zeros((seq, width + ROW_PADDING));
+            padded.slice_move(s![.., ..width])
+        };
         Self {
             seq,
             rotations: match &c.position {
@@ -80,7 +83,7 @@ impl Workspace {
         } else {
             c.neurons
         };
-        let width = 3 * c.model + qkv + c.heads * c.head + neurons;
+        let width = 3 * c.model + qkv + c.heads * c.head + neurons + 6 * ROW_PADDING;
         let scores = QUERY_TILE.min(seq) * (seq + ROW_PADDING);
         let rotations = match &c.position {
             Position::Learned => 0,
@@ -277,13 +280,14 @@ impl Model {
                 Sublayer::Attn => &workspace.attn_update,
                 Sublayer::Mlp => &workspace.mlp_update,
             };
-            activation::add_scaled(
-                residual
-                    .as_slice_mut()
-                    .expect("the residual stream is contiguous"),
-                part.scale() as f32,
-                update.as_slice().expect("updates are contiguous"),
-            );
+            for (mut row, update) in residual.outer_iter_mut().zip(update.outer_iter()) {
+                activation::add_scaled(
+                    row.as_slice_mut()
+                        .expect("rows of the residual stream are contiguous"),
+                    part.scale() as f32,
+                    update.to_slice().expect("rows of updates are contiguous"),
+                );
+            }
         }
         let after = if attention_alone && sequential {
             Site::ResidMid

@@ -90,14 +90,15 @@ fn memory_is_packed_anew() {
 
 #[test]
 fn long_factors_are_summed_in_chains_whatever_is_packed_together() {
-    let bias = noise(1, 70, 9).into_raw_vec_and_offset().0;
-    // More inputs than are packed together, and then more rows.
-    for (rows, inner) in [
-        (14, 2 * INNER_BLOCK + CHAIN + 5),
-        (row_block(2 * CHAIN) + 20, 3 * CHAIN + 7),
+    let bias = noise(1, GROUP * PANEL + 70, 9).into_raw_vec_and_offset().0;
+    // More chains and more panels than one group, and then more rows than are packed together.
+    for (rows, inner, width) in [
+        (14, 7 * CHAIN + 5, GROUP * PANEL + 70),
+        (ROW_BLOCK + 20, 3 * CHAIN + 7, 70),
     ] {
-        let (a, b) = (noise(rows, inner, 1), noise(inner, 70, 2));
-        let rows_of_bias = Array2::from_shape_fn((rows, 70), |(_, column)| bias[column]);
+        let bias = &bias[..width];
+        let (a, b) = (noise(rows, inner, 1), noise(inner, width, 2));
+        let rows_of_bias = Array2::from_shape_fn((rows, width), |(_, column)| bias[column]);
         for precision in PRECISIONS {
             let packed = Packed::rounded(b.view(), precision);
             let (plain, biased) = (
@@ -108,15 +109,15 @@ fn long_factors_are_summed_in_chains_whatever_is_packed_together() {
                 if !is_exact(kernel, precision) {
                     continue;
                 }
-                for (write, expected) in [(Write::Replace, &plain), (Write::Biased(&bias), &biased)]
+                for (write, expected) in [(Write::Replace, &plain), (Write::Biased(bias), &biased)]
                 {
-                    let mut out = Array2::zeros((rows, 70));
+                    let mut out = Array2::zeros((rows, width));
                     let scratch = &mut Scratch::default();
                     multiply_with(
                         kernel,
                         a.view(),
                         &packed,
-                        0..70,
+                        0..width,
                         out.view_mut(),
                         write,
                         scratch,
@@ -245,7 +246,7 @@ proptest! {
             let write = if biased { Write::Biased(&bias[columns.clone()]) } else { Write::Replace };
             let [mut at_once, mut again] = [(); 2].map(|_| Array2::from_elem((rows, columns.len()), 7.0));
             multiply(a.view(), &packed, columns.clone(), at_once.view_mut(), write, &mut Scratch::default());
-            left.multiply(&packed, columns, again.view_mut(), write);
+            left.multiply(&packed, columns, again.view_mut(), write, &mut Scratch::default());
             prop_assert_eq!(at_once, again);
         }
     }
