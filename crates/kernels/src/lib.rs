@@ -21,6 +21,7 @@ mod microkernel;
 mod noise;
 pub mod normalization;
 pub mod packed;
+pub mod rotary;
 pub mod softmax;
 mod term;
 pub mod vocabulary;

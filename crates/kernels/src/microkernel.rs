@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use crate::Write;
-use crate::packed::{CHAIN, CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS, chunk_at};
+use crate::packed::{CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS, chunk_at};
 use crate::term::{Pair, Term};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -81,11 +81,11 @@ pub(crate) struct Panels<'a, T> {
     pub(crate) terms: usize,
 }
 
-impl<'a, T> Panels<'a, T> {
+impl<'a, T: Term> Panels<'a, T> {
     /// A chain's part of a panel.
     fn part(self, panel: usize, chain: usize) -> &'a [PanelRow<T>] {
         let first = panel * self.stride;
-        let terms = chain * CHAIN..self.terms.min((chain + 1) * CHAIN);
+        let terms = chain * T::CHAIN..self.terms.min((chain + 1) * T::CHAIN);
         &self.rows[first + terms.start..first + terms.end]
     }
 
@@ -93,7 +93,7 @@ impl<'a, T> Panels<'a, T> {
     fn first_row(self, panel: usize, chain: usize) -> *const PanelRow<T> {
         self.rows
             .as_ptr()
-            .wrapping_add(panel * self.stride + chain * CHAIN)
+            .wrapping_add(panel * self.stride + chain * T::CHAIN)
     }
 }
 
@@ -227,7 +227,7 @@ impl Kernel {
             first: out.as_mut_ptr(),
         };
         let (tiles, chunks) = (height.div_ceil(TILE_ROWS), panels.terms.div_ceil(CHUNK));
-        let (count, chains) = (width.div_ceil(PANEL), panels.terms.div_ceil(CHAIN));
+        let (count, chains) = (width.div_ceil(PANEL), panels.terms.div_ceil(T::CHAIN));
         if chains > 1 && strip.len() < GROUP.min(count) * height {
             strip.resize(GROUP.min(count) * height, PanelRow([0.0; PANEL]));
         }
@@ -273,8 +273,10 @@ impl Kernel {
                 for tile in 0..tiles {
                     let first = tile * TILE_ROWS;
                     let a = match PACKED {
-                        true => CHUNK * chunk_at(tiles, chunks, tile, chain * CHAIN / CHUNK),
-                        false => first * strides.row + chain * CHAIN,
+                        true => {
+                            CHUNK * chunk_at::<T>(tiles, chunks, tile, chain * T::CHAIN / CHUNK)
+                        }
+                        false => first * strides.row + chain * T::CHAIN,
                     };
                     // SAFETY: the caller vouches for `rows`, tile by tile and term by term; a chain begins with a whole chunk.
                     // The destination was checked above: from row `first` on there are `extents.rows` rows of

@@ -7,8 +7,8 @@
 //! A matrix is packed in f32 or in bf16 ([`Precision`]), and the rows that are multiplied with it are rounded likewise as
 //! they are packed. In bf16 two consecutive inputs lie in the place of one, and one instruction multiplies and adds both.
 //!
-//! Every element of the result is a chain of fused multiply-adds over the inner dimension, begun anew every 256 terms (a
-//! term is two inputs in bf16), and the chains added up. It depends on its own row and column alone: not on the number of
+//! Every element of the result is a chain of fused multiply-adds over the inner dimension, begun anew every 256
+//! terms (in bf16 every 384, of two inputs each), and the chains added up. It depends on its own row and column alone: not on the number of
 //! rows, nor on the tile or the instruction set (AVX-512 and AVX2 give the same bits; without FMA each product is rounded).
 //! In bf16 the second input of a pair is added before the first, each with one rounding, and numbers below the normal range
 //! of f32 count as zero: as `vdpbf16ps` does, and, slowly, the portable kernel.
@@ -26,8 +26,6 @@ pub use crate::term::Precision;
 pub const PANEL: usize = 32;
 /// Rows of a tile of sums.
 pub(crate) const TILE_ROWS: usize = 12;
-/// Terms of one chain of fused multiply-adds, a multiple of [`CHUNK`]: the shorter, the less rounding adds up.
-pub(crate) const CHAIN: usize = 256;
 /// Terms of a row of the left factor that lie together.
 pub(crate) const CHUNK: usize = 16;
 /// Rows that are packed together: of so many a chain's part, with the sums of a group of panels, fits into a second-level
@@ -135,6 +133,11 @@ impl Packed {
 
     /// Packs another matrix into the same memory, in f32.
     pub fn repack(&mut self, matrix: ArrayView2<'_, f32>) {
+        if (self.inputs, self.outputs, self.precision())
+            == (matrix.nrows(), matrix.ncols(), Precision::F32)
+        {
+            return self.put(0, matrix);
+        }
         let mut rows = match std::mem::replace(&mut self.panels, Columns::F32(Vec::new())) {
             Columns::F32(rows) => rows,
             Columns::Bf16(_) => Vec::new(),
@@ -543,10 +546,10 @@ impl PackedRows {
 /// Where the chunks of a tile's rows begin, in chunks, for one chunk of the terms.
 ///
 /// Packed rows are \[chain\]\[tile\]\[chunk of the chain\]\[row of the tile\]: what is multiplied with one panel's part lies together.
-pub(crate) fn chunk_at(tiles: usize, chunks: usize, tile: usize, chunk: usize) -> usize {
-    const CHAIN_CHUNKS: usize = CHAIN / CHUNK;
-    let first = chunk / CHAIN_CHUNKS * CHAIN_CHUNKS;
-    let in_chain = CHAIN_CHUNKS.min(chunks - first);
+pub(crate) fn chunk_at<T: Term>(tiles: usize, chunks: usize, tile: usize, chunk: usize) -> usize {
+    let chain = T::CHAIN / CHUNK;
+    let first = chunk / chain * chain;
+    let in_chain = chain.min(chunks - first);
     (first * tiles + tile * in_chain + chunk - first) * TILE_ROWS
 }
 
@@ -568,7 +571,7 @@ pub(crate) fn pack_rows<T: Term>(block: ArrayView2<'_, f32>, packed: &mut Vec<Ch
         }
         let values = &values[..rows.nrows()];
         for chunk in 0..chunks {
-            let places = &mut packed[chunk_at(tiles, chunks, tile, chunk)..][..TILE_ROWS];
+            let places = &mut packed[chunk_at::<T>(tiles, chunks, tile, chunk)..][..TILE_ROWS];
             let first = chunk * CHUNK * T::INPUTS;
             let last = inner.min(first + CHUNK * T::INPUTS);
             for (place, values) in places.iter_mut().zip(values) {

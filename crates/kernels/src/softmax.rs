@@ -50,7 +50,7 @@ fn softmax(row: &mut [f32], seen: usize, scale: f32) {
     for (lane, v) in lanes.iter_mut().zip(&*rest) {
         *lane += v;
     }
-    let total: f64 = lanes.iter().map(|v| f64::from(*v)).sum();
+    let total = halved(lanes.map(f64::from), |a, b| a + b);
     let inverse = (1.0 / total) as f32;
     for v in &mut row[..seen] {
         *v *= inverse;
@@ -71,7 +71,20 @@ pub(crate) fn maximum(row: &[f32]) -> f32 {
     for (lane, v) in lanes.iter_mut().zip(rest) {
         *lane = if *v > *lane { *v } else { *lane };
     }
-    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    halved(lanes, f32::max)
+}
+
+/// Lanes reduced to one value, half onto half: what a machine does side by side.
+#[inline(always)]
+pub(crate) fn halved<T: Copy>(mut lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] = join(lanes[lane], lanes[lane + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 #[cfg(test)]

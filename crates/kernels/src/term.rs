@@ -37,6 +37,9 @@ impl Precision {
 pub(crate) trait Term: Tile + Copy + Default + PartialEq {
     /// Inputs (terms of the inner dimension) in one lane.
     const INPUTS: usize;
+    /// Terms of one chain of fused multiply-adds, a multiple of [`CHUNK`]: the shorter, the less rounding adds up; the longer,
+    /// the fewer sums wait in memory.
+    const CHAIN: usize;
 
     /// One of the [`Term::INPUTS`] values.
     fn value(self, input: usize) -> f32;
@@ -65,6 +68,7 @@ pub(crate) const FUSED: bool = cfg!(target_arch = "aarch64");
 
 impl Term for f32 {
     const INPUTS: usize = 1;
+    const CHAIN: usize = 256;
 
     #[inline(always)]
     fn value(self, _: usize) -> f32 {
@@ -124,6 +128,8 @@ pub(crate) struct Pair(pub(crate) [u16; 2]);
 
 impl Term for Pair {
     const INPUTS: usize = 2;
+    // Rounding to bf16 outweighs that of the sums.
+    const CHAIN: usize = 384;
 
     #[inline(always)]
     fn value(self, input: usize) -> f32 {

@@ -9,7 +9,7 @@
 
 use crate::Write;
 use crate::elementary::{exp, vectorized};
-use crate::packed::{CHAIN, Packed, PackedRows, Scratch, TILE_ROWS, multiply};
+use crate::packed::{Packed, PackedRows, Scratch, TILE_ROWS, multiply};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ pub(crate) const TILE_COLUMNS: usize = 256;
 /// Positions of one tile of logits, of `seq`: about as many as fit, packed and with `tiles` tiles, into a second-level cache
 /// of 1 MiB, so that no tile has few of them; whole tiles of a product, at least one.
 pub(crate) fn tile_rows(seq: usize, model: usize, tiles: usize) -> usize {
-    let width = model.min(3 * CHAIN) + tiles * TILE_COLUMNS;
+    let width = model.min(768) + tiles * TILE_COLUMNS;
     let fitting = (1 << 20) / size_of::<f32>() / width;
     let parts = ((seq + fitting / 2) / fitting).max(1);
     seq.div_ceil(parts).max(1).next_multiple_of(TILE_ROWS)

@@ -87,8 +87,8 @@ impl Workspace {
         let scores = QUERY_TILE.min(seq) * (seq + ROW_PADDING);
         let rotations = match &c.position {
             Position::Learned => 0,
-            // Their vectors grow: up to twice what they need, beside their old memory.
-            Position::Rotary(rotary) => 3 * seq * rotary.size,
+            // Cosines and sines, and the angles in f64 that they are made from.
+            Position::Rotary(rotary) => 2 * seq * rotary.size,
         };
         let inner = c.model.max(c.neurons).max(c.heads * c.head).max(seq);
         (seq * width + scores + rotations) * size_of::<f32>()
@@ -398,17 +398,16 @@ impl Model {
             Activation::Silu => activation::silu,
             Activation::Relu => activation::relu,
         };
-        for mut row in neurons.outer_iter_mut() {
-            activate(row.as_slice_mut().expect("rows of neurons are contiguous"));
-        }
-        if self.config.mlp == Mlp::Gated {
+        let gated = self.config.mlp == Mlp::Gated;
+        if gated {
             reading.offer(Site::MlpUp, || up.view().into_dyn());
-            for (mut row, up) in neurons.outer_iter_mut().zip(up.outer_iter()) {
-                activation::multiply(
-                    row.as_slice_mut().expect("rows of neurons are contiguous"),
-                    up.to_slice()
-                        .expect("rows of up projections are contiguous"),
-                );
+        }
+        for (mut row, up) in neurons.outer_iter_mut().zip(up.outer_iter()) {
+            let row = row.as_slice_mut().expect("rows of neurons are contiguous");
+            activate(row);
+            if gated {
+                let up = up.to_slice();
+                activation::multiply(row, up.expect("rows of up projections are contiguous"));
             }
         }
         reading.offer(Site::MlpPost, || neurons.view().into_dyn());

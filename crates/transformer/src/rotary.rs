@@ -1,48 +1,30 @@
 //! Rotary positions.
 
 use crate::config::Rotary;
-use ndarray::ArrayViewMut2;
+use layerwise_kernels::rotary::rotate;
+use ndarray::{Array2, ArrayViewMut2};
 
 /// cos and sin of every position's angles, each \[seq, size/2\].
 #[derive(Clone, Debug)]
 pub(crate) struct Rotations {
-    pairs: usize,
-    cos: Vec<f32>,
-    sin: Vec<f32>,
+    cos: Array2<f32>,
+    sin: Array2<f32>,
 }
 
 impl Rotations {
     pub(crate) fn new(rotary: &Rotary, seq: usize) -> Self {
         let frequencies = rotary.inverse_frequencies();
-        let angles = (0..seq).flat_map(|t| {
-            frequencies
-                .iter()
-                .map(move |frequency| t as f64 * frequency)
-        });
-        let (sin, cos) = angles
-            .map(|angle| (angle.sin() as f32, angle.cos() as f32))
-            .unzip();
+        let angles =
+            Array2::from_shape_fn((seq, frequencies.len()), |(t, i)| t as f64 * frequencies[i]);
         Self {
-            pairs: frequencies.len(),
-            cos,
-            sin,
+            cos: angles.mapv(|angle| angle.cos() as f32),
+            sin: angles.mapv(|angle| angle.sin() as f32),
         }
     }
 
     /// Turns the pairs (i, i + size/2) of every head in `x` \[seq, heads · head\].
-    pub(crate) fn apply(&self, mut x: ArrayViewMut2<'_, f32>, head: usize) {
-        let tables = self.cos.chunks(self.pairs).zip(self.sin.chunks(self.pairs));
-        for (mut row, (cos, sin)) in x.outer_iter_mut().zip(tables) {
-            let row = row
-                .as_slice_mut()
-                .expect("rows of queries and keys are contiguous");
-            for values in row.chunks_exact_mut(head) {
-                let (first, second) = values[..2 * self.pairs].split_at_mut(self.pairs);
-                for (((a, b), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
-                    (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
-                }
-            }
-        }
+    pub(crate) fn apply(&self, x: ArrayViewMut2<'_, f32>, head: usize) {
+        rotate(x, head, self.cos.view(), self.sin.view());
     }
 }
 
@@ -50,7 +32,6 @@ impl Rotations {
 mod tests {
     use super::*;
     use crate::config::RopeScaling;
-    use ndarray::Array2;
 
     #[test]
     fn a_product_of_turned_vectors_depends_on_their_distance() {

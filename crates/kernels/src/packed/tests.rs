@@ -9,14 +9,14 @@ fn reference(
     start: Option<&Array2<f32>>,
     precision: Precision,
 ) -> Array2<f32> {
-    let term = match precision {
-        Precision::F32 => 1,
-        Precision::Bf16 => 2,
+    let (term, chain) = match precision {
+        Precision::F32 => (1, f32::CHAIN),
+        Precision::Bf16 => (2, Pair::CHAIN),
     };
     Array2::from_shape_fn((a.nrows(), b.ncols()), |(row, column)| {
         let mut total = start.map(|start| start[(row, column)]);
         let inputs: Vec<usize> = (0..a.ncols()).collect();
-        for chain in inputs.chunks(CHAIN * term) {
+        for chain in inputs.chunks(chain * term) {
             let order = chain.chunks(term).flat_map(|term| term.iter().rev());
             let chain = order.fold(0.0_f32, |sum, &k| {
                 let (x, y) = (a[(row, k)], b[(k, column)]);
@@ -93,8 +93,8 @@ fn long_factors_are_summed_in_chains_whatever_is_packed_together() {
     let bias = noise(1, GROUP * PANEL + 70, 9).into_raw_vec_and_offset().0;
     // More chains and more panels than one group, and then more rows than are packed together.
     for (rows, inner, width) in [
-        (14, 7 * CHAIN + 5, GROUP * PANEL + 70),
-        (ROW_BLOCK + 20, 3 * CHAIN + 7, 70),
+        (14, 7 * f32::CHAIN + 5, GROUP * PANEL + 70),
+        (ROW_BLOCK + 20, 4 * f32::CHAIN + 7, 70),
     ] {
         let bias = &bias[..width];
         let (a, b) = (noise(rows, inner, 1), noise(inner, width, 2));
