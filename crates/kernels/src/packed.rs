@@ -188,44 +188,50 @@ impl Packed {
         })
     }
 
-    /// The columns `columns` as the rows of another packed matrix, \[columns, inputs\], in f32.
+    /// The columns `columns` as the rows of another packed matrix, \[columns, inputs\], in the same number format.
     ///
     /// # Panics
-    /// If there are no such columns.
+    /// If there are no such columns, or the first does not begin a panel of [`PANEL`].
     pub fn transposed(&self, columns: Range<usize>) -> Self {
         assert!(
-            columns.end <= self.outputs,
+            columns.end <= self.outputs && columns.start.is_multiple_of(PANEL),
             "columns {columns:?} of {}",
             self.outputs
         );
-        let (inputs, outputs) = (columns.len(), self.inputs);
-        let mut rows = vec![PanelRow([0.0; PANEL]); inputs * outputs.div_ceil(PANEL)];
         fn turn<T: Term>(
             panels: &[PanelRow<T>],
             columns: Range<usize>,
             outputs: usize,
-            rows: &mut [PanelRow<f32>],
+            rows: &mut [PanelRow<T>],
         ) {
-            for (panel, rows) in rows.chunks_exact_mut(columns.len().max(1)).enumerate() {
-                let lanes = panel * PANEL..outputs.min((panel + 1) * PANEL);
-                for (row, column) in rows.iter_mut().zip(columns.clone()) {
-                    let terms = &panels[column / PANEL * outputs.div_ceil(T::INPUTS)..];
-                    for (lane, input) in row.0.iter_mut().zip(lanes.clone()) {
-                        let term = terms[input / T::INPUTS].0[column % PANEL];
-                        *lane = term.value(input % T::INPUTS);
+            let (terms, height) = (
+                outputs.div_ceil(T::INPUTS),
+                columns.len().div_ceil(T::INPUTS),
+            );
+            for first in (columns.start..columns.end).step_by(PANEL) {
+                let lanes = 0..PANEL.min(columns.end - first);
+                for input in 0..outputs {
+                    let row = &panels[first / PANEL * terms + input / T::INPUTS].0;
+                    let turned = &mut rows[input / PANEL * height..][..height];
+                    for (at, term) in (first - columns.start..).zip(&row[lanes.clone()]) {
+                        turned[at / T::INPUTS].0[input % PANEL].set(
+                            at % T::INPUTS,
+                            *term,
+                            input % T::INPUTS,
+                        );
                     }
                 }
             }
         }
-        match &self.panels {
-            Columns::F32(panels) => turn(panels, columns, outputs, &mut rows),
-            Columns::Bf16(panels) => turn(panels, columns, outputs, &mut rows),
+        let mut turned = Self::zeros(columns.len(), self.inputs, self.precision());
+        match (&self.panels, &mut turned.panels) {
+            (Columns::F32(panels), Columns::F32(rows)) => turn(panels, columns, self.inputs, rows),
+            (Columns::Bf16(panels), Columns::Bf16(rows)) => {
+                turn(panels, columns, self.inputs, rows)
+            }
+            _ => unreachable!("zeros are in the format that was asked for"),
         }
-        Self {
-            inputs,
-            outputs,
-            panels: Columns::F32(rows),
-        }
+        turned
     }
 
     /// Checks that a product of `rows` rows with the columns `columns` fits its destination.

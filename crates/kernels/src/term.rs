@@ -25,6 +25,7 @@ impl Precision {
     }
 
     /// A value as this format holds it.
+    #[inline(always)]
     pub fn round(self, value: f32) -> f32 {
         match self {
             Self::F32 => value,
@@ -43,6 +44,9 @@ pub(crate) trait Term: Tile + Copy + Default + PartialEq {
 
     /// One of the [`Term::INPUTS`] values.
     fn value(self, input: usize) -> f32;
+
+    /// Puts one value of another term in the place of one of this term's.
+    fn set(&mut self, input: usize, other: Self, of_other: usize);
 
     /// sum + self·by, as every kernel adds them up.
     fn multiply_add(self, by: Self, sum: f32) -> f32;
@@ -73,6 +77,11 @@ impl Term for f32 {
     #[inline(always)]
     fn value(self, _: usize) -> f32 {
         self
+    }
+
+    #[inline(always)]
+    fn set(&mut self, _: usize, other: Self, _: usize) {
+        *self = other;
     }
 
     #[inline(always)]
@@ -134,6 +143,11 @@ impl Term for Pair {
     #[inline(always)]
     fn value(self, input: usize) -> f32 {
         widened(self.0[input])
+    }
+
+    #[inline(always)]
+    fn set(&mut self, input: usize, other: Self, of_other: usize) {
+        self.0[input] = other.0[of_other];
     }
 
     /// As `vdpbf16ps`: the second product is added first, each addition rounds once, and subnormal numbers count as zero.
