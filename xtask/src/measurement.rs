@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Changes when the meaning or the rounding of a statistic does, so that old journals are not taken up.
-const METRIC_VERSION: &str = "2";
+const METRIC_VERSION: &str = "3";
 
 /// How much of a run is to be done, and where its model stands in the table.
 #[derive(Clone, Copy, Debug, Default)]

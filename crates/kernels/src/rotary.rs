@@ -3,6 +3,14 @@
 use crate::elementary::vectorized;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+/// Pairs that are turned side by side: heads may have as few.
+const LANES: usize = 8;
+
+#[inline(always)]
+fn turn(a: &mut f32, b: &mut f32, cos: f32, sin: f32) {
+    (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+}
+
 vectorized! {
     /// Turns the pairs (i, i + pairs) of every head in `x` \[seq, heads · head\] by each position's angles, whose cosines and
     /// sines are \[seq, pairs\].
@@ -20,10 +28,21 @@ vectorized! {
                 cos.to_slice().expect("rows of cosines are contiguous"),
                 sin.to_slice().expect("rows of sines are contiguous"),
             );
+            let (cosines, cos) = cos.as_chunks::<LANES>();
+            let (sines, sin) = sin.as_chunks::<LANES>();
+            let (whole, rest) = (cosines.iter().zip(sines), cos.iter().zip(sin));
             for values in row.chunks_exact_mut(head) {
                 let (first, second) = values[..2 * pairs].split_at_mut(pairs);
-                for (((a, b), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
-                    (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+                let (firsts, first) = first.as_chunks_mut::<LANES>();
+                let (seconds, second) = second.as_chunks_mut::<LANES>();
+                let angles = whole.clone();
+                for ((a, b), (cos, sin)) in firsts.iter_mut().zip(seconds).zip(angles) {
+                    for lane in 0..LANES {
+                        turn(&mut a[lane], &mut b[lane], cos[lane], sin[lane]);
+                    }
+                }
+                for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(rest.clone()) {
+                    turn(a, b, *cos, *sin);
                 }
             }
         }
@@ -33,20 +52,30 @@ vectorized! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array2, array};
+    use ndarray::Array2;
 
     #[test]
     fn pairs_are_turned_in_every_head_and_the_rest_stays() {
-        let mut x = Array2::from_shape_fn((2, 10), |(_, c)| c as f32);
-        let (cos, sin) = (
-            array![[1.0, 0.0], [0.0, -1.0]],
-            array![[0.0, 1.0], [1.0, 0.0]],
-        );
-        rotate(x.view_mut(), 5, cos.view(), sin.view());
-        let expected = array![
-            [0.0, -3.0, 2.0, 1.0, 4.0, 5.0, -8.0, 7.0, 6.0, 9.0],
-            [-2.0, -1.0, 0.0, -3.0, 4.0, -7.0, -6.0, 5.0, -8.0, 9.0]
-        ];
-        assert_eq!(x, expected);
+        for (head, pairs) in [(5, 2), (4, 2), (20, 8), (50, 19)] {
+            let x = Array2::from_shape_fn((3, 2 * head), |(r, c)| (7 * r + c) as f32);
+            let angle = |r: usize, pair: usize| (r * pairs + pair) as f32 / 10.0;
+            let cos = Array2::from_shape_fn((3, pairs), |(r, c)| angle(r, c).cos());
+            let sin = Array2::from_shape_fn((3, pairs), |(r, c)| angle(r, c).sin());
+            let mut turned = x.clone();
+            rotate(turned.view_mut(), head, cos.view(), sin.view());
+            let expected = Array2::from_shape_fn(x.dim(), |(r, c)| {
+                let (first, within) = (c - c % head, c % head);
+                let value = |at: usize| x[(r, first + at)];
+                match within {
+                    i if i < pairs => value(i) * cos[(r, i)] - value(i + pairs) * sin[(r, i)],
+                    i if i < 2 * pairs => {
+                        let pair = i - pairs;
+                        value(i) * cos[(r, pair)] + value(pair) * sin[(r, pair)]
+                    }
+                    i => value(i),
+                }
+            });
+            assert_eq!(turned, expected, "{pairs} pairs of {head}");
+        }
     }
 }
