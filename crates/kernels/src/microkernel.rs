@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use crate::Write;
-use crate::packed::{CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS, chunk_at};
+use crate::packed::{CHUNK, Chunk, PANEL, PanelRow, TILE_ROWS, chunk_at, lengthen};
 use crate::term::{Pair, Term};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -228,8 +228,9 @@ impl Kernel {
         };
         let (tiles, chunks) = (height.div_ceil(TILE_ROWS), panels.terms.div_ceil(CHUNK));
         let (count, chains) = (width.div_ceil(PANEL), panels.terms.div_ceil(T::CHAIN));
-        if chains > 1 && strip.len() < GROUP.min(count) * height {
-            strip.resize(GROUP.min(count) * height, PanelRow([0.0; PANEL]));
+        if chains > 1 {
+            let length = GROUP.min(count) * height;
+            lengthen(strip, length, PanelRow([0.0; PANEL]));
         }
         for group in (0..count).step_by(GROUP) {
             let group = group..count.min(group + GROUP);

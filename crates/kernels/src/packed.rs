@@ -341,14 +341,27 @@ impl Scratch {
     /// The most bytes that products of at most `rows` rows and `inner` terms make it take.
     pub fn most_bytes(rows: usize, inner: usize) -> usize {
         let packed = PackedRows::bytes(row_block(rows), inner);
-        // A vector that grows takes up to twice what it needs, beside its old memory; bf16 pairs have a vector of their own.
-        3 * (2 * packed + strip_bytes(row_block(rows)))
+        // Pairs of bf16 have a vector of their own, and take half.
+        packed + packed / 2 + strip_bytes(row_block(rows), inner)
     }
 }
 
-/// The sums of a group of panels for so many rows, in bytes.
-fn strip_bytes(rows: usize) -> usize {
-    GROUP * rows * size_of::<PanelRow<f32>>()
+/// The sums of a group of panels for so many rows, in bytes: of one chain they need no memory.
+fn strip_bytes(rows: usize, inner: usize) -> usize {
+    match inner {
+        ..=f32::CHAIN => 0,
+        _ => GROUP * rows * size_of::<PanelRow<f32>>(),
+    }
+}
+
+/// Makes a vector at least so long, without holding its old values beside the new ones.
+pub(crate) fn lengthen<T: Copy>(values: &mut Vec<T>, length: usize, value: T) {
+    if values.len() < length {
+        values.clear();
+        values.shrink_to_fit();
+        values.reserve_exact(length);
+        values.resize(length, value);
+    }
 }
 
 /// Computes `out = a · b`, `out = bias + a · b` or `out += a · b`, for `a` \[rows, inner\], the first `inner` rows and the
@@ -503,7 +516,7 @@ impl PackedRows {
 
     /// The most bytes that packed rows of `inner` terms take, in parts of whole tiles, and products with one of them.
     pub(crate) fn most_bytes(rows: usize, inner: usize) -> usize {
-        Self::bytes(rows, inner) + strip_bytes(rows)
+        Self::bytes(rows, inner) + strip_bytes(rows, inner)
     }
 
     /// Does what [`multiply`] does with rows as they were, to the bit.
@@ -567,7 +580,8 @@ pub(crate) fn pack_rows<T: Term>(block: ArrayView2<'_, f32>, packed: &mut Vec<Ch
     const AHEAD: usize = 128;
     let (rows, inner) = block.dim();
     let (tiles, chunks) = (rows.div_ceil(TILE_ROWS), inner.div_ceil(CHUNK * T::INPUTS));
-    packed.resize(tiles * TILE_ROWS * chunks, Chunk([T::default(); CHUNK]));
+    let length = tiles * TILE_ROWS * chunks;
+    lengthen(packed, length, Chunk([T::default(); CHUNK]));
     for (tile, rows) in block.axis_chunks_iter(Axis(0), TILE_ROWS).enumerate() {
         let mut values = [[].as_slice(); TILE_ROWS];
         for (values, row) in values.iter_mut().zip(rows.outer_iter()) {

@@ -110,6 +110,7 @@ pub fn pass(
 /// distribution p.
 ///
 /// For another state t, Σ_v p_v·(z_v(t) − z_v(state)) = (t − state)·row: the cross term of KL(p ‖ q) without a vocabulary pass.
+/// Where the weight is packed in bf16 the p_v are rounded to it too, relative to the largest, and made to sum to one again.
 ///
 /// # Panics
 /// As [`pass`].
