@@ -19,6 +19,7 @@ pub(crate) const TILE_COLUMNS: usize = 256;
 /// Positions of one tile of logits, of `seq`: about as many as fit, packed and with `tiles` tiles, into a second-level cache
 /// of 1 MiB, so that no tile has few of them; whole tiles of a product, at least one.
 pub(crate) fn tile_rows(seq: usize, model: usize, tiles: usize) -> usize {
+    // Of wider rows a part is enough: a group of panels meets them chain by chain.
     let width = model.min(768) + tiles * TILE_COLUMNS;
     let fitting = (1 << 20) / size_of::<f32>() / width;
     let parts = ((seq + fitting / 2) / fitting).max(1);
