@@ -70,9 +70,9 @@ pub(crate) struct Job<'a, T> {
     ahead: *const PanelRow<T>,
 }
 
-/// Some columns of a packed matrix, the first of which begins a panel.
+/// Some columns of the right factor, the first of which begins a panel.
 #[derive(Clone, Copy)]
-pub(crate) struct Panels<'a, T> {
+pub(crate) struct Right<'a, T> {
     /// Panel after panel.
     pub(crate) rows: &'a [PanelRow<T>],
     /// Rows of a panel.
@@ -81,7 +81,7 @@ pub(crate) struct Panels<'a, T> {
     pub(crate) terms: usize,
 }
 
-impl<'a, T: Term> Panels<'a, T> {
+impl<'a, T: Term> Right<'a, T> {
     /// A chain's part of a panel.
     fn part(self, panel: usize, chain: usize) -> &'a [PanelRow<T>] {
         let first = panel * self.stride;
@@ -160,10 +160,10 @@ impl Kernel {
     pub(crate) fn packed<T: Term>(
         self,
         a: &[Chunk<T>],
-        panels: Panels<'_, T>,
+        right: Right<'_, T>,
         destination: &mut Destination<'_>,
     ) {
-        let chunks = panels.terms.div_ceil(CHUNK) * TILE_ROWS;
+        let chunks = right.terms.div_ceil(CHUNK) * TILE_ROWS;
         assert!(
             a.len() >= destination.out.nrows().div_ceil(TILE_ROWS) * chunks,
             "packed rows fit the panels and the destination"
@@ -174,23 +174,23 @@ impl Kernel {
         };
         // SAFETY: the slice holds, for every tile of rows, TILE_ROWS chunks for every CHUNK terms, which is where `chunk_at`
         // places them; the strides are those of packed rows.
-        unsafe { self.run::<T, true>(a.as_ptr().cast(), strides, panels, destination) }
+        unsafe { self.run::<T, true>(a.as_ptr().cast(), strides, right, destination) }
     }
 
     /// The product of rows \[rows, terms\] as they lie and panels.
     pub(crate) fn strided<T: Term>(
         self,
         a: ArrayView2<'_, T>,
-        panels: Panels<'_, T>,
+        right: Right<'_, T>,
         destination: &mut Destination<'_>,
     ) {
         assert_eq!(
             a.dim(),
-            (destination.out.nrows(), panels.terms),
+            (destination.out.nrows(), right.terms),
             "rows fit the panels and the destination"
         );
         assert!(
-            a.strides()[1] == 1 || panels.terms <= 1,
+            a.strides()[1] == 1 || right.terms <= 1,
             "rows of the left factor are contiguous"
         );
         assert!(a.strides()[0] >= 0, "rows of the left factor lie in order");
@@ -198,19 +198,19 @@ impl Kernel {
             row: a.strides()[0].unsigned_abs(),
             chunk: CHUNK,
         };
-        // SAFETY: the view has as many rows as the destination, of `panels.terms` contiguous values at the row stride.
-        unsafe { self.run::<T, false>(a.as_ptr(), strides, panels, destination) }
+        // SAFETY: the view has as many rows as the destination, of `right.terms` contiguous values at the row stride.
+        unsafe { self.run::<T, false>(a.as_ptr(), strides, right, destination) }
     }
 
     /// # Safety
-    /// If `PACKED`, `rows` are chunks placed by [`chunk_at`] for every row of the destination and each of `panels.terms` terms;
+    /// If `PACKED`, `rows` are chunks placed by [`chunk_at`] for every row of the destination and each of `right.terms` terms;
     /// `strides.row` is CHUNK and `strides.chunk` is TILE_ROWS · CHUNK. If not, `rows` may be read at `r · strides.row + k` for
     /// every such row `r` and term `k`, and `strides.chunk` is CHUNK.
     unsafe fn run<T: Term, const PACKED: bool>(
         self,
         rows: *const T,
         strides: Strides,
-        panels: Panels<'_, T>,
+        right: Right<'_, T>,
         destination: &mut Destination<'_>,
     ) {
         let Destination { out, write, strip } = destination;
@@ -226,8 +226,8 @@ impl Kernel {
             stride: out.strides()[0].unsigned_abs(),
             first: out.as_mut_ptr(),
         };
-        let (tiles, chunks) = (height.div_ceil(TILE_ROWS), panels.terms.div_ceil(CHUNK));
-        let (count, chains) = (width.div_ceil(PANEL), panels.terms.div_ceil(T::CHAIN));
+        let (tiles, chunks) = (height.div_ceil(TILE_ROWS), right.terms.div_ceil(CHUNK));
+        let (count, chains) = (width.div_ceil(PANEL), right.terms.div_ceil(T::CHAIN));
         if chains > 1 {
             let length = GROUP.min(count) * height;
             lengthen(strip, length, PanelRow([0.0; PANEL]));
@@ -288,7 +288,7 @@ impl Kernel {
                         let job = Job {
                             a: rows.add(a),
                             strides,
-                            panel: panels.part(panel, chain),
+                            panel: right.part(panel, chain),
                             extents: Extents {
                                 rows: TILE_ROWS.min(height - first),
                                 columns: columns.len(),
@@ -296,7 +296,7 @@ impl Kernel {
                             start: start.map(|start| start.at_row(first)),
                             out: out.at_row(first),
                             // Between them the first CHUNK tiles fetch every row; the others fetch them again, at no cost.
-                            ahead: panels.first_row(next.1, next.0).wrapping_add(tile % CHUNK),
+                            ahead: right.first_row(next.1, next.0).wrapping_add(tile % CHUNK),
                         };
                         T::tile::<PACKED>(self, job);
                     }

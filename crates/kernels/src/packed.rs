@@ -7,15 +7,16 @@
 //! A matrix is packed in f32 or in bf16 ([`Precision`]), and the rows that are multiplied with it are rounded likewise as
 //! they are packed. In bf16 two consecutive inputs lie in the place of one, and one instruction multiplies and adds both.
 //!
-//! Every element of the result is a chain of fused multiply-adds over the inner dimension, begun anew every 256
-//! terms (in bf16 every 384, of two inputs each), and the chains added up. It depends on its own row and column alone: not on the number of
-//! rows, nor on the tile or the instruction set (AVX-512 and AVX2 give the same bits; without FMA each product is rounded).
+//! Every element of the result is a chain of fused multiply-adds over the inner dimension, begun anew every 256 terms (in
+//! bf16 every 384, of two inputs each), and the chains added up. It depends on its own row and column alone: not on the
+//! number of rows, nor on the tile or the instruction set (AVX-512 and AVX2 give the same bits; without FMA each product is
+//! rounded).
 //! In bf16 the second input of a pair is added before the first, each with one rounding, and numbers below the normal range
 //! of f32 count as zero: as `vdpbf16ps` does, and, slowly, the portable kernel.
 
 use crate::Write;
 use crate::elementary::vectorized;
-use crate::microkernel::{Destination, GROUP, Kernel, Panels, fetch};
+use crate::microkernel::{Destination, GROUP, Kernel, Right, fetch};
 use crate::term::{Pair, Term};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 use std::ops::Range;
@@ -53,12 +54,12 @@ pub(crate) struct Chunk<T>(pub(crate) [T; CHUNK]);
 pub struct Packed {
     inputs: usize,
     outputs: usize,
-    panels: Columns,
+    panels: Panels,
 }
 
 /// Panel after panel, each with one row for every term of the inputs.
 #[derive(Clone, Debug, PartialEq)]
-enum Columns {
+enum Panels {
     F32(Vec<PanelRow<f32>>),
     Bf16(Vec<PanelRow<Pair>>),
 }
@@ -83,8 +84,8 @@ impl Packed {
             vec![PanelRow([T::default(); PANEL]); rows]
         }
         let panels = match precision {
-            Precision::F32 => Columns::F32(rows(inputs, outputs)),
-            Precision::Bf16 => Columns::Bf16(rows(inputs, outputs)),
+            Precision::F32 => Panels::F32(rows(inputs, outputs)),
+            Precision::Bf16 => Panels::Bf16(rows(inputs, outputs)),
         };
         Self {
             inputs,
@@ -126,8 +127,8 @@ impl Packed {
             }
         }
         match &mut self.panels {
-            Columns::F32(panels) => fill(panels, columns, matrix),
-            Columns::Bf16(panels) => fill(panels, columns, matrix),
+            Panels::F32(panels) => fill(panels, columns, matrix),
+            Panels::Bf16(panels) => fill(panels, columns, matrix),
         }
     }
 
@@ -138,9 +139,9 @@ impl Packed {
         {
             return self.put(0, matrix);
         }
-        let mut rows = match std::mem::replace(&mut self.panels, Columns::F32(Vec::new())) {
-            Columns::F32(rows) => rows,
-            Columns::Bf16(_) => Vec::new(),
+        let mut rows = match std::mem::replace(&mut self.panels, Panels::F32(Vec::new())) {
+            Panels::F32(rows) => rows,
+            Panels::Bf16(_) => Vec::new(),
         };
         (self.inputs, self.outputs) = matrix.dim();
         rows.clear();
@@ -148,7 +149,7 @@ impl Packed {
             self.inputs * self.outputs.div_ceil(PANEL),
             PanelRow([0.0; PANEL]),
         );
-        self.panels = Columns::F32(rows);
+        self.panels = Panels::F32(rows);
         self.put(0, matrix);
     }
 
@@ -170,8 +171,8 @@ impl Packed {
     /// The number format it is packed in.
     pub fn precision(&self) -> Precision {
         match self.panels {
-            Columns::F32(_) => Precision::F32,
-            Columns::Bf16(_) => Precision::Bf16,
+            Panels::F32(_) => Precision::F32,
+            Panels::Bf16(_) => Precision::Bf16,
         }
     }
 
@@ -183,8 +184,8 @@ impl Packed {
         assert!(column < self.outputs, "column {column} of {}", self.outputs);
         let inputs = self.inputs;
         (0..inputs).map(move |input| match &self.panels {
-            Columns::F32(panels) => element(panels, inputs, input, column),
-            Columns::Bf16(panels) => element(panels, inputs, input, column),
+            Panels::F32(panels) => element(panels, inputs, input, column),
+            Panels::Bf16(panels) => element(panels, inputs, input, column),
         })
     }
 
@@ -225,10 +226,8 @@ impl Packed {
         }
         let mut turned = Self::zeros(columns.len(), self.inputs, self.precision());
         match (&self.panels, &mut turned.panels) {
-            (Columns::F32(panels), Columns::F32(rows)) => turn(panels, columns, self.inputs, rows),
-            (Columns::Bf16(panels), Columns::Bf16(rows)) => {
-                turn(panels, columns, self.inputs, rows)
-            }
+            (Panels::F32(panels), Panels::F32(rows)) => turn(panels, columns, self.inputs, rows),
+            (Panels::Bf16(panels), Panels::Bf16(rows)) => turn(panels, columns, self.inputs, rows),
             _ => unreachable!("zeros are in the format that was asked for"),
         }
         turned
@@ -412,10 +411,10 @@ fn multiply_with(
         return fill(out, write);
     }
     match &b.panels {
-        Columns::F32(panels) => {
+        Panels::F32(panels) => {
             multiply_panels(kernel, a, panels, b.inputs, columns, out, write, scratch);
         }
-        Columns::Bf16(panels) => {
+        Panels::Bf16(panels) => {
             multiply_panels(kernel, a, panels, b.inputs, columns, out, write, scratch);
         }
     }
@@ -436,7 +435,7 @@ fn multiply_panels<T: Term>(
     scratch: &mut Scratch,
 ) {
     let (rows, inputs) = a.dim();
-    let panels = of_columns(panels, panel_inputs, inputs, columns.start);
+    let right = of_columns(panels, panel_inputs, inputs, columns.start);
     // Few panels do not repay packing the rows of `a`, where they need not be rounded; their strides must then be friendly.
     let few = columns.len() <= 2 * PANEL;
     let block = row_block(rows);
@@ -449,10 +448,10 @@ fn multiply_panels<T: Term>(
             strip: &mut scratch.strip,
         };
         match T::unpacked(a).filter(|_| few) {
-            Some(a) => kernel.strided(a, panels, &mut destination),
+            Some(a) => kernel.strided(a, right, &mut destination),
             None => {
                 T::pack(a, &mut scratch.rows);
-                kernel.packed(T::packed(&scratch.rows), panels, &mut destination);
+                kernel.packed(T::packed(&scratch.rows), right, &mut destination);
             }
         }
     }
@@ -464,9 +463,9 @@ fn of_columns<T: Term>(
     panel_inputs: usize,
     inputs: usize,
     first_column: usize,
-) -> Panels<'_, T> {
+) -> Right<'_, T> {
     let stride = panel_inputs.div_ceil(T::INPUTS);
-    Panels {
+    Right {
         rows: &panels[first_column / PANEL * stride..],
         stride,
         terms: inputs.div_ceil(T::INPUTS),
@@ -550,13 +549,13 @@ impl PackedRows {
             strip: &mut scratch.strip,
         };
         match &b.panels {
-            Columns::F32(panels) => {
-                let panels = of_columns(panels, b.inputs, b.inputs, first);
-                kernel.packed(f32::packed(&self.packed), panels, &mut destination);
+            Panels::F32(panels) => {
+                let right = of_columns(panels, b.inputs, b.inputs, first);
+                kernel.packed(f32::packed(&self.packed), right, &mut destination);
             }
-            Columns::Bf16(panels) => {
-                let panels = of_columns(panels, b.inputs, b.inputs, first);
-                kernel.packed(Pair::packed(&self.packed), panels, &mut destination);
+            Panels::Bf16(panels) => {
+                let right = of_columns(panels, b.inputs, b.inputs, first);
+                kernel.packed(Pair::packed(&self.packed), right, &mut destination);
             }
         }
     }
