@@ -265,6 +265,11 @@ impl Run {
         self
     }
 
+    /// How far the sweep is from the same one in f32, where there is one in another format.
+    pub fn rounding(&self) -> Option<&Rounding> {
+        self.sweep.as_ref()?.rounding.as_ref()
+    }
+
     /// Adds a sweep on the text.
     pub fn with_sweep(mut self, measurement: &Measurement) -> Self {
         self.sweep = Some(Sweep {

@@ -14,11 +14,13 @@ use crate::readings::scoring::Scoring;
 use crate::readings::{altered, collapse, plain, shift, suffix, weights, words};
 use crate::report::contents::Contents;
 use crate::results::Results;
+use crate::rounding::Rounding;
 use crate::{claims, interrupt, known_values, output, tables};
 use anyhow::ensure;
 use clap::ValueEnum;
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{Plan, Target};
+use layerwise::transformer::Precision;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::Write;
@@ -131,14 +133,14 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let judgements = Judgements::of(&all, &facts)?;
     judgements.write(&arguments.out, &mut written)?;
-    let subjects = models.iter().zip(&corpora);
+    let subjects = models.iter().zip(&corpora).zip(&manifest.runs);
     let report = Contents {
         figures: &figures,
         results: &all,
         each: &each,
         models: &facts,
         facts: subjects
-            .map(|(opened, corpus)| subject_facts(opened, corpus))
+            .map(|((opened, corpus), run)| subject_facts(opened, corpus, run.rounding()))
             .collect(),
         claims: &judgements.claims,
         known: &judgements.known,
@@ -438,15 +440,26 @@ impl Judgements {
 }
 
 /// What a reader of the report wants to know of a model.
-fn subject_facts(opened: &OpenedModel, corpus: &OpenedCorpus) -> Vec<(String, String)> {
+fn subject_facts(
+    opened: &OpenedModel,
+    corpus: &OpenedCorpus,
+    rounding: Option<&Rounding>,
+) -> Vec<(String, String)> {
     let config = opened.model.config();
+    let precision = opened.model.precision();
+    let difference = match rounding {
+        _ if precision == Precision::F32 => None,
+        Some(rounding) => Some(rounding.told(precision)),
+        None => Some("not measured: no altered schedules were run".to_owned()),
+    };
+    let difference = difference.map(|told| ("Difference from f32", told));
     let facts = [
         ("Family", config.family.model_type().to_owned()),
         ("Blocks", config.layers.to_string()),
         ("Width", config.model.to_string()),
         ("Vocabulary", config.vocab.to_string()),
         ("Parameters", config.parameters().to_string()),
-        ("Precision", opened.model.precision().name().to_owned()),
+        ("Precision", precision.name().to_owned()),
         (
             "Text",
             corpus
@@ -459,7 +472,10 @@ fn subject_facts(opened: &OpenedModel, corpus: &OpenedCorpus) -> Vec<(String, St
         ("Sequences", corpus.corpus.sequences().len().to_string()),
         ("Tokens", corpus.corpus.tokens().to_string()),
     ];
-    facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    let facts = facts.into_iter().chain(difference);
+    facts
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn provenance(arguments: &Arguments) -> Vec<(String, String)> {

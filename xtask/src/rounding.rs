@@ -53,6 +53,49 @@ struct Compared {
     top1_agreement: f64,
 }
 
+impl Rounding {
+    /// What differs, or why that is not known: of the plain model, then of each schedule (KL in nats).
+    fn lines(&self, precision: Precision) -> Vec<String> {
+        let format = precision.name();
+        let difference = match self {
+            Self::NotMeasured(reason) => {
+                return vec![format!(
+                    "{format}; its difference from f32 was NOT measured: {reason}"
+                )];
+            }
+            Self::Measured(difference) => difference,
+        };
+        let plain = format!(
+            "{format} against f32 on the first sequence, plain model: KL(f32 ‖ {format}) {:.2e} nats in the mean, {:.2e} at most; same top token at {:.2} % of {} positions",
+            difference.plain_kl_nats_mean,
+            difference.plain_kl_nats_max,
+            100.0 * difference.plain_top1_agreement,
+            difference.positions
+        );
+        let schedules = difference.schedules.iter().map(|compared| {
+            format!(
+                "{}: KL {:.6} nats in {format}, {:.6} in f32; top-1 agreement {:.4} and {:.4}",
+                compared.schedule,
+                compared.kl_nats,
+                compared.kl_nats_f32,
+                compared.top1_agreement,
+                compared.top1_agreement_f32
+            )
+        });
+        std::iter::once(plain).chain(schedules).collect()
+    }
+
+    /// The same for the report, whose bytes do not depend on the memory that happened to be free.
+    pub fn told(&self, precision: Precision) -> String {
+        match self {
+            Self::NotMeasured(_) => {
+                "not measured: the model does not fit into memory in f32 besides".to_owned()
+            }
+            Self::Measured(_) => self.lines(precision).join(". "),
+        }
+    }
+}
+
 /// Runs the plain model and a few of the plan's schedules on one sequence in f32 as well, and tells the user what differs.
 ///
 /// A model that does not fit into memory in f32 besides is not measured, and the user is told that.
@@ -90,30 +133,8 @@ pub fn against_f32(
             }
         )),
     };
-    let (name, format) = (&opened.name, precision.name());
-    match &rounding {
-        Rounding::NotMeasured(reason) => output::say(format_args!(
-            "{name}: {format}; its difference from f32 was NOT measured: {reason}"
-        )),
-        Rounding::Measured(difference) => {
-            output::say(format_args!(
-                "{name}: {format} against f32 on the first sequence, plain model: KL(f32 ‖ {format}) {:.2e} nats in the mean, {:.2e} at most; same top token at {:.2} % of {} positions",
-                difference.plain_kl_nats_mean,
-                difference.plain_kl_nats_max,
-                100.0 * difference.plain_top1_agreement,
-                difference.positions
-            ));
-            for compared in &difference.schedules {
-                output::say(format_args!(
-                    "{name}: {}: KL {:.6} nats in {format}, {:.6} in f32; top-1 agreement {:.4} and {:.4}",
-                    compared.schedule,
-                    compared.kl_nats,
-                    compared.kl_nats_f32,
-                    compared.top1_agreement,
-                    compared.top1_agreement_f32
-                ));
-            }
-        }
+    for line in rounding.lines(precision) {
+        output::say(format_args!("{}: {line}", opened.name));
     }
     Ok(Some(rounding))
 }

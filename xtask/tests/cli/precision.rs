@@ -74,3 +74,41 @@ fn other_formats_are_refused() {
         .sweep(&["--model", &tiny("gpt2"), "--precision", "f16", "drop(l)"])
         .refused(&["f16", "--precision", "expected f32 or bf16"]);
 }
+
+#[test]
+fn the_report_tells_the_difference_from_f32() {
+    if bf16_features().is_none() {
+        return;
+    }
+    let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
+    let model = tiny("gpt2");
+    let reproduce = |figure: &str, precision: &str| {
+        let options = ["--model", &model, "--precision", precision, "--fresh"];
+        let paths = ["--corpus", "ids.npy", "--out", "report"];
+        sandbox
+            .xtask(&[&["reproduce", figure], options.as_slice(), &paths].concat())
+            .succeeded();
+        String::from_utf8(sandbox.read("report/report.html")).unwrap()
+    };
+    for (figure, precision, told) in [
+        (
+            "robustness",
+            "bf16",
+            Some("bf16 against f32 on the first sequence, plain model"),
+        ),
+        (
+            "attention-locality",
+            "bf16",
+            Some("not measured: no altered schedules were run"),
+        ),
+        ("attention-locality", "f32", None),
+    ] {
+        let page = reproduce(figure, precision);
+        assert_eq!(
+            page.contains("Difference from f32"),
+            told.is_some(),
+            "{figure}"
+        );
+        assert!(page.contains(told.unwrap_or_default()), "{figure}: {page}");
+    }
+}
