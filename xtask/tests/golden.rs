@@ -1,0 +1,134 @@
+//! The bytes of every CSV file of a small `reproduce` and of a sweep, held as hashes under version control.
+//!
+//! A change that moves code must leave every byte as it is. One that has to change bytes is a commit of its own: run the
+//! test with `UPDATE_GOLDEN=1` and commit the new hashes with the reason.
+//! Bits are promised for one type of machine, so each file of hashes is named after the system and the instruction set that the kernels chose.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use layerwise::kernels::cpu_features;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Models of two families, so that the tables across models are made too.
+const MODELS: [&str; 2] = ["gpt2-8x160", "llama-8x192"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn run(folder: &Path, arguments: &[&str]) {
+    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+}
+
+/// The hash of each CSV file below a folder, by its path.
+fn tables(root: &Path, folder: &Path, found: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tables(root, &path, found);
+        } else if path.extension().is_some_and(|extension| extension == "csv") {
+            let name = path
+                .strip_prefix(root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            let hash = Sha256::digest(fs::read(&path).unwrap());
+            found.insert(
+                name,
+                hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            );
+        }
+    }
+}
+
+/// One line for each file: its hash and its path.
+fn lines(tables: &BTreeMap<String, String>) -> String {
+    tables
+        .iter()
+        .map(|(name, hash)| format!("{hash}  {name}\n"))
+        .collect()
+}
+
+#[test]
+fn tables_keep_their_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = root().join("fixtures");
+    // The default, the source code of this project, changes with every commit.
+    let shifted = root().join("LICENSE-APACHE");
+    fs::copy(shifted, folder.path().join("other.txt")).unwrap();
+    let models: Vec<String> = MODELS
+        .iter()
+        .map(|name| {
+            fixtures
+                .join("models")
+                .join(name)
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    let mut arguments = vec!["reproduce", "--rows", "4", "--context", "48"];
+    arguments.extend(["--items", "4", "--threads", "2", "--out", "reproduced"]);
+    arguments.extend(["--shift-corpus", "other.txt"]);
+    for model in &models {
+        arguments.extend(["--model", model]);
+    }
+    run(folder.path(), &arguments);
+    let mut arguments = vec![
+        "sweep",
+        "drop(l)",
+        "swap(l,m)",
+        "repeat(l..l+3)",
+        "loop(2..5,3)",
+    ];
+    arguments.extend(["parallel(l..l+2)", "drop_attn(l..L)", "scale_mlp(l,0.5)"]);
+    arguments.extend(["--rows", "4", "--context", "48", "--threads", "2"]);
+    arguments.extend(["--out", "sweep.csv"]);
+    for model in &models {
+        arguments.extend(["--model", model]);
+    }
+    run(folder.path(), &arguments);
+    let mut found = BTreeMap::new();
+    tables(folder.path(), folder.path(), &mut found);
+
+    let machine = format!(
+        "{}-{}-{}",
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        cpu_features()
+    );
+    let golden = root()
+        .join("xtask/tests/golden")
+        .join(format!("{machine}.sha256"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(golden.parent().unwrap()).unwrap();
+        fs::write(&golden, lines(&found)).unwrap();
+    }
+    let Ok(expected) = fs::read_to_string(&golden) else {
+        println!("no hashes are kept for {machine}: not compared");
+        return;
+    };
+    let found = lines(&found);
+    let changed: Vec<&str> = found
+        .lines()
+        .filter(|line| !expected.lines().any(|e| e == *line))
+        .collect();
+    let lost: Vec<&str> = expected
+        .lines()
+        .filter(|line| !found.lines().any(|f| f == *line))
+        .collect();
+    assert!(
+        changed.is_empty() && lost.is_empty(),
+        "new bytes: {changed:#?}\nexpected: {lost:#?}"
+    );
+}
