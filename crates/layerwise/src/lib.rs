@@ -27,7 +27,7 @@
 //!
 //! # The crates
 //! Arrows point one way: this facade, then [`sweep`], then [`transformer`], then [`weights`], [`schedule`] and [`kernels`];
-//! [`corpus`] and [`metrics`] stand beside them.
+//! [`corpus`] and [`metrics`] stand beside them, and [`files`] below.
 //!
 //! | module | what it is for |
 //! |---|---|
@@ -35,11 +35,13 @@
 //! | [`transformer`] | config, forward pass, sites, lenses, folding |
 //! | [`weights`] | checkpoint folders, mapped and validated |
 //! | [`corpus`] | text or token ids to sequences |
+//! | [`files`] | opening files that are not trusted |
 //! | [`metrics`] | divergences, clustered standard errors, moments, CKA, probes, factorisations |
 //! | [`sweep`] | plan, engine, journal |
 //! | [`kernels`] | products, norms, activations, the vocabulary pass |
 
 pub use layerwise_corpus as corpus;
+pub use layerwise_files as files;
 pub use layerwise_kernels as kernels;
 pub use layerwise_metrics as metrics;
 pub use layerwise_schedule as schedule;

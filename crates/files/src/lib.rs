@@ -1,0 +1,32 @@
+//! Opening files that are not trusted: checkpoints, tokenizers, texts, data sets, journals.
+//!
+//! Whoever reads a stranger's file reads it through this crate, so that what is promised of files holds for all of them:
+//!
+//! - Only regular files are opened. A file is inspected, opened without blocking and inspected again, so that a FIFO,
+//!   socket or device is refused even when it takes the file's place in between.
+//! - A [`Folder`] gives the files in it and follows a link only to another of its files, or, in a snapshot of the
+//!   Hugging Face cache, to a blob of the same cache. [`Links::Follow`] lifts that where the user asks for it.
+//! - [`open`] opens a path that the user named; [`Links`] says whether that may be a link.
+//! - [`open_to_append`] opens or makes a file that is written to, such as a journal, and never through a link.
+//! - Sizes are compared before and after, and reading whole files has a limit ([`OpenedFile::read_all`]).
+//! - A Git LFS pointer in a file's place is named as such.
+//!
+//! ```
+//! use layerwise_files::{Folder, Links};
+//!
+//! let folder = tempfile::tempdir()?;
+//! std::fs::write(folder.path().join("config.json"), "{}")?;
+//! let file = Folder::open(folder.path(), Links::Refuse)?.file("config.json", "the config of the model")?;
+//! assert_eq!(file.read_all(1000)?, b"{}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod folder;
+mod hash;
+mod opened;
+
+pub use error::FileError;
+pub use folder::Folder;
+pub use hash::{hexadecimal, sha256};
+pub use opened::{Links, OpenedFile, open, open_to_append};
