@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod claims;
+pub mod contents;
 pub mod diff_sites;
 pub mod figures;
 pub mod inputs;
@@ -17,14 +18,14 @@ pub mod measurement;
 pub mod memory;
 pub mod merge;
 pub mod output;
-pub mod plot;
 pub mod readings;
-pub mod report;
 pub mod reproduce;
 pub mod results;
 pub mod rounding;
 pub mod sweep;
 pub mod tables;
+
+pub use layerwise::{plot, report};
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! `cargo xtask reproduce`: the paper's figures.
 
 use crate::arguments::{Inputs, Run};
+use crate::contents::Contents;
 use crate::figures::models::Facts;
 use crate::figures::{FigureId, Pass, scale, stages, table};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
@@ -12,7 +13,6 @@ use crate::readings::notebook::Notebook;
 use crate::readings::pairs::Pairs;
 use crate::readings::scoring::Scoring;
 use crate::readings::{altered, collapse, plain, shift, suffix, weights, words};
-use crate::report::contents::Contents;
 use crate::results::Results;
 use crate::rounding::Rounding;
 use crate::{claims, interrupt, known_values, output, tables};

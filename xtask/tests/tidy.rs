@@ -197,7 +197,7 @@ fn the_readme_names_every_library_crate() {
 fn no_library_crate_depends_on_what_serves_the_command_line() {
     let mut faults = Vec::new();
     for (name, dependencies) in crates() {
-        for harness in ["anyhow", "clap", "csv", "ctrlc", "indicatif", "resvg"] {
+        for harness in ["anyhow", "clap", "csv", "ctrlc", "indicatif"] {
             if name != "xtask" && dependencies.contains(harness) {
                 faults.push(format!("{name} depends on {harness}"));
             }
@@ -355,7 +355,9 @@ fn no_library_crate_knows_the_fixtures() {
         }
         for (number, line) in code(&path) {
             let front_page = line.contains("README.md");
-            if line.contains("fixtures") || (line.contains("include_") && !front_page) {
+            // A crate may hold a font or a style sheet of its own, and nothing from outside its folder.
+            let reaches_out = line.contains("include_") && line.contains("../../");
+            if line.contains("fixtures") || (reaches_out && !front_page) {
                 faults.push(format!("{path}:{number}: {}", line.trim()));
             }
         }

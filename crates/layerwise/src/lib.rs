@@ -27,7 +27,7 @@
 //!
 //! # The crates
 //! Arrows point one way: this facade, then [`sweep`], then [`transformer`], then [`weights`], [`schedule`] and [`kernels`];
-//! [`corpus`] and [`metrics`] stand beside them, and [`files`] below.
+//! [`corpus`], [`metrics`] and [`report`], which stands on [`plot`], are beside them, and [`files`] below.
 //!
 //! | module | what it is for |
 //! |---|---|
@@ -39,11 +39,15 @@
 //! | [`metrics`] | divergences, clustered standard errors, moments, CKA, probes, factorisations |
 //! | [`sweep`] | plan, engine, journal |
 //! | [`kernels`] | products, norms, activations, the vocabulary pass |
+//! | [`plot`] | charts as plain values, drawn as SVG and PNG |
+//! | [`report`] | drawings, tables and verdicts as one HTML page |
 
 pub use layerwise_corpus as corpus;
 pub use layerwise_files as files;
 pub use layerwise_kernels as kernels;
 pub use layerwise_metrics as metrics;
+pub use layerwise_plot as plot;
+pub use layerwise_report as report;
 pub use layerwise_schedule as schedule;
 pub use layerwise_sweep as sweep;
 pub use layerwise_transformer as transformer;

@@ -17,6 +17,7 @@ pub mod robustness;
 pub mod scale;
 pub mod shift;
 pub mod stages;
+pub mod styles;
 pub mod sublayer_ratio;
 pub mod subword_heads;
 pub mod suffix_neurons;

@@ -1,11 +1,10 @@
 //! Models as lines of a drawing: their order, their looks, their legend, and the depth that they share as an axis.
 
+use super::styles::{legend_order, styles_of_models};
 use super::table::Record;
 #[cfg(test)]
 use crate::plot::Mark;
-use crate::plot::{
-    Axis, LegendEntry, Line, Panel, Point, Scale, Side, Style, legend_order, styles_of_models,
-};
+use crate::plot::{Axis, LegendEntry, Line, Panel, Point, Scale, Side, Style};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 

@@ -1,4 +1,31 @@
-use super::*;
+//! Every kind of mark is drawn, whatever its values, and to the same bytes.
+
+#![allow(
+    clippy::expect_used,
+    reason = "a test reports by panicking, in its helpers too"
+)]
+
+use layerwise_plot::{
+    Axis, Colour, ColourMap, Dash, Figure, HeatMap, Histogram, LegendEntry, Line, Mark, Marker,
+    OKABE_ITO, Panel, Point, RowZero, Rule, Scale, Scatter, Side, Style,
+};
+use ndarray::Array2;
+use std::path::Path;
+
+/// Three series that differ in colour and marker.
+const STYLES: [Style; 3] = [
+    style(Colour(0x63, 0xba, 0xe0), Marker::Circle),
+    style(Colour(0xe3, 0x64, 0x00), Marker::Square),
+    style(OKABE_ITO[0], Marker::Circle),
+];
+
+const fn style(colour: Colour, marker: Marker) -> Style {
+    Style {
+        colour,
+        dash: Dash::Solid,
+        marker,
+    }
+}
 
 /// A figure that has every mark, scale and way out: a gap, values beyond the axis, bands, a lone error bar.
 fn small_figure() -> Figure {
@@ -7,7 +34,6 @@ fn small_figure() -> Figure {
         ("pythia-1.4b", "gpt_neox"),
         ("a <b> & \"c\"", "none"),
     ];
-    let styles = styles_of_models(&models);
     let line = |model: usize, values: &[(f64, Option<f64>)]| {
         let points = values.iter().enumerate().map(|(index, &(y, error))| Point {
             x: index as f64,
@@ -15,7 +41,7 @@ fn small_figure() -> Figure {
             error,
         });
         Mark::Line(Line {
-            style: styles[model],
+            style: STYLES[model],
             label: models[model].0.to_owned(),
             points: points.collect(),
             side: Side::Left,
@@ -70,7 +96,7 @@ fn small_figure() -> Figure {
         ],
         legend: models
             .iter()
-            .zip(styles)
+            .zip(STYLES)
             .map(|(&(label, group), style)| LegendEntry {
                 label: label.to_owned(),
                 group: group.to_owned(),
@@ -93,7 +119,7 @@ fn any_values_can_be_drawn() {
         f64::INFINITY,
         f64::NAN,
     ];
-    let style = styles_of_models(&[("a", "b")])[0];
+    let style = STYLES[2];
     let panel = |x: Scale, y: Scale| {
         let points = odd.iter().flat_map(|&x| {
             odd.iter().map(move |&y| Point {
@@ -140,13 +166,13 @@ fn any_values_can_be_drawn() {
     }
 }
 
-const SERIES: [(&str, &str); 2] = [("gpt2", "gpt2"), ("pythia-1.4b", "gpt_neox")];
+const SERIES: [&str; 2] = ["gpt2", "pythia-1.4b"];
 
 fn series_legend() -> Vec<LegendEntry> {
     SERIES
         .iter()
-        .zip(styles_of_models(&SERIES))
-        .map(|(&(label, _), style)| LegendEntry {
+        .zip(STYLES)
+        .map(|(&label, style)| LegendEntry {
             label: label.to_owned(),
             group: String::new(),
             style,
@@ -175,7 +201,6 @@ fn panel(title: &str, x: Axis, y: Axis, marks: Vec<Mark>) -> Panel {
 
 /// Markers with and without error bars, some beyond their axis, over the references of their series.
 fn scatter_figure() -> Figure {
-    let styles = styles_of_models(&SERIES);
     let scatter = |series: usize| {
         let points = (0..12).map(|rank| {
             let x = f64::from(rank);
@@ -184,8 +209,8 @@ fn scatter_figure() -> Figure {
             Point { x, y, error }
         });
         Mark::Scatter(Scatter {
-            style: styles[series],
-            label: SERIES[series].0.to_owned(),
+            style: STYLES[series],
+            label: SERIES[series].to_owned(),
             points: points.collect(),
             side: Side::Left,
         })
@@ -193,7 +218,7 @@ fn scatter_figure() -> Figure {
     let rule = |series: usize, y: f64| {
         Mark::Rule(Rule {
             y,
-            style: Some(styles[series]),
+            style: Some(STYLES[series]),
         })
     };
     let marks = vec![rule(0, 0.62), rule(1, 0.71), scatter(0), scatter(1)];
@@ -214,7 +239,7 @@ fn scatter_figure() -> Figure {
 
 /// A divergence on the left axis and a share on the right one.
 fn two_axes_figure() -> Figure {
-    let mut styles = styles_of_models(&SERIES);
+    let mut styles = STYLES;
     styles[1].dash = Dash::Dashed;
     let line = |series: usize, side: Side, value: &dyn Fn(f64) -> f64| {
         let points = (0..24).map(|layer| {
@@ -225,7 +250,7 @@ fn two_axes_figure() -> Figure {
         });
         Mark::Line(Line {
             style: styles[series],
-            label: SERIES[series].0.to_owned(),
+            label: SERIES[series].to_owned(),
             points: points.collect(),
             side,
         })
@@ -253,7 +278,6 @@ fn two_axes_figure() -> Figure {
 
 /// A grid of small histograms on logarithmic axes, and bins that cannot be.
 fn histogram_figure(columns: usize, rows: usize, bins: u32) -> Figure {
-    let styles = styles_of_models(&SERIES);
     let histogram = |series: usize, shift: f64| {
         let edges: Vec<f64> = (0..=bins)
             .map(|bin| -2.0 + 4.0 * f64::from(bin) / f64::from(bins))
@@ -263,13 +287,13 @@ fn histogram_figure(columns: usize, rows: usize, bins: u32) -> Figure {
             .map(|ends| (4000.0 * (-((ends[0] - shift) * 2.5).powi(2)).exp()).floor())
             .collect();
         Mark::Histogram(Histogram {
-            style: styles[series],
+            style: STYLES[series],
             edges,
             counts,
         })
     };
     let odd = Mark::Histogram(Histogram {
-        style: styles[0],
+        style: STYLES[0],
         edges: vec![0.0, 1.0, 2.0],
         counts: vec![f64::NAN, 5.0, 7.0],
     });
@@ -391,7 +415,7 @@ fn any_marks_can_be_drawn() {
         f64::NEG_INFINITY,
         f64::NAN,
     ];
-    let style = styles_of_models(&[("a", "b")])[0];
+    let style = STYLES[2];
     let mut rows = Vec::new();
     for scale in [Scale::Linear, Scale::Integer, Scale::Log10] {
         let axis = || Axis::new("", scale);
@@ -504,8 +528,6 @@ fn markers_and_cells_say_their_values() {
     );
 }
 
-/// Set `UPDATE_SNAPSHOTS` to write the files anew, and look at them before they are committed; `PICTURES` names a
-/// folder that gets the figures as PNG files.
 #[test]
 fn long_curves_have_few_markers_and_empty_panels_say_so() {
     let check = |ys: Vec<f64>, markers: usize, empty: bool| {
@@ -533,9 +555,11 @@ fn long_curves_have_few_markers_and_empty_panels_say_so() {
     check(Vec::new(), 0, true);
 }
 
+/// Set `UPDATE_SNAPSHOTS` to write the files anew, and look at them before they are committed; `PICTURES` names a
+/// folder that gets the figures as PNG files.
 #[test]
 fn drawing_is_the_same_byte_for_byte() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plot/snapshots");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
     for (name, figure) in [
         ("small-figure", small_figure()),
         ("scatter", scatter_figure()),
@@ -547,7 +571,7 @@ fn drawing_is_the_same_byte_for_byte() {
         let found = figure.svg();
         let file = folder.join(format!("{name}.svg"));
         if let Some(pictures) = std::env::var_os("PICTURES") {
-            let picture = std::path::Path::new(&pictures).join(format!("{name}.png"));
+            let picture = Path::new(&pictures).join(format!("{name}.png"));
             let png = figure.png(200.0).expect("a figure is a picture");
             std::fs::write(picture, png).expect("the picture can be written");
         }

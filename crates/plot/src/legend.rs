@@ -1,30 +1,30 @@
 //! Where the entries of a legend lie.
 
-use super::Figure;
-use super::layout::{GAP, MARGIN, Rect};
-use super::text::Font;
+use crate::figure::Figure;
+use crate::page::{GAP, MARGIN, Rect};
+use crate::text::Font;
 
-pub(super) const LEGEND_SIZE: f64 = 7.5;
+pub(crate) const LEGEND_SIZE: f64 = 7.5;
 /// Distance of lines of the legend.
-pub(super) const LEGEND_PITCH: f64 = 11.5;
+pub(crate) const LEGEND_PITCH: f64 = 11.5;
 /// Width of a legend entry's sample of line, with the gap to its label.
-pub(super) const SAMPLE: f64 = 20.0;
-pub(super) const SAMPLE_GAP: f64 = 4.0;
+pub(crate) const SAMPLE: f64 = 20.0;
+pub(crate) const SAMPLE_GAP: f64 = 4.0;
 /// Distance between columns of the legend.
 const LEGEND_GAP: f64 = 14.0;
 
 /// The place of one entry of the legend.
 #[derive(Debug)]
-pub(super) struct LegendSlot {
-    pub(super) rect: Rect,
+pub(crate) struct LegendSlot {
+    pub(crate) rect: Rect,
     /// The label, cut if it is wider than the figure.
-    pub(super) label: String,
+    pub(crate) label: String,
 }
 
 /// Places the legend below `top`, and gives its lower end.
 ///
 /// Entries stand in aligned columns. If every group has two entries or more, each group starts a line.
-pub(super) fn legend(figure: &Figure, font: &Font, width: f64, top: f64) -> (Vec<LegendSlot>, f64) {
+pub(crate) fn legend(figure: &Figure, font: &Font, width: f64, top: f64) -> (Vec<LegendSlot>, f64) {
     if figure.legend.is_empty() {
         return (Vec::new(), top - GAP * 0.8);
     }

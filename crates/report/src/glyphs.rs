@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 /// Every drawing defines the glyphs that it uses. On one page they are defined once: this makes a page of many drawings
 /// a third as large, and keeps their names, which must be unique in a document, apart.
 #[derive(Debug, Default)]
-pub(super) struct Glyphs {
+pub(crate) struct Glyphs {
     /// Name by outline.
     names: BTreeMap<String, String>,
 }
@@ -17,8 +17,8 @@ impl Glyphs {
     /// `svg` as an element of a page: without a document's heading, its glyphs among the shared ones, and without the
     /// title, which browsers would show over the values of marks.
     ///
-    /// The drawing is one of [`crate::plot`]'s. Of anything else what it defines is kept as it is.
-    pub(super) fn inline(&mut self, svg: &str) -> String {
+    /// The drawing is one of [`layerwise_plot`]'s. Of anything else what it defines is kept as it is.
+    pub(crate) fn inline(&mut self, svg: &str) -> String {
         let svg = &svg[svg.find("<svg").unwrap_or(0)..];
         let svg = without(svg, "<title>", "</title>\n");
         let svg = without(&svg, "<desc>", "</desc>\n");
@@ -50,7 +50,7 @@ impl Glyphs {
     }
 
     /// An element that defines the shared glyphs and shows nothing.
-    pub(super) fn definitions(&self) -> String {
+    pub(crate) fn definitions(&self) -> String {
         let mut definitions: Vec<String> = self
             .names
             .iter()

@@ -4,16 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::drawing::Glyphs;
-use super::policy::policy;
-use super::{ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table};
-use crate::plot::significant;
+use crate::glyphs::Glyphs;
+use crate::policy::policy;
+use crate::report::{ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table};
+use layerwise_plot::significant;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// Section that opens the report.
-const OVERVIEW: &str = "stages";
 /// Model of a claim that compares models.
 const ACROSS: &str = "*";
 /// Column of a table by which its rows belong to models.
@@ -23,12 +21,19 @@ const ROWS: usize = 24;
 /// Significant digits of the numbers in a table.
 const DIGITS: usize = 5;
 
-pub(super) fn html(report: &Report) -> String {
+impl Report {
+    /// The report as an HTML document; the same report gives the same bytes.
+    #[must_use]
+    pub fn html(&self) -> String {
+        html(self)
+    }
+}
+
+fn html(report: &Report) -> String {
     let mut glyphs = Glyphs::default();
-    let mut sections: Vec<&Section> = report.sections.iter().collect();
-    sections.sort_by_key(|section| section.id != OVERVIEW);
-    let claims = Claims::of(report, &sections);
-    let parts: Vec<Markup> = sections
+    let claims = Claims::of(report);
+    let parts: Vec<Markup> = report
+        .sections
         .iter()
         .map(|section| section_part(section, &claims, &mut glyphs))
         .collect();
@@ -48,7 +53,7 @@ pub(super) fn html(report: &Report) -> String {
                 header { h1 { (report.title) } (summary(report)) }
                 (bar(&report.models))
                 div.columns {
-                    (contents(&sections, report, &claims))
+                    (contents(report, &claims))
                     main {
                         @for part in &parts { (part) }
                         (claims_part(report, &claims))
@@ -76,7 +81,7 @@ struct Claims<'a> {
 }
 
 impl<'a> Claims<'a> {
-    fn of(report: &'a Report, sections: &[&'a Section]) -> Self {
+    fn of(report: &'a Report) -> Self {
         let mut groups: Vec<Vec<&ClaimRow>> = Vec::new();
         let mut known: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for row in &report.claims {
@@ -88,7 +93,7 @@ impl<'a> Claims<'a> {
         }
         let mut home = BTreeMap::new();
         let mut places = BTreeMap::new();
-        for (place, section) in sections.iter().enumerate() {
+        for (place, section) in report.sections.iter().enumerate() {
             places.insert(section.id.as_str(), place);
             for claim in &section.claims {
                 home.entry(claim.as_str()).or_insert(place);
@@ -177,12 +182,12 @@ fn bar(models: &[ModelFacts]) -> Markup {
     }
 }
 
-fn contents(sections: &[&Section], report: &Report, claims: &Claims<'_>) -> Markup {
+fn contents(report: &Report, claims: &Claims<'_>) -> Markup {
     html! {
         nav #contents aria-label="Contents" {
             h2 { "Contents" }
             ul {
-                @for section in sections {
+                @for section in &report.sections {
                     li { a href={ "#" (section.id) } { (section.title) } }
                 }
                 @if !claims.groups.is_empty() { li { a href="#claims" { "All claims" } } }

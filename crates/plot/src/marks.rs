@@ -1,22 +1,22 @@
 //! Drawing the marks of a panel that has been laid out.
 
-use super::axis::Range;
-use super::colour::{Colour, Dash};
-use super::draw::{CAPITAL, INK};
-use super::layout::{PanelLayout, Rect, first_cell};
-use super::number::significant;
-use super::svg::{Fill, Position, Svg};
-use super::text::Font;
-use super::{HeatMap, Histogram, Line, Mark, Panel, Point, Rule, Scatter, Side};
+use crate::axis::{Axis, Range};
+use crate::colour::{Colour, Dash, INK};
+use crate::figure::{HeatMap, Histogram, Line, Mark, Panel, Point, Rule, Scatter, Side};
+use crate::layout::{PanelLayout, first_cell};
+use crate::number::significant;
+use crate::page::Rect;
+use crate::svg::{Fill, Position, Svg};
+use crate::text::{CAPITAL, Font};
 
 const REFERENCE: Colour = Colour(0x77, 0x77, 0x77);
 const ABSENT: Colour = Colour(0xd9, 0xd9, 0xd9);
 const HATCHING: Colour = Colour(0x8a, 0x8a, 0x8a);
 const WHITE: Colour = Colour(0xff, 0xff, 0xff);
 
-pub(super) const LINE_WIDTH: f64 = 1.0;
-pub(super) const RULE_WIDTH: f64 = 0.8;
-pub(super) const MARKER_RADIUS: f64 = 1.3;
+pub(crate) const LINE_WIDTH: f64 = 1.0;
+pub(crate) const RULE_WIDTH: f64 = 0.8;
+pub(crate) const MARKER_RADIUS: f64 = 1.3;
 const SCATTER_RADIUS: f64 = 1.8;
 /// What an open marker reaches beyond a full one.
 const OPENING: f64 = 0.4;
@@ -32,7 +32,7 @@ const MARKERS_OF_A_CURVE: usize = 10;
 const NARROWEST_TARGET: f64 = 1.0;
 
 /// Draws all marks of a panel that holds no heat map.
-pub(super) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
+pub(crate) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
     for mark in &panel.panel.marks {
         match mark {
             Mark::Line(line) => draw_band(svg, panel, line),
@@ -52,7 +52,7 @@ pub(super) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
 }
 
 /// Whether a panel has no value to show; a line for reference is none.
-pub(super) fn is_empty(panel: &Panel) -> bool {
+pub(crate) fn is_empty(panel: &Panel) -> bool {
     let finite = |points: &[Point]| points.iter().any(|p| p.x.is_finite() && p.y.is_finite());
     !panel.marks.iter().any(|mark| match mark {
         Mark::Line(line) => finite(&line.points),
@@ -276,7 +276,7 @@ fn said_together(bars: &[Bar]) -> String {
 }
 
 /// Draws the cells of a heat map with their texts.
-pub(super) fn draw_heat_map(
+pub(crate) fn draw_heat_map(
     svg: &mut Svg<'_>,
     panel: &PanelLayout<'_>,
     map: &HeatMap,
@@ -302,7 +302,7 @@ pub(super) fn draw_heat_map(
         let fraction = (value - map.low) / (map.high - map.low);
         map.map.at(if fraction.is_nan() { 0.0 } else { fraction })
     };
-    let name = |axis: &super::Axis, index: usize| significant(first_cell(axis) + index as f64, 9);
+    let name = |axis: &Axis, index: usize| significant(first_cell(axis) + index as f64, 9);
     let text = |row: usize, column: usize| {
         let label = map.labels.as_ref()?.get((row, column))?;
         (!label.is_empty()).then_some(label.as_str())

@@ -1,88 +1,15 @@
-//! Colours and line styles, the same for a model in every figure.
+//! Colours and line styles of models, the same for a model in every figure.
 //!
 //! A family has a hue and a marker; within it a larger model is darker. The hues of the two families that most figures
 //! compare, GPT-2 and Pythia, stay apart under red-green colour blindness at every pair of sizes; among five families
 //! hue alone cannot do that, so the marker tells families apart as well.
 //! A model whose name does not tell its size has the middle of its family's colours, so that it looks the same alone and
-//! beside others.
-//! A model of an unknown family takes the next colour of Okabe and Ito's palette ("Color universal design", 2008; without
-//! its yellow, which is too light for lines on white).
+//! beside others. A model of an unknown family takes the next colour of [`OKABE_ITO`].
 
-use std::fmt;
-
-/// An sRGB colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Colour(
-    /// Red.
-    pub u8,
-    /// Green.
-    pub u8,
-    /// Blue.
-    pub u8,
-);
-
-impl Colour {
-    /// Relative luminance as in WCAG 2, 0 (black) to 1 (white).
-    pub(super) fn luminance(self) -> f64 {
-        let linear = |byte: u8| {
-            let value = f64::from(byte) / 255.0;
-            if value <= 0.04045 {
-                value / 12.92
-            } else {
-                ((value + 0.055) / 1.055).powf(2.4)
-            }
-        };
-        0.2126 * linear(self.0) + 0.7152 * linear(self.1) + 0.0722 * linear(self.2)
-    }
-}
-
-impl fmt::Display for Colour {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{:02x}{:02x}{:02x}", self.0, self.1, self.2)
-    }
-}
-
-/// How a line is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
-    /// Colour of line, band and markers.
-    pub colour: Colour,
-    /// Pattern of the line.
-    pub dash: Dash,
-    /// Shape at each point.
-    pub marker: Marker,
-}
-
-/// Pattern of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dash {
-    /// Unbroken.
-    Solid,
-    /// Long strokes.
-    Dashed,
-    /// Long and short strokes in turn.
-    DashDotted,
-    /// Short strokes.
-    Dotted,
-}
-
-/// Shape that marks a point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marker {
-    /// A disc.
-    Circle,
-    /// A square.
-    Square,
-    /// A triangle that stands on its side.
-    Triangle,
-    /// A square that stands on its corner.
-    Diamond,
-    /// A triangle that stands on its corner.
-    TriangleDown,
-}
+use crate::plot::{Colour, Dash, Marker, OKABE_ITO, Style};
 
 /// What one family of models looks like.
-struct Family {
+struct Look {
     /// Values of `model_type` that belong to the family.
     model_types: &'static [&'static str],
     /// Colours of its smallest, its middle and its largest model, from light to dark.
@@ -93,8 +20,8 @@ struct Family {
     largest: f64,
 }
 
-const FAMILIES: [Family; 5] = [
-    Family {
+const FAMILIES: &[Look] = &[
+    Look {
         model_types: &["gpt2"],
         ramp: [
             Colour(0x63, 0xba, 0xe0),
@@ -105,7 +32,7 @@ const FAMILIES: [Family; 5] = [
         smallest: 124e6,
         largest: 1.5e9,
     },
-    Family {
+    Look {
         model_types: &["gpt_neox", "pythia"],
         ramp: [
             Colour(0xec, 0xa3, 0x42),
@@ -116,7 +43,7 @@ const FAMILIES: [Family; 5] = [
         smallest: 160e6,
         largest: 12e9,
     },
-    Family {
+    Look {
         model_types: &["phi"],
         ramp: [
             Colour(0xe2, 0x8d, 0xcc),
@@ -127,7 +54,7 @@ const FAMILIES: [Family; 5] = [
         smallest: 1.0e9,
         largest: 2.7e9,
     },
-    Family {
+    Look {
         model_types: &["llama"],
         ramp: [
             Colour(0x5b, 0xc9, 0x9e),
@@ -138,7 +65,7 @@ const FAMILIES: [Family; 5] = [
         smallest: 135e6,
         largest: 8e9,
     },
-    Family {
+    Look {
         model_types: &["qwen2"],
         ramp: [
             Colour(0xaa, 0xa8, 0xc0),
@@ -152,7 +79,7 @@ const FAMILIES: [Family; 5] = [
 ];
 
 /// Models whose names give no count of parameters. Phi-1 and Phi-1.5 are equally large; they are set apart by version.
-const NAMED_SIZES: [(&str, f64); 8] = [
+const NAMED_SIZES: &[(&str, f64)] = &[
     ("gpt2", 124e6),
     ("gpt2-medium", 355e6),
     ("gpt2-large", 774e6),
@@ -163,25 +90,13 @@ const NAMED_SIZES: [(&str, f64); 8] = [
     ("phi-2", 2.7e9),
 ];
 
-const OKABE_ITO: [Colour; 7] = [
-    Colour(0x00, 0x72, 0xb2),
-    Colour(0xd5, 0x5e, 0x00),
-    Colour(0x00, 0x9e, 0x73),
-    Colour(0xcc, 0x79, 0xa7),
-    Colour(0x56, 0xb4, 0xe9),
-    Colour(0xe6, 0x9f, 0x00),
-    Colour(0x00, 0x00, 0x00),
-];
-
-const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::DashDotted, Dash::Dotted];
-
 /// The colour of a model by its `name` and its `family` (the `model_type` of its config).
 ///
 /// None if the family is unknown. Where the name tells no size, as it is not one of GPT-2's or Phi's and has no part such
 /// as `410m` or `2.8B` between hyphens, the middle of the family's colours.
 ///
 /// ```
-/// # use xtask::plot::colour_of_model;
+/// # use xtask::figures::styles::colour_of_model;
 /// let small = colour_of_model("pythia-410m", "gpt_neox");
 /// assert_eq!(small, colour_of_model("EleutherAI/pythia-410m-deduped", "gpt_neox"));
 /// assert_ne!(small, colour_of_model("pythia-2.8b", "gpt_neox"));
@@ -194,7 +109,7 @@ pub fn colour_of_model(name: &str, family: &str) -> Option<Colour> {
         depth.clamp(0.0, 1.0)
     };
     let depth = parameters_of(name).map_or(0.5, depth);
-    Some(along(family.ramp, depth))
+    Some(Colour::along(&family.ramp, depth))
 }
 
 /// Styles of the models of one figure, given as (name, family), in their order.
@@ -211,7 +126,7 @@ pub fn styles_of_models(models: &[(&str, &str)]) -> Vec<Style> {
         let twins = styles.iter().filter(|style| style.colour == colour).count();
         styles.push(Style {
             colour,
-            dash: DASHES[twins % DASHES.len()],
+            dash: Dash::ALL[twins % Dash::ALL.len()],
             marker: family_of(family).map_or(Marker::Circle, |family| family.marker),
         });
     }
@@ -230,7 +145,7 @@ pub fn legend_order<'a>(name: &'a str, family: &'a str) -> impl Ord + use<'a> {
     (rank, family, size, name)
 }
 
-fn family_of(model_type: &str) -> Option<&'static Family> {
+fn family_of(model_type: &str) -> Option<&'static Look> {
     FAMILIES
         .iter()
         .find(|family| family.model_types.contains(&model_type))
@@ -254,17 +169,6 @@ fn parameters_of(name: &str) -> Option<f64> {
             (count > 0.0 && count.is_finite()).then_some(count * unit)
         })
     })
-}
-
-fn along(ramp: [Colour; 3], position: f64) -> Colour {
-    let [light, middle, dark] = ramp;
-    let (from, to, part) = if position < 0.5 {
-        (light, middle, position * 2.0)
-    } else {
-        (middle, dark, position * 2.0 - 1.0)
-    };
-    let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * part).round() as u8;
-    Colour(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
 }
 
 #[cfg(test)]

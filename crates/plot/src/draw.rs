@@ -1,17 +1,17 @@
 //! Drawing a figure that has been laid out.
 
-use super::axis::{Range, Ticks};
-use super::colour::{Colour, Dash, Style};
-use super::layout::{
-    BarLayout, LABEL_SIZE, Layout, PanelLayout, Rect, TICK_GAP, TICK_LENGTH, TICK_SIZE, TITLE_SIZE,
+use crate::axis::{Range, Ticks};
+use crate::colour::{Colour, Dash, INK, Style};
+use crate::figure::{Figure, HeatMap, Mark};
+use crate::layout::{
+    BarLayout, LABEL_SIZE, Layout, PanelLayout, TICK_GAP, TICK_LENGTH, TICK_SIZE, TITLE_SIZE,
 };
-use super::legend::{LEGEND_SIZE, LegendSlot, SAMPLE, SAMPLE_GAP};
-use super::marks::{self, LINE_WIDTH, MARKER_RADIUS};
-use super::svg::{Anchor, Fill, Position, Svg, Weight};
-use super::text::Font;
-use super::{Figure, HeatMap, Mark};
+use crate::legend::{LEGEND_SIZE, LegendSlot, SAMPLE, SAMPLE_GAP};
+use crate::marks::{self, LINE_WIDTH, MARKER_RADIUS};
+use crate::page::Rect;
+use crate::svg::{Anchor, Fill, Position, Svg, Weight};
+use crate::text::{CAPITAL, Font};
 
-pub(super) const INK: Colour = Colour(0x22, 0x22, 0x22);
 const FRAME: Colour = Colour(0x55, 0x55, 0x55);
 const GRID: Colour = Colour(0xe9, 0xe9, 0xe9);
 
@@ -21,11 +21,16 @@ const MINOR_LENGTH: f64 = 1.7;
 const SWATCH: f64 = 5.0;
 /// Colours of a colour bar: as many as make steps that cannot be seen.
 const BAR_STEPS: u32 = 64;
-/// Height of digits and capitals as a part of the text size; half of it centres a label on its tick.
-pub(super) const CAPITAL: f64 = 0.69;
 
-/// The figure as SVG.
-pub(super) fn svg(figure: &Figure) -> String {
+impl Figure {
+    /// The figure as an SVG document; the same figure gives the same bytes.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        svg(self)
+    }
+}
+
+fn svg(figure: &Figure) -> String {
     let font = Font::carried();
     let layout = Layout::of(figure, &font);
     let mut svg = Svg::new(&font);

@@ -8,38 +8,41 @@ use std::fmt::Write as _;
 use ttf_parser::{Face, GlyphId, OutlineBuilder};
 
 /// Arimo Regular, subset; see `fonts/README.md`.
-const ARIMO: &[u8] = include_bytes!("../../fonts/arimo-regular.ttf");
+const ARIMO: &[u8] = include_bytes!("../fonts/arimo-regular.ttf");
+
+/// Height of digits and capitals as a part of the text size; half of it centres a label on its tick.
+pub(crate) const CAPITAL: f64 = 0.69;
 
 /// The carried font.
-pub(super) struct Font {
+pub(crate) struct Font {
     face: Face<'static>,
 }
 
 /// One line of text as glyphs.
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Each glyph and the left end of its box, in font units from the start of the line.
-    pub(super) glyphs: Vec<(GlyphId, i32)>,
+    pub(crate) glyphs: Vec<(GlyphId, i32)>,
     /// Width of the line, in font units.
-    pub(super) advance: i32,
+    pub(crate) advance: i32,
 }
 
 impl Font {
     /// Opens the carried font.
-    pub(super) fn carried() -> Self {
+    pub(crate) fn carried() -> Self {
         Self {
             face: Face::parse(ARIMO, 0).expect("the carried font is a valid TrueType file"),
         }
     }
 
     /// Size of one font unit in points, for text of `size` points.
-    pub(super) fn unit(&self, size: f64) -> f64 {
+    pub(crate) fn unit(&self, size: f64) -> f64 {
         size / f64::from(self.face.units_per_em())
     }
 
     /// Sets `text` on one line with pair kerning.
     ///
     /// A character that the font lacks becomes its box for missing glyphs.
-    pub(super) fn line(&self, text: &str) -> Line {
+    pub(crate) fn line(&self, text: &str) -> Line {
         let mut glyphs: Vec<(GlyphId, i32)> = Vec::new();
         let mut advance = 0_i32;
         for character in text.chars() {
@@ -55,12 +58,12 @@ impl Font {
     }
 
     /// Width of `text` at `size` points, in points.
-    pub(super) fn width(&self, text: &str, size: f64) -> f64 {
+    pub(crate) fn width(&self, text: &str, size: f64) -> f64 {
         f64::from(self.line(text).advance) * self.unit(size)
     }
 
     /// The longest beginning of `text` that fits into `width` points at `size` points, with `…` where it was cut.
-    pub(super) fn fit(&self, text: &str, size: f64, width: f64) -> String {
+    pub(crate) fn fit(&self, text: &str, size: f64, width: f64) -> String {
         let line = self.line(text);
         if f64::from(line.advance) * self.unit(size) <= width {
             return text.to_owned();
@@ -76,7 +79,7 @@ impl Font {
     }
 
     /// SVG path data of a glyph, in font units with y upwards; empty for a blank.
-    pub(super) fn outline(&self, glyph: GlyphId) -> String {
+    pub(crate) fn outline(&self, glyph: GlyphId) -> String {
         let mut path = PathData(String::new());
         // A blank has no outline: the path stays empty.
         let _ = self.face.outline_glyph(glyph, &mut path);

@@ -1,11 +1,13 @@
 //! A report of made-up numbers, in every kind of drawing.
 
-use ndarray::Array2;
-use xtask::plot::{
-    Axis, ColourMap, Figure, HeatMap, Histogram, LegendEntry, Line, Mark, Panel, Point, RowZero,
-    Rule, Scale, Scatter, Side, Style, styles_of_models,
+use layerwise_plot::{
+    Axis, ColourMap, Dash, Figure, HeatMap, Histogram, LegendEntry, Line, Mark, Marker, OKABE_ITO,
+    Panel, Point, RowZero, Rule, Scale, Scatter, Side, Style,
 };
-use xtask::report::{ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile};
+use layerwise_report::{
+    ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile,
+};
+use ndarray::Array2;
 
 const MODELS: [&str; 3] = ["gpt2-small-stories", "pythia-410m", "llama-tiny"];
 const IDS: [&str; 5] = [
@@ -17,8 +19,13 @@ const IDS: [&str; 5] = [
 ];
 
 fn styles(models: &[&str]) -> Vec<Style> {
-    let named: Vec<(&str, &str)> = models.iter().map(|&model| (model, "none")).collect();
-    styles_of_models(&named)
+    let colours = OKABE_ITO.iter().take(models.len());
+    let style = |&colour| Style {
+        colour,
+        dash: Dash::Solid,
+        marker: Marker::Circle,
+    };
+    colours.map(style).collect()
 }
 
 fn figure(title: &str, rows: Vec<Vec<Panel>>, models: &[&str]) -> Figure {

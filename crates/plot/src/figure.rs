@@ -1,45 +1,9 @@
-//! Charts as data, drawn as SVG and as PNG.
-//!
-//! A [`Figure`] is a grid of panels with a legend below. It says what is shown; where things lie and how they look is
-//! decided here, one way for every figure: 7 inches wide, the two columns of a paper, with text of about 8 points.
-//! Drawing is total and exact: every figure can be drawn, and the same figure gives the same bytes of SVG.
-//!
-//! Why an own module: the figures need a legend that covers no data, colour bars and cells that lie where their values
-//! are, and output that can be compared byte for byte; that is less code than the ways around a plotting library's
-//! habits. A further kind of chart is a further [`Mark`].
-//!
-//! Values that cannot be drawn where they are:
-//!
-//! - NaN leaves a gap in its line; a point between two gaps still shows its marker.
-//! - A value beyond its axis, such as zero on a logarithmic one or an infinity, lies at the nearest end of the axis and
-//!   has an open marker.
-//! - A band or an error bar is cut off at the ends of its axis; on a logarithmic axis one that reaches zero goes down
-//!   to the lower end. It is left out where the standard error is missing.
-//! - A bin of a histogram that counts nothing, or NaN, lies on the baseline, also on a logarithmic axis.
-//! - A NaN in a heat map is a grey, hatched cell; a value beyond the colour bar has the colour of its nearest end.
-//!
-//! Every marker, every cell of a heat map and every full bin of a histogram says its value in the attribute
-//! `data-value`, for readers that show it; a histogram whose bins are too narrow to be pointed at says its sum and mode.
+//! What a figure shows, as plain values.
 
-mod axis;
-mod colour;
-mod colour_map;
-mod draw;
-mod layout;
-mod legend;
-mod marks;
-mod number;
-mod png;
-mod svg;
-mod text;
-
+use crate::axis::Axis;
+use crate::colour::Style;
+use crate::colour_map::ColourMap;
 use ndarray::Array2;
-
-pub use axis::{Axis, Scale};
-pub use colour::{Colour, Dash, Marker, Style, colour_of_model, legend_order, styles_of_models};
-pub use colour_map::ColourMap;
-pub use number::significant;
-pub use png::PngError;
 
 /// A figure: rows of panels, and a legend below them.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +35,7 @@ pub struct Panel {
 
 /// Something drawn in a panel.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Mark {
     /// A line with markers and band.
     Line(Line),
@@ -194,22 +159,3 @@ pub struct LegendEntry {
     /// How it looks.
     pub style: Style,
 }
-
-impl Figure {
-    /// The figure as an SVG document.
-    pub fn svg(&self) -> String {
-        draw::svg(self)
-    }
-
-    /// The figure as a PNG file of `dots_per_inch`; 300 is fit for print.
-    ///
-    /// # Errors
-    ///
-    /// [`PngError`] if the picture has no pixel or too many for memory.
-    pub fn png(&self, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
-        png::png(&self.svg(), dots_per_inch)
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,9 +1,10 @@
 //! Where everything in a figure lies: frames of panels with room for their labels, and the legend below all of them.
 
-use super::axis::{Axis, Range, Scale, Ticks};
-use super::legend::{LegendSlot, legend};
-use super::text::Font;
-use super::{Figure, HeatMap, Mark, Panel, RowZero, Side};
+use crate::axis::{Axis, Range, Scale, Ticks};
+use crate::figure::{Figure, HeatMap, Line, Mark, Panel, RowZero, Scatter, Side};
+use crate::legend::{LegendSlot, legend};
+use crate::page::{GAP, MARGIN, Rect};
+use crate::text::Font;
 
 /// Width of a figure: the two columns of a paper, 7 inches.
 const PAGE: f64 = 504.0;
@@ -13,95 +14,72 @@ const SMALL_PANELS: usize = 5;
 /// Panels are not narrower than this, unless they are small ones; a figure of more columns than fit grows wider.
 const NARROWEST: f64 = 72.0;
 const NARROWEST_SMALL: f64 = 56.0;
-/// Blank margin around everything.
-pub(super) const MARGIN: f64 = 3.0;
-/// Distance between panels with their labels.
-pub(super) const GAP: f64 = 12.0;
 /// Distance between a frame and the values at its ends, so that no line is drawn on the frame.
 const INSET: f64 = 4.0;
 
-pub(super) const TITLE_SIZE: f64 = 8.5;
-pub(super) const LABEL_SIZE: f64 = 8.0;
-pub(super) const TICK_SIZE: f64 = 7.0;
+pub(crate) const TITLE_SIZE: f64 = 8.5;
+pub(crate) const LABEL_SIZE: f64 = 8.0;
+pub(crate) const TICK_SIZE: f64 = 7.0;
 
 /// Height above a frame that its title takes.
 const TITLE_HEIGHT: f64 = 13.0;
 /// Distance from a frame to the far end of its tick labels' room, without their width or height.
-pub(super) const TICK_LENGTH: f64 = 3.0;
-pub(super) const TICK_GAP: f64 = 2.0;
+pub(crate) const TICK_LENGTH: f64 = 3.0;
+pub(crate) const TICK_GAP: f64 = 2.0;
 /// Distance between the tick labels and the axis label.
 const LABEL_GAP: f64 = 4.0;
 /// Width of a colour bar, and its distance from the frame.
 const BAR_WIDTH: f64 = 8.0;
 const BAR_GAP: f64 = 6.0;
 
-/// A rectangle in points, y downwards.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Rect {
-    pub(super) x: f64,
-    pub(super) y: f64,
-    pub(super) width: f64,
-    pub(super) height: f64,
-}
-
-impl Rect {
-    pub(super) fn right(self) -> f64 {
-        self.x + self.width
-    }
-
-    pub(super) fn bottom(self) -> f64 {
-        self.y + self.height
-    }
-}
-
 /// The layout of a figure.
 #[derive(Debug)]
-pub(super) struct Layout<'a> {
-    pub(super) width: f64,
-    pub(super) height: f64,
-    pub(super) panels: Vec<PanelLayout<'a>>,
-    pub(super) legend: Vec<LegendSlot>,
+pub(crate) struct Layout<'a> {
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+    pub(crate) panels: Vec<PanelLayout<'a>>,
+    pub(crate) legend: Vec<LegendSlot>,
 }
 
 /// The layout of one panel.
 #[derive(Debug)]
-pub(super) struct PanelLayout<'a> {
-    pub(super) panel: &'a Panel,
+pub(crate) struct PanelLayout<'a> {
+    pub(crate) panel: &'a Panel,
     /// The letter by which a text refers to the panel; none in a figure of one, or of more than the alphabet has.
-    pub(super) letter: Option<char>,
+    pub(crate) letter: Option<char>,
     /// The panel with its title and labels.
-    pub(super) outer: Rect,
+    pub(crate) outer: Rect,
     /// What the axes enclose.
-    pub(super) frame: Rect,
-    pub(super) x: Range,
-    pub(super) y: Range,
-    pub(super) x_ticks: Ticks,
-    pub(super) y_ticks: Ticks,
+    pub(crate) frame: Rect,
+    pub(crate) x: Range,
+    pub(crate) y: Range,
+    pub(crate) x_ticks: Ticks,
+    pub(crate) y_ticks: Ticks,
     /// Whether the x axis has labels; it has none where the panel below shows the same axis.
-    pub(super) x_labelled: bool,
+    pub(crate) x_labelled: bool,
     /// Whether the y axis has its label; among small panels one stands for a row.
-    pub(super) y_labelled: bool,
+    pub(crate) y_labelled: bool,
     /// The right axis.
-    pub(super) y2: Option<(Range, Ticks)>,
-    pub(super) bar: Option<BarLayout>,
+    pub(crate) y2: Option<(Range, Ticks)>,
+    pub(crate) bar: Option<BarLayout>,
 }
 
 /// The layout of a colour bar.
 #[derive(Debug)]
-pub(super) struct BarLayout {
-    pub(super) frame: Rect,
-    pub(super) range: Range,
-    pub(super) ticks: Ticks,
+pub(crate) struct BarLayout {
+    pub(crate) frame: Rect,
+    pub(crate) range: Range,
+    pub(crate) ticks: Ticks,
 }
 
 impl PanelLayout<'_> {
     /// The panel's heat map, if it has one.
-    pub(super) fn heat_map(&self) -> Option<&HeatMap> {
+    pub(crate) fn heat_map(&self) -> Option<&HeatMap> {
         heat_map(self.panel)
     }
 
     /// The range that `side` measures.
-    pub(super) fn range(&self, side: Side) -> Range {
+    pub(crate) fn range(&self, side: Side) -> Range {
         match (side, &self.y2) {
             (Side::Right, Some((range, _))) => *range,
             _ => self.y,
@@ -109,7 +87,7 @@ impl PanelLayout<'_> {
     }
 
     /// Where `fraction` of the x axis lies.
-    pub(super) fn across(&self, fraction: f64) -> f64 {
+    pub(crate) fn across(&self, fraction: f64) -> f64 {
         let inset = if self.heat_map().is_some() {
             0.0
         } else {
@@ -119,7 +97,7 @@ impl PanelLayout<'_> {
     }
 
     /// Where `fraction` of a y axis lies.
-    pub(super) fn up(&self, fraction: f64) -> f64 {
+    pub(crate) fn up(&self, fraction: f64) -> f64 {
         let (frame, panel) = (self.frame, self.panel);
         if let Some(map) = self.heat_map() {
             return match map.row_zero {
@@ -159,7 +137,7 @@ struct Cell<'a> {
 }
 
 impl<'a> Layout<'a> {
-    pub(super) fn of(figure: &'a Figure, font: &Font) -> Self {
+    pub(crate) fn of(figure: &'a Figure, font: &Font) -> Self {
         let count = figure.rows.iter().map(Vec::len).max().unwrap_or(0);
         let small = count >= SMALL_PANELS;
         let gap = if small { 0.6 * GAP } else { GAP };
@@ -399,7 +377,7 @@ fn cells_of(axis: &Axis, count: usize) -> Range {
 }
 
 /// The whole number at which the first cell of a heat map stands.
-pub(super) fn first_cell(axis: &Axis) -> f64 {
+pub(crate) fn first_cell(axis: &Axis) -> f64 {
     let far = f64::from(i32::MAX);
     let first = axis.min.filter(|min| min.is_finite()).unwrap_or(0.0);
     first.round().clamp(-far, far)
@@ -439,8 +417,7 @@ fn x_values(panel: &Panel) -> Vec<f64> {
     let mut values = Vec::new();
     for mark in &panel.marks {
         match mark {
-            Mark::Line(super::Line { points, .. })
-            | Mark::Scatter(super::Scatter { points, .. }) => {
+            Mark::Line(Line { points, .. }) | Mark::Scatter(Scatter { points, .. }) => {
                 values.extend(points.iter().map(|point| point.x));
             }
             Mark::Histogram(histogram) => values.extend(&histogram.edges),
@@ -462,8 +439,7 @@ fn y_values(panel: &Panel, side: Side) -> Vec<f64> {
     let mut values = Vec::new();
     for mark in &panel.marks {
         match mark {
-            Mark::Line(super::Line { points, side, .. })
-            | Mark::Scatter(super::Scatter { points, side, .. })
+            Mark::Line(Line { points, side, .. }) | Mark::Scatter(Scatter { points, side, .. })
                 if here(*side) =>
             {
                 for point in points {
@@ -494,11 +470,16 @@ fn y_values(panel: &Panel, side: Side) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot::legend::{LEGEND_PITCH, LEGEND_SIZE, SAMPLE, SAMPLE_GAP};
-    use crate::plot::{LegendEntry, Line, Point, styles_of_models};
+    use crate::colour::{Colour, Dash, Marker, Style};
+    use crate::figure::{LegendEntry, Point};
+    use crate::legend::{LEGEND_PITCH, LEGEND_SIZE, SAMPLE, SAMPLE_GAP};
 
     fn figure(columns: usize, rows: usize, labels: &[(String, String)]) -> Figure {
-        let style = styles_of_models(&[("gpt2", "gpt2")])[0];
+        let style = Style {
+            colour: Colour(0x63, 0xba, 0xe0),
+            dash: Dash::Solid,
+            marker: Marker::Circle,
+        };
         let panel = Panel {
             title: "Panel".to_owned(),
             x: Axis::new("x", Scale::Linear),

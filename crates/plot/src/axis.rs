@@ -39,6 +39,7 @@ impl Axis {
 
 /// How an axis turns values into distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Scale {
     /// Proportional to the value.
     Linear,
@@ -59,33 +60,33 @@ const SMALLEST: f64 = 1e-300;
 
 /// The stretch of values that an axis shows; `low < high`, and both are positive on a logarithmic axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Range {
-    pub(super) scale: Scale,
-    pub(super) low: f64,
-    pub(super) high: f64,
+pub(crate) struct Range {
+    pub(crate) scale: Scale,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
 }
 
 /// Where a value lies on an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Distance from the lower end as a fraction of the axis, 0 to 1.
-    pub(super) fraction: f64,
+    pub(crate) fraction: f64,
     /// Whether the value itself lies beyond the end at which it is placed.
-    pub(super) beyond: bool,
+    pub(crate) beyond: bool,
 }
 
 /// Ticks of an axis.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Ticks {
+pub(crate) struct Ticks {
     /// Labelled ticks, upwards.
-    pub(super) major: Vec<(f64, String)>,
+    pub(crate) major: Vec<(f64, String)>,
     /// Ticks without a label.
-    pub(super) minor: Vec<f64>,
+    pub(crate) minor: Vec<f64>,
 }
 
 impl Range {
     /// The range of `axis` over `values`; values that are not finite do not count.
-    pub(super) fn of(axis: &Axis, values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn of(axis: &Axis, values: impl Iterator<Item = f64>) -> Self {
         let finite = values.filter(|value| value.is_finite());
         match axis.scale {
             Scale::Log10 => Self::logarithmic(axis, finite),
@@ -165,7 +166,7 @@ impl Range {
     }
 
     /// Where `value` lies; none for NaN.
-    pub(super) fn place(&self, value: f64) -> Option<Place> {
+    pub(crate) fn place(&self, value: f64) -> Option<Place> {
         if value.is_nan() {
             return None;
         }
@@ -183,7 +184,7 @@ impl Range {
     }
 
     /// Ticks with about `most` labels at most, but never fewer than an axis needs to be read.
-    pub(super) fn ticks(&self, most: usize) -> Ticks {
+    pub(crate) fn ticks(&self, most: usize) -> Ticks {
         match self.scale {
             Scale::Linear => self.linear_ticks(Step::covering(self.high - self.low, most, false)),
             Scale::Integer => self.linear_ticks(Step::covering(self.high - self.low, most, true)),

@@ -3,7 +3,7 @@
 /// A number with `digits` significant digits, at least one, without trailing zeros and with a minus sign.
 ///
 /// ```
-/// # use xtask::plot::significant;
+/// # use layerwise_plot::significant;
 /// assert_eq!(significant(-1.0 / 3.0, 4), "−0.3333");
 /// ```
 pub fn significant(value: f64, digits: usize) -> String {

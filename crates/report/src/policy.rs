@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 /// A policy by which the page runs `script`, applies `style`, and does nothing else of the kind: no connection, no
 /// picture, no form, no other script.
-pub(super) fn policy(script: &str, style: &str) -> String {
+pub(crate) fn policy(script: &str, style: &str) -> String {
     format!(
         "default-src 'none'; script-src '{}'; style-src '{}'; base-uri 'none'; form-action 'none'",
         source(script),

@@ -1,6 +1,5 @@
-//! What a run yields, as the parts of a [`Report`].
+//! What a run yields, as the parts of a report.
 
-use super::{ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile};
 use crate::claims::{self, CLAIMS};
 use crate::figures::models::Facts;
 use crate::figures::table::Record;
@@ -9,10 +8,13 @@ use crate::known_values;
 use crate::results::Results;
 use crate::tables;
 use anyhow::Context;
+use layerwise::report::{
+    ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile,
+};
 
 /// What a report is made from.
 pub struct Contents<'a> {
-    /// The figures of the run.
+    /// The figures of the run, in reading order.
     pub figures: &'a [FigureId],
     /// The results of all models, with what is derived from them all together.
     pub results: &'a Results,

@@ -9,16 +9,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::colour::{Colour, Dash, Marker};
-use super::layout::Rect;
-use super::text::Font;
+use crate::colour::{Colour, Dash, Marker};
+use crate::page::Rect;
+use crate::text::Font;
 
 /// A point in SVG coordinates: points of 1/72 inch from the left and from the top.
-pub(super) type Position = (f64, f64);
+pub(crate) type Position = (f64, f64);
 
 /// Where the given position lies on a line of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Start,
     Middle,
     End,
@@ -26,7 +26,7 @@ pub(super) enum Anchor {
 
 /// Weight of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weight {
+pub(crate) enum Weight {
     Regular,
     /// Thickened by a stroke, since one font is carried.
     Bold,
@@ -34,14 +34,14 @@ pub(super) enum Weight {
 
 /// How a marker is filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fill {
+pub(crate) enum Fill {
     Full,
     /// White inside: the value itself lies beyond the axis.
     Open,
 }
 
 /// A drawing in progress.
-pub(super) struct Svg<'a> {
+pub(crate) struct Svg<'a> {
     font: &'a Font,
     body: String,
     /// Outlines of the glyphs used so far, by glyph number.
@@ -49,7 +49,7 @@ pub(super) struct Svg<'a> {
 }
 
 impl<'a> Svg<'a> {
-    pub(super) fn new(font: &'a Font) -> Self {
+    pub(crate) fn new(font: &'a Font) -> Self {
         Self {
             font,
             body: String::new(),
@@ -58,16 +58,16 @@ impl<'a> Svg<'a> {
     }
 
     /// Opens a group; its name is for readers of the file.
-    pub(super) fn open_group(&mut self, name: &str) {
+    pub(crate) fn open_group(&mut self, name: &str) {
         self.element(format_args!("<g data-part=\"{}\">", escape(name)));
     }
 
-    pub(super) fn close_group(&mut self) {
+    pub(crate) fn close_group(&mut self) {
         self.element(format_args!("</g>"));
     }
 
     /// A broken line through `points`.
-    pub(super) fn line(&mut self, points: &[Position], colour: Colour, width: f64, dash: Dash) {
+    pub(crate) fn line(&mut self, points: &[Position], colour: Colour, width: f64, dash: Dash) {
         let pattern = match dash {
             Dash::Solid => "",
             Dash::Dashed => " stroke-dasharray=\"4 1.6\"",
@@ -82,7 +82,7 @@ impl<'a> Svg<'a> {
     }
 
     /// Separate straight lines of one look.
-    pub(super) fn segments(&mut self, lines: &[(Position, Position)], colour: Colour, width: f64) {
+    pub(crate) fn segments(&mut self, lines: &[(Position, Position)], colour: Colour, width: f64) {
         if lines.is_empty() {
             return;
         }
@@ -95,7 +95,7 @@ impl<'a> Svg<'a> {
     }
 
     /// A see-through area.
-    pub(super) fn area(&mut self, outline: &[Position], colour: Colour) {
+    pub(crate) fn area(&mut self, outline: &[Position], colour: Colour) {
         self.element(format_args!(
             "<path d=\"{}Z\" fill=\"{colour}\" fill-opacity=\"0.2\"/>",
             path(outline),
@@ -103,7 +103,7 @@ impl<'a> Svg<'a> {
     }
 
     /// Filled steps, see-through but for their edge, that say their `value`, where they have one.
-    pub(super) fn steps(&mut self, outline: &[Position], colour: Colour, value: Option<&str>) {
+    pub(crate) fn steps(&mut self, outline: &[Position], colour: Colour, value: Option<&str>) {
         self.element(format_args!(
             "<path d=\"{}\" fill=\"{colour}\" fill-opacity=\"0.35\" stroke=\"{colour}\" stroke-width=\"0.6\"{}/>",
             path(outline),
@@ -112,12 +112,12 @@ impl<'a> Svg<'a> {
     }
 
     /// Opens a group of cells, which are drawn without a seam between neighbours.
-    pub(super) fn open_cells(&mut self) {
+    pub(crate) fn open_cells(&mut self) {
         self.element(format_args!("<g shape-rendering=\"crispEdges\">"));
     }
 
     /// A rectangle that says its `value`, where it has one, to readers of the file.
-    pub(super) fn cell(&mut self, rect: Rect, colour: Colour, value: Option<&str>) {
+    pub(crate) fn cell(&mut self, rect: Rect, colour: Colour, value: Option<&str>) {
         self.element(format_args!(
             "<path d=\"{}\" fill=\"{colour}\"{}/>",
             rectangle(rect),
@@ -126,7 +126,7 @@ impl<'a> Svg<'a> {
     }
 
     /// Rectangles that are not seen but say their values to readers of the file.
-    pub(super) fn targets(&mut self, targets: &[(Rect, String)]) {
+    pub(crate) fn targets(&mut self, targets: &[(Rect, String)]) {
         self.element(format_args!("<g fill=\"none\" pointer-events=\"all\">"));
         for (rect, value) in targets {
             self.element(format_args!(
@@ -140,7 +140,7 @@ impl<'a> Svg<'a> {
 
     /// A marker that reaches about `radius` from its centre and says its `value`, where it has one, to readers of the
     /// file.
-    pub(super) fn marker(
+    pub(crate) fn marker(
         &mut self,
         (x, y): Position,
         radius: f64,
@@ -177,7 +177,7 @@ impl<'a> Svg<'a> {
     }
 
     /// A line of text on the baseline through `(x, y)`.
-    pub(super) fn text(
+    pub(crate) fn text(
         &mut self,
         at: Position,
         text: &str,
@@ -190,7 +190,7 @@ impl<'a> Svg<'a> {
     }
 
     /// A line of text turned to the left by `degrees`, centred on `(x, y)`.
-    pub(super) fn turned_text(
+    pub(crate) fn turned_text(
         &mut self,
         at: Position,
         text: &str,
@@ -262,7 +262,7 @@ impl<'a> Svg<'a> {
     }
 
     /// The finished document, on white, `width` by `height` points.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         self,
         (width, height): (f64, f64),
         title: &str,

@@ -1,10 +1,11 @@
 //! Colours of heat maps.
 
-use super::colour::Colour;
+use crate::colour::Colour;
 
 /// Colours from a low to a high value; in both the lightness changes in one direction, so that they can be read in
 /// grey and with any colour vision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ColourMap {
     /// From white to dark blue: Brewer's Blues, as in the paper's similarity maps.
     Blues,
@@ -42,18 +43,12 @@ const VIRIDIS: [Colour; 11] = [
 
 impl ColourMap {
     /// The colour at `fraction` of the way from the low to the high end, 0 to 1.
-    pub(super) fn at(self, fraction: f64) -> Colour {
+    pub(crate) fn at(self, fraction: f64) -> Colour {
         let stops: &[Colour] = match self {
             Self::Blues => &BLUES,
             Self::Viridis => &VIRIDIS,
         };
-        let position = fraction.clamp(0.0, 1.0) * (stops.len() - 1) as f64;
-        let below = (position as usize).min(stops.len() - 2);
-        let part = position - below as f64;
-        let (from, to) = (stops[below], stops[below + 1]);
-        let mix =
-            |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * part).round() as u8;
-        Colour(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
+        Colour::along(stops, fraction)
     }
 }
 

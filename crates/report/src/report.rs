@@ -1,16 +1,4 @@
-//! The report: one HTML page that holds the figures of a run with their numbers, and what was judged by them.
-//!
-//! A [`Report`] says what is on the page; [`Report::html`] is a pure function from it to the page.
-//! The page is one file that asks for no other: it can be mailed, opened from a folder, and printed. Its content
-//! security policy forbids every connection, and every script but its own, whatever a model is called.
-//!
-//! With its script the page shows one model or all of them, and the value of the mark under the pointer, at the last
-//! tap, or chosen with the arrow keys: whatever carries `data-value` in a drawing. Without it everything is shown.
-
-pub mod contents;
-mod drawing;
-mod page;
-mod policy;
+//! What is on the page, as plain values.
 
 /// What is on the page.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,7 +7,7 @@ pub struct Report {
     pub title: String,
     /// The models of the run, in the order in which they can be chosen.
     pub models: Vec<ModelFacts>,
-    /// One for each figure, in reading order; that of the stages (`stages`) is put first.
+    /// One for each figure, in reading order.
     pub sections: Vec<Section>,
     /// What was judged: one for each part of a claim, version and model.
     pub claims: Vec<ClaimRow>,
@@ -68,7 +56,7 @@ pub struct Drawing {
     pub name: String,
     /// The model that is drawn; none where all are drawn together.
     pub model: Option<String>,
-    /// The drawing, as [`crate::plot::Figure::svg`] makes it.
+    /// The drawing, as [`layerwise_plot::Figure::svg`] makes it.
     pub svg: String,
     /// What it shows, for readers who cannot see it.
     pub alt: String,
@@ -135,11 +123,4 @@ pub struct KnownRow {
     pub error: String,
     /// The value of this run.
     pub measured: String,
-}
-
-impl Report {
-    /// The report as an HTML document; the same report gives the same bytes.
-    pub fn html(&self) -> String {
-        page::html(self)
-    }
 }

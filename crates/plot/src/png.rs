@@ -1,13 +1,18 @@
 //! SVG to PNG.
 
+use crate::figure::Figure;
 use resvg::{tiny_skia, usvg};
 
 /// Why a figure could not be turned into a PNG file.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PngError {
-    /// The SVG document is not valid.
-    #[error("the drawing is not a valid SVG document")]
-    Svg(#[from] usvg::Error),
+    /// The drawing could not be read as SVG, which would be a fault of this crate.
+    #[error("the drawing is not a valid SVG document: {reason}")]
+    Svg {
+        /// What the SVG reader says.
+        reason: String,
+    },
     /// The picture has no pixel, or too many.
     #[error(
         "cannot draw {width}×{height} points at {dots_per_inch} dots per inch: expected 1 to 400,000,000 pixels"
@@ -21,21 +26,36 @@ pub enum PngError {
         dots_per_inch: f64,
     },
     /// The pixels could not be encoded.
-    #[error("cannot encode the picture as PNG: {0}")]
-    Encoding(String),
+    #[error("cannot encode the picture as PNG: {reason}")]
+    Encoding {
+        /// What the encoder says.
+        reason: String,
+    },
 }
 
 /// More pixels than this are a mistake: a poster of one metre by one metre at 500 dots per inch has as many.
 const MOST_PIXELS: f64 = 4e8;
 
-/// The drawing `svg` as a PNG file.
-pub(super) fn png(svg: &str, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
+impl Figure {
+    /// The figure as a PNG file of `dots_per_inch`; 300 is fit for print.
+    ///
+    /// # Errors
+    ///
+    /// [`PngError`] if the picture would have no pixel, or more than 400 million.
+    pub fn png(&self, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
+        png(&self.svg(), dots_per_inch)
+    }
+}
+
+fn png(svg: &str, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
     // The page is measured in points here: at 72 dots per inch one point is one unit of the view box.
     let options = usvg::Options {
         dpi: 72.0,
         ..usvg::Options::default()
     };
-    let tree = usvg::Tree::from_str(svg, &options)?;
+    let tree = usvg::Tree::from_str(svg, &options).map_err(|error| PngError::Svg {
+        reason: error.to_string(),
+    })?;
     let scale = dots_per_inch / 72.0;
     let (width, height) = (
         f64::from(tree.size().width()),
@@ -53,9 +73,9 @@ pub(super) fn png(svg: &str, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
     let mut picture = tiny_skia::Pixmap::new(across as u32, down as u32).ok_or_else(size_error)?;
     let transform = tiny_skia::Transform::from_scale(scale as f32, scale as f32);
     resvg::render(&tree, transform, &mut picture.as_mut());
-    picture
-        .encode_png()
-        .map_err(|error| PngError::Encoding(error.to_string()))
+    picture.encode_png().map_err(|error| PngError::Encoding {
+        reason: error.to_string(),
+    })
 }
 
 #[cfg(test)]
