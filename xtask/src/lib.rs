@@ -19,6 +19,7 @@ pub mod memory;
 pub mod merge;
 pub mod output;
 pub mod readings;
+pub mod remedy;
 pub mod reproduce;
 pub mod results;
 pub mod rounding;
@@ -72,7 +73,8 @@ pub fn run() -> ExitCode {
             if output::is_closed_pipe(&error) {
                 return ExitCode::SUCCESS;
             }
-            output::say(format_args!("error: {}", message(&error)));
+            let remedy = remedy::of(&error).map_or(String::new(), |remedy| format!("; {remedy}"));
+            output::say(format_args!("error: {}{remedy}", message(&error)));
             ExitCode::FAILURE
         }
     }

@@ -5,8 +5,9 @@ use crate::measurement::Measurement;
 use crate::rounding::Rounding;
 use anyhow::Context;
 use layerwise::corpus::{self, Bos};
+use layerwise::journal::{Merged, Shard};
 use layerwise::kernels::cpu_features;
-use layerwise::sweep::{Merged, Shard};
+use layerwise::sweep::{Label, Sums};
 use layerwise::transformer::ModelConfig;
 use serde::Serialize;
 use std::fs;
@@ -68,17 +69,17 @@ struct JoinedExecution {
 
 impl Joined {
     /// The manifest of this process.
-    pub fn new(runs: &[Merged]) -> Self {
+    pub fn new(runs: &[Merged<Vec<Label>, Vec<Sums>>]) -> Self {
         let shard = |(journal, shard, sequences): &(PathBuf, Shard, usize)| JoinedShard {
             shard: shard.to_string(),
             sequences: *sequences,
             journal: journal.display().to_string(),
         };
-        let run = |run: &Merged| JoinedRun {
+        let run = |run: &Merged<Vec<Label>, Vec<Sums>>| JoinedRun {
             key: run.description.key.as_str().to_owned(),
-            model: run.description.model.clone(),
-            sequences: run.description.sequences,
-            schedules: run.description.schedules.len(),
+            model: run.description.name.clone(),
+            sequences: run.description.units,
+            schedules: run.description.about.len(),
             shards: run.parts.iter().map(shard).collect(),
         };
         Self {

@@ -6,10 +6,10 @@ use crate::interrupt::{Interrupted, STOP};
 use crate::output;
 use crate::rounding::{self, Rounding};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use layerwise::journal::{Journal, RunDescription, RunKey, Shard};
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{
-    self, Entry, Journal, Judge, Label, Options, Plan, RunDescription, RunKey, Shard, Statistics,
-    Sums, SweepError, Target,
+    self, Entry, Judge, Label, Options, Plan, Statistics, Sums, SweepError, Target,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -135,15 +135,13 @@ pub fn measure(
     if let Some(folder) = journal_path.parent() {
         output::make_folder(folder)?;
     }
-    let description = RunDescription {
-        key: key.clone(),
-        model: opened.name.clone(),
-        place: portion.place,
-        sequences: sequences.len(),
-        shard: portion.shard,
-        schedules: plan.entries().iter().map(Label::from).collect(),
-    };
-    let mut journal = Journal::open(&journal_path, &description, run.fresh)?;
+    let labels: Vec<Label> = plan.entries().iter().map(Label::from).collect();
+    let description =
+        RunDescription::new(key.clone(), opened.name.clone(), sequences.len(), labels)
+            .at_place(portion.place)
+            .part(portion.shard);
+    let fits = |sums: &Vec<Sums>| sums.len() == schedules;
+    let mut journal = Journal::open(&journal_path, &description, run.fresh, fits)?;
     tell_found(&journal, &journal_path, &opened.name, "sequences");
     let resumed = journal.finished().len();
     let todo: Vec<(usize, &[u32])> = sequences
@@ -241,7 +239,7 @@ fn carry_out(
     opened: &OpenedModel,
     plan: &Plan,
     todo: &[(usize, &[u32])],
-    journal: &mut Journal<Sums>,
+    journal: &mut Journal<Vec<Sums>>,
     mut judge: Option<&mut Judge>,
     run: &Run,
 ) -> Result<Option<usize>, SweepError> {
@@ -255,7 +253,7 @@ fn carry_out(
     let start = Instant::now();
     let mut done = 0;
     let finished = |sequence: usize, sums: Vec<Sums>| {
-        journal.record(sequence, sums)?;
+        journal.record(sequence, sums).map_err(SweepError::from)?;
         let length = lengths[&sequence];
         progress.inc(length as u64);
         done += 1;

@@ -4,7 +4,8 @@ use crate::manifest::Joined;
 use crate::output;
 use crate::sweep::{Table, run_folder};
 use anyhow::{Context, ensure};
-use layerwise::sweep::{self, Recorded};
+use layerwise::journal::{self, Recorded};
+use layerwise::sweep::{self, Label, Sums};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -39,18 +40,22 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let own_folder = run_folder(&arguments.out);
     refuse_run_folder(&own_folder, &journals)?;
-    let journals = journals.iter().map(|path| Recorded::read(path));
-    let merged = sweep::merge(journals.collect::<Result<_, _>>()?)?;
+    let journals = journals.iter().map(|path| {
+        Recorded::read(path, |labels: &Vec<Label>, sums: &Vec<Sums>| {
+            sums.len() == labels.len()
+        })
+    });
+    let merged = journal::merge(journals.collect::<Result<_, _>>()?)?;
 
     let mut table = Table::new()?;
     for run in &merged {
-        let labels = &run.description.schedules;
+        let labels = &run.description.about;
         let statistics = sweep::collect(labels.len(), run.finished.values().map(Vec::as_slice));
-        let sequences = run.description.sequences;
-        table.push(&run.description.model, labels, sequences, &statistics)?;
+        let sequences = run.description.units;
+        table.push(&run.description.name, labels, sequences, &statistics)?;
         output::say(format_args!(
             "{}: {sequences} sequences under {} schedules from {} journals",
-            run.description.model,
+            run.description.name,
             labels.len(),
             run.parts.len()
         ));

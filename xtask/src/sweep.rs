@@ -6,9 +6,10 @@ use crate::manifest::{self, Manifest};
 use crate::measurement::{Portion, announce, measure};
 use crate::{interrupt, output};
 use anyhow::Context;
+use layerwise::journal::{RunKey, Shard};
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
-use layerwise::sweep::{Label, Plan, RunKey, Shard, Statistics, Target};
+use layerwise::sweep::{Label, Plan, Statistics, Target};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

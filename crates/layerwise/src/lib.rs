@@ -27,7 +27,7 @@
 //!
 //! # The crates
 //! Arrows point one way: this facade, then [`sweep`], then [`transformer`], then [`weights`], [`schedule`] and [`kernels`];
-//! [`corpus`], [`metrics`] and [`report`], which stands on [`plot`], are beside them, and [`files`] below.
+//! [`corpus`], [`metrics`], [`journal`] and [`report`], which stands on [`plot`], are beside them, and [`files`] below.
 //!
 //! | module | what it is for |
 //! |---|---|
@@ -37,13 +37,15 @@
 //! | [`corpus`] | text or token ids to sequences |
 //! | [`files`] | opening files that are not trusted |
 //! | [`metrics`] | divergences, clustered standard errors, moments, CKA, probes, factorisations |
-//! | [`sweep`] | plan, engine, journal |
+//! | [`sweep`] | plan, engine, statistics |
+//! | [`journal`] | checksummed logs of finished work: keys, shards, merging |
 //! | [`kernels`] | products, norms, activations, the vocabulary pass |
 //! | [`plot`] | charts as plain values, drawn as SVG and PNG |
 //! | [`report`] | drawings, tables and verdicts as one HTML page |
 
 pub use layerwise_corpus as corpus;
 pub use layerwise_files as files;
+pub use layerwise_journal as journal;
 pub use layerwise_kernels as kernels;
 pub use layerwise_metrics as metrics;
 pub use layerwise_plot as plot;

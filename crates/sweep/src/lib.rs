@@ -15,31 +15,24 @@
 //! packed, with one tile of their logits, at most one residual stream for each point where a schedule leaves the plain
 //! model's path, plus ⌊log₂ schedules⌋ of them;
 //! nothing has the size positions × vocabulary, and nothing grows with the number of sequences.
-//! [`worker_bytes`] is the bound. A sweep's [`Journal`] keeps the [`Sums`] of every finished unit, 48 bytes a schedule.
+//! [`worker_bytes`] is the bound. A sweep's journal keeps the [`Sums`] of every finished unit, 48 bytes a schedule.
 //!
 //! # Runs that last
-//! A [`Journal`] takes up each finished sequence, so that a run can be stopped at any moment; it keeps results of any type.
-//! A [`Shard`] is a share of a run's sequences, [`merge`] puts the journals of all shards together, and a [`Judge`] finds
-//! the least number of sequences that makes a standard error small enough.
+//! A [`Journal`](layerwise_journal::Journal) takes up each finished sequence, so that a run can be stopped at any moment and
+//! shared out; a [`Judge`] finds the least number of sequences that makes a standard error small enough.
 
 mod checks;
 mod engine;
 mod error;
-mod journal;
 mod memory;
-mod merging;
 mod plan;
-mod shard;
 mod stopping;
 mod sums;
 
 pub use checks::self_check;
 pub use engine::{Options, run};
 pub use error::SweepError;
-pub use journal::{Journal, Label, Recorded, RunDescription, RunKey};
 pub use memory::worker_bytes;
-pub use merging::{Merged, merge};
-pub use plan::{Entry, Plan};
-pub use shard::Shard;
+pub use plan::{Entry, Label, Plan};
 pub use stopping::{Judge, Target};
 pub use sums::{Statistic, Statistics, Sums, collect};

@@ -2,6 +2,7 @@
 
 use crate::error::SweepError;
 use layerwise_schedule::{Family, Schedule, Stack, Step, Trie};
+use serde::{Deserialize, Serialize};
 
 /// One schedule of a run, and where it came from.
 #[derive(Clone, Debug)]
@@ -16,6 +17,30 @@ pub struct Entry {
     pub m: Option<usize>,
     /// The schedule.
     pub schedule: Schedule,
+}
+
+/// Where a schedule came from: the part of an [`Entry`] that a table shows, and a journal keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// The family's text, as `drop(l)`; `id` for the plain model.
+    pub family: String,
+    /// The member's edit, as `drop(5)`; `id` for the plain model.
+    pub edit: String,
+    /// The binding of the family's variable `l`, where it has one.
+    pub l: Option<usize>,
+    /// The binding of the family's variable `m`, where it has one.
+    pub m: Option<usize>,
+}
+
+impl From<&Entry> for Label {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            family: entry.family.clone(),
+            edit: entry.edit.clone(),
+            l: entry.l,
+            m: entry.m,
+        }
+    }
 }
 
 /// The schedules of a run, the plain one first, with their common prefixes found.

@@ -9,9 +9,10 @@ use crate::measurement::{Measurement, Portion, measure};
 use crate::readings::notebook::{self, Notebook};
 use crate::results::Results;
 use anyhow::Context;
+use layerwise::journal::RunKey;
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
-use layerwise::sweep::{Plan, RunKey};
+use layerwise::sweep::Plan;
 
 const DROP: &str = "drop(l)";
 const SWAP: &str = "swap(l,l+1)";

@@ -6,8 +6,8 @@ use crate::inputs::OpenedModel;
 use crate::interrupt::Interrupted;
 use crate::measurement::{progress, run_key, tell_found, tell_time_left};
 use crate::output;
-use anyhow::ensure;
-use layerwise::sweep::{Entry, Journal, Label, RunDescription, RunKey, Shard};
+use layerwise::journal::{Journal, RunDescription, RunKey};
+use layerwise::sweep::{Entry, Label};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -69,27 +69,17 @@ impl Notebook<'_> {
         let parts = [reading.name, &reading.settings];
         let key = run_key(opened, &parts, reading.schedules, &inputs);
         let path = journal(folder, reading.name, &key);
-        let description = RunDescription {
-            key,
-            model: opened.name.clone(),
-            place: 0,
-            sequences: items.len(),
-            shard: Shard::WHOLE,
-            schedules: reading.schedules.iter().map(Label::from).collect(),
+        let labels: Vec<Label> = reading.schedules.iter().map(Label::from).collect();
+        let description = RunDescription::new(key, opened.name.clone(), items.len(), labels);
+        let fits = |results: &Vec<R>| {
+            results.len() == reading.schedules.len() && results.iter().all(&fits)
         };
         let unit = format!("items of {}", reading.name);
         if let Some(folder) = path.parent() {
             output::make_folder(folder)?;
         }
-        let journal = Journal::open(&path, &description, run.fresh)?;
+        let journal = Journal::open(&path, &description, run.fresh, fits)?;
         tell_found(&journal, &path, &opened.name, &unit);
-        ensure!(
-            journal.finished().values().flatten().all(fits),
-            "{}: expected results of {}, found some of another form; start over with --fresh",
-            path.display(),
-            reading.name
-        );
-
         let is_missing = |index: &usize| !journal.finished().contains_key(index);
         let missing: Vec<usize> = (0..items.len()).filter(is_missing).collect();
         let tokens: usize = missing.iter().map(|&index| inputs[index].len()).sum();

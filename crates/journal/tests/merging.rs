@@ -1,50 +1,35 @@
 //! Shards put together, and everything that keeps them apart.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use layerwise_sweep::{
-    Label, Recorded, RunDescription, RunKey, Shard, Sums, SweepError, collect, merge,
-};
+use layerwise_journal::{JournalError, RunDescription, RunKey, Shard, merge};
 use proptest::prelude::*;
 use std::path::PathBuf;
 
-const SEQUENCES: usize = 12;
+const UNITS: usize = 12;
 
-fn sums(sequence: usize) -> Vec<Sums> {
-    vec![Sums {
-        positions: 3,
-        kl_nats: 0.1 * sequence as f64,
-        ..Sums::default()
-    }]
+type Recorded = layerwise_journal::Recorded<String, Vec<f64>>;
+
+fn result(unit: usize) -> Vec<f64> {
+    vec![0.1 * unit as f64]
 }
 
 /// A finished shard of a run.
-fn shard(model: &str, place: usize, shard: Shard) -> Recorded {
-    let key = RunKey::of([model.as_bytes()]);
-    let finished = (0..SEQUENCES).filter(|sequence| shard.contains(&key, *sequence));
+fn shard(name: &str, place: usize, shard: Shard) -> Recorded {
+    let key = RunKey::of([name.as_bytes()]);
+    let finished = (0..UNITS).filter(|unit| shard.contains(&key, *unit));
+    let about = format!("about {name}");
     Recorded {
-        path: PathBuf::from(format!("{model}-{}", shard.index())),
-        finished: finished
-            .map(|sequence| (sequence, sums(sequence)))
-            .collect(),
-        description: RunDescription {
-            key,
-            model: model.to_owned(),
-            place,
-            sequences: SEQUENCES,
-            shard,
-            schedules: vec![Label {
-                family: "id".to_owned(),
-                edit: "id".to_owned(),
-                l: None,
-                m: None,
-            }],
-        },
+        path: PathBuf::from(format!("{name}-{}", shard.index())),
+        finished: finished.map(|unit| (unit, result(unit))).collect(),
+        description: RunDescription::new(key, name.to_owned(), UNITS, about)
+            .at_place(place)
+            .part(shard),
     }
 }
 
-fn shards(model: &str, place: usize, count: u32) -> Vec<Recorded> {
+fn shards(name: &str, place: usize, count: u32) -> Vec<Recorded> {
     let one: Shard = format!("1/{count}").parse().unwrap();
-    one.all().map(|part| shard(model, place, part)).collect()
+    one.all().map(|part| shard(name, place, part)).collect()
 }
 
 proptest! {
@@ -65,21 +50,19 @@ proptest! {
             .collect();
         numbered.sort_by_key(|(at, _)| *at);
         let merged = merge(numbered.into_iter().map(|(_, journal)| journal).collect()).unwrap();
-        let models: Vec<&str> = merged.iter().map(|m| m.description.model.as_str()).collect();
-        prop_assert_eq!(models, ["b", "a"]);
+        let names: Vec<&str> = merged.iter().map(|m| m.description.name.as_str()).collect();
+        prop_assert_eq!(names, ["b", "a"]);
         for merged in &merged {
-            let whole = shard(&merged.description.model, merged.description.place, Shard::WHOLE);
+            let whole = shard(&merged.description.name, merged.description.place, Shard::WHOLE);
             prop_assert_eq!(&merged.description, &whole.description);
             prop_assert_eq!(&merged.finished, &whole.finished);
-            let sums = merged.finished.values().map(Vec::as_slice);
-            prop_assert_eq!(collect(1, sums)[0].kl_nats.clusters().len(), SEQUENCES);
         }
     }
 }
 
 /// What is said of the shards 1/3 to 3/3 of a run, changed in one way.
 #[track_caller]
-fn check(change: impl FnOnce(&mut Vec<Recorded>), expected: &[&str]) -> SweepError {
+fn check(change: impl FnOnce(&mut Vec<Recorded>), expected: &[&str]) -> JournalError {
     let mut journals = shards("tiny", 0, 3);
     change(&mut journals);
     let error = merge(journals).unwrap_err();
@@ -94,23 +77,23 @@ fn check(change: impl FnOnce(&mut Vec<Recorded>), expected: &[&str]) -> SweepErr
 fn what_does_not_belong_together_is_refused() {
     let error = check(|j| drop(j.remove(1)), &["tiny", "all 3 shards", "of 2/3"]);
     assert!(
-        matches!(error, SweepError::MergeMissing { .. }),
+        matches!(error, JournalError::MergeMissing { .. }),
         "{error:?}"
     );
     check(|j| j.truncate(1), &["of 2/3, 3/3"]);
 
     let error = check(
         |j| drop(j[2].finished.pop_last()),
-        &["tiny-3: shard 3/3 is not finished", "sequence"],
+        &["tiny-3: shard 3/3 is not finished", "unit"],
     );
-    let SweepError::MergeUnfinished { sequence, .. } = error else {
+    let JournalError::MergeUnfinished { unit, .. } = error else {
         panic!("{error:?}")
     };
     assert!(
         "3/3"
             .parse::<Shard>()
             .unwrap()
-            .contains(&RunKey::of([b"tiny".as_slice()]), sequence)
+            .contains(&RunKey::of([b"tiny".as_slice()]), unit)
     );
 
     let error = check(
@@ -118,18 +101,19 @@ fn what_does_not_belong_together_is_refused() {
         &["tiny-1 and tiny-2", "different runs of tiny"],
     );
     assert!(
-        matches!(error, SweepError::MergeOtherRun { .. }),
+        matches!(error, JournalError::MergeOtherRun { .. }),
         "{error:?}"
     );
-    check(|j| j[2].description.sequences += 1, &["tiny-1 and tiny-3"]);
+    check(|j| j[2].description.units += 1, &["tiny-1 and tiny-3"]);
     check(|j| j[2].description.place += 1, &["tiny-1 and tiny-3"]);
+    check(|j| j[2].description.about.push('!'), &["tiny-1 and tiny-3"]);
 
     let error = check(
         |j| j[2] = shard("tiny", 0, "2/4".parse().unwrap()),
         &["tiny-1 is of shard 1/3 and tiny-2 of shard 2/4"],
     );
     assert!(
-        matches!(error, SweepError::MergeOtherDivision { .. }),
+        matches!(error, JournalError::MergeOtherDivision { .. }),
         "{error:?}"
     );
 
@@ -137,20 +121,20 @@ fn what_does_not_belong_together_is_refused() {
         |j| {
             let mut again = j[1].clone();
             again.path = PathBuf::from("again");
-            for sums in again.finished.values_mut() {
-                sums[0].kl_nats = sums[0].kl_nats.next_up();
+            for result in again.finished.values_mut() {
+                result[0] = result[0].next_up();
             }
             j.push(again);
         },
-        &["tiny-2 and again have different results for sequence"],
+        &["tiny-2 and again have different results for unit"],
     );
     assert!(
-        matches!(error, SweepError::MergeConflict { .. }),
+        matches!(error, JournalError::MergeConflict { .. }),
         "{error:?}"
     );
 }
 
 #[test]
 fn nothing_merged_is_nothing() {
-    assert!(merge(Vec::new()).unwrap().is_empty());
+    assert!(merge::<(), ()>(Vec::new()).unwrap().is_empty());
 }

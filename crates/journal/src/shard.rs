@@ -1,25 +1,25 @@
-//! Which sequences of a run are one process's share.
+//! Which units of a run are one process's share.
 
-use crate::error::SweepError;
-use crate::journal::RunKey;
+use crate::error::JournalError;
+use crate::key::RunKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
-/// Share K of N of a run's sequences; `K/N` in text, K from 1.
+/// Share K of N of a run's units; `K/N` in text, K from 1.
 ///
-/// A sequence belongs to the share that a hash of the run's key and the sequence's index picks: every process comes to
-/// the same answer by itself, and a stretch of long documents does not fall to one of them.
-/// Shares are even on the average only; one of a small run may hold no sequence at all.
+/// A unit belongs to the share that a hash of the run's key and the unit's index picks: every process comes to the same
+/// answer by itself, and a stretch of long documents does not fall to one of them.
+/// Shares are even on the average only; one of a small run may hold no unit at all.
 ///
 /// ```
-/// use layerwise_sweep::{RunKey, Shard};
+/// use layerwise_journal::{RunKey, Shard};
 ///
 /// let key = RunKey::of([b"inputs".as_slice()]);
 /// let shards: Vec<Shard> = ["1/3", "2/3", "3/3"].map(|text| text.parse().unwrap()).into();
-/// for sequence in 0..100 {
-///     assert_eq!(shards.iter().filter(|shard| shard.contains(&key, sequence)).count(), 1);
+/// for unit in 0..100 {
+///     assert_eq!(shards.iter().filter(|shard| shard.contains(&key, unit)).count(), 1);
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,11 +53,11 @@ impl Shard {
         (1..=count).map(move |index| Self { count, index })
     }
 
-    /// Whether a sequence, by its index in the corpus, is in this share of a run.
-    pub fn contains(self, key: &RunKey, sequence: usize) -> bool {
+    /// Whether a unit, by its index in the run, is in this share of it.
+    pub fn contains(self, key: &RunKey, unit: usize) -> bool {
         let mut hash = Sha256::new();
         hash.update(key.as_str());
-        hash.update((sequence as u64).to_le_bytes());
+        hash.update((unit as u64).to_le_bytes());
         let hash = hash.finalize();
         let first = hash.iter().take(8);
         let number = first.fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
@@ -78,9 +78,9 @@ impl fmt::Display for Shard {
 }
 
 impl FromStr for Shard {
-    type Err = SweepError;
+    type Err = JournalError;
 
-    fn from_str(text: &str) -> Result<Self, SweepError> {
+    fn from_str(text: &str) -> Result<Self, JournalError> {
         // `parse` would take a sign.
         let number = |text: &str| {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -90,16 +90,16 @@ impl FromStr for Shard {
             .and_then(|(index, count)| Some((number(index)?, number(count)?)))
             .filter(|(index, count)| (1..=*count).contains(index) && *count <= Self::MAX_COUNT)
             .map(|(index, count)| Self { count, index })
-            .ok_or_else(|| SweepError::Shard {
+            .ok_or_else(|| JournalError::Shard {
                 found: text.to_owned(),
             })
     }
 }
 
 impl TryFrom<String> for Shard {
-    type Error = SweepError;
+    type Error = JournalError;
 
-    fn try_from(text: String) -> Result<Self, SweepError> {
+    fn try_from(text: String) -> Result<Self, JournalError> {
         text.parse()
     }
 }
@@ -143,10 +143,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sequence_is_in_one_share_of_each_run(count in 1u32..50, sequence: usize, run: u64) {
+        fn a_unit_is_in_one_share_of_each_run(count in 1u32..50, unit: usize, run: u64) {
             let key = RunKey::of([run.to_le_bytes().as_slice()]);
             let one = Shard { count, index: 1 };
-            let holders: Vec<Shard> = one.all().filter(|shard| shard.contains(&key, sequence)).collect();
+            let holders: Vec<Shard> = one.all().filter(|shard| shard.contains(&key, unit)).collect();
             prop_assert_eq!(holders.len(), 1);
             prop_assert_eq!(holders[0].to_string().parse::<Shard>().unwrap(), holders[0]);
         }

@@ -1,0 +1,172 @@
+use crate::shard::Shard;
+use layerwise_files::FileError;
+use std::path::PathBuf;
+
+/// What can go wrong with a journal. The messages say what is wrong; what to do about it depends on the program.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The journal cannot be opened.
+    #[error("{0}")]
+    File(#[from] FileError),
+    /// The journal cannot be read, written or locked.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The journal.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A journal that was begun and holds nothing yet.
+    #[error("{}: the journal holds no whole line", path.display())]
+    Empty {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// Another process is at work on the same run.
+    #[error("{}: another process holds this run", path.display())]
+    Locked {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The journal was written in another form.
+    #[error(
+        "{}: the journal is of format {found}, written by another version of the program; this one reads format {expected}",
+        path.display()
+    )]
+    OtherFormat {
+        /// The journal.
+        path: PathBuf,
+        /// The format of this version.
+        expected: u32,
+        /// The journal's format; 0 for those that do not name one.
+        found: u32,
+    },
+    /// The journal describes a run of another kind.
+    #[error("{}: the journal is of a run of another kind", path.display())]
+    OtherKind {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The journal belongs to a run with other inputs.
+    #[error(
+        "{}: the journal is of another run (key {found}, expected {expected}): the inputs or the program changed",
+        path.display()
+    )]
+    OtherRun {
+        /// The journal.
+        path: PathBuf,
+        /// This run's key.
+        expected: String,
+        /// The journal's key.
+        found: String,
+    },
+    /// The journal belongs to another share of this run.
+    #[error("{}: the journal is of shard {found}, expected shard {expected}", path.display())]
+    OtherShard {
+        /// The journal.
+        path: PathBuf,
+        /// The share that is to be run.
+        expected: Shard,
+        /// The journal's share.
+        found: Shard,
+    },
+    /// The journal's run stood in another place of the table.
+    #[error("{}: the journal's run is number {found} of its table, expected number {expected}", path.display())]
+    OtherPlace {
+        /// The journal.
+        path: PathBuf,
+        /// The run's place now, from 1.
+        expected: usize,
+        /// Its place then, from 1.
+        found: usize,
+    },
+    /// A line of the journal is not what was written.
+    #[error("{}: line {line} is damaged (its checksum or content does not fit)", path.display())]
+    Damaged {
+        /// The journal.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// A share of a run that is none.
+    #[error(
+        "shard `{found}`: expected K/N with K from 1 to N, and N at most {}",
+        Shard::MAX_COUNT
+    )]
+    Shard {
+        /// The text as given.
+        found: String,
+    },
+    /// Two journals of one name that are not of one run.
+    #[error(
+        "{} and {} are of different runs of {name}: the inputs or the program changed between them; expected shards of one run",
+        path.display(), other.display()
+    )]
+    MergeOtherRun {
+        /// The run's name.
+        name: String,
+        /// The first of the run's journals.
+        path: PathBuf,
+        /// One that does not belong to it.
+        other: PathBuf,
+    },
+    /// Two journals of one run that was divided in two ways.
+    #[error(
+        "{} is of shard {shard} and {} of shard {other_shard}: expected shards of one division",
+        path.display(), other.display()
+    )]
+    MergeOtherDivision {
+        /// A journal.
+        path: PathBuf,
+        /// Its share.
+        shard: Shard,
+        /// Another journal of the run.
+        other: PathBuf,
+        /// Its share.
+        other_shard: Shard,
+    },
+    /// Shards of a run are not there.
+    #[error(
+        "{name}: expected all {count} shards, found no journal of {}",
+        list(missing)
+    )]
+    MergeMissing {
+        /// The run's name.
+        name: String,
+        /// Shards of the run.
+        count: u32,
+        /// Those without a journal.
+        missing: Vec<Shard>,
+    },
+    /// A shard was not run to its end.
+    #[error("{}: shard {shard} is not finished: unit {unit} is missing", path.display())]
+    MergeUnfinished {
+        /// The journal.
+        path: PathBuf,
+        /// Its share.
+        shard: Shard,
+        /// The first unit that it should hold and does not.
+        unit: usize,
+    },
+    /// Two journals of one shard that do not say the same.
+    #[error("{} and {} have different results for unit {unit}", path.display(), other.display())]
+    MergeConflict {
+        /// A journal.
+        path: PathBuf,
+        /// Another journal.
+        other: PathBuf,
+        /// Index of the unit in the run.
+        unit: usize,
+    },
+}
+
+/// `2/3, 3/3`; no more than a line of them.
+fn list(shards: &[Shard]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<String> = shards.iter().take(SHOWN).map(Shard::to_string).collect();
+    match shards.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

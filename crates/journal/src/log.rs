@@ -1,0 +1,672 @@
+//! The file: its first line, the units after it, and how both are read and appended.
+//!
+//! JSON has no number for NaN and infinities: results that may be such are written in another form.
+
+use crate::error::JournalError;
+use crate::key::{CHECKSUM, RunKey, checksum};
+use crate::shard::Shard;
+use layerwise_files::{Links, open_to_append};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// The form of the lines. Journals of before it was written down have form 1.
+const FORMAT: u32 = 2;
+
+/// What a run is: the first line of its journal.
+///
+/// `D` is what the caller says of it besides: all that a table made from journals alone needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunDescription<D> {
+    /// Hash of everything the results depend on.
+    pub key: RunKey,
+    /// What the run is called among those that make up one table; the name of its model, say.
+    pub name: String,
+    /// The run's place among those of its table, from 0.
+    pub place: usize,
+    /// Units of the whole run, of which a shard holds some.
+    pub units: usize,
+    /// The share of them that the journal is for.
+    pub shard: Shard,
+    /// The caller's description.
+    pub about: D,
+}
+
+impl<D> RunDescription<D> {
+    /// A run of `units` units, undivided and the first of its table.
+    pub fn new(key: RunKey, name: String, units: usize, about: D) -> Self {
+        Self {
+            key,
+            name,
+            place: 0,
+            units,
+            shard: Shard::WHOLE,
+            about,
+        }
+    }
+
+    /// The same run at another place of its table, from 0.
+    pub fn at_place(self, place: usize) -> Self {
+        Self { place, ..self }
+    }
+
+    /// A share of the same run.
+    pub fn part(self, shard: Shard) -> Self {
+        Self { shard, ..self }
+    }
+}
+
+/// The first line, with the form of all lines.
+#[derive(Serialize)]
+struct Header<'a, D> {
+    format: u32,
+    #[serde(flatten)]
+    run: &'a RunDescription<D>,
+}
+
+/// As much of the first line as says whether the rest can be read.
+#[derive(Deserialize)]
+struct FormatOnly {
+    #[serde(default = "oldest_format")]
+    format: u32,
+}
+
+fn oldest_format() -> u32 {
+    1
+}
+
+#[derive(Serialize, Deserialize)]
+struct Unit<T> {
+    unit: usize,
+    result: T,
+}
+
+/// An open, locked journal of a run whose units have results of type `T`.
+#[derive(Debug)]
+pub struct Journal<T> {
+    path: PathBuf,
+    file: File,
+    /// Bytes of whole lines.
+    length: u64,
+    /// A line could not be written.
+    broken: bool,
+    finished: BTreeMap<usize, T>,
+    torn: bool,
+}
+
+impl<T> Journal<T> {
+    /// The result of each finished unit, by its index in the run.
+    pub fn finished(&self) -> &BTreeMap<usize, T> {
+        &self.finished
+    }
+
+    /// Closes the journal and gives the result of each finished unit.
+    pub fn into_finished(self) -> BTreeMap<usize, T> {
+        self.finished
+    }
+
+    /// Whether opening dropped a last line that a crash had torn.
+    pub fn was_torn(&self) -> bool {
+        self.torn
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Journal<T> {
+    /// Opens the journal at `path`, or begins one, and locks it against other processes.
+    ///
+    /// With `fresh`, what an existing journal holds is thrown away.
+    /// A last line that was torn by a crash is dropped ([`Journal::was_torn`] says so).
+    /// `fits` says whether a result has the form that this run gives it; one that has not is damage.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is a link or no regular file; another process holds it; it is of another run, shard or format; or
+    /// a line other than a torn last one is damaged.
+    pub fn open<D: Serialize + DeserializeOwned + PartialEq>(
+        path: &Path,
+        description: &RunDescription<D>,
+        fresh: bool,
+        fits: impl Fn(&T) -> bool,
+    ) -> Result<Self, JournalError> {
+        let io = |source| JournalError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut file = open_to_append(path)?;
+        locked(path, file.try_lock())?;
+        if fresh {
+            file.set_len(0).map_err(io)?;
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
+        let lines = Lines::new(path, &bytes);
+        let found = lines.description::<D>()?;
+        let finished = match &found {
+            None => BTreeMap::new(),
+            Some(found) => {
+                check_same(path, description, found)?;
+                lines.units(found, fits)?
+            }
+        };
+        let mut journal = Self {
+            path: path.to_owned(),
+            file,
+            length: lines.whole.len() as u64,
+            broken: false,
+            finished,
+            torn: lines.torn,
+        };
+        journal.end_at(journal.length).map_err(io)?;
+        if found.is_none() {
+            journal.append(&Header {
+                format: FORMAT,
+                run: description,
+            })?;
+        }
+        Ok(journal)
+    }
+
+    /// Writes a finished unit down.
+    ///
+    /// # Errors
+    /// The file cannot be written (a full disk, say), or could not be before; it stays readable up to the unit before.
+    pub fn record(&mut self, unit: usize, result: T) -> Result<(), JournalError> {
+        let line = Unit { unit, result };
+        self.append(&line)?;
+        self.finished.insert(unit, line.result);
+        Ok(())
+    }
+
+    fn append(&mut self, value: &impl Serialize) -> Result<(), JournalError> {
+        let io = |source| JournalError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        if self.broken {
+            return Err(io(io::Error::other("an earlier line could not be written")));
+        }
+        let json = serde_json::to_string(value).map_err(|error| io(error.into()))?;
+        let line = format!("{} {json}\n", checksum(json.as_bytes()));
+        let written = self.file.write_all(line.as_bytes());
+        match written.and_then(|()| self.file.sync_data()) {
+            Ok(()) => {
+                self.length += line.len() as u64;
+                Ok(())
+            }
+            Err(source) => {
+                let error = io(source);
+                // Nothing may follow a line that was cut off. If it cannot be taken back, the next opening drops it, or
+                // takes it up where it is whole after all.
+                self.broken = true;
+                let _ = self.end_at(self.length);
+                Err(error)
+            }
+        }
+    }
+
+    /// Cuts the file, and goes on writing there.
+    fn end_at(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.file.seek(SeekFrom::Start(length)).map(drop)
+    }
+}
+
+/// A journal as it is read for merging.
+#[derive(Clone, Debug)]
+pub struct Recorded<D, T> {
+    /// The journal.
+    pub path: PathBuf,
+    /// What the run is.
+    pub description: RunDescription<D>,
+    /// The result of each finished unit, by its index in the run.
+    pub finished: BTreeMap<usize, T>,
+}
+
+impl<D: DeserializeOwned, T: DeserializeOwned> Recorded<D, T> {
+    /// Reads a journal, and leaves it as it is; a last line that was torn by a crash counts as not written.
+    ///
+    /// `fits` says whether a result has the form that such a run gives it; one that has not is damage.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is a link or no regular file; a process is writing to it; it is of another format or kind; it
+    /// holds no whole line, or a line other than a torn last one is damaged.
+    pub fn read(path: &Path, fits: impl Fn(&D, &T) -> bool) -> Result<Self, JournalError> {
+        let io = |source| JournalError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut file = layerwise_files::open(path, Links::Refuse)?.into_file()?;
+        locked(path, file.try_lock_shared())?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
+        let lines = Lines::new(path, &bytes);
+        let description = lines
+            .description::<D>()?
+            .ok_or_else(|| JournalError::Empty {
+                path: path.to_owned(),
+            })?;
+        Ok(Self {
+            path: path.to_owned(),
+            finished: lines.units(&description, |result| fits(&description.about, result))?,
+            description,
+        })
+    }
+}
+
+fn locked(path: &Path, result: Result<(), TryLockError>) -> Result<(), JournalError> {
+    result.map_err(|error| match error {
+        TryLockError::WouldBlock => JournalError::Locked {
+            path: path.to_owned(),
+        },
+        TryLockError::Error(source) => JournalError::Io {
+            path: path.to_owned(),
+            source,
+        },
+    })
+}
+
+/// Refuses a journal of another run, share or place.
+fn check_same<D: PartialEq>(
+    path: &Path,
+    expected: &RunDescription<D>,
+    found: &RunDescription<D>,
+) -> Result<(), JournalError> {
+    let path = path.to_owned();
+    let same_run = (
+        &expected.key,
+        &expected.name,
+        expected.units,
+        &expected.about,
+    ) == (&found.key, &found.name, found.units, &found.about);
+    if !same_run {
+        return Err(JournalError::OtherRun {
+            path,
+            expected: expected.key.as_str().to_owned(),
+            found: found.key.as_str().to_owned(),
+        });
+    }
+    if found.shard != expected.shard {
+        return Err(JournalError::OtherShard {
+            path,
+            expected: expected.shard,
+            found: found.shard,
+        });
+    }
+    if found.place != expected.place {
+        return Err(JournalError::OtherPlace {
+            path,
+            expected: expected.place.saturating_add(1),
+            found: found.place.saturating_add(1),
+        });
+    }
+    Ok(())
+}
+
+/// The whole lines of a journal.
+struct Lines<'a> {
+    path: &'a Path,
+    /// Empty, or ends with a newline.
+    whole: &'a [u8],
+    torn: bool,
+}
+
+impl<'a> Lines<'a> {
+    fn new(path: &'a Path, bytes: &'a [u8]) -> Self {
+        // A line without its newline is one whose writing was cut off.
+        let newline = bytes.iter().rposition(|byte| *byte == b'\n');
+        let (whole, rest) = bytes.split_at(newline.map_or(0, |last| last + 1));
+        Self {
+            path,
+            whole,
+            torn: !rest.is_empty(),
+        }
+    }
+
+    /// Lines without their newlines, numbered from 1.
+    fn numbered(&self) -> impl Iterator<Item = (usize, &'a [u8])> {
+        let lines = self.whole.split_inclusive(|byte| *byte == b'\n');
+        (1..).zip(lines.map(|line| line.strip_suffix(b"\n").unwrap_or(line)))
+    }
+
+    /// The first line; `None` where there is none.
+    fn description<D: DeserializeOwned>(&self) -> Result<Option<RunDescription<D>>, JournalError> {
+        let Some((at, line)) = self.numbered().next() else {
+            return Ok(None);
+        };
+        let json = self.checked(at, line)?;
+        let FormatOnly { format } = self.parsed(at, json)?;
+        if format != FORMAT {
+            return Err(JournalError::OtherFormat {
+                path: self.path.to_owned(),
+                expected: FORMAT,
+                found: format,
+            });
+        }
+        // What any run says is read first, so that damage is not taken for another kind of run.
+        let _: RunDescription<IgnoredAny> = self.parsed(at, json)?;
+        let description = serde_json::from_slice(json);
+        description.map(Some).map_err(|_| JournalError::OtherKind {
+            path: self.path.to_owned(),
+        })
+    }
+
+    /// The lines after the first, which must be units of the run.
+    fn units<D, T: DeserializeOwned>(
+        &self,
+        run: &RunDescription<D>,
+        fits: impl Fn(&T) -> bool,
+    ) -> Result<BTreeMap<usize, T>, JournalError> {
+        let mut finished = BTreeMap::new();
+        for (at, line) in self.numbered().skip(1) {
+            let Unit { unit, result } = self.parsed(at, self.checked(at, line)?)?;
+            let belongs = unit < run.units && run.shard.contains(&run.key, unit) && fits(&result);
+            if !belongs || finished.insert(unit, result).is_some() {
+                return Err(self.damaged(at));
+            }
+        }
+        Ok(finished)
+    }
+
+    /// The JSON of a line whose checksum is right.
+    fn checked(&self, at: usize, line: &'a [u8]) -> Result<&'a [u8], JournalError> {
+        let split = line.split_at_checked(CHECKSUM);
+        split
+            .and_then(|(sum, rest)| Some((sum, rest.strip_prefix(b" ")?)))
+            .filter(|(sum, json)| *sum == checksum(json).as_bytes())
+            .map(|(_, json)| json)
+            .ok_or_else(|| self.damaged(at))
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, at: usize, json: &[u8]) -> Result<T, JournalError> {
+        serde_json::from_slice(json).map_err(|_| self.damaged(at))
+    }
+
+    fn damaged(&self, line: usize) -> JournalError {
+        JournalError::Damaged {
+            path: self.path.to_owned(),
+            line,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{any as arbitrary, proptest};
+    use std::fmt::Debug;
+
+    type Journal = super::Journal<Vec<f64>>;
+    type Recorded = super::Recorded<String, Vec<f64>>;
+
+    /// Every result fits.
+    fn any<T>(_: &T) -> bool {
+        true
+    }
+
+    /// A run of ten units with as many numbers each.
+    fn run(key: &str, numbers: usize) -> RunDescription<String> {
+        let key = RunKey::of([key.as_bytes()]);
+        RunDescription::new(key, "tiny".to_owned(), 10, format!("{numbers} numbers"))
+    }
+
+    fn open(path: &Path, run: &RunDescription<String>) -> Result<Journal, JournalError> {
+        Journal::open(path, run, false, any)
+    }
+
+    fn read(path: &Path) -> Result<Recorded, JournalError> {
+        Recorded::read(path, |_, _| true)
+    }
+
+    /// Results of one type, of the units 4 and 1.
+    fn check<T>([first, second]: [T; 2])
+    where
+        T: Serialize + DeserializeOwned + Clone + PartialEq + Debug,
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let open = || super::Journal::<T>::open(&path, &run("a", 2), false, any).unwrap();
+        let mut journal = open();
+        journal.record(4, first.clone()).unwrap();
+        journal.record(1, second.clone()).unwrap();
+        drop(journal);
+        assert!(!open().was_torn());
+        let found = open().into_finished();
+        assert_eq!(found, BTreeMap::from([(1, second), (4, first)]));
+    }
+
+    #[test]
+    fn what_is_recorded_is_read_back() {
+        check([vec![0.1, 1e-300], vec![f64::MIN_POSITIVE, -0.0]]);
+        check([true, false]);
+        check([u64::MAX, f64::NAN.to_bits()]);
+        check([Some("a \n\u{0}".to_owned()), None]);
+        check([(), ()]);
+        check([BTreeMap::from([(7, 3), (9, 1)]), BTreeMap::new()]);
+    }
+
+    #[test]
+    fn results_that_do_not_fit_are_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = open(&path, &run("a", 1)).unwrap();
+        journal.record(3, vec![1.0]).unwrap();
+        drop(journal);
+        let of_type = super::Journal::<bool>::open(&path, &run("a", 1), false, any).map(drop);
+        let of_form =
+            Journal::open(&path, &run("a", 1), false, |result| result.len() == 2).map(drop);
+        let read = Recorded::read(&path, |about, _| about == "2 numbers").map(drop);
+        for outcome in [of_type, of_form, read] {
+            let error = outcome.unwrap_err();
+            assert!(
+                matches!(error, JournalError::Damaged { line: 2, .. }),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_kind_of_run_and_another_format_are_told_apart_from_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        drop(open(&path, &run("a", 1)).unwrap());
+        let error = super::Recorded::<[u8; 2], ()>::read(&path, |_, _| true).unwrap_err();
+        assert!(matches!(error, JournalError::OtherKind { .. }), "{error}");
+
+        // The first line of version 0.1.0, which named no format.
+        let json =
+            r#"{"key":"00","model":"tiny","place":0,"sequences":1,"shard":"1/1","schedules":[]}"#;
+        std::fs::write(&path, format!("{} {json}\n", checksum(json.as_bytes()))).unwrap();
+        let opened = open(&path, &run("a", 1)).map(drop);
+        for outcome in [opened, read(&path).map(drop)] {
+            let error = outcome.unwrap_err();
+            let JournalError::OtherFormat {
+                found, expected, ..
+            } = error
+            else {
+                panic!("{error}")
+            };
+            assert_eq!((found, expected), (1, FORMAT));
+        }
+        let fresh = Journal::open(&path, &run("a", 1), true, any).unwrap();
+        assert!(fresh.finished().is_empty());
+        drop(fresh);
+
+        for json in ["7", "{}", r#"{"format":2}"#] {
+            std::fs::write(&path, format!("{} {json}\n", checksum(json.as_bytes()))).unwrap();
+            let error = read(&path).unwrap_err();
+            assert!(
+                !matches!(error, JournalError::OtherKind { .. }),
+                "{json}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_journal_is_held_by_one_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let _held = open(&path, &run("a", 1)).unwrap();
+        let error = open(&path, &run("a", 1)).unwrap_err();
+        assert!(matches!(error, JournalError::Locked { .. }), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_refused_and_what_it_leads_to_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("journal"), folder.path().join("other"));
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        let check = || {
+            for fresh in [false, true] {
+                let error = Journal::open(&path, &run("a", 1), fresh, any).unwrap_err();
+                assert!(matches!(error, JournalError::File(_)), "{error}");
+            }
+            let error = read(&path).unwrap_err();
+            assert!(matches!(error, JournalError::File(_)), "{error}");
+        };
+        check();
+        assert!(!other.exists());
+        std::fs::write(&other, "of somebody else").unwrap();
+        check();
+        assert_eq!(std::fs::read(&other).unwrap(), b"of somebody else");
+    }
+
+    #[test]
+    fn another_run_is_refused_unless_fresh() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        open(&path, &run("a", 1))
+            .unwrap()
+            .record(0, vec![1.0])
+            .unwrap();
+        let longer = RunDescription {
+            units: 11,
+            ..run("a", 1)
+        };
+        for other in [run("b", 1), run("a", 2), longer] {
+            let error = open(&path, &other).unwrap_err();
+            assert!(matches!(error, JournalError::OtherRun { .. }), "{error}");
+        }
+        let shard = RunDescription {
+            shard: "1/2".parse().unwrap(),
+            ..run("a", 1)
+        };
+        let error = open(&path, &shard).unwrap_err();
+        assert!(matches!(error, JournalError::OtherShard { .. }), "{error}");
+        let place = RunDescription {
+            place: 1,
+            ..run("a", 1)
+        };
+        let error = open(&path, &place).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                JournalError::OtherPlace {
+                    found: 1,
+                    expected: 2,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert!(
+            Journal::open(&path, &run("b", 1), true, any)
+                .unwrap()
+                .finished()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn units_that_are_not_of_the_run_are_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut shard = run("a", 1);
+        shard.shard = "1/2".parse().unwrap();
+        let inside: Vec<usize> = (0..10)
+            .filter(|at| shard.shard.contains(&shard.key, *at))
+            .collect();
+        let outside = (0..10).find(|at| !inside.contains(at)).unwrap();
+        for unit in [outside, 10, inside[1]] {
+            let mut journal = Journal::open(&path, &shard, true, any).unwrap();
+            journal.record(inside[1], vec![1.0]).unwrap();
+            journal.record(unit, vec![1.0]).unwrap();
+            drop(journal);
+            let error = read(&path).unwrap_err();
+            assert!(
+                matches!(error, JournalError::Damaged { line: 3, .. }),
+                "{unit}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn reading_leaves_a_journal_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = open(&path, &run("a", 1)).unwrap();
+        journal.record(3, vec![1.0]).unwrap();
+        journal.record(4, vec![2.0]).unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(matches!(error, JournalError::Locked { .. }), "{error}");
+        drop(journal);
+        let bytes = std::fs::read(&path).unwrap();
+        let torn = &bytes[..bytes.len() - 1];
+        std::fs::write(&path, torn).unwrap();
+        let recorded = read(&path).unwrap();
+        assert_eq!(recorded.description, run("a", 1));
+        assert_eq!(recorded.finished, BTreeMap::from([(3, vec![1.0])]));
+        assert_eq!(std::fs::read(&path).unwrap(), torn);
+        std::fs::write(&path, &bytes[..20]).unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(matches!(error, JournalError::Empty { .. }), "{error}");
+        let error = read(folder.path()).unwrap_err();
+        assert!(matches!(error, JournalError::File(_)), "{error}");
+    }
+
+    #[test]
+    fn a_torn_last_line_is_dropped_and_a_damaged_one_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = open(&path, &run("a", 1)).unwrap();
+        for unit in 0..3 {
+            journal.record(unit, vec![unit as f64]).unwrap();
+        }
+        drop(journal);
+        let bytes = std::fs::read(&path).unwrap();
+        let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for cut in header..bytes.len() {
+            std::fs::write(&path, &bytes[..cut]).unwrap();
+            let mut journal = open(&path, &run("a", 1)).unwrap();
+            assert_eq!(journal.was_torn(), bytes[cut - 1] != b'\n');
+            // The line that was torn is written again, and the file ends as if it had never been.
+            for unit in journal.finished().len()..3 {
+                journal.record(unit, vec![unit as f64]).unwrap();
+            }
+            drop(journal);
+            assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        }
+        let mut damaged = bytes.clone();
+        damaged[header + 40] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
+        let error = open(&path, &run("a", 1)).unwrap_err();
+        assert!(
+            matches!(error, JournalError::Damaged { line: 2, .. }),
+            "{error}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_a_journal_or_an_error(bytes in proptest::collection::vec(arbitrary::<u8>(), 0..200)) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("journal");
+            std::fs::write(&path, bytes).unwrap();
+            let _ = read(&path);
+            let _ = open(&path, &run("a", 1));
+        }
+    }
+}
