@@ -55,7 +55,7 @@ class Bench:
 
     def our_sweep(self, model, threads, precision):
         out = self.work / "ours.csv"
-        _, memory = run([self.target / "release/xtask", "sweep", "--model", self.work / model, "--corpus", self.work / model / "tokens.npy",
+        _, memory = run([self.target / "release/layerwise", "sweep", "--model", self.work / model, "--corpus", self.work / model / "tokens.npy",
                          "--rows", threads, "--context", TOKENS, "--threads", threads, "--precision", precision, "--fresh",
                          "--out", out, "drop(l)", "swap(l,l+1)"])
         manifest = json.loads((self.work / "ours.csv.run/manifest.json").read_text())

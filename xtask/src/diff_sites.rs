@@ -1,4 +1,4 @@
-//! `cargo xtask diff-sites`: where a model's activations first differ from a reference's.
+//! `diff-sites`: where a model's activations first differ from a reference's.
 
 use crate::arguments::Inputs;
 use crate::inputs;

@@ -2,67 +2,16 @@
 
 use crate::arguments::{self, Inputs};
 use crate::memory::Budget;
-use crate::output;
-use anyhow::{Context, bail, ensure};
+use crate::{embedded, output};
+use anyhow::{bail, ensure};
 use layerwise::corpus::{self, Corpus, Tokenizer};
 use layerwise::transformer::{Model, Precision, config};
 use layerwise::weights;
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The default context, in tokens.
 const DEFAULT_CONTEXT: usize = 512;
-
-/// The repository, whose `fixtures` hold the embedded models and text.
-pub(crate) fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
-}
-
-/// The embedded text.
-pub fn embedded_corpus() -> PathBuf {
-    repository().join("fixtures/text/sample.jsonl")
-}
-
-/// The documents of the embedded text.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn embedded_documents() -> anyhow::Result<Vec<String>> {
-    #[derive(serde::Deserialize)]
-    struct Document {
-        text: String,
-    }
-    let path = embedded_corpus();
-    let text = corpus::read_text(&path)?;
-    text.lines()
-        .map(|line| {
-            let document: Document = serde_json::from_str(line)
-                .with_context(|| format!("{}: expected documents", path.display()))?;
-            Ok(document.text)
-        })
-        .collect()
-}
-
-/// Names and folders of the embedded models, sorted.
-///
-/// # Errors
-/// The folder that holds them cannot be read.
-pub fn embedded_models() -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let folder = repository().join("fixtures/models");
-    let context = || format!("{}: the embedded models cannot be listed", folder.display());
-    let mut models = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(context)? {
-        let path = entry.with_context(context)?.path();
-        if path.join("config.json").is_file() {
-            models.push((name_of(&path), path));
-        }
-    }
-    models.sort();
-    Ok(models)
-}
 
 /// A model, opened, with what identifies it.
 pub struct OpenedModel {
@@ -85,23 +34,18 @@ pub struct OpenedModel {
 /// # Errors
 /// A name that is neither embedded nor a folder, two models of one name, or a checkpoint that cannot be accepted.
 pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
-    let embedded = embedded_models()?;
     let chosen: Vec<(String, PathBuf)> = if inputs.model.is_empty() {
-        ensure!(
-            !embedded.is_empty(),
-            "no model is embedded; give one with --model DIR"
-        );
-        embedded
+        embedded::models()?
     } else {
         let choose = |given: &String| {
             let path = PathBuf::from(given);
-            if let Some(found) = embedded.iter().find(|(name, _)| name == given) {
-                return Ok(found.clone());
+            if let Some(folder) = embedded::model(given)? {
+                return Ok((given.clone(), folder));
             }
             if path.is_dir() {
                 return Ok((name_of(&path), path));
             }
-            let names: Vec<&str> = embedded.iter().map(|(name, _)| name.as_str()).collect();
+            let names: Vec<&str> = embedded::model_names().collect();
             bail!(
                 "--model {given}: expected a folder or an embedded model ({}), found neither",
                 names.join(", ")
@@ -225,7 +169,10 @@ pub fn open_corpus(
     opened: &OpenedModel,
 ) -> anyhow::Result<OpenedCorpus> {
     let config = opened.model.config();
-    let path = inputs.corpus.clone().unwrap_or_else(embedded_corpus);
+    let path = match &inputs.corpus {
+        Some(path) => path.clone(),
+        None => embedded::corpus()?,
+    };
     let context = inputs
         .context
         .unwrap_or(DEFAULT_CONTEXT.min(config.context));

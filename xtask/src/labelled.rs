@@ -4,6 +4,7 @@
 //! What it does not name is replaced by a stand-in made from the embedded text.
 
 use crate::arguments::{Bos, Inputs, Run};
+use crate::embedded;
 use crate::figures::{FigureId, Pass};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::FileHash;
@@ -62,7 +63,7 @@ impl Labelled {
         let tasks = match &options.benchmarks {
             _ if !needs(Pass::Benchmarks) => Vec::new(),
             Some(folder) => items::from_folder(folder, most)?,
-            None => items::standins(&inputs::embedded_documents()?, most),
+            None => items::standins(&embedded::documents()?, most),
         };
         let pairs = match &options.wic {
             _ if !needs(Pass::Pairs) => None,
@@ -70,7 +71,7 @@ impl Labelled {
                 let most = options.pairs.map(|most| most as usize);
                 Some(pairs::from_folder(folder, most)?)
             }
-            None => pairs::standin(&inputs::embedded_documents()?),
+            None => pairs::standin(&embedded::documents()?),
         };
         Ok(Self {
             options: options.clone(),

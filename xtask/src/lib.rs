@@ -1,4 +1,4 @@
-//! `cargo xtask`: sweeps, figures and their manifests.
+//! The program `layerwise`, in a checkout `cargo xtask`: sweeps, figures and their manifests.
 //!
 //! One file for each command, one for each thing that commands share.
 //! Figures are pure functions from recorded results to drawings; only commands read inputs and write files.
@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod claims;
 pub mod contents;
 pub mod diff_sites;
+pub mod embedded;
 pub mod figures;
 pub mod inputs;
 pub mod interrupt;
@@ -18,6 +19,7 @@ pub mod measurement;
 pub mod memory;
 pub mod merge;
 pub mod output;
+pub mod program;
 pub mod readings;
 pub mod remedy;
 pub mod reproduce;
@@ -28,12 +30,12 @@ pub mod tables;
 
 pub use layerwise::{plot, report};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Measures what every layer of a language model contributes, by running it under altered layer schedules.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+#[command(name = "layerwise", version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -55,7 +57,9 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let command = Arguments::command().bin_name(program::name());
+    let arguments = Arguments::from_arg_matches(&command.get_matches());
+    let outcome = match arguments.unwrap_or_else(|error| error.exit()).command {
         Command::Reproduce(arguments) => reproduce::reproduce(&arguments),
         Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),

@@ -1,11 +1,10 @@
-//! `cargo xtask list`: what there is, and what it needs.
+//! `list`: what there is, and what it needs.
 
 use crate::claims::CLAIMS;
 use crate::figures::FigureId;
-use crate::inputs;
+use crate::{embedded, program};
 use clap::ValueEnum;
 use layerwise::transformer::{ModelConfig, config::Family};
-use layerwise::weights::Checkpoint;
 use std::io::Write;
 
 /// Runs the command.
@@ -14,7 +13,7 @@ use std::io::Write;
 /// An embedded model that cannot be read.
 pub fn list() -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "Figures (cargo xtask reproduce FIGURE):")?;
+    writeln!(out, "Figures ({} reproduce FIGURE):", program::name())?;
     for figure in FigureId::value_variants() {
         if let Some(value) = figure.to_possible_value() {
             let help = value
@@ -44,9 +43,9 @@ pub fn list() -> anyhow::Result<()> {
         )?;
     }
     writeln!(out, "\nEmbedded models (--model NAME):")?;
-    for (name, folder) in inputs::embedded_models()? {
-        let checkpoint = Checkpoint::open(&folder)?;
-        let config = ModelConfig::from_json(checkpoint.config(), &folder.join("config.json"))?;
+    for name in embedded::model_names() {
+        let (config, path) = embedded::config(name)?;
+        let config = ModelConfig::from_json(&config, &path)?;
         writeln!(
             out,
             "  {name:<14} {}, {} blocks, width {}, {} tokens",

@@ -1,4 +1,4 @@
-//! `cargo xtask`; all of it is in the library.
+//! The program; all of it is in the library.
 
 fn main() -> std::process::ExitCode {
     xtask::run()

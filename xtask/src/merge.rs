@@ -1,8 +1,8 @@
-//! `cargo xtask merge`: the table of a sweep from the journals of its shards.
+//! `merge`: the table of a sweep from the journals of its shards.
 
 use crate::manifest::Joined;
-use crate::output;
 use crate::sweep::{Table, run_folder};
+use crate::{output, program};
 use anyhow::{Context, ensure};
 use layerwise::journal::{self, Recorded};
 use layerwise::sweep::{self, Label, Sums};
@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 
 /// Options of `merge`.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(after_help = format!("\
 The table has the same bytes as that of a run that was never divided. Neither models nor texts are needed.
 
 Example:
-  cargo xtask sweep 'drop(l)' --shard 1/2 --out a.csv    (here)
-  cargo xtask sweep 'drop(l)' --shard 2/2 --out b.csv    (there)
-  cargo xtask merge a.csv.run b.csv.run --out all.csv")]
+  {0} sweep 'drop(l)' --shard 1/2 --out a.csv    (here)
+  {0} sweep 'drop(l)' --shard 2/2 --out b.csv    (there)
+  {0} merge a.csv.run b.csv.run --out all.csv", program::name()))]
 pub struct Arguments {
     /// Run folders (FILE.run) of all shards, or journals
     #[arg(required = true, value_name = "RUN")]

@@ -1,4 +1,4 @@
-//! `cargo xtask reproduce`: the paper's figures.
+//! `reproduce`: the paper's figures.
 
 use crate::arguments::{Inputs, Run};
 use crate::contents::Contents;
@@ -15,7 +15,7 @@ use crate::readings::scoring::Scoring;
 use crate::readings::{altered, collapse, plain, shift, suffix, weights, words};
 use crate::results::Results;
 use crate::rounding::Rounding;
-use crate::{claims, interrupt, known_values, output, tables};
+use crate::{claims, interrupt, known_values, output, program, tables};
 use anyhow::ensure;
 use clap::ValueEnum;
 use layerwise::kernels::cpu_features;
@@ -28,10 +28,10 @@ use std::path::{Path, PathBuf};
 
 /// Options of `reproduce`.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(after_help = format!("\
 Without options: every figure, on the embedded models and text.
 With a real model:
-  cargo xtask reproduce robustness --model path/to/pythia-410m --corpus pile.jsonl --out target/pythia")]
+  {} reproduce robustness --model path/to/pythia-410m --corpus pile.jsonl --out target/pythia", program::name()))]
 pub struct Arguments {
     /// Figures to draw [default: all]
     #[arg(value_name = "FIGURE")]

@@ -1,10 +1,10 @@
-//! `cargo xtask sweep`: any edits or families, statistics to CSV.
+//! `sweep`: any edits or families, statistics to CSV.
 
 use crate::arguments::{Inputs, Run};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Portion, announce, measure};
-use crate::{interrupt, output};
+use crate::{interrupt, output, program};
 use anyhow::Context;
 use layerwise::journal::{RunKey, Shard};
 use layerwise::metrics::ClusteredMean;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Options of `sweep`.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(after_help = format!("\
 Edits name blocks of the model, from 0:
   drop(5)  drop_attn(4..8)  drop_mlp([1,5,9..12])  keep(0..6)  drop(-1)
   swap(3,4)  reverse(2..8)  shuffle(2..8,7)  permute(2..5,[4,2,3])
@@ -25,7 +25,7 @@ With the free variables l and m an edit is a family, run over all blocks:
   'drop(l)'  'swap(l,l+1)'  'repeat(l..l+5)'  'drop_attn(l..L)'  'swap(l,m)'
 
 Example:
-  cargo xtask sweep --model path/to/gpt2 --corpus text.jsonl --rows 64 --out gpt2.csv 'drop(l)' 'swap(l,l+1)'")]
+  {} sweep --model path/to/gpt2 --corpus text.jsonl --rows 64 --out gpt2.csv 'drop(l)' 'swap(l,l+1)'", program::name()))]
 pub struct Arguments {
     /// Edits, or families of edits
     #[arg(required = true, value_name = "EDIT")]
@@ -129,9 +129,10 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         // A table of this part would pass for that of the whole.
         output::say(format_args!(
-            "shard {} is finished; once all {} are: cargo xtask merge RUN… --out FILE, with this RUN:",
+            "shard {} is finished; once all {} are: {} merge RUN… --out FILE, with this RUN:",
             arguments.shard,
-            arguments.shard.count()
+            arguments.shard.count(),
+            program::name()
         ));
         writeln!(stdout, "{}", run_folder.display())?;
     }

@@ -20,7 +20,7 @@ fn root() -> PathBuf {
 }
 
 fn run(folder: &Path, arguments: &[&str]) {
-    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_xtask"))
+    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_layerwise"))
         .current_dir(folder)
         .args(arguments)
         .output()

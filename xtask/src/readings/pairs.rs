@@ -224,7 +224,7 @@ pub fn standin(documents: &[String]) -> Option<Pairs> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs;
+    use crate::embedded;
     use std::collections::BTreeSet;
     use std::fs;
 
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_standin_is_balanced_and_split_by_word() {
-        let pairs = standin(&inputs::embedded_documents().unwrap()).unwrap();
+        let pairs = standin(&embedded::documents().unwrap()).unwrap();
         let splits = [&pairs.train, &pairs.dev, &pairs.test];
         let mut seen = BTreeSet::new();
         for split in splits {

@@ -395,13 +395,13 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs;
+    use crate::embedded;
     use layerwise::metrics::divergence;
     use layerwise::transformer::ModelConfig;
     use std::path::PathBuf;
 
     fn tokenizer() -> Tokenizer {
-        let (_, folder): (String, PathBuf) = inputs::embedded_models().unwrap().remove(0);
+        let (_, folder): (String, PathBuf) = embedded::models().unwrap().remove(0);
         Tokenizer::open(&folder.join("tokenizer.json"), 2048).unwrap()
     }
 

@@ -354,7 +354,7 @@ fn cosines(words: ArrayView2<'_, f32>, split: &Split<'_>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs;
+    use crate::embedded;
     use layerwise::transformer::{ModelConfig, Recording};
     use std::num::NonZeroUsize;
     use std::path::PathBuf;
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn inputs_end_with_the_word() {
-        let (_, folder): (String, PathBuf) = inputs::embedded_models().unwrap().remove(0);
+        let (_, folder): (String, PathBuf) = embedded::models().unwrap().remove(0);
         let tokenizer = Tokenizer::open(&folder.join("tokenizer.json"), 2048).unwrap();
         let text = "the representatives of the extraordinary people";
         let check = |word: &str, bos: Option<u32>, positions: usize| {

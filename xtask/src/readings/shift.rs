@@ -5,13 +5,11 @@ use crate::figures::lens_entropy::Lens;
 use crate::figures::shift::{Measure, Record};
 use crate::figures::{FigureId, attention_locality};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
-use crate::output;
 use crate::readings::notebook::Notebook;
 use crate::readings::plain::{self, Wanted};
 use crate::results::Results;
-use anyhow::Context;
-use std::fs;
-use std::path::{Path, PathBuf};
+use crate::{embedded, output};
+use std::path::Path;
 
 /// The file that the default text is written to, below the folder of outputs.
 const SOURCE_CODE: &str = "source-code.jsonl";
@@ -42,7 +40,7 @@ pub fn open(
     let path = out.join(SOURCE_CODE);
     if models.iter().any(has_tokenizer) {
         output::make_folder(out)?;
-        output::write(&path, source_code()?.as_bytes())?;
+        output::write(&path, embedded::source_code().as_bytes())?;
     }
     inputs.corpus = Some(path);
     "text".clone_into(&mut inputs.field);
@@ -57,45 +55,6 @@ pub fn open(
         inputs::open_corpus(&inputs, tokens, opened).map(Some)
     };
     models.iter().map(open).collect()
-}
-
-/// The Rust source of the library crates in the order of its paths, each file a line of JSON.
-fn source_code() -> anyhow::Result<String> {
-    let crates = inputs::repository().join("crates");
-    let mut files = Vec::new();
-    for folder in entries(&crates)? {
-        find_source(&folder.join("src"), &mut files)?;
-    }
-    files.sort();
-    let mut lines = String::new();
-    for file in files {
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        lines += &serde_json::json!({ "text": text }).to_string();
-        lines.push('\n');
-    }
-    Ok(lines)
-}
-
-fn find_source(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    for path in entries(folder)? {
-        if path.is_dir() {
-            find_source(&path, found)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let context = || format!("{}: source code cannot be listed", folder.display());
-    fs::read_dir(folder)
-        .with_context(context)?
-        .map(|entry| Ok(entry.with_context(context)?.path()))
-        .collect()
 }
 
 /// Puts a model through the second text and records both: what it does on the corpus is in `results` already.

@@ -418,11 +418,12 @@ fn means(readings: &[&Reading<'_>], layer: usize, head: usize) -> Vec<ClusteredM
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embedded;
     use layerwise::transformer::{ModelConfig, Recording};
     use std::path::PathBuf;
 
     fn tokenizer() -> Tokenizer {
-        let (_, folder): (String, PathBuf) = inputs::embedded_models().unwrap().remove(0);
+        let (_, folder): (String, PathBuf) = embedded::models().unwrap().remove(0);
         Tokenizer::open(&folder.join("tokenizer.json"), 2048).unwrap()
     }
 
@@ -454,7 +455,7 @@ mod tests {
     #[test]
     fn windows_end_in_words_of_one_and_of_four_tokens() {
         let tokenizer = tokenizer();
-        let documents = inputs::embedded_documents().unwrap();
+        let documents = embedded::documents().unwrap();
         let (single, multi) = choose(found(&documents[..12]), None, 0);
         assert!(multi.len() > 20, "{}", multi.len());
         assert_eq!(single.len(), multi.len());
@@ -482,7 +483,7 @@ mod tests {
 
     #[test]
     fn later_documents_are_searched_in_full_where_the_first_have_little() {
-        let documents = inputs::embedded_documents().unwrap();
+        let documents = embedded::documents().unwrap();
         let whole = windows(0, &documents[0], &tokenizer()).unwrap();
         let check = |early: &str, single: usize, multi: usize| {
             let mut all = vec![String::new(); MULTI_DOCUMENTS - 1];
@@ -500,7 +501,7 @@ mod tests {
 
     #[test]
     fn a_limit_on_tokens_leaves_windows_of_each_kind() {
-        let documents = inputs::embedded_documents().unwrap();
+        let documents = embedded::documents().unwrap();
         let check = |limit: usize, bos: usize| {
             let (single, multi) = choose(found(&documents[..6]), Some(limit), bos);
             let windows = single.iter().chain(&multi);

@@ -4,6 +4,7 @@
 
 mod bytes;
 mod diff_sites;
+mod installed;
 mod list;
 mod planned;
 mod precision;
@@ -76,6 +77,17 @@ struct Outcome {
 }
 
 impl Outcome {
+    /// Runs a program to its end.
+    fn of(command: &mut std::process::Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// The same outcome, which must be success.
     #[track_caller]
     fn succeeded(self) -> Self {
@@ -137,24 +149,17 @@ impl Sandbox {
 
     /// Runs the program to its end.
     fn xtask(&self, arguments: &[&str]) -> Outcome {
-        let output = assert_cmd::Command::new(program())
-            .current_dir(self.folder.path())
-            .args(arguments)
-            .output()
-            .unwrap();
-        Outcome {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Outcome::of(&mut self.command(arguments))
     }
 
-    /// The program, to be started, with nothing to read and nobody to write to.
+    /// The program as it is when installed, to be started, with nothing to read and nobody to write to.
     fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = std::process::Command::new(program());
         command
             .current_dir(self.folder.path())
             .args(arguments)
+            .env_remove("CARGO_MANIFEST_DIR")
+            .env_remove("LAYERWISE_CACHE")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -186,7 +191,7 @@ impl Sandbox {
 }
 
 fn program() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_xtask"))
+    Path::new(env!("CARGO_BIN_EXE_layerwise"))
 }
 
 /// A CSV file, taken apart.

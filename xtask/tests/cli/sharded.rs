@@ -59,7 +59,7 @@ fn merged_shards_have_the_bytes_of_the_whole_run() {
             let threads = if k % 2 == 0 { "1" } else { "3" };
             let outcome = sharded.shard(k, n, &["--threads", threads]).succeeded();
             assert_eq!(outcome.stdout, format!("part-{k}.csv.run\n"));
-            assert!(outcome.stderr.contains("cargo xtask merge"));
+            assert!(outcome.stderr.contains("layerwise merge"));
             let table = sharded.sandbox.path(&format!("part-{k}.csv"));
             assert!(!table.exists(), "a part has no table");
         }

@@ -177,7 +177,7 @@ impl Sandbox {
 
 /// The program.
 pub(crate) fn program() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_xtask"))
+    Path::new(env!("CARGO_BIN_EXE_layerwise"))
 }
 
 /// Runs a command to its end, or kills it.

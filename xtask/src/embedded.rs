@@ -1,0 +1,200 @@
+//! What the program carries inside itself: small trained models, a sample text, and its own source code as a second one.
+//!
+//! Weights are mapped from files, so an embedded file that is to be opened must lie on disk. The checkout that the
+//! program was built from serves where it is still there. Elsewhere the file is written once, below the user's cache
+//! folder or, if it is set, below `LAYERWISE_CACHE`. A file serves only if it has every byte of the embedded one.
+
+use crate::output;
+use anyhow::Context;
+use etcetera::BaseStrategy;
+use layerwise::files::{Folder, Links, sha256};
+use serde_json::{Map, Value};
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// A file's name and bytes.
+type File = (&'static str, &'static [u8]);
+
+include!(concat!(env!("OUT_DIR"), "/carried.rs"));
+
+/// Hashes of the models' files.
+const SUMS: &[u8] = include_bytes!("../../fixtures/models/SHA256SUMS");
+
+const TEXT: &str = include_str!("../../fixtures/text/sample.jsonl");
+const TEXT_FILE: &str = "sample.jsonl";
+
+/// Names a folder to keep embedded files in.
+const CACHE: &str = "LAYERWISE_CACHE";
+
+/// Names of the embedded models, sorted.
+pub fn model_names() -> impl Iterator<Item = &'static str> {
+    MODELS.iter().map(|(name, _)| *name)
+}
+
+/// The folder of an embedded model; `None` where none has that name.
+///
+/// # Errors
+/// The model's files are nowhere on disk and cannot be written.
+pub fn model(name: &str) -> anyhow::Result<Option<PathBuf>> {
+    let Some((_, files)) = MODELS.iter().find(|(own, _)| *own == name) else {
+        return Ok(None);
+    };
+    on_disk(&format!("models/{name}"), files).map(Some)
+}
+
+/// Names and folders of all embedded models, sorted.
+///
+/// # Errors
+/// As for [`model`].
+pub fn models() -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let model = |(name, files): &(&str, &[File])| {
+        Ok((
+            (*name).to_owned(),
+            on_disk(&format!("models/{name}"), files)?,
+        ))
+    };
+    MODELS.iter().map(model).collect()
+}
+
+/// The config of an embedded model, with a path to name it by in messages.
+///
+/// # Errors
+/// It is no JSON object, or no model has that name; either would be a fault of this program.
+pub fn config(name: &str) -> anyhow::Result<(Map<String, Value>, PathBuf)> {
+    let path = Path::new(name).join("config.json");
+    let files = MODELS.iter().find(|(own, _)| *own == name);
+    let file = files.and_then(|(_, files)| files.iter().find(|(file, _)| *file == "config.json"));
+    let (_, bytes) = file.with_context(|| format!("{}: not embedded", path.display()))?;
+    let config = serde_json::from_slice(bytes).with_context(|| path.display().to_string())?;
+    Ok((config, path))
+}
+
+/// The file of the embedded text.
+///
+/// # Errors
+/// It is nowhere on disk and cannot be written.
+pub fn corpus() -> anyhow::Result<PathBuf> {
+    let folder = on_disk("text", &[(TEXT_FILE, TEXT.as_bytes())])?;
+    Ok(folder.join(TEXT_FILE))
+}
+
+/// The documents of the embedded text.
+///
+/// # Errors
+/// A line holds no document, which would be a fault of this program.
+pub fn documents() -> anyhow::Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        text: String,
+    }
+    let document = |line: &str| {
+        let document: Document = serde_json::from_str(line)?;
+        Ok(document.text)
+    };
+    let documents: anyhow::Result<Vec<String>> = TEXT.lines().map(document).collect();
+    documents.context("the embedded text: expected documents")
+}
+
+/// The Rust source of the library crates in the order of its paths, each file a line of JSON with its `text`.
+pub fn source_code() -> String {
+    let line = |(_, text): &(&str, &str)| serde_json::json!({ "text": text }).to_string() + "\n";
+    SOURCES.iter().map(line).collect()
+}
+
+/// A folder that holds `files` byte for byte: `fixtures/FOLDER` of the checkout, or one that they are written to.
+fn on_disk(folder: &str, files: &[File]) -> anyhow::Result<PathBuf> {
+    let chosen = env::var_os(CACHE).filter(|path| !path.is_empty());
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("fixtures");
+    let own = fixtures.join(folder);
+    if chosen.is_none() && files.iter().all(|file| has(&own, file)) {
+        return Ok(own);
+    }
+    let cache = match chosen {
+        Some(chosen) => PathBuf::from(chosen),
+        None => etcetera::choose_base_strategy()
+            .with_context(|| format!("no folder for embedded files; name one in {CACHE}"))?
+            .cache_dir()
+            .join("layerwise"),
+    };
+    // Other versions of the program, with other files, have folders of their own.
+    let contents: Vec<u8> = SUMS.iter().chain(TEXT.as_bytes()).copied().collect();
+    let folder = cache.join(&sha256(&contents)[..16]).join(folder);
+    write_missing(&folder, files)
+        .with_context(|| format!("embedded files cannot be kept; name a folder in {CACHE}"))?;
+    Ok(folder)
+}
+
+/// Writes those of `files` that a folder lacks or has otherwise.
+fn write_missing(folder: &Path, files: &[File]) -> anyhow::Result<()> {
+    output::make_folder(folder)?;
+    for file in files {
+        if !has(folder, file) {
+            output::write(&folder.join(file.0), file.1)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a folder has a file of these bytes.
+fn has(folder: &Path, (name, bytes): &File) -> bool {
+    let read = || {
+        let file = Folder::open(folder, Links::Refuse)?.file(name, "an embedded file")?;
+        file.read_all(bytes.len() as u64)
+    };
+    read().is_ok_and(|found| found == *bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, iter};
+
+    #[test]
+    fn a_file_that_is_missing_or_differs_is_written() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let path = folder.path().join("model");
+        let files: [File; 2] = [("a", b"first"), ("b", b"second")];
+        let check = |before: &dyn Fn()| {
+            before();
+            write_missing(&path, &files).expect("the files can be written");
+            for (name, bytes) in files {
+                assert_eq!(fs::read(path.join(name)).expect("it is there"), bytes);
+            }
+            assert_eq!(fs::read_dir(&path).expect("a folder").count(), 2);
+        };
+        let put = |bytes: &[u8]| fs::write(path.join("a"), bytes).expect("it can be written");
+        check(&|| {});
+        check(&|| put(b"firsT"));
+        check(&|| put(b"first, and more"));
+        check(&|| put(b""));
+        check(&|| fs::remove_file(path.join("b")).expect("it was there"));
+    }
+
+    #[test]
+    fn what_is_embedded_is_what_the_checkout_holds() {
+        let sums = str::from_utf8(SUMS).expect("text");
+        let mut expected: Vec<&str> = sums.lines().collect();
+        let mut found: Vec<String> = MODELS
+            .iter()
+            .flat_map(|(model, files)| iter::repeat(model).zip(*files))
+            .map(|(model, (name, bytes))| format!("{}  {model}/{name}", sha256(bytes)))
+            .collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, expected);
+        assert!(model_names().is_sorted());
+        let own = model("gpt2-8x160").expect("a checkout").expect("a model");
+        assert!(own.ends_with("fixtures/models/gpt2-8x160"));
+        assert_eq!(model("gpt2").expect("nothing is looked for"), None);
+    }
+
+    #[test]
+    fn source_code_is_a_text_for_each_file() {
+        let lines = source_code();
+        assert!(lines.lines().count() > 50);
+        for line in lines.lines() {
+            let value: Value = serde_json::from_str(line).expect("a line of JSON");
+            assert!(value["text"].is_string());
+        }
+    }
+}
