@@ -97,17 +97,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn measure(case: Case) -> Result<(), Box<dyn std::error::Error>> {
-    let config = ModelConfig {
-        layers: case.layers,
-        model: case.width,
-        heads: case.width / 64,
-        kv_heads: case.width / 64,
-        head: 64,
-        neurons: 4 * case.width,
-        vocab: 4096,
-        context: 512,
-        ..ModelConfig::tiny()
-    };
+    let config = ModelConfig::tiny().with(|c| {
+        c.layers = case.layers;
+        c.model = case.width;
+        c.heads = case.width / 64;
+        c.kv_heads = case.width / 64;
+        c.head = 64;
+        c.neurons = 4 * case.width;
+        c.vocab = 4096;
+        c.context = 512;
+    });
     let model = Model::random(config, 1);
     let families = case
         .edits

@@ -7,17 +7,16 @@ use layerwise::transformer::{Model, ModelConfig};
 use ndarray::Array2;
 
 fn model() -> Model {
-    let config = ModelConfig {
-        layers: 8,
-        model: 256,
-        heads: 4,
-        kv_heads: 4,
-        head: 64,
-        neurons: 1024,
-        vocab: 4096,
-        context: 256,
-        ..ModelConfig::tiny()
-    };
+    let config = ModelConfig::tiny().with(|c| {
+        c.layers = 8;
+        c.model = 256;
+        c.heads = 4;
+        c.kv_heads = 4;
+        c.head = 64;
+        c.neurons = 1024;
+        c.vocab = 4096;
+        c.context = 256;
+    });
     Model::random(config, 1)
 }
 

@@ -4,7 +4,7 @@ use crate::claims::CLAIMS;
 use crate::figures::FigureId;
 use crate::{embedded, program};
 use clap::ValueEnum;
-use layerwise::transformer::{ModelConfig, config::Family};
+use layerwise::architecture::{Family, ModelConfig};
 use std::io::Write;
 
 /// Runs the command.
@@ -52,7 +52,10 @@ pub fn list() -> anyhow::Result<()> {
             config.family, config.layers, config.model, config.vocab
         )?;
     }
-    let families: Vec<&str> = Family::ALL.into_iter().map(Family::model_type).collect();
+    let families: Vec<&str> = Family::all()
+        .iter()
+        .map(|family| family.model_type())
+        .collect();
     writeln!(
         out,
         "  DIR            any checkpoint folder in the Hugging Face layout: {}",

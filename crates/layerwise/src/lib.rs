@@ -26,13 +26,15 @@
 //! ```
 //!
 //! # The crates
-//! Arrows point one way: this facade, then [`sweep`], then [`transformer`], then [`weights`], [`schedule`] and [`kernels`];
+//! Arrows point one way: this facade, then [`sweep`], then [`transformer`], then [`architecture`], [`weights`],
+//! [`schedule`] and [`kernels`];
 //! [`corpus`], [`metrics`], [`journal`] and [`report`], which stands on [`plot`], are beside them, and [`files`] below.
 //!
 //! | module | what it is for |
 //! |---|---|
 //! | [`schedule`] | the algebra: steps, schedules, edits, families, laws, prefix sharing |
-//! | [`transformer`] | config, forward pass, sites, lenses, folding |
+//! | [`architecture`] | model families as data: sizes and switches of the block equation, config keys, tensor names |
+//! | [`transformer`] | forward pass, sites, lenses, folding |
 //! | [`weights`] | checkpoint folders, mapped and validated |
 //! | [`corpus`] | text or token ids to sequences |
 //! | [`files`] | opening files that are not trusted |
@@ -43,6 +45,7 @@
 //! | [`plot`] | charts as plain values, drawn as SVG and PNG |
 //! | [`report`] | drawings, tables and verdicts as one HTML page |
 
+pub use layerwise_architecture as architecture;
 pub use layerwise_corpus as corpus;
 pub use layerwise_files as files;
 pub use layerwise_journal as journal;

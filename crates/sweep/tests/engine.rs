@@ -18,22 +18,17 @@ fn sequential() -> Model {
 }
 
 fn parallel() -> Model {
-    let config = ModelConfig {
-        family: ModelFamily::Phi,
-        norm: Norm::RmsNorm,
-        residual: Residual::ParallelOneNorm,
-        position: Position::Rotary(Rotary {
-            size: 8,
-            theta: 1e4,
-            scaling: RopeScaling::None,
-        }),
-        mlp: Mlp::Gated,
-        unembedding_bias: true,
-        tied: false,
-        kv_heads: 1,
-        vocab: 700,
-        ..ModelConfig::tiny()
-    };
+    let config = ModelConfig::tiny().with(|c| {
+        c.family = ModelFamily::Phi;
+        c.norm = Norm::RmsNorm;
+        c.residual = Residual::ParallelOneNorm;
+        c.position = Position::Rotary(Rotary::new(8, 1e4));
+        c.mlp = Mlp::Gated;
+        c.unembedding_bias = true;
+        c.tied = false;
+        c.kv_heads = 1;
+        c.vocab = 700;
+    });
     Model::random(config, 4)
 }
 

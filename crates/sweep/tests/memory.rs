@@ -48,22 +48,16 @@ fn peak(model: &Model, plan: &Plan, sequences: usize, threads: usize) -> usize {
 
 #[test]
 fn memory_is_within_its_bound_and_does_not_grow_with_the_corpus() {
-    let wide = ModelConfig {
-        model: 64,
-        vocab: WIDE_VOCAB,
-        ..ModelConfig::tiny()
-    };
-    let gated = ModelConfig {
-        mlp: Mlp::Gated,
-        position: Position::Rotary(Rotary {
-            size: 8,
-            theta: 1e4,
-            scaling: RopeScaling::None,
-        }),
-        kv_heads: 1,
-        layers: 7,
-        ..ModelConfig::tiny()
-    };
+    let wide = ModelConfig::tiny().with(|c| {
+        c.model = 64;
+        c.vocab = WIDE_VOCAB;
+    });
+    let gated = ModelConfig::tiny().with(|c| {
+        c.mlp = Mlp::Gated;
+        c.position = Position::Rotary(Rotary::new(8, 1e4));
+        c.kv_heads = 1;
+        c.layers = 7;
+    });
     let families: [&[&str]; 3] = [
         &["drop(l)", "swap(l,l+1)"],
         &["drop(l);drop(m)", "keep(0..l)", "repeat(l..L)"],

@@ -4,7 +4,7 @@
 //! A [`Schedule`](layerwise_schedule::Schedule) says which sublayers run, in which order, from which state and with which weight,
 //! and the forward pass is one loop over its steps.
 //! One block body serves every family; what differs between GPT-2, GPT-NeoX, Phi, Llama and Qwen2 is data
-//! ([`ModelConfig`] and the tables in [`family`]).
+//! ([`ModelConfig`] and the tables in [`layerwise_architecture`]).
 //!
 //! ```
 //! use layerwise_schedule::{Edit, Schedule};
@@ -25,9 +25,9 @@
 //! `seq` positions, `model` residual width, `heads`, `kv_heads`, `head` (width of one), `neurons` MLP width, `vocab`, `layers` blocks.
 //! The position fed to rotary or learned embeddings is the token's index, whatever the schedule.
 
-pub mod config;
+pub use layerwise_architecture as config;
+
 mod error;
-pub mod family;
 mod folding;
 mod forward;
 pub mod lens;
@@ -39,9 +39,9 @@ mod random;
 mod rotary;
 mod site;
 
-pub use config::ModelConfig;
 pub use error::TransformerError;
 pub use forward::Workspace;
+pub use layerwise_architecture::ModelConfig;
 pub use layerwise_kernels::packed::Precision;
 pub use model::Model;
 pub use site::{Address, FirstNotFinite, NotFinite, Observer, Recording, Site};

@@ -1,6 +1,6 @@
 //! Weight matrices as the forward pass reads them.
 
-use crate::family::Layout;
+use crate::config::Layout;
 use layerwise_kernels::Write;
 use layerwise_kernels::packed::{Packed, Precision, Scratch, multiply};
 use layerwise_weights::Tensor;

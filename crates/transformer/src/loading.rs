@@ -1,8 +1,9 @@
 //! From a checkpoint folder to a model.
 
-use crate::config::{Mlp, ModelConfig, Position, Residual};
+use crate::config::{
+    self, Fused, Layout, Mlp, ModelConfig, Note, PlannedTensor, Position, Residual, Role,
+};
 use crate::error::TransformerError;
-use crate::family::{self, Fused, Layout, Note, PlannedTensor, Role};
 use crate::linear::{Linear, Table, as_input_output};
 use crate::model::{Block, Model, NormWeights};
 use layerwise_kernels::packed::{Packed, Precision};
@@ -53,7 +54,7 @@ impl Model {
             .names()
             .filter_map(|name| Some((name, checkpoint.info(name)?.shape)))
             .collect();
-        let mut plan = family::plan(&config, stored, path)?;
+        let mut plan = config::plan(&config, stored, path)?;
         plan.notes.extend(mixed_dtypes(checkpoint, &plan.tensors));
         let tensors = Tensors {
             checkpoint,

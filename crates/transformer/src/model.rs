@@ -1,7 +1,6 @@
 //! A model: config and weights, checked against each other.
 
-use crate::config::{self, ModelConfig, Norm};
-use crate::family::Note;
+use crate::config::{self, ModelConfig, Norm, Note};
 use crate::linear::{Linear, Table};
 use layerwise_kernels::normalization::{self, Affine};
 use layerwise_kernels::packed::{Precision, Scratch};

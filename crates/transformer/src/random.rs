@@ -1,6 +1,6 @@
 //! Small models with random weights, for examples and tests. Their numbers say nothing about language.
 
-use crate::config::{self, Bos, Family, Mlp, ModelConfig, Position, Residual};
+use crate::config::{self, Mlp, ModelConfig, Position, Residual};
 use crate::linear::{Linear, Table};
 use crate::model::{Block, Model, NormWeights};
 use layerwise_kernels::packed::Precision;
@@ -8,35 +8,6 @@ use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::sync::Arc;
-
-impl ModelConfig {
-    /// A GPT-2-like architecture of 4 blocks, small enough for an example: width 32, 4 heads, 50 tokens, context 64.
-    pub fn tiny() -> Self {
-        Self {
-            family: Family::Gpt2,
-            layers: 4,
-            model: 32,
-            heads: 4,
-            kv_heads: 4,
-            head: 8,
-            neurons: 64,
-            vocab: 50,
-            context: 64,
-            norm: config::Norm::LayerNorm,
-            norm_epsilon: 1e-5,
-            residual: Residual::Sequential,
-            position: Position::Learned,
-            mlp: Mlp::Plain,
-            activation: config::Activation::GeluTanh,
-            qkv_bias: true,
-            attention_out_bias: true,
-            mlp_bias: true,
-            unembedding_bias: false,
-            tied: true,
-            bos: Bos::Token(0),
-        }
-    }
-}
 
 impl Model {
     /// A model of any architecture with random weights, the same for the same seed.

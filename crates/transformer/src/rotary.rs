@@ -31,15 +31,10 @@ impl Rotations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::RopeScaling;
 
     #[test]
     fn a_product_of_turned_vectors_depends_on_their_distance() {
-        let rotary = Rotary {
-            size: 6,
-            theta: 100.0,
-            scaling: RopeScaling::None,
-        };
+        let rotary = Rotary::new(6, 100.0);
         let rotations = Rotations::new(&rotary, 30);
         let vector = [0.3, -1.0, 2.0, 0.7, 0.1, -0.4, 5.0, -6.0];
         let mut turned = Array2::from_shape_fn((30, 8), |(_, c)| vector[c]);

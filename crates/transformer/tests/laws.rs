@@ -2,9 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_schedule::{Edit, Schedule, Step};
-use layerwise_transformer::config::{
-    Bos, Family, Mlp, Norm, Position, Residual, RopeScaling, Rotary,
-};
+use layerwise_transformer::config::{Bos, Family, Mlp, Norm, Position, Residual, Rotary};
 use layerwise_transformer::{
     Address, Model, ModelConfig, Observer, Recording, Site, TransformerError, Workspace,
 };
@@ -17,21 +15,16 @@ fn sequential(seed: u64) -> Model {
 
 /// Parallel residuals, rotary positions, gated MLP, grouped KV heads, RMSNorm: everything `tiny` is not.
 fn parallel(seed: u64) -> Model {
-    let config = ModelConfig {
-        family: Family::GptNeoX,
-        norm: Norm::RmsNorm,
-        residual: Residual::ParallelTwoNorms,
-        position: Position::Rotary(Rotary {
-            size: 4,
-            theta: 100.0,
-            scaling: RopeScaling::None,
-        }),
-        mlp: Mlp::Gated,
-        kv_heads: 2,
-        tied: false,
-        bos: Bos::Nothing,
-        ..ModelConfig::tiny()
-    };
+    let config = ModelConfig::tiny().with(|c| {
+        c.family = Family::GptNeoX;
+        c.norm = Norm::RmsNorm;
+        c.residual = Residual::ParallelTwoNorms;
+        c.position = Position::Rotary(Rotary::new(4, 100.0));
+        c.mlp = Mlp::Gated;
+        c.kv_heads = 2;
+        c.tied = false;
+        c.bos = Bos::Nothing;
+    });
     Model::random(config, seed)
 }
 

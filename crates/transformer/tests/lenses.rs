@@ -105,27 +105,24 @@ fn a_norm_with_bias() {
 
 #[test]
 fn a_norm_and_an_unembedding_with_bias() {
-    let config = ModelConfig {
-        unembedding_bias: true,
-        tied: false,
-        ..ModelConfig::tiny()
-    };
+    let config = ModelConfig::tiny().with(|c| {
+        c.unembedding_bias = true;
+        c.tied = false;
+    });
     check(&Model::random(config, 4), 2);
 }
 
 #[test]
 fn a_norm_without_bias() {
-    let config = ModelConfig {
-        norm: Norm::RmsNorm,
-        mlp: Mlp::Gated,
-        ..ModelConfig::tiny()
-    };
+    let config = ModelConfig::tiny().with(|c| {
+        c.norm = Norm::RmsNorm;
+        c.mlp = Mlp::Gated;
+    });
     check(&Model::random(config, 5), 3);
-    let with_bias = ModelConfig {
-        norm: Norm::RmsNorm,
-        unembedding_bias: true,
-        tied: false,
-        ..ModelConfig::tiny()
-    };
+    let with_bias = ModelConfig::tiny().with(|c| {
+        c.norm = Norm::RmsNorm;
+        c.unembedding_bias = true;
+        c.tied = false;
+    });
     check(&Model::random(with_bias, 6), 4);
 }

@@ -8,10 +8,10 @@ use crate::inputs::OpenedModel;
 use crate::memory::Budget;
 use attention_locality::Measure;
 use cka::Estimator;
+use layerwise::architecture::{Family, Mlp, Norm, Position, Residual, RopeScaling, Rotary};
 use layerwise::journal::{Journal, RunDescription};
 use layerwise::metrics::divergence;
 use layerwise::sweep::Label;
-use layerwise::transformer::config::{Family, Mlp, Norm, Position, Residual, RopeScaling, Rotary};
 use layerwise::transformer::{ModelConfig, Recording};
 use ndarray::{Array2, ArrayD, ArrayView2};
 use serde_json::json;
@@ -27,21 +27,16 @@ const ALL: Wanted = Wanted {
 };
 
 fn models() -> [Model; 2] {
-    let parallel = ModelConfig {
-        family: Family::GptNeoX,
-        norm: Norm::RmsNorm,
-        residual: Residual::ParallelTwoNorms,
-        position: Position::Rotary(Rotary {
-            size: 4,
-            theta: 100.0,
-            scaling: RopeScaling::None,
-        }),
-        mlp: Mlp::Gated,
-        kv_heads: 2,
-        unembedding_bias: true,
-        tied: false,
-        ..ModelConfig::tiny()
-    };
+    let parallel = ModelConfig::tiny().with(|c| {
+        c.family = Family::GptNeoX;
+        c.norm = Norm::RmsNorm;
+        c.residual = Residual::ParallelTwoNorms;
+        c.position = Position::Rotary(Rotary::new(4, 100.0));
+        c.mlp = Mlp::Gated;
+        c.kv_heads = 2;
+        c.unembedding_bias = true;
+        c.tied = false;
+    });
     [
         Model::random(ModelConfig::tiny(), 5),
         Model::random(parallel, 6),

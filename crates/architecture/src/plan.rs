@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use super::FamilyTable;
-use super::tensors::{Fused, Layout, Role, TensorTemplate, instance, instantiate};
-use crate::config::{ConfigError, ModelConfig};
+use crate::config::ModelConfig;
+use crate::error::ConfigError;
+use crate::tables::templates::{TensorTemplate, instance, instantiate};
+use crate::tables::{FamilyTable, table};
+use crate::tensors::{Fused, Layout, Role};
 
 /// The tensors of one checkpoint, resolved against its config.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct TensorPlan {
-    /// One entry for each tensor that the model uses, block by block in the order of [`Role::ALL`] within a block,
+    /// One entry for each tensor that the model uses, block by block in the order of [`Role::all`] within a block,
     /// those outside the blocks first.
     pub tensors: Vec<PlannedTensor>,
     /// What is worth saying about a checkpoint that is accepted.
@@ -20,6 +23,7 @@ pub struct TensorPlan {
 
 /// One tensor to load.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct PlannedTensor {
     /// The part it plays.
     pub role: Role,
@@ -106,7 +110,7 @@ pub fn plan<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
     path: &Path,
 ) -> Result<TensorPlan, ConfigError> {
-    let table = config.family.table();
+    let table = table(config.family);
     let stored: Vec<Stored<'a>> = tensors
         .into_iter()
         .map(|(name, shape)| Stored { name, shape })

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Family;
+use crate::family::Family;
 
 /// Why a `config.json`, or the tensors beside it, cannot be used.
 ///

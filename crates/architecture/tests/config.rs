@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use layerwise_transformer::config::{
+use layerwise_architecture::{
     Activation, Family, Mlp, ModelConfig, Norm, Position, Residual, RopeScaling, Rotary,
 };
 use proptest::prelude::*;
@@ -139,13 +139,7 @@ fn published_configs_have_their_published_parameters() {
 
 #[test]
 fn published_configs_have_their_block_equations() {
-    let rotary = |size, theta| {
-        Position::Rotary(Rotary {
-            size,
-            theta,
-            scaling: RopeScaling::None,
-        })
-    };
+    let rotary = |size, theta| Position::Rotary(Rotary::new(size, theta));
     let llama3 = RopeScaling::Llama3 {
         factor: 32.0,
         low_freq_factor: 1.0,
@@ -249,13 +243,7 @@ fn published_configs_have_their_block_equations() {
         Silu,
         [false; 4],
     );
-    let scaled = |size| {
-        Position::Rotary(Rotary {
-            size,
-            theta: 5e5,
-            scaling: llama3,
-        })
-    };
+    let scaled = |size| Position::Rotary(Rotary::new(size, 5e5).scaled(llama3));
     check(
         "Llama-3.2-1B",
         RmsNorm,
@@ -397,11 +385,7 @@ fn linear_scaling_is_read() {
     let scaling = RopeScaling::Linear { factor: 2.0 };
     assert_eq!(
         config.position,
-        Position::Rotary(Rotary {
-            size: 16,
-            theta: 1e4,
-            scaling
-        })
+        Position::Rotary(Rotary::new(16, 1e4).scaled(scaling))
     );
 }
 
@@ -427,11 +411,7 @@ fn inverse_frequencies_are_those_of_the_reference() {
     };
     // Pairs 0 and 14 are kept, 15 to 17 lie between, 18 and 31 are divided by the factor.
     check(
-        Rotary {
-            size: 64,
-            theta: 5e5,
-            scaling,
-        },
+        Rotary::new(64, 5e5).scaled(scaling),
         &[
             (0, 1.0),
             (1, 0.663601279258728),
@@ -444,21 +424,10 @@ fn inverse_frequencies_are_those_of_the_reference() {
         ],
     );
     check(
-        Rotary {
-            size: 8,
-            theta: 1e4,
-            scaling: RopeScaling::Linear { factor: 2.0 },
-        },
+        Rotary::new(8, 1e4).scaled(RopeScaling::Linear { factor: 2.0 }),
         &[(0, 0.5), (1, 0.05), (2, 0.005), (3, 0.0005)],
     );
-    check(
-        Rotary {
-            size: 4,
-            theta: 1e4,
-            scaling: RopeScaling::None,
-        },
-        &[(0, 1.0), (1, 0.01)],
-    );
+    check(Rotary::new(4, 1e4), &[(0, 1.0), (1, 0.01)]);
 }
 
 /// Every key of every published config is needed, harmless, or refused when changed: none is skipped unseen.
@@ -566,7 +535,7 @@ proptest! {
     #[test]
     fn arbitrary_objects_never_panic(
         entries in prop::collection::vec((known_key(), any_value()), 0..12),
-        family in prop::sample::select(Family::ALL.to_vec()),
+        family in prop::sample::select(Family::all().to_vec()),
     ) {
         let mut map: Map<String, Value> = entries.into_iter().collect();
         map.insert("model_type".into(), family.model_type().into());

@@ -1,13 +1,12 @@
 //! GPT-NeoX and Pythia: partly rotary heads, blocks of two norms in parallel, queries, keys and values fused by head.
 
 use super::keys::{Field, KeyTable, Presence::*};
-use super::rotary::RotaryDefaults;
-use super::tensors::{Fused, Role, out_in, vector};
-use super::{Block, FamilyTable};
+use super::table::{Block, FamilyTable, RotaryDefaults};
+use super::templates::{out_in, vector};
 use crate::config::{Activation, Mlp, Norm, Residual};
+use crate::tensors::{Fused, Role};
 
 pub(super) static TABLE: FamilyTable = FamilyTable {
-    model_type: "gpt_neox",
     keys: KeyTable {
         read: &[
             ("num_hidden_layers", Field::Layers, Required),

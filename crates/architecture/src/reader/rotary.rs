@@ -5,16 +5,11 @@
 
 use serde_json::{Map, Value};
 
-use super::keys::{Field, Reader, agreed, excerpt, number, text, whole, wrong_type};
-use crate::config::{CONTEXT_CAP, ConfigError, RopeScaling, Rotary};
-
-/// Rotary settings where a config says nothing.
-pub(crate) struct RotaryDefaults {
-    /// The base of the wavelengths.
-    pub(crate) theta: f64,
-    /// The rotated part of each head, in (0, 1].
-    pub(crate) fraction: f64,
-}
+use super::{CONTEXT_CAP, Reader, agreed, excerpt, number, text, whole, wrong_type};
+use crate::error::ConfigError;
+use crate::rotary::{RopeScaling, Rotary};
+use crate::tables::RotaryDefaults;
+use crate::tables::keys::Field;
 
 const SCALINGS: [&str; 3] = ["default", "linear", "llama3"];
 

@@ -4,21 +4,23 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::keys::{COMMON_IGNORED, COMMON_REFUSED, Field, Presence};
-use super::tensors::{Layout, Role, instance, instantiate};
-use crate::config::{Family, ModelConfig, Position, Residual};
+use super::table as table_of;
+use super::templates::{instance, instantiate};
+use crate::config::{ModelConfig, Position, Residual};
+use crate::family::Family;
+use crate::tensors::{Layout, Role};
 
 /// A config of `family` with one value for each key it requires, and `extra` besides.
 fn config(family: Family, extra: &[(&str, bool)]) -> ModelConfig {
     let mut map = serde_json::Map::new();
     map.insert("model_type".into(), family.model_type().into());
-    for (key, _, presence) in family.table().keys.read {
+    for (key, _, presence) in table_of(family).keys.read {
         if *presence == Presence::Required {
             map.insert((*key).into(), 8.into());
         }
     }
     // Heads wide enough for the smallest rotated quarter.
-    let model = family
-        .table()
+    let model = table_of(family)
         .keys
         .read
         .iter()
@@ -39,8 +41,7 @@ fn variants(family: Family) -> Vec<ModelConfig> {
         Field::MlpBias,
         Field::Tied,
     ];
-    let keys = family
-        .table()
+    let keys = table_of(family)
         .keys
         .read
         .iter()
@@ -59,8 +60,8 @@ fn variants(family: Family) -> Vec<ModelConfig> {
 
 #[test]
 fn every_table_reads_what_a_config_must_give() {
-    for family in Family::ALL {
-        let table = family.table();
+    for family in Family::all().iter().copied() {
+        let table = table_of(family);
         let keys = |field| {
             table
                 .keys
@@ -109,8 +110,8 @@ fn every_table_reads_what_a_config_must_give() {
 
 #[test]
 fn every_key_has_one_meaning() {
-    for family in Family::ALL {
-        let keys = &family.table().keys;
+    for family in Family::all().iter().copied() {
+        let keys = &table_of(family).keys;
         let own = keys.read.iter().map(|(key, ..)| *key);
         let own = own
             .chain(keys.refused.iter().map(|(key, _)| *key))
@@ -130,12 +131,16 @@ fn every_key_has_one_meaning() {
 
 #[test]
 fn every_role_of_the_block_equation_has_a_tensor() {
-    for family in Family::ALL {
-        let templates = family.table().tensors;
+    for family in Family::all().iter().copied() {
+        let templates = table_of(family).tensors;
         let has = |role| templates.iter().any(|template| template.role == role);
         let fused = has(Role::Qkv);
         for config in variants(family) {
-            for role in Role::ALL.into_iter().filter(|role| role.is_used(&config)) {
+            for role in Role::all()
+                .iter()
+                .copied()
+                .filter(|role| role.is_used(&config))
+            {
                 let needed = match role {
                     Role::Qkv | Role::QkvBias => fused,
                     Role::Q | Role::K | Role::V | Role::QBias | Role::KBias | Role::VBias => !fused,
@@ -149,8 +154,8 @@ fn every_role_of_the_block_equation_has_a_tensor() {
 
 #[test]
 fn every_tensor_line_is_used_by_some_config_and_well_formed() {
-    for family in Family::ALL {
-        let table = family.table();
+    for family in Family::all().iter().copied() {
+        let table = table_of(family);
         let variants = variants(family);
         let mut roles = BTreeSet::new();
         for template in table.tensors {

@@ -1,215 +1,159 @@
-//! Config keys: what each one sets, and how it is read.
+//! Reads a `config.json` under the table of its family.
+//!
+//! The reading is fail-closed: a key that no table knows, or a feature that is switched on and not implemented, is an
+//! error that names it.
+
+mod rotary;
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::FamilyTable;
-use crate::config::{Activation, ConfigError, Family};
+use crate::config::{Activation, Bos, ModelConfig, Position, Residual};
+use crate::error::ConfigError;
+use crate::family::Family;
+use crate::tables::keys::{ACTIVATIONS, COMMON_IGNORED, COMMON_REFUSED, Field, Presence};
+use crate::tables::{FamilyTable, table};
 
-/// The keys of one family's config, in three columns; a key in none of them, nor in the common ones, is refused.
-pub(crate) struct KeyTable {
-    /// Keys that set something. A field with two keys has two spellings, which must agree.
-    pub(crate) read: &'static [(&'static str, Field, Presence)],
-    /// Keys that only one value of leaves the block equation as it is.
-    pub(crate) refused: &'static [(&'static str, Accept)],
-    /// Keys that change nothing in a forward pass.
-    pub(crate) ignored: &'static [&'static str],
-}
+/// The most blocks a config may declare.
+const LAYERS_CAP: u64 = 1 << 12;
+/// The largest width: of the residual stream, and of all heads of a block together.
+const WIDTH_CAP: u64 = 1 << 20;
+/// The most neurons of one MLP.
+const NEURONS_CAP: u64 = 1 << 22;
+/// The largest vocabulary.
+const VOCAB_CAP: u64 = 1 << 24;
+/// The longest context, in tokens.
+const CONTEXT_CAP: u64 = 1 << 28;
 
-/// What a key sets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Field {
-    Layers,
-    Model,
-    Heads,
-    KvHeads,
-    Head,
-    Neurons,
-    Vocab,
-    Context,
-    Epsilon,
-    Activation,
-    Tied,
-    Bos,
-    ParallelResidual,
-    AttentionBias,
-    MlpBias,
-    RotaryTheta,
-    RotaryFraction,
-    /// The older object, `rope_scaling`.
-    RotaryScaling,
-    /// The newer object, `rope_parameters`.
-    RotaryParameters,
-}
+impl ModelConfig {
+    /// Reads the object of a `config.json`; `path` is only for the messages.
+    ///
+    /// Both spellings of the rotary keys load: `rope_theta` with `rope_scaling`, and `rope_parameters`.
+    /// Keys that are absent take the defaults of Hugging Face's config class, except sizes, which must be given.
+    ///
+    /// # Errors
+    ///
+    /// One of the first variants of [`ConfigError`], up to [`ConfigError::Disagreement`]: an unknown family, key or
+    /// name, a missing key, a wrong type, a value out of range, or a feature that is on and not implemented.
+    ///
+    /// ```
+    /// # use layerwise_architecture::{ConfigError, ModelConfig};
+    /// # use std::path::Path;
+    /// let json = serde_json::json!({
+    ///     "model_type": "gpt2", "n_layer": 12, "n_embd": 768, "n_head": 12,
+    ///     "n_positions": 1024, "vocab_size": 50257,
+    /// });
+    /// let config = ModelConfig::from_json(json.as_object().expect("an object"), Path::new("config.json"))?;
+    /// assert_eq!((config.layers, config.head, config.neurons), (12, 64, 3072));
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    pub fn from_json(map: &Map<String, Value>, path: &Path) -> Result<Self, ConfigError> {
+        let family = family_of(map, path)?;
+        let table = table(family);
+        let reader = Reader::new(map, path, family)?;
 
-/// Whether a key must be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Presence {
-    /// The key and a value other than null.
-    Required,
-    /// The key may be absent.
-    Optional,
-    /// The key may be absent or null.
-    Nullable,
-}
-
-/// The values of a key that leave the block equation as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Accept {
-    /// Null, false, zero, or an empty object or list.
-    Off,
-    /// True.
-    On,
-    /// A list of `full_attention`.
-    FullAttention,
-}
-
-impl Accept {
-    fn accepts(self, value: &Value) -> bool {
-        match (self, value) {
-            (Self::Off, Value::Null) => true,
-            (Self::Off, Value::Bool(on)) => !on,
-            (Self::Off, Value::Number(number)) => number.as_f64() == Some(0.0),
-            (Self::Off, Value::Array(items)) => items.is_empty(),
-            (Self::Off, Value::Object(items)) => items.is_empty(),
-            (Self::On, Value::Bool(on)) => *on,
-            (Self::FullAttention, Value::Null) => true,
-            (Self::FullAttention, Value::Array(kinds)) => {
-                kinds.iter().all(|kind| kind == "full_attention")
+        let layers = reader.required_size(Field::Layers, LAYERS_CAP)?;
+        let model = reader.required_size(Field::Model, WIDTH_CAP)?;
+        let heads = reader.required_size(Field::Heads, WIDTH_CAP)?;
+        let vocab = reader.required_size(Field::Vocab, VOCAB_CAP)?;
+        let context = reader.required_size(Field::Context, CONTEXT_CAP)?;
+        let kv_heads = reader.size(Field::KvHeads, WIDTH_CAP)?.unwrap_or(heads);
+        reader.divides((Field::Heads, heads), (Field::KvHeads, kv_heads))?;
+        let head = match reader.size(Field::Head, WIDTH_CAP / heads as u64)? {
+            Some(head) => head,
+            None => {
+                reader.divides((Field::Model, model), (Field::Heads, heads))?;
+                model / heads
             }
-            _ => false,
-        }
-    }
+        };
+        let neurons = reader
+            .size(Field::Neurons, NEURONS_CAP)?
+            .unwrap_or(4 * model);
+        let position = match &table.rotary {
+            None => Position::Learned,
+            Some(defaults) => Position::Rotary(reader.rotary(defaults, head)?),
+        };
+        let block = &table.block;
+        let residual = match reader.switch(Field::ParallelResidual)? {
+            Some(false) => Residual::Sequential,
+            Some(true) | None => block.residual,
+        };
+        let attention_bias = reader.switch(Field::AttentionBias)?;
+        let bos = match table.bos {
+            None => Bos::Nothing,
+            Some(default) => match reader.token(Field::Bos)? {
+                None => Bos::Token(default),
+                Some(None) => Bos::EndOfText,
+                Some(Some(id)) => Bos::Token(id),
+            },
+        };
 
-    fn expected(self) -> &'static str {
-        match self {
-            Self::Off => "it absent, null, false, 0 or empty",
-            Self::On => "true",
-            Self::FullAttention => "only \"full_attention\"",
-        }
+        Ok(Self {
+            family,
+            layers,
+            model,
+            heads,
+            kv_heads,
+            head,
+            neurons,
+            vocab,
+            context,
+            norm: block.norm,
+            norm_epsilon: reader.epsilon()?.unwrap_or(block.norm_epsilon),
+            residual,
+            position,
+            mlp: block.mlp,
+            activation: reader.activation()?.unwrap_or(block.activation),
+            qkv_bias: attention_bias.unwrap_or(block.qkv_bias),
+            attention_out_bias: attention_bias.unwrap_or(block.attention_out_bias),
+            mlp_bias: reader.switch(Field::MlpBias)?.unwrap_or(block.mlp_bias),
+            unembedding_bias: block.unembedding_bias,
+            tied: reader.switch(Field::Tied)?.unwrap_or(table.tied),
+            bos,
+        })
     }
 }
 
-/// Features that any config may mention and no family here has.
-pub(crate) const COMMON_REFUSED: &[(&str, Accept)] = &[
-    ("add_cross_attention", Accept::Off),
-    ("attn_logit_softcapping", Accept::Off),
-    // Code of the checkpoint's own may compute anything.
-    ("auto_map", Accept::Off),
-    ("cross_attention_hidden_size", Accept::Off),
-    ("final_logit_softcapping", Accept::Off),
-    ("is_encoder_decoder", Accept::Off),
-    ("layer_types", Accept::FullAttention),
-    ("moe_intermediate_size", Accept::Off),
-    ("num_experts", Accept::Off),
-    ("num_experts_per_tok", Accept::Off),
-    ("num_local_experts", Accept::Off),
-    ("per_layer_config", Accept::Off),
-    ("pruned_heads", Accept::Off),
-    ("quantization_config", Accept::Off),
-    ("sliding_window", Accept::Off),
-    ("tie_encoder_decoder", Accept::Off),
-    ("use_sliding_window", Accept::Off),
-];
-
-/// Keys of any config that change nothing in a forward pass: provenance, storage, training, generation, other heads.
-pub(crate) const COMMON_IGNORED: &[&str] = &[
-    "_attn_implementation",
-    "_attn_implementation_autoset",
-    "_commit_hash",
-    "_name_or_path",
-    "_num_labels",
-    "architectures",
-    "attn_implementation",
-    "bad_words_ids",
-    "begin_suppress_tokens",
-    "chunk_size_feed_forward",
-    "decoder_start_token_id",
-    "diversity_penalty",
-    "do_sample",
-    "dtype",
-    "early_stopping",
-    "encoder_no_repeat_ngram_size",
-    "eos_token_id",
-    "exponential_decay_length_penalty",
-    "finetuning_task",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "gradient_checkpointing",
-    "id2label",
-    "initializer_range",
-    "is_decoder",
-    "label2id",
-    "length_penalty",
-    "max_length",
-    "min_length",
-    "model_type",
-    "name_or_path",
-    "no_repeat_ngram_size",
-    "num_beam_groups",
-    "num_beams",
-    "num_labels",
-    "num_return_sequences",
-    "output_attentions",
-    "output_hidden_states",
-    "output_scores",
-    "pad_token_id",
-    "prefix",
-    "problem_type",
-    "remove_invalid_values",
-    "repetition_penalty",
-    "return_dict",
-    "return_dict_in_generate",
-    "sep_token_id",
-    "suppress_tokens",
-    "task_specific_params",
-    "temperature",
-    "tf_legacy_loss",
-    "tie_last_hidden_states",
-    "tokenizer_class",
-    "top_k",
-    "top_p",
-    "torch_dtype",
-    "torchscript",
-    "transformers.js_config",
-    "transformers_version",
-    "typical_p",
-    "unsloth_fixed",
-    "unsloth_version",
-    "use_bfloat16",
-    "use_cache",
-];
-
-const ACTIVATIONS: [(&str, Activation); 9] = [
-    ("gelu_new", Activation::GeluTanh),
-    ("gelu_pytorch_tanh", Activation::GeluTanh),
-    ("gelu_python_tanh", Activation::GeluTanh),
-    // The same formula with a ten-digit constant, which f32 cannot tell apart.
-    ("gelu_fast", Activation::GeluTanh),
-    ("gelu", Activation::Gelu),
-    ("gelu_python", Activation::Gelu),
-    ("silu", Activation::Silu),
-    ("swish", Activation::Silu),
-    ("relu", Activation::Relu),
-];
+/// The family that the config's `model_type` names.
+fn family_of(map: &Map<String, Value>, path: &Path) -> Result<Family, ConfigError> {
+    let value = map
+        .get("model_type")
+        .ok_or_else(|| ConfigError::MissingKey {
+            path: path.into(),
+            key: "model_type".into(),
+        })?;
+    let name = text("model_type", value, path)?;
+    Family::all()
+        .iter()
+        .copied()
+        .find(|family| family.model_type() == name)
+        .ok_or_else(|| ConfigError::UnknownFamily {
+            path: path.into(),
+            found: excerpt(value),
+            supported: Family::all()
+                .iter()
+                .map(|family| family.model_type())
+                .collect(),
+        })
+}
 
 /// One config object under the table of its family, with every key of the object accounted for.
-pub(crate) struct Reader<'a> {
+struct Reader<'a> {
     map: &'a Map<String, Value>,
-    pub(super) path: &'a Path,
-    pub(super) family: Family,
+    path: &'a Path,
+    family: Family,
     table: &'static FamilyTable,
 }
 
 impl<'a> Reader<'a> {
     /// Checks the set of keys, and that nothing unimplemented is on.
-    pub(crate) fn new(
+    fn new(
         map: &'a Map<String, Value>,
         path: &'a Path,
         family: Family,
     ) -> Result<Self, ConfigError> {
-        let table = family.table();
+        let table = table(family);
         let mut unknown = Vec::new();
         for (key, value) in map {
             let keys = &table.keys;
@@ -234,14 +178,13 @@ impl<'a> Reader<'a> {
         }
         for key in &unknown {
             let reads = |other: &Family| {
-                other
-                    .table()
+                crate::tables::table(*other)
                     .keys
                     .read
                     .iter()
                     .any(|(known, ..)| known == key)
             };
-            if let Some(other) = Family::ALL.into_iter().find(reads) {
+            if let Some(other) = Family::all().iter().copied().find(reads) {
                 return Err(ConfigError::MixedFamilies {
                     path: path.into(),
                     family,
@@ -275,7 +218,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The keys of `field` that hold something, with their values.
-    pub(super) fn values(&self, field: Field) -> impl Iterator<Item = (&'static str, &'a Value)> {
+    fn values(&self, field: Field) -> impl Iterator<Item = (&'static str, &'a Value)> {
         self.table
             .keys
             .read
@@ -300,12 +243,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A count from 1 to `cap`.
-    pub(crate) fn size(&self, field: Field, cap: u64) -> Result<Option<usize>, ConfigError> {
+    fn size(&self, field: Field, cap: u64) -> Result<Option<usize>, ConfigError> {
         self.value(field, |key, value| whole(key, value, cap, self.path))
     }
 
     /// As [`Reader::size`], of a field that every table requires.
-    pub(crate) fn required_size(&self, field: Field, cap: u64) -> Result<usize, ConfigError> {
+    fn required_size(&self, field: Field, cap: u64) -> Result<usize, ConfigError> {
         let missing = || ConfigError::MissingKey {
             path: self.path.into(),
             key: self.key(field).into(),
@@ -314,7 +257,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Refuses a `multiple` that is none of `divisor`.
-    pub(crate) fn divides(
+    fn divides(
         &self,
         multiple: (Field, usize),
         divisor: (Field, usize),
@@ -332,7 +275,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A boolean.
-    pub(crate) fn switch(&self, field: Field) -> Result<Option<bool>, ConfigError> {
+    fn switch(&self, field: Field) -> Result<Option<bool>, ConfigError> {
         self.value(field, |key, value| {
             value
                 .as_bool()
@@ -341,7 +284,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The BOS id: `None` without the key, `Some(None)` for null.
-    pub(crate) fn token(&self, field: Field) -> Result<Option<Option<u32>>, ConfigError> {
+    fn token(&self, field: Field) -> Result<Option<Option<u32>>, ConfigError> {
         self.value(field, |key, value| {
             if value.is_null() {
                 return Ok(None);
@@ -361,7 +304,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The epsilon of the norms.
-    pub(crate) fn epsilon(&self) -> Result<Option<f64>, ConfigError> {
+    fn epsilon(&self) -> Result<Option<f64>, ConfigError> {
         self.value(Field::Epsilon, |key, value| {
             number(
                 key,
@@ -374,7 +317,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The nonlinearity of the MLP.
-    pub(crate) fn activation(&self) -> Result<Option<Activation>, ConfigError> {
+    fn activation(&self) -> Result<Option<Activation>, ConfigError> {
         self.value(Field::Activation, |key, value| {
             let name = text(key, value, self.path)?;
             let named = ACTIVATIONS.iter().find(|(known, _)| *known == name);
@@ -390,14 +333,14 @@ impl<'a> Reader<'a> {
     }
 
     /// The family's first key for `field`, for messages.
-    pub(super) fn key(&self, field: Field) -> &'static str {
+    fn key(&self, field: Field) -> &'static str {
         let first = self.table.keys.read.iter().find(|(_, of, _)| *of == field);
         first.map_or("(no key of this family)", |(key, ..)| *key)
     }
 }
 
 /// The one value that all `spellings` parse to, or `None` where there are none.
-pub(super) fn agreed<'a, T: PartialEq>(
+fn agreed<'a, T: PartialEq>(
     spellings: impl IntoIterator<Item = (String, &'a Value)>,
     path: &Path,
     parse: impl Fn(&str, &'a Value) -> Result<T, ConfigError>,
@@ -423,7 +366,7 @@ pub(super) fn agreed<'a, T: PartialEq>(
 }
 
 /// A whole number from 1 to `cap`.
-pub(super) fn whole(key: &str, value: &Value, cap: u64, path: &Path) -> Result<usize, ConfigError> {
+fn whole(key: &str, value: &Value, cap: u64, path: &Path) -> Result<usize, ConfigError> {
     let expected = format!("a whole number from 1 to {cap}");
     let Value::Number(number) = value else {
         return Err(wrong_type(key, &expected, value, path));
@@ -444,7 +387,7 @@ pub(super) fn whole(key: &str, value: &Value, cap: u64, path: &Path) -> Result<u
 }
 
 /// A finite number that `accepts` takes.
-pub(super) fn number(
+fn number(
     key: &str,
     value: &Value,
     expected: &str,
@@ -462,13 +405,13 @@ pub(super) fn number(
 }
 
 /// A JSON string.
-pub(super) fn text<'a>(key: &str, value: &'a Value, path: &Path) -> Result<&'a str, ConfigError> {
+fn text<'a>(key: &str, value: &'a Value, path: &Path) -> Result<&'a str, ConfigError> {
     value
         .as_str()
         .ok_or_else(|| wrong_type(key, "a string", value, path))
 }
 
-pub(super) fn wrong_type(key: &str, expected: &str, found: &Value, path: &Path) -> ConfigError {
+fn wrong_type(key: &str, expected: &str, found: &Value, path: &Path) -> ConfigError {
     ConfigError::WrongType {
         path: path.into(),
         key: key.into(),
@@ -487,7 +430,7 @@ fn out_of_range(key: &str, expected: &str, found: &Value, path: &Path) -> Config
 }
 
 /// The JSON text of a value, cut to a length that a message can hold.
-pub(super) fn excerpt(value: &Value) -> String {
+fn excerpt(value: &Value) -> String {
     const LONGEST: usize = 80;
     let text = value.to_string();
     match text.char_indices().nth(LONGEST) {

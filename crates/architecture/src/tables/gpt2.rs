@@ -1,12 +1,12 @@
 //! GPT-2: learned positions, sequential blocks, fused queries, keys and values, `[in, out]` matrices.
 
 use super::keys::{Accept, Field, KeyTable, Presence::*};
-use super::tensors::{Fused, Role, in_out, out_in, vector};
-use super::{Block, FamilyTable};
+use super::table::{Block, FamilyTable};
+use super::templates::{in_out, out_in, vector};
 use crate::config::{Activation, Mlp, Norm, Residual};
+use crate::tensors::{Fused, Role};
 
 pub(super) static TABLE: FamilyTable = FamilyTable {
-    model_type: "gpt2",
     keys: KeyTable {
         read: &[
             ("n_layer", Field::Layers, Required),

@@ -1,0 +1,27 @@
+//! What a decoder-only transformer is made of, as data: the block equation's sizes and switches, and for each model family
+//! how checkpoints spell them.
+//!
+//! Three layers, each of which knows only those before it:
+//!
+//! 1. plain types: [`ModelConfig`] with its enums, [`Rotary`], [`Role`];
+//! 2. one table a family: its config keys with their defaults, and its tensors' names;
+//! 3. the readers: [`ModelConfig::from_json`] of a `config.json`, and [`plan`] of a checkpoint's tensors.
+//!
+//! Nothing here computes with tensors or opens a file.
+
+mod config;
+mod error;
+mod family;
+mod plan;
+mod reader;
+mod rotary;
+mod tables;
+mod tensors;
+mod tiny;
+
+pub use config::{Activation, Bos, Mlp, ModelConfig, Norm, Position, Residual};
+pub use error::ConfigError;
+pub use family::Family;
+pub use plan::{Note, PlannedTensor, TensorPlan, plan};
+pub use rotary::{RopeScaling, Rotary};
+pub use tensors::{Fused, Layout, Role};
