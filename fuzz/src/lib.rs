@@ -14,6 +14,7 @@ use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
 use layerwise::journal::{Journal, Recorded, RunDescription, RunKey};
 use layerwise::schedule::{Family, Residual, Stack};
 use layerwise::sweep::{Label, Sums};
+use layerwise::transcripts::{self, Limits, NBestLists, Normaliser, Vocabulary};
 use layerwise::transformer::Model;
 use layerwise::weights::OpenOptions;
 use std::fmt::Display;
@@ -29,7 +30,7 @@ const LONGEST_MESSAGE: usize = 50_000;
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("safetensors", safetensors, safetensors_seeds),
     ("index", index, index_seeds),
     ("config", config, config_seeds),
@@ -37,6 +38,7 @@ pub const TARGETS: [Target; 7] = [
     ("npy", npy, npy_seeds),
     ("schedule", schedule, schedule_seeds),
     ("journal", journal, journal_seeds),
+    ("nbest", nbest, nbest_seeds),
 ];
 
 /// A folder of these files.
@@ -385,4 +387,67 @@ fn journal_seeds() -> Vec<Vec<u8>> {
         journal.record(sequence, vec![Sums::default(); 2]).unwrap();
     }
     vec![begun, fs::read(&path).unwrap()]
+}
+
+/// Lists of hypotheses in every form, and what is made of those that are read.
+pub fn nbest(bytes: &[u8]) {
+    let limits = Limits::default();
+    let none: [&[u8]; 0] = [];
+    for read in [
+        transcripts::read_hyporadise(bytes, &limits),
+        transcripts::read_columns(bytes, &limits),
+        transcripts::read_kaldi(bytes, none, &limits),
+        transcripts::read_kaldi(&b"x-1 a\nx-2 b\n"[..], [bytes], &limits),
+    ] {
+        match read {
+            Err(error) => drop(message(error)),
+            Ok(lists) => correct(&lists),
+        }
+    }
+    match transcripts::read_table(bytes, &limits) {
+        Err(error) => drop(message(error)),
+        Ok(table) => {
+            let ids: std::collections::HashSet<_> = table.iter().map(|(id, _)| id).collect();
+            assert_eq!(ids.len(), table.len());
+        }
+    }
+}
+
+/// A lattice of each list holds its hypotheses, whatever they are.
+fn correct(lists: &NBestLists) {
+    let gate = transcripts::Gate::new(lists.scale);
+    for utterance in &lists.utterances {
+        assert!(!utterance.hypotheses.is_empty());
+        for normaliser in [
+            Normaliser::None,
+            Normaliser::Norm,
+            Normaliser::WhisperEn(Default::default()),
+        ] {
+            let mut vocabulary = Vocabulary::new();
+            let list = utterance.distinct(&normaliser, &mut vocabulary);
+            let scores = gate.scores(&list, lists.scale, &[]);
+            assert!(scores.iter().all(|score| score.is_finite()));
+            let posteriors = gate.judge(&list, &scores).posteriors;
+            match transcripts::Lattice::rover(&list.hypotheses, &posteriors) {
+                Err(error) => drop(message(error)),
+                Ok(lattice) => {
+                    for hypothesis in &list.hypotheses {
+                        assert!(lattice.automaton().allows(hypothesis));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn nbest_seeds() -> Vec<Vec<u8>> {
+    [
+        r#"[{"id": "x", "input": ["a b", "a", "a b"], "output": "a c", "am_score": [-0.1, -0.2, -0.3]}]"#,
+        r#"[{"input": ["u s a", "(laughs) it isn't 1,000"], "input1": {"more": [null]}}, {"input": [" "]}]"#,
+        "x a b\nx a\ny\n",
+        "x-1 a b\nx-2 a\ny-z-1 c d e\n",
+        "x-1 1.5\nx-2 -2e3\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
 }

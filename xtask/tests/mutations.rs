@@ -188,6 +188,11 @@ fn journal() {
     check("journal");
 }
 
+#[test]
+fn nbest() {
+    check("nbest");
+}
+
 /// Seeds are distinct and not empty; with `LAYERWISE_WRITE_SEEDS` they are written where cargo-fuzz looks for them.
 #[test]
 fn seeds() {

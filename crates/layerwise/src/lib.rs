@@ -41,6 +41,7 @@
 //! | [`metrics`] | divergences, clustered standard errors, moments, CKA, probes, factorisations |
 //! | [`sweep`] | plan, engine, statistics |
 //! | [`journal`] | checksummed logs of finished work: keys, shards, merging |
+//! | [`transcripts`] | N-best lists of a recogniser, word error rate, word lattices, rescoring, significance |
 //! | [`kernels`] | products, norms, activations, the vocabulary pass |
 //! | [`plot`] | charts as plain values, drawn as SVG and PNG |
 //! | [`report`] | drawings, tables and verdicts as one HTML page |
@@ -55,6 +56,7 @@ pub use layerwise_plot as plot;
 pub use layerwise_report as report;
 pub use layerwise_schedule as schedule;
 pub use layerwise_sweep as sweep;
+pub use layerwise_transcripts as transcripts;
 pub use layerwise_transformer as transformer;
 pub use layerwise_weights as weights;
 

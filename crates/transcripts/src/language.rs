@@ -1,0 +1,114 @@
+//! Scores of words by a language model.
+
+use std::collections::HashMap;
+
+use crate::ScoreScale;
+
+/// What a language model says of words, in nats.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
+pub struct LanguageScore {
+    /// The log-probability of all of them.
+    pub log_probability: f64,
+    /// The tokens that it is a sum over, an end token included.
+    pub tokens: usize,
+}
+
+impl LanguageScore {
+    /// A score over so many tokens.
+    pub fn new(log_probability: f64, tokens: usize) -> Self {
+        Self {
+            log_probability,
+            tokens,
+        }
+    }
+
+    /// The mean over tokens; 0 where there are none.
+    pub fn mean(&self) -> f64 {
+        self.log_probability / self.tokens.max(1) as f64
+    }
+
+    /// The score as it is added to a recogniser's: whole beside whole transcripts, else the mean.
+    pub fn on(&self, scale: ScoreScale) -> f64 {
+        match scale {
+            ScoreScale::Sum => self.log_probability,
+            ScoreScale::Mean | ScoreScale::Absent => self.mean(),
+        }
+    }
+
+    /// The score of what it stands for, followed by what `next` stands for.
+    pub fn then(self, next: Self) -> Self {
+        Self {
+            log_probability: self.log_probability + next.log_probability,
+            tokens: self.tokens + next.tokens,
+        }
+    }
+}
+
+/// A language model that scores words from left to right.
+///
+/// Both methods take many at once, so that a model can run them together.
+pub trait LanguageModel {
+    /// What the words so far leave for those that follow.
+    type State: Clone;
+    /// Why a score can fail.
+    type Error;
+
+    /// Before the first word.
+    fn start(&self) -> Self::State;
+
+    /// Scores one more word after each state.
+    ///
+    /// # Errors
+    ///
+    /// The model's own.
+    fn extend(
+        &mut self,
+        words: &[(&Self::State, &str)],
+    ) -> Result<Vec<(Self::State, LanguageScore)>, Self::Error>;
+
+    /// Scores the end of the sentence after each state; nothing, in a model that does not score ends.
+    ///
+    /// # Errors
+    ///
+    /// The model's own.
+    fn end(&mut self, states: &[&Self::State]) -> Result<Vec<LanguageScore>, Self::Error>;
+
+    /// Scores whole sentences, with their ends; a beginning that several share is scored once.
+    ///
+    /// # Errors
+    ///
+    /// The model's own.
+    fn sentences(&mut self, sentences: &[Vec<&str>]) -> Result<Vec<LanguageScore>, Self::Error> {
+        let mut nodes = vec![(self.start(), LanguageScore::default())];
+        let mut at = vec![0; sentences.len()];
+        let longest = sentences.iter().map(Vec::len).max().unwrap_or(0);
+        for depth in 0..longest {
+            let mut children: HashMap<(usize, &str), usize> = HashMap::new();
+            let mut words: Vec<(usize, &str)> = Vec::new();
+            for (at, sentence) in at.iter_mut().zip(sentences) {
+                if let Some(&word) = sentence.get(depth) {
+                    let next = nodes.len() + words.len();
+                    let child = *children.entry((*at, word)).or_insert(next);
+                    if child == next {
+                        words.push((*at, word));
+                    }
+                    *at = child;
+                }
+            }
+            let asked: Vec<_> = words
+                .iter()
+                .map(|&(parent, word)| (&nodes[parent].0, word))
+                .collect();
+            let scored = self.extend(&asked)?;
+            for ((parent, _), (state, score)) in words.iter().zip(scored) {
+                let score = nodes[*parent].1.then(score);
+                nodes.push((state, score));
+            }
+        }
+        let states: Vec<_> = at.iter().map(|&node| &nodes[node].0).collect();
+        let ends = self.end(&states)?;
+        let score = |(&node, end): (&usize, LanguageScore)| nodes[node].1.then(end);
+        Ok(at.iter().zip(ends).map(score).collect())
+    }
+}

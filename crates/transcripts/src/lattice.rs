@@ -1,0 +1,374 @@
+//! Word lattices (confusion networks) by the alignment of ROVER.
+//!
+//! A lattice is a row of slots; each holds words, and NULL where a hypothesis has no word there, with the weight of the
+//! hypotheses that say so. A path takes one arc of each slot.
+
+use std::collections::HashSet;
+
+use crate::{TranscriptError, WordId};
+
+/// Costs of ROVER's alignment; a correct word costs nothing, nor does a deletion where the slot holds NULL.
+const INSERTION: u32 = 3;
+const DELETION: u32 = 3;
+const SUBSTITUTION: u32 = 4;
+
+/// The most slots that a lattice may have.
+pub const MAX_SLOTS: usize = 4096;
+
+/// One choice of a slot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Arc {
+    /// The word; `None` is NULL.
+    pub word: Option<WordId>,
+    /// The weight of the hypotheses that have it here.
+    pub weight: f64,
+}
+
+/// What may stand at one place of a transcript.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Slot {
+    /// One or more, of distinct words, in the order in which they were added.
+    pub arcs: Vec<Arc>,
+    /// Whether the best hypothesis has no word here.
+    pub inserted: bool,
+}
+
+impl Slot {
+    fn has(&self, word: Option<WordId>) -> bool {
+        self.arcs.iter().any(|arc| arc.word == word)
+    }
+
+    fn add(&mut self, word: Option<WordId>, weight: f64) {
+        match self.arcs.iter_mut().find(|arc| arc.word == word) {
+            Some(arc) => arc.weight += weight,
+            None => self.arcs.push(Arc { word, weight }),
+        }
+    }
+}
+
+/// Whether a corrected transcript must have as many words as the best hypothesis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CountRule {
+    /// Slots are used as they are.
+    Free,
+    /// Slots that insertions opened stay NULL, and no other slot may be.
+    Keep,
+}
+
+impl CountRule {
+    /// The name in outputs and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Keep => "keep",
+        }
+    }
+}
+
+/// A row of slots.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lattice {
+    slots: Vec<Slot>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Move {
+    Pair,
+    Deletion,
+    Insertion,
+}
+
+impl Lattice {
+    /// Merges hypotheses into the first one, in order, each with its weight.
+    ///
+    /// Each is aligned with the slots at ROVER's costs (insertion 3, deletion 3, substitution 4; a deletion is free where
+    /// the slot holds NULL). A pair adds the word to its slot and a deletion adds NULL; an insertion opens a slot that
+    /// holds NULL with the weight merged so far. Of alignments of one cost, the one is taken that, read from the end,
+    /// prefers pairs to deletions and deletions to insertions.
+    ///
+    /// # Errors
+    ///
+    /// More than [`MAX_SLOTS`] slots.
+    ///
+    /// # Panics
+    ///
+    /// If there is no hypothesis, or another number of weights.
+    pub fn rover(
+        hypotheses: &[impl AsRef<[WordId]>],
+        weights: &[f64],
+    ) -> Result<Self, TranscriptError> {
+        assert_eq!(
+            hypotheses.len(),
+            weights.len(),
+            "a weight for each hypothesis"
+        );
+        let slot = |&word: &WordId| Slot {
+            arcs: vec![Arc {
+                word: Some(word),
+                weight: weights[0],
+            }],
+            inserted: false,
+        };
+        let mut lattice = Self {
+            slots: hypotheses[0].as_ref().iter().map(slot).collect(),
+        };
+        let mut merged = weights[0];
+        for (hypothesis, &weight) in hypotheses[1..].iter().zip(&weights[1..]) {
+            lattice.merge(hypothesis.as_ref(), weight, merged);
+            merged += weight;
+            if lattice.slots.len() > MAX_SLOTS {
+                return Err(TranscriptError::TooManySlots { limit: MAX_SLOTS });
+            }
+        }
+        Ok(lattice)
+    }
+
+    fn merge(&mut self, words: &[WordId], weight: f64, merged: f64) {
+        let columns = words.len() + 1;
+        let mut costs: Vec<u32> = (0..columns as u32).map(|j| j * INSERTION).collect();
+        let mut moves = vec![Move::Insertion; (self.slots.len() + 1) * columns];
+        for (slot, moves) in self
+            .slots
+            .iter()
+            .zip(moves[columns..].chunks_exact_mut(columns))
+        {
+            let deletion = if slot.has(None) { 0 } else { DELETION };
+            let mut diagonal = costs[0];
+            costs[0] += deletion;
+            moves[0] = Move::Deletion;
+            for (j, &word) in words.iter().enumerate() {
+                let known = slot.has(Some(word));
+                let mut best = (diagonal + if known { 0 } else { SUBSTITUTION }, Move::Pair);
+                for (cost, taken) in [
+                    (costs[j + 1] + deletion, Move::Deletion),
+                    (costs[j] + INSERTION, Move::Insertion),
+                ] {
+                    if cost < best.0 {
+                        best = (cost, taken);
+                    }
+                }
+                diagonal = costs[j + 1];
+                (costs[j + 1], moves[j + 1]) = best;
+            }
+        }
+        let mut slots = Vec::with_capacity(self.slots.len());
+        let mut j = words.len();
+        loop {
+            let i = self.slots.len();
+            if i == 0 && j == 0 {
+                break;
+            }
+            let taken = moves[i * columns + j];
+            if taken == Move::Insertion {
+                j -= 1;
+                let null = Arc {
+                    word: None,
+                    weight: merged,
+                };
+                let word = Arc {
+                    word: Some(words[j]),
+                    weight,
+                };
+                slots.push(Slot {
+                    arcs: vec![null, word],
+                    inserted: true,
+                });
+            } else if let Some(mut slot) = self.slots.pop() {
+                if taken == Move::Pair {
+                    j -= 1;
+                    slot.add(Some(words[j]), weight);
+                } else {
+                    slot.add(None, weight);
+                }
+                slots.push(slot);
+            }
+        }
+        slots.reverse();
+        self.slots = slots;
+    }
+
+    /// The slots, in order.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The same lattice under a rule on the number of words.
+    pub fn under(&self, rule: CountRule) -> Self {
+        let word = |arc: &&Arc| arc.word.is_some();
+        match rule {
+            CountRule::Free => self.clone(),
+            CountRule::Keep => Self {
+                slots: self
+                    .slots
+                    .iter()
+                    .filter(|slot| !slot.inserted)
+                    .map(|slot| Slot {
+                        arcs: slot.arcs.iter().filter(word).copied().collect(),
+                        inserted: false,
+                    })
+                    .collect(),
+            },
+        }
+    }
+
+    /// The number of paths, at most `u128::MAX`.
+    pub fn path_count(&self) -> u128 {
+        let count = |count: u128, slot: &Slot| count.saturating_mul(slot.arcs.len() as u128);
+        self.slots.iter().fold(1, count)
+    }
+
+    /// The words of the heaviest arcs; of equal ones the first.
+    pub fn heaviest(&self) -> Vec<WordId> {
+        let heaviest = |slot: &Slot| {
+            let mut arcs = slot.arcs.iter();
+            let first = arcs.next()?;
+            let heavier = |best: Arc, arc: &Arc| match arc.weight > best.weight {
+                true => *arc,
+                false => best,
+            };
+            arcs.fold(*first, heavier).word
+        };
+        self.slots.iter().filter_map(heaviest).collect()
+    }
+
+    /// The path nearest to words, as the words of the path and its distance in errors.
+    ///
+    /// With the reference as words, the distance is the lattice oracle.
+    pub fn nearest(&self, words: &[WordId]) -> (Vec<WordId>, usize) {
+        let columns = words.len() + 1;
+        let mut costs: Vec<usize> = (0..columns).collect();
+        let mut moves = vec![Move::Deletion; (self.slots.len() + 1) * columns];
+        for (slot, moves) in self
+            .slots
+            .iter()
+            .zip(moves[columns..].chunks_exact_mut(columns))
+        {
+            // A word of the slot without one among `words`.
+            let extra = usize::from(!slot.has(None));
+            let mut diagonal = costs[0];
+            costs[0] += extra;
+            moves[0] = Move::Insertion;
+            for (j, &word) in words.iter().enumerate() {
+                let known = slot.has(Some(word));
+                let pair = diagonal + usize::from(!known);
+                // A slot of NULL alone has no word to pair.
+                let has_word = slot.arcs.iter().any(|arc| arc.word.is_some());
+                let mut best = match has_word {
+                    true => (pair, Move::Pair),
+                    false => (usize::MAX, Move::Pair),
+                };
+                for (cost, taken) in [
+                    (costs[j + 1] + extra, Move::Insertion),
+                    (costs[j] + 1, Move::Deletion),
+                ] {
+                    if cost < best.0 {
+                        best = (cost, taken);
+                    }
+                }
+                diagonal = costs[j + 1];
+                (costs[j + 1], moves[j + 1]) = best;
+            }
+        }
+        let (mut i, mut j) = (self.slots.len(), words.len());
+        let mut path = Vec::new();
+        while i > 0 || j > 0 {
+            let taken = moves[i * columns + j];
+            if taken == Move::Deletion {
+                j -= 1;
+                continue;
+            }
+            i -= 1;
+            let slot = &self.slots[i];
+            let some_word = || slot.arcs.iter().find_map(|arc| arc.word);
+            if taken == Move::Pair {
+                j -= 1;
+                let known = slot.has(Some(words[j]));
+                path.extend(if known { Some(words[j]) } else { some_word() });
+            } else if !slot.has(None) {
+                path.extend(some_word());
+            }
+        }
+        path.reverse();
+        (path, costs[words.len()])
+    }
+
+    /// The automaton of the paths.
+    pub fn automaton(&self) -> Automaton<'_> {
+        Automaton { slots: &self.slots }
+    }
+}
+
+/// The transcripts that a lattice allows, word by word.
+///
+/// Its states are sets of slots before which a transcript may stand; NULL leads on without a word.
+#[derive(Debug, Clone, Copy)]
+pub struct Automaton<'a> {
+    slots: &'a [Slot],
+}
+
+/// Slots before which a transcript may stand, ascending; never empty.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct State(Vec<usize>);
+
+impl Automaton<'_> {
+    /// Before the first word.
+    pub fn start(&self) -> State {
+        self.closed(vec![0])
+    }
+
+    /// Adds what NULL leads to.
+    fn closed(&self, places: Vec<usize>) -> State {
+        let mut closed: Vec<usize> = Vec::with_capacity(places.len());
+        for place in places {
+            // Places before are closed already, so that what they lead to is there.
+            if closed.last().is_some_and(|&last| last >= place) {
+                continue;
+            }
+            closed.push(place);
+            let nulls = self.slots[place..].iter().take_while(|slot| slot.has(None));
+            closed.extend((place + 1..).take(nulls.count()));
+        }
+        State(closed)
+    }
+
+    /// After one more word; `None` where no path has it here.
+    pub fn step(&self, state: &State, word: WordId) -> Option<State> {
+        let next = |&place: &usize| {
+            let slot = self.slots.get(place)?;
+            slot.has(Some(word)).then_some(place + 1)
+        };
+        let places: Vec<usize> = state.0.iter().filter_map(next).collect();
+        (!places.is_empty()).then(|| self.closed(places))
+    }
+
+    /// The words that may follow, each once, in the order of the slots.
+    pub fn following(&self, state: &State) -> Vec<WordId> {
+        let mut seen = HashSet::new();
+        let slots = state.0.iter().filter_map(|&place| self.slots.get(place));
+        slots
+            .flat_map(|slot| &slot.arcs)
+            .filter_map(|arc| arc.word)
+            .filter(|word| seen.insert(*word))
+            .collect()
+    }
+
+    /// Whether a transcript may end here.
+    pub fn accepts(&self, state: &State) -> bool {
+        state.0.last() == Some(&self.slots.len())
+    }
+
+    /// Whether a transcript is one of the paths.
+    pub fn allows(&self, words: &[WordId]) -> bool {
+        let mut state = self.start();
+        for &word in words {
+            match self.step(&state, word) {
+                Some(next) => state = next,
+                None => return false,
+            }
+        }
+        self.accepts(&state)
+    }
+}

@@ -1,0 +1,66 @@
+//! Transcripts of speech: N-best lists, word error rates, word lattices, rescoring and significance.
+//!
+//! A recogniser gives N best hypotheses of each utterance. [`read_hyporadise`], [`read_columns`] and [`read_kaldi`] read
+//! them, strictly and within [`Limits`]; a [`Normaliser`] turns texts into words; [`Utterance::distinct`] drops copies.
+//! Correction has two stages:
+//!
+//! 1. a [`Gate`] keeps the lists that the recogniser is sure of;
+//! 2. of the others, a [`Lattice`] is made, and a [`Decoder`] looks for its best path with any [`LanguageModel`].
+//!
+//! Words of a path come from the hypotheses alone, so that a correction keeps the rules by construction; the
+//! [`Automaton`] of a lattice says which word may follow, and [`violations`] checks what other programs made.
+//! [`errors`] counts, [`bootstrap`] and [`matched_pairs`] tell a difference from chance.
+//!
+//! Nothing here knows a neural model or opens a file. [`KneserNey`] is a trigram model, so that the whole chain can be run
+//! in a second:
+//!
+//! ```
+//! use layerwise_transcripts::{
+//!     CountRule, Decoder, Gate, KneserNey, Lattice, Limits, Normaliser, Vocabulary, read_hyporadise,
+//! };
+//!
+//! let file = br#"[{"input": ["show me fights to boston", "show me flights to austin", "show flights to boston"],
+//!                  "output": "show me flights to boston", "score": [-0.30, -0.31, -0.33]}]"#;
+//! let lists = read_hyporadise(&file[..], &Limits::default())?;
+//! let mut vocabulary = Vocabulary::new();
+//! let list = lists.utterances[0].distinct(&Normaliser::Norm, &mut vocabulary);
+//! let gate = Gate::new(lists.scale);
+//! let judgement = gate.judge(&list, &gate.scores(&list, lists.scale, &[]));
+//! assert!(judgement.is_sent);
+//! let lattice = Lattice::rover(&list.hypotheses, &judgement.posteriors)?.under(CountRule::Free);
+//! let mut model = KneserNey::train([["show", "me", "flights", "from", "denver"], ["list", "all", "flights", "to", "boston"]])?;
+//! let decoder = Decoder::default();
+//! let candidates = decoder.candidates(&lattice, &vocabulary, &mut model).unwrap_or_default();
+//! let best = decoder.best(&candidates).ok_or("a lattice has a path")?;
+//! assert_eq!(vocabulary.text(&best.words), "show me flights to boston"); // which no hypothesis is
+//! assert!(lattice.automaton().allows(&best.words));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod alignment;
+mod decoding;
+mod error;
+mod gate;
+mod kneser_ney;
+mod language;
+mod lattice;
+mod nbest;
+mod normaliser;
+mod read;
+mod rules;
+mod significance;
+mod words;
+
+pub use alignment::{ErrorCounts, Operation, align, distance, errors};
+pub use decoding::{Candidate, Decoder};
+pub use error::{Place, TranscriptError};
+pub use gate::{Gate, Judgement, auc, posteriors};
+pub use kneser_ney::{Context, KneserNey};
+pub use language::{LanguageModel, LanguageScore};
+pub use lattice::{Arc, Automaton, CountRule, Lattice, MAX_SLOTS, Slot, State};
+pub use nbest::{DistinctList, Hypothesis, NBestLists, Oddities, ScoreScale, Utterance};
+pub use normaliser::Normaliser;
+pub use read::{Limits, read_columns, read_hyporadise, read_kaldi, read_table};
+pub use rules::{Violations, violations};
+pub use significance::{Bootstrap, Interval, MatchedPairs, bootstrap, matched_pairs};
+pub use words::{Vocabulary, WordId};

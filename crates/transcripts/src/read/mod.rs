@@ -1,0 +1,179 @@
+//! Strict readers of lists and transcripts.
+//!
+//! Files come from elsewhere: every count has a [limit](Limits) that is checked before what is counted is kept, and what
+//! does not fit the format is an error that names the utterance or line, the field, what was expected and what was found.
+
+mod columns;
+mod json;
+mod kaldi;
+
+use std::io::Read;
+
+pub use columns::{read_columns, read_table};
+pub use json::read_hyporadise;
+pub use kaldi::read_kaldi;
+
+use crate::nbest::{Hypothesis, NBestLists, Oddities, ScoreScale, Utterance};
+use crate::{Place, TranscriptError};
+
+/// The most that a reader takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of a file.
+    pub bytes: u64,
+    /// Utterances of a file.
+    pub utterances: usize,
+    /// Hypotheses of one utterance.
+    pub hypotheses: usize,
+    /// Hypotheses of all utterances.
+    pub all_hypotheses: usize,
+    /// Words, between blanks, of a hypothesis or reference.
+    pub words: usize,
+}
+
+impl Default for Limits {
+    /// 128 MiB, 2²⁰ utterances, 1,000 hypotheses of an utterance and 2²² in all, 512 words.
+    fn default() -> Self {
+        Self {
+            bytes: 1 << 27,
+            utterances: 1 << 20,
+            hypotheses: 1000,
+            all_hypotheses: 1 << 22,
+            words: 512,
+        }
+    }
+}
+
+/// Reads all of a text.
+fn read_text(input: impl Read, limits: &Limits) -> Result<String, TranscriptError> {
+    let mut bytes = Vec::new();
+    // One byte more shows that there is more.
+    input.take(limits.bytes + 1).read_to_end(&mut bytes)?;
+    check(Place::File, "bytes", limits.bytes, bytes.len() as u64)?;
+    String::from_utf8(bytes).map_err(|error| TranscriptError::Format {
+        place: Place::File,
+        expected: "UTF-8".to_owned(),
+        found: format!(
+            "other bytes after the first {}",
+            error.utf8_error().valid_up_to()
+        ),
+    })
+}
+
+fn check(place: Place, unit: &'static str, limit: u64, found: u64) -> Result<(), TranscriptError> {
+    match found > limit {
+        true => Err(TranscriptError::TooMany {
+            place,
+            unit,
+            limit,
+            found,
+        }),
+        false => Ok(()),
+    }
+}
+
+/// A part of a text that is fit for a message.
+fn excerpt(text: &str) -> String {
+    let end = text.char_indices().nth(60).map_or(text.len(), |(at, _)| at);
+    format!("`{}`", text[..end].escape_debug())
+}
+
+/// Lists that are being read.
+struct Collection<'a> {
+    limits: &'a Limits,
+    utterances: Vec<Utterance>,
+    ids: std::collections::HashSet<String>,
+    hypotheses: usize,
+    oddities: Oddities,
+}
+
+impl<'a> Collection<'a> {
+    fn new(limits: &'a Limits) -> Self {
+        Self {
+            limits,
+            utterances: Vec::new(),
+            ids: std::collections::HashSet::new(),
+            hypotheses: 0,
+            oddities: Oddities::default(),
+        }
+    }
+
+    /// Checks the number of utterances with one more.
+    fn check_room(&self, place: &Place) -> Result<(), TranscriptError> {
+        let found = self.utterances.len() as u64 + 1;
+        check(
+            place.clone(),
+            "utterances",
+            self.limits.utterances as u64,
+            found,
+        )
+    }
+
+    /// Checks the number of hypotheses of an utterance that has so many, with one more.
+    fn check_hypothesis(&self, place: &Place, before: usize) -> Result<(), TranscriptError> {
+        let (one, all) = (before as u64 + 1, (self.hypotheses + before) as u64 + 1);
+        check(
+            place.clone(),
+            "hypotheses of one utterance",
+            self.limits.hypotheses as u64,
+            one,
+        )?;
+        check(
+            place.clone(),
+            "hypotheses of the file",
+            self.limits.all_hypotheses as u64,
+            all,
+        )
+    }
+
+    /// Checks a text's number of words.
+    fn check_words(&self, place: &Place, text: &str) -> Result<(), TranscriptError> {
+        let found = text.split_whitespace().count() as u64;
+        check(place.clone(), "words", self.limits.words as u64, found)
+    }
+
+    /// Adds an utterance with one hypothesis or more.
+    fn push(
+        &mut self,
+        place: &Place,
+        id: Option<String>,
+        hypotheses: Vec<Hypothesis>,
+        reference: Option<String>,
+    ) -> Result<(), TranscriptError> {
+        let id = id.unwrap_or_else(|| self.utterances.len().to_string());
+        if !self.ids.insert(id.clone()) {
+            let place = place.clone();
+            return Err(TranscriptError::RepeatedId { place, id });
+        }
+        self.hypotheses += hypotheses.len();
+        for hypothesis in &hypotheses {
+            let is_positive = hypothesis.score.is_some_and(|score| score > 0.0);
+            self.oddities.positive_scores += usize::from(is_positive);
+            let is_empty = hypothesis.text.trim().is_empty();
+            self.oddities.empty_hypotheses += usize::from(is_empty);
+        }
+        self.utterances.push(Utterance {
+            id,
+            hypotheses,
+            reference,
+        });
+        Ok(())
+    }
+
+    /// The lists, of which there must be one.
+    fn finish(self, scale: ScoreScale) -> Result<NBestLists, TranscriptError> {
+        if self.utterances.is_empty() {
+            return Err(TranscriptError::Format {
+                place: Place::File,
+                expected: "at least one utterance".to_owned(),
+                found: "none".to_owned(),
+            });
+        }
+        Ok(NBestLists {
+            utterances: self.utterances,
+            scale,
+            oddities: self.oddities,
+        })
+    }
+}

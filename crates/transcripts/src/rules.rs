@@ -1,0 +1,71 @@
+//! The rules of a correction that a machine can check.
+
+use crate::{DistinctList, WordId};
+
+/// How a transcript breaks the rules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Violations {
+    /// It has a word that no hypothesis has (R6).
+    pub words: bool,
+    /// It has not as many words as the best hypothesis (R4, R5).
+    pub count: bool,
+    /// It is not one sentence: it has a line break, text after the end of a sentence, or nothing at all (R8).
+    pub form: bool,
+}
+
+impl Violations {
+    /// Whether there is any.
+    pub fn any(&self) -> bool {
+        self.words || self.count || self.form
+    }
+}
+
+/// Checks a correction, as text and as its words.
+pub fn violations(list: &DistinctList, text: &str, words: &[WordId]) -> Violations {
+    let best = &list.hypotheses[0];
+    let known = |word: &WordId| list.hypotheses.iter().any(|words| words.contains(word));
+    let text = text.trim();
+    let mut ends = text
+        .char_indices()
+        .filter(|(_, c)| matches!(c, '.' | '?' | '!'));
+    let goes_on =
+        |(at, c): (usize, char)| text[at + c.len_utf8()..].starts_with(char::is_whitespace);
+    Violations {
+        words: !words.iter().all(known),
+        count: words.len() != best.len(),
+        form: text.contains(['\n', '\r'])
+            || ends.any(goes_on)
+            || (words.is_empty() && !best.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Normaliser, Vocabulary};
+
+    #[test]
+    fn violations_are_told_apart() {
+        let mut vocabulary = Vocabulary::new();
+        let mut words = |text: &str| vocabulary.add_all(Normaliser::Norm.words(text));
+        let list = DistinctList {
+            hypotheses: vec![words("the cat sat"), words("a cat sat down")],
+            scores: None,
+            reference: None,
+        };
+        for (text, expected) in [
+            ("the cat sat", [false, false, false]),
+            ("A cat down.", [false, false, false]),
+            ("the dog sat", [true, false, false]),
+            ("the cat sat down", [false, true, false]),
+            ("the cat sat\nI changed nothing", [true, true, true]),
+            ("the cat. sat", [false, false, true]),
+            ("", [false, true, true]),
+        ] {
+            let found = violations(&list, text, &words(text));
+            assert_eq!([found.words, found.count, found.form], expected, "{text:?}");
+            assert_eq!(found.any(), expected.contains(&true));
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What the readers take, and what they refuse with which message.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use layerwise_transcripts::{
+    Limits, NBestLists, ScoreScale, TranscriptError, read_columns, read_hyporadise, read_kaldi,
+    read_table,
+};
+
+fn small() -> Limits {
+    let mut limits = Limits::default();
+    limits.bytes = 400;
+    limits.utterances = 3;
+    limits.hypotheses = 4;
+    limits.all_hypotheses = 6;
+    limits.words = 5;
+    limits
+}
+
+/// Ids with hypotheses, scores and reference, as one text.
+fn shown(lists: &NBestLists) -> String {
+    let utterances = lists.utterances.iter().map(|utterance| {
+        let hypotheses = utterance.hypotheses.iter().map(|hypothesis| {
+            let score = hypothesis.score.map(|score| format!(" {score}"));
+            format!("[{}]{}", hypothesis.text, score.unwrap_or_default())
+        });
+        let hypotheses: Vec<String> = hypotheses.collect();
+        let reference = utterance.reference.as_ref();
+        let reference = reference.map(|text| format!(" = {text}"));
+        let reference = reference.unwrap_or_default();
+        format!("{}: {}{reference}", utterance.id, hypotheses.join(" "))
+    });
+    utterances.collect::<Vec<_>>().join("; ")
+}
+
+#[track_caller]
+fn check_refused<T: std::fmt::Debug>(
+    input: &str,
+    result: Result<T, TranscriptError>,
+    mentioned: &[&str],
+) {
+    let said = result.expect_err(input).to_string();
+    for part in mentioned {
+        assert!(said.contains(part), "{input}: no `{part}` in: {said}");
+    }
+}
+
+#[test]
+fn json_is_read() {
+    let check = |input: &str, expected: &str, scale: ScoreScale| {
+        let lists = read_hyporadise(input.as_bytes(), &small()).unwrap();
+        assert_eq!(shown(&lists), expected);
+        assert_eq!(lists.scale, scale);
+    };
+    check(
+        r#"[{"input": ["a b", "a"], "output": "a c"}, {"input": [" b"]}]"#,
+        "0: [a b] [a] = a c; 1: [ b]",
+        ScoreScale::Absent,
+    );
+    check(
+        r#" [{"id": "x", "am_score": [-0.5, -1], "output": null, "input": ["a", ""]}] "#,
+        "x: [a] -0.5 [] -1",
+        ScoreScale::Mean,
+    );
+}
+
+#[test]
+fn what_is_odd_is_told() {
+    let input = r#"[{"input": ["a", " "], "score": [0.5, -1], "input1": "a", "more": {"a": [1]}}]"#;
+    let odd = read_hyporadise(input.as_bytes(), &small())
+        .unwrap()
+        .oddities;
+    assert_eq!(odd.positive_scores, 1);
+    assert_eq!(odd.empty_hypotheses, 1);
+    let keys: Vec<&str> = odd.unread_keys.iter().map(String::as_str).collect();
+    assert_eq!(keys, ["`input1`", "`more`"]);
+}
+
+#[test]
+fn bad_json_is_refused() {
+    let deep = format!(r#"[{{"input": ["a"], "x": {}}}]"#, "[".repeat(300));
+    for (input, mentioned) in [
+        ("", ["file", "EOF"].as_slice()),
+        ("{}", &["file", "a list of objects", "map"]),
+        ("[]", &["file", "at least one utterance", "none"]),
+        ("[1]", &["utterance 0", "an object with `input`", "`1`"]),
+        (
+            r#"[{"output": "a"}]"#,
+            &["utterance 0", "the field `input`"],
+        ),
+        (
+            r#"[{"input": []}]"#,
+            &["utterance 0, `input`", "one hypothesis"],
+        ),
+        (
+            r#"[{"input": "a"}]"#,
+            &["utterance 0, `input`", "a list of strings"],
+        ),
+        (r#"[{"input": ["a", 1]}]"#, &["utterance 0, `input`", "`1`"]),
+        (
+            r#"[{"input": ["a"], "output": 1}]"#,
+            &["utterance 0, `output`", "`1`"],
+        ),
+        (r#"[{"input": ["a"], "id": 1}]"#, &["utterance 0, `id`"]),
+        (
+            r#"[{"input": ["a"]}, {"input": ["a"], "score": [-1, -2]}]"#,
+            &["utterance 1, `score`", "no scores"],
+        ),
+        (
+            r#"[{"input": ["a"], "score": [-1, -2]}]"#,
+            &["utterance 0, `score`", "1 scores", "found 2"],
+        ),
+        (
+            r#"[{"input": ["a"], "score": [-1]}, {"input": ["a"]}]"#,
+            &["utterance 1, `score`", "found none"],
+        ),
+        (
+            r#"[{"input": ["a"], "score": [NaN]}]"#,
+            &["utterance 0, `score`"],
+        ),
+        (
+            r#"[{"input": ["a"], "score": [1e999]}]"#,
+            &["utterance 0, `score`", "range"],
+        ),
+        (
+            r#"[{"input": ["a"], "am_score": "x"}]"#,
+            &["`am_score`", "a list of numbers"],
+        ),
+        (
+            r#"[{"input": ["a"], "input": ["b"]}]"#,
+            &["`input`", "once"],
+        ),
+        (
+            r#"[{"input": ["a"], "id": "x"}, {"input": ["b"], "id": "x"}]"#,
+            &["utterance 1", "`x`", "earlier"],
+        ),
+        (
+            r#"[{"input": ["a"], "id": "1"}, {"input": ["b"]}]"#,
+            &["utterance 1", "`1`", "earlier"],
+        ),
+        (r#"[{"input": ["a"]}] x"#, &["file", "trailing"]),
+        (r#"[{"input": ["a"]}"#, &["utterance 1", "EOF"]),
+        (r#"[{"input": ["\ud800"]}]"#, &["utterance 0, `input`"]),
+        (
+            r#"[{"input": ["a", "b", "c", "d", "e"]}]"#,
+            &["`input`", "5 hypotheses", "4"],
+        ),
+        (
+            r#"[{"input": ["a", "b", "c", "d"]}, {"input": ["a", "b", "c"]}]"#,
+            &["utterance 1, `input`", "7 hypotheses of the file", "6"],
+        ),
+        (
+            r#"[{"input":["a"]},{"input":["a"]},{"input":["a"]},{"input":["a"]}]"#,
+            &["utterance 3", "4 utterances", "3"],
+        ),
+        (
+            r#"[{"input": ["a b c d e f"]}]"#,
+            &["`input`", "6 words", "5"],
+        ),
+        (
+            r#"[{"input": ["a"], "output": "a b c d e f"}]"#,
+            &["`output`", "6 words"],
+        ),
+        (&" ".repeat(401), &["file", "401 bytes", "400"]),
+        (&deep, &["utterance 0"]),
+    ] {
+        check_refused(
+            input,
+            read_hyporadise(input.as_bytes(), &small()),
+            mentioned,
+        );
+    }
+    let result = read_hyporadise(&b"[\"\xff\"]"[..], &small());
+    check_refused("bytes", result, &["file", "UTF-8", "first 2"]);
+}
+
+#[test]
+fn columns_are_read() {
+    let input = "x a b\nx\ta  c\n\n  y\nz d\n";
+    let lists = read_columns(input.as_bytes(), &small()).unwrap();
+    assert_eq!(shown(&lists), "x: [a b] [a  c]; y: []; z: [d]");
+    assert_eq!(lists.oddities.empty_hypotheses, 1);
+    let table = read_table(&input.as_bytes()[7..], &small());
+    let expected = [("a", "c"), ("y", ""), ("z", "d")];
+    let expected = expected.map(|(id, text)| (id.to_owned(), text.to_owned()));
+    assert_eq!(table.unwrap(), expected);
+}
+
+#[test]
+fn bad_columns_are_refused() {
+    for (input, mentioned) in [
+        ("", ["file", "at least one utterance"].as_slice()),
+        ("x a\ny b\nx c", &["line 3", "`x`", "earlier"]),
+        ("w a\nx a\ny a\nz a", &["line 4", "4 utterances"]),
+        ("x a\nx b\nx c\nx d\nx e", &["line 5", "5 hypotheses"]),
+        ("x a b c d e f", &["line 1", "6 words"]),
+    ] {
+        check_refused(input, read_columns(input.as_bytes(), &small()), mentioned);
+    }
+    for (input, mentioned) in [
+        ("x a\nx b", ["line 2", "`x`"].as_slice()),
+        ("w a\nx a\ny a\nz a", &["line 4", "4 lines"]),
+        ("x a b c d e f", &["line 1", "6 words"]),
+    ] {
+        check_refused(input, read_table(input.as_bytes(), &small()), mentioned);
+    }
+}
+
+#[test]
+fn kaldi_is_read() {
+    let text = "x-y-1 a b\nx-y-2 a\nz-1 c\n";
+    let none: [&[u8]; 0] = [];
+    let lists = read_kaldi(text.as_bytes(), none, &small()).unwrap();
+    assert_eq!(shown(&lists), "x-y: [a b] [a]; z: [c]");
+    assert_eq!(lists.scale, ScoreScale::Absent);
+    let costs = [
+        "x-y-1 1.5\nx-y-2 2\nz-1 3\n",
+        "x-y-1 1\nx-y-2 1e1\nz-1 -4\n",
+    ];
+    let lists = read_kaldi(text.as_bytes(), costs.map(str::as_bytes), &small()).unwrap();
+    assert_eq!(shown(&lists), "x-y: [a b] -2.5 [a] -12; z: [c] 1");
+    assert_eq!(lists.scale, ScoreScale::Sum);
+    assert_eq!(lists.oddities.positive_scores, 1);
+}
+
+#[test]
+fn bad_kaldi_is_refused() {
+    for (text, costs, mentioned) in [
+        ("x a", None, ["line 1", "`utterance-1`", "`x`"].as_slice()),
+        ("x-a a", None, &["line 1", "`x-a`"]),
+        ("-1 a", None, &["line 1", "`-1`"]),
+        ("x-2 a", None, &["line 1", "`x-1`", "`x-2`"]),
+        ("x-1 a\nx-1 b", None, &["line 2", "`x-2`", "`x-1`"]),
+        ("x-1 a\ny-1 a\nx-1 b", None, &["line 3", "`x`"]),
+        ("x-99999999999999999999 a", None, &["line 1"]),
+        (
+            "x-1 a",
+            Some("x-1 b"),
+            &["line 1", "one finite number", "`b`"],
+        ),
+        ("x-1 a", Some("x-1 inf"), &["line 1", "`inf`"]),
+        ("x-1 a", Some("y-1 1"), &["line 1", "`y-1`", "`x-1`"]),
+        ("x-1 a", Some(""), &["line 1", "no line"]),
+        (
+            "x-1 a",
+            Some("x-1 1\nx-2 1"),
+            &["1 lines in cost table 1", "found 2"],
+        ),
+    ] {
+        let result = read_kaldi(text.as_bytes(), costs.map(str::as_bytes), &small());
+        check_refused(text, result, mentioned);
+    }
+}
+
+#[test]
+fn references_are_given_by_id() {
+    let mut lists = read_columns(&b"x a\ny b"[..], &small()).unwrap();
+    let table = |id: &str| vec![(id.to_owned(), "c".to_owned())];
+    lists.set_references(table("y")).unwrap();
+    assert_eq!(shown(&lists), "x: [a]; y: [b] = c");
+    check_refused("z", lists.set_references(table("z")), &["line 1", "`z`"]);
+}
