@@ -33,9 +33,11 @@ pub fn watch() -> anyhow::Result<()> {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(EXIT_CODE.into());
         }
-        output::say(format_args!(
-            "\nfinishing what is in hand; Ctrl-C again ends at once (what is finished is kept)"
-        ));
+        // The terminal has put `^C` on the line.
+        output::say("");
+        output::say(
+            "finishing what is in hand; Ctrl-C again ends at once (what is finished is kept)",
+        );
     })
     .context("Ctrl-C cannot be watched")
 }

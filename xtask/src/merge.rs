@@ -7,7 +7,6 @@ use anyhow::{Context, ensure};
 use layerwise::journal::{self, Recorded};
 use layerwise::sweep::{self, Label, Sums};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Options of `merge`.
@@ -33,12 +32,14 @@ pub struct Arguments {
 /// # Errors
 /// Journals that cannot be read or do not make up whole runs, or outputs that cannot be written.
 pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
-    output::refuse_other_than_file(&arguments.out)?;
+    output::check_file(&arguments.out)?;
+    let own_folder = run_folder(&arguments.out);
+    let manifest = own_folder.join("manifest.json");
+    output::check_file(&manifest)?;
     let mut journals = Vec::new();
     for run in &arguments.runs {
         journals.extend(journals_of(run)?);
     }
-    let own_folder = run_folder(&arguments.out);
     refuse_run_folder(&own_folder, &journals)?;
     let journals = journals.iter().map(|path| {
         Recorded::read(path, |labels: &Vec<Label>, sums: &Vec<Sums>| {
@@ -61,12 +62,9 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
         ));
     }
     output::make_folder(&own_folder)?;
-    output::write(
-        &own_folder.join("manifest.json"),
-        Joined::new(&merged).json()?.as_bytes(),
-    )?;
+    output::write(&manifest, Joined::new(&merged).json()?.as_bytes())?;
     output::write(&arguments.out, &table.bytes()?)?;
-    writeln!(std::io::stdout(), "{}", arguments.out.display())?;
+    output::print_paths([&arguments.out])?;
     Ok(())
 }
 

@@ -12,8 +12,7 @@ use std::path::Path;
 /// The path is none of a file, or cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     refuse_other_than_file(path)?;
-    // Two processes may be at the same file, each with a temporary one of its own; a long name leaves no room for more.
-    let temporary = path.with_file_name(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(temporary_name());
     let written = File::create(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temporary, path));
@@ -33,13 +32,116 @@ pub fn make_folder(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("{}: the folder cannot be made", path.display()))
 }
 
-/// Refuses an output file's path that names a folder, a link, a pipe or a device, before any work is done for it.
-///
-/// Renaming a finished file to that path would put it in the place of whatever is there, even of `/dev/null`.
+/// Two processes may write the same file, each to a temporary one of its own. The name is short, because the file's own
+/// may be as long as the system allows.
+fn temporary_name() -> String {
+    format!(".{}.tmp", std::process::id())
+}
+
+/// Refuses, before any work is done for it, an output file that could not be written once the work is done.
 ///
 /// # Errors
-/// It is no place for a file.
-pub fn refuse_other_than_file(path: &Path) -> anyhow::Result<()> {
+/// The path is no place for a file, or its folder no place for outputs; see [`check_folder`].
+pub fn check_file(path: &Path) -> anyhow::Result<()> {
+    refuse_other_than_file(path)?;
+    check_name(path)?;
+    check_folder(path.parent().unwrap_or(Path::new("")))
+}
+
+/// Refuses, before any work is done for it, a folder of outputs that is none, cannot be made, or cannot be written to.
+///
+/// Nothing is left behind: a folder that is not there yet is not made, and of one that is, a temporary file shows whether
+/// it can be written to.
+///
+/// # Errors
+/// The message names the part of the path that is in the way.
+pub fn check_folder(path: &Path) -> anyhow::Result<()> {
+    let mut existing = path;
+    let mut missing = Vec::new();
+    loop {
+        if existing.as_os_str().is_empty() {
+            existing = Path::new(".");
+        }
+        let found = match fs::metadata(existing) {
+            Ok(found) if found.is_dir() => break,
+            Ok(found) if found.is_file() => "a file",
+            Ok(_) => "a pipe, socket or device",
+            Err(_) if existing.is_symlink() => "a link that leads nowhere",
+            Err(error) if is_absence(&error) => {
+                missing.extend(existing.file_name());
+                existing = existing.parent().unwrap_or(Path::new(""));
+                continue;
+            }
+            Err(error) => return Err(error).with_context(|| unwritable(existing)),
+        };
+        anyhow::bail!("{}: expected a folder, found {found}", existing.display());
+    }
+    for name in missing {
+        check_name(&existing.join(name))?;
+    }
+    let temporary = existing.join(temporary_name());
+    File::create(&temporary)
+        .and_then(|_| fs::remove_file(&temporary))
+        .with_context(|| unwritable(existing))
+}
+
+/// Refuses what the system does not take as a name, such as one that is too long.
+fn check_name(path: &Path) -> anyhow::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if !is_absence(&error) => Err(error).with_context(|| unwritable(path)),
+        _ => Ok(()),
+    }
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn unwritable(path: &Path) -> String {
+    match path.to_str() {
+        Some(".") => "the current folder: cannot be written to".to_owned(),
+        _ => format!("{}: cannot be written to", path.display()),
+    }
+}
+
+/// Ends of the names of the files that a run puts into its folders.
+const RESULTS: &[&str] = &["csv", "html", "json", "jsonl", "png", "svg"];
+
+/// Whether a file of results may have this name.
+pub fn is_name_of_result(name: &Path) -> bool {
+    let end = name.extension().and_then(|end| end.to_str());
+    end.is_some_and(|end| RESULTS.iter().any(|known| known.eq_ignore_ascii_case(end)))
+}
+
+/// Refuses a folder of results, as [`check_folder`] does, and one in which something other than a file has the name of a
+/// file of results.
+///
+/// # Errors
+/// The message names what is in the way.
+pub fn check_folder_of_results(path: &Path) -> anyhow::Result<()> {
+    check_folder(path)?;
+    let entries = match fs::read_dir(path) {
+        Err(error) if is_absence(&error) => return Ok(()),
+        entries => entries.with_context(|| format!("{}: cannot be read", path.display()))?,
+    };
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("{}: cannot be read", path.display()))?
+            .path();
+        if is_name_of_result(&path) {
+            refuse_other_than_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an output file's path that names a folder, a link, a pipe or a device.
+///
+/// Renaming a finished file to that path would put it in the place of whatever is there, even of `/dev/null`.
+fn refuse_other_than_file(path: &Path) -> anyhow::Result<()> {
     let found = fs::symlink_metadata(path).map(|found| found.file_type());
     let found = match found {
         Ok(found) if found.is_dir() => "a folder",
@@ -53,17 +155,16 @@ pub fn refuse_other_than_file(path: &Path) -> anyhow::Result<()> {
     anyhow::bail!("{}: expected a file, found {found}", path.display())
 }
 
-/// Refuses an output folder's path that names something else, before any work is done for it; it need not exist.
+/// Prints the paths of finished outputs, one a line, on standard output.
 ///
 /// # Errors
-/// It is no place for a folder.
-pub fn refuse_other_than_folder(path: &Path) -> anyhow::Result<()> {
-    let found = match fs::metadata(path) {
-        Ok(found) if found.is_file() => "a file",
-        Ok(found) if !found.is_dir() => "a pipe, socket or device",
-        _ => return Ok(()),
-    };
-    anyhow::bail!("{}: expected a folder, found {found}", path.display())
+/// Nobody reads them.
+pub fn print_paths<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    for path in paths {
+        writeln!(stdout, "{}", plain(&path.as_ref().display().to_string()))?;
+    }
+    Ok(())
 }
 
 /// Tells the user something on standard error; where nobody reads it, the work goes on.
@@ -71,10 +172,10 @@ pub fn say(message: impl Display) {
     let _ = writeln!(io::stderr(), "{}", plain(&message.to_string()));
 }
 
-/// A text whose control characters are spelt out, but for the ends of lines: a name that a stranger chose must not steer
-/// the terminal.
+/// A text whose control characters are spelt out, ends of lines among them: a name that a stranger chose must neither
+/// steer the terminal nor pass for a message of this program.
 pub fn plain(text: &str) -> String {
-    let spell = |c: char| match c.is_control() && c != '\n' {
+    let spell = |c: char| match c.is_control() {
         true => c.escape_default().to_string(),
         false => c.to_string(),
     };

@@ -23,7 +23,6 @@ use layerwise::sweep::{Plan, Target};
 use layerwise::transformer::Precision;
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Options of `reproduce`.
@@ -67,7 +66,7 @@ const DOTS_PER_INCH: f64 = 300.0;
 /// # Errors
 /// Inputs that cannot be accepted, outputs that cannot be written, or an interrupt.
 pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
-    output::refuse_other_than_folder(&arguments.out)?;
+    output::check_folder_of_results(&arguments.out)?;
     interrupt::watch()?;
     let figures: Vec<FigureId> = match arguments.figures.as_slice() {
         [] => FigureId::value_variants().to_vec(),
@@ -80,6 +79,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let tokens = (!limited).then_some(DEFAULT_TOKENS);
     let labelled = Labelled::open(&arguments.labelled, &figures)?;
     let models = inputs::open_models(&arguments.inputs)?;
+    check_folders(&arguments.out, &models)?;
     let asked = figures.iter().copied().filter(|figure| {
         arguments.figures.contains(figure) || arguments.labelled.given(*figure).is_some()
     });
@@ -154,9 +154,18 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         &arguments.out.join("manifest.json"),
         manifest.json()?.as_bytes(),
     )?;
-    let mut stdout = std::io::stdout();
-    for path in written {
-        writeln!(stdout, "{}", path.display())?;
+    output::print_paths(written)?;
+    Ok(())
+}
+
+/// Refuses folders of models that could not hold their results, or would take the place of a file.
+fn check_folders(out: &Path, models: &[OpenedModel]) -> anyhow::Result<()> {
+    for OpenedModel { name, .. } in models {
+        ensure!(
+            !output::is_name_of_result(Path::new(name)),
+            "the folder of {name}'s results would have the name of a file of results; give the model's folder another name"
+        );
+        output::check_folder_of_results(&out.join(name))?;
     }
     Ok(())
 }

@@ -10,7 +10,6 @@ use layerwise::journal::{RunKey, Shard};
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
 use layerwise::sweep::{Label, Plan, Statistics, Target};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Options of `sweep`.
@@ -85,10 +84,16 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         .iter()
         .map(parse)
         .collect::<anyhow::Result<Vec<_>>>()?;
-    output::refuse_other_than_file(&arguments.out)?;
+    output::check_file(&arguments.out)?;
     let run_folder = run_folder(&arguments.out);
+    let manifest_path = run_folder.join("manifest.json");
+    output::check_file(&manifest_path)?;
     // What does not fit any of the models is refused before the first of them runs.
     let models = inputs::open_models(&arguments.inputs)?;
+    let journal = |opened: &OpenedModel| run_folder.join(format!("{}.journal", opened.name));
+    for opened in &models {
+        output::check_file(&journal(opened))?;
+    }
     let prepare = |opened| prepare(arguments, &families, opened);
     let prepared: Vec<(OpenedCorpus, Plan)> =
         models.iter().map(prepare).collect::<anyhow::Result<_>>()?;
@@ -107,10 +112,16 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     let mut table = Table::new()?;
     let mut manifest = Manifest::new(arguments.run.threads().get());
     for (place, (opened, (corpus, plan))) in models.iter().zip(prepared).enumerate() {
-        let journal = |_: &RunKey| run_folder.join(format!("{}.journal", opened.name));
         let portion = portion(place);
         announce(opened, &corpus, &plan, &arguments.run, &portion);
-        let measurement = measure(opened, &corpus, plan, journal, &arguments.run, &portion)?;
+        let measurement = measure(
+            opened,
+            &corpus,
+            plan,
+            |_: &RunKey| journal(opened),
+            &arguments.run,
+            &portion,
+        )?;
         let labels: Vec<Label> = measurement.plan.entries().iter().map(Label::from).collect();
         let (sequences, statistics) = (measurement.sequences, &measurement.statistics);
         table.push(&opened.name, &labels, sequences, statistics)?;
@@ -118,14 +129,10 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             .runs
             .push(manifest::Run::new(opened, &corpus).with_sweep(&measurement));
     }
-    output::write(
-        &run_folder.join("manifest.json"),
-        manifest.json()?.as_bytes(),
-    )?;
-    let mut stdout = std::io::stdout();
+    output::write(&manifest_path, manifest.json()?.as_bytes())?;
     if arguments.shard == Shard::WHOLE {
         output::write(&arguments.out, &table.bytes()?)?;
-        writeln!(stdout, "{}", arguments.out.display())?;
+        output::print_paths([&arguments.out])?;
     } else {
         // A table of this part would pass for that of the whole.
         output::say(format_args!(
@@ -134,7 +141,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             arguments.shard.count(),
             program::name()
         ));
-        writeln!(stdout, "{}", run_folder.display())?;
+        output::print_paths([&run_folder])?;
     }
     Ok(())
 }

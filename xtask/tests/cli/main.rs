@@ -6,6 +6,7 @@ mod bytes;
 mod diff_sites;
 mod installed;
 mod list;
+mod outputs;
 mod planned;
 mod precision;
 mod refused;

@@ -120,66 +120,6 @@ fn figures_of_text_without_a_tokenizer() {
 }
 
 #[test]
-fn outputs_that_cannot_be_written() {
-    let model = tiny("gpt2");
-    let on = ["drop(l)", "--model", &model, "--corpus", "ids.npy", "--out"];
-    let out = |command: &str, out: &str, mentioned: &[&str]| {
-        let on = if command == "sweep" {
-            &on[..]
-        } else {
-            &on[1..]
-        };
-        check(&[&[command], on, &[out]].concat(), mentioned);
-    };
-    out(
-        "sweep",
-        "folder",
-        &["folder: expected a file, found a folder"],
-    );
-    out(
-        "sweep",
-        "folder/",
-        &["folder/: expected a file, found a folder"],
-    );
-    out(
-        "sweep",
-        "text.txt/out.csv",
-        &["text.txt/out.csv.run: the folder cannot be made"],
-    );
-    out(
-        "reproduce",
-        "text.txt",
-        &["text.txt: expected a folder, found a file"],
-    );
-    out(
-        "reproduce",
-        "text.txt/out",
-        &["text.txt/out", "the folder cannot be made"],
-    );
-}
-
-#[cfg(unix)]
-#[test]
-fn a_run_folder_that_cannot_be_written() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let sandbox = sandbox();
-    let run = sandbox.path("out.csv.run");
-    fs::create_dir(&run).unwrap();
-    fs::set_permissions(&run, fs::Permissions::from_mode(0o555)).unwrap();
-    if fs::write(run.join("probe"), "").is_ok() {
-        eprintln!("skipped: this user (root, say) may write to read-only folders");
-        return;
-    }
-    let before = sandbox.contents();
-    sandbox
-        .sweep(&["--model", &tiny("gpt2"), "drop(l)"])
-        .refused(&["out.csv.run/gpt2.journal", "denied"]);
-    assert_eq!(sandbox.contents(), before);
-    fs::set_permissions(&run, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-#[test]
 fn models_that_are_not_there() {
     let model = tiny("gpt2");
     let on = [

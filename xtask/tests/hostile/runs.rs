@@ -196,7 +196,7 @@ pub(crate) fn resuming() -> Vec<Case> {
         resumed(
             "a folder for the journal",
             |sandbox| fs::create_dir_all(sandbox.path(JOURNAL)).unwrap(),
-            &["expected a regular file"],
+            &["expected a file, found a folder"],
         ),
         resumed(
             "a FIFO for the journal",
@@ -204,7 +204,7 @@ pub(crate) fn resuming() -> Vec<Case> {
                 fs::create_dir(sandbox.path("out.csv.run")).unwrap();
                 make_fifo(sandbox, JOURNAL);
             },
-            &["expected a regular file"],
+            &["expected a file, found a pipe, socket or device"],
         ),
         Case::refused(
             (89, "a model file that has vanished since"),
@@ -222,7 +222,7 @@ pub(crate) fn resuming() -> Vec<Case> {
         Case::refused(
             (89, "a file where the folder of the run belongs"),
             |sandbox| sandbox.write("out.csv.run", b""),
-            &["out.csv.run", "the folder cannot be made"],
+            &["out.csv.run: expected a folder, found a file"],
         )
         .exactly(&SWEEP),
     ]
@@ -278,7 +278,7 @@ pub(crate) fn arguments() -> Vec<Case> {
         refused(
             "output below a file",
             &["sweep", "drop(l)", "--out", "text.txt/out.csv"],
-            &["text.txt/out.csv.run: the folder cannot be made"],
+            &["text.txt: expected a folder, found a file"],
         ),
         // The same is said of a device, `/dev/null` among them, which must not be tried on.
         to(
