@@ -1,8 +1,7 @@
 //! Products and the vocabulary pass, at the shapes of GPT-2 small and SmolLM2-135M with 512 tokens.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use layerwise::kernels::Write;
-use layerwise::kernels::packed::{Packed, Precision, Scratch, multiply};
+use layerwise::kernels::gemm::{Packed, Precision, Scratch, Write, multiply};
 use layerwise::kernels::vocabulary::{self, Unembedding};
 use ndarray::Array2;
 

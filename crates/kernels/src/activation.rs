@@ -1,6 +1,7 @@
 //! Activation functions of the MLP, in place.
 
-use crate::elementary::{erf, exp, tanh, vectorized};
+use crate::cpu::vectorized;
+use crate::elementary::{erf, exp, tanh};
 
 vectorized! {
     /// x ← 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), the `gelu_new` of GPT-2 and Phi.
@@ -33,7 +34,7 @@ vectorized! {
         }
     }
 
-    /// x ← x·y, elementwise: the gate of a gated MLP meets the up projection.
+    /// x ← x·y, elementwise, as the gate of a gated MLP is multiplied with the up projection.
     ///
     /// # Panics
     /// If the lengths differ.

@@ -1,22 +1,24 @@
 //! Comparisons of many distributions over the vocabulary with one reference, position by position.
 //!
-//! A lens reads every residual stream of a sequence and compares what it says with the output.
-//! [`compare`] goes over the vocabulary once, in tiles of columns: the logits of the reference are computed once for all
-//! states, and each state's logits serve two readings, one as they are and one at another scale ([`Rescaling`]).
-//! Both directions of the Kullback–Leibler divergence then need sums of differences of logits alone:
+//! A logit lens turns every residual stream of a sequence into a distribution and compares it with the output.
+//! [`compare`] goes over the vocabulary once, in tiles of columns. The logits of the reference are computed once for all states,
+//! and the logits of each state serve two lenses: one takes them as they are, one rescales them ([`Rescaling`]).
+//! Both directions of the Kullback–Leibler divergence need no more than sums of differences of logits:
 //!
 //! KL(p ‖ q) = (ℓ_q − ℓ_p) − Σ_v p_v·(z_q,v − z_p,v), and KL(q ‖ p) likewise with p and q exchanged.
 
-use crate::elementary::{exp, vectorized};
-use crate::packed::Scratch;
-use crate::softmax::maximum;
-use crate::vocabulary::{LANES, Summary, TILE_COLUMNS, Unembedding, pass, tile_of, tile_rows};
+use crate::cpu::vectorized;
+use crate::elementary::exp;
+use crate::gemm::Scratch;
+use crate::lanes::{LANES, maximum};
+use crate::online_softmax::{OnlineSoftmax, Summary};
+use crate::vocabulary::{TILE_COLUMNS, Unembedding, pass, tile_of, tile_rows};
 use ndarray::{ArrayView2, s};
 
 /// One position's distribution q = softmax(z_q) beside the reference's p = softmax(z_p).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
-    /// What q amounts to; it has no target.
+    /// The sums over q. There is no target.
     pub summary: Summary,
     /// Σ_v p_v·(z_q,v − z_p,v), nats: what KL(p ‖ q) needs besides the two log-sum-exps.
     pub change_under_reference: f64,
@@ -24,7 +26,7 @@ pub struct Comparison {
     pub change_under_own: f64,
 }
 
-/// A second reading of logits z: scale·(z − shift).
+/// A second lens on logits z: scale·(z − shift).
 #[derive(Clone, Copy, Debug)]
 pub struct Rescaling<'a> {
     /// The scale of each state at each position, \[states, seq\].
@@ -33,13 +35,20 @@ pub struct Rescaling<'a> {
     pub shift: Option<&'a [f32]>,
 }
 
-/// Comparisons of one reading, \[states\]\[seq\].
-pub type Comparisons = Vec<Vec<Comparison>>;
+/// What [`compare`] found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparisons {
+    /// Of the logits as they are, \[states\]\[seq\].
+    pub plain: Vec<Vec<Comparison>>,
+    /// Of the rescaled logits, \[states\]\[seq\].
+    pub rescaled: Vec<Vec<Comparison>>,
+    /// The reference's own distributions, \[seq\].
+    pub reference: Vec<Summary>,
+}
 
-/// Compares each row of each state \[seq, model\] with the same row of `reference` \[seq, model\] (all final-norm outputs).
+/// Compares each row of each state \[seq, model\] with the same row of `reference` \[seq, model\]. All are final-norm outputs.
 ///
-/// Gives the comparisons of the logits as they are, those of the rescaled logits, and the reference's own summaries.
-/// Of the size of the vocabulary only tiles are held. NaN logits make sums NaN.
+/// Memory does not grow with the vocabulary: logits are held in tiles. NaN logits make sums NaN.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -48,7 +57,7 @@ pub fn compare(
     states: &[ArrayView2<'_, f32>],
     unembedding: Unembedding<'_>,
     rescaling: Rescaling<'_>,
-) -> (Comparisons, Comparisons, Vec<Summary>) {
+) -> Comparisons {
     let (seq, vocab) = (reference.nrows(), unembedding.vocab());
     for state in states {
         assert_eq!(state.dim(), reference.dim(), "a state and the reference");
@@ -61,10 +70,10 @@ pub fn compare(
     if let Some(shift) = rescaling.shift {
         assert_eq!(shift.len(), vocab, "length of the shift");
     }
-    // The reference's log-sum-exp has to be known before anything can be weighted by its probabilities.
+    // Probabilities of the reference need its log-sum-exp, so the reference goes through a pass of its own first.
     let summaries = pass(reference, unembedding, &[]);
-    let mut own = vec![vec![Running::default(); seq]; states.len()];
-    let mut rescaled = own.clone();
+    let mut plain = vec![vec![Running::default(); seq]; states.len()];
+    let mut rescaled = plain.clone();
     let tile_rows = tile_rows(seq, reference.ncols(), 3);
     let size = tile_rows.min(seq) * TILE_COLUMNS.min(vocab);
     let mut buffers = [vec![0.0; size], vec![0.0; size], vec![0.0; size]];
@@ -101,7 +110,7 @@ pub fn compare(
                 for (row, position) in rows.clone().enumerate() {
                     let [z, theirs, weights] = [tile.row(row), theirs.row(row), weights.row(row)]
                         .map(|row| row.to_slice().expect("a tile is contiguous"));
-                    own[state][position].absorb(z, theirs, weights, first_column);
+                    plain[state][position].absorb(z, theirs, weights, first_column);
                     rescale(z, shift, rescaling.scales[(state, position)], second);
                     rescaled[state][position].absorb(second, theirs, weights, first_column);
                 }
@@ -112,79 +121,47 @@ pub fn compare(
         let row = |row: Vec<Running>| row.iter().map(Running::comparison).collect();
         running.into_iter().map(row).collect()
     };
-    (finished(own), finished(rescaled), summaries)
+    Comparisons {
+        plain: finished(plain),
+        rescaled: finished(rescaled),
+        reference: summaries,
+    }
 }
 
-/// The online softmax of one position, with its comparison.
-#[derive(Clone, Copy)]
+/// The sums of one position.
+#[derive(Clone, Copy, Default)]
 struct Running {
-    maximum: f32,
-    argmax: u32,
-    /// Σ e^{z − maximum}.
-    sum: f64,
-    /// Σ (z − maximum)·e^{z − maximum}.
-    weighted: f64,
+    softmax: OnlineSoftmax,
     /// Σ (z_p − z)·e^{z − maximum}.
     own: f64,
     /// Σ p·(z − z_p).
     reference: f64,
 }
 
-impl Default for Running {
-    fn default() -> Self {
-        Self {
-            maximum: f32::NEG_INFINITY,
-            argmax: 0,
-            sum: 0.0,
-            weighted: 0.0,
-            own: 0.0,
-            reference: 0.0,
-        }
-    }
-}
-
 impl Running {
     fn absorb(&mut self, logits: &[f32], theirs: &[f32], weights: &[f32], first_column: usize) {
         let tile = sums(logits, theirs, weights);
-        if tile.top > self.maximum {
-            let index = logits
-                .iter()
-                .position(|z| *z == tile.top)
-                .expect("the maximum is one of the logits");
-            self.argmax = (first_column + index) as u32;
-            // Moving the reference by d = maximum − top turns Σ(z−m)e^{z−m} into e^d·(Σ(z−m)e^{z−m} + d·Σe^{z−m}).
-            if self.sum > 0.0 {
-                let d = f64::from(self.maximum) - f64::from(tile.top);
-                self.weighted = d.exp() * (self.weighted + d * self.sum);
-                self.sum *= d.exp();
-                self.own *= d.exp();
-            }
-            self.maximum = tile.top;
+        if tile.top > self.softmax.maximum()
+            && let Some(factor) = self.softmax.raise(tile.top, logits, first_column)
+        {
+            self.own *= factor;
         }
-        let d = f64::from(tile.top) - f64::from(self.maximum);
         let (sum, weighted) = (f64::from(tile.sum), f64::from(tile.weighted));
-        self.weighted += d.exp() * (weighted + d * sum);
-        self.sum += d.exp() * sum;
-        self.own += d.exp() * f64::from(tile.own);
+        let factor = self.softmax.add_relative_to(tile.top, sum, weighted);
+        self.own += factor * f64::from(tile.own);
         self.reference += f64::from(tile.reference);
     }
 
     fn comparison(&self) -> Comparison {
-        let maximum = f64::from(self.maximum);
         Comparison {
-            summary: Summary {
-                log_sum_exp: maximum + self.sum.ln(),
-                mean_logit: maximum + self.weighted / self.sum,
-                argmax: self.argmax,
-                target_logit: None,
-            },
+            summary: self.softmax.summary(None),
             change_under_reference: self.reference,
-            change_under_own: self.own / self.sum,
+            change_under_own: self.own / self.softmax.sum(),
         }
     }
 }
 
-/// The sums of [`Running`] over one tile of a row, relative to its largest logit.
+/// The sums over one tile of a row; exponentials are relative to the tile's largest logit.
 struct TileSums {
     top: f32,
     sum: f32,
@@ -213,7 +190,7 @@ vectorized! {
         }
     }
 
-    /// The sums of one tile of a row z, with the reference's logits and probabilities there.
+    /// The sums over one tile of a row z, given the reference's logits and probabilities there.
     fn sums(logits: &[f32], theirs: &[f32], weights: &[f32]) -> TileSums {
         let top = maximum(logits);
         let mut lanes = [[0.0_f32; LANES]; 4];
@@ -247,8 +224,8 @@ vectorized! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gemm::Packed;
     use crate::noise::noise;
-    use crate::packed::Packed;
     use ndarray::{Array1, Array2};
     use proptest::prelude::*;
 
@@ -257,7 +234,7 @@ mod tests {
         top + z.mapv(|z| (z - top).exp()).sum().ln()
     }
 
-    /// Compares a comparison with the same quantities from whole rows of logits in f64.
+    /// Checks a comparison against the same quantities from whole rows of logits in f64.
     fn check(
         found: &Comparison,
         z: &Array1<f64>,
@@ -306,8 +283,8 @@ mod tests {
             let scales = noise(2, seq, seed ^ 2).mapv(f32::abs);
             let rescaling = Rescaling { scales: scales.view(), shift: with_shift.then_some(&shift) };
             let views = [states[0].view(), states[1].view()];
-            let (own, rescaled, summaries) = compare(reference.view(), &views, unembedding, rescaling);
-            prop_assert_eq!(&summaries, &pass(reference.view(), unembedding, &[]));
+            let found = compare(reference.view(), &views, unembedding, rescaling);
+            prop_assert_eq!(&found.reference, &pass(reference.view(), unembedding, &[]));
             let exact = |state: &Array2<f32>, position: usize| -> Array1<f64> {
                 let mut z = state.row(position).mapv(f64::from).dot(&table.t().mapv(f64::from));
                 if with_bias { z.iter_mut().zip(&bias).for_each(|(z, b)| *z += f64::from(*b)); }
@@ -317,14 +294,14 @@ mod tests {
                 let theirs = exact(&reference, position);
                 for (state, states) in states.iter().enumerate() {
                     let mut z = exact(states, position);
-                    check(&own[state][position], &z, &theirs)?;
+                    check(&found.plain[state][position], &z, &theirs)?;
                     if with_shift { z.iter_mut().zip(&shift).for_each(|(z, b)| *z -= f64::from(*b)); }
                     z *= f64::from(scales[(state, position)]);
-                    check(&rescaled[state][position], &z, &theirs)?;
+                    check(&found.rescaled[state][position], &z, &theirs)?;
                 }
-                // The reference differs from itself by nothing at all.
-                prop_assert_eq!(own[1][position].change_under_reference, 0.0);
-                prop_assert_eq!(own[1][position].change_under_own, 0.0);
+                // The second state is the reference itself.
+                prop_assert_eq!(found.plain[1][position].change_under_reference, 0.0);
+                prop_assert_eq!(found.plain[1][position].change_under_own, 0.0);
             }
         }
     }
@@ -352,11 +329,12 @@ mod tests {
                 rescaling,
             )
         };
-        let (own, rescaled, _) = run(140);
+        let all = run(140);
         for rows in [1, 7, 63, 65] {
-            let (fewer, fewer_rescaled, _) = run(rows);
-            assert_eq!(fewer[0], own[0][..rows]);
-            assert_eq!(fewer_rescaled[0], rescaled[0][..rows]);
+            let fewer = run(rows);
+            assert_eq!(fewer.plain[0], all.plain[0][..rows]);
+            assert_eq!(fewer.rescaled[0], all.rescaled[0][..rows]);
+            assert_eq!(fewer.reference, all.reference[..rows]);
         }
     }
 }

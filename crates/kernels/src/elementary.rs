@@ -1,74 +1,12 @@
-//! Elementary functions written so that the compiler can vectorise them, and the dispatch they run under.
+//! exp, tanh and erf in f32, written so that the compiler vectorises them.
 
-/// Defines functions that are compiled once for each instruction set, and run in the widest one that the machine has.
-///
-/// The body is ordinary code. What it calls must be `#[inline(always)]` to be compiled along with it.
-macro_rules! vectorized {
-    ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
-        $(#[$meta])*
-        $vis fn $name($($arg: $type),*) $(-> $result)? {
-            #[inline(always)]
-            fn body($($arg: $type),*) $(-> $result)? $body
-
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx2,fma")]
-                fn avx512($($arg: $type),*) $(-> $result)? {
-                    body($($arg),*)
-                }
-
-                #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $type),*) $(-> $result)? {
-                    body($($arg),*)
-                }
-
-                #[allow(unsafe_code, reason = "calling a function compiled for detected instructions")]
-                // SAFETY: each function is called only where its instructions were detected.
-                unsafe {
-                    match $crate::microkernel::Kernel::detect() {
-                        $crate::microkernel::Kernel::Avx512Bf16 | $crate::microkernel::Kernel::Avx512 => return avx512($($arg),*),
-                        $crate::microkernel::Kernel::Avx2 => return avx2($($arg),*),
-                        $crate::microkernel::Kernel::Portable => {}
-                    }
-                }
-            }
-            body($($arg),*)
-        }
-    )*};
-}
-pub(crate) use vectorized;
-
-use crate::microkernel::Kernel;
-
-/// The instruction set in use in f32, for manifests: `avx512f`, `avx2+fma`, `neon` or `portable`.
-pub fn cpu_features() -> &'static str {
-    match Kernel::detect() {
-        #[cfg(target_arch = "x86_64")]
-        Kernel::Avx512Bf16 | Kernel::Avx512 => "avx512f",
-        #[cfg(target_arch = "x86_64")]
-        Kernel::Avx2 => "avx2+fma",
-        Kernel::Portable if cfg!(target_arch = "aarch64") => "neon",
-        Kernel::Portable => "portable",
-    }
-}
-
-/// The instruction set that products in bf16 run on, `avx512bf16`, where the machine has it.
-///
-/// Elsewhere such products give the same numbers, slowly.
-pub fn bf16_features() -> Option<&'static str> {
-    match Kernel::detect() {
-        #[cfg(target_arch = "x86_64")]
-        Kernel::Avx512Bf16 => Some("avx512bf16"),
-        _ => None,
-    }
-}
-
-/// eˣ in f32, within 2 units in the last place; 0 below −87.3, at most e^88.3 above 88.3; NaN stays NaN.
+/// eˣ in f32, within 2 units in the last place. Arguments are clamped to −87.3..=88.3, so that the result is finite and above 0;
+/// NaN stays NaN.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    // Written so that NaN passes through, as `clamp` lets it.
+    // `clamp` passes NaN through; `max` and `min` would not.
     let x = x.clamp(-87.336_54, 88.3);
-    // x = n·ln 2 + r with |r| ≤ ln 2 / 2; adding and subtracting 1.5·2²³ rounds to the nearest integer.
+    // x = n·ln 2 + r with |r| ≤ ln 2 / 2. Adding and then subtracting 1.5·2²³ rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
@@ -81,7 +19,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     p = p.mul_add(r, 1.666_666_5e-1);
     p = p.mul_add(r, 0.5);
     let y = p.mul_add(r * r, r) + 1.0;
-    // 2ⁿ is put together from its exponent bits: n is in −126..=127 after the clamp, and the low bits of `shifted` hold n.
+    // 2ⁿ is built from its exponent bits. The clamp keeps n in −126..=127, and the low bits of `shifted` hold n.
     let bits = shifted.to_bits().wrapping_sub(ROUND.to_bits());
     let scale = f32::from_bits(bits.wrapping_add(127) << 23);
     y * scale
@@ -93,7 +31,7 @@ pub(crate) fn tanh(x: f32) -> f32 {
     1.0 - 2.0 / (1.0 + exp(2.0 * x))
 }
 
-/// The error function in f32, within about one unit in the last place (a minimax polynomial near 0, 1 − e^(−p) elsewhere).
+/// The error function in f32, within about 1 unit in the last place: a minimax polynomial near 0, 1 − e^(−p) elsewhere.
 #[inline(always)]
 pub(crate) fn erf(x: f32) -> f32 {
     let t = x.abs();
@@ -154,10 +92,5 @@ mod tests {
         assert!(exp(f32::NEG_INFINITY) < 1.2e-38);
         assert!(exp(f32::NAN).is_nan());
         assert!(exp(1e9).is_finite());
-    }
-
-    #[test]
-    fn the_instruction_set_has_a_name() {
-        assert!(["avx512f", "avx2+fma", "neon", "portable"].contains(&cpu_features()));
     }
 }

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-/// A matrix of numbers from −1 to 1, fixed by the seed.
+/// A matrix of numbers from −1 to 1, which the seed determines.
 pub(crate) fn noise(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     Array2::from_shape_simple_fn((rows, columns), || {

@@ -1,15 +1,13 @@
-//! LayerNorm and RMSNorm over rows; sums in f64, in one fixed order.
+//! LayerNorm and RMSNorm over rows. Sums are in f64, in one fixed order.
 
-use crate::elementary::vectorized;
+use crate::cpu::vectorized;
+use crate::lanes::LANES;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
-const LANES: usize = 16;
-
-/// Gain and bias of a norm, each \[model\]; `None` stands for ones and zeros, as after folding.
+/// Gain and bias of a norm, each \[model\]. `None` stands for ones or zeros, as after folding.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Affine<'a> {
-    /// γ, multiplied in after normalising.
+    /// γ, multiplied after normalising.
     pub gain: Option<&'a [f32]>,
     /// β, added last; RMSNorm has none.
     pub bias: Option<&'a [f32]>,
@@ -33,7 +31,7 @@ vectorized! {
     }
 }
 
-/// The centre and scale LayerNorm uses for a row \[model\]: its mean and √(variance + ε).
+/// The centre and scale that LayerNorm uses for a row \[model\]: its mean and √(variance + ε).
 #[inline(always)]
 pub fn layer_norm_scale(row: &[f32], epsilon: f64) -> (f64, f64) {
     let mean = sum(row, |v| v) / row.len() as f64;
@@ -41,7 +39,7 @@ pub fn layer_norm_scale(row: &[f32], epsilon: f64) -> (f64, f64) {
     (mean, (variance + epsilon).sqrt())
 }
 
-/// The centre (0) and scale RMSNorm uses for a row \[model\]: √(mean(x²) + ε).
+/// The centre (0) and scale that RMSNorm uses for a row \[model\]: √(mean(x²) + ε).
 #[inline(always)]
 pub fn rms_norm_scale(row: &[f32], epsilon: f64) -> (f64, f64) {
     (
@@ -50,7 +48,7 @@ pub fn rms_norm_scale(row: &[f32], epsilon: f64) -> (f64, f64) {
     )
 }
 
-/// LayerNorm if `CENTRED`, else RMSNorm. (A closure in its place would be compiled without the instructions of its caller.)
+/// LayerNorm if `CENTRED`, else RMSNorm. A constant, because a closure would be compiled without the caller's instructions.
 #[inline(always)]
 fn normalize<const CENTRED: bool>(
     x: ArrayView2<'_, f32>,

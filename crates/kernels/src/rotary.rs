@@ -1,19 +1,19 @@
-//! Rotary positions.
+//! Rotary position embeddings (Su et al. 2021, RoFormer), with the halves of a head paired as in GPT-NeoX and Llama.
 
-use crate::elementary::vectorized;
+use crate::cpu::vectorized;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// Pairs that are turned side by side: heads may have as few.
-const LANES: usize = 8;
+/// Pairs that one vector instruction rotates. Half a register's worth, because small heads have no more pairs than that.
+const PAIRS: usize = 8;
 
 #[inline(always)]
-fn turn(a: &mut f32, b: &mut f32, cos: f32, sin: f32) {
+fn rotate_pair(a: &mut f32, b: &mut f32, cos: f32, sin: f32) {
     (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
 }
 
 vectorized! {
-    /// Turns the pairs (i, i + pairs) of every head in `x` \[seq, heads · head\] by each position's angles, whose cosines and
-    /// sines are \[seq, pairs\].
+    /// Rotates the pairs (i, i + pairs) of every head in `x` \[seq, heads · head\] by the angles of the row's position. Their
+    /// cosines and sines are \[seq, pairs\]. The rest of a head, from 2 · pairs on, stays as it is.
     ///
     /// # Panics
     /// If the shapes do not fit, or rows are not contiguous.
@@ -28,21 +28,21 @@ vectorized! {
                 cos.to_slice().expect("rows of cosines are contiguous"),
                 sin.to_slice().expect("rows of sines are contiguous"),
             );
-            let (cosines, cos) = cos.as_chunks::<LANES>();
-            let (sines, sin) = sin.as_chunks::<LANES>();
+            let (cosines, cos) = cos.as_chunks::<PAIRS>();
+            let (sines, sin) = sin.as_chunks::<PAIRS>();
             let (whole, rest) = (cosines.iter().zip(sines), cos.iter().zip(sin));
             for values in row.chunks_exact_mut(head) {
                 let (first, second) = values[..2 * pairs].split_at_mut(pairs);
-                let (firsts, first) = first.as_chunks_mut::<LANES>();
-                let (seconds, second) = second.as_chunks_mut::<LANES>();
+                let (firsts, first) = first.as_chunks_mut::<PAIRS>();
+                let (seconds, second) = second.as_chunks_mut::<PAIRS>();
                 let angles = whole.clone();
                 for ((a, b), (cos, sin)) in firsts.iter_mut().zip(seconds).zip(angles) {
-                    for lane in 0..LANES {
-                        turn(&mut a[lane], &mut b[lane], cos[lane], sin[lane]);
+                    for lane in 0..PAIRS {
+                        rotate_pair(&mut a[lane], &mut b[lane], cos[lane], sin[lane]);
                     }
                 }
                 for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(rest.clone()) {
-                    turn(a, b, *cos, *sin);
+                    rotate_pair(a, b, *cos, *sin);
                 }
             }
         }
@@ -55,14 +55,14 @@ mod tests {
     use ndarray::Array2;
 
     #[test]
-    fn pairs_are_turned_in_every_head_and_the_rest_stays() {
+    fn pairs_are_rotated_in_every_head_and_the_rest_stays() {
         for (head, pairs) in [(5, 2), (4, 2), (20, 8), (50, 19)] {
             let x = Array2::from_shape_fn((3, 2 * head), |(r, c)| (7 * r + c) as f32);
             let angle = |r: usize, pair: usize| (r * pairs + pair) as f32 / 10.0;
             let cos = Array2::from_shape_fn((3, pairs), |(r, c)| angle(r, c).cos());
             let sin = Array2::from_shape_fn((3, pairs), |(r, c)| angle(r, c).sin());
-            let mut turned = x.clone();
-            rotate(turned.view_mut(), head, cos.view(), sin.view());
+            let mut rotated = x.clone();
+            rotate(rotated.view_mut(), head, cos.view(), sin.view());
             let expected = Array2::from_shape_fn(x.dim(), |(r, c)| {
                 let (first, within) = (c - c % head, c % head);
                 let value = |at: usize| x[(r, first + at)];
@@ -75,7 +75,7 @@ mod tests {
                     i => value(i),
                 }
             });
-            assert_eq!(turned, expected, "{pairs} pairs of {head}");
+            assert_eq!(rotated, expected, "{pairs} pairs of {head}");
         }
     }
 }

@@ -1,16 +1,16 @@
 //! The causal softmax of attention scores.
 
-use crate::elementary::{exp, vectorized};
+use crate::cpu::vectorized;
+use crate::elementary::exp;
+use crate::lanes::{LANES, halve, maximum};
 use ndarray::ArrayViewMut2;
-
-/// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
-const LANES: usize = 16;
 
 vectorized! {
     /// Turns a tile of attention scores \[queries, keys\] into attention weights, in place.
     ///
-    /// Row `i` belongs to query position `first_query + i` and sees keys 0..=first_query + i; the keys it must not see get weight 0.
-    /// Scores are multiplied by `scale` (1/√head) first. Each row then sums to one.
+    /// Row `i` belongs to the query at position `first_query + i`. It sees the keys 0..=first_query + i; later keys get weight 0.
+    /// Scores are multiplied by `scale`, usually 1/√head. The weights of a row sum to one.
+    /// A row's weights depend, to the bit, on the scores that it sees alone.
     ///
     /// # Panics
     /// If a row sees more keys than the tile has, or the rows are not contiguous.
@@ -27,7 +27,7 @@ vectorized! {
     }
 }
 
-/// The softmax of the first `seen` values of a row; the others become 0.
+/// The softmax of the first `seen` values of a row. The others become 0.
 #[inline(always)]
 fn softmax(row: &mut [f32], seen: usize, scale: f32) {
     let top = maximum(&row[..seen]);
@@ -40,7 +40,8 @@ fn softmax(row: &mut [f32], seen: usize, scale: f32) {
             *lane += *v;
         }
     }
-    // A whole chunk costs less than a few values one by one: those that are not seen are in the way of nobody.
+    // One vector of exponentials costs less than a few scalar ones. Values past `seen` are set to 0 below, so computing them is
+    // harmless.
     match rest.first_chunk_mut::<LANES>() {
         Some(chunk) => chunk.iter_mut().for_each(|v| *v = exp((*v - top) * scale)),
         None => rest.iter_mut().for_each(|v| *v = exp((*v - top) * scale)),
@@ -50,41 +51,11 @@ fn softmax(row: &mut [f32], seen: usize, scale: f32) {
     for (lane, v) in lanes.iter_mut().zip(&*rest) {
         *lane += v;
     }
-    let total = halved(lanes.map(f64::from), |a, b| a + b);
+    let total = halve(lanes.map(f64::from), |a, b| a + b);
     let inverse = (1.0 / total) as f32;
     for v in &mut row[..seen] {
         *v *= inverse;
     }
-}
-
-/// The largest value of a slice; −∞ for an empty one.
-#[inline(always)]
-pub(crate) fn maximum(row: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let chunks = row.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (lane, v) in lanes.iter_mut().zip(chunk) {
-            *lane = if *v > *lane { *v } else { *lane };
-        }
-    }
-    for (lane, v) in lanes.iter_mut().zip(rest) {
-        *lane = if *v > *lane { *v } else { *lane };
-    }
-    halved(lanes, f32::max)
-}
-
-/// Lanes reduced to one value, half onto half: what a machine does side by side.
-#[inline(always)]
-pub(crate) fn halved<T: Copy>(mut lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] = join(lanes[lane], lanes[lane + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
 }
 
 #[cfg(test)]

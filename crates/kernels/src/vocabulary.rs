@@ -1,38 +1,38 @@
-//! The vocabulary pass: what the output distribution of every position amounts to, without keeping its logits.
+//! The vocabulary pass: sums over the output distribution of every position, without keeping its logits.
 //!
-//! The unembedding is the widest product of a model, and its result (positions × vocabulary) the largest array.
-//! [`pass`] takes it in tiles of columns and keeps, per position, a running maximum, Σ eᶻ and Σ z·eᶻ (the online softmax),
-//! the arg-max and the logit of one target token.
-//! Entropy and loss follow from these.
-//! A divergence from another distribution p needs one more number, Σ p·z, and because logits are linear in the state
-//! that is a dot product with the *expected unembedding row* Σ_v p_v·W\[:, v\], which [`pass_with_expected_rows`] gives.
+//! The unembedding is the widest product of a model, and its result, positions × vocabulary, the largest array.
+//! [`pass`] computes it in tiles of columns. For each position it keeps the sums of an online softmax, the arg-max and the logit
+//! of one target token; entropy and loss follow from these.
+//! A divergence from another distribution p needs one more number, Σ_v p_v·z_v. Logits are linear in the state, so that is a dot
+//! product with the *expected unembedding row* Σ_v p_v·W\[:, v\], which [`pass_with_expected_rows`] gives.
 
-use crate::Write;
-use crate::elementary::{exp, vectorized};
-use crate::packed::{Packed, PackedRows, Precision, Scratch, TILE_ROWS, multiply};
+use crate::cpu::vectorized;
+use crate::elementary::exp;
+use crate::gemm::{MR, Packed, PackedA, Precision, Scratch, Write, multiply};
+use crate::lanes::LANES;
+use crate::online_softmax::OnlineSoftmax;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
+
+pub use crate::online_softmax::Summary;
 
 /// Vocabulary columns of one tile of logits.
 pub(crate) const TILE_COLUMNS: usize = 256;
 
-/// Positions of one tile of logits, of `seq`: about as many as fit, packed and with `tiles` tiles, into a second-level cache
-/// of 1 MiB, so that no tile has few of them; whole tiles of a product, at least one.
+/// Positions of one tile of logits: a multiple of MR, and about as many as fit into 1 MiB of L2 cache with their packed states
+/// and `tiles` tiles. The positions of a sequence are divided about equally, so that no tile is nearly empty.
 pub(crate) fn tile_rows(seq: usize, model: usize, tiles: usize) -> usize {
-    // Of wider rows a part is enough: a group of panels meets them chain by chain.
+    // Beyond 768 columns only one KC slice of the states has to stay in L2.
     let width = model.min(768) + tiles * TILE_COLUMNS;
     let fitting = (1 << 20) / size_of::<f32>() / width;
     let parts = ((seq + fitting / 2) / fitting).max(1);
-    seq.div_ceil(parts).max(1).next_multiple_of(TILE_ROWS)
+    seq.div_ceil(parts).max(1).next_multiple_of(MR)
 }
-
-/// Partial sums kept side by side, so that the order of addition is fixed and the loop vectorises.
-pub(crate) const LANES: usize = 16;
 
 /// The unembedding W_U and its bias: logits = state · weight + bias.
 ///
-/// Where the weight is packed in bf16 the states are rounded to it for the product. Logits are then linear in the *rounded*
-/// states: who takes a dot product with expected rows in their place must round the states first.
+/// If the weight is packed in bf16, the product rounds the states to bf16 as well, and logits are linear in the *rounded* states.
+/// Round the states before you take their dot product with expected rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Unembedding<'a> {
     /// \[model, vocab\].
@@ -42,7 +42,7 @@ pub struct Unembedding<'a> {
 }
 
 impl Unembedding<'_> {
-    /// Size of the vocabulary, checked to be the bias' as well.
+    /// The size of the vocabulary, which the bias must have too.
     pub(crate) fn vocab(&self) -> usize {
         let vocab = self.weight.outputs();
         if let Some(bias) = self.bias {
@@ -52,14 +52,14 @@ impl Unembedding<'_> {
     }
 
     /// Packs states \[rows, model\] for [`Unembedding::logits`].
-    pub(crate) fn pack(&self, states: ArrayView2<'_, f32>) -> PackedRows {
-        PackedRows::new(states, self.weight.precision())
+    pub(crate) fn pack(&self, states: ArrayView2<'_, f32>) -> PackedA {
+        PackedA::new(states, self.weight.precision())
     }
 
-    /// Writes the logits of some columns of the vocabulary for each of the packed states to `tile` \[rows, columns\].
+    /// Writes the logits of some tokens for each of the packed states to `tile` \[rows, columns\].
     pub(crate) fn logits(
         &self,
-        states: &PackedRows,
+        states: &PackedA,
         columns: Range<usize>,
         tile: ArrayViewMut2<'_, f32>,
         scratch: &mut Scratch,
@@ -70,19 +70,6 @@ impl Unembedding<'_> {
         };
         states.multiply(self.weight, columns, tile, write, scratch);
     }
-}
-
-/// One position's output distribution q = softmax(z), summed up.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Summary {
-    /// log Σ_v e^{z_v}, nats.
-    pub log_sum_exp: f64,
-    /// Σ_v q_v·z_v, nats; the entropy is `log_sum_exp − mean_logit`.
-    pub mean_logit: f64,
-    /// The token with the largest logit; of equal ones the lowest id.
-    pub argmax: u32,
-    /// The logit of the position's target token, where it was given one.
-    pub target_logit: Option<f32>,
 }
 
 /// Sums up the output distribution of each row of `states` \[seq, model\] (final-norm outputs).
@@ -107,11 +94,11 @@ pub fn pass(
     sums.summaries()
 }
 
-/// As [`pass`], and the expected unembedding row of each position, Σ_v p_v·W\[:, v\], \[seq, model\], for its own
-/// distribution p.
+/// Does what [`pass`] does, and gives the expected unembedding row Σ_v p_v·W\[:, v\] of each position's distribution p as well,
+/// \[seq, model\].
 ///
 /// For another state t, Σ_v p_v·(z_v(t) − z_v(state)) = (t − state)·row: the cross term of KL(p ‖ q) without a vocabulary pass.
-/// Where the weight is packed in bf16 the p_v are rounded to it too, relative to the largest, and made to sum to one again.
+/// If the weight is packed in bf16, the p_v are rounded to bf16 relative to the largest, and divided by their sum.
 ///
 /// # Panics
 /// As [`pass`].
@@ -123,12 +110,12 @@ pub fn pass_with_expected_rows(
     let mut sums = Sums::new(states, targets);
     let precision = unembedding.weight.precision();
     let mut expected = Array2::zeros(states.dim());
-    // Of the weights as they are multiplied, so that what all logits have in common has no part in the expected rows.
+    // The sum of the weights after rounding. Divided by it, they sum to 1, so that a constant added to all logits cancels.
     let mut weights = vec![0.0_f64; states.nrows()];
     let mut scratch = Scratch::default();
     let mut turned = None;
     each_tile(states, unembedding, |first_row, first_column, mut tile| {
-        // Tiles come columns outermost: the rows of these columns are turned over once for all positions.
+        // Columns are the outer loop: the first tile transposes its part of W for all positions.
         if first_row == 0 {
             turned = Some(
                 unembedding
@@ -139,10 +126,10 @@ pub fn pass_with_expected_rows(
         let mut expected = expected.slice_mut(s![first_row..first_row + tile.nrows(), ..]);
         for (i, mut row) in tile.outer_iter_mut().enumerate() {
             let row = row.as_slice_mut().expect("a tile is contiguous");
-            let before = sums.running[first_row + i].maximum;
+            let before = sums.running[first_row + i].maximum();
             sums.absorb(first_row + i, first_column, row);
-            let maximum = sums.running[first_row + i].maximum;
-            // What was summed relative to the old maximum is made relative to the new one, as in the online softmax.
+            let maximum = sums.running[first_row + i].maximum();
+            // As in the online softmax: what is relative to the old maximum becomes relative to the new one.
             if maximum > before {
                 let factor = (before - maximum).exp();
                 expected.row_mut(i).mapv_inplace(|value| value * factor);
@@ -167,21 +154,21 @@ pub fn pass_with_expected_rows(
     (sums.summaries(), expected)
 }
 
-/// The most bytes that a pass over `rows` states of width `model` takes for itself, besides the expected rows that it returns.
+/// The most bytes that a pass over `rows` states of width `model` allocates, apart from the expected rows that it returns.
 pub fn most_bytes(rows: usize, model: usize, vocab: usize) -> usize {
     let columns = TILE_COLUMNS.min(vocab);
     let tile = tile_rows(rows, model, 1) * columns * size_of::<f32>();
-    let packed = PackedRows::most_bytes(rows, model);
-    // While columns are turned over, those of the tile before are still there.
+    let packed = PackedA::most_bytes(rows, model);
+    // While a part of W is transposed, the part before it is still in memory.
     let turned = 2 * Packed::bytes(columns, model);
     let scratch = Scratch::most_bytes(rows, columns);
-    let sums = size_of::<Running>() + size_of::<Option<f32>>() + size_of::<Summary>();
+    let sums = size_of::<OnlineSoftmax>() + size_of::<Option<f32>>() + size_of::<Summary>();
     tile + packed + turned + scratch + rows * sums
 }
 
-/// The running sums of every position, and the target logits met so far.
+/// The sums of every position, and the target logits seen so far.
 struct Sums<'a> {
-    running: Vec<Running>,
+    running: Vec<OnlineSoftmax>,
     targets: &'a [u32],
     target_logits: Vec<Option<f32>>,
 }
@@ -190,14 +177,14 @@ impl<'a> Sums<'a> {
     fn new(states: ArrayView2<'_, f32>, targets: &'a [u32]) -> Self {
         assert!(targets.len() <= states.nrows(), "a target belongs to a row");
         Self {
-            running: vec![Running::default(); states.nrows()],
+            running: vec![OnlineSoftmax::default(); states.nrows()],
             targets,
             target_logits: vec![None; states.nrows()],
         }
     }
 
     fn absorb(&mut self, position: usize, first_column: usize, logits: &[f32]) {
-        self.running[position].absorb(logits, first_column);
+        absorb(&mut self.running[position], logits, first_column);
         if let Some(&target) = self.targets.get(position)
             && let Some(column) = (target as usize).checked_sub(first_column)
             && let Some(logit) = logits.get(column)
@@ -219,7 +206,7 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// Calls `visit(first row, first column, logits)` for every tile of the logits, columns outermost.
+/// Calls `visit(first row, first column, logits)` for every tile of the logits. Columns are the outer loop.
 fn each_tile(
     states: ArrayView2<'_, f32>,
     unembedding: Unembedding<'_>,
@@ -251,70 +238,25 @@ fn each_tile(
     }
 }
 
-/// A tile \[rows, columns\] in a buffer that is large enough.
+/// The front of a buffer as a tile \[rows, columns\].
 pub(crate) fn tile_of(buffer: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
     ArrayViewMut2::from_shape((rows, columns), &mut buffer[..rows * columns])
         .expect("the buffer has rows × columns elements")
 }
 
-/// The online softmax of one position.
-#[derive(Clone, Copy)]
-struct Running {
-    maximum: f32,
-    argmax: u32,
-    /// Σ e^{z − maximum}.
-    sum: f64,
-    /// Σ (z − maximum)·e^{z − maximum}.
-    weighted: f64,
-}
-
-impl Default for Running {
-    fn default() -> Self {
-        Self {
-            maximum: f32::NEG_INFINITY,
-            argmax: 0,
-            sum: 0.0,
-            weighted: 0.0,
-        }
+/// Adds some logits of a position to its sums.
+fn absorb(running: &mut OnlineSoftmax, logits: &[f32], first_column: usize) {
+    // Most tiles do not raise the maximum, and then one pass over the logits is enough.
+    let (top, mut sum, mut weighted) = exponential_sums(logits, running.maximum());
+    if top > running.maximum() {
+        running.raise(top, logits, first_column);
+        (_, sum, weighted) = exponential_sums(logits, top);
     }
-}
-
-impl Running {
-    fn absorb(&mut self, logits: &[f32], first_column: usize) {
-        // Most tiles leave the maximum where it is, and their sums are right at once.
-        let (top, mut sum, mut weighted) = exponential_sums(logits, self.maximum);
-        if top > self.maximum {
-            let index = logits
-                .iter()
-                .position(|z| *z == top)
-                .expect("the maximum is one of the logits");
-            self.argmax = (first_column + index) as u32;
-            // Moving the reference by d = maximum − top ≤ 0 turns Σ(z−m)e^{z−m} into e^d·(Σ(z−m)e^{z−m} + d·Σe^{z−m}).
-            if self.sum > 0.0 {
-                let d = f64::from(self.maximum) - f64::from(top);
-                self.weighted = d.exp() * (self.weighted + d * self.sum);
-                self.sum *= d.exp();
-            }
-            self.maximum = top;
-            (_, sum, weighted) = exponential_sums(logits, top);
-        }
-        self.sum += f64::from(sum);
-        self.weighted += f64::from(weighted);
-    }
-
-    fn summary(&self, target_logit: Option<f32>) -> Summary {
-        let maximum = f64::from(self.maximum);
-        Summary {
-            log_sum_exp: maximum + self.sum.ln(),
-            mean_logit: maximum + self.weighted / self.sum,
-            argmax: self.argmax,
-            target_logit,
-        }
-    }
+    running.add(f64::from(sum), f64::from(weighted));
 }
 
 vectorized! {
-    /// z ← e^{z − top}, as a number format holds it; gives their sum.
+    /// z ← e^{z − top}, rounded to a number format. Gives the sum of the results.
     fn exponentials(logits: &mut [f32], top: f32, precision: Precision) -> f32 {
         let mut sums = [0.0_f32; LANES];
         for chunk in logits.chunks_mut(LANES) {
@@ -326,7 +268,7 @@ vectorized! {
         sums.iter().sum()
     }
 
-    /// (largest z, Σ e^{z − top}, Σ (z − top)·e^{z − top}), the sums of use only where no z is above `top`.
+    /// (largest z, Σ e^{z − top}, Σ (z − top)·e^{z − top}). The sums are meaningful only if no z is above `top`.
     fn exponential_sums(logits: &[f32], top: f32) -> (f32, f32, f32) {
         let mut largest = [f32::NEG_INFINITY; LANES];
         let mut sums = [0.0_f32; LANES];
@@ -359,7 +301,7 @@ mod tests {
     use crate::noise::noise;
     use proptest::prelude::*;
 
-    /// The distribution of one row in f64: (log-sum-exp, mean logit, probabilities).
+    /// One row's distribution in f64: (log-sum-exp, mean logit, probabilities).
     fn reference(logits: &[f64]) -> (f64, f64, Vec<f64>) {
         let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let lse = top + logits.iter().map(|z| (z - top).exp()).sum::<f64>().ln();
@@ -401,7 +343,7 @@ mod tests {
                 }
                 for c in 0..model {
                     let row: f64 = p.iter().zip(table.column(c)).map(|(p, w)| p * f64::from(*w)).sum();
-                    // In bf16 the probabilities are rounded too, by at most 2⁻⁹ of each; so is their sum.
+                    // In bf16 each probability is rounded too, by at most 2⁻⁹ of itself, and so is their sum.
                     let largest = table.column(c).iter().fold(0.0_f64, |m, w| m.max(f64::from(w.abs())));
                     let rounding = if bf16 { largest / 256.0 } else { 0.0 };
                     prop_assert!((f64::from(expected[(i, c)]) - row).abs() < 2e-5 * f64::from(size) * scale + rounding);

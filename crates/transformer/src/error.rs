@@ -1,6 +1,6 @@
 use crate::config::ConfigError;
 use crate::site::Site;
-use layerwise_kernels::packed::Precision;
+use layerwise_kernels::gemm::Precision;
 use layerwise_schedule::Stack;
 use layerwise_weights::WeightsError;
 use std::path::PathBuf;

@@ -5,9 +5,9 @@ use crate::error::TransformerError;
 use crate::model::{Block, Model};
 use crate::rotary::Rotations;
 use crate::site::{Address, Observer, Site};
-use layerwise_kernels::packed::{Packed, Scratch, multiply};
+use layerwise_kernels::activation;
+use layerwise_kernels::gemm::{Packed, Scratch, Write, multiply};
 use layerwise_kernels::softmax::causal_softmax;
-use layerwise_kernels::{Write, activation};
 use layerwise_schedule::{Part, Schedule, Step, Sublayer};
 use ndarray::{Array2, Array3, ArrayD, ArrayView2, Axis, CowArray, IxDyn, s};
 

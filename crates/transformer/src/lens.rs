@@ -2,10 +2,9 @@
 
 use crate::config::Norm;
 use crate::model::Model;
-use layerwise_kernels::Write;
 use layerwise_kernels::comparison::{Comparison, Rescaling, compare};
+use layerwise_kernels::gemm::{Scratch, Write, multiply};
 use layerwise_kernels::normalization::{layer_norm_scale, rms_norm_scale};
-use layerwise_kernels::packed::{Scratch, multiply};
 use layerwise_kernels::vocabulary::Summary;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
@@ -122,12 +121,11 @@ impl Model {
         };
         let normed: Vec<ArrayView2<'_, f32>> =
             states.iter().map(|state| state.normed.view()).collect();
-        let (standard, legacy, output) =
-            compare(last.normed.view(), &normed, self.unembedding(), rescaling);
+        let found = compare(last.normed.view(), &normed, self.unembedding(), rescaling);
         LensComparisons {
-            standard,
-            legacy,
-            output,
+            standard: found.plain,
+            legacy: found.rescaled,
+            output: found.reference,
         }
     }
 

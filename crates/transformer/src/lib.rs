@@ -42,6 +42,6 @@ mod site;
 pub use error::TransformerError;
 pub use forward::Workspace;
 pub use layerwise_architecture::ModelConfig;
-pub use layerwise_kernels::packed::Precision;
+pub use layerwise_kernels::gemm::Precision;
 pub use model::Model;
 pub use site::{Address, FirstNotFinite, NotFinite, Observer, Recording, Site};

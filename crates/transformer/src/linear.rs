@@ -1,8 +1,7 @@
 //! Weight matrices as the forward pass reads them.
 
 use crate::config::Layout;
-use layerwise_kernels::Write;
-use layerwise_kernels::packed::{Packed, Precision, Scratch, multiply};
+use layerwise_kernels::gemm::{Packed, Precision, Scratch, Write, multiply};
 use layerwise_weights::Tensor;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder};
 use std::sync::Arc;

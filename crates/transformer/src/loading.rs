@@ -6,7 +6,7 @@ use crate::config::{
 use crate::error::TransformerError;
 use crate::linear::{Linear, Table, as_input_output};
 use crate::model::{Block, Model, NormWeights};
-use layerwise_kernels::packed::{Packed, Precision};
+use layerwise_kernels::gemm::{Packed, Precision};
 use layerwise_kernels::{bf16_features, cpu_features};
 use layerwise_weights::{Checkpoint, Tensor};
 use std::collections::BTreeMap;

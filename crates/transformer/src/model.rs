@@ -2,8 +2,8 @@
 
 use crate::config::{self, ModelConfig, Norm, Note};
 use crate::linear::{Linear, Table};
+use layerwise_kernels::gemm::{Precision, Scratch};
 use layerwise_kernels::normalization::{self, Affine};
-use layerwise_kernels::packed::{Precision, Scratch};
 use layerwise_kernels::vocabulary::Unembedding;
 use layerwise_schedule::{Residual, Stack};
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2};

@@ -3,7 +3,7 @@
 use crate::config::{self, Mlp, ModelConfig, Position, Residual};
 use crate::linear::{Linear, Table};
 use crate::model::{Block, Model, NormWeights};
-use layerwise_kernels::packed::Precision;
+use layerwise_kernels::gemm::Precision;
 use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};

@@ -1,8 +1,13 @@
+use super::format::{FUSED, Format, Pair};
+use super::panel::{MC, NC, NR};
+use super::product::multiply_with;
 use super::*;
+use crate::cpu::InstructionSet;
 use crate::noise::noise;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use proptest::prelude::*;
 
-/// The chain that every element is, written as plainly as can be.
+/// The chains that every element is made of, written as plainly as can be.
 fn reference(
     a: &Array2<f32>,
     b: &Array2<f32>,
@@ -10,8 +15,8 @@ fn reference(
     precision: Precision,
 ) -> Array2<f32> {
     let (term, chain) = match precision {
-        Precision::F32 => (1, f32::CHAIN),
-        Precision::Bf16 => (2, Pair::CHAIN),
+        Precision::F32 => (1, f32::KC),
+        Precision::Bf16 => (2, Pair::KC),
     };
     Array2::from_shape_fn((a.nrows(), b.ncols()), |(row, column)| {
         let mut total = start.map(|start| start[(row, column)]);
@@ -28,9 +33,9 @@ fn reference(
     })
 }
 
-/// Whether a kernel's products give the reference bit for bit.
-fn is_exact(kernel: Kernel, precision: Precision) -> bool {
-    precision == Precision::Bf16 || kernel.is_fused()
+/// Whether an instruction set fuses products with their sums, so that it gives the bits of the reference.
+fn is_exact(set: InstructionSet, precision: Precision) -> bool {
+    precision == Precision::Bf16 || FUSED || set != InstructionSet::Portable
 }
 
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
@@ -45,13 +50,13 @@ fn packing_is_undone() {
             assert_eq!(packed.precision(), precision);
             let matrix = round(matrix);
             assert_eq!(packed.unpack(), matrix);
-            let turned = noise(outputs, inputs, 2);
-            let lying = Packed::rounded(turned.t(), precision);
-            assert_eq!(lying.unpack(), round(turned).t());
-            let part = outputs / 3 / PANEL * PANEL..outputs - outputs / 5;
-            let turned = packed.transposed(part.clone());
+            let transposed = noise(outputs, inputs, 2);
+            let by_columns = Packed::rounded(transposed.t(), precision);
+            assert_eq!(by_columns.unpack(), round(transposed).t());
+            let part = outputs / 3 / NR * NR..outputs - outputs / 5;
+            let transposed = packed.transposed(part.clone());
             let part = matrix.slice(s![.., part]);
-            assert_eq!(turned, Packed::rounded(part.t(), precision));
+            assert_eq!(transposed, Packed::rounded(part.t(), precision));
             for column in 0..outputs {
                 assert!(
                     packed
@@ -64,7 +69,7 @@ fn packing_is_undone() {
 }
 
 #[test]
-fn parts_lie_side_by_side() {
+fn parts_are_put_side_by_side() {
     let parts = [3, 32, 61, 1, 0, 40].map(|columns| noise(columns, 35, columns as u64));
     let views: Vec<_> = parts.iter().map(|part| part.t()).collect();
     let whole = ndarray::concatenate(ndarray::Axis(1), &views).unwrap();
@@ -80,7 +85,7 @@ fn parts_lie_side_by_side() {
 }
 
 #[test]
-fn memory_is_packed_anew() {
+fn memory_is_packed_again_with_another_shape() {
     let mut packed = Packed::rounded(noise(9, 70, 3).view(), Precision::Bf16);
     for (inputs, outputs) in [(4, 33), (20, 100), (2, 5)] {
         let matrix = noise(inputs, outputs, 4);
@@ -90,12 +95,12 @@ fn memory_is_packed_anew() {
 }
 
 #[test]
-fn long_factors_are_summed_in_chains_whatever_is_packed_together() {
-    let bias = noise(1, GROUP * PANEL + 70, 9).into_raw_vec_and_offset().0;
-    // More chains and more panels than one group, and then more rows than are packed together.
+fn long_rows_are_summed_in_chains_whatever_is_packed_together() {
+    let bias = noise(1, NC + 70, 9).into_raw_vec_and_offset().0;
+    // Several slices and more than NC columns; then more rows than one block.
     for (rows, inner, width) in [
-        (14, 7 * f32::CHAIN + 5, GROUP * PANEL + 70),
-        (ROW_BLOCK + 20, 4 * f32::CHAIN + 7, 70),
+        (14, 7 * f32::KC + 5, NC + 70),
+        (MC + 20, 4 * f32::KC + 7, 70),
     ] {
         let bias = &bias[..width];
         let (a, b) = (noise(rows, inner, 1), noise(inner, width, 2));
@@ -106,8 +111,8 @@ fn long_factors_are_summed_in_chains_whatever_is_packed_together() {
                 reference(&a, &b, None, precision),
                 reference(&a, &b, Some(&rows_of_bias), precision),
             );
-            for kernel in Kernel::available() {
-                if !is_exact(kernel, precision) {
+            for set in InstructionSet::available() {
+                if !is_exact(set, precision) {
                     continue;
                 }
                 for (write, expected) in [(Write::Replace, &plain), (Write::Biased(bias), &biased)]
@@ -115,7 +120,7 @@ fn long_factors_are_summed_in_chains_whatever_is_packed_together() {
                     let mut out = Array2::zeros((rows, width));
                     let scratch = &mut Scratch::default();
                     multiply_with(
-                        kernel,
+                        set,
                         a.view(),
                         &packed,
                         0..width,
@@ -123,7 +128,7 @@ fn long_factors_are_summed_in_chains_whatever_is_packed_together() {
                         write,
                         scratch,
                     );
-                    assert_eq!(out, expected, "{kernel:?}");
+                    assert_eq!(out, expected, "{set:?}");
                 }
             }
         }
@@ -131,19 +136,19 @@ fn long_factors_are_summed_in_chains_whatever_is_packed_together() {
 }
 
 #[test]
-fn what_is_not_finite_stays_so() {
+fn nan_and_infinity_reach_the_result() {
     for value in [f32::NAN, f32::INFINITY] {
         for place in [0, 32, 34] {
             let mut a = noise(3, 35, 1);
             a[(1, place)] = value;
             let b = noise(35, 80, 2);
             for precision in PRECISIONS {
-                for kernel in Kernel::available() {
+                for set in InstructionSet::available() {
                     let mut out = Array2::zeros((3, 80));
                     let packed = Packed::rounded(b.view(), precision);
                     let scratch = &mut Scratch::default();
                     multiply_with(
-                        kernel,
+                        set,
                         a.view(),
                         &packed,
                         0..80,
@@ -152,10 +157,10 @@ fn what_is_not_finite_stays_so() {
                         scratch,
                     );
                     assert!(out.row(1).iter().all(|value| !value.is_finite()));
-                    // The same memory then serves shorter rows, which must not meet what was left there.
+                    // The same scratch then serves shorter rows, which must not meet the old values.
                     let mut short = Array2::zeros((3, 80));
                     multiply_with(
-                        kernel,
+                        set,
                         a.slice(s![.., ..33]).map(|_| 1.0).view(),
                         &packed,
                         0..80,
@@ -163,7 +168,7 @@ fn what_is_not_finite_stays_so() {
                         Write::Replace,
                         scratch,
                     );
-                    assert!(short.iter().all(|value| value.is_finite()), "{kernel:?}");
+                    assert!(short.iter().all(|value| value.is_finite()), "{set:?}");
                 }
             }
         }
@@ -171,16 +176,16 @@ fn what_is_not_finite_stays_so() {
 }
 
 #[test]
-fn numbers_below_the_normal_range_count_as_zero_in_bf16() {
+fn subnormal_numbers_count_as_zero_in_bf16() {
     let tiny = f32::MIN_POSITIVE / 4.0;
     let b = ndarray::arr2(&[[1.0], [tiny], [1e-30]]);
     let b = Packed::rounded(b.view(), Precision::Bf16);
-    for kernel in Kernel::available() {
+    for set in InstructionSet::available() {
         let mut out = Array2::from_elem((2, 1), 7.0);
         let a = ndarray::arr2(&[[tiny, 1.0, 0.0], [0.0, 0.0, 1e-30]]);
         let scratch = &mut Scratch::default();
         multiply_with(
-            kernel,
+            set,
             a.view(),
             &b,
             0..1,
@@ -188,35 +193,89 @@ fn numbers_below_the_normal_range_count_as_zero_in_bf16() {
             Write::Replace,
             scratch,
         );
-        assert_eq!(out, Array2::<f32>::zeros((2, 1)), "{kernel:?}");
+        assert_eq!(out, Array2::<f32>::zeros((2, 1)), "{set:?}");
+    }
+}
+
+/// `c = a · b` or `c += a · b`, with a `b` that is used once.
+fn matmul(
+    a: ArrayView2<'_, f32>,
+    b: ArrayView2<'_, f32>,
+    c: ArrayViewMut2<'_, f32>,
+    write: Write<'_>,
+) {
+    multiply(
+        a,
+        &Packed::new(b),
+        0..b.ncols(),
+        c,
+        write,
+        &mut Scratch::default(),
+    );
+}
+
+#[test]
+fn a_row_is_the_same_in_1_to_16_rows_as_in_512() {
+    for (inner, columns) in [(64, 64), (24, 41), (768, 96), (576, 1024), (1, 5), (300, 2)] {
+        let a = noise(512, inner, 1);
+        let b = noise(inner, columns, 2);
+        let mut all = Array2::zeros((512, columns));
+        matmul(a.view(), b.view(), all.view_mut(), Write::Replace);
+        for rows in (1..=16).chain([63, 64, 100, 129]) {
+            let mut some = Array2::zeros((rows, columns));
+            matmul(
+                a.slice(s![..rows, ..]),
+                b.view(),
+                some.view_mut(),
+                Write::Replace,
+            );
+            assert_eq!(
+                some,
+                all.slice(s![..rows, ..]),
+                "{rows} rows, inner {inner}, columns {columns}"
+            );
+        }
     }
 }
 
 proptest! {
     #[test]
-    fn every_kernel_gives_the_chain_bit_for_bit(rows in 0usize..30, inner in 0usize..80, unused in 0usize..3, outputs in 1usize..140, first in 0usize..3, add: bool, bf16: bool, seed: u64) {
+    fn agrees_with_f64_for_any_strides(rows in 0usize..40, inner in 0usize..70, columns in 0usize..50, flip_b: bool, add: bool, seed: u64) {
+        let a = noise(rows, inner, seed) ;
+        let b = if flip_b { noise(columns, inner, seed ^ 7).reversed_axes() } else { noise(inner, columns, seed ^ 7) };
+        let start = noise(rows, columns, seed ^ 99);
+        let mut out = start.clone();
+        matmul(a.view(), b.view(), out.view_mut(), if add { Write::Add } else { Write::Replace });
+        let expected = a.mapv(f64::from).dot(&b.mapv(f64::from)) + if add { start.mapv(f64::from) } else { Array2::zeros((rows, columns)) };
+        for (got, expected) in out.iter().zip(&expected) {
+            prop_assert!((f64::from(*got) - expected).abs() <= 1e-6 * (1.0 + inner as f64), "{got} against {expected}");
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_chains_bit_for_bit(rows in 0usize..30, inner in 0usize..80, unused in 0usize..3, outputs in 1usize..140, first in 0usize..3, add: bool, bf16: bool, seed: u64) {
         let precision = PRECISIONS[usize::from(bf16)];
         let (a, b) = (noise(rows, inner, seed), noise(inner + unused, outputs, seed ^ 7));
         let packed = Packed::rounded(b.view(), precision);
         let b = b.slice(s![..inner, ..]).to_owned();
-        let first = (first * PANEL).min((outputs - 1) / PANEL * PANEL);
+        let first = (first * NR).min((outputs - 1) / NR * NR);
         let start = noise(rows, outputs - first, seed ^ 99);
         let part = b.slice(s![.., first..]).to_owned();
         let expected = reference(&a, &part, add.then_some(&start), precision);
         let exact = a.mapv(|value| f64::from(precision.round(value))).dot(&part.mapv(|value| f64::from(precision.round(value))));
-        for kernel in Kernel::available() {
-            // A destination that is a window of a wider array, as the heads of an attention are.
+        for set in InstructionSet::available() {
+            // The destination is a window of a wider array, as the output of one head is.
             let mut wide = Array2::from_elem((rows, outputs - first + 3), 7.0);
             let mut out = wide.slice_mut(s![.., ..outputs - first]);
             out.assign(&start);
             let write = if add { Write::Add } else { Write::Replace };
-            multiply_with(kernel, a.view(), &packed, first..outputs, out.view_mut(), write, &mut Scratch::default());
-            if is_exact(kernel, precision) {
-                prop_assert_eq!(&out, &expected, "{:?}", kernel);
+            multiply_with(set, a.view(), &packed, first..outputs, out.view_mut(), write, &mut Scratch::default());
+            if is_exact(set, precision) {
+                prop_assert_eq!(&out, &expected, "{:?}", set);
             }
             for ((got, exact), start) in out.iter().zip(&exact).zip(&start) {
                 let expected = exact + if add { f64::from(*start) } else { 0.0 };
-                prop_assert!((f64::from(*got) - expected).abs() <= 1e-6 * (1.0 + inner as f64), "{:?}", kernel);
+                prop_assert!((f64::from(*got) - expected).abs() <= 1e-6 * (1.0 + inner as f64), "{:?}", set);
             }
             prop_assert!(wide.slice(s![.., outputs - first..]).iter().all(|value| *value == 7.0), "nothing is written beside the destination");
         }
@@ -241,9 +300,9 @@ proptest! {
         let precision = PRECISIONS[usize::from(bf16)];
         let (a, b) = (noise(rows, inner, seed), noise(inner, outputs, seed ^ 7));
         let packed = Packed::rounded(b.view(), precision);
-        let left = PackedRows::new(a.view(), precision);
+        let left = PackedA::new(a.view(), precision);
         let bias = vec![0.5; outputs];
-        for columns in [0..outputs, 0..outputs.min(PANEL), (outputs - 1) / PANEL * PANEL..outputs] {
+        for columns in [0..outputs, 0..outputs.min(NR), (outputs - 1) / NR * NR..outputs] {
             let write = if biased { Write::Biased(&bias[columns.clone()]) } else { Write::Replace };
             let [mut at_once, mut again] = [(); 2].map(|_| Array2::from_elem((rows, columns.len()), 7.0));
             multiply(a.view(), &packed, columns.clone(), at_once.view_mut(), write, &mut Scratch::default());

@@ -1,0 +1,218 @@
+//! The right factor B, packed once.
+
+use super::format::{Format, Pair, Precision};
+use super::pack::Pack;
+use super::panel::{NR, PanelRow};
+use ndarray::{Array2, ArrayView2, s};
+use std::ops::Range;
+
+/// A matrix B \[inputs, outputs\], packed for products A · B.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Packed {
+    inputs: usize,
+    outputs: usize,
+    panels: Panels,
+}
+
+/// Panel after panel, each with one row for every term of the inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Panels {
+    F32(Vec<PanelRow<f32>>),
+    Bf16(Vec<PanelRow<Pair>>),
+}
+
+impl Packed {
+    /// Packs a matrix \[inputs, outputs\] with any strides, in f32.
+    pub fn new(matrix: ArrayView2<'_, f32>) -> Self {
+        Self::rounded(matrix, Precision::F32)
+    }
+
+    /// Packs a matrix \[inputs, outputs\] with any strides, rounded to a number format.
+    pub fn rounded(matrix: ArrayView2<'_, f32>, precision: Precision) -> Self {
+        let mut packed = Self::zeros(matrix.nrows(), matrix.ncols(), precision);
+        packed.put(0, matrix);
+        packed
+    }
+
+    /// A matrix \[inputs, outputs\] of zeros, to be filled with [`Packed::put`].
+    pub fn zeros(inputs: usize, outputs: usize, precision: Precision) -> Self {
+        fn rows<T: Format>(inputs: usize, outputs: usize) -> Vec<PanelRow<T>> {
+            let rows = inputs.div_ceil(T::INPUTS) * outputs.div_ceil(NR);
+            vec![PanelRow([T::default(); NR]); rows]
+        }
+        let panels = match precision {
+            Precision::F32 => Panels::F32(rows(inputs, outputs)),
+            Precision::Bf16 => Panels::Bf16(rows(inputs, outputs)),
+        };
+        Self {
+            inputs,
+            outputs,
+            panels,
+        }
+    }
+
+    /// Overwrites the columns from `first_column` on with a matrix \[inputs, columns\] with any strides.
+    ///
+    /// A matrix that is stored in several parts is packed so, without being put together first.
+    ///
+    /// # Panics
+    /// If the part has another number of rows, or reaches past the last column.
+    pub fn put(&mut self, first_column: usize, part: ArrayView2<'_, f32>) {
+        assert_eq!(part.nrows(), self.inputs, "rows of a part");
+        let columns = first_column..first_column + part.ncols();
+        assert!(
+            columns.end <= self.outputs,
+            "columns {columns:?} of {}",
+            self.outputs
+        );
+        fn fill<T: Pack>(
+            panels: &mut [PanelRow<T>],
+            columns: Range<usize>,
+            part: ArrayView2<'_, f32>,
+        ) {
+            let terms = part.nrows().div_ceil(T::INPUTS);
+            if terms == 0 {
+                return;
+            }
+            let mut first = columns.start;
+            for panel in panels.chunks_exact_mut(terms).skip(first / NR) {
+                let last = columns.end.min((first / NR + 1) * NR);
+                let own = s![.., first - columns.start..last - columns.start];
+                T::fill_panel(part.slice(own), panel, first % NR);
+                first = last;
+                if first == columns.end {
+                    return;
+                }
+            }
+        }
+        match &mut self.panels {
+            Panels::F32(panels) => fill(panels, columns, part),
+            Panels::Bf16(panels) => fill(panels, columns, part),
+        }
+    }
+
+    /// Replaces the matrix with another one of any shape, packed in f32 into the memory that is there.
+    pub fn repack(&mut self, matrix: ArrayView2<'_, f32>) {
+        if (self.inputs, self.outputs, self.precision())
+            == (matrix.nrows(), matrix.ncols(), Precision::F32)
+        {
+            return self.put(0, matrix);
+        }
+        let mut rows = match std::mem::replace(&mut self.panels, Panels::F32(Vec::new())) {
+            Panels::F32(rows) => rows,
+            Panels::Bf16(_) => Vec::new(),
+        };
+        (self.inputs, self.outputs) = matrix.dim();
+        rows.clear();
+        rows.resize(self.inputs * self.outputs.div_ceil(NR), PanelRow([0.0; NR]));
+        self.panels = Panels::F32(rows);
+        self.put(0, matrix);
+    }
+
+    /// The bytes of a matrix \[inputs, outputs\] packed in f32; in bf16 half of that.
+    pub fn bytes(inputs: usize, outputs: usize) -> usize {
+        inputs * outputs.div_ceil(NR) * size_of::<PanelRow<f32>>()
+    }
+
+    /// Rows of the matrix: the inner dimension of a product.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Columns of the matrix.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The number format that the matrix is packed in.
+    pub fn precision(&self) -> Precision {
+        match self.panels {
+            Panels::F32(_) => Precision::F32,
+            Panels::Bf16(_) => Precision::Bf16,
+        }
+    }
+
+    pub(super) fn panels(&self) -> &Panels {
+        &self.panels
+    }
+
+    /// One column, \[inputs\].
+    ///
+    /// # Panics
+    /// If there is no such column.
+    pub fn column(&self, column: usize) -> impl Iterator<Item = f32> + '_ {
+        assert!(column < self.outputs, "column {column} of {}", self.outputs);
+        let inputs = self.inputs;
+        (0..inputs).map(move |input| match &self.panels {
+            Panels::F32(panels) => element(panels, inputs, input, column),
+            Panels::Bf16(panels) => element(panels, inputs, input, column),
+        })
+    }
+
+    /// The matrix, \[inputs, outputs\].
+    pub fn unpack(&self) -> Array2<f32> {
+        let mut matrix = Array2::zeros((self.inputs, self.outputs));
+        for (column, mut values) in matrix.columns_mut().into_iter().enumerate() {
+            values
+                .iter_mut()
+                .zip(self.column(column))
+                .for_each(|(value, packed)| *value = packed);
+        }
+        matrix
+    }
+
+    /// Some columns as the rows of another packed matrix, \[columns, inputs\], in the same number format.
+    ///
+    /// # Panics
+    /// If there are no such columns, or the first does not begin a panel.
+    pub(crate) fn transposed(&self, columns: Range<usize>) -> Self {
+        assert!(
+            columns.end <= self.outputs && columns.start.is_multiple_of(NR),
+            "columns {columns:?} of {}",
+            self.outputs
+        );
+        fn transpose<T: Format>(
+            panels: &[PanelRow<T>],
+            columns: Range<usize>,
+            outputs: usize,
+            rows: &mut [PanelRow<T>],
+        ) {
+            let (terms, height) = (
+                outputs.div_ceil(T::INPUTS),
+                columns.len().div_ceil(T::INPUTS),
+            );
+            for first in (columns.start..columns.end).step_by(NR) {
+                let lanes = 0..NR.min(columns.end - first);
+                for input in 0..outputs {
+                    let row = &panels[first / NR * terms + input / T::INPUTS].0;
+                    let panel = &mut rows[input / NR * height..][..height];
+                    for (at, term) in (first - columns.start..).zip(&row[lanes.clone()]) {
+                        panel[at / T::INPUTS].0[input % NR].set(
+                            at % T::INPUTS,
+                            *term,
+                            input % T::INPUTS,
+                        );
+                    }
+                }
+            }
+        }
+        let mut turned = Self::zeros(columns.len(), self.inputs, self.precision());
+        match (&self.panels, &mut turned.panels) {
+            (Panels::F32(panels), Panels::F32(rows)) => {
+                transpose(panels, columns, self.inputs, rows);
+            }
+            (Panels::Bf16(panels), Panels::Bf16(rows)) => {
+                transpose(panels, columns, self.inputs, rows);
+            }
+            _ => unreachable!("zeros are in the format that was asked for"),
+        }
+        turned
+    }
+}
+
+/// One element of a matrix with so many inputs.
+#[inline(always)]
+fn element<T: Format>(panels: &[PanelRow<T>], inputs: usize, input: usize, output: usize) -> f32 {
+    let panel = output / NR * inputs.div_ceil(T::INPUTS);
+    panels[panel + input / T::INPUTS].0[output % NR].value(input % T::INPUTS)
+}

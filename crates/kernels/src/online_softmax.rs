@@ -1,0 +1,99 @@
+//! The online softmax: what softmax(z) amounts to, from a row of logits z that is seen in pieces.
+//!
+//! Sums are kept relative to the largest logit so far, and rescaled when a larger one comes (Milakov and Gimelshein 2018,
+//! "Online normalizer calculation for softmax").
+
+/// One distribution q = softmax(z), in sums over its logits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// log Σ_v e^{z_v}, nats.
+    pub log_sum_exp: f64,
+    /// Σ_v q_v·z_v, nats. The entropy is `log_sum_exp − mean_logit`.
+    pub mean_logit: f64,
+    /// The token with the largest logit; of equal ones the lowest id.
+    pub argmax: u32,
+    /// The logit of the target token, for positions that have one.
+    pub target_logit: Option<f32>,
+}
+
+/// The sums over the logits seen so far.
+#[derive(Clone, Copy)]
+pub(crate) struct OnlineSoftmax {
+    maximum: f32,
+    argmax: u32,
+    /// Σ e^{z − maximum}.
+    sum: f64,
+    /// Σ (z − maximum)·e^{z − maximum}.
+    weighted: f64,
+}
+
+impl Default for OnlineSoftmax {
+    fn default() -> Self {
+        Self {
+            maximum: f32::NEG_INFINITY,
+            argmax: 0,
+            sum: 0.0,
+            weighted: 0.0,
+        }
+    }
+}
+
+impl OnlineSoftmax {
+    /// The largest logit so far; −∞ before the first.
+    pub(crate) fn maximum(&self) -> f32 {
+        self.maximum
+    }
+
+    /// Σ e^{z − maximum} so far.
+    pub(crate) fn sum(&self) -> f64 {
+        self.sum
+    }
+
+    /// Raises the maximum to `top`, the largest of some logits whose first has the index `first`, and rescales the sums.
+    ///
+    /// Gives e^{old maximum − top}, by which the caller rescales sums of its own that are relative to the maximum; `None` if
+    /// there are no logits before these.
+    ///
+    /// # Panics
+    /// If `top` is none of the logits.
+    pub(crate) fn raise(&mut self, top: f32, logits: &[f32], first: usize) -> Option<f64> {
+        let index = logits
+            .iter()
+            .position(|z| *z == top)
+            .expect("the maximum is one of the logits");
+        self.argmax = (first + index) as u32;
+        // With d = maximum − top, Σ(z − m)e^{z − m} becomes e^d·(Σ(z − m)e^{z − m} + d·Σe^{z − m}).
+        let factor = (self.sum > 0.0).then(|| {
+            let d = f64::from(self.maximum) - f64::from(top);
+            self.weighted = d.exp() * (self.weighted + d * self.sum);
+            self.sum *= d.exp();
+            d.exp()
+        });
+        self.maximum = top;
+        factor
+    }
+
+    /// Adds sums that are relative to the maximum.
+    pub(crate) fn add(&mut self, sum: f64, weighted: f64) {
+        self.sum += sum;
+        self.weighted += weighted;
+    }
+
+    /// Adds sums that are relative to `top`, and gives e^{top − maximum}, the factor between the two.
+    pub(crate) fn add_relative_to(&mut self, top: f32, sum: f64, weighted: f64) -> f64 {
+        let d = f64::from(top) - f64::from(self.maximum);
+        self.add(d.exp() * sum, d.exp() * (weighted + d * sum));
+        d.exp()
+    }
+
+    /// The distribution, if these were all logits. NaN logits make its sums NaN.
+    pub(crate) fn summary(&self, target_logit: Option<f32>) -> Summary {
+        let maximum = f64::from(self.maximum);
+        Summary {
+            log_sum_exp: maximum + self.sum.ln(),
+            mean_logit: maximum + self.weighted / self.sum,
+            argmax: self.argmax,
+            target_logit,
+        }
+    }
+}
