@@ -64,7 +64,10 @@ fn message(error: impl Display) -> String {
 /// Opens a checkpoint and reads every tensor, mapped and not, which must agree.
 fn read_tensors(folder: &Path) {
     let read = |mmap| -> Result<Vec<(String, Vec<u32>)>, String> {
-        let checkpoint = OpenOptions { mmap }.open(folder).map_err(message)?;
+        let checkpoint = OpenOptions::new()
+            .mmap(mmap)
+            .open(folder)
+            .map_err(message)?;
         let names: Vec<String> = checkpoint.names().map(str::to_owned).collect();
         let tensor = |name: String| {
             let tensor = checkpoint.tensor(&name).map_err(message)?;

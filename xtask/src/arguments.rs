@@ -35,6 +35,10 @@ pub struct Inputs {
     /// Read files of weights instead of mapping them: safe against files that change meanwhile, at the price of memory
     #[arg(long)]
     pub no_mmap: bool,
+    /// Follow links in a model's folder wherever they lead; without it only those to its own files and to the blobs of
+    /// its Hugging Face cache are followed
+    #[arg(long)]
+    pub follow_links: bool,
     /// The number format of weight matrices and of what they are multiplied with; sums are in f32, and bf16 needs a CPU with
     /// AVX512-BF16. The difference that bf16 makes is measured and told
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
@@ -56,6 +60,7 @@ impl Inputs {
             bos: Bos::Auto,
             field: "text".to_owned(),
             no_mmap: false,
+            follow_links: false,
             precision: Precision::F32,
             max_memory: None,
         }

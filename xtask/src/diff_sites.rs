@@ -4,6 +4,7 @@ use crate::arguments::Inputs;
 use crate::inputs;
 use crate::memory::Budget;
 use anyhow::{Context, bail, ensure};
+use layerwise::files::{self, Links};
 use layerwise::schedule::Schedule;
 use layerwise::transformer::{Recording, Site};
 use ndarray::ArrayViewD;
@@ -66,16 +67,9 @@ fn beyond(bytes: &[u8]) -> Option<(String, u64)> {
 /// A model or reference that cannot be read, or a site that differs.
 pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
     let path = &arguments.reference;
-    // Opening a pipe would wait for somebody to write to it.
-    ensure!(
-        !std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()),
-        "{}: expected a regular file, found a pipe, socket or device",
-        path.display()
-    );
-    let length = std::fs::metadata(path).map_or(0, |found| found.len());
-    Budget::new(None).check(&path.display().to_string(), length)?;
-    let bytes =
-        std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    let file = files::open(path, Links::Follow)?;
+    Budget::new(None).check(&path.display().to_string(), file.size())?;
+    let bytes = file.read_all(u64::MAX)?;
     if let Some((tensor, end)) = beyond(&bytes) {
         bail!(
             "{}: tensor {tensor:?}: expected data_offsets within the file's {} bytes, found {end}",

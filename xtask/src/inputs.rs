@@ -3,10 +3,10 @@
 use crate::arguments::{self, Inputs};
 use crate::memory::Budget;
 use crate::{embedded, output};
-use anyhow::{bail, ensure};
-use layerwise::corpus::{self, Corpus, Tokenizer};
+use anyhow::{anyhow, bail, ensure};
+use layerwise::corpus::{self, Corpus, OpenedFile, Tokenizer};
 use layerwise::transformer::{Model, Precision, config};
-use layerwise::weights;
+use layerwise::weights::{FileError, Links, OpenOptions, WeightsError};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -21,8 +21,8 @@ pub struct OpenedModel {
     pub folder: PathBuf,
     /// Path, bytes and SHA-256 of each file that the model was read from.
     pub files: Vec<(PathBuf, u64, String)>,
-    /// Whether its files of weights are mapped.
-    pub mmap: bool,
+    /// How the folder is opened.
+    pub options: OpenOptions,
     /// The model.
     pub model: Model,
     /// The memory that is left beside all opened models.
@@ -68,10 +68,16 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
         }
     }
     let mut budget = Budget::new(inputs.max_memory);
+    let links = match inputs.follow_links {
+        true => Links::Follow,
+        false => Links::Refuse,
+    };
+    let options = OpenOptions::new().mmap(!inputs.no_mmap).links(links);
     let mut opened = chosen
         .into_iter()
         .map(|(name, folder)| {
-            open_model(name, folder, !inputs.no_mmap, inputs.precision, &mut budget)
+            open_model(name, folder, options.clone(), inputs.precision, &mut budget)
+                .map_err(with_remedy)
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     for opened in &mut opened {
@@ -83,11 +89,11 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
 fn open_model(
     name: String,
     folder: PathBuf,
-    mmap: bool,
+    options: OpenOptions,
     precision: Precision,
     budget: &mut Budget,
 ) -> anyhow::Result<OpenedModel> {
-    let checkpoint = weights::OpenOptions { mmap }.open(&folder)?;
+    let checkpoint = options.open(&folder)?;
     budget.take(&name, &checkpoint, precision)?;
     let model = Model::from_checkpoint_in(&checkpoint, precision)?;
     for warning in checkpoint.warnings() {
@@ -104,7 +110,7 @@ fn open_model(
         name,
         folder,
         files,
-        mmap,
+        options,
         model,
         budget: *budget,
     })
@@ -131,15 +137,50 @@ fn name_of(folder: &Path) -> String {
     hub.or_else(own).unwrap_or_else(|| "model".to_owned())
 }
 
+/// Name of a tokenizer's file in a checkpoint folder.
+const TOKENIZER: &str = "tokenizer.json";
+
 /// A model's tokenizer; `None` where its folder holds none.
 ///
 /// # Errors
 /// A `tokenizer.json` that cannot be accepted.
 pub fn open_tokenizer(opened: &OpenedModel) -> anyhow::Result<Option<Tokenizer>> {
-    let path = opened.folder.join("tokenizer.json");
-    match path.exists() {
-        true => Ok(Some(Tokenizer::open(&path, opened.model.config().vocab)?)),
+    let folder = opened.options.folder(&opened.folder)?;
+    match folder.has(TOKENIZER)? {
+        true => Ok(Some(read_tokenizer(opened)?.0)),
         false => Ok(None),
+    }
+}
+
+/// Whether a model's folder holds a tokenizer, be it one that cannot be accepted.
+pub(crate) fn has_tokenizer(opened: &OpenedModel) -> bool {
+    let folder = opened.options.folder(&opened.folder);
+    folder
+        .and_then(|folder| folder.has(TOKENIZER))
+        .unwrap_or(true)
+}
+
+/// A model's tokenizer, and the file that it was read from.
+fn read_tokenizer(opened: &OpenedModel) -> anyhow::Result<(Tokenizer, OpenedFile)> {
+    let folder = opened.options.folder(&opened.folder)?;
+    let file = folder.file(TOKENIZER, "the tokenizer of the model");
+    let file = file.map_err(|error| with_remedy(error.into()))?;
+    let tokenizer = Tokenizer::from_file(&file, opened.model.config().vocab)?;
+    Ok((tokenizer, file))
+}
+
+/// An error, with the option that helps where one does.
+fn with_remedy(error: anyhow::Error) -> anyhow::Error {
+    let leaves = |cause: &(dyn std::error::Error + 'static)| {
+        let file = match cause.downcast_ref::<WeightsError>() {
+            Some(WeightsError::File(file)) => Some(file),
+            _ => cause.downcast_ref::<FileError>(),
+        };
+        matches!(file, Some(FileError::LinkLeaves { .. }))
+    };
+    match error.chain().any(leaves) {
+        true => anyhow!("{error:#}; with --follow-links it is followed, if you trust the folder"),
+        false => error,
     }
 }
 
@@ -184,21 +225,19 @@ pub fn open_corpus(
     );
     let extension = path.extension().and_then(OsStr::to_str);
     let is_text = matches!(extension, Some("txt" | "raw" | "jsonl"));
-    let tokenizer_path = opened.folder.join("tokenizer.json");
-    let tokenizer = is_text
-        .then(|| Tokenizer::open(&tokenizer_path, config.vocab))
-        .transpose()?;
+    let read = is_text.then(|| read_tokenizer(opened)).transpose()?;
+    let tokenizer = read.as_ref().map(|(tokenizer, _)| tokenizer);
     let bos = match (inputs.bos, config.bos) {
         (arguments::Bos::Id(id), _) => corpus::Bos::Id(id),
         (arguments::Bos::None, _) | (_, config::Bos::Nothing) => corpus::Bos::None,
         (arguments::Bos::Auto, config::Bos::Token(id)) => corpus::Bos::Auto(id),
-        (arguments::Bos::Auto, config::Bos::EndOfText) => match &tokenizer {
+        (arguments::Bos::Auto, config::Bos::EndOfText) => match tokenizer {
             None => corpus::Bos::None,
             Some(tokenizer) => match tokenizer.encode("<|endoftext|>")?.as_slice() {
                 [id] => corpus::Bos::Auto(*id),
                 _ => bail!(
                     "{}: expected the token <|endoftext|>, which {} puts before a text, found none; give --bos",
-                    tokenizer_path.display(),
+                    opened.folder.join(TOKENIZER).display(),
                     opened.name
                 ),
             },
@@ -212,12 +251,10 @@ pub fn open_corpus(
         field: inputs.field.clone(),
         ..corpus::Options::new(context, config.vocab)
     };
-    let corpus = corpus::read(&path, tokenizer.as_ref(), &options)?;
+    let corpus = corpus::read(&path, tokenizer, &options)?;
     Ok(OpenedCorpus {
         sha256: corpus::sha256(&path)?,
-        tokenizer_sha256: tokenizer
-            .map(|_| corpus::sha256(&tokenizer_path))
-            .transpose()?,
+        tokenizer_sha256: read.map(|(_, file)| file.sha256()).transpose()?,
         path,
         context,
         bos,

@@ -6,7 +6,6 @@ use layerwise::metrics::divergence;
 use layerwise::schedule::{Family, Schedule};
 use layerwise::sweep::{self, Options, Plan, Statistics, SweepError, collect};
 use layerwise::transformer::{Model, Precision};
-use layerwise::weights::OpenOptions;
 use ndarray::s;
 use serde::Serialize;
 use std::num::NonZeroUsize;
@@ -113,7 +112,7 @@ pub fn against_f32(
     if precision == Precision::F32 {
         return Ok(None);
     }
-    let checkpoint = OpenOptions { mmap: opened.mmap }.open(&opened.folder)?;
+    let checkpoint = opened.options.open(&opened.folder)?;
     let elements = checkpoint
         .names()
         .filter_map(|name| checkpoint.info(name))

@@ -1,8 +1,9 @@
 //! The crate's error type.
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
+
+use layerwise_files::FileError;
 
 /// Where in a file a sequence comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,22 +31,9 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CorpusError {
-    /// The operating system refused to open or read a file.
-    #[error("{}: expected a readable file: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// A directory, pipe, socket or device stands where a file is expected.
-    #[error("{}: expected a regular file, found {found}", path.display())]
-    NotRegular {
-        /// The path.
-        path: PathBuf,
-        /// What stands there.
-        found: &'static str,
-    },
+    /// A file cannot be opened or read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The file's extension names no format.
     #[error(
         "{}: expected the extension .txt, .raw, .jsonl or .npy, found {}",
@@ -58,7 +46,7 @@ pub enum CorpusError {
         /// Its extension, where it has one that is Unicode.
         found: Option<String>,
     },
-    /// A file or a line of it is longer than is read.
+    /// A line is longer than is read.
     #[error("{}: {item}: expected at most {limit} bytes, found {found}", path.display())]
     TooLong {
         /// The file.

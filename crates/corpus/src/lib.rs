@@ -28,6 +28,7 @@ use std::path::Path;
 
 pub use error::{CorpusError, Place};
 pub use file::sha256;
+pub use layerwise_files::{FileError, OpenedFile};
 pub use sequences::{Bos, Corpus, MIN_TOKENS, Options, Skipped};
 pub use text::read_text;
 pub use tokenizer::Tokenizer;

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use crate::file::{io_error, open};
+use crate::file::{open, read_error};
 use crate::sequences::Collection;
 use crate::{Bos, Corpus, CorpusError, Options, Place};
 
@@ -22,7 +22,9 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Corpus, CorpusError
             bos,
         });
     }
-    let (mut file, length) = open(path)?;
+    let file = open(path)?;
+    let length = file.size();
+    let mut file = BufReader::new(file.into_file()?);
     let array = read_header(path, &mut file, length)?;
     let mut collection = Collection::new(path, options);
     // Lossless: a row of so many elements was found to lie within the file.
@@ -34,13 +36,13 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Corpus, CorpusError
         if rest > 0 {
             collection.cut();
         }
-        file.read_exact(&mut bytes).map_err(io_error(path))?;
+        file.read_exact(&mut bytes).map_err(read_error(path))?;
         let ids = bytes.chunks_exact(array.element.size());
         let ids = ids.map(|bytes| array.element.decode(bytes));
         if collection.push(Place::Row(row), None, 0, ids)?.is_break() {
             break;
         }
-        file.seek_relative(rest as i64).map_err(io_error(path))?;
+        file.seek_relative(rest as i64).map_err(read_error(path))?;
     }
     collection.finish()
 }
@@ -114,7 +116,7 @@ fn read_header(path: &Path, file: &mut BufReader<File>, length: u64) -> Result<A
         return Err(refuse("file", "an .npy header of 10 bytes or more", found));
     }
     let mut start = [0; 8];
-    file.read_exact(&mut start).map_err(io_error(path))?;
+    file.read_exact(&mut start).map_err(read_error(path))?;
     if start[..6] != *b"\x93NUMPY" {
         let found = format!("`{}`", start[..6].escape_ascii());
         return Err(refuse("first bytes", r"`\x93NUMPY`", found));
@@ -129,7 +131,7 @@ fn read_header(path: &Path, file: &mut BufReader<File>, length: u64) -> Result<A
     };
     let mut size = Vec::new();
     let mut limited = file.by_ref().take(prefix);
-    limited.read_to_end(&mut size).map_err(io_error(path))?;
+    limited.read_to_end(&mut size).map_err(read_error(path))?;
     let size = size
         .iter()
         .rev()
@@ -140,7 +142,7 @@ fn read_header(path: &Path, file: &mut BufReader<File>, length: u64) -> Result<A
         return Err(refuse("header length", &expected, size.to_string()));
     }
     let mut header = vec![0; size as usize];
-    file.read_exact(&mut header).map_err(io_error(path))?;
+    file.read_exact(&mut header).map_err(read_error(path))?;
     let header = match String::from_utf8(header) {
         Ok(header) => header,
         Err(error) => {

@@ -1,11 +1,11 @@
 //! Text: one document a file, or one a line.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::file::{io_error, open, read_whole};
+use crate::file::{open, read_error};
 use crate::sequences::Collection;
 use crate::{Corpus, CorpusError, Options, Place, Tokenizer};
 
@@ -18,7 +18,7 @@ const MAX_DOCUMENT: u64 = 256 << 20;
 ///
 /// The file must be regular, of at most 256 MiB and UTF-8; the line of the first byte that is not is named.
 pub fn read_text(path: &Path) -> Result<String, CorpusError> {
-    let bytes = read_whole(path, MAX_DOCUMENT)?;
+    let bytes = open(path)?.read_all(MAX_DOCUMENT)?;
     document_text(path, &bytes).map(str::to_owned)
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn read_document(
     tokenizer: &Tokenizer,
     options: &Options,
 ) -> Result<Corpus, CorpusError> {
-    let bytes = read_whole(path, MAX_DOCUMENT)?;
+    let bytes = open(path)?.read_all(MAX_DOCUMENT)?;
     let mut collection = Collection::new(path, options);
     let text = document_text(path, &bytes)?;
     collection.check_encoding(text)?;
@@ -55,7 +55,7 @@ pub(crate) fn read_lines(
     tokenizer: &Tokenizer,
     options: &Options,
 ) -> Result<Corpus, CorpusError> {
-    let (mut file, _) = open(path)?;
+    let mut file = BufReader::new(open(path)?.into_file()?);
     let mut collection = Collection::new(path, options);
     let bos = options.text_bos();
     let length = options.context - usize::from(bos.is_some());
@@ -66,7 +66,7 @@ pub(crate) fn read_lines(
         let mut limited = file.by_ref().take(MAX_DOCUMENT + 1);
         let read = limited
             .read_until(b'\n', &mut bytes)
-            .map_err(io_error(path))?;
+            .map_err(read_error(path))?;
         if read == 0 {
             break;
         }

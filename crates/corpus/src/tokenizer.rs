@@ -10,10 +10,11 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use layerwise_files::OpenedFile;
 use serde_json::{Map, Value};
 
 use crate::CorpusError;
-use crate::file::read_whole;
+use crate::file::open;
 use crate::text::kind;
 
 /// The largest `tokenizer.json` that is read, in bytes; those of large vocabularies have about 20 MiB.
@@ -42,7 +43,17 @@ impl Tokenizer {
     /// stand for two tokens, added tokens that would get another id than theirs, and merges of or into unknown
     /// tokens.
     pub fn open(path: &Path, vocab: usize) -> Result<Self, CorpusError> {
-        let bytes = read_whole(path, MAX_FILE)?;
+        Self::from_file(&open(path)?, vocab)
+    }
+
+    /// The tokenizer of an opened `tokenizer.json`, such as that of a checkpoint's folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::open`].
+    pub fn from_file(file: &OpenedFile, vocab: usize) -> Result<Self, CorpusError> {
+        let path = file.path();
+        let bytes = file.read_all(MAX_FILE)?;
         let check = Check { path, vocab };
         let added = check.file(&bytes)?;
         let loaded = contain(|| tokenizers::Tokenizer::from_bytes(&bytes));

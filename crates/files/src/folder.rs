@@ -199,12 +199,12 @@ fn file_names(folder: &Path) -> std::io::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
     use super::*;
+    #[cfg(unix)]
     use std::os::unix::fs::symlink;
 
     /// What opening `name` in a folder gives: the file's text, or the error.
+    #[cfg(unix)]
     fn check(links: Links, name: &str, expected: Result<&str, fn(&FileError) -> bool>) {
         let outer = tempfile::tempdir().unwrap();
         let inside = outer.path().join("inside");
@@ -240,6 +240,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn files_of_the_folder_are_opened_and_links_out_of_it_only_where_allowed() {
         for links in [Links::Refuse, Links::Follow] {

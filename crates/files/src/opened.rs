@@ -34,7 +34,7 @@ pub struct OpenedFile {
 ///
 /// # Errors
 ///
-/// [`FileError::Io`], [`FileError::Link`] for a link with [`Links::Refuse`], [`FileError::NotRegular`],
+/// [`FileError::Missing`], [`FileError::Io`], [`FileError::Link`] for a link with [`Links::Refuse`], [`FileError::NotRegular`],
 /// [`FileError::SizeChanged`], [`FileError::LfsPointer`].
 pub fn open(path: &Path, links: Links) -> Result<OpenedFile, FileError> {
     OpenedFile::open(path.to_owned(), path, links)
@@ -73,11 +73,15 @@ impl OpenedFile {
             Links::Refuse => fs::symlink_metadata(real),
             Links::Follow => fs::metadata(real),
         };
-        let size = inspected(
-            &path,
-            real,
-            &found.map_err(|e| FileError::io(&path, "inspect", e))?,
-        )?;
+        let found = found.map_err(|e| match e.kind() {
+            ErrorKind::NotFound => FileError::Missing {
+                path: path.clone(),
+                expected: "a file".to_owned(),
+                unfinished: None,
+            },
+            _ => FileError::io(&path, "inspect", e),
+        })?;
+        let size = inspected(&path, real, &found)?;
         Self::open_sized(path, real, links, size)
     }
 
@@ -409,10 +413,7 @@ mod tests {
         assert_eq!(followed.read_all(100).unwrap(), b"some bytes");
         assert!(matches!(
             open(&folder.path().join("dangling"), Links::Follow),
-            Err(FileError::Io {
-                action: "inspect",
-                ..
-            })
+            Err(FileError::Missing { .. })
         ));
     }
 

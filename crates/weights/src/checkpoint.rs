@@ -1,6 +1,7 @@
 //! The whole checkpoint: its config and its tensors by name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -9,45 +10,84 @@ use serde_json::{Map, Value};
 
 use crate::MAX_CONFIG_BYTES;
 use crate::error::{Warning, WeightsError};
-use crate::file::CheckpointFile;
-use crate::folder::Folder;
 use crate::index::{INDEX_NAME, Index};
 use crate::json::read_object;
 use crate::shard::Shard;
 use crate::tensor::Tensor;
+use layerwise_files::{FileError, Folder, Links, OpenedFile};
 
 /// Name of the config in a checkpoint folder.
 const CONFIG_NAME: &str = "config.json";
 /// Name of the only file of weights in a checkpoint folder without an index.
 const SINGLE_NAME: &str = "model.safetensors";
 
+/// Endings of weight files that are not safetensors.
+const FOREIGN_ENDINGS: [&str; 7] = ["bin", "ckpt", "gguf", "h5", "msgpack", "pt", "pth"];
+
 /// How to open a checkpoint folder.
+///
+/// ```
+/// use layerwise_weights::{Links, OpenOptions};
+///
+/// let options = OpenOptions::new().mmap(false).links(Links::Follow);
+/// assert!(options.open("no/such/folder".as_ref()).is_err());
+/// ```
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// Map the files of weights into memory (the default) instead of reading each tensor when it is asked for.
-    ///
-    /// The crate's documentation says what a file that changes while mapped can do.
-    pub mmap: bool,
+    mmap: bool,
+    links: Links,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { mmap: true }
+        Self {
+            mmap: true,
+            links: Links::Refuse,
+        }
     }
 }
 
 impl OpenOptions {
+    /// Files of weights are mapped, and links that lead out of the folder are refused.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether files of weights are mapped into memory (as they are by default), or each tensor is read when it is
+    /// asked for.
+    ///
+    /// The crate's documentation says what a file that changes while mapped can do.
+    pub fn mmap(mut self, mmap: bool) -> Self {
+        self.mmap = mmap;
+        self
+    }
+
+    /// What happens at a link that leads neither to a file of the folder nor to a blob of the same hub cache.
+    pub fn links(mut self, links: Links) -> Self {
+        self.links = links;
+        self
+    }
+
+    /// The folder alone, for files that are no part of the model, such as its tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Folder::open`].
+    pub fn folder(&self, folder: &Path) -> Result<Folder, FileError> {
+        Folder::open(folder, self.links)
+    }
+
     /// Opens and validates a checkpoint folder.
     ///
     /// # Errors
     ///
     /// Any [`WeightsError`] that can be seen without reading the tensors' values.
     pub fn open(&self, folder: &Path) -> Result<Checkpoint, WeightsError> {
-        let folder = Folder::open(folder)?;
+        let folder = self.folder(folder)?;
         let config_file = folder.file(CONFIG_NAME, "the config of the model")?;
         let config = read_object(&config_file, "config", MAX_CONFIG_BYTES)?;
         let weights = match (folder.has(SINGLE_NAME)?, folder.has(INDEX_NAME)?) {
-            (false, false) => return Err(folder.no_weights()),
+            (false, false) => return Err(no_weights(&folder)),
             (true, false) => self.single(&folder)?,
             (false, true) => self.sharded(&folder, Index::read(&folder)?)?,
             (true, true) => {
@@ -96,10 +136,35 @@ impl OpenOptions {
     }
 }
 
+/// The error of a folder that holds neither `model.safetensors` nor an index.
+fn no_weights(folder: &Folder) -> WeightsError {
+    let names = match folder.names() {
+        Ok(names) => names,
+        Err(error) => return error.into(),
+    };
+    let foreign = names.into_iter().find(|name| {
+        let ending = Path::new(name)
+            .extension()
+            .and_then(OsStr::to_str)
+            .unwrap_or_default();
+        FOREIGN_ENDINGS.contains(&ending.to_ascii_lowercase().as_str())
+    });
+    match foreign {
+        Some(found) => WeightsError::NeedsConversion {
+            folder: folder.path().to_owned(),
+            found,
+        },
+        None => {
+            let expected = "the weights here or in the shards of model.safetensors.index.json";
+            folder.missing(SINGLE_NAME, expected).into()
+        }
+    }
+}
+
 /// Files of weights, and which of them holds which tensor.
 #[derive(Debug)]
 struct Weights {
-    index_file: Option<CheckpointFile>,
+    index_file: Option<OpenedFile>,
     shards: Vec<Shard>,
     /// Tensor name to position in `shards`.
     owners: BTreeMap<String, usize>,
@@ -185,7 +250,7 @@ pub struct TensorInfo<'a> {
 pub struct Checkpoint {
     folder: Folder,
     config: Map<String, Value>,
-    config_file: CheckpointFile,
+    config_file: OpenedFile,
     weights: Weights,
     warnings: Mutex<BTreeSet<Warning>>,
 }
@@ -233,7 +298,7 @@ impl Checkpoint {
     ///
     /// [`WeightsError::NoSuchTensor`], [`WeightsError::UnsupportedDtype`] if it is not F32, F16 or BF16,
     /// [`WeightsError::ZeroSize`], [`WeightsError::NotFinite`], [`WeightsError::OutOfMemory`],
-    /// [`WeightsError::SizeChanged`] if the file's size is not as at opening, or [`WeightsError::Io`].
+    /// [`FileError::SizeChanged`] if the file's size is not as at opening, or [`FileError::Io`].
     pub fn tensor(&self, name: &str) -> Result<Tensor, WeightsError> {
         let Some((shard, info)) = self.weights.find(name) else {
             return Err(WeightsError::NoSuchTensor {
@@ -257,7 +322,7 @@ impl Checkpoint {
     /// The files the checkpoint was read from: `config.json`, the index if there is one, the files of weights.
     ///
     /// Of a folder that holds the same tensors as a single file and as shards, only the single file is used.
-    pub fn files(&self) -> impl Iterator<Item = &CheckpointFile> {
+    pub fn files(&self) -> impl Iterator<Item = &OpenedFile> {
         let weights = self.weights.shards.iter().map(|shard| &shard.file);
         std::iter::once(&self.config_file)
             .chain(&self.weights.index_file)

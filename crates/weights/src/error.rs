@@ -1,9 +1,9 @@
 //! What can be wrong with a checkpoint folder.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use layerwise_files::FileError;
 use safetensors::{Dtype, SafeTensorError};
 
 /// A checkpoint folder that cannot be used.
@@ -12,72 +12,9 @@ use safetensors::{Dtype, SafeTensorError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// The operating system refused an operation.
-    #[error("{path}: cannot {action}: {source}")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was attempted: `open`, `read`, `map`, `list` or `inspect`.
-        action: &'static str,
-        /// The operating system's reason.
-        source: io::Error,
-    },
-    /// The checkpoint path is not a folder.
-    #[error("{path}: expected a checkpoint folder, found {found}")]
-    NotAFolder {
-        /// The path given.
-        path: PathBuf,
-        /// The kind of file found.
-        found: &'static str,
-    },
-    /// A file does not exist.
-    #[error("{path}: not found, expected {expected}{}", UnfinishedNote(.unfinished.as_deref()))]
-    Missing {
-        /// The file looked for.
-        path: PathBuf,
-        /// What it would have held, or who names it.
-        expected: String,
-        /// An unfinished download in the same hub cache.
-        unfinished: Option<PathBuf>,
-    },
-    /// A directory, FIFO, socket or device stands where a file is needed.
-    #[error("{path}: expected a regular file, found {found}")]
-    NotRegular {
-        /// The file.
-        path: PathBuf,
-        /// The kind of file found.
-        found: &'static str,
-    },
-    /// A symbolic link leads out of the checkpoint folder.
-    #[error(
-        "{path}: expected a file in the folder or a link to a blob of the same hub cache, found a link to {target}"
-    )]
-    LinkLeaves {
-        /// The link.
-        path: PathBuf,
-        /// Where it leads.
-        target: PathBuf,
-    },
-    /// A symbolic link leads to nothing.
-    #[error("{path}: expected a file, found a link to {target}, which does not exist{}", UnfinishedNote(.unfinished.as_deref()))]
-    DanglingLink {
-        /// The link.
-        path: PathBuf,
-        /// Where it leads.
-        target: PathBuf,
-        /// The unfinished download of that blob.
-        unfinished: Option<PathBuf>,
-    },
-    /// A file changed its size while it was being used.
-    #[error("{path}: the file changed while in use: expected {expected} bytes, found {found}")]
-    SizeChanged {
-        /// The file.
-        path: PathBuf,
-        /// Size in bytes when it was first seen.
-        expected: u64,
-        /// Size in bytes now.
-        found: u64,
-    },
+    /// The folder, or a file of it, cannot be opened or read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The folder holds weights only in a pickle or another foreign format.
     #[error(
         "{folder}: expected model.safetensors or model.safetensors.index.json, found {found:?}; \
@@ -89,14 +26,6 @@ pub enum WeightsError {
         /// The first such file, by name.
         found: String,
     },
-    /// A Git LFS pointer stands in place of the file it points to.
-    #[error(
-        "{path}: expected the file itself, found the text of a Git LFS pointer; fetch it with `git lfs pull`"
-    )]
-    LfsPointer {
-        /// The file.
-        path: PathBuf,
-    },
     /// A file has no bytes.
     #[error("{path}: expected {expected}, found an empty file")]
     Empty {
@@ -104,16 +33,6 @@ pub enum WeightsError {
         path: PathBuf,
         /// What it should hold.
         expected: &'static str,
-    },
-    /// A file is larger than can be accepted.
-    #[error("{path}: expected at most {limit} bytes, found {found}")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The limit in bytes.
-        limit: u64,
-        /// The file's size in bytes.
-        found: u64,
     },
     /// A safetensors file is too short to hold its header's length.
     #[error("{path}: expected at least 8 bytes for the header's length, found {found}")]
@@ -474,21 +393,6 @@ pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
-    }
-}
-
-struct UnfinishedNote<'a>(Option<&'a Path>);
-
-impl fmt::Display for UnfinishedNote<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(blob) => write!(
-                f,
-                "; the hub cache holds an unfinished download, {}",
-                blob.display()
-            ),
-            None => Ok(()),
-        }
     }
 }
 

@@ -18,9 +18,9 @@ use serde::de::{
 use serde::de::{Error as _, IntoDeserializer};
 
 use crate::error::{WeightsError, excerpt};
-use crate::file::CheckpointFile;
 use crate::json::{Faults, utf8};
 use crate::{MAX_HEADER_BYTES, MAX_NAME_BYTES, MAX_RANK};
+use layerwise_files::OpenedFile;
 
 /// Bytes of the header's length.
 const LENGTH_BYTES: usize = 8;
@@ -38,7 +38,7 @@ pub(crate) struct Header {
 
 impl Header {
     /// Reads and checks the header of `file`.
-    pub(crate) fn read(file: &CheckpointFile) -> Result<Self, WeightsError> {
+    pub(crate) fn read(file: &OpenedFile) -> Result<Self, WeightsError> {
         let path = file.path();
         let file_size = file.size_in_memory()?;
         let length = header_length(file)?;
@@ -60,7 +60,7 @@ impl Header {
 }
 
 /// The header's length, checked against the file's size and the limit before anything is allocated.
-fn header_length(file: &CheckpointFile) -> Result<usize, WeightsError> {
+fn header_length(file: &OpenedFile) -> Result<usize, WeightsError> {
     let path = file.path().to_owned();
     if file.size() == 0 {
         return Err(WeightsError::Empty {

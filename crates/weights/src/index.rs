@@ -7,11 +7,10 @@ use serde_json::Value;
 
 use crate::MAX_INDEX_BYTES;
 use crate::error::{WeightsError, excerpt};
-use crate::file::CheckpointFile;
-use crate::folder::Folder;
 use crate::header::check_name;
 use crate::json::{read_object, unexpected};
 use crate::shard::Shard;
+use layerwise_files::{Folder, OpenedFile};
 
 /// Name of the index in a checkpoint folder.
 pub(crate) const INDEX_NAME: &str = "model.safetensors.index.json";
@@ -19,7 +18,7 @@ pub(crate) const INDEX_NAME: &str = "model.safetensors.index.json";
 /// A validated index; its shards have not been looked at.
 #[derive(Debug)]
 pub(crate) struct Index {
-    pub(crate) file: CheckpointFile,
+    pub(crate) file: OpenedFile,
     /// Tensor name to shard name.
     weight_map: BTreeMap<String, String>,
     /// Declared sum of the tensors' sizes, in bytes.

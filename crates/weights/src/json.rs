@@ -9,7 +9,7 @@ use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use crate::error::{WeightsError, excerpt};
-use crate::file::CheckpointFile;
+use layerwise_files::OpenedFile;
 
 /// Carries a typed error past serde, whose own errors hold only text.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub(crate) fn utf8<'b>(path: &Path, item: &str, bytes: &'b [u8]) -> Result<&'b s
 
 /// Reads a file of at most `limit` bytes that holds one JSON object, which messages call `item`.
 pub(crate) fn read_object(
-    file: &CheckpointFile,
+    file: &OpenedFile,
     item: &'static str,
     limit: u64,
 ) -> Result<Map<String, Value>, WeightsError> {

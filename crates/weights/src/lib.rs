@@ -38,7 +38,7 @@
 //! # Security
 //!
 //! A hostile folder cannot cause undefined behaviour, make this crate read a file outside the folder (other than the
-//! blob of a hub cache that a snapshot links to), run code, or block on a FIFO.
+//! blob of a hub cache that a snapshot links to; [`OpenOptions::links`] lifts that), run code, or block on a FIFO.
 //! It can cost time and memory within these limits: a header of [`MAX_HEADER_BYTES`], an index of
 //! [`MAX_INDEX_BYTES`], a config of [`MAX_CONFIG_BYTES`], a small multiple of those in memory while they are parsed,
 //! and four bytes for every element of the F16 and BF16 tensors that are read.
@@ -48,14 +48,12 @@
 //! If its bytes are overwritten in place, the numbers change under the computation, after they have been checked.
 //! Every tensor read compares the file's size with the size at opening, which turns the common accident into an
 //! error but cannot close the gap.
-//! The answer is [`OpenOptions`] with `mmap: false`: each tensor is then read once into memory, a file that has
+//! The answer is [`OpenOptions::mmap`] with `false`: each tensor is then read once into memory, a file that has
 //! shrunk is an error, and what has been read stays as it was checked.
 //! Replacing a file by renaming another over it is harmless in both modes, since the opened file stays.
 
 mod checkpoint;
 mod error;
-mod file;
-mod folder;
 mod header;
 mod index;
 mod json;
@@ -65,7 +63,7 @@ mod tensor;
 
 pub use checkpoint::{Checkpoint, OpenOptions, TensorInfo};
 pub use error::{Warning, WeightsError};
-pub use file::CheckpointFile;
+pub use layerwise_files::{FileError, Folder, Links, OpenedFile};
 pub use safetensors::Dtype;
 pub use tensor::Tensor;
 

@@ -9,10 +9,10 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 
 use crate::error::WeightsError;
-use crate::file::CheckpointFile;
 use crate::header::Header;
 use crate::mapping::Mapping;
 use crate::tensor::{Tensor, Values};
+use layerwise_files::{FileError, OpenedFile};
 
 /// Elements of 16 bits that are read and widened at a time; 32-bit elements take two.
 const PIECE: usize = 1 << 15;
@@ -20,16 +20,25 @@ const PIECE: usize = 1 << 15;
 /// One file of weights: `model.safetensors` or a shard.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    pub(crate) file: CheckpointFile,
+    pub(crate) file: OpenedFile,
     pub(crate) header: Header,
     /// Whether tensors are read through a mapping of the file or from the file.
     mmap: bool,
 }
 
 impl Shard {
-    pub(crate) fn open(file: CheckpointFile, mmap: bool) -> Result<Self, WeightsError> {
+    pub(crate) fn open(file: OpenedFile, mmap: bool) -> Result<Self, WeightsError> {
         let header = Header::read(&file)?;
         Ok(Self { file, header, mmap })
+    }
+
+    /// Maps the whole file.
+    fn map(&self) -> Result<Mapping, FileError> {
+        let size = self.file.size_in_memory()?;
+        let mapping = Mapping::new(&self.file.handle(), size);
+        let mapping = mapping.map_err(|e| FileError::io(self.file.path(), "map", e))?;
+        self.file.check_size()?;
+        Ok(mapping)
     }
 
     /// Sum of the tensors' sizes, in bytes.
@@ -59,7 +68,7 @@ impl Shard {
         let bytes = self.header.data_start + begin..self.header.data_start + end;
         // A mapping of its own for each tensor: the pages that were read go back once nothing borrows from them.
         let mapping = match self.mmap {
-            true => Some(Arc::new(self.file.map()?)),
+            true => Some(Arc::new(self.map()?)),
             false => None,
         };
         let values = match borrowed(mapping.as_ref(), info.dtype, bytes.clone()) {
@@ -122,7 +131,7 @@ impl Shard {
                 bytes.copy_from_slice(&mapping[offset..offset + bytes.len()]);
                 Ok(())
             }
-            None => self.file.read_at(offset as u64, bytes),
+            None => Ok(self.file.read_at(offset as u64, bytes)?),
         }
     }
 }

@@ -99,7 +99,7 @@ fn check_round_trip(tensors: &BTreeMap<String, Written>) {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), tensors, shards);
         for mmap in [true, false] {
-            let checkpoint = OpenOptions { mmap }.open(folder.path()).unwrap();
+            let checkpoint = OpenOptions::new().mmap(mmap).open(folder.path()).unwrap();
             assert!(checkpoint.names().eq(tensors.keys()));
             for (name, written) in tensors {
                 let tensor = checkpoint.tensor(name).unwrap();
@@ -271,7 +271,8 @@ fn apply(damage: &Damage, bytes: &mut Vec<u8>) {
 /// Opens a folder and reads every tensor in both modes, which must agree; whether it works is not asked.
 fn open_and_read(folder: &Path) -> Result<(), TestCaseError> {
     let outcome = |mmap| -> Result<Vec<(String, Vec<u32>)>, String> {
-        let checkpoint = OpenOptions { mmap }
+        let checkpoint = OpenOptions::new()
+            .mmap(mmap)
             .open(folder)
             .map_err(|e| e.to_string())?;
         checkpoint

@@ -36,16 +36,15 @@ pub fn open(
             .map(|opened| inputs::open_corpus(&inputs, tokens, opened).map(Some))
             .collect();
     }
-    let has_tokenizer = |opened: &OpenedModel| opened.folder.join("tokenizer.json").is_file();
     let path = out.join(SOURCE_CODE);
-    if models.iter().any(has_tokenizer) {
+    if models.iter().any(inputs::has_tokenizer) {
         output::make_folder(out)?;
         output::write(&path, embedded::source_code().as_bytes())?;
     }
     inputs.corpus = Some(path);
     "text".clone_into(&mut inputs.field);
     let open = |opened: &OpenedModel| {
-        if !has_tokenizer(opened) {
+        if !inputs::has_tokenizer(opened) {
             output::say(format_args!(
                 "{}: shift is left out: without a tokenizer.json, give the second text as token ids with --shift-corpus",
                 opened.name

@@ -1,15 +1,17 @@
 //! B, 36 to 53: the index and the folder.
 
-use crate::checkpoint::{Checkpoint, safetensors};
+use crate::checkpoint::{Checkpoint, safetensors, tokenizer};
 use crate::sandbox::Sandbox;
 use crate::{Case, check};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::Command;
 
 const FILE: &str = "model/model.safetensors";
+const TOKENIZER: &str = "model/tokenizer.json";
 const INDEX: &str = "model/model.safetensors.index.json";
 
 /// Makes a FIFO, which blocks who opens it for reading.
@@ -247,6 +249,59 @@ pub(crate) fn kinds() -> Vec<Case> {
                 "found a link to /etc/hostname",
             ],
         ),
+        instead(
+            (40, "tokenizer that is a link out of the folder"),
+            TOKENIZER,
+            |sandbox, file| {
+                sandbox.write("outside.json", tokenizer().to_string().as_bytes());
+                symlink("../outside.json", sandbox.path(file)).unwrap();
+            },
+            &[
+                "expected a file in the folder",
+                "found a link to ../outside.json",
+                "--follow-links",
+            ],
+        )
+        .on("text.txt", &[]),
+        instead(
+            (40, "tokenizer that is a link to a device"),
+            TOKENIZER,
+            |sandbox, file| symlink("/dev/zero", sandbox.path(file)).unwrap(),
+            &["expected a file in the folder", "found a link to /dev/zero"],
+        )
+        .on("text.txt", &[]),
+        instead(
+            (40, "tokenizer that is a link to nothing"),
+            TOKENIZER,
+            |sandbox, file| symlink("absent.json", sandbox.path(file)).unwrap(),
+            &["found a link to absent.json", "does not exist"],
+        )
+        .on("text.txt", &[]),
+        Case::accepted(
+            (40, "links out of the folder, with --follow-links"),
+            |sandbox| {
+                for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+                    let (inside, outside) = (format!("model/{file}"), sandbox.path(file));
+                    fs::rename(sandbox.path(&inside), &outside).unwrap();
+                    symlink(&outside, sandbox.path(&inside)).unwrap();
+                }
+            },
+            &[],
+        )
+        .on("text.jsonl", &["--follow-links"]),
+        Case::accepted(
+            (40, "links within the folder"),
+            |sandbox| {
+                for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+                    let inside = sandbox.path("model").join(file);
+                    fs::rename(&inside, inside.with_extension("kept")).unwrap();
+                    let kept = Path::new(file).with_extension("kept");
+                    symlink(kept, inside).unwrap();
+                }
+            },
+            &[],
+        )
+        .on("text.jsonl", &[]),
         instead(
             (41, "a directory for the weights"),
             FILE,

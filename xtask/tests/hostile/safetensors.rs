@@ -510,7 +510,7 @@ pub(crate) fn references() -> Vec<Case> {
         Case::refused(
             (41, "a FIFO for a reference"),
             |sandbox| crate::folder::make_fifo(sandbox, COMPARE[2]),
-            &[COMPARE[2], "expected a regular file", "found a pipe"],
+            &[COMPARE[2], "expected a regular file", "found a FIFO"],
         )
         .exactly(&COMPARE),
     ]

@@ -55,7 +55,7 @@ const OTHERS: [(u8, &str, &str); 26] = [
     (
         52,
         "a file that changes its size between looking and mapping",
-        "crates/weights/src/file.rs: a_file_that_changed_size_since_it_was_inspected_is_refused",
+        "crates/files/src/opened.rs: a_file_that_changed_size_since_it_was_inspected_is_refused",
     ),
     (
         52,

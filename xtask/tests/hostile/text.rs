@@ -39,7 +39,7 @@ pub(crate) fn tokenizers() -> Vec<Case> {
         put(
             (78, "missing"),
             |s| fs::remove_file(s.path(FILE)).unwrap(),
-            &["expected a readable file"],
+            &["not found"],
         ),
         put(
             (78, "huge"),
@@ -60,7 +60,7 @@ pub(crate) fn tokenizers() -> Vec<Case> {
         put(
             (78, "a FIFO"),
             |s| make_fifo(s, FILE),
-            &["expected a regular file", "found a pipe"],
+            &["expected a regular file", "found a FIFO"],
         ),
         set(
             (79, "merge longer than any token"),
@@ -206,13 +206,13 @@ pub(crate) fn corpora() -> Vec<Case> {
         Case::refused(
             (85, "a FIFO for the token ids"),
             |s| make_fifo(s, "pipe.npy"),
-            &["pipe.npy", "expected a regular file", "found a pipe"],
+            &["pipe.npy", "expected a regular file", "found a FIFO"],
         )
         .on("pipe.npy", &[]),
         Case::refused(
             (85, "a FIFO for the text"),
             |s| make_fifo(s, "pipe.txt"),
-            &["pipe.txt", "expected a regular file", "found a pipe"],
+            &["pipe.txt", "expected a regular file", "found a FIFO"],
         )
         .on("pipe.txt", &[]),
         corpus(

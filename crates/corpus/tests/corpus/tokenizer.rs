@@ -1,6 +1,6 @@
 //! Items 78 to 83 of the list of bad inputs: what a `tokenizer.json` may hold.
 
-use layerwise_corpus::{CorpusError, Tokenizer};
+use layerwise_corpus::{CorpusError, FileError, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::fixtures::{Folder, VOCAB, tokenizer_json};
@@ -258,13 +258,16 @@ fn missing_cut_and_huge_files_are_refused() {
     let folder = Folder::new();
     let missing = Tokenizer::open(&folder.path("missing.json"), VOCAB);
     assert!(
-        matches!(missing, Err(CorpusError::Io { .. })),
+        matches!(missing, Err(CorpusError::File(FileError::Missing { .. }))),
         "{missing:?}"
     );
 
     let directory = Tokenizer::open(folder.path("x").parent().unwrap(), VOCAB);
     assert!(
-        matches!(directory, Err(CorpusError::NotRegular { .. })),
+        matches!(
+            directory,
+            Err(CorpusError::File(FileError::NotRegular { .. }))
+        ),
         "{directory:?}"
     );
 
@@ -275,10 +278,7 @@ fn missing_cut_and_huge_files_are_refused() {
             &text[..text.len() - 1],
             "EOF while parsing an object at line 1 column",
         ),
-        (
-            "version https://git-lfs.github.com/spec/v1",
-            "expected value at line 1 column 1",
-        ),
+        ("version 1", "expected value at line 1 column 1"),
     ] {
         let path = folder.write("cut.json", content);
         let message = folder.message(&Tokenizer::open(&path, VOCAB).unwrap_err());
@@ -286,12 +286,19 @@ fn missing_cut_and_huge_files_are_refused() {
         assert!(message.starts_with(&expected), "{message}");
     }
 
+    let path = folder.write(
+        "pointer.json",
+        "version https://git-lfs.github.com/spec/v1\n",
+    );
+    let message = folder.message(&Tokenizer::open(&path, VOCAB).unwrap_err());
+    assert!(message.contains("Git LFS pointer"), "{message}");
+
     // Sparse: nothing of this length is written or read.
     let path = folder.write("huge.json", "{");
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len((64 << 20) + 1).unwrap();
     assert_eq!(
         folder.message(&Tokenizer::open(&path, VOCAB).unwrap_err()),
-        "huge.json: file: expected at most 67108864 bytes, found 67108865"
+        "huge.json: expected at most 67108864 bytes, found 67108865"
     );
 }

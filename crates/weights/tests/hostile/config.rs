@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use layerwise_weights::{Checkpoint, MAX_CONFIG_BYTES, WeightsError};
+use layerwise_weights::{Checkpoint, FileError, MAX_CONFIG_BYTES, WeightsError};
 
 use crate::{Case, check, is, vectors, write};
 
@@ -40,10 +40,10 @@ fn a_config_that_is_no_object_is_refused() {
                 write(folder, "model.safetensors", &vectors(&[("a", 2)]));
                 fs::remove_file(folder.join("config.json")).unwrap();
             },
-            is!(WeightsError::Missing {
+            is!(WeightsError::File(FileError::Missing {
                 unfinished: None,
                 ..
-            }),
+            })),
             &["config.json", "not found", "expected the config"],
         ),
         config(
@@ -73,7 +73,7 @@ fn a_config_that_is_no_object_is_refused() {
         config(
             "54 above 1 MB",
             of_size(MAX_CONFIG_BYTES + 1),
-            is!(WeightsError::TooLarge { .. }),
+            is!(WeightsError::File(FileError::TooLarge { .. })),
             &["at most 1000000", "found 1000001"],
         ),
         config(
@@ -121,7 +121,7 @@ fn a_config_that_is_no_object_is_refused() {
         config(
             "51 Git LFS pointer",
             "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n",
-            is!(WeightsError::LfsPointer { .. }),
+            is!(WeightsError::File(FileError::LfsPointer { .. })),
             &["Git LFS pointer", "expected the file itself"],
         ),
     ]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use layerwise_weights::{Checkpoint, WeightsError};
+use layerwise_weights::{Checkpoint, FileError, WeightsError};
 
 use crate::{Case, check, is, vectors, write};
 
@@ -28,7 +28,7 @@ fn folders_without_safetensors_are_refused() {
         Case::new(
             "48 no weights at all",
             |_| (),
-            is!(WeightsError::Missing { .. }),
+            is!(WeightsError::File(FileError::Missing { .. })),
             &[
                 "model.safetensors",
                 "not found",
@@ -39,7 +39,7 @@ fn folders_without_safetensors_are_refused() {
         Case::new(
             "51 Git LFS pointer",
             |folder| write(folder, "model.safetensors", lfs),
-            is!(WeightsError::LfsPointer { .. }),
+            is!(WeightsError::File(FileError::LfsPointer { .. })),
             &[
                 "model.safetensors",
                 "expected the file itself",
@@ -56,13 +56,13 @@ fn folders_without_safetensors_are_refused() {
                 );
                 write(folder, "s1.safetensors", lfs);
             },
-            is!(WeightsError::LfsPointer { .. }),
+            is!(WeightsError::File(FileError::LfsPointer { .. })),
             &["s1.safetensors", "Git LFS pointer"],
         ),
         Case::new(
             "41 a directory",
             |folder| fs::create_dir(folder.join("model.safetensors")).unwrap(),
-            is!(WeightsError::NotRegular { .. }),
+            is!(WeightsError::File(FileError::NotRegular { .. })),
             &[
                 "model.safetensors",
                 "expected a regular file",
@@ -75,14 +75,14 @@ fn folders_without_safetensors_are_refused() {
                 write(root, "model", b"");
                 root.join("model")
             }),
-            is_expected: is!(WeightsError::NotAFolder { .. }),
-            says: vec!["expected a checkpoint folder".into(), "found a file".into()],
+            is_expected: is!(WeightsError::File(FileError::NotAFolder { .. })),
+            says: vec!["expected a folder".into(), "found a file".into()],
         },
         Case {
             name: "36 no such folder",
             build: Box::new(|root| root.join("nowhere")),
-            is_expected: is!(WeightsError::Missing { .. }),
-            says: vec!["nowhere".into(), "expected a checkpoint folder".into()],
+            is_expected: is!(WeightsError::File(FileError::Missing { .. })),
+            says: vec!["nowhere".into(), "expected a folder".into()],
         },
     ]);
 }
@@ -175,7 +175,7 @@ mod unix {
                 symlink(target, snapshot.join("model.safetensors")).unwrap();
                 snapshot
             }),
-            is_expected: is!(WeightsError::LinkLeaves { .. }),
+            is_expected: is!(WeightsError::File(FileError::LinkLeaves { .. })),
             says: says
                 .iter()
                 .chain(&["model.safetensors", "link to", target])
@@ -195,7 +195,7 @@ mod unix {
                     write(folder.parent().unwrap(), "secret", &vectors(&[("a", 2)]));
                     symlink("../secret", folder.join("model.safetensors")).unwrap();
                 },
-                is!(WeightsError::LinkLeaves { .. }),
+                is!(WeightsError::File(FileError::LinkLeaves { .. })),
                 &[
                     "model.safetensors",
                     "expected a file in the folder",
@@ -209,7 +209,7 @@ mod unix {
                     fs::remove_file(folder.join("config.json")).unwrap();
                     symlink("../secret", folder.join("config.json")).unwrap();
                 },
-                is!(WeightsError::LinkLeaves { .. }),
+                is!(WeightsError::File(FileError::LinkLeaves { .. })),
                 &["config.json", "../secret"],
             ),
             Case::new(
@@ -226,7 +226,7 @@ mod unix {
                         br#"{"weight_map":{"a":"s1.safetensors"}}"#,
                     );
                 },
-                is!(WeightsError::LinkLeaves { .. }),
+                is!(WeightsError::File(FileError::LinkLeaves { .. })),
                 &["s1.safetensors", "inside/s1.safetensors"],
             ),
             hub_link(
@@ -276,7 +276,7 @@ mod unix {
             Case::new(
                 "41 FIFO",
                 move |folder| fifo(folder.join("model.safetensors")),
-                is!(WeightsError::NotRegular { .. }),
+                is!(WeightsError::File(FileError::NotRegular { .. })),
                 &[
                     "model.safetensors",
                     "expected a regular file",
@@ -289,13 +289,13 @@ mod unix {
                     fs::remove_file(folder.join("config.json")).unwrap();
                     fifo(folder.join("config.json"));
                 },
-                is!(WeightsError::NotRegular { .. }),
+                is!(WeightsError::File(FileError::NotRegular { .. })),
                 &["config.json", "found a FIFO"],
             ),
             Case::new(
                 "41 FIFO as index",
                 move |folder| fifo(folder.join("model.safetensors.index.json")),
-                is!(WeightsError::NotRegular { .. }),
+                is!(WeightsError::File(FileError::NotRegular { .. })),
                 &["index.json", "found a FIFO"],
             ),
             Case::new(
@@ -309,25 +309,25 @@ mod unix {
                         br#"{"weight_map":{"a":"s1.safetensors"}}"#,
                     );
                 },
-                is!(WeightsError::NotRegular { .. }),
+                is!(WeightsError::File(FileError::NotRegular { .. })),
                 &["s1.safetensors", "found a FIFO"],
             ),
             Case::new(
                 "41 socket",
                 |folder| drop(UnixListener::bind(folder.join("model.safetensors")).unwrap()),
-                is!(WeightsError::NotRegular { .. }),
+                is!(WeightsError::File(FileError::NotRegular { .. })),
                 &["model.safetensors", "found a socket"],
             ),
             Case::new(
                 "41 device",
                 |folder| symlink("/dev/zero", folder.join("model.safetensors")).unwrap(),
-                is!(WeightsError::LinkLeaves { .. }),
+                is!(WeightsError::File(FileError::LinkLeaves { .. })),
                 &["model.safetensors", "/dev/zero"],
             ),
             Case::new(
                 "41 link to itself",
                 |folder| symlink("model.safetensors", folder.join("model.safetensors")).unwrap(),
-                is!(WeightsError::Io { .. }),
+                is!(WeightsError::File(FileError::Io { .. })),
                 &["model.safetensors", "cannot inspect"],
             ),
         ]);
@@ -349,10 +349,10 @@ mod unix {
                     .unwrap();
                     snapshot
                 }),
-                is_expected: is!(WeightsError::DanglingLink {
+                is_expected: is!(WeightsError::File(FileError::DanglingLink {
                     unfinished: Some(_),
                     ..
-                }),
+                })),
                 says: [
                     "model.safetensors",
                     WEIGHTS_BLOB,
@@ -374,10 +374,10 @@ mod unix {
                     );
                     snapshot
                 }),
-                is_expected: is!(WeightsError::Missing {
+                is_expected: is!(WeightsError::File(FileError::Missing {
                     unfinished: Some(_),
                     ..
-                }),
+                })),
                 says: [
                     "model.safetensors",
                     "not found",
@@ -390,10 +390,10 @@ mod unix {
             Case::new(
                 "50 dangling link",
                 |folder| symlink("../gone", folder.join("model.safetensors")).unwrap(),
-                is!(WeightsError::DanglingLink {
+                is!(WeightsError::File(FileError::DanglingLink {
                     unfinished: None,
                     ..
-                }),
+                })),
                 &[
                     "model.safetensors",
                     "expected a file",
@@ -419,7 +419,7 @@ mod unix {
             }
             let error = Checkpoint::open(folder.path()).unwrap_err();
             assert!(
-                matches!(&error, WeightsError::Io { action: "open", source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied),
+                matches!(&error, WeightsError::File(FileError::Io { action: "open", source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied),
                 "{error:?}"
             );
             assert!(error.to_string().contains(name), "{error}");

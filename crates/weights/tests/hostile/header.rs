@@ -466,7 +466,7 @@ fn case_30_a_scalar_loads_but_is_no_vector_and_no_matrix() {
     ]);
     write(folder.path(), "model.safetensors", &file(header, &[0; 12]));
     for mmap in [true, false] {
-        let checkpoint = OpenOptions { mmap }.open(folder.path()).unwrap();
+        let checkpoint = OpenOptions::new().mmap(mmap).open(folder.path()).unwrap();
         let scalar = checkpoint.tensor("bias").unwrap();
         assert_eq!(
             (scalar.shape(), scalar.as_slice()),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use layerwise_weights::{MAX_INDEX_BYTES, OpenOptions, WeightsError};
+use layerwise_weights::{FileError, MAX_INDEX_BYTES, OpenOptions, WeightsError};
 
 use crate::{Case, check, is, vectors, write};
 
@@ -47,7 +47,7 @@ fn the_index_that_the_cases_start_from_loads() {
     for text in [good, without_size, float_size] {
         write(folder.path(), INDEX, text.as_bytes());
         for mmap in [true, false] {
-            let checkpoint = OpenOptions { mmap }.open(folder.path()).unwrap();
+            let checkpoint = OpenOptions::new().mmap(mmap).open(folder.path()).unwrap();
             assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["a", "b", "c"]);
             assert_eq!(checkpoint.tensor("c").unwrap().as_slice(), [1.0; 3]);
             let files: Vec<_> = checkpoint
@@ -119,7 +119,7 @@ fn an_index_that_does_not_fit_its_shards_is_refused() {
         index(
             "36 missing shard",
             index_with(r#""c":"s3.safetensors""#),
-            is!(WeightsError::Missing { .. }),
+            is!(WeightsError::File(FileError::Missing { .. })),
             &[
                 "s3.safetensors",
                 "not found",
@@ -279,7 +279,7 @@ fn an_index_of_the_wrong_form_is_refused() {
                     .set_len(MAX_INDEX_BYTES + 1)
                     .unwrap();
             },
-            is!(WeightsError::TooLarge { .. }),
+            is!(WeightsError::File(FileError::TooLarge { .. })),
             &[INDEX, "at most 16000000", "found 16000001"],
         ),
     ]);

@@ -116,13 +116,16 @@ fn load(folder: &Path, mmap: bool) -> Result<Vec<String>, WeightsError> {
     let (sender, receiver) = mpsc::channel();
     let folder = folder.to_owned();
     let worker = thread::spawn(move || {
-        let loaded = OpenOptions { mmap }.open(&folder).and_then(|checkpoint| {
-            let names: Vec<String> = checkpoint.names().map(str::to_owned).collect();
-            for name in &names {
-                checkpoint.tensor(name)?;
-            }
-            Ok(names)
-        });
+        let loaded = OpenOptions::new()
+            .mmap(mmap)
+            .open(&folder)
+            .and_then(|checkpoint| {
+                let names: Vec<String> = checkpoint.names().map(str::to_owned).collect();
+                for name in &names {
+                    checkpoint.tensor(name)?;
+                }
+                Ok(names)
+            });
         // The receiver is gone only if the test has failed already.
         let _ = sender.send(loaded);
     });

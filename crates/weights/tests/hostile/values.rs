@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use layerwise_weights::{OpenOptions, Warning, WeightsError};
+use layerwise_weights::{FileError, OpenOptions, Warning, WeightsError};
 
 use crate::{Case, check, file, is, vectors, write};
 
@@ -145,7 +145,8 @@ fn case_32_misaligned_tensors_load_by_copy() {
         let is_aligned = header.len() % 4 == 0;
         write(folder.path(), "model.safetensors", &file(header, &data));
         for mmap in [true, false] {
-            let tensor = OpenOptions { mmap }
+            let tensor = OpenOptions::new()
+                .mmap(mmap)
                 .open(folder.path())
                 .unwrap()
                 .tensor("w")
@@ -185,7 +186,7 @@ fn case_34_an_all_zero_weight_loads_with_a_warning_that_names_it() {
         &file(format!("{{{}}}", entries.join(",")), &data),
     );
     for mmap in [true, false] {
-        let checkpoint = OpenOptions { mmap }.open(folder.path()).unwrap();
+        let checkpoint = OpenOptions::new().mmap(mmap).open(folder.path()).unwrap();
         assert_eq!(checkpoint.warnings(), []);
         // Read twice and out of order: the warnings are sorted and come once.
         for name in [
@@ -221,7 +222,7 @@ fn case_52_a_file_that_changes_size_after_opening_is_refused() {
             let folder = tempfile::tempdir().unwrap();
             write(folder.path(), "config.json", b"{}");
             write(folder.path(), "model.safetensors", &good);
-            let checkpoint = OpenOptions { mmap }.open(folder.path()).unwrap();
+            let checkpoint = OpenOptions::new().mmap(mmap).open(folder.path()).unwrap();
             let file = fs::OpenOptions::new()
                 .write(true)
                 .open(folder.path().join("model.safetensors"))
@@ -229,7 +230,7 @@ fn case_52_a_file_that_changes_size_after_opening_is_refused() {
             file.set_len(size as u64).unwrap();
             let error = checkpoint.tensor("w").unwrap_err();
             assert!(
-                matches!(error, WeightsError::SizeChanged { .. }),
+                matches!(error, WeightsError::File(FileError::SizeChanged { .. })),
                 "{error:?}"
             );
             let message = error.to_string();

@@ -68,7 +68,7 @@ fn observe(
         name: "m".to_owned(),
         folder: PathBuf::new(),
         files: Vec::new(),
-        mmap: false,
+        options: layerwise::weights::OpenOptions::new(),
         model: model.clone(),
         budget: Budget::new(None),
     };
