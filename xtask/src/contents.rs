@@ -1,35 +1,69 @@
 //! What a run yields, as the parts of a report.
 
-use crate::claims::{self, CLAIMS};
-use crate::figures::models::Facts;
-use crate::figures::table::Record;
-use crate::figures::{FigureId, stages};
-use crate::known_values;
-use crate::results::Results;
-use crate::tables;
+use crate::experiments::core::claim::{Claim, Row};
+use crate::experiments::core::experiment::Experiment;
+use crate::experiments::core::models::Facts;
+use crate::experiments::core::published::TextTable;
+use crate::experiments::core::table::Record;
+use crate::experiments::core::tables::Tables;
+use crate::experiments::{claims, known_values};
+use crate::plot::Figure;
 use anyhow::Context;
 use layerwise::report::{
     ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile,
 };
 
+/// The drawings of one model, or of several together.
+#[derive(Debug, Default)]
+pub struct Drawn {
+    /// Each with the experiment that it belongs to.
+    drawings: Vec<(&'static str, Drawing)>,
+}
+
+impl Drawn {
+    /// Adds an experiment's drawing with its name and its SVG.
+    pub fn add(&mut self, experiment: &'static str, name: String, figure: &Figure, svg: String) {
+        let drawing = Drawing {
+            name,
+            model: None,
+            svg,
+            alt: format!("{}. {}", figure.title, figure.description),
+        };
+        self.drawings.push((experiment, drawing));
+    }
+
+    fn of(&self, experiment: &str, model: Option<&str>) -> impl Iterator<Item = Drawing> {
+        let own = self
+            .drawings
+            .iter()
+            .filter(move |(id, _)| *id == experiment);
+        own.map(move |(_, drawing)| Drawing {
+            model: model.map(str::to_owned),
+            ..drawing.clone()
+        })
+    }
+}
+
 /// What a report is made from.
 pub struct Contents<'a> {
-    /// The figures of the run, in reading order.
-    pub figures: &'a [FigureId],
+    /// The experiments of the run, in reading order.
+    pub experiments: &'a [&'a dyn Experiment],
     /// The results of all models, with what is derived from them all together.
-    pub results: &'a Results,
-    /// Each model's results, with what is derived from them alone.
-    pub each: &'a [Results],
+    pub tables: &'a Tables,
+    /// Each model's drawings.
+    pub each: &'a [Drawn],
+    /// The drawings of all models, where there are several.
+    pub together: Option<&'a Drawn>,
     /// The models.
     pub models: &'a [Facts],
     /// For each model, what it was run on.
     pub facts: Vec<Vec<(String, String)>>,
     /// The claims, judged.
-    pub claims: &'a [claims::Row],
+    pub claims: &'a [Row],
     /// Published values beside measured ones.
     pub known: &'a [known_values::Compared],
     /// The paper's tables.
-    pub tables: &'a [tables::Table],
+    pub text_tables: &'a [TextTable],
     /// Facts of the run.
     pub provenance: Vec<(String, String)>,
 }
@@ -41,11 +75,11 @@ impl Contents<'_> {
     /// A table that is no table, which would be a fault of this program.
     pub fn report(self) -> anyhow::Result<Report> {
         let mut sections = self
-            .figures
+            .experiments
             .iter()
-            .map(|&figure| self.section(figure))
+            .map(|experiment| self.section(*experiment))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        sections.extend(self.tables.iter().map(table_section));
+        sections.extend(self.text_tables.iter().map(table_section));
         Ok(Report {
             title: "The stages of inference, layer by layer".to_owned(),
             models: self
@@ -64,45 +98,33 @@ impl Contents<'_> {
         })
     }
 
-    fn section(&self, figure: FigureId) -> anyhow::Result<Section> {
-        let about = figure.about();
-        let mut drawings = Vec::new();
-        let several = self.models.len() > 1;
-        let all = several.then_some((None, self.results));
+    fn section(&self, experiment: &dyn Experiment) -> anyhow::Result<Section> {
+        let (id, about) = (experiment.id(), experiment.about());
+        let together = self
+            .together
+            .into_iter()
+            .flat_map(|drawn| drawn.of(id, None));
         let each = self.models.iter().zip(self.each);
-        let each = each.map(|(model, results)| (Some(model.name.clone()), results));
-        for (model, results) in all.into_iter().chain(each) {
-            for (name, drawing) in figure.drawings(results) {
-                drawings.push(Drawing {
-                    name,
-                    model: model.clone(),
-                    svg: drawing.svg(),
-                    alt: format!("{}. {}", drawing.title, drawing.description),
-                });
-            }
-        }
-        let judged = CLAIMS.iter().filter(|claim| claim.needs.contains(&figure));
+        let each = each.flat_map(|(model, drawn)| drawn.of(id, Some(&model.name)));
         Ok(Section {
-            id: figure.name(),
+            id: id.to_owned(),
             title: about.title.to_owned(),
             stands_for: about.stands_for.to_owned(),
             caption: about.caption.to_owned(),
             paper_says: about.paper_says.to_owned(),
-            measured: self.measured(figure),
-            drawings,
-            table: self.table(figure)?,
-            claims: judged.map(|claim| claim.id.to_owned()).collect(),
+            measured: self.measured(experiment),
+            drawings: together.chain(each).collect(),
+            table: self.table(experiment)?,
+            claims: needing(id).map(|claim| claim.id.to_owned()).collect(),
         })
     }
 
-    /// The deciding numbers of the claims that are judged by a figure, in a sentence for each.
-    fn measured(&self, figure: FigureId) -> String {
-        let judged: Vec<_> = CLAIMS
-            .iter()
-            .filter(|claim| claim.needs.contains(&figure))
-            .collect();
-        let sentences: Vec<String> = judged
-            .iter()
+    /// What an experiment found, or the deciding numbers of the claims that need it, in a sentence for each.
+    fn measured(&self, experiment: &dyn Experiment) -> String {
+        if let Some(finding) = experiment.finding(self.tables) {
+            return finding;
+        }
+        let sentences: Vec<String> = needing(experiment.id())
             .filter_map(|claim| {
                 let verdict = |name: &str| {
                     let rows = self.claims.iter().filter(|row| row.claim == claim.id);
@@ -119,10 +141,7 @@ impl Contents<'_> {
                 })
             })
             .collect();
-        if figure == FigureId::Stages {
-            return stages::peaks(&self.results.stages);
-        }
-        match sentences.is_empty() && !judged.is_empty() {
+        match sentences.is_empty() && needing(experiment.id()).next().is_some() {
             true => {
                 "No claim about this figure could be tested with these models and data.".to_owned()
             }
@@ -130,11 +149,11 @@ impl Contents<'_> {
         }
     }
 
-    /// The first table of a figure, and the files of all its tables.
-    fn table(&self, figure: FigureId) -> anyhow::Result<Table> {
-        let tables = self.results.tables(figure)?;
+    /// The first table of an experiment, and the files of all its tables.
+    fn table(&self, experiment: &dyn Experiment) -> anyhow::Result<Table> {
         let mut table = Table::default();
-        for (name, bytes) in &tables {
+        for id in experiment.tables() {
+            let name = format!("{}.csv", id.name());
             let own = self.models.iter().map(|model| TableFile {
                 model: Some(model.name.clone()),
                 path: format!("{}/{name}", model.name),
@@ -143,10 +162,11 @@ impl Contents<'_> {
             if self.models.len() > 1 {
                 table.files.push(TableFile {
                     model: None,
-                    path: (*name).to_owned(),
+                    path: name,
                 });
             }
             if table.columns.is_empty() {
+                let bytes = id.csv(self.tables)?;
                 let mut reader = csv::Reader::from_reader(bytes.as_slice());
                 let cells = |row: &csv::StringRecord| row.iter().map(str::to_owned).collect();
                 table.columns = cells(reader.headers().context("a table has heads")?);
@@ -161,7 +181,13 @@ impl Contents<'_> {
     }
 }
 
-fn table_section(table: &tables::Table) -> Section {
+/// The claims that an experiment's results decide.
+fn needing(experiment: &str) -> impl Iterator<Item = &'static Claim> {
+    let claims = claims().into_iter();
+    claims.filter(move |claim| claim.needs.contains(&experiment))
+}
+
+fn table_section(table: &TextTable) -> Section {
     Section {
         id: table.name.to_owned(),
         title: table.title.clone(),
@@ -182,9 +208,9 @@ fn number(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| format!("{value:.4}"))
 }
 
-fn claim_row(row: &claims::Row) -> ClaimRow {
+fn claim_row(row: &Row) -> ClaimRow {
     // A line states the claim, and after a colon which part of it it judges.
-    let claim = CLAIMS.iter().find(|claim| claim.id == row.claim);
+    let claim = claims().into_iter().find(|claim| claim.id == row.claim);
     let statement = claim.map_or(row.statement.as_str(), |claim| claim.statement);
     let part = row.statement.strip_prefix(statement).unwrap_or_default();
     ClaimRow {

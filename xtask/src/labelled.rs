@@ -5,7 +5,7 @@
 
 use crate::arguments::{Bos, Inputs, Run};
 use crate::embedded;
-use crate::figures::{FigureId, Pass};
+use crate::experiments::core::tables::Tables;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::FileHash;
 use crate::output;
@@ -13,7 +13,6 @@ use crate::readings::items::{self, Task};
 use crate::readings::pairs::{self, Pairs};
 use crate::readings::scoring::Scoring;
 use crate::readings::{senses, words};
-use crate::results::Results;
 use layerwise::corpus::Tokenizer;
 use std::path::{Path, PathBuf};
 
@@ -35,11 +34,11 @@ pub struct Options {
 }
 
 impl Options {
-    /// The folder that was given for a figure.
-    pub fn given(&self, figure: FigureId) -> Option<&Path> {
-        match figure {
-            FigureId::Benchmarks => self.benchmarks.as_deref(),
-            FigureId::Wic => self.wic.as_deref(),
+    /// The folder that was given for an experiment.
+    pub fn given(&self, experiment: &str) -> Option<&Path> {
+        match experiment {
+            "benchmarks" => self.benchmarks.as_deref(),
+            "wic" => self.wic.as_deref(),
             _ => None,
         }
     }
@@ -53,20 +52,20 @@ pub struct Labelled {
 }
 
 impl Labelled {
-    /// Reads what the figures need.
+    /// Reads what the experiments need.
     ///
     /// # Errors
     /// A folder that does not hold what it is named for.
-    pub fn open(options: &Options, figures: &[FigureId]) -> anyhow::Result<Self> {
-        let needs = |pass: Pass| figures.iter().any(|figure| figure.passes().contains(&pass));
+    pub fn open(options: &Options, experiments: &[&str]) -> anyhow::Result<Self> {
+        let chosen = |id: &str| experiments.contains(&id);
         let most = options.items as usize;
         let tasks = match &options.benchmarks {
-            _ if !needs(Pass::Benchmarks) => Vec::new(),
+            _ if !chosen("benchmarks") => Vec::new(),
             Some(folder) => items::from_folder(folder, most)?,
             None => items::standins(&embedded::documents()?, most),
         };
         let pairs = match &options.wic {
-            _ if !needs(Pass::Pairs) => None,
+            _ if !chosen("wic") => None,
             Some(folder) => {
                 let most = options.pairs.map(|most| most as usize);
                 Some(pairs::from_folder(folder, most)?)
@@ -108,7 +107,7 @@ impl Labelled {
         inputs: &Inputs,
         run: &Run,
     ) -> anyhow::Result<Option<Scoring<'_>>> {
-        let Some(tokenizer) = tokenizer(opened, FigureId::Benchmarks)? else {
+        let Some(tokenizer) = tokenizer(opened, "benchmarks")? else {
             return Ok(None);
         };
         let bos = match inputs.bos {
@@ -132,28 +131,25 @@ impl Labelled {
         opened: &OpenedModel,
         corpus: &OpenedCorpus,
         run: &Run,
-        results: &mut Results,
+        tables: &mut Tables,
     ) -> anyhow::Result<()> {
-        let Some(tokenizer) = tokenizer(opened, FigureId::Wic)? else {
+        let Some(tokenizer) = tokenizer(opened, "wic")? else {
             return Ok(());
         };
         match &self.pairs {
-            Some(pairs) => {
-                senses::read(opened, &tokenizer, words::bos(corpus), pairs, run, results)
-            }
+            Some(pairs) => senses::read(opened, &tokenizer, words::bos(corpus), pairs, run, tables),
             None => Ok(()),
         }
     }
 }
 
-/// A model's tokenizer. Where it has none, the figure stays empty.
-fn tokenizer(opened: &OpenedModel, figure: FigureId) -> anyhow::Result<Option<Tokenizer>> {
+/// A model's tokenizer. Where it has none, the experiment stays empty.
+fn tokenizer(opened: &OpenedModel, experiment: &str) -> anyhow::Result<Option<Tokenizer>> {
     let tokenizer = inputs::open_tokenizer(opened)?;
     if tokenizer.is_none() {
         output::say(format_args!(
             "{}: {} is left empty: no tokenizer.json to read text with",
-            opened.name,
-            figure.name()
+            opened.name, experiment
         ));
     }
     Ok(tokenizer)

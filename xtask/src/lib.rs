@@ -4,14 +4,12 @@
 //! Figures are pure functions from recorded results to drawings; only commands read inputs and write files.
 
 pub mod arguments;
-pub mod claims;
 pub mod contents;
 pub mod diff_sites;
 pub mod embedded;
-pub mod figures;
+pub mod experiments;
 pub mod inputs;
 pub mod interrupt;
-pub mod known_values;
 pub mod labelled;
 pub mod list;
 pub mod manifest;
@@ -19,14 +17,13 @@ pub mod measurement;
 pub mod memory;
 pub mod merge;
 pub mod output;
+pub mod passes;
 pub mod program;
 pub mod readings;
 pub mod remedy;
 pub mod reproduce;
-pub mod results;
 pub mod rounding;
 pub mod sweep;
-pub mod tables;
 
 pub use layerwise::{plot, report};
 

@@ -1,9 +1,7 @@
 //! `list`: what there is, and what it needs.
 
-use crate::claims::CLAIMS;
-use crate::figures::FigureId;
+use crate::experiments::{EXPERIMENTS, claims};
 use crate::{embedded, program};
-use clap::ValueEnum;
 use layerwise::architecture::{Family, ModelConfig};
 use std::io::Write;
 
@@ -13,23 +11,22 @@ use std::io::Write;
 /// An embedded model that cannot be read.
 pub fn list() -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "Figures ({} reproduce FIGURE):", program::name())?;
-    for figure in FigureId::value_variants() {
-        if let Some(value) = figure.to_possible_value() {
-            let help = value
-                .get_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            writeln!(
-                out,
-                "  {:<14} {help}; needs any model and text",
-                value.get_name()
-            )?;
-        }
+    writeln!(
+        out,
+        "Experiments ({} reproduce EXPERIMENT):",
+        program::name()
+    )?;
+    for experiment in EXPERIMENTS {
+        let (id, about) = (experiment.id(), experiment.about());
+        writeln!(
+            out,
+            "  {id:<18} {}; needs any model and text",
+            about.summary
+        )?;
     }
     writeln!(out, "\nClaims (claims.csv of reproduce):")?;
-    for claim in CLAIMS {
-        let mut needs: Vec<String> = claim.needs.iter().map(|figure| figure.name()).collect();
+    for claim in claims() {
+        let mut needs: Vec<String> = claim.needs.iter().map(ToString::to_string).collect();
         if !claim.models.is_empty() {
             needs.push(claim.models.to_owned());
         }

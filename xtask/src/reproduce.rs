@@ -1,28 +1,33 @@
 //! `reproduce`: the paper's figures.
 
 use crate::arguments::{Inputs, Run};
-use crate::contents::Contents;
-use crate::figures::models::Facts;
-use crate::figures::{FigureId, Pass, scale, stages, table};
+use crate::contents::{Contents, Drawn};
+use crate::experiments::core::claim;
+use crate::experiments::core::experiment::Experiment;
+use crate::experiments::core::models::Facts;
+use crate::experiments::core::published::TextTable;
+use crate::experiments::core::table;
+use crate::experiments::core::tables::Tables;
+use crate::experiments::{self, EXPERIMENTS, known_values};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Portion, announce};
-use crate::plot::Figure;
+use crate::passes::{Pass, passes};
 use crate::readings::notebook::Notebook;
 use crate::readings::pairs::Pairs;
 use crate::readings::scoring::Scoring;
 use crate::readings::{altered, collapse, plain, shift, suffix, weights, words};
-use crate::results::Results;
 use crate::rounding::Rounding;
-use crate::{claims, interrupt, known_values, output, program, tables};
-use anyhow::ensure;
-use clap::ValueEnum;
+use crate::{interrupt, output, program};
+use anyhow::{Context, ensure};
+use clap::builder::PossibleValue;
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{Plan, Target};
 use layerwise::transformer::Precision;
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Options of `reproduce`.
@@ -32,9 +37,9 @@ Without options: every figure, on the embedded models and text.
 With a real model:
   {} reproduce robustness --model path/to/pythia-410m --corpus pile.jsonl --out target/pythia", program::name()))]
 pub struct Arguments {
-    /// Figures to draw [default: all]
-    #[arg(value_name = "FIGURE")]
-    figures: Vec<FigureId>,
+    /// Experiments to run [default: all]
+    #[arg(value_name = "EXPERIMENT", value_parser = known())]
+    experiments: Vec<String>,
     #[command(flatten)]
     inputs: Inputs,
     #[command(flatten)]
@@ -68,20 +73,21 @@ const DOTS_PER_INCH: f64 = 300.0;
 pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     output::check_folder_of_results(&arguments.out)?;
     interrupt::watch()?;
-    let figures: Vec<FigureId> = match arguments.figures.as_slice() {
-        [] => FigureId::value_variants().to_vec(),
-        chosen => {
-            let chosen: BTreeSet<FigureId> = chosen.iter().copied().collect();
-            chosen.into_iter().collect()
-        }
-    };
+    let named = |id: &str| arguments.experiments.iter().any(|named| named == id);
+    let chosen: Vec<&dyn Experiment> = EXPERIMENTS
+        .iter()
+        .copied()
+        .filter(|experiment| arguments.experiments.is_empty() || named(experiment.id()))
+        .collect();
+    let ids: Vec<&str> = chosen.iter().map(|experiment| experiment.id()).collect();
     let limited = arguments.inputs.rows.is_some() || arguments.inputs.tokens.is_some();
     let tokens = (!limited).then_some(DEFAULT_TOKENS);
-    let labelled = Labelled::open(&arguments.labelled, &figures)?;
+    let labelled = Labelled::open(&arguments.labelled, &ids)?;
     let models = inputs::open_models(&arguments.inputs)?;
     check_folders(&arguments.out, &models)?;
-    let asked = figures.iter().copied().filter(|figure| {
-        arguments.figures.contains(figure) || arguments.labelled.given(*figure).is_some()
+    let asked = chosen.iter().copied().filter(|experiment| {
+        let id = experiment.id();
+        named(id) || arguments.labelled.given(id).is_some()
     });
     tokenizers_for(asked, &models)?;
     // What does not fit a model is found before the first of them runs.
@@ -89,24 +95,24 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         .iter()
         .map(|opened| inputs::open_corpus(&arguments.inputs, tokens, opened))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let shifted = if figures.contains(&FigureId::Shift) {
+    let shifted = if ids.contains(&"shift") {
         shifted(arguments, tokens, &models)?
     } else {
         models.iter().map(|_| None).collect()
     };
-    let chosen = Chosen {
+    let run = Chosen {
         arguments,
-        figures: &figures,
+        ids: &ids,
         labelled: &labelled,
     };
     let texts = corpora.iter().zip(&shifted);
     let subjects = models
         .iter()
         .zip(texts)
-        .map(|(opened, (corpus, shifted))| chosen.subject(opened, corpus, shifted.as_ref()))
+        .map(|(opened, (corpus, shifted))| run.subject(opened, corpus, shifted.as_ref()))
         .collect::<anyhow::Result<Vec<_>>>()?;
     for subject in &subjects {
-        chosen.announce(subject);
+        run.announce(subject);
     }
     if arguments.dry_run {
         return Ok(());
@@ -114,37 +120,38 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let mut manifest = Manifest::new(arguments.run.threads().get());
     manifest.labelled = labelled.files()?;
     let facts: Vec<Facts> = models.iter().map(facts_of).collect();
-    let mut each = Vec::new();
-    let mut all = Results::default();
+    let mut all = Tables::default();
+    let mut drawn = Vec::new();
     let mut written = Vec::new();
     for (subject, facts) in subjects.iter().zip(&facts) {
         let folder = arguments.out.join(&subject.opened.name);
-        let mut results = chosen.read(subject, &folder, &mut manifest)?;
-        derive(&figures, &mut results, std::slice::from_ref(facts));
-        let drawn = write_tables(&folder, &figures, &results, &mut written)?;
-        draw(&folder, &figures, &drawn, &mut written)?;
-        all.extend(results.clone());
-        each.push(results);
+        let mut tables = run.read(subject, &folder, &mut manifest)?;
+        derive(&chosen, &mut tables, std::slice::from_ref(facts));
+        let tables = write_tables(&folder, &chosen, tables, &mut written)?;
+        drawn.push(draw(&folder, &chosen, &tables, &mut written)?);
+        all.extend(tables);
     }
-    derive(&figures, &mut all, &facts);
+    derive(&chosen, &mut all, &facts);
+    let mut together = None;
     if models.len() > 1 {
-        let drawn = write_tables(&arguments.out, &figures, &all, &mut written)?;
-        draw(&arguments.out, &figures, &drawn, &mut written)?;
+        all = write_tables(&arguments.out, &chosen, all, &mut written)?;
+        together = Some(draw(&arguments.out, &chosen, &all, &mut written)?);
     }
     let judgements = Judgements::of(&all, &facts)?;
     judgements.write(&arguments.out, &mut written)?;
     let subjects = models.iter().zip(&corpora).zip(&manifest.runs);
     let report = Contents {
-        figures: &figures,
-        results: &all,
-        each: &each,
+        experiments: &chosen,
+        tables: &all,
+        each: &drawn,
+        together: together.as_ref(),
         models: &facts,
         facts: subjects
             .map(|((opened, corpus), run)| subject_facts(opened, corpus, run.rounding()))
             .collect(),
         claims: &judgements.claims,
         known: &judgements.known,
-        tables: &judgements.tables,
+        text_tables: &judgements.tables,
         provenance: provenance(arguments),
     };
     let path = arguments.out.join("report.html");
@@ -173,7 +180,8 @@ fn check_folders(out: &Path, models: &[OpenedModel]) -> anyhow::Result<()> {
 /// What was asked for.
 struct Chosen<'a> {
     arguments: &'a Arguments,
-    figures: &'a [FigureId],
+    /// The experiments' names.
+    ids: &'a [&'static str],
     labelled: &'a Labelled,
 }
 
@@ -190,7 +198,7 @@ struct Subject<'a> {
 
 impl<'a> Chosen<'a> {
     fn passes(&self) -> BTreeSet<Pass> {
-        let passes = self.figures.iter().flat_map(|figure| figure.passes());
+        let passes = self.ids.iter().flat_map(|id| passes(id));
         passes.copied().collect()
     }
 
@@ -211,7 +219,7 @@ impl<'a> Chosen<'a> {
         let passes = self.passes();
         let plan = passes
             .contains(&Pass::Sweep)
-            .then(|| altered::plan(opened, self.figures))
+            .then(|| altered::plan(opened, self.ids))
             .transpose()?;
         let Arguments { inputs, run, .. } = self.arguments;
         let scoring = match passes.contains(&Pass::Benchmarks) {
@@ -243,7 +251,7 @@ impl<'a> Chosen<'a> {
         say(&format_args!(
             "{} for {}",
             counted(passes.len(), "pass", "passes"),
-            counted(self.figures.len(), "figure", "figures"),
+            counted(self.ids.len(), "experiment", "experiments"),
         ));
         for pass in passes {
             match pass {
@@ -251,7 +259,7 @@ impl<'a> Chosen<'a> {
                     if let Some(plan) = &subject.plan {
                         announce(opened, corpus, plan, &self.arguments.run, &self.portion());
                     }
-                    if self.figures.contains(&FigureId::Robustness) {
+                    if self.ids.contains(&"robustness") {
                         let sequences = collapse::sequences(corpus).len();
                         say(&format_args!(
                             "first block changed: 2 schedules on {sequences} sequences"
@@ -293,13 +301,13 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// Puts one model through every pass that the figures need, once.
+    /// Puts one model through every pass that the experiments need, once.
     fn read(
         &self,
         subject: &Subject<'_>,
         folder: &Path,
         manifest: &mut Manifest,
-    ) -> anyhow::Result<Results> {
+    ) -> anyhow::Result<Tables> {
         let Subject {
             opened,
             corpus,
@@ -312,7 +320,7 @@ impl<'a> Chosen<'a> {
             folder,
             run,
         };
-        let mut results = Results::default();
+        let mut tables = Tables::default();
         let mut record = manifest::Run::new(opened, corpus).with_shifted(shifted);
         for pass in self.passes() {
             match pass {
@@ -320,37 +328,37 @@ impl<'a> Chosen<'a> {
                     if let Some(plan) = &subject.plan {
                         let portion = self.portion();
                         let measurement =
-                            altered::read(notebook, corpus, plan, &portion, &mut results)?;
+                            altered::read(notebook, corpus, plan, &portion, &mut tables)?;
                         record = record.with_sweep(&measurement);
                     }
-                    if self.figures.contains(&FigureId::Robustness) {
-                        collapse::read(notebook, corpus, &mut results)?;
+                    if self.ids.contains(&"robustness") {
+                        collapse::read(notebook, corpus, &mut tables)?;
                     }
                 }
                 Pass::Plain => {
-                    let wanted = plain::Wanted::by(self.figures);
-                    plain::read(notebook, corpus.corpus.sequences(), wanted, &mut results)?;
+                    let wanted = plain::Wanted::by(self.ids);
+                    plain::read(notebook, corpus.corpus.sequences(), wanted, &mut tables)?;
                 }
                 Pass::Shift => {
                     if let Some(shifted) = shifted {
-                        shift::read(notebook, corpus, shifted, &mut results)?;
+                        shift::read(notebook, corpus, shifted, &mut tables)?;
                     }
                 }
-                Pass::Weights => weights::read(opened, run, &mut results)?,
+                Pass::Weights => weights::read(opened, run, &mut tables)?,
                 Pass::Words => {
-                    words::read(opened, corpus, &self.arguments.inputs, run, &mut results)?;
+                    words::read(opened, corpus, &self.arguments.inputs, run, &mut tables)?;
                 }
-                Pass::Pairs => self.labelled.probe(opened, corpus, run, &mut results)?,
+                Pass::Pairs => self.labelled.probe(opened, corpus, run, &mut tables)?,
                 Pass::Benchmarks => {
                     if let Some(scoring) = &subject.scoring {
-                        scoring.read(notebook, &mut results)?;
+                        scoring.read(notebook, &mut tables)?;
                     }
                 }
-                Pass::Suffix => suffix::read(notebook, corpus, &mut results)?,
+                Pass::Suffix => suffix::read(notebook, corpus, &mut tables)?,
             }
         }
         manifest.runs.push(record);
-        Ok(results)
+        Ok(tables)
     }
 }
 
@@ -381,12 +389,12 @@ fn facts_of(opened: &OpenedModel) -> Facts {
     }
 }
 
-/// Refuses figures that were asked for, by name or with data of their own, of a model that has no tokenizer for them.
+/// Refuses experiments that were asked for, by name or with data of their own, of a model that has no tokenizer for them.
 fn tokenizers_for(
-    mut figures: impl Iterator<Item = FigureId>,
+    mut experiments: impl Iterator<Item = &'static dyn Experiment>,
     models: &[OpenedModel],
 ) -> anyhow::Result<()> {
-    let Some(figure) = figures.find(|figure| figure.needs_tokenizer()) else {
+    let Some(experiment) = experiments.find(|experiment| experiment.needs().tokenizer) else {
         return Ok(());
     };
     for opened in models {
@@ -394,36 +402,33 @@ fn tokenizers_for(
             inputs::open_tokenizer(opened)?.is_some(),
             "{}: {} needs a tokenizer.json to read text with, found none in {}",
             opened.name,
-            figure.name(),
+            experiment.id(),
             opened.folder.display()
         );
     }
     Ok(())
 }
 
-/// Fills in what is made from other figures' results.
-fn derive(figures: &[FigureId], results: &mut Results, models: &[Facts]) {
-    if figures.contains(&FigureId::Stages) {
-        results.stages = stages::derive(results);
-    }
-    if figures.contains(&FigureId::Scale) {
-        results.scale = scale::derive(results, models);
+/// Fills in what is made from other experiments' tables.
+fn derive(experiments: &[&dyn Experiment], tables: &mut Tables, models: &[Facts]) {
+    for experiment in experiments {
+        experiment.derive(tables, models);
     }
 }
 
 /// What the results of all models say of the paper: its claims, its numbers, its tables.
 struct Judgements {
-    claims: Vec<claims::Row>,
+    claims: Vec<claim::Row>,
     known: Vec<known_values::Compared>,
-    tables: Vec<tables::Table>,
+    tables: Vec<TextTable>,
 }
 
 impl Judgements {
-    fn of(results: &Results, models: &[Facts]) -> anyhow::Result<Self> {
+    fn of(tables: &Tables, models: &[Facts]) -> anyhow::Result<Self> {
         Ok(Self {
-            claims: claims::judge(results, models),
-            known: known_values::compare(results, models)?,
-            tables: tables::tables(results, models),
+            claims: experiments::judge(tables, models),
+            known: known_values::compare(tables, models)?,
+            tables: experiments::text_tables(tables, models),
         })
     }
 
@@ -505,47 +510,54 @@ fn provenance(arguments: &Arguments) -> Vec<(String, String)> {
     facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
-/// Writes the figures' tables and reads them back, as a drawing needs no more than its tables; of figures that were not
-/// chosen, what a chosen one shares is as it was measured.
+/// Writes the experiments' tables and reads them back, as drawings and claims need no more than the files; of experiments
+/// that were not chosen, what a chosen one shares is as it was measured.
 fn write_tables(
     folder: &Path,
-    figures: &[FigureId],
-    results: &Results,
+    experiments: &[&dyn Experiment],
+    mut tables: Tables,
     written: &mut Vec<PathBuf>,
-) -> anyhow::Result<Results> {
+) -> anyhow::Result<Tables> {
     output::make_folder(folder)?;
-    let mut read = results.clone();
-    for &figure in figures {
-        for (name, bytes) in results.tables(figure)? {
-            let path = folder.join(name);
-            output::write(&path, &bytes)?;
-            written.push(path);
-        }
-        read.read(figure, folder)?;
+    for table in experiments
+        .iter()
+        .flat_map(|experiment| experiment.tables())
+    {
+        let path = folder.join(format!("{}.csv", table.name()));
+        output::write(&path, &table.csv(&tables)?)?;
+        let csv = fs::read(&path).with_context(|| path.display().to_string())?;
+        table.parse(&mut tables, &csv, &path)?;
+        written.push(path);
     }
-    Ok(read)
+    Ok(tables)
 }
 
+/// Draws the experiments' figures, as SVG and PNG.
 fn draw(
     folder: &Path,
-    figures: &[FigureId],
-    results: &Results,
+    experiments: &[&dyn Experiment],
+    tables: &Tables,
     written: &mut Vec<PathBuf>,
-) -> anyhow::Result<()> {
-    for figure in figures {
-        for (name, drawing) in figure.drawings(results) {
-            written.extend(write_figure(folder, &name, &drawing)?);
+) -> anyhow::Result<Drawn> {
+    let mut drawn = Drawn::default();
+    for experiment in experiments {
+        for (name, figure) in experiment.drawings(tables) {
+            let path = |extension: &str| folder.join(format!("{name}.{extension}"));
+            let (svg, png) = (path("svg"), path("png"));
+            let text = figure.svg();
+            output::write(&svg, text.as_bytes())?;
+            output::write(&png, &figure.png(DOTS_PER_INCH)?)?;
+            written.extend([svg, png]);
+            drawn.add(experiment.id(), name, &figure, text);
         }
     }
-    Ok(())
+    Ok(drawn)
 }
 
-fn write_figure(folder: &Path, name: &str, figure: &Figure) -> anyhow::Result<[PathBuf; 2]> {
-    let (svg, png) = (
-        folder.join(format!("{name}.svg")),
-        folder.join(format!("{name}.png")),
-    );
-    output::write(&svg, figure.svg().as_bytes())?;
-    output::write(&png, &figure.png(DOTS_PER_INCH)?)?;
-    Ok([svg, png])
+/// The names that the command line knows, with what each shows.
+fn known() -> Vec<PossibleValue> {
+    let value = |experiment: &&dyn Experiment| {
+        PossibleValue::new(experiment.id()).help(experiment.about().summary)
+    };
+    EXPERIMENTS.iter().map(value).collect()
 }

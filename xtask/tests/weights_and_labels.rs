@@ -1,23 +1,23 @@
 //! Drawings of the figures from weights and from labelled data, made from records alone.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use xtask::figures::FigureId;
-use xtask::figures::benchmarks::{self, Intervention};
-use xtask::figures::neurons;
-use xtask::figures::subword_heads::{self, Selection};
-use xtask::figures::suffix_neurons::{self, Kind};
-use xtask::figures::suffix_probe;
-use xtask::figures::wic::{self, Method};
+use xtask::experiments::benchmarks::{self, Intervention};
+use xtask::experiments::core::tables::Tables;
+use xtask::experiments::experiment;
+use xtask::experiments::neurons;
+use xtask::experiments::subword_heads::{self, Selection};
+use xtask::experiments::suffix_neurons::{self, Kind};
+use xtask::experiments::suffix_probe;
+use xtask::experiments::wic::{self, Method};
 use xtask::plot::{Figure, Mark, Panel};
-use xtask::results::Results;
 
-const FIGURES: [FigureId; 6] = [
-    FigureId::Neurons,
-    FigureId::SuffixNeurons,
-    FigureId::Benchmarks,
-    FigureId::SubwordHeads,
-    FigureId::Wic,
-    FigureId::SuffixProbe,
+const FIGURES: [&str; 6] = [
+    "neurons",
+    "suffix-neurons",
+    "benchmarks",
+    "subword-heads",
+    "wic",
+    "suffix-probe",
 ];
 
 fn of(model: &str) -> (String, String) {
@@ -53,16 +53,16 @@ fn neuron_record(name: &str, layer: usize, heavy: Option<f64>) -> neurons::Recor
     }
 }
 
-fn results(model: &str) -> Results {
-    let mut results = Results::default();
+fn results(model: &str) -> Tables {
+    let mut results = Tables::default();
     for layer in 0..3 {
         let heavy = (layer > 0).then_some(-0.5);
-        results.neurons.push(neuron_record(model, layer, heavy));
+        results.push(neuron_record(model, layer, heavy));
     }
     for rank in 1..=8 {
         let (model, family) = of(model);
         let kind = [Kind::Prediction, Kind::Suppression, Kind::Other][rank % 3];
-        results.suffix_neurons.push(suffix_neurons::Record {
+        results.push(suffix_neurons::Record {
             model: model.clone(),
             family: family.clone(),
             rank,
@@ -76,7 +76,7 @@ fn results(model: &str) -> Results {
             kurtosis: 11.0,
         });
         for bin in 0..4 {
-            results.suffix_neurons_histogram.push(suffix_neurons::Bin {
+            results.push(suffix_neurons::Bin {
                 model: model.clone(),
                 family: family.clone(),
                 rank,
@@ -87,7 +87,7 @@ fn results(model: &str) -> Results {
                 others: 10,
             });
         }
-        results.suffix_probe.push(suffix_probe::Record {
+        results.push(suffix_probe::Record {
             model,
             family,
             rank,
@@ -111,7 +111,7 @@ fn results(model: &str) -> Results {
         (Intervention::Swap, Some(1)),
     ] {
         let (model, family) = of(model);
-        results.benchmarks.push(benchmarks::Record {
+        results.push(benchmarks::Record {
             model,
             family,
             task: "standin-cloze".to_owned(),
@@ -134,7 +134,7 @@ fn results(model: &str) -> Results {
         for token in 0..16 {
             let (model, family) = of(model);
             let attention = if token == 3 { 0.5 } else { 0.01 };
-            results.subword_heads.push(subword_heads::Record {
+            results.push(subword_heads::Record {
                 model: model.clone(),
                 family: family.clone(),
                 layer: 1,
@@ -152,7 +152,7 @@ fn results(model: &str) -> Results {
                 10
             };
             results
-                .subword_heads_map
+                .of_mut::<subword_heads::Cell>()
                 .extend((1..=samples).map(|sample| subword_heads::Cell {
                     model: model.clone(),
                     family: family.clone(),
@@ -169,7 +169,7 @@ fn results(model: &str) -> Results {
     for method in [Method::Probe, Method::Cosine] {
         for state in 0..=3 {
             let (model, family) = of(model);
-            results.wic.push(wic::Record {
+            results.push(wic::Record {
                 model,
                 family,
                 pairs_of: "wic".to_owned(),
@@ -202,8 +202,12 @@ fn points(panel: &Panel) -> Vec<usize> {
     panel.marks.iter().filter_map(points).collect()
 }
 
-fn drawing(figure: FigureId, results: &Results, name: &str) -> Figure {
-    let mut drawings = figure.drawings(results);
+fn drawings(id: &str, tables: &Tables) -> Vec<(String, Figure)> {
+    experiment(id).unwrap().drawings(tables)
+}
+
+fn drawing(figure: &str, results: &Tables, name: &str) -> Figure {
+    let mut drawings = drawings(figure, results);
     let at = drawings.iter().position(|(own, _)| own == name).unwrap();
     drawings.swap_remove(at).1
 }
@@ -211,7 +215,7 @@ fn drawing(figure: FigureId, results: &Results, name: &str) -> Figure {
 #[test]
 fn without_results_there_is_nothing_to_draw() {
     for figure in FIGURES {
-        assert_eq!(figure.drawings(&Results::default()), [], "{figure:?}");
+        assert_eq!(drawings(figure, &Tables::default()), [], "{figure:?}");
     }
 }
 
@@ -221,7 +225,7 @@ fn every_drawing_is_a_picture() {
     both.extend(results("gpt2-xl"));
     for results in [&results("gpt2"), &both] {
         for figure in FIGURES {
-            for (name, drawing) in figure.drawings(results) {
+            for (name, drawing) in drawings(figure, results) {
                 let svg = drawing.svg();
                 assert!(!svg.contains("NaN"), "{name}");
                 drawing.png(36.0).unwrap();
@@ -233,7 +237,7 @@ fn every_drawing_is_a_picture() {
 #[test]
 fn one_model_has_percentiles_and_several_have_medians() {
     let one = results("gpt2");
-    let figure = drawing(FigureId::Neurons, &one, "neurons");
+    let figure = drawing("neurons", &one, "neurons");
     assert_eq!(shape(&figure), [3, 3]);
     assert_eq!(points(&figure.rows[0][0]), [3]);
     assert_eq!(points(&figure.rows[1][0]), [3; 5]);
@@ -243,13 +247,13 @@ fn one_model_has_percentiles_and_several_have_medians() {
     assert!(line.points[0].y.is_nan() && line.points[2].y == -0.5);
     let mut both = one;
     both.extend(results("gpt2-xl"));
-    let figure = drawing(FigureId::Neurons, &both, "neurons");
+    let figure = drawing("neurons", &both, "neurons");
     assert_eq!(points(&figure.rows[1][0]), [3; 2]);
 }
 
 #[test]
 fn neurons_of_the_ending_stand_in_rows_of_six() {
-    let figure = drawing(FigureId::SuffixNeurons, &results("gpt2"), "suffix-neurons");
+    let figure = drawing("suffix-neurons", &results("gpt2"), "suffix-neurons");
     assert_eq!(shape(&figure), [6, 2]);
     let first = &figure.rows[0][0];
     assert_eq!(first.title, "2.1 −");
@@ -264,24 +268,24 @@ fn neurons_of_the_ending_stand_in_rows_of_six() {
 #[test]
 fn the_first_neuron_of_each_kind_stands_in_the_pair() {
     let mut results = results("gpt2");
-    let figure = drawing(FigureId::SuffixNeurons, &results, "suffix-neurons-pair");
+    let figure = drawing("suffix-neurons", &results, "suffix-neurons-pair");
     let titles: Vec<&str> = figure.rows[0].iter().map(|p| p.title.as_str()).collect();
     assert_eq!(titles, ["2.1 −", "2.3 +"]);
     results
-        .suffix_neurons
+        .of_mut::<suffix_neurons::Record>()
         .retain(|r| r.kind != Kind::Prediction);
-    assert_eq!(FigureId::SuffixNeurons.drawings(&results).len(), 1);
+    assert_eq!(drawings("suffix-neurons", &results).len(), 1);
 }
 
 #[test]
 fn families_are_rows_of_a_drawing_for_each_intervention() {
     let mut both = results("gpt2");
     let mut other = results("pythia-410m");
-    for record in &mut other.benchmarks {
+    for record in other.of_mut::<benchmarks::Record>() {
         record.family = "gpt_neox".to_owned();
     }
     both.extend(other);
-    let figure = drawing(FigureId::Benchmarks, &both, "benchmarks-drop");
+    let figure = drawing("benchmarks", &both, "benchmarks-drop");
     assert_eq!(shape(&figure), [1, 1]);
     let titles: Vec<&str> = figure
         .rows
@@ -290,7 +294,7 @@ fn families_are_rows_of_a_drawing_for_each_intervention() {
         .collect();
     assert_eq!(titles, ["standin-cloze, GPT-2", "standin-cloze, Pythia"]);
     assert_eq!(points(&figure.rows[1][0]), [2]);
-    let names = FigureId::Benchmarks.drawings(&both);
+    let names = drawings("benchmarks", &both);
     let names: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
         names,
@@ -300,7 +304,7 @@ fn families_are_rows_of_a_drawing_for_each_intervention() {
 
 #[test]
 fn tasks_are_columns_and_interventions_rows() {
-    let figure = drawing(FigureId::Benchmarks, &results("gpt2"), "benchmarks");
+    let figure = drawing("benchmarks", &results("gpt2"), "benchmarks");
     assert_eq!(shape(&figure), [1, 1, 1]);
     let counts: Vec<Vec<usize>> = figure.rows.iter().map(|row| points(&row[0])).collect();
     assert_eq!(counts, [[1], [2], [0]], "swap, drop, repeat");
@@ -312,7 +316,7 @@ fn tasks_are_columns_and_interventions_rows() {
 #[test]
 fn maps_show_windows_in_their_order() {
     let results = results("gpt2");
-    let figure = drawing(FigureId::SubwordHeads, &results, "subword-heads");
+    let figure = drawing("subword-heads", &results, "subword-heads");
     // One filtered window is too few for a map.
     assert_eq!(shape(&figure), [1, 1]);
     let Mark::HeatMap(map) = &figure.rows[1][0].marks[0] else {
@@ -325,20 +329,20 @@ fn maps_show_windows_in_their_order() {
         "the word's first piece is the 13th token"
     );
     assert_eq!(map.labels.as_ref().unwrap()[(0, 15)], "t0");
-    let means = drawing(FigureId::SubwordHeads, &results, "subword-heads-means");
+    let means = drawing("subword-heads", &results, "subword-heads-means");
     assert_eq!(points(&means.rows[0][1]), [16]);
 }
 
 #[test]
 fn senses_have_a_panel_for_each_method() {
-    let figure = drawing(FigureId::Wic, &results("gpt2"), "wic");
+    let figure = drawing("wic", &results("gpt2"), "wic");
     assert_eq!(shape(&figure), [2]);
     assert_eq!(points(&figure.rows[0][1]), [4]);
 }
 
 #[test]
 fn probes_show_kinds_ensemble_and_model() {
-    let figure = drawing(FigureId::SuffixProbe, &results("gpt2"), "suffix-probe");
+    let figure = drawing("suffix-probe", &results("gpt2"), "suffix-probe");
     assert_eq!(shape(&figure), [1]);
     assert_eq!(points(&figure.rows[0][0]), [8, 2, 3, 3]);
     assert_eq!(figure.legend.len(), 5);

@@ -1,13 +1,12 @@
 //! The sweep's statistics as lines of `robustness` and `repeats`.
 
-use crate::figures::FigureId;
-use crate::figures::models::relative_depth;
-use crate::figures::repeats;
-use crate::figures::robustness::{self, Intervention};
+use crate::experiments::core::models::relative_depth;
+use crate::experiments::core::tables::Tables;
+use crate::experiments::repeats;
+use crate::experiments::robustness::{self, Intervention};
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::{Measurement, Portion, measure};
 use crate::readings::notebook::{self, Notebook};
-use crate::results::Results;
 use anyhow::Context;
 use layerwise::journal::RunKey;
 use layerwise::metrics::ClusteredMean;
@@ -19,18 +18,18 @@ const SWAP: &str = "swap(l,l+1)";
 /// Runs of repeated blocks, with their lengths (B.13).
 const REPEATS: [(&str, usize); 2] = [("repeat(l..l+3)", 3), ("repeat(l..l+5)", 5)];
 
-/// The plan that serves the chosen figures: they share one sweep, so that they share prefixes.
+/// The plan that serves the chosen experiments: they share one sweep, so that they share prefixes.
 ///
 /// # Errors
 /// A model that is too short for a family.
-pub fn plan(opened: &OpenedModel, figures: &[FigureId]) -> anyhow::Result<Plan> {
+pub fn plan(opened: &OpenedModel, experiments: &[&str]) -> anyhow::Result<Plan> {
     let layers = opened.model.config().layers;
     let mut families = Vec::new();
-    let edits = [FigureId::Robustness, FigureId::Stages, FigureId::Scale];
-    if figures.iter().any(|figure| edits.contains(figure)) {
+    let edits = ["robustness", "stages", "scale"];
+    if experiments.iter().any(|id| edits.contains(id)) {
         families.extend([DROP, SWAP]);
     }
-    if figures.contains(&FigureId::Repeats) {
+    if experiments.contains(&"repeats") {
         let fitting = REPEATS.iter().filter(|(_, blocks)| *blocks <= layers);
         families.extend(fitting.map(|(family, _)| *family));
     }
@@ -52,7 +51,7 @@ pub fn read(
     corpus: &OpenedCorpus,
     plan: &Plan,
     portion: &Portion,
-    results: &mut Results,
+    tables: &mut Tables,
 ) -> anyhow::Result<Measurement> {
     let Notebook {
         opened,
@@ -61,7 +60,7 @@ pub fn read(
     } = *notebook;
     let journal = |key: &RunKey| notebook::journal(folder, "sweep", key);
     let measurement = measure(opened, corpus, plan.clone(), journal, run, portion)?;
-    record(opened, &measurement, results)?;
+    record(opened, &measurement, tables)?;
     Ok(measurement)
 }
 
@@ -69,7 +68,7 @@ pub fn read(
 fn record(
     opened: &OpenedModel,
     measurement: &Measurement,
-    results: &mut Results,
+    tables: &mut Tables,
 ) -> anyhow::Result<()> {
     let config = opened.model.config();
     let sequences = measurement.sequences as u64;
@@ -94,7 +93,7 @@ fn record(
                     .find(|(repeat, _)| *repeat == family)
                     .with_context(|| format!("no figure is for {family}"))?;
                 let loss = statistics.loss_nats.difference(&plain.loss_nats)?;
-                results.repeats.push(repeats::Record {
+                tables.push(repeats::Record {
                     model: opened.name.clone(),
                     family: config.family.model_type().to_owned(),
                     blocks,
@@ -116,7 +115,7 @@ fn record(
                 continue;
             }
         };
-        results.robustness.push(robustness::Record {
+        tables.push(robustness::Record {
             model: opened.name.clone(),
             family: config.family.model_type().to_owned(),
             intervention,

@@ -1,9 +1,9 @@
 //! Which token a model predicts most often once its first block is changed, as lines of `robustness-collapse` (D3).
 
 use super::notebook::{Notebook, Reading};
-use crate::figures::robustness::{Collapse, Intervention};
+use crate::experiments::core::tables::Tables;
+use crate::experiments::robustness::{Collapse, Intervention};
 use crate::inputs::OpenedCorpus;
-use crate::results::Results;
 use anyhow::Context;
 use layerwise::kernels::vocabulary;
 use layerwise::metrics::ClusteredMean;
@@ -35,7 +35,7 @@ pub fn sequences(corpus: &OpenedCorpus) -> &[Vec<u32>] {
 pub fn read(
     notebook: &Notebook<'_>,
     corpus: &OpenedCorpus,
-    results: &mut Results,
+    tables: &mut Tables,
 ) -> anyhow::Result<()> {
     let model = &notebook.opened.model;
     let config = model.config();
@@ -67,7 +67,7 @@ pub fn read(
         let Some((modal_token, share)) = modal(&own) else {
             continue;
         };
-        results.robustness_collapse.push(Collapse {
+        tables.push(Collapse {
             model: notebook.opened.name.clone(),
             family: config.family.model_type().to_owned(),
             intervention,

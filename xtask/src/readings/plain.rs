@@ -11,15 +11,15 @@ pub mod updates;
 #[cfg(test)]
 mod tests;
 
-use crate::figures::lens_entropy::Lens;
-use crate::figures::models::{relative_depth, state_depth};
-use crate::figures::{
-    FigureId, attention_locality, cka, lens_entropy, lens_kl, mlp_norm, sublayer_ratio,
+use crate::experiments::core::lens::Lens;
+use crate::experiments::core::models::{relative_depth, state_depth};
+use crate::experiments::core::tables::Tables;
+use crate::experiments::{
+    attention_locality, cka, lens_entropy, lens_kl, mlp_norm, sublayer_ratio,
 };
 use crate::output;
 use crate::readings;
 use crate::readings::notebook::{Notebook, Reading, Sum};
-use crate::results::Results;
 use anyhow::{Context, bail};
 use attention::Locality;
 use layerwise::metrics::{ClusteredMean, MetricsError};
@@ -47,18 +47,14 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// What the chosen figures need.
-    pub fn by(figures: &[FigureId]) -> Self {
-        use FigureId::{
-            AttentionLocality, Cka, LensEntropy, LensKl, MlpNorm, Scale, Shift, Stages,
-            SublayerRatio,
-        };
-        let any = |of: &[FigureId]| figures.iter().any(|figure| of.contains(figure));
+    /// What the chosen experiments need.
+    pub fn by(experiments: &[&str]) -> Self {
+        let any = |of: &[&str]| experiments.iter().any(|id| of.contains(id));
         Self {
-            attention: any(&[AttentionLocality, Scale, Shift, Stages]),
-            updates: any(&[MlpNorm, Scale, Shift, SublayerRatio]),
-            lenses: any(&[LensEntropy, LensKl, Shift]),
-            similarity: any(&[Cka]),
+            attention: any(&["attention-locality", "scale", "shift", "stages"]),
+            updates: any(&["mlp-norm", "scale", "shift", "sublayer-ratio"]),
+            lenses: any(&["lens-entropy", "lens-kl", "shift"]),
+            similarity: any(&["cka"]),
         }
     }
 }
@@ -71,7 +67,7 @@ pub fn read(
     notebook: &Notebook<'_>,
     sequences: &[Vec<u32>],
     wanted: Wanted,
-    results: &mut Results,
+    tables: &mut Tables,
 ) -> anyhow::Result<()> {
     let sums = measure(notebook, sequences, wanted)?;
     let config = notebook.opened.model.config();
@@ -81,10 +77,10 @@ pub fn read(
         layers: config.layers,
         sequences: sequences.len() as u64,
     };
-    about.attention(&sums, results);
-    about.updates(&sums, results);
-    about.lenses(&sums, results);
-    about.similarity(&sums, results)
+    about.attention(&sums, tables);
+    about.updates(&sums, tables);
+    about.lenses(&sums, tables);
+    about.similarity(&sums, tables)
 }
 
 /// What is left of one sequence; what was not wanted is empty.
@@ -266,7 +262,7 @@ fn mean<'s>(
 }
 
 impl About<'_> {
-    fn attention(&self, sequences: &[Sequence], results: &mut Results) {
+    fn attention(&self, sequences: &[Sequence], tables: &mut Tables) {
         use attention_locality::{Measure, Record};
         let blocks = sequences.first().map_or(0, |first| first.attention.len());
         for layer in 0..blocks {
@@ -277,7 +273,7 @@ impl About<'_> {
                 if sums.count() == 0 {
                     return;
                 }
-                results.attention_locality.push(Record {
+                tables.push(Record {
                     model: self.model.to_owned(),
                     family: self.family.to_owned(),
                     layer,
@@ -303,7 +299,7 @@ impl About<'_> {
         }
     }
 
-    fn updates(&self, sequences: &[Sequence], results: &mut Results) {
+    fn updates(&self, sequences: &[Sequence], tables: &mut Tables) {
         let blocks = sequences.first().map_or(0, |first| first.updates.len());
         for layer in 0..blocks {
             let mean =
@@ -314,7 +310,7 @@ impl About<'_> {
             let (relative_update, relative_update_se, _) = mean(|block| block.relative);
             let (update_cosine, update_cosine_se, _) = mean(|block| block.cosine);
             let positions = sums.count();
-            results.mlp_norm.push(mlp_norm::Record {
+            tables.push(mlp_norm::Record {
                 model: self.model.to_owned(),
                 family: self.family.to_owned(),
                 layer,
@@ -325,7 +321,7 @@ impl About<'_> {
                 sequences: self.sequences,
                 positions,
             });
-            results.sublayer_ratio.push(sublayer_ratio::Record {
+            tables.push(sublayer_ratio::Record {
                 model: self.model.to_owned(),
                 family: self.family.to_owned(),
                 layer,
@@ -347,7 +343,7 @@ impl About<'_> {
         }
     }
 
-    fn lenses(&self, sequences: &[Sequence], results: &mut Results) {
+    fn lenses(&self, sequences: &[Sequence], tables: &mut Tables) {
         if sequences.iter().any(|sequence| sequence.lenses.is_none()) {
             return;
         }
@@ -364,7 +360,7 @@ impl About<'_> {
                 let (reverse_kl_nats, reverse_kl_nats_se, _) = mean(|view| view.reverse_kl_nats);
                 let (top1_agreement, top1_agreement_se, _) = mean(|view| view.top1_agreement);
                 let positions = entropies.count();
-                results.lens_entropy.push(lens_entropy::Record {
+                tables.push(lens_entropy::Record {
                     model: self.model.to_owned(),
                     family: self.family.to_owned(),
                     lens,
@@ -377,7 +373,7 @@ impl About<'_> {
                     sequences: self.sequences,
                     positions,
                 });
-                results.lens_kl.push(lens_kl::Record {
+                tables.push(lens_kl::Record {
                     model: self.model.to_owned(),
                     family: self.family.to_owned(),
                     lens,
@@ -397,7 +393,7 @@ impl About<'_> {
         }
     }
 
-    fn similarity(&self, sequences: &[Sequence], results: &mut Results) -> anyhow::Result<()> {
+    fn similarity(&self, sequences: &[Sequence], tables: &mut Tables) -> anyhow::Result<()> {
         let vectors: Vec<&Vectors> = sequences
             .iter()
             .filter_map(|sequence| sequence.vectors.as_ref())
@@ -412,7 +408,7 @@ impl About<'_> {
         };
         for found in found {
             for ((layer, other_layer), &cka) in found.cka.indexed_iter() {
-                results.cka.push(cka::Record {
+                tables.push(cka::Record {
                     model: self.model.to_owned(),
                     family: self.family.to_owned(),
                     estimator: found.estimator,

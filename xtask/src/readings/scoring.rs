@@ -9,11 +9,11 @@ use super::items::{Rule, Task};
 use super::notebook::{Notebook, Reading};
 use super::over;
 use crate::arguments::Run;
-use crate::figures::benchmarks::{Intervention, Record};
-use crate::figures::models::relative_depth;
+use crate::experiments::benchmarks::{Intervention, Record};
+use crate::experiments::core::models::relative_depth;
+use crate::experiments::core::tables::Tables;
 use crate::inputs::OpenedModel;
 use crate::output;
-use crate::results::Results;
 use anyhow::{Context, ensure};
 use layerwise::corpus::Tokenizer;
 use layerwise::kernels::vocabulary;
@@ -94,7 +94,7 @@ impl<'a> Scoring<'a> {
     ///
     /// # Errors
     /// Logits that are not finite, a journal that cannot be used, or an interrupt.
-    pub fn read(&self, notebook: &Notebook<'_>, results: &mut Results) -> anyhow::Result<()> {
+    pub fn read(&self, notebook: &Notebook<'_>, tables: &mut Tables) -> anyhow::Result<()> {
         let model = &notebook.opened.model;
         let entries = self.plan.entries();
         let schedules: Vec<Schedule> = entries.iter().map(|e| e.schedule.clone()).collect();
@@ -118,7 +118,7 @@ impl<'a> Scoring<'a> {
         let mut answers = answers.into_iter();
         for task in self.tasks {
             let own: Vec<Vec<bool>> = answers.by_ref().take(task.items.len()).collect();
-            record(notebook.opened, &self.plan, task, &own, results)?;
+            record(notebook.opened, &self.plan, task, &own, tables)?;
         }
         Ok(())
     }
@@ -140,7 +140,7 @@ fn record(
     plan: &Plan,
     task: &Task,
     answers: &[Vec<bool>],
-    results: &mut Results,
+    tables: &mut Tables,
 ) -> anyhow::Result<()> {
     let config = opened.model.config();
     let accuracy = |schedule: usize| {
@@ -159,7 +159,7 @@ fn record(
             None => (Intervention::None, None),
             Some((_, intervention, middle)) => (*intervention, entry.l.map(|l| l + middle)),
         };
-        results.benchmarks.push(Record {
+        tables.push(Record {
             model: opened.name.clone(),
             family: config.family.model_type().to_owned(),
             task: task.name.to_owned(),

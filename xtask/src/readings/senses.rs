@@ -11,10 +11,10 @@
 use super::over;
 use super::pairs::{Occurrence, Pair, Pairs};
 use crate::arguments::Run;
-use crate::figures::models::state_depth;
-use crate::figures::wic::{Method, Record};
+use crate::experiments::core::models::state_depth;
+use crate::experiments::core::tables::Tables;
+use crate::experiments::wic::{Method, Record};
 use crate::inputs::OpenedModel;
-use crate::results::Results;
 use anyhow::{Context, ensure};
 use layerwise::corpus::Tokenizer;
 use layerwise::metrics::{ClusteredMean, Standardizer, logistic_regression, threshold};
@@ -61,7 +61,7 @@ pub fn read(
     bos: Option<u32>,
     pairs: &Pairs,
     run: &Run,
-    results: &mut Results,
+    tables: &mut Tables,
 ) -> anyhow::Result<()> {
     let config = opened.model.config();
     let mut known: BTreeMap<Input, usize> = BTreeMap::new();
@@ -109,7 +109,7 @@ pub fn read(
         })?;
         for (state, outcomes) in states.into_iter().zip(outcomes) {
             for (method, (chosen, accuracy)) in outcomes {
-                results.wic.push(Record {
+                tables.push(Record {
                     model: opened.name.clone(),
                     family: config.family.model_type().to_owned(),
                     pairs_of: pairs.name.to_owned(),

@@ -1,13 +1,13 @@
 //! The plain pass on a text of another kind, beside the corpus.
 
 use crate::arguments::Inputs;
-use crate::figures::lens_entropy::Lens;
-use crate::figures::shift::{Measure, Record};
-use crate::figures::{FigureId, attention_locality};
+use crate::experiments::core::lens::Lens;
+use crate::experiments::core::tables::Tables;
+use crate::experiments::shift::{Measure, Record};
+use crate::experiments::{attention_locality, lens_entropy, lens_kl, mlp_norm};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::readings::notebook::Notebook;
 use crate::readings::plain::{self, Wanted};
-use crate::results::Results;
 use crate::{embedded, output};
 use std::path::Path;
 
@@ -64,20 +64,20 @@ pub fn read(
     notebook: &Notebook<'_>,
     corpus: &OpenedCorpus,
     shifted: &OpenedCorpus,
-    results: &mut Results,
+    tables: &mut Tables,
 ) -> anyhow::Result<()> {
-    let mut on_shifted = Results::default();
-    let wanted = Wanted::by(&[FigureId::Shift]);
+    let mut on_shifted = Tables::default();
+    let wanted = Wanted::by(&["shift"]);
     plain::read(
         notebook,
         shifted.corpus.sequences(),
         wanted,
         &mut on_shifted,
     )?;
-    let on_corpus = records(results, &name_of(corpus), false);
-    results.shift.extend(on_corpus);
-    results
-        .shift
+    let on_corpus = records(tables, &name_of(corpus), false);
+    tables.of_mut().extend(on_corpus);
+    tables
+        .of_mut()
         .extend(records(&on_shifted, &name_of(shifted), true));
     Ok(())
 }
@@ -88,10 +88,14 @@ fn name_of(corpus: &OpenedCorpus) -> String {
 }
 
 /// The measures of the plain pass on one text, those of the standard lens.
-fn records(results: &Results, text: &str, shifted: bool) -> Vec<Record> {
+fn records(tables: &Tables, text: &str, shifted: bool) -> Vec<Record> {
     let text = || text.to_owned();
     let mut records = Vec::new();
-    for r in results.lens_kl.iter().filter(|r| r.lens == Lens::Standard) {
+    for r in tables
+        .of::<lens_kl::Record>()
+        .iter()
+        .filter(|r| r.lens == Lens::Standard)
+    {
         records.push(Record {
             model: r.model.clone(),
             family: r.family.clone(),
@@ -107,7 +111,7 @@ fn records(results: &Results, text: &str, shifted: bool) -> Vec<Record> {
             positions: r.positions,
         });
     }
-    let entropies = results.lens_entropy.iter();
+    let entropies = tables.of::<lens_entropy::Record>().iter();
     for r in entropies.filter(|r| r.lens == Lens::Standard) {
         records.push(Record {
             model: r.model.clone(),
@@ -124,7 +128,7 @@ fn records(results: &Results, text: &str, shifted: bool) -> Vec<Record> {
             positions: r.positions,
         });
     }
-    for r in &results.mlp_norm {
+    for r in tables.of::<mlp_norm::Record>() {
         records.push(Record {
             model: r.model.clone(),
             family: r.family.clone(),
@@ -140,7 +144,7 @@ fn records(results: &Results, text: &str, shifted: bool) -> Vec<Record> {
             positions: r.positions,
         });
     }
-    let previous_five = results.attention_locality.iter();
+    let previous_five = tables.of::<attention_locality::Record>().iter();
     for r in previous_five.filter(|r| r.measure == attention_locality::Measure::PreviousFive) {
         records.push(Record {
             model: r.model.clone(),

@@ -14,11 +14,11 @@ use super::weights::endings;
 use super::words::bos;
 use super::{ENDING, over};
 use crate::arguments::Run;
-use crate::figures::suffix_neurons::Kind;
-use crate::figures::suffix_probe::Record;
+use crate::experiments::core::tables::Tables;
+use crate::experiments::suffix_neurons::{self, Kind};
+use crate::experiments::suffix_probe::Record;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::output;
-use crate::results::Results;
 use layerwise::corpus::Tokenizer;
 use layerwise::kernels::vocabulary;
 use layerwise::metrics::{
@@ -112,7 +112,7 @@ struct Examples {
 pub fn read(
     notebook: &Notebook<'_>,
     corpus: &OpenedCorpus,
-    results: &mut Results,
+    tables: &mut Tables,
 ) -> anyhow::Result<()> {
     let opened = notebook.opened;
     let empty = |why: String| {
@@ -128,7 +128,7 @@ pub fn read(
             "no tokenizer.json tells which tokens end in {ENDING:?}"
         ));
     };
-    let neurons = neurons(opened, results);
+    let neurons = neurons(opened, tables);
     if neurons.is_empty() {
         return empty("suffix-neurons names no neuron".to_owned());
     }
@@ -176,11 +176,11 @@ pub fn read(
             .map(|((_, argmax), place)| ending[*argmax as usize] == place.label)
             .collect(),
     };
-    record(opened, &neurons, &examples, notebook.run, results)
+    record(opened, &neurons, &examples, notebook.run, tables)
 }
 
 /// GPT-2 XL's published neurons, or the first of `suffix_neurons`.
-fn neurons(opened: &OpenedModel, results: &Results) -> Vec<Neuron> {
+fn neurons(opened: &OpenedModel, tables: &Tables) -> Vec<Neuron> {
     let config = opened.model.config();
     if opened.name.contains("gpt2-xl") && (config.layers, config.neurons) == (48, 6400) {
         let published = GPT2_XL.iter().map(|&(layer, index, suppresses)| Neuron {
@@ -194,7 +194,7 @@ fn neurons(opened: &OpenedModel, results: &Results) -> Vec<Neuron> {
         });
         return published.collect();
     }
-    let own = results.suffix_neurons.iter();
+    let own = tables.of::<suffix_neurons::Record>().iter();
     own.filter(|record| record.model == opened.name && record.rank <= NEURONS)
         .map(|record| Neuron {
             layer: record.layer,
@@ -342,7 +342,7 @@ fn record(
     neurons: &[Neuron],
     examples: &Examples,
     run: &Run,
-    results: &mut Results,
+    tables: &mut Tables,
 ) -> anyhow::Result<()> {
     let assigned = group_folds(&examples.documents, FOLDS)?;
     let numbers: Vec<usize> = (0..FOLDS).collect();
@@ -369,7 +369,7 @@ fn record(
         let single = gather(&|fold| fold.single[index].clone());
         let ensemble = gather(&|fold| fold.ensemble[at].clone());
         let mean = |accuracy: &ClusteredMean| accuracy.mean().unwrap_or(f64::NAN);
-        results.suffix_probe.push(Record {
+        tables.push(Record {
             model: opened.name.clone(),
             family: config.family.model_type().to_owned(),
             rank: at + 1,

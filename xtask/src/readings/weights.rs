@@ -5,12 +5,12 @@
 
 use super::{ENDING, over};
 use crate::arguments::Run;
-use crate::figures::models::relative_depth;
-use crate::figures::neurons;
-use crate::figures::suffix_neurons::{self, Kind};
+use crate::experiments::core::models::relative_depth;
+use crate::experiments::core::tables::Tables;
+use crate::experiments::neurons;
+use crate::experiments::suffix_neurons::{self, Kind};
 use crate::inputs::{self, OpenedModel};
 use crate::output;
-use crate::results::Results;
 use layerwise::corpus::Tokenizer;
 use layerwise::kernels::gemm::{Packed, Scratch, Write, multiply};
 use layerwise::metrics::Moments;
@@ -201,7 +201,7 @@ fn contrast(unembedding: &Array2<f32>, ending: &[bool]) -> Option<Vec<f64>> {
 ///
 /// # Errors
 /// A tokenizer that cannot be accepted, or an interrupt.
-pub fn read(opened: &OpenedModel, run: &Run, results: &mut Results) -> anyhow::Result<()> {
+pub fn read(opened: &OpenedModel, run: &Run, tables: &mut Tables) -> anyhow::Result<()> {
     let model = &opened.model;
     let ending = match inputs::open_tokenizer(opened)? {
         Some(tokenizer) => Some(endings(&tokenizer, model.config().vocab)?),
@@ -220,10 +220,10 @@ pub fn read(opened: &OpenedModel, run: &Run, results: &mut Results) -> anyhow::R
     let vocabulary = Vocabulary::new(unembedding);
     let blocks = neurons_of(model, &vocabulary, direction.as_deref(), &opened.name, run)?;
     for (layer, block) in blocks.iter().enumerate() {
-        results.neurons.push(block_record(opened, layer, block));
+        tables.push(block_record(opened, layer, block));
     }
     if let (Some(ending), Some(_)) = (&ending, &direction) {
-        rank(opened, &vocabulary, ending, &blocks, results);
+        rank(opened, &vocabulary, ending, &blocks, tables);
     } else if ending.is_some() {
         output::say(format_args!(
             "{}: suffix-neurons is left empty: no token ends in {ENDING:?}",
@@ -322,7 +322,7 @@ fn rank(
     vocabulary: &Vocabulary,
     ending: &[bool],
     blocks: &[Vec<Neuron>],
-    results: &mut Results,
+    tables: &mut Tables,
 ) {
     let config = opened.model.config();
     let mut chosen: Vec<&Neuron> = blocks
@@ -341,7 +341,7 @@ fn rank(
     let effects = vocabulary.effects(weights.view());
     for (at, (neuron, effects)) in chosen.iter().zip(effects.outer_iter()).enumerate() {
         let moment = |value: Option<f64>| value.unwrap_or(f64::NAN);
-        results.suffix_neurons.push(suffix_neurons::Record {
+        tables.push(suffix_neurons::Record {
             model: opened.name.clone(),
             family: family.clone(),
             rank: at + 1,
@@ -356,7 +356,7 @@ fn rank(
         });
         let effects: Vec<f64> = effects.to_vec();
         for (bin, (low, high, counts)) in histogram(&effects, ending).into_iter().enumerate() {
-            results.suffix_neurons_histogram.push(suffix_neurons::Bin {
+            tables.push(suffix_neurons::Bin {
                 model: opened.name.clone(),
                 family: family.clone(),
                 rank: at + 1,

@@ -13,10 +13,10 @@
 
 use super::over;
 use crate::arguments::{Inputs, Run};
-use crate::figures::subword_heads::{Cell, Record, Selection};
+use crate::experiments::core::tables::Tables;
+use crate::experiments::subword_heads::{Cell, Record, Selection};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::output;
-use crate::results::Results;
 use layerwise::corpus::{self, Bos, Options, Tokenizer};
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::Schedule;
@@ -72,7 +72,7 @@ pub fn read(
     corpus: &OpenedCorpus,
     inputs: &Inputs,
     run: &Run,
-    results: &mut Results,
+    tables: &mut Tables,
 ) -> anyhow::Result<()> {
     let empty = |why: &str| {
         output::say(format_args!(
@@ -106,7 +106,7 @@ pub fn read(
     };
     let single = readings(single.iter(), single_attention);
     let multi = readings(multi.iter(), multi_attention);
-    record(opened, &tokenizer, &single, &multi, results)
+    record(opened, &tokenizer, &single, &multi, tables)
 }
 
 /// The token that is put before a text, where there is one.
@@ -307,7 +307,7 @@ fn record(
     tokenizer: &Tokenizer,
     single: &[Reading<'_>],
     multi: &[Reading<'_>],
-    results: &mut Results,
+    tables: &mut Tables,
 ) -> anyhow::Result<()> {
     let config = opened.model.config();
     let family = config.family.model_type();
@@ -326,7 +326,7 @@ fn record(
                     if token == PIECES - 1 && selection != Selection::MultiFiltered {
                         gains[usize::from(selection == Selection::Multi)] = attention;
                     }
-                    results.subword_heads.push(Record {
+                    tables.push(Record {
                         model: opened.name.clone(),
                         family: family.to_owned(),
                         layer,
@@ -363,7 +363,7 @@ fn record(
             let tokens = &reading.window.tokens;
             for (position, &id) in tokens[tokens.len() - TOKENS..].iter().enumerate() {
                 let token = TOKENS - 1 - position;
-                results.subword_heads_map.push(Cell {
+                tables.push(Cell {
                     model: opened.name.clone(),
                     family: family.to_owned(),
                     layer,

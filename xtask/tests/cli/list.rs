@@ -2,18 +2,16 @@
 
 use crate::statistics::embedded_model;
 use crate::{Sandbox, tiny, token_ids};
-use clap::ValueEnum;
 use std::process::Stdio;
-use xtask::figures::FigureId;
+use xtask::experiments::{EXPERIMENTS, claims};
 
 #[test]
-fn list_names_every_figure_model_and_format() {
+fn list_names_every_experiment_model_and_format() {
     let said = Sandbox::new().xtask(&["list"]).succeeded().stdout;
-    for figure in FigureId::value_variants() {
-        let value = figure.to_possible_value().unwrap();
-        assert!(said.contains(value.get_name()), "{said}");
+    for experiment in EXPERIMENTS {
+        assert!(said.contains(experiment.id()), "{said}");
     }
-    for claim in xtask::claims::CLAIMS {
+    for claim in claims() {
         let line = said
             .lines()
             .find(|line| line.trim_start().starts_with(&format!("{} ", claim.id)));

@@ -1,6 +1,6 @@
 //! What both logit lenses say of every residual stream (paper B.8).
 
-use crate::figures::lens_entropy::Lens;
+use crate::experiments::core::lens::Lens;
 use crate::readings::notebook::Sum;
 use anyhow::ensure;
 use layerwise::kernels::comparison::Comparison;

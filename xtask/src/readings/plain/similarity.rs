@@ -1,6 +1,6 @@
 //! Similarity of the blocks' residual streams, with both estimators of B.7.
 
-use crate::figures::cka::Estimator;
+use crate::experiments::cka::Estimator;
 use layerwise::metrics::{Cka, MetricsError};
 use ndarray::{Array2, ArrayView2, s};
 

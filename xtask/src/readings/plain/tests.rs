@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::arguments::Run;
-use crate::figures::table;
+use crate::experiments::core::table;
 use crate::inputs::OpenedModel;
 use crate::memory::Budget;
 use attention_locality::Measure;
@@ -63,7 +63,7 @@ fn observe(
     sequences: &[Vec<u32>],
     wanted: Wanted,
     threads: usize,
-) -> anyhow::Result<Results> {
+) -> anyhow::Result<Tables> {
     let opened = OpenedModel {
         name: "m".to_owned(),
         folder: PathBuf::new(),
@@ -81,12 +81,12 @@ fn observe(
         folder,
         run: &run,
     };
-    let mut results = Results::default();
-    read(&notebook, sequences, wanted, &mut results)?;
-    Ok(results)
+    let mut tables = Tables::default();
+    read(&notebook, sequences, wanted, &mut tables)?;
+    Ok(tables)
 }
 
-fn found(model: &Model, wanted: Wanted, threads: usize) -> Results {
+fn found(model: &Model, wanted: Wanted, threads: usize) -> Tables {
     let folder = tempfile::tempdir().unwrap();
     observe(folder.path(), model, &sequences(), wanted, threads).unwrap()
 }
@@ -169,9 +169,9 @@ fn check(what: &str, found: (f64, Option<f64>), values: &[Vec<f64>]) {
 #[test]
 fn attention_is_that_of_whole_patterns() {
     for model in models() {
-        let (results, seen) = (found(&model, ALL, 2), Seen::all(&model));
-        assert_eq!(results.attention_locality.len(), 4 * 11);
-        for record in &results.attention_locality {
+        let (tables, seen) = (found(&model, ALL, 2), Seen::all(&model));
+        assert_eq!(tables.of::<attention_locality::Record>().len(), 4 * 11);
+        for record in tables.of::<attention_locality::Record>() {
             let values: Vec<Vec<f64>> = seen
                 .iter()
                 .map(|seen| {
@@ -208,9 +208,13 @@ fn attention_is_that_of_whole_patterns() {
 #[test]
 fn updates_are_those_of_whole_activations() {
     for model in models() {
-        let (results, seen) = (found(&model, ALL, 2), Seen::all(&model));
-        assert_eq!(results.sublayer_ratio.len(), 4);
-        for (record, of_mlp) in results.sublayer_ratio.iter().zip(&results.mlp_norm) {
+        let (tables, seen) = (found(&model, ALL, 2), Seen::all(&model));
+        assert_eq!(tables.of::<sublayer_ratio::Record>().len(), 4);
+        for (record, of_mlp) in tables
+            .of::<sublayer_ratio::Record>()
+            .iter()
+            .zip(tables.of::<mlp_norm::Record>())
+        {
             let values = |of: fn(&[f64], &[f64], &[f64]) -> f64| -> Vec<Vec<f64>> {
                 let one = |seen: &Seen| {
                     let at = |site, position| seen.row(record.layer, site, position);
@@ -272,9 +276,13 @@ type AtPosition<'a> = &'a dyn Fn(&Array2<f32>, &Array2<f32>, usize) -> f64;
 #[test]
 fn lenses_are_those_of_whole_rows_of_logits() {
     for model in models() {
-        let (results, seen) = (found(&model, ALL, 2), Seen::all(&model));
-        assert_eq!(results.lens_kl.len(), 2 * 5);
-        for (kl, entropy) in results.lens_kl.iter().zip(&results.lens_entropy) {
+        let (tables, seen) = (found(&model, ALL, 2), Seen::all(&model));
+        assert_eq!(tables.of::<lens_kl::Record>().len(), 2 * 5);
+        for (kl, entropy) in tables
+            .of::<lens_kl::Record>()
+            .iter()
+            .zip(tables.of::<lens_entropy::Record>())
+        {
             assert_eq!((kl.lens, kl.state), (entropy.lens, entropy.state));
             let rows: Vec<(Array2<f32>, Array2<f32>)> = seen
                 .iter()
@@ -322,7 +330,7 @@ fn lenses_are_those_of_whole_rows_of_logits() {
             });
             check(&what, (kl.top1_agreement, kl.top1_agreement_se), &agreement);
         }
-        let at_output = &results.lens_kl[4];
+        let at_output = &tables.of::<lens_kl::Record>()[4];
         assert_eq!((at_output.lens, at_output.state), (Lens::Standard, 4));
         assert!(at_output.kl_nats.abs() < 1e-9 && at_output.top1_agreement == 1.0);
     }
@@ -346,7 +354,7 @@ fn gram(states: ArrayView2<'_, f32>) -> Array2<f64> {
 #[test]
 fn similarity_is_that_of_the_formula() {
     let model = &models()[0];
-    let (results, seen) = (found(model, ALL, 2), Seen::all(model));
+    let (tables, seen) = (found(model, ALL, 2), Seen::all(model));
     let last = |layer: usize| {
         Array2::from_shape_fn((5, 32), |(row, column)| {
             seen[row].stream(layer + 1)[(seen[row].seq - 1, column)]
@@ -365,8 +373,8 @@ fn similarity_is_that_of_the_formula() {
                 .sum(),
         }
     };
-    assert_eq!(results.cka.len(), 2 * 4 * 4);
-    for record in &results.cka {
+    assert_eq!(tables.of::<cka::Record>().len(), 2 * 4 * 4);
+    for record in tables.of::<cka::Record>() {
         let (i, j) = (record.layer, record.other_layer);
         let term = |i, j| term(record.estimator, i, j);
         let expected = term(i, j) / (term(i, i) * term(j, j)).sqrt();
@@ -383,14 +391,14 @@ fn similarity_is_that_of_the_formula() {
 }
 
 /// The tables, as they are written.
-fn bytes(results: &Results) -> Vec<u8> {
+fn bytes(tables: &Tables) -> Vec<u8> {
     let mut bytes = Vec::new();
-    table::write(&results.attention_locality, &mut bytes).unwrap();
-    table::write(&results.lens_entropy, &mut bytes).unwrap();
-    table::write(&results.lens_kl, &mut bytes).unwrap();
-    table::write(&results.mlp_norm, &mut bytes).unwrap();
-    table::write(&results.sublayer_ratio, &mut bytes).unwrap();
-    table::write(&results.cka, &mut bytes).unwrap();
+    table::write(tables.of::<attention_locality::Record>(), &mut bytes).unwrap();
+    table::write(tables.of::<lens_entropy::Record>(), &mut bytes).unwrap();
+    table::write(tables.of::<lens_kl::Record>(), &mut bytes).unwrap();
+    table::write(tables.of::<mlp_norm::Record>(), &mut bytes).unwrap();
+    table::write(tables.of::<sublayer_ratio::Record>(), &mut bytes).unwrap();
+    table::write(tables.of::<cka::Record>(), &mut bytes).unwrap();
     bytes
 }
 
@@ -453,23 +461,23 @@ fn sums_of_another_form_are_refused() {
 }
 
 #[test]
-fn figures_ask_for_what_they_show() {
+fn experiments_ask_for_what_they_show() {
     let model = &models()[0];
-    let lengths = |figures: &[FigureId]| {
-        let r = found(model, Wanted::by(figures), 1);
+    let lengths = |experiments: &[&str]| {
+        let r = found(model, Wanted::by(experiments), 1);
         [
-            r.attention_locality.len(),
-            r.sublayer_ratio.len(),
-            r.lens_kl.len(),
-            r.cka.len(),
+            r.of::<attention_locality::Record>().len(),
+            r.of::<sublayer_ratio::Record>().len(),
+            r.of::<lens_kl::Record>().len(),
+            r.of::<cka::Record>().len(),
         ]
     };
-    assert_eq!(lengths(&[FigureId::MlpNorm]), [0, 4, 0, 0]);
-    assert_eq!(lengths(&[FigureId::AttentionLocality]), [44, 0, 0, 0]);
-    assert_eq!(lengths(&[FigureId::LensEntropy]), [0, 0, 10, 0]);
-    assert_eq!(lengths(&[FigureId::Cka]), [0, 0, 0, 32]);
-    assert_eq!(lengths(&[FigureId::Shift]), [44, 4, 10, 0]);
-    assert_eq!(lengths(&[FigureId::Robustness]), [0, 0, 0, 0]);
+    assert_eq!(lengths(&["mlp-norm"]), [0, 4, 0, 0]);
+    assert_eq!(lengths(&["attention-locality"]), [44, 0, 0, 0]);
+    assert_eq!(lengths(&["lens-entropy"]), [0, 0, 10, 0]);
+    assert_eq!(lengths(&["cka"]), [0, 0, 0, 32]);
+    assert_eq!(lengths(&["shift"]), [44, 4, 10, 0]);
+    assert_eq!(lengths(&["robustness"]), [0, 0, 0, 0]);
 }
 
 #[test]
@@ -477,7 +485,7 @@ fn sequences_that_are_all_alike_have_no_similarity() {
     let model = &models()[0];
     let alike = vec![vec![1, 2, 3]; 4];
     let folder = tempfile::tempdir().unwrap();
-    let results = observe(folder.path(), model, &alike, ALL, 1).unwrap();
-    assert_eq!(results.cka, []);
-    assert_eq!(results.mlp_norm.len(), 4);
+    let tables = observe(folder.path(), model, &alike, ALL, 1).unwrap();
+    assert_eq!(tables.of::<cka::Record>(), []);
+    assert_eq!(tables.of::<mlp_norm::Record>().len(), 4);
 }

@@ -1,0 +1,16 @@
+//! What experiments share: records and their tables, curves, claims, the looks of models, and what an experiment is.
+//!
+//! Nothing here knows an experiment.
+
+pub mod claim;
+pub mod curve;
+pub mod experiment;
+pub mod finding;
+pub mod lens;
+pub mod models;
+pub mod published;
+pub mod styles;
+pub mod table;
+pub mod tables;
+#[cfg(test)]
+pub(crate) mod testing;
