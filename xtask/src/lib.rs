@@ -4,10 +4,8 @@
 //! Figures are pure functions from recorded results to drawings; only commands read inputs and write files.
 
 pub mod arguments;
-pub mod contents;
 pub mod diff_sites;
 pub mod embedded;
-pub mod experiments;
 pub mod inputs;
 pub mod interrupt;
 pub mod labelled;
@@ -25,7 +23,7 @@ pub mod reproduce;
 pub mod rounding;
 pub mod sweep;
 
-pub use layerwise::{plot, report};
+pub use layerwise::{experiments, plot, report};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! `reproduce`: the paper's figures.
 
 use crate::arguments::{Inputs, Run};
-use crate::contents::{Contents, Drawn};
+use crate::experiments::contents::{Contents, Drawn};
 use crate::experiments::core::claim;
 use crate::experiments::core::experiment::Experiment;
 use crate::experiments::core::models::Facts;

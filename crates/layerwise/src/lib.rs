@@ -26,8 +26,8 @@
 //! ```
 //!
 //! # The crates
-//! Arrows point one way: this facade, then [`sweep`], then [`transformer`], then [`architecture`], [`weights`],
-//! [`schedule`] and [`kernels`];
+//! Arrows point one way: this facade, then [`experiments`], then [`sweep`], then [`transformer`], then [`architecture`],
+//! [`weights`], [`schedule`] and [`kernels`];
 //! [`corpus`], [`metrics`], [`journal`] and [`report`], which stands on [`plot`], are beside them, and [`files`] below.
 //!
 //! | module | what it is for |
@@ -40,6 +40,7 @@
 //! | [`files`] | opening files that are not trusted |
 //! | [`metrics`] | divergences, clustered standard errors, moments, CKA, probes, factorisations |
 //! | [`sweep`] | plan, engine, statistics |
+//! | [`experiments`] | the paper's experiments: records, drawings, claims, a folder each |
 //! | [`journal`] | checksummed logs of finished work: keys, shards, merging |
 //! | [`transcripts`] | N-best lists of a recogniser, word error rate, word lattices, rescoring, significance |
 //! | [`kernels`] | products, norms, activations, the vocabulary pass |
@@ -48,6 +49,7 @@
 
 pub use layerwise_architecture as architecture;
 pub use layerwise_corpus as corpus;
+pub use layerwise_experiments as experiments;
 pub use layerwise_files as files;
 pub use layerwise_journal as journal;
 pub use layerwise_kernels as kernels;

@@ -1,0 +1,60 @@
+//! Accuracy on benchmarks under altered schedules.
+//!
+//! - **Stands for** Figures 15 (swap), 16 (drop) and 24 (repeats of five blocks) of the NeurIPS version, and v3's benchmark figure.
+//! - **Needs** any models, and items: LAMBADA, ARC-easy and HellaSwag where their folder is given, else stand-ins made from text.
+//! - **Computes** `acc` as lm-evaluation-harness does.
+//! - **Feeds the claims** D8, D24.
+//!
+//! The published figures leave out ℓ = L−1, the dropped last block among them; here nothing is left out. Dotted lines are
+//! the plain models, bars one standard error.
+
+pub mod claims;
+pub mod figure;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod table;
+
+pub use table::{Intervention, Record};
+
+use crate::core::claim::Claim;
+use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::tables::{TableId, Tables};
+use layerwise_plot::Figure;
+
+/// See the [module](self).
+pub struct Benchmarks;
+
+impl Experiment for Benchmarks {
+    fn id(&self) -> &'static str {
+        "benchmarks"
+    }
+
+    fn about(&self) -> About {
+        About {
+            summary: "Accuracy under swaps, drops and repeats (nips-fig15, nips-fig16, nips-fig24)",
+            title: "Benchmarks under altered schedules",
+            stands_for: "Figures 15 (swap), 16 (drop) and 24 (repeats) of the NeurIPS version; v3's benchmark figure",
+            caption: "Accuracy on LAMBADA, ARC-Easy and HellaSwag, as lm-evaluation-harness has it (`acc`), or on stand-ins made from text where those are not given, against relative depth. Dotted: the plain model. Error bars are one standard error over items.",
+            paper_says: "Accuracy mirrors the divergence: the first and last layers matter most, the middle stays near the plain model. Repeating late blocks improves Qwen models on HellaSwag.",
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            tokenizer: true,
+            ..Needs::default()
+        }
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        const { &[TableId::of::<Record>()] }
+    }
+
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
+        figure::drawings(tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
+    }
+}

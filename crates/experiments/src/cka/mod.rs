@@ -1,0 +1,54 @@
+//! Similarity of the residual streams after each pair of blocks.
+//!
+//! - **Stands for** Figures 5b, 5c and 14 of the NeurIPS version, and v3's CKA figure.
+//! - **Needs** any models and any corpus: the plain pass.
+//! - **Computes** unbiased linear CKA, with both estimators of B.7.
+//! - **Feeds the claim** D9.
+
+pub mod claims;
+pub mod figure;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod table;
+
+pub use table::{Estimator, Record};
+
+use crate::core::claim::Claim;
+use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::tables::{TableId, Tables};
+use layerwise_plot::Figure;
+
+/// See the [module](self).
+pub struct Cka;
+
+impl Experiment for Cka {
+    fn id(&self) -> &'static str {
+        "cka"
+    }
+
+    fn about(&self) -> About {
+        About {
+            summary: "Similarity of the residual streams after each pair of blocks (nips-fig5bc, nips-fig14)",
+            title: "Similarity of representations",
+            stands_for: "Figures 5b, 5c and 14 of the NeurIPS version; v3's CKA figure",
+            caption: "Unbiased linear CKA, 0 to 1 without unit, between the residual streams after each pair of blocks. Last position of each sequence, in batches of sequences; the published code's estimator, all positions of a sequence as a batch, is in the table.",
+            paper_says: "Representations form blocks of similar layers, which line up with the region that is robust to dropping and swapping; the first layers stand apart.",
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        const { &[TableId::of::<Record>()] }
+    }
+
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
+        figure::drawings(tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
+    }
+}

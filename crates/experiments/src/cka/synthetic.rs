@@ -1,0 +1,32 @@
+//! Results as the paper has them, for tests of claims.
+
+use super::table::{Estimator, Record};
+use crate::core::curve::is_middle;
+use crate::core::models::Facts;
+use crate::core::tables::Tables;
+use crate::core::testing::blocks;
+
+/// Adds the records of one model.
+pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
+    let layers = facts.layers;
+    for (layer, depth) in blocks(facts) {
+        for (other_layer, other) in blocks(facts) {
+            let inside = [depth, other].map(is_middle);
+            tables.push(Record {
+                model: facts.name.clone(),
+                family: facts.family.clone(),
+                estimator: Estimator::LastToken,
+                layer,
+                other_layer,
+                layers,
+                cka: if inside == [true; 2] || layer == other_layer {
+                    0.9
+                } else {
+                    0.4
+                },
+                batches: 8,
+                samples: 128,
+            });
+        }
+    }
+}

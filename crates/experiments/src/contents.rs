@@ -1,0 +1,256 @@
+//! What a run yields, as the parts of a report.
+
+use crate::core::claim::{Claim, Row};
+use crate::core::experiment::Experiment;
+use crate::core::models::Facts;
+use crate::core::published::TextTable;
+use crate::core::table::Record;
+use crate::core::tables::Tables;
+use crate::{claims, known_values};
+use layerwise_plot::Figure;
+use layerwise_report::{
+    ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile,
+};
+use std::io;
+
+/// The drawings of one model, or of several together.
+#[derive(Debug, Default)]
+pub struct Drawn {
+    /// Each with the experiment that it belongs to.
+    drawings: Vec<(&'static str, Drawing)>,
+}
+
+impl Drawn {
+    /// Adds an experiment's drawing with its name and its SVG.
+    pub fn add(&mut self, experiment: &'static str, name: String, figure: &Figure, svg: String) {
+        let drawing = Drawing {
+            name,
+            model: None,
+            svg,
+            alt: format!("{}. {}", figure.title, figure.description),
+        };
+        self.drawings.push((experiment, drawing));
+    }
+
+    fn of(&self, experiment: &str, model: Option<&str>) -> impl Iterator<Item = Drawing> {
+        let own = self
+            .drawings
+            .iter()
+            .filter(move |(id, _)| *id == experiment);
+        own.map(move |(_, drawing)| Drawing {
+            model: model.map(str::to_owned),
+            ..drawing.clone()
+        })
+    }
+}
+
+/// What a report is made from.
+pub struct Contents<'a> {
+    /// The experiments of the run, in reading order.
+    pub experiments: &'a [&'a dyn Experiment],
+    /// The results of all models, with what is derived from them all together.
+    pub tables: &'a Tables,
+    /// Each model's drawings.
+    pub each: &'a [Drawn],
+    /// The drawings of all models, where there are several.
+    pub together: Option<&'a Drawn>,
+    /// The models.
+    pub models: &'a [Facts],
+    /// For each model, what it was run on.
+    pub facts: Vec<Vec<(String, String)>>,
+    /// The claims, judged.
+    pub claims: &'a [Row],
+    /// Published values beside measured ones.
+    pub known: &'a [known_values::Compared],
+    /// The paper's tables.
+    pub text_tables: &'a [TextTable],
+    /// Facts of the run.
+    pub provenance: Vec<(String, String)>,
+}
+
+impl Contents<'_> {
+    /// The report of these contents.
+    ///
+    /// # Errors
+    /// None that memory gives; the type is that of the writer of tables.
+    pub fn report(self) -> io::Result<Report> {
+        let mut sections = self
+            .experiments
+            .iter()
+            .map(|experiment| self.section(*experiment))
+            .collect::<io::Result<Vec<_>>>()?;
+        sections.extend(self.text_tables.iter().map(table_section));
+        Ok(Report {
+            title: "The stages of inference, layer by layer".to_owned(),
+            models: self
+                .models
+                .iter()
+                .zip(self.facts)
+                .map(|(model, facts)| ModelFacts {
+                    name: model.name.clone(),
+                    facts,
+                })
+                .collect(),
+            sections,
+            claims: self.claims.iter().map(claim_row).collect(),
+            known: self.known.iter().map(known_row).collect(),
+            provenance: self.provenance,
+        })
+    }
+
+    fn section(&self, experiment: &dyn Experiment) -> io::Result<Section> {
+        let (id, about) = (experiment.id(), experiment.about());
+        let together = self
+            .together
+            .into_iter()
+            .flat_map(|drawn| drawn.of(id, None));
+        let each = self.models.iter().zip(self.each);
+        let each = each.flat_map(|(model, drawn)| drawn.of(id, Some(&model.name)));
+        Ok(Section {
+            id: id.to_owned(),
+            title: about.title.to_owned(),
+            stands_for: about.stands_for.to_owned(),
+            caption: about.caption.to_owned(),
+            paper_says: about.paper_says.to_owned(),
+            measured: self.measured(experiment),
+            drawings: together.chain(each).collect(),
+            table: self.table(experiment)?,
+            claims: needing(id).map(|claim| claim.id.to_owned()).collect(),
+        })
+    }
+
+    /// What an experiment found, or the deciding numbers of the claims that need it, in a sentence for each.
+    fn measured(&self, experiment: &dyn Experiment) -> String {
+        if let Some(finding) = experiment.finding(self.tables) {
+            return finding;
+        }
+        let sentences: Vec<String> = needing(experiment.id())
+            .filter_map(|claim| {
+                let verdict = |name: &str| {
+                    let rows = self.claims.iter().filter(|row| row.claim == claim.id);
+                    rows.filter(|row| row.verdict.name() == name).count()
+                };
+                let (holds, fails) = (verdict("holds"), verdict("fails"));
+                (holds + fails > 0).then(|| {
+                    format!(
+                        "{} ({}): {holds} of {} comparisons hold.",
+                        claim.id,
+                        claim.statement,
+                        holds + fails
+                    )
+                })
+            })
+            .collect();
+        match sentences.is_empty() && needing(experiment.id()).next().is_some() {
+            true => {
+                "No claim about this figure could be tested with these models and data.".to_owned()
+            }
+            false => sentences.join(" "),
+        }
+    }
+
+    /// The first table of an experiment, and the files of all its tables.
+    fn table(&self, experiment: &dyn Experiment) -> io::Result<Table> {
+        let mut table = Table::default();
+        for id in experiment.tables() {
+            let name = format!("{}.csv", id.name());
+            let own = self.models.iter().map(|model| TableFile {
+                model: Some(model.name.clone()),
+                path: format!("{}/{name}", model.name),
+            });
+            table.files.extend(own);
+            if self.models.len() > 1 {
+                table.files.push(TableFile {
+                    model: None,
+                    path: name,
+                });
+            }
+            if table.columns.is_empty() {
+                let csv = id.csv(self.tables)?;
+                let mut reader = csv::Reader::from_reader(csv.as_slice());
+                let cells = |row: &csv::StringRecord| row.iter().map(str::to_owned).collect();
+                table.columns = cells(reader.headers()?);
+                let rows = reader.records();
+                table.rows = rows
+                    .map(|row| Ok(cells(&row?)))
+                    .collect::<io::Result<_>>()?;
+            }
+        }
+        Ok(table)
+    }
+}
+
+/// The claims that an experiment's results decide.
+fn needing(experiment: &str) -> impl Iterator<Item = &'static Claim> {
+    let claims = claims().into_iter();
+    claims.filter(move |claim| claim.needs.contains(&experiment))
+}
+
+fn table_section(table: &TextTable) -> Section {
+    Section {
+        id: table.name.to_owned(),
+        title: table.title.clone(),
+        stands_for: table.name.replace('-', " ") + " of every version",
+        table: Table {
+            columns: table.columns.clone(),
+            rows: table.rows.clone(),
+            files: vec![TableFile {
+                model: None,
+                path: format!("{}.csv", table.name),
+            }],
+        },
+        ..Section::default()
+    }
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| format!("{value:.4}"))
+}
+
+fn claim_row(row: &Row) -> ClaimRow {
+    // A line states the claim, and after a colon which part of it it judges.
+    let claim = claims().into_iter().find(|claim| claim.id == row.claim);
+    let statement = claim.map_or(row.statement.as_str(), |claim| claim.statement);
+    let part = row.statement.strip_prefix(statement).unwrap_or_default();
+    ClaimRow {
+        claim: row.claim.clone(),
+        version: row.version.clone(),
+        model: Record::model(row).to_owned(),
+        statement: statement.to_owned(),
+        part: part.trim_start_matches(": ").to_owned(),
+        measured: number(row.measured),
+        standard_error: number(row.standard_error),
+        threshold: row.threshold.clone(),
+        verdict: row.verdict.name().to_owned(),
+        reason: row.reason.clone(),
+    }
+}
+
+/// A name in camel case as words.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+            words.extend(letter.to_lowercase());
+        } else {
+            words.push(letter);
+        }
+    }
+    words
+}
+
+fn known_row(row: &known_values::Compared) -> KnownRow {
+    let index = row
+        .index
+        .map_or_else(String::new, |index| format!(" {index}"));
+    KnownRow {
+        quantity: format!("{}{index}", words(&format!("{:?}", row.quantity))),
+        model: row.model.clone(),
+        published: row.published.to_string(),
+        error: row
+            .read_off_error
+            .map_or_else(String::new, |error| error.to_string()),
+        measured: number(row.measured),
+    }
+}

@@ -1,0 +1,73 @@
+//! What an experiment is.
+
+use super::claim::{Claim, Evidence};
+use super::models::Facts;
+use super::published::TextTable;
+use super::tables::{TableId, Tables};
+use layerwise_plot::Figure;
+
+/// An experiment in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// What it shows, in a line, with the names of the published figures.
+    pub summary: &'static str,
+    /// A title of a few words.
+    pub title: &'static str,
+    /// The published figures and tables that it stands for, by version.
+    pub stands_for: &'static str,
+    /// What is drawn, with units and the positions that means go over.
+    pub caption: &'static str,
+    /// What the paper states about it.
+    pub paper_says: &'static str,
+}
+
+/// What an experiment needs besides a model.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs {
+    /// Whether it reads text, and not only token ids: without a tokenizer its tables stay empty.
+    pub tokenizer: bool,
+    /// The tables of other experiments that it measures, derives or draws from. Their experiments run before it.
+    pub tables: &'static [TableId],
+}
+
+/// One experiment: what it needs, the tables that it fills, what it draws from them, and the claims that they decide.
+pub trait Experiment: Sync {
+    /// Its name on the command line and in the names of its files.
+    fn id(&self) -> &'static str;
+
+    /// The experiment in words.
+    fn about(&self) -> About;
+
+    /// What it needs.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// The tables that it fills; the report shows the first.
+    fn tables(&self) -> &'static [TableId];
+
+    /// Fills its tables from those of other experiments, where nothing has to be measured for them.
+    fn derive(&self, tables: &mut Tables, models: &[Facts]) {
+        let _ = (tables, models);
+    }
+
+    /// The drawings with the names of their files, from the tables of one model or of several.
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)>;
+
+    /// The claims that are decided by its tables.
+    fn claims(&self) -> &'static [Claim] {
+        &[]
+    }
+
+    /// What was found, in a sentence, where claims do not say it.
+    fn finding(&self, tables: &Tables) -> Option<String> {
+        let _ = tables;
+        None
+    }
+
+    /// The paper's tables that it gives numbers to.
+    fn text_tables(&self, evidence: &Evidence<'_>) -> Vec<TextTable> {
+        let _ = evidence;
+        Vec::new()
+    }
+}

@@ -1,0 +1,162 @@
+//! Models as lines of a drawing: their order, their looks, their legend, and the depth that they share as an axis.
+
+use super::styles::{legend_order, styles_of_models};
+use super::table::Record;
+#[cfg(test)]
+use layerwise_plot::Mark;
+use layerwise_plot::{Axis, LegendEntry, Line, Panel, Point, Scale, Side, Style};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+/// What is known of a model before anything is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Its name.
+    pub name: String,
+    /// Its family, the `model_type` of its config.
+    pub family: String,
+    /// Blocks, L.
+    pub layers: usize,
+    /// Numbers in its weights.
+    pub parameters: u64,
+}
+
+/// A model with the look of its lines, the same in every figure.
+pub struct Model<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its family, the `model_type` of its config.
+    pub family: &'a str,
+    /// The look of its lines.
+    pub style: Style,
+}
+
+/// The models among (name, family) pairs, each once, in the order of a legend.
+pub fn of<'a>(named: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Model<'a>> {
+    let mut named: Vec<(&str, &str)> = named.collect::<BTreeSet<_>>().into_iter().collect();
+    named.sort_by(|a, b| legend_order(a.0, a.1).cmp(&legend_order(b.0, b.1)));
+    let styles = styles_of_models(&named);
+    named
+        .into_iter()
+        .zip(styles)
+        .map(|((name, family), style)| Model {
+            name,
+            family,
+            style,
+        })
+        .collect()
+}
+
+/// A legend of one entry for each model.
+pub fn legend(models: &[Model<'_>]) -> Vec<LegendEntry> {
+    models
+        .iter()
+        .map(|model| LegendEntry {
+            label: model.name.to_owned(),
+            group: model.family.to_owned(),
+            style: model.style,
+        })
+        .collect()
+}
+
+/// ℓ/(L−1), the depth of block ℓ of L from 0 to 1; 0 in a model of one block.
+pub fn relative_depth(layer: usize, layers: usize) -> f64 {
+    layer as f64 / layers.saturating_sub(1).max(1) as f64
+}
+
+/// s/L, the depth of residual stream s of a model of L blocks, where 0 is the embedding and L the last block's output.
+pub fn state_depth(state: usize, layers: usize) -> f64 {
+    state as f64 / layers.max(1) as f64
+}
+
+/// The horizontal axis of figures by block.
+pub fn block_axis() -> Axis {
+    Axis::new("Relative depth ℓ/(L−1)", Scale::Linear).between(0.0, 1.0)
+}
+
+/// The horizontal axis of figures by residual stream.
+pub fn state_axis() -> Axis {
+    Axis::new("Relative depth s/L", Scale::Linear).between(0.0, 1.0)
+}
+
+/// A line for each model that has records, through their points from left to right, deeper models first: a short one's
+/// few points would be hidden below the many of a deep one.
+pub fn lines<'r, R: Record + 'r>(
+    models: &[Model<'_>],
+    records: impl Iterator<Item = &'r R> + Clone,
+    point: impl Fn(&R) -> Point,
+) -> Vec<Line> {
+    let mut lines: Vec<Line> = models
+        .iter()
+        .map(|model| {
+            let own = records
+                .clone()
+                .filter(|record| record.model() == model.name);
+            let mut points: Vec<Point> = own.map(&point).collect();
+            points.sort_by(|a, b| a.x.total_cmp(&b.x));
+            Line {
+                style: model.style,
+                label: model.name.to_owned(),
+                points,
+                side: Side::Left,
+            }
+        })
+        .filter(|line| !line.points.is_empty())
+        .collect();
+    lines.sort_by_key(|line| Reverse(line.points.len()));
+    lines
+}
+
+/// The upper end of an axis that the embedding alone would stretch to more than twice what the rest needs, as with a tied
+/// unembedding, whose lens repeats the input with much confidence.
+pub fn upper_end(lines: &[Line]) -> Option<f64> {
+    let largest = |of: &dyn Fn(&Point) -> bool| {
+        let points = lines.iter().flat_map(|line| &line.points);
+        let values = points.filter(|point| of(point)).map(|point| point.y);
+        values.fold(0.0, f64::max)
+    };
+    let (embedding, rest) = (largest(&|p| p.x == 0.0), largest(&|p| p.x > 0.0));
+    (rest > 0.0 && embedding > 2.0 * rest).then_some(1.1 * rest)
+}
+
+/// The models family by family, in the order of the legend.
+pub fn families<'m, 'a>(models: &'m [Model<'a>]) -> Vec<&'m [Model<'a>]> {
+    models.chunk_by(|a, b| a.family == b.family).collect()
+}
+
+/// The name of a family as papers write it; its `model_type` where it is another.
+pub fn family_name(model_type: &str) -> &str {
+    match model_type {
+        "gpt2" => "GPT-2",
+        "gpt_neox" => "Pythia",
+        "phi" => "Phi",
+        "llama" => "Llama",
+        "qwen2" => "Qwen2",
+        other => other,
+    }
+}
+
+/// Panels in rows of at most `columns`, as even as can be.
+pub fn rows_of(panels: Vec<Panel>, columns: usize) -> Vec<Vec<Panel>> {
+    let rows = panels.len().div_ceil(columns).max(1);
+    let width = panels.len().div_ceil(rows).max(1);
+    panels.chunks(width).map(<[Panel]>::to_vec).collect()
+}
+
+/// The models' names, for descriptions.
+pub fn names(models: &[Model<'_>]) -> String {
+    let names: Vec<&str> = models.iter().map(|model| model.name).collect();
+    names.join(", ")
+}
+
+/// The lines of a panel, for tests.
+#[cfg(test)]
+pub(crate) fn lines_of(panel: &Panel) -> Vec<&Line> {
+    let marks = panel.marks.iter();
+    marks
+        .filter_map(|mark| match mark {
+            Mark::Line(line) => Some(line),
+            _ => None,
+        })
+        .collect()
+}

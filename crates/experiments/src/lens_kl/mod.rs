@@ -1,0 +1,57 @@
+//! Divergence of the logit lens from the output after each block, with both lenses, beside the densities of neurons.
+//!
+//! - **Stands for** Figure 8 (a, b, c) of the NeurIPS version (`standard`), and the same figure of v1 and v3 (`legacy`).
+//! - **Needs** any models and any corpus: the plain pass; and the weights alone for the densities (see `neurons`).
+//! - **Feeds the claims** D14, D17, D18, D27.
+
+pub mod claims;
+pub mod figure;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod table;
+
+pub use table::{Record, agreement, curve};
+
+use crate::core::claim::Claim;
+use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::tables::{TableId, Tables};
+use crate::neurons;
+use layerwise_plot::Figure;
+
+/// See the [module](self).
+pub struct LensKl;
+
+impl Experiment for LensKl {
+    fn id(&self) -> &'static str {
+        "lens-kl"
+    }
+
+    fn about(&self) -> About {
+        About {
+            summary: "Divergence of the logit lens from the output, both lenses, with neuron densities (nips-fig8, v1-fig-kl-neurons)",
+            title: "Divergence of the logit lens from the output",
+            stands_for: "Figure 8 of the NeurIPS version (standard lens); the same figure of v1 and v3 (legacy lens)",
+            caption: "Left axis: mean KL(output ‖ lens) in nats against depth, over positions 1 to T−1; the paper does not say which direction it shows, so that the other is in the table. Right axis: prediction and suppression neurons, percent of each block's.",
+            paper_says: "The divergence falls from about mid-depth, fastest where the density of prediction neurons rises. Phi-1 has fewer such neurons and a flatter curve than Phi-1.5 and Phi-2.",
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            tables: const { &[TableId::of::<neurons::Record>()] },
+            ..Needs::default()
+        }
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        const { &[TableId::of::<Record>()] }
+    }
+
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
+        figure::drawings(tables.of(), tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
+    }
+}

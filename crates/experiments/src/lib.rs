@@ -1,0 +1,30 @@
+//! The paper's experiments, a folder each, and what they share.
+//!
+//! An experiment's folder holds its records (`table.rs`), its drawings (`figure.rs`), its claims (`claims.rs`) and its words
+//! and needs (`mod.rs`). Drawings and claims are pure functions of tables, so that a figure can be redrawn from its CSV
+//! files without a model.
+
+pub mod contents;
+pub mod core;
+pub mod known_values;
+
+pub mod attention_locality;
+pub mod benchmarks;
+pub mod cka;
+pub mod lens_entropy;
+pub mod lens_kl;
+pub mod mlp_norm;
+pub mod neurons;
+pub mod repeats;
+pub mod robustness;
+pub mod scale;
+pub mod shift;
+pub mod stages;
+pub mod sublayer_ratio;
+pub mod subword_heads;
+pub mod suffix_neurons;
+pub mod suffix_probe;
+pub mod wic;
+
+mod registry;
+pub use registry::{EXPERIMENTS, claims, experiment, judge, text_tables};

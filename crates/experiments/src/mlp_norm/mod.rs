@@ -1,0 +1,53 @@
+//! Size of what each MLP writes.
+//!
+//! - **Stands for** Figures 12b (10) and 20 of the NeurIPS version, and v1's and v3's figures of MLP norms.
+//! - **Needs** any models and any corpus: the plain pass.
+//! - **Feeds the claims** D22, D25.
+
+pub mod claims;
+pub mod figure;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod table;
+
+pub use table::{Record, curve};
+
+use crate::core::claim::Claim;
+use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::tables::{TableId, Tables};
+use layerwise_plot::Figure;
+
+/// See the [module](self).
+pub struct MlpNorm;
+
+impl Experiment for MlpNorm {
+    fn id(&self) -> &'static str {
+        "mlp-norm"
+    }
+
+    fn about(&self) -> About {
+        About {
+            summary: "Size of what each MLP writes (nips-fig12b, nips-fig20)",
+            title: "Size of what each MLP writes",
+            stands_for: "Figures 12b (10) and 20 of the NeurIPS version; v1's and v3's figures of MLP norms",
+            caption: "Mean L2 norm of each MLP's output before it is added, in the residual stream's own unit, against relative depth. Means over positions 1 to T−1; bands are one standard error, clustered by sequence.",
+            paper_says: "The norm grows with depth and peaks in the last layers, in all 18 models: the last layers rework the residual stream before it is read out.",
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        const { &[TableId::of::<Record>()] }
+    }
+
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
+        figure::drawings(tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
+    }
+}

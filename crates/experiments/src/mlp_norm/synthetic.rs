@@ -1,0 +1,24 @@
+//! Results as the paper has them, for tests of claims.
+
+use super::table::Record;
+use crate::core::models::Facts;
+use crate::core::tables::Tables;
+use crate::core::testing::blocks;
+
+/// Adds the records of one model.
+pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
+    let layers = facts.layers;
+    for (layer, depth) in blocks(facts) {
+        tables.push(Record {
+            model: facts.name.clone(),
+            family: facts.family.clone(),
+            layer,
+            layers,
+            relative_depth: depth,
+            mlp_out_norm: 1.0 + 9.0 * depth * depth,
+            mlp_out_norm_se: Some(0.01),
+            sequences: 10,
+            positions: 1000,
+        });
+    }
+}

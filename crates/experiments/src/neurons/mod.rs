@@ -1,0 +1,60 @@
+//! Prediction, suppression and partition neurons, from the weights alone.
+//!
+//! - **Stands for** the densities of Figures 8 and 17 of the NeurIPS version and of v1's and v3's figures, and the bands of
+//!   kurtosis and skewness of the universal-neurons study.
+//! - **Needs** any models, no text.
+//! - **Computes** after folding (B.1) the cosine of each neuron's output weights with each token's column of the
+//!   unembedding, and its population moments over the vocabulary, streamed (B.9).
+//! - **Feeds the claims** D15, D16, D17, D18, and `stages`.
+//!
+//! Above, the shares of the three kinds. Below, kurtosis and skewness over the neurons of a block: for one model the
+//! median with quartiles (dashed) and 5th and 95th percentiles (dotted), for several the medians; and the median skewness
+//! of the neurons with kurtosis above 10, which is above zero where they promote tokens and below where they suppress.
+
+pub mod claims;
+pub mod figure;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod table;
+
+pub use table::{Record, density, prediction, suppression};
+
+use crate::core::claim::Claim;
+use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::tables::{TableId, Tables};
+use layerwise_plot::Figure;
+
+/// See the [module](self).
+pub struct Neurons;
+
+impl Experiment for Neurons {
+    fn id(&self) -> &'static str {
+        "neurons"
+    }
+
+    fn about(&self) -> About {
+        About {
+            summary: "Prediction, suppression and partition neurons (nips-fig17)",
+            title: "Prediction and suppression neurons",
+            stands_for: "Figure 17 of the NeurIPS version and the densities of Figure 8; v1's and v3's densities",
+            caption: "Share of each block's neurons, percent, whose output weights' cosines with the columns of the unembedding have kurtosis above 10 and positive (prediction) or negative (suppression) skewness; partition neurons have high variance and low kurtosis. From the weights alone, after folding the norms.",
+            paper_says: "Prediction neurons appear at about half of the depth, peak at about 85 % and become fewer in the last tenth, where suppression neurons overtake them and peak in the last layers.",
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        const { &[TableId::of::<Record>()] }
+    }
+
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
+        figure::drawings(tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
+    }
+}

@@ -1,0 +1,158 @@
+//! The experiments by their names, and what all of them together say.
+
+use super::core::claim::{Claim, Evidence, Row};
+use super::core::experiment::Experiment;
+use super::core::models::Facts;
+use super::core::published::{TextTable, architectures, names};
+use super::core::tables::Tables;
+use super::{
+    attention_locality, benchmarks, cka, lens_entropy, lens_kl, mlp_norm, neurons, repeats,
+    robustness, scale, shift, stages, sublayer_ratio, subword_heads, suffix_neurons, suffix_probe,
+    wic,
+};
+
+/// The experiments, in the order of the report.
+pub const EXPERIMENTS: &[&dyn Experiment] = &[
+    &stages::Stages,
+    &robustness::Robustness,
+    &cka::Cka,
+    &attention_locality::AttentionLocality,
+    &subword_heads::SubwordHeads,
+    &wic::Wic,
+    &lens_entropy::LensEntropy,
+    &lens_kl::LensKl,
+    &neurons::Neurons,
+    &suffix_probe::SuffixProbe,
+    &suffix_neurons::SuffixNeurons,
+    &mlp_norm::MlpNorm,
+    &sublayer_ratio::SublayerRatio,
+    &repeats::Repeats,
+    &benchmarks::Benchmarks,
+    &scale::Scale,
+    &shift::Shift,
+];
+
+/// An experiment by its name.
+pub fn experiment(id: &str) -> Option<&'static dyn Experiment> {
+    let mut experiments = EXPERIMENTS.iter().copied();
+    experiments.find(|experiment| experiment.id() == id)
+}
+
+/// The claims of all experiments, in the order of their numbers.
+pub fn claims() -> Vec<&'static Claim> {
+    let each = EXPERIMENTS
+        .iter()
+        .flat_map(|experiment| experiment.claims());
+    let mut claims: Vec<&Claim> = each.collect();
+    claims.sort_by_key(|claim| (claim.id.len(), claim.id));
+    claims
+}
+
+/// The lines of `claims.csv`: every claim in order, judged for the models of a run.
+pub fn judge(tables: &Tables, models: &[Facts]) -> Vec<Row> {
+    let evidence = Evidence { tables, models };
+    let claims = claims().into_iter();
+    claims.flat_map(|claim| claim.rows(&evidence)).collect()
+}
+
+/// The paper's tables, with the numbers of a run.
+pub fn text_tables(tables: &Tables, models: &[Facts]) -> Vec<TextTable> {
+    let evidence = Evidence { tables, models };
+    let each = EXPERIMENTS.iter();
+    let mut found: Vec<TextTable> = each
+        .flat_map(|experiment| experiment.text_tables(&evidence))
+        .collect();
+    found.extend([architectures(models), names(models)]);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::finding::Verdict;
+    use crate::core::table::{parse, write};
+    use crate::core::testing;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    #[test]
+    fn every_experiment_has_its_own_name_tables_and_words() {
+        let mut told = BTreeSet::new();
+        for experiment in EXPERIMENTS {
+            let (id, about) = (experiment.id(), experiment.about());
+            assert!(told.insert(id), "{id}");
+            assert!(told.insert(about.title), "{}", about.title);
+            for text in [about.caption, about.paper_says] {
+                assert!(text.ends_with('.') && text.len() > 60, "{id}: {text}");
+            }
+            let tables = experiment.tables();
+            assert_eq!(
+                tables[0].name(),
+                id,
+                "the first table has the experiment's name"
+            );
+            for table in tables {
+                assert!(table.name() == id || told.insert(table.name()), "{id}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_needed_is_a_table_of_an_experiment() {
+        for experiment in EXPERIMENTS {
+            for table in experiment.needs().tables {
+                let mut others = EXPERIMENTS
+                    .iter()
+                    .filter(|other| other.id() != experiment.id());
+                let found = others.any(|other| other.tables().contains(table));
+                assert!(found, "{}: {table:?}", experiment.id());
+            }
+        }
+    }
+
+    #[test]
+    fn every_claim_has_its_place_and_its_lines() {
+        let ids: Vec<&str> = claims().iter().map(|claim| claim.id).collect();
+        let expected: Vec<String> = (1..=27).map(|number| format!("D{number}")).collect();
+        assert_eq!(ids, expected);
+        for claim in claims() {
+            for id in claim.needs {
+                assert!(experiment(id).is_some(), "{}: {id}", claim.id);
+            }
+        }
+        // Without a single model, each has a line still.
+        let none = judge(&Tables::default(), &[]);
+        assert!(none.iter().all(|row| row.verdict == Verdict::NotTested));
+        let mut order: Vec<&str> = none.iter().map(|row| row.claim.as_str()).collect();
+        order.dedup();
+        assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn claims_survive_a_file() {
+        let models = testing::models();
+        let tables = testing::tables(&models, &[robustness::synthetic::add]);
+        let rows = judge(&tables, &models);
+        assert!(rows.iter().any(|row| row.verdict == Verdict::Holds));
+        let mut text = Vec::new();
+        write(&rows, &mut text).unwrap();
+        let header =
+            "claim,version,model,statement,measured,standard_error,threshold,verdict,reason\n";
+        assert!(text.starts_with(header.as_bytes()));
+        let read: Vec<Row> = parse(text.as_slice(), Path::new("claims.csv")).unwrap();
+        assert_eq!(read, rows);
+    }
+
+    #[test]
+    fn the_papers_tables_are_rectangular() {
+        let models = testing::models();
+        let found = text_tables(&Tables::default(), &models);
+        let names: Vec<&str> = found.iter().map(|table| table.name).collect();
+        assert_eq!(names, ["table-1", "table-2", "table-3"]);
+        for table in found {
+            for row in &table.rows {
+                assert_eq!(row.len(), table.columns.len(), "{}: {row:?}", table.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The records of this experiment.
+
+use crate::core::curve::{self, Point, point};
+use crate::core::finding::Unjudged;
+use crate::core::models::relative_depth;
+use crate::core::table::{is_share, negative_error, record};
+use crate::core::tables::Tables;
+use serde::{Deserialize, Serialize};
+
+/// What is done to the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Intervention {
+    /// Block ℓ is left out.
+    Drop,
+    /// Blocks ℓ and ℓ+1 change places.
+    Swap,
+}
+
+record! {
+    /// One line of `robustness.csv`: one intervention at one block of one model.
+    ///
+    /// A mean that could not be measured is NaN; a standard error is empty where there is one sequence only.
+    pub struct Record {
+        /// Name of the model.
+        pub model: String,
+        /// Its family, the `model_type` of its config.
+        pub family: String,
+        /// What is done.
+        pub intervention: Intervention,
+        /// The block ℓ, from 0.
+        pub layer: usize,
+        /// Blocks of the model, L.
+        pub layers: usize,
+        /// ℓ/(L−1); see [`relative_depth`].
+        pub relative_depth: f64,
+        /// Mean KL(plain ‖ altered), nats.
+        pub kl_nats: f64,
+        /// Its standard error, nats.
+        pub kl_nats_se: Option<f64>,
+        /// Share of positions whose most probable token is the plain model's, 0 to 1.
+        pub top1_agreement: f64,
+        /// Its standard error.
+        pub top1_agreement_se: Option<f64>,
+        /// Mean entropy of the altered model's output, bits.
+        pub entropy_bits: f64,
+        /// Its standard error, bits.
+        pub entropy_bits_se: Option<f64>,
+        /// Mean of the altered model's entropy less the plain model's, bits.
+        pub entropy_difference_bits: f64,
+        /// Its standard error, from paired sums, bits.
+        pub entropy_difference_bits_se: Option<f64>,
+        /// Mean loss of the altered model, nats a token.
+        pub loss_nats: f64,
+        /// Its standard error, nats a token.
+        pub loss_nats_se: Option<f64>,
+        /// Sequences of the corpus.
+        pub sequences: u64,
+        /// Positions over which the means go (one fewer a sequence for the loss).
+        pub positions: u64,
+    }
+    table("robustness") key(model, intervention, layer) fault(fault)
+}
+
+record! {
+    /// One line of `robustness-collapse.csv`: what the altered model predicts most often.
+    pub struct Collapse {
+        /// Name of the model.
+        pub model: String,
+        /// Its family, the `model_type` of its config.
+        pub family: String,
+        /// What is done.
+        pub intervention: Intervention,
+        /// The block ℓ, from 0.
+        pub layer: usize,
+        /// The token that is the most probable one at most positions; of equally frequent ones the lowest id.
+        pub modal_token: u32,
+        /// Share of positions at which it is, 0 to 1.
+        pub modal_share: f64,
+        /// Its standard error, clustered by sequence, the token taken as given.
+        pub modal_share_se: Option<f64>,
+        /// Sequences read: the first of the corpus.
+        pub sequences: u64,
+        /// Positions over which the share goes.
+        pub positions: u64,
+    }
+    table("robustness-collapse") key(model, intervention, layer) fault(|r| {
+        if is_share(r.modal_share) {
+            negative_error([("modal_share_se", r.modal_share_se)])
+        } else {
+            Some(("modal_share", "a share from 0 to 1".to_owned()))
+        }
+    })
+}
+
+/// The first field of a record that cannot be, with what was expected.
+fn fault(record: &Record) -> Option<(&'static str, String)> {
+    let last = match record.intervention {
+        Intervention::Drop => 1,
+        Intervention::Swap => 2,
+    };
+    if record.layers < last {
+        return Some(("layers", format!("at least {last} blocks")));
+    }
+    if record.layer > record.layers - last {
+        return Some((
+            "layer",
+            format!("a block from 0 to {}", record.layers - last),
+        ));
+    }
+    let depth = relative_depth(record.layer, record.layers);
+    if record.relative_depth.is_nan() || (record.relative_depth - depth).abs() > 1e-9 {
+        return Some(("relative_depth", depth.to_string()));
+    }
+    if !is_share(record.top1_agreement) {
+        return Some(("top1_agreement", "a share from 0 to 1".to_owned()));
+    }
+    negative_error([
+        ("kl_nats_se", record.kl_nats_se),
+        ("top1_agreement_se", record.top1_agreement_se),
+        ("entropy_bits_se", record.entropy_bits_se),
+        (
+            "entropy_difference_bits_se",
+            record.entropy_difference_bits_se,
+        ),
+        ("loss_nats_se", record.loss_nats_se),
+    ])
+}
+
+/// A quantity against the block that is changed.
+///
+/// # Errors
+/// The results do not reach.
+pub fn curve(
+    tables: &Tables,
+    model: &str,
+    intervention: Intervention,
+    quantity: fn(&Record) -> (f64, Option<f64>),
+) -> Result<Vec<Point>, Unjudged> {
+    curve::curve(
+        tables.of(),
+        "robustness",
+        |r: &Record| r.model == model && r.intervention == intervention,
+        |r| {
+            let (value, error) = quantity(r);
+            point(r.layer, r.relative_depth, value, error)
+        },
+    )
+}

@@ -1,0 +1,64 @@
+//! Whether the shape holds on text that the model was not made for.
+//!
+//! - **Stands for** Figure 26 of the NeurIPS version.
+//! - **Needs** any models, any corpus, and a second one; where none is given, the source code of this project.
+//! - **Feeds the claim** D25.
+
+pub mod claims;
+pub mod figure;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod table;
+
+pub use table::{Measure, Record};
+
+use crate::core::claim::Claim;
+use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::tables::{TableId, Tables};
+use crate::{attention_locality, lens_entropy, lens_kl, mlp_norm};
+use layerwise_plot::Figure;
+
+/// See the [module](self).
+pub struct Shift;
+
+impl Experiment for Shift {
+    fn id(&self) -> &'static str {
+        "shift"
+    }
+
+    fn about(&self) -> About {
+        About {
+            summary: "The shape on text of another kind (nips-fig26)",
+            title: "Text of another kind",
+            stands_for: "Figure 26 of the NeurIPS version",
+            caption: "KL(output ‖ standard lens) in nats, the lens's entropy in bits, the norm of the MLP's output and attention to the previous five tokens, on the corpus and on a second text, against depth. Means over positions 1 to T−1; bands are one standard error, clustered by sequence.",
+            paper_says: "On recent papers, code and other languages, GPT-2 XL shows the same pattern as on the Pile.",
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            tables: const {
+                &[
+                    TableId::of::<lens_kl::Record>(),
+                    TableId::of::<lens_entropy::Record>(),
+                    TableId::of::<mlp_norm::Record>(),
+                    TableId::of::<attention_locality::Record>(),
+                ]
+            },
+            ..Needs::default()
+        }
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        const { &[TableId::of::<Record>()] }
+    }
+
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
+        figure::drawings(tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
+    }
+}

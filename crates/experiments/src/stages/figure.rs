@@ -1,0 +1,137 @@
+//! The drawings.
+
+use super::table::{Curve, EVERY_MODEL, Record};
+use crate::core::models;
+use layerwise_plot::{
+    Axis, Colour, Dash, Figure, LegendEntry, Line, Mark, Marker, Panel, Point, Scale, Side, Style,
+};
+
+/// Panels of one row.
+const PANELS: usize = 3;
+
+impl Curve {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Ablation => "KL without block ℓ",
+            Self::LocalAttention => "Attention to previous five",
+            Self::Prediction => "Prediction neurons",
+            Self::Suppression => "Suppression neurons",
+        }
+    }
+
+    /// The paper's colours: blue, purple, green and red.
+    fn style(self) -> Style {
+        let (colour, dash, marker) = match self {
+            Self::Ablation => (Colour(0x23, 0x7f, 0xc8), Dash::Solid, Marker::Circle),
+            Self::LocalAttention => (Colour(0x8c, 0x4f, 0xb5), Dash::Dashed, Marker::Square),
+            Self::Prediction => (Colour(0x19, 0x96, 0x6e), Dash::DashDotted, Marker::Diamond),
+            Self::Suppression => (Colour(0xd0, 0x3a, 0x2b), Dash::Dotted, Marker::Triangle),
+        };
+        Style {
+            colour,
+            dash,
+            marker,
+        }
+    }
+}
+
+/// Where the curves peak, of the mean over families where there is one, in a sentence; empty without curves.
+pub fn peaks(records: &[Record]) -> String {
+    let model = match records.iter().any(|r| r.model == EVERY_MODEL) {
+        true => EVERY_MODEL,
+        false => records.first().map_or("", |r| r.model.as_str()),
+    };
+    let peak = |curve: Curve| {
+        let own = records
+            .iter()
+            .filter(|r| r.model == model && r.curve == curve && r.rescaled.is_finite());
+        let peak = own.reduce(|best, next| match next.rescaled > best.rescaled {
+            true => next,
+            false => best,
+        })?;
+        Some(format!("{} {:.2}", curve.label(), peak.relative_depth))
+    };
+    let peaks: Vec<String> = Curve::ALL.into_iter().filter_map(peak).collect();
+    match peaks.is_empty() {
+        true => String::new(),
+        false => format!("Depths of the peaks: {}.", peaks.join(", ")),
+    }
+}
+
+/// The drawings with the names of their files: the mean over families, where there is one, and each model.
+pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
+    let own = |model: &str| records.iter().any(|r| r.model == model);
+    let named = records.iter().filter(|r| r.model != EVERY_MODEL);
+    let each: Vec<&str> = models::of(named.map(|r| (r.model.as_str(), r.family.as_str())))
+        .iter()
+        .map(|model| model.name)
+        .collect();
+    if own(EVERY_MODEL) {
+        let joint = figure(records, &[EVERY_MODEL], "mean over families");
+        let apart = figure(records, &each, "each model");
+        return vec![
+            ("stages".to_owned(), joint),
+            ("stages-models".to_owned(), apart),
+        ];
+    }
+    if each.is_empty() {
+        return Vec::new();
+    }
+    vec![("stages".to_owned(), figure(records, &each, "each model"))]
+}
+
+/// One panel for each of `models`.
+fn figure(records: &[Record], models: &[&str], of: &str) -> Figure {
+    let panels: Vec<Panel> = models.iter().map(|model| panel(records, model)).collect();
+    Figure {
+        title: format!("Four stages of inference, {of}"),
+        description: "Horizontal axis: relative depth. Vertical axis: each curve from its minimum to its maximum. \
+                      Curves: KL(plain ‖ block left out), total attention to the five previous tokens, densities of \
+                      prediction and of suppression neurons; those that are the same at every depth are left out."
+            .to_owned(),
+        rows: panels.chunks(PANELS).map(<[Panel]>::to_vec).collect(),
+        legend: Curve::ALL
+            .into_iter()
+            .filter(|curve| {
+                let mut own = records.iter().filter(|r| r.curve == *curve);
+                own.any(|r| r.rescaled.is_finite() && models.contains(&r.model.as_str()))
+            })
+            .map(|curve| LegendEntry {
+                label: curve.label().to_owned(),
+                group: "stages".to_owned(),
+                style: curve.style(),
+            })
+            .collect(),
+    }
+}
+
+fn panel(records: &[Record], model: &str) -> Panel {
+    let line = |curve: Curve| {
+        let own = records
+            .iter()
+            .filter(|r| r.model == model && r.curve == curve);
+        Mark::Line(Line {
+            label: curve.label().to_owned(),
+            side: Side::Left,
+            style: curve.style(),
+            points: own
+                .map(|r| Point {
+                    x: r.relative_depth,
+                    y: r.rescaled,
+                    error: None,
+                })
+                .collect(),
+        })
+    };
+    Panel {
+        title: if model == EVERY_MODEL {
+            "Mean over families".to_owned()
+        } else {
+            model.to_owned()
+        },
+        x: Axis::new("Relative depth", Scale::Linear).between(0.0, 1.0),
+        y: Axis::new("From minimum to maximum", Scale::Linear).between(0.0, 1.0),
+        y2: None,
+        marks: Curve::ALL.map(line).to_vec(),
+    }
+}

@@ -1,0 +1,117 @@
+//! One number for each signature of a stage (table 1).
+
+use crate::core::claim::Evidence;
+use crate::core::curve::{Point, at_depth, mean, median, middle, peak, slope};
+use crate::core::finding::Unjudged;
+use crate::core::lens::Lens;
+use crate::{lens_entropy, lens_kl, mlp_norm, neurons, robustness, sublayer_ratio, wic};
+
+/// A number that a model has, if its figures were measured.
+pub struct Number {
+    /// What it is, with its unit.
+    pub about: &'static str,
+    /// The number of a model.
+    pub of: fn(&Evidence<'_>, &str) -> Option<f64>,
+}
+
+/// A curve where it could be had; why not is told by the claims.
+type Curve = Result<Vec<Point>, Unjudged>;
+
+fn depth_of_peak(curve: Curve) -> Option<f64> {
+    Some(peak(&curve.ok()?)?.depth)
+}
+
+/// How much worse the first block is than the others.
+pub const SENSITIVITY: Number = Number {
+    about: "KL without block 0 over the median at depths 0.2 to 0.9",
+    of: |evidence, model| {
+        let divergence = |r: &robustness::Record| (r.kl_nats, r.kl_nats_se);
+        let curve = robustness::curve(
+            evidence.tables,
+            model,
+            robustness::Intervention::Drop,
+            divergence,
+        )
+        .ok()?;
+        Some(curve.first()?.value / median(&middle(&curve).ok()?)?.value)
+    },
+};
+
+/// How much more of the early computation is attention's.
+pub const ATTENTION_HEAVY: Number = Number {
+    about: "‖attn.out‖/‖mlp.out‖, mean of the first quarter of the blocks over mean of the rest",
+    of: |evidence, model| {
+        let ratio = sublayer_ratio::curve(evidence.tables, model);
+        let (early, late): (Vec<Point>, Vec<Point>) = ratio
+            .ok()?
+            .into_iter()
+            .partition(|point| point.depth < 0.25);
+        Some(mean(&early)?.value / mean(&late)?.value)
+    },
+};
+
+/// How little of the way is gone by half of the depth.
+pub const PROGRESS: Number = Number {
+    about: "share of the fall of KL(output ‖ standard lens) by depth 0.5",
+    of: |evidence, model| {
+        let curve = lens_kl::curve(evidence.tables, model, Lens::Standard).ok()?;
+        let (first, last) = (curve.first()?.value, curve.last()?.value);
+        let share = (first - at_depth(&curve, 0.5)?) / (first - last);
+        share.is_finite().then_some(share)
+    },
+};
+
+/// Where a probe reads best.
+pub const PROBE: Number = Number {
+    about: "depth of the best probe of word senses",
+    of: |evidence, model| {
+        let records: &[wic::Record] = evidence.tables.of();
+        let set = &records.iter().find(|r| r.model == model)?.pairs_of;
+        depth_of_peak(wic::curve(evidence.tables, model, set))
+    },
+};
+
+/// Where prediction neurons are densest.
+pub const PREDICTION: Number = Number {
+    about: "depth of the block with the most prediction neurons",
+    of: |evidence, model| {
+        depth_of_peak(neurons::density(evidence.tables, model, |r| {
+            r.prediction_percent
+        }))
+    },
+};
+
+/// How fast the distribution narrows.
+pub const NARROWING: Number = Number {
+    about: "slope of the standard lens's entropy after depth 0.5, bits over the whole depth",
+    of: |evidence, model| {
+        let curve = lens_entropy::curve(evidence.tables, model, Lens::Standard).ok()?;
+        let half: Vec<Point> = curve.into_iter().filter(|p| p.depth >= 0.5).collect();
+        slope(&half)
+    },
+};
+
+/// Where suppression neurons are densest.
+pub const SUPPRESSION: Number = Number {
+    about: "depth of the block with the most suppression neurons",
+    of: |evidence, model| {
+        depth_of_peak(neurons::density(evidence.tables, model, |r| {
+            r.suppression_percent
+        }))
+    },
+};
+
+/// How much of the top-1 tokens is settled late.
+pub const TOP1: Number = Number {
+    about: "share of positions whose most probable token in the standard lens is not yet the output's at depth 0.9",
+    of: |evidence, model| {
+        let agreement = lens_kl::agreement(evidence.tables, model, Lens::Standard);
+        Some(1.0 - at_depth(&agreement.ok()?, 0.9)?)
+    },
+};
+
+/// Where the MLP writes most.
+pub const MLP_NORM: Number = Number {
+    about: "depth of the block whose MLP writes most",
+    of: |evidence, model| depth_of_peak(mlp_norm::curve(evidence.tables, model)),
+};

@@ -1,0 +1,53 @@
+//! How much attention writes in comparison with the MLP.
+//!
+//! - **Stands for** v1's figure of the attention-to-MLP ratio, and the "attention-heavy computation" of table 1.
+//! - **Needs** any models and any corpus: the plain pass.
+//! - **Feeds the claim** D26.
+
+pub mod claims;
+pub mod figure;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod table;
+
+pub use table::{Record, curve};
+
+use crate::core::claim::Claim;
+use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::tables::{TableId, Tables};
+use layerwise_plot::Figure;
+
+/// See the [module](self).
+pub struct SublayerRatio;
+
+impl Experiment for SublayerRatio {
+    fn id(&self) -> &'static str {
+        "sublayer-ratio"
+    }
+
+    fn about(&self) -> About {
+        About {
+            summary: "Attention in comparison with the MLP (v1-fig-ratio)",
+            title: "Attention in comparison with the MLP",
+            stands_for: "v1's figure of the ratio, and “attention-heavy computation” in table 1",
+            caption: "Mean over positions of ‖attention output‖/‖MLP output‖; of ‖both‖/‖residual stream‖; and of the cosine of their sum with the residual stream, negative where a block erases. Against relative depth, positions 1 to T−1; bands are one standard error, clustered by sequence.",
+            paper_says: "The share of attention falls gradually in comparison with the MLP's with depth: early computation is attention-heavy.",
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        const { &[TableId::of::<Record>()] }
+    }
+
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
+        figure::drawings(tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
+    }
+}

@@ -1,0 +1,127 @@
+//! The drawings.
+
+use super::table::{Cell, Record, Selection};
+use crate::core::models;
+use layerwise_plot::{
+    Axis, ColourMap, Figure, HeatMap, Line, Mark, Panel, Point, RowZero, Scale, Side,
+};
+use ndarray::Array2;
+
+/// Selections with the titles of their panels.
+const SELECTIONS: [(Selection, &str); 3] = [
+    (Selection::Single, "last word one token"),
+    (Selection::Multi, "last word four tokens"),
+    (Selection::MultiFiltered, "four tokens, filtered"),
+];
+
+/// The drawings with the names of their files: of one model the maps of its head, and of any number of models the means of
+/// their heads.
+pub fn drawings(records: &[Record], cells: &[Cell]) -> Vec<(String, Figure)> {
+    let named = cells.iter().map(|c| (c.model.as_str(), c.family.as_str()));
+    let models = models::of(named);
+    let mut drawings = Vec::new();
+    if let [model] = models.as_slice() {
+        drawings.push(("subword-heads".to_owned(), maps(model.name, cells)));
+    }
+    if !models.is_empty() {
+        let means = means(records, cells, &models);
+        drawings.push(("subword-heads-means".to_owned(), means));
+    }
+    drawings
+}
+
+fn maps(model: &str, cells: &[Cell]) -> Figure {
+    let head = cells.first().map_or((0, 0), |cell| (cell.layer, cell.head));
+    let shown = cells.iter().map(|cell| cell.sample).max().unwrap_or(0);
+    let panels = SELECTIONS.into_iter().filter_map(|(selection, title)| {
+        let own = cells.iter().filter(|cell| cell.selection == selection);
+        let rows = own.clone().map(|cell| cell.sample).max()?;
+        // A few rows that passed the filter would only be stretched.
+        if selection == Selection::MultiFiltered && rows < shown {
+            return None;
+        }
+        let columns = own.clone().map(|cell| cell.position).max()?;
+        let mut values = Array2::from_elem((rows, columns), f64::NAN);
+        let mut labels = Array2::from_elem((rows, columns), String::new());
+        for cell in own {
+            let place = (cell.sample.wrapping_sub(1), cell.position.wrapping_sub(1));
+            if let (Some(value), Some(label)) = (values.get_mut(place), labels.get_mut(place)) {
+                *value = cell.attention;
+                cell.text.trim().clone_into(label);
+            }
+        }
+        Some(vec![Panel {
+            title: format!("Block {}, head {}: {title}", head.0, head.1),
+            x: Axis::new("Token position", Scale::Integer).between(1.0, columns as f64),
+            y: Axis::new("Sample", Scale::Integer).between(1.0, rows as f64),
+            y2: None,
+            marks: vec![Mark::HeatMap(HeatMap {
+                values,
+                low: 0.0,
+                high: 1.0,
+                map: ColourMap::Viridis,
+                row_zero: RowZero::Top,
+                labels: Some(labels),
+                unit: "Attention".to_owned(),
+            })],
+        }])
+    });
+    Figure {
+        title: format!("A head of {model} that merges the pieces of a word"),
+        description: "Each row is one window of words, each cell one of its last 16 tokens, coloured by the attention \
+                      that the last token pays to it, from 0 to 1. Panels: the last word is one token; it is four \
+                      tokens; and of the latter only windows that the filter of the published figure passes."
+            .to_owned(),
+        rows: panels.collect(),
+        legend: Vec::new(),
+    }
+}
+
+/// Mean attention by distance, of each model's head in the maps.
+fn means(records: &[Record], cells: &[Cell], models: &[models::Model<'_>]) -> Figure {
+    let panel = |(selection, title): (Selection, &str)| {
+        let lines = models.iter().filter_map(|model| {
+            let cell = cells
+                .iter()
+                .find(|c| c.model == model.name && c.family == model.family)?;
+            let mut own: Vec<&Record> = records
+                .iter()
+                .filter(|r| r.model == model.name && r.family == model.family)
+                .filter(|r| (r.layer, r.head, r.selection) == (cell.layer, cell.head, selection))
+                .collect();
+            own.sort_by_key(|record| record.token);
+            let points = own.iter().map(|record| Point {
+                x: record.token as f64,
+                y: record.attention,
+                error: record.attention_se,
+            });
+            Some(Mark::Line(Line {
+                style: model.style,
+                label: format!("{}, block {}, head {}", model.name, cell.layer, cell.head),
+                points: points.collect(),
+                side: Side::Left,
+            }))
+        });
+        let mut letters = title.chars();
+        let title = letters
+            .next()
+            .map(|first| first.to_uppercase().chain(letters));
+        Panel {
+            title: title.map(Iterator::collect).unwrap_or_default(),
+            x: Axis::new("Tokens before the last", Scale::Integer).between(0.0, 15.0),
+            y: Axis::new("Mean attention", Scale::Linear).between(0.0, 1.0),
+            y2: None,
+            marks: lines.collect(),
+        }
+    };
+    Figure {
+        title: "Attention from the last token of a window, of one head of each model".to_owned(),
+        description: "Mean attention from the last token of a window to the tokens before it; distances 3, 2 and 1 are \
+                      the first pieces of a word of four tokens. Panels: the last word is one token; it is four tokens; \
+                      and of the latter only windows that the filter of the published figure passes. Bands: one standard \
+                      error to either side, clustered by document."
+            .to_owned(),
+        rows: vec![SELECTIONS.map(panel).to_vec()],
+        legend: models::legend(models),
+    }
+}

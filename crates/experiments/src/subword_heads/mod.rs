@@ -1,0 +1,62 @@
+//! Heads that merge the pieces of a word.
+//!
+//! - **Stands for** Figure 6b of the NeurIPS version, v3's head figure, and v1's figure of subjoiner heads (B.11).
+//! - **Needs** any models and any text.
+//! - **Computes** every head's attention from the last of the window's last 16 tokens to each of them: means over windows,
+//!   with standard errors clustered by document.
+//! - **Feeds the claim** D11.
+//!
+//! The maps show ten windows of the head that D11 judges: for Pythia-2.8B the published one, tensor index \[1, 6\]; else the
+//! one whose attention to the first of a word's four tokens exceeds by most its attention to the same place where the word
+//! is one token.
+
+pub mod claims;
+pub mod figure;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod table;
+
+pub use table::{Cell, Record, Selection};
+
+use crate::core::claim::Claim;
+use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::tables::{TableId, Tables};
+use layerwise_plot::Figure;
+
+/// See the [module](self).
+pub struct SubwordHeads;
+
+impl Experiment for SubwordHeads {
+    fn id(&self) -> &'static str {
+        "subword-heads"
+    }
+
+    fn about(&self) -> About {
+        About {
+            summary: "Heads that merge the pieces of a word (nips-fig6b, v1-fig-head)",
+            title: "Heads that merge the pieces of a word",
+            stands_for: "Figure 6b of the NeurIPS version and v3; v1's figure of subjoiner heads",
+            caption: "Attention, 0 to 1, of one head from the last of 16 tokens to each of them. Above, windows whose last word is one token; below, windows whose last word is four tokens. Ten windows each; the published windows of the second kind were filtered on the attention shown, so the table has the means with and without that filter.",
+            paper_says: "Early layers have heads in which the last piece of a word attends to its other pieces, most to the first, and which do nothing of the kind where the word is a single token.",
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            tokenizer: true,
+            ..Needs::default()
+        }
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        const { &[TableId::of::<Record>(), TableId::of::<Cell>()] }
+    }
+
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
+        figure::drawings(tables.of(), tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
+    }
+}

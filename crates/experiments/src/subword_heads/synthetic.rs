@@ -1,0 +1,38 @@
+//! Results as the paper has them, for tests of claims.
+
+use super::table::{Record, Selection};
+use crate::core::models::Facts;
+use crate::core::tables::Tables;
+use crate::core::testing::blocks;
+
+/// Adds the records of one model.
+pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
+    let layers = facts.layers;
+    for (layer, _) in blocks(facts) {
+        for head in 0..2 {
+            let merges = head == 0 && 2 * layer < layers;
+            let apart = [0.3, 0.05, 0.02];
+            let pieces = if merges { [0.1, 0.3, 0.5] } else { apart };
+            for (selection, values) in [
+                (Selection::Single, apart),
+                (Selection::Multi, pieces),
+                (Selection::MultiFiltered, pieces),
+            ] {
+                for (token, attention) in (1..).zip(values) {
+                    tables.push(Record {
+                        model: facts.name.clone(),
+                        family: facts.family.clone(),
+                        layer,
+                        head,
+                        layers,
+                        selection,
+                        token,
+                        attention,
+                        attention_se: Some(0.01),
+                        windows: 988,
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The records of this experiment.
+
+use crate::core::table::record;
+use serde::{Deserialize, Serialize};
+
+/// What a neuron does to the vocabulary (B.9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Kurtosis above 10, positive skewness.
+    Prediction,
+    /// Kurtosis above 10, negative skewness.
+    Suppression,
+    /// Neither; it is here for its variance.
+    Other,
+}
+
+record! {
+    /// One line of `suffix-neurons.csv`: one neuron, by rank.
+    pub struct Record {
+        /// Name of the model.
+        pub model: String,
+        /// Its family, the `model_type` of its config.
+        pub family: String,
+        /// Rank by the size of the effect, from 1.
+        pub rank: usize,
+        /// Its block, from 0.
+        pub layer: usize,
+        /// Blocks of the model, L.
+        pub layers: usize,
+        /// Its index in the block, from 0.
+        pub neuron: usize,
+        /// What it does to the vocabulary.
+        pub kind: Kind,
+        /// Mean of its output weights' product with W_U over tokens with the ending, less the mean over the others (logits a unit of activation).
+        pub effect: f64,
+        /// Variance of its cosines with W_U over the vocabulary.
+        pub variance: f64,
+        /// Their skewness.
+        pub skewness: f64,
+        /// Their kurtosis, not excess.
+        pub kurtosis: f64,
+    }
+    table("suffix-neurons") key(model, rank) fault(|_| None)
+}
+
+record! {
+    /// One line of `suffix-neurons-histogram.csv`: how many tokens a neuron moves by so much.
+    pub struct Bin {
+        /// Name of the model.
+        pub model: String,
+        /// Its family, the `model_type` of its config.
+        pub family: String,
+        /// The neuron's rank, from 1.
+        pub rank: usize,
+        /// Index of the bin, from 0.
+        pub bin: usize,
+        /// Lower end, in logits a unit of activation.
+        pub low: f64,
+        /// Upper end.
+        pub high: f64,
+        /// Tokens with the ending.
+        pub ending: u64,
+        /// Other tokens.
+        pub others: u64,
+    }
+    table("suffix-neurons-histogram") key(model, rank, bin) fault(|_| None)
+}

@@ -1,0 +1,57 @@
+//! Probes for the ending "-ing" of the next token, from single neurons and from ensembles.
+//!
+//! - **Stands for** Figure 12a (9) of the NeurIPS version, and v1's and v3's "-ing" figures.
+//! - **Needs** any models and any text with enough words of that ending; the neurons of `suffix-neurons` (GPT-2 XL: the published list).
+//! - **Feeds the claims** D19, D20.
+
+pub mod claims;
+pub mod figure;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod table;
+
+pub use table::Record;
+
+use crate::core::claim::Claim;
+use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::tables::{TableId, Tables};
+use crate::suffix_neurons;
+use layerwise_plot::Figure;
+
+/// See the [module](self).
+pub struct SuffixProbe;
+
+impl Experiment for SuffixProbe {
+    fn id(&self) -> &'static str {
+        "suffix-probe"
+    }
+
+    fn about(&self) -> About {
+        About {
+            summary: "Probes for the ending “-ing” of the next token (nips-fig12a, v1-fig-ing)",
+            title: "Probes for the ending “-ing”",
+            stands_for: "Figure 12a (9) of the NeurIPS version; v1's and v3's “-ing” figures",
+            caption: "Accuracy, chance 0.5, of telling from the activations of MLP neurons at the last but one token whether the next token ends in “-ing”. Points: probes on single neurons. Line: probes on the best k. Dotted: the model's own prediction. Balanced classes; folds keep documents apart.",
+            paper_says: "The best single probes are suppression neurons and are about as good as the model; ensembles of prediction neurons beat single ones and sometimes the model.",
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            tokenizer: true,
+            tables: const { &[TableId::of::<suffix_neurons::Record>()] },
+        }
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        const { &[TableId::of::<Record>()] }
+    }
+
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
+        figure::drawings(tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
+    }
+}

@@ -1,0 +1,82 @@
+//! The drawings.
+
+use super::table::{Method, Record};
+use crate::core::models;
+use crate::core::models::Model;
+use crate::core::table::distinct;
+use layerwise_plot::{Axis, Figure, Line, Mark, Panel, Point, Rule, Scale, Side};
+
+/// The drawing with the name of its file.
+pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
+    if records.is_empty() {
+        return Vec::new();
+    }
+    let models = models::of(
+        records
+            .iter()
+            .map(|r| (r.model.as_str(), r.family.as_str())),
+    );
+    let sets = distinct(records.iter().map(|r| r.pairs_of.as_str()));
+    let methods = [(Method::Probe, "linear probe"), (Method::Cosine, "cosine")];
+    let figure = Figure {
+        title: "Word senses, read from each residual stream".to_owned(),
+        description: format!(
+            "Accuracy on the test pairs, same sense or not, at the target word: a logistic probe, and a threshold on the \
+             cosine without training. Dotted line: chance. Horizontal axis: depth of the residual stream s, from the \
+             embedding at 0 to the last block's output at 1. Bands: one standard error to either side, clustered by word. \
+             Models: {}.",
+            models::names(&models),
+        ),
+        rows: sets
+            .iter()
+            .map(|set| {
+                methods
+                    .map(|(method, title)| {
+                        panel(records, &models, set, method, &format!("{set}, {title}"))
+                    })
+                    .to_vec()
+            })
+            .collect(),
+        legend: models::legend(&models),
+    };
+    vec![("wic".to_owned(), figure)]
+}
+
+fn panel(
+    records: &[Record],
+    models: &[Model<'_>],
+    set: &str,
+    method: Method,
+    title: &str,
+) -> Panel {
+    let chance = Mark::Rule(Rule {
+        y: 0.5,
+        style: None,
+    });
+    let lines = models.iter().map(|model| {
+        let mut own: Vec<&Record> = records
+            .iter()
+            .filter(|r| r.model == model.name && r.family == model.family)
+            .filter(|r| r.pairs_of == set && r.method == method)
+            .collect();
+        own.sort_by_key(|record| record.state);
+        let points = own.iter().map(|record| Point {
+            x: record.relative_depth,
+            y: record.accuracy,
+            error: record.accuracy_se,
+        });
+        Mark::Line(Line {
+            style: model.style,
+            label: model.name.to_owned(),
+            points: points.collect(),
+            side: Side::Left,
+        })
+    });
+    Panel {
+        title: title.to_owned(),
+        x: Axis::new("Relative depth s/L", Scale::Linear).between(0.0, 1.0),
+        y: Axis::new("Accuracy", Scale::Linear),
+        y2: None,
+        marks: [chance].into_iter().chain(lines).collect(),
+    }
+}

@@ -1,0 +1,56 @@
+//! Whether a word has the same sense in two contexts, read from each residual stream.
+//!
+//! - **Stands for** Figures 7a and 18 of the NeurIPS version, and v3's WiC figure.
+//! - **Needs** any models, and word-in-context pairs: the real set where its folder is given, else a stand-in made from text.
+//! - **Feeds the claims** D12, D13.
+
+pub mod claims;
+pub mod figure;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod table;
+
+pub use table::{Method, Record, curve};
+
+use crate::core::claim::Claim;
+use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::tables::{TableId, Tables};
+use layerwise_plot::Figure;
+
+/// See the [module](self).
+pub struct Wic;
+
+impl Experiment for Wic {
+    fn id(&self) -> &'static str {
+        "wic"
+    }
+
+    fn about(&self) -> About {
+        About {
+            summary: "Word senses, probed at each depth (nips-fig7a, nips-fig18)",
+            title: "Word senses at each depth",
+            stands_for: "Figures 7a and 18 of the NeurIPS version; v3's WiC figure",
+            caption: "Accuracy, chance 0.5, of telling whether a word has one sense in two contexts, from the residual streams of the word's tokens; by a linear probe, and by a threshold on the cosine, against s/L. Bands are one standard error, clustered by word.",
+            paper_says: "Accuracy rises early, peaks in the middle of the model and falls after it: semantic features are built before predictions are.",
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            tokenizer: true,
+            ..Needs::default()
+        }
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        const { &[TableId::of::<Record>()] }
+    }
+
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
+        figure::drawings(tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
+    }
+}
