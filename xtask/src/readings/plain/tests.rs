@@ -8,7 +8,7 @@ use crate::inputs::OpenedModel;
 use crate::memory::Budget;
 use attention_locality::Measure;
 use cka::Estimator;
-use layerwise::architecture::{Family, Mlp, Norm, Position, Residual, RopeScaling, Rotary};
+use layerwise::architecture::{Family, Mlp, Norm, Position, Residual, Rotary};
 use layerwise::journal::{Journal, RunDescription};
 use layerwise::metrics::divergence;
 use layerwise::sweep::Label;
