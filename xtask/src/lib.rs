@@ -47,7 +47,7 @@ enum Command {
     /// Compare every activation of a model with a reference's, and name the first site that differs
     DiffSites(diff_sites::Arguments),
     /// Figures, embedded models and corpora, and what each needs
-    List,
+    List(list::Arguments),
 }
 
 /// Runs the command line of this process.
@@ -59,7 +59,7 @@ pub fn run() -> ExitCode {
         Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::DiffSites(arguments) => diff_sites::diff_sites(&arguments),
-        Command::List => list::list(),
+        Command::List(arguments) => list::list(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,12 +5,26 @@ use crate::{embedded, program};
 use layerwise::architecture::{Family, ModelConfig};
 use std::io::Write;
 
+/// Options of `list`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The names of the experiments and nothing else, one a line
+    #[arg(long)]
+    ids: bool,
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// An embedded model that cannot be read.
-pub fn list() -> anyhow::Result<()> {
+pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
+    if arguments.ids {
+        for experiment in EXPERIMENTS {
+            writeln!(out, "{}", experiment.id())?;
+        }
+        return Ok(());
+    }
     writeln!(
         out,
         "Experiments ({} reproduce EXPERIMENT):",
@@ -20,8 +34,9 @@ pub fn list() -> anyhow::Result<()> {
         let (id, about) = (experiment.id(), experiment.about());
         writeln!(
             out,
-            "  {id:<18} {}; needs any model and text",
-            about.summary
+            "  {id:<18} {}; needs {}",
+            about.summary,
+            experiment.needs()
         )?;
     }
     writeln!(out, "\nClaims (claims.csv of reproduce):")?;

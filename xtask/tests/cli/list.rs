@@ -8,8 +8,25 @@ use xtask::experiments::{EXPERIMENTS, claims};
 #[test]
 fn list_names_every_experiment_model_and_format() {
     let said = Sandbox::new().xtask(&["list"]).succeeded().stdout;
+    let line = |id: &str| {
+        let mut lines = said.lines();
+        let own = lines.find(|line| line.trim_start().starts_with(&format!("{id} ")));
+        own.unwrap_or_else(|| panic!("no {id} in:\n{said}"))
+    };
     for experiment in EXPERIMENTS {
-        assert!(said.contains(experiment.id()), "{said}");
+        let told = experiment.about().summary;
+        assert!(line(experiment.id()).contains(told), "{said}");
+    }
+    for (id, needs) in [
+        ("robustness", "needs a model, a text"),
+        ("neurons", "needs a model"),
+        ("suffix-neurons", "needs a model with its tokenizer.json"),
+        (
+            "wic",
+            "needs a model with its tokenizer.json, word-in-context pairs (else a stand-in made from text)",
+        ),
+    ] {
+        assert!(line(id).ends_with(needs), "{}", line(id));
     }
     for claim in claims() {
         let line = said
@@ -23,6 +40,16 @@ fn list_names_every_experiment_model_and_format() {
     for item in [&[embedded.as_str()], formats.as_slice(), &families].concat() {
         assert!(said.contains(item), "no {item} in:\n{said}");
     }
+}
+
+#[test]
+fn list_gives_the_names_alone_to_scripts() {
+    let said = Sandbox::new().xtask(&["list", "--ids"]).succeeded().stdout;
+    let ids: Vec<&str> = EXPERIMENTS
+        .iter()
+        .map(|experiment| experiment.id())
+        .collect();
+    assert_eq!(said.lines().collect::<Vec<_>>(), ids);
 }
 
 #[test]

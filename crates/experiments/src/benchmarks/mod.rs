@@ -41,6 +41,7 @@ impl Experiment for Benchmarks {
 
     fn needs(&self) -> Needs {
         Needs {
+            data: Some("benchmark items (else stand-ins made from text)"),
             tokenizer: true,
             ..Needs::default()
         }

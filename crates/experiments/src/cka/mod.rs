@@ -37,7 +37,10 @@ impl Experiment for Cka {
     }
 
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs {
+            corpus: true,
+            ..Needs::default()
+        }
     }
 
     fn tables(&self) -> &'static [TableId] {

@@ -5,6 +5,7 @@ use super::models::Facts;
 use super::published::TextTable;
 use super::tables::{TableId, Tables};
 use layerwise_plot::Figure;
+use std::fmt;
 
 /// An experiment in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +25,31 @@ pub struct About {
 /// What an experiment needs besides a model.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Needs {
+    /// Whether it reads the corpus.
+    pub corpus: bool,
+    /// The data set that it reads, and what stands in for it.
+    pub data: Option<&'static str>,
     /// Whether it reads text, and not only token ids: without a tokenizer its tables stay empty.
     pub tokenizer: bool,
     /// The tables of other experiments that it measures, derives or draws from. Their experiments run before it.
     pub tables: &'static [TableId],
+}
+
+impl fmt::Display for Needs {
+    /// What the user has to give.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a model")?;
+        if self.tokenizer {
+            f.write_str(" with its tokenizer.json")?;
+        }
+        if self.corpus {
+            f.write_str(", a text")?;
+        }
+        match self.data {
+            Some(data) => write!(f, ", {data}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One experiment: what it needs, the tables that it fills, what it draws from them, and the claims that they decide.

@@ -38,6 +38,7 @@ impl Experiment for LensKl {
 
     fn needs(&self) -> Needs {
         Needs {
+            corpus: true,
             tables: const { &[TableId::of::<neurons::Record>()] },
             ..Needs::default()
         }

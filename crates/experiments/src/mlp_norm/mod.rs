@@ -36,7 +36,10 @@ impl Experiment for MlpNorm {
     }
 
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs {
+            corpus: true,
+            ..Needs::default()
+        }
     }
 
     fn tables(&self) -> &'static [TableId] {

@@ -48,7 +48,10 @@ impl Experiment for Robustness {
     }
 
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs {
+            corpus: true,
+            ..Needs::default()
+        }
     }
 
     fn tables(&self) -> &'static [TableId] {

@@ -37,6 +37,7 @@ impl Experiment for Scale {
 
     fn needs(&self) -> Needs {
         Needs {
+            corpus: true,
             tables: const {
                 &[
                     TableId::of::<robustness::Record>(),

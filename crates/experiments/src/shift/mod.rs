@@ -38,6 +38,8 @@ impl Experiment for Shift {
 
     fn needs(&self) -> Needs {
         Needs {
+            corpus: true,
+            data: Some("a text of another kind (else the source code of this project)"),
             tables: const {
                 &[
                     TableId::of::<lens_kl::Record>(),

@@ -42,6 +42,7 @@ impl Experiment for Stages {
 
     fn needs(&self) -> Needs {
         Needs {
+            corpus: true,
             tables: const {
                 &[
                     TableId::of::<robustness::Record>(),

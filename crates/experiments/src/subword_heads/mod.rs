@@ -43,6 +43,7 @@ impl Experiment for SubwordHeads {
 
     fn needs(&self) -> Needs {
         Needs {
+            corpus: true,
             tokenizer: true,
             ..Needs::default()
         }

@@ -38,8 +38,10 @@ impl Experiment for SuffixProbe {
 
     fn needs(&self) -> Needs {
         Needs {
+            corpus: true,
             tokenizer: true,
             tables: const { &[TableId::of::<suffix_neurons::Record>()] },
+            ..Needs::default()
         }
     }
 

@@ -37,6 +37,7 @@ impl Experiment for Wic {
 
     fn needs(&self) -> Needs {
         Needs {
+            data: Some("word-in-context pairs (else a stand-in made from text)"),
             tokenizer: true,
             ..Needs::default()
         }
