@@ -83,7 +83,7 @@ pub fn announce(
         output::say(format_args!(
             "{}: as many of them as it takes for a standard error of {target} under every schedule, at least {}",
             opened.name,
-            Judge::LEAST_SEQUENCES.min(sequences.len())
+            Judge::LEAST_SEQUENCES
         ));
     }
     let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
@@ -175,16 +175,20 @@ pub fn measure(
     }
     let counted = reached.unwrap_or(all);
     if let (Some(target), Some(judge)) = (portion.until_se, &judge) {
+        let least = Judge::LEAST_SEQUENCES;
         let outcome = match reached {
-            Some(_) => format!("reached by the first {counted} of {all}"),
-            None => format!("not reached by all {all}"),
+            Some(_) => format!("reached by the first {counted} of {all} sequences"),
+            None if all < least => format!(
+                "not judged: that takes at least {least} sequences, and there are {all}; give a longer text or more --rows"
+            ),
+            None => format!("not reached by all {all} sequences"),
         };
         let worst = judge.worst().map(|(schedule, error)| {
             let edit = &plan.entries()[schedule].edit;
             format!("; the largest is {error:.2e}, that of {edit}")
         });
         output::say(format_args!(
-            "{}: the standard error {target} is {outcome} sequences{}",
+            "{}: the standard error {target} is {outcome}{}",
             opened.name,
             worst.unwrap_or_default()
         ));

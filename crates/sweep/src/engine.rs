@@ -39,7 +39,7 @@ impl Default for Options<'_> {
 /// An error from `finished` stops the run and is returned.
 ///
 /// # Errors
-/// A sequence that does not fit the model, logits that are not finite, or threads that the system does not start.
+/// A plan that was made for another model's [`stack`](Model::stack), a sequence that does not fit the model, logits that are not finite, or threads that the system does not start.
 pub fn run<E: From<SweepError> + Send>(
     model: &Model,
     plan: &Plan,
@@ -47,6 +47,13 @@ pub fn run<E: From<SweepError> + Send>(
     options: Options<'_>,
     finished: impl FnMut(usize, Vec<Sums>) -> Result<(), E> + Send,
 ) -> Result<(), E> {
+    if plan.stack() != model.stack() {
+        return Err(SweepError::OtherStack {
+            found: plan.stack(),
+            expected: model.stack(),
+        }
+        .into());
+    }
     let engine = Engine {
         model,
         plan,

@@ -1,5 +1,5 @@
 use layerwise_journal::JournalError;
-use layerwise_schedule::ScheduleError;
+use layerwise_schedule::{ScheduleError, Stack};
 use layerwise_transformer::{NotFinite, TransformerError};
 
 /// What can go wrong in a sweep.
@@ -13,6 +13,16 @@ pub enum SweepError {
         edit: String,
         /// What is wrong with it.
         source: ScheduleError,
+    },
+    /// A plan was made for another model.
+    #[error(
+        "the plan is for {found:?}; expected {expected:?}, the model's blocks: make it with this model's `stack()`"
+    )]
+    OtherStack {
+        /// The plan's stack.
+        found: Stack,
+        /// The model's stack.
+        expected: Stack,
     },
     /// A sequence does not fit the model.
     #[error("sequence {sequence}: {source}")]

@@ -78,6 +78,37 @@ const FAMILIES: [&str; 7] = [
 ];
 
 #[test]
+fn a_plan_of_another_model_is_refused() {
+    let tokens = corpus(50).remove(0);
+    let longer = Model::random(ModelConfig::tiny().with(|c| c.layers += 2), 3);
+    let models = [sequential(), longer, parallel()];
+    for (planned, of) in models.iter().enumerate() {
+        for (run_on, model) in models.iter().enumerate() {
+            let mut units = 0;
+            let outcome = run(
+                model,
+                &plan(of, &["drop(l)"]),
+                &[(0, &tokens)],
+                Options::default(),
+                |_, _| {
+                    units += 1;
+                    Ok::<_, SweepError>(())
+                },
+            );
+            match outcome {
+                Ok(()) => assert_eq!((planned, units), (run_on, 1)),
+                Err(SweepError::OtherStack { found, expected }) => {
+                    assert_ne!(planned, run_on);
+                    assert_eq!((found, expected), (of.stack(), model.stack()));
+                    assert_eq!(units, 0);
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn every_schedule_has_the_bits_it_has_alone_whatever_the_threads() {
     for model in [sequential(), parallel()] {
         let corpus = corpus(model.config().vocab);

@@ -162,9 +162,8 @@ impl Model {
             block: None,
         };
         reading.offer(Site::Embed, || residual.view().into_dyn());
-        for step in schedule.steps() {
-            self.step(step, &mut residual, &mut workspace, &mut reading);
-        }
+        let steps = schedule.steps();
+        self.steps(steps, &mut residual, &mut workspace, &mut reading);
         Ok(residual)
     }
 
@@ -210,21 +209,41 @@ impl Model {
     /// # Panics
     /// If the workspace was made for another sequence length, or the step names a block that the model lacks.
     pub fn apply(&self, step: &Step, residual: &mut Array2<f32>, workspace: &mut Workspace) {
-        self.step(
-            step,
+        let mut reading = Reading {
+            observer: &mut (),
+            step: 0,
+            block: None,
+        };
+        self.steps(
+            std::slice::from_ref(step),
             residual,
             workspace,
-            &mut Reading {
-                observer: &mut (),
-                step: 0,
-                block: None,
-            },
+            &mut reading,
         );
     }
 
+    /// Applies steps that follow each other.
+    fn steps(
+        &self,
+        steps: &[Step],
+        residual: &mut Array2<f32>,
+        workspace: &mut Workspace,
+        reading: &mut Reading<'_>,
+    ) {
+        for (at, step) in steps.iter().enumerate() {
+            let begins = at == 0 || !are_one_run(&steps[at - 1], step);
+            let ends = steps
+                .get(at + 1)
+                .is_none_or(|next| !are_one_run(step, next));
+            self.step(step, [begins, ends], residual, workspace, reading);
+        }
+    }
+
+    /// Applies a step, which may begin and end a run of its block.
     fn step(
         &self,
         step: &Step,
+        ends: [bool; 2],
         residual: &mut Array2<f32>,
         workspace: &mut Workspace,
         reading: &mut Reading<'_>,
@@ -236,16 +255,14 @@ impl Model {
         );
         match step {
             Step::Update(parts) => {
-                self.update(parts, residual, workspace, reading);
+                self.update(parts, ends, residual, workspace, reading);
                 reading.step += 1;
             }
             Step::Branches(branches) => {
                 let mut total = Array2::zeros(residual.dim());
                 for branch in branches {
                     let mut own = residual.clone();
-                    for step in branch.steps() {
-                        self.step(step, &mut own, workspace, reading);
-                    }
+                    self.steps(branch.steps(), &mut own, workspace, reading);
                     own -= &*residual;
                     total.scaled_add(branch.weight() as f32, &own);
                 }
@@ -258,6 +275,7 @@ impl Model {
     fn update(
         &self,
         parts: &[Part],
+        [begins, ends]: [bool; 2],
         residual: &mut Array2<f32>,
         workspace: &mut Workspace,
         reading: &mut Reading<'_>,
@@ -265,7 +283,7 @@ impl Model {
         let sequential = self.config.residual == Residual::Sequential;
         let attention_alone = matches!(parts, [part] if part.sublayer() == Sublayer::Attn);
         reading.block = parts.first().map(Part::block);
-        if attention_alone || !sequential {
+        if begins {
             reading.offer(Site::ResidPre, || residual.view().into_dyn());
         }
         for part in parts {
@@ -289,12 +307,12 @@ impl Model {
                 );
             }
         }
-        let after = if attention_alone && sequential {
-            Site::ResidMid
-        } else {
-            Site::ResidPost
-        };
-        reading.offer(after, || residual.view().into_dyn());
+        if attention_alone && sequential {
+            reading.offer(Site::ResidMid, || residual.view().into_dyn());
+        }
+        if ends {
+            reading.offer(Site::ResidPost, || residual.view().into_dyn());
+        }
         reading.block = None;
     }
 
@@ -416,6 +434,19 @@ impl Model {
             .apply(neurons.view(), w.mlp_update.view_mut(), &mut w.scratch);
         reading.offer(Site::MlpOut, || w.mlp_update.view().into_dyn());
     }
+}
+
+/// Whether two steps that follow each other are one run of a block: its attention, then its MLP.
+fn are_one_run(step: &Step, next: &Step) -> bool {
+    let alone = |step: &Step, sublayer| match step {
+        Step::Update(parts) => match parts.as_slice() {
+            [part] if part.sublayer() == sublayer => Some(part.block()),
+            _ => None,
+        },
+        Step::Branches(_) => None,
+    };
+    let attention = alone(step, Sublayer::Attn);
+    attention.is_some() && attention == alone(next, Sublayer::Mlp)
 }
 
 /// \[seq, heads · head\] as \[seq, heads, head\], in memory of its own: queries, keys and values lie beside each other.

@@ -14,7 +14,8 @@ use std::str::FromStr;
 pub enum Site {
     /// Token embedding plus learned positions, \[seq, model\].
     Embed,
-    /// The residual stream that a block's first sublayer reads, \[seq, model\].
+    /// The residual stream that a block reads, \[seq, model\]: at the first step of each of its runs, also where an edit
+    /// dropped one of its sublayers.
     ResidPre,
     /// The attention's normalised input, \[seq, model\].
     AttnNorm,
@@ -30,7 +31,7 @@ pub enum Site {
     AttnHeadOut,
     /// The attention's update before any scale of the schedule, \[seq, model\].
     AttnOut,
-    /// The residual stream between the sublayers of a sequential block, \[seq, model\].
+    /// The residual stream after the attention of a sequential block, \[seq, model\].
     ResidMid,
     /// The MLP's normalised input, \[seq, model\].
     MlpNorm,
@@ -42,7 +43,7 @@ pub enum Site {
     MlpPost,
     /// The MLP's update before any scale of the schedule, \[seq, model\].
     MlpOut,
-    /// The residual stream after the step, \[seq, model\].
+    /// The residual stream after the last step of each run of a block, \[seq, model\].
     ResidPost,
     /// The final norm's output, \[seq, model\].
     FinalNorm,

@@ -151,6 +151,48 @@ fn sites_have_the_shapes_their_names_promise() {
     }
 }
 
+/// Every run of a block reads the stream once as `resid.pre` and leaves it once as `resid.post`, whatever an edit left of
+/// it; each run takes up the stream where the one before left it.
+#[test]
+fn each_run_of_a_block_offers_the_stream_before_and_after_it() {
+    let edits = [
+        ("id", vec![0, 1, 2, 3]),
+        ("drop_attn(1)", vec![0, 1, 2, 3]),
+        ("drop_mlp(1)", vec![0, 1, 2, 3]),
+        ("drop_attn(0);drop_mlp(2)", vec![0, 1, 2, 3]),
+        ("repeat(1)", vec![0, 1, 1, 2, 3]),
+        ("repeat(1);drop_attn(1)", vec![0, 1, 1, 2, 3]),
+        ("repeat(1);drop_mlp(1)", vec![0, 1, 1, 2, 3]),
+        ("loop(0..2);drop_mlp(0)", vec![0, 1, 0, 1, 2, 3]),
+        ("replace(2,1);drop_mlp(1)", vec![0, 1, 1, 3]),
+        ("scale_attn(1,0.5);drop_mlp(0..2)", vec![0, 1, 2, 3]),
+    ];
+    for model in [sequential(11), parallel(12)] {
+        for (edit, runs) in &edits {
+            let sites = [Site::Embed, Site::ResidPre, Site::ResidPost];
+            let mut recording = Recording::of(model.config(), &sites).unwrap();
+            let edited = schedule(&model, edit);
+            let last = model.run(&TOKENS, &edited, &mut recording).unwrap();
+            let of = |site| {
+                let activations = recording.activations().iter();
+                activations
+                    .filter(move |(address, _)| address.site == site)
+                    .map(|(address, activation)| (address.block.unwrap(), activation.clone()))
+                    .unzip::<usize, _, Vec<_>, Vec<_>>()
+            };
+            let ((read, before), (left, after)) = (of(Site::ResidPre), of(Site::ResidPost));
+            assert_eq!((&read, &left), (runs, runs), "{edit}");
+            assert_eq!(
+                before[0],
+                *recording.get(None, Site::Embed).unwrap(),
+                "{edit}"
+            );
+            assert_eq!(before[1..], after[..after.len() - 1], "{edit}");
+            assert_eq!(*after.last().unwrap(), last.into_dyn(), "{edit}");
+        }
+    }
+}
+
 #[test]
 fn sites_that_a_model_lacks_are_refused() {
     let refused = |model: &Model, site| {

@@ -77,6 +77,29 @@ fn as_many_sequences_as_a_standard_error_takes_whatever_the_threads() {
     assert_eq!(manifest["runs"][0]["until_se_reached"], false);
 }
 
+/// Fewer sequences than a standard error takes are told, whatever the target: nothing was reached or missed.
+#[test]
+fn few_sequences_are_not_judged() {
+    let adaptive = Adaptive::new();
+    for rows in 1..8 {
+        for target in ["kl_nats=10", "kl_nats=0.0001", "loss_nats=0.5"] {
+            let rows = rows.to_string();
+            let arguments = ["--fresh", "--rows", &rows, "--until-se", target];
+            let (said, _) = adaptive.run(&arguments);
+            let says = format!(
+                "{target} is not judged: that takes at least 8 sequences, and there are {rows};"
+            );
+            assert!(said.contains(&says), "{says}\n{said}");
+            assert!(!said.contains("reached"), "{said}");
+        }
+    }
+    let (said, _) = adaptive.run(&["--fresh", "--rows", "8", "--until-se", "kl_nats=10"]);
+    assert!(
+        said.contains("reached by the first 8 of 8 sequences"),
+        "{said}"
+    );
+}
+
 #[test]
 fn what_is_no_target_is_refused() {
     let adaptive = Adaptive::new();

@@ -127,6 +127,20 @@ fn resumed(what: &'static str, make: impl Fn(&Sandbox) + 'static, says: &[&str])
     Case::refused((89, what), make, &[&[JOURNAL], says].concat()).exactly(&SWEEP)
 }
 
+/// A journal that is a link to a file elsewhere, which stays as it is (its length is compared), or to nothing, which stays
+/// nothing.
+fn linked_journal(what: &'static str, is_there: bool, more: &[&'static str]) -> Case {
+    let make = move |sandbox: &Sandbox| {
+        fs::create_dir(sandbox.path("out.csv.run")).unwrap();
+        if is_there {
+            sandbox.write("elsewhere.txt", b"what somebody else wrote");
+        }
+        symlink("../elsewhere.txt", sandbox.path(JOURNAL)).unwrap();
+    };
+    Case::refused((89, what), make, &[JOURNAL, "found a link"])
+        .exactly(&[&SWEEP[..], more].concat())
+}
+
 /// Case 89, as far as files show it.
 pub(crate) fn resuming() -> Vec<Case> {
     let damaged = |what, line: usize, says: &str| {
@@ -197,6 +211,14 @@ pub(crate) fn resuming() -> Vec<Case> {
             "a folder for the journal",
             |sandbox| fs::create_dir_all(sandbox.path(JOURNAL)).unwrap(),
             &["expected a file, found a folder"],
+        ),
+        linked_journal("a link for the journal", true, &[]),
+        linked_journal("a link for the journal, with --fresh", true, &["--fresh"]),
+        linked_journal("a dangling link for the journal", false, &[]),
+        linked_journal(
+            "a dangling link for the journal, with --fresh",
+            false,
+            &["--fresh"],
         ),
         resumed(
             "a FIFO for the journal",
