@@ -275,7 +275,7 @@ fn a_cause_is_told_once() {
     let model = tiny("gpt2");
     for (arguments, told) in [
         (["drop(3)", "ids.npy"], "out of range"),
-        (["drop(0)", "missing.npy"], "os error 2"),
+        (["drop(0)", "missing.npy"], "not found"),
         (["drop(0)", "high.npy"], "found 29"),
     ] {
         let [edit, corpus] = arguments;
