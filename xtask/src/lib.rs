@@ -21,6 +21,7 @@ pub mod readings;
 pub mod remedy;
 pub mod reproduce;
 pub mod rounding;
+pub mod summary;
 pub mod sweep;
 
 pub use layerwise::{experiments, plot, report};
@@ -40,7 +41,7 @@ struct Arguments {
 enum Command {
     /// Draw the paper's figures: SVG, PNG, CSV and a manifest for each model
     Reproduce(reproduce::Arguments),
-    /// Run any edits or families of edits; statistics to CSV
+    /// Run any edits or families of edits; statistics to the terminal, or to CSV
     Sweep(sweep::Arguments),
     /// Join the shards of a sweep into its table
     Merge(merge::Arguments),

@@ -170,6 +170,7 @@ pub fn measure(
             finished: finished.len(),
             all,
             unit: "sequences".to_owned(),
+            kept: true,
         }
         .into());
     }

@@ -72,7 +72,7 @@ const DOTS_PER_INCH: f64 = 300.0;
 /// Inputs that cannot be accepted, outputs that cannot be written, or an interrupt.
 pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     output::check_folder_of_results(&arguments.out)?;
-    interrupt::watch()?;
+    interrupt::watch(true)?;
     let named = |id: &str| arguments.experiments.iter().any(|named| named == id);
     let chosen: Vec<&dyn Experiment> = EXPERIMENTS
         .iter()

@@ -1,16 +1,20 @@
-//! `sweep`: any edits or families, statistics to CSV.
+//! `sweep`: any edits or families, statistics to the terminal or to CSV.
 
 use crate::arguments::{Inputs, Run};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
+use crate::interrupt::Interrupted;
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Portion, announce, measure};
+use crate::summary::Summary;
 use crate::{interrupt, output, program};
 use anyhow::Context;
 use layerwise::journal::{RunKey, Shard};
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
-use layerwise::sweep::{Label, Plan, Statistics, Target};
+use layerwise::sweep::{Label, Plan, Statistic, Statistics, Target};
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// Options of `sweep`.
 #[derive(clap::Args)]
@@ -23,8 +27,9 @@ Edits name blocks of the model, from 0:
 With the free variables l and m an edit is a family, run over all blocks:
   'drop(l)'  'swap(l,l+1)'  'repeat(l..l+5)'  'drop_attn(l..L)'  'swap(l,m)'
 
-Example:
-  {} sweep --model path/to/gpt2 --corpus text.jsonl --rows 64 --out gpt2.csv 'drop(l)' 'swap(l,l+1)'", program::name()))]
+Examples:
+  {0} sweep 'drop(l)' --model gpt2-8x160 --rows 8 --sort kl_nats
+  {0} sweep 'drop(l)' 'swap(l,l+1)' --model path/to/gpt2 --corpus text.jsonl --rows 64 --out gpt2.csv", program::name()))]
 pub struct Arguments {
     /// Edits, or families of edits
     #[arg(required = true, value_name = "EDIT")]
@@ -33,11 +38,14 @@ pub struct Arguments {
     inputs: Inputs,
     #[command(flatten)]
     run: Run,
-    /// The CSV file; journal and manifest go to FILE.run
+    /// Write the table to this CSV file, and journal and manifest to FILE.run [default: print it and keep nothing]
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    out: Option<PathBuf>,
+    /// Print the rows in ascending order of kl_nats, top1_agreement, entropy_bits or loss_nats [default: as given]
+    #[arg(long, value_name = "STATISTIC", conflicts_with = "out")]
+    sort: Option<Statistic>,
     /// Run share K of N of the sequences only, with an output of its own; `merge` joins the shares
-    #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE)]
+    #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE, requires = "out")]
     shard: Shard,
     /// Take the fewest sequences whose standard error is that small under every schedule, as kl_nats=0.01
     #[arg(long, value_name = "STATISTIC=ERROR", conflicts_with = "shard")]
@@ -84,15 +92,12 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         .iter()
         .map(parse)
         .collect::<anyhow::Result<Vec<_>>>()?;
-    output::check_file(&arguments.out)?;
-    let run_folder = run_folder(&arguments.out);
-    let manifest_path = run_folder.join("manifest.json");
-    output::check_file(&manifest_path)?;
+    let folder = RunFolder::of(arguments.out.as_deref())?;
+    let kept = arguments.out.is_some();
     // What does not fit any of the models is refused before the first of them runs.
     let models = inputs::open_models(&arguments.inputs)?;
-    let journal = |opened: &OpenedModel| run_folder.join(format!("{}.journal", opened.name));
     for opened in &models {
-        output::check_file(&journal(opened))?;
+        output::check_file(&folder.journal(opened))?;
     }
     let prepare = |opened| prepare(arguments, &families, opened);
     let prepared: Vec<(OpenedCorpus, Plan)> =
@@ -108,31 +113,37 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    interrupt::watch()?;
+    interrupt::watch(kept)?;
+    if !kept {
+        output::say(
+            "nothing is kept; give --out FILE for a CSV file, and a run that can be stopped and resumed",
+        );
+    }
     let mut table = Table::new()?;
+    let mut summary = Summary::sorted_by(arguments.sort);
     let mut manifest = Manifest::new(arguments.run.threads().get());
     for (place, (opened, (corpus, plan))) in models.iter().zip(prepared).enumerate() {
         let portion = portion(place);
         announce(opened, &corpus, &plan, &arguments.run, &portion);
-        let measurement = measure(
-            opened,
-            &corpus,
-            plan,
-            |_: &RunKey| journal(opened),
-            &arguments.run,
-            &portion,
-        )?;
+        let journal = |_: &RunKey| folder.journal(opened);
+        let measurement = measure(opened, &corpus, plan, journal, &arguments.run, &portion)
+            .map_err(|error| if kept { error } else { without_journal(error) })?;
         let labels: Vec<Label> = measurement.plan.entries().iter().map(Label::from).collect();
         let (sequences, statistics) = (measurement.sequences, &measurement.statistics);
         table.push(&opened.name, &labels, sequences, statistics)?;
+        summary.push(&opened.name, &labels, sequences, statistics);
         manifest
             .runs
             .push(manifest::Run::new(opened, &corpus).with_sweep(&measurement));
     }
-    output::write(&manifest_path, manifest.json()?.as_bytes())?;
+    let Some(out) = &arguments.out else {
+        std::io::stdout().write_all(summary.text().as_bytes())?;
+        return Ok(());
+    };
+    output::write(&folder.manifest(), manifest.json()?.as_bytes())?;
     if arguments.shard == Shard::WHOLE {
-        output::write(&arguments.out, &table.bytes()?)?;
-        output::print_paths([&arguments.out])?;
+        output::write(out, &table.bytes()?)?;
+        output::print_paths([out])?;
     } else {
         // A table of this part would pass for that of the whole.
         output::say(format_args!(
@@ -141,9 +152,52 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             arguments.shard.count(),
             program::name()
         ));
-        output::print_paths([&run_folder])?;
+        output::print_paths([&folder.path])?;
     }
     Ok(())
+}
+
+/// The folder of a run's journals and manifest.
+struct RunFolder {
+    path: PathBuf,
+    /// Removes the folder of a run that keeps nothing.
+    _temporary: Option<TempDir>,
+}
+
+impl RunFolder {
+    /// The folder beside the file of a table, or a temporary one.
+    fn of(out: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(out) = out else {
+            let temporary = tempfile::tempdir().context("no temporary folder can be made")?;
+            return Ok(Self {
+                path: temporary.path().to_owned(),
+                _temporary: Some(temporary),
+            });
+        };
+        let folder = Self {
+            path: run_folder(out),
+            _temporary: None,
+        };
+        output::check_file(out)?;
+        output::check_file(&folder.manifest())?;
+        Ok(folder)
+    }
+
+    fn journal(&self, opened: &OpenedModel) -> PathBuf {
+        self.path.join(format!("{}.journal", opened.name))
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.path.join("manifest.json")
+    }
+}
+
+/// An interrupt of a run that keeps nothing says so.
+fn without_journal(mut error: anyhow::Error) -> anyhow::Error {
+    if let Some(interrupted) = error.downcast_mut::<Interrupted>() {
+        interrupted.kept = false;
+    }
+    error
 }
 
 /// The folder of the journals and the manifest that belong to a table.

@@ -50,6 +50,7 @@ pub fn over<T: Sync, R: Send>(
             finished: 0,
             all: items.len(),
             unit: "items".to_owned(),
+            kept: true,
         }
         .into());
     }

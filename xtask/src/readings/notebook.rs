@@ -113,6 +113,7 @@ impl Notebook<'_> {
                 finished: finished.len(),
                 all: items.len(),
                 unit,
+                kept: true,
             }
             .into());
         }

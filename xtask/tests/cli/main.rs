@@ -9,6 +9,7 @@ mod list;
 mod outputs;
 mod planned;
 mod precision;
+mod printed;
 mod refused;
 mod reproduce;
 mod resumed;

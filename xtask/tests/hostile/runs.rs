@@ -321,7 +321,11 @@ pub(crate) fn arguments() -> Vec<Case> {
             "out.csv/",
             "the name of a folder",
         ),
-        refused("no output", &["sweep", "drop(l)"], &["--out <FILE>"]),
+        refused(
+            "no output for a shard",
+            &["sweep", "drop(l)", "--shard", "1/2"],
+            &["--out <FILE>"],
+        ),
         refused(
             "unknown command",
             &["swep"],

@@ -1,0 +1,171 @@
+//! The table of a sweep as text for a terminal.
+
+use crate::output;
+use layerwise::metrics::ClusteredMean;
+use layerwise::sweep::{Label, Statistic, Statistics};
+
+/// What is printed of a sweep: for each model a title and a row for each schedule.
+#[derive(Default)]
+pub struct Summary {
+    text: String,
+    sort: Option<Statistic>,
+}
+
+/// A schedule's row.
+struct Row<'a> {
+    edit: &'a str,
+    statistics: &'a Statistics,
+}
+
+const HEADS: [&str; 5] = [
+    "edit",
+    "KL (nats)",
+    "agreement",
+    "entropy (bits)",
+    "loss (nats)",
+];
+
+impl Summary {
+    /// A summary whose rows stand in ascending order of a statistic, or as they are given.
+    pub fn sorted_by(sort: Option<Statistic>) -> Self {
+        Self {
+            sort,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a model's rows, with statistics over a number of sequences.
+    pub fn push(
+        &mut self,
+        model: &str,
+        labels: &[Label],
+        sequences: usize,
+        statistics: &[Statistics],
+    ) {
+        let rows = labels.iter().zip(statistics);
+        let mut rows: Vec<Row<'_>> = rows
+            .map(|(label, statistics)| Row {
+                edit: &label.edit,
+                statistics,
+            })
+            .collect();
+        if let Some(statistic) = self.sort {
+            let key = |row: &Row<'_>| mean_of(row.statistics, statistic).mean();
+            // A mean over nothing comes last.
+            rows.sort_by(|a, b| {
+                let [a, b] = [a, b].map(|row| key(row).unwrap_or(f64::INFINITY));
+                a.total_cmp(&b)
+            });
+        }
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        let positions = statistics.first().map_or(0, |first| first.kl_nats.count());
+        self.text += &format!(
+            "{}: {sequences} sequences, {positions} positions; means ± standard errors clustered by sequence\n",
+            output::plain(model)
+        );
+        let mut lines = vec![HEADS.map(str::to_owned)];
+        lines.extend(rows.iter().map(|row| {
+            let [kl, agreement, entropy, loss] =
+                Statistic::ALL.map(|statistic| measured(mean_of(row.statistics, statistic)));
+            [row.edit.to_owned(), kl, agreement, entropy, loss]
+        }));
+        self.text += &aligned(&lines);
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+fn mean_of(statistics: &Statistics, statistic: Statistic) -> &ClusteredMean {
+    match statistic {
+        Statistic::KlNats => &statistics.kl_nats,
+        Statistic::Top1Agreement => &statistics.top1_agreement,
+        Statistic::EntropyBits => &statistics.entropy_bits,
+        Statistic::LossNats => &statistics.loss_nats,
+    }
+}
+
+/// A mean and its standard error, to the second significant digit of the error.
+fn measured(mean: &ClusteredMean) -> String {
+    match (mean.mean(), mean.standard_error()) {
+        (None, _) => "–".to_owned(),
+        (Some(mean), None) => format!("{mean:.4}"),
+        (Some(mean), Some(0.0)) => format!("{mean} ± 0"),
+        (Some(mean), Some(error)) => {
+            // The exponent of the error once it is rounded to two digits: 0.0996 counts as 0.10.
+            let rounded = format!("{error:.1e}");
+            let exponent = rounded.split_once('e').and_then(|(_, e)| e.parse().ok());
+            match exponent.unwrap_or(0) {
+                exponent @ -6..=1 => {
+                    let decimals = 1_i32.saturating_sub(exponent).unsigned_abs() as usize;
+                    format!("{mean:.decimals$} ± {error:.decimals$}")
+                }
+                _ => format!("{mean:.2e} ± {error:.1e}"),
+            }
+        }
+    }
+}
+
+/// Lines of cells below each other: the first column from the left, the others to the right.
+fn aligned(lines: &[[String; 5]]) -> String {
+    let width = |cell: &String| cell.chars().count();
+    let mut widths = [0; 5];
+    for line in lines {
+        for (widest, cell) in widths.iter_mut().zip(line) {
+            *widest = width(cell).max(*widest);
+        }
+    }
+    let mut text = String::new();
+    for line in lines {
+        for (column, (cell, widest)) in line.iter().zip(widths).enumerate() {
+            let blank = " ".repeat(widest - width(cell));
+            text += &match column {
+                0 => format!("{cell}{blank}"),
+                _ => format!("  {blank}{cell}"),
+            };
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_two_digits_and_means_as_many_decimals() {
+        let check = |clusters: &[(f64, u64)], expected: &str| {
+            let mut mean = ClusteredMean::default();
+            for &(sum, count) in clusters {
+                mean.push(sum, count);
+            }
+            assert_eq!(measured(&mean), expected, "{clusters:?}");
+        };
+        check(&[], "–");
+        check(&[(1.0, 3)], "0.3333");
+        check(&[(2.0, 2), (1.0, 1)], "1 ± 0");
+        check(&[(1.0, 1), (2.0, 1)], "1.50 ± 0.50");
+        check(&[(10.0, 1), (20.0, 1)], "15.0 ± 5.0");
+        check(&[(100.0, 1), (150.0, 1)], "125 ± 25");
+        check(&[(1.0, 1), (1.1992, 1)], "1.10 ± 0.10");
+        check(&[(1e-5, 1), (3e-5, 1)], "0.000020 ± 0.000010");
+        check(&[(1e-8, 1), (3e-8, 1)], "2.00e-8 ± 1.0e-8");
+        check(&[(1e5, 1), (3e5, 1)], "2.00e5 ± 1.0e5");
+    }
+
+    #[test]
+    fn numbers_stand_to_the_right() {
+        let line = |cells: [&str; 5]| cells.map(str::to_owned);
+        let lines = [
+            line(["edit", "a", "b", "c", "d"]),
+            line(["drop(0)", "1 ± 2", "", "10", "9"]),
+        ];
+        let expected = "edit         a  b   c  d\ndrop(0)  1 ± 2     10  9\n";
+        assert_eq!(aligned(&lines), expected);
+    }
+}
