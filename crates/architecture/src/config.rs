@@ -4,7 +4,6 @@
 
 use crate::family::Family;
 use crate::rotary::Rotary;
-use crate::tensors::Role;
 
 /// The architecture of a model: the axis lengths and the switches of its block equation.
 ///
@@ -54,29 +53,6 @@ pub struct ModelConfig {
     pub tied: bool,
     /// What an automatic BOS prepends to a text.
     pub bos: Bos,
-}
-
-impl ModelConfig {
-    /// How many numbers the model's weights are; tied matrices count once, padded rows of a vocabulary not at all.
-    pub fn parameters(&self) -> u64 {
-        let fused = [Role::Qkv, Role::QkvBias];
-        let own = Role::all().iter().filter(|role| {
-            role.is_used(self)
-                && !fused.contains(role)
-                && !(self.tied && **role == Role::Unembedding)
-        });
-        own.map(|role| {
-            let shape = role.shape(self);
-            let of_one: u64 = shape.iter().map(|&axis| axis as u64).product();
-            let copies = if role.is_per_layer() {
-                self.layers as u64
-            } else {
-                1
-            };
-            of_one.saturating_mul(copies)
-        })
-        .fold(0, u64::saturating_add)
-    }
 }
 
 /// The kind of normalisation.

@@ -201,3 +201,26 @@ pub enum Fused {
     /// Query, key and value of one head together: `[heads, 3, head]`.
     PerHead,
 }
+
+impl ModelConfig {
+    /// How many numbers the model's weights are; tied matrices count once, padded rows of a vocabulary not at all.
+    pub fn parameters(&self) -> u64 {
+        let fused = [Role::Qkv, Role::QkvBias];
+        let own = Role::all().iter().filter(|role| {
+            role.is_used(self)
+                && !fused.contains(role)
+                && !(self.tied && **role == Role::Unembedding)
+        });
+        own.map(|role| {
+            let shape = role.shape(self);
+            let of_one: u64 = shape.iter().map(|&axis| axis as u64).product();
+            let copies = if role.is_per_layer() {
+                self.layers as u64
+            } else {
+                1
+            };
+            of_one.saturating_mul(copies)
+        })
+        .fold(0, u64::saturating_add)
+    }
+}

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use layerwise_files::{FileError, Links, OpenedFile};
+use serde_json::Value;
 
 use crate::CorpusError;
 
@@ -24,4 +25,16 @@ pub(crate) fn open(path: &Path) -> Result<OpenedFile, FileError> {
 /// Turns an error of reading into the crate's.
 pub(crate) fn read_error(path: &Path) -> impl Fn(io::Error) -> CorpusError + '_ {
     |source| FileError::io(path, "read", source).into()
+}
+
+/// Names the kind of a JSON value.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
 }

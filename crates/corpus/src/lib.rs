@@ -29,9 +29,12 @@ use std::path::Path;
 pub use error::{CorpusError, Place};
 pub use file::sha256;
 pub use layerwise_files::{FileError, OpenedFile};
-pub use sequences::{Bos, Corpus, MIN_TOKENS, Options, Skipped};
+pub use sequences::{Bos, Corpus, Options, Skipped};
 pub use text::read_text;
 pub use tokenizer::Tokenizer;
+
+/// The fewest tokens a usable sequence has: one to see, one to predict from, one to predict.
+pub const MIN_TOKENS: usize = 3;
 
 /// Reads the file at `path` into token sequences.
 ///

@@ -3,10 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::{CorpusError, Place};
-
-/// The fewest tokens a usable sequence has: one to see, one to predict from, one to predict.
-pub const MIN_TOKENS: usize = 3;
+use crate::{CorpusError, MIN_TOKENS, Place};
 
 /// The token that is put before each sequence of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

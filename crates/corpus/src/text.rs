@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::file::{open, read_error};
+use crate::file::{kind, open, read_error};
 use crate::sequences::Collection;
 use crate::{Corpus, CorpusError, Options, Place, Tokenizer};
 
@@ -129,18 +129,6 @@ fn document_field(
         field: field.to_owned(),
         found,
     })
-}
-
-/// Names the kind of a JSON value.
-pub(crate) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }
 
 fn document_text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, CorpusError> {

@@ -14,8 +14,7 @@ use layerwise_files::OpenedFile;
 use serde_json::{Map, Value};
 
 use crate::CorpusError;
-use crate::file::open;
-use crate::text::kind;
+use crate::file::{kind, open};
 
 /// The largest `tokenizer.json` that is read, in bytes; those of large vocabularies have about 20 MiB.
 const MAX_FILE: u64 = 64 << 20;

@@ -89,15 +89,6 @@ pub enum JournalError {
         /// The line, from 1.
         line: usize,
     },
-    /// A share of a run that is none.
-    #[error(
-        "shard `{found}`: expected K/N with K from 1 to N, and N at most {}",
-        Shard::MAX_COUNT
-    )]
-    Shard {
-        /// The text as given.
-        found: String,
-    },
     /// Two journals of one name that are not of one run.
     #[error(
         "{} and {} are of different runs of {name}: the inputs or the program changed between them; expected shards of one run",

@@ -48,4 +48,4 @@ pub use error::JournalError;
 pub use key::RunKey;
 pub use log::{Journal, Recorded, RunDescription};
 pub use merging::{Merged, merge};
-pub use shard::Shard;
+pub use shard::{Shard, ShardError};

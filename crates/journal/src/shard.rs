@@ -1,6 +1,5 @@
 //! Which units of a run are one process's share.
 
-use crate::error::JournalError;
 use crate::key::RunKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -77,10 +76,21 @@ impl fmt::Display for Shard {
     }
 }
 
-impl FromStr for Shard {
-    type Err = JournalError;
+/// A text that names no share of a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "shard `{found}`: expected K/N with K from 1 to N, and N at most {}",
+    Shard::MAX_COUNT
+)]
+pub struct ShardError {
+    /// The text as given.
+    pub found: String,
+}
 
-    fn from_str(text: &str) -> Result<Self, JournalError> {
+impl FromStr for Shard {
+    type Err = ShardError;
+
+    fn from_str(text: &str) -> Result<Self, ShardError> {
         // `parse` would take a sign.
         let number = |text: &str| {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -90,16 +100,16 @@ impl FromStr for Shard {
             .and_then(|(index, count)| Some((number(index)?, number(count)?)))
             .filter(|(index, count)| (1..=*count).contains(index) && *count <= Self::MAX_COUNT)
             .map(|(index, count)| Self { count, index })
-            .ok_or_else(|| JournalError::Shard {
+            .ok_or_else(|| ShardError {
                 found: text.to_owned(),
             })
     }
 }
 
 impl TryFrom<String> for Shard {
-    type Error = JournalError;
+    type Error = ShardError;
 
-    fn try_from(text: String) -> Result<Self, JournalError> {
+    fn try_from(text: String) -> Result<Self, ShardError> {
         text.parse()
     }
 }

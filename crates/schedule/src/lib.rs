@@ -141,12 +141,14 @@ mod operation;
 mod permutation;
 mod rewriting;
 mod schedule;
+mod sublayer;
 mod syntax;
 mod trie;
 
 pub use edit::Edit;
 pub use error::ScheduleError;
 pub use family::{DEFAULT_MAX_MEMBERS, Family, Member};
-pub use schedule::{Branch, MAX_STEPS, Part, Residual, Schedule, Stack, Step, Sublayer};
+pub use schedule::{Branch, MAX_STEPS, Part, Residual, Schedule, Stack, Step};
+pub use sublayer::Sublayer;
 pub use syntax::MAX_TEXT_BYTES;
 pub use trie::Trie;

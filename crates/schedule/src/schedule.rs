@@ -2,7 +2,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use crate::ScheduleError;
+use crate::{ScheduleError, Sublayer};
 
 /// The largest number of steps of a schedule, counting those inside branches.
 pub const MAX_STEPS: usize = 65_536;
@@ -23,24 +23,6 @@ pub struct Stack {
     pub layers: usize,
     /// The residual structure of every block.
     pub residual: Residual,
-}
-
-/// One of the two sublayers of a block, each including its own norm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Sublayer {
-    /// Attention.
-    Attn,
-    /// The MLP.
-    Mlp,
-}
-
-impl fmt::Display for Sublayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Attn => "attn",
-            Self::Mlp => "mlp",
-        })
-    }
 }
 
 /// A finite number that is compared and hashed by its bits; −0 is stored as 0.

@@ -1,5 +1,4 @@
 use crate::config::ConfigError;
-use crate::site::Site;
 use layerwise_kernels::gemm::Precision;
 use layerwise_schedule::Stack;
 use layerwise_weights::WeightsError;
@@ -78,7 +77,7 @@ pub enum TransformerError {
     #[error("site `{site}` does not exist in this model: {reason}")]
     NoSuchSite {
         /// The site.
-        site: Site,
+        site: &'static str,
         /// Why not.
         reason: &'static str,
     },

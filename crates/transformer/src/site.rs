@@ -115,7 +115,10 @@ impl Site {
             Self::MlpUp if config.mlp != Mlp::Gated => "its MLP has no gate",
             _ => return Ok(()),
         };
-        Err(TransformerError::NoSuchSite { site: self, reason })
+        Err(TransformerError::NoSuchSite {
+            site: self.name(),
+            reason,
+        })
     }
 }
 
