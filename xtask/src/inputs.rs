@@ -3,10 +3,10 @@
 use crate::arguments::{self, Inputs};
 use crate::memory::Budget;
 use crate::{embedded, output};
-use anyhow::{anyhow, bail, ensure};
+use anyhow::{bail, ensure};
 use layerwise::corpus::{self, Corpus, OpenedFile, Tokenizer};
 use layerwise::transformer::{Model, Precision, config};
-use layerwise::weights::{FileError, Links, OpenOptions, WeightsError};
+use layerwise::weights::{Links, OpenOptions};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -77,7 +77,6 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
         .into_iter()
         .map(|(name, folder)| {
             open_model(name, folder, options.clone(), inputs.precision, &mut budget)
-                .map_err(with_remedy)
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     for opened in &mut opened {
@@ -163,25 +162,9 @@ pub(crate) fn has_tokenizer(opened: &OpenedModel) -> bool {
 /// A model's tokenizer, and the file that it was read from.
 fn read_tokenizer(opened: &OpenedModel) -> anyhow::Result<(Tokenizer, OpenedFile)> {
     let folder = opened.options.folder(&opened.folder)?;
-    let file = folder.file(TOKENIZER, "the tokenizer of the model");
-    let file = file.map_err(|error| with_remedy(error.into()))?;
+    let file = folder.file(TOKENIZER, "the tokenizer of the model")?;
     let tokenizer = Tokenizer::from_file(&file, opened.model.config().vocab)?;
     Ok((tokenizer, file))
-}
-
-/// An error, with the option that helps where one does.
-fn with_remedy(error: anyhow::Error) -> anyhow::Error {
-    let leaves = |cause: &(dyn std::error::Error + 'static)| {
-        let file = match cause.downcast_ref::<WeightsError>() {
-            Some(WeightsError::File(file)) => Some(file),
-            _ => cause.downcast_ref::<FileError>(),
-        };
-        matches!(file, Some(FileError::LinkLeaves { .. }))
-    };
-    match error.chain().any(leaves) {
-        true => anyhow!("{error:#}; with --follow-links it is followed, if you trust the folder"),
-        false => error,
-    }
 }
 
 /// A corpus as one model reads it.

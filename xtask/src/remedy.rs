@@ -1,11 +1,34 @@
 //! What to do about errors of crates that do not know the command line.
 
+use layerwise::files::FileError;
 use layerwise::journal::JournalError;
+use layerwise::transformer::TransformerError;
+use layerwise::weights::WeightsError;
 
 /// What the user can do, where an error or one of its causes has a remedy.
 pub fn of(error: &anyhow::Error) -> Option<&'static str> {
-    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
-    causes.find_map(of_journal)
+    error.chain().find_map(|cause| {
+        let journal = cause.downcast_ref().and_then(of_journal);
+        let transformer: Option<&TransformerError> = cause.downcast_ref();
+        let weights = match transformer {
+            Some(TransformerError::Weights(weights)) => Some(weights),
+            _ => cause.downcast_ref(),
+        };
+        let file = match weights {
+            Some(WeightsError::File(file)) => Some(file),
+            _ => cause.downcast_ref(),
+        };
+        journal.or_else(|| file.and_then(of_file))
+    })
+}
+
+fn of_file(error: &FileError) -> Option<&'static str> {
+    match error {
+        FileError::LinkLeaves { .. } => {
+            Some("give --follow-links, if you trust the folder, or copy the file with `cp -L`")
+        }
+        _ => None,
+    }
 }
 
 fn of_journal(error: &JournalError) -> Option<&'static str> {

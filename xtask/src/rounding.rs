@@ -14,7 +14,7 @@ use std::num::NonZeroUsize;
 const SCHEDULES: usize = 4;
 /// Positions whose logits are held at once.
 const POSITIONS: usize = 64;
-/// The part of the memory that is free which a second copy of the model may take.
+/// The part of the memory left by the budget that a second copy of the model may take; the rest is for the run.
 const SHARE_OF_MEMORY: f64 = 0.8;
 
 /// A run's difference from the same run in f32, or why it is not known.
@@ -118,16 +118,17 @@ pub fn against_f32(
         .filter_map(|name| checkpoint.info(name))
         .map(|info| info.shape.iter().product::<usize>());
     let needed = elements.sum::<usize>() as f64 * size_of::<f32>() as f64;
-    let rounding = match free_memory().map(|free| free * SHARE_OF_MEMORY) {
+    let left = opened.budget.left();
+    let rounding = match left.map(|left| left as f64 * SHARE_OF_MEMORY) {
         Some(limit) if needed <= limit => {
             let exact = Model::from_checkpoint(&checkpoint)?;
             Rounding::Measured(difference(&exact, &opened.model, plan, tokens, threads)?)
         }
         limit => Rounding::NotMeasured(format!(
-            "the model takes {:.1} GiB in f32, and {}",
-            needed / GIB,
+            "the model takes {:.0} MiB in f32, and {}",
+            needed / MIB,
             match limit {
-                Some(limit) => format!("{:.1} GiB may be used", limit / GIB),
+                Some(limit) => format!("{:.0} MiB may be used", limit / MIB),
                 None => "how much memory is free is not known".to_owned(),
             }
         )),
@@ -138,17 +139,7 @@ pub fn against_f32(
     Ok(Some(rounding))
 }
 
-const GIB: f64 = (1_u64 << 30) as f64;
-
-/// Bytes that can be had without swapping, where the system says so.
-fn free_memory() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024.0)
-}
+const MIB: f64 = (1_u64 << 20) as f64;
 
 fn difference(
     exact: &Model,

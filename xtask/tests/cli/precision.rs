@@ -3,6 +3,34 @@
 use crate::{Sandbox, Table, tiny, token_ids};
 use layerwise::kernels::bf16_features;
 
+/// The copy in f32 comes out of the memory that `--max-memory` allows, as everything else does.
+#[test]
+fn a_copy_in_f32_that_does_not_fit_is_not_made() {
+    if bf16_features().is_none() {
+        return;
+    }
+    let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
+    let run = |memory: &str| {
+        let arguments = ["--model", "gpt2-8x160", "drop(0)", "--precision", "bf16"];
+        let more = ["--fresh", "--threads", "1", "--max-memory", memory];
+        sandbox
+            .sweep(&[&arguments[..], &more].concat())
+            .succeeded()
+            .stderr
+    };
+    // 2.8 million weights are 5.4 MiB in bf16 and twice that in f32.
+    let little = run("12M");
+    assert!(
+        little.contains("NOT measured: the model takes 11 MiB in f32"),
+        "{little}"
+    );
+    let enough = run("64M");
+    assert!(
+        enough.contains("bf16 against f32 on the first sequence"),
+        "{enough}"
+    );
+}
+
 #[test]
 fn the_difference_from_f32_is_told_and_recorded() {
     let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
