@@ -152,6 +152,22 @@ pub enum ConfigError {
         /// The tensors, in order.
         names: Vec<String>,
     },
+    /// All names begin with what a program adds that wraps models.
+    #[error(
+        "{}: the names of the tensors begin with `{prefix}`, as in `{name}`, which {program} adds; save the model inside \
+         it, or rename the tensors without it",
+        path.display()
+    )]
+    WrappedNames {
+        /// The checkpoint folder.
+        path: PathBuf,
+        /// What stands before the family's names.
+        prefix: String,
+        /// The program that adds the last part of it.
+        program: &'static str,
+        /// A tensor's name.
+        name: String,
+    },
     /// Tensors that no table knows, or that the config has no place for.
     #[error("{}: {} unexpected tensors for this {family} config: {}", path.display(), names.len(), listed(names))]
     UnexpectedTensors {

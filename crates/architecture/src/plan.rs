@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Position};
 use crate::error::ConfigError;
 use crate::tables::templates::{TensorTemplate, instance, instantiate};
 use crate::tables::{FamilyTable, table};
@@ -62,6 +62,11 @@ pub enum Note {
         /// Each type, with the number of weights stored in it.
         counts: BTreeMap<String, usize>,
     },
+    /// Tensors of a head that is trained beside the unembedding and reads the same states, such as a value head.
+    HeadLeftOut {
+        /// The tensors.
+        names: Vec<String>,
+    },
 }
 
 impl fmt::Display for Note {
@@ -85,6 +90,13 @@ impl fmt::Display for Note {
                     .map(|(dtype, count)| format!("{count} in {dtype}"));
                 let counts: Vec<String> = counts.collect();
                 write!(f, "the weights have mixed dtypes: {}", counts.join(", "))
+            }
+            Self::HeadLeftOut { names } => {
+                write!(
+                    f,
+                    "a value head is left out, which has no part in next-token logits: {}",
+                    names.join(", ")
+                )
             }
         }
     }
@@ -118,15 +130,24 @@ pub fn plan<'a>(
     let prefix = prefix(table, &stored, path)?;
 
     let mut found: BTreeMap<(Role, Option<usize>), &Stored<'a>> = BTreeMap::new();
-    let mut unexpected = Vec::new();
+    let (mut unexpected, mut heads) = (Vec::new(), Vec::new());
     for tensor in &stored {
         match classify(table, prefix, tensor.name) {
             Some(Kind::Weight(template, layer)) if template.role.is_used(config) => {
                 found.insert((template.role, layer), tensor);
             }
             Some(Kind::Ignored) => {}
+            None if is_rotary_buffer(config, tensor.name) => {}
+            None if VALUE_HEADS.iter().any(|head| tensor.name.starts_with(head)) => {
+                heads.push(tensor.name.escape_debug().to_string());
+            }
             Some(Kind::Weight(..)) | None => unexpected.push(tensor.name),
         }
+    }
+    if found.is_empty()
+        && let Some(wrapped) = wrapped(table, &stored, path)
+    {
+        return Err(wrapped);
     }
 
     let found_layers = found
@@ -199,6 +220,10 @@ pub fn plan<'a>(
         tensors: Vec::with_capacity(resolved.len()),
         notes: Vec::new(),
     };
+    if !heads.is_empty() {
+        heads.sort_unstable();
+        plan.notes.push(Note::HeadLeftOut { names: heads });
+    }
     for (template, layer, tensor) in resolved {
         if let Some(rows) = checked_rows(template, config, tensor, path)? {
             plan.notes.push(Note::PaddedRows {
@@ -222,6 +247,57 @@ pub fn plan<'a>(
         });
     }
     Ok(plan)
+}
+
+/// What the names of a value head begin with: that of TRL, and that of reward models.
+const VALUE_HEADS: &[&str] = &["v_head.", "value_head."];
+
+/// What programs put before every name of a model that they wrap, and what each of them is.
+const WRAPPERS: &[(&str, &str)] = &[
+    ("_orig_mod.", "torch.compile"),
+    ("_forward_module.", "Lightning Fabric"),
+    ("_fsdp_wrapped_module.", "FSDP"),
+    ("module.", "DataParallel, DDP or DeepSpeed"),
+    ("base_model.model.", "PEFT"),
+    ("pretrained_model.", "TRL"),
+    ("llm.", "a larger model"),
+    ("language_model.", "a multimodal model"),
+    ("text_model.", "a multimodal model"),
+];
+
+/// Whether a tensor is a table that rotary positions are computed from; the config gives the same.
+fn is_rotary_buffer(config: &ModelConfig, name: &str) -> bool {
+    let buffers = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
+    matches!(config.position, Position::Rotary(_))
+        && name
+            .rsplit_once("rotary_emb.")
+            .is_some_and(|(block, buffer)| {
+                (block.is_empty() || block.ends_with('.')) && buffers.contains(&buffer)
+            })
+}
+
+/// The error of names that are the family's behind what a wrapper puts before them.
+fn wrapped(table: &'static FamilyTable, stored: &[Stored<'_>], path: &Path) -> Option<ConfigError> {
+    stored.iter().find_map(|tensor| {
+        let mut inner = tensor.name;
+        while let Some((rest, program)) = WRAPPERS
+            .iter()
+            .find_map(|(prefix, program)| Some((inner.strip_prefix(prefix)?, *program)))
+        {
+            inner = rest;
+            let is_weight =
+                |prefix| matches!(classify(table, prefix, inner), Some(Kind::Weight(..)));
+            if is_weight("") || is_weight(table.prefix) {
+                return Some(ConfigError::WrappedNames {
+                    path: path.into(),
+                    prefix: tensor.name[..tensor.name.len() - inner.len()].to_owned(),
+                    program,
+                    name: tensor.name.escape_debug().to_string(),
+                });
+            }
+        }
+        None
+    })
 }
 
 enum Kind {

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use layerwise_architecture::{Family, Fused, Layout, ModelConfig, Note, Role, TensorPlan, plan};
+use layerwise_architecture::{
+    Family, Fused, Layout, ModelConfig, Note, Position, Role, TensorPlan, plan,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -338,6 +340,88 @@ fn padded_rows_and_a_stored_tied_head_are_said() {
             name: "lm_head.weight".into(),
         }],
     );
+}
+
+/// Buffers that rotary positions are computed from are in the config as well; a value head reads the states that the
+/// unembedding reads. Neither changes a logit.
+#[test]
+fn buffers_and_value_heads_are_left_out() {
+    let rotary: Vec<Family> = SAMPLED
+        .into_iter()
+        .filter(|family| matches!(config(*family).position, Position::Rotary(_)))
+        .collect();
+    assert_eq!(rotary.len(), 4, "all but GPT-2");
+    let buffers = [
+        "model.rotary_emb.inv_freq",
+        "rotary_emb.inv_freq",
+        "model.rotary_emb.original_inv_freq",
+        "model.layers.0.self_attn.rotary_emb.cos_cached",
+        "model.layers.1.self_attn.rotary_emb.sin_cached",
+        "gpt_neox.layers.1.attention.rotary_emb.cos_cached",
+    ];
+    for family in SAMPLED {
+        for name in buffers {
+            let planned = planned(&config(family), &extended(family, &[(name, &[4])]));
+            match rotary.contains(&family) {
+                true => assert!(planned.unwrap().notes.is_empty(), "{family}: {name}"),
+                false => assert!(
+                    planned.unwrap_err().contains("unexpected"),
+                    "{family}: {name}"
+                ),
+            }
+        }
+        for name in [
+            "model.rotary_emb.weight",
+            "rotary_emb.cos",
+            "xrotary_emb.inv_freq",
+        ] {
+            let refused = planned(&config(family), &extended(family, &[(name, &[4])])).unwrap_err();
+            assert!(refused.contains("1 unexpected tensors"), "{refused}");
+        }
+        let head: [(&str, &[usize]); 2] = [
+            ("v_head.summary.weight", &[1, 24]),
+            ("v_head.summary.bias", &[1]),
+        ];
+        let planned = planned(&config(family), &extended(family, &head)).unwrap();
+        let [note] = planned.notes.as_slice() else {
+            panic!("{:?}", planned.notes);
+        };
+        let said = note.to_string();
+        assert!(
+            said.ends_with(": v_head.summary.bias, v_head.summary.weight"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn names_of_a_wrapped_model_are_explained() {
+    for (prefix, program) in [
+        ("_orig_mod.", "torch.compile"),
+        ("module.", "DDP"),
+        ("module._orig_mod.", "torch.compile"),
+        ("base_model.model.", "PEFT"),
+        ("pretrained_model.", "TRL"),
+        ("language_model.", "multimodal"),
+    ] {
+        for family in SAMPLED {
+            let wrapped: Tensors = checkpoint(family)
+                .into_iter()
+                .map(|(name, shape)| (format!("{prefix}{name}"), shape))
+                .collect();
+            let refused = planned(&config(family), &wrapped).unwrap_err();
+            for part in [&format!("begin with `{prefix}`, as in"), program] {
+                assert!(refused.contains(part), "{part}: {refused}");
+            }
+        }
+    }
+    // What no wrapper is known to add is told as what is missing.
+    let foreign: Tensors = checkpoint(Family::Llama)
+        .into_iter()
+        .map(|(name, shape)| (format!("own.{name}"), shape))
+        .collect();
+    let refused = planned(&config(Family::Llama), &foreign).unwrap_err();
+    assert!(refused.contains("missing"), "{refused}");
 }
 
 #[test]

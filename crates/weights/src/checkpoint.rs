@@ -21,6 +21,8 @@ const CONFIG_NAME: &str = "config.json";
 /// Name of the only file of weights in a checkpoint folder without an index.
 const SINGLE_NAME: &str = "model.safetensors";
 
+/// Name of the first of one shards, whose index some programs leave out.
+const ONLY_SHARD_NAME: &str = "model-00001-of-00001.safetensors";
 /// Endings of weight files that are not safetensors.
 const FOREIGN_ENDINGS: [&str; 7] = ["bin", "ckpt", "gguf", "h5", "msgpack", "pt", "pth"];
 
@@ -84,11 +86,22 @@ impl OpenOptions {
     /// Any [`WeightsError`] that can be seen without reading the tensors' values.
     pub fn open(&self, folder: &Path) -> Result<Checkpoint, WeightsError> {
         let folder = self.folder(folder)?;
+        if !folder.has(CONFIG_NAME)?
+            && let Some(found) = nested(&folder)?
+        {
+            return Err(WeightsError::Nested {
+                folder: folder.path().to_owned(),
+                found,
+            });
+        }
         let config_file = folder.file(CONFIG_NAME, "the config of the model")?;
         let config = read_object(&config_file, "config", MAX_CONFIG_BYTES)?;
         let weights = match (folder.has(SINGLE_NAME)?, folder.has(INDEX_NAME)?) {
+            (false, false) if folder.has(ONLY_SHARD_NAME)? => {
+                self.single(&folder, ONLY_SHARD_NAME)?
+            }
             (false, false) => return Err(no_weights(&folder)),
-            (true, false) => self.single(&folder)?,
+            (true, false) => self.single(&folder, SINGLE_NAME)?,
             (false, true) => self.sharded(&folder, Index::read(&folder)?)?,
             (true, true) => {
                 let index = Index::read(&folder)?;
@@ -97,7 +110,7 @@ impl OpenOptions {
                 if is_shard {
                     sharded
                 } else {
-                    let single = self.single(&folder)?;
+                    let single = self.single(&folder, SINGLE_NAME)?;
                     refuse_difference(&folder, &single, &sharded)?;
                     single
                 }
@@ -112,8 +125,8 @@ impl OpenOptions {
         })
     }
 
-    fn single(&self, folder: &Folder) -> Result<Weights, WeightsError> {
-        let file = folder.file(SINGLE_NAME, "the weights")?;
+    fn single(&self, folder: &Folder, name: &str) -> Result<Weights, WeightsError> {
+        let file = folder.file(name, "the weights")?;
         Weights::new(None, vec![Shard::open(file, self.mmap)?])
     }
 
@@ -142,13 +155,25 @@ fn no_weights(folder: &Folder) -> WeightsError {
         Ok(names) => names,
         Err(error) => return error.into(),
     };
-    let foreign = names.into_iter().find(|name| {
-        let ending = Path::new(name)
-            .extension()
-            .and_then(OsStr::to_str)
-            .unwrap_or_default();
-        FOREIGN_ENDINGS.contains(&ending.to_ascii_lowercase().as_str())
-    });
+    let ending = |name: &String| {
+        let ending = Path::new(name).extension().and_then(OsStr::to_str);
+        ending.unwrap_or_default().to_ascii_lowercase()
+    };
+    let found: Vec<String> = names
+        .iter()
+        .filter(|name| ending(name) == "safetensors")
+        .take(3)
+        .map(|name| format!("{name:?}"))
+        .collect();
+    if !found.is_empty() {
+        return WeightsError::OtherName {
+            folder: folder.path().to_owned(),
+            found: found.join(", "),
+        };
+    }
+    let foreign = names
+        .into_iter()
+        .find(|name| FOREIGN_ENDINGS.contains(&ending(name).as_str()));
     match foreign {
         Some(found) => WeightsError::NeedsConversion {
             folder: folder.path().to_owned(),
@@ -159,6 +184,16 @@ fn no_weights(folder: &Folder) -> WeightsError {
             folder.missing(SINGLE_NAME, expected).into()
         }
     }
+}
+
+/// The folder below, last by name, that holds a config, as a trainer's root does.
+fn nested(folder: &Folder) -> Result<Option<String>, FileError> {
+    for name in folder.names()?.into_iter().rev() {
+        if folder.has(&format!("{name}/{CONFIG_NAME}"))? {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// Files of weights, and which of them holds which tensor.

@@ -26,6 +26,27 @@ pub enum WeightsError {
         /// The first such file, by name.
         found: String,
     },
+    /// The folder holds safetensors files, but none of a name that says that it is the model.
+    #[error(
+        "{folder}: expected model.safetensors or model.safetensors.index.json, found {found}; \
+         if it holds the whole model, rename it to model.safetensors"
+    )]
+    OtherName {
+        /// The checkpoint folder.
+        folder: PathBuf,
+        /// The safetensors files, quoted, at most three of them.
+        found: String,
+    },
+    /// The folder holds checkpoint folders and is none itself.
+    #[error(
+        "{folder}: expected config.json, found it in the folder {found:?} instead; name that folder"
+    )]
+    Nested {
+        /// The folder.
+        folder: PathBuf,
+        /// The checkpoint folder in it whose name comes last.
+        found: String,
+    },
     /// A file has no bytes.
     #[error("{path}: expected {expected}, found an empty file")]
     Empty {
@@ -347,7 +368,7 @@ pub enum WeightsError {
     },
     /// The index declares another size than its shards have.
     #[error(
-        "{path}: total_size: expected {expected} bytes (the sum over the tensors), found {found}"
+        "{path}: total_size: expected {expected} bytes, the sum over the tensors (or that over the files), found {found}"
     )]
     TotalSize {
         /// The index.

@@ -107,8 +107,10 @@ impl Index {
             });
         }
         let expected = shards.iter().map(Shard::data_bytes).sum();
+        // Some programs count whole files, headers included.
+        let files: u64 = shards.iter().map(|shard| shard.file.size()).sum();
         match self.total_size {
-            Some(found) if found != expected => Err(WeightsError::TotalSize {
+            Some(found) if found != expected && found != files => Err(WeightsError::TotalSize {
                 path: self.file.path().to_owned(),
                 expected,
                 found,
@@ -136,11 +138,12 @@ impl Index {
     }
 }
 
-/// A whole number of bytes; some indices write it as a float.
+/// A whole number of bytes; some indices write it as a float or as text.
 fn byte_count(value: &Value) -> Option<u64> {
     /// Floats up to 2^53 are exact integers.
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    value.as_u64().or_else(|| {
+    let digits = value.as_str().and_then(|text| text.parse().ok());
+    value.as_u64().or(digits).or_else(|| {
         let float = value.as_f64()?;
         (float.fract() == 0.0 && (0.0..=EXACT).contains(&float)).then_some(float as u64)
     })

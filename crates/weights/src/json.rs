@@ -82,6 +82,13 @@ pub(crate) fn read_object(
     }
     let bytes = file.read_all(limit)?;
     let text = utf8(path, item, &bytes)?;
+    if text.starts_with('\u{feff}') {
+        return Err(WeightsError::Json {
+            path: path.to_owned(),
+            item: item.to_owned(),
+            reason: "expected JSON, found a byte order mark before it: save the file as UTF-8 without one".to_owned(),
+        });
+    }
     let faults = Faults::new(path);
     let mut parser = serde_json::Deserializer::from_str(text);
     let value = StrictValue(&faults)

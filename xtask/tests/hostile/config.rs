@@ -60,6 +60,11 @@ pub(crate) fn configs() -> Vec<Case> {
             &[FILE, "not found", "expected the config"],
         ),
         text((54, "empty"), b"", &["expected", "found an empty file"]),
+        text(
+            (54, "a byte order mark"),
+            b"\xef\xbb\xbf{\"model_type\": \"llama\"}",
+            &["found a byte order mark"],
+        ),
         text((54, "an array"), b"[]", &["config: expected", "found"]),
         Case::refused(
             (54, "above 1 MB"),

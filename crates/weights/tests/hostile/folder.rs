@@ -7,6 +7,18 @@ use layerwise_weights::{Checkpoint, FileError, WeightsError};
 
 use crate::{Case, check, is, vectors, write};
 
+/// The only shard of a checkpoint is the checkpoint, with or without an index.
+#[test]
+fn the_first_of_one_shards_needs_no_index() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "config.json", b"{}");
+    let name = "model-00001-of-00001.safetensors";
+    write(folder.path(), name, &vectors(&[("a", 1)]));
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    assert_eq!(checkpoint.tensor("a").unwrap().as_slice(), [1.0]);
+    assert!(checkpoint.files().any(|file| file.path().ends_with(name)));
+}
+
 #[test]
 fn folders_without_safetensors_are_refused() {
     let pickle = |name, file: &'static str| {
@@ -21,8 +33,41 @@ fn folders_without_safetensors_are_refused() {
             ],
         )
     };
+    let other = |name, file: &'static str| {
+        Case::new(
+            name,
+            move |folder| write(folder, file, &vectors(&[("a", 1)])),
+            is!(WeightsError::OtherName { .. }),
+            &[
+                "expected model.safetensors",
+                file,
+                "rename it to model.safetensors",
+            ],
+        )
+    };
     let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:4665dd\nsize 548105171\n";
     check(vec![
+        other("48 an unusual name", "pytorch_model.safetensors"),
+        other("48 a variant", "model.fp16.safetensors"),
+        other(
+            "48 the first of two shards",
+            "model-00001-of-00002.safetensors",
+        ),
+        Case {
+            name: "36 the root of a training run",
+            build: Box::new(|root| {
+                for step in ["checkpoint-1000", "checkpoint-500"] {
+                    fs::create_dir_all(root.join("run").join(step)).unwrap();
+                    write(root, &format!("run/{step}/config.json"), b"{}");
+                }
+                root.join("run")
+            }),
+            is_expected: is!(WeightsError::Nested { .. }),
+            says: vec![
+                "expected config.json".into(),
+                "found it in the folder \"checkpoint-500\"".into(),
+            ],
+        },
         pickle("48 only a .bin", "pytorch_model.bin"),
         pickle("48 only a .pth", "consolidated.00.PTH"),
         Case::new(
