@@ -112,3 +112,53 @@ pub trait LanguageModel {
         Ok(at.iter().zip(ends).map(score).collect())
     }
 }
+
+/// A language model whose tokens are counted.
+#[derive(Debug, Clone)]
+pub struct Counted<L> {
+    model: L,
+    tokens: u64,
+}
+
+impl<L> Counted<L> {
+    /// Counts what `model` scores from now on.
+    pub fn new(model: L) -> Self {
+        Self { model, tokens: 0 }
+    }
+
+    /// Tokens that were scored.
+    pub fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    fn add<'s>(&mut self, scores: impl IntoIterator<Item = &'s LanguageScore>) {
+        self.tokens += scores
+            .into_iter()
+            .map(|score| score.tokens as u64)
+            .sum::<u64>();
+    }
+}
+
+impl<L: LanguageModel> LanguageModel for Counted<L> {
+    type State = L::State;
+    type Error = L::Error;
+
+    fn start(&self) -> L::State {
+        self.model.start()
+    }
+
+    fn extend(
+        &mut self,
+        words: &[(&L::State, &str)],
+    ) -> Result<Vec<(L::State, LanguageScore)>, L::Error> {
+        let scored = self.model.extend(words)?;
+        self.add(scored.iter().map(|(_, score)| score));
+        Ok(scored)
+    }
+
+    fn end(&mut self, states: &[&L::State]) -> Result<Vec<LanguageScore>, L::Error> {
+        let scored = self.model.end(states)?;
+        self.add(&scored);
+        Ok(scored)
+    }
+}

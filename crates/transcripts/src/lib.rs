@@ -38,6 +38,7 @@
 //! ```
 
 mod alignment;
+mod correction;
 mod decoding;
 mod error;
 mod gate;
@@ -46,21 +47,24 @@ mod language;
 mod lattice;
 mod nbest;
 mod normaliser;
+mod prompt;
 mod read;
 mod rules;
 mod significance;
 mod words;
 
 pub use alignment::{ErrorCounts, Operation, align, distance, errors};
+pub use correction::{Corrected, CorrectionError, Grid, Method, Mode, Point, TAUS, Tuned};
 pub use decoding::{Candidate, Decoder};
 pub use error::{Place, TranscriptError};
 pub use gate::{Gate, Judgement, auc, posteriors};
 pub use kneser_ney::{Context, KneserNey};
-pub use language::{LanguageModel, LanguageScore};
+pub use language::{Counted, LanguageModel, LanguageScore};
 pub use lattice::{Arc, Automaton, CountRule, Lattice, MAX_SLOTS, Slot, State};
 pub use nbest::{DistinctList, Hypothesis, NBestLists, Oddities, ScoreScale, Utterance};
 pub use normaliser::Normaliser;
-pub use read::{Limits, read_columns, read_hyporadise, read_kaldi, read_table};
+pub use prompt::Template;
+pub use read::{Limits, read_columns, read_corrections, read_hyporadise, read_kaldi, read_table};
 pub use rules::{Violations, violations};
 pub use significance::{Bootstrap, Interval, MatchedPairs, bootstrap, matched_pairs};
 pub use words::{Vocabulary, WordId};

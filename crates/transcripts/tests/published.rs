@@ -137,9 +137,7 @@ fn language(
     vocabulary: &Vocabulary,
     model: &mut KneserNey,
 ) -> Vec<LanguageScore> {
-    let words = |words: &Vec<WordId>| words.iter().map(|&word| vocabulary.word(word)).collect();
-    let sentences: Vec<Vec<&str>> = list.hypotheses.iter().map(words).collect();
-    model.sentences(&sentences).unwrap()
+    model.sentences(&list.sentences(vocabulary)).unwrap()
 }
 
 #[track_caller]

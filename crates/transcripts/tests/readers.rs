@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_transcripts::{
-    Limits, NBestLists, ScoreScale, TranscriptError, read_columns, read_hyporadise, read_kaldi,
-    read_table,
+    Limits, NBestLists, ScoreScale, TranscriptError, read_columns, read_corrections,
+    read_hyporadise, read_kaldi, read_table,
 };
 
 fn small() -> Limits {
@@ -259,4 +259,39 @@ fn references_are_given_by_id() {
     lists.set_references(table("y")).unwrap();
     assert_eq!(shown(&lists), "x: [a]; y: [b] = c");
     check_refused("z", lists.set_references(table("z")), &["line 1", "`z`"]);
+}
+
+#[test]
+fn corrections_are_read() {
+    let input = "{\"id\": \"x\", \"correction\": \"a b\\nc\", \"model\": {\"n\": 1}}\n\n{\"correction\": \"\", \"id\": \"y\"}";
+    let found = read_corrections(input.as_bytes(), &small()).unwrap();
+    let expected = [("x", "a b\nc"), ("y", "")];
+    let expected = expected.map(|(id, text)| (id.to_owned(), text.to_owned()));
+    assert_eq!(found, expected);
+    let line = |id: &str| format!("{{\"id\":\"{id}\",\"correction\":\"a\"}}\n");
+    let twice = line("x") + &line("x");
+    let many: String = ["w", "x", "y", "z"].map(line).concat();
+    for (input, mentioned) in [
+        ("[]", ["line 1", "an object with `id`"].as_slice()),
+        ("{\"id\": \"x\"}", &["line 1", "`correction`"]),
+        ("{\"correction\": \"x\"}", &["line 1", "`id`"]),
+        ("{\"id\": 1, \"correction\": \"x\"}", &["line 1", "`1`"]),
+        ("{\"id\": \"x\", \"id\": \"x\"}", &["line 1", "`id` once"]),
+        (
+            "{\"id\": \"x\", \"correction\": \"a\"} x",
+            &["line 1", "trailing"],
+        ),
+        (
+            "{\"id\": \"x\", \"correction\": \"a b c d e f\"}",
+            &["line 1", "6 words"],
+        ),
+        (&twice, &["line 2", "`x`", "earlier"]),
+        (&many, &["line 4", "4 corrections"]),
+    ] {
+        check_refused(
+            input,
+            read_corrections(input.as_bytes(), &small()),
+            mentioned,
+        );
+    }
 }

@@ -4,12 +4,14 @@
 //! does not fit the format is an error that names the utterance or line, the field, what was expected and what was found.
 
 mod columns;
+mod corrections;
 mod json;
 mod kaldi;
 
 use std::io::Read;
 
 pub use columns::{read_columns, read_table};
+pub use corrections::read_corrections;
 pub use json::read_hyporadise;
 pub use kaldi::read_kaldi;
 

@@ -1,0 +1,518 @@
+//! Corrections of many utterances over a grid of settings, and the choice of settings by word error rate.
+//!
+//! [`Corrected`] holds what every point of a [`Grid`] makes of one utterance: the language model is asked once, whatever
+//! the number of points. [`Tuned::on_others`] and [`Tuned::on`] choose points by the errors of utterances that they are not
+//! used for.
+
+use std::collections::HashMap;
+
+use crate::{
+    Candidate, CountRule, Decoder, DistinctList, Gate, LanguageModel, LanguageScore, Lattice,
+    ScoreScale, TranscriptError, Vocabulary, WordId, distance,
+};
+
+/// How a corrected transcript is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// The recogniser's best hypothesis.
+    Best,
+    /// The heaviest word of each slot: ROVER without context.
+    Vote,
+    /// The hypothesis of the highest S = A + α·G.
+    Select,
+    /// The best path through the word lattice.
+    Lattice,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: &'static [Self] = &[Self::Best, Self::Vote, Self::Select, Self::Lattice];
+
+    /// The name in outputs and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Best => "best",
+            Self::Vote => "vote",
+            Self::Select => "select",
+            Self::Lattice => "lattice",
+        }
+    }
+
+    /// Whether it asks a language model.
+    pub fn needs_language_model(self) -> bool {
+        matches!(self, Self::Select | Self::Lattice)
+    }
+}
+
+/// A point of a grid.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Point {
+    /// What a rank costs where there are no scores, in nats.
+    pub kappa: f64,
+    /// The share of the language model.
+    pub alpha: f64,
+    /// What a word adds, in nats.
+    pub beta: f64,
+}
+
+/// Settings that are tried, in ascending order: of points that make equally few errors the first is taken.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Grid {
+    /// κ, for lists without scores.
+    pub kappa: Vec<f64>,
+    /// α.
+    pub alpha: Vec<f64>,
+    /// β, for lattices.
+    pub beta: Vec<f64>,
+}
+
+/// Thresholds of the gate that are tried.
+pub const TAUS: &[f64] = &[0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
+
+impl Grid {
+    /// The values that are tried for a mode.
+    pub fn of(mode: Mode, scale: ScoreScale) -> Self {
+        let kappa = match scale {
+            ScoreScale::Absent => vec![0.0, 0.05, 0.1, 0.2, 0.5],
+            ScoreScale::Mean | ScoreScale::Sum => vec![0.0],
+        };
+        let (alpha, beta) = match mode {
+            Mode::Best | Mode::Vote => (vec![0.0], vec![0.0]),
+            Mode::Select => (
+                (0..=20).map(|step| f64::from(step) / 20.0).collect(),
+                vec![0.0],
+            ),
+            Mode::Lattice => (
+                vec![0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0],
+                vec![0.0, 1.0, 2.0, 3.0],
+            ),
+        };
+        Self { kappa, alpha, beta }
+    }
+
+    /// One point.
+    pub fn fixed(kappa: f64, alpha: f64, beta: f64) -> Self {
+        Self {
+            kappa: vec![kappa],
+            alpha: vec![alpha],
+            beta: vec![beta],
+        }
+    }
+
+    /// The points: β changes fastest, then α, then κ.
+    pub fn points(&self) -> Vec<Point> {
+        let alphas = |&kappa: &f64| self.alpha.iter().map(move |&alpha| (kappa, alpha));
+        let pairs = self.kappa.iter().flat_map(alphas);
+        let betas = |(kappa, alpha)| {
+            let point = move |&beta: &f64| Point { kappa, alpha, beta };
+            self.beta.iter().map(point)
+        };
+        pairs.flat_map(betas).collect()
+    }
+}
+
+/// How utterances are corrected.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Method {
+    /// How a corrected transcript is found.
+    pub mode: Mode,
+    /// The rule on the number of words of a lattice's paths.
+    pub count: CountRule,
+    /// Where the weights of hypotheses come from; κ is the grid's.
+    pub gate: Gate,
+    /// How a lattice is searched; α and β are the grid's.
+    pub decoder: Decoder,
+    /// The points that are tried.
+    pub grid: Grid,
+}
+
+/// What each point of a grid makes of one utterance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Corrected {
+    outputs: Vec<Vec<WordId>>,
+    /// The output of each point.
+    places: Vec<usize>,
+    /// The highest posterior of each point.
+    confidences: Vec<f64>,
+    /// Errors of each output; without a reference none.
+    errors: Vec<usize>,
+    best_errors: usize,
+    is_single: bool,
+    is_exact: bool,
+}
+
+impl Corrected {
+    /// Corrects a list at every point of a method's grid.
+    ///
+    /// `language` has the language model's scores of the hypotheses, with α above 0 somewhere; the model is asked for the
+    /// words of lattices alone.
+    ///
+    /// # Errors
+    ///
+    /// The language model's, and a lattice of too many slots.
+    pub fn new<L: LanguageModel>(
+        method: &Method,
+        list: &DistinctList,
+        scale: ScoreScale,
+        language: &[LanguageScore],
+        vocabulary: &Vocabulary,
+        model: &mut L,
+    ) -> Result<Self, CorrectionError<L::Error>> {
+        let mut corrected = Self {
+            outputs: Vec::new(),
+            places: Vec::new(),
+            confidences: Vec::new(),
+            errors: Vec::new(),
+            best_errors: 0,
+            is_single: list.hypotheses.len() == 1,
+            is_exact: true,
+        };
+        let mut known: HashMap<Vec<WordId>, usize> = HashMap::new();
+        for &kappa in &method.grid.kappa {
+            let mut gate = method.gate;
+            gate.kappa = kappa;
+            let scores = gate.scores(list, scale, language);
+            let judgement = gate.judge(list, &scores);
+            let lattice = match method.mode {
+                Mode::Best | Mode::Select => None,
+                Mode::Vote | Mode::Lattice => {
+                    let lattice = Lattice::rover(&list.hypotheses, &judgement.posteriors)?;
+                    Some(lattice.under(method.count))
+                }
+            };
+            let mut search = lattice.as_ref().map(|lattice| Search::new(method, lattice));
+            for &alpha in &method.grid.alpha {
+                for &beta in &method.grid.beta {
+                    let words = match (method.mode, &lattice, &mut search) {
+                        (Mode::Vote, Some(lattice), _) => lattice.heaviest(),
+                        (Mode::Lattice, _, Some(search)) => search
+                            .best(alpha, beta, vocabulary, model)
+                            .map_err(CorrectionError::LanguageModel)?,
+                        (Mode::Select, ..) => {
+                            gate.alpha = alpha;
+                            let scores = gate.scores(list, scale, language);
+                            list.hypotheses[first_highest(&scores)].clone()
+                        }
+                        _ => list.hypotheses[0].clone(),
+                    };
+                    let next = corrected.outputs.len();
+                    let place = *known.entry(words.clone()).or_insert(next);
+                    if place == next {
+                        corrected.outputs.push(words);
+                    }
+                    corrected.places.push(place);
+                    corrected.confidences.push(judgement.confidence);
+                }
+            }
+            corrected.is_exact &= search.is_none_or(|search| search.is_exact);
+        }
+        if let Some(reference) = &list.reference {
+            let errors = |words: &Vec<WordId>| distance(reference, words);
+            corrected.errors = corrected.outputs.iter().map(errors).collect();
+            corrected.best_errors = errors(&list.hypotheses[0]);
+        }
+        Ok(corrected)
+    }
+
+    /// The words at a point.
+    pub fn words(&self, point: usize) -> &[WordId] {
+        &self.outputs[self.places[point]]
+    }
+
+    /// Whether the lattice, where there was one, was searched exactly.
+    pub fn is_exact(&self) -> bool {
+        self.is_exact
+    }
+
+    /// Whether a gate of this threshold sends the list on to correction at a point.
+    pub fn is_sent(&self, point: usize, tau: f64, send_single: bool) -> bool {
+        self.confidences[point] <= tau && (!self.is_single || send_single)
+    }
+
+    /// Errors at a point, behind a gate where there is one.
+    fn errors(&self, point: usize, gate: Option<(f64, bool)>) -> usize {
+        match gate {
+            Some((tau, send_single)) if !self.is_sent(point, tau, send_single) => self.best_errors,
+            _ => self.errors.get(self.places[point]).copied().unwrap_or(0),
+        }
+    }
+}
+
+/// Why an utterance cannot be corrected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CorrectionError<E> {
+    /// The lists ask for too much.
+    #[error(transparent)]
+    Transcript(#[from] TranscriptError),
+    /// The language model failed.
+    #[error("language model: {0}")]
+    LanguageModel(E),
+}
+
+/// The first place of the highest number.
+fn first_highest(scores: &[f64]) -> usize {
+    let higher = |best: usize, at: usize| if scores[at] > scores[best] { at } else { best };
+    (0..scores.len()).reduce(higher).unwrap_or(0)
+}
+
+/// A lattice that is searched for several α and β.
+struct Search<'a> {
+    decoder: Decoder,
+    lattice: &'a Lattice,
+    /// All paths of a lattice that is searched exactly, once they were asked for.
+    candidates: Option<Vec<Candidate>>,
+    is_exact: bool,
+    asks: bool,
+}
+
+impl<'a> Search<'a> {
+    fn new(method: &Method, lattice: &'a Lattice) -> Self {
+        Self {
+            decoder: method.decoder,
+            is_exact: method.decoder.is_exact(lattice),
+            lattice,
+            candidates: None,
+            asks: method.grid.alpha.iter().any(|&alpha| alpha != 0.0),
+        }
+    }
+
+    fn best<L: LanguageModel>(
+        &mut self,
+        alpha: f64,
+        beta: f64,
+        vocabulary: &Vocabulary,
+        model: &mut L,
+    ) -> Result<Vec<WordId>, L::Error> {
+        (self.decoder.alpha, self.decoder.beta) = (alpha, beta);
+        if !self.is_exact || self.candidates.is_none() {
+            let mut decoder = self.decoder;
+            if self.is_exact && self.asks && alpha == 0.0 {
+                // The paths will serve other α too.
+                decoder.alpha = 1.0;
+            }
+            self.candidates = Some(decoder.candidates(self.lattice, vocabulary, model)?);
+        }
+        let candidates = self.candidates.as_deref().unwrap_or_default();
+        let best = self.decoder.best(candidates);
+        Ok(best.map(|best| best.words.clone()).unwrap_or_default())
+    }
+}
+
+/// Settings for each of some utterances, and the gate's threshold where there is one.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Tuned {
+    /// The point that each utterance is corrected with.
+    pub points: Vec<usize>,
+    /// The threshold that each utterance is gated with; none without a gate.
+    pub taus: Vec<Option<f64>>,
+}
+
+impl Tuned {
+    /// One point and threshold for all.
+    pub fn fixed(utterances: usize, point: usize, tau: Option<f64>) -> Self {
+        Self {
+            points: vec![point; utterances],
+            taus: vec![tau; utterances],
+        }
+    }
+
+    /// Even utterances are corrected with what is best for the odd ones, and the other way round.
+    ///
+    /// The point is the one of the fewest errors without a gate; with `gate`, which says whether single hypotheses are sent,
+    /// the threshold is then the one of the fewest errors.
+    pub fn on_others(corrected: &[Corrected], gate: Option<bool>) -> Self {
+        let half = |parity: usize| {
+            let other = corrected.iter().skip(1 - parity).step_by(2);
+            choose(&other.collect::<Vec<_>>(), gate)
+        };
+        let halves = [half(0), half(1)];
+        let at = |place: usize| halves[place % 2];
+        Self {
+            points: (0..corrected.len()).map(|place| at(place).0).collect(),
+            taus: (0..corrected.len()).map(|place| at(place).1).collect(),
+        }
+    }
+
+    /// All utterances are corrected with what is best for those of another set.
+    pub fn on(set: &[Corrected], utterances: usize, gate: Option<bool>) -> Self {
+        let (point, tau) = choose(&set.iter().collect::<Vec<_>>(), gate);
+        Self::fixed(utterances, point, tau)
+    }
+
+    /// The words of an utterance, and whether it was sent to correction.
+    pub fn apply<'c>(
+        &self,
+        at: usize,
+        corrected: &'c Corrected,
+        list: &'c DistinctList,
+        send_single: bool,
+    ) -> (&'c [WordId], bool) {
+        let point = self.points[at];
+        match self.taus[at] {
+            Some(tau) if !corrected.is_sent(point, tau, send_single) => {
+                (&list.hypotheses[0], false)
+            }
+            _ => (corrected.words(point), true),
+        }
+    }
+}
+
+/// The point, and with a gate the threshold, of the fewest errors.
+fn choose(set: &[&Corrected], gate: Option<bool>) -> (usize, Option<f64>) {
+    let errors = |point: usize, gate: Option<(f64, bool)>| -> usize {
+        set.iter().map(|found| found.errors(point, gate)).sum()
+    };
+    let points = set.first().map_or(1, |found| found.places.len());
+    let point = (0..points).min_by_key(|&point| errors(point, None));
+    let point = point.unwrap_or(0);
+    let tau = gate.and_then(|send_single| {
+        let taus = TAUS.iter().copied();
+        taus.min_by_key(|&tau| errors(point, Some((tau, send_single))))
+    });
+    (point, tau)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KneserNey, Limits, Normaliser, read_hyporadise};
+
+    const LISTS: &str = r#"[
+        {"input": ["a c", "a b", "b b"], "output": "a b", "score": [-0.20, -0.21, -0.25]},
+        {"input": ["b c"], "output": "b b", "score": [-0.2]},
+        {"input": ["c b", "a b"], "output": "a b", "score": [-0.10, -0.60]},
+        {"input": ["a b", "a c", "c b b"], "output": "a b b", "score": [-0.3, -0.3, -0.3]}
+    ]"#;
+
+    struct Set {
+        lists: Vec<DistinctList>,
+        vocabulary: Vocabulary,
+        model: KneserNey,
+    }
+
+    fn set() -> Set {
+        let lists = read_hyporadise(LISTS.as_bytes(), &Limits::default()).unwrap();
+        let mut vocabulary = Vocabulary::new();
+        let utterances = lists.utterances.iter();
+        let lists = utterances
+            .map(|utterance| utterance.distinct(&Normaliser::None, &mut vocabulary))
+            .collect();
+        let model = KneserNey::train([["a", "b"], ["a", "b"]]).unwrap();
+        Set {
+            lists,
+            vocabulary,
+            model,
+        }
+    }
+
+    fn corrected(set: &mut Set, mode: Mode, grid: Grid) -> Vec<Corrected> {
+        let method = Method {
+            mode,
+            count: CountRule::Free,
+            gate: Gate::new(ScoreScale::Mean),
+            decoder: Decoder::default(),
+            grid,
+        };
+        let lists = set.lists.clone();
+        let correct = |list: &DistinctList| {
+            let vocabulary = &set.vocabulary;
+            let sentences = list.sentences(vocabulary);
+            let language = set.model.sentences(&sentences).unwrap();
+            let (scale, model) = (ScoreScale::Mean, &mut set.model);
+            Corrected::new(&method, list, scale, &language, vocabulary, model).unwrap()
+        };
+        lists.iter().map(correct).collect()
+    }
+
+    fn texts(set: &Set, corrected: &[Corrected], tuned: &Tuned) -> Vec<(String, bool)> {
+        let pairs = corrected.iter().zip(&set.lists).enumerate();
+        pairs
+            .map(|(at, (corrected, list))| {
+                let (words, is_sent) = tuned.apply(at, corrected, list, false);
+                (set.vocabulary.text(words), is_sent)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_mode_at_one_point() {
+        let mut set = set();
+        for (mode, expected) in [
+            (Mode::Best, ["a c", "b c", "c b", "a b"]),
+            (Mode::Vote, ["a b", "b c", "c b", "a b"]),
+            (Mode::Select, ["a b", "b c", "a b", "a b"]),
+            (Mode::Lattice, ["a b", "b c", "a b", "a b b"]),
+        ] {
+            let found = corrected(&mut set, mode, Grid::fixed(0.0, 1.0, 3.0));
+            let found = texts(&set, &found, &Tuned::fixed(4, 0, None));
+            let found: Vec<&str> = found.iter().map(|(text, _)| text.as_str()).collect();
+            assert_eq!(found, expected, "{}", mode.name());
+        }
+    }
+
+    #[test]
+    fn without_a_language_model_or_behind_a_closed_gate_the_best_stays() {
+        let mut set = set();
+        let best: Vec<String> = ["a c", "b c", "c b", "a b"].map(str::to_owned).into();
+        let found = corrected(&mut set, Mode::Select, Grid::fixed(0.0, 0.0, 0.0));
+        let found = texts(&set, &found, &Tuned::fixed(4, 0, None));
+        assert_eq!(
+            found.into_iter().map(|(text, _)| text).collect::<Vec<_>>(),
+            best
+        );
+        let found = corrected(&mut set, Mode::Lattice, Grid::fixed(0.0, 1.0, 3.0));
+        let found = texts(&set, &found, &Tuned::fixed(4, 0, Some(0.0)));
+        assert!(found.iter().all(|(_, is_sent)| !is_sent));
+        assert_eq!(
+            found.into_iter().map(|(text, _)| text).collect::<Vec<_>>(),
+            best
+        );
+    }
+
+    #[test]
+    fn a_grid_makes_what_its_points_make_alone() {
+        let mut set = set();
+        for mode in [Mode::Select, Mode::Lattice] {
+            let grid = Grid::of(mode, ScoreScale::Mean);
+            let together = corrected(&mut set, mode, grid.clone());
+            for (place, point) in grid.points().into_iter().enumerate() {
+                let grid = Grid::fixed(point.kappa, point.alpha, point.beta);
+                let alone = corrected(&mut set, mode, grid);
+                for (together, alone) in together.iter().zip(&alone) {
+                    assert_eq!(together.words(place), alone.words(0), "{point:?}");
+                    assert_eq!(together.errors(place, None), alone.errors(0, None));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_half_is_tuned_on_the_other() {
+        let mut set = set();
+        let grid = Grid::fixed(0.0, 0.0, 0.0);
+        let mut grid = Grid {
+            alpha: vec![0.0, 1.0],
+            ..grid
+        };
+        let found = corrected(&mut set, Mode::Select, grid.clone());
+        // Even utterances gain from α = 1; the odd ones do not, so that α = 0 is the first of the best.
+        let tuned = Tuned::on_others(&found, Some(false));
+        assert_eq!(tuned.points, [0, 1, 0, 1]);
+        assert_eq!(tuned.taus[0], Some(0.5));
+        let tuned = Tuned::on(&found[..1], 4, Some(false));
+        assert_eq!(tuned.points, [1; 4]);
+        // The first list's best hypothesis has a posterior of 0.46, the third's one of 1.
+        assert_eq!(tuned.taus, [Some(0.5); 4]);
+        let found = texts(&set, &found, &tuned);
+        assert_eq!(found[0], ("a b".to_owned(), true));
+        assert_eq!(found[2], ("c b".to_owned(), false));
+        grid.alpha.clear();
+        assert!(grid.points().is_empty());
+    }
+}
