@@ -20,6 +20,7 @@ pub mod program;
 pub mod readings;
 pub mod remedy;
 pub mod reproduce;
+pub mod rescore;
 pub mod rounding;
 pub mod summary;
 pub mod sweep;
@@ -47,6 +48,8 @@ enum Command {
     Merge(merge::Arguments),
     /// Compare every activation of a model with a reference's, and name the first site that differs
     DiffSites(diff_sites::Arguments),
+    /// Correct the N-best lists of a speech recogniser, and measure word error rates
+    Rescore(Box<rescore::Arguments>),
     /// Figures, embedded models and corpora, and what each needs
     List(list::Arguments),
 }
@@ -60,6 +63,7 @@ pub fn run() -> ExitCode {
         Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::DiffSites(arguments) => diff_sites::diff_sites(&arguments),
+        Command::Rescore(arguments) => rescore::rescore(&arguments),
         Command::List(arguments) => list::list(&arguments),
     };
     match outcome {

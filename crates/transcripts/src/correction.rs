@@ -130,6 +130,19 @@ pub struct Method {
     pub grid: Grid,
 }
 
+impl Method {
+    /// A method with all its parts.
+    pub fn new(mode: Mode, count: CountRule, gate: Gate, decoder: Decoder, grid: Grid) -> Self {
+        Self {
+            mode,
+            count,
+            gate,
+            decoder,
+            grid,
+        }
+    }
+}
+
 /// What each point of a grid makes of one utterance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corrected {
@@ -184,12 +197,13 @@ impl Corrected {
                     Some(lattice.under(method.count))
                 }
             };
-            let mut search = lattice.as_ref().map(|lattice| Search::new(method, lattice));
+            let searched = lattice.as_ref().filter(|_| method.mode == Mode::Lattice);
+            let mut search = searched.map(|lattice| Search::new(method, lattice));
             for &alpha in &method.grid.alpha {
                 for &beta in &method.grid.beta {
                     let words = match (method.mode, &lattice, &mut search) {
                         (Mode::Vote, Some(lattice), _) => lattice.heaviest(),
-                        (Mode::Lattice, _, Some(search)) => search
+                        (_, _, Some(search)) => search
                             .best(alpha, beta, vocabulary, model)
                             .map_err(CorrectionError::LanguageModel)?,
                         (Mode::Select, ..) => {
@@ -387,7 +401,7 @@ mod tests {
         {"input": ["a c", "a b", "b b"], "output": "a b", "score": [-0.20, -0.21, -0.25]},
         {"input": ["b c"], "output": "b b", "score": [-0.2]},
         {"input": ["c b", "a b"], "output": "a b", "score": [-0.10, -0.60]},
-        {"input": ["a b", "a c", "c b b"], "output": "a b b", "score": [-0.3, -0.3, -0.3]}
+        {"input": ["c b", "a b"], "output": "c b", "score": [-0.30, -0.31]}
     ]"#;
 
     struct Set {
@@ -412,13 +426,8 @@ mod tests {
     }
 
     fn corrected(set: &mut Set, mode: Mode, grid: Grid) -> Vec<Corrected> {
-        let method = Method {
-            mode,
-            count: CountRule::Free,
-            gate: Gate::new(ScoreScale::Mean),
-            decoder: Decoder::default(),
-            grid,
-        };
+        let gate = Gate::new(ScoreScale::Mean);
+        let method = Method::new(mode, CountRule::Free, gate, Decoder::default(), grid);
         let lists = set.lists.clone();
         let correct = |list: &DistinctList| {
             let vocabulary = &set.vocabulary;
@@ -444,10 +453,10 @@ mod tests {
     fn every_mode_at_one_point() {
         let mut set = set();
         for (mode, expected) in [
-            (Mode::Best, ["a c", "b c", "c b", "a b"]),
-            (Mode::Vote, ["a b", "b c", "c b", "a b"]),
+            (Mode::Best, ["a c", "b c", "c b", "c b"]),
+            (Mode::Vote, ["a b", "b c", "c b", "c b"]),
             (Mode::Select, ["a b", "b c", "a b", "a b"]),
-            (Mode::Lattice, ["a b", "b c", "a b", "a b b"]),
+            (Mode::Lattice, ["a b", "b c", "c b", "a b"]),
         ] {
             let found = corrected(&mut set, mode, Grid::fixed(0.0, 1.0, 3.0));
             let found = texts(&set, &found, &Tuned::fixed(4, 0, None));
@@ -459,7 +468,7 @@ mod tests {
     #[test]
     fn without_a_language_model_or_behind_a_closed_gate_the_best_stays() {
         let mut set = set();
-        let best: Vec<String> = ["a c", "b c", "c b", "a b"].map(str::to_owned).into();
+        let best: Vec<String> = ["a c", "b c", "c b", "c b"].map(str::to_owned).into();
         let found = corrected(&mut set, Mode::Select, Grid::fixed(0.0, 0.0, 0.0));
         let found = texts(&set, &found, &Tuned::fixed(4, 0, None));
         assert_eq!(

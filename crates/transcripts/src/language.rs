@@ -1,6 +1,7 @@
 //! Scores of words by a language model.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use crate::ScoreScale;
 
@@ -110,6 +111,25 @@ pub trait LanguageModel {
         let ends = self.end(&states)?;
         let score = |(&node, end): (&usize, LanguageScore)| nodes[node].1.then(end);
         Ok(at.iter().zip(ends).map(score).collect())
+    }
+}
+
+/// A language model that says nothing of words: all scores are 0, over no tokens.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoLanguageModel;
+
+impl LanguageModel for NoLanguageModel {
+    type State = ();
+    type Error = Infallible;
+
+    fn start(&self) {}
+
+    fn extend(&mut self, words: &[(&(), &str)]) -> Result<Vec<((), LanguageScore)>, Infallible> {
+        Ok(vec![((), LanguageScore::default()); words.len()])
+    }
+
+    fn end(&mut self, states: &[&()]) -> Result<Vec<LanguageScore>, Infallible> {
+        Ok(vec![LanguageScore::default(); states.len()])
     }
 }
 

@@ -38,6 +38,7 @@
 //! ```
 
 mod alignment;
+mod comparison;
 mod correction;
 mod decoding;
 mod error;
@@ -54,12 +55,13 @@ mod significance;
 mod words;
 
 pub use alignment::{ErrorCounts, Operation, align, distance, errors};
+pub use comparison::{Comparison, compare};
 pub use correction::{Corrected, CorrectionError, Grid, Method, Mode, Point, TAUS, Tuned};
 pub use decoding::{Candidate, Decoder};
 pub use error::{Place, TranscriptError};
 pub use gate::{Gate, Judgement, auc, posteriors};
 pub use kneser_ney::{Context, KneserNey};
-pub use language::{Counted, LanguageModel, LanguageScore};
+pub use language::{Counted, LanguageModel, LanguageScore, NoLanguageModel};
 pub use lattice::{Arc, Automaton, CountRule, Lattice, MAX_SLOTS, Slot, State};
 pub use nbest::{DistinctList, Hypothesis, NBestLists, Oddities, ScoreScale, Utterance};
 pub use normaliser::Normaliser;

@@ -1,6 +1,6 @@
 //! The rules of a correction that a machine can check.
 
-use crate::{DistinctList, WordId};
+use crate::{CountRule, DistinctList, WordId};
 
 /// How a transcript breaks the rules.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -8,7 +8,7 @@ use crate::{DistinctList, WordId};
 pub struct Violations {
     /// It has a word that no hypothesis has (R6).
     pub words: bool,
-    /// It has not as many words as the best hypothesis (R4, R5).
+    /// It has not as many words as the best hypothesis, and has to (R4, R5).
     pub count: bool,
     /// It is not one sentence: it has a line break, text after the end of a sentence, or nothing at all (R8).
     pub form: bool,
@@ -22,7 +22,12 @@ impl Violations {
 }
 
 /// Checks a correction, as text and as its words.
-pub fn violations(list: &DistinctList, text: &str, words: &[WordId]) -> Violations {
+pub fn violations(
+    list: &DistinctList,
+    count: CountRule,
+    text: &str,
+    words: &[WordId],
+) -> Violations {
     let best = &list.hypotheses[0];
     let known = |word: &WordId| list.hypotheses.iter().any(|words| words.contains(word));
     let text = text.trim();
@@ -33,7 +38,7 @@ pub fn violations(list: &DistinctList, text: &str, words: &[WordId]) -> Violatio
         |(at, c): (usize, char)| text[at + c.len_utf8()..].starts_with(char::is_whitespace);
     Violations {
         words: !words.iter().all(known),
-        count: words.len() != best.len(),
+        count: count == CountRule::Keep && words.len() != best.len(),
         form: text.contains(['\n', '\r'])
             || ends.any(goes_on)
             || (words.is_empty() && !best.is_empty()),
@@ -63,9 +68,11 @@ mod tests {
             ("the cat. sat", [false, false, true]),
             ("", [false, true, true]),
         ] {
-            let found = violations(&list, text, &words(text));
+            let found = violations(&list, CountRule::Keep, text, &words(text));
             assert_eq!([found.words, found.count, found.form], expected, "{text:?}");
             assert_eq!(found.any(), expected.contains(&true));
+            let found = violations(&list, CountRule::Free, text, &words(text));
+            assert!(!found.count);
         }
     }
 }

@@ -81,12 +81,24 @@ fn help_names_every_command_and_option() {
     for (arguments, mentioned) in [
         (
             ["--help"].as_slice(),
-            ["reproduce", "sweep", "merge", "diff-sites", "list"].as_slice(),
+            [
+                "reproduce",
+                "sweep",
+                "merge",
+                "diff-sites",
+                "rescore",
+                "list",
+            ]
+            .as_slice(),
         ),
         (&["sweep", "--help"], &swept),
         (&["reproduce", "--help"], &reproduced),
         (&["merge", "--help"], &["<RUN>...", "--out"]),
         (&["diff-sites", "--help"], &["MODEL", "REFERENCE"]),
+        (
+            &["rescore", "--help"],
+            &["--trigrams", "--tune", "--compare", "--corrections"],
+        ),
     ] {
         let said = sandbox.xtask(arguments).succeeded().stdout;
         for item in mentioned {

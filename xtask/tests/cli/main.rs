@@ -12,6 +12,7 @@ mod precision;
 mod printed;
 mod refused;
 mod reproduce;
+mod rescore;
 mod resumed;
 mod sharded;
 mod statistics;

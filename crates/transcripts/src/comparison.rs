@@ -1,0 +1,52 @@
+//! Two systems on the same references.
+
+use crate::{
+    Bootstrap, ErrorCounts, MatchedPairs, Operation, TranscriptError, WordId, align, bootstrap,
+    matched_pairs,
+};
+
+/// The errors of two systems, and what chance makes of their difference.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// The first system's errors.
+    pub first: ErrorCounts,
+    /// The second system's errors.
+    pub second: ErrorCounts,
+    /// The mean of the second system's error rates of single utterances; not the rate of the corpus.
+    pub second_utterance_mean: f64,
+    /// Intervals, from resampled utterances.
+    pub bootstrap: Bootstrap,
+    /// The matched-pairs test, first less second; none where it does not apply.
+    pub matched_pairs: Option<MatchedPairs>,
+}
+
+/// Compares two systems' words of the same utterances, each as `[reference, first, second]`.
+///
+/// # Errors
+///
+/// There is no reference word, or there are no replicates.
+pub fn compare(
+    utterances: &[[&[WordId]; 3]],
+    replicates: usize,
+    seed: u64,
+) -> Result<Comparison, TranscriptError> {
+    let aligned = |system: usize| -> Vec<Vec<Operation>> {
+        let align = |words: &[&[WordId]; 3]| align(words[0], words[system]);
+        utterances.iter().map(align).collect()
+    };
+    let [first, second] = [aligned(1), aligned(2)];
+    let counts = |alignments: &[Vec<Operation>]| -> Vec<ErrorCounts> {
+        let of = |alignment: &Vec<Operation>| ErrorCounts::of(alignment);
+        alignments.iter().map(of).collect()
+    };
+    let [first_counts, second_counts] = [counts(&first), counts(&second)];
+    let rates = second_counts.iter().map(ErrorCounts::utterance_rate);
+    Ok(Comparison {
+        second_utterance_mean: rates.sum::<f64>() / second_counts.len() as f64,
+        bootstrap: bootstrap(&first_counts, &second_counts, replicates, seed)?,
+        matched_pairs: matched_pairs(&first, &second)?,
+        first: first_counts.into_iter().sum(),
+        second: second_counts.into_iter().sum(),
+    })
+}

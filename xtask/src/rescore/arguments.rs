@@ -1,0 +1,294 @@
+//! The options of `rescore`.
+
+use crate::output;
+use anyhow::{bail, ensure};
+use clap::ValueEnum;
+use layerwise::transcripts::{CountRule, Decoder, Gate, Mode, ScoreScale};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Options of `rescore`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example, with a trigram model made from the references of a training file and settings tuned on each other half:
+  cargo xtask rescore test.json --trigrams train.json --tune halves --out rescored
+Two of the transcripts that it leaves, compared:
+  cargo xtask rescore test.json --compare rescored/best.txt rescored/lattice.txt")]
+pub struct Arguments {
+    /// Lists of hypotheses: HyPoradise's JSON, two columns (ID TEXT, lines of one ID are one list), or Kaldi's n-best
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The form of the lists [default: json for .json, else columns]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Costs of Kaldi's hypotheses, a table of the same keys; may be repeated, and costs are added up
+    #[arg(long, value_name = "FILE")]
+    pub costs: Vec<PathBuf>,
+    /// What was said, in two columns
+    #[arg(long, value_name = "FILE")]
+    pub reference: Option<PathBuf>,
+    /// Take the first N utterances
+    #[arg(long, value_name = "N")]
+    pub rows: Option<usize>,
+    /// What is done to texts before words are compared
+    #[arg(long, value_enum, default_value = "norm")]
+    pub normaliser: NormaliserName,
+    /// Other spellings for whisper-en, in two columns: the word found and the word meant
+    #[arg(long, value_name = "FILE")]
+    pub spellings: Option<PathBuf>,
+    /// How a transcript is found; may be repeated [default: best and vote; with a language model select and lattice too]
+    #[arg(long, value_enum)]
+    pub mode: Vec<ModeName>,
+    /// Make a Kneser-Ney trigram model from a text with a sentence on each line, or from the references of lists (.json)
+    #[arg(long, value_name = "FILE")]
+    pub trigrams: Option<PathBuf>,
+    /// Whether a lattice's path must have as many words as the best hypothesis
+    #[arg(long, value_enum, default_value = "free")]
+    pub count: CountName,
+    /// The share of the language model [default: 0.35 in select, 0.7 in lattice, 0 without a language model]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "tune")]
+    pub alpha: Option<f64>,
+    /// What a word adds to a lattice's path, in nats
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 3.0,
+        conflicts_with = "tune"
+    )]
+    pub beta: f64,
+    /// Paths that are kept at each slot of a lattice of more than 256
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    pub width: u32,
+    /// Temperature of the softmax over hypotheses, in nats [default: 0.05 for mean scores, 1 for sums]
+    #[arg(long, value_name = "NUMBER")]
+    pub theta: Option<f64>,
+    /// Keep the best hypothesis where its posterior is higher; a row without a gate is made too
+    #[arg(long, value_name = "NUMBER", conflicts_with = "tune")]
+    pub tau: Option<f64>,
+    /// What a rank costs in lists without scores, in nats
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 0.1,
+        conflicts_with = "tune"
+    )]
+    pub kappa: f64,
+    /// The share of the language model in the posteriors
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
+    pub gate_alpha: f64,
+    /// Send lists of one hypothesis on to correction, too
+    #[arg(long)]
+    pub send_single: bool,
+    /// Choose alpha, beta, kappa and tau by word error rate: each half of the utterances on the other, or on other lists
+    #[arg(long, value_name = "halves|FILE")]
+    pub tune: Option<Tuning>,
+    /// Write a prompt for each list that the gate sends (all of more than one hypothesis without --tau), as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Option<PathBuf>,
+    /// The text of prompts, with {n}, {list} and {first}
+    #[arg(long, value_name = "FILE", requires = "prompts")]
+    pub template: Option<PathBuf>,
+    /// Read corrections, a line {"id": ..., "correction": ...} each, and check them against the rules
+    #[arg(long, value_name = "FILE")]
+    pub corrections: Option<PathBuf>,
+    /// What stands for a correction that breaks a rule: the nearest path of the word lattice, or the best hypothesis
+    #[arg(long, value_enum, default_value = "nearest")]
+    pub repair: Repair,
+    /// Compare two transcripts, in two columns, on the references of the lists; nothing is corrected
+    #[arg(long, value_names = ["FIRST", "SECOND"], num_args = 2)]
+    pub compare: Option<Vec<PathBuf>>,
+    /// Resampled sets of utterances for intervals
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub replicates: u32,
+    /// Seed of the resampling
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// A folder for asr-correction.csv, asr-gate.csv and a transcript of each mode
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write asr-utterances.jsonl: what became of each list
+    #[arg(long, requires = "out")]
+    pub utterances: bool,
+    /// Write lattices.jsonl: the word lattice of each list
+    #[arg(long, requires = "out")]
+    pub lattices: bool,
+}
+
+/// The form of a file of lists.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// HyPoradise: [{"input": [...], "output": ..., "score": [...]}, ...]
+    Json,
+    /// ID TEXT
+    Columns,
+    /// ID-N TEXT
+    Kaldi,
+}
+
+/// A normaliser by name.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum NormaliserName {
+    /// Words between blanks
+    None,
+    /// Lower case, letters, digits and apostrophes; single letters joined
+    Norm,
+    /// Whisper's English normaliser, without numbers
+    WhisperEn,
+}
+
+impl NormaliserName {
+    /// The name in outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Norm => "norm",
+            Self::WhisperEn => "whisper-en",
+        }
+    }
+}
+
+/// A mode by name.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeName {
+    /// The recogniser's best hypothesis
+    Best,
+    /// The heaviest word of each slot of the word lattice
+    Vote,
+    /// The hypothesis of the highest score
+    Select,
+    /// The best path through the word lattice
+    Lattice,
+}
+
+impl ModeName {
+    fn mode(self) -> Mode {
+        match self {
+            Self::Best => Mode::Best,
+            Self::Vote => Mode::Vote,
+            Self::Select => Mode::Select,
+            Self::Lattice => Mode::Lattice,
+        }
+    }
+}
+
+/// A rule on the number of words.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum CountName {
+    /// Any number
+    Free,
+    /// That of the best hypothesis
+    Keep,
+}
+
+impl CountName {
+    /// The rule.
+    pub fn rule(self) -> CountRule {
+        match self {
+            Self::Free => CountRule::Free,
+            Self::Keep => CountRule::Keep,
+        }
+    }
+}
+
+/// What stands for a correction that breaks a rule.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Repair {
+    /// The nearest path of the word lattice
+    Nearest,
+    /// The best hypothesis
+    Best,
+}
+
+/// Which utterances settings are chosen by.
+#[derive(Clone, Debug)]
+pub enum Tuning {
+    /// The other half of the same.
+    Halves,
+    /// Those of another file.
+    On(PathBuf),
+}
+
+impl FromStr for Tuning {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "halves" => Self::Halves,
+            file => Self::On(file.into()),
+        })
+    }
+}
+
+impl Arguments {
+    /// The modes that are run, the best hypothesis first.
+    ///
+    /// # Errors
+    /// A mode that needs a language model, where there is none.
+    pub fn modes(&self, has_language_model: bool) -> anyhow::Result<Vec<Mode>> {
+        let chosen: Vec<Mode> = self.mode.iter().map(|name| name.mode()).collect();
+        let wanted = |mode: &Mode| match chosen.is_empty() {
+            true => has_language_model || !mode.needs_language_model(),
+            false => *mode == Mode::Best || chosen.contains(mode),
+        };
+        let modes: Vec<Mode> = Mode::ALL.iter().copied().filter(wanted).collect();
+        for mode in &modes {
+            ensure!(
+                has_language_model || !mode.needs_language_model(),
+                "--mode {} needs a language model; give --trigrams FILE",
+                mode.name()
+            );
+        }
+        Ok(modes)
+    }
+
+    /// The gate.
+    ///
+    /// # Errors
+    /// A setting out of range, or a share of a language model that there is not.
+    pub fn gate(&self, scale: ScoreScale) -> anyhow::Result<Gate> {
+        let mut gate = Gate::new(scale);
+        gate.alpha = self.gate_alpha;
+        gate.kappa = self.kappa;
+        gate.send_single = self.send_single;
+        gate.theta = self.theta.unwrap_or(gate.theta);
+        gate.tau = self.tau.unwrap_or(gate.tau);
+        gate.check()?;
+        if gate.alpha > 0.0 && self.trigrams.is_none() {
+            bail!("--gate-alpha needs a language model; give --trigrams FILE");
+        }
+        Ok(gate)
+    }
+
+    /// How a lattice is searched.
+    ///
+    /// # Errors
+    /// A setting out of range.
+    pub fn decoder(&self, mode: Mode) -> anyhow::Result<Decoder> {
+        let alpha = self.alpha.unwrap_or(match mode {
+            Mode::Select => 0.35,
+            Mode::Lattice => 0.7,
+            _ => 0.0,
+        });
+        for (option, value) in [("alpha", alpha), ("beta", self.beta)] {
+            ensure!(
+                value >= 0.0 && value.is_finite(),
+                "--{option} {value}: expected a finite number of at least 0"
+            );
+        }
+        let mut decoder = Decoder::default();
+        (decoder.alpha, decoder.beta) = (alpha, self.beta);
+        decoder.width = self.width as usize;
+        Ok(decoder)
+    }
+
+    /// Refuses outputs that could not be written.
+    ///
+    /// # Errors
+    /// A path that is no place for what is written there.
+    pub fn check_outputs(&self) -> anyhow::Result<()> {
+        if let Some(out) = &self.out {
+            output::check_folder(out)?;
+        }
+        self.prompts.as_deref().map_or(Ok(()), output::check_file)
+    }
+}

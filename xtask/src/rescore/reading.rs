@@ -1,0 +1,172 @@
+//! Files of lists, references and sentences.
+
+use super::arguments::{Arguments, Format, NormaliserName};
+use crate::output;
+use anyhow::{Context, ensure};
+use layerwise::files::{Links, open};
+use layerwise::transcripts::{
+    DistinctList, Limits, NBestLists, Normaliser, TranscriptError, Vocabulary, read_columns,
+    read_hyporadise, read_kaldi, read_table,
+};
+use std::path::Path;
+
+/// Reads lists of one form, with one normaliser, into words of one vocabulary.
+pub(super) struct Reader<'a> {
+    arguments: &'a Arguments,
+    limits: Limits,
+    /// What texts are turned into words by.
+    pub(super) normaliser: Normaliser,
+    /// The words.
+    pub(super) vocabulary: Vocabulary,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader without words.
+    ///
+    /// # Errors
+    /// A table of spellings that cannot be read.
+    pub(super) fn new(arguments: &'a Arguments) -> anyhow::Result<Self> {
+        let limits = Limits::default();
+        ensure!(
+            arguments.spellings.is_none()
+                || matches!(arguments.normaliser, NormaliserName::WhisperEn),
+            "--spellings are for --normaliser whisper-en"
+        );
+        let normaliser = match arguments.normaliser {
+            NormaliserName::None => Normaliser::None,
+            NormaliserName::Norm => Normaliser::Norm,
+            NormaliserName::WhisperEn => {
+                let spellings = arguments.spellings.as_deref();
+                let table = spellings.map(|file| table(file, &limits)).transpose()?;
+                Normaliser::WhisperEn(table.unwrap_or_default().into_iter().collect())
+            }
+        };
+        Ok(Self {
+            arguments,
+            limits,
+            normaliser,
+            vocabulary: Vocabulary::new(),
+        })
+    }
+
+    /// Reads lists, with the references that were given for the main file, and says what is odd.
+    ///
+    /// # Errors
+    /// A file that breaks its form.
+    pub(super) fn lists(&mut self, file: &Path) -> anyhow::Result<(NBestLists, Vec<DistinctList>)> {
+        let limits = &self.limits;
+        let mut lists = match self.arguments.format.unwrap_or(form_of(file)) {
+            Format::Json => parsed(file, limits, |bytes| read_hyporadise(bytes, limits))?,
+            Format::Columns => parsed(file, limits, |bytes| read_columns(bytes, limits))?,
+            Format::Kaldi => {
+                // Costs are those of the main file's keys.
+                let costs = match file == self.arguments.file {
+                    true => self.arguments.costs.as_slice(),
+                    false => &[],
+                };
+                let costs = costs.iter().map(|file| bytes(file, limits));
+                let costs = costs.collect::<anyhow::Result<Vec<_>>>()?;
+                let costs = costs.iter().map(Vec::as_slice);
+                parsed(file, limits, |bytes| read_kaldi(bytes, costs, limits))?
+            }
+        };
+        if let (true, Some(table_file)) = (file == self.arguments.file, &self.arguments.reference) {
+            lists
+                .set_references(table(table_file, limits)?)
+                .with_context(|| table_file.display().to_string())?;
+        }
+        if let Some(rows) = self.arguments.rows {
+            lists.utterances.truncate(rows.max(1));
+        }
+        let odd = &lists.oddities;
+        let said = [
+            (
+                odd.positive_scores,
+                "scores above 0, which no log-probability is",
+            ),
+            (odd.empty_hypotheses, "hypotheses without words"),
+        ];
+        for (count, what) in said.into_iter().filter(|(count, _)| *count > 0) {
+            output::say(format_args!("warning: {}: {count} {what}", file.display()));
+        }
+        if !odd.unread_keys.is_empty() {
+            let keys: Vec<&str> = odd.unread_keys.iter().map(String::as_str).collect();
+            output::say(format_args!(
+                "note: {}: keys that were not read: {}",
+                file.display(),
+                keys.join(", ")
+            ));
+        }
+        let distinct: Vec<DistinctList> = lists
+            .utterances
+            .iter()
+            .map(|utterance| utterance.distinct(&self.normaliser, &mut self.vocabulary))
+            .collect();
+        let single = distinct
+            .iter()
+            .filter(|list| list.hypotheses.len() == 1)
+            .count();
+        output::say(format_args!(
+            "{}: {} utterances, {single} of them with one distinct hypothesis",
+            file.display(),
+            distinct.len()
+        ));
+        Ok((lists, distinct))
+    }
+
+    /// The words of sentences: a text's lines, or the references of lists.
+    ///
+    /// # Errors
+    /// A file that breaks its form, or lists without references.
+    pub(super) fn sentences(&self, file: &Path) -> anyhow::Result<Vec<Vec<String>>> {
+        let limits = &self.limits;
+        let texts: Vec<String> = match form_of(file) {
+            Format::Json => {
+                let lists = parsed(file, limits, |bytes| read_hyporadise(bytes, limits))?;
+                let references = lists.utterances.into_iter();
+                references
+                    .filter_map(|utterance| utterance.reference)
+                    .collect()
+            }
+            Format::Columns | Format::Kaldi => {
+                let text = String::from_utf8(bytes(file, limits)?)
+                    .with_context(|| format!("{}: expected UTF-8", file.display()))?;
+                text.lines().map(str::to_owned).collect()
+            }
+        };
+        let words = texts.iter().map(|text| self.normaliser.words(text));
+        let sentences: Vec<Vec<String>> = words.filter(|words| !words.is_empty()).collect();
+        ensure!(
+            !sentences.is_empty(),
+            "{}: expected sentences to learn from, found none",
+            file.display()
+        );
+        Ok(sentences)
+    }
+}
+
+fn form_of(file: &Path) -> Format {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => Format::Json,
+        _ => Format::Columns,
+    }
+}
+
+/// The bytes of a file that the user named.
+pub(super) fn bytes(file: &Path, limits: &Limits) -> anyhow::Result<Vec<u8>> {
+    Ok(open(file, Links::Follow)?.read_all(limits.bytes)?)
+}
+
+/// What a reader of bytes makes of a file.
+pub(super) fn parsed<T>(
+    file: &Path,
+    limits: &Limits,
+    read: impl FnOnce(&[u8]) -> Result<T, TranscriptError>,
+) -> anyhow::Result<T> {
+    read(&bytes(file, limits)?).with_context(|| file.display().to_string())
+}
+
+/// A table in two columns.
+pub(super) fn table(file: &Path, limits: &Limits) -> anyhow::Result<Vec<(String, String)>> {
+    parsed(file, limits, |bytes| read_table(bytes, limits))
+}

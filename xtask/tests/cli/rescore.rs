@@ -1,0 +1,282 @@
+//! `rescore` on lists of a few words, and the lists that it refuses.
+
+use crate::{Outcome, Sandbox};
+
+const HEADER: &str = "model,set,normaliser,mode,count_rule,alpha,beta,theta,tau,utterances,reference_words,sent,sent_share,\
+substitutions,deletions,insertions,wer,wer_low,wer_high,wer_change,relative_change,p_improvement,mapsswe_z,list_oracle,\
+lattice_oracle,violations_words,violations_count,violations_form,lm_tokens,seconds";
+
+const LISTS: &str = r#"[
+    {"id": "a", "input": ["show me fights to boston", "show me flights to austin", "show flights to boston"],
+     "output": "show me flights to boston", "score": [-0.30, -0.31, -0.33]},
+    {"id": "b", "input": ["list flights", "list flights"], "output": "list all flights", "score": [-0.1, -0.2]},
+    {"id": "c", "input": ["list the u. s. flights", "list u s flies"], "output": "List the US flights.", "score": [-0.1, -0.9]},
+    {"id": "d", "input": ["show a fight to denver", "show the flights to denver"],
+     "output": "show the flights to denver", "score": [-0.20, -0.21]}
+]"#;
+
+const SENTENCES: &str =
+    "show me flights from denver\nlist all flights to boston\nshow the flights to denver\n";
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("lists.json", LISTS.as_bytes());
+    sandbox.write("sentences.txt", SENTENCES.as_bytes());
+    sandbox
+}
+
+fn rescore(sandbox: &Sandbox, more: &[&str]) -> Outcome {
+    let arguments = ["rescore", "lists.json", "--replicates", "200"];
+    sandbox.xtask(&[&arguments, more].concat())
+}
+
+/// Rows of a table without its header, cell by cell.
+fn rows(sandbox: &Sandbox, file: &str) -> Vec<Vec<String>> {
+    let text = String::from_utf8(sandbox.read(file)).unwrap();
+    let cells = |line: &str| line.split(',').map(str::to_owned).collect();
+    text.lines().skip(1).map(cells).collect()
+}
+
+fn text(sandbox: &Sandbox, file: &str) -> String {
+    String::from_utf8(sandbox.read(file)).unwrap()
+}
+
+#[test]
+fn without_a_language_model_lists_vote() {
+    let sandbox = sandbox();
+    let said = rescore(&sandbox, &["--out", "out"]).succeeded().stdout;
+    assert!(said.contains("best: 23.53 %"), "{said}");
+    let table = text(&sandbox, "out/asr-correction.csv");
+    assert_eq!(table.lines().next(), Some(HEADER));
+    let rows = rows(&sandbox, "out/asr-correction.csv");
+    let modes: Vec<&str> = rows.iter().map(|row| row[3].as_str()).collect();
+    assert_eq!(modes, ["best", "vote"]);
+    assert_eq!(rows[0][..3], ["none", "lists", "norm"]);
+    // 17 words; errors: fights, all, a, fight.
+    assert_eq!(rows[0][9..16], ["4", "17", "0", "0", "3", "1", "0"]);
+    let transcript = "a show me flights to boston\nb list flights\nc list the us flights\nd show a fight to denver\n";
+    assert_eq!(text(&sandbox, "out/vote.txt"), transcript);
+}
+
+#[test]
+fn a_trigram_model_corrects_behind_a_gate() {
+    let sandbox = sandbox();
+    let options = [
+        "--trigrams",
+        "sentences.txt",
+        "--tau",
+        "0.9",
+        "--out",
+        "out",
+    ];
+    let more = ["--utterances", "--lattices"];
+    rescore(&sandbox, &[options.as_slice(), &more].concat()).succeeded();
+    let lattice = text(&sandbox, "out/lattice-gated.txt");
+    let expected = "a show me flights to boston\nb list flights\nc list the us flights\nd show the flights to denver\n";
+    assert_eq!(lattice, expected);
+    let rows = rows(&sandbox, "out/asr-correction.csv");
+    let gated = rows
+        .iter()
+        .find(|row| row[3] == "lattice" && !row[8].is_empty())
+        .unwrap();
+    assert_eq!(gated[5..9], ["0.7", "3", "0.05", "0.9"]);
+    assert_eq!(gated[11..16], ["2", "50", "0", "1", "0"]);
+    assert_eq!(gated[25..28], ["0", "0", "0"]);
+    assert_ne!(gated[28], "0", "tokens were scored");
+    let decisions = text(&sandbox, "out/asr-utterances.jsonl");
+    let first: serde_json::Value = serde_json::from_str(decisions.lines().next().unwrap()).unwrap();
+    assert_eq!(first["id"], "a");
+    assert_eq!(first["sent"], true);
+    assert_eq!(first["errors_before"], 1);
+    assert_eq!(first["systems"]["lattice-gated"]["errors"], 0);
+    assert_eq!(text(&sandbox, "out/lattices.jsonl").lines().count(), 4);
+    assert_eq!(self::rows(&sandbox, "out/asr-gate.csv").len(), 11);
+}
+
+#[test]
+fn the_count_rule_is_kept() {
+    let sandbox = sandbox();
+    let options = [
+        "--trigrams",
+        "sentences.txt",
+        "--count",
+        "keep",
+        "--mode",
+        "lattice",
+    ];
+    rescore(&sandbox, &[&options[..], &["--out", "out"]].concat()).succeeded();
+    let words = |file: &str| -> Vec<usize> {
+        let text = text(&sandbox, file);
+        text.lines().map(|line| line.split(' ').count()).collect()
+    };
+    assert_eq!(words("out/lattice-keep.txt"), words("out/best.txt"));
+    let rows = rows(&sandbox, "out/asr-correction.csv");
+    assert_eq!(rows[1][4], "keep");
+    assert_eq!(rows[1][25..28], ["0", "0", "0"]);
+}
+
+#[test]
+fn settings_are_tuned_on_other_utterances() {
+    let sandbox = sandbox();
+    for tune in ["halves", "lists.json"] {
+        let options = ["--trigrams", "sentences.txt", "--tune", tune, "--out", tune];
+        let out = format!("{tune}.out");
+        let options = [&options[..5], &[out.as_str()]].concat();
+        rescore(&sandbox, &options).succeeded();
+        let rows = rows(&sandbox, &format!("{out}/asr-correction.csv"));
+        let modes: Vec<(&str, bool)> = rows
+            .iter()
+            .map(|row| (row[3].as_str(), !row[8].is_empty()))
+            .collect();
+        let expected = [
+            ("best", false),
+            ("vote", false),
+            ("vote", true),
+            ("select", false),
+            ("select", true),
+            ("lattice", false),
+            ("lattice", true),
+        ];
+        assert_eq!(modes, expected, "{tune}");
+    }
+}
+
+#[test]
+fn outputs_are_compared() {
+    let sandbox = sandbox();
+    rescore(&sandbox, &["--trigrams", "sentences.txt", "--out", "out"]).succeeded();
+    let compare = |first: &str, second: &str| rescore(&sandbox, &["--compare", first, second]);
+    let said = compare("out/best.txt", "out/lattice.txt")
+        .succeeded()
+        .stdout;
+    assert!(said.contains("out/best.txt: WER 23.53 %"), "{said}");
+    assert!(said.contains("matched pairs: "), "{said}");
+    sandbox.write("fewer.txt", b"a show\n");
+    compare("out/best.txt", "fewer.txt").refused(&["fewer.txt", "the utterance `b`"]);
+    sandbox.write("other.txt", b"x show\n");
+    compare("out/best.txt", "other.txt").refused(&["other.txt", "no utterance", "`x`"]);
+}
+
+#[test]
+fn another_program_corrects_by_the_rules() {
+    let sandbox = sandbox();
+    rescore(&sandbox, &["--prompts", "prompts.jsonl"]).succeeded();
+    let prompts = text(&sandbox, "prompts.jsonl");
+    assert_eq!(prompts.lines().count(), 3, "b has one distinct hypothesis");
+    assert!(
+        prompts.contains("1. show me fights to boston\\n2. show me flights to austin"),
+        "{prompts}"
+    );
+    let corrections = concat!(
+        "{\"id\": \"a\", \"correction\": \"Show me flights to Boston\"}\n",
+        "{\"id\": \"d\", \"correction\": \"show the planes to denver\\nI kept the rest.\"}\n",
+    );
+    sandbox.write("corrections.jsonl", corrections.as_bytes());
+    let options = ["--corrections", "corrections.jsonl", "--out", "out"];
+    rescore(&sandbox, &options).succeeded();
+    let transcript = text(&sandbox, "out/external.txt");
+    assert!(
+        transcript.starts_with("a show me flights to boston\nb list flights\n"),
+        "{transcript}"
+    );
+    let rows = rows(&sandbox, "out/asr-correction.csv");
+    let external = rows.last().unwrap();
+    assert_eq!(external[3], "external");
+    assert_eq!(external[25..28], ["1", "0", "1"]);
+    let options = [&options[..], &["--repair", "best"]].concat();
+    rescore(&sandbox, &options).succeeded();
+    let transcript = text(&sandbox, "out/external.txt");
+    assert!(
+        transcript.ends_with("d show a fight to denver\n"),
+        "{transcript}"
+    );
+    sandbox.write(
+        "corrections.jsonl",
+        b"{\"id\": \"x\", \"correction\": \"\"}",
+    );
+    rescore(&sandbox, &options).refused(&["corrections.jsonl", "`x`"]);
+}
+
+#[test]
+fn columns_and_kaldi_lists_are_rescored() {
+    let sandbox = Sandbox::new();
+    sandbox.write("nbest.txt", b"x a b\nx a c\ny d\n");
+    sandbox.write("reference.txt", b"x a c\ny d\n");
+    let said = sandbox.xtask(&["rescore", "nbest.txt"]).succeeded().stdout;
+    assert!(said.contains("no references"), "{said}");
+    let options = ["--reference", "reference.txt"];
+    let said = sandbox
+        .xtask(&[&["rescore", "nbest.txt"], &options[..]].concat())
+        .succeeded();
+    assert!(said.stdout.contains("best: 33.33 %"), "{}", said.stdout);
+    sandbox.write("kaldi.txt", b"x-1 a b\nx-2 a c\ny-1 d\n");
+    sandbox.write("costs.txt", b"x-1 10\nx-2 9.5\ny-1 2\n");
+    let kaldi = [
+        "rescore",
+        "kaldi.txt",
+        "--format",
+        "kaldi",
+        "--costs",
+        "costs.txt",
+    ];
+    let said = sandbox
+        .xtask(&[&kaldi[..], &options].concat())
+        .succeeded()
+        .stdout;
+    // The second hypothesis costs less, so that its word is heavier.
+    assert!(said.contains("vote: 0.00 %"), "{said}");
+    sandbox.write("costs.txt", b"x-1 10\nx-3 9.5\ny-1 2\n");
+    let refused = sandbox.xtask(&[&kaldi[..], &options].concat());
+    refused.refused(&["kaldi.txt", "line 2", "`x-3`", "`x-2`"]);
+}
+
+#[test]
+fn what_cannot_be_rescored_is_refused() {
+    let sandbox = sandbox();
+    let twice = LISTS.replace("\"b\"", "\"a\"");
+    for (lists, mentioned) in [
+        ("{}", ["lists.json", "a list of objects"].as_slice()),
+        ("[{\"input\": []}]", &["lists.json", "utterance 0, `input`"]),
+        (&twice, &["lists.json", "utterance 1", "`a`"]),
+    ] {
+        sandbox.write("lists.json", lists.as_bytes());
+        rescore(&sandbox, &[]).refused(mentioned);
+    }
+    sandbox.write("lists.json", LISTS.as_bytes());
+    sandbox.write("template.txt", b"{list} {other}");
+    sandbox.write("empty.txt", b"\n");
+    for (options, mentioned) in [
+        (
+            ["--tau", "1.5"].as_slice(),
+            ["tau", "from 0 to 1", "1.5"].as_slice(),
+        ),
+        (&["--theta", "0"], &["theta", "above 0"]),
+        (
+            &["--mode", "select"],
+            &["--mode select", "language model", "--trigrams"],
+        ),
+        (&["--gate-alpha", "1"], &["--gate-alpha", "--trigrams"]),
+        (
+            &["--trigrams", "empty.txt"],
+            &["empty.txt", "sentences", "none"],
+        ),
+        (&["--trigrams", "none.txt"], &["none.txt"]),
+        (
+            &["--trigrams", "sentences.txt", "--alpha", "NaN"],
+            &["--alpha", "finite"],
+        ),
+        (
+            &["--spellings", "empty.txt"],
+            &["--spellings", "whisper-en"],
+        ),
+        (
+            &["--prompts", "p", "--template", "template.txt"],
+            &["template.txt", "`{other}`"],
+        ),
+        (&["--out", "lists.json"], &["lists.json", "a folder"]),
+        (&["--tune", "halves", "--tau", "0.5"], &["--tau", "--tune"]),
+    ] {
+        rescore(&sandbox, options).refused(mentioned);
+        assert!(!sandbox.path("p").exists());
+    }
+}
