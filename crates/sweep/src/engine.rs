@@ -5,7 +5,7 @@ use crate::plan::Plan;
 use crate::sums::Sums;
 use layerwise_kernels::vocabulary::{self, Summary};
 use layerwise_metrics::streamed;
-use layerwise_transformer::{Model, NotFinite, Workspace};
+use layerwise_transformer::{Batch, Model, NotFinite, Workspace};
 use ndarray::{Array2, ArrayView2, s};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -131,7 +131,7 @@ struct Branching {
 /// One sequence under all schedules.
 struct Unit {
     index: usize,
-    tokens: Vec<u32>,
+    batch: Batch,
     plain: OnceLock<Reference>,
     progress: Mutex<Progress>,
 }
@@ -222,21 +222,21 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
         let schedules = self.plan.entries().len();
         let unit = Arc::new(Unit {
             index,
-            tokens: tokens.to_vec(),
+            batch: tokens.into(),
             plain: OnceLock::new(),
             progress: Mutex::new(Progress {
                 sums: vec![Sums::default(); schedules],
                 missing: schedules,
             }),
         });
-        let mut residual = self
-            .model
-            .embed(tokens)
-            .map_err(|source| SweepError::Sequence {
-                sequence: index,
-                source: Box::new(source),
-            })?;
-        let w = self.workspace(workspace, tokens.len());
+        let mut residual =
+            self.model
+                .embed(&unit.batch)
+                .map_err(|source| SweepError::Sequence {
+                    sequence: index,
+                    source: Box::new(source),
+                })?;
+        let w = self.workspace(workspace, &unit.batch);
         let mut branchings = VecDeque::new();
         let path = &self.plan.plain_path;
         for (at, &node) in path.iter().enumerate() {
@@ -281,9 +281,9 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
     }
 
     /// A worker's buffers, made anew only where the sequence length changes.
-    fn workspace<'w>(&self, kept: &'w mut Option<Workspace>, seq: usize) -> &'w mut Workspace {
-        let fitting = kept.take().filter(|workspace| workspace.seq() == seq);
-        kept.insert(fitting.unwrap_or_else(|| Workspace::new(self.model, seq)))
+    fn workspace<'w>(&self, kept: &'w mut Option<Workspace>, batch: &Batch) -> &'w mut Workspace {
+        let fitting = kept.take().filter(|workspace| workspace.fits(batch));
+        kept.insert(fitting.unwrap_or_else(|| Workspace::new(self.model, batch)))
     }
 
     /// Runs the subtrees that leave the plain path at one of its nodes.
@@ -294,7 +294,7 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
             on_path,
             residual,
         } = branching;
-        let w = self.workspace(workspace, unit.tokens.len());
+        let w = self.workspace(workspace, &unit.batch);
         let children: Vec<usize> = self
             .plan
             .trie
@@ -347,8 +347,11 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
         }
         let reference = unit.plain.get().expect("the plain schedule runs first");
         let normed = self.model.final_norm(residual.slice(s![1.., ..]));
-        let summaries =
-            vocabulary::pass(normed.view(), self.model.unembedding(), &unit.tokens[2..]);
+        let summaries = vocabulary::pass(
+            normed.view(),
+            self.model.unembedding(),
+            &unit.batch.tokens()[2..],
+        );
         let sums = self.compare(unit, node, reference, normed.view(), &summaries)?;
         self.record(unit, node, sums)
     }
@@ -391,7 +394,7 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
                     sequence: unit.index,
                     position: row + 1,
                     // The sequence and the schedule fit: they have been run.
-                    origin: NotFinite::first(self.model, &unit.tokens, &entry.schedule)
+                    origin: NotFinite::first(self.model, unit.batch.tokens(), &entry.schedule)
                         .ok()
                         .flatten(),
                 });

@@ -1,12 +1,13 @@
 //! The forward pass: one loop over the steps of a schedule.
 
+use crate::batch::{Batch, Segment};
 use crate::config::{Activation, Mlp, ModelConfig, Position, Residual};
 use crate::error::TransformerError;
 use crate::model::{Block, Model};
 use crate::rotary::Rotations;
 use crate::site::{Address, Observer, Site};
 use layerwise_kernels::activation;
-use layerwise_kernels::gemm::{Packed, Scratch, Write, multiply};
+use layerwise_kernels::gemm::{Packed, Precision, Scratch, Write, multiply};
 use layerwise_kernels::softmax::causal_softmax;
 use layerwise_schedule::{Part, Schedule, Step, Sublayer};
 use ndarray::{Array2, Array3, ArrayD, ArrayView2, Axis, CowArray, IxDyn, s};
@@ -17,20 +18,25 @@ const QUERY_TILE: usize = 48;
 /// Added to the length of a buffer's rows, so that they do not lie a power of two apart and meet in the cache.
 const ROW_PADDING: usize = 16;
 
-/// The buffers that running blocks on sequences of one length needs, made once and used for every step.
+/// The buffers that running blocks on one [`Batch`] needs, made once and used for every step.
+///
+/// What is called `seq` below are the rows of the batch, and `path` the tokens of its longest path.
 #[derive(Debug)]
 pub struct Workspace {
     seq: usize,
+    /// The batch's segments, depth first.
+    segments: Vec<Segment>,
+    /// Of every position of the longest path.
     rotations: Option<Rotations>,
     /// \[seq, model\].
     normed: Array2<f32>,
     /// \[seq, (heads + 2 · kv_heads) · head\].
     qkv: Array2<f32>,
-    /// The keys of one head, \[head, seq\].
+    /// The keys of one head and one path, \[head, path\].
     keys: Packed,
-    /// The values of one head, \[seq, head\].
+    /// The values of one head and one path, \[path, head\].
     values: Packed,
-    /// \[QUERY_TILE, seq + ROW_PADDING\].
+    /// \[QUERY_TILE, path + ROW_PADDING\].
     scores: Array2<f32>,
     /// \[seq, heads · head\].
     head_out: Array2<f32>,
@@ -44,9 +50,13 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Buffers for sequences of `seq` tokens.
-    pub fn new(model: &Model, seq: usize) -> Self {
+    /// Buffers for a batch.
+    pub fn new(model: &Model, batch: &Batch) -> Self {
         let c = &model.config;
+        let (seq, segments) = (batch.rows(), batch.depth_first());
+        let path = segments.iter().map(Segment::end).max().unwrap_or(0);
+        let queries = segments.iter().map(|segment| segment.len).max();
+        let queries = queries.unwrap_or(0).min(QUERY_TILE);
         let zeros = |width| {
             let padded = Array2::zeros((seq, width + ROW_PADDING));
             padded.slice_move(s![.., ..width])
@@ -55,13 +65,14 @@ impl Workspace {
             seq,
             rotations: match &c.position {
                 Position::Learned => None,
-                Position::Rotary(rotary) => Some(Rotations::new(rotary, seq)),
+                Position::Rotary(rotary) => Some(Rotations::new(rotary, path)),
             },
+            segments,
             normed: zeros(c.model),
             qkv: zeros((c.heads + 2 * c.kv_heads) * c.head),
-            keys: Packed::new(ArrayView2::from_shape((0, 0), &[]).expect("no elements")),
-            values: Packed::new(ArrayView2::from_shape((0, 0), &[]).expect("no elements")),
-            scores: Array2::zeros((QUERY_TILE.min(seq), seq + ROW_PADDING)),
+            keys: Packed::zeros(c.head, path, Precision::F32),
+            values: Packed::zeros(path, c.head, Precision::F32),
+            scores: Array2::zeros((queries, path + ROW_PADDING)),
             head_out: zeros(c.heads * c.head),
             neurons: zeros(if c.mlp == Mlp::Gated {
                 2 * c.neurons
@@ -74,7 +85,7 @@ impl Workspace {
         }
     }
 
-    /// The most bytes that the buffers for sequences of `seq` tokens take.
+    /// The most bytes that the buffers for any batch of at most `seq` rows take.
     pub fn most_bytes(config: &ModelConfig, seq: usize) -> usize {
         let c = config;
         let qkv = (c.heads + 2 * c.kv_heads) * c.head;
@@ -92,44 +103,30 @@ impl Workspace {
         };
         let inner = c.model.max(c.neurons).max(c.heads * c.head).max(seq);
         (seq * width + scores + rotations) * size_of::<f32>()
+            + Batch::most_order_bytes(seq)
             + Packed::bytes(c.head, seq)
             + Packed::bytes(seq, c.head)
             + Scratch::most_bytes(seq, inner)
     }
 
-    /// The sequence length, in tokens, that the buffers are for.
-    pub fn seq(&self) -> usize {
-        self.seq
+    /// Whether the buffers are for batches of this one's shape: of segments with as many tokens and the same parents.
+    pub fn fits(&self, batch: &Batch) -> bool {
+        self.segments == batch.depth_first()
     }
 }
 
 impl Model {
-    /// The first residual stream of a sequence: token embeddings plus learned positions, \[seq, model\].
+    /// The first residual stream of a batch: token embeddings plus learned positions, \[seq, model\].
     ///
     /// # Errors
-    /// An empty or too long sequence, or a token outside the vocabulary.
-    pub fn embed(&self, tokens: &[u32]) -> Result<Array2<f32>, TransformerError> {
-        let (context, vocab) = (self.config.context, self.config.vocab);
-        if tokens.is_empty() {
-            return Err(TransformerError::EmptySequence);
-        }
-        if tokens.len() > context {
-            return Err(TransformerError::SequenceTooLong {
-                found: tokens.len(),
-                context,
-            });
-        }
-        let mut residual = Array2::zeros((tokens.len(), self.config.model));
-        for (position, (&token, mut row)) in
-            tokens.iter().zip(residual.outer_iter_mut()).enumerate()
-        {
-            if token as usize >= vocab {
-                return Err(TransformerError::TokenOutOfRange {
-                    token,
-                    position,
-                    vocab,
-                });
-            }
+    /// A batch with an empty segment or without any, a path longer than the model's context, or a token outside the
+    /// vocabulary.
+    pub fn embed(&self, batch: impl Into<Batch>) -> Result<Array2<f32>, TransformerError> {
+        let batch = batch.into();
+        batch.check(self.config.context, self.config.vocab)?;
+        let mut residual = Array2::zeros((batch.rows(), self.config.model));
+        let rows = batch.tokens().iter().zip(residual.outer_iter_mut());
+        for (position, (&token, mut row)) in batch.positions().zip(rows) {
             self.add_entry(&self.embedding, token as usize, row.view_mut());
             if let Some(positions) = &self.positions {
                 self.add_entry(positions, position, row);
@@ -140,11 +137,13 @@ impl Model {
 
     /// Runs a schedule and returns the last residual stream, \[seq, model\], which [`Model::final_norm`] reads.
     ///
+    /// The batch may be one sequence of tokens, as it is, or a [`Batch`] by reference.
+    ///
     /// # Errors
     /// As [`Model::embed`], and a schedule made for another stack.
     pub fn run(
         &self,
-        tokens: &[u32],
+        batch: impl Into<Batch>,
         schedule: &Schedule,
         observer: &mut dyn Observer,
     ) -> Result<Array2<f32>, TransformerError> {
@@ -154,8 +153,9 @@ impl Model {
                 expected: self.stack(),
             });
         }
-        let mut residual = self.embed(tokens)?;
-        let mut workspace = Workspace::new(self, tokens.len());
+        let batch = batch.into();
+        let mut residual = self.embed(&batch)?;
+        let mut workspace = Workspace::new(self, &batch);
         let mut reading = Reading {
             observer,
             step: 0,
@@ -173,10 +173,10 @@ impl Model {
     /// As [`Model::run`].
     pub fn logits(
         &self,
-        tokens: &[u32],
+        batch: impl Into<Batch>,
         schedule: &Schedule,
     ) -> Result<Array2<f32>, TransformerError> {
-        self.observed_logits(tokens, schedule, &mut ())
+        self.observed_logits(batch, schedule, &mut ())
     }
 
     /// Logits \[seq, vocab\] under a schedule, with every site offered to an observer.
@@ -185,11 +185,11 @@ impl Model {
     /// As [`Model::run`].
     pub fn observed_logits(
         &self,
-        tokens: &[u32],
+        batch: impl Into<Batch>,
         schedule: &Schedule,
         observer: &mut dyn Observer,
     ) -> Result<Array2<f32>, TransformerError> {
-        let residual = self.run(tokens, schedule, observer)?;
+        let residual = self.run(batch, schedule, observer)?;
         let mut reading = Reading {
             observer,
             step: schedule.step_count(),
@@ -207,7 +207,7 @@ impl Model {
     /// This is the building block of a sweep that shares prefixes between schedules.
     ///
     /// # Panics
-    /// If the workspace was made for another sequence length, or the step names a block that the model lacks.
+    /// If the workspace was made for another number of rows, or the step names a block that the model lacks.
     pub fn apply(&self, step: &Step, residual: &mut Array2<f32>, workspace: &mut Workspace) {
         let mut reading = Reading {
             observer: &mut (),
@@ -251,7 +251,7 @@ impl Model {
         assert_eq!(
             residual.nrows(),
             workspace.seq,
-            "the workspace fits the sequence"
+            "the workspace fits the batch"
         );
         match step {
             Step::Update(parts) => {
@@ -338,48 +338,54 @@ impl Model {
         reading.offer(Site::AttnK, || by_head(keys.view(), head));
         reading.offer(Site::AttnV, || by_head(values.view(), head));
         if let Some(rotations) = &w.rotations {
-            rotations.apply(queries.view_mut(), head);
-            rotations.apply(keys.view_mut(), head);
+            for segment in &w.segments {
+                let rows = s![segment.rows(), ..];
+                rotations.apply(queries.slice_mut(rows), head, segment.position);
+                rotations.apply(keys.slice_mut(rows), head, segment.position);
+            }
         }
+        let path = w.values.inputs();
         let mut pattern = reading
             .wants(Site::AttnPattern)
-            .then(|| Array3::<f32>::zeros((heads, w.seq, w.seq)));
+            .then(|| Array3::<f32>::zeros((heads, w.seq, path)));
         let scale = (1.0 / (head as f64).sqrt()) as f32;
-        for h in 0..heads {
-            let own = s![.., h * head..(h + 1) * head];
-            if h % (heads / kv_heads) == 0 {
-                let group = h / (heads / kv_heads);
-                let shared = s![.., group * head..(group + 1) * head];
-                w.keys.repack(keys.slice(shared).t());
-                w.values.repack(values.slice(shared));
-            }
-            let queries = queries.slice(own);
-            let mut out = w.head_out.slice_mut(own);
-            for first in (0..w.seq).step_by(QUERY_TILE) {
-                let last = (first + QUERY_TILE).min(w.seq);
-                let mut scores = w.scores.slice_mut(s![..last - first, ..last]);
-                let tile = s![first..last, ..];
-                multiply(
-                    queries.slice(tile),
-                    &w.keys,
-                    0..last,
-                    scores.view_mut(),
-                    Write::Replace,
-                    &mut w.scratch,
-                );
-                causal_softmax(scores.view_mut(), first, scale);
-                multiply(
-                    scores.view(),
-                    &w.values,
-                    0..head,
-                    out.slice_mut(tile),
-                    Write::Replace,
-                    &mut w.scratch,
-                );
-                if let Some(pattern) = &mut pattern {
-                    pattern
-                        .slice_mut(s![h, first..last, ..last])
-                        .assign(&scores);
+        // What belongs to positions of the ancestors was put into place by the ancestors.
+        let sharing = heads / kv_heads;
+        for (group, segment) in
+            (0..kv_heads).flat_map(|group| w.segments.iter().map(move |it| (group, it)))
+        {
+            let shared = s![segment.rows(), group * head..(group + 1) * head];
+            w.keys.put(segment.position, keys.slice(shared).t());
+            w.values.put_rows(segment.position, values.slice(shared));
+            for h in group * sharing..(group + 1) * sharing {
+                for first in segment.rows().step_by(QUERY_TILE) {
+                    let last = (first + QUERY_TILE).min(segment.rows().end);
+                    let own = s![first..last, h * head..(h + 1) * head];
+                    let position = segment.position + first - segment.first_row;
+                    let seen = position + last - first;
+                    let mut scores = w.scores.slice_mut(s![..last - first, ..seen]);
+                    multiply(
+                        queries.slice(own),
+                        &w.keys,
+                        0..seen,
+                        scores.view_mut(),
+                        Write::Replace,
+                        &mut w.scratch,
+                    );
+                    causal_softmax(scores.view_mut(), position, scale);
+                    multiply(
+                        scores.view(),
+                        &w.values,
+                        0..head,
+                        w.head_out.slice_mut(own),
+                        Write::Replace,
+                        &mut w.scratch,
+                    );
+                    if let Some(pattern) = &mut pattern {
+                        pattern
+                            .slice_mut(s![h, first..last, ..seen])
+                            .assign(&scores);
+                    }
                 }
             }
         }

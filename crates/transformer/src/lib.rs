@@ -23,10 +23,12 @@
 //!
 //! # Axes
 //! `seq` positions, `model` residual width, `heads`, `kv_heads`, `head` (width of one), `neurons` MLP width, `vocab`, `layers` blocks.
-//! The position fed to rotary or learned embeddings is the token's index, whatever the schedule.
+//! The position fed to rotary or learned embeddings is the token's index in its sequence, whatever the schedule.
+//! Several sequences run together as a [`Batch`], whose rows then are the axis `seq`.
 
 pub use layerwise_architecture as config;
 
+mod batch;
 mod error;
 mod folding;
 mod forward;
@@ -39,6 +41,7 @@ mod random;
 mod rotary;
 mod site;
 
+pub use batch::Batch;
 pub use error::TransformerError;
 pub use forward::Workspace;
 pub use layerwise_architecture::ModelConfig;

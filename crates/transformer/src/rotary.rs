@@ -2,7 +2,7 @@
 
 use crate::config::Rotary;
 use layerwise_kernels::rotary::rotate;
-use ndarray::{Array2, ArrayViewMut2};
+use ndarray::{Array2, ArrayViewMut2, s};
 
 /// cos and sin of every position's angles, each \[seq, size/2\].
 #[derive(Clone, Debug)]
@@ -22,9 +22,16 @@ impl Rotations {
         }
     }
 
-    /// Turns the pairs (i, i + size/2) of every head in `x` \[seq, heads · head\].
-    pub(crate) fn apply(&self, x: ArrayViewMut2<'_, f32>, head: usize) {
-        rotate(x, head, self.cos.view(), self.sin.view());
+    /// Turns the pairs (i, i + size/2) of every head in `x` \[rows, heads · head\], whose rows stand at the positions from
+    /// `first` on.
+    pub(crate) fn apply(&self, x: ArrayViewMut2<'_, f32>, head: usize, first: usize) {
+        let positions = s![first..first + x.nrows(), ..];
+        rotate(
+            x,
+            head,
+            self.cos.slice(positions),
+            self.sin.slice(positions),
+        );
     }
 }
 
@@ -38,7 +45,7 @@ mod tests {
         let rotations = Rotations::new(&rotary, 30);
         let vector = [0.3, -1.0, 2.0, 0.7, 0.1, -0.4, 5.0, -6.0];
         let mut turned = Array2::from_shape_fn((30, 8), |(_, c)| vector[c]);
-        rotations.apply(turned.view_mut(), 8);
+        rotations.apply(turned.view_mut(), 8, 0);
         let product = |a: usize, b: usize| turned.row(a).dot(&turned.row(b));
         for distance in 0..10 {
             assert!((product(0, distance) - product(15, 15 + distance)).abs() < 1e-4);

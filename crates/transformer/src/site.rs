@@ -25,7 +25,8 @@ pub enum Site {
     AttnK,
     /// Values, \[seq, kv_heads, head\].
     AttnV,
-    /// Attention weights, \[heads, seq, seq\]; rows are queries and sum to one.
+    /// Attention weights, \[heads, seq, seq\]; rows are queries and sum to one. In a [`Batch`](crate::Batch) the last axis
+    /// are the positions of the query's path, as many as the longest one has.
     AttnPattern,
     /// Each head's weighted values before the output projection, \[seq, heads, head\].
     AttnHeadOut,
@@ -170,6 +171,7 @@ pub struct Address {
 
 /// Something that reads activations during a run.
 ///
+/// Of a [`Batch`](crate::Batch) it receives the rows of all segments at once: the axis `seq` are the batch's rows.
 /// What [`Observer::wants`] declines is neither kept nor copied, and attention patterns are not even built.
 /// `()` observes nothing.
 pub trait Observer {
@@ -245,7 +247,7 @@ pub struct FirstNotFinite {
 pub struct NotFinite {
     /// The activation.
     pub address: Address,
-    /// The position in the sequence; of an attention pattern, the query's.
+    /// The position in the sequence (of a batch, the row); of an attention pattern, the query's.
     pub position: usize,
     /// The value.
     pub value: f32,

@@ -4,7 +4,7 @@
 use layerwise_schedule::{Edit, Schedule, Step};
 use layerwise_transformer::config::{Bos, Family, Mlp, Norm, Position, Residual, Rotary};
 use layerwise_transformer::{
-    Address, Model, ModelConfig, Observer, Recording, Site, TransformerError, Workspace,
+    Address, Batch, Model, ModelConfig, Observer, Recording, Site, TransformerError, Workspace,
 };
 use ndarray::{Array2, ArrayViewD};
 use proptest::prelude::*;
@@ -75,7 +75,7 @@ impl Observer for Blocks<'_> {
 /// A plain run in which the updates of some blocks are zeroed after they are computed.
 fn zero_ablated(model: &Model, tokens: &[u32], blocks: std::ops::Range<usize>) -> Array2<f32> {
     let mut residual = model.embed(tokens).unwrap();
-    let mut workspace = Workspace::new(model, tokens.len());
+    let mut workspace = Workspace::new(model, &tokens.into());
     for step in Schedule::plain(model.stack()).unwrap().steps() {
         let Step::Update(parts) = step else {
             unreachable!()
@@ -255,7 +255,7 @@ proptest! {
     fn the_empty_edit_is_a_plain_loop_over_blocks(model in any_model(), tokens in any_tokens()) {
         let plain = Schedule::plain(model.stack()).unwrap();
         let mut residual = model.embed(&tokens).unwrap();
-        let mut workspace = Workspace::new(&model, tokens.len());
+        let mut workspace = Workspace::new(&model, &Batch::from(&tokens));
         let mut after_blocks = Vec::new();
         let steps_per_block = plain.steps().len() / model.config().layers;
         for block in 0..model.config().layers {

@@ -20,7 +20,7 @@ use layerwise::kernels::vocabulary;
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family, Schedule, Trie};
 use layerwise::sweep::Plan;
-use layerwise::transformer::{Model, Workspace};
+use layerwise::transformer::{Batch, Model, Workspace};
 use ndarray::{Array2, s};
 
 /// The families of the figures, with what they are and the distance from l to the block that their depth is taken at.
@@ -313,7 +313,8 @@ fn score(
     schedules: usize,
     request: &Request,
 ) -> anyhow::Result<Vec<Outcome>> {
-    let residual = model.embed(&request.tokens)?;
+    let batch = Batch::from(&request.tokens);
+    let residual = model.embed(&batch)?;
     let nothing = Outcome {
         log_likelihood: f64::NAN,
         greedy: false,
@@ -322,7 +323,7 @@ fn score(
         model,
         trie,
         request,
-        workspace: Workspace::new(model, request.tokens.len()),
+        workspace: Workspace::new(model, &batch),
         outcomes: vec![nothing; schedules],
     };
     walk.from(Trie::ROOT, residual)?;

@@ -3,7 +3,7 @@
 use super::format::{Format, Pair, Precision};
 use super::pack::Pack;
 use super::panel::{NR, PanelRow};
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use std::ops::Range;
 
 /// A matrix B \[inputs, outputs\], packed for products A · B.
@@ -91,22 +91,37 @@ impl Packed {
         }
     }
 
-    /// Replaces the matrix with another one of any shape, packed in f32 into the memory that is there.
-    pub fn repack(&mut self, matrix: ArrayView2<'_, f32>) {
-        if (self.inputs, self.outputs, self.precision())
-            == (matrix.nrows(), matrix.ncols(), Precision::F32)
-        {
-            return self.put(0, matrix);
+    /// Overwrites the rows from `first_row` on with a matrix \[rows, outputs\] with any strides.
+    ///
+    /// # Panics
+    /// If the part has another number of columns, or reaches past the last row; in bf16, if `first_row` is odd.
+    pub fn put_rows(&mut self, first_row: usize, part: ArrayView2<'_, f32>) {
+        assert_eq!(part.ncols(), self.outputs, "columns of a part");
+        let rows = first_row..first_row + part.nrows();
+        assert!(rows.end <= self.inputs, "rows {rows:?} of {}", self.inputs);
+        fn fill<T: Pack>(
+            panels: &mut [PanelRow<T>],
+            inputs: usize,
+            rows: Range<usize>,
+            part: ArrayView2<'_, f32>,
+        ) {
+            assert!(
+                rows.start.is_multiple_of(T::INPUTS),
+                "rows {rows:?} divide a pair"
+            );
+            if rows.is_empty() {
+                return;
+            }
+            let terms = rows.start / T::INPUTS..rows.end.div_ceil(T::INPUTS);
+            let panels = panels.chunks_exact_mut(inputs.div_ceil(T::INPUTS));
+            for (panel, own) in panels.zip(part.axis_chunks_iter(Axis(1), NR)) {
+                T::fill_panel(own, &mut panel[terms.clone()], 0);
+            }
         }
-        let mut rows = match std::mem::replace(&mut self.panels, Panels::F32(Vec::new())) {
-            Panels::F32(rows) => rows,
-            Panels::Bf16(_) => Vec::new(),
-        };
-        (self.inputs, self.outputs) = matrix.dim();
-        rows.clear();
-        rows.resize(self.inputs * self.outputs.div_ceil(NR), PanelRow([0.0; NR]));
-        self.panels = Panels::F32(rows);
-        self.put(0, matrix);
+        match &mut self.panels {
+            Panels::F32(panels) => fill(panels, self.inputs, rows, part),
+            Panels::Bf16(panels) => fill(panels, self.inputs, rows, part),
+        }
     }
 
     /// The bytes of a matrix \[inputs, outputs\] packed in f32; in bf16 half of that.

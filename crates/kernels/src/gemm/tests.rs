@@ -85,12 +85,21 @@ fn parts_are_put_side_by_side() {
 }
 
 #[test]
-fn memory_is_packed_again_with_another_shape() {
-    let mut packed = Packed::rounded(noise(9, 70, 3).view(), Precision::Bf16);
-    for (inputs, outputs) in [(4, 33), (20, 100), (2, 5)] {
-        let matrix = noise(inputs, outputs, 4);
-        packed.repack(matrix.view());
-        assert_eq!(packed, Packed::new(matrix.view()));
+fn parts_lie_below_each_other() {
+    let parts = [4, 1, 0, 32, 60, 3].map(|rows| noise(2 * rows, 67, rows as u64));
+    let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+    let whole = ndarray::concatenate(ndarray::Axis(0), &views).unwrap();
+    for precision in PRECISIONS {
+        let mut packed = Packed::zeros(whole.nrows(), 67, precision);
+        let mut first = 0;
+        for view in &views {
+            packed.put_rows(first, *view);
+            first += view.nrows();
+        }
+        assert_eq!(packed, Packed::rounded(whole.view(), precision));
+        let columnwise = whole.t().as_standard_layout().into_owned();
+        packed.put_rows(2, columnwise.t().slice(ndarray::s![2.., ..]));
+        assert_eq!(packed, Packed::rounded(whole.view(), precision));
     }
 }
 

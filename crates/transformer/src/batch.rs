@@ -1,0 +1,244 @@
+//! The rows of a run: sequences, and continuations of what they share.
+
+use crate::error::TransformerError;
+use std::ops::Range;
+
+/// Tokens that are run together, each a row of every product: a forest of segments.
+///
+/// A segment is a run of tokens, and may continue a parent segment: its positions go on from the parent's end, and its
+/// queries see the keys of all its ancestors and, causally, its own. So one batch holds one sequence; or several sequences
+/// of any lengths; or a question once, with one child for each of its choices; or a trie of continuations.
+///
+/// Each row's bits equal those of running the path from its root to it alone, under any schedule and precision. A batch
+/// changes the speed only: a product of few rows reaches a smaller share of the machine's peak (16 rows about half of what
+/// 128 reach), and what segments share is run once.
+///
+/// The residual stream and whatever else has the axis `seq` has one row for each token of the batch, segment after segment
+/// in the order in which they were added; [`Batch::rows_of`] says which are a segment's.
+///
+/// ```
+/// use layerwise_schedule::Schedule;
+/// use layerwise_transformer::{Batch, Model, ModelConfig};
+/// use ndarray::s;
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let plain = Schedule::plain(model.stack())?;
+/// let mut batch = Batch::default();
+/// let question = batch.add(&[0, 5, 3, 8]);
+/// let choices = [batch.add_child(question, &[1, 2]), batch.add_child(question, &[4])];
+/// let logits = model.logits(&batch, &plain)?; // [7, vocab]
+/// let alone = model.logits(&[0, 5, 3, 8, 4], &plain)?;
+/// assert_eq!(logits.slice(s![batch.rows_of(question), ..]), alone.slice(s![..4, ..]));
+/// assert_eq!(logits.slice(s![batch.rows_of(choices[1]), ..]), alone.slice(s![4.., ..]));
+/// # Ok::<(), layerwise_transformer::TransformerError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    tokens: Vec<u32>,
+    segments: Vec<Segment>,
+}
+
+/// A run of tokens with one parent at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) first_row: usize,
+    pub(crate) len: usize,
+    /// The position of its first token: how many tokens its ancestors have.
+    pub(crate) position: usize,
+    parent: Option<usize>,
+}
+
+impl Segment {
+    pub(crate) fn rows(&self) -> Range<usize> {
+        self.first_row..self.first_row + self.len
+    }
+
+    /// Tokens of the path that ends with it.
+    pub(crate) fn end(&self) -> usize {
+        self.position + self.len
+    }
+}
+
+impl Batch {
+    /// Adds a segment that begins at position 0, and returns its number.
+    pub fn add(&mut self, tokens: &[u32]) -> usize {
+        self.push(None, tokens)
+    }
+
+    /// Adds a segment that continues another one, and returns its number.
+    ///
+    /// # Panics
+    /// If there is no segment `parent`.
+    pub fn add_child(&mut self, parent: usize, tokens: &[u32]) -> usize {
+        self.push(Some(parent), tokens)
+    }
+
+    fn push(&mut self, parent: Option<usize>, tokens: &[u32]) -> usize {
+        self.segments.push(Segment {
+            first_row: self.tokens.len(),
+            len: tokens.len(),
+            position: parent.map_or(0, |parent| self.segments[parent].end()),
+            parent,
+        });
+        self.tokens.extend_from_slice(tokens);
+        self.segments.len() - 1
+    }
+
+    /// The tokens of all rows.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Rows: tokens of all segments.
+    pub fn rows(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The number of segments.
+    pub fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// The rows of a segment.
+    ///
+    /// # Panics
+    /// If there is no such segment.
+    pub fn rows_of(&self, segment: usize) -> Range<usize> {
+        self.segments[segment].rows()
+    }
+
+    /// The rows that the last token of a segment sees, its ancestors' first: the sequence that the segment ends.
+    ///
+    /// # Panics
+    /// If there is no such segment.
+    pub fn path_to(&self, segment: usize) -> Vec<usize> {
+        let mut path = Vec::new();
+        let mut next = Some(segment);
+        while let Some(at) = next {
+            path.extend(self.segments[at].rows().rev());
+            next = self.segments[at].parent;
+        }
+        path.reverse();
+        path
+    }
+
+    /// The segments with every parent before its children, and nothing of another path between: whoever writes what
+    /// belongs to positions into one place, segment after segment, finds there the ancestors of each at its turn.
+    pub(crate) fn depth_first(&self) -> Vec<Segment> {
+        let roots = self.segments.len();
+        let mut first_child = vec![None; roots + 1];
+        let mut next_sibling = vec![None; roots];
+        for (at, segment) in self.segments.iter().enumerate().rev() {
+            let parent = segment.parent.unwrap_or(roots);
+            next_sibling[at] = first_child[parent].replace(at);
+        }
+        let mut ordered = Vec::with_capacity(roots);
+        let mut next = first_child[roots];
+        while let Some(at) = next {
+            ordered.push(self.segments[at]);
+            next = first_child[at];
+            let mut done = Some(at);
+            while let (None, Some(ancestor)) = (next, done) {
+                next = next_sibling[ancestor];
+                done = self.segments[ancestor].parent;
+            }
+        }
+        ordered
+    }
+
+    /// The most bytes that the segments of a batch of so many rows take, ordered and being ordered anew.
+    pub(crate) fn most_order_bytes(rows: usize) -> usize {
+        2 * rows * size_of::<Segment>() + (2 * rows + 1) * size_of::<Option<usize>>()
+    }
+
+    /// The position of each row.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = usize> + '_ {
+        self.segments
+            .iter()
+            .flat_map(|segment| segment.position..segment.end())
+    }
+
+    /// Checks that a model with so many positions and tokens can run it.
+    pub(crate) fn check(&self, context: usize, vocab: usize) -> Result<(), TransformerError> {
+        if self.segments.is_empty() {
+            return Err(TransformerError::EmptySequence);
+        }
+        for segment in &self.segments {
+            if segment.len == 0 {
+                return Err(TransformerError::EmptySequence);
+            }
+            if segment.end() > context {
+                return Err(TransformerError::SequenceTooLong {
+                    found: segment.end(),
+                    context,
+                });
+            }
+            let tokens = &self.tokens[segment.rows()];
+            if let Some(at) = tokens.iter().position(|token| *token as usize >= vocab) {
+                return Err(TransformerError::TokenOutOfRange {
+                    token: tokens[at],
+                    position: segment.position + at,
+                    vocab,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One sequence.
+impl From<&[u32]> for Batch {
+    fn from(tokens: &[u32]) -> Self {
+        let mut batch = Self::default();
+        batch.add(tokens);
+        batch
+    }
+}
+
+/// One sequence.
+impl<const N: usize> From<&[u32; N]> for Batch {
+    fn from(tokens: &[u32; N]) -> Self {
+        Self::from(tokens.as_slice())
+    }
+}
+
+/// One sequence.
+impl From<&Vec<u32>> for Batch {
+    fn from(tokens: &Vec<u32>) -> Self {
+        Self::from(tokens.as_slice())
+    }
+}
+
+/// A copy: small beside what running it takes.
+impl From<&Batch> for Batch {
+    fn from(batch: &Batch) -> Self {
+        batch.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_lies_in_place_when_its_segment_has_its_turn() {
+        let mut batch = Batch::default();
+        let first = batch.add(&[10, 11]);
+        let second = batch.add(&[20]);
+        let child = batch.add_child(first, &[12, 13]);
+        batch.add_child(second, &[21]);
+        let sibling = batch.add_child(first, &[15]);
+        let grandchild = batch.add_child(child, &[14]);
+        let mut place = [0; 8];
+        for segment in batch.depth_first() {
+            let tokens = &batch.tokens()[segment.rows()];
+            place[segment.position..segment.end()].copy_from_slice(tokens);
+            let at = batch.segments.iter().position(|it| *it == segment).unwrap();
+            let path = batch.path_to(at);
+            let expected: Vec<u32> = path.iter().map(|row| batch.tokens()[*row]).collect();
+            assert_eq!(place[..segment.end()], expected);
+        }
+        assert_eq!(batch.path_to(grandchild), [0, 1, 3, 4, 7]);
+        assert_eq!(batch.path_to(sibling), [0, 1, 6]);
+    }
+}
