@@ -1,0 +1,48 @@
+//! What the buffers of a batch take, measured by counting every allocation of this process; so this file has one test only.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use layerwise_schedule::Schedule;
+use layerwise_transformer::config::{Mlp, Position, Rotary};
+use layerwise_transformer::{Batch, Model, ModelConfig, Workspace};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+#[test]
+fn buffers_are_within_their_bound_whatever_the_shape_of_the_batch() {
+    let gated = ModelConfig::tiny().with(|c| {
+        c.mlp = Mlp::Gated;
+        c.position = Position::Rotary(Rotary::new(8, 1e4));
+        c.kv_heads = 1;
+    });
+    let sequence = Batch::from(&[1; 60]);
+    let mut single_tokens = Batch::default();
+    let mut chain = Batch::default();
+    let mut last = chain.add(&[2]);
+    let mut star = Batch::default();
+    let question = star.add(&[3; 40]);
+    for token in 0..59 {
+        single_tokens.add(&[token % 50]);
+        last = chain.add_child(last, &[token % 50]);
+        star.add_child(question, &[token % 50]);
+    }
+    for config in [ModelConfig::tiny(), gated] {
+        let model = Model::random(config, 5);
+        let plain = Schedule::plain(model.stack()).unwrap();
+        for batch in [&sequence, &single_tokens, &chain, &star] {
+            let mut residual = model.embed(batch).unwrap();
+            let bound = Workspace::most_bytes(model.config(), batch.rows());
+            let before = ALLOCATED.current_usage();
+            ALLOCATED.reset_peak_usage();
+            let mut workspace = Workspace::new(&model, batch);
+            for step in plain.steps() {
+                model.apply(step, &mut residual, &mut workspace);
+            }
+            assert!(workspace.fits(batch));
+            let peak = ALLOCATED.peak_usage() - before;
+            assert!(peak <= bound, "{peak} bytes, at most {bound}");
+            assert!(peak > bound / 2, "{peak} bytes of {bound}");
+        }
+    }
+}
