@@ -4,9 +4,7 @@
 use layerwise_metrics::divergence;
 use layerwise_schedule::{Family, Schedule};
 use layerwise_sweep::{Options, Plan, Sums, SweepError, collect, run, self_check};
-use layerwise_transformer::config::{
-    Family as ModelFamily, Mlp, Norm, Position, Residual, RopeScaling, Rotary,
-};
+use layerwise_transformer::config::{Family as ModelFamily, Mlp, Norm, Position, Residual, Rotary};
 use layerwise_transformer::{Model, ModelConfig};
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 
 use layerwise_schedule::Family;
 use layerwise_sweep::{Options, Plan, SweepError, run, worker_bytes};
-use layerwise_transformer::config::{Mlp, Position, RopeScaling, Rotary};
+use layerwise_transformer::config::{Mlp, Position, Rotary};
 use layerwise_transformer::{Model, ModelConfig};
 use peak_alloc::PeakAlloc;
 use std::num::NonZeroUsize;

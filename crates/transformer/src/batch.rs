@@ -30,7 +30,7 @@ use std::ops::Range;
 /// let alone = model.logits(&[0, 5, 3, 8, 4], &plain)?;
 /// assert_eq!(logits.slice(s![batch.rows_of(question), ..]), alone.slice(s![..4, ..]));
 /// assert_eq!(logits.slice(s![batch.rows_of(choices[1]), ..]), alone.slice(s![4.., ..]));
-/// # Ok::<(), layerwise_transformer::TransformerError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
