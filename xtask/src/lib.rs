@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod diff_sites;
+pub mod draw;
 pub mod embedded;
 pub mod inputs;
 pub mod interrupt;
@@ -21,11 +22,12 @@ pub mod readings;
 pub mod remedy;
 pub mod reproduce;
 pub mod rescore;
+pub mod results;
 pub mod rounding;
 pub mod summary;
 pub mod sweep;
 
-pub use layerwise::{experiments, plot, report};
+pub use layerwise::experiments;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
@@ -42,6 +44,8 @@ struct Arguments {
 enum Command {
     /// Draw the paper's figures: SVG, PNG, CSV and a manifest for each model
     Reproduce(reproduce::Arguments),
+    /// Draw figures and report once more, from the tables that reproduce wrote
+    Draw(draw::Arguments),
     /// Run any edits or families of edits; statistics to the terminal, or to CSV
     Sweep(sweep::Arguments),
     /// Join the shards of a sweep into its table
@@ -60,6 +64,7 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&command.get_matches());
     let outcome = match arguments.unwrap_or_else(|error| error.exit()).command {
         Command::Reproduce(arguments) => reproduce::reproduce(&arguments),
+        Command::Draw(arguments) => draw::draw(&arguments),
         Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::DiffSites(arguments) => diff_sites::diff_sites(&arguments),

@@ -1,17 +1,19 @@
 //! What a result was made from.
 
+use crate::experiments::core::models::Facts;
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::Measurement;
 use crate::rounding::Rounding;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use layerwise::corpus::{self, Bos};
+use layerwise::files::{Folder, Links};
 use layerwise::journal::{Merged, Shard};
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{Label, Sums};
 use layerwise::transformer::ModelConfig;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The manifest of one command.
@@ -27,6 +29,9 @@ pub struct Manifest {
     /// The labelled data that was given, file by file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labelled: Vec<FileHash>,
+    /// What a report says besides its tables.
+    #[serde(rename = "report", skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Reported>,
     /// What does not bear on the results.
     execution: Execution,
 }
@@ -35,6 +40,103 @@ pub struct Manifest {
 struct Execution {
     threads: usize,
     finished_unix_seconds: u64,
+}
+
+/// What a report says besides its tables: with it in the manifest, a report can be made again from the tables.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reported {
+    /// Names of the experiments, in the order of the report.
+    pub experiments: Vec<String>,
+    /// The models, in the order of the run.
+    pub models: Vec<ReportedModel>,
+    /// Facts of the run by name.
+    pub provenance: Vec<(String, String)>,
+}
+
+/// A model as a report knows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReportedModel {
+    /// Its name, and that of the folder of its tables.
+    pub name: String,
+    family: String,
+    layers: usize,
+    parameters: u64,
+    /// What it was run on, by name.
+    facts: Vec<(String, String)>,
+}
+
+/// The most bytes of a manifest that is read.
+const MOST_BYTES: u64 = 1 << 26;
+
+impl Reported {
+    /// What is to be said of models and of what each was run on.
+    pub fn new(
+        experiments: &[&str],
+        models: impl Iterator<Item = (Facts, Vec<(String, String)>)>,
+        provenance: Vec<(String, String)>,
+    ) -> Self {
+        let model = |(model, facts): (Facts, _)| ReportedModel {
+            name: model.name,
+            family: model.family,
+            layers: model.layers,
+            parameters: model.parameters,
+            facts,
+        };
+        Self {
+            experiments: experiments.iter().map(ToString::to_string).collect(),
+            models: models.map(model).collect(),
+            provenance,
+        }
+    }
+
+    /// Reads it from the manifest in a folder of results.
+    ///
+    /// # Errors
+    /// No manifest, one of another command, or one whose models have no names of folders.
+    pub fn read(folder: &Path) -> anyhow::Result<Self> {
+        #[derive(Deserialize)]
+        struct Recorded {
+            report: Option<Reported>,
+        }
+        let file = Folder::open(folder, Links::Refuse)?
+            .file("manifest.json", "the manifest of `reproduce`")?;
+        let path = file.path().display();
+        let recorded: Recorded = serde_json::from_slice(&file.read_all(MOST_BYTES)?)
+            .with_context(|| format!("{path}: not a manifest"))?;
+        let reported = recorded.report.with_context(|| {
+            format!("{path}: says nothing of a report; expected the manifest of `reproduce`")
+        })?;
+        for model in &reported.models {
+            let parts: Vec<Component<'_>> = Path::new(&model.name).components().collect();
+            ensure!(
+                matches!(parts[..], [Component::Normal(name)] if name == model.name.as_str()),
+                "{path}: model {:?}: expected the name of a folder",
+                model.name
+            );
+        }
+        Ok(reported)
+    }
+
+    /// The models.
+    pub fn facts(&self) -> Vec<Facts> {
+        let models = self.models.iter();
+        models
+            .map(|model| Facts {
+                name: model.name.clone(),
+                family: model.family.clone(),
+                layers: model.layers,
+                parameters: model.parameters,
+            })
+            .collect()
+    }
+
+    /// For each model what it was run on, by name.
+    pub fn told(&self) -> Vec<Vec<(String, String)>> {
+        self.models
+            .iter()
+            .map(|model| model.facts.clone())
+            .collect()
+    }
 }
 
 /// The manifest of a table that was joined from shards, each of which has a manifest of its own.
@@ -211,6 +313,7 @@ impl Manifest {
             cpu_features: cpu_features(),
             runs: Vec::new(),
             labelled: Vec::new(),
+            reported: None,
             execution: Execution {
                 threads,
                 finished_unix_seconds: unix_seconds(),

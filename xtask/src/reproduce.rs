@@ -1,33 +1,29 @@
 //! `reproduce`: the paper's figures.
 
 use crate::arguments::{Inputs, Run};
-use crate::experiments::contents::{Contents, Drawn};
-use crate::experiments::core::claim;
+use crate::experiments::EXPERIMENTS;
 use crate::experiments::core::experiment::Experiment;
 use crate::experiments::core::models::Facts;
-use crate::experiments::core::published::TextTable;
-use crate::experiments::core::table;
 use crate::experiments::core::tables::Tables;
-use crate::experiments::{self, EXPERIMENTS, known_values};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Manifest, Reported};
 use crate::measurement::{Portion, announce};
 use crate::passes::{Pass, passes};
 use crate::readings::notebook::Notebook;
 use crate::readings::pairs::Pairs;
 use crate::readings::scoring::Scoring;
 use crate::readings::{altered, collapse, plain, shift, suffix, weights, words};
+use crate::results::Results;
 use crate::rounding::Rounding;
-use crate::{interrupt, output, program};
-use anyhow::{Context, ensure};
+use crate::{interrupt, output, program, results};
+use anyhow::ensure;
 use clap::builder::PossibleValue;
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{Plan, Target};
 use layerwise::transformer::Precision;
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Options of `reproduce`.
@@ -62,9 +58,6 @@ pub struct Arguments {
 
 /// Tokens of a run where neither `--rows` nor `--tokens` says how many: enough for the shape, minutes for a small model.
 const DEFAULT_TOKENS: usize = 20_000;
-
-/// Resolution of the PNG files, fit for print.
-const DOTS_PER_INCH: f64 = 300.0;
 
 /// Runs the command.
 ///
@@ -127,36 +120,29 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         let folder = arguments.out.join(&subject.opened.name);
         let mut tables = run.read(subject, &folder, &mut manifest)?;
         derive(&chosen, &mut tables, std::slice::from_ref(facts));
-        let tables = write_tables(&folder, &chosen, tables, &mut written)?;
-        drawn.push(draw(&folder, &chosen, &tables, &mut written)?);
+        let tables = results::write_tables(&folder, &chosen, &tables, &mut written)?;
+        drawn.push(results::draw(&folder, &chosen, &tables, &mut written)?);
         all.extend(tables);
     }
     derive(&chosen, &mut all, &facts);
     let mut together = None;
     if models.len() > 1 {
-        all = write_tables(&arguments.out, &chosen, all, &mut written)?;
-        together = Some(draw(&arguments.out, &chosen, &all, &mut written)?);
+        all = results::write_tables(&arguments.out, &chosen, &all, &mut written)?;
+        together = Some(results::draw(&arguments.out, &chosen, &all, &mut written)?);
     }
-    let judgements = Judgements::of(&all, &facts)?;
-    judgements.write(&arguments.out, &mut written)?;
     let subjects = models.iter().zip(&corpora).zip(&manifest.runs);
-    let report = Contents {
+    let told =
+        subjects.map(|((opened, corpus), run)| subject_facts(opened, corpus, run.rounding()));
+    let reported = Reported::new(&ids, facts.into_iter().zip(told), provenance(arguments));
+    let results = Results {
         experiments: &chosen,
         tables: &all,
         each: &drawn,
         together: together.as_ref(),
-        models: &facts,
-        facts: subjects
-            .map(|((opened, corpus), run)| subject_facts(opened, corpus, run.rounding()))
-            .collect(),
-        claims: &judgements.claims,
-        known: &judgements.known,
-        text_tables: &judgements.tables,
-        provenance: provenance(arguments),
+        reported: &reported,
     };
-    let path = arguments.out.join("report.html");
-    output::write(&path, report.report()?.html().as_bytes())?;
-    written.push(path);
+    results.conclude(&arguments.out, &mut written)?;
+    manifest.reported = Some(reported);
     output::write(
         &arguments.out.join("manifest.json"),
         manifest.json()?.as_bytes(),
@@ -416,43 +402,6 @@ fn derive(experiments: &[&dyn Experiment], tables: &mut Tables, models: &[Facts]
     }
 }
 
-/// What the results of all models say of the paper: its claims, its numbers, its tables.
-struct Judgements {
-    claims: Vec<claim::Row>,
-    known: Vec<known_values::Compared>,
-    tables: Vec<TextTable>,
-}
-
-impl Judgements {
-    fn of(tables: &Tables, models: &[Facts]) -> anyhow::Result<Self> {
-        Ok(Self {
-            claims: experiments::judge(tables, models),
-            known: known_values::compare(tables, models)?,
-            tables: experiments::text_tables(tables, models),
-        })
-    }
-
-    fn write(&self, out: &Path, written: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-        let mut claims = Vec::new();
-        table::write(&self.claims, &mut claims)?;
-        let mut known = Vec::new();
-        table::write(&self.known, &mut known)?;
-        let mut files = vec![
-            ("claims.csv".to_owned(), claims),
-            ("known-values.csv".to_owned(), known),
-        ];
-        for table in &self.tables {
-            files.push((format!("{}.csv", table.name), table.csv()?));
-        }
-        for (name, bytes) in files {
-            let path = out.join(name);
-            output::write(&path, &bytes)?;
-            written.push(path);
-        }
-        Ok(())
-    }
-}
-
 /// What a reader of the report wants to know of a model.
 fn subject_facts(
     opened: &OpenedModel,
@@ -508,50 +457,6 @@ fn provenance(arguments: &Arguments) -> Vec<(String, String)> {
         ),
     ];
     facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
-}
-
-/// Writes the experiments' tables and reads them back, as drawings and claims need no more than the files; of experiments
-/// that were not chosen, what a chosen one shares is as it was measured.
-fn write_tables(
-    folder: &Path,
-    experiments: &[&dyn Experiment],
-    mut tables: Tables,
-    written: &mut Vec<PathBuf>,
-) -> anyhow::Result<Tables> {
-    output::make_folder(folder)?;
-    for table in experiments
-        .iter()
-        .flat_map(|experiment| experiment.tables())
-    {
-        let path = folder.join(format!("{}.csv", table.name()));
-        output::write(&path, &table.csv(&tables)?)?;
-        let csv = fs::read(&path).with_context(|| path.display().to_string())?;
-        table.parse(&mut tables, &csv, &path)?;
-        written.push(path);
-    }
-    Ok(tables)
-}
-
-/// Draws the experiments' figures, as SVG and PNG.
-fn draw(
-    folder: &Path,
-    experiments: &[&dyn Experiment],
-    tables: &Tables,
-    written: &mut Vec<PathBuf>,
-) -> anyhow::Result<Drawn> {
-    let mut drawn = Drawn::default();
-    for experiment in experiments {
-        for (name, figure) in experiment.drawings(tables) {
-            let path = |extension: &str| folder.join(format!("{name}.{extension}"));
-            let (svg, png) = (path("svg"), path("png"));
-            let text = figure.svg();
-            output::write(&svg, text.as_bytes())?;
-            output::write(&png, &figure.png(DOTS_PER_INCH)?)?;
-            written.extend([svg, png]);
-            drawn.add(experiment.id(), name, &figure, text);
-        }
-    }
-    Ok(drawn)
 }
 
 /// The names that the command line knows, with what each shows.

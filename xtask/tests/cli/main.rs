@@ -4,6 +4,7 @@
 
 mod bytes;
 mod diff_sites;
+mod drawn;
 mod installed;
 mod list;
 mod outputs;

@@ -1,0 +1,76 @@
+//! `draw`: figures, verdicts and the report, once more from the tables of an earlier `reproduce`.
+
+use crate::experiments;
+use crate::experiments::core::tables::Tables;
+use crate::manifest::Reported;
+use crate::results::{self, Results};
+use crate::{output, program};
+use anyhow::Context;
+use std::path::PathBuf;
+
+/// Options of `draw`.
+#[derive(clap::Args)]
+#[command(after_help = format!("\
+No model is opened: what is drawn and judged is what the tables in the folder say, also where they were changed.
+
+Example:
+  {} draw target/reproduce", program::name()))]
+pub struct Arguments {
+    /// The folder that `reproduce` wrote
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A folder that holds no results, tables that cannot be read, or outputs that cannot be written.
+pub fn draw(arguments: &Arguments) -> anyhow::Result<()> {
+    let out = &arguments.folder;
+    let reported = Reported::read(out)?;
+    output::check_folder_of_results(out)?;
+    let chosen = reported
+        .experiments
+        .iter()
+        .map(|id| {
+            experiments::experiment(id).with_context(|| {
+                format!(
+                    "{}: manifest.json: unknown experiment {id:?}; draw it with the version that made it",
+                    out.display()
+                )
+            })
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    // Everything is read before the first file is replaced.
+    let mut each = Vec::new();
+    for model in &reported.models {
+        let folder = out.join(&model.name);
+        output::check_folder_of_results(&folder)?;
+        each.push((results::read_tables(&folder, &chosen)?, folder));
+    }
+    let together = match each.as_slice() {
+        [_] => None,
+        _ => Some(results::read_tables(out, &chosen)?),
+    };
+    let mut written = Vec::new();
+    let mut drawn = Vec::new();
+    for (tables, folder) in &each {
+        drawn.push(results::draw(folder, &chosen, tables, &mut written)?);
+    }
+    let drawn_together = match &together {
+        Some(tables) => Some(results::draw(out, &chosen, tables, &mut written)?),
+        None => None,
+    };
+    let none = Tables::default();
+    let first = each.first().map_or(&none, |(tables, _)| tables);
+    let results = Results {
+        experiments: &chosen,
+        tables: together.as_ref().unwrap_or(first),
+        each: &drawn,
+        together: drawn_together.as_ref(),
+        reported: &reported,
+    };
+    results.conclude(out, &mut written)?;
+    output::print_paths(written)?;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! What is made of a run's tables, when they are measured and when they are drawn again: figures, verdicts, the report.
+
+use crate::experiments::contents::{Contents, Drawn};
+use crate::experiments::core::claim;
+use crate::experiments::core::experiment::Experiment;
+use crate::experiments::core::models::Facts;
+use crate::experiments::core::published::TextTable;
+use crate::experiments::core::table;
+use crate::experiments::core::tables::{TableId, Tables};
+use crate::experiments::{self, known_values};
+use crate::manifest::Reported;
+use crate::output;
+use layerwise::files::{Folder, Links};
+use std::path::{Path, PathBuf};
+
+/// Resolution of the PNG files, fit for print.
+const DOTS_PER_INCH: f64 = 300.0;
+
+/// The most bytes of a table that is read: far more than any model has lines for.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// The tables that experiments fill, derive from or draw from, each once.
+fn tables_of(experiments: &[&dyn Experiment]) -> Vec<TableId> {
+    let mut all = Vec::new();
+    for experiment in experiments {
+        for table in experiment.tables().iter().chain(experiment.needs().tables) {
+            if !all.contains(table) {
+                all.push(*table);
+            }
+        }
+    }
+    all
+}
+
+/// Writes the tables that experiments need and reads them back: what is drawn and judged is what the files say.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_tables(
+    folder: &Path,
+    experiments: &[&dyn Experiment],
+    tables: &Tables,
+    written: &mut Vec<PathBuf>,
+) -> anyhow::Result<Tables> {
+    output::make_folder(folder)?;
+    for table in tables_of(experiments) {
+        let path = folder.join(file_of(table));
+        output::write(&path, &table.csv(tables)?)?;
+        written.push(path);
+    }
+    read_tables(folder, experiments)
+}
+
+/// Reads the tables that experiments need.
+///
+/// # Errors
+/// A file that is missing, or is no such table.
+pub fn read_tables(folder: &Path, experiments: &[&dyn Experiment]) -> anyhow::Result<Tables> {
+    let mut tables = Tables::default();
+    let files = Folder::open(folder, Links::Refuse)?;
+    for table in tables_of(experiments) {
+        let file = files.file(&file_of(table), "a table of results")?;
+        table.parse(&mut tables, &file.read_all(MOST_BYTES)?, file.path())?;
+    }
+    Ok(tables)
+}
+
+fn file_of(table: TableId) -> String {
+    format!("{}.csv", table.name())
+}
+
+/// Draws the experiments' figures, as SVG and PNG.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn draw(
+    folder: &Path,
+    experiments: &[&dyn Experiment],
+    tables: &Tables,
+    written: &mut Vec<PathBuf>,
+) -> anyhow::Result<Drawn> {
+    let mut drawn = Drawn::default();
+    for experiment in experiments {
+        for (name, figure) in experiment.drawings(tables) {
+            let path = |extension: &str| folder.join(format!("{name}.{extension}"));
+            let (svg, png) = (path("svg"), path("png"));
+            let text = figure.svg();
+            output::write(&svg, text.as_bytes())?;
+            output::write(&png, &figure.png(DOTS_PER_INCH)?)?;
+            written.extend([svg, png]);
+            drawn.add(experiment.id(), name, &figure, text);
+        }
+    }
+    Ok(drawn)
+}
+
+/// A run whose tables are complete.
+pub struct Results<'a> {
+    /// The experiments, in the order of the report.
+    pub experiments: &'a [&'a dyn Experiment],
+    /// The tables of all models, with what is derived from them all together.
+    pub tables: &'a Tables,
+    /// Each model's drawings.
+    pub each: &'a [Drawn],
+    /// The drawings of all models, where there are several.
+    pub together: Option<&'a Drawn>,
+    /// What the report says besides.
+    pub reported: &'a Reported,
+}
+
+impl Results<'_> {
+    /// Judges the results, and writes the verdicts, the paper's tables and the report.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn conclude(self, out: &Path, written: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+        let models = self.reported.facts();
+        let judgements = Judgements::of(self.tables, &models)?;
+        judgements.write(out, written)?;
+        let report = Contents {
+            experiments: self.experiments,
+            tables: self.tables,
+            each: self.each,
+            together: self.together,
+            models: &models,
+            facts: self.reported.told(),
+            claims: &judgements.claims,
+            known: &judgements.known,
+            text_tables: &judgements.tables,
+            provenance: self.reported.provenance.clone(),
+        };
+        let path = out.join("report.html");
+        output::write(&path, report.report()?.html().as_bytes())?;
+        written.push(path);
+        Ok(())
+    }
+}
+
+/// What the results of all models say of the paper: its claims, its numbers, its tables.
+struct Judgements {
+    claims: Vec<claim::Row>,
+    known: Vec<known_values::Compared>,
+    tables: Vec<TextTable>,
+}
+
+impl Judgements {
+    fn of(tables: &Tables, models: &[Facts]) -> anyhow::Result<Self> {
+        Ok(Self {
+            claims: experiments::judge(tables, models),
+            known: known_values::compare(tables, models)?,
+            tables: experiments::text_tables(tables, models),
+        })
+    }
+
+    fn write(&self, out: &Path, written: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+        let mut claims = Vec::new();
+        table::write(&self.claims, &mut claims)?;
+        let mut known = Vec::new();
+        table::write(&self.known, &mut known)?;
+        let mut files = vec![
+            ("claims.csv".to_owned(), claims),
+            ("known-values.csv".to_owned(), known),
+        ];
+        for table in &self.tables {
+            files.push((format!("{}.csv", table.name), table.csv()?));
+        }
+        for (name, bytes) in files {
+            let path = out.join(name);
+            output::write(&path, &bytes)?;
+            written.push(path);
+        }
+        Ok(())
+    }
+}
