@@ -4,8 +4,8 @@
 //!
 //! One thing varies at a time; each line is the best of three runs.
 
-use layerwise::schedule::Family;
-use layerwise::sweep::{Options, Plan, SweepError, run};
+use layerwise::schedule::EditFamily;
+use layerwise::sweep::{Divergence, Engine, Plan, SweepError};
 use layerwise::transformer::{Model, ModelConfig};
 use std::num::NonZeroUsize;
 use std::time::Instant;
@@ -112,20 +112,17 @@ fn measure(case: Case) -> Result<(), Box<dyn std::error::Error>> {
         .edits
         .iter()
         .map(|text| text.parse())
-        .collect::<Result<Vec<Family>, _>>()?;
+        .collect::<Result<Vec<EditFamily>, _>>()?;
     let plan = Plan::new(model.stack(), &families, 4096)?;
     let tokens: Vec<u32> = (0..case.tokens as u32).map(|i| i * 37 % 4096).collect();
-    let sequences: Vec<(usize, &[u32])> = (0..case.sequences).map(|i| (i, &tokens[..])).collect();
-    let options = Options {
-        threads: NonZeroUsize::new(case.threads).expect("a case has threads"),
-        ..Options::default()
-    };
+    let sequences: Vec<(usize, &Vec<u32>)> = (0..case.sequences).map(|i| (i, &tokens)).collect();
+    let measure = Divergence::new();
+    let engine = Engine::new(&model, &plan, &measure)
+        .threads(NonZeroUsize::new(case.threads).expect("a case has threads"));
     let mut best = f64::INFINITY;
     for _ in 0..3 {
         let start = Instant::now();
-        run(&model, &plan, &sequences, options, |_, _| {
-            Ok::<(), SweepError>(())
-        })?;
+        engine.run(&sequences, |_, _| Ok::<(), SweepError>(()))?;
         best = best.min(start.elapsed().as_secs_f64());
     }
     let steps = (case.tokens * case.sequences * plan.planned_steps()) as f64;

@@ -1,8 +1,8 @@
 //! The plain forward pass, both lenses and the drop + swap sweep of a small random model, in tokens a second.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use layerwise::schedule::{Family, Schedule};
-use layerwise::sweep::{Options, Plan, SweepError, run};
+use layerwise::schedule::{EditFamily, Schedule};
+use layerwise::sweep::{Divergence, Engine, Plan, SweepError};
 use layerwise::transformer::{Model, ModelConfig};
 use ndarray::Array2;
 
@@ -65,24 +65,20 @@ fn lens(criterion: &mut Criterion) {
 
 fn sweep(criterion: &mut Criterion) {
     let (model, tokens) = (model(), tokens());
-    let families: Vec<Family> = ["drop(l)", "swap(l,l+1)"]
+    let families: Vec<EditFamily> = ["drop(l)", "swap(l,l+1)"]
         .map(|text| text.parse().expect("the family is well formed"))
         .to_vec();
     let plan = Plan::new(model.stack(), &families, 4096).expect("the families fit the model");
+    let measure = Divergence::new();
     let mut group = criterion.benchmark_group("sweep");
     group
         .sample_size(10)
         .throughput(Throughput::Elements(tokens.len() as u64));
     group.bench_function("drop and swap, 8 blocks", |bencher| {
         bencher.iter(|| {
-            run(
-                &model,
-                &plan,
-                &[(0, &tokens)],
-                Options::default(),
-                |_, _| Ok::<(), SweepError>(()),
-            )
-            .expect("the tokens fit the model");
+            Engine::new(&model, &plan, &measure)
+                .run(&[(0, &tokens)], |_, _| Ok::<(), SweepError>(()))
+                .expect("the tokens fit the model");
         });
     });
     group.finish();

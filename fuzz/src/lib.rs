@@ -12,7 +12,7 @@ mod checkpoint;
 use checkpoint::{Checkpoint, VOCAB};
 use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
 use layerwise::journal::{Journal, Recorded, RunDescription, RunKey};
-use layerwise::schedule::{Family, Residual, Stack};
+use layerwise::schedule::{EditFamily, Residual, Stack};
 use layerwise::sweep::{Label, Sums};
 use layerwise::transcripts::{self, Limits, NBestLists, Normaliser, Vocabulary};
 use layerwise::transformer::Model;
@@ -282,11 +282,15 @@ pub fn schedule(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    match text.parse::<Family>() {
+    match text.parse::<EditFamily>() {
         Err(error) => drop(message(error)),
         Ok(family) => {
             let printed = family.to_string();
-            assert_eq!(printed.parse::<Family>().as_ref(), Ok(&family), "{printed}");
+            assert_eq!(
+                printed.parse::<EditFamily>().as_ref(),
+                Ok(&family),
+                "{printed}"
+            );
             for residual in [Residual::Sequential, Residual::Parallel] {
                 let stack = Stack {
                     layers: 4,

@@ -2,6 +2,7 @@
 
 use crate::memory::Size;
 use clap::Args;
+use layerwise::sweep::{Statistic, SweepError, Target};
 use layerwise::transformer::Precision;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -128,4 +129,14 @@ impl FromStr for Bos {
                 .map_err(|_| "expected auto, none or a token id".to_owned()),
         }
     }
+}
+
+/// A target for the standard error of one of a sweep's statistics.
+///
+/// # Errors
+/// The text is none, or names no such statistic.
+pub fn target(text: &str) -> Result<Target, SweepError> {
+    let target: Target = text.parse()?;
+    target.statistic.parse::<Statistic>()?;
+    Ok(target)
 }

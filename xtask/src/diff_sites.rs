@@ -2,7 +2,7 @@
 
 use crate::arguments::Inputs;
 use crate::inputs;
-use crate::memory::Budget;
+use crate::memory;
 use anyhow::{Context, bail, ensure};
 use layerwise::files::{self, Links};
 use layerwise::schedule::Schedule;
@@ -68,7 +68,7 @@ fn beyond(bytes: &[u8]) -> Option<(String, u64)> {
 pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
     let path = &arguments.reference;
     let file = files::open(path, Links::Follow)?;
-    Budget::new(None).check(&path.display().to_string(), file.size())?;
+    memory::budget(None).check(&path.display().to_string(), file.size())?;
     let bytes = file.read_all(u64::MAX)?;
     if let Some((tensor, end)) = beyond(&bytes) {
         bail!(

@@ -1,10 +1,10 @@
 //! Models and corpora as named on the command line.
 
 use crate::arguments::{self, Inputs};
-use crate::memory::Budget;
-use crate::{embedded, output};
+use crate::{embedded, memory, output};
 use anyhow::{bail, ensure};
 use layerwise::corpus::{self, Corpus, OpenedFile, Tokenizer};
+use layerwise::sweep::Budget;
 use layerwise::transformer::{Model, Precision, config};
 use layerwise::weights::{Links, OpenOptions};
 use std::ffi::OsStr;
@@ -67,7 +67,7 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
             );
         }
     }
-    let mut budget = Budget::new(inputs.max_memory);
+    let mut budget = memory::budget(inputs.max_memory);
     let links = match inputs.follow_links {
         true => Links::Follow,
         false => Links::Refuse,
@@ -93,7 +93,7 @@ fn open_model(
     budget: &mut Budget,
 ) -> anyhow::Result<OpenedModel> {
     let checkpoint = options.open(&folder)?;
-    budget.take(&name, &checkpoint, precision)?;
+    memory::take(budget, &name, &checkpoint, precision)?;
     let model = Model::from_checkpoint_in(&checkpoint, precision)?;
     for warning in checkpoint.warnings() {
         output::say(format_args!("warning: {warning}"));

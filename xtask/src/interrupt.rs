@@ -2,6 +2,7 @@
 
 use crate::output;
 use anyhow::Context;
+use layerwise::sweep::SweepError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the program exits with after an interrupt, as a shell would say it.
@@ -10,25 +11,10 @@ pub const EXIT_CODE: u8 = 130;
 /// Set by the first Ctrl-C.
 pub static STOP: AtomicBool = AtomicBool::new(false);
 
-/// The run was interrupted with work left to do.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted: {finished} of {all} {unit} are finished{}", fate(*.kept))]
-pub struct Interrupted {
-    /// Units of work that are finished.
-    pub finished: usize,
-    /// Units of the run.
-    pub all: usize,
-    /// What they are, as `sequences`.
-    pub unit: String,
-    /// Whether their results are on disk, for the same command to go on from.
-    pub kept: bool,
-}
-
-fn fate(kept: bool) -> &'static str {
-    match kept {
-        true => " and kept; the same command goes on from there",
-        false => ", and none is kept without --out",
-    }
+/// Whether a command ended because of Ctrl-C.
+pub fn is_cause_of(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
+    causes.any(|cause| matches!(cause, SweepError::Interrupted { .. }))
 }
 
 /// Makes Ctrl-C set [`STOP`], and tells the user what becomes of finished work, by whether it is kept.

@@ -18,6 +18,7 @@ pub mod merge;
 pub mod output;
 pub mod passes;
 pub mod program;
+pub mod progress;
 pub mod readings;
 pub mod remedy;
 pub mod reproduce;
@@ -74,15 +75,15 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            if let Some(interrupted) = error.downcast_ref::<interrupt::Interrupted>() {
-                output::say(interrupted);
+            let remedy = remedy::of(&error).map_or(String::new(), |remedy| format!("; {remedy}"));
+            if interrupt::is_cause_of(&error) {
+                output::say(format_args!("{}{remedy}", message(&error)));
                 return ExitCode::from(interrupt::EXIT_CODE);
             }
             // A reader that has seen enough, as `head` has, is no failure.
             if output::is_closed_pipe(&error) {
                 return ExitCode::SUCCESS;
             }
-            let remedy = remedy::of(&error).map_or(String::new(), |remedy| format!("; {remedy}"));
             output::say(format_args!("error: {}{remedy}", message(&error)));
             ExitCode::FAILURE
         }

@@ -9,7 +9,7 @@ use layerwise::corpus::{self, Bos};
 use layerwise::files::{Folder, Links};
 use layerwise::journal::{Merged, Shard};
 use layerwise::kernels::cpu_features;
-use layerwise::sweep::{Label, Sums};
+use layerwise::sweep::{Described, Sums};
 use layerwise::transformer::ModelConfig;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -171,17 +171,17 @@ struct JoinedExecution {
 
 impl Joined {
     /// The manifest of this process.
-    pub fn new(runs: &[Merged<Vec<Label>, Vec<Sums>>]) -> Self {
+    pub fn new(runs: &[Merged<Described, Vec<Sums>>]) -> Self {
         let shard = |(journal, shard, sequences): &(PathBuf, Shard, usize)| JoinedShard {
             shard: shard.to_string(),
             sequences: *sequences,
             journal: journal.display().to_string(),
         };
-        let run = |run: &Merged<Vec<Label>, Vec<Sums>>| JoinedRun {
+        let run = |run: &Merged<Described, Vec<Sums>>| JoinedRun {
             key: run.description.key.as_str().to_owned(),
             model: run.description.name.clone(),
             sequences: run.description.units,
-            schedules: run.description.about.len(),
+            schedules: run.description.about.schedules.len(),
             shards: run.parts.iter().map(shard).collect(),
         };
         Self {
@@ -384,6 +384,7 @@ impl Run {
             until_se: measurement
                 .portion
                 .until_se
+                .as_ref()
                 .map(|target| target.to_string()),
             until_se_reached: measurement.reached,
             schedules: measurement.plan.entries().len(),

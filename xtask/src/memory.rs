@@ -1,6 +1,6 @@
 //! How much memory a run may take, checked before it is taken.
 
-use anyhow::ensure;
+use layerwise::sweep::{Budget, SweepError};
 use layerwise::transformer::Precision;
 use layerwise::weights::Checkpoint;
 use std::fs;
@@ -32,95 +32,48 @@ impl FromStr for Size {
     }
 }
 
-/// What may be taken, and what the opened models hold of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    /// In bytes; `None` where the machine does not say.
-    limit: Option<u64>,
-    /// Whether the limit was given with `--max-memory`.
-    is_given: bool,
-    held: u64,
+/// The limit given, or the memory that the machine has left.
+pub fn budget(given: Option<Size>) -> Budget {
+    Budget::new(given.map(|size| size.0).or_else(available))
 }
 
-impl Budget {
-    /// The limit given, or the memory that the machine has left.
-    pub fn new(given: Option<Size>) -> Self {
-        Self {
-            limit: given.map(|size| size.0).or_else(available),
-            is_given: given.is_some(),
-            held: 0,
-        }
-    }
-
-    /// Bytes that are left beside the opened models; `None` where there is no limit.
-    pub fn left(&self) -> Option<u64> {
-        self.limit.map(|limit| limit.saturating_sub(self.held))
-    }
-
-    /// Refuses what needs more bytes than are left beside the opened models.
-    ///
-    /// # Errors
-    /// The message says what would be needed in all.
-    pub fn check(&self, what: &str, bytes: u64) -> anyhow::Result<()> {
-        let needed = self.held.saturating_add(bytes);
-        let source = match self.is_given {
-            true => "--max-memory",
-            false => "what the machine has left",
-        };
-        let limit = self.limit.unwrap_or(u64::MAX);
-        ensure!(
-            needed <= limit,
-            "{what}: expected a need of at most {} of memory ({source}), found {}; give a smaller model, context or \
-             number of threads, or --max-memory {}M at your own risk",
-            mebibytes(limit),
-            mebibytes(needed),
-            needed.div_ceil(1 << 20)
-        );
-        Ok(())
-    }
-
-    /// Checks for a checkpoint, and counts what its model will hold.
-    ///
-    /// # Errors
-    /// As [`Budget::check`].
-    pub fn take(
-        &mut self,
-        name: &str,
-        checkpoint: &Checkpoint,
-        precision: Precision,
-    ) -> anyhow::Result<()> {
-        let element = match precision {
-            Precision::F32 => 4,
-            Precision::Bf16 => 2,
-        };
-        let bytes = |name: &str| {
-            let shape = checkpoint.info(name).map_or(&[][..], |info| info.shape);
-            let count = shape
-                .iter()
-                .try_fold(1_u64, |product, dim| product.checked_mul(*dim as u64));
-            count
-                .and_then(|count| count.checked_mul(element))
-                .unwrap_or(u64::MAX)
-        };
-        let sizes = || checkpoint.names().map(bytes);
-        let all = sizes().fold(0, u64::saturating_add);
-        let largest = sizes().max().unwrap_or(0);
-        // Weights are packed one at a time, so that one of them is there twice, or thrice where parts are joined.
-        self.check(
-            &format!("{name}: the weights"),
-            all.saturating_add(largest.saturating_mul(2)),
-        )?;
-        self.held = self.held.saturating_add(all);
-        Ok(())
-    }
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", bytes.div_ceil(1 << 20))
+/// Checks for a checkpoint, and counts what its model will hold.
+///
+/// # Errors
+/// The weights need more than is left.
+pub fn take(
+    budget: &mut Budget,
+    name: &str,
+    checkpoint: &Checkpoint,
+    precision: Precision,
+) -> Result<(), SweepError> {
+    let element = match precision {
+        Precision::F32 => 4,
+        Precision::Bf16 => 2,
+    };
+    let bytes = |name: &str| {
+        let shape = checkpoint.info(name).map_or(&[][..], |info| info.shape);
+        let count = shape
+            .iter()
+            .try_fold(1_u64, |product, dim| product.checked_mul(*dim as u64));
+        count
+            .and_then(|count| count.checked_mul(element))
+            .unwrap_or(u64::MAX)
+    };
+    let sizes = || checkpoint.names().map(bytes);
+    let all = sizes().fold(0, u64::saturating_add);
+    let largest = sizes().max().unwrap_or(0);
+    // Weights are packed one at a time, so that one of them is there twice, or thrice where parts are joined.
+    budget.check(
+        &format!("{name}: the weights"),
+        all.saturating_add(largest.saturating_mul(2)),
+    )?;
+    budget.hold(all);
+    Ok(())
 }
 
 /// Bytes of memory that can be taken without others having to give theirs up, where the system says so.
-fn available() -> Option<u64> {
+pub fn available() -> Option<u64> {
     let meminfo = fs::read_to_string("/proc/meminfo").ok();
     let machine = meminfo.as_deref().and_then(|text| {
         let line = text
@@ -173,24 +126,5 @@ mod tests {
         }
         check("18446744073709551615", Some(u64::MAX));
         check("18446744073709551616", None);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused_with_what_it_needs() {
-        let mut budget = Budget::new(Some(Size(10 << 20)));
-        budget.check("a", 10 << 20).expect("it fits");
-        budget.held = 4 << 20;
-        budget.check("a", 6 << 20).expect("it fits");
-        let message = budget
-            .check("a", 7 << 20)
-            .expect_err("it does not")
-            .to_string();
-        let expected =
-            "a: expected a need of at most 10 MiB of memory (--max-memory), found 11 MiB;";
-        assert!(message.starts_with(expected), "{message}");
-        assert!(message.contains("--max-memory 11M"), "{message}");
-        budget
-            .check("a", u64::MAX)
-            .expect_err("it does not fit, and nothing overflows");
     }
 }

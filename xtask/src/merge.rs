@@ -5,7 +5,7 @@ use crate::sweep::{Table, run_folder};
 use crate::{output, program};
 use anyhow::{Context, ensure};
 use layerwise::journal::{self, Recorded};
-use layerwise::sweep::{self, Label, Sums};
+use layerwise::sweep::{self, Described, Sums};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,15 +42,15 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
     }
     refuse_run_folder(&own_folder, &journals)?;
     let journals = journals.iter().map(|path| {
-        Recorded::read(path, |labels: &Vec<Label>, sums: &Vec<Sums>| {
-            sums.len() == labels.len()
+        Recorded::read(path, |run: &Described, sums: &Vec<Sums>| {
+            sums.len() == run.schedules.len()
         })
     });
     let merged = journal::merge(journals.collect::<Result<_, _>>()?)?;
 
     let mut table = Table::new()?;
     for run in &merged {
-        let labels = &run.description.about;
+        let labels = &run.description.about.schedules;
         let statistics = sweep::collect(labels.len(), run.finished.values().map(Vec::as_slice));
         let sequences = run.description.units;
         table.push(&run.description.name, labels, sequences, &statistics)?;

@@ -2,11 +2,12 @@
 
 use layerwise::files::FileError;
 use layerwise::journal::JournalError;
+use layerwise::sweep::SweepError;
 use layerwise::transformer::TransformerError;
 use layerwise::weights::WeightsError;
 
 /// What the user can do, where an error or one of its causes has a remedy.
-pub fn of(error: &anyhow::Error) -> Option<&'static str> {
+pub fn of(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         let journal = cause.downcast_ref().and_then(of_journal);
         let transformer: Option<&TransformerError> = cause.downcast_ref();
@@ -18,8 +19,23 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
             Some(WeightsError::File(file)) => Some(file),
             _ => cause.downcast_ref(),
         };
-        journal.or_else(|| file.and_then(of_file))
+        let remedy = journal.or_else(|| file.and_then(of_file));
+        let of_sweep = || cause.downcast_ref().and_then(of_sweep);
+        remedy.map(str::to_owned).or_else(of_sweep)
     })
+}
+
+fn of_sweep(error: &SweepError) -> Option<String> {
+    match error {
+        SweepError::Memory { needed, .. } => Some(format!(
+            "give a smaller model, context or number of threads, or --max-memory {}M at your own risk",
+            needed.div_ceil(1 << 20)
+        )),
+        SweepError::Interrupted { kept: true, .. } => {
+            Some("the same command goes on from there".to_owned())
+        }
+        _ => None,
+    }
 }
 
 fn of_file(error: &FileError) -> Option<&'static str> {
@@ -53,7 +69,6 @@ fn of_journal(error: &JournalError) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use layerwise::sweep::SweepError;
     use std::path::PathBuf;
 
     #[test]
@@ -63,7 +78,7 @@ mod tests {
             line: 3,
         };
         let error = anyhow::Error::from(SweepError::from(damaged)).context("gpt2");
-        assert_eq!(of(&error), Some("start over with --fresh"));
+        assert_eq!(of(&error).as_deref(), Some("start over with --fresh"));
         assert_eq!(of(&anyhow::anyhow!("damaged")), None);
     }
 }

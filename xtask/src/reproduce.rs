@@ -1,6 +1,6 @@
 //! `reproduce`: the paper's figures.
 
-use crate::arguments::{Inputs, Run};
+use crate::arguments::{self, Inputs, Run};
 use crate::experiments::EXPERIMENTS;
 use crate::experiments::core::experiment::Experiment;
 use crate::experiments::core::models::Facts;
@@ -10,17 +10,18 @@ use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest, Reported};
 use crate::measurement::{Portion, announce};
 use crate::passes::{Pass, passes};
+use crate::readings::altered::{self, Altered};
 use crate::readings::notebook::Notebook;
 use crate::readings::pairs::Pairs;
 use crate::readings::scoring::Scoring;
-use crate::readings::{altered, collapse, plain, shift, suffix, weights, words};
+use crate::readings::{plain, shift, suffix, weights, words};
 use crate::results::Results;
 use crate::rounding::Rounding;
 use crate::{interrupt, output, program, results};
 use anyhow::ensure;
 use clap::builder::PossibleValue;
 use layerwise::kernels::cpu_features;
-use layerwise::sweep::{Plan, Target};
+use layerwise::sweep::Target;
 use layerwise::transformer::Precision;
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -46,7 +47,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     shift_corpus: Option<PathBuf>,
     /// Let the sweep take the fewest sequences whose standard error is that small under every schedule, as kl_nats=0.01
-    #[arg(long, value_name = "STATISTIC=ERROR")]
+    #[arg(long, value_name = "STATISTIC=ERROR", value_parser = arguments::target)]
     until_se: Option<Target>,
     /// Show what would be run, and stop
     #[arg(long)]
@@ -177,7 +178,7 @@ struct Subject<'a> {
     corpus: &'a OpenedCorpus,
     shifted: Option<&'a OpenedCorpus>,
     /// The sweep, where a figure needs one.
-    plan: Option<Plan>,
+    altered: Option<Altered>,
     /// The benchmark items, where a figure needs them and the model can read them.
     scoring: Option<Scoring<'a>>,
 }
@@ -190,7 +191,7 @@ impl<'a> Chosen<'a> {
 
     fn portion(&self) -> Portion {
         Portion {
-            until_se: self.arguments.until_se,
+            until_se: self.arguments.until_se.clone(),
             ..Portion::default()
         }
     }
@@ -203,9 +204,9 @@ impl<'a> Chosen<'a> {
         shifted: Option<&'a OpenedCorpus>,
     ) -> anyhow::Result<Subject<'a>> {
         let passes = self.passes();
-        let plan = passes
+        let altered = passes
             .contains(&Pass::Sweep)
-            .then(|| altered::plan(opened, self.ids))
+            .then(|| Altered::new(opened, self.ids))
             .transpose()?;
         let Arguments { inputs, run, .. } = self.arguments;
         let scoring = match passes.contains(&Pass::Benchmarks) {
@@ -216,7 +217,7 @@ impl<'a> Chosen<'a> {
             opened,
             corpus,
             shifted,
-            plan,
+            altered,
             scoring,
         })
     }
@@ -242,14 +243,9 @@ impl<'a> Chosen<'a> {
         for pass in passes {
             match pass {
                 Pass::Sweep => {
-                    if let Some(plan) = &subject.plan {
-                        announce(opened, corpus, plan, &self.arguments.run, &self.portion());
-                    }
-                    if self.ids.contains(&"robustness") {
-                        let sequences = collapse::sequences(corpus).len();
-                        say(&format_args!(
-                            "first block changed: 2 schedules on {sequences} sequences"
-                        ));
+                    if let Some(Altered { plan, measure, .. }) = &subject.altered {
+                        let (run, portion) = (&self.arguments.run, self.portion());
+                        announce(opened, corpus, plan, measure, run, &portion);
                     }
                 }
                 Pass::Plain => say(&format_args!("plain: {}", on(corpus))),
@@ -311,14 +307,11 @@ impl<'a> Chosen<'a> {
         for pass in self.passes() {
             match pass {
                 Pass::Sweep => {
-                    if let Some(plan) = &subject.plan {
+                    if let Some(altered) = &subject.altered {
                         let portion = self.portion();
                         let measurement =
-                            altered::read(notebook, corpus, plan, &portion, &mut tables)?;
+                            altered::read(notebook, corpus, altered, &portion, &mut tables)?;
                         record = record.with_sweep(&measurement);
-                    }
-                    if self.ids.contains(&"robustness") {
-                        collapse::read(notebook, corpus, &mut tables)?;
                     }
                 }
                 Pass::Plain => {

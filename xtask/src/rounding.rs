@@ -3,8 +3,8 @@
 use crate::inputs::OpenedModel;
 use crate::output;
 use layerwise::metrics::divergence;
-use layerwise::schedule::{Family, Schedule};
-use layerwise::sweep::{self, Options, Plan, Statistics, SweepError, collect};
+use layerwise::schedule::Schedule;
+use layerwise::sweep::{Divergence, Plan, Runner, Statistics, SweepError, collect};
 use layerwise::transformer::{Model, Precision};
 use ndarray::s;
 use serde::Serialize;
@@ -170,20 +170,9 @@ fn difference(
         }
     }
 
-    let altered = &plan.entries()[1..];
-    let count = SCHEDULES.min(altered.len());
-    let chosen: Vec<&str> = (0..count)
-        .map(|i| {
-            altered[(2 * i + 1) * altered.len() / (2 * count)]
-                .edit
-                .as_str()
-        })
-        .collect();
-    let families = chosen
-        .iter()
-        .map(|edit| edit.parse::<Family>())
-        .collect::<Result<Vec<_>, _>>()?;
-    let few = Plan::new(exact.stack(), &families, 1)?;
+    let altered = plan.entries().len() - 1;
+    let count = SCHEDULES.min(altered);
+    let few = plan.select((0..count).map(|i| 1 + (2 * i + 1) * altered / (2 * count)));
     let (in_f32, here) = (
         statistics(exact, &few, tokens, threads)?,
         statistics(rounded, &few, tokens, threads)?,
@@ -197,7 +186,7 @@ fn difference(
         plain_top1_agreement: f64::from(same as u32) / positions as f64,
         schedules: entries
             .map(|(entry, (in_f32, here))| Compared {
-                schedule: entry.edit.clone(),
+                schedule: entry.member.edit.to_string(),
                 kl_nats_f32: mean(in_f32.kl_nats.mean()),
                 kl_nats: mean(here.kl_nats.mean()),
                 top1_agreement_f32: mean(in_f32.top1_agreement.mean()),
@@ -214,17 +203,12 @@ fn statistics(
     tokens: &[u32],
     threads: NonZeroUsize,
 ) -> Result<Vec<Statistics>, SweepError> {
-    let mut units = Vec::new();
-    let options = Options {
-        threads,
-        ..Options::default()
-    };
-    sweep::run(model, plan, &[(0, tokens)], options, |_, unit| {
-        units.push(unit);
-        Ok::<(), SweepError>(())
-    })?;
-    Ok(collect(
-        plan.entries().len(),
-        units.iter().map(Vec::as_slice),
-    ))
+    let measured = Runner::new().threads(threads).measure(
+        model,
+        plan,
+        &Divergence::new(),
+        &[tokens.to_vec()],
+    )?;
+    let units = measured.results.iter().map(Vec::as_slice);
+    Ok(collect(plan.entries().len(), units))
 }

@@ -1,20 +1,18 @@
 //! `sweep`: any edits or families, statistics to the terminal or to CSV.
 
-use crate::arguments::{Inputs, Run};
+use crate::arguments::{self, Inputs, Run};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
-use crate::interrupt::Interrupted;
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Portion, announce, measure};
 use crate::summary::Summary;
 use crate::{interrupt, output, program};
 use anyhow::Context;
-use layerwise::journal::{RunKey, Shard};
+use layerwise::journal::Shard;
 use layerwise::metrics::ClusteredMean;
-use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
-use layerwise::sweep::{Label, Plan, Statistic, Statistics, Target};
+use layerwise::schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
+use layerwise::sweep::{Divergence, Journals, Label, Plan, Statistic, Statistics, Target};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// Options of `sweep`.
 #[derive(clap::Args)]
@@ -48,7 +46,7 @@ pub struct Arguments {
     #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE, requires = "out")]
     shard: Shard,
     /// Take the fewest sequences whose standard error is that small under every schedule, as kl_nats=0.01
-    #[arg(long, value_name = "STATISTIC=ERROR", conflicts_with = "shard")]
+    #[arg(long, value_name = "STATISTIC=ERROR", conflicts_with = "shard", value_parser = arguments::target)]
     until_se: Option<Target>,
     /// Show what would be run, and stop
     #[arg(long)]
@@ -84,7 +82,7 @@ const COLUMNS: [&str; 16] = [
 /// Inputs that cannot be accepted, outputs that cannot be written, or an interrupt.
 pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     let parse = |text: &String| {
-        text.parse::<Family>()
+        text.parse::<EditFamily>()
             .with_context(|| format!("edit `{text:.200}`"))
     };
     let families = arguments
@@ -92,11 +90,14 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         .iter()
         .map(parse)
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let folder = RunFolder::of(arguments.out.as_deref())?;
-    let kept = arguments.out.is_some();
+    let folder = arguments.out.as_deref().map(RunFolder::of).transpose()?;
+    let kept = folder.is_some();
     // What does not fit any of the models is refused before the first of them runs.
     let models = inputs::open_models(&arguments.inputs)?;
-    for opened in &models {
+    for (folder, opened) in folder
+        .iter()
+        .flat_map(|folder| models.iter().map(move |m| (folder, m)))
+    {
         output::check_file(&folder.journal(opened))?;
     }
     let prepare = |opened| prepare(arguments, &families, opened);
@@ -105,11 +106,19 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     let portion = |place: usize| Portion {
         place,
         shard: arguments.shard,
-        until_se: arguments.until_se,
+        until_se: arguments.until_se.clone(),
     };
+    let divergence = Divergence::new();
     if arguments.dry_run {
         for (place, (opened, (corpus, plan))) in models.iter().zip(&prepared).enumerate() {
-            announce(opened, corpus, plan, &arguments.run, &portion(place));
+            announce(
+                opened,
+                corpus,
+                plan,
+                &divergence,
+                &arguments.run,
+                &portion(place),
+            );
         }
         return Ok(());
     }
@@ -123,12 +132,13 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     let mut summary = Summary::sorted_by(arguments.sort);
     let mut manifest = Manifest::new(arguments.run.threads().get());
     for (place, (opened, (corpus, plan))) in models.iter().zip(prepared).enumerate() {
-        let portion = portion(place);
-        announce(opened, &corpus, &plan, &arguments.run, &portion);
-        let journal = |_: &RunKey| folder.journal(opened);
-        let measurement = measure(opened, &corpus, plan, journal, &arguments.run, &portion)
-            .map_err(|error| if kept { error } else { without_journal(error) })?;
-        let labels: Vec<Label> = measurement.plan.entries().iter().map(Label::from).collect();
+        let journals = folder
+            .as_ref()
+            .map(|folder| Journals::File(folder.journal(opened)));
+        let (run, portion) = (&arguments.run, portion(place));
+        announce(opened, &corpus, &plan, &divergence, run, &portion);
+        let measurement = measure(opened, &corpus, plan, &divergence, journals, run, &portion)?;
+        let labels = measurement.plan.labels();
         let (sequences, statistics) = (measurement.sequences, &measurement.statistics);
         table.push(&opened.name, &labels, sequences, statistics)?;
         summary.push(&opened.name, &labels, sequences, statistics);
@@ -136,7 +146,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             .runs
             .push(manifest::Run::new(opened, &corpus).with_sweep(&measurement));
     }
-    let Some(out) = &arguments.out else {
+    let (Some(out), Some(folder)) = (&arguments.out, &folder) else {
         std::io::stdout().write_all(summary.text().as_bytes())?;
         return Ok(());
     };
@@ -160,23 +170,13 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
 /// The folder of a run's journals and manifest.
 struct RunFolder {
     path: PathBuf,
-    /// Removes the folder of a run that keeps nothing.
-    _temporary: Option<TempDir>,
 }
 
 impl RunFolder {
-    /// The folder beside the file of a table, or a temporary one.
-    fn of(out: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(out) = out else {
-            let temporary = tempfile::tempdir().context("no temporary folder can be made")?;
-            return Ok(Self {
-                path: temporary.path().to_owned(),
-                _temporary: Some(temporary),
-            });
-        };
+    /// The folder beside the file of a table.
+    fn of(out: &Path) -> anyhow::Result<Self> {
         let folder = Self {
             path: run_folder(out),
-            _temporary: None,
         };
         output::check_file(out)?;
         output::check_file(&folder.manifest())?;
@@ -192,14 +192,6 @@ impl RunFolder {
     }
 }
 
-/// An interrupt of a run that keeps nothing says so.
-fn without_journal(mut error: anyhow::Error) -> anyhow::Error {
-    if let Some(interrupted) = error.downcast_mut::<Interrupted>() {
-        interrupted.kept = false;
-    }
-    error
-}
-
 /// The folder of the journals and the manifest that belong to a table.
 pub fn run_folder(out: &Path) -> PathBuf {
     let mut folder = out.as_os_str().to_owned();
@@ -209,7 +201,7 @@ pub fn run_folder(out: &Path) -> PathBuf {
 
 fn prepare(
     arguments: &Arguments,
-    families: &[Family],
+    families: &[EditFamily],
     opened: &OpenedModel,
 ) -> anyhow::Result<(OpenedCorpus, Plan)> {
     let corpus = inputs::open_corpus(&arguments.inputs, None, opened)?;

@@ -9,7 +9,7 @@ use layerwise_files::{Links, open_to_append};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -99,6 +99,11 @@ pub struct Journal<T> {
 }
 
 impl<T> Journal<T> {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The result of each finished unit, by its index in the run.
     pub fn finished(&self) -> &BTreeMap<usize, T> {
         &self.finished
@@ -116,7 +121,7 @@ impl<T> Journal<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Journal<T> {
-    /// Opens the journal at `path`, or begins one, and locks it against other processes.
+    /// Opens the journal at `path`, or begins one, also the folders above it, and locks it against other processes.
     ///
     /// With `fresh`, what an existing journal holds is thrown away.
     /// A last line that was torn by a crash is dropped ([`Journal::was_torn`] says so).
@@ -135,6 +140,12 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             path: path.to_owned(),
             source,
         };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|source| JournalError::Io {
+                path: folder.to_owned(),
+                source,
+            })?;
+        }
         let mut file = open_to_append(path)?;
         locked(path, file.try_lock())?;
         if fresh {

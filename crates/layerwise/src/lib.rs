@@ -5,22 +5,18 @@
 //! A [`transformer`] runs under any of them; a [`sweep`] runs many over a corpus and compares each with the plain model.
 //!
 //! ```
-//! use layerwise::schedule::Family;
-//! use layerwise::sweep::{Options, Plan, SweepError, collect, run};
+//! use layerwise::schedule::EditFamily;
+//! use layerwise::sweep::{Divergence, Plan, Runner, collect};
 //! use layerwise::transformer::{Model, ModelConfig};
 //!
 //! // A real model is opened with `Model::open("path/to/checkpoint")?`.
 //! let model = Model::random(ModelConfig::tiny(), 0);
-//! let families: Vec<Family> = vec!["drop(l)".parse()?, "swap(l,l+1)".parse()?];
+//! let families: Vec<EditFamily> = vec!["drop(l)".parse()?, "swap(l,l+1)".parse()?];
 //! let plan = Plan::new(model.stack(), &families, 4096)?;
 //! let tokens: Vec<u32> = (0..20).map(|i| i * 7 % 50).collect();
-//! let mut sums = Vec::new();
-//! run(&model, &plan, &[(0, &tokens)], Options::default(), |_, unit| {
-//!     sums.push(unit);
-//!     Ok::<_, SweepError>(())
-//! })?;
-//! let statistics = collect(plan.entries().len(), sums.iter().map(Vec::as_slice));
-//! assert_eq!(plan.entries()[1].edit, "drop(0)");
+//! let measured = Runner::new().measure(&model, &plan, &Divergence::new(), &[tokens])?;
+//! let statistics = collect(plan.entries().len(), measured.results.iter().map(Vec::as_slice));
+//! assert_eq!(plan.labels()[1].edit, "drop(0)");
 //! assert!(statistics[1].kl_nats.mean().unwrap() > 0.0); // nats
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -20,16 +20,16 @@ pub const DEFAULT_MAX_MEMBERS: usize = 4_096;
 /// A text without variables has one member, and nothing about it is left out.
 ///
 /// ```
-/// use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Family, Residual, Stack};
+/// use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, Residual, Stack};
 ///
 /// let stack = Stack { layers: 4, residual: Residual::Sequential };
-/// let swaps = "swap(l,l+1)".parse::<Family>()?.expand(stack, DEFAULT_MAX_MEMBERS)?;
+/// let swaps = "swap(l,l+1)".parse::<EditFamily>()?.expand(stack, DEFAULT_MAX_MEMBERS)?;
 /// let names: Vec<String> = swaps.iter().map(|member| member.edit.to_string()).collect();
 /// assert_eq!(names, ["swap(0,1)", "swap(1,2)", "swap(2,3)"]);
 /// # Ok::<(), layerwise_schedule::ScheduleError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Family {
+pub struct EditFamily {
     operations: Vec<Operation<Expression>>,
     has_l: bool,
     has_m: bool,
@@ -48,7 +48,7 @@ pub struct Member {
     pub m: Option<usize>,
 }
 
-impl Family {
+impl EditFamily {
     /// All members for a stack, `l` ascending, then `m` ascending.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ fn bindings_of(used: bool, layers: usize) -> impl Iterator<Item = Option<usize>>
     (0..if used { layers } else { 1 }).map(move |block| used.then_some(block))
 }
 
-impl FromStr for Family {
+impl FromStr for EditFamily {
     type Err = ScheduleError;
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
@@ -128,7 +128,7 @@ impl FromStr for Family {
 }
 
 /// Prints without spaces; the text parses to an equal family.
-impl fmt::Display for Family {
+impl fmt::Display for EditFamily {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_chain(f, &self.operations)
     }

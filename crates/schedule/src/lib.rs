@@ -41,14 +41,14 @@
 //! # Ok::<(), layerwise_schedule::ScheduleError>(())
 //! ```
 //!
-//! A text with the variables `l` and `m` is a [`Family`] of edits, one for each block, or pair of blocks, that fits and
+//! A text with the variables `l` and `m` is a [`EditFamily`] of edits, one for each block, or pair of blocks, that fits and
 //! leaves a step:
 //!
 //! ```
-//! use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Family, Residual, Schedule, Stack, Trie};
+//! use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, Residual, Schedule, Stack, Trie};
 //!
 //! let stack = Stack { layers: 12, residual: Residual::Sequential };
-//! let family: Family = "drop(l)".parse()?;
+//! let family: EditFamily = "drop(l)".parse()?;
 //! let members = family.expand(stack, DEFAULT_MAX_MEMBERS)?;
 //! assert_eq!(members.len(), 12);
 //! assert_eq!(members[5].edit.to_string(), "drop(5)");
@@ -147,7 +147,7 @@ mod trie;
 
 pub use edit::Edit;
 pub use error::ScheduleError;
-pub use family::{DEFAULT_MAX_MEMBERS, Family, Member};
+pub use family::{DEFAULT_MAX_MEMBERS, EditFamily, Member};
 pub use schedule::{Branch, MAX_STEPS, Part, Residual, Schedule, Stack, Step};
 pub use sublayer::Sublayer;
 pub use syntax::MAX_TEXT_BYTES;

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Edit, Family, Member, Residual, Schedule, Stack};
+use layerwise_schedule::{
+    DEFAULT_MAX_MEMBERS, Edit, EditFamily, Member, Residual, Schedule, Stack,
+};
 use proptest::prelude::*;
 
 const RESIDUALS: [Residual; 2] = [Residual::Sequential, Residual::Parallel];
 
 fn expand(text: &str, layers: usize, residual: Residual) -> Option<Vec<Member>> {
-    let family: Family = text.parse().unwrap();
+    let family: EditFamily = text.parse().unwrap();
     family
         .expand(Stack { layers, residual }, DEFAULT_MAX_MEMBERS)
         .ok()
@@ -152,7 +154,7 @@ fn printing_drops_spaces_and_what_can_be_left_out() {
         ("drop_mlp(1)\n;\tkeep(0..L)", "drop_mlp(1);keep(0..L)"),
     ] {
         let found = text
-            .parse::<Family>()
+            .parse::<EditFamily>()
             .map(|family| family.to_string())
             .unwrap_or_default();
         assert_eq!(found, printed, "{text}");
@@ -193,11 +195,11 @@ fn family() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn printing_a_family_and_parsing_is_the_identity(text in family()) {
-        let family: Family = text.parse().unwrap();
+        let family: EditFamily = text.parse().unwrap();
         let printed = family.to_string();
         let without_spaces: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         prop_assert_eq!(&printed, &without_spaces);
-        prop_assert_eq!(printed.parse::<Family>().unwrap(), family);
+        prop_assert_eq!(printed.parse::<EditFamily>().unwrap(), family);
     }
 
     #[test]

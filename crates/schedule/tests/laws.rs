@@ -6,7 +6,7 @@ mod strategies;
 
 use std::collections::BTreeSet;
 
-use layerwise_schedule::{Edit, Family, Part, Residual, Schedule, ScheduleError, Stack, Step};
+use layerwise_schedule::{Edit, EditFamily, Part, Residual, Schedule, ScheduleError, Stack, Step};
 use proptest::prelude::*;
 use strategies::{
     Sourced, block, edit, edited, permutation, relabelling, residual, set, span, stack,
@@ -293,7 +293,7 @@ proptest! {
     #[test]
     fn a_family_without_variables_is_its_edit((stack, edit) in stack().prop_flat_map(|s| (Just(s), edit(s.layers)))) {
         let plain = Schedule::plain(stack).unwrap();
-        let members = edit.text.parse::<Family>().unwrap().expand(stack, 1);
+        let members = edit.text.parse::<EditFamily>().unwrap().expand(stack, 1);
         match (members, edit.edit().apply(&plain)) {
             (Ok(members), Ok(schedule)) => {
                 prop_assert_eq!(members.len(), 1);

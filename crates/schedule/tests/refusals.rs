@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_schedule::{
-    DEFAULT_MAX_MEMBERS, Edit, Family, MAX_STEPS, MAX_TEXT_BYTES, Residual, Schedule,
+    DEFAULT_MAX_MEMBERS, Edit, EditFamily, MAX_STEPS, MAX_TEXT_BYTES, Residual, Schedule,
     ScheduleError, Stack, Sublayer,
 };
 use proptest::prelude::*;
@@ -23,7 +23,7 @@ fn check(table: &[(&str, ScheduleError)]) {
         assert_eq!(refusal(text).err().as_ref(), Some(expected), "{text}");
         // Without variables a family refuses for the same reasons.
         let family = text
-            .parse::<Family>()
+            .parse::<EditFamily>()
             .and_then(|f| f.expand(STACK, DEFAULT_MAX_MEMBERS));
         assert_eq!(family.err().as_ref(), Some(expected), "{text} as a family");
     }
@@ -323,7 +323,7 @@ fn segments_that_no_longer_stand_are_refused() {
 fn families_that_do_not_fit_are_refused() {
     let expand = |text: &str, layers, max| {
         let stack = Stack { layers, ..STACK };
-        text.parse::<Family>()
+        text.parse::<EditFamily>()
             .and_then(|family| family.expand(stack, max))
             .unwrap_err()
     };
@@ -441,7 +441,7 @@ fn hostile_texts_are_refused_or_read_without_harm() {
         bytes: MAX_TEXT_BYTES + 1,
         max: MAX_TEXT_BYTES,
     };
-    assert_eq!(long.parse::<Family>(), Err(too_long));
+    assert_eq!(long.parse::<EditFamily>(), Err(too_long));
     let nested = |depth: usize| format!("drop({}1{})", "(".repeat(depth), ")".repeat(depth));
     assert!(refusal(&nested(32)).is_ok());
     assert!(refusal(&format!("drop({}3)", "(1)*".repeat(40))).is_ok());
@@ -510,7 +510,7 @@ proptest! {
     #[test]
     fn no_text_makes_parsing_panic(text in any::<String>()) {
         _ = text.parse::<Edit>();
-        _ = text.parse::<Family>();
+        _ = text.parse::<EditFamily>();
     }
 
     #[test]
@@ -521,7 +521,7 @@ proptest! {
         residual in prop::sample::select(vec![Residual::Sequential, Residual::Parallel]),
     ) {
         for text in [tokens.concat(), format!("{open}({})", tokens.concat())] {
-            if let Ok(family) = text.parse::<Family>() {
+            if let Ok(family) = text.parse::<EditFamily>() {
                 _ = family.expand(Stack { layers, residual }, 64);
             }
         }

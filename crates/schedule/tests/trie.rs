@@ -6,7 +6,7 @@ mod strategies;
 
 use std::collections::HashSet;
 
-use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Family, Residual, Schedule, Stack, Step, Trie};
+use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, Residual, Schedule, Stack, Step, Trie};
 use proptest::prelude::*;
 use strategies::{edited, stack};
 
@@ -121,7 +121,7 @@ fn members(texts: &[&str], residual: Residual) -> Vec<Schedule> {
         residual,
     };
     let expand = |text: &&str| {
-        text.parse::<Family>()
+        text.parse::<EditFamily>()
             .unwrap()
             .expand(stack, DEFAULT_MAX_MEMBERS)
     };

@@ -32,8 +32,9 @@ pub fn self_check(model: &Model, tokens: &[u32]) -> Result<(), SweepError> {
         .parse::<Edit>()
         .and_then(|id| schedule(Some(id)))
         .map_err(edited)?;
-    let model_error = |source| SweepError::Sequence {
-        sequence: 0,
+    let model_error = |source| SweepError::DoesNotFit {
+        unit: "sequence",
+        item: 0,
         source: Box::new(source),
     };
 
@@ -46,7 +47,8 @@ pub fn self_check(model: &Model, tokens: &[u32]) -> Result<(), SweepError> {
     if let Some(position) = rows.position(|is_finite| !is_finite) {
         return Err(SweepError::NotFinite {
             schedule: "id".to_owned(),
-            sequence: 0,
+            unit: "sequence",
+            item: 0,
             position,
             origin: NotFinite::first(model, tokens, &plain).map_err(model_error)?,
         });
@@ -100,7 +102,8 @@ fn vocabulary_laws(
     for (position, (summary, row)) in summaries.iter().zip(logits.outer_iter()).enumerate() {
         let not_finite = |_| SweepError::NotFinite {
             schedule: "id".to_owned(),
-            sequence: 0,
+            unit: "sequence",
+            item: 0,
             position,
             origin: None,
         };

@@ -1,126 +1,131 @@
-//! Threads, sequences and subtrees.
+//! Threads, items and subtrees.
 
 use crate::error::SweepError;
+use crate::measure::{Failure, Measure, Reached};
 use crate::plan::Plan;
-use crate::sums::Sums;
-use layerwise_kernels::vocabulary::{self, Summary};
-use layerwise_metrics::streamed;
 use layerwise_transformer::{Batch, Model, NotFinite, Workspace};
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::Array2;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// How a run is carried out. None of it changes a result.
-#[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
-    /// Worker threads.
-    pub threads: NonZeroUsize,
-    /// Once true, no further sequence is begun; those in hand are finished.
-    pub stop: &'a AtomicBool,
+/// Runs the schedules of a plan on items and measures where each of them ends.
+///
+/// The engine hands items and subtrees of the plan's trie to threads; a common prefix of schedules is run once for an item.
+/// Neither threads nor stopping change a bit of any result.
+/// A [`Runner`](crate::Runner) adds what a run that lasts needs: journal, shards, a target, progress.
+#[derive(Debug)]
+pub struct Engine<'a, M> {
+    model: &'a Model,
+    plan: &'a Plan,
+    measure: &'a M,
+    threads: NonZeroUsize,
+    stop: &'a AtomicBool,
 }
 
-/// One thread, never stopped.
-impl Default for Options<'_> {
-    fn default() -> Self {
+impl<'a, M: Measure> Engine<'a, M> {
+    /// An engine of one thread that is never stopped.
+    pub fn new(model: &'a Model, plan: &'a Plan, measure: &'a M) -> Self {
         static NEVER: AtomicBool = AtomicBool::new(false);
         Self {
+            model,
+            plan,
+            measure,
             threads: NonZeroUsize::MIN,
             stop: &NEVER,
         }
     }
-}
 
-/// Runs every schedule of the plan on the given sequences and hands over the sums of each sequence as it is finished.
-///
-/// `sequences` are (index in the corpus, tokens), begun in the order given; `finished` receives the index and one [`Sums`]
-/// for each of the plan's entries, in the order of completion, which depends on the threads. The sums do not.
-/// An error from `finished` stops the run and is returned.
-///
-/// # Errors
-/// A plan that was made for another model's [`stack`](Model::stack), a sequence that does not fit the model, logits that are not finite, or threads that the system does not start.
-pub fn run<E: From<SweepError> + Send>(
-    model: &Model,
-    plan: &Plan,
-    sequences: &[(usize, &[u32])],
-    options: Options<'_>,
-    finished: impl FnMut(usize, Vec<Sums>) -> Result<(), E> + Send,
-) -> Result<(), E> {
-    if plan.stack() != model.stack() {
-        return Err(SweepError::OtherStack {
-            found: plan.stack(),
-            expected: model.stack(),
-        }
-        .into());
+    /// With so many worker threads.
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
     }
-    let engine = Engine {
-        model,
-        plan,
-        sequences,
-        stop: options.stop,
-        queue: Mutex::new(Queue {
-            next: 0,
-            branches: VecDeque::new(),
-            busy: 0,
-            failure: None,
-        }),
-        changed: Condvar::new(),
-        finished: Mutex::new(finished),
-    };
-    let workers = options.threads.get();
-    std::thread::scope(|scope| {
-        // No work begins before all threads are there.
-        let mut queue = engine.lock_queue();
-        for started in 1..workers {
-            let spawned = std::thread::Builder::new().spawn_scoped(scope, || engine.work());
-            if let Err(source) = spawned {
-                let failure = SweepError::Threads {
-                    expected: workers,
-                    found: started,
-                    source,
-                };
-                queue.failure = Some(failure.into());
-                break;
+
+    /// Once `stop` is true, no further item is begun; those in hand are finished.
+    pub fn stop(self, stop: &'a AtomicBool) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Runs every schedule on the given items and hands over the results of each item as it is finished.
+    ///
+    /// `items` are (index in the run, item), begun in the order given; `finished` receives the index and one result for
+    /// each of the plan's entries, in the order of completion, which depends on the threads. The results do not.
+    /// An error from `finished` stops the run and is returned.
+    ///
+    /// # Errors
+    /// A plan that was made for another model's [`stack`](Model::stack), an item that does not fit the model, a measure that
+    /// cannot go on, or threads that the system does not start.
+    pub fn run<E: From<SweepError> + Send>(
+        &self,
+        items: &[(usize, &M::Item)],
+        finished: impl FnMut(usize, Vec<M::Sums>) -> Result<(), E> + Send,
+    ) -> Result<(), E> {
+        let (found, expected) = (self.plan.stack(), self.model.stack());
+        if found != expected {
+            return Err(SweepError::OtherStack { found, expected }.into());
+        }
+        let run = Run {
+            engine: self,
+            items,
+            queue: Mutex::new(Queue {
+                next: 0,
+                branches: VecDeque::new(),
+                busy: 0,
+                failure: None,
+            }),
+            changed: Condvar::new(),
+            finished: Mutex::new(finished),
+        };
+        let workers = self.threads.get();
+        std::thread::scope(|scope| {
+            // No work begins before all threads are there.
+            let mut queue = run.lock_queue();
+            for started in 1..workers {
+                let spawned = std::thread::Builder::new().spawn_scoped(scope, || run.work());
+                if let Err(source) = spawned {
+                    let failure = SweepError::Threads {
+                        expected: workers,
+                        found: started,
+                        source,
+                    };
+                    queue.failure = Some(failure.into());
+                    break;
+                }
             }
+            drop(queue);
+            run.work();
+        });
+        let queue = run.queue.into_inner();
+        match queue.unwrap_or_else(PoisonError::into_inner).failure {
+            Some(failure) => Err(failure),
+            None => Ok(()),
         }
-        drop(queue);
-        engine.work();
-    });
-    match engine
-        .queue
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-        .failure
-    {
-        Some(failure) => Err(failure),
-        None => Ok(()),
     }
 }
 
-struct Engine<'a, E, F> {
-    model: &'a Model,
-    plan: &'a Plan,
-    sequences: &'a [(usize, &'a [u32])],
-    stop: &'a AtomicBool,
-    queue: Mutex<Queue<E>>,
+/// One call of [`Engine::run`].
+struct Run<'a, M: Measure, E, F> {
+    engine: &'a Engine<'a, M>,
+    items: &'a [(usize, &'a M::Item)],
+    queue: Mutex<Queue<'a, M, E>>,
     changed: Condvar,
     finished: Mutex<F>,
 }
 
-struct Queue<E> {
-    /// The next sequence to begin.
+struct Queue<'a, M: Measure, E> {
+    /// The next item to begin.
     next: usize,
     /// Subtrees off the plain path, waiting for a worker.
-    branches: VecDeque<Branching>,
+    branches: VecDeque<Branching<'a, M>>,
     /// Workers that may still add branches or finish units.
     busy: usize,
     failure: Option<E>,
 }
 
 /// What leaves the plain path at one of its nodes: schedules that end there and children that are not on the path.
-struct Branching {
-    unit: Arc<Unit>,
+struct Branching<'a, M: Measure> {
+    unit: Arc<Unit<'a, M>>,
     node: usize,
     /// The path's next node; `None` at its end.
     on_path: Option<usize>,
@@ -128,42 +133,37 @@ struct Branching {
     residual: Array2<f32>,
 }
 
-/// One sequence under all schedules.
-struct Unit {
+/// One item under all schedules.
+struct Unit<'a, M: Measure> {
     index: usize,
+    item: &'a M::Item,
     batch: Batch,
-    plain: OnceLock<Reference>,
-    progress: Mutex<Progress>,
+    plain: OnceLock<M::Reference>,
+    progress: Mutex<Progress<M::Sums>>,
 }
 
-struct Progress {
-    sums: Vec<Sums>,
+struct Progress<S> {
+    sums: Vec<Option<S>>,
     /// Schedules without a result yet.
     missing: usize,
 }
 
-/// What the plain model leaves for the comparison with it, for positions 1..=T−1.
-struct Reference {
-    /// Final-norm outputs, \[positions, model\].
-    normed: Array2<f32>,
-    summaries: Vec<Summary>,
-    /// Expected unembedding rows, \[positions, model\].
-    expected: Array2<f32>,
-}
-
-enum Task {
+enum Task<'a, M: Measure> {
     Begin(usize),
-    Branch(Branching),
+    Branch(Branching<'a, M>),
 }
 
-impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + Send>
-    Engine<'_, E, F>
+impl<'a, M, E, F> Run<'a, M, E, F>
+where
+    M: Measure,
+    E: From<SweepError> + Send,
+    F: FnMut(usize, Vec<M::Sums>) -> Result<(), E> + Send,
 {
     fn work(&self) {
         let mut workspace = None;
         while let Some(task) = self.next_task() {
             let result = match task {
-                Task::Begin(sequence) => self.begin(sequence, &mut workspace),
+                Task::Begin(item) => self.begin(item, &mut workspace),
                 Task::Branch(branching) => self.branch(branching, &mut workspace),
             };
             let mut queue = self.lock_queue();
@@ -176,20 +176,21 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
         }
     }
 
-    fn lock_queue(&self) -> MutexGuard<'_, Queue<E>> {
+    fn lock_queue(&self) -> MutexGuard<'_, Queue<'a, M, E>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Subtrees in hand come before new sequences, so that few sequences are under way at once.
-    fn next_task(&self) -> Option<Task> {
+    /// Subtrees in hand come before new items, so that few items are under way at once.
+    fn next_task(&self) -> Option<Task<'a, M>> {
         let mut queue = self.lock_queue();
         loop {
             if queue.failure.is_some() {
                 return None;
             }
+            let stopped = || self.engine.stop.load(Ordering::Relaxed);
             let task = match queue.branches.pop_front() {
                 Some(branching) => Some(Task::Branch(branching)),
-                None if queue.next < self.sequences.len() && !self.stop.load(Ordering::Relaxed) => {
+                None if queue.next < self.items.len() && !stopped() => {
                     queue.next += 1;
                     Some(Task::Begin(queue.next - 1))
                 }
@@ -210,84 +211,95 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
     }
 
     /// Runs the plain schedule and queues what branches off it.
-    fn begin(&self, sequence: usize, workspace: &mut Option<Workspace>) -> Result<(), E> {
-        let (index, tokens) = self.sequences[sequence];
-        if tokens.len() < 3 {
-            return Err(SweepError::SequenceTooShort {
-                sequence: index,
-                found: tokens.len(),
+    fn begin(&self, at: usize, workspace: &mut Option<Workspace>) -> Result<(), E> {
+        let Engine {
+            model,
+            plan,
+            measure,
+            ..
+        } = *self.engine;
+        let (index, item) = self.items[at];
+        let batch = measure.batch(item);
+        let schedules = plan.entries().len();
+        // Altered schedules need something to run on.
+        let least = measure.least_tokens().max(usize::from(schedules > 1));
+        if batch.rows() < least {
+            return Err(SweepError::TooShort {
+                unit: measure.unit(),
+                item: index,
+                expected: least,
+                found: batch.rows(),
             }
             .into());
         }
-        let schedules = self.plan.entries().len();
         let unit = Arc::new(Unit {
             index,
-            batch: tokens.into(),
+            item,
+            batch,
             plain: OnceLock::new(),
             progress: Mutex::new(Progress {
-                sums: vec![Sums::default(); schedules],
+                sums: vec![None; schedules],
                 missing: schedules,
             }),
         });
-        let mut residual =
-            self.model
-                .embed(&unit.batch)
-                .map_err(|source| SweepError::Sequence {
-                    sequence: index,
-                    source: Box::new(source),
-                })?;
-        let w = self.workspace(workspace, &unit.batch);
+        let mut observer = measure.observer(model, item);
         let mut branchings = VecDeque::new();
-        let path = &self.plan.plain_path;
-        for (at, &node) in path.iter().enumerate() {
-            if at > 0 {
-                self.advance(node, &mut residual, w);
+        let path = &plan.plain_path;
+        let end = path.len() - 1;
+        let residual = if unit.batch.rows() == 0 {
+            Array2::zeros((0, model.config().model))
+        } else {
+            let embedded = model.embed(&unit.batch);
+            let mut residual = embedded.map_err(|source| SweepError::DoesNotFit {
+                unit: measure.unit(),
+                item: index,
+                source: Box::new(source),
+            })?;
+            let w = self.workspace(workspace, &unit.batch);
+            let mut keep = |at: usize, residual: &Array2<f32>| {
+                let on_path = path.get(at + 1);
+                if plan.branches_at(path[at], on_path) {
+                    branchings.push_back(Branching {
+                        unit: Arc::clone(&unit),
+                        node: path[at],
+                        on_path: on_path.copied(),
+                        residual: residual.clone(),
+                    });
+                }
+            };
+            keep(0, &residual);
+            let plain = &plan.entries()[0].member.schedule;
+            match &mut observer {
+                Some(observer) => model.run_steps(plain, &mut residual, w, observer, keep),
+                None => model.run_steps(plain, &mut residual, w, &mut (), keep),
             }
-            let on_path = path.get(at + 1);
-            if self.plan.branches_at(node, on_path) {
-                branchings.push_back(Branching {
-                    unit: Arc::clone(&unit),
-                    node,
-                    on_path: on_path.copied(),
-                    residual: residual.clone(),
-                });
-            }
-        }
-        let end = *path.last().expect("the path holds the root");
-        let normed = self.model.final_norm(residual.slice(s![1.., ..]));
-        let (summaries, expected) = vocabulary::pass_with_expected_rows(
-            normed.view(),
-            self.model.unembedding(),
-            &tokens[2..],
-        );
-        let reference = Reference {
-            normed,
-            summaries,
-            expected,
+            residual
         };
-        let sums = self.compare(
-            &unit,
-            end,
-            &reference,
-            reference.normed.view(),
-            &reference.summaries,
-        )?;
+        let reached = self.reached(&unit, path[end], &residual);
+        let (reference, sums) = measure
+            .plain(&reached, observer)
+            .map_err(|failure| self.failed(&reached, failure))?;
+        drop(residual);
         if unit.plain.set(reference).is_err() {
             unreachable!("a unit is begun once");
         }
         self.lock_queue().branches.append(&mut branchings);
         self.changed.notify_all();
-        self.record(&unit, end, sums)
+        self.record(&unit, path[end], sums)
     }
 
-    /// A worker's buffers, made anew only where the sequence length changes.
+    /// A worker's buffers, made anew only where the batch's form changes.
     fn workspace<'w>(&self, kept: &'w mut Option<Workspace>, batch: &Batch) -> &'w mut Workspace {
         let fitting = kept.take().filter(|workspace| workspace.fits(batch));
-        kept.insert(fitting.unwrap_or_else(|| Workspace::new(self.model, batch)))
+        kept.insert(fitting.unwrap_or_else(|| Workspace::new(self.engine.model, batch)))
     }
 
     /// Runs the subtrees that leave the plain path at one of its nodes.
-    fn branch(&self, branching: Branching, workspace: &mut Option<Workspace>) -> Result<(), E> {
+    fn branch(
+        &self,
+        branching: Branching<'a, M>,
+        workspace: &mut Option<Workspace>,
+    ) -> Result<(), E> {
         let Branching {
             unit,
             node,
@@ -295,11 +307,8 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
             residual,
         } = branching;
         let w = self.workspace(workspace, &unit.batch);
-        let children: Vec<usize> = self
-            .plan
-            .trie
-            .children(node)
-            .iter()
+        let children = self.engine.plan.trie.children(node).iter();
+        let children: Vec<usize> = children
             .copied()
             .filter(|child| Some(*child) != on_path)
             .collect();
@@ -313,11 +322,12 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
     /// Runs the subtrees of `children`, which all start from `residual`; the last one uses it up.
     fn walk(
         &self,
-        unit: &Arc<Unit>,
+        unit: &Unit<'a, M>,
         children: &[usize],
         mut residual: Array2<f32>,
         workspace: &mut Workspace,
     ) -> Result<(), E> {
+        let trie = &self.engine.plan.trie;
         let mut children = children;
         // The last child is followed in this loop, not by recursion: schedules may be long.
         while let Some((&last, others)) = children.split_last() {
@@ -325,103 +335,90 @@ impl<E: From<SweepError> + Send, F: FnMut(usize, Vec<Sums>) -> Result<(), E> + S
                 let mut own = residual.clone();
                 self.advance(child, &mut own, workspace);
                 self.finish(unit, child, &own)?;
-                self.walk(unit, self.plan.trie.children(child), own, workspace)?;
+                self.walk(unit, trie.children(child), own, workspace)?;
             }
             self.advance(last, &mut residual, workspace);
             self.finish(unit, last, &residual)?;
-            children = self.plan.trie.children(last);
+            children = trie.children(last);
         }
         Ok(())
     }
 
     fn advance(&self, node: usize, residual: &mut Array2<f32>, workspace: &mut Workspace) {
-        if let Some(step) = self.plan.trie.step(node) {
-            self.model.apply(step, residual, workspace);
+        if let Some(step) = self.engine.plan.trie.step(node) {
+            self.engine.model.apply(step, residual, workspace);
         }
     }
 
     /// Measures the schedules that end at a node.
-    fn finish(&self, unit: &Arc<Unit>, node: usize, residual: &Array2<f32>) -> Result<(), E> {
-        if self.plan.trie.ends(node).is_empty() {
+    fn finish(&self, unit: &Unit<'a, M>, node: usize, residual: &Array2<f32>) -> Result<(), E> {
+        if self.engine.plan.trie.ends(node).is_empty() {
             return Ok(());
         }
-        let reference = unit.plain.get().expect("the plain schedule runs first");
-        let normed = self.model.final_norm(residual.slice(s![1.., ..]));
-        let summaries = vocabulary::pass(
-            normed.view(),
-            self.model.unembedding(),
-            &unit.batch.tokens()[2..],
-        );
-        let sums = self.compare(unit, node, reference, normed.view(), &summaries)?;
+        let plain = unit.plain.get().expect("the plain schedule runs first");
+        let reached = self.reached(unit, node, residual);
+        let sums = self
+            .engine
+            .measure
+            .altered(&reached, plain)
+            .map_err(|failure| self.failed(&reached, failure))?;
         self.record(unit, node, sums)
     }
 
-    fn compare(
-        &self,
-        unit: &Unit,
+    fn reached<'r>(
+        &'r self,
+        unit: &'r Unit<'a, M>,
         node: usize,
-        reference: &Reference,
-        normed: ArrayView2<'_, f32>,
-        summaries: &[Summary],
-    ) -> Result<Sums, SweepError> {
-        let mut sums = Sums {
-            positions: summaries.len() as u64,
-            ..Sums::default()
-        };
-        for (row, (plain, altered)) in reference.summaries.iter().zip(summaries).enumerate() {
-            let change: f64 = normed
-                .row(row)
-                .iter()
-                .zip(reference.normed.row(row))
-                .zip(reference.expected.row(row))
-                .map(|((altered, plain), weight)| {
-                    (f64::from(*altered) - f64::from(*plain)) * f64::from(*weight)
-                })
-                .sum();
-            let kl = streamed::kl_nats(plain.log_sum_exp, altered.log_sum_exp, change);
-            let entropy = streamed::entropy_bits(altered.log_sum_exp, altered.mean_logit);
-            if !(kl.is_finite() && entropy.is_finite()) {
-                let entry = self
-                    .plan
-                    .trie
-                    .ends(node)
-                    .first()
-                    .copied()
-                    .unwrap_or_default();
-                let entry = &self.plan.entries()[entry];
-                return Err(SweepError::NotFinite {
-                    schedule: entry.edit.clone(),
-                    sequence: unit.index,
-                    position: row + 1,
-                    // The sequence and the schedule fit: they have been run.
-                    origin: NotFinite::first(self.model, unit.batch.tokens(), &entry.schedule)
-                        .ok()
-                        .flatten(),
-                });
-            }
-            sums.kl_nats += kl;
-            sums.entropy_bits += entropy;
-            sums.top1_agreements += u64::from(plain.argmax == altered.argmax);
-            if let Some(logit) = altered.target_logit {
-                sums.loss_nats += streamed::loss_nats(altered.log_sum_exp, f64::from(logit));
-                sums.loss_positions += 1;
-            }
+        residual: &'r Array2<f32>,
+    ) -> Reached<'r, M::Item> {
+        Reached {
+            model: self.engine.model,
+            item: unit.item,
+            index: unit.index,
+            batch: &unit.batch,
+            schedules: self.engine.plan.trie.ends(node),
+            states: residual.view(),
         }
-        Ok(sums)
     }
 
-    /// Writes the sums of the schedules that end at a node; the last of a unit hands the unit over.
-    fn record(&self, unit: &Unit, node: usize, sums: Sums) -> Result<(), E> {
-        let mut progress = unit.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        for &schedule in self.plan.trie.ends(node) {
-            progress.sums[schedule] = sums;
-            progress.missing -= 1;
+    fn failed(&self, reached: &Reached<'_, M::Item>, failure: Failure) -> SweepError {
+        let unit = self.engine.measure.unit();
+        let member = &self.engine.plan.entries()[reached.schedules[0]].member;
+        match failure {
+            Failure::NotFinite { position } => SweepError::NotFinite {
+                schedule: member.edit.to_string(),
+                unit,
+                item: reached.index,
+                position,
+                // The tokens and the schedule fit: they have been run.
+                origin: NotFinite::first(reached.model, reached.batch, &member.schedule)
+                    .ok()
+                    .flatten(),
+            },
+            Failure::Other(source) => SweepError::Measure {
+                unit,
+                item: reached.index,
+                source,
+            },
         }
+    }
+
+    /// Writes the result of the schedules that end at a node; the last of a unit hands the unit over.
+    fn record(&self, unit: &Unit<'a, M>, node: usize, sums: M::Sums) -> Result<(), E> {
+        let mut progress = unit.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = self.engine.plan.trie.ends(node);
+        let (&last, others) = ends.split_last().expect("a schedule ends here");
+        for &schedule in others {
+            progress.sums[schedule] = Some(sums.clone());
+        }
+        progress.sums[last] = Some(sums);
+        progress.missing -= ends.len();
         if progress.missing > 0 {
             return Ok(());
         }
         let sums = std::mem::take(&mut progress.sums);
         drop(progress);
+        let sums = sums.into_iter().flatten().collect();
         let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
         finished(unit.index, sums)
     }

@@ -1,4 +1,4 @@
-use layerwise_journal::JournalError;
+use layerwise_journal::{JournalError, Shard};
 use layerwise_schedule::{ScheduleError, Stack};
 use layerwise_transformer::{NotFinite, TransformerError};
 
@@ -24,36 +24,82 @@ pub enum SweepError {
         /// The model's stack.
         expected: Stack,
     },
-    /// A sequence does not fit the model.
-    #[error("sequence {sequence}: {source}")]
-    Sequence {
-        /// Index of the sequence in the corpus.
-        sequence: usize,
+    /// An item's tokens do not fit the model.
+    #[error("{unit} {item}: {source}")]
+    DoesNotFit {
+        /// What an item is called.
+        unit: &'static str,
+        /// Index of the item in the run.
+        item: usize,
         /// What is wrong with it.
         source: Box<TransformerError>,
     },
-    /// A sequence too short to have a position with statistics.
-    #[error("sequence {sequence} has {found} tokens; expected at least 3")]
-    SequenceTooShort {
-        /// Index of the sequence in the corpus.
-        sequence: usize,
+    /// An item has too few tokens to be measured.
+    #[error("{unit} {item} has {found} tokens; expected at least {expected}")]
+    TooShort {
+        /// What an item is called.
+        unit: &'static str,
+        /// Index of the item in the run.
+        item: usize,
+        /// The fewest tokens that the measure accepts.
+        expected: usize,
         /// Its tokens.
         found: usize,
     },
     /// The model's output is not a number.
     #[error(
-        "schedule `{schedule}`, sequence {sequence}, position {position}: expected finite logits, found NaN or infinity; {}",
+        "schedule `{schedule}`, {unit} {item}, position {position}: expected finite logits, found NaN or infinity; {}",
         origin.map_or("every activation is finite".to_owned(), |origin| format!("the first is {origin}"))
     )]
     NotFinite {
         /// The edit of the schedule.
         schedule: String,
-        /// Index of the sequence in the corpus.
-        sequence: usize,
+        /// What an item is called.
+        unit: &'static str,
+        /// Index of the item in the run.
+        item: usize,
         /// The first such position.
         position: usize,
         /// Where the first such value of the forward pass arises.
         origin: Option<NotFinite>,
+    },
+    /// A measure cannot go on.
+    #[error("{unit} {item}: {source}")]
+    Measure {
+        /// What an item is called.
+        unit: &'static str,
+        /// Index of the item in the run.
+        item: usize,
+        /// The reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A run was stopped with work left to do.
+    #[error("interrupted: {finished} of {all} {units} are finished{}", if *kept { " and kept" } else { ", and none is kept" })]
+    Interrupted {
+        /// Items whose results are there.
+        finished: usize,
+        /// Items of the run.
+        all: usize,
+        /// What they are, as `sequences`.
+        units: String,
+        /// Whether the finished ones are in a journal.
+        kept: bool,
+    },
+    /// What is to be run needs more memory than there is.
+    #[error("{what}: needs {} of memory, but only {} is available", mebibytes(*needed), mebibytes(*limit))]
+    Memory {
+        /// What needs it.
+        what: String,
+        /// Bytes needed, with what is held already.
+        needed: u64,
+        /// Bytes that may be taken in all.
+        limit: u64,
+    },
+    /// A standard error was asked for of a part of a run: the first sequences of a part are not those of the whole.
+    #[error("a target for the standard error needs the whole run, found shard {shard}")]
+    TargetOfShard {
+        /// The shard.
+        shard: Shard,
     },
     /// The system does not start as many threads as were asked for.
     #[error(
@@ -76,10 +122,12 @@ pub enum SweepError {
         found: String,
     },
     /// Unknown statistic.
-    #[error("statistic `{found}`: expected kl_nats, top1_agreement, entropy_bits or loss_nats")]
+    #[error("statistic `{found}`: expected {expected}")]
     Statistic {
         /// The text as given.
         found: String,
+        /// The statistics that there are.
+        expected: String,
     },
     /// A target for the standard error that is none.
     #[error("target `{found}`: expected STATISTIC=VALUE with a positive number, as kl_nats=0.01")]
@@ -90,4 +138,21 @@ pub enum SweepError {
     /// The journal cannot be used.
     #[error("{0}")]
     Journal(#[from] JournalError),
+}
+
+impl SweepError {
+    /// Index of the item that the error is about, where it is about one.
+    pub fn item(&self) -> Option<usize> {
+        match self {
+            Self::DoesNotFit { item, .. }
+            | Self::TooShort { item, .. }
+            | Self::NotFinite { item, .. }
+            | Self::Measure { item, .. } => Some(*item),
+            _ => None,
+        }
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
 }

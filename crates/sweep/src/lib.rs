@@ -1,38 +1,44 @@
-//! Many layer schedules over a corpus, compared with the plain model, as streamed statistics.
+//! Anything that can be measured of a model under altered layer schedules, over many items, as streamed statistics.
 //!
 //! The work of a run is a [`Plan`]: the plain schedule and the members of the given edit families, in a prefix trie,
-//! so that what schedules have in common is computed once per sequence.
-//! The [`engine`](run) hands sequences and subtrees of the trie to threads.
-//! Each (sequence, schedule) pair gives a handful of sums ([`Sums`]), which are put together in corpus order:
+//! so that what schedules have in common is computed once per item.
+//! A [`Measure`] says what an item is (a sequence, a question, a window of words) and what is read where a schedule ends.
+//! The [`Engine`] hands items and subtrees of the trie to threads, and the [`Runner`] adds what a run that lasts needs.
+//! Each (item, schedule) pair gives a handful of sums, which are put together in the order of the items:
 //! neither threads nor sharing change a bit of any result.
 //!
-//! # What is measured
-//! With positions 0..T−1 of a sequence, KL, agreement and entropy cover positions 1..=T−1 (position 0 sees only BOS, or nothing);
-//! the loss at position i is that of predicting token i+1 and covers 1..=T−2.
+//! [`Divergence`] is the measure of a sweep: how far altered outputs are from the plain model's.
 //!
 //! # Memory
-//! Besides the model, a worker holds the buffers of one block ([`layerwise_transformer::Workspace`]), the final states,
-//! packed, with one tile of their logits, at most one residual stream for each point where a schedule leaves the plain
-//! model's path, plus ⌊log₂ schedules⌋ of them;
-//! nothing has the size positions × vocabulary, and nothing grows with the number of sequences.
-//! [`worker_bytes`] is the bound. A sweep's journal keeps the [`Sums`] of every finished unit, 48 bytes a schedule.
+//! Besides the model, a worker holds the buffers of one block ([`layerwise_transformer::Workspace`]), what the measure needs,
+//! at most one residual stream for each point where a schedule leaves the plain model's path, and ⌊log₂ schedules⌋ more;
+//! nothing has the size positions × vocabulary, and nothing grows with the number of items.
+//! [`worker_bytes`] is the bound. The results of finished items are kept, those of a sweep at 72 bytes a schedule.
 //!
 //! # Runs that last
-//! A [`Journal`](layerwise_journal::Journal) takes up each finished sequence, so that a run can be stopped at any moment and
-//! shared out; a [`Judge`] finds the least number of sequences that makes a standard error small enough.
+//! A [`Journal`](layerwise_journal::Journal) takes up each finished item, so that a run can be stopped at any moment and
+//! shared out; a [`Judge`] finds the least number of items that makes a standard error small enough.
 
 mod checks;
+mod divergence;
 mod engine;
 mod error;
+mod measure;
 mod memory;
 mod plan;
+mod runner;
 mod stopping;
 mod sums;
+mod work;
 
 pub use checks::self_check;
-pub use engine::{Options, run};
+pub use divergence::Divergence;
+pub use engine::Engine;
 pub use error::SweepError;
-pub use memory::worker_bytes;
+pub use measure::{Failure, Measure, MeasureId, Reached};
+pub use memory::{Budget, worker_bytes};
 pub use plan::{Entry, Label, Plan};
+pub use runner::{Begun, Described, Journals, Measured, Progress, Runner, Subject};
 pub use stopping::{Judge, Target};
 pub use sums::{Statistic, Statistics, Sums, collect};
+pub use work::Work;

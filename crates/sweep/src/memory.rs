@@ -1,40 +1,84 @@
-//! What a worker may hold.
+//! What a worker may hold, and how much memory there is.
 
+use crate::error::SweepError;
+use crate::measure::Measure;
 use crate::plan::Plan;
-use crate::sums::Sums;
-use layerwise_kernels::vocabulary::{self, Summary};
 use layerwise_schedule::Step;
 use layerwise_transformer::{Model, Workspace};
 
-/// The most memory, in bytes, that the engine takes for each worker thread, with sequences of at most `seq` tokens.
+/// The most memory, in bytes, that the engine takes for each worker thread, with items of at most `seq` tokens.
 ///
 /// In units of one residual stream, `seq · model · 4` bytes, that is
 ///
 /// - one for each [branch point](Plan::branch_points) of the plan, kept until a worker takes it up;
 /// - one in hand and at most ⌊log₂ schedules⌋ saved on the way through its subtree;
-/// - two for what the plain model leaves for the comparison, one final-norm output;
 /// - two for each level of `parallel` within a step;
 ///
-/// and the buffers of one block, one tile of logits, and a few numbers for each position and schedule.
-/// There is nothing of the size positions × vocabulary, and nothing that grows with the number of sequences.
-/// A worker begins a sequence only when no kept stream waits, so that there are never more sequences under way than
-/// workers, and the bound holds for all workers together: one may hold more while another holds less.
+/// and the buffers of one block, what the measure [says](Measure::bytes) that it holds, and its result for each schedule.
+/// There is nothing of the size positions × vocabulary, and nothing that grows with the number of items.
+/// A worker begins an item only when no kept stream waits, so that there are never more items under way than workers, and
+/// the bound holds for all workers together: one may hold more while another holds less.
 ///
-/// Not included: the weights, which all workers share; thread stacks; the token ids; and what `finished` of
-/// [`run`](crate::run) does with the [`Sums`] that it is handed.
-pub fn worker_bytes(model: &Model, plan: &Plan, seq: usize) -> usize {
+/// Not included: the weights, which all workers share; thread stacks; the items; and what `finished` of
+/// [`Engine::run`](crate::Engine::run) does with the results that it is handed.
+pub fn worker_bytes<M: Measure>(model: &Model, plan: &Plan, measure: &M, seq: usize) -> usize {
     let config = model.config();
+    let schedules = plan.entries().len();
     let nested = plan.trie_steps().map(levels).max().unwrap_or(0);
-    let streams = plan.branch_points() + 1 + plan.saved_streams() + 3 + 2 * nested;
-    let position = size_of::<u32>() + 2 * size_of::<Summary>();
+    let streams = plan.branch_points() + 1 + plan.saved_streams() + 2 * nested;
     // The handles of kept streams, in a queue that grows by doubling, and locks.
     let handles = 512 * (plan.branch_points() + 2);
+    let workspace = match seq {
+        0 => 0,
+        _ => Workspace::most_bytes(config, seq),
+    };
     streams * seq * config.model * size_of::<f32>()
-        + Workspace::most_bytes(config, seq)
-        + vocabulary::most_bytes(seq, config.model, config.vocab)
-        + seq * position
-        + plan.entries().len() * size_of::<Sums>()
+        + workspace
+        + measure.bytes(config, seq, schedules)
+        + seq * size_of::<u32>()
+        + schedules * (size_of::<Option<M::Sums>>() + size_of::<M::Sums>())
         + handles
+}
+
+/// How much memory may be taken, and how much of it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Budget {
+    /// In bytes; `None` where there is no limit.
+    limit: Option<u64>,
+    held: u64,
+}
+
+impl Budget {
+    /// A budget of so many bytes; without a limit where there is none.
+    pub fn new(limit: Option<u64>) -> Self {
+        Self { limit, held: 0 }
+    }
+
+    /// Bytes that are left; `None` where there is no limit.
+    pub fn left(&self) -> Option<u64> {
+        self.limit.map(|limit| limit.saturating_sub(self.held))
+    }
+
+    /// Counts bytes that are taken from now on.
+    pub fn hold(&mut self, bytes: u64) {
+        self.held = self.held.saturating_add(bytes);
+    }
+
+    /// Refuses what needs more bytes than are left beside what is held.
+    ///
+    /// # Errors
+    /// [`SweepError::Memory`], which says what would be needed in all.
+    pub fn check(&self, what: &str, bytes: u64) -> Result<(), SweepError> {
+        let needed = self.held.saturating_add(bytes);
+        match self.limit {
+            Some(limit) if needed > limit => Err(SweepError::Memory {
+                what: what.to_owned(),
+                needed,
+                limit,
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How deep branches are nested in a step.
@@ -45,5 +89,25 @@ fn levels(step: &Step) -> usize {
             let steps = branches.iter().flat_map(|branch| branch.steps());
             1 + steps.map(levels).max().unwrap_or(0)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_it_needs() {
+        let mut budget = Budget::new(Some(10 << 20));
+        budget.check("a", 10 << 20).unwrap();
+        budget.hold(4 << 20);
+        budget.check("a", 6 << 20).unwrap();
+        let message = budget.check("a", 7 << 20).unwrap_err().to_string();
+        let expected = "a: needs 11 MiB of memory, but only 10 MiB is available";
+        assert_eq!(message, expected);
+        // Nothing overflows.
+        budget.check("a", u64::MAX).unwrap_err();
+        assert_eq!(budget.left(), Some(6 << 20));
+        Budget::new(None).check("a", u64::MAX).unwrap();
     }
 }

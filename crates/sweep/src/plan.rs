@@ -1,25 +1,20 @@
 //! What a run computes.
 
 use crate::error::SweepError;
-use layerwise_schedule::{Family, Schedule, Stack, Step, Trie};
+use layerwise_schedule::{Edit, EditFamily, Member, Schedule, Stack, Step, Trie};
 use serde::{Deserialize, Serialize};
 
 /// One schedule of a run, and where it came from.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Entry {
-    /// The family's text, as `drop(l)`; `id` for the plain model.
-    pub family: String,
-    /// The member's edit, as `drop(5)`; `id` for the plain model.
-    pub edit: String,
-    /// The binding of the family's variable `l`, where it has one.
-    pub l: Option<usize>,
-    /// The binding of the family's variable `m`, where it has one.
-    pub m: Option<usize>,
-    /// The schedule.
-    pub schedule: Schedule,
+    /// The edit, the schedule that it makes and the blocks that its variables are bound to; `id` for the plain model.
+    pub member: Member,
+    /// Index of its family among [`Plan::families`]; `None` for the plain model.
+    pub family: Option<usize>,
 }
 
-/// Where a schedule came from: the part of an [`Entry`] that a table shows, and a journal keeps.
+/// What a table shows of an [`Entry`], and a journal keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     /// The family's text, as `drop(l)`; `id` for the plain model.
@@ -32,20 +27,10 @@ pub struct Label {
     pub m: Option<usize>,
 }
 
-impl From<&Entry> for Label {
-    fn from(entry: &Entry) -> Self {
-        Self {
-            family: entry.family.clone(),
-            edit: entry.edit.clone(),
-            l: entry.l,
-            m: entry.m,
-        }
-    }
-}
-
 /// The schedules of a run, the plain one first, with their common prefixes found.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    families: Vec<EditFamily>,
     entries: Vec<Entry>,
     pub(crate) trie: Trie,
     /// Nodes from the root to the plain schedule's end, both included.
@@ -58,30 +43,48 @@ impl Plan {
     ///
     /// # Errors
     /// An edit that does not fit, or a family with no member or more than `max_members`.
-    pub fn new(stack: Stack, families: &[Family], max_members: usize) -> Result<Self, SweepError> {
-        let fails = |edit: &dyn ToString| {
-            let edit = edit.to_string();
-            move |source| SweepError::Schedule { edit, source }
-        };
-        let plain = Schedule::plain(stack).map_err(fails(&"id"))?;
-        let mut entries = vec![Entry {
-            family: "id".to_owned(),
-            edit: "id".to_owned(),
-            l: None,
-            m: None,
-            schedule: plain,
-        }];
-        for family in families {
-            let members = family.expand(stack, max_members).map_err(fails(family))?;
+    pub fn new(
+        stack: Stack,
+        families: &[EditFamily],
+        max_members: usize,
+    ) -> Result<Self, SweepError> {
+        let mut entries = vec![plain(stack)?];
+        for (at, family) in families.iter().enumerate() {
+            let members = family.expand(stack, max_members);
+            let members = members.map_err(|source| SweepError::Schedule {
+                edit: family.to_string(),
+                source,
+            })?;
             entries.extend(members.into_iter().map(|member| Entry {
-                family: family.to_string(),
-                edit: member.edit.to_string(),
-                l: member.l,
-                m: member.m,
-                schedule: member.schedule,
+                member,
+                family: Some(at),
             }));
         }
-        let schedules: Vec<Schedule> = entries.iter().map(|entry| entry.schedule.clone()).collect();
+        Ok(Self::of(stack, families.to_vec(), entries))
+    }
+
+    /// The plain model alone.
+    ///
+    /// # Errors
+    /// A stack without blocks.
+    pub fn plain(stack: Stack) -> Result<Self, SweepError> {
+        Self::new(stack, &[], 0)
+    }
+
+    /// The plain model and some of the other schedules, named by their index.
+    ///
+    /// # Panics
+    /// If there is no such schedule.
+    pub fn select(&self, schedules: impl IntoIterator<Item = usize>) -> Self {
+        let chosen = schedules.into_iter().filter(|at| *at > 0);
+        let chosen = [0].into_iter().chain(chosen);
+        let entries = chosen.map(|at| self.entries[at].clone()).collect();
+        Self::of(self.stack, self.families.clone(), entries)
+    }
+
+    /// `entries` has the plain model first.
+    fn of(stack: Stack, families: Vec<EditFamily>, entries: Vec<Entry>) -> Self {
+        let schedules: Vec<Schedule> = entries.iter().map(|e| e.member.schedule.clone()).collect();
         let trie = Trie::new(&schedules);
         let mut plain_path = vec![Trie::ROOT];
         let mut node = Trie::ROOT;
@@ -94,12 +97,35 @@ impl Plan {
                 .expect("the trie holds the plain schedule");
             plain_path.push(node);
         }
-        Ok(Self {
+        Self {
+            families,
             entries,
             trie,
             plain_path,
             stack,
-        })
+        }
+    }
+
+    /// The families, as they were given.
+    pub fn families(&self) -> &[EditFamily] {
+        &self.families
+    }
+
+    /// What a table shows of each schedule, the plain one first.
+    pub fn labels(&self) -> Vec<Label> {
+        let label = |entry: &Entry| {
+            let edit = entry.member.edit.to_string();
+            Label {
+                family: match entry.family {
+                    Some(family) => self.families[family].to_string(),
+                    None => edit.clone(),
+                },
+                edit,
+                l: entry.member.l,
+                m: entry.member.m,
+            }
+        };
+        self.entries.iter().map(label).collect()
     }
 
     /// The schedules, the plain one first.
@@ -148,4 +174,22 @@ impl Plan {
     pub fn planned_steps(&self) -> usize {
         self.trie.planned_steps()
     }
+}
+
+/// The entry of the plain model.
+fn plain(stack: Stack) -> Result<Entry, SweepError> {
+    let fails = |source| SweepError::Schedule {
+        edit: "id".to_owned(),
+        source,
+    };
+    let edit: Edit = "id".parse().map_err(fails)?;
+    Ok(Entry {
+        member: Member {
+            schedule: Schedule::plain(stack).map_err(fails)?,
+            edit,
+            l: None,
+            m: None,
+        },
+        family: None,
+    })
 }

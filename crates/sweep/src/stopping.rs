@@ -1,17 +1,18 @@
 //! Running until a mean is known well enough.
 
 use crate::error::SweepError;
-use crate::sums::{Statistic, Sums};
 use layerwise_metrics::ClusteredMean;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 /// A standard error that every schedule's mean of one statistic should come down to; `kl_nats=0.01` in text.
-#[derive(Clone, Copy, Debug, PartialEq)]
+///
+/// Whether there is such a statistic is up to the measure ([`Measure::statistics`](crate::Measure::statistics)).
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// The statistic.
-    pub statistic: Statistic,
+    /// The statistic's name.
+    pub statistic: String,
     /// The largest standard error allowed, in the statistic's unit; positive.
     pub standard_error: f64,
 }
@@ -30,8 +31,15 @@ impl FromStr for Target {
             found: text.to_owned(),
         };
         let (statistic, value) = text.split_once('=').ok_or_else(fails)?;
+        let is_name = |name: &str| {
+            let mut bytes = name.bytes();
+            !name.is_empty() && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
         Ok(Self {
-            statistic: statistic.parse()?,
+            statistic: Some(statistic)
+                .filter(|name| is_name(name))
+                .ok_or_else(fails)?
+                .to_owned(),
             standard_error: value
                 .parse()
                 .ok()
@@ -41,56 +49,61 @@ impl FromStr for Target {
     }
 }
 
-/// Finds the least number of sequences, from the start of the corpus, that reaches a [`Target`].
+/// Finds the least number of items, from the start of the run, that brings a standard error down to a value.
 ///
-/// Sequences are judged in corpus order and the schedule with the largest standard error decides, so that the outcome
-/// depends on the corpus and the target alone: not on the order in which sequences were finished, nor on how many more
-/// of them were.
+/// Items are judged in their order and the schedule with the largest standard error decides, so that the outcome depends on
+/// the items and the value alone: not on the order in which items were finished, nor on how many more of them were.
 #[derive(Clone, Debug)]
 pub struct Judge {
-    target: Target,
-    /// One for each schedule, over the sequences judged so far.
+    standard_error: f64,
+    /// One for each schedule, over the items judged so far.
     means: Vec<ClusteredMean>,
-    sequences: usize,
+    items: usize,
     /// The schedule that failed last, which most likely fails again: others need not be looked at then.
     failing: usize,
     reached: bool,
 }
 
 impl Judge {
-    /// Fewer sequences are not judged: their standard errors are too uncertain themselves
-    /// (by a quarter of their value with eight sequences, by more than half with two).
-    pub const LEAST_SEQUENCES: usize = 8;
+    /// Fewer items are not judged: their standard errors are too uncertain themselves
+    /// (by a quarter of their value with eight items, by more than half with two).
+    pub const LEAST_ITEMS: usize = 8;
 
-    /// A judge that has seen no sequence.
-    pub fn new(target: Target, schedules: usize) -> Self {
+    /// A judge that has seen no item; `standard_error` is the largest allowed.
+    pub fn new(standard_error: f64, schedules: usize) -> Self {
         Self {
-            target,
+            standard_error,
             means: vec![ClusteredMean::new(); schedules],
-            sequences: 0,
+            items: 0,
             failing: 0,
             reached: false,
         }
     }
 
-    /// Goes on through finished sequences, by their index in the corpus, up to the first that is missing or the one that
-    /// reaches the target; returns the number of sequences that reach it.
+    /// Goes on through finished items, by their index in the run, up to the first that is missing or the one that reaches
+    /// the target; returns the number of items that reach it.
+    ///
+    /// `observations` gives the sum and the number of terms that a schedule's result on an item adds to its mean.
     ///
     /// # Panics
-    /// If a sequence has not one sum for each schedule.
-    pub fn follow(&mut self, finished: &BTreeMap<usize, Vec<Sums>>) -> Option<usize> {
+    /// If an item has not one result for each schedule.
+    pub fn follow<S>(
+        &mut self,
+        finished: &BTreeMap<usize, Vec<S>>,
+        observations: impl Fn(usize, &S) -> (f64, u64),
+    ) -> Option<usize> {
         while !self.reached
-            && let Some(sums) = finished.get(&self.sequences)
+            && let Some(sums) = finished.get(&self.items)
         {
-            assert_eq!(sums.len(), self.means.len(), "one sum for each schedule");
+            assert_eq!(sums.len(), self.means.len(), "one result for each schedule");
             for (mean, sums) in self.means.iter_mut().zip(sums) {
-                let (sum, count) = sums.observations(self.target.statistic);
+                let (sum, count) = observations(self.items, sums);
                 mean.push(sum, count);
             }
-            self.sequences += 1;
-            self.reached = self.sequences >= Self::LEAST_SEQUENCES && self.holds();
+            self.items += 1;
+            self.reached = self.items >= Self::LEAST_ITEMS && self.holds();
         }
-        self.reached.then_some(self.sequences)
+        self.reached.then_some(self.items)
     }
 
     fn holds(&mut self) -> bool {
@@ -99,13 +112,13 @@ impl Judge {
         let failing = order.find(|&schedule| {
             let error = self.means[schedule].standard_error();
             // An error that is not known, or not a number, is not small.
-            !error.is_some_and(|error| error <= self.target.standard_error)
+            !error.is_some_and(|error| error <= self.standard_error)
         });
         self.failing = failing.unwrap_or(self.failing);
         failing.is_none()
     }
 
-    /// The largest standard error of any schedule over the sequences judged so far, and the schedule's index; `None` where
+    /// The largest standard error of any schedule over the items judged so far, and the schedule's index; `None` where
     /// no schedule has one.
     pub fn worst(&self) -> Option<(usize, f64)> {
         let errors = self.means.iter().map(ClusteredMean::standard_error);
@@ -119,7 +132,7 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sums::collect;
+    use crate::sums::{Statistic, Sums, collect};
     use proptest::prelude::*;
 
     /// Two schedules; KL of the second varies by `sizes`, that of the first not at all.
@@ -133,9 +146,13 @@ mod tests {
         units.enumerate().collect()
     }
 
+    fn kl_nats(_: usize, sums: &Sums) -> (f64, u64) {
+        sums.observations(Statistic::KlNats)
+    }
+
     /// The definition, word for word.
     fn least(finished: &BTreeMap<usize, Vec<Sums>>, target: f64) -> Option<usize> {
-        (Judge::LEAST_SEQUENCES..=finished.len()).find(|&sequences| {
+        (Judge::LEAST_ITEMS..=finished.len()).find(|&sequences| {
             let first = finished.values().take(sequences).map(Vec::as_slice);
             collect(2, first).iter().all(|statistics| {
                 let error = statistics.kl_nats.standard_error();
@@ -153,8 +170,7 @@ mod tests {
         ) {
             let all = finished(&sizes);
             let expected = least(&all, target);
-            let target = Target { statistic: Statistic::KlNats, standard_error: target };
-            prop_assert_eq!(Judge::new(target, 2).follow(&all), expected);
+            prop_assert_eq!(Judge::new(target, 2).follow(&all, kl_nats), expected);
             let mut arrivals: Vec<usize> = (0..sizes.len()).collect();
             arrivals.sort_by_key(|at| (*at as u64).wrapping_add(order).wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let mut judge = Judge::new(target, 2);
@@ -162,7 +178,7 @@ mod tests {
             let mut found = None;
             for at in arrivals {
                 arrived.insert(at, all[&at].clone());
-                found = judge.follow(&arrived);
+                found = judge.follow(&arrived, kl_nats);
             }
             prop_assert_eq!(found, expected);
         }
@@ -171,21 +187,20 @@ mod tests {
     #[test]
     fn equal_sequences_are_enough_at_the_least_number() {
         let all = finished(&[0.5; 20]);
-        let target: Target = "kl_nats=1e-9".parse().unwrap();
         assert_eq!(
-            Judge::new(target, 2).follow(&all),
-            Some(Judge::LEAST_SEQUENCES)
+            Judge::new(1e-9, 2).follow(&all, kl_nats),
+            Some(Judge::LEAST_ITEMS)
         );
         // No position has a loss, so that nothing is known of it.
-        let target: Target = "loss_nats=1".parse().unwrap();
-        let mut judge = Judge::new(target, 2);
-        assert_eq!((judge.follow(&all), judge.worst()), (None, None));
+        let mut judge = Judge::new(1.0, 2);
+        let loss_nats = |_, sums: &Sums| sums.observations(Statistic::LossNats);
+        assert_eq!((judge.follow(&all, loss_nats), judge.worst()), (None, None));
     }
 
     #[test]
     fn the_worst_schedule_is_named() {
-        let mut judge = Judge::new("kl_nats=1e-9".parse().unwrap(), 2);
-        judge.follow(&finished(&[1.0, 3.0]));
+        let mut judge = Judge::new(1e-9, 2);
+        judge.follow(&finished(&[1.0, 3.0]), kl_nats);
         assert_eq!(judge.worst(), Some((1, 0.5)));
     }
 
@@ -200,7 +215,7 @@ mod tests {
             "kl_nats=-1",
             "kl_nats=nan",
             "kl_nats=inf",
-            "kl=0.1",
+            "kl nats=0.1",
             "=0.1",
             "kl_nats=0.1=0.2",
         ] {

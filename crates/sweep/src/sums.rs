@@ -3,6 +3,7 @@
 use crate::error::SweepError;
 use layerwise_metrics::ClusteredMean;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -48,12 +49,13 @@ impl FromStr for Statistic {
         all.find(|statistic| statistic.to_string() == text)
             .ok_or_else(|| SweepError::Statistic {
                 found: text.to_owned(),
+                expected: "kl_nats, top1_agreement, entropy_bits or loss_nats".to_owned(),
             })
     }
 }
 
 /// One schedule on one sequence: sums over its positions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
     /// Positions 1..=T−1.
     pub positions: u64,
@@ -67,6 +69,10 @@ pub struct Sums {
     pub loss_positions: u64,
     /// Σ loss of predicting the next token, nats.
     pub loss_nats: f64,
+    /// How often each token is the most probable one, at positions 1..=T−1; where that was asked for
+    /// ([`Divergence::counting`](crate::Divergence::counting)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<BTreeMap<u32, u64>>,
 }
 
 impl Sums {

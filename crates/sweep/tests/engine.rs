@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_metrics::divergence;
-use layerwise_schedule::{Family, Schedule};
-use layerwise_sweep::{Options, Plan, Sums, SweepError, collect, run, self_check};
-use layerwise_transformer::config::{Family as ModelFamily, Mlp, Norm, Position, Residual, Rotary};
+use layerwise_schedule::{EditFamily, Schedule};
+use layerwise_sweep::{Divergence, Engine, Plan, Sums, SweepError, collect, self_check};
+use layerwise_transformer::config::{Family, Mlp, Norm, Position, Residual, Rotary};
 use layerwise_transformer::{Model, ModelConfig};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ fn sequential() -> Model {
 
 fn parallel() -> Model {
     let config = ModelConfig::tiny().with(|c| {
-        c.family = ModelFamily::Phi;
+        c.family = Family::Phi;
         c.norm = Norm::RmsNorm;
         c.residual = Residual::ParallelOneNorm;
         c.position = Position::Rotary(Rotary::new(8, 1e4));
@@ -40,7 +40,7 @@ fn corpus(vocab: usize) -> Vec<Vec<u32>> {
 }
 
 fn plan(model: &Model, families: &[&str]) -> Plan {
-    let families: Vec<Family> = families.iter().map(|text| text.parse().unwrap()).collect();
+    let families: Vec<EditFamily> = families.iter().map(|text| text.parse().unwrap()).collect();
     Plan::new(model.stack(), &families, 4096).unwrap()
 }
 
@@ -50,19 +50,21 @@ fn results(
     corpus: &[Vec<u32>],
     threads: usize,
 ) -> BTreeMap<usize, Vec<Sums>> {
-    let sequences: Vec<(usize, &[u32])> = corpus.iter().map(Vec::as_slice).enumerate().collect();
-    let stop = AtomicBool::new(false);
-    let options = Options {
-        threads: NonZeroUsize::new(threads).unwrap(),
-        stop: &stop,
-    };
+    let sequences: Vec<(usize, &Vec<u32>)> = corpus.iter().enumerate().collect();
     let mut results = BTreeMap::new();
-    run(model, plan, &sequences, options, |index, sums| {
-        assert!(results.insert(index, sums).is_none());
-        Ok::<(), SweepError>(())
-    })
-    .unwrap();
+    Engine::new(model, plan, &Divergence::new())
+        .threads(NonZeroUsize::new(threads).unwrap())
+        .run(&sequences, |index, sums| {
+            assert!(results.insert(index, sums).is_none());
+            Ok::<(), SweepError>(())
+        })
+        .unwrap();
     results
+}
+
+/// The text of an entry's edit.
+fn edit(plan: &Plan, at: usize) -> String {
+    plan.entries()[at].member.edit.to_string()
 }
 
 const FAMILIES: [&str; 7] = [
@@ -83,16 +85,12 @@ fn a_plan_of_another_model_is_refused() {
     for (planned, of) in models.iter().enumerate() {
         for (run_on, model) in models.iter().enumerate() {
             let mut units = 0;
-            let outcome = run(
-                model,
-                &plan(of, &["drop(l)"]),
-                &[(0, &tokens)],
-                Options::default(),
-                |_, _| {
+            let plan = plan(of, &["drop(l)"]);
+            let outcome =
+                Engine::new(model, &plan, &Divergence::new()).run(&[(0, &tokens)], |_, _| {
                     units += 1;
                     Ok::<_, SweepError>(())
-                },
-            );
+                });
             match outcome {
                 Ok(()) => assert_eq!((planned, units), (run_on, 1)),
                 Err(SweepError::OtherStack { found, expected }) => {
@@ -120,13 +118,13 @@ fn every_schedule_has_the_bits_it_has_alone_whatever_the_threads() {
                 "{threads} threads"
             );
         }
-        for (at, entry) in together.entries().iter().enumerate().skip(1) {
-            let alone = results(&model, &plan(&model, &[&entry.edit]), &corpus, 1);
+        for at in 1..together.entries().len() {
+            let edit = edit(&together, at);
+            let alone = results(&model, &plan(&model, &[&edit]), &corpus, 1);
             for (sequence, sums) in &alone {
                 assert_eq!(
                     sums[1], expected[sequence][at],
-                    "{} on sequence {sequence}",
-                    entry.edit
+                    "{edit} on sequence {sequence}"
                 );
                 assert_eq!(sums[0], expected[sequence][0]);
             }
@@ -144,7 +142,8 @@ fn the_sums_are_those_of_whole_rows_of_logits() {
         for (sequence, tokens) in corpus.iter().enumerate() {
             let p = model.logits(tokens, &plain).unwrap();
             for (at, entry) in plan.entries().iter().enumerate() {
-                let q = model.logits(tokens, &entry.schedule).unwrap();
+                let edit = edit(&plan, at);
+                let q = model.logits(tokens, &entry.member.schedule).unwrap();
                 let mut expected = Sums::default();
                 for position in 1..tokens.len() {
                     let (p, q) = (p.row(position), q.row(position));
@@ -158,7 +157,7 @@ fn the_sums_are_those_of_whole_rows_of_logits() {
                         expected.loss_nats += divergence::loss_nats(q, target as usize).unwrap();
                     }
                 }
-                let got = results[&sequence][at];
+                let got = &results[&sequence][at];
                 let close = |a: f64, b: f64| {
                     (a - b).abs() <= 2e-5 * (1.0 + b.abs()) * expected.positions as f64
                 };
@@ -168,23 +167,19 @@ fn the_sums_are_those_of_whole_rows_of_logits() {
                 );
                 assert_eq!(
                     got.top1_agreements, expected.top1_agreements,
-                    "{} on {sequence}",
-                    entry.edit
+                    "{edit} on {sequence}"
                 );
                 assert!(
                     close(got.kl_nats, expected.kl_nats),
-                    "{}: {got:?} against {expected:?}",
-                    entry.edit
+                    "{edit}: {got:?} against {expected:?}"
                 );
                 assert!(
                     close(got.entropy_bits, expected.entropy_bits),
-                    "{}: {got:?} against {expected:?}",
-                    entry.edit
+                    "{edit}: {got:?} against {expected:?}"
                 );
                 assert!(
                     close(got.loss_nats, expected.loss_nats),
-                    "{}: {got:?} against {expected:?}",
-                    entry.edit
+                    "{edit}: {got:?} against {expected:?}"
                 );
             }
             assert_eq!(results[&sequence][0].kl_nats, 0.0, "KL(p, p) is exactly 0");
@@ -200,11 +195,26 @@ fn common_prefixes_are_run_once() {
     assert_eq!(plan.naive_steps(), 2 * (4 + 4 * 3 + 3 * 4));
     // n² blocks: "prefix + shared first suffix block".
     assert_eq!(plan.planned_steps(), 2 * 4 * 4);
-    assert_eq!(plan.entries()[0].edit, "id");
     assert_eq!(
-        (plan.entries()[7].edit.as_str(), plan.entries()[7].l),
-        ("swap(2,3)", Some(2))
+        (edit(&plan, 0), plan.entries()[0].family),
+        ("id".to_owned(), None)
     );
+    assert_eq!(
+        (edit(&plan, 7), plan.entries()[7].family),
+        ("swap(2,3)".to_owned(), Some(1))
+    );
+    assert_eq!(plan.entries()[7].member.l, Some(2));
+    let label = &plan.labels()[7];
+    assert_eq!(
+        (label.family.as_str(), label.edit.as_str()),
+        ("swap(l,l+1)", "swap(2,3)")
+    );
+    let few = plan.select([7, 2]);
+    assert_eq!(
+        [0, 1, 2].map(|at| edit(&few, at)),
+        ["id", "swap(2,3)", "drop(1)"]
+    );
+    assert_eq!(few.labels()[1], *label);
 }
 
 #[test]
@@ -227,25 +237,17 @@ fn statistics_are_clustered_by_sequence() {
 fn a_stop_begins_no_further_sequence() {
     let model = sequential();
     let corpus = corpus(50);
-    let sequences: Vec<(usize, &[u32])> = corpus.iter().map(Vec::as_slice).enumerate().collect();
+    let sequences: Vec<(usize, &Vec<u32>)> = corpus.iter().enumerate().collect();
     let stop = AtomicBool::new(false);
-    let options = Options {
-        threads: NonZeroUsize::MIN,
-        stop: &stop,
-    };
     let mut finished = Vec::new();
-    run(
-        &model,
-        &plan(&model, &["drop(l)"]),
-        &sequences,
-        options,
-        |index, _| {
+    Engine::new(&model, &plan(&model, &["drop(l)"]), &Divergence::new())
+        .stop(&stop)
+        .run(&sequences, |index, _| {
             finished.push(index);
             stop.store(index == 1, Ordering::Relaxed);
             Ok::<(), SweepError>(())
-        },
-    )
-    .unwrap();
+        })
+        .unwrap();
     assert_eq!(finished, [0, 1]);
 }
 
@@ -253,32 +255,25 @@ fn a_stop_begins_no_further_sequence() {
 fn what_does_not_fit_is_named() {
     let model = sequential();
     let check = |tokens: &[u32]| {
-        let stop = AtomicBool::new(false);
-        let options = Options {
-            threads: NonZeroUsize::new(2).unwrap(),
-            stop: &stop,
-        };
-        run(
-            &model,
-            &plan(&model, &["drop(l)"]),
-            &[(5, tokens)],
-            options,
-            |_, _| Ok::<(), SweepError>(()),
-        )
-        .unwrap_err()
+        Engine::new(&model, &plan(&model, &["drop(l)"]), &Divergence::new())
+            .threads(NonZeroUsize::new(2).unwrap())
+            .run(&[(5, &tokens.to_vec())], |_, _| Ok::<(), SweepError>(()))
+            .unwrap_err()
     };
     assert!(matches!(
         check(&[1, 2]),
-        SweepError::SequenceTooShort {
-            sequence: 5,
+        SweepError::TooShort {
+            unit: "sequence",
+            item: 5,
+            expected: 3,
             found: 2
         }
     ));
     assert!(matches!(
         check(&[1, 2, 99]),
-        SweepError::Sequence { sequence: 5, .. }
+        SweepError::DoesNotFit { item: 5, .. }
     ));
-    let family: Family = "drop(9)".parse().unwrap();
+    let family: EditFamily = "drop(9)".parse().unwrap();
     let error = Plan::new(model.stack(), &[family], 4096).unwrap_err();
     assert!(
         matches!(&error, SweepError::Schedule { edit, .. } if edit == "drop(9)"),
@@ -312,10 +307,11 @@ proptest! {
         let corpus: Vec<Vec<u32>> = lengths.iter().map(|&length| (0..length).map(token).collect()).collect();
         let together = plan(&model, &edits);
         let found = results(&model, &together, &corpus, threads);
-        for (at, entry) in together.entries().iter().enumerate().skip(1) {
-            let alone = results(&model, &plan(&model, &[&entry.edit]), &corpus, 1);
+        for at in 1..together.entries().len() {
+            let edit = edit(&together, at);
+            let alone = results(&model, &plan(&model, &[&edit]), &corpus, 1);
             for (sequence, sums) in &alone {
-                prop_assert_eq!(sums[1], found[sequence][at], "{} on sequence {}", entry.edit, sequence);
+                prop_assert_eq!(&sums[1], &found[sequence][at], "{} on sequence {}", edit, sequence);
             }
         }
     }
@@ -327,26 +323,21 @@ fn an_overflow_names_its_first_site() {
     let model = sequential();
     let edit = "scale(1,3e38);scale(1,3e38)";
     let plan = plan(&model, &[edit]);
-    let tokens = [1, 2, 3, 4];
     let mut handed_over = 0;
-    let error = run(
-        &model,
-        &plan,
-        &[(7, &tokens)],
-        Options::default(),
-        |_, _| {
+    let error = Engine::new(&model, &plan, &Divergence::new())
+        .run(&[(7, &vec![1, 2, 3, 4])], |_, _| {
             handed_over += 1;
             Ok::<(), SweepError>(())
-        },
-    )
-    .unwrap_err();
+        })
+        .unwrap_err();
     assert_eq!(handed_over, 0);
     let message = error.to_string();
     let SweepError::NotFinite {
         schedule,
-        sequence: 7,
+        item: 7,
         position: 1,
         origin: Some(origin),
+        ..
     } = error
     else {
         panic!("{message}");

@@ -1,8 +1,8 @@
 //! What the engine holds, measured by counting every allocation of this process; so this file has one test only.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use layerwise_schedule::Family;
-use layerwise_sweep::{Options, Plan, SweepError, run, worker_bytes};
+use layerwise_schedule::EditFamily;
+use layerwise_sweep::{Divergence, Engine, Plan, SweepError, worker_bytes};
 use layerwise_transformer::config::{Mlp, Position, Rotary};
 use layerwise_transformer::{Model, ModelConfig};
 use peak_alloc::PeakAlloc;
@@ -32,17 +32,14 @@ fn peak(model: &Model, plan: &Plan, sequences: usize, threads: usize) -> usize {
                 .collect()
         })
         .collect();
-    let sequences: Vec<(usize, &[u32])> = tokens.iter().map(Vec::as_slice).enumerate().collect();
-    let options = Options {
-        threads: NonZeroUsize::new(threads).unwrap(),
-        ..Options::default()
-    };
+    let sequences: Vec<(usize, &Vec<u32>)> = tokens.iter().enumerate().collect();
+    let measure = Divergence::new();
+    let engine = Engine::new(model, plan, &measure).threads(NonZeroUsize::new(threads).unwrap());
     let before = ALLOCATED.current_usage();
     ALLOCATED.reset_peak_usage();
-    run(model, plan, &sequences, options, |_, _| {
-        Ok::<(), SweepError>(())
-    })
-    .unwrap();
+    engine
+        .run(&sequences, |_, _| Ok::<(), SweepError>(()))
+        .unwrap();
     ALLOCATED.peak_usage() - before
 }
 
@@ -66,9 +63,10 @@ fn memory_is_within_its_bound_and_does_not_grow_with_the_corpus() {
     for config in [wide, gated] {
         let model = Model::random(config, 5);
         for texts in families {
-            let families: Vec<Family> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            let families: Vec<EditFamily> =
+                texts.iter().map(|text| text.parse().unwrap()).collect();
             let plan = Plan::new(model.stack(), &families, 4096).unwrap();
-            let bound = worker_bytes(&model, &plan, LENGTH);
+            let bound = worker_bytes(&model, &plan, &Divergence::new(), LENGTH);
             let logits = (LENGTH - 1) * model.config().vocab * size_of::<f32>();
             if model.config().vocab == WIDE_VOCAB {
                 assert!(bound < logits, "{bound} bytes, logits {logits}");

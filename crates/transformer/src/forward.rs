@@ -156,6 +156,23 @@ impl Model {
         let batch = batch.into();
         let mut residual = self.embed(&batch)?;
         let mut workspace = Workspace::new(self, &batch);
+        self.run_steps(schedule, &mut residual, &mut workspace, observer, |_, _| {});
+        Ok(residual)
+    }
+
+    /// Runs the steps of a schedule of this model's [`stack`](Model::stack) on a first residual stream, in place, and shows
+    /// the stream after each step: `after` receives the number of steps done and the stream.
+    ///
+    /// # Panics
+    /// If the workspace was made for another batch, or a step names a block that the model lacks.
+    pub fn run_steps(
+        &self,
+        schedule: &Schedule,
+        residual: &mut Array2<f32>,
+        workspace: &mut Workspace,
+        observer: &mut dyn Observer,
+        mut after: impl FnMut(usize, &Array2<f32>),
+    ) {
         let mut reading = Reading {
             observer,
             step: 0,
@@ -163,8 +180,7 @@ impl Model {
         };
         reading.offer(Site::Embed, || residual.view().into_dyn());
         let steps = schedule.steps();
-        self.steps(steps, &mut residual, &mut workspace, &mut reading);
-        Ok(residual)
+        self.steps(steps, residual, workspace, &mut reading, &mut after);
     }
 
     /// Logits \[seq, vocab\] under a schedule.
@@ -219,16 +235,18 @@ impl Model {
             residual,
             workspace,
             &mut reading,
+            &mut |_, _| {},
         );
     }
 
-    /// Applies steps that follow each other.
+    /// Applies steps that follow each other; `after` receives the number of steps done and the stream after each.
     fn steps(
         &self,
         steps: &[Step],
         residual: &mut Array2<f32>,
         workspace: &mut Workspace,
         reading: &mut Reading<'_>,
+        after: &mut dyn FnMut(usize, &Array2<f32>),
     ) {
         for (at, step) in steps.iter().enumerate() {
             let begins = at == 0 || !are_one_run(&steps[at - 1], step);
@@ -236,6 +254,7 @@ impl Model {
                 .get(at + 1)
                 .is_none_or(|next| !are_one_run(step, next));
             self.step(step, [begins, ends], residual, workspace, reading);
+            after(at + 1, residual);
         }
     }
 
@@ -262,7 +281,7 @@ impl Model {
                 let mut total = Array2::zeros(residual.dim());
                 for branch in branches {
                     let mut own = residual.clone();
-                    self.steps(branch.steps(), &mut own, workspace, reading);
+                    self.steps(branch.steps(), &mut own, workspace, reading, &mut |_, _| {});
                     own -= &*residual;
                     total.scaled_add(branch.weight() as f32, &own);
                 }

@@ -1,5 +1,6 @@
 //! Names and addresses of activations, and how a run lets them be read.
 
+use crate::batch::Batch;
 use crate::config::{Mlp, ModelConfig, Residual};
 use crate::error::TransformerError;
 use crate::model::Model;
@@ -260,11 +261,11 @@ impl NotFinite {
     /// As [`Model::run`].
     pub fn first(
         model: &Model,
-        tokens: &[u32],
+        batch: impl Into<Batch>,
         schedule: &Schedule,
     ) -> Result<Option<Self>, TransformerError> {
         let mut first = FirstNotFinite::default();
-        model.observed_logits(tokens, schedule, &mut first)?;
+        model.observed_logits(batch, schedule, &mut first)?;
         Ok(first.found())
     }
 }

@@ -6,67 +6,123 @@ use crate::experiments::repeats;
 use crate::experiments::robustness::{self, Intervention};
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::{Measurement, Portion, measure};
-use crate::readings::notebook::{self, Notebook};
-use anyhow::Context;
-use layerwise::journal::RunKey;
+use crate::readings::collapse;
+use crate::readings::notebook::Notebook;
+use anyhow::{Context, bail};
 use layerwise::metrics::ClusteredMean;
-use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family};
-use layerwise::sweep::Plan;
+use layerwise::schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
+use layerwise::sweep::{Divergence, Plan};
 
-const DROP: &str = "drop(l)";
-const SWAP: &str = "swap(l,l+1)";
-/// Runs of repeated blocks, with their lengths (B.13).
-const REPEATS: [(&str, usize); 2] = [("repeat(l..l+3)", 3), ("repeat(l..l+5)", 5)];
-
-/// The plan that serves the chosen experiments: they share one sweep, so that they share prefixes.
-///
-/// # Errors
-/// A model that is too short for a family.
-pub fn plan(opened: &OpenedModel, experiments: &[&str]) -> anyhow::Result<Plan> {
-    let layers = opened.model.config().layers;
-    let mut families = Vec::new();
-    let edits = ["robustness", "stages", "scale"];
-    if experiments.iter().any(|id| edits.contains(id)) {
-        families.extend([DROP, SWAP]);
-    }
-    if experiments.contains(&"repeats") {
-        let fitting = REPEATS.iter().filter(|(_, blocks)| *blocks <= layers);
-        families.extend(fitting.map(|(family, _)| *family));
-    }
-    let families = families
-        .into_iter()
-        .map(str::parse::<Family>)
-        .collect::<Result<Vec<_>, _>>()
-        .context("the figures' families")?;
-    Plan::new(opened.model.stack(), &families, DEFAULT_MAX_MEMBERS)
-        .with_context(|| opened.name.clone())
+/// What a family of the experiments does.
+#[derive(Clone, Copy)]
+enum Kind {
+    Robustness(Intervention),
+    /// A run of so many blocks is repeated (B.13).
+    Repeat(usize),
 }
 
-/// Runs the plan, or as much of it as the target takes, and records its statistics.
+const ROBUSTNESS: [(&str, Kind); 2] = [
+    ("drop(l)", Kind::Robustness(Intervention::Drop)),
+    ("swap(l,l+1)", Kind::Robustness(Intervention::Swap)),
+];
+const REPEATS: [(&str, usize); 2] = [("repeat(l..l+3)", 3), ("repeat(l..l+5)", 5)];
+
+/// A token's share is known well enough from so many sequences; the statistics are over all of them.
+const COLLAPSE_SEQUENCES: usize = 32;
+
+/// The sweep that serves the chosen experiments: they share it, so that they share prefixes.
+#[derive(Clone)]
+pub struct Altered {
+    /// The schedules.
+    pub plan: Plan,
+    /// What is measured: where the first block's changes are shown, the most probable tokens under them too.
+    pub measure: Divergence,
+    /// One for each of the plan's families.
+    kinds: Vec<Kind>,
+    /// The schedules that change the first block (D3); none where they are not shown.
+    collapse: Vec<(usize, Intervention)>,
+}
+
+impl Altered {
+    /// The sweep of some experiments of a model.
+    ///
+    /// # Errors
+    /// A model that is too short for a family.
+    pub fn new(opened: &OpenedModel, experiments: &[&str]) -> anyhow::Result<Self> {
+        let layers = opened.model.config().layers;
+        let mut chosen = Vec::new();
+        let edits = ["robustness", "stages", "scale"];
+        if experiments.iter().any(|id| edits.contains(id)) {
+            chosen.extend(ROBUSTNESS);
+        }
+        if experiments.contains(&"repeats") {
+            let fitting = REPEATS.iter().filter(|(_, blocks)| *blocks <= layers);
+            chosen.extend(fitting.map(|&(family, blocks)| (family, Kind::Repeat(blocks))));
+        }
+        let families = chosen
+            .iter()
+            .map(|(family, _)| family.parse::<EditFamily>());
+        let families: Vec<EditFamily> = families
+            .collect::<Result<_, _>>()
+            .context("the experiments' families")?;
+        let plan = Plan::new(opened.model.stack(), &families, DEFAULT_MAX_MEMBERS)
+            .with_context(|| opened.name.clone())?;
+        let mut altered = Self {
+            plan,
+            measure: Divergence::new(),
+            kinds: chosen.into_iter().map(|(_, kind)| kind).collect(),
+            collapse: Vec::new(),
+        };
+        if experiments.contains(&"robustness") {
+            let entries = altered.plan.entries().iter().enumerate();
+            let first = entries.filter(|(_, entry)| entry.member.l == Some(0));
+            altered.collapse = first
+                .filter_map(|(at, entry)| match altered.kinds[entry.family?] {
+                    Kind::Robustness(intervention) => Some((at, intervention)),
+                    Kind::Repeat(_) => None,
+                })
+                .collect();
+            let schedules = altered.collapse.iter().map(|(schedule, _)| *schedule);
+            altered.measure = altered.measure.counting(schedules, COLLAPSE_SEQUENCES);
+        }
+        Ok(altered)
+    }
+}
+
+/// Runs the sweep, or as much of it as the target takes, and records its statistics.
 ///
 /// # Errors
 /// As [`measure`].
 pub fn read(
     notebook: &Notebook<'_>,
     corpus: &OpenedCorpus,
-    plan: &Plan,
+    altered: &Altered,
     portion: &Portion,
     tables: &mut Tables,
 ) -> anyhow::Result<Measurement> {
-    let Notebook {
-        opened,
-        folder,
-        run,
-    } = *notebook;
-    let journal = |key: &RunKey| notebook::journal(folder, "sweep", key);
-    let measurement = measure(opened, corpus, plan.clone(), journal, run, portion)?;
-    record(opened, &measurement, tables)?;
+    let measurement = measure(
+        notebook.opened,
+        corpus,
+        altered.plan.clone(),
+        &altered.measure,
+        Some(notebook.journals()),
+        notebook.run,
+        portion,
+    )?;
+    record(notebook.opened, altered, &measurement, tables)?;
+    collapse::record(
+        notebook.opened,
+        &altered.collapse,
+        &measurement.sums,
+        tables,
+    );
     Ok(measurement)
 }
 
 /// Every schedule but the plain one, which they are compared with.
 fn record(
     opened: &OpenedModel,
+    altered: &Altered,
     measurement: &Measurement,
     tables: &mut Tables,
 ) -> anyhow::Result<()> {
@@ -81,17 +137,12 @@ fn record(
         .zip(&measurement.statistics);
     for (entry, statistics) in entries.skip(1) {
         let entropy = statistics.entropy_bits.difference(&plain.entropy_bits)?;
-        let layer = entry
-            .l
-            .with_context(|| format!("{} names no block", entry.edit))?;
-        let intervention = match entry.family.as_str() {
-            DROP => Intervention::Drop,
-            SWAP => Intervention::Swap,
-            family => {
-                let (_, blocks) = REPEATS
-                    .into_iter()
-                    .find(|(repeat, _)| *repeat == family)
-                    .with_context(|| format!("no figure is for {family}"))?;
+        let (Some(layer), Some(family)) = (entry.member.l, entry.family) else {
+            bail!("{} names no block", entry.member.edit);
+        };
+        let intervention = match altered.kinds[family] {
+            Kind::Robustness(intervention) => intervention,
+            Kind::Repeat(blocks) => {
                 let loss = statistics.loss_nats.difference(&plain.loss_nats)?;
                 tables.push(repeats::Record {
                     model: opened.name.clone(),

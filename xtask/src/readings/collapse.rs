@@ -1,100 +1,39 @@
 //! Which token a model predicts most often once its first block is changed, as lines of `robustness-collapse` (D3).
 
-use super::notebook::{Notebook, Reading};
 use crate::experiments::core::tables::Tables;
 use crate::experiments::robustness::{Collapse, Intervention};
-use crate::inputs::OpenedCorpus;
-use anyhow::Context;
-use layerwise::kernels::vocabulary;
+use crate::inputs::OpenedModel;
 use layerwise::metrics::ClusteredMean;
-use layerwise::schedule::{Family, Schedule};
-use layerwise::sweep::{Entry, Plan};
-use layerwise::transformer::Model;
-use ndarray::s;
+use layerwise::sweep::Sums;
 use std::collections::BTreeMap;
 
-/// A share is known well enough from so many sequences; the sweep has run on all of them.
-const MAX_SEQUENCES: usize = 32;
-
-/// What is done to the first block.
-const EDITS: [(Intervention, &str); 2] = [
-    (Intervention::Drop, "drop(0)"),
-    (Intervention::Swap, "swap(0,1)"),
-];
-
-/// The first sequences, on which the altered models are run.
-pub fn sequences(corpus: &OpenedCorpus) -> &[Vec<u32>] {
-    let all = corpus.corpus.sequences();
-    &all[..all.len().min(MAX_SEQUENCES)]
-}
-
-/// Runs the altered models on the first sequences and counts their most probable tokens at positions 1 to T−1.
-///
-/// # Errors
-/// As [`Notebook::over`].
-pub fn read(
-    notebook: &Notebook<'_>,
-    corpus: &OpenedCorpus,
+/// Records the most frequent token of some schedules, from the sums of sequences that counted it.
+pub fn record(
+    opened: &OpenedModel,
+    schedules: &[(usize, Intervention)],
+    sums: &[Vec<Sums>],
     tables: &mut Tables,
-) -> anyhow::Result<()> {
-    let model = &notebook.opened.model;
-    let config = model.config();
-    // A model of one block has nothing left without it, and no pair to swap.
-    if config.layers < 2 {
-        return Ok(());
-    }
-    let sequences = sequences(corpus);
-    let families = EDITS.map(|(_, edit)| edit.parse::<Family>());
-    let families: Vec<Family> = families
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .context("the edits of the first block")?;
-    let plan = Plan::new(model.stack(), &families, 1)?;
-    let altered = &plan.entries()[1..];
-    let reading = Reading {
-        name: "collapse",
-        settings: String::new(),
-        schedules: altered,
-    };
-    let most = config.context as u64;
-    let fits = |counts: &BTreeMap<u32, u64>| counts.values().all(|count| *count <= most);
-    let counts = notebook.over(&reading, sequences, Vec::clone, fits, |_, tokens| {
-        let of = |entry: &Entry| predicted(model, tokens, &entry.schedule);
-        altered.iter().map(of).collect()
-    })?;
-    for (at, (intervention, _)) in EDITS.into_iter().enumerate() {
-        let own: Vec<&BTreeMap<u32, u64>> = counts.iter().map(|counts| &counts[at]).collect();
+) {
+    for &(schedule, intervention) in schedules {
+        let own = sums.iter();
+        let own: Vec<&BTreeMap<u32, u64>> = own
+            .filter_map(|sums| sums[schedule].predicted.as_ref())
+            .collect();
         let Some((modal_token, share)) = modal(&own) else {
             continue;
         };
         tables.push(Collapse {
-            model: notebook.opened.name.clone(),
-            family: config.family.model_type().to_owned(),
+            model: opened.name.clone(),
+            family: opened.model.config().family.model_type().to_owned(),
             intervention,
             layer: 0,
             modal_token,
             modal_share: share.mean().unwrap_or(f64::NAN),
             modal_share_se: share.standard_error(),
-            sequences: sequences.len() as u64,
+            sequences: own.len() as u64,
             positions: share.count(),
         });
     }
-    Ok(())
-}
-
-/// How often each token is the most probable one.
-fn predicted(
-    model: &Model,
-    tokens: &[u32],
-    schedule: &Schedule,
-) -> anyhow::Result<BTreeMap<u32, u64>> {
-    let residual = model.run(tokens, schedule, &mut ())?;
-    let normed = model.final_norm(residual.slice(s![1.., ..]));
-    let mut counts = BTreeMap::new();
-    for summary in vocabulary::pass(normed.view(), model.unembedding(), &[]) {
-        *counts.entry(summary.argmax).or_default() += 1;
-    }
-    Ok(counts)
 }
 
 /// The most frequent token of all sequences, and its share with each sequence as a cluster; none without positions.

@@ -1,18 +1,11 @@
 //! Readings that take long: what an item leaves is kept in a journal, as the sums of a sweep's sequences are.
 
-use super::shared_out;
 use crate::arguments::Run;
 use crate::inputs::OpenedModel;
-use crate::interrupt::Interrupted;
-use crate::measurement::{progress, run_key, tell_found, tell_time_left};
-use crate::output;
-use layerwise::journal::{Journal, RunDescription, RunKey};
-use layerwise::sweep::{Entry, Label};
+use layerwise::sweep::{Entry, Failure, Journals, MeasureId, Plan, Work};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::Instant;
+use std::path::Path;
 
 /// One model, and where what is read of it is written down.
 #[derive(Clone, Copy)]
@@ -35,15 +28,12 @@ pub struct Reading<'a> {
     pub schedules: &'a [Entry],
 }
 
-/// The journal of a reading with such a key: other inputs have another one, so that the same command may be given with
-/// others.
-pub fn journal(folder: &Path, reading: &str, key: &RunKey) -> PathBuf {
-    folder
-        .join(format!("{reading}.run"))
-        .join(format!("{}.journal", &key.as_str()[..16]))
-}
-
 impl Notebook<'_> {
+    /// The journals of the model.
+    pub fn journals(&self) -> Journals {
+        Journals::Folder(self.folder.to_owned())
+    }
+
     /// Runs `read` on every item that no earlier run has finished, on the threads of the run, and returns the results of
     /// all, in the order of the items.
     ///
@@ -51,74 +41,31 @@ impl Notebook<'_> {
     /// estimate of the time. `fits` says whether a result that was kept has the form that `read` gives it.
     ///
     /// # Errors
-    /// A journal that cannot be used, the first error in the order of the items, or [`Interrupted`].
-    pub fn over<T: Sync, R: Serialize + DeserializeOwned + Send>(
+    /// A journal that cannot be used, the first error of an item, or an interrupt.
+    pub fn over<T: Sync, R: Serialize + DeserializeOwned + Clone + Send>(
         &self,
         reading: &Reading<'_>,
         items: &[T],
-        input: impl Fn(&T) -> Vec<u32>,
-        fits: impl Fn(&R) -> bool,
+        input: impl Fn(&T) -> Vec<u32> + Sync,
+        fits: impl Fn(&R) -> bool + Sync,
         read: impl Fn(usize, &T) -> anyhow::Result<Vec<R>> + Sync,
     ) -> anyhow::Result<Vec<Vec<R>>> {
-        let Self {
-            opened,
-            folder,
-            run,
-        } = *self;
-        let inputs: Vec<Vec<u32>> = items.iter().map(input).collect();
-        let parts = [reading.name, &reading.settings];
-        let key = run_key(opened, &parts, reading.schedules, &inputs);
-        let path = journal(folder, reading.name, &key);
-        let labels: Vec<Label> = reading.schedules.iter().map(Label::from).collect();
-        let description = RunDescription::new(key, opened.name.clone(), items.len(), labels);
-        let fits = |results: &Vec<R>| {
-            results.len() == reading.schedules.len() && results.iter().all(&fits)
-        };
-        let unit = format!("items of {}", reading.name);
-        if let Some(folder) = path.parent() {
-            output::make_folder(folder)?;
-        }
-        let journal = Journal::open(&path, &description, run.fresh, fits)?;
-        tell_found(&journal, &path, &opened.name, &unit);
-        let is_missing = |index: &usize| !journal.finished().contains_key(index);
-        let missing: Vec<usize> = (0..items.len()).filter(is_missing).collect();
-        let tokens: usize = missing.iter().map(|&index| inputs[index].len()).sum();
-        let bar = progress(&opened.name, tokens, "tokens");
-        let start = Instant::now();
-        let before = journal.finished().len();
-        let journal = Mutex::new(journal);
-        let outcome = shared_out(&missing, run, |_, &index| {
-            let results = read(index, &items[index])?;
-            let mut journal = journal.lock().expect("no thread panics while it writes");
-            journal.record(index, results)?;
-            let own = inputs[index].len();
-            bar.inc(own as u64);
-            let others = missing.len() - 1;
-            if journal.finished().len() == before + 1 && others > 0 {
-                let took = start.elapsed();
-                // The other threads are as far with items of their own.
-                let workers = run.threads().get().min(missing.len());
-                let left = took.mul_f64((tokens - own) as f64 / own as f64 / workers as f64);
-                let first = format!("{}: the first item of {}", opened.name, reading.name);
-                tell_time_left(&bar, &first, took, left, &format!("{others}"));
-            }
-            Ok(())
-        });
-        bar.finish_and_clear();
-        outcome?;
-        let journal = journal.into_inner().expect("no thread panicked");
-        let finished = journal.into_finished();
-        if finished.len() < items.len() {
-            return Err(Interrupted {
-                finished: finished.len(),
-                all: items.len(),
-                unit,
-                kept: true,
-            }
-            .into());
-        }
-        // By their index: the order of the items.
-        Ok(finished.into_values().collect())
+        let edits = reading.schedules.iter();
+        let edits: Vec<String> = edits.map(|e| e.member.edit.to_string()).collect();
+        let id = MeasureId::new(reading.name, 1).with_settings(format!(
+            "{} {}",
+            reading.settings,
+            edits.join(" ")
+        ));
+        let work = Work::new(id, |index, item| read(index, item).map_err(Failure::other))
+            .depending_on(input)
+            .fitting(|results: &Vec<R>| {
+                results.len() == reading.schedules.len() && results.iter().all(&fits)
+            });
+        let plan = Plan::plain(self.opened.model.stack())?;
+        let runner = self.opened.runner(self.run).journals(self.journals());
+        let measured = runner.measure(self.opened.subject(), &plan, &work, items)?;
+        Ok(measured.into_plain())
     }
 }
 

@@ -84,7 +84,7 @@ pub fn read(
 }
 
 /// What is left of one sequence; what was not wanted is empty.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Sequence {
     /// One for each block.
     attention: Vec<Locality>,
@@ -128,8 +128,14 @@ fn measure(
         schedules: plan.entries(),
     };
     let read = |index: usize, tokens: &[u32], wanted: Wanted| {
-        sequence(model, &plan.entries()[0].schedule, index, tokens, wanted)
-            .with_context(|| format!("{name}: sequence {index}"))
+        sequence(
+            model,
+            &plan.entries()[0].member.schedule,
+            index,
+            tokens,
+            wanted,
+        )
+        .with_context(|| format!("{name}: sequence {index}"))
     };
     let mut all: Vec<Sequence> = if kept == Wanted::default() {
         sequences.iter().map(|_| Sequence::default()).collect()
@@ -152,7 +158,8 @@ fn measure(
                 missing.len()
             ));
         }
-        let found = readings::over(name, &missing, notebook.run, |_, &index| {
+        let runner = notebook.opened.runner(notebook.run);
+        let found = readings::over(&runner, notebook.opened.subject(), &missing, |_, &index| {
             read(index, &sequences[index], similarity)
         })?;
         for (index, found) in missing.into_iter().zip(found) {

@@ -18,7 +18,7 @@ use anyhow::{Context, ensure};
 use layerwise::corpus::Tokenizer;
 use layerwise::kernels::vocabulary;
 use layerwise::metrics::ClusteredMean;
-use layerwise::schedule::{DEFAULT_MAX_MEMBERS, Family, Schedule, Trie};
+use layerwise::schedule::{DEFAULT_MAX_MEMBERS, EditFamily, Schedule, Trie};
 use layerwise::sweep::Plan;
 use layerwise::transformer::{Batch, Model, Workspace};
 use ndarray::{Array2, s};
@@ -65,10 +65,15 @@ impl<'a> Scoring<'a> {
             .iter()
             .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))
             .collect();
-        let questions = over(&opened.name, &items, run, |_, &(task, index)| {
-            Question::new(tokenizer, bos, task, index, positions)
-                .with_context(|| format!("{}: {} item {index}", opened.name, task.name))
-        })?;
+        let questions = over(
+            &opened.runner(run),
+            opened.subject(),
+            &items,
+            |_, &(task, index)| {
+                Question::new(tokenizer, bos, task, index, positions)
+                    .with_context(|| format!("{}: {} item {index}", opened.name, task.name))
+            },
+        )?;
         Ok(Self {
             tasks,
             plan: plan(&opened.model)?,
@@ -97,7 +102,7 @@ impl<'a> Scoring<'a> {
     pub fn read(&self, notebook: &Notebook<'_>, tables: &mut Tables) -> anyhow::Result<()> {
         let model = &notebook.opened.model;
         let entries = self.plan.entries();
-        let schedules: Vec<Schedule> = entries.iter().map(|e| e.schedule.clone()).collect();
+        let schedules: Vec<Schedule> = entries.iter().map(|e| e.member.schedule.clone()).collect();
         let trie = Trie::new(&schedules);
         let reading = Reading {
             name: "benchmarks",
@@ -126,10 +131,11 @@ impl<'a> Scoring<'a> {
 
 fn plan(model: &Model) -> anyhow::Result<Plan> {
     let layers = model.config().layers;
+    // Those that need most blocks stand last, so that a family's index is the same for every model.
     let families = FAMILIES
         .iter()
-        .filter(|(_, intervention, _)| blocks_needed(*intervention) <= layers)
-        .map(|(family, ..)| family.parse::<Family>())
+        .take_while(|(_, intervention, _)| blocks_needed(*intervention) <= layers)
+        .map(|(family, ..)| family.parse::<EditFamily>())
         .collect::<Result<Vec<_>, _>>()
         .context("the figure's families")?;
     Plan::new(model.stack(), &families, DEFAULT_MAX_MEMBERS).context("benchmarks")
@@ -154,17 +160,20 @@ fn record(
     for (index, entry) in plan.entries().iter().enumerate() {
         let own = accuracy(index);
         let difference = own.difference(&plain)?;
-        let family = FAMILIES.iter().find(|(family, ..)| *family == entry.family);
-        let (intervention, depth) = match family {
+        let layer = entry.member.l;
+        let (intervention, depth) = match entry.family {
             None => (Intervention::None, None),
-            Some((_, intervention, middle)) => (*intervention, entry.l.map(|l| l + middle)),
+            Some(family) => {
+                let (_, intervention, middle) = FAMILIES[family];
+                (intervention, layer.map(|l| l + middle))
+            }
         };
         tables.push(Record {
             model: opened.name.clone(),
             family: config.family.model_type().to_owned(),
             task: task.name.to_owned(),
             intervention,
-            layer: entry.l,
+            layer,
             layers: config.layers,
             relative_depth: depth.map(|layer| relative_depth(layer, config.layers)),
             accuracy: own.mean().unwrap_or(f64::NAN),
@@ -178,7 +187,7 @@ fn record(
 }
 
 /// A sequence to run, and the tokens whose probability is asked for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Request {
     /// Context and continuation without its last token.
     tokens: Vec<u32>,
@@ -232,6 +241,7 @@ struct Outcome {
 }
 
 /// An item as token ids.
+#[derive(Clone)]
 struct Question {
     /// The task and the item's index.
     name: String,
@@ -442,7 +452,11 @@ mod tests {
     fn schedules_that_share_prefixes_score_as_each_alone() {
         let model = Model::random(ModelConfig::tiny(), 11);
         let plan = plan(&model).unwrap();
-        let schedules: Vec<Schedule> = plan.entries().iter().map(|e| e.schedule.clone()).collect();
+        let schedules: Vec<Schedule> = plan
+            .entries()
+            .iter()
+            .map(|e| e.member.schedule.clone())
+            .collect();
         let trie = Trie::new(&schedules);
         let tokens: Vec<u32> = (0..12).map(|i| (i * 13 + 5) % 50).collect();
         let request = Request {

@@ -19,7 +19,8 @@ use anyhow::{Context, ensure};
 use layerwise::corpus::Tokenizer;
 use layerwise::metrics::{ClusteredMean, Standardizer, logistic_regression, threshold};
 use layerwise::schedule::{Edit, Schedule};
-use layerwise::transformer::{Address, Model, Observer, Site};
+use layerwise::sweep::{Runner, Subject};
+use layerwise::transformer::{Address, Observer, Site};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewD, Axis, s};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -94,11 +95,12 @@ pub fn read(
     let state_bytes = inputs.len() * config.model * size_of::<f32>();
     let at_once = (MOST_STATES / state_bytes.max(1)).max(1);
     let all: Vec<usize> = (0..=config.layers).collect();
+    let runner = opened.runner(run);
     for states in all.chunks(at_once) {
         let states = states[0]..states[states.len() - 1] + 1;
-        let vectors = vectors(&opened.model, &inputs, states.clone(), &opened.name, run)?;
+        let vectors = vectors(&runner, opened.subject(), &inputs, states.clone())?;
         let states: Vec<usize> = states.collect();
-        let outcomes = over(&opened.name, &states, run, |at, &state| {
+        let outcomes = over(&runner, opened.subject(), &states, |at, &state| {
             let words = vectors.slice(s![.., at, ..]);
             let probe = probe(words, &train, &dev, &test);
             let probe = probe.with_context(|| format!("the probe of residual stream {state}"))?;
@@ -208,12 +210,12 @@ impl Observer for Collector {
 
 /// The mean state of each word, \[inputs, states, model\].
 fn vectors(
-    model: &Model,
+    runner: &Runner<'_>,
+    subject: Subject<'_>,
     inputs: &[Input],
     states: Range<usize>,
-    name: &str,
-    run: &Run,
 ) -> anyhow::Result<ndarray::Array3<f32>> {
+    let model = subject.model;
     let config = model.config();
     let plain = Schedule::plain(model.stack())?;
     // Blocks above the last state change nothing below.
@@ -223,7 +225,7 @@ fn vectors(
             .parse::<Edit>()?
             .apply(&plain)?,
     };
-    let means = over(name, inputs, run, |_, input| {
+    let means = over(runner, subject, inputs, |_, input| {
         let mut collector = Collector {
             states: states.clone(),
             word: input.word,
@@ -355,15 +357,12 @@ fn cosines(words: ArrayView2<'_, f32>, split: &Split<'_>) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::embedded;
-    use layerwise::transformer::{ModelConfig, Recording};
+    use layerwise::transformer::{Model, ModelConfig, Recording};
     use std::num::NonZeroUsize;
     use std::path::PathBuf;
 
-    fn run(threads: usize) -> Run {
-        Run {
-            threads: NonZeroUsize::new(threads),
-            fresh: false,
-        }
+    fn runner(threads: usize) -> Runner<'static> {
+        Runner::new().threads(NonZeroUsize::new(threads).unwrap())
     }
 
     #[test]
@@ -420,7 +419,7 @@ mod tests {
             },
         ];
         let layers = model.config().layers;
-        let all = vectors(&model, &inputs, 0..layers + 1, "tiny", &run(1)).unwrap();
+        let all = vectors(&runner(1), (&model).into(), &inputs, 0..layers + 1).unwrap();
         let plain = Schedule::plain(model.stack()).unwrap();
         for (input, found) in inputs.iter().zip(all.outer_iter()) {
             let mut recording =
@@ -447,7 +446,7 @@ mod tests {
         }
         // Parts of the states, and threads, change no bit.
         for states in [0..1, 0..2, 1..3, 2..layers + 1] {
-            let part = vectors(&model, &inputs, states.clone(), "tiny", &run(3)).unwrap();
+            let part = vectors(&runner(3), (&model).into(), &inputs, states.clone()).unwrap();
             assert_eq!(part, all.slice(s![.., states, ..]));
         }
     }

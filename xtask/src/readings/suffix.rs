@@ -281,6 +281,7 @@ fn example(model: &Model, tokens: &[u32], neurons: &[Neuron]) -> anyhow::Result<
 }
 
 /// What one fold gives.
+#[derive(Clone)]
 struct Fold {
     /// Examples of the training part that each neuron's probe got right.
     trained: Vec<usize>,
@@ -346,9 +347,12 @@ fn record(
 ) -> anyhow::Result<()> {
     let assigned = group_folds(&examples.documents, FOLDS)?;
     let numbers: Vec<usize> = (0..FOLDS).collect();
-    let folds = over(&opened.name, &numbers, run, |_, &number| {
-        Ok(fold(examples, &assigned, number)?)
-    })?;
+    let folds = over(
+        &opened.runner(run),
+        opened.subject(),
+        &numbers,
+        |_, &number| Ok(fold(examples, &assigned, number)?),
+    )?;
     let mut ranking: Vec<usize> = (0..neurons.len()).collect();
     ranking.sort_by_key(|&neuron| {
         usize::MAX - folds.iter().map(|fold| fold.trained[neuron]).sum::<usize>()

@@ -14,6 +14,7 @@ use crate::output;
 use layerwise::corpus::Tokenizer;
 use layerwise::kernels::gemm::{Packed, Scratch, Write, multiply};
 use layerwise::metrics::Moments;
+use layerwise::sweep::Runner;
 use layerwise::transformer::Model;
 use ndarray::{Array2, ArrayView2, s};
 
@@ -34,6 +35,7 @@ const RANKED: usize = 36;
 const BINS: usize = 100;
 
 /// A neuron with the moments of its cosines.
+#[derive(Clone)]
 struct Neuron {
     layer: usize,
     index: usize,
@@ -218,7 +220,12 @@ pub fn read(opened: &OpenedModel, run: &Run, tables: &mut Tables) -> anyhow::Res
         .as_ref()
         .and_then(|ending| contrast(&unembedding, ending));
     let vocabulary = Vocabulary::new(unembedding);
-    let blocks = neurons_of(model, &vocabulary, direction.as_deref(), &opened.name, run)?;
+    let blocks = neurons_of(
+        model,
+        &vocabulary,
+        direction.as_deref(),
+        &opened.runner(run),
+    )?;
     for (layer, block) in blocks.iter().enumerate() {
         tables.push(block_record(opened, layer, block));
     }
@@ -238,11 +245,10 @@ fn neurons_of(
     model: &Model,
     vocabulary: &Vocabulary,
     direction: Option<&[f64]>,
-    name: &str,
-    run: &Run,
+    runner: &Runner<'_>,
 ) -> anyhow::Result<Vec<Vec<Neuron>>> {
     let layers: Vec<usize> = (0..model.config().layers).collect();
-    over(name, &layers, run, |_, &layer| {
+    over(runner, model, &layers, |_, &layer| {
         let outputs = model.neuron_outputs(layer);
         let effect = |row: ndarray::ArrayView1<'_, f32>| {
             direction.map_or(0.0, |direction| {
@@ -393,11 +399,8 @@ mod tests {
     use layerwise::transformer::ModelConfig;
     use std::num::NonZeroUsize;
 
-    fn run(threads: usize) -> Run {
-        Run {
-            threads: NonZeroUsize::new(threads),
-            fresh: false,
-        }
+    fn runner(threads: usize) -> Runner<'static> {
+        Runner::new().threads(NonZeroUsize::new(threads).unwrap())
     }
 
     #[test]
@@ -445,7 +448,7 @@ mod tests {
         let model = Model::random(ModelConfig::tiny(), 5);
         let vocabulary = Vocabulary::new(model.folded_unembedding());
         let moments = |threads| {
-            let blocks = neurons_of(&model, &vocabulary, None, "tiny", &run(threads)).unwrap();
+            let blocks = neurons_of(&model, &vocabulary, None, &runner(threads)).unwrap();
             let all: Vec<Moments> = blocks.into_iter().flatten().map(|n| n.cosines).collect();
             all
         };
@@ -459,7 +462,7 @@ mod tests {
         let ending: Vec<bool> = (0..unembedding.ncols()).map(|v| v % 7 == 2).collect();
         let direction = contrast(&unembedding, &ending).unwrap();
         let vocabulary = Vocabulary::new(unembedding);
-        let blocks = neurons_of(&model, &vocabulary, Some(&direction), "tiny", &run(1)).unwrap();
+        let blocks = neurons_of(&model, &vocabulary, Some(&direction), &runner(1)).unwrap();
         for (layer, block) in blocks.iter().enumerate() {
             let effects = vocabulary.effects(model.neuron_outputs(layer).view());
             for (neuron, effects) in block.iter().zip(effects.outer_iter()) {

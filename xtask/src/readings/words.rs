@@ -20,6 +20,7 @@ use crate::output;
 use layerwise::corpus::{self, Bos, Options, Tokenizer};
 use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::Schedule;
+use layerwise::sweep::{Runner, Subject};
 use layerwise::transformer::{Address, Model, Observer, Site};
 use ndarray::{Array3, ArrayViewD, s};
 
@@ -85,14 +86,15 @@ pub fn read(
         return empty("no tokenizer.json to find words with");
     };
     let documents = documents(opened, corpus, inputs, &tokenizer)?;
-    let found = search(&opened.name, &documents, &tokenizer, run)?;
+    let runner = opened.runner(run);
+    let found = search(&runner, opened.subject(), &documents, &tokenizer)?;
     let bos = bos(corpus);
     let (single, multi) = choose(found, inputs.tokens, usize::from(bos.is_some()));
     if single.is_empty() || multi.is_empty() {
         return empty("the corpus has no words of one or of four tokens after 16 others");
     }
     let attend = |windows: &[Window]| {
-        over(&opened.name, windows, run, |_, window| {
+        over(&runner, opened.subject(), windows, |_, window| {
             attention(&opened.model, bos, &window.tokens)
         })
     };
@@ -153,7 +155,7 @@ fn documents(
 }
 
 /// What was found in one document, in its order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Found {
     single: Vec<Window>,
     multi: Vec<Window>,
@@ -161,17 +163,17 @@ struct Found {
 
 /// What is found in each document: in the first ones all there is, and in the later ones too if that is little.
 fn search(
-    name: &str,
+    runner: &Runner<'_>,
+    subject: Subject<'_>,
     documents: &[String],
     tokenizer: &Tokenizer,
-    run: &Run,
 ) -> anyhow::Result<Vec<Found>> {
     let (early, late) = documents.split_at(documents.len().min(MULTI_DOCUMENTS));
-    let mut found = over(name, early, run, |document, text| {
+    let mut found = over(runner, subject.clone(), early, |document, text| {
         windows(document, text, tokenizer)
     })?;
     let multi: usize = found.iter().map(|found| found.multi.len()).sum();
-    found.extend(over(name, late, run, |index, text| {
+    found.extend(over(runner, subject, late, |index, text| {
         let document = MULTI_DOCUMENTS + index;
         if multi < FEW_WINDOWS {
             windows(document, text, tokenizer)
@@ -441,15 +443,9 @@ mod tests {
         check("a/b", false);
     }
 
-    fn run() -> Run {
-        Run {
-            threads: None,
-            fresh: false,
-        }
-    }
-
     fn found(documents: &[String]) -> Vec<Found> {
-        search("test", documents, &tokenizer(), &run()).unwrap()
+        let model = Model::random(ModelConfig::tiny(), 2);
+        search(&Runner::new(), (&model).into(), documents, &tokenizer()).unwrap()
     }
 
     #[test]

@@ -180,7 +180,6 @@ fn a_dry_run_of_figures_says_every_pass_and_leaves_nothing() {
         "8 passes for 17 figures",
         // Eight blocks of two steps: 8 drops, 7 swaps, 6 repeats of three and 4 of five.
         "26 schedules, 254 steps (476 without sharing), on 3 sequences, 60 tokens",
-        "first block changed: 2 schedules on 3 sequences",
         "plain: on 3 sequences, 60 tokens",
         "plain, other text: on the source code of this project",
         "weights: 8 blocks",

@@ -445,7 +445,6 @@ fn what_every_reading_keeps_is_taken_up() {
     let said = sandbox.xtask(&arguments).succeeded().stderr;
     for kept in [
         "24 sequences",
-        "24 items of collapse",
         "24 items of plain",
         "items of suffix",
         "4 items of benchmarks",

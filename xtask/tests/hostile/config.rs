@@ -363,9 +363,8 @@ pub(crate) fn against_weights() -> Vec<Case> {
                 file.set_len(bytes.len() as u64 + rows * 32).unwrap();
             },
             &[
-                "model: the weights: expected a need of at most",
-                "of memory",
-                "found 6291457 MiB",
+                "model: the weights: needs 6291457 MiB of memory, but only",
+                "is available",
             ],
         )
         // Not every system says what it has left.

@@ -379,8 +379,9 @@ pub(crate) fn arguments() -> Vec<Case> {
             (90, "weights for which there is not enough memory"),
             |_| (),
             &[
-                "model: the weights: expected a need of at most 1 MiB of memory (--max-memory)",
-                "found",
+                "model: the weights: needs",
+                "of memory, but only 1 MiB is available",
+                "--max-memory",
             ],
         )
         .on("ids.npy", &["--max-memory", "20K"]),
@@ -388,8 +389,8 @@ pub(crate) fn arguments() -> Vec<Case> {
             (90, "a run for which there is not enough memory"),
             |_| (),
             &[
-                "model: the run: expected a need of at most 1 MiB",
-                "found",
+                "model: the run: needs",
+                "of memory, but only 1 MiB is available",
                 "threads",
             ],
         )

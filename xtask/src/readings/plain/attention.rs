@@ -11,7 +11,7 @@ pub const TOKENS: [usize; 5] = [1, 2, 4, 8, 16];
 pub const PREVIOUS: usize = 5;
 
 /// Weights of one block on one sequence, summed over queries and averaged over heads.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Locality {
     /// At each distance i of [`TOKENS`], over the queries i..T−1.
     pub offset: [Sum; TOKENS.len()],

@@ -11,7 +11,7 @@ use layerwise::transformer::lens::LensState;
 use serde::{Deserialize, Serialize};
 
 /// One lens on one residual stream of one sequence, over positions 1..T−1.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct View {
     /// Entropy, bits.
     pub entropy_bits: Sum,
@@ -24,7 +24,7 @@ pub struct View {
 }
 
 /// Both lenses on every residual stream of one sequence.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Views {
     /// The standard lens, one for each of the L+1 streams.
     pub standard: Vec<View>,

@@ -24,6 +24,7 @@ pub struct Streams {
 }
 
 /// What one sequence adds to the similarities.
+#[derive(Clone)]
 pub struct Vectors {
     /// The last position after each block, \[layers\]\[model\].
     last: Vec<Vec<f32>>,

@@ -5,13 +5,12 @@ use super::*;
 use crate::arguments::Run;
 use crate::experiments::core::table;
 use crate::inputs::OpenedModel;
-use crate::memory::Budget;
 use attention_locality::Measure;
 use cka::Estimator;
 use layerwise::architecture::{Family, Mlp, Norm, Position, Residual, Rotary};
 use layerwise::journal::{Journal, RunDescription};
 use layerwise::metrics::divergence;
-use layerwise::sweep::Label;
+use layerwise::sweep::{Budget, Described};
 use layerwise::transformer::{ModelConfig, Recording};
 use ndarray::{Array2, ArrayD, ArrayView2};
 use serde_json::json;
@@ -448,7 +447,7 @@ fn sums_of_another_form_are_refused() {
     let first_line = fs::read_to_string(&path).unwrap();
     // The checksum and a space stand before the JSON.
     let description = &first_line.lines().next().unwrap()[17..];
-    let description: RunDescription<Vec<Label>> = serde_json::from_str(description).unwrap();
+    let description: RunDescription<Described> = serde_json::from_str(description).unwrap();
     let none = json!({ "attention": [], "updates": [], "lenses": null });
     let few = json!({ "attention": [], "updates": [], "lenses": { "standard": [], "legacy": [] } });
     for sums in [none, few] {

@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 
 /// One block's updates on one sequence, over positions 1..T−1.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Sizes {
     /// ‖attn.out‖.
     pub attention: Sum,

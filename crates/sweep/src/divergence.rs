@@ -1,0 +1,172 @@
+//! How far altered outputs are from the plain model's.
+
+use crate::measure::{Failure, Measure, MeasureId, Reached};
+use crate::sums::{Statistic, Sums};
+use layerwise_kernels::vocabulary::{self, Summary};
+use layerwise_metrics::streamed;
+use layerwise_transformer::{Batch, ModelConfig};
+use ndarray::{Array2, ArrayView2, s};
+use std::collections::BTreeMap;
+
+/// KL(plain ‖ altered), top-1 agreement, entropy and loss of each schedule on sequences, as sums over positions.
+///
+/// With positions 0..T−1 of a sequence, KL, agreement and entropy cover positions 1..=T−1 (position 0 sees only BOS, or
+/// nothing); the loss at position i is that of predicting token i+1 and covers 1..=T−2.
+///
+/// Logits are never kept: the plain run leaves its expected unembedding rows, with which an altered run needs one pass
+/// over the vocabulary.
+#[derive(Clone, Debug, Default)]
+pub struct Divergence {
+    /// Schedules whose most probable tokens are counted.
+    counted: Vec<usize>,
+    /// The number of sequences, from the first, on which they are.
+    sequences: usize,
+}
+
+impl Divergence {
+    /// The four statistics alone.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Counts for some schedules of the plan, on the first sequences of the corpus, how often each token is the most
+    /// probable one ([`Sums::predicted`]).
+    pub fn counting(self, schedules: impl IntoIterator<Item = usize>, sequences: usize) -> Self {
+        Self {
+            counted: schedules.into_iter().collect(),
+            sequences,
+        }
+    }
+
+    fn sums(
+        &self,
+        reached: &Reached<'_, Vec<u32>>,
+        plain: &Plain,
+        normed: ArrayView2<'_, f32>,
+        summaries: &[Summary],
+    ) -> Result<Sums, Failure> {
+        let mut sums = Sums {
+            positions: summaries.len() as u64,
+            ..Sums::default()
+        };
+        for (row, (plain_summary, altered)) in plain.summaries.iter().zip(summaries).enumerate() {
+            let change: f64 = normed
+                .row(row)
+                .iter()
+                .zip(plain.normed.row(row))
+                .zip(plain.expected.row(row))
+                .map(|((altered, plain), weight)| {
+                    (f64::from(*altered) - f64::from(*plain)) * f64::from(*weight)
+                })
+                .sum();
+            let kl = streamed::kl_nats(plain_summary.log_sum_exp, altered.log_sum_exp, change);
+            let entropy = streamed::entropy_bits(altered.log_sum_exp, altered.mean_logit);
+            if !(kl.is_finite() && entropy.is_finite()) {
+                return Err(Failure::NotFinite { position: row + 1 });
+            }
+            sums.kl_nats += kl;
+            sums.entropy_bits += entropy;
+            sums.top1_agreements += u64::from(plain_summary.argmax == altered.argmax);
+            if let Some(logit) = altered.target_logit {
+                sums.loss_nats += streamed::loss_nats(altered.log_sum_exp, f64::from(logit));
+                sums.loss_positions += 1;
+            }
+        }
+        let is_counted = |schedule| self.counted.contains(schedule);
+        if reached.index < self.sequences && reached.schedules.iter().any(is_counted) {
+            let mut counts = BTreeMap::new();
+            for summary in summaries {
+                *counts.entry(summary.argmax).or_default() += 1;
+            }
+            sums.predicted = Some(counts);
+        }
+        Ok(sums)
+    }
+}
+
+/// What the plain model leaves for the comparison with it, for positions 1..=T−1.
+#[derive(Debug)]
+pub struct Plain {
+    /// Final-norm outputs, \[positions, model\].
+    normed: Array2<f32>,
+    summaries: Vec<Summary>,
+    /// Expected unembedding rows, \[positions, model\].
+    expected: Array2<f32>,
+}
+
+impl Measure for Divergence {
+    type Item = Vec<u32>;
+    type Observer<'a> = ();
+    type Reference = Plain;
+    type Sums = Sums;
+
+    fn id(&self) -> MeasureId {
+        let id = MeasureId::new("divergence", 4);
+        match self.counted.is_empty() {
+            true => id,
+            false => id.with_settings(format!(
+                "predicted tokens of schedules {:?} on {} sequences",
+                self.counted, self.sequences
+            )),
+        }
+    }
+
+    fn unit(&self) -> &'static str {
+        "sequence"
+    }
+
+    fn batch(&self, item: &Vec<u32>) -> Batch {
+        item.into()
+    }
+
+    fn least_tokens(&self) -> usize {
+        3
+    }
+
+    fn plain(
+        &self,
+        reached: &Reached<'_, Vec<u32>>,
+        _: Option<()>,
+    ) -> Result<(Plain, Sums), Failure> {
+        let model = reached.model;
+        let normed = model.final_norm(reached.states.slice(s![1.., ..]));
+        let (summaries, expected) = vocabulary::pass_with_expected_rows(
+            normed.view(),
+            model.unembedding(),
+            &reached.item[2..],
+        );
+        let plain = Plain {
+            normed,
+            summaries,
+            expected,
+        };
+        let sums = self.sums(reached, &plain, plain.normed.view(), &plain.summaries)?;
+        Ok((plain, sums))
+    }
+
+    fn altered(&self, reached: &Reached<'_, Vec<u32>>, plain: &Plain) -> Result<Sums, Failure> {
+        let model = reached.model;
+        let normed = model.final_norm(reached.states.slice(s![1.., ..]));
+        let summaries = vocabulary::pass(normed.view(), model.unembedding(), &reached.item[2..]);
+        self.sums(reached, plain, normed.view(), &summaries)
+    }
+
+    /// Two streams for the plain model's reference and one final-norm output; a tile of logits; a few numbers for each
+    /// position, and for each of the counted schedules.
+    fn bytes(&self, config: &ModelConfig, seq: usize, _: usize) -> usize {
+        // A map's nodes are at least a third full.
+        let counts = 3 * (size_of::<(u32, u64)>() + size_of::<usize>()) * self.counted.len();
+        3 * seq * config.model * size_of::<f32>()
+            + vocabulary::most_bytes(seq, config.model, config.vocab)
+            + seq * (2 * size_of::<Summary>() + counts)
+    }
+
+    fn statistics(&self) -> &'static [&'static str] {
+        &["kl_nats", "top1_agreement", "entropy_bits", "loss_nats"]
+    }
+
+    fn observations(&self, _: &Vec<u32>, sums: &Sums, statistic: &str) -> (f64, u64) {
+        let statistic = statistic.parse::<Statistic>();
+        statistic.map_or((0.0, 0), |statistic| sums.observations(statistic))
+    }
+}

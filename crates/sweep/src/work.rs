@@ -1,0 +1,81 @@
+//! Work that runs no schedule of a plan by itself.
+
+use crate::measure::{Failure, Measure, MeasureId, Reached};
+use layerwise_transformer::Batch;
+
+/// A function of each item as a [`Measure`]: a block of weights, a fold of a probe, a document that is searched.
+///
+/// It is run under [`Plan::plain`](crate::Plan::plain), once an item. What the function needs it holds itself.
+pub struct Work<'a, I, S> {
+    id: MeasureId,
+    read: Box<dyn Fn(usize, &I) -> Result<S, Failure> + Sync + 'a>,
+    particulars: Box<dyn Fn(&I) -> Vec<u32> + Sync + 'a>,
+    fits: Box<dyn Fn(&S) -> bool + Sync + 'a>,
+}
+
+impl<'a, I, S> Work<'a, I, S> {
+    /// `read` receives an item's index and the item.
+    pub fn new(id: MeasureId, read: impl Fn(usize, &I) -> Result<S, Failure> + Sync + 'a) -> Self {
+        Self {
+            id,
+            read: Box::new(read),
+            particulars: Box::new(|_| Vec::new()),
+            fits: Box::new(|_| true),
+        }
+    }
+
+    /// What an item's result depends on, as numbers: they go into the key of a run, and their count is the item's weight.
+    pub fn depending_on(self, particulars: impl Fn(&I) -> Vec<u32> + Sync + 'a) -> Self {
+        Self {
+            particulars: Box::new(particulars),
+            ..self
+        }
+    }
+
+    /// Whether a result that a journal kept has the form that `read` gives it.
+    pub fn fitting(self, fits: impl Fn(&S) -> bool + Sync + 'a) -> Self {
+        Self {
+            fits: Box::new(fits),
+            ..self
+        }
+    }
+}
+
+impl<I: Sync, S: Clone + Send> Measure for Work<'_, I, S> {
+    type Item = I;
+    type Observer<'b>
+        = ()
+    where
+        Self: 'b;
+    type Reference = ();
+    type Sums = S;
+
+    fn id(&self) -> MeasureId {
+        self.id.clone()
+    }
+
+    fn batch(&self, _: &I) -> Batch {
+        Batch::default()
+    }
+
+    fn particulars(&self, item: &I) -> Vec<u32> {
+        (self.particulars)(item)
+    }
+
+    fn weight(&self, item: &I) -> usize {
+        self.particulars(item).len().max(1)
+    }
+
+    fn plain(&self, reached: &Reached<'_, I>, _: Option<()>) -> Result<((), S), Failure> {
+        Ok(((), (self.read)(reached.index, reached.item)?))
+    }
+
+    /// Never called: an item without tokens has no altered schedules.
+    fn altered(&self, reached: &Reached<'_, I>, (): &()) -> Result<S, Failure> {
+        (self.read)(reached.index, reached.item)
+    }
+
+    fn fits(&self, sums: &S) -> bool {
+        (self.fits)(sums)
+    }
+}
