@@ -5,8 +5,8 @@
 )]
 
 use super::microkernel::Microkernel;
-use super::pack::{chunk_index, grow};
-use super::panel::{Chunk, KR, MR, NC, NR, PanelRow};
+use super::pack::{PackedShape, grow};
+use super::panel::{Chunk, KR, MR, NC, NR, PanelRow, rows_of_tile};
 use super::tile::{RowPointer, Strides, Tile};
 use crate::cpu::InstructionSet;
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -59,6 +59,36 @@ pub(super) struct Output<'a> {
     pub(super) partial: &'a mut Vec<PanelRow<f32>>,
 }
 
+/// How the tiles of one panel share the prefetching of the next panel.
+#[derive(Clone, Copy)]
+struct Ahead {
+    /// The cache lines that each tile prefetches for each chunk of KR panel rows.
+    lines: usize,
+    /// Whether these are spread over the chunk's terms. If not, they are prefetched together, and lines of C as well.
+    spread: bool,
+}
+
+impl Ahead {
+    fn new(rows: usize) -> Self {
+        let tiles = rows.div_ceil(MR);
+        Self {
+            lines: match rows {
+                // Bound by memory: the hardware prefetches the panel by itself, and one line in 2 KiB makes the processor look up
+                // the next page in time.
+                0..=4 => 2,
+                // The tiles together prefetch every row once. Tiles from the KR-th on repeat rows, at no cost.
+                _ => 2 * KR.div_ceil(tiles),
+            },
+            spread: tiles < KR,
+        }
+    }
+
+    /// The row of a chunk that a tile prefetches first. A panel row is two lines.
+    fn first_row(self, tile: usize) -> usize {
+        tile * (self.lines / 2) % KR
+    }
+}
+
 /// The bytes that `rows` rows of sums take between slices. A product of one slice needs none.
 pub(super) fn partial_bytes<T: Microkernel>(rows: usize, terms: usize) -> usize {
     match terms {
@@ -67,24 +97,23 @@ pub(super) fn partial_bytes<T: Microkernel>(rows: usize, terms: usize) -> usize 
     }
 }
 
-/// The product of packed A, ordered by [`chunk_index`], with panels.
+/// The product of packed A with panels.
 pub(super) fn multiply_packed<T: Microkernel>(
     set: InstructionSet,
     a: &[Chunk<T>],
     b: PanelView<'_, T>,
     output: &mut Output<'_>,
 ) {
-    let chunks = b.terms.div_ceil(KR) * MR;
+    let rows = output.c.nrows();
     assert!(
-        a.len() >= output.c.nrows().div_ceil(MR) * chunks,
+        a.len() >= PackedShape::new(rows, b.terms).len(),
         "packed A has the rows of C and the terms of B"
     );
     let strides = Strides {
         row: KR,
-        chunk: MR * KR,
+        chunk: rows_of_tile(rows) * KR,
     };
-    // SAFETY: for every tile of rows and every KR terms the slice holds MR chunks where `chunk_index` places them, and the
-    // strides are those of packed A.
+    // SAFETY: the slice holds the chunks of every tile where `PackedShape` places them, and the strides are those of packed A.
     unsafe { run::<T, true>(set, a.as_ptr().cast(), strides, b, output) }
 }
 
@@ -115,8 +144,8 @@ pub(super) fn multiply_in_place<T: Microkernel>(
 
 /// # Safety
 /// The processor has the instructions of `set`.
-/// If `PACKED`, `a` are chunks ordered by [`chunk_index`] for every row of C and each of `b.terms` terms, and `strides` are
-/// those of packed A.
+/// If `PACKED`, `a` are chunks ordered by [`PackedShape::index`] for every row of C and each of `b.terms` terms, and `strides`
+/// are those of packed A.
 /// If not, `a` may be read at `r · strides.row + k` for every row `r` of C and each of `b.terms` terms `k`, and `strides.chunk`
 /// is KR.
 unsafe fn run<T: Microkernel, const PACKED: bool>(
@@ -139,14 +168,20 @@ unsafe fn run<T: Microkernel, const PACKED: bool>(
         stride: c.strides()[0].unsigned_abs(),
         first: c.as_mut_ptr(),
     };
-    let (tiles, chunks) = (height.div_ceil(MR), b.terms.div_ceil(KR));
+    let (tiles, shape) = (height.div_ceil(MR), PackedShape::new(height, b.terms));
     let (panels, slices) = (width.div_ceil(NR), b.terms.div_ceil(T::KC));
-    const GROUP: usize = NC / NR;
+    let ahead = Ahead::new(height);
+    // One tile of A stays in the cache anyway. Then panels are read one after another, as they lie in memory.
+    let panels_of_group = if tiles == 1 { 1 } else { NC / NR };
     if slices > 1 {
-        grow(partial, GROUP.min(panels) * height, PanelRow([0.0; NR]));
+        grow(
+            partial,
+            panels_of_group.min(panels) * height,
+            PanelRow([0.0; NR]),
+        );
     }
-    for group in (0..panels).step_by(GROUP) {
-        let group = group..panels.min(group + GROUP);
+    for group in (0..panels).step_by(panels_of_group) {
+        let group = group..panels.min(group + panels_of_group);
         for (slice, panel) in
             (0..slices).flat_map(|slice| group.clone().map(move |panel| (slice, panel)))
         {
@@ -181,7 +216,7 @@ unsafe fn run<T: Microkernel, const PACKED: bool>(
             for tile in 0..tiles {
                 let first = tile * MR;
                 let offset = match PACKED {
-                    true => KR * chunk_index::<T>(tiles, chunks, tile, slice * T::KC / KR),
+                    true => KR * shape.index::<T>(tile, slice * T::KC / KR),
                     false => first * strides.row + slice * T::KC,
                 };
                 // SAFETY: the caller vouches for A at every row and term, and a slice begins with a whole chunk. C was
@@ -197,11 +232,16 @@ unsafe fn run<T: Microkernel, const PACKED: bool>(
                         columns: columns.len(),
                         start: start.map(|start| start.at_row(first)),
                         out: out.at_row(first),
-                        // The first KR tiles together prefetch every row of the next panel. Further tiles repeat them, at no
-                        // cost.
-                        ahead: b.address(next_panel, next_slice).wrapping_add(tile % KR),
+                        ahead: b
+                            .address(next_panel, next_slice)
+                            .wrapping_add(ahead.first_row(tile)),
+                        lines: ahead.lines,
                     };
-                    T::compute::<PACKED>(set, tile);
+                    if ahead.spread {
+                        T::compute::<PACKED, true>(set, tile);
+                    } else {
+                        T::compute::<PACKED, false>(set, tile);
+                    }
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Packing: from rows and columns in memory to the order in which the microkernel reads them.
 
 use super::format::{Format, Pair, to_bf16};
-use super::panel::{Chunk, KR, MR, NR, PanelRow};
+use super::panel::{Chunk, KR, MR, NR, PanelRow, rows_of_tile};
 use crate::cpu::{prefetch, vectorized};
 use ndarray::{ArrayView2, Axis, s};
 
@@ -129,20 +129,40 @@ pub(super) fn packed_bytes(rows: usize, inputs: usize) -> usize {
     rows.next_multiple_of(MR) * inputs.next_multiple_of(KR) * size_of::<f32>()
 }
 
-/// The index of a tile's first chunk, for one chunk of the inner dimension.
-///
-/// Packed A is ordered \[slice of KC terms\]\[tile\]\[chunk of the slice\]\[row of the tile\]: what meets one panel slice is
-/// contiguous.
-pub(super) fn chunk_index<T: Format>(
+/// How many rows and chunks packed A has, and so where each chunk lies.
+#[derive(Clone, Copy)]
+pub(super) struct PackedShape {
     tiles: usize,
+    /// Rows of a tile.
+    height: usize,
+    /// Chunks of a row.
     chunks: usize,
-    tile: usize,
-    chunk: usize,
-) -> usize {
-    let slice = T::KC / KR;
-    let first = chunk / slice * slice;
-    let in_slice = slice.min(chunks - first);
-    (first * tiles + tile * in_slice + chunk - first) * MR
+}
+
+impl PackedShape {
+    pub(super) fn new(rows: usize, terms: usize) -> Self {
+        Self {
+            tiles: rows.div_ceil(MR),
+            height: rows_of_tile(rows),
+            chunks: terms.div_ceil(KR),
+        }
+    }
+
+    /// Chunks in all.
+    pub(super) fn len(self) -> usize {
+        self.tiles * self.height * self.chunks
+    }
+
+    /// The index of a tile's first row, for one chunk of the inner dimension.
+    ///
+    /// Packed A is ordered \[slice of KC terms\]\[tile\]\[chunk of the slice\]\[row of the tile\]: what meets one panel slice is
+    /// contiguous.
+    pub(super) fn index<T: Format>(self, tile: usize, chunk: usize) -> usize {
+        let slice = T::KC / KR;
+        let first = chunk / slice * slice;
+        let in_slice = slice.min(self.chunks - first);
+        (first * self.tiles + tile * in_slice + chunk - first) * self.height
+    }
 }
 
 vectorized! {
@@ -200,7 +220,7 @@ fn fill_panel_by_elements(
     }
 }
 
-/// Packs rows \[rows, inputs\] of A in the order of [`chunk_index`].
+/// Packs rows \[rows, inputs\] of A in the order of [`PackedShape::index`].
 ///
 /// The missing rows of the last tile, and the missing terms of the last chunk of each row, keep old values; nothing reads them.
 #[inline(always)]
@@ -208,16 +228,16 @@ fn pack_rows<T: Pack>(block: ArrayView2<'_, f32>, packed: &mut Vec<Chunk<T>>) {
     /// How far ahead of the packed values a row is prefetched, in values.
     const AHEAD: usize = 128;
     let (rows, inputs) = block.dim();
-    let (tiles, chunks) = (rows.div_ceil(MR), inputs.div_ceil(KR * T::INPUTS));
-    grow(packed, tiles * MR * chunks, Chunk([T::default(); KR]));
+    let shape = PackedShape::new(rows, inputs.div_ceil(T::INPUTS));
+    grow(packed, shape.len(), Chunk([T::default(); KR]));
     for (tile, rows) in block.axis_chunks_iter(Axis(0), MR).enumerate() {
         let mut values = [[].as_slice(); MR];
         for (values, row) in values.iter_mut().zip(rows.outer_iter()) {
             *values = row.to_slice().expect("rows of A are contiguous");
         }
         let values = &values[..rows.nrows()];
-        for chunk in 0..chunks {
-            let places = &mut packed[chunk_index::<T>(tiles, chunks, tile, chunk)..][..MR];
+        for chunk in 0..shape.chunks {
+            let places = &mut packed[shape.index::<T>(tile, chunk)..][..shape.height];
             let first = chunk * KR * T::INPUTS;
             let last = inputs.min(first + KR * T::INPUTS);
             for (place, values) in places.iter_mut().zip(values) {

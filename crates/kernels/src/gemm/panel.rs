@@ -30,3 +30,8 @@ pub(super) fn rows_of_block(rows: usize) -> usize {
     let blocks = rows.div_ceil(MC).max(1);
     rows.div_ceil(blocks).max(1).next_multiple_of(MR)
 }
+
+/// Rows of a tile of packed A. Fewer than MR rows are packed without gaps, so that the cache holds and fetches nothing else.
+pub(super) fn rows_of_tile(rows: usize) -> usize {
+    rows.min(MR)
+}

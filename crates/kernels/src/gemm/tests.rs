@@ -224,25 +224,33 @@ fn matmul(
 }
 
 #[test]
-fn a_row_is_the_same_in_1_to_16_rows_as_in_512() {
-    for (inner, columns) in [(64, 64), (24, 41), (768, 96), (576, 1024), (1, 5), (300, 2)] {
-        let a = noise(512, inner, 1);
-        let b = noise(inner, columns, 2);
-        let mut all = Array2::zeros((512, columns));
-        matmul(a.view(), b.view(), all.view_mut(), Write::Replace);
-        for rows in (1..=16).chain([63, 64, 100, 129]) {
-            let mut some = Array2::zeros((rows, columns));
-            matmul(
-                a.slice(s![..rows, ..]),
-                b.view(),
-                some.view_mut(),
-                Write::Replace,
-            );
-            assert_eq!(
-                some,
-                all.slice(s![..rows, ..]),
-                "{rows} rows, inner {inner}, columns {columns}"
-            );
+fn a_row_is_the_same_in_few_rows_as_in_512() {
+    // One and several slices, one and several groups of columns.
+    for (inner, columns) in [(64, 64), (24, 41), (300, 161), (1, 5), (801, 33)] {
+        let (a, b) = (noise(512, inner, 1), noise(inner, columns, 2));
+        for precision in PRECISIONS {
+            let packed = Packed::rounded(b.view(), precision);
+            for set in InstructionSet::available() {
+                let scratch = &mut Scratch::default();
+                let mut product = |rows: usize, write: Write<'_>| {
+                    let mut c = Array2::from_elem((rows, columns), 0.25);
+                    let a = a.slice(s![..rows, ..]);
+                    multiply_with(set, a, &packed, 0..columns, c.view_mut(), write, scratch);
+                    c
+                };
+                for write in [Write::Replace, Write::Add] {
+                    let all = product(512, write);
+                    // From one row to tiles that do and do not share the prefetching of a panel.
+                    for rows in (1..=16).chain([23, 24, 25, 64, 179, 180, 181, 193]) {
+                        let few = product(rows, write);
+                        assert_eq!(
+                            few,
+                            all.slice(s![..rows, ..]),
+                            "{rows} rows, inner {inner}, columns {columns}, {set:?}, {precision:?}"
+                        );
+                    }
+                }
+            }
         }
     }
 }
@@ -291,7 +299,7 @@ proptest! {
     }
 
     #[test]
-    fn a_row_depends_on_itself_alone(rows in 1usize..200, inner in 1usize..70, outputs in 1usize..100, some in 1usize..200, bf16: bool, seed: u64) {
+    fn a_row_depends_on_itself_alone(rows in 1usize..200, inner in 1usize..600, outputs in 1usize..100, some in 1usize..200, bf16: bool, seed: u64) {
         let (a, b) = (noise(rows, inner, seed), noise(inner, outputs, seed ^ 7));
         let packed = Packed::rounded(b.view(), PRECISIONS[usize::from(bf16)]);
         let some = some.min(rows);

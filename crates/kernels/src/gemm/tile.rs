@@ -51,7 +51,9 @@ pub(super) struct Tile<'a, T> {
     /// What the sums are added to; `None` stands for zeros.
     pub(super) start: Option<RowPointer>,
     pub(super) out: RowPointer,
-    /// The panel row to prefetch while the first chunk is multiplied. Each further chunk prefetches the row KR rows on.
+    /// What the first chunk prefetches of the next panel. Each further chunk prefetches what lies KR rows on.
     /// The address need not be valid.
     pub(super) ahead: *const PanelRow<T>,
+    /// The cache lines that each chunk prefetches from there: at most 2 · KR.
+    pub(super) lines: usize,
 }

@@ -7,29 +7,35 @@
 )]
 
 use super::format::Pair;
-use super::panel::{KR, MR};
+use super::panel::KR;
 use super::portable::store_row;
 use super::tile::{RowPointer, Strides, Tile};
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-/// Calls `$kernel::<ROWS, PACKED>($tile)` for the tile's number of rows.
+/// Calls `$kernel::<ROWS, …>($tile)` for the tile's number of rows.
 macro_rules! for_rows {
-    ($kernel:ident, $packed:ident, $tile:expr, $($rows:literal)*) => {
+    ($kernel:ident, [$($flag:ident),*], $tile:expr, $($rows:literal)*) => {
+        for_rows!(@ [$(($rows))*] $kernel, [$($flag),*], $tile)
+    };
+    (@ [$(($rows:literal))*] $kernel:ident, $flags:tt, $tile:expr) => {
         match $tile.rows {
-            $($rows => $kernel::<$rows, $packed>($tile),)*
+            $($rows => for_rows!(@call $kernel, $rows, $flags, $tile),)*
             _ => unreachable!("a tile has 1 to MR rows"),
         }
     };
+    (@call $kernel:ident, $rows:literal, [$($flag:ident),*], $tile:expr) => {
+        $kernel::<$rows, $($flag),*>($tile)
+    };
 }
 
-/// The strides of A: constants if A is packed.
+/// The strides of A, of which one is a constant.
 #[inline(always)]
 fn strides<const PACKED: bool, T>(tile: &Tile<'_, T>) -> Strides {
     if PACKED {
         Strides {
             row: KR,
-            chunk: MR * KR,
+            ..tile.strides
         }
     } else {
         Strides {
@@ -38,6 +44,9 @@ fn strides<const PACKED: bool, T>(tile: &Tile<'_, T>) -> Strides {
         }
     }
 }
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// How far ahead packed A is prefetched into the L1 cache, in chunks. The next tile's chunks follow on this tile's.
 const AHEAD: usize = 6;
@@ -101,29 +110,39 @@ macro_rules! avx512_tile {
         /// # Safety
         /// As [`Microkernel::compute`](super::microkernel::Microkernel::compute).
         #[target_feature(enable = $features)]
-        pub(super) unsafe fn $tile<const PACKED: bool>(tile: Tile<'_, $term>) {
+        pub(super) unsafe fn $tile<const PACKED: bool, const SPREAD: bool>(tile: Tile<'_, $term>) {
             // SAFETY: the caller's promises are passed on, with the tile's own number of rows.
-            unsafe { for_rows!($rows, PACKED, tile, 1 2 3 4 5 6 7 8 9 10 11 12) }
+            unsafe { for_rows!($rows, [PACKED, SPREAD], tile, 1 2 3 4 5 6 7 8 9 10 11 12) }
         }
 
         /// # Safety
         /// As the microkernel, and the tile has `ROWS` rows.
         #[target_feature(enable = $features)]
-        unsafe fn $rows<const ROWS: usize, const PACKED: bool>(tile: Tile<'_, $term>) {
+        unsafe fn $rows<const ROWS: usize, const PACKED: bool, const SPREAD: bool>(tile: Tile<'_, $term>) {
             let strides = strides::<PACKED, _>(&tile);
             let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
             for (chunk, panel) in tile.panel.chunks(KR).enumerate() {
-                // A few lines for each chunk: a burst of prefetches would delay the loads that are needed now.
-                let panel_ahead = tile.ahead.wrapping_add(chunk * KR).cast::<i8>();
+                // No more than a few lines at once: a burst of prefetches would delay the loads that are needed now.
+                let ahead = tile.ahead.wrapping_add(chunk * KR).cast::<i8>();
                 let a_ahead = tile.a.wrapping_add((chunk + AHEAD) * strides.chunk);
-                _mm_prefetch::<_MM_HINT_T1>(panel_ahead);
-                _mm_prefetch::<_MM_HINT_T1>(panel_ahead.wrapping_add(64));
-                let place = tile.out.at_row(chunk).first;
-                prefetch_to_write(place);
-                prefetch_to_write(place.wrapping_add(16));
+                if !SPREAD {
+                    _mm_prefetch::<_MM_HINT_T1>(ahead);
+                    _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(LINE));
+                    let place = tile.out.at_row(chunk).first;
+                    prefetch_to_write(place);
+                    prefetch_to_write(place.wrapping_add(16));
+                }
                 for (k, b) in panel.iter().enumerate() {
+                    if SPREAD {
+                        for line in [k, k + KR] {
+                            if line < tile.lines {
+                                _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(line * LINE));
+                            }
+                        }
+                    }
                     if PACKED {
-                        _mm_prefetch::<_MM_HINT_T0>(a_ahead.wrapping_add(k * MR).cast());
+                        // Over the terms of a chunk, one line for each row.
+                        _mm_prefetch::<_MM_HINT_T0>(a_ahead.wrapping_add(k * ROWS).cast());
                     }
                     // SAFETY: a panel row is 32 terms of 4 bytes, aligned to 64. A may be read at every row and term of
                     // the tile.
@@ -210,7 +229,7 @@ pub(super) unsafe fn avx2<const PACKED: bool>(tile: Tile<'_, f32>) {
                 out: tile.out.at_row(first),
                 ..tile
             };
-            for_rows!(avx2_rows, PACKED, part, 1 2 3 4 5 6)
+            for_rows!(avx2_rows, [PACKED], part, 1 2 3 4 5 6)
         }
     }
 }
