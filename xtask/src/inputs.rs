@@ -2,8 +2,8 @@
 
 use crate::arguments::{self, Inputs};
 use crate::{embedded, memory, output};
-use anyhow::{bail, ensure};
-use layerwise::corpus::{self, Corpus, OpenedFile, Tokenizer};
+use anyhow::{anyhow, bail, ensure};
+use layerwise::corpus::{self, Corpus, Habit, Tokenizer};
 use layerwise::sweep::Budget;
 use layerwise::transformer::{Model, Precision, config};
 use layerwise::weights::{Links, OpenOptions};
@@ -136,35 +136,54 @@ fn name_of(folder: &Path) -> String {
     hub.or_else(own).unwrap_or_else(|| "model".to_owned())
 }
 
-/// Name of a tokenizer's file in a checkpoint folder.
-const TOKENIZER: &str = "tokenizer.json";
-
 /// A model's tokenizer; `None` where its folder holds none.
 ///
 /// # Errors
-/// A `tokenizer.json` that cannot be accepted.
+/// A tokenizer that cannot be accepted.
 pub fn open_tokenizer(opened: &OpenedModel) -> anyhow::Result<Option<Tokenizer>> {
     let folder = opened.options.folder(&opened.folder)?;
-    match folder.has(TOKENIZER)? {
-        true => Ok(Some(read_tokenizer(opened)?.0)),
-        false => Ok(None),
-    }
+    let tokenizer = Tokenizer::of_folder(&folder, opened.model.config().vocab)?;
+    Ok(tokenizer)
 }
 
 /// Whether a model's folder holds a tokenizer, be it one that cannot be accepted.
 pub(crate) fn has_tokenizer(opened: &OpenedModel) -> bool {
     let folder = opened.options.folder(&opened.folder);
-    folder
-        .and_then(|folder| folder.has(TOKENIZER))
-        .unwrap_or(true)
+    folder.is_ok_and(|folder| Tokenizer::is_in(&folder).unwrap_or(true))
 }
 
-/// A model's tokenizer, and the file that it was read from.
-fn read_tokenizer(opened: &OpenedModel) -> anyhow::Result<(Tokenizer, OpenedFile)> {
-    let folder = opened.options.folder(&opened.folder)?;
-    let file = folder.file(TOKENIZER, "the tokenizer of the model")?;
-    let tokenizer = Tokenizer::from_file(&file, opened.model.config().vocab)?;
-    Ok((tokenizer, file))
+/// What is put before each text, and where that is written.
+fn beginning(
+    given: arguments::Bos,
+    opened: &OpenedModel,
+    tokenizer: Option<&Tokenizer>,
+) -> anyhow::Result<(corpus::Bos, String)> {
+    let option = || "the option --bos".to_owned();
+    match given {
+        arguments::Bos::Id(id) => return Ok((corpus::Bos::Id(id), option())),
+        arguments::Bos::None => return Ok((corpus::Bos::None, option())),
+        arguments::Bos::Auto => {}
+    }
+    let Some(tokenizer) = tokenizer else {
+        return Ok((corpus::Bos::None, "token ids, used as they are".to_owned()));
+    };
+    let habit = match opened.model.config().bos {
+        config::Bos::Nothing => Habit::Nothing,
+        config::Bos::Token(id) => Habit::Token(id),
+        config::Bos::EndOfText => Habit::EndOfText,
+    };
+    let found = tokenizer.beginning(habit)?;
+    let bos = found.bos.map_or(corpus::Bos::None, corpus::Bos::Auto);
+    let token = match found.bos {
+        Some(id) => format!("token {id} ({:?})", tokenizer.decode(&[id])?),
+        None => "nothing".to_owned(),
+    };
+    let name = &opened.name;
+    let source = found.source.to_string();
+    output::say(format_args!(
+        "{name}: {token} before each text, by {source}"
+    ));
+    Ok((bos, source))
 }
 
 /// A corpus as one model reads it.
@@ -177,6 +196,8 @@ pub struct OpenedCorpus {
     pub context: usize,
     /// What was put before each text.
     pub bos: corpus::Bos,
+    /// Where it is written that this is put there.
+    pub bos_source: String,
     /// SHA-256 of the tokenizer, where one was needed.
     pub tokenizer_sha256: Option<String>,
     /// The sequences.
@@ -208,24 +229,21 @@ pub fn open_corpus(
     );
     let extension = path.extension().and_then(OsStr::to_str);
     let is_text = matches!(extension, Some("txt" | "raw" | "jsonl"));
-    let read = is_text.then(|| read_tokenizer(opened)).transpose()?;
-    let tokenizer = read.as_ref().map(|(tokenizer, _)| tokenizer);
-    let bos = match (inputs.bos, config.bos) {
-        (arguments::Bos::Id(id), _) => corpus::Bos::Id(id),
-        (arguments::Bos::None, _) | (_, config::Bos::Nothing) => corpus::Bos::None,
-        (arguments::Bos::Auto, config::Bos::Token(id)) => corpus::Bos::Auto(id),
-        (arguments::Bos::Auto, config::Bos::EndOfText) => match tokenizer {
-            None => corpus::Bos::None,
-            Some(tokenizer) => match tokenizer.encode("<|endoftext|>")?.as_slice() {
-                [id] => corpus::Bos::Auto(*id),
-                _ => bail!(
-                    "{}: expected the token <|endoftext|>, which {} puts before a text, found none; give --bos",
-                    opened.folder.join(TOKENIZER).display(),
-                    opened.name
-                ),
-            },
-        },
+    let tokenizer = match is_text {
+        true => Some(open_tokenizer(opened)?.ok_or_else(|| {
+            let folder = opened.folder.display();
+            anyhow!("{folder}/tokenizer.json: not found; text is read with it: give one, or token ids as .npy")
+        })?),
+        false => None,
     };
+    let tokenizer = tokenizer.as_ref();
+    for token in tokenizer.map_or(&[][..], Tokenizer::beyond_vocabulary) {
+        output::say(format_args!(
+            "note: {}: the token {token:?} has no row in the embedding; a text that spells it cannot be run",
+            opened.name
+        ));
+    }
+    let (bos, bos_source) = beginning(inputs.bos, opened, tokenizer)?;
     let options = corpus::Options {
         bos,
         rows: inputs.rows,
@@ -235,12 +253,22 @@ pub fn open_corpus(
         ..corpus::Options::new(context, config.vocab)
     };
     let corpus = corpus::read(&path, tokenizer, &options)?;
+    if corpus.spelled_bos() > 0 {
+        output::say(format_args!(
+            "note: {}: the text of {} of {} documents begins with the BOS token itself, which is then there twice; --bos none \
+             puts none before it",
+            opened.name,
+            corpus.spelled_bos(),
+            corpus.documents()
+        ));
+    }
     Ok(OpenedCorpus {
         sha256: corpus::sha256(&path)?,
-        tokenizer_sha256: read.map(|(_, file)| file.sha256()).transpose()?,
+        tokenizer_sha256: tokenizer.map(|tokenizer| tokenizer.sha256().to_owned()),
         path,
         context,
         bos,
+        bos_source,
         corpus,
     })
 }

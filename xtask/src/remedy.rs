@@ -1,5 +1,6 @@
 //! What to do about errors of crates that do not know the command line.
 
+use layerwise::corpus::CorpusError;
 use layerwise::files::FileError;
 use layerwise::journal::JournalError;
 use layerwise::sweep::SweepError;
@@ -15,14 +16,23 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
             Some(TransformerError::Weights(weights)) => Some(weights),
             _ => cause.downcast_ref(),
         };
-        let file = match weights {
-            Some(WeightsError::File(file)) => Some(file),
+        let corpus: Option<&CorpusError> = cause.downcast_ref();
+        let file = match (weights, corpus) {
+            (Some(WeightsError::File(file)), _) | (_, Some(CorpusError::File(file))) => Some(file),
             _ => cause.downcast_ref(),
         };
-        let remedy = journal.or_else(|| file.and_then(of_file));
+        let text = corpus.and_then(of_text);
+        let remedy = journal.or_else(|| file.and_then(of_file)).or(text);
         let of_sweep = || cause.downcast_ref().and_then(of_sweep);
         remedy.map(str::to_owned).or_else(of_sweep)
     })
+}
+
+fn of_text(error: &CorpusError) -> Option<&'static str> {
+    match error {
+        CorpusError::Bos { .. } => Some("give --bos ID, or --bos none"),
+        _ => None,
+    }
 }
 
 fn of_sweep(error: &SweepError) -> Option<String> {

@@ -1,7 +1,7 @@
 //! The crate's error type.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use layerwise_files::FileError;
 
@@ -189,6 +189,26 @@ pub enum CorpusError {
         /// What was found.
         found: String,
     },
+    /// A folder's tokenizer is in a form that is not read.
+    #[error(
+        "{}: expected tokenizer.json, found a tokenizer in another form; make one with the one line: {}",
+        path.display(),
+        conversion(folder)
+    )]
+    TokenizerForm {
+        /// The file found.
+        path: PathBuf,
+        /// The checkpoint folder.
+        folder: PathBuf,
+    },
+    /// What stands before a text is not one token.
+    #[error("{}: expected one token that is put before a text, or none, found {found}; say which BOS to use", path.display())]
+    Bos {
+        /// The tokenizer's file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+    },
     /// The tokenizers library refused a `tokenizer.json`.
     #[error("{}: expected a tokenizer that the tokenizers library loads: {reason}", path.display())]
     TokenizerLoad {
@@ -217,4 +237,12 @@ pub enum CorpusError {
         /// The library's reason.
         reason: String,
     },
+}
+
+/// The line that makes a `tokenizer.json` of whatever a folder holds.
+fn conversion(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "python -c \"from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('{folder}').save_pretrained('{folder}')\""
+    )
 }

@@ -38,3 +38,31 @@ pub(crate) fn kind(value: &Value) -> &'static str {
         Value::Object(_) => "an object",
     }
 }
+
+/// A file's bytes as text; what is wrong is named by its line.
+pub(crate) fn document_text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, CorpusError> {
+    std::str::from_utf8(bytes).or_else(|error| {
+        // The line in question is found again, so that the position can be named within it.
+        let before = &bytes[..error.valid_up_to()];
+        let start = before
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |end| end + 1);
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        line_text(path, line, &bytes[start..])
+    })
+}
+
+/// A line's bytes as text.
+pub(crate) fn line_text<'a>(
+    path: &Path,
+    line: usize,
+    bytes: &'a [u8],
+) -> Result<&'a str, CorpusError> {
+    std::str::from_utf8(bytes).map_err(|error| CorpusError::NotUtf8 {
+        path: path.to_owned(),
+        line,
+        offset: error.valid_up_to(),
+        found: bytes[error.valid_up_to()],
+    })
+}

@@ -31,7 +31,7 @@ pub use file::sha256;
 pub use layerwise_files::{FileError, OpenedFile};
 pub use sequences::{Bos, Corpus, Options, Skipped};
 pub use text::read_text;
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{Beginning, BosSource, Habit, Tokenizer};
 
 /// The fewest tokens a usable sequence has: one to see, one to predict from, one to predict.
 pub const MIN_TOKENS: usize = 3;

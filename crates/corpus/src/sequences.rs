@@ -97,6 +97,7 @@ pub struct Corpus {
     sequences: Vec<Vec<u32>>,
     documents: usize,
     cut: usize,
+    spelled: usize,
     skipped: Skipped,
 }
 
@@ -121,6 +122,11 @@ impl Corpus {
     /// Number of lines or rows of which only the first window was taken, because they are longer than the context.
     pub fn cut(&self) -> usize {
         self.cut
+    }
+
+    /// Number of documents whose text spells the token that is put before it, so that it stands there twice.
+    pub fn spelled_bos(&self) -> usize {
+        self.spelled
     }
 
     /// What was skipped.
@@ -216,6 +222,9 @@ impl<'a> Collection<'a> {
                 vocab: self.options.vocab,
                 found: id,
             })?);
+        }
+        if first == 0 && bos.is_some() && sequence.get(1).copied() == bos {
+            self.corpus.spelled += 1;
         }
         if length < MIN_TOKENS {
             self.corpus.skipped.short += 1;

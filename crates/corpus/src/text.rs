@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::file::{kind, open, read_error};
+use crate::file::{document_text, kind, line_text, open, read_error};
 use crate::sequences::Collection;
 use crate::{Corpus, CorpusError, Options, Place, Tokenizer};
 
@@ -128,27 +128,5 @@ fn document_field(
         line,
         field: field.to_owned(),
         found,
-    })
-}
-
-fn document_text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, CorpusError> {
-    std::str::from_utf8(bytes).or_else(|error| {
-        // The line in question is found again, so that the position can be named within it.
-        let before = &bytes[..error.valid_up_to()];
-        let start = before
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |end| end + 1);
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        line_text(path, line, &bytes[start..])
-    })
-}
-
-fn line_text<'a>(path: &Path, line: usize, bytes: &'a [u8]) -> Result<&'a str, CorpusError> {
-    std::str::from_utf8(bytes).map_err(|error| CorpusError::NotUtf8 {
-        path: path.to_owned(),
-        line,
-        offset: error.valid_up_to(),
-        found: bytes[error.valid_up_to()],
     })
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod beginnings;
 mod bytes;
 mod diff_sites;
 mod drawn;

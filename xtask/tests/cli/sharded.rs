@@ -128,7 +128,7 @@ fn what_does_not_make_up_a_run_is_refused() {
         &[
             "part-2.csv.run/gpt2.journal",
             "shard 2/3 is not finished",
-            "sequence",
+            "unit",
         ],
     );
     let mut damaged = journal.clone();
@@ -214,7 +214,7 @@ fn a_pipe_in_a_journals_place_is_refused_at_once() {
     assert!(made.unwrap().success());
     sharded
         .sweep(&["whole.csv"])
-        .refused(&["whole.csv.run/phi.journal", "expected a regular file"]);
+        .refused(&["whole.csv.run/phi.journal", "expected a file, found a pipe"]);
     sharded
         .merge(&["whole.csv.run"], "merged.csv")
         .refused(&["whole.csv.run/phi.journal", "expected a regular file"]);

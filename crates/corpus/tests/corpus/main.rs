@@ -3,6 +3,7 @@
 mod arbitrary;
 mod fixtures;
 mod formats;
+mod goldens;
 mod real;
 mod refused;
 mod tokenizer;

@@ -1,0 +1,161 @@
+//! What a tokenizer puts before a text, and where that is written.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{Tokenizer, contain};
+use crate::CorpusError;
+
+/// What models of a family are used to see before a text, where their tokenizer does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    /// Nothing.
+    Nothing,
+    /// This token.
+    Token(u32),
+    /// The token `<|endoftext|>`, whatever its id.
+    EndOfText,
+}
+
+/// Where it is written what stands before a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BosSource {
+    /// The post-processor of `tokenizer.json`.
+    PostProcessor,
+    /// `add_bos_token` of `tokenizer_config.json`.
+    Settings,
+    /// The habit of the model's family; the tokenizer says nothing.
+    Habit,
+    /// The tokenizer adds nothing, and its BOS token, given here, is not the one that ends documents: it begins something
+    /// else, such as a turn of a conversation.
+    OtherUse(String),
+}
+
+impl fmt::Display for BosSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PostProcessor => f.write_str("the post-processor of tokenizer.json"),
+            Self::Settings => f.write_str("add_bos_token of tokenizer_config.json"),
+            Self::Habit => f.write_str("the habit of the family"),
+            Self::OtherUse(token) => {
+                write!(
+                    f,
+                    "the tokenizer, which adds none; its {token:?} does not separate documents"
+                )
+            }
+        }
+    }
+}
+
+/// What stands before each text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Beginning {
+    /// The token, if any.
+    pub bos: Option<u32>,
+    /// Where that is written.
+    pub source: BosSource,
+}
+
+/// What `tokenizer_config.json`, and `special_tokens_map.json` beside it, say of the ends of a text.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    add_bos: Option<bool>,
+    bos: Option<String>,
+    eos: Option<String>,
+}
+
+impl Settings {
+    /// From both files' objects; the first one's values come first.
+    pub(super) fn new(config: &Map<String, Value>, special: &Map<String, Value>) -> Self {
+        let token = |key| {
+            [config, special]
+                .into_iter()
+                .find_map(|file| content(file.get(key)?))
+        };
+        Self {
+            add_bos: config.get("add_bos_token").and_then(Value::as_bool),
+            bos: token("bos_token"),
+            eos: token("eos_token"),
+        }
+    }
+}
+
+/// The text of a token, which is written alone or in an object.
+pub(super) fn content(token: &Value) -> Option<String> {
+    let text = token.as_str().or_else(|| token.get("content")?.as_str())?;
+    Some(text.to_owned())
+}
+
+impl Tokenizer {
+    /// What the checkpoint puts before a text: what the post-processor of its `tokenizer.json` adds, else what
+    /// `add_bos_token` of its `tokenizer_config.json` says, else the habit of the model's family.
+    ///
+    /// A habit gives way where the tokenizer's own BOS and EOS tokens are known and differ: such a BOS is added by a
+    /// post-processor or marks something else.
+    ///
+    /// # Errors
+    ///
+    /// [`CorpusError::Bos`] where more than one token is put before a text, or one that is no token; and the errors of
+    /// [`Tokenizer::encode`].
+    pub fn beginning(&self, habit: Habit) -> Result<Beginning, CorpusError> {
+        let found = |bos, source| Ok(Beginning { bos, source });
+        match self.before_text()?.as_slice() {
+            [] => {}
+            [bos] => return found(Some(*bos), BosSource::PostProcessor),
+            several => {
+                return Err(self.no_bos(format!(
+                    "{} tokens before a text, {several:?}",
+                    several.len()
+                )));
+            }
+        }
+        let settings = self.settings.clone().unwrap_or_default();
+        match (settings.add_bos, &settings.bos) {
+            (Some(false), _) => return found(None, BosSource::Settings),
+            (Some(true), Some(token)) => {
+                return match self.inner.token_to_id(token) {
+                    Some(id) => found(Some(id), BosSource::Settings),
+                    None => Err(self.no_bos(format!("bos_token {token:?}, which is no token"))),
+                };
+            }
+            (Some(true), None) | (None, _) => {}
+        }
+        match (habit, &settings.bos, &settings.eos) {
+            (Habit::Token(_), Some(bos), Some(eos)) if bos != eos && settings.add_bos.is_none() => {
+                found(None, BosSource::OtherUse(bos.clone()))
+            }
+            (Habit::Nothing, ..) => found(None, BosSource::Habit),
+            (Habit::Token(id), ..) => found(Some(id), BosSource::Habit),
+            (Habit::EndOfText, ..) => match self.encode(END_OF_TEXT)?.as_slice() {
+                [id] => found(Some(*id), BosSource::Habit),
+                _ => Err(self.no_bos("none of that name".to_owned())),
+            },
+        }
+    }
+
+    /// What the post-processor puts before a text.
+    fn before_text(&self) -> Result<Vec<u32>, CorpusError> {
+        const TEXT: &str = "a";
+        let bare = self.encode(TEXT)?;
+        let encoding = contain(|| self.inner.encode_fast(TEXT, true));
+        let encoding = encoding.map_err(|reason| self.encoding_failed(TEXT, reason))?;
+        let ids = encoding.get_ids();
+        let at = ids
+            .windows(bare.len().max(1))
+            .position(|window| window == bare);
+        Ok(ids[..at.unwrap_or(0)].to_vec())
+    }
+
+    fn no_bos(&self, found: String) -> CorpusError {
+        CorpusError::Bos {
+            path: self.path.clone(),
+            found,
+        }
+    }
+}
+
+/// The token that separates documents in the training of GPT-2 and of many models since.
+const END_OF_TEXT: &str = "<|endoftext|>";

@@ -1,0 +1,177 @@
+//! A tokenizer's files, checked before the tokenizers library sees them.
+//!
+//! The library panics on some files and accepts others that give wrong tokens, so that this module checks what
+//! it does not: the vocabulary's ids, the merges, and that nothing cuts, pads or draws at random.
+//! What may still panic in it is contained.
+
+mod beginning;
+mod check;
+mod files;
+
+use std::fmt;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use layerwise_files::{OpenedFile, sha256};
+
+use crate::CorpusError;
+use crate::file::open;
+
+use beginning::Settings;
+pub use beginning::{Beginning, BosSource, Habit};
+use check::Check;
+use files::MAX_FILE;
+
+/// A byte-pair encoding of text, from a `tokenizer.json` or from a `vocab.json` and a `merges.txt`.
+pub struct Tokenizer {
+    path: PathBuf,
+    inner: tokenizers::Tokenizer,
+    sha256: String,
+    /// What `tokenizer_config.json` says, where there is one.
+    settings: Option<Settings>,
+    beyond: Vec<String>,
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Tokenizer");
+        debug.field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Tokenizer {
+    /// Opens a `tokenizer.json` for a model of `vocab` tokens.
+    ///
+    /// # Errors
+    ///
+    /// The file must be regular, of at most 64 MiB and a JSON object that the tokenizers library loads.
+    /// Refused are models other than BPE, dropout, truncation and padding, ids that stand for two tokens or, but for added
+    /// tokens, are not below `vocab`, added tokens that would get another id than theirs, and merges of or into unknown
+    /// tokens.
+    pub fn open(path: &Path, vocab: usize) -> Result<Self, CorpusError> {
+        Self::from_file(&open(path)?, vocab)
+    }
+
+    /// The tokenizer of an opened `tokenizer.json`, such as that of a checkpoint's folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::open`].
+    pub fn from_file(file: &OpenedFile, vocab: usize) -> Result<Self, CorpusError> {
+        Self::from_json(file.path(), &file.read_all(MAX_FILE)?, vocab)
+    }
+
+    /// The tokenizer that the bytes of a `tokenizer.json` describe, which messages call `path`.
+    fn from_json(path: &Path, bytes: &[u8], vocab: usize) -> Result<Self, CorpusError> {
+        let check = Check { path, vocab };
+        let added = check.file(bytes)?;
+        let loaded = contain(|| tokenizers::Tokenizer::from_bytes(bytes));
+        let inner = loaded.map_err(|reason| CorpusError::TokenizerLoad {
+            path: path.to_owned(),
+            reason,
+        })?;
+        // The library numbers added tokens itself, whatever ids the file gives them.
+        for (index, (token, id)) in added.iter().enumerate() {
+            if inner.token_to_id(token) != Some(*id) {
+                let found = match inner.token_to_id(token) {
+                    Some(found) => format!("that it would be given id {found}"),
+                    None => "that it would be ignored".to_owned(),
+                };
+                let item = format!("added_tokens[{index}], token {token:?}");
+                return Err(check.refuse(item, format!("id {id}"), found));
+            }
+        }
+        let beyond = added.into_iter().filter(|(_, id)| *id as usize >= vocab);
+        Ok(Self {
+            path: path.to_owned(),
+            inner,
+            sha256: sha256(bytes),
+            settings: None,
+            beyond: beyond.map(|(token, _)| token).collect(),
+        })
+    }
+
+    /// The file: `tokenizer.json`, or `vocab.json` of the two.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// SHA-256 of the `tokenizer.json`, or of what the other files would be as one.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Added tokens whose ids are not below the size of the model's vocabulary, such as one for padding. A text that spells
+    /// one of them cannot be run.
+    pub fn beyond_vocabulary(&self) -> &[String] {
+        &self.beyond
+    }
+
+    /// Token ids of a text, without special tokens around it.
+    ///
+    /// A special token that is spelt out within the text, such as `<|endoftext|>`, is encoded as such.
+    ///
+    /// # Errors
+    ///
+    /// The tokenizers library may fail on a text, for instance where a character is unknown.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
+        let encoding = contain(|| self.inner.encode_fast(text, false));
+        let encoding = encoding.map_err(|reason| self.encoding_failed(text, reason))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// As [`Tokenizer::encode`], and for each token the bytes of the text that it stands for.
+    ///
+    /// Whether the space before a word is among its bytes is up to the file. Where one character is several tokens, each
+    /// of them stands for the whole character.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::encode`].
+    pub fn encode_with_spans(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, CorpusError> {
+        let encoding = contain(|| self.inner.encode(text, false));
+        let encoding = encoding.map_err(|reason| self.encoding_failed(text, reason))?;
+        let spans = encoding
+            .get_offsets()
+            .iter()
+            .map(|&(start, end)| start..end);
+        Ok(encoding.get_ids().iter().copied().zip(spans).collect())
+    }
+
+    fn encoding_failed(&self, text: &str, reason: String) -> CorpusError {
+        CorpusError::Encode {
+            path: self.path.clone(),
+            bytes: text.len(),
+            reason,
+        }
+    }
+
+    /// The text of token ids, special tokens spelt out.
+    ///
+    /// Bytes that are not UTF-8, as where a character is cut, become U+FFFD. An id that stands for no token, as in a
+    /// vocabulary that was padded, adds nothing.
+    ///
+    /// # Errors
+    ///
+    /// The tokenizers library may fail.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, CorpusError> {
+        contain(|| self.inner.decode(ids, false)).map_err(|reason| CorpusError::Decode {
+            path: self.path.clone(),
+            tokens: ids.len(),
+            reason,
+        })
+    }
+}
+
+/// Runs a call of the tokenizers library, a panic in which becomes an error.
+fn contain<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(panic) => {
+            let message = panic.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(format!("it panicked: {}", message.unwrap_or("no message")))
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Every kind of tokenizer against transformers' `AutoTokenizer`, by the goldens of `fixtures/tokenizers`.
+
+use std::path::{Path, PathBuf};
+
+use layerwise_corpus::{BosSource, Habit, Tokenizer};
+use layerwise_files::{Folder, Links};
+use serde_json::Value;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tokenizers")
+}
+
+fn opened(kind: &str, vocab: usize) -> Tokenizer {
+    let folder = Folder::open(&folder().join(kind), Links::Refuse).unwrap();
+    Tokenizer::of_folder(&folder, vocab).unwrap().unwrap()
+}
+
+fn ids(value: &Value) -> Vec<u32> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+#[test]
+fn ids_and_what_stands_before_a_text_are_those_of_transformers() {
+    let text = std::fs::read_to_string(folder().join("goldens.json")).unwrap();
+    let goldens: Value = serde_json::from_str(&text).unwrap();
+    let texts = goldens["texts"].as_array().unwrap();
+    let kinds = goldens["kinds"].as_object().unwrap();
+    assert!(texts.len() == 17 && kinds.len() >= 17, "{}", kinds.len());
+    let mut wrong = Vec::new();
+    for (kind, golden) in kinds {
+        let vocab = golden["vocab"].as_u64().unwrap() as usize;
+        let tokenizer = opened(kind, vocab);
+        for (text, expected) in texts.iter().zip(golden["ids"].as_array().unwrap()) {
+            let text = text.as_str().unwrap();
+            let (found, expected) = (tokenizer.encode(text).unwrap(), ids(expected));
+            if found != expected {
+                wrong.push(format!(
+                    "{kind}: {text:?}: {found:?}, expected {expected:?}"
+                ));
+            }
+        }
+        let beginning = tokenizer.beginning(Habit::Nothing).unwrap();
+        let before: Vec<u32> = beginning.bos.into_iter().collect();
+        if before != ids(&golden["before"]) {
+            wrong.push(format!(
+                "{kind}: {beginning:?}, expected {}",
+                golden["before"]
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// What each tokenizer puts before a text, where its family would put token 7, and where that is written.
+#[test]
+fn a_habit_counts_only_where_the_tokenizer_says_nothing() {
+    let check = |kind, habit, bos: Option<u32>, source: BosSource| {
+        let beginning = opened(kind, 700).beginning(habit).unwrap();
+        assert_eq!((beginning.bos, beginning.source), (bos, source), "{kind}");
+    };
+    let seven = Habit::Token(7);
+    for kind in ["gpt2", "gpt2-files", "gpt-neox", "smollm"] {
+        check(kind, seven, Some(7), BosSource::Habit);
+        check(kind, Habit::Nothing, None, BosSource::Habit);
+    }
+    check("gpt2", Habit::EndOfText, Some(0), BosSource::Habit);
+    for (kind, bos) in [
+        ("llama-3", 0),
+        ("llama-2", 1),
+        ("gemma", 1),
+        ("deepseek", 1),
+        ("both-ends", 0),
+    ] {
+        check(kind, seven, Some(bos), BosSource::PostProcessor);
+    }
+    check("opt-files", seven, Some(2), BosSource::Settings);
+    check("add-bos-false", seven, None, BosSource::Settings);
+    // A marker of turns is called BOS, and nothing adds it.
+    let marker = BosSource::OtherUse("<|im_start|>".to_owned());
+    check("chat-marker", seven, None, marker);
+    // Without settings beside it, the tokenizer is silent.
+    let alone = Tokenizer::open(&folder().join("chat-marker/tokenizer.json"), 700).unwrap();
+    assert_eq!(alone.beginning(seven).unwrap().bos, Some(7));
+    // No token is called so.
+    let error = opened("llama-3", 700);
+    assert!(error.beginning(Habit::EndOfText).is_ok());
+    let error = opened("metaspace-first", 700)
+        .encode("<|endoftext|>")
+        .unwrap();
+    assert!(error.len() > 1);
+}
+
+#[test]
+fn tokens_beyond_the_vocabulary_are_named_and_harmless() {
+    let tokenizer = opened("pad-beyond", 700);
+    assert_eq!(tokenizer.beyond_vocabulary(), ["<pad>"]);
+    assert!(
+        tokenizer
+            .encode("no padding")
+            .unwrap()
+            .iter()
+            .all(|id| *id < 700)
+    );
+    assert_eq!(tokenizer.encode("<pad>").unwrap(), [700]);
+    assert!(opened("pad-beyond", 701).beyond_vocabulary().is_empty());
+    // A token of the vocabulary itself is another matter.
+    let folder = Folder::open(&folder().join("pad-beyond"), Links::Refuse).unwrap();
+    let error = Tokenizer::of_folder(&folder, 600).unwrap_err().to_string();
+    assert!(error.contains("expected an id below 600"), "{error}");
+}

@@ -1,0 +1,107 @@
+//! What stands before each text: taken from the checkpoint's own tokenizer, told and recorded.
+
+use crate::{Sandbox, fixtures};
+use std::fs;
+
+/// A GPT-2 model with one of the small tokenizers of `fixtures/tokenizers`, on a text; returns what was said and the
+/// manifest's words of the corpus.
+fn run(kind: &str, text: &str, more: &[&str]) -> (String, serde_json::Value) {
+    let sandbox = Sandbox::new();
+    let model = sandbox.path("model");
+    fs::create_dir(&model).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        fs::copy(
+            fixtures().join("models/gpt2-8x160").join(file),
+            model.join(file),
+        )
+        .unwrap();
+    }
+    for entry in fs::read_dir(fixtures().join("tokenizers").join(kind)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, model.join(path.file_name().unwrap())).unwrap();
+    }
+    fs::write(sandbox.path("text.txt"), text).unwrap();
+    let arguments = [
+        "sweep", "drop(0)", "--model", "model", "--corpus", "text.txt", "--out", "out.csv",
+    ];
+    let outcome = sandbox.xtask(&[&arguments[..], more].concat()).succeeded();
+    let manifest = sandbox.json("out.csv.run/manifest.json");
+    (outcome.stderr, manifest["runs"][0]["corpus"].clone())
+}
+
+#[test]
+fn what_stands_before_a_text_is_told_with_its_source_and_recorded() {
+    let check = |kind: &str, more: &[&str], bos: Option<u32>, source: &str| {
+        let (said, corpus) = run(kind, "A text of a few words.", more);
+        assert_eq!(corpus["bos"].as_u64(), bos.map(u64::from), "{kind}");
+        let recorded = corpus["bos_source"].as_str().unwrap();
+        assert!(recorded.starts_with(source), "{kind}: {recorded}");
+        let is_told = said.contains(&format!("before each text, by {recorded}"));
+        assert_eq!(is_told, more.is_empty(), "{kind}: {said}");
+    };
+    check("gpt2", &[], Some(0), "the habit of the family");
+    check("gpt2-files", &[], Some(0), "the habit of the family");
+    check(
+        "llama-2",
+        &[],
+        Some(1),
+        "the post-processor of tokenizer.json",
+    );
+    check(
+        "opt-files",
+        &[],
+        Some(2),
+        "add_bos_token of tokenizer_config.json",
+    );
+    check(
+        "add-bos-false",
+        &[],
+        None,
+        "add_bos_token of tokenizer_config.json",
+    );
+    check("chat-marker", &[], None, "the tokenizer, which adds none");
+    check("chat-marker", &["--bos", "1"], Some(1), "the option --bos");
+    check("gpt2", &["--bos", "none"], None, "the option --bos");
+}
+
+#[test]
+fn a_text_that_spells_its_bos_is_told() {
+    let says = "the text of 1 of 1 documents begins with the BOS token itself";
+    let (said, _) = run("gpt2", "<|endoftext|>A text of a few words.", &[]);
+    assert!(said.contains(says), "{said}");
+    for (text, more) in [
+        ("A text of a few words.<|endoftext|>", [].as_slice()),
+        ("<|endoftext|>A text of a few words.", &["--bos", "none"]),
+    ] {
+        let (said, _) = run("gpt2", text, more);
+        assert!(!said.contains("begins with the BOS"), "{said}");
+    }
+}
+
+/// A tokenizer in another form is named, with the line that converts it.
+#[test]
+fn other_forms_of_tokenizers_are_named_with_their_conversion() {
+    for file in ["tokenizer.model", "spiece.model", "vocab.txt", "vocab.json"] {
+        let sandbox = Sandbox::new();
+        let model = sandbox.path("model");
+        fs::create_dir(&model).unwrap();
+        for file in ["config.json", "model.safetensors"] {
+            fs::copy(
+                fixtures().join("models/gpt2-8x160").join(file),
+                model.join(file),
+            )
+            .unwrap();
+        }
+        fs::write(model.join(file), "{}").unwrap();
+        fs::write(sandbox.path("text.txt"), "A text.").unwrap();
+        let arguments = [
+            "sweep", "drop(0)", "--model", "model", "--corpus", "text.txt", "--out", "out.csv",
+        ];
+        let says = [
+            "expected tokenizer.json",
+            file,
+            "AutoTokenizer.from_pretrained('model').save_pretrained('model')",
+        ];
+        sandbox.xtask(&arguments).refused(&says);
+    }
+}
