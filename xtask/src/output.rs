@@ -1,6 +1,7 @@
 //! Files that are there whole or not at all, and what the user is told.
 
 use anyhow::Context;
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -107,13 +108,17 @@ fn unwritable(path: &Path) -> String {
     }
 }
 
-/// Ends of the names of the files that a run puts into its folders.
-const RESULTS: &[&str] = &["csv", "html", "json", "jsonl", "png", "svg"];
+/// Ends of the names of the files that a run puts into its folders, and the names of the others.
+const ENDS_OF_RESULTS: &[&str] = &["csv", "html", "png", "svg"];
+const OTHER_RESULTS: &[&str] = &["manifest.json", "source-code.jsonl"];
 
-/// Whether a file of results may have this name.
-pub fn is_name_of_result(name: &Path) -> bool {
-    let end = name.extension().and_then(|end| end.to_str());
-    end.is_some_and(|end| RESULTS.iter().any(|known| known.eq_ignore_ascii_case(end)))
+/// Whether a file of results may have the name of this path.
+pub fn is_name_of_result(path: &Path) -> bool {
+    let is_one = |part: Option<&OsStr>, known: &[&str]| {
+        let part = part.and_then(OsStr::to_str).unwrap_or_default();
+        known.iter().any(|known| known.eq_ignore_ascii_case(part))
+    };
+    is_one(path.extension(), ENDS_OF_RESULTS) || is_one(path.file_name(), OTHER_RESULTS)
 }
 
 /// Refuses a folder of results, as [`check_folder`] does, and one in which something other than a file has the name of a

@@ -65,7 +65,7 @@
 //! use layerwise_schedule::Edit;
 //!
 //! let error = "dorp(5)".parse::<Edit>().unwrap_err();
-//! assert_eq!(error.to_string(), "unknown edit `dorp` at byte 0; nearest: drop, loop");
+//! assert_eq!(error.to_string(), "unknown edit `dorp` at byte 0; nearest: drop");
 //! let error = "drop(12)".parse::<Edit>()?.resolve(12).unwrap_err();
 //! assert_eq!(error.to_string(), "`drop(12)`: 12 is out of range in a stack of 12 blocks");
 //! # Ok::<(), layerwise_schedule::ScheduleError>(())
@@ -137,6 +137,7 @@ mod edit;
 mod error;
 mod family;
 mod index;
+mod nearest;
 mod operation;
 mod permutation;
 mod rewriting;
@@ -148,6 +149,7 @@ mod trie;
 pub use edit::Edit;
 pub use error::ScheduleError;
 pub use family::{DEFAULT_MAX_MEMBERS, EditFamily, Member};
+pub use nearest::nearest_names;
 pub use schedule::{Branch, MAX_STEPS, Part, Residual, Schedule, Stack, Step};
 pub use sublayer::Sublayer;
 pub use syntax::MAX_TEXT_BYTES;

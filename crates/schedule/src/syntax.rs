@@ -3,6 +3,7 @@
 //! The parser reads from left to right and never goes back; its recursion is bounded by [`MAX_DEPTH`].
 
 use crate::index::{Expression, Factor, Item, Set, Span, Term, Variable};
+use crate::nearest::nearest_names;
 use crate::operation::{Combination, DEFAULT_COUNT, Operation, Target};
 use crate::schedule::Coefficient;
 use crate::{MAX_STEPS, ScheduleError, Sublayer};
@@ -157,7 +158,7 @@ impl<'a> Parser<'a> {
             return Err(ScheduleError::UnknownEdit {
                 name: written.to_owned(),
                 at,
-                nearest: nearest_names(written),
+                nearest: nearest_names(written, NAMES.map(|(name, _)| name)),
             });
         };
         if !matches!(name, Name::Id) {
@@ -358,52 +359,5 @@ impl<'a> Parser<'a> {
             factor: written.to_owned(),
             at,
         })
-    }
-}
-
-/// The known names that are fewest letter changes away from `written`.
-fn nearest_names(written: &str) -> Vec<&'static str> {
-    let distances = NAMES.map(|(name, _)| letter_changes(written, name));
-    let least = distances.iter().min();
-    let named = NAMES.iter().zip(&distances);
-    named
-        .filter(|(_, distance)| Some(*distance) == least)
-        .map(|((name, _), _)| *name)
-        .collect()
-}
-
-/// The number of letters to insert, remove or replace to turn `from` into `to` (Levenshtein).
-fn letter_changes(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    // row[j] is the distance between the letters of `from` read so far and the first j of `to`.
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn letter_changes_are_counted() {
-        for (from, to, expected) in [
-            ("", "", 0),
-            ("", "id", 2),
-            ("drop", "drop", 0),
-            ("dorp", "drop", 2),
-            ("swab", "swap", 1),
-        ] {
-            assert_eq!(letter_changes(from, to), expected, "{from} to {to}");
-            assert_eq!(letter_changes(to, from), expected, "{to} to {from}");
-        }
     }
 }

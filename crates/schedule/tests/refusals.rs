@@ -99,6 +99,7 @@ fn unknown_edits_are_refused_with_the_nearest_names() {
         ("Drop(1)", unknown("Drop", 0, &["drop"])),
         ("scale_mpl(1,2)", unknown("scale_mpl", 0, &["scale_mlp"])),
         ("droop(1)", unknown("droop", 0, &["drop"])),
+        ("dorp(1)", unknown("dorp", 0, &["drop"])),
         ("dröp(1)", unknown("dröp", 0, &["drop"])),
     ]);
 }

@@ -4,7 +4,7 @@ use crate::batch::Batch;
 use crate::config::{Mlp, ModelConfig, Residual};
 use crate::error::TransformerError;
 use crate::model::Model;
-use layerwise_schedule::Schedule;
+use layerwise_schedule::{Schedule, nearest_names};
 use ndarray::{ArrayD, ArrayViewD};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -137,18 +137,7 @@ impl FromStr for Site {
         if let Some(site) = Self::ALL.into_iter().find(|site| site.name() == name) {
             return Ok(site);
         }
-        let shared = |site: &Self| {
-            let parts: Vec<&str> = site.name().split('.').collect();
-            name.split(['.', '_'])
-                .filter(|part| parts.contains(part))
-                .count()
-        };
-        let most = Self::ALL.iter().map(shared).max().unwrap_or(0);
-        let nearest: Vec<&str> = Self::ALL
-            .iter()
-            .filter(|site| shared(site) == most)
-            .map(|site| site.name())
-            .collect();
+        let nearest = nearest_names(name, Self::ALL.map(Self::name));
         Err(TransformerError::UnknownSite {
             name: name.to_owned(),
             nearest: nearest.join(", "),

@@ -1,6 +1,6 @@
 //! The options of `rescore`.
 
-use crate::output;
+use crate::{output, program};
 use anyhow::{bail, ensure};
 use clap::ValueEnum;
 use layerwise::transcripts::{CountRule, Decoder, Gate, Mode, ScoreScale};
@@ -9,11 +9,11 @@ use std::str::FromStr;
 
 /// Options of `rescore`.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(after_help = format!("\
 Example, with a trigram model made from the references of a training file and settings tuned on each other half:
-  cargo xtask rescore test.json --trigrams train.json --tune halves --out rescored
+  {0} rescore test.json --trigrams train.json --tune halves --out rescored
 Two of the transcripts that it leaves, compared:
-  cargo xtask rescore test.json --compare rescored/best.txt rescored/lattice.txt")]
+  {0} rescore test.json --compare rescored/best.txt rescored/lattice.txt", program::name()))]
 pub struct Arguments {
     /// Lists of hypotheses: HyPoradise's JSON, two columns (ID TEXT, lines of one ID are one list), or Kaldi's n-best
     #[arg(value_name = "FILE")]
@@ -287,7 +287,7 @@ impl Arguments {
     /// A path that is no place for what is written there.
     pub fn check_outputs(&self) -> anyhow::Result<()> {
         if let Some(out) = &self.out {
-            output::check_folder(out)?;
+            output::check_folder_of_results(out)?;
         }
         self.prompts.as_deref().map_or(Ok(()), output::check_file)
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask rescore`: corrects the N-best lists of a speech recogniser.
+//! `rescore`: corrects the N-best lists of a speech recogniser.
 
 mod arguments;
 mod comparing;

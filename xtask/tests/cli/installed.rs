@@ -30,6 +30,8 @@ fn help_has_the_name_that_the_user_called() {
             &["sweep", "--help"],
             &["merge", "--help"],
             &["reproduce", "--help"],
+            &["draw", "--help"],
+            &["rescore", "--help"],
         ] {
             let mut command = sandbox.command(arguments);
             command.envs(manifest.map(|folder| ("CARGO_MANIFEST_DIR", folder)));
