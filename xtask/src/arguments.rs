@@ -15,7 +15,8 @@ pub struct Inputs {
     /// name); may be repeated [default: the embedded models]
     #[arg(long, value_name = "NAME|DIR")]
     pub model: Vec<String>,
-    /// A .txt, .raw, .jsonl or .npy file [default: the embedded text]
+    /// A file of text (.txt, .raw), of documents (.jsonl, a line each, or .json, an array), these also with .gz, or of token
+    /// ids (.npy) [default: the embedded text]
     #[arg(long, value_name = "FILE")]
     pub corpus: Option<PathBuf>,
     /// Take the first N usable sequences

@@ -3,11 +3,10 @@
 use crate::arguments::{self, Inputs};
 use crate::{embedded, memory, output};
 use anyhow::{anyhow, bail, ensure};
-use layerwise::corpus::{self, Corpus, Habit, Tokenizer};
+use layerwise::corpus::{self, Corpus, Format, Habit, Tokenizer};
 use layerwise::sweep::Budget;
 use layerwise::transformer::{Model, Precision, config};
 use layerwise::weights::{Links, OpenOptions};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// The default context, in tokens.
@@ -227,8 +226,7 @@ pub fn open_corpus(
         config.context,
         opened.name
     );
-    let extension = path.extension().and_then(OsStr::to_str);
-    let is_text = matches!(extension, Some("txt" | "raw" | "jsonl"));
+    let is_text = Format::of(&path)? != Format::TokenIds;
     let tokenizer = match is_text {
         true => Some(open_tokenizer(opened)?.ok_or_else(|| {
             let folder = opened.folder.display();

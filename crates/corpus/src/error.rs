@@ -13,8 +13,10 @@ pub enum Place {
     Document,
     /// A line, counted from 1.
     Line(usize),
-    /// A row of an array, counted from 0.
+    /// A row of an array of token ids, counted from 0.
     Row(u64),
+    /// An element of a JSON array of documents, counted from 0.
+    Element(usize),
 }
 
 impl fmt::Display for Place {
@@ -23,6 +25,7 @@ impl fmt::Display for Place {
             Self::Document => f.write_str("document"),
             Self::Line(line) => write!(f, "line {line}"),
             Self::Row(row) => write!(f, "row {row}"),
+            Self::Element(element) => write!(f, "element {element}"),
         }
     }
 }
@@ -36,7 +39,7 @@ pub enum CorpusError {
     File(#[from] FileError),
     /// The file's extension names no format.
     #[error(
-        "{}: expected the extension .txt, .raw, .jsonl or .npy, found {}",
+        "{}: expected the extension .txt, .raw, .jsonl, .json or .npy, or one of them but the last with .gz, found {}",
         path.display(),
         found.as_deref().unwrap_or("none")
     )]
@@ -109,23 +112,27 @@ pub enum CorpusError {
         /// The byte.
         found: u8,
     },
-    /// A line is not JSON.
-    #[error("{}: line {line}: expected a JSON object: {source}", path.display())]
+    /// A document is not JSON.
+    #[error("{}: {place}: expected {expected}: {reason} at column {column}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-        /// The parser's error; its own line number counts within the line.
-        source: serde_json::Error,
+        /// The line that the parser stopped in.
+        place: Place,
+        /// What was expected.
+        expected: &'static str,
+        /// Where the parser stopped in the line, in bytes counted from 1.
+        column: usize,
+        /// The parser's reason.
+        reason: String,
     },
-    /// A line's JSON does not hold the document's text.
-    #[error("{}: line {line}: expected an object with a string in field `{field}`, found {found}", path.display())]
+    /// A document's JSON does not hold its text.
+    #[error("{}: {place}: expected an object with a string in field `{field}`, found {found}", path.display())]
     Field {
         /// The file.
         path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
+        /// The line, or the element of an array.
+        place: Place,
         /// Name of the field.
         field: String,
         /// What was found instead.

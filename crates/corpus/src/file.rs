@@ -1,8 +1,9 @@
 //! Files that the caller names.
 
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use flate2::bufread::MultiGzDecoder;
 use layerwise_files::{FileError, Links, OpenedFile};
 use serde_json::Value;
 
@@ -20,6 +21,48 @@ pub fn sha256(path: &Path) -> Result<String, CorpusError> {
 /// Opens a regular file for reading; the path that the caller names may be a link.
 pub(crate) fn open(path: &Path) -> Result<OpenedFile, FileError> {
     layerwise_files::open(path, Links::Follow)
+}
+
+/// The bytes that begin a gzip stream.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// The bytes of a byte order mark in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Opens a file of text: decompressed where it is compressed with gzip, and without a byte order mark.
+pub(crate) fn open_text(path: &Path) -> Result<Box<dyn BufRead>, CorpusError> {
+    let file = open(path)?;
+    let length = file.size();
+    let mut start = [0; 2];
+    if length >= 2 {
+        file.read_at(0, &mut start)?;
+    }
+    let file = BufReader::new(file.into_file()?);
+    let mut text: Box<dyn BufRead> = match start {
+        GZIP => Box::new(BufReader::new(MultiGzDecoder::new(file))),
+        _ => Box::new(file),
+    };
+    let buffered = text.fill_buf().map_err(read_error(path))?;
+    if buffered.starts_with(BYTE_ORDER_MARK) {
+        text.consume(BYTE_ORDER_MARK.len());
+    }
+    Ok(text)
+}
+
+/// The bytes of a file of text, of which there may be `limit`.
+pub(crate) fn read_all_text(path: &Path, limit: u64) -> Result<Vec<u8>, CorpusError> {
+    let mut bytes = Vec::new();
+    // One byte more shows a file that is too long; what a compressed one holds shows only as it is read.
+    let mut text = open_text(path)?.take(limit + 1);
+    text.read_to_end(&mut bytes).map_err(read_error(path))?;
+    match bytes.len() as u64 {
+        found if found > limit => Err(FileError::TooLarge {
+            path: path.to_owned(),
+            limit,
+            found,
+        }
+        .into()),
+        _ => Ok(bytes),
+    }
 }
 
 /// Turns an error of reading into the crate's.

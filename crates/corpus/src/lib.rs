@@ -3,8 +3,12 @@
 //! [`read`] turns one file into a [`Corpus`], by its extension:
 //!
 //! - `.txt`, `.raw`: one document, cut into consecutive windows of T tokens;
-//! - `.jsonl`: one document a line, of which the first window is taken;
-//! - `.npy`: a two-dimensional array of token ids, each row a sequence, cut to T.
+//! - `.jsonl`: one document a line, of which the first window is taken, or a JSON array of such documents (`.json`);
+//! - `.npy`: a two-dimensional array of token ids, each row a sequence, cut to T; integers of any size and byte order, stored
+//!   by rows or by columns.
+//!
+//! Text may be compressed with gzip, and begin with a byte order mark, which is no part of it. The numbers NaN and Infinity,
+//! which Python writes and JSON does not have, may stand in fields that are not read.
 //!
 //! T, the context, counts the beginning-of-sequence token (BOS) where there is one.
 //! Sequences are never padded.
@@ -24,6 +28,7 @@ mod sequences;
 mod text;
 mod tokenizer;
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 pub use error::{CorpusError, Place};
@@ -51,19 +56,55 @@ pub fn read(
     options: &Options,
 ) -> Result<Corpus, CorpusError> {
     options.check()?;
-    let extension = path.extension().and_then(|extension| extension.to_str());
     let tokenizer = || {
         tokenizer.ok_or_else(|| CorpusError::NoTokenizer {
             path: path.to_owned(),
         })
     };
-    match extension {
-        Some("txt" | "raw") => text::read_document(path, tokenizer()?, options),
-        Some("jsonl") => text::read_lines(path, tokenizer()?, options),
-        Some("npy") => npy::read(path, options),
-        _ => Err(CorpusError::UnknownExtension {
-            path: path.to_owned(),
-            found: extension.map(str::to_owned),
-        }),
+    match Format::of(path)? {
+        Format::Document => text::read_document(path, tokenizer()?, options),
+        Format::Documents => text::read_documents(path, tokenizer()?, options),
+        Format::TokenIds => npy::read(path, options),
+    }
+}
+
+/// What a file holds, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// One document of text: `.txt`, `.raw`.
+    Document,
+    /// A document of text a line, in JSON, or an array of them: `.jsonl`, `.json`.
+    Documents,
+    /// Rows of token ids: `.npy`.
+    TokenIds,
+}
+
+impl Format {
+    /// By the extension, in capitals or not; text may be compressed, which `.gz` after the extension says.
+    ///
+    /// # Errors
+    ///
+    /// [`CorpusError::UnknownExtension`].
+    pub fn of(path: &Path) -> Result<Self, CorpusError> {
+        let extension = |path: &Path| {
+            let extension = path.extension().and_then(OsStr::to_str);
+            extension.map(str::to_ascii_lowercase)
+        };
+        let mut found = extension(path);
+        let is_compressed = found.as_deref() == Some("gz");
+        if is_compressed {
+            let inner = path.file_stem().map(Path::new).and_then(extension);
+            found = inner.map(|inner| format!("{inner}.gz"));
+        }
+        match found.as_deref() {
+            Some("txt" | "raw" | "txt.gz" | "raw.gz") => Ok(Self::Document),
+            Some("jsonl" | "json" | "jsonl.gz" | "json.gz") => Ok(Self::Documents),
+            Some("npy") => Ok(Self::TokenIds),
+            _ => Err(CorpusError::UnknownExtension {
+                path: path.to_owned(),
+                found: path.extension().and_then(OsStr::to_str).map(str::to_owned),
+            }),
+        }
     }
 }

@@ -31,18 +31,43 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Corpus, CorpusError
     let taken = array.columns.min(options.context as u64) as usize;
     let mut bytes = vec![0; taken * array.element.size()];
     let rest = (array.columns - taken as u64) * array.element.size() as u64;
+    // Of an array that is stored by columns, those that are taken are held.
+    let columns = match array.by_columns {
+        true => {
+            let size = (taken * array.element.size()) as u64 * array.rows;
+            collection.check_memory(size, || {
+                format!("an array of {size} bytes, stored by columns")
+            })?;
+            let mut columns = vec![0; size as usize];
+            file.read_exact(&mut columns).map_err(read_error(path))?;
+            Some(columns)
+        }
+        false => None,
+    };
     for row in 0..array.rows {
         collection.document();
         if rest > 0 {
             collection.cut();
         }
-        file.read_exact(&mut bytes).map_err(read_error(path))?;
+        match &columns {
+            Some(columns) => {
+                let size = array.element.size();
+                for (column, element) in bytes.chunks_exact_mut(size).enumerate() {
+                    // Lossless: the whole fits into memory.
+                    let at = (column * array.rows as usize + row as usize) * size;
+                    element.copy_from_slice(&columns[at..at + size]);
+                }
+            }
+            None => file.read_exact(&mut bytes).map_err(read_error(path))?,
+        }
         let ids = bytes.chunks_exact(array.element.size());
         let ids = ids.map(|bytes| array.element.decode(bytes));
         if collection.push(Place::Row(row), None, 0, ids)?.is_break() {
             break;
         }
-        file.seek_relative(rest as i64).map_err(read_error(path))?;
+        if columns.is_none() {
+            file.seek_relative(rest as i64).map_err(read_error(path))?;
+        }
     }
     collection.finish()
 }
@@ -53,53 +78,48 @@ struct Array {
     rows: u64,
     columns: u64,
     element: Element,
+    /// Whether the elements of a column follow each other, rather than those of a row.
+    by_columns: bool,
 }
 
-/// A type of elements that can hold token ids.
+/// A type of elements that can hold token ids: integers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Element {
-    U8,
-    U16,
-    U32,
-    U64,
-    I32,
-    I64,
+struct Element {
+    /// In bytes: 1, 2, 4 or 8.
+    size: usize,
+    is_signed: bool,
+    is_big_endian: bool,
 }
 
 impl Element {
+    /// Of NumPy's three characters: the order of bytes, the kind, the size.
     fn from_descr(descr: &str) -> Option<Self> {
-        match descr {
-            "|u1" | "<u1" => Some(Self::U8),
-            "<u2" => Some(Self::U16),
-            "<u4" => Some(Self::U32),
-            "<u8" => Some(Self::U64),
-            "<i4" => Some(Self::I32),
-            "<i8" => Some(Self::I64),
-            _ => None,
-        }
+        let &[order, kind, size @ (b'1' | b'2' | b'4' | b'8')] = descr.as_bytes() else {
+            return None;
+        };
+        let size = usize::from(size - b'0');
+        let is_order = matches!(order, b'<' | b'>') || (order == b'|' && size == 1);
+        (is_order && matches!(kind, b'i' | b'u')).then_some(Self {
+            size,
+            is_signed: kind == b'i',
+            is_big_endian: order == b'>',
+        })
     }
 
     /// In bytes.
     fn size(self) -> usize {
-        match self {
-            Self::U8 => 1,
-            Self::U16 => 2,
-            Self::U32 | Self::I32 => 4,
-            Self::U64 | Self::I64 => 8,
-        }
+        self.size
     }
 
-    /// The value of `size` little-endian bytes.
+    /// The value of `size` bytes.
     fn decode(self, bytes: &[u8]) -> i128 {
-        let unsigned = bytes
-            .iter()
-            .rev()
-            .fold(0_u64, |value, &byte| value << 8 | u64::from(byte));
-        match self {
-            Self::U8 | Self::U16 | Self::U32 | Self::U64 => i128::from(unsigned),
-            Self::I32 => i128::from(unsigned as u32 as i32),
-            Self::I64 => i128::from(unsigned as i64),
-        }
+        let push = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        let unsigned = match self.is_big_endian {
+            true => bytes.iter().fold(0, push),
+            false => bytes.iter().rev().fold(0, push),
+        };
+        let is_negative = self.is_signed && unsigned >> (8 * self.size - 1) == 1;
+        i128::from(unsigned) - if is_negative { 1 << (8 * self.size) } else { 0 }
     }
 }
 
@@ -165,14 +185,9 @@ fn read_header(path: &Path, file: &mut BufReader<File>, length: u64) -> Result<A
         ));
     };
     let Some(element) = Element::from_descr(descr) else {
-        let expected =
-            "little-endian unsigned integers, or i32 or i64: one of |u1 <u2 <u4 <u8 <i4 <i8";
+        let expected = "integers of 1, 2, 4 or 8 bytes, such as |u1 <u2 <i4 or >i8";
         return Err(refuse("dtype", expected, descr.to_owned()));
     };
-    if fortran_order {
-        let expected = "rows one after another (fortran_order False)";
-        return Err(refuse("order", expected, "fortran_order True".to_owned()));
-    }
     let &[rows, columns] = shape.as_slice() else {
         let found = format!("{} dimension(s), {shape:?}", shape.len());
         return Err(refuse("shape", "2 dimensions, rows and tokens", found));
@@ -194,6 +209,7 @@ fn read_header(path: &Path, file: &mut BufReader<File>, length: u64) -> Result<A
         rows,
         columns,
         element,
+        by_columns: fortran_order,
     })
 }
 

@@ -172,7 +172,12 @@ impl<'a> Collection<'a> {
         self.check_memory(needed, || format!("encoding a document of {bytes} bytes"))
     }
 
-    fn check_memory(&self, needed: u64, what: impl Fn() -> String) -> Result<(), CorpusError> {
+    /// Refuses what needs more bytes of memory than may be taken.
+    pub(crate) fn check_memory(
+        &self,
+        needed: u64,
+        what: impl Fn() -> String,
+    ) -> Result<(), CorpusError> {
         match self.options.memory {
             Some(limit) if needed > limit => Err(CorpusError::Memory {
                 path: self.path.to_owned(),

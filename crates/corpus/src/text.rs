@@ -1,11 +1,16 @@
 //! Text: one document a file, or one a line.
 
-use std::io::{BufRead, BufReader, Read};
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{BufRead, Read};
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use serde::Deserializer;
+use serde::de::{Error, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::file::{document_text, kind, line_text, open, read_error};
+use crate::file::{document_text, kind, line_text, open_text, read_all_text, read_error};
 use crate::sequences::Collection;
 use crate::{Corpus, CorpusError, Options, Place, Tokenizer};
 
@@ -18,7 +23,7 @@ const MAX_DOCUMENT: u64 = 256 << 20;
 ///
 /// The file must be regular, of at most 256 MiB and UTF-8; the line of the first byte that is not is named.
 pub fn read_text(path: &Path) -> Result<String, CorpusError> {
-    let bytes = open(path)?.read_all(MAX_DOCUMENT)?;
+    let bytes = read_all_text(path, MAX_DOCUMENT)?;
     document_text(path, &bytes).map(str::to_owned)
 }
 
@@ -28,7 +33,7 @@ pub(crate) fn read_document(
     tokenizer: &Tokenizer,
     options: &Options,
 ) -> Result<Corpus, CorpusError> {
-    let bytes = open(path)?.read_all(MAX_DOCUMENT)?;
+    let bytes = read_all_text(path, MAX_DOCUMENT)?;
     let mut collection = Collection::new(path, options);
     let text = document_text(path, &bytes)?;
     collection.check_encoding(text)?;
@@ -49,16 +54,19 @@ pub(crate) fn read_document(
     collection.finish()
 }
 
-/// One document a line, the first window of each.
-pub(crate) fn read_lines(
+/// Documents in JSON, one a line or in an array; the first window of each.
+pub(crate) fn read_documents(
     path: &Path,
     tokenizer: &Tokenizer,
     options: &Options,
 ) -> Result<Corpus, CorpusError> {
-    let mut file = BufReader::new(open(path)?.into_file()?);
-    let mut collection = Collection::new(path, options);
-    let bos = options.text_bos();
-    let length = options.context - usize::from(bos.is_some());
+    let mut file = open_text(path)?;
+    let mut documents = Documents {
+        path,
+        tokenizer,
+        options,
+        collection: Collection::new(path, options),
+    };
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();
@@ -70,51 +78,192 @@ pub(crate) fn read_lines(
         if read == 0 {
             break;
         }
-        if read as u64 > MAX_DOCUMENT {
-            return Err(CorpusError::TooLong {
-                path: path.to_owned(),
-                item: format!("line {line}"),
-                limit: MAX_DOCUMENT,
-                found: read as u64,
-            });
+        documents.check_length(line, read)?;
+        if line == 1 && bytes.trim_ascii_start().first() == Some(&b'[') {
+            let mut rest = file.by_ref().take(MAX_DOCUMENT + 1);
+            rest.read_to_end(&mut bytes).map_err(read_error(path))?;
+            documents.check_length(line, bytes.len())?;
+            documents.array(&bytes)?;
+            break;
         }
-        collection.document();
         let content = line_text(path, line, &bytes)?;
         if content.trim().is_empty() {
-            collection.empty();
+            documents.collection.document();
+            documents.collection.empty();
             continue;
         }
-        let text = document_field(path, line, content, &options.field)?;
+        let place = Place::Line(line);
+        let value = parsed(content).map_err(|error| documents.refused(place, OBJECT, &error))?;
+        if documents.document(place, value)?.is_break() {
+            break;
+        }
+    }
+    documents.collection.finish()
+}
+
+/// What a line holds.
+const OBJECT: &str = "a JSON object";
+
+/// The documents of a file as they are read.
+struct Documents<'a> {
+    path: &'a Path,
+    tokenizer: &'a Tokenizer,
+    options: &'a Options,
+    collection: Collection<'a>,
+}
+
+impl Documents<'_> {
+    fn check_length(&self, line: usize, read: usize) -> Result<(), CorpusError> {
+        if read as u64 <= MAX_DOCUMENT {
+            return Ok(());
+        }
+        Err(CorpusError::TooLong {
+            path: self.path.to_owned(),
+            item: format!("line {line}"),
+            limit: MAX_DOCUMENT,
+            found: read as u64,
+        })
+    }
+
+    /// The elements of an array, each a document, until a limit is reached.
+    fn array(&mut self, bytes: &[u8]) -> Result<(), CorpusError> {
+        let text = document_text(self.path, bytes)?;
+        let text = &with_null_for_nan(text);
+        let (mut element, mut stopped) = (0, None);
+        let mut each = |value| {
+            let document = self.document(Place::Element(element), value);
+            element += 1;
+            let goes_on = matches!(document, Ok(ControlFlow::Continue(())));
+            if !goes_on {
+                stopped = Some(document.map(drop));
+            }
+            goes_on
+        };
+        let mut parser = serde_json::Deserializer::from_str(text);
+        let parsed = parser
+            .deserialize_seq(Each(&mut each))
+            .and_then(|()| parser.end());
+        match (stopped, parsed) {
+            (Some(outcome), _) => outcome,
+            (None, Ok(())) => Ok(()),
+            (None, Err(error)) => {
+                let place = Place::Line(error.line());
+                Err(self.refused(place, "an array of JSON objects", &error))
+            }
+        }
+    }
+
+    /// Adds a document's first window; breaks where a limit is reached.
+    fn document(&mut self, place: Place, value: Value) -> Result<ControlFlow<()>, CorpusError> {
+        let (tokenizer, collection) = (self.tokenizer, &mut self.collection);
+        collection.document();
+        let text = document_field(self.path, place, value, &self.options.field)?;
         collection.check_encoding(&text)?;
         let ids = tokenizer.encode(&text)?;
         if ids.is_empty() {
             collection.empty();
-            continue;
+            return Ok(ControlFlow::Continue(()));
         }
+        let bos = self.options.text_bos();
+        let length = self.options.context - usize::from(bos.is_some());
         if ids.len() > length {
             collection.cut();
         }
         let ids = ids[..ids.len().min(length)].iter();
-        let ids = ids.map(|&id| i128::from(id));
-        if collection.push(Place::Line(line), bos, 0, ids)?.is_break() {
-            break;
+        collection.push(place, bos, 0, ids.map(|&id| i128::from(id)))
+    }
+
+    fn refused(
+        &self,
+        place: Place,
+        expected: &'static str,
+        error: &serde_json::Error,
+    ) -> CorpusError {
+        let reason = error.to_string();
+        // The parser appends its own line and column.
+        let end = reason.rfind(" at line ").unwrap_or(reason.len());
+        CorpusError::Json {
+            path: self.path.to_owned(),
+            place,
+            expected,
+            column: error.column(),
+            reason: reason[..end].to_owned(),
         }
     }
-    collection.finish()
 }
 
-/// The text of a line's document.
+/// Hands the elements of an array over, one by one, until one is not taken.
+struct Each<'f>(&'f mut dyn FnMut(Value) -> bool);
+
+impl<'de> Visitor<'de> for Each<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(value) = seq.next_element()? {
+            if !(self.0)(value) {
+                return Err(A::Error::custom("not taken"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A JSON value in which NaN and infinities, that Python writes, count as null.
+fn parsed(content: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(content).or_else(|error| match with_null_for_nan(content) {
+        Cow::Owned(content) => serde_json::from_str(&content).map_err(|_| error),
+        Cow::Borrowed(_) => Err(error),
+    })
+}
+
+/// JSON with null, and spaces to keep its length, for the numbers that JSON does not have.
+fn with_null_for_nan(json: &str) -> Cow<'_, str> {
+    const NUMBERS: [(&str, &str); 3] = [
+        ("-Infinity", "null     "),
+        ("Infinity", "null    "),
+        // Not "null", which is longer; a number that is read by nobody.
+        ("NaN", "0.0"),
+    ];
+    let mut changed = String::new();
+    let (mut copied, mut at, mut in_text) = (0, 0, false);
+    let bytes = json.as_bytes();
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if in_text => at += 1,
+            b'"' => in_text = !in_text,
+            b'-' | b'I' | b'N' if !in_text => {
+                let number = NUMBERS
+                    .iter()
+                    .find(|(number, _)| bytes[at..].starts_with(number.as_bytes()));
+                if let Some((number, instead)) = number {
+                    changed.push_str(&json[copied..at]);
+                    changed.push_str(instead);
+                    at += number.len();
+                    copied = at;
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    match copied {
+        0 => Cow::Borrowed(json),
+        _ => Cow::Owned(changed + &json[copied..]),
+    }
+}
+
+/// The text of a document.
 fn document_field(
     path: &Path,
-    line: usize,
-    content: &str,
+    place: Place,
+    value: Value,
     field: &str,
 ) -> Result<String, CorpusError> {
-    let value = serde_json::from_str(content).map_err(|source| CorpusError::Json {
-        path: path.to_owned(),
-        line,
-        source,
-    })?;
     let found = match value {
         Value::Object(mut object) => match object.remove(field) {
             Some(Value::String(text)) => return Ok(text),
@@ -125,7 +274,7 @@ fn document_field(
     };
     Err(CorpusError::Field {
         path: path.to_owned(),
-        line,
+        place,
         field: field.to_owned(),
         found,
     })

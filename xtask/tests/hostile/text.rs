@@ -184,7 +184,7 @@ pub(crate) fn corpora() -> Vec<Case> {
             "bad.npy",
             of("<f4", "(1, 3)", &[0; 12]),
             &[
-                "dtype: expected little-endian unsigned integers",
+                "dtype: expected integers of 1, 2, 4 or 8 bytes",
                 "found <f4",
             ],
         ),

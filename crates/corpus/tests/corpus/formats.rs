@@ -154,22 +154,39 @@ fn rows_of_token_ids_are_used_verbatim() {
     );
 
     let bytes: Vec<u8> = vec![1, 2, 3, 4, 5, 6];
-    for descr in ["|u1", "<u1", "<u2", "<u4", "<u8", "<i4", "<i8"] {
+    let by_columns: Vec<u8> = vec![1, 4, 2, 5, 3, 6];
+    for descr in [
+        "|u1", "<u1", ">u1", "|i1", "<u2", ">u2", "<i2", ">i2", "<u4", ">u4", "<i4", ">i4", "<u8",
+        ">u8", "<i8", ">i8",
+    ] {
         let size = usize::from(descr.as_bytes()[2] - b'0');
-        let mut data = Vec::new();
-        for byte in &bytes {
-            data.push(*byte);
-            data.resize(data.len() + size - 1, 0);
+        for (order, stored) in [("False", &bytes), ("True", &by_columns)] {
+            let mut data = Vec::new();
+            for byte in stored {
+                let mut element = vec![0; size];
+                element[if descr.starts_with('>') { size - 1 } else { 0 }] = *byte;
+                data.extend(element);
+            }
+            // Keys in another order, other spaces, no trailing commas.
+            let header = format!("{{\"shape\":(2,3),'descr' : '{descr}','fortran_order':{order}}}");
+            check(
+                &format!("{descr} {order}"),
+                npy(&header, &data),
+                options(9),
+                &[&[1, 2, 3], &[4, 5, 6]],
+                0,
+            );
+            check(
+                descr,
+                npy(&header, &data),
+                Options {
+                    rows: Some(1),
+                    ..options(9)
+                },
+                &[&[1, 2, 3]],
+                0,
+            );
         }
-        // Keys in another order, other spaces, no trailing commas.
-        let header = format!("{{\"shape\":(2,3),'descr' : '{descr}','fortran_order':False}}");
-        check(
-            descr,
-            npy(&header, &data),
-            options(9),
-            &[&[1, 2, 3], &[4, 5, 6]],
-            0,
-        );
     }
 
     let mut version_2 = rows();
@@ -182,6 +199,105 @@ fn rows_of_token_ids_are_used_verbatim() {
         &[&[0, 257, 1, 2], &[5, 6, 7, 8]],
         0,
     );
+}
+
+/// The forms in which people keep the same two documents.
+#[test]
+fn documents_are_read_from_every_published_form() {
+    let folder = Folder::new();
+    let (one, two) = ("{\"text\": \"cdef\"}", "{\"id\": 7, \"text\": \"ghi\"}");
+    let lines = format!("{one}\n{two}\n");
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let two_members = [gzip(&format!("{one}\n")), gzip(two)].concat();
+    for (name, content) in [
+        ("a.jsonl", lines.clone().into_bytes()),
+        ("a.JSONL", lines.clone().into_bytes()),
+        (
+            "byte order mark.jsonl",
+            format!("\u{feff}{lines}").into_bytes(),
+        ),
+        (
+            "carriage returns.jsonl",
+            lines.replace('\n', "\r\n").into_bytes(),
+        ),
+        (
+            "no last newline.jsonl",
+            lines.trim_end().to_owned().into_bytes(),
+        ),
+        ("array.jsonl", format!("[{one},{two}]").into_bytes()),
+        (
+            "array.json",
+            format!("\u{feff}[\n  {one},\r\n  {two}\n]\n").into_bytes(),
+        ),
+        ("lines.json", lines.clone().into_bytes()),
+        ("compressed.jsonl.gz", gzip(&lines)),
+        ("compressed.JSONL.GZ", gzip(&format!("\u{feff}{lines}"))),
+        ("named otherwise.jsonl", gzip(&lines)),
+        ("array.json.gz", gzip(&format!("[{one},\n{two}]"))),
+        ("appended.jsonl.gz", two_members),
+        (
+            "numbers.jsonl",
+            lines
+                .replace('7', "[NaN, -Infinity, Infinity, 1]")
+                .into_bytes(),
+        ),
+        (
+            "numbers.json",
+            format!("[{one}, {}]", two.replace('7', "NaN")).into_bytes(),
+        ),
+    ] {
+        let corpus = folder.read(name, content, &options(8)).expect(name);
+        assert_eq!(corpus.sequences(), sequences(&["cdef", "ghi"]), "{name}");
+        assert_eq!(counts(&corpus), (2, 0, 0, 0), "{name}");
+    }
+    for (name, content) in [
+        ("a.TXT", b"cdefghi".to_vec()),
+        ("a.Raw", b"cdefghi".to_vec()),
+        ("a.txt", b"\xef\xbb\xbfcdefghi".to_vec()),
+        ("a.txt.gz", gzip("cdefghi")),
+        ("a.txt", gzip("\u{feff}cdefghi")),
+    ] {
+        let corpus = folder.read(name, content, &options(4)).expect(name);
+        assert_eq!(corpus.sequences(), sequences(&["cdef", "ghi"]), "{name}");
+    }
+    // What is within a text stays.
+    let quoted = "{\"text\": \"NaN \\\" -Infinity\", \"x\": NaN}";
+    let corpus = folder.read("quoted.jsonl", quoted, &options(30)).unwrap();
+    assert_eq!(corpus.sequences(), sequences(&["NaN \" -Infinity"]));
+    // An array is read as far as it is needed.
+    let limited = Options {
+        rows: Some(1),
+        ..options(8)
+    };
+    let corpus = folder
+        .read("cut.json", format!("[{one}, {two}, broken"), &limited)
+        .unwrap();
+    assert_eq!(corpus.sequences(), sequences(&["cdef"]));
+}
+
+/// A file that unpacks to more than a document may have is refused, without being held.
+#[test]
+fn what_unpacks_to_too_much_is_refused() {
+    let folder = Folder::new();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mebibyte = vec![b'c'; 1 << 20];
+    for _ in 0..257 {
+        std::io::Write::write_all(&mut encoder, &mebibyte).unwrap();
+    }
+    let bomb = encoder.finish().unwrap();
+    assert!(bomb.len() < 4 << 20);
+    for name in ["a.txt.gz", "a.jsonl.gz"] {
+        let error = folder.read(name, &bomb, &options(8)).unwrap_err();
+        let message = folder.message(&error);
+        assert!(
+            message.contains("expected at most 268435456 bytes"),
+            "{message}"
+        );
+    }
 }
 
 #[test]

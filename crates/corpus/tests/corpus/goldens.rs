@@ -11,12 +11,13 @@ fn folder() -> PathBuf {
 }
 
 fn opened(kind: &str, vocab: usize) -> Tokenizer {
-    let folder = Folder::open(&folder().join(kind), Links::Refuse).unwrap();
-    Tokenizer::of_folder(&folder, vocab).unwrap().unwrap()
+    let folder = Folder::open(&folder().join(kind), Links::Refuse).expect("a fixture");
+    let tokenizer = Tokenizer::of_folder(&folder, vocab).expect("the tokenizer loads");
+    tokenizer.expect("the folder holds one")
 }
 
 fn ids(value: &Value) -> Vec<u32> {
-    serde_json::from_value(value.clone()).unwrap()
+    serde_json::from_value(value.clone()).expect("token ids")
 }
 
 #[test]
