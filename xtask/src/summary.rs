@@ -94,7 +94,8 @@ fn measured(mean: &ClusteredMean) -> String {
     match (mean.mean(), mean.standard_error()) {
         (None, _) => "–".to_owned(),
         (Some(mean), None) => format!("{mean:.4}"),
-        (Some(mean), Some(0.0)) => format!("{mean} ± 0"),
+        (Some(mean), Some(0.0)) if mean.fract() == 0.0 => format!("{mean} ± 0"),
+        (Some(mean), Some(0.0)) => format!("{mean:.4} ± 0"),
         (Some(mean), Some(error)) => {
             // The exponent of the error once it is rounded to two digits: 0.0996 counts as 0.10.
             let rounded = format!("{error:.1e}");
@@ -149,6 +150,7 @@ mod tests {
         check(&[], "–");
         check(&[(1.0, 3)], "0.3333");
         check(&[(2.0, 2), (1.0, 1)], "1 ± 0");
+        check(&[(0.5, 1), (0.5, 1)], "0.5000 ± 0");
         check(&[(1.0, 1), (2.0, 1)], "1.50 ± 0.50");
         check(&[(10.0, 1), (20.0, 1)], "15.0 ± 5.0");
         check(&[(100.0, 1), (150.0, 1)], "125 ± 25");
