@@ -11,8 +11,8 @@ use std::str::FromStr;
 /// Which models, on which text.
 #[derive(Args, Clone, Debug)]
 pub struct Inputs {
-    /// An embedded model's name, or a checkpoint folder in the Hugging Face layout (./NAME where an embedded model has its
-    /// name); may be repeated [default: the embedded models]
+    /// The name of an embedded model, or a checkpoint folder in the Hugging Face layout (write ./NAME for a folder that is
+    /// named like an embedded model); may be repeated [default: the embedded models]
     #[arg(long, value_name = "NAME|DIR")]
     pub model: Vec<String>,
     /// A file of text (.txt, .raw), of documents (.jsonl, a line each, or .json, an array), these also with .gz, or of token
@@ -25,33 +25,34 @@ pub struct Inputs {
     /// Tokens of a sequence, BOS included [default: 512, or the model's maximum where that is less]
     #[arg(long, value_name = "T")]
     pub context: Option<usize>,
-    /// Stop before more than N tokens
+    /// Take at most N tokens
     #[arg(long, value_name = "N")]
     pub tokens: Option<usize>,
-    /// The token put before each text: the family's own, none, or an id
+    /// The token before each text: what the checkpoint's tokenizer puts there (auto), none, or an id
     #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
     pub bos: Bos,
     /// The field of a .jsonl line that holds its text
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub field: String,
-    /// Read files of weights instead of mapping them: safe against files that change meanwhile, at the price of memory
+    /// Read weights into memory instead of mapping their files: safe even if a file changes during the run, but takes more
+    /// memory
     #[arg(long)]
     pub no_mmap: bool,
-    /// Follow links in a model's folder wherever they lead; without it only those to its own files and to the blobs of
-    /// its Hugging Face cache are followed
+    /// Follow links out of a model's folder. Links to its own files and to blobs of its Hugging Face cache are always
+    /// followed
     #[arg(long)]
     pub follow_links: bool,
-    /// The number format of weight matrices and of what they are multiplied with; sums are in f32, and bf16 needs a CPU with
-    /// AVX512-BF16. The difference that bf16 makes is measured and told
+    /// The number format of weight matrices and of the activations that they multiply; sums stay in f32. bf16 needs a CPU
+    /// with AVX512-BF16, and its difference from f32 is measured and printed
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
     pub precision: Precision,
-    /// Refuse what would need more memory, as 500M or 24G [default: what the machine has left]
+    /// Refuse what would need more memory than this, such as 500M or 24G [default: what the machine has left]
     #[arg(long, value_name = "SIZE")]
     pub max_memory: Option<Size>,
 }
 
 impl Inputs {
-    /// One model, and nothing said of text.
+    /// One model, with every other option at its default.
     pub fn of_model(model: &str) -> Self {
         Self {
             model: vec![model.to_owned()],
@@ -75,7 +76,7 @@ pub struct Run {
     /// Worker threads [default: one for each core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
-    /// Start over, throwing away what an earlier run has finished
+    /// Start over and discard what an earlier run has finished
     #[arg(long)]
     pub fresh: bool,
 }
@@ -89,7 +90,7 @@ impl Run {
     }
 }
 
-/// More threads than this is a slip of the hand.
+/// A larger number of threads is taken for a typing error.
 const MAX_THREADS: usize = 1024;
 
 fn threads(text: &str) -> Result<NonZeroUsize, String> {
@@ -109,11 +110,11 @@ fn precision(text: &str) -> Result<Precision, String> {
 /// What `--bos` says.
 #[derive(Clone, Copy, Debug)]
 pub enum Bos {
-    /// The model family's own.
+    /// What the checkpoint's tokenizer, or else the model family, puts before a text.
     Auto,
-    /// Nothing.
+    /// No token.
     None,
-    /// This token.
+    /// The token with this id.
     Id(u32),
 }
 
@@ -135,7 +136,7 @@ impl FromStr for Bos {
 /// A target for the standard error of one of a sweep's statistics.
 ///
 /// # Errors
-/// The text is none, or names no such statistic.
+/// The text is not of the form STATISTIC=ERROR, or names an unknown statistic.
 pub fn target(text: &str) -> Result<Target, SweepError> {
     let target: Target = text.parse()?;
     target.statistic.parse::<Statistic>()?;

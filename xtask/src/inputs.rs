@@ -1,4 +1,4 @@
-//! Models and corpora as named on the command line.
+//! Opens the models and corpora that the command line names.
 
 use crate::arguments::{self, Inputs};
 use crate::{embedded, memory, output};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// The default context, in tokens.
 const DEFAULT_CONTEXT: usize = 512;
 
-/// A model, opened, with what identifies it.
+/// An opened model, with the files that identify it.
 pub struct OpenedModel {
     /// The embedded name, or the checkpoint folder's.
     pub name: String,
@@ -24,7 +24,7 @@ pub struct OpenedModel {
     pub options: OpenOptions,
     /// The model.
     pub model: Model,
-    /// The memory that is left beside all opened models.
+    /// The memory that is left once all models are open.
     pub budget: Budget,
 }
 
@@ -46,7 +46,7 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
             }
             let names: Vec<&str> = embedded::model_names().collect();
             bail!(
-                "--model {given}: expected a folder or an embedded model ({}), found neither",
+                "--model {given}: there is no such folder and no embedded model of this name; give a checkpoint folder, or one of {}",
                 names.join(", ")
             );
         };
@@ -60,7 +60,7 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
         let earlier = chosen[..at].iter().find(|(other, _)| other == name);
         if let Some((_, other)) = earlier {
             bail!(
-                "two models are named {name}: {} and {}",
+                "two models are named {name}: {} and {}; results are kept by name, so rename one of the folders",
                 other.display(),
                 path.display()
             );
@@ -145,13 +145,13 @@ pub fn open_tokenizer(opened: &OpenedModel) -> anyhow::Result<Option<Tokenizer>>
     Ok(tokenizer)
 }
 
-/// Whether a model's folder holds a tokenizer, be it one that cannot be accepted.
+/// Whether a model's folder holds a tokenizer, valid or not.
 pub(crate) fn has_tokenizer(opened: &OpenedModel) -> bool {
     let folder = opened.options.folder(&opened.folder);
     folder.is_ok_and(|folder| Tokenizer::is_in(&folder).unwrap_or(true))
 }
 
-/// What is put before each text, and where that is written.
+/// The token before each text, and the file, option or habit that says so.
 fn beginning(
     given: arguments::Bos,
     opened: &OpenedModel,
@@ -185,7 +185,7 @@ fn beginning(
     Ok((bos, source))
 }
 
-/// A corpus as one model reads it.
+/// A corpus, tokenized for one model.
 pub struct OpenedCorpus {
     /// The file.
     pub path: PathBuf,
@@ -193,9 +193,9 @@ pub struct OpenedCorpus {
     pub sha256: String,
     /// Tokens of the longest sequence allowed.
     pub context: usize,
-    /// What was put before each text.
+    /// The token before each text.
     pub bos: corpus::Bos,
-    /// Where it is written that this is put there.
+    /// The file, option or habit that says so.
     pub bos_source: String,
     /// SHA-256 of the tokenizer, where one was needed.
     pub tokenizer_sha256: Option<String>,
@@ -222,9 +222,9 @@ pub fn open_corpus(
         .unwrap_or(DEFAULT_CONTEXT.min(config.context));
     ensure!(
         context <= config.context,
-        "--context {context}: expected at most {}, the context of {}",
-        config.context,
-        opened.name
+        "--context {context} is more than {} was made for; give at most {}",
+        opened.name,
+        config.context
     );
     let is_text = Format::of(&path)? != Format::TokenIds;
     let tokenizer = match is_text {
@@ -253,8 +253,8 @@ pub fn open_corpus(
     let corpus = corpus::read(&path, tokenizer, &options)?;
     if corpus.spelled_bos() > 0 {
         output::say(format_args!(
-            "note: {}: the text of {} of {} documents begins with the BOS token itself, which is then there twice; --bos none \
-             puts none before it",
+            "note: {}: {} of {} documents spell the BOS token at their beginning, so that they begin with two of them; --bos none \
+             adds none",
             opened.name,
             corpus.spelled_bos(),
             corpus.documents()

@@ -1,7 +1,7 @@
 //! The program `layerwise`, in a checkout `cargo xtask`: sweeps, figures and their manifests.
 //!
 //! One file for each command, one for each thing that commands share.
-//! Figures are pure functions from recorded results to drawings; only commands read inputs and write files.
+//! Only commands read inputs and write files; what they measure, draw and judge is in the library crates.
 
 pub mod arguments;
 pub mod diff_sites;
@@ -90,7 +90,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// An error and its causes, each of which is told once: many errors have their cause in their own text.
+/// An error and its causes. Many errors repeat their cause in their own text; such a cause is left out.
 fn message(error: &anyhow::Error) -> String {
     let mut message = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {

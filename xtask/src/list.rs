@@ -8,7 +8,7 @@ use std::io::Write;
 /// Options of `list`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The names of the experiments and nothing else, one a line
+    /// Print only the names of the experiments, one a line
     #[arg(long)]
     ids: bool,
 }

@@ -1,4 +1,4 @@
-//! What a result was made from.
+//! The manifest: everything that a result was made from.
 
 use crate::experiments::core::models::Facts;
 use crate::inputs::{OpenedCorpus, OpenedModel};
@@ -32,7 +32,7 @@ pub struct Manifest {
     /// What a report says besides its tables.
     #[serde(rename = "report", skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
-    /// What does not bear on the results.
+    /// What has no influence on the results.
     execution: Execution,
 }
 
@@ -139,7 +139,7 @@ impl Reported {
     }
 }
 
-/// The manifest of a table that was joined from shards, each of which has a manifest of its own.
+/// The manifest of a table that `merge` joined from shards. Each shard has a manifest of its own.
 #[derive(Serialize)]
 pub struct Joined {
     layerwise: &'static str,
@@ -232,7 +232,7 @@ pub struct Run {
 #[derive(Serialize)]
 struct Sweep {
     key: String,
-    /// The difference that the precision makes; nothing where it is f32.
+    /// The measured difference from f32; left out for a sweep in f32.
     #[serde(skip_serializing_if = "Option::is_none")]
     rounding: Option<Rounding>,
     sequences: usize,
@@ -370,7 +370,7 @@ impl Run {
         self
     }
 
-    /// How far the sweep is from the same one in f32, where there is one in another format.
+    /// The sweep's measured difference from f32; `None` without a sweep, or if it ran in f32.
     pub fn rounding(&self) -> Option<&Rounding> {
         self.sweep.as_ref()?.rounding.as_ref()
     }
@@ -423,7 +423,7 @@ impl CorpusFile {
     }
 }
 
-/// The arguments of this process; what is not UTF-8 is replaced.
+/// The arguments of this process, with U+FFFD for what is not UTF-8.
 fn command() -> Vec<String> {
     let arguments = std::env::args_os().skip(1);
     arguments

@@ -6,7 +6,7 @@ use layerwise::weights::Checkpoint;
 use std::fs;
 use std::str::FromStr;
 
-/// A number of bytes, as `2000000`, `500M` or `24G`; the letters stand for powers of 1024.
+/// A number of bytes, such as `2000000`, `500M` or `24G`; the letters stand for powers of 1024.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u64);
 
@@ -28,16 +28,16 @@ impl FromStr for Size {
             .zip(shift)
             .and_then(|(bytes, shift)| bytes.checked_mul(1 << shift))
             .map(Self)
-            .ok_or_else(|| "expected a number of bytes above 0, as 500M or 24G".to_owned())
+            .ok_or_else(|| "expected a number of bytes above 0, such as 500M or 24G".to_owned())
     }
 }
 
-/// The limit given, or the memory that the machine has left.
+/// A budget with the given limit, or else with the memory that the machine has left.
 pub fn budget(given: Option<Size>) -> Budget {
     Budget::new(given.map(|size| size.0).or_else(available))
 }
 
-/// Checks for a checkpoint, and counts what its model will hold.
+/// Checks that a checkpoint's weights fit, and takes what its model will hold from the budget.
 ///
 /// # Errors
 /// The weights need more than is left.
@@ -63,7 +63,8 @@ pub fn take(
     let sizes = || checkpoint.names().map(bytes);
     let all = sizes().fold(0, u64::saturating_add);
     let largest = sizes().max().unwrap_or(0);
-    // Weights are packed one at a time, so that one of them is there twice, or thrice where parts are joined.
+    // Weights are packed one at a time. While a weight is packed it is in memory twice, and three times if it is joined
+    // from parts.
     budget.check(
         &format!("{name}: the weights"),
         all.saturating_add(largest.saturating_mul(2)),
@@ -72,7 +73,7 @@ pub fn take(
     Ok(())
 }
 
-/// Bytes of memory that can be taken without others having to give theirs up, where the system says so.
+/// Bytes of memory that can be taken without swapping or being killed; `None` where the system does not say.
 pub fn available() -> Option<u64> {
     let meminfo = fs::read_to_string("/proc/meminfo").ok();
     let machine = meminfo.as_deref().and_then(|text| {

@@ -68,7 +68,7 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The journals of a run folder, sorted by name; a file is taken to be a journal itself.
+/// The journals of a run folder, sorted by name. A path that is no folder is taken for a journal.
 fn journals_of(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !run.is_dir() {
         return Ok(vec![run.to_owned()]);
@@ -86,14 +86,14 @@ fn journals_of(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     ensure!(
         !journals.is_empty(),
-        "{}: expected a run folder with journals (*.journal), found none",
+        "{}: the folder holds no journal (*.journal); give the run folder of a sweep, FILE.run",
         run.display()
     );
     journals.sort();
     Ok(journals)
 }
 
-/// Refuses an output whose manifest would take the place of a shard's.
+/// Refuses an output whose manifest would overwrite a shard's.
 fn refuse_run_folder(folder: &Path, journals: &[PathBuf]) -> anyhow::Result<()> {
     let Ok(folder) = folder.canonicalize() else {
         return Ok(());

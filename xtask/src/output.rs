@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all, and what the user is told.
+//! Writes files whole or not at all, checks beforehand that they can be written, and prints messages.
 
 use anyhow::Context;
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
-        // What is left of it is of no use; the error that matters is the first one.
+        // If the temporary file cannot be removed either, the first error is the one to report.
         let _ = fs::remove_file(&temporary);
     }
     written.with_context(|| format!("{}: cannot be written", path.display()))
@@ -75,7 +75,10 @@ pub fn check_folder(path: &Path) -> anyhow::Result<()> {
             }
             Err(error) => return Err(error).with_context(|| unwritable(existing)),
         };
-        anyhow::bail!("{}: expected a folder, found {found}", existing.display());
+        anyhow::bail!(
+            "{}: expected a folder, found {found}; give another output",
+            existing.display()
+        );
     }
     for name in missing {
         check_name(&existing.join(name))?;
@@ -157,7 +160,10 @@ fn refuse_other_than_file(path: &Path) -> anyhow::Result<()> {
         _ if path.as_os_str().as_encoded_bytes().ends_with(b"/") => "the name of a folder",
         _ => return Ok(()),
     };
-    anyhow::bail!("{}: expected a file, found {found}", path.display())
+    anyhow::bail!(
+        "{}: expected a file, found {found}; give another output",
+        path.display()
+    )
 }
 
 /// Prints the paths of finished outputs, one a line, on standard output.
@@ -172,13 +178,13 @@ pub fn print_paths<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::Re
     Ok(())
 }
 
-/// Tells the user something on standard error; where nobody reads it, the work goes on.
+/// Prints a message on standard error. If nobody reads it, the work goes on.
 pub fn say(message: impl Display) {
     let _ = writeln!(io::stderr(), "{}", plain(&message.to_string()));
 }
 
-/// A text whose control characters are spelt out, ends of lines among them: a name that a stranger chose must neither
-/// steer the terminal nor pass for a message of this program.
+/// A text with its control characters spelt out, line ends among them. A name that a stranger chose must neither steer
+/// the terminal nor look like a message of this program.
 pub fn plain(text: &str) -> String {
     let spell = |c: char| match c.is_control() {
         true => c.escape_default().to_string(),
@@ -187,7 +193,7 @@ pub fn plain(text: &str) -> String {
     text.chars().map(spell).collect()
 }
 
-/// Whether an error is a pipe whose reader went away.
+/// Whether an error comes from a pipe whose reader is gone.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()

@@ -42,10 +42,10 @@ pub struct Arguments {
     /// Print the rows in ascending order of kl_nats, top1_agreement, entropy_bits or loss_nats [default: as given]
     #[arg(long, value_name = "STATISTIC", conflicts_with = "out")]
     sort: Option<Statistic>,
-    /// Run share K of N of the sequences only, with an output of its own; `merge` joins the shares
+    /// Run only shard K of N of the sequences, with an output of its own; `merge` joins the shards
     #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE, requires = "out")]
     shard: Shard,
-    /// Take the fewest sequences whose standard error is that small under every schedule, as kl_nats=0.01
+    /// Stop at the fewest sequences that bring this standard error down under every schedule, such as kl_nats=0.01
     #[arg(long, value_name = "STATISTIC=ERROR", conflicts_with = "shard", value_parser = arguments::target)]
     until_se: Option<Target>,
     /// Show what would be run, and stop
@@ -56,7 +56,7 @@ pub struct Arguments {
     max_members: usize,
 }
 
-/// The columns, of which other programs may rely on the names.
+/// The columns. Other programs may rely on their names.
 const COLUMNS: [&str; 16] = [
     "model",
     "family",
@@ -92,7 +92,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let folder = arguments.out.as_deref().map(RunFolder::of).transpose()?;
     let kept = folder.is_some();
-    // What does not fit any of the models is refused before the first of them runs.
+    // An edit or text that does not fit one of the models is refused before the first model runs.
     let models = inputs::open_models(&arguments.inputs)?;
     for (folder, opened) in folder
         .iter()
@@ -155,9 +155,9 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         output::write(out, &table.bytes()?)?;
         output::print_paths([out])?;
     } else {
-        // A table of this part would pass for that of the whole.
+        // No table is written: that of one shard could be mistaken for the whole.
         output::say(format_args!(
-            "shard {} is finished; once all {} are: {} merge RUN… --out FILE, with this RUN:",
+            "shard {} is finished; when all {} are, join them with `{} merge RUN… --out FILE`, where this RUN is:",
             arguments.shard,
             arguments.shard.count(),
             program::name()

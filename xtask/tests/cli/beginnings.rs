@@ -66,7 +66,7 @@ fn what_stands_before_a_text_is_told_with_its_source_and_recorded() {
 
 #[test]
 fn a_text_that_spells_its_bos_is_told() {
-    let says = "the text of 1 of 1 documents begins with the BOS token itself";
+    let says = "1 of 1 documents spell the BOS token at their beginning";
     let (said, _) = run("gpt2", "<|endoftext|>A text of a few words.", &[]);
     assert!(said.contains(says), "{said}");
     for (text, more) in [

@@ -201,7 +201,7 @@ fn a_name_of_two_lines_is_told_on_one() {
     let both = ["--model", "report.html", "--model", "none\nerror: so"];
     let refused = [&["sweep", "drop(0)", "--out", "out.csv"], &both[..]].concat();
     let outcome = sandbox.xtask(&refused);
-    outcome.refused(&["--model none\\nerror: so: expected a folder"]);
+    outcome.refused(&["--model none\\nerror: so: there is no such folder"]);
     assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
     assert_eq!(sandbox.contents(), before);
 }

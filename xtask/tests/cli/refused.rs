@@ -132,15 +132,12 @@ fn models_that_are_not_there() {
         &["no-such-model"],
         &[
             "--model no-such-model",
-            "expected a folder or an embedded model (",
-            "found neither",
+            "no such folder and no embedded model of this name",
+            "give a checkpoint folder, or one of ",
         ],
     );
-    models(
-        &["text.txt"],
-        &["--model text.txt", "expected a folder", "found neither"],
-    );
-    models(&[""], &["--model", "expected a folder", "found neither"]);
+    models(&["text.txt"], &["--model text.txt", "no such folder"]);
+    models(&[""], &["--model : there is no such folder"]);
     models(&["folder"], &["folder", "config.json", "expected"]);
     models(&[&model, &model], &["two models are named gpt2", &model]);
     models(
@@ -201,7 +198,7 @@ fn corpora_that_cannot_be_read() {
     on(
         "ids.npy",
         &["--context", "17"],
-        &["--context 17", "expected at most 16", "gpt2"],
+        &["--context 17", "gpt2", "give at most 16"],
     );
     on(
         "ids.npy",
@@ -258,7 +255,7 @@ fn several_models_of_which_one_does_not_fit() {
         (
             ["llama", "gpt2"],
             ["drop(1)", "--context", "17"],
-            ["--context 17: expected at most 16", "gpt2"],
+            ["--context 17 is more than gpt2", "give at most 16"],
         ),
     ] {
         let models = models.map(tiny);

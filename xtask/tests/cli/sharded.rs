@@ -111,7 +111,7 @@ fn what_does_not_make_up_a_run_is_refused() {
     check(&["part-4.csv.run"], &["part-4.csv.run", "not found"]);
     check(&["ids.npy"], &["ids.npy: line 1 is damaged"]);
     fs::create_dir(sharded.sandbox.path("empty")).unwrap();
-    check(&["empty"], &["empty: expected a run folder with journals"]);
+    check(&["empty"], &["empty: the folder holds no journal"]);
     sharded
         .merge(&all, "part-1.csv")
         .refused(&["part-1.csv.run", "one of those to be merged"]);

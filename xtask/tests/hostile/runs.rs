@@ -336,8 +336,8 @@ pub(crate) fn arguments() -> Vec<Case> {
             |_| (),
             &[
                 "--model nowhere",
-                "expected a folder or an embedded model",
-                "found neither",
+                "no such folder and no embedded model of this name",
+                "give a checkpoint folder",
             ],
         )
         .exactly(&["sweep", "drop(l)", "--out", "out.csv", "--model", "nowhere"]),
@@ -360,7 +360,7 @@ pub(crate) fn arguments() -> Vec<Case> {
         Case::refused(
             (90, "context beyond the model's"),
             |_| (),
-            &["--context 17: expected at most 16"],
+            &["--context 17 is more than", "give at most 16"],
         )
         .on("ids.npy", &["--context", "17"]),
         Case::refused(
@@ -417,7 +417,7 @@ pub(crate) fn arguments() -> Vec<Case> {
         Case::refused(
             (90, "control characters in the name of a model"),
             |_| (),
-            &["--model \\u{1b}[2Jx", "found neither"],
+            &["--model \\u{1b}[2Jx", "no such folder"],
         )
         .exactly(&[
             "sweep",
