@@ -24,6 +24,7 @@
 
 mod format;
 mod macrokernel;
+mod memory;
 mod microkernel;
 mod pack;
 mod packed;

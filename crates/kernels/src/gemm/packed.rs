@@ -1,6 +1,7 @@
 //! The right factor B, packed once.
 
 use super::format::{Format, Pair, Precision};
+use super::memory::filled;
 use super::pack::Pack;
 use super::panel::{NR, PanelRow};
 use ndarray::{Array2, ArrayView2, Axis, s};
@@ -38,7 +39,7 @@ impl Packed {
     pub fn zeros(inputs: usize, outputs: usize, precision: Precision) -> Self {
         fn rows<T: Format>(inputs: usize, outputs: usize) -> Vec<PanelRow<T>> {
             let rows = inputs.div_ceil(T::INPUTS) * outputs.div_ceil(NR);
-            vec![PanelRow([T::default(); NR]); rows]
+            filled(PanelRow([T::default(); NR]), rows)
         }
         let panels = match precision {
             Precision::F32 => Panels::F32(rows(inputs, outputs)),
