@@ -43,7 +43,7 @@ pub struct Batch {
 pub(crate) struct Segment {
     pub(crate) first_row: usize,
     pub(crate) len: usize,
-    /// The position of its first token: how many tokens its ancestors have.
+    /// The position of its first token: how many tokens come before, its ancestors' or kept ones.
     pub(crate) position: usize,
     parent: Option<usize>,
 }
@@ -62,7 +62,7 @@ impl Segment {
 impl Batch {
     /// Adds a segment that begins at position 0, and returns its number.
     pub fn add(&mut self, tokens: &[u32]) -> usize {
-        self.push(None, tokens)
+        self.push(None, 0, tokens)
     }
 
     /// Adds a segment that continues another one, and returns its number.
@@ -70,14 +70,19 @@ impl Batch {
     /// # Panics
     /// If there is no segment `parent`.
     pub fn add_child(&mut self, parent: usize, tokens: &[u32]) -> usize {
-        self.push(Some(parent), tokens)
+        self.push(Some(parent), self.segments[parent].end(), tokens)
     }
 
-    fn push(&mut self, parent: Option<usize>, tokens: &[u32]) -> usize {
+    /// Adds a segment that goes on after tokens which are not in the batch, so many.
+    pub(crate) fn add_after(&mut self, position: usize, tokens: &[u32]) -> usize {
+        self.push(None, position, tokens)
+    }
+
+    fn push(&mut self, parent: Option<usize>, position: usize, tokens: &[u32]) -> usize {
         self.segments.push(Segment {
             first_row: self.tokens.len(),
             len: tokens.len(),
-            position: parent.map_or(0, |parent| self.segments[parent].end()),
+            position,
             parent,
         });
         self.tokens.extend_from_slice(tokens);

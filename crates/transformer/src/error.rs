@@ -55,6 +55,27 @@ pub enum TransformerError {
         /// The model's context.
         context: usize,
     },
+    /// More tokens than a state has room for.
+    #[error(
+        "the sequence would have {found} tokens; its state was made for at most {capacity}; make it larger"
+    )]
+    StateFull {
+        /// Tokens that it would hold.
+        found: usize,
+        /// Tokens that it can hold.
+        capacity: usize,
+    },
+    /// A state that is cut to more tokens than it has.
+    #[error("a state of {len} tokens cannot be cut to {found}")]
+    CutBeyondEnd {
+        /// Tokens asked for.
+        found: usize,
+        /// Tokens that it holds.
+        len: usize,
+    },
+    /// States that cannot be extended in one product.
+    #[error("the states belong to different models or schedules; extend them one by one")]
+    StatesDiffer,
     /// A token id outside the vocabulary.
     #[error("token {token} at position {position}; expected an id below {vocab}")]
     TokenOutOfRange {

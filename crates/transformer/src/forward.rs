@@ -3,11 +3,12 @@
 use crate::batch::{Batch, Segment};
 use crate::config::{Activation, Mlp, ModelConfig, Position, Residual};
 use crate::error::TransformerError;
+use crate::kept::Kept;
 use crate::model::{Block, Model};
 use crate::rotary::Rotations;
 use crate::site::{Address, Observer, Site};
 use layerwise_kernels::activation;
-use layerwise_kernels::gemm::{Packed, Precision, Scratch, Write, multiply};
+use layerwise_kernels::gemm::Scratch;
 use layerwise_kernels::softmax::causal_softmax;
 use layerwise_schedule::{Part, Schedule, Step, Sublayer};
 use ndarray::{Array2, Array3, ArrayD, ArrayView2, Axis, CowArray, IxDyn, s};
@@ -26,16 +27,14 @@ pub struct Workspace {
     seq: usize,
     /// The batch's segments, depth first.
     segments: Vec<Segment>,
-    /// Of every position of the longest path.
+    /// From the lowest position of a row to the end of the longest path.
     rotations: Option<Rotations>,
     /// \[seq, model\].
     normed: Array2<f32>,
     /// \[seq, (heads + 2 · kv_heads) · head\].
     qkv: Array2<f32>,
-    /// The keys of one head and one path, \[head, path\].
-    keys: Packed,
-    /// The values of one head and one path, \[path, head\].
-    values: Packed,
+    /// The keys and values of one head and one path of segments.
+    path: Kept,
     /// \[QUERY_TILE, path + ROW_PADDING\].
     scores: Array2<f32>,
     /// \[seq, heads · head\].
@@ -55,6 +54,8 @@ impl Workspace {
         let c = &model.config;
         let (seq, segments) = (batch.rows(), batch.depth_first());
         let path = segments.iter().map(Segment::end).max().unwrap_or(0);
+        let first = segments.iter().map(|segment| segment.position).min();
+        let positions = first.unwrap_or(0)..path;
         let queries = segments.iter().map(|segment| segment.len).max();
         let queries = queries.unwrap_or(0).min(QUERY_TILE);
         let zeros = |width| {
@@ -65,13 +66,12 @@ impl Workspace {
             seq,
             rotations: match &c.position {
                 Position::Learned => None,
-                Position::Rotary(rotary) => Some(Rotations::new(rotary, path)),
+                Position::Rotary(rotary) => Some(Rotations::new(rotary, positions)),
             },
             segments,
             normed: zeros(c.model),
             qkv: zeros((c.heads + 2 * c.kv_heads) * c.head),
-            keys: Packed::zeros(c.head, path, Precision::F32),
-            values: Packed::zeros(path, c.head, Precision::F32),
+            path: Kept::new(c.head, path),
             scores: Array2::zeros((queries, path + ROW_PADDING)),
             head_out: zeros(c.heads * c.head),
             neurons: zeros(if c.mlp == Mlp::Gated {
@@ -104,8 +104,7 @@ impl Workspace {
         let inner = c.model.max(c.neurons).max(c.heads * c.head).max(seq);
         (seq * width + scores + rotations) * size_of::<f32>()
             + Batch::most_order_bytes(seq)
-            + Packed::bytes(c.head, seq)
-            + Packed::bytes(seq, c.head)
+            + Kept::most_bytes(c.head, seq)
             + Scratch::most_bytes(seq, inner)
     }
 
@@ -147,12 +146,7 @@ impl Model {
         schedule: &Schedule,
         observer: &mut dyn Observer,
     ) -> Result<Array2<f32>, TransformerError> {
-        if schedule.stack() != self.stack() {
-            return Err(TransformerError::ScheduleMismatch {
-                found: schedule.stack(),
-                expected: self.stack(),
-            });
-        }
+        self.check_schedule(schedule)?;
         let batch = batch.into();
         let mut residual = self.embed(&batch)?;
         let mut workspace = Workspace::new(self, &batch);
@@ -173,11 +167,7 @@ impl Model {
         observer: &mut dyn Observer,
         mut after: impl FnMut(usize, &Array2<f32>),
     ) {
-        let mut reading = Reading {
-            observer,
-            step: 0,
-            block: None,
-        };
+        let mut reading = Reading::new(observer);
         reading.offer(Site::Embed, || residual.view().into_dyn());
         let steps = schedule.steps();
         self.steps(steps, residual, workspace, &mut reading, &mut after);
@@ -206,11 +196,8 @@ impl Model {
         observer: &mut dyn Observer,
     ) -> Result<Array2<f32>, TransformerError> {
         let residual = self.run(batch, schedule, observer)?;
-        let mut reading = Reading {
-            observer,
-            step: schedule.step_count(),
-            block: None,
-        };
+        let mut reading = Reading::new(observer);
+        reading.step = schedule.step_count();
         let normed = self.final_norm(residual.view());
         reading.offer(Site::FinalNorm, || normed.view().into_dyn());
         let logits = self.unembed(normed.view());
@@ -225,11 +212,8 @@ impl Model {
     /// # Panics
     /// If the workspace was made for another number of rows, or the step names a block that the model lacks.
     pub fn apply(&self, step: &Step, residual: &mut Array2<f32>, workspace: &mut Workspace) {
-        let mut reading = Reading {
-            observer: &mut (),
-            step: 0,
-            block: None,
-        };
+        let mut nobody = ();
+        let mut reading = Reading::new(&mut nobody);
         self.steps(
             std::slice::from_ref(step),
             residual,
@@ -237,6 +221,32 @@ impl Model {
             &mut reading,
             &mut |_, _| {},
         );
+    }
+
+    /// Runs a schedule on rows that go on after what is kept: for each segment of the batch, the keys and values of every
+    /// attention sublayer and KV head, to which its own are added.
+    pub(crate) fn extend(
+        &self,
+        schedule: &Schedule,
+        kept: Vec<&mut [Kept]>,
+        residual: &mut Array2<f32>,
+        workspace: &mut Workspace,
+    ) {
+        let mut nobody = ();
+        let mut reading = Reading::new(&mut nobody);
+        reading.kept = kept;
+        let steps = schedule.steps();
+        self.steps(steps, residual, workspace, &mut reading, &mut |_, _| {});
+    }
+
+    pub(crate) fn check_schedule(&self, schedule: &Schedule) -> Result<(), TransformerError> {
+        match schedule.stack() == self.stack() {
+            true => Ok(()),
+            false => Err(TransformerError::ScheduleMismatch {
+                found: schedule.stack(),
+                expected: self.stack(),
+            }),
+        }
     }
 
     /// Applies steps that follow each other; `after` receives the number of steps done and the stream after each.
@@ -363,19 +373,24 @@ impl Model {
                 rotations.apply(keys.slice_mut(rows), head, segment.position);
             }
         }
-        let path = w.values.inputs();
+        let longest = w.segments.iter().map(Segment::end).max().unwrap_or(0);
         let mut pattern = reading
             .wants(Site::AttnPattern)
-            .then(|| Array3::<f32>::zeros((heads, w.seq, path)));
+            .then(|| Array3::<f32>::zeros((heads, w.seq, longest)));
+        let occurrence = reading.attentions;
+        reading.attentions += 1;
         let scale = (1.0 / (head as f64).sqrt()) as f32;
         // What belongs to positions of the ancestors was put into place by the ancestors.
         let sharing = heads / kv_heads;
-        for (group, segment) in
-            (0..kv_heads).flat_map(|group| w.segments.iter().map(move |it| (group, it)))
+        for (group, (at, segment)) in
+            (0..kv_heads).flat_map(|group| w.segments.iter().enumerate().map(move |it| (group, it)))
         {
             let shared = s![segment.rows(), group * head..(group + 1) * head];
-            w.keys.put(segment.position, keys.slice(shared).t());
-            w.values.put_rows(segment.position, values.slice(shared));
+            let path = match reading.kept.get_mut(at) {
+                Some(kept) => &mut kept[occurrence * kv_heads + group],
+                None => &mut w.path,
+            };
+            path.put(segment.position, keys.slice(shared), values.slice(shared));
             for h in group * sharing..(group + 1) * sharing {
                 for first in segment.rows().step_by(QUERY_TILE) {
                     let last = (first + QUERY_TILE).min(segment.rows().end);
@@ -383,23 +398,10 @@ impl Model {
                     let position = segment.position + first - segment.first_row;
                     let seen = position + last - first;
                     let mut scores = w.scores.slice_mut(s![..last - first, ..seen]);
-                    multiply(
-                        queries.slice(own),
-                        &w.keys,
-                        0..seen,
-                        scores.view_mut(),
-                        Write::Replace,
-                        &mut w.scratch,
-                    );
+                    path.score(queries.slice(own), scores.view_mut(), &mut w.scratch);
                     causal_softmax(scores.view_mut(), position, scale);
-                    multiply(
-                        scores.view(),
-                        &w.values,
-                        0..head,
-                        w.head_out.slice_mut(own),
-                        Write::Replace,
-                        &mut w.scratch,
-                    );
+                    let out = w.head_out.slice_mut(own);
+                    path.sum(scores.view(), out, &mut w.scratch);
                     if let Some(pattern) = &mut pattern {
                         pattern
                             .slice_mut(s![h, first..last, ..seen])
@@ -484,14 +486,28 @@ fn by_head(x: ArrayView2<'_, f32>, head: usize) -> ArrayD<f32> {
     split.expect("the width is a number of heads").into_dyn()
 }
 
-/// The observer of a run, and where the run stands.
+/// The observer of a run, what it continues, and where it stands.
 struct Reading<'a> {
     observer: &'a mut dyn Observer,
+    /// For each segment of the batch, the keys and values that it goes on after; empty where every path begins in the batch.
+    kept: Vec<&'a mut [Kept]>,
+    /// Attention sublayers before this one.
+    attentions: usize,
     step: usize,
     block: Option<usize>,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(observer: &'a mut dyn Observer) -> Self {
+        Self {
+            observer,
+            kept: Vec::new(),
+            attentions: 0,
+            step: 0,
+            block: None,
+        }
+    }
+
     fn address(&self, site: Site) -> Address {
         Address {
             step: self.step,

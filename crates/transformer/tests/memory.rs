@@ -3,7 +3,7 @@
 
 use layerwise_schedule::Schedule;
 use layerwise_transformer::config::{Mlp, Position, Rotary};
-use layerwise_transformer::{Batch, Model, ModelConfig, Workspace};
+use layerwise_transformer::{Batch, Model, ModelConfig, State, Workspace};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -43,6 +43,21 @@ fn buffers_are_within_their_bound_whatever_the_shape_of_the_batch() {
             let peak = ALLOCATED.peak_usage() - before;
             assert!(peak <= bound, "{peak} bytes, at most {bound}");
             assert!(peak > bound / 2, "{peak} bytes of {bound}");
+        }
+        for capacity in [10, 64] {
+            let bound = State::most_bytes(model.config(), &plain, capacity);
+            let before = ALLOCATED.current_usage();
+            let mut state = State::new(&model, &plain, capacity).unwrap();
+            state.extend(&vec![1; capacity]).unwrap();
+            let schedule = size_of_val(&plain) + 400 * plain.steps().len();
+            let taken = ALLOCATED.current_usage() - before;
+            assert!(taken <= bound + schedule, "{taken} bytes, at most {bound}");
+            assert!(taken > bound - bound / 8, "{taken} bytes of {bound}");
+            // A fork shares what it has in common.
+            let fork = state.fork();
+            let taken = ALLOCATED.current_usage() - before - taken;
+            assert!(taken < bound / 4, "{taken} bytes beside {bound}");
+            assert_eq!(fork.len(), capacity);
         }
     }
 }

@@ -42,5 +42,8 @@ pub(crate) use panel::MR;
 pub(crate) use product::PackedA;
 pub use product::{Scratch, multiply};
 
+/// KC in f32: inputs of one chain. Products of so many inputs, added up in order, give the bits of one product of all.
+pub const SLICE: usize = <f32 as format::Format>::KC;
+
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,199 @@
+//! What a sequence leaves behind, so that it can go on: keys and values under one schedule.
+
+use crate::batch::Batch;
+use crate::config::ModelConfig;
+use crate::error::TransformerError;
+use crate::forward::Workspace;
+use crate::kept::Kept;
+use crate::model::Model;
+use layerwise_schedule::{Schedule, Step, Sublayer};
+use ndarray::Array2;
+use std::sync::Arc;
+
+/// A sequence under one schedule, which can be extended by further tokens without running the earlier ones again.
+///
+/// It keeps the keys (after rotary) and values of every position, for each *occurrence* of an attention sublayer in the
+/// schedule: a repeated block has one set for each of its runs, a dropped attention none.
+/// Whether tokens are added at once or one by one, the bits of every row are those of [`Model::run`] on all tokens so far.
+///
+/// It belongs to the model and the schedule that it was made with. Numbers are kept in f32.
+///
+/// ```
+/// use layerwise_schedule::Schedule;
+/// use layerwise_transformer::{Model, ModelConfig, State};
+/// use ndarray::s;
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let plain = Schedule::plain(model.stack())?;
+/// let mut state = State::new(&model, &plain, 10)?;
+/// state.extend(&[0, 5, 3])?;
+/// let mut other = state.fork();
+/// let last = state.extend(&[8])?; // [1, model]
+/// assert_eq!(last, model.run(&[0, 5, 3, 8], &plain, &mut ())?.slice(s![3.., ..]));
+/// let last = other.extend(&[1])?;
+/// assert_eq!(last, model.run(&[0, 5, 3, 1], &plain, &mut ())?.slice(s![3.., ..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct State<'m> {
+    model: &'m Model,
+    schedule: Arc<Schedule>,
+    len: usize,
+    capacity: usize,
+    /// Of every occurrence of an attention sublayer, every KV head.
+    kept: Vec<Kept>,
+}
+
+impl<'m> State<'m> {
+    /// An empty sequence with room for `capacity` tokens. Memory is taken as tokens are added, up to
+    /// [`State::most_bytes`].
+    ///
+    /// # Errors
+    /// A schedule made for another stack, or a capacity beyond the model's context.
+    pub fn new(
+        model: &'m Model,
+        schedule: &Schedule,
+        capacity: usize,
+    ) -> Result<Self, TransformerError> {
+        model.check_schedule(schedule)?;
+        let config = model.config();
+        if capacity > config.context {
+            return Err(TransformerError::SequenceTooLong {
+                found: capacity,
+                context: config.context,
+            });
+        }
+        let heads = occurrences(schedule.steps()) * config.kv_heads;
+        Ok(Self {
+            model,
+            schedule: Arc::new(schedule.clone()),
+            len: 0,
+            capacity,
+            kept: (0..heads)
+                .map(|_| Kept::new(config.head, capacity))
+                .collect(),
+        })
+    }
+
+    /// The most bytes that the keys and values of `capacity` tokens take, known before any are taken.
+    pub fn most_bytes(config: &ModelConfig, schedule: &Schedule, capacity: usize) -> usize {
+        let head = size_of::<Kept>() + Kept::most_bytes(config.head, capacity);
+        occurrences(schedule.steps()) * config.kv_heads * head
+    }
+
+    /// Runs further tokens, and returns their last residual stream, \[tokens, model\].
+    ///
+    /// # Errors
+    /// No tokens, more than there is room for, or one outside the vocabulary. The state is then as before.
+    pub fn extend(&mut self, tokens: &[u32]) -> Result<Array2<f32>, TransformerError> {
+        Self::extend_all(&mut [(self, tokens)])
+    }
+
+    /// Runs further tokens of several sequences in one product, and returns their last residual streams below each other,
+    /// \[tokens of all, model\]: the bits are those of extending one after another.
+    ///
+    /// # Errors
+    /// As [`State::extend`], and states of different models or schedules. All states are then as before.
+    pub fn extend_all(states: &mut [(&mut Self, &[u32])]) -> Result<Array2<f32>, TransformerError> {
+        let mut batch = Batch::default();
+        for (state, tokens) in &*states {
+            if state.len + tokens.len() > state.capacity {
+                return Err(TransformerError::StateFull {
+                    found: state.len + tokens.len(),
+                    capacity: state.capacity,
+                });
+            }
+            batch.add_after(state.len, tokens);
+        }
+        let Some((first, _)) = states.first() else {
+            return Err(TransformerError::EmptySequence);
+        };
+        let (model, schedule) = (first.model, Arc::clone(&first.schedule));
+        let alike = |state: &Self| {
+            std::ptr::eq(state.model, model)
+                && (Arc::ptr_eq(&state.schedule, &schedule) || state.schedule == schedule)
+        };
+        if !states.iter().all(|(state, _)| alike(state)) {
+            return Err(TransformerError::StatesDiffer);
+        }
+        let mut residual = model.embed(&batch)?;
+        let mut workspace = Workspace::new(model, &batch);
+        let kept = states.iter_mut().map(|(state, _)| &mut state.kept[..]);
+        model.extend(&schedule, kept.collect(), &mut residual, &mut workspace);
+        for (state, tokens) in states {
+            state.len += tokens.len();
+        }
+        Ok(residual)
+    }
+
+    /// Forgets all but the first `len` tokens.
+    ///
+    /// # Errors
+    /// If there are fewer.
+    pub fn truncate(&mut self, len: usize) -> Result<(), TransformerError> {
+        if len > self.len {
+            return Err(TransformerError::CutBeyondEnd {
+                found: len,
+                len: self.len,
+            });
+        }
+        self.len = len;
+        for kept in &mut self.kept {
+            kept.truncate(len);
+        }
+        Ok(())
+    }
+
+    /// A second state with the same tokens. Both share the memory of what they have in common: pages of 256 tokens, of
+    /// which only the last is copied when one of them goes on.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            model: self.model,
+            schedule: Arc::clone(&self.schedule),
+            len: self.len,
+            capacity: self.capacity,
+            kept: self.kept.iter().map(Kept::fork).collect(),
+        }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'m Model {
+        self.model
+    }
+
+    /// The schedule.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Tokens so far.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no tokens yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Tokens there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+}
+
+/// Attention sublayers that the steps run, in branches as well.
+fn occurrences(steps: &[Step]) -> usize {
+    let of = |step: &Step| match step {
+        Step::Update(parts) => parts
+            .iter()
+            .filter(|part| part.sublayer() == Sublayer::Attn)
+            .count(),
+        Step::Branches(branches) => branches
+            .iter()
+            .map(|branch| occurrences(branch.steps()))
+            .sum(),
+    };
+    steps.iter().map(of).sum()
+}

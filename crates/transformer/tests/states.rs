@@ -1,0 +1,249 @@
+//! The law of states: however a text is split into parts, the bits are those of running it at once.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod parity_models;
+
+use layerwise_schedule::{Edit, Schedule};
+use layerwise_transformer::{Model, ModelConfig, State, TransformerError};
+use ndarray::{Array2, s};
+use parity_models::{EDITS, models, schedule};
+use proptest::prelude::*;
+
+fn bits(model: &Model, residual: &Array2<f32>) -> Vec<u32> {
+    let logits = model.unembed(model.final_norm(residual.view()).view());
+    logits.iter().map(|logit| logit.to_bits()).collect()
+}
+
+/// The residual streams of tokens added in parts, below each other.
+fn in_parts(state: &mut State<'_>, tokens: &[u32], cuts: &[usize]) -> Array2<f32> {
+    let model = state.model();
+    let mut rows = Array2::zeros((0, model.config().model));
+    let mut first = 0;
+    for cut in cuts.iter().chain([&tokens.len()]) {
+        if *cut > first {
+            let part = state.extend(&tokens[first..*cut]).unwrap();
+            rows.append(ndarray::Axis(0), part.view()).unwrap();
+            first = *cut;
+        }
+    }
+    rows
+}
+
+fn check(name: &str, model: &Model, schedule: &Schedule, tokens: &[u32], cuts: &[usize]) {
+    let whole = model.run(tokens, schedule, &mut ()).unwrap();
+    let mut state = State::new(model, schedule, tokens.len()).unwrap();
+    let parts = in_parts(&mut state, tokens, cuts);
+    assert_eq!(state.len(), tokens.len());
+    assert_eq!(
+        bits(model, &parts),
+        bits(model, &whole),
+        "{name}, cut at {cuts:?}"
+    );
+}
+
+fn tokens_for(model: &Model, drawn: &[u32]) -> Vec<u32> {
+    let c = model.config();
+    let fitting = drawn.iter().take(c.context);
+    fitting.map(|token| token % c.vocab as u32).collect()
+}
+
+fn any_tokens(most: usize) -> impl Strategy<Value = Vec<u32>> {
+    proptest::collection::vec(any::<u32>(), 1..most)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn parts_give_the_bits_of_the_whole(
+        at: prop::sample::Index,
+        edit in prop::sample::select(&EDITS),
+        drawn in any_tokens(60),
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let (name, model) = at.get(models());
+        let tokens = tokens_for(model, &drawn);
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(tokens.len())).collect();
+        cuts.sort_unstable();
+        check(&format!("{name}, {edit}"), model, &schedule(model, edit), &tokens, &cuts);
+    }
+
+    #[test]
+    fn cut_and_forked_states_are_as_new_ones(
+        at: prop::sample::Index,
+        edit in prop::sample::select(&EDITS),
+        drawn in any_tokens(30),
+        other in any_tokens(20),
+        cut: prop::sample::Index,
+    ) {
+        let (_, model) = at.get(models());
+        let schedule = schedule(model, edit);
+        let tokens = tokens_for(model, &drawn);
+        let cut = cut.index(tokens.len() + 1);
+        let mut changed = tokens[..cut].to_vec();
+        changed.extend(tokens_for(model, &other));
+        changed.truncate(model.config().context);
+        let expected = model.run(&changed, &schedule, &mut ()).unwrap();
+        let expected = bits(model, &expected.slice(s![cut.., ..]).to_owned());
+
+        let mut state = State::new(model, &schedule, model.config().context).unwrap();
+        state.extend(&tokens).unwrap();
+        let mut fork = state.fork();
+        fork.truncate(cut).unwrap();
+        if changed.len() > cut {
+            let rows = fork.extend(&changed[cut..]).unwrap();
+            prop_assert_eq!(bits(model, &rows), expected.clone());
+        }
+        // What the fork did shows in nothing that the first state does.
+        if tokens.len() < model.config().context {
+            let longer = [&tokens[..], &[1]].concat();
+            let whole = model.run(&longer, &schedule, &mut ()).unwrap();
+            let row = state.extend(&[1]).unwrap();
+            prop_assert_eq!(bits(model, &row), bits(model, &whole.slice(s![tokens.len().., ..]).to_owned()));
+        }
+        state.truncate(cut).unwrap();
+        if changed.len() > cut {
+            let rows = in_parts(&mut state, &changed[cut..], &[1]);
+            prop_assert_eq!(bits(model, &rows), expected);
+        }
+    }
+
+    #[test]
+    fn states_extended_together_are_as_extended_alone(
+        at: prop::sample::Index,
+        edit in prop::sample::select(&EDITS),
+        drawn in proptest::collection::vec((any_tokens(20), any_tokens(9)), 1..5),
+    ) {
+        let (_, model) = at.get(models());
+        let schedule = schedule(model, edit);
+        let mut states = Vec::new();
+        let mut alone = Array2::zeros((0, model.config().model));
+        let mut more = Vec::new();
+        for (before, after) in &drawn {
+            let tokens = tokens_for(model, &[&before[..], after].concat());
+            let before = before.len().min(tokens.len() - 1);
+            let mut state = State::new(model, &schedule, tokens.len()).unwrap();
+            state.extend(&tokens[..before]).unwrap();
+            let rows = state.fork().extend(&tokens[before..]).unwrap();
+            alone.append(ndarray::Axis(0), rows.view()).unwrap();
+            states.push(state);
+            more.push(tokens[before..].to_vec());
+        }
+        let mut pairs: Vec<_> = states.iter_mut().zip(more.iter().map(Vec::as_slice)).collect();
+        let together = State::extend_all(&mut pairs).unwrap();
+        prop_assert_eq!(bits(model, &together), bits(model, &alone));
+    }
+}
+
+#[test]
+fn every_family_and_edit_goes_on_token_by_token() {
+    for (name, model) in models() {
+        let tokens = tokens_for(model, &[2, 9, 4, 4, 0, 7, 1, 3]);
+        for edit in EDITS {
+            let schedule = schedule(model, edit);
+            let name = format!("{name}, {edit}");
+            check(&name, model, &schedule, &tokens, &[1, 2, 3, 4, 5, 6, 7]);
+            check(&name, model, &schedule, &tokens, &[5, 6]);
+        }
+    }
+}
+
+/// 700 tokens lie on three pages.
+#[test]
+fn pages_add_up_to_one_product() {
+    let config = ModelConfig::tiny().with(|c| c.context = 700);
+    let model = Model::random(config, 3);
+    let schedule = schedule(&model, "repeat(1)");
+    let tokens: Vec<u32> = (0..700).map(|i| i * 7919 % 50).collect();
+    let whole = model.run(&tokens, &schedule, &mut ()).unwrap();
+    let mut state = State::new(&model, &schedule, 700).unwrap();
+    let cuts = [100, 255, 256, 257, 300, 511, 512, 513, 699];
+    let rows = in_parts(&mut state, &tokens, &cuts);
+    assert_eq!(bits(&model, &rows), bits(&model, &whole));
+    let mut fork = state.fork();
+    for cut in [600, 512, 300, 256, 17] {
+        state.truncate(cut).unwrap();
+        let mut again = state.fork();
+        let rows = in_parts(&mut again, &tokens[cut..], &[1, 2]);
+        let expected = whole.slice(s![cut.., ..]).to_owned();
+        assert_eq!(bits(&model, &rows), bits(&model, &expected), "{cut}");
+    }
+    fork.truncate(699).unwrap();
+    let row = fork.extend(&tokens[699..]).unwrap();
+    let expected = whole.slice(s![699.., ..]).to_owned();
+    assert_eq!(bits(&model, &row), bits(&model, &expected));
+}
+
+#[test]
+fn a_schedule_without_attention_keeps_nothing() {
+    let model = Model::random(ModelConfig::tiny(), 3);
+    let schedule = schedule(&model, "drop_attn(0..4)");
+    assert_eq!(State::most_bytes(model.config(), &schedule, 64), 0);
+    check("no attention", &model, &schedule, &[1, 2, 3], &[1]);
+}
+
+#[test]
+fn what_does_not_fit_leaves_the_state_as_it_was() {
+    let (model, other) = (
+        Model::random(ModelConfig::tiny(), 3),
+        Model::random(ModelConfig::tiny(), 4),
+    );
+    let plain = schedule(&model, "id");
+    let mut state = State::new(&model, &plain, 5).unwrap();
+    assert!(state.is_empty());
+    state.extend(&[1, 2, 3]).unwrap();
+    let refused = |state: &mut State<'_>, tokens: &[u32]| {
+        let error = state.extend(tokens).unwrap_err();
+        assert_eq!(state.len(), 3);
+        error
+    };
+    assert!(matches!(
+        refused(&mut state, &[4, 5, 6]),
+        TransformerError::StateFull {
+            found: 6,
+            capacity: 5
+        }
+    ));
+    assert!(matches!(
+        refused(&mut state, &[4, 50]),
+        TransformerError::TokenOutOfRange {
+            token: 50,
+            position: 4,
+            ..
+        }
+    ));
+    assert!(matches!(
+        refused(&mut state, &[]),
+        TransformerError::EmptySequence
+    ));
+    assert!(matches!(
+        state.truncate(4),
+        Err(TransformerError::CutBeyondEnd { found: 4, len: 3 })
+    ));
+    let swapped = "swap(0,1)".parse::<Edit>().unwrap().apply(&plain).unwrap();
+    for (model, schedule) in [(&other, &plain), (&model, &swapped)] {
+        let mut stranger = State::new(model, schedule, 5).unwrap();
+        let error = State::extend_all(&mut [(&mut state, &[4]), (&mut stranger, &[4])]);
+        assert!(matches!(error, Err(TransformerError::StatesDiffer)));
+        assert_eq!((state.len(), stranger.len()), (3, 0));
+    }
+    assert!(matches!(
+        State::extend_all(&mut []),
+        Err(TransformerError::EmptySequence)
+    ));
+    assert!(matches!(
+        State::new(&model, &plain, 65),
+        Err(TransformerError::SequenceTooLong {
+            found: 65,
+            context: 64
+        })
+    ));
+    let fewer = Model::random(ModelConfig::tiny().with(|c| c.layers = 2), 3);
+    assert!(matches!(
+        State::new(&fewer, &plain, 5),
+        Err(TransformerError::ScheduleMismatch { .. })
+    ));
+    let whole = model.run(&[1, 2, 3, 4, 5], &plain, &mut ()).unwrap();
+    let rows = state.extend(&[4, 5]).unwrap();
+    assert_eq!(rows, whole.slice(s![3.., ..]));
+}
