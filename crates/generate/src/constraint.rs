@@ -1,0 +1,111 @@
+//! Which tokens may follow.
+
+/// An automaton that reads the continuation and says which tokens may follow.
+pub trait Constraint {
+    /// Whether the token may come next.
+    fn allows(&self, token: u32) -> bool;
+
+    /// The token was chosen.
+    fn advance(&mut self, token: u32);
+
+    /// Whether the continuation must end here.
+    fn is_finished(&self) -> bool {
+        false
+    }
+}
+
+/// Everything is allowed, always.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Free;
+
+impl Constraint for Free {
+    fn allows(&self, _: u32) -> bool {
+        true
+    }
+
+    fn advance(&mut self, _: u32) {}
+}
+
+/// The continuation is one of a set of token sequences, such as the encoded choices of a question.
+///
+/// Where one is the beginning of another, the end token, if there is one, may follow the shorter; without an end token the
+/// continuation goes on to the longer.
+#[derive(Clone, Debug)]
+pub struct OneOf {
+    /// Sequences that begin with what was chosen.
+    left: Vec<Vec<u32>>,
+    chosen: usize,
+    end: Option<u32>,
+}
+
+impl OneOf {
+    /// One of these sequences, followed by the token `end` if there is one.
+    pub fn new(sequences: Vec<Vec<u32>>, end: Option<u32>) -> Self {
+        Self {
+            left: sequences,
+            chosen: 0,
+            end,
+        }
+    }
+
+    /// The token of a sequence that comes next.
+    fn next(&self, sequence: &[u32]) -> Option<u32> {
+        match sequence.get(self.chosen) {
+            Some(token) => Some(*token),
+            None => self.end.filter(|_| sequence.len() == self.chosen),
+        }
+    }
+}
+
+impl Constraint for OneOf {
+    fn allows(&self, token: u32) -> bool {
+        self.left
+            .iter()
+            .any(|sequence| self.next(sequence) == Some(token))
+    }
+
+    fn advance(&mut self, token: u32) {
+        let mut left = std::mem::take(&mut self.left);
+        left.retain(|sequence| self.next(sequence) == Some(token));
+        self.left = left;
+        self.chosen += 1;
+    }
+
+    fn is_finished(&self) -> bool {
+        !self.left.is_empty()
+            && self
+                .left
+                .iter()
+                .all(|sequence| self.next(sequence).is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_continuation_is_one_of_the_sequences() {
+        let sequences = vec![vec![1, 2], vec![1, 3, 4], vec![1, 3]];
+        let check = |end, tokens: &[u32], allowed: &[u32], finished| {
+            let mut constraint = OneOf::new(sequences.clone(), end);
+            for token in tokens {
+                assert!(constraint.allows(*token), "{tokens:?}");
+                assert!(!constraint.is_finished(), "{tokens:?}");
+                constraint.advance(*token);
+            }
+            let found: Vec<u32> = (0..10).filter(|token| constraint.allows(*token)).collect();
+            assert_eq!(found, allowed, "{tokens:?}");
+            assert_eq!(constraint.is_finished(), finished, "{tokens:?}");
+        };
+        check(None, &[], &[1], false);
+        check(None, &[1], &[2, 3], false);
+        check(None, &[1, 2], &[], true);
+        check(None, &[1, 3], &[4], false);
+        check(None, &[1, 3, 4], &[], true);
+        check(Some(9), &[1, 2], &[9], false);
+        check(Some(9), &[1, 3], &[4, 9], false);
+        check(Some(9), &[1, 3, 9], &[], true);
+        check(Some(9), &[1, 3, 4, 9], &[], true);
+    }
+}

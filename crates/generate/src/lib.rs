@@ -1,0 +1,33 @@
+//! Continuations of a prompt, token by token, under any layer schedule.
+//!
+//! Each token is run once: keys and values are kept ([`layerwise_transformer::State`]), and the logits have the bits that
+//! running the whole text again would give.
+//!
+//! ```
+//! use layerwise_generate::{Generation, Settings};
+//! use layerwise_schedule::Schedule;
+//! use layerwise_transformer::{Model, ModelConfig};
+//!
+//! let model = Model::random(ModelConfig::tiny(), 7); // or Model::open("path/to/checkpoint")?
+//! let plain = Schedule::plain(model.stack())?;
+//! let settings = Settings::default().with(|it| it.max_tokens = 5);
+//! let generation = Generation::new(&model, &plain, &[0, 5, 3], settings)?;
+//! let tokens = generation.map(|choice| Ok(choice?.token)).collect::<Result<Vec<u32>, layerwise_generate::GenerateError>>()?;
+//! assert_eq!(tokens.len(), 5);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Sampling`] says how a token is chosen, a [`Constraint`] which ones may be, and [`TextStream`] turns tokens into text
+//! as they come.
+
+mod choosing;
+mod constraint;
+mod error;
+mod generation;
+mod text;
+
+pub use choosing::{Choice, Sampling};
+pub use constraint::{Constraint, Free, OneOf};
+pub use error::GenerateError;
+pub use generation::{End, Generation, Settings};
+pub use text::TextStream;

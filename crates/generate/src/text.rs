@@ -1,0 +1,185 @@
+//! Tokens to text, as they come.
+
+/// Turns tokens into text as they come: only whole characters, and nothing of a stop string.
+///
+/// A token may be a part of a character, and what it stands for may depend on the one before it (a space is dropped at the
+/// beginning of a text, say). So a few tokens are decoded together, and text is handed out once it cannot change.
+///
+/// ```
+/// use layerwise_generate::TextStream;
+///
+/// let words = [" a", " stop", " sign", " END", " more"];
+/// let decode = |ids: &[u32]| Ok::<_, ()>(ids.iter().map(|id| words[*id as usize]).collect());
+/// let mut stream = TextStream::new(decode, vec![" END".to_owned()]);
+/// let text: Vec<String> = (0..5).map(|id| stream.push(id)).collect::<Result<_, _>>()?;
+/// assert_eq!(text.concat(), " a stop sign");
+/// assert!(stream.is_stopped());
+/// # Ok::<(), ()>(())
+/// ```
+#[derive(Debug)]
+pub struct TextStream<D> {
+    decode: D,
+    stops: Vec<String>,
+    tokens: Vec<u32>,
+    /// Tokens from here on are decoded: those up to `read` only for what they change in what follows.
+    first: usize,
+    /// Tokens whose text was handed out or is held.
+    read: usize,
+    /// Text that may be the beginning of a stop string.
+    held: String,
+    is_stopped: bool,
+}
+
+impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
+    /// With the decoder of a tokenizer, which puts U+FFFD for bytes that are no character, and strings that end the text.
+    /// Empty ones are ignored.
+    pub fn new(decode: D, stops: Vec<String>) -> Self {
+        Self {
+            decode,
+            stops: stops.into_iter().filter(|stop| !stop.is_empty()).collect(),
+            tokens: Vec::new(),
+            first: 0,
+            read: 0,
+            held: String::new(),
+            is_stopped: false,
+        }
+    }
+
+    /// Adds a token and returns the text that is certain now. After a stop string there is none.
+    ///
+    /// # Errors
+    /// Those of the decoder.
+    pub fn push(&mut self, token: u32) -> Result<String, E> {
+        if self.is_stopped {
+            return Ok(String::new());
+        }
+        self.tokens.push(token);
+        let text = self.unread()?;
+        // A character of U+FFFD itself waits for the next token.
+        if text.is_empty() || text.ends_with('\u{FFFD}') {
+            return Ok(String::new());
+        }
+        self.take(&text);
+        Ok(self.release(false))
+    }
+
+    /// Ends the text and returns what was still held.
+    ///
+    /// # Errors
+    /// Those of the decoder.
+    pub fn finish(&mut self) -> Result<String, E> {
+        if self.is_stopped {
+            return Ok(String::new());
+        }
+        let text = self.unread()?;
+        self.take(&text);
+        let text = self.release(true);
+        self.is_stopped = true;
+        Ok(text)
+    }
+
+    /// Whether a stop string has come, or the text was ended.
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
+    /// The text of the tokens that are not read yet.
+    fn unread(&mut self) -> Result<String, E> {
+        let before = (self.decode)(&self.tokens[self.first..self.read])?;
+        let all = (self.decode)(&self.tokens[self.first..])?;
+        Ok(all.get(before.len()..).unwrap_or_default().to_owned())
+    }
+
+    fn take(&mut self, text: &str) {
+        self.held.push_str(text);
+        self.first = self.read;
+        self.read = self.tokens.len();
+    }
+
+    /// What of the held text may be handed out.
+    fn release(&mut self, is_end: bool) -> String {
+        let found = self.stops.iter().filter_map(|stop| self.held.find(stop));
+        if let Some(at) = found.min() {
+            self.held.truncate(at);
+            self.is_stopped = true;
+            return std::mem::take(&mut self.held);
+        }
+        let mut from = self.held.len();
+        if !is_end {
+            let begins_stop = |at: &usize| {
+                let rest = &self.held[*at..];
+                self.stops.iter().any(|stop| stop.starts_with(rest))
+            };
+            let mut starts = self.held.char_indices().map(|(at, _)| at);
+            from = starts.find(begins_stop).unwrap_or(from);
+        }
+        let rest = self.held.split_off(from);
+        std::mem::replace(&mut self.held, rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Each token is a byte, as in the worst byte-pair encoding.
+    fn bytes(ids: &[u32]) -> Result<String, ()> {
+        let bytes: Vec<u8> = ids.iter().map(|id| *id as u8).collect();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    #[test]
+    fn only_whole_characters_come() {
+        let mut stream = TextStream::new(bytes, Vec::new());
+        let mut pieces = Vec::new();
+        for byte in "aé€😀".bytes() {
+            pieces.push(stream.push(byte.into()).unwrap());
+        }
+        assert_eq!(pieces, ["a", "", "é", "", "", "€", "", "", "", "😀"]);
+        assert_eq!(stream.push(0xe2).unwrap(), "");
+        assert_eq!(stream.finish().unwrap(), "\u{FFFD}");
+        assert_eq!(stream.push(65).unwrap(), "");
+    }
+
+    #[test]
+    fn what_a_token_means_may_depend_on_the_one_before() {
+        // As in SentencePiece: the space before the first word of what is decoded is dropped.
+        let words = ["▁one", "▁two", "three", "▁four"];
+        let decode = |ids: &[u32]| {
+            let text: String = ids.iter().map(|id| words[*id as usize]).collect();
+            let text = text.replace('▁', " ");
+            Ok::<_, ()>(text.strip_prefix(' ').unwrap_or(&text).to_owned())
+        };
+        let mut stream = TextStream::new(decode, Vec::new());
+        let pieces: Vec<String> = (0..4).map(|id| stream.push(id).unwrap()).collect();
+        assert_eq!(pieces, ["one", " two", "three", " four"]);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_add_up_to_the_text_before_the_first_stop(
+            text in "[abé]{0,12}",
+            stops in proptest::collection::vec("[abé]{0,3}", 0..3),
+        ) {
+            let mut stream = TextStream::new(bytes, stops.clone());
+            let mut all = String::new();
+            for byte in text.bytes() {
+                all += &stream.push(byte.into()).unwrap();
+                // What was handed out is never taken back.
+                prop_assert!(text.starts_with(&all));
+            }
+            let was_stopped = stream.is_stopped();
+            all += &stream.finish().unwrap();
+            let whole: Vec<char> = text.chars().collect();
+            // The stop string that is complete first ends the text.
+            let expected = (0..=whole.len()).find_map(|end| {
+                let begun: String = whole[..end].iter().collect();
+                let found = stops.iter().filter(|stop| !stop.is_empty());
+                found.filter_map(|stop| begun.find(stop.as_str())).min().map(|at| begun[..at].to_owned())
+            });
+            prop_assert_eq!(was_stopped, expected.is_some());
+            prop_assert_eq!(all, expected.unwrap_or(text));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Continuations against running the whole text again for every token.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use layerwise_generate::{End, GenerateError, Generation, OneOf, Sampling, Settings};
+use layerwise_schedule::{Edit, Schedule};
+use layerwise_transformer::{Model, ModelConfig, TransformerError};
+use proptest::prelude::*;
+
+fn model() -> Model {
+    Model::random(ModelConfig::tiny(), 5)
+}
+
+fn schedule(model: &Model, edit: &str) -> Schedule {
+    let plain = Schedule::plain(model.stack()).unwrap();
+    edit.parse::<Edit>().unwrap().apply(&plain).unwrap()
+}
+
+fn tokens(count: usize) -> Settings {
+    Settings::default().with(|it| it.max_tokens = count)
+}
+
+/// The most likely tokens, by running all of the text for each, and their log-probabilities.
+fn again(model: &Model, schedule: &Schedule, prompt: &[u32], count: usize) -> Vec<(u32, f64)> {
+    let mut text = prompt.to_vec();
+    let mut chosen = Vec::new();
+    for _ in 0..count {
+        let logits = model.logits(&text, schedule).unwrap();
+        let last = logits.row(logits.nrows() - 1);
+        let (token, top) = (0..)
+            .zip(last)
+            .fold((0, f32::NEG_INFINITY), |best, (token, logit)| {
+                if *logit > best.1 {
+                    (token, *logit)
+                } else {
+                    best
+                }
+            });
+        let total: f64 = last
+            .iter()
+            .map(|logit| (f64::from(*logit) - f64::from(top)).exp())
+            .sum();
+        chosen.push((token, -total.ln()));
+        text.push(token);
+    }
+    chosen
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn greedy_tokens_are_those_of_running_all_again(
+        prompt in proptest::collection::vec(0u32..50, 1..20),
+        edit in prop::sample::select(&["id", "drop(1)", "repeat(2)", "loop(0..2,2)", "parallel(1..3)", "drop_attn(0..4)"]),
+        count in 0usize..20,
+    ) {
+        let model = model();
+        let schedule = schedule(&model, edit);
+        let mut generation = Generation::new(&model, &schedule, &prompt, tokens(count)).unwrap();
+        let expected = again(&model, &schedule, &prompt, count);
+        for (token, log_probability) in &expected {
+            let choice = generation.next().unwrap().unwrap();
+            prop_assert_eq!(choice.token, *token);
+            prop_assert!((choice.log_probability - log_probability).abs() < 1e-9);
+        }
+        prop_assert!(generation.next().is_none());
+        prop_assert_eq!(generation.end(), Some(End::Length));
+        let ids: Vec<u32> = expected.iter().map(|(token, _)| *token).collect();
+        prop_assert_eq!(generation.tokens(), ids);
+    }
+
+    #[test]
+    fn a_seed_makes_one_continuation(seed: u64) {
+        let model = model();
+        let plain = schedule(&model, "id");
+        let sampled = tokens(12).with(|it| it.sampling = Sampling::default().with(|it| (it.temperature, it.seed) = (1.0, seed)));
+        let run = || {
+            let generation = Generation::new(&model, &plain, &[1, 2], sampled.clone()).unwrap();
+            generation.map(|choice| choice.unwrap().token).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(run(), run());
+    }
+}
+
+#[test]
+fn it_ends_where_it_must() {
+    let model = model();
+    let plain = schedule(&model, "id");
+    let greedy = again(&model, &plain, &[1, 2], 6);
+    let at = (0..6).find(|at| greedy[..*at].iter().all(|it| it.0 != greedy[*at].0) && *at > 0);
+    let at = at.unwrap_or(0);
+    let ending = tokens(6).with(|it| it.end_tokens = vec![greedy[at].0]);
+    let mut generation = Generation::new(&model, &plain, &[1, 2], ending).unwrap();
+    assert_eq!(generation.by_ref().count(), at);
+    assert_eq!(generation.end(), Some(End::Token(greedy[at].0)));
+
+    // All 64 positions are read, and one more token is chosen.
+    let mut generation = Generation::new(&model, &plain, &[3; 60], tokens(1000)).unwrap();
+    assert_eq!(generation.by_ref().count(), 5);
+    assert_eq!(generation.end(), Some(End::Context));
+
+    let choices = OneOf::new(vec![vec![4, 5], vec![6]], None);
+    let mut generation = Generation::constrained(&model, &plain, &[1], tokens(9), choices).unwrap();
+    let chosen: Vec<u32> = generation
+        .by_ref()
+        .map(|choice| choice.unwrap().token)
+        .collect();
+    assert!(chosen == [4, 5] || chosen == [6], "{chosen:?}");
+    assert_eq!(generation.end(), Some(End::Constraint));
+}
+
+#[test]
+fn what_cannot_be_continued_is_refused() {
+    let model = model();
+    let plain = schedule(&model, "id");
+    let refused = |prompt: &[u32]| Generation::new(&model, &plain, prompt, tokens(3)).unwrap_err();
+    assert!(matches!(
+        refused(&[]),
+        GenerateError::Model(TransformerError::EmptySequence)
+    ));
+    assert!(matches!(
+        refused(&[1; 65]),
+        GenerateError::Model(TransformerError::SequenceTooLong {
+            found: 65,
+            context: 64
+        })
+    ));
+    assert!(matches!(
+        refused(&[50]),
+        GenerateError::Model(TransformerError::TokenOutOfRange { .. })
+    ));
+    let nothing = OneOf::new(Vec::new(), None);
+    let mut generation = Generation::constrained(&model, &plain, &[1], tokens(3), nothing).unwrap();
+    assert!(matches!(
+        generation.next(),
+        Some(Err(GenerateError::DeadEnd { tokens: 0 }))
+    ));
+    assert!(generation.next().is_none(), "nothing comes after an error");
+
+    let overflowing = schedule(&model, "scale_mlp(0,1e300)");
+    let mut generation = Generation::new(&model, &overflowing, &[1], tokens(3)).unwrap();
+    assert!(matches!(
+        generation.next(),
+        Some(Err(GenerateError::NotFinite { tokens: 1, .. }))
+    ));
+}
