@@ -2,7 +2,7 @@
 
 use crate::arguments::{self, Inputs};
 use crate::{embedded, memory, output};
-use anyhow::{anyhow, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use layerwise::corpus::{self, Corpus, Format, Habit, Tokenizer};
 use layerwise::sweep::Budget;
 use layerwise::transformer::{Model, Precision, config};
@@ -152,7 +152,10 @@ pub(crate) fn has_tokenizer(opened: &OpenedModel) -> bool {
 }
 
 /// The token before each text, and the file, option or habit that says so.
-fn beginning(
+///
+/// # Errors
+/// A tokenizer that lacks the token.
+pub(crate) fn beginning(
     given: arguments::Bos,
     opened: &OpenedModel,
     tokenizer: Option<&Tokenizer>,
@@ -269,6 +272,45 @@ pub fn open_corpus(
         bos_source,
         corpus,
     })
+}
+
+/// The largest `generation_config.json` or `config.json` that is read for its end tokens, in bytes.
+const MAX_CONFIG: u64 = 1 << 20;
+
+/// The tokens that end a text, as the checkpoint says: `eos_token_id` of `generation_config.json`, or else of `config.json`.
+///
+/// # Errors
+/// A file that cannot be read, or another value than an id, ids or null.
+pub(crate) fn end_tokens(opened: &OpenedModel) -> anyhow::Result<Vec<u32>> {
+    let folder = opened.options.folder(&opened.folder)?;
+    for name in ["generation_config.json", "config.json"] {
+        if !folder.has(name)? {
+            continue;
+        }
+        let bytes = folder
+            .file(name, "the end tokens of the model")?
+            .read_all(MAX_CONFIG)?;
+        let path = opened.folder.join(name);
+        let config: serde_json::Value =
+            serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?;
+        let found = match &config["eos_token_id"] {
+            serde_json::Value::Null => continue,
+            serde_json::Value::Array(ids) => ids.clone(),
+            id => vec![id.clone()],
+        };
+        let ids: Option<Vec<u32>> = found
+            .iter()
+            .map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()))
+            .collect();
+        return ids.with_context(|| {
+            format!(
+                "{}: `eos_token_id` is {}; it must be a token id or a list of them",
+                path.display(),
+                config["eos_token_id"]
+            )
+        });
+    }
+    Ok(Vec::new())
 }
 
 #[cfg(test)]

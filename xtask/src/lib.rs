@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod diff_sites;
 pub mod draw;
 pub mod embedded;
+pub mod generate;
 pub mod inputs;
 pub mod interrupt;
 pub mod labelled;
@@ -53,6 +54,8 @@ enum Command {
     Merge(merge::Arguments),
     /// Compare every activation of a model with a reference's, and name the first site that differs
     DiffSites(diff_sites::Arguments),
+    /// Continue a prompt, by the plain model and under any edits, one below the other
+    Generate(Box<generate::Arguments>),
     /// Correct the N-best lists of a speech recogniser, and measure word error rates
     Rescore(Box<rescore::Arguments>),
     /// Figures, embedded models and corpora, and what each needs
@@ -69,6 +72,7 @@ pub fn run() -> ExitCode {
         Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::DiffSites(arguments) => diff_sites::diff_sites(&arguments),
+        Command::Generate(arguments) => generate::generate(&arguments),
         Command::Rescore(arguments) => rescore::rescore(&arguments),
         Command::List(arguments) => list::list(&arguments),
     };

@@ -24,7 +24,7 @@
 //! # The crates
 //! Arrows point one way: this facade, then [`experiments`], then [`sweep`], then [`transformer`], then [`architecture`],
 //! [`weights`], [`schedule`] and [`kernels`];
-//! [`corpus`], [`metrics`], [`journal`] and [`report`], which stands on [`plot`], are beside them, and [`files`] below.
+//! [`generate`], on [`transformer`] as well; [`corpus`], [`metrics`], [`journal`] and [`report`], which stands on [`plot`], are beside them, and [`files`] below.
 //!
 //! | module | what it is for |
 //! |---|---|
@@ -36,6 +36,7 @@
 //! | [`files`] | opening files that are not trusted |
 //! | [`metrics`] | divergences, clustered standard errors, moments, CKA, probes, factorisations |
 //! | [`sweep`] | plan, engine, statistics |
+//! | [`generate`] | continuations of a prompt: sampling, constraints, streamed text |
 //! | [`experiments`] | the paper's experiments: records, drawings, claims, a folder each |
 //! | [`journal`] | checksummed logs of finished work: keys, shards, merging |
 //! | [`transcripts`] | N-best lists of a recogniser, word error rate, word lattices, rescoring, significance |
@@ -47,6 +48,7 @@ pub use layerwise_architecture as architecture;
 pub use layerwise_corpus as corpus;
 pub use layerwise_experiments as experiments;
 pub use layerwise_files as files;
+pub use layerwise_generate as generate;
 pub use layerwise_journal as journal;
 pub use layerwise_kernels as kernels;
 pub use layerwise_metrics as metrics;

@@ -6,6 +6,7 @@ mod beginnings;
 mod bytes;
 mod diff_sites;
 mod drawn;
+mod generated;
 mod installed;
 mod list;
 mod outputs;
