@@ -1,4 +1,4 @@
-//! `draw`: figures, verdicts and the report, once more from the tables of an earlier `reproduce`.
+//! `draw`: makes figures, verdicts and the report again, from the tables of an earlier `reproduce`.
 
 use crate::experiments;
 use crate::experiments::core::tables::Tables;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Options of `draw`.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
-No model is opened: what is drawn and judged is what the tables in the folder say, also where they were changed.
+No model is opened. What is drawn and judged is what the tables in the folder say, even if you changed them.
 
 Example:
   {} draw target/reproduce", program::name()))]

@@ -1,8 +1,9 @@
-//! What the program carries inside itself: small trained models, a sample text, and its own source code as a second one.
+//! The files inside the program: small trained models, a sample text, and its own source code as a second text.
 //!
-//! Weights are mapped from files, so an embedded file that is to be opened must lie on disk. The checkout that the
-//! program was built from serves where it is still there. Elsewhere the file is written once, below the user's cache
-//! folder or, if it is set, below `LAYERWISE_CACHE`. A file serves only if it has every byte of the embedded one.
+//! Weights are mapped from files, so an embedded model must be on disk before it is opened. If the checkout that the
+//! program was built from still has the model's files, they are used. Otherwise the files are written once, below the
+//! user's cache folder or, if it is set, below `LAYERWISE_CACHE`. Only files with the same bytes as the embedded ones
+//! are used.
 
 use crate::output;
 use anyhow::Context;
@@ -101,7 +102,7 @@ pub fn source_code() -> String {
     SOURCES.iter().map(line).collect()
 }
 
-/// A folder that holds `files` byte for byte: `fixtures/FOLDER` of the checkout, or one that they are written to.
+/// A folder that holds `files` byte for byte: `fixtures/FOLDER` of the checkout, or a folder that they are written to.
 fn on_disk(folder: &str, files: &[File]) -> anyhow::Result<PathBuf> {
     let chosen = env::var_os(CACHE).filter(|path| !path.is_empty());
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("fixtures");
@@ -116,7 +117,7 @@ fn on_disk(folder: &str, files: &[File]) -> anyhow::Result<PathBuf> {
             .cache_dir()
             .join("layerwise"),
     };
-    // Other versions of the program, with other files, have folders of their own.
+    // A version of the program with other embedded files has another folder.
     let contents: Vec<u8> = SUMS.iter().chain(TEXT.as_bytes()).copied().collect();
     let folder = cache.join(&sha256(&contents)[..16]).join(folder);
     write_missing(&folder, files)
@@ -124,7 +125,7 @@ fn on_disk(folder: &str, files: &[File]) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Writes those of `files` that a folder lacks or has otherwise.
+/// Writes the `files` that are missing from a folder or differ there.
 fn write_missing(folder: &Path, files: &[File]) -> anyhow::Result<()> {
     output::make_folder(folder)?;
     for file in files {

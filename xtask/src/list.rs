@@ -1,4 +1,4 @@
-//! `list`: what there is, and what it needs.
+//! `list`: the experiments, claims, models and corpora, and what each needs.
 
 use crate::experiments::{EXPERIMENTS, claims};
 use crate::{embedded, program};

@@ -29,7 +29,7 @@ pub struct Manifest {
     /// The labelled data that was given, file by file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labelled: Vec<FileHash>,
-    /// What a report says besides its tables.
+    /// What the report says besides the tables.
     #[serde(rename = "report", skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
     /// What has no influence on the results.
@@ -42,7 +42,7 @@ struct Execution {
     finished_unix_seconds: u64,
 }
 
-/// What a report says besides its tables: with it in the manifest, a report can be made again from the tables.
+/// What the report says besides the tables. The manifest holds it so that `draw` can make the report again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reported {
     /// Names of the experiments, in the order of the report.
@@ -69,7 +69,7 @@ pub struct ReportedModel {
 const MOST_BYTES: u64 = 1 << 26;
 
 impl Reported {
-    /// What is to be said of models and of what each was run on.
+    /// The experiments, the models with what each was run on, and facts of the run.
     pub fn new(
         experiments: &[&str],
         models: impl Iterator<Item = (Facts, Vec<(String, String)>)>,
@@ -92,7 +92,7 @@ impl Reported {
     /// Reads it from the manifest in a folder of results.
     ///
     /// # Errors
-    /// No manifest, one of another command, or one whose models have no names of folders.
+    /// The manifest is missing, is that of another command, or names a model that cannot be a folder.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
         struct Recorded {

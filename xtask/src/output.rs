@@ -10,7 +10,7 @@ use std::path::Path;
 /// Writes a file under a temporary name beside its place, then puts it there.
 ///
 /// # Errors
-/// The path is none of a file, or cannot be written.
+/// The path is no place for a file, or cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     refuse_other_than_file(path)?;
     let temporary = path.with_file_name(temporary_name());
@@ -39,7 +39,7 @@ fn temporary_name() -> String {
     format!(".{}.tmp", std::process::id())
 }
 
-/// Refuses, before any work is done for it, an output file that could not be written once the work is done.
+/// Refuses an output file that could not be written, before any work is done for it.
 ///
 /// # Errors
 /// The path is no place for a file, or its folder no place for outputs; see [`check_folder`].
@@ -49,10 +49,10 @@ pub fn check_file(path: &Path) -> anyhow::Result<()> {
     check_folder(path.parent().unwrap_or(Path::new("")))
 }
 
-/// Refuses, before any work is done for it, a folder of outputs that is none, cannot be made, or cannot be written to.
+/// Refuses a folder of outputs that is not a folder, cannot be made or cannot be written to, before any work is done.
 ///
-/// Nothing is left behind: a folder that is not there yet is not made, and of one that is, a temporary file shows whether
-/// it can be written to.
+/// Nothing is left behind. A missing folder is not made yet; whether an existing one can be written to is tried with a
+/// temporary file.
 ///
 /// # Errors
 /// The message names the part of the path that is in the way.
@@ -89,7 +89,7 @@ pub fn check_folder(path: &Path) -> anyhow::Result<()> {
         .with_context(|| unwritable(existing))
 }
 
-/// Refuses what the system does not take as a name, such as one that is too long.
+/// Refuses a name that the system does not accept, such as one that is too long.
 fn check_name(path: &Path) -> anyhow::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if !is_absence(&error) => Err(error).with_context(|| unwritable(path)),
@@ -111,7 +111,7 @@ fn unwritable(path: &Path) -> String {
     }
 }
 
-/// Ends of the names of the files that a run puts into its folders, and the names of the others.
+/// Extensions of the files that a run writes into its folders, and the names of its other files.
 const ENDS_OF_RESULTS: &[&str] = &["csv", "html", "png", "svg"];
 const OTHER_RESULTS: &[&str] = &["manifest.json", "source-code.jsonl"];
 
@@ -124,8 +124,7 @@ pub fn is_name_of_result(path: &Path) -> bool {
     is_one(path.extension(), ENDS_OF_RESULTS) || is_one(path.file_name(), OTHER_RESULTS)
 }
 
-/// Refuses a folder of results, as [`check_folder`] does, and one in which something other than a file has the name of a
-/// file of results.
+/// Refuses what [`check_folder`] refuses, and a folder in which something that is not a file has the name of a result.
 ///
 /// # Errors
 /// The message names what is in the way.
@@ -148,7 +147,7 @@ pub fn check_folder_of_results(path: &Path) -> anyhow::Result<()> {
 
 /// Refuses an output file's path that names a folder, a link, a pipe or a device.
 ///
-/// Renaming a finished file to that path would put it in the place of whatever is there, even of `/dev/null`.
+/// Renaming a finished file to that path would replace whatever is there, even `/dev/null`.
 fn refuse_other_than_file(path: &Path) -> anyhow::Result<()> {
     let found = fs::symlink_metadata(path).map(|found| found.file_type());
     let found = match found {
@@ -156,7 +155,7 @@ fn refuse_other_than_file(path: &Path) -> anyhow::Result<()> {
         Ok(found) if found.is_symlink() => "a link",
         Ok(found) if !found.is_file() => "a pipe, socket or device",
         _ if path.file_name().is_none() => "no name of one",
-        // Paths are compared without such an end.
+        // `file_name` ignores a slash at the end.
         _ if path.as_os_str().as_encoded_bytes().ends_with(b"/") => "the name of a folder",
         _ => return Ok(()),
     };

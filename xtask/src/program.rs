@@ -1,4 +1,4 @@
-//! What the user called to start this program.
+//! The name by which the user started this program.
 
 use std::env;
 

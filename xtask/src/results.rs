@@ -1,4 +1,4 @@
-//! What is made of a run's tables, when they are measured and when they are drawn again: figures, verdicts, the report.
+//! Makes figures, verdicts and the report from a run's tables, for `reproduce` and for `draw`.
 
 use crate::experiments::contents::{Contents, Drawn};
 use crate::experiments::core::claim;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// Resolution of the PNG files, fit for print.
 const DOTS_PER_INCH: f64 = 300.0;
 
-/// The most bytes of a table that is read: far more than any model has lines for.
+/// The most bytes of a table that is read, far more than the tables of any model have.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// The tables that experiments fill, derive from or draw from, each once.
@@ -32,7 +32,7 @@ fn tables_of(experiments: &[&dyn Experiment]) -> Vec<TableId> {
     all
 }
 
-/// Writes the tables that experiments need and reads them back: what is drawn and judged is what the files say.
+/// Writes the tables that experiments need and reads them back, so that what is drawn and judged is what the files say.
 ///
 /// # Errors
 /// A file that cannot be written.

@@ -89,7 +89,7 @@ fn mean_of(statistics: &Statistics, statistic: Statistic) -> &ClusteredMean {
     }
 }
 
-/// A mean and its standard error, to the second significant digit of the error.
+/// A mean and its standard error, both rounded to the second significant digit of the error.
 fn measured(mean: &ClusteredMean) -> String {
     match (mean.mean(), mean.standard_error()) {
         (None, _) => "–".to_owned(),
@@ -111,7 +111,7 @@ fn measured(mean: &ClusteredMean) -> String {
     }
 }
 
-/// Lines of cells below each other: the first column from the left, the others to the right.
+/// Lines of cells in columns: the first column is aligned left, the others right.
 fn aligned(lines: &[[String; 5]]) -> String {
     let width = |cell: &String| cell.chars().count();
     let mut widths = [0; 5];

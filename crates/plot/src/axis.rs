@@ -1,17 +1,17 @@
-//! Axes: the range that a set of values takes up, the place of a value in it, and its ticks.
+//! Axes: the range of a set of values, the place of a value in it, and the ticks.
 
 /// One axis of a panel.
 ///
-/// Axes of one column of panels that are equal share one range.
+/// Equal axes in one column of panels share one range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
     /// What is measured, with its unit.
     pub label: String,
     /// How values become distances.
     pub scale: Scale,
-    /// Lower end; taken from the values where absent, and on a logarithmic axis unless positive.
+    /// Lower end. Without one, or with one that is not positive on a logarithmic axis, the values decide.
     ///
-    /// Ends that leave nothing between them are moved apart.
+    /// Ends that are equal or in the wrong order are moved apart.
     pub min: Option<f64>,
     /// Upper end; as for `min`.
     pub max: Option<f64>,
@@ -49,12 +49,12 @@ pub enum Scale {
     Log10,
 }
 
-/// Decades that a logarithmic axis reaches below its largest value at most.
+/// The most decades that a logarithmic axis reaches below its largest value.
 ///
-/// Without a limit one value that is zero but for rounding would press all others together.
+/// Without a limit, a value of 1e-30 that should be zero would leave no room for the others.
 const MOST_DECADES: i32 = 8;
 
-/// Axes stay within these magnitudes, so that no difference or power of their ends leaves the numbers of f64.
+/// Axes stay within these magnitudes, so that no difference or power of their ends overflows or underflows f64.
 const LARGEST: f64 = 1e300;
 const SMALLEST: f64 = 1e-300;
 
@@ -85,7 +85,7 @@ pub(crate) struct Ticks {
 }
 
 impl Range {
-    /// The range of `axis` over `values`; values that are not finite do not count.
+    /// The range of `axis` over `values`; values that are not finite are ignored.
     pub(crate) fn of(axis: &Axis, values: impl Iterator<Item = f64>) -> Self {
         let finite = values.filter(|value| value.is_finite());
         match axis.scale {
@@ -130,7 +130,7 @@ impl Range {
         if fixed_high.is_none() {
             high = (high / unit - 1e-9).ceil() * unit;
         }
-        // Whole numbers may have closed up over a shorter stretch.
+        // Rounding to whole numbers may have made both ends equal.
         if high <= low {
             if fixed_high.is_none() {
                 high = low + unit;
@@ -152,7 +152,7 @@ impl Range {
         let high = fixed_high.unwrap_or_else(|| 1.0 / one_two_five_below(1.0 / greatest));
         let deepest = high / 10_f64.powi(MOST_DECADES);
         let low = fixed_low.unwrap_or_else(|| one_two_five_below(least).max(deepest));
-        // An axis shows one decade at the least, so that it has labels.
+        // An axis shows at least one decade, so that it has labels.
         let (low, high) = match (fixed_low, fixed_high) {
             _ if high >= low * (10.0 - 1e-9) => (low, high),
             (None, Some(high)) => (high / 10.0, high),
@@ -183,7 +183,7 @@ impl Range {
         })
     }
 
-    /// Ticks with about `most` labels at most, but never fewer than an axis needs to be read.
+    /// Ticks with at most about `most` labels, but never fewer than a reader needs.
     pub(crate) fn ticks(&self, most: usize) -> Ticks {
         match self.scale {
             Scale::Linear => self.linear_ticks(Step::covering(self.high - self.low, most, false)),
@@ -249,7 +249,7 @@ impl Range {
                 .filter(|&value| inside(value))
                 .collect()
         } else {
-            // Ticks of a hundred decades would merge into a bar.
+            // The ticks of a hundred decades would run together.
             (first..=last)
                 .filter(|&decade| decades <= 30 && !labelled(decade))
                 .map(|decade| power(decade, 1))

@@ -107,11 +107,11 @@ pub enum Marker {
     Circle,
     /// A square.
     Square,
-    /// A triangle that stands on its side.
+    /// A triangle that points up.
     Triangle,
-    /// A square that stands on its corner.
+    /// A square that stands on a corner.
     Diamond,
-    /// A triangle that stands on its corner.
+    /// A triangle that points down.
     TriangleDown,
 }
 

@@ -19,7 +19,7 @@ const FRAME_WIDTH: f64 = 0.6;
 const MINOR_LENGTH: f64 = 1.7;
 /// Height of a legend's sample of filled steps.
 const SWATCH: f64 = 5.0;
-/// Colours of a colour bar: as many as make steps that cannot be seen.
+/// Steps of a colour bar: enough that none is visible.
 const BAR_STEPS: u32 = 64;
 
 impl Figure {
@@ -79,7 +79,7 @@ fn svg(figure: &Figure) -> String {
     )
 }
 
-/// Says in a panel that it has nothing to show, so that nobody looks for what is missing.
+/// Writes "no values" into an empty panel, so that nobody looks for a fault in the drawing.
 fn say_empty(svg: &mut Svg<'_>, frame: Rect) {
     let at = (
         frame.x + frame.width / 2.0,
@@ -210,7 +210,7 @@ fn draw_axes(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, font: &Font) {
         );
         svg.text(at, label, TICK_SIZE, Anchor::End, Weight::Regular, INK);
     }
-    // A label may be as long as a frame with its title: it meets none of the panels above and below.
+    // A label as long as a frame with its title still does not reach the panels above and below.
     let room = bottom - panel.outer.y;
     let middle = frame.y + frame.height / 2.0;
     if panel.y_labelled {

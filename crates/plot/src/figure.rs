@@ -8,9 +8,9 @@ use ndarray::Array2;
 /// A figure: rows of panels, and a legend below them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// What the figure is, for readers who cannot see it and for lists of files; it is not drawn.
+    /// What the figure is. It is not drawn; screen readers and file lists use it.
     pub title: String,
-    /// What the figure shows, at more length; it is not drawn.
+    /// What the figure shows, at more length. It is not drawn; screen readers use it.
     pub description: String,
     /// Panels, row by row; rows may differ in length.
     pub rows: Vec<Vec<Panel>>,
@@ -21,7 +21,7 @@ pub struct Figure {
 /// One chart of a figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
-    /// What tells the panel from the others. A figure of two to 26 panels adds a letter.
+    /// Title above the panel. In a figure of 2 to 26 panels a letter, (a) to (z), stands before it.
     pub title: String,
     /// The horizontal axis. Its labels are left out where the panel below has an equal axis over the same values.
     pub x: Axis,
@@ -45,7 +45,7 @@ pub enum Mark {
     Scatter(Scatter),
     /// Filled steps.
     Histogram(Histogram),
-    /// Coloured cells, with a colour bar. It fills its panel, so that other marks have no place there.
+    /// Coloured cells, with a colour bar. A heat map fills its panel; other marks in it are not drawn.
     HeatMap(HeatMap),
 }
 
@@ -64,7 +64,7 @@ pub enum Side {
 pub struct Line {
     /// How the line looks.
     pub style: Style,
-    /// Name of the line, told with each value.
+    /// Name of the line, part of each `data-value`.
     pub label: String,
     /// Points in the order in which they are joined.
     pub points: Vec<Point>,
@@ -77,7 +77,7 @@ pub struct Line {
 pub struct Scatter {
     /// How the markers look.
     pub style: Style,
-    /// Name of the series, told with each value.
+    /// Name of the series, part of each `data-value`.
     pub label: String,
     /// Where the markers are.
     pub points: Vec<Point>,
@@ -101,16 +101,16 @@ pub struct Point {
 pub struct Rule {
     /// Value on the left vertical axis.
     pub y: f64,
-    /// Whose reference it is; its colour is taken. Grey where none.
+    /// The series that the rule belongs to, whose colour it has; grey without one.
     pub style: Option<Style>,
 }
 
-/// Counts in bins, as see-through filled steps, so that several can lie over each other.
+/// Counts in bins, drawn as translucent steps so that several can overlap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// How the steps look; of it the colour counts.
+    /// How the steps look. Only the colour is used.
     pub style: Style,
-    /// Ends of the bins, ascending: one more than there are counts.
+    /// Edges of the bins, ascending; one more than there are counts.
     pub edges: Vec<f64>,
     /// Counts, or densities, of the bins.
     pub counts: Vec<f64>,
@@ -118,8 +118,8 @@ pub struct Histogram {
 
 /// A matrix as coloured cells.
 ///
-/// The cells are centred on whole numbers. The first column stands at the `min` of the panel's horizontal axis, 0
-/// where there is none, and the first row at that of its vertical axis.
+/// The cells are centred on whole numbers. The first column is at the `min` of the panel's horizontal axis, or at 0
+/// without one, and the first row likewise on the vertical axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeatMap {
     /// Values of the cells (row, column).
@@ -154,7 +154,7 @@ pub enum RowZero {
 pub struct LegendEntry {
     /// Name of the line, or of the other marks.
     pub label: String,
-    /// What it belongs to. If all groups have two entries or more, each starts a line of the legend.
+    /// The group of the entry. If all groups have two entries or more, each starts a line of the legend.
     pub group: String,
     /// How it looks.
     pub style: Style,

@@ -11,7 +11,7 @@ const PAGE: f64 = 504.0;
 /// A figure of this many columns or more is a grid of small panels: only the first of equal vertical axes in a row has
 /// a label.
 const SMALL_PANELS: usize = 5;
-/// Panels are not narrower than this, unless they are small ones; a figure of more columns than fit grows wider.
+/// The least width of a panel, and of a small one. A figure with more columns than fit grows wider.
 const NARROWEST: f64 = 72.0;
 const NARROWEST_SMALL: f64 = 56.0;
 /// Distance between a frame and the values at its ends, so that no line is drawn on the frame.
@@ -45,7 +45,7 @@ pub(crate) struct Layout<'a> {
 #[derive(Debug)]
 pub(crate) struct PanelLayout<'a> {
     pub(crate) panel: &'a Panel,
-    /// The letter by which a text refers to the panel; none in a figure of one, or of more than the alphabet has.
+    /// The letter by which a text refers to the panel; `None` in a figure of one panel or of more than 26.
     pub(crate) letter: Option<char>,
     /// The panel with its title and labels.
     pub(crate) outer: Rect,
@@ -291,7 +291,7 @@ impl<'a> Column<'a> {
                     x,
                     y,
                     y_ticks: ticks(y),
-                    // Maps of different size stand below each other: one like the next would lack labels by chance.
+                    // Heat maps in a column may differ in size. Each has labels, or which ones have them would be chance.
                     x_labelled: heat_map(panel).is_some()
                         || below.is_none_or(|below| below.x != panel.x || ranges(below).0 != x),
                     y_labelled: !panel.y.label.is_empty()
@@ -327,7 +327,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Labels that a vertical axis of `height` points has room for.
+/// The number of labels that fit beside a vertical axis of `height` points.
 fn labels_up(height: f64) -> usize {
     (height / 18.0) as usize
 }
@@ -347,7 +347,7 @@ fn ticks_across(range: Range, width: f64, font: &Font) -> Ticks {
             .windows(2)
             .all(|pair| pair[1].0 - pair[0].0 >= pair[0].1 + pair[1].1 + TICK_SIZE)
     };
-    // Whole numbers are short.
+    // Labels of whole numbers are short.
     let room = if range.scale == Scale::Integer {
         22.0
     } else {
@@ -390,7 +390,7 @@ fn has_square(figure: &Figure) -> bool {
         && maps.all(|map| map.is_some_and(|map| map.values.nrows() == map.values.ncols()))
 }
 
-/// The range of the colour bar right of a panel; none where a neighbour's bar says the same.
+/// The range of the colour bar right of a panel; `None` if a neighbour has an equal bar.
 fn bar(figure: &Figure, row: usize, index: usize) -> Option<Range> {
     let map = |row: usize, index: usize| figure.rows.get(row)?.get(index).and_then(heat_map);
     let own = map(row, index)?;
@@ -455,7 +455,7 @@ fn y_values(panel: &Panel, side: Side) -> Vec<f64> {
             Mark::Histogram(histogram) if side == Side::Left => {
                 values.extend(&histogram.counts);
                 if logarithmic {
-                    // The lowest step, often of one count, has a height.
+                    // The axis begins below the lowest count, so that its step has a height.
                     values.extend(histogram.counts.iter().map(|count| count / 2.0));
                 } else {
                     values.push(0.0);

@@ -24,11 +24,11 @@ const OPENING: f64 = 0.4;
 const CAP: f64 = 1.6;
 /// Distance along an edge of the lines that hatch a cell without a value.
 const HATCH_PITCH: f64 = 4.0;
-/// A line of more points than this is a curve between what was measured: so many of its points have markers, evenly, as
-/// all of them would hide how the line is drawn.
+/// A line of more points than this is taken for an interpolated curve. Ten of its points have markers, evenly spaced,
+/// since markers at every point would hide the dash pattern.
 const MOST_MARKERS: usize = 100;
 const MARKERS_OF_A_CURVE: usize = 10;
-/// Bins narrower than this cannot be pointed at one by one.
+/// Bins narrower than this, in points, are too narrow to point at one by one.
 const NARROWEST_TARGET: f64 = 1.0;
 
 /// Draws all marks of a panel that holds no heat map.
@@ -51,7 +51,7 @@ pub(crate) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
     }
 }
 
-/// Whether a panel has no value to show; a line for reference is none.
+/// Whether a panel shows no value. A grey rule does not count.
 pub(crate) fn is_empty(panel: &Panel) -> bool {
     let finite = |points: &[Point]| points.iter().any(|p| p.x.is_finite() && p.y.is_finite());
     !panel.marks.iter().any(|mark| match mark {
@@ -202,7 +202,7 @@ impl Bar {
     }
 }
 
-/// The bars of the bins whose ends have a place.
+/// The bars of the bins whose edges are numbers.
 fn bars(panel: &PanelLayout<'_>, histogram: &Histogram) -> Vec<Bar> {
     let zero = panel.y.place(0.0).map_or(0.0, |place| place.fraction);
     let baseline = panel.up(zero);
@@ -240,7 +240,7 @@ fn draw_histogram(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histog
         (first.right(), first.y),
     ];
     for Bar { rect, .. } in others {
-        // Steps of equal height, as those of empty bins, make one line.
+        // Neighbouring steps of equal height, such as those of empty bins, share one line.
         match outline.last_mut() {
             Some(last) if last.1 == rect.y => last.0 = rect.right(),
             _ => outline.extend([(rect.x, rect.y), (rect.right(), rect.y)]),
@@ -298,7 +298,7 @@ pub(crate) fn draw_heat_map(
         if value.is_nan() {
             return ABSENT;
         }
-        // Ends that are equal or no numbers have one colour.
+        // If the ends of the bar are equal or NaN, every cell has the colour of the low end.
         let fraction = (value - map.low) / (map.high - map.low);
         map.map.at(if fraction.is_nan() { 0.0 } else { fraction })
     };
@@ -325,7 +325,7 @@ pub(crate) fn draw_heat_map(
     }
     svg.close_group();
     svg.segments(&hatching, HATCHING, 0.4);
-    // Words are slanted, as long ones fit better so; single digits stand.
+    // Words are slanted, so that longer ones fit; numbers of one or two digits are upright.
     let is_word = |(row, column)| text(row, column).is_some_and(|text| text.chars().count() > 2);
     let words = ndarray::indices_of(&map.values).into_iter().any(is_word);
     let degrees: f64 = if words { 20.0 } else { 0.0 };

@@ -33,7 +33,7 @@ pub enum PngError {
     },
 }
 
-/// More pixels than this are a mistake: a poster of one metre by one metre at 500 dots per inch has as many.
+/// The most pixels of a picture: those of a poster of 1 m by 1 m at 500 dots per inch. More are taken for a mistake.
 const MOST_PIXELS: f64 = 4e8;
 
 impl Figure {

@@ -1,10 +1,10 @@
-//! Writing SVG, byte for byte the same for the same drawing.
+//! Writes SVG. The same drawing gives the same bytes.
 //!
 //! Numbers have at most two decimals, elements stand in the order in which they were drawn, and nothing depends on the
 //! machine. Text is written as outlines: each glyph that occurs is defined once and used by reference. An SVG viewer
 //! then needs no font, so the figure looks the same in a browser, in Inkscape or Illustrator, after conversion to PDF
-//! and in the PNG; a font named or embedded would be replaced by another by half of these. What the outlines say is
-//! kept in `aria-label`, and the whole figure has `<title>` and `<desc>`.
+//! and in the PNG; about half of these programs would replace a named or embedded font. The text of the outlines is
+//! in `aria-label`, and the whole figure has `<title>` and `<desc>`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -102,7 +102,7 @@ impl<'a> Svg<'a> {
         ));
     }
 
-    /// Filled steps, see-through but for their edge, that say their `value`, where they have one.
+    /// Translucent steps with an opaque edge, and their `value` as an attribute if they have one.
     pub(crate) fn steps(&mut self, outline: &[Position], colour: Colour, value: Option<&str>) {
         self.element(format_args!(
             "<path d=\"{}\" fill=\"{colour}\" fill-opacity=\"0.35\" stroke=\"{colour}\" stroke-width=\"0.6\"{}/>",
@@ -116,7 +116,7 @@ impl<'a> Svg<'a> {
         self.element(format_args!("<g shape-rendering=\"crispEdges\">"));
     }
 
-    /// A rectangle that says its `value`, where it has one, to readers of the file.
+    /// A rectangle, with its `value` as an attribute if it has one.
     pub(crate) fn cell(&mut self, rect: Rect, colour: Colour, value: Option<&str>) {
         self.element(format_args!(
             "<path d=\"{}\" fill=\"{colour}\"{}/>",
@@ -125,7 +125,7 @@ impl<'a> Svg<'a> {
         ));
     }
 
-    /// Rectangles that are not seen but say their values to readers of the file.
+    /// Invisible rectangles with their values as attributes, for a pointer to find.
     pub(crate) fn targets(&mut self, targets: &[(Rect, String)]) {
         self.element(format_args!("<g fill=\"none\" pointer-events=\"all\">"));
         for (rect, value) in targets {
@@ -138,8 +138,7 @@ impl<'a> Svg<'a> {
         self.close_group();
     }
 
-    /// A marker that reaches about `radius` from its centre and says its `value`, where it has one, to readers of the
-    /// file.
+    /// A marker of about `radius` points, with its `value` as an attribute if it has one.
     pub(crate) fn marker(
         &mut self,
         (x, y): Position,
@@ -291,7 +290,7 @@ impl<'a> Svg<'a> {
     }
 }
 
-/// Path data of a broken line; what stands still along an axis is not said again.
+/// Path data of a broken line. A coordinate that does not change is left out (`H`, `V`).
 fn path(points: &[Position]) -> String {
     let mut data = String::new();
     let mut last: Option<(String, String)> = None;
@@ -315,7 +314,7 @@ fn rectangle(rect: Rect) -> String {
     format!("M{x} {y}H{right}V{bottom}H{x}Z")
 }
 
-/// The attribute that says a value; nothing where there is none.
+/// The attribute with a value; empty without one.
 fn data_value(value: Option<&str>) -> String {
     value.map_or_else(String::new, |value| {
         format!(" data-value=\"{}\"", escape(value))

@@ -1,7 +1,7 @@
-//! Text set in the one font that the repository carries.
+//! Text, set in the one font that this crate carries.
 //!
-//! A figure's text is measured here, for its layout, and turned into outlines here, for its drawing; both read the
-//! same file, so a label takes up exactly the room that was reserved for it.
+//! Layout measures text here and drawing takes its outlines from here. Both read the same font, so a label takes up
+//! exactly the room that was reserved for it.
 
 use std::fmt::Write as _;
 

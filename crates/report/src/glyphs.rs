@@ -1,12 +1,12 @@
-//! Drawings made fit to stand together in one document.
+//! Prepares drawings to stand together in one document.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The outlines of glyphs that the drawings of a page share.
 ///
-/// Every drawing defines the glyphs that it uses. On one page they are defined once: this makes a page of many drawings
-/// a third as large, and keeps their names, which must be unique in a document, apart.
+/// Every drawing defines the glyphs that it uses. On one page each glyph is defined once. This makes a page of many
+/// drawings a third as large, and keeps the ids of glyphs unique in the document.
 #[derive(Debug, Default)]
 pub(crate) struct Glyphs {
     /// Name by outline.
@@ -17,7 +17,7 @@ impl Glyphs {
     /// `svg` as an element of a page: without a document's heading, its glyphs among the shared ones, and without the
     /// title, which browsers would show over the values of marks.
     ///
-    /// The drawing is one of [`layerwise_plot`]'s. Of anything else what it defines is kept as it is.
+    /// The drawing is one of [`layerwise_plot`]'s. The definitions of any other SVG document are left as they are.
     pub(crate) fn inline(&mut self, svg: &str) -> String {
         let svg = &svg[svg.find("<svg").unwrap_or(0)..];
         let svg = without(svg, "<title>", "</title>\n");

@@ -12,11 +12,11 @@ use layerwise_plot::significant;
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// Model of a claim that compares models.
+/// The model of a claim that compares models.
 const ACROSS: &str = "*";
-/// Column of a table by which its rows belong to models.
+/// The column of a table that names the model of each row.
 const MODEL_COLUMN: &str = "model";
-/// Rows of a table that are shown of each model.
+/// The number of rows shown for each model of a table.
 const ROWS: usize = 24;
 /// Significant digits of the numbers in a table.
 const DIGITS: usize = 5;
@@ -297,7 +297,7 @@ fn claim_row(row: &ClaimRow) -> Markup {
     }
 }
 
-/// The verdicts of all claims at a glance, and the claims that no figure tells.
+/// The verdicts of all claims at a glance, then the claims that belong to no section.
 fn claims_part(report: &Report, claims: &Claims<'_>) -> Markup {
     if claims.groups.is_empty() {
         return html! {};
@@ -346,7 +346,7 @@ fn claims_part(report: &Report, claims: &Claims<'_>) -> Markup {
     }
 }
 
-/// How the parts of a claim are judged for a model: all alike, or how many of those that were tested hold.
+/// The verdict on a claim for a model: the one that all its parts share, or how many of the tested parts hold.
 fn verdict_cell(rows: &[&ClaimRow], model: &str) -> Markup {
     let own = rows.iter().filter(|row| row.model == model);
     let verdicts: BTreeSet<_> = own.clone().map(|row| verdict(row)).collect();
@@ -415,7 +415,7 @@ fn table_body(table: &Table) -> Markup {
     }
 }
 
-/// A cell of a table: numbers that are not whole have so many digits as can be read.
+/// A cell of a table. Numbers that are not whole are rounded to [`DIGITS`] digits.
 fn shortened(cell: &str) -> String {
     let number = cell.parse().ok().filter(|_| cell.contains('.'));
     number.map_or_else(|| cell.to_owned(), |number| significant(number, DIGITS))

@@ -2,8 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-/// A policy by which the page runs `script`, applies `style`, and does nothing else of the kind: no connection, no
-/// picture, no form, no other script.
+/// A policy that allows the page `script` and `style` and forbids every connection, picture, form and other script.
 pub(crate) fn policy(script: &str, style: &str) -> String {
     format!(
         "default-src 'none'; script-src '{}'; style-src '{}'; base-uri 'none'; form-action 'none'",
