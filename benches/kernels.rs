@@ -1,9 +1,9 @@
-//! Products and the vocabulary pass, at the shapes of GPT-2 small and SmolLM2-135M with 512 tokens.
+//! Products and the vocabulary pass, at the shapes of GPT-2 small and SmolLM2-135M.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use layerwise::kernels::gemm::{Packed, Precision, Scratch, Write, multiply};
 use layerwise::kernels::vocabulary::{self, Unembedding};
-use ndarray::Array2;
+use ndarray::{Array2, s};
 
 /// On a CPU without AVX512-BF16 the second is slow.
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
@@ -52,6 +52,59 @@ fn products(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The matrices of SmolLM2-135M's blocks and its unembedding, \[inputs, outputs\], and how often each occurs.
+const SMOLLM2: [(usize, usize, usize); 5] = [
+    (30, 576, 960),
+    (30, 576, 576),
+    (30, 576, 3072),
+    (30, 1536, 576),
+    (1, 576, 49_152),
+];
+
+/// Products of few rows with every matrix of a model, so that weights come from memory. Throughput is in bytes of weights.
+fn few_rows(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("few rows");
+    group.sample_size(10);
+    let a = matrix(64, 1536);
+    for precision in PRECISIONS {
+        let shapes = SMOLLM2.iter();
+        let weights: Vec<Packed> = shapes
+            .flat_map(|&(count, inner, columns)| {
+                (0..count).map(move |_| Packed::rounded(matrix(inner, columns).view(), precision))
+            })
+            .collect();
+        let bytes_of_f32: usize = weights
+            .iter()
+            .map(|weight| Packed::bytes(weight.inputs(), weight.outputs()))
+            .sum();
+        let bytes = match precision {
+            Precision::F32 => bytes_of_f32,
+            Precision::Bf16 => bytes_of_f32 / 2,
+        };
+        group.throughput(Throughput::Bytes(bytes as u64));
+        let mut out = Array2::zeros((64, 49_152 + 16));
+        let mut scratch = Scratch::default();
+        for rows in [1, 4, 8, 16, 32, 64] {
+            group.bench_function(BenchmarkId::new(precision.name(), rows), |bencher| {
+                bencher.iter(|| {
+                    for weight in &weights {
+                        let columns = 0..weight.outputs();
+                        multiply(
+                            a.slice(s![..rows, ..weight.inputs()]),
+                            weight,
+                            columns.clone(),
+                            out.slice_mut(s![..rows, columns]),
+                            Write::Replace,
+                            &mut scratch,
+                        );
+                    }
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 fn vocabulary_pass(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("vocabulary pass");
     group.sample_size(10);
@@ -75,5 +128,5 @@ fn vocabulary_pass(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, products, vocabulary_pass);
+criterion_group!(benches, products, few_rows, vocabulary_pass);
 criterion_main!(benches);

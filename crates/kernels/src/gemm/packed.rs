@@ -140,6 +140,18 @@ impl Packed {
         self.outputs
     }
 
+    /// The columns in up to `parts` ranges of about equal size, each of which [`multiply`](super::multiply) accepts.
+    ///
+    /// Threads that share a product along its columns take one range each. The bits of the product stay the same.
+    pub fn shares(&self, parts: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (outputs, panels) = (self.outputs, self.outputs.div_ceil(NR));
+        let parts = parts.min(panels);
+        (0..parts).map(move |part| {
+            let [first, last] = [part, part + 1].map(|part| panels * part / parts * NR);
+            first..last.min(outputs)
+        })
+    }
+
     /// The number format that the matrix is packed in.
     pub fn precision(&self) -> Precision {
         match self.panels {

@@ -32,7 +32,8 @@ impl Scratch {
 /// Computes a product with some columns of `b`: `c = a · b`, `c = bias + a · b` or `c += a · b`, as `write` says.
 ///
 /// `a` is \[rows, inputs\], `c` is \[rows, columns\]. If `a` has fewer columns than `b` has rows, the first rows of `b` are used.
-/// Rows of `a` and of `c` must be contiguous. `columns` must begin at a multiple of 32, the width of a panel.
+/// Rows of `a` and of `c` must be contiguous. `columns` must begin at a multiple of 32, the width of a panel;
+/// [`Packed::shares`] gives such ranges.
 /// The [module](crate::gemm) says which bits come out.
 ///
 /// # Panics

@@ -6,6 +6,7 @@ use crate::cpu::InstructionSet;
 use crate::noise::noise;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use proptest::prelude::*;
+use std::ops::Range;
 
 /// The chains that every element is made of, written as plainly as can be.
 fn reference(
@@ -310,6 +311,34 @@ proptest! {
         };
         let all = product(rows);
         prop_assert_eq!(all.slice(s![..some, ..]), product(some));
+    }
+
+    #[test]
+    fn threads_that_share_the_columns_give_the_same_bits(rows in 0usize..14, inner in 1usize..600, outputs in 0usize..300, parts in 1usize..9, bf16: bool, seed: u64) {
+        let (a, b) = (noise(rows, inner, seed), noise(inner, outputs, seed ^ 7));
+        let packed = Packed::rounded(b.view(), PRECISIONS[usize::from(bf16)]);
+        let bias = noise(1, outputs, seed ^ 3).into_raw_vec_and_offset().0;
+        let product = |columns: Range<usize>, c: ArrayViewMut2<'_, f32>| {
+            let write = Write::Biased(&bias[columns.clone()]);
+            multiply(a.view(), &packed, columns, c, write, &mut Scratch::default());
+        };
+        let [mut at_once, mut shared] = [(); 2].map(|_| Array2::from_elem((rows, outputs), 7.0));
+        product(0..outputs, at_once.view_mut());
+        let shares: Vec<_> = packed.shares(parts).collect();
+        prop_assert_eq!(shares.len(), parts.min(outputs.div_ceil(NR)));
+        std::thread::scope(|scope| {
+            let (mut rest, mut first) = (shared.view_mut(), 0);
+            for columns in shares {
+                assert_eq!(columns.start, first, "shares follow on each other");
+                assert!(!columns.is_empty());
+                let (own, others) = rest.split_at(ndarray::Axis(1), columns.len());
+                (rest, first) = (others, columns.end);
+                let product = &product;
+                scope.spawn(move || product(columns, own));
+            }
+            assert_eq!(first, outputs, "shares cover the columns");
+        });
+        prop_assert_eq!(at_once, shared);
     }
 
     #[test]
