@@ -12,8 +12,8 @@ use std::str::FromStr;
 #[derive(Args, Clone, Debug)]
 pub struct Inputs {
     /// The name of an embedded model, or a checkpoint folder in the Hugging Face layout (write ./NAME for a folder that is
-    /// named like an embedded model); may be repeated [default: the embedded models]
-    #[arg(long, value_name = "NAME|DIR")]
+    /// named like an embedded model); LABEL= before it names it in the results; may be repeated [default: the embedded models]
+    #[arg(long, value_name = "NAME|DIR|LABEL=DIR")]
     pub model: Vec<String>,
     /// A file of text (.txt, .raw), of documents (.jsonl, a line each, or .json, an array), these also with .gz, or of token
     /// ids (.npy) [default: the embedded text]

@@ -1,13 +1,14 @@
 //! Opens the models and corpora that the command line names.
 
 use crate::arguments::{self, Inputs};
+use crate::names::{self, Named};
 use crate::{embedded, memory, output};
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use layerwise::corpus::{self, Corpus, Format, Habit, Tokenizer};
 use layerwise::sweep::Budget;
 use layerwise::transformer::{Model, Precision, config};
 use layerwise::weights::{Links, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The default context, in tokens.
 const DEFAULT_CONTEXT: usize = 512;
@@ -33,39 +34,13 @@ pub struct OpenedModel {
 /// # Errors
 /// A name that is neither embedded nor a folder, two models of one name, or a checkpoint that cannot be accepted.
 pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
-    let chosen: Vec<(String, PathBuf)> = if inputs.model.is_empty() {
-        embedded::models()?
-    } else {
-        let choose = |given: &String| {
-            let path = PathBuf::from(given);
-            if let Some(folder) = embedded::model(given)? {
-                return Ok((given.clone(), folder));
-            }
-            if path.is_dir() {
-                return Ok((name_of(&path), path));
-            }
-            let names: Vec<&str> = embedded::model_names().collect();
-            bail!(
-                "--model {given}: there is no such folder and no embedded model of this name; give a checkpoint folder, or one of {}",
-                names.join(", ")
-            );
-        };
-        inputs
-            .model
-            .iter()
-            .map(choose)
-            .collect::<anyhow::Result<_>>()?
+    let chosen: Vec<Named> = match inputs.model.is_empty() {
+        true => embedded::models()?
+            .into_iter()
+            .map(|(name, folder)| Named { name, folder })
+            .collect(),
+        false => names::all(&inputs.model)?,
     };
-    for (at, (name, path)) in chosen.iter().enumerate() {
-        let earlier = chosen[..at].iter().find(|(other, _)| other == name);
-        if let Some((_, other)) = earlier {
-            bail!(
-                "two models are named {name}: {} and {}; results are kept by name, so rename one of the folders",
-                other.display(),
-                path.display()
-            );
-        }
-    }
     let mut budget = memory::budget(inputs.max_memory);
     let links = match inputs.follow_links {
         true => Links::Follow,
@@ -74,7 +49,7 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
     let options = OpenOptions::new().mmap(!inputs.no_mmap).links(links);
     let mut opened = chosen
         .into_iter()
-        .map(|(name, folder)| {
+        .map(|Named { name, folder }| {
             open_model(name, folder, options.clone(), inputs.precision, &mut budget)
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
@@ -112,27 +87,6 @@ fn open_model(
         model,
         budget: *budget,
     })
-}
-
-/// A checkpoint folder's name; for a snapshot in the hub's cache, the repository's.
-fn name_of(folder: &Path) -> String {
-    let folder = folder
-        .canonicalize()
-        .unwrap_or_else(|_| folder.to_path_buf());
-    let hub = folder
-        .components()
-        .filter_map(|part| part.as_os_str().to_str()?.strip_prefix("models--"))
-        .next_back()
-        .and_then(|name| name.rsplit("--").next())
-        // Results go into a folder of this name, which must not be another's.
-        .filter(|name| !matches!(*name, "" | "." | ".."))
-        .map(str::to_owned);
-    let own = || {
-        folder
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-    };
-    hub.or_else(own).unwrap_or_else(|| "model".to_owned())
 }
 
 /// A model's tokenizer; `None` where its folder holds none.
@@ -311,26 +265,4 @@ pub(crate) fn end_tokens(opened: &OpenedModel) -> anyhow::Result<Vec<u32>> {
         });
     }
     Ok(Vec::new())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_model_is_named_by_one_folder() {
-        let check = |folder: &str, expected: &str| {
-            assert_eq!(name_of(Path::new(folder)), expected, "{folder}");
-        };
-        check("nowhere/gpt2", "gpt2");
-        check("hub/models--gpt2/snapshots/0123abcd", "gpt2");
-        check(
-            "hub/models--EleutherAI--pythia-70m/snapshots/01",
-            "pythia-70m",
-        );
-        check("hub/models--a--../snapshots/01", "01");
-        check("hub/models--a--./snapshots/01", "01");
-        check("hub/models--", "models--");
-        check("nowhere/..", "model");
-    }
 }

@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod measurement;
 pub mod memory;
 pub mod merge;
+pub mod names;
 pub mod output;
 pub mod passes;
 pub mod program;

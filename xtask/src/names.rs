@@ -1,0 +1,277 @@
+//! What models are called: results go into a folder of a model's name, and tables tell models apart by it.
+
+use crate::embedded;
+use anyhow::{bail, ensure};
+use layerwise::files::{self, Links};
+use std::path::{Path, PathBuf};
+
+/// A model as it is named on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// What it is called.
+    pub name: String,
+    /// The checkpoint folder.
+    pub folder: PathBuf,
+}
+
+/// Names and folders of models that are given as an embedded model's name, as `DIR` or as `LABEL=DIR`.
+///
+/// Revisions of one repository in the Hugging Face cache are named `NAME@REVISION`, where else two would have one name.
+///
+/// # Errors
+/// What is no model, a label that cannot be a folder's name or is an embedded model's, and two models of one name.
+pub fn all(given: &[String]) -> anyhow::Result<Vec<Named>> {
+    let mut named = given
+        .iter()
+        .map(|given| one(given))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let clashes = |named: &[Named], at: usize| {
+        let is_same = |(other, model): (usize, &Named)| other != at && model.name == named[at].name;
+        named.iter().enumerate().position(is_same)
+    };
+    let with_revisions: Vec<Named> = (0..named.len())
+        .map(|at| match clashes(&named, at) {
+            Some(_) => with_revision(&named[at], given[at].contains('=')),
+            None => named[at].clone(),
+        })
+        .collect();
+    named = with_revisions;
+    if let Some((at, other)) = (0..named.len()).find_map(|at| Some((at, clashes(&named, at)?))) {
+        bail!(
+            "two models are named {}: {} and {}; results are kept by name, so give one another with --model LABEL=DIR",
+            named[at].name,
+            named[at].folder.display(),
+            named[other].folder.display()
+        );
+    }
+    Ok(named)
+}
+
+fn one(given: &str) -> anyhow::Result<Named> {
+    if let Some(folder) = embedded::model(given)? {
+        let name = given.to_owned();
+        return Ok(Named { name, folder });
+    }
+    let path = PathBuf::from(given);
+    if path.is_dir() {
+        let name = name_of(&path);
+        return Ok(Named { name, folder: path });
+    }
+    let embedded: Vec<&str> = embedded::model_names().collect();
+    let Some((label, folder)) = given.split_once('=') else {
+        bail!(
+            "--model {given}: there is no such folder and no embedded model of this name; give a checkpoint folder, or one of {}",
+            embedded.join(", ")
+        );
+    };
+    let is_name = !matches!(label, "" | "." | "..")
+        && !label.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ':'));
+    ensure!(
+        is_name,
+        "--model {given}: expected before `=` a name that a folder of results can have, found {label:?}"
+    );
+    ensure!(
+        !embedded.contains(&label),
+        "--model {given}: {label} is an embedded model; give another name"
+    );
+    let folder = match embedded::model(folder)? {
+        Some(embedded) => embedded,
+        None => PathBuf::from(folder),
+    };
+    ensure!(
+        folder.is_dir(),
+        "--model {given}: expected after `=` a folder or an embedded model ({}), found neither",
+        embedded.join(", ")
+    );
+    let name = label.to_owned();
+    Ok(Named { name, folder })
+}
+
+/// A checkpoint folder's name; for a snapshot in the hub's cache, the repository's.
+fn name_of(folder: &Path) -> String {
+    let folder = resolved(folder);
+    let hub = folder
+        .components()
+        .filter_map(|part| part.as_os_str().to_str()?.strip_prefix("models--"))
+        .next_back()
+        .and_then(|name| name.rsplit("--").next())
+        // Results go into a folder of this name, which must not be another's.
+        .filter(|name| !matches!(*name, "" | "." | ".."))
+        .map(str::to_owned);
+    let own = || {
+        folder
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    hub.or_else(own).unwrap_or_else(|| "model".to_owned())
+}
+
+/// The same model with its revision in its name, unless the user named it.
+fn with_revision(model: &Named, is_label: bool) -> Named {
+    match revision_of(&model.folder).filter(|_| !is_label) {
+        Some(revision) => Named {
+            name: format!("{}@{revision}", model.name),
+            folder: model.folder.clone(),
+        },
+        None => model.clone(),
+    }
+}
+
+/// The revision of a snapshot in the hub's cache: the name that `refs` gives it, such as `step1000`, or the first digits of
+/// its commit.
+fn revision_of(folder: &Path) -> Option<String> {
+    /// As many digits as hosts show.
+    const DIGITS: usize = 8;
+    const LONGEST: u64 = 100;
+    let folder = resolved(folder);
+    let snapshots = folder.parent()?;
+    let commit = folder.file_name()?.to_str()?;
+    if snapshots.file_name()? != "snapshots" {
+        return None;
+    }
+    let refs = snapshots.parent()?.join("refs");
+    let refs = files::Folder::open(&refs, Links::Refuse);
+    let refers = |refs: &files::Folder, name: &str| {
+        let bytes = refs
+            .file(name, "a commit")
+            .and_then(|file| file.read_all(LONGEST));
+        bytes.is_ok_and(|bytes| bytes.trim_ascii() == commit.as_bytes())
+    };
+    let found = refs.ok().and_then(|refs| {
+        let names = refs.names().ok()?;
+        names.into_iter().find(|name| refers(&refs, name))
+    });
+    Some(found.unwrap_or_else(|| commit.chars().take(DIGITS).collect()))
+}
+
+fn resolved(folder: &Path) -> PathBuf {
+    folder
+        .canonicalize()
+        .unwrap_or_else(|_| folder.to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_model_is_named_by_one_folder() {
+        let check = |folder: &str, expected: &str| {
+            assert_eq!(name_of(Path::new(folder)), expected, "{folder}");
+        };
+        check("nowhere/gpt2", "gpt2");
+        check("hub/models--gpt2/snapshots/0123abcd", "gpt2");
+        check(
+            "hub/models--EleutherAI--pythia-70m/snapshots/01",
+            "pythia-70m",
+        );
+        check("hub/models--a--../snapshots/01", "01");
+        check("hub/models--a--./snapshots/01", "01");
+        check("hub/models--", "models--");
+        check("nowhere/..", "model");
+    }
+
+    #[test]
+    fn revisions_and_labels_tell_models_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let pythia = root.join("models--EleutherAI--pythia-14m");
+        let commits = ["a".repeat(40), "b".repeat(40), "c".repeat(40)];
+        for commit in &commits {
+            fs::create_dir_all(pythia.join("snapshots").join(commit)).unwrap();
+        }
+        fs::create_dir_all(pythia.join("refs")).unwrap();
+        for (name, commit) in ["step1000", "step2000"].iter().zip(&commits) {
+            fs::write(pythia.join("refs").join(name), commit).unwrap();
+        }
+        for run in ["one/step1000", "two/step1000"] {
+            fs::create_dir_all(root.join(run)).unwrap();
+        }
+        let snapshot = |at: usize| {
+            pythia
+                .join("snapshots")
+                .join(&commits[at])
+                .display()
+                .to_string()
+        };
+        let run = |name: &str| root.join(name).join("step1000").display().to_string();
+        let check = |given: &[String], expected: Result<&[&str], &str>| match (all(given), expected)
+        {
+            (Ok(named), Ok(expected)) => {
+                let names: Vec<&str> = named.iter().map(|model| model.name.as_str()).collect();
+                assert_eq!(names, expected);
+            }
+            (Err(error), Err(expected)) => {
+                let message = error.to_string();
+                assert!(message.contains(expected), "{message}");
+            }
+            (found, expected) => panic!("{found:?}, expected {expected:?}"),
+        };
+        check(&[snapshot(0)], Ok(&["pythia-14m"]));
+        check(
+            &[
+                snapshot(0),
+                snapshot(1),
+                snapshot(2),
+                "gpt2-8x160".to_owned(),
+            ],
+            Ok(&[
+                "pythia-14m@step1000",
+                "pythia-14m@step2000",
+                "pythia-14m@cccccccc",
+                "gpt2-8x160",
+            ]),
+        );
+        check(&[run("one")], Ok(&["step1000"]));
+        check(
+            &[run("one"), run("two")],
+            Err("two models are named step1000"),
+        );
+        check(&[run("one"), run("two")], Err("--model LABEL=DIR"));
+        check(
+            &[run("one"), format!("second={}", run("two"))],
+            Ok(&["step1000", "second"]),
+        );
+        check(
+            &["again=gpt2-8x160".to_owned(), "gpt2-8x160".to_owned()],
+            Ok(&["again", "gpt2-8x160"]),
+        );
+        check(
+            &[format!("x={}", run("one")), format!("x={}", run("two"))],
+            Err("two models are named x"),
+        );
+        check(
+            &[snapshot(0), snapshot(0)],
+            Err("two models are named pythia-14m@step1000"),
+        );
+        check(
+            &[format!("gpt2-8x160={}", run("one"))],
+            Err("is an embedded model"),
+        );
+        for label in ["", ".", "..", "a/b", "a\\b", "C:"] {
+            check(
+                &[format!("{label}={}", run("one"))],
+                Err("a name that a folder of results can have"),
+            );
+        }
+        check(
+            &["x=nowhere".to_owned()],
+            Err("expected after `=` a folder"),
+        );
+        check(
+            &["nowhere".to_owned()],
+            Err("there is no such folder and no embedded model"),
+        );
+    }
+
+    /// A folder whose name has the sign is a folder.
+    #[test]
+    fn a_folder_may_have_an_equals_sign_in_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lr=1e-3");
+        fs::create_dir(&path).unwrap();
+        let named = all(&[path.display().to_string()]).unwrap();
+        assert_eq!(named[0].name, "lr=1e-3");
+    }
+}
