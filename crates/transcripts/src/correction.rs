@@ -1,7 +1,7 @@
 //! Corrections of many utterances over a grid of settings, and the choice of settings by word error rate.
 //!
-//! [`Corrected`] holds what every point of a [`Grid`] makes of one utterance: the language model is asked once, whatever
-//! the number of points. [`Tuned::on_others`] and [`Tuned::on`] choose points by the errors of utterances that they are not
+//! [`Corrected`] holds what every point of a [`Grid`] makes of one utterance: the language model is asked once for the
+//! paths of lattices that are searched exactly, whatever the number of points. [`Tuned::on_others`] and [`Tuned::on`] choose points by the errors of utterances that they are not
 //! used for.
 
 use std::collections::HashMap;
@@ -159,22 +159,69 @@ pub struct Corrected {
 }
 
 impl Corrected {
-    /// Corrects a list at every point of a method's grid.
+    /// Corrects lists, each with the language model's scores of its hypotheses, at every point of a method's grid.
     ///
-    /// `language` has the language model's scores of the hypotheses, with α above 0 somewhere; the model is asked for the
-    /// words of lattices alone.
+    /// The language model is asked for all paths of all lattices that are searched exactly at once, so that it can run them
+    /// together; then for the beams of the others.
     ///
     /// # Errors
     ///
-    /// The language model's, and a lattice of too many slots.
-    pub fn new<L: LanguageModel>(
+    /// The language model's, and a lattice of too many slots, with the place of its list.
+    pub fn all<L: LanguageModel>(
+        method: &Method,
+        lists: &[(&DistinctList, &[LanguageScore])],
+        scale: ScoreScale,
+        vocabulary: &Vocabulary,
+        model: &mut L,
+    ) -> Result<Vec<Self>, CorrectionError<L::Error>> {
+        let asks = method.grid.alpha.iter().any(|&alpha| alpha != 0.0);
+        let mut paths: Vec<Vec<Candidate>> = Vec::new();
+        for (at, (list, _)) in lists.iter().enumerate() {
+            let weights = vec![1.0; list.hypotheses.len()];
+            paths.push(match asks && method.mode == Mode::Lattice {
+                false => Vec::new(),
+                true => {
+                    let lattice = Lattice::rover(&list.hypotheses, &weights);
+                    let lattice = lattice.map_err(CorrectionError::at(at))?;
+                    let lattice = lattice.under(method.count);
+                    match method.decoder.is_exact(&lattice) {
+                        true => method.decoder.paths(&lattice),
+                        false => Vec::new(),
+                    }
+                }
+            });
+        }
+        let sentences: Vec<Vec<&str>> = paths
+            .iter()
+            .flatten()
+            .map(|path| vocabulary.words(&path.words))
+            .collect();
+        let scores = model.sentences(&sentences);
+        let mut scores = scores.map_err(CorrectionError::LanguageModel)?.into_iter();
+        let lists = lists.iter().zip(&paths).enumerate();
+        lists
+            .map(|(at, ((list, language), paths))| {
+                let scores: Vec<LanguageScore> = scores.by_ref().take(paths.len()).collect();
+                Self::one(method, list, scale, language, &scores, vocabulary, model).map_err(
+                    |error| match error {
+                        Failure::Transcript(source) => CorrectionError::at(at)(source),
+                        Failure::LanguageModel(source) => CorrectionError::LanguageModel(source),
+                    },
+                )
+            })
+            .collect()
+    }
+
+    /// Corrects one list; `paths` has the scores of the paths of a lattice that is searched exactly.
+    fn one<L: LanguageModel>(
         method: &Method,
         list: &DistinctList,
         scale: ScoreScale,
         language: &[LanguageScore],
+        paths: &[LanguageScore],
         vocabulary: &Vocabulary,
         model: &mut L,
-    ) -> Result<Self, CorrectionError<L::Error>> {
+    ) -> Result<Self, Failure<L::Error>> {
         let mut corrected = Self {
             outputs: Vec::new(),
             places: Vec::new(),
@@ -198,14 +245,14 @@ impl Corrected {
                 }
             };
             let searched = lattice.as_ref().filter(|_| method.mode == Mode::Lattice);
-            let mut search = searched.map(|lattice| Search::new(method, lattice));
+            let mut search = searched.map(|lattice| Search::new(method, lattice, paths));
             for &alpha in &method.grid.alpha {
                 for &beta in &method.grid.beta {
                     let words = match (method.mode, &lattice, &mut search) {
                         (Mode::Vote, Some(lattice), _) => lattice.heaviest(),
                         (_, _, Some(search)) => search
                             .best(alpha, beta, vocabulary, model)
-                            .map_err(CorrectionError::LanguageModel)?,
+                            .map_err(Failure::LanguageModel)?,
                         (Mode::Select, ..) => {
                             gate.alpha = alpha;
                             let scores = gate.scores(list, scale, language);
@@ -256,16 +303,39 @@ impl Corrected {
     }
 }
 
-/// Why an utterance cannot be corrected.
+/// Why lists cannot be corrected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CorrectionError<E> {
-    /// The lists ask for too much.
-    #[error(transparent)]
-    Transcript(#[from] TranscriptError),
+    /// A list asks for too much.
+    #[error("list {index}: {source}")]
+    Transcript {
+        /// The place of the list, from 0.
+        index: usize,
+        /// What it asks for.
+        source: TranscriptError,
+    },
     /// The language model failed.
     #[error("language model: {0}")]
+    LanguageModel(#[source] E),
+}
+
+impl<E> CorrectionError<E> {
+    fn at(index: usize) -> impl Fn(TranscriptError) -> Self {
+        move |source| Self::Transcript { index, source }
+    }
+}
+
+/// Why one list cannot be corrected.
+enum Failure<E> {
+    Transcript(TranscriptError),
     LanguageModel(E),
+}
+
+impl<E> From<TranscriptError> for Failure<E> {
+    fn from(error: TranscriptError) -> Self {
+        Self::Transcript(error)
+    }
 }
 
 /// The first place of the highest number.
@@ -278,20 +348,26 @@ fn first_highest(scores: &[f64]) -> usize {
 struct Search<'a> {
     decoder: Decoder,
     lattice: &'a Lattice,
-    /// All paths of a lattice that is searched exactly, once they were asked for.
-    candidates: Option<Vec<Candidate>>,
+    /// All paths of a lattice that is searched exactly.
+    paths: Vec<Candidate>,
     is_exact: bool,
-    asks: bool,
 }
 
 impl<'a> Search<'a> {
-    fn new(method: &Method, lattice: &'a Lattice) -> Self {
+    fn new(method: &Method, lattice: &'a Lattice, scores: &[LanguageScore]) -> Self {
+        let is_exact = method.decoder.is_exact(lattice);
+        let mut paths = match is_exact {
+            true => method.decoder.paths(lattice),
+            false => Vec::new(),
+        };
+        for (path, score) in paths.iter_mut().zip(scores) {
+            path.language = *score;
+        }
         Self {
             decoder: method.decoder,
-            is_exact: method.decoder.is_exact(lattice),
             lattice,
-            candidates: None,
-            asks: method.grid.alpha.iter().any(|&alpha| alpha != 0.0),
+            paths,
+            is_exact,
         }
     }
 
@@ -303,16 +379,10 @@ impl<'a> Search<'a> {
         model: &mut L,
     ) -> Result<Vec<WordId>, L::Error> {
         (self.decoder.alpha, self.decoder.beta) = (alpha, beta);
-        if !self.is_exact || self.candidates.is_none() {
-            let mut decoder = self.decoder;
-            if self.is_exact && self.asks && alpha == 0.0 {
-                // The paths will serve other α too.
-                decoder.alpha = 1.0;
-            }
-            self.candidates = Some(decoder.candidates(self.lattice, vocabulary, model)?);
+        if !self.is_exact {
+            self.paths = self.decoder.candidates(self.lattice, vocabulary, model)?;
         }
-        let candidates = self.candidates.as_deref().unwrap_or_default();
-        let best = self.decoder.best(candidates);
+        let best = self.decoder.best(&self.paths);
         Ok(best.map(|best| best.words.clone()).unwrap_or_default())
     }
 }
@@ -428,15 +498,17 @@ mod tests {
     fn corrected(set: &mut Set, mode: Mode, grid: Grid) -> Vec<Corrected> {
         let gate = Gate::new(ScoreScale::Mean);
         let method = Method::new(mode, CountRule::Free, gate, Decoder::default(), grid);
-        let lists = set.lists.clone();
-        let correct = |list: &DistinctList| {
-            let vocabulary = &set.vocabulary;
-            let sentences = list.sentences(vocabulary);
-            let language = set.model.sentences(&sentences).unwrap();
-            let (scale, model) = (ScoreScale::Mean, &mut set.model);
-            Corrected::new(&method, list, scale, &language, vocabulary, model).unwrap()
-        };
-        lists.iter().map(correct).collect()
+        let (vocabulary, model) = (&set.vocabulary, &mut set.model);
+        let language: Vec<Vec<LanguageScore>> = set
+            .lists
+            .iter()
+            .map(|list| model.sentences(&list.sentences(vocabulary)).unwrap())
+            .collect();
+        let lists = set.lists.iter().zip(&language);
+        let lists: Vec<_> = lists
+            .map(|(list, scores)| (list, scores.as_slice()))
+            .collect();
+        Corrected::all(&method, &lists, ScoreScale::Mean, vocabulary, model).unwrap()
     }
 
     fn texts(set: &Set, corrected: &[Corrected], tuned: &Tuned) -> Vec<(String, bool)> {

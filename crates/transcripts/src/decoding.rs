@@ -1,6 +1,7 @@
 //! Stage 2: the best path through a word lattice.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use crate::{LanguageModel, LanguageScore, Lattice, Vocabulary, WordId};
 
@@ -73,6 +74,16 @@ impl Decoder {
         best.map(|(candidate, _)| candidate)
     }
 
+    /// The words of every path of a lattice, each once, in an order that does not depend on weights; the language model is
+    /// not asked, and its scores are 0.
+    pub fn paths(&self, lattice: &Lattice) -> Vec<Candidate> {
+        let silent = |states: &[(&(), WordId)]| Ok::<_, Infallible>(vec![None; states.len()]);
+        match self.walk(lattice, usize::MAX, (), silent) {
+            Ok(beam) => beam.into_iter().map(|(_, candidate)| candidate).collect(),
+            Err(never) => match never {},
+        }
+    }
+
     /// The words of the paths that are left at the end of the lattice: all of them in a lattice that is searched exactly,
     /// where they do not depend on α and β; else those of a beam.
     ///
@@ -87,36 +98,74 @@ impl Decoder {
         vocabulary: &Vocabulary,
         model: &mut L,
     ) -> Result<Vec<Candidate>, L::Error> {
-        let width = match self.is_exact(lattice) {
-            true => usize::MAX,
-            false => self.width.max(1),
-        };
         let asks = self.alpha != 0.0;
+        if self.is_exact(lattice) {
+            let mut candidates = self.paths(lattice);
+            if asks {
+                let sentences: Vec<Vec<&str>> = candidates
+                    .iter()
+                    .map(|candidate| vocabulary.words(&candidate.words))
+                    .collect();
+                let scores = model.sentences(&sentences)?;
+                for (candidate, score) in candidates.iter_mut().zip(scores) {
+                    candidate.language = score;
+                }
+            }
+            return Ok(candidates);
+        }
+        let start = model.start();
+        let extend = |words: &[(&L::State, WordId)]| match asks {
+            false => Ok(vec![None; words.len()]),
+            true => {
+                let words: Vec<(&L::State, &str)> = words
+                    .iter()
+                    .map(|&(state, word)| (state, vocabulary.word(word)))
+                    .collect();
+                Ok(model.extend(&words)?.into_iter().map(Some).collect())
+            }
+        };
+        let mut beam = self.walk(lattice, self.width.max(1), start, extend)?;
+        if asks {
+            let states: Vec<&L::State> = beam.iter().map(|(state, _)| state).collect();
+            let ends = model.end(&states)?;
+            for ((_, candidate), end) in beam.iter_mut().zip(ends) {
+                candidate.language = candidate.language.then(end);
+            }
+        }
+        Ok(beam.into_iter().map(|(_, candidate)| candidate).collect())
+    }
+
+    /// Goes from slot to slot and keeps so many word sequences; `extend` scores one more word after each state, or says
+    /// nothing of it.
+    fn walk<S: Clone, E>(
+        &self,
+        lattice: &Lattice,
+        width: usize,
+        start: S,
+        mut extend: impl FnMut(&[(&S, WordId)]) -> Result<Vec<Option<(S, LanguageScore)>>, E>,
+    ) -> Result<Vec<(S, Candidate)>, E> {
         let empty = Candidate {
             words: Vec::new(),
             lattice: 0.0,
             language: LanguageScore::default(),
         };
-        let mut beam = vec![(model.start(), empty)];
+        let mut beam = vec![(start, empty)];
         for slot in lattice.slots() {
-            let asked: Vec<(&L::State, &str)> = beam
+            let asked: Vec<(&S, WordId)> = beam
                 .iter()
                 .flat_map(|(state, _)| {
                     let words = slot.arcs.iter().filter_map(|arc| arc.word);
-                    words.map(move |word| (state, vocabulary.word(word)))
+                    words.map(move |word| (state, word))
                 })
                 .collect();
-            let mut scored = match asks {
-                true => model.extend(&asked)?.into_iter(),
-                false => Vec::new().into_iter(),
-            };
-            let mut next: Vec<(L::State, Candidate)> = Vec::new();
+            let mut scored = extend(&asked)?.into_iter();
+            let mut next: Vec<(S, Candidate)> = Vec::new();
             let mut places: HashMap<Vec<WordId>, usize> = HashMap::new();
             for (state, candidate) in &beam {
                 for arc in &slot.arcs {
                     let mut words = candidate.words.clone();
                     words.extend(arc.word);
-                    let (state, language) = match arc.word.and_then(|_| scored.next()) {
+                    let (state, language) = match arc.word.and_then(|_| scored.next().flatten()) {
                         Some((state, score)) => (state, candidate.language.then(score)),
                         None => (state.clone(), candidate.language),
                     };
@@ -137,19 +186,12 @@ impl Decoder {
                 }
             }
             if next.len() > width {
-                let score = |(_, candidate): &(L::State, Candidate)| candidate.score(self);
+                let score = |(_, candidate): &(S, Candidate)| candidate.score(self);
                 next.sort_by(|a, b| score(b).total_cmp(&score(a)));
                 next.truncate(width);
             }
             beam = next;
         }
-        if asks {
-            let states: Vec<&L::State> = beam.iter().map(|(state, _)| state).collect();
-            let ends = model.end(&states)?;
-            for ((_, candidate), end) in beam.iter_mut().zip(ends) {
-                candidate.language = candidate.language.then(end);
-            }
-        }
-        Ok(beam.into_iter().map(|(_, candidate)| candidate).collect())
+        Ok(beam)
     }
 }

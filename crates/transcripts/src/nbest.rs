@@ -104,8 +104,8 @@ impl Utterance {
 impl DistinctList {
     /// The words of each hypothesis, as a language model takes them.
     pub fn sentences<'v>(&self, vocabulary: &'v Vocabulary) -> Vec<Vec<&'v str>> {
-        let words = |words: &Vec<WordId>| words.iter().map(|&word| vocabulary.word(word)).collect();
-        self.hypotheses.iter().map(words).collect()
+        let hypotheses = self.hypotheses.iter();
+        hypotheses.map(|words| vocabulary.words(words)).collect()
     }
 
     /// The fewest errors that a hypothesis of the list has; `None` without a reference.

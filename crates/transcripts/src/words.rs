@@ -75,9 +75,21 @@ impl Vocabulary {
         self.words.is_empty()
     }
 
+    /// Words as texts.
+    ///
+    /// # Panics
+    ///
+    /// As [`word`](Self::word).
+    pub fn words(&self, words: &[WordId]) -> Vec<&str> {
+        words.iter().map(|&id| self.word(id)).collect()
+    }
+
     /// Words joined by blanks.
+    ///
+    /// # Panics
+    ///
+    /// As [`word`](Self::word).
     pub fn text(&self, words: &[WordId]) -> String {
-        let words: Vec<&str> = words.iter().map(|&id| self.word(id)).collect();
-        words.join(" ")
+        self.words(words).join(" ")
     }
 }

@@ -1,9 +1,13 @@
 //! The options of `rescore`.
 
+use crate::arguments::{Bos, precision, threads};
+use crate::memory::Size;
 use crate::{output, program};
 use anyhow::{bail, ensure};
 use clap::ValueEnum;
 use layerwise::transcripts::{CountRule, Decoder, Gate, Mode, ScoreScale};
+use layerwise::transformer::Precision;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -42,6 +46,35 @@ pub struct Arguments {
     /// Make a Kneser-Ney trigram model from a text with a sentence on each line, or from the references of lists (.json)
     #[arg(long, value_name = "FILE")]
     pub trigrams: Option<PathBuf>,
+    /// Ask a transformer: an embedded model's name, or a checkpoint folder in the Hugging Face layout
+    #[arg(long, value_name = "NAME|DIR", conflicts_with = "trigrams")]
+    pub model: Option<String>,
+    /// Text before each sentence that the transformer sees and that is not scored, as a word on the domain
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "model")]
+    pub prefix: String,
+    /// A token that is scored at the end of each sentence
+    #[arg(long, value_name = "ID", requires = "model")]
+    pub end_token: Option<u32>,
+    /// The token put before each sentence: the family's own, none, or an id
+    #[arg(
+        long,
+        value_name = "auto|none|ID",
+        default_value = "auto",
+        requires = "model"
+    )]
+    pub bos: Bos,
+    /// The number format of weight matrices and of what they are multiplied with
+    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision, requires = "model")]
+    pub precision: Precision,
+    /// Read files of weights instead of mapping them
+    #[arg(long, requires = "model")]
+    pub no_mmap: bool,
+    /// Refuse what would need more memory, as 500M or 24G [default: what the machine has left]
+    #[arg(long, value_name = "SIZE", requires = "model")]
+    pub max_memory: Option<Size>,
+    /// Worker threads of the transformer [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = threads, requires = "model")]
+    pub threads: Option<NonZeroUsize>,
     /// Whether a lattice's path must have as many words as the best hypothesis
     #[arg(long, value_enum, default_value = "free")]
     pub count: CountName,
@@ -220,11 +253,16 @@ impl FromStr for Tuning {
 }
 
 impl Arguments {
+    fn has_language_model(&self) -> bool {
+        self.trigrams.is_some() || self.model.is_some()
+    }
+
     /// The modes that are run, the best hypothesis first.
     ///
     /// # Errors
     /// A mode that needs a language model, where there is none.
-    pub fn modes(&self, has_language_model: bool) -> anyhow::Result<Vec<Mode>> {
+    pub fn modes(&self) -> anyhow::Result<Vec<Mode>> {
+        let has_language_model = self.has_language_model();
         let chosen: Vec<Mode> = self.mode.iter().map(|name| name.mode()).collect();
         let wanted = |mode: &Mode| match chosen.is_empty() {
             true => has_language_model || !mode.needs_language_model(),
@@ -234,7 +272,7 @@ impl Arguments {
         for mode in &modes {
             ensure!(
                 has_language_model || !mode.needs_language_model(),
-                "--mode {} needs a language model; give --trigrams FILE",
+                "--mode {} needs a language model; give --trigrams FILE or --model DIR",
                 mode.name()
             );
         }
@@ -253,8 +291,8 @@ impl Arguments {
         gate.theta = self.theta.unwrap_or(gate.theta);
         gate.tau = self.tau.unwrap_or(gate.tau);
         gate.check()?;
-        if gate.alpha > 0.0 && self.trigrams.is_none() {
-            bail!("--gate-alpha needs a language model; give --trigrams FILE");
+        if gate.alpha > 0.0 && !self.has_language_model() {
+            bail!("--gate-alpha needs a language model; give --trigrams FILE or --model DIR");
         }
         Ok(gate)
     }

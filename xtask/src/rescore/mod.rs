@@ -5,9 +5,10 @@ mod comparing;
 mod external;
 mod reading;
 mod tables;
+mod transformer;
 
-use crate::output;
-use anyhow::{Context, ensure};
+use crate::{interrupt, output};
+use anyhow::Context;
 pub use arguments::Arguments;
 use arguments::Tuning;
 use external::Corrections;
@@ -19,6 +20,7 @@ use reading::Reader;
 use std::io::Write;
 use std::time::Instant;
 use tables::{System, Tables};
+use transformer::Transformer;
 
 /// Lists as words, with what a language model says of them.
 struct Set {
@@ -49,18 +51,24 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
         .transpose()?;
     let work = Work {
         arguments,
-        modes: arguments.modes(arguments.trigrams.is_some())?,
+        modes: arguments.modes()?,
         vocabulary: &reader.vocabulary,
         lists: (lists, distinct),
         other,
         corrections,
     };
-    match &arguments.trigrams {
+    if let Some(file) = &arguments.trigrams {
+        let model = KneserNey::train(reader.sentences(file)?)
+            .with_context(|| file.display().to_string())?;
+        return work.run("kneser-ney", model);
+    }
+    match &arguments.model {
         None => work.run("none", NoLanguageModel),
-        Some(file) => {
-            let model = KneserNey::train(reader.sentences(file)?)
-                .with_context(|| file.display().to_string())?;
-            work.run("kneser-ney", model)
+        Some(model) => {
+            interrupt::watch(false)?;
+            let (opened, tokenizer) = transformer::open(arguments, model)?;
+            let model = Transformer::new(arguments, &opened, &tokenizer)?;
+            work.run(&opened.name, model)
         }
     }
 }
@@ -226,16 +234,15 @@ fn correct<L>(
 where
     L: LanguageModel<Error: std::error::Error + Send + Sync + 'static>,
 {
-    ensure!(
-        set.distinct.len() == set.language.len(),
-        "scores for each list"
-    );
-    let pairs = set.distinct.iter().zip(&set.language);
-    pairs
-        .zip(&set.lists.utterances)
-        .map(|((list, language), utterance)| {
-            Corrected::new(method, list, set.lists.scale, language, vocabulary, model)
-                .with_context(|| format!("utterance `{}`", utterance.id))
-        })
-        .collect()
+    let lists = set.distinct.iter().zip(&set.language);
+    let lists: Vec<_> = lists
+        .map(|(list, scores)| (list, scores.as_slice()))
+        .collect();
+    Ok(Corrected::all(
+        method,
+        &lists,
+        set.lists.scale,
+        vocabulary,
+        model,
+    )?)
 }

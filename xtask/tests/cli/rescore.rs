@@ -1,6 +1,7 @@
 //! `rescore` on lists of a few words, and the lists that it refuses.
 
-use crate::{Outcome, Sandbox};
+use crate::statistics::embedded_model;
+use crate::{Outcome, Sandbox, tiny};
 
 const HEADER: &str = "model,set,normaliser,mode,count_rule,alpha,beta,theta,tau,utterances,reference_words,sent,sent_share,\
 substitutions,deletions,insertions,wer,wer_low,wer_high,wer_change,relative_change,p_improvement,mapsswe_z,list_oracle,\
@@ -142,6 +143,32 @@ fn settings_are_tuned_on_other_utterances() {
 }
 
 #[test]
+fn a_transformer_scores_the_same_whatever_the_threads() {
+    let sandbox = sandbox();
+    let [model, _] = embedded_model();
+    let table = |threads: &str| {
+        let options = ["--model", &model, "--threads", threads, "--tau", "0.9"];
+        let more = ["--prefix", "Flights.", "--end-token", "0", "--out", threads];
+        rescore(&sandbox, &[&options[..], &more].concat()).succeeded();
+        let mut rows = rows(&sandbox, &format!("{threads}/asr-correction.csv"));
+        for row in &mut rows {
+            row.truncate(29);
+        }
+        rows
+    };
+    let rows = table("1");
+    assert_eq!(rows, table("3"));
+    assert!(rows.iter().all(|row| row[0] == model));
+    let modes: Vec<&str> = rows.iter().map(|row| row[3].as_str()).collect();
+    let expected = [
+        "best", "vote", "vote", "select", "select", "lattice", "lattice",
+    ];
+    assert_eq!(modes, expected);
+    assert_ne!(rows[6][28], "0", "tokens were scored");
+    assert_eq!(rows[6][25..28], ["0", "0", "0"]);
+}
+
+#[test]
 fn outputs_are_compared() {
     let sandbox = sandbox();
     rescore(&sandbox, &["--trigrams", "sentences.txt", "--out", "out"]).succeeded();
@@ -245,6 +272,7 @@ fn what_cannot_be_rescored_is_refused() {
     sandbox.write("lists.json", LISTS.as_bytes());
     sandbox.write("template.txt", b"{list} {other}");
     sandbox.write("empty.txt", b"\n");
+    let ([model, _], tiny) = (embedded_model(), tiny("gpt2"));
     for (options, mentioned) in [
         (
             ["--tau", "1.5"].as_slice(),
@@ -261,6 +289,20 @@ fn what_cannot_be_rescored_is_refused() {
             &["empty.txt", "sentences", "none"],
         ),
         (&["--trigrams", "none.txt"], &["none.txt"]),
+        (
+            &["--model", "nowhere"],
+            &["--model nowhere", "found neither"],
+        ),
+        (&["--model", &tiny], &["tokenizer.json"]),
+        (
+            &["--model", &model, "--end-token", "9999999"],
+            &["9999999", "vocabulary"],
+        ),
+        (
+            &["--model", &model, "--trigrams", "sentences.txt"],
+            &["--model", "--trigrams"],
+        ),
+        (&["--end-token", "1"], &["--model"]),
         (
             &["--trigrams", "sentences.txt", "--alpha", "NaN"],
             &["--alpha", "finite"],
