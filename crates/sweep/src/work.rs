@@ -3,13 +3,16 @@
 use crate::measure::{Failure, Measure, MeasureId, Reached};
 use layerwise_transformer::Batch;
 
+type Read<'a, I, S> = dyn Fn(usize, &I) -> Result<S, Failure> + Sync + 'a;
+type Particulars<'a, I> = dyn Fn(&I) -> Vec<u32> + Sync + 'a;
+
 /// A function of each item as a [`Measure`]: a block of weights, a fold of a probe, a document that is searched.
 ///
 /// It is run under [`Plan::plain`](crate::Plan::plain), once an item. What the function needs it holds itself.
 pub struct Work<'a, I, S> {
     id: MeasureId,
-    read: Box<dyn Fn(usize, &I) -> Result<S, Failure> + Sync + 'a>,
-    particulars: Box<dyn Fn(&I) -> Vec<u32> + Sync + 'a>,
+    read: Box<Read<'a, I, S>>,
+    particulars: Box<Particulars<'a, I>>,
     fits: Box<dyn Fn(&S) -> bool + Sync + 'a>,
 }
 
