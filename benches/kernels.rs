@@ -114,6 +114,7 @@ fn vocabulary_pass(criterion: &mut Criterion) {
         for precision in PRECISIONS {
             let weight = Packed::rounded(matrix(vocab, model).t(), precision);
             let unembedding = Unembedding {
+                cap: None,
                 weight: &weight,
                 bias: None,
             };

@@ -4,9 +4,10 @@ use crate::arguments::{self, Inputs};
 use crate::names::{self, Named};
 use crate::{embedded, memory, output};
 use anyhow::{Context, anyhow, ensure};
+use layerwise::architecture;
 use layerwise::corpus::{self, Corpus, Format, Habit, Tokenizer};
 use layerwise::sweep::Budget;
-use layerwise::transformer::{Model, Precision, config};
+use layerwise::transformer::{Model, Precision};
 use layerwise::weights::{Links, OpenOptions};
 use std::path::PathBuf;
 
@@ -124,9 +125,9 @@ pub(crate) fn beginning(
         return Ok((corpus::Bos::None, "token ids, used as they are".to_owned()));
     };
     let habit = match opened.model.config().bos {
-        config::Bos::Nothing => Habit::Nothing,
-        config::Bos::Token(id) => Habit::Token(id),
-        config::Bos::EndOfText => Habit::EndOfText,
+        architecture::Bos::Nothing => Habit::Nothing,
+        architecture::Bos::Token(id) => Habit::Token(id),
+        architecture::Bos::EndOfText => Habit::EndOfText,
     };
     let found = tokenizer.beginning(habit)?;
     let bos = found.bos.map_or(corpus::Bos::None, corpus::Bos::Auto);

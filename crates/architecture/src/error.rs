@@ -12,12 +12,17 @@ use crate::family::Family;
 #[non_exhaustive]
 pub enum ConfigError {
     /// `model_type` names no supported family.
-    #[error("{}: `model_type` is {found}; supported: {}", path.display(), supported.join(", "))]
+    #[error(
+        "{}: `model_type` is {found}{}; supported: {}",
+        path.display(), reason.map(|reason| format!(" ({reason})")).unwrap_or_default(), supported.join(", ")
+    )]
     UnknownFamily {
         /// The config file.
         path: PathBuf,
         /// What it holds, as JSON text.
         found: String,
+        /// Why it is left out, if it is a known family.
+        reason: Option<&'static str>,
         /// What it may be.
         supported: Vec<&'static str>,
     },
@@ -64,28 +69,6 @@ pub enum ConfigError {
         found: String,
         /// What it may be.
         supported: Vec<&'static str>,
-    },
-    /// Keys that the family's table does not know.
-    #[error("{}: unknown keys for a {family} model: {}", path.display(), listed(keys))]
-    UnknownKeys {
-        /// The config file.
-        path: PathBuf,
-        /// The family of `model_type`.
-        family: Family,
-        /// The keys, quoted.
-        keys: Vec<String>,
-    },
-    /// A key of another family.
-    #[error("{}: `model_type` is \"{family}\", but `{key}` is a key of \"{other}\"", path.display())]
-    MixedFamilies {
-        /// The config file.
-        path: PathBuf,
-        /// The family of `model_type`.
-        family: Family,
-        /// The key.
-        key: String,
-        /// The family that has the key.
-        other: Family,
     },
     /// A feature that is not implemented is switched on.
     #[error("{}: `{key}` switches on what is not implemented: expected {expected}, found {found}", path.display())]

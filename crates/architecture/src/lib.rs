@@ -12,6 +12,7 @@
 mod config;
 mod error;
 mod family;
+mod per_layer;
 mod plan;
 mod reader;
 mod rotary;
@@ -19,9 +20,15 @@ mod tables;
 mod tensors;
 mod tiny;
 
-pub use config::{Activation, Bos, Mlp, ModelConfig, Norm, Position, Residual};
+pub use config::{
+    Activation, Alibi, Attention, Bos, LearnedPositions, Mlp, ModelConfig, Norm, NormGain,
+    NormPlace, QueryKeyNorm, QueryKeyWidth, Residual,
+};
 pub use error::ConfigError;
 pub use family::Family;
+pub use per_layer::PerLayer;
 pub use plan::{Note, PlannedTensor, TensorPlan, plan};
-pub use rotary::{RopeScaling, Rotary};
+pub use reader::unread_keys;
+pub use rotary::{Pairs, RopeScaling, Rotary};
+pub use tables::{covers, left_out};
 pub use tensors::{Fused, Layout, Role};

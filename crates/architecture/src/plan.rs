@@ -1,10 +1,10 @@
 //! Which tensor of a checkpoint is which part of the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use crate::config::{ModelConfig, Position};
+use crate::config::ModelConfig;
 use crate::error::ConfigError;
 use crate::tables::templates::{TensorTemplate, instance, instantiate};
 use crate::tables::{FamilyTable, table};
@@ -57,6 +57,11 @@ pub enum Note {
         /// The unembedding.
         name: String,
     },
+    /// The config has keys that transformers does not read for the family, so that they change nothing.
+    UnreadKeys {
+        /// The keys.
+        keys: Vec<String>,
+    },
     /// The weights are stored in more than one element type; all are widened to f32.
     MixedDtypes {
         /// Each type, with the number of weights stored in it.
@@ -82,6 +87,17 @@ impl fmt::Display for Note {
                 write!(
                     f,
                     "the embedding is tied and stored twice; `{name}` holds the same values"
+                )
+            }
+            Self::UnreadKeys { keys } => {
+                let keys: Vec<String> = keys
+                    .iter()
+                    .map(|key| format!("`{}`", key.escape_debug()))
+                    .collect();
+                write!(
+                    f,
+                    "config keys without effect, which transformers does not read for this family: {}",
+                    keys.join(", ")
                 )
             }
             Self::MixedDtypes { counts } => {
@@ -133,7 +149,11 @@ pub fn plan<'a>(
     let (mut unexpected, mut heads) = (Vec::new(), Vec::new());
     for tensor in &stored {
         match classify(table, prefix, tensor.name) {
-            Some(Kind::Weight(template, layer)) if template.role.is_used(config) => {
+            // Where a part has several names, a checkpoint uses one of them.
+            Some(Kind::Weight(template, layer))
+                if template.role.is_used(config)
+                    && !found.contains_key(&(template.role, layer)) =>
+            {
                 found.insert((template.role, layer), tensor);
             }
             Some(Kind::Ignored) => {}
@@ -167,12 +187,12 @@ pub fn plan<'a>(
     let mut resolved = Vec::new();
     let blocks = std::iter::once(None).chain((0..config.layers).map(Some));
     for layer in blocks {
+        let mut settled = BTreeSet::new();
         for template in table
-            .tensors
-            .iter()
+            .templates()
             .filter(|template| template.role.is_used(config))
         {
-            if template.role.is_per_layer() != layer.is_some() {
+            if template.role.is_per_layer() != layer.is_some() || !settled.insert(template.role) {
                 continue;
             }
             match found.get(&(template.role, layer)) {
@@ -268,7 +288,11 @@ const WRAPPERS: &[(&str, &str)] = &[
 /// Whether a tensor is a table that rotary positions are computed from; the config gives the same.
 fn is_rotary_buffer(config: &ModelConfig, name: &str) -> bool {
     let buffers = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
-    matches!(config.position, Position::Rotary(_))
+    config
+        .attention
+        .kinds()
+        .iter()
+        .any(|kind| kind.rotary.is_some())
         && name
             .rsplit_once("rotary_emb.")
             .is_some_and(|(block, buffer)| {
@@ -308,7 +332,7 @@ enum Kind {
 /// What a table says of a tensor's name, under the prefix that the checkpoint uses.
 fn classify(table: &'static FamilyTable, prefix: &str, name: &str) -> Option<Kind> {
     let inner = name.strip_prefix(prefix);
-    for template in table.tensors {
+    for template in table.templates() {
         let candidate = if template.prefixed { inner } else { Some(name) };
         if let Some(layer) = candidate.and_then(|candidate| instance(template.name, candidate)) {
             return Some(Kind::Weight(template, layer));
@@ -329,8 +353,7 @@ fn prefix(
 ) -> Result<&'static str, ConfigError> {
     let is_inner = |name: &str| {
         let weights = table
-            .tensors
-            .iter()
+            .templates()
             .filter(|template| template.prefixed)
             .map(|template| template.name);
         weights

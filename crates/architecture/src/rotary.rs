@@ -1,19 +1,30 @@
 //! Rotary positions: which dimensions of a head turn, and how fast.
 
 /// Rotary positions: which dimensions of a head turn, and how fast.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Rotary {
     /// Number of leading dimensions of each head that are rotated; even, from 2 to `head`.
     pub size: usize,
     /// The base of the geometric series of wavelengths.
     pub theta: f64,
+    /// Which dimensions turn together.
+    pub pairs: Pairs,
     /// The change of the frequencies for a longer context.
     pub scaling: RopeScaling,
 }
 
+/// Which dimensions of a head turn together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pairs {
+    /// `i` and `i + size / 2`.
+    Halves,
+    /// `2i` and `2i + 1`.
+    Neighbours,
+}
+
 /// A change of the rotary frequencies that stretches a model to a longer context.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RopeScaling {
     /// The frequencies as trained.
@@ -34,6 +45,32 @@ pub enum RopeScaling {
         /// Context length before the stretch, in tokens.
         original_context: usize,
     },
+    /// YaRN: as Llama 3.1, with a ramp over pairs instead of wavelengths, and longer queries and keys.
+    Yarn {
+        /// At least 1.
+        factor: f64,
+        /// Pairs that turn more often than this over the original context are kept.
+        beta_fast: f64,
+        /// Pairs that turn less often than this over the original context are stretched in full.
+        beta_slow: f64,
+        /// Context length before the stretch, in tokens.
+        original_context: usize,
+        /// Whether the ends of the ramp are whole pairs.
+        truncate: bool,
+        /// What queries and keys are multiplied with.
+        amplitude: f64,
+    },
+    /// LongRoPE: every frequency divided by a factor of its own, one list for short sequences and one for long.
+    LongRope {
+        /// For sequences of at most `original_context` tokens, `[size / 2]`.
+        short: Vec<f64>,
+        /// For longer sequences, `[size / 2]`.
+        long: Vec<f64>,
+        /// Context length before the stretch, in tokens.
+        original_context: usize,
+        /// What queries and keys are multiplied with.
+        amplitude: f64,
+    },
 }
 
 impl Rotary {
@@ -42,6 +79,7 @@ impl Rotary {
         Self {
             size,
             theta,
+            pairs: Pairs::Halves,
             scaling: RopeScaling::None,
         }
     }
@@ -52,15 +90,21 @@ impl Rotary {
         Self { scaling, ..self }
     }
 
-    /// The angle per token of each rotated pair, `[size / 2]`, in radians.
+    /// With other dimensions turning together.
+    #[must_use]
+    pub fn pairing(self, pairs: Pairs) -> Self {
+        Self { pairs, ..self }
+    }
+
+    /// The angle per token of each rotated pair in sequences of `seq` tokens, `[size / 2]`, in radians.
     ///
     /// `theta^(-2i / size)` for pair `i`, changed as [`RopeScaling`] says.
     /// The formulas are those of `modeling_rope_utils.py` in Hugging Face transformers, in `f64`.
-    pub fn inverse_frequencies(&self) -> Vec<f64> {
+    pub fn inverse_frequencies(&self, seq: usize) -> Vec<f64> {
         (0..self.size / 2)
             .map(|pair| {
                 let frequency = self.theta.powf(-2.0 * pair as f64 / self.size as f64);
-                match self.scaling {
+                match &self.scaling {
                     RopeScaling::None => frequency,
                     RopeScaling::Linear { factor } => frequency / factor,
                     RopeScaling::Llama3 {
@@ -69,15 +113,72 @@ impl Rotary {
                         high_freq_factor,
                         original_context,
                     } => {
-                        let turns = original_context as f64 * frequency / std::f64::consts::TAU;
+                        let turns = *original_context as f64 * frequency / std::f64::consts::TAU;
                         // The weight of the unscaled frequency: 0 for long wavelengths, 1 for short ones.
                         let kept = ((turns - low_freq_factor)
                             / (high_freq_factor - low_freq_factor))
                             .clamp(0.0, 1.0);
                         (1.0 - kept) * frequency / factor + kept * frequency
                     }
+                    RopeScaling::Yarn {
+                        factor,
+                        beta_fast,
+                        beta_slow,
+                        original_context,
+                        truncate,
+                        ..
+                    } => {
+                        let context = *original_context as f64;
+                        let mut first = self.pair_that_turns(*beta_fast, context);
+                        let mut last = self.pair_that_turns(*beta_slow, context);
+                        if *truncate {
+                            (first, last) = (first.floor(), last.ceil());
+                        }
+                        let first = first.max(0.0);
+                        let mut last = last.min(self.size as f64 - 1.0);
+                        if first == last {
+                            last += 0.001;
+                        }
+                        let stretched = ((pair as f64 - first) / (last - first)).clamp(0.0, 1.0);
+                        frequency / factor * stretched + frequency * (1.0 - stretched)
+                    }
+                    RopeScaling::LongRope {
+                        short,
+                        long,
+                        original_context,
+                        ..
+                    } => {
+                        let factors = if seq > *original_context { long } else { short };
+                        frequency / factors[pair]
+                    }
                 }
             })
             .collect()
+    }
+
+    /// The pair, as a real number, that turns `turns` times over `context` tokens.
+    fn pair_that_turns(&self, turns: f64, context: f64) -> f64 {
+        self.size as f64 * (context / (turns * std::f64::consts::TAU)).ln()
+            / (2.0 * self.theta.ln())
+    }
+
+    /// What rotated queries and keys are multiplied with.
+    pub fn amplitude(&self) -> f64 {
+        match self.scaling {
+            RopeScaling::Yarn { amplitude, .. } | RopeScaling::LongRope { amplitude, .. } => {
+                amplitude
+            }
+            _ => 1.0,
+        }
+    }
+
+    /// The longest sequence for which the frequencies are those of short sequences, if they depend on the length.
+    pub fn changes_beyond(&self) -> Option<usize> {
+        match self.scaling {
+            RopeScaling::LongRope {
+                original_context, ..
+            } => Some(original_context),
+            _ => None,
+        }
     }
 }

@@ -1,16 +1,22 @@
 //! What the block equation needs of a checkpoint, and how a family names and stores it.
 
-use crate::config::{Mlp, ModelConfig, Norm, Position, Residual};
+use crate::config::{Mlp, ModelConfig, NormGain, NormPlace, QueryKeyNorm, QueryKeyWidth, Residual};
 
 /// The part that a tensor plays in the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Role {
-    /// `[vocab, model]`.
+    /// `[vocab, embedding]`.
     TokenEmbedding,
-    /// `[context, model]`.
+    /// The norm after the embedding: `[model]`.
+    EmbeddingNormGain,
+    /// `[model]`.
+    EmbeddingNormBias,
+    /// From the embedding to the residual stream: `[model, embedding]`.
+    EmbeddingIn,
+    /// `[offset + context, model]`.
     PositionEmbedding,
-    /// `[model]`; the one norm of a [`Residual::ParallelOneNorm`] block.
+    /// `[model]`; the one norm of a [`Residual::ParallelOneNorm`] block, the norm of the sum under [`NormPlace::OfSum`](crate::NormPlace::OfSum).
     AttnNormGain,
     /// `[model]`.
     AttnNormBias,
@@ -30,10 +36,22 @@ pub enum Role {
     Qkv,
     /// `[(heads + 2 * kv_heads) * head]`.
     QkvBias,
+    /// The norm of queries: `[head]`, `[heads, head]` or `[heads * head]`.
+    QNormGain,
+    /// As [`Role::QNormGain`].
+    QNormBias,
+    /// The norm of keys: `[head]`, `[kv_heads, head]` or `[kv_heads * head]`.
+    KNormGain,
+    /// As [`Role::KNormGain`].
+    KNormBias,
     /// `[model, heads * head]`.
     AttnOut,
     /// `[model]`.
     AttnOutBias,
+    /// The norm of the attention's output: `[model]`.
+    AttnAfterNormGain,
+    /// `[model]`.
+    AttnAfterNormBias,
     /// `[model]`.
     MlpNormGain,
     /// `[model]`.
@@ -46,15 +64,23 @@ pub enum Role {
     MlpIn,
     /// `[neurons]`.
     MlpInBias,
+    /// Gate and up projection of a gated MLP in one: `[2 * neurons, model]`.
+    MlpGateUp,
     /// `[model, neurons]`.
     MlpOut,
     /// `[model]`.
     MlpOutBias,
+    /// The norm of the MLP's output: `[model]`.
+    MlpAfterNormGain,
+    /// `[model]`.
+    MlpAfterNormBias,
     /// `[model]`.
     FinalNormGain,
     /// `[model]`.
     FinalNormBias,
-    /// `[vocab, model]`.
+    /// From the residual stream to what the unembedding reads: `[embedding, model]`.
+    EmbeddingOut,
+    /// `[vocab, embedding]`.
     Unembedding,
     /// `[vocab]`.
     UnembeddingBias,
@@ -65,6 +91,9 @@ impl Role {
     pub fn all() -> &'static [Self] {
         &[
             Self::TokenEmbedding,
+            Self::EmbeddingNormGain,
+            Self::EmbeddingNormBias,
+            Self::EmbeddingIn,
             Self::PositionEmbedding,
             Self::AttnNormGain,
             Self::AttnNormBias,
@@ -76,18 +105,28 @@ impl Role {
             Self::VBias,
             Self::Qkv,
             Self::QkvBias,
+            Self::QNormGain,
+            Self::QNormBias,
+            Self::KNormGain,
+            Self::KNormBias,
             Self::AttnOut,
             Self::AttnOutBias,
+            Self::AttnAfterNormGain,
+            Self::AttnAfterNormBias,
             Self::MlpNormGain,
             Self::MlpNormBias,
             Self::MlpGate,
             Self::MlpGateBias,
             Self::MlpIn,
             Self::MlpInBias,
+            Self::MlpGateUp,
             Self::MlpOut,
             Self::MlpOutBias,
+            Self::MlpAfterNormGain,
+            Self::MlpAfterNormBias,
             Self::FinalNormGain,
             Self::FinalNormBias,
+            Self::EmbeddingOut,
             Self::Unembedding,
             Self::UnembeddingBias,
         ]
@@ -98,9 +137,13 @@ impl Role {
         !matches!(
             self,
             Self::TokenEmbedding
+                | Self::EmbeddingNormGain
+                | Self::EmbeddingNormBias
+                | Self::EmbeddingIn
                 | Self::PositionEmbedding
                 | Self::FinalNormGain
                 | Self::FinalNormBias
+                | Self::EmbeddingOut
                 | Self::Unembedding
                 | Self::UnembeddingBias
         )
@@ -108,14 +151,18 @@ impl Role {
 
     /// Whether a model of this config has a tensor of this role.
     ///
-    /// Queries, keys and values count as had both apart and fused; a checkpoint has them one way.
+    /// Projections that a checkpoint may store fused count as had both ways; a checkpoint has them one way.
     pub(crate) fn is_used(self, config: &ModelConfig) -> bool {
-        let norm_bias = config.norm == Norm::LayerNorm;
-        let mlp_norm = config.residual != Residual::ParallelOneNorm;
+        let gain = config.norm_gain != NormGain::None;
+        let bias = config.has_norm_bias();
+        let attn_norm = config.norm_place != NormPlace::After;
+        let mlp_norm = attn_norm && config.residual != Residual::ParallelOneNorm;
+        let after = config.norm_place.is_after();
         let gated = config.mlp == Mlp::Gated;
+        let heads_normed = config.query_key_norm.is_some();
+        let heads_biased = config.query_key_norm.is_some_and(|norm| norm.bias);
         match self {
             Self::TokenEmbedding
-            | Self::AttnNormGain
             | Self::Q
             | Self::K
             | Self::V
@@ -123,18 +170,36 @@ impl Role {
             | Self::AttnOut
             | Self::MlpIn
             | Self::MlpOut
-            | Self::FinalNormGain
             | Self::Unembedding => true,
-            Self::PositionEmbedding => config.position == Position::Learned,
-            Self::AttnNormBias | Self::FinalNormBias => norm_bias,
+            Self::EmbeddingNormGain | Self::EmbeddingNormBias => config.embedding_norm,
+            Self::EmbeddingIn | Self::EmbeddingOut => config.embedding.is_some(),
+            Self::PositionEmbedding => config.learned_positions.is_some(),
+            Self::AttnNormGain => attn_norm && gain,
+            Self::AttnNormBias => attn_norm && bias,
             Self::QBias | Self::KBias | Self::VBias | Self::QkvBias => config.qkv_bias,
+            Self::QNormGain | Self::KNormGain => heads_normed,
+            Self::QNormBias | Self::KNormBias => heads_biased,
             Self::AttnOutBias => config.attention_out_bias,
-            Self::MlpNormGain => mlp_norm,
-            Self::MlpNormBias => mlp_norm && norm_bias,
-            Self::MlpGate => gated,
+            Self::AttnAfterNormGain | Self::MlpAfterNormGain => after && gain,
+            Self::AttnAfterNormBias | Self::MlpAfterNormBias => after && bias,
+            Self::MlpNormGain => mlp_norm && gain,
+            Self::MlpNormBias => mlp_norm && bias,
+            Self::MlpGate | Self::MlpGateUp => gated,
             Self::MlpGateBias => gated && config.mlp_bias,
             Self::MlpInBias | Self::MlpOutBias => config.mlp_bias,
+            Self::FinalNormGain => config.final_norm && gain,
+            Self::FinalNormBias => config.final_norm && bias,
             Self::UnembeddingBias => config.unembedding_bias,
+        }
+    }
+
+    /// Of a role that several others stand for together or alone, which those are.
+    pub(crate) fn parts(self) -> &'static [Self] {
+        match self {
+            Self::Qkv => &[Self::Q, Self::K, Self::V],
+            Self::QkvBias => &[Self::QBias, Self::KBias, Self::VBias],
+            Self::MlpGateUp => &[Self::MlpGate, Self::MlpIn],
+            _ => &[],
         }
     }
 
@@ -150,15 +215,40 @@ impl Role {
             context,
             ..
         } = *config;
+        let embedding = config.embedding_width();
+        let normed = |heads: usize| match config.query_key_norm {
+            Some(QueryKeyNorm {
+                over: QueryKeyWidth::OwnHead,
+                ..
+            }) => vec![heads, head],
+            Some(QueryKeyNorm {
+                over: QueryKeyWidth::AllHeads,
+                ..
+            }) => vec![heads * head],
+            _ => vec![head],
+        };
         match self {
-            Self::TokenEmbedding | Self::Unembedding => vec![vocab, model],
-            Self::PositionEmbedding => vec![context, model],
-            Self::AttnNormGain
+            Self::TokenEmbedding | Self::Unembedding => vec![vocab, embedding],
+            Self::EmbeddingIn => vec![model, embedding],
+            Self::EmbeddingOut => vec![embedding, model],
+            Self::PositionEmbedding => {
+                let offset = config
+                    .learned_positions
+                    .map_or(0, |positions| positions.offset);
+                vec![offset + context, model]
+            }
+            Self::EmbeddingNormGain
+            | Self::EmbeddingNormBias
+            | Self::AttnNormGain
             | Self::AttnNormBias
             | Self::AttnOutBias
+            | Self::AttnAfterNormGain
+            | Self::AttnAfterNormBias
             | Self::MlpNormGain
             | Self::MlpNormBias
             | Self::MlpOutBias
+            | Self::MlpAfterNormGain
+            | Self::MlpAfterNormBias
             | Self::FinalNormGain
             | Self::FinalNormBias => vec![model],
             Self::Q => vec![heads * head, model],
@@ -167,8 +257,11 @@ impl Role {
             Self::KBias | Self::VBias => vec![kv_heads * head],
             Self::Qkv => vec![(heads + 2 * kv_heads) * head, model],
             Self::QkvBias => vec![(heads + 2 * kv_heads) * head],
+            Self::QNormGain | Self::QNormBias => normed(heads),
+            Self::KNormGain | Self::KNormBias => normed(kv_heads),
             Self::AttnOut => vec![model, heads * head],
             Self::MlpGate | Self::MlpIn => vec![neurons, model],
+            Self::MlpGateUp => vec![2 * neurons, model],
             Self::MlpGateBias | Self::MlpInBias => vec![neurons],
             Self::MlpOut => vec![model, neurons],
             Self::UnembeddingBias => vec![vocab],
@@ -196,19 +289,18 @@ pub enum Layout {
 /// How the outputs of a fused query-key-value tensor are stacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fused {
-    /// All queries, then all keys, then all values: `[3, heads, head]`.
+    /// All queries, then all keys, then all values: `[(heads + 2 * kv_heads), head]`.
     Stacked,
-    /// Query, key and value of one head together: `[heads, 3, head]`.
-    PerHead,
+    /// For each key head its queries, its key and its value: `[kv_heads, heads / kv_heads + 2, head]`.
+    ByGroup,
 }
 
 impl ModelConfig {
     /// How many numbers the model's weights are; tied matrices count once, padded rows of a vocabulary not at all.
     pub fn parameters(&self) -> u64 {
-        let fused = [Role::Qkv, Role::QkvBias];
         let own = Role::all().iter().filter(|role| {
             role.is_used(self)
-                && !fused.contains(role)
+                && role.parts().is_empty()
                 && !(self.tied && **role == Role::Unembedding)
         });
         own.map(|role| {

@@ -3,9 +3,7 @@
 
 use std::path::Path;
 
-use layerwise_architecture::{
-    Family, Fused, Layout, ModelConfig, Note, Position, Role, TensorPlan, plan,
-};
+use layerwise_architecture::{Family, Fused, Layout, ModelConfig, Note, Role, TensorPlan, plan};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -222,7 +220,7 @@ fn roles_carry_layers_and_layouts() {
         Some(1),
         name,
         OutIn,
-        Some(Fused::PerHead),
+        Some(Fused::ByGroup),
     );
     check(
         Family::GptNeoX,
@@ -348,7 +346,7 @@ fn padded_rows_and_a_stored_tied_head_are_said() {
 fn buffers_and_value_heads_are_left_out() {
     let rotary: Vec<Family> = SAMPLED
         .into_iter()
-        .filter(|family| matches!(config(*family).position, Position::Rotary(_)))
+        .filter(|family| config(*family).attention.of(0).rotary.is_some())
         .collect();
     assert_eq!(rotary.len(), 4, "all but GPT-2");
     let buffers = [

@@ -7,6 +7,7 @@
 //!
 //! KL(p ‖ q) = (ℓ_q − ℓ_p) − Σ_v p_v·(z_q,v − z_p,v), and KL(q ‖ p) likewise with p and q exchanged.
 
+use crate::activation::cap;
 use crate::cpu::vectorized;
 use crate::elementary::exp;
 use crate::gemm::Scratch;
@@ -26,7 +27,7 @@ pub struct Comparison {
     pub change_under_own: f64,
 }
 
-/// A second lens on logits z: scale·(z − shift).
+/// A second lens on logits z: scale·(z − shift). Where logits are capped, both lenses are capped at last.
 #[derive(Clone, Copy, Debug)]
 pub struct Rescaling<'a> {
     /// The scale of each state at each position, \[states, seq\].
@@ -106,12 +107,18 @@ pub fn compare(
                 probabilities(row, summary.log_sum_exp as f32);
             }
             for (state, packed) in packed_states.iter().enumerate() {
-                unembedding.logits(packed, columns.clone(), tile.view_mut(), &mut scratch);
+                unembedding.uncapped(packed, columns.clone(), tile.view_mut(), &mut scratch);
                 for (row, position) in rows.clone().enumerate() {
-                    let [z, theirs, weights] = [tile.row(row), theirs.row(row), weights.row(row)]
+                    let [theirs, weights] = [theirs.row(row), weights.row(row)]
                         .map(|row| row.to_slice().expect("a tile is contiguous"));
-                    plain[state][position].absorb(z, theirs, weights, first_column);
+                    let mut z = tile.row_mut(row);
+                    let z = z.as_slice_mut().expect("a tile is contiguous");
                     rescale(z, shift, rescaling.scales[(state, position)], second);
+                    if let Some(most) = unembedding.cap {
+                        cap(z, most);
+                        cap(second, most);
+                    }
+                    plain[state][position].absorb(z, theirs, weights, first_column);
                     rescaled[state][position].absorb(second, theirs, weights, first_column);
                 }
             }
@@ -277,7 +284,7 @@ mod tests {
             let table = noise(vocab, model, seed ^ 77) * size;
             let packed = Packed::new(table.t());
             let [bias, shift] = [5, 6].map(|salt| noise(1, vocab, seed ^ salt).into_raw_vec_and_offset().0);
-            let unembedding = Unembedding { weight: &packed, bias: with_bias.then_some(&bias) };
+            let unembedding = Unembedding { weight: &packed, bias: with_bias.then_some(&bias), cap: None };
             let reference = noise(seq, model, seed) * size;
             let states = [noise(seq, model, seed ^ 1) * (3.0 * size), reference.clone()];
             let scales = noise(2, seq, seed ^ 2).mapv(f32::abs);
@@ -313,6 +320,7 @@ mod tests {
         let unembedding = Unembedding {
             weight: &packed,
             bias: None,
+            cap: None,
         };
         let (reference, state) = (noise(140, 24, 3), noise(140, 24, 9));
         let scales = noise(1, 140, 5);

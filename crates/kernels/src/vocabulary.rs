@@ -6,6 +6,7 @@
 //! A divergence from another distribution p needs one more number, Σ_v p_v·z_v. Logits are linear in the state, so that is a dot
 //! product with the *expected unembedding row* Σ_v p_v·W\[:, v\], which [`pass_with_expected_rows`] gives.
 
+use crate::activation::cap;
 use crate::cpu::vectorized;
 use crate::elementary::exp;
 use crate::gemm::{MR, Packed, PackedA, Precision, Scratch, Write, multiply};
@@ -39,6 +40,8 @@ pub struct Unembedding<'a> {
     pub weight: &'a Packed,
     /// \[vocab\].
     pub bias: Option<&'a [f32]>,
+    /// Logits z become cap·tanh(z/cap) at last.
+    pub cap: Option<f32>,
 }
 
 impl Unembedding<'_> {
@@ -58,6 +61,22 @@ impl Unembedding<'_> {
 
     /// Writes the logits of some tokens for each of the packed states to `tile` \[rows, columns\].
     pub(crate) fn logits(
+        &self,
+        states: &PackedA,
+        columns: Range<usize>,
+        mut tile: ArrayViewMut2<'_, f32>,
+        scratch: &mut Scratch,
+    ) {
+        self.uncapped(states, columns, tile.view_mut(), scratch);
+        if let Some(most) = self.cap {
+            for mut row in tile.outer_iter_mut() {
+                cap(row.as_slice_mut().expect("a tile is contiguous"), most);
+            }
+        }
+    }
+
+    /// As [`Unembedding::logits`], before the cap.
+    pub(crate) fn uncapped(
         &self,
         states: &PackedA,
         columns: Range<usize>,
@@ -101,12 +120,13 @@ pub fn pass(
 /// If the weight is packed in bf16, the p_v are rounded to bf16 relative to the largest, and divided by their sum.
 ///
 /// # Panics
-/// As [`pass`].
+/// As [`pass`], and if the logits are capped: they are not linear in the state then, and [`pass_beside`] is the way.
 pub fn pass_with_expected_rows(
     states: ArrayView2<'_, f32>,
     unembedding: Unembedding<'_>,
     targets: &[u32],
 ) -> (Vec<Summary>, Array2<f32>) {
+    assert!(unembedding.cap.is_none(), "capped logits are not linear");
     let mut sums = Sums::new(states, targets);
     let precision = unembedding.weight.precision();
     let mut expected = Array2::zeros(states.dim());
@@ -152,6 +172,81 @@ pub fn pass_with_expected_rows(
         row.mapv_inplace(|value| (f64::from(value) / sum) as f32);
     }
     (sums.summaries(), expected)
+}
+
+/// Does what [`pass`] does, and gives Σ_v p_v·(z_v − y_v) for each row, the cross term of KL(p ‖ q) between the row's logits z and
+/// the logits y of other states, whose distributions p have the summaries `plain`.
+///
+/// It computes the logits of both, so it costs two passes. It is the way where logits are capped.
+///
+/// # Panics
+/// As [`pass`], or if the two differ in shape.
+pub fn pass_beside(
+    states: ArrayView2<'_, f32>,
+    plain_states: ArrayView2<'_, f32>,
+    plain: &[Summary],
+    unembedding: Unembedding<'_>,
+    targets: &[u32],
+) -> (Vec<Summary>, Vec<f64>) {
+    assert_eq!(
+        states.dim(),
+        plain_states.dim(),
+        "a plain state for each state"
+    );
+    let mut sums = Sums::new(states, targets);
+    let mut changes = vec![0.0_f64; states.nrows()];
+    let mut scratch = Scratch::default();
+    let mut buffer = Vec::new();
+    let mut packed = None;
+    each_tile(states, unembedding, |first_row, first_column, tile| {
+        let rows = first_row..first_row + tile.nrows();
+        buffer.resize(tile.len(), 0.0);
+        let mut beside = tile_of(&mut buffer, tile.nrows(), tile.ncols());
+        // With one tile of positions its states are packed once for all columns.
+        let is_packed = matches!(&packed, Some((first, _)) if *first == first_row);
+        if !is_packed {
+            packed = Some((
+                first_row,
+                unembedding.pack(plain_states.slice(s![rows.clone(), ..])),
+            ));
+        }
+        if let Some((_, packed)) = &packed {
+            let columns = first_column..first_column + tile.ncols();
+            unembedding.logits(packed, columns, beside.view_mut(), &mut scratch);
+        }
+        for (i, row) in tile.outer_iter().enumerate() {
+            let row = row.to_slice().expect("a tile is contiguous");
+            sums.absorb(first_row + i, first_column, row);
+            let beside = beside.row(i);
+            let beside = beside.to_slice().expect("a tile is contiguous");
+            changes[first_row + i] +=
+                expected_change(row, beside, plain[rows.start + i].log_sum_exp);
+        }
+    });
+    (sums.summaries(), changes)
+}
+
+/// Σ_v e^{y_v − log_sum_exp}·(z_v − y_v) over some tokens.
+fn expected_change(logits: &[f32], plain: &[f32], log_sum_exp: f64) -> f64 {
+    let mut lanes = [0.0_f64; LANES];
+    for (z, y) in logits.chunks(LANES).zip(plain.chunks(LANES)) {
+        for ((lane, z), y) in lanes.iter_mut().zip(z).zip(y) {
+            let (z, y) = (f64::from(*z), f64::from(*y));
+            *lane += f64::from(exp((y - log_sum_exp) as f32)) * (z - y);
+        }
+    }
+    lanes.iter().sum()
+}
+
+/// The most bytes that [`pass_beside`] over `rows` states of width `model` allocates.
+pub fn most_bytes_beside(rows: usize, model: usize, vocab: usize) -> usize {
+    let tile = tile_rows(rows, model, 1) * TILE_COLUMNS.min(vocab) * size_of::<f32>();
+    // While states are packed, those packed before are still in memory.
+    most_bytes(rows, model, vocab)
+        + tile
+        + 2 * PackedA::most_bytes(rows, model)
+        + Scratch::most_bytes(rows, model)
+        + rows * size_of::<f64>()
 }
 
 /// The most bytes that a pass over `rows` states of width `model` allocates, apart from the expected rows that it returns.
@@ -319,7 +414,7 @@ mod tests {
             let table = noise(vocab, model, seed ^ 77) * size;
             let bias: Vec<f32> = noise(1, vocab, seed ^ 5).into_raw_vec_and_offset().0;
             let packed = Packed::rounded(table.t(), precision);
-            let unembedding = Unembedding { weight: &packed, bias: with_bias.then_some(&bias) };
+            let unembedding = Unembedding { weight: &packed, bias: with_bias.then_some(&bias), cap: None };
             let targets: Vec<u32> = (0..rows - 1).map(|i| (i * 37 % vocab) as u32).collect();
             let summaries = pass(states.view(), unembedding, &targets);
             let (again, expected) = pass_with_expected_rows(states.view(), unembedding, &targets);
@@ -352,11 +447,40 @@ mod tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn capped_logits_are_compared_as_they_are(rows in 1usize..20, model in 1usize..24, vocab in 1usize..900, seed: u64, most in 0.5f32..20.0) {
+            let [states, others] = [seed, seed ^ 3].map(|seed| noise(rows, model, seed) * 3.0);
+            let table = noise(vocab, model, seed ^ 77);
+            let packed = Packed::new(table.t());
+            let unembedding = Unembedding { weight: &packed, bias: None, cap: Some(most) };
+            let plain = pass(others.view(), unembedding, &[]);
+            let (summaries, changes) = pass_beside(states.view(), others.view(), &plain, unembedding, &[]);
+            prop_assert_eq!(&summaries, &pass(states.view(), unembedding, &[]));
+            let capped = |states: &Array2<f32>| {
+                let logits = states.mapv(f64::from).dot(&table.t().mapv(f64::from));
+                logits.mapv(|z| f64::from(most) * (z / f64::from(most)).tanh())
+            };
+            let (z, y) = (capped(&states), capped(&others));
+            for i in 0..rows {
+                let (lse, mean, _) = reference(&z.row(i).to_vec());
+                let (_, _, p) = reference(&y.row(i).to_vec());
+                let scale = 1.0 + f64::from(most);
+                prop_assert!((summaries[i].log_sum_exp - lse).abs() < 2e-6 * scale);
+                prop_assert!((summaries[i].mean_logit - mean).abs() < 1e-5 * scale);
+                let change: f64 = p.iter().zip(z.row(i)).zip(y.row(i)).map(|((p, z), y)| p * (z - y)).sum();
+                prop_assert!((changes[i] - change).abs() < 1e-5 * scale, "{} {change}", changes[i]);
+            }
+        }
+    }
+
     #[test]
     fn no_positions_have_no_distributions() {
         let unembedding = Unembedding {
             weight: &Packed::new(noise(4, 300, 1).view()),
             bias: None,
+            cap: None,
         };
         let none = Array2::zeros((0, 4));
         assert_eq!(pass(none.view(), unembedding, &[]), []);
@@ -391,6 +515,7 @@ mod tests {
         let unembedding = Unembedding {
             weight: &Packed::new(table.t()),
             bias: None,
+            cap: None,
         };
         let all = pass(states.view(), unembedding, &[]);
         for rows in [1, 2, 7, 8, 33, 1100] {
@@ -410,6 +535,7 @@ mod tests {
             Unembedding {
                 weight: &Packed::new(table.t()),
                 bias: None,
+                cap: None,
             },
             &[],
         )[0];
@@ -427,6 +553,7 @@ mod tests {
             Unembedding {
                 weight: &Packed::new(table.t()),
                 bias: None,
+                cap: None,
             },
             &[],
         );

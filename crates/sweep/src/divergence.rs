@@ -42,7 +42,7 @@ impl Divergence {
         &self,
         reached: &Reached<'_, Vec<u32>>,
         plain: &Plain,
-        normed: ArrayView2<'_, f32>,
+        changes: &[f64],
         summaries: &[Summary],
     ) -> Result<Sums, Failure> {
         let mut sums = Sums {
@@ -50,16 +50,8 @@ impl Divergence {
             ..Sums::default()
         };
         for (row, (plain_summary, altered)) in plain.summaries.iter().zip(summaries).enumerate() {
-            let change: f64 = normed
-                .row(row)
-                .iter()
-                .zip(plain.normed.row(row))
-                .zip(plain.expected.row(row))
-                .map(|((altered, plain), weight)| {
-                    (f64::from(*altered) - f64::from(*plain)) * f64::from(*weight)
-                })
-                .sum();
-            let kl = streamed::kl_nats(plain_summary.log_sum_exp, altered.log_sum_exp, change);
+            let (plain, change) = (plain_summary.log_sum_exp, changes[row]);
+            let kl = streamed::kl_nats(plain, altered.log_sum_exp, change);
             let entropy = streamed::entropy_bits(altered.log_sum_exp, altered.mean_logit);
             if !(kl.is_finite() && entropy.is_finite()) {
                 return Err(Failure::NotFinite { position: row + 1 });
@@ -90,8 +82,25 @@ pub struct Plain {
     /// Final-norm outputs, \[positions, model\].
     normed: Array2<f32>,
     summaries: Vec<Summary>,
-    /// Expected unembedding rows, \[positions, model\].
-    expected: Array2<f32>,
+    /// Expected unembedding rows, \[positions, model\]; `None` where logits are capped, and so not linear in the state.
+    expected: Option<Array2<f32>>,
+}
+
+impl Plain {
+    /// Σ_v p_v·(z_v − y_v) at each position, for the logits z of other states, by the plain model's expected rows.
+    fn changes(&self, expected: &Array2<f32>, normed: ArrayView2<'_, f32>) -> Vec<f64> {
+        let rows = normed.outer_iter().zip(self.normed.outer_iter());
+        rows.zip(expected.outer_iter())
+            .map(|((altered, plain), expected)| {
+                let pairs = altered.iter().zip(plain).zip(expected);
+                pairs
+                    .map(|((altered, plain), weight)| {
+                        (f64::from(*altered) - f64::from(*plain)) * f64::from(*weight)
+                    })
+                    .sum()
+            })
+            .collect()
+    }
 }
 
 impl Measure for Divergence {
@@ -130,25 +139,43 @@ impl Measure for Divergence {
     ) -> Result<(Plain, Sums), Failure> {
         let model = reached.model;
         let normed = model.final_norm(reached.states.slice(s![1.., ..]));
-        let (summaries, expected) = vocabulary::pass_with_expected_rows(
-            normed.view(),
-            model.unembedding(),
-            &reached.item[2..],
-        );
+        let (unembedding, targets) = (model.unembedding(), &reached.item[2..]);
+        let (summaries, expected) = match unembedding.cap {
+            None => {
+                let (summaries, expected) =
+                    vocabulary::pass_with_expected_rows(normed.view(), unembedding, targets);
+                (summaries, Some(expected))
+            }
+            Some(_) => (vocabulary::pass(normed.view(), unembedding, targets), None),
+        };
         let plain = Plain {
             normed,
             summaries,
             expected,
         };
-        let sums = self.sums(reached, &plain, plain.normed.view(), &plain.summaries)?;
+        let changes = vec![0.0; plain.summaries.len()];
+        let sums = self.sums(reached, &plain, &changes, &plain.summaries)?;
         Ok((plain, sums))
     }
 
     fn altered(&self, reached: &Reached<'_, Vec<u32>>, plain: &Plain) -> Result<Sums, Failure> {
         let model = reached.model;
         let normed = model.final_norm(reached.states.slice(s![1.., ..]));
-        let summaries = vocabulary::pass(normed.view(), model.unembedding(), &reached.item[2..]);
-        self.sums(reached, plain, normed.view(), &summaries)
+        let (unembedding, targets) = (model.unembedding(), &reached.item[2..]);
+        let (summaries, changes) = match &plain.expected {
+            Some(expected) => (
+                vocabulary::pass(normed.view(), unembedding, targets),
+                plain.changes(expected, normed.view()),
+            ),
+            None => vocabulary::pass_beside(
+                normed.view(),
+                plain.normed.view(),
+                &plain.summaries,
+                unembedding,
+                targets,
+            ),
+        };
+        self.sums(reached, plain, &changes, &summaries)
     }
 
     /// Two streams for the plain model's reference and one final-norm output; a tile of logits; a few numbers for each
@@ -157,8 +184,11 @@ impl Measure for Divergence {
         // A map's nodes are at least a third full.
         let counts = 3 * (size_of::<(u32, u64)>() + size_of::<usize>()) * self.counted.len();
         3 * seq * config.model * size_of::<f32>()
-            + vocabulary::most_bytes(seq, config.model, config.vocab)
-            + seq * (2 * size_of::<Summary>() + counts)
+            + match config.logit_cap {
+                None => vocabulary::most_bytes(seq, config.model, config.vocab),
+                Some(_) => vocabulary::most_bytes_beside(seq, config.model, config.vocab),
+            }
+            + seq * (2 * size_of::<Summary>() + size_of::<f64>() + counts)
     }
 
     fn statistics(&self) -> &'static [&'static str] {

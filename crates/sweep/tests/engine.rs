@@ -1,10 +1,10 @@
 //! The engine against each schedule run alone, and against itself with other threads.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use layerwise_architecture::{Attention, Family, Mlp, Norm, PerLayer, Residual, Rotary};
 use layerwise_metrics::divergence;
 use layerwise_schedule::{EditFamily, Schedule};
 use layerwise_sweep::{Divergence, Engine, Plan, Sums, SweepError, collect, self_check};
-use layerwise_transformer::config::{Family, Mlp, Norm, Position, Residual, Rotary};
 use layerwise_transformer::{Model, ModelConfig};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -20,7 +20,8 @@ fn parallel() -> Model {
         c.family = Family::Phi;
         c.norm = Norm::RmsNorm;
         c.residual = Residual::ParallelOneNorm;
-        c.position = Position::Rotary(Rotary::new(8, 1e4));
+        c.learned_positions = None;
+        c.attention = PerLayer::same(Attention::rotary(Rotary::new(8, 1e4)));
         c.mlp = Mlp::Gated;
         c.unembedding_bias = true;
         c.tied = false;

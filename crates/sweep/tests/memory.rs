@@ -1,9 +1,9 @@
 //! What the engine holds, measured by counting every allocation of this process; so this file has one test only.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use layerwise_architecture::{Attention, Mlp, PerLayer, Rotary};
 use layerwise_schedule::EditFamily;
 use layerwise_sweep::{Divergence, Engine, Plan, SweepError, worker_bytes};
-use layerwise_transformer::config::{Mlp, Position, Rotary};
 use layerwise_transformer::{Model, ModelConfig};
 use peak_alloc::PeakAlloc;
 use std::num::NonZeroUsize;
@@ -51,7 +51,8 @@ fn memory_is_within_its_bound_and_does_not_grow_with_the_corpus() {
     });
     let gated = ModelConfig::tiny().with(|c| {
         c.mlp = Mlp::Gated;
-        c.position = Position::Rotary(Rotary::new(8, 1e4));
+        c.learned_positions = None;
+        c.attention = PerLayer::same(Attention::rotary(Rotary::new(8, 1e4)));
         c.kv_heads = 1;
         c.layers = 7;
     });

@@ -1,6 +1,7 @@
 //! The rows of a run: sequences, and continuations of what they share.
 
 use crate::error::TransformerError;
+use layerwise_architecture::ModelConfig;
 use std::ops::Range;
 
 /// Tokens that are run together, each a row of every product: a forest of segments.
@@ -163,8 +164,9 @@ impl Batch {
             .flat_map(|segment| segment.position..segment.end())
     }
 
-    /// Checks that a model with so many positions and tokens can run it.
-    pub(crate) fn check(&self, context: usize, vocab: usize) -> Result<(), TransformerError> {
+    /// Checks that a model of this config can run it.
+    pub(crate) fn check(&self, config: &ModelConfig) -> Result<(), TransformerError> {
+        let (context, vocab) = (config.context, config.vocab);
         if self.segments.is_empty() {
             return Err(TransformerError::EmptySequence);
         }
@@ -185,6 +187,24 @@ impl Batch {
                     position: segment.position + at,
                     vocab,
                 });
+            }
+        }
+        let rotaries = config.attention.kinds().iter();
+        let limits = rotaries.filter_map(|kind| kind.rotary.as_ref()?.changes_beyond());
+        for limit in limits {
+            let mut ends: Vec<usize> = self.segments.iter().map(Segment::end).collect();
+            for segment in &self.segments {
+                if let Some(parent) = segment.parent {
+                    // Only whole paths count.
+                    ends[parent] = segment.end();
+                }
+            }
+            let (short, long) = (ends.iter().min(), ends.iter().max());
+            if let (Some(&short), Some(&long)) = (short, long)
+                && short <= limit
+                && limit < long
+            {
+                return Err(TransformerError::MixedLengths { short, long, limit });
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-use crate::config::ConfigError;
+use layerwise_architecture::ConfigError;
 use layerwise_kernels::gemm::Precision;
 use layerwise_schedule::Stack;
 use layerwise_weights::WeightsError;
@@ -76,6 +76,18 @@ pub enum TransformerError {
     /// States that cannot be extended in one product.
     #[error("the states belong to different models or schedules; extend them one by one")]
     StatesDiffer,
+    /// A batch of short and long sequences for a model whose rotary frequencies depend on the length.
+    #[error(
+        "sequences of {short} and of {long} tokens cannot share a run: this model rotates those of more than {limit} tokens at other frequencies; run them apart"
+    )]
+    MixedLengths {
+        /// Tokens of the shortest sequence.
+        short: usize,
+        /// Tokens of the longest.
+        long: usize,
+        /// The longest sequence at the frequencies of short ones.
+        limit: usize,
+    },
     /// A token id outside the vocabulary.
     #[error("token {token} at position {position}; expected an id below {vocab}")]
     TokenOutOfRange {
@@ -117,5 +129,13 @@ pub enum TransformerError {
     NeedsLayerNorm {
         /// The transformation.
         transformation: &'static str,
+    },
+    /// A weight transformation that is not exact for this model.
+    #[error("{transformation} would change what this model computes: {reason}")]
+    NotExact {
+        /// The transformation.
+        transformation: &'static str,
+        /// Why.
+        reason: &'static str,
     },
 }

@@ -4,37 +4,47 @@
 //! Sums are in f64; the results are new matrices, so the changed weights no longer share the checkpoint's mapping.
 //! Matrices keep their number format: in bf16 the changes are exact but for the rounding of their results.
 
-use crate::config::Norm;
 use crate::error::TransformerError;
 use crate::linear::{Linear, Table};
 use crate::model::{Model, NormWeights};
+use layerwise_architecture::{Norm, NormPlace};
 use ndarray::{Array2, Axis};
 use std::sync::Arc;
 
 impl Model {
-    /// Moves every norm's gain and bias into the weights that read it: W_eff = diag(γ)·W and b_eff = b + Wᵀβ.
+    /// Moves the gain and bias of every norm that a product follows into that product: W_eff = diag(γ)·W and b_eff = b + Wᵀβ.
     ///
     /// Under LayerNorm the effective weights are then centred over the residual width, which changes nothing because a
     /// normalised state has mean zero. A tied unembedding becomes a matrix of its own. Logits do not change.
+    /// The norms of sublayers' outputs, of queries and keys and of the embedding keep theirs: no product follows them.
     pub fn fold_norms(&self) -> Self {
         let mut model = self.clone();
         let centre = self.config.norm == Norm::LayerNorm;
         model.embedding = self.untied_embedding();
-        for block in &mut model.blocks {
-            fold(&mut block.qkv, &block.attn_norm, centre);
-            fold(
-                &mut block.mlp_in,
-                block.mlp_norm.as_ref().unwrap_or(&block.attn_norm),
-                centre,
-            );
-            block.attn_norm = NormWeights::default();
-            block
-                .mlp_norm
-                .iter_mut()
-                .for_each(|norm| *norm = NormWeights::default());
+        if self.config.norm_place.is_before() {
+            for block in &mut model.blocks {
+                fold(&mut block.qkv, &block.attn_norm, centre);
+                let mlp_norm = block.mlp_norm.as_ref().unwrap_or(&block.attn_norm);
+                fold(&mut block.mlp_in, mlp_norm, centre);
+                block.attn_norm = NormWeights::default();
+                block
+                    .mlp_norm
+                    .iter_mut()
+                    .for_each(|norm| *norm = NormWeights::default());
+            }
         }
-        fold(&mut model.unembedding, &model.final_norm, centre);
-        model.final_norm = NormWeights::default();
+        if self.config.final_norm {
+            let mut norm = std::mem::take(&mut model.final_norm);
+            match &mut model.embedding_out {
+                Some(projection) => fold(projection, &norm, centre),
+                None => {
+                    // Logits are scaled before the unembedding's bias is added, so its share of the norm's bias is too.
+                    let scale = self.config.logit_scale as f32;
+                    norm.bias.iter_mut().flatten().for_each(|b| *b *= scale);
+                    fold(&mut model.unembedding, &norm, centre);
+                }
+            }
+        }
         model
     }
 
@@ -43,19 +53,39 @@ impl Model {
     /// LayerNorm subtracts that mean anyway, so logits do not change.
     ///
     /// # Errors
-    /// A model with RMSNorm, which does not subtract it.
+    /// A model with RMSNorm, which does not subtract it, or in which something else than a LayerNorm reads the stream.
     pub fn center_writing_weights(&self) -> Result<Self, TransformerError> {
+        let transformation = "centring the writing weights";
+        let refused = |reason| {
+            Err(TransformerError::NotExact {
+                transformation,
+                reason,
+            })
+        };
+        if self.config.norm_place != NormPlace::Before || !self.config.final_norm {
+            return refused("its sublayers read the residual stream itself");
+        }
+        if self.config.embedding_norm {
+            return refused("a norm with a gain writes its embedding");
+        }
         if self.config.norm != Norm::LayerNorm {
-            return Err(TransformerError::NeedsLayerNorm {
-                transformation: "centring the writing weights",
-            });
+            return Err(TransformerError::NeedsLayerNorm { transformation });
         }
         let mut model = self.clone();
-        model.embedding = self.centred_table(&self.embedding, self.config.vocab);
+        match &mut model.embedding_in {
+            Some(projection) => {
+                *projection = Linear::new(
+                    centred(projection.weight.unpack(), Axis(1)).view(),
+                    None,
+                    projection.weight.precision(),
+                );
+            }
+            None => model.embedding = self.centred_table(&self.embedding, self.config.vocab),
+        }
         model.positions = self
             .positions
             .as_ref()
-            .map(|table| self.centred_table(table, self.config.context));
+            .map(|table| self.centred_table(table, self.position_rows()));
         for block in &mut model.blocks {
             for linear in [&mut block.attn_out, &mut block.mlp_out] {
                 *linear = Linear::new(
@@ -71,7 +101,16 @@ impl Model {
     /// Removes from each residual direction's row of W_U its mean over the vocabulary, and from the unembedding's bias its mean.
     ///
     /// Every logit of a position moves by the same amount, so probabilities do not change.
-    pub fn center_unembedding(&self) -> Self {
+    ///
+    /// # Errors
+    /// A model with a soft cap on its logits, which does not move with them.
+    pub fn center_unembedding(&self) -> Result<Self, TransformerError> {
+        if self.config.logit_cap.is_some() {
+            return Err(TransformerError::NotExact {
+                transformation: "centring the unembedding",
+                reason: "a cap follows its logits, and does not move with them",
+            });
+        }
         let mut model = self.clone();
         model.embedding = self.untied_embedding();
         model.unembedding = Linear::new(
@@ -79,7 +118,16 @@ impl Model {
             self.unembedding.bias.clone().map(centred_bias),
             self.precision(),
         );
-        model
+        Ok(model)
+    }
+
+    /// Rows of the table of learned positions.
+    fn position_rows(&self) -> usize {
+        let offset = self
+            .config
+            .learned_positions
+            .map_or(0, |learned| learned.offset);
+        offset + self.config.context
     }
 
     /// The embedding, as a table of its own where the unembedding is about to change.
@@ -98,7 +146,12 @@ impl Model {
 
     /// A table's values, \[entries, model\].
     fn table(&self, table: &Table, entries: usize) -> Array2<f32> {
-        let mut values = Array2::zeros((entries, self.config.model));
+        let width = match table {
+            Table::Checkpoint(tensor) => tensor.shape()[1],
+            Table::Made(values) => values.ncols(),
+            Table::Unembedding => self.config.embedding_width(),
+        };
+        let mut values = Array2::zeros((entries, width));
         for (entry, row) in values.outer_iter_mut().enumerate() {
             self.add_entry(table, entry, row);
         }

@@ -1,15 +1,16 @@
 //! The forward pass: one loop over the steps of a schedule.
 
 use crate::batch::{Batch, Segment};
-use crate::config::{Activation, Mlp, ModelConfig, Position, Residual};
 use crate::error::TransformerError;
 use crate::kept::Kept;
-use crate::model::{Block, Model};
+use crate::linear::Linear;
+use crate::model::{Model, NormWeights};
 use crate::rotary::Rotations;
+use crate::scoring::{Scoring, alibi_biases};
 use crate::site::{Address, Observer, Site};
+use layerwise_architecture::{Activation, Mlp, ModelConfig, NormPlace, Residual};
 use layerwise_kernels::activation;
 use layerwise_kernels::gemm::Scratch;
-use layerwise_kernels::softmax::causal_softmax;
 use layerwise_schedule::{Part, Schedule, Step, Sublayer};
 use ndarray::{Array2, Array3, ArrayD, ArrayView2, Axis, CowArray, IxDyn, s};
 
@@ -27,8 +28,10 @@ pub struct Workspace {
     seq: usize,
     /// The batch's segments, depth first.
     segments: Vec<Segment>,
-    /// From the lowest position of a row to the end of the longest path.
-    rotations: Option<Rotations>,
+    /// From the lowest position of a row to the end of the longest path, for each kind of attention.
+    rotations: Vec<Option<Rotations>>,
+    /// ALiBi of the longest path, \[heads, path\].
+    biases: Option<Array2<f32>>,
     /// \[seq, model\].
     normed: Array2<f32>,
     /// \[seq, (heads + 2 · kv_heads) · head\].
@@ -64,10 +67,18 @@ impl Workspace {
         };
         Self {
             seq,
-            rotations: match &c.position {
-                Position::Learned => None,
-                Position::Rotary(rotary) => Some(Rotations::new(rotary, positions)),
-            },
+            biases: c
+                .alibi
+                .map(|kind| alibi_biases(kind, c.heads, c.head, positions.end)),
+            rotations: c
+                .attention
+                .kinds()
+                .iter()
+                .map(|kind| {
+                    let rotary = kind.rotary.as_ref();
+                    rotary.map(|rotary| Rotations::new(rotary, positions.clone()))
+                })
+                .collect(),
             segments,
             normed: zeros(c.model),
             qkv: zeros((c.heads + 2 * c.kv_heads) * c.head),
@@ -96,13 +107,22 @@ impl Workspace {
         };
         let width = 3 * c.model + qkv + c.heads * c.head + neurons + 6 * ROW_PADDING;
         let scores = QUERY_TILE.min(seq) * (seq + ROW_PADDING);
-        let rotations = match &c.position {
-            Position::Learned => 0,
-            // Cosines and sines, and the angles in f64 that they are made from.
-            Position::Rotary(rotary) => 2 * seq * rotary.size,
+        let rotaries = || {
+            c.attention
+                .kinds()
+                .iter()
+                .filter_map(|kind| kind.rotary.as_ref())
         };
+        // Cosines and sines of each kind, and of one the angles in f64 that they are made from.
+        let cosines: usize = rotaries().map(|rotary| seq * rotary.size).sum();
+        let angles = rotaries()
+            .map(|rotary| seq * rotary.size)
+            .max()
+            .unwrap_or(0);
+        let biases = c.alibi.map_or(0, |_| c.heads * (seq + 1));
+        let one_row = c.query_key_norm.map_or(0, |_| c.heads * c.head);
         let inner = c.model.max(c.neurons).max(c.heads * c.head).max(seq);
-        (seq * width + scores + rotations) * size_of::<f32>()
+        (seq * width + scores + cosines + angles + biases + one_row) * size_of::<f32>()
             + Batch::most_order_bytes(seq)
             + Kept::most_bytes(c.head, seq)
             + Scratch::most_bytes(seq, inner)
@@ -122,14 +142,30 @@ impl Model {
     /// vocabulary.
     pub fn embed(&self, batch: impl Into<Batch>) -> Result<Array2<f32>, TransformerError> {
         let batch = batch.into();
-        batch.check(self.config.context, self.config.vocab)?;
-        let mut residual = Array2::zeros((batch.rows(), self.config.model));
-        let rows = batch.tokens().iter().zip(residual.outer_iter_mut());
-        for (position, (&token, mut row)) in batch.positions().zip(rows) {
-            self.add_entry(&self.embedding, token as usize, row.view_mut());
-            if let Some(positions) = &self.positions {
-                self.add_entry(positions, position, row);
+        batch.check(&self.config)?;
+        let c = &self.config;
+        let mut residual = Array2::zeros((batch.rows(), c.embedding_width()));
+        for (&token, row) in batch.tokens().iter().zip(residual.outer_iter_mut()) {
+            self.add_entry(&self.embedding, token as usize, row);
+        }
+        if c.embedding_scale != 1.0 {
+            let scale = c.embedding_scale as f32;
+            residual.mapv_inplace(|value| value * scale);
+        }
+        if let Some(projection) = &self.embedding_in {
+            let mut wide = Array2::zeros((batch.rows(), c.model));
+            projection.apply(residual.view(), wide.view_mut(), &mut Scratch::default());
+            residual = wide;
+        }
+        if let Some(positions) = &self.positions {
+            let offset = c.learned_positions.map_or(0, |learned| learned.offset);
+            for (position, row) in batch.positions().zip(residual.outer_iter_mut()) {
+                self.add_entry(positions, offset + position, row);
             }
+        }
+        if let Some(norm) = &self.embedding_norm {
+            let before = residual.clone();
+            self.normalize(norm, before.view(), residual.view_mut());
         }
         Ok(residual)
     }
@@ -198,8 +234,14 @@ impl Model {
         let residual = self.run(batch, schedule, observer)?;
         let mut reading = Reading::new(observer);
         reading.step = schedule.step_count();
-        let normed = self.final_norm(residual.view());
-        reading.offer(Site::FinalNorm, || normed.view().into_dyn());
+        let mut normed = self.normed_last(residual.view());
+        if !self.reads_norm() {
+            reading.offer(Site::FinalNorm, || normed.view().into_dyn());
+        }
+        normed = self.read_out(normed);
+        if self.reads_norm() {
+            reading.offer(Site::FinalNorm, || normed.view().into_dyn());
+        }
         let logits = self.unembed(normed.view());
         reading.offer(Site::Logits, || logits.view().into_dyn());
         Ok(logits)
@@ -316,10 +358,11 @@ impl Model {
             reading.offer(Site::ResidPre, || residual.view().into_dyn());
         }
         for part in parts {
-            let block = &self.blocks[part.block()];
             match part.sublayer() {
-                Sublayer::Attn => self.attention(block, residual.view(), workspace, reading),
-                Sublayer::Mlp => self.mlp(block, residual.view(), workspace, reading),
+                Sublayer::Attn => {
+                    self.attention(part.block(), residual.view(), workspace, reading);
+                }
+                Sublayer::Mlp => self.mlp(part.block(), residual.view(), workspace, reading),
             }
         }
         for part in parts {
@@ -348,25 +391,40 @@ impl Model {
     /// Leaves the attention's update in `workspace.attn_update`.
     fn attention(
         &self,
-        block: &Block,
+        index: usize,
         residual: ArrayView2<'_, f32>,
         workspace: &mut Workspace,
         reading: &mut Reading<'_>,
     ) {
         let (head, heads, kv_heads) = (self.config.head, self.config.heads, self.config.kv_heads);
+        let (block, settings) = (&self.blocks[index], self.config.attention.of(index));
         let w = workspace;
-        self.normalize(&block.attn_norm, residual, w.normed.view_mut());
-        reading.offer(Site::AttnNorm, || w.normed.view().into_dyn());
-        block
-            .qkv
-            .apply(w.normed.view(), w.qkv.view_mut(), &mut w.scratch);
+        self.read_stream(
+            &block.attn_norm,
+            &block.qkv,
+            residual,
+            Site::AttnNorm,
+            (&mut w.normed, &mut w.qkv),
+            &mut w.scratch,
+            reading,
+        );
+        if let Some(most) = self.config.qkv_clip {
+            let most = most as f32;
+            w.qkv.mapv_inplace(|value| value.clamp(-most, most));
+        }
         let (query_width, key_width) = (heads * head, kv_heads * head);
         let (mut queries, mut keys_values) = w.qkv.view_mut().split_at(Axis(1), query_width);
-        reading.offer(Site::AttnQ, || by_head(queries.view(), head));
         let (mut keys, values) = keys_values.view_mut().split_at(Axis(1), key_width);
+        if let (Some(kind), Some([query_norm, key_norm])) =
+            (self.config.query_key_norm, &block.query_key_norms)
+        {
+            self.normalize_heads(kind, query_norm, queries.view_mut());
+            self.normalize_heads(kind, key_norm, keys.view_mut());
+        }
+        reading.offer(Site::AttnQ, || by_head(queries.view(), head));
         reading.offer(Site::AttnK, || by_head(keys.view(), head));
         reading.offer(Site::AttnV, || by_head(values.view(), head));
-        if let Some(rotations) = &w.rotations {
+        if let Some(rotations) = &w.rotations[self.config.attention.kind_of(index)] {
             for segment in &w.segments {
                 let rows = s![segment.rows(), ..];
                 rotations.apply(queries.slice_mut(rows), head, segment.position);
@@ -379,7 +437,7 @@ impl Model {
             .then(|| Array3::<f32>::zeros((heads, w.seq, longest)));
         let occurrence = reading.attentions;
         reading.attentions += 1;
-        let scale = (1.0 / (head as f64).sqrt()) as f32;
+        let scoring = Scoring::new(&self.config, settings, w.biases.as_ref());
         // What belongs to positions of the ancestors was put into place by the ancestors.
         let sharing = heads / kv_heads;
         for (group, (at, segment)) in
@@ -399,7 +457,7 @@ impl Model {
                     let seen = position + last - first;
                     let mut scores = w.scores.slice_mut(s![..last - first, ..seen]);
                     path.score(queries.slice(own), scores.view_mut(), &mut w.scratch);
-                    causal_softmax(scores.view_mut(), position, scale);
+                    scoring.weigh(scores.view_mut(), position, h);
                     let out = w.head_out.slice_mut(own);
                     path.sum(scores.view(), out, &mut w.scratch);
                     if let Some(pattern) = &mut pattern {
@@ -417,24 +475,94 @@ impl Model {
         block
             .attn_out
             .apply(w.head_out.view(), w.attn_update.view_mut(), &mut w.scratch);
+        let after = block.after_norms.as_ref().map(|[norm, _]| norm);
+        self.finish(after, &mut w.attn_update, &mut w.normed);
         reading.offer(Site::AttnOut, || w.attn_update.view().into_dyn());
+        self.norm_the_sum(
+            &block.attn_norm,
+            residual,
+            &mut w.attn_update,
+            &mut w.normed,
+        );
+    }
+
+    /// Leaves what a sublayer's first product makes of the residual stream, normed where the block does so.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a workspace are lent one by one"
+    )]
+    fn read_stream(
+        &self,
+        norm: &NormWeights,
+        product: &Linear,
+        residual: ArrayView2<'_, f32>,
+        site: Site,
+        (normed, out): (&mut Array2<f32>, &mut Array2<f32>),
+        scratch: &mut Scratch,
+        reading: &mut Reading<'_>,
+    ) {
+        if !self.config.norm_place.is_before() {
+            return product.apply(residual, out.view_mut(), scratch);
+        }
+        self.normalize(norm, residual, normed.view_mut());
+        reading.offer(site, || normed.view().into_dyn());
+        product.apply(normed.view(), out.view_mut(), scratch);
+    }
+
+    /// Norms and scales a sublayer's output, where the block does so.
+    fn finish(
+        &self,
+        norm: Option<&NormWeights>,
+        update: &mut Array2<f32>,
+        spare: &mut Array2<f32>,
+    ) {
+        if let Some(norm) = norm {
+            self.normalize(norm, update.view(), spare.view_mut());
+            std::mem::swap(update, spare);
+        }
+        if self.config.residual_scale != 1.0 {
+            let scale = self.config.residual_scale as f32;
+            update.mapv_inplace(|value| value * scale);
+        }
+    }
+
+    /// Where the block norms the sum of stream and output, turns the output into the change of the stream.
+    fn norm_the_sum(
+        &self,
+        norm: &NormWeights,
+        residual: ArrayView2<'_, f32>,
+        update: &mut Array2<f32>,
+        spare: &mut Array2<f32>,
+    ) {
+        if self.config.norm_place != NormPlace::OfSum {
+            return;
+        }
+        *update += &residual;
+        self.normalize(norm, update.view(), spare.view_mut());
+        std::mem::swap(update, spare);
+        *update -= &residual;
     }
 
     /// Leaves the MLP's update in `workspace.mlp_update`.
     fn mlp(
         &self,
-        block: &Block,
+        index: usize,
         residual: ArrayView2<'_, f32>,
         workspace: &mut Workspace,
         reading: &mut Reading<'_>,
     ) {
+        let block = &self.blocks[index];
         let w = workspace;
         let norm = block.mlp_norm.as_ref().unwrap_or(&block.attn_norm);
-        self.normalize(norm, residual, w.normed.view_mut());
-        reading.offer(Site::MlpNorm, || w.normed.view().into_dyn());
-        block
-            .mlp_in
-            .apply(w.normed.view(), w.neurons.view_mut(), &mut w.scratch);
+        self.read_stream(
+            norm,
+            &block.mlp_in,
+            residual,
+            Site::MlpNorm,
+            (&mut w.normed, &mut w.neurons),
+            &mut w.scratch,
+            reading,
+        );
         let (mut neurons, up) = w.neurons.view_mut().split_at(Axis(1), self.config.neurons);
         reading.offer(Site::MlpPre, || neurons.view().into_dyn());
         let activate = match self.config.activation {
@@ -459,7 +587,10 @@ impl Model {
         block
             .mlp_out
             .apply(neurons.view(), w.mlp_update.view_mut(), &mut w.scratch);
+        let after = block.after_norms.as_ref().map(|[_, norm]| norm);
+        self.finish(after, &mut w.mlp_update, &mut w.normed);
         reading.offer(Site::MlpOut, || w.mlp_update.view().into_dyn());
+        self.norm_the_sum(norm, residual, &mut w.mlp_update, &mut w.normed);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Logit lenses: the output distribution that an intermediate residual stream would give.
 
-use crate::config::Norm;
 use crate::model::Model;
+use layerwise_architecture::Norm;
 use layerwise_kernels::comparison::{Comparison, Rescaling, compare};
 use layerwise_kernels::gemm::{Scratch, Write, multiply};
 use layerwise_kernels::normalization::{layer_norm_scale, rms_norm_scale};
@@ -67,6 +67,7 @@ impl Model {
                     .for_each(|(value, gain)| *value *= gain);
             }
         }
+        let states = self.read_out(states);
         let mut logits = Array2::zeros((states.nrows(), self.config.vocab));
         let weight = &self.unembedding.weight;
         multiply(
@@ -77,6 +78,7 @@ impl Model {
             Write::Replace,
             &mut Scratch::default(),
         );
+        self.cap_logits(&mut logits);
         logits
     }
 
@@ -98,7 +100,7 @@ impl Model {
     /// Of logits only tiles are held, and each product serves both lenses: with s(h) what the final norm divides h by, β its
     /// bias and b the unembedding's,
     ///
-    /// z_legacy(h) = s(h)/s(last)·(z_standard(h) − c), where c = W_Uᵀβ + b,
+    /// z_legacy(h) = s(h)/s(last)·(z_standard(h) − c), where c = W_Uᵀβ + b and a cap of the logits comes last,
     ///
     /// because the gained and centred state before β is the same but for its scale.
     ///
@@ -112,7 +114,9 @@ impl Model {
             });
         let bias = self.final_norm.bias.as_ref().map(|bias| {
             let bias = ArrayView2::from_shape((1, bias.len()), bias).expect("one row");
-            self.unembed(bias).into_raw_vec_and_offset().0
+            self.uncapped_logits(self.read_out(bias.to_owned()).view())
+                .into_raw_vec_and_offset()
+                .0
         });
         let rescaling = Rescaling {
             scales: scales.view(),
@@ -131,6 +135,9 @@ impl Model {
 
     /// What the final norm subtracts from a row \[model\] of the residual stream and divides it by.
     fn final_centre_and_scale(&self, row: &[f32]) -> (f64, f64) {
+        if !self.config.final_norm {
+            return (0.0, 1.0);
+        }
         let scale_of = match self.config.norm {
             Norm::LayerNorm => layer_norm_scale,
             Norm::RmsNorm => rms_norm_scale,

@@ -26,8 +26,6 @@
 //! The position fed to rotary or learned embeddings is the token's index in its sequence, whatever the schedule.
 //! Several sequences run together as a [`Batch`], whose rows then are the axis `seq`.
 
-pub use layerwise_architecture as config;
-
 mod batch;
 mod error;
 mod folding;
@@ -40,6 +38,7 @@ mod model;
 mod neurons;
 mod random;
 mod rotary;
+mod scoring;
 mod site;
 mod state;
 

@@ -1,6 +1,6 @@
 //! Weight matrices as the forward pass reads them.
 
-use crate::config::Layout;
+use layerwise_architecture::Layout;
 use layerwise_kernels::gemm::{Packed, Precision, Scratch, Write, multiply};
 use layerwise_weights::Tensor;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder};

@@ -1,11 +1,11 @@
 //! From a checkpoint folder to a model.
 
-use crate::config::{
-    self, Fused, Layout, Mlp, ModelConfig, Note, PlannedTensor, Position, Residual, Role,
-};
 use crate::error::TransformerError;
 use crate::linear::{Linear, Table, as_input_output};
 use crate::model::{Block, Model, NormWeights};
+use layerwise_architecture::{
+    self as architecture, Fused, Layout, Mlp, ModelConfig, NormGain, Note, PlannedTensor, Role,
+};
 use layerwise_kernels::gemm::{Packed, Precision};
 use layerwise_kernels::{bf16_features, cpu_features};
 use layerwise_weights::{Checkpoint, Tensor};
@@ -54,8 +54,12 @@ impl Model {
             .names()
             .filter_map(|name| Some((name, checkpoint.info(name)?.shape)))
             .collect();
-        let mut plan = config::plan(&config, stored, path)?;
+        let mut plan = architecture::plan(&config, stored, path)?;
         plan.notes.extend(mixed_dtypes(checkpoint, &plan.tensors));
+        let unread = architecture::unread_keys(checkpoint.config(), &path.join("config.json"))?;
+        if !unread.is_empty() {
+            plan.notes.push(Note::UnreadKeys { keys: unread });
+        }
         let tensors = Tensors {
             checkpoint,
             config: &config,
@@ -72,12 +76,18 @@ impl Model {
                 tensors.same_as_embedding(name)?;
             }
         }
-        let positions = match config.position {
-            Position::Learned => Some(Table::Checkpoint(
-                tensors.read(tensors.planned[&(Role::PositionEmbedding, None)])?,
-            )),
-            Position::Rotary(_) => None,
-        };
+        let positions = tensors
+            .planned
+            .get(&(Role::PositionEmbedding, None))
+            .map(|planned| tensors.read(planned))
+            .transpose()?
+            .map(Table::Checkpoint);
+        let embedding_in = tensors.projection(Role::EmbeddingIn)?;
+        let embedding_out = tensors.projection(Role::EmbeddingOut)?;
+        let embedding_norm = config
+            .embedding_norm
+            .then(|| tensors.norm(Role::EmbeddingNormGain, Role::EmbeddingNormBias, None))
+            .transpose()?;
         let blocks = (0..config.layers)
             .map(|layer| tensors.block(layer))
             .collect::<Result<_, _>>()?;
@@ -85,9 +95,12 @@ impl Model {
         let (embedding, unembedding) = tensors.ends()?;
         Ok(Self {
             embedding,
+            embedding_in,
+            embedding_norm,
             positions,
             blocks,
             final_norm,
+            embedding_out,
             unembedding,
             notes: plan.notes,
             config,
@@ -137,8 +150,9 @@ impl Tensors<'_> {
             bias
         });
         let packed = |table: &Tensor| {
-            let rows = &table.as_slice()[..c.vocab * c.model];
-            let weight = as_input_output(rows, Layout::OutIn, c.model, c.vocab);
+            let width = c.embedding_width();
+            let rows = &table.as_slice()[..c.vocab * width];
+            let weight = as_input_output(rows, Layout::OutIn, width, c.vocab);
             Linear::new(weight, bias, self.precision)
         };
         if c.tied {
@@ -181,10 +195,27 @@ impl Tensors<'_> {
         bias: Role,
         layer: Option<usize>,
     ) -> Result<NormWeights, TransformerError> {
+        let mut gain = self.vector(gain, layer)?;
+        if self.config.norm_gain == NormGain::OnePlusStored {
+            gain.iter_mut().flatten().for_each(|gain| *gain += 1.0);
+        }
         Ok(NormWeights {
-            gain: self.vector(gain, layer)?,
+            gain,
             bias: self.vector(bias, layer)?,
         })
+    }
+
+    /// A projection outside the blocks, if the model has it.
+    fn projection(&self, role: Role) -> Result<Option<Linear>, TransformerError> {
+        let Some(planned) = self.planned.get(&(role, None)) else {
+            return Ok(None);
+        };
+        let tensor = self.read(planned)?;
+        let [outputs, inputs] = *planned.shape.as_slice() else {
+            unreachable!("the plan checked the shape");
+        };
+        let weight = as_input_output(tensor.as_slice(), planned.layout, inputs, outputs);
+        Ok(Some(Linear::new(weight, None, self.precision)))
     }
 
     fn block(&self, layer: usize) -> Result<Block, TransformerError> {
@@ -202,20 +233,41 @@ impl Tensors<'_> {
             }
         };
         let up = (Role::MlpIn, Role::MlpInBias, c.neurons);
-        let mlp_in = match c.mlp {
-            Mlp::Plain => self.linear(&[up], c.model, layer)?,
-            Mlp::Gated => self.linear(
+        let mlp_in = match (c.mlp, self.planned.get(&(Role::MlpGateUp, Some(layer)))) {
+            (Mlp::Plain, _) => self.linear(&[up], c.model, layer)?,
+            (Mlp::Gated, Some(planned)) => {
+                let tensor = self.read(planned)?;
+                let outputs = 2 * c.neurons;
+                let weight = as_input_output(tensor.as_slice(), planned.layout, c.model, outputs);
+                Linear::new(weight, None, self.precision)
+            }
+            (Mlp::Gated, None) => self.linear(
                 &[(Role::MlpGate, Role::MlpGateBias, c.neurons), up],
                 c.model,
                 layer,
             )?,
         };
-        let two_norms = c.residual != Residual::ParallelOneNorm;
+        let two_norms = c.residual != architecture::Residual::ParallelOneNorm;
+        let norm = |gain, bias| self.norm(gain, bias, Some(layer));
         Ok(Block {
-            attn_norm: self.norm(Role::AttnNormGain, Role::AttnNormBias, Some(layer))?,
+            attn_norm: norm(Role::AttnNormGain, Role::AttnNormBias)?,
             mlp_norm: two_norms
-                .then(|| self.norm(Role::MlpNormGain, Role::MlpNormBias, Some(layer)))
+                .then(|| norm(Role::MlpNormGain, Role::MlpNormBias))
                 .transpose()?,
+            after_norms: match c.norm_place.is_after() {
+                false => None,
+                true => Some([
+                    norm(Role::AttnAfterNormGain, Role::AttnAfterNormBias)?,
+                    norm(Role::MlpAfterNormGain, Role::MlpAfterNormBias)?,
+                ]),
+            },
+            query_key_norms: match c.query_key_norm {
+                None => None,
+                Some(_) => Some([
+                    norm(Role::QNormGain, Role::QNormBias)?,
+                    norm(Role::KNormGain, Role::KNormBias)?,
+                ]),
+            },
             qkv,
             attn_out: self.linear(
                 &[(Role::AttnOut, Role::AttnOutBias, c.model)],
@@ -237,10 +289,11 @@ impl Tensors<'_> {
         let outputs = (c.heads + 2 * c.kv_heads) * c.head;
         let tensor = self.read(planned)?;
         let bias = self.vector(Role::QkvBias, Some(layer))?;
-        if planned.fused == Some(Fused::PerHead) {
-            // Outputs come head by head, as query, key, value of each; they are put part by part.
-            let weight = by_part(tensor.as_slice(), c.heads, c.head * c.model);
-            let bias = bias.map(|bias| by_part(&bias, c.heads, c.head));
+        if planned.fused == Some(Fused::ByGroup) {
+            // Outputs come by key head, as its queries, key and value; they are put part by part.
+            let sharing = c.heads / c.kv_heads;
+            let weight = by_part(tensor.as_slice(), c.kv_heads, sharing, c.head * c.model);
+            let bias = bias.map(|bias| by_part(&bias, c.kv_heads, sharing, c.head));
             return Ok(Linear::new(
                 as_input_output(&weight, Layout::OutIn, c.model, outputs),
                 bias,
@@ -272,10 +325,15 @@ impl Tensors<'_> {
     }
 }
 
-/// \[heads, 3, size\] to \[3, heads, size\].
-fn by_part(values: &[f32], heads: usize, size: usize) -> Vec<f32> {
-    (0..3)
-        .flat_map(|part| (0..heads).map(move |head| (head * 3 + part) * size))
+/// \[groups, sharing + 2, size\] to \[groups · sharing + 2 · groups, size\]: all queries, then all keys, then all values.
+fn by_part(values: &[f32], groups: usize, sharing: usize, size: usize) -> Vec<f32> {
+    let queries = (0..groups).flat_map(|group| (0..sharing).map(move |query| (group, query)));
+    let keys = (0..groups).map(|group| (group, sharing));
+    let values_of = (0..groups).map(|group| (group, sharing + 1));
+    queries
+        .chain(keys)
+        .chain(values_of)
+        .map(|(group, part)| (group * (sharing + 2) + part) * size)
         .flat_map(|start| values[start..start + size].iter().copied())
         .collect()
 }

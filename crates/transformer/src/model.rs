@@ -1,12 +1,15 @@
 //! A model: config and weights, checked against each other.
 
-use crate::config::{self, ModelConfig, Norm, Note};
 use crate::linear::{Linear, Table};
+use layerwise_architecture::{
+    self as architecture, ModelConfig, Norm, Note, QueryKeyNorm, QueryKeyWidth,
+};
+use layerwise_kernels::activation;
 use layerwise_kernels::gemm::{Precision, Scratch};
 use layerwise_kernels::normalization::{self, Affine};
 use layerwise_kernels::vocabulary::Unembedding;
 use layerwise_schedule::{Residual, Stack};
-use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 /// A decoder-only transformer, ready to run under any [`Schedule`](layerwise_schedule::Schedule) of its [`stack`](Model::stack).
 ///
@@ -14,12 +17,17 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 #[derive(Clone, Debug)]
 pub struct Model {
     pub(crate) config: ModelConfig,
-    /// Vectors of tokens, \[vocab, model\].
+    /// Vectors of tokens, \[vocab, embedding\].
     pub(crate) embedding: Table,
-    /// Learned vectors of positions, \[context, model\].
+    /// From the embedding to the residual stream, \[embedding, model\].
+    pub(crate) embedding_in: Option<Linear>,
+    pub(crate) embedding_norm: Option<NormWeights>,
+    /// Learned vectors of positions, \[offset + context, model\].
     pub(crate) positions: Option<Table>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) final_norm: NormWeights,
+    /// From the final norm to what the unembedding reads, \[model, embedding\].
+    pub(crate) embedding_out: Option<Linear>,
     pub(crate) unembedding: Linear,
     pub(crate) notes: Vec<Note>,
 }
@@ -30,6 +38,10 @@ pub(crate) struct Block {
     pub(crate) attn_norm: NormWeights,
     /// `None` where attention and MLP share a norm.
     pub(crate) mlp_norm: Option<NormWeights>,
+    /// The norms of the sublayers' outputs.
+    pub(crate) after_norms: Option<[NormWeights; 2]>,
+    /// The norms of queries and of keys, \[head\], \[heads · head\].
+    pub(crate) query_key_norms: Option<[NormWeights; 2]>,
     /// Queries, keys and values side by side, \[model, (heads + 2 · kv_heads) · head\].
     pub(crate) qkv: Linear,
     pub(crate) attn_out: Linear,
@@ -68,8 +80,8 @@ impl Model {
     /// The shape of the block stack, which schedules are made for.
     pub fn stack(&self) -> Stack {
         let residual = match self.config.residual {
-            config::Residual::Sequential => Residual::Sequential,
-            config::Residual::ParallelOneNorm | config::Residual::ParallelTwoNorms => {
+            architecture::Residual::Sequential => Residual::Sequential,
+            architecture::Residual::ParallelOneNorm | architecture::Residual::ParallelTwoNorms => {
                 Residual::Parallel
             }
         };
@@ -93,33 +105,85 @@ impl Model {
         Unembedding {
             weight: &self.unembedding.weight,
             bias: self.unembedding.bias.as_deref(),
+            cap: self.config.logit_cap.map(|cap| cap as f32),
         }
     }
 
-    /// The final norm of a residual stream, \[seq, model\], in the number format that the unembedding reads.
+    /// What the unembedding reads of a residual stream \[seq, model\]: its final norm, projected to the width of the
+    /// embedding and scaled where the model does so, in the number format that the unembedding reads; \[seq, embedding\].
     ///
     /// Rounding here, and not as the unembedding reads, makes logits linear in what is returned.
     ///
     /// # Panics
     /// If the width is not the model's.
     pub fn final_norm(&self, residual: ArrayView2<'_, f32>) -> Array2<f32> {
+        self.read_out(self.normed_last(residual))
+    }
+
+    /// The final norm's output, \[seq, model\]; the residual stream itself in a model without a final norm.
+    pub(crate) fn normed_last(&self, residual: ArrayView2<'_, f32>) -> Array2<f32> {
+        if !self.config.final_norm {
+            return residual.as_standard_layout().into_owned();
+        }
         let mut out = Array2::zeros(residual.dim());
         self.normalize(&self.final_norm, residual, out.view_mut());
+        out
+    }
+
+    /// What the unembedding reads, \[seq, embedding\], of the final norm's output: projected where the model does so, times
+    /// the scale of its logits.
+    pub(crate) fn read_out(&self, normed: Array2<f32>) -> Array2<f32> {
+        let mut out = match &self.embedding_out {
+            None => normed,
+            Some(projection) => {
+                let mut out = Array2::zeros((normed.nrows(), self.config.embedding_width()));
+                projection.apply(normed.view(), out.view_mut(), &mut Scratch::default());
+                out
+            }
+        };
+        if self.config.logit_scale != 1.0 {
+            let scale = self.config.logit_scale as f32;
+            out.mapv_inplace(|value| value * scale);
+        }
         if self.precision() != Precision::F32 {
             out.mapv_inplace(|value| self.precision().round(value));
         }
         out
     }
 
-    /// Logits \[seq, vocab\] of final-norm outputs \[seq, model\].
+    /// Whether what the unembedding reads is the final norm's output itself.
+    pub(crate) fn reads_norm(&self) -> bool {
+        self.embedding_out.is_none() && self.config.logit_scale == 1.0
+    }
+
+    /// Logits \[seq, vocab\] of outputs of [`Model::final_norm`].
     ///
     /// # Panics
     /// If the width is not the model's.
     pub fn unembed(&self, normed: ArrayView2<'_, f32>) -> Array2<f32> {
+        let mut logits = self.uncapped_logits(normed);
+        self.cap_logits(&mut logits);
+        logits
+    }
+
+    /// Logits before their cap, \[seq, vocab\].
+    pub(crate) fn uncapped_logits(&self, normed: ArrayView2<'_, f32>) -> Array2<f32> {
         let mut logits = Array2::zeros((normed.nrows(), self.config.vocab));
         self.unembedding
             .apply(normed, logits.view_mut(), &mut Scratch::default());
         logits
+    }
+
+    /// Caps logits \[seq, vocab\], where the model does so.
+    pub(crate) fn cap_logits(&self, logits: &mut Array2<f32>) {
+        if let Some(most) = self.config.logit_cap {
+            for mut row in logits.outer_iter_mut() {
+                activation::cap(
+                    row.as_slice_mut().expect("rows of logits are contiguous"),
+                    most as f32,
+                );
+            }
+        }
     }
 
     /// Adds an entry of a table to a row of the residual stream, \[model\].
@@ -138,6 +202,40 @@ impl Model {
                 row.iter_mut()
                     .zip(column)
                     .for_each(|(row, value)| *row += value);
+            }
+        }
+    }
+
+    /// Normalises queries or keys \[rows, heads · head\] in place.
+    pub(crate) fn normalize_heads(
+        &self,
+        kind: QueryKeyNorm,
+        weights: &NormWeights,
+        mut x: ArrayViewMut2<'_, f32>,
+    ) {
+        let norm = match kind.norm {
+            Norm::LayerNorm => normalization::layer_norm,
+            Norm::RmsNorm => normalization::rms_norm,
+        };
+        let width = match kind.over {
+            QueryKeyWidth::AllHeads => x.ncols(),
+            QueryKeyWidth::Head | QueryKeyWidth::OwnHead => self.config.head,
+        };
+        let mut before = Array2::zeros((1, width));
+        for mut row in x.outer_iter_mut() {
+            let parts = row.as_slice_mut().expect("rows of heads are contiguous");
+            for (h, part) in parts.chunks_exact_mut(width).enumerate() {
+                let own = match kind.over {
+                    QueryKeyWidth::OwnHead => h * width..(h + 1) * width,
+                    QueryKeyWidth::Head | QueryKeyWidth::AllHeads => 0..width,
+                };
+                let affine = Affine {
+                    gain: weights.gain.as_ref().map(|gain| &gain[own.clone()]),
+                    bias: weights.bias.as_ref().map(|bias| &bias[own]),
+                };
+                before.row_mut(0).assign(&ArrayView1::from(&*part));
+                let out = ArrayViewMut2::from_shape((1, width), part).expect("one row");
+                norm(before.view(), affine, self.config.norm_epsilon, out);
             }
         }
     }

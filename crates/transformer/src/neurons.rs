@@ -4,18 +4,35 @@
 //! Both are those of the model after [`Model::fold_norms`], [`Model::center_writing_weights`] (under LayerNorm) and
 //! [`Model::center_unembedding`], made one at a time, so that no second copy of the whole model is needed.
 
-use crate::config::Norm;
 use crate::folding::{centred, fold};
+use crate::linear::Linear;
 use crate::model::Model;
+use layerwise_architecture::Norm;
 use ndarray::{Array2, Axis};
 
 impl Model {
+    /// From the final norm's output to logits before their scale and cap, \[model, vocab\].
+    fn whole_unembedding(&self) -> Linear {
+        match &self.embedding_out {
+            None => self.unembedding.clone(),
+            Some(projection) => {
+                let projection = projection.weight.unpack();
+                let weight = projection.dot(&self.unembedding.weight.unpack());
+                Linear::new(
+                    weight.view(),
+                    self.unembedding.bias.clone(),
+                    self.precision(),
+                )
+            }
+        }
+    }
+
     /// W_U \[model, vocab\] as it reads a normalised state: with the final norm's gain folded in, under LayerNorm centred
     /// over the residual width, and centred over the vocabulary.
     ///
     /// A column times what a neuron writes is what the neuron adds to the token's logit, before the final norm's scale.
     pub fn folded_unembedding(&self) -> Array2<f32> {
-        let mut unembedding = self.unembedding.clone();
+        let mut unembedding = self.whole_unembedding();
         fold(
             &mut unembedding,
             &self.final_norm,
@@ -26,11 +43,22 @@ impl Model {
 
     /// What each neuron of a block writes to the residual stream for a unit of activation, \[neurons, model\]: the rows of
     /// the MLP's output projection (the down projection of a gated MLP), under LayerNorm centred over the residual width.
+    /// Where a norm follows the MLP, times that norm's gain: what is written is that, divided by the size of the MLP's output.
     ///
     /// # Panics
     /// If the model has no such block.
     pub fn neuron_outputs(&self, block: usize) -> Array2<f32> {
-        let outputs = self.blocks[block].mlp_out.weight.unpack();
+        let block = &self.blocks[block];
+        let mut outputs = block.mlp_out.weight.unpack();
+        if let Some([_, norm]) = &block.after_norms
+            && let Some(gain) = &norm.gain
+        {
+            for mut row in outputs.outer_iter_mut() {
+                row.iter_mut()
+                    .zip(gain)
+                    .for_each(|(value, gain)| *value *= gain);
+            }
+        }
         match self.config.norm {
             Norm::LayerNorm => centred(outputs, Axis(1)),
             Norm::RmsNorm => outputs,

@@ -1,8 +1,8 @@
 //! Small models with random weights, for examples and tests. Their numbers say nothing about language.
 
-use crate::config::{self, Mlp, ModelConfig, Position, Residual};
 use crate::linear::{Linear, Table};
 use crate::model::{Block, Model, NormWeights};
+use layerwise_architecture::{Mlp, ModelConfig, NormGain, QueryKeyWidth, Residual};
 use layerwise_kernels::gemm::Precision;
 use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
@@ -18,9 +18,11 @@ impl Model {
         assert_eq!(config.heads % config.kv_heads, 0, "KV heads divide heads");
         let mut draw = Draw(ChaCha8Rng::seed_from_u64(seed));
         let c = &config;
-        let embedding = draw.matrix(c.vocab, c.model, 1.0);
-        let positions = (c.position == Position::Learned)
-            .then(|| Table::Made(Arc::new(draw.matrix(c.context, c.model, 0.5))));
+        let embedding = draw.matrix(c.vocab, c.embedding_width(), 1.0);
+        let positions = c.learned_positions.map(|learned| {
+            let rows = learned.offset + c.context;
+            Table::Made(Arc::new(draw.matrix(rows, c.model, 0.5)))
+        });
         let (query_width, key_width) = (c.heads * c.head, c.kv_heads * c.head);
         let mlp_inputs = if c.mlp == Mlp::Gated {
             2 * c.neurons
@@ -35,10 +37,24 @@ impl Model {
                 attn_out: draw.linear(query_width, c.model, c.attention_out_bias),
                 mlp_in: draw.linear(c.model, mlp_inputs, c.mlp_bias),
                 mlp_out: draw.linear(c.neurons, c.model, c.mlp_bias),
+                after_norms: match c.norm_place.is_after() {
+                    true => Some([draw.norm(c), draw.norm(c)]),
+                    false => None,
+                },
+                query_key_norms: c.query_key_norm.map(|kind| {
+                    let width = |heads: usize| match kind.over {
+                        QueryKeyWidth::Head => c.head,
+                        QueryKeyWidth::OwnHead | QueryKeyWidth::AllHeads => heads * c.head,
+                    };
+                    [c.heads, c.kv_heads].map(|heads| NormWeights {
+                        gain: Some(draw.vector(width(heads), 1.0)),
+                        bias: kind.bias.then(|| draw.vector(width(heads), 0.0)),
+                    })
+                }),
             })
             .collect();
         let final_norm = draw.norm(c);
-        let own = (!c.tied).then(|| draw.matrix(c.model, c.vocab, 1.0));
+        let own = (!c.tied).then(|| draw.matrix(c.embedding_width(), c.vocab, 1.0));
         let weight = own.as_ref().map_or(embedding.t(), |own| own.view());
         let bias = c.unembedding_bias.then(|| draw.vector(c.vocab, 0.0));
         let unembedding = Linear::new(weight, bias, Precision::F32);
@@ -47,11 +63,18 @@ impl Model {
         } else {
             Table::Made(Arc::new(embedding))
         };
+        let embedding_norm = c.embedding_norm.then(|| draw.norm(c));
+        let mut projection = |inputs, outputs| draw.linear(inputs, outputs, false);
+        let embedding_in = c.embedding.map(|width| projection(width, c.model));
+        let embedding_out = c.embedding.map(|width| projection(c.model, width));
         Self {
             embedding,
+            embedding_in,
+            embedding_norm,
             positions,
             blocks,
             final_norm,
+            embedding_out,
             unembedding,
             notes: Vec::new(),
             config,
@@ -84,8 +107,10 @@ impl Draw {
 
     fn norm(&mut self, config: &ModelConfig) -> NormWeights {
         NormWeights {
-            gain: Some(self.vector(config.model, 1.0)),
-            bias: (config.norm == config::Norm::LayerNorm).then(|| self.vector(config.model, 0.0)),
+            gain: (config.norm_gain != NormGain::None).then(|| self.vector(config.model, 1.0)),
+            bias: config
+                .has_norm_bias()
+                .then(|| self.vector(config.model, 0.0)),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Rotary positions.
 
-use crate::config::Rotary;
+use layerwise_architecture::{Pairs, Rotary};
 use layerwise_kernels::rotary::rotate;
-use ndarray::{Array2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
 /// cos and sin of the angles of positions that follow each other, each \[positions, size/2\].
@@ -12,32 +12,56 @@ pub(crate) struct Rotations {
     first: usize,
     cos: Array2<f32>,
     sin: Array2<f32>,
+    pairs: Pairs,
 }
 
 impl Rotations {
     pub(crate) fn new(rotary: &Rotary, positions: Range<usize>) -> Self {
-        let (first, frequencies) = (positions.start, rotary.inverse_frequencies());
+        let frequencies = rotary.inverse_frequencies(positions.end);
+        let (first, amplitude) = (positions.start, rotary.amplitude());
         let angles = Array2::from_shape_fn((positions.len(), frequencies.len()), |(t, i)| {
             (first + t) as f64 * frequencies[i]
         });
         Self {
             first,
-            cos: angles.mapv(|angle| angle.cos() as f32),
-            sin: angles.mapv(|angle| angle.sin() as f32),
+            cos: angles.mapv(|angle| (amplitude * angle.cos()) as f32),
+            sin: angles.mapv(|angle| (amplitude * angle.sin()) as f32),
+            pairs: rotary.pairs,
         }
     }
 
-    /// Turns the pairs (i, i + size/2) of every head in `x` \[rows, heads · head\], whose rows stand at the positions from
+    /// Turns the pairs of every head in `x` \[rows, heads · head\], whose rows stand at the positions from
     /// `first` on.
     pub(crate) fn apply(&self, x: ArrayViewMut2<'_, f32>, head: usize, first: usize) {
         let row = first - self.first;
         let positions = s![row..row + x.nrows(), ..];
-        rotate(
-            x,
-            head,
-            self.cos.slice(positions),
-            self.sin.slice(positions),
-        );
+        let (cos, sin) = (self.cos.slice(positions), self.sin.slice(positions));
+        match self.pairs {
+            Pairs::Halves => rotate(x, head, cos, sin),
+            Pairs::Neighbours => rotate_neighbours(x, head, cos, sin),
+        }
+    }
+}
+
+/// Turns the pairs (2i, 2i + 1) of every head in `x` \[rows, heads · head\] by angles \[rows, size/2\].
+fn rotate_neighbours(
+    mut x: ArrayViewMut2<'_, f32>,
+    head: usize,
+    cos: ArrayView2<'_, f32>,
+    sin: ArrayView2<'_, f32>,
+) {
+    for ((mut row, cos), sin) in x
+        .outer_iter_mut()
+        .zip(cos.outer_iter())
+        .zip(sin.outer_iter())
+    {
+        let row = row.as_slice_mut().expect("rows of heads are contiguous");
+        for head in row.chunks_exact_mut(head) {
+            let (pairs, _) = head.as_chunks_mut::<2>();
+            for (([a, b], cos), sin) in pairs.iter_mut().zip(cos).zip(sin) {
+                (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+            }
+        }
     }
 }
 

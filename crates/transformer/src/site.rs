@@ -1,9 +1,9 @@
 //! Names and addresses of activations, and how a run lets them be read.
 
 use crate::batch::Batch;
-use crate::config::{Mlp, ModelConfig, Residual};
 use crate::error::TransformerError;
 use crate::model::Model;
+use layerwise_architecture::{Mlp, ModelConfig, Residual};
 use layerwise_schedule::{Schedule, nearest_names};
 use ndarray::{ArrayD, ArrayViewD};
 use std::collections::BTreeMap;
@@ -13,16 +13,17 @@ use std::str::FromStr;
 /// A place in the forward pass whose activation can be read. One name, one tensor, one shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Site {
-    /// Token embedding plus learned positions, \[seq, model\].
+    /// What the first block reads: token embedding, scaled or normed as the model does it, plus learned positions,
+    /// \[seq, model\].
     Embed,
     /// The residual stream that a block reads, \[seq, model\]: at the first step of each of its runs, also where an edit
     /// dropped one of its sublayers.
     ResidPre,
     /// The attention's normalised input, \[seq, model\].
     AttnNorm,
-    /// Queries before rotary, \[seq, heads, head\].
+    /// Queries before rotary, normed where the model norms them, \[seq, heads, head\].
     AttnQ,
-    /// Keys before rotary, \[seq, kv_heads, head\].
+    /// Keys before rotary, normed where the model norms them, \[seq, kv_heads, head\].
     AttnK,
     /// Values, \[seq, kv_heads, head\].
     AttnV,
@@ -31,7 +32,8 @@ pub enum Site {
     AttnPattern,
     /// Each head's weighted values before the output projection, \[seq, heads, head\].
     AttnHeadOut,
-    /// The attention's update before any scale of the schedule, \[seq, model\].
+    /// The attention's update before any scale of the schedule, \[seq, model\]: normed and scaled as the model does it before
+    /// it is added. Where the model norms the sum of stream and update, the update before that norm.
     AttnOut,
     /// The residual stream after the attention of a sequential block, \[seq, model\].
     ResidMid,
@@ -43,7 +45,7 @@ pub enum Site {
     MlpUp,
     /// The neurons: what the down projection reads, \[seq, neurons\].
     MlpPost,
-    /// The MLP's update before any scale of the schedule, \[seq, model\].
+    /// The MLP's update before any scale of the schedule, \[seq, model\]; normed and scaled as [`Site::AttnOut`].
     MlpOut,
     /// The residual stream after the last step of each run of a block, \[seq, model\].
     ResidPost,
@@ -108,12 +110,16 @@ impl Site {
     /// Checks that a model of this config has the site.
     ///
     /// # Errors
-    /// `resid.mid` in a model with parallel residuals, `mlp.up` in one without gates.
+    /// `resid.mid` in a model with parallel residuals, `mlp.up` in one without gates, a norm in one that lacks it.
     pub fn check(self, config: &ModelConfig) -> Result<(), TransformerError> {
         let reason = match self {
             Self::ResidMid if config.residual != Residual::Sequential => {
                 "its attention and MLP read the same residual stream"
             }
+            Self::AttnNorm | Self::MlpNorm if !config.norm_place.is_before() => {
+                "its sublayers read the residual stream itself"
+            }
+            Self::FinalNorm if !config.final_norm => "it has no norm before its unembedding",
             Self::MlpUp if config.mlp != Mlp::Gated => "its MLP has no gate",
             _ => return Ok(()),
         };

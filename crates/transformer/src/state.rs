@@ -1,11 +1,11 @@
 //! What a sequence leaves behind, so that it can go on: keys and values under one schedule.
 
 use crate::batch::Batch;
-use crate::config::ModelConfig;
 use crate::error::TransformerError;
 use crate::forward::Workspace;
 use crate::kept::Kept;
 use crate::model::Model;
+use layerwise_architecture::ModelConfig;
 use layerwise_schedule::{Schedule, Step, Sublayer};
 use ndarray::Array2;
 use std::sync::Arc;
@@ -84,7 +84,8 @@ impl<'m> State<'m> {
     /// Runs further tokens, and returns their last residual stream, \[tokens, model\].
     ///
     /// # Errors
-    /// No tokens, more than there is room for, or one outside the vocabulary. The state is then as before.
+    /// No tokens, more than there is room for, one outside the vocabulary, or as many as make a short sequence a long one
+    /// for a model that rotates those at other frequencies. The state is then as before.
     pub fn extend(&mut self, tokens: &[u32]) -> Result<Array2<f32>, TransformerError> {
         Self::extend_all(&mut [(self, tokens)])
     }
@@ -103,6 +104,7 @@ impl<'m> State<'m> {
                     capacity: state.capacity,
                 });
             }
+            state.check_frequencies(state.len, state.len + tokens.len())?;
             batch.add_after(state.len, tokens);
         }
         let Some((first, _)) = states.first() else {
@@ -126,10 +128,20 @@ impl<'m> State<'m> {
         Ok(residual)
     }
 
+    /// Checks that keys turned in a sequence of one length fit one of the other.
+    fn check_frequencies(&self, short: usize, long: usize) -> Result<(), TransformerError> {
+        let kinds = self.model.config.attention.kinds().iter();
+        let mut limits = kinds.filter_map(|kind| kind.rotary.as_ref()?.changes_beyond());
+        match limits.find(|limit| (1..=*limit).contains(&short) && *limit < long) {
+            None => Ok(()),
+            Some(limit) => Err(TransformerError::MixedLengths { short, long, limit }),
+        }
+    }
+
     /// Forgets all but the first `len` tokens.
     ///
     /// # Errors
-    /// If there are fewer.
+    /// If there are fewer, or the model rotates sequences of that length at other frequencies.
     pub fn truncate(&mut self, len: usize) -> Result<(), TransformerError> {
         if len > self.len {
             return Err(TransformerError::CutBeyondEnd {
@@ -137,6 +149,7 @@ impl<'m> State<'m> {
                 len: self.len,
             });
         }
+        self.check_frequencies(len, self.len)?;
         self.len = len;
         for kept in &mut self.kept {
             kept.truncate(len);

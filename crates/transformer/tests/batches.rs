@@ -6,12 +6,12 @@ mod parity_models;
 use layerwise_schedule::Schedule;
 use layerwise_transformer::{Batch, Model, Recording, Site, TransformerError};
 use ndarray::{Array2, Axis, s};
-use parity_models::{EDITS, models, schedule};
+use parity_models::{EDITS, models, room, schedule};
 use proptest::prelude::*;
 
 /// Segments as (which earlier one is continued, tokens): cut to the context, tokens to the vocabulary.
 fn batch(model: &Model, drawn: &[(Option<prop::sample::Index>, Vec<u32>)]) -> Batch {
-    let (context, vocab) = (model.config().context, model.config().vocab as u32);
+    let (context, vocab) = (room(model), model.config().vocab as u32);
     let mut batch = Batch::default();
     for (parent, tokens) in drawn {
         let parent = match (parent, batch.segments()) {
@@ -163,4 +163,27 @@ fn batches_that_do_not_fit_are_refused() {
         model.logits(&batch, &plain),
         Err(TransformerError::EmptySequence)
     ));
+}
+
+#[test]
+fn short_and_long_sequences_at_other_frequencies_are_refused() {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/parity/phi3-longrope"
+    );
+    let model = Model::open(folder).unwrap();
+    let mut batch = Batch::from(&[1; 17]);
+    batch.add(&[1; 16]);
+    let error = model.logits(&batch, &schedule(&model, "id")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "sequences of 16 and of 17 tokens cannot share a run: this model rotates those of more than 16 tokens at other \
+         frequencies; run them apart"
+    );
+    let mut whole = Batch::from(&[1; 9]);
+    whole.add_child(0, &[1; 8]);
+    assert!(
+        model.logits(&whole, &schedule(&model, "id")).is_ok(),
+        "only whole paths count"
+    );
 }

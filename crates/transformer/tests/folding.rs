@@ -71,7 +71,8 @@ fn centring_keeps_the_logits_up_to_a_constant() {
             .fold_norms()
             .center_writing_weights()
             .unwrap()
-            .center_unembedding();
+            .center_unembedding()
+            .unwrap();
         check(name, &model, &all, false);
     }
     for name in RMS_NORM {
@@ -79,7 +80,7 @@ fn centring_keeps_the_logits_up_to_a_constant() {
         check(
             name,
             &model,
-            &model.fold_norms().center_unembedding(),
+            &model.fold_norms().center_unembedding().unwrap(),
             false,
         );
     }
@@ -103,8 +104,8 @@ fn neurons_move_logits_by_their_outputs_times_the_unembedding() {
         let model = fixture(name);
         // The matrices of the model that was folded as a whole: its lens without a norm is the unembedding alone.
         let folded = match model.center_writing_weights() {
-            Ok(centred) => centred.fold_norms().center_unembedding(),
-            Err(_) => model.fold_norms().center_unembedding(),
+            Ok(centred) => centred.fold_norms().center_unembedding().unwrap(),
+            Err(_) => model.fold_norms().center_unembedding().unwrap(),
         };
         let directions = Array2::from_diag_elem(model.config().model, 1.0);
         let unembedding = folded.unembed(directions.view());

@@ -1,8 +1,8 @@
 //! The laws of schedules, on executed models.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use layerwise_architecture::{Attention, Bos, Family, Mlp, Norm, PerLayer, Residual, Rotary};
 use layerwise_schedule::{Edit, Schedule, Step};
-use layerwise_transformer::config::{Bos, Family, Mlp, Norm, Position, Residual, Rotary};
 use layerwise_transformer::{
     Address, Batch, Model, ModelConfig, Observer, Recording, Site, TransformerError, Workspace,
 };
@@ -19,7 +19,8 @@ fn parallel(seed: u64) -> Model {
         c.family = Family::GptNeoX;
         c.norm = Norm::RmsNorm;
         c.residual = Residual::ParallelTwoNorms;
-        c.position = Position::Rotary(Rotary::new(4, 100.0));
+        c.learned_positions = None;
+        c.attention = PerLayer::same(Attention::rotary(Rotary::new(4, 100.0)));
         c.mlp = Mlp::Gated;
         c.kv_heads = 2;
         c.tied = false;

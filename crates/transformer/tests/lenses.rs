@@ -1,9 +1,9 @@
 //! Both lenses compared with the output in tiles, against whole rows of logits.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use layerwise_architecture::{Mlp, Norm};
 use layerwise_kernels::comparison::Comparison;
 use layerwise_schedule::Schedule;
-use layerwise_transformer::config::{Mlp, Norm};
 use layerwise_transformer::{Address, Model, ModelConfig, Observer, Site};
 use ndarray::{Array2, ArrayView1, ArrayViewD};
 

@@ -1,8 +1,8 @@
 //! What the buffers of a batch take, measured by counting every allocation of this process; so this file has one test only.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use layerwise_architecture::{Attention, Mlp, PerLayer, Rotary};
 use layerwise_schedule::Schedule;
-use layerwise_transformer::config::{Mlp, Position, Rotary};
 use layerwise_transformer::{Batch, Model, ModelConfig, State, Workspace};
 use peak_alloc::PeakAlloc;
 
@@ -13,7 +13,8 @@ static ALLOCATED: PeakAlloc = PeakAlloc;
 fn buffers_are_within_their_bound_whatever_the_shape_of_the_batch() {
     let gated = ModelConfig::tiny().with(|c| {
         c.mlp = Mlp::Gated;
-        c.position = Position::Rotary(Rotary::new(8, 1e4));
+        c.learned_positions = None;
+        c.attention = PerLayer::same(Attention::rotary(Rotary::new(8, 1e4)));
         c.kv_heads = 1;
     });
     let sequence = Batch::from(&[1; 60]);

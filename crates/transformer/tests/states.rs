@@ -6,7 +6,7 @@ mod parity_models;
 use layerwise_schedule::{Edit, Schedule};
 use layerwise_transformer::{Model, ModelConfig, State, TransformerError};
 use ndarray::{Array2, s};
-use parity_models::{EDITS, models, schedule};
+use parity_models::{EDITS, models, room, schedule};
 use proptest::prelude::*;
 
 fn bits(model: &Model, residual: &Array2<f32>) -> Vec<u32> {
@@ -42,9 +42,9 @@ fn check(name: &str, model: &Model, schedule: &Schedule, tokens: &[u32], cuts: &
 }
 
 fn tokens_for(model: &Model, drawn: &[u32]) -> Vec<u32> {
-    let c = model.config();
-    let fitting = drawn.iter().take(c.context);
-    fitting.map(|token| token % c.vocab as u32).collect()
+    let fitting = drawn.iter().take(room(model));
+    let vocab = model.config().vocab as u32;
+    fitting.map(|token| token % vocab).collect()
 }
 
 fn any_tokens(most: usize) -> impl Strategy<Value = Vec<u32>> {
@@ -82,7 +82,7 @@ proptest! {
         let cut = cut.index(tokens.len() + 1);
         let mut changed = tokens[..cut].to_vec();
         changed.extend(tokens_for(model, &other));
-        changed.truncate(model.config().context);
+        changed.truncate(room(model));
         let expected = model.run(&changed, &schedule, &mut ()).unwrap();
         let expected = bits(model, &expected.slice(s![cut.., ..]).to_owned());
 
@@ -95,7 +95,7 @@ proptest! {
             prop_assert_eq!(bits(model, &rows), expected.clone());
         }
         // What the fork did shows in nothing that the first state does.
-        if tokens.len() < model.config().context {
+        if tokens.len() < room(model) {
             let longer = [&tokens[..], &[1]].concat();
             let whole = model.run(&longer, &schedule, &mut ()).unwrap();
             let row = state.extend(&[1]).unwrap();
@@ -246,4 +246,29 @@ fn what_does_not_fit_leaves_the_state_as_it_was() {
     let whole = model.run(&[1, 2, 3, 4, 5], &plain, &mut ()).unwrap();
     let rows = state.extend(&[4, 5]).unwrap();
     assert_eq!(rows, whole.slice(s![3.., ..]));
+}
+
+#[test]
+fn a_state_does_not_cross_into_other_frequencies() {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/parity/phi3-longrope"
+    );
+    let model = Model::open(folder).unwrap();
+    let plain = Schedule::plain(model.stack()).unwrap();
+    let crosses = |result: Result<(), TransformerError>| {
+        matches!(
+            result,
+            Err(TransformerError::MixedLengths { limit: 16, .. })
+        )
+    };
+    let mut short = State::new(&model, &plain, 30).unwrap();
+    short.extend(&[1; 16]).unwrap();
+    assert!(crosses(short.extend(&[1]).map(drop)));
+    let mut long = State::new(&model, &plain, 30).unwrap();
+    long.extend(&[1; 17]).unwrap();
+    assert!(crosses(long.truncate(16)));
+    long.extend(&[1]).unwrap();
+    long.truncate(0).unwrap();
+    long.extend(&[1; 3]).unwrap();
 }

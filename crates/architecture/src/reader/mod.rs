@@ -1,19 +1,23 @@
 //! Reads a `config.json` under the table of its family.
 //!
-//! The reading is fail-closed: a key that no table knows, or a feature that is switched on and not implemented, is an
-//! error that names it.
+//! A feature that transformers reads and that is not implemented here is an error that names it.
+//! A key that transformers does not read for the family changes nothing; [`unread_keys`] names those.
 
+mod attention;
 mod rotary;
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::config::{Activation, Bos, ModelConfig, Position, Residual};
+use self::attention::Sizes;
+use crate::config::{
+    Activation, Alibi, Bos, LearnedPositions, ModelConfig, NormGain, NormPlace, Residual,
+};
 use crate::error::ConfigError;
 use crate::family::Family;
-use crate::tables::keys::{ACTIVATIONS, COMMON_IGNORED, COMMON_REFUSED, Field, Presence};
-use crate::tables::{FamilyTable, table};
+use crate::tables::keys::{ACTIVATIONS, COMMON_IGNORED, COMMON_REFUSED, Field, KeyLine, Presence};
+use crate::tables::{EmbeddingScale, FamilyTable, left_out, table};
 
 /// The most blocks a config may declare.
 const LAYERS_CAP: u64 = 1 << 12;
@@ -58,7 +62,8 @@ impl ModelConfig {
         let heads = reader.required_size(Field::Heads, WIDTH_CAP)?;
         let vocab = reader.required_size(Field::Vocab, VOCAB_CAP)?;
         let context = reader.required_size(Field::Context, CONTEXT_CAP)?;
-        let kv_heads = reader.size(Field::KvHeads, WIDTH_CAP)?.unwrap_or(heads);
+        let block = &table.block;
+        let kv_heads = reader.kv_heads(heads)?;
         reader.divides((Field::Heads, heads), (Field::KvHeads, kv_heads))?;
         let head = match reader.size(Field::Head, WIDTH_CAP / heads as u64)? {
             Some(head) => head,
@@ -70,16 +75,22 @@ impl ModelConfig {
         let neurons = reader
             .size(Field::Neurons, NEURONS_CAP)?
             .unwrap_or(4 * model);
-        let position = match &table.rotary {
-            None => Position::Learned,
-            Some(defaults) => Position::Rotary(reader.rotary(defaults, head)?),
+        let embedding = reader
+            .size(Field::EmbeddingWidth, WIDTH_CAP)?
+            .filter(|width| *width != model);
+        let is_alibi = reader.switch(Field::Alibi)?;
+        let affine = reader.switch(Field::NormAffine)?.unwrap_or(true);
+        let all_biases = reader.switch(Field::Bias)?;
+        let attention_bias = reader.switch(Field::AttentionBias)?.or(all_biases);
+        let norm_place = match reader.switch(Field::NormBefore)? {
+            Some(false) => NormPlace::OfSum,
+            Some(true) | None => block.norm_place,
         };
-        let block = &table.block;
-        let residual = match reader.switch(Field::ParallelResidual)? {
-            Some(false) => Residual::Sequential,
-            Some(true) | None => block.residual,
+        let query_key_norm = match reader.switch(Field::QueryKeyNorm)? {
+            Some(true) => block.query_key_norm,
+            None if reader.key_of(Field::QueryKeyNorm).is_none() => block.query_key_norm,
+            Some(false) | None => None,
         };
-        let attention_bias = reader.switch(Field::AttentionBias)?;
         let bos = match table.bos {
             None => Bos::Nothing,
             Some(default) => match reader.token(Field::Bos)? {
@@ -88,6 +99,8 @@ impl ModelConfig {
                 Some(Some(id)) => Bos::Token(id),
             },
         };
+        let logit_scale = reader.multiplier(Field::LogitScale)?;
+        let logit_divisor = reader.multiplier(Field::LogitDivisor)?;
 
         Ok(Self {
             family,
@@ -99,20 +112,88 @@ impl ModelConfig {
             neurons,
             vocab,
             context,
+            embedding,
+            embedding_scale: match block.embedding_scale {
+                EmbeddingScale::RootOfWidth => (model as f64).sqrt(),
+                EmbeddingScale::One => reader.multiplier(Field::EmbeddingScale)?.unwrap_or(1.0),
+            },
+            embedding_norm: block.embedding_norm,
+            learned_positions: block.learned_positions.map(LearnedPositions::after),
             norm: block.norm,
             norm_epsilon: reader.epsilon()?.unwrap_or(block.norm_epsilon),
-            residual,
-            position,
+            norm_gain: if affine {
+                block.norm_gain
+            } else {
+                NormGain::None
+            },
+            norm_bias: affine && block.norm_bias,
+            norm_place,
+            final_norm: norm_place != NormPlace::OfSum,
+            residual: reader.residual(block.residual)?,
+            residual_scale: reader.multiplier(Field::ResidualScale)?.unwrap_or(1.0),
+            attention: reader.attention(&Sizes {
+                layers,
+                head,
+                context,
+                rotates: is_alibi != Some(true),
+            })?,
+            query_key_norm,
+            qkv_clip: reader.multiplier(Field::QkvClip)?,
+            score_cap: reader.cap(Field::ScoreCap, block.score_cap)?,
+            alibi: match is_alibi {
+                Some(false) => None,
+                Some(true) => Some(Alibi::UnscaledInBf16),
+                None => block.alibi,
+            },
             mlp: block.mlp,
             activation: reader.activation()?.unwrap_or(block.activation),
-            qkv_bias: attention_bias.unwrap_or(block.qkv_bias),
+            qkv_bias: match reader.switch(Field::QkvBias)? {
+                Some(bias) => bias,
+                None => attention_bias.unwrap_or(block.qkv_bias),
+            },
             attention_out_bias: attention_bias.unwrap_or(block.attention_out_bias),
-            mlp_bias: reader.switch(Field::MlpBias)?.unwrap_or(block.mlp_bias),
+            mlp_bias: match reader.switch(Field::MlpBias)? {
+                Some(bias) => bias,
+                None => all_biases.unwrap_or(block.mlp_bias),
+            },
             unembedding_bias: block.unembedding_bias,
             tied: reader.switch(Field::Tied)?.unwrap_or(table.tied),
+            logit_scale: match (logit_scale, logit_divisor) {
+                (_, Some(divisor)) => 1.0 / divisor,
+                (Some(scale), None) => scale,
+                (None, None) => block.logit_scale,
+            },
+            logit_cap: reader.cap(Field::LogitCap, block.logit_cap)?,
             bos,
         })
     }
+}
+
+/// The keys of a config that transformers does not read for its family, so that they cannot change what the model computes.
+///
+/// # Errors
+/// As [`ModelConfig::from_json`] for the family.
+pub fn unread_keys(map: &Map<String, Value>, path: &Path) -> Result<Vec<String>, ConfigError> {
+    let keys = &table(family_of(map, path)?).keys;
+    let is_known = |key: &str| {
+        keys.lines().any(|(known, ..)| *known == key)
+            || keys.refused.iter().any(|(known, _)| *known == key)
+            || keys.ignored.contains(&key)
+            || COMMON_IGNORED.contains(&key)
+            || COMMON_REFUSED.iter().any(|(known, _)| *known == key)
+    };
+    let rotary = keys
+        .lines()
+        .filter(|(_, field, _)| matches!(field, Field::RotaryScaling | Field::RotaryParameters));
+    let inner = rotary.flat_map(|(outer, ..)| {
+        let object = map.get(*outer).and_then(Value::as_object);
+        let members = object.into_iter().flatten().filter(|(key, value)| {
+            !rotary::INNER_KEYS.contains(&key.as_str()) && !value.is_object()
+        });
+        members.map(move |(key, _)| format!("{outer}.{key}"))
+    });
+    let outer = map.keys().filter(|key| !is_known(key)).cloned();
+    Ok(outer.chain(inner).collect())
 }
 
 /// The family that the config's `model_type` names.
@@ -131,6 +212,9 @@ fn family_of(map: &Map<String, Value>, path: &Path) -> Result<Family, ConfigErro
         .ok_or_else(|| ConfigError::UnknownFamily {
             path: path.into(),
             found: excerpt(value),
+            reason: left_out()
+                .iter()
+                .find_map(|(left_out, reason)| (*left_out == name).then_some(*reason)),
             supported: Family::all()
                 .iter()
                 .map(|family| family.model_type())
@@ -142,7 +226,6 @@ fn family_of(map: &Map<String, Value>, path: &Path) -> Result<Family, ConfigErro
 struct Reader<'a> {
     map: &'a Map<String, Value>,
     path: &'a Path,
-    family: Family,
     table: &'static FamilyTable,
 }
 
@@ -154,79 +237,46 @@ impl<'a> Reader<'a> {
         family: Family,
     ) -> Result<Self, ConfigError> {
         let table = table(family);
-        let mut unknown = Vec::new();
         for (key, value) in map {
-            let keys = &table.keys;
-            let is_key = |known: &&str| known == key;
-            if keys.read.iter().any(|(known, ..)| is_key(known)) || keys.ignored.iter().any(is_key)
-            {
+            let mut refused = table.keys.refused.iter().chain(COMMON_REFUSED);
+            let is_read = |known: &&str| known == key;
+            let own = table.keys.ignored.iter().any(is_read)
+                || table.keys.lines().any(|(known, ..)| is_read(known));
+            if own {
                 continue;
             }
-            let mut refused = keys.refused.iter().chain(COMMON_REFUSED);
-            if let Some((_, accept)) = refused.find(|(known, _)| is_key(known)) {
-                if !accept.accepts(value) {
-                    return Err(ConfigError::Unsupported {
-                        path: path.into(),
-                        key: key.clone(),
-                        expected: accept.expected(),
-                        found: excerpt(value),
-                    });
-                }
-            } else if !COMMON_IGNORED.iter().any(is_key) {
-                unknown.push(key);
-            }
-        }
-        for key in &unknown {
-            let reads = |other: &Family| {
-                crate::tables::table(*other)
-                    .keys
-                    .read
-                    .iter()
-                    .any(|(known, ..)| known == key)
-            };
-            if let Some(other) = Family::all().iter().copied().find(reads) {
-                return Err(ConfigError::MixedFamilies {
+            if let Some((_, accept)) = refused.find(|(known, _)| known == key)
+                && !accept.accepts(value)
+            {
+                return Err(ConfigError::Unsupported {
                     path: path.into(),
-                    family,
-                    key: key.to_string(),
-                    other,
+                    key: key.clone(),
+                    expected: accept.expected(),
+                    found: excerpt(value),
                 });
             }
         }
-        if !unknown.is_empty() {
-            let keys = unknown.into_iter().map(|key| format!("{key:?}")).collect();
-            return Err(ConfigError::UnknownKeys {
-                path: path.into(),
-                family,
-                keys,
-            });
-        }
-        for (key, _, presence) in table.keys.read {
-            if *presence == Presence::Required && !map.contains_key(*key) {
+        for (key, field, presence) in table.keys.lines() {
+            let is_there = |other: &KeyLine| other.1 == *field && map.contains_key(other.0);
+            if *presence == Presence::Required && !table.keys.lines().any(is_there) {
                 return Err(ConfigError::MissingKey {
                     path: path.into(),
                     key: key.to_string(),
                 });
             }
         }
-        Ok(Self {
-            map,
-            path,
-            family,
-            table,
-        })
+        Ok(Self { map, path, table })
     }
 
     /// The keys of `field` that hold something, with their values.
     fn values(&self, field: Field) -> impl Iterator<Item = (&'static str, &'a Value)> {
         self.table
             .keys
-            .read
-            .iter()
+            .lines()
             .filter_map(move |(key, of, presence)| {
                 let value = self.map.get(*key)?;
-                (*of == field && !(*presence == Presence::Nullable && value.is_null()))
-                    .then_some((*key, value))
+                let is_nullable = matches!(presence, Presence::Nullable | Presence::Or(_));
+                (*of == field && !(is_nullable && value.is_null())).then_some((*key, value))
             })
     }
 
@@ -242,9 +292,74 @@ impl<'a> Reader<'a> {
         agreed(spellings, self.path, parse)
     }
 
-    /// A count from 1 to `cap`.
+    /// A count from 1 to `cap`; what an absent key stands for, if it stands for one.
     fn size(&self, field: Field, cap: u64) -> Result<Option<usize>, ConfigError> {
-        self.value(field, |key, value| whole(key, value, cap, self.path))
+        let given = self.value(field, |key, value| whole(key, value, cap, self.path))?;
+        let is_absent = || {
+            let mut keys = self.table.keys.lines().filter(|(_, of, _)| *of == field);
+            keys.all(|(key, ..)| !self.map.contains_key(*key))
+        };
+        Ok(match (given, self.default(field)) {
+            (None, Some(default)) if is_absent() => Some(default),
+            (given, _) => given,
+        })
+    }
+
+    /// The size that an absent key stands for.
+    fn default(&self, field: Field) -> Option<usize> {
+        self.table
+            .keys
+            .lines()
+            .find_map(|(_, of, presence)| match presence {
+                Presence::Or(size) if *of == field => usize::try_from(*size).ok(),
+                _ => None,
+            })
+    }
+
+    /// A number above 0 that something is multiplied with, divided by or cut at.
+    fn multiplier(&self, field: Field) -> Result<Option<f64>, ConfigError> {
+        self.value(field, |key, value| {
+            number(
+                key,
+                value,
+                "a number from 1e-9 to 1e9",
+                self.path,
+                |number| (1e-9..=1e9).contains(&number),
+            )
+        })
+    }
+
+    /// A soft cap: the default where the key is absent, none where it is null.
+    fn cap(&self, field: Field, default: Option<f64>) -> Result<Option<f64>, ConfigError> {
+        match self.key_of(field) {
+            Some(key) if self.map.contains_key(key) => self.multiplier(field),
+            _ => Ok(default),
+        }
+    }
+
+    /// The number of key and value heads.
+    fn kv_heads(&self, heads: usize) -> Result<usize, ConfigError> {
+        // Falcon's older form does not count them: it has one for all heads, or one for each.
+        if self.key_of(Field::NewDecoder).is_some() && self.switch(Field::NewDecoder)? != Some(true)
+        {
+            return Ok(match self.switch(Field::MultiQuery)? {
+                Some(false) => heads,
+                Some(true) | None => 1,
+            });
+        }
+        Ok(self.size(Field::KvHeads, WIDTH_CAP)?.unwrap_or(heads))
+    }
+
+    /// How the two sublayers of a block stand to each other.
+    fn residual(&self, default: Residual) -> Result<Residual, ConfigError> {
+        let new = self.switch(Field::NewDecoder)? == Some(true);
+        let norms = self.size(Field::ParallelNorms, 2)?;
+        Ok(match self.switch(Field::ParallelResidual)? {
+            Some(false) => Residual::Sequential,
+            _ if new && norms != Some(1) => Residual::ParallelTwoNorms,
+            Some(true) if default == Residual::Sequential => Residual::ParallelOneNorm,
+            Some(true) | None => default,
+        })
     }
 
     /// As [`Reader::size`], of a field that every table requires.
@@ -334,8 +449,13 @@ impl<'a> Reader<'a> {
 
     /// The family's first key for `field`, for messages.
     fn key(&self, field: Field) -> &'static str {
-        let first = self.table.keys.read.iter().find(|(_, of, _)| *of == field);
-        first.map_or("(no key of this family)", |(key, ..)| *key)
+        self.key_of(field).unwrap_or("(no key of this family)")
+    }
+
+    /// The family's first key for `field`.
+    fn key_of(&self, field: Field) -> Option<&'static str> {
+        let mut lines = self.table.keys.lines();
+        lines.find(|(_, of, _)| *of == field).map(|(key, ..)| *key)
     }
 }
 

@@ -1,36 +1,114 @@
 //! The rotary keys, in both spellings.
 //!
 //! Older configs write `rope_theta`, a fraction and `rope_scaling` side by side; newer ones write one object,
-//! `rope_parameters`. A config may hold both if they say the same.
+//! `rope_parameters`, or one for each kind of block inside it. A config may hold both if they say the same.
 
 use serde_json::{Map, Value};
 
+use super::attention::Sizes;
 use super::{CONTEXT_CAP, Reader, agreed, excerpt, number, text, whole, wrong_type};
 use crate::error::ConfigError;
 use crate::rotary::{RopeScaling, Rotary};
 use crate::tables::RotaryDefaults;
 use crate::tables::keys::Field;
 
-const SCALINGS: [&str; 3] = ["default", "linear", "llama3"];
+const SCALINGS: [&str; 6] = ["default", "linear", "dynamic", "yarn", "longrope", "llama3"];
+
+/// The keys of a rotary object that transformers reads.
+pub(super) const INNER_KEYS: [&str; 17] = [
+    "rope_type",
+    "type",
+    "rope_theta",
+    "partial_rotary_factor",
+    "factor",
+    "original_max_position_embeddings",
+    "attention_factor",
+    "beta_fast",
+    "beta_slow",
+    "mscale",
+    "mscale_all_dim",
+    "truncate",
+    "short_factor",
+    "long_factor",
+    "low_freq_factor",
+    "high_freq_factor",
+    "mrope_section",
+];
+
+/// The objects of a `rope_parameters` that has one for each kind of block.
+const FULL: &str = "full_attention";
+const SLIDING: &str = "sliding_attention";
+
+/// A rotary object: its key, the value and the members.
+type RotaryObject<'a> = (String, &'a Value, &'a Map<String, Value>);
 
 impl<'a> Reader<'a> {
-    /// The rotary settings of heads of width `head`.
-    pub(crate) fn rotary(
+    /// The rotation of blocks without a window.
+    pub(super) fn rotary(
         &self,
         defaults: &RotaryDefaults,
-        head: usize,
+        sizes: &Sizes,
     ) -> Result<Rotary, ConfigError> {
+        let objects = self.rotary_objects(FULL)?;
+        self.rotation(
+            &objects,
+            Field::RotaryTheta,
+            defaults,
+            defaults.theta,
+            sizes,
+        )
+    }
+
+    /// The rotation of blocks with a window, where it has a base of its own.
+    pub(super) fn local_rotary(
+        &self,
+        defaults: &RotaryDefaults,
+        theta: f64,
+        sizes: &Sizes,
+    ) -> Result<Rotary, ConfigError> {
+        let objects: Vec<RotaryObject<'a>> = self
+            .rotary_objects(SLIDING)?
+            .into_iter()
+            .filter(|(key, ..)| key.ends_with(SLIDING))
+            .collect();
+        self.rotation(&objects, Field::LocalTheta, defaults, theta, sizes)
+    }
+
+    /// The objects that hold rotary settings; of those with one for each kind of block, that of `kind`.
+    fn rotary_objects(&self, kind: &str) -> Result<Vec<RotaryObject<'a>>, ConfigError> {
         let mut objects = Vec::new();
         for field in [Field::RotaryScaling, Field::RotaryParameters] {
             for (key, value) in self.values(field) {
                 let object = value
                     .as_object()
                     .ok_or_else(|| wrong_type(key, "an object", value, self.path))?;
-                if !object.is_empty() {
-                    objects.push((key, value, object));
+                let is_nested = object.contains_key(FULL) || object.contains_key(SLIDING);
+                if is_nested {
+                    let Some(inner) = object.get(kind).filter(|inner| !inner.is_null()) else {
+                        continue;
+                    };
+                    let key = format!("{key}.{kind}");
+                    let object = inner
+                        .as_object()
+                        .ok_or_else(|| wrong_type(&key, "an object", inner, self.path))?;
+                    objects.push((key, inner, object));
+                } else if !object.is_empty() {
+                    objects.push((key.to_owned(), value, object));
                 }
             }
         }
+        Ok(objects)
+    }
+
+    fn rotation(
+        &self,
+        objects: &[RotaryObject<'a>],
+        theta_field: Field,
+        defaults: &RotaryDefaults,
+        theta: f64,
+        sizes: &Sizes,
+    ) -> Result<Rotary, ConfigError> {
+        let head = sizes.head;
         // A setting may stand alone or in either object; wherever it stands, it must be the same.
         let spellings = |field: Field, inner: &'static str| -> Vec<(String, &'a Value)> {
             let alone = self
@@ -43,8 +121,8 @@ impl<'a> Reader<'a> {
             alone.chain(inside).collect()
         };
 
-        let theta = agreed(
-            spellings(Field::RotaryTheta, "rope_theta"),
+        let given = agreed(
+            spellings(theta_field, "rope_theta"),
             self.path,
             |key, value| {
                 number(key, value, "a number from 1 to 1e15", self.path, |theta| {
@@ -52,6 +130,12 @@ impl<'a> Reader<'a> {
                 })
             },
         )?;
+        let scalings = objects.iter().map(|(key, value, _)| (key.clone(), *value));
+        let scaling = agreed(scalings, self.path, |key, value| {
+            self.scaling(key, value, sizes)
+        })?
+        .unwrap_or(RopeScaling::None);
+
         let fractions = spellings(Field::RotaryFraction, "partial_rotary_factor");
         let fraction_key = fractions.first().map_or_else(
             || self.key(Field::RotaryFraction).to_owned(),
@@ -66,32 +150,58 @@ impl<'a> Reader<'a> {
                 |fraction| 0.0 < fraction && fraction <= 1.0,
             )
         })?;
-        let scalings = objects
-            .iter()
-            .map(|(key, value, _)| ((*key).to_owned(), *value));
-        let scaling = agreed(scalings, self.path, |key, value| self.scaling(key, value))?;
-
-        let fraction = fraction.unwrap_or(defaults.fraction);
+        // Of most families transformers rotates whole heads, whatever the key says; with a scaling it fails.
+        let fraction = match fraction {
+            Some(fraction) if !defaults.partial => {
+                if scaling != RopeScaling::None && fraction < 1.0 {
+                    return Err(ConfigError::Unsupported {
+                        path: self.path.into(),
+                        key: fraction_key,
+                        expected: "it absent or 1 beside a scaling",
+                        found: fraction.to_string(),
+                    });
+                }
+                defaults.fraction
+            }
+            fraction => fraction.unwrap_or(defaults.fraction),
+        };
+        let dims = self.size(Field::RotaryDims, head as u64)?;
         // Rounded towards zero, as Hugging Face does.
-        let size = (head as f64 * fraction) as usize;
+        let size = dims.unwrap_or((head as f64 * fraction) as usize);
         if size < 2 || !size.is_multiple_of(2) {
             return Err(ConfigError::RotarySize {
                 path: self.path.into(),
-                key: fraction_key,
-                fraction,
+                key: match dims {
+                    Some(_) => self.key(Field::RotaryDims).to_owned(),
+                    None => fraction_key,
+                },
+                fraction: dims.map_or(fraction, |dims| dims as f64 / head as f64),
                 head,
                 size,
             });
         }
-        Ok(Rotary {
-            size,
-            theta: theta.unwrap_or(defaults.theta),
-            scaling: scaling.unwrap_or(RopeScaling::None),
-        })
+        if let RopeScaling::LongRope { short, long, .. } = &scaling
+            && (short.len() != size / 2 || long.len() != size / 2)
+        {
+            return Err(ConfigError::OutOfRange {
+                path: self.path.into(),
+                key: "short_factor and long_factor".into(),
+                expected: format!("{} factors each, one for each rotated pair", size / 2),
+                found: format!("{} and {}", short.len(), long.len()),
+            });
+        }
+        Ok(Rotary::new(size, given.unwrap_or(theta))
+            .pairing(defaults.pairs)
+            .scaled(scaling))
     }
 
     /// The scaling that the object under `outer` describes.
-    fn scaling(&self, outer: &str, value: &'a Value) -> Result<RopeScaling, ConfigError> {
+    fn scaling(
+        &self,
+        outer: &str,
+        value: &'a Value,
+        sizes: &Sizes,
+    ) -> Result<RopeScaling, ConfigError> {
         let empty = Map::new();
         let object = value.as_object().unwrap_or(&empty);
         let inner = |key: &str| format!("{outer}.{key}");
@@ -110,72 +220,117 @@ impl<'a> Reader<'a> {
                     supported: SCALINGS.to_vec(),
                 })
         })?;
-        let parameters: &[&str] = match kind {
-            Some("linear") => &["factor"],
-            Some("llama3") => &[
-                "factor",
-                "low_freq_factor",
-                "high_freq_factor",
-                "original_max_position_embeddings",
-            ],
-            _ => &[],
-        };
-        let known = |key: &str| {
-            ["rope_type", "type", "rope_theta", "partial_rotary_factor"].contains(&key)
-                || parameters.contains(&key)
-        };
-        let unknown: Vec<String> = object
-            .keys()
-            .filter(|key| !known(key))
-            .map(|key| format!("{:?}", inner(key)))
-            .collect();
-        if !unknown.is_empty() {
-            return Err(ConfigError::UnknownKeys {
-                path: self.path.into(),
-                family: self.family,
-                keys: unknown,
-            });
-        }
-        let given = |key: &str| {
-            let missing = || ConfigError::MissingKey {
+        let given = |key: &str| object.get(key).filter(|value| !value.is_null());
+        let required = |key: &str| {
+            given(key).ok_or_else(|| ConfigError::MissingKey {
                 path: self.path.into(),
                 key: inner(key),
-            };
-            object.get(key).ok_or_else(missing)
-        };
-        let factor = |key: &str, least: f64| {
-            let expected = format!("a number from {least} to 1e6");
-            number(&inner(key), given(key)?, &expected, self.path, |factor| {
-                (least..=1e6).contains(&factor)
             })
+        };
+        let read = |key: &str, value: &Value, least: f64| {
+            let expected = format!("a number from {least} to 1e6");
+            number(&inner(key), value, &expected, self.path, |number| {
+                (least..=1e6).contains(&number)
+            })
+        };
+        let optional = |key: &str, least: f64| {
+            let value = given(key).map(|value| read(key, value, least));
+            value.transpose()
+        };
+        let factor = |key: &str, least: f64| read(key, required(key)?, least);
+        let original_context = || -> Result<usize, ConfigError> {
+            if let Some(original) = self.size(Field::OriginalContext, CONTEXT_CAP)? {
+                return Ok(original);
+            }
+            let key = "original_max_position_embeddings";
+            let value = given(key).map(|value| whole(&inner(key), value, CONTEXT_CAP, self.path));
+            Ok(value.transpose()?.unwrap_or(sizes.context))
         };
         match kind {
             Some("linear") => Ok(RopeScaling::Linear {
                 factor: factor("factor", 1.0)?,
             }),
+            // It changes only sequences longer than the context, which are refused.
+            Some("dynamic") => factor("factor", 1.0).map(|_| RopeScaling::None),
             Some("llama3") => {
                 let low_freq_factor = factor("low_freq_factor", 1e-6)?;
                 let key = "high_freq_factor";
                 let expected =
                     format!("a number above `low_freq_factor` = {low_freq_factor}, at most 1e6");
                 let above = |factor: f64| low_freq_factor < factor && factor <= 1e6;
-                let original = "original_max_position_embeddings";
                 Ok(RopeScaling::Llama3 {
                     factor: factor("factor", 1.0)?,
                     low_freq_factor,
                     high_freq_factor: number(
                         &inner(key),
-                        given(key)?,
+                        required(key)?,
                         &expected,
                         self.path,
                         above,
                     )?,
-                    original_context: whole(
-                        &inner(original),
-                        given(original)?,
-                        CONTEXT_CAP,
-                        self.path,
-                    )?,
+                    original_context: original_context()?,
+                })
+            }
+            Some("yarn") => {
+                let original_context = original_context()?;
+                let factor = match optional("factor", 1.0)? {
+                    Some(factor) => factor,
+                    None => sizes.context as f64 / original_context as f64,
+                };
+                let growth = |scale: f64| 1.0 + 0.1 * scale * factor.max(1.0).ln();
+                let amplitude = match (
+                    optional("attention_factor", 1e-6)?,
+                    optional("mscale", 0.0)?,
+                    optional("mscale_all_dim", 0.0)?,
+                ) {
+                    (Some(amplitude), ..) => amplitude,
+                    (None, Some(of_one), Some(of_all)) if of_one > 0.0 && of_all > 0.0 => {
+                        growth(of_one) / growth(of_all)
+                    }
+                    _ => growth(1.0),
+                };
+                let truncate = match given("truncate") {
+                    None => true,
+                    Some(value) => value.as_bool().ok_or_else(|| {
+                        wrong_type(&inner("truncate"), "true or false", value, self.path)
+                    })?,
+                };
+                Ok(RopeScaling::Yarn {
+                    factor,
+                    beta_fast: optional("beta_fast", 0.0)?
+                        .filter(|beta| *beta > 0.0)
+                        .unwrap_or(32.0),
+                    beta_slow: optional("beta_slow", 0.0)?
+                        .filter(|beta| *beta > 0.0)
+                        .unwrap_or(1.0),
+                    original_context,
+                    truncate,
+                    amplitude,
+                })
+            }
+            Some("longrope") => {
+                let original_context = original_context()?;
+                let factors = |key: &str| -> Result<Vec<f64>, ConfigError> {
+                    let value = required(key)?;
+                    let list = value.as_array().ok_or_else(|| {
+                        wrong_type(&inner(key), "a list of numbers", value, self.path)
+                    })?;
+                    list.iter().map(|value| read(key, value, 1e-6)).collect()
+                };
+                let factor = match optional("factor", 1e-6)? {
+                    Some(factor) => factor,
+                    None => sizes.context as f64 / original_context as f64,
+                };
+                let amplitude = match optional("attention_factor", 1e-6)? {
+                    Some(amplitude) => amplitude,
+                    None if factor <= 1.0 => 1.0,
+                    None => (1.0 + factor.ln() / (original_context as f64).ln()).sqrt(),
+                };
+                Ok(RopeScaling::LongRope {
+                    short: factors("short_factor")?,
+                    long: factors("long_factor")?,
+                    original_context,
+                    amplitude,
                 })
             }
             _ => Ok(RopeScaling::None),

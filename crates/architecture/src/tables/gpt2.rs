@@ -1,62 +1,64 @@
 //! GPT-2: learned positions, sequential blocks, fused queries, keys and values, `[in, out]` matrices.
 
 use super::keys::{Accept, Field, KeyTable, Presence::*};
-use super::table::{Block, FamilyTable};
+use super::shared::*;
+use super::table::{Block, FamilyTable, Layers};
 use super::templates::{in_out, out_in, vector};
-use crate::config::{Activation, Mlp, Norm, Residual};
 use crate::tensors::{Fused, Role};
 
 pub(super) static TABLE: FamilyTable = FamilyTable {
+    covers: "GPT-2, DistilGPT-2, Cerebras-GPT, CRFM models: learned positions; scores scaled as the config says",
     keys: KeyTable {
         read: &[
-            ("n_layer", Field::Layers, Required),
-            ("n_embd", Field::Model, Required),
-            ("n_head", Field::Heads, Required),
-            ("n_inner", Field::Neurons, Nullable),
-            ("vocab_size", Field::Vocab, Required),
-            ("n_positions", Field::Context, Required),
-            ("n_ctx", Field::Context, Optional),
-            ("layer_norm_epsilon", Field::Epsilon, Optional),
-            ("activation_function", Field::Activation, Optional),
-            ("tie_word_embeddings", Field::Tied, Optional),
-            ("bos_token_id", Field::Bos, Optional),
+            &[
+                ("n_layer", Field::Layers, Required),
+                ("num_hidden_layers", Field::Layers, Optional),
+                ("n_embd", Field::Model, Required),
+                ("hidden_size", Field::Model, Optional),
+                ("n_head", Field::Heads, Required),
+                ("num_attention_heads", Field::Heads, Optional),
+                ("n_inner", Field::Neurons, Nullable),
+                ("vocab_size", Field::Vocab, Required),
+                ("n_positions", Field::Context, Or(1024)),
+                ("max_position_embeddings", Field::Context, Optional),
+                ("layer_norm_epsilon", Field::Epsilon, Optional),
+                ("activation_function", Field::Activation, Optional),
+                ("tie_word_embeddings", Field::Tied, Optional),
+                ("scale_attn_weights", Field::ScaleScores, Optional),
+                (
+                    "scale_attn_by_inverse_layer_idx",
+                    Field::ScaleByLayer,
+                    Optional,
+                ),
+            ],
+            BOS,
         ],
-        refused: &[
-            ("scale_attn_by_inverse_layer_idx", Accept::Off),
-            ("scale_attn_weights", Accept::On),
-        ],
+        refused: &[("add_cross_attention", Accept::Off)],
         ignored: &[
+            "classifier_dropout",
+            "hidden_dropout",
             "attn_pdrop",
             "embd_pdrop",
-            "n_special",
-            "output_past",
-            "predict_special_tokens",
-            // The order of two products, for half precision; the function is the same.
-            "reorder_and_upcast_attn",
             "resid_pdrop",
+            "reorder_and_upcast_attn",
             "summary_activation",
             "summary_first_dropout",
+            "summary_last_dropout",
             "summary_proj_to_labels",
             "summary_type",
             "summary_use_proj",
         ],
     },
     block: Block {
-        norm: Norm::LayerNorm,
-        norm_epsilon: 1e-5,
-        residual: Residual::Sequential,
-        mlp: Mlp::Plain,
-        activation: Activation::GeluTanh,
-        qkv_bias: true,
-        attention_out_bias: true,
-        mlp_bias: true,
-        unembedding_bias: false,
+        learned_positions: Some(0),
+        ..Block::PLAIN
     },
     rotary: None,
+    layers: Layers::Alike,
     tied: true,
     bos: Some(50256),
     prefix: "transformer.",
-    tensors: &[
+    tensors: &[&[
         out_in(Role::TokenEmbedding, "wte.weight"),
         out_in(Role::PositionEmbedding, "wpe.weight"),
         vector(Role::AttnNormGain, "h.{}.ln_1.weight"),
@@ -74,7 +76,6 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         vector(Role::FinalNormGain, "ln_f.weight"),
         vector(Role::FinalNormBias, "ln_f.bias"),
         out_in(Role::Unembedding, "lm_head.weight").without_prefix(),
-    ],
-    // The causal mask and its fill value.
+    ]],
     ignored_tensors: &["h.{}.attn.bias", "h.{}.attn.masked_bias"],
 };

@@ -4,15 +4,26 @@ use serde_json::Value;
 
 use crate::config::Activation;
 
-/// The keys of one family's config, in three columns; a key in none of them, nor in the common ones, is refused.
+/// The keys of one family's config, in three columns. A key in none of them, nor in the common ones, is one that
+/// transformers does not read for the family; it is told and changes nothing.
 pub(crate) struct KeyTable {
     /// Keys that set something. A field with two keys has two spellings, which must agree.
-    pub(crate) read: &'static [(&'static str, Field, Presence)],
+    pub(crate) read: &'static [&'static [KeyLine]],
     /// Keys that only one value of leaves the block equation as it is.
     pub(crate) refused: &'static [(&'static str, Accept)],
     /// Keys that change nothing in a forward pass.
     pub(crate) ignored: &'static [&'static str],
 }
+
+impl KeyTable {
+    /// All lines of the keys that set something.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &'static KeyLine> + use<> {
+        self.read.iter().copied().flatten()
+    }
+}
+
+/// A key, what it sets, and whether it must be there.
+pub(crate) type KeyLine = (&'static str, Field, Presence);
 
 /// What a key sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +49,54 @@ pub(crate) enum Field {
     RotaryScaling,
     /// The newer object, `rope_parameters`.
     RotaryParameters,
+    /// The base of windowed layers, where theirs is another.
+    LocalTheta,
+    /// The number of rotated dimensions.
+    RotaryDims,
+    /// The context before a stretch, outside the rotary objects.
+    OriginalContext,
+    /// Biases of queries, keys and values.
+    QkvBias,
+    /// All biases of a block.
+    Bias,
+    /// Whether queries and keys are normed.
+    QueryKeyNorm,
+    QkvClip,
+    /// What scores are multiplied with.
+    AttentionScale,
+    /// Scores are divided by its root.
+    QueryScalar,
+    /// Whether scores are divided by √head at all.
+    ScaleScores,
+    /// Whether scores are divided by the number of the block, from 1, too.
+    ScaleByLayer,
+    ScoreCap,
+    LogitCap,
+    LogitScale,
+    LogitDivisor,
+    EmbeddingScale,
+    ResidualScale,
+    EmbeddingWidth,
+    NormBefore,
+    /// Whether the norms have gains and biases.
+    NormAffine,
+    Window,
+    UseWindow,
+    /// The first windowed layer.
+    WindowFrom,
+    /// Every which layer has no window.
+    WindowPattern,
+    LayerTypes,
+    /// Runs of kinds of attention: `[[[kind, …], times], …]`.
+    AttentionTypes,
+    /// For each layer 1 if it rotates.
+    RotaryLayers,
+    /// Every which layer does not rotate.
+    NoRotaryInterval,
+    Alibi,
+    MultiQuery,
+    NewDecoder,
+    ParallelNorms,
 }
 
 /// Whether a key must be there.
@@ -49,6 +108,8 @@ pub(crate) enum Presence {
     Optional,
     /// The key may be absent or null.
     Nullable,
+    /// The key may be absent, which stands for this size, or null.
+    Or(u64),
 }
 
 /// The values of a key that leave the block equation as it is.
@@ -56,10 +117,8 @@ pub(crate) enum Presence {
 pub(crate) enum Accept {
     /// Null, false, zero, or an empty object or list.
     Off,
-    /// True.
-    On,
-    /// A list of `full_attention`.
-    FullAttention,
+    /// True or null.
+    OnOrNull,
 }
 
 impl Accept {
@@ -70,11 +129,8 @@ impl Accept {
             (Self::Off, Value::Number(number)) => number.as_f64() == Some(0.0),
             (Self::Off, Value::Array(items)) => items.is_empty(),
             (Self::Off, Value::Object(items)) => items.is_empty(),
-            (Self::On, Value::Bool(on)) => *on,
-            (Self::FullAttention, Value::Null) => true,
-            (Self::FullAttention, Value::Array(kinds)) => {
-                kinds.iter().all(|kind| kind == "full_attention")
-            }
+            (Self::OnOrNull, Value::Null) => true,
+            (Self::OnOrNull, Value::Bool(on)) => *on,
             _ => false,
         }
     }
@@ -82,32 +138,19 @@ impl Accept {
     pub(crate) fn expected(self) -> &'static str {
         match self {
             Self::Off => "it absent, null, false, 0 or empty",
-            Self::On => "true",
-            Self::FullAttention => "only \"full_attention\"",
+            Self::OnOrNull => "true or null",
         }
     }
 }
 
-/// Features that any config may mention and no family here has.
+/// Features that any config may switch on and no family here has.
 pub(crate) const COMMON_REFUSED: &[(&str, Accept)] = &[
-    ("add_cross_attention", Accept::Off),
-    ("attn_logit_softcapping", Accept::Off),
+    ("attention_chunk_size", Accept::Off),
     // Code of the checkpoint's own may compute anything.
     ("auto_map", Accept::Off),
-    ("cross_attention_hidden_size", Accept::Off),
-    ("final_logit_softcapping", Accept::Off),
-    ("is_encoder_decoder", Accept::Off),
-    ("layer_types", Accept::FullAttention),
-    ("moe_intermediate_size", Accept::Off),
-    ("num_experts", Accept::Off),
-    ("num_experts_per_tok", Accept::Off),
-    ("num_local_experts", Accept::Off),
+    ("is_causal", Accept::OnOrNull),
     ("per_layer_config", Accept::Off),
-    ("pruned_heads", Accept::Off),
     ("quantization_config", Accept::Off),
-    ("sliding_window", Accept::Off),
-    ("tie_encoder_decoder", Accept::Off),
-    ("use_sliding_window", Accept::Off),
 ];
 
 /// Keys of any config that change nothing in a forward pass: provenance, storage, training, generation, other heads.
@@ -115,6 +158,7 @@ pub(crate) const COMMON_IGNORED: &[&str] = &[
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_commit_hash",
+    "_is_quantized",
     "_name_or_path",
     "_num_labels",
     "architectures",

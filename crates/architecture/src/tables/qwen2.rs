@@ -1,77 +1,40 @@
 //! Qwen2 and Qwen2.5: as Llama, with biases on queries, keys and values, and no BOS.
 
 use super::keys::{Accept, Field, KeyTable, Presence::*};
-use super::table::{Block, FamilyTable, RotaryDefaults};
-use super::templates::{out_in, vector};
-use crate::config::{Activation, Mlp, Norm, Residual};
-use crate::tensors::Role;
+use super::shared::*;
+use super::table::{Block, FamilyTable, Layers, RotaryDefaults};
 
 pub(super) static TABLE: FamilyTable = FamilyTable {
+    covers: "Qwen2, Qwen2.5: biased queries, keys and values; windows from a given block on",
     keys: KeyTable {
         read: &[
-            ("num_hidden_layers", Field::Layers, Required),
-            ("hidden_size", Field::Model, Required),
-            ("num_attention_heads", Field::Heads, Required),
-            ("num_key_value_heads", Field::KvHeads, Required),
-            ("head_dim", Field::Head, Nullable),
-            ("intermediate_size", Field::Neurons, Required),
-            ("vocab_size", Field::Vocab, Required),
-            ("max_position_embeddings", Field::Context, Required),
-            ("rms_norm_eps", Field::Epsilon, Optional),
-            ("hidden_act", Field::Activation, Optional),
-            ("tie_word_embeddings", Field::Tied, Optional),
-            ("rope_theta", Field::RotaryTheta, Optional),
-            ("partial_rotary_factor", Field::RotaryFraction, Optional),
-            ("rope_scaling", Field::RotaryScaling, Nullable),
-            ("rope_parameters", Field::RotaryParameters, Nullable),
+            SIZES,
+            &[
+                ("num_key_value_heads", Field::KvHeads, Or(32)),
+                ("intermediate_size", Field::Neurons, Required),
+                ("hidden_act", Field::Activation, Optional),
+                ("head_dim", Field::Head, Nullable),
+                ("use_sliding_window", Field::UseWindow, Optional),
+                ("sliding_window", Field::Window, Or(4096)),
+                ("max_window_layers", Field::WindowFrom, Or(28)),
+                ("layer_types", Field::LayerTypes, Nullable),
+                ("max_position_embeddings", Field::Context, Or(32_768)),
+            ],
+            ROTARY,
+            RMS_EPSILON,
         ],
         refused: &[("use_mrope", Accept::Off)],
-        ignored: &[
-            "attention_dropout",
-            // The models name an id here, but were trained on text without it.
-            "bos_token_id",
-            // These two describe the window that `use_sliding_window` would switch on.
-            "max_window_layers",
-            "sliding_window",
-        ],
+        ignored: &["attention_dropout", "bos_token_id"],
     },
     block: Block {
-        norm: Norm::RmsNorm,
-        norm_epsilon: 1e-6,
-        residual: Residual::Sequential,
-        mlp: Mlp::Gated,
-        activation: Activation::Silu,
         qkv_bias: true,
-        attention_out_bias: false,
-        mlp_bias: false,
-        unembedding_bias: false,
+        ..Block::GATED
     },
-    rotary: Some(RotaryDefaults {
-        theta: 10_000.0,
-        fraction: 1.0,
-    }),
+    rotary: Some(RotaryDefaults::WHOLE),
+    layers: Layers::WindowedFrom,
     tied: false,
     bos: None,
     prefix: "model.",
-    tensors: &[
-        out_in(Role::TokenEmbedding, "embed_tokens.weight"),
-        vector(Role::AttnNormGain, "layers.{}.input_layernorm.weight"),
-        out_in(Role::Q, "layers.{}.self_attn.q_proj.weight"),
-        vector(Role::QBias, "layers.{}.self_attn.q_proj.bias"),
-        out_in(Role::K, "layers.{}.self_attn.k_proj.weight"),
-        vector(Role::KBias, "layers.{}.self_attn.k_proj.bias"),
-        out_in(Role::V, "layers.{}.self_attn.v_proj.weight"),
-        vector(Role::VBias, "layers.{}.self_attn.v_proj.bias"),
-        out_in(Role::AttnOut, "layers.{}.self_attn.o_proj.weight"),
-        vector(
-            Role::MlpNormGain,
-            "layers.{}.post_attention_layernorm.weight",
-        ),
-        out_in(Role::MlpGate, "layers.{}.mlp.gate_proj.weight"),
-        out_in(Role::MlpIn, "layers.{}.mlp.up_proj.weight"),
-        out_in(Role::MlpOut, "layers.{}.mlp.down_proj.weight"),
-        vector(Role::FinalNormGain, "norm.weight"),
-        out_in(Role::Unembedding, "lm_head.weight").without_prefix(),
-    ],
-    ignored_tensors: &["layers.{}.self_attn.rotary_emb.inv_freq"],
+    tensors: &[ENDS, FINAL_NORM, NORMS, ATTENTION, GATED_MLP, QKV_BIASES],
+    ignored_tensors: FREQUENCIES,
 };

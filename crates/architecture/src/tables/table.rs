@@ -2,32 +2,48 @@
 
 use super::keys::KeyTable;
 use super::templates::TensorTemplate;
-use crate::config::{Activation, Mlp, Norm, Residual};
+use crate::config::{Activation, Alibi, Mlp, Norm, NormGain, NormPlace, QueryKeyNorm, Residual};
+use crate::rotary::Pairs;
 
 /// Everything that is particular to one family.
 pub(crate) struct FamilyTable {
+    /// What the family covers, for a list of families.
+    pub(crate) covers: &'static str,
     /// The keys of the config: read, refused unless at a given value, ignored.
     pub(crate) keys: KeyTable,
     /// The block where the config says nothing else.
     pub(crate) block: Block,
-    /// Rotary settings where the config says nothing; `None` for learned positions.
+    /// Rotary settings where the config says nothing; `None` where nothing rotates.
     pub(crate) rotary: Option<RotaryDefaults>,
+    /// Which blocks have a window, and which rotate.
+    pub(crate) layers: Layers,
     /// Whether the unembedding is tied where the config says nothing.
     pub(crate) tied: bool,
     /// The BOS id where the config has no key for it; `None` if the family prepends nothing.
     pub(crate) bos: Option<u32>,
     /// What precedes the names of all tensors but the unembedding, in all of them or in none.
     pub(crate) prefix: &'static str,
-    /// The tensors, `{}` standing for the index of the block.
-    pub(crate) tensors: &'static [TensorTemplate],
+    /// The tensors, `{}` standing for the index of the block, in groups.
+    pub(crate) tensors: &'static [&'static [TensorTemplate]],
     /// Names of buffers that hold no weights, with the prefix where the tensors have it.
     pub(crate) ignored_tensors: &'static [&'static str],
 }
 
+impl FamilyTable {
+    /// All lines of the tensor table.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &'static TensorTemplate> + use<> {
+        self.tensors.iter().copied().flatten()
+    }
+}
+
 /// The switches of the block equation that a family fixes, or sets where its config is silent.
+#[derive(Clone, Copy)]
 pub(crate) struct Block {
     pub(crate) norm: Norm,
     pub(crate) norm_epsilon: f64,
+    pub(crate) norm_gain: NormGain,
+    pub(crate) norm_bias: bool,
+    pub(crate) norm_place: NormPlace,
     pub(crate) residual: Residual,
     pub(crate) mlp: Mlp,
     pub(crate) activation: Activation,
@@ -35,12 +51,109 @@ pub(crate) struct Block {
     pub(crate) attention_out_bias: bool,
     pub(crate) mlp_bias: bool,
     pub(crate) unembedding_bias: bool,
+    /// The norm of queries and keys, where the config has no switch for it or switches it on.
+    pub(crate) query_key_norm: Option<QueryKeyNorm>,
+    /// Rows of the table of learned positions before the first; `None` without such a table.
+    pub(crate) learned_positions: Option<usize>,
+    pub(crate) embedding_norm: bool,
+    pub(crate) alibi: Option<Alibi>,
+    /// What a token's embedding is multiplied with, where no key says so.
+    pub(crate) embedding_scale: EmbeddingScale,
+    /// Whether scores are divided by √head where no key says otherwise.
+    pub(crate) scaled_scores: bool,
+    pub(crate) query_scalar: Option<f64>,
+    pub(crate) score_cap: Option<f64>,
+    pub(crate) logit_cap: Option<f64>,
+    pub(crate) logit_scale: f64,
+}
+
+/// What a token's embedding is multiplied with.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum EmbeddingScale {
+    One,
+    /// √model.
+    RootOfWidth,
+}
+
+impl Block {
+    /// LayerNorm and a plain MLP, biases everywhere, as in GPT-2.
+    pub(crate) const PLAIN: Self = Self {
+        norm: Norm::LayerNorm,
+        norm_epsilon: 1e-5,
+        norm_gain: NormGain::Stored,
+        norm_bias: true,
+        norm_place: NormPlace::Before,
+        residual: Residual::Sequential,
+        mlp: Mlp::Plain,
+        activation: Activation::GeluTanh,
+        qkv_bias: true,
+        attention_out_bias: true,
+        mlp_bias: true,
+        unembedding_bias: false,
+        query_key_norm: None,
+        learned_positions: None,
+        embedding_norm: false,
+        alibi: None,
+        embedding_scale: EmbeddingScale::One,
+        scaled_scores: true,
+        query_scalar: None,
+        score_cap: None,
+        logit_cap: None,
+        logit_scale: 1.0,
+    };
+
+    /// RMSNorm and a gated MLP without biases, as in Llama.
+    pub(crate) const GATED: Self = Self {
+        norm: Norm::RmsNorm,
+        norm_epsilon: 1e-6,
+        norm_bias: false,
+        mlp: Mlp::Gated,
+        activation: Activation::Silu,
+        qkv_bias: false,
+        attention_out_bias: false,
+        mlp_bias: false,
+        ..Self::PLAIN
+    };
 }
 
 /// Rotary settings where a config says nothing.
 pub(crate) struct RotaryDefaults {
     /// The base of the wavelengths.
     pub(crate) theta: f64,
+    /// The base in windowed layers, where it is another.
+    pub(crate) local_theta: Option<f64>,
     /// The rotated part of each head, in (0, 1].
     pub(crate) fraction: f64,
+    /// Which dimensions turn together.
+    pub(crate) pairs: Pairs,
+    /// Whether a partial rotation is part of the family; of the others transformers ignores the key.
+    pub(crate) partial: bool,
+}
+
+impl RotaryDefaults {
+    /// Whole heads, in halves, at base 10000.
+    pub(crate) const WHOLE: Self = Self {
+        theta: 10_000.0,
+        local_theta: None,
+        fraction: 1.0,
+        pairs: Pairs::Halves,
+        partial: false,
+    };
+}
+
+/// Which blocks have a window, and which rotate.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Layers {
+    /// All alike, without a window.
+    Alike,
+    /// All with the window, if there is one.
+    Windowed,
+    /// A window where `layer_types` says so, or from a given block on, if it is switched on.
+    WindowedFrom,
+    /// A window where `layer_types` says so, or in all but each n-th block.
+    WindowedBut(usize),
+    /// No rotation in each n-th block; a window in those that rotate, if it is switched on.
+    RotatedBut(usize),
+    /// As `attention_types` says; else every other block, from the second on.
+    Listed,
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::keys::{COMMON_IGNORED, COMMON_REFUSED, Field, Presence};
 use super::table as table_of;
 use super::templates::{instance, instantiate};
-use crate::config::{ModelConfig, Position, Residual};
+use crate::config::{LearnedPositions, ModelConfig, Residual};
 use crate::family::Family;
 use crate::tensors::{Layout, Role};
 
@@ -14,19 +14,24 @@ use crate::tensors::{Layout, Role};
 fn config(family: Family, extra: &[(&str, bool)]) -> ModelConfig {
     let mut map = serde_json::Map::new();
     map.insert("model_type".into(), family.model_type().into());
-    for (key, _, presence) in table_of(family).keys.read {
-        if *presence == Presence::Required {
+    for (key, field, presence) in table_of(family).keys.lines() {
+        let is_small = matches!(field, Field::KvHeads | Field::RotaryDims)
+            && matches!(presence, Presence::Or(_));
+        if *presence == Presence::Required || is_small {
             map.insert((*key).into(), 8.into());
         }
     }
     // Heads wide enough for the smallest rotated quarter.
     let model = table_of(family)
         .keys
-        .read
-        .iter()
+        .lines()
         .find(|(_, field, _)| *field == Field::Model)
         .unwrap();
     map.insert(model.0.into(), 128.into());
+    let projected = table_of(family).keys.lines();
+    for (key, ..) in projected.filter(|(_, field, _)| *field == Field::EmbeddingWidth) {
+        map.insert((*key).into(), 64.into());
+    }
     for (key, on) in extra {
         map.insert((*key).into(), (*on).into());
     }
@@ -40,11 +45,16 @@ fn variants(family: Family) -> Vec<ModelConfig> {
         Field::AttentionBias,
         Field::MlpBias,
         Field::Tied,
+        Field::QkvBias,
+        Field::Bias,
+        Field::QueryKeyNorm,
+        Field::NormAffine,
+        Field::NormBefore,
+        Field::NewDecoder,
     ];
     let keys = table_of(family)
         .keys
-        .read
-        .iter()
+        .lines()
         .filter(|(_, field, _)| switches.contains(field));
     let keys: Vec<&str> = keys.map(|(key, ..)| *key).collect();
     let settings = |bits: usize| -> Vec<(&str, bool)> {
@@ -62,13 +72,7 @@ fn variants(family: Family) -> Vec<ModelConfig> {
 fn every_table_reads_what_a_config_must_give() {
     for family in Family::all().iter().copied() {
         let table = table_of(family);
-        let keys = |field| {
-            table
-                .keys
-                .read
-                .iter()
-                .filter(move |(_, of, _)| *of == field)
-        };
+        let keys = |field| table.keys.lines().filter(move |(_, of, _)| *of == field);
         for field in [
             Field::Layers,
             Field::Model,
@@ -76,17 +80,13 @@ fn every_table_reads_what_a_config_must_give() {
             Field::Vocab,
             Field::Context,
         ] {
-            let is_required = keys(field).any(|(.., presence)| *presence == Presence::Required);
-            assert!(is_required, "{family}: no required key for {field:?}");
+            let is_settled = keys(field)
+                .any(|(.., presence)| matches!(presence, Presence::Required | Presence::Or(_)));
+            assert!(is_settled, "{family}: no size for {field:?}");
         }
-        for field in [
-            Field::Neurons,
-            Field::Epsilon,
-            Field::Activation,
-            Field::Tied,
-        ] {
-            assert!(keys(field).count() > 0, "{family}: no key for {field:?}");
-        }
+        assert!(keys(Field::Tied).count() > 0, "{family}: no key for ties");
+        // Bloom's MLP is always four times as wide as its stream.
+        assert!(keys(Field::Neurons).count() > 0 || family == Family::Bloom);
         let rotary = [
             Field::RotaryTheta,
             Field::RotaryFraction,
@@ -96,7 +96,7 @@ fn every_table_reads_what_a_config_must_give() {
         for field in rotary {
             assert_eq!(
                 keys(field).count() > 0,
-                table.rotary.is_some(),
+                table.rotary.is_some() && keys(Field::RotaryDims).count() == 0,
                 "{family}: {field:?}"
             );
         }
@@ -112,7 +112,7 @@ fn every_table_reads_what_a_config_must_give() {
 fn every_key_has_one_meaning() {
     for family in Family::all().iter().copied() {
         let keys = &table_of(family).keys;
-        let own = keys.read.iter().map(|(key, ..)| *key);
+        let own = keys.lines().map(|(key, ..)| *key);
         let own = own
             .chain(keys.refused.iter().map(|(key, _)| *key))
             .chain(keys.ignored.iter().copied());
@@ -132,21 +132,24 @@ fn every_key_has_one_meaning() {
 #[test]
 fn every_role_of_the_block_equation_has_a_tensor() {
     for family in Family::all().iter().copied() {
-        let templates = table_of(family).tensors;
-        let has = |role| templates.iter().any(|template| template.role == role);
-        let fused = has(Role::Qkv);
+        let has = |role| {
+            table_of(family)
+                .templates()
+                .any(|template| template.role == role)
+        };
         for config in variants(family) {
             for role in Role::all()
                 .iter()
                 .copied()
                 .filter(|role| role.is_used(&config))
             {
-                let needed = match role {
-                    Role::Qkv | Role::QkvBias => fused,
-                    Role::Q | Role::K | Role::V | Role::QBias | Role::KBias | Role::VBias => !fused,
-                    _ => true,
-                };
-                assert_eq!(has(role), needed, "{family}: {role:?}");
+                // A part is stored by itself or with others in one tensor, never both.
+                let whole = Role::all()
+                    .iter()
+                    .filter(|whole| whole.parts().contains(&role));
+                let fused = whole.clone().any(|whole| has(*whole));
+                let apart = !role.parts().is_empty() && role.parts().iter().all(|part| has(*part));
+                assert_eq!(has(role), !fused && !apart, "{family}: {role:?}");
             }
         }
     }
@@ -157,10 +160,10 @@ fn every_tensor_line_is_used_by_some_config_and_well_formed() {
     for family in Family::all().iter().copied() {
         let table = table_of(family);
         let variants = variants(family);
-        let mut roles = BTreeSet::new();
-        for template in table.tensors {
+        let mut names = BTreeSet::new();
+        for template in table.templates() {
             let (role, name) = (template.role, template.name);
-            assert!(roles.insert(role), "{family}: {role:?} twice");
+            assert!(names.insert(name), "{family}: {name} twice");
             assert!(
                 variants.iter().any(|config| role.is_used(config)),
                 "{family}: {role:?} is never used"
@@ -168,7 +171,7 @@ fn every_tensor_line_is_used_by_some_config_and_well_formed() {
             assert_eq!(name.contains("{}"), role.is_per_layer(), "{family}: {name}");
             assert_eq!(
                 template.fused.is_some(),
-                matches!(role, Role::Qkv | Role::QkvBias),
+                matches!(role, Role::Qkv | Role::QkvBias | Role::MlpGateUp),
                 "{family}: {name}"
             );
             let rank = role.shape(&variants[0]).len();
@@ -185,8 +188,7 @@ fn every_tensor_line_is_used_by_some_config_and_well_formed() {
             let hits = |pattern: &&str| instance(pattern, &instance_name).is_some();
             assert_eq!(
                 table
-                    .tensors
-                    .iter()
+                    .templates()
                     .filter(|template| hits(&template.name))
                     .count(),
                 1,
@@ -215,7 +217,8 @@ fn the_switches_reach_the_config() {
         &[("attention_bias", true), ("mlp_bias", true)],
     );
     assert!(llama.qkv_bias && llama.attention_out_bias && llama.mlp_bias);
-    assert_eq!(config(Family::Gpt2, &[]).position, Position::Learned);
+    let gpt2 = config(Family::Gpt2, &[]);
+    assert_eq!(gpt2.learned_positions, Some(LearnedPositions::new()));
 }
 
 #[test]
@@ -230,4 +233,127 @@ fn names_match_only_their_own_block() {
     check("h.99999999999999999999.ln_1.bias", None);
     assert_eq!(instance("wte.weight", "wte.weight"), Some(None));
     assert_eq!(instance("wte.weight", "wte.weight2"), None);
+}
+
+/// What transformers reads of each family's config, as `fixtures/parity/keys.py` found it.
+fn facts() -> serde_json::Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parity/keys.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// Keys that transformers moves elsewhere before it reads them, or that its code does not read and a table still does.
+const MOVED: &[&str] = &[
+    "rope_theta",
+    "rope_scaling",
+    "partial_rotary_factor",
+    "rotary_emb_base",
+    "rotary_pct",
+    "rope_local_base_freq",
+    "sliding_window_pattern",
+    "attention_types",
+    "n_embed",
+    "use_sliding_window",
+    "max_window_layers",
+    "no_rope_layer_interval",
+    // The context of a Bloom, which has no limit of its own.
+    "seq_length",
+    // Older names.
+    "num_hidden_layers",
+    "num_attention_heads",
+    "max_position_embeddings",
+    "hidden_size",
+    "head_dim",
+    "tie_word_embeddings",
+    "bos_token_id",
+    "rope_parameters",
+];
+
+#[test]
+fn every_key_that_transformers_reads_is_in_the_table() {
+    let facts = facts();
+    let names = |value: &serde_json::Value| -> BTreeSet<String> {
+        serde_json::from_value(value.clone()).unwrap()
+    };
+    let common = names(&facts["common"]);
+    let mut faults = Vec::new();
+    for family in Family::all().iter().copied() {
+        let of = &facts["families"][family.model_type()];
+        let declared = of["declared"].as_object().unwrap();
+        let mut read = names(&of["read"]);
+        let table = table_of(family);
+        let keys = &table.keys;
+        // What families share is the code of rotary positions; GPT-J's is its own.
+        let rotates = table.rotary.is_some();
+        if rotates
+            && keys
+                .lines()
+                .all(|(_, field, _)| *field != Field::RotaryDims)
+        {
+            read.extend(common.iter().cloned());
+        }
+        let own = |key: &str| {
+            keys.lines().any(|(known, ..)| *known == key)
+                || keys.refused.iter().any(|(known, _)| *known == key)
+                || keys.ignored.contains(&key)
+        };
+        let known = |key: &str| {
+            own(key)
+                || COMMON_IGNORED.contains(&key)
+                || COMMON_REFUSED.iter().any(|(known, _)| *known == key)
+        };
+        for key in &read {
+            // Another name of a key that the table has.
+            let alias = declared.get(key).and_then(|value| value.as_str());
+            let is_alias = alias
+                .and_then(|text| text.strip_prefix("another name of "))
+                .is_some_and(known);
+            if !known(key) && !is_alias {
+                faults.push(format!("{family}: `{key}` is read and in no column"));
+            }
+        }
+        for (key, ..) in keys.lines() {
+            if !read.contains(*key) && !declared.contains_key(*key) && !MOVED.contains(key) {
+                faults.push(format!("{family}: `{key}` is read by nobody"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn absent_keys_stand_for_the_defaults_of_transformers() {
+    let facts = facts();
+    let mut faults = Vec::new();
+    for family in Family::all().iter().copied() {
+        let declared = &facts["families"][family.model_type()]["declared"];
+        let table = table_of(family);
+        for (key, field, presence) in table.keys.lines() {
+            let Some(default) = declared.get(*key) else {
+                continue;
+            };
+            let expected = match (field, presence) {
+                (_, Presence::Or(size)) => serde_json::json!(size),
+                (Field::Epsilon, _) => serde_json::json!(table.block.norm_epsilon),
+                (Field::Tied, _) => serde_json::json!(table.tied),
+                (Field::ScoreCap, _) => serde_json::json!(table.block.score_cap),
+                (Field::LogitCap, _) => serde_json::json!(table.block.logit_cap),
+                (Field::LogitScale, _) => serde_json::json!(table.block.logit_scale),
+                (Field::QueryScalar, _) if default.is_i64() => {
+                    serde_json::json!(table.block.query_scalar.unwrap() as i64)
+                }
+                (Field::AttentionBias | Field::Bias, _) => {
+                    serde_json::json!(table.block.attention_out_bias)
+                }
+                (Field::QkvBias, _) => serde_json::json!(table.block.qkv_bias),
+                (Field::MlpBias, _) => serde_json::json!(table.block.mlp_bias),
+                _ => continue,
+            };
+            if *default != expected {
+                faults.push(format!(
+                    "{family}: `{key}` is {default} in transformers, {expected} here"
+                ));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }

@@ -34,6 +34,13 @@ pub(crate) fn models() -> &'static [(String, Model)] {
     })
 }
 
+/// The longest sequence of a model; where its rotary frequencies depend on the length, the longest at those of short ones.
+pub(crate) fn room(model: &Model) -> usize {
+    let kinds = model.config().attention.kinds().iter();
+    let short = kinds.filter_map(|kind| kind.rotary.as_ref()?.changes_beyond());
+    short.min().unwrap_or(model.config().context)
+}
+
 pub(crate) fn schedule(model: &Model, edit: &str) -> Schedule {
     let plain = Schedule::plain(model.stack()).unwrap();
     edit.parse::<Edit>().unwrap().apply(&plain).unwrap()

@@ -7,7 +7,7 @@ use crate::experiments::core::table;
 use crate::inputs::OpenedModel;
 use attention_locality::Measure;
 use cka::Estimator;
-use layerwise::architecture::{Family, Mlp, Norm, Position, Residual, Rotary};
+use layerwise::architecture::{Attention, Family, Mlp, Norm, PerLayer, Residual, Rotary};
 use layerwise::journal::{Journal, RunDescription};
 use layerwise::metrics::divergence;
 use layerwise::sweep::{Budget, Described};
@@ -30,7 +30,8 @@ fn models() -> [Model; 2] {
         c.family = Family::GptNeoX;
         c.norm = Norm::RmsNorm;
         c.residual = Residual::ParallelTwoNorms;
-        c.position = Position::Rotary(Rotary::new(4, 100.0));
+        c.learned_positions = None;
+        c.attention = PerLayer::same(Attention::rotary(Rotary::new(4, 100.0)));
         c.mlp = Mlp::Gated;
         c.kv_heads = 2;
         c.unembedding_bias = true;

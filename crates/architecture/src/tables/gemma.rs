@@ -1,0 +1,44 @@
+//! Gemma: as Llama, with gains of 1 + γ, scaled embeddings and GELU.
+
+use super::keys::{Accept, Field, KeyTable, Presence::*};
+use super::shared::*;
+use super::table::{Block, EmbeddingScale, FamilyTable, Layers, RotaryDefaults};
+
+use crate::config::{Activation, NormGain};
+
+pub(super) static TABLE: FamilyTable = FamilyTable {
+    covers: "Gemma 2B and 7B",
+    keys: KeyTable {
+        read: &[
+            SIZES,
+            &[
+                ("num_key_value_heads", Field::KvHeads, Or(16)),
+                ("head_dim", Field::Head, Or(256)),
+                ("intermediate_size", Field::Neurons, Required),
+                ("max_position_embeddings", Field::Context, Or(8192)),
+                ("attention_bias", Field::AttentionBias, Optional),
+                ("hidden_act", Field::Activation, Optional),
+            ],
+            ROTARY,
+            BOS,
+            RMS_EPSILON,
+        ],
+        refused: &[("use_bidirectional_attention", Accept::Off)],
+        ignored: &["attention_dropout", "hidden_activation"],
+    },
+    block: Block {
+        norm_gain: NormGain::OnePlusStored,
+        activation: Activation::GeluTanh,
+        embedding_scale: EmbeddingScale::RootOfWidth,
+        ..Block::GATED
+    },
+    rotary: Some(RotaryDefaults::WHOLE),
+    layers: Layers::Alike,
+    tied: true,
+    bos: Some(2),
+    prefix: "model.",
+    tensors: &[
+        ENDS, FINAL_NORM, NORMS, ATTENTION, GATED_MLP, QKV_BIASES, OUT_BIAS,
+    ],
+    ignored_tensors: FREQUENCIES,
+};

@@ -1,0 +1,54 @@
+//! StableLM 2: LayerNorm, gated MLP, partly rotary heads.
+
+use super::keys::{Accept, Field, KeyTable, Presence::*};
+use super::shared::*;
+use super::table::{Block, FamilyTable, Layers, RotaryDefaults};
+
+use crate::config::Norm;
+
+pub(super) static TABLE: FamilyTable = FamilyTable {
+    covers: "StableLM 3B and 2 1.6B: LayerNorm, gated MLP, partly rotary heads; not the norms of each head of StableLM 2 12B",
+    keys: KeyTable {
+        read: &[
+            SIZES,
+            &[
+                ("num_key_value_heads", Field::KvHeads, Or(32)),
+                ("head_dim", Field::Head, Nullable),
+                ("intermediate_size", Field::Neurons, Required),
+                ("hidden_act", Field::Activation, Optional),
+                ("max_position_embeddings", Field::Context, Or(4096)),
+                ("use_qkv_bias", Field::QkvBias, Optional),
+                ("use_parallel_residual", Field::ParallelResidual, Optional),
+            ],
+            ROTARY,
+            LAYER_EPSILON,
+        ],
+        refused: &[("qk_layernorm", Accept::Off)],
+        ignored: &["attention_dropout", "hidden_dropout", "bos_token_id"],
+    },
+    block: Block {
+        norm: Norm::LayerNorm,
+        norm_epsilon: 1e-5,
+        norm_bias: true,
+        ..Block::GATED
+    },
+    rotary: Some(RotaryDefaults {
+        fraction: 0.25,
+        partial: true,
+        ..RotaryDefaults::WHOLE
+    }),
+    layers: Layers::Alike,
+    tied: false,
+    bos: None,
+    prefix: "model.",
+    tensors: &[
+        ENDS,
+        FINAL_NORM,
+        NORMS,
+        ATTENTION,
+        GATED_MLP,
+        NORM_BIASES,
+        QKV_BIASES,
+    ],
+    ignored_tensors: FREQUENCIES,
+};
