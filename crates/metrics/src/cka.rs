@@ -7,7 +7,7 @@ use crate::MetricsError;
 /// Fewest samples of a batch: the estimator divides by N − 3.
 const FEWEST_SAMPLES: usize = 4;
 
-/// A share of a Gram matrix's squares below which what is left after centring is taken for rounding.
+/// If centring leaves less than this share of a Gram matrix's squares, what is left counts as rounding error.
 const NO_VARIANCE: f64 = 1e-20;
 
 /// Linear centred kernel alignment (CKA) between layers, with the unbiased HSIC averaged over batches (Nguyen, Raghu and
@@ -20,8 +20,8 @@ const NO_VARIANCE: f64 = 1e-20;
 ///
 /// CKA(i, j) = HSIC(i, j)/√(HSIC(i, i)·HSIC(j, j)), each HSIC averaged over batches first.
 ///
-/// It has no unit, is 1 for layers that differ by a rotation, a factor and a shift, and is about 0 for unrelated ones,
-/// where it may be negative.
+/// It has no unit. It is 1 for layers that differ by a rotation, a factor and a shift. For unrelated layers it is about 0,
+/// and may be negative.
 /// Computed in `f64`.
 ///
 /// ```
@@ -39,7 +39,7 @@ const NO_VARIANCE: f64 = 1e-20;
 pub struct Cka {
     /// Σ HSIC(i, j) over batches, `[layers, layers]`.
     hsic: Array2<f64>,
-    /// What HSIC(i, i) would be at most, summed likewise, `[layers]`.
+    /// The sum over batches of the upper bound of HSIC(i, i), `[layers]`.
     magnitudes: Array1<f64>,
     batches: u64,
 }
@@ -57,13 +57,13 @@ impl Cka {
     /// Adds one batch: the states `[samples, width]` of each layer, row by row of the same samples.
     ///
     /// Layers may differ in width, and batches in samples; each batch has the same weight.
-    /// At one time, layers × samples²/2 numbers of 8 bytes are held.
+    /// Meanwhile layers × samples²/2 numbers of 8 bytes are in memory.
     ///
     /// # Errors
     ///
     /// There must be as many layers as the alignment was made for, all with the same number of samples, at least 4, and
     /// no NaN or infinity.
-    /// Nothing is added where there is an error.
+    /// After an error the alignment is as it was before.
     pub fn push(&mut self, states: &[ArrayView2<'_, f32>]) -> Result<(), MetricsError> {
         let samples = self.check(states)?;
         let pairs = samples * (samples - 1) / 2;
@@ -108,8 +108,8 @@ impl Cka {
     ///
     /// # Errors
     ///
-    /// There must be a batch, and every layer must vary: a layer without variance, or with one sample alone that differs
-    /// from the rest of its batch, has HSIC(i, i) = 0.
+    /// There must be a batch, and every layer must vary. HSIC(i, i) is 0 for a layer whose samples are all equal, or all
+    /// but one.
     pub fn similarity(&self) -> Result<Array2<f64>, MetricsError> {
         if self.batches == 0 {
             return Err(MetricsError::NoBatches);
@@ -170,12 +170,12 @@ impl Cka {
 /// Writes the upper triangle of a layer's U-centred Gram matrix, row after row without the diagonal, and returns the sum
 /// of squares that the triangle had before.
 ///
-/// U-centring (Székely and Rizzo 2014) takes from K̃_ab, a ≠ b, its row's and its column's sum over N − 2 and adds the whole
-/// sum over (N−1)(N−2).
+/// U-centring (Székely and Rizzo 2014) subtracts from K̃_ab, a ≠ b, the sums of its row and of its column, each divided by
+/// N − 2, and adds the sum of all entries, divided by (N−1)(N−2).
 /// HSIC(i, j) is then the inner product of two centred matrices over N(N−3): no large terms cancel, and the matrix of
 /// HSIC is positive semidefinite by construction.
-/// It takes no notice of a shift of the states, so that their mean is taken off first, which keeps the digits of
-/// streams with a large mean.
+/// A shift of the states does not change it. So their mean is subtracted first, and streams with a large mean lose no
+/// digits.
 fn centred_gram(states: ArrayView2<'_, f32>, mut triangle: ndarray::ArrayViewMut1<'_, f64>) -> f64 {
     let samples = states.nrows();
     let states = states.mapv(f64::from);

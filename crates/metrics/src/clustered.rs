@@ -13,7 +13,7 @@ pub struct Cluster {
 
 /// A mean over observations that come in clusters, with its cluster-robust standard error.
 ///
-/// Positions of one sequence are not independent, so that the sequence is the unit of sampling.
+/// Positions of one sequence are not independent, so the sequence is the unit of sampling.
 /// With X_s the sum and n_s the count of cluster s, and G clusters,
 ///
 /// - x̄ = ΣX_s / Σn_s,
@@ -25,7 +25,7 @@ pub struct Cluster {
 /// The pairs (X_s, n_s) are kept in the order in which they were pushed and summed in that order, so that the
 /// same clusters give the same bits.
 ///
-/// A cluster without observations is kept, so that pairs stay aligned, but it is no sample: G does not count it.
+/// A cluster without observations is kept, so that pairs stay aligned, but G does not count it.
 ///
 /// ```
 /// use layerwise_metrics::ClusteredMean;

@@ -38,13 +38,13 @@ fn directions(values: impl Iterator<Item = f64>) -> Option<Vec<f64>> {
     if !values.iter().all(|value| value.is_finite()) {
         return None;
     }
-    // Differences come first, of halves, which cannot overflow: equal values are then exactly zero, and a large mean
-    // costs no digits.
+    // Differences of halves cannot overflow. Taken before anything else, they are exactly zero for equal values and lose
+    // no digits to a large mean.
     let first = *values.first()?;
     for value in &mut values {
         *value = *value / 2.0 - first / 2.0;
     }
-    // Of any size, they can be squared after this division.
+    // After this division their squares neither overflow nor vanish.
     let largest = values
         .iter()
         .fold(0.0_f64, |most, value| most.max(value.abs()));

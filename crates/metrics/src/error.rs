@@ -7,24 +7,26 @@
 #[non_exhaustive]
 pub enum MetricsError {
     /// A row of logits has no entries.
-    #[error("row of logits: expected at least one entry, found none")]
+    #[error("a row of logits is empty; it must have one entry for each token")]
     EmptyRow,
     /// A logit is NaN or +∞.
-    #[error("logit of token {token}: expected a finite number or -inf, found {found}")]
+    #[error("the logit of token {token} is {found}; logits must be finite or -inf")]
     InvalidLogit {
         /// Token id of the first such logit.
         token: usize,
         /// The value found.
         found: f64,
     },
-    /// Every logit of a row is −∞, so that it stands for no distribution.
-    #[error("row of {vocab} logits: expected at least one finite entry, found only -inf")]
+    /// Every logit of a row is −∞, which is no distribution.
+    #[error("all {vocab} logits of a row are -inf; at least one must be finite")]
     NoFiniteLogit {
         /// Length of the row.
         vocab: usize,
     },
     /// Two rows that are compared differ in length.
-    #[error("second row of logits: expected {expected} entries as in the first, found {found}")]
+    #[error(
+        "two rows of logits have {expected} and {found} entries; rows that are compared must have equally many"
+    )]
     RowLengths {
         /// Length of the first row.
         expected: usize,
@@ -32,17 +34,16 @@ pub enum MetricsError {
         found: usize,
     },
     /// The target token is not in the vocabulary.
-    #[error("target token: expected an id below {vocab}, found {target}")]
+    #[error("target token {target} is outside the vocabulary; ids must be below {vocab}")]
     TargetOutOfRange {
         /// The target's id.
         target: usize,
         /// Length of the row of logits.
         vocab: usize,
     },
-    /// The first distribution gives a token weight to which the second gives none.
+    /// A token has probability 0 in the second distribution but not in the first.
     #[error(
-        "KL divergence is infinite: token {token} has probability {probability:e} in the first row \
-         and 0 in the second"
+        "the KL divergence is infinite: token {token} has probability {probability:e} in the first row and 0 in the second"
     )]
     InfiniteDivergence {
         /// First token id of that kind.
@@ -51,23 +52,24 @@ pub enum MetricsError {
         probability: f64,
     },
     /// The target token has probability 0.
-    #[error("loss is infinite: target token {target} has probability 0")]
+    #[error("the loss is infinite: target token {target} has probability 0")]
     InfiniteLoss {
         /// The target's id.
         target: usize,
     },
-    /// Two clustered means that are subtracted are not over the same clusters.
-    #[error("paired difference: expected {expected} clusters as in the first mean, found {found}")]
+    /// Two clustered means that are to be subtracted have different numbers of clusters.
+    #[error(
+        "means over {expected} and {found} clusters cannot be subtracted; both must be over the same clusters"
+    )]
     ClusterNumbers {
         /// Clusters of the first mean.
         expected: usize,
         /// Clusters of the second mean.
         found: usize,
     },
-    /// A cluster has different counts in two clustered means that are subtracted.
+    /// A cluster has different counts in two clustered means that are to be subtracted.
     #[error(
-        "paired difference, cluster {cluster}: expected {expected} observations as in the first mean, \
-         found {found}"
+        "means cannot be subtracted: cluster {cluster} has {expected} observations in the first and {found} in the second"
     )]
     ClusterCounts {
         /// Index of the first such cluster.
@@ -78,11 +80,11 @@ pub enum MetricsError {
         found: u64,
     },
     /// A matrix has a shape that does not fit.
-    #[error("matrix {matrix}: expected {expected}, found {rows} x {columns}")]
+    #[error("matrix {matrix} is {rows} x {columns}; it must have {expected}")]
     Shape {
         /// Name of the argument.
         matrix: &'static str,
-        /// What was expected.
+        /// What the matrix must have.
         expected: String,
         /// Rows found.
         rows: usize,
@@ -90,7 +92,9 @@ pub enum MetricsError {
         columns: usize,
     },
     /// A matrix holds NaN or an infinity.
-    #[error("matrix {matrix}, row {row}, column {column}: expected a finite number, found {found}")]
+    #[error(
+        "matrix {matrix} has {found} in row {row}, column {column}; all entries must be finite"
+    )]
     NotFinite {
         /// Name of the argument.
         matrix: &'static str,
@@ -103,8 +107,7 @@ pub enum MetricsError {
     },
     /// A matrix that must be symmetric is not.
     #[error(
-        "matrix {matrix}: expected a symmetric matrix, found {found} in row {row}, column {column} \
-         against {mirrored} in row {column}, column {row}"
+        "matrix {matrix} is not symmetric: it has {found} in row {row}, column {column}, and {mirrored} in row {column}, column {row}"
     )]
     NotSymmetric {
         /// Name of the argument.
@@ -119,9 +122,7 @@ pub enum MetricsError {
         mirrored: f64,
     },
     /// A matrix that must be positive definite is not, to working precision.
-    #[error(
-        "matrix {matrix} ({size} x {size}): expected a positive definite matrix, found one that is not"
-    )]
+    #[error("matrix {matrix} ({size} x {size}) is not positive definite")]
     NotPositiveDefinite {
         /// Name of the argument.
         matrix: &'static str,
@@ -129,13 +130,13 @@ pub enum MetricsError {
         size: usize,
     },
     /// A ridge penalty is negative or not a finite number.
-    #[error("ridge penalty: expected a finite number of at least 0, found {found}")]
+    #[error("the ridge penalty is {found}; it must be finite and at least 0")]
     InvalidPenalty {
         /// The value found.
         found: f64,
     },
     /// An iterative factorisation did not converge.
-    #[error("{factorization} of a {rows} x {columns} matrix: expected convergence, found none")]
+    #[error("the {factorization} of a {rows} x {columns} matrix did not converge")]
     NoConvergence {
         /// Which factorisation.
         factorization: &'static str,
@@ -144,8 +145,8 @@ pub enum MetricsError {
         /// Columns of the matrix.
         columns: usize,
     },
-    /// Layers that are aligned are not as many as expected.
-    #[error("alignment of layers: expected {expected} layers, found {found}")]
+    /// An alignment got a number of layers that it was not made for.
+    #[error("{found} layers were given to an alignment of {expected}")]
     LayerNumbers {
         /// Layers of the alignment.
         expected: usize,
@@ -154,7 +155,7 @@ pub enum MetricsError {
     },
     /// A layer has another number of samples than the first one.
     #[error(
-        "alignment of layers, layer {layer}: expected {expected} samples as in layer 0, found {found}"
+        "layer {layer} has {found} samples and layer 0 has {expected}; layers of a batch must have equally many"
     )]
     LayerSamples {
         /// Index of the first such layer.
@@ -165,7 +166,7 @@ pub enum MetricsError {
         found: usize,
     },
     /// A batch has too few samples for an unbiased estimate.
-    #[error("alignment of layers: expected at least {expected} samples in a batch, found {found}")]
+    #[error("a batch has {found} samples; an alignment of layers needs at least {expected}")]
     TooFewSamples {
         /// Fewest samples.
         expected: usize,
@@ -174,7 +175,7 @@ pub enum MetricsError {
     },
     /// A state is NaN or infinite.
     #[error(
-        "alignment of layers, layer {layer}, row {row}, column {column}: expected a finite number, found {found}"
+        "the state of layer {layer} has {found} in row {row}, column {column}; all entries must be finite"
     )]
     StateNotFinite {
         /// Index of the first such layer.
@@ -188,21 +189,21 @@ pub enum MetricsError {
     },
     /// A layer's states do not vary from sample to sample.
     #[error(
-        "alignment of layers, layer {layer}: expected states that vary, found none in any batch"
+        "the states of layer {layer} do not vary in any batch, so its similarity to other layers is not defined"
     )]
     NoVariance {
         /// Index of the first such layer.
         layer: usize,
     },
     /// An alignment was asked for without any batch.
-    #[error("alignment of layers: expected at least one batch, found none")]
+    #[error("an alignment of layers has no batches; it needs at least one")]
     NoBatches,
     /// A curve without points.
-    #[error("curve: expected at least one point, found none")]
+    #[error("a curve has no points; it needs at least one")]
     EmptyCurve,
     /// A point of a curve is not finite or not beyond the one before it.
     #[error(
-        "curve, point {point}: expected a finite value at a finite depth beyond the point before,          found {value} at depth {depth}"
+        "point {point} of a curve is {value} at depth {depth}; numbers must be finite, and depths must increase"
     )]
     InvalidPoint {
         /// Index of the first such point.
@@ -213,26 +214,26 @@ pub enum MetricsError {
         value: f64,
     },
     /// A score is NaN.
-    #[error("score of sample {sample}: expected a number, found NaN")]
+    #[error("the score of sample {sample} is NaN")]
     InvalidScore {
         /// Index of the first such sample.
         sample: usize,
     },
     /// A threshold was to be chosen without samples.
-    #[error("choice of a threshold: expected at least one sample, found none")]
+    #[error("a threshold cannot be chosen without samples")]
     NoScores,
-    /// A threshold was to be chosen from none.
-    #[error("choice of a threshold: expected at least one threshold, found none")]
+    /// A threshold was to be chosen from an empty grid.
+    #[error("a threshold cannot be chosen from an empty grid")]
     NoThresholds,
     /// A threshold is NaN.
-    #[error("threshold {index} of the grid: expected a number, found NaN")]
+    #[error("threshold {index} of the grid is NaN")]
     InvalidThreshold {
         /// Index of the first such threshold.
         index: usize,
     },
-    /// Groups cannot be spread over so many folds.
+    /// Groups cannot be divided into so many folds.
     #[error(
-        "cross-validation: expected at least 2 folds and at most as many as the {groups} groups, found {folds}"
+        "{groups} groups cannot be divided into {folds} folds; take at least 2 folds, and no more than there are groups"
     )]
     Folds {
         /// The number of folds.
@@ -240,8 +241,8 @@ pub enum MetricsError {
         /// The number of distinct groups.
         groups: usize,
     },
-    /// There are not as many labels as samples.
-    #[error("labels: expected {expected}, one a sample, found {found}")]
+    /// There are more or fewer labels than samples.
+    #[error("there are {found} labels for {expected} samples; each sample needs one")]
     LabelNumbers {
         /// Number of samples.
         expected: usize,
@@ -249,7 +250,7 @@ pub enum MetricsError {
         found: usize,
     },
     /// All samples have one label.
-    #[error("labels: expected samples of both classes, found {samples} that are all {class}")]
+    #[error("all {samples} samples have the label {class}; both labels must occur")]
     OneClass {
         /// The label of all.
         class: bool,
@@ -257,15 +258,14 @@ pub enum MetricsError {
         samples: usize,
     },
     /// The C of a logistic regression is not a positive finite number.
-    #[error("inverse penalty C: expected a positive finite number, found {found}")]
+    #[error("the inverse penalty C is {found}; it must be positive and finite")]
     InvalidInversePenalty {
         /// The value found.
         found: f64,
     },
     /// A logistic regression did not converge.
     #[error(
-        "logistic regression of {samples} samples of {features} features: expected a gradient of norm \
-         {tolerance:e} at most, found {gradient:e}"
+        "the logistic regression of {samples} samples with {features} features did not converge: the norm of its gradient is {gradient:e}, and should be at most {tolerance:e}"
     )]
     LogisticNotConverged {
         /// Number of samples.

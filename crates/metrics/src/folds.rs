@@ -6,10 +6,10 @@ use crate::MetricsError;
 
 /// The fold, from 0 to `folds` − 1, of each sample, such that samples of one group are in one fold.
 ///
-/// Groups are documents, say, whose samples are not independent of each other: fold f is tested with a probe that was
-/// trained on all others, and no document is on both sides.
-/// The greatest group goes first, each to the fold with the fewest samples so far, so that folds differ by the size of
-/// one group at most; of equal groups the one that comes first goes first, and of equal folds the first one is taken.
+/// Samples of one group, a document for example, are not independent of each other.
+/// A probe that is tested on one fold is trained on all others, so no document is on both sides.
+/// Groups are taken by size, the largest first, and each goes to the fold with the fewest samples so far. Folds then differ
+/// by at most the size of one group. Among equal groups, and among equal folds, the first is taken.
 ///
 /// # Errors
 ///

@@ -2,8 +2,8 @@
 //! clustered by sequence, moments, alignment of layers, probes, and matrix factorisations.
 //!
 //! The crate knows no model and does no I/O.
-//! Its functions over rows of logits are slow, exact to `f64` rounding and short enough to be checked by
-//! eye: faster passes elsewhere are tested against them.
+//! Its functions over whole rows of logits are slow, exact to `f64` rounding, and short enough to check by eye.
+//! Faster passes elsewhere are tested against them.
 //!
 //! - [`divergence`]: entropy, Kullback–Leibler divergence, loss and arg-max of whole rows of logits;
 //! - [`streamed`]: the same quantities from the few sums that one streamed pass over the vocabulary yields;
@@ -11,7 +11,7 @@
 //! - [`Moments`]: mean, variance, skewness and kurtosis of values that come in pieces;
 //! - [`Cka`]: centred kernel alignment between layers, over batches;
 //! - [`correlation`]: Pearson's and Spearman's;
-//! - [`logistic_regression`]: the linear probe for two classes; [`Standardizer`]: features on like scales;
+//! - [`logistic_regression`]: the linear probe for two classes; [`Standardizer`]: features on one scale;
 //! - [`threshold`]: decisions by a threshold on a score, and their accuracy;
 //! - [`group_folds`]: cross-validation that keeps groups together;
 //! - [`rescale`]: curves on a common grid of depths and a common scale;
@@ -43,6 +43,7 @@ mod error;
 pub mod factorization;
 mod folds;
 mod logistic;
+mod matrix;
 mod moments;
 pub mod rescale;
 mod standardizer;

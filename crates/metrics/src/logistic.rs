@@ -3,7 +3,7 @@
 use ndarray::{Array1, ArrayView1, ArrayView2, Axis, s};
 
 use crate::MetricsError;
-use crate::factorization::{check_finite, column_means, shape};
+use crate::matrix::{check_finite, column_means, shape};
 
 /// The gradient's norm at which a fit counts as converged, where rounding allows it.
 const TOLERANCE: f64 = 1e-6;

@@ -13,10 +13,10 @@ const LANES: usize = 8;
 /// These are the moments that single out prediction and suppression neurons (paper B.9 and section E, "Universal
 /// neurons").
 ///
-/// Each piece is summed about its own mean, and pieces are joined by the update formulas of Pébay (2008), so that
-/// nothing is cancelled where the mean is large beside σ.
+/// Each piece is summed about its own mean, and pieces are joined by the update formulas of Pébay (2008).
+/// So no digits are lost if the mean is large beside σ.
 /// The same pieces merged in the same order give the same bits; another order agrees within rounding.
-/// Values far beyond ordinary scales are not catered for: fourth powers of deviations must stay in the range of `f64`.
+/// Fourth powers of deviations must stay in the range of `f64`.
 ///
 /// NaN and infinities are passed on as NaN.
 ///
@@ -45,7 +45,7 @@ impl Moments {
         let Some(&first) = values.first() else {
             return Self::default();
         };
-        // Taken off first, so that equal values have deviations of exactly zero.
+        // Subtracted first, so that equal values have deviations of exactly zero.
         let first: f64 = first.into();
         let count = values.len() as f64;
         let [offset] = sums(values, |value| [value - first]);

@@ -64,7 +64,7 @@ pub fn min_max(values: &[f64]) -> Option<Vec<f64>> {
     }
     let least = values.iter().copied().reduce(f64::min)?;
     let greatest = values.iter().copied().reduce(f64::max)?;
-    // Halves, so that the range of any two numbers is one as well.
+    // Halves, so that the range cannot overflow.
     let range = greatest / 2.0 - least / 2.0;
     let scaled = |value: &f64| (value / 2.0 - least / 2.0) / range;
     (range > 0.0).then(|| values.iter().map(scaled).collect())

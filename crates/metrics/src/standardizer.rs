@@ -1,15 +1,15 @@
-//! Features on like scales.
+//! Features brought to one scale.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use crate::MetricsError;
-use crate::factorization::{check_finite, column_means, shape};
+use crate::matrix::{check_finite, column_means, shape};
 
 /// The map (x − μ)/σ of each feature, with the mean μ and the population standard deviation σ of the samples that it was
 /// fitted to.
 ///
 /// It is fitted to the training samples and applied to those of every split (paper B.12).
-/// A feature that was constant is moved but not scaled.
+/// A constant feature is shifted but not scaled.
 ///
 /// ```
 /// use layerwise_metrics::Standardizer;
@@ -38,7 +38,7 @@ impl Standardizer {
     pub fn fit(x: ArrayView2<'_, impl Copy + Into<f64>>) -> Result<Self, MetricsError> {
         let x = x.mapv(Into::into);
         check_finite("x", x.view())?;
-        // Taken off first, so that equal entries have deviations of exactly zero.
+        // Subtracted first, so that equal entries have deviations of exactly zero.
         let first = x.row(0).to_owned();
         let mut x = x - &first;
         let offset = column_means(x.view());

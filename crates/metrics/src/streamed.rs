@@ -24,7 +24,7 @@ pub fn loss_nats(log_sum_exp: f64, target_logit: f64) -> f64 {
 /// Kullback–Leibler divergence KL(p ‖ q) = (ℓ_q − ℓ_p) − Σ_v p_v (z_{q,v} − z_{p,v}), in nats.
 ///
 /// `mean_change` is the sum over the vocabulary: the mean, under p, of q's logits minus p's.
-/// Differences of like-sized numbers are taken first, so that little is cancelled where p and q are close.
+/// Differences of numbers of like size are taken first, so that few digits are lost if p and q are close.
 pub fn kl_nats(p_log_sum_exp: f64, q_log_sum_exp: f64, mean_change: f64) -> f64 {
     (q_log_sum_exp - p_log_sum_exp) - mean_change
 }

@@ -159,7 +159,9 @@ fn bad_batches_are_refused_and_leave_nothing() {
     let mut cka = Cka::new(2);
     let error = cka.push(&[nan.view(), good.view()]).unwrap_err();
     assert!(
-        error.to_string().contains("layer 0, row 1, column 0"),
+        error
+            .to_string()
+            .starts_with("the state of layer 0 has NaN in row 1, column 0"),
         "{error}"
     );
 }

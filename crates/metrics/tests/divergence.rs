@@ -92,7 +92,7 @@ fn bad_logits_are_refused() {
         (
             &[],
             EmptyRow,
-            "row of logits: expected at least one entry, found none",
+            "a row of logits is empty; it must have one entry for each token",
         ),
         (
             &[1.0, f64::INFINITY, 2.0],
@@ -100,12 +100,12 @@ fn bad_logits_are_refused() {
                 token: 1,
                 found: f64::INFINITY,
             },
-            "logit of token 1: expected a finite number or -inf, found inf",
+            "the logit of token 1 is inf; logits must be finite or -inf",
         ),
         (
             &[NEG_INFINITY; 3],
             NoFiniteLogit { vocab: 3 },
-            "row of 3 logits: expected at least one finite entry, found only -inf",
+            "all 3 logits of a row are -inf; at least one must be finite",
         ),
         (
             &[1.0, 2.0, f64::NAN],
@@ -113,7 +113,7 @@ fn bad_logits_are_refused() {
                 token: 2,
                 found: f64::NAN,
             },
-            "logit of token 2: expected a finite number or -inf, found NaN",
+            "the logit of token 2 is NaN; logits must be finite or -inf",
         ),
     ];
     for (row, expected, message) in rows {

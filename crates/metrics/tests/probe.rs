@@ -100,35 +100,45 @@ fn bad_samples_are_refused() {
         &x,
         &[true; 3],
         1.0,
-        "expected samples of both classes, found 3 that are all true",
+        "all 3 samples have the label true; both labels must occur",
     );
-    check(&x, &[false; 3], 1.0, "all false");
+    check(
+        &x,
+        &[false; 3],
+        1.0,
+        "all 3 samples have the label false; both labels must occur",
+    );
     check(
         &x,
         &labels[..2],
         1.0,
-        "labels: expected 3, one a sample, found 2",
+        "there are 2 labels for 3 samples; each sample needs one",
     );
-    check(&x, &[], 1.0, "found 0");
+    check(&x, &[], 1.0, "there are 0 labels for 3 samples");
     check(&Array2::zeros((0, 1)), &[], 1.0, "at least one row");
     check(
         &Array2::zeros((3, 0)),
         &labels,
         1.0,
-        "one column, found 3 x 0",
+        "matrix x is 3 x 0; it must have at least one row and one column",
     );
     for odd in [f64::NAN, f64::INFINITY] {
         check(
             &array![[0.0], [odd], [2.0]],
             &labels,
             1.0,
-            "matrix x, row 1, column 0",
+            "in row 1, column 0; all entries must be finite",
         );
     }
     for c in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         check(&x, &labels, c, "inverse penalty C");
     }
-    check(&(&x * 1e300), &labels, 1.0, "expected a gradient of norm");
+    check(
+        &(&x * 1e300),
+        &labels,
+        1.0,
+        "did not converge: the norm of its gradient is",
+    );
 
     let fit = logistic_regression(x.view(), &labels, 1.0).unwrap();
     let error = fit.log_odds(Array2::zeros((3, 2)).view()).unwrap_err();
@@ -167,7 +177,7 @@ fn bad_features_are_refused() {
     check(standardizer.apply(x.view()).map(drop), "row 1, column 1");
     check(
         standardizer.apply(array![[1.0]].view()).map(drop),
-        "expected 2 columns",
+        "matrix x is 1 x 1; it must have 2 columns",
     );
 }
 

@@ -47,7 +47,10 @@ fn bad_curves_are_refused() {
     assert_eq!(interpolate(&[(0.4, 7.0)]), Ok([7.0; DEPTHS]));
     let check = |odd: (f64, f64)| {
         let error = interpolate(&[(0.1, 1.0), odd, (0.9, 1.0)]).unwrap_err();
-        assert!(error.to_string().starts_with("curve, point 1:"), "{error}");
+        assert!(
+            error.to_string().starts_with("point 1 of a curve is"),
+            "{error}"
+        );
     };
     for odd in [f64::NAN, f64::INFINITY] {
         check((odd, 1.0));

@@ -15,7 +15,7 @@ pub const DEFAULT_MAX_MEMBERS: usize = 4_096;
 /// An edit text with the free variables `l` and `m`, or with none.
 ///
 /// Each variable runs over `0..layers`, `l` in the outer and `m` in the inner loop.
-/// A binding under which an index is out of range, a range is empty or reversed, or no step would be left is left out.
+/// A binding is left out if it puts an index out of range, makes a range empty or reversed, or leaves no step.
 /// If both variables occur, so are members whose schedule equals the plain model's or an earlier member's.
 /// A text without variables has one member, and nothing about it is left out.
 ///

@@ -1,16 +1,16 @@
-//! The factorisations that probes and dimension counts are built on, in `f64`.
+//! Factorisations of matrices in `f64`.
 //!
-//! Two implementations stand behind one interface: pure Rust (nalgebra), and, with the feature `lapack`, the
-//! system's LAPACK.
-//! They agree within rounding, not bit for bit; a build uses one of them throughout.
+//! There are two implementations: pure Rust (nalgebra) and, with the feature `lapack`, the system's LAPACK.
+//! They agree within rounding, not bit for bit. A build has one of them.
 //!
 //! # Errors
 //!
 //! Every function refuses NaN and infinities, empty matrices and shapes that do not fit.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2};
 
 use crate::MetricsError;
+use crate::matrix::{check_finite, column_means, shape};
 
 #[cfg(feature = "lapack")]
 mod lapack;
@@ -19,7 +19,7 @@ mod pure;
 #[cfg(test)]
 mod tests;
 
-// The one place where the implementation is chosen.
+// The only place that chooses the implementation.
 #[cfg(feature = "lapack")]
 use lapack as backend;
 #[cfg(not(feature = "lapack"))]
@@ -179,47 +179,10 @@ pub fn ridge(
     })
 }
 
-/// Means over the rows of a matrix that has some, `[columns]`.
-pub(crate) fn column_means(matrix: ArrayView2<'_, f64>) -> Array1<f64> {
-    matrix.sum_axis(Axis(0)) / matrix.nrows() as f64
-}
-
 /// Adds λ to the diagonal.
 fn penalised(mut gram: Array2<f64>, penalty: f64) -> Array2<f64> {
     gram.diag_mut().mapv_inplace(|entry| entry + penalty);
     gram
-}
-
-pub(crate) fn shape(
-    matrix: &'static str,
-    found: ArrayView2<'_, f64>,
-    expected: String,
-) -> MetricsError {
-    MetricsError::Shape {
-        matrix,
-        expected,
-        rows: found.nrows(),
-        columns: found.ncols(),
-    }
-}
-
-pub(crate) fn check_finite(
-    name: &'static str,
-    matrix: ArrayView2<'_, f64>,
-) -> Result<(), MetricsError> {
-    if matrix.is_empty() {
-        let expected = "at least one row and one column".to_owned();
-        return Err(shape(name, matrix, expected));
-    }
-    match matrix.indexed_iter().find(|(_, entry)| !entry.is_finite()) {
-        None => Ok(()),
-        Some(((row, column), &found)) => Err(MetricsError::NotFinite {
-            matrix: name,
-            row,
-            column,
-            found,
-        }),
-    }
 }
 
 fn check_rows(
@@ -238,7 +201,7 @@ fn check_rows(
 fn check_symmetric(name: &'static str, matrix: ArrayView2<'_, f64>) -> Result<(), MetricsError> {
     check_finite(name, matrix)?;
     if matrix.nrows() != matrix.ncols() {
-        return Err(shape(name, matrix, "a square matrix".to_owned()));
+        return Err(shape(name, matrix, "as many rows as columns".to_owned()));
     }
     let largest = matrix
         .iter()

@@ -187,49 +187,48 @@ fn bad_matrices_are_refused() {
     let eigen = |a: &Array2<f64>| symmetric_eigen(a.view()).map(drop);
     let ridges = |x: &Array2<f64>, y: &Array2<f64>, l| ridge(x.view(), y.view(), l).map(drop);
 
-    let expected = "matrix a: expected at least one row and one column, found 0 x 3";
+    let expected = "matrix a is 0 x 3; it must have at least one row and one column";
     check("empty, least squares", squares(&empty, &one), expected);
     check("empty, Cholesky", solve(&empty, &one), expected);
     check("empty, eigen", eigen(&empty), expected);
-    let expected = "matrix x: expected at least one row and one column, found 0 x 3";
+    let expected = "matrix x is 0 x 3; it must have at least one row and one column";
     check("empty, ridge", ridges(&empty, &one, 1.0), expected);
 
-    let expected = "matrix a, row 1, column 0: expected a finite number, found NaN";
+    let expected = "matrix a has NaN in row 1, column 0; all entries must be finite";
     check("NaN, least squares", squares(&nan, &two), expected);
     check("NaN, Cholesky", solve(&nan, &two), expected);
     check("NaN, eigen", eigen(&nan), expected);
-    let expected = "matrix b, row 1, column 0: expected a finite number, found NaN";
+    let expected = "matrix b has NaN in row 1, column 0; all entries must be finite";
     check("NaN, right-hand side", squares(&two, &nan), expected);
     let infinite = array![[f64::INFINITY]];
-    let expected = "matrix y, row 0, column 0: expected a finite number, found inf";
+    let expected = "matrix y has inf in row 0, column 0; all entries must be finite";
     check("infinity, ridge", ridges(&one, &infinite, 1.0), expected);
 
-    let expected = "matrix b: expected 2 rows as in a, found 1 x 1";
+    let expected = "matrix b is 1 x 1; it must have 2 rows as in a";
     check("rows, least squares", squares(&two, &one), expected);
     check("rows, Cholesky", solve(&two, &one), expected);
-    let expected = "matrix y: expected 2 rows as in x, found 1 x 1";
+    let expected = "matrix y is 1 x 1; it must have 2 rows as in x";
     check("rows, ridge", ridges(&two, &one, 1.0), expected);
 
     let wide = array![[1.0, 2.0]];
-    let expected = "matrix a: expected a square matrix, found 1 x 2";
+    let expected = "matrix a is 1 x 2; it must have as many rows as columns";
     check("not square", eigen(&wide), expected);
     let skew = array![[1.0, 2.0], [2.5, 1.0]];
-    let expected = "matrix a: expected a symmetric matrix, found 2 in row 0, column 1 \
-                    against 2.5 in row 1, column 0";
+    let expected =
+        "matrix a is not symmetric: it has 2 in row 0, column 1, and 2.5 in row 1, column 0";
     check("not symmetric", solve(&skew, &two), expected);
     let indefinite = array![[1.0, 2.0], [2.0, 1.0]];
-    let expected = "matrix a (2 x 2): expected a positive definite matrix, found one that is not";
+    let expected = "matrix a (2 x 2) is not positive definite";
     check("indefinite", solve(&indefinite, &two), expected);
     let zero = Array2::<f64>::zeros((2, 2));
     check("zero", solve(&zero, &two), expected);
 
     for (penalty, found) in [(-1.0, "-1"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
-        let expected =
-            format!("ridge penalty: expected a finite number of at least 0, found {found}");
+        let expected = format!("the ridge penalty is {found}; it must be finite and at least 0");
         check("penalty", ridges(&two, &two, penalty), &expected);
     }
     let fit = ridge(two.view(), two.view(), 1.0).unwrap();
-    let expected = "matrix x: expected 2 columns, one a feature, found 1 x 1";
+    let expected = "matrix x is 1 x 1; it must have 2 columns, one a feature";
     check("prediction", fit.predict(one.view()).map(drop), expected);
 }
 
