@@ -25,6 +25,7 @@
 //! `seq` positions, `model` residual width, `heads`, `kv_heads`, `head` (width of one), `neurons` MLP width, `vocab`, `layers` blocks.
 //! The position fed to rotary or learned embeddings is the token's index in its sequence, whatever the schedule.
 //! Several sequences run together as a [`Batch`], whose rows then are the axis `seq`.
+//! A [`State`] keeps what a sequence needs to go on, and takes further tokens.
 
 mod batch;
 mod error;
