@@ -1,12 +1,13 @@
 //! What a run yields, as the parts of a report.
 
+use crate::claims;
 use crate::core::claim::{Claim, Row};
 use crate::core::experiment::Experiment;
+use crate::core::known::Compared;
 use crate::core::models::Facts;
 use crate::core::published::TextTable;
 use crate::core::table::Record;
 use crate::core::tables::Tables;
-use crate::{claims, known_values};
 use layerwise_plot::Figure;
 use layerwise_report::{
     ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile,
@@ -61,7 +62,7 @@ pub struct Contents<'a> {
     /// The claims, judged.
     pub claims: &'a [Row],
     /// Published values beside measured ones.
-    pub known: &'a [known_values::Compared],
+    pub known: &'a [Compared],
     /// The paper's tables.
     pub text_tables: &'a [TextTable],
     /// Facts of the run.
@@ -226,26 +227,19 @@ fn claim_row(row: &Row) -> ClaimRow {
     }
 }
 
-/// A name in camel case as words.
+/// A name of hyphenated words as the beginning of a sentence.
 fn words(name: &str) -> String {
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(' ');
-            words.extend(letter.to_lowercase());
-        } else {
-            words.push(letter);
-        }
-    }
-    words
+    let words = name.replace('-', " ");
+    let (first, rest) = words.split_at(words.chars().next().map_or(0, char::len_utf8));
+    first.to_uppercase() + rest
 }
 
-fn known_row(row: &known_values::Compared) -> KnownRow {
+fn known_row(row: &Compared) -> KnownRow {
     let index = row
         .index
         .map_or_else(String::new, |index| format!(" {index}"));
     KnownRow {
-        quantity: format!("{}{index}", words(&format!("{:?}", row.quantity))),
+        quantity: format!("{}{index}", words(&row.quantity)),
         model: row.model.clone(),
         published: row.published.to_string(),
         error: row

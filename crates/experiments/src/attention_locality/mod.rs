@@ -7,6 +7,7 @@
 
 pub mod claims;
 pub mod figure;
+mod known;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -15,6 +16,7 @@ pub use table::{Measure, Record, curve};
 
 use crate::core::claim::Claim;
 use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::known::Quantity;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -53,5 +55,9 @@ impl Experiment for AttentionLocality {
 
     fn claims(&self) -> &'static [Claim] {
         claims::CLAIMS
+    }
+
+    fn known(&self) -> &'static [Quantity] {
+        known::QUANTITIES
     }
 }

@@ -1,6 +1,7 @@
 //! What an experiment is.
 
 use super::claim::{Claim, Evidence};
+use super::known::Quantity;
 use super::models::Facts;
 use super::published::TextTable;
 use super::tables::{TableId, Tables};
@@ -78,6 +79,11 @@ pub trait Experiment: Sync {
 
     /// The claims that are decided by its tables.
     fn claims(&self) -> &'static [Claim] {
+        &[]
+    }
+
+    /// The quantities that published numbers are known of.
+    fn known(&self) -> &'static [Quantity] {
         &[]
     }
 

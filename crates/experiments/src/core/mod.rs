@@ -6,6 +6,7 @@ pub mod claim;
 pub mod curve;
 pub mod experiment;
 pub mod finding;
+pub mod known;
 pub mod lens;
 pub mod models;
 pub mod published;

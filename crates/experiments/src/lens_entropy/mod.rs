@@ -6,6 +6,7 @@
 
 pub mod claims;
 pub mod figure;
+mod known;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -14,6 +15,7 @@ pub use table::{Record, curve};
 
 use crate::core::claim::Claim;
 use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::known::Quantity;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -52,5 +54,9 @@ impl Experiment for LensEntropy {
 
     fn claims(&self) -> &'static [Claim] {
         claims::CLAIMS
+    }
+
+    fn known(&self) -> &'static [Quantity] {
+        known::QUANTITIES
     }
 }

@@ -13,6 +13,7 @@
 
 pub mod claims;
 pub mod figure;
+mod known;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -21,6 +22,7 @@ pub use table::{Record, density, prediction, suppression};
 
 use crate::core::claim::Claim;
 use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::known::Quantity;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -56,5 +58,9 @@ impl Experiment for Neurons {
 
     fn claims(&self) -> &'static [Claim] {
         claims::CLAIMS
+    }
+
+    fn known(&self) -> &'static [Quantity] {
+        known::QUANTITIES
     }
 }

@@ -18,6 +18,7 @@
 
 pub mod claims;
 pub mod figure;
+mod known;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -26,6 +27,7 @@ pub use table::{Collapse, Intervention, Record, curve};
 
 use crate::core::claim::Claim;
 use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::known::Quantity;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -64,5 +66,9 @@ impl Experiment for Robustness {
 
     fn claims(&self) -> &'static [Claim] {
         claims::CLAIMS
+    }
+
+    fn known(&self) -> &'static [Quantity] {
+        known::QUANTITIES
     }
 }

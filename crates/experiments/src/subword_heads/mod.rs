@@ -12,6 +12,7 @@
 
 pub mod claims;
 pub mod figure;
+mod known;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -20,6 +21,7 @@ pub use table::{Cell, Record, Selection};
 
 use crate::core::claim::Claim;
 use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::known::Quantity;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -59,5 +61,9 @@ impl Experiment for SubwordHeads {
 
     fn claims(&self) -> &'static [Claim] {
         claims::CLAIMS
+    }
+
+    fn known(&self) -> &'static [Quantity] {
+        known::QUANTITIES
     }
 }

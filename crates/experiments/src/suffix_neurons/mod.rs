@@ -10,11 +10,13 @@
 //! - **Feeds** `suffix-probe`, which probes the first 32.
 
 pub mod figure;
+mod known;
 mod table;
 
 pub use table::{Bin, Kind, Record};
 
 use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::known::Quantity;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -49,5 +51,9 @@ impl Experiment for SuffixNeurons {
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
         figure::drawings(tables.of(), tables.of())
+    }
+
+    fn known(&self) -> &'static [Quantity] {
+        known::QUANTITIES
     }
 }

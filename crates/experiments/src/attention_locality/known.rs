@@ -1,0 +1,16 @@
+//! The quantity that published numbers are known of.
+
+use super::table::{Measure, Record};
+use crate::core::known::Quantity;
+
+/// Mean attention to the previous five, per pair, at a block.
+pub(super) const QUANTITIES: &[Quantity] = &[Quantity {
+    name: "previous-five",
+    of: |tables, models, layer| {
+        let mut records = tables.of::<Record>().iter();
+        let record = records.find(|r| {
+            r.model == models[0].name && r.measure == Measure::PreviousFive && r.layer == layer
+        });
+        Some(record?.attention)
+    },
+}];
