@@ -5,16 +5,9 @@
 
 pub mod altered;
 pub mod collapse;
-pub mod items;
 pub mod notebook;
-pub mod pairs;
 pub mod plain;
-pub mod scoring;
-pub mod senses;
 pub mod shift;
-pub mod suffix;
-pub mod weights;
-pub mod words;
 
 use layerwise::sweep::{Failure, MeasureId, Plan, Runner, Subject, Work};
 

@@ -9,7 +9,9 @@
 //! the plain models, bars one standard error.
 
 pub mod claims;
+pub mod data;
 pub mod figure;
+mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -17,7 +19,9 @@ mod table;
 pub use table::{Intervention, Record};
 
 use crate::core::claim::Claim;
+use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -49,6 +53,19 @@ impl Experiment for Benchmarks {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>()] }
+    }
+
+    fn announce(&self, subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+        measure::announce(subject)
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::measure(subject, tables)?;
+        Ok(Vec::new())
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

@@ -1,9 +1,11 @@
 //! What an experiment is.
 
 use super::claim::{Claim, Evidence};
+use super::error::ExperimentError;
 use super::known::Quantity;
 use super::models::Facts;
 use super::published::TextTable;
+use super::subject::Subject;
 use super::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 use std::fmt;
@@ -68,6 +70,30 @@ pub trait Experiment: Sync {
 
     /// The tables that it fills; the report shows the first.
     fn tables(&self) -> &'static [TableId];
+
+    /// What is going to be run of a model, in lines for the user; what does not fit the model is refused here, before any
+    /// model runs.
+    ///
+    /// # Errors
+    /// Data that the model cannot read, or an interrupt.
+    fn announce(&self, subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+        let _ = subject;
+        Ok(Vec::new())
+    }
+
+    /// Measures a model, and fills its tables; `tables` holds those that it needs. Returns what the user should know, as
+    /// why a table stays empty.
+    ///
+    /// # Errors
+    /// What cannot be measured, a journal that cannot be used, or an interrupt.
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        let _ = (subject, tables);
+        Ok(Vec::new())
+    }
 
     /// Fills its tables from those of other experiments, where nothing has to be measured for them.
     fn derive(&self, tables: &mut Tables, models: &[Facts]) {

@@ -4,6 +4,8 @@
 
 pub mod claim;
 pub mod curve;
+pub mod data;
+pub mod error;
 pub mod experiment;
 pub mod finding;
 pub mod known;
@@ -11,6 +13,7 @@ pub mod lens;
 pub mod models;
 pub mod published;
 pub mod styles;
+pub mod subject;
 pub mod table;
 pub mod tables;
 #[cfg(test)]

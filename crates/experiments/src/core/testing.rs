@@ -3,7 +3,14 @@
 use super::claim::{Claim, Evidence, Row};
 use super::finding::Verdict;
 use super::models::{Facts, relative_depth, state_depth};
+use super::subject::Runs;
 use super::tables::Tables;
+use layerwise_corpus::Tokenizer;
+use layerwise_sweep::Runner;
+use layerwise_transformer::Model;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// Models of five families, one above 10B parameters.
 pub(crate) fn models() -> Vec<Facts> {
@@ -130,4 +137,38 @@ impl Judged {
             assert_eq!(row.measured, None, "{row:?}");
         }
     }
+}
+
+/// Runs of a model on so many threads.
+pub(crate) fn runs(model: &Model, threads: usize) -> Runs<'_> {
+    let threads = NonZeroUsize::new(threads).expect("a run has a thread");
+    Runs {
+        model: model.into(),
+        runner: Runner::new().threads(threads),
+    }
+}
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures"))
+}
+
+/// The tokenizer of the first of the small trained models.
+pub(crate) fn tokenizer() -> Tokenizer {
+    let folders = fs::read_dir(fixtures().join("models")).expect("there are models");
+    let files = folders.map(|folder| folder.expect("a folder").path().join("tokenizer.json"));
+    let first = files.filter(|file| file.is_file()).min();
+    Tokenizer::open(&first.expect("a model has a tokenizer"), 2048).expect("it can be read")
+}
+
+/// The documents of the sample text.
+pub(crate) fn documents() -> Vec<String> {
+    let text = fs::read_to_string(fixtures().join("text/sample.jsonl")).expect("there is a text");
+    let document = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
+        line["text"]
+            .as_str()
+            .expect("a document is text")
+            .to_owned()
+    };
+    text.lines().map(document).collect()
 }

@@ -14,15 +14,18 @@
 pub mod claims;
 pub mod figure;
 mod known;
+pub mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
 
-pub use table::{Record, density, prediction, suppression};
+pub use table::{Kind, Record, density, prediction, suppression};
 
 use crate::core::claim::Claim;
+use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs};
 use crate::core::known::Quantity;
+use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -50,6 +53,20 @@ impl Experiment for Neurons {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>()] }
+    }
+
+    fn announce(&self, subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+        let blocks = subject.model.config().layers;
+        Ok(vec![format!("weights: {blocks} blocks")])
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::measure(subject, tables)?;
+        Ok(Vec::new())
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

@@ -4,6 +4,19 @@ use crate::core::curve::{self, Point, point};
 use crate::core::finding::Unjudged;
 use crate::core::table::record;
 use crate::core::tables::Tables;
+use serde::{Deserialize, Serialize};
+
+/// What a neuron does to the vocabulary (B.9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Kurtosis above 10, positive skewness.
+    Prediction,
+    /// Kurtosis above 10, negative skewness.
+    Suppression,
+    /// Neither.
+    Other,
+}
 
 record! {
     /// One line of `neurons.csv`: the neurons of one block.

@@ -13,6 +13,7 @@
 pub mod claims;
 pub mod figure;
 mod known;
+mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -20,8 +21,10 @@ mod table;
 pub use table::{Cell, Record, Selection};
 
 use crate::core::claim::Claim;
+use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs};
 use crate::core::known::Quantity;
+use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -53,6 +56,20 @@ impl Experiment for SubwordHeads {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>(), TableId::of::<Cell>()] }
+    }
+
+    fn announce(&self, _: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+        Ok(vec![
+            "windows of words, looked for in whole documents".to_owned(),
+        ])
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::measure(subject, tables)
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

@@ -1,7 +1,8 @@
 //! The drawings.
 
-use super::table::{Bin, Kind, Record};
+use super::table::{Bin, Record};
 use crate::core::models;
+use crate::neurons::Kind;
 use layerwise_plot::{
     Axis, Colour, Dash, Figure, Histogram, LegendEntry, Mark, Marker, Panel, Scale, Style,
 };

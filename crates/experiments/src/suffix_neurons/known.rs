@@ -1,9 +1,10 @@
 //! The quantities that published numbers are known of.
 
-use super::table::{Kind, Record};
+use super::table::Record;
 use crate::core::known::Quantity;
 use crate::core::models::Facts;
 use crate::core::tables::Tables;
+use crate::neurons::Kind;
 
 /// The neuron of a rank by its effect on the ending "-ing".
 pub(super) const QUANTITIES: &[Quantity] = &[

@@ -11,12 +11,15 @@
 
 pub mod figure;
 mod known;
+pub mod measure;
 mod table;
 
-pub use table::{Bin, Kind, Record};
+pub use table::{Bin, Record};
 
+use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs};
 use crate::core::known::Quantity;
+use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -47,6 +50,14 @@ impl Experiment for SuffixNeurons {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>(), TableId::of::<Bin>()] }
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::measure(subject, tables)
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

@@ -1,19 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::table::record;
-use serde::{Deserialize, Serialize};
-
-/// What a neuron does to the vocabulary (B.9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Kurtosis above 10, positive skewness.
-    Prediction,
-    /// Kurtosis above 10, negative skewness.
-    Suppression,
-    /// Neither; it is here for its variance.
-    Other,
-}
+use crate::neurons::Kind;
 
 record! {
     /// One line of `suffix-neurons.csv`: one neuron, by rank.

@@ -4,7 +4,7 @@ use super::table::Record;
 use crate::core::claim::{Claim, Evidence, Version};
 use crate::core::curve::{Point, needs, peak, point, together};
 use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
-use crate::suffix_neurons::Kind;
+use crate::neurons::Kind;
 
 /// The claims that are judged from this experiment.
 pub const CLAIMS: &[Claim] = &[

@@ -2,7 +2,7 @@
 
 use super::table::Record;
 use crate::core::models;
-use crate::suffix_neurons::Kind;
+use crate::neurons::Kind;
 use layerwise_plot::{
     Axis, Colour, Dash, Figure, LegendEntry, Line, Mark, Marker, Panel, Point, Rule, Scale,
     Scatter, Side, Style,

@@ -6,6 +6,7 @@
 
 pub mod claims;
 pub mod figure;
+mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -13,7 +14,9 @@ mod table;
 pub use table::Record;
 
 use crate::core::claim::Claim;
+use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use crate::suffix_neurons;
 use layerwise_plot::Figure;
@@ -47,6 +50,18 @@ impl Experiment for SuffixProbe {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>()] }
+    }
+
+    fn announce(&self, subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+        Ok(vec![format!("contexts of an ending: {}", subject.text)])
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::measure(subject, tables)
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

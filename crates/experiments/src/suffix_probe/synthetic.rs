@@ -3,7 +3,7 @@
 use super::table::Record;
 use crate::core::models::Facts;
 use crate::core::tables::Tables;
-use crate::suffix_neurons;
+use crate::neurons::Kind;
 
 /// Adds the records of one model.
 pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
@@ -16,9 +16,9 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             layers: facts.layers,
             neuron: rank,
             kind: if rank == 1 {
-                suffix_neurons::Kind::Suppression
+                Kind::Suppression
             } else {
-                suffix_neurons::Kind::Prediction
+                Kind::Prediction
             },
             single_accuracy: if rank == 1 { 0.9 } else { 0.8 },
             single_accuracy_se: Some(0.01),

@@ -1,7 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::table::{negative_error, record};
-use crate::suffix_neurons::Kind;
+use crate::neurons::Kind;
 
 record! {
     /// One line of `suffix-probe.csv`: one rank k.

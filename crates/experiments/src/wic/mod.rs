@@ -5,7 +5,9 @@
 //! - **Feeds the claims** D12, D13.
 
 pub mod claims;
+pub mod data;
 pub mod figure;
+mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -13,8 +15,11 @@ mod table;
 pub use table::{Method, Record, curve};
 
 use crate::core::claim::Claim;
+use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use data::Pairs;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
@@ -45,6 +50,24 @@ impl Experiment for Wic {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>()] }
+    }
+
+    fn announce(&self, subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+        let pairs = subject.data.get::<Pairs>().into_iter();
+        let told = pairs.map(|pairs| {
+            let [train, dev, test] = [&pairs.train, &pairs.dev, &pairs.test].map(Vec::len);
+            format!("word senses: {train} pairs, then {dev} and {test}")
+        });
+        Ok(told.collect())
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::measure(subject, tables)?;
+        Ok(Vec::new())
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

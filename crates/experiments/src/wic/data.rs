@@ -6,8 +6,8 @@
 //! the form itself. For each form there are four pairs of like and four of unlike senses, no occurrence in two of them,
 //! and all pairs of one form are in one split. No one else uses it, and its accuracies compare with nothing published.
 
-use anyhow::{Context as _, bail, ensure};
-use layerwise::corpus;
+use crate::core::error::{ExperimentError, Place};
+use layerwise_corpus as corpus;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -49,7 +49,7 @@ pub struct Pairs {
 ///
 /// # Errors
 /// A file that is missing or not text, or a line in another form, which is named.
-pub fn from_folder(folder: &Path, most: Option<usize>) -> anyhow::Result<Pairs> {
+pub fn from_folder(folder: &Path, most: Option<usize>) -> Result<Pairs, ExperimentError> {
     let split = |name: &str| {
         let data = folder.join(format!("{name}.data.txt"));
         split(&data, &folder.join(format!("{name}.gold.txt")))
@@ -64,31 +64,27 @@ pub fn from_folder(folder: &Path, most: Option<usize>) -> anyhow::Result<Pairs> 
     })
 }
 
-fn split(data: &Path, gold: &Path) -> anyhow::Result<Vec<Pair>> {
+fn split(data: &Path, gold: &Path) -> Result<Vec<Pair>, ExperimentError> {
     let (data_text, gold_text) = (corpus::read_text(data)?, corpus::read_text(gold)?);
     let labels: Vec<&str> = gold_text.lines().collect();
     let lines: Vec<&str> = data_text.lines().collect();
-    ensure!(
-        labels.len() == lines.len(),
-        "{}: expected {} lines, as in {}, found {}",
-        gold.display(),
-        lines.len(),
-        data.display(),
-        labels.len()
-    );
+    if labels.len() != lines.len() {
+        let expected = format!("{} lines, as in {}", lines.len(), data.display());
+        let fault = ExperimentError::unexpected(expected, labels.len().to_string());
+        return Err(fault).at(|| gold.display().to_string());
+    }
     let mut pairs = Vec::new();
     for (index, (line, label)) in lines.into_iter().zip(labels).enumerate() {
         let same = match label.trim() {
             "T" => true,
             "F" => false,
-            other => bail!(
-                "{}: line {}: expected T or F, found {other:?}",
-                gold.display(),
-                index + 1
-            ),
+            other => {
+                let fault = ExperimentError::unexpected("T or F", format!("{other:?}"));
+                return Err(fault).at(|| format!("{}: line {}", gold.display(), index + 1));
+            }
         };
         let (word, occurrences) =
-            occurrences(line).with_context(|| format!("{}: line {}", data.display(), index + 1))?;
+            occurrences(line).at(|| format!("{}: line {}", data.display(), index + 1))?;
         pairs.push(Pair {
             word,
             occurrences,
@@ -96,36 +92,37 @@ fn split(data: &Path, gold: &Path) -> anyhow::Result<Vec<Pair>> {
         });
     }
     for class in [true, false] {
-        ensure!(
-            pairs.iter().any(|pair| pair.same == class),
-            "{}: expected pairs of both labels, found none of {}",
-            gold.display(),
-            if class { "T" } else { "F" }
-        );
+        if !pairs.iter().any(|pair| pair.same == class) {
+            let found = format!("none of {}", if class { "T" } else { "F" });
+            let fault = ExperimentError::unexpected("pairs of both labels", found);
+            return Err(fault).at(|| gold.display().to_string());
+        }
     }
     Ok(pairs)
 }
 
 /// A line of tab-separated word, part of speech, two indices of words joined by `-`, and two texts.
-fn occurrences(line: &str) -> anyhow::Result<(String, [Occurrence; 2])> {
+fn occurrences(line: &str) -> Result<(String, [Occurrence; 2]), ExperimentError> {
     let fields: Vec<&str> = line.split('\t').collect();
     let [word, _, indices, first, second] = fields.as_slice() else {
-        bail!(
-            "expected 5 fields between tabs (word, part of speech, indices, two texts), found {}",
-            fields.len()
-        );
+        let expected = "5 fields between tabs (word, part of speech, indices, two texts)";
+        let found = fields.len().to_string();
+        return Err(ExperimentError::unexpected(expected, found));
     };
     let numbers = indices.split_once('-').and_then(|(first, second)| {
         let first: usize = first.trim().parse().ok()?;
         Some((first, second.trim().parse::<usize>().ok()?))
     });
     let Some((in_first, in_second)) = numbers else {
-        bail!("expected two indices of words, such as 2-0, found {indices:?}");
+        let expected = "two indices of words, such as 2-0";
+        let found = format!("{indices:?}");
+        return Err(ExperimentError::unexpected(expected, found));
     };
     let find = |text: &str, index: usize| {
         let mut words = words(text);
         let Some(word) = words.nth(index) else {
-            bail!("expected a word of index {index}, found {text:?}");
+            let expected = format!("a word of index {index}");
+            return Err(ExperimentError::unexpected(expected, format!("{text:?}")));
         };
         Ok(Occurrence {
             text: text.to_owned(),
@@ -224,7 +221,7 @@ pub fn standin(documents: &[String]) -> Option<Pairs> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded;
+    use crate::core::testing::documents;
     use std::collections::BTreeSet;
     use std::fs;
 
@@ -310,7 +307,7 @@ mod tests {
 
     #[test]
     fn the_standin_is_balanced_and_split_by_word() {
-        let pairs = standin(&embedded::documents().unwrap()).unwrap();
+        let pairs = standin(&documents()).unwrap();
         let splits = [&pairs.train, &pairs.dev, &pairs.test];
         let mut seen = BTreeSet::new();
         for split in splits {

@@ -8,19 +8,16 @@
 //! - a cosine above a threshold that the development pairs choose from 0, 0.05, …, 0.95; before it, within every 30
 //!   consecutive pairs, each dimension is centred and divided by its sample standard deviation plus 10⁻⁶ over the 60 words.
 
-use super::over;
-use super::pairs::{Occurrence, Pair, Pairs};
-use crate::arguments::Run;
-use crate::experiments::core::models::state_depth;
-use crate::experiments::core::tables::Tables;
-use crate::experiments::wic::{Method, Record};
-use crate::inputs::OpenedModel;
-use anyhow::{Context, ensure};
-use layerwise::corpus::Tokenizer;
-use layerwise::metrics::{ClusteredMean, Standardizer, logistic_regression, threshold};
-use layerwise::schedule::{Edit, Schedule};
-use layerwise::sweep::{Runner, Subject};
-use layerwise::transformer::{Address, Observer, Site};
+use super::data::{Occurrence, Pair, Pairs};
+use super::table::{Method, Record};
+use crate::core::error::{ExperimentError, Place};
+use crate::core::models::state_depth;
+use crate::core::subject::{Runs, Subject};
+use crate::core::tables::Tables;
+use layerwise_corpus::Tokenizer;
+use layerwise_metrics::{ClusteredMean, Standardizer, logistic_regression, threshold};
+use layerwise_schedule::{Edit, Schedule};
+use layerwise_transformer::{Address, Observer, Site};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewD, Axis, s};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -56,31 +53,28 @@ impl Split<'_> {
 ///
 /// # Errors
 /// A text that cannot be encoded, pairs that no probe can be fitted to, or an interrupt.
-pub fn read(
-    opened: &OpenedModel,
-    tokenizer: &Tokenizer,
-    bos: Option<u32>,
-    pairs: &Pairs,
-    run: &Run,
-    tables: &mut Tables,
-) -> anyhow::Result<()> {
-    let config = opened.model.config();
+pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
+    let (Some(tokenizer), Some(pairs)) = (subject.tokenizer, subject.data.get::<Pairs>()) else {
+        return Ok(());
+    };
+    let bos = subject.text.bos;
+    let config = subject.model.config();
     let mut known: BTreeMap<Input, usize> = BTreeMap::new();
     let mut index = |pairs: &[Pair]| {
         let mut indices = Vec::new();
         for pair in pairs {
             let [first, second] = &pair.occurrences;
-            let mut index = |occurrence: &Occurrence| -> anyhow::Result<usize> {
+            let mut index = |occurrence: &Occurrence| -> Result<usize, ExperimentError> {
                 let input = Input::new(tokenizer, bos, occurrence, config.context)?;
                 let next = known.len();
                 Ok(*known.entry(input).or_insert(next))
             };
             indices.push([index(first)?, index(second)?]);
         }
-        anyhow::Ok(indices)
+        Ok::<_, ExperimentError>(indices)
     };
     let [train, dev, test] = [&pairs.train, &pairs.dev, &pairs.test].map(|pairs| {
-        anyhow::Ok(Split {
+        Ok::<_, ExperimentError>(Split {
             pairs,
             inputs: index(pairs)?,
         })
@@ -95,15 +89,14 @@ pub fn read(
     let state_bytes = inputs.len() * config.model * size_of::<f32>();
     let at_once = (MOST_STATES / state_bytes.max(1)).max(1);
     let all: Vec<usize> = (0..=config.layers).collect();
-    let runner = opened.runner(run);
     for states in all.chunks(at_once) {
         let states = states[0]..states[states.len() - 1] + 1;
-        let vectors = vectors(&runner, opened.subject(), &inputs, states.clone())?;
+        let vectors = vectors(&subject.runs, &inputs, states.clone())?;
         let states: Vec<usize> = states.collect();
-        let outcomes = over(&runner, opened.subject(), &states, |at, &state| {
+        let outcomes = subject.runs.over(&states, |at, &state| {
             let words = vectors.slice(s![.., at, ..]);
             let probe = probe(words, &train, &dev, &test);
-            let probe = probe.with_context(|| format!("the probe of residual stream {state}"))?;
+            let probe = probe.at(|| format!("the probe of residual stream {state}"))?;
             Ok([
                 (Method::Probe, probe),
                 (Method::Cosine, cosine(words, &dev, &test)?),
@@ -112,8 +105,8 @@ pub fn read(
         for (state, outcomes) in states.into_iter().zip(outcomes) {
             for (method, (chosen, accuracy)) in outcomes {
                 tables.push(Record {
-                    model: opened.name.clone(),
-                    family: config.family.model_type().to_owned(),
+                    model: subject.name.to_owned(),
+                    family: subject.model_type().to_owned(),
                     pairs_of: pairs.name.to_owned(),
                     method,
                     state,
@@ -138,29 +131,27 @@ impl Input {
         bos: Option<u32>,
         occurrence: &Occurrence,
         positions: usize,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, ExperimentError> {
         let word = &occurrence.word;
         let spans = tokenizer.encode_with_spans(&occurrence.text)?;
         let is_own = |span: &Range<usize>| span.start < word.end && span.end > word.start;
         let first = spans.iter().position(|(_, span)| is_own(span));
         let last = spans.iter().rposition(|(_, span)| is_own(span));
         let (Some(first), Some(last)) = (first, last) else {
-            anyhow::bail!(
-                "expected tokens of {:?} in {:?}, found none",
-                occurrence.text.get(word.clone()).unwrap_or_default(),
-                occurrence.text
-            );
+            let own = occurrence.text.get(word.clone()).unwrap_or_default();
+            let expected = format!("tokens of {own:?} in {:?}", occurrence.text);
+            return Err(ExperimentError::unexpected(expected, "none"));
         };
         let ids = spans[..=last].iter().map(|(id, _)| *id);
         let mut tokens: Vec<u32> = bos.into_iter().chain(ids).collect();
         let first = first + usize::from(bos.is_some());
         // A text longer than the model's context loses its beginning.
         let cut = tokens.len().saturating_sub(positions);
-        ensure!(
-            cut <= first,
-            "expected a word of at most {positions} tokens, the model's context, found {}",
-            tokens.len() - first
-        );
+        if cut > first {
+            let expected = format!("a word of at most {positions} tokens, the model's context");
+            let found = (tokens.len() - first).to_string();
+            return Err(ExperimentError::unexpected(expected, found));
+        }
         tokens.drain(..cut);
         Ok(Self {
             tokens,
@@ -210,12 +201,11 @@ impl Observer for Collector {
 
 /// The mean state of each word, \[inputs, states, model\].
 fn vectors(
-    runner: &Runner<'_>,
-    subject: Subject<'_>,
+    runs: &Runs<'_>,
     inputs: &[Input],
     states: Range<usize>,
-) -> anyhow::Result<ndarray::Array3<f32>> {
-    let model = subject.model;
+) -> Result<ndarray::Array3<f32>, ExperimentError> {
+    let model = runs.model.model;
     let config = model.config();
     let plain = Schedule::plain(model.stack())?;
     // Blocks above the last state change nothing below.
@@ -225,7 +215,7 @@ fn vectors(
             .parse::<Edit>()?
             .apply(&plain)?,
     };
-    let means = over(runner, subject, inputs, |_, input| {
+    let means = runs.over(inputs, |_, input| {
         let mut collector = Collector {
             states: states.clone(),
             word: input.word,
@@ -279,7 +269,7 @@ fn probe(
     train: &Split<'_>,
     dev: &Split<'_>,
     test: &Split<'_>,
-) -> anyhow::Result<(f64, ClusteredMean)> {
+) -> Result<(f64, ClusteredMean), ExperimentError> {
     let raw = features(words, train);
     let standardizer = Standardizer::fit(raw.view())?;
     let x = standardizer.apply(raw.view())?;
@@ -310,7 +300,7 @@ fn cosine(
     words: ArrayView2<'_, f32>,
     dev: &Split<'_>,
     test: &Split<'_>,
-) -> anyhow::Result<(f64, ClusteredMean)> {
+) -> Result<(f64, ClusteredMean), ExperimentError> {
     let samples: Vec<(f64, bool)> = cosines(words, dev).into_iter().zip(dev.labels()).collect();
     let chosen = threshold::best(&samples, &threshold::cosine_grid())?;
     let cosines = cosines(words, test);
@@ -356,19 +346,12 @@ fn cosines(words: ArrayView2<'_, f32>, split: &Split<'_>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded;
-    use layerwise::transformer::{Model, ModelConfig, Recording};
-    use std::num::NonZeroUsize;
-    use std::path::PathBuf;
-
-    fn runner(threads: usize) -> Runner<'static> {
-        Runner::new().threads(NonZeroUsize::new(threads).unwrap())
-    }
+    use crate::core::testing::{runs, tokenizer};
+    use layerwise_transformer::{Model, ModelConfig, Recording};
 
     #[test]
     fn inputs_end_with_the_word() {
-        let (_, folder): (String, PathBuf) = embedded::models().unwrap().remove(0);
-        let tokenizer = Tokenizer::open(&folder.join("tokenizer.json"), 2048).unwrap();
+        let tokenizer = tokenizer();
         let text = "the representatives of the extraordinary people";
         let check = |word: &str, bos: Option<u32>, positions: usize| {
             let start = text.find(word).unwrap();
@@ -419,7 +402,7 @@ mod tests {
             },
         ];
         let layers = model.config().layers;
-        let all = vectors(&runner(1), (&model).into(), &inputs, 0..layers + 1).unwrap();
+        let all = vectors(&runs(&model, 1), &inputs, 0..layers + 1).unwrap();
         let plain = Schedule::plain(model.stack()).unwrap();
         for (input, found) in inputs.iter().zip(all.outer_iter()) {
             let mut recording =
@@ -446,7 +429,7 @@ mod tests {
         }
         // Parts of the states, and threads, change no bit.
         for states in [0..1, 0..2, 1..3, 2..layers + 1] {
-            let part = vectors(&runner(3), (&model).into(), &inputs, states.clone()).unwrap();
+            let part = vectors(&runs(&model, 3), &inputs, states.clone()).unwrap();
             assert_eq!(part, all.slice(s![.., states, ..]));
         }
     }

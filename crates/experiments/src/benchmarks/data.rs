@@ -12,8 +12,8 @@
 //! - `standin-continuation`, in HellaSwag's form: which of four passages of 8 words follows 16 words; one does, the others
 //!   stand at the same place of three other documents.
 
-use anyhow::{Context, ensure};
-use layerwise::corpus;
+use crate::core::error::{ExperimentError, Place};
+use layerwise_corpus as corpus;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -65,12 +65,39 @@ struct Question {
     gold: usize,
 }
 
+impl Question {
+    /// The first field that cannot be, and why.
+    fn fault(&self) -> Option<(&'static str, ExperimentError)> {
+        let (choices, gold) = (self.choices.len(), self.gold);
+        let (field, expected, found) = if self.query.trim().is_empty() {
+            ("query", "text".to_owned(), format!("{:?}", self.query))
+        } else if choices < 2 {
+            ("choices", "at least 2".to_owned(), choices.to_string())
+        } else if self.choices.iter().any(|choice| choice.trim().is_empty()) {
+            (
+                "choices",
+                "text in each".to_owned(),
+                "an empty one".to_owned(),
+            )
+        } else if gold >= choices {
+            (
+                "gold",
+                format!("an index below {choices}"),
+                gold.to_string(),
+            )
+        } else {
+            return None;
+        };
+        Some((field, ExperimentError::unexpected(expected, found)))
+    }
+}
+
 /// The first `most` items of each of the paper's tasks, from a folder with `lambada_openai.jsonl`, `arc_easy.jsonl` and
 /// `hellaswag.jsonl`.
 ///
 /// # Errors
 /// A file that is missing or not text, or a line in another form, which is named.
-pub fn from_folder(folder: &Path, most: usize) -> anyhow::Result<Vec<Task>> {
+pub fn from_folder(folder: &Path, most: usize) -> Result<Vec<Task>, ExperimentError> {
     Ok(vec![
         Task {
             name: "lambada_openai",
@@ -90,7 +117,7 @@ pub fn from_folder(folder: &Path, most: usize) -> anyhow::Result<Vec<Task>> {
     ])
 }
 
-fn passages(path: &Path, most: usize) -> anyhow::Result<Vec<Item>> {
+fn passages(path: &Path, most: usize) -> Result<Vec<Item>, ExperimentError> {
     let expected = "an object with the strings context and continuation";
     let read = lines::<Passage>(path, expected)?;
     let mut items = Vec::new();
@@ -99,11 +126,10 @@ fn passages(path: &Path, most: usize) -> anyhow::Result<Vec<Item>> {
             ("context", &passage.context),
             ("continuation", &passage.continuation),
         ] {
-            ensure!(
-                !text.trim().is_empty(),
-                "{}: line {line}: {field}: expected text, found {text:?}",
-                path.display()
-            );
+            if text.trim().is_empty() {
+                let fault = ExperimentError::unexpected("text", format!("{text:?}"));
+                return Err(fault).at(|| format!("{}: line {line}: {field}", path.display()));
+            }
         }
         items.push(Item {
             context: passage.context,
@@ -115,39 +141,15 @@ fn passages(path: &Path, most: usize) -> anyhow::Result<Vec<Item>> {
     Ok(items)
 }
 
-fn questions(path: &Path, after: &str, most: usize) -> anyhow::Result<Vec<Item>> {
+fn questions(path: &Path, after: &str, most: usize) -> Result<Vec<Item>, ExperimentError> {
     let expected =
         "an object with the string query, the array of strings choices and the number gold";
     let read = lines::<Question>(path, expected)?;
     let mut items = Vec::new();
     for (line, question) in read {
-        let place = || format!("{}: line {line}", path.display());
-        let choices = question.choices.len();
-        ensure!(
-            !question.query.trim().is_empty(),
-            "{}: query: expected text, found {:?}",
-            place(),
-            question.query
-        );
-        ensure!(
-            choices >= 2,
-            "{}: choices: expected at least 2, found {choices}",
-            place()
-        );
-        ensure!(
-            question
-                .choices
-                .iter()
-                .all(|choice| !choice.trim().is_empty()),
-            "{}: choices: expected text in each, found an empty one",
-            place()
-        );
-        ensure!(
-            question.gold < choices,
-            "{}: gold: expected an index below {choices}, found {}",
-            place(),
-            question.gold
-        );
+        if let Some((field, fault)) = question.fault() {
+            return Err(fault).at(|| format!("{}: line {line}: {field}", path.display()));
+        }
         items.push(Item {
             context: format!("{}{after}", question.query),
             continuations: question.choices.iter().map(|c| format!(" {c}")).collect(),
@@ -159,15 +161,15 @@ fn questions(path: &Path, after: &str, most: usize) -> anyhow::Result<Vec<Item>>
 }
 
 /// The lines of a `.jsonl` file that are not empty, with their numbers from 1; at least one.
-pub fn lines<T: DeserializeOwned>(path: &Path, expected: &str) -> anyhow::Result<Vec<(usize, T)>> {
+pub fn lines<T: DeserializeOwned>(
+    path: &Path,
+    expected: &str,
+) -> Result<Vec<(usize, T)>, ExperimentError> {
     let text = corpus::read_text(path)?;
     let parse = |(index, line): (usize, &str)| {
-        let parsed = serde_json::from_str(line).with_context(|| {
-            format!(
-                "{}: line {}: expected {expected}",
-                path.display(),
-                index + 1
-            )
+        let parsed = serde_json::from_str(line).at(|| {
+            let line = index + 1;
+            format!("{}: line {line}: expected {expected}", path.display())
         });
         parsed.map(|parsed| (index + 1, parsed))
     };
@@ -175,12 +177,12 @@ pub fn lines<T: DeserializeOwned>(path: &Path, expected: &str) -> anyhow::Result
     let parsed: Vec<(usize, T)> = lines
         .filter(|(_, line)| !line.trim().is_empty())
         .map(parse)
-        .collect::<anyhow::Result<_>>()?;
-    ensure!(
-        !parsed.is_empty(),
-        "{}: expected {expected} on each line, found no line",
-        path.display()
-    );
+        .collect::<Result<_, ExperimentError>>()?;
+    if parsed.is_empty() {
+        let expected = format!("{expected} on each line");
+        let fault = ExperimentError::unexpected(expected, "no line");
+        return Err(fault).at(|| path.display().to_string());
+    }
     Ok(parsed)
 }
 

@@ -9,24 +9,21 @@
 //! part neurons are ranked by the accuracy of their own probe there, and ensembles take the first k; the ranks recorded
 //! are those of the accuracies summed over the folds.
 
-use super::notebook::{Notebook, Reading};
-use super::weights::endings;
-use super::words::bos;
-use super::{ENDING, over};
-use crate::arguments::Run;
-use crate::experiments::core::tables::Tables;
-use crate::experiments::suffix_neurons::{self, Kind};
-use crate::experiments::suffix_probe::Record;
-use crate::inputs::{self, OpenedCorpus, OpenedModel};
-use crate::output;
-use layerwise::corpus::Tokenizer;
-use layerwise::kernels::vocabulary;
-use layerwise::metrics::{
+use super::table::Record;
+use crate::core::error::ExperimentError;
+use crate::core::subject::Subject;
+use crate::core::tables::Tables;
+use crate::neurons::Kind;
+use crate::suffix_neurons;
+use crate::suffix_neurons::measure::{ENDING, endings};
+use layerwise_corpus::Tokenizer;
+use layerwise_kernels::vocabulary;
+use layerwise_metrics::{
     ClusteredMean, MetricsError, Standardizer, group_folds, logistic_regression,
 };
-use layerwise::schedule::Schedule;
-use layerwise::sweep::Plan;
-use layerwise::transformer::{Address, Model, Observer, Site};
+use layerwise_schedule::Schedule;
+use layerwise_sweep::MeasureId;
+use layerwise_transformer::{Address, Model, Observer, Site};
 use ndarray::{Array2, ArrayViewD, Axis, s};
 
 /// Tokens of an example before the one that is told.
@@ -42,7 +39,7 @@ const MOST: usize = 5_000;
 const LEAST: usize = 50;
 
 /// The published neurons of GPT-2 XL (C.4): layer, neuron, and whether it suppresses.
-pub const GPT2_XL: [(usize, usize, bool); NEURONS] = [
+const GPT2_XL: [(usize, usize, bool); NEURONS] = [
     (46, 4888, true),
     (47, 1678, true),
     (43, 1157, true),
@@ -109,33 +106,24 @@ struct Examples {
 ///
 /// # Errors
 /// A tokenizer that cannot be accepted, a probe that cannot be fitted, a journal that cannot be used, or an interrupt.
-pub fn read(
-    notebook: &Notebook<'_>,
-    corpus: &OpenedCorpus,
+pub(super) fn measure(
+    subject: &Subject<'_>,
     tables: &mut Tables,
-) -> anyhow::Result<()> {
-    let opened = notebook.opened;
-    let empty = |why: String| {
-        output::say(format_args!(
-            "{}: suffix-probe is left empty: {why}",
-            opened.name
-        ));
-        Ok(())
-    };
-    let model = &opened.model;
-    let Some(tokenizer) = inputs::open_tokenizer(opened)? else {
+) -> Result<Vec<String>, ExperimentError> {
+    let empty = |why: String| Ok(vec![format!("suffix-probe is left empty: {why}")]);
+    let model = subject.model;
+    let Some(tokenizer) = subject.tokenizer else {
         return empty(format!(
             "no tokenizer.json tells which tokens end in {ENDING:?}"
         ));
     };
-    let neurons = neurons(opened, tables);
+    let neurons = neurons(subject, tables);
     if neurons.is_empty() {
         return empty("suffix-neurons names no neuron".to_owned());
     }
-    let ending = endings(&tokenizer, model.config().vocab)?;
-    let word = words(&tokenizer, &ending)?;
-    let sequences = corpus.corpus.sequences();
-    let bos = bos(corpus);
+    let ending = endings(tokenizer, model.config().vocab)?;
+    let word = words(tokenizer, &ending)?;
+    let (sequences, bos) = (subject.text.sequences(), subject.text.bos);
     let places = places(sequences, bos, &ending, &word);
     let (count, documents) = (places.len() / 2, documents(&places));
     if count < LEAST || documents < FOLDS {
@@ -148,22 +136,16 @@ pub fn read(
         let tokens = &sequences[place.document][place.token - CONTEXT..place.token];
         bos.into_iter().chain(tokens.iter().copied()).collect()
     };
-    let plan = Plan::new(model.stack(), &[], 1)?;
-    let reading = Reading {
-        name: "suffix",
-        settings: format!("{neurons:?}"),
-        schedules: plan.entries(),
-    };
+    let id = MeasureId::new("suffix", 1).with_settings(format!("{neurons:?}"));
     let fits = |(bits, argmax): &(Vec<u32>, u32)| {
         bits.len() == neurons.len() && (*argmax as usize) < ending.len()
     };
-    let read = notebook.over(&reading, &places, input, fits, |_, place| {
+    let read = subject.runs.kept(id, &places, input, fits, |_, place| {
         let (values, argmax) = example(model, &input(place), &neurons)?;
         // To the bit, as JSON has no number for NaN.
         let bits = values.into_iter().map(f32::to_bits).collect();
-        Ok(vec![(bits, argmax)])
+        Ok((bits, argmax))
     })?;
-    let read: Vec<(Vec<u32>, u32)> = read.into_iter().flatten().collect();
     let examples = Examples {
         documents: places.iter().map(|place| place.document).collect(),
         labels: places.iter().map(|place| place.label).collect(),
@@ -176,13 +158,14 @@ pub fn read(
             .map(|((_, argmax), place)| ending[*argmax as usize] == place.label)
             .collect(),
     };
-    record(opened, &neurons, &examples, notebook.run, tables)
+    record(subject, &neurons, &examples, tables)?;
+    Ok(Vec::new())
 }
 
 /// GPT-2 XL's published neurons, or the first of `suffix_neurons`.
-fn neurons(opened: &OpenedModel, tables: &Tables) -> Vec<Neuron> {
-    let config = opened.model.config();
-    if opened.name.contains("gpt2-xl") && (config.layers, config.neurons) == (48, 6400) {
+fn neurons(subject: &Subject<'_>, tables: &Tables) -> Vec<Neuron> {
+    let config = subject.model.config();
+    if subject.name.contains("gpt2-xl") && (config.layers, config.neurons) == (48, 6400) {
         let published = GPT2_XL.iter().map(|&(layer, index, suppresses)| Neuron {
             layer,
             index,
@@ -195,7 +178,7 @@ fn neurons(opened: &OpenedModel, tables: &Tables) -> Vec<Neuron> {
         return published.collect();
     }
     let own = tables.of::<suffix_neurons::Record>().iter();
-    own.filter(|record| record.model == opened.name && record.rank <= NEURONS)
+    own.filter(|record| record.model == subject.name && record.rank <= NEURONS)
         .map(|record| Neuron {
             layer: record.layer,
             index: record.neuron,
@@ -205,7 +188,7 @@ fn neurons(opened: &OpenedModel, tables: &Tables) -> Vec<Neuron> {
 }
 
 /// Which tokens are letters only, but for a space before them, and do not have the ending.
-fn words(tokenizer: &Tokenizer, ending: &[bool]) -> anyhow::Result<Vec<bool>> {
+fn words(tokenizer: &Tokenizer, ending: &[bool]) -> Result<Vec<bool>, ExperimentError> {
     let ids = 0..ending.len() as u32;
     ids.zip(ending)
         .map(|(id, &ending)| {
@@ -269,7 +252,11 @@ impl Observer for Collector<'_> {
 }
 
 /// The neurons at the last of the tokens, and the most probable next token.
-fn example(model: &Model, tokens: &[u32], neurons: &[Neuron]) -> anyhow::Result<(Vec<f32>, u32)> {
+fn example(
+    model: &Model,
+    tokens: &[u32],
+    neurons: &[Neuron],
+) -> Result<(Vec<f32>, u32), ExperimentError> {
     let mut collector = Collector {
         neurons,
         values: vec![0.0; neurons.len()],
@@ -339,20 +326,16 @@ fn fold(examples: &Examples, folds: &[usize], fold: usize) -> Result<Fold, Metri
 }
 
 fn record(
-    opened: &OpenedModel,
+    subject: &Subject<'_>,
     neurons: &[Neuron],
     examples: &Examples,
-    run: &Run,
     tables: &mut Tables,
-) -> anyhow::Result<()> {
+) -> Result<(), ExperimentError> {
     let assigned = group_folds(&examples.documents, FOLDS)?;
     let numbers: Vec<usize> = (0..FOLDS).collect();
-    let folds = over(
-        &opened.runner(run),
-        opened.subject(),
-        &numbers,
-        |_, &number| Ok(fold(examples, &assigned, number)?),
-    )?;
+    let folds = subject.runs.over(&numbers, |_, &number| {
+        Ok(fold(examples, &assigned, number)?)
+    })?;
     let mut ranking: Vec<usize> = (0..neurons.len()).collect();
     ranking.sort_by_key(|&neuron| {
         usize::MAX - folds.iter().map(|fold| fold.trained[neuron]).sum::<usize>()
@@ -368,14 +351,14 @@ fn record(
         accuracy(&examples.documents, &all)
     };
     let model_line = accuracy(&examples.documents, &examples.model_right);
-    let config = opened.model.config();
+    let config = subject.model.config();
     for (at, &index) in ranking.iter().enumerate() {
         let single = gather(&|fold| fold.single[index].clone());
         let ensemble = gather(&|fold| fold.ensemble[at].clone());
         let mean = |accuracy: &ClusteredMean| accuracy.mean().unwrap_or(f64::NAN);
         tables.push(Record {
-            model: opened.name.clone(),
-            family: config.family.model_type().to_owned(),
+            model: subject.name.to_owned(),
+            family: subject.model_type().to_owned(),
             rank: at + 1,
             layer: neurons[index].layer,
             layers: config.layers,
@@ -411,7 +394,7 @@ fn accuracy(documents: &[usize], right: &[bool]) -> ClusteredMean {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use layerwise::transformer::{ModelConfig, Recording};
+    use layerwise_transformer::{ModelConfig, Recording};
 
     #[test]
     fn the_published_neurons_are_those_of_the_specification() {

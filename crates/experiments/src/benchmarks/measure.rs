@@ -5,23 +5,20 @@
 //! fit into the model is cut off on the left. A step that several schedules share as part of a common prefix is run once
 //! for a sequence, and only the continuation's positions go through the unembedding.
 
-use super::items::{Rule, Task};
-use super::notebook::{Notebook, Reading};
-use super::over;
-use crate::arguments::Run;
-use crate::experiments::benchmarks::{Intervention, Record};
-use crate::experiments::core::models::relative_depth;
-use crate::experiments::core::tables::Tables;
-use crate::inputs::OpenedModel;
-use crate::output;
-use anyhow::{Context, ensure};
-use layerwise::corpus::Tokenizer;
-use layerwise::kernels::vocabulary;
-use layerwise::metrics::ClusteredMean;
-use layerwise::schedule::{DEFAULT_MAX_MEMBERS, EditFamily, Schedule, Trie};
-use layerwise::sweep::Plan;
-use layerwise::transformer::{Batch, Model, Workspace};
+use super::data::{Rule, Task};
+use super::table::{Intervention, Record};
+use crate::core::error::{ExperimentError, Place};
+use crate::core::models::relative_depth;
+use crate::core::subject::Subject;
+use crate::core::tables::Tables;
+use layerwise_corpus::Tokenizer;
+use layerwise_kernels::vocabulary;
+use layerwise_metrics::ClusteredMean;
+use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, Schedule, Trie};
+use layerwise_sweep::{MeasureId, Plan};
+use layerwise_transformer::{Batch, Model, Workspace};
 use ndarray::{Array2, s};
+use std::sync::Arc;
 
 /// The families of the figures, with what they are and the distance from l to the block that their depth is taken at.
 const FAMILIES: [(&str, Intervention, usize); 3] = [
@@ -40,115 +37,120 @@ fn blocks_needed(intervention: Intervention) -> usize {
     }
 }
 
-/// The items of all tasks as token ids, and the schedules that they are scored under.
-pub struct Scoring<'a> {
-    tasks: &'a [Task],
+/// The items of all tasks as token ids, one for each item, task after task; and the schedules that they are scored under.
+struct Scoring {
     plan: Plan,
-    /// One for each item, task after task.
     questions: Vec<Question>,
 }
 
-impl<'a> Scoring<'a> {
+impl Scoring {
     /// Encodes the items for a model.
-    ///
-    /// # Errors
-    /// An item that cannot be encoded, or an interrupt.
-    pub fn new(
-        opened: &OpenedModel,
+    fn new(
+        subject: &Subject<'_>,
         tokenizer: &Tokenizer,
-        bos: Option<u32>,
-        tasks: &'a [Task],
-        run: &Run,
-    ) -> anyhow::Result<Self> {
-        let positions = opened.model.config().context;
+        tasks: &[Task],
+    ) -> Result<Self, ExperimentError> {
+        let positions = subject.model.config().context;
         let items: Vec<(&Task, usize)> = tasks
             .iter()
             .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))
             .collect();
-        let questions = over(
-            &opened.runner(run),
-            opened.subject(),
-            &items,
-            |_, &(task, index)| {
-                Question::new(tokenizer, bos, task, index, positions)
-                    .with_context(|| format!("{}: {} item {index}", opened.name, task.name))
-            },
-        )?;
+        let questions = subject.runs.over(&items, |_, &(task, index)| {
+            Question::new(tokenizer, subject.bos, task, index, positions)
+                .at(|| format!("{}: {} item {index}", subject.name, task.name))
+        })?;
         Ok(Self {
-            tasks,
-            plan: plan(&opened.model)?,
+            plan: plan(subject.model)?,
             questions,
         })
     }
-
-    /// Tells what is going to be done.
-    pub fn announce(&self, model: &str) {
-        let requests = || self.questions.iter().flat_map(|q| &q.requests);
-        output::say(format_args!(
-            "{model}: benchmarks: {} schedules, {} steps ({} without sharing), on {} items, {} sequences, {} tokens",
-            self.plan.entries().len(),
-            self.plan.planned_steps(),
-            self.plan.naive_steps(),
-            self.questions.len(),
-            requests().count(),
-            requests().map(|r| r.tokens.len()).sum::<usize>(),
-        ));
-    }
-
-    /// Scores every item under every schedule and records the accuracies.
-    ///
-    /// # Errors
-    /// Logits that are not finite, a journal that cannot be used, or an interrupt.
-    pub fn read(&self, notebook: &Notebook<'_>, tables: &mut Tables) -> anyhow::Result<()> {
-        let model = &notebook.opened.model;
-        let entries = self.plan.entries();
-        let schedules: Vec<Schedule> = entries.iter().map(|e| e.member.schedule.clone()).collect();
-        let trie = Trie::new(&schedules);
-        let reading = Reading {
-            name: "benchmarks",
-            settings: String::new(),
-            schedules: entries,
-        };
-        let right = |_, question: &Question| {
-            let right = question.right(model, &trie, schedules.len());
-            right.with_context(|| format!("{}: {}", notebook.opened.name, question.name))
-        };
-        let answers = notebook.over(
-            &reading,
-            &self.questions,
-            Question::numbers,
-            |_| true,
-            right,
-        )?;
-        let mut answers = answers.into_iter();
-        for task in self.tasks {
-            let own: Vec<Vec<bool>> = answers.by_ref().take(task.items.len()).collect();
-            record(notebook.opened, &self.plan, task, &own, tables)?;
-        }
-        Ok(())
-    }
 }
 
-fn plan(model: &Model) -> anyhow::Result<Plan> {
+/// The tasks, and their items as a model reads them; `None` without tasks or tokenizer.
+fn scoring<'a>(
+    subject: &Subject<'a>,
+) -> Result<Option<(&'a [Task], Arc<Scoring>)>, ExperimentError> {
+    let (Some(tasks), Some(tokenizer)) = (subject.data.get::<Vec<Task>>(), subject.tokenizer)
+    else {
+        return Ok(None);
+    };
+    let scoring = subject
+        .shared
+        .get(|| Scoring::new(subject, tokenizer, tasks))?;
+    Ok(Some((tasks, scoring)))
+}
+
+/// What is going to be run.
+///
+/// # Errors
+/// An item that cannot be encoded, or an interrupt.
+pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+    let Some((_, scoring)) = scoring(subject)? else {
+        return Ok(Vec::new());
+    };
+    let requests = || scoring.questions.iter().flat_map(|q| &q.requests);
+    Ok(vec![format!(
+        "benchmarks: {} schedules, {} steps ({} without sharing), on {} items, {} sequences, {} tokens",
+        scoring.plan.entries().len(),
+        scoring.plan.planned_steps(),
+        scoring.plan.naive_steps(),
+        scoring.questions.len(),
+        requests().count(),
+        requests().map(|r| r.tokens.len()).sum::<usize>(),
+    )])
+}
+
+/// Scores every item under every schedule and records the accuracies.
+///
+/// # Errors
+/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
+    let Some((tasks, scoring)) = scoring(subject)? else {
+        return Ok(());
+    };
+    let model = subject.model;
+    let entries = scoring.plan.entries();
+    let schedules: Vec<Schedule> = entries.iter().map(|e| e.member.schedule.clone()).collect();
+    let trie = Trie::new(&schedules);
+    let edits: Vec<String> = entries.iter().map(|e| e.member.edit.to_string()).collect();
+    let id = MeasureId::new("benchmarks", 1).with_settings(edits.join(" "));
+    let answers = subject.runs.kept(
+        id,
+        &scoring.questions,
+        Question::numbers,
+        |answers: &Vec<bool>| answers.len() == schedules.len(),
+        |_, question| {
+            let right = question.right(model, &trie, schedules.len());
+            right.at(|| format!("{}: {}", subject.name, question.name))
+        },
+    )?;
+    let mut answers = answers.into_iter();
+    for task in tasks {
+        let own: Vec<Vec<bool>> = answers.by_ref().take(task.items.len()).collect();
+        record(subject, &scoring.plan, task, &own, tables)?;
+    }
+    Ok(())
+}
+
+fn plan(model: &Model) -> Result<Plan, ExperimentError> {
     let layers = model.config().layers;
     // Those that need most blocks stand last, so that a family's index is the same for every model.
     let families = FAMILIES
         .iter()
         .take_while(|(_, intervention, _)| blocks_needed(*intervention) <= layers)
         .map(|(family, ..)| family.parse::<EditFamily>())
-        .collect::<Result<Vec<_>, _>>()
-        .context("the figure's families")?;
-    Plan::new(model.stack(), &families, DEFAULT_MAX_MEMBERS).context("benchmarks")
+        .collect::<Result<Vec<_>, _>>()?;
+    Plan::new(model.stack(), &families, DEFAULT_MAX_MEMBERS).at(|| "benchmarks".to_owned())
 }
 
 fn record(
-    opened: &OpenedModel,
+    subject: &Subject<'_>,
     plan: &Plan,
     task: &Task,
     answers: &[Vec<bool>],
     tables: &mut Tables,
-) -> anyhow::Result<()> {
-    let config = opened.model.config();
+) -> Result<(), ExperimentError> {
+    let config = subject.model.config();
     let accuracy = |schedule: usize| {
         let mut mean = ClusteredMean::new();
         for answer in answers {
@@ -169,8 +171,8 @@ fn record(
             }
         };
         tables.push(Record {
-            model: opened.name.clone(),
-            family: config.family.model_type().to_owned(),
+            model: subject.name.to_owned(),
+            family: subject.model_type().to_owned(),
             task: task.name.to_owned(),
             intervention,
             layer,
@@ -203,25 +205,30 @@ impl Request {
         context: &str,
         continuation: &str,
         positions: usize,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, ExperimentError> {
         // Spaces at the context's end go to the continuation, with which they are one token.
         let kept = context.trim_end();
         let continuation = format!("{}{continuation}", &context[kept.len()..]);
         let before = tokenizer.encode(kept)?.len();
         let mut whole = tokenizer.encode(&format!("{kept}{continuation}"))?;
-        ensure!(
-            before > 0 && whole.len() > before,
-            "expected tokens of a context and of a continuation, found {before} and {} in all, in {context:?} and \
-             {continuation:?}",
-            whole.len()
-        );
+        if before == 0 || whole.len() <= before {
+            let found = format!(
+                "{before} and {} in all, in {context:?} and {continuation:?}",
+                whole.len()
+            );
+            let expected = "tokens of a context and of a continuation";
+            return Err(ExperimentError::unexpected(expected, found));
+        }
         let targets = whole[before..].to_vec();
         whole.splice(..0, bos);
-        ensure!(
-            targets.len() <= positions,
-            "expected a continuation of at most {positions} tokens, the model's context, found {}",
-            targets.len()
-        );
+        if targets.len() > positions {
+            let expected =
+                format!("a continuation of at most {positions} tokens, the model's context");
+            return Err(ExperimentError::unexpected(
+                expected,
+                targets.len().to_string(),
+            ));
+        }
         whole.pop();
         let cut = whole.len().saturating_sub(positions);
         Ok(Self {
@@ -259,7 +266,7 @@ impl Question {
         task: &Task,
         index: usize,
         positions: usize,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, ExperimentError> {
         let item = &task.items[index];
         let request = |continuation: &String| {
             Request::new(tokenizer, bos, &item.context, continuation, positions)
@@ -289,7 +296,12 @@ impl Question {
     }
 
     /// Whether each schedule answers it rightly.
-    fn right(&self, model: &Model, trie: &Trie, schedules: usize) -> anyhow::Result<Vec<bool>> {
+    fn right(
+        &self,
+        model: &Model,
+        trie: &Trie,
+        schedules: usize,
+    ) -> Result<Vec<bool>, ExperimentError> {
         let score = |request| score(model, trie, schedules, request);
         let outcomes: Vec<Vec<Outcome>> =
             self.requests.iter().map(score).collect::<Result<_, _>>()?;
@@ -322,7 +334,7 @@ fn score(
     trie: &Trie,
     schedules: usize,
     request: &Request,
-) -> anyhow::Result<Vec<Outcome>> {
+) -> Result<Vec<Outcome>, ExperimentError> {
     let batch = Batch::from(&request.tokens);
     let residual = model.embed(&batch)?;
     let nothing = Outcome {
@@ -350,7 +362,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Runs the subtree below a node, at which the residual stream is given.
-    fn from(&mut self, mut node: usize, mut residual: Array2<f32>) -> anyhow::Result<()> {
+    fn from(&mut self, mut node: usize, mut residual: Array2<f32>) -> Result<(), ExperimentError> {
         // The last child is followed in this loop, not by recursion: schedules may be long.
         loop {
             self.finish(node, &residual)?;
@@ -373,7 +385,7 @@ impl Walk<'_> {
         }
     }
 
-    fn finish(&mut self, node: usize, residual: &Array2<f32>) -> anyhow::Result<()> {
+    fn finish(&mut self, node: usize, residual: &Array2<f32>) -> Result<(), ExperimentError> {
         let ends = self.trie.ends(node);
         if ends.is_empty() {
             return Ok(());
@@ -391,11 +403,10 @@ impl Walk<'_> {
             outcome.log_likelihood += logit - summary.log_sum_exp;
             outcome.greedy &= summary.argmax == *target;
         }
-        ensure!(
-            outcome.log_likelihood.is_finite(),
-            "expected finite logits, found a log-likelihood of {}",
-            outcome.log_likelihood
-        );
+        if !outcome.log_likelihood.is_finite() {
+            let found = format!("a log-likelihood of {}", outcome.log_likelihood);
+            return Err(ExperimentError::unexpected("finite logits", found));
+        }
         for &schedule in ends {
             self.outcomes[schedule] = outcome;
         }
@@ -406,15 +417,9 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded;
-    use layerwise::metrics::divergence;
-    use layerwise::transformer::ModelConfig;
-    use std::path::PathBuf;
-
-    fn tokenizer() -> Tokenizer {
-        let (_, folder): (String, PathBuf) = embedded::models().unwrap().remove(0);
-        Tokenizer::open(&folder.join("tokenizer.json"), 2048).unwrap()
-    }
+    use crate::core::testing::tokenizer;
+    use layerwise_metrics::divergence;
+    use layerwise_transformer::ModelConfig;
 
     #[test]
     fn pairs_are_encoded_as_in_the_harness() {

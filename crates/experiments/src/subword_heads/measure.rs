@@ -11,17 +11,14 @@
 //! have too few, all 5,000 are searched in full. A file of one document is searched in pieces of the context's length,
 //! which count as documents.
 
-use super::over;
-use crate::arguments::{Inputs, Run};
-use crate::experiments::core::tables::Tables;
-use crate::experiments::subword_heads::{Cell, Record, Selection};
-use crate::inputs::{self, OpenedCorpus, OpenedModel};
-use crate::output;
-use layerwise::corpus::{self, Bos, Options, Tokenizer};
-use layerwise::metrics::ClusteredMean;
-use layerwise::schedule::Schedule;
-use layerwise::sweep::{Runner, Subject};
-use layerwise::transformer::{Address, Model, Observer, Site};
+use super::table::{Cell, Record, Selection};
+use crate::core::error::ExperimentError;
+use crate::core::subject::{Runs, Subject};
+use crate::core::tables::Tables;
+use layerwise_corpus::{self as corpus, Options, Tokenizer};
+use layerwise_metrics::ClusteredMean;
+use layerwise_schedule::Schedule;
+use layerwise_transformer::{Address, Model, Observer, Site};
 use ndarray::{Array3, ArrayViewD, s};
 
 /// Words before the target.
@@ -68,87 +65,71 @@ struct Reading<'a> {
 ///
 /// # Errors
 /// A tokenizer that cannot be accepted, or an interrupt.
-pub fn read(
-    opened: &OpenedModel,
-    corpus: &OpenedCorpus,
-    inputs: &Inputs,
-    run: &Run,
+pub(super) fn measure(
+    subject: &Subject<'_>,
     tables: &mut Tables,
-) -> anyhow::Result<()> {
-    let empty = |why: &str| {
-        output::say(format_args!(
-            "{}: subword-heads is left empty: {why}",
-            opened.name
-        ));
-        Ok(())
-    };
-    let Some(tokenizer) = inputs::open_tokenizer(opened)? else {
+) -> Result<Vec<String>, ExperimentError> {
+    let empty = |why: &str| Ok(vec![format!("subword-heads is left empty: {why}")]);
+    let Some(tokenizer) = subject.tokenizer else {
         return empty("no tokenizer.json to find words with");
     };
-    let documents = documents(opened, corpus, inputs, &tokenizer)?;
-    let runner = opened.runner(run);
-    let found = search(&runner, opened.subject(), &documents, &tokenizer)?;
-    let bos = bos(corpus);
-    let (single, multi) = choose(found, inputs.tokens, usize::from(bos.is_some()));
+    let documents = documents(subject, tokenizer)?;
+    let found = search(&subject.runs, &documents, tokenizer)?;
+    let (bos, most_tokens) = (subject.text.bos, subject.text.most_tokens);
+    let (single, multi) = choose(found, most_tokens, usize::from(bos.is_some()));
     if single.is_empty() || multi.is_empty() {
         return empty("the corpus has no words of one or of four tokens after 16 others");
     }
     let attend = |windows: &[Window]| {
-        over(&runner, opened.subject(), windows, |_, window| {
-            attention(&opened.model, bos, &window.tokens)
+        subject.runs.over(windows, |_, window| {
+            attention(subject.model, bos, &window.tokens)
         })
     };
     let (single_attention, multi_attention) = (attend(&single)?, attend(&multi)?);
-    let readings = |windows, attention: Vec<Array3<f32>>| -> Vec<Reading<'_>> {
-        let windows: std::slice::Iter<'_, Window> = windows;
-        windows
-            .zip(attention)
-            .map(|(window, attention)| Reading { window, attention })
-            .collect()
-    };
-    let single = readings(single.iter(), single_attention);
-    let multi = readings(multi.iter(), multi_attention);
-    record(opened, &tokenizer, &single, &multi, tables)
+    let single = readings(&single, single_attention);
+    let multi = readings(&multi, multi_attention);
+    record(subject, tokenizer, &single, &multi, tables)?;
+    Ok(Vec::new())
 }
 
-/// The token that is put before a text, where there is one.
-pub fn bos(corpus: &OpenedCorpus) -> Option<u32> {
-    match corpus.bos {
-        Bos::None => None,
-        Bos::Auto(id) | Bos::Id(id) => Some(id),
-    }
+fn readings(windows: &[Window], attention: Vec<Array3<f32>>) -> Vec<Reading<'_>> {
+    let windows = windows.iter().zip(attention);
+    windows
+        .map(|(window, attention)| Reading { window, attention })
+        .collect()
 }
 
 /// The texts that words are looked for in.
-fn documents(
-    opened: &OpenedModel,
-    corpus: &OpenedCorpus,
-    inputs: &Inputs,
-    tokenizer: &Tokenizer,
-) -> anyhow::Result<Vec<String>> {
-    let one_a_line = corpus
+fn documents(subject: &Subject<'_>, tokenizer: &Tokenizer) -> Result<Vec<String>, ExperimentError> {
+    let text = &subject.text;
+    let one_a_line = text
         .path
         .extension()
         .is_some_and(|extension| extension == "jsonl");
     let options = Options {
-        rows: Some(inputs.rows.unwrap_or(usize::MAX).min(SINGLE_DOCUMENTS)),
-        field: inputs.field.clone(),
+        rows: Some(
+            text.options
+                .rows
+                .unwrap_or(usize::MAX)
+                .min(SINGLE_DOCUMENTS),
+        ),
+        field: text.options.field.clone(),
+        memory: text.options.memory,
         ..Options::new(
             if one_a_line {
                 usize::MAX
             } else {
-                corpus.context
+                text.options.context
             },
-            opened.model.config().vocab,
+            subject.model.config().vocab,
         )
     };
-    let read = corpus::read(&corpus.path, Some(tokenizer), &options)?;
-    let bos = bos(corpus);
+    let read = corpus::read(text.path, Some(tokenizer), &options)?;
     let sequences = read.sequences().iter();
     sequences
         .map(|tokens| {
             // Rows of token ids may have one of their own.
-            let begins = tokens.first().copied() == bos && bos.is_some();
+            let begins = tokens.first().copied() == text.bos && text.bos.is_some();
             Ok(tokenizer.decode(&tokens[usize::from(begins)..])?)
         })
         .collect()
@@ -163,17 +144,14 @@ struct Found {
 
 /// What is found in each document: in the first ones all there is, and in the later ones too if that is little.
 fn search(
-    runner: &Runner<'_>,
-    subject: Subject<'_>,
+    runs: &Runs<'_>,
     documents: &[String],
     tokenizer: &Tokenizer,
-) -> anyhow::Result<Vec<Found>> {
+) -> Result<Vec<Found>, ExperimentError> {
     let (early, late) = documents.split_at(documents.len().min(MULTI_DOCUMENTS));
-    let mut found = over(runner, subject.clone(), early, |document, text| {
-        windows(document, text, tokenizer)
-    })?;
+    let mut found = runs.over(early, |document, text| windows(document, text, tokenizer))?;
     let multi: usize = found.iter().map(|found| found.multi.len()).sum();
-    found.extend(over(runner, subject, late, |index, text| {
+    found.extend(runs.over(late, |index, text| {
         let document = MULTI_DOCUMENTS + index;
         if multi < FEW_WINDOWS {
             windows(document, text, tokenizer)
@@ -185,7 +163,7 @@ fn search(
 }
 
 /// All windows of a document.
-fn windows(document: usize, text: &str, tokenizer: &Tokenizer) -> anyhow::Result<Found> {
+fn windows(document: usize, text: &str, tokenizer: &Tokenizer) -> Result<Found, ExperimentError> {
     let mut found = Found::default();
     for target in targets(text, tokenizer) {
         match target? {
@@ -199,7 +177,11 @@ fn windows(document: usize, text: &str, tokenizer: &Tokenizer) -> anyhow::Result
 }
 
 /// The first single window of a document alone.
-fn first_single(document: usize, text: &str, tokenizer: &Tokenizer) -> anyhow::Result<Found> {
+fn first_single(
+    document: usize,
+    text: &str,
+    tokenizer: &Tokenizer,
+) -> Result<Found, ExperimentError> {
     let mut found = Found::default();
     for target in targets(text, tokenizer) {
         if let (1, tokens) = target? {
@@ -214,7 +196,7 @@ fn first_single(document: usize, text: &str, tokenizer: &Tokenizer) -> anyhow::R
 fn targets(
     text: &str,
     tokenizer: &Tokenizer,
-) -> impl Iterator<Item = anyhow::Result<(usize, Vec<u32>)>> {
+) -> impl Iterator<Item = Result<(usize, Vec<u32>), ExperimentError>> {
     let words: Vec<&str> = text.split_whitespace().filter(|word| keeps(word)).collect();
     (WORDS..words.len()).filter_map(move |at| {
         let target = words[at];
@@ -262,7 +244,7 @@ fn pieces(
     text: &str,
     length: usize,
     tokenizer: &Tokenizer,
-) -> anyhow::Result<Option<(usize, Vec<u32>)>> {
+) -> Result<Option<(usize, Vec<u32>)>, ExperimentError> {
     let start = text.len() - length;
     let spans = tokenizer.encode_with_spans(text)?;
     let pieces = spans.iter().filter(|(_, span)| span.end > start).count();
@@ -293,7 +275,11 @@ impl Observer for LastRows {
 }
 
 /// What the last token attends to, \[layers, heads, tokens\].
-fn attention(model: &Model, bos: Option<u32>, tokens: &[u32]) -> anyhow::Result<Array3<f32>> {
+fn attention(
+    model: &Model,
+    bos: Option<u32>,
+    tokens: &[u32],
+) -> Result<Array3<f32>, ExperimentError> {
     let config = model.config();
     let mut rows = LastRows(Array3::zeros((config.layers, config.heads, TOKENS)));
     let mut input: Vec<u32> = bos.into_iter().chain(tokens.iter().copied()).collect();
@@ -305,14 +291,14 @@ fn attention(model: &Model, bos: Option<u32>, tokens: &[u32]) -> anyhow::Result<
 }
 
 fn record(
-    opened: &OpenedModel,
+    subject: &Subject<'_>,
     tokenizer: &Tokenizer,
     single: &[Reading<'_>],
     multi: &[Reading<'_>],
     tables: &mut Tables,
-) -> anyhow::Result<()> {
-    let config = opened.model.config();
-    let family = config.family.model_type();
+) -> Result<(), ExperimentError> {
+    let config = subject.model.config();
+    let family = subject.model_type();
     let mut best = (f64::NEG_INFINITY, 0, 0);
     for layer in 0..config.layers {
         for head in 0..config.heads {
@@ -329,7 +315,7 @@ fn record(
                         gains[usize::from(selection == Selection::Multi)] = attention;
                     }
                     tables.push(Record {
-                        model: opened.name.clone(),
+                        model: subject.name.to_owned(),
                         family: family.to_owned(),
                         layer,
                         head,
@@ -349,7 +335,7 @@ fn record(
         }
     }
     let (name, layer, head) = PUBLISHED;
-    let (layer, head) = match opened.name.contains(name) {
+    let (layer, head) = match subject.name.contains(name) {
         true if layer < config.layers && head < config.heads => (layer, head),
         _ => (best.1, best.2),
     };
@@ -366,7 +352,7 @@ fn record(
             for (position, &id) in tokens[tokens.len() - TOKENS..].iter().enumerate() {
                 let token = TOKENS - 1 - position;
                 tables.push(Cell {
-                    model: opened.name.clone(),
+                    model: subject.name.to_owned(),
                     family: family.to_owned(),
                     layer,
                     head,
@@ -420,14 +406,8 @@ fn means(readings: &[&Reading<'_>], layer: usize, head: usize) -> Vec<ClusteredM
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded;
-    use layerwise::transformer::{ModelConfig, Recording};
-    use std::path::PathBuf;
-
-    fn tokenizer() -> Tokenizer {
-        let (_, folder): (String, PathBuf) = embedded::models().unwrap().remove(0);
-        Tokenizer::open(&folder.join("tokenizer.json"), 2048).unwrap()
-    }
+    use crate::core::testing::{documents, runs, tokenizer};
+    use layerwise_transformer::{ModelConfig, Recording};
 
     #[test]
     fn words_are_kept_as_published() {
@@ -445,13 +425,13 @@ mod tests {
 
     fn found(documents: &[String]) -> Vec<Found> {
         let model = Model::random(ModelConfig::tiny(), 2);
-        search(&Runner::new(), (&model).into(), documents, &tokenizer()).unwrap()
+        search(&runs(&model, 1), documents, &tokenizer()).unwrap()
     }
 
     #[test]
     fn windows_end_in_words_of_one_and_of_four_tokens() {
         let tokenizer = tokenizer();
-        let documents = embedded::documents().unwrap();
+        let documents = documents();
         let (single, multi) = choose(found(&documents[..12]), None, 0);
         assert!(multi.len() > 20, "{}", multi.len());
         assert_eq!(single.len(), multi.len());
@@ -479,7 +459,7 @@ mod tests {
 
     #[test]
     fn later_documents_are_searched_in_full_where_the_first_have_little() {
-        let documents = embedded::documents().unwrap();
+        let documents = documents();
         let whole = windows(0, &documents[0], &tokenizer()).unwrap();
         let check = |early: &str, single: usize, multi: usize| {
             let mut all = vec![String::new(); MULTI_DOCUMENTS - 1];
@@ -497,7 +477,7 @@ mod tests {
 
     #[test]
     fn a_limit_on_tokens_leaves_windows_of_each_kind() {
-        let documents = embedded::documents().unwrap();
+        let documents = documents();
         let check = |limit: usize, bos: usize| {
             let (single, multi) = choose(found(&documents[..6]), Some(limit), bos);
             let windows = single.iter().chain(&multi);

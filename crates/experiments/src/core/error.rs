@@ -1,0 +1,75 @@
+//! Why an experiment cannot be measured.
+
+use layerwise_corpus::CorpusError;
+use layerwise_metrics::MetricsError;
+use layerwise_schedule::ScheduleError;
+use layerwise_sweep::SweepError;
+use layerwise_transformer::TransformerError;
+
+/// Why an experiment cannot be measured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExperimentError {
+    /// A run fails or is interrupted.
+    #[error("{0}")]
+    Sweep(#[from] SweepError),
+    /// Text cannot be read or encoded.
+    #[error("{0}")]
+    Corpus(#[from] CorpusError),
+    /// A number is not defined.
+    #[error("{0}")]
+    Metrics(#[from] MetricsError),
+    /// An edit does not fit a model.
+    #[error("{0}")]
+    Schedule(#[from] ScheduleError),
+    /// Tokens do not fit a model.
+    #[error("{0}")]
+    Transformer(#[from] TransformerError),
+    /// A line of a data set is no JSON of its form.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// Data or activations are other than they have to be.
+    #[error("expected {expected}, found {found}")]
+    Unexpected {
+        /// What has to be.
+        expected: String,
+        /// What is.
+        found: String,
+    },
+    /// Another error, with the place that it is about.
+    #[error("{place}: {source}")]
+    In {
+        /// A file and line, an item, or a part of a measurement.
+        place: String,
+        /// What is wrong there.
+        source: Box<ExperimentError>,
+    },
+}
+
+impl ExperimentError {
+    /// Data or activations are other than they have to be.
+    pub fn unexpected(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::Unexpected {
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+}
+
+/// Names the place that an error is about.
+pub trait Place<T> {
+    /// The error with its place.
+    ///
+    /// # Errors
+    /// The one there was.
+    fn at(self, place: impl FnOnce() -> String) -> Result<T, ExperimentError>;
+}
+
+impl<T, E: Into<ExperimentError>> Place<T> for Result<T, E> {
+    fn at(self, place: impl FnOnce() -> String) -> Result<T, ExperimentError> {
+        self.map_err(|error| ExperimentError::In {
+            place: place(),
+            source: Box::new(error.into()),
+        })
+    }
+}

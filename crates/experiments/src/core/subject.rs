@@ -1,0 +1,142 @@
+//! A model with what it reads, and how it is run.
+
+use super::data::{Data, Shared};
+use super::error::ExperimentError;
+use super::models::Facts;
+use layerwise_corpus::{Corpus, Options, Tokenizer};
+use layerwise_sweep::{Failure, MeasureId, Plan, Runner, Work};
+use layerwise_transformer::Model;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::path::Path;
+
+/// A model with what it reads, and how it is run.
+pub struct Subject<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// Its name.
+    pub name: &'a str,
+    /// Its tokenizer, where there is one.
+    pub tokenizer: Option<&'a Tokenizer>,
+    /// The text.
+    pub text: Text<'a>,
+    /// A text of another kind.
+    pub other_text: Option<Text<'a>>,
+    /// The token that the user wants before every text, of data sets too.
+    pub bos: Option<u32>,
+    /// Data sets.
+    pub data: &'a Data,
+    /// Its runs.
+    pub runs: Runs<'a>,
+    /// What experiments on this model share.
+    pub shared: Shared,
+}
+
+/// A text as one model reads it.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// How it was read.
+    pub options: &'a Options,
+    /// Its sequences.
+    pub corpus: &'a Corpus,
+    /// The token before each sequence.
+    pub bos: Option<u32>,
+    /// The most tokens that the user wants to be run.
+    pub most_tokens: Option<usize>,
+}
+
+impl fmt::Display for Text<'_> {
+    /// How much it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sequences, tokens) = (self.sequences().len(), self.corpus.tokens());
+        write!(f, "on {sequences} sequences, {tokens} tokens")
+    }
+}
+
+impl<'a> Text<'a> {
+    /// The name of its file.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Its sequences.
+    pub fn sequences(&self) -> &'a [Vec<u32>] {
+        self.corpus.sequences()
+    }
+}
+
+impl<'a> Subject<'a> {
+    /// What is known of the model before anything is measured.
+    pub fn facts(&self) -> Facts {
+        let config = self.model.config();
+        Facts {
+            name: self.name.to_owned(),
+            family: self.model_type().to_owned(),
+            layers: config.layers,
+            parameters: config.parameters(),
+        }
+    }
+
+    /// The `model_type` of the model's config.
+    pub fn model_type(&self) -> &'static str {
+        self.model.config().family.model_type()
+    }
+}
+
+/// How a model is run.
+#[derive(Clone)]
+pub struct Runs<'a> {
+    /// What identifies the model.
+    pub model: layerwise_sweep::Subject<'a>,
+    /// How runs are carried out; with journals, for what takes long.
+    pub runner: Runner<'a>,
+}
+
+impl Runs<'_> {
+    /// Runs `read` on every item and returns what it gives in their order. Nothing is kept.
+    ///
+    /// # Errors
+    /// The first error of an item, or an interrupt.
+    pub fn over<T: Sync, R: Clone + Send>(
+        &self,
+        items: &[T],
+        read: impl Fn(usize, &T) -> Result<R, ExperimentError> + Sync,
+    ) -> Result<Vec<R>, ExperimentError> {
+        let work = Work::new(MeasureId::new("work", 1), |index, item| {
+            read(index, item).map_err(Failure::other)
+        });
+        let plan = Plan::plain(self.model.model.stack())?;
+        let runner = self.runner.clone().without_journals();
+        let measured = runner.measure_unkept(self.model.clone(), &plan, &work, items)?;
+        Ok(measured.into_plain())
+    }
+
+    /// Runs `read` on every item that no earlier run has finished, and returns the results of all in their order.
+    ///
+    /// `input` tells an item by numbers, about as many as it has tokens: they go into the key, and their count into the
+    /// estimate of the time. `fits` says whether a result that was kept has the form that `read` gives it.
+    ///
+    /// # Errors
+    /// A journal that cannot be used, the first error of an item, or an interrupt.
+    pub fn kept<T: Sync, R: Serialize + DeserializeOwned + Clone + Send>(
+        &self,
+        id: MeasureId,
+        items: &[T],
+        input: impl Fn(&T) -> Vec<u32> + Sync,
+        fits: impl Fn(&R) -> bool + Sync,
+        read: impl Fn(usize, &T) -> Result<R, ExperimentError> + Sync,
+    ) -> Result<Vec<R>, ExperimentError> {
+        let work = Work::new(id, |index, item| read(index, item).map_err(Failure::other))
+            .depending_on(input)
+            .fitting(fits);
+        let plan = Plan::plain(self.model.model.stack())?;
+        let measured = self
+            .runner
+            .measure(self.model.clone(), &plan, &work, items)?;
+        Ok(measured.into_plain())
+    }
+}
