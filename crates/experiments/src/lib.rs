@@ -27,4 +27,4 @@ pub mod suffix_probe;
 pub mod wic;
 
 mod registry;
-pub use registry::{EXPERIMENTS, claims, experiment, judge, text_tables};
+pub use registry::{EXPERIMENTS, claims, experiment, judge, text_tables, with_needed};

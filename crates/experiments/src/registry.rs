@@ -38,6 +38,27 @@ pub fn experiment(id: &str) -> Option<&'static dyn Experiment> {
     experiments.find(|experiment| experiment.id() == id)
 }
 
+/// Some experiments and those whose tables they need, each after those that it needs.
+pub fn with_needed(chosen: &[&'static dyn Experiment]) -> Vec<&'static dyn Experiment> {
+    let mut found: Vec<&'static dyn Experiment> = Vec::new();
+    for experiment in chosen {
+        let needed: Vec<&'static dyn Experiment> = EXPERIMENTS
+            .iter()
+            .copied()
+            .filter(|other| {
+                let mut tables = experiment.needs().tables.iter();
+                tables.any(|table| other.tables().contains(table))
+            })
+            .collect();
+        for next in with_needed(&needed).into_iter().chain([*experiment]) {
+            if !found.iter().any(|known| known.id() == next.id()) {
+                found.push(next);
+            }
+        }
+    }
+    found
+}
+
 /// The claims of all experiments, in the order of their numbers.
 pub fn claims() -> Vec<&'static Claim> {
     let each = EXPERIMENTS
@@ -108,6 +129,23 @@ mod tests {
                 assert!(found, "{}: {table:?}", experiment.id());
             }
         }
+    }
+
+    #[test]
+    fn what_is_needed_comes_first() {
+        let check = |chosen: &[&str], expected: &[&str]| {
+            let chosen: Vec<_> = chosen.iter().filter_map(|id| experiment(id)).collect();
+            let found = with_needed(&chosen);
+            let ids: Vec<&str> = found.iter().map(|experiment| experiment.id()).collect();
+            assert_eq!(ids, expected);
+        };
+        check(&[], &[]);
+        check(&["cka", "wic"], &["cka", "wic"]);
+        check(&["suffix-probe"], &["suffix-neurons", "suffix-probe"]);
+        check(
+            &["stages", "neurons", "robustness"],
+            &["robustness", "attention-locality", "neurons", "stages"],
+        );
     }
 
     #[test]

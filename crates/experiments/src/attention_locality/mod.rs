@@ -8,6 +8,7 @@
 pub mod claims;
 pub mod figure;
 mod known;
+pub mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -15,8 +16,11 @@ mod table;
 pub use table::{Measure, Record, curve};
 
 use crate::core::claim::Claim;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::error::ExperimentError;
+use crate::core::experiment::{About, Experiment, Needs, Passes};
 use crate::core::known::Quantity;
+use crate::core::plain::Observation;
+use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -47,6 +51,20 @@ impl Experiment for AttentionLocality {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>()] }
+    }
+
+    fn observations(&self) -> &'static [&'static dyn Observation] {
+        &[&measure::LOCALITY]
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        passes: &Passes,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::record(subject, &passes.observed, tables)?;
+        Ok(Vec::new())
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

@@ -20,7 +20,7 @@ pub use table::{Intervention, Record};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::experiment::{About, Experiment, Needs, Passes};
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
@@ -62,6 +62,7 @@ impl Experiment for Benchmarks {
     fn measure(
         &self,
         subject: &Subject<'_>,
+        _: &Passes,
         tables: &mut Tables,
     ) -> Result<Vec<String>, ExperimentError> {
         measure::measure(subject, tables)?;

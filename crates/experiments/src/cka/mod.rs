@@ -7,6 +7,7 @@
 
 pub mod claims;
 pub mod figure;
+pub mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -14,7 +15,10 @@ mod table;
 pub use table::{Estimator, Record};
 
 use crate::core::claim::Claim;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::error::ExperimentError;
+use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::plain::Observation;
+use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -45,6 +49,19 @@ impl Experiment for Cka {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>()] }
+    }
+
+    fn observations(&self) -> &'static [&'static dyn Observation] {
+        &[&measure::STREAMS]
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        passes: &Passes,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::record(subject, &passes.observed, tables)
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

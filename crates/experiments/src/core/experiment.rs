@@ -4,8 +4,10 @@ use super::claim::{Claim, Evidence};
 use super::error::ExperimentError;
 use super::known::Quantity;
 use super::models::Facts;
+use super::plain::{Observation, Observed};
 use super::published::TextTable;
 use super::subject::Subject;
+use super::sweep::{Edits, Swept};
 use super::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 use std::fmt;
@@ -55,6 +57,15 @@ impl fmt::Display for Needs {
     }
 }
 
+/// What the passes gave that experiments share.
+#[derive(Default)]
+pub struct Passes {
+    /// The sweep, where an experiment wanted one.
+    pub swept: Option<Swept>,
+    /// The observed plain pass; empty where no experiment wanted one.
+    pub observed: Observed,
+}
+
 /// One experiment: what it needs, the tables that it fills, what it draws from them, and the claims that they decide.
 pub trait Experiment: Sync {
     /// Its name on the command line and in the names of its files.
@@ -81,17 +92,29 @@ pub trait Experiment: Sync {
         Ok(Vec::new())
     }
 
-    /// Measures a model, and fills its tables; `tables` holds those that it needs. Returns what the user should know, as
-    /// why a table stays empty.
+    /// The families of edits that it wants in the sweep of a model of so many blocks.
+    fn edits(&self, layers: usize) -> Vec<Edits> {
+        let _ = layers;
+        Vec::new()
+    }
+
+    /// What it wants summed up while the plain model runs on the text.
+    fn observations(&self) -> &'static [&'static dyn Observation] {
+        &[]
+    }
+
+    /// Measures a model, or takes what it wants from the passes that experiments share, and fills its tables; `tables` holds
+    /// those that it needs. Returns what the user should know, as why a table stays empty.
     ///
     /// # Errors
     /// What cannot be measured, a journal that cannot be used, or an interrupt.
     fn measure(
         &self,
         subject: &Subject<'_>,
+        passes: &Passes,
         tables: &mut Tables,
     ) -> Result<Vec<String>, ExperimentError> {
-        let _ = (subject, tables);
+        let _ = (subject, passes, tables);
         Ok(Vec::new())
     }
 

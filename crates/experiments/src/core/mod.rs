@@ -11,9 +11,12 @@ pub mod finding;
 pub mod known;
 pub mod lens;
 pub mod models;
+pub mod plain;
 pub mod published;
 pub mod styles;
 pub mod subject;
+pub mod sum;
+pub mod sweep;
 pub mod table;
 pub mod tables;
 #[cfg(test)]

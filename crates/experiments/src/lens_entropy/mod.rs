@@ -7,6 +7,7 @@
 pub mod claims;
 pub mod figure;
 mod known;
+pub mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -14,8 +15,11 @@ mod table;
 pub use table::{Record, curve};
 
 use crate::core::claim::Claim;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::error::ExperimentError;
+use crate::core::experiment::{About, Experiment, Needs, Passes};
 use crate::core::known::Quantity;
+use crate::core::plain::Observation;
+use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -46,6 +50,20 @@ impl Experiment for LensEntropy {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>()] }
+    }
+
+    fn observations(&self) -> &'static [&'static dyn Observation] {
+        &[&measure::VIEWS]
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        passes: &Passes,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::record(subject, &passes.observed, tables)?;
+        Ok(Vec::new())
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

@@ -6,6 +6,7 @@
 
 pub mod claims;
 pub mod figure;
+pub mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -13,8 +14,12 @@ mod table;
 pub use table::{Record, agreement, curve};
 
 use crate::core::claim::Claim;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::error::ExperimentError;
+use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::plain::Observation;
+use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::lens_entropy::measure::VIEWS;
 use crate::neurons;
 use layerwise_plot::Figure;
 
@@ -46,6 +51,20 @@ impl Experiment for LensKl {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>()] }
+    }
+
+    fn observations(&self) -> &'static [&'static dyn Observation] {
+        &[&VIEWS]
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        passes: &Passes,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::record(subject, &passes.observed, tables)?;
+        Ok(Vec::new())
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

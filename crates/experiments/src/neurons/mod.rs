@@ -23,7 +23,7 @@ pub use table::{Kind, Record, density, prediction, suppression};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::experiment::{About, Experiment, Needs, Passes};
 use crate::core::known::Quantity;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
@@ -63,6 +63,7 @@ impl Experiment for Neurons {
     fn measure(
         &self,
         subject: &Subject<'_>,
+        _: &Passes,
         tables: &mut Tables,
     ) -> Result<Vec<String>, ExperimentError> {
         measure::measure(subject, tables)?;

@@ -6,6 +6,7 @@
 
 pub mod claims;
 pub mod figure;
+mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -13,7 +14,10 @@ mod table;
 pub use table::Record;
 
 use crate::core::claim::Claim;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::error::ExperimentError;
+use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::subject::Subject;
+use crate::core::sweep::Edits;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -44,6 +48,22 @@ impl Experiment for Repeats {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>()] }
+    }
+
+    fn edits(&self, layers: usize) -> Vec<Edits> {
+        measure::edits(layers)
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        passes: &Passes,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        if let Some(swept) = &passes.swept {
+            measure::record(subject, swept, tables)?;
+        }
+        Ok(Vec::new())
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

@@ -17,8 +17,10 @@
 //! its pair. Bands are one standard error to either side. Every model is a line of its own, without means over models.
 
 pub mod claims;
+mod collapse;
 pub mod figure;
 mod known;
+mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -26,8 +28,11 @@ mod table;
 pub use table::{Collapse, Intervention, Record, curve};
 
 use crate::core::claim::Claim;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::error::ExperimentError;
+use crate::core::experiment::{About, Experiment, Needs, Passes};
 use crate::core::known::Quantity;
+use crate::core::subject::Subject;
+use crate::core::sweep::Edits;
 use crate::core::tables::{TableId, Tables};
 use layerwise_plot::Figure;
 
@@ -58,6 +63,22 @@ impl Experiment for Robustness {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>(), TableId::of::<Collapse>()] }
+    }
+
+    fn edits(&self, _: usize) -> Vec<Edits> {
+        measure::EDITS.map(|(edits, _)| edits).to_vec()
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        passes: &Passes,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        if let Some(swept) = &passes.swept {
+            measure::record(subject, swept, tables)?;
+        }
+        Ok(Vec::new())
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

@@ -6,6 +6,7 @@
 
 pub mod claims;
 pub mod figure;
+mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
@@ -13,7 +14,9 @@ mod table;
 pub use table::{Measure, Record};
 
 use crate::core::claim::Claim;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::error::ExperimentError;
+use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use crate::{attention_locality, lens_entropy, lens_kl, mlp_norm};
 use layerwise_plot::Figure;
@@ -54,6 +57,22 @@ impl Experiment for Shift {
 
     fn tables(&self) -> &'static [TableId] {
         const { &[TableId::of::<Record>()] }
+    }
+
+    fn announce(&self, subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+        let text = subject.other_text.iter();
+        Ok(text
+            .map(|text| format!("plain, other text: {text}"))
+            .collect())
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        _: &Passes,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::measure(subject, tables)
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

@@ -22,7 +22,7 @@ pub use table::{Cell, Record, Selection};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::experiment::{About, Experiment, Needs, Passes};
 use crate::core::known::Quantity;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
@@ -67,6 +67,7 @@ impl Experiment for SubwordHeads {
     fn measure(
         &self,
         subject: &Subject<'_>,
+        _: &Passes,
         tables: &mut Tables,
     ) -> Result<Vec<String>, ExperimentError> {
         measure::measure(subject, tables)

@@ -15,7 +15,7 @@ pub use table::Record;
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::experiment::{About, Experiment, Needs, Passes};
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use crate::suffix_neurons;
@@ -59,6 +59,7 @@ impl Experiment for SuffixProbe {
     fn measure(
         &self,
         subject: &Subject<'_>,
+        _: &Passes,
         tables: &mut Tables,
     ) -> Result<Vec<String>, ExperimentError> {
         measure::measure(subject, tables)

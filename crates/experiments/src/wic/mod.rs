@@ -16,7 +16,7 @@ pub use table::{Method, Record, curve};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::experiment::{About, Experiment, Needs, Passes};
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use data::Pairs;
@@ -64,6 +64,7 @@ impl Experiment for Wic {
     fn measure(
         &self,
         subject: &Subject<'_>,
+        _: &Passes,
         tables: &mut Tables,
     ) -> Result<Vec<String>, ExperimentError> {
         measure::measure(subject, tables)?;

@@ -1,23 +1,30 @@
 //! Similarity of the blocks' residual streams, with both estimators of B.7.
 
-use crate::experiments::cka::Estimator;
-use layerwise::metrics::{Cka, MetricsError};
-use ndarray::{Array2, ArrayView2, s};
+use super::table::{Estimator, Record};
+use crate::core::error::{ExperimentError, Place};
+use crate::core::plain::{Left, Observation, Observed, Watch};
+use crate::core::subject::Subject;
+use crate::core::tables::Tables;
+use layerwise_metrics::{Cka, MetricsError};
+use layerwise_transformer::{Address, Model, ModelConfig, Observer, Site};
+use ndarray::{Array2, ArrayView2, ArrayViewD, Ix2, s};
+use serde_json::Value;
+use std::sync::Arc;
 
 /// Sequences of one batch of last positions, where there are as many.
-pub const BATCH: usize = 128;
+const BATCH: usize = 128;
 
 /// The fewest vectors of a batch: the estimator divides by their number less 3.
 const FEWEST: usize = 4;
 
 /// Positions of a sequence that the estimator over all tokens takes, for time and memory: 1 to 512.
-pub const POSITIONS: usize = 512;
+const POSITIONS: usize = 512;
 
 /// Sequences that it takes: the first ones.
-pub const SEQUENCES: usize = 32;
+const SEQUENCES: usize = 32;
 
 /// The streams of one sequence after each block.
-pub struct Streams {
+struct Streams {
     /// Positions 1.., of which the last is always there; others only where all of them are compared.
     blocks: Vec<Array2<f32>>,
     all: bool,
@@ -25,7 +32,7 @@ pub struct Streams {
 
 /// What one sequence adds to the similarities.
 #[derive(Clone)]
-pub struct Vectors {
+struct Vectors {
     /// The last position after each block, \[layers\]\[model\].
     last: Vec<Vec<f32>>,
     /// The positions of this sequence as a batch, with how many they are.
@@ -33,38 +40,31 @@ pub struct Vectors {
 }
 
 /// The similarity of each two blocks by one estimator.
-pub struct Similarity {
+struct Similarity {
     /// The estimator.
-    pub estimator: Estimator,
+    estimator: Estimator,
     /// CKA, \[layers, layers\].
-    pub cka: Array2<f64>,
+    cka: Array2<f64>,
     /// Batches.
-    pub batches: u64,
+    batches: u64,
     /// Vectors of the smallest batch.
-    pub samples: u64,
+    samples: u64,
 }
 
 impl Streams {
     /// The streams of the sequence of this index in the corpus.
-    pub fn of(sequence: usize) -> Self {
+    fn of(sequence: usize) -> Self {
         Self {
             blocks: Vec::new(),
             all: sequence < SEQUENCES,
         }
     }
 
-    /// Takes `resid.post` of one block after another, \[seq, model\].
-    pub fn observe(&mut self, activation: ArrayView2<'_, f32>) {
-        let from = if self.all { 1 } else { activation.nrows() - 1 };
-        self.blocks
-            .push(activation.slice(s![from.., ..]).to_owned());
-    }
-
     /// What the sequence adds.
     ///
     /// # Errors
     /// Numbers that are not finite.
-    pub fn vectors(self) -> Result<Vectors, MetricsError> {
+    fn vectors(self) -> Result<Vectors, MetricsError> {
         let last = |block: &Array2<f32>| block.row(block.nrows() - 1).to_vec();
         let positions = self.blocks.first().map_or(0, Array2::nrows).min(POSITIONS);
         let all = (self.all && positions >= FEWEST)
@@ -89,7 +89,7 @@ impl Streams {
 ///
 /// # Errors
 /// Numbers that are not finite, or a block after which all vectors are alike.
-pub fn similarities(sequences: &[&Vectors]) -> Result<Vec<Similarity>, MetricsError> {
+fn similarities(sequences: &[&Vectors]) -> Result<Vec<Similarity>, MetricsError> {
     let layers = sequences.first().map_or(0, |vectors| vectors.last.len());
     let mut found = Vec::new();
     let size = BATCH.min(sequences.len());
@@ -131,4 +131,82 @@ pub fn similarities(sequences: &[&Vectors]) -> Result<Vec<Similarity>, MetricsEr
         });
     }
     Ok(found)
+}
+
+/// The residual streams that are compared. What they leave of a sequence is too large to be kept.
+pub const STREAMS: Compared = Compared;
+
+/// See [`STREAMS`].
+pub struct Compared;
+
+impl Observation for Compared {
+    fn id(&self) -> &'static str {
+        "cka"
+    }
+
+    fn begin<'m>(&self, _: &'m Model, sequence: usize) -> Box<dyn Watch + 'm> {
+        Box::new(Streams::of(sequence))
+    }
+
+    fn fits(&self) -> Option<fn(&Value, usize) -> bool> {
+        None
+    }
+
+    fn bytes(&self, config: &ModelConfig, seq: usize) -> usize {
+        config.layers * seq * config.model * size_of::<f32>()
+    }
+}
+
+impl Observer for Streams {
+    fn wants(&self, address: Address) -> bool {
+        address.site == Site::ResidPost
+    }
+
+    /// Takes `resid.post` of one block after another, \[seq, model\].
+    fn observe(&mut self, _: Address, activation: ArrayViewD<'_, f32>) {
+        let stream = activation.into_dimensionality::<Ix2>();
+        let stream = stream.expect("residual streams are [seq, model]");
+        let from = if self.all { 1 } else { stream.nrows() - 1 };
+        self.blocks.push(stream.slice(s![from.., ..]).to_owned());
+    }
+}
+
+impl Watch for Streams {
+    fn finish(self: Box<Self>) -> Result<Left, ExperimentError> {
+        Ok(Left::Loose(Arc::new(self.vectors()?)))
+    }
+}
+
+/// Records the similarities, and says why there are none.
+///
+/// # Errors
+/// Numbers that are not finite.
+pub(super) fn record(
+    subject: &Subject<'_>,
+    observed: &Observed,
+    tables: &mut Tables,
+) -> Result<Vec<String>, ExperimentError> {
+    let found = match similarities(&observed.loose(&STREAMS)) {
+        // A text of sequences that are all alike says nothing of similarity, and is no fault of the other experiments.
+        Err(error @ MetricsError::NoVariance { .. }) => {
+            return Ok(vec![format!("cka is left out: {error}")]);
+        }
+        found => found.at(|| subject.name.to_owned())?,
+    };
+    for found in found {
+        for ((layer, other_layer), &cka) in found.cka.indexed_iter() {
+            tables.push(Record {
+                model: subject.name.to_owned(),
+                family: subject.model_type().to_owned(),
+                estimator: found.estimator,
+                layer,
+                other_layer,
+                layers: subject.model.config().layers,
+                cka,
+                batches: found.batches,
+                samples: found.samples,
+            });
+        }
+    }
+    Ok(Vec::new())
 }

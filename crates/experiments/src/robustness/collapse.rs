@@ -1,39 +1,34 @@
 //! Which token a model predicts most often once its first block is changed, as lines of `robustness-collapse` (D3).
 
-use crate::experiments::core::tables::Tables;
-use crate::experiments::robustness::{Collapse, Intervention};
-use crate::inputs::OpenedModel;
-use layerwise::metrics::ClusteredMean;
-use layerwise::sweep::Sums;
+use super::table::{Collapse, Intervention};
+use crate::core::subject::Subject;
+use crate::core::sweep::{Altered, Swept};
+use layerwise_metrics::ClusteredMean;
 use std::collections::BTreeMap;
 
-/// Records the most frequent token of some schedules, from the sums of sequences that counted it.
-pub fn record(
-    opened: &OpenedModel,
-    schedules: &[(usize, Intervention)],
-    sums: &[Vec<Sums>],
-    tables: &mut Tables,
-) {
-    for &(schedule, intervention) in schedules {
-        let own = sums.iter();
-        let own: Vec<&BTreeMap<u32, u64>> = own
-            .filter_map(|sums| sums[schedule].predicted.as_ref())
-            .collect();
-        let Some((modal_token, share)) = modal(&own) else {
-            continue;
-        };
-        tables.push(Collapse {
-            model: opened.name.clone(),
-            family: opened.model.config().family.model_type().to_owned(),
-            intervention,
-            layer: 0,
-            modal_token,
-            modal_share: share.mean().unwrap_or(f64::NAN),
-            modal_share_se: share.standard_error(),
-            sequences: own.len() as u64,
-            positions: share.count(),
-        });
-    }
+/// The most frequent token of a schedule, from the sums of sequences that counted it; none without positions.
+pub(super) fn record(
+    subject: &Subject<'_>,
+    intervention: Intervention,
+    altered: Altered<'_>,
+    swept: &Swept,
+) -> Option<Collapse> {
+    let own = swept.sums.iter();
+    let own: Vec<&BTreeMap<u32, u64>> = own
+        .filter_map(|sums| sums[altered.schedule].predicted.as_ref())
+        .collect();
+    let (modal_token, share) = modal(&own)?;
+    Some(Collapse {
+        model: subject.name.to_owned(),
+        family: subject.model_type().to_owned(),
+        intervention,
+        layer: altered.layer,
+        modal_token,
+        modal_share: share.mean().unwrap_or(f64::NAN),
+        modal_share_se: share.standard_error(),
+        sequences: own.len() as u64,
+        positions: share.count(),
+    })
 }
 
 /// The most frequent token of all sequences, and its share with each sequence as a cluster; none without positions.

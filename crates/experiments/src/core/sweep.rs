@@ -1,0 +1,127 @@
+//! The sweep that experiments share: each declares the families of edits that it wants, and all are run together, so that
+//! common prefixes are run once.
+
+use super::error::ExperimentError;
+use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
+use layerwise_sweep::{Divergence, Plan, Statistics, Sums};
+use layerwise_transformer::Model;
+
+/// A family of edits that an experiment wants in the sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edits {
+    /// Its text, as `drop(l)`.
+    pub family: &'static str,
+    /// Whether the most probable tokens are counted where the family's `l` is 0.
+    pub counts_at_first_block: bool,
+}
+
+/// A token's share is known well enough from so many sequences; statistics are over all of them.
+const COUNTED_SEQUENCES: usize = 32;
+
+/// A sweep to be run.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// The schedules.
+    pub plan: Plan,
+    /// What is measured of them.
+    pub measure: Divergence,
+}
+
+impl Sweep {
+    /// The sweep of some families; `None` of no family.
+    ///
+    /// # Errors
+    /// A model that is too short for a family.
+    pub fn new(
+        model: &Model,
+        edits: impl IntoIterator<Item = Edits>,
+    ) -> Result<Option<Self>, ExperimentError> {
+        let (mut families, mut counted): (Vec<EditFamily>, Vec<usize>) = Default::default();
+        for Edits {
+            family,
+            counts_at_first_block,
+        } in edits
+        {
+            let family: EditFamily = family.parse()?;
+            let known = families.iter().position(|known| *known == family);
+            let at = known.unwrap_or(families.len());
+            if known.is_none() {
+                families.push(family);
+            }
+            if counts_at_first_block {
+                counted.push(at);
+            }
+        }
+        if families.is_empty() {
+            return Ok(None);
+        }
+        let plan = Plan::new(model.stack(), &families, DEFAULT_MAX_MEMBERS)?;
+        let entries = plan.entries().iter().enumerate();
+        let first = entries.filter(|(_, entry)| {
+            entry.member.l == Some(0) && entry.family.is_some_and(|at| counted.contains(&at))
+        });
+        let schedules: Vec<usize> = first.map(|(schedule, _)| schedule).collect();
+        let measure = match schedules.is_empty() {
+            true => Divergence::new(),
+            false => Divergence::new().counting(schedules, COUNTED_SEQUENCES),
+        };
+        Ok(Some(Self { plan, measure }))
+    }
+}
+
+/// A sweep that was run.
+#[derive(Clone, Debug)]
+pub struct Swept {
+    /// The schedules.
+    pub plan: Plan,
+    /// One for each schedule, the plain one first.
+    pub statistics: Vec<Statistics>,
+    /// The sums of each sequence, one for each schedule.
+    pub sums: Vec<Vec<Sums>>,
+}
+
+/// One schedule of a family.
+#[derive(Clone, Copy, Debug)]
+pub struct Altered<'a> {
+    /// The block that the family's `l` is bound to.
+    pub layer: usize,
+    /// The statistics of the schedule.
+    pub statistics: &'a Statistics,
+    /// Its index in the plan.
+    pub schedule: usize,
+}
+
+impl Swept {
+    /// How many sequences the statistics are over.
+    pub fn sequences(&self) -> u64 {
+        self.sums.len() as u64
+    }
+
+    /// The statistics of the plain model.
+    pub fn plain(&self) -> &Statistics {
+        &self.statistics[0]
+    }
+
+    /// The schedules of a family, in the order of its blocks.
+    ///
+    /// # Errors
+    /// The text is no family.
+    pub fn of(&self, family: &str) -> Result<Vec<Altered<'_>>, ExperimentError> {
+        let family: EditFamily = family.parse()?;
+        let at = self
+            .plan
+            .families()
+            .iter()
+            .position(|known| *known == family);
+        let entries = self.plan.entries().iter().zip(&self.statistics).enumerate();
+        let own = entries.filter(|(_, (entry, _))| at.is_some() && entry.family == at);
+        let altered = own.filter_map(|(schedule, (entry, statistics))| {
+            Some(Altered {
+                layer: entry.member.l?,
+                statistics,
+                schedule,
+            })
+        });
+        Ok(altered.collect())
+    }
+}

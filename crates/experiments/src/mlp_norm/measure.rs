@@ -1,0 +1,39 @@
+//! The size of what each MLP writes, from what `sublayer_ratio` observes.
+
+use super::table::Record;
+use crate::core::error::ExperimentError;
+use crate::core::models::relative_depth;
+use crate::core::plain::Observed;
+use crate::core::subject::Subject;
+use crate::core::sum::mean;
+use crate::core::tables::Tables;
+use crate::sublayer_ratio::measure::{SIZES, Sizes};
+
+/// Records the means over a text.
+///
+/// # Errors
+/// None: the form of sums was checked when they were read.
+pub fn record(
+    subject: &Subject<'_>,
+    observed: &Observed,
+    tables: &mut Tables,
+) -> Result<(), ExperimentError> {
+    let sequences: Vec<Vec<Sizes>> = observed.kept(&SIZES)?;
+    let layers = subject.model.config().layers;
+    for layer in 0..sequences.first().map_or(0, Vec::len) {
+        let sums = sequences.iter().map(|blocks| blocks[layer].mlp);
+        let (mlp_out_norm, mlp_out_norm_se, sums) = mean(sums);
+        tables.push(Record {
+            model: subject.name.to_owned(),
+            family: subject.model_type().to_owned(),
+            layer,
+            layers,
+            relative_depth: relative_depth(layer, layers),
+            mlp_out_norm,
+            mlp_out_norm_se,
+            sequences: observed.sequences(),
+            positions: sums.count(),
+        });
+    }
+    Ok(())
+}

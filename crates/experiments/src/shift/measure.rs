@@ -1,0 +1,118 @@
+//! The plain pass on a text of another kind, beside the corpus.
+
+use super::table::{Measure, Record};
+use crate::core::error::ExperimentError;
+use crate::core::lens::Lens;
+use crate::core::plain::{Observation, observe};
+use crate::core::subject::Subject;
+use crate::core::tables::Tables;
+use crate::{attention_locality, lens_entropy, lens_kl, mlp_norm, sublayer_ratio};
+
+/// What is observed on both texts.
+const OBSERVATIONS: &[&dyn Observation] = &[
+    &attention_locality::measure::LOCALITY,
+    &lens_entropy::measure::VIEWS,
+    &sublayer_ratio::measure::SIZES,
+];
+
+/// Puts a model through the second text and records both: what it does on the corpus is in `tables` already.
+///
+/// # Errors
+/// As [`observe`].
+pub(super) fn measure(
+    subject: &Subject<'_>,
+    tables: &mut Tables,
+) -> Result<Vec<String>, ExperimentError> {
+    let Some(other) = &subject.other_text else {
+        return Ok(Vec::new());
+    };
+    let (observed, notes) = observe(&subject.runs, other.sequences(), OBSERVATIONS)?;
+    let mut elsewhere = Tables::default();
+    attention_locality::measure::record(subject, &observed, &mut elsewhere)?;
+    lens_entropy::measure::record(subject, &observed, &mut elsewhere)?;
+    lens_kl::measure::record(subject, &observed, &mut elsewhere)?;
+    mlp_norm::measure::record(subject, &observed, &mut elsewhere)?;
+    let both = [
+        records(tables, &subject.text.name(), false),
+        records(&elsewhere, &other.name(), true),
+    ];
+    tables.of_mut().extend(both.into_iter().flatten());
+    Ok(notes)
+}
+
+/// The measures of the plain pass on one text, those of the standard lens.
+fn records(tables: &Tables, text: &str, shifted: bool) -> Vec<Record> {
+    let text = || text.to_owned();
+    let mut records = Vec::new();
+    for r in tables
+        .of::<lens_kl::Record>()
+        .iter()
+        .filter(|r| r.lens == Lens::Standard)
+    {
+        records.push(Record {
+            model: r.model.clone(),
+            family: r.family.clone(),
+            text: text(),
+            shifted,
+            measure: Measure::LensKl,
+            index: r.state,
+            layers: r.layers,
+            relative_depth: r.relative_depth,
+            value: r.kl_nats,
+            value_se: r.kl_nats_se,
+            sequences: r.sequences,
+            positions: r.positions,
+        });
+    }
+    let entropies = tables.of::<lens_entropy::Record>().iter();
+    for r in entropies.filter(|r| r.lens == Lens::Standard) {
+        records.push(Record {
+            model: r.model.clone(),
+            family: r.family.clone(),
+            text: text(),
+            shifted,
+            measure: Measure::LensEntropy,
+            index: r.state,
+            layers: r.layers,
+            relative_depth: r.relative_depth,
+            value: r.entropy_bits,
+            value_se: r.entropy_bits_se,
+            sequences: r.sequences,
+            positions: r.positions,
+        });
+    }
+    for r in tables.of::<mlp_norm::Record>() {
+        records.push(Record {
+            model: r.model.clone(),
+            family: r.family.clone(),
+            text: text(),
+            shifted,
+            measure: Measure::MlpOutNorm,
+            index: r.layer,
+            layers: r.layers,
+            relative_depth: r.relative_depth,
+            value: r.mlp_out_norm,
+            value_se: r.mlp_out_norm_se,
+            sequences: r.sequences,
+            positions: r.positions,
+        });
+    }
+    let previous_five = tables.of::<attention_locality::Record>().iter();
+    for r in previous_five.filter(|r| r.measure == attention_locality::Measure::PreviousFive) {
+        records.push(Record {
+            model: r.model.clone(),
+            family: r.family.clone(),
+            text: text(),
+            shifted,
+            measure: Measure::PreviousFive,
+            index: r.layer,
+            layers: r.layers,
+            relative_depth: r.relative_depth,
+            value: r.attention,
+            value_se: r.attention_se,
+            sequences: r.sequences,
+            positions: r.positions,
+        });
+    }
+    records
+}
