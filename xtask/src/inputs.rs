@@ -2,6 +2,7 @@
 
 use crate::arguments::{self, Inputs};
 use crate::names::{self, Named};
+use crate::experiments::core::subject::Text;
 use crate::{embedded, memory, output};
 use anyhow::{Context, anyhow, ensure};
 use layerwise::architecture;
@@ -149,11 +150,9 @@ pub struct OpenedCorpus {
     pub path: PathBuf,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// Tokens of the longest sequence allowed.
-    pub context: usize,
-    /// The token before each text.
-    pub bos: corpus::Bos,
-    /// The file, option or habit that says so.
+    /// How it was read.
+    pub options: corpus::Options,
+    /// The file, option or habit that says what stands before each text.
     pub bos_source: String,
     /// SHA-256 of the tokenizer, where one was needed.
     pub tokenizer_sha256: Option<String>,
@@ -222,11 +221,26 @@ pub fn open_corpus(
         sha256: corpus::sha256(&path)?,
         tokenizer_sha256: tokenizer.map(|tokenizer| tokenizer.sha256().to_owned()),
         path,
-        context,
-        bos,
+        options,
         bos_source,
         corpus,
     })
+}
+
+impl OpenedCorpus {
+    /// The text as experiments read it; `most_tokens` is what the user wants to be run at most.
+    pub fn text(&self, most_tokens: Option<usize>) -> Text<'_> {
+        Text {
+            path: &self.path,
+            options: &self.options,
+            corpus: &self.corpus,
+            bos: match self.options.bos {
+                corpus::Bos::None => None,
+                corpus::Bos::Auto(id) | corpus::Bos::Id(id) => Some(id),
+            },
+            most_tokens,
+        }
+    }
 }
 
 /// The largest `generation_config.json` or `config.json` that is read for its end tokens, in bytes.

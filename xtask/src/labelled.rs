@@ -3,17 +3,10 @@
 //! What the command line names is read whole before any model runs, and an error in it is an error of the run.
 //! What it does not name is replaced by a stand-in made from the embedded text.
 
-use crate::arguments::{Bos, Inputs, Run};
 use crate::embedded;
-use crate::experiments::core::tables::Tables;
-use crate::inputs::{self, OpenedCorpus, OpenedModel};
+use crate::experiments::core::data::Data;
+use crate::experiments::{benchmarks, wic};
 use crate::manifest::FileHash;
-use crate::output;
-use crate::readings::items::{self, Task};
-use crate::readings::pairs::{self, Pairs};
-use crate::readings::scoring::Scoring;
-use crate::readings::{senses, words};
-use layerwise::corpus::Tokenizer;
 use std::path::{Path, PathBuf};
 
 /// Where labelled data comes from, and how much of it is used.
@@ -46,9 +39,9 @@ impl Options {
 
 /// The labelled data of a run.
 pub struct Labelled {
-    options: Options,
-    tasks: Vec<Task>,
-    pairs: Option<Pairs>,
+    data: Data,
+    /// The folders that were given and read.
+    folders: Vec<PathBuf>,
 }
 
 impl Labelled {
@@ -58,25 +51,33 @@ impl Labelled {
     /// A folder that does not hold what it is named for.
     pub fn open(options: &Options, experiments: &[&str]) -> anyhow::Result<Self> {
         let chosen = |id: &str| experiments.contains(&id);
-        let most = options.items as usize;
-        let tasks = match &options.benchmarks {
-            _ if !chosen("benchmarks") => Vec::new(),
-            Some(folder) => items::from_folder(folder, most)?,
-            None => items::standins(&embedded::documents()?, most),
-        };
-        let pairs = match &options.wic {
-            _ if !chosen("wic") => None,
-            Some(folder) => {
-                let most = options.pairs.map(|most| most as usize);
-                Some(pairs::from_folder(folder, most)?)
+        let mut data = Data::default();
+        let mut folders = Vec::new();
+        if chosen("benchmarks") {
+            let most = options.items as usize;
+            data.insert(match &options.benchmarks {
+                Some(folder) => benchmarks::data::from_folder(folder, most)?,
+                None => benchmarks::data::standins(&embedded::documents()?, most),
+            });
+            folders.extend(options.benchmarks.clone());
+        }
+        if chosen("wic") {
+            let most = options.pairs.map(|most| most as usize);
+            let pairs = match &options.wic {
+                Some(folder) => Some(wic::data::from_folder(folder, most)?),
+                None => wic::data::standin(&embedded::documents()?),
+            };
+            if let Some(pairs) = pairs {
+                data.insert(pairs);
             }
-            None => pairs::standin(&embedded::documents()?),
-        };
-        Ok(Self {
-            options: options.clone(),
-            tasks,
-            pairs,
-        })
+            folders.extend(options.wic.clone());
+        }
+        Ok(Self { data, folders })
+    }
+
+    /// The data sets.
+    pub fn data(&self) -> &Data {
+        &self.data
     }
 
     /// The files of the folders that were given and read.
@@ -84,73 +85,10 @@ impl Labelled {
     /// # Errors
     /// One of them cannot be read any more.
     pub fn files(&self) -> anyhow::Result<Vec<FileHash>> {
-        let benchmarks = self.options.benchmarks.as_ref();
-        let wic = self.options.wic.as_ref();
-        let folders = [
-            benchmarks.filter(|_| !self.tasks.is_empty()),
-            wic.filter(|_| self.pairs.is_some()),
-        ];
         let mut files = Vec::new();
-        for folder in folders.into_iter().flatten() {
+        for folder in &self.folders {
             files.extend(FileHash::of_folder(folder)?);
         }
         Ok(files)
     }
-
-    /// The benchmark items as a model reads them; `None` where it has no tokenizer.
-    ///
-    /// # Errors
-    /// As [`Scoring::new`], and a tokenizer that cannot be read.
-    pub fn scoring(
-        &self,
-        opened: &OpenedModel,
-        inputs: &Inputs,
-        run: &Run,
-    ) -> anyhow::Result<Option<Scoring<'_>>> {
-        let Some(tokenizer) = tokenizer(opened, "benchmarks")? else {
-            return Ok(None);
-        };
-        let bos = match inputs.bos {
-            Bos::Id(id) => Some(id),
-            Bos::Auto | Bos::None => None,
-        };
-        Scoring::new(opened, &tokenizer, bos, &self.tasks, run).map(Some)
-    }
-
-    /// The word-in-context pairs, where there are any.
-    pub fn pairs(&self) -> Option<&Pairs> {
-        self.pairs.as_ref()
-    }
-
-    /// Records how well word senses can be read from a model's residual streams.
-    ///
-    /// # Errors
-    /// As [`senses::read`], and a tokenizer that cannot be read.
-    pub fn probe(
-        &self,
-        opened: &OpenedModel,
-        corpus: &OpenedCorpus,
-        run: &Run,
-        tables: &mut Tables,
-    ) -> anyhow::Result<()> {
-        let Some(tokenizer) = tokenizer(opened, "wic")? else {
-            return Ok(());
-        };
-        match &self.pairs {
-            Some(pairs) => senses::read(opened, &tokenizer, words::bos(corpus), pairs, run, tables),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A model's tokenizer. Where it has none, the experiment stays empty.
-fn tokenizer(opened: &OpenedModel, experiment: &str) -> anyhow::Result<Option<Tokenizer>> {
-    let tokenizer = inputs::open_tokenizer(opened)?;
-    if tokenizer.is_none() {
-        output::say(format_args!(
-            "{}: {} is left empty: no tokenizer.json to read text with",
-            opened.name, experiment
-        ));
-    }
-    Ok(tokenizer)
 }

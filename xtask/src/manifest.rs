@@ -407,12 +407,12 @@ impl CorpusFile {
             file: corpus.path.display().to_string(),
             sha256: corpus.sha256.clone(),
             tokenizer_sha256: corpus.tokenizer_sha256.clone(),
-            bos: match corpus.bos {
+            bos: match corpus.options.bos {
                 Bos::None => None,
                 Bos::Auto(id) | Bos::Id(id) => Some(id),
             },
             bos_source: corpus.bos_source.clone(),
-            context_tokens: corpus.context,
+            context_tokens: corpus.options.context,
             sequences: corpus.corpus.sequences().len(),
             tokens: corpus.corpus.tokens(),
             documents_read: corpus.corpus.documents(),

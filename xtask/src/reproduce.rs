@@ -1,29 +1,27 @@
 //! `reproduce`: the paper's figures.
 
-use crate::arguments::{self, Inputs, Run};
-use crate::experiments::EXPERIMENTS;
-use crate::experiments::core::experiment::Experiment;
+use crate::arguments::{self, Bos, Inputs, Run};
+use crate::experiments::core::data::{Data, Shared};
+use crate::experiments::core::experiment::{Experiment, Passes};
 use crate::experiments::core::models::Facts;
+use crate::experiments::core::plain::{self, Observation};
+use crate::experiments::core::subject::{Runs, Subject};
+use crate::experiments::core::sweep::{Sweep, Swept};
 use crate::experiments::core::tables::Tables;
+use crate::experiments::{self, EXPERIMENTS};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest, Reported};
-use crate::measurement::{Portion, announce};
-use crate::passes::{Pass, passes};
-use crate::readings::altered::{self, Altered};
-use crate::readings::notebook::Notebook;
-use crate::readings::pairs::Pairs;
-use crate::readings::scoring::Scoring;
-use crate::readings::{plain, shift, suffix, weights, words};
+use crate::measurement::{self, Portion, announce};
 use crate::results::Results;
 use crate::rounding::Rounding;
-use crate::{interrupt, output, program, results};
-use anyhow::ensure;
+use crate::{interrupt, other_text, output, program, results};
+use anyhow::{Context, ensure};
 use clap::builder::PossibleValue;
+use layerwise::corpus::Tokenizer;
 use layerwise::kernels::cpu_features;
-use layerwise::sweep::Target;
+use layerwise::sweep::{Journals, Target};
 use layerwise::transformer::Precision;
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -83,7 +81,11 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         let id = experiment.id();
         named(id) || arguments.labelled.given(id).is_some()
     });
-    tokenizers_for(asked, &models)?;
+    let tokenizers = models
+        .iter()
+        .map(inputs::open_tokenizer)
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    tokenizers_for(asked, &models, &tokenizers)?;
     // What does not fit a model is found before the first of them runs.
     let corpora = models
         .iter()
@@ -94,32 +96,30 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         models.iter().map(|_| None).collect()
     };
-    let run = Chosen {
+    let plan = Plan {
         arguments,
-        ids: &ids,
-        labelled: &labelled,
+        data: labelled.data(),
+        experiments: &experiments::with_needed(&chosen),
     };
-    let texts = corpora.iter().zip(&shifted);
-    let subjects = models
-        .iter()
-        .zip(texts)
-        .map(|(opened, (corpus, shifted))| run.subject(opened, corpus, shifted.as_ref()))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    for subject in &subjects {
-        run.announce(subject);
+    let mut all_measured = Vec::new();
+    for (at, opened) in models.iter().enumerate() {
+        let (tokenizer, shifted) = (tokenizers[at].as_ref(), shifted[at].as_ref());
+        let measured = plan.measured(opened, tokenizer, &corpora[at], shifted)?;
+        plan.announce(&measured)?;
+        all_measured.push(measured);
     }
     if arguments.dry_run {
         return Ok(());
     }
     let mut manifest = Manifest::new(arguments.run.threads().get());
     manifest.labelled = labelled.files()?;
-    let facts: Vec<Facts> = models.iter().map(facts_of).collect();
+    let facts: Vec<Facts> = all_measured.iter().map(|m| m.subject.facts()).collect();
     let mut all = Tables::default();
     let mut drawn = Vec::new();
     let mut written = Vec::new();
-    for (subject, facts) in subjects.iter().zip(&facts) {
-        let folder = arguments.out.join(&subject.opened.name);
-        let mut tables = run.read(subject, &folder, &mut manifest)?;
+    for (measured, facts) in all_measured.iter().zip(&facts) {
+        let folder = arguments.out.join(&measured.opened.name);
+        let mut tables = plan.run(measured, &mut manifest)?;
         derive(&chosen, &mut tables, std::slice::from_ref(facts));
         let tables = results::write_tables(&folder, &chosen, &tables, &mut written)?;
         drawn.push(results::draw(&folder, &chosen, &tables, &mut written)?);
@@ -164,31 +164,25 @@ fn check_folders(out: &Path, models: &[OpenedModel]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What was asked for.
-struct Chosen<'a> {
-    arguments: &'a Arguments,
-    /// The experiments' names.
-    ids: &'a [&'static str],
-    labelled: &'a Labelled,
-}
-
-/// One model, with what it reads.
-struct Subject<'a> {
+/// One model with what it reads.
+struct Measured<'a> {
     opened: &'a OpenedModel,
     corpus: &'a OpenedCorpus,
     shifted: Option<&'a OpenedCorpus>,
-    /// The sweep, where a figure needs one.
-    altered: Option<Altered>,
-    /// The benchmark items, where a figure needs them and the model can read them.
-    scoring: Option<Scoring<'a>>,
+    subject: Subject<'a>,
+    /// The sweep, where an experiment wants one.
+    sweep: Option<Sweep>,
 }
 
-impl<'a> Chosen<'a> {
-    fn passes(&self) -> BTreeSet<Pass> {
-        let passes = self.ids.iter().flat_map(|id| passes(id));
-        passes.copied().collect()
-    }
+/// What is run of each model.
+struct Plan<'a> {
+    arguments: &'a Arguments,
+    data: &'a Data,
+    /// The experiments, those that are needed for others first.
+    experiments: &'a [&'static dyn Experiment],
+}
 
+impl<'a> Plan<'a> {
     fn portion(&self) -> Portion {
         Portion {
             until_se: self.arguments.until_se.clone(),
@@ -196,145 +190,139 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// Prepares what the passes need.
-    fn subject(
+    fn measured(
         &self,
         opened: &'a OpenedModel,
+        tokenizer: Option<&'a Tokenizer>,
         corpus: &'a OpenedCorpus,
         shifted: Option<&'a OpenedCorpus>,
-    ) -> anyhow::Result<Subject<'a>> {
-        let passes = self.passes();
-        let altered = passes
-            .contains(&Pass::Sweep)
-            .then(|| Altered::new(opened, self.ids))
-            .transpose()?;
-        let Arguments { inputs, run, .. } = self.arguments;
-        let scoring = match passes.contains(&Pass::Benchmarks) {
-            true => self.labelled.scoring(opened, inputs, run)?,
-            false => None,
-        };
-        Ok(Subject {
+    ) -> anyhow::Result<Measured<'a>> {
+        let Arguments {
+            inputs, run, out, ..
+        } = self.arguments;
+        let layers = opened.model.config().layers;
+        let edits = self.experiments.iter();
+        let edits = edits.flat_map(|experiment| experiment.edits(layers));
+        let text = |corpus: &'a OpenedCorpus| corpus.text(inputs.tokens);
+        Ok(Measured {
             opened,
             corpus,
             shifted,
-            altered,
-            scoring,
+            sweep: Sweep::new(&opened.model, edits).with_context(|| opened.name.clone())?,
+            subject: Subject {
+                model: &opened.model,
+                name: &opened.name,
+                tokenizer,
+                text: text(corpus),
+                other_text: shifted.map(text),
+                bos: match inputs.bos {
+                    Bos::Id(id) => Some(id),
+                    Bos::Auto | Bos::None => None,
+                },
+                data: self.data,
+                runs: Runs {
+                    model: opened.subject(),
+                    runner: opened
+                        .runner(run)
+                        .journals(Journals::Folder(out.join(&opened.name))),
+                },
+                shared: Shared::default(),
+            },
         })
     }
 
-    /// Tells what a model is going to be put through.
-    fn announce(&self, subject: &Subject<'_>) {
-        let Subject { opened, corpus, .. } = subject;
-        let say = |what: &dyn Display| output::say(format_args!("{}: {what}", opened.name));
-        let on = |corpus: &OpenedCorpus| {
-            let corpus = &corpus.corpus;
-            format!(
-                "on {} sequences, {} tokens",
-                corpus.sequences().len(),
-                corpus.tokens()
-            )
-        };
-        let passes = self.passes();
-        say(&format_args!(
-            "{} for {}",
-            counted(passes.len(), "pass", "passes"),
-            counted(self.ids.len(), "experiment", "experiments"),
-        ));
-        for pass in passes {
-            match pass {
-                Pass::Sweep => {
-                    if let Some(Altered { plan, measure, .. }) = &subject.altered {
-                        let (run, portion) = (&self.arguments.run, self.portion());
-                        announce(opened, corpus, plan, measure, run, &portion);
-                    }
-                }
-                Pass::Plain => say(&format_args!("plain: {}", on(corpus))),
-                Pass::Shift => match subject.shifted {
-                    Some(shifted) => say(&format_args!("plain, other text: {}", on(shifted))),
-                    None if self.arguments.dry_run => {
-                        say(&"plain, other text: on the source code of this project");
-                    }
-                    // It was said when the text was looked for.
-                    None => {}
-                },
-                Pass::Weights => {
-                    let blocks = opened.model.config().layers;
-                    say(&format_args!("weights: {blocks} blocks"));
-                }
-                Pass::Words => say(&"windows of words, looked for in whole documents"),
-                Pass::Pairs => {
-                    if let Some(Pairs {
-                        train, dev, test, ..
-                    }) = self.labelled.pairs()
-                    {
-                        let [train, dev, test] = [train, dev, test].map(Vec::len);
-                        say(&format_args!(
-                            "word senses: {train} pairs, then {dev} and {test}"
-                        ));
-                    }
-                }
-                Pass::Suffix => say(&format_args!("contexts of an ending: {}", on(corpus))),
-                Pass::Benchmarks => {
-                    if let Some(scoring) = &subject.scoring {
-                        scoring.announce(&opened.name);
-                    }
-                }
-            }
-        }
+    fn observations(&self) -> Vec<&'static dyn Observation> {
+        let each = self.experiments.iter();
+        each.flat_map(|experiment| experiment.observations())
+            .copied()
+            .collect()
     }
 
-    /// Puts one model through every pass that the experiments need, once.
-    fn read(
-        &self,
-        subject: &Subject<'_>,
-        folder: &Path,
-        manifest: &mut Manifest,
-    ) -> anyhow::Result<Tables> {
-        let Subject {
+    /// Tells what a model is going to be put through, and refuses what does not fit it.
+    fn announce(&self, measured: &Measured<'_>) -> anyhow::Result<()> {
+        let Measured {
+            opened,
+            corpus,
+            subject,
+            ..
+        } = measured;
+        let say = |told: &dyn Display| output::say(format_args!("{}: {told}", opened.name));
+        let ids: Vec<&str> = self
+            .experiments
+            .iter()
+            .map(|experiment| experiment.id())
+            .collect();
+        say(&format_args!("experiments: {}", ids.join(", ")));
+        if let Some(Sweep { plan, measure, .. }) = &measured.sweep {
+            let (run, portion) = (&self.arguments.run, self.portion());
+            announce(opened, corpus, plan, measure, run, &portion);
+        }
+        if !self.observations().is_empty() {
+            say(&format_args!("plain: {}", subject.text));
+        }
+        for experiment in self.experiments {
+            if experiment.needs().tokenizer && subject.tokenizer.is_none() {
+                let id = experiment.id();
+                say(&format_args!(
+                    "{id} is left empty: no tokenizer.json to read text with"
+                ));
+                continue;
+            }
+            for told in experiment.announce(subject)? {
+                say(&told);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the passes that experiments share, then every experiment.
+    fn run(&self, measured: &Measured<'_>, manifest: &mut Manifest) -> anyhow::Result<Tables> {
+        let Measured {
             opened,
             corpus,
             shifted,
-            ..
-        } = *subject;
-        let run = &self.arguments.run;
-        let notebook = &Notebook {
-            opened,
-            folder,
-            run,
-        };
-        let mut tables = Tables::default();
-        let mut record = manifest::Run::new(opened, corpus).with_shifted(shifted);
-        for pass in self.passes() {
-            match pass {
-                Pass::Sweep => {
-                    if let Some(altered) = &subject.altered {
-                        let portion = self.portion();
-                        let measurement =
-                            altered::read(notebook, corpus, altered, &portion, &mut tables)?;
-                        record = record.with_sweep(&measurement);
-                    }
-                }
-                Pass::Plain => {
-                    let wanted = plain::Wanted::by(self.ids);
-                    plain::read(notebook, corpus.corpus.sequences(), wanted, &mut tables)?;
-                }
-                Pass::Shift => {
-                    if let Some(shifted) = shifted {
-                        shift::read(notebook, corpus, shifted, &mut tables)?;
-                    }
-                }
-                Pass::Weights => weights::read(opened, run, &mut tables)?,
-                Pass::Words => {
-                    words::read(opened, corpus, &self.arguments.inputs, run, &mut tables)?;
-                }
-                Pass::Pairs => self.labelled.probe(opened, corpus, run, &mut tables)?,
-                Pass::Benchmarks => {
-                    if let Some(scoring) = &subject.scoring {
-                        scoring.read(notebook, &mut tables)?;
-                    }
-                }
-                Pass::Suffix => suffix::read(notebook, corpus, &mut tables)?,
+            subject,
+            sweep,
+        } = measured;
+        let tell = |notes: Vec<String>| {
+            for note in notes {
+                output::say(format_args!("{}: {note}", opened.name));
             }
+        };
+        let mut record = manifest::Run::new(opened, corpus).with_shifted(*shifted);
+        let mut passes = Passes::default();
+        if let Some(Sweep { plan, measure, .. }) = sweep {
+            let journals = Journals::Folder(self.arguments.out.join(&opened.name));
+            let (run, portion) = (&self.arguments.run, self.portion());
+            let swept = measurement::measure(
+                opened,
+                corpus,
+                plan.clone(),
+                measure,
+                Some(journals),
+                run,
+                &portion,
+            )?;
+            record = record.with_sweep(&swept);
+            passes.swept = Some(Swept {
+                plan: swept.plan,
+                statistics: swept.statistics,
+                sums: swept.sums,
+            });
+        }
+        let observations = self.observations();
+        if !observations.is_empty() {
+            let sequences = subject.text.sequences();
+            let (observed, notes) = plain::observe(&subject.runs, sequences, &observations)?;
+            tell(notes);
+            passes.observed = observed;
+        }
+        let mut tables = Tables::default();
+        for experiment in self.experiments {
+            if experiment.needs().tokenizer && subject.tokenizer.is_none() {
+                continue;
+            }
+            tell(experiment.measure(subject, &passes, &mut tables)?);
         }
         manifest.runs.push(record);
         Ok(tables)
@@ -351,34 +339,21 @@ fn shifted(
     if arguments.dry_run && file.is_none() {
         return Ok(models.iter().map(|_| None).collect());
     }
-    shift::open(file, &arguments.inputs, tokens, models, &arguments.out)
-}
-
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
-fn facts_of(opened: &OpenedModel) -> Facts {
-    let config = opened.model.config();
-    Facts {
-        name: opened.name.clone(),
-        family: config.family.model_type().to_owned(),
-        layers: config.layers,
-        parameters: config.parameters(),
-    }
+    other_text::open(file, &arguments.inputs, tokens, models, &arguments.out)
 }
 
 /// Refuses experiments that were asked for, by name or with data of their own, of a model that has no tokenizer for them.
 fn tokenizers_for(
     mut experiments: impl Iterator<Item = &'static dyn Experiment>,
     models: &[OpenedModel],
+    tokenizers: &[Option<Tokenizer>],
 ) -> anyhow::Result<()> {
     let Some(experiment) = experiments.find(|experiment| experiment.needs().tokenizer) else {
         return Ok(());
     };
-    for opened in models {
+    for (opened, tokenizer) in models.iter().zip(tokenizers) {
         ensure!(
-            inputs::open_tokenizer(opened)?.is_some(),
+            tokenizer.is_some(),
             "{}: {} needs a tokenizer.json to read text with, found none in {}",
             opened.name,
             experiment.id(),

@@ -3,6 +3,7 @@
 use crate::experiments::contents::{Contents, Drawn};
 use crate::experiments::core::claim;
 use crate::experiments::core::experiment::Experiment;
+use crate::experiments::core::known::Compared;
 use crate::experiments::core::models::Facts;
 use crate::experiments::core::published::TextTable;
 use crate::experiments::core::table;
@@ -139,7 +140,7 @@ impl Results<'_> {
 /// What the results of all models say of the paper: its claims, its numbers, its tables.
 struct Judgements {
     claims: Vec<claim::Row>,
-    known: Vec<known_values::Compared>,
+    known: Vec<Compared>,
     tables: Vec<TextTable>,
 }
 

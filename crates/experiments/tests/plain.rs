@@ -1,29 +1,41 @@
 //! The plain pass against whole attention patterns, whole rows of logits and formulas written out.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use super::*;
-use crate::arguments::Run;
-use crate::experiments::core::table;
-use crate::inputs::OpenedModel;
-use attention_locality::Measure;
-use cka::Estimator;
-use layerwise::architecture::{Attention, Family, Mlp, Norm, PerLayer, Residual, Rotary};
-use layerwise::journal::{Journal, RunDescription};
-use layerwise::metrics::divergence;
-use layerwise::sweep::{Budget, Described};
-use layerwise::transformer::{ModelConfig, Recording};
-use ndarray::{Array2, ArrayD, ArrayView2};
+use layerwise_architecture::{Attention, Family, Mlp, Norm, PerLayer, Residual, Rotary};
+use layerwise_corpus::{Corpus, Options};
+use layerwise_experiments::attention_locality::{self, Measure};
+use layerwise_experiments::cka::{self, Estimator};
+use layerwise_experiments::core::data::{Data, Shared};
+use layerwise_experiments::core::error::ExperimentError;
+use layerwise_experiments::core::experiment::Passes;
+use layerwise_experiments::core::lens::Lens;
+use layerwise_experiments::core::plain::{self, Observation};
+use layerwise_experiments::core::subject::{Runs, Subject, Text};
+use layerwise_experiments::core::table;
+use layerwise_experiments::core::tables::Tables;
+use layerwise_experiments::{
+    experiment, lens_entropy, lens_kl, mlp_norm, sublayer_ratio, with_needed,
+};
+use layerwise_journal::{Journal, RunDescription};
+use layerwise_metrics::divergence;
+use layerwise_schedule::Schedule;
+use layerwise_sweep::{Described, Journals, Runner};
+use layerwise_transformer::{Model, ModelConfig, Recording, Site};
+use ndarray::{Array2, ArrayD, ArrayView2, Ix2, s};
 use serde_json::json;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-const ALL: Wanted = Wanted {
-    attention: true,
-    updates: true,
-    lenses: true,
-    similarity: true,
-};
+/// Experiments that want all that can be observed.
+const ALL: &[&str] = &[
+    "attention-locality",
+    "cka",
+    "lens-entropy",
+    "lens-kl",
+    "mlp-norm",
+    "sublayer-ratio",
+];
 
 fn models() -> [Model; 2] {
     let parallel = ModelConfig::tiny().with(|c| {
@@ -56,39 +68,78 @@ fn sequences() -> Vec<Vec<u32>> {
         .collect()
 }
 
-/// Puts a model through sequences, with its journals in a folder.
+/// A text that nothing reads: the sequences are given.
+fn no_text() -> (Corpus, Options) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ids.npy");
+    let header = "{'descr': '<u4', 'fortran_order': False, 'shape': (1, 3), }";
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend([1_u32, 2, 3].into_iter().flat_map(u32::to_le_bytes));
+    fs::write(&path, bytes).unwrap();
+    let options = Options::new(8, 50);
+    (
+        layerwise_corpus::read(&path, None, &options).unwrap(),
+        options,
+    )
+}
+
+/// What some experiments record of sequences, with journals in a folder.
 fn observe(
     folder: &Path,
     model: &Model,
     sequences: &[Vec<u32>],
-    wanted: Wanted,
+    experiments: &[&str],
     threads: usize,
-) -> anyhow::Result<Tables> {
-    let opened = OpenedModel {
-        name: "m".to_owned(),
-        folder: PathBuf::new(),
-        files: Vec::new(),
-        options: layerwise::weights::OpenOptions::new(),
-        model: model.clone(),
-        budget: Budget::new(None),
+) -> Result<Tables, ExperimentError> {
+    let chosen: Vec<_> = experiments.iter().filter_map(|id| experiment(id)).collect();
+    let observations: Vec<&dyn Observation> = with_needed(&chosen)
+        .iter()
+        .flat_map(|experiment| experiment.observations())
+        .copied()
+        .collect();
+    let runs = Runs {
+        model: layerwise_sweep::Subject::new(model, "m", Vec::new()),
+        runner: Runner::new()
+            .threads(NonZeroUsize::new(threads).unwrap())
+            .journals(Journals::Folder(folder.to_owned())),
     };
-    let run = Run {
-        threads: NonZeroUsize::new(threads),
-        fresh: false,
+    let (observed, _) = plain::observe(&runs, sequences, &observations)?;
+    let (corpus, options) = no_text();
+    let subject = Subject {
+        model,
+        name: "m",
+        tokenizer: None,
+        text: Text {
+            path: Path::new("text"),
+            options: &options,
+            corpus: &corpus,
+            bos: None,
+            most_tokens: None,
+        },
+        other_text: None,
+        bos: None,
+        data: &Data::default(),
+        runs,
+        shared: Shared::default(),
     };
-    let notebook = Notebook {
-        opened: &opened,
-        folder,
-        run: &run,
+    let passes = Passes {
+        observed,
+        ..Passes::default()
     };
     let mut tables = Tables::default();
-    read(&notebook, sequences, wanted, &mut tables)?;
+    for experiment in with_needed(&chosen) {
+        if !experiment.observations().is_empty() {
+            experiment.measure(&subject, &passes, &mut tables)?;
+        }
+    }
     Ok(tables)
 }
 
-fn found(model: &Model, wanted: Wanted, threads: usize) -> Tables {
+fn found(model: &Model, experiments: &[&str], threads: usize) -> Tables {
     let folder = tempfile::tempdir().unwrap();
-    observe(folder.path(), model, &sequences(), wanted, threads).unwrap()
+    observe(folder.path(), model, &sequences(), experiments, threads).unwrap()
 }
 
 /// The activations of one sequence.
@@ -449,7 +500,7 @@ fn sums_of_another_form_are_refused() {
     // The checksum and a space stand before the JSON.
     let description = &first_line.lines().next().unwrap()[17..];
     let description: RunDescription<Described> = serde_json::from_str(description).unwrap();
-    let none = json!({ "attention": [], "updates": [], "lenses": null });
+    let none = json!({ "attention": [], "updates": [] });
     let few = json!({ "attention": [], "updates": [], "lenses": { "standard": [], "legacy": [] } });
     for sums in [none, few] {
         let mut journal = Journal::open(&path, &description, true, |_| true).unwrap();
@@ -464,7 +515,7 @@ fn sums_of_another_form_are_refused() {
 fn experiments_ask_for_what_they_show() {
     let model = &models()[0];
     let lengths = |experiments: &[&str]| {
-        let r = found(model, Wanted::by(experiments), 1);
+        let r = found(model, experiments, 1);
         [
             r.of::<attention_locality::Record>().len(),
             r.of::<sublayer_ratio::Record>().len(),
@@ -472,9 +523,9 @@ fn experiments_ask_for_what_they_show() {
             r.of::<cka::Record>().len(),
         ]
     };
-    assert_eq!(lengths(&["mlp-norm"]), [0, 4, 0, 0]);
+    assert_eq!(lengths(&["sublayer-ratio"]), [0, 4, 0, 0]);
     assert_eq!(lengths(&["attention-locality"]), [44, 0, 0, 0]);
-    assert_eq!(lengths(&["lens-entropy"]), [0, 0, 10, 0]);
+    assert_eq!(lengths(&["lens-kl"]), [0, 0, 10, 0]);
     assert_eq!(lengths(&["cka"]), [0, 0, 0, 32]);
     assert_eq!(lengths(&["shift"]), [44, 4, 10, 0]);
     assert_eq!(lengths(&["robustness"]), [0, 0, 0, 0]);

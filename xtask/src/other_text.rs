@@ -1,0 +1,51 @@
+//! The text of another kind, for `shift`.
+
+use crate::arguments::Inputs;
+use crate::inputs::{self, OpenedCorpus, OpenedModel};
+use crate::{embedded, output};
+use std::path::Path;
+
+/// The file that the default text is written to, below the folder of outputs.
+const SOURCE_CODE: &str = "source-code.jsonl";
+
+/// Opens the second text as each model reads it: a file, or where none is given this project's own source code, which is
+/// written to `out` as a corpus.
+///
+/// A model that has no tokenizer to read source code with gets none, and the user is told.
+///
+/// # Errors
+/// As [`inputs::open_corpus`], and source code that cannot be read.
+pub fn open(
+    file: Option<&Path>,
+    inputs: &Inputs,
+    tokens: Option<usize>,
+    models: &[OpenedModel],
+    out: &Path,
+) -> anyhow::Result<Vec<Option<OpenedCorpus>>> {
+    let mut inputs = inputs.clone();
+    if let Some(file) = file {
+        inputs.corpus = Some(file.to_owned());
+        return models
+            .iter()
+            .map(|opened| inputs::open_corpus(&inputs, tokens, opened).map(Some))
+            .collect();
+    }
+    let path = out.join(SOURCE_CODE);
+    if models.iter().any(inputs::has_tokenizer) {
+        output::make_folder(out)?;
+        output::write(&path, embedded::source_code().as_bytes())?;
+    }
+    inputs.corpus = Some(path);
+    "text".clone_into(&mut inputs.field);
+    let open = |opened: &OpenedModel| {
+        if !inputs::has_tokenizer(opened) {
+            output::say(format_args!(
+                "{}: shift is left out: without a tokenizer.json, give the second text as token ids with --shift-corpus",
+                opened.name
+            ));
+            return Ok(None);
+        }
+        inputs::open_corpus(&inputs, tokens, opened).map(Some)
+    };
+    models.iter().map(open).collect()
+}
