@@ -527,7 +527,7 @@ fn experiments_ask_for_what_they_show() {
     assert_eq!(lengths(&["attention-locality"]), [44, 0, 0, 0]);
     assert_eq!(lengths(&["lens-kl"]), [0, 0, 10, 0]);
     assert_eq!(lengths(&["cka"]), [0, 0, 0, 32]);
-    assert_eq!(lengths(&["shift"]), [44, 4, 10, 0]);
+    assert_eq!(lengths(&["shift"]), [44, 0, 10, 0]);
     assert_eq!(lengths(&["robustness"]), [0, 0, 0, 0]);
 }
 
