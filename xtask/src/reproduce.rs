@@ -272,6 +272,9 @@ impl<'a> Plan<'a> {
                 say(&told);
             }
         }
+        if self.arguments.dry_run && ids.contains(&"shift") && subject.other_text.is_none() {
+            say(&"plain, other text: on the source code of this project");
+        }
         Ok(())
     }
 

@@ -164,7 +164,7 @@ fn a_dry_run_says_the_plan_and_leaves_nothing() {
 }
 
 #[test]
-fn a_dry_run_of_figures_says_every_pass_and_leaves_nothing() {
+fn a_dry_run_of_experiments_says_every_pass_and_leaves_nothing() {
     let [name, _] = embedded_model();
     let sandbox = Sandbox::new();
     let on = ["--model", &name, "--rows", "3", "--context", "20"];
@@ -177,7 +177,7 @@ fn a_dry_run_of_figures_says_every_pass_and_leaves_nothing() {
     };
     let said = dry(&["--items", "2"]);
     for says in [
-        "8 passes for 17 figures",
+        "experiments: robustness, attention-locality, neurons, stages, ",
         // Eight blocks of two steps: 8 drops, 7 swaps, 6 repeats of three and 4 of five.
         "26 schedules, 254 steps (476 without sharing), on 3 sequences, 60 tokens",
         "plain: on 3 sequences, 60 tokens",
@@ -192,7 +192,7 @@ fn a_dry_run_of_figures_says_every_pass_and_leaves_nothing() {
         assert!(said.contains(&format!("{name}: {says}")), "{says}\n{said}");
     }
     let said = dry(&["mlp-norm"]);
-    let plan = ["1 pass for 1 figure", "plain: on 3 sequences, 60 tokens"];
+    let plan = ["experiments: mlp-norm", "plain: on 3 sequences, 60 tokens"];
     assert_eq!(said, plan.map(|line| format!("{name}: {line}\n")).concat());
     let said = dry(&["robustness", "--until-se", "kl_nats=0.1"]);
     assert!(said.contains("standard error of kl_nats=0.1"), "{said}");

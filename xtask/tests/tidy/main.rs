@@ -75,7 +75,8 @@ fn sources() -> Vec<String> {
 }
 
 fn is_test(path: &str) -> bool {
-    path.contains("/tests/") || path.ends_with("/tests.rs")
+    let names = ["/tests.rs", "/testing.rs", "/synthetic.rs"];
+    path.contains("/tests/") || names.iter().any(|name| path.ends_with(name))
 }
 
 /// Numbered lines of a source file, from 1, without comments and without the test module at its end.
