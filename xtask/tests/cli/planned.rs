@@ -193,7 +193,11 @@ fn a_dry_run_of_experiments_says_every_pass_and_leaves_nothing() {
     }
     let said = dry(&["mlp-norm"]);
     let plan = ["experiments: mlp-norm", "plain: on 3 sequences, 60 tokens"];
-    assert_eq!(said, plan.map(|line| format!("{name}: {line}\n")).concat());
+    let told: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.ends_with("by the habit of the family"))
+        .collect();
+    assert_eq!(told, plan.map(|line| format!("{name}: {line}")));
     let said = dry(&["robustness", "--until-se", "kl_nats=0.1"]);
     assert!(said.contains("standard error of kl_nats=0.1"), "{said}");
 }
