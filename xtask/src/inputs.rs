@@ -1,8 +1,8 @@
 //! Opens the models and corpora that the command line names.
 
 use crate::arguments::{self, Inputs};
-use crate::names::{self, Named};
 use crate::experiments::core::subject::Text;
+use crate::names::{self, Named};
 use crate::{embedded, memory, output};
 use anyhow::{Context, anyhow, ensure};
 use layerwise::architecture;
