@@ -2,7 +2,7 @@
 
 use crate::experiments::{EXPERIMENTS, claims};
 use crate::{embedded, program};
-use layerwise::architecture::{Family, ModelConfig};
+use layerwise::architecture::{self, Family, ModelConfig};
 use std::io::Write;
 
 /// Options of `list`.
@@ -64,15 +64,22 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
             config.family, config.layers, config.model, config.vocab
         )?;
     }
-    let families: Vec<&str> = Family::all()
-        .iter()
-        .map(|family| family.model_type())
-        .collect();
     writeln!(
         out,
-        "  DIR            any checkpoint folder in the Hugging Face layout: {}",
-        families.join(", ")
+        "\nFamilies (--model DIR, a checkpoint folder in the Hugging Face layout), by `model_type`:"
     )?;
+    for family in Family::all() {
+        writeln!(
+            out,
+            "  {:<14} {}",
+            family.model_type(),
+            architecture::covers(*family)
+        )?;
+    }
+    writeln!(out, "\nFamilies left out, with the reason:")?;
+    for (model_type, reason) in architecture::left_out() {
+        writeln!(out, "  {model_type:<14} {reason}")?;
+    }
     writeln!(out, "\nCorpora (--corpus FILE):")?;
     writeln!(
         out,

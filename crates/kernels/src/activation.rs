@@ -40,7 +40,7 @@ vectorized! {
             let t = *x / most;
             let z = t * t;
             // Near 0, where most values lie, the odd polynomial of the Cephes library keeps the relative error at one rounding.
-            let near = [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1_f32]
+            let near = [-0.005_704_988_7, 0.020_639_088, -0.053_739_715, 0.133_314_42, -0.333_332_8_f32]
                 .iter()
                 .fold(0.0_f32, |sum, coefficient| sum.mul_add(z, *coefficient));
             let near = (near * z).mul_add(t, t);

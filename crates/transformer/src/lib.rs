@@ -3,7 +3,7 @@
 //! Why not a general inference engine: here the order of the blocks is an *input*.
 //! A [`Schedule`](layerwise_schedule::Schedule) says which sublayers run, in which order, from which state and with which weight,
 //! and the forward pass is one loop over its steps.
-//! One block body serves every family; what differs between GPT-2, GPT-NeoX, Phi, Llama and Qwen2 is data
+//! One block body serves every family; what differs between GPT-2 and Gemma 3 is data
 //! ([`ModelConfig`] and the tables in [`layerwise_architecture`]).
 //!
 //! ```
