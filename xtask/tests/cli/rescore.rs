@@ -291,7 +291,7 @@ fn what_cannot_be_rescored_is_refused() {
         (&["--trigrams", "none.txt"], &["none.txt"]),
         (
             &["--model", "nowhere"],
-            &["--model nowhere", "found neither"],
+            &["--model nowhere", "no such folder"],
         ),
         (&["--model", &tiny], &["tokenizer.json"]),
         (
