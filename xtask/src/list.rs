@@ -88,13 +88,13 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
     )?;
     writeln!(
         out,
-        "  {:<14} one document, cut into windows; needs the model's tokenizer.json",
+        "  {:<14} one document, cut into windows; needs the model's tokenizer",
         ".txt .raw"
     )?;
     writeln!(
         out,
-        "  {:<14} one document a line; needs the model's tokenizer.json",
-        ".jsonl"
+        "  {:<14} one document a line, or an array of them; needs the model's tokenizer; text may end in .gz",
+        ".jsonl .json"
     )?;
     writeln!(out, "  {:<14} rows of token ids", ".npy")?;
     Ok(())
