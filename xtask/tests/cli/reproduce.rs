@@ -423,3 +423,40 @@ fn every_claim_is_judged() {
         sandbox.path("out/scale.png").is_file() && sandbox.path("out/stages-models.svg").is_file()
     );
 }
+
+/// A model of one block has no block to drop or swap; whatever needs no second one is measured all the same.
+#[test]
+fn a_model_of_one_block_runs_what_needs_no_second() {
+    use safetensors::SafeTensors;
+    let sandbox = Sandbox::with_ids(&token_ids(4, 12, 29));
+    std::fs::create_dir(sandbox.path("one")).unwrap();
+    let whole = PathBuf::from(tiny("gpt2"));
+    let bytes = std::fs::read(whole.join("model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let of_first = |name: &str| match name.split_once("h.") {
+        Some((_, inner)) => inner.starts_with("0."),
+        None => true,
+    };
+    let kept = tensors.iter().filter(|(name, _)| of_first(name));
+    let file = sandbox.path("one/model.safetensors");
+    safetensors::serialize_to_file(kept, None, &file).unwrap();
+    let config = std::fs::read(whole.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    config["n_layer"] = 1.into();
+    sandbox.write("one/config.json", config.to_string().as_bytes());
+
+    let arguments = [
+        "reproduce",
+        "--model",
+        "one",
+        "--corpus",
+        "ids.npy",
+        "--out",
+        "out",
+    ];
+    sandbox.xtask(&arguments).succeeded();
+    for table in ["attention-locality", "mlp-norm", "lens-entropy"] {
+        let rows = Table::new(&sandbox.read(&format!("out/one/{table}.csv"))).rows;
+        assert!(!rows.is_empty(), "{table}");
+    }
+}

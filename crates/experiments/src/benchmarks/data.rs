@@ -16,8 +16,9 @@ use crate::core::error::{ExperimentError, Place};
 use layerwise_corpus as corpus;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// When an item counts as answered rightly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,74 @@ struct Question {
     gold: usize,
 }
 
+/// A question with the key of its answer, as the Allen Institute publishes ARC.
+#[derive(Deserialize)]
+struct Keyed {
+    question: Stem,
+    choices: Option<Labelled>,
+    #[serde(rename = "answerKey")]
+    answer_key: String,
+}
+
+/// The question itself, which holds its choices in the original files.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stem {
+    Original { stem: String, choices: Vec<Choice> },
+    Text(String),
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    text: String,
+    label: String,
+}
+
+/// Choices as the hub's copy keeps them.
+#[derive(Deserialize)]
+struct Labelled {
+    text: Vec<String>,
+    label: Vec<String>,
+}
+
+/// A context with its endings, as the authors of HellaSwag publish it.
+#[derive(Deserialize)]
+struct Endings {
+    activity_label: String,
+    ctx_a: String,
+    ctx_b: String,
+    endings: Vec<String>,
+    label: Value,
+}
+
+impl Passage {
+    /// From either form: OpenAI's has the whole text, whose last word is the continuation.
+    fn read(line: Value) -> Result<Self, serde_json::Error> {
+        let whole = line.get("text").and_then(Value::as_str);
+        match whole.map(|text| text.trim_end().rsplit_once(' ')) {
+            Some(parts) if line.get("context").is_none() => {
+                let (context, last) = parts.unwrap_or_default();
+                Ok(Self {
+                    context: context.to_owned(),
+                    continuation: last.to_owned(),
+                })
+            }
+            _ => serde_json::from_value(line),
+        }
+    }
+}
+
 impl Question {
+    /// From llm-foundry's form, or from that of the data set's authors, made into a prompt as lm-evaluation-harness does.
+    fn read(line: Value) -> Result<Self, serde_json::Error> {
+        if line.get("answerKey").is_some() {
+            return serde_json::from_value(line).map(Keyed::prompt);
+        }
+        if line.get("endings").is_some() {
+            return serde_json::from_value(line).map(Endings::prompt);
+        }
+        serde_json::from_value(line)
+    }
     /// The first field that cannot be, and why.
     fn fault(&self) -> Option<(&'static str, ExperimentError)> {
         let (choices, gold) = (self.choices.len(), self.gold);
@@ -83,7 +151,10 @@ impl Question {
             (
                 "gold",
                 format!("an index below {choices}"),
-                gold.to_string(),
+                match gold {
+                    NO_CHOICE => "the answer of no choice".to_owned(),
+                    gold => gold.to_string(),
+                },
             )
         } else {
             return None;
@@ -92,8 +163,89 @@ impl Question {
     }
 }
 
+/// An index that is no choice, so that an answer that names none is refused as such.
+const NO_CHOICE: usize = usize::MAX;
+
+impl Keyed {
+    fn prompt(self) -> Question {
+        let (stem, choices) = match (self.question, self.choices) {
+            (Stem::Original { stem, choices }, _) => (stem, choices),
+            (Stem::Text(stem), None) => (stem, Vec::new()),
+            (Stem::Text(stem), Some(Labelled { text, label })) => {
+                let choices = text.into_iter().zip(label);
+                (
+                    stem,
+                    choices
+                        .map(|(text, label)| Choice { text, label })
+                        .collect(),
+                )
+            }
+        };
+        let gold = choices
+            .iter()
+            .position(|choice| choice.label == self.answer_key);
+        Question {
+            query: format!("Question: {stem}"),
+            choices: choices.into_iter().map(|choice| choice.text).collect(),
+            gold: gold.unwrap_or(NO_CHOICE),
+        }
+    }
+}
+
+impl Endings {
+    fn prompt(self) -> Question {
+        let mut letters = self.ctx_b.chars();
+        // As Python's `capitalize`: the first letter a capital, the others small.
+        let capital = match letters.next() {
+            Some(first) => first
+                .to_uppercase()
+                .chain(letters.flat_map(char::to_lowercase))
+                .collect(),
+            None => String::new(),
+        };
+        let query = format!("{}: {} {capital}", self.activity_label, self.ctx_a);
+        let gold = match &self.label {
+            Value::String(digits) => digits.parse().ok(),
+            label => label.as_u64().and_then(|label| usize::try_from(label).ok()),
+        };
+        Question {
+            query: without_markup(&query),
+            choices: self
+                .endings
+                .iter()
+                .map(|ending| without_markup(ending))
+                .collect(),
+            gold: gold.unwrap_or(NO_CHOICE),
+        }
+    }
+}
+
+/// Text of WikiHow without what stands in brackets, as lm-evaluation-harness cleans it.
+fn without_markup(text: &str) -> String {
+    let text = text.trim().replace(" [title]", ". ");
+    let mut kept = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once('[') {
+        let Some((_, after)) = after.split_once(']') else {
+            break;
+        };
+        kept.push_str(before);
+        rest = after;
+    }
+    kept.push_str(rest);
+    kept.replace("  ", " ")
+}
+
+/// The first name of a folder's file that is there, or the first of all.
+fn first_file(folder: &Path, names: &[&str]) -> PathBuf {
+    let mut paths = names.iter().map(|name| folder.join(name));
+    let found = paths.clone().find(|path| path.is_file());
+    found.or_else(|| paths.next()).unwrap_or_default()
+}
+
 /// The first `most` items of each of the paper's tasks, from a folder with `lambada_openai.jsonl`, `arc_easy.jsonl` and
-/// `hellaswag.jsonl`.
+/// `hellaswag.jsonl` in llm-foundry's form, or, in these files or under their own names (`lambada_test.jsonl`,
+/// `ARC-Easy-Test.jsonl`, `hellaswag_val.jsonl`), in those of OpenAI, the Allen Institute and HellaSwag's authors.
 ///
 /// # Errors
 /// A file that is missing or not text, or a line in another form, which is named.
@@ -102,26 +254,38 @@ pub fn from_folder(folder: &Path, most: usize) -> Result<Vec<Task>, ExperimentEr
         Task {
             name: "lambada_openai",
             rule: Rule::Greedy,
-            items: passages(&folder.join("lambada_openai.jsonl"), most)?,
+            items: passages(
+                &first_file(folder, &["lambada_openai.jsonl", "lambada_test.jsonl"]),
+                most,
+            )?,
         },
         Task {
             name: "arc_easy",
             rule: Rule::Choice,
-            items: questions(&folder.join("arc_easy.jsonl"), "\nAnswer:", most)?,
+            items: questions(
+                &first_file(folder, &["arc_easy.jsonl", "ARC-Easy-Test.jsonl"]),
+                "\nAnswer:",
+                most,
+            )?,
         },
         Task {
             name: "hellaswag",
             rule: Rule::Choice,
-            items: questions(&folder.join("hellaswag.jsonl"), "", most)?,
+            items: questions(
+                &first_file(folder, &["hellaswag.jsonl", "hellaswag_val.jsonl"]),
+                "",
+                most,
+            )?,
         },
     ])
 }
 
 fn passages(path: &Path, most: usize) -> Result<Vec<Item>, ExperimentError> {
-    let expected = "an object with the strings context and continuation";
-    let read = lines::<Passage>(path, expected)?;
+    let expected = "an object with the strings context and continuation, or with the string text";
     let mut items = Vec::new();
-    for (line, passage) in read {
+    for (line, value) in lines(path, expected)? {
+        let passage = Passage::read(value)
+            .at(|| format!("{}: line {line}: expected {expected}", path.display()))?;
         for (field, text) in [
             ("context", &passage.context),
             ("continuation", &passage.continuation),
@@ -142,11 +306,12 @@ fn passages(path: &Path, most: usize) -> Result<Vec<Item>, ExperimentError> {
 }
 
 fn questions(path: &Path, after: &str, most: usize) -> Result<Vec<Item>, ExperimentError> {
-    let expected =
-        "an object with the string query, the array of strings choices and the number gold";
-    let read = lines::<Question>(path, expected)?;
+    let expected = "an object with the string query, the array of strings choices and the number gold, or one of ARC or \
+                    HellaSwag as published";
     let mut items = Vec::new();
-    for (line, question) in read {
+    for (line, value) in lines(path, expected)? {
+        let question = Question::read(value)
+            .at(|| format!("{}: line {line}: expected {expected}", path.display()))?;
         if let Some((field, fault)) = question.fault() {
             return Err(fault).at(|| format!("{}: line {line}: {field}", path.display()));
         }
@@ -345,6 +510,52 @@ mod tests {
         );
     }
 
+    /// The same items in the forms of their publishers, under their names.
+    #[test]
+    fn published_forms_give_the_prompts_of_the_harness() {
+        let folder = tempfile::tempdir().unwrap();
+        let arc = [
+            r#"{"id": "x", "question": {"stem": "Why?", "choices": [{"text": "a", "label": "A"}, {"text": "b c", "label": "B"}]}, "answerKey": "B"}"#,
+            r#"{"id": "x", "question": "Why?", "choices": {"text": ["a", "b c"], "label": ["1", "2"]}, "answerKey": "2"}"#,
+        ];
+        let hellaswag = [
+            r#"{"ind": 1, "activity_label": "Roof removal", "ctx_a": "A man is on [substeps] a roof.", "ctx_b": "he STARTS", "endings": ["is up.", "falls [title] Off"], "label": 1}"#,
+            r#"{"activity_label": "Roof removal", "ctx_a": "A man is on [substeps] a roof.", "ctx_b": "he STARTS", "endings": ["is up.", "falls [title] Off"], "label": "1"}"#,
+        ];
+        for (name, text) in [
+            (
+                "lambada_test.jsonl",
+                r#"{"text": "Some say so"}"#.to_owned(),
+            ),
+            ("ARC-Easy-Test.jsonl", arc.join("\r\n")),
+            ("hellaswag_val.jsonl", hellaswag.join("\n")),
+        ] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let tasks = from_folder(folder.path(), 9).unwrap();
+        let item = |context: &str, continuations: &[&str], gold: usize| Item {
+            context: context.to_owned(),
+            continuations: continuations.iter().map(|&c| c.to_owned()).collect(),
+            gold,
+        };
+        assert_eq!(tasks[0].items, [item("Some say", &[" so"], 0)]);
+        let why = item("Question: Why?\nAnswer:", &[" a", " b c"], 1);
+        assert_eq!(tasks[1].items, [why.clone(), why]);
+        let roof = item(
+            "Roof removal: A man is on a roof. He starts",
+            &[" is up.", " falls. Off"],
+            1,
+        );
+        assert_eq!(tasks[2].items, [roof.clone(), roof]);
+        let unknown = arc[0].replace("answerKey\": \"B", "answerKey\": \"E");
+        fs::write(folder.path().join("ARC-Easy-Test.jsonl"), unknown).unwrap();
+        let message = format!("{:#}", from_folder(folder.path(), 9).unwrap_err());
+        assert!(
+            message.contains("expected an index below 2, found the answer of no choice"),
+            "{message}"
+        );
+    }
+
     #[test]
     fn bad_lines_are_named() {
         let check = |lambada: &str, arc: &str, expected: &str| {
@@ -363,12 +574,12 @@ mod tests {
         check(
             &two("{"),
             ARC,
-            "lambada_openai.jsonl: line 3: expected an object with the strings context and continuation: EOF",
+            "lambada_openai.jsonl: line 3: expected an object with the strings context and continuation, or with the string text: EOF",
         );
         check(
             &two("{\"context\": \"a\"}"),
             ARC,
-            "lambada_openai.jsonl: line 3: expected an object with the strings context and continuation: missing field `continuation`",
+            "lambada_openai.jsonl: line 3: expected an object with the strings context and continuation, or with the string text: missing field `continuation`",
         );
         check(
             &two("{\"context\": \"\", \"continuation\": \"b\"}"),

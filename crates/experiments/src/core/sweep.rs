@@ -2,7 +2,7 @@
 //! common prefixes are run once.
 
 use super::error::ExperimentError;
-use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
+use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, ScheduleError};
 use layerwise_sweep::{Divergence, Plan, Statistics, Sums};
 use layerwise_transformer::Model;
 
@@ -52,6 +52,21 @@ impl Sweep {
                 counted.push(at);
             }
         }
+        // A model of one block, say, has no block that could be dropped or swapped: such a family yields nothing.
+        let has_members = |family: &EditFamily| {
+            let members = family.expand(model.stack(), DEFAULT_MAX_MEMBERS);
+            !matches!(members, Err(ScheduleError::NoMembers { .. }))
+        };
+        let kept: Vec<bool> = families.iter().map(has_members).collect();
+        // The places of those that stay, among those that stay.
+        let place = |at: usize| kept[..at].iter().filter(|kept| **kept).count();
+        let counted: Vec<usize> = counted
+            .into_iter()
+            .filter(|at| kept[*at])
+            .map(place)
+            .collect();
+        let mut keep = kept.iter();
+        families.retain(|_| keep.next().is_some_and(|kept| *kept));
         if families.is_empty() {
             return Ok(None);
         }

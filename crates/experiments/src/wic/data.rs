@@ -45,14 +45,23 @@ pub struct Pairs {
     pub test: Vec<Pair>,
 }
 
-/// WiC from a folder with `train`, `dev` and `test` as `.data.txt` and `.gold.txt`; the first `most` training pairs.
+/// WiC from a folder with `train`, `dev` and `test` as `.data.txt` and `.gold.txt`, each in a folder of its part's name or
+/// not; the first `most` training pairs.
 ///
 /// # Errors
 /// A file that is missing or not text, or a line in another form, which is named.
 pub fn from_folder(folder: &Path, most: Option<usize>) -> Result<Pairs, ExperimentError> {
     let split = |name: &str| {
-        let data = folder.join(format!("{name}.data.txt"));
-        split(&data, &folder.join(format!("{name}.gold.txt")))
+        // The published archive has a folder for each part.
+        let file = |kind: &str| {
+            let file = format!("{name}.{kind}.txt");
+            let inside = folder.join(name).join(&file);
+            match inside.is_file() {
+                true => inside,
+                false => folder.join(file),
+            }
+        };
+        split(&file("data"), &file("gold"))
     };
     let mut train = split("train")?;
     train.truncate(most.unwrap_or(usize::MAX));
@@ -252,6 +261,23 @@ mod tests {
         assert_eq!(labels(&pairs.train), [false, true]);
         assert_eq!(labels(&pairs.dev), [true, false]);
         assert_eq!(from_folder(folder.path(), Some(1)).unwrap().train.len(), 1);
+    }
+
+    #[test]
+    fn the_published_archive_and_lines_of_windows_are_read() {
+        let flat = folder(DATA, "F\nT\n");
+        let expected = from_folder(flat.path(), None).unwrap();
+        let nested = tempfile::tempdir().unwrap();
+        for split in ["train", "dev", "test"] {
+            fs::create_dir(nested.path().join(split)).unwrap();
+            for kind in ["data", "gold"] {
+                let name = format!("{split}.{kind}.txt");
+                let text = fs::read_to_string(flat.path().join(&name)).unwrap();
+                let text = text.replace('\n', "\r\n");
+                fs::write(nested.path().join(split).join(name), text).unwrap();
+            }
+        }
+        assert_eq!(from_folder(nested.path(), None).unwrap(), expected);
     }
 
     #[test]
