@@ -12,13 +12,15 @@ use std::path::{Path, PathBuf};
 /// Where labelled data comes from, and how much of it is used.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Options {
-    /// A folder with lambada_openai.jsonl, arc_easy.jsonl and hellaswag.jsonl [default: stand-ins from the embedded text]
+    /// A folder with lambada_openai.jsonl, arc_easy.jsonl and hellaswag.jsonl in the form of llm-foundry, or as published:
+    /// lambada_test.jsonl of OpenAI, ARC-Easy-Test.jsonl, hellaswag_val.jsonl [default: stand-ins from the embedded text]
     #[arg(long, value_name = "DIR")]
     pub benchmarks: Option<PathBuf>,
     /// Take the first N items of each benchmark task
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     pub items: u32,
-    /// A folder with the WiC data set: train, dev and test as .data.txt and .gold.txt [default: a stand-in from the embedded text]
+    /// A folder with the WiC data set: train, dev and test as .data.txt and .gold.txt, each in a folder of its own as in the
+    /// published archive or not [default: a stand-in from the embedded text]
     #[arg(long, value_name = "DIR")]
     pub wic: Option<PathBuf>,
     /// Take the first N training pairs of WiC [default: all]
