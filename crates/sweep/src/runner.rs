@@ -223,6 +223,14 @@ impl<'a> Runner<'a> {
         Self { progress, ..self }
     }
 
+    /// Refuses what needs more bytes of memory than are left, such as a copy of weights outside any run.
+    ///
+    /// # Errors
+    /// [`SweepError::Memory`].
+    pub fn check_memory(&self, what: &str, bytes: u64) -> Result<(), SweepError> {
+        self.memory.check(what, bytes)
+    }
+
     /// Refuses runs that could take more memory than is left.
     pub fn memory(self, memory: Budget) -> Self {
         Self { memory, ..self }

@@ -460,3 +460,28 @@ fn a_model_of_one_block_runs_what_needs_no_second() {
         assert!(!rows.is_empty(), "{table}");
     }
 }
+
+/// What readings of the weights copy comes out of the one budget of memory.
+#[test]
+fn a_folded_unembedding_that_does_not_fit_is_refused() {
+    let sandbox = Sandbox::with_ids(&token_ids(4, 12, 2000));
+    let run = |memory: &str| {
+        let model = [
+            "reproduce",
+            "neurons",
+            "--model",
+            "gpt2-8x160",
+            "--corpus",
+            "ids.npy",
+        ];
+        let more = ["--out", memory, "--threads", "1", "--max-memory", memory];
+        sandbox.xtask(&[&model[..], &more].concat())
+    };
+    // 2.8 million weights are 10.9 MiB; the unembedding's 2048 x 160 elements take 12 bytes each while they are folded.
+    run("14M").refused(&[
+        "gpt2-8x160: the folded unembedding",
+        "14 MiB",
+        "--max-memory",
+    ]);
+    run("64M").succeeded();
+}

@@ -6,6 +6,7 @@ use super::models::Facts;
 use layerwise_corpus::{Corpus, Options, Tokenizer};
 use layerwise_sweep::{Failure, MeasureId, Plan, Runner, Work};
 use layerwise_transformer::Model;
+use ndarray::Array2;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -79,6 +80,21 @@ impl<'a> Subject<'a> {
             layers: config.layers,
             parameters: config.parameters(),
         }
+    }
+
+    /// The unembedding with the final norm folded into it ([`Model::folded_unembedding`]), \[model, vocab\].
+    ///
+    /// # Errors
+    /// There is not enough memory for it.
+    pub fn folded_unembedding(&self) -> Result<Array2<f32>, ExperimentError> {
+        /// Bytes of an element that is folded in f64 and kept in f32.
+        const FOLDED: u64 = 12;
+        let config = self.model.config();
+        let elements = (config.vocab as u64).saturating_mul(config.model as u64);
+        let what = format!("{}: the folded unembedding", self.name);
+        let bytes = elements.saturating_mul(FOLDED);
+        self.runs.runner.check_memory(&what, bytes)?;
+        Ok(self.model.folded_unembedding())
     }
 
     /// The `model_type` of the model's config.

@@ -178,7 +178,7 @@ impl Weights {
     /// An interrupt.
     pub fn of(subject: &Subject<'_>) -> Result<Arc<Self>, ExperimentError> {
         subject.shared.get(|| {
-            let vocabulary = Vocabulary::new(subject.model.folded_unembedding());
+            let vocabulary = Vocabulary::new(subject.folded_unembedding()?);
             let blocks = blocks(&subject.runs, &vocabulary)?;
             Ok(Self { vocabulary, blocks })
         })

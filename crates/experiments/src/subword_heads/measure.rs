@@ -102,10 +102,7 @@ fn readings(windows: &[Window], attention: Vec<Array3<f32>>) -> Vec<Reading<'_>>
 /// The texts that words are looked for in.
 fn documents(subject: &Subject<'_>, tokenizer: &Tokenizer) -> Result<Vec<String>, ExperimentError> {
     let text = &subject.text;
-    let one_a_line = text
-        .path
-        .extension()
-        .is_some_and(|extension| extension == "jsonl");
+    let one_a_line = corpus::Format::of(text.path)? == corpus::Format::Documents;
     let options = Options {
         rows: Some(
             text.options
