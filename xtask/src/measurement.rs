@@ -102,7 +102,7 @@ pub fn announce(
         ));
     }
     let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
-    let worker = sweep::worker_bytes(&opened.model, plan, measure, longest);
+    let worker = sweep::worker_bytes(&opened.model, plan, measure, sequences.len(), longest);
     output::say(format_args!(
         "{}: at most {} MiB a thread besides the weights, threads: {}",
         opened.name,

@@ -61,7 +61,7 @@ impl Progress for Terminal {
                 Err(_) => bar,
             },
             start: Instant::now(),
-            first: (run.is_kept && run.items > 1)
+            first: (run.is_keepable && run.items > 1)
                 .then(|| format!("{}: the first {}", run.subject, run.unit)),
             others: format!("{most}{}", run.items.saturating_sub(1)),
             weight: run.weight,

@@ -1,12 +1,14 @@
 //! How far altered outputs are from the plain model's.
 
+use crate::grouping::MOST_ROWS;
 use crate::measure::{Failure, Measure, MeasureId, Reached};
 use crate::sums::{Statistic, Sums};
-use layerwise_kernels::vocabulary::{self, Summary};
+use layerwise_kernels::vocabulary::{self, Summary, Unembedding};
 use layerwise_metrics::streamed;
 use layerwise_transformer::{Batch, ModelConfig};
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// KL(plain ‖ altered), top-1 agreement, entropy and loss of each schedule on sequences, as sums over positions.
 ///
@@ -74,6 +76,59 @@ impl Divergence {
         }
         Ok(sums)
     }
+}
+
+/// The final-norm outputs of positions 1..=T−1 of each sequence, one sequence after another, and the token that each
+/// position is to predict; 0 for the last of a sequence, which predicts none.
+fn together(reached: &[Reached<'_, Vec<u32>>]) -> (Array2<f32>, Vec<u32>) {
+    let states: Vec<ArrayView2<'_, f32>> = reached
+        .iter()
+        .map(|reached| reached.states.slice_move(s![1.., ..]))
+        .collect();
+    let states = concatenate(Axis(0), &states).expect("residual streams have one width");
+    let targets = reached.iter();
+    let targets = targets.flat_map(|reached| reached.item[2..].iter().copied().chain([0]));
+    (
+        reached[0].model.final_norm(states.view()),
+        targets.collect(),
+    )
+}
+
+/// The rows of each sequence among those of [`together`].
+fn rows_of(reached: &[Reached<'_, Vec<u32>>]) -> Vec<Range<usize>> {
+    let mut end = 0;
+    let rows = |reached: &Reached<'_, Vec<u32>>| {
+        let first = end;
+        end += reached.item.len() - 1;
+        first..end
+    };
+    reached.iter().map(rows).collect()
+}
+
+/// The unembedding that the sequences are passed through together; none where there is one sequence, or logits are capped
+/// and compared beside the plain model's.
+fn shared<'r>(reached: &'r [Reached<'_, Vec<u32>>]) -> Option<Unembedding<'r>> {
+    let unembedding = reached[0].model.unembedding();
+    (reached.len() > 1 && unembedding.cap.is_none()).then_some(unembedding)
+}
+
+/// What a function gives for each sequence; an error with the sequence's place.
+fn each<R>(
+    reached: &[Reached<'_, Vec<u32>>],
+    read: impl Fn(usize, &Reached<'_, Vec<u32>>) -> Result<R, Failure>,
+) -> Result<Vec<R>, (usize, Failure)> {
+    let numbered = reached.iter().enumerate();
+    numbered
+        .map(|(at, reached)| read(at, reached).map_err(|failure| (at, failure)))
+        .collect()
+}
+
+fn own_summaries(summaries: &[Summary], rows: Range<usize>) -> Vec<Summary> {
+    let mut own = summaries[rows].to_vec();
+    if let Some(last) = own.last_mut() {
+        last.target_logit = None;
+    }
+    own
 }
 
 /// What the plain model leaves for the comparison with it, for positions 1..=T−1.
@@ -178,17 +233,71 @@ impl Measure for Divergence {
         self.sums(reached, plain, &changes, &summaries)
     }
 
-    /// Two streams for the plain model's reference and one final-norm output; a tile of logits; a few numbers for each
-    /// position, and for each of the counted schedules.
-    fn bytes(&self, config: &ModelConfig, seq: usize, _: usize) -> usize {
+    fn plain_of_all(
+        &self,
+        reached: &[Reached<'_, Vec<u32>>],
+        _: Vec<Option<()>>,
+    ) -> Result<Vec<(Plain, Sums)>, (usize, Failure)> {
+        let Some(unembedding) = shared(reached) else {
+            return each(reached, |_, reached| self.plain(reached, None));
+        };
+        let (normed, targets) = together(reached);
+        let (summaries, expected) =
+            vocabulary::pass_with_expected_rows(normed.view(), unembedding, &targets);
+        let rows = rows_of(reached);
+        each(reached, |at, reached| {
+            let own = s![rows[at].clone(), ..];
+            let plain = Plain {
+                normed: normed.slice(own).to_owned(),
+                summaries: own_summaries(&summaries, rows[at].clone()),
+                expected: Some(expected.slice(own).to_owned()),
+            };
+            let changes = vec![0.0; plain.summaries.len()];
+            let sums = self.sums(reached, &plain, &changes, &plain.summaries)?;
+            Ok((plain, sums))
+        })
+    }
+
+    fn altered_of_all(
+        &self,
+        reached: &[Reached<'_, Vec<u32>>],
+        plain: &[Plain],
+    ) -> Result<Vec<Sums>, (usize, Failure)> {
+        let Some(unembedding) = shared(reached) else {
+            return each(reached, |at, reached| self.altered(reached, &plain[at]));
+        };
+        let (normed, targets) = together(reached);
+        let summaries = vocabulary::pass(normed.view(), unembedding, &targets);
+        let rows = rows_of(reached);
+        each(reached, |at, reached| {
+            let own = normed.slice(s![rows[at].clone(), ..]);
+            let plain = &plain[at];
+            let changes = match &plain.expected {
+                Some(expected) => plain.changes(expected, own),
+                None => return self.altered(reached, plain),
+            };
+            let summaries = own_summaries(&summaries, rows[at].clone());
+            self.sums(reached, plain, &changes, &summaries)
+        })
+    }
+
+    /// Final-norm outputs, expected rows and summaries; and the counts.
+    fn kept_bytes(&self, config: &ModelConfig, seq: usize, _: usize) -> usize {
         // A map's nodes are at least a third full.
         let counts = 3 * (size_of::<(u32, u64)>() + size_of::<usize>()) * self.counted.len();
-        3 * seq * config.model * size_of::<f32>()
+        2 * seq * config.model * size_of::<f32>() + seq * (size_of::<Summary>() + counts)
+    }
+
+    /// A final-norm output, a tile of logits, summaries and changes; of several sequences together, their states, expected
+    /// rows and summaries before each has its own.
+    fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
+        let together = seq.min(MOST_ROWS);
+        (seq + 2 * together) * config.model * size_of::<f32>()
             + match config.logit_cap {
                 None => vocabulary::most_bytes(seq, config.model, config.vocab),
                 Some(_) => vocabulary::most_bytes_beside(seq, config.model, config.vocab),
             }
-            + seq * (2 * size_of::<Summary>() + size_of::<f64>() + counts)
+            + (seq + together) * (size_of::<Summary>() + size_of::<f64>() + size_of::<u32>())
     }
 
     fn statistics(&self) -> &'static [&'static str] {

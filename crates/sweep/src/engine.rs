@@ -1,19 +1,22 @@
 //! Threads, items and subtrees.
 
 use crate::error::SweepError;
+use crate::grouping::{Together, Watching, groups};
 use crate::measure::{Failure, Measure, Reached};
 use crate::plan::Plan;
-use layerwise_transformer::{Batch, Model, NotFinite, Workspace};
-use ndarray::Array2;
+use layerwise_transformer::{Batch, Model, NotFinite, TransformerError, Workspace};
+use ndarray::{Array2, s};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Runs the schedules of a plan on items and measures where each of them ends.
 ///
 /// The engine hands items and subtrees of the plan's trie to threads; a common prefix of schedules is run once for an item.
-/// Neither threads nor stopping change a bit of any result.
+/// Consecutive short items are run in one product, which is faster.
+/// Neither threads nor groups nor stopping change a bit of any result.
 /// A [`Runner`](crate::Runner) adds what a run that lasts needs: journal, shards, a target, progress.
 #[derive(Debug)]
 pub struct Engine<'a, M> {
@@ -65,9 +68,14 @@ impl<'a, M: Measure> Engine<'a, M> {
         if found != expected {
             return Err(SweepError::OtherStack { found, expected }.into());
         }
+        let rows = |(_, item): &(usize, &M::Item)| self.measure.batch(item).rows();
+        let rows: Vec<usize> = items.iter().map(rows).collect();
+        let groups = groups(&rows, self.threads.get());
+        drop(rows);
         let run = Run {
             engine: self,
             items,
+            groups,
             queue: Mutex::new(Queue {
                 next: 0,
                 branches: VecDeque::new(),
@@ -108,13 +116,15 @@ impl<'a, M: Measure> Engine<'a, M> {
 struct Run<'a, M: Measure, E, F> {
     engine: &'a Engine<'a, M>,
     items: &'a [(usize, &'a M::Item)],
+    /// Items that are run together.
+    groups: Vec<Range<usize>>,
     queue: Mutex<Queue<'a, M, E>>,
     changed: Condvar,
     finished: Mutex<F>,
 }
 
 struct Queue<'a, M: Measure, E> {
-    /// The next item to begin.
+    /// The next group to begin.
     next: usize,
     /// Subtrees off the plain path, waiting for a worker.
     branches: VecDeque<Branching<'a, M>>,
@@ -133,12 +143,21 @@ struct Branching<'a, M: Measure> {
     residual: Array2<f32>,
 }
 
-/// One item under all schedules.
+/// A group of items under all schedules.
 struct Unit<'a, M: Measure> {
+    /// All of them together.
+    batch: Batch,
+    items: Vec<Item<'a, M>>,
+    /// What the plain run leaves of each item.
+    plain: OnceLock<Vec<M::Reference>>,
+}
+
+struct Item<'a, M: Measure> {
     index: usize,
     item: &'a M::Item,
     batch: Batch,
-    plain: OnceLock<M::Reference>,
+    /// Where it is in the batch of the unit.
+    rows: Range<usize>,
     progress: Mutex<Progress<M::Sums>>,
 }
 
@@ -163,7 +182,7 @@ where
         let mut workspace = None;
         while let Some(task) = self.next_task() {
             let result = match task {
-                Task::Begin(item) => self.begin(item, &mut workspace),
+                Task::Begin(group) => self.begin(group, &mut workspace),
                 Task::Branch(branching) => self.branch(branching, &mut workspace),
             };
             let mut queue = self.lock_queue();
@@ -190,7 +209,7 @@ where
             let stopped = || self.engine.stop.load(Ordering::Relaxed);
             let task = match queue.branches.pop_front() {
                 Some(branching) => Some(Task::Branch(branching)),
-                None if queue.next < self.items.len() && !stopped() => {
+                None if queue.next < self.groups.len() && !stopped() => {
                     queue.next += 1;
                     Some(Task::Begin(queue.next - 1))
                 }
@@ -211,50 +230,38 @@ where
     }
 
     /// Runs the plain schedule and queues what branches off it.
-    fn begin(&self, at: usize, workspace: &mut Option<Workspace>) -> Result<(), E> {
+    fn begin(&self, group: usize, workspace: &mut Option<Workspace>) -> Result<(), E> {
         let Engine {
             model,
             plan,
             measure,
             ..
         } = *self.engine;
-        let (index, item) = self.items[at];
-        let batch = measure.batch(item);
-        let schedules = plan.entries().len();
-        // Altered schedules need something to run on.
-        let least = measure.least_tokens().max(usize::from(schedules > 1));
-        if batch.rows() < least {
-            return Err(SweepError::TooShort {
-                unit: measure.unit(),
-                item: index,
-                expected: least,
-                found: batch.rows(),
-            }
-            .into());
-        }
+        let mut batch = Batch::default();
+        let items = &self.items[self.groups[group].clone()];
+        let items = items
+            .iter()
+            .map(|&(index, item)| self.item(index, item, &mut batch))
+            .collect::<Result<Vec<_>, _>>()?;
         let unit = Arc::new(Unit {
-            index,
-            item,
             batch,
+            items,
             plain: OnceLock::new(),
-            progress: Mutex::new(Progress {
-                sums: vec![None; schedules],
-                missing: schedules,
-            }),
         });
-        let mut observer = measure.observer(model, item);
+        let observers = unit.items.iter();
+        let mut observers: Vec<Option<M::Observer<'_>>> = observers
+            .map(|item| measure.observer(model, item.item))
+            .collect();
         let mut branchings = VecDeque::new();
         let path = &plan.plain_path;
-        let end = path.len() - 1;
+        let end = path[path.len() - 1];
         let residual = if unit.batch.rows() == 0 {
             Array2::zeros((0, model.config().model))
         } else {
-            let embedded = model.embed(&unit.batch);
-            let mut residual = embedded.map_err(|source| SweepError::DoesNotFit {
-                unit: measure.unit(),
-                item: index,
-                source: Box::new(source),
-            })?;
+            let mut residual = match model.embed(&unit.batch) {
+                Ok(residual) => residual,
+                Err(source) => return Err(self.does_not_fit(&unit, source).into()),
+            };
             let w = self.workspace(workspace, &unit.batch);
             let mut keep = |at: usize, residual: &Array2<f32>| {
                 let on_path = path.get(at + 1);
@@ -269,23 +276,79 @@ where
             };
             keep(0, &residual);
             let plain = &plan.entries()[0].member.schedule;
-            match &mut observer {
-                Some(observer) => model.run_steps(plain, &mut residual, w, observer, keep),
-                None => model.run_steps(plain, &mut residual, w, &mut (), keep),
-            }
+            let watching = unit.items.iter().zip(&mut observers);
+            let watching = watching.filter_map(|(item, observer)| {
+                let segments = 0..item.batch.segments();
+                Some(Watching {
+                    rows: item.rows.clone(),
+                    path: segments.map(|at| item.batch.path_to(at).len()).max()?,
+                    observer: observer.as_mut()?,
+                })
+            });
+            let mut together = Together {
+                observers: watching.collect(),
+            };
+            model.run_steps(plain, &mut residual, w, &mut together, keep);
             residual
         };
-        let reached = self.reached(&unit, path[end], &residual);
-        let (reference, sums) = measure
-            .plain(&reached, observer)
-            .map_err(|failure| self.failed(&reached, failure))?;
+        let reached = self.reached(&unit, end, &residual);
+        let plain = measure
+            .plain_of_all(&reached, observers)
+            .map_err(|(at, failure)| self.failed(&reached[at], failure))?;
+        drop(reached);
         drop(residual);
-        if unit.plain.set(reference).is_err() {
+        let (references, sums): (Vec<_>, Vec<_>) = plain.into_iter().unzip();
+        if unit.plain.set(references).is_err() {
             unreachable!("a unit is begun once");
         }
         self.lock_queue().branches.append(&mut branchings);
         self.changed.notify_all();
-        self.record(&unit, path[end], sums)
+        self.record(&unit, end, sums)
+    }
+
+    /// An item with its place in the batch of its group.
+    fn item(
+        &self,
+        index: usize,
+        item: &'a M::Item,
+        group: &mut Batch,
+    ) -> Result<Item<'a, M>, SweepError> {
+        let measure = self.engine.measure;
+        let batch = measure.batch(item);
+        let schedules = self.engine.plan.entries().len();
+        // Altered schedules need something to run on.
+        let least = measure.least_tokens().max(usize::from(schedules > 1));
+        if batch.rows() < least {
+            return Err(SweepError::TooShort {
+                unit: measure.unit(),
+                item: index,
+                expected: least,
+                found: batch.rows(),
+            });
+        }
+        Ok(Item {
+            index,
+            item,
+            rows: group.append(&batch),
+            batch,
+            progress: Mutex::new(Progress {
+                sums: vec![None; schedules],
+                missing: schedules,
+            }),
+        })
+    }
+
+    /// The first item of a unit that the model cannot run.
+    fn does_not_fit(&self, unit: &Unit<'a, M>, source: TransformerError) -> SweepError {
+        let model = self.engine.model;
+        let mut items = unit.items.iter();
+        let own = items.find_map(|item| Some((item.index, model.embed(&item.batch).err()?)));
+        let (item, source) = own.unwrap_or((unit.items[0].index, source));
+        SweepError::DoesNotFit {
+            unit: self.engine.measure.unit(),
+            item,
+            source: Box::new(source),
+        }
     }
 
     /// A worker's buffers, made anew only where the batch's form changes.
@@ -360,25 +423,27 @@ where
         let sums = self
             .engine
             .measure
-            .altered(&reached, plain)
-            .map_err(|failure| self.failed(&reached, failure))?;
+            .altered_of_all(&reached, plain)
+            .map_err(|(at, failure)| self.failed(&reached[at], failure))?;
         self.record(unit, node, sums)
     }
 
+    /// The end of a run for each item of a unit.
     fn reached<'r>(
         &'r self,
         unit: &'r Unit<'a, M>,
         node: usize,
         residual: &'r Array2<f32>,
-    ) -> Reached<'r, M::Item> {
-        Reached {
+    ) -> Vec<Reached<'r, M::Item>> {
+        let reached = |item: &'r Item<'a, M>| Reached {
             model: self.engine.model,
-            item: unit.item,
-            index: unit.index,
-            batch: &unit.batch,
+            item: item.item,
+            index: item.index,
+            batch: &item.batch,
             schedules: self.engine.plan.trie.ends(node),
-            states: residual.view(),
-        }
+            states: residual.slice(s![item.rows.clone(), ..]),
+        };
+        unit.items.iter().map(reached).collect()
     }
 
     fn failed(&self, reached: &Reached<'_, M::Item>, failure: Failure) -> SweepError {
@@ -403,23 +468,27 @@ where
         }
     }
 
-    /// Writes the result of the schedules that end at a node; the last of a unit hands the unit over.
-    fn record(&self, unit: &Unit<'a, M>, node: usize, sums: M::Sums) -> Result<(), E> {
-        let mut progress = unit.progress.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Writes the results of the schedules that end at a node; an item's last one hands the item over.
+    fn record(&self, unit: &Unit<'a, M>, node: usize, sums: Vec<M::Sums>) -> Result<(), E> {
+        assert_eq!(sums.len(), unit.items.len(), "one result for each item");
         let ends = self.engine.plan.trie.ends(node);
         let (&last, others) = ends.split_last().expect("a schedule ends here");
-        for &schedule in others {
-            progress.sums[schedule] = Some(sums.clone());
+        for (item, sums) in unit.items.iter().zip(sums) {
+            let mut progress = item.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            for &schedule in others {
+                progress.sums[schedule] = Some(sums.clone());
+            }
+            progress.sums[last] = Some(sums);
+            progress.missing -= ends.len();
+            if progress.missing > 0 {
+                continue;
+            }
+            let sums = std::mem::take(&mut progress.sums);
+            drop(progress);
+            let sums = sums.into_iter().flatten().collect();
+            let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+            finished(item.index, sums)?;
         }
-        progress.sums[last] = Some(sums);
-        progress.missing -= ends.len();
-        if progress.missing > 0 {
-            return Ok(());
-        }
-        let sums = std::mem::take(&mut progress.sums);
-        drop(progress);
-        let sums = sums.into_iter().flatten().collect();
-        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        finished(unit.index, sums)
+        Ok(())
     }
 }

@@ -166,16 +166,61 @@ pub trait Measure: Sync {
         plain: &Self::Reference,
     ) -> Result<Self::Sums, Failure>;
 
+    /// Reads the end of the plain run of several items that were run together, as [`Measure::plain`] reads each: to the bit
+    /// the same results. A measure that runs products of its own, as with the unembedding, has them for all items at once here.
+    ///
+    /// # Errors
+    /// As [`Measure::plain`], with the item's place among those given.
+    #[allow(
+        clippy::type_complexity,
+        reason = "a reference and a result for each item"
+    )]
+    fn plain_of_all<'a>(
+        &'a self,
+        reached: &[Reached<'_, Self::Item>],
+        observed: Vec<Option<Self::Observer<'a>>>,
+    ) -> Result<Vec<(Self::Reference, Self::Sums)>, (usize, Failure)> {
+        let each = reached.iter().zip(observed).enumerate();
+        each.map(|(at, (reached, observed))| {
+            self.plain(reached, observed)
+                .map_err(|failure| (at, failure))
+        })
+        .collect()
+    }
+
+    /// Reads the end of an altered run of several items that were run together, as [`Measure::altered`] reads each.
+    ///
+    /// # Errors
+    /// As [`Measure::altered`], with the item's place among those given.
+    fn altered_of_all(
+        &self,
+        reached: &[Reached<'_, Self::Item>],
+        plain: &[Self::Reference],
+    ) -> Result<Vec<Self::Sums>, (usize, Failure)> {
+        let each = reached.iter().zip(plain).enumerate();
+        each.map(|(at, (reached, plain))| {
+            self.altered(reached, plain)
+                .map_err(|failure| (at, failure))
+        })
+        .collect()
+    }
+
     /// Whether a result that a journal kept has the form that this measure gives it.
     fn fits(&self, sums: &Self::Sums) -> bool {
         let _ = sums;
         true
     }
 
-    /// The most bytes that it holds for one item of `seq` tokens, besides the engine's residual streams and the `Sums` of
-    /// `schedules` schedules themselves: its observer, its reference, what its `Sums` point to, and the buffers of one reading.
-    fn bytes(&self, config: &ModelConfig, seq: usize, schedules: usize) -> usize {
+    /// The most bytes that it keeps of one item of `seq` tokens from its plain run to its last schedule, besides the `Sums`
+    /// of `schedules` schedules themselves: its observer, its reference, what its `Sums` point to. At most linear in `seq`.
+    fn kept_bytes(&self, config: &ModelConfig, seq: usize, schedules: usize) -> usize {
         let _ = (config, seq, schedules);
+        0
+    }
+
+    /// The most bytes that reading one end of a run takes, of items of `seq` tokens together.
+    fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
+        let _ = (config, seq);
         0
     }
 

@@ -1,42 +1,60 @@
 //! What a worker may hold, and how much memory there is.
 
 use crate::error::SweepError;
+use crate::grouping::{MOST_ITEMS, MOST_ROWS};
 use crate::measure::Measure;
 use crate::plan::Plan;
 use layerwise_schedule::Step;
 use layerwise_transformer::{Model, Workspace};
 
-/// The most memory, in bytes, that the engine takes for each worker thread, with items of at most `seq` tokens.
+/// The most memory, in bytes, that the engine takes for each worker thread, with `items` items of at most `seq` tokens.
 ///
-/// In units of one residual stream, `seq · model · 4` bytes, that is
+/// Short items are run together, so that `rows` are the larger of `seq` and what a group may have.
+/// In units of one residual stream, `rows · model · 4` bytes, that is
 ///
 /// - one for each [branch point](Plan::branch_points) of the plan, kept until a worker takes it up;
 /// - one in hand and at most ⌊log₂ schedules⌋ saved on the way through its subtree;
 /// - two for each level of `parallel` within a step;
 ///
-/// and the buffers of one block, what the measure [says](Measure::bytes) that it holds, and its result for each schedule.
-/// There is nothing of the size positions × vocabulary, and nothing that grows with the number of items.
-/// A worker begins an item only when no kept stream waits, so that there are never more items under way than workers, and
+/// and the buffers of one block, what the measure says that it [keeps](Measure::kept_bytes) and
+/// [takes](Measure::reading_bytes), and its result for each schedule.
+/// There is nothing of the size positions × vocabulary, and nothing that grows with the number of items but a list of
+/// groups, at most five numbers an item.
+/// A worker begins items only when no kept stream waits, so that there are never more groups under way than workers, and
 /// the bound holds for all workers together: one may hold more while another holds less.
 ///
 /// Not included: the weights, which all workers share; thread stacks; the items; and what `finished` of
 /// [`Engine::run`](crate::Engine::run) does with the results that it is handed.
-pub fn worker_bytes<M: Measure>(model: &Model, plan: &Plan, measure: &M, seq: usize) -> usize {
+pub fn worker_bytes<M: Measure>(
+    model: &Model,
+    plan: &Plan,
+    measure: &M,
+    items: usize,
+    seq: usize,
+) -> usize {
     let config = model.config();
     let schedules = plan.entries().len();
     let nested = plan.trie_steps().map(levels).max().unwrap_or(0);
     let streams = plan.branch_points() + 1 + plan.saved_streams() + 2 * nested;
+    let together = items.clamp(1, MOST_ITEMS);
+    let rows = seq.max(MOST_ROWS.min(items.saturating_mul(seq)));
     // The handles of kept streams, in a queue that grows by doubling, and locks.
     let handles = 512 * (plan.branch_points() + 2);
-    let workspace = match seq {
+    let workspace = match rows {
         0 => 0,
-        _ => Workspace::most_bytes(config, seq),
+        _ => Workspace::most_bytes(config, rows),
     };
-    streams * seq * config.model * size_of::<f32>()
+    let item = schedules * (size_of::<Option<M::Sums>>() + size_of::<M::Sums>())
+        + size_of::<M::Reference>()
+        + 512;
+    streams * rows * config.model * size_of::<f32>()
         + workspace
-        + measure.bytes(config, seq, schedules)
-        + seq * size_of::<u32>()
-        + schedules * (size_of::<Option<M::Sums>>() + size_of::<M::Sums>())
+        + measure.kept_bytes(config, rows, schedules)
+        + (together - 1) * measure.kept_bytes(config, 0, schedules)
+        + measure.reading_bytes(config, rows)
+        + 3 * rows * size_of::<u32>()
+        + together * item
+        + items * 5 * size_of::<usize>()
         + handles
 }
 

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::SweepError;
+use crate::grouping::groups;
 use crate::measure::{Measure, MeasureId};
 use crate::memory::{Budget, worker_bytes};
 use crate::plan::{Label, Plan};
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -120,8 +122,8 @@ pub struct Begun<'a> {
     pub at_once: usize,
     /// Whether fewer items may be enough.
     pub has_target: bool,
-    /// Whether there is a journal.
-    pub is_kept: bool,
+    /// Whether the results are of a kind that journals keep; other work is short.
+    pub is_keepable: bool,
 }
 
 /// What identifies a model: its name and the hashes of the files that it was read from.
@@ -334,7 +336,8 @@ impl<'a> Runner<'a> {
         items: &[M::Item],
     ) -> u64 {
         let longest = items.iter().map(|item| measure.batch(item).rows()).max();
-        let worker = worker_bytes(model, plan, measure, longest.unwrap_or(0)) as u64;
+        let longest = longest.unwrap_or(0);
+        let worker = worker_bytes(model, plan, measure, items.len(), longest) as u64;
         worker.saturating_mul(self.workers(plan, items.len()) as u64)
     }
 
@@ -364,7 +367,7 @@ impl<'a> Runner<'a> {
         let (target, key) = self.prepare(&subject, plan, measure, items)?;
         let Some(journals) = &self.journals else {
             let kept = BTreeMap::new();
-            return self.carry_out(&subject, plan, measure, items, target, key, kept);
+            return self.carry_out(&subject, plan, measure, items, target, key, kept, true);
         };
         let id = measure.id();
         let about = Described {
@@ -381,7 +384,7 @@ impl<'a> Runner<'a> {
         };
         let path = journals.path(&id, &key);
         let kept = Journal::open(&path, &description, self.fresh, fits)?;
-        self.carry_out(&subject, plan, measure, items, target, key, kept)
+        self.carry_out(&subject, plan, measure, items, target, key, kept, true)
     }
 
     /// The same without a journal, for results that are too large to be kept.
@@ -398,7 +401,7 @@ impl<'a> Runner<'a> {
         let subject = subject.into();
         let (target, key) = self.prepare(&subject, plan, measure, items)?;
         let kept = BTreeMap::new();
-        self.carry_out(&subject, plan, measure, items, target, key, kept)
+        self.carry_out(&subject, plan, measure, items, target, key, kept, false)
     }
 
     /// What is refused before any work, the target where there is one, and the run's key.
@@ -426,6 +429,7 @@ impl<'a> Runner<'a> {
         target: Option<&Target>,
         key: RunKey,
         mut kept: impl Kept<M::Sums> + Send,
+        is_keepable: bool,
     ) -> Result<Measured<M::Sums>, SweepError> {
         let resumed = kept.finished().len();
 
@@ -458,12 +462,9 @@ impl<'a> Runner<'a> {
             weight: todo.iter().map(|(_, item)| measure.weight(item)).sum(),
             resumed,
             torn: kept.torn(),
-            at_once: match plan.entries().len() {
-                1 => self.threads.get().min(todo.len()),
-                _ => 1,
-            },
+            at_once: self.at_once(plan, measure, &todo),
             has_target: target.is_some(),
-            is_kept: kept.is_journal(),
+            is_keepable,
         });
         let outcome = if reached.is_some() {
             Ok(())
@@ -506,6 +507,18 @@ impl<'a> Runner<'a> {
             reached: target.map(|_| reached.is_some()),
             worst: judge.and_then(|(_, judge)| judge.worst()),
         })
+    }
+
+    /// Items that are under way at the same time: those of one group, of each thread where there are no schedules to share
+    /// out.
+    fn at_once<M: Measure>(&self, plan: &Plan, measure: &M, items: &[(usize, &M::Item)]) -> usize {
+        let rows = items.iter().map(|(_, item)| measure.batch(item).rows());
+        let groups = groups(&rows.collect::<Vec<_>>(), self.threads.get());
+        let own = groups.first().map_or(1, Range::len);
+        match plan.entries().len() {
+            1 => (own * self.threads.get()).min(items.len()),
+            _ => own,
+        }
     }
 
     /// The target, where the measure has its statistic.

@@ -3,8 +3,12 @@
 
 use layerwise_architecture::{Attention, Mlp, PerLayer, Rotary};
 use layerwise_schedule::EditFamily;
-use layerwise_sweep::{Divergence, Engine, Plan, SweepError, worker_bytes};
-use layerwise_transformer::{Model, ModelConfig};
+use layerwise_sweep::{
+    Continuation, Divergence, Engine, Failure, LogLikelihood, Measure, MeasureId, Plan, Question,
+    Reached, SweepError, worker_bytes,
+};
+use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
+use ndarray::ArrayViewD;
 use peak_alloc::PeakAlloc;
 use std::num::NonZeroUsize;
 
@@ -20,27 +24,143 @@ const WIDE_VOCAB: usize = 16_000;
 /// Bytes by which the growth of a queue may differ between runs.
 const SLACK: usize = 500;
 
-/// The most bytes that a run on `sequences` sequences holds besides what was there before.
-fn peak(model: &Model, plan: &Plan, sequences: usize, threads: usize) -> usize {
-    let vocab = model.config().vocab;
-    // The first is the longest; the lengths of others differ, so that buffers are made anew.
-    let tokens: Vec<Vec<u32>> = (0..sequences)
-        .map(|s| {
-            let length = LENGTH - s % 3;
-            (0..length)
-                .map(|t| ((s * 977 + t * 131) % vocab) as u32)
-                .collect()
-        })
-        .collect();
-    let sequences: Vec<(usize, &Vec<u32>)> = tokens.iter().enumerate().collect();
-    let measure = Divergence::new();
-    let engine = Engine::new(model, plan, &measure).threads(NonZeroUsize::new(threads).unwrap());
+/// What the engine's list of groups may take for each item.
+const ITEM: usize = 5 * size_of::<usize>();
+
+/// The most bytes that a run holds besides what was there before.
+fn peak<M: Measure>(
+    model: &Model,
+    plan: &Plan,
+    measure: &M,
+    items: &[M::Item],
+    threads: usize,
+) -> usize {
+    let items: Vec<(usize, &M::Item)> = items.iter().enumerate().collect();
+    let engine = Engine::new(model, plan, measure).threads(NonZeroUsize::new(threads).unwrap());
     let before = ALLOCATED.current_usage();
     ALLOCATED.reset_peak_usage();
-    engine
-        .run(&sequences, |_, _| Ok::<(), SweepError>(()))
-        .unwrap();
+    engine.run(&items, |_, _| Ok::<(), SweepError>(())).unwrap();
     ALLOCATED.peak_usage() - before
+}
+
+/// Tokens of an item; the first of sixteen is the longest, and the lengths of others differ, so that buffers are made anew.
+fn tokens(model: &Model, item: usize, length: usize) -> Vec<u32> {
+    let vocab = model.config().vocab;
+    (0..length)
+        .map(|t| ((item * 977 + t * 131) % vocab) as u32)
+        .collect()
+}
+
+/// Holds a measure to its bound on 4 and 16 items of at most `seq` tokens.
+fn check<M: Measure>(model: &Model, plan: &Plan, measure: &M, items: &[M::Item], seq: usize) {
+    let name = measure.id().name;
+    let schedules = plan.entries().len();
+    let bound = worker_bytes(model, plan, measure, 4, seq);
+    let few = peak(model, plan, measure, &items[..4], 1);
+    assert!(
+        few <= bound,
+        "{name}, {schedules} schedules: {few} bytes, at most {bound}"
+    );
+    // Were anything kept of an item, 12 more would show.
+    let many = peak(model, plan, measure, items, 1);
+    let most = worker_bytes(model, plan, measure, items.len(), seq);
+    assert!(
+        many <= most,
+        "{name}, {schedules} schedules: {many} bytes, at most {most}"
+    );
+    if seq == LENGTH {
+        assert!(
+            few > bound / 4,
+            "{name}, {schedules} schedules: {few} bytes of {bound}"
+        );
+        let most = few + SLACK + 12 * ITEM;
+        assert!(
+            many <= most,
+            "{name}, {schedules} schedules: {many} bytes, before {few}"
+        );
+    }
+    for threads in [2, 5] {
+        let peak = peak(model, plan, measure, items, threads);
+        let bound = most * threads;
+        assert!(
+            peak <= bound,
+            "{name}, {schedules} schedules: {peak} bytes, at most {bound}"
+        );
+    }
+}
+
+/// Keeps every row of every attention pattern of a plain run, and nothing of others.
+struct Patterns;
+
+#[derive(Default)]
+struct Kept(Vec<f32>);
+
+impl Observer for Kept {
+    fn wants(&self, address: Address) -> bool {
+        address.site == Site::AttnPattern
+    }
+
+    fn observe(&mut self, _: Address, activation: ArrayViewD<'_, f32>) {
+        self.0.extend(activation.iter());
+    }
+}
+
+impl Measure for Patterns {
+    type Item = Vec<u32>;
+    type Observer<'a> = Kept;
+    type Reference = ();
+    type Sums = f32;
+
+    fn id(&self) -> MeasureId {
+        MeasureId::new("patterns", 1)
+    }
+
+    fn batch(&self, item: &Vec<u32>) -> Batch {
+        item.into()
+    }
+
+    fn observer<'a>(&'a self, _: &'a Model, _: &'a Vec<u32>) -> Option<Kept> {
+        Some(Kept::default())
+    }
+
+    fn plain(
+        &self,
+        _: &Reached<'_, Vec<u32>>,
+        observed: Option<Kept>,
+    ) -> Result<((), f32), Failure> {
+        Ok(((), observed.unwrap_or_default().0.iter().sum()))
+    }
+
+    fn altered(&self, _: &Reached<'_, Vec<u32>>, (): &()) -> Result<f32, Failure> {
+        Ok(0.0)
+    }
+
+    /// Sequences are at most as long as [`LENGTH`]; a growing list is there twice while it moves.
+    fn kept_bytes(&self, config: &ModelConfig, seq: usize, _: usize) -> usize {
+        3 * config.layers * config.heads * seq * LENGTH * size_of::<f32>()
+    }
+
+    /// The pattern of a whole group.
+    fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
+        config.heads * seq * seq * size_of::<f32>()
+    }
+}
+
+fn questions(model: &Model) -> Vec<Question> {
+    let question = |at: usize| {
+        let context = tokens(model, at, 10 - at % 3);
+        let continuation = |choice: usize| {
+            let targets = tokens(model, 100 + choice, 1 + (at + choice) % 2);
+            let mut tokens = [context.clone(), targets.clone()].concat();
+            tokens.pop();
+            Continuation { tokens, targets }
+        };
+        Question {
+            continuations: (0..4).map(continuation).collect(),
+            answer: None,
+        }
+    };
+    (0..16).map(question).collect()
 }
 
 #[test]
@@ -67,22 +187,23 @@ fn memory_is_within_its_bound_and_does_not_grow_with_the_corpus() {
             let families: Vec<EditFamily> =
                 texts.iter().map(|text| text.parse().unwrap()).collect();
             let plan = Plan::new(model.stack(), &families, 4096).unwrap();
-            let bound = worker_bytes(&model, &plan, &Divergence::new(), LENGTH);
+            let sequences = |length: usize| -> Vec<Vec<u32>> {
+                let own = |item: usize| tokens(&model, item, length - item % 3);
+                (0..16).map(own).collect()
+            };
+            let measure = Divergence::new();
+            let bound = worker_bytes(&model, &plan, &measure, 1, LENGTH);
             let logits = (LENGTH - 1) * model.config().vocab * size_of::<f32>();
             if model.config().vocab == WIDE_VOCAB {
                 assert!(bound < logits, "{bound} bytes, logits {logits}");
             }
-            let few = peak(&model, &plan, 4, 1);
-            assert!(few <= bound, "{texts:?}: {few} bytes, at most {bound}");
-            assert!(few > bound / 3, "{texts:?}: {few} bytes of {bound}");
-            // Were anything kept of a sequence, 12 more would show.
-            let many = peak(&model, &plan, 16, 1);
-            assert!(many <= few + SLACK, "{texts:?}: {many} bytes, before {few}");
-            for threads in [2, 5] {
-                let peak = peak(&model, &plan, 16, threads);
-                let bound = bound * threads;
-                assert!(peak <= bound, "{texts:?}: {peak} bytes, at most {bound}");
-            }
+            check(&model, &plan, &measure, &sequences(LENGTH), LENGTH);
+            check(&model, &plan, &measure, &sequences(12), 12);
+            check(&model, &plan, &Patterns, &sequences(LENGTH), LENGTH);
+            let questions = questions(&model);
+            let measure = LogLikelihood::of("quiz", &questions);
+            // A context of ten tokens, and at most one more for each of four choices.
+            check(&model, &plan, &measure, &questions, 14);
         }
     }
 }

@@ -74,6 +74,19 @@ impl Batch {
         self.push(Some(parent), self.segments[parent].end(), tokens)
     }
 
+    /// Adds the segments of another batch behind this one's, and returns their rows. Neither sees the other's tokens.
+    pub fn append(&mut self, other: &Self) -> Range<usize> {
+        let (rows, segments) = (self.rows(), self.segments());
+        self.segments
+            .extend(other.segments.iter().map(|segment| Segment {
+                first_row: rows + segment.first_row,
+                parent: segment.parent.map(|parent| segments + parent),
+                ..*segment
+            }));
+        self.tokens.extend_from_slice(&other.tokens);
+        rows..self.rows()
+    }
+
     /// Adds a segment that goes on after tokens which are not in the batch, so many.
     pub(crate) fn add_after(&mut self, position: usize, tokens: &[u32]) -> usize {
         self.push(None, position, tokens)
@@ -264,6 +277,11 @@ mod tests {
             assert_eq!(place[..segment.end()], expected);
         }
         assert_eq!(batch.path_to(grandchild), [0, 1, 3, 4, 7]);
+        let mut together = Batch::from(&[7]);
+        let rows = together.append(&batch);
+        assert_eq!((rows, together.rows()), (1..9, 9));
+        assert_eq!(together.path_to(1 + grandchild), [1, 2, 4, 5, 8]);
+        assert_eq!(together.tokens()[1..], batch.tokens);
         assert_eq!(batch.path_to(sibling), [0, 1, 6]);
     }
 }

@@ -280,7 +280,7 @@ impl<'s> Measure for Plain<'s> {
             })
     }
 
-    fn bytes(&self, config: &ModelConfig, seq: usize, _: usize) -> usize {
+    fn kept_bytes(&self, config: &ModelConfig, seq: usize, _: usize) -> usize {
         let each = self.observations.iter();
         each.map(|observation| observation.bytes(config, seq)).sum()
     }

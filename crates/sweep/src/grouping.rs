@@ -1,0 +1,105 @@
+//! Which items are run in one product, and what watches them there.
+
+use layerwise_transformer::{Address, Observer, Site};
+use ndarray::{ArrayViewD, Axis, Slice};
+use std::ops::Range;
+
+/// Rows up to which short items are run together: a product of 16 rows reaches about half of the peak that one of 128 does,
+/// and beyond this little is gained.
+pub(crate) const MOST_ROWS: usize = 256;
+
+/// The most items of a group.
+pub(crate) const MOST_ITEMS: usize = 32;
+
+/// Consecutive items that are run together, given the rows of each.
+///
+/// Each of `threads` has a group before another has two. Groups change no bit of any result.
+pub(crate) fn groups(rows: &[usize], threads: usize) -> Vec<Range<usize>> {
+    let all: usize = rows.iter().sum();
+    let most_rows = MOST_ROWS.min(all.div_ceil(threads));
+    let most_items = MOST_ITEMS.min(rows.len().div_ceil(threads));
+    let mut groups = Vec::new();
+    let mut first = 0;
+    let mut own = 0;
+    for (at, &rows) in rows.iter().enumerate() {
+        if at > first && (own + rows > most_rows || at - first == most_items) {
+            groups.push(first..at);
+            (first, own) = (at, 0);
+        }
+        own += rows;
+    }
+    if first < rows.len() {
+        groups.push(first..rows.len());
+    }
+    groups
+}
+
+/// The observers of the items of one batch: each sees the rows of its own item, as if it were alone.
+pub(crate) struct Together<'o, O> {
+    pub(crate) observers: Vec<Watching<'o, O>>,
+}
+
+/// One observer, and what it sees.
+pub(crate) struct Watching<'o, O> {
+    /// The rows of its item.
+    pub(crate) rows: Range<usize>,
+    /// Tokens of the longest path of its item.
+    pub(crate) path: usize,
+    pub(crate) observer: &'o mut O,
+}
+
+impl<O: Observer> Observer for Together<'_, O> {
+    fn wants(&self, address: Address) -> bool {
+        let mut observers = self.observers.iter();
+        observers.any(|watching| watching.observer.wants(address))
+    }
+
+    fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>) {
+        for Watching {
+            rows,
+            path,
+            observer,
+        } in &mut self.observers
+        {
+            if !observer.wants(address) {
+                continue;
+            }
+            let mut own = activation.view();
+            let rows = Slice::from(rows.clone());
+            if address.site == Site::AttnPattern {
+                // [heads, seq, path]
+                own.slice_axis_inplace(Axis(1), rows);
+                own.slice_axis_inplace(Axis(2), Slice::from(..*path));
+            } else {
+                own.slice_axis_inplace(Axis(0), rows);
+            }
+            observer.observe(address, own);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_items_are_together_and_long_ones_alone() {
+        // The ends of groups, which follow each other.
+        let check = |rows: &[usize], threads: usize, expected: &[usize]| {
+            let groups = groups(rows, threads);
+            let starts = groups.iter().map(|group| group.start);
+            let ends: Vec<usize> = groups.iter().map(|group| group.end).collect();
+            assert!(starts.eq([0].into_iter().chain(ends.clone()).take(ends.len())));
+            assert_eq!(ends, expected, "{rows:?}");
+        };
+        check(&[], 1, &[]);
+        check(&[0, 0, 0], 1, &[3]);
+        check(&[300, 300], 1, &[1, 2]);
+        check(&[100, 100, 100, 300, 10], 1, &[2, 3, 4, 5]);
+        check(&[16; 4], 2, &[2, 4]);
+        check(&[16; 3], 8, &[1, 2, 3]);
+        let many = groups(&[1; 100], 1);
+        assert!(many.iter().all(|group| group.len() <= MOST_ITEMS));
+        assert_eq!(many.last(), Some(&(96..100)));
+    }
+}
