@@ -1,7 +1,7 @@
 //! The engine against each schedule run alone, and against itself with other threads.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use layerwise_architecture::{Attention, Family, Mlp, Norm, PerLayer, Residual, Rotary};
+use layerwise_architecture::{Attention, Family, Mlp, Norm, NormPlace, PerLayer, Residual, Rotary};
 use layerwise_metrics::divergence;
 use layerwise_schedule::{EditFamily, Schedule};
 use layerwise_sweep::{Divergence, Engine, Plan, Sums, SweepError, collect, self_check};
@@ -29,6 +29,27 @@ fn parallel() -> Model {
         c.vocab = 700;
     });
     Model::random(config, 4)
+}
+
+/// Logits that are capped, and so not linear in the final state; norms around the sublayers, capped scores, two windows.
+fn capped() -> Model {
+    let config = ModelConfig::tiny().with(|c| {
+        c.norm = Norm::RmsNorm;
+        c.norm_place = NormPlace::Around;
+        c.learned_positions = None;
+        let attention = Attention::rotary(Rotary::new(8, 1e4));
+        let windows = [Some(5), None, Some(2), None];
+        c.attention = PerLayer::each(windows.map(|window| {
+            attention
+                .clone()
+                .with(|attention| attention.window = window)
+        }));
+        c.score_cap = Some(3.0);
+        c.logit_cap = Some(4.0);
+        c.logit_scale = 0.7;
+        c.vocab = 700;
+    });
+    Model::random(config, 8)
 }
 
 fn corpus(vocab: usize) -> Vec<Vec<u32>> {
@@ -107,7 +128,7 @@ fn a_plan_of_another_model_is_refused() {
 
 #[test]
 fn every_schedule_has_the_bits_it_has_alone_whatever_the_threads() {
-    for model in [sequential(), parallel()] {
+    for model in [sequential(), parallel(), capped()] {
         let corpus = corpus(model.config().vocab);
         let together = plan(&model, &FAMILIES);
         let expected = results(&model, &together, &corpus, 1);
@@ -135,7 +156,7 @@ fn every_schedule_has_the_bits_it_has_alone_whatever_the_threads() {
 
 #[test]
 fn the_sums_are_those_of_whole_rows_of_logits() {
-    for model in [sequential(), parallel()] {
+    for model in [sequential(), parallel(), capped()] {
         let corpus = corpus(model.config().vocab);
         let plan = plan(&model, &FAMILIES);
         let results = results(&model, &plan, &corpus, 2);
@@ -285,7 +306,7 @@ fn what_does_not_fit_is_named() {
 
 #[test]
 fn the_laws_hold_on_sound_models() {
-    for model in [sequential(), parallel()] {
+    for model in [sequential(), parallel(), capped()] {
         let corpus = corpus(model.config().vocab);
         for tokens in &corpus {
             self_check(&model, tokens).unwrap();

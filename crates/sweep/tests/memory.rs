@@ -181,7 +181,8 @@ fn memory_is_within_its_bound_and_does_not_grow_with_the_corpus() {
         &["drop(l);drop(m)", "keep(0..l)", "repeat(l..L)"],
         &["parallel(0..l+2)", "drop(1)"],
     ];
-    for config in [wide, gated] {
+    let capped = wide.clone().with(|c| c.logit_cap = Some(5.0));
+    for config in [wide, gated, capped] {
         let model = Model::random(config, 5);
         for texts in families {
             let families: Vec<EditFamily> =

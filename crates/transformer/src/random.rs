@@ -53,7 +53,10 @@ impl Model {
                 }),
             })
             .collect();
-        let final_norm = draw.norm(c);
+        let final_norm = match c.final_norm {
+            true => draw.norm(c),
+            false => NormWeights::default(),
+        };
         let own = (!c.tied).then(|| draw.matrix(c.embedding_width(), c.vocab, 1.0));
         let weight = own.as_ref().map_or(embedding.t(), |own| own.view());
         let bias = c.unembedding_bias.then(|| draw.vector(c.vocab, 0.0));

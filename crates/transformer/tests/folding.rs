@@ -1,9 +1,12 @@
 //! Folding and centring leave the model's function alone.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod parity_models;
+
 use layerwise_schedule::Schedule;
-use layerwise_transformer::{Model, TransformerError};
+use layerwise_transformer::{Model, Precision, TransformerError};
 use ndarray::{Array2, Axis};
+use parity_models::models;
 use std::path::Path;
 
 /// Logits less each position's mean: what is left when a constant per position does not matter.
@@ -148,4 +151,41 @@ fn rms_norm_does_not_allow_centred_writing_weights() {
         "{error}"
     );
     assert!(error.to_string().contains("RMSNorm"));
+}
+
+#[test]
+fn every_family_folds_where_it_is_exact_and_refuses_where_not() {
+    let (mut centred, mut refused) = (0, 0);
+    for (name, model) in models() {
+        if model.precision() != Precision::F32 {
+            continue;
+        }
+        let folded = model.fold_norms();
+        check(name, model, &folded, true);
+        match folded.center_unembedding() {
+            Ok(model) => check(name, &folded, &model, false),
+            Err(error) => {
+                assert!(name.contains("gemma2"), "{name}: {error}");
+                assert!(error.to_string().contains("a cap follows its logits"));
+            }
+        }
+        match model.center_writing_weights() {
+            Ok(model_centred) => {
+                check(name, model, &model_centred, true);
+                centred += 1;
+            }
+            Err(TransformerError::NeedsLayerNorm { .. } | TransformerError::NotExact { .. }) => {
+                refused += 1;
+            }
+            Err(other) => panic!("{name}: {other}"),
+        }
+        let unembedding = model.folded_unembedding();
+        let config = model.config();
+        assert_eq!(unembedding.dim(), (config.model, config.vocab), "{name}");
+        assert_eq!(
+            model.neuron_outputs(0).dim(),
+            (config.neurons, config.model)
+        );
+    }
+    assert!(centred > 10 && refused > 10, "{centred} {refused}");
 }

@@ -1,7 +1,7 @@
 //! Both lenses compared with the output in tiles, against whole rows of logits.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use layerwise_architecture::{Mlp, Norm};
+use layerwise_architecture::{Mlp, Norm, NormPlace};
 use layerwise_kernels::comparison::Comparison;
 use layerwise_schedule::Schedule;
 use layerwise_transformer::{Address, Model, ModelConfig, Observer, Site};
@@ -95,6 +95,29 @@ fn check(model: &Model, seed: u32) {
     for (at_last, output) in at_last.iter().zip(&found.output) {
         assert_eq!(at_last.change_under_reference, 0.0);
         assert!((at_last.summary.log_sum_exp - output.log_sum_exp).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn capped_scaled_and_projected_logits() {
+    let change = |change: fn(&mut ModelConfig)| ModelConfig::tiny().with(change);
+    let configs = [
+        change(|c| c.logit_cap = Some(2.0)),
+        change(|c| c.logit_scale = 0.3),
+        change(|c| c.embedding = Some(20)),
+        change(|c| {
+            c.embedding = Some(20);
+            c.logit_cap = Some(3.0);
+            c.logit_scale = 2.0;
+            c.unembedding_bias = true;
+        }),
+        change(|c| {
+            c.norm_place = NormPlace::OfSum;
+            c.final_norm = false;
+        }),
+    ];
+    for (seed, config) in configs.into_iter().enumerate() {
+        check(&Model::random(config, 7), seed as u32);
     }
 }
 

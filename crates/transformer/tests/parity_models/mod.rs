@@ -1,4 +1,5 @@
 //! Models of every family, and schedules of every kind.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use layerwise_kernels::bf16_features;
 use layerwise_schedule::{Edit, Schedule};
