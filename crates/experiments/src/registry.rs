@@ -5,31 +5,26 @@ use super::core::experiment::Experiment;
 use super::core::models::Facts;
 use super::core::published::{TextTable, architectures, names};
 use super::core::tables::Tables;
-use super::{
-    attention_locality, benchmarks, cka, lens_entropy, lens_kl, mlp_norm, neurons, repeats,
-    robustness, scale, shift, stages, sublayer_ratio, subword_heads, suffix_neurons, suffix_probe,
-    wic,
-};
 
 /// The experiments, in the order of the report.
 pub const EXPERIMENTS: &[&dyn Experiment] = &[
-    &stages::Stages,
-    &robustness::Robustness,
-    &cka::Cka,
-    &attention_locality::AttentionLocality,
-    &subword_heads::SubwordHeads,
-    &wic::Wic,
-    &lens_entropy::LensEntropy,
-    &lens_kl::LensKl,
-    &neurons::Neurons,
-    &suffix_probe::SuffixProbe,
-    &suffix_neurons::SuffixNeurons,
-    &mlp_norm::MlpNorm,
-    &sublayer_ratio::SublayerRatio,
-    &repeats::Repeats,
-    &benchmarks::Benchmarks,
-    &scale::Scale,
-    &shift::Shift,
+    &crate::stages::Stages,
+    &crate::robustness::Robustness,
+    &crate::cka::Cka,
+    &crate::attention_locality::AttentionLocality,
+    &crate::subword_heads::SubwordHeads,
+    &crate::wic::Wic,
+    &crate::lens_entropy::LensEntropy,
+    &crate::lens_kl::LensKl,
+    &crate::neurons::Neurons,
+    &crate::suffix_probe::SuffixProbe,
+    &crate::suffix_neurons::SuffixNeurons,
+    &crate::mlp_norm::MlpNorm,
+    &crate::sublayer_ratio::SublayerRatio,
+    &crate::repeats::Repeats,
+    &crate::benchmarks::Benchmarks,
+    &crate::scale::Scale,
+    &crate::shift::Shift,
 ];
 
 /// An experiment by its name.
@@ -93,6 +88,7 @@ mod tests {
     use crate::core::finding::Verdict;
     use crate::core::table::{parse, write};
     use crate::core::testing;
+    use crate::robustness;
     use std::collections::BTreeSet;
     use std::path::Path;
 
