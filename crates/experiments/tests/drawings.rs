@@ -29,7 +29,7 @@ fn neuron_record(name: &str, layer: usize, heavy: Option<f64>) -> neurons::Recor
     let (model, family) = of(name);
     neurons::Record {
         model,
-        family,
+        model_type: family,
         layer,
         layers: 3,
         relative_depth: layer as f64 / 2.0,
@@ -65,7 +65,7 @@ fn results(model: &str) -> Tables {
         let kind = [Kind::Prediction, Kind::Suppression, Kind::Other][rank % 3];
         results.push(suffix_neurons::Record {
             model: model.clone(),
-            family: family.clone(),
+            model_type: family.clone(),
             rank,
             layer: 2,
             layers: 3,
@@ -79,7 +79,7 @@ fn results(model: &str) -> Tables {
         for bin in 0..4 {
             results.push(suffix_neurons::Bin {
                 model: model.clone(),
-                family: family.clone(),
+                model_type: family.clone(),
                 rank,
                 bin,
                 low: bin as f64 * rank as f64,
@@ -90,7 +90,7 @@ fn results(model: &str) -> Tables {
         }
         results.push(suffix_probe::Record {
             model,
-            family,
+            model_type: family,
             rank,
             layer: 2,
             layers: 3,
@@ -114,7 +114,7 @@ fn results(model: &str) -> Tables {
         let (model, family) = of(model);
         results.push(benchmarks::Record {
             model,
-            family,
+            model_type: family,
             task: "standin-cloze".to_owned(),
             intervention,
             layer,
@@ -137,7 +137,7 @@ fn results(model: &str) -> Tables {
             let attention = if token == 3 { 0.5 } else { 0.01 };
             results.push(subword_heads::Record {
                 model: model.clone(),
-                family: family.clone(),
+                model_type: family.clone(),
                 layer: 1,
                 head: 2,
                 layers: 3,
@@ -156,7 +156,7 @@ fn results(model: &str) -> Tables {
                 .of_mut::<subword_heads::Cell>()
                 .extend((1..=samples).map(|sample| subword_heads::Cell {
                     model: model.clone(),
-                    family: family.clone(),
+                    model_type: family.clone(),
                     layer: 1,
                     head: 2,
                     selection,
@@ -172,7 +172,7 @@ fn results(model: &str) -> Tables {
             let (model, family) = of(model);
             results.push(wic::Record {
                 model,
-                family,
+                model_type: family,
                 pairs_of: "wic".to_owned(),
                 method,
                 state,
@@ -283,7 +283,7 @@ fn families_are_rows_of_a_drawing_for_each_intervention() {
     let mut both = results("gpt2");
     let mut other = results("pythia-410m");
     for record in other.of_mut::<benchmarks::Record>() {
-        record.family = "gpt_neox".to_owned();
+        record.model_type = "gpt_neox".to_owned();
     }
     both.extend(other);
     let figure = drawing("benchmarks", &both, "benchmarks-drop");

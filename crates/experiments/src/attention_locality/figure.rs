@@ -149,7 +149,7 @@ fn by_tokens(
 
 fn models_of(records: &[Record]) -> Vec<Model<'_>> {
     let named = records.iter();
-    models::of(named.map(|r| (r.model.as_str(), r.family.as_str())))
+    models::of(named.map(|r| (r.model.as_str(), r.model_type.as_str())))
 }
 
 /// Weights start from none, so that panels can be compared.
@@ -183,7 +183,7 @@ mod tests {
         ];
         let record = |layer: usize, (measure, tokens): (Measure, usize)| Record {
             model: model.to_owned(),
-            family: family.to_owned(),
+            model_type: family.to_owned(),
             layer,
             layers,
             relative_depth: relative_depth(layer, layers),

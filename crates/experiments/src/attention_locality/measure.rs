@@ -138,7 +138,7 @@ pub fn record(
             }
             tables.push(Record {
                 model: subject.name.to_owned(),
-                family: subject.model_type().to_owned(),
+                model_type: subject.model_type().to_owned(),
                 layer,
                 layers: layers,
                 relative_depth: relative_depth(layer, layers),

@@ -12,7 +12,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
         let rise = if layer + 1 == layers { 0.01 } else { 0.0 };
         tables.push(Record {
             model: facts.name.clone(),
-            family: facts.family.clone(),
+            model_type: facts.family.clone(),
             layer,
             layers,
             relative_depth: depth,

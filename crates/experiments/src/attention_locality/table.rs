@@ -23,8 +23,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// The block ℓ, from 0.
         pub layer: usize,
         /// Blocks of the model, L.

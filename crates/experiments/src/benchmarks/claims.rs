@@ -166,7 +166,7 @@ mod tests {
                     _ => r.layers - 1,
                 };
                 let between = r.layer.is_some_and(|layer| layer > 0 && layer < last);
-                if between && r.family == "llama" {
+                if between && r.model_type == "llama" {
                     r.accuracy = 0.2;
                 }
             }

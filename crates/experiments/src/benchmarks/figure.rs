@@ -22,7 +22,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let tasks = distinct(records.iter().map(|r| r.task.as_str()));
     let row = |models: &[Model<'_>], intervention: Intervention, title: &str| -> Vec<Panel> {
@@ -74,7 +74,7 @@ fn panel(
     let mut marks = Vec::new();
     for model in models {
         let own = |record: &&Record| {
-            record.task == task && record.model == model.name && record.family == model.family
+            record.task == task && record.model == model.name && record.model_type == model.family
         };
         let plain = records.iter().filter(own);
         marks.extend(

@@ -172,7 +172,7 @@ fn record(
         };
         tables.push(Record {
             model: subject.name.to_owned(),
-            family: subject.model_type().to_owned(),
+            model_type: subject.model_type().to_owned(),
             task: task.name.to_owned(),
             intervention,
             layer,

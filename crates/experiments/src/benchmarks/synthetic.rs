@@ -11,7 +11,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     let mut add = |intervention, place: Option<(usize, f64)>, accuracy: f64| {
         tables.push(Record {
             model: facts.name.clone(),
-            family: facts.family.clone(),
+            model_type: facts.family.clone(),
             task: "hellaswag".to_owned(),
             intervention,
             layer: place.map(|(layer, _)| layer),

@@ -22,8 +22,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// The task: `lambada_openai`, `arc_easy`, `hellaswag`, or a stand-in's name.
         pub task: String,
         /// What is done.

@@ -94,7 +94,7 @@ mod tests {
     fn d9_representations_form_blocks() {
         let flat = |tables: &mut Tables| {
             for r in tables.of_mut::<Record>() {
-                if r.family == "qwen2" {
+                if r.model_type == "qwen2" {
                     r.cka = 0.5;
                 }
             }

@@ -24,7 +24,10 @@ pub fn nips_fig5bc(records: &[Record], estimator: Estimator) -> Figure {
         .iter()
         .filter(|r| r.estimator == estimator)
         .collect();
-    let models = models::of(own.iter().map(|r| (r.model.as_str(), r.family.as_str())));
+    let models = models::of(
+        own.iter()
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
+    );
     let vectors = match estimator {
         Estimator::LastToken => "the last position of each sequence",
         Estimator::AllTokens => "all positions of a sequence",
@@ -76,7 +79,7 @@ mod tests {
     fn records(model: &str, estimator: Estimator, layers: usize) -> Vec<Record> {
         let record = |layer: usize, other_layer: usize| Record {
             model: model.to_owned(),
-            family: "gpt2".to_owned(),
+            model_type: "gpt2".to_owned(),
             estimator,
             layer,
             other_layer,

@@ -197,7 +197,7 @@ pub(super) fn record(
         for ((layer, other_layer), &cka) in found.cka.indexed_iter() {
             tables.push(Record {
                 model: subject.name.to_owned(),
-                family: subject.model_type().to_owned(),
+                model_type: subject.model_type().to_owned(),
                 estimator: found.estimator,
                 layer,
                 other_layer,

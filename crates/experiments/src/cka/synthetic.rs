@@ -14,7 +14,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             let inside = [depth, other].map(is_middle);
             tables.push(Record {
                 model: facts.name.clone(),
-                family: facts.family.clone(),
+                model_type: facts.family.clone(),
                 estimator: Estimator::LastToken,
                 layer,
                 other_layer,

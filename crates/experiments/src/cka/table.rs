@@ -19,8 +19,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// Which vectors.
         pub estimator: Estimator,
         /// The first block, from 0.

@@ -15,7 +15,7 @@ pub fn nips_fig7b(records: &[Record]) -> Figure {
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let panel = |lens: Lens| {
         let own = records.iter().filter(|r| r.lens == lens);
@@ -58,7 +58,7 @@ mod tests {
     fn each_lens_has_a_panel_with_the_published_band() {
         let record = |lens: Lens, state: usize| Record {
             model: "gpt2".to_owned(),
-            family: "gpt2".to_owned(),
+            model_type: "gpt2".to_owned(),
             lens,
             state,
             layers: 2,

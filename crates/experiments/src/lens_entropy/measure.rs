@@ -182,7 +182,7 @@ pub fn record(
             let (entropy_bits, entropy_bits_se, sums) = mean(own.map(|view| view.entropy_bits));
             tables.push(Record {
                 model: subject.name.to_owned(),
-                family: subject.model_type().to_owned(),
+                model_type: subject.model_type().to_owned(),
                 lens,
                 state,
                 layers,

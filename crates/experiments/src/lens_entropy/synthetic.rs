@@ -21,7 +21,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             let fall = 16.0 * (entropy_depth - 0.5).max(0.0);
             tables.push(Record {
                 model: facts.name.clone(),
-                family: facts.family.clone(),
+                model_type: facts.family.clone(),
                 lens,
                 state,
                 layers,

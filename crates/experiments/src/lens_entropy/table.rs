@@ -11,8 +11,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// Which lens.
         pub lens: Lens,
         /// The residual stream s: 0 is the embedding, s the output of block s−1.

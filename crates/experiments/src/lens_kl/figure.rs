@@ -57,7 +57,7 @@ fn grid(
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let panel = |family: &[Model<'_>], lens: Lens| {
         let own = records.iter().filter(|r| r.lens == lens);
@@ -164,7 +164,7 @@ mod tests {
     fn records(model: &str, family: &str) -> Vec<Record> {
         let record = |(lens, state): (Lens, usize)| Record {
             model: model.to_owned(),
-            family: family.to_owned(),
+            model_type: family.to_owned(),
             lens,
             state,
             layers: 2,
@@ -188,7 +188,7 @@ mod tests {
     fn neurons_of(model: &str) -> Vec<neurons::Record> {
         let record = |layer: usize| neurons::Record {
             model: model.to_owned(),
-            family: "gpt2".to_owned(),
+            model_type: "gpt2".to_owned(),
             layer,
             layers: 2,
             relative_depth: relative_depth(layer, 2),

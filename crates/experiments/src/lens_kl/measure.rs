@@ -34,7 +34,7 @@ pub fn record(
             let (top1_agreement, top1_agreement_se, _) = mean(|view| view.top1_agreement);
             tables.push(Record {
                 model: subject.name.to_owned(),
-                family: subject.model_type().to_owned(),
+                model_type: subject.model_type().to_owned(),
                 lens,
                 state,
                 layers,

@@ -14,7 +14,7 @@ pub fn nips_fig12b(records: &[Record]) -> Figure {
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let panels = models::families(&models)
         .into_iter()
@@ -55,7 +55,7 @@ mod tests {
         let records = |model: &str, family: &str, layers: usize| -> Vec<Record> {
             let record = |layer: usize| Record {
                 model: model.to_owned(),
-                family: family.to_owned(),
+                model_type: family.to_owned(),
                 layer,
                 layers,
                 relative_depth: relative_depth(layer, layers),

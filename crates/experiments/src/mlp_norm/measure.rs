@@ -25,7 +25,7 @@ pub fn record(
         let (mlp_out_norm, mlp_out_norm_se, sums) = mean(sums);
         tables.push(Record {
             model: subject.name.to_owned(),
-            family: subject.model_type().to_owned(),
+            model_type: subject.model_type().to_owned(),
             layer,
             layers,
             relative_depth: relative_depth(layer, layers),

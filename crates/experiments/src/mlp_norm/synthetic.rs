@@ -11,7 +11,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     for (layer, depth) in blocks(facts) {
         tables.push(Record {
             model: facts.name.clone(),
-            family: facts.family.clone(),
+            model_type: facts.family.clone(),
             layer,
             layers,
             relative_depth: depth,

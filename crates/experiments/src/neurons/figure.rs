@@ -13,7 +13,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let share = |title: &str, label: &str, value: fn(&Record) -> f64| Panel {
         // A density is never negative, and is often zero in every block of a small model.
@@ -104,7 +104,7 @@ fn panel(records: &[Record], models: &[Model<'_>], title: &str, curves: &[Curve<
     for model in models {
         let mut own: Vec<&Record> = records
             .iter()
-            .filter(|record| record.model == model.name && record.family == model.family)
+            .filter(|record| record.model == model.name && record.model_type == model.family)
             .collect();
         own.sort_by_key(|record| record.layer);
         for (dash, value) in curves {

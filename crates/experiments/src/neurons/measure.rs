@@ -234,7 +234,7 @@ fn block_record(subject: &Subject<'_>, layer: usize, block: &[Neuron]) -> Record
     let at = |sorted: &[f64], share: f64| quantile(sorted, share).unwrap_or(f64::NAN);
     Record {
         model: subject.name.to_owned(),
-        family: subject.model_type().to_owned(),
+        model_type: subject.model_type().to_owned(),
         layer,
         layers: config.layers,
         relative_depth: relative_depth(layer, config.layers),

@@ -19,7 +19,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
         let suppression = suppression * ((depth - 0.7) / 0.3).max(0.0);
         tables.push(Record {
             model: facts.name.clone(),
-            family: facts.family.clone(),
+            model_type: facts.family.clone(),
             layer,
             layers: facts.layers,
             relative_depth: depth,

@@ -16,7 +16,7 @@ pub fn nips_fig12c(records: &[Record]) -> Figure {
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     Figure {
         title: "Entropy of the output where a run of blocks is repeated".to_owned(),
@@ -95,7 +95,7 @@ mod tests {
     fn record(model: &str, blocks: usize, start: usize) -> Record {
         Record {
             model: model.to_owned(),
-            family: "gpt2".to_owned(),
+            model_type: "gpt2".to_owned(),
             blocks,
             start,
             layers: 12,

@@ -41,7 +41,7 @@ pub(super) fn record(
             let loss = statistics.loss_nats.difference(&plain.loss_nats)?;
             tables.push(Record {
                 model: subject.name.to_owned(),
-                family: subject.model_type().to_owned(),
+                model_type: subject.model_type().to_owned(),
                 blocks,
                 start: layer,
                 layers: layers,

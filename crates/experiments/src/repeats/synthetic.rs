@@ -16,7 +16,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             let middle = relative_depth(layer + blocks / 2, layers);
             tables.push(Record {
                 model: facts.name.clone(),
-                family: facts.family.clone(),
+                model_type: facts.family.clone(),
                 blocks,
                 start: layer,
                 layers,

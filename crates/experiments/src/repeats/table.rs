@@ -7,8 +7,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// Blocks of the run: 3 or 5.
         pub blocks: usize,
         /// First block of the run, from 0.

@@ -344,7 +344,7 @@ mod tests {
     fn d1_middle_layers_are_robust() {
         let fragile = |tables: &mut Tables| {
             for r in tables.of_mut::<Record>() {
-                if r.intervention == Intervention::Drop && r.family == "phi" {
+                if r.intervention == Intervention::Drop && r.model_type == "phi" {
                     r.top1_agreement = 0.71;
                 }
             }
@@ -393,7 +393,7 @@ mod tests {
         };
         judged("D4").check_all(1, equal, [0, 1, 0]);
         judged("D4").check(
-            |tables| tables.of_mut::<Record>().retain(|r| r.family != "gpt2"),
+            |tables| tables.of_mut::<Record>().retain(|r| r.model_type != "gpt2"),
             [0, 0, 1],
         );
     }
@@ -414,7 +414,7 @@ mod tests {
     fn d6_gpt2_is_more_robust() {
         let worse = |tables: &mut Tables| {
             for r in tables.of_mut::<Record>() {
-                if r.family == "gpt2" {
+                if r.model_type == "gpt2" {
                     r.kl_nats *= 10.0;
                 }
             }

@@ -20,7 +20,7 @@ pub(super) fn record(
     let (modal_token, share) = modal(&own)?;
     Some(Collapse {
         model: subject.name.to_owned(),
-        family: subject.model_type().to_owned(),
+        model_type: subject.model_type().to_owned(),
         intervention,
         layer: altered.layer,
         modal_token,

@@ -125,7 +125,7 @@ fn grid(records: &[Record], title: &str, description: &str, quantities: &[Quanti
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let rows = [
         (Intervention::Swap, "Swap ℓ and ℓ+1"),
@@ -192,7 +192,7 @@ mod tests {
     fn record(model: &str, intervention: Intervention, layer: usize, layers: usize) -> Record {
         Record {
             model: model.to_owned(),
-            family: "gpt2".to_owned(),
+            model_type: "gpt2".to_owned(),
             intervention,
             layer,
             layers,

@@ -41,7 +41,7 @@ pub(super) fn record(
                 .difference(&swept.plain().entropy_bits)?;
             tables.push(Record {
                 model: subject.name.to_owned(),
-                family: subject.model_type().to_owned(),
+                model_type: subject.model_type().to_owned(),
                 intervention,
                 layer,
                 layers: layers,

@@ -21,7 +21,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             };
             tables.push(Record {
                 model: facts.name.clone(),
-                family: facts.family.clone(),
+                model_type: facts.family.clone(),
                 intervention,
                 layer,
                 layers,
@@ -42,7 +42,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
         }
         tables.push(Collapse {
             model: facts.name.clone(),
-            family: facts.family.clone(),
+            model_type: facts.family.clone(),
             intervention,
             layer: 0,
             modal_token: 11,

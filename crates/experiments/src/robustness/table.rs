@@ -24,8 +24,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// What is done.
         pub intervention: Intervention,
         /// The block ℓ, from 0.
@@ -67,8 +67,8 @@ record! {
     pub struct Collapse {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// What is done.
         pub intervention: Intervention,
         /// The block ℓ, from 0.

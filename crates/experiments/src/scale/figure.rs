@@ -33,7 +33,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let panel = |&(title, axis, of): &Quantity| Panel {
         title: title.to_owned(),

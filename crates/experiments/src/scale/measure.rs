@@ -27,7 +27,7 @@ pub fn derive(tables: &Tables, models: &[Facts]) -> Vec<Record> {
             let suppression = neurons::density(tables, model, |r| r.suppression_percent);
             Record {
                 model: facts.name.clone(),
-                family: facts.family.clone(),
+                model_type: facts.family.clone(),
                 layers: facts.layers,
                 parameters: facts.parameters,
                 median_drop_agreement: median_of(model, robustness::Intervention::Drop, agreement),

@@ -7,8 +7,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// Blocks of the model, L.
         pub layers: usize,
         /// Numbers in its weights.

@@ -115,7 +115,7 @@ fn on_shifted_text(records: &[Record]) -> Tables {
         match r.measure {
             Measure::LensKl => tables.push(lens_kl::Record {
                 model: r.model,
-                family: r.family,
+                model_type: r.model_type,
                 lens: Lens::Standard,
                 state: r.index,
                 layers: r.layers,
@@ -131,7 +131,7 @@ fn on_shifted_text(records: &[Record]) -> Tables {
             }),
             Measure::LensEntropy => tables.push(lens_entropy::Record {
                 model: r.model,
-                family: r.family,
+                model_type: r.model_type,
                 lens: Lens::Standard,
                 state: r.index,
                 layers: r.layers,
@@ -144,7 +144,7 @@ fn on_shifted_text(records: &[Record]) -> Tables {
             }),
             Measure::MlpOutNorm => tables.push(mlp_norm::Record {
                 model: r.model,
-                family: r.family,
+                model_type: r.model_type,
                 layer: r.index,
                 layers: r.layers,
                 relative_depth: r.relative_depth,
@@ -156,7 +156,7 @@ fn on_shifted_text(records: &[Record]) -> Tables {
             Measure::PreviousFive => {
                 tables.push(attention_locality::Record {
                     model: r.model,
-                    family: r.family,
+                    model_type: r.model_type,
                     layer: r.index,
                     layers: r.layers,
                     relative_depth: r.relative_depth,

@@ -17,7 +17,7 @@ pub fn nips_fig26(records: &[Record]) -> Figure {
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let panel = |measure: Measure| {
         let lines = [false, true].into_iter().flat_map(|shifted| {
@@ -130,7 +130,7 @@ mod tests {
     fn each_measure_has_a_panel_with_both_texts() {
         let record = |measure: Measure, shifted: bool, index: usize| Record {
             model: "gpt2".to_owned(),
-            family: "gpt2".to_owned(),
+            model_type: "gpt2".to_owned(),
             text: if shifted { "code" } else { "prose" }.to_owned(),
             shifted,
             measure,

@@ -51,7 +51,7 @@ fn records(tables: &Tables, text: &str, shifted: bool) -> Vec<Record> {
     {
         records.push(Record {
             model: r.model.clone(),
-            family: r.family.clone(),
+            model_type: r.model_type.clone(),
             text: text(),
             shifted,
             measure: Measure::LensKl,
@@ -68,7 +68,7 @@ fn records(tables: &Tables, text: &str, shifted: bool) -> Vec<Record> {
     for r in entropies.filter(|r| r.lens == Lens::Standard) {
         records.push(Record {
             model: r.model.clone(),
-            family: r.family.clone(),
+            model_type: r.model_type.clone(),
             text: text(),
             shifted,
             measure: Measure::LensEntropy,
@@ -84,7 +84,7 @@ fn records(tables: &Tables, text: &str, shifted: bool) -> Vec<Record> {
     for r in tables.of::<mlp_norm::Record>() {
         records.push(Record {
             model: r.model.clone(),
-            family: r.family.clone(),
+            model_type: r.model_type.clone(),
             text: text(),
             shifted,
             measure: Measure::MlpOutNorm,
@@ -101,7 +101,7 @@ fn records(tables: &Tables, text: &str, shifted: bool) -> Vec<Record> {
     for r in previous_five.filter(|r| r.measure == attention_locality::Measure::PreviousFive) {
         records.push(Record {
             model: r.model.clone(),
-            family: r.family.clone(),
+            model_type: r.model_type.clone(),
             text: text(),
             shifted,
             measure: Measure::PreviousFive,

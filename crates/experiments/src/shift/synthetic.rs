@@ -20,7 +20,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     }
     let record = |measure, index, relative_depth, value| Record {
         model: facts.name.clone(),
-        family: facts.family.clone(),
+        model_type: facts.family.clone(),
         text: "code".to_owned(),
         shifted: true,
         measure,

@@ -22,8 +22,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// Name of the text.
         pub text: String,
         /// Whether it is the second text.

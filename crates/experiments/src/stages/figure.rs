@@ -62,7 +62,7 @@ pub fn peaks(records: &[Record]) -> String {
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let own = |model: &str| records.iter().any(|r| r.model == model);
     let named = records.iter().filter(|r| r.model != EVERY_MODEL);
-    let each: Vec<&str> = models::of(named.map(|r| (r.model.as_str(), r.family.as_str())))
+    let each: Vec<&str> = models::of(named.map(|r| (r.model.as_str(), r.model_type.as_str())))
         .iter()
         .map(|model| model.name)
         .collect();

@@ -47,15 +47,15 @@ fn measured(tables: &Tables) -> BTreeSet<(String, String)> {
     let blocks = tables
         .of::<robustness::Record>()
         .iter()
-        .map(|r| (&r.family, &r.model));
+        .map(|r| (&r.model_type, &r.model));
     let attention = tables
         .of::<attention_locality::Record>()
         .iter()
-        .map(|r| (&r.family, &r.model));
+        .map(|r| (&r.model_type, &r.model));
     let neurons = tables
         .of::<neurons::Record>()
         .iter()
-        .map(|r| (&r.family, &r.model));
+        .map(|r| (&r.model_type, &r.model));
     blocks
         .chain(attention)
         .chain(neurons)
@@ -102,7 +102,7 @@ fn add(records: &mut Vec<Record>, model: &str, family: &str, curve: Curve, value
     for (at, (depth, &value)) in rescale::depths().into_iter().zip(values).enumerate() {
         records.push(Record {
             model: model.to_owned(),
-            family: family.to_owned(),
+            model_type: family.to_owned(),
             curve,
             relative_depth: depth,
             value,
@@ -161,7 +161,7 @@ mod tests {
             .of_mut::<robustness::Record>()
             .retain(|r| ["gpt2", "gpt2-medium", "phi-1"].contains(&r.model.as_str()));
         for r in tables.of_mut::<robustness::Record>() {
-            let level = if r.family == "phi" { 6.0 } else { 2.0 };
+            let level = if r.model_type == "phi" { 6.0 } else { 2.0 };
             r.kl_nats = level + r.relative_depth;
         }
         let records = derive(&tables);

@@ -25,8 +25,8 @@ record! {
     pub struct Record {
         /// Name of the model, or `*` for the mean over families.
         pub model: String,
-        /// Its family.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// Which curve.
         pub curve: Curve,
         /// Depth on the common grid of 101 points, 0 to 1.

@@ -14,7 +14,7 @@ pub fn v1_ratio(records: &[Record]) -> Figure {
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let panel = |title: &str, y: Axis, rule: Option<f64>, of: fn(&Record) -> (f64, Option<f64>)| {
         let lines = models::lines(&models, records.iter(), |r| {
@@ -77,7 +77,7 @@ mod tests {
     fn each_panel_shows_its_quantity() {
         let record = |layer: usize| Record {
             model: "gpt2".to_owned(),
-            family: "gpt2".to_owned(),
+            model_type: "gpt2".to_owned(),
             layer,
             layers: 2,
             relative_depth: layer as f64,

@@ -149,7 +149,7 @@ pub(super) fn record(
         let (update_cosine, update_cosine_se, _) = mean(|block| block.cosine);
         tables.push(Record {
             model: subject.name.to_owned(),
-            family: subject.model_type().to_owned(),
+            model_type: subject.model_type().to_owned(),
             layer,
             layers,
             relative_depth: relative_depth(layer, layers),

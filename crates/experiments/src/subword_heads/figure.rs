@@ -17,7 +17,9 @@ const SELECTIONS: [(Selection, &str); 3] = [
 /// The drawings with the names of their files: of one model the maps of its head, and of any number of models the means of
 /// their heads.
 pub fn drawings(records: &[Record], cells: &[Cell]) -> Vec<(String, Figure)> {
-    let named = cells.iter().map(|c| (c.model.as_str(), c.family.as_str()));
+    let named = cells
+        .iter()
+        .map(|c| (c.model.as_str(), c.model_type.as_str()));
     let models = models::of(named);
     let mut drawings = Vec::new();
     if let [model] = models.as_slice() {
@@ -83,10 +85,10 @@ fn means(records: &[Record], cells: &[Cell], models: &[models::Model<'_>]) -> Fi
         let lines = models.iter().filter_map(|model| {
             let cell = cells
                 .iter()
-                .find(|c| c.model == model.name && c.family == model.family)?;
+                .find(|c| c.model == model.name && c.model_type == model.family)?;
             let mut own: Vec<&Record> = records
                 .iter()
-                .filter(|r| r.model == model.name && r.family == model.family)
+                .filter(|r| r.model == model.name && r.model_type == model.family)
                 .filter(|r| (r.layer, r.head, r.selection) == (cell.layer, cell.head, selection))
                 .collect();
             own.sort_by_key(|record| record.token);

@@ -313,7 +313,7 @@ fn record(
                     }
                     tables.push(Record {
                         model: subject.name.to_owned(),
-                        family: family.to_owned(),
+                        model_type: family.to_owned(),
                         layer,
                         head,
                         layers: config.layers,
@@ -350,7 +350,7 @@ fn record(
                 let token = TOKENS - 1 - position;
                 tables.push(Cell {
                     model: subject.name.to_owned(),
-                    family: family.to_owned(),
+                    model_type: family.to_owned(),
                     layer,
                     head,
                     selection,

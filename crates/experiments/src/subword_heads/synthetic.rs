@@ -21,7 +21,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 for (token, attention) in (1..).zip(values) {
                     tables.push(Record {
                         model: facts.name.clone(),
-                        family: facts.family.clone(),
+                        model_type: facts.family.clone(),
                         layer,
                         head,
                         layers,

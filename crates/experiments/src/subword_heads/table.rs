@@ -20,8 +20,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// The block, from 0.
         pub layer: usize,
         /// The head, from 0.
@@ -47,8 +47,8 @@ record! {
     pub struct Cell {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// The block, from 0.
         pub layer: usize,
         /// The head, from 0.

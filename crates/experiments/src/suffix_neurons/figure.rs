@@ -28,7 +28,7 @@ pub fn drawings(records: &[Record], bins: &[Bin]) -> Vec<(String, Figure)> {
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let [model] = models.as_slice() else {
         return Vec::new();

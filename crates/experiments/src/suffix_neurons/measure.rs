@@ -106,7 +106,7 @@ fn rank(
         let moment = |value: Option<f64>| value.unwrap_or(f64::NAN);
         tables.push(Record {
             model: subject.name.to_owned(),
-            family: family.clone(),
+            model_type: family.clone(),
             rank: at + 1,
             layer: neuron.layer,
             layers: config.layers,
@@ -121,7 +121,7 @@ fn rank(
         for (bin, (low, high, counts)) in histogram(&effects, ending).into_iter().enumerate() {
             tables.push(Bin {
                 model: subject.name.to_owned(),
-                family: family.clone(),
+                model_type: family.clone(),
                 rank: at + 1,
                 bin,
                 low,

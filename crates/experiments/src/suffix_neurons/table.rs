@@ -8,8 +8,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// Rank by the size of the effect, from 1.
         pub rank: usize,
         /// Its block, from 0.
@@ -37,8 +37,8 @@ record! {
     pub struct Bin {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// The neuron's rank, from 1.
         pub rank: usize,
         /// Index of the bin, from 0.

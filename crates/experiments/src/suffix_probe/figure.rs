@@ -49,12 +49,12 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let panels: Vec<Panel> = models
         .iter()
         .map(|model| {
-            let own = |r: &&Record| r.model == model.name && r.family == model.family;
+            let own = |r: &&Record| r.model == model.name && r.model_type == model.family;
             panel(model.name, &records.iter().filter(own).collect::<Vec<_>>())
         })
         .collect();

@@ -358,7 +358,7 @@ fn record(
         let mean = |accuracy: &ClusteredMean| accuracy.mean().unwrap_or(f64::NAN);
         tables.push(Record {
             model: subject.name.to_owned(),
-            family: subject.model_type().to_owned(),
+            model_type: subject.model_type().to_owned(),
             rank: at + 1,
             layer: neurons[index].layer,
             layers: config.layers,

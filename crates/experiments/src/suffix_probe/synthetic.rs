@@ -10,7 +10,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     for rank in 1..=32 {
         tables.push(Record {
             model: facts.name.clone(),
-            family: facts.family.clone(),
+            model_type: facts.family.clone(),
             rank,
             layer: facts.layers - 1,
             layers: facts.layers,

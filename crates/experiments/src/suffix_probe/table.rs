@@ -8,8 +8,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// k: the neuron's rank by single accuracy on the training folds, and how many neurons the ensemble has.
         pub rank: usize,
         /// Block of the neuron, from 0.

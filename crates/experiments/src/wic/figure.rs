@@ -14,7 +14,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let models = models::of(
         records
             .iter()
-            .map(|r| (r.model.as_str(), r.family.as_str())),
+            .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let sets = distinct(records.iter().map(|r| r.pairs_of.as_str()));
     let methods = [(Method::Probe, "linear probe"), (Method::Cosine, "cosine")];
@@ -56,7 +56,7 @@ fn panel(
     let lines = models.iter().map(|model| {
         let mut own: Vec<&Record> = records
             .iter()
-            .filter(|r| r.model == model.name && r.family == model.family)
+            .filter(|r| r.model == model.name && r.model_type == model.family)
             .filter(|r| r.pairs_of == set && r.method == method)
             .collect();
         own.sort_by_key(|record| record.state);

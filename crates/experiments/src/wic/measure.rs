@@ -106,7 +106,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             for (method, (chosen, accuracy)) in outcomes {
                 tables.push(Record {
                     model: subject.name.to_owned(),
-                    family: subject.model_type().to_owned(),
+                    model_type: subject.model_type().to_owned(),
                     pairs_of: pairs.name.to_owned(),
                     method,
                     state,

@@ -11,7 +11,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     for (state, depth) in states(facts) {
         tables.push(Record {
             model: facts.name.clone(),
-            family: facts.family.clone(),
+            model_type: facts.family.clone(),
             pairs_of: "wic".to_owned(),
             method: Method::Probe,
             state,

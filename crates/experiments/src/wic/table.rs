@@ -21,8 +21,8 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// Its family, the `model_type` of its config.
-        pub family: String,
+        /// The `model_type` of its config.
+        pub model_type: String,
         /// The set of pairs: `wic`, or the stand-in's name.
         pub pairs_of: String,
         /// How the label is read.
