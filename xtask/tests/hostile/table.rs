@@ -152,7 +152,7 @@ const OTHERS: [(u8, &str, &str); 26] = [
     (
         90,
         "a model folder whose name leads out of the folder of results",
-        "xtask/src/inputs.rs: a_model_is_named_by_one_folder",
+        "xtask/src/names.rs: a_model_is_named_by_one_folder",
     ),
     (
         90,
