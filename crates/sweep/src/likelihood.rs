@@ -48,10 +48,11 @@ impl Question {
     /// Whether likelihoods, one for each continuation, answer it rightly; `None` where the answer is not known.
     pub fn is_right(&self, likelihoods: &[Likelihood]) -> Option<bool> {
         let (right, rule) = self.answer?;
+        let likelihood = likelihoods.get(right)?;
         Some(match rule {
-            Rule::Greedy => likelihoods[right].greedy,
+            Rule::Greedy => likelihood.greedy,
             Rule::Choice => {
-                let own = likelihoods[right].log_likelihood;
+                let own = likelihood.log_likelihood;
                 let others = likelihoods.iter().enumerate();
                 // Of equals the first is chosen.
                 others.fold(true, |is_largest, (at, other)| {

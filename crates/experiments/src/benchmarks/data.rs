@@ -14,20 +14,12 @@
 
 use crate::core::error::{ExperimentError, Place};
 use layerwise_corpus as corpus;
+use layerwise_sweep::Rule;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-/// When an item counts as answered rightly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
-    /// Every token of the only continuation is the most probable one.
-    Greedy,
-    /// The right continuation has the largest log-likelihood, not normalised by length; of equal ones the first counts.
-    Choice,
-}
 
 /// A context and its continuations, each with the space that it begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
