@@ -1,8 +1,9 @@
 //! The paper's experiments, a folder each, and what they share.
 //!
-//! An experiment's folder holds its records (`table.rs`), its drawings (`figure.rs`), its claims (`claims.rs`) and its words
-//! and needs (`mod.rs`). Drawings and claims are pure functions of tables, so that a figure can be redrawn from its CSV
-//! files without a model.
+//! An experiment's folder holds its records (`table.rs`), what it measures (`measure.rs`), its drawings (`figure.rs`), its
+//! claims (`claims.rs`), and its words and needs (`mod.rs`). It is handed a model, texts and a runner as a
+//! [`Subject`](core::subject::Subject), and returns records. Drawings and claims are pure functions of tables, so that a
+//! figure can be redrawn from its CSV files without a model.
 
 pub mod contents;
 pub mod core;

@@ -92,7 +92,7 @@ fn observe(
     sequences: &[Vec<u32>],
     experiments: &[&str],
     threads: usize,
-) -> Result<Tables, ExperimentError> {
+) -> Result<Tables, Box<ExperimentError>> {
     let chosen: Vec<_> = experiments.iter().filter_map(|id| experiment(id)).collect();
     let observations: Vec<&dyn Observation> = with_needed(&chosen)
         .iter()

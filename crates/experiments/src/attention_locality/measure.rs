@@ -140,7 +140,7 @@ pub fn record(
                 model: subject.name.to_owned(),
                 model_type: subject.model_type().to_owned(),
                 layer,
-                layers: layers,
+                layers,
                 relative_depth: relative_depth(layer, layers),
                 measure,
                 tokens,

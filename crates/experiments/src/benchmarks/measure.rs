@@ -63,10 +63,11 @@ impl Scoring {
     }
 }
 
+/// The tasks, and their items as a model reads them.
+type Encoded<'a> = (&'a [Task], Arc<Scoring>);
+
 /// The tasks, and their items as a model reads them; `None` without tasks or tokenizer.
-fn scoring<'a>(
-    subject: &Subject<'a>,
-) -> Result<Option<(&'a [Task], Arc<Scoring>)>, ExperimentError> {
+fn scoring<'a>(subject: &Subject<'a>) -> Result<Option<Encoded<'a>>, ExperimentError> {
     let (Some(tasks), Some(tokenizer)) = (subject.data.get::<Vec<Task>>(), subject.tokenizer)
     else {
         return Ok(None);

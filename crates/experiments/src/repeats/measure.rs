@@ -44,7 +44,7 @@ pub(super) fn record(
                 model_type: subject.model_type().to_owned(),
                 blocks,
                 start: layer,
-                layers: layers,
+                layers,
                 relative_depth: relative_depth(layer + blocks / 2, layers),
                 entropy_bits: mean(&statistics.entropy_bits),
                 entropy_bits_se: statistics.entropy_bits.standard_error(),

@@ -44,7 +44,7 @@ pub(super) fn record(
                 model_type: subject.model_type().to_owned(),
                 intervention,
                 layer,
-                layers: layers,
+                layers,
                 relative_depth: relative_depth(layer, layers),
                 kl_nats: mean(&statistics.kl_nats),
                 kl_nats_se: statistics.kl_nats.standard_error(),
