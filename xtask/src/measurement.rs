@@ -6,6 +6,7 @@ use crate::interrupt::STOP;
 use crate::output;
 use crate::progress::TERMINAL;
 use crate::rounding::{self, Rounding};
+use anyhow::Context;
 use layerwise::journal::{RunKey, Shard};
 use layerwise::sweep::{
     self, Divergence, Journals, Judge, Plan, Runner, Statistics, Subject, Sums, Target,
@@ -150,7 +151,9 @@ pub fn measure(
     let rounding = rounding::against_f32(opened, &plan, &sequences[0], run.threads())?;
 
     let start = Instant::now();
-    let measured = runner.measure(opened.subject(), &plan, measure, sequences)?;
+    let measured = runner
+        .measure(opened.subject(), &plan, measure, sequences)
+        .with_context(|| opened.name.clone())?;
     let counted = measured.results.len();
     if let (Some(target), Some(reached)) = (&portion.until_se, measured.reached) {
         let (all, least) = (measured.items, Judge::LEAST_ITEMS);

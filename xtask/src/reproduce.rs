@@ -316,7 +316,8 @@ impl<'a> Plan<'a> {
         let observations = self.observations();
         if !observations.is_empty() {
             let sequences = subject.text.sequences();
-            let (observed, notes) = plain::observe(&subject.runs, sequences, &observations)?;
+            let (observed, notes) = plain::observe(&subject.runs, sequences, &observations)
+                .with_context(|| opened.name.clone())?;
             tell(notes);
             passes.observed = observed;
         }

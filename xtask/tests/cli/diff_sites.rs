@@ -150,13 +150,13 @@ fn files_that_are_no_reference() {
     for (arguments, mentioned) in [
         (
             [model.as_str(), "missing.safetensors"],
-            ["missing.safetensors", "cannot be read"],
+            ["missing.safetensors", "not found"],
         ),
         (
             [&model, "text.safetensors"],
             ["text.safetensors", "not a safetensors file"],
         ),
-        ([&model, "."], [".", "cannot be read"]),
+        ([&model, "."], [".", "expected a regular file"]),
         (
             ["no-such-model", "text.safetensors"],
             ["text.safetensors", "not a safetensors file"],

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 const JOURNAL: &str = "out.csv.run/model.journal";
+const RUN: &str = "out.csv.run";
 
 /// The table of a run that nothing hinders.
 fn expected() -> Vec<u8> {
@@ -291,20 +292,25 @@ fn stop(mut child: Child, interrupt: bool) {
     }
 }
 
-/// The journal may be a link to a file of other permissions; whatever it is, it is not written where it cannot be.
+/// Neither a run folder nor a journal that may not be written is written to; the message names the one that is in the way.
 #[test]
 fn a_journal_that_may_not_be_written() {
-    let sandbox = Sandbox::new();
-    assert_eq!(sandbox.run(&SWEEP).code, Some(0));
-    fs::remove_file(sandbox.path("out.csv")).unwrap();
-    fs::set_permissions(sandbox.path(""), PermissionsExt::from_mode(0o777)).unwrap();
-    fs::set_permissions(sandbox.path(JOURNAL), PermissionsExt::from_mode(0o444)).unwrap();
-    let Some(outcome) = sandbox.run_as_nobody(&SWEEP) else {
-        return;
-    };
-    assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    for part in [JOURNAL, "denied"] {
-        assert!(outcome.stderr.contains(part), "{part}: {outcome:?}");
+    for (folder_mode, in_the_way) in [(0o755, RUN), (0o777, JOURNAL)] {
+        let sandbox = Sandbox::new();
+        assert_eq!(sandbox.run(&SWEEP).code, Some(0));
+        fs::remove_file(sandbox.path("out.csv")).unwrap();
+        for (path, mode) in [("", 0o777), (RUN, folder_mode), (JOURNAL, 0o444)] {
+            fs::set_permissions(sandbox.path(path), PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let before = fs::read(sandbox.path(JOURNAL)).unwrap();
+        let Some(outcome) = sandbox.run_as_nobody(&SWEEP) else {
+            return;
+        };
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        for part in [in_the_way, "denied"] {
+            assert!(outcome.stderr.contains(part), "{part}: {outcome:?}");
+        }
+        assert!(!sandbox.path("out.csv").exists());
+        assert!(fs::read(sandbox.path(JOURNAL)).unwrap() == before);
     }
-    assert!(!sandbox.path("out.csv").exists());
 }

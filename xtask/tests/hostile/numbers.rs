@@ -56,8 +56,9 @@ pub(crate) fn overflows() -> Vec<Case> {
                 move |s: &Sandbox| s.write_checkpoint(&checkpoint)
             },
             &[
-                "model: sequence 0: expected finite activations",
-                "found inf at step 3, block 1, site mlp.post, position",
+                "model: schedule `id`, sequence 0, position",
+                "expected finite logits",
+                "the first is inf at step 3, block 1, site mlp.post, position",
             ],
         )
         .exactly(&[
