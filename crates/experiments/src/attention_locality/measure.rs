@@ -21,7 +21,7 @@ const PREVIOUS: usize = 5;
 /// Weights of one block on one sequence, summed over queries and averaged over heads.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Locality {
-    /// At each distance i of [`TOKENS`], over the queries i..T−1.
+    /// At each distance i of `TOKENS`, over the queries i..T−1.
     pub offset: [Sum; TOKENS.len()],
     /// On the k preceding tokens together, over the queries k..T−1: those that have as many. A shorter window would hold
     /// position 0, which draws weight wherever there is nothing to attend to.

@@ -1,8 +1,8 @@
 //! Robustness to dropping a block and to swapping two neighbours.
 //!
-//! - **Stands for** Figure 5a of the NeurIPS version ([`nips_fig5a`]; v3's figure is the same) and Figure 3 of v1
-//!   ([`v1_fig3`], which adds the change of the output's entropy); the diagrams of the interventions, Figure 13 and v1's
-//!   Figure 2 ([`diagram`]).
+//! - **Stands for** Figure 5a of the NeurIPS version (`figure::nips_fig5a`; v3's figure is the same) and Figure 3 of v1
+//!   (`figure::v1_fig3`, which adds the change of the output's entropy); the diagrams of the interventions, Figure 13 and v1's
+//!   Figure 2 (`figure::diagram`).
 //! - **Needs** any models and any corpus: one sweep of `drop(l)` and one of `swap(l,l+1)`, with the plain model.
 //! - **Computes** for each block ℓ of L, over all positions of the corpus: KL(plain ‖ altered) in nats, the share of
 //!   positions at which the most probable token stays the same ("relative accuracy"), and the change of the output's
