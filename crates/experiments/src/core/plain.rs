@@ -218,10 +218,6 @@ impl<'s> Measure for Plain<'s> {
         MeasureId::new("plain", 1).with_settings(ids.join(" "))
     }
 
-    fn unit(&self) -> &'static str {
-        "sequence"
-    }
-
     fn batch(&self, item: &Item<'s>) -> Batch {
         Batch::from(item.tokens)
     }
