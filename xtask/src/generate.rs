@@ -42,19 +42,29 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value = "64")]
     max_tokens: NonZeroUsize,
     /// Draw tokens, the more evenly the higher it is; 1 as the model says
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     temperature: f64,
     /// Draw from the K most likely tokens
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
     /// Draw from the most likely tokens that together first reach the probability P
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     top_p: Option<f64>,
     /// Draw from tokens of at least P times the probability of the most likely one
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     min_p: Option<f64>,
     /// Make tokens that were there before less likely, if above 1
-    #[arg(long, value_name = "R", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "R",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     repetition_penalty: f64,
     /// What is drawn: the same seed, the same tokens
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -232,7 +242,7 @@ fn prompt(
     };
     let text = arguments.prompt.as_deref().unwrap_or_default();
     let mut ids = tokenizer.encode(text)?;
-    let (bos, _) = inputs::beginning(arguments.bos, opened, Some(tokenizer))?;
+    let (bos, _) = inputs::beginning(arguments.bos, "the prompt", opened, Some(tokenizer))?;
     match bos {
         corpus::Bos::Auto(id) if ids.first() == Some(&id) => {}
         corpus::Bos::Auto(id) | corpus::Bos::Id(id) => ids.insert(0, id),

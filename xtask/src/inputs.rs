@@ -107,12 +107,13 @@ pub(crate) fn has_tokenizer(opened: &OpenedModel) -> bool {
     folder.is_ok_and(|folder| Tokenizer::is_in(&folder).unwrap_or(true))
 }
 
-/// The token before each text, and the file, option or habit that says so.
+/// The token before each text, and the file, option or habit that says so; `text` tells the user which text it is.
 ///
 /// # Errors
 /// A tokenizer that lacks the token.
 pub(crate) fn beginning(
     given: arguments::Bos,
+    text: &str,
     opened: &OpenedModel,
     tokenizer: Option<&Tokenizer>,
 ) -> anyhow::Result<(corpus::Bos, String)> {
@@ -138,9 +139,7 @@ pub(crate) fn beginning(
     };
     let name = &opened.name;
     let source = found.source.to_string();
-    output::say(format_args!(
-        "{name}: {token} before each text, by {source}"
-    ));
+    output::say(format_args!("{name}: {token} before {text}, by {source}"));
     Ok((bos, source))
 }
 
@@ -198,7 +197,9 @@ pub fn open_corpus(
             opened.name
         ));
     }
-    let (bos, bos_source) = beginning(inputs.bos, opened, tokenizer)?;
+    let file = path.file_name().unwrap_or(path.as_os_str());
+    let text = format!("each text of {}", output::plain(&file.to_string_lossy()));
+    let (bos, bos_source) = beginning(inputs.bos, &text, opened, tokenizer)?;
     let options = corpus::Options {
         bos,
         rows: inputs.rows,

@@ -38,7 +38,7 @@ pub use divergence::Divergence;
 pub use engine::Engine;
 pub use error::SweepError;
 pub use likelihood::{Continuation, Likelihood, LogLikelihood, Question, Rule};
-pub use measure::{Failure, Measure, MeasureId, Reached};
+pub use measure::{Failure, Measure, MeasureId, PlainResults, Reached};
 pub use memory::{Budget, worker_bytes};
 pub use plan::{Entry, Label, Plan};
 pub use runner::{Begun, Described, Journals, Measured, Progress, Runner, Subject};

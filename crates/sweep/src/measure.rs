@@ -171,15 +171,11 @@ pub trait Measure: Sync {
     ///
     /// # Errors
     /// As [`Measure::plain`], with the item's place among those given.
-    #[allow(
-        clippy::type_complexity,
-        reason = "a reference and a result for each item"
-    )]
     fn plain_of_all<'a>(
         &'a self,
         reached: &[Reached<'_, Self::Item>],
         observed: Vec<Option<Self::Observer<'a>>>,
-    ) -> Result<Vec<(Self::Reference, Self::Sums)>, (usize, Failure)> {
+    ) -> Result<PlainResults<Self::Reference, Self::Sums>, (usize, Failure)> {
         let each = reached.iter().zip(observed).enumerate();
         each.map(|(at, (reached, observed))| {
             self.plain(reached, observed)
@@ -236,6 +232,9 @@ pub trait Measure: Sync {
         (0.0, 0)
     }
 }
+
+/// What plain runs of several items leave, in their order: for each the reference and the result.
+pub type PlainResults<R, S> = Vec<(R, S)>;
 
 /// The end of a run of one item under one schedule.
 #[derive(Debug)]

@@ -91,10 +91,11 @@ impl<'a> Transformer<'a> {
         tokenizer: &'a Tokenizer,
     ) -> anyhow::Result<Self> {
         let model = &opened.model;
-        let mut start = match inputs::beginning(arguments.bos, opened, Some(tokenizer))?.0 {
-            Bos::None => Vec::new(),
-            Bos::Id(id) | Bos::Auto(id) => vec![id],
-        };
+        let mut start =
+            match inputs::beginning(arguments.bos, "each sentence", opened, Some(tokenizer))?.0 {
+                Bos::None => Vec::new(),
+                Bos::Id(id) | Bos::Auto(id) => vec![id],
+            };
         let prefix = arguments.prefix.trim_end();
         start.extend(tokenizer.encode(prefix)?);
         let vocab = model.config().vocab;

@@ -36,7 +36,7 @@ fn what_stands_before_a_text_is_told_with_its_source_and_recorded() {
         assert_eq!(corpus["bos"].as_u64(), bos.map(u64::from), "{kind}");
         let recorded = corpus["bos_source"].as_str().unwrap();
         assert!(recorded.starts_with(source), "{kind}: {recorded}");
-        let is_told = said.contains(&format!("before each text, by {recorded}"));
+        let is_told = said.contains(&format!("before each text of text.txt, by {recorded}"));
         assert_eq!(is_told, more.is_empty(), "{kind}: {said}");
     };
     check("gpt2", &[], Some(0), "the habit of the family");

@@ -13,6 +13,7 @@
 
 use super::table::{Cell, Record, Selection};
 use crate::core::error::ExperimentError;
+use crate::core::published::published_name;
 use crate::core::subject::{Runs, Subject};
 use crate::core::tables::Tables;
 use layerwise_corpus::{self as corpus, Options, Tokenizer};
@@ -332,7 +333,7 @@ fn record(
         }
     }
     let (name, layer, head) = PUBLISHED;
-    let (layer, head) = match subject.name.contains(name) {
+    let (layer, head) = match published_name(subject.name) == Some(name) {
         true if layer < config.layers && head < config.heads => (layer, head),
         _ => (best.1, best.2),
     };

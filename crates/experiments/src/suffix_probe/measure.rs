@@ -11,6 +11,7 @@
 
 use super::table::Record;
 use crate::core::error::ExperimentError;
+use crate::core::published::published_name;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use crate::neurons::Kind;
@@ -165,7 +166,9 @@ pub(super) fn measure(
 /// GPT-2 XL's published neurons, or the first of `suffix_neurons`.
 fn neurons(subject: &Subject<'_>, tables: &Tables) -> Vec<Neuron> {
     let config = subject.model.config();
-    if subject.name.contains("gpt2-xl") && (config.layers, config.neurons) == (48, 6400) {
+    if published_name(subject.name) == Some("gpt2-xl")
+        && (config.layers, config.neurons) == (48, 6400)
+    {
         let published = GPT2_XL.iter().map(|&(layer, index, suppresses)| Neuron {
             layer,
             index,
