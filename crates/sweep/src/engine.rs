@@ -97,7 +97,7 @@ impl<'a, M: Measure> Engine<'a, M> {
                         found: started,
                         source,
                     };
-                    queue.failure = Some(failure.into());
+                    queue.failure = Some((Turn::default(), failure.into()));
                     break;
                 }
             }
@@ -106,7 +106,7 @@ impl<'a, M: Measure> Engine<'a, M> {
         });
         let queue = run.queue.into_inner();
         match queue.unwrap_or_else(PoisonError::into_inner).failure {
-            Some(failure) => Err(failure),
+            Some((_, failure)) => Err(failure),
             None => Ok(()),
         }
     }
@@ -130,11 +130,20 @@ struct Queue<'a, M: Measure, E> {
     branches: VecDeque<Branching<'a, M>>,
     /// Workers that may still add branches or finish units.
     busy: usize,
-    failure: Option<E>,
+    /// The one that a single thread would have met first, of those met so far.
+    failure: Option<(Turn, E)>,
+}
+
+/// When a single thread comes to a task: the number of the group, then the depth at which the task leaves the plain path.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    group: usize,
+    depth: usize,
 }
 
 /// What leaves the plain path at one of its nodes: schedules that end there and children that are not on the path.
 struct Branching<'a, M: Measure> {
+    turn: Turn,
     unit: Arc<Unit<'a, M>>,
     node: usize,
     /// The path's next node; `None` at its end.
@@ -172,6 +181,18 @@ enum Task<'a, M: Measure> {
     Branch(Branching<'a, M>),
 }
 
+impl<M: Measure> Task<'_, M> {
+    fn turn(&self) -> Turn {
+        match self {
+            Self::Begin(group) => Turn {
+                group: *group,
+                depth: 0,
+            },
+            Self::Branch(branching) => branching.turn,
+        }
+    }
+}
+
 impl<'a, M, E, F> Run<'a, M, E, F>
 where
     M: Measure,
@@ -181,6 +202,7 @@ where
     fn work(&self) {
         let mut workspace = None;
         while let Some(task) = self.next_task() {
+            let turn = task.turn();
             let result = match task {
                 Task::Begin(group) => self.begin(group, &mut workspace),
                 Task::Branch(branching) => self.branch(branching, &mut workspace),
@@ -188,7 +210,9 @@ where
             let mut queue = self.lock_queue();
             queue.busy -= 1;
             if let Err(failure) = result {
-                queue.failure.get_or_insert(failure);
+                let first = queue.failure.take();
+                let first = first.filter(|(met, _)| *met < turn);
+                queue.failure = first.or(Some((turn, failure)));
             }
             drop(queue);
             self.changed.notify_all();
@@ -200,16 +224,19 @@ where
     }
 
     /// Subtrees in hand come before new items, so that few items are under way at once.
+    ///
+    /// After a failure only tasks whose turn is earlier are left to do: which failure is told does not depend on threads.
     fn next_task(&self) -> Option<Task<'a, M>> {
         let mut queue = self.lock_queue();
         loop {
-            if queue.failure.is_some() {
-                return None;
-            }
+            let failed = queue.failure.as_ref().map(|(turn, _)| *turn);
             let stopped = || self.engine.stop.load(Ordering::Relaxed);
-            let task = match queue.branches.pop_front() {
+            let mut branches = queue.branches.iter();
+            let waiting = branches.position(|task| failed.is_none_or(|turn| task.turn < turn));
+            let task = match waiting.and_then(|at| queue.branches.remove(at)) {
                 Some(branching) => Some(Task::Branch(branching)),
-                None if queue.next < self.groups.len() && !stopped() => {
+                // Groups are begun in order: those before a failure have been.
+                None if failed.is_none() && queue.next < self.groups.len() && !stopped() => {
                     queue.next += 1;
                     Some(Task::Begin(queue.next - 1))
                 }
@@ -267,6 +294,10 @@ where
                 let on_path = path.get(at + 1);
                 if plan.branches_at(path[at], on_path) {
                     branchings.push_back(Branching {
+                        turn: Turn {
+                            group,
+                            depth: at + 1,
+                        },
                         unit: Arc::clone(&unit),
                         node: path[at],
                         on_path: on_path.copied(),
@@ -368,6 +399,7 @@ where
             node,
             on_path,
             residual,
+            ..
         } = branching;
         let w = self.workspace(workspace, &unit.batch);
         let children = self.engine.plan.trie.children(node).iter();

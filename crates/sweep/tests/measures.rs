@@ -17,6 +17,7 @@ use std::fmt::Debug;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 fn model() -> Model {
     Model::random(ModelConfig::tiny(), 3)
@@ -352,4 +353,26 @@ fn a_measure_that_fails_names_the_item() {
         matches!(error, SweepError::DoesNotFit { item: 5, .. }),
         "{error}"
     );
+}
+
+#[test]
+fn the_failure_that_is_told_is_the_first_whatever_the_threads() {
+    let model = model();
+    let plain = Plan::plain(model.stack()).unwrap();
+    let later_failed = AtomicBool::new(false);
+    let fails = Work::new(MeasureId::new("fails", 1), |at, _: &()| {
+        match at {
+            0 => {
+                while !later_failed.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
+                // The engine hears of that failure first.
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            _ => later_failed.store(true, Ordering::Relaxed),
+        }
+        Err::<usize, _>(Failure::other("no more"))
+    });
+    let outcome = threads(4).measure(&model, &plain, &fails, &[(); 9]);
+    assert_eq!(outcome.map(drop).unwrap_err().item(), Some(0));
 }
