@@ -110,6 +110,14 @@ pub enum ConfigError {
         /// The dimensions that this rotates.
         size: usize,
     },
+    /// Something is wrong in the config of the part that is run, inside that of the whole model.
+    #[error("{error} (in `{key}`)")]
+    Inside {
+        /// The key of the part's config.
+        key: &'static str,
+        /// What is wrong with it.
+        error: Box<ConfigError>,
+    },
     /// Two spellings of one setting differ.
     #[error("{}: `{key}` = {value} and `{other_key}` = {other_value} disagree", path.display())]
     Disagreement {

@@ -48,6 +48,8 @@ families! {
     Gemma2 = "gemma2",
     /// Gemma 3, its text model: norms around the sublayers, two rotations.
     Gemma3 = "gemma3_text",
+    /// Gemma 3 with images, its text part.
+    Gemma3Images = "gemma3",
     /// Phi-3 and Phi-4-mini: as Llama, with LongRoPE.
     Phi3 = "phi3",
     /// OLMo: as Llama, with norms that have no parameters.

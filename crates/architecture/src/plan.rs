@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::ModelConfig;
 use crate::error::ConfigError;
-use crate::tables::templates::{TensorTemplate, instance, instantiate};
+use crate::tables::templates::{Place, TensorTemplate, instance, instantiate};
 use crate::tables::{FamilyTable, table};
 use crate::tensors::{Fused, Layout, Role};
 
@@ -29,6 +29,8 @@ pub struct PlannedTensor {
     pub role: Role,
     /// The block it belongs to, if any.
     pub layer: Option<usize>,
+    /// Which row of the part it is, where each is stored as a tensor of its own.
+    pub row: Option<usize>,
     /// Its name in the checkpoint.
     pub name: String,
     /// The order of its axes.
@@ -72,6 +74,11 @@ pub enum Note {
         /// The tensors.
         names: Vec<String>,
     },
+    /// Parts of a larger model, beside the text model that is run.
+    PartsLeftOut {
+        /// What the names of their tensors begin with, each with the number of tensors.
+        counts: BTreeMap<String, usize>,
+    },
 }
 
 impl fmt::Display for Note {
@@ -114,6 +121,17 @@ impl fmt::Display for Note {
                     names.join(", ")
                 )
             }
+            Self::PartsLeftOut { counts } => {
+                let counts = counts
+                    .iter()
+                    .map(|(part, count)| format!("{count} tensors of `{part}`"));
+                let counts: Vec<String> = counts.collect();
+                write!(
+                    f,
+                    "only the text part of the model is run; left out: {}",
+                    counts.join(", ")
+                )
+            }
         }
     }
 }
@@ -145,21 +163,26 @@ pub fn plan<'a>(
         .collect();
     let prefix = prefix(table, &stored, path)?;
 
-    let mut found: BTreeMap<(Role, Option<usize>), &Stored<'a>> = BTreeMap::new();
+    let mut found: BTreeMap<(Role, Place), &Stored<'a>> = BTreeMap::new();
     let (mut unexpected, mut heads) = (Vec::new(), Vec::new());
+    let mut parts: BTreeMap<String, usize> = BTreeMap::new();
     for tensor in &stored {
         match classify(table, prefix, tensor.name) {
             // Where a part has several names, a checkpoint uses one of them.
-            Some(Kind::Weight(template, layer))
+            Some(Kind::Weight(template, place))
                 if template.role.is_used(config)
-                    && !found.contains_key(&(template.role, layer)) =>
+                    && template.rows_hold(config, place)
+                    && !found.contains_key(&(template.role, place)) =>
             {
-                found.insert((template.role, layer), tensor);
+                found.insert((template.role, place), tensor);
             }
             Some(Kind::Ignored) => {}
             None if is_rotary_buffer(config, tensor.name) => {}
             None if VALUE_HEADS.iter().any(|head| tensor.name.starts_with(head)) => {
                 heads.push(tensor.name.escape_debug().to_string());
+            }
+            Some(Kind::OtherPart(part)) => {
+                *parts.entry(part.to_owned()).or_default() += 1;
             }
             Some(Kind::Weight(..)) | None => unexpected.push(tensor.name),
         }
@@ -172,7 +195,7 @@ pub fn plan<'a>(
 
     let found_layers = found
         .keys()
-        .filter_map(|(_, layer)| *layer)
+        .filter_map(|(_, place)| place.layer)
         .max()
         .map_or(0, |last| last.saturating_add(1));
     if found_layers != config.layers && found_layers != 0 {
@@ -195,15 +218,18 @@ pub fn plan<'a>(
             if template.role.is_per_layer() != layer.is_some() || !settled.insert(template.role) {
                 continue;
             }
-            match found.get(&(template.role, layer)) {
-                Some(tensor) => resolved.push((template, layer, *tensor)),
-                None if template.role == Role::Unembedding && config.tied => {}
-                None => {
-                    let prefix = if template.prefixed { prefix } else { "" };
-                    missing.push((
-                        template.role,
-                        format!("{prefix}{}", instantiate(template.name, layer)),
-                    ));
+            for row in template.rows(config) {
+                let place = Place { layer, row };
+                match found.get(&(template.role, place)) {
+                    Some(tensor) => resolved.push((template, place, *tensor)),
+                    None if template.role == Role::Unembedding && config.tied => {}
+                    None => {
+                        let prefix = if template.prefixed { prefix } else { "" };
+                        let name = instantiate(template.name, place);
+                        missing.push((template.role, format!("{prefix}{name}")));
+                        // A config may ask for any number of rows: the first that is missing tells.
+                        break;
+                    }
                 }
             }
         }
@@ -244,7 +270,10 @@ pub fn plan<'a>(
         heads.sort_unstable();
         plan.notes.push(Note::HeadLeftOut { names: heads });
     }
-    for (template, layer, tensor) in resolved {
+    if !parts.is_empty() {
+        plan.notes.push(Note::PartsLeftOut { counts: parts });
+    }
+    for (template, place, tensor) in resolved {
         if let Some(rows) = checked_rows(template, config, tensor, path)? {
             plan.notes.push(Note::PaddedRows {
                 name: tensor.name.into(),
@@ -259,7 +288,8 @@ pub fn plan<'a>(
         }
         plan.tensors.push(PlannedTensor {
             role: template.role,
-            layer,
+            layer: place.layer,
+            row: place.row,
             name: tensor.name.into(),
             layout: template.layout,
             fused: template.fused,
@@ -311,7 +341,7 @@ fn wrapped(table: &'static FamilyTable, stored: &[Stored<'_>], path: &Path) -> O
             inner = rest;
             let is_weight =
                 |prefix| matches!(classify(table, prefix, inner), Some(Kind::Weight(..)));
-            if is_weight("") || is_weight(table.prefix) {
+            if is_weight("") || table.prefixes.iter().any(|prefix| is_weight(prefix)) {
                 return Some(ConfigError::WrappedNames {
                     path: path.into(),
                     prefix: tensor.name[..tensor.name.len() - inner.len()].to_owned(),
@@ -325,8 +355,10 @@ fn wrapped(table: &'static FamilyTable, stored: &[Stored<'_>], path: &Path) -> O
 }
 
 enum Kind {
-    Weight(&'static TensorTemplate, Option<usize>),
+    Weight(&'static TensorTemplate, Place),
     Ignored,
+    /// Of another part of the model whose text part is run: what its names begin with.
+    OtherPart(&'static str),
 }
 
 /// What a table says of a tensor's name, under the prefix that the checkpoint uses.
@@ -334,18 +366,23 @@ fn classify(table: &'static FamilyTable, prefix: &str, name: &str) -> Option<Kin
     let inner = name.strip_prefix(prefix);
     for template in table.templates() {
         let candidate = if template.prefixed { inner } else { Some(name) };
-        if let Some(layer) = candidate.and_then(|candidate| instance(template.name, candidate)) {
-            return Some(Kind::Weight(template, layer));
+        if let Some(place) = candidate.and_then(|candidate| instance(template.name, candidate)) {
+            return Some(Kind::Weight(template, place));
         }
     }
     let is_ignored = table
         .ignored_tensors
         .iter()
         .any(|pattern| inner.is_some_and(|name| instance(pattern, name).is_some()));
-    is_ignored.then_some(Kind::Ignored)
+    if is_ignored {
+        return Some(Kind::Ignored);
+    }
+    let mut parts = table.whole.iter().flat_map(|whole| whole.parts);
+    let part = parts.find(|part| name.starts_with(**part))?;
+    Some(Kind::OtherPart(part))
 }
 
-/// The prefix of the checkpoint's names: the family's, or none.
+/// The prefix of the checkpoint's names: one of the family's, or none.
 fn prefix(
     table: &'static FamilyTable,
     stored: &[Stored<'_>],
@@ -361,16 +398,21 @@ fn prefix(
             .any(|pattern| instance(pattern, name).is_some())
     };
     let names = || stored.iter().map(|tensor| tensor.name);
-    let prefixed = names().find(|name| name.strip_prefix(table.prefix).is_some_and(is_inner));
-    let bare = names().find(|name| is_inner(name));
-    match (prefixed, bare) {
-        (Some(prefixed), Some(bare)) => Err(ConfigError::TwoPrefixes {
+    let with = |prefix: &str| names().find(|name| name.strip_prefix(prefix).is_some_and(is_inner));
+    let mut used = table
+        .prefixes
+        .iter()
+        .copied()
+        .chain([""])
+        .filter_map(|prefix| Some((prefix, with(prefix)?)));
+    match (used.next(), used.next()) {
+        (Some((_, first)), Some((_, second))) => Err(ConfigError::TwoPrefixes {
             path: path.into(),
-            prefixed: prefixed.into(),
-            bare: bare.into(),
+            prefixed: first.into(),
+            bare: second.into(),
         }),
-        (None, Some(_)) => Ok(""),
-        (_, None) => Ok(table.prefix),
+        (Some((prefix, _)), None) => Ok(prefix),
+        (None, _) => Ok(table.prefixes[0]),
     }
 }
 

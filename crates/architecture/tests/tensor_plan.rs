@@ -392,6 +392,117 @@ fn buffers_and_value_heads_are_left_out() {
     }
 }
 
+/// The names of a block with gated MLP behind a prefix, with norms of the given names.
+fn gated_block(prefix: &str, width: usize, norms: &[(&str, usize)]) -> Tensors {
+    let matrices = [
+        ("self_attn.q_proj", 2, 2),
+        ("self_attn.k_proj", 1, 2),
+        ("self_attn.v_proj", 1, 2),
+        ("self_attn.o_proj", 2, 2),
+        ("mlp.gate_proj", 1, 2),
+        ("mlp.up_proj", 1, 2),
+        ("mlp.down_proj", 2, 1),
+    ];
+    let half = width / 2;
+    let matrices = matrices.iter().map(|(name, rows, columns)| {
+        let name = format!("{prefix}layers.0.{name}.weight");
+        (name, vec![rows * half, columns * half])
+    });
+    let norms = norms.iter().map(|(name, width)| {
+        let name = format!("{prefix}layers.0.{name}");
+        (name, vec![*width])
+    });
+    let ends = [
+        ("embed_tokens.weight", vec![11, width]),
+        ("norm.weight", vec![width]),
+    ];
+    let ends = ends.map(|(name, shape)| (format!("{prefix}{name}"), shape));
+    matrices.chain(norms).chain(ends).collect()
+}
+
+#[test]
+fn norms_of_heads_may_be_tensors_of_their_own() {
+    let json = json!({
+        "model_type": "stablelm", "num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2,
+        "num_key_value_heads": 1, "intermediate_size": 8, "vocab_size": 11, "qk_layernorm": true,
+        "use_parallel_residual": true, "tie_word_embeddings": true,
+    });
+    let config = ModelConfig::from_json(json.as_object().unwrap(), Path::new("c")).unwrap();
+    let mut tensors = gated_block(
+        "model.",
+        16,
+        &[
+            ("input_layernorm.weight", 16),
+            ("input_layernorm.bias", 16),
+            ("self_attn.k_layernorm.norms.0.weight", 8),
+            ("self_attn.q_layernorm.norms.1.weight", 8),
+            ("self_attn.q_layernorm.norms.0.weight", 8),
+        ],
+    );
+    tensors.push(("model.norm.bias".into(), vec![16]));
+    let plan = planned(&config, &tensors).unwrap();
+    let rows = plan.tensors.iter().filter(|t| t.role == Role::QNormGain);
+    let rows: Vec<(Option<usize>, &str)> = rows.map(|t| (t.row, t.name.as_str())).collect();
+    let name = |row| format!("model.layers.0.self_attn.q_layernorm.norms.{row}.weight");
+    assert_eq!(rows, [(Some(0), &*name(0)), (Some(1), &*name(1))]);
+
+    let without = tensors.iter().filter(|(tensor, _)| *tensor != name(1));
+    let refused = planned(&config, &without.cloned().collect()).unwrap_err();
+    assert!(
+        refused.contains(&format!("missing: {}", name(1))),
+        "{refused}"
+    );
+    tensors.push((name(2), vec![8]));
+    let refused = planned(&config, &tensors).unwrap_err();
+    assert!(
+        refused.ends_with(&name(2)) && refused.contains("1 unexpected"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn other_parts_of_a_larger_model_are_told() {
+    let json = json!({"model_type": "gemma3", "text_config": {
+        "num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "head_dim": 8, "intermediate_size": 8, "vocab_size": 11,
+    }});
+    let config = ModelConfig::from_json(json.as_object().unwrap(), Path::new("c")).unwrap();
+    for (prefix, outer) in [
+        ("language_model.model.", ""),
+        ("model.language_model.", "model."),
+    ] {
+        let mut tensors = gated_block(
+            prefix,
+            16,
+            &[
+                ("input_layernorm.weight", 16),
+                ("post_attention_layernorm.weight", 16),
+                ("pre_feedforward_layernorm.weight", 16),
+                ("post_feedforward_layernorm.weight", 16),
+                ("self_attn.q_norm.weight", 8),
+                ("self_attn.k_norm.weight", 8),
+            ],
+        );
+        let projector = format!("{outer}multi_modal_projector.mm_soft_emb_norm.weight");
+        let tower = format!("{outer}vision_tower.x");
+        tensors.extend([projector, tower].map(|name| (name, vec![3, 4])));
+        let plan = planned(&config, &tensors).unwrap();
+        let [note] = plan.notes.as_slice() else {
+            panic!("{:?}", plan.notes);
+        };
+        assert_eq!(
+            note.to_string(),
+            format!(
+                "only the text part of the model is run; left out: 1 tensors of `{outer}multi_modal_projector.`, \
+                 1 tensors of `{outer}vision_tower.`"
+            )
+        );
+        tensors.push(("audio_tower.x".into(), vec![1]));
+        let refused = planned(&config, &tensors).unwrap_err();
+        assert!(refused.ends_with(": audio_tower.x"), "{refused}");
+    }
+}
+
 #[test]
 fn names_of_a_wrapped_model_are_explained() {
     for (prefix, program) in [

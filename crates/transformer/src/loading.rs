@@ -67,7 +67,7 @@ impl Model {
             planned: plan
                 .tensors
                 .iter()
-                .map(|t| ((t.role, t.layer), t))
+                .map(|t| ((t.role, t.layer, t.row), t))
                 .collect(),
         };
 
@@ -78,7 +78,7 @@ impl Model {
         }
         let positions = tensors
             .planned
-            .get(&(Role::PositionEmbedding, None))
+            .get(&(Role::PositionEmbedding, None, None))
             .map(|planned| tensors.read(planned))
             .transpose()?
             .map(Table::Checkpoint);
@@ -122,7 +122,8 @@ struct Tensors<'a> {
     checkpoint: &'a Checkpoint,
     config: &'a ModelConfig,
     precision: Precision,
-    planned: BTreeMap<(Role, Option<usize>), &'a PlannedTensor>,
+    /// By role, block and row.
+    planned: BTreeMap<(Role, Option<usize>, Option<usize>), &'a PlannedTensor>,
 }
 
 impl Tensors<'_> {
@@ -135,16 +136,22 @@ impl Tensors<'_> {
         role: Role,
         layer: Option<usize>,
     ) -> Result<Option<Vec<f32>>, TransformerError> {
-        let planned = self.planned.get(&(role, layer));
-        planned
-            .map(|planned| Ok(self.read(planned)?.as_slice().to_vec()))
-            .transpose()
+        let rows = (role, layer, None)..=(role, layer, Some(usize::MAX));
+        let mut rows = self.planned.range(rows).peekable();
+        if rows.peek().is_none() {
+            return Ok(None);
+        }
+        let mut vector = Vec::new();
+        for (_, planned) in rows {
+            vector.extend_from_slice(self.read(planned)?.as_slice());
+        }
+        Ok(Some(vector))
     }
 
     /// The token embedding and the unembedding, which may be one; of padded rows only those of the vocabulary are used.
     fn ends(&self) -> Result<(Table, Linear), TransformerError> {
         let c = self.config;
-        let embedding = self.read(self.planned[&(Role::TokenEmbedding, None)])?;
+        let embedding = self.read(self.planned[&(Role::TokenEmbedding, None, None)])?;
         let bias = self.vector(Role::UnembeddingBias, None)?.map(|mut bias| {
             bias.truncate(c.vocab);
             bias
@@ -158,7 +165,7 @@ impl Tensors<'_> {
         if c.tied {
             return Ok((Table::Unembedding, packed(&embedding)));
         }
-        let unembedding = self.read(self.planned[&(Role::Unembedding, None)])?;
+        let unembedding = self.read(self.planned[&(Role::Unembedding, None, None)])?;
         Ok((Table::Checkpoint(embedding), packed(&unembedding)))
     }
 
@@ -174,7 +181,7 @@ impl Tensors<'_> {
         let mut biases = Vec::new();
         let mut first = 0;
         for &(weight, bias, outputs) in roles {
-            let planned = self.planned[&(weight, Some(layer))];
+            let planned = self.planned[&(weight, Some(layer), None)];
             let tensor = self.read(planned)?;
             let weight = as_input_output(tensor.as_slice(), planned.layout, inputs, outputs);
             packed.put(first, weight);
@@ -207,7 +214,7 @@ impl Tensors<'_> {
 
     /// A projection outside the blocks, if the model has it.
     fn projection(&self, role: Role) -> Result<Option<Linear>, TransformerError> {
-        let Some(planned) = self.planned.get(&(role, None)) else {
+        let Some(planned) = self.planned.get(&(role, None, None)) else {
             return Ok(None);
         };
         let tensor = self.read(planned)?;
@@ -221,7 +228,7 @@ impl Tensors<'_> {
     fn block(&self, layer: usize) -> Result<Block, TransformerError> {
         let c = self.config;
         let (query_width, key_width) = (c.heads * c.head, c.kv_heads * c.head);
-        let qkv = match self.planned.get(&(Role::Qkv, Some(layer))) {
+        let qkv = match self.planned.get(&(Role::Qkv, Some(layer), None)) {
             Some(planned) => self.fused_qkv(planned, layer)?,
             None => {
                 let q = (Role::Q, Role::QBias, query_width);
@@ -233,7 +240,8 @@ impl Tensors<'_> {
             }
         };
         let up = (Role::MlpIn, Role::MlpInBias, c.neurons);
-        let mlp_in = match (c.mlp, self.planned.get(&(Role::MlpGateUp, Some(layer)))) {
+        let gate_up = self.planned.get(&(Role::MlpGateUp, Some(layer), None));
+        let mlp_in = match (c.mlp, gate_up) {
             (Mlp::Plain, _) => self.linear(&[up], c.model, layer)?,
             (Mlp::Gated, Some(planned)) => {
                 let tensor = self.read(planned)?;
@@ -309,7 +317,7 @@ impl Tensors<'_> {
 
     /// Checks that an unembedding stored beside a tied embedding holds the same values.
     fn same_as_embedding(&self, unembedding: &str) -> Result<(), TransformerError> {
-        let embedding = &self.planned[&(Role::TokenEmbedding, None)].name;
+        let embedding = &self.planned[&(Role::TokenEmbedding, None, None)].name;
         let first = self.checkpoint.tensor(embedding)?;
         let second = self.checkpoint.tensor(unembedding)?;
         let pairs = first.as_slice().iter().zip(second.as_slice());

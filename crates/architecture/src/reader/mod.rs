@@ -16,8 +16,10 @@ use crate::config::{
 };
 use crate::error::ConfigError;
 use crate::family::Family;
-use crate::tables::keys::{ACTIVATIONS, COMMON_IGNORED, COMMON_REFUSED, Field, KeyLine, Presence};
-use crate::tables::{EmbeddingScale, FamilyTable, left_out, table};
+use crate::tables::keys::{
+    ACTIVATIONS, Accept, COMMON_IGNORED, COMMON_REFUSED, Field, KeyLine, KeyTable, Presence,
+};
+use crate::tables::{EmbeddingScale, FamilyTable, Whole, left_out, table};
 
 /// The most blocks a config may declare.
 const LAYERS_CAP: u64 = 1 << 12;
@@ -54,6 +56,14 @@ impl ModelConfig {
     /// ```
     pub fn from_json(map: &Map<String, Value>, path: &Path) -> Result<Self, ConfigError> {
         let family = family_of(map, path)?;
+        match &table(family).whole {
+            None => Self::of_text(map, path, family),
+            Some(whole) => of_part(map, path, family, whole),
+        }
+    }
+
+    /// Reads the config of a text model under the table of a family.
+    fn of_text(map: &Map<String, Value>, path: &Path, family: Family) -> Result<Self, ConfigError> {
         let table = table(family);
         let reader = Reader::new(map, path, family)?;
 
@@ -169,12 +179,111 @@ impl ModelConfig {
     }
 }
 
+/// Reads the config of a model of which `family` runs the text part.
+fn of_part(
+    map: &Map<String, Value>,
+    path: &Path,
+    family: Family,
+    whole: &Whole,
+) -> Result<ModelConfig, ConfigError> {
+    let inside = |error| ConfigError::Inside {
+        key: whole.key,
+        error: Box::new(error),
+    };
+    refuse_switched_on(map, COMMON_REFUSED.iter(), path)?;
+    let text_config = text_of(map, path, whole)?;
+    if let Some(value) = text_config.get("model_type") {
+        let name = text("model_type", value, path).map_err(inside)?;
+        if name != whole.text {
+            return Err(inside(ConfigError::UnknownName {
+                path: path.into(),
+                key: "model_type".into(),
+                found: excerpt(value),
+                supported: vec![whole.text],
+            }));
+        }
+    }
+    let config = ModelConfig::of_text(text_config, path, family).map_err(inside)?;
+    // What ties the head is the outer key.
+    let outer = map.get(TIED).cloned().unwrap_or(whole.tied.into());
+    let tied = outer
+        .as_bool()
+        .ok_or_else(|| wrong_type(TIED, "true or false", &outer, path))?;
+    match text_config.get(TIED) {
+        Some(inner) if config.tied != tied => Err(ConfigError::Disagreement {
+            path: path.into(),
+            key: TIED.into(),
+            value: excerpt(&outer),
+            other_key: format!("{}.{TIED}", whole.key),
+            other_value: excerpt(inner),
+        }),
+        _ => Ok(config.with(|config| config.tied = tied)),
+    }
+}
+
+/// Whether the unembedding is the embedding, in the config of a whole model.
+const TIED: &str = "tie_word_embeddings";
+
+/// The config of the text part of a model.
+fn text_of<'a>(
+    map: &'a Map<String, Value>,
+    path: &Path,
+    whole: &Whole,
+) -> Result<&'a Map<String, Value>, ConfigError> {
+    let value = map.get(whole.key).ok_or_else(|| ConfigError::MissingKey {
+        path: path.into(),
+        key: whole.key.into(),
+    })?;
+    value
+        .as_object()
+        .ok_or_else(|| wrong_type(whole.key, "an object", value, path))
+}
+
+/// Refuses the keys of a config that switch on what is not implemented.
+fn refuse_switched_on<'a>(
+    map: &Map<String, Value>,
+    refused: impl Iterator<Item = &'a (&'static str, Accept)> + Clone,
+    path: &Path,
+) -> Result<(), ConfigError> {
+    for (key, value) in map {
+        if let Some((_, accept)) = refused.clone().find(|(known, _)| known == key)
+            && !accept.accepts(value)
+        {
+            return Err(ConfigError::Unsupported {
+                path: path.into(),
+                key: key.clone(),
+                expected: accept.expected(),
+                found: excerpt(value),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// The keys of a config that transformers does not read for its family, so that they cannot change what the model computes.
 ///
 /// # Errors
 /// As [`ModelConfig::from_json`] for the family.
 pub fn unread_keys(map: &Map<String, Value>, path: &Path) -> Result<Vec<String>, ConfigError> {
-    let keys = &table(family_of(map, path)?).keys;
+    let table = table(family_of(map, path)?);
+    let Some(whole) = &table.whole else {
+        return Ok(unread_under(&table.keys, map));
+    };
+    let is_known = |key: &str| {
+        key == whole.key
+            || key == TIED
+            || whole.ignored.contains(&key)
+            || COMMON_IGNORED.contains(&key)
+            || COMMON_REFUSED.iter().any(|(known, _)| *known == key)
+    };
+    let outer = map.keys().filter(|key| !is_known(key)).cloned();
+    let inner = unread_under(&table.keys, text_of(map, path, whole)?);
+    let inner = inner.iter().map(|key| format!("{}.{key}", whole.key));
+    Ok(outer.chain(inner).collect())
+}
+
+/// The keys of a config that no column of a table has.
+fn unread_under(keys: &KeyTable, map: &Map<String, Value>) -> Vec<String> {
     let is_known = |key: &str| {
         keys.lines().any(|(known, ..)| *known == key)
             || keys.refused.iter().any(|(known, _)| *known == key)
@@ -193,7 +302,7 @@ pub fn unread_keys(map: &Map<String, Value>, path: &Path) -> Result<Vec<String>,
         members.map(move |(key, _)| format!("{outer}.{key}"))
     });
     let outer = map.keys().filter(|key| !is_known(key)).cloned();
-    Ok(outer.chain(inner).collect())
+    outer.chain(inner).collect()
 }
 
 /// The family that the config's `model_type` names.
@@ -237,25 +346,12 @@ impl<'a> Reader<'a> {
         family: Family,
     ) -> Result<Self, ConfigError> {
         let table = table(family);
-        for (key, value) in map {
-            let mut refused = table.keys.refused.iter().chain(COMMON_REFUSED);
-            let is_read = |known: &&str| known == key;
-            let own = table.keys.ignored.iter().any(is_read)
-                || table.keys.lines().any(|(known, ..)| is_read(known));
-            if own {
-                continue;
-            }
-            if let Some((_, accept)) = refused.find(|(known, _)| known == key)
-                && !accept.accepts(value)
-            {
-                return Err(ConfigError::Unsupported {
-                    path: path.into(),
-                    key: key.clone(),
-                    expected: accept.expected(),
-                    found: excerpt(value),
-                });
-            }
-        }
+        let keys = &table.keys;
+        let is_own = |key: &str| {
+            keys.ignored.contains(&key) || keys.lines().any(|(known, ..)| *known == key)
+        };
+        let common = COMMON_REFUSED.iter().filter(|(key, _)| !is_own(key));
+        refuse_switched_on(map, keys.refused.iter().chain(common), path)?;
         for (key, field, presence) in table.keys.lines() {
             let is_there = |other: &KeyLine| other.1 == *field && map.contains_key(other.0);
             if *presence == Presence::Required && !table.keys.lines().any(is_there) {

@@ -48,7 +48,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: true,
     bos: Some(1),
-    prefix: "transformer.",
+    prefixes: &["transformer."],
     tensors: &[&[
         out_in(Role::TokenEmbedding, "word_embeddings.weight"),
         vector(Role::AttnNormGain, "h.{}.input_layernorm.weight"),
@@ -70,4 +70,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         vector(Role::EmbeddingNormBias, "word_embeddings_layernorm.bias"),
     ]],
     ignored_tensors: &[],
+    whole: None,
 };

@@ -47,7 +47,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: true,
     bos: Some(5),
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[
         ENDS,
         FINAL_NORM,
@@ -62,4 +62,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         OUT_BIAS,
     ],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

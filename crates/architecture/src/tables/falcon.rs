@@ -49,7 +49,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: true,
     bos: Some(11),
-    prefix: "transformer.",
+    prefixes: &["transformer."],
     tensors: &[&[
         out_in(Role::TokenEmbedding, "word_embeddings.weight"),
         vector(Role::AttnNormGain, "h.{}.input_layernorm.weight"),
@@ -73,4 +73,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         vector(Role::MlpNormBias, "h.{}.ln_mlp.bias"),
     ]],
     ignored_tensors: &[],
+    whole: None,
 };

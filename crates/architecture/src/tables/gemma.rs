@@ -36,9 +36,10 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: true,
     bos: Some(2),
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[
         ENDS, FINAL_NORM, NORMS, ATTENTION, GATED_MLP, QKV_BIASES, OUT_BIAS,
     ],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

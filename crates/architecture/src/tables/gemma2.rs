@@ -46,7 +46,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::WindowedBut(2),
     tied: true,
     bos: Some(2),
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[
         ENDS,
         FINAL_NORM,
@@ -71,4 +71,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         OUT_BIAS,
     ],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

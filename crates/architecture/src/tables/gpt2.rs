@@ -57,7 +57,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: true,
     bos: Some(50256),
-    prefix: "transformer.",
+    prefixes: &["transformer."],
     tensors: &[&[
         out_in(Role::TokenEmbedding, "wte.weight"),
         out_in(Role::PositionEmbedding, "wpe.weight"),
@@ -78,4 +78,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         out_in(Role::Unembedding, "lm_head.weight").without_prefix(),
     ]],
     ignored_tensors: &["h.{}.attn.bias", "h.{}.attn.masked_bias"],
+    whole: None,
 };

@@ -46,7 +46,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Listed,
     tied: true,
     bos: Some(50256),
-    prefix: "transformer.",
+    prefixes: &["transformer."],
     tensors: &[&[
         out_in(Role::TokenEmbedding, "wte.weight"),
         out_in(Role::PositionEmbedding, "wpe.weight"),
@@ -71,4 +71,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         "h.{}.attn.attention.bias",
         "h.{}.attn.attention.masked_bias",
     ],
+    whole: None,
 };

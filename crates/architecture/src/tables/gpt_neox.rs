@@ -21,11 +21,12 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: false,
     bos: Some(0),
-    prefix: "gpt_neox.",
+    prefixes: &["gpt_neox."],
     tensors: &[&[out_in(Role::TokenEmbedding, "embed_in.weight"), vector(Role::AttnNormGain, "layers.{}.input_layernorm.weight"), vector(Role::AttnNormBias, "layers.{}.input_layernorm.bias"),
   out_in(Role::Qkv, "layers.{}.attention.query_key_value.weight").fused(Fused::ByGroup), vector(Role::QkvBias, "layers.{}.attention.query_key_value.bias").fused(Fused::ByGroup), out_in(Role::AttnOut, "layers.{}.attention.dense.weight"), vector(Role::AttnOutBias, "layers.{}.attention.dense.bias"),
   vector(Role::MlpNormGain, "layers.{}.post_attention_layernorm.weight"), vector(Role::MlpNormBias, "layers.{}.post_attention_layernorm.bias"), out_in(Role::MlpIn, "layers.{}.mlp.dense_h_to_4h.weight"), vector(Role::MlpInBias, "layers.{}.mlp.dense_h_to_4h.bias"), out_in(Role::MlpOut, "layers.{}.mlp.dense_4h_to_h.weight"), vector(Role::MlpOutBias, "layers.{}.mlp.dense_4h_to_h.bias"),
   vector(Role::FinalNormGain, "final_layer_norm.weight"), vector(Role::FinalNormBias, "final_layer_norm.bias"), out_in(Role::Unembedding, "embed_out.weight").without_prefix()]],
     ignored_tensors: // The causal mask, its fill value, and the rotary frequencies, which the config gives.
     &["layers.{}.attention.bias", "layers.{}.attention.masked_bias", "layers.{}.attention.rotary_emb.inv_freq"],
+    whole: None,
 };

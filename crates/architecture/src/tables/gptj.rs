@@ -48,7 +48,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: false,
     bos: Some(50256),
-    prefix: "transformer.",
+    prefixes: &["transformer."],
     tensors: &[&[
         out_in(Role::TokenEmbedding, "wte.weight"),
         vector(Role::AttnNormGain, "h.{}.ln_1.weight"),
@@ -71,4 +71,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         "h.{}.attn.masked_bias",
         "h.{}.attn.embed_positions",
     ],
+    whole: None,
 };

@@ -34,7 +34,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: false,
     bos: Some(1),
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[
         ENDS,
         FINAL_NORM,
@@ -46,4 +46,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         GATED_MLP_BIASES,
     ],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

@@ -29,7 +29,8 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Windowed,
     tied: false,
     bos: Some(1),
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[ENDS, FINAL_NORM, NORMS, ATTENTION, GATED_MLP],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

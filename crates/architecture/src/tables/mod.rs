@@ -8,6 +8,7 @@ mod cohere;
 mod falcon;
 mod gemma;
 mod gemma2;
+mod gemma3;
 mod gemma3_text;
 mod gpt2;
 mod gpt_neo;
@@ -33,7 +34,7 @@ pub(crate) mod templates;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::table::{EmbeddingScale, FamilyTable, Layers, RotaryDefaults};
+pub(crate) use self::table::{EmbeddingScale, FamilyTable, Layers, RotaryDefaults, Whole};
 
 use crate::family::Family;
 
@@ -50,6 +51,7 @@ pub(crate) fn table(family: Family) -> &'static FamilyTable {
         Family::Gemma => &gemma::TABLE,
         Family::Gemma2 => &gemma2::TABLE,
         Family::Gemma3 => &gemma3_text::TABLE,
+        Family::Gemma3Images => &gemma3::TABLE,
         Family::Phi3 => &phi3::TABLE,
         Family::Olmo => &olmo::TABLE,
         Family::Olmo2 => &olmo2::TABLE,
@@ -90,10 +92,6 @@ pub fn left_out() -> &'static [(&'static str, &'static str)] {
         ("dbrx", EXPERTS),
         ("deepseek_v2", EXPERTS),
         ("deepseek_v3", EXPERTS),
-        (
-            "gemma3",
-            "a model of images and text: save its text part, a gemma3_text model",
-        ),
         (
             "gemma3n",
             "embeddings for each block and several residual streams",

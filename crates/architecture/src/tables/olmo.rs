@@ -32,7 +32,8 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: false,
     bos: None,
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[ENDS, ATTENTION, GATED_MLP, QKV_BIASES, OUT_BIAS],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

@@ -37,7 +37,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: false,
     bos: None,
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[
         ENDS,
         FINAL_NORM,
@@ -58,4 +58,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         ],
     ],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

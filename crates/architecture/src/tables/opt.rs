@@ -35,7 +35,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: true,
     bos: Some(2),
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[&[
         out_in(Role::TokenEmbedding, "decoder.embed_tokens.weight"),
         out_in(Role::PositionEmbedding, "decoder.embed_positions.weight"),
@@ -74,4 +74,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         out_in(Role::Unembedding, "lm_head.weight").without_prefix(),
     ]],
     ignored_tensors: &[],
+    whole: None,
 };

@@ -42,7 +42,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Alike,
     tied: false,
     bos: Some(1),
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[
         &[
             out_in(Role::TokenEmbedding, "embed_tokens.weight"),
@@ -69,4 +69,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         QKV_BIASES,
     ],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

@@ -47,7 +47,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Windowed,
     tied: false,
     bos: None,
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[
         ENDS,
         FINAL_NORM,
@@ -60,4 +60,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         ],
     ],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

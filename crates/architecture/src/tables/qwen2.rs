@@ -34,7 +34,8 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::WindowedFrom,
     tied: false,
     bos: None,
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[ENDS, FINAL_NORM, NORMS, ATTENTION, GATED_MLP, QKV_BIASES],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

@@ -41,9 +41,10 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::WindowedFrom,
     tied: false,
     bos: None,
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[
         ENDS, FINAL_NORM, NORMS, ATTENTION, GATED_MLP, HEAD_NORMS, QKV_BIASES, OUT_BIAS,
     ],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

@@ -37,7 +37,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::RotatedBut(4),
     tied: true,
     bos: None,
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[
         ENDS,
         FINAL_NORM,
@@ -49,4 +49,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         GATED_MLP_BIASES,
     ],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

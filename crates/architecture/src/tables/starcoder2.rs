@@ -36,7 +36,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::Windowed,
     tied: true,
     bos: None,
-    prefix: "model.",
+    prefixes: &["model."],
     tensors: &[
         ENDS,
         FINAL_NORM,
@@ -53,4 +53,5 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         ],
     ],
     ignored_tensors: FREQUENCIES,
+    whole: None,
 };

@@ -21,12 +21,28 @@ pub(crate) struct FamilyTable {
     pub(crate) tied: bool,
     /// The BOS id where the config has no key for it; `None` if the family prepends nothing.
     pub(crate) bos: Option<u32>,
-    /// What precedes the names of all tensors but the unembedding, in all of them or in none.
-    pub(crate) prefix: &'static str,
+    /// What precedes the names of all tensors but the unembedding, in all of them or in none: one of these.
+    pub(crate) prefixes: &'static [&'static str],
     /// The tensors, `{}` standing for the index of the block, in groups.
     pub(crate) tensors: &'static [&'static [TensorTemplate]],
     /// Names of buffers that hold no weights, with the prefix where the tensors have it.
     pub(crate) ignored_tensors: &'static [&'static str],
+    /// Where the model is the text part of a larger one, how that one is written.
+    pub(crate) whole: Option<Whole>,
+}
+
+/// A model of which a family runs the text part.
+pub(crate) struct Whole {
+    /// The key of the object that holds the config of the text part.
+    pub(crate) key: &'static str,
+    /// The `model_type` of the text part.
+    pub(crate) text: &'static str,
+    /// Whether the unembedding is tied, where the outer config says nothing.
+    pub(crate) tied: bool,
+    /// Keys beside that object that change nothing in the text part.
+    pub(crate) ignored: &'static [&'static str],
+    /// What the names of the other parts' tensors begin with.
+    pub(crate) parts: &'static [&'static str],
 }
 
 impl FamilyTable {

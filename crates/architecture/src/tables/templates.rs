@@ -7,7 +7,8 @@ use crate::tensors::{Fused, Layout, Role};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TensorTemplate {
     pub(crate) role: Role,
-    /// The name without the family's prefix, `{}` standing for the index of the block.
+    /// The name without the family's prefix, `{}` standing for the index of the block, and a second one for that of a row
+    /// that is a tensor of its own.
     pub(crate) name: &'static str,
     pub(crate) layout: Layout,
     /// For the fused roles, how their outputs are stacked.
@@ -55,35 +56,72 @@ impl TensorTemplate {
         }
     }
 
+    /// The rows that are tensors of their own, or the one tensor that holds all.
+    pub(crate) fn rows(&self, config: &ModelConfig) -> impl Iterator<Item = Option<usize>> + use<> {
+        let apart = self
+            .is_by_row()
+            .then(|| 0..self.role.shape(config)[0])
+            .map(|rows| rows.map(Some));
+        let whole = (!self.is_by_row()).then_some(None);
+        apart.into_iter().flatten().chain(whole)
+    }
+
+    /// Whether the config has the row that a name stands for.
+    pub(crate) fn rows_hold(&self, config: &ModelConfig, place: Place) -> bool {
+        place.row.is_none_or(|row| row < self.role.shape(config)[0])
+    }
+
+    /// Whether each row is a tensor of its own.
+    pub(crate) fn is_by_row(&self) -> bool {
+        self.name.matches("{}").count() == 2
+    }
+
     /// The shape as stored.
     pub(crate) fn shape(&self, config: &ModelConfig) -> Vec<usize> {
         let mut shape = self.role.shape(config);
         if self.layout == Layout::InOut {
             shape.reverse();
         }
+        if self.is_by_row() {
+            shape.remove(0);
+        }
         shape
     }
 }
 
-/// Whether `name` is an instance of `pattern`: `Some(None)` for a pattern without a block, `Some(Some(index))` with.
-pub(crate) fn instance(pattern: &str, name: &str) -> Option<Option<usize>> {
-    let Some((before, after)) = pattern.split_once("{}") else {
-        return (pattern == name).then_some(None);
-    };
-    let index = name.strip_prefix(before)?.strip_suffix(after)?;
-    let is_canonical = index.bytes().all(|byte| byte.is_ascii_digit())
-        && (index == "0" || !index.starts_with('0'));
-    if is_canonical {
-        index.parse().ok().map(Some)
-    } else {
-        None
-    }
+/// Which instance of a pattern a name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// The block, if it belongs to one.
+    pub(crate) layer: Option<usize>,
+    /// The row, if each is a tensor of its own.
+    pub(crate) row: Option<usize>,
 }
 
-/// The name of the instance of `pattern` in block `layer`.
-pub(crate) fn instantiate(pattern: &str, layer: Option<usize>) -> String {
-    match layer {
-        None => pattern.to_owned(),
-        Some(layer) => pattern.replace("{}", &layer.to_string()),
+/// Where `name` stands among the instances of `pattern`, if it is one.
+pub(crate) fn instance(pattern: &str, name: &str) -> Option<Place> {
+    let mut indices = [None; 2];
+    let mut pieces = pattern.split("{}");
+    let mut rest = name.strip_prefix(pieces.next()?)?;
+    for (index, piece) in indices.iter_mut().zip(pieces) {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, after) = rest.split_at(digits);
+        if number.len() > 1 && number.starts_with('0') {
+            return None;
+        }
+        *index = Some(number.parse().ok()?);
+        rest = after.strip_prefix(piece)?;
     }
+    let [layer, row] = indices;
+    rest.is_empty().then_some(Place { layer, row })
+}
+
+/// The name of the instance of `pattern` at a place.
+pub(crate) fn instantiate(pattern: &str, place: Place) -> String {
+    [place.layer, place.row]
+        .into_iter()
+        .flatten()
+        .fold(pattern.to_owned(), |name, index| {
+            name.replacen("{}", &index.to_string(), 1)
+        })
 }

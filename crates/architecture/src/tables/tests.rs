@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::keys::{COMMON_IGNORED, COMMON_REFUSED, Field, Presence};
 use super::table as table_of;
-use super::templates::{instance, instantiate};
+use super::templates::{Place, instance, instantiate};
 use crate::config::{LearnedPositions, ModelConfig, Residual};
 use crate::family::Family;
 use crate::tensors::{Layout, Role};
@@ -34,6 +34,15 @@ fn config(family: Family, extra: &[(&str, bool)]) -> ModelConfig {
     }
     for (key, on) in extra {
         map.insert((*key).into(), (*on).into());
+    }
+    if let Some(whole) = &table_of(family).whole {
+        let mut outer = serde_json::Map::new();
+        for key in ["model_type", "tie_word_embeddings"] {
+            outer.extend(map.get(key).map(|value| (key.to_owned(), value.clone())));
+        }
+        map.insert("model_type".into(), whole.text.into());
+        outer.insert(whole.key.into(), map.into());
+        map = outer;
     }
     ModelConfig::from_json(&map, Path::new("config.json")).unwrap()
 }
@@ -184,7 +193,12 @@ fn every_tensor_line_is_used_by_some_config_and_well_formed() {
                 !matches!(role, Role::Unembedding | Role::UnembeddingBias),
                 "{family}"
             );
-            let instance_name = instantiate(name, role.is_per_layer().then_some(3));
+            let place = Place {
+                layer: role.is_per_layer().then_some(3),
+                row: template.is_by_row().then_some(5),
+            };
+            let instance_name = instantiate(name, place);
+            assert_eq!(instance(name, &instance_name), Some(place), "{family}");
             let hits = |pattern: &&str| instance(pattern, &instance_name).is_some();
             assert_eq!(
                 table
@@ -223,15 +237,25 @@ fn the_switches_reach_the_config() {
 
 #[test]
 fn names_match_only_their_own_block() {
-    let check = |name, expected| assert_eq!(instance("h.{}.ln_1.bias", name), expected, "{name}");
-    check("h.0.ln_1.bias", Some(Some(0)));
-    check("h.11.ln_1.bias", Some(Some(11)));
+    let check = |name, layer: Option<usize>| {
+        let expected = layer.map(|layer| Place {
+            layer: Some(layer),
+            row: None,
+        });
+        assert_eq!(instance("h.{}.ln_1.bias", name), expected, "{name}");
+    };
+    check("h.0.ln_1.bias", Some(0));
+    check("h.11.ln_1.bias", Some(11));
     check("h.01.ln_1.bias", None);
     check("h..ln_1.bias", None);
     check("h.+1.ln_1.bias", None);
     check("h.1.ln_1.bias.x", None);
     check("h.99999999999999999999.ln_1.bias", None);
-    assert_eq!(instance("wte.weight", "wte.weight"), Some(None));
+    let whole = Place {
+        layer: None,
+        row: None,
+    };
+    assert_eq!(instance("wte.weight", "wte.weight"), Some(whole));
     assert_eq!(instance("wte.weight", "wte.weight2"), None);
 }
 
@@ -239,6 +263,35 @@ fn names_match_only_their_own_block() {
 fn facts() -> serde_json::Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parity/keys.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The `model_type` of the config that a table's keys are those of.
+fn text_type(family: Family) -> &'static str {
+    let whole = &table_of(family).whole;
+    whole
+        .as_ref()
+        .map_or(family.model_type(), |whole| whole.text)
+}
+
+#[test]
+fn every_key_beside_the_config_of_a_part_is_known() {
+    let facts = facts();
+    for family in Family::all().iter().copied() {
+        let Some(whole) = &table_of(family).whole else {
+            continue;
+        };
+        let declared = &facts["families"][family.model_type()]["declared"];
+        for (key, default) in declared.as_object().unwrap() {
+            let is_known = key == whole.key
+                || key == "tie_word_embeddings"
+                || whole.ignored.contains(&key.as_str())
+                || COMMON_IGNORED.contains(&key.as_str());
+            assert!(is_known, "{family}: `{key}`");
+            if key == "tie_word_embeddings" {
+                assert_eq!(*default, serde_json::json!(whole.tied), "{family}");
+            }
+        }
+    }
 }
 
 /// Keys that transformers moves elsewhere before it reads them, or that its code does not read and a table still does.
@@ -277,7 +330,7 @@ fn every_key_that_transformers_reads_is_in_the_table() {
     let common = names(&facts["common"]);
     let mut faults = Vec::new();
     for family in Family::all().iter().copied() {
-        let of = &facts["families"][family.model_type()];
+        let of = &facts["families"][text_type(family)];
         let declared = of["declared"].as_object().unwrap();
         let mut read = names(&of["read"]);
         let table = table_of(family);
@@ -325,7 +378,7 @@ fn absent_keys_stand_for_the_defaults_of_transformers() {
     let facts = facts();
     let mut faults = Vec::new();
     for family in Family::all().iter().copied() {
-        let declared = &facts["families"][family.model_type()]["declared"];
+        let declared = &facts["families"][text_type(family)]["declared"];
         let table = table_of(family);
         for (key, field, presence) in table.keys.lines() {
             let Some(default) = declared.get(*key) else {
