@@ -455,14 +455,16 @@ impl Model {
                     let own = s![first..last, h * head..(h + 1) * head];
                     let position = segment.position + first - segment.first_row;
                     let seen = position + last - first;
-                    let mut scores = w.scores.slice_mut(s![..last - first, ..seen]);
-                    path.score(queries.slice(own), scores.view_mut(), &mut w.scratch);
-                    scoring.weigh(scores.view_mut(), position, h);
+                    // The pages before those that the first query's window reaches have the weight 0 for all.
+                    let start = Kept::start_of_page(scoring.first_key(position));
+                    let mut scores = w.scores.slice_mut(s![..last - first, ..seen - start]);
+                    path.score(queries.slice(own), start, scores.view_mut(), &mut w.scratch);
+                    scoring.weigh(scores.view_mut(), position, start, h);
                     let out = w.head_out.slice_mut(own);
-                    path.sum(scores.view(), out, &mut w.scratch);
+                    path.sum(scores.view(), start, out, &mut w.scratch);
                     if let Some(pattern) = &mut pattern {
                         pattern
-                            .slice_mut(s![h, first..last, ..seen])
+                            .slice_mut(s![h, first..last, start..seen])
                             .assign(&scores);
                     }
                 }

@@ -89,39 +89,90 @@ impl Kept {
         }
     }
 
-    /// Scores \[queries, seen\] of queries \[queries, head\] with the first `seen` keys.
+    /// The first position of the page that holds one.
+    pub(crate) fn start_of_page(position: usize) -> usize {
+        position / PAGE * PAGE
+    }
+
+    /// Scores \[queries, keys\] of queries \[queries, head\] with the keys from `start` on, where a page begins.
     pub(crate) fn score(
         &self,
         queries: ArrayView2<'_, f32>,
+        start: usize,
         mut scores: ArrayViewMut2<'_, f32>,
         scratch: &mut Scratch,
     ) {
         let parts = scores.axis_chunks_iter_mut(Axis(1), PAGE);
-        for (page, part) in self.pages.iter().zip(parts) {
+        for (page, part) in self.pages[start / PAGE..].iter().zip(parts) {
             let columns = 0..part.ncols();
             multiply(queries, &page.keys, columns, part, Write::Replace, scratch);
         }
     }
 
-    /// The sums \[queries, head\] of the first `seen` values, by weights \[queries, seen\].
+    /// The sums \[queries, head\] of the values from `start` on, where a page begins, by weights \[queries, values\]: the bits
+    /// that they have where all values before `start` are finite and have the weight 0.
     pub(crate) fn sum(
         &self,
         weights: ArrayView2<'_, f32>,
+        start: usize,
         mut sums: ArrayViewMut2<'_, f32>,
         scratch: &mut Scratch,
     ) {
+        let mut write = Write::Replace;
+        if start > 0 {
+            sums.fill(0.0);
+            write = Write::Add;
+        }
         let parts = weights.axis_chunks_iter(Axis(1), PAGE);
-        for (at, (page, part)) in self.pages.iter().zip(parts).enumerate() {
-            let (sums, write) = match at {
-                0 => (sums.view_mut(), Write::Replace),
-                _ => (sums.view_mut(), Write::Add),
-            };
-            multiply(part, &page.values, 0..self.head, sums, write, scratch);
+        for (page, part) in self.pages[start / PAGE..].iter().zip(parts) {
+            let columns = 0..self.head;
+            multiply(part, &page.values, columns, sums.view_mut(), write, scratch);
+            write = Write::Add;
         }
     }
 
     /// Forgets the pages that hold none of the first `len` positions.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.pages.truncate(len.div_ceil(PAGE));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kept, PAGE, Scratch};
+    use ndarray::{Array2, s};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn pages_of_weight_0_may_be_left_out(
+            (head, queries, seen) in (1_usize..9, 1_usize..5, 1_usize..4 * PAGE),
+            first in 0.0_f64..1.0,
+            seed in 0_u32..1000,
+        ) {
+            let number = |i: usize, j: usize| (((i * 31 + j * 7) as u32 + seed) as f32).sin();
+            let array = |rows, columns| Array2::from_shape_fn((rows, columns), |(i, j)| number(i, j));
+            let mut kept = Kept::new(head, seen);
+            kept.put(0, array(seen, head).view(), array(seen, head).mapv(|x| 1.0 - x).view());
+            let (own, mut scratch) = (array(queries, head), Scratch::default());
+            let first = (first * seen as f64) as usize;
+            let start = Kept::start_of_page(first);
+
+            let mut scores = Array2::zeros((queries, seen));
+            kept.score(own.view(), 0, scores.view_mut(), &mut scratch);
+            let mut late = Array2::zeros((queries, seen - start));
+            kept.score(own.view(), start, late.view_mut(), &mut scratch);
+            prop_assert_eq!(&late, &scores.slice(s![.., start..]));
+
+            scores.slice_mut(s![.., ..first]).fill(0.0);
+            late.slice_mut(s![.., ..first - start]).fill(0.0);
+            let mut sums = [Array2::zeros((queries, head)), Array2::ones((queries, head))];
+            kept.sum(scores.view(), 0, sums[0].view_mut(), &mut scratch);
+            kept.sum(late.view(), start, sums[1].view_mut(), &mut scratch);
+            let [all, late] = sums.map(|sums| sums.mapv(f32::to_bits));
+            prop_assert_eq!(all, late);
+        }
     }
 }

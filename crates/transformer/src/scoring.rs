@@ -37,13 +37,20 @@ impl<'a> Scoring<'a> {
             .map_or(0, |window| (position + 1).saturating_sub(window))
     }
 
-    /// Turns scores \[queries, keys\] of a head into weights, in place; the first row is the query at `position`.
-    pub(crate) fn weigh(&self, mut scores: ArrayViewMut2<'_, f32>, position: usize, head: usize) {
+    /// Turns scores \[queries, keys\] of a head into weights, in place; the first row is the query at `position`, the first
+    /// column the key at `start`, which no query's window begins before.
+    pub(crate) fn weigh(
+        &self,
+        mut scores: ArrayViewMut2<'_, f32>,
+        position: usize,
+        start: usize,
+        head: usize,
+    ) {
         let mut scale = self.scale;
         if self.cap.is_some() || self.biases.is_some() {
             for (i, mut row) in scores.outer_iter_mut().enumerate() {
                 let row = row.as_slice_mut().expect("rows of scores are contiguous");
-                let row = &mut row[..position + i + 1];
+                let row = &mut row[..position + i + 1 - start];
                 row.iter_mut().for_each(|score| *score *= scale);
                 if let Some(most) = self.cap {
                     cap(row, most);
@@ -51,7 +58,7 @@ impl<'a> Scoring<'a> {
                 if let Some(biases) = self.biases {
                     let biases = biases.row(head);
                     row.iter_mut()
-                        .zip(biases)
+                        .zip(biases.iter().skip(start))
                         .for_each(|(score, b)| *score += b);
                 }
             }
@@ -62,7 +69,7 @@ impl<'a> Scoring<'a> {
         }
         for (i, row) in scores.outer_iter_mut().enumerate() {
             let first = self.first_key(position + i);
-            let (mut hidden, seen) = row.split_at(Axis(0), first);
+            let (mut hidden, seen) = row.split_at(Axis(0), first - start);
             hidden.fill(0.0);
             causal_softmax(seen.insert_axis(Axis(0)), position + i - first, scale);
         }

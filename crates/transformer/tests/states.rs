@@ -3,6 +3,7 @@
 
 mod parity_models;
 
+use layerwise_architecture::{Attention, PerLayer};
 use layerwise_schedule::{Edit, Schedule};
 use layerwise_transformer::{Model, ModelConfig, State, TransformerError};
 use ndarray::{Array2, s};
@@ -49,6 +50,44 @@ fn tokens_for(model: &Model, drawn: &[u32]) -> Vec<u32> {
 
 fn any_tokens(most: usize) -> impl Strategy<Value = Vec<u32>> {
     proptest::collection::vec(any::<u32>(), 1..most)
+}
+
+/// A model whose two blocks see the last 300 positions, more than a page of keys, of 900.
+fn windowed() -> (Model, Vec<u32>) {
+    let config = ModelConfig::tiny().with(|c| {
+        c.layers = 2;
+        c.context = 900;
+        c.attention = PerLayer::same(Attention::default().with(|a| a.window = Some(300)));
+    });
+    let tokens = (0..900).map(|at| at * at % 50).collect();
+    (Model::random(config, 11), tokens)
+}
+
+#[test]
+fn parts_of_a_long_text_give_the_bits_of_the_whole_under_a_window() {
+    let (model, tokens) = windowed();
+    for edit in ["id", "repeat(1)"] {
+        let cuts = [1, 255, 256, 300, 557, 899];
+        check(edit, &model, &schedule(&model, edit), &tokens, &cuts);
+    }
+}
+
+#[test]
+fn what_lies_before_the_windows_leaves_no_trace() {
+    let (model, tokens) = windowed();
+    let plain = Schedule::plain(model.stack()).unwrap();
+    let last = |tokens: &[u32]| {
+        let rows = model.run(tokens, &plain, &mut ()).unwrap();
+        bits(&model, &rows.slice(s![899.., ..]).to_owned())
+    };
+    // Two windows reach 2 * 299 positions back from the last one, 899.
+    for (changed, is_seen) in [(301, false), (302, true)] {
+        let mut other = tokens.clone();
+        other[..changed]
+            .iter_mut()
+            .for_each(|token| *token = 49 - *token);
+        assert_eq!(last(&other) != last(&tokens), is_seen, "{changed}");
+    }
 }
 
 proptest! {
