@@ -2,6 +2,7 @@
 
 use crate::output;
 use anyhow::Context;
+use layerwise::rescoring::RescoringError;
 use layerwise::sweep::SweepError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,8 +14,12 @@ pub static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Whether a command ended because of Ctrl-C.
 pub fn is_cause_of(error: &anyhow::Error) -> bool {
-    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
-    causes.any(|cause| matches!(cause, SweepError::Interrupted { .. }))
+    error.chain().any(|cause| {
+        let sweep = cause.downcast_ref();
+        let rescoring = cause.downcast_ref();
+        matches!(sweep, Some(SweepError::Interrupted { .. }))
+            || matches!(rescoring, Some(RescoringError::Interrupted { .. }))
+    })
 }
 
 /// Makes Ctrl-C set [`STOP`], and tells the user what becomes of finished work, by whether it is kept.

@@ -9,6 +9,7 @@ pub mod contents;
 pub mod core;
 pub mod known_values;
 
+pub mod asr_correction;
 pub mod attention_locality;
 pub mod benchmarks;
 pub mod cka;

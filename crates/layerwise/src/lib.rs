@@ -39,7 +39,8 @@
 //! | [`generate`] | continuations of a prompt: sampling, constraints, streamed text |
 //! | [`experiments`] | the paper's experiments: records, drawings, claims, a folder each |
 //! | [`journal`] | checksummed logs of finished work: keys, shards, merging |
-//! | [`transcripts`] | N-best lists of a recogniser, word error rate, word lattices, rescoring, significance |
+//! | [`transcripts`] | N-best lists of a recogniser, word error rate, word lattices, correction, significance |
+//! | [`rescoring`] | a transformer as a language model of transcripts |
 //! | [`kernels`] | products, norms, activations, the vocabulary pass |
 //! | [`plot`] | charts as plain values, drawn as SVG and PNG |
 //! | [`report`] | drawings, tables and verdicts as one HTML page |
@@ -54,6 +55,7 @@ pub use layerwise_kernels as kernels;
 pub use layerwise_metrics as metrics;
 pub use layerwise_plot as plot;
 pub use layerwise_report as report;
+pub use layerwise_rescoring as rescoring;
 pub use layerwise_schedule as schedule;
 pub use layerwise_sweep as sweep;
 pub use layerwise_transcripts as transcripts;

@@ -39,6 +39,14 @@ impl Mode {
         }
     }
 
+    /// The rule that its outputs are under: `asked` where they come from a lattice, else none.
+    pub fn count_rule(self, asked: CountRule) -> CountRule {
+        match self {
+            Self::Lattice | Self::Vote => asked,
+            Self::Best | Self::Select => CountRule::Free,
+        }
+    }
+
     /// Whether it asks a language model.
     pub fn needs_language_model(self) -> bool {
         matches!(self, Self::Select | Self::Lattice)
@@ -177,11 +185,10 @@ impl Corrected {
         let asks = method.grid.alpha.iter().any(|&alpha| alpha != 0.0);
         let mut paths: Vec<Vec<Candidate>> = Vec::new();
         for (at, (list, _)) in lists.iter().enumerate() {
-            let weights = vec![1.0; list.hypotheses.len()];
             paths.push(match asks && method.mode == Mode::Lattice {
                 false => Vec::new(),
                 true => {
-                    let lattice = Lattice::rover(&list.hypotheses, &weights);
+                    let lattice = Lattice::of(list);
                     let lattice = lattice.map_err(CorrectionError::at(at))?;
                     let lattice = lattice.under(method.count);
                     match method.decoder.is_exact(&lattice) {

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::{TranscriptError, WordId};
+use crate::{DistinctList, TranscriptError, WordId};
 
 /// Costs of ROVER's alignment; a correct word costs nothing, nor does a deletion where the slot holds NULL.
 const INSERTION: u32 = 3;
@@ -82,6 +82,15 @@ enum Move {
 }
 
 impl Lattice {
+    /// Merges a list's hypotheses with equal weights, as a lattice is made whose paths alone matter.
+    ///
+    /// # Errors
+    ///
+    /// More than [`MAX_SLOTS`] slots.
+    pub fn of(list: &DistinctList) -> Result<Self, TranscriptError> {
+        Self::rover(&list.hypotheses, &vec![1.0; list.hypotheses.len()])
+    }
+
     /// Merges hypotheses into the first one, in order, each with its weight.
     ///
     /// Each is aligned with the slots at ROVER's costs (insertion 3, deletion 3, substitution 4; a deletion is free where

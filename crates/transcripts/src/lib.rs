@@ -9,7 +9,8 @@
 //!
 //! Words of a path come from the hypotheses alone, so that a correction keeps the rules by construction; the
 //! [`Automaton`] of a lattice says which word may follow, and [`violations`] checks what other programs made.
-//! [`errors`] counts, [`bootstrap`] and [`matched_pairs`] tell a difference from chance.
+//! A [`System`] is one way of correcting [`ScoredLists`], with what it made of each; its settings are given, or [tuned](Tuning) on
+//! other utterances. [`errors`] counts, [`bootstrap`] and [`matched_pairs`] tell a difference from chance.
 //!
 //! Nothing here knows a neural model or opens a file. [`KneserNey`] is a trigram model, so that the whole chain can be run
 //! in a second:
@@ -41,6 +42,7 @@ mod alignment;
 mod comparison;
 mod correction;
 mod decoding;
+mod detection;
 mod error;
 mod gate;
 mod kneser_ney;
@@ -51,13 +53,16 @@ mod normaliser;
 mod prompt;
 mod read;
 mod rules;
+mod scored;
 mod significance;
+mod system;
 mod words;
 
 pub use alignment::{ErrorCounts, Operation, align, distance, errors};
 pub use comparison::{Comparison, compare};
 pub use correction::{Corrected, CorrectionError, Grid, Method, Mode, Point, TAUS, Tuned};
 pub use decoding::{Candidate, Decoder};
+pub use detection::Detection;
 pub use error::{Place, TranscriptError};
 pub use gate::{Gate, Judgement, auc, posteriors};
 pub use kneser_ney::{Context, KneserNey};
@@ -68,5 +73,7 @@ pub use normaliser::Normaliser;
 pub use prompt::Template;
 pub use read::{Limits, read_columns, read_corrections, read_hyporadise, read_kaldi, read_table};
 pub use rules::{Violations, violations};
+pub use scored::ScoredLists;
 pub use significance::{Bootstrap, Interval, MatchedPairs, bootstrap, matched_pairs};
+pub use system::{Output, Repair, System, Tuning};
 pub use words::{Vocabulary, WordId};

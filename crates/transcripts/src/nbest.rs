@@ -145,4 +145,25 @@ impl NBestLists {
         }
         Ok(())
     }
+
+    /// Checks that every id is that of an utterance.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not.
+    pub fn check_ids<'i>(
+        &self,
+        ids: impl IntoIterator<Item = &'i String>,
+    ) -> Result<(), TranscriptError> {
+        let utterances = self.utterances.iter();
+        let known: BTreeSet<&str> = utterances.map(|utterance| utterance.id.as_str()).collect();
+        let mut ids = ids.into_iter();
+        match ids.find(|id| !known.contains(id.as_str())) {
+            None => Ok(()),
+            Some(id) => Err(TranscriptError::UnknownId {
+                place: crate::Place::File,
+                id: id.clone(),
+            }),
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use crate::arguments::{Bos, precision, threads};
 use crate::memory::Size;
-use crate::{output, program};
+use crate::program;
 use anyhow::{bail, ensure};
 use clap::ValueEnum;
-use layerwise::transcripts::{CountRule, Decoder, Gate, Mode, ScoreScale};
+use layerwise::transcripts::{CountRule, Decoder, Gate, Mode, Repair, ScoreScale};
 use layerwise::transformer::Precision;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -114,7 +114,7 @@ pub struct Arguments {
     pub send_single: bool,
     /// Choose alpha, beta, kappa and tau by word error rate: each half of the utterances on the other, or on other lists
     #[arg(long, value_name = "halves|FILE")]
-    pub tune: Option<Tuning>,
+    pub tune: Option<Chosen>,
     /// Write a prompt for each list that the gate sends (all of more than one hypothesis without --tau), as JSON lines
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
@@ -126,7 +126,7 @@ pub struct Arguments {
     pub corrections: Option<PathBuf>,
     /// What stands for a correction that breaks a rule: the nearest path of the word lattice, or the best hypothesis
     #[arg(long, value_enum, default_value = "nearest")]
-    pub repair: Repair,
+    pub repair: RepairName,
     /// Compare two transcripts, in two columns, on the references of the lists; nothing is corrected
     #[arg(long, value_names = ["FIRST", "SECOND"], num_args = 2)]
     pub compare: Option<Vec<PathBuf>>,
@@ -225,23 +225,33 @@ impl CountName {
 
 /// What stands for a correction that breaks a rule.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Repair {
+pub enum RepairName {
     /// The nearest path of the word lattice
     Nearest,
     /// The best hypothesis
     Best,
 }
 
+impl RepairName {
+    /// The repair.
+    pub fn repair(self) -> Repair {
+        match self {
+            Self::Nearest => Repair::Nearest,
+            Self::Best => Repair::Best,
+        }
+    }
+}
+
 /// Which utterances settings are chosen by.
 #[derive(Clone, Debug)]
-pub enum Tuning {
+pub enum Chosen {
     /// The other half of the same.
     Halves,
     /// Those of another file.
     On(PathBuf),
 }
 
-impl FromStr for Tuning {
+impl FromStr for Chosen {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -319,14 +329,8 @@ impl Arguments {
         Ok(decoder)
     }
 
-    /// Refuses outputs that could not be written.
-    ///
-    /// # Errors
-    /// A path that is no place for what is written there.
-    pub fn check_outputs(&self) -> anyhow::Result<()> {
-        if let Some(out) = &self.out {
-            output::check_folder_of_results(out)?;
-        }
-        self.prompts.as_deref().map_or(Ok(()), output::check_file)
+    /// Whether rows behind a gate are made too.
+    pub fn is_gated(&self) -> bool {
+        self.tau.is_some() || self.tune.is_some()
     }
 }

@@ -29,24 +29,8 @@ pub(super) fn compare_outputs(
     };
     let systems = [read(first)?, read(second)?];
     for (file, system) in [first, second].into_iter().zip(&systems) {
-        let known = lists
-            .utterances
-            .iter()
-            .filter(|utterance| system.contains_key(&utterance.id));
-        if known.count() != system.len() {
-            let ids = lists
-                .utterances
-                .iter()
-                .map(|utterance| utterance.id.as_str());
-            let ids: std::collections::BTreeSet<&str> = ids.collect();
-            let unknown = system.keys().find(|id| !ids.contains(id.as_str()));
-            bail!(
-                "{}: no utterance of {} has the id `{}`",
-                file.display(),
-                arguments.file.display(),
-                unknown.map_or("", String::as_str)
-            );
-        }
+        let known = lists.check_ids(system.keys());
+        known.with_context(|| file.display().to_string())?;
     }
     let mut utterances: Vec<[&[WordId]; 3]> = Vec::new();
     for (utterance, list) in lists.utterances.iter().zip(&distinct) {

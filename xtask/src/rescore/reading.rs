@@ -6,8 +6,9 @@ use anyhow::{Context, ensure};
 use layerwise::files::{Links, open};
 use layerwise::transcripts::{
     DistinctList, Limits, NBestLists, Normaliser, TranscriptError, Vocabulary, read_columns,
-    read_hyporadise, read_kaldi, read_table,
+    read_corrections, read_hyporadise, read_kaldi, read_table,
 };
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Reads lists of one form, with one normaliser, into words of one vocabulary.
@@ -114,6 +115,17 @@ impl<'a> Reader<'a> {
         Ok((lists, distinct))
     }
 
+    /// Corrections by the ids of utterances.
+    ///
+    /// # Errors
+    /// A file that breaks its form.
+    pub(super) fn corrections(&self, file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+        let found = parsed(file, &self.limits, |bytes| {
+            read_corrections(bytes, &self.limits)
+        })?;
+        Ok(found.into_iter().collect())
+    }
+
     /// The words of sentences: a text's lines, or the references of lists.
     ///
     /// # Errors
@@ -158,7 +170,7 @@ pub(super) fn bytes(file: &Path, limits: &Limits) -> anyhow::Result<Vec<u8>> {
 }
 
 /// What a reader of bytes makes of a file.
-pub(super) fn parsed<T>(
+fn parsed<T>(
     file: &Path,
     limits: &Limits,
     read: impl FnOnce(&[u8]) -> Result<T, TranscriptError>,

@@ -54,7 +54,7 @@ fn without_a_language_model_lists_vote() {
     assert_eq!(modes, ["best", "vote"]);
     assert_eq!(rows[0][..3], ["none", "lists", "norm"]);
     // 17 words; errors: fights, all, a, fight.
-    assert_eq!(rows[0][9..16], ["4", "17", "0", "0", "3", "1", "0"]);
+    assert_eq!(rows[0][9..16], ["4", "17", "0", "0.0", "3", "1", "0"]);
     let transcript = "a show me flights to boston\nb list flights\nc list the us flights\nd show a fight to denver\n";
     assert_eq!(text(&sandbox, "out/vote.txt"), transcript);
 }
@@ -81,7 +81,7 @@ fn a_trigram_model_corrects_behind_a_gate() {
         .find(|row| row[3] == "lattice" && !row[8].is_empty())
         .unwrap();
     assert_eq!(gated[5..9], ["0.7", "3", "0.05", "0.9"]);
-    assert_eq!(gated[11..16], ["2", "50", "0", "1", "0"]);
+    assert_eq!(gated[11..16], ["2", "50.0", "0", "1", "0"]);
     assert_eq!(gated[25..28], ["0", "0", "0"]);
     assert_ne!(gated[28], "0", "tokens were scored");
     let decisions = text(&sandbox, "out/asr-utterances.jsonl");
@@ -166,6 +166,35 @@ fn a_transformer_scores_the_same_whatever_the_threads() {
     assert_eq!(modes, expected);
     assert_ne!(rows[6][28], "0", "tokens were scored");
     assert_eq!(rows[6][25..28], ["0", "0", "0"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_refused_before_the_work() {
+    let sandbox = sandbox();
+    let options = [
+        "--trigrams",
+        "none.txt",
+        "--tune",
+        "halves",
+        "--count",
+        "keep",
+    ];
+    let more = ["--corrections", "none.jsonl", "--lattices", "--out"];
+    for name in [
+        "best.txt",
+        "vote-keep.txt",
+        "select-gated.txt",
+        "lattice-keep-gated.txt",
+        "external-keep.txt",
+        "asr-correction.csv",
+        "asr-gate.csv",
+        "lattices.jsonl",
+    ] {
+        let out = format!("{name}.out");
+        std::fs::create_dir_all(sandbox.path(&out).join(name)).unwrap();
+        let options = [&options[..], &more, &[out.as_str()]].concat();
+        rescore(&sandbox, &options).refused(&[name, "expected a file, found a folder"]);
+    }
 }
 
 #[test]

@@ -1,0 +1,216 @@
+//! The records of this experiment.
+
+use crate::core::table::record;
+use layerwise_transcripts::{
+    Comparison, CountRule, Detection, ErrorCounts, ScoredLists, System, TranscriptError, Violations,
+};
+
+record! {
+    /// One line of `asr-correction.csv`: one way of correcting the lists of one set.
+    ///
+    /// Rates and shares are in per cent, changes in points of them.
+    pub struct Record {
+        /// Name of the language model.
+        pub model: String,
+        /// Name of the set.
+        pub set: String,
+        /// What is done to texts before words are compared.
+        pub normaliser: String,
+        /// How a transcript is found.
+        pub mode: String,
+        /// Whether a transcript must have as many words as the best hypothesis.
+        pub count_rule: String,
+        /// Shares of the language model that were used, joined by semicolons.
+        pub alpha: String,
+        /// What a word added to a lattice's path, nats, joined by semicolons.
+        pub beta: String,
+        /// Temperature of the softmax over hypotheses, nats.
+        pub theta: Option<f64>,
+        /// Thresholds of the gate, joined by semicolons; empty without a gate.
+        pub tau: String,
+        /// Utterances of the set.
+        pub utterances: usize,
+        /// Words of the references.
+        pub reference_words: u64,
+        /// Utterances that were sent to correction.
+        pub sent: usize,
+        /// Their share.
+        pub sent_share: f64,
+        /// Words that stand for others.
+        pub substitutions: u64,
+        /// Words that are missing.
+        pub deletions: u64,
+        /// Words too many.
+        pub insertions: u64,
+        /// Word error rate.
+        pub wer: f64,
+        /// Lower end of its 95 % interval, over resampled utterances.
+        pub wer_low: f64,
+        /// Upper end of it.
+        pub wer_high: f64,
+        /// Word error rate less that of the best hypotheses.
+        pub wer_change: Option<f64>,
+        /// The same as a part of the rate of the best hypotheses, per cent.
+        pub relative_change: Option<f64>,
+        /// Share of resampled sets in which there are fewer errors than in the best hypotheses, from 0 to 1.
+        pub p_improvement: Option<f64>,
+        /// Z of the matched-pairs test against the best hypotheses.
+        pub mapsswe_z: Option<f64>,
+        /// Word error rate of the best hypothesis of each list by the reference.
+        pub list_oracle: f64,
+        /// Word error rate of the best path of each list's lattice by the reference.
+        pub lattice_oracle: f64,
+        /// Outputs with a word that no hypothesis has.
+        pub violations_words: usize,
+        /// Outputs with another number of words than they must have.
+        pub violations_count: usize,
+        /// Outputs that are not one sentence.
+        pub violations_form: usize,
+        /// Tokens that the language model scored.
+        pub lm_tokens: u64,
+        /// How long it took.
+        pub seconds: Option<f64>,
+    }
+    table("asr-correction") key(model, set, normaliser, mode, count_rule, tau) fault(|_| None)
+}
+
+record! {
+    /// One line of `asr-gate.csv`: some lists of one set sent to correction by one thing that the gate looks at.
+    ///
+    /// Rates and shares are in per cent.
+    pub struct GateRecord {
+        /// Name of the language model.
+        pub model: String,
+        /// Name of the set.
+        pub set: String,
+        /// What lists are ordered by.
+        pub score: String,
+        /// How often a list with a wrong best hypothesis is more doubtful than one with a right one, from 0 to 1.
+        pub auc: Option<f64>,
+        /// Threshold on the posterior; empty where half of the lists are sent.
+        pub tau: Option<f64>,
+        /// Share of lists that are sent.
+        pub sent_share: f64,
+        /// Word error rate of the best hypotheses of those that are sent.
+        pub wer_sent: Option<f64>,
+        /// Word error rate of the best hypotheses of those that are kept.
+        pub wer_kept: Option<f64>,
+        /// Share of all errors that are in those that are sent.
+        pub errors_caught: f64,
+    }
+    table("asr-gate") key(model, set, score, tau) fault(|_| None)
+}
+
+/// What all lines about one set say alike.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Name of the language model.
+    pub model: String,
+    /// Name of the set.
+    pub set: String,
+    /// The normaliser's name.
+    pub normaliser: String,
+    /// Errors of the best hypothesis of each list by the reference.
+    pub list_oracle: usize,
+    /// Errors of the best path of each list's lattice by the reference.
+    pub lattice_oracle: usize,
+}
+
+impl About {
+    /// What all lines about `lists` say; `None` if they have no references.
+    ///
+    /// # Errors
+    /// A lattice of too many slots.
+    pub fn new(
+        [model, set, normaliser]: [&str; 3],
+        lists: &ScoredLists,
+        count: CountRule,
+    ) -> Result<Option<Self>, TranscriptError> {
+        let oracles = lists.list_oracle().zip(lists.lattice_oracle(count)?);
+        Ok(oracles.map(|(list_oracle, lattice_oracle)| Self {
+            model: model.to_owned(),
+            set: set.to_owned(),
+            normaliser: normaliser.to_owned(),
+            list_oracle,
+            lattice_oracle,
+        }))
+    }
+}
+
+impl Record {
+    /// The line about a system and its comparison with the best hypotheses.
+    pub fn new(about: &About, system: &System, found: &Comparison, seconds: Option<f64>) -> Self {
+        let joined = |values: Vec<f64>| {
+            let values: Vec<String> = values.iter().map(f64::to_string).collect();
+            values.join(";")
+        };
+        let (first, second) = (found.first, found.second);
+        let words = second.reference_words as f64;
+        let change = second.errors() as f64 - first.errors() as f64;
+        let is_compared = system.mode() != "best";
+        let compared = |value: f64| is_compared.then_some(value);
+        let broken = |rule: fn(&Violations) -> bool| {
+            let broken = system.violations.iter().filter(|found| rule(found));
+            broken.count()
+        };
+        Self {
+            model: about.model.clone(),
+            set: about.set.clone(),
+            normaliser: about.normaliser.clone(),
+            mode: system.mode().to_owned(),
+            count_rule: system.count.name().to_owned(),
+            alpha: joined(system.alphas()),
+            beta: joined(system.betas()),
+            theta: system.theta(),
+            tau: joined(system.taus()),
+            utterances: system.outputs.len(),
+            reference_words: second.reference_words,
+            sent: system.sent(),
+            sent_share: 100.0 * system.sent() as f64 / system.outputs.len() as f64,
+            substitutions: second.substitutions,
+            deletions: second.deletions,
+            insertions: second.insertions,
+            wer: percent(second).unwrap_or(f64::NAN),
+            wer_low: 100.0 * found.bootstrap.second.low,
+            wer_high: 100.0 * found.bootstrap.second.high,
+            wer_change: compared(100.0 * change / words),
+            relative_change: match first.errors() {
+                0 => None,
+                errors => compared(100.0 * change / errors as f64),
+            },
+            p_improvement: compared(found.bootstrap.improvement),
+            mapsswe_z: found.matched_pairs.and_then(|test| compared(test.z)),
+            list_oracle: 100.0 * about.list_oracle as f64 / words,
+            lattice_oracle: 100.0 * about.lattice_oracle as f64 / words,
+            violations_words: broken(|found| found.words),
+            violations_count: broken(|found| found.count),
+            violations_form: broken(|found| found.form),
+            lm_tokens: system.tokens,
+            seconds,
+        }
+    }
+}
+
+impl GateRecord {
+    /// The line about some lists that are sent.
+    pub fn new(about: &About, found: &Detection) -> Self {
+        let caught = found.sent_errors.errors() as f64;
+        let all = caught + found.kept_errors.errors() as f64;
+        Self {
+            model: about.model.clone(),
+            set: about.set.clone(),
+            score: found.feature.to_owned(),
+            auc: found.auc,
+            tau: found.tau,
+            sent_share: 100.0 * found.sent as f64 / found.lists as f64,
+            wer_sent: percent(found.sent_errors),
+            wer_kept: percent(found.kept_errors),
+            errors_caught: 100.0 * caught / all.max(1.0),
+        }
+    }
+}
+
+/// A word error rate in per cent; `None` without reference words.
+fn percent(counts: ErrorCounts) -> Option<f64> {
+    counts.rate().map(|rate| 100.0 * rate)
+}

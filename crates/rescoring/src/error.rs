@@ -1,0 +1,63 @@
+//! The crate's error type.
+
+use layerwise_corpus::CorpusError;
+use layerwise_schedule::ScheduleError;
+use layerwise_transformer::TransformerError;
+
+/// Why sentences cannot be scored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RescoringError {
+    /// A token before or after each sentence is not in the model's vocabulary.
+    #[error("token {token}: expected an id below {vocab}, the size of the model's vocabulary")]
+    Token {
+        /// The token.
+        token: u32,
+        /// Tokens of the vocabulary.
+        vocab: usize,
+    },
+    /// A token spans the end of the prefix and the beginning of a sentence.
+    #[error(
+        "the prefix {prefix:?} does not end where a token ends before {sentence:?}; end it with a full stop"
+    )]
+    Prefix {
+        /// The prefix.
+        prefix: String,
+        /// The sentence.
+        sentence: String,
+    },
+    /// A sentence, with what stands before it, is longer than the model's context.
+    #[error(
+        "a sentence of {found} tokens is longer than the model's context of {context}: {sentence:.60?}"
+    )]
+    Length {
+        /// The sentence.
+        sentence: String,
+        /// Its tokens, with those before it.
+        found: usize,
+        /// The model's context, in tokens.
+        context: usize,
+    },
+    /// The model gives a token a log-probability that is not finite.
+    #[error(
+        "the log-probability of a sentence is not finite; the model's weights overflow, or are damaged"
+    )]
+    NotFinite,
+    /// The stop signal was given.
+    #[error("interrupted: {finished} of {all} batches of sentences are finished, and none is kept")]
+    Interrupted {
+        /// Batches that are finished.
+        finished: usize,
+        /// Batches of the request.
+        all: usize,
+    },
+    /// The tokenizer refuses a sentence.
+    #[error(transparent)]
+    Tokenizer(#[from] CorpusError),
+    /// The model has no plain schedule.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// The model refuses a batch.
+    #[error(transparent)]
+    Model(#[from] TransformerError),
+}

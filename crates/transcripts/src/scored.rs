@@ -1,0 +1,86 @@
+//! Lists as words, with what a language model says of them.
+
+use crate::{
+    CountRule, DistinctList, Gate, Judgement, LanguageModel, LanguageScore, Lattice, NBestLists,
+    TranscriptError, Vocabulary,
+};
+
+/// Lists, their distinct hypotheses, and a language model's scores of those.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ScoredLists {
+    /// The lists as they were read.
+    pub lists: NBestLists,
+    /// Their distinct hypotheses as words, in the same order.
+    pub distinct: Vec<DistinctList>,
+    /// Scores of each list's hypotheses; without a language model zeros.
+    pub language: Vec<Vec<LanguageScore>>,
+}
+
+impl ScoredLists {
+    /// Asks a language model for every hypothesis, all in one request.
+    ///
+    /// # Errors
+    ///
+    /// The language model's.
+    pub fn new<L: LanguageModel>(
+        lists: NBestLists,
+        distinct: Vec<DistinctList>,
+        vocabulary: &Vocabulary,
+        model: &mut L,
+    ) -> Result<Self, L::Error> {
+        let sentences: Vec<Vec<&str>> = distinct
+            .iter()
+            .flat_map(|list| list.sentences(vocabulary))
+            .collect();
+        let mut scores = model.sentences(&sentences)?.into_iter();
+        let language = distinct
+            .iter()
+            .map(|list| scores.by_ref().take(list.hypotheses.len()).collect())
+            .collect();
+        Ok(Self {
+            lists,
+            distinct,
+            language,
+        })
+    }
+
+    /// What a gate makes of each list.
+    pub fn judgements(&self, gate: &Gate) -> Vec<Judgement> {
+        let lists = self.distinct.iter().zip(&self.language);
+        let judge = |(list, language): (&DistinctList, &Vec<LanguageScore>)| {
+            gate.judge(list, &gate.scores(list, self.lists.scale, language))
+        };
+        lists.map(judge).collect()
+    }
+
+    /// Words of all references.
+    pub fn reference_words(&self) -> usize {
+        let references = self.distinct.iter();
+        let words = references.filter_map(|list| Some(list.reference.as_ref()?.len()));
+        words.sum()
+    }
+
+    /// Errors of the hypothesis of each list that has the fewest; `None` without references.
+    pub fn list_oracle(&self) -> Option<usize> {
+        let errors = self.distinct.iter();
+        let errors = errors.filter_map(DistinctList::oracle_errors);
+        errors.reduce(|all, one| all + one)
+    }
+
+    /// Errors of the path of each list's lattice that has the fewest; `None` without references.
+    ///
+    /// # Errors
+    ///
+    /// A lattice of too many slots.
+    pub fn lattice_oracle(&self, count: CountRule) -> Result<Option<usize>, TranscriptError> {
+        let mut all = None;
+        for list in &self.distinct {
+            if let Some(reference) = &list.reference {
+                let lattice = Lattice::of(list)?.under(count);
+                *all.get_or_insert(0) += lattice.nearest(reference).1;
+            }
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,306 @@
+//! Systems: ways of correcting lists, and what comes out.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Comparison, Corrected, CorrectionError, CountRule, Counted, LanguageModel, Lattice, Method,
+    Mode, Normaliser, Point, ScoredLists, TranscriptError, Tuned, Violations, Vocabulary, WordId,
+    compare, violations,
+};
+
+/// Which utterances settings are chosen by.
+#[derive(Debug, Clone, Copy)]
+pub enum Tuning<'a> {
+    /// None: the method's grid has one point, and the gate its threshold.
+    Fixed,
+    /// Those of the other half: even ones by the odd ones, and the other way round.
+    Halves,
+    /// Those of other lists.
+    On(&'a ScoredLists),
+}
+
+/// What stands for a correction that breaks a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repair {
+    /// The nearest path of the word lattice.
+    Nearest,
+    /// The best hypothesis.
+    Best,
+}
+
+/// What a system makes of one utterance.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Output {
+    /// The words.
+    pub words: Vec<WordId>,
+    /// Whether the utterance was sent to correction.
+    pub is_sent: bool,
+}
+
+/// One way of correcting lists, and what it made of each utterance.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct System {
+    /// How the outputs were found; `None` where another program made them.
+    pub method: Option<Method>,
+    /// The settings of each utterance; `None` where another program made the outputs.
+    pub tuned: Option<Tuned>,
+    /// The rule on the number of words that the outputs are under.
+    pub count: CountRule,
+    /// The words of each utterance, in the order of the lists.
+    pub outputs: Vec<Output>,
+    /// The rules that each output breaks; those of another program before they were repaired.
+    pub violations: Vec<Violations>,
+    /// Tokens that the language model scored.
+    pub tokens: u64,
+    /// Lattices that were searched with a beam, as they have too many paths for an exact search.
+    pub inexact: usize,
+}
+
+impl System {
+    /// The mode's name where another program made the outputs.
+    pub const EXTERNAL: &'static str = "external";
+
+    /// Corrects lists by one method: without a gate, and with `gated` behind one too.
+    ///
+    /// The language model is asked once for both. `tokens` is what it had scored for the lists before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Corrected::all`].
+    pub fn of_method<L: LanguageModel>(
+        method: &Method,
+        set: &ScoredLists,
+        tuning: Tuning<'_>,
+        gated: bool,
+        tokens: u64,
+        vocabulary: &Vocabulary,
+        model: &mut Counted<L>,
+    ) -> Result<Vec<Self>, CorrectionError<L::Error>> {
+        let is_best = method.mode == Mode::Best;
+        let before = model.tokens();
+        let corrected = correct(method, set, vocabulary, model)?;
+        let elsewhere = match tuning {
+            Tuning::On(other) if !is_best => Some(correct(method, other, vocabulary, model)?),
+            _ => None,
+        };
+        let tokens = match method.mode.needs_language_model() {
+            true => tokens + model.tokens() - before,
+            false => 0,
+        };
+        let inexact = corrected.iter().filter(|found| !found.is_exact()).count();
+        let count = method.mode.count_rule(method.count);
+        let gates: &[bool] = match gated && !is_best {
+            true => &[false, true],
+            false => &[false],
+        };
+        let system = |&gated: &bool| {
+            let send_single = method.gate.send_single;
+            let gate = gated.then_some(send_single);
+            let tuned = match (tuning, &elsewhere) {
+                (Tuning::Halves, _) => Tuned::on_others(&corrected, gate),
+                (Tuning::On(_), Some(elsewhere)) => Tuned::on(elsewhere, corrected.len(), gate),
+                _ => Tuned::fixed(corrected.len(), 0, gated.then_some(method.gate.tau)),
+            };
+            let pairs = corrected.iter().zip(&set.distinct).enumerate();
+            let outputs: Vec<Output> = pairs
+                .map(|(at, (corrected, list))| {
+                    let (words, is_sent) = tuned.apply(at, corrected, list, send_single);
+                    Output {
+                        words: words.to_vec(),
+                        is_sent: is_sent && !is_best,
+                    }
+                })
+                .collect();
+            let pairs = set.distinct.iter().zip(&outputs);
+            let violations = pairs
+                .map(|(list, Output { words, .. })| {
+                    violations(list, count, &vocabulary.text(words), words)
+                })
+                .collect();
+            Self {
+                method: Some(method.clone()),
+                tuned: Some(tuned),
+                count,
+                outputs,
+                violations,
+                tokens,
+                inexact,
+            }
+        };
+        Ok(gates.iter().map(system).collect())
+    }
+
+    /// Takes up corrections that another program made, by the ids of utterances.
+    ///
+    /// What breaks the rules is repaired, and an utterance without a correction keeps its best hypothesis.
+    ///
+    /// # Errors
+    ///
+    /// An id that the lists do not have, or a lattice of too many slots.
+    pub fn external(
+        set: &ScoredLists,
+        corrections: &BTreeMap<String, String>,
+        count: CountRule,
+        repair: Repair,
+        normaliser: &Normaliser,
+        vocabulary: &mut Vocabulary,
+    ) -> Result<Self, TranscriptError> {
+        set.lists.check_ids(corrections.keys())?;
+        let mut system = Self {
+            method: None,
+            tuned: None,
+            count,
+            outputs: Vec::new(),
+            violations: Vec::new(),
+            tokens: 0,
+            inexact: 0,
+        };
+        for (utterance, list) in set.lists.utterances.iter().zip(&set.distinct) {
+            let text = corrections.get(&utterance.id);
+            let (words, broken) = match text {
+                None => (list.hypotheses[0].clone(), Violations::default()),
+                Some(text) => {
+                    let words = vocabulary.add_all(normaliser.words(text));
+                    let broken = violations(list, count, text, &words);
+                    let words = match (broken.any(), repair) {
+                        (false, _) => words,
+                        (true, Repair::Best) => list.hypotheses[0].clone(),
+                        (true, Repair::Nearest) => {
+                            Lattice::of(list)?.under(count).nearest(&words).0
+                        }
+                    };
+                    (words, broken)
+                }
+            };
+            system.violations.push(broken);
+            system.outputs.push(Output {
+                words,
+                is_sent: text.is_some(),
+            });
+        }
+        Ok(system)
+    }
+
+    /// The mode's name: that of a [`Mode`], or [`Self::EXTERNAL`].
+    pub fn mode(&self) -> &'static str {
+        self.method
+            .as_ref()
+            .map_or(Self::EXTERNAL, |method| method.mode.name())
+    }
+
+    /// Whether there is a gate.
+    pub fn is_gated(&self) -> bool {
+        let tuned = self.tuned.iter();
+        tuned.flat_map(|tuned| &tuned.taus).any(Option::is_some)
+    }
+
+    /// Its [name](Self::name_of) in outputs.
+    pub fn name(&self) -> String {
+        Self::name_of(self.mode(), self.count, self.is_gated())
+    }
+
+    /// The name of a system in outputs: the mode, then `-keep` where the number of words is kept, and `-gated` behind a gate.
+    pub fn name_of(mode: &str, count: CountRule, is_gated: bool) -> String {
+        let keep = match count {
+            CountRule::Keep => "-keep",
+            CountRule::Free => "",
+        };
+        let gated = if is_gated { "-gated" } else { "" };
+        format!("{mode}{keep}{gated}")
+    }
+
+    /// The values of a setting that utterances were corrected with, each once, in order of appearance.
+    fn values(&self, value: impl Fn(usize) -> Option<f64>) -> Vec<f64> {
+        let mut values: Vec<f64> = Vec::new();
+        for at in 0..self.outputs.len() {
+            values.extend(value(at).filter(|value| !values.contains(value)));
+        }
+        values
+    }
+
+    fn points(&self, wanted: bool, setting: impl Fn(&Point) -> f64) -> Vec<f64> {
+        let (Some(method), Some(tuned), true) = (&self.method, &self.tuned, wanted) else {
+            return Vec::new();
+        };
+        let points = method.grid.points();
+        self.values(|at| Some(setting(points.get(tuned.points[at])?)))
+    }
+
+    /// The shares of the language model that utterances were corrected with; none in modes that do not ask it.
+    pub fn alphas(&self) -> Vec<f64> {
+        let method = self.method.as_ref();
+        let asks = method.is_some_and(|method| method.mode.needs_language_model());
+        self.points(asks, |point| point.alpha)
+    }
+
+    /// What a word added to a lattice's path, in nats; none outside lattices.
+    pub fn betas(&self) -> Vec<f64> {
+        self.points(self.mode() == Mode::Lattice.name(), |point| point.beta)
+    }
+
+    /// The gate's thresholds; none without a gate.
+    pub fn taus(&self) -> Vec<f64> {
+        self.values(|at| self.tuned.as_ref()?.taus[at])
+    }
+
+    /// The temperature of the softmax over hypotheses, in nats, where the outputs depend on it.
+    pub fn theta(&self) -> Option<f64> {
+        let method = self.method.as_ref()?;
+        let uses_it = self.is_gated() || matches!(method.mode, Mode::Vote | Mode::Lattice);
+        uses_it.then_some(method.gate.theta)
+    }
+
+    /// Utterances that were sent to correction.
+    pub fn sent(&self) -> usize {
+        let sent = self.outputs.iter().filter(|output| output.is_sent);
+        sent.count()
+    }
+
+    /// The transcript: an id and words on each line.
+    pub fn transcript(&self, set: &ScoredLists, vocabulary: &Vocabulary) -> String {
+        let utterances = set.lists.utterances.iter().zip(&self.outputs);
+        let line = |(utterance, output): (&crate::Utterance, &Output)| {
+            format!("{} {}\n", utterance.id, vocabulary.text(&output.words))
+        };
+        utterances.map(line).collect()
+    }
+
+    /// Compares the outputs with the best hypotheses; `None` without references.
+    ///
+    /// # Errors
+    ///
+    /// As [`compare`].
+    pub fn compare(
+        &self,
+        set: &ScoredLists,
+        replicates: usize,
+        seed: u64,
+    ) -> Result<Option<Comparison>, TranscriptError> {
+        let pairs = set.distinct.iter().zip(&self.outputs);
+        let utterances: Vec<[&[WordId]; 3]> = pairs
+            .filter_map(|(list, output)| {
+                let reference = list.reference.as_deref()?;
+                Some([reference, &list.hypotheses[0], &output.words])
+            })
+            .collect();
+        match utterances.is_empty() {
+            true => Ok(None),
+            false => compare(&utterances, replicates, seed).map(Some),
+        }
+    }
+}
+
+fn correct<L: LanguageModel>(
+    method: &Method,
+    set: &ScoredLists,
+    vocabulary: &Vocabulary,
+    model: &mut L,
+) -> Result<Vec<Corrected>, CorrectionError<L::Error>> {
+    let lists = set.distinct.iter().zip(&set.language);
+    let lists: Vec<_> = lists
+        .map(|(list, scores)| (list, scores.as_slice()))
+        .collect();
+    Corrected::all(method, &lists, set.lists.scale, vocabulary, model)
+}
