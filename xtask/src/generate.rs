@@ -4,7 +4,7 @@ use crate::arguments::{Bos, Inputs};
 use crate::inputs::{self, OpenedModel};
 use crate::{arguments, output};
 use anyhow::{Context, bail, ensure};
-use layerwise::corpus::{self, Tokenizer};
+use layerwise::corpus::Tokenizer;
 use layerwise::generate::{Generation, Sampling, Settings, TextStream};
 use layerwise::schedule::{Edit, Schedule};
 use layerwise::transformer::{Precision, State, Workspace};
@@ -241,18 +241,7 @@ fn prompt(
         );
     };
     let text = arguments.prompt.as_deref().unwrap_or_default();
-    let mut ids = tokenizer.encode(text)?;
-    let (bos, _) = inputs::beginning(arguments.bos, "the prompt", opened, Some(tokenizer))?;
-    match bos {
-        corpus::Bos::Auto(id) if ids.first() == Some(&id) => {}
-        corpus::Bos::Auto(id) | corpus::Bos::Id(id) => ids.insert(0, id),
-        corpus::Bos::None => {}
-    }
-    ensure!(
-        !ids.is_empty(),
-        "the prompt is empty; give a text, or a token to begin with as --bos"
-    );
-    Ok(ids)
+    inputs::prompt(text, arguments.bos, opened, tokenizer)
 }
 
 fn settings(arguments: &Arguments, opened: &OpenedModel) -> anyhow::Result<Settings> {

@@ -143,6 +143,30 @@ pub(crate) fn beginning(
     Ok((bos, source))
 }
 
+/// Token ids of a prompt, with what stands before it.
+///
+/// # Errors
+/// A prompt without any token.
+pub(crate) fn prompt(
+    text: &str,
+    given: arguments::Bos,
+    opened: &OpenedModel,
+    tokenizer: &Tokenizer,
+) -> anyhow::Result<Vec<u32>> {
+    let mut ids = tokenizer.encode(text)?;
+    let (bos, _) = beginning(given, "the prompt", opened, Some(tokenizer))?;
+    match bos {
+        corpus::Bos::Auto(id) if ids.first() == Some(&id) => {}
+        corpus::Bos::Auto(id) | corpus::Bos::Id(id) => ids.insert(0, id),
+        corpus::Bos::None => {}
+    }
+    ensure!(
+        !ids.is_empty(),
+        "the prompt is empty; give a text, or a token to begin with as --bos"
+    );
+    Ok(ids)
+}
+
 /// A corpus, tokenized for one model.
 pub struct OpenedCorpus {
     /// The file.

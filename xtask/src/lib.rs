@@ -11,16 +11,19 @@ pub mod generate;
 pub mod inputs;
 pub mod interrupt;
 pub mod labelled;
+pub mod lens;
 pub mod list;
 pub mod manifest;
 pub mod measurement;
 pub mod memory;
 pub mod merge;
 pub mod names;
+pub mod next;
 pub mod other_text;
 pub mod output;
 pub mod program;
 pub mod progress;
+pub mod prompted;
 pub mod remedy;
 pub mod reproduce;
 pub mod rescore;
@@ -56,6 +59,10 @@ enum Command {
     DiffSites(diff_sites::Arguments),
     /// Continue a prompt, by the plain model and under any edits, one below the other
     Generate(Box<generate::Arguments>),
+    /// What each residual stream of a prompt says of the next token, by both logit lenses
+    Lens(lens::Arguments),
+    /// The most likely next tokens of a prompt, by the plain model and under edits, side by side
+    Next(next::Arguments),
     /// Correct the N-best lists of a speech recogniser, and measure word error rates
     Rescore(Box<rescore::Arguments>),
     /// Figures, embedded models and corpora, and what each needs
@@ -73,6 +80,8 @@ pub fn run() -> ExitCode {
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::DiffSites(arguments) => diff_sites::diff_sites(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),
+        Command::Lens(arguments) => lens::lens(&arguments),
+        Command::Next(arguments) => next::next(&arguments),
         Command::Rescore(arguments) => rescore::rescore(&arguments),
         Command::List(arguments) => list::list(&arguments),
     };

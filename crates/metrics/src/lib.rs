@@ -38,6 +38,7 @@
 mod cka;
 mod clustered;
 pub mod correlation;
+pub mod distribution;
 pub mod divergence;
 mod error;
 pub mod factorization;

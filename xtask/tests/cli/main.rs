@@ -9,6 +9,7 @@ mod drawn;
 mod generated;
 mod installed;
 mod list;
+mod looked;
 mod outputs;
 mod planned;
 mod precision;
