@@ -84,10 +84,15 @@ pub struct Run {
 impl Run {
     /// The number of worker threads.
     pub fn threads(&self) -> NonZeroUsize {
-        self.threads
-            .or_else(|| std::thread::available_parallelism().ok())
-            .unwrap_or(NonZeroUsize::MIN)
+        threads_or_cores(self.threads)
     }
+}
+
+/// As many threads as were asked for, or one for each core.
+pub(crate) fn threads_or_cores(given: Option<NonZeroUsize>) -> NonZeroUsize {
+    given
+        .or_else(|| std::thread::available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN)
 }
 
 /// A larger number of threads is taken for a typing error.

@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use layerwise::corpus::Tokenizer;
 use layerwise::generate::{Generation, Sampling, Settings, TextStream};
 use layerwise::schedule::{Edit, Schedule};
-use layerwise::transformer::{Precision, State, Workspace};
+use layerwise::transformer::{Precision, State};
 use serde::Serialize;
 use std::io::{StdoutLock, Write};
 use std::num::NonZeroUsize;
@@ -78,6 +78,9 @@ pub struct Arguments {
     /// One line of JSON for each edit
     #[arg(long)]
     json: bool,
+    /// Threads that share the work of each token [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = arguments::threads)]
+    threads: Option<NonZeroUsize>,
     /// The token put before the prompt: the family's own, none, or an id
     #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
     bos: Bos,
@@ -259,6 +262,7 @@ fn settings(arguments: &Arguments, opened: &OpenedModel) -> anyhow::Result<Setti
         it.max_tokens = arguments.max_tokens.get();
         it.end_tokens = end_tokens;
         it.sampling = sampling;
+        it.threads = arguments::threads_or_cores(arguments.threads);
     }))
 }
 
@@ -274,9 +278,9 @@ fn check_memory(
     let kept = schedules
         .iter()
         .map(|(_, schedule)| State::most_bytes(config, schedule, capacity));
-    let stream = prompt * config.model * size_of::<f32>();
-    let logits = config.vocab * (size_of::<f32>() + 3 * size_of::<f64>());
-    let bytes = kept.max().unwrap_or(0) + Workspace::most_bytes(config, prompt) + stream + logits;
+    let step = State::most_step_bytes(config, prompt, capacity, settings.threads.get());
+    let choice = 3 * config.vocab * size_of::<f64>();
+    let bytes = kept.max().unwrap_or(0) + step + choice;
     let what = format!("{}: keys and values of {capacity} tokens", opened.name);
     opened.budget.check(&what, bytes as u64)?;
     Ok(())

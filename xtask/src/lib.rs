@@ -29,6 +29,7 @@ pub mod reproduce;
 pub mod rescore;
 pub mod results;
 pub mod rounding;
+pub mod speed;
 pub mod summary;
 pub mod sweep;
 
@@ -63,6 +64,8 @@ enum Command {
     Lens(lens::Arguments),
     /// The most likely next tokens of a prompt, by the plain model and under edits, side by side
     Next(next::Arguments),
+    /// Time prompts and decoding under edits, beside what the bytes that are read predict
+    Speed(speed::Arguments),
     /// Correct the N-best lists of a speech recogniser, and measure word error rates
     Rescore(Box<rescore::Arguments>),
     /// Figures, embedded models and corpora, and what each needs
@@ -82,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Generate(arguments) => generate::generate(&arguments),
         Command::Lens(arguments) => lens::lens(&arguments),
         Command::Next(arguments) => next::next(&arguments),
+        Command::Speed(arguments) => speed::speed(&arguments),
         Command::Rescore(arguments) => rescore::rescore(&arguments),
         Command::List(arguments) => list::list(&arguments),
     };

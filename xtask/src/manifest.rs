@@ -39,6 +39,9 @@ pub struct Manifest {
 #[derive(Serialize)]
 struct Execution {
     threads: usize,
+    /// Of the machine, over a minute, before and after what was timed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load_average: Option<[Option<f64>; 2]>,
     finished_unix_seconds: u64,
 }
 
@@ -219,7 +222,9 @@ pub struct Run {
     precision: &'static str,
     folder: String,
     files: Vec<FileHash>,
-    corpus: CorpusFile,
+    /// The text, where one was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corpus: Option<CorpusFile>,
     /// The text of another kind, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     shifted_corpus: Option<CorpusFile>,
@@ -317,9 +322,16 @@ impl Manifest {
             reported: None,
             execution: Execution {
                 threads,
+                load_average: None,
                 finished_unix_seconds: unix_seconds(),
             },
         }
+    }
+
+    /// Adds the load averages before and after what was timed.
+    pub fn with_load(mut self, before: Option<f64>, after: Option<f64>) -> Self {
+        self.execution.load_average = Some([before, after]);
+        self
     }
 
     /// The manifest as indented JSON, with a final newline.
@@ -334,6 +346,14 @@ impl Manifest {
 impl Run {
     /// A model with the text that it reads.
     pub fn new(opened: &OpenedModel, corpus: &OpenedCorpus) -> Self {
+        Self {
+            corpus: Some(CorpusFile::new(corpus)),
+            ..Self::of_model(opened)
+        }
+    }
+
+    /// A model that reads no text.
+    pub fn of_model(opened: &OpenedModel) -> Self {
         let config: &ModelConfig = opened.model.config();
         let name = |path: &PathBuf| {
             path.file_name()
@@ -358,7 +378,7 @@ impl Run {
                     sha256: sha256.clone(),
                 })
                 .collect(),
-            corpus: CorpusFile::new(corpus),
+            corpus: None,
             shifted_corpus: None,
             sweep: None,
         }
@@ -421,6 +441,12 @@ impl CorpusFile {
             skipped_empty: skipped.empty,
         }
     }
+}
+
+/// The load average of the machine over a minute; `None` where the system tells none.
+pub fn load_average() -> Option<f64> {
+    let told = fs::read_to_string("/proc/loadavg").ok()?;
+    told.split_whitespace().next()?.parse().ok()
 }
 
 /// The arguments of this process, with U+FFFD for what is not UTF-8.

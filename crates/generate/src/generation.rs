@@ -4,8 +4,10 @@ use crate::choosing::{Choice, Chooser, Sampling};
 use crate::constraint::{Constraint, Free};
 use crate::error::GenerateError;
 use layerwise_schedule::Schedule;
-use layerwise_transformer::{Model, State};
+use layerwise_transformer::{Model, State, Team};
 use ndarray::{ArrayView2, s};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 /// What is continued how far.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,15 +19,18 @@ pub struct Settings {
     pub end_tokens: Vec<u32>,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// Threads that share the products and attention heads of each token. The tokens stay the same.
+    pub threads: NonZeroUsize,
 }
 
-/// 128 tokens, each the most likely one.
+/// 128 tokens, each the most likely one, on one thread.
 impl Default for Settings {
     fn default() -> Self {
         Self {
             max_tokens: 128,
             end_tokens: Vec::new(),
             sampling: Sampling::default(),
+            threads: NonZeroUsize::MIN,
         }
     }
 }
@@ -106,10 +111,11 @@ impl<'m, C: Constraint> Generation<'m, C> {
     ) -> Result<Self, GenerateError> {
         let chooser = Chooser::new(settings.sampling)?;
         let capacity = settings.capacity(prompt.len(), model.config().context);
-        let mut state = State::new(model, schedule, capacity)?;
+        let team = Arc::new(Team::new(settings.threads));
+        let mut state = State::new(model, schedule, capacity)?.with_team(&team);
         let residual = state.extend(prompt)?;
         Ok(Self {
-            logits: last_logits(model, residual.view()),
+            logits: last_logits(&state, residual.view()),
             state,
             chooser,
             constraint,
@@ -144,7 +150,7 @@ impl<'m, C: Constraint> Generation<'m, C> {
                 return Ok(Err(End::Context));
             }
             let residual = self.state.extend(&self.tokens[self.state.len()..])?;
-            self.logits = last_logits(model, residual.view());
+            self.logits = last_logits(&self.state, residual.view());
         }
         if let Some(token) = self.logits.iter().position(|logit| !logit.is_finite()) {
             return Err(GenerateError::NotFinite {
@@ -190,8 +196,7 @@ impl<C: Constraint> Iterator for Generation<'_, C> {
 }
 
 /// Logits \[vocab\] at the last row of a residual stream.
-fn last_logits(model: &Model, residual: ArrayView2<'_, f32>) -> Vec<f32> {
-    let normed = model.final_norm(residual.slice(s![residual.nrows() - 1.., ..]));
-    let logits = model.unembed(normed.view());
+fn last_logits(state: &State<'_>, residual: ArrayView2<'_, f32>) -> Vec<f32> {
+    let logits = state.logits(residual.slice(s![residual.nrows() - 1.., ..]));
     logits.into_iter().collect()
 }

@@ -4,7 +4,7 @@
 //! Callers hold shapes and meaning; this crate holds arithmetic.
 //! It knows no model and does no I/O.
 //!
-//! Every function runs on the thread that calls it.
+//! Every function runs on the thread that calls it; a [`team::Team`] is how callers share their work.
 //! The same inputs give the same bits on one type of machine, whichever thread calls and however many rows are computed together:
 //! each output row depends on its own input row alone.
 //! The instruction set (AVX-512, AVX2 with FMA, or portable code) is chosen at run time. [`cpu_features`] names the choice,
@@ -24,6 +24,7 @@ pub mod normalization;
 mod online_softmax;
 pub mod rotary;
 pub mod softmax;
+pub mod team;
 pub mod vocabulary;
 
 pub use cpu::{bf16_features, cpu_features};

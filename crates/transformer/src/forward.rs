@@ -1,6 +1,8 @@
 //! The forward pass: one loop over the steps of a schedule.
 
+use crate::attending::Attending;
 use crate::batch::{Batch, Segment};
+use crate::crew::{Crew, Hand};
 use crate::error::TransformerError;
 use crate::kept::Kept;
 use crate::linear::Linear;
@@ -11,11 +13,10 @@ use crate::site::{Address, Observer, Site};
 use layerwise_architecture::{Activation, Mlp, ModelConfig, NormPlace, Residual};
 use layerwise_kernels::activation;
 use layerwise_kernels::gemm::Scratch;
+use layerwise_kernels::team::Team;
 use layerwise_schedule::{Part, Schedule, Step, Sublayer};
 use ndarray::{Array2, Array3, ArrayD, ArrayView2, Axis, CowArray, IxDyn, s};
-
-/// Queries of one tile of attention scores.
-const QUERY_TILE: usize = 48;
+use std::sync::Arc;
 
 /// Added to the length of a buffer's rows, so that they do not lie a power of two apart and meet in the cache.
 const ROW_PADDING: usize = 16;
@@ -38,8 +39,6 @@ pub struct Workspace {
     qkv: Array2<f32>,
     /// The keys and values of one head and one path of segments.
     path: Kept,
-    /// \[QUERY_TILE, path + ROW_PADDING\].
-    scores: Array2<f32>,
     /// \[seq, heads · head\].
     head_out: Array2<f32>,
     /// \[seq, neurons\]: pre-activations, then neurons; in a gated MLP \[seq, 2 · neurons\], the up projection beside them.
@@ -48,19 +47,25 @@ pub struct Workspace {
     attn_update: Array2<f32>,
     /// \[seq, model\].
     mlp_update: Array2<f32>,
-    scratch: Scratch,
+    /// Each with scores \[queries, path + ROW_PADDING\].
+    crew: Crew,
 }
 
 impl Workspace {
-    /// Buffers for a batch.
+    /// Buffers for a batch that the calling thread runs.
     pub fn new(model: &Model, batch: &Batch) -> Self {
+        Self::shared(model, batch, &Arc::new(Team::alone()))
+    }
+
+    /// Buffers for a batch whose products and attention heads a team shares.
+    pub(crate) fn shared(model: &Model, batch: &Batch, team: &Arc<Team>) -> Self {
         let c = &model.config;
         let (seq, segments) = (batch.rows(), batch.depth_first());
         let path = segments.iter().map(Segment::end).max().unwrap_or(0);
         let first = segments.iter().map(|segment| segment.position).min();
         let positions = first.unwrap_or(0)..path;
         let queries = segments.iter().map(|segment| segment.len).max();
-        let queries = queries.unwrap_or(0).min(QUERY_TILE);
+        let queries = Attending::most_rows(queries.unwrap_or(0), c.heads / c.kv_heads);
         let zeros = |width| {
             let padded = Array2::zeros((seq, width + ROW_PADDING));
             padded.slice_move(s![.., ..width])
@@ -83,7 +88,6 @@ impl Workspace {
             normed: zeros(c.model),
             qkv: zeros((c.heads + 2 * c.kv_heads) * c.head),
             path: Kept::new(c.head, path),
-            scores: Array2::zeros((queries, path + ROW_PADDING)),
             head_out: zeros(c.heads * c.head),
             neurons: zeros(if c.mlp == Mlp::Gated {
                 2 * c.neurons
@@ -92,12 +96,23 @@ impl Workspace {
             }),
             attn_update: zeros(c.model),
             mlp_update: zeros(c.model),
-            scratch: Scratch::default(),
+            crew: Crew::new(team, queries, path + ROW_PADDING),
         }
     }
 
     /// The most bytes that the buffers for any batch of at most `seq` rows take.
     pub fn most_bytes(config: &ModelConfig, seq: usize) -> usize {
+        Self::most_shared_bytes(config, seq, seq, 1)
+    }
+
+    /// The most bytes that the buffers take of any batch of at most `seq` rows, whose paths end at `path` at most, if so many
+    /// threads share it.
+    pub(crate) fn most_shared_bytes(
+        config: &ModelConfig,
+        seq: usize,
+        path: usize,
+        threads: usize,
+    ) -> usize {
         let c = config;
         let qkv = (c.heads + 2 * c.kv_heads) * c.head;
         let neurons = if c.mlp == Mlp::Gated {
@@ -106,7 +121,8 @@ impl Workspace {
             c.neurons
         };
         let width = 3 * c.model + qkv + c.heads * c.head + neurons + 6 * ROW_PADDING;
-        let scores = QUERY_TILE.min(seq) * (seq + ROW_PADDING);
+        let queries = Attending::most_rows(seq, c.heads / c.kv_heads);
+        let scores = queries * (path + ROW_PADDING);
         let rotaries = || {
             c.attention
                 .kinds()
@@ -119,13 +135,14 @@ impl Workspace {
             .map(|rotary| seq * rotary.size)
             .max()
             .unwrap_or(0);
-        let biases = c.alibi.map_or(0, |_| c.heads * (seq + 1));
+        let biases = c.alibi.map_or(0, |_| c.heads * (path + 1));
         let one_row = c.query_key_norm.map_or(0, |_| c.heads * c.head);
-        let inner = c.model.max(c.neurons).max(c.heads * c.head).max(seq);
-        (seq * width + scores + cosines + angles + biases + one_row) * size_of::<f32>()
+        let inner = c.model.max(c.neurons).max(c.heads * c.head).max(path);
+        let hand = scores * size_of::<f32>() + Scratch::most_bytes(seq, inner) + size_of::<Hand>();
+        (seq * width + cosines + angles + biases + one_row) * size_of::<f32>()
             + Batch::most_order_bytes(seq)
             + Kept::most_bytes(c.head, seq)
-            + Scratch::most_bytes(seq, inner)
+            + threads * hand
     }
 
     /// Whether the buffers are for batches of this one's shape: of segments with as many tokens and the same parents.
@@ -405,7 +422,7 @@ impl Model {
             residual,
             Site::AttnNorm,
             (&mut w.normed, &mut w.qkv),
-            &mut w.scratch,
+            &mut w.crew,
             reading,
         );
         if let Some(most) = self.config.qkv_clip {
@@ -437,38 +454,46 @@ impl Model {
             .then(|| Array3::<f32>::zeros((heads, w.seq, longest)));
         let occurrence = reading.attentions;
         reading.attentions += 1;
-        let scoring = Scoring::new(&self.config, settings, w.biases.as_ref());
-        // What belongs to positions of the ancestors was put into place by the ancestors.
         let sharing = heads / kv_heads;
-        for (group, (at, segment)) in
-            (0..kv_heads).flat_map(|group| w.segments.iter().enumerate().map(move |it| (group, it)))
-        {
+        let attending = Attending {
+            head,
+            sharing,
+            scoring: Scoring::new(&self.config, settings, w.biases.as_ref()),
+            queries: queries.view(),
+        };
+        let of_group = |segment: &Segment, group: usize| {
             let shared = s![segment.rows(), group * head..(group + 1) * head];
-            let path = match reading.kept.get_mut(at) {
-                Some(kept) => &mut kept[occurrence * kv_heads + group],
-                None => &mut w.path,
-            };
-            path.put(segment.position, keys.slice(shared), values.slice(shared));
-            for h in group * sharing..(group + 1) * sharing {
-                for first in segment.rows().step_by(QUERY_TILE) {
-                    let last = (first + QUERY_TILE).min(segment.rows().end);
-                    let own = s![first..last, h * head..(h + 1) * head];
-                    let position = segment.position + first - segment.first_row;
-                    let seen = position + last - first;
-                    // The pages before those that the first query's window reaches have the weight 0 for all.
-                    let start = Kept::start_of_page(scoring.first_key(position));
-                    let mut scores = w.scores.slice_mut(s![..last - first, ..seen - start]);
-                    path.score(queries.slice(own), start, scores.view_mut(), &mut w.scratch);
-                    scoring.weigh(scores.view_mut(), position, start, h);
-                    let out = w.head_out.slice_mut(own);
-                    path.sum(scores.view(), start, out, &mut w.scratch);
-                    if let Some(pattern) = &mut pattern {
-                        pattern
-                            .slice_mut(s![h, first..last, start..seen])
-                            .assign(&scores);
-                    }
+            (keys.slice(shared), values.slice(shared))
+        };
+        if reading.kept.is_empty() {
+            // What belongs to positions of the ancestors was put into place by the ancestors.
+            for group in 0..kv_heads {
+                let own = group * sharing..(group + 1) * sharing;
+                for segment in &w.segments {
+                    let (keys, values) = of_group(segment, group);
+                    w.path.put(segment.position, keys, values);
+                    let out = s![segment.rows(), own.start * head..own.end * head];
+                    attending.attend(
+                        &w.path,
+                        segment,
+                        own.clone(),
+                        w.head_out.slice_mut(out),
+                        &mut w.crew.hands[0],
+                        pattern.as_mut(),
+                    );
                 }
             }
+        } else {
+            let own = occurrence * kv_heads..(occurrence + 1) * kv_heads;
+            for (segment, kept) in w.segments.iter().zip(&mut reading.kept) {
+                for (group, kept) in kept[own.clone()].iter_mut().enumerate() {
+                    let (keys, values) = of_group(segment, group);
+                    kept.put(segment.position, keys, values);
+                }
+            }
+            let kept = reading.kept.iter().map(|kept| &kept[own.clone()]);
+            let segments = w.segments.iter().zip(kept);
+            attending.share(segments, w.head_out.view_mut(), &mut w.crew);
         }
         if let Some(pattern) = &pattern {
             reading.offer(Site::AttnPattern, || pattern.view().into_dyn());
@@ -476,7 +501,7 @@ impl Model {
         reading.offer(Site::AttnHeadOut, || by_head(w.head_out.view(), head));
         block
             .attn_out
-            .apply(w.head_out.view(), w.attn_update.view_mut(), &mut w.scratch);
+            .apply_shared(w.head_out.view(), w.attn_update.view_mut(), &mut w.crew);
         let after = block.after_norms.as_ref().map(|[norm, _]| norm);
         self.finish(after, &mut w.attn_update, &mut w.normed);
         reading.offer(Site::AttnOut, || w.attn_update.view().into_dyn());
@@ -500,15 +525,15 @@ impl Model {
         residual: ArrayView2<'_, f32>,
         site: Site,
         (normed, out): (&mut Array2<f32>, &mut Array2<f32>),
-        scratch: &mut Scratch,
+        crew: &mut Crew,
         reading: &mut Reading<'_>,
     ) {
         if !self.config.norm_place.is_before() {
-            return product.apply(residual, out.view_mut(), scratch);
+            return product.apply_shared(residual, out.view_mut(), crew);
         }
         self.normalize(norm, residual, normed.view_mut());
         reading.offer(site, || normed.view().into_dyn());
-        product.apply(normed.view(), out.view_mut(), scratch);
+        product.apply_shared(normed.view(), out.view_mut(), crew);
     }
 
     /// Norms and scales a sublayer's output, where the block does so.
@@ -562,7 +587,7 @@ impl Model {
             residual,
             Site::MlpNorm,
             (&mut w.normed, &mut w.neurons),
-            &mut w.scratch,
+            &mut w.crew,
             reading,
         );
         let (mut neurons, up) = w.neurons.view_mut().split_at(Axis(1), self.config.neurons);
@@ -588,7 +613,7 @@ impl Model {
         reading.offer(Site::MlpPost, || neurons.view().into_dyn());
         block
             .mlp_out
-            .apply(neurons.view(), w.mlp_update.view_mut(), &mut w.scratch);
+            .apply_shared(neurons.view(), w.mlp_update.view_mut(), &mut w.crew);
         let after = block.after_norms.as_ref().map(|[_, norm]| norm);
         self.finish(after, &mut w.mlp_update, &mut w.normed);
         reading.offer(Site::MlpOut, || w.mlp_update.view().into_dyn());

@@ -27,7 +27,10 @@
 //! Several sequences run together as a [`Batch`], whose rows then are the axis `seq`.
 //! A [`State`] keeps what a sequence needs to go on, and takes further tokens.
 
+mod attending;
 mod batch;
+mod cost;
+mod crew;
 mod error;
 mod folding;
 mod forward;
@@ -44,10 +47,12 @@ mod site;
 mod state;
 
 pub use batch::Batch;
+pub use cost::Cost;
 pub use error::TransformerError;
 pub use forward::Workspace;
 pub use layerwise_architecture::ModelConfig;
 pub use layerwise_kernels::gemm::Precision;
+pub use layerwise_kernels::team::Team;
 pub use model::Model;
 pub use site::{Address, FirstNotFinite, NotFinite, Observer, Recording, Site};
 pub use state::State;

@@ -1,9 +1,11 @@
 //! Weight matrices as the forward pass reads them.
 
+use crate::crew::Crew;
 use layerwise_architecture::Layout;
-use layerwise_kernels::gemm::{Packed, Precision, Scratch, Write, multiply};
+use layerwise_kernels::gemm::{Arena, Packed, Precision, Scratch, Write, multiply};
 use layerwise_weights::Tensor;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, ShapeBuilder};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A stored matrix seen as \[input, output\], whichever way it lies.
@@ -45,6 +47,21 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
+    /// As [`Linear::new`], the weight in an arena.
+    pub(crate) fn new_in(
+        arena: &mut Arena,
+        weight: ArrayView2<'_, f32>,
+        bias: Option<Vec<f32>>,
+        precision: Precision,
+    ) -> Self {
+        let mut packed = Packed::zeros_in(arena, weight.nrows(), weight.ncols(), precision);
+        packed.put(0, weight);
+        Self {
+            weight: Arc::new(packed),
+            bias,
+        }
+    }
+
     pub(crate) fn new(
         weight: ArrayView2<'_, f32>,
         bias: Option<Vec<f32>>,
@@ -56,24 +73,46 @@ impl Linear {
         }
     }
 
-    /// out \[seq, output\] ← x \[seq, input\] · weight + bias.
+    /// out \[seq, output\] ← x \[seq, input\] · weight + bias, on the calling thread.
     pub(crate) fn apply(
         &self,
         x: ArrayView2<'_, f32>,
         out: ArrayViewMut2<'_, f32>,
         scratch: &mut Scratch,
     ) {
+        self.apply_to(0..self.weight.outputs(), x, out, scratch);
+    }
+
+    /// As [`Linear::apply`], each hand with a share of the columns.
+    pub(crate) fn apply_shared(
+        &self,
+        x: ArrayView2<'_, f32>,
+        out: ArrayViewMut2<'_, f32>,
+        crew: &mut Crew,
+    ) {
+        let (mut rest, mut shares) = (out, Vec::new());
+        for columns in self.weight.shares(crew.hands.len()) {
+            let (own, others) = rest.split_at(Axis(1), columns.len());
+            shares.push((columns, own));
+            rest = others;
+        }
+        crew.share(shares, |hand, (columns, out)| {
+            self.apply_to(columns, x, out, &mut hand.scratch);
+        });
+    }
+
+    /// Some columns of the output.
+    fn apply_to(
+        &self,
+        columns: Range<usize>,
+        x: ArrayView2<'_, f32>,
+        out: ArrayViewMut2<'_, f32>,
+        scratch: &mut Scratch,
+    ) {
         let write = match &self.bias {
-            Some(bias) => Write::Biased(bias),
+            Some(bias) => Write::Biased(&bias[columns.clone()]),
             None => Write::Replace,
         };
-        multiply(
-            x,
-            &self.weight,
-            0..self.weight.outputs(),
-            out,
-            write,
-            scratch,
-        );
+        multiply(x, &self.weight, columns, out, write, scratch);
     }
 }

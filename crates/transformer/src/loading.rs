@@ -6,9 +6,11 @@ use crate::model::{Block, Model, NormWeights};
 use layerwise_architecture::{
     self as architecture, Fused, Layout, Mlp, ModelConfig, NormGain, Note, PlannedTensor, Role,
 };
-use layerwise_kernels::gemm::{Packed, Precision};
+use layerwise_kernels::gemm::{Arena, Packed, Precision};
 use layerwise_kernels::{bf16_features, cpu_features};
 use layerwise_weights::{Checkpoint, Tensor};
+use ndarray::ArrayView2;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -64,6 +66,7 @@ impl Model {
             checkpoint,
             config: &config,
             precision,
+            arena: RefCell::new(Arena::with_capacity(packed_bytes(&config, precision))),
             planned: plan
                 .tensors
                 .iter()
@@ -117,11 +120,28 @@ fn mixed_dtypes(checkpoint: &Checkpoint, tensors: &[PlannedTensor]) -> Option<No
     (counts.len() > 1).then_some(Note::MixedDtypes { counts })
 }
 
+/// The bytes of the blocks' packed matrices and the unembedding: all that a token's products read.
+fn packed_bytes(config: &ModelConfig, precision: Precision) -> usize {
+    let c = config;
+    let bytes = |inputs, outputs| Packed::bytes_in(inputs, outputs, precision);
+    let inner = match c.mlp {
+        Mlp::Plain => c.neurons,
+        Mlp::Gated => 2 * c.neurons,
+    };
+    let block = bytes(c.model, (c.heads + 2 * c.kv_heads) * c.head)
+        + bytes(c.heads * c.head, c.model)
+        + bytes(c.model, inner)
+        + bytes(c.neurons, c.model);
+    c.layers * block + bytes(c.embedding_width(), c.vocab)
+}
+
 /// The tensors of a checkpoint by the part they play.
 struct Tensors<'a> {
     checkpoint: &'a Checkpoint,
     config: &'a ModelConfig,
     precision: Precision,
+    /// Of all packed matrices.
+    arena: RefCell<Arena>,
     /// By role, block and row.
     planned: BTreeMap<(Role, Option<usize>, Option<usize>), &'a PlannedTensor>,
 }
@@ -129,6 +149,10 @@ struct Tensors<'a> {
 impl Tensors<'_> {
     fn read(&self, planned: &PlannedTensor) -> Result<Tensor, TransformerError> {
         Ok(self.checkpoint.tensor(&planned.name)?)
+    }
+
+    fn packed(&self, weight: ArrayView2<'_, f32>, bias: Option<Vec<f32>>) -> Linear {
+        Linear::new_in(&mut self.arena.borrow_mut(), weight, bias, self.precision)
     }
 
     fn vector(
@@ -160,7 +184,7 @@ impl Tensors<'_> {
             let width = c.embedding_width();
             let rows = &table.as_slice()[..c.vocab * width];
             let weight = as_input_output(rows, Layout::OutIn, width, c.vocab);
-            Linear::new(weight, bias, self.precision)
+            self.packed(weight, bias)
         };
         if c.tied {
             return Ok((Table::Unembedding, packed(&embedding)));
@@ -177,7 +201,8 @@ impl Tensors<'_> {
         layer: usize,
     ) -> Result<Linear, TransformerError> {
         let outputs = roles.iter().map(|(_, _, outputs)| outputs).sum();
-        let mut packed = Packed::zeros(inputs, outputs, self.precision);
+        let mut arena = self.arena.borrow_mut();
+        let mut packed = Packed::zeros_in(&mut arena, inputs, outputs, self.precision);
         let mut biases = Vec::new();
         let mut first = 0;
         for &(weight, bias, outputs) in roles {
@@ -222,7 +247,7 @@ impl Tensors<'_> {
             unreachable!("the plan checked the shape");
         };
         let weight = as_input_output(tensor.as_slice(), planned.layout, inputs, outputs);
-        Ok(Some(Linear::new(weight, None, self.precision)))
+        Ok(Some(self.packed(weight, None)))
     }
 
     fn block(&self, layer: usize) -> Result<Block, TransformerError> {
@@ -247,7 +272,7 @@ impl Tensors<'_> {
                 let tensor = self.read(planned)?;
                 let outputs = 2 * c.neurons;
                 let weight = as_input_output(tensor.as_slice(), planned.layout, c.model, outputs);
-                Linear::new(weight, None, self.precision)
+                self.packed(weight, None)
             }
             (Mlp::Gated, None) => self.linear(
                 &[(Role::MlpGate, Role::MlpGateBias, c.neurons), up],
@@ -302,16 +327,14 @@ impl Tensors<'_> {
             let sharing = c.heads / c.kv_heads;
             let weight = by_part(tensor.as_slice(), c.kv_heads, sharing, c.head * c.model);
             let bias = bias.map(|bias| by_part(&bias, c.kv_heads, sharing, c.head));
-            return Ok(Linear::new(
+            return Ok(self.packed(
                 as_input_output(&weight, Layout::OutIn, c.model, outputs),
                 bias,
-                self.precision,
             ));
         }
-        Ok(Linear::new(
+        Ok(self.packed(
             as_input_output(tensor.as_slice(), planned.layout, c.model, outputs),
             bias,
-            self.precision,
         ))
     }
 

@@ -1,13 +1,16 @@
 //! What a sequence leaves behind, so that it can go on: keys and values under one schedule.
 
 use crate::batch::Batch;
+use crate::cost::attentions;
+use crate::crew::Crew;
 use crate::error::TransformerError;
 use crate::forward::Workspace;
 use crate::kept::Kept;
 use crate::model::Model;
 use layerwise_architecture::ModelConfig;
-use layerwise_schedule::{Schedule, Step, Sublayer};
-use ndarray::Array2;
+use layerwise_kernels::team::Team;
+use layerwise_schedule::Schedule;
+use ndarray::{Array2, ArrayView2};
 use std::sync::Arc;
 
 /// A sequence under one schedule, which can be extended by further tokens without running the earlier ones again.
@@ -42,6 +45,7 @@ pub struct State<'m> {
     capacity: usize,
     /// Of every occurrence of an attention sublayer, every KV head.
     kept: Vec<Kept>,
+    team: Arc<Team>,
 }
 
 impl<'m> State<'m> {
@@ -63,7 +67,7 @@ impl<'m> State<'m> {
                 context: config.context,
             });
         }
-        let heads = occurrences(schedule.steps()) * config.kv_heads;
+        let heads = attentions(schedule.steps()) * config.kv_heads;
         Ok(Self {
             model,
             schedule: Arc::new(schedule.clone()),
@@ -72,13 +76,21 @@ impl<'m> State<'m> {
             kept: (0..heads)
                 .map(|_| Kept::new(config.head, capacity))
                 .collect(),
+            team: Arc::new(Team::alone()),
         })
+    }
+
+    /// The state with threads that share its products and attention heads; forks share them as well. The bits stay the same.
+    #[must_use]
+    pub fn with_team(mut self, team: &Arc<Team>) -> Self {
+        self.team = Arc::clone(team);
+        self
     }
 
     /// The most bytes that the keys and values of `capacity` tokens take, known before any are taken.
     pub fn most_bytes(config: &ModelConfig, schedule: &Schedule, capacity: usize) -> usize {
         let head = size_of::<Kept>() + Kept::most_bytes(config.head, capacity);
-        occurrences(schedule.steps()) * config.kv_heads * head
+        attentions(schedule.steps()) * config.kv_heads * head
     }
 
     /// Runs further tokens, and returns their last residual stream, \[tokens, model\].
@@ -88,6 +100,33 @@ impl<'m> State<'m> {
     /// for a model that rotates those at other frequencies. The state is then as before.
     pub fn extend(&mut self, tokens: &[u32]) -> Result<Array2<f32>, TransformerError> {
         Self::extend_all(&mut [(self, tokens)])
+    }
+
+    /// Logits \[seq, vocab\] of rows of the last residual stream, \[seq, model\]: the bits of [`Model::unembed`], by the
+    /// state's threads.
+    ///
+    /// # Panics
+    /// If the width is not the model's.
+    pub fn logits(&self, residual: ArrayView2<'_, f32>) -> Array2<f32> {
+        let normed = self.model.final_norm(residual);
+        let mut logits = Array2::zeros((normed.nrows(), self.model.config.vocab));
+        let mut crew = Crew::new(&self.team, 0, 0);
+        let unembedding = &self.model.unembedding;
+        unembedding.apply_shared(normed.view(), logits.view_mut(), &mut crew);
+        self.model.cap_logits(&mut logits);
+        logits
+    }
+
+    /// The most bytes that running `tokens` further tokens takes besides what is kept, and logits of one row, if so many
+    /// threads share it and there are at most `capacity` tokens in all.
+    pub fn most_step_bytes(
+        config: &ModelConfig,
+        tokens: usize,
+        capacity: usize,
+        threads: usize,
+    ) -> usize {
+        let streams = 2 * tokens * config.model + config.vocab;
+        Workspace::most_shared_bytes(config, tokens, capacity, threads) + streams * size_of::<f32>()
     }
 
     /// Runs further tokens of several sequences in one product, and returns their last residual streams below each other,
@@ -119,7 +158,7 @@ impl<'m> State<'m> {
             return Err(TransformerError::StatesDiffer);
         }
         let mut residual = model.embed(&batch)?;
-        let mut workspace = Workspace::new(model, &batch);
+        let mut workspace = Workspace::shared(model, &batch, &first.team);
         let kept = states.iter_mut().map(|(state, _)| &mut state.kept[..]);
         model.extend(&schedule, kept.collect(), &mut residual, &mut workspace);
         for (state, tokens) in states {
@@ -167,6 +206,7 @@ impl<'m> State<'m> {
             len: self.len,
             capacity: self.capacity,
             kept: self.kept.iter().map(Kept::fork).collect(),
+            team: Arc::clone(&self.team),
         }
     }
 
@@ -194,19 +234,4 @@ impl<'m> State<'m> {
     pub fn capacity(&self) -> usize {
         self.capacity
     }
-}
-
-/// Attention sublayers that the steps run, in branches as well.
-fn occurrences(steps: &[Step]) -> usize {
-    let of = |step: &Step| match step {
-        Step::Update(parts) => parts
-            .iter()
-            .filter(|part| part.sublayer() == Sublayer::Attn)
-            .count(),
-        Step::Branches(branches) => branches
-            .iter()
-            .map(|branch| occurrences(branch.steps()))
-            .sum(),
-    };
-    steps.iter().map(of).sum()
 }

@@ -5,10 +5,11 @@ mod parity_models;
 
 use layerwise_architecture::{Attention, PerLayer};
 use layerwise_schedule::{Edit, Schedule};
-use layerwise_transformer::{Model, ModelConfig, State, TransformerError};
+use layerwise_transformer::{Model, ModelConfig, State, Team, TransformerError};
 use ndarray::{Array2, s};
 use parity_models::{EDITS, models, room, schedule};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn bits(model: &Model, residual: &Array2<f32>) -> Vec<u32> {
     let logits = model.unembed(model.final_norm(residual.view()).view());
@@ -31,15 +32,33 @@ fn in_parts(state: &mut State<'_>, tokens: &[u32], cuts: &[usize]) -> Array2<f32
 }
 
 fn check(name: &str, model: &Model, schedule: &Schedule, tokens: &[u32], cuts: &[usize]) {
+    check_shared(name, model, schedule, tokens, cuts, 1);
+}
+
+fn check_shared(
+    name: &str,
+    model: &Model,
+    schedule: &Schedule,
+    tokens: &[u32],
+    cuts: &[usize],
+    threads: usize,
+) {
     let whole = model.run(tokens, schedule, &mut ()).unwrap();
-    let mut state = State::new(model, schedule, tokens.len()).unwrap();
+    let state = State::new(model, schedule, tokens.len()).unwrap();
+    let mut state = state.with_team(&team(threads));
     let parts = in_parts(&mut state, tokens, cuts);
     assert_eq!(state.len(), tokens.len());
+    let logits = state.logits(parts.view());
+    let found: Vec<u32> = logits.iter().map(|logit| logit.to_bits()).collect();
     assert_eq!(
-        bits(model, &parts),
+        found,
         bits(model, &whole),
-        "{name}, cut at {cuts:?}"
+        "{name}, cut at {cuts:?}, {threads} threads"
     );
+}
+
+fn team(threads: usize) -> Arc<Team> {
+    Arc::new(Team::new(threads.try_into().unwrap()))
 }
 
 fn tokens_for(model: &Model, drawn: &[u32]) -> Vec<u32> {
@@ -99,12 +118,13 @@ proptest! {
         edit in prop::sample::select(&EDITS),
         drawn in any_tokens(60),
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6),
+        threads in 1_usize..5,
     ) {
         let (name, model) = at.get(models());
         let tokens = tokens_for(model, &drawn);
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(tokens.len())).collect();
         cuts.sort_unstable();
-        check(&format!("{name}, {edit}"), model, &schedule(model, edit), &tokens, &cuts);
+        check_shared(&format!("{name}, {edit}"), model, &schedule(model, edit), &tokens, &cuts, threads);
     }
 
     #[test]
@@ -152,12 +172,14 @@ proptest! {
         at: prop::sample::Index,
         edit in prop::sample::select(&EDITS),
         drawn in proptest::collection::vec((any_tokens(20), any_tokens(9)), 1..5),
+        threads in 1_usize..4,
     ) {
         let (_, model) = at.get(models());
         let schedule = schedule(model, edit);
         let mut states = Vec::new();
         let mut alone = Array2::zeros((0, model.config().model));
         let mut more = Vec::new();
+        let team = team(threads);
         for (before, after) in &drawn {
             let tokens = tokens_for(model, &[&before[..], after].concat());
             let before = before.len().min(tokens.len() - 1);
@@ -165,7 +187,7 @@ proptest! {
             state.extend(&tokens[..before]).unwrap();
             let rows = state.fork().extend(&tokens[before..]).unwrap();
             alone.append(ndarray::Axis(0), rows.view()).unwrap();
-            states.push(state);
+            states.push(state.with_team(&team));
             more.push(tokens[before..].to_vec());
         }
         let mut pairs: Vec<_> = states.iter_mut().zip(more.iter().map(Vec::as_slice)).collect();

@@ -67,6 +67,21 @@ fn each_edit_has_a_line_with_the_tokens_of_running_all_again() {
 }
 
 #[test]
+fn threads_change_no_token_and_no_probability() {
+    let folder = tiny("llama-gqa-tied");
+    let of = |threads| {
+        let fixed = ["--model", &folder, "--ids", "3,1,4", "--edit", "repeat(1)"];
+        lines(&[&fixed[..], &["--threads", threads]].concat())
+    };
+    let (one, three) = (of("1"), of("3"));
+    for field in ["ids", "logprobs"] {
+        for (one, three) in one.iter().zip(&three) {
+            assert_eq!(one[field], three[field]);
+        }
+    }
+}
+
+#[test]
 fn text_comes_alone_or_below_the_name_of_its_edit() {
     let [name, _] = embedded_model();
     let fixed = [

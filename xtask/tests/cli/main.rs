@@ -20,6 +20,7 @@ mod rescore;
 mod resumed;
 mod sharded;
 mod statistics;
+mod timed;
 
 use std::fs;
 use std::path::{Path, PathBuf};

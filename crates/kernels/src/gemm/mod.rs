@@ -37,6 +37,7 @@ mod x86;
 
 pub use format::Precision;
 pub use macrokernel::Write;
+pub use memory::Arena;
 pub use packed::Packed;
 pub(crate) use panel::MR;
 pub(crate) use product::PackedA;

@@ -1,7 +1,7 @@
 //! The right factor B, packed once.
 
 use super::format::{Format, Pair, Precision};
-use super::memory::filled;
+use super::memory::{Arena, Rows};
 use super::pack::Pack;
 use super::panel::{NR, PanelRow};
 use ndarray::{Array2, ArrayView2, Axis, s};
@@ -18,8 +18,8 @@ pub struct Packed {
 /// Panel after panel, each with one row for every term of the inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Panels {
-    F32(Vec<PanelRow<f32>>),
-    Bf16(Vec<PanelRow<Pair>>),
+    F32(Rows<f32>),
+    Bf16(Rows<Pair>),
 }
 
 impl Packed {
@@ -37,13 +37,23 @@ impl Packed {
 
     /// A matrix \[inputs, outputs\] of zeros, to be filled with [`Packed::put`].
     pub fn zeros(inputs: usize, outputs: usize, precision: Precision) -> Self {
-        fn rows<T: Format>(inputs: usize, outputs: usize) -> Vec<PanelRow<T>> {
-            let rows = inputs.div_ceil(T::INPUTS) * outputs.div_ceil(NR);
-            filled(PanelRow([T::default(); NR]), rows)
+        let bytes = Self::bytes_in(inputs, outputs, precision);
+        Self::zeros_in(&mut Arena::with_capacity(bytes), inputs, outputs, precision)
+    }
+
+    /// As [`Packed::zeros`], in memory that it shares with other matrices.
+    pub fn zeros_in(
+        arena: &mut Arena,
+        inputs: usize,
+        outputs: usize,
+        precision: Precision,
+    ) -> Self {
+        fn rows<T: Format>(arena: &mut Arena, inputs: usize, outputs: usize) -> Rows<T> {
+            arena.rows(inputs.div_ceil(T::INPUTS) * outputs.div_ceil(NR))
         }
         let panels = match precision {
-            Precision::F32 => Panels::F32(rows(inputs, outputs)),
-            Precision::Bf16 => Panels::Bf16(rows(inputs, outputs)),
+            Precision::F32 => Panels::F32(rows(arena, inputs, outputs)),
+            Precision::Bf16 => Panels::Bf16(rows(arena, inputs, outputs)),
         };
         Self {
             inputs,
@@ -127,7 +137,16 @@ impl Packed {
 
     /// The bytes of a matrix \[inputs, outputs\] packed in f32; in bf16 half of that.
     pub fn bytes(inputs: usize, outputs: usize) -> usize {
-        inputs * outputs.div_ceil(NR) * size_of::<PanelRow<f32>>()
+        Self::bytes_in(inputs, outputs, Precision::F32)
+    }
+
+    /// The bytes of a matrix \[inputs, outputs\] packed in a number format.
+    pub fn bytes_in(inputs: usize, outputs: usize, precision: Precision) -> usize {
+        let (terms, row) = match precision {
+            Precision::F32 => (inputs, size_of::<PanelRow<f32>>()),
+            Precision::Bf16 => (inputs.div_ceil(Pair::INPUTS), size_of::<PanelRow<Pair>>()),
+        };
+        terms * outputs.div_ceil(NR) * row
     }
 
     /// Rows of the matrix: the inner dimension of a product.

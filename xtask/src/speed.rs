@@ -1,0 +1,291 @@
+//! `speed`: how fast prompts are read and tokens decoded under edits, beside what the bytes that are read predict.
+
+use crate::arguments::{self, Inputs};
+use crate::inputs::{self, OpenedModel};
+use crate::manifest::{self, Manifest};
+use crate::{output, sweep};
+use anyhow::{Context, ensure};
+use layerwise::metrics::ClusteredMean;
+use layerwise::schedule::{Edit, Schedule};
+use layerwise::transformer::{Cost, Precision, State, Team, TransformerError};
+use ndarray::s;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Options of `speed`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+The plain model comes first, as the schedule `id`. A repetition reads the prompt under each schedule, then decodes token by
+token, each token under all schedules in turn, and keeps the median of a schedule's times. The tokens are a fixed sequence of
+ids; nothing is chosen from their logits.
+Columns: prefill_tokens_per_s counts the logits of the last position; first_token_ms is the prompt and one further token;
+decode_ms_per_token is at cache lengths from prompt_tokens on; ratio_to_plain is the plain model's time by the schedule's, in
+the same repetition; predicted_ratio is that of the bytes read; cache_bytes are the keys and values of all tokens.
+*_se are standard errors over repetitions.")]
+pub struct Arguments {
+    /// Edits whose speed is compared with the plain model's
+    #[arg(value_name = "EDIT")]
+    edits: Vec<Edit>,
+    /// An embedded model's name, or a checkpoint folder
+    #[arg(long, value_name = "NAME|DIR")]
+    model: String,
+    /// Lengths of the prompt
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_values = ["32", "128", "512", "2048"])]
+    prompt_tokens: Vec<NonZeroUsize>,
+    /// Tokens decoded after each prompt
+    #[arg(long, value_name = "N", default_value = "128")]
+    decoded_tokens: NonZeroUsize,
+    /// Repetitions, after one that is discarded
+    #[arg(long, value_name = "N", default_value = "5")]
+    repetitions: NonZeroUsize,
+    /// Threads that share the work of each token [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = arguments::threads)]
+    threads: Option<NonZeroUsize>,
+    /// The number format of weight matrices and of what they are multiplied with
+    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
+    precision: Precision,
+    /// Write the table to this file, and the manifest to FILE.run
+    #[arg(long, value_name = "FILE", default_value = "generation-speed.csv")]
+    out: PathBuf,
+    /// Read files of weights instead of mapping them
+    #[arg(long)]
+    no_mmap: bool,
+    /// Follow links in the model's folder wherever they lead
+    #[arg(long)]
+    follow_links: bool,
+    /// Refuse what would need more memory, as 500M or 24G [default: what the machine has left]
+    #[arg(long, value_name = "SIZE")]
+    max_memory: Option<crate::memory::Size>,
+}
+
+/// The columns of `generation-speed.csv`. Other programs may rely on their names.
+const COLUMNS: [&str; 17] = [
+    "model",
+    "schedule",
+    "precision",
+    "threads",
+    "prompt_tokens",
+    "decoded_tokens",
+    "repetitions",
+    "prefill_tokens_per_s",
+    "prefill_se",
+    "first_token_ms",
+    "first_token_se",
+    "decode_ms_per_token",
+    "decode_se",
+    "ratio_to_plain",
+    "ratio_se",
+    "predicted_ratio",
+    "cache_bytes",
+];
+
+/// Runs the command.
+///
+/// # Errors
+/// A model or edit that cannot be accepted, prompts beyond the model's context, more memory than there is, or a file that
+/// cannot be written.
+pub fn speed(arguments: &Arguments) -> anyhow::Result<()> {
+    let folder = sweep::run_folder(&arguments.out);
+    let manifest_file = folder.join("manifest.json");
+    output::check_file(&arguments.out)?;
+    output::check_file(&manifest_file)?;
+    let opened = inputs::open_models(&Inputs {
+        no_mmap: arguments.no_mmap,
+        follow_links: arguments.follow_links,
+        precision: arguments.precision,
+        max_memory: arguments.max_memory,
+        ..Inputs::of_model(&arguments.model)
+    })?
+    .pop()
+    .context("one model was named")?;
+    let plain = Schedule::plain(opened.model.stack())?;
+    let mut schedules = vec![("id".to_owned(), plain.clone())];
+    for edit in &arguments.edits {
+        let schedule = edit.apply(&plain).with_context(|| edit.to_string())?;
+        schedules.push((edit.to_string(), schedule));
+    }
+    let threads = arguments::threads_or_cores(arguments.threads);
+    let bench = Bench {
+        opened: &opened,
+        schedules: &schedules,
+        decoded: arguments.decoded_tokens.get(),
+        repetitions: arguments.repetitions.get(),
+        team: &Arc::new(Team::new(threads)),
+        cost: Cost::new(opened.model.config()),
+    };
+    for prompt in &arguments.prompt_tokens {
+        bench.check(prompt.get())?;
+    }
+    let load = manifest::load_average();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(COLUMNS)?;
+    for prompt in &arguments.prompt_tokens {
+        for row in bench.rows(prompt.get())? {
+            writer.write_record(row)?;
+        }
+    }
+    let mut manifest = Manifest::new(threads.get()).with_load(load, manifest::load_average());
+    manifest.runs.push(manifest::Run::of_model(&opened));
+    output::make_folder(&folder)?;
+    output::write(&manifest_file, manifest.json()?.as_bytes())?;
+    let table = writer
+        .into_inner()
+        .context("the table cannot be put together")?;
+    output::write(&arguments.out, &table)?;
+    output::print_paths([&arguments.out])?;
+    Ok(())
+}
+
+struct Bench<'a> {
+    opened: &'a OpenedModel,
+    schedules: &'a [(String, Schedule)],
+    decoded: usize,
+    repetitions: usize,
+    team: &'a Arc<Team>,
+    cost: Cost,
+}
+
+/// The times of one schedule in one repetition, in seconds.
+struct Times {
+    prefill: f64,
+    first: f64,
+    /// The median over tokens.
+    decode: f64,
+}
+
+impl Bench<'_> {
+    /// Checks before anything is run that the prompts and their continuations fit the model and the memory.
+    fn check(&self, prompt: usize) -> anyhow::Result<()> {
+        let config = self.opened.model.config();
+        let capacity = prompt + self.decoded;
+        ensure!(
+            capacity <= config.context,
+            "--prompt-tokens {prompt} and {} decoded tokens: {} has a context of {} tokens; give fewer",
+            self.decoded,
+            self.opened.name,
+            config.context
+        );
+        // All schedules are decoded in turn, so their states are held together.
+        let kept = |(_, schedule): &(_, Schedule)| State::most_bytes(config, schedule, capacity);
+        let bytes = self.schedules.iter().map(kept).sum::<usize>()
+            + State::most_step_bytes(config, prompt, capacity, self.team.threads());
+        let what = format!("{}: keys and values of {capacity} tokens", self.opened.name);
+        self.opened.budget.check(&what, bytes as u64)?;
+        Ok(())
+    }
+
+    /// The rows of one length of the prompt, one for each schedule.
+    fn rows(&self, prompt: usize) -> anyhow::Result<Vec<Vec<String>>> {
+        let repetitions: Vec<Vec<Times>> = (0..=self.repetitions)
+            .map(|_| self.repetition(prompt))
+            .collect::<Result<_, _>>()?;
+        let kept = &repetitions[1..];
+        let rows = self
+            .schedules
+            .iter()
+            .enumerate()
+            .map(|(at, (name, schedule))| {
+                let mean =
+                    |of: &dyn Fn(&Times) -> f64| over(kept.iter().map(|times| of(&times[at])));
+                let ratios = kept.iter().map(|times| times[0].decode / times[at].decode);
+                let decode = mean(&|times| 1e3 * times.decode);
+                let bytes = self.bytes(schedule, prompt);
+                output::say(format_args!(
+                    "{name}, {prompt} tokens: {:.2} ms a token, {:.1} GB/s",
+                    decode[0].unwrap_or(f64::NAN),
+                    bytes / decode[0].unwrap_or(f64::NAN) / 1e6
+                ));
+                let plain = self.bytes(&self.schedules[0].1, prompt);
+                let mut row = vec![
+                    self.opened.name.clone(),
+                    name.clone(),
+                    self.opened.model.precision().name().to_owned(),
+                    self.team.threads().to_string(),
+                    prompt.to_string(),
+                    self.decoded.to_string(),
+                    self.repetitions.to_string(),
+                ];
+                let measured = [
+                    mean(&|times| prompt as f64 / times.prefill),
+                    mean(&|times| 1e3 * times.first),
+                    decode,
+                    over(ratios),
+                ];
+                let said =
+                    |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+                row.extend(measured.into_iter().flatten().map(said));
+                row.push((plain / bytes).to_string());
+                let number = size_of::<f32>();
+                let cache = self
+                    .cost
+                    .bytes_kept(schedule, prompt + self.decoded, number);
+                row.push(cache.to_string());
+                row
+            });
+        Ok(rows.collect())
+    }
+
+    /// The bytes that decoding a token reads, the mean over the decoded tokens.
+    fn bytes(&self, schedule: &Schedule, prompt: usize) -> f64 {
+        let weight = match self.opened.model.precision() {
+            Precision::F32 => 4,
+            Precision::Bf16 => 2,
+        };
+        let of = |cached| {
+            self.cost
+                .bytes_of_token(schedule, cached, weight, size_of::<f32>()) as f64
+        };
+        (prompt..prompt + self.decoded).map(of).sum::<f64>() / self.decoded as f64
+    }
+
+    fn repetition(&self, prompt: usize) -> Result<Vec<Times>, TransformerError> {
+        let model = &self.opened.model;
+        let vocab = model.config().vocab;
+        let tokens: Vec<u32> = (0..prompt + self.decoded)
+            .map(|at| (at * 7919 % vocab) as u32)
+            .collect();
+        let mut states = Vec::new();
+        let mut prefill = Vec::new();
+        for (_, schedule) in self.schedules {
+            let state = State::new(model, schedule, tokens.len())?;
+            let mut state = state.with_team(self.team);
+            prefill.push(seconds(&mut state, &tokens[..prompt])?);
+            states.push(state);
+        }
+        let mut decoding = vec![Vec::new(); states.len()];
+        for at in prompt..tokens.len() {
+            for (state, times) in states.iter_mut().zip(&mut decoding) {
+                times.push(seconds(state, &tokens[at..=at])?);
+            }
+        }
+        let times = prefill.into_iter().zip(decoding);
+        Ok(times
+            .map(|(prefill, mut decoding)| Times {
+                prefill,
+                first: prefill + decoding[0],
+                decode: {
+                    let middle = decoding.len() / 2;
+                    *decoding.select_nth_unstable_by(middle, f64::total_cmp).1
+                },
+            })
+            .collect())
+    }
+}
+
+/// What running tokens and the head on the last of them takes.
+fn seconds(state: &mut State<'_>, tokens: &[u32]) -> Result<f64, TransformerError> {
+    let started = Instant::now();
+    let residual = state.extend(tokens)?;
+    let logits = state.logits(residual.slice(s![residual.nrows() - 1.., ..]));
+    std::hint::black_box(logits);
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// Mean and standard error.
+fn over(values: impl Iterator<Item = f64>) -> [Option<f64>; 2] {
+    let mut mean = ClusteredMean::new();
+    values.for_each(|value| mean.push(value, 1));
+    [mean.mean(), mean.standard_error()]
+}

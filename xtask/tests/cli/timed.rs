@@ -1,0 +1,100 @@
+//! `speed`: a row for each edit and length, beside what the bytes predict. No test looks at a time.
+
+use crate::{Sandbox, tiny};
+use layerwise::schedule::{Edit, Schedule};
+use layerwise::transformer::{Cost, Model};
+use std::fs;
+
+/// The table's first line, word for word what the contract says.
+const HEADER: &str = "model,schedule,precision,threads,prompt_tokens,decoded_tokens,repetitions,prefill_tokens_per_s,prefill_se,\
+first_token_ms,first_token_se,decode_ms_per_token,decode_se,ratio_to_plain,ratio_se,predicted_ratio,cache_bytes";
+
+#[test]
+fn each_edit_and_length_has_a_row_with_the_ratio_that_bytes_predict() {
+    let folder = tiny("llama-gqa-tied");
+    let sandbox = Sandbox::new();
+    let edits = ["id", "drop_attn(0..2)", "repeat(1)"];
+    let arguments = [
+        "speed",
+        edits[1],
+        edits[2],
+        "--model",
+        &folder,
+        "--threads",
+        "2",
+    ];
+    let sizes = [
+        "--prompt-tokens",
+        "3,6",
+        "--decoded-tokens",
+        "4",
+        "--repetitions",
+        "2",
+    ];
+    sandbox
+        .xtask(&[&arguments[..], &sizes, &["--out", "speed.csv"]].concat())
+        .succeeded();
+    let table = fs::read_to_string(sandbox.path("speed.csv")).unwrap();
+    let mut lines = table.lines();
+    assert_eq!(lines.next(), Some(HEADER));
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 6);
+    let model = Model::open(&folder).unwrap();
+    let cost = Cost::new(model.config());
+    let plain = Schedule::plain(model.stack()).unwrap();
+    for (at, row) in rows.iter().enumerate() {
+        let (prompt, edit) = ([3, 6][at / 3], edits[at % 3]);
+        assert_eq!(row[1..7], [edit, "f32", "2", &prompt.to_string(), "4", "2"]);
+        let numbers: Vec<f64> = row[7..]
+            .iter()
+            .map(|field| field.parse().unwrap())
+            .collect();
+        for positive in [0, 2, 4, 6] {
+            assert!(numbers[positive] > 0.0, "{row:?}");
+        }
+        let schedule = edit.parse::<Edit>().unwrap().apply(&plain).unwrap();
+        let bytes = |schedule| -> usize {
+            (prompt..prompt + 4)
+                .map(|cached| cost.bytes_of_token(schedule, cached, 4, 4))
+                .sum()
+        };
+        let predicted = bytes(&plain) as f64 / bytes(&schedule) as f64;
+        assert!((numbers[8] - predicted).abs() < 1e-12, "{row:?}");
+        let config = model.config();
+        let occurrences = [config.layers, config.layers - 2, config.layers + 1][at % 3];
+        let kept = occurrences * (prompt + 4) * 2 * config.kv_heads * config.head * 4;
+        assert_eq!(numbers[9], kept as f64);
+        if edit == "id" {
+            assert_eq!(numbers[6..8], [1.0, 0.0], "a ratio to itself");
+        }
+    }
+    let manifest = fs::read_to_string(sandbox.path("speed.csv.run/manifest.json")).unwrap();
+    for said in [
+        "load_average",
+        "\"threads\": 2",
+        "model.safetensors",
+        "cpu_features",
+    ] {
+        assert!(manifest.contains(said), "no {said} in {manifest}");
+    }
+}
+
+#[test]
+fn what_cannot_be_timed_is_refused() {
+    let folder = tiny("llama-gqa-tied");
+    let check = |arguments: &[&str], mentioned: &[&str]| {
+        let sandbox = Sandbox::new();
+        let fixed = ["speed", "--model", &folder];
+        sandbox
+            .xtask(&[&fixed, arguments].concat())
+            .refused(mentioned);
+        assert!(!sandbox.path("generation-speed.csv").exists());
+    };
+    check(
+        &["--prompt-tokens", "4000"],
+        &["--prompt-tokens 4000", "has a context of"],
+    );
+    check(&["--prompt-tokens", "0"], &["--prompt-tokens"]);
+    check(&["drop(99)"], &["drop(99)"]);
+    check(&["--out", "missing/../"], &["missing"]);
+}
