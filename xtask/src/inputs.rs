@@ -5,8 +5,7 @@ use crate::experiments::core::subject::Text;
 use crate::names::{self, Named};
 use crate::{embedded, memory, output};
 use anyhow::{Context, anyhow, ensure};
-use layerwise::architecture;
-use layerwise::corpus::{self, Corpus, Format, Habit, Tokenizer};
+use layerwise::corpus::{self, Corpus, Format, Tokenizer};
 use layerwise::sweep::Budget;
 use layerwise::transformer::{Model, Precision};
 use layerwise::weights::{Links, OpenOptions};
@@ -126,12 +125,7 @@ pub(crate) fn beginning(
     let Some(tokenizer) = tokenizer else {
         return Ok((corpus::Bos::None, "token ids, used as they are".to_owned()));
     };
-    let habit = match opened.model.config().bos {
-        architecture::Bos::Nothing => Habit::Nothing,
-        architecture::Bos::Token(id) => Habit::Token(id),
-        architecture::Bos::EndOfText => Habit::EndOfText,
-    };
-    let found = tokenizer.beginning(habit)?;
+    let found = tokenizer.beginning(layerwise::habit(opened.model.config().bos))?;
     let bos = found.bos.map_or(corpus::Bos::None, corpus::Bos::Auto);
     let token = match found.bos {
         Some(id) => format!("token {id} ({:?})", tokenizer.decode(&[id])?),

@@ -46,7 +46,9 @@
 //! | [`report`] | drawings, tables and verdicts as one HTML page |
 
 pub use layerwise_architecture as architecture;
+#[cfg(feature = "text")]
 pub use layerwise_corpus as corpus;
+#[cfg(feature = "experiments")]
 pub use layerwise_experiments as experiments;
 pub use layerwise_files as files;
 pub use layerwise_generate as generate;
@@ -55,12 +57,20 @@ pub use layerwise_kernels as kernels;
 pub use layerwise_metrics as metrics;
 pub use layerwise_plot as plot;
 pub use layerwise_report as report;
+#[cfg(feature = "experiments")]
 pub use layerwise_rescoring as rescoring;
 pub use layerwise_schedule as schedule;
 pub use layerwise_sweep as sweep;
 pub use layerwise_transcripts as transcripts;
 pub use layerwise_transformer as transformer;
 pub use layerwise_weights as weights;
+/// The arrays that models take and give, in the version that they are made with.
+pub use ndarray;
+
+#[cfg(feature = "text")]
+mod opened;
+#[cfg(feature = "text")]
+pub use opened::{OpenError, Opened, habit, open};
 
 /// The examples of the front page, as tests.
 #[cfg(doctest)]

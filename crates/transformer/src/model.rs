@@ -8,7 +8,7 @@ use layerwise_kernels::activation;
 use layerwise_kernels::gemm::{Precision, Scratch};
 use layerwise_kernels::normalization::{self, Affine};
 use layerwise_kernels::vocabulary::Unembedding;
-use layerwise_schedule::{Residual, Stack};
+use layerwise_schedule::{Residual, Schedule, Stack};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 /// A decoder-only transformer, ready to run under any [`Schedule`](layerwise_schedule::Schedule) of its [`stack`](Model::stack).
@@ -89,6 +89,11 @@ impl Model {
             layers: self.config.layers,
             residual,
         }
+    }
+
+    /// The plain schedule: every block once, in order.
+    pub fn plain(&self) -> Schedule {
+        Schedule::plain(self.stack()).expect("a model has blocks")
     }
 
     /// The number format of the weight matrices, and of what is multiplied with them.
