@@ -8,6 +8,7 @@ use layerwise::files::{self, Links};
 use layerwise::schedule::Schedule;
 use layerwise::transformer::{Recording, Site};
 use ndarray::ArrayViewD;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -17,12 +18,17 @@ use std::path::PathBuf;
 /// |Δ| that counts as agreement, as a fraction of the reference tensor's largest value.
 const TOLERANCE: f64 = 5e-5;
 
+/// An activation may be so many times as far from the reference in f64 as the reference's own f32.
+const ERROR_RATIO: f64 = 4.0;
+
 /// Options of `diff-sites`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 The reference holds `tokens` (I64 or I32, [seq]) and activations in F32, named f32/<block>/<site>, f32/embed,
 f32/final.norm and f32/logits, as fixtures/parity/sites.py writes them with Hugging Face transformers.
-The first site beyond 5e-5 of its largest value is named, and the exit code is then not 0.")]
+The first site beyond 5e-5 of its largest value is named, and the exit code is then not 0.
+On long sequences transformers' own f32 may be off as far. With `--precision f32 f64` the reference holds f64/… as well:
+then a site agrees too where it is at most four times as far from f64 as the reference's f32 is.")]
 pub struct Arguments {
     /// An embedded model's name, or a checkpoint folder
     #[arg(value_name = "MODEL")]
@@ -100,7 +106,7 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
 
     let mut worst: BTreeMap<Site, Worst> = BTreeMap::new();
     let mut first = None;
-    let mut compared = 0;
+    let (mut compared, mut excused) = (0, 0);
     for (address, activation) in recording.activations() {
         let name = match address.block {
             Some(block) => format!("f32/{block}/{}", address.site),
@@ -122,7 +128,13 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
         found.block = address.block;
         // A difference that is not a number is the largest of all.
         if found.relative().is_nan() || found.relative() > TOLERANCE {
-            first.get_or_insert((name, found));
+            let double = reference.tensor(&name.replacen("f32", "f64", 1)).ok();
+            match double {
+                Some(double) if is_as_near(activation.view(), &tensor, &double) => excused += 1,
+                _ => {
+                    first.get_or_insert((name, found, double.is_some()));
+                }
+            }
         }
         let entry = worst.entry(address.site).or_default();
         if found.relative().is_nan() || found.relative() >= entry.relative() {
@@ -155,18 +167,57 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
             worst.relative()
         )?;
     }
-    if let Some((name, found)) = first {
+    if let Some((name, found, has_double)) = first {
+        let else_expected = match has_double {
+            true => "at most four times as far from f64 as the reference's f32",
+            false => {
+                "nothing else while the reference lacks f64, which would show whether its own f32 is off as far"
+            }
+        };
         bail!(
-            "first divergent site: {name}, off by {:e} of {:e}; expected at most {TOLERANCE:e} of the largest value",
+            "first divergent site: {name}, off by {:e} of {:e}; expected at most {TOLERANCE:e} of the largest value, or \
+             {else_expected}",
             found.difference,
             found.scale
         );
     }
     writeln!(
         out,
-        "{compared} activations agree within {TOLERANCE:e} of their largest value"
+        "{} activations agree within {TOLERANCE:e} of their largest value",
+        compared - excused
     )?;
+    if excused > 0 {
+        writeln!(
+            out,
+            "{excused} more are at most {ERROR_RATIO} times as far from the reference in f64 as its own f32"
+        )?;
+    }
     Ok(())
+}
+
+/// Whether an activation is about as near to the reference in f64 as the reference's own f32.
+fn is_as_near(
+    activation: ArrayViewD<'_, f32>,
+    single: &TensorView<'_>,
+    double: &TensorView<'_>,
+) -> bool {
+    if double.dtype() != Dtype::F64 || double.shape() != single.shape() {
+        return false;
+    }
+    let (mut ours, mut theirs) = (0.0_f64, 0.0_f64);
+    let references = single.data().as_chunks::<4>().0.iter();
+    let references = references.zip(double.data().as_chunks::<8>().0);
+    for (own, (single, double)) in activation.iter().zip(references) {
+        let double = f64::from_le_bytes(*double);
+        let (own, single) = (f64::from(*own), f64::from(f32::from_le_bytes(*single)));
+        // The largest of numbers and NaN is not NaN.
+        if !own.is_finite() || !single.is_finite() || !double.is_finite() {
+            return false;
+        }
+        ours = ours.max((own - double).abs());
+        theirs = theirs.max((single - double).abs());
+    }
+    ours <= ERROR_RATIO * theirs
 }
 
 /// The largest difference and the reference's largest value.

@@ -161,6 +161,19 @@ pub(crate) fn prompt(
     Ok(ids)
 }
 
+/// What a tokenizer puts after a text, which is told and left out.
+fn ending(opened: &OpenedModel, tokenizer: &Tokenizer) -> anyhow::Result<Vec<u32>> {
+    let ending = tokenizer.ending()?;
+    if !ending.is_empty() {
+        output::say(format_args!(
+            "note: {}: its tokenizer puts {:?} after a text, which is left out: a sequence is a part of a text",
+            opened.name,
+            tokenizer.decode(&ending)?
+        ));
+    }
+    Ok(ending)
+}
+
 /// A corpus, tokenized for one model.
 pub struct OpenedCorpus {
     /// The file.
@@ -171,6 +184,8 @@ pub struct OpenedCorpus {
     pub options: corpus::Options,
     /// The file, option or habit that says what stands before each text.
     pub bos_source: String,
+    /// What the tokenizer would put after each text.
+    pub eos_left_out: Vec<u32>,
     /// SHA-256 of the tokenizer, where one was needed.
     pub tokenizer_sha256: Option<String>,
     /// The sequences.
@@ -218,6 +233,10 @@ pub fn open_corpus(
     let file = path.file_name().unwrap_or(path.as_os_str());
     let text = format!("each text of {}", output::plain(&file.to_string_lossy()));
     let (bos, bos_source) = beginning(inputs.bos, &text, opened, tokenizer)?;
+    let eos_left_out = match tokenizer {
+        Some(tokenizer) => ending(opened, tokenizer)?,
+        None => Vec::new(),
+    };
     let options = corpus::Options {
         bos,
         rows: inputs.rows,
@@ -242,6 +261,7 @@ pub fn open_corpus(
         path,
         options,
         bos_source,
+        eos_left_out,
         corpus,
     })
 }

@@ -49,6 +49,12 @@ pub enum CorpusError {
         /// Its extension, where it has one that is Unicode.
         found: Option<String>,
     },
+    /// An array of token ids is compressed, whose sizes only reading all of it would show.
+    #[error("{}: expected token ids uncompressed, found .npy.gz; unpack it with gunzip", path.display())]
+    CompressedIds {
+        /// The file.
+        path: PathBuf,
+    },
     /// A line is longer than is read.
     #[error("{}: {item}: expected at most {limit} bytes, found {found}", path.display())]
     TooLong {

@@ -85,7 +85,7 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// [`CorpusError::UnknownExtension`].
+    /// [`CorpusError::UnknownExtension`], [`CorpusError::CompressedIds`].
     pub fn of(path: &Path) -> Result<Self, CorpusError> {
         let extension = |path: &Path| {
             let extension = path.extension().and_then(OsStr::to_str);
@@ -101,6 +101,9 @@ impl Format {
             Some("txt" | "raw" | "txt.gz" | "raw.gz") => Ok(Self::Document),
             Some("jsonl" | "json" | "jsonl.gz" | "json.gz") => Ok(Self::Documents),
             Some("npy") => Ok(Self::TokenIds),
+            Some("npy.gz") => Err(CorpusError::CompressedIds {
+                path: path.to_owned(),
+            }),
             _ => Err(CorpusError::UnknownExtension {
                 path: path.to_owned(),
                 found: path.extension().and_then(OsStr::to_str).map(str::to_owned),

@@ -105,3 +105,16 @@ fn other_forms_of_tokenizers_are_named_with_their_conversion() {
         sandbox.xtask(&arguments).refused(&says);
     }
 }
+
+#[test]
+fn what_a_tokenizer_puts_after_a_text_is_told_and_left_out() {
+    for (kind, text, id) in [("both-ends", "</s>", 1), ("add-eos-files", "</s>", 2)] {
+        let (said, corpus) = run(kind, "A text of a few words.", &[]);
+        let told = format!("its tokenizer puts {text:?} after a text, which is left out");
+        assert!(said.contains(&told), "{kind}: {said}");
+        assert_eq!(corpus["eos_left_out"], serde_json::json!([id]), "{kind}");
+    }
+    let (said, corpus) = run("gpt2", "A text of a few words.", &[]);
+    assert!(!said.contains("after a text"), "{said}");
+    assert_eq!(corpus["eos_left_out"], serde_json::json!([]));
+}

@@ -63,6 +63,7 @@ pub struct Beginning {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     add_bos: Option<bool>,
+    add_eos: bool,
     bos: Option<String>,
     eos: Option<String>,
 }
@@ -77,6 +78,7 @@ impl Settings {
         };
         Self {
             add_bos: config.get("add_bos_token").and_then(Value::as_bool),
+            add_eos: config.get("add_eos_token") == Some(&Value::Bool(true)),
             bos: token("bos_token"),
             eos: token("eos_token"),
         }
@@ -102,7 +104,7 @@ impl Tokenizer {
     /// [`Tokenizer::encode`].
     pub fn beginning(&self, habit: Habit) -> Result<Beginning, CorpusError> {
         let found = |bos, source| Ok(Beginning { bos, source });
-        match self.before_text()?.as_slice() {
+        match self.around_text()?.0.as_slice() {
             [] => {}
             [bos] => return found(Some(*bos), BosSource::PostProcessor),
             several => {
@@ -136,8 +138,26 @@ impl Tokenizer {
         }
     }
 
-    /// What the post-processor puts before a text.
-    fn before_text(&self) -> Result<Vec<u32>, CorpusError> {
+    /// What the checkpoint puts after a text: what the post-processor of its `tokenizer.json` adds, else its EOS where
+    /// `add_eos_token` of its `tokenizer_config.json` says so.
+    ///
+    /// [`read`](crate::read) adds none of it: a window is a part of a text, and a prompt goes on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tokenizer::encode`].
+    pub fn ending(&self) -> Result<Vec<u32>, CorpusError> {
+        let (_, after) = self.around_text()?;
+        let settings = self.settings.as_ref().filter(|settings| settings.add_eos);
+        let eos = settings.and_then(|settings| self.inner.token_to_id(settings.eos.as_ref()?));
+        match after.as_slice() {
+            [] => Ok(eos.into_iter().collect()),
+            _ => Ok(after),
+        }
+    }
+
+    /// What the post-processor puts before and after a text.
+    fn around_text(&self) -> Result<(Vec<u32>, Vec<u32>), CorpusError> {
         const TEXT: &str = "a";
         let bare = self.encode(TEXT)?;
         let encoding = contain(|| self.inner.encode_fast(TEXT, true));
@@ -146,7 +166,9 @@ impl Tokenizer {
         let at = ids
             .windows(bare.len().max(1))
             .position(|window| window == bare);
-        Ok(ids[..at.unwrap_or(0)].to_vec())
+        let at = at.unwrap_or(0);
+        let after = ids.get(at + bare.len()..).unwrap_or_default();
+        Ok((ids[..at].to_vec(), after.to_vec()))
     }
 
     fn no_bos(&self, found: String) -> CorpusError {

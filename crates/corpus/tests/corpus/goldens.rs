@@ -48,6 +48,13 @@ fn ids_and_what_stands_before_a_text_are_those_of_transformers() {
                 golden["before"]
             ));
         }
+        let ending = tokenizer.ending().unwrap();
+        if ending != ids(&golden["after"]) {
+            wrong.push(format!(
+                "{kind}: {ending:?} after a text, expected {}",
+                golden["after"]
+            ));
+        }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
@@ -89,6 +96,13 @@ fn a_habit_counts_only_where_the_tokenizer_says_nothing() {
         .encode("<|endoftext|>")
         .unwrap();
     assert!(error.len() > 1);
+}
+
+#[test]
+fn what_stands_after_a_text_is_known() {
+    assert_eq!(opened("both-ends", 700).ending().unwrap(), [1]);
+    assert_eq!(opened("add-eos-files", 700).ending().unwrap(), [2]);
+    assert!(opened("llama-2", 700).ending().unwrap().is_empty());
 }
 
 #[test]

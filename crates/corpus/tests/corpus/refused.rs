@@ -102,7 +102,7 @@ fn bad_files_are_refused() {
         "compressed token ids",
         "a.npy.gz",
         b"\x1f\x8b\x08\x00",
-        "a.npy.gz: expected the extension .txt, .raw, .jsonl, .json or .npy, or one of them but the last with .gz, found gz",
+        "a.npy.gz: expected token ids uncompressed, found .npy.gz; unpack it with gunzip",
     );
     check(
         "field missing",
