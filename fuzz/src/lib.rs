@@ -10,6 +10,7 @@
 mod checkpoint;
 
 use checkpoint::{Checkpoint, VOCAB};
+use layerwise::chat::{self, Message, Template};
 use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
 use layerwise::journal::{Journal, Recorded, RunDescription, RunKey};
 use layerwise::schedule::{EditFamily, Residual, Stack};
@@ -30,7 +31,8 @@ const LONGEST_MESSAGE: usize = 50_000;
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
+    ("chat", chat, chat_seeds),
     ("safetensors", safetensors, safetensors_seeds),
     ("index", index, index_seeds),
     ("config", config, config_seeds),
@@ -231,6 +233,48 @@ fn tokenizer_seeds() -> Vec<Vec<u8>> {
     [byte_level, small, prefixed]
         .map(|file| file.to_string().into_bytes())
         .to_vec()
+}
+
+/// A chat template, on two conversations: no panic, and a text or a message of readable size.
+pub fn chat(bytes: &[u8]) {
+    let folder = folder(&[
+        ("chat_template.jinja", bytes),
+        (
+            "tokenizer_config.json",
+            br#"{"bos_token": "<s>", "eos_token": {"content": "</s>"}}"#,
+        ),
+    ]);
+    let opened = OpenOptions::new().folder(folder.path()).unwrap();
+    let template = match Template::of_folder(&opened) {
+        Ok(template) => template.unwrap(),
+        Err(error) => return assert!(!message(error).contains("panicked")),
+    };
+    let user = Message::new("user", "Who wrote \u{1f600}?\n");
+    let conversations = [
+        vec![user.clone()],
+        vec![
+            Message::new("system", ""),
+            user.clone(),
+            Message::new("assistant", "a {{ b }}"),
+            user,
+        ],
+    ];
+    for messages in conversations {
+        match template.render(&messages, chat::DateTime::default()) {
+            Ok(text) => assert!(text.len() <= chat::MAX_OUTPUT),
+            Err(error) => assert!(!message(error).contains("panicked")),
+        }
+    }
+}
+
+fn chat_seeds() -> Vec<Vec<u8>> {
+    [
+        "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] | trim + '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+        "{{- bos_token }}\n{%- set ns = namespace(n=0) %}\n{%- for m in messages if m.role != 'system' %}\n  {%- set ns.n = ns.n + 1 %}{{ m.content.split(' ')[-1][::-1] ~ ns.n }}\n{%- else %}{{ raise_exception('no') }}{%- endfor %}",
+        "{% macro f(x, y='!') %}{{ x | upper }}{{ y }}{% endmacro %}{% if messages[0].role == 'system' %}{% set rest = messages[1:] %}{% else %}{% set rest = messages %}{% endif %}{{ rest | tojson(indent=2) }}{{ f(strftime_now('%d %b %Y')) }}{{ rest | map(attribute='role') | join(', ') }}{% generation %}{{ [1, 2] * 3 }}{% endgeneration %}",
+    ]
+    .map(|seed| seed.as_bytes().to_vec())
+    .to_vec()
 }
 
 /// An array of token ids.

@@ -147,8 +147,20 @@ pub(crate) fn prompt(
     opened: &OpenedModel,
     tokenizer: &Tokenizer,
 ) -> anyhow::Result<Vec<u32>> {
-    let mut ids = tokenizer.encode(text)?;
     let (bos, _) = beginning(given, "the prompt", opened, Some(tokenizer))?;
+    prompt_after(bos, text, tokenizer)
+}
+
+/// Token ids of a prompt after what stands before it.
+///
+/// # Errors
+/// A prompt without any token.
+pub(crate) fn prompt_after(
+    bos: corpus::Bos,
+    text: &str,
+    tokenizer: &Tokenizer,
+) -> anyhow::Result<Vec<u32>> {
+    let mut ids = tokenizer.encode(text)?;
     match bos {
         corpus::Bos::Auto(id) if ids.first() == Some(&id) => {}
         corpus::Bos::Auto(id) | corpus::Bos::Id(id) => ids.insert(0, id),

@@ -169,6 +169,11 @@ fn config() {
 }
 
 #[test]
+fn chat() {
+    check("chat");
+}
+
+#[test]
 fn tokenizer() {
     check("tokenizer");
 }

@@ -49,7 +49,7 @@ impl Sampling {
         self
     }
 
-    fn check(&self) -> Result<(), GenerateError> {
+    pub(crate) fn check(&self) -> Result<(), GenerateError> {
         let setting = |setting, found: f64, expected, is_right: bool| match is_right {
             true => Ok(()),
             false => Err(GenerateError::Setting {
@@ -135,7 +135,7 @@ impl Chooser {
     ) -> Option<Choice> {
         let mut scores: Vec<f64> = logits.iter().copied().map(f64::from).collect();
         let own = log_sum_exp(&scores);
-        self.penalize(&mut scores, before);
+        penalize(&mut scores, before, self.sampling.repetition_penalty);
         let allowed = (0..)
             .zip(scores)
             .filter(|(token, _)| constraint.allows(*token));
@@ -154,24 +154,6 @@ impl Chooser {
             token,
             log_probability: f64::from(logits[token as usize]) - own,
         })
-    }
-
-    fn penalize(&self, scores: &mut [f64], before: &[u32]) {
-        let penalty = self.sampling.repetition_penalty;
-        if penalty == 1.0 {
-            return;
-        }
-        let mut said = before.to_vec();
-        said.sort_unstable();
-        said.dedup();
-        for token in said {
-            let score = &mut scores[token as usize];
-            *score = if *score > 0.0 {
-                *score / penalty
-            } else {
-                *score * penalty
-            };
-        }
     }
 
     /// One of the candidates, likeliest first, by their weights exp(score / temperature).
@@ -213,8 +195,26 @@ impl Chooser {
     }
 }
 
+/// Divides positive scores of tokens that came before by the penalty, and multiplies negative ones.
+pub(crate) fn penalize(scores: &mut [f64], before: &[u32], penalty: f64) {
+    if penalty == 1.0 {
+        return;
+    }
+    let mut said = before.to_vec();
+    said.sort_unstable();
+    said.dedup();
+    for token in said {
+        let score = &mut scores[token as usize];
+        *score = if *score > 0.0 {
+            *score / penalty
+        } else {
+            *score * penalty
+        };
+    }
+}
+
 /// ln Σ exp, in order.
-fn log_sum_exp(scores: &[f64]) -> f64 {
+pub(crate) fn log_sum_exp(scores: &[f64]) -> f64 {
     let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = scores.iter().map(|score| libm::exp(score - top)).sum();
     top + libm::log(sum)

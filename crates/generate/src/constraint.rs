@@ -26,6 +26,23 @@ impl Constraint for Free {
     fn advance(&mut self, _: u32) {}
 }
 
+/// A constraint, or none.
+impl<C: Constraint> Constraint for Option<C> {
+    fn allows(&self, token: u32) -> bool {
+        self.as_ref().is_none_or(|it| it.allows(token))
+    }
+
+    fn advance(&mut self, token: u32) {
+        if let Some(constraint) = self {
+            constraint.advance(token);
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.as_ref().is_some_and(Constraint::is_finished)
+    }
+}
+
 /// The continuation is one of a set of token sequences, such as the encoded choices of a question.
 ///
 /// Where one is the beginning of another, the end token, if there is one, may follow the shorter; without an end token the

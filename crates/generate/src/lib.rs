@@ -18,16 +18,23 @@
 //! ```
 //!
 //! [`Sampling`] says how a token is chosen, a [`Constraint`] which ones may be, and [`TextStream`] turns tokens into text
-//! as they come.
+//! as they come. [`BeamSearch`] looks for the likeliest continuations instead. [`Spells`] makes a constraint of an
+//! automaton that reads text, as of a set of texts or a word lattice ([`TextLattice`]).
 
+mod beams;
 mod choosing;
 mod constraint;
 mod error;
 mod generation;
 mod text;
+mod texts;
+mod token_texts;
 
+pub use beams::{BeamSearch, Beams, Hypothesis, Stopping};
 pub use choosing::{Choice, Sampling};
 pub use constraint::{Constraint, Free, OneOf};
 pub use error::GenerateError;
 pub use generation::{End, Generation, Settings};
 pub use text::TextStream;
+pub use texts::{Places, Spells, TextAutomaton, TextLattice};
+pub use token_texts::TokenTexts;

@@ -3,7 +3,9 @@
 /// Turns tokens into text as they come: only whole characters, and nothing of a stop string.
 ///
 /// A token may be a part of a character, and what it stands for may depend on the one before it (a space is dropped at the
-/// beginning of a text, say). So a few tokens are decoded together, and text is handed out once it cannot change.
+/// beginning of a text, say). So a few tokens are decoded together, and text is handed out once it cannot change. (One kind
+/// of decoder turns whole characters that were spelt in bytes into U+FFFD once a byte follows that makes no character: those
+/// characters stay as they were handed out.)
 ///
 /// ```
 /// use layerwise_generate::TextStream;
@@ -45,6 +47,17 @@ impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
         }
     }
 
+    /// The same stream of text that goes on after the tokens of a prompt: what its first token stands for may depend on the
+    /// prompt's last, as where a tokenizer leaves out the space at the beginning of a text.
+    #[must_use]
+    pub fn after(self, prompt: &[u32]) -> Self {
+        Self {
+            tokens: prompt.to_vec(),
+            read: prompt.len(),
+            ..self
+        }
+    }
+
     /// Adds a token and returns the text that is certain now. After a stop string there is none.
     ///
     /// # Errors
@@ -54,12 +67,12 @@ impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
             return Ok(String::new());
         }
         self.tokens.push(token);
-        let text = self.unread()?;
+        let (text, goes_on_whole) = self.unread()?;
         // A character of U+FFFD itself waits for the next token.
         if text.is_empty() || text.ends_with('\u{FFFD}') {
             return Ok(String::new());
         }
-        self.take(&text);
+        self.take(&text, goes_on_whole);
         Ok(self.release(false))
     }
 
@@ -71,8 +84,8 @@ impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
         if self.is_stopped {
             return Ok(String::new());
         }
-        let text = self.unread()?;
-        self.take(&text);
+        let (text, goes_on_whole) = self.unread()?;
+        self.take(&text, goes_on_whole);
         let text = self.release(true);
         self.is_stopped = true;
         Ok(text)
@@ -83,16 +96,23 @@ impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
         self.is_stopped
     }
 
-    /// The text of the tokens that are not read yet.
-    fn unread(&mut self) -> Result<String, E> {
+    /// The text of the tokens that are not read yet, and whether those before them end with a whole character.
+    fn unread(&mut self) -> Result<(String, bool), E> {
         let before = (self.decode)(&self.tokens[self.first..self.read])?;
         let all = (self.decode)(&self.tokens[self.first..])?;
-        Ok(all.get(before.len()..).unwrap_or_default().to_owned())
+        // A prompt of token ids may end within a character, which then belongs to what follows.
+        let whole = || all.strip_prefix(before.trim_end_matches('\u{FFFD}'));
+        let text = all.strip_prefix(&before).or_else(whole);
+        let is_whole = !before.ends_with('\u{FFFD}');
+        Ok((text.unwrap_or_default().to_owned(), is_whole))
     }
 
-    fn take(&mut self, text: &str) {
+    fn take(&mut self, text: &str, goes_on_whole: bool) {
         self.held.push_str(text);
-        self.first = self.read;
+        // What is decoded next must not begin within a character.
+        if goes_on_whole {
+            self.first = self.read;
+        }
         self.read = self.tokens.len();
     }
 

@@ -24,7 +24,7 @@
 //! # The crates
 //! Arrows point one way: this facade, then [`experiments`], then [`sweep`], then [`transformer`], then [`architecture`],
 //! [`weights`], [`schedule`] and [`kernels`];
-//! [`generate`], on [`transformer`] as well; [`corpus`], [`metrics`], [`journal`] and [`report`], which stands on [`plot`], are beside them, and [`files`] below.
+//! [`generate`], on [`transformer`] as well; [`chat`], [`corpus`], [`metrics`], [`journal`] and [`report`], which stands on [`plot`], are beside them, and [`files`] below.
 //!
 //! | module | what it is for |
 //! |---|---|
@@ -37,6 +37,7 @@
 //! | [`metrics`] | divergences, clustered standard errors, moments, CKA, probes, factorisations |
 //! | [`sweep`] | plan, engine, statistics |
 //! | [`generate`] | continuations of a prompt: sampling, constraints, streamed text |
+//! | [`chat`] | conversations as text, by a checkpoint's own template |
 //! | [`experiments`] | the paper's experiments: records, drawings, claims, a folder each |
 //! | [`journal`] | checksummed logs of finished work: keys, shards, merging |
 //! | [`transcripts`] | N-best lists of a recogniser, word error rate, word lattices, correction, significance |
@@ -46,6 +47,8 @@
 //! | [`report`] | drawings, tables and verdicts as one HTML page |
 
 pub use layerwise_architecture as architecture;
+#[cfg(feature = "text")]
+pub use layerwise_chat as chat;
 #[cfg(feature = "text")]
 pub use layerwise_corpus as corpus;
 #[cfg(feature = "experiments")]

@@ -4,6 +4,7 @@
 
 mod beginnings;
 mod bytes;
+mod chosen;
 mod diff_sites;
 mod drawn;
 mod generated;

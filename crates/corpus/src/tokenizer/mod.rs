@@ -164,6 +164,51 @@ impl Tokenizer {
     }
 }
 
+impl Tokenizer {
+    /// The bytes that each of the ids below `vocab` adds to a text: a part of a character, or several. `None` for special
+    /// tokens and for ids that stand for no token.
+    ///
+    /// They are those within a text: [`Tokenizer::decode`] may leave out a space at the beginning.
+    pub fn token_bytes(&self, vocab: usize) -> Vec<Option<Vec<u8>>> {
+        let decoder = serde_json::to_string(&self.inner.get_decoder()).unwrap_or_default();
+        let is_of_bytes = decoder.contains("\"ByteLevel\"");
+        let has_fallback = decoder.contains("\"ByteFallback\"");
+        let added = self.inner.get_added_tokens_decoder();
+        let of = |id: u32| {
+            if let Some(token) = added.get(&id) {
+                return (!token.special).then(|| token.content.clone().into_bytes());
+            }
+            let token = self.inner.id_to_token(id)?;
+            if is_of_bytes {
+                return token.chars().map(byte_of).collect();
+            }
+            let digits = token
+                .strip_prefix("<0x")
+                .and_then(|it| it.strip_suffix('>'));
+            let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            match byte.filter(|_| has_fallback) {
+                Some(byte) => Some(vec![byte]),
+                None => Some(token.replace('▁', " ").into_bytes()),
+            }
+        };
+        (0..vocab).map(|id| of(u32::try_from(id).ok()?)).collect()
+    }
+}
+
+/// The byte that a character stands for in a byte-level vocabulary: printable ones of Latin-1 stand for themselves, and the
+/// others, in order, are written from U+0100 on.
+fn byte_of(c: char) -> Option<u8> {
+    let is_itself = |byte: u32| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
+    let c = u32::from(c);
+    let byte = match c {
+        0..=0xff => Some(c).filter(|c| is_itself(*c)),
+        _ => (0..=0xff)
+            .filter(|byte| !is_itself(*byte))
+            .nth(c as usize - 0x100),
+    };
+    byte.and_then(|byte| u8::try_from(byte).ok())
+}
+
 /// Runs a call of the tokenizers library, a panic in which becomes an error.
 fn contain<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(call)) {

@@ -1,0 +1,346 @@
+//! The likeliest continuations, looked for side by side.
+
+use crate::choosing::{log_sum_exp, penalize};
+use crate::constraint::Constraint;
+use crate::error::GenerateError;
+use crate::generation::{End, Settings};
+use layerwise_schedule::Schedule;
+use layerwise_transformer::{Model, State};
+use ndarray::{Array2, ArrayView2, s};
+
+/// How many continuations are followed side by side, and which of those that have ended are the best.
+///
+/// The search is that of Hugging Face transformers: of the continuations by one more token the likeliest are kept, those
+/// that end are put aside with the score log-probability / tokens^`length_penalty`, the end token counted, and the search
+/// stops as [`Stopping`] says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Beams {
+    /// Continuations that are followed, and the most that are returned.
+    pub count: usize,
+    /// Above 0 longer ones are preferred, below 0 shorter ones; 0 ranks by probability.
+    pub length_penalty: f64,
+    /// When the search stops.
+    pub stopping: Stopping,
+}
+
+impl Beams {
+    /// So many, with the length penalty 1, which ranks by the mean log-probability of a token.
+    pub fn new(count: usize) -> Self {
+        Self {
+            count,
+            length_penalty: 1.0,
+            stopping: Stopping::Unlikely,
+        }
+    }
+
+    /// With changes.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn check(&self) -> Result<(), GenerateError> {
+        let Self {
+            count,
+            length_penalty,
+            ..
+        } = *self;
+        let (setting, found, expected) = match (count, length_penalty.is_finite()) {
+            (0, _) => ("number of beams", 0.0, "at least 1"),
+            (_, false) => ("length penalty", length_penalty, "a finite number"),
+            _ => return Ok(()),
+        };
+        Err(GenerateError::Setting {
+            setting,
+            found,
+            expected,
+        })
+    }
+}
+
+/// When a beam search stops, besides at the most tokens; `early_stopping` in transformers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stopping {
+    /// Once as many have ended as there are beams.
+    Full,
+    /// Once as many have ended as there are beams, and the best one that goes on has no better score at its length.
+    Unlikely,
+    /// Once as many have ended as there are beams, and the best one that goes on could have no better score at any length
+    /// that favours it.
+    Impossible,
+}
+
+/// A continuation that a beam search found.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Hypothesis {
+    /// Its tokens, without the end token.
+    pub tokens: Vec<u32>,
+    /// For each token the natural logarithm of the model's own probability for it; then that of the end token, if there is
+    /// one.
+    pub log_probabilities: Vec<f64>,
+    /// What it is ranked by.
+    pub score: f64,
+    /// Why it ended.
+    pub end: End,
+}
+
+/// One that goes on.
+struct Running<'m, C> {
+    state: State<'m>,
+    tokens: Vec<u32>,
+    log_probabilities: Vec<f64>,
+    /// The sum of what tokens were ranked by.
+    sum: f64,
+    constraint: C,
+}
+
+/// A token that may follow one of the beams.
+#[derive(Clone, Copy)]
+struct Candidate {
+    beam: usize,
+    token: u32,
+    sum: f64,
+    log_probability: f64,
+}
+
+impl Candidate {
+    /// The likelier first; of equals that of the earlier beam and the lower token.
+    fn before(&self, other: &Self) -> std::cmp::Ordering {
+        let order = other.sum.total_cmp(&self.sum);
+        order.then((self.beam, self.token).cmp(&(other.beam, other.token)))
+    }
+}
+
+/// A search for the likeliest continuations of a prompt.
+///
+/// The repetition penalty of the settings counts; there is nothing to draw, so that the temperature must be 0.
+#[derive(Debug)]
+pub struct BeamSearch<'m, C> {
+    model: &'m Model,
+    prompt: Vec<u32>,
+    settings: Settings,
+    beams: Beams,
+    /// The prompt.
+    state: State<'m>,
+    /// The last row of its residual stream, \[1, model\].
+    residual: Array2<f32>,
+    constraint: C,
+}
+
+impl<'m, C: Constraint + Clone> BeamSearch<'m, C> {
+    /// Runs a prompt, whose continuations a constraint must allow.
+    ///
+    /// # Errors
+    /// Those of [`Generation::new`](crate::Generation::new).
+    pub fn new(
+        model: &'m Model,
+        schedule: &Schedule,
+        prompt: &[u32],
+        settings: Settings,
+        beams: Beams,
+        constraint: C,
+    ) -> Result<Self, GenerateError> {
+        beams.check()?;
+        settings.sampling.check()?;
+        if settings.sampling.temperature != 0.0 {
+            return Err(GenerateError::Setting {
+                setting: "temperature",
+                found: settings.sampling.temperature,
+                expected: "0 with beams, which take the likeliest",
+            });
+        }
+        let capacity = settings.capacity(prompt.len(), model.config().context);
+        let mut state = State::new(model, schedule, capacity)?;
+        let residual = state.extend(prompt)?;
+        Ok(Self {
+            model,
+            prompt: prompt.to_vec(),
+            residual: residual.slice(s![prompt.len() - 1.., ..]).to_owned(),
+            settings,
+            beams,
+            state,
+            constraint,
+        })
+    }
+
+    /// The likeliest continuations, the best first, at most [`Beams::count`] of them.
+    ///
+    /// # Errors
+    /// Logits that are no numbers, and a constraint under which no continuation ends.
+    pub fn run(self) -> Result<Vec<Hypothesis>, GenerateError> {
+        // The last token that is chosen is not run.
+        let room = self.model.config().context - self.prompt.len() + 1;
+        let most = self.settings.max_tokens.min(room);
+        let mut search = Search {
+            settings: &self.settings,
+            prompt: &self.prompt,
+            beams: self.beams,
+            most,
+            ended: Vec::new(),
+        };
+        let mut residual = self.residual;
+        let mut running = vec![Running {
+            state: self.state,
+            tokens: Vec::new(),
+            log_probabilities: Vec::new(),
+            sum: 0.0,
+            constraint: self.constraint,
+        }];
+        for length in 1..=most {
+            let candidates = search.candidates(self.model, residual.view(), &running)?;
+            running = search.go_on(candidates, running, length);
+            if search.is_over(&running, length) {
+                break;
+            }
+            let last: Vec<[u32; 1]> = running.iter().map(|it| [it.tokens[length - 1]]).collect();
+            let states = running.iter_mut().zip(&last);
+            let mut states: Vec<(&mut State<'_>, &[u32])> = states
+                .map(|(it, last)| (&mut it.state, &last[..]))
+                .collect();
+            residual = State::extend_all(&mut states)?;
+        }
+        match search.ended.is_empty() {
+            true => Err(GenerateError::DeadEnd { tokens: 0 }),
+            false => Ok(search.ended),
+        }
+    }
+}
+
+struct Search<'a> {
+    settings: &'a Settings,
+    prompt: &'a [u32],
+    beams: Beams,
+    most: usize,
+    /// The best that have ended, the best first.
+    ended: Vec<Hypothesis>,
+}
+
+impl Search<'_> {
+    /// The likeliest tokens after any of the beams: so many that each beam could end by every end token and enough go on.
+    fn candidates<C: Constraint>(
+        &self,
+        model: &Model,
+        residual: ArrayView2<'_, f32>,
+        running: &[Running<'_, C>],
+    ) -> Result<Vec<Candidate>, GenerateError> {
+        let kept = self.beams.count * (1 + self.settings.end_tokens.len()).max(2);
+        let logits = model.unembed(model.final_norm(residual).view());
+        let mut all = Vec::new();
+        for (beam, (logits, running)) in logits.rows().into_iter().zip(running).enumerate() {
+            if let Some(token) = logits.iter().position(|logit| !logit.is_finite()) {
+                return Err(GenerateError::NotFinite {
+                    tokens: running.state.len(),
+                    token,
+                    found: logits[token],
+                });
+            }
+            let logits: Vec<f64> = logits.iter().copied().map(f64::from).collect();
+            let total = log_sum_exp(&logits);
+            let own: Vec<f64> = logits.iter().map(|logit| logit - total).collect();
+            let mut scores = own.clone();
+            let before = [self.prompt, &running.tokens].concat();
+            penalize(
+                &mut scores,
+                &before,
+                self.settings.sampling.repetition_penalty,
+            );
+            let mut candidates: Vec<Candidate> = (0..)
+                .zip(scores)
+                .filter(|(token, _)| running.constraint.allows(*token))
+                .map(|(token, score)| Candidate {
+                    beam,
+                    token,
+                    sum: running.sum + score,
+                    log_probability: own[token as usize],
+                })
+                .collect();
+            if candidates.len() > kept {
+                candidates.select_nth_unstable_by(kept - 1, Candidate::before);
+                candidates.truncate(kept);
+            }
+            all.extend(candidates);
+        }
+        all.sort_unstable_by(Candidate::before);
+        all.truncate(kept);
+        Ok(all)
+    }
+
+    /// Puts those aside that end, and returns those that go on.
+    fn go_on<'m, C: Constraint + Clone>(
+        &mut self,
+        candidates: Vec<Candidate>,
+        running: Vec<Running<'m, C>>,
+        length: usize,
+    ) -> Vec<Running<'m, C>> {
+        let is_full = self.ended.len() == self.beams.count && self.beams.stopping == Stopping::Full;
+        let mut next: Vec<Running<'m, C>> = Vec::new();
+        for (rank, candidate) in candidates.into_iter().enumerate() {
+            let from = &running[candidate.beam];
+            let mut constraint = from.constraint.clone();
+            let is_end = self.settings.end_tokens.contains(&candidate.token);
+            if !is_end {
+                constraint.advance(candidate.token);
+            }
+            let end = match is_end {
+                true => Some(End::Token(candidate.token)),
+                false if constraint.is_finished() => Some(End::Constraint),
+                false if length < self.most => None,
+                false if length == self.settings.max_tokens => Some(End::Length),
+                false => Some(End::Context),
+            };
+            if end.is_none() && next.len() == self.beams.count {
+                continue;
+            }
+            // One that ends counts only if it is among the likeliest.
+            if end.is_some() && (is_full || rank >= self.beams.count) {
+                continue;
+            }
+            let mut log_probabilities = from.log_probabilities.clone();
+            log_probabilities.push(candidate.log_probability);
+            let mut tokens = from.tokens.clone();
+            tokens.extend((!is_end).then_some(candidate.token));
+            match end {
+                Some(end) => self.ended.push(Hypothesis {
+                    tokens,
+                    log_probabilities,
+                    score: self.score(candidate.sum, length),
+                    end,
+                }),
+                None => next.push(Running {
+                    state: from.state.fork(),
+                    tokens,
+                    log_probabilities,
+                    sum: candidate.sum,
+                    constraint,
+                }),
+            }
+        }
+        // Of equals the one that ended first stays first.
+        self.ended.sort_by(|a, b| b.score.total_cmp(&a.score));
+        self.ended.truncate(self.beams.count);
+        next
+    }
+
+    fn score(&self, sum: f64, length: usize) -> f64 {
+        sum / libm::pow(length as f64, self.beams.length_penalty)
+    }
+
+    fn is_over<C>(&self, running: &[Running<'_, C>], length: usize) -> bool {
+        let Some(best) = running.first() else {
+            return true;
+        };
+        let (Some(worst), true) = (self.ended.last(), self.ended.len() == self.beams.count) else {
+            return false;
+        };
+        let at = match self.beams.stopping {
+            Stopping::Full => return true,
+            Stopping::Impossible if self.beams.length_penalty > 0.0 => self.most,
+            Stopping::Unlikely | Stopping::Impossible => length,
+        };
+        self.score(best.sum, at) <= worst.score
+    }
+}

@@ -1,0 +1,204 @@
+//! What is continued: token ids, a text, or a conversation by the checkpoint's chat template.
+
+use super::Arguments;
+use crate::inputs::{self, OpenedModel};
+use anyhow::{Context, bail, ensure};
+use layerwise::chat::{DateTime, Message, Template};
+use layerwise::corpus::{self, Tokenizer};
+use layerwise::files::{self, Links};
+use serde_json::Value;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// What is to be continued.
+pub(super) struct Prompt {
+    /// The line of its file, from 1; of a prompt on the command line 1.
+    pub(super) line: usize,
+    pub(super) ids: Vec<u32>,
+}
+
+/// Makes prompts of what the user gives.
+pub(super) struct Prompter<'a> {
+    opened: &'a OpenedModel,
+    tokenizer: Option<&'a Tokenizer>,
+    /// What stands before a text that is no conversation.
+    bos: corpus::Bos,
+    chat: Option<Chat>,
+}
+
+struct Chat {
+    template: Template,
+    system: Option<String>,
+    now: DateTime,
+}
+
+impl<'a> Prompter<'a> {
+    pub(super) fn new(
+        arguments: &Arguments,
+        opened: &'a OpenedModel,
+        tokenizer: Option<&'a Tokenizer>,
+    ) -> anyhow::Result<Self> {
+        let chat = match arguments.chat {
+            true => Some(Chat::new(arguments, opened)?),
+            false => None,
+        };
+        // A template writes what stands before the conversation, and ids are taken as they are.
+        let bos = match (&chat, &arguments.ids, tokenizer) {
+            (None, None, Some(_)) => {
+                inputs::beginning(arguments.bos, "the prompt", opened, tokenizer)?.0
+            }
+            _ => corpus::Bos::None,
+        };
+        Ok(Self {
+            opened,
+            tokenizer,
+            bos,
+            chat,
+        })
+    }
+
+    fn tokenizer(&self) -> anyhow::Result<&'a Tokenizer> {
+        match self.tokenizer {
+            Some(tokenizer) => Ok(tokenizer),
+            None => bail!(
+                "{} has no tokenizer.json to read the prompt with; give --ids",
+                self.opened.name
+            ),
+        }
+    }
+
+    /// Token ids of a text, or of a conversation in which a user says it.
+    pub(super) fn text(&self, text: &str) -> anyhow::Result<Vec<u32>> {
+        if let Some(chat) = &self.chat {
+            let system = chat.system.iter().map(|text| Message::new("system", text));
+            let messages: Vec<Message> = system.chain([Message::new("user", text)]).collect();
+            return self.conversation(chat, &messages);
+        }
+        inputs::prompt_after(self.bos, text, self.tokenizer()?)
+    }
+
+    /// The prompts of a file, a JSON object a line.
+    pub(super) fn file(&self, path: &Path) -> anyhow::Result<Vec<Prompt>> {
+        let text = corpus::read_text(path)?;
+        let lines = (1..)
+            .zip(text.lines())
+            .filter(|(_, line)| !line.trim().is_empty());
+        let prompts: Vec<Prompt> = lines
+            .map(|(line, text)| {
+                let ids = self.line(text);
+                let ids = ids.with_context(|| format!("{}: line {line}", path.display()))?;
+                Ok(Prompt { line, ids })
+            })
+            .collect::<anyhow::Result<_>>()?;
+        ensure!(
+            !prompts.is_empty(),
+            "{}: no prompts; expected a JSON object a line, with `prompt`, `messages` or `ids`",
+            path.display()
+        );
+        Ok(prompts)
+    }
+
+    fn line(&self, line: &str) -> anyhow::Result<Vec<u32>> {
+        let line: Value = serde_json::from_str(line)?;
+        let found =
+            ["prompt", "messages", "ids"].map(|key| line.get(key).filter(|it| !it.is_null()));
+        match found {
+            [Some(prompt), None, None] => match prompt.as_str() {
+                Some(text) => self.text(text),
+                None => bail!(
+                    "expected `prompt` to be a text, found {}",
+                    shortened(prompt)
+                ),
+            },
+            [None, Some(messages), None] => {
+                let chat = self
+                    .chat
+                    .as_ref()
+                    .context("`messages` are put together by a chat template; give --chat")?;
+                let system = chat
+                    .system
+                    .iter()
+                    .map(|text| Some(Message::new("system", text)));
+                let given = messages
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(Message::from_json);
+                let messages: Option<Vec<Message>> = system.chain(given).collect();
+                let messages =
+                    messages.context("expected `messages` to be objects with a text as `role`")?;
+                self.conversation(chat, &messages)
+            }
+            [None, None, Some(ids)] => {
+                let ids: Result<Vec<u32>, _> = serde_json::from_value(ids.clone());
+                match ids {
+                    Ok(ids) if !ids.is_empty() => Ok(ids),
+                    _ => bail!(
+                        "expected `ids` to be token ids, at least one, found {}",
+                        shortened(&line["ids"])
+                    ),
+                }
+            }
+            _ => bail!(
+                "expected an object with one of `prompt`, `messages` and `ids`, found {}",
+                shortened(&line)
+            ),
+        }
+    }
+
+    fn conversation(&self, chat: &Chat, messages: &[Message]) -> anyhow::Result<Vec<u32>> {
+        let text = chat.template.render(messages, chat.now)?;
+        let ids = self.tokenizer()?.encode(&text)?;
+        ensure!(
+            !ids.is_empty(),
+            "{}: the chat template writes nothing",
+            chat.template.path().display()
+        );
+        Ok(ids)
+    }
+}
+
+impl Chat {
+    fn new(arguments: &Arguments, opened: &OpenedModel) -> anyhow::Result<Self> {
+        let folder = opened.options.folder(&opened.folder)?;
+        let template = match &arguments.chat_template {
+            Some(path) => {
+                let file = files::open(path, Links::Follow)?;
+                Some(Template::of_file(&file)?.with_tokens_of(&folder)?)
+            }
+            None => Template::of_folder(&folder)?,
+        };
+        let template = template.with_context(|| {
+            format!(
+                "{}: no chat_template.jinja, and no `chat_template` in tokenizer_config.json; the model may be none for \
+                 conversations, or give its template as --chat-template FILE",
+                opened.folder.display()
+            )
+        })?;
+        let now = match arguments.date {
+            Some(date) => date,
+            None => now()?,
+        };
+        Ok(Self {
+            template,
+            system: arguments.system.clone(),
+            now,
+        })
+    }
+}
+
+/// A value in at most 80 characters.
+fn shortened(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(79) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// What the clock says, in UTC.
+fn now() -> anyhow::Result<DateTime> {
+    let now = jiff::Timestamp::try_from(SystemTime::now())
+        .context("the clock is outside the years that there are")?;
+    Ok(jiff::tz::Offset::UTC.to_datetime(now))
+}
