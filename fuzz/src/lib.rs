@@ -336,10 +336,7 @@ pub fn schedule(bytes: &[u8]) {
                 "{printed}"
             );
             for residual in [Residual::Sequential, Residual::Parallel] {
-                let stack = Stack {
-                    layers: 4,
-                    residual,
-                };
+                let stack = Stack::new(4, residual);
                 match family.expand(stack, 16) {
                     Err(error) => drop(message(error)),
                     Ok(members) => {
@@ -379,6 +376,8 @@ fn described_run() -> RunDescription<Vec<Label>> {
         edit: edit.to_owned(),
         l: None,
         m: None,
+        h: None,
+        p: None,
     };
     let key = RunKey::of([b"a".as_slice()]);
     RunDescription::new(key, "a".to_owned(), 4, vec![label("id"), label("drop(0)")])

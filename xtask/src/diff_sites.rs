@@ -6,7 +6,7 @@ use crate::memory;
 use anyhow::{Context, bail, ensure};
 use layerwise::files::{self, Links};
 use layerwise::schedule::Schedule;
-use layerwise::transformer::{Recording, Site};
+use layerwise::transformer::{Recording, Site, check_site};
 use ndarray::ArrayViewD;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -95,7 +95,7 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
 
     let sites: Vec<Site> = Site::ALL
         .into_iter()
-        .filter(|site| site.check(config).is_ok())
+        .filter(|site| check_site(config, *site).is_ok())
         .collect();
     let mut recording = Recording::of(config, &sites)?;
     let plain = Schedule::plain(opened.model.stack())?;

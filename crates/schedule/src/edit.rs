@@ -3,8 +3,8 @@ use std::str::FromStr;
 
 use crate::ScheduleError;
 use crate::index::{Bindings, Expression};
-use crate::operation::Operation;
-use crate::schedule::{Schedule, write_joined};
+use crate::operation::{Operation, Written};
+use crate::schedule::{Schedule, Stack, write_joined};
 use crate::syntax::{Parsed, parse};
 
 /// A chain of edits: a map from schedules to schedules.
@@ -17,11 +17,29 @@ use crate::syntax::{Parsed, parse};
 /// ```
 /// use layerwise_schedule::{Edit, Residual, Schedule, Stack};
 ///
-/// let plain = Schedule::plain(Stack { layers: 12, residual: Residual::Sequential })?;
+/// let plain = Schedule::plain(Stack::new(12, Residual::Sequential))?;
 /// let edit: Edit = "drop(-1) ; swap(3, 4)".parse()?;
 /// assert_eq!(edit.to_string(), "drop(-1);swap(3,4)");
-/// assert_eq!(edit.resolve(12)?.to_string(), "drop(11);swap(3,4)");
+/// assert_eq!(edit.resolve(plain.stack())?.to_string(), "drop(11);swap(3,4)");
 /// assert_eq!(edit.apply(&plain)?.step_count(), 22);
+/// # Ok::<(), layerwise_schedule::ScheduleError>(())
+/// ```
+///
+/// The text is one way of writing an edit down; the other is to build it of [`Operation`]s, and to look at those that a
+/// text has.
+///
+/// ```
+/// use layerwise_schedule::{Edit, Operation, Replacement, Residual, Selection, Site, Stack, Units};
+///
+/// let head = Selection::of(Site::AttnHeadOut).blocks(5).units(2);
+/// let edit = Edit::from_iter([Operation::Swap(3, 4), Operation::Change(head, Replacement::Zero)]);
+/// assert_eq!(edit.to_string(), "swap(3,4);zero(attn.head_out[5,2])");
+///
+/// let units = Units::new(12, 12, 3072, 768);
+/// let stack = Stack::new(12, Residual::Sequential).with_units(units);
+/// let read: Edit = "swap(3,4); zero(attn.head_out[5,-10])".parse()?;
+/// assert_eq!(read.resolved(stack)?, edit.resolved(stack)?);
+/// assert!(matches!(&read.resolved(stack)?[0], Operation::Swap(3, 4)));
 /// # Ok::<(), layerwise_schedule::ScheduleError>(())
 /// ```
 ///
@@ -37,7 +55,7 @@ use crate::syntax::{Parsed, parse};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Edit {
     /// Without free variables.
-    operations: Vec<Operation<Expression>>,
+    operations: Vec<Written>,
 }
 
 impl Edit {
@@ -48,22 +66,28 @@ impl Edit {
         self
     }
 
-    /// The edit for a stack of `layers` blocks, with every index a plain number.
+    /// The edit for a stack, with every index a plain number; positions may still count from the end.
     ///
     /// # Errors
     ///
-    /// [`ScheduleError::IndexOutOfRange`], [`ScheduleError::IndexOverflow`], [`ScheduleError::EmptyRange`] and
-    /// [`ScheduleError::NotAPermutation`].
-    pub fn resolve(&self, layers: usize) -> Result<Self, ScheduleError> {
-        let operations = resolve(
-            &self.operations,
-            &Bindings {
-                layers,
-                l: None,
-                m: None,
-            },
-        )?;
-        Ok(Self::from_resolved(&operations))
+    /// What is out of range, empty, no permutation, or not there in models of this stack.
+    pub fn resolve(&self, stack: Stack) -> Result<Self, ScheduleError> {
+        self.resolved(stack)
+            .map(|operations| Self::from_resolved(&operations))
+    }
+
+    /// Its operations for a stack, with every index a plain number.
+    ///
+    /// # Errors
+    ///
+    /// As [`resolve`](Self::resolve).
+    pub fn resolved(&self, stack: Stack) -> Result<Vec<Operation>, ScheduleError> {
+        resolve(&self.operations, &Bindings::of(stack))
+    }
+
+    /// Its operations as they are written.
+    pub fn operations(&self) -> &[Operation<Expression, Expression>] {
+        &self.operations
     }
 
     /// The schedule that this edit makes of `schedule`.
@@ -73,22 +97,32 @@ impl Edit {
     /// Those of [`resolve`](Self::resolve), and [`ScheduleError::EmptySchedule`], [`ScheduleError::TooManySteps`],
     /// [`ScheduleError::SegmentGone`] and [`ScheduleError::ScaleOverflow`].
     pub fn apply(&self, schedule: &Schedule) -> Result<Schedule, ScheduleError> {
-        let layers = schedule.stack().layers;
-        let operations = resolve(
-            &self.operations,
-            &Bindings {
-                layers,
-                l: None,
-                m: None,
-            },
-        )?;
-        apply(&operations, schedule)
+        apply(&self.resolved(schedule.stack())?, schedule)
     }
 
-    pub(crate) fn from_resolved(operations: &[Operation<usize>]) -> Self {
+    pub(crate) fn into_written(self) -> Vec<Written> {
+        self.operations
+    }
+
+    pub(crate) fn from_resolved(operations: &[Operation]) -> Self {
         Self {
             operations: operations.iter().map(Operation::written).collect(),
         }
+    }
+}
+
+impl FromIterator<Operation> for Edit {
+    fn from_iter<T: IntoIterator<Item = Operation>>(operations: T) -> Self {
+        Self {
+            operations: operations.into_iter().map(|own| own.written()).collect(),
+        }
+    }
+}
+
+/// An edit of one operation.
+impl From<Operation> for Edit {
+    fn from(operation: Operation) -> Self {
+        Self::from_iter([operation])
     }
 }
 
@@ -96,13 +130,15 @@ impl FromStr for Edit {
     type Err = ScheduleError;
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
-        let Parsed { operations, l, m } = parse(text)?;
-        let positions = [('l', l), ('m', m)];
-        let used = positions
-            .into_iter()
-            .filter_map(|(variable, at)| Some((at?, variable)));
-        match used.min() {
-            Some((at, variable)) => Err(ScheduleError::FreeVariable { variable, at }),
+        let Parsed {
+            operations,
+            first_uses,
+        } = parse(text)?;
+        match first_uses.first() {
+            Some((variable, at)) => Err(ScheduleError::FreeVariable {
+                variable: variable.name(),
+                at: *at,
+            }),
             None => Ok(Self { operations }),
         }
     }
@@ -117,20 +153,20 @@ impl fmt::Display for Edit {
 
 /// Resolves a chain, indices and ranges before everything else.
 pub(crate) fn resolve(
-    operations: &[Operation<Expression>],
+    operations: &[Written],
     bindings: &Bindings,
-) -> Result<Vec<Operation<usize>>, ScheduleError> {
+) -> Result<Vec<Operation>, ScheduleError> {
     let resolved = operations
         .iter()
         .map(|operation| operation.resolve(bindings))
         .collect::<Result<Vec<_>, _>>()?;
-    resolved.iter().try_for_each(Operation::check_permutation)?;
+    resolved.iter().try_for_each(Operation::check)?;
     Ok(resolved)
 }
 
 /// Applies a chain from left to right.
 pub(crate) fn apply(
-    operations: &[Operation<usize>],
+    operations: &[Operation],
     schedule: &Schedule,
 ) -> Result<Schedule, ScheduleError> {
     operations
@@ -141,10 +177,7 @@ pub(crate) fn apply(
 }
 
 /// Writes a chain; the empty one is `id`.
-pub(crate) fn write_chain<I: fmt::Display>(
-    f: &mut fmt::Formatter<'_>,
-    operations: &[Operation<I>],
-) -> fmt::Result {
+pub(crate) fn write_chain(f: &mut fmt::Formatter<'_>, operations: &[Written]) -> fmt::Result {
     if operations.is_empty() {
         return f.write_str("id");
     }

@@ -1,4 +1,4 @@
-use crate::Sublayer;
+use crate::{Grain, Site, Sublayer};
 
 /// Why a text, an edit or a family was refused.
 ///
@@ -40,12 +40,12 @@ pub enum ScheduleError {
         "free variable `{variable}` at byte {at}: this is a family, a single edit was expected"
     )]
     FreeVariable {
-        /// `l` or `m`.
+        /// `l`, `m`, `h` or `p`.
         variable: char,
         /// Byte position of the variable's first use.
         at: usize,
     },
-    /// `repeat` or `loop` with a count of 0 or above the step cap.
+    /// `repeat` or `loop` with a count, or `window` with a width, of 0 or too large.
     #[error("count {count} of `{edit}` at byte {at} is outside 1..={max}")]
     Count {
         /// The name of the edit.
@@ -54,7 +54,7 @@ pub enum ScheduleError {
         at: usize,
         /// The count as written.
         count: u64,
-        /// The largest count, [`MAX_STEPS`](crate::MAX_STEPS).
+        /// The largest count.
         max: usize,
     },
     /// The factor of `scale` is too large to be a finite number.
@@ -170,5 +170,153 @@ pub enum ScheduleError {
         family: String,
         /// The largest number of members.
         max: usize,
+    },
+    /// A site name that is not one.
+    #[error("unknown site `{name}`; the nearest are {}", nearest.join(", "))]
+    UnknownSite {
+        /// What was given.
+        name: String,
+        /// The nearest names.
+        nearest: Vec<&'static str>,
+    },
+    /// An edit text names a site that does not exist.
+    #[error("unknown site `{name}` at byte {at}; the nearest are {}", nearest.join(", "))]
+    UnknownSiteAt {
+        /// What was given.
+        name: String,
+        /// Byte position of the name.
+        at: usize,
+        /// The nearest names.
+        nearest: Vec<&'static str>,
+    },
+    /// A site that models of this stack do not have.
+    #[error("`{edit}`: site `{site}` does not exist in this model: {reason}")]
+    NoSuchSite {
+        /// The edit, as written.
+        edit: String,
+        /// The site.
+        site: Site,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A site that can be read only.
+    #[error(
+        "`{edit}`: site `{site}` can be read but not written; write what goes into it or comes out of it"
+    )]
+    ReadOnlySite {
+        /// The edit, as written.
+        edit: String,
+        /// The site.
+        site: Site,
+    },
+    /// `embed` with blocks or units.
+    #[error("`{edit}`: `{site}` belongs to no block; leave the brackets out")]
+    BlockOfEmbed {
+        /// The edit, as written.
+        edit: String,
+        /// The site.
+        site: Site,
+    },
+    /// `mean`, `put` or `add` of attention patterns.
+    #[error(
+        "`{edit}`: attention patterns have no mean and no tensor of one position; use zero, scale, plain, donor or resample, or hide keys with cut or window"
+    )]
+    NotOfPatterns {
+        /// The edit, as written.
+        edit: String,
+    },
+    /// An index names no unit of the site.
+    #[error("`{edit}`: {index} is out of range: `{site}` has {units} {grain} in this model")]
+    UnitOutOfRange {
+        /// The edit, as written.
+        edit: String,
+        /// The value of the index; a literal negative number is left as written.
+        index: i128,
+        /// The site.
+        site: Site,
+        /// How many units there are.
+        units: usize,
+        /// What they are.
+        grain: Grain,
+    },
+    /// A position that a sequence does not have.
+    #[error("`{edit}`: position {index} is out of range{}", positions.map_or(String::new(), |positions| format!(" in a sequence of {positions} tokens")))]
+    PositionOutOfRange {
+        /// The edit.
+        edit: String,
+        /// The position; a negative number counts from the end.
+        index: i128,
+        /// Tokens of the sequence, where that is known.
+        positions: Option<usize>,
+    },
+    /// A range of positions without any.
+    #[error("`{edit}`: positions {start}..{end} are none")]
+    EmptyPositions {
+        /// The edit.
+        edit: String,
+        /// The first position.
+        start: i64,
+        /// One past the last position.
+        end: i64,
+    },
+    /// A set without members.
+    #[error("`{edit}`: expected at least one index in each set")]
+    EmptySet {
+        /// The edit.
+        edit: String,
+    },
+    /// `cut` leaves a query without any key.
+    #[error(
+        "`{edit}`: in a sequence of {positions} tokens, query {query} of head {head} is left without any key; at least one must remain"
+    )]
+    NoKeyLeft {
+        /// The edit.
+        edit: String,
+        /// The query head.
+        head: usize,
+        /// The query's position.
+        query: usize,
+        /// Tokens of the sequence.
+        positions: usize,
+    },
+    /// A count of `repeat` or `loop`, or the width of `window`, that is 0 or too large.
+    #[error("`{edit}`: {count} is outside 1..={max}")]
+    CountOutOfRange {
+        /// The edit.
+        edit: String,
+        /// The count.
+        count: usize,
+        /// The largest count.
+        max: usize,
+    },
+    /// A name that no tensor of an edit can have.
+    #[error("tensor name `{name}`: expected 1 to {max} letters, digits or `_ . - / :`")]
+    TensorName {
+        /// The name.
+        name: String,
+        /// The longest name, in bytes.
+        max: usize,
+    },
+    /// A family over positions where sequences differ in length.
+    #[error(
+        "family `{family}` runs over positions: give sequences that all have the same number of tokens"
+    )]
+    PositionsDiffer {
+        /// The family.
+        family: String,
+    },
+    /// A family over units that are not heads, without a limit.
+    #[error(
+        "family `{family}` runs over the {units} {grain} of `{site}`: say how many members it may have (`--max-members`)"
+    )]
+    UnitsWithoutLimit {
+        /// The family.
+        family: String,
+        /// The site.
+        site: Site,
+        /// What its units are.
+        grain: Grain,
+        /// How many there are.
+        units: usize,
     },
 }

@@ -2,27 +2,63 @@ use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ScheduleError;
 use crate::edit::{Edit, apply, resolve, write_chain};
-use crate::index::{Bindings, Expression};
-use crate::operation::Operation;
+use crate::index::{Bindings, Variable};
+use crate::operation::Written;
 use crate::schedule::{Schedule, Stack};
+use crate::site::Grain;
 use crate::syntax::{Parsed, parse};
+use crate::{ScheduleError, Site};
 
 /// The largest number of members of a family, unless the user allows more.
 pub const DEFAULT_MAX_MEMBERS: usize = 4_096;
 
-/// An edit text with the free variables `l` and `m`, or with none.
+/// What a family's variables may run over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// The most members; [`DEFAULT_MAX_MEMBERS`], and heads alone as units, where nothing is said.
+    pub max_members: Option<usize>,
+    /// The number of positions of every sequence, where all have the same number: what `p` runs over.
+    pub positions: Option<usize>,
+}
+
+impl Bounds {
+    /// At most so many members.
+    #[must_use]
+    pub fn max_members(self, max_members: Option<usize>) -> Self {
+        Self {
+            max_members,
+            ..self
+        }
+    }
+
+    /// On sequences that all have so many positions.
+    #[must_use]
+    pub fn positions(self, positions: Option<usize>) -> Self {
+        Self { positions, ..self }
+    }
+}
+
+/// At most so many members, on sequences of any lengths.
+impl From<usize> for Bounds {
+    fn from(max_members: usize) -> Self {
+        Self::default().max_members(Some(max_members))
+    }
+}
+
+/// An edit text with the free variables `l`, `m`, `h` and `p`, or with none.
 ///
-/// Each variable runs over `0..layers`, `l` in the outer and `m` in the inner loop.
+/// `l` and `m` run over the blocks, `h` over the units of its site (of several sites, the most), `p` over the positions of
+/// sequences that all have the same number; `l` in the outermost and `p` in the innermost loop.
 /// A binding is left out if it puts an index out of range, makes a range empty or reversed, or leaves no step.
-/// If both variables occur, so are members whose schedule equals the plain model's or an earlier member's.
+/// If several variables occur, so are members whose schedule equals the plain model's or an earlier member's.
 /// A text without variables has one member, and nothing about it is left out.
 ///
 /// ```
 /// use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, Residual, Stack};
 ///
-/// let stack = Stack { layers: 4, residual: Residual::Sequential };
+/// let stack = Stack::new(4, Residual::Sequential);
 /// let swaps = "swap(l,l+1)".parse::<EditFamily>()?.expand(stack, DEFAULT_MAX_MEMBERS)?;
 /// let names: Vec<String> = swaps.iter().map(|member| member.edit.to_string()).collect();
 /// assert_eq!(names, ["swap(0,1)", "swap(1,2)", "swap(2,3)"]);
@@ -30,13 +66,12 @@ pub const DEFAULT_MAX_MEMBERS: usize = 4_096;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EditFamily {
-    operations: Vec<Operation<Expression>>,
-    has_l: bool,
-    has_m: bool,
+    operations: Vec<Written>,
 }
 
 /// One schedule of a family.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Member {
     /// The plain schedule with `edit` applied.
     pub schedule: Schedule,
@@ -46,56 +81,105 @@ pub struct Member {
     pub l: Option<usize>,
     /// The block bound to `m`, if the family uses it.
     pub m: Option<usize>,
+    /// The unit bound to `h`, if the family uses it.
+    pub h: Option<usize>,
+    /// The position bound to `p`, if the family uses it.
+    pub p: Option<usize>,
 }
 
-impl EditFamily {
-    /// All members for a stack, `l` ascending, then `m` ascending.
+impl Member {
+    /// The plain model of a stack.
     ///
     /// # Errors
     ///
-    /// [`ScheduleError::NoMembers`] if none is left, [`ScheduleError::TooManyMembers`] beyond `max_members`, the errors
-    /// of [`Schedule::plain`], and those of [`Edit::apply`] for which the family leaves no binding out.
-    pub fn expand(&self, stack: Stack, max_members: usize) -> Result<Vec<Member>, ScheduleError> {
+    /// As [`Schedule::plain`].
+    pub fn plain(stack: Stack) -> Result<Self, ScheduleError> {
+        Ok(Self {
+            schedule: Schedule::plain(stack)?,
+            edit: Edit::from_resolved(&[]),
+            l: None,
+            m: None,
+            h: None,
+            p: None,
+        })
+    }
+}
+
+impl EditFamily {
+    /// All members for a stack, `l` ascending, then `m`, `h` and `p` ascending.
+    ///
+    /// `bounds` is the largest number of members, or [`Bounds`].
+    ///
+    /// # Errors
+    ///
+    /// [`ScheduleError::NoMembers`] if none is left, [`ScheduleError::TooManyMembers`] beyond the largest number,
+    /// [`ScheduleError::PositionsDiffer`], [`ScheduleError::UnitsWithoutLimit`], the errors of [`Schedule::plain`], and
+    /// those of [`Edit::apply`] for which the family leaves no binding out.
+    pub fn expand(
+        &self,
+        stack: Stack,
+        bounds: impl Into<Bounds>,
+    ) -> Result<Vec<Member>, ScheduleError> {
+        let bounds = bounds.into();
+        let max_members = bounds.max_members.unwrap_or(DEFAULT_MAX_MEMBERS);
         let plain = Schedule::plain(stack)?;
+        let uses = Variables::of(self);
+        let units = match uses.h {
+            true => self.units(stack, bounds)?,
+            false => 0,
+        };
+        let positions = match (uses.p, bounds.positions) {
+            (true, None) => {
+                return Err(ScheduleError::PositionsDiffer {
+                    family: self.to_string(),
+                });
+            }
+            (_, positions) => positions.unwrap_or(0),
+        };
         let mut members = Vec::new();
         let mut seen = HashSet::from([plain.clone()]);
         let mut first_left_out = None;
-        for l in bindings_of(self.has_l, stack.layers) {
-            for m in bindings_of(self.has_m, stack.layers) {
-                let bindings = Bindings {
-                    layers: stack.layers,
-                    l,
-                    m,
-                };
-                let made = resolve(&self.operations, &bindings)
-                    .and_then(|operations| Ok((apply(&operations, &plain)?, operations)));
-                let (schedule, operations) = match made {
-                    Ok(made) => made,
-                    Err(
-                        error @ (ScheduleError::IndexOutOfRange { .. }
-                        | ScheduleError::EmptyRange { .. }
-                        | ScheduleError::EmptySchedule { .. }),
-                    ) if self.has_l || self.has_m => {
-                        first_left_out.get_or_insert(Box::new(error));
-                        continue;
+        for l in bindings_of(uses.l, stack.layers) {
+            for m in bindings_of(uses.m, stack.layers) {
+                for h in bindings_of(uses.h, units) {
+                    for p in bindings_of(uses.p, positions) {
+                        let bindings = Bindings {
+                            stack,
+                            positions: bounds.positions,
+                            l,
+                            m,
+                            h,
+                            p,
+                        };
+                        let made = resolve(&self.operations, &bindings)
+                            .and_then(|operations| Ok((apply(&operations, &plain)?, operations)));
+                        let (schedule, operations) = match made {
+                            Ok(made) => made,
+                            Err(error) if uses.any() && is_left_out(&error) => {
+                                first_left_out.get_or_insert(Box::new(error));
+                                continue;
+                            }
+                            Err(error) => return Err(error),
+                        };
+                        if uses.several() && !seen.insert(schedule.clone()) {
+                            continue;
+                        }
+                        if members.len() == max_members {
+                            return Err(ScheduleError::TooManyMembers {
+                                family: self.to_string(),
+                                max: max_members,
+                            });
+                        }
+                        members.push(Member {
+                            schedule,
+                            edit: Edit::from_resolved(&operations),
+                            l,
+                            m,
+                            h,
+                            p,
+                        });
                     }
-                    Err(error) => return Err(error),
-                };
-                if self.has_l && self.has_m && !seen.insert(schedule.clone()) {
-                    continue;
                 }
-                if members.len() == max_members {
-                    return Err(ScheduleError::TooManyMembers {
-                        family: self.to_string(),
-                        max: max_members,
-                    });
-                }
-                members.push(Member {
-                    schedule,
-                    edit: Edit::from_resolved(&operations),
-                    l,
-                    m,
-                });
             }
         }
         if members.is_empty() {
@@ -107,23 +191,101 @@ impl EditFamily {
         }
         Ok(members)
     }
+
+    /// What `h` runs over.
+    fn units(&self, stack: Stack, bounds: Bounds) -> Result<usize, ScheduleError> {
+        let sites = self.operations.iter().filter_map(Written::site_of_units);
+        let largest = |a: &Site, b: &Site| {
+            let count = |site: &Site| site.grain().count(stack.units);
+            count(a).cmp(&count(b))
+        };
+        // Outside units, `h` numbers heads.
+        let site = sites.max_by(largest).unwrap_or(Site::AttnHeadOut);
+        let (grain, units) = (site.grain(), site.grain().count(stack.units));
+        match grain {
+            Grain::Heads | Grain::KvHeads => Ok(units),
+            _ if bounds.max_members.is_some() => Ok(units),
+            _ => Err(ScheduleError::UnitsWithoutLimit {
+                family: self.to_string(),
+                site,
+                grain,
+                units,
+            }),
+        }
+    }
+}
+
+/// Whether a binding with this error is left out of a family.
+fn is_left_out(error: &ScheduleError) -> bool {
+    matches!(
+        error,
+        ScheduleError::IndexOutOfRange { .. }
+            | ScheduleError::UnitOutOfRange { .. }
+            | ScheduleError::PositionOutOfRange { .. }
+            | ScheduleError::EmptyPositions { .. }
+            | ScheduleError::EmptyRange { .. }
+            | ScheduleError::EmptySchedule { .. }
+    )
+}
+
+/// The variables that a family uses.
+#[derive(Clone, Copy)]
+struct Variables {
+    l: bool,
+    m: bool,
+    h: bool,
+    p: bool,
+}
+
+impl Variables {
+    fn of(family: &EditFamily) -> Self {
+        let uses = |variable| {
+            let mut operations = family.operations.iter();
+            operations.any(|operation| operation.mentions(variable))
+        };
+        Self {
+            l: uses(Variable::L),
+            m: uses(Variable::M),
+            h: uses(Variable::H),
+            p: uses(Variable::P),
+        }
+    }
+
+    fn count(self) -> usize {
+        [self.l, self.m, self.h, self.p]
+            .map(usize::from)
+            .iter()
+            .sum()
+    }
+
+    fn any(self) -> bool {
+        self.count() > 0
+    }
+
+    fn several(self) -> bool {
+        self.count() > 1
+    }
 }
 
 /// What a variable is bound to in turn; once to nothing if the family does not use it.
-fn bindings_of(used: bool, layers: usize) -> impl Iterator<Item = Option<usize>> {
-    (0..if used { layers } else { 1 }).map(move |block| used.then_some(block))
+fn bindings_of(used: bool, count: usize) -> impl Iterator<Item = Option<usize>> {
+    (0..if used { count } else { 1 }).map(move |at| used.then_some(at))
+}
+
+impl From<Edit> for EditFamily {
+    fn from(edit: Edit) -> Self {
+        Self {
+            operations: edit.into_written(),
+        }
+    }
 }
 
 impl FromStr for EditFamily {
     type Err = ScheduleError;
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
-        let Parsed { operations, l, m } = parse(text)?;
-        Ok(Self {
-            operations,
-            has_l: l.is_some(),
-            has_m: m.is_some(),
-        })
+        let Parsed { operations, .. } = parse(text)?;
+        Ok(Self { operations })
     }
 }
 

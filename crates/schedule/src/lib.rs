@@ -22,7 +22,7 @@
 //! ```
 //! use layerwise_schedule::{Edit, Residual, Schedule, Stack};
 //!
-//! let plain = Schedule::plain(Stack { layers: 3, residual: Residual::Sequential })?;
+//! let plain = Schedule::plain(Stack::new(3, Residual::Sequential))?;
 //! assert_eq!(plain.to_string(), "attn0 mlp0 attn1 mlp1 attn2 mlp2");
 //!
 //! let dropped = "drop(1)".parse::<Edit>()?.apply(&plain)?;
@@ -35,7 +35,7 @@
 //!
 //! ```
 //! # use layerwise_schedule::{Edit, Residual, Schedule, Stack};
-//! # let plain = Schedule::plain(Stack { layers: 3, residual: Residual::Sequential })?;
+//! # let plain = Schedule::plain(Stack::new(3, Residual::Sequential))?;
 //! let edit: Edit = "swap(0,2);drop_mlp(0)".parse()?;
 //! assert_eq!(edit.apply(&plain)?.to_string(), "attn2 mlp2 attn1 mlp1 attn0");
 //! # Ok::<(), layerwise_schedule::ScheduleError>(())
@@ -47,7 +47,7 @@
 //! ```
 //! use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, Residual, Schedule, Stack, Trie};
 //!
-//! let stack = Stack { layers: 12, residual: Residual::Sequential };
+//! let stack = Stack::new(12, Residual::Sequential);
 //! let family: EditFamily = "drop(l)".parse()?;
 //! let members = family.expand(stack, DEFAULT_MAX_MEMBERS)?;
 //! assert_eq!(members.len(), 12);
@@ -66,7 +66,8 @@
 //!
 //! let error = "dorp(5)".parse::<Edit>().unwrap_err();
 //! assert_eq!(error.to_string(), "unknown edit `dorp` at byte 0; nearest: drop");
-//! let error = "drop(12)".parse::<Edit>()?.resolve(12).unwrap_err();
+//! let stack = layerwise_schedule::Stack::new(12, layerwise_schedule::Residual::Sequential);
+//! let error = "drop(12)".parse::<Edit>()?.resolve(stack).unwrap_err();
 //! assert_eq!(error.to_string(), "`drop(12)`: 12 is out of range in a stack of 12 blocks");
 //! # Ok::<(), layerwise_schedule::ScheduleError>(())
 //! ```
@@ -87,6 +88,15 @@
 //! | `replace(i,j)` | block j's computation where i stood |
 //! | `parallel(a..b)` `parallel(a..b,sum)` | the segment's blocks read its input; updates averaged, or summed |
 //! | `scale(S,α)` `scale_attn(S,α)` `scale_mlp(S,α)` | multiply the updates by the finite number α |
+//! | `zero(A)` | the values A are 0 |
+//! | `mean(A)` | the mean over positions 1… of a reference text under the plain model; not of `attn.pattern` |
+//! | `resample(A)` | the values at the same positions of another sequence of the reference text under the plain model |
+//! | `plain(A)` | the values of the same sequence under the plain schedule: what is frozen |
+//! | `donor(A)` | the values of the paired sequence under the plain schedule: activation patching |
+//! | `put(A,NAME)` `add(A,NAME,α)` | a named tensor; the value plus α times a named tensor |
+//! | `scale(A,α)` | α times the value |
+//! | `window(S,w)` `window(S,w,strict)` | in blocks S a query sees itself, the w−1 tokens before it, and position 0 unless strict |
+//! | `cut(S,U,Q,K)` | in heads U of blocks S, queries Q do not see keys K; the other weights are renormalised |
 //! | `e₁ ; e₂` | first e₁, then e₂ |
 //!
 //! S is one block `5`, a half-open range `4..8`, or a bracketed list of both, `[5,7,9..12]`.
@@ -94,6 +104,12 @@
 //! parentheses, and a sign in front; `*` binds tighter than `+` and `-`.
 //! An expression that is a literal negative number counts from the end, `drop(-1)`; any other that is negative,
 //! such as `(-1)` or `l-1` at l = 0, is out of range.
+//! A is `SITE`, `SITE[S]` or `SITE[S,U]`, each with or without `@P`: a [`Site`] by its name, blocks S, units U and positions
+//! P; all of them where they are left out.
+//! Units are heads, KV heads, neurons or dimensions of the residual stream, as the site has.
+//! Positions count from 0; a literal negative number counts from the end of the sequence.
+//! Of U and P a range may be open, `4..`; in a family they may use `h`, which runs over units, and `p`, over positions.
+//! `embed` belongs to no block.
 //! Spaces are allowed between all parts; printing uses none.
 //! Seeds are integers below 2⁶⁴, counts lie in 1..=65,536, and α is a decimal number such as `0.5`, `-1` or `1e-3`.
 //!
@@ -117,6 +133,26 @@
 //! - A schedule has at most [`MAX_STEPS`] steps, those inside branches included.
 //!   The count is checked before the steps are made.
 //!
+//! # Values
+//!
+//! Edits of values do not touch the steps: they are kept in the schedule's [`Overlay`].
+//! They belong to *source blocks*: wherever a block runs, and each time it runs, its replacements act; where it does not run,
+//! they do nothing. `replace(i,j)` puts block j where i stood, and what was said of j acts there.
+//! Of several edits at one address the last one counts, where it replaces the value.
+//!
+//! ```
+//! use layerwise_schedule::{Edit, Residual, Schedule, Stack, Units};
+//!
+//! let stack = Stack::new(3, Residual::Sequential).with_units(Units::new(4, 4, 32, 16));
+//! let plain = Schedule::plain(stack)?;
+//! let made = |text: &str| text.parse::<Edit>()?.apply(&plain);
+//! let schedule = made("swap(0,1);zero(attn.head_out[0,2])")?;
+//! assert_eq!(schedule.to_string(), "attn1 mlp1 attn0 mlp0 attn2 mlp2 {zero(attn.head_out[0,2])}");
+//! assert_eq!(schedule, made("zero(attn.head_out[0,2]);swap(0,1)")?);
+//! assert_eq!(made("mean(mlp.out[1]);zero(mlp.out[1])")?, made("zero(mlp.out[1])")?);
+//! # Ok::<(), layerwise_schedule::ScheduleError>(())
+//! ```
+//!
 //! # Laws
 //!
 //! These hold as equations between schedules, wherever the edits are accepted, and are tested as such:
@@ -126,6 +162,8 @@
 //! - `swap` is an involution, `reverse` twice is `id`, and relabellings compose as permutations;
 //! - `drop` is idempotent, drops commute, `drop(S)` = `drop_attn(S);drop_mlp(S)`, `keep(S)` = `drop(∁S)`;
 //! - `repeat(S,1)` = `scale(S,1)` = `id`, and `loop` of one present block = `repeat`;
+//! - edits of values commute with all edits that move blocks, and with each other where their addresses are apart;
+//! - `scale(A,1)` = `add(A,v,0)` = `id`, and `scale(A,0)` = `zero(A)`;
 //! - edits on disjoint sources commute, where the sources of `keep(S)` are ∁S and those of `replace(i,j)` both blocks.
 //!
 //! The last law has one limit.
@@ -139,18 +177,29 @@ mod family;
 mod index;
 mod nearest;
 mod operation;
+mod overlay;
 mod permutation;
 mod rewriting;
 mod schedule;
+mod site;
+mod stage;
 mod sublayer;
 mod syntax;
 mod trie;
+mod values;
 
 pub use edit::Edit;
 pub use error::ScheduleError;
-pub use family::{DEFAULT_MAX_MEMBERS, EditFamily, Member};
+pub use family::{Bounds, DEFAULT_MAX_MEMBERS, EditFamily, Member};
+pub use index::{Expression, Set, Span};
 pub use nearest::nearest_names;
-pub use schedule::{Branch, MAX_STEPS, Part, Residual, Schedule, Stack, Step};
+pub use operation::{Combination, Operation, Target};
+pub use overlay::{Change, Changed, Mask, Overlay, Positions, UnitRanges, text_of, text_of_mask};
+pub use permutation::shuffle;
+pub use schedule::{Branch, Coefficient, MAX_STEPS, Part, Residual, Schedule, Stack, Step, Units};
+pub use site::{Grain, Site};
+pub use stage::{Stage, ends_of_runs};
 pub use sublayer::Sublayer;
 pub use syntax::MAX_TEXT_BYTES;
 pub use trie::Trie;
+pub use values::{Replacement, Selection, Source, TensorName};

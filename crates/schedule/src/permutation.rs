@@ -2,7 +2,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// Shuffles by Fisher–Yates on ChaCha8, exactly as the documentation of [`Edit`](crate::Edit) fixes it.
-pub(crate) fn shuffle(labels: &mut [usize], seed: u64) {
+pub fn shuffle(labels: &mut [usize], seed: u64) {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     let mut generator = ChaCha8Rng::from_seed(key);

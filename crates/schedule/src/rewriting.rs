@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use crate::index::Span;
 use crate::operation::{Combination, Operation, Target};
+use crate::overlay::{Mask, Overlay};
 use crate::permutation::shuffle;
 use crate::schedule::{Branch, Coefficient, Part, Schedule, Step, count_updates};
 use crate::{MAX_STEPS, ScheduleError};
 
-impl Operation<usize> {
+impl Operation {
     /// The schedule with this operation applied; the operation is resolved for the schedule's stack.
     pub(crate) fn apply(&self, schedule: &Schedule) -> Result<Schedule, ScheduleError> {
         let layers = schedule.stack().layers;
@@ -83,12 +84,49 @@ impl Operation<usize> {
                 });
             }
             Self::Replace(i, j) => relabel(&mut steps, layers, |labels| labels[*i] = *j),
+            Self::Change(..) | Self::Window { .. } | Self::Cut { .. } => {
+                return Ok(schedule.with_overlay(self.overlaid(schedule)));
+            }
         }
         schedule
             .with_steps(steps)
             .ok_or_else(|| ScheduleError::EmptySchedule {
                 edit: self.to_string(),
             })
+    }
+
+    /// The overlay of a schedule with this edit of values.
+    fn overlaid(&self, schedule: &Schedule) -> Overlay {
+        let (layers, units) = (schedule.stack().layers, schedule.stack().units);
+        let mut overlay = schedule.overlay().clone();
+        match self {
+            Self::Change(selection, replacement) => {
+                let count = selection.site.grain().count(units);
+                overlay.change(selection, replacement, layers, count);
+            }
+            Self::Window {
+                blocks,
+                width,
+                strict,
+            } => {
+                let mask = Mask::Window {
+                    width: *width,
+                    strict: *strict,
+                };
+                overlay.mask(blocks.members(layers), &mask);
+            }
+            Self::Cut {
+                blocks,
+                heads,
+                queries,
+                keys,
+            } => {
+                let mask = Overlay::cut(heads, queries, keys, units.heads);
+                overlay.mask(blocks.members(layers), &mask);
+            }
+            _ => {}
+        }
+        overlay
     }
 
     /// Refuses to make `count` copies of `copied` updates of `steps` if that exceeds the step cap.

@@ -2,6 +2,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use crate::overlay::Overlay;
+use crate::stage::{Stage, stages};
 use crate::{ScheduleError, Sublayer};
 
 /// The largest number of steps of a schedule, counting those inside branches.
@@ -18,22 +20,80 @@ pub enum Residual {
 
 /// The shape of a model's stack of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Stack {
     /// The number of blocks, `L`.
     pub layers: usize,
     /// The residual structure of every block.
     pub residual: Residual,
+    /// The units of a block's activations.
+    pub units: Units,
+}
+
+impl Stack {
+    /// A stack of blocks whose units are not known: enough for edits that move blocks, not for edits of values.
+    pub const fn new(layers: usize, residual: Residual) -> Self {
+        Self {
+            layers,
+            residual,
+            units: Units::UNKNOWN,
+        }
+    }
+
+    /// The same stack with the units of its blocks.
+    #[must_use]
+    pub const fn with_units(self, units: Units) -> Self {
+        Self { units, ..self }
+    }
+}
+
+/// The units of a block's activations, which edits of values choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct Units {
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Neurons of the MLP.
+    pub neurons: usize,
+    /// Dimensions of the residual stream.
+    pub width: usize,
+    /// Whether the MLP has a gate beside its up projection.
+    pub gated: bool,
+}
+
+impl Units {
+    const UNKNOWN: Self = Self::new(0, 0, 0, 0);
+
+    /// The units of a block without a gate.
+    pub const fn new(heads: usize, kv_heads: usize, neurons: usize, width: usize) -> Self {
+        Self {
+            heads,
+            kv_heads,
+            neurons,
+            width,
+            gated: false,
+        }
+    }
+
+    /// With or without a gate.
+    #[must_use]
+    pub const fn gated(self, gated: bool) -> Self {
+        Self { gated, ..self }
+    }
 }
 
 /// A finite number that is compared and hashed by its bits; −0 is stored as 0.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Coefficient(f64);
+pub struct Coefficient(f64);
 
 impl Coefficient {
-    pub(crate) const ONE: Self = Self(1.0);
+    /// 1.
+    pub const ONE: Self = Self(1.0);
 
     /// `None` if `value` is infinite or not a number.
-    pub(crate) fn new(value: f64) -> Option<Self> {
+    pub fn new(value: f64) -> Option<Self> {
         // Adding 0 turns −0 into 0 and changes no other number.
         value.is_finite().then_some(Self(value + 0.0))
     }
@@ -43,7 +103,8 @@ impl Coefficient {
         Self(1.0 / count as f64)
     }
 
-    pub(crate) fn get(self) -> f64 {
+    /// The number.
+    pub fn get(self) -> f64 {
         self.0
     }
 
@@ -196,11 +257,15 @@ impl fmt::Display for Branch {
 /// A schedule is made by [`Schedule::plain`] and changed by [`Edit::apply`](crate::Edit::apply), so it always fits
 /// its stack.
 /// It prints for reading only: `attn0 mlp0`, `attn0+mlp0` for one step with two parts, `0.5*mlp0` for a coefficient,
-/// `(0.5*[attn0 mlp0]|0.5*[attn1 mlp1])` for branches.
+/// `(0.5*[attn0 mlp0]|0.5*[attn1 mlp1])` for branches, and in braces the edits of values.
+///
+/// Beside its steps a schedule has an [`Overlay`], which says what activations are replaced by while its blocks run.
+/// Two schedules are equal if their steps and overlays are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Schedule {
     stack: Stack,
     steps: Vec<Step>,
+    overlay: Overlay,
 }
 
 impl Schedule {
@@ -240,7 +305,11 @@ impl Schedule {
                 Residual::Parallel => steps.push(Step::Update(vec![attn, mlp])),
             }
         }
-        Ok(Self { stack, steps })
+        Ok(Self {
+            stack,
+            steps,
+            overlay: Overlay::default(),
+        })
     }
 
     /// The same stack with other steps, or `None` if there are none.
@@ -248,7 +317,22 @@ impl Schedule {
         (!steps.is_empty()).then_some(Self {
             stack: self.stack,
             steps,
+            overlay: self.overlay.clone(),
         })
+    }
+
+    /// The same steps with another overlay.
+    pub(crate) fn with_overlay(&self, overlay: Overlay) -> Self {
+        Self {
+            stack: self.stack,
+            steps: self.steps.clone(),
+            overlay,
+        }
+    }
+
+    /// What acts on activations while the steps run.
+    pub fn overlay(&self) -> &Overlay {
+        &self.overlay
     }
 
     /// The stack whose blocks the steps name.
@@ -261,6 +345,11 @@ impl Schedule {
         &self.steps
     }
 
+    /// The steps, each with what of the overlay acts on it; before them the change of the embedding, if there is one.
+    pub fn stages(&self) -> impl Iterator<Item = Stage> + '_ {
+        stages(self)
+    }
+
     /// The number of residual updates, counting those inside branches and not the parallel steps that hold them.
     ///
     /// This is the count that [`MAX_STEPS`] bounds; it is at least `steps().len()`.
@@ -271,7 +360,11 @@ impl Schedule {
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_joined(f, &self.steps, " ")
+        write_joined(f, &self.steps, " ")?;
+        match self.overlay.is_empty() {
+            true => Ok(()),
+            false => write!(f, " {{{}}}", self.overlay),
+        }
     }
 }
 

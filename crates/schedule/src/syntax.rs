@@ -4,9 +4,10 @@
 
 use crate::index::{Expression, Factor, Item, Set, Span, Term, Variable};
 use crate::nearest::nearest_names;
-use crate::operation::{Combination, DEFAULT_COUNT, Operation, Target};
+use crate::operation::{Combination, DEFAULT_COUNT, MAX_WIDTH, Operation, Target, Written};
 use crate::schedule::Coefficient;
-use crate::{MAX_STEPS, ScheduleError, Sublayer};
+use crate::values::{Replacement, Selection, TensorName, WrittenSelection};
+use crate::{MAX_STEPS, ScheduleError, Site, Sublayer};
 
 /// The longest edit text that is read, in bytes.
 pub const MAX_TEXT_BYTES: usize = 65_536;
@@ -29,10 +30,15 @@ enum Name {
     Replace,
     Parallel,
     Scale(Target),
+    Change(fn() -> Replacement),
+    Put,
+    Add,
+    Window,
+    Cut,
 }
 
 /// The names of all edits, in the order in which the crate documentation lists them.
-const NAMES: [(&str, Name); 16] = [
+const NAMES: [(&str, Name); 25] = [
     ("id", Name::Id),
     ("drop", Name::Drop(Target::Block)),
     ("drop_attn", Name::Drop(Target::Only(Sublayer::Attn))),
@@ -49,14 +55,23 @@ const NAMES: [(&str, Name); 16] = [
     ("scale", Name::Scale(Target::Block)),
     ("scale_attn", Name::Scale(Target::Only(Sublayer::Attn))),
     ("scale_mlp", Name::Scale(Target::Only(Sublayer::Mlp))),
+    ("zero", Name::Change(|| Replacement::Zero)),
+    ("mean", Name::Change(|| Replacement::Mean)),
+    ("resample", Name::Change(|| Replacement::Resample)),
+    ("plain", Name::Change(|| Replacement::Plain)),
+    ("donor", Name::Change(|| Replacement::Donor)),
+    ("put", Name::Put),
+    ("add", Name::Add),
+    ("window", Name::Window),
+    ("cut", Name::Cut),
 ];
 
 /// A parsed text: the chain, and the byte position of each variable's first use.
 #[derive(Debug)]
 pub(crate) struct Parsed {
-    pub(crate) operations: Vec<Operation<Expression>>,
-    pub(crate) l: Option<usize>,
-    pub(crate) m: Option<usize>,
+    pub(crate) operations: Vec<Written>,
+    /// For each variable that occurs.
+    pub(crate) first_uses: Vec<(Variable, usize)>,
 }
 
 /// Parses a chain of edits.
@@ -71,8 +86,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, ScheduleError> {
         text,
         at: 0,
         depth: 0,
-        l: None,
-        m: None,
+        first_uses: Vec::new(),
     };
     let mut operations = Vec::new();
     loop {
@@ -80,8 +94,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, ScheduleError> {
         if parser.rest().is_empty() {
             return Ok(Parsed {
                 operations,
-                l: parser.l,
-                m: parser.m,
+                first_uses: parser.first_uses,
             });
         }
         parser.expect(";", "`;` or the end of the text")?;
@@ -92,8 +105,7 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
-    l: Option<usize>,
-    m: Option<usize>,
+    first_uses: Vec<(Variable, usize)>,
 }
 
 impl<'a> Parser<'a> {
@@ -147,7 +159,7 @@ impl<'a> Parser<'a> {
     }
 
     /// One edit; `None` for `id`.
-    fn operation(&mut self) -> Result<Option<Operation<Expression>>, ScheduleError> {
+    fn operation(&mut self) -> Result<Option<Written>, ScheduleError> {
         self.rest();
         let at = self.at;
         let written = self.take(|c| c.is_alphanumeric() || c == '_');
@@ -199,6 +211,52 @@ impl<'a> Parser<'a> {
                 }
                 Operation::Parallel(span, combination)
             }
+            Name::Scale(Target::Block) if self.is_at_site() => {
+                let selection = self.selection()?;
+                self.comma()?;
+                Operation::Change(selection, Replacement::Scale(self.factor_of_scale()?))
+            }
+            Name::Change(replacement) => Operation::Change(self.selection()?, replacement()),
+            Name::Put => {
+                let selection = self.selection()?;
+                self.comma()?;
+                Operation::Change(selection, Replacement::Put(self.tensor_name()?))
+            }
+            Name::Add => {
+                let selection = self.selection()?;
+                self.comma()?;
+                let name = self.tensor_name()?;
+                self.comma()?;
+                Operation::Change(selection, Replacement::Add(name, self.factor_of_scale()?))
+            }
+            Name::Window => {
+                let blocks = self.set()?;
+                self.comma()?;
+                let width = self.number_in(text, "a width", MAX_WIDTH)?;
+                let strict = self.accept(",");
+                if strict {
+                    self.expect("strict", "`strict`")?;
+                }
+                Operation::Window {
+                    blocks,
+                    width,
+                    strict,
+                }
+            }
+            Name::Cut => {
+                let blocks = self.set()?;
+                self.comma()?;
+                let heads = self.open_set()?;
+                self.comma()?;
+                let queries = self.open_set()?;
+                self.comma()?;
+                Operation::Cut {
+                    blocks,
+                    heads,
+                    queries,
+                    keys: self.open_set()?,
+                }
+            }
             Name::Scale(target) => {
                 let set = self.set()?;
                 self.comma()?;
@@ -223,6 +281,81 @@ impl<'a> Parser<'a> {
         } else {
             Ok(Set(vec![self.item()?]))
         }
+    }
+
+    /// A set of units or positions, whose ranges may have no end.
+    fn open_set(&mut self) -> Result<Set<Expression>, ScheduleError> {
+        if self.accept("[") {
+            self.list(Self::open_item).map(Set)
+        } else {
+            Ok(Set(vec![self.open_item()?]))
+        }
+    }
+
+    fn open_item(&mut self) -> Result<Item<Expression>, ScheduleError> {
+        let start = self.expression()?;
+        if !self.accept("..") {
+            return Ok(Item::Block(start));
+        }
+        if self.rest().is_empty() || self.rest().starts_with([',', ')', ']', ';']) {
+            return Ok(Item::From(start));
+        }
+        Ok(Item::Span(Span {
+            start,
+            end: self.expression()?,
+        }))
+    }
+
+    /// Whether a site comes next: `embed`, or a word, a full stop and a word.
+    fn is_at_site(&mut self) -> bool {
+        let rest = self.rest();
+        let word = rest.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let is_word = word.len() < rest.len();
+        let dotted = word.strip_prefix('.');
+        is_word
+            && (dotted.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+                || rest.starts_with("embed"))
+    }
+
+    /// Values: `SITE`, `SITE[S]`, `SITE[S,U]`, each with `@P`.
+    fn selection(&mut self) -> Result<WrittenSelection, ScheduleError> {
+        self.rest();
+        let at = self.at;
+        let name = self.take(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+        if name.is_empty() {
+            return Err(self.unexpected("the name of a site"));
+        }
+        let site: Site = name.parse().map_err(|error| match error {
+            ScheduleError::UnknownSite { name, nearest } => {
+                ScheduleError::UnknownSiteAt { name, at, nearest }
+            }
+            other => other,
+        })?;
+        let (mut blocks, mut units, mut positions) = (None, None, None);
+        if self.accept("[") {
+            blocks = Some(self.set()?);
+            if self.accept(",") {
+                units = Some(self.open_set()?);
+            }
+            self.expect("]", "`,` or `]`")?;
+        }
+        if self.accept("@") {
+            positions = Some(self.open_set()?);
+        }
+        Ok(Selection {
+            site,
+            blocks,
+            units,
+            positions,
+        })
+    }
+
+    fn tensor_name(&mut self) -> Result<TensorName, ScheduleError> {
+        let name = self.take(TensorName::admits);
+        if name.is_empty() {
+            return Err(self.unexpected("the name of a tensor"));
+        }
+        name.parse()
     }
 
     /// The entries of a list and its closing bracket; at least one entry.
@@ -296,19 +429,22 @@ impl<'a> Parser<'a> {
         let word = self.take(|c| c.is_alphanumeric() || c == '_');
         match word {
             "L" => Ok(Factor::Layers),
-            "l" => {
-                self.l.get_or_insert(at);
-                Ok(Factor::Variable(Variable::L))
-            }
-            "m" => {
-                self.m.get_or_insert(at);
-                Ok(Factor::Variable(Variable::M))
-            }
+            "l" => Ok(self.variable(Variable::L, at)),
+            "m" => Ok(self.variable(Variable::M, at)),
+            "h" => Ok(self.variable(Variable::H, at)),
+            "p" => Ok(self.variable(Variable::P, at)),
             _ => {
                 self.at = at;
                 Err(self.unexpected(EXPECTED))
             }
         }
+    }
+
+    fn variable(&mut self, variable: Variable, at: usize) -> Factor {
+        if self.first_uses.iter().all(|(used, _)| *used != variable) {
+            self.first_uses.push((variable, at));
+        }
+        Factor::Variable(variable)
     }
 
     /// A non-negative integer.
@@ -332,17 +468,27 @@ impl<'a> Parser<'a> {
         if !self.accept(",") {
             return Ok(DEFAULT_COUNT);
         }
+        self.number_in(edit, "a count", MAX_STEPS)
+    }
+
+    /// A number from 1 to `max`.
+    fn number_in(
+        &mut self,
+        edit: &'static str,
+        expected: &'static str,
+        max: usize,
+    ) -> Result<usize, ScheduleError> {
         self.rest();
         let at = self.at;
-        let count = self.integer("a count")?;
+        let count = self.integer(expected)?;
         usize::try_from(count)
             .ok()
-            .filter(|count| (1..=MAX_STEPS).contains(count))
+            .filter(|count| (1..=max).contains(count))
             .ok_or(ScheduleError::Count {
                 edit,
                 at,
                 count,
-                max: MAX_STEPS,
+                max,
             })
     }
 

@@ -1,10 +1,12 @@
 use std::collections::HashMap;
 
-use crate::{Schedule, Step};
+use crate::schedule::{Schedule, Step};
+use crate::stage::Stage;
 
 /// The schedules of a run, with every common prefix held once.
 ///
-/// Each node but the root is one step, run on the stream that its parent left.
+/// Each node but the root is one [`Stage`], run on the stream that its parent left: a step with what of the schedule's
+/// overlay concerns its blocks, so that schedules are apart from the first block on where they differ.
 /// A schedule is the path from the root to the node where it ends.
 /// The number of schedules that end in a node's subtree is the node's *weight*; children are ordered by weight,
 /// the heaviest last, ties by first insertion.
@@ -18,7 +20,7 @@ use crate::{Schedule, Step};
 /// ```
 /// use layerwise_schedule::{Edit, Residual, Schedule, Stack, Trie};
 ///
-/// let plain = Schedule::plain(Stack { layers: 12, residual: Residual::Sequential })?;
+/// let plain = Schedule::plain(Stack::new(12, Residual::Sequential))?;
 /// let dropped = "drop(5)".parse::<Edit>()?.apply(&plain)?;
 /// let trie = Trie::new(&[plain, dropped]);
 /// assert_eq!(trie.naive_steps(), 24 + 22);
@@ -53,7 +55,7 @@ pub struct Trie {
 #[derive(Debug, Clone, Default)]
 struct Node {
     /// `None` for the root.
-    step: Option<Step>,
+    stage: Option<Stage>,
     children: Vec<usize>,
     ends: Vec<usize>,
 }
@@ -67,14 +69,16 @@ impl Trie {
     /// All of them should be over the same stack: a step is known by its blocks alone.
     pub fn new(schedules: &[Schedule]) -> Self {
         let mut nodes = vec![Node::default()];
-        let mut edges: HashMap<(usize, &Step), usize> = HashMap::new();
+        let mut edges: HashMap<(usize, Stage), usize> = HashMap::new();
+        let mut naive_steps = 0;
         for (index, schedule) in schedules.iter().enumerate() {
             let mut node = Self::ROOT;
-            for step in schedule.steps() {
-                node = *edges.entry((node, step)).or_insert_with(|| {
+            for stage in schedule.stages() {
+                naive_steps += 1;
+                node = *edges.entry((node, stage)).or_insert_with_key(|(_, stage)| {
                     let child = nodes.len();
                     nodes.push(Node {
-                        step: Some(step.clone()),
+                        stage: Some(stage.clone()),
                         ..Node::default()
                     });
                     nodes[node].children.push(child);
@@ -84,10 +88,6 @@ impl Trie {
             nodes[node].ends.push(index);
         }
         let saved_streams = order_children(&mut nodes);
-        let naive_steps = schedules
-            .iter()
-            .map(|schedule| schedule.steps().len())
-            .sum();
         Self {
             nodes,
             naive_steps,
@@ -95,13 +95,18 @@ impl Trie {
         }
     }
 
-    /// The step that leads to `node`; `None` for the root.
+    /// What leads to `node`; `None` for the root.
     ///
     /// # Panics
     ///
     /// If `node` is no node of this trie, like the other methods that take a node.
+    pub fn stage(&self, node: usize) -> Option<&Stage> {
+        self.nodes[node].stage.as_ref()
+    }
+
+    /// The step that leads to `node`; `None` for the root and where the embedding is changed.
     pub fn step(&self, node: usize) -> Option<&Step> {
-        self.nodes[node].step.as_ref()
+        self.stage(node)?.step()
     }
 
     /// The nodes one step further, the heaviest last.

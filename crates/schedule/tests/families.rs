@@ -12,7 +12,7 @@ const RESIDUALS: [Residual; 2] = [Residual::Sequential, Residual::Parallel];
 fn expand(text: &str, layers: usize, residual: Residual) -> Option<Vec<Member>> {
     let family: EditFamily = text.parse().unwrap();
     family
-        .expand(Stack { layers, residual }, DEFAULT_MAX_MEMBERS)
+        .expand(Stack::new(layers, residual), DEFAULT_MAX_MEMBERS)
         .ok()
 }
 
@@ -204,7 +204,7 @@ proptest! {
 
     #[test]
     fn members_are_what_their_edits_make(text in family(), layers in 1..5_usize) {
-        let stack = Stack { layers, residual: Residual::Sequential };
+        let stack = Stack::new(layers, Residual::Sequential);
         let plain = Schedule::plain(stack).unwrap();
         let members = expand(&text, layers, stack.residual).unwrap_or_default();
         for member in &members {
@@ -231,7 +231,7 @@ proptest! {
             (format!("-{a}*{b}+{c}"), c - a * b),
             (format!("L-{a}-{b}"), 20 - a - b),
         ] {
-            let resolved = format!("drop({text})").parse::<Edit>().unwrap().resolve(20);
+            let resolved = format!("drop({text})").parse::<Edit>().unwrap().resolve(Stack::new(20, Residual::Sequential));
             let expected = (0..20).contains(&value).then(|| format!("drop({value})"));
             prop_assert_eq!(resolved.ok().map(|edit| edit.to_string()), expected, "{}", text);
         }

@@ -47,11 +47,7 @@ fn bracketed(blocks: &BTreeSet<usize>) -> String {
 
 /// The labels that stand where the plain model has blocks 0, 1, ….
 fn labels(relabelling: &str, layers: usize) -> Vec<usize> {
-    let plain = Schedule::plain(Stack {
-        layers,
-        residual: Residual::Parallel,
-    })
-    .unwrap();
+    let plain = Schedule::plain(Stack::new(layers, Residual::Parallel)).unwrap();
     let changed = apply(relabelling, &plain).unwrap();
     let label = |step: &Step| match step {
         Step::Update(parts) => parts[0].block(),
@@ -88,17 +84,17 @@ proptest! {
     fn printing_a_resolved_edit_and_parsing_is_the_identity(
         (layers, edit) in (1..7_usize).prop_flat_map(|n| (Just(n), chain(n)))
     ) {
-        let resolved = edit.resolve(layers).unwrap();
+        let resolved = edit.resolve(Stack::new(layers, Residual::Sequential)).unwrap();
         let text = resolved.to_string();
         prop_assert!(!text.contains(char::is_whitespace) && !text.contains('L'), "{}", text);
         prop_assert_eq!(text.parse::<Edit>().unwrap(), resolved.clone());
-        prop_assert_eq!(resolved.resolve(layers).unwrap(), resolved);
+        prop_assert_eq!(resolved.resolve(Stack::new(layers, Residual::Sequential)).unwrap(), resolved);
         prop_assert_eq!(edit.to_string().parse::<Edit>().unwrap(), edit);
     }
 
     #[test]
     fn resolving_keeps_the_meaning((schedule, edit) in on_schedule(chain)) {
-        let resolved = edit.resolve(schedule.stack().layers).unwrap();
+        let resolved = edit.resolve(schedule.stack()).unwrap();
         prop_assert_eq!(edit.apply(&schedule), resolved.apply(&schedule));
     }
 
@@ -233,7 +229,7 @@ proptest! {
     #[test]
     fn edits_on_disjoint_sources_commute(
         ((schedule, made_by), (a, b)) in (4..9_usize, residual()).prop_flat_map(|(layers, residual)| {
-            (edited(Stack { layers, residual }), two(edit)(layers))
+            (edited(Stack::new(layers, residual)), two(edit)(layers))
         })
     ) {
         prop_assume!(a.sources.is_disjoint(&b.sources));
@@ -298,7 +294,7 @@ proptest! {
             (Ok(members), Ok(schedule)) => {
                 prop_assert_eq!(members.len(), 1);
                 prop_assert_eq!(&members[0].schedule, &schedule);
-                prop_assert_eq!(&members[0].edit, &edit.edit().resolve(stack.layers).unwrap());
+                prop_assert_eq!(&members[0].edit, &edit.edit().resolve(stack).unwrap());
             }
             (members, schedule) => prop_assert_eq!(members.unwrap_err(), schedule.unwrap_err()),
         }
@@ -308,11 +304,7 @@ proptest! {
 /// The limit of the law of disjoint sources that the crate documentation states.
 #[test]
 fn dropping_between_unlike_runs_does_not_commute_with_repeating() {
-    let plain = Schedule::plain(Stack {
-        layers: 7,
-        residual: Residual::Parallel,
-    })
-    .unwrap();
+    let plain = Schedule::plain(Stack::new(7, Residual::Parallel)).unwrap();
     let base = apply("scale(6,0.5);replace(6,4);keep(4..7)", &plain).unwrap();
     assert_eq!(base.to_string(), "attn4+mlp4 attn5+mlp5 0.5*attn4+0.5*mlp4");
     let joined = apply("drop(5);repeat(4)", &base).unwrap();

@@ -5,7 +5,7 @@
 use layerwise_schedule::{Edit, MAX_STEPS, Residual, Schedule, Stack, Step, Sublayer};
 
 fn plain(layers: usize, residual: Residual) -> Schedule {
-    Schedule::plain(Stack { layers, residual }).unwrap()
+    Schedule::plain(Stack::new(layers, residual)).unwrap()
 }
 
 /// Applies each text to the plain model of four blocks and compares the printed schedules.
@@ -199,13 +199,7 @@ fn steps_can_be_read() {
     let schedule = plain(2, Residual::Parallel);
     let edit: Edit = "scale_mlp(1,0.25);parallel(0..2)".parse().unwrap();
     let schedule = edit.apply(&schedule).unwrap();
-    assert_eq!(
-        schedule.stack(),
-        Stack {
-            layers: 2,
-            residual: Residual::Parallel
-        }
-    );
+    assert_eq!(schedule.stack(), Stack::new(2, Residual::Parallel));
     let [Step::Branches(branches)] = schedule.steps() else {
         panic!("one parallel step")
     };

@@ -8,10 +8,7 @@ use layerwise_schedule::{
 };
 use proptest::prelude::*;
 
-const STACK: Stack = Stack {
-    layers: 12,
-    residual: Residual::Sequential,
-};
+const STACK: Stack = Stack::new(12, Residual::Sequential);
 
 /// Parses `text` as one edit and applies it to the plain model of twelve blocks.
 fn refusal(text: &str) -> Result<Schedule, ScheduleError> {
@@ -243,7 +240,7 @@ fn schedules_that_are_empty_or_too_long_are_refused() {
             long("repeat(0,65536)", 22 + 2 * 32_756 * 65_536),
         ),
     ]);
-    let plain = |layers, residual| Schedule::plain(Stack { layers, residual });
+    let plain = |layers, residual| Schedule::plain(Stack::new(layers, residual));
     assert_eq!(plain(0, Residual::Parallel), Err(ScheduleError::EmptyStack));
     assert_eq!(
         plain(MAX_STEPS, Residual::Sequential),
@@ -323,7 +320,7 @@ fn segments_that_no_longer_stand_are_refused() {
 #[test]
 fn families_that_do_not_fit_are_refused() {
     let expand = |text: &str, layers, max| {
-        let stack = Stack { layers, ..STACK };
+        let stack = Stack::new(layers, STACK.residual);
         text.parse::<EditFamily>()
             .and_then(|family| family.expand(stack, max))
             .unwrap_err()
@@ -523,7 +520,7 @@ proptest! {
     ) {
         for text in [tokens.concat(), format!("{open}({})", tokens.concat())] {
             if let Ok(family) = text.parse::<EditFamily>() {
-                _ = family.expand(Stack { layers, residual }, 64);
+                _ = family.expand(Stack::new(layers, residual), 64);
             }
         }
     }

@@ -116,10 +116,7 @@ proptest! {
 }
 
 fn members(texts: &[&str], residual: Residual) -> Vec<Schedule> {
-    let stack = Stack {
-        layers: 12,
-        residual,
-    };
+    let stack = Stack::new(12, residual);
     let expand = |text: &&str| {
         text.parse::<EditFamily>()
             .unwrap()

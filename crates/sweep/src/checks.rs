@@ -25,7 +25,7 @@ pub fn self_check(model: &Model, tokens: &[u32]) -> Result<(), SweepError> {
     };
     let edited = |source| SweepError::Schedule {
         edit: "id".to_owned(),
-        source,
+        source: Box::new(source),
     };
     let plain = schedule(None).map_err(edited)?;
     let empty = "id"

@@ -4,7 +4,9 @@ use crate::error::SweepError;
 use crate::grouping::{Together, Watching, groups};
 use crate::measure::{Failure, Measure, Reached};
 use crate::plan::Plan;
-use layerwise_transformer::{Batch, Model, NotFinite, TransformerError, Workspace};
+use crate::sources;
+use layerwise_schedule::{Schedule, Source};
+use layerwise_transformer::{Batch, Model, NotFinite, Taken, TransformerError, Values, Workspace};
 use ndarray::{Array2, s};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -70,6 +72,17 @@ impl<'a, M: Measure> Engine<'a, M> {
         }
         let rows = |(_, item): &(usize, &M::Item)| self.measure.batch(item).rows();
         let rows: Vec<usize> = items.iter().map(rows).collect();
+        let lengths = || {
+            items
+                .iter()
+                .flat_map(|(_, item)| path_lengths(&self.measure.batch(item)))
+        };
+        let has_donors = items
+            .iter()
+            .all(|(_, item)| self.measure.donor(item).is_some());
+        if self.plan.edits_values() {
+            sources::check(self.model, self.plan, &lengths().collect(), has_donors)?;
+        }
         let groups = groups(&rows, self.threads.get());
         drop(rows);
         let run = Run {
@@ -159,6 +172,8 @@ struct Unit<'a, M: Measure> {
     items: Vec<Item<'a, M>>,
     /// What the plain run leaves of each item.
     plain: OnceLock<Vec<M::Reference>>,
+    /// What edits of values take from plain runs of these items and their partners, and constants.
+    values: OnceLock<Values>,
 }
 
 struct Item<'a, M: Measure> {
@@ -274,12 +289,15 @@ where
             batch,
             items,
             plain: OnceLock::new(),
+            values: OnceLock::new(),
         });
+        let mut values = Values::of(Arc::clone(&plan.sources().constants));
         let observers = unit.items.iter();
         let mut observers: Vec<Option<M::Observer<'_>>> = observers
             .map(|item| measure.observer(model, item.item))
             .collect();
         let mut branchings = VecDeque::new();
+        let mut donors = None;
         let path = &plan.plain_path;
         let end = path[path.len() - 1];
         let residual = if unit.batch.rows() == 0 {
@@ -290,6 +308,7 @@ where
                 Err(source) => return Err(self.does_not_fit(&unit, source).into()),
             };
             let w = self.workspace(workspace, &unit.batch);
+            donors = self.run_partners(&unit, w, &mut values)?;
             let mut keep = |at: usize, residual: &Array2<f32>| {
                 let on_path = path.get(at + 1);
                 if plan.branches_at(path[at], on_path) {
@@ -318,14 +337,24 @@ where
             });
             let mut together = Together {
                 observers: watching.collect(),
+                taken: Taken::of(plan.taken_from(Source::Plain)),
             };
             model.run_steps(plain, &mut residual, w, &mut together, keep);
+            values.take(Source::Plain, together.taken);
             residual
         };
-        let reached = self.reached(&unit, end, &residual);
+        if unit.values.set(values).is_err() {
+            unreachable!("a unit is begun once");
+        }
+        let mut reached = self.reached(&unit, end, &residual);
+        if let Some(donors) = &donors {
+            for (reached, item) in reached.iter_mut().zip(&unit.items) {
+                reached.donor = Some(donors.slice(s![item.rows.clone(), ..]));
+            }
+        }
         let plain = measure
             .plain_of_all(&reached, observers)
-            .map_err(|(at, failure)| self.failed(&reached[at], failure))?;
+            .map_err(|(at, failure)| self.failed(&unit, &reached[at], failure))?;
         drop(reached);
         drop(residual);
         let (references, sums): (Vec<_>, Vec<_>) = plain.into_iter().unzip();
@@ -428,21 +457,88 @@ where
         while let Some((&last, others)) = children.split_last() {
             for &child in others {
                 let mut own = residual.clone();
-                self.advance(child, &mut own, workspace);
+                self.advance(unit, child, &mut own, workspace);
                 self.finish(unit, child, &own)?;
                 self.walk(unit, trie.children(child), own, workspace)?;
             }
-            self.advance(last, &mut residual, workspace);
+            self.advance(unit, last, &mut residual, workspace);
             self.finish(unit, last, &residual)?;
             children = trie.children(last);
         }
         Ok(())
     }
 
-    fn advance(&self, node: usize, residual: &mut Array2<f32>, workspace: &mut Workspace) {
-        if let Some(step) = self.engine.plan.trie.step(node) {
-            self.engine.model.apply(step, residual, workspace);
+    fn advance(
+        &self,
+        unit: &Unit<'a, M>,
+        node: usize,
+        residual: &mut Array2<f32>,
+        workspace: &mut Workspace,
+    ) {
+        if let Some(stage) = self.engine.plan.trie.stage(node) {
+            let values = unit.values.get().expect("the plain schedule runs first");
+            self.engine.model.apply(stage, residual, workspace, values);
         }
+    }
+
+    /// Runs the plain schedule on the items' partners, keeps what edits take of them, and returns the donors' last stream.
+    fn run_partners(
+        &self,
+        unit: &Unit<'a, M>,
+        workspace: &mut Workspace,
+        values: &mut Values,
+    ) -> Result<Option<Array2<f32>>, SweepError> {
+        let Engine {
+            model,
+            plan,
+            measure,
+            ..
+        } = *self.engine;
+        let plain = &plan.entries()[0].member.schedule;
+        let mut last = None;
+        for source in [Source::Resample, Source::Donor] {
+            let places = plan.taken_from(source);
+            let mut together = Batch::default();
+            for item in &unit.items {
+                let partner = match source {
+                    Source::Donor => measure.donor(item.item),
+                    _ if places.is_empty() => None,
+                    _ => plan.sources().partners.get(item.index).map(Batch::from),
+                };
+                let Some(partner) = partner else { continue };
+                if partner.rows() != item.batch.rows() {
+                    return Err(SweepError::PartnerDiffers {
+                        unit: measure.unit(),
+                        item: item.index,
+                        expected: item.batch.rows(),
+                        found: partner.rows(),
+                    });
+                }
+                together.append(&partner);
+            }
+            if together.rows() == 0 {
+                continue;
+            }
+            if !workspace.fits(&together) {
+                let item = &unit.items[0];
+                return Err(SweepError::PartnerDiffers {
+                    unit: measure.unit(),
+                    item: item.index,
+                    expected: unit.batch.rows(),
+                    found: together.rows(),
+                });
+            }
+            let mut residual = model
+                .embed(&together)
+                .map_err(|source| self.does_not_fit(unit, source))?;
+            let mut taken = Taken::of(places);
+            model.run_steps(plain, &mut residual, workspace, &mut taken, |_, _| {});
+            values.take(source, taken);
+            if source == Source::Donor {
+                last = Some(residual);
+            }
+        }
+        Ok(last)
     }
 
     /// Measures the schedules that end at a node.
@@ -456,7 +552,7 @@ where
             .engine
             .measure
             .altered_of_all(&reached, plain)
-            .map_err(|(at, failure)| self.failed(&reached[at], failure))?;
+            .map_err(|(at, failure)| self.failed(unit, &reached[at], failure))?;
         self.record(unit, node, sums)
     }
 
@@ -473,13 +569,31 @@ where
             index: item.index,
             batch: &item.batch,
             schedules: self.engine.plan.trie.ends(node),
+            donor: None,
             states: residual.slice(s![item.rows.clone(), ..]),
         };
         unit.items.iter().map(reached).collect()
     }
 
-    fn failed(&self, reached: &Reached<'_, M::Item>, failure: Failure) -> SweepError {
+    fn failed(
+        &self,
+        group: &Unit<'a, M>,
+        reached: &Reached<'_, M::Item>,
+        failure: Failure,
+    ) -> SweepError {
         let unit = self.engine.measure.unit();
+        let rows = || {
+            let mut items = group.items.iter();
+            items
+                .find(|item| item.index == reached.index)
+                .map(|item| item.rows.clone())
+        };
+        let origin = |schedule: &Schedule| {
+            let longest = path_lengths(reached.batch).into_iter().max()?;
+            let values = group.values.get()?.of_rows(rows()?, longest);
+            // The tokens and the schedule fit: they have been run.
+            NotFinite::first(reached.model, reached.batch, (schedule, &values)).ok()?
+        };
         let member = &self.engine.plan.entries()[reached.schedules[0]].member;
         match failure {
             Failure::NotFinite { position } => SweepError::NotFinite {
@@ -487,10 +601,7 @@ where
                 unit,
                 item: reached.index,
                 position,
-                // The tokens and the schedule fit: they have been run.
-                origin: NotFinite::first(reached.model, reached.batch, &member.schedule)
-                    .ok()
-                    .flatten(),
+                origin: origin(&member.schedule),
             },
             Failure::Other(source) => SweepError::Measure {
                 unit,
@@ -523,4 +634,10 @@ where
         }
         Ok(())
     }
+}
+
+/// The numbers of tokens of a batch's paths.
+fn path_lengths(batch: &Batch) -> Vec<usize> {
+    let segments = 0..batch.segments();
+    segments.map(|at| batch.path_to(at).len()).collect()
 }

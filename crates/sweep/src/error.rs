@@ -1,5 +1,5 @@
 use layerwise_journal::{JournalError, Shard};
-use layerwise_schedule::{ScheduleError, Stack};
+use layerwise_schedule::{ScheduleError, Source, Stack};
 use layerwise_transformer::{NotFinite, TransformerError};
 
 /// What can go wrong in a sweep.
@@ -12,7 +12,7 @@ pub enum SweepError {
         /// The text as given.
         edit: String,
         /// What is wrong with it.
-        source: ScheduleError,
+        source: Box<ScheduleError>,
     },
     /// A plan was made for another model.
     #[error(
@@ -44,6 +44,39 @@ pub enum SweepError {
         /// The fewest tokens that the measure accepts.
         expected: usize,
         /// Its tokens.
+        found: usize,
+    },
+    /// An edit of values takes what is missing or has another shape.
+    #[error("edit `{edit}`: {source}")]
+    Values {
+        /// The edit of the schedule.
+        edit: String,
+        /// What is wrong with it.
+        source: Box<TransformerError>,
+    },
+    /// An edit takes values of another sequence, and there is none.
+    #[error("edit `{edit}`: {}", match source_of_values {
+        Source::Donor => "expected pairs of sequences, found single ones: give pairs (`--pairs`)",
+        _ => "expected another sequence of the same length for each: give a reference text with some",
+    })]
+    NoSource {
+        /// The edit of the schedule.
+        edit: String,
+        /// Where it takes values from.
+        source_of_values: Source,
+    },
+    /// A sequence that values are taken from has another number of tokens than the item.
+    #[error(
+        "{unit} {item} has {expected} tokens; expected as many in the sequence that values are taken from, found {found}"
+    )]
+    PartnerDiffers {
+        /// What an item is called.
+        unit: &'static str,
+        /// Index of the item in the run.
+        item: usize,
+        /// The item's tokens.
+        expected: usize,
+        /// The other sequence's.
         found: usize,
     },
     /// The model's output is not a number.
@@ -146,6 +179,7 @@ impl SweepError {
         match self {
             Self::DoesNotFit { item, .. }
             | Self::TooShort { item, .. }
+            | Self::PartnerDiffers { item, .. }
             | Self::NotFinite { item, .. }
             | Self::Measure { item, .. } => Some(*item),
             _ => None,

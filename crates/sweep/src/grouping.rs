@@ -1,6 +1,6 @@
 //! Which items are run in one product, and what watches them there.
 
-use layerwise_transformer::{Address, Observer, Site};
+use layerwise_transformer::{Address, Observer, Site, Taken};
 use ndarray::{ArrayViewD, Axis, Slice};
 use std::ops::Range;
 
@@ -37,6 +37,8 @@ pub(crate) fn groups(rows: &[usize], threads: usize) -> Vec<Range<usize>> {
 /// The observers of the items of one batch: each sees the rows of its own item, as if it were alone.
 pub(crate) struct Together<'o, O> {
     pub(crate) observers: Vec<Watching<'o, O>>,
+    /// Keeps what edits of values take of the plain run, of all items together.
+    pub(crate) taken: Taken,
 }
 
 /// One observer, and what it sees.
@@ -51,10 +53,13 @@ pub(crate) struct Watching<'o, O> {
 impl<O: Observer> Observer for Together<'_, O> {
     fn wants(&self, address: Address) -> bool {
         let mut observers = self.observers.iter();
-        observers.any(|watching| watching.observer.wants(address))
+        self.taken.wants(address) || observers.any(|watching| watching.observer.wants(address))
     }
 
     fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>) {
+        if self.taken.wants(address) {
+            self.taken.observe(address, activation.view());
+        }
         for Watching {
             rows,
             path,

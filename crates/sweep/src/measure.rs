@@ -118,6 +118,12 @@ pub trait Measure: Sync {
     /// its choices; an empty batch for work that runs no schedule.
     fn batch(&self, item: &Self::Item) -> Batch;
 
+    /// The sequence that an item is paired with, from which `donor` takes values; of the same shape as the item's batch.
+    fn donor(&self, item: &Self::Item) -> Option<Batch> {
+        let _ = item;
+        None
+    }
+
     /// The fewest tokens that an item's batch may have.
     fn least_tokens(&self) -> usize {
         0
@@ -250,6 +256,9 @@ pub struct Reached<'a, I> {
     pub batch: &'a Batch,
     /// The schedule's index in the plan; several where schedules are equal.
     pub schedules: &'a [usize],
+    /// The last residual stream of the item's donor under the plain schedule, \[seq, model\], at the end of the plain run; of
+    /// altered ones there is none.
+    pub donor: Option<ArrayView2<'a, f32>>,
     /// The last residual stream, \[seq, model\], which [`Model::final_norm`] reads; [`Batch::rows_of`] says which of its rows
     /// are a segment's.
     pub states: ArrayView2<'a, f32>,

@@ -4,8 +4,8 @@ use crate::error::SweepError;
 use crate::grouping::{MOST_ITEMS, MOST_ROWS};
 use crate::measure::Measure;
 use crate::plan::Plan;
-use layerwise_schedule::Step;
-use layerwise_transformer::{Model, Workspace};
+use layerwise_schedule::{Source, Step};
+use layerwise_transformer::{Model, Taken, Workspace};
 
 /// The most memory, in bytes, that the engine takes for each worker thread, with `items` items of at most `seq` tokens.
 ///
@@ -18,6 +18,8 @@ use layerwise_transformer::{Model, Workspace};
 ///
 /// and the buffers of one block, what the measure says that it [keeps](Measure::kept_bytes) and
 /// [takes](Measure::reading_bytes), and its result for each schedule.
+/// Where schedules take values of plain runs, those of a group are kept until its last schedule, at the places that some
+/// schedule reads ([`Taken::bytes`]).
 /// There is nothing of the size positions × vocabulary, and nothing that grows with the number of items but a list of
 /// groups, at most five numbers an item.
 /// A worker begins items only when no kept stream waits, so that there are never more groups under way than workers, and
@@ -47,7 +49,23 @@ pub fn worker_bytes<M: Measure>(
     let item = schedules * (size_of::<Option<M::Sums>>() + size_of::<M::Sums>())
         + size_of::<M::Reference>()
         + 512;
-    streams * rows * config.model * size_of::<f32>()
+    let taken = |source| Taken::bytes(config, plan.taken_from(source), rows, seq);
+    let sources = [Source::Plain, Source::Donor, Source::Resample];
+    let taken: usize = sources.into_iter().map(taken).sum();
+    // The partners' streams, their tokens and handles of what is kept.
+    let partners = match taken {
+        0 => 0,
+        _ => 2 * rows * (config.model * size_of::<f32>() + size_of::<u32>()) + 4096,
+    };
+    // The pattern of one block, where some schedule reads or writes one.
+    let pattern = match plan.builds_patterns() {
+        true => config.heads * rows * seq * size_of::<f32>(),
+        false => 0,
+    };
+    pattern
+        + taken
+        + partners
+        + streams * rows * config.model * size_of::<f32>()
         + workspace
         + measure.kept_bytes(config, rows, schedules)
         + (together - 1) * measure.kept_bytes(config, 0, schedules)

@@ -1,8 +1,12 @@
 //! What a run computes.
 
 use crate::error::SweepError;
-use layerwise_schedule::{Edit, EditFamily, Member, Schedule, Stack, Step, Trie};
+use crate::sources::Sources;
+use layerwise_schedule::{Bounds, EditFamily, Member, Schedule, Site, Source, Stack, Step, Trie};
+use layerwise_transformer::Place;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// One schedule of a run, and where it came from.
 #[derive(Clone, Debug)]
@@ -25,6 +29,12 @@ pub struct Label {
     pub l: Option<usize>,
     /// The binding of the family's variable `m`, where it has one.
     pub m: Option<usize>,
+    /// The binding of the family's variable `h`, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub h: Option<usize>,
+    /// The binding of the family's variable `p`, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p: Option<usize>,
 }
 
 /// The schedules of a run, the plain one first, with their common prefixes found.
@@ -36,24 +46,27 @@ pub struct Plan {
     /// Nodes from the root to the plain schedule's end, both included.
     pub(crate) plain_path: Vec<usize>,
     stack: Stack,
+    sources: Arc<Sources>,
 }
 
 impl Plan {
     /// Expands families (or single edits) for a model's stack.
     ///
     /// # Errors
-    /// An edit that does not fit, or a family with no member or more than `max_members`.
+    /// An edit that does not fit, or a family with no member or more than `bounds` allow: the largest number of members, or
+    /// [`Bounds`].
     pub fn new(
         stack: Stack,
         families: &[EditFamily],
-        max_members: usize,
+        bounds: impl Into<Bounds>,
     ) -> Result<Self, SweepError> {
+        let bounds = bounds.into();
         let mut entries = vec![plain(stack)?];
         for (at, family) in families.iter().enumerate() {
-            let members = family.expand(stack, max_members);
+            let members = family.expand(stack, bounds);
             let members = members.map_err(|source| SweepError::Schedule {
                 edit: family.to_string(),
-                source,
+                source: Box::new(source),
             })?;
             entries.extend(members.into_iter().map(|member| Entry {
                 member,
@@ -61,6 +74,20 @@ impl Plan {
             }));
         }
         Ok(Self::of(stack, families.to_vec(), entries))
+    }
+
+    /// With what edits of values take from elsewhere than the items.
+    #[must_use]
+    pub fn with_sources(self, sources: Sources) -> Self {
+        Self {
+            sources: Arc::new(sources),
+            ..self
+        }
+    }
+
+    /// What edits of values take from elsewhere than the items.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// The plain model alone.
@@ -79,7 +106,10 @@ impl Plan {
         let chosen = schedules.into_iter().filter(|at| *at > 0);
         let chosen = [0].into_iter().chain(chosen);
         let entries = chosen.map(|at| self.entries[at].clone()).collect();
-        Self::of(self.stack, self.families.clone(), entries)
+        Self {
+            sources: Arc::clone(&self.sources),
+            ..Self::of(self.stack, self.families.clone(), entries)
+        }
     }
 
     /// `entries` has the plain model first.
@@ -88,12 +118,12 @@ impl Plan {
         let trie = Trie::new(&schedules);
         let mut plain_path = vec![Trie::ROOT];
         let mut node = Trie::ROOT;
-        for step in schedules[0].steps() {
+        for stage in schedules[0].stages() {
             node = trie
                 .children(node)
                 .iter()
                 .copied()
-                .find(|child| trie.step(*child) == Some(step))
+                .find(|child| trie.stage(*child) == Some(&stage))
                 .expect("the trie holds the plain schedule");
             plain_path.push(node);
         }
@@ -103,6 +133,7 @@ impl Plan {
             trie,
             plain_path,
             stack,
+            sources: Arc::default(),
         }
     }
 
@@ -123,6 +154,8 @@ impl Plan {
                 edit,
                 l: entry.member.l,
                 m: entry.member.m,
+                h: entry.member.h,
+                p: entry.member.p,
             }
         };
         self.entries.iter().map(label).collect()
@@ -160,6 +193,30 @@ impl Plan {
         self.trie.saved_streams()
     }
 
+    /// Whether some schedule edits values.
+    pub fn edits_values(&self) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| !entry.member.schedule.overlay().is_empty())
+    }
+
+    /// Whether some schedule reads or writes attention patterns, which are built for that alone.
+    pub(crate) fn builds_patterns(&self) -> bool {
+        let overlays = self
+            .entries
+            .iter()
+            .map(|entry| entry.member.schedule.overlay());
+        let mut sites = overlays.flat_map(|overlay| overlay.sites());
+        sites.any(|(_, site, _)| site == Site::AttnPattern)
+    }
+
+    /// The places whose values some schedule takes from a source.
+    pub fn taken_from(&self, source: Source) -> BTreeSet<Place> {
+        let schedules = self.entries.iter().map(|entry| &entry.member.schedule);
+        schedules
+            .flat_map(|schedule| schedule.overlay().taken_from(source))
+            .collect()
+    }
+
     /// Every step of the run.
     pub(crate) fn trie_steps(&self) -> impl Iterator<Item = &Step> {
         (0..=self.trie.planned_steps()).filter_map(|node| self.trie.step(node))
@@ -180,16 +237,10 @@ impl Plan {
 fn plain(stack: Stack) -> Result<Entry, SweepError> {
     let fails = |source| SweepError::Schedule {
         edit: "id".to_owned(),
-        source,
+        source: Box::new(source),
     };
-    let edit: Edit = "id".parse().map_err(fails)?;
     Ok(Entry {
-        member: Member {
-            schedule: Schedule::plain(stack).map_err(fails)?,
-            edit,
-            l: None,
-            m: None,
-        },
+        member: Member::plain(stack).map_err(fails)?,
         family: None,
     })
 }

@@ -306,6 +306,7 @@ impl<'a> Runner<'a> {
             let schedule = entry.member.schedule.to_string();
             parts.extend([label.family, label.edit, schedule].map(String::into_bytes));
         }
+        parts.extend(plan.sources().parts());
         let bytes = |ids: &[u32]| ids.iter().flat_map(|id| id.to_le_bytes()).collect();
         for item in items {
             let batch = measure.batch(item);
@@ -323,6 +324,9 @@ impl<'a> Runner<'a> {
                 ]);
             }
             parts.push(bytes(&measure.particulars(item)));
+            if let Some(donor) = measure.donor(item) {
+                parts.push(bytes(donor.tokens()));
+            }
         }
         RunKey::of(parts.iter().map(Vec::as_slice))
     }

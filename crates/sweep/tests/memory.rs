@@ -176,10 +176,15 @@ fn memory_is_within_its_bound_and_does_not_grow_with_the_corpus() {
         c.kv_heads = 1;
         c.layers = 7;
     });
-    let families: [&[&str]; 3] = [
+    let families: [&[&str]; 4] = [
         &["drop(l)", "swap(l,l+1)"],
         &["drop(l);drop(m)", "keep(0..l)", "repeat(l..L)"],
         &["parallel(0..l+2)", "drop(1)"],
+        &[
+            "drop(0);plain(attn.pattern[l])",
+            "plain(mlp.post[l])",
+            "zero(attn.head_out[1,h])",
+        ],
     ];
     let capped = wide.clone().with(|c| c.logit_cap = Some(5.0));
     for config in [wide, gated, capped] {

@@ -3,7 +3,7 @@
 use crate::batch::Segment;
 use crate::crew::{Crew, Hand};
 use crate::kept::Kept;
-use crate::scoring::Scoring;
+use crate::scoring::{Hidden, Scoring};
 use ndarray::{Array3, ArrayView2, ArrayViewMut2, Axis, s};
 use std::ops::Range;
 
@@ -18,6 +18,8 @@ pub(crate) struct Attending<'a> {
     pub(crate) scoring: Scoring<'a>,
     /// \[seq, heads · head\].
     pub(crate) queries: ArrayView2<'a, f32>,
+    /// The keys that edits hide, by the first row of a segment; nothing is hidden from others.
+    pub(crate) hidden: Vec<(usize, Hidden)>,
 }
 
 impl Attending<'_> {
@@ -27,6 +29,36 @@ impl Attending<'_> {
             0 => 0,
             1 => sharing,
             _ => queries.min(QUERY_TILE).max(sharing),
+        }
+    }
+
+    fn hidden(&self, segment: &Segment) -> Option<&Hidden> {
+        let mut hidden = self.hidden.iter();
+        let own = hidden.find(|(first_row, _)| *first_row == segment.first_row);
+        own.map(|(_, hidden)| hidden)
+    }
+
+    /// The outputs of some heads, all of one KV head, by weights that were changed after they were computed.
+    pub(crate) fn sum_by(
+        &self,
+        pattern: &Array3<f32>,
+        path: &Kept,
+        segment: &Segment,
+        heads: Range<usize>,
+        mut out: ArrayViewMut2<'_, f32>,
+        hand: &mut Hand,
+    ) {
+        for (at, h) in heads.enumerate() {
+            for first in (0..segment.len).step_by(QUERY_TILE) {
+                let last = (first + QUERY_TILE).min(segment.len);
+                let rows = segment.first_row + first..segment.first_row + last;
+                let seen = segment.position + last;
+                let mut weights = hand.scores.slice_mut(s![..last - first, ..seen]);
+                weights.assign(&pattern.slice(s![h, rows, ..seen]));
+                let own = at * self.head..(at + 1) * self.head;
+                let out = out.slice_mut(s![first..last, own]);
+                path.sum(weights.view(), 0, out, &mut hand.scratch);
+            }
         }
     }
 
@@ -57,7 +89,8 @@ impl Attending<'_> {
             path.score(queries, start, scores.view_mut(), &mut hand.scratch);
             for (h, scores) in heads.zip(scores.outer_iter_mut()) {
                 let row = scores.insert_axis(Axis(0));
-                self.scoring.weigh(row, segment.position, start, h);
+                self.scoring
+                    .weigh(row, segment.position, start, h, self.hidden(segment));
             }
             let out = out.into_shape_with_order(by_head);
             let out = out.expect("a row of outputs is contiguous");
@@ -77,7 +110,9 @@ impl Attending<'_> {
                 let queries = s![rows.clone(), h * width..(h + 1) * width];
                 let queries = self.queries.slice(queries);
                 path.score(queries, start, scores.view_mut(), &mut hand.scratch);
-                self.scoring.weigh(scores.view_mut(), position, start, h);
+                let hidden = self.hidden(segment);
+                self.scoring
+                    .weigh(scores.view_mut(), position, start, h, hidden);
                 let own = (h - first_head) * width..(h + 1 - first_head) * width;
                 let out = out.slice_mut(s![first..last, own]);
                 path.sum(scores.view(), start, out, &mut hand.scratch);

@@ -170,6 +170,24 @@ impl Batch {
         2 * rows * size_of::<Segment>() + (2 * rows + 1) * size_of::<Option<usize>>()
     }
 
+    /// Whether each segment is a sequence of its own, from its first token on.
+    pub(crate) fn is_of_sequences(&self) -> bool {
+        let mut segments = self.segments.iter();
+        segments.all(|segment| segment.parent.is_none() && segment.position == 0)
+    }
+
+    /// Tokens of the longest path.
+    pub(crate) fn longest_path(&self) -> usize {
+        self.segments.iter().map(Segment::end).max().unwrap_or(0)
+    }
+
+    /// The different numbers of tokens of the paths that no other goes on from.
+    pub(crate) fn path_lengths(&self) -> std::collections::BTreeSet<usize> {
+        let is_leaf = |at: usize| self.segments.iter().all(|other| other.parent != Some(at));
+        let leaves = (0..self.segments.len()).filter(|at| is_leaf(*at));
+        leaves.map(|at| self.segments[at].end()).collect()
+    }
+
     /// The position of each row.
     pub(crate) fn positions(&self) -> impl Iterator<Item = usize> + '_ {
         self.segments

@@ -140,7 +140,7 @@ mod tests {
             }
             let residual = layerwise_schedule::Residual::Sequential;
             let layers = config.layers;
-            let plain = Schedule::plain(layerwise_schedule::Stack { layers, residual }).unwrap();
+            let plain = Schedule::plain(layerwise_schedule::Stack::new(layers, residual)).unwrap();
             let half = format!("drop_attn({}..{})", config.layers / 2, config.layers);
             let half = half.parse::<layerwise_schedule::Edit>().unwrap();
             let half = half.apply(&plain).unwrap();

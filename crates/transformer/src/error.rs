@@ -1,6 +1,6 @@
 use layerwise_architecture::ConfigError;
 use layerwise_kernels::gemm::Precision;
-use layerwise_schedule::Stack;
+use layerwise_schedule::{ScheduleError, Source, Stack};
 use layerwise_weights::WeightsError;
 use std::path::PathBuf;
 
@@ -114,13 +114,46 @@ pub enum TransformerError {
         /// Why not.
         reason: &'static str,
     },
-    /// A site name that is not one.
-    #[error("unknown site `{name}`; the nearest are {nearest}")]
-    UnknownSite {
-        /// What was given.
+    /// An edit of values that does not fit the sequence.
+    #[error(transparent)]
+    Schedule(Box<ScheduleError>),
+    /// An edit takes values that the run was not given.
+    #[error("`{edit}` takes {what}, which this run was not given")]
+    MissingValues {
+        /// The edit.
+        edit: String,
+        /// What it takes.
+        what: MissingValues,
+    },
+    /// Values that an edit takes have another shape.
+    #[error("`{edit}`: expected values of shape {expected:?}{}, found {found:?}", or.as_ref().map_or(String::new(), |or| format!(" or {or:?}")))]
+    ValuesShape {
+        /// The edit.
+        edit: String,
+        /// The shape that fits.
+        expected: Vec<usize>,
+        /// Another shape that fits.
+        or: Option<Vec<usize>>,
+        /// The shape that they have.
+        found: Vec<usize>,
+    },
+    /// A tensor with a value that is not finite.
+    #[error(
+        "tensor `{name}`: expected finite values, found {value} at index {index} in row-major order"
+    )]
+    TensorNotFinite {
+        /// The tensor.
         name: String,
-        /// The nearest names, separated by commas.
-        nearest: String,
+        /// The first such index.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
+    /// Positions counted from the end of sequences whose end is not known.
+    #[error("the schedule edits values at positions counted from the end, but {reason}")]
+    EndUnknown {
+        /// Why the end is not known.
+        reason: &'static str,
     },
     /// A weight transformation that would change the function of this model.
     #[error(
@@ -138,4 +171,32 @@ pub enum TransformerError {
         /// Why.
         reason: &'static str,
     },
+}
+
+impl From<ScheduleError> for TransformerError {
+    fn from(error: ScheduleError) -> Self {
+        Self::Schedule(Box::new(error))
+    }
+}
+
+/// What a run was not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MissingValues {
+    /// Values of a plain run.
+    Source(Source),
+    /// A named tensor.
+    Tensor(String),
+}
+
+impl std::fmt::Display for MissingValues {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Source(Source::Mean) => f.write_str("means of a reference text"),
+            Self::Source(Source::Resample) => f.write_str("values of another sequence"),
+            Self::Source(Source::Donor) => f.write_str("values of a paired sequence"),
+            Self::Source(_) => f.write_str("values of the plain run"),
+            Self::Tensor(name) => write!(f, "a tensor `{name}`"),
+        }
+    }
 }

@@ -8,14 +8,18 @@ use crate::kept::Kept;
 use crate::linear::Linear;
 use crate::model::{Model, NormWeights};
 use crate::rotary::Rotations;
-use crate::scoring::{Scoring, alibi_biases};
-use crate::site::{Address, Observer, Site};
+use crate::scoring::{Hidden, Scoring, alibi_biases};
+use crate::site::{Address, Observer};
+use crate::values::{Overlaid, Program, Values};
 use layerwise_architecture::{Activation, Mlp, ModelConfig, NormPlace, Residual};
 use layerwise_kernels::activation;
 use layerwise_kernels::gemm::Scratch;
 use layerwise_kernels::team::Team;
-use layerwise_schedule::{Part, Schedule, Step, Sublayer};
-use ndarray::{Array2, Array3, ArrayD, ArrayView2, Axis, CowArray, IxDyn, s};
+use layerwise_schedule::{Part, Schedule, Site, Stage, Step, Sublayer, ends_of_runs};
+use ndarray::{
+    Array2, Array3, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis,
+    ShapeBuilder, s,
+};
 use std::sync::Arc;
 
 /// Added to the length of a buffer's rows, so that they do not lie a power of two apart and meet in the cache.
@@ -36,11 +40,11 @@ pub struct Workspace {
     /// \[seq, model\].
     normed: Array2<f32>,
     /// \[seq, (heads + 2 · kv_heads) · head\].
-    qkv: Array2<f32>,
+    qkv: Padded,
     /// The keys and values of one head and one path of segments.
     path: Kept,
     /// \[seq, heads · head\].
-    head_out: Array2<f32>,
+    head_out: Padded,
     /// \[seq, neurons\]: pre-activations, then neurons; in a gated MLP \[seq, 2 · neurons\], the up projection beside them.
     neurons: Array2<f32>,
     /// \[seq, model\].
@@ -49,6 +53,46 @@ pub struct Workspace {
     mlp_update: Array2<f32>,
     /// Each with scores \[queries, path + ROW_PADDING\].
     crew: Crew,
+}
+
+/// A matrix whose rows lie [`ROW_PADDING`] apart, of which views by head can be had.
+#[derive(Debug)]
+struct Padded {
+    /// \[seq, width + ROW_PADDING\].
+    storage: Array2<f32>,
+}
+
+impl Padded {
+    fn zeros(seq: usize, width: usize) -> Self {
+        Self {
+            storage: Array2::zeros((seq, width + ROW_PADDING)),
+        }
+    }
+
+    fn width(&self) -> usize {
+        self.storage.ncols() - ROW_PADDING
+    }
+
+    /// \[seq, width\].
+    fn view(&self) -> ArrayView2<'_, f32> {
+        self.storage.slice(s![.., ..self.width()])
+    }
+
+    /// \[seq, width\].
+    fn view_mut(&mut self) -> ArrayViewMut2<'_, f32> {
+        let width = self.width();
+        self.storage.slice_mut(s![.., ..width])
+    }
+
+    /// Columns from `first` on, by head: \[seq, heads, head\], strided.
+    fn by_head(&mut self, first: usize, heads: usize, head: usize) -> ArrayViewMutD<'_, f32> {
+        let (seq, stride) = self.storage.dim();
+        let shape = (seq, heads, head).strides((stride, head, 1));
+        let values = self.storage.as_slice_mut().expect("storage has no gaps");
+        ArrayViewMut::from_shape(shape, &mut values[first..])
+            .expect("heads lie within a row")
+            .into_dyn()
+    }
 }
 
 impl Workspace {
@@ -86,9 +130,9 @@ impl Workspace {
                 .collect(),
             segments,
             normed: zeros(c.model),
-            qkv: zeros((c.heads + 2 * c.kv_heads) * c.head),
+            qkv: Padded::zeros(seq, (c.heads + 2 * c.kv_heads) * c.head),
             path: Kept::new(c.head, path),
-            head_out: zeros(c.heads * c.head),
+            head_out: Padded::zeros(seq, c.heads * c.head),
             neurons: zeros(if c.mlp == Mlp::Gated {
                 2 * c.neurons
             } else {
@@ -189,39 +233,44 @@ impl Model {
 
     /// Runs a schedule and returns the last residual stream, \[seq, model\], which [`Model::final_norm`] reads.
     ///
-    /// The batch may be one sequence of tokens, as it is, or a [`Batch`] by reference.
+    /// The batch may be one sequence of tokens, as it is, or a [`Batch`] by reference; the program a schedule by reference,
+    /// or a pair of a schedule and the [`Values`] that its edits take.
     ///
     /// # Errors
-    /// As [`Model::embed`], and a schedule made for another stack.
-    pub fn run(
+    /// As [`Model::embed`], a schedule made for another stack, an edit of positions that a sequence lacks, and values that an
+    /// edit takes and that are missing or of another shape.
+    pub fn run<'p>(
         &self,
         batch: impl Into<Batch>,
-        schedule: &Schedule,
+        program: impl Into<Program<'p>>,
         observer: &mut dyn Observer,
     ) -> Result<Array2<f32>, TransformerError> {
-        self.check_schedule(schedule)?;
-        let batch = batch.into();
+        let (batch, program) = (batch.into(), program.into());
         let mut residual = self.embed(&batch)?;
+        program.check(self, &batch)?;
         let mut workspace = Workspace::new(self, &batch);
-        self.run_steps(schedule, &mut residual, &mut workspace, observer, |_, _| {});
+        self.run_steps(program, &mut residual, &mut workspace, observer, |_, _| {});
         Ok(residual)
     }
 
-    /// Runs the steps of a schedule of this model's [`stack`](Model::stack) on a first residual stream, in place, and shows
+    /// Runs the steps of a program for this model's [`stack`](Model::stack) on a first residual stream, in place, and shows
     /// the stream after each step: `after` receives the number of steps done and the stream.
     ///
     /// # Panics
-    /// If the workspace was made for another batch, or a step names a block that the model lacks.
-    pub fn run_steps(
+    /// If the workspace was made for another batch, a step names a block that the model lacks, or an edit takes values that
+    /// the program has not.
+    pub fn run_steps<'p>(
         &self,
-        schedule: &Schedule,
+        program: impl Into<Program<'p>>,
         residual: &mut Array2<f32>,
         workspace: &mut Workspace,
         observer: &mut dyn Observer,
         mut after: impl FnMut(usize, &Array2<f32>),
     ) {
+        let Program { schedule, values } = program.into();
         let mut reading = Reading::new(observer);
-        reading.offer(Site::Embed, || residual.view().into_dyn());
+        reading.overlaid = Overlaid::new(schedule.overlay(), values, &workspace.segments);
+        reading.offer(Site::Embed, || residual.view_mut().into_dyn());
         let steps = schedule.steps();
         self.steps(steps, residual, workspace, &mut reading, &mut after);
     }
@@ -230,56 +279,67 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::run`].
-    pub fn logits(
+    pub fn logits<'p>(
         &self,
         batch: impl Into<Batch>,
-        schedule: &Schedule,
+        program: impl Into<Program<'p>>,
     ) -> Result<Array2<f32>, TransformerError> {
-        self.observed_logits(batch, schedule, &mut ())
+        self.observed_logits(batch, program, &mut ())
     }
 
     /// Logits \[seq, vocab\] under a schedule, with every site offered to an observer.
     ///
     /// # Errors
     /// As [`Model::run`].
-    pub fn observed_logits(
+    pub fn observed_logits<'p>(
         &self,
         batch: impl Into<Batch>,
-        schedule: &Schedule,
+        program: impl Into<Program<'p>>,
         observer: &mut dyn Observer,
     ) -> Result<Array2<f32>, TransformerError> {
-        let residual = self.run(batch, schedule, observer)?;
+        let program = program.into();
+        let residual = self.run(batch, program, observer)?;
         let mut reading = Reading::new(observer);
-        reading.step = schedule.step_count();
+        reading.step = program.schedule.step_count();
         let mut normed = self.normed_last(residual.view());
         if !self.reads_norm() {
-            reading.offer(Site::FinalNorm, || normed.view().into_dyn());
+            reading.show(Site::FinalNorm, || normed.view().into_dyn());
         }
         normed = self.read_out(normed);
         if self.reads_norm() {
-            reading.offer(Site::FinalNorm, || normed.view().into_dyn());
+            reading.show(Site::FinalNorm, || normed.view().into_dyn());
         }
         let logits = self.unembed(normed.view());
-        reading.offer(Site::Logits, || logits.view().into_dyn());
+        reading.show(Site::Logits, || logits.view().into_dyn());
         Ok(logits)
     }
 
-    /// Applies one step of a schedule of this model's [`stack`](Model::stack) to a residual stream \[seq, model\], in place.
+    /// Applies one stage of a schedule of this model's [`stack`](Model::stack) to a residual stream \[seq, model\], in place.
     ///
     /// This is the building block of a sweep that shares prefixes between schedules.
     ///
     /// # Panics
-    /// If the workspace was made for another number of rows, or the step names a block that the model lacks.
-    pub fn apply(&self, step: &Step, residual: &mut Array2<f32>, workspace: &mut Workspace) {
+    /// If the workspace was made for another number of rows, the step names a block that the model lacks, or an edit takes
+    /// values that are not there.
+    pub fn apply(
+        &self,
+        stage: &Stage,
+        residual: &mut Array2<f32>,
+        workspace: &mut Workspace,
+        values: &Values,
+    ) {
         let mut nobody = ();
         let mut reading = Reading::new(&mut nobody);
-        self.steps(
-            std::slice::from_ref(step),
-            residual,
-            workspace,
-            &mut reading,
-            &mut |_, _| {},
-        );
+        reading.overlaid = stage
+            .overlay()
+            .and_then(|overlay| Overlaid::new(overlay, Some(values), &workspace.segments));
+        match stage.step() {
+            None => reading.offer(Site::Embed, || residual.view_mut().into_dyn()),
+            Some(step) => {
+                let steps = std::slice::from_ref(step);
+                self.steps(steps, residual, workspace, &mut reading, &mut |_, _| {});
+            }
+        }
     }
 
     /// Runs a schedule on rows that go on after what is kept: for each segment of the batch, the keys and values of every
@@ -294,6 +354,8 @@ impl Model {
         let mut nobody = ();
         let mut reading = Reading::new(&mut nobody);
         reading.kept = kept;
+        reading.overlaid = Overlaid::new(schedule.overlay(), None, &workspace.segments);
+        reading.offer(Site::Embed, || residual.view_mut().into_dyn());
         let steps = schedule.steps();
         self.steps(steps, residual, workspace, &mut reading, &mut |_, _| {});
     }
@@ -318,11 +380,8 @@ impl Model {
         after: &mut dyn FnMut(usize, &Array2<f32>),
     ) {
         for (at, step) in steps.iter().enumerate() {
-            let begins = at == 0 || !are_one_run(&steps[at - 1], step);
-            let ends = steps
-                .get(at + 1)
-                .is_none_or(|next| !are_one_run(step, next));
-            self.step(step, [begins, ends], residual, workspace, reading);
+            let ends = ends_of_runs(steps, at);
+            self.step(step, ends, residual, workspace, reading);
             after(at + 1, residual);
         }
     }
@@ -372,7 +431,7 @@ impl Model {
         let attention_alone = matches!(parts, [part] if part.sublayer() == Sublayer::Attn);
         reading.block = parts.first().map(Part::block);
         if begins {
-            reading.offer(Site::ResidPre, || residual.view().into_dyn());
+            reading.offer(Site::ResidPre, || residual.view_mut().into_dyn());
         }
         for part in parts {
             match part.sublayer() {
@@ -397,10 +456,10 @@ impl Model {
             }
         }
         if attention_alone && sequential {
-            reading.offer(Site::ResidMid, || residual.view().into_dyn());
+            reading.offer(Site::ResidMid, || residual.view_mut().into_dyn());
         }
         if ends {
-            reading.offer(Site::ResidPost, || residual.view().into_dyn());
+            reading.offer(Site::ResidPost, || residual.view_mut().into_dyn());
         }
         reading.block = None;
     }
@@ -421,26 +480,32 @@ impl Model {
             &block.qkv,
             residual,
             Site::AttnNorm,
-            (&mut w.normed, &mut w.qkv),
+            (&mut w.normed, w.qkv.view_mut()),
             &mut w.crew,
             reading,
         );
         if let Some(most) = self.config.qkv_clip {
             let most = most as f32;
-            w.qkv.mapv_inplace(|value| value.clamp(-most, most));
+            w.qkv
+                .view_mut()
+                .mapv_inplace(|value| value.clamp(-most, most));
         }
         let (query_width, key_width) = (heads * head, kv_heads * head);
-        let (mut queries, mut keys_values) = w.qkv.view_mut().split_at(Axis(1), query_width);
-        let (mut keys, values) = keys_values.view_mut().split_at(Axis(1), key_width);
+        let (mut queries, keys_values) = w.qkv.view_mut().split_at(Axis(1), query_width);
+        let (mut keys, _) = keys_values.split_at(Axis(1), key_width);
         if let (Some(kind), Some([query_norm, key_norm])) =
             (self.config.query_key_norm, &block.query_key_norms)
         {
             self.normalize_heads(kind, query_norm, queries.view_mut());
             self.normalize_heads(kind, key_norm, keys.view_mut());
         }
-        reading.offer(Site::AttnQ, || by_head(queries.view(), head));
-        reading.offer(Site::AttnK, || by_head(keys.view(), head));
-        reading.offer(Site::AttnV, || by_head(values.view(), head));
+        reading.offer(Site::AttnQ, || w.qkv.by_head(0, heads, head));
+        let first = query_width;
+        reading.offer(Site::AttnK, || w.qkv.by_head(first, kv_heads, head));
+        let first = query_width + key_width;
+        reading.offer(Site::AttnV, || w.qkv.by_head(first, kv_heads, head));
+        let (mut queries, keys_values) = w.qkv.view_mut().split_at(Axis(1), query_width);
+        let (mut keys, values) = keys_values.split_at(Axis(1), key_width);
         if let Some(rotations) = &w.rotations[self.config.attention.kind_of(index)] {
             for segment in &w.segments {
                 let rows = s![segment.rows(), ..];
@@ -449,8 +514,8 @@ impl Model {
             }
         }
         let longest = w.segments.iter().map(Segment::end).max().unwrap_or(0);
-        let mut pattern = reading
-            .wants(Site::AttnPattern)
+        let edits_pattern = reading.edits(Site::AttnPattern);
+        let mut pattern = (edits_pattern || reading.wants(Site::AttnPattern))
             .then(|| Array3::<f32>::zeros((heads, w.seq, longest)));
         let occurrence = reading.attentions;
         reading.attentions += 1;
@@ -460,6 +525,16 @@ impl Model {
             sharing,
             scoring: Scoring::new(&self.config, settings, w.biases.as_ref()),
             queries: queries.view(),
+            hidden: match &reading.overlaid {
+                None => Vec::new(),
+                Some(overlaid) => {
+                    let of = |segment: &Segment| {
+                        let masks = overlaid.overlay.masks(index);
+                        Some((segment.first_row, Hidden::new(masks, segment.end())?))
+                    };
+                    w.segments.iter().filter_map(of).collect()
+                }
+            },
         };
         let of_group = |segment: &Segment, group: usize| {
             let shared = s![segment.rows(), group * head..(group + 1) * head];
@@ -477,7 +552,7 @@ impl Model {
                         &w.path,
                         segment,
                         own.clone(),
-                        w.head_out.slice_mut(out),
+                        w.head_out.view_mut().slice_mut(out),
                         &mut w.crew.hands[0],
                         pattern.as_mut(),
                     );
@@ -493,18 +568,60 @@ impl Model {
             }
             let kept = reading.kept.iter().map(|kept| &kept[own.clone()]);
             let segments = w.segments.iter().zip(kept);
-            attending.share(segments, w.head_out.view_mut(), &mut w.crew);
+            match &mut pattern {
+                None => attending.share(segments, w.head_out.view_mut(), &mut w.crew),
+                Some(pattern) => {
+                    for (segment, kept) in segments {
+                        for (group, kept) in kept.iter().enumerate() {
+                            let own = group * sharing..(group + 1) * sharing;
+                            let out = s![segment.rows(), own.start * head..own.end * head];
+                            attending.attend(
+                                kept,
+                                segment,
+                                own,
+                                w.head_out.view_mut().slice_mut(out),
+                                &mut w.crew.hands[0],
+                                Some(pattern),
+                            );
+                        }
+                    }
+                }
+            }
         }
-        if let Some(pattern) = &pattern {
-            reading.offer(Site::AttnPattern, || pattern.view().into_dyn());
+        if let Some(pattern) = &mut pattern {
+            reading.offer(Site::AttnPattern, || pattern.view_mut().into_dyn());
         }
-        reading.offer(Site::AttnHeadOut, || by_head(w.head_out.view(), head));
+        if let (true, Some(pattern)) = (edits_pattern, &pattern) {
+            for group in 0..kv_heads {
+                let own = group * sharing..(group + 1) * sharing;
+                for (at, segment) in w.segments.iter().enumerate() {
+                    let path = match reading.kept.get(at) {
+                        Some(kept) => &kept[occurrence * kv_heads + group],
+                        None => {
+                            let (keys, values) = of_group(segment, group);
+                            w.path.put(segment.position, keys, values);
+                            &w.path
+                        }
+                    };
+                    let out = s![segment.rows(), own.start * head..own.end * head];
+                    attending.sum_by(
+                        pattern,
+                        path,
+                        segment,
+                        own.clone(),
+                        w.head_out.view_mut().slice_mut(out),
+                        &mut w.crew.hands[0],
+                    );
+                }
+            }
+        }
+        reading.offer(Site::AttnHeadOut, || w.head_out.by_head(0, heads, head));
         block
             .attn_out
             .apply_shared(w.head_out.view(), w.attn_update.view_mut(), &mut w.crew);
         let after = block.after_norms.as_ref().map(|[norm, _]| norm);
         self.finish(after, &mut w.attn_update, &mut w.normed);
-        reading.offer(Site::AttnOut, || w.attn_update.view().into_dyn());
+        reading.offer(Site::AttnOut, || w.attn_update.view_mut().into_dyn());
         self.norm_the_sum(
             &block.attn_norm,
             residual,
@@ -524,16 +641,16 @@ impl Model {
         product: &Linear,
         residual: ArrayView2<'_, f32>,
         site: Site,
-        (normed, out): (&mut Array2<f32>, &mut Array2<f32>),
+        (normed, out): (&mut Array2<f32>, ArrayViewMut2<'_, f32>),
         crew: &mut Crew,
         reading: &mut Reading<'_>,
     ) {
         if !self.config.norm_place.is_before() {
-            return product.apply_shared(residual, out.view_mut(), crew);
+            return product.apply_shared(residual, out, crew);
         }
         self.normalize(norm, residual, normed.view_mut());
-        reading.offer(site, || normed.view().into_dyn());
-        product.apply_shared(normed.view(), out.view_mut(), crew);
+        reading.show(site, || normed.view().into_dyn());
+        product.apply_shared(normed.view(), out, crew);
     }
 
     /// Norms and scales a sublayer's output, where the block does so.
@@ -586,12 +703,12 @@ impl Model {
             &block.mlp_in,
             residual,
             Site::MlpNorm,
-            (&mut w.normed, &mut w.neurons),
+            (&mut w.normed, w.neurons.view_mut()),
             &mut w.crew,
             reading,
         );
-        let (mut neurons, up) = w.neurons.view_mut().split_at(Axis(1), self.config.neurons);
-        reading.offer(Site::MlpPre, || neurons.view().into_dyn());
+        let (mut neurons, mut up) = w.neurons.view_mut().split_at(Axis(1), self.config.neurons);
+        reading.offer(Site::MlpPre, || neurons.view_mut().into_dyn());
         let activate = match self.config.activation {
             Activation::GeluTanh => activation::gelu_tanh,
             Activation::Gelu => activation::gelu,
@@ -600,7 +717,7 @@ impl Model {
         };
         let gated = self.config.mlp == Mlp::Gated;
         if gated {
-            reading.offer(Site::MlpUp, || up.view().into_dyn());
+            reading.offer(Site::MlpUp, || up.view_mut().into_dyn());
         }
         for (mut row, up) in neurons.outer_iter_mut().zip(up.outer_iter()) {
             let row = row.as_slice_mut().expect("rows of neurons are contiguous");
@@ -610,43 +727,22 @@ impl Model {
                 activation::multiply(row, up.expect("rows of up projections are contiguous"));
             }
         }
-        reading.offer(Site::MlpPost, || neurons.view().into_dyn());
+        reading.offer(Site::MlpPost, || neurons.view_mut().into_dyn());
         block
             .mlp_out
             .apply_shared(neurons.view(), w.mlp_update.view_mut(), &mut w.crew);
         let after = block.after_norms.as_ref().map(|[_, norm]| norm);
         self.finish(after, &mut w.mlp_update, &mut w.normed);
-        reading.offer(Site::MlpOut, || w.mlp_update.view().into_dyn());
+        reading.offer(Site::MlpOut, || w.mlp_update.view_mut().into_dyn());
         self.norm_the_sum(norm, residual, &mut w.mlp_update, &mut w.normed);
     }
 }
 
-/// Whether two steps that follow each other are one run of a block: its attention, then its MLP.
-fn are_one_run(step: &Step, next: &Step) -> bool {
-    let alone = |step: &Step, sublayer| match step {
-        Step::Update(parts) => match parts.as_slice() {
-            [part] if part.sublayer() == sublayer => Some(part.block()),
-            _ => None,
-        },
-        Step::Branches(_) => None,
-    };
-    let attention = alone(step, Sublayer::Attn);
-    attention.is_some() && attention == alone(next, Sublayer::Mlp)
-}
-
-/// \[seq, heads · head\] as \[seq, heads, head\], in memory of its own: queries, keys and values lie beside each other.
-fn by_head(x: ArrayView2<'_, f32>, head: usize) -> ArrayD<f32> {
-    let (seq, width) = x.dim();
-    let split =
-        x.as_standard_layout()
-            .into_owned()
-            .into_shape_with_order((seq, width / head, head));
-    split.expect("the width is a number of heads").into_dyn()
-}
-
-/// The observer of a run, what it continues, and where it stands.
+/// The observer of a run, its edits of values, what it continues, and where it stands.
 struct Reading<'a> {
     observer: &'a mut dyn Observer,
+    /// `None` where no value is edited.
+    overlaid: Option<Overlaid<'a>>,
     /// For each segment of the batch, the keys and values that it goes on after; empty where every path begins in the batch.
     kept: Vec<&'a mut [Kept]>,
     /// Attention sublayers before this one.
@@ -659,6 +755,7 @@ impl<'a> Reading<'a> {
     fn new(observer: &'a mut dyn Observer) -> Self {
         Self {
             observer,
+            overlaid: None,
             kept: Vec::new(),
             attentions: 0,
             step: 0,
@@ -678,14 +775,40 @@ impl<'a> Reading<'a> {
         self.observer.wants(self.address(site))
     }
 
-    fn offer<'v, A: Into<CowArray<'v, f32, IxDyn>>>(
-        &mut self,
-        site: Site,
-        activation: impl FnOnce() -> A,
-    ) {
+    /// Whether the schedule or the observer writes the site.
+    fn edits(&self, site: Site) -> bool {
+        self.is_overlaid(site) || self.observer.edits(self.address(site))
+    }
+
+    fn is_overlaid(&self, site: Site) -> bool {
+        let overlaid = self.overlaid.as_ref();
+        overlaid.is_some_and(|own| !own.overlay.changed(self.block, site).is_empty())
+    }
+
+    /// Lets a writable activation be edited by the schedule, then by the observer, and shows it.
+    fn offer<'v>(&mut self, site: Site, activation: impl FnOnce() -> ArrayViewMutD<'v, f32>) {
+        let address = self.address(site);
+        let is_overlaid = self.is_overlaid(site);
+        let (edits, wants) = (self.observer.edits(address), self.observer.wants(address));
+        if !(is_overlaid || edits || wants) {
+            return;
+        }
+        let mut activation = activation();
+        if let (true, Some(overlaid)) = (is_overlaid, &self.overlaid) {
+            overlaid.change((self.block, site), &mut activation);
+        }
+        if edits {
+            self.observer.edit(address, activation.view_mut());
+        }
+        if wants {
+            self.observer.observe(address, activation.view());
+        }
+    }
+
+    /// Shows an activation that can be read only.
+    fn show<'v>(&mut self, site: Site, activation: impl FnOnce() -> ArrayViewD<'v, f32>) {
         if self.wants(site) {
-            let activation = activation().into();
-            self.observer.observe(self.address(site), activation.view());
+            self.observer.observe(self.address(site), activation());
         }
     }
 }

@@ -8,7 +8,7 @@ use layerwise_kernels::activation;
 use layerwise_kernels::gemm::{Precision, Scratch};
 use layerwise_kernels::normalization::{self, Affine};
 use layerwise_kernels::vocabulary::Unembedding;
-use layerwise_schedule::{Residual, Schedule, Stack};
+use layerwise_schedule::{Residual, Schedule, Stack, Units};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 /// A decoder-only transformer, ready to run under any [`Schedule`](layerwise_schedule::Schedule) of its [`stack`](Model::stack).
@@ -85,10 +85,9 @@ impl Model {
                 Residual::Parallel
             }
         };
-        Stack {
-            layers: self.config.layers,
-            residual,
-        }
+        let c = &self.config;
+        let units = Units::new(c.heads, c.kv_heads, c.neurons, c.model);
+        Stack::new(c.layers, residual).with_units(units.gated(c.mlp == architecture::Mlp::Gated))
     }
 
     /// The plain schedule: every block once, in order.

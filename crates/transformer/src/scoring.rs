@@ -4,7 +4,9 @@ use layerwise_architecture::{Alibi, Attention, ModelConfig};
 use layerwise_kernels::activation::cap;
 use layerwise_kernels::gemm::Precision;
 use layerwise_kernels::softmax::causal_softmax;
+use layerwise_schedule::{Mask, UnitRanges};
 use ndarray::{Array2, ArrayViewMut2, Axis};
+use std::ops::Range;
 
 /// How the scores of one block become weights.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,7 @@ impl<'a> Scoring<'a> {
         position: usize,
         start: usize,
         head: usize,
+        hidden: Option<&Hidden>,
     ) {
         let mut scale = self.scale;
         if self.cap.is_some() || self.biases.is_some() {
@@ -64,6 +67,11 @@ impl<'a> Scoring<'a> {
             }
             scale = 1.0;
         }
+        if let Some(hidden) = hidden {
+            return self.weigh_seen(scores, position, start, scale, |query, key| {
+                hidden.hides(head, query, key)
+            });
+        }
         if self.window.is_none() {
             return causal_softmax(scores, position, scale);
         }
@@ -73,6 +81,89 @@ impl<'a> Scoring<'a> {
             hidden.fill(0.0);
             causal_softmax(seen.insert_axis(Axis(0)), position + i - first, scale);
         }
+    }
+}
+
+impl Scoring<'_> {
+    /// Weights of the keys that are not hidden; the others get 0.
+    fn weigh_seen(
+        &self,
+        mut scores: ArrayViewMut2<'_, f32>,
+        position: usize,
+        start: usize,
+        scale: f32,
+        hides: impl Fn(usize, usize) -> bool,
+    ) {
+        for (i, mut row) in scores.outer_iter_mut().enumerate() {
+            let query = position + i;
+            let seen: Vec<usize> = (self.first_key(query)..=query)
+                .filter(|key| !hides(query, *key))
+                .collect();
+            let mut own = Array2::from_shape_fn((1, seen.len()), |(_, at)| row[seen[at] - start]);
+            row.fill(0.0);
+            if !seen.is_empty() {
+                causal_softmax(own.view_mut(), seen.len() - 1, scale);
+            }
+            for (key, weight) in seen.into_iter().zip(own) {
+                row[key - start] = weight;
+            }
+        }
+    }
+}
+
+/// The keys that edits hide from the queries of a block, in one sequence.
+#[derive(Clone, Debug)]
+pub(crate) struct Hidden {
+    /// Widths, and whether position 0 is hidden as well.
+    windows: Vec<(usize, bool)>,
+    cuts: Vec<Cut>,
+}
+
+#[derive(Clone, Debug)]
+struct Cut {
+    heads: UnitRanges,
+    queries: Vec<Range<usize>>,
+    keys: Vec<Range<usize>>,
+}
+
+impl Hidden {
+    /// `None` where nothing is hidden in a sequence that ends at `end`, which may be a part of a longer one.
+    pub(crate) fn new<'m>(masks: impl Iterator<Item = &'m Mask>, end: usize) -> Option<Self> {
+        let (mut windows, mut cuts) = (Vec::new(), Vec::new());
+        for mask in masks {
+            match mask {
+                Mask::Window { width, strict } if *width < end => windows.push((*width, *strict)),
+                Mask::Cut {
+                    heads,
+                    queries,
+                    keys,
+                } => {
+                    let rows = |positions: &layerwise_schedule::Positions| {
+                        let len = match positions.count_from_end() {
+                            true => end,
+                            false => usize::MAX / 4,
+                        };
+                        positions.within(0..end, len)
+                    };
+                    cuts.push(Cut {
+                        heads: heads.clone(),
+                        queries: rows(queries),
+                        keys: rows(keys),
+                    });
+                }
+                _ => {}
+            }
+        }
+        (!windows.is_empty() || !cuts.is_empty()).then_some(Self { windows, cuts })
+    }
+
+    fn hides(&self, head: usize, query: usize, key: usize) -> bool {
+        let among = |rows: &[Range<usize>], at| rows.iter().any(|rows| rows.contains(&at));
+        let mut windows = self.windows.iter();
+        windows.any(|(width, strict)| key + width <= query && (*strict || key > 0))
+            || self.cuts.iter().any(|cut| {
+                cut.heads.contains(head) && among(&cut.queries, query) && among(&cut.keys, key)
+            })
     }
 }
 

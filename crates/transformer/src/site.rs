@@ -1,154 +1,35 @@
-//! Names and addresses of activations, and how a run lets them be read.
+//! Addresses of activations, and how a run lets them be read and written.
 
 use crate::batch::Batch;
 use crate::error::TransformerError;
 use crate::model::Model;
+use crate::values::Program;
 use layerwise_architecture::{Mlp, ModelConfig, Residual};
-use layerwise_schedule::{Schedule, nearest_names};
-use ndarray::{ArrayD, ArrayViewD};
+use layerwise_schedule::Site;
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 
-/// A place in the forward pass whose activation can be read. One name, one tensor, one shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Site {
-    /// What the first block reads: token embedding, scaled or normed as the model does it, plus learned positions,
-    /// \[seq, model\].
-    Embed,
-    /// The residual stream that a block reads, \[seq, model\]: at the first step of each of its runs, also where an edit
-    /// dropped one of its sublayers.
-    ResidPre,
-    /// The attention's normalised input, \[seq, model\].
-    AttnNorm,
-    /// Queries before rotary, normed where the model norms them, \[seq, heads, head\].
-    AttnQ,
-    /// Keys before rotary, normed where the model norms them, \[seq, kv_heads, head\].
-    AttnK,
-    /// Values, \[seq, kv_heads, head\].
-    AttnV,
-    /// Attention weights, \[heads, seq, seq\]; rows are queries and sum to one. In a [`Batch`](crate::Batch) the last axis
-    /// are the positions of the query's path, as many as the longest one has.
-    AttnPattern,
-    /// Each head's weighted values before the output projection, \[seq, heads, head\].
-    AttnHeadOut,
-    /// The attention's update before any scale of the schedule, \[seq, model\]: normed and scaled as the model does it before
-    /// it is added. Where the model norms the sum of stream and update, the update before that norm.
-    AttnOut,
-    /// The residual stream after the attention of a sequential block, \[seq, model\].
-    ResidMid,
-    /// The MLP's normalised input, \[seq, model\].
-    MlpNorm,
-    /// The MLP before its activation (the gate, in gated MLPs), \[seq, neurons\].
-    MlpPre,
-    /// The up projection of a gated MLP, \[seq, neurons\].
-    MlpUp,
-    /// The neurons: what the down projection reads, \[seq, neurons\].
-    MlpPost,
-    /// The MLP's update before any scale of the schedule, \[seq, model\]; normed and scaled as [`Site::AttnOut`].
-    MlpOut,
-    /// The residual stream after the last step of each run of a block, \[seq, model\].
-    ResidPost,
-    /// The final norm's output, \[seq, model\].
-    FinalNorm,
-    /// The logits, \[seq, vocab\].
-    Logits,
-}
-
-impl Site {
-    /// Every site, in the order of the forward pass.
-    pub const ALL: [Self; 18] = [
-        Self::Embed,
-        Self::ResidPre,
-        Self::AttnNorm,
-        Self::AttnQ,
-        Self::AttnK,
-        Self::AttnV,
-        Self::AttnPattern,
-        Self::AttnHeadOut,
-        Self::AttnOut,
-        Self::ResidMid,
-        Self::MlpNorm,
-        Self::MlpPre,
-        Self::MlpUp,
-        Self::MlpPost,
-        Self::MlpOut,
-        Self::ResidPost,
-        Self::FinalNorm,
-        Self::Logits,
-    ];
-
-    /// The canonical name, such as `attn.head_out`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Embed => "embed",
-            Self::ResidPre => "resid.pre",
-            Self::AttnNorm => "attn.norm",
-            Self::AttnQ => "attn.q",
-            Self::AttnK => "attn.k",
-            Self::AttnV => "attn.v",
-            Self::AttnPattern => "attn.pattern",
-            Self::AttnHeadOut => "attn.head_out",
-            Self::AttnOut => "attn.out",
-            Self::ResidMid => "resid.mid",
-            Self::MlpNorm => "mlp.norm",
-            Self::MlpPre => "mlp.pre",
-            Self::MlpUp => "mlp.up",
-            Self::MlpPost => "mlp.post",
-            Self::MlpOut => "mlp.out",
-            Self::ResidPost => "resid.post",
-            Self::FinalNorm => "final.norm",
-            Self::Logits => "logits",
+/// Checks that a model of this config has a site.
+///
+/// # Errors
+/// `resid.mid` in a model with parallel residuals, `mlp.up` in one without gates, a norm in one that lacks it.
+pub fn check_site(config: &ModelConfig, site: Site) -> Result<(), TransformerError> {
+    let reason = match site {
+        Site::ResidMid if config.residual != Residual::Sequential => {
+            "its attention and MLP read the same residual stream"
         }
-    }
-
-    /// Whether the site belongs to a block, rather than to the model's ends.
-    pub fn in_block(self) -> bool {
-        !matches!(self, Self::Embed | Self::FinalNorm | Self::Logits)
-    }
-
-    /// Checks that a model of this config has the site.
-    ///
-    /// # Errors
-    /// `resid.mid` in a model with parallel residuals, `mlp.up` in one without gates, a norm in one that lacks it.
-    pub fn check(self, config: &ModelConfig) -> Result<(), TransformerError> {
-        let reason = match self {
-            Self::ResidMid if config.residual != Residual::Sequential => {
-                "its attention and MLP read the same residual stream"
-            }
-            Self::AttnNorm | Self::MlpNorm if !config.norm_place.is_before() => {
-                "its sublayers read the residual stream itself"
-            }
-            Self::FinalNorm if !config.final_norm => "it has no norm before its unembedding",
-            Self::MlpUp if config.mlp != Mlp::Gated => "its MLP has no gate",
-            _ => return Ok(()),
-        };
-        Err(TransformerError::NoSuchSite {
-            site: self.name(),
-            reason,
-        })
-    }
-}
-
-impl fmt::Display for Site {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Site {
-    type Err = TransformerError;
-
-    fn from_str(name: &str) -> Result<Self, TransformerError> {
-        if let Some(site) = Self::ALL.into_iter().find(|site| site.name() == name) {
-            return Ok(site);
+        Site::AttnNorm | Site::MlpNorm if !config.norm_place.is_before() => {
+            "its sublayers read the residual stream itself"
         }
-        let nearest = nearest_names(name, Self::ALL.map(Self::name));
-        Err(TransformerError::UnknownSite {
-            name: name.to_owned(),
-            nearest: nearest.join(", "),
-        })
-    }
+        Site::FinalNorm if !config.final_norm => "it has no norm before its unembedding",
+        Site::MlpUp if config.mlp != Mlp::Gated => "its MLP has no gate",
+        _ => return Ok(()),
+    };
+    Err(TransformerError::NoSuchSite {
+        site: site.name(),
+        reason,
+    })
 }
 
 /// Where one activation of one run stands.
@@ -165,17 +46,64 @@ pub struct Address {
     pub site: Site,
 }
 
-/// Something that reads activations during a run.
+/// Something that reads activations during a run, and may write them.
 ///
 /// Of a [`Batch`](crate::Batch) it receives the rows of all segments at once: the axis `seq` are the batch's rows.
-/// What [`Observer::wants`] declines is neither kept nor copied, and attention patterns are not even built.
+/// Views are of the run's own buffers: heads are strided, and nothing is copied.
+/// What [`Observer::wants`] and [`Observer::edits`] decline costs nothing, and attention patterns are not even built.
 /// `()` observes nothing.
+///
+/// At each address the schedule's own edits of values come first, then [`Observer::edit`], then [`Observer::observe`], which
+/// thus sees what the model goes on with.
+///
+/// ```
+/// use layerwise_schedule::{Schedule, Site};
+/// use layerwise_transformer::{Address, Model, ModelConfig, Observer};
+/// use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
+///
+/// /// Keeps the largest neuron of each position alone.
+/// struct WinnerTakesAll;
+///
+/// impl Observer for WinnerTakesAll {
+///     fn wants(&self, _: Address) -> bool {
+///         false
+///     }
+///     fn observe(&mut self, _: Address, _: ArrayViewD<'_, f32>) {}
+///     fn edits(&self, address: Address) -> bool {
+///         address.site == Site::MlpPost && address.block == Some(1)
+///     }
+///     fn edit(&mut self, _: Address, mut neurons: ArrayViewMutD<'_, f32>) {
+///         for mut row in neurons.axis_iter_mut(Axis(0)) {
+///             let most = row.fold(f32::MIN, |most, value| value.max(most));
+///             row.mapv_inplace(|value| if value < most { 0.0 } else { value });
+///         }
+///     }
+/// }
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let plain = Schedule::plain(model.stack())?;
+/// let before = model.run(&[0, 5, 3, 8], &plain, &mut ())?;
+/// let after = model.run(&[0, 5, 3, 8], &plain, &mut WinnerTakesAll)?;
+/// assert_ne!(before, after);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Observer {
     /// Whether the activation at this address is wanted.
     fn wants(&self, address: Address) -> bool;
 
     /// Receives a wanted activation, in the shape that its [`Site`] names. The view is valid only during the call.
     fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>);
+
+    /// Whether the activation at this address is to be written. Asked at [writable](Site::is_writable) sites only.
+    fn edits(&self, address: Address) -> bool {
+        let _ = address;
+        false
+    }
+
+    /// Writes an activation, in the shape that its [`Site`] names; the run goes on with what it leaves.
+    fn edit(&mut self, address: Address, activation: ArrayViewMutD<'_, f32>) {
+        let _ = (address, activation);
+    }
 }
 
 impl Observer for () {
@@ -197,10 +125,10 @@ impl Recording {
     /// Will keep these sites, wherever a model of this config has them.
     ///
     /// # Errors
-    /// A site that the model does not have (see [`Site::check`]).
+    /// A site that the model does not have (see [`check_site`]).
     pub fn of(config: &ModelConfig, sites: &[Site]) -> Result<Self, TransformerError> {
         for site in sites {
-            site.check(config)?;
+            check_site(config, *site)?;
         }
         Ok(Self {
             sites: sites.to_vec(),
@@ -254,13 +182,13 @@ impl NotFinite {
     ///
     /// # Errors
     /// As [`Model::run`].
-    pub fn first(
+    pub fn first<'p>(
         model: &Model,
         batch: impl Into<Batch>,
-        schedule: &Schedule,
+        program: impl Into<Program<'p>>,
     ) -> Result<Option<Self>, TransformerError> {
         let mut first = FirstNotFinite::default();
-        model.observed_logits(batch, schedule, &mut first)?;
+        model.observed_logits(batch, program, &mut first)?;
         Ok(first.found())
     }
 }
@@ -303,23 +231,6 @@ impl Observer for FirstNotFinite {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_read_back() {
-        for site in Site::ALL {
-            assert_eq!(site.name().parse::<Site>().unwrap(), site);
-        }
-    }
-
-    #[test]
-    fn an_unknown_site_names_its_neighbours() {
-        let message = "attn.scores".parse::<Site>().unwrap_err().to_string();
-        assert!(
-            message.contains("`attn.scores`") && message.contains("attn.pattern"),
-            "{message}"
-        );
-        assert!(!message.contains("mlp"), "{message}");
-    }
 
     #[test]
     fn the_first_value_that_is_not_finite_is_found_in_every_shape() {

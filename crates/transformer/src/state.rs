@@ -7,6 +7,7 @@ use crate::error::TransformerError;
 use crate::forward::Workspace;
 use crate::kept::Kept;
 use crate::model::Model;
+use crate::values::{Expected, Program};
 use layerwise_architecture::ModelConfig;
 use layerwise_kernels::team::Team;
 use layerwise_schedule::Schedule;
@@ -52,8 +53,11 @@ impl<'m> State<'m> {
     /// An empty sequence with room for `capacity` tokens. Memory is taken as tokens are added, up to
     /// [`State::most_bytes`].
     ///
+    /// Edits of values act on the tokens that are added, at positions of the whole sequence.
+    ///
     /// # Errors
-    /// A schedule made for another stack, or a capacity beyond the model's context.
+    /// A schedule made for another stack, one whose edits take values of other runs or named tensors or count positions from
+    /// the end or beyond the capacity, or a capacity beyond the model's context.
     pub fn new(
         model: &'m Model,
         schedule: &Schedule,
@@ -61,6 +65,13 @@ impl<'m> State<'m> {
     ) -> Result<Self, TransformerError> {
         model.check_schedule(schedule)?;
         let config = model.config();
+        Program::from(schedule).check_values(config, Expected::Never)?;
+        if schedule.overlay().counts_from_end() {
+            return Err(TransformerError::EndUnknown {
+                reason: "a state does not know where its sequence will end: count from the start",
+            });
+        }
+        schedule.overlay().check_positions(capacity)?;
         if capacity > config.context {
             return Err(TransformerError::SequenceTooLong {
                 found: capacity,

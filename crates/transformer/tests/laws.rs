@@ -4,7 +4,8 @@
 use layerwise_architecture::{Attention, Bos, Family, Mlp, Norm, PerLayer, Residual, Rotary};
 use layerwise_schedule::{Edit, Schedule, Step};
 use layerwise_transformer::{
-    Address, Batch, Model, ModelConfig, Observer, Recording, Site, TransformerError, Workspace,
+    Address, Batch, Model, ModelConfig, Observer, Recording, Site, TransformerError, Values,
+    Workspace, check_site,
 };
 use ndarray::{Array2, ArrayViewD};
 use proptest::prelude::*;
@@ -77,12 +78,12 @@ impl Observer for Blocks<'_> {
 fn zero_ablated(model: &Model, tokens: &[u32], blocks: std::ops::Range<usize>) -> Array2<f32> {
     let mut residual = model.embed(tokens).unwrap();
     let mut workspace = Workspace::new(model, &tokens.into());
-    for step in Schedule::plain(model.stack()).unwrap().steps() {
-        let Step::Update(parts) = step else {
+    for stage in Schedule::plain(model.stack()).unwrap().stages() {
+        let Some(Step::Update(parts)) = stage.step() else {
             unreachable!()
         };
         let before = residual.clone();
-        model.apply(step, &mut residual, &mut workspace);
+        model.apply(&stage, &mut residual, &mut workspace, &Values::default());
         if parts.iter().any(|part| blocks.contains(&part.block())) {
             let update = (&residual - &before) * 0.0;
             residual = before + update;
@@ -121,7 +122,7 @@ fn sites_have_the_shapes_their_names_promise() {
         let c = model.config().clone();
         let sites: Vec<Site> = Site::ALL
             .into_iter()
-            .filter(|site| site.check(&c).is_ok())
+            .filter(|site| check_site(&c, *site).is_ok())
             .collect();
         let mut recording = Recording::of(&c, &sites).unwrap();
         model
@@ -260,10 +261,10 @@ proptest! {
         let mut after_blocks = Vec::new();
         let steps_per_block = plain.steps().len() / model.config().layers;
         for block in 0..model.config().layers {
-            for step in &plain.steps()[block * steps_per_block..(block + 1) * steps_per_block] {
-                let Step::Update(parts) = step else { panic!("the plain schedule has no branches") };
+            for stage in plain.stages().skip(block * steps_per_block).take(steps_per_block) {
+                let Some(Step::Update(parts)) = stage.step() else { panic!("the plain schedule has no branches") };
                 prop_assert!(parts.iter().all(|part| part.block() == block && part.scale() == 1.0));
-                model.apply(step, &mut residual, &mut workspace);
+                model.apply(&stage, &mut residual, &mut workspace, &Values::default());
             }
             after_blocks.push(residual.clone());
         }

@@ -3,7 +3,7 @@
 
 use layerwise_architecture::{Attention, Mlp, PerLayer, Rotary};
 use layerwise_schedule::Schedule;
-use layerwise_transformer::{Batch, Model, ModelConfig, State, Workspace};
+use layerwise_transformer::{Batch, Model, ModelConfig, State, Values, Workspace};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -37,8 +37,8 @@ fn buffers_are_within_their_bound_whatever_the_shape_of_the_batch() {
             let before = ALLOCATED.current_usage();
             ALLOCATED.reset_peak_usage();
             let mut workspace = Workspace::new(&model, batch);
-            for step in plain.steps() {
-                model.apply(step, &mut residual, &mut workspace);
+            for stage in plain.stages() {
+                model.apply(&stage, &mut residual, &mut workspace, &Values::default());
             }
             assert!(workspace.fits(batch));
             let peak = ALLOCATED.peak_usage() - before;

@@ -139,7 +139,7 @@ pub(crate) fn residual() -> impl Strategy<Value = Residual> {
 }
 
 pub(crate) fn stack() -> impl Strategy<Value = Stack> {
-    (1..7_usize, residual()).prop_map(|(layers, residual)| Stack { layers, residual })
+    (1..7_usize, residual()).prop_map(|(layers, residual)| Stack::new(layers, residual))
 }
 
 /// A schedule that random edits have made, leaving out those that are refused, and the edits that made it.

@@ -1,0 +1,220 @@
+//! Names of activations.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::nearest::nearest_names;
+use crate::schedule::{Residual, Stack};
+use crate::{ScheduleError, Units};
+
+/// A place in the forward pass whose activation can be read, and in most cases written. One name, one tensor, one shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Site {
+    /// What the first block reads: token embedding, scaled or normed as the model does it, plus learned positions,
+    /// \[seq, model\].
+    Embed,
+    /// The residual stream that a block reads, \[seq, model\]: at the first step of each of its runs, also where an edit
+    /// dropped one of its sublayers.
+    ResidPre,
+    /// The attention's normalised input, \[seq, model\].
+    AttnNorm,
+    /// Queries before rotary, normed where the model norms them, \[seq, heads, head\].
+    AttnQ,
+    /// Keys before rotary, normed where the model norms them, \[seq, kv_heads, head\].
+    AttnK,
+    /// Values, \[seq, kv_heads, head\].
+    AttnV,
+    /// Attention weights, \[heads, seq, seq\]; rows are queries and sum to one. Of several sequences that run together the
+    /// last axis are the positions of the query's path, as many as the longest one has.
+    AttnPattern,
+    /// Each head's weighted values before the output projection, \[seq, heads, head\].
+    AttnHeadOut,
+    /// The attention's update before any scale of the schedule, \[seq, model\]: normed and scaled as the model does it before
+    /// it is added. Where the model norms the sum of stream and update, the update before that norm.
+    AttnOut,
+    /// The residual stream after the attention of a sequential block, \[seq, model\].
+    ResidMid,
+    /// The MLP's normalised input, \[seq, model\].
+    MlpNorm,
+    /// The MLP before its activation (the gate, in gated MLPs), \[seq, neurons\].
+    MlpPre,
+    /// The up projection of a gated MLP, \[seq, neurons\].
+    MlpUp,
+    /// The neurons: what the down projection reads, \[seq, neurons\].
+    MlpPost,
+    /// The MLP's update before any scale of the schedule, \[seq, model\]; normed and scaled as [`Site::AttnOut`].
+    MlpOut,
+    /// The residual stream after the last step of each run of a block, \[seq, model\].
+    ResidPost,
+    /// The final norm's output, \[seq, model\].
+    FinalNorm,
+    /// The logits, \[seq, vocab\].
+    Logits,
+}
+
+impl Site {
+    /// Every site, in the order of the forward pass.
+    pub const ALL: [Self; 18] = [
+        Self::Embed,
+        Self::ResidPre,
+        Self::AttnNorm,
+        Self::AttnQ,
+        Self::AttnK,
+        Self::AttnV,
+        Self::AttnPattern,
+        Self::AttnHeadOut,
+        Self::AttnOut,
+        Self::ResidMid,
+        Self::MlpNorm,
+        Self::MlpPre,
+        Self::MlpUp,
+        Self::MlpPost,
+        Self::MlpOut,
+        Self::ResidPost,
+        Self::FinalNorm,
+        Self::Logits,
+    ];
+
+    /// The canonical name, such as `attn.head_out`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embed => "embed",
+            Self::ResidPre => "resid.pre",
+            Self::AttnNorm => "attn.norm",
+            Self::AttnQ => "attn.q",
+            Self::AttnK => "attn.k",
+            Self::AttnV => "attn.v",
+            Self::AttnPattern => "attn.pattern",
+            Self::AttnHeadOut => "attn.head_out",
+            Self::AttnOut => "attn.out",
+            Self::ResidMid => "resid.mid",
+            Self::MlpNorm => "mlp.norm",
+            Self::MlpPre => "mlp.pre",
+            Self::MlpUp => "mlp.up",
+            Self::MlpPost => "mlp.post",
+            Self::MlpOut => "mlp.out",
+            Self::ResidPost => "resid.post",
+            Self::FinalNorm => "final.norm",
+            Self::Logits => "logits",
+        }
+    }
+
+    /// Whether the site belongs to a block, rather than to the model's ends.
+    pub fn in_block(self) -> bool {
+        !matches!(self, Self::Embed | Self::FinalNorm | Self::Logits)
+    }
+
+    /// Whether edits and observers can write it: all sites but the outputs of norms and the logits.
+    pub fn is_writable(self) -> bool {
+        !matches!(
+            self,
+            Self::AttnNorm | Self::MlpNorm | Self::FinalNorm | Self::Logits
+        )
+    }
+
+    /// What its units are.
+    pub fn grain(self) -> Grain {
+        match self {
+            Self::AttnQ | Self::AttnPattern | Self::AttnHeadOut => Grain::Heads,
+            Self::AttnK | Self::AttnV => Grain::KvHeads,
+            Self::MlpPre | Self::MlpUp | Self::MlpPost => Grain::Neurons,
+            Self::Logits => Grain::Tokens,
+            _ => Grain::Dimensions,
+        }
+    }
+
+    /// Why models with this stack have no such site, where they have none.
+    pub(crate) fn missing(self, stack: Stack) -> Option<&'static str> {
+        match self {
+            _ if stack.units == Units::default() => Some("the stack was made without its units"),
+            Self::ResidMid if stack.residual == Residual::Parallel => {
+                Some("attention and MLP read the same residual stream")
+            }
+            Self::MlpUp if !stack.units.gated => Some("the MLP has no gate"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Site {
+    type Err = ScheduleError;
+
+    fn from_str(name: &str) -> Result<Self, ScheduleError> {
+        if let Some(site) = Self::ALL.into_iter().find(|site| site.name() == name) {
+            return Ok(site);
+        }
+        Err(ScheduleError::UnknownSite {
+            name: name.to_owned(),
+            nearest: nearest_names(name, Self::ALL.map(Self::name)),
+        })
+    }
+}
+
+/// What the units of a site are: the parts of an activation at one position that an edit can choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Grain {
+    /// Query heads.
+    Heads,
+    /// Key and value heads.
+    KvHeads,
+    /// Neurons of the MLP.
+    Neurons,
+    /// Dimensions of the residual stream.
+    Dimensions,
+    /// Tokens of the vocabulary.
+    Tokens,
+}
+
+impl Grain {
+    /// How many a model with these units has; of tokens, none that an edit could choose.
+    pub fn count(self, units: Units) -> usize {
+        match self {
+            Self::Heads => units.heads,
+            Self::KvHeads => units.kv_heads,
+            Self::Neurons => units.neurons,
+            Self::Dimensions => units.width,
+            Self::Tokens => 0,
+        }
+    }
+}
+
+impl fmt::Display for Grain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Heads => "heads",
+            Self::KvHeads => "KV heads",
+            Self::Neurons => "neurons",
+            Self::Dimensions => "dimensions",
+            Self::Tokens => "tokens",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for site in Site::ALL {
+            assert_eq!(site.name().parse::<Site>().unwrap(), site);
+        }
+    }
+
+    #[test]
+    fn an_unknown_site_names_its_neighbours() {
+        let message = "attn.scores".parse::<Site>().unwrap_err().to_string();
+        assert!(
+            message.contains("`attn.scores`") && message.contains("attn.pattern"),
+            "{message}"
+        );
+        assert!(!message.contains("mlp"), "{message}");
+    }
+}

@@ -1,0 +1,81 @@
+//! The steps of a schedule, each with what acts on it.
+
+use std::sync::Arc;
+
+use crate::overlay::Overlay;
+use crate::schedule::{Schedule, Step};
+use crate::{Site, Sublayer};
+
+/// A step of a schedule, or the change of its embedding, with all that decides what it does to the stream.
+///
+/// Stages are equal where the same stream leaves them alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Stage {
+    step: Option<Step>,
+    /// What acts on the step's blocks; at its last site only where the step ends a run of its block.
+    overlay: Option<Arc<Overlay>>,
+}
+
+impl Stage {
+    /// The step; `None` for what changes the embedding before any step.
+    pub fn step(&self) -> Option<&Step> {
+        self.step.as_ref()
+    }
+
+    /// What acts on activations on the way; nothing at `resid.pre` unless the step begins a run of its block, nothing at
+    /// `resid.post` unless it ends one.
+    pub fn overlay(&self) -> Option<&Overlay> {
+        self.overlay.as_deref()
+    }
+}
+
+/// The stages of a schedule: one for the embedding, if that is changed, and one for each step.
+pub(crate) fn stages(schedule: &Schedule) -> impl Iterator<Item = Stage> + '_ {
+    let steps = schedule.steps();
+    let shared = |overlay: Overlay| (!overlay.is_empty()).then(|| Arc::new(overlay));
+    let embed = shared(schedule.overlay().of_embed()).map(|overlay| Stage {
+        step: None,
+        overlay: Some(overlay),
+    });
+    let stage = move |(at, step): (usize, &Step)| {
+        let mut overlay = schedule.overlay().of_step(step);
+        if let Some(block) = step.source() {
+            let [begins, ends] = ends_of_runs(steps, at);
+            if !begins {
+                overlay.forget(block, Site::ResidPre);
+            }
+            if !ends {
+                overlay.forget(block, Site::ResidPost);
+            }
+        }
+        Stage {
+            step: Some(step.clone()),
+            overlay: shared(overlay),
+        }
+    };
+    embed.into_iter().chain(steps.iter().enumerate().map(stage))
+}
+
+/// Whether a step begins and ends a run of its block in a list of steps.
+///
+/// A run is a block's attention followed by its MLP, or either alone.
+pub fn ends_of_runs(steps: &[Step], at: usize) -> [bool; 2] {
+    let begins = at == 0 || !are_one_run(&steps[at - 1], &steps[at]);
+    let ends = steps
+        .get(at + 1)
+        .is_none_or(|next| !are_one_run(&steps[at], next));
+    [begins, ends]
+}
+
+/// Whether two steps that follow each other are one run of a block: its attention, then its MLP.
+fn are_one_run(step: &Step, next: &Step) -> bool {
+    let alone = |step: &Step, sublayer| match step {
+        Step::Update(parts) => match parts.as_slice() {
+            [part] if part.sublayer() == sublayer => Some(part.block()),
+            _ => None,
+        },
+        Step::Branches(_) => None,
+    };
+    let attention = alone(step, Sublayer::Attn);
+    attention.is_some() && attention == alone(next, Sublayer::Mlp)
+}

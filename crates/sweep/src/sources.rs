@@ -1,0 +1,134 @@
+//! What edits of values take from elsewhere than the item at hand.
+
+use crate::error::SweepError;
+use crate::plan::Plan;
+use layerwise_schedule::Source;
+use layerwise_transformer::{Constants, Model};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Means, named tensors and the partners of a run's items.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Sources {
+    /// Means of a reference text, and named tensors.
+    pub constants: Arc<Constants>,
+    /// For each item of the run, the sequence that `resample` takes values from: as long as the item.
+    pub partners: Vec<Vec<u32>>,
+}
+
+impl Sources {
+    /// Means and named tensors.
+    #[must_use]
+    pub fn constants(self, constants: Constants) -> Self {
+        Self {
+            constants: Arc::new(constants),
+            ..self
+        }
+    }
+
+    /// For each item of the run, the sequence that `resample` takes values from.
+    #[must_use]
+    pub fn partners(self, partners: Vec<Vec<u32>>) -> Self {
+        Self { partners, ..self }
+    }
+
+    /// All of it as bytes, for the key of a run; empty where there is nothing.
+    pub(crate) fn parts(&self) -> Vec<Vec<u8>> {
+        let mut parts = Vec::new();
+        let mut add = |name: String, values: &ndarray::ArrayD<f32>| {
+            parts.push(name.into_bytes());
+            parts.push(format!("{:?}", values.shape()).into_bytes());
+            parts.push(values.iter().flat_map(|v| v.to_le_bytes()).collect());
+        };
+        for ((block, site), mean) in self.constants.means() {
+            add(format!("mean {block:?} {site}"), mean);
+        }
+        for (name, tensor) in self.constants.tensors() {
+            add(format!("tensor {name}"), tensor);
+        }
+        let ids = |ids: &Vec<u32>| ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        parts.extend(self.partners.iter().map(ids));
+        parts
+    }
+}
+
+/// Checks that every edit of a plan fits sequences of these lengths, and that what it takes is there.
+pub(crate) fn check(
+    model: &Model,
+    plan: &Plan,
+    lengths: &BTreeSet<usize>,
+    has_donors: bool,
+) -> Result<(), SweepError> {
+    let sources = plan.sources();
+    for entry in plan.entries() {
+        let schedule = &entry.member.schedule;
+        if schedule.overlay().is_empty() {
+            continue;
+        }
+        let edit = || entry.member.edit.to_string();
+        for &len in lengths {
+            let fits = schedule.overlay().check_positions(len);
+            fits.map_err(|source| SweepError::Schedule {
+                edit: edit(),
+                source: Box::new(source),
+            })?;
+        }
+        let constants = sources.constants.check(model.config(), schedule);
+        constants.map_err(|source| SweepError::Values {
+            edit: edit(),
+            source: Box::new(source),
+        })?;
+        let takes = |source| schedule.overlay().taken_from(source).next().is_some();
+        for (source, is_there) in [
+            (Source::Donor, has_donors),
+            (Source::Resample, !sources.partners.is_empty()),
+        ] {
+            if takes(source) && !is_there {
+                return Err(SweepError::NoSource {
+                    edit: edit(),
+                    source_of_values: source,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sequences paired within their lengths by one seeded cyclic shift of a seeded shuffle, so that none meets itself.
+///
+/// Returns, for each sequence, the index of its partner; `None` where no other has its length.
+///
+/// ```
+/// use layerwise_sweep::partners;
+///
+/// let found = partners(&[vec![1, 2], vec![3, 4, 5], vec![6, 7], vec![8, 9]], 1);
+/// assert_eq!(found[1], None);
+/// let mut others: Vec<usize> = found.iter().flatten().copied().collect();
+/// others.sort();
+/// assert_eq!(others, [0, 2, 3]);
+/// assert!(found.iter().enumerate().all(|(at, partner)| *partner != Some(at)));
+/// ```
+pub fn partners(sequences: &[Vec<u32>], seed: u64) -> Vec<Option<usize>> {
+    let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (at, sequence) in sequences.iter().enumerate() {
+        by_length.entry(sequence.len()).or_default().push(at);
+    }
+    let mut found = vec![None; sequences.len()];
+    for (length, mut alike) in by_length {
+        let count = alike.len();
+        if count < 2 {
+            continue;
+        }
+        // Each length has a stream of its own, so that further lengths do not disturb it.
+        let seed = seed ^ (length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        layerwise_schedule::shuffle(&mut alike, seed);
+        let mut shifts: Vec<usize> = (1..count).collect();
+        layerwise_schedule::shuffle(&mut shifts, seed.wrapping_add(1));
+        let shift = shifts[0];
+        for (place, at) in alike.iter().enumerate() {
+            found[*at] = Some(alike[(place + shift) % count]);
+        }
+    }
+    found
+}

@@ -1,0 +1,457 @@
+//! What edits of values take from elsewhere, and how they are carried out.
+
+use crate::batch::{Batch, Segment};
+use crate::error::{MissingValues, TransformerError};
+use crate::model::Model;
+use crate::site::{Address, Observer};
+use layerwise_architecture::ModelConfig;
+use layerwise_schedule::{Overlay, Replacement, Schedule, Site, Source, TensorName, text_of};
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Slice};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Where values are taken: a block (`None` for `embed`) and a site.
+pub type Place = (Option<usize>, Site);
+
+/// A schedule with the values that its edits take from elsewhere.
+///
+/// Made of a schedule alone, where its edits take none, or of both.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    pub(crate) schedule: &'a Schedule,
+    pub(crate) values: Option<&'a Values>,
+}
+
+impl<'a> From<&'a Schedule> for Program<'a> {
+    fn from(schedule: &'a Schedule) -> Self {
+        Self {
+            schedule,
+            values: None,
+        }
+    }
+}
+
+impl<'a> From<(&'a Schedule, &'a Values)> for Program<'a> {
+    fn from((schedule, values): (&'a Schedule, &'a Values)) -> Self {
+        Self {
+            schedule,
+            values: Some(values),
+        }
+    }
+}
+
+/// Means and named tensors: what is the same for every sequence.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Constants {
+    means: BTreeMap<Place, ArrayD<f32>>,
+    tensors: BTreeMap<TensorName, ArrayD<f32>>,
+}
+
+impl Constants {
+    /// Adds the mean of a site, in the site's shape at one position: \[model\], \[neurons\], \[heads, head\].
+    pub fn set_mean(&mut self, place: Place, mean: ArrayD<f32>) {
+        self.means.insert(place, mean);
+    }
+
+    /// The mean of a site.
+    pub fn mean(&self, place: Place) -> Option<&ArrayD<f32>> {
+        self.means.get(&place)
+    }
+
+    /// The named tensors.
+    pub fn tensors(&self) -> &BTreeMap<TensorName, ArrayD<f32>> {
+        &self.tensors
+    }
+
+    /// The means, by place.
+    pub fn means(&self) -> &BTreeMap<Place, ArrayD<f32>> {
+        &self.means
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.means.is_empty() && self.tensors.is_empty()
+    }
+
+    /// Checks that the means and tensors which the edits of a schedule take are there and fit a model of this config.
+    ///
+    /// # Errors
+    /// [`TransformerError::MissingValues`] and [`TransformerError::ValuesShape`].
+    pub fn check(
+        self: &Arc<Self>,
+        config: &ModelConfig,
+        schedule: &Schedule,
+    ) -> Result<(), TransformerError> {
+        let values = Values::of(Arc::clone(self));
+        Program::from((schedule, &values)).check_values(config, Expected::Later)
+    }
+
+    /// Adds a named tensor, for `put` and `add`: in the shape of the site at one position, or of one head.
+    ///
+    /// # Errors
+    /// A value that is not finite.
+    pub fn set_tensor(
+        &mut self,
+        name: TensorName,
+        tensor: ArrayD<f32>,
+    ) -> Result<(), TransformerError> {
+        let mut values = tensor.iter().enumerate();
+        if let Some((index, value)) = values.find(|(_, value)| !value.is_finite()) {
+            return Err(TransformerError::TensorNotFinite {
+                name: name.to_string(),
+                index,
+                value: *value,
+            });
+        }
+        self.tensors.insert(name, tensor);
+        Ok(())
+    }
+}
+
+/// The values that the edits of a schedule take in the run of one [`Batch`].
+///
+/// ```
+/// use layerwise_schedule::{Edit, Schedule, Site, Source};
+/// use layerwise_transformer::{Model, ModelConfig, Taken, Values};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let plain = Schedule::plain(model.stack())?;
+/// let (clean, corrupted) = ([0, 5, 3, 8], [0, 2, 3, 8]);
+///
+/// // What the clean run has at the places that are patched.
+/// let patched = "donor(resid.post[1])".parse::<Edit>()?.apply(&plain)?;
+/// let mut taken = Taken::of(patched.overlay().taken_from(Source::Donor));
+/// let end = model.run(&clean, &plain, &mut taken)?;
+/// let mut values = Values::default();
+/// values.take(Source::Donor, taken);
+///
+/// let program = (&patched, &values);
+/// assert_eq!(model.run(&corrupted, program, &mut ())?, end);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    constants: Arc<Constants>,
+    /// In the shapes of their sites; the axis `seq` are the rows of the batch.
+    taken: BTreeMap<(Source, Place), ArrayD<f32>>,
+}
+
+impl Values {
+    /// Means and named tensors alone.
+    pub fn of(constants: Arc<Constants>) -> Self {
+        Self {
+            constants,
+            taken: BTreeMap::new(),
+        }
+    }
+
+    /// Adds what was taken from a run of a batch of the same shape.
+    pub fn take(&mut self, source: Source, taken: Taken) {
+        let kept = taken.kept.into_iter();
+        self.taken
+            .extend(kept.map(|(place, values)| ((source, place), values)));
+    }
+
+    /// The values of some of the batch's rows, whose longest path has `path` tokens.
+    #[must_use]
+    pub fn of_rows(&self, rows: Range<usize>, path: usize) -> Self {
+        let of_rows = |(place, values): (&(Source, Place), &ArrayD<f32>)| {
+            let mut own = values.view();
+            if place.1.1 == Site::AttnPattern {
+                own.slice_axis_inplace(Axis(1), slice(&rows));
+                own.slice_axis_inplace(Axis(2), Slice::from(..path));
+            } else {
+                own.slice_axis_inplace(Axis(0), slice(&rows));
+            }
+            (*place, own.to_owned())
+        };
+        Self {
+            constants: Arc::clone(&self.constants),
+            taken: self.taken.iter().map(of_rows).collect(),
+        }
+    }
+
+    /// Bytes of the activations that were taken from runs.
+    pub fn bytes(&self) -> usize {
+        let values = self.taken.values();
+        values.map(|values| values.len() * size_of::<f32>()).sum()
+    }
+}
+
+/// An [`Observer`] that keeps copies of some places of a plain run, for [`Values::take`].
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    places: BTreeSet<Place>,
+    kept: BTreeMap<Place, ArrayD<f32>>,
+}
+
+impl Taken {
+    /// Will keep these places.
+    pub fn of(places: impl IntoIterator<Item = Place>) -> Self {
+        Self {
+            places: places.into_iter().collect(),
+            kept: BTreeMap::new(),
+        }
+    }
+
+    /// What has been kept.
+    pub fn kept(&self) -> &BTreeMap<Place, ArrayD<f32>> {
+        &self.kept
+    }
+
+    /// The bytes that the places take of a batch of so many rows whose longest path has so many tokens.
+    pub fn bytes(
+        config: &ModelConfig,
+        places: impl IntoIterator<Item = Place>,
+        rows: usize,
+        path: usize,
+    ) -> usize {
+        let width = |site: Site| match site {
+            Site::AttnPattern => config.heads * path,
+            site => shape_at_one_position(config, site).iter().product(),
+        };
+        let widths = places.into_iter().map(|(_, site)| width(site));
+        widths.sum::<usize>() * rows * size_of::<f32>()
+    }
+}
+
+impl Observer for Taken {
+    fn wants(&self, address: Address) -> bool {
+        self.places.contains(&(address.block, address.site))
+    }
+
+    fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>) {
+        let place = (address.block, address.site);
+        self.kept.insert(place, activation.to_owned());
+    }
+}
+
+/// A site's shape at one position; of attention patterns, the number of heads.
+pub fn shape_at_one_position(config: &ModelConfig, site: Site) -> Vec<usize> {
+    let c = config;
+    match site {
+        Site::AttnQ | Site::AttnHeadOut => vec![c.heads, c.head],
+        Site::AttnK | Site::AttnV => vec![c.kv_heads, c.head],
+        Site::MlpPre | Site::MlpUp | Site::MlpPost => vec![c.neurons],
+        Site::AttnPattern => vec![c.heads],
+        Site::Logits => vec![c.vocab],
+        _ => vec![c.model],
+    }
+}
+
+/// When values of other runs are to be there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expected<'a> {
+    /// Now, for the rows of this batch.
+    OfBatch(&'a Batch),
+    /// Once a batch is run.
+    Later,
+    /// There is no other run.
+    Never,
+}
+
+impl Program<'_> {
+    /// Checks that a batch has the positions that the edits name, and that the values which they take are there and fit.
+    pub(crate) fn check(&self, model: &Model, batch: &Batch) -> Result<(), TransformerError> {
+        model.check_schedule(self.schedule)?;
+        let overlay = self.schedule.overlay();
+        if overlay.is_empty() {
+            return Ok(());
+        }
+        if !batch.is_of_sequences() && overlay.counts_from_end() {
+            return Err(TransformerError::EndUnknown {
+                reason: "the batch holds sequences that share their beginning: give each as a segment of its own",
+            });
+        }
+        for len in batch.path_lengths() {
+            overlay.check_positions(len)?;
+        }
+        self.check_values(&model.config, Expected::OfBatch(batch))
+    }
+
+    /// Checks that the values which edits take are there and fit.
+    pub(crate) fn check_values(
+        &self,
+        config: &ModelConfig,
+        of_runs: Expected<'_>,
+    ) -> Result<(), TransformerError> {
+        let none = Values::default();
+        let values = self.values.unwrap_or(&none);
+        for (block, site, changed) in self.schedule.overlay().sites() {
+            for own in changed {
+                for change in &own.changes {
+                    let edit = || text_of(block, site, &own.units, change);
+                    let at_one = shape_at_one_position(config, site);
+                    let check = |found: Option<&ArrayD<f32>>,
+                                 what: MissingValues,
+                                 expected: Vec<usize>,
+                                 or: Option<Vec<usize>>| {
+                        let Some(found) = found else {
+                            return Err(TransformerError::MissingValues { edit: edit(), what });
+                        };
+                        let fits = found.shape() == expected
+                            || or.as_ref().is_some_and(|or| found.shape() == or);
+                        match fits {
+                            true => Ok(()),
+                            false => Err(TransformerError::ValuesShape {
+                                edit: edit(),
+                                expected,
+                                or,
+                                found: found.shape().to_vec(),
+                            }),
+                        }
+                    };
+                    if let Some(name) = change.replacement.tensor() {
+                        let one_head = (at_one.len() > 1).then(|| at_one[1..].to_vec());
+                        let what = MissingValues::Tensor(name.to_string());
+                        check(values.constants.tensors.get(name), what, at_one, one_head)?;
+                        continue;
+                    }
+                    match (change.replacement.source(), of_runs) {
+                        (None, _) => {}
+                        (Some(Source::Mean), _) => {
+                            let what = MissingValues::Source(Source::Mean);
+                            check(
+                                values.constants.means.get(&(block, site)),
+                                what,
+                                at_one,
+                                None,
+                            )?;
+                        }
+                        (Some(_), Expected::Later) => {}
+                        (Some(source), Expected::OfBatch(batch)) => {
+                            let expected = match site {
+                                Site::AttnPattern => {
+                                    vec![config.heads, batch.rows(), batch.longest_path()]
+                                }
+                                _ => [&[batch.rows()], at_one.as_slice()].concat(),
+                            };
+                            let taken = values.taken.get(&(source, (block, site)));
+                            check(taken, MissingValues::Source(source), expected, None)?;
+                        }
+                        (Some(source), Expected::Never) => {
+                            return Err(TransformerError::MissingValues {
+                                edit: edit(),
+                                what: MissingValues::Source(source),
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A schedule's edits of values in the run of one batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Overlaid<'a> {
+    pub(crate) overlay: &'a Overlay,
+    values: Option<&'a Values>,
+    segments: Vec<Segment>,
+}
+
+impl<'a> Overlaid<'a> {
+    /// `None` where nothing is edited.
+    pub(crate) fn new(
+        overlay: &'a Overlay,
+        values: Option<&'a Values>,
+        segments: &[Segment],
+    ) -> Option<Self> {
+        (!overlay.is_empty()).then(|| Self {
+            overlay,
+            values,
+            segments: segments.to_vec(),
+        })
+    }
+
+    /// Changes an activation at a site.
+    pub(crate) fn change(&self, place: Place, activation: &mut ArrayViewMutD<'_, f32>) {
+        let (block, site) = place;
+        let (unit_axis, row_axis) = match site {
+            Site::AttnPattern => (Axis(0), Axis(1)),
+            _ => (Axis(1), Axis(0)),
+        };
+        for own in self.overlay.changed(block, site) {
+            for change in &own.changes {
+                for segment in &self.segments {
+                    let part = segment.position..segment.end();
+                    // Without positions from the end, an edit may name some that are yet to come.
+                    let len = match change.positions.count_from_end() {
+                        true => segment.end(),
+                        false => usize::MAX / 4,
+                    };
+                    for positions in change.positions.within(part, len) {
+                        let shift = |at: usize| at - segment.position + segment.first_row;
+                        let rows = shift(positions.start)..shift(positions.end);
+                        for units in own.units.ranges() {
+                            let mut chosen = activation.view_mut();
+                            chosen.slice_axis_inplace(row_axis, slice(&rows));
+                            chosen.slice_axis_inplace(unit_axis, slice(&units));
+                            self.replace(&change.replacement, place, [&rows, &units], chosen);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Replaces chosen values, which are those of some rows and units.
+    fn replace(
+        &self,
+        replacement: &Replacement,
+        place: Place,
+        [rows, units]: [&Range<usize>; 2],
+        mut chosen: ArrayViewMutD<'_, f32>,
+    ) {
+        const CHECKED: &str = "values are checked before the run";
+        match replacement {
+            Replacement::Zero => chosen.fill(0.0),
+            Replacement::Scale(factor) => {
+                let factor = factor.get() as f32;
+                chosen.mapv_inplace(|value| value * factor);
+            }
+            Replacement::Mean => {
+                let values = self.values.expect(CHECKED);
+                let mean = &values.constants.means[&place];
+                chosen.assign(&mean.slice_axis(Axis(0), slice(units)));
+            }
+            Replacement::Put(name) => {
+                let tensor = self.tensor(name, units, chosen.ndim());
+                chosen.assign(&tensor);
+            }
+            Replacement::Add(name, factor) => {
+                let tensor = self.tensor(name, units, chosen.ndim());
+                let tensor = tensor.broadcast(chosen.shape()).expect(CHECKED);
+                chosen.scaled_add(factor.get() as f32, &tensor);
+            }
+            other => {
+                let source = other.source().expect("other replacements have a source");
+                let mut taken = self.values.expect(CHECKED).taken[&(source, place)].view();
+                let (unit_axis, row_axis) = match place.1 {
+                    Site::AttnPattern => (Axis(0), Axis(1)),
+                    _ => (Axis(1), Axis(0)),
+                };
+                taken.slice_axis_inplace(row_axis, slice(rows));
+                taken.slice_axis_inplace(unit_axis, slice(units));
+                chosen.assign(&taken);
+            }
+        }
+    }
+
+    /// What a named tensor has for some units, as it is broadcast over rows; `rank` is that of the activation.
+    fn tensor(&self, name: &TensorName, units: &Range<usize>, rank: usize) -> ArrayViewD<'_, f32> {
+        let values = self.values.expect("values are checked before the run");
+        let mut tensor = values.constants.tensors[name].view();
+        // One head's values serve every head.
+        if tensor.ndim() + 1 == rank {
+            tensor.slice_axis_inplace(Axis(0), slice(units));
+        }
+        tensor
+    }
+}
+
+fn slice(range: &Range<usize>) -> Slice {
+    Slice::from(range.clone())
+}
