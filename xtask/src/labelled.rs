@@ -1,41 +1,89 @@
-//! Labelled data that figures need beside the corpus: benchmark items and word-in-context pairs.
+//! Labelled data that experiments need beside the corpus.
 //!
 //! What the command line names is read whole before any model runs, and an error in it is an error of the run.
-//! What it does not name is replaced by a stand-in made from the embedded text.
+//! What it does not name is replaced by a stand-in made from the embedded text. Experiments say what their data are
+//! ([`Source`]); each has an option for its folder and one for a number of items.
 
 use crate::embedded;
-use crate::experiments::core::data::Data;
-use crate::experiments::{benchmarks, wic};
+use crate::experiments::EXPERIMENTS;
+use crate::experiments::core::data::{Data, Source};
 use crate::manifest::FileHash;
+use clap::{Arg, ArgMatches, Command, value_parser};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where labelled data comes from, and how much of it is used.
-#[derive(clap::Args, Clone, Debug)]
+/// Where labelled data comes from, and how much of it is used, by the names of experiments.
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// A folder with lambada_openai.jsonl, arc_easy.jsonl and hellaswag.jsonl in the form of llm-foundry, or as published:
-    /// lambada_test.jsonl of OpenAI, ARC-Easy-Test.jsonl, hellaswag_val.jsonl [default: stand-ins from the embedded text]
-    #[arg(long, value_name = "DIR")]
-    pub benchmarks: Option<PathBuf>,
-    /// Take the first N items of each benchmark task
-    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
-    pub items: u32,
-    /// A folder with the WiC data set: train, dev and test as .data.txt and .gold.txt, each in a folder of its own as in the
-    /// published archive or not [default: a stand-in from the embedded text]
-    #[arg(long, value_name = "DIR")]
-    pub wic: Option<PathBuf>,
-    /// Take the first N training pairs of WiC [default: all]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..))]
-    pub pairs: Option<u32>,
+    folders: BTreeMap<&'static str, PathBuf>,
+    limits: BTreeMap<&'static str, u32>,
+}
+
+/// Names of experiments and where their data come from, in the order of the report.
+fn sources() -> impl Iterator<Item = (&'static str, &'static Source)> {
+    let experiments = EXPERIMENTS.iter();
+    experiments.filter_map(|experiment| Some((experiment.id(), experiment.source()?)))
+}
+
+impl clap::Args for Options {
+    fn augment_args(command: Command) -> Command {
+        sources().fold(command, |command, (_, source)| {
+            let folder = Arg::new(source.option)
+                .long(source.option)
+                .value_name("DIR")
+                .help(source.help)
+                .value_parser(value_parser!(PathBuf));
+            let limit = Arg::new(source.limit.option)
+                .long(source.limit.option)
+                .value_name("N")
+                .help(source.limit.help)
+                .value_parser(value_parser!(u32).range(i64::from(source.limit.least)..));
+            command.arg(folder).arg(limit)
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for Options {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let folder = |(id, source): (_, &Source)| {
+            let folder = matches.get_one::<PathBuf>(source.option)?;
+            Some((id, folder.clone()))
+        };
+        let limit = |(id, source): (_, &Source)| {
+            let given = matches.get_one::<u32>(source.limit.option);
+            Some((id, given.copied().or(source.limit.default)?))
+        };
+        Ok(Self {
+            folders: sources().filter_map(folder).collect(),
+            limits: sources().filter_map(limit).collect(),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 impl Options {
     /// The folder that was given for an experiment.
     pub fn given(&self, experiment: &str) -> Option<&Path> {
-        match experiment {
-            "benchmarks" => self.benchmarks.as_deref(),
-            "wic" => self.wic.as_deref(),
-            _ => None,
-        }
+        self.folders.get(experiment).map(PathBuf::as_path)
+    }
+
+    /// What each experiment's data are called, and the folder or what stands in for it.
+    pub fn told(&self) -> impl Iterator<Item = (&'static str, String)> {
+        sources().map(|(id, source)| {
+            let told = match self.given(id) {
+                Some(folder) => folder.display().to_string(),
+                None => "stand-ins made from the embedded text".to_owned(),
+            };
+            (source.title, told)
+        })
     }
 }
 
@@ -52,27 +100,17 @@ impl Labelled {
     /// # Errors
     /// A folder that does not hold what it is named for.
     pub fn open(options: &Options, experiments: &[&str]) -> anyhow::Result<Self> {
-        let chosen = |id: &str| experiments.contains(&id);
         let mut data = Data::default();
         let mut folders = Vec::new();
-        if chosen("benchmarks") {
-            let most = options.items as usize;
-            data.insert(match &options.benchmarks {
-                Some(folder) => benchmarks::data::from_folder(folder, most)?,
-                None => benchmarks::data::standins(&embedded::documents()?, most),
-            });
-            folders.extend(options.benchmarks.clone());
-        }
-        if chosen("wic") {
-            let most = options.pairs.map(|most| most as usize);
-            let pairs = match &options.wic {
-                Some(folder) => Some(wic::data::from_folder(folder, most)?),
-                None => wic::data::standin(&embedded::documents()?),
-            };
-            if let Some(pairs) = pairs {
-                data.insert(pairs);
+        for (id, source) in sources().filter(|(id, _)| experiments.contains(id)) {
+            let most = options.limits.get(id).map(|most| *most as usize);
+            match options.given(id) {
+                Some(folder) => {
+                    (source.read)(folder, most, &mut data)?;
+                    folders.push(folder.to_owned());
+                }
+                None => (source.stand_in)(&embedded::documents()?, most, &mut data),
             }
-            folders.extend(options.wic.clone());
         }
         Ok(Self { data, folders })
     }

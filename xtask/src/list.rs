@@ -20,7 +20,7 @@ pub struct Arguments {
 pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if arguments.ids {
-        for experiment in EXPERIMENTS {
+        for experiment in EXPERIMENTS.iter() {
             writeln!(out, "{}", experiment.id())?;
         }
         return Ok(());
@@ -30,7 +30,7 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
         "Experiments ({} reproduce EXPERIMENT):",
         program::name()
     )?;
-    for experiment in EXPERIMENTS {
+    for experiment in EXPERIMENTS.iter() {
         let (id, about) = (experiment.id(), experiment.about());
         writeln!(
             out,

@@ -41,7 +41,7 @@ pub struct Arguments {
     labelled: labelled::Options,
     #[command(flatten)]
     run: Run,
-    /// The text of another kind, for the figure shift: a file as for --corpus [default: the source code of this project]
+    /// The text of another kind, for experiments that compare two: a file as for --corpus [default: the source code of this project]
     #[arg(long, value_name = "FILE")]
     shift_corpus: Option<PathBuf>,
     /// Let the sweep take the fewest sequences whose standard error is that small under every schedule, as kl_nats=0.01
@@ -91,7 +91,8 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         .iter()
         .map(|opened| inputs::open_corpus(&arguments.inputs, tokens, opened))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let shifted = if ids.contains(&"shift") {
+    let reads_other_text = |experiment: &&dyn Experiment| experiment.needs().other_text;
+    let shifted = if chosen.iter().any(reads_other_text) {
         shifted(arguments, tokens, &models)?
     } else {
         models.iter().map(|_| None).collect()
@@ -261,7 +262,8 @@ impl<'a> Plan<'a> {
             say(&format_args!("plain: {}", subject.text));
         }
         for experiment in self.experiments {
-            if experiment.needs().tokenizer && subject.tokenizer.is_none() {
+            let needs = experiment.needs();
+            if needs.tokenizer && subject.tokenizer.is_none() {
                 let id = experiment.id();
                 say(&format_args!(
                     "{id} is left empty: no tokenizer.json to read text with"
@@ -271,9 +273,10 @@ impl<'a> Plan<'a> {
             for told in experiment.announce(subject)? {
                 say(&told);
             }
-        }
-        if self.arguments.dry_run && ids.contains(&"shift") && subject.other_text.is_none() {
-            say(&"plain, other text: on the source code of this project");
+            // A dry run does not write the source code of this project.
+            if needs.other_text && subject.other_text.is_none() {
+                say(&"plain, other text: on the source code of this project");
+            }
         }
         Ok(())
     }
@@ -414,21 +417,16 @@ fn subject_facts(
 }
 
 fn provenance(arguments: &Arguments) -> Vec<(String, String)> {
-    let data = |given: &Option<PathBuf>| match given {
-        Some(folder) => folder.display().to_string(),
-        None => "stand-ins made from the embedded text".to_owned(),
-    };
-    let facts = [
+    let own = [
         ("layerwise", env!("CARGO_PKG_VERSION").to_owned()),
         ("Instruction sets", cpu_features().to_owned()),
-        ("Benchmark items", data(&arguments.labelled.benchmarks)),
-        ("Word-in-context pairs", data(&arguments.labelled.wic)),
-        (
-            "Files and their hashes",
-            "manifest.json, beside this page".to_owned(),
-        ),
     ];
-    facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    let files = "manifest.json, beside this page".to_owned();
+    let facts = own.into_iter().chain(arguments.labelled.told());
+    let facts = facts.chain([("Files and their hashes", files)]);
+    facts
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// The names that the command line knows, with what each shows.

@@ -28,5 +28,8 @@ pub mod suffix_neurons;
 pub mod suffix_probe;
 pub mod wic;
 
+#[doc(hidden)]
+pub use inventory;
+
 mod registry;
 pub use registry::{EXPERIMENTS, claims, experiment, judge, text_tables, with_needed};

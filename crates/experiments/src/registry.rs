@@ -1,31 +1,19 @@
 //! The experiments by their names, and what all of them together say.
 
 use super::core::claim::{Claim, Evidence, Row};
-use super::core::experiment::Experiment;
+use super::core::experiment::{Experiment, Registered};
 use super::core::models::Facts;
 use super::core::published::{TextTable, architectures, names};
 use super::core::tables::Tables;
+use std::sync::LazyLock;
 
-/// The experiments, in the order of the report.
-pub const EXPERIMENTS: &[&dyn Experiment] = &[
-    &crate::stages::Stages,
-    &crate::robustness::Robustness,
-    &crate::cka::Cka,
-    &crate::attention_locality::AttentionLocality,
-    &crate::subword_heads::SubwordHeads,
-    &crate::wic::Wic,
-    &crate::lens_entropy::LensEntropy,
-    &crate::lens_kl::LensKl,
-    &crate::neurons::Neurons,
-    &crate::suffix_probe::SuffixProbe,
-    &crate::suffix_neurons::SuffixNeurons,
-    &crate::mlp_norm::MlpNorm,
-    &crate::sublayer_ratio::SublayerRatio,
-    &crate::repeats::Repeats,
-    &crate::benchmarks::Benchmarks,
-    &crate::scale::Scale,
-    &crate::shift::Shift,
-];
+/// The experiments that [`register!`](crate::register) has added, in the order of the report.
+pub static EXPERIMENTS: LazyLock<Vec<&'static dyn Experiment>> = LazyLock::new(|| {
+    let registered = inventory::iter::<Registered>.into_iter();
+    let mut experiments: Vec<&dyn Experiment> = registered.map(|it| it.0).collect();
+    experiments.sort_by_key(|experiment| (experiment.place(), experiment.id()));
+    experiments
+});
 
 /// An experiment by its name.
 pub fn experiment(id: &str) -> Option<&'static dyn Experiment> {
@@ -85,6 +73,7 @@ pub fn text_tables(tables: &Tables, models: &[Facts]) -> Vec<TextTable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::experiment::Place;
     use crate::core::finding::Verdict;
     use crate::core::table::{parse, write};
     use crate::core::testing;
@@ -95,7 +84,7 @@ mod tests {
     #[test]
     fn every_experiment_has_its_own_name_tables_and_words() {
         let mut told = BTreeSet::new();
-        for experiment in EXPERIMENTS {
+        for experiment in EXPERIMENTS.iter() {
             let (id, about) = (experiment.id(), experiment.about());
             assert!(told.insert(id), "{id}");
             assert!(told.insert(about.title), "{}", about.title);
@@ -115,8 +104,39 @@ mod tests {
     }
 
     #[test]
+    fn experiments_have_the_order_of_the_paper() {
+        let ids: Vec<&str> = EXPERIMENTS
+            .iter()
+            .map(|experiment| experiment.id())
+            .collect();
+        let expected = [
+            "stages",
+            "robustness",
+            "cka",
+            "attention-locality",
+            "subword-heads",
+            "wic",
+            "lens-entropy",
+            "lens-kl",
+            "neurons",
+            "suffix-probe",
+            "suffix-neurons",
+            "mlp-norm",
+            "sublayer-ratio",
+            "repeats",
+            "benchmarks",
+            "scale",
+            "shift",
+        ];
+        let in_paper = EXPERIMENTS
+            .iter()
+            .filter(|experiment| experiment.place() < Place::AFTER_THE_PAPER);
+        assert_eq!(ids[..in_paper.count()], expected);
+    }
+
+    #[test]
     fn what_is_needed_is_a_table_of_an_experiment() {
-        for experiment in EXPERIMENTS {
+        for experiment in EXPERIMENTS.iter() {
             for table in experiment.needs().tables {
                 let mut others = EXPERIMENTS
                     .iter()

@@ -13,7 +13,7 @@ fn list_names_every_experiment_model_and_format() {
         let own = lines.find(|line| line.trim_start().starts_with(&format!("{id} ")));
         own.unwrap_or_else(|| panic!("no {id} in:\n{said}"))
     };
-    for experiment in EXPERIMENTS {
+    for experiment in EXPERIMENTS.iter() {
         let told = experiment.about().summary;
         assert!(line(experiment.id()).contains(told), "{said}");
     }

@@ -17,15 +17,18 @@ pub use table::{Measure, Record, curve};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::known::Quantity;
 use crate::core::plain::Observation;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct AttentionLocality;
+
+register!(AttentionLocality);
 
 impl Experiment for AttentionLocality {
     fn id(&self) -> &'static str {
@@ -40,6 +43,10 @@ impl Experiment for AttentionLocality {
             caption: "Mean attention weight, 0 to 1, on the preceding 1, 2, 4, 8 and 16 tokens together, averaged over heads, query positions and sequences, against relative depth; and the mean over pairs of a query and one of its five previous tokens. Bands are one standard error, clustered by sequence.",
             paper_says: "Attention in early layers is local and becomes less so with depth; in several models it rises a little at the end. This is the sign of detokenization: local context is integrated first.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(6, "a")
     }
 
     fn needs(&self) -> Needs {

@@ -12,6 +12,7 @@
 //! - `standin-continuation`, in HellaSwag's form: which of four passages of 8 words follows 16 words; one does, the others
 //!   stand at the same place of three other documents.
 
+use crate::core::data::{Limit, Source};
 use crate::core::error::{ExperimentError, Place};
 use layerwise_corpus as corpus;
 use layerwise_sweep::Rule;
@@ -42,6 +43,26 @@ pub struct Task {
     /// Its items, in their order.
     pub items: Vec<Item>,
 }
+
+/// The tasks of the paper, or the stand-ins.
+pub(crate) static SOURCE: Source = Source {
+    option: "benchmarks",
+    help: "A folder with lambada_openai.jsonl, arc_easy.jsonl and hellaswag.jsonl in the form of llm-foundry, or as published: lambada_test.jsonl of OpenAI, ARC-Easy-Test.jsonl, hellaswag_val.jsonl [default: stand-ins from the embedded text]",
+    title: "Benchmark items",
+    limit: Limit {
+        option: "items",
+        help: "Take the first N items of each benchmark task [default: 100]",
+        least: 1,
+        default: Some(100),
+    },
+    read: |folder, most, data| {
+        data.insert(from_folder(folder, most.unwrap_or(usize::MAX))?);
+        Ok(())
+    },
+    stand_in: |documents, most, data| {
+        data.insert(standins(documents, most.unwrap_or(usize::MAX)));
+    },
+};
 
 /// A line of `lambada_openai.jsonl`.
 #[derive(Deserialize)]

@@ -19,14 +19,18 @@ mod table;
 pub use table::{Intervention, Record};
 
 use crate::core::claim::Claim;
+use crate::core::data::Source;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct Benchmarks;
+
+register!(Benchmarks);
 
 impl Experiment for Benchmarks {
     fn id(&self) -> &'static str {
@@ -43,12 +47,20 @@ impl Experiment for Benchmarks {
         }
     }
 
+    fn place(&self) -> Place {
+        Place::beside(15, "")
+    }
+
     fn needs(&self) -> Needs {
         Needs {
             data: Some("benchmark items (else stand-ins made from text)"),
             tokenizer: true,
             ..Needs::default()
         }
+    }
+
+    fn source(&self) -> Option<&'static Source> {
+        Some(&data::SOURCE)
     }
 
     fn tables(&self) -> &'static [TableId] {

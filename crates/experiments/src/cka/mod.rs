@@ -16,14 +16,17 @@ pub use table::{Estimator, Record};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::plain::Observation;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct Cka;
+
+register!(Cka);
 
 impl Experiment for Cka {
     fn id(&self) -> &'static str {
@@ -38,6 +41,10 @@ impl Experiment for Cka {
             caption: "Unbiased linear CKA, 0 to 1 without unit, between the residual streams after each pair of blocks. Last position of each sequence, in batches of sequences; the published code's estimator, all positions of a sequence as a batch, is in the table.",
             paper_says: "Representations form blocks of similar layers, which line up with the region that is robust to dropping and swapping; the first layers stand apart.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(5, "b")
     }
 
     fn needs(&self) -> Needs {

@@ -3,7 +3,38 @@
 use super::error::ExperimentError;
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where an experiment's data set comes from: a folder that the user names, or else a stand-in made from text.
+#[derive(Debug)]
+pub struct Source {
+    /// The option that names the folder.
+    pub option: &'static str,
+    /// What the folder holds.
+    pub help: &'static str,
+    /// What the report calls the data.
+    pub title: &'static str,
+    /// How many items are used.
+    pub limit: Limit,
+    /// Reads the first items of a folder, all where there is no number.
+    pub read: fn(&Path, Option<usize>, &mut Data) -> Result<(), ExperimentError>,
+    /// Makes as many from the documents of a text; where it cannot, nothing is added.
+    pub stand_in: fn(&[String], Option<usize>, &mut Data),
+}
+
+/// How many items of a data set are used.
+#[derive(Debug)]
+pub struct Limit {
+    /// The option that gives the number.
+    pub option: &'static str,
+    /// What is counted, and the number where none is given.
+    pub help: &'static str,
+    /// The smallest number that can be given.
+    pub least: u32,
+    /// The number where none is given; all where there is none.
+    pub default: Option<u32>,
+}
 
 /// Data sets, one of each type.
 #[derive(Default)]

@@ -1,6 +1,7 @@
 //! What an experiment is.
 
 use super::claim::{Claim, Evidence};
+use super::data::Source;
 use super::error::ExperimentError;
 use super::known::Quantity;
 use super::models::Facts;
@@ -27,11 +28,41 @@ pub struct About {
     pub paper_says: &'static str,
 }
 
+/// Where the report shows an experiment: beside a figure of the NeurIPS version and its panel, or after all of them.
+///
+/// ```
+/// use layerwise_experiments::core::experiment::Place;
+///
+/// assert!(Place::beside(5, "b") < Place::beside(12, "a"));
+/// assert!(Place::beside(12, "a") < Place::beside(12, "a, single neurons"));
+/// assert!(Place::beside(26, "") < Place::AFTER_THE_PAPER);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    figure: u32,
+    panel: &'static str,
+}
+
+impl Place {
+    /// What the paper does not show.
+    pub const AFTER_THE_PAPER: Self = Self {
+        figure: u32::MAX,
+        panel: "",
+    };
+
+    /// A figure and its panel; what a panel is followed by comes after it, as `a, single neurons` after `a`.
+    pub const fn beside(figure: u32, panel: &'static str) -> Self {
+        Self { figure, panel }
+    }
+}
+
 /// What an experiment needs besides a model.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Needs {
     /// Whether it reads the corpus.
     pub corpus: bool,
+    /// Whether it reads a second text, of another kind.
+    pub other_text: bool,
     /// The data set that it reads, and what stands in for it.
     pub data: Option<&'static str>,
     /// Whether it reads text, and not only token ids: without a tokenizer its tables stay empty.
@@ -74,9 +105,19 @@ pub trait Experiment: Sync {
     /// The experiment in words.
     fn about(&self) -> About;
 
+    /// Where the report shows it; experiments of one place follow each other by name.
+    fn place(&self) -> Place {
+        Place::AFTER_THE_PAPER
+    }
+
     /// What it needs.
     fn needs(&self) -> Needs {
         Needs::default()
+    }
+
+    /// Where the data set that it reads comes from.
+    fn source(&self) -> Option<&'static Source> {
+        None
     }
 
     /// The tables that it fills; the report shows the first.
@@ -147,4 +188,52 @@ pub trait Experiment: Sync {
         let _ = evidence;
         Vec::new()
     }
+}
+
+/// An experiment that has been [registered](crate::register).
+#[derive(Clone, Copy)]
+pub struct Registered(pub &'static dyn Experiment);
+
+inventory::collect!(Registered);
+
+/// Adds an experiment to [`EXPERIMENTS`](crate::EXPERIMENTS): a line of its own module, in this crate or in any other that is
+/// linked into the program.
+///
+/// ```
+/// use layerwise_experiments::core::experiment::{About, Experiment};
+/// use layerwise_experiments::core::tables::{TableId, Tables};
+/// use layerwise_experiments::{experiment, register};
+///
+/// struct Toy;
+///
+/// register!(Toy);
+///
+/// impl Experiment for Toy {
+///     fn id(&self) -> &'static str {
+///         "toy"
+///     }
+///     fn about(&self) -> About {
+///         About {
+///             summary: "A toy",
+///             title: "A toy",
+///             stands_for: "nothing",
+///             caption: "Nothing.",
+///             paper_says: "Nothing.",
+///         }
+///     }
+///     fn tables(&self) -> &'static [TableId] {
+///         &[]
+///     }
+///     fn drawings(&self, _: &Tables) -> Vec<(String, layerwise_plot::Figure)> {
+///         Vec::new()
+///     }
+/// }
+///
+/// assert!(experiment("toy").is_some());
+/// ```
+#[macro_export]
+macro_rules! register {
+    ($experiment:expr) => {
+        $crate::inventory::submit!($crate::core::experiment::Registered(&$experiment));
+    };
 }

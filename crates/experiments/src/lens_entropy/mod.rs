@@ -16,15 +16,18 @@ pub use table::{Record, curve};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::known::Quantity;
 use crate::core::plain::Observation;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct LensEntropy;
+
+register!(LensEntropy);
 
 impl Experiment for LensEntropy {
     fn id(&self) -> &'static str {
@@ -39,6 +42,10 @@ impl Experiment for LensEntropy {
             caption: "Mean entropy in bits of the distribution that each residual stream gives through the final norm and the unembedding, against s/L. The standard lens recomputes the norm's scale on each stream; the legacy lens divides every stream by the last one's scale, as the first versions did by mistake. Means over positions 1 to T−1.",
             paper_says: "Entropy falls from about the middle of the model. In the final layers of some models it stops falling or rises again, even within one family.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(7, "b")
     }
 
     fn needs(&self) -> Needs {

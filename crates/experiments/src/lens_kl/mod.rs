@@ -15,16 +15,19 @@ pub use table::{Record, agreement, curve};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::plain::Observation;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use crate::lens_entropy::measure::VIEWS;
 use crate::neurons;
+use crate::register;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct LensKl;
+
+register!(LensKl);
 
 impl Experiment for LensKl {
     fn id(&self) -> &'static str {
@@ -39,6 +42,10 @@ impl Experiment for LensKl {
             caption: "Left axis: mean KL(output ‖ lens) in nats against depth, over positions 1 to T−1; the paper does not say which direction it shows, so that the other is in the table. Right axis: prediction and suppression neurons, percent of each block's.",
             paper_says: "The divergence falls from about mid-depth, fastest where the density of prediction neurons rises. Phi-1 has fewer such neurons and a flatter curve than Phi-1.5 and Phi-2.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(8, "")
     }
 
     fn needs(&self) -> Needs {

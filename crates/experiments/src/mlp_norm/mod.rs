@@ -15,15 +15,18 @@ pub use table::{Record, curve};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::plain::Observation;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use crate::sublayer_ratio::measure::SIZES;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct MlpNorm;
+
+register!(MlpNorm);
 
 impl Experiment for MlpNorm {
     fn id(&self) -> &'static str {
@@ -38,6 +41,10 @@ impl Experiment for MlpNorm {
             caption: "Mean L2 norm of each MLP's output before it is added, in the residual stream's own unit, against relative depth. Means over positions 1 to T−1; bands are one standard error, clustered by sequence.",
             paper_says: "The norm grows with depth and peaks in the last layers, in all 18 models: the last layers rework the residual stream before it is read out.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(12, "b")
     }
 
     fn needs(&self) -> Needs {

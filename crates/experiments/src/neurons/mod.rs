@@ -23,14 +23,17 @@ pub use table::{Kind, Record, density, prediction, suppression};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::known::Quantity;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct Neurons;
+
+register!(Neurons);
 
 impl Experiment for Neurons {
     fn id(&self) -> &'static str {
@@ -45,6 +48,10 @@ impl Experiment for Neurons {
             caption: "Share of each block's neurons, percent, whose output weights' cosines with the columns of the unembedding have kurtosis above 10 and positive (prediction) or negative (suppression) skewness; partition neurons have high variance and low kurtosis. From the weights alone, after folding the norms.",
             paper_says: "Prediction neurons appear at about half of the depth, peak at about 85 % and become fewer in the last tenth, where suppression neurons overtake them and peak in the last layers.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(8, "densities")
     }
 
     fn needs(&self) -> Needs {

@@ -15,14 +15,17 @@ pub use table::Record;
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::subject::Subject;
 use crate::core::sweep::Edits;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct Repeats;
+
+register!(Repeats);
 
 impl Experiment for Repeats {
     fn id(&self) -> &'static str {
@@ -37,6 +40,10 @@ impl Experiment for Repeats {
             caption: "Mean entropy of the output in bits when each block of a run of three, or of five, runs twice in place, against the depth of the run's middle block. Dotted: the plain model. Means over positions 1 to T−1; bands are one standard error, clustered by sequence.",
             paper_says: "Repeating late blocks lowers the output's entropy below the plain model's; repeating early blocks does not, or raises it.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(12, "c")
     }
 
     fn needs(&self) -> Needs {

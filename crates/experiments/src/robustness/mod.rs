@@ -29,15 +29,18 @@ pub use table::{Collapse, Intervention, Record, curve};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::known::Quantity;
 use crate::core::subject::Subject;
 use crate::core::sweep::Edits;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct Robustness;
+
+register!(Robustness);
 
 impl Experiment for Robustness {
     fn id(&self) -> &'static str {
@@ -52,6 +55,10 @@ impl Experiment for Robustness {
             caption: "Above, blocks ℓ and ℓ+1 swapped; below, block ℓ left out; against ℓ/(L−1). KL(plain ‖ altered) in nats, share of positions whose most probable token stays the same, and change of the output's entropy in bits. Means over positions 1 to T−1; bands are one standard error, clustered by sequence.",
             paper_says: "Without any fine-tuning, dropping or swapping a middle layer keeps 72 to 95 % of the original top-1 predictions. The first layer is catastrophic in every model, and the last pair in some.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(5, "a")
     }
 
     fn needs(&self) -> Needs {

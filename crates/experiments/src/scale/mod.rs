@@ -11,14 +11,17 @@ mod table;
 
 pub use table::Record;
 
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::experiment::{About, Experiment, Needs, Place};
 use crate::core::models::Facts;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use crate::{attention_locality, mlp_norm, neurons, robustness};
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct Scale;
+
+register!(Scale);
 
 impl Experiment for Scale {
     fn id(&self) -> &'static str {
@@ -33,6 +36,10 @@ impl Experiment for Scale {
             caption: "For each model, against its number of blocks: medians at depths 0.2 to 0.9 of relative accuracy after a drop and a swap, and of KL(plain ‖ block left out) in nats; and the relative depths at which local attention, prediction neurons, suppression neurons and the MLP's output peak.",
             paper_says: "The same pattern shows in models above 10B parameters. The first version adds that deeper models are more robust, which later versions do not repeat.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(25, "")
     }
 
     fn needs(&self) -> Needs {

@@ -15,14 +15,17 @@ pub use table::{Measure, Record};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use crate::{attention_locality, lens_entropy, lens_kl, mlp_norm};
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct Shift;
+
+register!(Shift);
 
 impl Experiment for Shift {
     fn id(&self) -> &'static str {
@@ -39,9 +42,14 @@ impl Experiment for Shift {
         }
     }
 
+    fn place(&self) -> Place {
+        Place::beside(26, "")
+    }
+
     fn needs(&self) -> Needs {
         Needs {
             corpus: true,
+            other_text: true,
             data: Some("a text of another kind (else the source code of this project)"),
             tables: const {
                 &[

@@ -15,15 +15,18 @@ mod table_1;
 pub use table::{Curve, EVERY_MODEL, Record};
 
 use crate::core::claim::Evidence;
-use crate::core::experiment::{About, Experiment, Needs};
+use crate::core::experiment::{About, Experiment, Needs, Place};
 use crate::core::models::Facts;
 use crate::core::published::TextTable;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use crate::{attention_locality, neurons, robustness};
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct Stages;
+
+register!(Stages);
 
 impl Experiment for Stages {
     fn id(&self) -> &'static str {
@@ -38,6 +41,10 @@ impl Experiment for Stages {
             caption: "KL(plain ‖ block left out), total attention to the five previous tokens, and the densities of prediction and suppression neurons against relative depth. Each model's curve is interpolated to 101 depths, averaged within and then over families, and rescaled from its minimum to its maximum, because the units differ. Means over positions 1 to T−1; no error bands.",
             paper_says: "Four stages follow each other: detokenization, feature engineering, prediction ensembling and residual calibration. Sensitivity to ablation and local attention peak first, then prediction neurons at about 85 % of depth, then suppression neurons in the last layers.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(1, "")
     }
 
     fn needs(&self) -> Needs {

@@ -15,14 +15,17 @@ pub use table::{Record, curve};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::plain::Observation;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct SublayerRatio;
+
+register!(SublayerRatio);
 
 impl Experiment for SublayerRatio {
     fn id(&self) -> &'static str {
@@ -37,6 +40,10 @@ impl Experiment for SublayerRatio {
             caption: "Mean over positions of ‖attention output‖/‖MLP output‖; of ‖both‖/‖residual stream‖; and of the cosine of their sum with the residual stream, negative where a block erases. Against relative depth, positions 1 to T−1; bands are one standard error, clustered by sequence.",
             paper_says: "The share of attention falls gradually in comparison with the MLP's with depth: early computation is attention-heavy.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(12, "b, beside attention")
     }
 
     fn needs(&self) -> Needs {

@@ -22,14 +22,17 @@ pub use table::{Cell, Record, Selection};
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::known::Quantity;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct SubwordHeads;
+
+register!(SubwordHeads);
 
 impl Experiment for SubwordHeads {
     fn id(&self) -> &'static str {
@@ -44,6 +47,10 @@ impl Experiment for SubwordHeads {
             caption: "Attention, 0 to 1, of one head from the last of 16 tokens to each of them. Above, windows whose last word is one token; below, windows whose last word is four tokens. Ten windows each; the published windows of the second kind were filtered on the attention shown, so the table has the means with and without that filter.",
             paper_says: "Early layers have heads in which the last piece of a word attends to its other pieces, most to the first, and which do nothing of the kind where the word is a single token.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(6, "b")
     }
 
     fn needs(&self) -> Needs {

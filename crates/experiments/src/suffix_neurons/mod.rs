@@ -17,14 +17,17 @@ mod table;
 pub use table::{Bin, Record};
 
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::known::Quantity;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct SuffixNeurons;
+
+register!(SuffixNeurons);
 
 impl Experiment for SuffixNeurons {
     fn id(&self) -> &'static str {
@@ -39,6 +42,10 @@ impl Experiment for SuffixNeurons {
             caption: "For each neuron, how many tokens its output weights move by how much (logits a unit of activation): tokens that end in “-ing” and the others, on a logarithmic count axis. The 36 neurons with the largest difference of means among those of kurtosis above 10 or variance above 0.005. From the weights alone.",
             paper_says: "In the second half of GPT-2 XL, prediction neurons raise the tokens of the ending and suppression neurons lower them; of the first 32, 23 are of the first kind and 9 of the second.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(12, "a, single neurons")
     }
 
     fn needs(&self) -> Needs {

@@ -15,14 +15,17 @@ pub use table::Record;
 
 use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use crate::suffix_neurons;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct SuffixProbe;
+
+register!(SuffixProbe);
 
 impl Experiment for SuffixProbe {
     fn id(&self) -> &'static str {
@@ -37,6 +40,10 @@ impl Experiment for SuffixProbe {
             caption: "Accuracy, chance 0.5, of telling from the activations of MLP neurons at the last but one token whether the next token ends in “-ing”. Points: probes on single neurons. Line: probes on the best k. Dotted: the model's own prediction. Balanced classes; folds keep documents apart.",
             paper_says: "The best single probes are suppression neurons and are about as good as the model; ensembles of prediction neurons beat single ones and sometimes the model.",
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::beside(12, "a")
     }
 
     fn needs(&self) -> Needs {

@@ -6,6 +6,7 @@
 //! the form itself. For each form there are four pairs of like and four of unlike senses, no occurrence in two of them,
 //! and all pairs of one form are in one split. No one else uses it, and its accuracies compare with nothing published.
 
+use crate::core::data::{Limit, Source};
 use crate::core::error::{ExperimentError, Place};
 use layerwise_corpus as corpus;
 use std::collections::BTreeMap;
@@ -44,6 +45,28 @@ pub struct Pairs {
     /// For testing.
     pub test: Vec<Pair>,
 }
+
+/// WiC, or the stand-in.
+pub(crate) static SOURCE: Source = Source {
+    option: "wic",
+    help: "A folder with the WiC data set: train, dev and test as .data.txt and .gold.txt, each in a folder of its own as in the published archive or not [default: a stand-in from the embedded text]",
+    title: "Word-in-context pairs",
+    limit: Limit {
+        option: "pairs",
+        help: "Take the first N training pairs of WiC [default: all]",
+        least: 8,
+        default: None,
+    },
+    read: |folder, most, data| {
+        data.insert(from_folder(folder, most)?);
+        Ok(())
+    },
+    stand_in: |documents, _, data| {
+        if let Some(pairs) = standin(documents) {
+            data.insert(pairs);
+        }
+    },
+};
 
 /// WiC from a folder with `train`, `dev` and `test` as `.data.txt` and `.gold.txt`, each in a folder of its part's name or
 /// not; the first `most` training pairs.

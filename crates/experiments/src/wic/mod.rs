@@ -15,15 +15,19 @@ mod table;
 pub use table::{Method, Record, curve};
 
 use crate::core::claim::Claim;
+use crate::core::data::Source;
 use crate::core::error::ExperimentError;
-use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::register;
 use data::Pairs;
 use layerwise_plot::Figure;
 
 /// See the [module](self).
 pub struct Wic;
+
+register!(Wic);
 
 impl Experiment for Wic {
     fn id(&self) -> &'static str {
@@ -40,12 +44,20 @@ impl Experiment for Wic {
         }
     }
 
+    fn place(&self) -> Place {
+        Place::beside(7, "a")
+    }
+
     fn needs(&self) -> Needs {
         Needs {
             data: Some("word-in-context pairs (else a stand-in made from text)"),
             tokenizer: true,
             ..Needs::default()
         }
+    }
+
+    fn source(&self) -> Option<&'static Source> {
+        Some(&data::SOURCE)
     }
 
     fn tables(&self) -> &'static [TableId] {
