@@ -13,8 +13,13 @@ use std::str::FromStr;
 pub struct Inputs {
     /// The name of an embedded model, or a checkpoint folder in the Hugging Face layout (write ./NAME for a folder that is
     /// named like an embedded model); LABEL= before it names it in the results; may be repeated [default: the embedded models]
-    #[arg(long, value_name = "NAME|DIR|LABEL=DIR")]
+    ///
+    /// A model on the Hugging Face hub is named ORG/NAME or ORG/NAME@REVISION, and looked for in the cache of its tools
+    #[arg(long, value_name = "NAME|DIR|ORG/NAME|LABEL=…")]
     pub model: Vec<String>,
+    /// Fetch models that are named ORG/NAME and are not in the Hugging Face cache, by its tool `hf`
+    #[arg(long)]
+    pub fetch: bool,
     /// A file of text (.txt, .raw), of documents (.jsonl, a line each, or .json, an array), these also with .gz, or of token
     /// ids (.npy) [default: the embedded text]
     #[arg(long, value_name = "FILE")]
@@ -56,6 +61,7 @@ impl Inputs {
     pub fn of_model(model: &str) -> Self {
         Self {
             model: vec![model.to_owned()],
+            fetch: false,
             corpus: None,
             rows: None,
             context: None,

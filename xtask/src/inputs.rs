@@ -40,7 +40,7 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
             .into_iter()
             .map(|(name, folder)| Named { name, folder })
             .collect(),
-        false => names::all(&inputs.model)?,
+        false => names::all(&inputs.model, inputs.fetch)?,
     };
     let mut budget = memory::budget(inputs.max_memory);
     let links = match inputs.follow_links {

@@ -8,6 +8,7 @@ pub mod diff_sites;
 pub mod draw;
 pub mod embedded;
 pub mod generate;
+pub mod hub;
 pub mod inputs;
 pub mod interrupt;
 pub mod labelled;

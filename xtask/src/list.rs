@@ -1,9 +1,11 @@
 //! `list`: the experiments, claims, models and corpora, and what each needs.
 
 use crate::experiments::{EXPERIMENTS, claims};
-use crate::{embedded, program};
+use crate::{embedded, hub, output, program};
 use layerwise::architecture::{self, Family, ModelConfig};
+use layerwise::files::{Folder, Links};
 use std::io::Write;
+use std::path::Path;
 
 /// Options of `list`.
 #[derive(clap::Args)]
@@ -64,6 +66,26 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
             config.family, config.layers, config.model, config.vocab
         )?;
     }
+    let cached = hub::cached();
+    if let (Some(cache), false) = (hub::cache(), cached.is_empty()) {
+        let cache = output::plain(&cache.display().to_string());
+        writeln!(
+            out,
+            "\nModels in the Hugging Face cache {cache} (--model ORG/NAME):"
+        )?;
+        for (name, folder) in cached {
+            let said = folder.map_or_else(
+                || "not whole, or not in safetensors".to_owned(),
+                |it| described(&it),
+            );
+            writeln!(
+                out,
+                "  {:<14} {}",
+                output::plain(&name),
+                output::plain(&said)
+            )?;
+        }
+    }
     writeln!(
         out,
         "\nFamilies (--model DIR, a checkpoint folder in the Hugging Face layout), by `model_type`:"
@@ -98,4 +120,22 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
     )?;
     writeln!(out, "  {:<14} rows of token ids", ".npy")?;
     Ok(())
+}
+
+/// What a checkpoint folder's config says, or why it cannot be opened.
+fn described(folder: &Path) -> String {
+    const MAX_CONFIG: u64 = 1 << 20;
+    let config = || -> anyhow::Result<ModelConfig> {
+        let file =
+            Folder::open(folder, Links::Refuse)?.file("config.json", "the config of the model")?;
+        let config = serde_json::from_slice(&file.read_all(MAX_CONFIG)?)?;
+        Ok(ModelConfig::from_json(&config, file.path())?)
+    };
+    match config() {
+        Ok(config) => format!(
+            "{}, {} blocks, width {}, {} tokens",
+            config.family, config.layers, config.model, config.vocab
+        ),
+        Err(error) => format!("cannot be opened: {error}"),
+    }
 }

@@ -1,6 +1,7 @@
 //! The manifest: everything that a result was made from.
 
 use crate::experiments::core::models::Facts;
+use crate::hub;
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::Measurement;
 use crate::rounding::Rounding;
@@ -221,6 +222,9 @@ pub struct Run {
     vocabulary: usize,
     precision: &'static str,
     folder: String,
+    /// The commit, of a snapshot in the Hugging Face cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
     files: Vec<FileHash>,
     /// The text, where one was read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -370,6 +374,7 @@ impl Run {
             vocabulary: config.vocab,
             precision: opened.model.precision().name(),
             folder: opened.folder.display().to_string(),
+            commit: hub::commit_of(&opened.folder),
             files: opened
                 .files
                 .iter()

@@ -1,7 +1,8 @@
 //! What models are called: results go into a folder of a model's name, and tables tell models apart by it.
 
 use crate::embedded;
-use anyhow::{bail, ensure};
+use crate::hub::HubName;
+use anyhow::{Context, bail, ensure};
 use layerwise::files::{self, Links};
 use std::path::{Path, PathBuf};
 
@@ -14,16 +15,17 @@ pub struct Named {
     pub folder: PathBuf,
 }
 
-/// Names and folders of models that are given as an embedded model's name, as `DIR` or as `LABEL=DIR`.
+/// Names and folders of models that are given as an embedded model's name, as `DIR`, by their names on the Hugging Face hub,
+/// or as `LABEL=` before any of these. Models of the hub that its cache does not hold are fetched, where that is asked for.
 ///
 /// Revisions of one repository in the Hugging Face cache are named `NAME@REVISION`, where else two would have one name.
 ///
 /// # Errors
 /// What is no model, a label that cannot be a folder's name or is an embedded model's, and two models of one name.
-pub fn all(given: &[String]) -> anyhow::Result<Vec<Named>> {
+pub fn all(given: &[String], fetch: bool) -> anyhow::Result<Vec<Named>> {
     let mut named = given
         .iter()
-        .map(|given| one(given))
+        .map(|given| one(given, fetch))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let clashes = |named: &[Named], at: usize| {
         let is_same = |(other, model): (usize, &Named)| other != at && model.name == named[at].name;
@@ -47,7 +49,7 @@ pub fn all(given: &[String]) -> anyhow::Result<Vec<Named>> {
     Ok(named)
 }
 
-fn one(given: &str) -> anyhow::Result<Named> {
+fn one(given: &str, fetch: bool) -> anyhow::Result<Named> {
     if let Some(folder) = embedded::model(given)? {
         let name = given.to_owned();
         return Ok(Named { name, folder });
@@ -59,6 +61,13 @@ fn one(given: &str) -> anyhow::Result<Named> {
     }
     let embedded: Vec<&str> = embedded::model_names().collect();
     let Some((label, folder)) = given.split_once('=') else {
+        if let Some(name) = of_hub(given) {
+            let folder = name
+                .find(fetch)
+                .with_context(|| format!("--model {given}"))?;
+            let name = name_of(&folder);
+            return Ok(Named { name, folder });
+        }
         bail!(
             "--model {given}: there is no such folder and no embedded model of this name; give a checkpoint folder, or one of {}",
             embedded.join(", ")
@@ -76,7 +85,13 @@ fn one(given: &str) -> anyhow::Result<Named> {
     );
     let folder = match embedded::model(folder)? {
         Some(embedded) => embedded,
-        None => PathBuf::from(folder),
+        None if Path::new(folder).is_dir() => PathBuf::from(folder),
+        None => match of_hub(folder) {
+            Some(name) => name
+                .find(fetch)
+                .with_context(|| format!("--model {given}"))?,
+            None => PathBuf::from(folder),
+        },
     };
     ensure!(
         folder.is_dir(),
@@ -85,6 +100,11 @@ fn one(given: &str) -> anyhow::Result<Named> {
     );
     let name = label.to_owned();
     Ok(Named { name, folder })
+}
+
+/// A name on the hub: one with an organisation or a revision, or one that the cache holds.
+fn of_hub(given: &str) -> Option<HubName<'_>> {
+    HubName::parse(given).filter(|name| name.is_plain() || name.is_cached())
 }
 
 /// A checkpoint folder's name; for a snapshot in the hub's cache, the repository's.
@@ -196,18 +216,19 @@ mod tests {
                 .to_string()
         };
         let run = |name: &str| root.join(name).join("step1000").display().to_string();
-        let check = |given: &[String], expected: Result<&[&str], &str>| match (all(given), expected)
-        {
-            (Ok(named), Ok(expected)) => {
-                let names: Vec<&str> = named.iter().map(|model| model.name.as_str()).collect();
-                assert_eq!(names, expected);
-            }
-            (Err(error), Err(expected)) => {
-                let message = error.to_string();
-                assert!(message.contains(expected), "{message}");
-            }
-            (found, expected) => panic!("{found:?}, expected {expected:?}"),
-        };
+        let check =
+            |given: &[String], expected: Result<&[&str], &str>| match (all(given, false), expected)
+            {
+                (Ok(named), Ok(expected)) => {
+                    let names: Vec<&str> = named.iter().map(|model| model.name.as_str()).collect();
+                    assert_eq!(names, expected);
+                }
+                (Err(error), Err(expected)) => {
+                    let message = error.to_string();
+                    assert!(message.contains(expected), "{message}");
+                }
+                (found, expected) => panic!("{found:?}, expected {expected:?}"),
+            };
         check(&[snapshot(0)], Ok(&["pythia-14m"]));
         check(
             &[
@@ -271,7 +292,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lr=1e-3");
         fs::create_dir(&path).unwrap();
-        let named = all(&[path.display().to_string()]).unwrap();
+        let named = all(&[path.display().to_string()], false).unwrap();
         assert_eq!(named[0].name, "lr=1e-3");
     }
 }

@@ -60,9 +60,12 @@ pub struct Arguments {
     /// The date that a chat template is told, as 2025-07-01 [default: today's in UTC]
     #[arg(long, value_name = "DATE", requires = "chat")]
     date: Option<DateTime>,
-    /// An embedded model's name, or a checkpoint folder
-    #[arg(long, value_name = "NAME|DIR")]
+    /// An embedded model's name, a checkpoint folder, or a model on the Hugging Face hub, as ORG/NAME or ORG/NAME@REVISION
+    #[arg(long, value_name = "NAME|DIR|ORG/NAME")]
     model: String,
+    /// Fetch a model of the hub that is not in the Hugging Face cache, by its tool `hf`
+    #[arg(long)]
+    fetch: bool,
     /// An edit whose continuation stands below the plain model's; may be repeated
     #[arg(long, value_name = "EDIT")]
     edit: Vec<Edit>,
@@ -147,6 +150,7 @@ pub struct Arguments {
 /// A model, prompt, edit or setting that cannot be accepted, more memory than there is, or output that cannot be written.
 pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
     let opened = inputs::open_models(&Inputs {
+        fetch: arguments.fetch,
         no_mmap: arguments.no_mmap,
         follow_links: arguments.follow_links,
         precision: arguments.precision,

@@ -8,6 +8,7 @@ mod chosen;
 mod diff_sites;
 mod drawn;
 mod generated;
+mod hub;
 mod installed;
 mod list;
 mod looked;
