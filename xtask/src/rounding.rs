@@ -5,10 +5,11 @@ use crate::output;
 use layerwise::metrics::divergence;
 use layerwise::schedule::Schedule;
 use layerwise::sweep::{Divergence, Plan, Runner, Statistics, SweepError, collect};
-use layerwise::transformer::{Model, Precision};
+use layerwise::transformer::{Model, ModelConfig, Precision, State, Team};
 use ndarray::s;
 use serde::Serialize;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 /// Altered schedules that are run in both formats.
 const SCHEDULES: usize = 4;
@@ -194,6 +195,55 @@ fn difference(
             })
             .collect(),
     })
+}
+
+/// What keys and values in a number format change along a text: the mean and the largest KL(p ‖ q), in nats, of the next-token
+/// distributions p with keys and values in f32 and q with these.
+///
+/// # Errors
+/// A text that the model cannot read, or a format that the processor has no instructions for.
+pub fn of_cache(
+    model: &Model,
+    tokens: &[u32],
+    cache: Precision,
+    threads: NonZeroUsize,
+) -> anyhow::Result<[f64; 2]> {
+    let (plain, team) = (
+        Schedule::plain(model.stack())?,
+        Arc::new(Team::new(threads)),
+    );
+    let state = |precision| -> anyhow::Result<_> {
+        let state = State::new_in(model, &plain, tokens.len(), precision)?;
+        Ok(state.with_team(&team))
+    };
+    let mut states = [state(Precision::F32)?, state(cache)?];
+    let (mut sum, mut most) = (0.0, 0.0_f64);
+    for part in tokens.chunks(POSITIONS) {
+        let mut logits = Vec::new();
+        for state in &mut states {
+            let residual = state.extend(part)?;
+            logits.push(state.logits(residual.view()));
+        }
+        for (p, q) in logits[0].outer_iter().zip(logits[1].outer_iter()) {
+            let kl = divergence::kl_nats(p, q)?;
+            sum += kl;
+            most = most.max(kl);
+        }
+    }
+    Ok([sum / tokens.len() as f64, most])
+}
+
+/// The most bytes that [`of_cache`] takes.
+pub fn most_bytes_of_cache(
+    config: &ModelConfig,
+    plain: &Schedule,
+    tokens: usize,
+    cache: Precision,
+) -> usize {
+    let kept = [Precision::F32, cache]
+        .map(|precision| State::most_bytes(config, plain, tokens, precision));
+    let logits = 3 * POSITIONS.min(tokens) * config.vocab * size_of::<f32>();
+    kept.iter().sum::<usize>() + logits + State::most_step_bytes(config, POSITIONS, tokens, 1)
 }
 
 /// The statistics of one sequence under a plan.

@@ -46,6 +46,9 @@ pub struct Arguments {
     /// The number format of weight matrices and of what they are multiplied with
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
     precision: Precision,
+    /// The number format of keys and values
+    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
+    cache: Precision,
     /// Write the table to this file, and the manifest to FILE.run
     #[arg(long, value_name = "FILE", default_value = "generation-speed.csv")]
     out: PathBuf,
@@ -112,6 +115,7 @@ pub fn speed(arguments: &Arguments) -> anyhow::Result<()> {
         schedules: &schedules,
         decoded: arguments.decoded_tokens.get(),
         repetitions: arguments.repetitions.get(),
+        cache: arguments.cache,
         team: &Arc::new(Team::new(threads)),
         cost: Cost::new(opened.model.config()),
     };
@@ -143,6 +147,7 @@ struct Bench<'a> {
     schedules: &'a [(String, Schedule)],
     decoded: usize,
     repetitions: usize,
+    cache: Precision,
     team: &'a Arc<Team>,
     cost: Cost,
 }
@@ -168,7 +173,9 @@ impl Bench<'_> {
             config.context
         );
         // All schedules are decoded in turn, so their states are held together.
-        let kept = |(_, schedule): &(_, Schedule)| State::most_bytes(config, schedule, capacity);
+        let kept = |(_, schedule): &(_, Schedule)| {
+            State::most_bytes(config, schedule, capacity, self.cache)
+        };
         let bytes = self.schedules.iter().map(kept).sum::<usize>()
             + State::most_step_bytes(config, prompt, capacity, self.team.threads());
         let what = format!("{}: keys and values of {capacity} tokens", self.opened.name);
@@ -217,7 +224,7 @@ impl Bench<'_> {
                     |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
                 row.extend(measured.into_iter().flatten().map(said));
                 row.push((plain / bytes).to_string());
-                let number = size_of::<f32>();
+                let number = bytes_of(self.cache);
                 let cache = self
                     .cost
                     .bytes_kept(schedule, prompt + self.decoded, number);
@@ -229,14 +236,11 @@ impl Bench<'_> {
 
     /// The bytes that decoding a token reads, the mean over the decoded tokens.
     fn bytes(&self, schedule: &Schedule, prompt: usize) -> f64 {
-        let weight = match self.opened.model.precision() {
-            Precision::F32 => 4,
-            Precision::Bf16 => 2,
-        };
-        let of = |cached| {
-            self.cost
-                .bytes_of_token(schedule, cached, weight, size_of::<f32>()) as f64
-        };
+        let (weight, number) = (
+            bytes_of(self.opened.model.precision()),
+            bytes_of(self.cache),
+        );
+        let of = |cached| self.cost.bytes_of_token(schedule, cached, weight, number) as f64;
         (prompt..prompt + self.decoded).map(of).sum::<f64>() / self.decoded as f64
     }
 
@@ -249,7 +253,7 @@ impl Bench<'_> {
         let mut states = Vec::new();
         let mut prefill = Vec::new();
         for (_, schedule) in self.schedules {
-            let state = State::new(model, schedule, tokens.len())?;
+            let state = State::new_in(model, schedule, tokens.len(), self.cache)?;
             let mut state = state.with_team(self.team);
             prefill.push(seconds(&mut state, &tokens[..prompt])?);
             states.push(state);
@@ -271,6 +275,13 @@ impl Bench<'_> {
                 },
             })
             .collect())
+    }
+}
+
+fn bytes_of(precision: Precision) -> usize {
+    match precision {
+        Precision::F32 => 4,
+        Precision::Bf16 => 2,
     }
 }
 

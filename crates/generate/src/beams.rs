@@ -154,7 +154,7 @@ impl<'m, C: Constraint + Clone> BeamSearch<'m, C> {
             });
         }
         let capacity = settings.capacity(prompt.len(), model.config().context);
-        let mut state = State::new(model, schedule, capacity)?;
+        let mut state = State::new_in(model, schedule, capacity, settings.cache)?;
         let residual = state.extend(prompt)?;
         Ok(Self {
             model,

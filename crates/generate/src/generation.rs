@@ -4,7 +4,7 @@ use crate::choosing::{Choice, Chooser, Sampling};
 use crate::constraint::{Constraint, Free};
 use crate::error::GenerateError;
 use layerwise_schedule::Schedule;
-use layerwise_transformer::{Model, State, Team};
+use layerwise_transformer::{Model, Precision, State, Team};
 use ndarray::{ArrayView2, s};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -19,17 +19,21 @@ pub struct Settings {
     pub end_tokens: Vec<u32>,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// The number format of the keys and values of what was read. In bf16 they take half the memory, and the tokens may be
+    /// others.
+    pub cache: Precision,
     /// Threads that share the products and attention heads of each token. The tokens stay the same.
     pub threads: NonZeroUsize,
 }
 
-/// 128 tokens, each the most likely one, on one thread.
+/// 128 tokens, each the most likely one, on one thread, with keys and values in f32.
 impl Default for Settings {
     fn default() -> Self {
         Self {
             max_tokens: 128,
             end_tokens: Vec::new(),
             sampling: Sampling::default(),
+            cache: Precision::F32,
             threads: NonZeroUsize::MIN,
         }
     }
@@ -112,7 +116,8 @@ impl<'m, C: Constraint> Generation<'m, C> {
         let chooser = Chooser::new(settings.sampling)?;
         let capacity = settings.capacity(prompt.len(), model.config().context);
         let team = Arc::new(Team::new(settings.threads));
-        let mut state = State::new(model, schedule, capacity)?.with_team(&team);
+        let state = State::new_in(model, schedule, capacity, settings.cache)?;
+        let mut state = state.with_team(&team);
         let residual = state.extend(prompt)?;
         Ok(Self {
             logits: last_logits(&state, residual.view()),

@@ -126,6 +126,11 @@ impl Batch {
         self.segments[segment].rows()
     }
 
+    /// The position of a segment's first token.
+    pub(crate) fn position_of(&self, segment: usize) -> usize {
+        self.segments[segment].position
+    }
+
     /// The rows that the last token of a segment sees, its ancestors' first: the sequence that the segment ends.
     ///
     /// # Panics

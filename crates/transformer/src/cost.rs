@@ -107,13 +107,12 @@ fn parts(steps: &[Step]) -> Vec<&Part> {
     each.collect()
 }
 
-/// Attention sublayers that steps run: what a state keeps keys and values for.
-pub(crate) fn attentions(steps: &[Step]) -> usize {
-    let parts = parts(steps);
+/// The blocks of the attention sublayers that steps run, in their order: what a state keeps keys and values for.
+pub(crate) fn attentions(steps: &[Step]) -> impl Iterator<Item = usize> {
+    let parts = parts(steps).into_iter();
     parts
-        .iter()
         .filter(|part| part.sublayer() == Sublayer::Attn)
-        .count()
+        .map(Part::block)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use layerwise_architecture::ConfigError;
 use layerwise_kernels::gemm::Precision;
+use layerwise_kernels::{bf16_features, cpu_features};
 use layerwise_schedule::{ScheduleError, Source, Stack};
 use layerwise_weights::WeightsError;
 use std::path::PathBuf;
@@ -73,8 +74,18 @@ pub enum TransformerError {
         /// Tokens that it holds.
         len: usize,
     },
+    /// A state that is cut so that the window of what comes next reaches back to what it has forgotten.
+    #[error(
+        "a state that has forgotten what lies before its windows cannot be cut to {found} tokens; cut it to {least} or more, or to none"
+    )]
+    CutBeforeWindow {
+        /// Tokens asked for.
+        found: usize,
+        /// The fewest tokens that can be gone on from, besides none.
+        least: usize,
+    },
     /// States that cannot be extended in one product.
-    #[error("the states belong to different models or schedules; extend them one by one")]
+    #[error("the states belong to different models; extend them one by one")]
     StatesDiffer,
     /// A batch of short and long sequences for a model whose rotary frequencies depend on the length.
     #[error(
@@ -197,6 +208,20 @@ impl std::fmt::Display for MissingValues {
             Self::Source(Source::Donor) => f.write_str("values of a paired sequence"),
             Self::Source(_) => f.write_str("values of the plain run"),
             Self::Tensor(name) => write!(f, "a tensor `{name}`"),
+        }
+    }
+}
+
+impl TransformerError {
+    /// Refuses a number format that the processor has no instructions for.
+    pub(crate) fn check_instructions(precision: Precision) -> Result<(), Self> {
+        match precision {
+            Precision::Bf16 if bf16_features().is_none() => Err(Self::MissingInstructions {
+                precision,
+                expected: "avx512bf16",
+                found: cpu_features(),
+            }),
+            _ => Ok(()),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::site::{Address, Observer};
 use crate::values::{Overlaid, Program, Values};
 use layerwise_architecture::{Activation, Mlp, ModelConfig, NormPlace, Residual};
 use layerwise_kernels::activation;
-use layerwise_kernels::gemm::Scratch;
+use layerwise_kernels::gemm::{Precision, Scratch};
 use layerwise_kernels::team::Team;
 use layerwise_schedule::{Part, Schedule, Site, Stage, Step, Sublayer, ends_of_runs};
 use ndarray::{
@@ -131,7 +131,7 @@ impl Workspace {
             segments,
             normed: zeros(c.model),
             qkv: Padded::zeros(seq, (c.heads + 2 * c.kv_heads) * c.head),
-            path: Kept::new(c.head, path),
+            path: Kept::new(c.head, path, Precision::F32),
             head_out: Padded::zeros(seq, c.heads * c.head),
             neurons: zeros(if c.mlp == Mlp::Gated {
                 2 * c.neurons
@@ -185,7 +185,7 @@ impl Workspace {
         let hand = scores * size_of::<f32>() + Scratch::most_bytes(seq, inner) + size_of::<Hand>();
         (seq * width + cosines + angles + biases + one_row) * size_of::<f32>()
             + Batch::most_order_bytes(seq)
-            + Kept::most_bytes(c.head, seq)
+            + Kept::most_bytes(c.head, seq, Precision::F32)
             + threads * hand
     }
 
@@ -342,8 +342,22 @@ impl Model {
         }
     }
 
-    /// Runs a schedule on rows that go on after what is kept: for each segment of the batch, the keys and values of every
-    /// attention sublayer and KV head, to which its own are added.
+    /// Runs a step of schedules that have no overlay on rows that go on after what is kept: for each segment of the batch, the
+    /// keys and values of every attention sublayer from this step on and every KV head, to which its own are added.
+    pub(crate) fn extend_by(
+        &self,
+        step: &Step,
+        kept: Vec<&mut [Kept]>,
+        residual: &mut Array2<f32>,
+        workspace: &mut Workspace,
+    ) {
+        let mut nobody = ();
+        let mut reading = Reading::new(&mut nobody);
+        reading.kept = kept;
+        self.step(step, [true, true], residual, workspace, &mut reading);
+    }
+
+    /// Runs a schedule on rows that go on after what is kept, that of every attention sublayer.
     pub(crate) fn extend(
         &self,
         schedule: &Schedule,

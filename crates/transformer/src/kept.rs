@@ -14,6 +14,9 @@ const PAGE: usize = SLICE;
 pub(crate) struct Kept {
     head: usize,
     capacity: usize,
+    precision: Precision,
+    /// Pages before the first that is held.
+    forgotten: usize,
     /// All of [`PAGE`] positions but the last, which ends at the capacity.
     pages: Vec<Arc<Page>>,
 }
@@ -34,28 +37,33 @@ fn pages(positions: usize) -> impl Iterator<Item = usize> {
 }
 
 impl Kept {
-    /// Room for so many positions of a head, which is taken page by page.
-    pub(crate) fn new(head: usize, capacity: usize) -> Self {
+    /// Room for so many positions of a head in a number format, which is taken page by page.
+    pub(crate) fn new(head: usize, capacity: usize, precision: Precision) -> Self {
         Self {
             head,
             capacity,
+            precision,
+            forgotten: 0,
             pages: Vec::with_capacity(capacity.div_ceil(PAGE)),
         }
     }
 
     /// The same keys and values in the same memory.
     pub(crate) fn fork(&self) -> Self {
-        let mut fork = Self::new(self.head, self.capacity);
+        let mut fork = Self::new(self.head, self.capacity, self.precision);
+        fork.forgotten = self.forgotten;
         fork.pages.extend(self.pages.iter().cloned());
         fork
     }
 
     /// The most bytes that so many positions of a head take.
-    pub(crate) fn most_bytes(head: usize, capacity: usize) -> usize {
+    pub(crate) fn most_bytes(head: usize, capacity: usize, precision: Precision) -> usize {
         let page = |positions| {
             let counts = 2 * size_of::<usize>();
             let handles = size_of::<Arc<Page>>() + size_of::<Page>() + counts;
-            Packed::bytes(head, positions) + Packed::bytes(positions, head) + handles
+            Packed::bytes_in(head, positions, precision)
+                + Packed::bytes_in(positions, head, precision)
+                + handles
         };
         pages(capacity).map(page).sum()
     }
@@ -69,12 +77,12 @@ impl Kept {
     ) {
         let last = first + keys.nrows();
         for positions in pages(self.capacity)
-            .skip(self.pages.len())
-            .take(last.div_ceil(PAGE).saturating_sub(self.pages.len()))
+            .take(last.div_ceil(PAGE))
+            .skip(self.forgotten + self.pages.len())
         {
             self.pages.push(Arc::new(Page {
-                keys: Packed::zeros(self.head, positions, Precision::F32),
-                values: Packed::zeros(positions, self.head, Precision::F32),
+                keys: Packed::zeros(self.head, positions, self.precision),
+                values: Packed::zeros(positions, self.head, self.precision),
             }));
         }
         let mut from = first;
@@ -82,7 +90,7 @@ impl Kept {
             let (at, within) = (from / PAGE, from % PAGE);
             let to = last.min((at + 1) * PAGE);
             let rows = s![from - first..to - first, ..];
-            let page = Arc::make_mut(&mut self.pages[at]);
+            let page = Arc::make_mut(&mut self.pages[at - self.forgotten]);
             page.keys.put(within, keys.slice(rows).t());
             page.values.put_rows(within, values.slice(rows));
             from = to;
@@ -103,7 +111,8 @@ impl Kept {
         scratch: &mut Scratch,
     ) {
         let parts = scores.axis_chunks_iter_mut(Axis(1), PAGE);
-        for (page, part) in self.pages[start / PAGE..].iter().zip(parts) {
+        let first = start / PAGE - self.forgotten;
+        for (page, part) in self.pages[first..].iter().zip(parts) {
             let columns = 0..part.ncols();
             multiply(queries, &page.keys, columns, part, Write::Replace, scratch);
         }
@@ -124,7 +133,8 @@ impl Kept {
             write = Write::Add;
         }
         let parts = weights.axis_chunks_iter(Axis(1), PAGE);
-        for (page, part) in self.pages[start / PAGE..].iter().zip(parts) {
+        let first = start / PAGE - self.forgotten;
+        for (page, part) in self.pages[first..].iter().zip(parts) {
             let columns = 0..self.head;
             multiply(part, &page.values, columns, sums.view_mut(), write, scratch);
             write = Write::Add;
@@ -133,13 +143,30 @@ impl Kept {
 
     /// Forgets the pages that hold none of the first `len` positions.
     pub(crate) fn truncate(&mut self, len: usize) {
-        self.pages.truncate(len.div_ceil(PAGE));
+        let pages = len.div_ceil(PAGE);
+        self.pages.truncate(pages.saturating_sub(self.forgotten));
+        if len == 0 {
+            self.forgotten = 0;
+        }
+    }
+
+    /// Forgets the pages whose positions all come before one.
+    pub(crate) fn forget_before(&mut self, position: usize) {
+        let last = self.forgotten + self.pages.len();
+        let first = (position / PAGE).clamp(self.forgotten, last);
+        self.pages.drain(..first - self.forgotten);
+        self.forgotten = first;
+    }
+
+    /// The first position that is held.
+    pub(crate) fn first(&self) -> usize {
+        self.forgotten * PAGE
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, PAGE, Scratch};
+    use super::{Kept, PAGE, Precision, Scratch};
     use ndarray::{Array2, s};
     use proptest::prelude::*;
 
@@ -154,7 +181,7 @@ mod tests {
         ) {
             let number = |i: usize, j: usize| (((i * 31 + j * 7) as u32 + seed) as f32).sin();
             let array = |rows, columns| Array2::from_shape_fn((rows, columns), |(i, j)| number(i, j));
-            let mut kept = Kept::new(head, seen);
+            let mut kept = Kept::new(head, seen, Precision::F32);
             kept.put(0, array(seen, head).view(), array(seen, head).mapv(|x| 1.0 - x).view());
             let (own, mut scratch) = (array(queries, head), Scratch::default());
             let first = (first * seen as f64) as usize;

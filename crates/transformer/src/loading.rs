@@ -7,7 +7,6 @@ use layerwise_architecture::{
     self as architecture, Fused, Layout, Mlp, ModelConfig, NormGain, Note, PlannedTensor, Role,
 };
 use layerwise_kernels::gemm::{Arena, Packed, Precision};
-use layerwise_kernels::{bf16_features, cpu_features};
 use layerwise_weights::{Checkpoint, Tensor};
 use ndarray::ArrayView2;
 use std::cell::RefCell;
@@ -43,13 +42,7 @@ impl Model {
         checkpoint: &Checkpoint,
         precision: Precision,
     ) -> Result<Self, TransformerError> {
-        if precision == Precision::Bf16 && bf16_features().is_none() {
-            return Err(TransformerError::MissingInstructions {
-                precision,
-                expected: "avx512bf16",
-                found: cpu_features(),
-            });
-        }
+        TransformerError::check_instructions(precision)?;
         let path = checkpoint.folder();
         let config = ModelConfig::from_json(checkpoint.config(), &path.join("config.json"))?;
         let stored: Vec<(&str, &[usize])> = checkpoint

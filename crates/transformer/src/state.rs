@@ -9,9 +9,10 @@ use crate::kept::Kept;
 use crate::model::Model;
 use crate::values::{Expected, Program};
 use layerwise_architecture::ModelConfig;
+use layerwise_kernels::gemm::Precision;
 use layerwise_kernels::team::Team;
-use layerwise_schedule::Schedule;
-use ndarray::{Array2, ArrayView2};
+use layerwise_schedule::{Schedule, Step};
+use ndarray::{Array2, ArrayView2, Axis};
 use std::sync::Arc;
 
 /// A sequence under one schedule, which can be extended by further tokens without running the earlier ones again.
@@ -20,7 +21,10 @@ use std::sync::Arc;
 /// schedule: a repeated block has one set for each of its runs, a dropped attention none.
 /// Whether tokens are added at once or one by one, the bits of every row are those of [`Model::run`] on all tokens so far.
 ///
-/// It belongs to the model and the schedule that it was made with. Numbers are kept in f32.
+/// It belongs to the model and the schedule that it was made with. Numbers are kept in f32, or with [`State::new_in`] in bf16,
+/// which halves their memory, and where the bits are those of adding the same tokens at once to another such state.
+///
+/// What lies before the window of a block with sliding attention is forgotten, in pages of 256 tokens.
 ///
 /// ```
 /// use layerwise_schedule::Schedule;
@@ -46,6 +50,8 @@ pub struct State<'m> {
     capacity: usize,
     /// Of every occurrence of an attention sublayer, every KV head.
     kept: Vec<Kept>,
+    /// Of every occurrence of an attention sublayer, the positions that it sees at most.
+    windows: Arc<[Option<usize>]>,
     team: Arc<Team>,
 }
 
@@ -63,6 +69,21 @@ impl<'m> State<'m> {
         schedule: &Schedule,
         capacity: usize,
     ) -> Result<Self, TransformerError> {
+        Self::new_in(model, schedule, capacity, Precision::F32)
+    }
+
+    /// As [`State::new`], with keys and values in a number format. In bf16 queries and attention weights are rounded as they
+    /// are multiplied with them; sums are in f32.
+    ///
+    /// # Errors
+    /// As [`State::new`], and [`TransformerError::MissingInstructions`] for bf16 on a CPU without AVX512-BF16.
+    pub fn new_in(
+        model: &'m Model,
+        schedule: &Schedule,
+        capacity: usize,
+        precision: Precision,
+    ) -> Result<Self, TransformerError> {
+        TransformerError::check_instructions(precision)?;
         model.check_schedule(schedule)?;
         let config = model.config();
         Program::from(schedule).check_values(config, Expected::Never)?;
@@ -78,14 +99,18 @@ impl<'m> State<'m> {
                 context: config.context,
             });
         }
-        let heads = attentions(schedule.steps()) * config.kv_heads;
+        let blocks: Vec<usize> = attentions(schedule.steps()).collect();
         Ok(Self {
             model,
             schedule: Arc::new(schedule.clone()),
             len: 0,
             capacity,
-            kept: (0..heads)
-                .map(|_| Kept::new(config.head, capacity))
+            kept: (0..blocks.len() * config.kv_heads)
+                .map(|_| Kept::new(config.head, capacity, precision))
+                .collect(),
+            windows: blocks
+                .into_iter()
+                .map(|block| config.attention.of(block).window)
                 .collect(),
             team: Arc::new(Team::alone()),
         })
@@ -98,10 +123,15 @@ impl<'m> State<'m> {
         self
     }
 
-    /// The most bytes that the keys and values of `capacity` tokens take, known before any are taken.
-    pub fn most_bytes(config: &ModelConfig, schedule: &Schedule, capacity: usize) -> usize {
-        let head = size_of::<Kept>() + Kept::most_bytes(config.head, capacity);
-        attentions(schedule.steps()) * config.kv_heads * head
+    /// The most bytes that the keys and values of `capacity` tokens take in a number format, known before any are taken.
+    pub fn most_bytes(
+        config: &ModelConfig,
+        schedule: &Schedule,
+        capacity: usize,
+        precision: Precision,
+    ) -> usize {
+        let head = size_of::<Kept>() + Kept::most_bytes(config.head, capacity, precision);
+        attentions(schedule.steps()).count() * config.kv_heads * head
     }
 
     /// Runs further tokens, and returns their last residual stream, \[tokens, model\].
@@ -129,7 +159,7 @@ impl<'m> State<'m> {
     }
 
     /// The most bytes that running `tokens` further tokens takes besides what is kept, and logits of one row, if so many
-    /// threads share it and there are at most `capacity` tokens in all.
+    /// threads share it and there are at most `capacity` tokens in all. Under several schedules at once it takes twice that.
     pub fn most_step_bytes(
         config: &ModelConfig,
         tokens: usize,
@@ -140,11 +170,14 @@ impl<'m> State<'m> {
         Workspace::most_shared_bytes(config, tokens, capacity, threads) + streams * size_of::<f32>()
     }
 
-    /// Runs further tokens of several sequences in one product, and returns their last residual streams below each other,
+    /// Runs further tokens of several sequences together, and returns their last residual streams below each other,
     /// \[tokens of all, model\]: the bits are those of extending one after another.
     ///
+    /// Each matrix is read once for all sequences that are at the same step. Under different schedules those that have the
+    /// most steps left go first, so that a sequence that drops or repeats a block soon meets the others again.
+    ///
     /// # Errors
-    /// As [`State::extend`], and states of different models or schedules. All states are then as before.
+    /// As [`State::extend`], and states of different models. All states are then as before.
     pub fn extend_all(states: &mut [(&mut Self, &[u32])]) -> Result<Array2<f32>, TransformerError> {
         let mut batch = Batch::default();
         for (state, tokens) in &*states {
@@ -160,22 +193,119 @@ impl<'m> State<'m> {
         let Some((first, _)) = states.first() else {
             return Err(TransformerError::EmptySequence);
         };
-        let (model, schedule) = (first.model, Arc::clone(&first.schedule));
-        let alike = |state: &Self| {
-            std::ptr::eq(state.model, model)
-                && (Arc::ptr_eq(&state.schedule, &schedule) || state.schedule == schedule)
-        };
-        if !states.iter().all(|(state, _)| alike(state)) {
+        let (model, team) = (first.model, Arc::clone(&first.team));
+        if !states
+            .iter()
+            .all(|(state, _)| std::ptr::eq(state.model, model))
+        {
             return Err(TransformerError::StatesDiffer);
         }
         let mut residual = model.embed(&batch)?;
-        let mut workspace = Workspace::shared(model, &batch, &first.team);
-        let kept = states.iter_mut().map(|(state, _)| &mut state.kept[..]);
-        model.extend(&schedule, kept.collect(), &mut residual, &mut workspace);
+        Self::run_steps(states, &batch, &mut residual, &team);
         for (state, tokens) in states {
             state.len += tokens.len();
+            state.forget();
         }
         Ok(residual)
+    }
+
+    /// Runs the steps of every state's schedule on the rows of a batch, whose segments are the states' further tokens.
+    fn run_steps(
+        states: &mut [(&mut Self, &[u32])],
+        batch: &Batch,
+        residual: &mut Array2<f32>,
+        team: &Arc<Team>,
+    ) {
+        let Some((first, _)) = states.first() else {
+            return;
+        };
+        let (model, kv_heads) = (first.model, first.model.config.kv_heads);
+        let mut walks: Vec<Walk> = Vec::new();
+        for (at, (state, _)) in states.iter().enumerate() {
+            let alike = |walk: &&mut Walk| {
+                Arc::ptr_eq(&walk.schedule, &state.schedule) || walk.schedule == state.schedule
+            };
+            match walks.iter_mut().find(alike) {
+                Some(walk) => walk.states.push(at),
+                None => walks.push(Walk::new(&state.schedule, at)),
+            }
+        }
+        let of_part = |going: &[usize]| {
+            let mut own = Batch::default();
+            for at in going {
+                own.add_after(batch.position_of(*at), &batch.tokens()[batch.rows_of(*at)]);
+            }
+            let rows = going.iter().flat_map(|at| batch.rows_of(*at));
+            (
+                rows.collect::<Vec<usize>>(),
+                Workspace::shared(model, &own, team),
+            )
+        };
+        // What acts on activations is told by the steps of a schedule, so those schedules are run for themselves.
+        let is_alone = walks.len() == 1;
+        for walk in walks.extract_if(.., |walk| is_alone || !walk.schedule.overlay().is_empty()) {
+            let (rows, mut workspace) = of_part(&walk.states);
+            let going = states.iter_mut().enumerate();
+            let going = going.filter(|(at, _)| walk.states.contains(at));
+            let kept = going.map(|(_, (state, _))| &mut state.kept[..]).collect();
+            if is_alone {
+                return model.extend(&walk.schedule, kept, residual, &mut workspace);
+            }
+            let mut own = residual.select(Axis(0), &rows);
+            model.extend(&walk.schedule, kept, &mut own, &mut workspace);
+            put_rows(residual, &rows, &own);
+        }
+        let mut whole = None;
+        let mut part: Option<(Vec<usize>, Vec<usize>, Workspace)> = None;
+        while let Some(schedule) = Walk::longest(&walks) {
+            let (schedule, done) = (Arc::clone(&schedule.schedule), schedule.done);
+            let step = &schedule.steps()[done];
+            // For each state that goes along, the attention sublayers that it has behind it.
+            let mut from = vec![None; states.len()];
+            for walk in walks.iter_mut().filter(|walk| walk.next() == Some(step)) {
+                walk.states
+                    .iter()
+                    .for_each(|at| from[*at] = Some(walk.attentions));
+                walk.attentions += attentions(std::slice::from_ref(step)).count();
+                walk.done += 1;
+            }
+            let kept = states
+                .iter_mut()
+                .zip(&from)
+                .filter_map(|((state, _), from)| {
+                    from.map(|from: usize| &mut state.kept[from * kv_heads..])
+                });
+            let kept: Vec<&mut [Kept]> = kept.collect();
+            if kept.len() == from.len() {
+                let workspace = whole.get_or_insert_with(|| Workspace::shared(model, batch, team));
+                model.extend_by(step, kept, residual, workspace);
+                continue;
+            }
+            let going: Vec<usize> = (0..from.len()).filter(|at| from[*at].is_some()).collect();
+            if part.as_ref().is_none_or(|(of, _, _)| *of != going) {
+                let (rows, workspace) = of_part(&going);
+                part = Some((going, rows, workspace));
+            }
+            if let Some((_, rows, workspace)) = &mut part {
+                let mut own = residual.select(Axis(0), rows);
+                model.extend_by(step, kept, &mut own, workspace);
+                put_rows(residual, rows, &own);
+            }
+        }
+    }
+
+    /// Forgets what lies before every window.
+    fn forget(&mut self) {
+        // An edit may look further.
+        if !self.schedule.overlay().is_empty() {
+            return;
+        }
+        let kv_heads = self.model.config.kv_heads;
+        for (kept, window) in self.kept.chunks_mut(kv_heads).zip(&*self.windows) {
+            let Some(window) = window else { continue };
+            let first = (self.len + 1).saturating_sub(*window);
+            kept.iter_mut().for_each(|kept| kept.forget_before(first));
+        }
     }
 
     /// Checks that keys turned in a sequence of one length fit one of the other.
@@ -191,7 +321,8 @@ impl<'m> State<'m> {
     /// Forgets all but the first `len` tokens.
     ///
     /// # Errors
-    /// If there are fewer, or the model rotates sequences of that length at other frequencies.
+    /// If there are fewer, the model rotates sequences of that length at other frequencies, or a window of the last of them
+    /// reaches back to what is forgotten.
     pub fn truncate(&mut self, len: usize) -> Result<(), TransformerError> {
         if len > self.len {
             return Err(TransformerError::CutBeyondEnd {
@@ -200,6 +331,16 @@ impl<'m> State<'m> {
             });
         }
         self.check_frequencies(len, self.len)?;
+        let kept = self.kept.chunks(self.model.config.kv_heads);
+        let least = kept.zip(&*self.windows).filter_map(|(kept, window)| {
+            let first = kept.first()?.first();
+            window
+                .filter(|_| first > 0)
+                .map(|window| first + window - 1)
+        });
+        if let Some(least) = least.max().filter(|least| (1..*least).contains(&len)) {
+            return Err(TransformerError::CutBeforeWindow { found: len, least });
+        }
         self.len = len;
         for kept in &mut self.kept {
             kept.truncate(len);
@@ -217,6 +358,7 @@ impl<'m> State<'m> {
             len: self.len,
             capacity: self.capacity,
             kept: self.kept.iter().map(Kept::fork).collect(),
+            windows: Arc::clone(&self.windows),
             team: Arc::clone(&self.team),
         }
     }
@@ -244,5 +386,80 @@ impl<'m> State<'m> {
     /// Tokens there is room for.
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+}
+
+/// Puts rows back that were taken out.
+fn put_rows(residual: &mut Array2<f32>, rows: &[usize], own: &Array2<f32>) {
+    for (row, own) in rows.iter().zip(own.outer_iter()) {
+        residual.row_mut(*row).assign(&own);
+    }
+}
+
+/// Where the states of one schedule stand in it.
+struct Walk {
+    schedule: Arc<Schedule>,
+    states: Vec<usize>,
+    /// Steps behind them.
+    done: usize,
+    /// Attention sublayers behind them.
+    attentions: usize,
+}
+
+impl Walk {
+    fn new(schedule: &Arc<Schedule>, state: usize) -> Self {
+        Self {
+            schedule: Arc::clone(schedule),
+            states: vec![state],
+            done: 0,
+            attentions: 0,
+        }
+    }
+
+    fn next(&self) -> Option<&Step> {
+        self.schedule.steps().get(self.done)
+    }
+
+    /// The first of those that have the most steps left; `None` if all are done.
+    fn longest(walks: &[Self]) -> Option<&Self> {
+        let left = |walk: &&Self| walk.schedule.steps().len() - walk.done;
+        walks
+            .iter()
+            .rev()
+            .max_by_key(left)
+            .filter(|walk| left(walk) > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use layerwise_schedule::Edit;
+
+    /// A repeated block has keys and values of its own for each of its runs: the bits are those of a model in which the block
+    /// lies twice.
+    #[test]
+    fn a_repeated_block_is_as_a_copied_one() {
+        let model = Model::random(ModelConfig::tiny(), 5);
+        for (edit, order) in [
+            ("repeat(1..3)", &[0, 1, 1, 2, 2, 3][..]),
+            ("loop(1..2,3)", &[0, 1, 1, 1, 2, 3]),
+        ] {
+            let mut copied = model.clone();
+            copied.blocks = order
+                .iter()
+                .map(|block| model.blocks[*block].clone())
+                .collect();
+            copied.config.layers = order.len();
+            let plain = Schedule::plain(model.stack()).unwrap();
+            let repeated = edit.parse::<Edit>().unwrap().apply(&plain).unwrap();
+            let mut repeating = State::new(&model, &repeated, 20).unwrap();
+            let of_copies = Schedule::plain(copied.stack()).unwrap();
+            let mut of_copies = State::new(&copied, &of_copies, 20).unwrap();
+            for part in [&[3, 1, 4, 1, 5][..], &[9], &[2], &[6, 5]] {
+                let found = repeating.extend(part).unwrap();
+                assert_eq!(found, of_copies.extend(part).unwrap(), "{edit}");
+            }
+        }
     }
 }

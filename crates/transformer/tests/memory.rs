@@ -46,7 +46,12 @@ fn buffers_are_within_their_bound_whatever_the_shape_of_the_batch() {
             assert!(peak > bound / 2, "{peak} bytes of {bound}");
         }
         for capacity in [10, 64] {
-            let bound = State::most_bytes(model.config(), &plain, capacity);
+            let bound = State::most_bytes(
+                model.config(),
+                &plain,
+                capacity,
+                layerwise_transformer::Precision::F32,
+            );
             let before = ALLOCATED.current_usage();
             let mut state = State::new(&model, &plain, capacity).unwrap();
             state.extend(&vec![1; capacity]).unwrap();

@@ -8,7 +8,7 @@ use self::prompt::Prompter;
 use self::writing::Work;
 use crate::arguments::{Bos, Inputs};
 use crate::inputs::{self, OpenedModel};
-use crate::{arguments, output};
+use crate::{arguments, output, rounding};
 use anyhow::{Context, ensure};
 use layerwise::chat::DateTime;
 use layerwise::generate::{Sampling, Settings};
@@ -133,6 +133,9 @@ pub struct Arguments {
     /// The number format of weight matrices and of what they are multiplied with
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
     precision: Precision,
+    /// The number format of keys and values; bf16 halves their memory, and its effect on the prompt is measured and told
+    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
+    cache: Precision,
     /// Read files of weights instead of mapping them
     #[arg(long)]
     no_mmap: bool,
@@ -189,6 +192,16 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
         None => prompter()?.text(arguments.prompt.as_deref().unwrap_or_default())?,
     };
     work.check_memory(prompt.len(), 1)?;
+    let settings = &work.settings;
+    if settings.cache != Precision::F32 {
+        let of_cache = rounding::of_cache(&opened.model, &prompt, settings.cache, settings.threads);
+        let [mean, most] = of_cache?;
+        output::say(format_args!(
+            "keys and values in {}: over the {} tokens of the prompt the next-token distributions differ from those of f32 by {mean:.2e} nats (KL, mean; at most {most:.2e})",
+            settings.cache.name(),
+            prompt.len()
+        ));
+    }
     show(arguments, &work, &prompt)
 }
 
@@ -250,6 +263,7 @@ fn settings(arguments: &Arguments, opened: &OpenedModel) -> anyhow::Result<Setti
         it.max_tokens = arguments.max_tokens.get();
         it.end_tokens = end_tokens;
         it.sampling = sampling;
+        it.cache = arguments.cache;
         it.threads = arguments::threads_or_cores(arguments.threads);
     }))
 }

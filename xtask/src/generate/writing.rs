@@ -2,12 +2,13 @@
 
 use super::Arguments;
 use crate::inputs::OpenedModel;
+use crate::rounding;
 use layerwise::corpus::Tokenizer;
 use layerwise::generate::{
     BeamSearch, Beams, Generation, Settings, Spells, TextLattice, TextStream, TokenTexts,
 };
 use layerwise::schedule::Schedule;
-use layerwise::transformer::State;
+use layerwise::transformer::{Precision, State};
 use serde::{Deserialize, Serialize};
 use std::io::{StdoutLock, Write};
 use std::num::NonZeroUsize;
@@ -136,6 +137,7 @@ impl<'a> Work<'a> {
             max_tokens,
             end_tokens,
             sampling,
+            cache,
             ..
         } = &self.settings;
         let schedules: Vec<String> = self
@@ -144,8 +146,11 @@ impl<'a> Work<'a> {
             .map(|(edit, schedule)| format!("{edit}={schedule}"))
             .collect();
         format!(
-            "{schedules:?} {max_tokens} {end_tokens:?} {sampling:?} {:?} {:?} {:?}",
-            self.stops, self.beams, arguments.one_of
+            "{schedules:?} {max_tokens} {end_tokens:?} {sampling:?} {} {:?} {:?} {:?}",
+            cache.name(),
+            self.stops,
+            self.beams,
+            arguments.one_of
         )
     }
 
@@ -170,10 +175,9 @@ impl<'a> Work<'a> {
     pub(super) fn check_memory(&self, prompt: usize, at_once: usize) -> anyhow::Result<()> {
         let config = self.opened.model.config();
         let capacity = self.settings.capacity(prompt, config.context);
-        let kept = self
-            .schedules
-            .iter()
-            .map(|(_, schedule)| State::most_bytes(config, schedule, capacity));
+        let kept = self.schedules.iter().map(|(_, schedule)| {
+            State::most_bytes(config, schedule, capacity, self.settings.cache)
+        });
         let threads = self.settings.threads.get();
         let step = State::most_step_bytes(config, prompt, capacity, threads);
         // Those of one step are made before those of the last are dropped.
@@ -185,6 +189,11 @@ impl<'a> Work<'a> {
             .saturating_add(choice)
             .saturating_mul(beams);
         let bytes = bytes.saturating_add(step).saturating_mul(at_once);
+        let measuring = match self.settings.cache {
+            Precision::F32 => 0,
+            cache => rounding::most_bytes_of_cache(config, &self.schedules[0].1, prompt, cache),
+        };
+        let bytes = bytes.max(measuring);
         let what = format!("{}: keys and values of {capacity} tokens", self.opened.name);
         self.opened.budget.check(&what, bytes as u64)?;
         Ok(())

@@ -67,6 +67,19 @@ fn each_edit_has_a_line_with_the_tokens_of_running_all_again() {
 }
 
 #[test]
+fn what_keys_and_values_in_bf16_change_is_told() {
+    let folder = tiny("llama-gqa-tied");
+    let fixed = ["generate", "--model", &folder, "--ids", "3,1,4"];
+    let outcome = Sandbox::new().xtask(&[&fixed[..], &["--cache", "bf16"]].concat());
+    if layerwise::kernels::bf16_features().is_none() {
+        return outcome.refused(&["bf16", "avx512bf16"]);
+    }
+    let said = outcome.succeeded().stderr;
+    let told = "keys and values in bf16: over the 3 tokens of the prompt";
+    assert!(said.contains(told) && said.contains("nats"), "{said}");
+}
+
+#[test]
 fn threads_change_no_token_and_no_probability() {
     let folder = tiny("llama-gqa-tied");
     let of = |threads| {

@@ -105,7 +105,7 @@ impl Packed {
     /// Overwrites the rows from `first_row` on with a matrix \[rows, outputs\] with any strides.
     ///
     /// # Panics
-    /// If the part has another number of columns, or reaches past the last row; in bf16, if `first_row` is odd.
+    /// If the part has another number of columns, or reaches past the last row.
     pub fn put_rows(&mut self, first_row: usize, part: ArrayView2<'_, f32>) {
         assert_eq!(part.ncols(), self.outputs, "columns of a part");
         let rows = first_row..first_row + part.nrows();
@@ -116,17 +116,26 @@ impl Packed {
             rows: Range<usize>,
             part: ArrayView2<'_, f32>,
         ) {
-            assert!(
-                rows.start.is_multiple_of(T::INPUTS),
-                "rows {rows:?} divide a pair"
-            );
             if rows.is_empty() {
                 return;
             }
             let terms = rows.start / T::INPUTS..rows.end.div_ceil(T::INPUTS);
+            // The second of a pair whose first is there already.
+            let second = rows.start % T::INPUTS;
             let panels = panels.chunks_exact_mut(inputs.div_ceil(T::INPUTS));
             for (panel, own) in panels.zip(part.axis_chunks_iter(Axis(1), NR)) {
-                T::fill_panel(own, &mut panel[terms.clone()], 0);
+                let (divided, whole) = own.split_at(Axis(0), second);
+                let (first, panel) = panel[terms.clone()].split_at_mut(second);
+                for row in first {
+                    let mut single = [PanelRow([T::default(); NR])];
+                    T::fill_panel(divided, &mut single, 0);
+                    for (lane, value) in row.0.iter_mut().zip(single[0].0).take(own.ncols()) {
+                        lane.set(second, value, 0);
+                    }
+                }
+                if !panel.is_empty() {
+                    T::fill_panel(whole, panel, 0);
+                }
             }
         }
         match &mut self.panels {

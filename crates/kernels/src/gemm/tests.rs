@@ -87,7 +87,7 @@ fn parts_are_put_side_by_side() {
 
 #[test]
 fn parts_lie_below_each_other() {
-    let parts = [4, 1, 0, 32, 60, 3].map(|rows| noise(2 * rows, 67, rows as u64));
+    let parts = [4, 1, 0, 1, 33, 60, 3, 2].map(|rows| noise(rows, 67, rows as u64));
     let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
     let whole = ndarray::concatenate(ndarray::Axis(0), &views).unwrap();
     for precision in PRECISIONS {
@@ -99,7 +99,7 @@ fn parts_lie_below_each_other() {
         }
         assert_eq!(packed, Packed::rounded(whole.view(), precision));
         let columnwise = whole.t().as_standard_layout().into_owned();
-        packed.put_rows(2, columnwise.t().slice(ndarray::s![2.., ..]));
+        packed.put_rows(3, columnwise.t().slice(ndarray::s![3.., ..]));
         assert_eq!(packed, Packed::rounded(whole.view(), precision));
     }
 }
