@@ -15,6 +15,7 @@ use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
 use layerwise::journal::{Journal, Recorded, RunDescription, RunKey};
 use layerwise::schedule::{EditFamily, Residual, Stack};
 use layerwise::sweep::{Label, Sums};
+use layerwise::tasks::{self, DATA_SETS, Task, Wanted};
 use layerwise::transcripts::{self, Limits, NBestLists, Normaliser, Vocabulary};
 use layerwise::transformer::Model;
 use layerwise::weights::OpenOptions;
@@ -31,7 +32,7 @@ const LONGEST_MESSAGE: usize = 50_000;
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("chat", chat, chat_seeds),
     ("safetensors", safetensors, safetensors_seeds),
     ("index", index, index_seeds),
@@ -41,6 +42,7 @@ pub const TARGETS: [Target; 9] = [
     ("schedule", schedule, schedule_seeds),
     ("journal", journal, journal_seeds),
     ("nbest", nbest, nbest_seeds),
+    ("tasks", tasks, tasks_seeds),
 ];
 
 /// A folder of these files.
@@ -497,6 +499,76 @@ fn nbest_seeds() -> Vec<Vec<u8>> {
         "x a b\nx a\ny\n",
         "x-1 a b\nx-2 a\ny-z-1 c d e\n",
         "x-1 1.5\nx-2 -2e3\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// A file of every data set of tasks, and the user's own.
+pub fn tasks(bytes: &[u8]) {
+    let names = [
+        "lambada_openai.jsonl",
+        "arc_easy.jsonl",
+        "arc_challenge.jsonl",
+        "hellaswag.jsonl",
+        "piqa.jsonl",
+        "winogrande.jsonl",
+        "boolq.jsonl",
+        "sst2.jsonl",
+    ];
+    let folder = folder(&names.map(|name| (name, bytes)));
+    for (file, path) in [("x_test.csv", "mmlu/test"), ("x_dev.csv", "mmlu/dev")] {
+        let path = folder.path().join(path);
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join(file), bytes).unwrap();
+    }
+    let columns = tempfile::tempdir().unwrap();
+    fs::create_dir(columns.path().join("sst2")).unwrap();
+    for name in ["dev.tsv", "train.tsv"] {
+        fs::write(columns.path().join("sst2").join(name), bytes).unwrap();
+    }
+    let own = folder.path().join("boolq.jsonl");
+    let mut read: Vec<_> = vec![tasks::read_own(&own, 5)];
+    for set in DATA_SETS {
+        for wanted in [Wanted::new(5), Wanted::new(5).of_one_token().training(2)] {
+            read.push(set.read(folder.path(), wanted));
+            if set.name == "sst2" {
+                read.push(set.read(columns.path(), wanted));
+            }
+        }
+    }
+    for task in read {
+        match task {
+            Err(error) => drop(message(error)),
+            Ok(task) => check_task(&task),
+        }
+    }
+}
+
+/// What every task promises of its items.
+fn check_task(task: &Task) {
+    assert!(task.items.len() <= 5);
+    for (index, item) in task.items.iter().enumerate() {
+        assert!(!item.options.is_empty());
+        assert!(item.answer.is_none_or(|answer| answer < item.options.len()));
+        for (at, option) in item.options.iter().enumerate() {
+            assert!(!option.scored.trim().is_empty());
+            assert!(task.context(index, at).ends_with(&option.given));
+        }
+    }
+}
+
+fn tasks_seeds() -> Vec<Vec<u8>> {
+    [
+        r#"{"context": "Some say", "continuation": "so"}"#,
+        r#"{"query": "Question: Why? he", "choices": ["a", "b c"], "gold": 1}"#,
+        r#"{"question": "Why?", "choices": {"text": ["a", "b c"], "label": ["1", "2"]}, "answerKey": "2"}"#,
+        r#"{"activity_label": "Roof", "ctx_a": "A [x] roof.", "ctx_b": "he", "endings": ["is up.", "falls [title] Off"], "label": "1"}"#,
+        r#"{"sentence": "So _ won.", "option1": "Sarah", "option2": "Maria", "answer": "1"}"#,
+        r#"{"passage": "A passage.", "question": "is it", "answer": true}"#,
+        r#"{"prompt": "1+1=", "options": ["2", "3"], "gold": null, "subject": "sums"}"#,
+        "question,choice0,choice1,choice2,choice3,answer\n\"Who, \"\"me\"\"?\",1,2,3,4,2\nWhat?,1,2,3,4,B\n",
+        "a \"fine film\t1\nbad\t0\n",
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()

@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod diff_sites;
 pub mod draw;
 pub mod embedded;
+pub mod fastest;
 pub mod generate;
 pub mod hub;
 pub mod inputs;
@@ -67,6 +68,8 @@ enum Command {
     Next(next::Arguments),
     /// Time prompts and decoding under edits, beside what the bytes that are read predict
     Speed(speed::Arguments),
+    /// Find the fastest schedule that loses little on a task of yours, printed as an edit
+    Fastest(Box<fastest::Arguments>),
     /// Correct the N-best lists of a speech recogniser, and measure word error rates
     Rescore(Box<rescore::Arguments>),
     /// Figures, embedded models and corpora, and what each needs
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Lens(arguments) => lens::lens(&arguments),
         Command::Next(arguments) => next::next(&arguments),
         Command::Speed(arguments) => speed::speed(&arguments),
+        Command::Fastest(arguments) => fastest::run(&arguments),
         Command::Rescore(arguments) => rescore::rescore(&arguments),
         Command::List(arguments) => list::list(&arguments),
     };

@@ -283,16 +283,20 @@ impl FileHash {
             }
         }
         paths.sort();
-        paths
-            .into_iter()
-            .map(|path| {
-                Ok(Self {
-                    bytes: fs::metadata(&path).with_context(context)?.len(),
-                    sha256: corpus::sha256(&path)?,
-                    file: path.display().to_string(),
-                })
-            })
-            .collect()
+        paths.into_iter().map(|path| Self::of_file(&path)).collect()
+    }
+
+    /// One file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of_file(path: &Path) -> anyhow::Result<Self> {
+        let context = || format!("{}: the file cannot be read", path.display());
+        Ok(Self {
+            bytes: fs::metadata(path).with_context(context)?.len(),
+            sha256: corpus::sha256(path)?,
+            file: path.display().to_string(),
+        })
     }
 }
 

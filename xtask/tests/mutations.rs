@@ -217,3 +217,8 @@ fn seeds() {
         assert_eq!(seeds.len(), count, "{name}");
     }
 }
+
+#[test]
+fn tasks() {
+    check("tasks");
+}

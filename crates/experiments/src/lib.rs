@@ -23,6 +23,7 @@ pub mod scale;
 pub mod shift;
 pub mod stages;
 pub mod sublayer_ratio;
+pub mod sublayer_skip;
 pub mod subword_heads;
 pub mod suffix_neurons;
 pub mod suffix_probe;

@@ -48,7 +48,11 @@ pub fn claims() -> Vec<&'static Claim> {
         .iter()
         .flat_map(|experiment| experiment.claims());
     let mut claims: Vec<&Claim> = each.collect();
-    claims.sort_by_key(|claim| (claim.id.len(), claim.id));
+    // The paper's own first, then those of related systems by their letters.
+    claims.sort_by_key(|claim| {
+        let (letter, number) = claim.id.split_at(1);
+        (letter != "D", letter, number.len(), number)
+    });
     claims
 }
 
@@ -167,7 +171,10 @@ mod tests {
     #[test]
     fn every_claim_has_its_place_and_its_lines() {
         let ids: Vec<&str> = claims().iter().map(|claim| claim.id).collect();
-        let expected: Vec<String> = (1..=27).map(|number| format!("D{number}")).collect();
+        let expected: Vec<String> = [("D", 27), ("T", 10)]
+            .into_iter()
+            .flat_map(|(letter, last)| (1..=last).map(move |number| format!("{letter}{number}")))
+            .collect();
         assert_eq!(ids, expected);
         for claim in claims() {
             for id in claim.needs {

@@ -40,6 +40,7 @@
 //! | [`chat`] | conversations as text, by a checkpoint's own template |
 //! | [`experiments`] | the paper's experiments: records, drawings, claims, a folder each |
 //! | [`journal`] | checksummed logs of finished work: keys, shards, merging |
+//! | [`tasks`] | multiple-choice tasks: readers, prompts with shots, accuracy as lm-evaluation-harness has it |
 //! | [`transcripts`] | N-best lists of a recogniser, word error rate, word lattices, correction, significance |
 //! | [`rescoring`] | a transformer as a language model of transcripts |
 //! | [`kernels`] | products, norms, activations, the vocabulary pass |
@@ -64,6 +65,7 @@ pub use layerwise_report as report;
 pub use layerwise_rescoring as rescoring;
 pub use layerwise_schedule as schedule;
 pub use layerwise_sweep as sweep;
+pub use layerwise_tasks as tasks;
 pub use layerwise_transcripts as transcripts;
 pub use layerwise_transformer as transformer;
 pub use layerwise_weights as weights;

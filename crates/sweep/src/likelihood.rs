@@ -6,6 +6,7 @@ use layerwise_kernels::vocabulary::{self, Summary};
 use layerwise_transformer::{Batch, ModelConfig};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// A context with one of its continuations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,41 +67,62 @@ impl Question {
         })
     }
 
-    /// Tokens that all contexts begin with.
-    fn shared(&self) -> usize {
-        let Some((first, others)) = self.continuations.split_first() else {
-            return 0;
-        };
-        let common = |other: &Continuation| {
-            let pairs = first.tokens.iter().zip(&other.tokens);
-            pairs.take_while(|(a, b)| a == b).count()
-        };
-        others
-            .iter()
-            .map(common)
-            .min()
-            .unwrap_or(first.tokens.len())
-    }
-
-    /// The batch, and for each continuation the rows that predict its tokens.
+    /// The batch, and for each continuation the rows that predict its tokens. What neighbours among the continuations
+    /// begin with is there once.
     fn rows(&self) -> (Batch, Vec<Vec<usize>>) {
         let mut batch = Batch::default();
-        let shared = self.shared();
-        let root = self.continuations.first().filter(|_| shared > 0);
-        let root = root.map(|first| batch.add(&first.tokens[..shared]));
-        let rows = self.continuations.iter().map(|continuation| {
-            let own = &continuation.tokens[shared..];
-            let last = match (root, own.is_empty()) {
-                (Some(root), true) => root,
-                (Some(root), false) => batch.add_child(root, own),
-                (None, _) => batch.add(own),
-            };
-            let path = batch.path_to(last);
-            path[path.len() - continuation.targets.len()..].to_vec()
+        let mut ends = vec![None; self.continuations.len()];
+        self.add(&mut batch, None, 0, 0..ends.len(), &mut ends);
+        let rows = self.continuations.iter().zip(ends).map(|(own, end)| {
+            let path = end.map_or_else(Vec::new, |end| batch.path_to(end));
+            path[path.len() - own.targets.len()..].to_vec()
         });
         let rows = rows.collect();
         (batch, rows)
     }
+
+    /// Adds what some neighbouring continuations have from the token `at` on, below the segment of what they share before
+    /// it, and notes where each ends.
+    fn add(
+        &self,
+        batch: &mut Batch,
+        parent: Option<usize>,
+        at: usize,
+        own: Range<usize>,
+        ends: &mut [Option<usize>],
+    ) {
+        let rest = |index: usize| &self.continuations[index].tokens[at..];
+        let Some(shared) = own
+            .clone()
+            .map(|index| common(rest(own.start), rest(index)))
+            .min()
+        else {
+            return;
+        };
+        let tokens = &rest(own.start)[..shared];
+        let node = match (parent, shared) {
+            (_, 0) => parent,
+            (None, _) => Some(batch.add(tokens)),
+            (Some(parent), _) => Some(batch.add_child(parent, tokens)),
+        };
+        let at = at + shared;
+        let next = |index: usize| self.continuations[index].tokens.get(at);
+        let mut first = own.start;
+        while first < own.end {
+            let alike = (first..own.end).take_while(|&index| next(index) == next(first));
+            let last = first + alike.count();
+            match next(first) {
+                None => ends[first..last].fill(node),
+                Some(_) => self.add(batch, node, at, first..last, ends),
+            }
+            first = last;
+        }
+    }
+}
+
+/// Tokens that both begin with.
+fn common(a: &[u32], b: &[u32]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// The log-likelihood of each continuation of a question, and whether greedy decoding would give it.
@@ -320,6 +342,17 @@ mod tests {
         // One is the other's beginning.
         check(&[(&[5, 6], 1), (&[5, 6, 7], 2)], 3, &[&[1], &[1, 2]]);
         check(&[(&[5], 1), (&[6, 7], 1)], 3, &[&[0], &[2]]);
+        // Shots, two questions after them, and options that share a beginning.
+        check(
+            &[
+                (&[5, 6, 1], 1),
+                (&[5, 6, 1], 1),
+                (&[5, 6, 2, 8, 9], 2),
+                (&[5, 6, 2, 8, 7], 2),
+            ],
+            7,
+            &[&[2], &[2], &[4, 5], &[4, 6]],
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod bytes;
 mod chosen;
 mod diff_sites;
 mod drawn;
+mod fastest;
 mod generated;
 mod hub;
 mod installed;

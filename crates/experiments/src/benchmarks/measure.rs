@@ -1,19 +1,18 @@
 //! Accuracy on benchmark items under altered schedules: `benchmarks` (paper B.4).
 //!
-//! `acc` as in lm-evaluation-harness: context and continuation are encoded together, and the continuation's tokens are
-//! those past the length of the encoded context; no BOS is put before them unless `--bos ID` asks for one; what does not
-//! fit into the model is cut off on the left.
+//! `acc` as in lm-evaluation-harness; [`Encoder`](layerwise_tasks::Encoder) says how items become tokens.
 
-use super::data::Task;
 use super::table::{Intervention, Record};
 use crate::core::error::{ExperimentError, Place};
+use crate::core::harness::encoder;
 use crate::core::models::relative_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_corpus::Tokenizer;
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
-use layerwise_sweep::{Continuation, LogLikelihood, Plan, Question};
+use layerwise_sweep::{LogLikelihood, Plan, Question};
+use layerwise_tasks::Task;
 use layerwise_transformer::Model;
 use std::sync::Arc;
 
@@ -47,14 +46,13 @@ impl Scoring {
         tokenizer: &Tokenizer,
         tasks: &[Task],
     ) -> Result<Self, ExperimentError> {
-        let positions = subject.model.config().context;
+        let encoder = encoder(subject, tokenizer);
         let items: Vec<(&Task, usize)> = tasks
             .iter()
             .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))
             .collect();
         let questions = subject.runs.over(&items, |_, &(task, index)| {
-            question(tokenizer, subject.bos, task, index, positions)
-                .at(|| format!("{}: {} item {index}", subject.name, task.name))
+            encoder.question(task, index).at(|| subject.name.to_owned())
         })?;
         Ok(Self {
             plan: plan(subject.model)?,
@@ -186,7 +184,7 @@ fn record(
         tables.push(Record {
             model: subject.name.to_owned(),
             model_type: subject.model_type().to_owned(),
-            task: task.name.to_owned(),
+            task: task.name.clone(),
             intervention,
             layer,
             layers: config.layers,
@@ -201,114 +199,18 @@ fn record(
     Ok(())
 }
 
-/// As the harness encodes a pair, cut on the left to what a model of `context` positions can score.
-fn pair(
-    tokenizer: &Tokenizer,
-    bos: Option<u32>,
-    context: &str,
-    continuation: &str,
-    positions: usize,
-) -> Result<Continuation, ExperimentError> {
-    // Spaces at the context's end go to the continuation, with which they are one token.
-    let kept = context.trim_end();
-    let continuation = format!("{}{continuation}", &context[kept.len()..]);
-    let before = tokenizer.encode(kept)?.len();
-    let mut whole = tokenizer.encode(&format!("{kept}{continuation}"))?;
-    if before == 0 || whole.len() <= before {
-        let found = format!(
-            "{before} and {} in all, in {context:?} and {continuation:?}",
-            whole.len()
-        );
-        let expected = "tokens of a context and of a continuation";
-        return Err(ExperimentError::unexpected(expected, found));
-    }
-    let targets = whole[before..].to_vec();
-    whole.splice(..0, bos);
-    if targets.len() > positions {
-        let expected = format!("a continuation of at most {positions} tokens, the model's context");
-        return Err(ExperimentError::unexpected(
-            expected,
-            targets.len().to_string(),
-        ));
-    }
-    whole.pop();
-    let cut = whole.len().saturating_sub(positions);
-    Ok(Continuation {
-        tokens: whole.split_off(cut),
-        targets,
-    })
-}
-
-/// An item as token ids.
-fn question(
-    tokenizer: &Tokenizer,
-    bos: Option<u32>,
-    task: &Task,
-    index: usize,
-    positions: usize,
-) -> Result<Question, ExperimentError> {
-    let item = &task.items[index];
-    let continuations = item.continuations.iter();
-    Ok(Question {
-        continuations: continuations
-            .map(|continuation| pair(tokenizer, bos, &item.context, continuation, positions))
-            .collect::<Result<_, _>>()?,
-        answer: Some((item.gold, task.rule)),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::data::Item;
     use super::*;
-    use crate::core::testing::tokenizer;
     use layerwise_sweep::Rule;
-
-    #[test]
-    fn pairs_are_encoded_as_in_the_harness() {
-        let tokenizer = tokenizer();
-        let check = |context: &str, continuation: &str, positions: usize, bos: Option<u32>| {
-            let request = pair(&tokenizer, bos, context, continuation, positions).unwrap();
-            let whole = tokenizer
-                .encode(&format!("{context}{continuation}"))
-                .unwrap();
-            let before = tokenizer.encode(context.trim_end()).unwrap().len();
-            assert_eq!(request.targets, &whole[before..]);
-            let mut all: Vec<u32> = bos.into_iter().chain(whole).collect();
-            all.pop();
-            let cut = all.len().saturating_sub(positions);
-            assert_eq!(request.tokens, &all[cut..], "{context:?}{continuation:?}");
-            request
-        };
-        check("The people of the", " United States", 100, None);
-        check("The people of the ", "United States", 100, None);
-        check("The people of the", " United States", 100, Some(0));
-        let cut = check("The people of the", " United States", 3, None);
-        assert_eq!(cut.tokens.len(), 3);
-        let refused = |context: &str, continuation: &str, positions: usize| {
-            pair(&tokenizer, None, context, continuation, positions).is_err()
-        };
-        assert!(refused("", " word", 9), "no context");
-        assert!(refused("word", "", 9), "no continuation");
-        assert!(
-            refused("word", " and many other words", 2),
-            "a continuation longer than the model"
-        );
-    }
+    use layerwise_tasks::Item;
 
     #[test]
     fn an_item_is_named_by_its_task() {
-        let task = |name, items: usize| Task {
-            name,
-            rule: Rule::Choice,
-            items: vec![
-                Item {
-                    context: String::new(),
-                    continuations: Vec::new(),
-                    gold: 0,
-                };
-                items
-            ],
+        let task = |name, items: usize| {
+            let mut task = Task::new(name, Rule::Choice);
+            task.items = vec![Item::new("x", ["y"]); items];
+            task
         };
         let tasks = [task("a", 2), task("b", 3)];
         let names: Vec<String> = (0..5).map(|item| name_of(&tasks, item)).collect();

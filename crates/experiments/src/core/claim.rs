@@ -1,6 +1,6 @@
 //! The paper's qualitative claims, each judged by a small function from recorded results.
 //!
-//! A claim (D1 to D27) yields lines of `claims.csv`, each of which compares one measured number with one threshold.
+//! A claim (D1 to D27 of the paper, T1 to T10 of a related system) yields lines of `claims.csv`, each of which compares one measured number with one threshold.
 //! Thresholds are those that the claims were written down with, before anything was measured; none is tuned.
 //! What cannot be judged from the results at hand is a line too, `not tested`, with the reason.
 //!
@@ -67,7 +67,7 @@ fn names(versions: impl Iterator<Item = Version>) -> String {
 record! {
     /// One line of `claims.csv`: one number against one threshold.
     pub struct Row {
-        /// Name of the claim, D1 to D27.
+        /// Name of the claim, as D1.
         pub claim: String,
         /// The versions of the paper that make it, or `ours`.
         pub version: String,
@@ -91,7 +91,7 @@ record! {
 
 /// One claim.
 pub struct Claim {
-    /// D1 to D27.
+    /// Its name, as D1.
     pub id: &'static str,
     /// The versions that make it.
     pub versions: &'static [Version],

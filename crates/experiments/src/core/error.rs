@@ -1,9 +1,11 @@
 //! Why an experiment cannot be measured.
 
 use layerwise_corpus::CorpusError;
+use layerwise_generate::GenerateError;
 use layerwise_metrics::MetricsError;
 use layerwise_schedule::ScheduleError;
 use layerwise_sweep::SweepError;
+use layerwise_tasks::TaskError;
 use layerwise_transformer::TransformerError;
 
 /// Why an experiment cannot be measured.
@@ -16,6 +18,12 @@ pub enum ExperimentError {
     /// Text cannot be read or encoded.
     #[error("{0}")]
     Corpus(#[from] CorpusError),
+    /// A prompt cannot be continued.
+    #[error("{0}")]
+    Generate(#[from] GenerateError),
+    /// A task cannot be read or encoded.
+    #[error("{0}")]
+    Task(#[from] TaskError),
     /// A number is not defined.
     #[error("{0}")]
     Metrics(#[from] MetricsError),

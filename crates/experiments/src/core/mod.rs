@@ -2,12 +2,14 @@
 //!
 //! Nothing here knows an experiment.
 
+pub mod choices;
 pub mod claim;
 pub mod curve;
 pub mod data;
 pub mod error;
 pub mod experiment;
 pub mod finding;
+pub mod harness;
 pub mod known;
 pub mod lens;
 pub mod models;

@@ -1,0 +1,159 @@
+//! How a model chooses among the options of tasks, under several schedules.
+
+use super::error::{ExperimentError, Place};
+use super::harness::encoder;
+use super::subject::Subject;
+use layerwise_corpus::Tokenizer;
+use layerwise_metrics::ClusteredMean;
+use layerwise_sweep::{LogLikelihood, Plan, Question};
+use layerwise_tasks::{Score, Sheet, Task, sheets};
+use std::fmt;
+
+/// The most items that are run together after shots that they share.
+const ITEMS_AFTER_SHOTS: usize = 8;
+
+/// The items of some tasks as a model reads them. Items with the same shots are run together, and the shots once.
+pub struct Choosing {
+    sheets: Vec<Sheet>,
+    questions: Vec<Question>,
+    tokens: usize,
+    items: usize,
+    tasks: usize,
+}
+
+impl Choosing {
+    /// Encodes the items for a model.
+    ///
+    /// # Errors
+    /// An item that cannot be encoded, or an interrupt.
+    pub fn new(
+        subject: &Subject<'_>,
+        tokenizer: &Tokenizer,
+        tasks: &[Task],
+    ) -> Result<Self, ExperimentError> {
+        let encoder = encoder(subject, tokenizer);
+        let items: Vec<(usize, usize)> = tasks
+            .iter()
+            .enumerate()
+            .flat_map(|(at, task)| (0..task.items.len()).map(move |item| (at, item)))
+            .collect();
+        let questions = subject.runs.over(&items, |_, &(task, item)| {
+            encoder
+                .question(&tasks[task], item)
+                .at(|| subject.name.to_owned())
+        })?;
+        let mut known: Vec<(usize, String)> = Vec::new();
+        let preambles: Vec<Option<usize>> = items
+            .iter()
+            .map(|&(at, item)| {
+                let preamble = tasks[at].preamble(&tasks[at].items[item].subject);
+                let key = (!preamble.is_empty()).then_some((at, preamble))?;
+                let place = known.iter().position(|known| *known == key);
+                Some(place.unwrap_or_else(|| {
+                    known.push(key);
+                    known.len() - 1
+                }))
+            })
+            .collect();
+        let sheets = sheets(&questions, &preambles, ITEMS_AFTER_SHOTS);
+        let continuations = questions.iter().flat_map(|q| &q.continuations);
+        Ok(Self {
+            tokens: continuations.map(|c| c.tokens.len()).sum(),
+            questions: sheets.iter().map(|sheet| sheet.question.clone()).collect(),
+            sheets,
+            items: items.len(),
+            tasks: tasks.len(),
+        })
+    }
+
+    /// How all items are answered under the schedules of a plan, task by task; `tasks` are those that were encoded.
+    ///
+    /// # Errors
+    /// Logits that are not finite, a journal that cannot be used, or an interrupt.
+    pub fn answers(
+        &self,
+        name: &'static str,
+        subject: &Subject<'_>,
+        plan: &Plan,
+        tasks: &[Task],
+    ) -> Result<Vec<Answers>, ExperimentError> {
+        let runs = &subject.runs;
+        let measure = LogLikelihood::of(name, &self.questions);
+        let measured = runs
+            .runner
+            .measure(runs.model.clone(), plan, &measure, &self.questions)
+            .at(|| format!("{}: {name}", subject.name))?;
+        let mut scores = Vec::with_capacity(self.items);
+        let mut places = tasks
+            .iter()
+            .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)));
+        for (sheet, schedules) in self.sheets.iter().zip(&measured.results) {
+            let mut from = 0;
+            for (options, (task, item)) in sheet.options.iter().zip(&mut places) {
+                let own = from..from + options;
+                let of = |likelihoods: &Vec<_>| task.score(item, &likelihoods[own.clone()]);
+                scores.push(schedules.iter().map(of).collect::<Vec<Score>>());
+                from += options;
+            }
+        }
+        let mut scores = scores.into_iter();
+        let answers = tasks.iter().map(|task| Answers {
+            task: task.name.clone(),
+            scores: scores.by_ref().take(task.items.len()).collect(),
+        });
+        Ok(answers.collect())
+    }
+}
+
+impl fmt::Display for Choosing {
+    /// How much it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            items,
+            tasks,
+            tokens,
+            ..
+        } = self;
+        write!(
+            f,
+            "{items} items of {tasks} tasks, {tokens} tokens without sharing"
+        )
+    }
+}
+
+/// How the items of one task are answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answers {
+    /// The task.
+    pub task: String,
+    /// For each item, for each schedule of the plan.
+    pub scores: Vec<Vec<Score>>,
+}
+
+impl Answers {
+    /// How many items there are.
+    pub fn items(&self) -> usize {
+        self.scores.len()
+    }
+
+    /// The share of right answers under a schedule, over the items whose answer is known.
+    pub fn accuracy(&self, schedule: usize) -> ClusteredMean {
+        let mut mean = ClusteredMean::new();
+        for scores in &self.scores {
+            if let Some(acc) = scores[schedule].acc {
+                mean.push(f64::from(acc), 1);
+            }
+        }
+        mean
+    }
+
+    /// The share of items for which a schedule chooses what the plain model chooses.
+    pub fn agreement(&self, schedule: usize) -> ClusteredMean {
+        let mut mean = ClusteredMean::new();
+        for scores in &self.scores {
+            let alike = scores[schedule].chosen == scores[0].chosen;
+            mean.push(f64::from(alike), 1);
+        }
+        mean
+    }
+}

@@ -1,0 +1,461 @@
+//! The claims that are judged from this experiment.
+
+use super::table::{PairRecord, Record, SimilarityRecord, SpeedRecord, TaskRecord};
+use super::variants::{FRACTIONS, Family, Kind};
+use crate::core::claim::{Claim, Evidence};
+use crate::core::curve::needs;
+use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
+
+const fn claim(
+    id: &'static str,
+    statement: &'static str,
+    judge: fn(&Evidence<'_>) -> Vec<Finding>,
+) -> Claim {
+    Claim {
+        id,
+        versions: &[],
+        statement,
+        needs: &["sublayer-skip"],
+        models: "",
+        judge,
+    }
+}
+
+/// The claims that are judged from this experiment.
+pub const CLAIMS: &[Claim] = &[
+    claim(
+        "T1",
+        "attention is more dispensable than MLPs and blocks",
+        t1,
+    ),
+    claim(
+        "T2",
+        "late attention is more dispensable than early attention",
+        t2,
+    ),
+    claim("T3", "a third of the attention costs little", t3),
+    claim("T4", "speed follows the bytes that are read", t4),
+    claim(
+        "T5",
+        "the gain from attention grows with context, that from MLPs falls",
+        t5,
+    ),
+    claim("T6", "keeping the last one helps", t6),
+    claim("T7", "choosing survives, writing does not", t7),
+    claim("T8", "the most similar attention sublayers are late", t8),
+    claim("T9", "some benchmark improves", t9),
+    claim(
+        "T10",
+        "ranking by similarity is no worse than the last ones",
+        t10,
+    ),
+];
+
+/// The published fraction.
+const THIRD: f64 = 0.33;
+
+type Side = (Kind, Family);
+
+/// How many paired standard errors the other side's loss lies above the one's.
+fn errors_apart(
+    evidence: &Evidence<'_>,
+    model: &str,
+    fraction: f64,
+    one: Side,
+    other: Side,
+) -> Outcome {
+    let pairs = evidence.tables.of::<PairRecord>().iter();
+    let pair = pairs
+        .filter(|r| r.model == model && r.fraction == fraction)
+        .find(|r| (r.kind, r.family) == one && (r.other_kind, r.other_family) == other);
+    let pair = pair.ok_or_else(|| needs("sublayer-skip"))?;
+    match pair.nll_difference_se {
+        Some(error) if error > 0.0 => Ok(Measured::of(pair.nll_difference / error)
+            .with_error(Some(1.0))
+            .noting(format!(
+                "{:.4} nats, paired standard error {error:.4}",
+                pair.nll_difference
+            ))),
+        _ => Err(Unjudged::NotTested(
+            "needs two sequences or more that differ".to_owned(),
+        )),
+    }
+}
+
+fn each_model(evidence: &Evidence<'_>, findings: impl Fn(&str) -> Vec<Finding>) -> Vec<Finding> {
+    let models = evidence.models.iter();
+    models.flat_map(|model| findings(&model.name)).collect()
+}
+
+fn t1(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let own = (Kind::DropAttn, Family::LatterLastKept);
+    each_model(evidence, |model| {
+        [(Kind::DropMlp, "MLPs"), (Kind::Drop, "blocks")]
+            .map(|(kind, name)| {
+                let other = (kind, Family::LatterLastKept);
+                Finding::of(
+                    model,
+                    format!("loss of {name} above that of attention in paired standard errors, 33 %, last kept"),
+                    Threshold::Above(2.0),
+                    errors_apart(evidence, model, THIRD, own, other),
+                )
+            })
+            .to_vec()
+    })
+}
+
+fn t2(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        FRACTIONS
+            .map(|fraction| {
+                let one = (Kind::DropAttn, Family::Latter);
+                let other = (Kind::DropAttn, Family::FirstBlockZeroKept);
+                Finding::of(
+                    model,
+                    format!("loss of the first (block 0 kept) above that of the last in paired standard errors, {:.0} %", 100.0 * fraction),
+                    Threshold::Above(2.0),
+                    errors_apart(evidence, model, fraction, one, other),
+                )
+            })
+            .to_vec()
+    })
+}
+
+fn record<'a>(
+    evidence: &Evidence<'a>,
+    model: &str,
+    side: Side,
+    fraction: f64,
+) -> Result<&'a Record, Unjudged> {
+    let mut records = evidence.tables.of::<Record>().iter();
+    records
+        .find(|r| r.model == model && (r.kind, r.family) == side && r.fraction == fraction)
+        .ok_or_else(|| needs("sublayer-skip"))
+}
+
+/// What the last third of the attention gives; absent where no task was run.
+fn late_third(
+    evidence: &Evidence<'_>,
+    model: &str,
+    value: impl Fn(&Record) -> Option<f64>,
+    error: impl Fn(&Record) -> Option<f64>,
+) -> Outcome {
+    let record = record(evidence, model, (Kind::DropAttn, Family::Latter), THIRD)?;
+    let missing =
+        || Unjudged::NotTested("needs tasks that the model can read and answer".to_owned());
+    Ok(Measured::of(value(record).ok_or_else(missing)?).with_error(error(record)))
+}
+
+fn t3(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        vec![Finding::of(
+            model,
+            "part of the mean accuracy that is lost, last 33 % of the attention",
+            Threshold::AtMost(0.05),
+            late_third(evidence, model, |r| r.relative_drop, |_| None),
+        )]
+    })
+}
+
+/// The speeds of a kind at one fraction by the length of the cache.
+fn speed<'a>(
+    evidence: &Evidence<'a>,
+    model: &str,
+    kind: Kind,
+    cached: usize,
+) -> Result<&'a SpeedRecord, Unjudged> {
+    let mut records = evidence.tables.of::<SpeedRecord>().iter();
+    records
+        .find(|r| {
+            (r.model.as_str(), r.kind, r.fraction, r.cached_tokens) == (model, kind, 0.5, cached)
+        })
+        .ok_or_else(|| needs("sublayer-skip"))
+}
+
+fn no_times() -> Unjudged {
+    Unjudged::NotTested(
+        "needs measured times, which depend on the machine and are not taken here".to_owned(),
+    )
+}
+
+fn t4(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        [32, 512, 2048]
+            .map(|cached| {
+                let outcome = speed(evidence, model, Kind::DropAttn, cached).and_then(|r| {
+                    let measured = r.decode_ratio.ok_or_else(no_times)?;
+                    Ok(Measured::of((measured - r.predicted_ratio).abs()).with_error(r.decode_ratio_se))
+                });
+                Finding::of(
+                    model,
+                    format!("measured less predicted decode ratio, last 50 % of the attention, {cached} tokens cached"),
+                    Threshold::AtMost(0.05),
+                    outcome,
+                )
+            })
+            .to_vec()
+    })
+}
+
+fn t5(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        [(Kind::DropAttn, 1.0, "rise"), (Kind::DropMlp, -1.0, "fall")]
+            .map(|(kind, sign, name)| {
+                let outcome = speed(evidence, model, kind, 32).and_then(|short| {
+                    let long = speed(evidence, model, kind, 2048)?;
+                    let of = |r: &SpeedRecord| r.decode_ratio.zip(r.decode_ratio_se);
+                    let ((short, a), (long, b)) = of(short).zip(of(long)).ok_or_else(no_times)?;
+                    let error = a.hypot(b);
+                    Ok(Measured::of(sign * (long - short) / error).with_error(Some(1.0)))
+                });
+                Finding::of(
+                    model,
+                    format!("{name} of the decode ratio from 32 to 2048 tokens cached in standard errors, last 50 % by {}", kind.name()),
+                    Threshold::Above(2.0),
+                    outcome,
+                )
+            })
+            .to_vec()
+    })
+}
+
+fn t6(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        [Kind::DropMlp, Kind::Drop]
+            .map(|kind| {
+                Finding::of(
+                    model,
+                    format!("loss with the last one gone above that with it kept in paired standard errors, 33 %, {}", kind.name()),
+                    Threshold::Above(2.0),
+                    errors_apart(evidence, model, THIRD, (kind, Family::LatterLastKept), (kind, Family::Latter)),
+                )
+            })
+            .to_vec()
+    })
+}
+
+fn t7(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        vec![
+            Finding::of(
+                model,
+                "agreement on choices, last 33 % of the attention",
+                Threshold::AtLeast(0.8),
+                late_third(evidence, model, |r| r.agreement, |r| r.agreement_se),
+            ),
+            Finding::of(
+                model,
+                "share of identical continuations, last 33 % of the attention",
+                Threshold::AtMost(0.5),
+                late_third(evidence, model, |r| r.identical_share, |_| None),
+            ),
+        ]
+    })
+}
+
+fn t8(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let judge = |name: &str, layers: usize| {
+        let own = evidence.tables.of::<SimilarityRecord>().iter();
+        let own: Vec<_> = own
+            .filter(|r| r.model == name && r.kind == Kind::DropAttn)
+            .collect();
+        if own.is_empty() {
+            return Err(needs("sublayer-skip"));
+        }
+        let most = (layers / 3).max(1);
+        let late = own
+            .iter()
+            .filter(|r| r.rank <= most && 2 * r.source >= layers)
+            .count();
+        Ok(Measured::of(late as f64 / most as f64).noting(format!("{late} of {most}")))
+    };
+    let findings = evidence.models.iter().map(|model| {
+        Finding::of(
+            &model.name,
+            "share of the most similar third that stands in the second half",
+            Threshold::AtLeast(0.7),
+            judge(&model.name, model.layers),
+        )
+    });
+    findings.collect()
+}
+
+fn t9(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        let records = evidence.tables.of::<Record>().iter();
+        let schedules: Vec<&str> = records
+            .filter(|r| r.model == model && r.kind == Kind::DropAttn && r.fraction <= THIRD)
+            .map(|r| r.schedule.as_str())
+            .collect();
+        let tasks = evidence.tables.of::<TaskRecord>().iter();
+        let changes: Vec<f64> = tasks
+            .filter(|r| r.model == model && schedules.contains(&r.schedule.as_str()))
+            .filter_map(|r| Some(r.change / r.change_se.filter(|error| *error > 0.0)?))
+            .collect();
+        let tried = changes.len();
+        let improved = changes.iter().filter(|change| **change > 1.0).count();
+        let best = changes.into_iter().reduce(f64::max);
+        let outcome = best.ok_or_else(|| needs("sublayer-skip")).map(|best| {
+            Measured::of(best).noting(format!(
+                "{improved} of {tried} pairs of schedule and task that changed rose so far"
+            ))
+        });
+        vec![Finding::of(
+            model,
+            "greatest change of an accuracy in its standard errors, at most 33 % of the attention",
+            Threshold::Above(1.0),
+            outcome,
+        )]
+    })
+}
+
+fn t10(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        let apart = errors_apart(
+            evidence,
+            model,
+            THIRD,
+            (Kind::DropAttn, Family::Similarity),
+            (Kind::DropAttn, Family::Latter),
+        );
+        // The table has the last ones' loss less that of the ranked ones.
+        let apart = apart.map(|measured| Measured {
+            value: -measured.value,
+            ..measured
+        });
+        vec![Finding::of(
+            model,
+            "loss of the ranked ones above that of the last ones in paired standard errors, 33 % of the attention",
+            Threshold::AtMost(2.0),
+            apart,
+        )]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+    use crate::core::tables::Tables;
+    use crate::core::testing::{Judged, MODELS};
+
+    #[track_caller]
+    fn check(id: &str, lines: usize, contradict: impl Fn(&mut Tables), contradicted: usize) {
+        let lines = lines * MODELS;
+        let failing = contradicted * MODELS;
+        Judged::of(CLAIMS, id, &[synthetic::add]).check_all(
+            lines,
+            contradict,
+            [lines - failing, failing, 0],
+        );
+    }
+
+    fn pairs_of(tables: &mut Tables, change: impl Fn(&mut PairRecord)) {
+        tables.of_mut::<PairRecord>().iter_mut().for_each(change);
+    }
+
+    #[test]
+    fn each_claim_can_hold_and_fail() {
+        check(
+            "T1",
+            2,
+            |t| {
+                pairs_of(t, |r| {
+                    if r.other_kind == Kind::DropMlp {
+                        r.nll_difference = 0.01
+                    }
+                })
+            },
+            1,
+        );
+        check(
+            "T2",
+            3,
+            |t| {
+                pairs_of(t, |r| {
+                    if r.fraction == 0.5 {
+                        r.nll_difference = 0.0
+                    }
+                })
+            },
+            1,
+        );
+        let records = |t: &mut Tables, change: fn(&mut Record)| {
+            t.of_mut::<Record>().iter_mut().for_each(change)
+        };
+        check("T3", 1, |t| records(t, |r| r.relative_drop = Some(0.06)), 1);
+        let speeds = |t: &mut Tables, change: fn(&mut SpeedRecord)| {
+            t.of_mut::<SpeedRecord>().iter_mut().for_each(change)
+        };
+        check(
+            "T4",
+            3,
+            |t| speeds(t, |r| r.decode_ratio = Some(r.predicted_ratio - 0.06)),
+            3,
+        );
+        check(
+            "T5",
+            2,
+            |t| {
+                speeds(t, |r| {
+                    r.decode_ratio = Some(1.0 + r.cached_tokens as f64 / 1e4)
+                })
+            },
+            1,
+        );
+        check(
+            "T6",
+            2,
+            |t| {
+                pairs_of(t, |r| {
+                    if r.kind == Kind::Drop {
+                        r.nll_difference = -1.0
+                    }
+                })
+            },
+            1,
+        );
+        check(
+            "T7",
+            2,
+            |t| records(t, |r| r.identical_share = Some(0.6)),
+            1,
+        );
+        let ranks = |t: &mut Tables| {
+            for r in t.of_mut::<SimilarityRecord>() {
+                r.rank = r.source + 1;
+            }
+        };
+        check("T8", 1, ranks, 1);
+        let changes = |t: &mut Tables| {
+            for r in t.of_mut::<TaskRecord>() {
+                r.change = 0.5 * r.change_se.unwrap_or(1.0);
+            }
+        };
+        check("T9", 1, changes, 1);
+        check(
+            "T10",
+            1,
+            |t| {
+                pairs_of(t, |r| {
+                    if r.family == Family::Similarity {
+                        r.nll_difference = -1.0
+                    }
+                })
+            },
+            1,
+        );
+    }
+
+    #[test]
+    fn without_times_speed_is_not_tested() {
+        let without = |tables: &mut Tables| {
+            for r in tables.of_mut::<SpeedRecord>() {
+                r.decode_ratio = None;
+            }
+        };
+        for (claim, lines) in [("T4", 3), ("T5", 2)] {
+            Judged::of(CLAIMS, claim, &[synthetic::add]).check(without, [0, 0, lines * MODELS]);
+        }
+    }
+}

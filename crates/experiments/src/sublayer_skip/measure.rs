@@ -1,0 +1,556 @@
+//! The loss, the choices, the continuations and the bytes of every variant.
+
+use super::Tasks;
+use super::similarity::Similarities;
+use super::table::{PairRecord, Record, SimilarityRecord, SpeedRecord, TaskRecord};
+use super::variants::{self, FRACTIONS, Family, Kind, Variant, plain_variants};
+use crate::core::choices::{Answers, Choosing};
+use crate::core::error::{ExperimentError, Place};
+use crate::core::subject::Subject;
+use crate::core::tables::Tables;
+use layerwise_generate::{Generation, Settings};
+use layerwise_metrics::ClusteredMean;
+use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Edit, EditFamily, Schedule};
+use layerwise_sweep::{Divergence, MeasureId, Plan, Statistics, collect};
+use layerwise_transformer::{Cost, Precision};
+
+/// The most sequences that the loss is measured on, and as many others for the similarities.
+const SEQUENCES: usize = 64;
+/// The most sequences for similarities of what is left, which are measured after each part that goes.
+const SEQUENCES_ONE_BY_ONE: usize = 4;
+/// The most prompts that are continued.
+const PROMPTS: usize = 64;
+/// Tokens of a prompt, of a sequence that has twice as many.
+const PROMPT: usize = 64;
+/// Tokens of a continuation.
+const CONTINUATION: usize = 32;
+/// Prompts that are continued as one item.
+const PROMPTS_AT_ONCE: usize = 8;
+/// Tokens in the cache for which bytes are told.
+const CACHED: [usize; 3] = [32, 512, 2048];
+
+/// The sequences of the text: those that the loss is measured on, and those that similarities are estimated on.
+fn split<'a>(subject: &Subject<'a>) -> (Vec<Vec<u32>>, Vec<&'a Vec<u32>>) {
+    let all = subject.text.sequences();
+    let own = all.iter().step_by(2).take(SEQUENCES).cloned().collect();
+    let others: Vec<&Vec<u32>> = all.iter().skip(1).step_by(2).take(SEQUENCES).collect();
+    match others.is_empty() {
+        // Of a text of one sequence both are measured there.
+        true => (own, all.iter().collect()),
+        false => (own, others),
+    }
+}
+
+/// Prompts and their number: one for each sequence that is long enough.
+fn prompts(subject: &Subject<'_>, most: usize) -> Vec<Vec<u32>> {
+    let context = subject.model.config().context;
+    let (own, _) = split(subject);
+    let prompts = own.iter().filter_map(|tokens| {
+        let length = PROMPT.min(tokens.len() / 2);
+        (length > 0 && length + CONTINUATION <= context).then(|| tokens[..length].to_vec())
+    });
+    prompts.take(most).collect()
+}
+
+/// How many variants there are of a model of so many blocks, with and without tasks.
+fn variant_counts(layers: usize) -> (usize, usize) {
+    let plain = plain_variants(layers);
+    let with_tasks = plain
+        .iter()
+        .filter(|variant| variant.family.has_tasks())
+        .count();
+    let of_model = FRACTIONS
+        .iter()
+        .filter(|fraction| (1..layers).contains(&variants::count(**fraction, layers)))
+        .count();
+    // By similarity the three kinds and both together, one by one the three kinds.
+    (plain.len() + 7 * of_model, with_tasks + 4 * of_model)
+}
+
+/// What is going to be run.
+///
+/// # Errors
+/// An item that cannot be encoded, or an interrupt.
+pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+    let layers = subject.model.config().layers;
+    let (own, others) = split(subject);
+    let (all, with_tasks) = variant_counts(layers);
+    let mut told = vec![format!(
+        "sublayer-skip: {all} schedules on {} sequences, similarities on {} others",
+        own.len(),
+        others.len(),
+    )];
+    if let Some(choosing) = choosing(subject)? {
+        told.push(format!(
+            "sublayer-skip: {with_tasks} schedules on {}, {} continuations each",
+            *choosing,
+            prompts(subject, most_prompts(subject)).len()
+        ));
+    }
+    Ok(told)
+}
+
+/// As many prompts as a task has items, so that one number limits both.
+fn most_prompts(subject: &Subject<'_>) -> usize {
+    let tasks = subject.data.get::<Tasks>();
+    let items = tasks.iter().flat_map(|tasks| &tasks.0);
+    let items = items.map(|task| task.items.len()).max();
+    items.unwrap_or(PROMPTS).min(PROMPTS)
+}
+
+/// The items of all tasks as the model reads them; `None` without tasks or tokenizer.
+fn choosing(subject: &Subject<'_>) -> Result<Option<std::sync::Arc<Choosing>>, ExperimentError> {
+    let (Some(tasks), Some(tokenizer)) = (subject.data.get::<Tasks>(), subject.tokenizer) else {
+        return Ok(None);
+    };
+    let choosing = subject
+        .shared
+        .get(|| Choosing::new(subject, tokenizer, &tasks.0))?;
+    Ok(Some(choosing))
+}
+
+/// Ranks the parts, runs every variant, and fills the tables.
+///
+/// # Errors
+/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
+    let (own, others) = split(subject);
+    let plain = Schedule::plain(subject.model.stack())?;
+    let similarities = Similarities::of(subject, &others, &plain)?;
+    rank(subject, &similarities, tables);
+    let mut variants = plain_variants(subject.model.config().layers);
+    variants.extend(by_similarity(&similarities));
+    variants.extend(one_by_one(subject, &others, &similarities)?);
+    let edits = distinct_edits(variants.iter());
+    let statistics = losses(subject, &edits, &own)?;
+    let with_tasks: Vec<&Variant> = variants.iter().filter(|v| v.family.has_tasks()).collect();
+    let chosen_edits = distinct_edits(with_tasks.iter().copied());
+    let answers = match choosing(subject)? {
+        Some(choosing) => Some(answered(subject, &choosing, &chosen_edits, tables)?),
+        None => None,
+    };
+    let written = written(subject, &chosen_edits)?;
+    let cost = Costs::new(subject, &plain);
+    let loss_of = |edit: &str| &statistics[position(&edits, edit) + 1].loss_nats;
+    for (one, other) in pairs(&variants) {
+        let difference = loss_of(&other.edit).difference(loss_of(&one.edit))?;
+        tables.push(PairRecord {
+            model: subject.name.to_owned(),
+            fraction: one.fraction,
+            kind: one.kind,
+            family: one.family,
+            other_kind: other.kind,
+            other_family: other.family,
+            nll_difference: difference.mean().unwrap_or(f64::NAN),
+            nll_difference_se: difference.standard_error(),
+        });
+    }
+    for variant in &variants {
+        let at = position(&edits, &variant.edit);
+        let chosen = variant.family.has_tasks();
+        let at_chosen = chosen.then(|| position(&chosen_edits, &variant.edit) + 1);
+        let schedule = altered(&plain, &variant.edit)?;
+        let loss = statistics[at + 1]
+            .loss_nats
+            .difference(&statistics[0].loss_nats)?;
+        let tasks = answers
+            .as_ref()
+            .zip(at_chosen)
+            .map(|(all, at)| Told::of(all, at));
+        let tasks = tasks.unwrap_or_default();
+        let difference = at_chosen.and_then(|at| Difference::of(&written[0], &written[at]));
+        tables.push(Record {
+            model: subject.name.to_owned(),
+            kind: variant.kind,
+            family: variant.family,
+            fraction: variant.fraction,
+            k: variant.k,
+            schedule: variant.edit.clone(),
+            nll_increase: loss.mean().unwrap_or(f64::NAN),
+            nll_increase_se: loss.standard_error(),
+            corpus: subject.text.name(),
+            benchmark_mean: tasks.mean,
+            benchmark_mean_se: tasks.mean_se,
+            relative_drop: tasks.relative_drop,
+            agreement: tasks.agreement,
+            agreement_se: tasks.agreement_se,
+            first_difference_mean: difference.as_ref().map(|difference| difference.first),
+            identical_share: difference.as_ref().map(|difference| difference.identical),
+            decode_ratio: None,
+            decode_ratio_se: None,
+            predicted_ratio: cost.ratio(&schedule, 512),
+            first_token_ratio: None,
+            cache_ratio: cost.cache_ratio(&schedule),
+        });
+        if variant.family == Family::Latter {
+            for cached in CACHED {
+                tables.push(SpeedRecord {
+                    model: subject.name.to_owned(),
+                    kind: variant.kind,
+                    fraction: variant.fraction,
+                    schedule: variant.edit.clone(),
+                    cached_tokens: cached,
+                    predicted_ratio: cost.ratio(&schedule, cached),
+                    decode_ratio: None,
+                    decode_ratio_se: None,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The pairs of variants whose losses claims compare, at every fraction.
+fn pairs(variants: &[Variant]) -> Vec<(&Variant, &Variant)> {
+    use Family::{FirstBlockZeroKept, Latter, LatterLastKept, Similarity};
+    use Kind::{Drop, DropAttn, DropMlp};
+    const PAIRS: [[(Kind, Family); 2]; 6] = [
+        [(DropAttn, LatterLastKept), (DropMlp, LatterLastKept)],
+        [(DropAttn, LatterLastKept), (Drop, LatterLastKept)],
+        [(DropAttn, Latter), (DropAttn, FirstBlockZeroKept)],
+        [(DropMlp, LatterLastKept), (DropMlp, Latter)],
+        [(Drop, LatterLastKept), (Drop, Latter)],
+        [(DropAttn, Similarity), (DropAttn, Latter)],
+    ];
+    let find = |(kind, family): (Kind, Family), fraction: f64| {
+        let mut own = variants.iter();
+        own.find(|v| (v.kind, v.family, v.fraction) == (kind, family, fraction))
+    };
+    let each = PAIRS.iter().flat_map(|[one, other]| {
+        FRACTIONS
+            .iter()
+            .filter_map(move |fraction| find(*one, *fraction).zip(find(*other, *fraction)))
+    });
+    each.collect()
+}
+
+/// Each edit once, in the order of the variants.
+fn distinct_edits<'a>(variants: impl Iterator<Item = &'a Variant>) -> Vec<&'a str> {
+    let mut edits: Vec<&str> = Vec::new();
+    for variant in variants {
+        if !edits.contains(&variant.edit.as_str()) {
+            edits.push(&variant.edit);
+        }
+    }
+    edits
+}
+
+fn position(edits: &[&str], edit: &str) -> usize {
+    let found = edits.iter().position(|known| *known == edit);
+    found.expect("every variant's edit is in the list")
+}
+
+fn altered(plain: &Schedule, edit: &str) -> Result<Schedule, ExperimentError> {
+    Ok(edit.parse::<Edit>()?.apply(plain)?)
+}
+
+/// The plan of some edits, in their order behind the plain schedule.
+pub(super) fn plan(subject: &Subject<'_>, edits: &[&str]) -> Result<Plan, ExperimentError> {
+    let families = edits.iter().map(|edit| edit.parse::<EditFamily>());
+    let families = families.collect::<Result<Vec<_>, _>>()?;
+    Ok(Plan::new(
+        subject.model.stack(),
+        &families,
+        DEFAULT_MAX_MEMBERS,
+    )?)
+}
+
+/// What a model costs under schedules.
+pub(super) struct Costs {
+    cost: Cost,
+    plain: Schedule,
+    weight: usize,
+}
+
+impl Costs {
+    /// Bytes of a kept number.
+    const NUMBER: usize = size_of::<f32>();
+
+    pub(super) fn new(subject: &Subject<'_>, plain: &Schedule) -> Self {
+        Self {
+            cost: Cost::new(subject.model.config()),
+            plain: plain.clone(),
+            weight: match subject.model.precision() {
+                Precision::F32 => 4,
+                _ => 2,
+            },
+        }
+    }
+
+    /// Bytes that decoding a token reads in the plain model over those under a schedule.
+    pub(super) fn ratio(&self, schedule: &Schedule, cached: usize) -> f64 {
+        let bytes = |schedule| {
+            let bytes = self
+                .cost
+                .bytes_of_token(schedule, cached, self.weight, Self::NUMBER);
+            bytes as f64
+        };
+        bytes(&self.plain) / bytes(schedule)
+    }
+
+    /// Bytes of the cache under a schedule over those of the plain model.
+    fn cache_ratio(&self, schedule: &Schedule) -> f64 {
+        let bytes = |schedule| self.cost.bytes_kept(schedule, 1, Self::NUMBER) as f64;
+        bytes(schedule) / bytes(&self.plain)
+    }
+}
+
+fn rank(subject: &Subject<'_>, similarities: &Similarities, tables: &mut Tables) {
+    for (at, kind) in Kind::OF_ONE_SORT.into_iter().enumerate() {
+        let ranked = similarities.ranked(at);
+        for (source, mean) in similarities.of_kind(at).iter().enumerate() {
+            let place = ranked.iter().position(|(block, _)| *block == source);
+            tables.push(SimilarityRecord {
+                model: subject.name.to_owned(),
+                kind,
+                source,
+                similarity_mean: mean.mean().unwrap_or(f64::NAN),
+                similarity_se: mean.standard_error(),
+                rank: place.map_or(0, |place| place + 1),
+            });
+        }
+    }
+}
+
+/// The variants that leave out what changes its input least.
+fn by_similarity(similarities: &Similarities) -> Vec<Variant> {
+    let mut variants = Vec::new();
+    let layers = similarities.of_kind(0).len();
+    for (at, kind) in Kind::OF_ONE_SORT.into_iter().enumerate() {
+        let ranked: Vec<usize> = similarities
+            .ranked(at)
+            .iter()
+            .map(|(block, _)| *block)
+            .collect();
+        for fraction in FRACTIONS {
+            let k = variants::count(fraction, layers);
+            if (1..layers).contains(&k) {
+                variants.push(Variant::new(
+                    kind,
+                    Family::Similarity,
+                    fraction,
+                    &ranked[..k],
+                ));
+            }
+        }
+    }
+    let mut both: Vec<(usize, usize, f64)> = (0..2)
+        .flat_map(|kind| {
+            let ranked = similarities.ranked(kind).into_iter();
+            ranked.map(move |(block, value)| (kind, block, value))
+        })
+        .collect();
+    both.sort_by(|a, b| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
+    for fraction in FRACTIONS {
+        let k = variants::count(fraction, 2 * layers);
+        if !(1..layers).contains(&variants::count(fraction, layers)) {
+            continue;
+        }
+        let of = |kind: usize| -> Vec<usize> {
+            let chosen = both[..k].iter().filter(|part| part.0 == kind);
+            chosen.map(|part| part.1).collect()
+        };
+        variants.push(Variant::of_both(fraction, &of(0), &of(1)));
+    }
+    variants
+}
+
+/// The variants that leave out one part after the other, each time the one that changes least what is left.
+fn one_by_one(
+    subject: &Subject<'_>,
+    sequences: &[&Vec<u32>],
+    plain: &Similarities,
+) -> Result<Vec<Variant>, ExperimentError> {
+    let layers = subject.model.config().layers;
+    let sequences = &sequences[..SEQUENCES_ONE_BY_ONE.min(sequences.len())];
+    let base = Schedule::plain(subject.model.stack())?;
+    let counts = FRACTIONS.map(|fraction| variants::count(fraction, layers));
+    let most = counts.into_iter().max().unwrap_or(0);
+    let mut variants = Vec::new();
+    for (at, kind) in Kind::OF_ONE_SORT.into_iter().enumerate() {
+        let mut gone: Vec<usize> = Vec::new();
+        let mut of_rest: Option<Similarities> = None;
+        while gone.len() < most.min(layers.saturating_sub(1)) {
+            let ranked = of_rest.as_ref().unwrap_or(plain).ranked(at);
+            let next = ranked.iter().find(|(block, _)| !gone.contains(block));
+            let Some(&(next, _)) = next else { break };
+            gone.push(next);
+            for (fraction, _) in FRACTIONS
+                .iter()
+                .zip(counts)
+                .filter(|(_, k)| *k == gone.len())
+            {
+                variants.push(Variant::new(kind, Family::OneByOne, *fraction, &gone));
+            }
+            if gone.len() < most {
+                let edit = Variant::new(kind, Family::OneByOne, 0.0, &gone).edit;
+                let schedule = altered(&base, &edit)?;
+                of_rest = Some(Similarities::of(subject, sequences, &schedule)?);
+            }
+        }
+    }
+    Ok(variants)
+}
+
+/// The losses under all edits, the plain model's first.
+fn losses(
+    subject: &Subject<'_>,
+    edits: &[&str],
+    sequences: &[Vec<u32>],
+) -> Result<Vec<Statistics>, ExperimentError> {
+    let plan = plan(subject, edits)?;
+    let runs = &subject.runs;
+    let measured = runs
+        .runner
+        .measure(runs.model.clone(), &plan, &Divergence::new(), sequences)?;
+    let sums = measured.results.iter().map(Vec::as_slice);
+    Ok(collect(plan.entries().len(), sums))
+}
+
+/// How the items of all tasks are answered under all edits, the plain model's first; fills the table of tasks.
+fn answered(
+    subject: &Subject<'_>,
+    choosing: &Choosing,
+    edits: &[&str],
+    tables: &mut Tables,
+) -> Result<Vec<Answers>, ExperimentError> {
+    let Some(tasks) = subject.data.get::<Tasks>() else {
+        return Ok(Vec::new());
+    };
+    let plan = plan(subject, edits)?;
+    let answers = choosing.answers("sublayer-skip-tasks", subject, &plan, &tasks.0)?;
+    for answers in &answers {
+        let plain = answers.accuracy(0);
+        for schedule in 0..=edits.len() {
+            let accuracy = answers.accuracy(schedule);
+            let change = accuracy.difference(&plain)?;
+            let name = schedule.checked_sub(1).map_or("id", |at| edits[at]);
+            tables.push(TaskRecord {
+                model: subject.name.to_owned(),
+                schedule: name.to_owned(),
+                task: answers.task.clone(),
+                items: answers.items() as u64,
+                accuracy: accuracy.mean().unwrap_or(f64::NAN),
+                accuracy_se: accuracy.standard_error(),
+                change: change.mean().unwrap_or(f64::NAN),
+                change_se: change.standard_error(),
+                agreement: answers.agreement(schedule).mean().unwrap_or(f64::NAN),
+            });
+        }
+    }
+    Ok(answers)
+}
+
+/// What the tasks say of one schedule together.
+#[derive(Default)]
+struct Told {
+    mean: Option<f64>,
+    mean_se: Option<f64>,
+    relative_drop: Option<f64>,
+    agreement: Option<f64>,
+    agreement_se: Option<f64>,
+}
+
+impl Told {
+    fn of(answers: &[Answers], schedule: usize) -> Self {
+        let mean = |schedule: usize| {
+            let means: Option<Vec<f64>> = answers
+                .iter()
+                .map(|task| task.accuracy(schedule).mean())
+                .collect();
+            let means = means.filter(|means| !means.is_empty())?;
+            Some(means.iter().sum::<f64>() / means.len() as f64)
+        };
+        let errors: Option<f64> = answers
+            .iter()
+            .map(|task| {
+                task.accuracy(schedule)
+                    .standard_error()
+                    .map(|error| error * error)
+            })
+            .sum();
+        let mut agreement = ClusteredMean::new();
+        for task in answers {
+            for cluster in task.agreement(schedule).clusters() {
+                agreement.push(cluster.sum, cluster.count);
+            }
+        }
+        let (plain, own) = (mean(0), mean(schedule));
+        Self {
+            mean: own,
+            mean_se: errors
+                .filter(|_| !answers.is_empty())
+                .map(|sum| sum.sqrt() / answers.len() as f64),
+            relative_drop: plain
+                .zip(own)
+                .filter(|(plain, _)| *plain > 0.0)
+                .map(|(plain, own)| (plain - own) / plain),
+            agreement: agreement.mean(),
+            agreement_se: agreement.standard_error(),
+        }
+    }
+}
+
+/// The continuations of all prompts under the plain schedule and all edits.
+fn written(subject: &Subject<'_>, edits: &[&str]) -> Result<Vec<Vec<Vec<u32>>>, ExperimentError> {
+    let prompts = prompts(subject, most_prompts(subject));
+    let plain = Schedule::plain(subject.model.stack())?;
+    let mut schedules = vec![plain.clone()];
+    for edit in edits {
+        schedules.push(altered(&plain, edit)?);
+    }
+    let groups: Vec<&[Vec<u32>]> = prompts.chunks(PROMPTS_AT_ONCE).collect();
+    let items: Vec<(usize, &[Vec<u32>])> = (0..schedules.len())
+        .flat_map(|schedule| groups.iter().map(move |group| (schedule, *group)))
+        .collect();
+    let names: Vec<String> = schedules.iter().map(Schedule::to_string).collect();
+    let id = MeasureId::new("continuations", 1).with_settings(names.join("\n"));
+    let found = subject.runs.kept(
+        id,
+        &items,
+        |(schedule, group)| {
+            let mut numbers = vec![*schedule as u32];
+            numbers.extend(group.iter().flatten());
+            numbers
+        },
+        |found: &Vec<Vec<u32>>| found.len() <= PROMPTS_AT_ONCE,
+        |_, (schedule, group)| {
+            let settings = Settings::default().with(|s| s.max_tokens = CONTINUATION);
+            let continued = group.iter().map(|prompt| {
+                let schedule = &schedules[*schedule];
+                let generation = Generation::new(subject.model, schedule, prompt, settings.clone());
+                let tokens = generation.at(|| schedule.to_string())?;
+                tokens
+                    .map(|choice| Ok(choice.at(|| schedule.to_string())?.token))
+                    .collect::<Result<Vec<u32>, ExperimentError>>()
+            });
+            continued.collect()
+        },
+    )?;
+    let mut written = vec![Vec::new(); schedules.len()];
+    for ((schedule, _), continued) in items.iter().zip(found) {
+        written[*schedule].extend(continued);
+    }
+    Ok(written)
+}
+
+/// How continuations differ from the plain model's.
+struct Difference {
+    first: f64,
+    identical: f64,
+}
+
+impl Difference {
+    fn of(plain: &[Vec<u32>], own: &[Vec<u32>]) -> Option<Self> {
+        let pairs = || plain.iter().zip(own);
+        let count = pairs().count();
+        let first = |(plain, own): (&Vec<u32>, &Vec<u32>)| {
+            plain.iter().zip(own).take_while(|(a, b)| a == b).count() as f64
+        };
+        let alike = pairs().filter(|(plain, own)| plain == own).count();
+        (count > 0).then(|| Self {
+            first: pairs().map(first).sum::<f64>() / count as f64,
+            identical: alike as f64 / count as f64,
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! The records of this experiment.
+
+use super::variants::{Family, Kind};
+use crate::core::table::{is_share, negative_error, record};
+
+record! {
+    /// One line of `sublayer-skip.csv`: one altered schedule.
+    pub struct Record {
+        /// Name of the model.
+        pub model: String,
+        /// What is left out.
+        pub kind: Kind,
+        /// Which of them.
+        pub family: Family,
+        /// The fraction of the blocks that is left out; of both kinds together of the sublayers.
+        pub fraction: f64,
+        /// How many.
+        pub k: usize,
+        /// The edit, as every command takes it.
+        pub schedule: String,
+        /// Loss of predicting the next token less the plain model's, nats, paired.
+        pub nll_increase: f64,
+        /// Its standard error, clustered by sequence.
+        pub nll_increase_se: Option<f64>,
+        /// The name of the text.
+        pub corpus: String,
+        /// Mean of the tasks' accuracies; empty where no task was run.
+        pub benchmark_mean: Option<f64>,
+        /// Its standard error.
+        pub benchmark_mean_se: Option<f64>,
+        /// The part of the plain model's mean that is lost.
+        pub relative_drop: Option<f64>,
+        /// Share of items of all tasks whose chosen option is the plain model's.
+        pub agreement: Option<f64>,
+        /// Its standard error.
+        pub agreement_se: Option<f64>,
+        /// Mean position of the first greedy token that differs from the plain model's, from 0; the length where none does.
+        pub first_difference_mean: Option<f64>,
+        /// Share of continuations without a difference.
+        pub identical_share: Option<f64>,
+        /// Measured time of a decoded token of the plain model over that of the schedule; empty where none was measured.
+        pub decode_ratio: Option<f64>,
+        /// Its standard error.
+        pub decode_ratio_se: Option<f64>,
+        /// Bytes that decoding a token reads in the plain model over those under the schedule, with 512 tokens cached.
+        pub predicted_ratio: f64,
+        /// Measured time to the first token of the plain model over that of the schedule; empty where none was measured.
+        pub first_token_ratio: Option<f64>,
+        /// Bytes of the cache over the plain model's.
+        pub cache_ratio: f64,
+    }
+    table("sublayer-skip") key(model, kind, family, fraction) fault(|r| negative_error([("nll_increase_se", r.nll_increase_se), ("benchmark_mean_se", r.benchmark_mean_se), ("agreement_se", r.agreement_se), ("decode_ratio_se", r.decode_ratio_se)]))
+}
+
+record! {
+    /// One line of `sublayer-skip-tasks.csv`: one task under one schedule.
+    pub struct TaskRecord {
+        /// Name of the model.
+        pub model: String,
+        /// The edit; `id` for the plain model.
+        pub schedule: String,
+        /// The task.
+        pub task: String,
+        /// Items.
+        pub items: u64,
+        /// Share of items answered rightly; NaN where the answers are not known.
+        pub accuracy: f64,
+        /// Its standard error.
+        pub accuracy_se: Option<f64>,
+        /// Accuracy less the plain model's, paired.
+        pub change: f64,
+        /// Its standard error.
+        pub change_se: Option<f64>,
+        /// Share of items whose chosen option is the plain model's.
+        pub agreement: f64,
+    }
+    table("sublayer-skip-tasks") key(model, schedule, task) fault(|r| {
+        if !is_share(r.agreement) {
+            return Some(("agreement", "a share, from 0 to 1".to_owned()));
+        }
+        negative_error([("accuracy_se", r.accuracy_se), ("change_se", r.change_se)])
+    })
+}
+
+record! {
+    /// One line of `sublayer-similarity.csv`: one sublayer, or one block.
+    pub struct SimilarityRecord {
+        /// Name of the model.
+        pub model: String,
+        /// What would be left out: an attention sublayer, an MLP sublayer, a block.
+        pub kind: Kind,
+        /// Its block.
+        pub source: usize,
+        /// Mean over tokens of the cosine between its input and the sum of input and update.
+        pub similarity_mean: f64,
+        /// Its standard error, clustered by sequence.
+        pub similarity_se: Option<f64>,
+        /// Its place among those of its kind, 1 for the most similar.
+        pub rank: usize,
+    }
+    table("sublayer-similarity") key(model, kind, source) fault(|r| negative_error([("similarity_se", r.similarity_se)]))
+}
+
+record! {
+    /// One line of `sublayer-skip-speed.csv`: what the bytes that are read say of the speed at one cache length.
+    pub struct SpeedRecord {
+        /// Name of the model.
+        pub model: String,
+        /// What is left out.
+        pub kind: Kind,
+        /// The fraction of the blocks, the last ones.
+        pub fraction: f64,
+        /// The edit.
+        pub schedule: String,
+        /// Tokens in the cache.
+        pub cached_tokens: usize,
+        /// Bytes that decoding a token reads in the plain model over those under the schedule.
+        pub predicted_ratio: f64,
+        /// Measured time of a decoded token of the plain model over that of the schedule; empty where none was measured.
+        pub decode_ratio: Option<f64>,
+        /// Its standard error.
+        pub decode_ratio_se: Option<f64>,
+    }
+    table("sublayer-skip-speed") key(model, kind, fraction, cached_tokens) fault(|r| negative_error([("decode_ratio_se", r.decode_ratio_se)]))
+}
+
+record! {
+    /// One line of `sublayer-skip-pairs.csv`: the losses under two schedules of one fraction, paired by sequence.
+    pub struct PairRecord {
+        /// Name of the model.
+        pub model: String,
+        /// The fraction that is left out.
+        pub fraction: f64,
+        /// What the one leaves out.
+        pub kind: Kind,
+        /// Which of them.
+        pub family: Family,
+        /// What the other leaves out.
+        pub other_kind: Kind,
+        /// Which of them.
+        pub other_family: Family,
+        /// The other's loss less the one's, nats.
+        pub nll_difference: f64,
+        /// Its standard error, clustered by sequence.
+        pub nll_difference_se: Option<f64>,
+    }
+    table("sublayer-skip-pairs") key(model, fraction, kind, family, other_kind, other_family) fault(|r| negative_error([("nll_difference_se", r.nll_difference_se)]))
+}

@@ -1,0 +1,289 @@
+//! The data sets that are known, and how each is found in a folder.
+
+use crate::error::TaskError;
+use crate::read;
+use crate::task::{Item, Task};
+use layerwise_sweep::Rule;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// How a question is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Form {
+    /// As lm-evaluation-harness puts it: what is scored is the option's text, of MMLU its letter.
+    Harness,
+    /// With answers of one token: lettered options for ARC, `Q:`/`A:` for SST-2; for data sets without such a form as the
+    /// harness has it.
+    OneToken,
+}
+
+/// How much of a data set is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Wanted {
+    /// The most items; of data sets with subjects as many from each as can be.
+    pub items: usize,
+    /// The most items of the training split, where one is kept apart.
+    pub training: usize,
+    /// The most shots before an item, of those that the data set has.
+    pub shots: usize,
+    /// How a question is put.
+    pub form: Form,
+}
+
+impl Wanted {
+    /// So many items, as the harness puts them, without shots but those that a data set is published with (MMLU five).
+    pub fn new(items: usize) -> Self {
+        Self {
+            items,
+            training: 0,
+            shots: usize::MAX,
+            form: Form::Harness,
+        }
+    }
+
+    /// The form with answers of one token.
+    #[must_use]
+    pub fn of_one_token(self) -> Self {
+        Self {
+            form: Form::OneToken,
+            ..self
+        }
+    }
+
+    /// With so many items of the training split.
+    #[must_use]
+    pub fn training(self, training: usize) -> Self {
+        Self { training, ..self }
+    }
+
+    /// With at most so many shots.
+    #[must_use]
+    pub fn shots(self, shots: usize) -> Self {
+        Self { shots, ..self }
+    }
+}
+
+/// A data set that is known.
+#[derive(Clone, Copy, Debug)]
+pub struct DataSet {
+    /// The harness's name of it.
+    pub name: &'static str,
+    /// Names that its file may have; of MMLU its folder.
+    files: &'static [&'static str],
+    /// How many shots the form of one token has.
+    shots: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Lambada,
+    Arc,
+    HellaSwag,
+    Piqa,
+    WinoGrande,
+    BoolQ,
+    Mmlu,
+    Sst2,
+}
+
+/// The data sets that are known.
+pub const DATA_SETS: [DataSet; 9] = [
+    DataSet {
+        name: "lambada_openai",
+        files: &["lambada_openai.jsonl", "lambada_test.jsonl"],
+        shots: 0,
+        kind: Kind::Lambada,
+    },
+    DataSet {
+        name: "arc_easy",
+        files: &["arc_easy.jsonl", "ARC-Easy-Test.jsonl"],
+        shots: 5,
+        kind: Kind::Arc,
+    },
+    DataSet {
+        name: "hellaswag",
+        files: &["hellaswag.jsonl", "hellaswag_val.jsonl"],
+        shots: 0,
+        kind: Kind::HellaSwag,
+    },
+    DataSet {
+        name: "arc_challenge",
+        files: &["arc_challenge.jsonl", "ARC-Challenge-Test.jsonl"],
+        shots: 5,
+        kind: Kind::Arc,
+    },
+    DataSet {
+        name: "piqa",
+        files: &["piqa.jsonl", "valid.jsonl"],
+        shots: 0,
+        kind: Kind::Piqa,
+    },
+    DataSet {
+        name: "winogrande",
+        files: &["winogrande.jsonl", "dev.jsonl"],
+        shots: 0,
+        kind: Kind::WinoGrande,
+    },
+    DataSet {
+        name: "boolq",
+        files: &["boolq.jsonl", "boolq_val.jsonl"],
+        shots: 0,
+        kind: Kind::BoolQ,
+    },
+    DataSet {
+        name: "mmlu",
+        files: &["mmlu", "mmlu.jsonl"],
+        shots: 5,
+        kind: Kind::Mmlu,
+    },
+    DataSet {
+        name: "sst2",
+        files: &["sst2", "SST-2", "sst2.jsonl"],
+        shots: 10,
+        kind: Kind::Sst2,
+    },
+];
+
+impl DataSet {
+    /// A data set by its name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        DATA_SETS.iter().find(|set| set.name == name)
+    }
+
+    /// Where a folder has it: there, or in its folder `zero-shot`.
+    pub fn find(&self, folder: &Path) -> Option<PathBuf> {
+        let folders = [folder.to_owned(), folder.join("zero-shot")];
+        let paths = folders
+            .iter()
+            .flat_map(|folder| self.files.iter().map(|name| folder.join(name)));
+        let is_it = |path: &PathBuf| match self.kind {
+            Kind::Mmlu | Kind::Sst2 if path.extension().is_none() => path.is_dir(),
+            _ => path.is_file(),
+        };
+        paths.into_iter().find(is_it)
+    }
+
+    /// Reads it from a folder.
+    ///
+    /// # Errors
+    /// A file that is missing or not text, or a line in another form, which is named.
+    pub fn read(&self, folder: &Path, wanted: Wanted) -> Result<Task, TaskError> {
+        let path = self
+            .find(folder)
+            .unwrap_or_else(|| folder.join(self.files[0]));
+        let one_token = wanted.form == Form::OneToken;
+        match self.kind {
+            Kind::Mmlu if path.is_dir() => return self.mmlu(&path, wanted),
+            Kind::Sst2 if path.is_dir() => return self.sst2(&path, wanted),
+            _ => {}
+        }
+        let rule = match self.kind {
+            Kind::Lambada => Rule::Greedy,
+            _ => Rule::Choice,
+        };
+        let mut task = Task::new(self.name, rule);
+        let mut items = match self.kind {
+            Kind::Lambada => read::lambada(&path)?,
+            Kind::Arc => read::arc(&path, one_token)?,
+            Kind::HellaSwag => read::hellaswag(&path)?,
+            Kind::Piqa => read::piqa(&path)?,
+            Kind::WinoGrande => read::winogrande(&path)?,
+            Kind::BoolQ => read::boolq(&path)?,
+            Kind::Mmlu => read::mmlu_lines(&path)?,
+            Kind::Sst2 => read::sst2(&path, one_token)?,
+        };
+        if self.kind == Kind::Mmlu {
+            task.header = read::MMLU_HEADER;
+        }
+        // Of a data set in one file the first items are the shots, and are no items.
+        let shots = match one_token {
+            true => self.shots.min(wanted.shots).min(items.len() / 2),
+            false => 0,
+        };
+        let first: Vec<Item> = items.drain(..shots).collect();
+        for subject in items.iter().map(|item| item.subject.clone()) {
+            task.shots.entry(subject).or_insert_with(|| first.clone());
+        }
+        items.truncate(wanted.items);
+        task.items = items;
+        task.files = vec![path];
+        Ok(task)
+    }
+
+    /// The folder of MMLU: `test` with a file for each subject, and `dev` with the shots.
+    fn mmlu(&self, folder: &Path, wanted: Wanted) -> Result<Task, TaskError> {
+        let mut task = Task::new(self.name, Rule::Choice);
+        task.header = read::MMLU_HEADER;
+        let mut by_subject = Vec::new();
+        for path in csv_files(&folder.join("test"))? {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let subject = name.trim_end_matches("_test").to_owned();
+            by_subject.push(read::mmlu(&path, &subject)?);
+            task.files.push(path);
+            let dev = folder.join("dev").join(format!("{subject}_dev.csv"));
+            if wanted.shots > 0 {
+                let mut shots = read::mmlu(&dev, &subject)?;
+                shots.truncate(self.shots.min(wanted.shots));
+                task.shots.insert(subject, shots);
+                task.files.push(dev);
+            }
+        }
+        task.items = evenly(by_subject, wanted.items);
+        Ok(task)
+    }
+
+    /// The folder of SST-2: `train.tsv` with shots and training items, `dev.tsv` with the items.
+    fn sst2(&self, folder: &Path, wanted: Wanted) -> Result<Task, TaskError> {
+        let mut task = Task::new(self.name, Rule::Choice);
+        let one_token = wanted.form == Form::OneToken;
+        let dev = folder.join("dev.tsv");
+        task.items = read::sst2(&dev, one_token)?;
+        task.items.truncate(wanted.items);
+        task.files.push(dev);
+        if one_token {
+            let train = folder.join("train.tsv");
+            let mut training = read::sst2(&train, true)?;
+            let shots = self.shots.min(wanted.shots).min(training.len());
+            task.shots
+                .insert(String::new(), training.drain(..shots).collect());
+            training.truncate(wanted.training);
+            task.training = training;
+            task.files.push(train);
+        }
+        Ok(task)
+    }
+}
+
+/// The `.csv` files of a folder, by name.
+fn csv_files(folder: &Path) -> Result<Vec<PathBuf>, TaskError> {
+    let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
+        Ok(entries) => entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect(),
+        Err(_) => Vec::new(),
+    };
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "csv"));
+    paths.sort();
+    if paths.is_empty() {
+        return Err(TaskError::Empty {
+            path: folder.to_owned(),
+            expected: "a file SUBJECT_test.csv for each subject, a question",
+        });
+    }
+    Ok(paths)
+}
+
+/// At most so many items, from every list as evenly as can be, list after list.
+fn evenly(lists: Vec<Vec<Item>>, most: usize) -> Vec<Item> {
+    let count = lists.len();
+    let share = |index: usize| most / count + usize::from(index < most % count);
+    let each = lists.into_iter().enumerate();
+    each.flat_map(|(index, list)| {
+        let own = share(index).min(list.len());
+        list.into_iter().take(own)
+    })
+    .collect()
+}

@@ -1,0 +1,184 @@
+//! Items as token ids.
+
+use crate::error::TaskError;
+use crate::task::{Item, Task};
+use layerwise_corpus::Tokenizer;
+use layerwise_sweep::{Continuation, Question};
+use std::ops::Range;
+
+/// How items become token ids, as in lm-evaluation-harness: context and continuation are encoded together, and the
+/// continuation's tokens are those past the length of the encoded context; no BOS stands before them unless one is asked
+/// for; what does not fit into the model is cut off on the left.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoder<'a> {
+    tokenizer: &'a Tokenizer,
+    bos: Option<u32>,
+    positions: usize,
+}
+
+impl<'a> Encoder<'a> {
+    /// For a model of so many positions.
+    pub fn new(tokenizer: &'a Tokenizer, bos: Option<u32>, positions: usize) -> Self {
+        Self {
+            tokenizer,
+            bos,
+            positions,
+        }
+    }
+
+    /// An item of the task.
+    ///
+    /// # Errors
+    /// A context or an option without tokens, an option longer than the model's context, or text that cannot be encoded.
+    ///
+    /// # Panics
+    /// If there is no such item.
+    pub fn question(&self, task: &Task, index: usize) -> Result<Question, TaskError> {
+        let item = &task.items[index];
+        let options = 0..item.options.len();
+        let continuations = options.map(|option| {
+            let context = task.context_of(item, option);
+            self.pair(&context, &item.options[option].scored, &task.name, index)
+        });
+        Ok(Question {
+            continuations: continuations.collect::<Result<_, _>>()?,
+            answer: item.answer.map(|answer| (answer, task.rule)),
+        })
+    }
+
+    /// A context with the first token that each option adds to it.
+    ///
+    /// # Errors
+    /// As [`Encoder::question`], and options that share their first token or stand after different contexts.
+    pub fn first_tokens(
+        &self,
+        task: &Task,
+        item: &Item,
+        index: usize,
+    ) -> Result<(Vec<u32>, Vec<u32>), TaskError> {
+        let fault = |expected: &str, found: String| TaskError::Tokens {
+            task: task.name.clone(),
+            item: index,
+            expected: expected.to_owned(),
+            found,
+        };
+        let mut context: Option<Vec<u32>> = None;
+        let mut firsts = Vec::with_capacity(item.options.len());
+        for (option, choice) in item.options.iter().enumerate() {
+            let text = task.context_of(item, option);
+            let pair = self.pair(&text, &choice.scored, &task.name, index)?;
+            let own = pair.tokens.len() + 1 - pair.targets.len();
+            let first = pair.targets[0];
+            if let Some(other) = firsts.iter().position(|known| *known == first) {
+                let options = [other, option].map(|at| format!("{:?}", item.options[at].scored));
+                let found = options.join(" and ");
+                return Err(fault("options that differ in their first token", found));
+            }
+            firsts.push(first);
+            // A longer option may have cut more of the context off; the shortest option's is the longest context.
+            let own = &pair.tokens[..own];
+            match &context {
+                Some(known) if known.ends_with(own) => {}
+                Some(known) if own.ends_with(known) => context = Some(own.to_vec()),
+                Some(_) => return Err(fault("one context for all options", "several".to_owned())),
+                None => context = Some(own.to_vec()),
+            }
+        }
+        Ok((context.unwrap_or_default(), firsts))
+    }
+
+    fn pair(
+        &self,
+        context: &str,
+        continuation: &str,
+        task: &str,
+        item: usize,
+    ) -> Result<Continuation, TaskError> {
+        let fault = |expected: String, found: String| TaskError::Tokens {
+            task: task.to_owned(),
+            item,
+            expected,
+            found,
+        };
+        // Spaces at the context's end go to the continuation, with which they are one token.
+        let kept = context.trim_end();
+        let continuation = format!("{}{continuation}", &context[kept.len()..]);
+        let before = self.tokenizer.encode(kept)?.len();
+        let mut whole = self.tokenizer.encode(&format!("{kept}{continuation}"))?;
+        if before == 0 || whole.len() <= before {
+            let found = format!(
+                "{before} and {} in all, in {} and {}",
+                whole.len(),
+                excerpt(context),
+                excerpt(&continuation)
+            );
+            let expected = "tokens of a context and of a continuation";
+            return Err(fault(expected.to_owned(), found));
+        }
+        let targets = whole[before..].to_vec();
+        whole.splice(..0, self.bos);
+        let positions = self.positions;
+        if targets.len() > positions {
+            let expected =
+                format!("a continuation of at most {positions} tokens, the model's context");
+            return Err(fault(expected, targets.len().to_string()));
+        }
+        whole.pop();
+        let cut = whole.len().saturating_sub(positions);
+        Ok(Continuation {
+            tokens: whole.split_off(cut),
+            targets,
+        })
+    }
+}
+
+/// The end of a text, for a message.
+fn excerpt(text: &str) -> String {
+    const CHARACTERS: usize = 80;
+    let skipped = text.chars().count().saturating_sub(CHARACTERS);
+    let end: String = text.chars().skip(skipped).collect();
+    match skipped {
+        0 => format!("{end:?}"),
+        _ => format!("…{end:?}"),
+    }
+}
+
+/// Items that are run in one batch, so that what they share is run once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sheet {
+    /// The options of all its items, one item after the other.
+    pub question: Question,
+    /// The items, by their indices among those given.
+    pub items: Range<usize>,
+    /// For each item how many options it has.
+    pub options: Vec<usize>,
+}
+
+/// Groups questions whose items stand side by side and have shots in common: `preambles` names each item's shots by any
+/// number, `None` for an item without. The groups have at most `most` items.
+pub fn sheets(questions: &[Question], preambles: &[Option<usize>], most: usize) -> Vec<Sheet> {
+    let mut sheets: Vec<Sheet> = Vec::new();
+    for (index, question) in questions.iter().enumerate() {
+        let preamble = preambles.get(index).copied().flatten();
+        let options = question.continuations.len();
+        match sheets.last_mut() {
+            Some(sheet)
+                if preamble.is_some()
+                    && preambles[sheet.items.start] == preamble
+                    && sheet.items.len() < most =>
+            {
+                let continuations = question.continuations.iter().cloned();
+                sheet.question.continuations.extend(continuations);
+                sheet.question.answer = None;
+                sheet.items.end += 1;
+                sheet.options.push(options);
+            }
+            _ => sheets.push(Sheet {
+                question: question.clone(),
+                items: index..index + 1,
+                options: vec![options],
+            }),
+        }
+    }
+    sheets
+}

@@ -1,0 +1,31 @@
+//! Multiple-choice tasks: readers of the usual data sets, prompts with shots, and accuracy as lm-evaluation-harness has it.
+//!
+//! A [`Task`] is a list of [`Item`]s: a prompt, options, and which of them is right. [`DATA_SETS`] reads MMLU, ARC, SST-2,
+//! HellaSwag, PIQA, WinoGrande, BoolQ and LAMBADA from a folder, in the layouts of their authors, of the hub (`.jsonl`) and
+//! of llm-foundry; [`read_own`] reads the user's own `.jsonl`; [`standins`] makes tasks from any text.
+//! [`Encoder`] turns items into the token ids that [`LogLikelihood`](layerwise_sweep::LogLikelihood) scores, and
+//! [`Task::score`] turns what it gives into `acc` and `acc_norm`.
+//!
+//! ```
+//! use layerwise_sweep::Rule;
+//! use layerwise_tasks::{Item, Task};
+//!
+//! let mut task = Task::new("colours", Rule::Choice);
+//! task.items = vec![Item::new("The sky is", ["blue", "made of cheese"]).answered(0)];
+//! assert_eq!(task.context(0, 0), "The sky is");
+//! assert_eq!(task.items[0].options[1].scored, " made of cheese");
+//! ```
+
+mod catalogue;
+mod encode;
+mod error;
+mod read;
+mod standins;
+mod task;
+
+pub use catalogue::{DATA_SETS, DataSet, Form, Wanted};
+pub use encode::{Encoder, Sheet, sheets};
+pub use error::TaskError;
+pub use read::read_own;
+pub use standins::{standins, standins_of_one_token};
+pub use task::{Choice, Item, Score, Task};

@@ -1,0 +1,184 @@
+//! Readers of the files that data sets are kept in.
+
+mod published;
+mod tables;
+
+pub(crate) use published::{arc, boolq, hellaswag, lambada, mmlu_lines, piqa, winogrande};
+pub(crate) use tables::{lettered, mmlu, sst2};
+
+use crate::error::TaskError;
+use crate::task::{Item, Task};
+use layerwise_corpus as corpus;
+use layerwise_sweep::Rule;
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::Path;
+
+/// What stands before the shots of MMLU.
+pub(crate) const MMLU_HEADER: &str =
+    "The following are multiple choice questions (with answers) about {subject}.\n\n";
+
+/// The lines of a `.jsonl` file that are not empty, with their numbers from 1, each made into an item; at least one.
+fn items(
+    path: &Path,
+    expected: &'static str,
+    item: impl Fn(Value) -> Result<Item, Fault>,
+) -> Result<Vec<Item>, TaskError> {
+    let text = corpus::read_text(path)?;
+    let mut items = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let line_number = index + 1;
+        let form = |error: serde_json::Error| TaskError::Form {
+            path: path.to_owned(),
+            line: line_number,
+            expected,
+            found: error.to_string(),
+        };
+        let value: Value = serde_json::from_str(line).map_err(form)?;
+        let item = item(value)
+            .and_then(checked)
+            .map_err(|fault| fault.at(path, line_number, expected))?;
+        items.push(item);
+    }
+    if items.is_empty() {
+        return Err(TaskError::Empty {
+            path: path.to_owned(),
+            expected,
+        });
+    }
+    Ok(items)
+}
+
+/// What is wrong with a line.
+#[derive(Debug)]
+enum Fault {
+    Form(String),
+    Field(&'static str, String, String),
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Form(error.to_string())
+    }
+}
+
+impl Fault {
+    fn field(field: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::Field(field, expected.into(), found.into())
+    }
+
+    fn at(self, path: &Path, line: usize, expected: &'static str) -> TaskError {
+        let path = path.to_owned();
+        match self {
+            Self::Form(found) => TaskError::Form {
+                path,
+                line,
+                expected,
+                found,
+            },
+            Self::Field(field, expected, found) => TaskError::Field {
+                path,
+                line,
+                field,
+                expected,
+                found,
+            },
+        }
+    }
+}
+
+/// An index that is no choice, so that an answer that names none is refused as such.
+const NO_CHOICE: usize = usize::MAX;
+
+/// The item, unless one of its parts cannot be.
+fn checked(item: Item) -> Result<Item, Fault> {
+    let options = item.options.len();
+    if item.prompt.trim().is_empty() && item.options.iter().any(|o| o.given.trim().is_empty()) {
+        return Err(Fault::field("prompt", "text", format!("{:?}", item.prompt)));
+    }
+    if options == 0 {
+        return Err(Fault::field("options", "at least one", "none"));
+    }
+    if item
+        .options
+        .iter()
+        .any(|option| option.scored.trim().is_empty())
+    {
+        return Err(Fault::field("options", "text in each", "an empty one"));
+    }
+    match item.answer {
+        Some(NO_CHOICE) => Err(Fault::field(
+            "answer",
+            format!("one of the {options} options"),
+            "the answer of no choice",
+        )),
+        Some(answer) if answer >= options => Err(Fault::field(
+            "answer",
+            format!("an index below {options}"),
+            answer.to_string(),
+        )),
+        _ => Ok(item),
+    }
+}
+
+/// The item, unless it has fewer than two options.
+fn of_choice(item: Item) -> Result<Item, Fault> {
+    match item.options.len() {
+        0 | 1 => Err(Fault::field(
+            "options",
+            "at least 2",
+            item.options.len().to_string(),
+        )),
+        _ => Ok(item),
+    }
+}
+
+/// An index that may be written as a number or in digits.
+fn index_of(value: &Value) -> usize {
+    let found = match value {
+        Value::String(digits) => digits.trim().parse().ok(),
+        Value::Bool(is) => Some(usize::from(*is)),
+        other => other.as_u64().and_then(|index| usize::try_from(index).ok()),
+    };
+    found.unwrap_or(NO_CHOICE)
+}
+
+/// A line of the user's own file.
+#[derive(Deserialize)]
+struct Own {
+    #[serde(alias = "query", alias = "context")]
+    prompt: String,
+    #[serde(alias = "choices")]
+    options: Vec<String>,
+    #[serde(default, alias = "answer")]
+    gold: Option<Value>,
+    #[serde(default)]
+    subject: String,
+}
+
+/// The user's own task: a `.jsonl` file whose lines are objects with `prompt`, `options`, and where it is known `gold`, the
+/// index of the right option; `subject` where there are several. What follows the prompt is a space and an option.
+///
+/// # Errors
+/// A file that is missing or not text, or a line in another form, which is named.
+pub fn read_own(path: &Path, most: usize) -> Result<Task, TaskError> {
+    const EXPECTED: &str = "an object with the string prompt, the array of strings options and, where known, the number gold";
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut task = Task::new(name, Rule::Choice);
+    task.items = items(path, EXPECTED, |line| {
+        let own: Own = serde_json::from_value(line)?;
+        let mut item = Item::new(own.prompt, own.options).about(own.subject);
+        item.answer = own
+            .gold
+            .as_ref()
+            .filter(|gold| !gold.is_null())
+            .map(index_of);
+        of_choice(item)
+    })?;
+    task.items.truncate(most);
+    task.files = vec![path.to_owned()];
+    Ok(task)
+}

@@ -1,0 +1,131 @@
+//! Data sets in columns: MMLU (`.csv`) and SST-2 (`.tsv`).
+
+use super::{Fault, NO_CHOICE, checked};
+use crate::error::TaskError;
+use crate::task::Item;
+use layerwise_corpus as corpus;
+use std::path::Path;
+
+/// The letters of options.
+const LETTERS: [&str; 8] = ["A", "B", "C", "D", "E", "F", "G", "H"];
+
+/// A question with lettered options; what is scored is the letter.
+pub(crate) fn lettered(question: &str, options: &[String]) -> Item {
+    let mut prompt = question.trim().to_owned();
+    let letters = LETTERS.iter().zip(options);
+    for (letter, option) in letters.clone() {
+        prompt.push_str(&format!("\n{letter}. {option}"));
+    }
+    prompt.push_str("\nAnswer:");
+    Item::new(prompt, letters.map(|(letter, _)| letter))
+}
+
+/// An answer as an index or a letter.
+pub(super) fn letter_or_index(text: &str) -> usize {
+    let text = text.trim();
+    let letter = LETTERS.iter().position(|letter| *letter == text);
+    letter.or_else(|| text.parse().ok()).unwrap_or(NO_CHOICE)
+}
+
+/// One subject of MMLU: with the columns question, choice0 to choice3, answer (an index), or as published without names of
+/// columns and with a letter.
+pub(crate) fn mmlu(path: &Path, subject: &str) -> Result<Vec<Item>, TaskError> {
+    const EXPECTED: &str = "a question, four choices and the answer";
+    let rows = rows(path, b',', EXPECTED)?;
+    let mut items = Vec::new();
+    for (line, row) in rows {
+        let item = match row.as_slice() {
+            [question, choices @ .., answer] if choices.len() == 4 => {
+                if items.is_empty() && question == "question" && answer == "answer" {
+                    continue;
+                }
+                checked(
+                    lettered(question, choices)
+                        .about(subject)
+                        .answered(letter_or_index(answer)),
+                )
+            }
+            other => Err(Fault::Form(format!("{} columns", other.len()))),
+        };
+        items.push(item.map_err(|fault| fault.at(path, line, EXPECTED))?);
+    }
+    not_empty(items, path, EXPECTED)
+}
+
+/// SST-2: a sentence and its label, 0 for negative; with names of columns or not; or `.jsonl` of the hub.
+pub(crate) fn sst2(path: &Path, one_token: bool) -> Result<Vec<Item>, TaskError> {
+    const EXPECTED: &str = "a sentence and its label, 0 or 1";
+    let item = |sentence: &str, label: usize| {
+        let sentence = sentence.trim();
+        let prompt = match one_token {
+            true => format!("Q: {sentence}\nA:"),
+            false => {
+                format!("{sentence}\nQuestion: Is this sentence positive or negative?\nAnswer:")
+            }
+        };
+        checked(Item::new(prompt, ["negative", "positive"]).answered(label))
+    };
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "jsonl")
+    {
+        return super::items(path, EXPECTED, |line| {
+            let sentence = line.get("sentence").and_then(|text| text.as_str());
+            let label = line.get("label").map_or(NO_CHOICE, super::index_of);
+            let sentence = sentence.ok_or_else(|| Fault::Form("no sentence".to_owned()))?;
+            item(sentence, label)
+        });
+    }
+    let mut items = Vec::new();
+    for (line, row) in rows(path, b'\t', EXPECTED)? {
+        let [sentence, label] = row.as_slice() else {
+            let fault = Fault::Form(format!("{} columns", row.len()));
+            return Err(fault.at(path, line, EXPECTED));
+        };
+        if items.is_empty() && (sentence == "sentence" && label == "label") {
+            continue;
+        }
+        let label = label.trim().parse().unwrap_or(NO_CHOICE);
+        items.push(item(sentence, label).map_err(|fault| fault.at(path, line, EXPECTED))?);
+    }
+    not_empty(items, path, EXPECTED)
+}
+
+/// The rows of a file with the lines that they begin at; tabs stand between columns without quotes.
+fn rows(
+    path: &Path,
+    delimiter: u8,
+    expected: &'static str,
+) -> Result<Vec<(usize, Vec<String>)>, TaskError> {
+    let text = corpus::read_text(path)?;
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .quoting(delimiter == b',')
+        .from_reader(text.as_bytes());
+    let mut rows = Vec::new();
+    for row in reader.records() {
+        let row = row.map_err(|error| {
+            let line = error.position().map_or(1, |at| at.line() as usize);
+            Fault::Form(error.to_string()).at(path, line, expected)
+        })?;
+        let line = row.position().map_or(1, |at| at.line() as usize);
+        rows.push((line, row.iter().map(str::to_owned).collect()));
+    }
+    Ok(rows)
+}
+
+fn not_empty(
+    items: Vec<Item>,
+    path: &Path,
+    expected: &'static str,
+) -> Result<Vec<Item>, TaskError> {
+    match items.is_empty() {
+        true => Err(TaskError::Empty {
+            path: path.to_owned(),
+            expected,
+        }),
+        false => Ok(items),
+    }
+}

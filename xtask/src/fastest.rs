@@ -1,0 +1,148 @@
+//! `fastest`: the fastest schedule that loses little on a task.
+
+use crate::arguments::{Inputs, Run};
+use crate::experiments::core::data::{Data, Shared};
+use crate::experiments::core::subject::{Runs, Subject};
+use crate::experiments::sublayer_skip::search::{Found, Tried, fastest, schedules};
+use crate::inputs::{self, OpenedModel};
+use crate::{arguments, interrupt, output};
+use anyhow::{Context, ensure};
+use layerwise::tasks::read_own;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Options of `fastest`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The task: a .jsonl file with prompt, options and, where it is known, gold on each line
+    #[arg(value_name = "FILE")]
+    task: PathBuf,
+    #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
+    run: Run,
+    /// The part of the plain model's accuracy that may be lost (of its choices, where gold is not given)
+    #[arg(long, value_name = "PART", default_value_t = 0.01)]
+    lose: f64,
+    /// Take the first N items
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
+    items: u32,
+    /// Print every schedule that was tried, as CSV
+    #[arg(long)]
+    all: bool,
+}
+
+/// Tokens of the text that similarities are estimated on.
+const TOKENS: usize = 4096;
+
+/// Runs the command.
+///
+/// # Errors
+/// Inputs that cannot be accepted, or an interrupt.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    ensure!(
+        (0.0..1.0).contains(&arguments.lose),
+        "--lose {}: expected a part from 0 to below 1",
+        arguments.lose
+    );
+    interrupt::watch(true)?;
+    let task = read_own(&arguments.task, arguments.items as usize)?;
+    let models = inputs::open_models(&arguments.inputs)?;
+    for opened in &models {
+        let found = search(arguments, opened, &task).with_context(|| opened.name.clone())?;
+        print(arguments, opened, &found)?;
+    }
+    Ok(())
+}
+
+fn search(
+    arguments: &Arguments,
+    opened: &OpenedModel,
+    task: &layerwise::tasks::Task,
+) -> anyhow::Result<Found> {
+    let tokenizer = inputs::open_tokenizer(opened)?;
+    let limited = arguments.inputs.rows.is_some() || arguments.inputs.tokens.is_some();
+    let tokens = (!limited).then_some(TOKENS);
+    let corpus = inputs::open_corpus(&arguments.inputs, tokens, opened)?;
+    output::say(format_args!(
+        "{}: {} schedules on {} items of {}",
+        opened.name,
+        schedules(opened.model.config().layers),
+        task.items.len(),
+        task.name
+    ));
+    let data = Data::default();
+    let subject = Subject {
+        model: &opened.model,
+        name: &opened.name,
+        tokenizer: tokenizer.as_ref(),
+        text: corpus.text(arguments.inputs.tokens),
+        other_text: None,
+        bos: match arguments.inputs.bos {
+            arguments::Bos::Id(id) => Some(id),
+            arguments::Bos::Auto | arguments::Bos::None => None,
+        },
+        data: &data,
+        runs: Runs {
+            model: opened.subject(),
+            runner: opened.runner(&arguments.run),
+        },
+        shared: Shared::default(),
+    };
+    Ok(fastest(&subject, task, arguments.lose)?)
+}
+
+fn print(arguments: &Arguments, opened: &OpenedModel, found: &Found) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let quality = match found.is_agreement {
+        true => "agreement",
+        false => "accuracy",
+    };
+    if arguments.all {
+        writeln!(
+            out,
+            "model,schedule,predicted_ratio,{quality},relative_loss,relative_loss_se"
+        )?;
+        for tried in &found.tried {
+            let error = tried
+                .loss_se
+                .map_or(String::new(), |error| format!("{error:.4}"));
+            writeln!(
+                out,
+                "{},\"{}\",{:.4},{:.4},{:.4},{error}",
+                opened.name, tried.edit, tried.predicted_ratio, tried.quality, tried.loss
+            )?;
+        }
+        return Ok(());
+    }
+    match found.best.and_then(|best| found.tried.get(best)) {
+        Some(tried) => {
+            writeln!(out, "{}", tried.edit)?;
+            output::say(format_args!(
+                "{}: {}",
+                opened.name,
+                told(found, tried, quality)
+            ));
+        }
+        None => output::say(format_args!(
+            "{}: no schedule that was tried loses at most {}; --all prints them",
+            opened.name, arguments.lose
+        )),
+    }
+    Ok(())
+}
+
+fn told(found: &Found, tried: &Tried, quality: &str) -> String {
+    let error = tried.loss_se.map_or(String::new(), |error| {
+        format!(" (standard error {:.1} %)", 100.0 * error)
+    });
+    format!(
+        "decoding should gain {:.1} % by the bytes that it reads, with 512 tokens cached; {quality} {:.3} of {:.3}, a loss of {:.1} %{error}, on {} items, among {} schedules that were tried: on other items it may lose more",
+        100.0 * (tried.predicted_ratio - 1.0),
+        tried.quality,
+        found.plain,
+        100.0 * tried.loss,
+        found.items,
+        found.tried.len(),
+    )
+}
