@@ -561,3 +561,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn gelu_in_a_gemma_is_its_tanh_approximation() {
+    let gemma = |activation: &str, family: &str| {
+        let edits = json!({"model_type": family, "hidden_act": activation, "hidden_activation": activation});
+        read(&edited("Llama-2-7b-hf", edits)).unwrap().activation
+    };
+    assert_eq!(gemma("gelu", "gemma"), Activation::GeluTanh);
+    assert_eq!(gemma("gelu_pytorch_tanh", "gemma"), Activation::GeluTanh);
+    assert_eq!(gemma("relu", "gemma"), Activation::Relu);
+    assert_eq!(gemma("gelu", "gemma2"), Activation::Gelu);
+}

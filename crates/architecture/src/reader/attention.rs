@@ -110,7 +110,7 @@ impl Reader<'_> {
                 let rotated = self.rotated(layers)?;
                 rotated
                     .into_iter()
-                    .map(|rotates| is_on && rotates)
+                    .map(|rotates| is_on && !rotates)
                     .collect()
             }
             Layers::Listed => (0..layers).map(|layer| layer % 2 == 1).collect(),

@@ -529,7 +529,16 @@ impl<'a> Reader<'a> {
 
     /// The nonlinearity of the MLP.
     fn activation(&self) -> Result<Option<Activation>, ConfigError> {
-        self.value(Field::Activation, |key, value| {
+        let tanh = self.named_activation(Field::TanhActivation)?;
+        let tanh = tanh.map(|activation| match activation {
+            Activation::Gelu => Activation::GeluTanh,
+            other => other,
+        });
+        Ok(self.named_activation(Field::Activation)?.or(tanh))
+    }
+
+    fn named_activation(&self, field: Field) -> Result<Option<Activation>, ConfigError> {
+        self.value(field, |key, value| {
             let name = text(key, value, self.path)?;
             let named = ACTIVATIONS.iter().find(|(known, _)| *known == name);
             named

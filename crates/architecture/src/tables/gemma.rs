@@ -17,7 +17,8 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
                 ("intermediate_size", Field::Neurons, Required),
                 ("max_position_embeddings", Field::Context, Or(8192)),
                 ("attention_bias", Field::AttentionBias, Optional),
-                ("hidden_act", Field::Activation, Optional),
+                // The first configs say `gelu` of models that were trained with its tanh approximation.
+                ("hidden_act", Field::TanhActivation, Optional),
             ],
             ROTARY,
             BOS,

@@ -38,6 +38,8 @@ pub(crate) enum Field {
     Context,
     Epsilon,
     Activation,
+    /// The nonlinearity, of which `gelu` means the tanh approximation.
+    TanhActivation,
     Tied,
     Bos,
     ParallelResidual,

@@ -168,7 +168,7 @@ pub(crate) enum Layers {
     WindowedFrom,
     /// A window where `layer_types` says so, or in all but each n-th block.
     WindowedBut(usize),
-    /// No rotation in each n-th block; a window in those that rotate, if it is switched on.
+    /// No rotation in each n-th block; a window in those that do not rotate, if it is switched on.
     RotatedBut(usize),
     /// As `attention_types` says; else every other block, from the second on.
     Listed,
