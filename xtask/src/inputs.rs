@@ -3,8 +3,9 @@
 use crate::arguments::{self, Inputs};
 use crate::experiments::core::subject::Text;
 use crate::names::{self, Named};
-use crate::{embedded, memory, output};
+use crate::{embedded, memory, output, program};
 use anyhow::{Context, anyhow, ensure};
+use layerwise::architecture::Note;
 use layerwise::corpus::{self, Corpus, Format, Tokenizer};
 use layerwise::sweep::Budget;
 use layerwise::transformer::{Model, Precision};
@@ -74,7 +75,14 @@ fn open_model(
         output::say(format_args!("warning: {warning}"));
     }
     for note in model.notes() {
-        output::say(format_args!("note: {name}: {note}"));
+        let doubt = match note {
+            Note::UnreadKeys { .. } => format!(
+                "; if you doubt it, compare the model with transformers by `{} diff-sites`",
+                program::name()
+            ),
+            _ => String::new(),
+        };
+        output::say(format_args!("note: {name}: {note}{doubt}"));
     }
     let files = checkpoint
         .files()

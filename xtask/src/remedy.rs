@@ -1,5 +1,7 @@
 //! What to do about errors of crates that do not know the command line.
 
+use crate::program;
+use layerwise::architecture::ConfigError;
 use layerwise::corpus::CorpusError;
 use layerwise::files::FileError;
 use layerwise::journal::JournalError;
@@ -22,10 +24,29 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
             _ => cause.downcast_ref(),
         };
         let text = corpus.and_then(of_text);
+        let config = match transformer {
+            Some(TransformerError::Config(config)) => Some(config),
+            _ => cause.downcast_ref(),
+        };
+        if let Some(remedy) = config.and_then(of_config) {
+            return Some(remedy);
+        }
         let remedy = journal.or_else(|| file.and_then(of_file)).or(text);
         let of_sweep = || cause.downcast_ref().and_then(of_sweep);
         remedy.map(str::to_owned).or_else(of_sweep)
     })
+}
+
+fn of_config(error: &ConfigError) -> Option<String> {
+    match error {
+        ConfigError::Inside { error, .. } => of_config(error),
+        ConfigError::Unsupported { .. } => Some(format!(
+            "give another checkpoint; if you know that the key changes nothing in this one, change it in a copy of the folder and \
+             compare that with transformers by `{} diff-sites`",
+            program::name()
+        )),
+        _ => None,
+    }
 }
 
 fn of_text(error: &CorpusError) -> Option<&'static str> {

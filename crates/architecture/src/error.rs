@@ -70,13 +70,15 @@ pub enum ConfigError {
         /// What it may be.
         supported: Vec<&'static str>,
     },
-    /// A feature that is not implemented is switched on.
-    #[error("{}: `{key}` switches on what is not implemented: expected {expected}, found {found}", path.display())]
+    /// A key asks for what is not implemented.
+    #[error("{}: `{key}` asks for {meaning}, which is not implemented: expected {expected}, found {found}", path.display())]
     Unsupported {
         /// The config file.
         path: PathBuf,
         /// The key.
         key: String,
+        /// What the model would do.
+        meaning: &'static str,
         /// What it may hold.
         expected: &'static str,
         /// What it holds, as JSON text.

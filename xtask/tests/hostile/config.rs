@@ -50,7 +50,7 @@ pub(crate) fn configs() -> Vec<Case> {
             (number, what),
             key,
             value,
-            &["what is not implemented", "expected", "found"],
+            &["which is not implemented", "expected", "found"],
         )
     };
     vec![

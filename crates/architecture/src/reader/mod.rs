@@ -17,7 +17,7 @@ use crate::config::{
 use crate::error::ConfigError;
 use crate::family::Family;
 use crate::tables::keys::{
-    ACTIVATIONS, Accept, COMMON_IGNORED, COMMON_REFUSED, Field, KeyLine, KeyTable, Presence,
+    ACTIVATIONS, COMMON_IGNORED, COMMON_REFUSED, Field, KeyLine, KeyTable, Presence, Refused,
 };
 use crate::tables::{EmbeddingScale, FamilyTable, Whole, left_out, table};
 
@@ -239,19 +239,20 @@ fn text_of<'a>(
         .ok_or_else(|| wrong_type(whole.key, "an object", value, path))
 }
 
-/// Refuses the keys of a config that switch on what is not implemented.
+/// Refuses the keys of a config that ask for what is not implemented.
 fn refuse_switched_on<'a>(
     map: &Map<String, Value>,
-    refused: impl Iterator<Item = &'a (&'static str, Accept)> + Clone,
+    refused: impl Iterator<Item = &'a Refused> + Clone,
     path: &Path,
 ) -> Result<(), ConfigError> {
     for (key, value) in map {
-        if let Some((_, accept)) = refused.clone().find(|(known, _)| known == key)
+        if let Some((_, accept, meaning)) = refused.clone().find(|(known, ..)| known == key)
             && !accept.accepts(value)
         {
             return Err(ConfigError::Unsupported {
                 path: path.into(),
                 key: key.clone(),
+                meaning,
                 expected: accept.expected(),
                 found: excerpt(value),
             });
@@ -274,7 +275,7 @@ pub fn unread_keys(map: &Map<String, Value>, path: &Path) -> Result<Vec<String>,
             || key == TIED
             || whole.ignored.contains(&key)
             || COMMON_IGNORED.contains(&key)
-            || COMMON_REFUSED.iter().any(|(known, _)| *known == key)
+            || COMMON_REFUSED.iter().any(|(known, ..)| *known == key)
     };
     let outer = map.keys().filter(|key| !is_known(key)).cloned();
     let inner = unread_under(&table.keys, text_of(map, path, whole)?);
@@ -286,10 +287,10 @@ pub fn unread_keys(map: &Map<String, Value>, path: &Path) -> Result<Vec<String>,
 fn unread_under(keys: &KeyTable, map: &Map<String, Value>) -> Vec<String> {
     let is_known = |key: &str| {
         keys.lines().any(|(known, ..)| *known == key)
-            || keys.refused.iter().any(|(known, _)| *known == key)
+            || keys.refused.iter().any(|(known, ..)| *known == key)
             || keys.ignored.contains(&key)
             || COMMON_IGNORED.contains(&key)
-            || COMMON_REFUSED.iter().any(|(known, _)| *known == key)
+            || COMMON_REFUSED.iter().any(|(known, ..)| *known == key)
     };
     let rotary = keys
         .lines()
@@ -350,7 +351,7 @@ impl<'a> Reader<'a> {
         let is_own = |key: &str| {
             keys.ignored.contains(&key) || keys.lines().any(|(known, ..)| *known == key)
         };
-        let common = COMMON_REFUSED.iter().filter(|(key, _)| !is_own(key));
+        let common = COMMON_REFUSED.iter().filter(|(key, ..)| !is_own(key));
         refuse_switched_on(map, keys.refused.iter().chain(common), path)?;
         for (key, field, presence) in table.keys.lines() {
             let is_there = |other: &KeyLine| other.1 == *field && map.contains_key(other.0);

@@ -157,6 +157,7 @@ impl<'a> Reader<'a> {
                     return Err(ConfigError::Unsupported {
                         path: self.path.into(),
                         key: fraction_key,
+                        meaning: "a scaling of the rotations of a part of each head",
                         expected: "it absent or 1 beside a scaling",
                         found: fraction.to_string(),
                     });

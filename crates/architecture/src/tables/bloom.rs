@@ -27,8 +27,12 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
             BOS,
         ],
         refused: &[
-            ("sliding_window", Accept::Off),
-            ("apply_residual_connection_post_layernorm", Accept::Off),
+            ("sliding_window", Accept::Off, "attention within a window"),
+            (
+                "apply_residual_connection_post_layernorm",
+                Accept::Off,
+                "residual connections that begin after the norms",
+            ),
         ],
         ignored: &[
             "max_position_embeddings",

@@ -24,7 +24,11 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
             BOS,
             RMS_EPSILON,
         ],
-        refused: &[("use_bidirectional_attention", Accept::Off)],
+        refused: &[(
+            "use_bidirectional_attention",
+            Accept::Off,
+            "attention to later tokens",
+        )],
         ignored: &["attention_dropout", "hidden_activation"],
     },
     block: Block {

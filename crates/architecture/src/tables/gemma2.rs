@@ -29,7 +29,11 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
             BOS,
             RMS_EPSILON,
         ],
-        refused: &[("use_bidirectional_attention", Accept::Off)],
+        refused: &[(
+            "use_bidirectional_attention",
+            Accept::Off,
+            "attention to later tokens",
+        )],
         ignored: &["attention_dropout", "hidden_act", "cache_implementation"],
     },
     block: Block {

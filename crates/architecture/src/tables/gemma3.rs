@@ -12,10 +12,18 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     keys: KeyTable {
         read: &[KEYS, ROTARY, BOS, RMS_EPSILON],
         refused: &[
-            ("attn_logit_softcapping", Accept::Off),
+            (
+                "attn_logit_softcapping",
+                Accept::Off,
+                "a cap on attention scores",
+            ),
             // The model with images does not cap its logits.
-            ("final_logit_softcapping", Accept::Off),
-            ("use_bidirectional_attention", Accept::Off),
+            ("final_logit_softcapping", Accept::Off, "a cap on logits"),
+            (
+                "use_bidirectional_attention",
+                Accept::Off,
+                "attention to later tokens",
+            ),
         ],
         ignored: IGNORED,
     },

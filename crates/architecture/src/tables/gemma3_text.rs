@@ -85,8 +85,16 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         ],
         refused: &[
             // Its attention never applies the cap that the config declares.
-            ("attn_logit_softcapping", Accept::Off),
-            ("use_bidirectional_attention", Accept::Off),
+            (
+                "attn_logit_softcapping",
+                Accept::Off,
+                "a cap on attention scores",
+            ),
+            (
+                "use_bidirectional_attention",
+                Accept::Off,
+                "attention to later tokens",
+            ),
         ],
         ignored: IGNORED,
     },

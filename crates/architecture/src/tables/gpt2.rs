@@ -33,7 +33,11 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
             ],
             BOS,
         ],
-        refused: &[("add_cross_attention", Accept::Off)],
+        refused: &[(
+            "add_cross_attention",
+            Accept::Off,
+            "attention to an encoder's states",
+        )],
         ignored: &[
             "classifier_dropout",
             "hidden_dropout",

@@ -13,7 +13,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         read: &[SIZES, ROTARY, BOS, LAYER_EPSILON, &[("intermediate_size", Field::Neurons, Required), ("max_position_embeddings", Field::Context, Or(2048)), ("hidden_act", Field::Activation, Optional),
   ("use_parallel_residual", Field::ParallelResidual, Optional), ("attention_bias", Field::AttentionBias, Optional), ("rotary_emb_base", Field::RotaryTheta, Optional), ("rotary_pct", Field::RotaryFraction, Optional)]],
         // Only the rotary code reads it, and takes it for the width that is rotated.
-        refused: &[("head_dim", Accept::Off)],
+        refused: &[("head_dim", Accept::Off, "heads of a width of their own")],
         ignored: &["attention_dropout", "classifier_dropout", "hidden_dropout"],
     },
     block: Block { residual: Residual::ParallelTwoNorms, activation: Activation::Gelu, ..Block::PLAIN },

@@ -10,7 +10,7 @@ pub(crate) struct KeyTable {
     /// Keys that set something. A field with two keys has two spellings, which must agree.
     pub(crate) read: &'static [&'static [KeyLine]],
     /// Keys that only one value of leaves the block equation as it is.
-    pub(crate) refused: &'static [(&'static str, Accept)],
+    pub(crate) refused: &'static [Refused],
     /// Keys that change nothing in a forward pass.
     pub(crate) ignored: &'static [&'static str],
 }
@@ -145,14 +145,28 @@ impl Accept {
     }
 }
 
+/// A key, the values that leave the block equation as it is, and what any other asks for.
+pub(crate) type Refused = (&'static str, Accept, &'static str);
+
 /// Features that any config may switch on and no family here has.
-pub(crate) const COMMON_REFUSED: &[(&str, Accept)] = &[
-    ("attention_chunk_size", Accept::Off),
-    // Code of the checkpoint's own may compute anything.
-    ("auto_map", Accept::Off),
-    ("is_causal", Accept::OnOrNull),
-    ("per_layer_config", Accept::Off),
-    ("quantization_config", Accept::Off),
+pub(crate) const COMMON_REFUSED: &[Refused] = &[
+    (
+        "attention_chunk_size",
+        Accept::Off,
+        "attention within chunks of the text",
+    ),
+    (
+        "auto_map",
+        Accept::Off,
+        "code of the checkpoint's own, which may compute anything",
+    ),
+    ("is_causal", Accept::OnOrNull, "attention to later tokens"),
+    ("per_layer_config", Accept::Off, "a config for each block"),
+    (
+        "quantization_config",
+        Accept::Off,
+        "weights in a quantised form",
+    ),
 ];
 
 /// Keys of any config that change nothing in a forward pass: provenance, storage, training, generation, other heads.

@@ -23,7 +23,11 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
             ],
             BOS,
         ],
-        refused: &[("_remove_final_layer_norm", Accept::Off)],
+        refused: &[(
+            "_remove_final_layer_norm",
+            Accept::Off,
+            "no norm before the unembedding",
+        )],
         ignored: &["attention_dropout", "dropout", "layerdrop"],
     },
     block: Block {

@@ -23,7 +23,11 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
             ROTARY,
             RMS_EPSILON,
         ],
-        refused: &[("use_mrope", Accept::Off)],
+        refused: &[(
+            "use_mrope",
+            Accept::Off,
+            "rotations by three positions of each token",
+        )],
         ignored: &["attention_dropout", "bos_token_id"],
     },
     block: Block {

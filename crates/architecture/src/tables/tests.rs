@@ -123,7 +123,7 @@ fn every_key_has_one_meaning() {
         let keys = &table_of(family).keys;
         let own = keys.lines().map(|(key, ..)| *key);
         let own = own
-            .chain(keys.refused.iter().map(|(key, _)| *key))
+            .chain(keys.refused.iter().map(|(key, ..)| *key))
             .chain(keys.ignored.iter().copied());
         let own: Vec<&str> = own.collect();
         let distinct: BTreeSet<&str> = own.iter().copied().collect();
@@ -133,7 +133,7 @@ fn every_key_has_one_meaning() {
             "{family} repeats a common key"
         );
     }
-    let refused = COMMON_REFUSED.iter().map(|(key, _)| *key);
+    let refused = COMMON_REFUSED.iter().map(|(key, ..)| *key);
     let common: Vec<&str> = COMMON_IGNORED.iter().copied().chain(refused).collect();
     assert_eq!(common.iter().collect::<BTreeSet<_>>().len(), common.len());
 }
@@ -346,13 +346,13 @@ fn every_key_that_transformers_reads_is_in_the_table() {
         }
         let own = |key: &str| {
             keys.lines().any(|(known, ..)| *known == key)
-                || keys.refused.iter().any(|(known, _)| *known == key)
+                || keys.refused.iter().any(|(known, ..)| *known == key)
                 || keys.ignored.contains(&key)
         };
         let known = |key: &str| {
             own(key)
                 || COMMON_IGNORED.contains(&key)
-                || COMMON_REFUSED.iter().any(|(known, _)| *known == key)
+                || COMMON_REFUSED.iter().any(|(known, ..)| *known == key)
         };
         for key in &read {
             // Another name of a key that the table has.
