@@ -13,7 +13,9 @@ use checkpoint::{Checkpoint, VOCAB};
 use layerwise::chat::{self, Message, Template};
 use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
 use layerwise::journal::{Journal, Recorded, RunDescription, RunKey};
-use layerwise::schedule::{EditFamily, Residual, Stack};
+use layerwise::schedule::{
+    Bounds, Edit, EditFamily, MAX_TEXT_BYTES, Residual, Schedule, Stack, Units,
+};
 use layerwise::sweep::{Label, Sums};
 use layerwise::tasks::{self, DATA_SETS, Task, Wanted};
 use layerwise::transcripts::{self, Limits, NBestLists, Normaliser, Vocabulary};
@@ -338,14 +340,23 @@ pub fn schedule(bytes: &[u8]) {
                 "{printed}"
             );
             for residual in [Residual::Sequential, Residual::Parallel] {
-                let stack = Stack::new(4, residual);
-                match family.expand(stack, 16) {
+                let stack = Stack::new(4, residual).with_units(Units::new(2, 1, 5, 6));
+                let bounds = Bounds::from(16).positions(Some(5));
+                match family.expand(stack, bounds) {
                     Err(error) => drop(message(error)),
                     Ok(members) => {
                         assert!((1..=16).contains(&members.len()));
                         for member in members {
                             assert!(member.schedule.step_count() > 0);
                             assert_eq!(member.edit.to_string().parse().as_ref(), Ok(&member.edit));
+                            let overlay = member.schedule.overlay();
+                            _ = overlay.check_positions(5);
+                            let text = overlay.to_string();
+                            if text.len() <= MAX_TEXT_BYTES {
+                                let plain = Schedule::plain(stack).unwrap();
+                                let again = text.parse::<Edit>().unwrap().apply(&plain).unwrap();
+                                assert_eq!(again.overlay(), overlay);
+                            }
                         }
                     }
                 }
@@ -366,6 +377,10 @@ fn schedule_seeds() -> Vec<Vec<u8>> {
         "shuffle(0..4,7);reverse(1..L)",
         "permute(1..4,[3,1,2])",
         "replace(l,m);drop_mlp((l*2-1)..L)",
+        "zero(attn.head_out[l,h]);mean(mlp.out[1]@[0,-2..-1])",
+        "resample(attn.v[0..2,1..]);plain(attn.pattern[3]);donor(embed@p)",
+        "put(resid.pre[2],a/b.c:1-2);add(resid.post[l]@-1,v,-0.5);scale(attn.q[1],2)",
+        "window(l,8,strict);window(0..4,1);cut(3,0..,-1,[0,2..4])",
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()

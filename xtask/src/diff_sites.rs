@@ -57,7 +57,7 @@ impl Worst {
 }
 
 /// A tensor whose data end beyond the file, with that end: the safetensors crate adds up such ends unchecked.
-fn beyond(bytes: &[u8]) -> Option<(String, u64)> {
+pub(crate) fn beyond(bytes: &[u8]) -> Option<(String, u64)> {
     let (length, rest) = bytes.split_first_chunk()?;
     let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
     let header: Map<String, Value> = serde_json::from_slice(header).ok()?;

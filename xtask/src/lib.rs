@@ -31,6 +31,7 @@ pub mod reproduce;
 pub mod rescore;
 pub mod results;
 pub mod rounding;
+pub mod sources;
 pub mod speed;
 pub mod summary;
 pub mod sweep;

@@ -4,12 +4,13 @@ use crate::arguments::{self, Inputs, Run};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Portion, announce, measure};
+use crate::sources::Values;
 use crate::summary::Summary;
 use crate::{interrupt, output, program};
 use anyhow::Context;
 use layerwise::journal::Shard;
 use layerwise::metrics::ClusteredMean;
-use layerwise::schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
+use layerwise::schedule::{Bounds, EditFamily};
 use layerwise::sweep::{Divergence, Journals, Label, Plan, Statistic, Statistics, Target};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,10 @@ Edits name blocks of the model, from 0:
   swap(3,4)  reverse(2..8)  shuffle(2..8,7)  permute(2..5,[4,2,3])
   repeat(4..8)  loop(4..8,3)  replace(5,6)  parallel(4..8)  scale(5,0.5)
   drop(2);swap(5,6)        first one, then the other
-With the free variables l and m an edit is a family, run over all blocks:
+Values of activations, by site, blocks, units and positions:
+  zero(attn.head_out[5,2])  mean(mlp.out[3])  resample(resid.post[2]@-1)  scale(attn.v[0],0.5)
+  plain(attn.pattern[3])  add(resid.post[4],NAME,2)  window(5,8)  cut(3,0..4,-1,0)
+With the free variables l and m, h for heads and p for positions, an edit is a family, run over all blocks:
   'drop(l)'  'swap(l,l+1)'  'repeat(l..l+5)'  'drop_attn(l..L)'  'swap(l,m)'
 
 Examples:
@@ -51,9 +55,11 @@ pub struct Arguments {
     /// Show what would be run, and stop
     #[arg(long)]
     dry_run: bool,
-    /// The most members that one family may have
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_MEMBERS)]
-    max_members: usize,
+    /// The most members that one family may have [default: 4096, and units that are heads]
+    #[arg(long, value_name = "N")]
+    max_members: Option<usize>,
+    #[command(flatten)]
+    values: Values,
 }
 
 /// The columns. Other programs may rely on their names.
@@ -205,8 +211,18 @@ fn prepare(
     opened: &OpenedModel,
 ) -> anyhow::Result<(OpenedCorpus, Plan)> {
     let corpus = inputs::open_corpus(&arguments.inputs, None, opened)?;
-    let plan = Plan::new(opened.model.stack(), families, arguments.max_members)
-        .with_context(|| opened.name.clone())?;
+    let mut lengths = corpus.corpus.sequences().iter().map(Vec::len);
+    let first = lengths.next();
+    let bounds = Bounds::default()
+        .max_members(arguments.max_members)
+        .positions(first.filter(|first| lengths.all(|own| own == *first)));
+    let plan =
+        Plan::new(opened.model.stack(), families, bounds).with_context(|| opened.name.clone())?;
+    let (inputs, run) = (&arguments.inputs, &arguments.run);
+    let plan = match arguments.dry_run {
+        true => plan,
+        false => arguments.values.of(plan, opened, &corpus, inputs, run)?,
+    };
     Ok((corpus, plan))
 }
 

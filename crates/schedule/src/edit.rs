@@ -4,7 +4,9 @@ use std::str::FromStr;
 use crate::ScheduleError;
 use crate::index::{Bindings, Expression};
 use crate::operation::{Operation, Written};
-use crate::schedule::{Schedule, Stack, write_joined};
+use crate::schedule::Schedule;
+use crate::stack::Stack;
+use crate::step::write_joined;
 use crate::syntax::{Parsed, parse};
 
 /// A chain of edits: a map from schedules to schedules.

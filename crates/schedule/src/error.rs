@@ -1,4 +1,5 @@
-use crate::{Grain, Site, Sublayer};
+use crate::site::{Grain, Site};
+use crate::sublayer::Sublayer;
 
 /// Why a text, an edit or a family was refused.
 ///
@@ -307,7 +308,7 @@ pub enum ScheduleError {
     },
     /// A family over units that are not heads, without a limit.
     #[error(
-        "family `{family}` runs over the {units} {grain} of `{site}`: say how many members it may have (`--max-members`)"
+        "family `{family}` runs over the {units} {grain} of `{site}`: say how many members it may have"
     )]
     UnitsWithoutLimit {
         /// The family.

@@ -5,8 +5,9 @@ use std::str::FromStr;
 use crate::edit::{Edit, apply, resolve, write_chain};
 use crate::index::{Bindings, Variable};
 use crate::operation::Written;
-use crate::schedule::{Schedule, Stack};
+use crate::schedule::Schedule;
 use crate::site::Grain;
+use crate::stack::Stack;
 use crate::syntax::{Parsed, parse};
 use crate::{ScheduleError, Site};
 

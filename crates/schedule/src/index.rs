@@ -1,9 +1,10 @@
 use std::fmt;
 use std::ops::{Range, RangeFrom};
 
-use crate::schedule::{Stack, write_joined};
-use crate::site::Grain;
-use crate::{ScheduleError, Site};
+use crate::error::ScheduleError;
+use crate::site::{Grain, Site};
+use crate::stack::Stack;
+use crate::step::write_joined;
 
 /// A sum of products over integers and the names `l`, `m`, `h`, `p`, `L`, kept as written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

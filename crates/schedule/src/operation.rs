@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::index::{Bindings, Expression, Set, Span, Variable};
-use crate::schedule::{Coefficient, write_joined};
+use crate::step::{Coefficient, write_joined};
 use crate::values::{Replacement, Selection, WrittenSelection};
 use crate::{MAX_STEPS, ScheduleError, Site, Sublayer};
 

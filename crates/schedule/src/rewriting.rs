@@ -7,7 +7,8 @@ use crate::index::Span;
 use crate::operation::{Combination, Operation, Target};
 use crate::overlay::{Mask, Overlay};
 use crate::permutation::shuffle;
-use crate::schedule::{Branch, Coefficient, Part, Schedule, Step, count_updates};
+use crate::schedule::Schedule;
+use crate::step::{Branch, Coefficient, Part, Step, count_updates};
 use crate::{MAX_STEPS, ScheduleError};
 
 impl Operation {

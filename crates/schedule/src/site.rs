@@ -1,11 +1,8 @@
 //! Names of activations.
 
 use std::fmt;
-use std::str::FromStr;
 
-use crate::nearest::nearest_names;
-use crate::schedule::{Residual, Stack};
-use crate::{ScheduleError, Units};
+use crate::stack::{Residual, Stack, Units};
 
 /// A place in the forward pass whose activation can be read, and in most cases written. One name, one tensor, one shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,20 +139,6 @@ impl fmt::Display for Site {
     }
 }
 
-impl FromStr for Site {
-    type Err = ScheduleError;
-
-    fn from_str(name: &str) -> Result<Self, ScheduleError> {
-        if let Some(site) = Self::ALL.into_iter().find(|site| site.name() == name) {
-            return Ok(site);
-        }
-        Err(ScheduleError::UnknownSite {
-            name: name.to_owned(),
-            nearest: nearest_names(name, Self::ALL.map(Self::name)),
-        })
-    }
-}
-
 /// What the units of a site are: the parts of an activation at one position that an edit can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -194,27 +177,5 @@ impl fmt::Display for Grain {
             Self::Dimensions => "dimensions",
             Self::Tokens => "tokens",
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_read_back() {
-        for site in Site::ALL {
-            assert_eq!(site.name().parse::<Site>().unwrap(), site);
-        }
-    }
-
-    #[test]
-    fn an_unknown_site_names_its_neighbours() {
-        let message = "attn.scores".parse::<Site>().unwrap_err().to_string();
-        assert!(
-            message.contains("`attn.scores`") && message.contains("attn.pattern"),
-            "{message}"
-        );
-        assert!(!message.contains("mlp"), "{message}");
     }
 }

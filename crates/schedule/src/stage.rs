@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::overlay::Overlay;
-use crate::schedule::{Schedule, Step};
-use crate::{Site, Sublayer};
+use crate::site::Site;
+use crate::step::Step;
+use crate::sublayer::Sublayer;
 
 /// A step of a schedule, or the change of its embedding, with all that decides what it does to the stream.
 ///
@@ -30,15 +31,17 @@ impl Stage {
 }
 
 /// The stages of a schedule: one for the embedding, if that is changed, and one for each step.
-pub(crate) fn stages(schedule: &Schedule) -> impl Iterator<Item = Stage> + '_ {
-    let steps = schedule.steps();
+pub(crate) fn stages<'a>(
+    steps: &'a [Step],
+    whole: &'a Overlay,
+) -> impl Iterator<Item = Stage> + 'a {
     let shared = |overlay: Overlay| (!overlay.is_empty()).then(|| Arc::new(overlay));
-    let embed = shared(schedule.overlay().of_embed()).map(|overlay| Stage {
+    let embed = shared(whole.of_embed()).map(|overlay| Stage {
         step: None,
         overlay: Some(overlay),
     });
     let stage = move |(at, step): (usize, &Step)| {
-        let mut overlay = schedule.overlay().of_step(step);
+        let mut overlay = whole.of_step(step);
         if let Some(block) = step.source() {
             let [begins, ends] = ends_of_runs(steps, at);
             if !begins {

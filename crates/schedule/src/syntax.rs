@@ -5,7 +5,7 @@
 use crate::index::{Expression, Factor, Item, Set, Span, Term, Variable};
 use crate::nearest::nearest_names;
 use crate::operation::{Combination, DEFAULT_COUNT, MAX_WIDTH, Operation, Target, Written};
-use crate::schedule::Coefficient;
+use crate::step::Coefficient;
 use crate::values::{Replacement, Selection, TensorName, WrittenSelection};
 use crate::{MAX_STEPS, ScheduleError, Site, Sublayer};
 

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
-use crate::schedule::{Schedule, Step};
+use crate::schedule::Schedule;
 use crate::stage::Stage;
+use crate::step::Step;
 
 /// The schedules of a run, with every common prefix held once.
 ///

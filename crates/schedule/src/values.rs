@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::error::ScheduleError;
 use crate::index::{Expression, Set};
-use crate::schedule::Coefficient;
-use crate::{ScheduleError, Site};
+use crate::site::Site;
+use crate::step::Coefficient;
 
 /// The longest name of a tensor that a text can say, in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 256;

@@ -281,7 +281,7 @@ fn families_run_over_heads_and_positions() {
     );
     assert_eq!(names("zero(attn.k[2,h])", Bounds::default()).len(), 2);
     let error = expand("zero(mlp.post[2,h])", Bounds::default()).unwrap_err();
-    let expected = "family `zero(mlp.post[2,h])` runs over the 6 neurons of `mlp.post`: say how many members it may have (`--max-members`)";
+    let expected = "family `zero(mlp.post[2,h])` runs over the 6 neurons of `mlp.post`: say how many members it may have";
     assert_eq!(error.to_string(), expected);
     assert_eq!(names("zero(mlp.post[2,h])", 10.into()).len(), 6);
     let error = expand("donor(resid.post[l]@p)", Bounds::default()).unwrap_err();

@@ -1,10 +1,10 @@
 //! Threads, items and subtrees.
 
 use crate::error::SweepError;
+use crate::fitting::{self, path_lengths};
 use crate::grouping::{Together, Watching, groups};
 use crate::measure::{Failure, Measure, Reached};
 use crate::plan::Plan;
-use crate::sources;
 use layerwise_schedule::{Schedule, Source};
 use layerwise_transformer::{Batch, Model, NotFinite, Taken, TransformerError, Values, Workspace};
 use ndarray::{Array2, s};
@@ -72,17 +72,12 @@ impl<'a, M: Measure> Engine<'a, M> {
         }
         let rows = |(_, item): &(usize, &M::Item)| self.measure.batch(item).rows();
         let rows: Vec<usize> = items.iter().map(rows).collect();
-        let lengths = || {
-            items
-                .iter()
-                .flat_map(|(_, item)| path_lengths(&self.measure.batch(item)))
-        };
-        let has_donors = items
-            .iter()
-            .all(|(_, item)| self.measure.donor(item).is_some());
-        if self.plan.edits_values() {
-            sources::check(self.model, self.plan, &lengths().collect(), has_donors)?;
-        }
+        fitting::check(
+            self.model,
+            self.plan,
+            self.measure,
+            items.iter().map(|own| own.1),
+        )?;
         let groups = groups(&rows, self.threads.get());
         drop(rows);
         let run = Run {
@@ -634,10 +629,4 @@ where
         }
         Ok(())
     }
-}
-
-/// The numbers of tokens of a batch's paths.
-fn path_lengths(batch: &Batch) -> Vec<usize> {
-    let segments = 0..batch.segments();
-    segments.map(|at| batch.path_to(at).len()).collect()
 }

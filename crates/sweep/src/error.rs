@@ -56,7 +56,7 @@ pub enum SweepError {
     },
     /// An edit takes values of another sequence, and there is none.
     #[error("edit `{edit}`: {}", match source_of_values {
-        Source::Donor => "expected pairs of sequences, found single ones: give pairs (`--pairs`)",
+        Source::Donor => "it takes values of paired sequences, and these are not pairs",
         _ => "expected another sequence of the same length for each: give a reference text with some",
     })]
     NoSource {

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::SweepError;
+use crate::fitting;
 use crate::grouping::groups;
 use crate::measure::{Measure, MeasureId};
 use crate::memory::{Budget, worker_bytes};
@@ -416,6 +417,7 @@ impl<'a> Runner<'a> {
         measure: &M,
         items: &[M::Item],
     ) -> Result<(Option<&Target>, RunKey), SweepError> {
+        fitting::check(subject.model, plan, measure, items.iter())?;
         let bytes = self.bytes(subject.model, plan, measure, items);
         let what = format!("{}: {}", subject.name, measure.id().name);
         self.memory.check(&what, bytes)?;

@@ -1,10 +1,7 @@
 //! What edits of values take from elsewhere than the item at hand.
 
-use crate::error::SweepError;
-use crate::plan::Plan;
-use layerwise_schedule::Source;
-use layerwise_transformer::{Constants, Model};
-use std::collections::{BTreeMap, BTreeSet};
+use layerwise_transformer::Constants;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Means, named tensors and the partners of a run's items.
@@ -51,48 +48,6 @@ impl Sources {
         parts.extend(self.partners.iter().map(ids));
         parts
     }
-}
-
-/// Checks that every edit of a plan fits sequences of these lengths, and that what it takes is there.
-pub(crate) fn check(
-    model: &Model,
-    plan: &Plan,
-    lengths: &BTreeSet<usize>,
-    has_donors: bool,
-) -> Result<(), SweepError> {
-    let sources = plan.sources();
-    for entry in plan.entries() {
-        let schedule = &entry.member.schedule;
-        if schedule.overlay().is_empty() {
-            continue;
-        }
-        let edit = || entry.member.edit.to_string();
-        for &len in lengths {
-            let fits = schedule.overlay().check_positions(len);
-            fits.map_err(|source| SweepError::Schedule {
-                edit: edit(),
-                source: Box::new(source),
-            })?;
-        }
-        let constants = sources.constants.check(model.config(), schedule);
-        constants.map_err(|source| SweepError::Values {
-            edit: edit(),
-            source: Box::new(source),
-        })?;
-        let takes = |source| schedule.overlay().taken_from(source).next().is_some();
-        for (source, is_there) in [
-            (Source::Donor, has_donors),
-            (Source::Resample, !sources.partners.is_empty()),
-        ] {
-            if takes(source) && !is_there {
-                return Err(SweepError::NoSource {
-                    edit: edit(),
-                    source_of_values: source,
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Sequences paired within their lengths by one seeded cyclic shift of a seeded shuffle, so that none meets itself.

@@ -149,6 +149,43 @@ fn programs_together_are_each_alone_on_any_number_of_threads() {
 }
 
 #[test]
+fn means_are_those_of_the_reference_whatever_the_threads() {
+    let model = Model::random(ModelConfig::tiny(), 7);
+    let sequences: Vec<Vec<u32>> = pairs().into_iter().map(|pair| pair.0).collect();
+    let places = [(Some(1), Site::AttnHeadOut), (None, Site::Embed)];
+    let with = |threads| {
+        let mut constants = Constants::default();
+        let threads = NonZeroUsize::new(threads).unwrap();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let places = places.into_iter().collect();
+        layerwise_sweep::add_means(&mut constants, &model, &sequences, &places, threads, &stop)
+            .unwrap();
+        constants
+    };
+    let found = with(1);
+    assert_eq!(found, with(3));
+    let plain = Schedule::plain(model.stack()).unwrap();
+    for place in places {
+        let (mut sum, mut count) = (None::<ArrayD<f64>>, 0.0);
+        for sequence in &sequences {
+            let mut taken = Taken::of([place]);
+            model.run(sequence, &plain, &mut taken).unwrap();
+            for row in taken.kept()[&place].axis_iter(ndarray::Axis(0)).skip(1) {
+                let row = row.mapv(f64::from);
+                sum = Some(sum.map_or(row.clone(), |sum| sum + &row));
+                count += 1.0;
+            }
+        }
+        let expected = sum.unwrap() / count;
+        let found = found.mean(place).unwrap().mapv(f64::from);
+        assert!(
+            (found - expected).iter().all(|off| off.abs() < 1e-6),
+            "{place:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_missing_is_refused_before_a_run() {
     let model = Model::random(ModelConfig::tiny(), 7);
     let check = |edit: &str, items: &[Pair], expected: &str| {
@@ -176,7 +213,7 @@ fn what_is_missing_is_refused_before_a_run() {
     check(
         "donor(embed)",
         &single,
-        "edit `donor(embed)`: expected pairs of sequences, found single ones: give pairs (`--pairs`)",
+        "edit `donor(embed)`: it takes values of paired sequences, and these are not pairs",
     );
     check(
         "resample(embed)",

@@ -7,23 +7,19 @@ use crate::error::TransformerError;
 use crate::kept::Kept;
 use crate::linear::Linear;
 use crate::model::{Model, NormWeights};
+use crate::padded::{Padded, ROW_PADDING};
+use crate::reading::Reading;
 use crate::rotary::Rotations;
 use crate::scoring::{Hidden, Scoring, alibi_biases};
-use crate::site::{Address, Observer};
+use crate::site::Observer;
 use crate::values::{Overlaid, Program, Values};
 use layerwise_architecture::{Activation, Mlp, ModelConfig, NormPlace, Residual};
 use layerwise_kernels::activation;
 use layerwise_kernels::gemm::{Precision, Scratch};
 use layerwise_kernels::team::Team;
 use layerwise_schedule::{Part, Schedule, Site, Stage, Step, Sublayer, ends_of_runs};
-use ndarray::{
-    Array2, Array3, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis,
-    ShapeBuilder, s,
-};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, s};
 use std::sync::Arc;
-
-/// Added to the length of a buffer's rows, so that they do not lie a power of two apart and meet in the cache.
-const ROW_PADDING: usize = 16;
 
 /// The buffers that running blocks on one [`Batch`] needs, made once and used for every step.
 ///
@@ -53,46 +49,6 @@ pub struct Workspace {
     mlp_update: Array2<f32>,
     /// Each with scores \[queries, path + ROW_PADDING\].
     crew: Crew,
-}
-
-/// A matrix whose rows lie [`ROW_PADDING`] apart, of which views by head can be had.
-#[derive(Debug)]
-struct Padded {
-    /// \[seq, width + ROW_PADDING\].
-    storage: Array2<f32>,
-}
-
-impl Padded {
-    fn zeros(seq: usize, width: usize) -> Self {
-        Self {
-            storage: Array2::zeros((seq, width + ROW_PADDING)),
-        }
-    }
-
-    fn width(&self) -> usize {
-        self.storage.ncols() - ROW_PADDING
-    }
-
-    /// \[seq, width\].
-    fn view(&self) -> ArrayView2<'_, f32> {
-        self.storage.slice(s![.., ..self.width()])
-    }
-
-    /// \[seq, width\].
-    fn view_mut(&mut self) -> ArrayViewMut2<'_, f32> {
-        let width = self.width();
-        self.storage.slice_mut(s![.., ..width])
-    }
-
-    /// Columns from `first` on, by head: \[seq, heads, head\], strided.
-    fn by_head(&mut self, first: usize, heads: usize, head: usize) -> ArrayViewMutD<'_, f32> {
-        let (seq, stride) = self.storage.dim();
-        let shape = (seq, heads, head).strides((stride, head, 1));
-        let values = self.storage.as_slice_mut().expect("storage has no gaps");
-        ArrayViewMut::from_shape(shape, &mut values[first..])
-            .expect("heads lie within a row")
-            .into_dyn()
-    }
 }
 
 impl Workspace {
@@ -749,80 +705,5 @@ impl Model {
         self.finish(after, &mut w.mlp_update, &mut w.normed);
         reading.offer(Site::MlpOut, || w.mlp_update.view_mut().into_dyn());
         self.norm_the_sum(norm, residual, &mut w.mlp_update, &mut w.normed);
-    }
-}
-
-/// The observer of a run, its edits of values, what it continues, and where it stands.
-struct Reading<'a> {
-    observer: &'a mut dyn Observer,
-    /// `None` where no value is edited.
-    overlaid: Option<Overlaid<'a>>,
-    /// For each segment of the batch, the keys and values that it goes on after; empty where every path begins in the batch.
-    kept: Vec<&'a mut [Kept]>,
-    /// Attention sublayers before this one.
-    attentions: usize,
-    step: usize,
-    block: Option<usize>,
-}
-
-impl<'a> Reading<'a> {
-    fn new(observer: &'a mut dyn Observer) -> Self {
-        Self {
-            observer,
-            overlaid: None,
-            kept: Vec::new(),
-            attentions: 0,
-            step: 0,
-            block: None,
-        }
-    }
-
-    fn address(&self, site: Site) -> Address {
-        Address {
-            step: self.step,
-            block: self.block,
-            site,
-        }
-    }
-
-    fn wants(&self, site: Site) -> bool {
-        self.observer.wants(self.address(site))
-    }
-
-    /// Whether the schedule or the observer writes the site.
-    fn edits(&self, site: Site) -> bool {
-        self.is_overlaid(site) || self.observer.edits(self.address(site))
-    }
-
-    fn is_overlaid(&self, site: Site) -> bool {
-        let overlaid = self.overlaid.as_ref();
-        overlaid.is_some_and(|own| !own.overlay.changed(self.block, site).is_empty())
-    }
-
-    /// Lets a writable activation be edited by the schedule, then by the observer, and shows it.
-    fn offer<'v>(&mut self, site: Site, activation: impl FnOnce() -> ArrayViewMutD<'v, f32>) {
-        let address = self.address(site);
-        let is_overlaid = self.is_overlaid(site);
-        let (edits, wants) = (self.observer.edits(address), self.observer.wants(address));
-        if !(is_overlaid || edits || wants) {
-            return;
-        }
-        let mut activation = activation();
-        if let (true, Some(overlaid)) = (is_overlaid, &self.overlaid) {
-            overlaid.change((self.block, site), &mut activation);
-        }
-        if edits {
-            self.observer.edit(address, activation.view_mut());
-        }
-        if wants {
-            self.observer.observe(address, activation.view());
-        }
-    }
-
-    /// Shows an activation that can be read only.
-    fn show<'v>(&mut self, site: Site, activation: impl FnOnce() -> ArrayViewD<'v, f32>) {
-        if self.wants(site) {
-            self.observer.observe(self.address(site), activation());
-        }
     }
 }

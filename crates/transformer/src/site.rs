@@ -1,9 +1,6 @@
 //! Addresses of activations, and how a run lets them be read and written.
 
-use crate::batch::Batch;
 use crate::error::TransformerError;
-use crate::model::Model;
-use crate::values::Program;
 use layerwise_architecture::{Mlp, ModelConfig, Residual};
 use layerwise_schedule::Site;
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD};
@@ -175,22 +172,6 @@ pub struct NotFinite {
     pub position: usize,
     /// The value.
     pub value: f32,
-}
-
-impl NotFinite {
-    /// Runs a schedule, to find the first such value: where an overflow arises that shows only in what comes after.
-    ///
-    /// # Errors
-    /// As [`Model::run`].
-    pub fn first<'p>(
-        model: &Model,
-        batch: impl Into<Batch>,
-        program: impl Into<Program<'p>>,
-    ) -> Result<Option<Self>, TransformerError> {
-        let mut first = FirstNotFinite::default();
-        model.observed_logits(batch, program, &mut first)?;
-        Ok(first.found())
-    }
 }
 
 impl fmt::Display for NotFinite {

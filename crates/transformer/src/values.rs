@@ -3,7 +3,7 @@
 use crate::batch::{Batch, Segment};
 use crate::error::{MissingValues, TransformerError};
 use crate::model::Model;
-use crate::site::{Address, Observer};
+use crate::site::{Address, FirstNotFinite, NotFinite, Observer};
 use layerwise_architecture::ModelConfig;
 use layerwise_schedule::{Overlay, Replacement, Schedule, Site, Source, TensorName, text_of};
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Slice};
@@ -454,4 +454,20 @@ impl<'a> Overlaid<'a> {
 
 fn slice(range: &Range<usize>) -> Slice {
     Slice::from(range.clone())
+}
+
+impl NotFinite {
+    /// Runs a schedule, to find the first such value: where an overflow arises that shows only in what comes after.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    pub fn first<'p>(
+        model: &Model,
+        batch: impl Into<Batch>,
+        program: impl Into<Program<'p>>,
+    ) -> Result<Option<Self>, TransformerError> {
+        let mut first = FirstNotFinite::default();
+        model.observed_logits(batch, program, &mut first)?;
+        Ok(first.found())
+    }
 }

@@ -24,6 +24,7 @@ mod resumed;
 mod sharded;
 mod statistics;
 mod timed;
+mod values;
 
 use std::fs;
 use std::path::{Path, PathBuf};

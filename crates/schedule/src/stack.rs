@@ -1,0 +1,76 @@
+//! The shape of a model's stack of blocks.
+
+/// How the two sublayers of a block read the residual stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Residual {
+    /// The MLP reads what the attention has written: a block is two steps.
+    Sequential,
+    /// Both read the block's input (GPT-NeoX, Phi): a block is one step with two parts.
+    Parallel,
+}
+
+/// The shape of a model's stack of blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Stack {
+    /// The number of blocks, `L`.
+    pub layers: usize,
+    /// The residual structure of every block.
+    pub residual: Residual,
+    /// The units of a block's activations.
+    pub units: Units,
+}
+
+impl Stack {
+    /// A stack of blocks whose units are not known: enough for edits that move blocks, not for edits of values.
+    pub const fn new(layers: usize, residual: Residual) -> Self {
+        Self {
+            layers,
+            residual,
+            units: Units::UNKNOWN,
+        }
+    }
+
+    /// The same stack with the units of its blocks.
+    #[must_use]
+    pub const fn with_units(self, units: Units) -> Self {
+        Self { units, ..self }
+    }
+}
+
+/// The units of a block's activations, which edits of values choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct Units {
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Neurons of the MLP.
+    pub neurons: usize,
+    /// Dimensions of the residual stream.
+    pub width: usize,
+    /// Whether the MLP has a gate beside its up projection.
+    pub gated: bool,
+}
+
+impl Units {
+    const UNKNOWN: Self = Self::new(0, 0, 0, 0);
+
+    /// The units of a block without a gate.
+    pub const fn new(heads: usize, kv_heads: usize, neurons: usize, width: usize) -> Self {
+        Self {
+            heads,
+            kv_heads,
+            neurons,
+            width,
+            gated: false,
+        }
+    }
+
+    /// With or without a gate.
+    #[must_use]
+    pub const fn gated(self, gated: bool) -> Self {
+        Self { gated, ..self }
+    }
+}

@@ -1,0 +1,68 @@
+//! Whether edits of values fit what they are run on.
+
+use crate::error::SweepError;
+use crate::measure::Measure;
+use crate::plan::Plan;
+use layerwise_schedule::Source;
+use layerwise_transformer::{Batch, Model};
+use std::collections::BTreeSet;
+
+/// Checks that every edit of a plan fits the items, and that what it takes is there.
+pub(crate) fn check<'i, M: Measure>(
+    model: &Model,
+    plan: &Plan,
+    measure: &M,
+    items: impl Iterator<Item = &'i M::Item>,
+) -> Result<(), SweepError>
+where
+    M::Item: 'i,
+{
+    if !plan.edits_values() {
+        return Ok(());
+    }
+    let mut lengths = BTreeSet::new();
+    let mut has_donors = true;
+    for item in items {
+        lengths.extend(path_lengths(&measure.batch(item)));
+        has_donors &= measure.donor(item).is_some();
+    }
+    let sources = plan.sources();
+    for entry in plan.entries() {
+        let schedule = &entry.member.schedule;
+        if schedule.overlay().is_empty() {
+            continue;
+        }
+        let edit = || entry.member.edit.to_string();
+        for &len in &lengths {
+            let fits = schedule.overlay().check_positions(len);
+            fits.map_err(|source| SweepError::Schedule {
+                edit: edit(),
+                source: Box::new(source),
+            })?;
+        }
+        let constants = sources.constants.check(model.config(), schedule);
+        constants.map_err(|source| SweepError::Values {
+            edit: edit(),
+            source: Box::new(source),
+        })?;
+        let takes = |source| schedule.overlay().taken_from(source).next().is_some();
+        for (source, is_there) in [
+            (Source::Donor, has_donors),
+            (Source::Resample, !sources.partners.is_empty()),
+        ] {
+            if takes(source) && !is_there {
+                return Err(SweepError::NoSource {
+                    edit: edit(),
+                    source_of_values: source,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The numbers of tokens of a batch's paths.
+pub(crate) fn path_lengths(batch: &Batch) -> Vec<usize> {
+    let segments = 0..batch.segments();
+    segments.map(|at| batch.path_to(at).len()).collect()
+}
