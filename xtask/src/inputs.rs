@@ -7,7 +7,7 @@ use crate::{embedded, memory, output, program};
 use anyhow::{Context, anyhow, ensure};
 use layerwise::architecture::Note;
 use layerwise::corpus::{self, Corpus, Format, Tokenizer};
-use layerwise::sweep::Budget;
+use layerwise::sweep::{Budget, Held};
 use layerwise::transformer::{Model, Precision};
 use layerwise::weights::{Links, OpenOptions};
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub struct OpenedModel {
     pub options: OpenOptions,
     /// The model.
     pub model: Model,
-    /// The memory that is left once all models are open.
+    /// The memory that all models share.
     pub budget: Budget,
 }
 
@@ -43,22 +43,18 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
             .collect(),
         false => names::all(&inputs.model, inputs.fetch)?,
     };
-    let mut budget = memory::budget(inputs.max_memory);
+    let budget = memory::budget(inputs.max_memory);
     let links = match inputs.follow_links {
         true => Links::Follow,
         false => Links::Refuse,
     };
     let options = OpenOptions::new().mmap(!inputs.no_mmap).links(links);
-    let mut opened = chosen
+    chosen
         .into_iter()
         .map(|Named { name, folder }| {
-            open_model(name, folder, options.clone(), inputs.precision, &mut budget)
+            open_model(name, folder, options.clone(), inputs.precision, &budget)
         })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    for opened in &mut opened {
-        opened.budget = budget;
-    }
-    Ok(opened)
+        .collect()
 }
 
 fn open_model(
@@ -66,7 +62,7 @@ fn open_model(
     folder: PathBuf,
     options: OpenOptions,
     precision: Precision,
-    budget: &mut Budget,
+    budget: &Budget,
 ) -> anyhow::Result<OpenedModel> {
     let checkpoint = options.open(&folder)?;
     memory::take(budget, &name, &checkpoint, precision)?;
@@ -94,7 +90,7 @@ fn open_model(
         files,
         options,
         model,
-        budget: *budget,
+        budget: budget.clone(),
     })
 }
 
@@ -210,6 +206,8 @@ pub struct OpenedCorpus {
     pub tokenizer_sha256: Option<String>,
     /// The sequences.
     pub corpus: Corpus,
+    /// The memory of the sequences.
+    _memory: Held,
 }
 
 /// Reads the corpus that the command line names, or the embedded text, with a model's tokenizer.
@@ -275,6 +273,8 @@ pub fn open_corpus(
             corpus.documents()
         ));
     }
+    let what = format!("{}: the sequences of {}", opened.name, path.display());
+    let memory = opened.budget.hold(&what, corpus.bytes() as u64)?;
     Ok(OpenedCorpus {
         sha256: corpus::sha256(&path)?,
         tokenizer_sha256: tokenizer.map(|tokenizer| tokenizer.sha256().to_owned()),
@@ -283,6 +283,7 @@ pub fn open_corpus(
         bos_source,
         eos_left_out,
         corpus,
+        _memory: memory,
     })
 }
 

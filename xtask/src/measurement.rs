@@ -9,7 +9,7 @@ use crate::rounding::{self, Rounding};
 use anyhow::Context;
 use layerwise::journal::{RunKey, Shard};
 use layerwise::sweep::{
-    self, Divergence, Journals, Judge, Plan, Runner, Statistics, Subject, Sums, Target,
+    self, Counted, Divergence, Journals, Judge, Plan, Runner, Statistics, Subject, Sums, Target,
 };
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ pub struct Measurement {
     /// What was run.
     pub plan: Plan,
     /// The sums of each sequence of this portion, one for each of the plan's entries.
-    pub sums: Vec<Vec<Sums>>,
+    pub sums: Counted<Vec<Vec<Sums>>>,
     /// One for each of the plan's entries, over the sequences of this portion.
     pub statistics: Vec<Statistics>,
     /// Sequences that the statistics are over.
@@ -61,7 +61,7 @@ impl OpenedModel {
             .threads(run.threads())
             .stop(&STOP)
             .progress(&TERMINAL)
-            .memory(self.budget)
+            .memory(self.budget.clone())
             .fresh(run.fresh)
     }
 }
@@ -179,7 +179,7 @@ pub fn measure(
         statistics: sweep::collect(plan.entries().len(), counting),
         plan,
         sequences: counted,
-        sums: measured.results,
+        sums: Counted::new(measured.results, measured.memory),
         portion: portion.clone(),
         reached: measured.reached,
         key: measured.key,

@@ -42,7 +42,7 @@ pub fn budget(given: Option<Size>) -> Budget {
 /// # Errors
 /// The weights need more than is left.
 pub fn take(
-    budget: &mut Budget,
+    budget: &Budget,
     name: &str,
     checkpoint: &Checkpoint,
     precision: Precision,
@@ -65,11 +65,9 @@ pub fn take(
     let largest = sizes().max().unwrap_or(0);
     // Weights are packed one at a time. While a weight is packed it is in memory twice, and three times if it is joined
     // from parts.
-    budget.check(
-        &format!("{name}: the weights"),
-        all.saturating_add(largest.saturating_mul(2)),
-    )?;
-    budget.hold(all);
+    let what = format!("{name}: the weights");
+    budget.check(&what, all.saturating_add(largest.saturating_mul(2)))?;
+    budget.hold(&what, all)?.forever();
     Ok(())
 }
 

@@ -122,6 +122,8 @@ pub fn against_f32(
     let left = opened.budget.left();
     let rounding = match left.map(|left| left as f64 * SHARE_OF_MEMORY) {
         Some(limit) if needed <= limit => {
+            let what = format!("{}: the model in f32", opened.name);
+            let _exact = opened.budget.hold(&what, needed as u64)?;
             let exact = Model::from_checkpoint(&checkpoint)?;
             Rounding::Measured(difference(&exact, &opened.model, plan, tokens, threads)?)
         }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::{CorpusError, MIN_TOKENS, Place};
+use crate::{CorpusError, MIN_TOKENS, Place, Tokenizer};
 
 /// The token that is put before each sequence of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +112,13 @@ impl Corpus {
         self.sequences.iter().map(Vec::len).sum()
     }
 
+    /// The most bytes of memory that the sequences take.
+    pub fn bytes(&self) -> usize {
+        let own = self.sequences.iter();
+        own.map(|tokens| SEQUENCE_BYTES as usize + 4 * tokens.len())
+            .sum()
+    }
+
     /// Number of documents read: lines or rows, the skipped ones included, or 1.
     ///
     /// Where a limit stopped the reading, the document at which it did is the last.
@@ -149,9 +156,6 @@ pub(crate) struct Collection<'a> {
 /// allocator adds.
 const SEQUENCE_BYTES: u64 = 64;
 
-/// Encoding a text takes about so many times its own bytes.
-const ENCODING_FACTOR: u64 = 50;
-
 impl<'a> Collection<'a> {
     pub(crate) fn new(path: &'a Path, options: &'a Options) -> Self {
         Self {
@@ -168,7 +172,7 @@ impl<'a> Collection<'a> {
         let bytes = document.len() as u64;
         let needed = self
             .held
-            .saturating_add(bytes.saturating_mul(ENCODING_FACTOR));
+            .saturating_add(Tokenizer::encoding_bytes(document.len()) as u64);
         self.check_memory(needed, || format!("encoding a document of {bytes} bytes"))
     }
 

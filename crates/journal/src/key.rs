@@ -13,9 +13,10 @@ pub struct RunKey(String);
 
 impl RunKey {
     /// The hash of parts, in order. Each part is delimited by its length, so that no two lists of parts read alike.
-    pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    pub fn of(parts: impl IntoIterator<Item: AsRef<[u8]>>) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
+            let part = part.as_ref();
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

@@ -25,6 +25,9 @@ pub struct Divergence {
     sequences: usize,
 }
 
+/// Bytes of a token's count in a map, whose nodes are at least a third full.
+const COUNT_BYTES: usize = 3 * (size_of::<(u32, u64)>() + size_of::<usize>());
+
 impl Divergence {
     /// The four statistics alone.
     pub fn new() -> Self {
@@ -283,9 +286,14 @@ impl Measure for Divergence {
 
     /// Final-norm outputs, expected rows and summaries; and the counts.
     fn kept_bytes(&self, config: &ModelConfig, seq: usize, _: usize) -> usize {
-        // A map's nodes are at least a third full.
-        let counts = 3 * (size_of::<(u32, u64)>() + size_of::<usize>()) * self.counted.len();
+        let counts = self.counted.len() * COUNT_BYTES;
         2 * seq * config.model * size_of::<f32>() + seq * (size_of::<Summary>() + counts)
+    }
+
+    fn result_bytes(&self, _: &ModelConfig, items: &[Vec<u32>], _: usize) -> usize {
+        let counting = items.iter().take(self.sequences);
+        let positions: usize = counting.map(Vec::len).sum();
+        self.counted.len() * COUNT_BYTES * positions
     }
 
     /// A final-norm output, a tile of logits, summaries and changes; of several sequences together, their states, expected

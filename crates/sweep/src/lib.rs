@@ -13,7 +13,8 @@
 //! Besides the model, a worker holds the buffers of one block ([`layerwise_transformer::Workspace`]), what the measure needs,
 //! at most one residual stream for each point where a schedule leaves the plain model's path, and ⌊log₂ schedules⌋ more;
 //! nothing has the size positions × vocabulary, and nothing grows with the number of items.
-//! [`worker_bytes`] is the bound. The results of finished items are kept, those of a sweep at 72 bytes a schedule.
+//! [`worker_bytes`] is the bound. The results of finished items are kept, which is [`results_bytes`]; a [`Budget`] counts both
+//! before a run begins.
 //!
 //! # Runs that last
 //! A [`Journal`](layerwise_journal::Journal) takes up each finished item, so that a run can be stopped at any moment and
@@ -42,11 +43,11 @@ pub use engine::Engine;
 pub use error::SweepError;
 pub use likelihood::{Continuation, Likelihood, LogLikelihood, Question, Rule};
 pub use measure::{Failure, Measure, MeasureId, PlainResults, Reached};
-pub use memory::{Budget, worker_bytes};
+pub use memory::{Budget, Counted, Held, results_bytes, worker_bytes};
 pub use plan::{Entry, Label, Plan};
 pub use reference::add_means;
 pub use runner::{Begun, Described, Journals, Measured, Progress, Runner, Subject};
 pub use sources::{Sources, partners};
 pub use stopping::{Judge, Target};
 pub use sums::{Statistic, Statistics, Sums, collect};
-pub use work::Work;
+pub use work::{Work, WorkBytes};

@@ -293,6 +293,11 @@ impl Measure for LogLikelihood {
             + 4 * seq * size_of::<usize>()
     }
 
+    fn result_bytes(&self, _: &ModelConfig, items: &[Question], schedules: usize) -> usize {
+        let continuations: usize = items.iter().map(|item| item.continuations.len()).sum();
+        2 * schedules * continuations * size_of::<Likelihood>()
+    }
+
     fn statistics(&self) -> &'static [&'static str] {
         &["accuracy"]
     }

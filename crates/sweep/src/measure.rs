@@ -226,6 +226,12 @@ pub trait Measure: Sync {
         0
     }
 
+    /// The most bytes that the results of `items` under `schedules` schedules point to, besides the `Sums` themselves.
+    fn result_bytes(&self, config: &ModelConfig, items: &[Self::Item], schedules: usize) -> usize {
+        let _ = (config, items, schedules);
+        0
+    }
+
     /// The names of the statistics that have a mean over items.
     fn statistics(&self) -> &'static [&'static str] {
         &[]

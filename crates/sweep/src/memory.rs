@@ -6,6 +6,9 @@ use crate::measure::Measure;
 use crate::plan::Plan;
 use layerwise_schedule::{Source, Step};
 use layerwise_transformer::{Model, Taken, Workspace};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The most memory, in bytes, that the engine takes for each worker thread, with `items` items of at most `seq` tokens.
 ///
@@ -26,7 +29,7 @@ use layerwise_transformer::{Model, Taken, Workspace};
 /// the bound holds for all workers together: one may hold more while another holds less.
 ///
 /// Not included: the weights, which all workers share; thread stacks; the items; and what `finished` of
-/// [`Engine::run`](crate::Engine::run) does with the results that it is handed.
+/// [`Engine::run`](crate::Engine::run) does with the results that it is handed, which is [`results_bytes`].
 pub fn worker_bytes<M: Measure>(
     model: &Model,
     plan: &Plan,
@@ -76,44 +79,162 @@ pub fn worker_bytes<M: Measure>(
         + handles
 }
 
-/// How much memory may be taken, and how much of it is.
-#[derive(Clone, Copy, Debug, Default)]
+/// The most memory, in bytes, that the finished results of a run take, and the line of one of them in a journal.
+pub fn results_bytes<M: Measure>(
+    model: &Model,
+    plan: &Plan,
+    measure: &M,
+    items: &[M::Item],
+) -> usize {
+    /// A place in a map and then in a list, and what the allocator adds.
+    const PLACE: usize = 160;
+    /// A number takes up to 24 characters, which are there three times while a line is made.
+    const WRITTEN: usize = 10;
+    let schedules = plan.entries().len();
+    let own = (schedules + 1) * size_of::<M::Sums>();
+    let pointed_to = |items: &[M::Item]| measure.result_bytes(model.config(), items, schedules);
+    let largest = items
+        .iter()
+        .map(|item| pointed_to(std::slice::from_ref(item)));
+    items.len() * (own + PLACE) + pointed_to(items) + WRITTEN * (own + largest.max().unwrap_or(0))
+}
+
+/// How much memory may be taken, and how much of it is. Clones share what is taken.
+///
+/// Whoever allocates what grows with the input asks first, and keeps the [`Held`] for as long as the memory is in use:
+///
+/// ```
+/// use layerwise_sweep::Budget;
+///
+/// let budget = Budget::new(Some(1000));
+/// let held = budget.hold("numbers", 800)?;
+/// let numbers = vec![0_u64; 100];
+/// assert!(budget.hold("more numbers", 800).is_err());
+/// drop((numbers, held));
+/// assert_eq!(budget.left(), Some(1000));
+/// # Ok::<(), layerwise_sweep::SweepError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
 pub struct Budget {
     /// In bytes; `None` where there is no limit.
     limit: Option<u64>,
-    held: u64,
+    held: Arc<AtomicU64>,
 }
 
 impl Budget {
     /// A budget of so many bytes; without a limit where there is none.
     pub fn new(limit: Option<u64>) -> Self {
-        Self { limit, held: 0 }
+        Self {
+            limit,
+            held: Arc::default(),
+        }
     }
 
     /// Bytes that are left; `None` where there is no limit.
     pub fn left(&self) -> Option<u64> {
-        self.limit.map(|limit| limit.saturating_sub(self.held))
+        let held = self.held.load(Ordering::Relaxed);
+        self.limit.map(|limit| limit.saturating_sub(held))
     }
 
-    /// Counts bytes that are taken from now on.
-    pub fn hold(&mut self, bytes: u64) {
-        self.held = self.held.saturating_add(bytes);
-    }
-
-    /// Refuses what needs more bytes than are left beside what is held.
+    /// Takes bytes until the value that is returned is dropped.
     ///
     /// # Errors
-    /// [`SweepError::Memory`], which says what would be needed in all.
+    /// [`SweepError::Memory`] where fewer are left, which says what would be needed in all.
+    pub fn hold(&self, what: &str, bytes: u64) -> Result<Held, SweepError> {
+        let mut held = Held {
+            budget: self.clone(),
+            bytes: 0,
+        };
+        held.grow(what, bytes)?;
+        Ok(held)
+    }
+
+    /// Refuses what needs more bytes than are left beside what is held, and takes none.
+    ///
+    /// # Errors
+    /// As [`Budget::hold`].
     pub fn check(&self, what: &str, bytes: u64) -> Result<(), SweepError> {
-        let needed = self.held.saturating_add(bytes);
-        match self.limit {
-            Some(limit) if needed > limit => Err(SweepError::Memory {
+        self.hold(what, bytes).map(drop)
+    }
+}
+
+/// Memory that a [`Budget`] counts until this value is dropped.
+#[derive(Debug)]
+pub struct Held {
+    budget: Budget,
+    bytes: u64,
+}
+
+impl Held {
+    /// Takes more bytes.
+    ///
+    /// # Errors
+    /// As [`Budget::hold`]; then what was held before still is.
+    pub fn grow(&mut self, what: &str, bytes: u64) -> Result<(), SweepError> {
+        let Budget { limit, held } = &self.budget;
+        let more = |held: u64| {
+            let needed = held.checked_add(bytes)?;
+            limit.is_none_or(|limit| needed <= limit).then_some(needed)
+        };
+        match held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+            Ok(_) => {
+                self.bytes += bytes;
+                Ok(())
+            }
+            Err(held) => Err(SweepError::Memory {
                 what: what.to_owned(),
-                needed,
-                limit,
+                needed: held.saturating_add(bytes),
+                limit: limit.unwrap_or(u64::MAX),
             }),
-            _ => Ok(()),
         }
+    }
+
+    /// Gives back all but so many bytes.
+    pub fn shrink_to(&mut self, bytes: u64) {
+        let back = self.bytes.saturating_sub(bytes);
+        self.bytes -= back;
+        self.budget.held.fetch_sub(back, Ordering::Relaxed);
+    }
+
+    /// Counts the bytes for as long as there are clones of the budget, as those of a model's weights.
+    pub fn forever(mut self) {
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+    }
+}
+
+/// A value with the memory that a budget counts for it.
+#[derive(Clone, Debug)]
+pub struct Counted<T> {
+    value: T,
+    memory: Arc<Held>,
+}
+
+impl<T> Counted<T> {
+    /// A value that takes what is held.
+    pub fn new(value: T, memory: impl Into<Arc<Held>>) -> Self {
+        Self {
+            value,
+            memory: memory.into(),
+        }
+    }
+
+    /// The value, and what is to be kept for as long as it is.
+    pub fn into_parts(self) -> (T, Arc<Held>) {
+        (self.value, self.memory)
+    }
+}
+
+impl<T> Deref for Counted<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
     }
 }
 
@@ -134,9 +255,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_with_what_it_needs() {
-        let mut budget = Budget::new(Some(10 << 20));
+        let budget = Budget::new(Some(10 << 20));
         budget.check("a", 10 << 20).unwrap();
-        budget.hold(4 << 20);
+        let mut held = budget.hold("a", 4 << 20).unwrap();
         budget.check("a", 6 << 20).unwrap();
         let message = budget.check("a", 7 << 20).unwrap_err().to_string();
         let expected = "a: needs 11 MiB of memory, but only 10 MiB is available";
@@ -144,6 +265,20 @@ mod tests {
         // Nothing overflows.
         budget.check("a", u64::MAX).unwrap_err();
         assert_eq!(budget.left(), Some(6 << 20));
+        // What is refused takes nothing, and what is given back can be taken again, by any clone.
+        held.grow("a", 7 << 20).unwrap_err();
+        held.grow("a", 6 << 20).unwrap();
+        assert_eq!(budget.clone().left(), Some(0));
+        held.shrink_to(1 << 20);
+        assert_eq!(budget.left(), Some(9 << 20));
+        let counted = Counted::new(7, held);
+        let (value, memory) = counted.clone().into_parts();
+        drop(counted);
+        assert_eq!((value, budget.left()), (7, Some(9 << 20)));
+        drop(memory);
+        assert_eq!(budget.left(), Some(10 << 20));
+        budget.hold("a", 3 << 20).unwrap().forever();
+        assert_eq!(budget.left(), Some(7 << 20));
         Budget::new(None).check("a", u64::MAX).unwrap();
     }
 }

@@ -5,7 +5,7 @@ use crate::error::SweepError;
 use crate::fitting;
 use crate::grouping::groups;
 use crate::measure::{Measure, MeasureId};
-use crate::memory::{Budget, worker_bytes};
+use crate::memory::{Budget, Counted, Held, results_bytes, worker_bytes};
 use crate::plan::{Label, Plan};
 use crate::stopping::{Judge, Target};
 use layerwise_journal::{Journal, RunDescription, RunKey, Shard};
@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Changes when the engine gives the same inputs other numbers, so that old journals are not taken up; what concerns one
@@ -175,13 +176,16 @@ pub struct Measured<S> {
     pub reached: Option<bool>,
     /// The schedule with the largest standard error, and that; where there was a target.
     pub worst: Option<(usize, f64)>,
+    /// The memory of the results, counted for as long as this is kept.
+    pub memory: Arc<Held>,
 }
 
 impl<S> Measured<S> {
     /// The plain model's result for each item.
-    pub fn into_plain(self) -> Vec<S> {
+    pub fn into_plain(self) -> Counted<Vec<S>> {
         let plain = |mut schedules: Vec<S>| schedules.swap_remove(0);
-        self.results.into_iter().map(plain).collect()
+        let results = self.results.into_iter().map(plain).collect();
+        Counted::new(results, self.memory)
     }
 }
 
@@ -226,12 +230,9 @@ impl<'a> Runner<'a> {
         Self { progress, ..self }
     }
 
-    /// Refuses what needs more bytes of memory than are left, such as a copy of weights outside any run.
-    ///
-    /// # Errors
-    /// [`SweepError::Memory`].
-    pub fn check_memory(&self, what: &str, bytes: u64) -> Result<(), SweepError> {
-        self.memory.check(what, bytes)
+    /// The budget of memory, for what is allocated outside any run, such as a copy of weights.
+    pub fn budget(&self) -> &Budget {
+        &self.memory
     }
 
     /// Refuses runs that could take more memory than is left.
@@ -308,31 +309,13 @@ impl<'a> Runner<'a> {
             parts.extend([label.family, label.edit, schedule].map(String::into_bytes));
         }
         parts.extend(plan.sources().parts());
-        let bytes = |ids: &[u32]| ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-        for item in items {
-            let batch = measure.batch(item);
-            parts.push(batch.segments().to_le_bytes().to_vec());
-            for segment in 0..batch.segments() {
-                // The path tells where a segment begins; its length, where it is no part of the path's other segments.
-                let path: Vec<u32> = batch
-                    .path_to(segment)
-                    .iter()
-                    .map(|row| batch.tokens()[*row])
-                    .collect();
-                parts.extend([
-                    bytes(&path),
-                    batch.rows_of(segment).len().to_le_bytes().to_vec(),
-                ]);
-            }
-            parts.push(bytes(&measure.particulars(item)));
-            if let Some(donor) = measure.donor(item) {
-                parts.push(bytes(donor.tokens()));
-            }
-        }
-        RunKey::of(parts.iter().map(Vec::as_slice))
+        // One item after another, so that no copy of all of them is made.
+        let items = items.iter().flat_map(|item| item_parts(measure, item));
+        RunKey::of(parts.into_iter().chain(items))
     }
 
-    /// The most memory that a run takes besides the weights, in bytes: [`worker_bytes`] for each thread.
+    /// The most memory that a run takes besides the weights, in bytes: [`worker_bytes`] for each thread, and the results of
+    /// all items.
     pub fn bytes<M: Measure>(
         &self,
         model: &Model,
@@ -343,7 +326,9 @@ impl<'a> Runner<'a> {
         let longest = items.iter().map(|item| measure.batch(item).rows()).max();
         let longest = longest.unwrap_or(0);
         let worker = worker_bytes(model, plan, measure, items.len(), longest) as u64;
-        worker.saturating_mul(self.workers(plan, items.len()) as u64)
+        worker
+            .saturating_mul(self.workers(plan, items.len()) as u64)
+            .saturating_add(results_bytes(model, plan, measure, items) as u64)
     }
 
     /// Threads that have something to do: those beyond the number of items only where there are altered schedules.
@@ -368,28 +353,26 @@ impl<'a> Runner<'a> {
     where
         M: Measure<Sums: Serialize + DeserializeOwned>,
     {
-        let subject = subject.into();
-        let (target, key) = self.prepare(&subject, plan, measure, items)?;
+        let run = self.prepare(subject.into(), plan, measure, items)?;
         let Some(journals) = &self.journals else {
-            let kept = BTreeMap::new();
-            return self.carry_out(&subject, plan, measure, items, target, key, kept, true);
+            return run.carry_out(BTreeMap::new(), true);
         };
         let id = measure.id();
         let about = Described {
             measure: id.name.to_owned(),
             schedules: plan.labels(),
         };
-        let description =
-            RunDescription::new(key.clone(), subject.name.to_owned(), items.len(), about)
-                .at_place(self.place)
-                .part(self.shard);
+        let name = run.subject.name.to_owned();
+        let description = RunDescription::new(run.key.clone(), name, items.len(), about)
+            .at_place(self.place)
+            .part(self.shard);
         let schedules = plan.entries().len();
         let fits = |sums: &Vec<M::Sums>| {
             sums.len() == schedules && sums.iter().all(|sums| measure.fits(sums))
         };
-        let path = journals.path(&id, &key);
+        let path = journals.path(&id, &run.key);
         let kept = Journal::open(&path, &description, self.fresh, fits)?;
-        self.carry_out(&subject, plan, measure, items, target, key, kept, true)
+        run.carry_out(kept, true)
     }
 
     /// The same without a journal, for results that are too large to be kept.
@@ -403,115 +386,31 @@ impl<'a> Runner<'a> {
         measure: &M,
         items: &[M::Item],
     ) -> Result<Measured<M::Sums>, SweepError> {
-        let subject = subject.into();
-        let (target, key) = self.prepare(&subject, plan, measure, items)?;
-        let kept = BTreeMap::new();
-        self.carry_out(&subject, plan, measure, items, target, key, kept, false)
+        let run = self.prepare(subject.into(), plan, measure, items)?;
+        run.carry_out(BTreeMap::new(), false)
     }
 
-    /// What is refused before any work, the target where there is one, and the run's key.
-    fn prepare<M: Measure>(
-        &self,
-        subject: &Subject<'_>,
-        plan: &Plan,
-        measure: &M,
-        items: &[M::Item],
-    ) -> Result<(Option<&Target>, RunKey), SweepError> {
+    /// Refuses what is refused before any work, and takes the memory of the run.
+    fn prepare<'r, M: Measure>(
+        &'r self,
+        subject: Subject<'r>,
+        plan: &'r Plan,
+        measure: &'r M,
+        items: &'r [M::Item],
+    ) -> Result<Run<'r, M>, SweepError> {
         fitting::check(subject.model, plan, measure, items.iter())?;
         let bytes = self.bytes(subject.model, plan, measure, items);
         let what = format!("{}: {}", subject.name, measure.id().name);
-        self.memory.check(&what, bytes)?;
-        let key = Self::key(subject.clone(), plan, measure, items);
-        Ok((self.target(measure)?, key))
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "what the two callers share")]
-    fn carry_out<M: Measure>(
-        &self,
-        subject: &Subject<'_>,
-        plan: &Plan,
-        measure: &M,
-        items: &[M::Item],
-        target: Option<&Target>,
-        key: RunKey,
-        mut kept: impl Kept<M::Sums> + Send,
-        is_keepable: bool,
-    ) -> Result<Measured<M::Sums>, SweepError> {
-        let resumed = kept.finished().len();
-
-        let judged = |(index, sums): (usize, &M::Sums), target: &Target| {
-            measure.observations(&items[index], sums, &target.statistic)
-        };
-        let mut judge = target.map(|target| {
-            let schedules = plan.entries().len();
-            (target, Judge::new(target.standard_error, schedules))
-        });
-        let mut follow = |finished: &BTreeMap<usize, Vec<M::Sums>>| {
-            let (target, judge) = judge.as_mut()?;
-            judge.follow(finished, |index, sums| judged((index, sums), target))
-        };
-        // An earlier run may have gone far enough already.
-        let mut reached = follow(kept.finished());
-
-        let held = (0..items.len()).filter(|index| self.shard.contains(&key, *index));
-        let todo: Vec<(usize, &M::Item)> = held
-            .filter(|index| !kept.finished().contains_key(index))
-            .map(|index| (index, &items[index]))
-            .collect();
-        let all = resumed + todo.len();
-        let units = Units::of(measure);
-        self.progress.begin(&Begun {
-            subject: subject.name,
-            unit: &units.one,
-            units: &units.several,
-            items: todo.len(),
-            weight: todo.iter().map(|(_, item)| measure.weight(item)).sum(),
-            resumed,
-            torn: kept.torn(),
-            at_once: self.at_once(plan, measure, &todo),
-            has_target: target.is_some(),
-            is_keepable,
-        });
-        let outcome = if reached.is_some() {
-            Ok(())
-        } else {
-            let mut engine = Engine::new(subject.model, plan, measure).threads(self.threads);
-            if let Some(stop) = self.stop {
-                engine = engine.stop(stop);
-            }
-            engine.run(&todo, |index, sums| {
-                kept.keep(index, sums)?;
-                self.progress.finished(measure.weight(&items[index]));
-                match follow(kept.finished()) {
-                    Some(enough) => Err(Halt::Reached(enough)),
-                    None => Ok(()),
-                }
-            })
-        };
-        self.progress.end();
-        match outcome {
-            Ok(()) => {}
-            Err(Halt::Reached(enough)) => reached = Some(enough),
-            Err(Halt::Failed(error)) => return Err(error),
-        }
-        let finished = kept.finished().len();
-        if reached.is_none() && finished < all {
-            return Err(SweepError::Interrupted {
-                finished,
-                all,
-                units: units.several,
-                kept: kept.is_journal(),
-            });
-        }
-        // Results are kept by the index of their item: this is the order of items, and what reaches a target are the first.
-        let results = kept.into_finished().into_values();
-        Ok(Measured {
-            key,
-            results: results.take(reached.unwrap_or(all)).collect(),
-            items: all,
-            resumed,
-            reached: target.map(|_| reached.is_some()),
-            worst: judge.and_then(|(_, judge)| judge.worst()),
+        let memory = self.memory.hold(&what, bytes)?;
+        Ok(Run {
+            runner: self,
+            key: Self::key(subject.clone(), plan, measure, items),
+            subject,
+            plan,
+            measure,
+            items,
+            target: self.target(measure)?,
+            memory,
         })
     }
 
@@ -537,6 +436,136 @@ impl<'a> Runner<'a> {
             }
             target => Ok(target),
         }
+    }
+}
+
+/// What the key of a run says of an item.
+fn item_parts<M: Measure>(measure: &M, item: &M::Item) -> Vec<Vec<u8>> {
+    let bytes = |ids: &[u32]| ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+    let batch = measure.batch(item);
+    let mut parts = vec![batch.segments().to_le_bytes().to_vec()];
+    for segment in 0..batch.segments() {
+        // The path tells where a segment begins; its length, where it is no part of the path's other segments.
+        let path = batch.path_to(segment);
+        let path: Vec<u32> = path.iter().map(|row| batch.tokens()[*row]).collect();
+        let own = batch.rows_of(segment).len();
+        parts.extend([bytes(&path), own.to_le_bytes().to_vec()]);
+    }
+    parts.push(bytes(&measure.particulars(item)));
+    if let Some(donor) = measure.donor(item) {
+        parts.push(bytes(donor.tokens()));
+    }
+    parts
+}
+
+/// A run that may begin.
+struct Run<'r, M: Measure> {
+    runner: &'r Runner<'r>,
+    subject: Subject<'r>,
+    plan: &'r Plan,
+    measure: &'r M,
+    items: &'r [M::Item],
+    target: Option<&'r Target>,
+    key: RunKey,
+    /// That of the workers and of the results.
+    memory: Held,
+}
+
+impl<M: Measure> Run<'_, M> {
+    /// Measures the items that are not in `kept`; `is_keepable` says whether a journal could have kept their results.
+    fn carry_out(
+        self,
+        mut kept: impl Kept<M::Sums> + Send,
+        is_keepable: bool,
+    ) -> Result<Measured<M::Sums>, SweepError> {
+        let Self {
+            runner,
+            subject,
+            plan,
+            measure,
+            items,
+            target,
+            key,
+            mut memory,
+        } = self;
+        let resumed = kept.finished().len();
+
+        let judged = |(index, sums): (usize, &M::Sums), target: &Target| {
+            measure.observations(&items[index], sums, &target.statistic)
+        };
+        let mut judge = target.map(|target| {
+            let schedules = plan.entries().len();
+            (target, Judge::new(target.standard_error, schedules))
+        });
+        let mut follow = |finished: &BTreeMap<usize, Vec<M::Sums>>| {
+            let (target, judge) = judge.as_mut()?;
+            judge.follow(finished, |index, sums| judged((index, sums), target))
+        };
+        // An earlier run may have gone far enough already.
+        let mut reached = follow(kept.finished());
+
+        let held = (0..items.len()).filter(|index| runner.shard.contains(&key, *index));
+        let todo: Vec<(usize, &M::Item)> = held
+            .filter(|index| !kept.finished().contains_key(index))
+            .map(|index| (index, &items[index]))
+            .collect();
+        let all = resumed + todo.len();
+        let units = Units::of(measure);
+        runner.progress.begin(&Begun {
+            subject: subject.name,
+            unit: &units.one,
+            units: &units.several,
+            items: todo.len(),
+            weight: todo.iter().map(|(_, item)| measure.weight(item)).sum(),
+            resumed,
+            torn: kept.torn(),
+            at_once: runner.at_once(plan, measure, &todo),
+            has_target: target.is_some(),
+            is_keepable,
+        });
+        let outcome = if reached.is_some() {
+            Ok(())
+        } else {
+            let mut engine = Engine::new(subject.model, plan, measure).threads(runner.threads);
+            if let Some(stop) = runner.stop {
+                engine = engine.stop(stop);
+            }
+            engine.run(&todo, |index, sums| {
+                kept.keep(index, sums)?;
+                runner.progress.finished(measure.weight(&items[index]));
+                match follow(kept.finished()) {
+                    Some(enough) => Err(Halt::Reached(enough)),
+                    None => Ok(()),
+                }
+            })
+        };
+        runner.progress.end();
+        match outcome {
+            Ok(()) => {}
+            Err(Halt::Reached(enough)) => reached = Some(enough),
+            Err(Halt::Failed(error)) => return Err(error),
+        }
+        let finished = kept.finished().len();
+        if reached.is_none() && finished < all {
+            return Err(SweepError::Interrupted {
+                finished,
+                all,
+                units: units.several,
+                kept: kept.is_journal(),
+            });
+        }
+        // Results are kept by the index of their item: this is the order of items, and what reaches a target are the first.
+        let results = kept.into_finished().into_values();
+        memory.shrink_to(results_bytes(subject.model, plan, measure, items) as u64);
+        Ok(Measured {
+            key,
+            results: results.take(reached.unwrap_or(all)).collect(),
+            items: all,
+            resumed,
+            reached: target.map(|_| reached.is_some()),
+            worst: judge.and_then(|(_, judge)| judge.worst()),
+            memory: memory.into(),
+        })
     }
 }
 

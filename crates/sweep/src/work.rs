@@ -1,26 +1,41 @@
 //! Work that runs no schedule of a plan by itself.
 
 use crate::measure::{Failure, Measure, MeasureId, Reached};
-use layerwise_transformer::Batch;
+use layerwise_transformer::{Batch, ModelConfig};
 
-type Read<'a, I, S> = dyn Fn(usize, &I) -> Result<S, Failure> + Sync + 'a;
 type Particulars<'a, I> = dyn Fn(&I) -> Vec<u32> + Sync + 'a;
+type Read<'a, I, S> = dyn Fn(usize, &I) -> Result<S, Failure> + Sync + 'a;
 
 /// A function of each item as a [`Measure`]: a block of weights, a fold of a probe, a document that is searched.
 ///
 /// It is run under [`Plan::plain`](crate::Plan::plain), once an item. What the function needs it holds itself.
 pub struct Work<'a, I, S> {
     id: MeasureId,
+    bytes: WorkBytes,
     read: Box<Read<'a, I, S>>,
     particulars: Box<Particulars<'a, I>>,
     fits: Box<dyn Fn(&S) -> bool + Sync + 'a>,
 }
 
+/// Memory that one item of [`Work`] takes at most, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkBytes {
+    /// While it is read.
+    pub reading: usize,
+    /// What its result points to, besides the result itself.
+    pub result: usize,
+}
+
 impl<'a, I, S> Work<'a, I, S> {
-    /// `read` receives an item's index and the item.
-    pub fn new(id: MeasureId, read: impl Fn(usize, &I) -> Result<S, Failure> + Sync + 'a) -> Self {
+    /// `read` receives an item's index and the item, and takes no more memory than `bytes`.
+    pub fn new(
+        id: MeasureId,
+        bytes: WorkBytes,
+        read: impl Fn(usize, &I) -> Result<S, Failure> + Sync + 'a,
+    ) -> Self {
         Self {
             id,
+            bytes,
             read: Box::new(read),
             particulars: Box::new(|_| Vec::new()),
             fits: Box::new(|_| true),
@@ -69,6 +84,10 @@ impl<I: Sync, S: Clone + Send> Measure for Work<'_, I, S> {
         self.particulars(item).len().max(1)
     }
 
+    fn fits(&self, sums: &S) -> bool {
+        (self.fits)(sums)
+    }
+
     fn plain(&self, reached: &Reached<'_, I>, _: Option<()>) -> Result<((), S), Failure> {
         Ok(((), (self.read)(reached.index, reached.item)?))
     }
@@ -78,7 +97,15 @@ impl<I: Sync, S: Clone + Send> Measure for Work<'_, I, S> {
         (self.read)(reached.index, reached.item)
     }
 
-    fn fits(&self, sums: &S) -> bool {
-        (self.fits)(sums)
+    fn kept_bytes(&self, _: &ModelConfig, _: usize, _: usize) -> usize {
+        self.bytes.result
+    }
+
+    fn reading_bytes(&self, _: &ModelConfig, _: usize) -> usize {
+        self.bytes.reading
+    }
+
+    fn result_bytes(&self, _: &ModelConfig, items: &[I], _: usize) -> usize {
+        items.len() * self.bytes.result
     }
 }

@@ -7,7 +7,7 @@ use layerwise_schedule::EditFamily;
 use layerwise_sweep::{
     Begun, Budget, Continuation, Described, Divergence, Failure, Journals, Likelihood,
     LogLikelihood, Measure, MeasureId, Plan, Progress, Question, Reached, Rule, Runner, SweepError,
-    Work,
+    Work, WorkBytes,
 };
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
 use ndarray::ArrayViewD;
@@ -241,10 +241,11 @@ fn every_measure_keeps_the_laws() {
     );
     check(&model, &plan, &Watched, &sequences());
     check(&model, &plain, &Watched, &sequences());
-    let squares = Work::new(MeasureId::new("squares", 1), |_, item: &u32| {
-        Ok(u64::from(*item).pow(2))
-    })
-    .depending_on(|item| vec![*item]);
+    let squares = Work::new(
+        MeasureId::new("squares", 1),
+        WorkBytes::default(),
+        |_, item: &u32| Ok(u64::from(*item).pow(2)),
+    );
     check(&model, &plain, &squares, &[5, 7, 11, 0, 2, 9, 14, 3]);
 }
 
@@ -336,10 +337,14 @@ fn what_needs_too_much_memory_is_refused_before_any_work() {
 fn a_measure_that_fails_names_the_item() {
     let model = model();
     let plain = Plan::plain(model.stack()).unwrap();
-    let fails = Work::new(MeasureId::new("fails", 1), |at, _: &()| match at {
-        5 => Err(Failure::other("no more")),
-        _ => Ok(at),
-    });
+    let fails = Work::new(
+        MeasureId::new("fails", 1),
+        WorkBytes::default(),
+        |at, _: &()| match at {
+            5 => Err(Failure::other("no more")),
+            _ => Ok(at),
+        },
+    );
     let outcome = threads(1).measure(&model, &plain, &fails, &[(); 9]);
     let error = outcome.map(drop).unwrap_err();
     assert_eq!(error.item(), Some(5));
@@ -360,19 +365,23 @@ fn the_failure_that_is_told_is_the_first_whatever_the_threads() {
     let model = model();
     let plain = Plan::plain(model.stack()).unwrap();
     let later_failed = AtomicBool::new(false);
-    let fails = Work::new(MeasureId::new("fails", 1), |at, _: &()| {
-        match at {
-            0 => {
-                while !later_failed.load(Ordering::Relaxed) {
-                    std::thread::yield_now();
+    let fails = Work::new(
+        MeasureId::new("fails", 1),
+        WorkBytes::default(),
+        |at, _: &()| {
+            match at {
+                0 => {
+                    while !later_failed.load(Ordering::Relaxed) {
+                        std::thread::yield_now();
+                    }
+                    // The engine hears of that failure first.
+                    std::thread::sleep(Duration::from_millis(20));
                 }
-                // The engine hears of that failure first.
-                std::thread::sleep(Duration::from_millis(20));
+                _ => later_failed.store(true, Ordering::Relaxed),
             }
-            _ => later_failed.store(true, Ordering::Relaxed),
-        }
-        Err::<usize, _>(Failure::other("no more"))
-    });
+            Err::<usize, _>(Failure::other("no more"))
+        },
+    );
     let outcome = threads(4).measure(&model, &plain, &fails, &[(); 9]);
     assert_eq!(outcome.map(drop).unwrap_err().item(), Some(0));
 }

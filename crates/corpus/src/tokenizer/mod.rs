@@ -108,6 +108,16 @@ impl Tokenizer {
         &self.beyond
     }
 
+    /// About the most bytes of memory that encoding a text of so many bytes takes.
+    pub fn encoding_bytes(text: usize) -> usize {
+        text.saturating_mul(50)
+    }
+
+    /// About the most bytes of memory that decoding so many tokens takes.
+    pub fn decoding_bytes(tokens: usize) -> usize {
+        tokens.saturating_mul(200)
+    }
+
     /// Token ids of a text, without special tokens around it.
     ///
     /// A special token that is spelt out within the text, such as `<|endoftext|>`, is encoded as such.

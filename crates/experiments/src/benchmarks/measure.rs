@@ -11,8 +11,8 @@ use crate::core::tables::Tables;
 use layerwise_corpus::Tokenizer;
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
-use layerwise_sweep::{LogLikelihood, Plan, Question};
-use layerwise_tasks::Task;
+use layerwise_sweep::{Continuation, Held, LogLikelihood, Plan, Question, WorkBytes};
+use layerwise_tasks::{Item, Task};
 use layerwise_transformer::Model;
 use std::sync::Arc;
 
@@ -37,6 +37,19 @@ fn blocks_needed(intervention: Intervention) -> usize {
 struct Scoring {
     plan: Plan,
     questions: Vec<Question>,
+    /// The memory of the questions.
+    _memory: Held,
+}
+
+/// The most bytes that an item takes as token ids.
+fn question_bytes(item: &Item) -> usize {
+    let continuations = item.continuations.iter();
+    let bytes = continuations.map(|continuation| {
+        let text = item.context.len() + continuation.len();
+        // No token stands for less than a byte; the continuation's are there twice, and BOS is before all.
+        size_of::<Continuation>() + 2 * (text + 2) * size_of::<u32>() + 32
+    });
+    size_of::<Question>() + bytes.sum::<usize>()
 }
 
 impl Scoring {
@@ -51,12 +64,25 @@ impl Scoring {
             .iter()
             .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))
             .collect();
-        let questions = subject.runs.over(&items, |_, &(task, index)| {
+        let texts = || items.iter().map(|&(task, index)| &task.items[index]);
+        let bytes = texts().map(question_bytes);
+        let memory = subject.runs.hold("benchmark items", bytes.sum())?;
+        let longest = texts().flat_map(|item| {
+            let continuations = item.continuations.iter();
+            continuations.map(|continuation| item.context.len() + continuation.len())
+        });
+        let bytes = WorkBytes {
+            reading: Tokenizer::encoding_bytes(longest.max().unwrap_or(0)),
+            // Counted for all items together.
+            result: 0,
+        };
+        let questions = subject.runs.over(&items, bytes, |_, &(task, index)| {
             encoder.question(task, index).at(|| subject.name.to_owned())
         })?;
         Ok(Self {
             plan: plan(subject.model)?,
-            questions,
+            questions: questions.into_parts().0,
+            _memory: memory,
         })
     }
 }

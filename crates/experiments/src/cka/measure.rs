@@ -152,6 +152,12 @@ impl Observation for Compared {
         None
     }
 
+    /// The last vectors, and the terms of each two blocks.
+    fn left_bytes(&self, config: &ModelConfig) -> usize {
+        config.layers
+            * (config.model * size_of::<f32>() + 64 + (config.layers + 1) * size_of::<f64>())
+    }
+
     fn bytes(&self, config: &ModelConfig, seq: usize) -> usize {
         config.layers * seq * config.model * size_of::<f32>()
     }

@@ -9,6 +9,7 @@ pub mod data;
 pub mod error;
 pub mod experiment;
 pub mod finding;
+pub mod floats;
 pub mod harness;
 pub mod known;
 pub mod lens;

@@ -5,7 +5,7 @@
 
 use super::error::{ExperimentError, Place};
 use super::subject::Runs;
-use layerwise_sweep::{Failure, Measure, MeasureId, Plan, Reached};
+use layerwise_sweep::{Failure, Held, Measure, MeasureId, Plan, Reached};
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer};
 use ndarray::ArrayViewD;
 use serde::de::DeserializeOwned;
@@ -25,6 +25,13 @@ pub trait Observation: Sync {
 
     /// Whether what a journal holds of a sequence has the form that the observation leaves; `None` where nothing is kept.
     fn fits(&self) -> Option<fn(&Value, layers: usize) -> bool>;
+
+    /// The most bytes that what it leaves of a sequence takes.
+    fn left_bytes(&self, config: &ModelConfig) -> usize {
+        /// A dozen [sums](super::sum::Sum) of a block, as JSON in memory.
+        const BLOCK: usize = 3 << 10;
+        (config.layers + 1) * BLOCK
+    }
 
     /// The most bytes that it holds while it watches a sequence of `seq` tokens.
     fn bytes(&self, config: &ModelConfig, seq: usize) -> usize {
@@ -65,6 +72,7 @@ impl Left {
 #[derive(Default)]
 pub struct Observed {
     sequences: Vec<Sequence>,
+    _memory: Vec<Arc<Held>>,
 }
 
 /// What is left of one sequence, by the names of the observations.
@@ -138,13 +146,13 @@ pub fn observe(
         .collect();
     let is_kept = all.observations.len() > loose.observations.len();
     let mut notes = Vec::new();
-    let mut found: Vec<Sequence> = match is_kept {
-        true => runs
-            .runner
-            .measure(runs.model.clone(), &plan, &all, &items)?
-            .into_plain(),
-        false => vec![Sequence::default(); items.len()],
-    };
+    let mut memory = Vec::new();
+    let mut found = vec![Sequence::default(); items.len()];
+    if is_kept {
+        let (kept, held) = runs.plain(&all, &items)?.into_parts();
+        memory.push(held);
+        found = kept;
+    }
     let is_whole = |sequence: &Sequence| sequence.loose.len() == loose.observations.len();
     let missing: Vec<Item<'_>> = items
         .iter()
@@ -161,14 +169,30 @@ pub fn observe(
             ));
         }
         let runner = runs.runner.clone().without_journals();
-        let again = runner
-            .measure_unkept(runs.model.clone(), &plan, &loose, &missing)?
-            .into_plain();
+        let again = runner.measure_unkept(runs.model.clone(), &plan, &loose, &missing)?;
+        let (again, held) = again.into_plain().into_parts();
+        memory.push(held);
         for (item, again) in missing.into_iter().zip(again) {
             found[item.index].loose = again.loose;
         }
     }
-    Ok((Observed { sequences: found }, notes))
+    let observed = Observed {
+        sequences: found,
+        _memory: memory,
+    };
+    Ok((observed, notes))
+}
+
+/// Refuses the end of a run that is not finite: what is not finite anywhere is not finite in the end; sums may hide it.
+///
+/// # Errors
+/// [`Failure::NotFinite`].
+pub fn check_finite<I>(reached: &Reached<'_, I>) -> Result<(), Failure> {
+    let mut rows = reached.states.outer_iter();
+    match rows.position(|row| !row.iter().all(|value| value.is_finite())) {
+        Some(position) => Err(Failure::NotFinite { position }),
+        None => Ok(()),
+    }
 }
 
 /// A sequence with its index in the text.
@@ -218,6 +242,10 @@ impl<'s> Measure for Plain<'s> {
         MeasureId::new("plain", 1).with_settings(ids.join(" "))
     }
 
+    fn unit(&self) -> &'static str {
+        "sequence"
+    }
+
     fn batch(&self, item: &Item<'s>) -> Batch {
         Batch::from(item.tokens)
     }
@@ -237,11 +265,7 @@ impl<'s> Measure for Plain<'s> {
         reached: &Reached<'_, Item<'s>>,
         observed: Option<Watchers<'_>>,
     ) -> Result<((), Sequence), Failure> {
-        // What is not finite anywhere is not finite in the end; the sums may hide it.
-        let mut rows = reached.states.outer_iter();
-        if let Some(position) = rows.position(|row| !row.iter().all(|value| value.is_finite())) {
-            return Err(Failure::NotFinite { position });
-        }
+        check_finite(reached)?;
         let mut sequence = Sequence::default();
         for (id, watch) in observed.into_iter().flat_map(|observed| observed.watchers) {
             let left = watch.finish();
@@ -282,6 +306,12 @@ impl<'s> Measure for Plain<'s> {
 
     fn kept_bytes(&self, config: &ModelConfig, seq: usize, _: usize) -> usize {
         let each = self.observations.iter();
-        each.map(|observation| observation.bytes(config, seq)).sum()
+        let bytes = each.map(|o| o.bytes(config, seq) + o.left_bytes(config));
+        bytes.sum()
+    }
+
+    fn result_bytes(&self, config: &ModelConfig, items: &[Item<'s>], _: usize) -> usize {
+        let each = self.observations.iter();
+        items.len() * each.map(|o| o.left_bytes(config)).sum::<usize>()
     }
 }

@@ -4,7 +4,7 @@ use super::data::{Data, Shared};
 use super::error::ExperimentError;
 use super::models::Facts;
 use layerwise_corpus::{Corpus, Options, Tokenizer};
-use layerwise_sweep::{Failure, MeasureId, Plan, Runner, Work};
+use layerwise_sweep::{Counted, Failure, Held, Measure, MeasureId, Plan, Runner, Work, WorkBytes};
 use layerwise_transformer::Model;
 use ndarray::Array2;
 use serde::Serialize;
@@ -86,15 +86,16 @@ impl<'a> Subject<'a> {
     ///
     /// # Errors
     /// There is not enough memory for it.
-    pub fn folded_unembedding(&self) -> Result<Array2<f32>, ExperimentError> {
+    pub fn folded_unembedding(&self) -> Result<Counted<Array2<f32>>, ExperimentError> {
         /// Bytes of an element that is folded in f64 and kept in f32.
-        const FOLDED: u64 = 12;
+        const FOLDED: usize = 12;
         let config = self.model.config();
-        let elements = (config.vocab as u64).saturating_mul(config.model as u64);
-        let what = format!("{}: the folded unembedding", self.name);
+        let elements = config.vocab.saturating_mul(config.model);
         let bytes = elements.saturating_mul(FOLDED);
-        self.runs.runner.check_memory(&what, bytes)?;
-        Ok(self.model.folded_unembedding())
+        let mut memory = self.runs.hold("the folded unembedding", bytes)?;
+        let folded = self.model.folded_unembedding();
+        memory.shrink_to((elements * size_of::<f32>()) as u64);
+        Ok(Counted::new(folded, memory))
     }
 
     /// The `model_type` of the model's config.
@@ -113,16 +114,19 @@ pub struct Runs<'a> {
 }
 
 impl Runs<'_> {
-    /// Runs `read` on every item and returns what it gives in their order. Nothing is kept.
+    /// Runs `read` on every item and returns what it gives in their order. Nothing is kept in a journal.
+    ///
+    /// `bytes` is the memory that `read` takes for one item at most.
     ///
     /// # Errors
-    /// The first error of an item, or an interrupt.
+    /// Too little memory, the first error of an item, or an interrupt.
     pub fn over<T: Sync, R: Clone + Send>(
         &self,
         items: &[T],
+        bytes: WorkBytes,
         read: impl Fn(usize, &T) -> Result<R, ExperimentError> + Sync,
-    ) -> Result<Vec<R>, ExperimentError> {
-        let work = Work::new(MeasureId::new("work", 1), |index, item| {
+    ) -> Result<Counted<Vec<R>>, ExperimentError> {
+        let work = Work::new(MeasureId::new("work", 1), bytes, |index, item| {
             read(index, item).map_err(Failure::other)
         });
         let plan = Plan::plain(self.model.model.stack())?;
@@ -146,13 +150,38 @@ impl Runs<'_> {
         fits: impl Fn(&R) -> bool + Sync,
         read: impl Fn(usize, &T) -> Result<R, ExperimentError> + Sync,
     ) -> Result<Vec<R>, ExperimentError> {
-        let work = Work::new(id, |index, item| read(index, item).map_err(Failure::other))
+        let read = |index: usize, item: &T| read(index, item).map_err(Failure::other);
+        let work = Work::new(id, WorkBytes::default(), read)
             .depending_on(input)
             .fitting(fits);
+        Ok(self.plain(&work, items)?.into_parts().0)
+    }
+
+    /// Measures every item under the plain schedule, going on where an earlier run stopped.
+    ///
+    /// # Errors
+    /// Too little memory, a journal that cannot be used, the first error of an item, or an interrupt.
+    pub fn plain<M>(
+        &self,
+        measure: &M,
+        items: &[M::Item],
+    ) -> Result<Counted<Vec<M::Sums>>, ExperimentError>
+    where
+        M: Measure<Sums: Serialize + DeserializeOwned>,
+    {
         let plan = Plan::plain(self.model.model.stack())?;
         let measured = self
             .runner
-            .measure(self.model.clone(), &plan, &work, items)?;
+            .measure(self.model.clone(), &plan, measure, items)?;
         Ok(measured.into_plain())
+    }
+
+    /// Takes memory until the value that is returned is dropped.
+    ///
+    /// # Errors
+    /// There is not enough of it.
+    pub fn hold(&self, what: &str, bytes: usize) -> Result<Held, ExperimentError> {
+        let what = format!("{}: {what}", self.model.name);
+        Ok(self.runner.budget().hold(&what, bytes as u64)?)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::error::ExperimentError;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, ScheduleError};
-use layerwise_sweep::{Divergence, Plan, Statistics, Sums};
+use layerwise_sweep::{Counted, Divergence, Plan, Statistics, Sums};
 use layerwise_transformer::Model;
 
 /// A family of edits that an experiment wants in the sweep.
@@ -92,7 +92,7 @@ pub struct Swept {
     /// One for each schedule, the plain one first.
     pub statistics: Vec<Statistics>,
     /// The sums of each sequence, one for each schedule.
-    pub sums: Vec<Vec<Sums>>,
+    pub sums: Counted<Vec<Vec<Sums>>>,
 }
 
 /// One schedule of a family.

@@ -10,6 +10,7 @@ use crate::core::subject::{Runs, Subject};
 use crate::core::tables::Tables;
 use layerwise_kernels::gemm::{Packed, Scratch, Write, multiply};
 use layerwise_metrics::Moments;
+use layerwise_sweep::{Counted, WorkBytes};
 use layerwise_transformer::Model;
 use ndarray::{Array2, ArrayView2, s};
 use std::sync::Arc;
@@ -78,6 +79,15 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
+    /// The most bytes that a model's takes.
+    fn bytes(model: &Model) -> usize {
+        /// Columns of a packed matrix come in groups of at most so many.
+        const GROUP: usize = 64;
+        let config = model.config();
+        let columns = config.vocab.saturating_add(GROUP);
+        columns.saturating_mul(config.model * size_of::<f32>() + size_of::<f64>())
+    }
+
     /// Divides each column by its length.
     pub fn new(mut unembedding: Array2<f32>) -> Self {
         let mut lengths = vec![0.0; unembedding.ncols()];
@@ -166,9 +176,9 @@ impl Vocabulary {
 /// A model's weights as this experiment reads them; `suffix_neurons` goes on from there.
 pub struct Weights {
     /// The folded unembedding.
-    pub vocabulary: Vocabulary,
+    pub vocabulary: Counted<Vocabulary>,
     /// The neurons of each block.
-    pub blocks: Vec<Vec<Neuron>>,
+    pub blocks: Counted<Vec<Vec<Neuron>>>,
 }
 
 impl Weights {
@@ -178,7 +188,10 @@ impl Weights {
     /// An interrupt.
     pub fn of(subject: &Subject<'_>) -> Result<Arc<Self>, ExperimentError> {
         subject.shared.get(|| {
-            let vocabulary = Vocabulary::new(subject.folded_unembedding()?);
+            let what = "the directions of the unembedding";
+            let memory = subject.runs.hold(what, Vocabulary::bytes(subject.model))?;
+            let (unembedding, _folded) = subject.folded_unembedding()?.into_parts();
+            let vocabulary = Counted::new(Vocabulary::new(unembedding), memory);
             let blocks = blocks(&subject.runs, &vocabulary)?;
             Ok(Self { vocabulary, blocks })
         })
@@ -186,10 +199,24 @@ impl Weights {
 }
 
 /// The neurons of each block.
-fn blocks(runs: &Runs<'_>, vocabulary: &Vocabulary) -> Result<Vec<Vec<Neuron>>, ExperimentError> {
+fn blocks(
+    runs: &Runs<'_>,
+    vocabulary: &Vocabulary,
+) -> Result<Counted<Vec<Vec<Neuron>>>, ExperimentError> {
     let model = runs.model.model;
-    let layers: Vec<usize> = (0..model.config().layers).collect();
-    runs.over(&layers, |_, &layer| Ok(neurons(model, vocabulary, layer)))
+    let config = model.config();
+    let layers: Vec<usize> = (0..config.layers).collect();
+    // Outputs as they are and at length 1, and a tile of products.
+    let outputs = 2 * config.neurons * config.model * size_of::<f32>();
+    let tile = TILE_NEURONS * TILE_TOKENS * size_of::<f32>();
+    let scratch = Scratch::most_bytes(TILE_NEURONS, config.model);
+    let bytes = WorkBytes {
+        reading: outputs + tile + scratch + config.neurons * size_of::<Moments>(),
+        result: config.neurons * size_of::<Neuron>(),
+    };
+    runs.over(&layers, bytes, |_, &layer| {
+        Ok(neurons(model, vocabulary, layer))
+    })
 }
 
 /// The neurons of a block.

@@ -13,14 +13,16 @@
 
 use super::table::{Cell, Record, Selection};
 use crate::core::error::ExperimentError;
+use crate::core::floats::Floats;
+use crate::core::plain::check_finite;
 use crate::core::published::published_name;
 use crate::core::subject::{Runs, Subject};
 use crate::core::tables::Tables;
 use layerwise_corpus::{self as corpus, Options, Tokenizer};
 use layerwise_metrics::ClusteredMean;
-use layerwise_schedule::Schedule;
-use layerwise_transformer::{Address, Model, Observer, Site};
-use ndarray::{Array3, ArrayViewD, s};
+use layerwise_sweep::{Counted, Failure, Measure, MeasureId, Reached, WorkBytes};
+use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
+use ndarray::{Array3, ArrayView3, ArrayViewD, s};
 
 /// Words before the target.
 const WORDS: usize = 16;
@@ -55,11 +57,18 @@ struct Window {
     tokens: Vec<u32>,
 }
 
+impl Window {
+    /// The most bytes that it takes in a list that grows.
+    fn bytes(&self) -> usize {
+        3 * size_of::<Self>() + self.tokens.capacity() * size_of::<u32>() + 16
+    }
+}
+
 /// A window with what its last token attends to.
 struct Reading<'a> {
     window: &'a Window,
     /// \[layers, heads, tokens\]; index t of the last axis is the token t before the last.
-    attention: Array3<f32>,
+    attention: ArrayView3<'a, f32>,
 }
 
 /// Records every head's attention from the last token, and the maps of one head.
@@ -74,35 +83,53 @@ pub(super) fn measure(
     let Some(tokenizer) = subject.tokenizer else {
         return empty("no tokenizer.json to find words with");
     };
-    let documents = documents(subject, tokenizer)?;
-    let found = search(&subject.runs, &documents, tokenizer)?;
-    let (bos, most_tokens) = (subject.text.bos, subject.text.most_tokens);
-    let (single, multi) = choose(found, most_tokens, usize::from(bos.is_some()));
-    if single.is_empty() || multi.is_empty() {
+    let bos = subject.text.bos;
+    let chosen = chosen(subject, tokenizer)?;
+    let (windows, single) = &*chosen;
+    if *single == 0 {
         return empty("the corpus has no words of one or of four tokens after 16 others");
     }
-    let attend = |windows: &[Window]| {
-        subject.runs.over(windows, |_, window| {
-            attention(subject.model, bos, &window.tokens)
-        })
+    let measure = Attention {
+        bos,
+        config: subject.model.config(),
     };
-    let (single_attention, multi_attention) = (attend(&single)?, attend(&multi)?);
-    let single = readings(&single, single_attention);
-    let multi = readings(&multi, multi_attention);
-    record(subject, tokenizer, &single, &multi, tables)?;
+    let attention = subject.runs.plain(&measure, windows)?;
+    let shape = measure.shape();
+    let readings: Vec<Reading<'_>> = windows
+        .iter()
+        .zip(attention.iter())
+        .map(|(window, Floats(attention))| Reading {
+            window,
+            attention: ArrayView3::from_shape(shape, attention).expect("a number a token"),
+        })
+        .collect();
+    let (single, multi) = readings.split_at(*single);
+    record(subject, tokenizer, single, multi, tables)?;
     Ok(Vec::new())
 }
 
-fn readings(windows: &[Window], attention: Vec<Array3<f32>>) -> Vec<Reading<'_>> {
-    let windows = windows.iter().zip(attention);
-    windows
-        .map(|(window, attention)| Reading { window, attention })
-        .collect()
+/// The single windows and then as many multi ones, with their number.
+fn chosen(
+    subject: &Subject<'_>,
+    tokenizer: &Tokenizer,
+) -> Result<Counted<(Vec<Window>, usize)>, ExperimentError> {
+    let runs = &subject.runs;
+    let documents = documents(subject, tokenizer)?;
+    let found = search(runs, &documents, tokenizer)?;
+    let bos = usize::from(subject.text.bos.is_some());
+    let (single, multi) = choose(&found, subject.text.most_tokens, bos);
+    let chosen = || single.iter().chain(&multi).copied();
+    let memory = runs.hold("windows of words", chosen().map(Window::bytes).sum())?;
+    let single = if multi.is_empty() { 0 } else { single.len() };
+    Ok(Counted::new((chosen().cloned().collect(), single), memory))
 }
 
 /// The texts that words are looked for in.
-fn documents(subject: &Subject<'_>, tokenizer: &Tokenizer) -> Result<Vec<String>, ExperimentError> {
-    let text = &subject.text;
+fn documents(
+    subject: &Subject<'_>,
+    tokenizer: &Tokenizer,
+) -> Result<Counted<Vec<String>>, ExperimentError> {
+    let (runs, text) = (&subject.runs, &subject.text);
     let one_a_line = corpus::Format::of(text.path)? == corpus::Format::Documents;
     let options = Options {
         rows: Some(
@@ -112,7 +139,7 @@ fn documents(subject: &Subject<'_>, tokenizer: &Tokenizer) -> Result<Vec<String>
                 .min(SINGLE_DOCUMENTS),
         ),
         field: text.options.field.clone(),
-        memory: text.options.memory,
+        memory: runs.runner.budget().left(),
         ..Options::new(
             if one_a_line {
                 usize::MAX
@@ -123,14 +150,21 @@ fn documents(subject: &Subject<'_>, tokenizer: &Tokenizer) -> Result<Vec<String>
         )
     };
     let read = corpus::read(text.path, Some(tokenizer), &options)?;
-    let sequences = read.sequences().iter();
-    sequences
-        .map(|tokens| {
-            // Rows of token ids may have one of their own.
-            let begins = tokens.first().copied() == text.bos && text.bos.is_some();
-            Ok(tokenizer.decode(&tokens[usize::from(begins)..])?)
-        })
-        .collect()
+    let what = "documents to find words in";
+    let _tokens = runs.hold(what, read.bytes())?;
+    let mut documents = Vec::with_capacity(read.sequences().len());
+    let mut memory = runs.hold(what, documents.capacity() * size_of::<String>())?;
+    for tokens in read.sequences() {
+        // Rows of token ids may have one of their own.
+        let begins = tokens.first().copied() == text.bos && text.bos.is_some();
+        let tokens = &tokens[usize::from(begins)..];
+        let _decoding = runs.hold(what, Tokenizer::decoding_bytes(tokens.len()))?;
+        let mut document = tokenizer.decode(tokens)?;
+        document.shrink_to_fit();
+        memory.grow(what, document.len() as u64 + 16)?;
+        documents.push(document);
+    }
+    Ok(Counted::new(documents, memory))
 }
 
 /// What was found in one document, in its order.
@@ -145,41 +179,69 @@ fn search(
     runs: &Runs<'_>,
     documents: &[String],
     tokenizer: &Tokenizer,
-) -> Result<Vec<Found>, ExperimentError> {
+) -> Result<Vec<Counted<Found>>, ExperimentError> {
     let (early, late) = documents.split_at(documents.len().min(MULTI_DOCUMENTS));
-    let mut found = runs.over(early, |document, text| windows(document, text, tokenizer))?;
+    let longest = documents.iter().map(String::len).max().unwrap_or(0);
+    let bytes = WorkBytes {
+        reading: reading_bytes(longest),
+        // Each document's windows are counted as they are found.
+        result: 0,
+    };
+    let found = runs.over(early, bytes, |document, text| {
+        windows(runs, document, text, tokenizer)
+    })?;
     let multi: usize = found.iter().map(|found| found.multi.len()).sum();
-    found.extend(runs.over(late, |index, text| {
+    let more = runs.over(late, bytes, |index, text| {
         let document = MULTI_DOCUMENTS + index;
         if multi < FEW_WINDOWS {
-            windows(document, text, tokenizer)
+            windows(runs, document, text, tokenizer)
         } else {
-            first_single(document, text, tokenizer)
+            first_single(runs, document, text, tokenizer)
         }
-    })?);
-    Ok(found)
+    })?;
+    Ok([found.into_parts().0, more.into_parts().0].concat())
+}
+
+/// The most bytes that looking for the windows of a text of so many bytes takes: its words, in a list that grows, and the
+/// encoding of a window.
+fn reading_bytes(length: usize) -> usize {
+    /// Of a window; longer ones are counted when they are encoded.
+    const WINDOW: usize = 1 << 10;
+    3 * length.div_ceil(2) * size_of::<&str>() + Tokenizer::encoding_bytes(length.min(WINDOW))
 }
 
 /// All windows of a document.
-fn windows(document: usize, text: &str, tokenizer: &Tokenizer) -> Result<Found, ExperimentError> {
+fn windows(
+    runs: &Runs<'_>,
+    document: usize,
+    text: &str,
+    tokenizer: &Tokenizer,
+) -> Result<Counted<Found>, ExperimentError> {
+    let what = "windows of words";
+    let mut memory = runs.hold(what, 0)?;
     let mut found = Found::default();
     for target in targets(text, tokenizer) {
-        match target? {
-            (1, tokens) => found.single.push(Window { document, tokens }),
-            (PIECES, tokens) => found.multi.push(Window { document, tokens }),
-            _ => {}
-        }
+        let (pieces, tokens) = target?;
+        let windows = match pieces {
+            1 if found.single.len() < MOST_WINDOWS => &mut found.single,
+            PIECES => &mut found.multi,
+            _ => continue,
+        };
+        let window = Window { document, tokens };
+        // With its places in two lists of those that are chosen from.
+        memory.grow(what, (window.bytes() + 4 * size_of::<&Window>()) as u64)?;
+        windows.push(window);
     }
-    found.single.truncate(MOST_WINDOWS);
-    Ok(found)
+    Ok(Counted::new(found, memory))
 }
 
 /// The first single window of a document alone.
 fn first_single(
+    runs: &Runs<'_>,
     document: usize,
     text: &str,
     tokenizer: &Tokenizer,
-) -> Result<Found, ExperimentError> {
+) -> Result<Counted<Found>, ExperimentError> {
     let mut found = Found::default();
     for target in targets(text, tokenizer) {
         if let (1, tokens) = target? {
@@ -187,7 +249,8 @@ fn first_single(
             break;
         }
     }
-    Ok(found)
+    let bytes = found.single.iter().map(Window::bytes).sum();
+    Ok(Counted::new(found, runs.hold("windows of words", bytes)?))
 }
 
 /// The windows of a text whose target can be told apart: of how many tokens the target is, and all tokens.
@@ -207,12 +270,12 @@ fn targets(
 
 /// Single and multi windows, as many of each, in the order of their documents; no more than about `limit` tokens in all,
 /// `bos` of them before each window.
-fn choose(found: Vec<Found>, limit: Option<usize>, bos: usize) -> (Vec<Window>, Vec<Window>) {
-    let (single, multi): (Vec<Vec<Window>>, Vec<Vec<Window>>) = found
-        .into_iter()
-        .map(|found| (found.single, found.multi))
-        .unzip();
-    let mut multi: Vec<Window> = multi.into_iter().flatten().collect();
+fn choose(
+    found: &[Counted<Found>],
+    limit: Option<usize>,
+    bos: usize,
+) -> (Vec<&Window>, Vec<&Window>) {
+    let mut multi: Vec<&Window> = found.iter().flat_map(|found| &found.multi).collect();
     let all = multi.len();
     let mut most = MOST_WINDOWS;
     if let Some(limit) = limit {
@@ -221,11 +284,12 @@ fn choose(found: Vec<Found>, limit: Option<usize>, bos: usize) -> (Vec<Window>, 
         most = most.min((limit / 2 * all).checked_div(tokens).unwrap_or(0).max(1));
     }
     if all > most {
-        multi = (0..most).map(|i| multi[i * all / most].clone()).collect();
+        multi = (0..most).map(|i| multi[i * all / most]).collect();
     }
-    let deepest = single.iter().map(Vec::len).max().unwrap_or(0);
-    let rounds = (0..deepest).flat_map(|round| single.iter().filter_map(move |own| own.get(round)));
-    let mut single: Vec<Window> = rounds.take(multi.len()).cloned().collect();
+    let single = || found.iter().map(|found| &found.single);
+    let deepest = single().map(Vec::len).max().unwrap_or(0);
+    let rounds = (0..deepest).flat_map(|round| single().filter_map(move |own| own.get(round)));
+    let mut single: Vec<&Window> = rounds.take(multi.len()).collect();
     single.sort_by_key(|window| window.document);
     (single, multi)
 }
@@ -253,6 +317,90 @@ fn pieces(
     Ok((whole && tokens.len() >= TOKENS).then_some((pieces, tokens)))
 }
 
+/// What the last token of a window attends to: [`Attention::shape`] numbers.
+struct Attention<'a> {
+    bos: Option<u32>,
+    config: &'a ModelConfig,
+}
+
+impl Attention<'_> {
+    /// \[layers, heads, tokens\].
+    fn shape(&self) -> [usize; 3] {
+        [self.config.layers, self.config.heads, TOKENS]
+    }
+
+    fn bytes(&self) -> usize {
+        self.shape().iter().product::<usize>() * size_of::<f32>()
+    }
+}
+
+impl Measure for Attention<'_> {
+    type Item = Window;
+    type Observer<'b>
+        = LastRows
+    where
+        Self: 'b;
+    type Reference = ();
+    type Sums = Floats;
+
+    fn id(&self) -> MeasureId {
+        MeasureId::new("windows", 1)
+    }
+
+    fn unit(&self) -> &'static str {
+        "window"
+    }
+
+    fn batch(&self, window: &Window) -> Batch {
+        let own = window.tokens.iter().copied();
+        let mut input: Vec<u32> = self.bos.into_iter().chain(own).collect();
+        // Words of very many tokens: what the model can see of them.
+        let cut = input.len().saturating_sub(self.config.context);
+        input.drain(..cut);
+        Batch::from(&input)
+    }
+
+    fn least_tokens(&self) -> usize {
+        TOKENS
+    }
+
+    fn observer<'b>(&'b self, _: &'b Model, _: &'b Window) -> Option<LastRows> {
+        Some(LastRows(Array3::zeros(self.shape())))
+    }
+
+    fn plain(
+        &self,
+        reached: &Reached<'_, Window>,
+        observed: Option<LastRows>,
+    ) -> Result<((), Floats), Failure> {
+        check_finite(reached)?;
+        let attention = observed.map(|LastRows(rows)| rows.into_raw_vec_and_offset().0);
+        Ok(((), Floats(attention.unwrap_or_default())))
+    }
+
+    /// Never called: there are no altered schedules.
+    fn altered(&self, _: &Reached<'_, Window>, (): &()) -> Result<Floats, Failure> {
+        Ok(Floats::default())
+    }
+
+    fn fits(&self, Floats(attention): &Floats) -> bool {
+        attention.len() * size_of::<f32>() == self.bytes()
+    }
+
+    fn kept_bytes(&self, _: &ModelConfig, _: usize, _: usize) -> usize {
+        2 * self.bytes()
+    }
+
+    /// The pattern of a whole group.
+    fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
+        config.heads * seq * seq * size_of::<f32>()
+    }
+
+    fn result_bytes(&self, _: &ModelConfig, items: &[Window], _: usize) -> usize {
+        items.len() * (self.bytes() + size_of::<Reading<'_>>())
+    }
+}
+
 /// Keeps the last row of every attention pattern.
 struct LastRows(Array3<f32>);
 
@@ -272,27 +420,11 @@ impl Observer for LastRows {
     }
 }
 
-/// What the last token attends to, \[layers, heads, tokens\].
-fn attention(
-    model: &Model,
-    bos: Option<u32>,
-    tokens: &[u32],
-) -> Result<Array3<f32>, ExperimentError> {
-    let config = model.config();
-    let mut rows = LastRows(Array3::zeros((config.layers, config.heads, TOKENS)));
-    let mut input: Vec<u32> = bos.into_iter().chain(tokens.iter().copied()).collect();
-    // Words of very many tokens: what the model can see of them.
-    let cut = input.len().saturating_sub(config.context);
-    input.drain(..cut);
-    model.run(&input, &Schedule::plain(model.stack())?, &mut rows)?;
-    Ok(rows.0)
-}
-
-fn record(
+fn record<'r>(
     subject: &Subject<'_>,
     tokenizer: &Tokenizer,
-    single: &[Reading<'_>],
-    multi: &[Reading<'_>],
+    single: &[Reading<'r>],
+    multi: &[Reading<'r>],
     tables: &mut Tables,
 ) -> Result<(), ExperimentError> {
     let config = subject.model.config();
@@ -367,13 +499,13 @@ fn record(
 }
 
 /// The windows of a selection; the filter looks at one head.
-fn select<'a>(
+fn select<'a, 'r>(
     selection: Selection,
-    single: &'a [Reading<'a>],
-    multi: &'a [Reading<'a>],
+    single: &'a [Reading<'r>],
+    multi: &'a [Reading<'r>],
     layer: usize,
     head: usize,
-) -> Vec<&'a Reading<'a>> {
+) -> Vec<&'a Reading<'r>> {
     let shown = |reading: &&Reading<'_>| {
         let attention = reading.attention.slice(s![layer, head, ..]);
         FILTER_LEAST
@@ -405,7 +537,8 @@ fn means(readings: &[&Reading<'_>], layer: usize, head: usize) -> Vec<ClusteredM
 mod tests {
     use super::*;
     use crate::core::testing::{documents, runs, tokenizer};
-    use layerwise_transformer::{ModelConfig, Recording};
+    use layerwise_schedule::Schedule;
+    use layerwise_transformer::Recording;
 
     #[test]
     fn words_are_kept_as_published() {
@@ -421,7 +554,7 @@ mod tests {
         check("a/b", false);
     }
 
-    fn found(documents: &[String]) -> Vec<Found> {
+    fn found(documents: &[String]) -> Vec<Counted<Found>> {
         let model = Model::random(ModelConfig::tiny(), 2);
         search(&runs(&model, 1), documents, &tokenizer()).unwrap()
     }
@@ -430,7 +563,8 @@ mod tests {
     fn windows_end_in_words_of_one_and_of_four_tokens() {
         let tokenizer = tokenizer();
         let documents = documents();
-        let (single, multi) = choose(found(&documents[..12]), None, 0);
+        let found = found(&documents[..12]);
+        let (single, multi) = choose(&found, None, 0);
         assert!(multi.len() > 20, "{}", multi.len());
         assert_eq!(single.len(), multi.len());
         for (windows, pieces) in [(&single, 1), (&multi, PIECES)] {
@@ -458,7 +592,8 @@ mod tests {
     #[test]
     fn later_documents_are_searched_in_full_where_the_first_have_little() {
         let documents = documents();
-        let whole = windows(0, &documents[0], &tokenizer()).unwrap();
+        let model = Model::random(ModelConfig::tiny(), 2);
+        let whole = windows(&runs(&model, 1), 0, &documents[0], &tokenizer()).unwrap();
         let check = |early: &str, single: usize, multi: usize| {
             let mut all = vec![String::new(); MULTI_DOCUMENTS - 1];
             all.extend([early.to_owned(), documents[0].clone()]);
@@ -477,7 +612,8 @@ mod tests {
     fn a_limit_on_tokens_leaves_windows_of_each_kind() {
         let documents = documents();
         let check = |limit: usize, bos: usize| {
-            let (single, multi) = choose(found(&documents[..6]), Some(limit), bos);
+            let found = found(&documents[..6]);
+            let (single, multi) = choose(&found, Some(limit), bos);
             let windows = single.iter().chain(&multi);
             let tokens: usize = windows.map(|window| window.tokens.len() + bos).sum();
             assert_eq!(single.len(), multi.len());
@@ -491,26 +627,35 @@ mod tests {
             );
         }
         assert_eq!(check(3, 0).0, 1);
-        assert!(choose(Vec::new(), Some(100), 0).1.is_empty());
+        assert!(choose(&[], Some(100), 0).1.is_empty());
     }
 
     #[test]
     fn attention_is_the_last_row_of_the_pattern() {
         let model = Model::random(ModelConfig::tiny(), 2);
-        let tokens: Vec<u32> = (0..20).map(|i| (i * 7 + 1) % 50).collect();
-        let found = attention(&model, Some(3), &tokens).unwrap();
-        let input: Vec<u32> = [3].into_iter().chain(tokens).collect();
-        let mut recording = Recording::of(model.config(), &[Site::AttnPattern]).unwrap();
-        model
-            .run(
-                &input,
-                &Schedule::plain(model.stack()).unwrap(),
-                &mut recording,
-            )
-            .unwrap();
-        for ((layer, head, token), value) in found.indexed_iter() {
-            let pattern = recording.get(Some(layer), Site::AttnPattern).unwrap();
-            assert_eq!(*value, pattern[[head, 20, 20 - token]]);
+        let window = |document: usize| Window {
+            document,
+            tokens: (0..20 - document as u32)
+                .map(|i| (i * 7 + 1) % 50)
+                .collect(),
+        };
+        let windows: Vec<Window> = (0..5).map(window).collect();
+        let measure = Attention {
+            bos: Some(3),
+            config: model.config(),
+        };
+        let found = runs(&model, 2).plain(&measure, &windows).unwrap();
+        for (window, Floats(found)) in windows.iter().zip(found.iter()) {
+            let input: Vec<u32> = [3].into_iter().chain(window.tokens.clone()).collect();
+            let last = input.len() - 1;
+            let mut recording = Recording::of(model.config(), &[Site::AttnPattern]).unwrap();
+            let plain = Schedule::plain(model.stack()).unwrap();
+            model.run(&input, &plain, &mut recording).unwrap();
+            let found = ArrayView3::from_shape(measure.shape(), found).unwrap();
+            for ((layer, head, token), value) in found.indexed_iter() {
+                let pattern = recording.get(Some(layer), Site::AttnPattern).unwrap();
+                assert_eq!(*value, pattern[[head, last, last - token]]);
+            }
         }
     }
 
@@ -521,18 +666,26 @@ mod tests {
             tokens: vec![1; TOKENS],
         };
         let windows = [window(0), window(0), window(3)];
-        let reading = |window, values: &[(usize, f32)]| {
+        let attention = |values: &[(usize, f32)]| {
             let mut attention = Array3::zeros((2, 2, TOKENS));
             for &(token, value) in values {
                 attention[(1, 0, token)] = value;
             }
-            Reading { window, attention }
+            attention
         };
-        let multi = [
-            reading(&windows[0], &[(3, 0.5), (2, 0.25), (1, 0.2)]),
-            reading(&windows[1], &[(3, 0.41), (2, 0.24), (1, 0.11), (5, 0.08)]),
-            reading(&windows[2], &[(3, 0.2), (2, 0.25), (1, 0.2)]),
+        let attention = [
+            attention(&[(3, 0.5), (2, 0.25), (1, 0.2)]),
+            attention(&[(3, 0.41), (2, 0.24), (1, 0.11), (5, 0.08)]),
+            attention(&[(3, 0.2), (2, 0.25), (1, 0.2)]),
         ];
+        let multi: Vec<Reading<'_>> = windows
+            .iter()
+            .zip(&attention)
+            .map(|(window, attention)| Reading {
+                window,
+                attention: attention.view(),
+            })
+            .collect();
         let count = |layer, head| select(Selection::MultiFiltered, &[], &multi, layer, head).len();
         assert_eq!((count(1, 0), count(0, 0), count(1, 1)), (1, 0, 0));
         let all = select(Selection::Multi, &[], &multi, 1, 0);

@@ -62,7 +62,7 @@ pub(super) fn measure(
         return empty(&why);
     };
     let ending = endings(tokenizer, subject.model.config().vocab)?;
-    let Some(direction) = contrast(&subject.folded_unembedding()?, &ending) else {
+    let Some(direction) = contrast(&*subject.folded_unembedding()?, &ending) else {
         return empty(&format!("no token ends in {ENDING:?}"));
     };
     let weights = Weights::of(subject)?;

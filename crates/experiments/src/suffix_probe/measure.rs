@@ -11,6 +11,7 @@
 
 use super::table::Record;
 use crate::core::error::ExperimentError;
+use crate::core::plain::check_finite;
 use crate::core::published::published_name;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
@@ -18,14 +19,13 @@ use crate::neurons::Kind;
 use crate::suffix_neurons;
 use crate::suffix_neurons::measure::{ENDING, endings};
 use layerwise_corpus::Tokenizer;
-use layerwise_kernels::vocabulary;
+use layerwise_kernels::vocabulary::{self, Summary};
 use layerwise_metrics::{
     ClusteredMean, MetricsError, Standardizer, group_folds, logistic_regression,
 };
-use layerwise_schedule::Schedule;
-use layerwise_sweep::MeasureId;
-use layerwise_transformer::{Address, Model, Observer, Site};
-use ndarray::{Array2, ArrayViewD, Axis, s};
+use layerwise_sweep::{Failure, Measure, MeasureId, PlainResults, Reached, WorkBytes};
+use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
+use ndarray::{Array2, ArrayViewD, Axis};
 
 /// Tokens of an example before the one that is told.
 const CONTEXT: usize = 24;
@@ -135,18 +135,19 @@ pub(super) fn measure(
     }
     let input = |place: &Place| -> Vec<u32> {
         let tokens = &sequences[place.document][place.token - CONTEXT..place.token];
-        bos.into_iter().chain(tokens.iter().copied()).collect()
+        let mut input = Vec::with_capacity(CONTEXT + 1);
+        input.extend(bos);
+        input.extend(tokens);
+        input
     };
-    let id = MeasureId::new("suffix", 1).with_settings(format!("{neurons:?}"));
-    let fits = |(bits, argmax): &(Vec<u32>, u32)| {
-        bits.len() == neurons.len() && (*argmax as usize) < ending.len()
-    };
-    let read = subject.runs.kept(id, &places, input, fits, |_, place| {
-        let (values, argmax) = example(model, &input(place), &neurons)?;
-        // To the bit, as JSON has no number for NaN.
-        let bits = values.into_iter().map(f32::to_bits).collect();
-        Ok((bits, argmax))
-    })?;
+    let example = size_of::<Vec<u32>>() + (CONTEXT + 1) * size_of::<u32>() + 16;
+    let _contexts = subject.runs.hold("contexts", places.len() * example)?;
+    let contexts: Vec<Vec<u32>> = places.iter().map(input).collect();
+    let measure = Contexts { neurons: &neurons };
+    let read = subject.runs.plain(&measure, &contexts)?;
+    let _examples = subject
+        .runs
+        .hold("examples", examples_bytes(places.len(), neurons.len()))?;
     let examples = Examples {
         documents: places.iter().map(|place| place.document).collect(),
         labels: places.iter().map(|place| place.label).collect(),
@@ -156,7 +157,7 @@ pub(super) fn measure(
         model_right: read
             .iter()
             .zip(&places)
-            .map(|((_, argmax), place)| ending[*argmax as usize] == place.label)
+            .map(|((_, argmax), place)| ending.get(*argmax as usize) == Some(&place.label))
             .collect(),
     };
     record(subject, &neurons, &examples, tables)?;
@@ -232,6 +233,107 @@ fn documents(places: &[Place]) -> usize {
     places.chunk_by(|a, b| a.document == b.document).count()
 }
 
+/// The most bytes that [`Examples`] take.
+fn examples_bytes(examples: usize, neurons: usize) -> usize {
+    examples * (neurons * size_of::<f32>() + size_of::<usize>() + 2)
+}
+
+/// The chosen neurons at the last token of each context, and the most probable next token.
+struct Contexts<'a> {
+    neurons: &'a [Neuron],
+}
+
+impl Measure for Contexts<'_> {
+    type Item = Vec<u32>;
+    type Observer<'b>
+        = Collector<'b>
+    where
+        Self: 'b;
+    type Reference = ();
+    /// The neurons to the bit, as JSON has no number for NaN; and the token.
+    type Sums = (Vec<u32>, u32);
+
+    fn id(&self) -> MeasureId {
+        MeasureId::new("suffix", 2).with_settings(format!("{:?}", self.neurons))
+    }
+
+    fn unit(&self) -> &'static str {
+        "context"
+    }
+
+    fn batch(&self, tokens: &Vec<u32>) -> Batch {
+        tokens.into()
+    }
+
+    fn least_tokens(&self) -> usize {
+        1
+    }
+
+    fn observer<'b>(&'b self, _: &'b Model, _: &'b Vec<u32>) -> Option<Collector<'b>> {
+        Some(Collector {
+            neurons: self.neurons,
+            values: vec![0.0; self.neurons.len()],
+        })
+    }
+
+    fn plain(
+        &self,
+        reached: &Reached<'_, Vec<u32>>,
+        observed: Option<Collector<'_>>,
+    ) -> Result<((), Self::Sums), Failure> {
+        let mut read = self
+            .plain_of_all(std::slice::from_ref(reached), vec![observed])
+            .map_err(|(_, failure)| failure)?;
+        Ok(read.remove(0))
+    }
+
+    /// Never called: there are no altered schedules.
+    fn altered(&self, _: &Reached<'_, Vec<u32>>, (): &()) -> Result<Self::Sums, Failure> {
+        Ok(Self::Sums::default())
+    }
+
+    /// One pass over the vocabulary serves all contexts.
+    fn plain_of_all<'b>(
+        &'b self,
+        reached: &[Reached<'_, Vec<u32>>],
+        observed: Vec<Option<Collector<'b>>>,
+    ) -> Result<PlainResults<(), Self::Sums>, (usize, Failure)> {
+        let model = reached[0].model;
+        let mut last = Array2::zeros((reached.len(), model.config().model));
+        for (at, (mut row, reached)) in last.outer_iter_mut().zip(reached).enumerate() {
+            check_finite(reached).map_err(|failure| (at, failure))?;
+            row.assign(&reached.states.row(reached.states.nrows() - 1));
+        }
+        let normed = model.final_norm(last.view());
+        let summaries = vocabulary::pass(normed.view(), model.unembedding(), &[]);
+        let read = observed.into_iter().zip(summaries);
+        let read = read.map(|(observed, summary)| {
+            let values = observed.into_iter().flat_map(|collector| collector.values);
+            ((), (values.map(f32::to_bits).collect(), summary.argmax))
+        });
+        Ok(read.collect())
+    }
+
+    fn fits(&self, (bits, _): &Self::Sums) -> bool {
+        bits.len() == self.neurons.len()
+    }
+
+    fn kept_bytes(&self, _: &ModelConfig, _: usize, _: usize) -> usize {
+        3 * self.neurons.len() * size_of::<f32>()
+    }
+
+    /// Last states, as they are and normed, and a tile of logits.
+    fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
+        2 * seq * config.model * size_of::<f32>()
+            + vocabulary::most_bytes(seq, config.model, config.vocab)
+            + 2 * seq * size_of::<Summary>()
+    }
+
+    fn result_bytes(&self, _: &ModelConfig, items: &[Vec<u32>], _: usize) -> usize {
+        2 * items.len() * self.neurons.len() * size_of::<u32>()
+    }
+}
+
 /// Keeps the chosen neurons at the last token.
 struct Collector<'a> {
     neurons: &'a [Neuron],
@@ -254,22 +356,6 @@ impl Observer for Collector<'_> {
     }
 }
 
-/// The neurons at the last of the tokens, and the most probable next token.
-fn example(
-    model: &Model,
-    tokens: &[u32],
-    neurons: &[Neuron],
-) -> Result<(Vec<f32>, u32), ExperimentError> {
-    let mut collector = Collector {
-        neurons,
-        values: vec![0.0; neurons.len()],
-    };
-    let residual = model.run(tokens, &Schedule::plain(model.stack())?, &mut collector)?;
-    let last = model.final_norm(residual.slice(s![-1.., ..]));
-    let summary = vocabulary::pass(last.view(), model.unembedding(), &[])[0];
-    Ok((collector.values, summary.argmax))
-}
-
 /// What one fold gives.
 #[derive(Clone)]
 struct Fold {
@@ -281,6 +367,18 @@ struct Fold {
     single: Vec<Vec<bool>>,
     /// Whether the probe of the first k is right, \[k − 1\]\[test\].
     ensemble: Vec<Vec<bool>>,
+}
+
+/// The most bytes that a fold takes: features as they are, standardised, and once more for some of the neurons; and whether
+/// each probe is right.
+fn fold_bytes(examples: usize, neurons: usize) -> WorkBytes {
+    let answers = 2 * neurons * examples + 2 * examples * size_of::<usize>();
+    WorkBytes {
+        reading: examples * neurons * (size_of::<f32>() + 3 * size_of::<f64>())
+            + 16 * (examples + neurons) * size_of::<f64>()
+            + answers,
+        result: answers,
+    }
 }
 
 /// Trains on the examples outside the fold, tests on those within.
@@ -336,9 +434,11 @@ fn record(
 ) -> Result<(), ExperimentError> {
     let assigned = group_folds(&examples.documents, FOLDS)?;
     let numbers: Vec<usize> = (0..FOLDS).collect();
-    let folds = subject.runs.over(&numbers, |_, &number| {
+    let bytes = fold_bytes(examples.labels.len(), neurons.len());
+    let folds = subject.runs.over(&numbers, bytes, |_, &number| {
         Ok(fold(examples, &assigned, number)?)
     })?;
+    let folds: &[Fold] = &folds;
     let mut ranking: Vec<usize> = (0..neurons.len()).collect();
     ranking.sort_by_key(|&neuron| {
         usize::MAX - folds.iter().map(|fold| fold.trained[neuron]).sum::<usize>()
@@ -346,7 +446,7 @@ fn record(
     // Test answers of all folds, in the order of the examples.
     let gather = |answers: &dyn Fn(&Fold) -> Vec<bool>| {
         let mut all = vec![false; examples.labels.len()];
-        for fold in &folds {
+        for fold in folds {
             for (&example, right) in fold.test.iter().zip(answers(fold)) {
                 all[example] = right;
             }
@@ -397,7 +497,9 @@ fn accuracy(documents: &[usize], right: &[bool]) -> ClusteredMean {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use layerwise_transformer::{ModelConfig, Recording};
+    use crate::core::testing::runs;
+    use layerwise_schedule::Schedule;
+    use layerwise_transformer::Recording;
 
     #[test]
     fn the_published_neurons_are_those_of_the_specification() {
@@ -460,23 +562,25 @@ mod tests {
             kind: Kind::Other,
         };
         let neurons = [neuron(2, 5), neuron(0, 1), neuron(2, 0)];
-        let tokens: Vec<u32> = (0..10).map(|i| (i * 11 + 2) % 50).collect();
-        let (values, argmax) = example(&model, &tokens, &neurons).unwrap();
-        let mut recording = Recording::of(model.config(), &[Site::MlpPost, Site::Logits]).unwrap();
+        let context = |first: u32| (0..10).map(|i| (i * 11 + first) % 50).collect();
+        let contexts: Vec<Vec<u32>> = (2..9).map(context).collect();
+        let measure = Contexts { neurons: &neurons };
+        let found = runs(&model, 2).plain(&measure, &contexts).unwrap();
         let plain = Schedule::plain(model.stack()).unwrap();
-        let logits = model
-            .observed_logits(&tokens, &plain, &mut recording)
-            .unwrap();
-        for (neuron, value) in neurons.iter().zip(values) {
-            let post = recording.get(Some(neuron.layer), Site::MlpPost).unwrap();
-            assert_eq!(value, post[[9, neuron.index]]);
+        for (tokens, (bits, argmax)) in contexts.iter().zip(found.iter()) {
+            let mut recording =
+                Recording::of(model.config(), &[Site::MlpPost, Site::Logits]).unwrap();
+            let logits = model
+                .observed_logits(tokens, &plain, &mut recording)
+                .unwrap();
+            for (neuron, bits) in neurons.iter().zip(bits) {
+                let post = recording.get(Some(neuron.layer), Site::MlpPost).unwrap();
+                assert_eq!(*bits, post[[9, neuron.index]].to_bits());
+            }
+            let row = logits.row(9);
+            let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert!(row[*argmax as usize] >= best - 1e-5);
         }
-        let best = logits
-            .row(9)
-            .iter()
-            .copied()
-            .fold(f32::NEG_INFINITY, f32::max);
-        assert!(logits[(9, argmax as usize)] >= best - 1e-5);
     }
 
     fn examples() -> Examples {

@@ -11,14 +11,16 @@
 use super::data::{Occurrence, Pair, Pairs};
 use super::table::{Method, Record};
 use crate::core::error::{ExperimentError, Place};
+use crate::core::floats::Floats;
 use crate::core::models::state_depth;
-use crate::core::subject::{Runs, Subject};
+use crate::core::plain::check_finite;
+use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_corpus::Tokenizer;
 use layerwise_metrics::{ClusteredMean, Standardizer, logistic_regression, threshold};
-use layerwise_schedule::{Edit, Schedule};
-use layerwise_transformer::{Address, Observer, Site};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewD, Axis, s};
+use layerwise_sweep::{Failure, Measure, MeasureId, Reached, WorkBytes};
+use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewD, Axis};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -26,7 +28,8 @@ use std::ops::Range;
 const INVERSE_PENALTIES: [f64; 4] = [1e-5, 1e-4, 1e-3, 1e-2];
 /// Pairs over which the cosine's dimensions are standardised.
 const BATCH: usize = 30;
-/// Bytes of states that are held at once; more states than fit take further runs of the model.
+/// Bytes of states that are held at once; more states than fit take further runs of the model. The memory at hand has no
+/// say in it, so that every process takes up the same journals.
 const MOST_STATES: usize = 1 << 30;
 
 /// A context as tokens, cut after the word.
@@ -59,6 +62,9 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     };
     let bos = subject.text.bos;
     let config = subject.model.config();
+    let _inputs = subject
+        .runs
+        .hold("occurrences of words", inputs_bytes(pairs))?;
     let mut known: BTreeMap<Input, usize> = BTreeMap::new();
     let mut index = |pairs: &[Pair]| {
         let mut indices = Vec::new();
@@ -89,21 +95,28 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     let state_bytes = inputs.len() * config.model * size_of::<f32>();
     let at_once = (MOST_STATES / state_bytes.max(1)).max(1);
     let all: Vec<usize> = (0..=config.layers).collect();
+    let bytes = WorkBytes {
+        reading: state_bytes + probe_bytes(config.model, [&train, &dev, &test]),
+        // For each method the words of the test.
+        result: 2 * 2 * test.pairs.len() * size_of::<(f64, u64)>(),
+    };
     for states in all.chunks(at_once) {
-        let states = states[0]..states[states.len() - 1] + 1;
-        let vectors = vectors(&subject.runs, &inputs, states.clone())?;
-        let states: Vec<usize> = states.collect();
-        let outcomes = subject.runs.over(&states, |at, &state| {
-            let words = vectors.slice(s![.., at, ..]);
-            let probe = probe(words, &train, &dev, &test);
+        let measure = Senses {
+            states: states[0]..states[states.len() - 1] + 1,
+            width: config.model,
+        };
+        let means = subject.runs.plain(&measure, &inputs)?;
+        let outcomes = subject.runs.over(states, bytes, |at, &state| {
+            let words = measure.words(&means, at);
+            let probe = probe(words.view(), &train, &dev, &test);
             let probe = probe.at(|| format!("the probe of residual stream {state}"))?;
             Ok([
                 (Method::Probe, probe),
-                (Method::Cosine, cosine(words, &dev, &test)?),
+                (Method::Cosine, cosine(words.view(), &dev, &test)?),
             ])
         })?;
-        for (state, outcomes) in states.into_iter().zip(outcomes) {
-            for (method, (chosen, accuracy)) in outcomes {
+        for (&state, outcomes) in states.iter().zip(outcomes.iter()) {
+            for &(method, (chosen, ref accuracy)) in outcomes {
                 tables.push(Record {
                     model: subject.name.to_owned(),
                     model_type: subject.model_type().to_owned(),
@@ -123,6 +136,29 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// The most bytes that the occurrences of pairs take as tokens, with their indices.
+fn inputs_bytes(pairs: &Pairs) -> usize {
+    let all = [&pairs.train, &pairs.dev, &pairs.test];
+    let occurrences = all.into_iter().flatten().flat_map(|pair| &pair.occurrences);
+    // In a map and in a list; no token stands for less than a byte, and a list of them grows by doubling.
+    let bytes = occurrences.map(|occurrence| {
+        4 * size_of::<Input>() + 64 + 2 * (occurrence.text.len() + 1) * size_of::<u32>()
+    });
+    bytes.sum()
+}
+
+/// The most bytes that the probe of one residual stream takes.
+fn probe_bytes(width: usize, splits: [&Split<'_>; 3]) -> usize {
+    let pairs: usize = splits.iter().map(|split| split.pairs.len()).sum();
+    let features = 4 * width;
+    // Features as they are and standardised; vectors of the fit; standardised words of a batch.
+    pairs * features * (size_of::<f32>() + size_of::<f64>())
+        + 24 * (features + pairs) * size_of::<f64>()
+        + 4 * BATCH * width * size_of::<f64>()
+        // Words and cosines of the answers.
+        + pairs * 160
 }
 
 impl Input {
@@ -168,6 +204,95 @@ struct Collector {
     means: Array2<f32>,
 }
 
+/// The mean state of each word in a range of residual streams, \[states, model\].
+struct Senses {
+    states: Range<usize>,
+    /// Of a residual stream.
+    width: usize,
+}
+
+impl Senses {
+    /// The words in the residual stream `at` the states' start, \[inputs, model\].
+    fn words(&self, means: &[Floats], at: usize) -> Array2<f32> {
+        let mut words = Array2::zeros((means.len(), self.width));
+        for (mut row, Floats(means)) in words.outer_iter_mut().zip(means) {
+            row.assign(&ArrayView1::from(&means[at * self.width..][..self.width]));
+        }
+        words
+    }
+
+    fn bytes(&self) -> usize {
+        self.states.len() * self.width * size_of::<f32>()
+    }
+}
+
+impl Measure for Senses {
+    type Item = Input;
+    type Observer<'a> = Collector;
+    type Reference = ();
+    type Sums = Floats;
+
+    fn id(&self) -> MeasureId {
+        MeasureId::new("senses", 1).with_settings(format!("{:?}", self.states))
+    }
+
+    fn unit(&self) -> &'static str {
+        "occurrence"
+    }
+
+    fn batch(&self, input: &Input) -> Batch {
+        Batch::from(&input.tokens)
+    }
+
+    fn least_tokens(&self) -> usize {
+        1
+    }
+
+    fn particulars(&self, input: &Input) -> Vec<u32> {
+        vec![input.word as u32]
+    }
+
+    fn observer<'a>(&'a self, _: &'a Model, input: &'a Input) -> Option<Collector> {
+        Some(Collector {
+            states: self.states.clone(),
+            word: input.word,
+            means: Array2::zeros((self.states.len(), self.width)),
+        })
+    }
+
+    fn plain(
+        &self,
+        reached: &Reached<'_, Input>,
+        observed: Option<Collector>,
+    ) -> Result<((), Floats), Failure> {
+        check_finite(reached)?;
+        let means = observed.map(|collector| collector.means.into_raw_vec_and_offset().0);
+        Ok(((), Floats(means.unwrap_or_default())))
+    }
+
+    /// Never called: there are no altered schedules.
+    fn altered(&self, _: &Reached<'_, Input>, (): &()) -> Result<Floats, Failure> {
+        Ok(Floats::default())
+    }
+
+    fn fits(&self, Floats(means): &Floats) -> bool {
+        means.len() * size_of::<f32>() == self.bytes()
+    }
+
+    fn kept_bytes(&self, _: &ModelConfig, _: usize, _: usize) -> usize {
+        2 * self.bytes()
+    }
+
+    /// A sum and a mean.
+    fn reading_bytes(&self, config: &ModelConfig, _: usize) -> usize {
+        config.model * (size_of::<f64>() + size_of::<f32>())
+    }
+
+    fn result_bytes(&self, _: &ModelConfig, items: &[Input], _: usize) -> usize {
+        items.len() * self.bytes()
+    }
+}
+
 impl Collector {
     /// The residual stream that an address is of: 0 is the embedding, s the output of block s−1.
     fn state(address: Address) -> Option<usize> {
@@ -197,38 +322,6 @@ impl Observer for Collector {
         let mut mean = self.means.row_mut(state - self.states.start);
         mean.assign(&sums.mapv(|sum| (sum / count) as f32));
     }
-}
-
-/// The mean state of each word, \[inputs, states, model\].
-fn vectors(
-    runs: &Runs<'_>,
-    inputs: &[Input],
-    states: Range<usize>,
-) -> Result<ndarray::Array3<f32>, ExperimentError> {
-    let model = runs.model.model;
-    let config = model.config();
-    let plain = Schedule::plain(model.stack())?;
-    // Blocks above the last state change nothing below.
-    let schedule = match states.end {
-        0..=2 => "keep(0..1)".parse::<Edit>()?.apply(&plain)?,
-        end => format!("keep(0..{})", end - 1)
-            .parse::<Edit>()?
-            .apply(&plain)?,
-    };
-    let means = runs.over(inputs, |_, input| {
-        let mut collector = Collector {
-            states: states.clone(),
-            word: input.word,
-            means: Array2::zeros((states.len(), config.model)),
-        };
-        model.run(&input.tokens, &schedule, &mut collector)?;
-        Ok(collector.means)
-    })?;
-    let mut all = ndarray::Array3::zeros((inputs.len(), states.len(), config.model));
-    for (mut place, means) in all.outer_iter_mut().zip(means) {
-        place.assign(&means);
-    }
-    Ok(all)
 }
 
 /// Accuracy on the test pairs, clustered by word.
@@ -347,7 +440,9 @@ fn cosines(words: ArrayView2<'_, f32>, split: &Split<'_>) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::core::testing::{runs, tokenizer};
-    use layerwise_transformer::{Model, ModelConfig, Recording};
+    use layerwise_schedule::Schedule;
+    use layerwise_transformer::Recording;
+    use ndarray::s;
 
     #[test]
     fn inputs_end_with_the_word() {
@@ -402,13 +497,19 @@ mod tests {
             },
         ];
         let layers = model.config().layers;
-        let all = vectors(&runs(&model, 1), &inputs, 0..layers + 1).unwrap();
+        let measure = |states: Range<usize>| Senses {
+            states,
+            width: model.config().model,
+        };
+        let all = measure(0..layers + 1);
+        let found = runs(&model, 1).plain(&all, &inputs).unwrap();
+        let words: Vec<Array2<f32>> = (0..=layers).map(|at| all.words(&found, at)).collect();
         let plain = Schedule::plain(model.stack()).unwrap();
-        for (input, found) in inputs.iter().zip(all.outer_iter()) {
+        for (at, input) in inputs.iter().enumerate() {
             let mut recording =
                 Recording::of(model.config(), &[Site::Embed, Site::ResidPost]).unwrap();
             model.run(&input.tokens, &plain, &mut recording).unwrap();
-            for (state, mean) in found.outer_iter().enumerate() {
+            for (state, mean) in words.iter().map(|words| words.row(at)).enumerate() {
                 let stream = match state {
                     0 => recording.get(None, Site::Embed),
                     _ => recording.get(Some(state - 1), Site::ResidPost),
@@ -429,8 +530,11 @@ mod tests {
         }
         // Parts of the states, and threads, change no bit.
         for states in [0..1, 0..2, 1..3, 2..layers + 1] {
-            let part = vectors(&runs(&model, 3), &inputs, states.clone()).unwrap();
-            assert_eq!(part, all.slice(s![.., states, ..]));
+            let part = measure(states.clone());
+            let found = runs(&model, 3).plain(&part, &inputs).unwrap();
+            for (at, state) in states.enumerate() {
+                assert_eq!(part.words(&found, at), words[state]);
+            }
         }
     }
 
