@@ -348,7 +348,7 @@ mod tests {
         let vocabulary = Vocabulary::new(model.folded_unembedding());
         let moments = |threads| {
             let blocks = blocks(&runs(&model, threads), &vocabulary).unwrap();
-            let all: Vec<Moments> = blocks.into_iter().flatten().map(|n| n.cosines).collect();
+            let all: Vec<Moments> = blocks.iter().flatten().map(|n| n.cosines).collect();
             all
         };
         assert_eq!(moments(1), moments(3));

@@ -1,0 +1,163 @@
+//! What experiments hold of their input, measured by counting every allocation of this process; so this file has one test
+//! only.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use layerwise_corpus::{self as corpus, Bos, CorpusError, Options, Tokenizer};
+use layerwise_experiments::core::data::{Data, Shared};
+use layerwise_experiments::core::error::ExperimentError;
+use layerwise_experiments::core::experiment::{Experiment, Passes};
+use layerwise_experiments::core::subject::{Runs, Subject, Text};
+use layerwise_experiments::core::tables::Tables;
+use layerwise_experiments::wic::data::{Occurrence, Pair, Pairs};
+use layerwise_experiments::{experiment, with_needed};
+use layerwise_sweep::{Budget, Runner, SweepError};
+use layerwise_transformer::{Model, ModelConfig};
+use peak_alloc::PeakAlloc;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+/// Bytes that are not counted because they do not grow with the input: tables, the tokenizer's cache, lists of constants.
+const SLACK: usize = 512 << 10;
+
+/// Bytes that are enough for every experiment here.
+const ENOUGH: u64 = 64 << 20;
+
+fn fixture(path: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(path)
+}
+
+/// Pairs of occurrences in contexts of eight words, no two of them alike.
+fn pairs(text: &str) -> Pairs {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let occurrence = |at: usize| {
+        let own = &words[at * 8..][..8];
+        let text = own.join(" ");
+        let word = text.len() - own[7].len()..text.len();
+        Occurrence { text, word }
+    };
+    let pair = |at: usize| Pair {
+        word: format!("word {}", at / 4),
+        occurrences: [occurrence(2 * at), occurrence(2 * at + 1)],
+        same: at % 2 == 0,
+    };
+    Pairs {
+        name: "pairs",
+        train: (0..600).map(pair).collect(),
+        dev: (600..800).map(pair).collect(),
+        test: (800..1000).map(pair).collect(),
+    }
+}
+
+/// Whether an error says that there is not enough memory.
+fn is_of_memory(error: &ExperimentError) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let of_run = error.downcast_ref::<SweepError>();
+        let of_text = error.downcast_ref::<CorpusError>();
+        if matches!(of_run, Some(SweepError::Memory { .. }))
+            || matches!(of_text, Some(CorpusError::Memory { .. }))
+        {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[test]
+fn a_budget_counts_what_is_held_before_it_is_allocated() {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = fs::read_to_string(fixture("text/sample.jsonl")).unwrap();
+    let path = folder.path().join("text.jsonl");
+    fs::write(&path, sample.repeat(4)).unwrap();
+    let tokenizer = Tokenizer::open(&fixture("models/gpt2-8x160/tokenizer.json"), 2048).unwrap();
+    let model = Model::random(
+        ModelConfig::tiny().with(|c| {
+            c.model = 32;
+            c.vocab = 2048;
+        }),
+        1,
+    );
+    let options = Options {
+        bos: Bos::None,
+        ..Options::new(model.config().context, 2048)
+    };
+    let read = corpus::read(&path, Some(&tokenizer), &options).unwrap();
+    let mut data = Data::default();
+    data.insert(pairs(&sample));
+
+    // The most that was allocated at a time, and the outcome.
+    let run = |id: &str, limit: u64| {
+        let budget = Budget::new(Some(limit));
+        let text = Text {
+            path: &path,
+            options: &options,
+            corpus: &read,
+            bos: None,
+            most_tokens: None,
+        };
+        let subject = Subject {
+            model: &model,
+            name: "tiny",
+            tokenizer: Some(&tokenizer),
+            text,
+            other_text: None,
+            bos: None,
+            data: &data,
+            runs: Runs {
+                model: (&model).into(),
+                runner: Runner::new().memory(budget.clone()),
+            },
+            shared: Shared::default(),
+        };
+        let chosen = [experiment(id).unwrap()];
+        let (last, needed) = with_needed(&chosen).split_last().map_or_else(
+            || panic!("{id} is an experiment"),
+            |(last, needed)| (*last, needed.to_vec()),
+        );
+        let mut tables = Tables::default();
+        let measure = |experiment: &dyn Experiment, tables: &mut Tables| {
+            let measured = experiment.measure(&subject, &Passes::default(), tables);
+            measured.map(|notes| assert_eq!(notes, [""; 0], "{id}"))
+        };
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        let needed = needed.into_iter();
+        let needed: Result<(), ExperimentError> =
+            needed.map(|other| measure(other, &mut tables)).collect();
+        let outcome = needed.and_then(|()| measure(last, &mut tables));
+        let peak = ALLOCATED.peak_usage() - before;
+        drop((tables, subject));
+        assert_eq!(budget.left(), Some(limit), "{id}: everything is given back");
+        (peak, outcome)
+    };
+    for id in ["wic", "subword-heads", "suffix-probe"] {
+        let (most, outcome) = run(id, ENOUGH);
+        outcome.unwrap();
+        assert!(
+            most > 4 * SLACK,
+            "{id}: {most} bytes show what is not counted"
+        );
+        let mut refused = 0;
+        for limit in (16..26).map(|bits| 1 << bits) {
+            let (peak, outcome) = run(id, limit);
+            assert!(
+                peak <= limit as usize + SLACK,
+                "{id}: {peak} bytes, {limit} were allowed; without a limit {most}"
+            );
+            match outcome {
+                Ok(()) => break,
+                Err(error) => assert!(is_of_memory(&error), "{id}: {error}"),
+            }
+            refused += 1;
+        }
+        assert!(
+            (1..10).contains(&refused),
+            "{id}: {refused} limits are too small"
+        );
+    }
+}
