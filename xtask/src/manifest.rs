@@ -7,7 +7,7 @@ use crate::measurement::Measurement;
 use crate::rounding::Rounding;
 use anyhow::{Context, ensure};
 use layerwise::corpus::{self, Bos};
-use layerwise::files::{Folder, Links};
+use layerwise::files::{self, Folder, Links};
 use layerwise::journal::{Merged, Shard};
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{Described, Sums};
@@ -140,6 +140,65 @@ impl Reported {
             .iter()
             .map(|model| model.facts.clone())
             .collect()
+    }
+}
+
+/// How a shard of `reproduce` was run, so that `merge` can open the same models and texts.
+#[derive(Deserialize, Serialize)]
+pub struct Divided {
+    layerwise: String,
+    /// The folder that the command was given in.
+    folder: PathBuf,
+    /// The arguments, of which the first is the command's name.
+    command: Vec<String>,
+}
+
+impl Divided {
+    /// The file's name, in the folder of outputs.
+    pub const FILE: &str = "shard.json";
+
+    /// The most bytes that are read.
+    const MOST_BYTES: u64 = 1 << 20;
+
+    /// That of this process.
+    ///
+    /// # Errors
+    /// The folder that it runs in is gone.
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            layerwise: env!("CARGO_PKG_VERSION").to_owned(),
+            folder: std::env::current_dir()?,
+            command: command(),
+        })
+    }
+
+    /// That of a folder in which shards of `reproduce` were run.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, or says something else.
+    pub fn read(run: &Path) -> anyhow::Result<Self> {
+        let file = files::open(&run.join(Self::FILE), Links::Refuse)?;
+        let path = file.path().display().to_string();
+        let bytes = file.read_all(Self::MOST_BYTES)?;
+        serde_json::from_slice(&bytes).context(path)
+    }
+
+    /// The folder that the command was given in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The command's name and its arguments.
+    pub fn command(&self) -> &[String] {
+        &self.command
+    }
+
+    /// As indented JSON, with a final newline.
+    ///
+    /// # Errors
+    /// The JSON writer fails.
+    pub fn json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 }
 

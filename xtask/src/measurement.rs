@@ -11,6 +11,7 @@ use layerwise::journal::{RunKey, Shard};
 use layerwise::sweep::{
     self, Counted, Divergence, Journals, Judge, Plan, Runner, Statistics, Subject, Sums, Target,
 };
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How much of a run is to be done, and where its model stands in the table.
@@ -22,6 +23,22 @@ pub struct Portion {
     pub shard: Shard,
     /// The standard error that is enough; judged on whole runs only.
     pub until_se: Option<Target>,
+    /// Folders in which shards of the run have their journals.
+    pub taken_up: Vec<PathBuf>,
+    /// Whether the run is to be put together from those alone.
+    pub only_taken_up: bool,
+}
+
+impl Portion {
+    /// The portion of a runner's runs.
+    pub fn of<'a>(&self, runner: Runner<'a>) -> Runner<'a> {
+        runner
+            .shard(self.shard)
+            .place(self.place)
+            .until_se(self.until_se.clone())
+            .taking_up(self.taken_up.clone())
+            .only_taken_up(self.only_taken_up)
+    }
 }
 
 /// A finished sweep.
@@ -87,12 +104,13 @@ pub fn announce(
     ));
     if portion.shard != Shard::WHOLE {
         let key = Runner::key(opened.subject(), plan, measure, sequences);
-        let held = (0..sequences.len()).filter(|at| portion.shard.contains(&key, *at));
+        let held = Runner::share(portion.shard, &key, measure, sequences);
+        let tokens: usize = held.iter().map(|at| sequences[*at].len()).sum();
         output::say(format_args!(
-            "{}: shard {} has {} of these sequences",
+            "{}: shard {} has {} of these sequences, {tokens} tokens",
             opened.name,
             portion.shard,
-            held.count()
+            held.len()
         ));
     }
     if let Some(target) = &portion.until_se {
@@ -135,11 +153,7 @@ pub fn measure(
     portion: &Portion,
 ) -> anyhow::Result<Measurement> {
     let sequences = corpus.corpus.sequences();
-    let mut runner = opened
-        .runner(run)
-        .shard(portion.shard)
-        .place(portion.place)
-        .until_se(portion.until_se.clone());
+    let mut runner = portion.of(opened.runner(run));
     if let Some(journals) = journals {
         runner = runner.journals(journals);
     }

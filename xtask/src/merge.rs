@@ -1,8 +1,8 @@
-//! `merge`: the table of a sweep from the journals of its shards.
+//! `merge`: the table of a sweep, or all that `reproduce` makes, from the journals of shards.
 
-use crate::manifest::Joined;
+use crate::manifest::{Divided, Joined};
 use crate::sweep::{Table, run_folder};
-use crate::{output, program};
+use crate::{output, program, reproduce};
 use anyhow::{Context, ensure};
 use layerwise::journal::{self, Recorded};
 use layerwise::sweep::{self, Described, Sums};
@@ -12,18 +12,22 @@ use std::path::{Path, PathBuf};
 /// Options of `merge`.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
-The table has the same bytes as that of a run that was never divided. Neither models nor texts are needed.
+Tables and figures have the same bytes as those of a run that was never divided.
+For shards of a sweep neither models nor texts are needed. For shards of reproduce they are opened where the shards had them, \
+and only what belongs to no item is computed.
 
-Example:
+Examples:
   {0} sweep 'drop(l)' --shard 1/2 --out a.csv    (here)
   {0} sweep 'drop(l)' --shard 2/2 --out b.csv    (there)
-  {0} merge a.csv.run b.csv.run --out all.csv", program::name()))]
+  {0} merge a.csv.run b.csv.run --out all.csv
+  {0} reproduce --shard 1/2 --out a; {0} reproduce --shard 2/2 --out b
+  {0} merge a b --out all", program::name()))]
 pub struct Arguments {
-    /// Run folders (FILE.run) of all shards, or journals
+    /// Run folders (FILE.run) or journals of all shards of a sweep, or folders (--out) of all shards of reproduce
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// The CSV file; its manifest goes to FILE.run
-    #[arg(long, value_name = "FILE")]
+    /// The CSV file, whose manifest goes to FILE.run; of shards of reproduce the folder
+    #[arg(long, value_name = "PATH")]
     out: PathBuf,
 }
 
@@ -32,6 +36,17 @@ pub struct Arguments {
 /// # Errors
 /// Journals that cannot be read or do not make up whole runs, or outputs that cannot be written.
 pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
+    let is_reproduced = |run: &PathBuf| run.join(Divided::FILE).exists();
+    if let Some(run) = arguments.runs.iter().find(|run| is_reproduced(run)) {
+        let other = arguments.runs.iter().find(|run| !is_reproduced(run));
+        ensure!(
+            other.is_none(),
+            "{}: shards of reproduce; {} is none: join them alone",
+            run.display(),
+            other.unwrap_or(run).display()
+        );
+        return reproduced(arguments, run);
+    }
     output::check_file(&arguments.out)?;
     let own_folder = run_folder(&arguments.out);
     let manifest = own_folder.join("manifest.json");
@@ -66,6 +81,28 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
     output::write(&arguments.out, &table.bytes()?)?;
     output::print_paths([&arguments.out])?;
     Ok(())
+}
+
+/// Puts shards of `reproduce` together: the same command once more, with what they have finished.
+fn reproduced(arguments: &Arguments, run: &Path) -> anyhow::Result<()> {
+    let divided = Divided::read(run)?;
+    let absolute =
+        |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
+    let runs = arguments.runs.iter().map(absolute);
+    let (runs, out) = (
+        runs.collect::<anyhow::Result<_>>()?,
+        absolute(&arguments.out)?,
+    );
+    let again = reproduce::Arguments::of_shards(divided.command(), runs, out)
+        .with_context(|| run.join(Divided::FILE).display().to_string())?;
+    // The command may name files by paths that are relative to its folder.
+    std::env::set_current_dir(divided.folder()).with_context(|| {
+        format!(
+            "{}: the folder that the shards were run in",
+            divided.folder().display()
+        )
+    })?;
+    reproduce::reproduce(&again)
 }
 
 /// The journals of a run folder, sorted by name. A path that is no folder is taken for a journal.

@@ -62,6 +62,10 @@ fn of_sweep(error: &SweepError) -> Option<String> {
             "give a smaller model, context or number of threads, or --max-memory {}M at your own risk",
             needed.div_ceil(1 << 20)
         )),
+        SweepError::Unfinished { .. } => Some(
+            "give the folders of all shards, run those that are missing, or give the command of reproduce without --shard"
+                .to_owned(),
+        ),
         SweepError::Interrupted { kept: true, .. } => {
             Some("the same command goes on from there".to_owned())
         }
@@ -93,6 +97,9 @@ fn of_journal(error: &JournalError) -> Option<&'static str> {
         JournalError::Damaged { .. } => Some("start over with --fresh"),
         JournalError::Empty { .. } => Some("start its run again"),
         JournalError::MergeUnfinished { .. } => Some("give the command of this shard again"),
+        JournalError::MergeMissing { .. } => {
+            Some("give the run folders of all shards, or run those that are missing")
+        }
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::arguments::{self, Bos, Inputs, Run};
 use crate::experiments::core::data::{Data, Shared};
+use crate::experiments::core::error::ExperimentError;
 use crate::experiments::core::experiment::{Experiment, Passes};
 use crate::experiments::core::models::Facts;
 use crate::experiments::core::plain::{self, Observation};
@@ -12,13 +13,14 @@ use crate::experiments::{self, EXPERIMENTS};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest, Reported};
-use crate::measurement::{self, Portion, announce};
+use crate::measurement::{self, Measurement, Portion, announce};
 use crate::results::Results;
 use crate::rounding::Rounding;
 use crate::{interrupt, other_text, output, program, results};
 use anyhow::{Context, ensure};
 use clap::builder::PossibleValue;
 use layerwise::corpus::Tokenizer;
+use layerwise::journal::Shard;
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{Journals, Target};
 use layerwise::transformer::Precision;
@@ -44,6 +46,15 @@ pub struct Arguments {
     /// The text of another kind, for experiments that compare two: a file as for --corpus [default: the source code of this project]
     #[arg(long, value_name = "FILE")]
     shift_corpus: Option<PathBuf>,
+    /// Run only shard K of N of the items of every measurement; `merge` joins the shards and draws
+    #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE, conflicts_with = "until_se")]
+    shard: Shard,
+    /// Take up what shards of this run have finished in a folder that is not --out, such as those of another division
+    #[arg(long, value_name = "DIR")]
+    take_up: Vec<PathBuf>,
+    /// Whether everything that a shard could do is taken up.
+    #[arg(skip)]
+    only_taken_up: bool,
     /// Let the sweep take the fewest sequences whose standard error is that small under every schedule, as kl_nats=0.01
     #[arg(long, value_name = "STATISTIC=ERROR", value_parser = arguments::target)]
     until_se: Option<Target>,
@@ -53,6 +64,31 @@ pub struct Arguments {
     /// The folder for figures, tables and manifest
     #[arg(long, value_name = "DIR", default_value = "target/reproduce")]
     out: PathBuf,
+}
+
+impl Arguments {
+    /// The arguments that shards were run with, of a command that puts them together in `out`.
+    ///
+    /// # Errors
+    /// A command line that this version does not know.
+    pub fn of_shards(
+        command: &[String],
+        shards: Vec<PathBuf>,
+        out: PathBuf,
+    ) -> anyhow::Result<Self> {
+        #[derive(clap::Parser)]
+        struct Alone {
+            #[command(flatten)]
+            arguments: Arguments,
+        }
+        let Alone { mut arguments } = clap::Parser::try_parse_from(command)?;
+        arguments.shard = Shard::WHOLE;
+        arguments.run.fresh = false;
+        arguments.take_up = shards;
+        arguments.only_taken_up = true;
+        arguments.out = out;
+        Ok(arguments)
+    }
 }
 
 /// Tokens of a run where neither `--rows` nor `--tokens` says how many: enough for the shape, minutes for a small model.
@@ -111,6 +147,9 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if arguments.dry_run {
         return Ok(());
+    }
+    if arguments.shard != Shard::WHOLE {
+        return plan.run_shard(&all_measured);
     }
     let mut manifest = Manifest::new(arguments.run.threads().get());
     manifest.labelled = labelled.files()?;
@@ -184,9 +223,13 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn portion(&self) -> Portion {
+    fn portion(&self, opened: &OpenedModel) -> Portion {
+        let taken_up = self.arguments.take_up.iter();
         Portion {
+            shard: self.arguments.shard,
             until_se: self.arguments.until_se.clone(),
+            taken_up: taken_up.map(|folder| folder.join(&opened.name)).collect(),
+            only_taken_up: self.arguments.only_taken_up,
             ..Portion::default()
         }
     }
@@ -202,6 +245,11 @@ impl<'a> Plan<'a> {
             inputs, run, out, ..
         } = self.arguments;
         let layers = opened.model.config().layers;
+        // The target is the sweep's.
+        let portion = Portion {
+            until_se: None,
+            ..self.portion(opened)
+        };
         let edits = self.experiments.iter();
         let edits = edits.flat_map(|experiment| experiment.edits(layers));
         let text = |corpus: &'a OpenedCorpus| corpus.text(inputs.tokens);
@@ -223,8 +271,8 @@ impl<'a> Plan<'a> {
                 data: self.data,
                 runs: Runs {
                     model: opened.subject(),
-                    runner: opened
-                        .runner(run)
+                    runner: portion
+                        .of(opened.runner(run))
                         .journals(Journals::Folder(out.join(&opened.name))),
                 },
                 shared: Shared::default(),
@@ -255,7 +303,7 @@ impl<'a> Plan<'a> {
             .collect();
         say(&format_args!("experiments: {}", ids.join(", ")));
         if let Some(Sweep { plan, measure, .. }) = &measured.sweep {
-            let (run, portion) = (&self.arguments.run, self.portion());
+            let (run, portion) = (&self.arguments.run, self.portion(opened));
             announce(opened, corpus, plan, measure, run, &portion);
         }
         if !self.observations().is_empty() {
@@ -281,6 +329,66 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
+    /// Runs a model's sweep, or its share.
+    fn sweep(&self, measured: &Measured<'_>, sweep: &Sweep) -> anyhow::Result<Measurement> {
+        let Measured { opened, corpus, .. } = measured;
+        let journals = Journals::Folder(self.arguments.out.join(&opened.name));
+        measurement::measure(
+            opened,
+            corpus,
+            sweep.plan.clone(),
+            &sweep.measure,
+            Some(journals),
+            &self.arguments.run,
+            &self.portion(opened),
+        )
+    }
+
+    /// Runs a share of every measurement that has items, of all models.
+    fn run_shard(&self, all: &[Measured<'_>]) -> anyhow::Result<()> {
+        let Arguments { out, shard, .. } = self.arguments;
+        output::make_folder(out)?;
+        let path = out.join(manifest::Divided::FILE);
+        output::write(&path, manifest::Divided::new()?.json()?.as_bytes())?;
+        let with_items: Vec<&'static dyn Experiment> = self
+            .experiments
+            .iter()
+            .copied()
+            .filter(|experiment| experiment.has_items())
+            .collect();
+        for measured in all {
+            let Measured {
+                opened,
+                subject,
+                sweep,
+                ..
+            } = measured;
+            if let Some(sweep) = sweep {
+                self.sweep(measured, sweep)?;
+            }
+            let observations = self.observations();
+            if !observations.is_empty() {
+                let sequences = subject.text.sequences();
+                let observed = plain::observe(&subject.runs, sequences, &observations);
+                finished(observed).with_context(|| opened.name.clone())?;
+            }
+            // Nothing is drawn of these tables; an experiment may need another's to know its items.
+            let mut tables = Tables::default();
+            for experiment in experiments::with_needed(&with_items) {
+                if !experiment.needs().tokenizer || subject.tokenizer.is_some() {
+                    finished(experiment.measure(subject, &Passes::default(), &mut tables))?;
+                }
+            }
+        }
+        output::say(format_args!(
+            "shard {shard} is finished; when all {} are, join them with `{} merge RUN… --out DIR`, where this RUN is:",
+            shard.count(),
+            program::name()
+        ));
+        output::print_paths([out])?;
+        Ok(())
+    }
+
     /// Makes the passes that experiments share, then every experiment.
     fn run(&self, measured: &Measured<'_>, manifest: &mut Manifest) -> anyhow::Result<Tables> {
         let Measured {
@@ -297,18 +405,8 @@ impl<'a> Plan<'a> {
         };
         let mut record = manifest::Run::new(opened, corpus).with_shifted(*shifted);
         let mut passes = Passes::default();
-        if let Some(Sweep { plan, measure, .. }) = sweep {
-            let journals = Journals::Folder(self.arguments.out.join(&opened.name));
-            let (run, portion) = (&self.arguments.run, self.portion());
-            let swept = measurement::measure(
-                opened,
-                corpus,
-                plan.clone(),
-                measure,
-                Some(journals),
-                run,
-                &portion,
-            )?;
+        if let Some(sweep) = sweep {
+            let swept = self.sweep(measured, sweep)?;
             record = record.with_sweep(&swept);
             passes.swept = Some(Swept {
                 plan: swept.plan,
@@ -333,6 +431,14 @@ impl<'a> Plan<'a> {
         }
         manifest.runs.push(record);
         Ok(tables)
+    }
+}
+
+/// A share that is finished is no failure.
+fn finished<T>(outcome: Result<T, ExperimentError>) -> anyhow::Result<()> {
+    match outcome {
+        Ok(_) | Err(ExperimentError::ShareFinished) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -113,6 +113,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         place,
         shard: arguments.shard,
         until_se: arguments.until_se.clone(),
+        ..Portion::default()
     };
     let divergence = Divergence::new();
     if arguments.dry_run {

@@ -1,5 +1,6 @@
 use crate::shard::Shard;
 use layerwise_files::FileError;
+use std::fmt;
 use std::path::PathBuf;
 
 /// What can go wrong with a journal. The messages say what is wrong; what to do about it depends on the program.
@@ -102,43 +103,25 @@ pub enum JournalError {
         /// One that does not belong to it.
         other: PathBuf,
     },
-    /// Two journals of one run that was divided in two ways.
-    #[error(
-        "{} is of shard {shard} and {} of shard {other_shard}: expected shards of one division",
-        path.display(), other.display()
-    )]
-    MergeOtherDivision {
-        /// A journal.
-        path: PathBuf,
-        /// Its share.
-        shard: Shard,
-        /// Another journal of the run.
-        other: PathBuf,
-        /// Its share.
-        other_shard: Shard,
-    },
-    /// Shards of a run are not there.
-    #[error(
-        "{name}: expected all {count} shards, found no journal of {}",
-        list(missing)
-    )]
+    /// Units of a run are in none of its journals.
+    #[error("{name}: {}missing are {units}", without(missing))]
     MergeMissing {
         /// The run's name.
         name: String,
-        /// Shards of the run.
-        count: u32,
-        /// Those without a journal.
+        /// Shards without a journal, where all journals are of one division.
         missing: Vec<Shard>,
+        /// The units.
+        units: Units,
     },
     /// A shard was not run to its end.
-    #[error("{}: shard {shard} is not finished: unit {unit} is missing", path.display())]
+    #[error("{}: shard {shard} is not finished: missing are {units}", path.display())]
     MergeUnfinished {
         /// The journal.
         path: PathBuf,
         /// Its share.
         shard: Shard,
-        /// The first unit that it should hold and does not.
-        unit: usize,
+        /// The units that it should hold and does not.
+        units: Units,
     },
     /// Two journals of one shard that do not say the same.
     #[error("{} and {} have different results for unit {unit}", path.display(), other.display())]
@@ -152,6 +135,53 @@ pub enum JournalError {
     },
 }
 
+/// Units of a run by their indices, ascending; as text `unit 3` or `units 0, 4-9`, no more than a line of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Units(Vec<usize>);
+
+impl Units {
+    /// The indices.
+    pub fn indices(&self) -> &[usize] {
+        &self.0
+    }
+}
+
+impl From<Vec<usize>> for Units {
+    fn from(mut units: Vec<usize>) -> Self {
+        units.sort_unstable();
+        Self(units)
+    }
+}
+
+impl fmt::Display for Units {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 12;
+        let stretches: Vec<&[usize]> = self.0.chunk_by(|a, b| a + 1 == *b).collect();
+        f.write_str(if self.0.len() == 1 { "unit" } else { "units" })?;
+        for (at, stretch) in stretches.iter().take(SHOWN).enumerate() {
+            f.write_str(if at == 0 { " " } else { ", " })?;
+            match stretch {
+                [one] => write!(f, "{one}")?,
+                [first, .., last] => write!(f, "{first}-{last}")?,
+                [] => {}
+            }
+        }
+        let rest = stretches.iter().skip(SHOWN).map(|stretch| stretch.len());
+        match rest.sum::<usize>() {
+            0 => Ok(()),
+            rest => write!(f, " and {rest} more"),
+        }
+    }
+}
+
+/// `no journal of 2/3, 3/3; ` where shards are known to have none.
+fn without(shards: &[Shard]) -> String {
+    match shards {
+        [] => String::new(),
+        shards => format!("found no journal of {}; ", list(shards)),
+    }
+}
+
 /// `2/3, 3/3`; no more than a line of them.
 fn list(shards: &[Shard]) -> String {
     const SHOWN: usize = 8;
@@ -159,5 +189,24 @@ fn list(shards: &[Shard]) -> String {
     match shards.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_listed_in_stretches() {
+        let check = |units: &[usize], expected: &str| {
+            assert_eq!(Units::from(units.to_vec()).to_string(), expected);
+        };
+        check(&[3], "unit 3");
+        check(&[9, 0, 4, 5, 6], "units 0, 4-6, 9");
+        let even: Vec<usize> = (0..20).map(|at| 2 * at).collect();
+        check(
+            &even,
+            "units 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22 and 8 more",
+        );
     }
 }

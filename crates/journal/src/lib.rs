@@ -38,14 +38,17 @@
 //! Give each process of a shared run its own [`Shard`] and its own journal, as the command line does: then no two hosts ever
 //! need the same lock.
 
+mod description;
 mod error;
 mod key;
+mod lines;
 mod log;
 mod merging;
 mod shard;
 
-pub use error::JournalError;
+pub use description::RunDescription;
+pub use error::{JournalError, Units};
 pub use key::RunKey;
-pub use log::{Journal, Recorded, RunDescription};
+pub use log::{Journal, Recorded, journals_in};
 pub use merging::{Merged, merge};
 pub use shard::{Shard, ShardError};

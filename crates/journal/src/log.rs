@@ -2,63 +2,17 @@
 //!
 //! JSON has no number for NaN and infinities: results that may be such are written in another form.
 
+use crate::description::RunDescription;
 use crate::error::JournalError;
-use crate::key::{CHECKSUM, RunKey, checksum};
-use crate::shard::Shard;
+use crate::key::checksum;
+use crate::lines::{FORMAT, Lines, Unit};
 use layerwise_files::{Links, open_to_append};
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-
-/// The form of the lines. Journals of before it was written down have form 1.
-const FORMAT: u32 = 2;
-
-/// What a run is: the first line of its journal.
-///
-/// `D` is what the caller says of it besides: all that a table made from journals alone needs to know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RunDescription<D> {
-    /// Hash of everything the results depend on.
-    pub key: RunKey,
-    /// What the run is called among those that make up one table; the name of its model, say.
-    pub name: String,
-    /// The run's place among those of its table, from 0.
-    pub place: usize,
-    /// Units of the whole run, of which a shard holds some.
-    pub units: usize,
-    /// The share of them that the journal is for.
-    pub shard: Shard,
-    /// The caller's description.
-    pub about: D,
-}
-
-impl<D> RunDescription<D> {
-    /// A run of `units` units, undivided and the first of its table.
-    pub fn new(key: RunKey, name: String, units: usize, about: D) -> Self {
-        Self {
-            key,
-            name,
-            place: 0,
-            units,
-            shard: Shard::WHOLE,
-            about,
-        }
-    }
-
-    /// The same run at another place of its table, from 0.
-    pub fn at_place(self, place: usize) -> Self {
-        Self { place, ..self }
-    }
-
-    /// A share of the same run.
-    pub fn part(self, shard: Shard) -> Self {
-        Self { shard, ..self }
-    }
-}
 
 /// The first line, with the form of all lines.
 #[derive(Serialize)]
@@ -66,23 +20,6 @@ struct Header<'a, D> {
     format: u32,
     #[serde(flatten)]
     run: &'a RunDescription<D>,
-}
-
-/// As much of the first line as says whether the rest can be read.
-#[derive(Deserialize)]
-struct FormatOnly {
-    #[serde(default = "oldest_format")]
-    format: u32,
-}
-
-fn oldest_format() -> u32 {
-    1
-}
-
-#[derive(Serialize, Deserialize)]
-struct Unit<T> {
-    unit: usize,
-    result: T,
 }
 
 /// An open, locked journal of a run whose units have results of type `T`.
@@ -146,14 +83,12 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
                 source,
             })?;
         }
-        let mut file = open_to_append(path)?;
+        let file = open_to_append(path)?;
         locked(path, file.try_lock())?;
         if fresh {
             file.set_len(0).map_err(io)?;
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(io)?;
-        let lines = Lines::new(path, &bytes);
+        let mut lines = Lines::new(path, &file);
         let found = lines.description::<D>()?;
         let finished = match &found {
             None => BTreeMap::new(),
@@ -162,13 +97,14 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
                 lines.units(found, fits)?
             }
         };
+        let (length, torn) = (lines.whole, lines.torn);
         let mut journal = Self {
             path: path.to_owned(),
             file,
-            length: lines.whole.len() as u64,
+            length,
             broken: false,
             finished,
-            torn: lines.torn,
+            torn,
         };
         journal.end_at(journal.length).map_err(io)?;
         if found.is_none() {
@@ -178,6 +114,15 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             })?;
         }
         Ok(journal)
+    }
+
+    /// Counts units as finished that another journal of the same run holds, and does not write them down.
+    ///
+    /// What this journal holds itself stays as it is.
+    pub fn take_up(&mut self, finished: BTreeMap<usize, T>) {
+        for (unit, result) in finished {
+            self.finished.entry(unit).or_insert(result);
+        }
     }
 
     /// Writes a finished unit down.
@@ -245,15 +190,9 @@ impl<D: DeserializeOwned, T: DeserializeOwned> Recorded<D, T> {
     /// The file cannot be opened, is a link or no regular file; a process is writing to it; it is of another format or kind; it
     /// holds no whole line, or a line other than a torn last one is damaged.
     pub fn read(path: &Path, fits: impl Fn(&D, &T) -> bool) -> Result<Self, JournalError> {
-        let io = |source| JournalError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let mut file = layerwise_files::open(path, Links::Refuse)?.into_file()?;
+        let file = layerwise_files::open(path, Links::Refuse)?.into_file()?;
         locked(path, file.try_lock_shared())?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(io)?;
-        let lines = Lines::new(path, &bytes);
+        let mut lines = Lines::new(path, &file);
         let description = lines
             .description::<D>()?
             .ok_or_else(|| JournalError::Empty {
@@ -265,6 +204,32 @@ impl<D: DeserializeOwned, T: DeserializeOwned> Recorded<D, T> {
             description,
         })
     }
+}
+
+/// The journals of a folder whose names begin in one way, sorted; none where there is no folder.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn journals_in(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, JournalError> {
+    let unreadable = |source| JournalError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(unreadable)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(prefix) && name.ends_with(".journal") {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn locked(path: &Path, result: Result<(), TryLockError>) -> Result<(), JournalError> {
@@ -299,7 +264,7 @@ fn check_same<D: PartialEq>(
             found: found.key.as_str().to_owned(),
         });
     }
-    if found.shard != expected.shard {
+    if (found.shard, &found.share) != (expected.shard, &expected.share) {
         return Err(JournalError::OtherShard {
             path,
             expected: expected.shard,
@@ -316,96 +281,10 @@ fn check_same<D: PartialEq>(
     Ok(())
 }
 
-/// The whole lines of a journal.
-struct Lines<'a> {
-    path: &'a Path,
-    /// Empty, or ends with a newline.
-    whole: &'a [u8],
-    torn: bool,
-}
-
-impl<'a> Lines<'a> {
-    fn new(path: &'a Path, bytes: &'a [u8]) -> Self {
-        // A line without its newline is one whose writing was cut off.
-        let newline = bytes.iter().rposition(|byte| *byte == b'\n');
-        let (whole, rest) = bytes.split_at(newline.map_or(0, |last| last + 1));
-        Self {
-            path,
-            whole,
-            torn: !rest.is_empty(),
-        }
-    }
-
-    /// Lines without their newlines, numbered from 1.
-    fn numbered(&self) -> impl Iterator<Item = (usize, &'a [u8])> {
-        let lines = self.whole.split_inclusive(|byte| *byte == b'\n');
-        (1..).zip(lines.map(|line| line.strip_suffix(b"\n").unwrap_or(line)))
-    }
-
-    /// The first line; `None` where there is none.
-    fn description<D: DeserializeOwned>(&self) -> Result<Option<RunDescription<D>>, JournalError> {
-        let Some((at, line)) = self.numbered().next() else {
-            return Ok(None);
-        };
-        let json = self.checked(at, line)?;
-        let FormatOnly { format } = self.parsed(at, json)?;
-        if format != FORMAT {
-            return Err(JournalError::OtherFormat {
-                path: self.path.to_owned(),
-                expected: FORMAT,
-                found: format,
-            });
-        }
-        // What any run says is read first, so that damage is not taken for another kind of run.
-        let _: RunDescription<IgnoredAny> = self.parsed(at, json)?;
-        let description = serde_json::from_slice(json);
-        description.map(Some).map_err(|_| JournalError::OtherKind {
-            path: self.path.to_owned(),
-        })
-    }
-
-    /// The lines after the first, which must be units of the run.
-    fn units<D, T: DeserializeOwned>(
-        &self,
-        run: &RunDescription<D>,
-        fits: impl Fn(&T) -> bool,
-    ) -> Result<BTreeMap<usize, T>, JournalError> {
-        let mut finished = BTreeMap::new();
-        for (at, line) in self.numbered().skip(1) {
-            let Unit { unit, result } = self.parsed(at, self.checked(at, line)?)?;
-            let belongs = unit < run.units && run.shard.contains(&run.key, unit) && fits(&result);
-            if !belongs || finished.insert(unit, result).is_some() {
-                return Err(self.damaged(at));
-            }
-        }
-        Ok(finished)
-    }
-
-    /// The JSON of a line whose checksum is right.
-    fn checked(&self, at: usize, line: &'a [u8]) -> Result<&'a [u8], JournalError> {
-        let split = line.split_at_checked(CHECKSUM);
-        split
-            .and_then(|(sum, rest)| Some((sum, rest.strip_prefix(b" ")?)))
-            .filter(|(sum, json)| *sum == checksum(json).as_bytes())
-            .map(|(_, json)| json)
-            .ok_or_else(|| self.damaged(at))
-    }
-
-    fn parsed<T: DeserializeOwned>(&self, at: usize, json: &[u8]) -> Result<T, JournalError> {
-        serde_json::from_slice(json).map_err(|_| self.damaged(at))
-    }
-
-    fn damaged(&self, line: usize) -> JournalError {
-        JournalError::Damaged {
-            path: self.path.to_owned(),
-            line,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::RunKey;
     use proptest::prelude::{any as arbitrary, proptest};
     use std::fmt::Debug;
 
@@ -561,10 +440,7 @@ mod tests {
             let error = open(&path, &other).unwrap_err();
             assert!(matches!(error, JournalError::OtherRun { .. }), "{error}");
         }
-        let shard = RunDescription {
-            shard: "1/2".parse().unwrap(),
-            ..run("a", 1)
-        };
+        let shard = run("a", 1).part("1/2".parse().unwrap(), &[1; 10]);
         let error = open(&path, &shard).unwrap_err();
         assert!(matches!(error, JournalError::OtherShard { .. }), "{error}");
         let place = RunDescription {
@@ -595,11 +471,8 @@ mod tests {
     fn units_that_are_not_of_the_run_are_damage() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
-        let mut shard = run("a", 1);
-        shard.shard = "1/2".parse().unwrap();
-        let inside: Vec<usize> = (0..10)
-            .filter(|at| shard.shard.contains(&shard.key, *at))
-            .collect();
+        let shard = run("a", 1).part("1/2".parse().unwrap(), &[1; 10]);
+        let inside = shard.share.clone().unwrap();
         let outside = (0..10).find(|at| !inside.contains(at)).unwrap();
         for unit in [outside, 10, inside[1]] {
             let mut journal = Journal::open(&path, &shard, true, any).unwrap();
@@ -612,6 +485,19 @@ mod tests {
                 "{unit}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_taken_up_is_finished_and_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = open(&path, &run("a", 1)).unwrap();
+        journal.record(3, vec![1.0]).unwrap();
+        journal.take_up(BTreeMap::from([(3, vec![9.0]), (4, vec![2.0])]));
+        let expected = BTreeMap::from([(3, vec![1.0]), (4, vec![2.0])]);
+        assert_eq!(*journal.finished(), expected);
+        drop(journal);
+        assert_eq!(read(&path).unwrap().finished.len(), 1);
     }
 
     #[test]

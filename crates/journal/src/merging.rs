@@ -1,7 +1,8 @@
 //! Shards of runs, put together.
 
+use crate::description::RunDescription;
 use crate::error::JournalError;
-use crate::log::{Recorded, RunDescription};
+use crate::log::Recorded;
 use crate::shard::Shard;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -23,11 +24,11 @@ pub struct Merged<D, T> {
 ///
 /// The runs are in the order of their places in the tables that the journals were made for, equal places in the order
 /// of the arguments. The results are those of an undivided run, bit for bit, however the journals are ordered.
-/// A shard may be given twice if both say the same.
+/// A shard may be given twice if both say the same, and shards of several divisions go together: what counts is that each
+/// unit is in one of them.
 ///
 /// # Errors
-/// Journals of one name that are not of one run or not of one division, shards without a journal, a shard that is not
-/// finished, and two journals that contradict each other.
+/// Journals of one name that are not of one run, units that no journal holds, and two journals that contradict each other.
 pub fn merge<D, T>(journals: Vec<Recorded<D, T>>) -> Result<Vec<Merged<D, T>>, JournalError>
 where
     D: Clone + PartialEq,
@@ -58,6 +59,7 @@ where
     for other in &journals[1..] {
         let as_first = RunDescription {
             shard: first.description.shard,
+            share: first.description.share.clone(),
             ..other.description.clone()
         };
         if as_first != first.description {
@@ -67,32 +69,13 @@ where
                 other: other.path.clone(),
             });
         }
-        if other.description.shard.count() != first.description.shard.count() {
-            return Err(JournalError::MergeOtherDivision {
-                path: first.path.clone(),
-                shard: first.description.shard,
-                other: other.path.clone(),
-                other_shard: other.description.shard,
-            });
-        }
     }
     let description = RunDescription {
         shard: Shard::WHOLE,
+        share: None,
         ..first.description.clone()
     };
-    let division = first.description.shard;
     journals.sort_by_key(|journal| journal.description.shard);
-    let missing: Vec<Shard> = division
-        .all()
-        .filter(|shard| !journals.iter().any(|j| j.description.shard == *shard))
-        .collect();
-    if !missing.is_empty() {
-        return Err(JournalError::MergeMissing {
-            name: description.name,
-            count: division.count(),
-            missing,
-        });
-    }
     let mut finished: BTreeMap<usize, T> = BTreeMap::new();
     for journal in &journals {
         for (&unit, result) in &journal.finished {
@@ -113,17 +96,10 @@ where
             }
         }
     }
-    if finished.len() < description.units {
-        // The first gap; units outside the run are refused when a journal is read.
-        let gap = (0..).zip(finished.keys()).find(|(at, key)| at != *key);
-        let unit = gap.map_or(finished.len(), |(at, _)| at);
-        let holds = |j: &&Recorded<D, T>| j.description.shard.contains(&description.key, unit);
-        let journal = journals.iter().find(holds).expect("no shard is missing");
-        return Err(JournalError::MergeUnfinished {
-            path: journal.path.clone(),
-            shard: journal.description.shard,
-            unit,
-        });
+    let missing = (0..description.units).filter(|unit| !finished.contains_key(unit));
+    let missing: Vec<usize> = missing.collect();
+    if !missing.is_empty() {
+        return Err(unfinished(description.name, &journals, missing));
     }
     let part = |j: Recorded<D, T>| (j.path, j.description.shard, j.finished.len());
     Ok(Merged {
@@ -131,6 +107,40 @@ where
         finished,
         parts: journals.into_iter().map(part).collect(),
     })
+}
+
+/// Says who should have finished the units that are missing.
+fn unfinished<D, T>(
+    name: String,
+    journals: &[Recorded<D, T>],
+    missing: Vec<usize>,
+) -> JournalError {
+    let division = journals[0].description.shard;
+    let is_one = |j: &Recorded<D, T>| j.description.shard.count() == division.count();
+    let has = |shard: &Shard| journals.iter().any(|j| j.description.shard == *shard);
+    let shards = match journals.iter().all(is_one) {
+        true => division.all().filter(|shard| !has(shard)).collect(),
+        false => Vec::new(),
+    };
+    let begun = journals.iter().find_map(|journal| {
+        let own = missing
+            .iter()
+            .filter(|unit| journal.description.holds(**unit));
+        let own: Vec<usize> = own.copied().collect();
+        (!own.is_empty()).then_some((journal, own))
+    });
+    match begun {
+        Some((journal, units)) if shards.is_empty() => JournalError::MergeUnfinished {
+            path: journal.path.clone(),
+            shard: journal.description.shard,
+            units: units.into(),
+        },
+        _ => JournalError::MergeMissing {
+            name,
+            missing: shards,
+            units: missing.into(),
+        },
+    }
 }
 
 /// Whether two results are one line of a journal: floats that print alike are the same to the bit.

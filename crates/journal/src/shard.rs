@@ -3,23 +3,28 @@
 use crate::key::RunKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fmt;
 use std::str::FromStr;
 
 /// Share K of N of a run's units; `K/N` in text, K from 1.
 ///
-/// A unit belongs to the share that a hash of the run's key and the unit's index picks: every process comes to the same
-/// answer by itself, and a stretch of long documents does not fall to one of them.
-/// Shares are even on the average only; one of a small run may hold no unit at all.
+/// What the units cost decides who holds them, and between units that cost the same a hash of the run's key and the unit's
+/// index: every process comes to the same answer by itself, and a stretch of long documents does not fall to one of them.
+/// The costs of two shares differ by no more than that of one unit.
 ///
 /// ```
 /// use layerwise_journal::{RunKey, Shard};
 ///
 /// let key = RunKey::of([b"inputs".as_slice()]);
-/// let shards: Vec<Shard> = ["1/3", "2/3", "3/3"].map(|text| text.parse().unwrap()).into();
-/// for unit in 0..100 {
-///     assert_eq!(shards.iter().filter(|shard| shard.contains(&key, unit)).count(), 1);
-/// }
+/// let costs = [5, 5, 5, 5, 20, 5, 5, 5];
+/// let first: Shard = "1/2".parse()?;
+/// let shares: Vec<Vec<usize>> = first.all().map(|shard| shard.units(&key, &costs)).collect();
+/// let cost = |share: &[usize]| share.iter().map(|unit| costs[*unit]).sum::<u64>();
+/// assert_eq!(cost(&shares[0]) + cost(&shares[1]), 55);
+/// assert!(cost(&shares[0]).abs_diff(cost(&shares[1])) <= 20);
+/// # Ok::<(), layerwise_journal::ShardError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -52,16 +57,50 @@ impl Shard {
         (1..=count).map(move |index| Self { count, index })
     }
 
-    /// Whether a unit, by its index in the run, is in this share of it.
-    pub fn contains(self, key: &RunKey, unit: usize) -> bool {
-        let mut hash = Sha256::new();
-        hash.update(key.as_str());
-        hash.update((unit as u64).to_le_bytes());
-        let hash = hash.finalize();
-        let first = hash.iter().take(8);
-        let number = first.fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        number % u64::from(self.count) == u64::from(self.index) - 1
+    /// The units of this share of a run, by their indices there, ascending; `costs` has one for each unit of the run.
+    ///
+    /// The dearest unit comes first and goes to the share that has least so far (longest processing time first), so that
+    /// two shares differ by at most the cost of one unit, and where all cost the same by at most one unit.
+    pub fn units(self, key: &RunKey, costs: &[u64]) -> Vec<usize> {
+        if self == Self::WHOLE {
+            return (0..costs.len()).collect();
+        }
+        let units = costs.iter().enumerate();
+        let mut order: Vec<(Reverse<u64>, u64, usize)> = units
+            .map(|(unit, &cost)| (Reverse(cost), hash(key, unit as u64), unit))
+            .collect();
+        order.sort_unstable();
+        // Of shares that have the same, one that depends on the run comes first: over many runs none has more than others.
+        let count = u64::from(self.count);
+        let first = hash(key, u64::MAX) % count;
+        let place = |index: u64| (index + count - first) % count;
+        let mut shares: BinaryHeap<Reverse<(u64, u64)>> =
+            (0..count).map(|index| Reverse((0, place(index)))).collect();
+        let own = place(u64::from(self.index) - 1);
+        let mut held = Vec::new();
+        for (Reverse(cost), _, unit) in order {
+            let Some(mut least) = shares.peek_mut() else {
+                break;
+            };
+            if least.0.1 == own {
+                held.push(unit);
+            }
+            // What costs nothing is shared out too.
+            least.0.0 = least.0.0.saturating_add(cost.max(1));
+        }
+        held.sort_unstable();
+        held
     }
+}
+
+/// The first digits of a hash of a run's key and a number.
+fn hash(key: &RunKey, number: u64) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(key.as_str());
+    hash.update(number.to_le_bytes());
+    let hash = hash.finalize();
+    let first = hash.iter().take(8);
+    first.fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
 }
 
 impl Default for Shard {
@@ -151,24 +190,55 @@ mod tests {
         assert_eq!("1/1".parse::<Shard>().unwrap(), Shard::WHOLE);
     }
 
+    /// The units of each share.
+    fn shares(key: &RunKey, count: u32, costs: &[u64]) -> Vec<Vec<usize>> {
+        let first = Shard { count, index: 1 };
+        first.all().map(|shard| shard.units(key, costs)).collect()
+    }
+
     proptest! {
         #[test]
-        fn a_unit_is_in_one_share_of_each_run(count in 1u32..50, unit: usize, run: u64) {
-            let key = RunKey::of([run.to_le_bytes().as_slice()]);
-            let one = Shard { count, index: 1 };
-            let holders: Vec<Shard> = one.all().filter(|shard| shard.contains(&key, unit)).collect();
-            prop_assert_eq!(holders.len(), 1);
-            prop_assert_eq!(holders[0].to_string().parse::<Shard>().unwrap(), holders[0]);
+        fn shares_hold_each_unit_once_and_differ_by_one_at_most(
+            count in 1u32..40,
+            costs in proptest::collection::vec(1u64..2_000, 0..200),
+            run: u64,
+        ) {
+            let key = RunKey::of([run.to_le_bytes()]);
+            let shares = shares(&key, count, &costs);
+            let mut all = shares.concat();
+            all.sort_unstable();
+            prop_assert!(all.into_iter().eq(0..costs.len()));
+            let held = shares.iter().map(|share| share.iter().map(|unit| costs[*unit]).sum::<u64>());
+            let (least, most) = (held.clone().min().unwrap(), held.max().unwrap());
+            let dearest = costs.iter().copied().max().unwrap_or(0);
+            prop_assert!(most - least <= dearest, "{least} to {most}, a unit costs {dearest}");
+            for share in &shares {
+                prop_assert!(share.is_sorted());
+            }
+        }
+
+        #[test]
+        fn equal_units_are_shared_out_to_within_one(count in 1u32..40, units in 0usize..200, run: u64) {
+            let key = RunKey::of([run.to_le_bytes()]);
+            let sizes: Vec<usize> = shares(&key, count, &vec![7; units]).iter().map(Vec::len).collect();
+            prop_assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{sizes:?}");
+        }
+
+        #[test]
+        fn a_share_has_its_text(count in 1u32..=Shard::MAX_COUNT, index: u32) {
+            let shard = Shard { count, index: index % count + 1 };
+            prop_assert_eq!(shard.to_string().parse::<Shard>().unwrap(), shard);
         }
     }
 
     #[test]
-    fn shares_are_about_even() {
-        let key = RunKey::of([b"a".as_slice()]);
-        for shard in "1/4".parse::<Shard>().unwrap().all() {
-            let held = (0..4000).filter(|at| shard.contains(&key, *at)).count();
-            // The standard deviation is 27.
-            assert!((850..1150).contains(&held), "{shard}: {held}");
-        }
+    fn who_holds_a_unit_depends_on_the_run() {
+        let of = |run: &[u8]| shares(&RunKey::of([run]), 4, &[3; 8]);
+        assert_eq!(of(b"a").iter().map(Vec::len).collect::<Vec<_>>(), [2; 4]);
+        assert_ne!(of(b"a"), of(b"b"));
+        // No share is always the one that has more.
+        let more = (0..64_u8).map(|run| shares(&RunKey::of([[run]]), 2, &[1; 3])[0].len());
+        let more: usize = more.sum();
+        assert!((64 + 16..128 - 16).contains(&more), "{more}");
     }
 }

@@ -1,4 +1,4 @@
-use layerwise_journal::{JournalError, Shard};
+use layerwise_journal::{JournalError, Shard, Units};
 use layerwise_schedule::{ScheduleError, Source, Stack};
 use layerwise_transformer::{NotFinite, TransformerError};
 
@@ -117,6 +117,14 @@ pub enum SweepError {
         units: String,
         /// Whether the finished ones are in a journal.
         kept: bool,
+    },
+    /// Shares that are put together leave items out.
+    #[error("{what}: the shares are not finished: missing are {missing}")]
+    Unfinished {
+        /// The model, and what the items are.
+        what: String,
+        /// The items, by their indices in the run.
+        missing: Units,
     },
     /// What is to be run needs more memory than there is.
     #[error("{what}: needs {} of memory, but only {} is available", mebibytes(*needed), mebibytes(*limit))]

@@ -86,8 +86,8 @@ pub fn results_bytes<M: Measure>(
     measure: &M,
     items: &[M::Item],
 ) -> usize {
-    /// A place in a map and then in a list, and what the allocator adds.
-    const PLACE: usize = 160;
+    /// A place in a map and then in a list, those of the lists that say who holds it, and what the allocator adds.
+    const PLACE: usize = 240;
     /// A number takes up to 24 characters, which are there three times while a line is made.
     const WRITTEN: usize = 10;
     let schedules = plan.entries().len();

@@ -1,24 +1,25 @@
 //! Runs that last: journals, shards, targets, memory, cancellation and progress of any measure.
 
-use crate::engine::Engine;
 use crate::error::SweepError;
 use crate::fitting;
-use crate::grouping::groups;
 use crate::measure::{Measure, MeasureId};
 use crate::memory::{Budget, Counted, Held, results_bytes, worker_bytes};
 use crate::plan::{Label, Plan};
-use crate::stopping::{Judge, Target};
-use layerwise_journal::{Journal, RunDescription, RunKey, Shard};
+use crate::stopping::Target;
+use layerwise_journal::{Journal, JournalError, Recorded, RunDescription, RunKey, Shard};
 use layerwise_kernels::cpu_features;
 use layerwise_transformer::Model;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+mod run;
+
+use run::Run;
 
 /// Changes when the engine gives the same inputs other numbers, so that old journals are not taken up; what concerns one
 /// measure alone is the version of its [`MeasureId`].
@@ -48,6 +49,8 @@ pub struct Runner<'a> {
     place: usize,
     until_se: Option<Target>,
     journals: Option<Journals>,
+    taken_up: Vec<PathBuf>,
+    only_taken_up: bool,
     fresh: bool,
 }
 
@@ -55,19 +58,30 @@ pub struct Runner<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Journals {
-    /// In this file, whatever is measured: a run with other inputs is refused there.
+    /// In this file, whatever is measured: a run with other inputs, or another share, is refused there.
     File(PathBuf),
-    /// Below this folder, in `MEASURE.run/KEY.journal`: runs with other inputs stand beside each other.
+    /// Below this folder, in `MEASURE.run/KEY.journal`, or `MEASURE.run/KEY.K-of-N.journal` of a share: runs with other
+    /// inputs and other shares stand beside each other, and each takes up what the others of its key have finished.
     Folder(PathBuf),
 }
 
+/// The folder of a measure's journals, and what the names of those of a key begin with.
+fn journals_of(folder: &Path, measure: &MeasureId, key: &RunKey) -> (PathBuf, String) {
+    let folder = folder.join(format!("{}.run", measure.name));
+    (folder, key.as_str()[..16].to_owned())
+}
+
 impl Journals {
-    fn path(&self, measure: &MeasureId, key: &RunKey) -> PathBuf {
+    fn path(&self, measure: &MeasureId, key: &RunKey, shard: Shard) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),
-            Self::Folder(folder) => folder
-                .join(format!("{}.run", measure.name))
-                .join(format!("{}.journal", &key.as_str()[..16])),
+            Self::Folder(folder) => {
+                let (folder, key) = journals_of(folder, measure, key);
+                folder.join(match shard {
+                    Shard::WHOLE => format!("{key}.journal"),
+                    shard => format!("{key}.{}-of-{}.journal", shard.index(), shard.count()),
+                })
+            }
         }
     }
 }
@@ -200,6 +214,8 @@ impl Default for Runner<'_> {
             place: 0,
             until_se: None,
             journals: None,
+            taken_up: Vec::new(),
+            only_taken_up: false,
             fresh: false,
         }
     }
@@ -265,6 +281,28 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Takes up what other journals of the same run have finished, whatever their shares: below these folders, each as
+    /// that of [`Journals::Folder`].
+    pub fn taking_up(self, folders: Vec<PathBuf>) -> Self {
+        Self {
+            taken_up: folders,
+            ..self
+        }
+    }
+
+    /// Refuses a run with a journal of which an item is not finished yet, as where shares are put together.
+    pub fn only_taken_up(self, only_taken_up: bool) -> Self {
+        Self {
+            only_taken_up,
+            ..self
+        }
+    }
+
+    /// Whether every item is run, and not a share of them.
+    pub fn is_whole(&self) -> bool {
+        self.shard == Shard::WHOLE
+    }
+
     /// Keeps nothing.
     pub fn without_journals(self) -> Self {
         Self {
@@ -312,6 +350,16 @@ impl<'a> Runner<'a> {
         // One item after another, so that no copy of all of them is made.
         let items = items.iter().flat_map(|item| item_parts(measure, item));
         RunKey::of(parts.into_iter().chain(items))
+    }
+
+    /// The items of a share of a run, by their indices: shares weigh the same to within one item.
+    pub fn share<M: Measure>(
+        shard: Shard,
+        key: &RunKey,
+        measure: &M,
+        items: &[M::Item],
+    ) -> Vec<usize> {
+        shard.units(key, &costs(measure, items))
     }
 
     /// The most memory that a run takes besides the weights, in bytes: [`worker_bytes`] for each thread, and the results of
@@ -365,17 +413,51 @@ impl<'a> Runner<'a> {
         let name = run.subject.name.to_owned();
         let description = RunDescription::new(run.key.clone(), name, items.len(), about)
             .at_place(self.place)
-            .part(self.shard);
+            .part(self.shard, &costs(measure, items));
         let schedules = plan.entries().len();
         let fits = |sums: &Vec<M::Sums>| {
             sums.len() == schedules && sums.iter().all(|sums| measure.fits(sums))
         };
-        let path = journals.path(&id, &run.key);
-        let kept = Journal::open(&path, &description, self.fresh, fits)?;
+        let path = journals.path(&id, &run.key, self.shard);
+        let mut kept = Journal::open(&path, &description, self.fresh, fits)?;
+        for other in self.others(journals, &path, &id, &run.key)? {
+            let of_run = |about: &Described, sums: &_| *about == description.about && fits(sums);
+            match Recorded::read(&other, of_run) {
+                Ok(found) if found.description.key == run.key => kept.take_up(found.finished),
+                Ok(_) => {}
+                // One that is being written, or was only begun, has its units for itself.
+                Err(JournalError::Locked { .. } | JournalError::Empty { .. })
+                    if !self.only_taken_up => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         run.carry_out(kept, true)
     }
 
-    /// The same without a journal, for results that are too large to be kept.
+    /// Other journals of a run, sorted by name.
+    fn others(
+        &self,
+        journals: &Journals,
+        own: &Path,
+        measure: &MeasureId,
+        key: &RunKey,
+    ) -> Result<Vec<PathBuf>, SweepError> {
+        let beside = match journals {
+            Journals::Folder(folder) if !self.fresh => Some(folder),
+            _ => None,
+        };
+        let mut found = Vec::new();
+        for folder in self.taken_up.iter().chain(beside) {
+            let (folder, key) = journals_of(folder, measure, key);
+            found.extend(layerwise_journal::journals_in(&folder, &key)?);
+        }
+        let own = own.canonicalize().ok();
+        found.retain(|path| path.canonicalize().ok() != own);
+        found.sort();
+        Ok(found)
+    }
+
+    /// The same without a journal, for results that are too large to be kept; of all items, whatever the share.
     ///
     /// # Errors
     /// Too little memory, [`SweepError::Interrupted`], or as [`Engine::run`].
@@ -386,7 +468,8 @@ impl<'a> Runner<'a> {
         measure: &M,
         items: &[M::Item],
     ) -> Result<Measured<M::Sums>, SweepError> {
-        let run = self.prepare(subject.into(), plan, measure, items)?;
+        let mut run = self.prepare(subject.into(), plan, measure, items)?;
+        run.share = (0..items.len()).collect();
         run.carry_out(BTreeMap::new(), false)
     }
 
@@ -402,9 +485,11 @@ impl<'a> Runner<'a> {
         let bytes = self.bytes(subject.model, plan, measure, items);
         let what = format!("{}: {}", subject.name, measure.id().name);
         let memory = self.memory.hold(&what, bytes)?;
+        let key = Self::key(subject.clone(), plan, measure, items);
         Ok(Run {
             runner: self,
-            key: Self::key(subject.clone(), plan, measure, items),
+            share: Self::share(self.shard, &key, measure, items),
+            key,
             subject,
             plan,
             measure,
@@ -412,18 +497,6 @@ impl<'a> Runner<'a> {
             target: self.target(measure)?,
             memory,
         })
-    }
-
-    /// Items that are under way at the same time: those of one group, of each thread where there are no schedules to share
-    /// out.
-    fn at_once<M: Measure>(&self, plan: &Plan, measure: &M, items: &[(usize, &M::Item)]) -> usize {
-        let rows = items.iter().map(|(_, item)| measure.batch(item).rows());
-        let groups = groups(&rows.collect::<Vec<_>>(), self.threads.get());
-        let own = groups.first().map_or(1, Range::len);
-        match plan.entries().len() {
-            1 => (own * self.threads.get()).min(items.len()),
-            _ => own,
-        }
     }
 
     /// The target, where the measure has its statistic.
@@ -458,115 +531,10 @@ fn item_parts<M: Measure>(measure: &M, item: &M::Item) -> Vec<Vec<u8>> {
     parts
 }
 
-/// A run that may begin.
-struct Run<'r, M: Measure> {
-    runner: &'r Runner<'r>,
-    subject: Subject<'r>,
-    plan: &'r Plan,
-    measure: &'r M,
-    items: &'r [M::Item],
-    target: Option<&'r Target>,
-    key: RunKey,
-    /// That of the workers and of the results.
-    memory: Held,
-}
-
-impl<M: Measure> Run<'_, M> {
-    /// Measures the items that are not in `kept`; `is_keepable` says whether a journal could have kept their results.
-    fn carry_out(
-        self,
-        mut kept: impl Kept<M::Sums> + Send,
-        is_keepable: bool,
-    ) -> Result<Measured<M::Sums>, SweepError> {
-        let Self {
-            runner,
-            subject,
-            plan,
-            measure,
-            items,
-            target,
-            key,
-            mut memory,
-        } = self;
-        let resumed = kept.finished().len();
-
-        let judged = |(index, sums): (usize, &M::Sums), target: &Target| {
-            measure.observations(&items[index], sums, &target.statistic)
-        };
-        let mut judge = target.map(|target| {
-            let schedules = plan.entries().len();
-            (target, Judge::new(target.standard_error, schedules))
-        });
-        let mut follow = |finished: &BTreeMap<usize, Vec<M::Sums>>| {
-            let (target, judge) = judge.as_mut()?;
-            judge.follow(finished, |index, sums| judged((index, sums), target))
-        };
-        // An earlier run may have gone far enough already.
-        let mut reached = follow(kept.finished());
-
-        let held = (0..items.len()).filter(|index| runner.shard.contains(&key, *index));
-        let todo: Vec<(usize, &M::Item)> = held
-            .filter(|index| !kept.finished().contains_key(index))
-            .map(|index| (index, &items[index]))
-            .collect();
-        let all = resumed + todo.len();
-        let units = Units::of(measure);
-        runner.progress.begin(&Begun {
-            subject: subject.name,
-            unit: &units.one,
-            units: &units.several,
-            items: todo.len(),
-            weight: todo.iter().map(|(_, item)| measure.weight(item)).sum(),
-            resumed,
-            torn: kept.torn(),
-            at_once: runner.at_once(plan, measure, &todo),
-            has_target: target.is_some(),
-            is_keepable,
-        });
-        let outcome = if reached.is_some() {
-            Ok(())
-        } else {
-            let mut engine = Engine::new(subject.model, plan, measure).threads(runner.threads);
-            if let Some(stop) = runner.stop {
-                engine = engine.stop(stop);
-            }
-            engine.run(&todo, |index, sums| {
-                kept.keep(index, sums)?;
-                runner.progress.finished(measure.weight(&items[index]));
-                match follow(kept.finished()) {
-                    Some(enough) => Err(Halt::Reached(enough)),
-                    None => Ok(()),
-                }
-            })
-        };
-        runner.progress.end();
-        match outcome {
-            Ok(()) => {}
-            Err(Halt::Reached(enough)) => reached = Some(enough),
-            Err(Halt::Failed(error)) => return Err(error),
-        }
-        let finished = kept.finished().len();
-        if reached.is_none() && finished < all {
-            return Err(SweepError::Interrupted {
-                finished,
-                all,
-                units: units.several,
-                kept: kept.is_journal(),
-            });
-        }
-        // Results are kept by the index of their item: this is the order of items, and what reaches a target are the first.
-        let results = kept.into_finished().into_values();
-        memory.shrink_to(results_bytes(subject.model, plan, measure, items) as u64);
-        Ok(Measured {
-            key,
-            results: results.take(reached.unwrap_or(all)).collect(),
-            items: all,
-            resumed,
-            reached: target.map(|_| reached.is_some()),
-            worst: judge.and_then(|(_, judge)| judge.worst()),
-            memory: memory.into(),
-        })
-    }
+/// What each item costs: its weight, as all of them take the same steps.
+fn costs<M: Measure>(measure: &M, items: &[M::Item]) -> Vec<u64> {
+    let weights = items.iter().map(|item| measure.weight(item) as u64);
+    weights.collect()
 }
 
 /// The machine type that the program was compiled for.
@@ -577,97 +545,3 @@ const ARCHITECTURE: &str = if cfg!(target_arch = "x86_64") {
 } else {
     "other"
 };
-
-/// What a measure's items are called.
-struct Units {
-    one: String,
-    several: String,
-}
-
-impl Units {
-    fn of<M: Measure>(measure: &M) -> Self {
-        let (unit, name) = (measure.unit(), measure.id().name);
-        match unit {
-            "item" => Self {
-                one: format!("item of {name}"),
-                several: format!("items of {name}"),
-            },
-            unit => Self {
-                one: unit.to_owned(),
-                several: format!("{unit}s"),
-            },
-        }
-    }
-}
-
-/// Why the engine is left before its items are used up.
-enum Halt {
-    /// The standard error is small enough, with this number of items.
-    Reached(usize),
-    Failed(SweepError),
-}
-
-impl From<SweepError> for Halt {
-    fn from(error: SweepError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-/// What is finished, in a journal or in memory alone.
-trait Kept<S> {
-    fn finished(&self) -> &BTreeMap<usize, Vec<S>>;
-
-    fn into_finished(self) -> BTreeMap<usize, Vec<S>>;
-
-    fn keep(&mut self, index: usize, sums: Vec<S>) -> Result<(), SweepError>;
-
-    fn is_journal(&self) -> bool;
-
-    /// The journal's path, if a crash had torn its last line.
-    fn torn(&self) -> Option<&Path>;
-}
-
-impl<S> Kept<S> for BTreeMap<usize, Vec<S>> {
-    fn finished(&self) -> &Self {
-        self
-    }
-
-    fn into_finished(self) -> Self {
-        self
-    }
-
-    fn keep(&mut self, index: usize, sums: Vec<S>) -> Result<(), SweepError> {
-        self.insert(index, sums);
-        Ok(())
-    }
-
-    fn is_journal(&self) -> bool {
-        false
-    }
-
-    fn torn(&self) -> Option<&Path> {
-        None
-    }
-}
-
-impl<S: Serialize + DeserializeOwned> Kept<S> for Journal<Vec<S>> {
-    fn finished(&self) -> &BTreeMap<usize, Vec<S>> {
-        Journal::finished(self)
-    }
-
-    fn into_finished(self) -> BTreeMap<usize, Vec<S>> {
-        Journal::into_finished(self)
-    }
-
-    fn keep(&mut self, index: usize, sums: Vec<S>) -> Result<(), SweepError> {
-        Ok(self.record(index, sums)?)
-    }
-
-    fn is_journal(&self) -> bool {
-        true
-    }
-
-    fn torn(&self) -> Option<&Path> {
-        self.was_torn().then(|| self.path())
-    }
-}

@@ -190,6 +190,50 @@ where
     let found: Vec<Vec<M::Sums>> = merged.finished.into_values().collect();
     assert_eq!(found, expected, "{name}, merged");
 
+    // In one folder, shares take up what those of another division have finished, and the whole is put together from them.
+    let shared = tempfile::tempdir().unwrap();
+    let runner = threads(1).journals(Journals::Folder(shared.path().to_owned()));
+    let earlier: Shard = "2/2".parse().unwrap();
+    let first = runner
+        .clone()
+        .shard(earlier)
+        .measure(model, plan, measure, items);
+    let first = first.unwrap().items;
+    let merging = || {
+        let runner = runner.clone().only_taken_up(true);
+        runner.measure(model, plan, measure, items)
+    };
+    let error = merging().map(drop).unwrap_err();
+    let SweepError::Unfinished { missing, .. } = error else {
+        panic!("{name}: {error}");
+    };
+    assert_eq!(missing.indices().len(), items.len() - first, "{name}");
+    let shares = division.all().map(|shard| {
+        let share = runner
+            .clone()
+            .shard(shard)
+            .measure(model, plan, measure, items);
+        share.unwrap()
+    });
+    let (mut held, mut resumed) = (0, 0);
+    for share in shares {
+        assert_eq!(share.results.len(), share.items, "{name}");
+        held += share.items;
+        resumed += share.resumed;
+    }
+    assert_eq!((held, resumed), (items.len(), first), "{name}");
+    assert_eq!(merging().unwrap().results, expected, "{name}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let runner = threads(1)
+        .journals(Journals::Folder(elsewhere.path().to_owned()))
+        .taking_up(vec![shared.path().to_owned()])
+        .only_taken_up(true);
+    let found = runner.measure(model, plan, measure, items).unwrap();
+    assert_eq!(
+        (found.resumed, found.results),
+        (items.len(), expected.clone())
+    );
+
     // A finished journal is taken up as it is; with other items it is refused.
     let whole = Journals::Folder(folder.path().to_owned());
     let runner = threads(2).journals(whole);

@@ -97,12 +97,12 @@ pub(super) fn write(
     let plan = Plan::new(work.opened.model.stack(), &[], 1)?;
     let found = runner.measure(work.opened.subject(), &plan, &measure, prompts)?;
     let mut lines = String::new();
-    for (prompt, found) in prompts.iter().zip(found.into_plain()) {
+    for (prompt, found) in prompts.iter().zip(found.into_plain().iter()) {
         let first = found
             .first()
             .map(|found| found.ids.clone())
             .unwrap_or_default();
-        for ((edit, _), found) in work.schedules().iter().zip(&found) {
+        for ((edit, _), found) in work.schedules().iter().zip(found) {
             let difference = first_difference(&first, &found.ids);
             lines += &found.line(Some(prompt.line), edit, &prompt.ids, difference)?;
             lines.push('\n');

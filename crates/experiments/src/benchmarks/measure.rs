@@ -12,7 +12,7 @@ use layerwise_corpus::Tokenizer;
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
 use layerwise_sweep::{Continuation, Held, LogLikelihood, Plan, Question, WorkBytes};
-use layerwise_tasks::{Item, Task};
+use layerwise_tasks::Task;
 use layerwise_transformer::Model;
 use std::sync::Arc;
 
@@ -41,13 +41,12 @@ struct Scoring {
     _memory: Held,
 }
 
-/// The most bytes that an item takes as token ids.
-fn question_bytes(item: &Item) -> usize {
-    let continuations = item.continuations.iter();
+/// The bytes that a question takes.
+fn question_bytes(question: &Question) -> usize {
+    let continuations = question.continuations.iter();
     let bytes = continuations.map(|continuation| {
-        let text = item.context.len() + continuation.len();
-        // No token stands for less than a byte; the continuation's are there twice, and BOS is before all.
-        size_of::<Continuation>() + 2 * (text + 2) * size_of::<u32>() + 32
+        let numbers = continuation.tokens.capacity() + continuation.targets.capacity();
+        size_of::<Continuation>() + numbers * size_of::<u32>() + 32
     });
     size_of::<Question>() + bytes.sum::<usize>()
 }
@@ -64,21 +63,19 @@ impl Scoring {
             .iter()
             .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))
             .collect();
-        let texts = || items.iter().map(|&(task, index)| &task.items[index]);
-        let bytes = texts().map(question_bytes);
-        let memory = subject.runs.hold("benchmark items", bytes.sum())?;
-        let longest = texts().flat_map(|item| {
-            let continuations = item.continuations.iter();
-            continuations.map(|continuation| item.context.len() + continuation.len())
-        });
+        let prompts = items
+            .iter()
+            .map(|&(task, index)| task.items[index].prompt.len());
         let bytes = WorkBytes {
-            reading: Tokenizer::encoding_bytes(longest.max().unwrap_or(0)),
+            reading: Tokenizer::encoding_bytes(prompts.max().unwrap_or(0)),
             // Counted for all items together.
             result: 0,
         };
         let questions = subject.runs.over(&items, bytes, |_, &(task, index)| {
             encoder.question(task, index).at(|| subject.name.to_owned())
         })?;
+        let bytes = questions.iter().map(question_bytes).sum();
+        let memory = subject.runs.hold("benchmark items", bytes)?;
         Ok(Self {
             plan: plan(subject.model)?,
             questions: questions.into_parts().0,
@@ -132,16 +129,19 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     };
     let (plan, questions) = (&scoring.plan, &scoring.questions);
     let likelihood = LogLikelihood::of("benchmarks", questions);
-    let runs = &subject.runs;
-    let measured = runs
-        .runner
-        .measure(runs.model.clone(), plan, &likelihood, questions);
-    let measured = measured.map_err(|error| match error.item() {
-        Some(item) => ExperimentError::In {
-            place: format!("{}: {}", subject.name, name_of(tasks, item)),
-            source: Box::new(error.into()),
-        },
-        None => error.into(),
+    let measured = subject.runs.measure(plan, &likelihood, questions);
+    let measured = measured.map_err(|error| {
+        let item = match &error {
+            ExperimentError::Sweep(error) => error.item(),
+            _ => None,
+        };
+        match item {
+            Some(item) => ExperimentError::In {
+                place: format!("{}: {}", subject.name, name_of(tasks, item)),
+                source: Box::new(error),
+            },
+            None => error,
+        }
     })?;
     let answers = questions.iter().zip(&measured.results);
     let answers = answers.map(|(question, schedules)| -> Vec<bool> {

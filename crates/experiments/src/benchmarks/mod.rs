@@ -71,6 +71,10 @@ impl Experiment for Benchmarks {
         measure::announce(subject)
     }
 
+    fn has_items(&self) -> bool {
+        true
+    }
+
     fn measure(
         &self,
         subject: &Subject<'_>,

@@ -5,7 +5,7 @@ use super::harness::encoder;
 use super::subject::Subject;
 use layerwise_corpus::Tokenizer;
 use layerwise_metrics::ClusteredMean;
-use layerwise_sweep::{LogLikelihood, Plan, Question};
+use layerwise_sweep::{LogLikelihood, Plan, Question, WorkBytes};
 use layerwise_tasks::{Score, Sheet, Task, sheets};
 use std::fmt;
 
@@ -37,7 +37,14 @@ impl Choosing {
             .enumerate()
             .flat_map(|(at, task)| (0..task.items.len()).map(move |item| (at, item)))
             .collect();
-        let questions = subject.runs.over(&items, |_, &(task, item)| {
+        let prompts = items
+            .iter()
+            .map(|&(at, item)| tasks[at].items[item].prompt.len());
+        let bytes = WorkBytes {
+            reading: Tokenizer::encoding_bytes(prompts.max().unwrap_or(0)),
+            result: 0,
+        };
+        let questions = subject.runs.over(&items, bytes, |_, &(task, item)| {
             encoder
                 .question(&tasks[task], item)
                 .at(|| subject.name.to_owned())

@@ -44,6 +44,9 @@ pub enum ExperimentError {
         /// What is.
         found: String,
     },
+    /// A share of a measurement is finished, and what it says needs the others.
+    #[error("a share is finished; tables are made once all are")]
+    ShareFinished,
     /// Another error, with the place that it is about.
     #[error("{place}: {source}")]
     In {

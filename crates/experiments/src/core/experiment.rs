@@ -144,6 +144,12 @@ pub trait Experiment: Sync {
         &[]
     }
 
+    /// Whether it measures items of its own, besides the passes that experiments share: of those a process that runs a share
+    /// does a share too.
+    fn has_items(&self) -> bool {
+        false
+    }
+
     /// Measures a model, or takes what it wants from the passes that experiments share, and fills its tables; `tables` holds
     /// those that it needs. Returns what the user should know, as why a table stays empty.
     ///

@@ -153,6 +153,10 @@ pub fn observe(
         memory.push(held);
         found = kept;
     }
+    // What no journal keeps is no part of a share.
+    if !runs.runner.is_whole() {
+        return Err(ExperimentError::ShareFinished);
+    }
     let is_whole = |sequence: &Sequence| sequence.loose.len() == loose.observations.len();
     let missing: Vec<Item<'_>> = items
         .iter()

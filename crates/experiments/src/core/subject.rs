@@ -4,7 +4,9 @@ use super::data::{Data, Shared};
 use super::error::ExperimentError;
 use super::models::Facts;
 use layerwise_corpus::{Corpus, Options, Tokenizer};
-use layerwise_sweep::{Counted, Failure, Held, Measure, MeasureId, Plan, Runner, Work, WorkBytes};
+use layerwise_sweep::{
+    Counted, Failure, Held, Measure, MeasureId, Measured, Plan, Runner, Work, WorkBytes,
+};
 use layerwise_transformer::Model;
 use ndarray::Array2;
 use serde::Serialize;
@@ -160,7 +162,8 @@ impl Runs<'_> {
     /// Measures every item under the plain schedule, going on where an earlier run stopped.
     ///
     /// # Errors
-    /// Too little memory, a journal that cannot be used, the first error of an item, or an interrupt.
+    /// Too little memory, a journal that cannot be used, the first error of an item, or an interrupt; of a share
+    /// [`ExperimentError::ShareFinished`].
     pub fn plain<M>(
         &self,
         measure: &M,
@@ -170,10 +173,30 @@ impl Runs<'_> {
         M: Measure<Sums: Serialize + DeserializeOwned>,
     {
         let plan = Plan::plain(self.model.model.stack())?;
+        Ok(self.measure(&plan, measure, items)?.into_plain())
+    }
+
+    /// Measures every item under the schedules of a plan, going on where an earlier run stopped; or the share of them that
+    /// the runner is for.
+    ///
+    /// # Errors
+    /// As [`Runs::plain`]; of a share [`ExperimentError::ShareFinished`] once it is.
+    pub fn measure<M>(
+        &self,
+        plan: &Plan,
+        measure: &M,
+        items: &[M::Item],
+    ) -> Result<Measured<M::Sums>, ExperimentError>
+    where
+        M: Measure<Sums: Serialize + DeserializeOwned>,
+    {
         let measured = self
             .runner
-            .measure(self.model.clone(), &plan, measure, items)?;
-        Ok(measured.into_plain())
+            .measure(self.model.clone(), plan, measure, items)?;
+        match self.runner.is_whole() {
+            true => Ok(measured),
+            false => Err(ExperimentError::ShareFinished),
+        }
     }
 
     /// Takes memory until the value that is returned is dropped.

@@ -74,6 +74,10 @@ impl Experiment for Shift {
             .collect())
     }
 
+    fn has_items(&self) -> bool {
+        true
+    }
+
     fn measure(
         &self,
         subject: &Subject<'_>,

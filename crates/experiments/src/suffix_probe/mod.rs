@@ -63,6 +63,10 @@ impl Experiment for SuffixProbe {
         Ok(vec![format!("contexts of an ending: {}", subject.text)])
     }
 
+    fn has_items(&self) -> bool {
+        true
+    }
+
     fn measure(
         &self,
         subject: &Subject<'_>,

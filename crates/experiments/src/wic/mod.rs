@@ -73,6 +73,10 @@ impl Experiment for Wic {
         Ok(told.collect())
     }
 
+    fn has_items(&self) -> bool {
+        true
+    }
+
     fn measure(
         &self,
         subject: &Subject<'_>,

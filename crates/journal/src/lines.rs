@@ -1,0 +1,142 @@
+//! The lines of a journal as they are read.
+
+use crate::description::RunDescription;
+use crate::error::JournalError;
+use crate::key::{CHECKSUM, checksum};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+/// The form of the lines. Journals of before it was written down have form 1.
+pub(crate) const FORMAT: u32 = 3;
+
+/// As much of the first line as says whether the rest can be read.
+#[derive(Deserialize)]
+struct FormatOnly {
+    #[serde(default = "oldest_format")]
+    format: u32,
+}
+
+fn oldest_format() -> u32 {
+    1
+}
+
+/// A line after the first.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Unit<T> {
+    pub(crate) unit: usize,
+    pub(crate) result: T,
+}
+
+/// The whole lines of a journal, of which one is in memory at a time.
+pub(crate) struct Lines<'a> {
+    path: &'a Path,
+    reader: BufReader<&'a File>,
+    /// The last one that was read, without its newline.
+    line: Vec<u8>,
+    /// Its number, from 1.
+    at: usize,
+    /// Bytes of the whole lines so far.
+    pub(crate) whole: u64,
+    /// Whether a line without its newline was found at the end: its writing was cut off.
+    pub(crate) torn: bool,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn new(path: &'a Path, file: &'a File) -> Self {
+        Self {
+            path,
+            reader: BufReader::new(file),
+            line: Vec::new(),
+            at: 0,
+            whole: 0,
+            torn: false,
+        }
+    }
+
+    /// Reads the next line; false where there is no further whole one.
+    fn advance(&mut self) -> Result<bool, JournalError> {
+        self.line.clear();
+        let read = self.reader.read_until(b'\n', &mut self.line);
+        let read = read.map_err(|source| JournalError::Io {
+            path: self.path.to_owned(),
+            source,
+        })?;
+        match self.line.pop() {
+            Some(b'\n') => {
+                self.at += 1;
+                self.whole += read as u64;
+                Ok(true)
+            }
+            last => {
+                self.torn = last.is_some();
+                Ok(false)
+            }
+        }
+    }
+
+    /// The first line; `None` where there is none.
+    pub(crate) fn description<D: DeserializeOwned>(
+        &mut self,
+    ) -> Result<Option<RunDescription<D>>, JournalError> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        let json = self.checked()?;
+        let FormatOnly { format } = self.parsed(json)?;
+        if format != FORMAT {
+            return Err(JournalError::OtherFormat {
+                path: self.path.to_owned(),
+                expected: FORMAT,
+                found: format,
+            });
+        }
+        // What any run says is read first, so that damage is not taken for another kind of run.
+        let _: RunDescription<IgnoredAny> = self.parsed(json)?;
+        let description = serde_json::from_slice(json);
+        description.map(Some).map_err(|_| JournalError::OtherKind {
+            path: self.path.to_owned(),
+        })
+    }
+
+    /// The lines after the first, which must be units of the run.
+    pub(crate) fn units<D, T: DeserializeOwned>(
+        &mut self,
+        run: &RunDescription<D>,
+        fits: impl Fn(&T) -> bool,
+    ) -> Result<BTreeMap<usize, T>, JournalError> {
+        let mut finished = BTreeMap::new();
+        while self.advance()? {
+            let Unit { unit, result } = self.parsed(self.checked()?)?;
+            let belongs = run.holds(unit) && fits(&result);
+            if !belongs || finished.insert(unit, result).is_some() {
+                return Err(self.damaged());
+            }
+        }
+        Ok(finished)
+    }
+
+    /// The JSON of the line, whose checksum is right.
+    fn checked(&self) -> Result<&[u8], JournalError> {
+        let split = self.line.split_at_checked(CHECKSUM);
+        split
+            .and_then(|(sum, rest)| Some((sum, rest.strip_prefix(b" ")?)))
+            .filter(|(sum, json)| *sum == checksum(json).as_bytes())
+            .map(|(_, json)| json)
+            .ok_or_else(|| self.damaged())
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, json: &[u8]) -> Result<T, JournalError> {
+        serde_json::from_slice(json).map_err(|_| self.damaged())
+    }
+
+    fn damaged(&self) -> JournalError {
+        JournalError::Damaged {
+            path: self.path.to_owned(),
+            line: self.at,
+        }
+    }
+}
