@@ -115,6 +115,11 @@ impl Labelled {
         Ok(Self { data, folders })
     }
 
+    /// Adds what an option says.
+    pub fn insert<T: Send + Sync + 'static>(&mut self, set: T) {
+        self.data.insert(set);
+    }
+
     /// The data sets.
     pub fn data(&self) -> &Data {
         &self.data

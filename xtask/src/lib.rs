@@ -35,6 +35,7 @@ pub mod sources;
 pub mod speed;
 pub mod summary;
 pub mod sweep;
+pub mod vectors;
 
 pub use layerwise::experiments;
 
@@ -73,6 +74,8 @@ enum Command {
     Fastest(Box<fastest::Arguments>),
     /// Correct the N-best lists of a speech recogniser, and measure word error rates
     Rescore(Box<rescore::Arguments>),
+    /// Write the states of words in their sentences to a safetensors file
+    Vectors(vectors::Arguments),
     /// Figures, embedded models and corpora, and what each needs
     List(list::Arguments),
 }
@@ -93,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Speed(arguments) => speed::speed(&arguments),
         Command::Fastest(arguments) => fastest::run(&arguments),
         Command::Rescore(arguments) => rescore::rescore(&arguments),
+        Command::Vectors(arguments) => vectors::vectors(&arguments),
         Command::List(arguments) => list::list(&arguments),
     };
     match outcome {

@@ -9,6 +9,7 @@ use crate::experiments::core::plain::{self, Observation};
 use crate::experiments::core::subject::{Runs, Subject};
 use crate::experiments::core::sweep::{Sweep, Swept};
 use crate::experiments::core::tables::Tables;
+use crate::experiments::lexical_semantics;
 use crate::experiments::{self, EXPERIMENTS};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
@@ -43,6 +44,9 @@ pub struct Arguments {
     labelled: labelled::Options,
     #[command(flatten)]
     run: Run,
+    /// Give both sides of a pair the prompt of the first in lexical-semantics, where the published ones differ by a character
+    #[arg(long)]
+    same_template: bool,
     /// The text of another kind, for experiments that compare two: a file as for --corpus [default: the source code of this project]
     #[arg(long, value_name = "FILE")]
     shift_corpus: Option<PathBuf>,
@@ -110,7 +114,12 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let ids: Vec<&str> = chosen.iter().map(|experiment| experiment.id()).collect();
     let limited = arguments.inputs.rows.is_some() || arguments.inputs.tokens.is_some();
     let tokens = (!limited).then_some(DEFAULT_TOKENS);
-    let labelled = Labelled::open(&arguments.labelled, &ids)?;
+    let needed = experiments::with_needed(&chosen);
+    let of_needed: Vec<&str> = needed.iter().map(|experiment| experiment.id()).collect();
+    let mut labelled = Labelled::open(&arguments.labelled, &of_needed)?;
+    if arguments.same_template {
+        labelled.insert(lexical_semantics::Template::Same);
+    }
     let models = inputs::open_models(&arguments.inputs)?;
     check_folders(&arguments.out, &models)?;
     let asked = chosen.iter().copied().filter(|experiment| {
@@ -136,7 +145,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let plan = Plan {
         arguments,
         data: labelled.data(),
-        experiments: &experiments::with_needed(&chosen),
+        experiments: &needed,
     };
     let mut all_measured = Vec::new();
     for (at, opened) in models.iter().enumerate() {

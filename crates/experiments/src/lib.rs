@@ -15,6 +15,7 @@ pub mod benchmarks;
 pub mod cka;
 pub mod lens_entropy;
 pub mod lens_kl;
+pub mod lexical_semantics;
 pub mod mlp_norm;
 pub mod neurons;
 pub mod repeats;

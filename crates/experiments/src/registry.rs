@@ -42,7 +42,7 @@ pub fn with_needed(chosen: &[&'static dyn Experiment]) -> Vec<&'static dyn Exper
     found
 }
 
-/// The claims of all experiments, in the order of their numbers.
+/// The claims of all experiments, by their letters and then their numbers.
 pub fn claims() -> Vec<&'static Claim> {
     let each = EXPERIMENTS
         .iter()
@@ -161,6 +161,7 @@ mod tests {
         };
         check(&[], &[]);
         check(&["cka", "wic"], &["cka", "wic"]);
+        check(&["lexical-semantics"], &["wic", "lexical-semantics"]);
         check(&["suffix-probe"], &["suffix-neurons", "suffix-probe"]);
         check(
             &["stages", "neurons", "robustness"],
@@ -171,7 +172,7 @@ mod tests {
     #[test]
     fn every_claim_has_its_place_and_its_lines() {
         let ids: Vec<&str> = claims().iter().map(|claim| claim.id).collect();
-        let expected: Vec<String> = [("D", 27), ("T", 10)]
+        let expected: Vec<String> = [("D", 27), ("F", 10), ("M", 9), ("T", 10)]
             .into_iter()
             .flat_map(|(letter, last)| (1..=last).map(move |number| format!("{letter}{number}")))
             .collect();

@@ -42,6 +42,7 @@ fn pairs(text: &str) -> Pairs {
     let pair = |at: usize| Pair {
         word: format!("word {}", at / 4),
         occurrences: [occurrence(2 * at), occurrence(2 * at + 1)],
+        part_of_speech: None,
         same: at.is_multiple_of(2),
     };
     Pairs {

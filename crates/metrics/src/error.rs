@@ -219,6 +219,12 @@ pub enum MetricsError {
         /// Index of the first such sample.
         sample: usize,
     },
+    /// A deviation was asked for of fewer than two states.
+    #[error("{found} states have no standard deviation; there must be 2 at least")]
+    TooFewStates {
+        /// States.
+        found: u64,
+    },
     /// A threshold was to be chosen without samples.
     #[error("a threshold cannot be chosen without samples")]
     NoScores,

@@ -14,6 +14,8 @@
 //! - [`logistic_regression`]: the linear probe for two classes; [`Standardizer`]: features on one scale;
 //! - [`threshold`]: decisions by a threshold on a score, and their accuracy;
 //! - [`group_folds`]: cross-validation that keeps groups together;
+//! - [`Anisotropy`] and [`cosine`]: the angle between states of words, less what all share;
+//! - [`mcnemar`]: whether two decisions on the same items differ;
 //! - [`rescale`]: curves on a common grid of depths and a common scale;
 //! - [`factorization`]: least squares, Cholesky, symmetric eigenvalues and ridge regression, in pure Rust or
 //!   through the system's LAPACK (feature `lapack`).
@@ -35,6 +37,7 @@
 //! # Ok::<(), layerwise_metrics::MetricsError>(())
 //! ```
 
+mod anisotropy;
 mod cka;
 mod clustered;
 pub mod correlation;
@@ -45,16 +48,19 @@ pub mod factorization;
 mod folds;
 mod logistic;
 mod matrix;
+mod mcnemar;
 mod moments;
 pub mod rescale;
 mod standardizer;
 pub mod streamed;
 pub mod threshold;
 
+pub use anisotropy::{Anisotropy, cosine};
 pub use cka::Cka;
 pub use clustered::{Cluster, ClusteredMean};
 pub use error::MetricsError;
 pub use folds::group_folds;
 pub use logistic::{LogisticFit, logistic_regression};
+pub use mcnemar::mcnemar;
 pub use moments::Moments;
 pub use standardizer::Standardizer;

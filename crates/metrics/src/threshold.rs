@@ -63,6 +63,36 @@ pub fn best(samples: &[(f64, bool)], grid: &[f64]) -> Result<f64, MetricsError> 
     Ok(best)
 }
 
+/// The area under the ROC curve: how often a sample of the label `true` has the higher score of two, ties by half.
+///
+/// `None` where all samples have one label.
+///
+/// # Errors
+///
+/// No score may be NaN.
+///
+/// ```
+/// use layerwise_metrics::threshold::auc;
+///
+/// assert_eq!(auc(&[(0.1, false), (0.3, true), (0.2, true), (0.2, false)])?, Some(0.875));
+/// # Ok::<(), layerwise_metrics::MetricsError>(())
+/// ```
+pub fn auc(samples: &[(f64, bool)]) -> Result<Option<f64>, MetricsError> {
+    check_scores(samples)?;
+    let mut samples = samples.to_vec();
+    samples.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut below, mut trues, mut won) = (0_u64, 0_u64, 0.0);
+    for tied in samples.chunk_by(|a, b| a.0 == b.0) {
+        let own = tied.iter().filter(|sample| sample.1).count() as u64;
+        let others = tied.len() as u64 - own;
+        won += own as f64 * (below as f64 + others as f64 / 2.0);
+        below += others;
+        trues += own;
+    }
+    let pairs = trues as f64 * below as f64;
+    Ok((pairs > 0.0).then(|| won / pairs))
+}
+
 fn check_scores(samples: &[(f64, bool)]) -> Result<(), MetricsError> {
     match samples.iter().position(|(score, _)| score.is_nan()) {
         Some(sample) => Err(MetricsError::InvalidScore { sample }),

@@ -113,6 +113,8 @@ pub enum Marker {
     Diamond,
     /// A triangle that points down.
     TriangleDown,
+    /// A star of five rays, larger than the others.
+    Star,
 }
 
 #[cfg(test)]

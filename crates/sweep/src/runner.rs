@@ -232,6 +232,16 @@ impl<'a> Runner<'a> {
         Self { threads, ..self }
     }
 
+    /// How many worker threads it has.
+    pub fn thread_count(&self) -> NonZeroUsize {
+        self.threads
+    }
+
+    /// The signal to stop, where there is one.
+    pub fn stop_signal(&self) -> Option<&'a AtomicBool> {
+        self.stop
+    }
+
     /// Once `stop` is true, no further item is begun: those in hand are finished, and the run ends as
     /// [`SweepError::Interrupted`].
     pub fn stop(self, stop: &'a AtomicBool) -> Self {

@@ -25,6 +25,7 @@ mod sharded;
 mod statistics;
 mod timed;
 mod values;
+mod vectors;
 
 use std::fs;
 use std::path::{Path, PathBuf};

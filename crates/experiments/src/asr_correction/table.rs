@@ -2,7 +2,8 @@
 
 use crate::core::table::record;
 use layerwise_transcripts::{
-    Comparison, CountRule, Detection, ErrorCounts, ScoredLists, System, TranscriptError, Violations,
+    Comparison, CountRule, Detection, ErrorCounts, ScoreScale, ScoredLists, System,
+    TranscriptError, Violations,
 };
 
 record! {
@@ -97,6 +98,8 @@ record! {
         pub wer_kept: Option<f64>,
         /// Share of all errors that are in those that are sent.
         pub errors_caught: f64,
+        /// Whether the recogniser gave scores; else ranks stand for them.
+        pub recogniser_scores: bool,
     }
     table("asr-gate") key(model, set, score, tau) fault(|_| None)
 }
@@ -114,6 +117,8 @@ pub struct About {
     pub list_oracle: usize,
     /// Errors of the best path of each list's lattice by the reference.
     pub lattice_oracle: usize,
+    /// Whether the recogniser gave scores.
+    pub recogniser_scores: bool,
 }
 
 impl About {
@@ -133,6 +138,7 @@ impl About {
             normaliser: normaliser.to_owned(),
             list_oracle,
             lattice_oracle,
+            recogniser_scores: lists.lists.scale != ScoreScale::Absent,
         }))
     }
 }
@@ -206,6 +212,7 @@ impl GateRecord {
             wer_sent: percent(found.sent_errors),
             wer_kept: percent(found.kept_errors),
             errors_caught: 100.0 * caught / all.max(1.0),
+            recogniser_scores: about.recogniser_scores,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The paper's qualitative claims, each judged by a small function from recorded results.
 //!
-//! A claim (D1 to D27 of the paper, T1 to T10 of a related system) yields lines of `claims.csv`, each of which compares one measured number with one threshold.
+//! A claim (D1 to D27 of the paper; F1 to F10, M1 to M9 and T1 to T10 of related systems) yields lines of `claims.csv`, each of which compares one measured number with one threshold.
 //! Thresholds are those that the claims were written down with, before anything was measured; none is tuned.
 //! What cannot be judged from the results at hand is a line too, `not tested`, with the reason.
 //!
@@ -26,7 +26,7 @@ pub struct Evidence<'a> {
     pub models: &'a [Facts],
 }
 
-/// A version of the paper.
+/// Who makes a claim: a version of the paper, or a related paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// The first one, June 2024.
@@ -35,15 +35,23 @@ pub enum Version {
     V3,
     /// NeurIPS 2025.
     Nips,
+    /// Fantastic Semantics (arXiv 2403.01509).
+    Semantics,
+    /// Multi-stage correction for speech recognition (arXiv 2310.11532).
+    Correction,
 }
 
 impl Version {
-    /// Every version.
+    /// Every version of the paper.
     pub const ALL: &'static [Self] = &[Self::V1, Self::V3, Self::Nips];
     /// The third version and the NeurIPS version.
     pub const V3_ON: &'static [Self] = &[Self::V3, Self::Nips];
     /// The first version and the NeurIPS version.
     pub const V1_AND_NIPS: &'static [Self] = &[Self::V1, Self::Nips];
+    /// Fantastic Semantics.
+    pub const SEMANTICS: &'static [Self] = &[Self::Semantics];
+    /// Multi-stage correction for speech recognition.
+    pub const CORRECTION: &'static [Self] = &[Self::Correction];
 
     /// Its short name.
     pub fn name(self) -> &'static str {
@@ -51,6 +59,8 @@ impl Version {
             Self::V1 => "v1",
             Self::V3 => "v3",
             Self::Nips => "nips",
+            Self::Semantics => "arXiv 2403.01509",
+            Self::Correction => "arXiv 2310.11532",
         }
     }
 }
@@ -69,7 +79,7 @@ record! {
     pub struct Row {
         /// Name of the claim, as D1.
         pub claim: String,
-        /// The versions of the paper that make it, or `ours`.
+        /// The versions of the paper that make it, a related paper, or `ours`.
         pub version: String,
         /// The model, or `*` where models are compared.
         pub model: String,
@@ -91,7 +101,7 @@ record! {
 
 /// One claim.
 pub struct Claim {
-    /// Its name, as D1.
+    /// Its name: a letter for the paper and a number, as D1.
     pub id: &'static str,
     /// The versions that make it.
     pub versions: &'static [Version],

@@ -3,9 +3,11 @@
 use layerwise_corpus::CorpusError;
 use layerwise_generate::GenerateError;
 use layerwise_metrics::MetricsError;
+use layerwise_rescoring::RescoringError;
 use layerwise_schedule::ScheduleError;
 use layerwise_sweep::SweepError;
 use layerwise_tasks::TaskError;
+use layerwise_transcripts::TranscriptError;
 use layerwise_transformer::TransformerError;
 
 /// Why an experiment cannot be measured.
@@ -33,6 +35,12 @@ pub enum ExperimentError {
     /// Tokens do not fit a model.
     #[error("{0}")]
     Transformer(#[from] TransformerError),
+    /// Lists of transcripts cannot be read or corrected.
+    #[error("{0}")]
+    Transcripts(#[from] TranscriptError),
+    /// A model cannot score transcripts.
+    #[error("{0}")]
+    Rescoring(#[source] Box<RescoringError>),
     /// A line of a data set is no JSON of its form.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
@@ -55,6 +63,12 @@ pub enum ExperimentError {
         /// What is wrong there.
         source: Box<ExperimentError>,
     },
+}
+
+impl From<RescoringError> for ExperimentError {
+    fn from(error: RescoringError) -> Self {
+        Self::Rescoring(Box::new(error))
+    }
 }
 
 impl ExperimentError {

@@ -22,11 +22,34 @@ pub struct Occurrence {
     pub word: Range<usize>,
 }
 
+impl Occurrence {
+    /// The tokens that stand for the word among those of the text, each with its bytes: all whose bytes overlap the word's.
+    pub fn tokens(&self, spans: &[(u32, Range<usize>)]) -> Option<Range<usize>> {
+        let is_own = |(_, span): &(u32, Range<usize>)| {
+            span.start < self.word.end && span.end > self.word.start
+        };
+        let first = spans.iter().position(is_own)?;
+        let last = spans.iter().rposition(is_own)?;
+        Some(first..last + 1)
+    }
+}
+
+/// A part of speech that is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartOfSpeech {
+    /// `N` in the files.
+    Noun,
+    /// `V` in the files.
+    Verb,
+}
+
 /// Two occurrences of a word, and whether it has the same sense in both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// The word, in its dictionary form.
     pub word: String,
+    /// Its part of speech; none of another kind, or unknown.
+    pub part_of_speech: Option<PartOfSpeech>,
     /// Where it stands.
     pub occurrences: [Occurrence; 2],
     /// Whether its sense is the same.
@@ -96,6 +119,20 @@ pub fn from_folder(folder: &Path, most: Option<usize>) -> Result<Pairs, Experime
     })
 }
 
+/// The pairs of a file in the columns of WiC, without labels: each counts as of unlike senses.
+///
+/// # Errors
+/// A file that is not text, or a line in another form, which is named.
+pub fn unlabelled(data: &Path) -> Result<Vec<Pair>, ExperimentError> {
+    let text = corpus::read_text(data)?;
+    let lines = text.lines().enumerate();
+    lines
+        .map(|(index, line)| {
+            pair(line, false).at(|| format!("{}: line {}", data.display(), index + 1))
+        })
+        .collect()
+}
+
 fn split(data: &Path, gold: &Path) -> Result<Vec<Pair>, ExperimentError> {
     let (data_text, gold_text) = (corpus::read_text(data)?, corpus::read_text(gold)?);
     let labels: Vec<&str> = gold_text.lines().collect();
@@ -115,13 +152,8 @@ fn split(data: &Path, gold: &Path) -> Result<Vec<Pair>, ExperimentError> {
                 return Err(fault).at(|| format!("{}: line {}", gold.display(), index + 1));
             }
         };
-        let (word, occurrences) =
-            occurrences(line).at(|| format!("{}: line {}", data.display(), index + 1))?;
-        pairs.push(Pair {
-            word,
-            occurrences,
-            same,
-        });
+        let pair = pair(line, same);
+        pairs.push(pair.at(|| format!("{}: line {}", data.display(), index + 1))?);
     }
     for class in [true, false] {
         if !pairs.iter().any(|pair| pair.same == class) {
@@ -134,9 +166,9 @@ fn split(data: &Path, gold: &Path) -> Result<Vec<Pair>, ExperimentError> {
 }
 
 /// A line of tab-separated word, part of speech, two indices of words joined by `-`, and two texts.
-fn occurrences(line: &str) -> Result<(String, [Occurrence; 2]), ExperimentError> {
+fn pair(line: &str, same: bool) -> Result<Pair, ExperimentError> {
     let fields: Vec<&str> = line.split('\t').collect();
-    let [word, _, indices, first, second] = fields.as_slice() else {
+    let [word, part, indices, first, second] = fields.as_slice() else {
         let expected = "5 fields between tabs (word, part of speech, indices, two texts)";
         let found = fields.len().to_string();
         return Err(ExperimentError::unexpected(expected, found));
@@ -161,14 +193,20 @@ fn occurrences(line: &str) -> Result<(String, [Occurrence; 2]), ExperimentError>
             word,
         })
     };
-    Ok((
-        (*word).to_owned(),
-        [find(first, in_first)?, find(second, in_second)?],
-    ))
+    Ok(Pair {
+        word: (*word).to_owned(),
+        part_of_speech: match *part {
+            "N" => Some(PartOfSpeech::Noun),
+            "V" => Some(PartOfSpeech::Verb),
+            _ => None,
+        },
+        occurrences: [find(first, in_first)?, find(second, in_second)?],
+        same,
+    })
 }
 
 /// The bytes of a text's words, which white space parts.
-fn words(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+pub(crate) fn words(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     text.split_whitespace().map(move |word| {
         let start = word.as_ptr() as usize - text.as_ptr() as usize;
         start..start + word.len()
@@ -233,6 +271,7 @@ pub fn standin(documents: &[String]) -> Option<Pairs> {
         let mut push = |first: Occurrence, second: Occurrence, same: bool| {
             split.push(Pair {
                 word: form.to_owned(),
+                part_of_speech: None,
                 occurrences: [first, second],
                 same,
             });
@@ -280,6 +319,8 @@ mod tests {
         let [first, second] = &pairs.train[0].occurrences;
         assert_eq!(&first.text[first.word.clone()], "board");
         assert_eq!(&second.text[second.word.clone()], "boards");
+        let parts = [0, 1].map(|pair: usize| pairs.train[pair].part_of_speech);
+        assert_eq!(parts, [Some(PartOfSpeech::Noun), Some(PartOfSpeech::Verb)]);
         let labels = |pairs: &[Pair]| -> Vec<bool> { pairs.iter().map(|pair| pair.same).collect() };
         assert_eq!(labels(&pairs.train), [false, true]);
         assert_eq!(labels(&pairs.dev), [true, false]);

@@ -6,7 +6,8 @@
 //! - a probe: logistic regression on \[h₁; h₂; |h₁−h₂|; h₁⊙h₂\], standardised on the training pairs, with the penalty of
 //!   `INVERSE_PENALTIES` that the development pairs like best (the first of equals);
 //! - a cosine above a threshold that the development pairs choose from 0, 0.05, …, 0.95; before it, within every 30
-//!   consecutive pairs, each dimension is centred and divided by its sample standard deviation plus 10⁻⁶ over the 60 words.
+//!   consecutive pairs, each dimension is centred and divided by its sample standard deviation plus 10⁻⁶, over the first
+//!   words of the pairs and over the second ones.
 
 use super::data::{Occurrence, Pair, Pairs};
 use super::table::{Method, Record};
@@ -17,7 +18,9 @@ use crate::core::plain::check_finite;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_corpus::Tokenizer;
-use layerwise_metrics::{ClusteredMean, Standardizer, logistic_regression, threshold};
+use layerwise_metrics::{
+    Anisotropy, ClusteredMean, Standardizer, cosine, logistic_regression, threshold,
+};
 use layerwise_sweep::{Failure, Measure, MeasureId, Reached, WorkBytes};
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewD, Axis};
@@ -112,7 +115,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             let probe = probe.at(|| format!("the probe of residual stream {state}"))?;
             Ok([
                 (Method::Probe, probe),
-                (Method::Cosine, cosine(words.view(), &dev, &test)?),
+                (Method::Cosine, by_cosine(words.view(), &dev, &test)?),
             ])
         })?;
         for (&state, outcomes) in states.iter().zip(outcomes.iter()) {
@@ -168,19 +171,16 @@ impl Input {
         occurrence: &Occurrence,
         positions: usize,
     ) -> Result<Self, ExperimentError> {
-        let word = &occurrence.word;
         let spans = tokenizer.encode_with_spans(&occurrence.text)?;
-        let is_own = |span: &Range<usize>| span.start < word.end && span.end > word.start;
-        let first = spans.iter().position(|(_, span)| is_own(span));
-        let last = spans.iter().rposition(|(_, span)| is_own(span));
-        let (Some(first), Some(last)) = (first, last) else {
-            let own = occurrence.text.get(word.clone()).unwrap_or_default();
+        let Some(word) = occurrence.tokens(&spans) else {
+            let own = occurrence.text.get(occurrence.word.clone());
+            let own = own.unwrap_or_default();
             let expected = format!("tokens of {own:?} in {:?}", occurrence.text);
             return Err(ExperimentError::unexpected(expected, "none"));
         };
-        let ids = spans[..=last].iter().map(|(id, _)| *id);
+        let ids = spans[..word.end].iter().map(|(id, _)| *id);
         let mut tokens: Vec<u32> = bos.into_iter().chain(ids).collect();
-        let first = first + usize::from(bos.is_some());
+        let first = word.start + usize::from(bos.is_some());
         // A text longer than the model's context loses its beginning.
         let cut = tokens.len().saturating_sub(positions);
         if cut > first {
@@ -389,51 +389,39 @@ fn probe(
 }
 
 /// The chosen threshold and the accuracy of the cosine.
-fn cosine(
+fn by_cosine(
     words: ArrayView2<'_, f32>,
     dev: &Split<'_>,
     test: &Split<'_>,
 ) -> Result<(f64, ClusteredMean), ExperimentError> {
-    let samples: Vec<(f64, bool)> = cosines(words, dev).into_iter().zip(dev.labels()).collect();
+    let on_dev = cosines(words, dev)?;
+    let samples: Vec<(f64, bool)> = on_dev.into_iter().zip(dev.labels()).collect();
     let chosen = threshold::best(&samples, &threshold::cosine_grid())?;
-    let cosines = cosines(words, test);
+    let cosines = cosines(words, test)?;
     let accuracy = accuracy(test, |index| {
         (cosines[index] > chosen) == test.pairs[index].same
     });
     Ok((chosen, accuracy))
 }
 
-/// The cosine of each pair, dimensions standardised within batches.
-fn cosines(words: ArrayView2<'_, f32>, split: &Split<'_>) -> Vec<f64> {
+/// The cosine of each pair, dimensions standardised within batches, each side by itself.
+fn cosines(words: ArrayView2<'_, f32>, split: &Split<'_>) -> Result<Vec<f64>, ExperimentError> {
     let mut cosines = Vec::new();
     for batch in split.inputs.chunks(BATCH) {
-        let mut states = Array2::zeros((2 * batch.len(), words.ncols()));
-        for (pair, inputs) in batch.iter().enumerate() {
-            for (side, &input) in inputs.iter().enumerate() {
-                let state = words.row(input).mapv(f64::from);
-                states.row_mut(2 * pair + side).assign(&state);
-            }
-        }
-        let count = states.nrows() as f64;
-        for mut dimension in states.columns_mut() {
-            let mean = dimension.sum() / count;
-            dimension -= mean;
-            let variance = dimension.dot(&dimension) / (count - 1.0);
-            dimension /= variance.sqrt() + 1e-6;
-        }
-        let cosine = |a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>| {
-            let lengths = (a.dot(&a) * b.dot(&b)).sqrt();
+        let shared = [0, 1].map(|side| {
+            let own = batch.iter().map(|inputs| words.row(inputs[side]));
+            Anisotropy::fit(own).at(|| format!("{} pairs in a batch of {BATCH}", batch.len()))
+        });
+        let [first, second] = shared;
+        let (first, second) = (first?, second?);
+        cosines.extend(batch.iter().map(|inputs| {
+            let a = first.remove(words.row(inputs[0]));
+            let b = second.remove(words.row(inputs[1]));
             // Words that are alike in everything have no direction left.
-            if lengths > 0.0 {
-                a.dot(&b) / lengths
-            } else {
-                0.0
-            }
-        };
-        let pairs = 0..batch.len();
-        cosines.extend(pairs.map(|p| cosine(states.row(2 * p), states.row(2 * p + 1))));
+            cosine(a.view(), b.view()).unwrap_or(0.0)
+        }));
     }
-    cosines
+    Ok(cosines)
 }
 
 #[cfg(test)]
@@ -545,6 +533,7 @@ mod tests {
         };
         let pair = |(index, &same): (usize, &bool)| Pair {
             word: format!("w{}", index / 4),
+            part_of_speech: None,
             occurrences: [occurrence.clone(), occurrence.clone()],
             same,
         };
@@ -605,7 +594,7 @@ mod tests {
         assert!(INVERSE_PENALTIES.contains(&chosen));
         assert_eq!(found.mean(), Some(1.0));
         assert_eq!((found.count(), found.clusters().len()), (50, 13));
-        let (_, found) = cosine(words.view(), &dev, &test).unwrap();
+        let (_, found) = by_cosine(words.view(), &dev, &test).unwrap();
         assert!(found.mean().unwrap() > 0.8, "{found:?}");
     }
 
@@ -615,18 +604,31 @@ mod tests {
         let pairs = pairs(&[true, false]);
         let split = Split {
             pairs: &pairs,
-            inputs: vec![[0, 2], [0, 3]],
+            inputs: vec![[0, 2], [1, 3]],
         };
-        // The second dimension is constant, the first is 1, 1, 1, 7 about 2.5.
-        let found = cosines(words.view(), &split);
-        assert!(
-            (found[0] - 1.0).abs() < 1e-9 && (found[1] + 1.0).abs() < 1e-9,
-            "{found:?}"
-        );
+        // The second dimension is constant; the first is 1, 3 on one side and 1, 7 on the other.
+        let check = |split: &Split<'_>, expected: [f64; 2]| {
+            let found = cosines(words.view(), split).unwrap();
+            let mut near = found.iter().zip(expected);
+            let is_near = near.all(|(found, expected)| (found - expected).abs() < 1e-9);
+            assert!(is_near, "{found:?}");
+        };
+        check(&split, [1.0, 1.0]);
+        let crossed = Split {
+            pairs: &pairs,
+            inputs: vec![[0, 3], [1, 2]],
+        };
+        check(&crossed, [-1.0, -1.0]);
         let alike = Split {
             pairs: &pairs,
             inputs: vec![[0, 2], [2, 0]],
         };
-        assert_eq!(cosines(words.view(), &alike), [0.0, 0.0]);
+        check(&alike, [0.0, 0.0]);
+        let alone = Split {
+            pairs: &pairs[..1],
+            inputs: vec![[0, 1]],
+        };
+        let error = cosines(words.view(), &alone).unwrap_err().to_string();
+        assert!(error.starts_with("1 pairs in a batch of 30"), "{error}");
     }
 }

@@ -1,0 +1,424 @@
+//! The claims that are judged from this experiment: M1 to M9. Rates are in per cent, differences in points.
+
+use super::table::{GateRecord, Record};
+use crate::core::claim::{Claim, Evidence, Version};
+use crate::core::curve::needs;
+use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
+use crate::core::table::distinct;
+
+/// The claims that are judged from this experiment.
+pub const CLAIMS: &[Claim] = &[
+    claim("M1", "the gate finds the utterances with errors", m1),
+    claim("M2", "correction behind a gate and under rules helps", m2),
+    claim("M3", "the gate loses nothing", m3),
+    claim("M4", "free generation for all utterances hurts", m4),
+    claim("M5", "rules that hold by construction are never broken", m5),
+    claim("M6", "votes of one recogniser are not independent", m6),
+    claim("M7", "the lattice is worth it", m7),
+    claim("M8", "the rule on the number of words costs", m8),
+    claim("M9", "oracles and systems are in order", m9),
+];
+
+const fn claim(
+    id: &'static str,
+    statement: &'static str,
+    judge: fn(&Evidence<'_>) -> Vec<Finding>,
+) -> Claim {
+    Claim {
+        id,
+        versions: Version::CORRECTION,
+        statement,
+        needs: &["asr-correction"],
+        models: "",
+        judge,
+    }
+}
+
+const ID: &str = "asr-correction";
+
+/// One model's lines about one set.
+struct Own<'a> {
+    model: &'a str,
+    set: &'a str,
+    records: Vec<&'a Record>,
+    gate: Vec<&'a GateRecord>,
+}
+
+impl Own<'_> {
+    fn system(&self, mode: &str, count: &str, is_gated: bool) -> Result<&Record, Unjudged> {
+        let mut records = self.records.iter();
+        let own = records
+            .find(|r| r.mode == mode && r.count_rule == count && r.tau.is_empty() != is_gated);
+        own.copied().ok_or_else(|| needs(ID))
+    }
+
+    fn best(&self) -> Result<&Record, Unjudged> {
+        self.system("best", "free", false)
+    }
+
+    fn lattice(&self) -> Result<&Record, Unjudged> {
+        self.system("lattice", "free", false)
+    }
+
+    /// What the gate does by the posterior where it sends half of the lists.
+    fn half(&self) -> Result<&GateRecord, Unjudged> {
+        let mut gate = self.gate.iter();
+        let own = gate.find(|r| r.score == "posterior" && r.tau.is_none());
+        own.copied().ok_or_else(|| needs(ID))
+    }
+
+    /// Refuses sets whose recogniser gave no scores.
+    fn with_scores(&self) -> Result<(), Unjudged> {
+        match self.half()?.recogniser_scores {
+            true => Ok(()),
+            false => Err(Unjudged::NotTested(format!(
+                "needs scores of the recogniser, which {} has not",
+                self.set
+            ))),
+        }
+    }
+
+    fn finding(&self, part: &str, threshold: Threshold, outcome: Outcome) -> Finding {
+        Finding::of(
+            self.model,
+            format!("{part}, {}", self.set),
+            threshold,
+            outcome,
+        )
+    }
+}
+
+/// What `judge` finds of each model on each of its sets.
+fn each(evidence: &Evidence<'_>, judge: impl Fn(&Own<'_>) -> Vec<Finding>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for facts in evidence.models {
+        let records = evidence.tables.of::<Record>().iter();
+        let records: Vec<&Record> = records.filter(|r| r.model == facts.name).collect();
+        let mut sets = distinct(records.iter().map(|r| r.set.as_str()));
+        if sets.is_empty() {
+            sets.push("any set");
+        }
+        for set in sets {
+            let gate = evidence.tables.of::<GateRecord>().iter();
+            findings.extend(judge(&Own {
+                model: &facts.name,
+                set,
+                records: records.iter().copied().filter(|r| r.set == set).collect(),
+                gate: gate
+                    .filter(|r| r.model == facts.name && r.set == set)
+                    .collect(),
+            }));
+        }
+    }
+    findings
+}
+
+/// The rate of the first less that of the second, with both intervals.
+fn less(first: &Record, second: &Record) -> Measured {
+    let told = |r: &Record| format!("{:.2} ({:.2} to {:.2})", r.wer, r.wer_low, r.wer_high);
+    Measured::of(first.wer - second.wer).noting(format!("{} against {}", told(first), told(second)))
+}
+
+/// AUC of the posterior ≥ 0.70, and WER sent > 2 × WER kept at half sent; sets with scores.
+pub fn m1(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let area = || {
+            own.with_scores()?;
+            let reason = "all best hypotheses are wrong, or none is".to_owned();
+            Ok(Measured::of(
+                own.half()?.auc.ok_or(Unjudged::NotTested(reason))?,
+            ))
+        };
+        let ratio = || {
+            own.with_scores()?;
+            let half = own.half()?;
+            let both = half.wer_sent.zip(half.wer_kept.filter(|kept| *kept > 0.0));
+            let reason = "no error is in what is kept".to_owned();
+            let (sent, kept) = both.ok_or(Unjudged::NotTested(reason))?;
+            Ok(Measured::of(sent / kept).noting(format!("{sent:.2} against {kept:.2}")))
+        };
+        vec![
+            own.finding(
+                "area under the curve of the posterior",
+                Threshold::AtLeast(0.7),
+                area(),
+            ),
+            own.finding(
+                "rate of the half that is sent by that of the half that is kept",
+                Threshold::Above(2.0),
+                ratio(),
+            ),
+        ]
+    })
+}
+
+/// p_improvement ≥ 0.975 of the gated lattice on at least half of the sets.
+pub fn m2(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let finding = |model: &str| {
+        let own = evidence.tables.of::<Record>().iter();
+        let own = own.filter(|r| r.model == model && r.mode == "lattice" && r.count_rule == "free");
+        let gated: Vec<f64> = own
+            .filter(|r| !r.tau.is_empty())
+            .filter_map(|r| r.p_improvement)
+            .collect();
+        let improved = gated.iter().filter(|p| **p >= 0.975).count();
+        let outcome = match gated.len() {
+            0 => Err(needs(ID)),
+            sets => Ok(Measured::of(improved as f64 / sets as f64)
+                .noting(format!("{improved} of {sets} sets"))),
+        };
+        let part = "share of the sets with fewer errors in at least 0.975 of replicates";
+        Finding::of(model, part, Threshold::AtLeast(0.5), outcome)
+    };
+    evidence
+        .models
+        .iter()
+        .map(|facts| finding(&facts.name))
+        .collect()
+}
+
+/// Gated less ungated lattice ≤ 0.1 while ≤ 60 % are sent; sets with scores.
+pub fn m3(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let gated = || {
+            own.with_scores()?;
+            own.system("lattice", "free", true)
+        };
+        let lost = || Ok(less(gated()?, own.lattice()?));
+        let sent = || Ok(Measured::of(gated()?.sent_share));
+        vec![
+            own.finding(
+                "lattice with the gate less without",
+                Threshold::AtMost(0.1),
+                lost(),
+            ),
+            own.finding(
+                "utterances that are sent, in per cent",
+                Threshold::AtMost(60.0),
+                sent(),
+            ),
+        ]
+    })
+}
+
+/// p ≥ 0.975 that free generation for all has more errors.
+pub fn m4(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let reason =
+            "needs transcripts that the model generates, which this experiment does not make";
+        let outcome = match own.system("generate", "free", false) {
+            Ok(generated) => match generated.p_improvement {
+                Some(improved) => Ok(Measured::of(1.0 - improved)),
+                None => Err(Unjudged::NotTested(reason.to_owned())),
+            },
+            Err(_) => Err(Unjudged::NotTested(reason.to_owned())),
+        };
+        vec![own.finding(
+            "share of replicates without fewer errors",
+            Threshold::AtLeast(0.975),
+            outcome,
+        )]
+    })
+}
+
+/// No violation in any lattice.
+pub fn m5(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let lattices: Vec<&&Record> = own.records.iter().filter(|r| r.mode == "lattice").collect();
+        let broken = |r: &Record| r.violations_words + r.violations_count + r.violations_form;
+        let outcome = match lattices.len() {
+            0 => Err(needs(ID)),
+            _ => Ok(Measured::of(
+                lattices.iter().map(|r| broken(r)).sum::<usize>() as f64,
+            )),
+        };
+        vec![own.finding("violations along lattices", Threshold::AtMost(0.0), outcome)]
+    })
+}
+
+/// WER(vote) ≥ WER(best) − 0.1.
+pub fn m6(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let gain = || Ok(less(own.system("vote", "free", false)?, own.best()?));
+        vec![own.finding("vote less best", Threshold::AtLeast(-0.1), gain())]
+    })
+}
+
+/// WER(lattice) ≤ WER(select) + 0.05.
+pub fn m7(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let gain = || Ok(less(own.lattice()?, own.system("select", "free", false)?));
+        vec![own.finding("lattice less select", Threshold::AtMost(0.05), gain())]
+    })
+}
+
+/// WER(lattice, count kept) − WER(lattice), and the same of the oracles.
+pub fn m8(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let cost = || Ok(less(own.system("lattice", "keep", false)?, own.lattice()?));
+        let oracles = || {
+            let (kept, free) = (
+                own.system("lattice", "keep", false)?.lattice_oracle,
+                own.lattice()?.lattice_oracle,
+            );
+            Ok(Measured::of(kept - free).noting(format!("{kept:.2} against {free:.2}")))
+        };
+        vec![
+            own.finding(
+                "lattice of the same number of words less lattice",
+                Threshold::AtLeast(0.0),
+                cost(),
+            ),
+            own.finding(
+                "its best path by the reference less the lattice's",
+                Threshold::AtLeast(0.0),
+                oracles(),
+            ),
+        ]
+    })
+}
+
+/// Lattice oracle ≤ list oracle ≤ select.
+pub fn m9(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let oracles = || {
+            let lattice = own.lattice()?;
+            Ok(Measured::of(lattice.list_oracle - lattice.lattice_oracle))
+        };
+        let selected = || {
+            let select = own.system("select", "free", false)?;
+            Ok(Measured::of(select.wer - select.list_oracle))
+        };
+        vec![
+            own.finding(
+                "best hypothesis less best path, by the reference",
+                Threshold::AtLeast(0.0),
+                oracles(),
+            ),
+            own.finding(
+                "select less the best hypothesis by the reference",
+                Threshold::AtLeast(0.0),
+                selected(),
+            ),
+        ]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asr_correction::synthetic;
+    use crate::core::tables::Tables;
+    use crate::core::testing::{Judged, MODELS};
+
+    fn judged(claim: &str) -> Judged {
+        Judged::of(CLAIMS, claim, &[synthetic::add])
+    }
+
+    /// Changes the lines of one system.
+    fn changed(
+        mode: &'static str,
+        count: &'static str,
+        is_gated: bool,
+        change: fn(&mut Record),
+    ) -> impl Fn(&mut Tables) {
+        move |tables| {
+            let records = tables.of_mut::<Record>().iter_mut();
+            records
+                .filter(|r| r.mode == mode && r.count_rule == count && r.tau.is_empty() != is_gated)
+                .for_each(change);
+        }
+    }
+
+    fn gate(change: fn(&mut GateRecord)) -> impl Fn(&mut Tables) {
+        move |tables| tables.of_mut::<GateRecord>().iter_mut().for_each(change)
+    }
+
+    #[test]
+    fn m1_the_gate_finds_errors() {
+        let blind = gate(|r| {
+            r.auc = Some(0.5);
+            r.wer_sent = Some(3.0);
+        });
+        judged("M1").check_all(2 * MODELS, blind, [0, 2 * MODELS, 0]);
+        judged("M1").check(gate(|r| r.recogniser_scores = false), [0, 0, 2 * MODELS]);
+    }
+
+    #[test]
+    fn m2_correction_helps() {
+        let worse = changed("lattice", "free", true, |r| r.p_improvement = Some(0.9));
+        judged("M2").check_all(MODELS, worse, [0, MODELS, 0]);
+    }
+
+    #[test]
+    fn m3_the_gate_loses_nothing() {
+        let lost = changed("lattice", "free", true, |r| {
+            r.wer = 4.5;
+            r.sent_share = 70.0;
+        });
+        judged("M3").check_all(2 * MODELS, lost, [0, 2 * MODELS, 0]);
+    }
+
+    #[test]
+    fn m4_generation_is_not_tested_without_it() {
+        judged("M4").check(|_| {}, [0, 0, MODELS]);
+        let generated = |p: f64| {
+            move |tables: &mut Tables| {
+                let vote = tables.of::<Record>().iter().filter(|r| r.mode == "vote");
+                let vote: Vec<Record> = vote.cloned().collect();
+                for r in vote {
+                    tables.push(Record {
+                        mode: "generate".to_owned(),
+                        p_improvement: Some(p),
+                        ..r
+                    });
+                }
+            }
+        };
+        judged("M4").check(generated(0.0), [MODELS, 0, 0]);
+        judged("M4").check(generated(0.5), [0, MODELS, 0]);
+    }
+
+    #[test]
+    fn m5_rules_hold() {
+        let broken = changed("lattice", "keep", false, |r| r.violations_count = 1);
+        judged("M5").check_all(MODELS, broken, [0, MODELS, 0]);
+    }
+
+    #[test]
+    fn m6_votes_do_not_help() {
+        judged("M6").check_all(
+            MODELS,
+            changed("vote", "free", false, |r| r.wer = 5.0),
+            [0, MODELS, 0],
+        );
+    }
+
+    #[test]
+    fn m7_lattices_are_worth_it() {
+        judged("M7").check_all(
+            MODELS,
+            changed("lattice", "free", false, |r| r.wer = 4.5),
+            [0, MODELS, 0],
+        );
+    }
+
+    #[test]
+    fn m8_the_count_rule_costs() {
+        let free = changed("lattice", "keep", false, |r| {
+            r.wer = 3.0;
+            r.lattice_oracle = 2.0;
+        });
+        judged("M8").check_all(2 * MODELS, free, [0, 2 * MODELS, 0]);
+    }
+
+    #[test]
+    fn m9_oracles_are_in_order() {
+        let wrong = |tables: &mut Tables| {
+            for r in tables.of_mut::<Record>() {
+                r.list_oracle = if r.mode == "lattice" { 2.0 } else { 9.0 };
+            }
+        };
+        judged("M9").check_all(2 * MODELS, wrong, [0, 2 * MODELS, 0]);
+    }
+}

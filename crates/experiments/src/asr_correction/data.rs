@@ -1,0 +1,210 @@
+//! N-best lists: from files, and a stand-in made from the embedded text.
+//!
+//! The stand-in, `standin-nbest`, has 12 words of the text in a row as what was said, and five hypotheses of it. In each,
+//! every word may be taken for a neighbour in the alphabet of the text's words, be dropped, or come twice, all together
+//! with a probability of 0.1. A hypothesis' score falls by 0.02 nats a token with each error, and by as much again times a
+//! random number, so that the best one is not always first. No one else uses it, and its rates compare with nothing
+//! published.
+
+use crate::core::data::{Limit, Source};
+use crate::core::error::{ExperimentError, Place};
+use layerwise_corpus as corpus;
+use layerwise_transcripts::{Limits, NBestLists, read_hyporadise};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Words of an utterance.
+const WORDS: usize = 12;
+/// Hypotheses of an utterance.
+const HYPOTHESES: usize = 5;
+/// How likely a word is taken for another, and how likely it is dropped or comes twice.
+const SUBSTITUTED: f64 = 0.07;
+const DROPPED: f64 = 0.015;
+const TWICE: f64 = 0.015;
+/// What an error takes from a score, in nats a token.
+const COST: f64 = 0.02;
+
+/// The files of HyPoradise that are read, without their ends.
+const NAMES: [&str; 6] = [
+    "test_wsj_score",
+    "test_atis",
+    "test_chime4",
+    "test_td3",
+    "test_ls_clean",
+    "test_ls_other",
+];
+
+/// Sets of HyPoradise, or the stand-in.
+pub(crate) static SOURCE: Source = Source {
+    option: "asr",
+    help: "A folder with sets of HyPoradise, any of test_wsj_score.json, test_atis.json, test_chime4.json, test_td3.json, test_ls_clean.json and test_ls_other.json [default: a stand-in from the embedded text]",
+    title: "N-best lists of a recogniser",
+    limit: Limit {
+        option: "asr-items",
+        help: "Take the first N lists of each set of a recogniser [default: 40]",
+        least: 2,
+        default: Some(40),
+    },
+    read: |folder, most, data| {
+        let files = NAMES.map(|name| folder.join(format!("{name}.json")));
+        let files: Vec<PathBuf> = files.into_iter().filter(|file| file.is_file()).collect();
+        if files.is_empty() {
+            let expected = format!("one of {}, each .json", NAMES.join(", "));
+            return Err(ExperimentError::unexpected(expected, "none"))
+                .at(|| folder.display().to_string());
+        }
+        data.insert(Sets::from_files(&files, most.unwrap_or(usize::MAX))?);
+        Ok(())
+    },
+    stand_in: |documents, most, data| {
+        // Text cannot break the form of lists.
+        if let Ok(Some(sets)) = Sets::standin(documents, most.unwrap_or(usize::MAX)) {
+            data.insert(sets);
+        }
+    },
+};
+
+/// Lists by the names of their sets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sets(pub Vec<(String, NBestLists)>);
+
+impl Sets {
+    /// The first `most` lists of files in HyPoradise's JSON, each a set of its file's name.
+    ///
+    /// # Errors
+    /// A file that breaks its form, or lists without any reference; the file is named.
+    pub fn from_files(files: &[PathBuf], most: usize) -> Result<Self, ExperimentError> {
+        let mut sets = Vec::new();
+        for file in files {
+            let place = || file.display().to_string();
+            let text = corpus::read_text(file)?;
+            let lists = read_hyporadise(text.as_bytes(), &Limits::default()).at(place)?;
+            let name = file.file_stem().unwrap_or_default().to_string_lossy();
+            sets.push((name.into_owned(), first(lists, most).at(place)?));
+        }
+        Ok(Self(sets))
+    }
+
+    /// The stand-in, of `most` utterances; `None` where the text is too short for two.
+    ///
+    /// # Errors
+    /// None that text gives; the type is that of the reader of lists.
+    pub fn standin(documents: &[String], most: usize) -> Result<Option<Self>, ExperimentError> {
+        let own =
+            |word: &&str| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+        let runs = documents
+            .iter()
+            .map(|text| text.split_whitespace().filter(own).collect());
+        let runs: Vec<Vec<&str>> = runs.collect();
+        let known: BTreeSet<&str> = runs.iter().flatten().copied().collect();
+        let known: Vec<&str> = known.into_iter().collect();
+        let said: Vec<&[&str]> = runs
+            .iter()
+            .flat_map(|run| run.chunks_exact(WORDS))
+            .collect();
+        let count = most.min(said.len());
+        if count < 2 {
+            return Ok(None);
+        }
+        let mut random = ChaCha8Rng::seed_from_u64(0);
+        // Evenly from the text.
+        let lists = (0..count).map(|at| list(said[at * said.len() / count], &known, &mut random));
+        let lists = Value::Array(lists.collect()).to_string();
+        let lists = read_hyporadise(lists.as_bytes(), &Limits::default())?;
+        Ok(Some(Self(vec![("standin-nbest".to_owned(), lists)])))
+    }
+}
+
+fn first(mut lists: NBestLists, most: usize) -> Result<NBestLists, ExperimentError> {
+    lists.utterances.truncate(most.max(1));
+    let has_reference = lists
+        .utterances
+        .iter()
+        .any(|utterance| utterance.reference.is_some());
+    match has_reference {
+        true => Ok(lists),
+        false => Err(ExperimentError::unexpected("lists with references", "none")),
+    }
+}
+
+/// A number from 0 to 1.
+fn share(random: &mut ChaCha8Rng) -> f64 {
+    f64::from(random.next_u32()) / f64::from(u32::MAX)
+}
+
+fn list(said: &[&str], known: &[&str], random: &mut ChaCha8Rng) -> Value {
+    let mut hypotheses: Vec<(f64, String)> = (0..HYPOTHESES)
+        .map(|_| {
+            let (mut words, mut errors) = (Vec::new(), 0);
+            for &word in said {
+                let drawn = share(random);
+                errors += usize::from(drawn < SUBSTITUTED + DROPPED + TWICE);
+                if drawn < SUBSTITUTED {
+                    let at = known.partition_point(|other| *other < word);
+                    let other = if at + 1 < known.len() {
+                        at + 1
+                    } else {
+                        at.saturating_sub(1)
+                    };
+                    words.push(known[other]);
+                } else if drawn < SUBSTITUTED + DROPPED {
+                    // The word is not there.
+                } else if drawn < SUBSTITUTED + DROPPED + TWICE {
+                    words.extend([word, word]);
+                } else {
+                    words.push(word);
+                }
+            }
+            let score = -0.1 - COST * (errors as f64 + 2.0 * share(random));
+            (score, words.join(" "))
+        })
+        .collect();
+    hypotheses.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (scores, texts): (Vec<f64>, Vec<String>) = hypotheses.into_iter().unzip();
+    json!({"input": texts, "score": scores, "output": said.join(" ")})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::testing::documents;
+    use layerwise_transcripts::{Normaliser, ScoreScale, Vocabulary};
+
+    #[test]
+    fn the_standin_has_lists_that_can_be_corrected() {
+        let Sets(sets) = Sets::standin(&documents(), 60).unwrap().unwrap();
+        let [(name, lists)] = sets.as_slice() else {
+            panic!("one set");
+        };
+        assert_eq!(
+            (name.as_str(), lists.utterances.len()),
+            ("standin-nbest", 60)
+        );
+        assert_eq!(lists.scale, ScoreScale::Mean);
+        let mut vocabulary = Vocabulary::new();
+        let (mut best, mut oracle) = (0, 0);
+        for utterance in &lists.utterances {
+            let list = utterance.distinct(&Normaliser::Norm, &mut vocabulary);
+            best += list.errors(&list.hypotheses[0]).unwrap().errors();
+            oracle += list.oracle_errors().unwrap() as u64;
+        }
+        assert!(best > oracle && oracle > 0, "{best}, {oracle}");
+        assert_eq!(Sets::standin(&["too short".to_owned()], 60).unwrap(), None);
+        assert_eq!(Sets::standin(&documents(), 60).unwrap(), Some(Sets(sets)));
+    }
+
+    #[test]
+    fn lists_without_references_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lists.json");
+        std::fs::write(&file, "[{\"input\": [\"a\"]}]").unwrap();
+        let error = Sets::from_files(&[file], 5).unwrap_err().to_string();
+        assert!(
+            error.ends_with("lists.json: expected lists with references, found none"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! From lists to lines: `asr-correction` (arXiv 2310.11532).
+//!
+//! Hypotheses are compared as words of the normaliser `norm`. Settings of every system are chosen on the other half of the
+//! utterances. Nothing is kept: the scores of a set start over.
+
+use super::data::Sets;
+use super::table::{About, GateRecord, Record};
+use crate::core::error::{ExperimentError, Place};
+use crate::core::subject::Subject;
+use crate::core::tables::Tables;
+use layerwise_rescoring::{Options, RescoringError, Scorer};
+use layerwise_transcripts::{
+    CorrectionError, CountRule, Counted, Decoder, Detection, Gate, Grid, Method, Mode, NBestLists,
+    Normaliser, ScoredLists, System, Tuning, Vocabulary,
+};
+
+/// Resamplings of the utterances, as Kaldi has them.
+const REPLICATES: usize = 10_000;
+/// Of the resampling.
+const SEED: u64 = 0;
+
+/// Ways of correcting, and whether the number of words is kept.
+const METHODS: [(Mode, CountRule); 5] = [
+    (Mode::Best, CountRule::Free),
+    (Mode::Vote, CountRule::Free),
+    (Mode::Select, CountRule::Free),
+    (Mode::Lattice, CountRule::Free),
+    (Mode::Lattice, CountRule::Keep),
+];
+
+/// Fills the tables, and tells of lattices that were too large for an exact search.
+///
+/// # Errors
+/// A sentence that the model cannot score, a lattice of too many slots, or an interrupt.
+pub(super) fn measure(
+    subject: &Subject<'_>,
+    tables: &mut Tables,
+) -> Result<Vec<String>, ExperimentError> {
+    let mut notes = Vec::new();
+    if let Some(Sets(sets)) = subject.data.get::<Sets>() {
+        for (name, lists) in sets {
+            notes.extend(of_set(subject, name, lists, tables).at(|| name.clone())?);
+        }
+    }
+    Ok(notes)
+}
+
+fn of_set(
+    subject: &Subject<'_>,
+    name: &str,
+    lists: &NBestLists,
+    tables: &mut Tables,
+) -> Result<Vec<String>, ExperimentError> {
+    let Some(tokenizer) = subject.tokenizer else {
+        return Ok(Vec::new());
+    };
+    let normaliser = Normaliser::Norm;
+    let mut vocabulary = Vocabulary::new();
+    let utterances = lists.utterances.iter();
+    let distinct: Vec<_> = utterances
+        .map(|utterance| utterance.distinct(&normaliser, &mut vocabulary))
+        .collect();
+    let runner = &subject.runs.runner;
+    let mut options = Options::new()
+        .bos(subject.text.bos)
+        .threads(runner.thread_count());
+    if let Some(stop) = runner.stop_signal() {
+        options = options.stop(stop);
+    }
+    let mut model = Counted::new(Scorer::new(subject.model, tokenizer, options)?);
+    let set = ScoredLists::new(lists.clone(), distinct, &vocabulary, &mut model)?;
+    let before = model.tokens();
+    let gate = Gate::new(set.lists.scale);
+    let of_normaliser = [subject.name, name, normaliser.name()];
+    let mut notes = Vec::new();
+    for (mode, count) in METHODS {
+        let Some(about) = About::new(of_normaliser, &set, count)? else {
+            continue;
+        };
+        let grid = match mode {
+            Mode::Best => Grid::fixed(gate.kappa, 0.0, 0.0),
+            _ => Grid::of(mode, set.lists.scale),
+        };
+        let method = Method::new(mode, count, gate, Decoder::default(), grid);
+        let gated = mode == Mode::Lattice;
+        let systems = System::of_method(
+            &method,
+            &set,
+            Tuning::Halves,
+            gated,
+            before,
+            &vocabulary,
+            &mut model,
+        )
+        .map_err(correction)?;
+        for system in systems {
+            if system.inexact > 0 && !system.is_gated() {
+                notes.push(format!(
+                    "{name}: {}: {} lattices were searched with a beam of {}",
+                    system.name(),
+                    system.inexact,
+                    method.decoder.width
+                ));
+            }
+            if let Some(found) = system.compare(&set, REPLICATES, SEED)? {
+                tables.push(Record::new(&about, &system, &found, None));
+            }
+        }
+        if mode == Mode::Best {
+            let detections = Detection::all(&gate, &set);
+            for detection in &detections {
+                tables.push(GateRecord::new(&about, detection));
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// The error of a list or of the model, without the generic wrapper.
+fn correction(error: CorrectionError<RescoringError>) -> ExperimentError {
+    match error {
+        CorrectionError::LanguageModel(error) => error.into(),
+        CorrectionError::Transcript { index, source } => ExperimentError::In {
+            place: format!("list {index}"),
+            source: Box::new(source.into()),
+        },
+        other => ExperimentError::unexpected("lists that can be corrected", other.to_string()),
+    }
+}

@@ -1,0 +1,538 @@
+//! The claims that are judged from this experiment: F1 to F10, on accuracies with removal within batches at the states of
+//! the published curves.
+
+use super::table::{Compared, Comparison, Part, Record, Removal, Setting, percent};
+use crate::core::claim::{Claim, Evidence, Version};
+use crate::core::curve::{Point, against_depth, depth_of_peak, needs, peak, together};
+use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
+use std::collections::BTreeSet;
+
+/// The claims that are judged from this experiment.
+pub const CLAIMS: &[Claim] = &[
+    claim(
+        "F1",
+        "a word's own sense is read best low, and worse at the end",
+        f1,
+    ),
+    claim("F2", "context on both sides of a word helps", f2),
+    claim(
+        "F3",
+        "the meaning that a prompt asks for gets better with depth",
+        f3,
+    ),
+    claim("F4", "the prediction of a word gets better with depth", f4),
+    claim(
+        "F5",
+        "understanding leads prediction low, and the gap closes high",
+        f5,
+    ),
+    claim("F6", "a word's own sense declines after its peak", f6),
+    claim("F7", "removing what all words share helps", f7),
+    claim(
+        "F8",
+        "senses of nouns are easier to tell than those of verbs",
+        f8,
+    ),
+    claim(
+        "F9",
+        "a word's own sense peaks before the meaning that a prompt asks for",
+        f9,
+    ),
+    claim("F10", "there is signal", f10),
+];
+
+const fn claim(
+    id: &'static str,
+    statement: &'static str,
+    judge: fn(&Evidence<'_>) -> Vec<Finding>,
+) -> Claim {
+    Claim {
+        id,
+        versions: Version::SEMANTICS,
+        statement,
+        needs: &["lexical-semantics"],
+        models: "",
+        judge,
+    }
+}
+
+/// One model's results on one set of pairs.
+struct Own<'a> {
+    evidence: &'a Evidence<'a>,
+    model: &'a str,
+    layers: usize,
+    pairs_of: String,
+}
+
+type Curve = Result<Vec<Point>, Unjudged>;
+
+impl Own<'_> {
+    fn of(&self, setting: Setting, aniso: Removal, pos: Part) -> Curve {
+        percent(
+            self.evidence.tables,
+            self.model,
+            &self.pairs_of,
+            (setting, aniso, pos),
+        )
+    }
+
+    fn curve(&self, setting: Setting) -> Curve {
+        self.of(setting, Removal::Batch, Part::All)
+    }
+
+    fn best(&self, setting: Setting, aniso: Removal, pos: Part) -> Result<Point, Unjudged> {
+        peak(&self.of(setting, aniso, pos)?).ok_or_else(|| needs("lexical-semantics"))
+    }
+
+    fn compared(
+        &self,
+        comparison: Comparison,
+        setting: Setting,
+    ) -> Result<(f64, Option<f64>), Unjudged> {
+        let mut records = self.evidence.tables.of::<Compared>().iter();
+        let own = records.find(|r| {
+            let (model, pairs_of) = (r.model == self.model, r.pairs_of == self.pairs_of);
+            model && pairs_of && (r.comparison, r.setting) == (comparison, setting)
+        });
+        let own = own.ok_or_else(|| needs("lexical-semantics"))?;
+        Ok((
+            100.0 * own.difference,
+            own.difference_se.map(|error| 100.0 * error),
+        ))
+    }
+
+    fn finding(&self, part: &str, threshold: Threshold, outcome: Outcome) -> Finding {
+        Finding::of(
+            self.model,
+            format!("{part}, {}", self.pairs_of),
+            threshold,
+            outcome,
+        )
+    }
+}
+
+/// What `judge` finds of each model on each set of pairs.
+fn each(evidence: &Evidence<'_>, judge: impl Fn(&Own<'_>) -> Vec<Finding>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for facts in evidence.models {
+        let own = evidence
+            .tables
+            .of::<Record>()
+            .iter()
+            .filter(|r| r.model == facts.name);
+        let mut sets: BTreeSet<&str> = own.map(|r| r.pairs_of.as_str()).collect();
+        if sets.is_empty() {
+            sets.insert("wic");
+        }
+        for set in sets {
+            findings.extend(judge(&Own {
+                evidence,
+                model: &facts.name,
+                layers: facts.layers,
+                pairs_of: set.to_owned(),
+            }));
+        }
+    }
+    findings
+}
+
+fn last(curve: &[Point]) -> Result<Point, Unjudged> {
+    curve
+        .last()
+        .copied()
+        .ok_or_else(|| needs("lexical-semantics"))
+}
+
+/// A difference of two accuracies, in points, with the standard error of independent ones.
+fn less(a: Point, b: Point) -> Measured {
+    Measured::of(a.value - b.value)
+        .with_error(together(a.error, b.error))
+        .noting(format!(
+            "points; {:.2} at state {}, {:.2} at state {}; standard error as of independent accuracies",
+            a.value, a.index, b.value, b.index
+        ))
+}
+
+/// The rank correlation with depth over the states above the embedding.
+fn rising(curve: Vec<Point>) -> Outcome {
+    against_depth(curve.get(1..).unwrap_or_default())
+}
+
+/// base: argmax ≤ 0.5·L, and peak − last ≥ 2.6 points.
+pub fn f1(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let base = own.curve(Setting::Base);
+        let fall = |curve: Vec<Point>| {
+            let peak = peak(&curve).ok_or_else(|| needs("lexical-semantics"))?;
+            Ok(less(peak, last(&curve)?))
+        };
+        vec![
+            own.finding(
+                "depth of the best state, base",
+                Threshold::AtMost(0.5),
+                base.clone()
+                    .and_then(|base| depth_of_peak(&base, "lexical-semantics")),
+            ),
+            own.finding(
+                "best less last, base",
+                Threshold::AtLeast(2.6),
+                base.and_then(fall),
+            ),
+        ]
+    })
+}
+
+/// The mean of repeat − base over depths above 0.15 is above 0 by more than 2 SE.
+pub fn f2(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let in_errors = |(difference, error): (f64, Option<f64>)| {
+            let Some(error) = error.filter(|error| *error > 0.0) else {
+                let reason = "the difference has no standard error".to_owned();
+                return Err(Unjudged::NotTested(reason));
+            };
+            let note = format!("{difference:.2} points, standard error {error:.2}, paired by item");
+            Ok(Measured::of(difference / error).noting(note))
+        };
+        vec![
+            own.finding(
+                "repeat less base over depths above 0.15, in its standard errors",
+                Threshold::Above(2.0),
+                own.compared(Comparison::Deep, Setting::Repeat)
+                    .and_then(in_errors),
+            ),
+        ]
+    })
+}
+
+/// prompt2: Spearman ≥ 0.7, argmax ≥ 0.5·L, last ≥ max − 2 points.
+pub fn f3(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let prompt = own.curve(Setting::Prompt2);
+        let left = |curve: Vec<Point>| {
+            let peak = peak(&curve).ok_or_else(|| needs("lexical-semantics"))?;
+            Ok(less(last(&curve)?, peak))
+        };
+        vec![
+            own.finding(
+                "rank correlation with depth, prompt2",
+                Threshold::AtLeast(0.7),
+                prompt.clone().and_then(rising),
+            ),
+            own.finding(
+                "depth of the best state, prompt2",
+                Threshold::AtLeast(0.5),
+                prompt
+                    .clone()
+                    .and_then(|curve| depth_of_peak(&curve, "lexical-semantics")),
+            ),
+            own.finding(
+                "last less best, prompt2",
+                Threshold::AtLeast(-2.0),
+                prompt.and_then(left),
+            ),
+        ]
+    })
+}
+
+/// How many states later the first setting is best than the second.
+fn later(own: &Own<'_>, first: Setting, second: Setting) -> Outcome {
+    let [first, second] =
+        [first, second].map(|own_setting| own.best(own_setting, Removal::Batch, Part::All));
+    let (first, second) = (first?, second?);
+    let states = first.index as f64 - second.index as f64;
+    let note = format!(
+        "states {} and {} of {}",
+        first.index, second.index, own.layers
+    );
+    Ok(Measured::of(states).noting(note))
+}
+
+/// repeat_prev: Spearman ≥ 0.6, and argmax later than repeat's.
+pub fn f4(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        vec![
+            own.finding(
+                "rank correlation with depth, repeat_prev",
+                Threshold::AtLeast(0.6),
+                own.curve(Setting::RepeatPrev).and_then(rising),
+            ),
+            own.finding(
+                "states from the best of repeat to the best of repeat_prev",
+                Threshold::Above(0.0),
+                later(own, Setting::RepeatPrev, Setting::Repeat),
+            ),
+        ]
+    })
+}
+
+/// The mean of repeat − repeat_prev is larger in the first half than in the second.
+pub fn f5(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let halves = || {
+            let (difference, error) = own.compared(Comparison::Halves, Setting::Repeat)?;
+            let (first, _) = own.compared(Comparison::FirstHalf, Setting::Repeat)?;
+            let (second, _) = own.compared(Comparison::SecondHalf, Setting::Repeat)?;
+            let note = format!(
+                "points; {first:.2} in the first half, {second:.2} in the second; paired by item"
+            );
+            Ok(Measured::of(difference).with_error(error).noting(note))
+        };
+        vec![own.finding(
+            "repeat less repeat_prev, first half less second",
+            Threshold::Above(0.0),
+            halves(),
+        )]
+    })
+}
+
+/// base and repeat: Spearman from the peak on < 0.
+pub fn f6(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let falling = |setting: Setting| {
+            let curve = own.curve(setting)?;
+            let peak = peak(&curve).ok_or_else(|| needs("lexical-semantics"))?;
+            let from: Vec<Point> = curve
+                .into_iter()
+                .filter(|p| p.index >= peak.index)
+                .collect();
+            if from.len() < 2 {
+                return Err(Unjudged::Absent("the last state is the best".to_owned()));
+            }
+            against_depth(&from)
+        };
+        let settings = [Setting::Base, Setting::Repeat].into_iter();
+        let finding = |setting: Setting| {
+            let part = format!(
+                "rank correlation with depth from the best state on, {}",
+                setting.name()
+            );
+            own.finding(&part, Threshold::Below(0.0), falling(setting))
+        };
+        settings.map(finding).collect()
+    })
+}
+
+const THREE: [Setting; 3] = [Setting::Base, Setting::Repeat, Setting::Prompt2];
+
+/// Best accuracy with removal less best without, above 0 for base, repeat and prompt2.
+pub fn f7(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let gain = |setting: Setting| {
+            let (difference, error) = own.compared(Comparison::Removal, setting)?;
+            let measured = Measured::of(difference).with_error(error);
+            Ok(measured.noting("points; paired by item, best states taken as given"))
+        };
+        let finding = |setting: Setting| {
+            let part = format!("best with removal less best without, {}", setting.name());
+            own.finding(&part, Threshold::Above(0.0), gain(setting))
+        };
+        THREE.into_iter().map(finding).collect()
+    })
+}
+
+/// Nouns less verbs, each at its best state, above 0 in three settings.
+pub fn f8(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let gap = |setting: Setting| {
+            let noun = own.best(setting, Removal::Batch, Part::Noun)?;
+            Ok(less(noun, own.best(setting, Removal::Batch, Part::Verb)?))
+        };
+        let finding = |setting: Setting| {
+            let part = format!("nouns less verbs at their best states, {}", setting.name());
+            own.finding(&part, Threshold::Above(0.0), gap(setting))
+        };
+        THREE.into_iter().map(finding).collect()
+    })
+}
+
+/// argmax of base and of repeat < argmax of prompt2.
+pub fn f9(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let finding = |setting: Setting| {
+            let part = format!(
+                "states from the best of {} to the best of prompt2",
+                setting.name()
+            );
+            own.finding(
+                &part,
+                Threshold::Above(0.0),
+                later(own, Setting::Prompt2, setting),
+            )
+        };
+        [Setting::Base, Setting::Repeat]
+            .into_iter()
+            .map(finding)
+            .collect()
+    })
+}
+
+/// The best test accuracy of any setting ≥ 55.5 %.
+pub fn f10(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each(evidence, |own| {
+        let bests = Setting::ALL.into_iter().filter_map(|setting| {
+            let best = own.best(setting, Removal::Batch, Part::All).ok()?;
+            Some((setting, best))
+        });
+        let best = bests.reduce(|best, next| {
+            if next.1.value > best.1.value {
+                next
+            } else {
+                best
+            }
+        });
+        let outcome = best
+            .ok_or_else(|| needs("lexical-semantics"))
+            .map(|(setting, best)| {
+                let note = format!("{} at state {}", setting.name(), best.index);
+                Measured::of(best.value).with_error(best.error).noting(note)
+            });
+        vec![own.finding(
+            "best test accuracy in per cent",
+            Threshold::AtLeast(55.5),
+            outcome,
+        )]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::tables::Tables;
+    use crate::core::testing::{Judged, MODELS, models};
+    use crate::lexical_semantics::synthetic;
+
+    fn judged(claim: &str) -> Judged {
+        Judged::of(CLAIMS, claim, &[synthetic::add])
+    }
+
+    /// Every accuracy is the same function of its record.
+    fn accuracy(of: impl Fn(&Record) -> f64) -> impl Fn(&mut Tables) {
+        move |tables| {
+            for record in tables.of_mut::<Record>() {
+                record.test_accuracy = of(record);
+            }
+        }
+    }
+
+    fn difference(comparison: Comparison, value: f64) -> impl Fn(&mut Tables) {
+        move |tables| {
+            for compared in tables.of_mut::<Compared>() {
+                if compared.comparison == comparison {
+                    compared.difference = value;
+                }
+            }
+        }
+    }
+
+    /// On the published curves themselves the claims find the published numbers.
+    #[test]
+    fn the_published_curves_give_the_published_numbers() {
+        let mut models = models();
+        models.retain(|facts| facts.layers == 32);
+        let tables = judged("F1").tables(&models);
+        let check = |claim: &str, expected: &[f64]| {
+            let rows = judged(claim).rows(&tables, &models);
+            let found: Vec<f64> = rows.iter().filter_map(|row| row.measured).collect();
+            assert_eq!(found.len(), expected.len(), "{claim}: {found:?}");
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(
+                    (found - expected).abs() < 0.05,
+                    "{claim}: {found} for {expected}"
+                );
+            }
+        };
+        check("F1", &[0.375, 4.21]);
+        check("F3", &[0.92, 0.66, -0.64]);
+        check("F4", &[0.88, 20.0]);
+        check("F6", &[-0.48, -0.60]);
+        check("F9", &[9.0, 13.0]);
+        check("F10", &[72.71]);
+    }
+
+    #[test]
+    fn f1_own_sense_peaks_low() {
+        judged("F1").check_all(
+            2 * MODELS,
+            accuracy(|r| 0.5 + 0.1 * r.relative_depth),
+            [0, 2 * MODELS, 0],
+        );
+    }
+
+    #[test]
+    fn f2_context_helps() {
+        judged("F2").check_all(MODELS, difference(Comparison::Deep, 0.01), [0, MODELS, 0]);
+        let lone = |tables: &mut Tables| {
+            for compared in tables.of_mut::<Compared>() {
+                compared.difference_se = None;
+            }
+        };
+        judged("F2").check(lone, [0, 0, MODELS]);
+    }
+
+    #[test]
+    fn f3_prompted_meaning_rises() {
+        judged("F3").check(
+            accuracy(|r| 0.7 - 0.1 * r.relative_depth),
+            [0, 3 * MODELS, 0],
+        );
+        judged("F3").check(
+            accuracy(|r| 0.5 + 0.1 * r.relative_depth),
+            [3 * MODELS, 0, 0],
+        );
+    }
+
+    #[test]
+    fn f4_prediction_rises() {
+        let late = |r: &Record| match r.setting {
+            Setting::RepeatPrev => 0.5 + 0.1 * r.relative_depth,
+            _ => 0.7 - 0.1 * r.relative_depth,
+        };
+        judged("F4").check(accuracy(late), [2 * MODELS, 0, 0]);
+        judged("F4").check(accuracy(|r| 1.0 - late(r)), [0, 2 * MODELS, 0]);
+    }
+
+    #[test]
+    fn f5_the_gap_closes() {
+        judged("F5").check_all(
+            MODELS,
+            difference(Comparison::Halves, -0.01),
+            [0, MODELS, 0],
+        );
+    }
+
+    #[test]
+    fn f6_decline_after_the_peak() {
+        judged("F6").check(
+            accuracy(|r| 0.7 - 0.1 * r.relative_depth),
+            [2 * MODELS, 0, 0],
+        );
+        judged("F6").check(
+            accuracy(|r| 0.5 + 0.1 * r.relative_depth),
+            [0, 2 * MODELS, 0],
+        );
+    }
+
+    #[test]
+    fn f7_removal_helps() {
+        judged("F7").check_all(
+            3 * MODELS,
+            difference(Comparison::Removal, 0.0),
+            [0, 3 * MODELS, 0],
+        );
+    }
+
+    #[test]
+    fn f8_nouns_are_easier() {
+        judged("F8").check_all(3 * MODELS, accuracy(|_| 0.6), [0, 3 * MODELS, 0]);
+    }
+
+    #[test]
+    fn f9_order_of_peaks() {
+        judged("F9").check_all(2 * MODELS, accuracy(|_| 0.6), [0, 2 * MODELS, 0]);
+    }
+
+    #[test]
+    fn f10_there_is_signal() {
+        judged("F10").check_all(MODELS, accuracy(|_| 0.55), [0, MODELS, 0]);
+    }
+}

@@ -1,0 +1,147 @@
+//! `vectors`: the states of words in their sentences, as a file.
+
+use crate::arguments::{self, Bos, Inputs};
+use crate::experiments::lexical_semantics::{self, Setting};
+use crate::experiments::wic;
+use crate::{inputs, output};
+use anyhow::{Context, ensure};
+use layerwise::corpus;
+use layerwise::transformer::Precision;
+use ndarray::{ArrayViewD, s};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// Options of `vectors`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+The file has the columns of WiC between tabs, a line a pair: a word, its part of speech, two indices of words joined by
+`-`, and two sentences. The output holds `states` in F32, [pairs, 2, states, model]: the residual streams from the
+embedding to the last block's output; and `normed`, [pairs, 2, model]: the last one after the final norm. With --state K
+it holds `states`, [pairs, 2, model], of that one. Which state tells senses best: lexical-semantics-best.csv of
+`reproduce lexical-semantics`.")]
+pub struct Arguments {
+    /// Words in their sentences
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// An embedded model's name, or a checkpoint folder
+    #[arg(long, value_name = "NAME|DIR")]
+    model: String,
+    /// Where a state is read: base, repeat, repeat_prev, repeat_prev_token, prompt1 or prompt2
+    #[arg(long, value_name = "SETTING", default_value = "base", value_parser = setting)]
+    setting: Setting,
+    /// This residual stream alone, 0 for the embedding
+    #[arg(long, value_name = "K")]
+    state: Option<usize>,
+    /// The token put before each sentence: the family's own, none, or an id
+    #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
+    bos: Bos,
+    /// The number format of weight matrices and of what they are multiplied with
+    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
+    precision: Precision,
+    /// The file to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+}
+
+fn setting(text: &str) -> Result<Setting, String> {
+    let mut settings = Setting::ALL.into_iter();
+    let found = settings.find(|setting| setting.name() == text);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = Setting::ALL.iter().map(|setting| setting.name()).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A model or file that cannot be accepted, more memory than there is, or output that cannot be written.
+pub fn vectors(arguments: &Arguments) -> anyhow::Result<()> {
+    output::check_file(&arguments.out)?;
+    let file = arguments.file.display().to_string();
+    let pairs = wic::data::unlabelled(&arguments.file)?;
+    ensure!(
+        !pairs.is_empty(),
+        "{file}: expected a line for each pair, found none"
+    );
+    let mut inputs = Inputs::of_model(&arguments.model);
+    inputs.precision = arguments.precision;
+    let opened = inputs::open_models(&inputs)?;
+    let opened = opened.into_iter().next().context("one model was named")?;
+    let config = opened.model.config();
+    if let Some(state) = arguments.state {
+        let last = config.layers;
+        ensure!(
+            state <= last,
+            "--state {state}: expected a residual stream from 0 to {last}, as {} has {last} blocks",
+            opened.name
+        );
+    }
+    let tokenizer = inputs::open_tokenizer(&opened)?;
+    let tokenizer = tokenizer.with_context(|| {
+        format!(
+            "{}: vectors needs a tokenizer.json to read text with",
+            opened.name
+        )
+    })?;
+    let (bos, _) = inputs::beginning(arguments.bos, "each sentence", &opened, Some(&tokenizer))?;
+    let bos = match bos {
+        corpus::Bos::Id(id) | corpus::Bos::Auto(id) => Some(id),
+        corpus::Bos::None => None,
+    };
+    let elements = pairs.len() * 2 * (config.layers + 2) * config.model;
+    // The array, and its bytes as they are written.
+    let bytes = 3 * (elements * size_of::<f32>()) as u64;
+    opened
+        .budget
+        .check(&format!("{file}: the states of its words"), bytes)?;
+    let all = lexical_semantics::vectors(&opened.model, &tokenizer, bos, &pairs, arguments.setting)
+        .with_context(|| file.clone())?;
+    let last = config.layers;
+    let tensors = match arguments.state {
+        Some(state) => vec![(
+            "states",
+            tensor(all.slice(s![.., .., state, ..]).into_dyn()),
+        )],
+        None => vec![
+            (
+                "states",
+                tensor(all.slice(s![.., .., ..=last, ..]).into_dyn()),
+            ),
+            (
+                "normed",
+                tensor(all.slice(s![.., .., last + 1, ..]).into_dyn()),
+            ),
+        ],
+    };
+    let views = tensors
+        .iter()
+        .map(|(name, (shape, bytes))| {
+            Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
+        })
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+    let mut facts = HashMap::from([
+        ("model".to_owned(), opened.name.clone()),
+        ("setting".to_owned(), arguments.setting.name().to_owned()),
+        ("pairs_sha256".to_owned(), corpus::sha256(&arguments.file)?),
+        (
+            "precision".to_owned(),
+            opened.model.precision().name().to_owned(),
+        ),
+    ]);
+    if let Some(state) = arguments.state {
+        facts.insert("state".to_owned(), state.to_string());
+    }
+    let bytes = safetensors::serialize(views, Some(facts))?;
+    output::write(&arguments.out, &bytes)?;
+    output::print_paths([&arguments.out])?;
+    Ok(())
+}
+
+/// Shape and little-endian bytes.
+fn tensor(values: ArrayViewD<'_, f32>) -> (Vec<usize>, Vec<u8>) {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    (values.shape().to_vec(), bytes.collect())
+}
