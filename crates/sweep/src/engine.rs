@@ -92,6 +92,7 @@ impl<'a, M: Measure> Engine<'a, M> {
             }),
             changed: Condvar::new(),
             finished: Mutex::new(finished),
+            is_unkept: AtomicBool::new(false),
         };
         let workers = self.threads.get();
         std::thread::scope(|scope| {
@@ -129,6 +130,8 @@ struct Run<'a, M: Measure, E, F> {
     queue: Mutex<Queue<'a, M, E>>,
     changed: Condvar,
     finished: Mutex<F>,
+    /// A result could not be handed over, so that no further one can be.
+    is_unkept: AtomicBool,
 }
 
 struct Queue<'a, M: Measure, E> {
@@ -220,8 +223,13 @@ where
             let mut queue = self.lock_queue();
             queue.busy -= 1;
             if let Err(failure) = result {
+                // Tasks of an earlier turn are finished for what they may tell, unless there is nowhere to put it.
+                let turn = match self.is_unkept.load(Ordering::Relaxed) {
+                    true => Turn::default(),
+                    false => turn,
+                };
                 let first = queue.failure.take();
-                let first = first.filter(|(met, _)| *met < turn);
+                let first = first.filter(|(met, _)| *met <= turn);
                 queue.failure = first.or(Some((turn, failure)));
             }
             drop(queue);
@@ -625,7 +633,13 @@ where
             drop(progress);
             let sums = sums.into_iter().flatten().collect();
             let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-            finished(item.index, sums)?;
+            if self.is_unkept.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if let Err(failure) = finished(item.index, sums) {
+                self.is_unkept.store(true, Ordering::Relaxed);
+                return Err(failure);
+            }
         }
         Ok(())
     }

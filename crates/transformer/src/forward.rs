@@ -1,5 +1,7 @@
 //! The forward pass: one loop over the steps of a schedule.
 
+mod mlp;
+
 use crate::attending::Attending;
 use crate::batch::{Batch, Segment};
 use crate::crew::{Crew, Hand};
@@ -13,7 +15,7 @@ use crate::rotary::Rotations;
 use crate::scoring::{Hidden, Scoring, alibi_biases};
 use crate::site::Observer;
 use crate::values::{Overlaid, Program, Values};
-use layerwise_architecture::{Activation, Mlp, ModelConfig, NormPlace, Residual};
+use layerwise_architecture::{Mlp, ModelConfig, NormPlace, Residual};
 use layerwise_kernels::activation;
 use layerwise_kernels::gemm::{Precision, Scratch};
 use layerwise_kernels::team::Team;
@@ -655,55 +657,5 @@ impl Model {
         self.normalize(norm, update.view(), spare.view_mut());
         std::mem::swap(update, spare);
         *update -= &residual;
-    }
-
-    /// Leaves the MLP's update in `workspace.mlp_update`.
-    fn mlp(
-        &self,
-        index: usize,
-        residual: ArrayView2<'_, f32>,
-        workspace: &mut Workspace,
-        reading: &mut Reading<'_>,
-    ) {
-        let block = &self.blocks[index];
-        let w = workspace;
-        let norm = block.mlp_norm.as_ref().unwrap_or(&block.attn_norm);
-        self.read_stream(
-            norm,
-            &block.mlp_in,
-            residual,
-            Site::MlpNorm,
-            (&mut w.normed, w.neurons.view_mut()),
-            &mut w.crew,
-            reading,
-        );
-        let (mut neurons, mut up) = w.neurons.view_mut().split_at(Axis(1), self.config.neurons);
-        reading.offer(Site::MlpPre, || neurons.view_mut().into_dyn());
-        let activate = match self.config.activation {
-            Activation::GeluTanh => activation::gelu_tanh,
-            Activation::Gelu => activation::gelu,
-            Activation::Silu => activation::silu,
-            Activation::Relu => activation::relu,
-        };
-        let gated = self.config.mlp == Mlp::Gated;
-        if gated {
-            reading.offer(Site::MlpUp, || up.view_mut().into_dyn());
-        }
-        for (mut row, up) in neurons.outer_iter_mut().zip(up.outer_iter()) {
-            let row = row.as_slice_mut().expect("rows of neurons are contiguous");
-            activate(row);
-            if gated {
-                let up = up.to_slice();
-                activation::multiply(row, up.expect("rows of up projections are contiguous"));
-            }
-        }
-        reading.offer(Site::MlpPost, || neurons.view_mut().into_dyn());
-        block
-            .mlp_out
-            .apply_shared(neurons.view(), w.mlp_update.view_mut(), &mut w.crew);
-        let after = block.after_norms.as_ref().map(|[_, norm]| norm);
-        self.finish(after, &mut w.mlp_update, &mut w.normed);
-        reading.offer(Site::MlpOut, || w.mlp_update.view_mut().into_dyn());
-        self.norm_the_sum(norm, residual, &mut w.mlp_update, &mut w.normed);
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn overflows() -> Vec<Case> {
                 move |s: &Sandbox| s.write_checkpoint(&checkpoint)
             },
             &[
-                "model: schedule `id`, item 0, position",
+                "model: schedule `id`, sequence 0, position",
                 "expected finite logits",
                 "the first is inf at step 3, block 1, site mlp.post, position",
             ],
