@@ -400,7 +400,7 @@ impl<'a> Runner<'a> {
     /// Measures every item under every schedule of the plan, going on where an earlier run with the same inputs stopped.
     ///
     /// # Errors
-    /// Too little memory, a journal that cannot be used, [`SweepError::Interrupted`], or as [`Engine::run`].
+    /// Too little memory, a journal that cannot be used, [`SweepError::Interrupted`], or as [`Engine::run`](crate::Engine::run).
     pub fn measure<'s, M>(
         &self,
         subject: impl Into<Subject<'s>>,
@@ -470,7 +470,7 @@ impl<'a> Runner<'a> {
     /// The same without a journal, for results that are too large to be kept; of all items, whatever the share.
     ///
     /// # Errors
-    /// Too little memory, [`SweepError::Interrupted`], or as [`Engine::run`].
+    /// Too little memory, [`SweepError::Interrupted`], or as [`Engine::run`](crate::Engine::run).
     pub fn measure_unkept<'s, M: Measure>(
         &self,
         subject: impl Into<Subject<'s>>,
