@@ -1,23 +1,24 @@
 //! Goldens from Hugging Face transformers: every folder of `fixtures/parity`, every site, in f32 and f64.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use layerwise_schedule::{Edit, Schedule};
-use layerwise_transformer::{Model, Recording, Site, check_site};
-use ndarray::{ArrayD, ArrayViewD};
+use layerwise_schedule::{Edit, Schedule, Source};
+use layerwise_transformer::{Constants, Model, Recording, Site, Taken, Values, check_site};
+use ndarray::{ArrayD, ArrayViewD, Axis, Zip};
 use safetensors::{Dtype, SafeTensors};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// |Δ| against the f32 golden, as a fraction of the tensor's largest value.
 const F32_TOLERANCE: f64 = 5e-5;
 /// |Δ| against the f64 golden, as a multiple of what Hugging Face's own f32 run is off by.
 const ERROR_RATIO: f64 = 4.0;
 
-fn cases() -> Vec<PathBuf> {
+fn cases(golden: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parity");
     let mut folders: Vec<PathBuf> = std::fs::read_dir(root)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.join("golden.safetensors").exists())
+        .filter(|path| path.join(golden).exists())
         .collect();
     folders.sort();
     folders
@@ -44,6 +45,11 @@ fn numbers(golden: &SafeTensors<'_>, name: &str) -> Option<ArrayD<f64>> {
         other => panic!("{name} is {other:?}"),
     };
     Some(ArrayD::from_shape_vec(tensor.shape(), values).unwrap())
+}
+
+fn ids(golden: &SafeTensors<'_>, name: &str) -> Vec<u32> {
+    let numbers = numbers(golden, name).unwrap();
+    numbers.iter().map(|id| *id as u32).collect()
 }
 
 fn largest(values: impl IntoIterator<Item = f64>) -> f64 {
@@ -94,11 +100,7 @@ fn compare(
 /// Every site of a case, in the order of the forward pass; the first failure of a case is its first divergent site.
 fn check(folder: &Path, golden: &SafeTensors<'_>) -> Result<usize, String> {
     let model = Model::open(folder).map_err(|error| error.to_string())?;
-    let tokens: Vec<u32> = numbers(golden, "tokens")
-        .unwrap()
-        .iter()
-        .map(|id| *id as u32)
-        .collect();
+    let tokens = ids(golden, "tokens");
     let sites: Vec<Site> = Site::ALL
         .into_iter()
         .filter(|site| check_site(model.config(), *site).is_ok())
@@ -129,11 +131,14 @@ fn check(folder: &Path, golden: &SafeTensors<'_>) -> Result<usize, String> {
     Ok(expected)
 }
 
-fn collect_failures(test: impl Fn(&Path, &SafeTensors<'_>) -> Result<usize, String>) -> usize {
+fn collect_failures(
+    file: &str,
+    test: impl Fn(&Path, &SafeTensors<'_>) -> Result<usize, String>,
+) -> usize {
     let mut compared = 0;
     let mut failures = Vec::new();
-    for folder in cases() {
-        let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
+    for folder in cases(file) {
+        let bytes = std::fs::read(folder.join(file)).unwrap();
         let golden = SafeTensors::deserialize(&bytes).unwrap();
         match test(&folder, &golden) {
             Ok(count) => compared += count,
@@ -149,13 +154,13 @@ fn collect_failures(test: impl Fn(&Path, &SafeTensors<'_>) -> Result<usize, Stri
 
 #[test]
 fn every_site_of_every_family_agrees_with_hugging_face() {
-    let compared = collect_failures(check);
+    let compared = collect_failures("golden.safetensors", check);
     assert!(compared > 500, "only {compared} tensors were compared");
 }
 
 #[test]
 fn altered_schedules_agree_with_hugging_face() {
-    let compared = collect_failures(|folder, golden| {
+    let compared = collect_failures("golden.safetensors", |folder, golden| {
         let mut names: Vec<&str> = golden
             .names()
             .into_iter()
@@ -167,11 +172,7 @@ fn altered_schedules_agree_with_hugging_face() {
         }
         let model = Model::open(folder).map_err(|error| error.to_string())?;
         let plain = Schedule::plain(model.stack()).unwrap();
-        let tokens: Vec<u32> = numbers(golden, "tokens")
-            .unwrap()
-            .iter()
-            .map(|id| *id as u32)
-            .collect();
+        let tokens = ids(golden, "tokens");
         for text in &names {
             let edit: Edit = text.parse().map_err(|error| format!("{text}: {error}"))?;
             let schedule = edit
@@ -186,4 +187,81 @@ fn altered_schedules_agree_with_hugging_face() {
         Ok(names.len())
     });
     assert!(compared > 30, "only {compared} schedules were compared");
+}
+
+/// The means of all places that edits take means of, over positions 1… of the rows of `reference`.
+fn means(model: &Model, golden: &SafeTensors<'_>, schedules: &[Schedule], into: &mut Constants) {
+    let plain = Schedule::plain(model.stack()).unwrap();
+    let reference = numbers(golden, "reference").unwrap();
+    let places = schedules.iter();
+    let places = places.flat_map(|schedule| schedule.overlay().taken_from(Source::Mean));
+    for place in places {
+        let mut rows = Vec::new();
+        for sequence in reference.outer_iter() {
+            let tokens: Vec<u32> = sequence.iter().map(|id| *id as u32).collect();
+            let mut taken = Taken::of([place]);
+            model.run(&tokens, &plain, &mut taken).unwrap();
+            let values = taken.kept()[&place].mapv(f64::from);
+            rows.extend(values.outer_iter().skip(1).map(|row| row.to_owned()));
+        }
+        let mut sum = ArrayD::zeros(rows[0].raw_dim());
+        for row in &rows {
+            Zip::from(&mut sum)
+                .and(row)
+                .for_each(|sum, value| *sum += value);
+        }
+        into.set_mean(place, sum.mapv(|sum: f64| (sum / rows.len() as f64) as f32));
+    }
+}
+
+#[test]
+fn edits_of_values_agree_with_hooks_in_hugging_face() {
+    let compared = collect_failures("edits.safetensors", |folder, golden| {
+        let model = Model::open(folder).map_err(|error| error.to_string())?;
+        let plain = Schedule::plain(model.stack()).unwrap();
+        let mut names = golden.names();
+        names.sort_unstable();
+        let texts: Vec<&str> = names
+            .iter()
+            .filter_map(|name| name.strip_suffix("/f32/logits"))
+            .collect();
+        let made = |text: &&str| {
+            let edit: Edit = text.parse().map_err(|error| format!("{text}: {error}"))?;
+            let schedule = edit.apply(&plain);
+            schedule.map_err(|error| format!("{text}: {error}"))
+        };
+        let schedules: Vec<Schedule> = texts.iter().map(made).collect::<Result<_, _>>()?;
+        let mut constants = Constants::default();
+        means(&model, golden, &schedules, &mut constants);
+        for name in names.iter().filter_map(|name| name.strip_prefix("vector/")) {
+            let tensor = numbers(golden, &format!("vector/{name}")).unwrap();
+            let tensor = tensor.mapv(|value| value as f32);
+            constants.set_tensor(name.parse().unwrap(), tensor).unwrap();
+        }
+        let constants = Arc::new(constants);
+        let tokens = ids(golden, "tokens");
+        let mut compared = 0;
+        for (text, schedule) in texts.iter().zip(&schedules) {
+            let mut values = Values::of(Arc::clone(&constants));
+            for (source, name) in [
+                (Source::Plain, "tokens"),
+                (Source::Donor, "donor"),
+                (Source::Resample, "partner"),
+            ] {
+                let mut taken = Taken::of(schedule.overlay().taken_from(source));
+                let run = model.run(&ids(golden, name), &plain, &mut taken);
+                run.map_err(|error| error.to_string())?;
+                values.take(source, taken);
+            }
+            let end = model.run(&tokens, (schedule, &values), &mut ());
+            let end = end.map_err(|error| format!("{text}: {error}"))?;
+            let logits = model.standard_lens(end.view());
+            let key = |precision: &str| format!("{text}/{precision}/logits");
+            compare(golden, text, key, logits.view().into_dyn())?;
+            assert_eq!(logits.len_of(Axis(0)), tokens.len());
+            compared += 1;
+        }
+        Ok(compared)
+    });
+    assert!(compared > 300, "only {compared} edits were compared");
 }
