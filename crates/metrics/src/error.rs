@@ -57,6 +57,24 @@ pub enum MetricsError {
         /// The target's id.
         target: usize,
     },
+    /// There are too few units to draw from.
+    #[error("an interval needs at least {least} units, found {found}")]
+    TooFewUnits {
+        /// The fewest.
+        least: usize,
+        /// Units that there are.
+        found: usize,
+    },
+    /// A statistic is not defined for the units, or for too many draws of them.
+    #[error(
+        "the statistic is not defined for the units, or for more than one draw in twenty: it is for {defined} of {draws}"
+    )]
+    UndefinedStatistic {
+        /// Draws for which it is.
+        defined: usize,
+        /// All draws.
+        draws: usize,
+    },
     /// Two clustered means that are to be subtracted have different numbers of clusters.
     #[error(
         "means over {expected} and {found} clusters cannot be subtracted; both must be over the same clusters"

@@ -15,6 +15,7 @@
 //! - [`threshold`]: decisions by a threshold on a score, and their accuracy;
 //! - [`group_folds`]: cross-validation that keeps groups together;
 //! - [`Anisotropy`] and [`cosine`]: the angle between states of words, less what all share;
+//! - [`Resamples`]: intervals of any statistic of independent units, by the bootstrap;
 //! - [`mcnemar`]: whether two decisions on the same items differ;
 //! - [`rescale`]: curves on a common grid of depths and a common scale;
 //! - [`factorization`]: least squares, Cholesky, symmetric eigenvalues and ridge regression, in pure Rust or
@@ -50,6 +51,7 @@ mod logistic;
 mod matrix;
 mod mcnemar;
 mod moments;
+mod resampling;
 pub mod rescale;
 mod standardizer;
 pub mod streamed;
@@ -63,4 +65,5 @@ pub use folds::group_folds;
 pub use logistic::{LogisticFit, logistic_regression};
 pub use mcnemar::mcnemar;
 pub use moments::Moments;
+pub use resampling::{Interval, Resamples};
 pub use standardizer::Standardizer;
