@@ -4,6 +4,7 @@
 //! Only commands read inputs and write files; what they measure, draw and judge is in the library crates.
 
 pub mod arguments;
+pub mod conversation;
 pub mod diff_sites;
 pub mod draw;
 pub mod embedded;

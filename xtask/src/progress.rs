@@ -9,6 +9,19 @@ use std::time::{Duration, Instant};
 /// The bar of the run that is under way; there is one at a time.
 pub static TERMINAL: Terminal = Terminal(Mutex::new(None));
 
+/// A bar of so many units, on standard error; nothing is drawn where that is not a terminal.
+pub fn bar(subject: &str, units: &str, all: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!(
+        "{{prefix}} {{wide_bar}} {{pos}}/{{len}} {units}, {{per_sec}}, {{eta}} left",
+    ));
+    let bar = ProgressBar::new(all).with_prefix(output::plain(subject));
+    bar.enable_steady_tick(Duration::from_secs(1));
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
 /// A progress bar on standard error; nothing is drawn where that is not a terminal.
 ///
 /// What an earlier run has left is told, and when the first item is finished, how long the others will take.
@@ -44,22 +57,14 @@ impl Progress for Terminal {
                 run.subject, run.resumed, run.units
             ));
         }
-        let style = ProgressStyle::with_template(&format!(
-            "{{prefix}} {{wide_bar}} {{pos}}/{{len}} {}, {{per_sec}}, {{eta}} left",
-            if run.weight > run.items {
-                "tokens"
-            } else {
-                "items"
-            },
-        ));
-        let bar = ProgressBar::new(run.weight as u64).with_prefix(output::plain(run.subject));
-        bar.enable_steady_tick(Duration::from_secs(1));
+        let units = if run.weight > run.items {
+            "tokens"
+        } else {
+            "items"
+        };
         let most = if run.has_target { "at most " } else { "" };
         *self.lock() = Some(Running {
-            bar: match style {
-                Ok(style) => bar.with_style(style),
-                Err(_) => bar,
-            },
+            bar: bar(run.subject, units, run.weight as u64),
             start: Instant::now(),
             first: (run.is_keepable && run.items > 1)
                 .then(|| format!("{}: the first {}", run.subject, run.unit)),

@@ -1,6 +1,7 @@
 //! The crate's error type.
 
 use layerwise_corpus::CorpusError;
+use layerwise_generate::GenerateError;
 use layerwise_schedule::ScheduleError;
 use layerwise_transformer::TransformerError;
 
@@ -44,13 +45,19 @@ pub enum RescoringError {
     )]
     NotFinite,
     /// The stop signal was given.
-    #[error("interrupted: {finished} of {all} batches of sentences are finished, and none is kept")]
+    #[error("interrupted: {finished} of {all} batches of sentences are finished")]
     Interrupted {
         /// Batches that are finished.
         finished: usize,
         /// Batches of the request.
         all: usize,
     },
+    /// Scores cannot be kept.
+    #[error(transparent)]
+    Watcher(Box<dyn std::error::Error + Send + Sync>),
+    /// The model cannot write a correction.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
     /// The tokenizer refuses a sentence.
     #[error(transparent)]
     Tokenizer(#[from] CorpusError),

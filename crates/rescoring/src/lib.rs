@@ -2,11 +2,17 @@
 //!
 //! [`Scorer`] is a [`LanguageModel`](layerwise_transcripts::LanguageModel) over any model and its tokenizer, so that
 //! everything in [`layerwise_transcripts`] can ask it. The sentences of one request that begin alike are branches of one
-//! batch, and what they share is run once.
+//! batch, and what they share is run once; sentences that grow word by word, as along the beams of a lattice, go on from forked
+//! keys and values. A [`Writer`] continues prompts, freely or along the paths of a word lattice.
 
+mod branch;
 mod error;
 mod scorer;
+#[cfg(test)]
+mod testing;
 mod trie;
+mod writer;
 
 pub use error::RescoringError;
-pub use scorer::{Options, Prefix, Scorer};
+pub use scorer::{Options, Prefix, Scored, Scorer, Watcher};
+pub use writer::{Writer, Written};

@@ -1,14 +1,18 @@
 //! Scores of sentences, as a language model gives them.
 
 use crate::RescoringError;
+use crate::branch::{Branch, Grower};
 use crate::trie::Trie;
 use layerwise_corpus::Tokenizer;
 use layerwise_schedule::Schedule;
 use layerwise_transcripts::{LanguageModel, LanguageScore};
-use layerwise_transformer::{Model, ModelConfig, Workspace};
+use layerwise_transformer::{Model, ModelConfig, Team, Workspace};
 use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -24,6 +28,37 @@ pub struct Options<'a> {
     end_token: Option<u32>,
     threads: NonZeroUsize,
     stop: Option<&'a AtomicBool>,
+    watcher: &'a (dyn Watcher + Sync),
+}
+
+/// Who is told how far a [`Scorer`] is, and what it has scored.
+pub trait Watcher {
+    /// A request begins that takes so many batches.
+    fn begin(&self, batches: usize);
+
+    /// A batch is finished: sentences with their scores and the scores of their ends.
+    ///
+    /// # Errors
+    /// The scores cannot be kept; nothing further is scored.
+    fn finished(&self, scored: &[Scored<'_>]) -> Result<(), Box<dyn Error + Send + Sync>>;
+}
+
+/// A sentence, its score, and the score of its end.
+pub type Scored<'s> = (&'s str, [LanguageScore; 2]);
+
+/// Nobody is told.
+impl Watcher for () {
+    fn begin(&self, _: usize) {}
+
+    fn finished(&self, _: &[Scored<'_>]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for dyn Watcher + Sync + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watcher")
+    }
 }
 
 impl Default for Options<'_> {
@@ -34,6 +69,7 @@ impl Default for Options<'_> {
             end_token: None,
             threads: NonZeroUsize::MIN,
             stop: None,
+            watcher: &(),
         }
     }
 }
@@ -74,12 +110,21 @@ impl<'a> Options<'a> {
         self.stop = Some(stop);
         self
     }
+
+    /// Who is told what is finished.
+    pub fn watcher(mut self, watcher: &'a (dyn Watcher + Sync)) -> Self {
+        self.watcher = watcher;
+        self
+    }
 }
 
 /// A transformer as a language model of words.
 ///
 /// A sentence is its words joined by blanks, after BOS and a prefix where there are some; its score is the sum of the
 /// log-probabilities of its tokens, in nats. Scores are kept, so that a sentence is run once.
+///
+/// Whole sentences are branches of one batch; sentences that grow word by word go on from forked keys and values. Both
+/// give the same bits.
 ///
 /// ```no_run
 /// use layerwise_corpus::Tokenizer;
@@ -103,13 +148,16 @@ pub struct Scorer<'a> {
     start: Vec<u32>,
     /// What was scored, with the score of the end.
     known: HashMap<Rc<str>, [LanguageScore; 2]>,
+    /// Threads that share the steps of growing sentences.
+    team: Arc<Team>,
 }
 
-/// The words so far, and their score.
+/// The words so far, their score, and what they leave behind where they were run.
 #[derive(Clone)]
-pub struct Prefix {
+pub struct Prefix<'a> {
     text: Rc<str>,
     score: LanguageScore,
+    branch: Option<Rc<Branch<'a>>>,
 }
 
 impl<'a> Scorer<'a> {
@@ -135,9 +183,19 @@ impl<'a> Scorer<'a> {
             tokenizer,
             plain: Schedule::plain(model.stack())?,
             start,
+            team: Arc::new(Team::new(options.threads)),
             options,
             known: HashMap::new(),
         })
+    }
+
+    /// The same, which knows the scores of sentences, as a [`Watcher`] was told them.
+    #[must_use]
+    pub fn knowing<'s>(mut self, scored: impl IntoIterator<Item = Scored<'s>>) -> Self {
+        let scored = scored.into_iter();
+        self.known
+            .extend(scored.map(|(text, scores)| (Rc::from(text), scores)));
+        self
     }
 
     /// About the most memory that one thread takes, in bytes.
@@ -146,6 +204,12 @@ impl<'a> Scorer<'a> {
         let rows = BATCH_ROWS + config.context.min(2048);
         let states = 4 * rows * config.model * size_of::<f32>();
         Workspace::most_bytes(config, rows) + states
+    }
+
+    /// About the most memory that a beam of `width` sentences takes, in bytes.
+    pub fn beam_bytes(config: &ModelConfig, plain: &Schedule, width: usize) -> usize {
+        // Each is followed by the words of a slot, of which there are seldom more.
+        8 * width * Branch::most_bytes(config, plain)
     }
 
     /// The tokens of a sentence, with what stands before it.
@@ -186,36 +250,41 @@ impl<'a> Scorer<'a> {
                 fresh.push((Rc::clone(text), self.tokens(text)?));
             }
         }
-        let sentences: Vec<&[u32]> = fresh.iter().map(|(_, tokens)| tokens.as_slice()).collect();
-        let mut tries: Vec<Vec<&[u32]>> = Vec::new();
+        let mut batches: Vec<Vec<(&str, &[u32])>> = Vec::new();
         let mut rows = BATCH_ROWS;
-        for (at, sentence) in sentences.iter().enumerate() {
-            let before = at
-                .checked_sub(1)
-                .map_or(&[][..], |before| sentences[before]);
+        let mut before: &[u32] = &[];
+        for (text, sentence) in &fresh {
             let shared = sentence
                 .iter()
                 .zip(before)
                 .take_while(|(a, b)| a == b)
                 .count();
             if rows >= BATCH_ROWS {
-                tries.push(Vec::new());
+                batches.push(Vec::new());
                 rows = 0;
             }
             rows += sentence.len() - shared;
-            if let Some(trie) = tries.last_mut() {
-                trie.push(*sentence);
+            if let Some(batch) = batches.last_mut() {
+                batch.push((text, sentence));
             }
+            before = sentence;
         }
-        let scores = self.run(&tries)?;
+        let scores = self.run(&batches)?;
         for ((text, _), score) in fresh.into_iter().zip(scores.into_iter().flatten()) {
             self.known.insert(text, score);
         }
         Ok(())
     }
 
-    /// Runs tries of sentences on all threads.
-    fn run(&self, tries: &[Vec<&[u32]>]) -> Result<Vec<Vec<[LanguageScore; 2]>>, RescoringError> {
+    /// Runs batches of sentences on all threads.
+    fn run(
+        &self,
+        batches: &[Vec<(&str, &[u32])>],
+    ) -> Result<Vec<Vec<[LanguageScore; 2]>>, RescoringError> {
+        if batches.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.options.watcher.begin(batches.len());
         let next = AtomicUsize::new(0);
         let (model, plain) = (self.model, &self.plain);
         let (unscored, options) = (self.start.len(), &self.options);
@@ -223,7 +292,7 @@ impl<'a> Scorer<'a> {
             let mut done: Vec<(usize, Vec<[LanguageScore; 2]>)> = Vec::new();
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(trie) = tries.get(at) else {
+                let Some(batch) = batches.get(at) else {
                     return Ok::<_, RescoringError>(done);
                 };
                 if options
@@ -232,15 +301,21 @@ impl<'a> Scorer<'a> {
                 {
                     return Err(RescoringError::Interrupted {
                         finished: at,
-                        all: tries.len(),
+                        all: batches.len(),
                     });
                 }
-                let trie = Trie::new(trie);
-                done.push((at, trie.score(model, plain, unscored, options.end_token)?));
+                let sentences: Vec<&[u32]> = batch.iter().map(|(_, tokens)| *tokens).collect();
+                let trie = Trie::new(&sentences);
+                let scores = trie.score(model, plain, unscored, options.end_token)?;
+                let texts = batch.iter().map(|(text, _)| *text);
+                let scored: Vec<Scored<'_>> = texts.zip(scores.iter().copied()).collect();
+                let told = options.watcher.finished(&scored);
+                told.map_err(RescoringError::Watcher)?;
+                done.push((at, scores));
             }
         };
         let finished = thread::scope(|scope| {
-            let others: Vec<_> = (1..options.threads.get().min(tries.len()))
+            let others: Vec<_> = (1..options.threads.get().min(batches.len()))
                 .map(|_| scope.spawn(work))
                 .collect();
             let mut finished = work()?;
@@ -249,11 +324,81 @@ impl<'a> Scorer<'a> {
             }
             Ok::<_, RescoringError>(finished)
         })?;
-        let mut scores = vec![Vec::new(); tries.len()];
+        let mut scores = vec![Vec::new(); batches.len()];
         for (at, found) in finished {
             scores[at] = found;
         }
         Ok(scores)
+    }
+
+    /// Scores those of the texts that are not known yet, each from the branch of what it begins with, and gives their
+    /// branches. A beginning that has none, as its score was known, is run for itself.
+    fn grow<'t>(
+        &mut self,
+        texts: impl Iterator<Item = (&'t Prefix<'a>, &'t Rc<str>)>,
+    ) -> Result<HashMap<Rc<str>, Rc<Branch<'a>>>, RescoringError>
+    where
+        'a: 't,
+    {
+        let mut fresh: Vec<(&Prefix<'a>, &Rc<str>)> = Vec::new();
+        for (before, text) in texts {
+            if !self.known.contains_key(text) {
+                self.known
+                    .insert(Rc::clone(text), [LanguageScore::default(); 2]);
+                fresh.push((before, text));
+            }
+        }
+        let grower = Grower {
+            model: self.model,
+            plain: &self.plain,
+            team: &self.team,
+            unscored: self.start.len(),
+            end_token: self.options.end_token,
+            stop: self.options.stop,
+        };
+        let mut begun: HashMap<&str, Rc<Branch<'a>>> = HashMap::new();
+        let mut lost: Vec<(&str, Vec<u32>)> = Vec::new();
+        for (before, _) in &fresh {
+            let text = &*before.text;
+            match &before.branch {
+                Some(branch) => drop(begun.insert(text, Rc::clone(branch))),
+                None if lost.iter().all(|(other, _)| *other != text) => {
+                    lost.push((text, self.tokens(text)?));
+                }
+                None => {}
+            }
+        }
+        lost.retain(|(_, tokens)| !tokens.is_empty());
+        let grown = grower.grow(lost.iter().map(|(_, tokens)| (None, tokens.as_slice())))?;
+        begun.extend(lost.iter().map(|(text, _)| *text).zip(grown));
+        let mut tokens: Vec<Vec<u32>> = Vec::with_capacity(fresh.len());
+        for (_, text) in &fresh {
+            tokens.push(self.tokens(text)?);
+        }
+        let asked = fresh.iter().zip(&tokens);
+        let asked = asked.filter(|(_, tokens)| !tokens.is_empty());
+        let asked = asked.map(|((before, _), tokens)| {
+            let begun = begun.get(&*before.text).map(Rc::as_ref);
+            (begun, tokens.as_slice())
+        });
+        let mut grown = grower.grow(asked)?.into_iter();
+        let mut branches = HashMap::new();
+        let mut scored: Vec<Scored<'_>> = Vec::new();
+        for ((_, text), tokens) in fresh.iter().zip(&tokens) {
+            if tokens.is_empty() {
+                continue;
+            }
+            if let Some(branch) = grown.next() {
+                scored.push((text, branch.scores()));
+                self.known.insert(Rc::clone(text), branch.scores());
+                branches.insert(Rc::clone(text), branch);
+            }
+        }
+        if !scored.is_empty() {
+            let told = self.options.watcher.finished(&scored);
+            told.map_err(RescoringError::Watcher)?;
+        }
+        Ok(branches)
     }
 
     fn scores(&mut self, texts: &[Rc<str>]) -> Result<Vec<[LanguageScore; 2]>, RescoringError> {
@@ -263,28 +408,31 @@ impl<'a> Scorer<'a> {
     }
 }
 
-impl LanguageModel for Scorer<'_> {
-    type State = Prefix;
+impl<'a> LanguageModel for Scorer<'a> {
+    type State = Prefix<'a>;
     type Error = RescoringError;
 
-    fn start(&self) -> Prefix {
+    fn start(&self) -> Prefix<'a> {
         Prefix {
             text: "".into(),
             score: LanguageScore::default(),
+            branch: None,
         }
     }
 
     fn extend(
         &mut self,
-        words: &[(&Prefix, &str)],
-    ) -> Result<Vec<(Prefix, LanguageScore)>, RescoringError> {
-        let extended = |(before, word): &(&Prefix, &str)| -> Rc<str> {
+        words: &[(&Prefix<'a>, &str)],
+    ) -> Result<Vec<(Prefix<'a>, LanguageScore)>, RescoringError> {
+        let extended = |(before, word): &(&Prefix<'a>, &str)| -> Rc<str> {
             match &*before.text {
                 "" => (*word).into(),
                 text => format!("{text} {word}").into(),
             }
         };
         let texts: Vec<Rc<str>> = words.iter().map(extended).collect();
+        let befores = words.iter().map(|(before, _)| *before);
+        let branches = self.grow(befores.zip(&texts))?;
         let scores = self.scores(&texts)?;
         let states = texts.into_iter().zip(scores).zip(words);
         let states = states.map(|((text, [score, _]), (before, _))| {
@@ -292,12 +440,18 @@ impl LanguageModel for Scorer<'_> {
                 score.log_probability - before.score.log_probability,
                 score.tokens.saturating_sub(before.score.tokens),
             );
-            (Prefix { text, score }, own)
+            let branch = branches.get(&text).cloned();
+            let prefix = Prefix {
+                text,
+                score,
+                branch,
+            };
+            (prefix, own)
         });
         Ok(states.collect())
     }
 
-    fn end(&mut self, states: &[&Prefix]) -> Result<Vec<LanguageScore>, RescoringError> {
+    fn end(&mut self, states: &[&Prefix<'a>]) -> Result<Vec<LanguageScore>, RescoringError> {
         let texts: Vec<Rc<str>> = states.iter().map(|state| Rc::clone(&state.text)).collect();
         let scores = self.scores(&texts)?;
         Ok(scores.into_iter().map(|[_, end]| end).collect())
@@ -307,5 +461,111 @@ impl LanguageModel for Scorer<'_> {
         let texts = sentences.iter().map(|words| words.join(" ").into());
         let scores = self.scores(&texts.collect::<Vec<_>>())?;
         Ok(scores.into_iter().map(|[own, end]| own.then(end)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::embedded;
+    use std::sync::Mutex;
+
+    const SENTENCES: [&str; 6] = [
+        "show me the king of france",
+        "show me the king of trance",
+        "show me kings",
+        "show the king",
+        "me",
+        "show me the king of france",
+    ];
+
+    fn words() -> Vec<Vec<&'static str>> {
+        let sentences = SENTENCES.iter();
+        sentences.map(|text| text.split(' ').collect()).collect()
+    }
+
+    /// Scores of sentences that grow side by side, word by word.
+    fn grown(scorer: &mut Scorer<'_>) -> Vec<LanguageScore> {
+        let sentences = words();
+        let start = scorer.start();
+        let mut states = vec![(start, LanguageScore::default()); sentences.len()];
+        let longest = sentences.iter().map(Vec::len).max().unwrap_or(0);
+        for depth in 0..longest {
+            let own = states.iter().zip(&sentences).enumerate();
+            let going: Vec<(usize, &str)> = own
+                .filter_map(|(at, (_, words))| Some((at, *words.get(depth)?)))
+                .collect();
+            let asked: Vec<_> = going
+                .iter()
+                .map(|(at, word)| (&states[*at].0, *word))
+                .collect();
+            let scored = scorer.extend(&asked).unwrap();
+            for ((at, _), (state, score)) in going.into_iter().zip(scored) {
+                states[at] = (state, states[at].1.then(score));
+            }
+        }
+        let last: Vec<_> = states.iter().map(|(state, _)| state).collect();
+        let ends = scorer.end(&last).unwrap();
+        let texts = states.iter().zip(ends);
+        texts.map(|((_, score), end)| score.then(end)).collect()
+    }
+
+    #[test]
+    fn sentences_that_grow_are_scored_as_whole_ones() {
+        let (model, tokenizer) = embedded();
+        let threads = NonZeroUsize::new(3).unwrap();
+        for options in [
+            Options::new().bos(Some(0)).end_token(Some(5)),
+            Options::new().prefix("Now.").threads(threads),
+            Options::new(),
+        ] {
+            let new = || Scorer::new(&model, &tokenizer, options.clone()).unwrap();
+            let (mut whole, mut growing) = (new(), new());
+            let expected = whole.sentences(&words()).unwrap();
+            for found in [grown(&mut growing), grown(&mut whole)] {
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert_eq!(found.tokens, expected.tokens);
+                    let apart = found.log_probability - expected.log_probability;
+                    assert!(apart.abs() < 1e-9, "{found:?} {expected:?}");
+                }
+            }
+            // Each was scored from what it begins with, to the bit as by itself.
+            assert_eq!(growing.sentences(&words()).unwrap(), expected);
+            // What is known of some is no hindrance to others.
+            let mut part = new();
+            part.sentences(&words()[..2]).unwrap();
+            grown(&mut part);
+            assert_eq!(part.sentences(&words()).unwrap(), expected);
+        }
+    }
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<(String, [LanguageScore; 2])>>);
+
+    impl Watcher for Kept {
+        fn begin(&self, _: usize) {}
+
+        fn finished(&self, scored: &[Scored<'_>]) -> Result<(), Box<dyn Error + Send + Sync>> {
+            let scored = scored.iter();
+            let scored = scored.map(|(text, scores)| ((*text).to_owned(), *scores));
+            self.0.lock().unwrap().extend(scored);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_was_told_need_not_be_scored_again() {
+        let (model, tokenizer) = embedded();
+        let kept = Kept::default();
+        let new = || Scorer::new(&model, &tokenizer, Options::new().watcher(&kept)).unwrap();
+        let mut first = new();
+        let expected = grown(&mut first);
+        let whole = first.sentences(&words()).unwrap();
+        let told = kept.0.lock().unwrap().clone();
+        let known = || told.iter().map(|(text, scores)| (text.as_str(), *scores));
+        let mut second = new().knowing(known());
+        assert_eq!(grown(&mut second), expected);
+        assert_eq!(second.sentences(&words()).unwrap(), whole);
+        assert_eq!(kept.0.lock().unwrap().len(), told.len());
     }
 }

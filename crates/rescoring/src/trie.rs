@@ -5,7 +5,7 @@ use layerwise_kernels::vocabulary;
 use layerwise_schedule::Schedule;
 use layerwise_transcripts::LanguageScore;
 use layerwise_transformer::{Batch, Model};
-use ndarray::Axis;
+use ndarray::{ArrayView2, Axis};
 
 /// Sentences as branches of what they share.
 pub(crate) struct Trie {
@@ -98,11 +98,7 @@ impl Trie {
         let chosen: Vec<usize> = predicted.iter().map(|(row, _)| *row).collect();
         let targets: Vec<u32> = predicted.iter().map(|(_, token)| *token).collect();
         let states = normed.select(Axis(0), &chosen);
-        let summaries = vocabulary::pass(states.view(), model.unembedding(), &targets);
-        let log_probability = |at: usize| {
-            let logit = summaries[at].target_logit.map_or(f64::NAN, f64::from);
-            logit - summaries[at].log_sum_exp
-        };
+        let found = log_probabilities(model, states.view(), &targets);
         // Parents come before their children.
         let mut totals: Vec<LanguageScore> = Vec::with_capacity(self.nodes.len());
         for (node, place) in self.nodes.iter().zip(&places) {
@@ -110,7 +106,7 @@ impl Trie {
                 .parent
                 .map_or_else(LanguageScore::default, |at| totals[at]);
             let own = place.map_or_else(LanguageScore::default, |at| {
-                LanguageScore::new(log_probability(at), 1)
+                LanguageScore::new(found[at], 1)
             });
             totals.push(before.then(own));
         }
@@ -119,7 +115,7 @@ impl Trie {
             if let Some(node) = *node {
                 score[0] = totals[node];
                 if end.is_some() {
-                    score[1] = LanguageScore::new(log_probability(next_end), 1);
+                    score[1] = LanguageScore::new(found[next_end], 1);
                     next_end += 1;
                 }
             }
@@ -158,6 +154,20 @@ impl Trie {
         }
         (batch, rows)
     }
+}
+
+/// What normed states \[rows, model\] say of a token each, in nats.
+pub(crate) fn log_probabilities(
+    model: &Model,
+    normed: ArrayView2<'_, f32>,
+    targets: &[u32],
+) -> Vec<f64> {
+    let summaries = vocabulary::pass(normed, model.unembedding(), targets);
+    let logits = summaries
+        .iter()
+        .map(|summary| summary.target_logit.map_or(f64::NAN, f64::from));
+    let sums = summaries.iter().map(|summary| summary.log_sum_exp);
+    logits.zip(sums).map(|(logit, sum)| logit - sum).collect()
 }
 
 #[cfg(test)]

@@ -291,6 +291,21 @@ impl Corrected {
         &self.outputs[self.places[point]]
     }
 
+    /// Errors at a point; 0 without a reference.
+    pub(crate) fn errors_at(&self, point: usize) -> usize {
+        self.errors(point, None)
+    }
+
+    /// Errors of the best hypothesis; 0 without a reference.
+    pub(crate) fn best_errors(&self) -> usize {
+        self.best_errors
+    }
+
+    /// The highest posterior at a point.
+    pub(crate) fn confidence(&self, point: usize) -> f64 {
+        self.confidences[point]
+    }
+
     /// Whether the lattice, where there was one, was searched exactly.
     pub fn is_exact(&self) -> bool {
         self.is_exact

@@ -146,7 +146,7 @@ impl<L> Counted<L> {
         Self { model, tokens: 0 }
     }
 
-    /// Tokens that were scored.
+    /// Tokens that were scored; of whole sentences all, also those of a beginning that several share.
     pub fn tokens(&self) -> u64 {
         self.tokens
     }
@@ -178,6 +178,12 @@ impl<L: LanguageModel> LanguageModel for Counted<L> {
 
     fn end(&mut self, states: &[&L::State]) -> Result<Vec<LanguageScore>, L::Error> {
         let scored = self.model.end(states)?;
+        self.add(&scored);
+        Ok(scored)
+    }
+
+    fn sentences(&mut self, sentences: &[Vec<&str>]) -> Result<Vec<LanguageScore>, L::Error> {
+        let scored = self.model.sentences(sentences)?;
         self.add(&scored);
         Ok(scored)
     }

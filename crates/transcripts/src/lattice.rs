@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::{DistinctList, TranscriptError, WordId};
+use crate::{DistinctList, TranscriptError, Vocabulary, WordId};
 
 /// Costs of ROVER's alignment; a correct word costs nothing, nor does a deletion where the slot holds NULL.
 const INSERTION: u32 = 3;
@@ -302,6 +302,15 @@ impl Lattice {
         }
         path.reverse();
         (path, costs[words.len()])
+    }
+
+    /// The words of each slot as texts; `None` is NULL.
+    pub fn texts(&self, vocabulary: &Vocabulary) -> Vec<Vec<Option<String>>> {
+        let text = |arc: &Arc| arc.word.map(|word| vocabulary.word(word).to_owned());
+        let slots = self.slots.iter();
+        slots
+            .map(|slot| slot.arcs.iter().map(text).collect())
+            .collect()
     }
 
     /// The automaton of the paths.

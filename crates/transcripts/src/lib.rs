@@ -44,6 +44,7 @@ mod correction;
 mod decoding;
 mod detection;
 mod error;
+mod exploring;
 mod gate;
 mod kneser_ney;
 mod language;
@@ -64,6 +65,7 @@ pub use correction::{Corrected, CorrectionError, Grid, Method, Mode, Point, TAUS
 pub use decoding::{Candidate, Decoder};
 pub use detection::Detection;
 pub use error::{Place, TranscriptError};
+pub use exploring::{AlphaRate, ShareRate};
 pub use gate::{Gate, Judgement, auc, posteriors};
 pub use kneser_ney::{Context, KneserNey};
 pub use language::{Counted, LanguageModel, LanguageScore, NoLanguageModel};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::exploring::{AlphaRate, ShareRate, by_alpha, by_share};
 use crate::{
     Comparison, Corrected, CorrectionError, CountRule, Counted, LanguageModel, Lattice, Method,
     Mode, Normaliser, Point, ScoredLists, TranscriptError, Tuned, Violations, Vocabulary, WordId,
@@ -26,6 +27,8 @@ pub enum Repair {
     Nearest,
     /// The best hypothesis.
     Best,
+    /// Nothing: it stays as it is.
+    Never,
 }
 
 /// What a system makes of one utterance.
@@ -42,25 +45,36 @@ pub struct Output {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct System {
-    /// How the outputs were found; `None` where another program made them.
+    /// The mode's name.
+    pub mode: &'static str,
+    /// How the outputs were found; `None` where they are texts that were written.
     pub method: Option<Method>,
-    /// The settings of each utterance; `None` where another program made the outputs.
+    /// The settings of each utterance, of which texts that were written have the gate's threshold alone.
     pub tuned: Option<Tuned>,
     /// The rule on the number of words that the outputs are under.
     pub count: CountRule,
     /// The words of each utterance, in the order of the lists.
     pub outputs: Vec<Output>,
-    /// The rules that each output breaks; those of another program before they were repaired.
+    /// The rules that each output breaks; texts that were written before they were repaired.
     pub violations: Vec<Violations>,
     /// Tokens that the language model scored.
     pub tokens: u64,
     /// Lattices that were searched with a beam, as they have too many paths for an exact search.
     pub inexact: usize,
+    /// The error rate at each share of the language model that was tried; empty where there was one, or without references.
+    pub by_alpha: Vec<AlphaRate>,
+    /// The error rate where some shares of the lists, the most doubtful first, are sent to correction; empty of the best
+    /// hypotheses, where the outputs are texts that were written, or without references.
+    pub by_share: Vec<ShareRate>,
 }
 
 impl System {
-    /// The mode's name where another program made the outputs.
+    /// The mode's name where another program wrote the outputs.
     pub const EXTERNAL: &'static str = "external";
+    /// The mode's name where the language model wrote them.
+    pub const GENERATE: &'static str = "generate";
+    /// The mode's name where the language model wrote them along paths of the word lattices.
+    pub const CONSTRAINED: &'static str = "constrained";
 
     /// Corrects lists by one method: without a gate, and with `gated` behind one too.
     ///
@@ -120,19 +134,25 @@ impl System {
                 })
                 .collect();
             Self {
+                mode: method.mode.name(),
                 method: Some(method.clone()),
-                tuned: Some(tuned),
                 count,
                 outputs,
                 violations,
                 tokens,
                 inexact,
+                by_alpha: by_alpha(method, set, &corrected, &tuned.points),
+                by_share: match is_best {
+                    true => Vec::new(),
+                    false => by_share(set, &corrected, &tuned.points, send_single),
+                },
+                tuned: Some(tuned),
             }
         };
         Ok(gates.iter().map(system).collect())
     }
 
-    /// Takes up corrections that another program made, by the ids of utterances.
+    /// Takes up corrections that were written as texts, by the ids of utterances.
     ///
     /// What breaks the rules is repaired, and an utterance without a correction keeps its best hypothesis.
     ///
@@ -149,6 +169,7 @@ impl System {
     ) -> Result<Self, TranscriptError> {
         set.lists.check_ids(corrections.keys())?;
         let mut system = Self {
+            mode: Self::EXTERNAL,
             method: None,
             tuned: None,
             count,
@@ -156,6 +177,8 @@ impl System {
             violations: Vec::new(),
             tokens: 0,
             inexact: 0,
+            by_alpha: Vec::new(),
+            by_share: Vec::new(),
         };
         for (utterance, list) in set.lists.utterances.iter().zip(&set.distinct) {
             let text = corrections.get(&utterance.id);
@@ -166,6 +189,7 @@ impl System {
                     let broken = violations(list, count, text, &words);
                     let words = match (broken.any(), repair) {
                         (false, _) => words,
+                        (true, Repair::Never) => words,
                         (true, Repair::Best) => list.hypotheses[0].clone(),
                         (true, Repair::Nearest) => {
                             Lattice::of(list)?.under(count).nearest(&words).0
@@ -183,11 +207,16 @@ impl System {
         Ok(system)
     }
 
-    /// The mode's name: that of a [`Mode`], or [`Self::EXTERNAL`].
-    pub fn mode(&self) -> &'static str {
-        self.method
-            .as_ref()
-            .map_or(Self::EXTERNAL, |method| method.mode.name())
+    /// The same as the language model's own: under the name of a mode, behind a gate of threshold `tau` where there is one,
+    /// of so many tokens that it read and wrote.
+    #[must_use]
+    pub fn generated(self, mode: &'static str, tau: Option<f64>, tokens: u64) -> Self {
+        Self {
+            mode,
+            tuned: Some(Tuned::fixed(self.outputs.len(), 0, tau)),
+            tokens,
+            ..self
+        }
     }
 
     /// Whether there is a gate.
@@ -198,7 +227,7 @@ impl System {
 
     /// Its [name](Self::name_of) in outputs.
     pub fn name(&self) -> String {
-        Self::name_of(self.mode(), self.count, self.is_gated())
+        Self::name_of(self.mode, self.count, self.is_gated())
     }
 
     /// The name of a system in outputs: the mode, then `-keep` where the number of words is kept, and `-gated` behind a gate.
@@ -237,7 +266,7 @@ impl System {
 
     /// What a word added to a lattice's path, in nats; none outside lattices.
     pub fn betas(&self) -> Vec<f64> {
-        self.points(self.mode() == Mode::Lattice.name(), |point| point.beta)
+        self.points(self.mode == Mode::Lattice.name(), |point| point.beta)
     }
 
     /// The gate's thresholds; none without a gate.

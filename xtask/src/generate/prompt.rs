@@ -1,14 +1,13 @@
 //! What is continued: token ids, a text, or a conversation by the checkpoint's chat template.
 
 use super::Arguments;
+use crate::conversation::Conversation;
 use crate::inputs::{self, OpenedModel};
 use anyhow::{Context, bail, ensure};
-use layerwise::chat::{DateTime, Message, Template};
+use layerwise::chat::Message;
 use layerwise::corpus::{self, Tokenizer};
-use layerwise::files::{self, Links};
 use serde_json::Value;
 use std::path::Path;
-use std::time::SystemTime;
 
 /// What is to be continued.
 pub(super) struct Prompt {
@@ -27,9 +26,8 @@ pub(super) struct Prompter<'a> {
 }
 
 struct Chat {
-    template: Template,
+    conversation: Conversation,
     system: Option<String>,
-    now: DateTime,
 }
 
 impl<'a> Prompter<'a> {
@@ -39,7 +37,14 @@ impl<'a> Prompter<'a> {
         tokenizer: Option<&'a Tokenizer>,
     ) -> anyhow::Result<Self> {
         let chat = match arguments.chat {
-            true => Some(Chat::new(arguments, opened)?),
+            true => Some(Chat {
+                conversation: Conversation::new(
+                    opened,
+                    arguments.chat_template.as_deref(),
+                    arguments.date,
+                )?,
+                system: arguments.system.clone(),
+            }),
             false => None,
         };
         // A template writes what stands before the conversation, and ids are taken as they are.
@@ -147,43 +152,7 @@ impl<'a> Prompter<'a> {
     }
 
     fn conversation(&self, chat: &Chat, messages: &[Message]) -> anyhow::Result<Vec<u32>> {
-        let text = chat.template.render(messages, chat.now)?;
-        let ids = self.tokenizer()?.encode(&text)?;
-        ensure!(
-            !ids.is_empty(),
-            "{}: the chat template writes nothing",
-            chat.template.path().display()
-        );
-        Ok(ids)
-    }
-}
-
-impl Chat {
-    fn new(arguments: &Arguments, opened: &OpenedModel) -> anyhow::Result<Self> {
-        let folder = opened.options.folder(&opened.folder)?;
-        let template = match &arguments.chat_template {
-            Some(path) => {
-                let file = files::open(path, Links::Follow)?;
-                Some(Template::of_file(&file)?.with_tokens_of(&folder)?)
-            }
-            None => Template::of_folder(&folder)?,
-        };
-        let template = template.with_context(|| {
-            format!(
-                "{}: no chat_template.jinja, and no `chat_template` in tokenizer_config.json; the model may be none for \
-                 conversations, or give its template as --chat-template FILE",
-                opened.folder.display()
-            )
-        })?;
-        let now = match arguments.date {
-            Some(date) => date,
-            None => now()?,
-        };
-        Ok(Self {
-            template,
-            system: arguments.system.clone(),
-            now,
-        })
+        chat.conversation.ids(messages, self.tokenizer()?)
     }
 }
 
@@ -194,11 +163,4 @@ fn shortened(value: &Value) -> String {
         None => text,
         Some((end, _)) => format!("{}…", &text[..end]),
     }
-}
-
-/// What the clock says, in UTC.
-fn now() -> anyhow::Result<DateTime> {
-    let now = jiff::Timestamp::try_from(SystemTime::now())
-        .context("the clock is outside the years that there are")?;
-    Ok(jiff::tz::Offset::UTC.to_datetime(now))
 }

@@ -5,7 +5,8 @@ use crate::memory::Size;
 use crate::program;
 use anyhow::{bail, ensure};
 use clap::ValueEnum;
-use layerwise::transcripts::{CountRule, Decoder, Gate, Mode, Repair, ScoreScale};
+use layerwise::chat::DateTime;
+use layerwise::transcripts::{CountRule, Decoder, Gate, Mode, Repair, ScoreScale, System};
 use layerwise::transformer::Precision;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ use std::str::FromStr;
 #[command(after_help = format!("\
 Example, with a trigram model made from the references of a training file and settings tuned on each other half:
   {0} rescore test.json --trigrams train.json --tune halves --out rescored
+With a transformer's scores, and with what it writes itself where the recogniser is unsure:
+  {0} rescore test.json --model smollm2 --tau 0.9 --mode lattice --mode generate --mode constrained --out rescored
 Two of the transcripts that it leaves, compared:
   {0} rescore test.json --compare rescored/best.txt rescored/lattice.txt", program::name()))]
 pub struct Arguments {
@@ -41,6 +44,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub spellings: Option<PathBuf>,
     /// How a transcript is found; may be repeated [default: best and vote; with a language model select and lattice too]
+    ///
+    /// generate and constrained ask a transformer for each list that the gate sends, by the prompt of --template
     #[arg(long, value_enum)]
     pub mode: Vec<ModeName>,
     /// Make a Kneser-Ney trigram model from a text with a sentence on each line, or from the references of lists (.json)
@@ -118,13 +123,22 @@ pub struct Arguments {
     /// Write a prompt for each list that the gate sends (all of more than one hypothesis without --tau), as JSON lines
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
-    /// The text of prompts, with {n}, {list} and {first}
-    #[arg(long, value_name = "FILE", requires = "prompts")]
+    /// The text of prompts, with {n}, {list} and {first} [default: the list and eight rules]
+    #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
+    /// Put the transformer's prompts as what a user says, by the checkpoint's own chat template
+    #[arg(long, requires = "model")]
+    pub chat: bool,
+    /// A chat template in place of the checkpoint's
+    #[arg(long, value_name = "FILE", requires = "chat")]
+    pub chat_template: Option<PathBuf>,
+    /// The date that a chat template is told, as 2025-07-01 [default: today's in UTC]
+    #[arg(long, value_name = "DATE", requires = "chat")]
+    pub date: Option<DateTime>,
     /// Read corrections, a line {"id": ..., "correction": ...} each, and check them against the rules
     #[arg(long, value_name = "FILE")]
     pub corrections: Option<PathBuf>,
-    /// What stands for a correction that breaks a rule: the nearest path of the word lattice, or the best hypothesis
+    /// What stands for a correction that breaks a rule
     #[arg(long, value_enum, default_value = "nearest")]
     pub repair: RepairName,
     /// Compare two transcripts, in two columns, on the references of the lists; nothing is corrected
@@ -136,9 +150,13 @@ pub struct Arguments {
     /// Seed of the resampling
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// A folder for asr-correction.csv, asr-gate.csv and a transcript of each mode
+    /// A folder for asr-correction.csv, asr-gate.csv, a transcript of each mode and a manifest; what a transformer has
+    /// finished is kept there, and a run that was stopped goes on from it
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Start over and discard what an earlier run with this --out has finished
+    #[arg(long, requires = "out")]
+    pub fresh: bool,
     /// Write asr-utterances.jsonl: what became of each list
     #[arg(long, requires = "out")]
     pub utterances: bool,
@@ -191,15 +209,30 @@ pub enum ModeName {
     Select,
     /// The best path through the word lattice
     Lattice,
+    /// What the transformer writes, checked against the rules
+    Generate,
+    /// What the transformer writes of the words that the word lattice allows next
+    Constrained,
 }
 
 impl ModeName {
-    fn mode(self) -> Mode {
-        match self {
+    /// The mode of a system that is searched for; `None` where the transformer writes.
+    fn mode(self) -> Option<Mode> {
+        Some(match self {
             Self::Best => Mode::Best,
             Self::Vote => Mode::Vote,
             Self::Select => Mode::Select,
             Self::Lattice => Mode::Lattice,
+            Self::Generate | Self::Constrained => return None,
+        })
+    }
+
+    /// The name in outputs where the transformer writes.
+    fn written(self) -> Option<&'static str> {
+        match self {
+            Self::Generate => Some(System::GENERATE),
+            Self::Constrained => Some(System::CONSTRAINED),
+            _ => None,
         }
     }
 }
@@ -230,6 +263,8 @@ pub enum RepairName {
     Nearest,
     /// The best hypothesis
     Best,
+    /// Nothing: it stays as it is
+    Never,
 }
 
 impl RepairName {
@@ -238,6 +273,7 @@ impl RepairName {
         match self {
             Self::Nearest => Repair::Nearest,
             Self::Best => Repair::Best,
+            Self::Never => Repair::Never,
         }
     }
 }
@@ -273,8 +309,8 @@ impl Arguments {
     /// A mode that needs a language model, where there is none.
     pub fn modes(&self) -> anyhow::Result<Vec<Mode>> {
         let has_language_model = self.has_language_model();
-        let chosen: Vec<Mode> = self.mode.iter().map(|name| name.mode()).collect();
-        let wanted = |mode: &Mode| match chosen.is_empty() {
+        let chosen: Vec<Mode> = self.mode.iter().filter_map(|name| name.mode()).collect();
+        let wanted = |mode: &Mode| match self.mode.is_empty() {
             true => has_language_model || !mode.needs_language_model(),
             false => *mode == Mode::Best || chosen.contains(mode),
         };
@@ -287,6 +323,42 @@ impl Arguments {
             );
         }
         Ok(modes)
+    }
+
+    /// The modes in which the transformer writes, each once.
+    ///
+    /// # Errors
+    /// There is no transformer, or nothing that asks for a template that was given.
+    pub fn written(&self) -> anyhow::Result<Vec<&'static str>> {
+        let mut modes: Vec<&'static str> = Vec::new();
+        for mode in self.mode.iter().filter_map(|name| name.written()) {
+            ensure!(
+                self.model.is_some(),
+                "--mode {mode} needs a transformer that writes; give --model DIR"
+            );
+            if !modes.contains(&mode) {
+                modes.push(mode);
+            }
+        }
+        for (option, is_given, can_be_used) in [
+            (
+                "--template",
+                self.template.is_some(),
+                self.prompts.is_some() || !modes.is_empty(),
+            ),
+            ("--chat", self.chat, !modes.is_empty()),
+        ] {
+            ensure!(
+                !is_given || can_be_used,
+                "{option} is for prompts; give --mode generate, --mode constrained or, without --chat, --prompts FILE"
+            );
+        }
+        Ok(modes)
+    }
+
+    /// Whether a language model's scores are asked for.
+    pub fn needs_scores(&self, modes: &[Mode]) -> bool {
+        self.gate_alpha > 0.0 || modes.iter().any(|mode| mode.needs_language_model())
     }
 
     /// The gate.

@@ -2,15 +2,21 @@
 
 mod arguments;
 mod comparing;
+mod keeping;
 mod prompts;
 mod reading;
 mod tables;
 mod transformer;
+mod writing;
 
+use crate::inputs::OpenedModel;
+use crate::manifest::{self, FileHash, Manifest};
 use crate::{interrupt, output};
 use anyhow::Context;
 pub use arguments::Arguments;
 use arguments::Chosen;
+use keeping::Keeper;
+use layerwise::corpus::Tokenizer;
 use layerwise::transcripts::{
     Counted, DistinctList, Grid, KneserNey, LanguageModel, Method, Mode, NBestLists,
     NoLanguageModel, ScoredLists, System, Tuning,
@@ -21,6 +27,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 use tables::Tables;
+use writing::Author;
 
 /// Runs the command.
 ///
@@ -30,9 +37,9 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some([first, second]) = arguments.compare.as_deref() {
         return comparing::compare_outputs(arguments, first, second);
     }
-    let modes = arguments.modes()?;
+    let (modes, written) = (arguments.modes()?, arguments.written()?);
     if let Some(folder) = &arguments.out {
-        tables::check(arguments, &modes, folder)?;
+        tables::check(arguments, &modes, &written, folder)?;
     }
     if let Some(file) = &arguments.prompts {
         output::check_file(file)?;
@@ -54,6 +61,7 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
     let work = Work {
         arguments,
         modes,
+        written,
         lists,
         other,
         corrections,
@@ -62,15 +70,14 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(file) = &arguments.trigrams {
         let model = KneserNey::train(work.reader.sentences(file)?)
             .with_context(|| file.display().to_string())?;
-        return work.run("kneser-ney", model);
+        return work.run("kneser-ney", model, None);
     }
     match &arguments.model {
-        None => work.run("none", NoLanguageModel),
+        None => work.run("none", NoLanguageModel, None),
         Some(model) => {
-            interrupt::watch(false)?;
+            interrupt::watch(arguments.out.is_some())?;
             let (opened, tokenizer) = transformer::open(arguments, model)?;
-            let model = transformer::scorer(arguments, &opened, &tokenizer)?;
-            work.run(&opened.name, model)
+            work.with_transformer(&opened, &tokenizer)
         }
     }
 }
@@ -79,6 +86,8 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
 struct Work<'a> {
     arguments: &'a Arguments,
     modes: Vec<Mode>,
+    /// Modes in which the transformer writes.
+    written: Vec<&'static str>,
     lists: (NBestLists, Vec<DistinctList>),
     /// Other lists, to choose settings by.
     other: Option<(NBestLists, Vec<DistinctList>)>,
@@ -88,14 +97,63 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Corrects the lists in every mode with one language model.
-    fn run<L>(self, name: &str, model: L) -> anyhow::Result<()>
+    /// Corrects the lists in every mode with a transformer, which scores sentences and writes.
+    fn with_transformer(self, opened: &OpenedModel, tokenizer: &Tokenizer) -> anyhow::Result<()> {
+        let arguments = self.arguments;
+        let author = match self.written.is_empty() {
+            true => None,
+            false => Some(Author::new(arguments, opened, tokenizer)?),
+        };
+        let by = Some((opened, author));
+        if !arguments.needs_scores(&self.modes) {
+            return self.run(&opened.name, NoLanguageModel, by);
+        }
+        let bos = transformer::bos(arguments, opened, tokenizer)?;
+        let keeper = Keeper::new(arguments, opened, tokenizer.sha256(), bos)?;
+        let model = transformer::scorer(arguments, opened, tokenizer, bos, &keeper)?;
+        let done = self.run(&opened.name, model, by);
+        keeper.end();
+        done
+    }
+
+    /// The manifest of a finished run.
+    fn manifest(arguments: &Arguments, opened: Option<&OpenedModel>) -> anyhow::Result<Manifest> {
+        let threads = crate::arguments::threads_or_cores(arguments.threads);
+        let mut manifest = Manifest::new(threads.get());
+        manifest.runs.extend(opened.map(manifest::Run::of_model));
+        let other = match &arguments.tune {
+            Some(Chosen::On(file)) => Some(file),
+            _ => None,
+        };
+        let files = [Some(&arguments.file), other]
+            .into_iter()
+            .flatten()
+            .chain(&arguments.costs)
+            .chain(&arguments.reference)
+            .chain(&arguments.spellings)
+            .chain(&arguments.trigrams)
+            .chain(&arguments.template)
+            .chain(&arguments.corrections);
+        for file in files {
+            manifest.labelled.push(FileHash::of_file(file)?);
+        }
+        Ok(manifest)
+    }
+
+    /// Corrects the lists in every mode with one language model, and in those in which a transformer writes.
+    fn run<L>(
+        self,
+        name: &str,
+        model: L,
+        by: Option<(&OpenedModel, Option<Author<'_>>)>,
+    ) -> anyhow::Result<()>
     where
         L: LanguageModel<Error: std::error::Error + Send + Sync + 'static>,
     {
         let Self {
             arguments,
             modes,
+            written,
             lists: (lists, distinct),
             other,
             corrections,
@@ -142,6 +200,14 @@ impl Work<'_> {
                 ));
             }
         }
+        let (opened, author) = by.map_or((None, None), |(opened, author)| (Some(opened), author));
+        for mode in written {
+            let Some(author) = &author else { continue };
+            let started = Instant::now();
+            let system = author.system(mode, &set, gate, &mut reader)?;
+            let seconds = started.elapsed().as_secs_f64();
+            tables.push(&system, Some(seconds), &reader.vocabulary)?;
+        }
         if let Some((file, corrections)) = &corrections {
             let (count, repair) = (arguments.count.rule(), arguments.repair.repair());
             let normaliser = &reader.normaliser;
@@ -154,7 +220,10 @@ impl Work<'_> {
         if let Some(file) = &arguments.prompts {
             prompts::write_prompts(arguments, vocabulary, &set, gate, file)?;
         }
-        tables.write(vocabulary)?;
+        if let Some(folder) = &arguments.out {
+            let manifest = Self::manifest(arguments, opened)?;
+            tables.write(folder, vocabulary, &manifest)?;
+        }
         let mut stdout = std::io::stdout();
         write!(stdout, "{}", tables.summary())?;
         Ok(())

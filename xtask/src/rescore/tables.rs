@@ -2,8 +2,11 @@
 
 use super::arguments::Arguments;
 use super::comparing::rate;
+use super::keeping::SCORES;
+use super::writing::journal;
 use crate::experiments::asr_correction::table::{About, GateRecord, Record};
 use crate::experiments::core::table::{self, Record as _};
+use crate::manifest::Manifest;
 use crate::output;
 use anyhow::Context;
 use layerwise::transcripts::{
@@ -15,15 +18,26 @@ use std::path::Path;
 
 const UTTERANCES: &str = "asr-utterances.jsonl";
 const LATTICES: &str = "lattices.jsonl";
+const MANIFEST: &str = "manifest.json";
 
 /// Refuses a folder in which a file that this run writes could not be written.
 ///
 /// # Errors
 /// The message names what is in the way.
-pub(super) fn check(arguments: &Arguments, modes: &[Mode], folder: &Path) -> anyhow::Result<()> {
+pub(super) fn check(
+    arguments: &Arguments,
+    modes: &[Mode],
+    written: &[&'static str],
+    folder: &Path,
+) -> anyhow::Result<()> {
     output::check_folder(folder)?;
     let count = arguments.count.rule();
-    let mut names = Vec::new();
+    let mut names = vec![MANIFEST.to_owned(), SCORES.to_owned()];
+    for mode in written {
+        let name = System::name_of(mode, count, arguments.tau.is_some());
+        names.push(format!("{name}.txt"));
+        output::check_file(&journal(folder, mode))?;
+    }
     for mode in modes {
         let gates = [false, arguments.is_gated() && *mode != Mode::Best];
         let name = |gated| System::name_of(mode.name(), mode.count_rule(count), gated);
@@ -128,14 +142,16 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Writes the files, where a folder was named.
+    /// Writes the files.
     ///
     /// # Errors
     /// One of them cannot be written.
-    pub(super) fn write(&self, vocabulary: &Vocabulary) -> anyhow::Result<()> {
-        let Some(folder) = &self.arguments.out else {
-            return Ok(());
-        };
+    pub(super) fn write(
+        &self,
+        folder: &Path,
+        vocabulary: &Vocabulary,
+        manifest: &Manifest,
+    ) -> anyhow::Result<()> {
         output::make_folder(folder)?;
         for (name, text) in &self.transcripts {
             output::write(&folder.join(name), text.as_bytes())?;
@@ -153,7 +169,7 @@ impl<'a> Tables<'a> {
             let lattices = self.lattices(vocabulary)?;
             output::write(&folder.join(LATTICES), lattices.as_bytes())?;
         }
-        Ok(())
+        output::write(&folder.join(MANIFEST), manifest.json()?.as_bytes())
     }
 
     /// A line of JSON for each utterance: what the gate and each system made of it.

@@ -1,7 +1,8 @@
 //! A transformer as the language model.
 
 use super::arguments::Arguments;
-use crate::arguments::{Inputs, Run};
+use super::keeping::Keeper;
+use crate::arguments::{Inputs, threads_or_cores};
 use crate::inputs::{self, OpenedModel};
 use crate::interrupt::STOP;
 use anyhow::Context;
@@ -32,6 +33,22 @@ pub(super) fn open(arguments: &Arguments, model: &str) -> anyhow::Result<(Opened
     Ok((opened, tokenizer))
 }
 
+/// The token before each sentence.
+///
+/// # Errors
+/// A tokenizer that lacks it.
+pub(super) fn bos(
+    arguments: &Arguments,
+    opened: &OpenedModel,
+    tokenizer: &Tokenizer,
+) -> anyhow::Result<Option<u32>> {
+    let found = inputs::beginning(arguments.bos, "each sentence", opened, Some(tokenizer))?;
+    Ok(match found.0 {
+        Bos::None => None,
+        Bos::Id(id) | Bos::Auto(id) => Some(id),
+    })
+}
+
 /// What scores sentences, as the command line says, within the memory that is left.
 ///
 /// # Errors
@@ -40,24 +57,25 @@ pub(super) fn scorer<'a>(
     arguments: &'a Arguments,
     opened: &'a OpenedModel,
     tokenizer: &'a Tokenizer,
+    bos: Option<u32>,
+    keeper: &'a Keeper,
 ) -> anyhow::Result<Scorer<'a>> {
-    let (bos, _) = inputs::beginning(arguments.bos, "each sentence", opened, Some(tokenizer))?;
-    let run = Run {
-        threads: arguments.threads,
-        fresh: false,
-    };
-    let threads = run.threads();
-    let worker = Scorer::worker_bytes(opened.model.config()) as u64;
-    let bytes = worker.saturating_mul(threads.get() as u64);
+    let threads = threads_or_cores(arguments.threads);
+    let config = opened.model.config();
+    let workers = Scorer::worker_bytes(config).saturating_mul(threads.get());
+    let beam = Scorer::beam_bytes(config, &opened.model.plain(), arguments.width as usize);
+    let bytes = workers.saturating_add(beam) as u64;
     opened.budget.check(&opened.name, bytes)?;
     let options = Options::new()
-        .bos(match bos {
-            Bos::None => None,
-            Bos::Id(id) | Bos::Auto(id) => Some(id),
-        })
+        .bos(bos)
         .prefix(&arguments.prefix)
         .end_token(arguments.end_token)
         .threads(threads)
-        .stop(&STOP);
-    Scorer::new(&opened.model, tokenizer, options).with_context(|| opened.name.clone())
+        .stop(&STOP)
+        .watcher(keeper);
+    let scorer = Scorer::new(&opened.model, tokenizer, options);
+    let scorer = scorer.with_context(|| opened.name.clone())?;
+    let known = keeper.known();
+    let known = known.iter().map(|(text, scores)| (text.as_str(), *scores));
+    Ok(scorer.knowing(known))
 }

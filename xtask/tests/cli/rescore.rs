@@ -169,6 +169,86 @@ fn a_transformer_scores_the_same_whatever_the_threads() {
 }
 
 #[test]
+fn a_transformer_writes_freely_and_along_lattices() {
+    let sandbox = sandbox();
+    let [model, _] = embedded_model();
+    sandbox.write("short.txt", b"{list}\nSaid:");
+    let options = ["--model", &model, "--template", "short.txt", "--tau", "0.9"];
+    let modes = ["--mode", "generate", "--mode", "constrained"];
+    let options = [&options[..], &modes, &["--out", "out"]].concat();
+    rescore(&sandbox, &options).succeeded();
+    let table = rows(&sandbox, "out/asr-correction.csv");
+    let modes: Vec<[&str; 2]> = table.iter().map(|row| [&*row[3], &*row[8]]).collect();
+    let expected = [["best", ""], ["generate", "0.9"], ["constrained", "0.9"]];
+    assert_eq!(modes, expected);
+    assert_eq!(table[2][11..12], ["2"], "those that the gate sends");
+    assert_eq!(table[2][25..28], ["0", "0", "0"]);
+    assert_ne!(table[2][28], "0", "tokens were read");
+    let files = ["generate-gated.txt", "constrained-gated.txt"];
+    let texts = || files.map(|file| text(&sandbox, &format!("out/{file}")));
+    let first = texts();
+    assert!(first[1].contains("\nb list flights\n"), "{first:?}");
+    // What is finished is taken up.
+    let again = rescore(&sandbox, &options).succeeded();
+    assert!(
+        again
+            .stderr
+            .contains("2 items of corrections were finished by an earlier run"),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(texts(), first);
+    rescore(
+        &sandbox,
+        &[&options[..], &["--threads", "1", "--fresh"]].concat(),
+    )
+    .succeeded();
+    assert_eq!(texts(), first);
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&sandbox.read("out/manifest.json")).unwrap();
+    assert_eq!(manifest["labelled"][0]["file"], "lists.json");
+    assert_eq!(manifest["runs"][0]["model"], model.as_str());
+    let keep = [&options[..], &["--count", "keep", "--fresh"]].concat();
+    rescore(&sandbox, &keep).succeeded();
+    let words = |file: &str| -> Vec<usize> {
+        let text = text(&sandbox, file);
+        text.lines().map(|line| line.split(' ').count()).collect()
+    };
+    assert_eq!(
+        words("out/constrained-keep-gated.txt"),
+        words("out/best.txt")
+    );
+}
+
+#[test]
+fn scores_of_a_transformer_are_kept_for_other_modes() {
+    let sandbox = sandbox();
+    let [model, _] = embedded_model();
+    let run = |mode: &str, out: &str| {
+        let options = [
+            "--model", &model, "--mode", mode, "--tau", "0.9", "--out", out,
+        ];
+        rescore(&sandbox, &options).succeeded()
+    };
+    assert!(!run("select", "out").stderr.contains("earlier run"));
+    let said = run("lattice", "out").stderr;
+    assert!(
+        said.contains("sentences were scored by an earlier run"),
+        "{said}"
+    );
+    run("lattice", "other");
+    let table = |out: &str| {
+        let mut rows = rows(&sandbox, &format!("{out}/asr-correction.csv"));
+        rows.iter_mut().for_each(|row| row.truncate(29));
+        rows
+    };
+    assert_eq!(table("out"), table("other"));
+    let other = ["--model", &model, "--prefix", "Flights.", "--out", "out"];
+    rescore(&sandbox, &other).refused(&["scores.journal", "another run"]);
+    rescore(&sandbox, &[&other[..], &["--fresh"]].concat()).succeeded();
+}
+
+#[test]
 fn an_output_that_cannot_be_written_is_refused_before_the_work() {
     let sandbox = sandbox();
     let options = [
@@ -313,6 +393,22 @@ fn what_cannot_be_rescored_is_refused() {
             &["--mode select", "language model", "--trigrams"],
         ),
         (&["--gate-alpha", "1"], &["--gate-alpha", "--trigrams"]),
+        (
+            &["--mode", "generate", "--trigrams", "sentences.txt"],
+            &["--mode generate", "--model"],
+        ),
+        (
+            &["--template", "template.txt"],
+            &["--template", "--prompts"],
+        ),
+        (
+            &["--model", &model, "--chat"],
+            &["--chat", "--mode generate"],
+        ),
+        (
+            &["--model", &model, "--mode", "constrained", "--chat"],
+            &["chat_template.jinja"],
+        ),
         (
             &["--trigrams", "empty.txt"],
             &["empty.txt", "sentences", "none"],

@@ -204,8 +204,7 @@ pub fn m3(evidence: &Evidence<'_>) -> Vec<Finding> {
 /// p ≥ 0.975 that free generation for all has more errors.
 pub fn m4(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
-        let reason =
-            "needs transcripts that the model generates, which this experiment does not make";
+        let reason = "needs transcripts that the model writes, for which its context is too short";
         let outcome = match own.system("generate", "free", false) {
             Ok(generated) => match generated.p_improvement {
                 Some(improved) => Ok(Measured::of(1.0 - improved)),
@@ -221,18 +220,35 @@ pub fn m4(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// No violation in any lattice.
+/// No violation in any lattice or in what is written along them; some in what is written freely.
 pub fn m5(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
-        let lattices: Vec<&&Record> = own.records.iter().filter(|r| r.mode == "lattice").collect();
-        let broken = |r: &Record| r.violations_words + r.violations_count + r.violations_form;
-        let outcome = match lattices.len() {
-            0 => Err(needs(ID)),
-            _ => Ok(Measured::of(
-                lattices.iter().map(|r| broken(r)).sum::<usize>() as f64,
-            )),
+        let broken = |modes: &[&str]| {
+            let records = own
+                .records
+                .iter()
+                .filter(|r| modes.contains(&r.mode.as_str()));
+            let broken =
+                records.map(|r| r.violations_words + r.violations_count + r.violations_form);
+            let broken: Vec<usize> = broken.collect();
+            match broken.len() {
+                0 => Err(needs(ID)),
+                _ => Ok(Measured::of(broken.iter().sum::<usize>() as f64)),
+            }
         };
-        vec![own.finding("violations along lattices", Threshold::AtMost(0.0), outcome)]
+        let mut findings = vec![own.finding(
+            "violations along lattices",
+            Threshold::AtMost(0.0),
+            broken(&["lattice", "constrained"]),
+        )];
+        if own.records.iter().any(|r| r.mode == "generate") {
+            findings.push(own.finding(
+                "violations in what is written freely",
+                Threshold::Above(0.0),
+                broken(&["generate"]),
+            ));
+        }
+        findings
     })
 }
 

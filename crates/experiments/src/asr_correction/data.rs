@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Words of an utterance.
 const WORDS: usize = 12;
@@ -40,7 +40,7 @@ const NAMES: [&str; 6] = [
 /// Sets of HyPoradise, or the stand-in.
 pub(crate) static SOURCE: Source = Source {
     option: "asr",
-    help: "A folder with sets of HyPoradise, any of test_wsj_score.json, test_atis.json, test_chime4.json, test_td3.json, test_ls_clean.json and test_ls_other.json [default: a stand-in from the embedded text]",
+    help: "A folder with sets of HyPoradise, any of test_wsj_score.json, test_atis.json, test_chime4.json, test_td3.json, test_ls_clean.json and test_ls_other.json; settings are chosen by train_NAME.json beside test_NAME.json, else by the other half [default: a stand-in from the embedded text]",
     title: "N-best lists of a recogniser",
     limit: Limit {
         option: "asr-items",
@@ -67,23 +67,39 @@ pub(crate) static SOURCE: Source = Source {
     },
 };
 
-/// Lists by the names of their sets.
+/// Sets of lists.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sets(pub Vec<(String, NBestLists)>);
+pub struct Sets(pub Vec<Set>);
+
+/// Lists of one set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Set {
+    /// Its name.
+    pub name: String,
+    /// The lists that are corrected.
+    pub lists: NBestLists,
+    /// Others, which settings are chosen by; where there are none, each half is the other's.
+    pub training: Option<NBestLists>,
+}
 
 impl Sets {
-    /// The first `most` lists of files in HyPoradise's JSON, each a set of its file's name.
+    /// The first `most` lists of files in HyPoradise's JSON, each a set of its file's name. Beside `test_NAME.json` there may
+    /// be `train_NAME.json`, of which as many choose the settings.
     ///
     /// # Errors
     /// A file that breaks its form, or lists without any reference; the file is named.
     pub fn from_files(files: &[PathBuf], most: usize) -> Result<Self, ExperimentError> {
         let mut sets = Vec::new();
         for file in files {
-            let place = || file.display().to_string();
-            let text = corpus::read_text(file)?;
-            let lists = read_hyporadise(text.as_bytes(), &Limits::default()).at(place)?;
             let name = file.file_stem().unwrap_or_default().to_string_lossy();
-            sets.push((name.into_owned(), first(lists, most).at(place)?));
+            let training = name.strip_prefix("test_");
+            let training = training.map(|name| file.with_file_name(format!("train_{name}.json")));
+            let training = training.filter(|file| file.is_file());
+            sets.push(Set {
+                lists: read(file, most)?,
+                training: training.map(|file| read(&file, most)).transpose()?,
+                name: name.into_owned(),
+            });
         }
         Ok(Self(sets))
     }
@@ -114,8 +130,20 @@ impl Sets {
         let lists = (0..count).map(|at| list(said[at * said.len() / count], &known, &mut random));
         let lists = Value::Array(lists.collect()).to_string();
         let lists = read_hyporadise(lists.as_bytes(), &Limits::default())?;
-        Ok(Some(Self(vec![("standin-nbest".to_owned(), lists)])))
+        Ok(Some(Self(vec![Set {
+            name: "standin-nbest".to_owned(),
+            lists,
+            training: None,
+        }])))
     }
+}
+
+/// The first lists of a file.
+fn read(file: &Path, most: usize) -> Result<NBestLists, ExperimentError> {
+    let place = || file.display().to_string();
+    let text = corpus::read_text(file)?;
+    let lists = read_hyporadise(text.as_bytes(), &Limits::default()).at(place)?;
+    first(lists, most).at(place)
 }
 
 fn first(mut lists: NBestLists, most: usize) -> Result<NBestLists, ExperimentError> {
@@ -176,7 +204,7 @@ mod tests {
     #[test]
     fn the_standin_has_lists_that_can_be_corrected() {
         let Sets(sets) = Sets::standin(&documents(), 60).unwrap().unwrap();
-        let [(name, lists)] = sets.as_slice() else {
+        let [Set { name, lists, .. }] = sets.as_slice() else {
             panic!("one set");
         };
         assert_eq!(
@@ -194,6 +222,28 @@ mod tests {
         assert!(best > oracle && oracle > 0, "{best}, {oracle}");
         assert_eq!(Sets::standin(&["too short".to_owned()], 60).unwrap(), None);
         assert_eq!(Sets::standin(&documents(), 60).unwrap(), Some(Sets(sets)));
+    }
+
+    #[test]
+    fn lists_for_training_stand_beside_those_of_a_test() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            let list = format!("{{\"input\": [\"{text}\"], \"output\": \"{text}\"}}");
+            std::fs::write(&file, format!("[{list}, {list}, {list}]")).unwrap();
+            file
+        };
+        let files = [file("test_atis.json", "a"), file("test_td3.json", "b")];
+        file("train_atis.json", "c");
+        let Sets(sets) = Sets::from_files(&files, 2).unwrap();
+        let told: Vec<(&str, usize, Option<usize>)> = sets
+            .iter()
+            .map(|set| {
+                let training = set.training.as_ref().map(|lists| lists.utterances.len());
+                (set.name.as_str(), set.lists.utterances.len(), training)
+            })
+            .collect();
+        assert_eq!(told, [("test_atis", 2, Some(2)), ("test_td3", 2, None)]);
     }
 
     #[test]

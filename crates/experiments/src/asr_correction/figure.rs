@@ -1,15 +1,15 @@
 //! The drawings.
 
-use super::table::{GateRecord, Record};
+use super::table::{AlphaRecord, ConfidenceRecord, Record, ShareRecord};
 use crate::core::table::distinct;
 use crate::core::tables::Tables;
 use layerwise_plot::{
-    Axis, Dash, Figure, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel, Point, Rule, Scale,
-    Scatter, Side, Style,
+    Axis, Dash, Figure, Histogram, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel, Point, Rule,
+    Scale, Scatter, Side, Style,
 };
 
 /// Systems in the order of the axis: mode, count rule, whether there is a gate, name.
-const SYSTEMS: [(&str, &str, bool, &str); 7] = [
+const SYSTEMS: [(&str, &str, bool, &str); 9] = [
     ("best", "free", false, "best"),
     ("vote", "free", false, "vote"),
     ("select", "free", false, "select"),
@@ -17,9 +17,11 @@ const SYSTEMS: [(&str, &str, bool, &str); 7] = [
     ("lattice", "keep", false, "lattice, same count"),
     ("lattice", "free", true, "lattice, gated"),
     ("lattice", "keep", true, "lattice, same count, gated"),
+    ("generate", "free", false, "written freely"),
+    ("constrained", "free", false, "written along the lattice"),
 ];
 
-/// The drawing with the name of its file: for each model and set the systems, and what the gate sends.
+/// The drawing with the name of its file: for each model and set a row of four panels.
 pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
     let records = tables.of::<Record>();
     if records.is_empty() {
@@ -30,11 +32,25 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
         let own: Vec<&Record> = records.iter().filter(|r| r.model == model).collect();
         for set in distinct(own.iter().map(|r| r.set.as_str())) {
             let of_set: Vec<&Record> = own.iter().copied().filter(|r| r.set == set).collect();
-            let gate = tables.of::<GateRecord>().iter();
-            let gate = gate.filter(|r| r.model == model && r.set == set && r.score == "posterior");
-            let gate: Vec<&GateRecord> = gate.filter(|r| r.tau.is_some()).collect();
-            let title = format!("{model}, {set}");
-            rows.push(vec![systems(&title, &of_set), sent(&gate)]);
+            let is_own = |of: (&str, &str)| of == (model, set);
+            let alphas = tables.of::<AlphaRecord>().iter();
+            let alphas: Vec<&AlphaRecord> = alphas
+                .filter(|r| is_own((r.model.as_str(), r.set.as_str())))
+                .collect();
+            let shares = tables.of::<ShareRecord>().iter();
+            let shares: Vec<&ShareRecord> = shares
+                .filter(|r| is_own((r.model.as_str(), r.set.as_str())))
+                .collect();
+            let bins = tables.of::<ConfidenceRecord>().iter();
+            let bins: Vec<&ConfidenceRecord> = bins
+                .filter(|r| is_own((r.model.as_str(), r.set.as_str())))
+                .collect();
+            rows.push(vec![
+                over_alpha(&format!("{model}, {set}"), &alphas, &of_set),
+                over_share(&shares),
+                systems(&of_set),
+                confidences(&bins),
+            ]);
         }
     }
     let legend = SYSTEMS.iter().enumerate();
@@ -45,10 +61,12 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
     });
     let figure = Figure {
         title: "Word error rates of corrected transcripts".to_owned(),
-        description: "For each model and set, left: word error rate of each system, with bars of half the 95 % interval \
-                      over resampled utterances divided by 1.96; dotted lines are the best hypothesis and the best path by \
-                      the reference. Right: word error rate of the best hypotheses of the utterances that the gate sends, \
-                      and of those that it keeps, against the share that it sends."
+        description: "For each model and set, from the left. Word error rate against the share of the language model, with \
+                      bands of one standard error; dotted lines are the best hypotheses and, by the reference, the best of \
+                      each list and of each lattice. Word error rate against the share of lists that are sent to \
+                      correction. Word error rate of each system, with bars of half the 95 % interval over resampled \
+                      utterances divided by 1.96. Lists by the highest posterior of a hypothesis, blue where the best \
+                      hypothesis is right, vermilion where it is wrong."
             .to_owned(),
         rows,
         legend: legend.collect(),
@@ -60,11 +78,93 @@ fn style(at: usize) -> Style {
     Style {
         colour: OKABE_ITO[at % OKABE_ITO.len()],
         dash: Dash::Solid,
-        marker: Marker::Circle,
+        marker: match at < OKABE_ITO.len() {
+            true => Marker::Circle,
+            false => Marker::Square,
+        },
     }
 }
 
-fn systems(title: &str, records: &[&Record]) -> Panel {
+/// The style of a system.
+fn style_of(mode: &str, count: &str) -> Style {
+    let mut systems = SYSTEMS.iter();
+    let at = systems.position(|system| (system.0, system.1, system.2) == (mode, count, false));
+    style(at.unwrap_or(0))
+}
+
+fn y() -> Axis {
+    Axis::new("Word error rate (%)", Scale::Linear)
+}
+
+/// A line of each system among records, which are told by mode and count rule.
+fn lines<R>(
+    records: &[&R],
+    system: impl Fn(&R) -> (&str, &str),
+    point: impl Fn(&R) -> Point,
+) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    for (mode, count, _, name) in SYSTEMS.iter().filter(|system| !system.2) {
+        let own = records.iter().filter(|r| system(r) == (*mode, *count));
+        let points: Vec<Point> = own.map(|r| point(r)).collect();
+        if !points.is_empty() {
+            marks.push(Mark::Line(Line {
+                style: style_of(mode, count),
+                label: (*name).to_owned(),
+                points,
+                side: Side::Left,
+            }));
+        }
+    }
+    marks
+}
+
+fn over_alpha(title: &str, alphas: &[&AlphaRecord], records: &[&Record]) -> Panel {
+    let of = |mode: &str| {
+        records
+            .iter()
+            .find(|r| r.mode == mode && r.count_rule == "free")
+    };
+    let best = of("best").map(|r| r.wer);
+    let oracles = of("lattice").map(|r| [r.list_oracle, r.lattice_oracle]);
+    let rules = best.into_iter().chain(oracles.into_iter().flatten());
+    let mut marks: Vec<Mark> = rules.map(|y| Mark::Rule(Rule { y, style: None })).collect();
+    marks.extend(lines(
+        alphas,
+        |r| (r.mode.as_str(), r.count_rule.as_str()),
+        |r| Point {
+            x: r.alpha,
+            y: r.wer,
+            error: r.wer_se,
+        },
+    ));
+    Panel {
+        title: title.to_owned(),
+        x: Axis::new("Share α of the language model", Scale::Linear),
+        y: y(),
+        y2: None,
+        marks,
+    }
+}
+
+fn over_share(shares: &[&ShareRecord]) -> Panel {
+    Panel {
+        title: "By the share that is sent".to_owned(),
+        x: Axis::new("Utterances sent (%)", Scale::Linear).between(0.0, 100.0),
+        y: y(),
+        y2: None,
+        marks: lines(
+            shares,
+            |r| (r.mode.as_str(), r.count_rule.as_str()),
+            |r| Point {
+                x: r.sent_share,
+                y: r.wer,
+                error: None,
+            },
+        ),
+    }
+}
+
+fn systems(records: &[&Record]) -> Panel {
     let mut marks: Vec<Mark> = Vec::new();
     if let Some(first) = records.first() {
         let rules = [first.list_oracle, first.lattice_oracle];
@@ -87,38 +187,39 @@ fn systems(title: &str, records: &[&Record]) -> Panel {
         }));
     }
     Panel {
-        title: title.to_owned(),
+        title: "Systems".to_owned(),
         x: Axis::new("System", Scale::Integer).between(1.0, SYSTEMS.len() as f64),
-        y: Axis::new("Word error rate (%)", Scale::Linear),
+        y: y(),
         y2: None,
         marks,
     }
 }
 
-fn sent(gate: &[&GateRecord]) -> Panel {
-    let line = |at: usize, label: &str, wer: fn(&GateRecord) -> Option<f64>| {
-        let points = gate.iter().filter_map(|r| {
-            Some(Point {
-                x: r.sent_share,
-                y: wer(r)?,
-                error: None,
-            })
-        });
-        Mark::Line(Line {
+fn confidences(bins: &[&ConfidenceRecord]) -> Panel {
+    let histogram = |at: usize, count: fn(&ConfidenceRecord) -> usize| {
+        let last = bins.last().map(|bin| bin.high);
+        Mark::Histogram(Histogram {
             style: style(at),
-            label: label.to_owned(),
-            points: points.collect(),
-            side: Side::Left,
+            edges: bins.iter().map(|bin| bin.low).chain(last).collect(),
+            counts: bins.iter().map(|bin| count(bin) as f64).collect(),
         })
     };
-    Panel {
-        title: "Sent (upper) and kept (lower)".to_owned(),
-        x: Axis::new("Utterances sent (%)", Scale::Linear).between(0.0, 100.0),
-        y: Axis::new("Word error rate (%)", Scale::Linear),
-        y2: None,
-        marks: vec![
-            line(1, "sent", |r| r.wer_sent),
-            line(0, "kept", |r| r.wer_kept),
+    let marks = match bins.is_empty() {
+        true => Vec::new(),
+        false => vec![
+            histogram(RIGHT, |bin| bin.right),
+            histogram(WRONG, |bin| bin.wrong),
         ],
+    };
+    Panel {
+        title: "Right and wrong best hypotheses".to_owned(),
+        x: Axis::new("Highest posterior", Scale::Linear).between(0.0, 1.0),
+        y: Axis::new("Lists", Scale::Linear),
+        y2: None,
+        marks,
     }
 }
+
+/// Colours of lists by their best hypothesis.
+const RIGHT: usize = 0;
+const WRONG: usize = 1;

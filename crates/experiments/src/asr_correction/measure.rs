@@ -1,17 +1,18 @@
 //! From lists to lines: `asr-correction` (arXiv 2310.11532).
 //!
-//! Hypotheses are compared as words of the normaliser `norm`. Settings of every system are chosen on the other half of the
-//! utterances. Nothing is kept: the scores of a set start over.
+//! Hypotheses are compared as words of the normaliser `norm`. Settings of every system are chosen on training lists, or else
+//! on the other half of the utterances. The scores of a set start over; what the model writes is kept.
 
-use super::data::Sets;
-use super::table::{About, GateRecord, Record};
+use super::data::{Set, Sets};
+use super::table::{About, AlphaRecord, ConfidenceRecord, GateRecord, Record, ShareRecord};
+use super::writing;
 use crate::core::error::{ExperimentError, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_rescoring::{Options, RescoringError, Scorer};
 use layerwise_transcripts::{
-    CorrectionError, CountRule, Counted, Decoder, Detection, Gate, Grid, Method, Mode, NBestLists,
-    Normaliser, ScoredLists, System, Tuning, Vocabulary,
+    CorrectionError, CountRule, Counted, Decoder, Detection, DistinctList, Gate, Grid, Method,
+    Mode, NBestLists, Normaliser, ScoredLists, System, Tuning, Vocabulary,
 };
 
 /// Resamplings of the utterances, as Kaldi has them.
@@ -38,8 +39,8 @@ pub(super) fn measure(
 ) -> Result<Vec<String>, ExperimentError> {
     let mut notes = Vec::new();
     if let Some(Sets(sets)) = subject.data.get::<Sets>() {
-        for (name, lists) in sets {
-            notes.extend(of_set(subject, name, lists, tables).at(|| name.clone())?);
+        for set in sets {
+            notes.extend(of_set(subject, set, tables).at(|| set.name.clone())?);
         }
     }
     Ok(notes)
@@ -47,19 +48,23 @@ pub(super) fn measure(
 
 fn of_set(
     subject: &Subject<'_>,
-    name: &str,
-    lists: &NBestLists,
+    set: &Set,
     tables: &mut Tables,
 ) -> Result<Vec<String>, ExperimentError> {
     let Some(tokenizer) = subject.tokenizer else {
         return Ok(Vec::new());
     };
+    let name = set.name.as_str();
     let normaliser = Normaliser::Norm;
     let mut vocabulary = Vocabulary::new();
-    let utterances = lists.utterances.iter();
-    let distinct: Vec<_> = utterances
-        .map(|utterance| utterance.distinct(&normaliser, &mut vocabulary))
-        .collect();
+    let mut distinct = |lists: &NBestLists| -> Vec<DistinctList> {
+        let utterances = lists.utterances.iter();
+        utterances
+            .map(|utterance| utterance.distinct(&normaliser, &mut vocabulary))
+            .collect()
+    };
+    let own = distinct(&set.lists);
+    let training = set.training.as_ref().map(|lists| (lists, distinct(lists)));
     let runner = &subject.runs.runner;
     let mut options = Options::new()
         .bos(subject.text.bos)
@@ -68,8 +73,19 @@ fn of_set(
         options = options.stop(stop);
     }
     let mut model = Counted::new(Scorer::new(subject.model, tokenizer, options)?);
-    let set = ScoredLists::new(lists.clone(), distinct, &vocabulary, &mut model)?;
+    let set = ScoredLists::new(set.lists.clone(), own, &vocabulary, &mut model)?;
     let before = model.tokens();
+    let training = match training {
+        Some((lists, distinct)) => {
+            let scored = ScoredLists::new(lists.clone(), distinct, &vocabulary, &mut model)?;
+            Some(scored)
+        }
+        None => None,
+    };
+    let tuning = match &training {
+        Some(training) => Tuning::On(training),
+        None => Tuning::Halves,
+    };
     let gate = Gate::new(set.lists.scale);
     let of_normaliser = [subject.name, name, normaliser.name()];
     let mut notes = Vec::new();
@@ -86,7 +102,7 @@ fn of_set(
         let systems = System::of_method(
             &method,
             &set,
-            Tuning::Halves,
+            tuning,
             gated,
             before,
             &vocabulary,
@@ -102,17 +118,34 @@ fn of_set(
                     method.decoder.width
                 ));
             }
+            if !system.is_gated() {
+                let alphas = AlphaRecord::all(&about, &system);
+                alphas.into_iter().for_each(|line| tables.push(line));
+                let shares = ShareRecord::all(&about, &system);
+                shares.into_iter().for_each(|line| tables.push(line));
+            }
             if let Some(found) = system.compare(&set, REPLICATES, SEED)? {
                 tables.push(Record::new(&about, &system, &found, None));
             }
         }
         if mode == Mode::Best {
+            let confidences = ConfidenceRecord::all(&about, &gate, &set);
+            confidences.into_iter().for_each(|line| tables.push(line));
             let detections = Detection::all(&gate, &set);
             for detection in &detections {
                 tables.push(GateRecord::new(&about, detection));
             }
         }
     }
+    let replicates = [REPLICATES, SEED as usize];
+    notes.extend(writing::measure(
+        subject,
+        of_normaliser,
+        &set,
+        &mut vocabulary,
+        replicates,
+        tables,
+    )?);
     Ok(notes)
 }
 

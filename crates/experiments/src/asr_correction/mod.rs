@@ -11,6 +11,7 @@ mod measure;
 #[cfg(test)]
 pub(crate) mod synthetic;
 pub mod table;
+mod writing;
 
 use crate::core::claim::Claim;
 use crate::core::data::Source;
@@ -37,7 +38,7 @@ impl Experiment for AsrCorrection {
             summary: "Transcripts corrected along word lattices behind a gate (arXiv 2310.11532)",
             title: "Correction of a recogniser's transcripts",
             stands_for: "multi-stage correction for speech recognition (arXiv 2310.11532)",
-            caption: "Word error rate in per cent of the best hypotheses, of the vote of all, of the hypothesis that recogniser and model choose, of the path of the word lattice that they choose, of that path with as many words as the best hypothesis, and of the lattice behind the gate; bars are half of the 95 % interval over resampled utterances, divided by 1.96. Dotted lines: the best hypothesis and the best path by the reference. Settings were chosen on the other half of the utterances.",
+            caption: "A row for each set. First: word error rate in per cent against the model's share α, bands of one standard error over utterances; dotted, from above: the best hypotheses, and by the reference the best of each list and of each lattice. Second: the rate where some share of the lists is sent to correction, the most doubtful first. Third: every system; bars are half of the 95 % interval over resampled utterances, divided by 1.96; what the model writes is of the first 40 utterances alone. Fourth: lists by the highest posterior of a hypothesis, those of a right best hypothesis and those of a wrong one. Settings were chosen on other utterances, but in the first chart.",
             paper_says: "A gate finds the utterances that a recogniser is unsure of, and a language model that corrects those alone, under rules, lowers the word error rate without training.",
         }
     }
@@ -59,14 +60,24 @@ impl Experiment for AsrCorrection {
             &[
                 TableId::of::<table::Record>(),
                 TableId::of::<table::GateRecord>(),
+                TableId::of::<table::AlphaRecord>(),
+                TableId::of::<table::ShareRecord>(),
+                TableId::of::<table::ConfidenceRecord>(),
             ]
         }
     }
 
     fn announce(&self, subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
         let sets = subject.data.get::<Sets>().into_iter();
-        let told = sets.flat_map(|Sets(sets)| sets).map(|(name, lists)| {
-            format!("transcripts: {} lists of {name}", lists.utterances.len())
+        let told = sets.flat_map(|Sets(sets)| sets).map(|set| {
+            let lists = set.lists.utterances.len();
+            let settings = match &set.training {
+                Some(training) => {
+                    format!("{} others choose the settings", training.utterances.len())
+                }
+                None => "each half chooses the settings of the other".to_owned(),
+            };
+            format!("transcripts: {lists} lists of {}; {settings}", set.name)
         });
         Ok(told.collect())
     }

@@ -2,8 +2,8 @@
 
 use crate::core::table::record;
 use layerwise_transcripts::{
-    Comparison, CountRule, Detection, ErrorCounts, ScoreScale, ScoredLists, System,
-    TranscriptError, Violations,
+    AlphaRate, Comparison, CountRule, Detection, ErrorCounts, Gate, ScoreScale, ScoredLists,
+    ShareRate, System, TranscriptError, Violations,
 };
 
 record! {
@@ -104,6 +104,131 @@ record! {
     table("asr-gate") key(model, set, score, tau) fault(|_| None)
 }
 
+record! {
+    /// One line of `asr-alpha.csv`: one way of correcting the lists of one set, at one share of the language model.
+    pub struct AlphaRecord {
+        /// Name of the language model.
+        pub model: String,
+        /// Name of the set.
+        pub set: String,
+        /// How a transcript is found.
+        pub mode: String,
+        /// Whether a transcript must have as many words as the best hypothesis.
+        pub count_rule: String,
+        /// The share of the language model.
+        pub alpha: f64,
+        /// What a word adds to a lattice's path, nats: as the first utterance is corrected with.
+        pub beta: f64,
+        /// What a rank costs in lists without scores, nats: likewise.
+        pub kappa: f64,
+        /// Word error rate in per cent of all utterances at this share, whatever they are tuned to.
+        pub wer: f64,
+        /// Its standard error over utterances.
+        pub wer_se: Option<f64>,
+    }
+    table("asr-alpha") key(model, set, mode, count_rule, alpha) fault(|_| None)
+}
+
+record! {
+    /// One line of `asr-share.csv`: one way of correcting, of some share of the lists of one set.
+    pub struct ShareRecord {
+        /// Name of the language model.
+        pub model: String,
+        /// Name of the set.
+        pub set: String,
+        /// How a transcript is found.
+        pub mode: String,
+        /// Whether a transcript must have as many words as the best hypothesis.
+        pub count_rule: String,
+        /// Per cent of lists that are sent to correction, those of the lowest highest posterior first.
+        pub sent_share: f64,
+        /// Word error rate in per cent.
+        pub wer: f64,
+        /// Its standard error over utterances.
+        pub wer_se: Option<f64>,
+    }
+    table("asr-share") key(model, set, mode, count_rule, sent_share) fault(|_| None)
+}
+
+record! {
+    /// One line of `asr-confidence.csv`: lists of one set whose highest posterior lies in one bin.
+    pub struct ConfidenceRecord {
+        /// Name of the language model.
+        pub model: String,
+        /// Name of the set.
+        pub set: String,
+        /// The bin's lower edge, which belongs to it.
+        pub low: f64,
+        /// Its upper edge, which belongs to the next bin; 1 belongs to the last.
+        pub high: f64,
+        /// Lists whose best hypothesis is right.
+        pub right: usize,
+        /// Lists whose best hypothesis has an error.
+        pub wrong: usize,
+    }
+    table("asr-confidence") key(model, set, low) fault(|_| None)
+}
+
+/// Bins of the highest posterior.
+const BINS: usize = 20;
+
+impl AlphaRecord {
+    /// The lines about a system.
+    pub fn all(about: &About, system: &System) -> Vec<Self> {
+        let line = |found: &AlphaRate| Self {
+            model: about.model.clone(),
+            set: about.set.clone(),
+            mode: system.mode.to_owned(),
+            count_rule: system.count.name().to_owned(),
+            alpha: found.point.alpha,
+            beta: found.point.beta,
+            kappa: found.point.kappa,
+            wer: 100.0 * found.rate,
+            wer_se: found.standard_error.map(|error| 100.0 * error),
+        };
+        system.by_alpha.iter().map(line).collect()
+    }
+}
+
+impl ShareRecord {
+    /// The lines about a system.
+    pub fn all(about: &About, system: &System) -> Vec<Self> {
+        let line = |found: &ShareRate| Self {
+            model: about.model.clone(),
+            set: about.set.clone(),
+            mode: system.mode.to_owned(),
+            count_rule: system.count.name().to_owned(),
+            sent_share: 100.0 * found.share,
+            wer: 100.0 * found.rate,
+            wer_se: found.standard_error.map(|error| 100.0 * error),
+        };
+        system.by_share.iter().map(line).collect()
+    }
+}
+
+impl ConfidenceRecord {
+    /// The lines about what a gate makes of lists with references.
+    pub fn all(about: &About, gate: &Gate, lists: &ScoredLists) -> Vec<Self> {
+        let mut counts = [[0_usize; 2]; BINS];
+        for (list, judgement) in lists.distinct.iter().zip(lists.judgements(gate)) {
+            if let Some(errors) = list.errors(&list.hypotheses[0]) {
+                let bin = (judgement.confidence * BINS as f64) as usize;
+                let is_wrong = usize::from(errors.errors() > 0);
+                counts[bin.min(BINS - 1)][is_wrong] += 1;
+            }
+        }
+        let line = |(bin, [right, wrong]): (usize, [usize; 2])| Self {
+            model: about.model.clone(),
+            set: about.set.clone(),
+            low: bin as f64 / BINS as f64,
+            high: (bin + 1) as f64 / BINS as f64,
+            right,
+            wrong,
+        };
+        counts.into_iter().enumerate().map(line).collect()
+    }
+}
+
 /// What all lines about one set say alike.
 #[derive(Clone, Debug)]
 pub struct About {
@@ -153,7 +278,7 @@ impl Record {
         let (first, second) = (found.first, found.second);
         let words = second.reference_words as f64;
         let change = second.errors() as f64 - first.errors() as f64;
-        let is_compared = system.mode() != "best";
+        let is_compared = system.mode != "best";
         let compared = |value: f64| is_compared.then_some(value);
         let broken = |rule: fn(&Violations) -> bool| {
             let broken = system.violations.iter().filter(|found| rule(found));
@@ -163,7 +288,7 @@ impl Record {
             model: about.model.clone(),
             set: about.set.clone(),
             normaliser: about.normaliser.clone(),
-            mode: system.mode().to_owned(),
+            mode: system.mode.to_owned(),
             count_rule: system.count.name().to_owned(),
             alpha: joined(system.alphas()),
             beta: joined(system.betas()),

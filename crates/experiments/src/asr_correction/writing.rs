@@ -1,0 +1,143 @@
+//! Corrections that the model writes itself, freely and along word lattices, of the first utterances of each set.
+//!
+//! The prompt is the default one of `rescore`, as plain text; every utterance of more than one distinct hypothesis is sent.
+//! Free texts are judged as they are written, whatever rules they break.
+
+use super::table::{About, Record};
+use crate::core::error::{ExperimentError, Place};
+use crate::core::subject::Subject;
+use crate::core::tables::Tables;
+use layerwise_rescoring::Writer;
+use layerwise_sweep::MeasureId;
+use layerwise_transcripts::{
+    CountRule, Gate, Lattice, NoLanguageModel, Normaliser, Repair, ScoredLists, System, Template,
+    Vocabulary,
+};
+use std::collections::BTreeMap;
+
+/// Utterances of a set, from its beginning: a prompt is some twenty times as long as the utterance.
+const UTTERANCES: usize = 40;
+/// Tokens of a free text, besides twice those of the longest hypothesis.
+const MORE_TOKENS: usize = 16;
+
+/// What is to be written.
+struct Asked {
+    id: String,
+    prompt: Vec<u32>,
+    slots: Vec<Vec<Option<String>>>,
+    most: usize,
+}
+
+/// Adds a line for each of both modes, and gives their corrections; tells why there are none.
+pub(super) fn measure(
+    subject: &Subject<'_>,
+    about: [&str; 3],
+    set: &ScoredLists,
+    vocabulary: &mut Vocabulary,
+    [replicates, seed]: [usize; 2],
+    tables: &mut Tables,
+) -> Result<Option<String>, ExperimentError> {
+    let Some(tokenizer) = subject.tokenizer else {
+        return Ok(None);
+    };
+    let mut lists = set.lists.clone();
+    lists.utterances.truncate(UTTERANCES);
+    let distinct = set.distinct.iter().take(UTTERANCES).cloned().collect();
+    let set = match ScoredLists::new(lists, distinct, vocabulary, &mut NoLanguageModel) {
+        Ok(set) => set,
+        Err(never) => match never {},
+    };
+    let template = Template::default();
+    let mut gate = Gate::new(set.lists.scale);
+    gate.tau = 1.0;
+    let mut asked = Vec::new();
+    let judged = set.distinct.iter().zip(set.judgements(&gate));
+    for ((list, judgement), utterance) in judged.zip(&set.lists.utterances) {
+        if !judgement.is_sent {
+            continue;
+        }
+        let texts: Vec<String> = list
+            .hypotheses
+            .iter()
+            .map(|words| vocabulary.text(words))
+            .collect();
+        let mut longest = 0;
+        for text in &texts {
+            longest = longest.max(tokenizer.encode(text)?.len());
+        }
+        let mut prompt: Vec<u32> = subject.text.bos.into_iter().collect();
+        prompt.extend(tokenizer.encode(&template.prompt(&texts))?);
+        asked.push(Asked {
+            id: utterance.id.clone(),
+            prompt,
+            slots: Lattice::of(list)?.texts(vocabulary),
+            most: 2 * longest + MORE_TOKENS,
+        });
+    }
+    let context = subject.model.config().context;
+    let longest = asked
+        .iter()
+        .map(|asked| asked.prompt.len() + asked.most)
+        .max();
+    if let Some(longest) = longest.filter(|longest| *longest > context) {
+        return Ok(Some(format!(
+            "{}: nothing was generated: a prompt and its answer take {longest} tokens, and the model has a context of {context}",
+            about[1]
+        )));
+    }
+    let Some(about) = About::new(about, &set, CountRule::Free)? else {
+        return Ok(None);
+    };
+    // A text's end is a token of the checkpoint, which is not known here: BOS ends texts in models that have one token for
+    // both, and a line break ends those along lattices.
+    let writer = Writer::new(
+        subject.model,
+        tokenizer,
+        subject.text.bos.into_iter().collect(),
+    )?;
+    for mode in [System::GENERATE, System::CONSTRAINED] {
+        let write = |_: usize, asked: &Asked| {
+            let written = match mode == System::CONSTRAINED {
+                false => writer.free(&asked.prompt, asked.most),
+                true => {
+                    let slots = asked.slots.iter();
+                    let slots: Vec<Vec<Option<&str>>> = slots
+                        .map(|slot| slot.iter().map(Option::as_deref).collect())
+                        .collect();
+                    writer.constrained(&asked.prompt, &slots)
+                }
+            };
+            let written = written.at(|| asked.id.clone())?;
+            Ok((written.text, written.tokens))
+        };
+        let numbers = |asked: &Asked| -> Vec<u32> {
+            let words = asked.slots.iter().flatten().flatten();
+            let words = words.flat_map(|word| word.bytes()).map(u32::from);
+            let most = [asked.most as u32];
+            asked
+                .prompt
+                .iter()
+                .copied()
+                .chain(most)
+                .chain(words)
+                .collect()
+        };
+        let id = MeasureId::new("asr-corrections", 1).with_settings(mode.to_owned());
+        let written: Vec<(String, usize)> =
+            subject.runs.kept(id, &asked, numbers, |_| true, write)?;
+        let mut tokens = 0;
+        let mut corrections = BTreeMap::new();
+        for (asked, (text, own)) in asked.iter().zip(written) {
+            tokens += (asked.prompt.len() + own) as u64;
+            corrections.insert(asked.id.clone(), text);
+        }
+        let free = CountRule::Free;
+        let (repair, normaliser) = (Repair::Never, Normaliser::Norm);
+        let system = System::external(&set, &corrections, free, repair, &normaliser, vocabulary)?;
+        let system = system.generated(mode, None, tokens);
+        if let Some(found) = system.compare(&set, replicates, seed as u64)? {
+            tables.push(Record::new(&about, &system, &found, None));
+        }
+    }
+    Ok(None)
+}

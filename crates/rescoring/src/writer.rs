@@ -1,0 +1,166 @@
+//! Corrections that a model writes itself.
+
+use crate::RescoringError;
+use layerwise_corpus::Tokenizer;
+use layerwise_generate::{Constraint, Generation, Settings, Spells, TextLattice, TokenTexts};
+use layerwise_schedule::Schedule;
+use layerwise_transformer::Model;
+use std::sync::Arc;
+
+/// A transformer that continues prompts, always by the likeliest token.
+///
+/// Its text is free, or spells one path of a word lattice: at each step only tokens that go on along an arc of the slots that
+/// can be reached are allowed, and the text ends only after the last slot.
+pub struct Writer<'a> {
+    model: &'a Model,
+    tokenizer: &'a Tokenizer,
+    plain: Schedule,
+    end_tokens: Vec<u32>,
+    texts: Arc<TokenTexts>,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// The text after the prompt, without blanks around it.
+    pub text: String,
+    /// Its tokens.
+    pub tokens: usize,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer whose texts end at one of some tokens, and at a line break; along a lattice where that is one token.
+    ///
+    /// # Errors
+    /// A tokenizer that refuses a line break, or a model without a plain schedule.
+    pub fn new(
+        model: &'a Model,
+        tokenizer: &'a Tokenizer,
+        end_tokens: Vec<u32>,
+    ) -> Result<Self, RescoringError> {
+        let vocab = model.config().vocab;
+        Ok(Self {
+            model,
+            tokenizer,
+            plain: Schedule::plain(model.stack())?,
+            end_tokens,
+            texts: Arc::new(TokenTexts::new(tokenizer.token_bytes(vocab))),
+        })
+    }
+
+    /// Tokens that end a text.
+    pub fn end_tokens(&self) -> &[u32] {
+        &self.end_tokens
+    }
+
+    /// Continues a prompt by at most so many tokens, to the end of the first line that is not blank.
+    ///
+    /// # Errors
+    /// A prompt that is empty or longer than the model's context, or logits that are not finite.
+    pub fn free(&self, prompt: &[u32], most: usize) -> Result<Written, RescoringError> {
+        let settings = self.settings(most, self.end_tokens.clone());
+        let mut generation = Generation::new(self.model, &self.plain, prompt, settings)?;
+        while let Some(choice) = generation.next() {
+            choice?;
+            let text = self.tokenizer.decode(generation.tokens())?;
+            if let Some((line, _)) = text.trim_start().split_once('\n') {
+                return Ok(Written {
+                    text: line.trim_end().to_owned(),
+                    tokens: generation.tokens().len(),
+                });
+            }
+        }
+        self.written(&generation)
+    }
+
+    /// Continues a prompt along one path of a lattice: a word of each slot, or for `None` none.
+    ///
+    /// A blank stands before the first word, unless the prompt ends with white space.
+    ///
+    /// # Errors
+    /// As [`Writer::free`], and a word that no tokens spell.
+    pub fn constrained(
+        &self,
+        prompt: &[u32],
+        slots: &[Vec<Option<&str>>],
+    ) -> Result<Written, RescoringError> {
+        let ends_blank = self
+            .tokenizer
+            .decode(prompt)?
+            .ends_with(char::is_whitespace);
+        let mut end_tokens = self.end_tokens.clone();
+        if let [line_break] = self.tokenizer.encode("\n")?.as_slice() {
+            end_tokens.push(*line_break);
+        }
+        let longest = |slot: &Vec<Option<&str>>| {
+            let words = slot.iter().flatten().map(|word| word.len() + 1);
+            words.max().unwrap_or(0)
+        };
+        // A token is at least a byte of the text; one more ends it.
+        let most = slots.iter().map(longest).sum::<usize>() + 1;
+        let lattice = Arc::new(TextLattice::words(slots, !ends_blank));
+        let constraint = Spells::new(lattice, Arc::clone(&self.texts), end_tokens.clone());
+        let settings = self.settings(most, end_tokens);
+        let mut generation =
+            Generation::constrained(self.model, &self.plain, prompt, settings, constraint)?;
+        generation
+            .by_ref()
+            .try_for_each(|choice| choice.map(drop))?;
+        self.written(&generation)
+    }
+
+    fn settings(&self, most: usize, end_tokens: Vec<u32>) -> Settings {
+        Settings::default().with(|it| {
+            it.max_tokens = most;
+            it.end_tokens = end_tokens;
+        })
+    }
+
+    fn written<C: Constraint>(
+        &self,
+        generation: &Generation<'_, C>,
+    ) -> Result<Written, RescoringError> {
+        let tokens = generation.tokens();
+        Ok(Written {
+            text: self.tokenizer.decode(tokens)?.trim().to_owned(),
+            tokens: tokens.len(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::embedded;
+
+    #[test]
+    fn what_is_written_along_a_lattice_is_one_of_its_paths() {
+        let (model, tokenizer) = embedded();
+        let writer = Writer::new(&model, &tokenizer, vec![0]).unwrap();
+        for prompt in ["The king said", "He was", "1. show me\nCorrected:\n"] {
+            let prompt = tokenizer.encode(prompt).unwrap();
+            let slots = [
+                vec![Some("show")],
+                vec![Some("him"), Some("me"), None],
+                vec![Some("the"), Some("them")],
+                vec![None, Some("fights"), Some("flights")],
+            ];
+            let written = writer.constrained(&prompt, &slots).unwrap();
+            let words: Vec<&str> = written.text.split(' ').collect();
+            let mut expected: Vec<Vec<&str>> = vec![Vec::new()];
+            for slot in &slots {
+                let longer = |path: &Vec<&'static str>| -> Vec<Vec<&'static str>> {
+                    let words = slot.iter().map(|word| word.iter().copied());
+                    words
+                        .map(|word| path.iter().copied().chain(word).collect())
+                        .collect()
+                };
+                expected = expected.iter().flat_map(longer).collect();
+            }
+            assert!(expected.contains(&words), "{written:?}");
+            let free = writer.free(&prompt, 12).unwrap();
+            assert!(free.tokens <= 12 && !free.text.contains('\n'), "{free:?}");
+        }
+    }
+}
