@@ -1,4 +1,4 @@
-//! Templates that come from someone who means no good, and those that are broken.
+//! Hostile templates, and broken ones.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_chat::{ChatError, MAX_TEMPLATE, Message, Template};
@@ -61,7 +61,7 @@ fn templates_that_work_without_end() {
     );
 }
 
-/// A value that holds itself twice, and so on, is small in memory and endless in print.
+/// A list that holds another one twice, level upon level, is small in memory and endless in print.
 #[test]
 fn values_that_hold_each_other() {
     let shared = |end: &str| {
@@ -137,7 +137,7 @@ fn templates_that_are_broken() {
         "cannot be read",
     );
     refused(&"{% if 1 %}".repeat(6_000), "cannot be read");
-    // As deep as a template can be; what they mean is nothing wrong.
+    // The deepest nesting that is accepted; the templates themselves are valid.
     let deep = |before: &str, repeated: &str, after: &str| {
         let count = (MAX_TEMPLATE - before.len() - after.len()) / repeated.len();
         rendered(&format!("{before}{}{after}", repeated.repeat(count)))

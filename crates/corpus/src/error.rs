@@ -39,7 +39,7 @@ pub enum CorpusError {
     File(#[from] FileError),
     /// The file's extension names no format.
     #[error(
-        "{}: expected the extension .txt, .raw, .jsonl, .json or .npy, or one of them but the last with .gz, found {}",
+        "{}: expected the extension .txt, .raw, .jsonl or .json, with or without .gz, or .npy, found {}",
         path.display(),
         found.as_deref().unwrap_or("none")
     )]
@@ -49,13 +49,13 @@ pub enum CorpusError {
         /// Its extension, where it has one that is Unicode.
         found: Option<String>,
     },
-    /// An array of token ids is compressed, whose sizes only reading all of it would show.
+    /// An array of token ids is compressed: its size would show only once all of it is read.
     #[error("{}: expected token ids uncompressed, found .npy.gz; unpack it with gunzip", path.display())]
     CompressedIds {
         /// The file.
         path: PathBuf,
     },
-    /// A line is longer than is read.
+    /// A line is too long.
     #[error("{}: {item}: expected at most {limit} bytes, found {found}", path.display())]
     TooLong {
         /// The file.
@@ -74,7 +74,7 @@ pub enum CorpusError {
         path: PathBuf,
     },
     /// What is to be read takes more memory than [`Options::memory`](crate::Options::memory).
-    #[error("{}: {item}: expected a need of at most {limit} bytes of memory, found {needed}", path.display())]
+    #[error("{}: {item}: needs {needed} bytes of memory, but only {limit} are available", path.display())]
     Memory {
         /// The file.
         path: PathBuf,
@@ -85,7 +85,7 @@ pub enum CorpusError {
         /// What it would take, in bytes.
         needed: u64,
     },
-    /// An option has a value that cannot be met.
+    /// The value of an option is out of range.
     #[error("{option}: expected {expected}, found {found}")]
     Option {
         /// Name of the option.
@@ -204,7 +204,7 @@ pub enum CorpusError {
     },
     /// A folder's tokenizer is in a form that is not read.
     #[error(
-        "{}: expected tokenizer.json, found a tokenizer in another form; make one with the one line: {}",
+        "{}: expected tokenizer.json, found a tokenizer in another form; make one with: {}",
         path.display(),
         conversion(folder)
     )]
@@ -214,7 +214,7 @@ pub enum CorpusError {
         /// The checkpoint folder.
         folder: PathBuf,
     },
-    /// What stands before a text is not one token.
+    /// More than one token stands before a text, or one that the vocabulary lacks.
     #[error("{}: expected one token that is put before a text, or none, found {found}; say which BOS to use", path.display())]
     Bos {
         /// The tokenizer's file.
@@ -223,7 +223,7 @@ pub enum CorpusError {
         found: String,
     },
     /// The tokenizers library refused a `tokenizer.json`.
-    #[error("{}: expected a tokenizer that the tokenizers library loads: {reason}", path.display())]
+    #[error("{}: the tokenizers library cannot load it: {reason}", path.display())]
     TokenizerLoad {
         /// The file.
         path: PathBuf,
@@ -231,7 +231,7 @@ pub enum CorpusError {
         reason: String,
     },
     /// The tokenizers library failed on a text.
-    #[error("{}: expected a tokenizer that encodes a text of {bytes} bytes: {reason}", path.display())]
+    #[error("{}: the tokenizer cannot encode a text of {bytes} bytes: {reason}", path.display())]
     Encode {
         /// The tokenizer's file.
         path: PathBuf,
@@ -241,7 +241,7 @@ pub enum CorpusError {
         reason: String,
     },
     /// The tokenizers library failed on token ids.
-    #[error("{}: expected a tokenizer that decodes {tokens} token ids: {reason}", path.display())]
+    #[error("{}: the tokenizer cannot decode {tokens} token ids: {reason}", path.display())]
     Decode {
         /// The tokenizer's file.
         path: PathBuf,
@@ -252,7 +252,7 @@ pub enum CorpusError {
     },
 }
 
-/// The line that makes a `tokenizer.json` of whatever a folder holds.
+/// A command that makes a `tokenizer.json` from the tokenizer in a folder.
 fn conversion(folder: &Path) -> String {
     let folder = folder.display();
     format!(

@@ -31,7 +31,7 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Corpus, CorpusError
     let taken = array.columns.min(options.context as u64) as usize;
     let mut bytes = vec![0; taken * array.element.size()];
     let rest = (array.columns - taken as u64) * array.element.size() as u64;
-    // Of an array that is stored by columns, those that are taken are held.
+    // Of an array that is stored by columns, the rows that are taken are held.
     let columns = match array.by_columns {
         true => {
             let size = (taken * array.element.size()) as u64 * array.rows;
@@ -250,7 +250,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// What is left of a header; each method takes one item, or leaves all and gives `None`.
+/// The rest of a header. Each method takes one item, or takes nothing and returns `None`.
 struct Rest<'a>(&'a str);
 
 impl<'a> Rest<'a> {

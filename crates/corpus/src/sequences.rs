@@ -25,9 +25,9 @@ pub struct Options {
     pub vocab: usize,
     /// The token before each sequence of text.
     pub bos: Bos,
-    /// Take the first so many usable sequences; `None` takes all.
+    /// How many usable sequences to take, from the first; `None` takes all.
     pub rows: Option<usize>,
-    /// Stop before the sequence with which there would be more tokens than this, BOS included; `None` never stops.
+    /// The most tokens to take, BOS included: reading stops before the sequence that would exceed it; `None` never stops.
     pub tokens: Option<usize>,
     /// Bytes of memory that the sequences, or the encoding of a document, may take; `None` sets no limit.
     pub memory: Option<u64>,
@@ -210,7 +210,7 @@ impl<'a> Collection<'a> {
 
     /// Adds a sequence: BOS, if any, and the ids from index `first` of their document or row on.
     ///
-    /// Breaks where a limit is reached.
+    /// Returns `Break` once a limit is reached.
     pub(crate) fn push(
         &mut self,
         place: Place,

@@ -153,7 +153,7 @@ impl Documents<'_> {
         }
     }
 
-    /// Adds a document's first window; breaks where a limit is reached.
+    /// Adds a document's first window; returns `Break` once a limit is reached.
     fn document(&mut self, place: Place, value: Value) -> Result<ControlFlow<()>, CorpusError> {
         let (tokenizer, collection) = (self.tokenizer, &mut self.collection);
         collection.document();
@@ -220,12 +220,12 @@ fn parsed(content: &str) -> Result<Value, serde_json::Error> {
     })
 }
 
-/// JSON with null, and spaces to keep its length, for the numbers that JSON does not have.
+/// The JSON with null, or 0.0 for NaN, in place of the numbers that JSON does not have; its length stays.
 fn with_null_for_nan(json: &str) -> Cow<'_, str> {
     const NUMBERS: [(&str, &str); 3] = [
         ("-Infinity", "null     "),
         ("Infinity", "null    "),
-        // Not "null", which is longer; a number that is read by nobody.
+        // "null" would be longer; nothing reads the number.
         ("NaN", "0.0"),
     ];
     let mut changed = String::new();

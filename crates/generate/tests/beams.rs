@@ -75,7 +75,7 @@ fn all(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// With as many beams as there are continuations nothing is lost.
+    /// With as many beams as there are continuations, the search finds the best one.
     #[test]
     fn enough_beams_find_the_best_of_all(
         seed in 0u64..1000,

@@ -1,4 +1,4 @@
-//! Shards put together, and everything that keeps them apart.
+//! Shards that are put together, and those that must not be.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_journal::{JournalError, RunDescription, RunKey, Shard, merge};
@@ -111,7 +111,7 @@ fn what_does_not_belong_together_is_refused() {
     check(|j| j[2].description.place += 1, &["tiny-1 and tiny-3"]);
     check(|j| j[2].description.about.push('!'), &["tiny-1 and tiny-3"]);
 
-    // Shards of two divisions leave units out, which are named; who should have had them cannot be told.
+    // Shards of two divisions leave units out: the units are named, but not the shards that lack them.
     let error = check(
         |j| *j = vec![j[0].clone(), shard("tiny", 0, "2/4".parse().unwrap())],
         &["tiny: missing are units "],

@@ -16,7 +16,7 @@ fn a_text_begins_with_the_token_that_the_checkpoint_puts_there() {
     let tokens = opened.tokens("The city of London").unwrap();
     assert_eq!(tokens[0], bos);
     assert_eq!(opened.text(&tokens[1..]).unwrap(), "The city of London");
-    // A text that spells it has it once.
+    // A text that spells BOS begins with one BOS, not two.
     let spelled = opened.text(&[bos]).unwrap() + "The";
     assert_eq!(opened.tokens(&spelled).unwrap()[1..], tokens[1..2]);
     let logits = opened.model.logits(&tokens, &opened.model.plain()).unwrap();

@@ -16,7 +16,7 @@ fn correlations_are_those_of_scipy() {
         let check = |name: &str, found: Option<f64>| {
             let expected = case[name].as_f64().unwrap();
             let difference = (found.unwrap() - expected).abs();
-            // The mean of numbers near 1e6 rounds at 1e-10, a hundred millionth of their spread.
+            // The mean of numbers near 1e6 has a rounding error of 1e-10, 10⁻⁸ of their spread.
             assert!(
                 difference <= 1e-11,
                 "{}, {name}: {found:?}, expected {expected}",

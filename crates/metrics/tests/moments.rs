@@ -48,7 +48,7 @@ fn moments_are_those_of_scipy() {
             let names = ["mean", "variance", "skewness", "kurtosis"];
             for (name, found) in names.into_iter().zip(all(&moments)) {
                 let expected = case[name].as_f64().unwrap();
-                // Means near 1e6 round at 1e-10, and deviations from them with them.
+                // Means near 1e6 have rounding errors of 1e-10, and so have deviations from them.
                 let what = format!("{}, {name}", case["name"]);
                 assert_close(found.unwrap(), expected, 1e-9, &what);
             }

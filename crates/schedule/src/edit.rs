@@ -27,8 +27,7 @@ use crate::syntax::{Parsed, parse};
 /// # Ok::<(), layerwise_schedule::ScheduleError>(())
 /// ```
 ///
-/// The text is one way of writing an edit down; the other is to build it of [`Operation`]s, and to look at those that a
-/// text has.
+/// An edit can also be built from [`Operation`]s, and one that was parsed gives its operations.
 ///
 /// ```
 /// use layerwise_schedule::{Edit, Operation, Replacement, Residual, Selection, Site, Stack, Units};
@@ -72,13 +71,13 @@ impl Edit {
     ///
     /// # Errors
     ///
-    /// What is out of range, empty, no permutation, or not there in models of this stack.
+    /// An index is out of range, a range is empty, a list is no permutation, or models of this stack lack the site.
     pub fn resolve(&self, stack: Stack) -> Result<Self, ScheduleError> {
         self.resolved(stack)
             .map(|operations| Self::from_resolved(&operations))
     }
 
-    /// Its operations for a stack, with every index a plain number.
+    /// The operations for a stack, with every index a plain number.
     ///
     /// # Errors
     ///
@@ -87,7 +86,7 @@ impl Edit {
         resolve(&self.operations, &Bindings::of(stack))
     }
 
-    /// Its operations as they are written.
+    /// The operations as written.
     pub fn operations(&self) -> &[Operation<Expression, Expression>] {
         &self.operations
     }

@@ -33,7 +33,7 @@ pub enum ScheduleError {
         name: String,
         /// Byte position of the name.
         at: usize,
-        /// The known names that are fewest letter changes away.
+        /// The known names that are closest to it.
         nearest: Vec<&'static str>,
     },
     /// A single edit was asked for, but the text has a free variable and thus is a family.
@@ -172,7 +172,7 @@ pub enum ScheduleError {
         /// The largest number of members.
         max: usize,
     },
-    /// A site name that is not one.
+    /// A name that no site has.
     #[error("unknown site `{name}`; the nearest are {}", nearest.join(", "))]
     UnknownSite {
         /// What was given.
@@ -250,8 +250,8 @@ pub enum ScheduleError {
         /// Tokens of the sequence, where that is known.
         positions: Option<usize>,
     },
-    /// A range of positions without any.
-    #[error("`{edit}`: positions {start}..{end} are none")]
+    /// An empty range of positions.
+    #[error("`{edit}`: positions {start}..{end}: no position lies in this range")]
     EmptyPositions {
         /// The edit.
         edit: String,
@@ -260,7 +260,7 @@ pub enum ScheduleError {
         /// One past the last position.
         end: i64,
     },
-    /// A set without members.
+    /// An empty set of indices.
     #[error("`{edit}`: expected at least one index in each set")]
     EmptySet {
         /// The edit.
@@ -290,7 +290,7 @@ pub enum ScheduleError {
         /// The largest count.
         max: usize,
     },
-    /// A name that no tensor of an edit can have.
+    /// A name that is not allowed for a tensor.
     #[error("tensor name `{name}`: expected 1 to {max} letters, digits or `_ . - / :`")]
     TensorName {
         /// The name.

@@ -18,7 +18,7 @@ pub const DEFAULT_MAX_MEMBERS: usize = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Bounds {
-    /// The most members; [`DEFAULT_MAX_MEMBERS`], and heads alone as units, where nothing is said.
+    /// The largest number of members. Without it [`DEFAULT_MAX_MEMBERS`] is the limit, and `h` may run over heads only.
     pub max_members: Option<usize>,
     /// The number of positions of every sequence, where all have the same number: what `p` runs over.
     pub positions: Option<usize>,

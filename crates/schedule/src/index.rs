@@ -145,7 +145,7 @@ pub(crate) struct Bindings {
     pub(crate) p: Option<usize>,
 }
 
-/// What an index is one of.
+/// The kind of thing that an index counts.
 #[derive(Clone, Copy)]
 enum Kind {
     Block,
@@ -249,7 +249,7 @@ impl Bindings {
             })
     }
 
-    /// The error that an index is none of its kind.
+    /// The error for an index that is out of range.
     fn out_of_range(&self, kind: Kind, index: i128, edit: &dyn fmt::Display) -> ScheduleError {
         let edit = edit.to_string();
         match kind {

@@ -2,10 +2,10 @@
 
 use strsim::normalized_damerau_levenshtein;
 
-/// A name that is less alike than the best one by more than this is not meant.
+/// A name is left out if its likeness falls short of the best one's by more than this.
 const SLACK: f64 = 0.15;
 
-/// The known names that are most like `written`, in their order; several where they are about equally alike.
+/// The known names that are most like `written`, in their order; several if they are about equally alike.
 ///
 /// Likeness is one minus the letters that must be inserted, removed, replaced or exchanged with a neighbour
 /// (Damerau–Levenshtein) as a share of the longer name; capitals do not count.

@@ -66,7 +66,7 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// Whether nothing acts.
+    /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
         self.sites.is_empty() && self.masks.is_empty()
     }
@@ -280,7 +280,7 @@ impl Overlay {
         for block in blocks {
             let masks = self.masks.entry(block).or_default();
             if let Mask::Window { width, strict } = *mask {
-                // Of windows of one kind the narrowest counts.
+                // Of two windows of one kind only the narrower one matters.
                 let kept: Vec<Mask> = masks
                     .iter()
                     .filter(
@@ -346,14 +346,14 @@ fn hidden_by_windows(masks: &BTreeSet<Mask>, query: usize, key: usize) -> bool {
     windows.any(|mask| mask.hides(0, query, key, query + 1))
 }
 
-/// The changes and one more, without those that it covers, in an order that does not tell in which order changes of
-/// positions that are apart were made.
+/// Adds a change and removes those that it covers. Changes of disjoint positions are sorted, so that edits which commute give
+/// equal overlays.
 fn with_change(mut changes: Vec<Change>, change: &Change) -> Vec<Change> {
     if change.replacement.replaces() {
         changes.retain(|earlier| !earlier.positions.are_within(&change.positions));
     }
     changes.push(change.clone());
-    // The least sequence that exchanging neighbours which are apart can give.
+    // Neighbours with disjoint positions may change places: take the least sequence that this can give.
     let mut ordered = Vec::with_capacity(changes.len());
     while !changes.is_empty() {
         let free = |at: &usize| {
@@ -382,7 +382,7 @@ fn collect_blocks(step: &Step, blocks: &mut BTreeSet<usize>) {
     }
 }
 
-/// Values that are written down, for the text of an edit.
+/// Values as the text of an edit writes them.
 struct Written<'a> {
     block: Option<usize>,
     site: Site,

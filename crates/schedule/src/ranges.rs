@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::error::ScheduleError;
 use crate::index::{Item, Set, Span};
 
-/// Positions of a sequence, in a form that depends on nothing but which they are.
+/// Positions of a sequence in a canonical form: the same positions have the same value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Positions(Vec<PositionRange>);
 
@@ -98,7 +98,7 @@ impl Positions {
         ranges.any(|range| negative(range.start) || range.end.is_some_and(negative))
     }
 
-    /// The rows of a sequence of `len` positions, ascending and apart.
+    /// The rows of a sequence of `len` positions, ascending and without overlap.
     ///
     /// # Errors
     /// What is out of range or empty in a sequence of that length, with the text of an edit.

@@ -9,7 +9,7 @@ use crate::sublayer::Sublayer;
 
 /// A step of a schedule, or the change of its embedding, with all that decides what it does to the stream.
 ///
-/// Stages are equal where the same stream leaves them alike.
+/// Equal stages turn equal streams into equal streams.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Stage {
     step: Option<Step>,

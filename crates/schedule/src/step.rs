@@ -117,7 +117,7 @@ pub enum Step {
     Update(Vec<Part>),
     /// All branches start from the same h.
     ///
-    /// In a schedule there is at least one branch, and none of them is without steps.
+    /// In a schedule there is at least one branch, and each has at least one step.
     Branches(Vec<Branch>),
 }
 

@@ -116,7 +116,7 @@ impl<'a> Parser<'a> {
         rest
     }
 
-    /// The error that something else than `expected` comes next.
+    /// The error where anything but `expected` comes next.
     fn unexpected(&mut self, expected: &'static str) -> ScheduleError {
         let found = match self.rest().chars().next() {
             Some(found) => format!("{found:?}"),
@@ -455,7 +455,7 @@ impl<'a> Parser<'a> {
         if digits.is_empty() {
             return Err(self.unexpected(expected));
         }
-        // Digits alone fail to parse only by being too many.
+        // Digits fail to parse only if there are too many of them.
         digits.parse().map_err(|_| ScheduleError::Syntax {
             at,
             expected: "a number below 2^64",

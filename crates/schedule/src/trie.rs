@@ -7,7 +7,7 @@ use crate::step::Step;
 /// The schedules of a run, with every common prefix held once.
 ///
 /// Each node but the root is one [`Stage`], run on the stream that its parent left: a step with what of the schedule's
-/// overlay concerns its blocks, so that schedules are apart from the first block on where they differ.
+/// overlay concerns its blocks, so that schedules part at the first block where they differ.
 /// A schedule is the path from the root to the node where it ends.
 /// The number of schedules that end in a node's subtree is the node's *weight*; children are ordered by weight,
 /// the heaviest last, ties by first insertion.

@@ -11,7 +11,7 @@ use crate::step::Coefficient;
 /// The longest name of a tensor that a text can say, in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 256;
 
-/// Values of activations: a site, of some blocks, some units and some positions; all of them where nothing is said.
+/// Values of activations: a site, in some blocks, units and positions; all of those that are not named.
 ///
 /// As a text `SITE[blocks,units]@positions`.
 /// Positions are numbers from the start of a sequence, or negative ones from its end.
@@ -180,7 +180,7 @@ impl Replacement {
         }
     }
 
-    /// Whether what stood there before is forgotten.
+    /// Whether it overwrites the value that was there.
     pub fn replaces(&self) -> bool {
         !matches!(self, Self::Add(..) | Self::Scale(_))
     }

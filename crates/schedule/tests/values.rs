@@ -207,7 +207,7 @@ fn what_cannot_be_meant_is_refused_and_named() {
     );
     check(
         "zero(attn.q@4..2)",
-        "`zero(attn.q@4..2)`: positions 4..2 are none",
+        "`zero(attn.q@4..2)`: positions 4..2: no position lies in this range",
     );
     check(
         "mean(attn.pattern[0])",
@@ -252,7 +252,7 @@ fn positions_are_checked_against_the_length_of_a_sequence() {
     check(
         "zero(embed@2..-1)",
         3,
-        Some("`zero(embed@2..-1)`: positions 2..-1 are none"),
+        Some("`zero(embed@2..-1)`: positions 2..-1: no position lies in this range"),
     );
     check("cut(0,1,2,0..2)", 3, None);
     let none_left = "`cut(0,1,2,0..3)`: in a sequence of 3 tokens, query 2 of head 1 is left without any key; at least one must remain";
@@ -296,7 +296,7 @@ fn families_run_over_heads_and_positions() {
         (30, Some(1), Some(2))
     );
     assert_eq!(names("donor(embed@p..p+2)", of_five).len(), 4);
-    // `window` of any width from the length on is the plain model's only to executed models, not to the algebra; but `scale` by 1 is.
+    // A window at least as long as the sequence changes no output, but the algebra does not know the length; `scale` by 1 it knows.
     let error = expand("scale(attn.q[l,h],1)", Bounds::default()).unwrap_err();
     assert!(matches!(error, ScheduleError::NoMembers { .. }), "{error}");
 }

@@ -134,7 +134,7 @@ fn a_frozen_address_takes_its_value_from_the_plain_pass() {
 fn zeroed_updates_are_dropped_sublayers() {
     for (name, model) in models() {
         if model.config().norm_place == NormPlace::OfSum {
-            // The norm of the sum acts all the same.
+            // The norm of stream and update still acts.
             assert_ne!(
                 run(&model, "zero(attn.out[0])"),
                 run(&model, "drop_attn(0)"),

@@ -1,4 +1,4 @@
-//! What a tokenizer puts before a text, and where that is written.
+//! What a tokenizer puts before a text, and which file says so.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Tokenizer, contain};
 use crate::CorpusError;
 
-/// What models of a family are used to see before a text, where their tokenizer does not say.
+/// What models of a family were trained to see before a text, where their tokenizer does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
     /// Nothing.
@@ -18,7 +18,7 @@ pub enum Habit {
     EndOfText,
 }
 
-/// Where it is written what stands before a text.
+/// What decides which token stands before a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BosSource {
@@ -55,7 +55,7 @@ impl fmt::Display for BosSource {
 pub struct Beginning {
     /// The token, if any.
     pub bos: Option<u32>,
-    /// Where that is written.
+    /// What decides that.
     pub source: BosSource,
 }
 

@@ -1,8 +1,8 @@
 //! A tokenizer's files, checked before the tokenizers library sees them.
 //!
-//! The library panics on some files and accepts others that give wrong tokens, so that this module checks what
-//! it does not: the vocabulary's ids, the merges, and that nothing cuts, pads or draws at random.
-//! What may still panic in it is contained.
+//! The library panics on some files and accepts others that give wrong tokens. So this module checks what it does not: the
+//! vocabulary's ids, the merges, and that nothing cuts, pads or draws at random.
+//! A panic that is still left in it becomes an error.
 
 mod beginning;
 mod check;
@@ -46,7 +46,7 @@ impl Tokenizer {
     /// # Errors
     ///
     /// The file must be regular, of at most 64 MiB and a JSON object that the tokenizers library loads.
-    /// Refused are models other than BPE, dropout, truncation and padding, ids that stand for two tokens or, but for added
+    /// It refuses models other than BPE, dropout, truncation and padding, ids that stand for two tokens or, but for added
     /// tokens, are not below `vocab`, added tokens that would get another id than theirs, and merges of or into unknown
     /// tokens.
     pub fn open(path: &Path, vocab: usize) -> Result<Self, CorpusError> {

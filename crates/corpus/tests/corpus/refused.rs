@@ -23,13 +23,13 @@ fn bad_files_are_refused() {
         "extension",
         "text.md",
         b"cde",
-        "text.md: expected the extension .txt, .raw, .jsonl, .json or .npy, or one of them but the last with .gz, found md",
+        "text.md: expected the extension .txt, .raw, .jsonl or .json, with or without .gz, or .npy, found md",
     );
     check(
         "no extension",
         "text",
         b"cde",
-        "text: expected the extension .txt, .raw, .jsonl, .json or .npy, or one of them but the last with .gz, found none",
+        "text: expected the extension .txt, .raw, .jsonl or .json, with or without .gz, or .npy, found none",
     );
 
     check(
@@ -337,7 +337,7 @@ fn bad_options_are_refused() {
     };
     check(
         memory(199),
-        "a.jsonl: encoding a document of 4 bytes: expected a need of at most 199 bytes of memory, found 200",
+        "a.jsonl: encoding a document of 4 bytes: needs 200 bytes of memory, but only 199 are available",
     );
     assert!(read(&path, Some(&folder.tokenizer), &memory(200)).is_ok());
     let tokens = Options {
@@ -365,7 +365,7 @@ fn bad_options_are_refused() {
     let error = read(&rows, None, &memory(151)).unwrap_err();
     assert_eq!(
         folder.message(&error),
-        "rows.npy: the first 2 sequences: expected a need of at most 151 bytes of memory, found 152"
+        "rows.npy: the first 2 sequences: needs 152 bytes of memory, but only 151 are available"
     );
     assert!(read(&rows, None, &memory(152)).is_ok());
 

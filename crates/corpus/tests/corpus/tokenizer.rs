@@ -219,12 +219,12 @@ fn bad_tokenizers_are_refused() {
                 "type": "Split", "pattern": {"Regex": "(unclosed"}, "behavior": "Isolated", "invert": false
             });
         },
-        "expected a tokenizer that the tokenizers library loads: ",
+        "the tokenizers library cannot load it: ",
     );
     check(
         "83 unknown normalizer",
         &|file| file["normalizer"] = json!({"type": "Rot13"}),
-        "expected a tokenizer that the tokenizers library loads: ",
+        "the tokenizers library cannot load it: ",
     );
     check(
         "random merges",
