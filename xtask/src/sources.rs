@@ -1,16 +1,14 @@
 //! What edits of values take from elsewhere: means, partners and named tensors.
 
 use crate::arguments::{Inputs, Run};
-use crate::diff_sites::beyond;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::interrupt::STOP;
 use crate::output;
 use anyhow::{Context, bail, ensure};
-use layerwise::files::{self, Links};
 use layerwise::schedule::{Source, TensorName};
 use layerwise::sweep::{self, Plan, Sources};
 use layerwise::transformer::Constants;
-use safetensors::{Dtype, SafeTensors};
+use layerwise::weights::TensorFile;
 use std::path::{Path, PathBuf};
 
 /// Options for edits of values.
@@ -123,36 +121,18 @@ fn among(own: &[Vec<u32>], others: &[Vec<u32>]) -> anyhow::Result<Vec<Vec<u32>>>
 
 /// The tensors of a file.
 fn vectors(path: &Path) -> anyhow::Result<Constants> {
-    const MOST_BYTES: u64 = 1 << 30;
-    let bytes = files::open(path, Links::Follow)?.read_all(MOST_BYTES)?;
-    if let Some((tensor, end)) = beyond(&bytes) {
-        bail!(
-            "{}: tensor {tensor:?}: expected data_offsets within the file's {} bytes, found {end}",
-            path.display(),
-            bytes.len()
-        );
-    }
-    let tensors = SafeTensors::deserialize(&bytes)
-        .with_context(|| format!("{}: not a safetensors file", path.display()))?;
+    let file = TensorFile::open(path)?;
     let mut constants = Constants::default();
-    for (name, tensor) in tensors.tensors() {
+    for name in file.names() {
         // A tensor that no edit can name is not read.
         let Ok(own) = name.parse::<TensorName>() else {
             continue;
         };
-        ensure!(
-            tensor.dtype() == Dtype::F32,
-            "{}: tensor `{name}`: expected F32, found {:?}",
-            path.display(),
-            tensor.dtype()
-        );
-        let values = tensor.data().as_chunks::<4>().0;
-        let values = values.iter().map(|bytes| f32::from_le_bytes(*bytes));
-        let array = ndarray::ArrayD::from_shape_vec(tensor.shape(), values.collect())
-            .with_context(|| format!("{}: tensor `{name}`", path.display()))?;
-        constants
-            .set_tensor(own, array)
-            .with_context(|| path.display().to_string())?;
+        if let Some(array) = file.read(&name)? {
+            constants
+                .set_tensor(own, array)
+                .with_context(|| path.display().to_string())?;
+        }
     }
     Ok(constants)
 }

@@ -31,6 +31,7 @@ mod attending;
 mod batch;
 mod cost;
 mod crew;
+mod differences;
 mod error;
 mod folding;
 mod forward;
@@ -51,6 +52,7 @@ mod values;
 
 pub use batch::Batch;
 pub use cost::Cost;
+pub use differences::{Difference, Differences};
 pub use error::{MissingValues, TransformerError};
 pub use forward::Workspace;
 pub use layerwise_architecture::ModelConfig;

@@ -279,6 +279,18 @@ pub enum WeightsError {
         /// The dtype found.
         found: Dtype,
     },
+    /// A tensor of a named file is not of the type that it is read as.
+    #[error("{path}: tensor {tensor:?}: expected {expected}, found {found}")]
+    OtherDtype {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The type that it is read as.
+        expected: Dtype,
+        /// Its type.
+        found: Dtype,
+    },
     /// A weight has a dimension of length zero.
     #[error(
         "{path}: tensor {tensor:?}: shape: expected dimensions of at least 1 for a weight, found {shape:?}"

@@ -54,6 +54,7 @@
 
 mod checkpoint;
 mod error;
+mod file;
 mod header;
 mod index;
 mod json;
@@ -63,6 +64,7 @@ mod tensor;
 
 pub use checkpoint::{Checkpoint, OpenOptions, TensorInfo};
 pub use error::{Warning, WeightsError};
+pub use file::{Element, TensorFile};
 pub use layerwise_files::{FileError, Folder, Links, OpenedFile};
 pub use safetensors::Dtype;
 pub use tensor::Tensor;

@@ -107,7 +107,7 @@ fn what_edits_of_values_lack_is_refused_and_named() {
     );
     check(
         &["add(embed,v,1)", "--vectors", "ids.npy"],
-        &["ids.npy", "safetensors"],
+        &["ids.npy", "header length"],
     );
     check(&["donor(embed)"], &["donor(embed)", "pairs"]);
     check(&["zero(embed@9)"], &["position 9 is out of range"]);

@@ -502,7 +502,7 @@ pub(crate) fn references() -> Vec<Case> {
             &[
                 COMPARE[2],
                 "tensor \"t0\"",
-                "expected data_offsets within",
+                "expected an end of at most 8",
                 "found 2305843009213693951",
             ],
         )

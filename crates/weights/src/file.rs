@@ -1,0 +1,147 @@
+//! One safetensors file that is no part of a checkpoint.
+
+use std::path::Path;
+
+use layerwise_files::{Links, open};
+use ndarray::ArrayD;
+use safetensors::Dtype;
+
+use crate::checkpoint::TensorInfo;
+use crate::error::WeightsError;
+use crate::shard::Shard;
+
+/// A safetensors file that the user named, as activations of a reference or vectors for edits; its header is held to the
+/// same rules as a checkpoint's.
+///
+/// Values are read as they are, NaN among them.
+#[derive(Debug)]
+pub struct TensorFile(Shard);
+
+impl TensorFile {
+    /// Opens a file, or what a link leads to, and checks its header.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, or whose header breaks the format.
+    pub fn open(path: &Path) -> Result<Self, WeightsError> {
+        Ok(Self(Shard::open(open(path, Links::Follow)?, false)?))
+    }
+
+    /// The file's size in bytes.
+    pub fn size(&self) -> u64 {
+        self.0.file.size()
+    }
+
+    /// The names of its tensors, in the order of their data.
+    pub fn names(&self) -> Vec<String> {
+        self.0.header.tensors.offset_keys()
+    }
+
+    /// The type and shape of a tensor; `None` where there is none of this name.
+    pub fn info(&self, name: &str) -> Option<TensorInfo<'_>> {
+        let info = self.0.header.tensors.info(name)?;
+        Some(TensorInfo {
+            dtype: info.dtype,
+            shape: &info.shape,
+            path: self.0.file.path(),
+        })
+    }
+
+    /// Reads a tensor; `None` where there is none of this name.
+    ///
+    /// # Errors
+    /// A tensor of another type, or a file that cannot be read.
+    pub fn read<T: Element>(&self, name: &str) -> Result<Option<ArrayD<T>>, WeightsError> {
+        let Some(info) = self.0.header.tensors.info(name) else {
+            return Ok(None);
+        };
+        if info.dtype != T::DTYPE {
+            return Err(WeightsError::OtherDtype {
+                path: self.0.file.path().to_owned(),
+                tensor: name.to_owned(),
+                expected: T::DTYPE,
+                found: info.dtype,
+            });
+        }
+        let (begin, end) = info.data_offsets;
+        let mut bytes = vec![0; end - begin];
+        self.0
+            .file
+            .read_at((self.0.header.data_start + begin) as u64, &mut bytes)?;
+        let values = ArrayD::from_shape_vec(info.shape.as_slice(), T::of(&bytes));
+        Ok(Some(values.expect("the header was checked")))
+    }
+}
+
+mod sealed {
+    /// Only the types of this file are elements.
+    pub trait Sealed {}
+}
+
+/// An element type of a [`TensorFile`].
+pub trait Element: sealed::Sealed + Sized {
+    /// Its name in the format.
+    const DTYPE: Dtype;
+
+    /// The elements, from bytes in little-endian order.
+    fn of(bytes: &[u8]) -> Vec<Self>;
+}
+
+macro_rules! elements {
+    ($($element:ty: $dtype:ident),*) => {
+        $(
+            impl sealed::Sealed for $element {}
+
+            impl Element for $element {
+                const DTYPE: Dtype = Dtype::$dtype;
+
+                fn of(bytes: &[u8]) -> Vec<Self> {
+                    let (elements, _) = bytes.as_chunks();
+                    elements.iter().map(|element| Self::from_le_bytes(*element)).collect()
+                }
+            }
+        )*
+    };
+}
+
+elements!(f32: F32, f64: F64, i32: I32, i64: I64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+    use safetensors::tensor::{TensorView, serialize_to_file};
+
+    #[test]
+    fn tensors_are_read_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        let (floats, ids) = ([1.5_f32, f32::INFINITY], [-3_i64, 7]);
+        let floats = floats.map(f32::to_le_bytes).concat();
+        let ids = ids.map(i64::to_le_bytes).concat();
+        let tensors = [
+            (
+                "a",
+                TensorView::new(Dtype::F32, vec![1, 2], &floats).unwrap(),
+            ),
+            ("b", TensorView::new(Dtype::I64, vec![2], &ids).unwrap()),
+        ];
+        serialize_to_file(tensors, None, &path).unwrap();
+        let file = TensorFile::open(&path).unwrap();
+        let mut names = file.names();
+        names.sort();
+        assert_eq!(names, ["a", "b"]);
+        let read = file.read::<f32>("a").unwrap();
+        assert_eq!(read, Some(array![[1.5, f32::INFINITY]].into_dyn()));
+        assert_eq!(
+            file.read::<i64>("b").unwrap(),
+            Some(array![-3, 7].into_dyn())
+        );
+        assert_eq!(file.read::<i64>("c").unwrap(), None);
+        assert_eq!(file.info("b").map(|info| info.shape), Some(&[2][..]));
+        let error = file.read::<f64>("a").unwrap_err().to_string();
+        assert!(
+            error.ends_with("tensor \"a\": expected F64, found F32"),
+            "{error}"
+        );
+    }
+}
