@@ -182,6 +182,10 @@ impl Measure for Divergence {
         "sequence"
     }
 
+    fn title(&self) -> &'static str {
+        "the sweep"
+    }
+
     fn batch(&self, item: &Vec<u32>) -> Batch {
         item.into()
     }

@@ -114,6 +114,11 @@ pub trait Measure: Sync {
         "item"
     }
 
+    /// What users know the work by, as the name of an experiment: `3 sequences of TITLE were finished`. By default its name.
+    fn title(&self) -> &'static str {
+        self.id().name
+    }
+
     /// The tokens that the model is run on: one sequence, or several that share what they have in common, as a question and
     /// its choices; an empty batch for work that runs no schedule.
     fn batch(&self, item: &Self::Item) -> Batch;

@@ -56,6 +56,10 @@ impl Measure for Means<'_> {
         "sequence"
     }
 
+    fn title(&self) -> &'static str {
+        "the reference text"
+    }
+
     fn batch(&self, item: &Vec<u32>) -> Batch {
         item.into()
     }

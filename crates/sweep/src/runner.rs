@@ -46,6 +46,7 @@ pub struct Runner<'a> {
     progress: &'a dyn Progress,
     memory: Budget,
     shard: Shard,
+    all_items: bool,
     place: usize,
     until_se: Option<Target>,
     journals: Option<Journals>,
@@ -211,6 +212,7 @@ impl Default for Runner<'_> {
             progress: &(),
             memory: Budget::default(),
             shard: Shard::WHOLE,
+            all_items: false,
             place: 0,
             until_se: None,
             journals: None,
@@ -271,6 +273,23 @@ impl<'a> Runner<'a> {
         Self { shard, ..self }
     }
 
+    /// Runs all items in spite of the share, as work does that decides which items there are. Journals keep the share's
+    /// names, so that processes with other shares do not write to the same.
+    pub fn all_items(self) -> Self {
+        Self {
+            all_items: true,
+            ..self
+        }
+    }
+
+    /// The share of the items that is run.
+    fn part(&self) -> Shard {
+        match self.all_items {
+            true => Shard::WHOLE,
+            false => self.shard,
+        }
+    }
+
     /// The model's place among those of its table, from 0; kept in the journal, so that shards of several models are merged
     /// in this order.
     pub fn place(self, place: usize) -> Self {
@@ -310,7 +329,7 @@ impl<'a> Runner<'a> {
 
     /// Whether every item is run, and not a share of them.
     pub fn is_whole(&self) -> bool {
-        self.shard == Shard::WHOLE
+        self.part() == Shard::WHOLE
     }
 
     /// Keeps nothing.
@@ -423,7 +442,7 @@ impl<'a> Runner<'a> {
         let name = run.subject.name.to_owned();
         let description = RunDescription::new(run.key.clone(), name, items.len(), about)
             .at_place(self.place)
-            .part(self.shard, &costs(measure, items));
+            .part(self.part(), &costs(measure, items));
         let schedules = plan.entries().len();
         let fits = |sums: &Vec<M::Sums>| {
             sums.len() == schedules && sums.iter().all(|sums| measure.fits(sums))
@@ -498,7 +517,7 @@ impl<'a> Runner<'a> {
         let key = Self::key(subject.clone(), plan, measure, items);
         Ok(Run {
             runner: self,
-            share: Self::share(self.shard, &key, measure, items),
+            share: Self::share(self.part(), &key, measure, items),
             key,
             subject,
             plan,
@@ -514,9 +533,7 @@ impl<'a> Runner<'a> {
         let target = self.until_se.as_ref();
         let target = target.filter(|target| measure.statistics().contains(&&*target.statistic));
         match target {
-            Some(_) if self.shard != Shard::WHOLE => {
-                Err(SweepError::TargetOfShard { shard: self.shard })
-            }
+            Some(_) if !self.is_whole() => Err(SweepError::TargetOfShard { shard: self.shard }),
             target => Ok(target),
         }
     }

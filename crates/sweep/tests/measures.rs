@@ -97,7 +97,7 @@ impl Measure for Watched {
     }
 
     fn observer<'a>(&'a self, _: &'a Model, item: &'a Vec<u32>) -> Option<Watcher> {
-        // Some are not watched, though they are run beside others that are.
+        // Some items are not watched, and run beside others that are.
         (item.len() != 12).then(Watcher::default)
     }
 

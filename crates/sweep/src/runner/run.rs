@@ -168,16 +168,10 @@ struct Units {
 
 impl Units {
     fn of<M: Measure>(measure: &M) -> Self {
-        let (unit, name) = (measure.unit(), measure.id().name);
-        match unit {
-            "item" => Self {
-                one: format!("item of {name}"),
-                several: format!("items of {name}"),
-            },
-            unit => Self {
-                one: unit.to_owned(),
-                several: format!("{unit}s"),
-            },
+        let (unit, title) = (measure.unit(), measure.title());
+        Self {
+            one: format!("{unit} of {title}"),
+            several: format!("{unit}s of {title}"),
         }
     }
 }

@@ -1,0 +1,242 @@
+//! What rounding to a shorter number format changes, measured on one sequence.
+
+use crate::divergence::Divergence;
+use crate::error::SweepError;
+use crate::plan::Plan;
+use crate::runner::Runner;
+use crate::sums::{Statistics, collect};
+use layerwise_metrics::divergence;
+use layerwise_schedule::Schedule;
+use layerwise_transformer::{Model, ModelConfig, Precision, State, Team, TransformerError};
+use ndarray::{ArrayView2, s};
+use serde::Serialize;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// Altered schedules that are run in both formats.
+const SCHEDULES: usize = 4;
+/// Positions whose logits are held at once.
+const POSITIONS: usize = 64;
+
+/// How a model whose weights are rounded differs from the same in f32 on one sequence, over positions 1..=T−1.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Rounding {
+    /// Positions compared.
+    pub positions: usize,
+    /// KL(f32 ‖ rounded) of the plain model, mean over positions, in nats.
+    pub plain_kl_nats_mean: f64,
+    /// The largest of them.
+    pub plain_kl_nats_max: f64,
+    /// The share of positions whose most probable token is the same in both formats, plain model.
+    pub plain_top1_agreement: f64,
+    /// Schedules spread over the run, each in both formats.
+    pub schedules: Vec<RoundedSchedule>,
+}
+
+/// One schedule in both formats: its distance from the plain model of the same format.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct RoundedSchedule {
+    /// The edit.
+    pub schedule: String,
+    /// KL(plain ‖ altered) in f32, in nats.
+    pub kl_nats_f32: f64,
+    /// The same in the shorter format.
+    pub kl_nats: f64,
+    /// The share of positions whose most probable token stays, in f32.
+    pub top1_agreement_f32: f64,
+    /// The same in the shorter format.
+    pub top1_agreement: f64,
+}
+
+impl Rounding {
+    /// Runs the plain schedule, and a few of a plan's others, by a model in f32 and by the same model rounded.
+    ///
+    /// # Errors
+    /// A sequence that does not fit the model, or outputs that are not finite.
+    pub fn between(
+        exact: &Model,
+        rounded: &Model,
+        plan: &Plan,
+        tokens: &[u32],
+        threads: NonZeroUsize,
+    ) -> Result<Self, SweepError> {
+        let plain = &plan.entries()[0].member.schedule;
+        let states = |model: &Model| {
+            let residual = model.run(tokens, plain, &mut ()).map_err(does_not_fit)?;
+            Ok::<_, SweepError>(model.final_norm(residual.slice(s![1.., ..])))
+        };
+        let (exact_states, rounded_states) = (states(exact)?, states(rounded)?);
+        let positions = tokens.len() - 1;
+        let mut compared = Compared::default();
+        for first in (0..positions).step_by(POSITIONS) {
+            let part = s![first..positions.min(first + POSITIONS), ..];
+            let (p, q) = (
+                exact.unembed(exact_states.slice(part)),
+                rounded.unembed(rounded_states.slice(part)),
+            );
+            compared.add(p.view(), q.view())?;
+        }
+
+        let altered = plan.entries().len() - 1;
+        let count = SCHEDULES.min(altered);
+        let few = plan.select((0..count).map(|i| 1 + (2 * i + 1) * altered / (2 * count)));
+        let (in_f32, here) = (
+            statistics(exact, &few, tokens, threads)?,
+            statistics(rounded, &few, tokens, threads)?,
+        );
+        let entries = few.entries().iter().zip(in_f32.iter().zip(&here)).skip(1);
+        let mean = |mean: Option<f64>| mean.unwrap_or(f64::NAN);
+        let schedules = entries.map(|(entry, (in_f32, here))| RoundedSchedule {
+            schedule: entry.member.edit.to_string(),
+            kl_nats_f32: mean(in_f32.kl_nats.mean()),
+            kl_nats: mean(here.kl_nats.mean()),
+            top1_agreement_f32: mean(in_f32.top1_agreement.mean()),
+            top1_agreement: mean(here.top1_agreement.mean()),
+        });
+        Ok(Self {
+            positions,
+            plain_kl_nats_mean: compared.sum / positions as f64,
+            plain_kl_nats_max: compared.most,
+            plain_top1_agreement: compared.same as f64 / positions as f64,
+            schedules: schedules.collect(),
+        })
+    }
+}
+
+/// Distributions of some positions, held against others.
+#[derive(Default)]
+struct Compared {
+    positions: usize,
+    /// Of KL(p ‖ q), in nats.
+    sum: f64,
+    most: f64,
+    /// Positions whose most probable token is the same.
+    same: usize,
+}
+
+impl Compared {
+    /// Adds the logits of some positions, each \[positions, vocab\].
+    fn add(&mut self, p: ArrayView2<'_, f32>, q: ArrayView2<'_, f32>) -> Result<(), SweepError> {
+        for (p, q) in p.outer_iter().zip(q.outer_iter()) {
+            let position = self.positions;
+            let not_finite = |_| SweepError::NotFinite {
+                schedule: "id".to_owned(),
+                unit: "sequence",
+                item: 0,
+                position,
+                origin: None,
+            };
+            let kl = divergence::kl_nats(p, q).map_err(not_finite)?;
+            self.sum += kl;
+            self.most = self.most.max(kl);
+            let [p, q] = [p, q].map(divergence::argmax);
+            self.same += usize::from(p.map_err(not_finite)? == q.map_err(not_finite)?);
+            self.positions += 1;
+        }
+        Ok(())
+    }
+}
+
+/// What keys and values in a number format change along a text: the mean and the largest KL(p ‖ q), in nats, of the next-token
+/// distributions p with keys and values in f32 and q with these.
+///
+/// # Errors
+/// A text that the model cannot read, or a format that the processor has no instructions for.
+pub fn rounding_of_cache(
+    model: &Model,
+    tokens: &[u32],
+    cache: Precision,
+    threads: NonZeroUsize,
+) -> Result<[f64; 2], SweepError> {
+    let plan = Plan::plain(model.stack())?;
+    let (plain, team) = (
+        &plan.entries()[0].member.schedule,
+        Arc::new(Team::new(threads)),
+    );
+    let state = |precision| -> Result<_, SweepError> {
+        let state = State::new_in(model, plain, tokens.len(), precision).map_err(does_not_fit)?;
+        Ok(state.with_team(&team))
+    };
+    let mut states = [state(Precision::F32)?, state(cache)?];
+    let mut compared = Compared::default();
+    for part in tokens.chunks(POSITIONS) {
+        let mut logits = Vec::new();
+        for state in &mut states {
+            let residual = state.extend(part).map_err(does_not_fit)?;
+            logits.push(state.logits(residual.view()));
+        }
+        compared.add(logits[0].view(), logits[1].view())?;
+    }
+    Ok([compared.sum / tokens.len() as f64, compared.most])
+}
+
+/// The most bytes that [`rounding_of_cache`] takes.
+pub fn most_bytes_of_cache(
+    config: &ModelConfig,
+    plain: &Schedule,
+    tokens: usize,
+    cache: Precision,
+) -> usize {
+    let kept = [Precision::F32, cache]
+        .map(|precision| State::most_bytes(config, plain, tokens, precision));
+    let logits = 3 * POSITIONS.min(tokens) * config.vocab * size_of::<f32>();
+    kept.iter().sum::<usize>() + logits + State::most_step_bytes(config, POSITIONS, tokens, 1)
+}
+
+fn does_not_fit(error: TransformerError) -> SweepError {
+    SweepError::DoesNotFit {
+        unit: "sequence",
+        item: 0,
+        source: Box::new(error),
+    }
+}
+
+/// The statistics of one sequence under a plan.
+fn statistics(
+    model: &Model,
+    plan: &Plan,
+    tokens: &[u32],
+    threads: NonZeroUsize,
+) -> Result<Vec<Statistics>, SweepError> {
+    let measured = Runner::new().threads(threads).measure(
+        model,
+        plan,
+        &Divergence::new(),
+        &[tokens.to_vec()],
+    )?;
+    let units = measured.results.iter().map(Vec::as_slice);
+    Ok(collect(plan.entries().len(), units))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A model against itself, and against one whose weights are others.
+    #[test]
+    fn a_model_does_not_differ_from_itself() {
+        let config = ModelConfig::tiny();
+        let (model, other) = (Model::random(config.clone(), 3), Model::random(config, 4));
+        let plan = Plan::new(model.stack(), &["drop(l)".parse().unwrap()], 64).unwrap();
+        let tokens: Vec<u32> = (0..30).map(|at| at * 7 % 50).collect();
+        let between = |rounded| {
+            let threads = NonZeroUsize::MIN;
+            Rounding::between(&model, rounded, &plan, &tokens, threads).unwrap()
+        };
+        let same = between(&model);
+        assert_eq!((same.positions, same.schedules.len()), (29, 4));
+        assert!(same.plain_kl_nats_max.abs() < 1e-9 && same.plain_top1_agreement == 1.0);
+        assert_eq!(same.schedules[0].kl_nats, same.schedules[0].kl_nats_f32);
+        let differs = between(&other);
+        assert!(differs.plain_kl_nats_mean > 1e-3 && differs.plain_top1_agreement < 1.0);
+        assert_ne!(
+            differs.schedules[0].kl_nats,
+            differs.schedules[0].kl_nats_f32
+        );
+        let [mean, most] =
+            rounding_of_cache(&model, &tokens, Precision::F32, NonZeroUsize::MIN).unwrap();
+        assert!(mean.abs() < 1e-9 && most.abs() < 1e-9, "{mean} {most}");
+    }
+}
