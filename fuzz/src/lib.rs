@@ -12,7 +12,7 @@ mod checkpoint;
 use checkpoint::{Checkpoint, VOCAB};
 use layerwise::chat::{self, Message, Template};
 use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
-use layerwise::journal::{Journal, Recorded, RunDescription, RunKey};
+use layerwise::journal::{Divided, Journal, Recorded, RunDescription, RunKey};
 use layerwise::schedule::{
     Bounds, Edit, EditFamily, MAX_TEXT_BYTES, Residual, Schedule, Stack, Units,
 };
@@ -34,7 +34,7 @@ const LONGEST_MESSAGE: usize = 50_000;
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("chat", chat, chat_seeds),
     ("safetensors", safetensors, safetensors_seeds),
     ("index", index, index_seeds),
@@ -43,6 +43,7 @@ pub const TARGETS: [Target; 10] = [
     ("npy", npy, npy_seeds),
     ("schedule", schedule, schedule_seeds),
     ("journal", journal, journal_seeds),
+    ("divided", divided, divided_seeds),
     ("nbest", nbest, nbest_seeds),
     ("tasks", tasks, tasks_seeds),
 ];
@@ -454,6 +455,32 @@ fn journal_seeds() -> Vec<Vec<u8>> {
         journal.record(sequence, vec![Sums::default(); 2]).unwrap();
     }
     vec![begun, fs::read(&path).unwrap()]
+}
+
+/// How a share was started: what is accepted is written down again as it was read.
+pub fn divided(bytes: &[u8]) {
+    let folder = folder(&[(Divided::FILE, bytes)]);
+    match Divided::read(folder.path()) {
+        Err(error) => drop(message(error)),
+        Ok(divided) => {
+            assert!(divided.folder().is_absolute() && !divided.command().is_empty());
+            let written = divided.json().unwrap();
+            fs::write(folder.path().join(Divided::FILE), written).unwrap();
+            assert_eq!(Divided::read(folder.path()).unwrap(), divided);
+        }
+    }
+}
+
+fn divided_seeds() -> Vec<Vec<u8>> {
+    let divided = |command: &[&str]| {
+        let command = command.iter().map(|part| (*part).to_owned());
+        let divided = Divided::new("0.1.0", "/a/b".into(), command.collect());
+        divided.json().unwrap().into_bytes()
+    };
+    vec![
+        divided(&["reproduce"]),
+        divided(&["reproduce", "wic", "--shard", "1/2", "--out", "\u{e9}\"\n"]),
+    ]
 }
 
 /// Lists of hypotheses in every form, and what is made of those that are read.

@@ -6,9 +6,9 @@ use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::Measurement;
 use crate::rounding::Rounding;
 use anyhow::{Context, ensure};
-use layerwise::corpus::{self, Bos};
-use layerwise::files::{self, Folder, Links};
-use layerwise::journal::{Merged, Shard};
+use layerwise::corpus::{self, Bos, Tokenizer};
+use layerwise::files::{Folder, Links};
+use layerwise::journal::{Divided, Merged, RunKey, Shard};
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{Described, Sums};
 use layerwise::transformer::ModelConfig;
@@ -30,11 +30,38 @@ pub struct Manifest {
     /// The labelled data that was given, file by file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labelled: Vec<FileHash>,
+    /// The prompts that were continued, of a run that read a file of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<Prompts>,
     /// What the report says besides the tables.
     #[serde(rename = "report", skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
     /// What has no influence on the results.
     execution: Execution,
+}
+
+/// A file of prompts, as a model read them.
+#[derive(Serialize)]
+pub struct Prompts {
+    #[serde(flatten)]
+    file: FileHash,
+    tokenizer_sha256: Option<String>,
+    /// Hash of everything that the continuations depend on.
+    key: String,
+}
+
+impl Prompts {
+    /// A file, the tokenizer that read it, and the key of the run.
+    ///
+    /// # Errors
+    /// The file cannot be read any more.
+    pub fn new(file: &Path, tokenizer: Option<&Tokenizer>, key: &RunKey) -> anyhow::Result<Self> {
+        Ok(Self {
+            file: FileHash::of_file(file)?,
+            tokenizer_sha256: tokenizer.map(|tokenizer| tokenizer.sha256().to_owned()),
+            key: key.as_str().to_owned(),
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -140,65 +167,6 @@ impl Reported {
             .iter()
             .map(|model| model.facts.clone())
             .collect()
-    }
-}
-
-/// How a shard of `reproduce` was run, so that `merge` can open the same models and texts.
-#[derive(Deserialize, Serialize)]
-pub struct Divided {
-    layerwise: String,
-    /// The folder that the command was given in.
-    folder: PathBuf,
-    /// The arguments, of which the first is the command's name.
-    command: Vec<String>,
-}
-
-impl Divided {
-    /// The file's name, in the folder of outputs.
-    pub const FILE: &str = "shard.json";
-
-    /// The most bytes that are read.
-    const MOST_BYTES: u64 = 1 << 20;
-
-    /// That of this process.
-    ///
-    /// # Errors
-    /// The folder that it runs in is gone.
-    pub fn new() -> anyhow::Result<Self> {
-        Ok(Self {
-            layerwise: env!("CARGO_PKG_VERSION").to_owned(),
-            folder: std::env::current_dir()?,
-            command: command(),
-        })
-    }
-
-    /// That of a folder in which shards of `reproduce` were run.
-    ///
-    /// # Errors
-    /// A file that cannot be opened, or says something else.
-    pub fn read(run: &Path) -> anyhow::Result<Self> {
-        let file = files::open(&run.join(Self::FILE), Links::Refuse)?;
-        let path = file.path().display().to_string();
-        let bytes = file.read_all(Self::MOST_BYTES)?;
-        serde_json::from_slice(&bytes).context(path)
-    }
-
-    /// The folder that the command was given in.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// The command's name and its arguments.
-    pub fn command(&self) -> &[String] {
-        &self.command
-    }
-
-    /// As indented JSON, with a final newline.
-    ///
-    /// # Errors
-    /// The JSON writer fails.
-    pub fn json(&self) -> anyhow::Result<String> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 }
 
@@ -387,6 +355,7 @@ impl Manifest {
             cpu_features: cpu_features(),
             runs: Vec::new(),
             labelled: Vec::new(),
+            prompts: None,
             reported: None,
             execution: Execution {
                 threads,
@@ -517,6 +486,15 @@ impl CorpusFile {
 pub fn load_average() -> Option<f64> {
     let told = fs::read_to_string("/proc/loadavg").ok()?;
     told.split_whitespace().next()?.parse().ok()
+}
+
+/// How this process was started, for the folder of a share.
+///
+/// # Errors
+/// The folder that it runs in is gone.
+pub fn divided() -> anyhow::Result<Divided> {
+    let folder = std::env::current_dir().context("the folder of this process")?;
+    Ok(Divided::new(env!("CARGO_PKG_VERSION"), folder, command()))
 }
 
 /// The arguments of this process, with U+FFFD for what is not UTF-8.

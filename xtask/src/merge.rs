@@ -1,10 +1,10 @@
 //! `merge`: the table of a sweep, or all that `reproduce` makes, from the journals of shards.
 
-use crate::manifest::{Divided, Joined};
+use crate::manifest::Joined;
 use crate::sweep::{Table, run_folder};
 use crate::{output, program, reproduce};
 use anyhow::{Context, ensure};
-use layerwise::journal::{self, Recorded};
+use layerwise::journal::{self, Divided, Recorded};
 use layerwise::sweep::{self, Described, Sums};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,8 @@ fn reproduced(arguments: &Arguments, run: &Path) -> anyhow::Result<()> {
     // The command may name files by paths that are relative to its folder.
     std::env::set_current_dir(divided.folder()).with_context(|| {
         format!(
-            "{}: the folder that the shards were run in",
+            "{}: {}: cannot be entered, and the shards were run there",
+            run.join(Divided::FILE).display(),
             divided.folder().display()
         )
     })?;

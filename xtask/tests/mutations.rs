@@ -194,6 +194,11 @@ fn journal() {
 }
 
 #[test]
+fn divided() {
+    check("divided");
+}
+
+#[test]
 fn nbest() {
     check("nbest");
 }

@@ -90,6 +90,14 @@ pub enum JournalError {
         /// The line, from 1.
         line: usize,
     },
+    /// A file does not say how a share was started.
+    #[error("{}: expected how a share was started, as this program writes it; found {found}", path.display())]
+    NotDivided {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: String,
+    },
     /// Two journals of one name that are not of one run.
     #[error(
         "{} and {} are of different runs of {name}: the inputs or the program changed between them; expected shards of one run",

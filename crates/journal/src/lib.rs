@@ -6,7 +6,8 @@
 //! A crash of the program, or of the machine, can tear no line but the last.
 //! The first line is the [`RunDescription`], whose [`RunKey`] is a hash of everything the results depend on:
 //! a journal of other inputs is refused.
-//! A [`Shard`] is a share of a run's units, and [`merge`] puts the journals of all shards together.
+//! A [`Shard`] is a share of a run's units, and [`merge`] puts the journals of all shards together; [`Divided`] says by which
+//! command a share of several runs was started.
 //!
 //! What a unit is, and what its result says, is up to the caller: nothing here knows models or schedules.
 //!
@@ -39,6 +40,7 @@
 //! need the same lock.
 
 mod description;
+mod divided;
 mod error;
 mod key;
 mod lines;
@@ -47,6 +49,7 @@ mod merging;
 mod shard;
 
 pub use description::RunDescription;
+pub use divided::Divided;
 pub use error::{JournalError, Units};
 pub use key::RunKey;
 pub use log::{Journal, Recorded, journals_in};

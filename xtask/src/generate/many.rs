@@ -4,12 +4,14 @@ use super::prompt::Prompt;
 use super::writing::{Continuation, Work};
 use super::{Arguments, first_difference};
 use crate::arguments::{self, Run};
+use crate::manifest::{self, Manifest, Prompts};
 use crate::sweep::run_folder;
 use crate::{interrupt, output};
 use layerwise::schedule::Schedule;
 use layerwise::sweep::{Failure, Journals, Measure, MeasureId, Plan, Reached};
 use layerwise::transformer::Batch;
 use std::io::Write;
+use std::path::Path;
 
 /// What each prompt is continued with, one continuation for each schedule.
 struct Continuations<'a> {
@@ -32,6 +34,10 @@ impl Measure for Continuations<'_> {
 
     fn unit(&self) -> &'static str {
         "prompt"
+    }
+
+    fn title(&self) -> &'static str {
+        "generate"
     }
 
     fn batch(&self, _: &Prompt) -> Batch {
@@ -69,10 +75,14 @@ impl Measure for Continuations<'_> {
     }
 }
 
-/// Continues all prompts, and prints or writes a line for each of their continuations.
+/// In the folder of the run, beside the journal.
+const MANIFEST: &str = "manifest.json";
+
+/// Continues all prompts of a file, and prints or writes a line for each of their continuations.
 pub(super) fn write(
     arguments: &Arguments,
     work: &Work<'_>,
+    file: &Path,
     prompts: &[Prompt],
 ) -> anyhow::Result<()> {
     let threads = arguments::threads_or_cores(arguments.threads);
@@ -84,9 +94,11 @@ pub(super) fn write(
         fresh: arguments.fresh,
     });
     if let Some(out) = &arguments.out {
-        let journal = run_folder(out).join(format!("{}.journal", work.opened.name));
-        output::check_file(out)?;
-        output::check_file(&journal)?;
+        let folder = run_folder(out);
+        let journal = folder.join(format!("{}.journal", work.opened.name));
+        for path in [out, &journal, &folder.join(MANIFEST)] {
+            output::check_file(path)?;
+        }
         runner = runner.journals(Journals::File(journal));
     }
     interrupt::watch(arguments.out.is_some())?;
@@ -96,6 +108,7 @@ pub(super) fn write(
     };
     let plan = Plan::new(work.opened.model.stack(), &[], 1)?;
     let found = runner.measure(work.opened.subject(), &plan, &measure, prompts)?;
+    let key = found.key.clone();
     let mut lines = String::new();
     for (prompt, found) in prompts.iter().zip(found.into_plain().iter()) {
         let first = found
@@ -110,6 +123,11 @@ pub(super) fn write(
     }
     match &arguments.out {
         Some(out) => {
+            let mut manifest = Manifest::new(threads.get());
+            manifest.runs.push(manifest::Run::of_model(work.opened));
+            manifest.prompts = Some(Prompts::new(file, work.tokenizer, &key)?);
+            let path = run_folder(out).join(MANIFEST);
+            output::write(&path, manifest.json()?.as_bytes())?;
             output::write(out, lines.as_bytes())?;
             output::print_paths([out])?;
         }

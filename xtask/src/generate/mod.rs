@@ -8,11 +8,12 @@ use self::prompt::Prompter;
 use self::writing::Work;
 use crate::arguments::{Bos, Inputs};
 use crate::inputs::{self, OpenedModel};
-use crate::{arguments, output, rounding};
+use crate::{arguments, output};
 use anyhow::{Context, ensure};
 use layerwise::chat::DateTime;
 use layerwise::generate::{Sampling, Settings};
 use layerwise::schedule::{Edit, Schedule};
+use layerwise::sweep;
 use layerwise::transformer::Precision;
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -185,7 +186,7 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
     let work = Work::new(arguments, &opened, tokenizer.as_ref(), schedules)?;
     let prompter = || Prompter::new(arguments, &opened, tokenizer.as_ref());
     if let Some(path) = &arguments.prompts {
-        return many::write(arguments, &work, &prompter()?.file(path)?);
+        return many::write(arguments, &work, path, &prompter()?.file(path)?);
     }
     let prompt = match &arguments.ids {
         Some(ids) => ids.clone(),
@@ -194,8 +195,8 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
     work.check_memory(prompt.len(), 1)?;
     let settings = &work.settings;
     if settings.cache != Precision::F32 {
-        let of_cache = rounding::of_cache(&opened.model, &prompt, settings.cache, settings.threads);
-        let [mean, most] = of_cache?;
+        let (cache, threads) = (settings.cache, settings.threads);
+        let [mean, most] = sweep::rounding_of_cache(&opened.model, &prompt, cache, threads)?;
         output::say(format_args!(
             "keys and values in {}: over the {} tokens of the prompt the next-token distributions differ from those of f32 by {mean:.2e} nats (KL, mean; at most {most:.2e})",
             settings.cache.name(),

@@ -2,12 +2,12 @@
 
 use super::Arguments;
 use crate::inputs::OpenedModel;
-use crate::rounding;
 use layerwise::corpus::Tokenizer;
 use layerwise::generate::{
     BeamSearch, Beams, Generation, Settings, Spells, TextLattice, TextStream, TokenTexts,
 };
 use layerwise::schedule::Schedule;
+use layerwise::sweep;
 use layerwise::transformer::{Precision, State};
 use serde::{Deserialize, Serialize};
 use std::io::{StdoutLock, Write};
@@ -18,7 +18,7 @@ use std::time::Instant;
 /// What is done with each prompt.
 pub(super) struct Work<'a> {
     pub(super) opened: &'a OpenedModel,
-    tokenizer: Option<&'a Tokenizer>,
+    pub(super) tokenizer: Option<&'a Tokenizer>,
     schedules: Vec<(String, Schedule)>,
     pub(super) settings: Settings,
     stops: Vec<String>,
@@ -191,7 +191,7 @@ impl<'a> Work<'a> {
         let bytes = bytes.saturating_add(step).saturating_mul(at_once);
         let measuring = match self.settings.cache {
             Precision::F32 => 0,
-            cache => rounding::most_bytes_of_cache(config, &self.schedules[0].1, prompt, cache),
+            cache => sweep::most_bytes_of_cache(config, &self.schedules[0].1, prompt, cache),
         };
         let bytes = bytes.max(measuring);
         let what = format!("{}: keys and values of {capacity} tokens", self.opened.name);

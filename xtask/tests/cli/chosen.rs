@@ -159,10 +159,8 @@ fn a_file_of_prompts_is_continued_and_taken_up_again() {
     let printed = sandbox.xtask(&fixed).succeeded().stdout;
     let printed = parsed(&printed);
     assert_eq!(printed.len(), 16);
-    for (at, line) in printed.iter().enumerate() {
-        assert_eq!(line["line"], 2 * (at / 2) + 1);
-        assert_eq!(line["edit"], ["id", "drop(1)"][at % 2]);
-        let ids = format!("{},3", at / 2 + 1);
+    for (at, lines) in printed.chunks(2).enumerate() {
+        let ids = format!("{},3", at + 1);
         let alone = [
             "generate",
             "--model",
@@ -175,15 +173,25 @@ fn a_file_of_prompts_is_continued_and_taken_up_again() {
             "drop(1)",
             "--json",
         ];
-        let alone = &parsed(&sandbox.xtask(&alone).succeeded().stdout)[at % 2];
-        for field in ["prompt_ids", "ids", "text", "logprobs", "first_difference"] {
-            assert_eq!(line[field], alone[field], "{field} of line {at}");
+        let alone = parsed(&sandbox.xtask(&alone).succeeded().stdout);
+        for (line, (alone, edit)) in lines.iter().zip(alone.iter().zip(["id", "drop(1)"])) {
+            assert_eq!(line["line"], 2 * at + 1);
+            assert_eq!(line["edit"], edit);
+            for field in ["prompt_ids", "ids", "text", "logprobs", "first_difference"] {
+                assert_eq!(line[field], alone[field], "{field} of {edit}, line {at}");
+            }
         }
     }
 
     let kept = [&fixed[..], &["--out", "out.jsonl", "--threads", "2"]].concat();
     sandbox.xtask(&kept).succeeded();
     let first = sandbox.read("out.jsonl");
+    let manifest = sandbox.read("out.jsonl.run/manifest.json");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["prompts"]["file"], "prompts.jsonl");
+    assert_eq!(manifest["prompts"]["bytes"], prompts.len());
+    assert_eq!(manifest["runs"][0]["model"], "llama-gqa-tied");
+    assert_eq!(manifest["command"][0], "generate");
     // Times come from the journal as well.
     sandbox.xtask(&kept).succeeded();
     assert_eq!(sandbox.read("out.jsonl"), first);

@@ -193,7 +193,7 @@ fn clocks_that_jump() {
         fs::remove_file(sandbox.path("out.csv")).unwrap();
         let outcome = sandbox.run(&SWEEP);
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
-        let taken_up = "3 sequences were finished by an earlier run";
+        let taken_up = "3 sequences of the sweep were finished by an earlier run";
         assert!(outcome.stderr.contains(taken_up), "{outcome:?}");
         assert!(sandbox.read("out.csv") == expected);
     }

@@ -165,7 +165,7 @@ pub(crate) fn resuming() -> Vec<Case> {
             &[
                 JOURNAL,
                 "the last line was cut off and is computed again",
-                "2 sequences were finished",
+                "2 sequences of the sweep were finished",
             ],
         )
         .exactly(&SWEEP),
@@ -247,6 +247,86 @@ pub(crate) fn resuming() -> Vec<Case> {
             &["out.csv.run: expected a folder, found a file"],
         )
         .exactly(&SWEEP),
+    ]
+}
+
+/// How a shard of `reproduce` was started, of which `merge` gives the command once more.
+fn divided(what: &'static str, text: &'static str, says: &[&str]) -> Case {
+    let make = move |sandbox: &Sandbox| {
+        fs::create_dir(sandbox.path("shard")).unwrap();
+        sandbox.write("shard/shard.json", text.as_bytes());
+    };
+    Case::refused((89, what), make, &[&["shard/shard.json"], says].concat()).exactly(&MERGE)
+}
+
+const MERGE: [&str; 4] = ["merge", "shard", "--out", "merged"];
+
+/// Case 89, of shards of `reproduce`.
+pub(crate) fn dividing() -> Vec<Case> {
+    let starts = "expected how a share was started";
+    let other = "expected the arguments of reproduce, found";
+    vec![
+        divided(
+            "a shard's command that is cut off",
+            "{\"layerwise\": \"0.1",
+            &[starts, "EOF"],
+        ),
+        divided(
+            "a shard's command with a field of a stranger",
+            r#"{"layerwise": "0.1.0", "folder": "/", "command": ["reproduce"], "also": 1}"#,
+            &[starts, "unknown field `also`"],
+        ),
+        divided(
+            "a shard's command that is another",
+            r#"{"layerwise": "0.1.0", "folder": "/", "command": ["sweep", "drop(l)"]}"#,
+            &[other, "another command"],
+        ),
+        divided(
+            "a shard's command with an unknown option",
+            r#"{"layerwise": "0.1.0", "folder": "/", "command": ["reproduce", "--no-such"]}"#,
+            &[other, "--no-such"],
+        ),
+        divided(
+            "a shard's command that asks for help",
+            r#"{"layerwise": "0.1.0", "folder": "/", "command": ["reproduce", "--help"]}"#,
+            &[other],
+        ),
+        divided(
+            "a shard whose folder is not there",
+            r#"{"layerwise": "0.1.0", "folder": "/no/such/folder", "command": ["reproduce"]}"#,
+            &["/no/such/folder: cannot be entered"],
+        ),
+        // The message asks for nothing that would open a connection.
+        Case::refused(
+            (89, "a shard's command that fetches a model"),
+            |sandbox| {
+                fs::create_dir(sandbox.path("shard")).unwrap();
+                let command = r#"["reproduce", "--fetch", "--model", "no-one/nothing"]"#;
+                let text =
+                    format!(r#"{{"layerwise": "0.1.0", "folder": "/", "command": {command}}}"#);
+                sandbox.write("shard/shard.json", text.as_bytes());
+            },
+            &["no-one/nothing"],
+        )
+        .exactly(&MERGE),
+        Case::refused(
+            (89, "a link for a shard's command"),
+            |sandbox| {
+                fs::create_dir(sandbox.path("shard")).unwrap();
+                symlink("../text.txt", sandbox.path("shard/shard.json")).unwrap();
+            },
+            &["shard/shard.json", "found a link"],
+        )
+        .exactly(&MERGE),
+        Case::refused(
+            (89, "a FIFO for a shard's command"),
+            |sandbox| {
+                fs::create_dir(sandbox.path("shard")).unwrap();
+                make_fifo(sandbox, "shard/shard.json");
+            },
+            &["shard/shard.json", "found a FIFO"],
+        )
+        .exactly(&MERGE),
     ]
 }
 
@@ -398,19 +478,15 @@ pub(crate) fn arguments() -> Vec<Case> {
         Case::refused(
             (90, "token ids for which there is not enough memory"),
             |s| s.write("many.npy", &npy("<u2", "(3000, 8)", &ids(24_000))),
-            &[
-                "many.npy: the first",
-                "sequences: expected a need of at most",
-                "bytes of memory",
-            ],
+            &["many.npy: the first", "sequences: needs", "bytes of memory"],
         )
         .on("many.npy", &["--max-memory", "100K"]),
         Case::refused(
             (90, "text for which there is not enough memory"),
             |s| s.write("long.txt", &b"some words ".repeat(1000)),
             &[
-                "long.txt: encoding a document of 11000 bytes: expected a need of at most",
-                "bytes of memory, found 550000",
+                "long.txt: encoding a document of 11000 bytes: needs 550000",
+                "bytes of memory, but only",
             ],
         )
         .on("long.txt", &["--max-memory", "100K"]),
@@ -450,6 +526,11 @@ fn schedules_that_cannot_be() {
 #[test]
 fn runs_that_cannot_be_taken_up() {
     check(resuming());
+}
+
+#[test]
+fn shards_that_cannot_be_put_together() {
+    check(dividing());
 }
 
 #[test]

@@ -36,6 +36,10 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
         ("runs.rs: schedules_that_cannot_be", runs::schedules()),
         ("numbers.rs: numbers_that_overflow", numbers::overflows()),
         ("runs.rs: runs_that_cannot_be_taken_up", runs::resuming()),
+        (
+            "runs.rs: shards_that_cannot_be_put_together",
+            runs::dividing(),
+        ),
         ("runs.rs: arguments_that_mean_nothing", runs::arguments()),
     ]
 }

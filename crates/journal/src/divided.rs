@@ -1,0 +1,113 @@
+//! What another process has to know to put shares together.
+
+use crate::JournalError;
+use layerwise_files::{Links, open};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// How a share of several runs was started, so that the same command can be given once more, with all shares at hand.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Divided {
+    /// The version of the program.
+    layerwise: String,
+    /// The folder that the command was given in.
+    folder: PathBuf,
+    /// The command's name and its arguments.
+    command: Vec<String>,
+}
+
+impl Divided {
+    /// The file's name, in the folder of outputs.
+    pub const FILE: &str = "shard.json";
+
+    /// The most bytes that are read.
+    const MOST_BYTES: u64 = 1 << 20;
+
+    /// A share that a version of the program was started on by a command, in a folder.
+    pub fn new(version: &str, folder: PathBuf, command: Vec<String>) -> Self {
+        Self {
+            layerwise: version.to_owned(),
+            folder,
+            command,
+        }
+    }
+
+    /// Reads it from the folder of a share's outputs.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, or says something else.
+    pub fn read(outputs: &Path) -> Result<Self, JournalError> {
+        let file = open(&outputs.join(Self::FILE), Links::Refuse)?;
+        let bytes = file.read_all(Self::MOST_BYTES)?;
+        let not_divided = |found: String| JournalError::NotDivided {
+            path: file.path().to_owned(),
+            found,
+        };
+        let divided: Self =
+            serde_json::from_slice(&bytes).map_err(|error| not_divided(error.to_string()))?;
+        match divided.command.is_empty() || !divided.folder.is_absolute() {
+            true => Err(not_divided(
+                "no command, or a folder that is not absolute".to_owned(),
+            )),
+            false => Ok(divided),
+        }
+    }
+
+    /// The folder that the command was given in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The command's name and its arguments.
+    pub fn command(&self) -> &[String] {
+        &self.command
+    }
+
+    /// As indented JSON, with a final newline.
+    ///
+    /// # Errors
+    /// A folder whose path is not UTF-8.
+    pub fn json(&self) -> Result<String, JournalError> {
+        serde_json::to_string_pretty(self)
+            .map(|text| text + "\n")
+            .map_err(|error| JournalError::NotDivided {
+                path: self.folder.clone(),
+                found: error.to_string(),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(Divided::FILE);
+        let command = ["reproduce", "wic", "--shard", "1/2"].map(str::to_owned);
+        let divided = Divided::new("1.2.3", folder.path().to_owned(), command.to_vec());
+        fs::write(&path, divided.json().unwrap()).unwrap();
+        assert_eq!(Divided::read(folder.path()).unwrap(), divided);
+
+        let check = |text: &str, says: &str| {
+            fs::write(&path, text).unwrap();
+            let error = Divided::read(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("shard.json"), "{error}");
+            assert!(error.contains(says), "{text}: {error}");
+        };
+        check("", "EOF");
+        check("[]", "invalid length");
+        check(r#"{"layerwise": "1", "folder": "/"}"#, "command");
+        let with = |folder: &str, command: &str, more: &str| {
+            format!(r#"{{"layerwise": "1", "folder": {folder}, "command": {command}{more}}}"#)
+        };
+        check(&with("\"/\"", "[]", ""), "no command");
+        check(&with("\"a\"", "[\"reproduce\"]", ""), "not absolute");
+        check(&with("\"/\"", "[\"reproduce\", 1]", ""), "integer `1`");
+        check(&with("\"/\"", "[\"a\"]", ", \"b\": 1"), "unknown field `b`");
+        check(&" ".repeat((1 << 20) + 1), "at most 1048576 bytes");
+    }
+}
