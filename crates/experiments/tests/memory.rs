@@ -10,7 +10,8 @@ use layerwise_experiments::core::subject::{Runs, Subject, Text};
 use layerwise_experiments::core::tables::Tables;
 use layerwise_experiments::wic::data::{Occurrence, Pair, Pairs};
 use layerwise_experiments::{experiment, with_needed};
-use layerwise_sweep::{Budget, Runner, SweepError};
+use layerwise_sweep::{Budget, Rule, Runner, SweepError};
+use layerwise_tasks::{Item, Task};
 use layerwise_transformer::{Model, ModelConfig};
 use peak_alloc::PeakAlloc;
 use std::error::Error;
@@ -53,6 +54,19 @@ fn pairs(text: &str) -> Pairs {
     }
 }
 
+/// Items of four choices after twenty words, no two of them alike.
+fn tasks(text: &str) -> Vec<Task> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let item = |at: usize| {
+        let own = &words[at * 20..][..32];
+        let options = own[20..].chunks(3).map(|words| words.join(" "));
+        Item::new(own[..20].join(" "), options).answered(at % 4)
+    };
+    let mut task = Task::new("choices", Rule::Choice);
+    task.items = (0..1500).map(item).collect();
+    vec![task]
+}
+
 /// Whether an error says that there is not enough memory.
 fn is_of_memory(error: &ExperimentError) -> bool {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
@@ -75,6 +89,9 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
     let sample = fs::read_to_string(fixture("text/sample.jsonl")).unwrap();
     let path = folder.path().join("text.jsonl");
     fs::write(&path, sample.repeat(4)).unwrap();
+    // As one document it has more tokens with the ending after enough others.
+    let whole = folder.path().join("text.txt");
+    fs::write(&whole, sample.repeat(4)).unwrap();
     let tokenizer = Tokenizer::open(&fixture("models/gpt2-8x160/tokenizer.json"), 2048).unwrap();
     let model = Model::random(
         ModelConfig::tiny().with(|c| {
@@ -87,17 +104,20 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
         bos: Bos::None,
         ..Options::new(model.config().context, 2048)
     };
-    let read = corpus::read(&path, Some(&tokenizer), &options).unwrap();
+    let read = |path: &Path| corpus::read(path, Some(&tokenizer), &options).unwrap();
+    let texts = [&path, &whole].map(|path| (path, read(path)));
     let mut data = Data::default();
     data.insert(pairs(&sample));
+    data.insert(tasks(&sample));
 
     // The most that was allocated at a time, and the outcome.
     let run = |id: &str, limit: u64| {
         let budget = Budget::new(Some(limit));
+        let (path, corpus) = &texts[usize::from(id == "suffix-probe")];
         let text = Text {
-            path: &path,
+            path,
             options: &options,
-            corpus: &read,
+            corpus,
             bos: None,
             most_tokens: None,
         };
@@ -134,7 +154,13 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
         assert_eq!(budget.left(), Some(limit), "{id}: everything is given back");
         (peak, outcome)
     };
-    for id in ["wic", "subword-heads"] {
+    for id in [
+        "wic",
+        "subword-heads",
+        "lexical-semantics",
+        "benchmarks",
+        "suffix-probe",
+    ] {
         let (most, outcome) = run(id, ENOUGH);
         outcome.unwrap();
         assert!(

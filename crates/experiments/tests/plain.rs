@@ -105,7 +105,7 @@ fn observe(
             .threads(NonZeroUsize::new(threads).unwrap())
             .journals(Journals::Folder(folder.to_owned())),
     };
-    let (observed, _) = plain::observe(&runs, sequences, &observations)?;
+    let observed = plain::observe(&runs, sequences, &observations)?;
     let (corpus, options) = no_text();
     let subject = Subject {
         model,

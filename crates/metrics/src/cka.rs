@@ -99,6 +99,37 @@ impl Cka {
         Ok(())
     }
 
+    /// The numbers that it sums up over batches: HSIC(i, j), `[layers, layers]` row by row, then for each layer the bound that
+    /// tells its variance from rounding errors.
+    pub fn terms(&self) -> impl Iterator<Item = f64> + '_ {
+        self.hsic.iter().chain(&self.magnitudes).copied()
+    }
+
+    /// How many [terms](Cka::terms) there are of so many layers.
+    pub fn terms_of(layers: usize) -> usize {
+        layers * (layers + 1)
+    }
+
+    /// The alignment over one batch that left these [terms](Cka::terms).
+    ///
+    /// # Errors
+    ///
+    /// There must be as many as so many layers have.
+    pub fn of_one_batch(layers: usize, terms: &[f64]) -> Result<Self, MetricsError> {
+        if terms.len() != Self::terms_of(layers) {
+            return Err(MetricsError::Terms {
+                expected: Self::terms_of(layers),
+                found: terms.len(),
+            });
+        }
+        let (hsic, magnitudes) = terms.split_at(layers * layers);
+        Ok(Self {
+            hsic: Array2::from_shape_fn((layers, layers), |(i, j)| hsic[i * layers + j]),
+            magnitudes: Array1::from(magnitudes.to_vec()),
+            batches: 1,
+        })
+    }
+
     /// Number of batches.
     pub fn batches(&self) -> u64 {
         self.batches

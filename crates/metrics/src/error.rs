@@ -171,6 +171,14 @@ pub enum MetricsError {
         /// Layers given.
         found: usize,
     },
+    /// An alignment is made from another number of terms than its layers have.
+    #[error("{found} terms of an alignment; its layers have {expected}")]
+    Terms {
+        /// Terms that the layers have.
+        expected: usize,
+        /// Terms given.
+        found: usize,
+    },
     /// A layer has another number of samples than the first one.
     #[error(
         "layer {layer} has {found} samples and layer 0 has {expected}; layers of a batch must have equally many"

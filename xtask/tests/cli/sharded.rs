@@ -296,9 +296,12 @@ fn merged_shards_of_reproduce_draw_the_bytes_of_the_whole_run() {
         "cka",
         "benchmarks",
         "subword-heads",
+        "sublayer-skip",
+        "lexical-semantics",
     ];
     let few = ["wic", "--tokens", "200", "--context", "48", "--items", "2"];
-    check("passes", 3, &[&of_all[..], &few].concat());
+    let fewer = ["--wic-items", "32", "--task-items", "1"];
+    check("passes", 3, &[&of_all[..], &few, &fewer].concat());
     let many = ["suffix-probe", "--tokens", "12000", "--context", "128"];
     let found = check("contexts", 2, &many);
     let table = &found[Path::new("gpt2-8x160/suffix-probe.csv")];

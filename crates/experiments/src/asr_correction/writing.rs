@@ -8,17 +8,21 @@ use crate::core::error::{ExperimentError, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_rescoring::Writer;
-use layerwise_sweep::MeasureId;
+use layerwise_sweep::{MeasureId, WorkBytes};
 use layerwise_transcripts::{
     CountRule, Gate, Lattice, NoLanguageModel, Normaliser, Repair, ScoredLists, System, Template,
     Vocabulary,
 };
+use layerwise_transformer::{Model, Precision, State};
 use std::collections::BTreeMap;
 
 /// Utterances of a set, from its beginning: a prompt is some twenty times as long as the utterance.
 const UTTERANCES: usize = 40;
 /// Tokens of a free text, besides twice those of the longest hypothesis.
 const MORE_TOKENS: usize = 16;
+
+/// Bytes of a token's text, as a rule at most.
+const TOKEN_BYTES: usize = 16;
 
 /// What is to be written.
 struct Asked {
@@ -123,13 +127,14 @@ pub(super) fn measure(
                 .collect()
         };
         let id = MeasureId::new("asr-corrections", 1).with_settings(mode.to_owned());
-        let written: Vec<(String, usize)> =
-            subject.runs.kept(id, &asked, numbers, |_| true, write)?;
+        let bytes = bytes(subject.model, &asked);
+        let fits = |_: &(String, usize)| true;
+        let written = subject.runs.kept(id, &asked, bytes, numbers, fits, write)?;
         let mut tokens = 0;
         let mut corrections = BTreeMap::new();
-        for (asked, (text, own)) in asked.iter().zip(written) {
+        for (asked, (text, own)) in asked.iter().zip(written.iter()) {
             tokens += (asked.prompt.len() + own) as u64;
-            corrections.insert(asked.id.clone(), text);
+            corrections.insert(asked.id.clone(), text.clone());
         }
         let free = CountRule::Free;
         let (repair, normaliser) = (Repair::Never, Normaliser::Norm);
@@ -140,4 +145,26 @@ pub(super) fn measure(
         }
     }
     Ok(None)
+}
+
+/// What a correction takes: keys and values of the prompt and of all that may be written after it, and the text twice, as a
+/// result and among the corrections.
+fn bytes(model: &Model, asked: &[Asked]) -> WorkBytes {
+    let config = model.config();
+    let of_words = |asked: &Asked| -> usize {
+        let words = asked.slots.iter().flatten().flatten();
+        words.map(String::len).sum()
+    };
+    let room = |asked: &Asked| {
+        let tokens = asked.prompt.len() + asked.most + of_words(asked);
+        tokens.min(config.context)
+    };
+    let room = asked.iter().map(room).max().unwrap_or(0);
+    let prompt = asked.iter().map(|asked| asked.prompt.len()).max();
+    let plain = model.plain();
+    WorkBytes {
+        reading: State::most_bytes(config, &plain, room, Precision::F32)
+            + State::most_step_bytes(config, prompt.unwrap_or(0).max(1), room, 1),
+        result: 2 * TOKEN_BYTES * room,
+    }
 }

@@ -3,7 +3,7 @@
 use super::table::{Measure, Record};
 use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
-use crate::core::plain::{Left, Observation, Observed, Watch};
+use crate::core::plain::{Observation, Observed, Watch};
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
 use crate::core::tables::Tables;
@@ -87,10 +87,8 @@ impl Observation for Attention {
         Box::new(Blocks(Vec::new()))
     }
 
-    fn fits(&self) -> Option<fn(&Value, usize) -> bool> {
-        Some(|sums, layers| {
-            Vec::<Locality>::deserialize(sums).is_ok_and(|blocks| blocks.len() == layers)
-        })
+    fn fits(&self, left: &Value, layers: usize) -> bool {
+        Vec::<Locality>::deserialize(left).is_ok_and(|blocks| blocks.len() == layers)
     }
 }
 
@@ -111,8 +109,8 @@ impl Observer for Blocks {
 }
 
 impl Watch for Blocks {
-    fn finish(self: Box<Self>) -> Result<Left, ExperimentError> {
-        Left::kept(self.0)
+    fn finish(self: Box<Self>) -> Result<Value, ExperimentError> {
+        Ok(serde_json::to_value(self.0)?)
     }
 }
 
@@ -125,7 +123,7 @@ pub fn record(
     observed: &Observed,
     tables: &mut Tables,
 ) -> Result<(), ExperimentError> {
-    let sequences: Vec<Vec<Locality>> = observed.kept(&LOCALITY)?;
+    let sequences: Vec<Vec<Locality>> = observed.of(&LOCALITY)?;
     let layers = subject.model.config().layers;
     let blocks = sequences.first().map_or(0, Vec::len);
     for layer in 0..blocks {

@@ -4,14 +4,14 @@
 
 use super::table::{Intervention, Record};
 use crate::core::error::{ExperimentError, Place};
-use crate::core::harness::encoder;
+use crate::core::harness::questions;
 use crate::core::models::relative_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_corpus::Tokenizer;
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
-use layerwise_sweep::{Continuation, Held, LogLikelihood, Plan, Question, WorkBytes};
+use layerwise_sweep::{Counted, LogLikelihood, Plan, Question};
 use layerwise_tasks::Task;
 use layerwise_transformer::Model;
 use std::sync::Arc;
@@ -36,19 +36,7 @@ fn blocks_needed(intervention: Intervention) -> usize {
 /// The items of all tasks as token ids, one for each item, task after task; and the schedules that they are scored under.
 struct Scoring {
     plan: Plan,
-    questions: Vec<Question>,
-    /// The memory of the questions.
-    _memory: Held,
-}
-
-/// The bytes that a question takes.
-fn question_bytes(question: &Question) -> usize {
-    let continuations = question.continuations.iter();
-    let bytes = continuations.map(|continuation| {
-        let numbers = continuation.tokens.capacity() + continuation.targets.capacity();
-        size_of::<Continuation>() + numbers * size_of::<u32>() + 32
-    });
-    size_of::<Question>() + bytes.sum::<usize>()
+    questions: Counted<Vec<Question>>,
 }
 
 impl Scoring {
@@ -58,28 +46,9 @@ impl Scoring {
         tokenizer: &Tokenizer,
         tasks: &[Task],
     ) -> Result<Self, ExperimentError> {
-        let encoder = encoder(subject, tokenizer);
-        let items: Vec<(&Task, usize)> = tasks
-            .iter()
-            .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))
-            .collect();
-        let prompts = items
-            .iter()
-            .map(|&(task, index)| task.items[index].prompt.len());
-        let bytes = WorkBytes {
-            reading: Tokenizer::encoding_bytes(prompts.max().unwrap_or(0)),
-            // Counted for all items together.
-            result: 0,
-        };
-        let questions = subject.runs.over(&items, bytes, |_, &(task, index)| {
-            encoder.question(task, index).at(|| subject.name.to_owned())
-        })?;
-        let bytes = questions.iter().map(question_bytes).sum();
-        let memory = subject.runs.hold("benchmark items", bytes)?;
         Ok(Self {
             plan: plan(subject.model)?,
-            questions: questions.into_parts().0,
-            _memory: memory,
+            questions: questions(subject, tokenizer, tasks)?,
         })
     }
 }

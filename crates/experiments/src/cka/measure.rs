@@ -2,14 +2,15 @@
 
 use super::table::{Estimator, Record};
 use crate::core::error::{ExperimentError, Place};
-use crate::core::plain::{Left, Observation, Observed, Watch};
+use crate::core::floats::Floats;
+use crate::core::plain::{Observation, Observed, Watch};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_metrics::{Cka, MetricsError};
 use layerwise_transformer::{Address, Model, ModelConfig, Observer, Site};
 use ndarray::{Array2, ArrayView2, ArrayViewD, Ix2, s};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Arc;
 
 /// Sequences of one batch of last positions, where there are as many.
 const BATCH: usize = 128;
@@ -31,12 +32,39 @@ struct Streams {
 }
 
 /// What one sequence adds to the similarities.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Vectors {
-    /// The last position after each block, \[layers\]\[model\].
-    last: Vec<Vec<f32>>,
-    /// The positions of this sequence as a batch, with how many they are.
-    all: Option<(Cka, usize)>,
+    /// The last position after each block, \[layers, model\] row by row.
+    last: Floats,
+    /// The positions of this sequence as a batch.
+    all: Option<Batch>,
+}
+
+/// The positions of a sequence as a batch.
+#[derive(Clone, Serialize, Deserialize)]
+struct Batch {
+    /// How many they are.
+    samples: usize,
+    /// The terms of their alignment, to the bit.
+    terms: Vec<u64>,
+}
+
+impl Vectors {
+    /// Whether it is of a model of so many blocks.
+    fn fits(&self, layers: usize) -> bool {
+        let Floats(last) = &self.last;
+        let all = self.all.as_ref();
+        !last.is_empty()
+            && last.len().is_multiple_of(layers)
+            && all.is_none_or(|batch| batch.terms.len() == Cka::terms_of(layers))
+    }
+
+    /// The last position after a block of so many.
+    fn after(&self, layer: usize, layers: usize) -> &[f32] {
+        let Floats(last) = &self.last;
+        let width = last.len() / layers;
+        &last[layer * width..][..width]
+    }
 }
 
 /// The similarity of each two blocks by one estimator.
@@ -65,7 +93,10 @@ impl Streams {
     /// # Errors
     /// Numbers that are not finite.
     fn vectors(self) -> Result<Vectors, MetricsError> {
-        let last = |block: &Array2<f32>| block.row(block.nrows() - 1).to_vec();
+        let last = self
+            .blocks
+            .iter()
+            .flat_map(|block| block.row(block.nrows() - 1).to_vec());
         let positions = self.blocks.first().map_or(0, Array2::nrows).min(POSITIONS);
         let all = (self.all && positions >= FEWEST)
             .then(|| {
@@ -75,11 +106,15 @@ impl Streams {
                     .map(|block| block.slice(s![..positions, ..]))
                     .collect();
                 let mut cka = Cka::new(views.len());
-                cka.push(&views).map(|()| (cka, positions))
+                cka.push(&views)?;
+                Ok::<_, MetricsError>(Batch {
+                    samples: positions,
+                    terms: cka.terms().map(f64::to_bits).collect(),
+                })
             })
             .transpose()?;
         Ok(Vectors {
-            last: self.blocks.iter().map(last).collect(),
+            last: Floats(last.collect()),
             all,
         })
     }
@@ -89,8 +124,7 @@ impl Streams {
 ///
 /// # Errors
 /// Numbers that are not finite, or a block after which all vectors are alike.
-fn similarities(sequences: &[&Vectors]) -> Result<Vec<Similarity>, MetricsError> {
-    let layers = sequences.first().map_or(0, |vectors| vectors.last.len());
+fn similarities(sequences: &[Vectors], layers: usize) -> Result<Vec<Similarity>, MetricsError> {
     let mut found = Vec::new();
     let size = BATCH.min(sequences.len());
     if size >= FEWEST {
@@ -98,9 +132,9 @@ fn similarities(sequences: &[&Vectors]) -> Result<Vec<Similarity>, MetricsError>
         for batch in sequences.chunks_exact(size) {
             let blocks: Vec<Array2<f32>> = (0..layers)
                 .map(|layer| {
-                    let width = batch[0].last[layer].len();
+                    let width = batch[0].after(layer, layers).len();
                     Array2::from_shape_fn((size, width), |(row, column)| {
-                        batch[row].last[layer][column]
+                        batch[row].after(layer, layers)[column]
                     })
                 })
                 .collect();
@@ -114,14 +148,15 @@ fn similarities(sequences: &[&Vectors]) -> Result<Vec<Similarity>, MetricsError>
             samples: size as u64,
         });
     }
-    let batches: Vec<&(Cka, usize)> = sequences
+    let batches: Vec<&Batch> = sequences
         .iter()
         .filter_map(|vectors| vectors.all.as_ref())
         .collect();
-    if let Some(samples) = batches.iter().map(|(_, samples)| *samples).min() {
+    if let Some(samples) = batches.iter().map(|batch| batch.samples).min() {
         let mut cka = Cka::new(layers);
-        for (batch, _) in batches {
-            cka.merge(batch)?;
+        for batch in batches {
+            let terms: Vec<f64> = batch.terms.iter().copied().map(f64::from_bits).collect();
+            cka.merge(&Cka::of_one_batch(layers, &terms)?)?;
         }
         found.push(Similarity {
             estimator: Estimator::AllTokens,
@@ -133,7 +168,7 @@ fn similarities(sequences: &[&Vectors]) -> Result<Vec<Similarity>, MetricsError>
     Ok(found)
 }
 
-/// The residual streams that are compared. What they leave of a sequence is too large to be kept.
+/// The residual streams that are compared.
 pub const STREAMS: Compared = Compared;
 
 /// See [`STREAMS`].
@@ -148,14 +183,17 @@ impl Observation for Compared {
         Box::new(Streams::of(sequence))
     }
 
-    fn fits(&self) -> Option<fn(&Value, usize) -> bool> {
-        None
+    fn fits(&self, left: &Value, layers: usize) -> bool {
+        Vectors::deserialize(left).is_ok_and(|vectors| vectors.fits(layers))
     }
 
-    /// The last vectors, and the terms of each two blocks.
+    /// The last vectors, as text and as numbers, and the terms of each two blocks, as JSON and as numbers.
     fn left_bytes(&self, config: &ModelConfig) -> usize {
-        config.layers
-            * (config.model * size_of::<f32>() + 64 + (config.layers + 1) * size_of::<f64>())
+        /// Of a number of four bytes, in base64 and by itself.
+        const NUMBER: usize = 6 + size_of::<f32>();
+        let term = size_of::<Value>() + 2 * size_of::<f64>();
+        let last = config.layers * config.model * NUMBER;
+        last + Cka::terms_of(config.layers) * term + 512
     }
 
     fn bytes(&self, config: &ModelConfig, seq: usize) -> usize {
@@ -178,8 +216,8 @@ impl Observer for Streams {
 }
 
 impl Watch for Streams {
-    fn finish(self: Box<Self>) -> Result<Left, ExperimentError> {
-        Ok(Left::Loose(Arc::new(self.vectors()?)))
+    fn finish(self: Box<Self>) -> Result<Value, ExperimentError> {
+        Ok(serde_json::to_value(self.vectors()?)?)
     }
 }
 
@@ -192,7 +230,8 @@ pub(super) fn record(
     observed: &Observed,
     tables: &mut Tables,
 ) -> Result<Vec<String>, ExperimentError> {
-    let found = match similarities(&observed.loose(&STREAMS)) {
+    let layers = subject.model.config().layers;
+    let found = match similarities(&observed.of::<Vectors>(&STREAMS)?, layers) {
         // A text of sequences that are all alike says nothing of similarity, and is no fault of the other experiments.
         Err(error @ MetricsError::NoVariance { .. }) => {
             return Ok(vec![format!("cka is left out: {error}")]);
@@ -207,7 +246,7 @@ pub(super) fn record(
                 estimator: found.estimator,
                 layer,
                 other_layer,
-                layers: subject.model.config().layers,
+                layers,
                 cka,
                 batches: found.batches,
                 samples: found.samples,

@@ -1,12 +1,12 @@
 //! How a model chooses among the options of tasks, under several schedules.
 
 use super::error::{ExperimentError, Place};
-use super::harness::encoder;
+use super::harness::{question_bytes, questions};
 use super::subject::Subject;
 use layerwise_corpus::Tokenizer;
 use layerwise_metrics::ClusteredMean;
-use layerwise_sweep::{LogLikelihood, Plan, Question, WorkBytes};
-use layerwise_tasks::{Score, Sheet, Task, sheets};
+use layerwise_sweep::{Counted, LogLikelihood, Plan, Question};
+use layerwise_tasks::{Score, Task, sheets};
 use std::fmt;
 
 /// The most items that are run together after shots that they share.
@@ -14,8 +14,9 @@ const ITEMS_AFTER_SHOTS: usize = 8;
 
 /// The items of some tasks as a model reads them. Items with the same shots are run together, and the shots once.
 pub struct Choosing {
-    sheets: Vec<Sheet>,
-    questions: Vec<Question>,
+    /// For each item of each question how many options it has.
+    options: Vec<Vec<usize>>,
+    questions: Counted<Vec<Question>>,
     tokens: usize,
     items: usize,
     tasks: usize,
@@ -31,24 +32,12 @@ impl Choosing {
         tokenizer: &Tokenizer,
         tasks: &[Task],
     ) -> Result<Self, ExperimentError> {
-        let encoder = encoder(subject, tokenizer);
+        let questions = questions(subject, tokenizer, tasks)?;
         let items: Vec<(usize, usize)> = tasks
             .iter()
             .enumerate()
             .flat_map(|(at, task)| (0..task.items.len()).map(move |item| (at, item)))
             .collect();
-        let prompts = items
-            .iter()
-            .map(|&(at, item)| tasks[at].items[item].prompt.len());
-        let bytes = WorkBytes {
-            reading: Tokenizer::encoding_bytes(prompts.max().unwrap_or(0)),
-            result: 0,
-        };
-        let questions = subject.runs.over(&items, bytes, |_, &(task, item)| {
-            encoder
-                .question(&tasks[task], item)
-                .at(|| subject.name.to_owned())
-        })?;
         let mut known: Vec<(usize, String)> = Vec::new();
         let preambles: Vec<Option<usize>> = items
             .iter()
@@ -62,12 +51,21 @@ impl Choosing {
                 }))
             })
             .collect();
-        let sheets = sheets(&questions, &preambles, ITEMS_AFTER_SHOTS);
         let continuations = questions.iter().flat_map(|q| &q.continuations);
+        let tokens = continuations.map(|c| c.tokens.len()).sum();
+        let copied = questions.iter().map(question_bytes).sum();
+        let memory = subject
+            .runs
+            .hold("the items of tasks, side by side", copied)?;
+        let sheets = sheets(&questions, &preambles, ITEMS_AFTER_SHOTS);
+        let sheets = sheets
+            .into_iter()
+            .map(|sheet| (sheet.options, sheet.question));
+        let (options, questions): (Vec<_>, Vec<_>) = sheets.unzip();
         Ok(Self {
-            tokens: continuations.map(|c| c.tokens.len()).sum(),
-            questions: sheets.iter().map(|sheet| sheet.question.clone()).collect(),
-            sheets,
+            tokens,
+            options,
+            questions: Counted::new(questions, memory),
             items: items.len(),
             tasks: tasks.len(),
         })
@@ -86,17 +84,18 @@ impl Choosing {
     ) -> Result<Vec<Answers>, ExperimentError> {
         let runs = &subject.runs;
         let measure = LogLikelihood::of(name, &self.questions);
-        let measured = runs
-            .runner
-            .measure(runs.model.clone(), plan, &measure, &self.questions)
-            .at(|| format!("{}: {name}", subject.name))?;
+        let measured = runs.measure(plan, &measure, &self.questions);
+        let measured = match measured {
+            Err(ExperimentError::ShareFinished) => return Err(ExperimentError::ShareFinished),
+            measured => measured.at(|| format!("{}: {name}", subject.name))?,
+        };
         let mut scores = Vec::with_capacity(self.items);
         let mut places = tasks
             .iter()
             .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)));
-        for (sheet, schedules) in self.sheets.iter().zip(&measured.results) {
+        for (options, schedules) in self.options.iter().zip(&measured.results) {
             let mut from = 0;
-            for (options, (task, item)) in sheet.options.iter().zip(&mut places) {
+            for (options, (task, item)) in options.iter().zip(&mut places) {
                 let own = from..from + options;
                 let of = |likelihoods: &Vec<_>| task.score(item, &likelihoods[own.clone()]);
                 scores.push(schedules.iter().map(of).collect::<Vec<Score>>());

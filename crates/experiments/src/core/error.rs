@@ -81,6 +81,25 @@ impl ExperimentError {
     }
 }
 
+/// Tells a finished share from what is wrong.
+pub trait OfShare<T> {
+    /// What all items give; `None` where a share of them is finished.
+    ///
+    /// # Errors
+    /// Any other error there was.
+    fn if_whole(self) -> Result<Option<T>, ExperimentError>;
+}
+
+impl<T> OfShare<T> for Result<T, ExperimentError> {
+    fn if_whole(self) -> Result<Option<T>, ExperimentError> {
+        match self {
+            Ok(whole) => Ok(Some(whole)),
+            Err(ExperimentError::ShareFinished) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Names the place that an error is about.
 pub trait Place<T> {
     /// The error with its place.

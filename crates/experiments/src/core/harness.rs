@@ -1,8 +1,11 @@
 //! How a model reads tasks.
 
+use super::error::{ExperimentError, Place};
 use super::subject::Subject;
 use layerwise_corpus::Tokenizer;
-use layerwise_tasks::Encoder;
+use layerwise_sweep::{Continuation, Counted, Question, WorkBytes};
+use layerwise_tasks::{Encoder, Task};
+use std::sync::{Mutex, PoisonError};
 
 /// The encoder of tasks for a model, with the habit of lm-evaluation-harness: no BOS before an item unless the user asks
 /// for one, but for Gemma, which gets its own.
@@ -14,4 +17,49 @@ pub fn encoder<'a>(subject: &Subject<'_>, tokenizer: &'a Tokenizer) -> Encoder<'
         subject.bos.or(own),
         subject.model.config().context,
     )
+}
+
+/// The items of some tasks as a model reads them, one after another.
+///
+/// # Errors
+/// An item that cannot be encoded, too little memory, or an interrupt.
+pub fn questions(
+    subject: &Subject<'_>,
+    tokenizer: &Tokenizer,
+    tasks: &[Task],
+) -> Result<Counted<Vec<Question>>, ExperimentError> {
+    let encoder = encoder(subject, tokenizer);
+    let items: Vec<(&Task, usize)> = tasks
+        .iter()
+        .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))
+        .collect();
+    let texts = items
+        .iter()
+        .map(|(task, item)| task.context(*item, 0).len());
+    let bytes = WorkBytes {
+        reading: Tokenizer::encoding_bytes(texts.max().unwrap_or(0)),
+        // Each is counted as it is made: a bound from its text would be several times too high.
+        result: 0,
+    };
+    let what = format!("{}: the items of tasks", subject.name);
+    let memory = Mutex::new(subject.runs.runner.budget().hold(&what, 0)?);
+    let questions = subject.runs.over(&items, bytes, |_, &(task, item)| {
+        let question = encoder.question(task, item);
+        let question = question.at(|| subject.name.to_owned())?;
+        let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.grow(&what, question_bytes(&question) as u64)?;
+        Ok(question)
+    })?;
+    let memory = memory.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Counted::new(questions.into_parts().0, memory))
+}
+
+/// The bytes that a question takes.
+pub fn question_bytes(question: &Question) -> usize {
+    let continuations = question.continuations.iter();
+    let bytes = continuations.map(|continuation| {
+        let numbers = continuation.tokens.capacity() + continuation.targets.capacity();
+        size_of::<Continuation>() + numbers * size_of::<u32>() + 32
+    });
+    size_of::<Question>() + bytes.sum::<usize>()
 }

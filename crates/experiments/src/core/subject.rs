@@ -116,6 +116,14 @@ pub struct Runs<'a> {
 }
 
 impl Runs<'_> {
+    /// The same for all items, whatever the share: what decides which items there are, every share measures whole.
+    pub fn of_all_items(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            runner: self.runner.clone().all_items(),
+        }
+    }
+
     /// Runs `read` on every item and returns what it gives in their order. Nothing is kept in a journal.
     ///
     /// `bytes` is the memory that `read` takes for one item at most.
@@ -139,24 +147,25 @@ impl Runs<'_> {
 
     /// Runs `read` on every item that no earlier run has finished, and returns the results of all in their order.
     ///
+    /// `bytes` is the memory that `read` and what it returns take for one item at most.
     /// `input` tells an item by numbers, about as many as it has tokens: they go into the key, and their count into the
     /// estimate of the time. `fits` says whether a result that was kept has the form that `read` gives it.
     ///
     /// # Errors
-    /// A journal that cannot be used, the first error of an item, or an interrupt.
+    /// Too little memory, a journal that cannot be used, the first error of an item, or an interrupt; of a share
+    /// [`ExperimentError::ShareFinished`].
     pub fn kept<T: Sync, R: Serialize + DeserializeOwned + Clone + Send>(
         &self,
         id: MeasureId,
         items: &[T],
+        bytes: WorkBytes,
         input: impl Fn(&T) -> Vec<u32> + Sync,
         fits: impl Fn(&R) -> bool + Sync,
         read: impl Fn(usize, &T) -> Result<R, ExperimentError> + Sync,
-    ) -> Result<Vec<R>, ExperimentError> {
+    ) -> Result<Counted<Vec<R>>, ExperimentError> {
         let read = |index: usize, item: &T| read(index, item).map_err(Failure::other);
-        let work = Work::new(id, WorkBytes::default(), read)
-            .depending_on(input)
-            .fitting(fits);
-        Ok(self.plain(&work, items)?.into_parts().0)
+        let work = Work::new(id, bytes, read).depending_on(input).fitting(fits);
+        self.plain(&work, items)
     }
 
     /// Measures every item under the plain schedule, going on where an earlier run stopped.

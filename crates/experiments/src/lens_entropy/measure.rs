@@ -4,7 +4,7 @@ use super::table::Record;
 use crate::core::error::{ExperimentError, Place};
 use crate::core::lens::Lens;
 use crate::core::models::state_depth;
-use crate::core::plain::{Left, Observation, Observed, Watch};
+use crate::core::plain::{Observation, Observed, Watch};
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
 use crate::core::tables::Tables;
@@ -120,15 +120,12 @@ impl Observation for Lenses {
         })
     }
 
-    fn fits(&self) -> Option<fn(&Value, usize) -> bool> {
-        Some(|sums, layers| {
-            let has_all = |views: Views| {
-                Lens::BOTH
-                    .into_iter()
-                    .all(|lens| views.of(lens).len() == layers + 1)
-            };
-            Views::deserialize(sums).is_ok_and(has_all)
-        })
+    fn fits(&self, left: &Value, layers: usize) -> bool {
+        let has_all = |views: Views| {
+            let mut lenses = Lens::BOTH.into_iter();
+            lenses.all(|lens| views.of(lens).len() == layers + 1)
+        };
+        Views::deserialize(left).is_ok_and(has_all)
     }
 
     /// The states as the lenses read them.
@@ -157,8 +154,8 @@ impl Observer for States<'_> {
 }
 
 impl Watch for States<'_> {
-    fn finish(self: Box<Self>) -> Result<Left, ExperimentError> {
-        Left::kept(views(self.model, &self.states)?)
+    fn finish(self: Box<Self>) -> Result<Value, ExperimentError> {
+        Ok(serde_json::to_value(views(self.model, &self.states)?)?)
     }
 }
 
@@ -171,7 +168,7 @@ pub fn record(
     observed: &Observed,
     tables: &mut Tables,
 ) -> Result<(), ExperimentError> {
-    let sequences: Vec<Views> = observed.kept(&VIEWS)?;
+    let sequences: Vec<Views> = observed.of(&VIEWS)?;
     if sequences.is_empty() {
         return Ok(());
     }

@@ -19,7 +19,7 @@ pub fn record(
     observed: &Observed,
     tables: &mut Tables,
 ) -> Result<(), ExperimentError> {
-    let sequences: Vec<Views> = observed.kept(&VIEWS)?;
+    let sequences: Vec<Views> = observed.of(&VIEWS)?;
     if sequences.is_empty() {
         return Ok(());
     }

@@ -13,14 +13,14 @@ use super::table::{
     Best, Compared, Comparison, Part, Rated, Record, Removal, Setting, is_published,
 };
 use super::texts::{Reader, Side};
-use super::vectors::{places, state, vectors};
+use super::vectors::{places, running_bytes, state, vectors};
 use crate::core::error::{ExperimentError, Place};
 use crate::core::models::state_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use crate::wic::data::{Pair, Pairs, PartOfSpeech};
 use layerwise_metrics::{Anisotropy, ClusteredMean, correlation, cosine, mcnemar, threshold};
-use layerwise_sweep::{MeasureId, WorkBytes};
+use layerwise_sweep::{Counted, MeasureId, WorkBytes};
 use ndarray::{Array3, Array4, ArrayView1, s};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -72,25 +72,33 @@ pub(super) fn reader<'a>(subject: &'a Subject<'_>) -> Option<Reader<'a>> {
 }
 
 /// Pairs in chunks of consecutive ones.
-fn chunks(reader: &Reader<'_>, pairs: &[Pair], name: &str) -> Result<Vec<Chunk>, ExperimentError> {
+fn chunks(
+    subject: &Subject<'_>,
+    reader: &Reader<'_>,
+    pairs: &[Pair],
+    name: &str,
+) -> Result<Counted<Vec<Chunk>>, ExperimentError> {
     if pairs.len() % BATCH == 1 {
         let expected =
             format!("at least 2 pairs in each batch of {BATCH}, whose deviation is taken");
         let found = format!("1 in the last batch of {} pairs", pairs.len());
         return Err(ExperimentError::unexpected(expected, found)).at(|| name.to_owned());
     }
-    let chunk = |(number, pairs): (usize, &[Pair])| {
+    let mut memory = subject.runs.hold(name, 0)?;
+    let mut chunk = |(number, pairs): (usize, &[Pair])| {
         let first = number * BATCH + 1;
         let sides = pairs.iter().enumerate().map(|(at, pair)| {
             let sides = reader.sides(pair);
             sides.at(|| format!("{name}: pair {} ({:?})", first + at, pair.word))
         });
-        Ok(Chunk {
-            first,
-            sides: sides.collect::<Result<_, _>>()?,
-        })
+        let sides: Vec<[Side; 2]> = sides.collect::<Result<_, _>>()?;
+        let bytes: usize = sides.iter().flatten().map(Side::bytes).sum();
+        memory.grow(&format!("{}: {name}", subject.name), bytes as u64)?;
+        Ok::<_, ExperimentError>(Chunk { first, sides })
     };
-    pairs.chunks(BATCH).enumerate().map(chunk).collect()
+    let chunks = pairs.chunks(BATCH).enumerate().map(&mut chunk);
+    let chunks = chunks.collect::<Result<_, _>>()?;
+    Ok(Counted::new(chunks, memory))
 }
 
 impl Chunk {
@@ -115,8 +123,17 @@ impl Chunk {
     }
 
     fn tokens(&self) -> usize {
+        self.lengths().sum()
+    }
+
+    /// The tokens of its longest text.
+    fn longest(&self) -> usize {
+        self.lengths().max().unwrap_or(0)
+    }
+
+    fn lengths(&self) -> impl Iterator<Item = usize> {
         let sides = self.sides.iter().flatten();
-        sides.flat_map(|side| &side.texts).map(Vec::len).sum()
+        sides.flat_map(|side| &side.texts).map(Vec::len)
     }
 }
 
@@ -186,10 +203,13 @@ fn cosines(
 }
 
 /// The cosines of all chunks side by side.
-fn joined(chunks: &[Cosines]) -> Result<Cosines, ExperimentError> {
+fn joined(subject: &Subject<'_>, chunks: &[Cosines]) -> Result<Counted<Cosines>, ExperimentError> {
+    let numbers: usize = chunks.iter().map(Array4::len).sum();
+    let memory = subject.runs.hold("cosines", numbers * size_of::<f64>())?;
     let views: Vec<_> = chunks.iter().map(|cosines| cosines.view()).collect();
-    ndarray::concatenate(ndarray::Axis(3), &views)
-        .map_err(|error| ExperimentError::unexpected("chunks of one shape", error.to_string()))
+    let joined = ndarray::concatenate(ndarray::Axis(3), &views)
+        .map_err(|error| ExperimentError::unexpected("chunks of one shape", error.to_string()))?;
+    Ok(Counted::new(joined, memory))
 }
 
 /// Fills the tables.
@@ -201,27 +221,37 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
         return Ok(());
     };
     let layers = subject.model.config().layers;
-    let dev = chunks(&reader, &pairs.dev, "development pairs")?;
-    let test = chunks(&reader, &pairs.test, "test pairs")?;
+    let dev = chunks(subject, &reader, &pairs.dev, "development pairs")?;
+    let test = chunks(subject, &reader, &pairs.test, "test pairs")?;
     let runs = &subject.runs;
-    let bytes = chunk_bytes(subject);
+    let longest = dev.iter().chain(test.iter()).map(Chunk::longest).max();
+    let bytes = chunk_bytes(subject, longest.unwrap_or(0));
     let dev_vectors = runs.over(&dev, bytes, |_, chunk| {
         Ok(Arc::new(chunk.vectors(subject)?))
     })?;
+    let maps = Setting::ALL.len() * places(layers) * subject.model.config().model;
+    let _shared = runs.hold("means of states", 2 * maps * size_of::<f64>())?;
     let shared = shared(&dev_vectors)?;
     let of_dev: Vec<(&Chunk, Arc<Array3<f32>>)> =
         dev.iter().zip(dev_vectors.iter().cloned()).collect();
     let of_dev = runs.over(&of_dev, bytes, |_, (chunk, vectors)| {
         cosines(chunk, vectors, &shared)
     })?;
-    let of_dev = joined(&of_dev)?;
+    let of_dev = joined(subject, &of_dev)?;
     // Removal over the development pairs makes every result depend on all of them.
     let dev_numbers: Vec<u32> = dev.iter().flat_map(Chunk::numbers).collect();
     let id = MeasureId::new("lexical-semantics", 1);
     let per_pair = Setting::ALL.len() * Removal::ALL.len() * places(layers);
+    // The cosines as numbers, and as the bits that are kept of them.
+    let of_chunk = 2 * BATCH * per_pair * size_of::<u64>();
+    let bytes = WorkBytes {
+        reading: bytes.reading + of_chunk,
+        result: of_chunk,
+    };
     let kept = runs.kept(
         id,
         &test,
+        bytes,
         |chunk| [chunk.numbers(), dev_numbers.clone()].concat(),
         |Kept(bits)| !bits.is_empty() && bits.len() % per_pair == 0,
         |_, chunk| {
@@ -231,18 +261,18 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             ))
         },
     )?;
-    let of_test = kept.into_iter().zip(&test).map(|(Kept(bits), chunk)| {
+    let of_test = kept.iter().zip(test.iter()).map(|(Kept(bits), chunk)| {
         let shape = (
             Setting::ALL.len(),
             Removal::ALL.len(),
             places(layers),
             chunk.sides.len(),
         );
-        let values = bits.into_iter().map(f64::from_bits).collect();
+        let values = bits.iter().copied().map(f64::from_bits).collect();
         Array4::from_shape_vec(shape, values)
             .map_err(|error| ExperimentError::unexpected("cosines of a chunk", error.to_string()))
     });
-    let of_test = joined(&of_test.collect::<Result<Vec<_>, _>>()?)?;
+    let of_test = joined(subject, &of_test.collect::<Result<Vec<_>, _>>()?)?;
     decide(subject, pairs, &of_dev, &of_test, tables)?;
     if let Some(rated) = subject.data.get::<RatedPairs>() {
         rate(subject, &reader, rated, &shared, tables)?;
@@ -250,13 +280,14 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     Ok(())
 }
 
-/// What the states of a chunk take, and what they take while they are collected or compared.
-fn chunk_bytes(subject: &Subject<'_>) -> WorkBytes {
+/// What the states of a chunk take, and what is taken while they are collected, of texts of at most so many tokens, or
+/// compared.
+fn chunk_bytes(subject: &Subject<'_>, longest: usize) -> WorkBytes {
     let config = subject.model.config();
     let readings = BATCH * 2 * Setting::ALL.len();
     let states = readings * places(config.layers) * config.model * size_of::<f32>();
     WorkBytes {
-        reading: states,
+        reading: states + running_bytes(config, longest),
         result: states,
     }
 }
@@ -266,9 +297,9 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
     let (Some(reader), Some(pairs)) = (reader(subject), subject.data.get::<Pairs>()) else {
         return Ok(Vec::new());
     };
-    let dev = chunks(&reader, &pairs.dev, "development pairs")?;
-    let test = chunks(&reader, &pairs.test, "test pairs")?;
-    let tokens: usize = dev.iter().chain(&test).map(Chunk::tokens).sum();
+    let dev = chunks(subject, &reader, &pairs.dev, "development pairs")?;
+    let test = chunks(subject, &reader, &pairs.test, "test pairs")?;
+    let tokens: usize = dev.iter().chain(test.iter()).map(Chunk::tokens).sum();
     let [dev, test] = [&pairs.dev, &pairs.test].map(Vec::len);
     Ok(vec![format!(
         "lexical semantics: {dev} pairs for thresholds, {test} for testing ({}), {tokens} tokens at most",
@@ -560,13 +591,13 @@ fn rate(
     shared: &[Anisotropy],
     tables: &mut Tables,
 ) -> Result<(), ExperimentError> {
-    let chunks = chunks(reader, &rated.pairs, "rated pairs")?;
-    let each = subject
-        .runs
-        .over(&chunks, chunk_bytes(subject), |_, chunk| {
-            cosines(chunk, &chunk.vectors(subject)?, shared)
-        })?;
-    let cosines = joined(&each)?;
+    let chunks = chunks(subject, reader, &rated.pairs, "rated pairs")?;
+    let longest = chunks.iter().map(Chunk::longest).max().unwrap_or(0);
+    let bytes = chunk_bytes(subject, longest);
+    let each = subject.runs.over(&chunks, bytes, |_, chunk| {
+        cosines(chunk, &chunk.vectors(subject)?, shared)
+    })?;
+    let cosines = joined(subject, &each)?;
     let layers = subject.model.config().layers;
     for (at, setting) in Setting::ALL.into_iter().enumerate() {
         for (by, aniso) in Removal::ALL.into_iter().enumerate() {

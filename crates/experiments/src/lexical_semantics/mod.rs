@@ -91,6 +91,10 @@ impl Experiment for LexicalSemantics {
         measure::announce(subject)
     }
 
+    fn has_items(&self) -> bool {
+        true
+    }
+
     fn measure(
         &self,
         subject: &Subject<'_>,

@@ -29,6 +29,16 @@ pub(super) struct Side {
 }
 
 impl Side {
+    /// The bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let text = |text: &Vec<u32>| size_of_val(text) + text.capacity() * size_of::<u32>() + 16;
+        let texts: usize = self.texts.iter().map(text).sum();
+        size_of::<Self>()
+            + texts
+            + self.readings.capacity() * size_of::<(usize, Range<usize>)>()
+            + 64
+    }
+
     /// What is read in one setting, and the text that it is read in.
     pub(super) fn only(&self, setting: usize) -> Self {
         let (text, tokens) = self.readings[setting].clone();

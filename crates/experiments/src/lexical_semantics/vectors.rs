@@ -3,7 +3,7 @@
 use super::texts::Side;
 use crate::core::error::ExperimentError;
 use layerwise_schedule::Schedule;
-use layerwise_transformer::{Address, Batch, Model, Observer, Site};
+use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site, Workspace};
 use ndarray::{Array1, Array3, ArrayView2, ArrayViewD, Axis, s};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -54,6 +54,14 @@ pub(super) fn vectors(model: &Model, sides: &[&Side]) -> Result<Array3<f32>, Exp
         }
     }
     Ok(collector.means)
+}
+
+/// The most bytes that a run of texts of at most so many tokens takes besides the states that are collected.
+pub(super) fn running_bytes(config: &ModelConfig, longest: usize) -> usize {
+    let rows = ROWS + longest;
+    // The residual stream, its norm, and a state in f64 while a mean is taken.
+    let streams = 3 * rows * config.model * size_of::<f32>();
+    Workspace::most_bytes(config, rows) + streams
 }
 
 struct Collector {

@@ -18,7 +18,7 @@ pub fn record(
     observed: &Observed,
     tables: &mut Tables,
 ) -> Result<(), ExperimentError> {
-    let sequences: Vec<Vec<Sizes>> = observed.kept(&SIZES)?;
+    let sequences: Vec<Vec<Sizes>> = observed.of(&SIZES)?;
     let layers = subject.model.config().layers;
     for layer in 0..sequences.first().map_or(0, Vec::len) {
         let sums = sequences.iter().map(|blocks| blocks[layer].mlp);

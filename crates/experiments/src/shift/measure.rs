@@ -19,14 +19,11 @@ const OBSERVATIONS: &[&dyn Observation] = &[
 ///
 /// # Errors
 /// As [`observe`].
-pub(super) fn measure(
-    subject: &Subject<'_>,
-    tables: &mut Tables,
-) -> Result<Vec<String>, ExperimentError> {
+pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
     let Some(other) = &subject.other_text else {
-        return Ok(Vec::new());
+        return Ok(());
     };
-    let (observed, notes) = observe(&subject.runs, other.sequences(), OBSERVATIONS)?;
+    let observed = observe(&subject.runs, other.sequences(), OBSERVATIONS)?;
     let mut elsewhere = Tables::default();
     attention_locality::measure::record(subject, &observed, &mut elsewhere)?;
     lens_entropy::measure::record(subject, &observed, &mut elsewhere)?;
@@ -37,7 +34,7 @@ pub(super) fn measure(
         records(&elsewhere, &other.name(), true),
     ];
     tables.of_mut().extend(both.into_iter().flatten());
-    Ok(notes)
+    Ok(())
 }
 
 /// The measures of the plain pass on one text, those of the standard lens.

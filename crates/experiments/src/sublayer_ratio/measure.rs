@@ -3,7 +3,7 @@
 use super::table::Record;
 use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
-use crate::core::plain::{Left, Observation, Observed, Watch};
+use crate::core::plain::{Observation, Observed, Watch};
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
 use crate::core::tables::Tables;
@@ -54,8 +54,8 @@ impl Observer for Updates {
 }
 
 impl Watch for Updates {
-    fn finish(self: Box<Self>) -> Result<Left, ExperimentError> {
-        Left::kept(self.blocks)
+    fn finish(self: Box<Self>) -> Result<Value, ExperimentError> {
+        Ok(serde_json::to_value(self.blocks)?)
     }
 }
 
@@ -122,10 +122,8 @@ impl Observation for Written {
         Box::new(Updates::default())
     }
 
-    fn fits(&self) -> Option<fn(&Value, usize) -> bool> {
-        Some(|sums, layers| {
-            Vec::<Sizes>::deserialize(sums).is_ok_and(|blocks| blocks.len() == layers)
-        })
+    fn fits(&self, left: &Value, layers: usize) -> bool {
+        Vec::<Sizes>::deserialize(left).is_ok_and(|blocks| blocks.len() == layers)
     }
 }
 
@@ -138,7 +136,7 @@ pub(super) fn record(
     observed: &Observed,
     tables: &mut Tables,
 ) -> Result<(), ExperimentError> {
-    let sequences: Vec<Vec<Sizes>> = observed.kept(&SIZES)?;
+    let sequences: Vec<Vec<Sizes>> = observed.of(&SIZES)?;
     let layers = subject.model.config().layers;
     for layer in 0..sequences.first().map_or(0, Vec::len) {
         let mean = |of: fn(&Sizes) -> Sum| mean(sequences.iter().map(|blocks| of(&blocks[layer])));

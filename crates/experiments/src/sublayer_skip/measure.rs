@@ -1,18 +1,20 @@
 //! The loss, the choices, the continuations and the bytes of every variant.
+//!
+//! Similarities decide which variants there are: each share of a run measures all of them, and its part of what follows.
 
 use super::Tasks;
 use super::similarity::Similarities;
 use super::table::{PairRecord, Record, SimilarityRecord, SpeedRecord, TaskRecord};
 use super::variants::{self, FRACTIONS, Family, Kind, Variant, plain_variants};
 use crate::core::choices::{Answers, Choosing};
-use crate::core::error::{ExperimentError, Place};
+use crate::core::error::{ExperimentError, OfShare, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_generate::{Generation, Settings};
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Edit, EditFamily, Schedule};
-use layerwise_sweep::{Divergence, MeasureId, Plan, Statistics, collect};
-use layerwise_transformer::{Cost, Precision};
+use layerwise_sweep::{Divergence, MeasureId, Plan, Statistics, WorkBytes, collect};
+use layerwise_transformer::{Cost, Precision, State};
 
 /// The most sequences that the loss is measured on, and as many others for the similarities.
 const SEQUENCES: usize = 64;
@@ -122,14 +124,20 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     variants.extend(by_similarity(&similarities));
     variants.extend(one_by_one(subject, &others, &similarities)?);
     let edits = distinct_edits(variants.iter());
-    let statistics = losses(subject, &edits, &own)?;
+    let losses = losses(subject, &edits, &own).if_whole()?;
     let with_tasks: Vec<&Variant> = variants.iter().filter(|v| v.family.has_tasks()).collect();
     let chosen_edits = distinct_edits(with_tasks.iter().copied());
     let answers = match choosing(subject)? {
-        Some(choosing) => Some(answered(subject, &choosing, &chosen_edits, tables)?),
-        None => None,
+        Some(choosing) => {
+            let answers = answered(subject, &choosing, &chosen_edits, tables).if_whole()?;
+            answers.map(Some)
+        }
+        None => Some(None),
     };
-    let written = written(subject, &chosen_edits)?;
+    let written = written(subject, &chosen_edits).if_whole()?;
+    let (Some(statistics), Some(answers), Some(written)) = (losses, answers, written) else {
+        return Err(ExperimentError::ShareFinished);
+    };
     let cost = Costs::new(subject, &plain);
     let loss_of = |edit: &str| &statistics[position(&edits, edit) + 1].loss_nats;
     for (one, other) in pairs(&variants) {
@@ -399,10 +407,7 @@ fn losses(
     sequences: &[Vec<u32>],
 ) -> Result<Vec<Statistics>, ExperimentError> {
     let plan = plan(subject, edits)?;
-    let runs = &subject.runs;
-    let measured = runs
-        .runner
-        .measure(runs.model.clone(), &plan, &Divergence::new(), sequences)?;
+    let measured = subject.runs.measure(&plan, &Divergence::new(), sequences)?;
     let sums = measured.results.iter().map(Vec::as_slice);
     Ok(collect(plan.entries().len(), sums))
 }
@@ -508,6 +513,7 @@ fn written(subject: &Subject<'_>, edits: &[&str]) -> Result<Vec<Vec<Vec<u32>>>, 
     let found = subject.runs.kept(
         id,
         &items,
+        continuations_bytes(subject, &schedules, prompts.first().map_or(0, Vec::len)),
         |(schedule, group)| {
             let mut numbers = vec![*schedule as u32];
             numbers.extend(group.iter().flatten());
@@ -528,10 +534,30 @@ fn written(subject: &Subject<'_>, edits: &[&str]) -> Result<Vec<Vec<Vec<u32>>>, 
         },
     )?;
     let mut written = vec![Vec::new(); schedules.len()];
-    for ((schedule, _), continued) in items.iter().zip(found) {
-        written[*schedule].extend(continued);
+    for ((schedule, _), continued) in items.iter().zip(found.iter()) {
+        written[*schedule].extend(continued.iter().cloned());
     }
     Ok(written)
+}
+
+/// What the continuations of one item take, after prompts of at most so many tokens: keys and values of one at a time, its
+/// logits, and the tokens of all.
+fn continuations_bytes(subject: &Subject<'_>, schedules: &[Schedule], prompt: usize) -> WorkBytes {
+    let (config, precision) = (subject.model.config(), Precision::F32);
+    let tokens = prompt + CONTINUATION;
+    let kept = schedules
+        .iter()
+        .map(|schedule| State::most_bytes(config, schedule, tokens, precision))
+        .max();
+    // Logits, their copies while a token is chosen, and the order that they are sorted into.
+    let choosing = 8 * config.vocab * size_of::<f64>();
+    WorkBytes {
+        reading: kept.unwrap_or(0)
+            + State::most_step_bytes(config, prompt.max(1), tokens, 1)
+            + choosing,
+        // As results, and as what is put together from them.
+        result: 2 * PROMPTS_AT_ONCE * (CONTINUATION * size_of::<u32>() + size_of::<Vec<u32>>()),
+    }
 }
 
 /// How continuations differ from the plain model's.

@@ -82,6 +82,10 @@ impl Experiment for SublayerSkip {
         measure::announce(subject)
     }
 
+    fn has_items(&self) -> bool {
+        true
+    }
+
     fn measure(
         &self,
         subject: &Subject<'_>,

@@ -5,8 +5,8 @@ use crate::core::error::{ExperimentError, Place};
 use crate::core::subject::Subject;
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::Schedule;
-use layerwise_sweep::MeasureId;
-use layerwise_transformer::{Address, Observer, Site};
+use layerwise_sweep::{MeasureId, WorkBytes};
+use layerwise_transformer::{Address, ModelConfig, Observer, Site, Workspace};
 use ndarray::{Array2, ArrayViewD, Ix2};
 use serde::{Deserialize, Serialize};
 
@@ -87,12 +87,23 @@ impl Observer for Watch {
     }
 }
 
+/// What a sequence of so many tokens takes: a run, the states that its sublayers are watched by, and the sums.
+fn bytes(config: &ModelConfig, tokens: usize) -> WorkBytes {
+    /// The residual stream, what a sublayer reads, what it adds, and both together.
+    const STREAMS: usize = 6;
+    WorkBytes {
+        reading: Workspace::most_bytes(config, tokens)
+            + STREAMS * tokens * config.model * size_of::<f32>(),
+        result: Kind::OF_ONE_SORT.len() * (config.layers * size_of::<f64>() + 32),
+    }
+}
+
 /// Similarities of the parts that a schedule runs, with their standard errors over sequences: of each kind of
 /// [`Kind::OF_ONE_SORT`], of each block.
 pub(super) struct Similarities(Vec<Vec<ClusteredMean>>);
 
 impl Similarities {
-    /// Runs a schedule on some sequences.
+    /// Runs a schedule on some sequences; a share of a run runs it on all of them.
     ///
     /// # Errors
     /// A sequence that does not fit the model, a journal that cannot be used, or an interrupt.
@@ -107,9 +118,12 @@ impl Similarities {
         let fits = |found: &Cosines| {
             found.sums.len() == kinds && found.sums.iter().all(|sums| sums.len() == layers)
         };
-        let found = subject.runs.kept(
+        let longest = sequences.iter().map(|tokens| tokens.len()).max();
+        let bytes = bytes(subject.model.config(), longest.unwrap_or(0));
+        let found = subject.runs.of_all_items().kept(
             id,
             sequences,
+            bytes,
             |tokens| tokens.to_vec(),
             fits,
             |index, tokens| {
@@ -124,10 +138,10 @@ impl Similarities {
             },
         )?;
         let mut means = vec![vec![ClusteredMean::new(); layers]; kinds];
-        for cosines in found {
-            for (means, sums) in means.iter_mut().zip(cosines.sums) {
+        for cosines in found.iter() {
+            for (means, sums) in means.iter_mut().zip(&cosines.sums) {
                 for (mean, sum) in means.iter_mut().zip(sums) {
-                    mean.push(sum, cosines.tokens);
+                    mean.push(*sum, cosines.tokens);
                 }
             }
         }

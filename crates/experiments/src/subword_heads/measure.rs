@@ -344,7 +344,7 @@ impl Measure for Attention<'_> {
     type Sums = Floats;
 
     fn id(&self) -> MeasureId {
-        MeasureId::new("windows", 1)
+        MeasureId::new("subword-heads", 1)
     }
 
     fn unit(&self) -> &'static str {

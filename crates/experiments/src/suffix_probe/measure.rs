@@ -254,7 +254,7 @@ impl Measure for Contexts<'_> {
     type Sums = (Vec<u32>, u32);
 
     fn id(&self) -> MeasureId {
-        MeasureId::new("suffix", 2).with_settings(format!("{:?}", self.neurons))
+        MeasureId::new("suffix-probe", 2).with_settings(format!("{:?}", self.neurons))
     }
 
     fn unit(&self) -> &'static str {

@@ -233,7 +233,7 @@ impl Measure for Senses {
     type Sums = Floats;
 
     fn id(&self) -> MeasureId {
-        MeasureId::new("senses", 1).with_settings(format!("{:?}", self.states))
+        MeasureId::new("wic", 1).with_settings(format!("{:?}", self.states))
     }
 
     fn unit(&self) -> &'static str {
