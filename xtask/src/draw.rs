@@ -4,7 +4,7 @@ use crate::experiments;
 use crate::experiments::core::tables::Tables;
 use crate::manifest::Reported;
 use crate::results::{self, Results};
-use crate::{output, program};
+use crate::{ending, output, program};
 use anyhow::Context;
 use std::path::PathBuf;
 
@@ -14,11 +14,13 @@ use std::path::PathBuf;
 No model is opened. What is drawn and judged is what the tables in the folder say, even if you changed them.
 
 Example:
-  {} draw target/reproduce", program::name()))]
+  {} draw layerwise-out", program::name()))]
 pub struct Arguments {
     /// The folder that `reproduce` wrote
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
+    #[command(flatten)]
+    show: ending::Options,
 }
 
 /// Runs the command.
@@ -70,7 +72,6 @@ pub fn draw(arguments: &Arguments) -> anyhow::Result<()> {
         together: drawn_together.as_ref(),
         reported: &reported,
     };
-    results.conclude(out, &mut written)?;
-    output::print_paths(written)?;
-    Ok(())
+    let verdicts = results.conclude(out, &mut written)?;
+    arguments.show.show(&verdicts, &written)
 }

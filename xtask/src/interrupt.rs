@@ -1,7 +1,9 @@
 //! Ctrl-C: the first finishes what is in hand, the second ends the program.
 
 use crate::output;
+use crate::progress::TERMINAL;
 use anyhow::Context;
+use indicatif::HumanDuration;
 use layerwise::rescoring::RescoringError;
 use layerwise::sweep::SweepError;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,12 +35,17 @@ pub fn watch(kept: bool) -> anyhow::Result<()> {
         }
         // The terminal has put `^C` on the line.
         output::say("");
-        output::say(match kept {
-            true => {
-                "finishing what is in hand; Ctrl-C again ends at once (what is finished is kept)"
-            }
-            false => "stopping; Ctrl-C again ends at once (nothing is kept without --out)",
-        });
+        let takes = match TERMINAL.in_hand() {
+            Some(takes) => format!(", which takes up to about {}", HumanDuration(takes)),
+            None => String::new(),
+        };
+        let becomes = match kept {
+            true => "what is finished is kept",
+            false => "nothing is kept without --out",
+        };
+        output::say(format_args!(
+            "finishing what is in hand{takes}; Ctrl-C again ends at once ({becomes})"
+        ));
     })
     .context("Ctrl-C cannot be watched")
 }

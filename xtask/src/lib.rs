@@ -8,6 +8,7 @@ pub mod conversation;
 pub mod diff_sites;
 pub mod draw;
 pub mod embedded;
+pub mod ending;
 pub mod fastest;
 pub mod generate;
 pub mod hub;

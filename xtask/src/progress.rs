@@ -35,9 +35,18 @@ struct Running {
     others: String,
     weight: usize,
     at_once: usize,
+    finished: usize,
 }
 
 impl Terminal {
+    /// About how long the items under way take, as others did; `None` where nothing runs, or nothing is finished yet.
+    pub fn in_hand(&self) -> Option<Duration> {
+        let running = self.lock();
+        let running = running.as_ref().filter(|running| running.finished > 0)?;
+        let groups = running.finished as f64 / running.at_once as f64;
+        Some(running.start.elapsed().div_f64(groups))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,6 +80,7 @@ impl Progress for Terminal {
             others: format!("{most}{}", run.items.saturating_sub(1)),
             weight: run.weight,
             at_once: run.at_once,
+            finished: 0,
         });
     }
 
@@ -80,6 +90,7 @@ impl Progress for Terminal {
             return;
         };
         running.bar.inc(weight as u64);
+        running.finished += 1;
         if let Some(first) = running.first.take() {
             let took = running.start.elapsed();
             // Others that are under way are as far.

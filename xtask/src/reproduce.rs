@@ -17,11 +17,11 @@ use crate::manifest::{self, Manifest, Reported};
 use crate::measurement::{self, Measurement, Portion, announce};
 use crate::results::Results;
 use crate::rounding::Rounding;
-use crate::{interrupt, other_text, output, program, results};
-use anyhow::{Context, ensure};
+use crate::{ending, interrupt, other_text, output, program, results};
+use anyhow::{Context, anyhow, ensure};
 use clap::builder::PossibleValue;
 use layerwise::corpus::Tokenizer;
-use layerwise::journal::Shard;
+use layerwise::journal::{Divided, Shard};
 use layerwise::kernels::cpu_features;
 use layerwise::sweep::{Journals, Target};
 use layerwise::transformer::Precision;
@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = format!("\
 Without options: every figure, on the embedded models and text.
 With a real model:
-  {} reproduce robustness --model path/to/pythia-410m --corpus pile.jsonl --out target/pythia", program::name()))]
+  {} reproduce robustness --model path/to/pythia-410m --corpus pile.jsonl --out layerwise-pythia", program::name()))]
 pub struct Arguments {
     /// Experiments to run [default: all]
     #[arg(value_name = "EXPERIMENT", value_parser = known())]
@@ -66,12 +66,15 @@ pub struct Arguments {
     #[arg(long)]
     dry_run: bool,
     /// The folder for figures, tables and manifest
-    #[arg(long, value_name = "DIR", default_value = "target/reproduce")]
+    #[arg(long, value_name = "DIR", default_value = "layerwise-out")]
     out: PathBuf,
+    #[command(flatten)]
+    show: ending::Options,
 }
 
 impl Arguments {
-    /// The arguments that shards were run with, of a command that puts them together in `out`.
+    /// The arguments that shards were run with, of a command that puts them together in `out`. It fetches no model: the
+    /// shards may come from a stranger.
     ///
     /// # Errors
     /// A command line that this version does not know.
@@ -85,7 +88,16 @@ impl Arguments {
             #[command(flatten)]
             arguments: Arguments,
         }
-        let Alone { mut arguments } = clap::Parser::try_parse_from(command)?;
+        let parsed = match command.first().is_some_and(|name| name == "reproduce") {
+            true => clap::Parser::try_parse_from(command).map_err(|error| {
+                let said = error.to_string();
+                said.lines().next().unwrap_or_default().to_owned()
+            }),
+            false => Err("another command".to_owned()),
+        };
+        let Alone { mut arguments } = parsed
+            .map_err(|found| anyhow!("expected the arguments of reproduce, found {found}"))?;
+        arguments.inputs.fetch = false;
         arguments.shard = Shard::WHOLE;
         arguments.run.fresh = false;
         arguments.take_up = shards;
@@ -191,14 +203,13 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         together: together.as_ref(),
         reported: &reported,
     };
-    results.conclude(&arguments.out, &mut written)?;
+    let verdicts = results.conclude(&arguments.out, &mut written)?;
     manifest.reported = Some(reported);
     output::write(
         &arguments.out.join("manifest.json"),
         manifest.json()?.as_bytes(),
     )?;
-    output::print_paths(written)?;
-    Ok(())
+    arguments.show.show(&verdicts, &written)
 }
 
 /// Refuses folders of models that could not hold their results, or would take the place of a file.
@@ -357,8 +368,8 @@ impl<'a> Plan<'a> {
     fn run_shard(&self, all: &[Measured<'_>]) -> anyhow::Result<()> {
         let Arguments { out, shard, .. } = self.arguments;
         output::make_folder(out)?;
-        let path = out.join(manifest::Divided::FILE);
-        output::write(&path, manifest::Divided::new()?.json()?.as_bytes())?;
+        let path = out.join(Divided::FILE);
+        output::write(&path, manifest::divided()?.json()?.as_bytes())?;
         let with_items: Vec<&'static dyn Experiment> = self
             .experiments
             .iter()
@@ -426,10 +437,8 @@ impl<'a> Plan<'a> {
         let observations = self.observations();
         if !observations.is_empty() {
             let sequences = subject.text.sequences();
-            let (observed, notes) = plain::observe(&subject.runs, sequences, &observations)
+            passes.observed = plain::observe(&subject.runs, sequences, &observations)
                 .with_context(|| opened.name.clone())?;
-            tell(notes);
-            passes.observed = observed;
         }
         let mut tables = Tables::default();
         for experiment in self.experiments {

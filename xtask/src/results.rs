@@ -110,11 +110,15 @@ pub struct Results<'a> {
 }
 
 impl Results<'_> {
-    /// Judges the results, and writes the verdicts, the paper's tables and the report.
+    /// Judges the results, and writes the verdicts, the paper's tables and, as the last file, the report. Returns the verdicts.
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn conclude(self, out: &Path, written: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    pub fn conclude(
+        self,
+        out: &Path,
+        written: &mut Vec<PathBuf>,
+    ) -> anyhow::Result<Vec<claim::Row>> {
         let models = self.reported.facts();
         let judgements = Judgements::of(self.tables, &models)?;
         judgements.write(out, written)?;
@@ -133,7 +137,7 @@ impl Results<'_> {
         let path = out.join("report.html");
         output::write(&path, report.report()?.html().as_bytes())?;
         written.push(path);
-        Ok(())
+        Ok(judgements.claims)
     }
 }
 
