@@ -55,7 +55,7 @@ fn a_finished_run_is_repeated_from_its_journal() {
     let journal = asked.sandbox.read("out.csv.run/gpt2.journal");
     for options in [["--threads", "4"].as_slice(), &["--no-mmap"]] {
         let said = asked.check(options);
-        let expected = "gpt2: 7 sequences were finished by an earlier run";
+        let expected = "gpt2: 7 sequences of the sweep were finished by an earlier run";
         assert!(said.contains(expected), "{said}");
         assert!(asked.sandbox.read("out.csv.run/gpt2.journal") == journal);
     }

@@ -98,7 +98,7 @@ fn the_first_site_that_differs_is_named() {
             shift(tensors, "f32/logits", 1e-3);
             without_f64(tensors);
         });
-        outcome.refused(&["f32/logits", "while the reference lacks f64"]);
+        outcome.refused(&["f32/logits", "and the reference lacks f64"]);
         // Where the reference itself is off from f64, what is nearer to that agrees.
         let outcome = compare(case, |tensors| shift(tensors, "f32/1/mlp.out", 1e-3));
         let said = outcome.succeeded().stdout;

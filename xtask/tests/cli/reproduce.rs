@@ -83,8 +83,8 @@ fn a_model_has_a_folder_of_figures_the_same_each_time() {
     let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
     let model = tiny("gpt2");
     for (out, options) in [
-        ("first", ["robustness", "--threads=1"]),
-        ("second", ["robustness", "--threads=4"]),
+        ("first", ["robustness", "--threads=1", "--list-files"]),
+        ("second", ["robustness", "--threads=4", "--list-files"]),
     ] {
         let fixed = [
             "reproduce",
@@ -130,6 +130,7 @@ fn several_models_have_a_figure_together() {
     let folders = ["phi", "llama"].map(tiny);
     let arguments = [
         "reproduce",
+        "robustness",
         "--corpus",
         "ids.npy",
         "--out",
@@ -201,7 +202,7 @@ fn the_figures_table_agrees_with_sweep() {
     let model = tiny("gpt_neox");
     let on = ["--model", &model, "--corpus", "ids.npy", "--out"];
     sandbox
-        .xtask(&[&["reproduce"], on.as_slice(), &["out"]].concat())
+        .xtask(&[&["reproduce", "robustness"], on.as_slice(), &["out"]].concat())
         .succeeded();
     sandbox
         .sweep(&["--model", &model, "drop(l)", "swap(l,l+1)"])
@@ -235,25 +236,17 @@ fn the_figures_table_agrees_with_sweep() {
 fn what_is_embedded_is_the_default() {
     let sandbox = Sandbox::new();
     sandbox
-        .xtask(&[
-            "reproduce",
-            "--rows",
-            "2",
-            "--context",
-            "32",
-            "--items",
-            "5",
-        ])
+        .xtask(&["reproduce", "robustness", "--rows", "2", "--context", "32"])
         .succeeded();
     let [name, folder] = embedded_model();
     let model = layerwise::transformer::Model::open(folder).unwrap();
     let layers = model.config().layers;
     check(
         &sandbox,
-        &format!("target/reproduce/{name}"),
+        &format!("layerwise-out/{name}"),
         &[(&name, layers)],
     );
-    let manifest = sandbox.json("target/reproduce/manifest.json");
+    let manifest = sandbox.json("layerwise-out/manifest.json");
     let corpus = &manifest["runs"][0]["corpus"];
     assert_eq!(corpus["sequences"], 2);
     assert!(
