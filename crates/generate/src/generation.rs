@@ -4,10 +4,13 @@ use crate::choosing::{Choice, Chooser, Sampling};
 use crate::constraint::{Constraint, Free};
 use crate::error::GenerateError;
 use layerwise_schedule::Schedule;
-use layerwise_transformer::{Model, Precision, State, Team};
-use ndarray::{ArrayView2, s};
+use layerwise_transformer::{Model, ModelConfig, Precision, State, Team, TransformerError};
+use ndarray::Axis;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+
+/// Tokens up to which prompts are run in one product: beyond, little is gained, and memory grows.
+const MOST_ROWS: usize = 256;
 
 /// What is continued how far.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +56,29 @@ impl Settings {
         let all = prompt.saturating_add(self.max_tokens.saturating_sub(1));
         all.min(context.max(prompt))
     }
+
+    /// The most bytes that continuations take which [`Generation::all`] makes together, of prompts of so many tokens: keys and
+    /// values, the buffers of a run, and logits.
+    pub fn most_bytes(&self, config: &ModelConfig, prompts: &[(&Schedule, usize)]) -> usize {
+        let kept = prompts.iter().map(|(schedule, prompt)| {
+            let capacity = self.capacity(*prompt, config.context);
+            State::most_bytes(config, schedule, capacity, self.cache)
+        });
+        let kept = kept.fold(0_usize, usize::saturating_add);
+        let longest = prompts.iter().map(|(_, prompt)| *prompt).max().unwrap_or(0);
+        let all = prompts.iter().map(|(_, prompt)| prompt.max(&1));
+        let rows = all.fold(0_usize, |sum, prompt| sum.saturating_add(*prompt));
+        let rows = longest.max(rows.min(MOST_ROWS));
+        let capacity = self.capacity(longest, config.context);
+        let step = State::most_step_bytes(config, rows, capacity, self.threads.get());
+        // Rows are copied where schedules part.
+        let copies = if prompts.len() > 1 { 2 } else { 1 };
+        // Logits twice, once as they come, and three times in f64 on each thread that chooses.
+        let logits =
+            2 * size_of::<f32>() * prompts.len() + 3 * size_of::<f64>() * self.threads.get();
+        kept.saturating_add(copies * step)
+            .saturating_add(logits * config.vocab)
+    }
 }
 
 /// Why a continuation ended.
@@ -70,9 +96,35 @@ pub enum End {
 }
 
 /// A continuation in the making: an iterator of tokens, which ends after the first error.
+///
+/// [`Generation::all`] and [`Generation::step_all`] make several together, of other prompts or under other schedules, and read
+/// each matrix once for all of them. Their tokens are those of each alone, to the bit of every probability:
+///
+/// ```
+/// use layerwise_generate::{Free, Generation, Settings};
+/// use layerwise_schedule::{Edit, Schedule};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let plain = Schedule::plain(model.stack())?;
+/// let dropped = "drop(1)".parse::<Edit>()?.apply(&plain)?;
+/// let prompts = [(&plain, &[0, 5, 3][..]), (&dropped, &[0, 5, 3]), (&plain, &[8])];
+/// let settings = Settings::default().with(|it| it.max_tokens = 5);
+/// let mut all = Generation::all(&model, &prompts, &settings, &Free).map_err(|failed| failed.1)?;
+/// while all.iter().any(|it| it.end().is_none()) {
+///     for choice in Generation::step_all(&mut all.iter_mut().collect::<Vec<_>>()) {
+///         choice.transpose()?; // `None` of one that has ended
+///     }
+/// }
+/// let mut alone = Generation::new(&model, &dropped, &[0, 5, 3], settings)?;
+/// assert_eq!(alone.by_ref().count(), 5);
+/// assert_eq!(alone.tokens(), all[1].tokens());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Generation<'m, C = Free> {
     state: State<'m>,
+    team: Arc<Team>,
     settings: Settings,
     chooser: Chooser,
     constraint: C,
@@ -113,20 +165,33 @@ impl<'m, C: Constraint> Generation<'m, C> {
         settings: Settings,
         constraint: C,
     ) -> Result<Self, GenerateError> {
+        let team = Arc::new(Team::new(settings.threads));
+        let mut unread = Self::unread(model, schedule, prompt, settings, constraint, &team)?;
+        Self::run_part(&mut [&mut unread])?;
+        Ok(unread)
+    }
+
+    /// Before the prompt is run.
+    fn unread(
+        model: &'m Model,
+        schedule: &Schedule,
+        prompt: &[u32],
+        settings: Settings,
+        constraint: C,
+        team: &Arc<Team>,
+    ) -> Result<Self, GenerateError> {
         let chooser = Chooser::new(settings.sampling)?;
         let capacity = settings.capacity(prompt.len(), model.config().context);
-        let team = Arc::new(Team::new(settings.threads));
         let state = State::new_in(model, schedule, capacity, settings.cache)?;
-        let mut state = state.with_team(&team);
-        let residual = state.extend(prompt)?;
         Ok(Self {
-            logits: last_logits(&state, residual.view()),
-            state,
+            state: state.with_team(team),
+            team: Arc::clone(team),
             chooser,
             constraint,
             tokens: prompt.to_vec(),
             prompt: prompt.len(),
             settings,
+            logits: Vec::new(),
             end: None,
             has_failed: false,
         })
@@ -142,40 +207,164 @@ impl<'m, C: Constraint> Generation<'m, C> {
         self.end
     }
 
-    fn next_choice(&mut self) -> Result<Result<Choice, End>, GenerateError> {
-        if self.tokens().len() >= self.settings.max_tokens {
-            return Ok(Err(End::Length));
-        }
-        if self.constraint.is_finished() {
-            return Ok(Err(End::Constraint));
-        }
-        let model = self.state.model();
-        if self.state.len() < self.tokens.len() {
-            if self.state.len() == model.config().context {
-                return Ok(Err(End::Context));
+    /// Runs what is not run yet of each, the prompt or the last token, as many together as is useful; returns those that
+    /// failed, by their places.
+    fn run_all(all: &mut [&mut Self]) -> Vec<(usize, TransformerError)> {
+        let mut failed = Vec::new();
+        let mut first = 0;
+        while first < all.len() {
+            let mut rows = 0;
+            let fits = |it: &&&mut Self| {
+                rows += it.tokens.len() - it.state.len();
+                rows <= MOST_ROWS
+            };
+            let count = all[first..].iter().take_while(fits).count().max(1);
+            let part = &mut all[first..first + count];
+            match (Self::run_part(part), part.len()) {
+                (Ok(()), _) => {}
+                (Err(error), 1) => failed.push((first, error)),
+                // All are as before: one after another tells whose error it is.
+                (Err(_), _) => {
+                    let each = (first..).zip(part.chunks_mut(1));
+                    let each = each.filter_map(|(at, it)| Some((at, Self::run_part(it).err()?)));
+                    failed.extend(each);
+                }
             }
-            let residual = self.state.extend(&self.tokens[self.state.len()..])?;
-            self.logits = last_logits(&self.state, residual.view());
+            first += count;
         }
+        failed
+    }
+
+    /// What is not run yet, with what runs it.
+    fn unrun(&mut self) -> (&mut State<'m>, &[u32]) {
+        let from = self.state.len();
+        (&mut self.state, &self.tokens[from..])
+    }
+
+    fn run_part(part: &mut [&mut Self]) -> Result<(), TransformerError> {
+        let mut states: Vec<_> = part.iter_mut().map(|it| it.unrun()).collect();
+        let counts: Vec<usize> = states.iter().map(|(_, tokens)| tokens.len()).collect();
+        let residual = State::extend_all(&mut states)?;
+        let mut rows = 0;
+        let last = counts.iter().map(|count| {
+            rows += count;
+            rows - 1
+        });
+        let last: Vec<usize> = last.collect();
+        let Some(first) = part.first() else {
+            return Ok(());
+        };
+        let logits = first.state.logits(residual.select(Axis(0), &last).view());
+        for (it, logits) in part.iter_mut().zip(logits.outer_iter()) {
+            it.logits = logits.to_vec();
+        }
+        Ok(())
+    }
+
+    /// Whether there is a token to choose; where there is none, it says why.
+    fn goes_on(&mut self) -> bool {
+        if self.end.is_some() || self.has_failed {
+            return false;
+        }
+        if self.tokens().len() >= self.settings.max_tokens {
+            self.end = Some(End::Length);
+        } else if self.constraint.is_finished() {
+            self.end = Some(End::Constraint);
+        } else if self.is_behind() && self.state.len() == self.state.model().config().context {
+            self.end = Some(End::Context);
+        }
+        self.end.is_none()
+    }
+
+    /// Whether the last token is not run yet.
+    fn is_behind(&self) -> bool {
+        self.state.len() < self.tokens.len()
+    }
+
+    fn fail(&mut self, error: impl Into<GenerateError>) -> Option<Result<Choice, GenerateError>> {
+        self.has_failed = true;
+        Some(Err(error.into()))
+    }
+
+    /// The next token, where all are run.
+    fn choose(&mut self) -> Option<Result<Choice, GenerateError>> {
         if let Some(token) = self.logits.iter().position(|logit| !logit.is_finite()) {
-            return Err(GenerateError::NotFinite {
+            return self.fail(GenerateError::NotFinite {
                 tokens: self.tokens.len(),
                 token,
                 found: self.logits[token],
             });
         }
-        let choice = self
+        let chosen = self
             .chooser
-            .choose(&self.logits, &self.tokens, &self.constraint)
-            .ok_or(GenerateError::DeadEnd {
+            .choose(&self.logits, &self.tokens, &self.constraint);
+        let Some(choice) = chosen else {
+            return self.fail(GenerateError::DeadEnd {
                 tokens: self.tokens().len(),
-            })?;
+            });
+        };
         if self.settings.end_tokens.contains(&choice.token) {
-            return Ok(Err(End::Token(choice.token)));
+            self.end = Some(End::Token(choice.token));
+            return None;
         }
         self.constraint.advance(choice.token);
         self.tokens.push(choice.token);
-        Ok(Ok(choice))
+        Some(Ok(choice))
+    }
+}
+
+impl<'m, C: Constraint + Clone + Send> Generation<'m, C> {
+    /// Runs prompts together, each under its schedule and with the constraint of its own.
+    ///
+    /// # Errors
+    /// As [`Generation::new`], with the place of the first prompt that cannot be continued.
+    pub fn all(
+        model: &'m Model,
+        prompts: &[(&Schedule, &[u32])],
+        settings: &Settings,
+        constraint: &C,
+    ) -> Result<Vec<Self>, Box<(usize, GenerateError)>> {
+        let team = Arc::new(Team::new(settings.threads));
+        let unread = prompts.iter().enumerate().map(|(at, (schedule, prompt))| {
+            let (settings, constraint) = (settings.clone(), constraint.clone());
+            Self::unread(model, schedule, prompt, settings, constraint, &team)
+                .map_err(|error| Box::new((at, error)))
+        });
+        let mut all: Vec<Self> = unread.collect::<Result<_, _>>()?;
+        let failed = Self::run_all(&mut all.iter_mut().collect::<Vec<_>>());
+        match failed.into_iter().next() {
+            None => Ok(all),
+            Some((at, error)) => Err(Box::new((at, error.into()))),
+        }
+    }
+
+    /// The next token of each, as [`Iterator::next`] gives it, after one run of all that have one to run.
+    ///
+    /// An error of one ends that one alone.
+    pub fn step_all(all: &mut [&mut Self]) -> Vec<Option<Result<Choice, GenerateError>>> {
+        let mut chosen: Vec<Option<Result<Choice, GenerateError>>> = Vec::new();
+        chosen.resize_with(all.len(), || None);
+        let mut going: Vec<(&mut Self, &mut Option<_>)> = all
+            .iter_mut()
+            .zip(&mut chosen)
+            .filter_map(|(it, chosen)| it.goes_on().then_some((&mut **it, chosen)))
+            .collect();
+        let behind = going.iter_mut().enumerate();
+        let behind = behind.filter(|(_, (it, _))| it.is_behind());
+        let (places, mut behind): (Vec<usize>, Vec<&mut Self>) =
+            behind.map(|(at, (it, _))| (at, &mut **it)).unzip();
+        for (at, error) in Self::run_all(&mut behind) {
+            let (it, chosen) = &mut going[places[at]];
+            **chosen = it.fail(error);
+        }
+        going.retain(|(it, _)| !it.has_failed);
+        let Some((first, _)) = going.first() else {
+            return chosen;
+        };
+        let team = Arc::clone(&first.team);
+        let mut tools = vec![(); team.threads()];
+        team.share(&mut tools, going, |(), (it, chosen)| *chosen = it.choose());
+        chosen
     }
 }
 
@@ -183,25 +372,14 @@ impl<C: Constraint> Iterator for Generation<'_, C> {
     type Item = Result<Choice, GenerateError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.end.is_some() || self.has_failed {
+        if !self.goes_on() {
             return None;
         }
-        match self.next_choice() {
-            Ok(Ok(choice)) => Some(Ok(choice)),
-            Ok(Err(end)) => {
-                self.end = Some(end);
-                None
-            }
-            Err(error) => {
-                self.has_failed = true;
-                Some(Err(error))
-            }
+        if self.is_behind()
+            && let Err(error) = Self::run_part(&mut [&mut *self])
+        {
+            return self.fail(error);
         }
+        self.choose()
     }
-}
-
-/// Logits \[vocab\] at the last row of a residual stream.
-fn last_logits(state: &State<'_>, residual: ArrayView2<'_, f32>) -> Vec<f32> {
-    let logits = state.logits(residual.slice(s![residual.nrows() - 1.., ..]));
-    logits.into_iter().collect()
 }

@@ -1,22 +1,27 @@
-//! Continuations of a file of prompts, shared by threads, kept as they are finished.
+//! Continuations of a file of prompts, many made together, kept as they are finished.
 
 use super::prompt::Prompt;
 use super::writing::{Continuation, Work};
 use super::{Arguments, first_difference};
-use crate::arguments::{self, Run};
+use crate::arguments::Run;
 use crate::manifest::{self, Manifest, Prompts};
 use crate::sweep::run_folder;
 use crate::{interrupt, output};
-use layerwise::schedule::Schedule;
-use layerwise::sweep::{Failure, Journals, Measure, MeasureId, Plan, Reached};
+use layerwise::sweep::{Failure, Journals, Measure, MeasureId, PlainResults, Plan, Reached};
 use layerwise::transformer::Batch;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::Path;
+
+/// The most prompts that are continued together; the engine hands out as many items without tokens.
+const MOST_TOGETHER: usize = 32;
 
 /// What each prompt is continued with, one continuation for each schedule.
 struct Continuations<'a> {
     work: &'a Work<'a>,
     depends_on: String,
+    /// Prompts for whose keys and values there is memory.
+    together: usize,
 }
 
 impl Measure for Continuations<'_> {
@@ -58,11 +63,28 @@ impl Measure for Continuations<'_> {
         reached: &Reached<'_, Prompt>,
         _: Option<()>,
     ) -> Result<((), Vec<Continuation>), Failure> {
-        let run =
-            |(_, schedule): &(String, Schedule)| self.work.run(schedule, &reached.item.ids, None);
-        let found: anyhow::Result<Vec<Continuation>> =
-            self.work.schedules().iter().map(run).collect();
-        Ok(((), found.map_err(Failure::other)?))
+        let found = self.work.write(&[&reached.item.ids], &mut ());
+        let found = found.map_err(|failed| Failure::other(failed.error))?;
+        Ok(((), found))
+    }
+
+    fn plain_of_all(
+        &self,
+        reached: &[Reached<'_, Prompt>],
+        _: Vec<Option<()>>,
+    ) -> Result<PlainResults<(), Vec<Continuation>>, (usize, Failure)> {
+        let schedules = self.work.schedules().len();
+        let mut all = Vec::new();
+        for (part, reached) in reached.chunks(self.together).enumerate() {
+            let prompts: Vec<&[u32]> = reached.iter().map(|it| &*it.item.ids).collect();
+            let found = self.work.write(&prompts, &mut ());
+            let found = found.map_err(|failed| {
+                let at = part * self.together + failed.at / schedules;
+                (at, Failure::other(failed.error))
+            })?;
+            all.extend(found.chunks(schedules).map(|of_one| ((), of_one.to_vec())));
+        }
+        Ok(all)
     }
 
     fn altered(&self, _: &Reached<'_, Prompt>, (): &()) -> Result<Vec<Continuation>, Failure> {
@@ -85,12 +107,17 @@ pub(super) fn write(
     file: &Path,
     prompts: &[Prompt],
 ) -> anyhow::Result<()> {
-    let threads = arguments::threads_or_cores(arguments.threads);
-    let work = &work.on_one_thread();
     let longest = prompts.iter().map(|prompt| prompt.ids.len()).max();
-    work.check_memory(longest.unwrap_or(0), threads.get().min(prompts.len()))?;
+    let longest = longest.unwrap_or(0);
+    // Fewer are continued together where there is no memory for all.
+    let mut together = MOST_TOGETHER.min(prompts.len());
+    while together > 1 && work.check_memory(longest, together).is_err() {
+        together /= 2;
+    }
+    work.check_memory(longest, together)?;
     let mut runner = work.opened.runner(&Run {
-        threads: Some(threads),
+        // Threads share each product.
+        threads: Some(NonZeroUsize::MIN),
         fresh: arguments.fresh,
     });
     if let Some(out) = &arguments.out {
@@ -105,6 +132,7 @@ pub(super) fn write(
     let measure = Continuations {
         work,
         depends_on: work.depends_on(arguments),
+        together,
     };
     let plan = Plan::new(work.opened.model.stack(), &[], 1)?;
     let found = runner.measure(work.opened.subject(), &plan, &measure, prompts)?;
@@ -123,7 +151,7 @@ pub(super) fn write(
     }
     match &arguments.out {
         Some(out) => {
-            let mut manifest = Manifest::new(threads.get());
+            let mut manifest = Manifest::new(work.settings.threads.get());
             manifest.runs.push(manifest::Run::of_model(work.opened));
             manifest.prompts = Some(Prompts::new(file, work.tokenizer, &key)?);
             let path = run_folder(out).join(MANIFEST);

@@ -1,9 +1,11 @@
 //! `generate`: what a model writes, as it is and under edits.
 
 mod many;
+mod page;
 mod prompt;
 mod writing;
 
+use self::page::Page;
 use self::prompt::Prompter;
 use self::writing::Work;
 use crate::arguments::{Bos, Inputs};
@@ -14,8 +16,7 @@ use layerwise::chat::DateTime;
 use layerwise::generate::{Sampling, Settings};
 use layerwise::schedule::{Edit, Schedule};
 use layerwise::sweep;
-use layerwise::transformer::Precision;
-use std::io::Write;
+use layerwise::transformer::{Precision, State};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -27,7 +28,9 @@ A line of --prompts is an object with one of `prompt` (a text), `messages` (obje
 and `ids` (token ids); its continuations are printed, or written to --out, as with --json, each with its `line`.
 With --json there is one line an edit: edit, prompt_ids, ids, text, logprobs (natural logarithms of the model's own
 probabilities), first_difference (the first token that differs from the plain model's, counted from 0; null where none
-does), prefill_tokens_per_s, decode_ms_per_token.")]
+does), prefill_tokens_per_s, decode_ms_per_token.
+All continuations are made together, so that the weights are read once for all of them: their times are those of all of
+them; `speed` times edits one by one.")]
 pub struct Arguments {
     /// The text to continue
     #[arg(value_name = "PROMPT", required_unless_present_any = ["ids", "prompts"])]
@@ -40,7 +43,7 @@ pub struct Arguments {
         conflicts_with_all = ["prompt", "prompts", "bos", "chat"]
     )]
     ids: Option<Vec<u32>>,
-    /// A file of prompts, a JSON object a line; threads share them
+    /// A file of prompts, a JSON object a line; up to 32 are continued together
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     prompts: Option<PathBuf>,
     /// Where the continuations of --prompts go: a run that was stopped goes on from what is kept beside it
@@ -181,6 +184,11 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
         let schedule = edit
             .apply(&plain)
             .with_context(|| format!("--edit {name}"))?;
+        if State::most_bytes(opened.model.config(), &schedule, 1, arguments.cache) == 0 {
+            output::say(format_args!(
+                "{name} leaves no attention: each token depends on the one before it alone"
+            ));
+        }
         schedules.push((name, schedule));
     }
     let work = Work::new(arguments, &opened, tokenizer.as_ref(), schedules)?;
@@ -203,44 +211,9 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
             prompt.len()
         ));
     }
-    show(arguments, &work, &prompt)
-}
-
-/// Shows the continuations of one prompt as they come.
-fn show(arguments: &Arguments, work: &Work<'_>, prompt: &[u32]) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    let mut first: Option<Vec<u32>> = None;
-    for (name, schedule) in work.schedules() {
-        let is_alone = work.schedules().len() == 1;
-        if !arguments.json && !is_alone {
-            writeln!(out, "{}", output::plain(name))?;
-        }
-        let shown = (!arguments.json).then_some(&mut out);
-        let found = work
-            .run(schedule, prompt, shown)
-            .with_context(|| name.clone())?;
-        let difference = first
-            .as_ref()
-            .and_then(|first| first_difference(first, &found.ids));
-        if arguments.json {
-            writeln!(out, "{}", found.line(None, name, prompt, difference)?)?;
-        } else {
-            writeln!(out)?;
-            let difference = match (&first, difference) {
-                (None, _) => String::new(),
-                (Some(_), None) => "; the same tokens as the plain model's".to_owned(),
-                (Some(_), Some(at)) => format!("; differs from token {at} on"),
-            };
-            let said = format!("[{}{difference}]", found.speeds(prompt.len()));
-            match is_alone {
-                // Whoever keeps the text of one model wants nothing else in it.
-                true => output::say(said),
-                false => writeln!(out, "{said}\n")?,
-            }
-        }
-        first.get_or_insert(found.ids);
-    }
-    Ok(())
+    let mut page = Page::new(&work, &prompt, arguments.json);
+    let written = work.write(&[&prompt], &mut page);
+    written.map(drop).map_err(|failed| failed.error)
 }
 
 /// The first place where two continuations differ: one that is a beginning of the other differs at its end.

@@ -90,7 +90,11 @@ impl<'a> Prompter<'a> {
             .filter(|(_, line)| !line.trim().is_empty());
         let prompts: Vec<Prompt> = lines
             .map(|(line, text)| {
-                let ids = self.line(text);
+                let ids = self.line(text).and_then(|ids| {
+                    // Refused here, before anything is written.
+                    self.opened.model.embed(&ids)?;
+                    Ok(ids)
+                });
                 let ids = ids.with_context(|| format!("{}: line {line}", path.display()))?;
                 Ok(Prompt { line, ids })
             })

@@ -1,17 +1,17 @@
-//! One continuation: chosen token by token, or searched for, with its text and its times.
+//! Continuations: chosen token by token, together, or searched for, each with its text and its times.
 
 use super::Arguments;
 use crate::inputs::OpenedModel;
-use layerwise::corpus::Tokenizer;
+use anyhow::Context;
+use layerwise::corpus::{CorpusError, Tokenizer};
 use layerwise::generate::{
-    BeamSearch, Beams, Generation, Settings, Spells, TextLattice, TextStream, TokenTexts,
+    BeamSearch, Beams, Choice, GenerateError, Generation, Settings, Spells, TextLattice,
+    TextStream, TokenTexts,
 };
 use layerwise::schedule::Schedule;
 use layerwise::sweep;
-use layerwise::transformer::{Precision, State};
+use layerwise::transformer::Precision;
 use serde::{Deserialize, Serialize};
-use std::io::{StdoutLock, Write};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,8 +34,10 @@ pub(super) struct Continuation {
     logprobs: Vec<f64>,
     /// `None` without a tokenizer.
     text: Option<String>,
+    /// Its part of what running the prompts took, by their tokens.
     prefill_seconds: f64,
-    /// What looking for the tokens after the first took, and how many they were.
+    /// What looking for the tokens after the first took, those of others that were made with it included, and how many of its
+    /// own they were.
     decode_seconds: f64,
     decoded: u32,
 }
@@ -154,148 +156,286 @@ impl<'a> Work<'a> {
         )
     }
 
-    /// The same work with products that are not shared.
-    pub(super) fn on_one_thread(&self) -> Self {
-        Self {
-            opened: self.opened,
-            tokenizer: self.tokenizer,
-            schedules: self.schedules.clone(),
-            settings: self
-                .settings
-                .clone()
-                .with(|it| it.threads = NonZeroUsize::MIN),
-            stops: self.stops.clone(),
-            beams: self.beams,
-            constraint: self.constraint.clone(),
-        }
-    }
-
-    /// Checks for the longest schedule what continuations of prompts of so many tokens take: keys and values, the buffers of
-    /// the prompt, logits.
-    pub(super) fn check_memory(&self, prompt: usize, at_once: usize) -> anyhow::Result<()> {
+    /// Checks what the continuations of so many prompts of so many tokens take, made together under all schedules: keys and
+    /// values, the buffers of a run, logits.
+    pub(super) fn check_memory(&self, prompt: usize, together: usize) -> anyhow::Result<()> {
         let config = self.opened.model.config();
-        let capacity = self.settings.capacity(prompt, config.context);
-        let kept = self.schedules.iter().map(|(_, schedule)| {
-            State::most_bytes(config, schedule, capacity, self.settings.cache)
-        });
-        let threads = self.settings.threads.get();
-        let step = State::most_step_bytes(config, prompt, capacity, threads);
-        // Those of one step are made before those of the last are dropped.
-        let beams = self.beams.map_or(1, |beams| beams.count.saturating_mul(2));
-        let choice = 3 * config.vocab * size_of::<f64>();
-        let bytes = kept
-            .max()
-            .unwrap_or(0)
-            .saturating_add(choice)
-            .saturating_mul(beams);
-        let bytes = bytes.saturating_add(step).saturating_mul(at_once);
+        let of_prompt: Vec<(&Schedule, usize)> = self
+            .schedules
+            .iter()
+            .map(|(_, schedule)| (schedule, prompt))
+            .collect();
+        let bytes = match self.beams {
+            None => self
+                .settings
+                .most_bytes(config, &of_prompt.repeat(together)),
+            // One search after another; the beams of one step are made before those of the last are dropped.
+            Some(beams) => {
+                let searches = of_prompt.iter().map(|one| {
+                    let one = self.settings.most_bytes(config, &[*one]);
+                    one.saturating_mul(beams.count.saturating_mul(2))
+                });
+                searches.max().unwrap_or(0)
+            }
+        };
         let measuring = match self.settings.cache {
             Precision::F32 => 0,
             cache => sweep::most_bytes_of_cache(config, &self.schedules[0].1, prompt, cache),
         };
         let bytes = bytes.max(measuring);
+        let capacity = self.settings.capacity(prompt, config.context);
         let what = format!("{}: keys and values of {capacity} tokens", self.opened.name);
         self.opened.budget.check(&what, bytes as u64)?;
         Ok(())
     }
 
-    /// Makes one continuation, and shows it as it comes.
-    pub(super) fn run(
+    /// Continues each prompt under all schedules, the schedules of one prompt after another, and tells a reader of it.
+    ///
+    /// # Errors
+    /// Those of the first continuation that cannot be made, with its place, once all before it are told.
+    pub(super) fn write(
         &self,
-        schedule: &Schedule,
-        prompt: &[u32],
-        shown: Option<&mut StdoutLock<'_>>,
-    ) -> anyhow::Result<Continuation> {
-        let mut teller = Teller::new(self, prompt, shown);
-        let (model, settings) = (&self.opened.model, self.settings.clone());
-        let constraint = self.constraint.clone();
-        let started = Instant::now();
-        if let Some(beams) = self.beams {
-            let search = BeamSearch::new(model, schedule, prompt, settings, beams, constraint)?;
-            let prefill_seconds = started.elapsed().as_secs_f64();
-            let started = Instant::now();
-            let best = search.run()?.swap_remove(0);
-            let decode_seconds = started.elapsed().as_secs_f64();
-            for token in &best.tokens {
-                teller.push(*token)?;
-            }
-            let mut logprobs = best.log_probabilities;
-            logprobs.truncate(best.tokens.len());
-            return Ok(Continuation {
-                text: teller.finish()?,
-                decoded: u32::try_from(best.tokens.len()).unwrap_or(u32::MAX),
-                ids: best.tokens,
-                logprobs,
-                prefill_seconds,
-                decode_seconds,
+        prompts: &[&[u32]],
+        reader: &mut impl Reader,
+    ) -> Result<Vec<Continuation>, Failed> {
+        let mut tasks = Vec::new();
+        for prompt in prompts {
+            tasks.extend(self.schedules.iter().map(|(name, schedule)| Task {
+                name,
+                schedule,
+                prompt,
+            }));
+        }
+        let Some(beams) = self.beams else {
+            return self.choose(&tasks, reader);
+        };
+        let searched = tasks.iter().enumerate().map(|(at, task)| {
+            let found = self.search(task, beams);
+            let found = found.with_context(|| task.name.to_owned());
+            let told = found.and_then(|found| {
+                reader.goes_on(at, found.text.as_deref().unwrap_or_default())?;
+                reader.has_ended(at, &found)?;
+                Ok(found)
             });
-        }
-        let mut generation =
-            Generation::constrained(model, schedule, prompt, settings, constraint)?;
+            told.map_err(|error| Failed { at, error })
+        });
+        searched.collect()
+    }
+
+    /// The best continuation that a beam search finds.
+    fn search(&self, task: &Task<'_>, beams: Beams) -> anyhow::Result<Continuation> {
+        let constraint = self.constraint.clone();
+        let mut teller = Teller::new(self, task.prompt);
+        let started = Instant::now();
+        let search = BeamSearch::new(
+            &self.opened.model,
+            task.schedule,
+            task.prompt,
+            self.settings.clone(),
+            beams,
+            constraint,
+        )?;
         let prefill_seconds = started.elapsed().as_secs_f64();
-        let mut logprobs = Vec::new();
-        let (mut decode_seconds, mut decoded) = (0.0, 0);
-        while !teller.is_stopped() {
-            let started = Instant::now();
-            let Some(choice) = generation.next().transpose()? else {
-                break;
-            };
-            if !logprobs.is_empty() {
-                decode_seconds += started.elapsed().as_secs_f64();
-                decoded += 1;
-            }
-            logprobs.push(choice.log_probability);
-            teller.push(choice.token)?;
+        let started = Instant::now();
+        let best = search.run()?.swap_remove(0);
+        let decode_seconds = started.elapsed().as_secs_f64();
+        for token in &best.tokens {
+            teller.push(*token)?;
         }
+        teller.finish()?;
+        let mut logprobs = best.log_probabilities;
+        logprobs.truncate(best.tokens.len());
         Ok(Continuation {
-            text: teller.finish()?,
-            ids: generation.tokens().to_vec(),
+            text: teller.text(),
+            decoded: u32::try_from(best.tokens.len()).unwrap_or(u32::MAX),
+            ids: best.tokens,
             logprobs,
             prefill_seconds,
             decode_seconds,
-            decoded,
         })
+    }
+
+    /// Chooses the tokens of all, one step after another.
+    fn choose(
+        &self,
+        tasks: &[Task<'_>],
+        reader: &mut impl Reader,
+    ) -> Result<Vec<Continuation>, Failed> {
+        let of = |at: usize| move |error: anyhow::Error| Failed { at, error };
+        let prompts: Vec<(&Schedule, &[u32])> =
+            tasks.iter().map(|it| (it.schedule, it.prompt)).collect();
+        let started = Instant::now();
+        let all = Generation::all(
+            &self.opened.model,
+            &prompts,
+            &self.settings,
+            &self.constraint,
+        );
+        let failed = |at: usize, error: GenerateError| Failed {
+            at,
+            error: anyhow::Error::from(error).context(tasks[at].name.to_owned()),
+        };
+        let mut all = all.map_err(|it| failed(it.0, it.1))?;
+        let tokens: usize = tasks.iter().map(|task| task.prompt.len()).sum();
+        let seconds_per_token = started.elapsed().as_secs_f64() / tokens as f64;
+        let new = |task: &Task<'_>| Writing {
+            teller: Teller::new(self, task.prompt),
+            logprobs: Vec::new(),
+            decode_seconds: 0.0,
+            decoded: 0,
+            has_ended: false,
+        };
+        let mut writings: Vec<_> = tasks.iter().map(new).collect();
+        let mut failure = None;
+        let mut whole = Vec::new();
+        loop {
+            // What is told first is told as it comes; what stands below waits.
+            while let Some(writing) = writings.get_mut(whole.len()) {
+                let at = whole.len();
+                reader
+                    .goes_on(at, &writing.teller.take_untold())
+                    .map_err(of(at))?;
+                if !writing.has_ended {
+                    break;
+                }
+                let found = Continuation {
+                    ids: all[at].tokens().to_vec(),
+                    logprobs: std::mem::take(&mut writing.logprobs),
+                    text: writing.teller.text(),
+                    prefill_seconds: seconds_per_token * tasks[at].prompt.len() as f64,
+                    decode_seconds: writing.decode_seconds,
+                    decoded: writing.decoded,
+                };
+                reader.has_ended(at, &found).map_err(of(at))?;
+                whole.push(found);
+            }
+            let (places, mut going): (Vec<usize>, Vec<_>) = all
+                .iter_mut()
+                .enumerate()
+                .take(writings.len())
+                .filter(|(at, _)| !writings[*at].has_ended)
+                .unzip();
+            if going.is_empty() {
+                break;
+            }
+            let started = Instant::now();
+            let chosen = Generation::step_all(&mut going);
+            let seconds = started.elapsed().as_secs_f64();
+            for (at, choice) in places.into_iter().zip(chosen) {
+                match choice {
+                    Some(Ok(choice)) => writings[at].add(choice, seconds).map_err(of(at))?,
+                    Some(Err(error)) => {
+                        // Nothing of those below is told.
+                        failure = Some(failed(at, error));
+                        writings.truncate(at);
+                        break;
+                    }
+                    None => writings[at].finish().map_err(of(at))?,
+                }
+            }
+        }
+        failure.map_or(Ok(whole), Err)
     }
 }
 
-/// Makes text of tokens as they come, and shows it.
-struct Teller<'t, 'o, D> {
-    stream: Option<TextStream<D>>,
-    shown: Option<&'o mut StdoutLock<'t>>,
-    text: String,
+/// Which continuation cannot be made, and why.
+pub(super) struct Failed {
+    pub(super) at: usize,
+    pub(super) error: anyhow::Error,
 }
 
-impl<'t, 'o> Teller<'t, 'o, ()> {
+/// A prompt under a schedule.
+struct Task<'a> {
+    /// The schedule's edit.
+    name: &'a str,
+    schedule: &'a Schedule,
+    prompt: &'a [u32],
+}
+
+/// Is told of continuations in their order: of each its text as it comes, once those before it have ended.
+pub(super) trait Reader {
+    /// The text of continuation `at` goes on.
+    fn goes_on(&mut self, at: usize, piece: &str) -> anyhow::Result<()>;
+
+    /// Continuation `at` has ended.
+    fn has_ended(&mut self, at: usize, found: &Continuation) -> anyhow::Result<()>;
+}
+
+/// Nobody.
+impl Reader for () {
+    fn goes_on(&mut self, _: usize, _: &str) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn has_ended(&mut self, _: usize, _: &Continuation) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// A continuation in the making.
+struct Writing<D> {
+    teller: Teller<D>,
+    logprobs: Vec<f64>,
+    decode_seconds: f64,
+    decoded: u32,
+    has_ended: bool,
+}
+
+impl<D: FnMut(&[u32]) -> Result<String, CorpusError>> Writing<D> {
+    /// A token came after so many seconds.
+    fn add(&mut self, choice: Choice, seconds: f64) -> anyhow::Result<()> {
+        if !self.logprobs.is_empty() {
+            self.decode_seconds += seconds;
+            self.decoded += 1;
+        }
+        self.logprobs.push(choice.log_probability);
+        self.teller.push(choice.token)?;
+        if self.teller.is_stopped() {
+            self.finish()?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        self.has_ended = true;
+        self.teller.finish()
+    }
+}
+
+/// Makes text of tokens as they come.
+struct Teller<D> {
+    /// `None` without a tokenizer: ids stand for themselves.
+    stream: Option<TextStream<D>>,
+    text: String,
+    /// Bytes of it that were taken.
+    told: usize,
+}
+
+impl Teller<()> {
     #[allow(clippy::new_ret_no_self, reason = "the type of a closure has no name")]
     fn new<'a>(
         work: &Work<'a>,
         prompt: &[u32],
-        shown: Option<&'o mut StdoutLock<'t>>,
-    ) -> Teller<'t, 'o, impl FnMut(&[u32]) -> Result<String, layerwise::corpus::CorpusError> + 'a>
-    {
+    ) -> Teller<impl FnMut(&[u32]) -> Result<String, CorpusError> + use<'a>> {
         let stream = work.tokenizer.map(|tokenizer| {
-            let decode = |ids: &[u32]| tokenizer.decode(ids);
+            let decode = move |ids: &[u32]| tokenizer.decode(ids);
             TextStream::new(decode, work.stops.clone()).after(prompt)
         });
         Teller {
             stream,
-            shown,
             text: String::new(),
+            told: 0,
         }
     }
 }
 
-impl<E, D> Teller<'_, '_, D>
-where
-    E: std::error::Error + Send + Sync + 'static,
-    D: FnMut(&[u32]) -> Result<String, E>,
-{
+impl<D: FnMut(&[u32]) -> Result<String, CorpusError>> Teller<D> {
     fn push(&mut self, token: u32) -> anyhow::Result<()> {
-        let piece = match &mut self.stream {
-            Some(stream) => stream.push(token)?,
-            None => format!("{token} "),
-        };
-        self.show(&piece)
+        match &mut self.stream {
+            Some(stream) => self.text += &stream.push(token)?,
+            None => self.text += &format!("{token} "),
+        }
+        Ok(())
     }
 
     /// Whether a stop string has come.
@@ -303,28 +443,29 @@ where
         self.stream.as_ref().is_some_and(TextStream::is_stopped)
     }
 
-    /// The whole text; `None` where there is no tokenizer.
-    fn finish(mut self) -> anyhow::Result<Option<String>> {
-        let Some(stream) = &mut self.stream else {
-            return Ok(None);
-        };
-        let piece = stream.finish()?;
-        self.show(&piece)?;
-        Ok(Some(self.text))
+    /// Adds what was held.
+    fn finish(&mut self) -> anyhow::Result<()> {
+        if let Some(stream) = &mut self.stream {
+            self.text += &stream.finish()?;
+        }
+        Ok(())
     }
 
-    fn show(&mut self, piece: &str) -> anyhow::Result<()> {
-        if let Some(out) = &mut self.shown {
-            write!(out, "{}", printable(piece))?;
-            out.flush()?;
-        }
-        self.text.push_str(piece);
-        Ok(())
+    /// The text since the last call.
+    fn take_untold(&mut self) -> String {
+        let untold = self.text[self.told..].to_owned();
+        self.told = self.text.len();
+        untold
+    }
+
+    /// The whole text; `None` where there is no tokenizer.
+    fn text(&self) -> Option<String> {
+        self.stream.as_ref().map(|_| self.text.clone())
     }
 }
 
 /// A text as a terminal may have it: ends of lines and tabs stay, other control characters are spelt out.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let spell = |c: char| match c.is_control() && !matches!(c, '\n' | '\t') {
         true => c.escape_default().to_string(),
         false => c.to_string(),

@@ -146,6 +146,40 @@ fn text_comes_alone_or_below_the_name_of_its_edit() {
 }
 
 #[test]
+fn a_schedule_without_attention_is_said() {
+    let folder = tiny("llama-gqa-tied");
+    let model = Model::open(&folder).unwrap();
+    let edit = format!("drop_attn(0..{})", model.config().layers);
+    let fixed = [
+        "generate",
+        "--model",
+        &folder,
+        "--json",
+        "--max-tokens",
+        "3",
+        "--edit",
+        &edit,
+    ];
+    let of = |ids| {
+        Sandbox::new()
+            .xtask(&[&fixed[..], &["--ids", ids]].concat())
+            .succeeded()
+    };
+    let (long, short) = (of("3,1,4"), of("9,4"));
+    assert!(
+        long.stderr.contains(&format!("{edit} leaves no attention")),
+        "{}",
+        long.stderr
+    );
+    // Rotary positions show in attention alone.
+    let ids = |outcome: &crate::Outcome| -> Value {
+        let last: Value = serde_json::from_str(outcome.stdout.lines().last().unwrap()).unwrap();
+        last["ids"].clone()
+    };
+    assert_eq!(ids(&long), ids(&short));
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let [name, _] = embedded_model();
     let arguments = ["generate", "--model", &name, "The", "--max-tokens", "200"];
