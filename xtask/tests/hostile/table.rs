@@ -1,6 +1,8 @@
 //! `README.md`, written from the cases.
 
-use crate::{Case, Expected, architecture, config, folder, numbers, runs, safetensors, text};
+use crate::{
+    Case, Expected, architecture, config, folder, generation, numbers, runs, safetensors, text,
+};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
@@ -41,11 +43,15 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
             runs::dividing(),
         ),
         ("runs.rs: arguments_that_mean_nothing", runs::arguments()),
+        (
+            "generation.rs: prompts_and_settings_of_generation",
+            generation::generation(),
+        ),
     ]
 }
 
 /// What is tested in another way: the number, what it is, and the test, by its file.
-const OTHERS: [(u8, &str, &str); 26] = [
+const OTHERS: [(u8, &str, &str); 35] = [
     (
         32,
         "misaligned data, all seven ways",
@@ -168,6 +174,51 @@ const OTHERS: [(u8, &str, &str); 26] = [
         "interrupt",
         "xtask/tests/cli/resumed.rs: an_interrupted_run_says_how_to_go_on",
     ),
+    (
+        91,
+        "keys and values of another model",
+        "crates/transformer/tests/states.rs: what_does_not_fit_leaves_the_state_as_it_was",
+    ),
+    (
+        91,
+        "more tokens than keys and values have room for, and a cut beyond their end",
+        "crates/transformer/tests/states.rs: what_does_not_fit_leaves_the_state_as_it_was",
+    ),
+    (
+        91,
+        "constraint that allows nothing",
+        "crates/generate/tests/continuations.rs: what_cannot_be_continued_is_refused",
+    ),
+    (
+        91,
+        "one prompt of several that cannot be continued",
+        "crates/generate/tests/together.rs: an_error_of_one_is_of_that_one_alone",
+    ),
+    (
+        91,
+        "schedule without any attention, which is allowed and said",
+        "xtask/tests/cli/generated.rs: a_schedule_without_attention_is_said",
+    ),
+    (
+        91,
+        "prompt on the command line that is not UTF-8",
+        "xtask/tests/cli/chosen.rs: stop_strings_that_never_come_and_prompts_that_are_no_text",
+    ),
+    (
+        91,
+        "stop strings that never come",
+        "xtask/tests/cli/chosen.rs: stop_strings_that_never_come_and_prompts_that_are_no_text",
+    ),
+    (
+        91,
+        "interrupt while text is written",
+        "xtask/tests/cli/chosen.rs: what_was_written_before_an_interrupt_stays",
+    ),
+    (
+        91,
+        "closed pipe",
+        "xtask/tests/cli/generated.rs: a_reader_that_goes_away_is_no_failure",
+    ),
 ];
 
 fn table() -> String {
@@ -205,7 +256,7 @@ fn table() -> String {
 const HEAD: &str = "\
 # Bad inputs
 
-Every one of the 90 bad inputs that the project must take well, and where that is tested.
+Every one of the 91 bad inputs that the project must take well, and where that is tested.
 Tests named by a file alone are in this folder and run the built program; the others run the libraries.
 *Refused*: exit code 1 or 2, a message that holds the parts given, no panic, nothing written, within 4 GB of memory.
 *Stopped*: the same once a run has begun; its journal stays, and no table is written.
@@ -232,7 +283,7 @@ fn the_table_lists_every_case() {
     let listed = tests().into_iter().flat_map(|(_, cases)| cases);
     let listed = listed.map(|case| case.number);
     let listed: BTreeSet<u8> = listed.chain(OTHERS.map(|(number, ..)| number)).collect();
-    let all: BTreeSet<u8> = (1..=90).collect();
+    let all: BTreeSet<u8> = (1..=91).collect();
     assert_eq!(listed, all);
 
     let tests = tests().into_iter().map(|(test, _)| test);
