@@ -21,6 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`guide`] goes on from here, and the programs in `examples/` do the same with checkpoints and texts.
+//!
 //! # The crates
 //! Arrows point one way: this facade, then [`experiments`], then [`sweep`], then [`transformer`], then [`architecture`],
 //! [`weights`], [`schedule`] and [`kernels`];
@@ -72,6 +74,8 @@ pub use layerwise_weights as weights;
 /// The arrays that models take and give, in the version that they are made with.
 pub use ndarray;
 
+#[cfg(feature = "experiments")]
+pub mod guide;
 #[cfg(feature = "text")]
 mod opened;
 #[cfg(feature = "text")]

@@ -1,0 +1,39 @@
+//! How far two models with one vocabulary are apart on a text, with a standard error by paragraph.
+//!
+//!     cargo run --release --package layerwise --example compare_models -- MODEL OTHER text.txt
+
+use layerwise::metrics::{ClusteredMean, divergence::kl_nats};
+use std::error::Error;
+use std::path::Path;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, other, text] = arguments.as_slice() else {
+        return Err("expected MODEL OTHER TEXT".into());
+    };
+    run(folder, other, Path::new(text))
+}
+
+pub(crate) fn run(folder: &str, other: &str, text: &Path) -> Result<(), Box<dyn Error>> {
+    let [one, other] = [layerwise::open(folder)?, layerwise::open(other)?];
+    let mut kl = ClusteredMean::new();
+    let text = layerwise::corpus::read_text(text)?;
+    for paragraph in text.split("\n\n").filter(|it| !it.trim().is_empty()) {
+        let mut tokens = one.tokens(paragraph)?;
+        tokens.truncate(64);
+        let p = one.model.logits(&tokens, &one.model.plain())?;
+        let q = other.model.logits(&tokens, &other.model.plain())?;
+        let mut sum = 0.0;
+        for (p, q) in p.outer_iter().zip(q.outer_iter()) {
+            sum += kl_nats(p, q)?;
+        }
+        kl.push(sum, tokens.len() as u64);
+    }
+    let (mean, error) = (kl.mean(), kl.standard_error());
+    println!(
+        "{:.4} ± {:.4} nats",
+        mean.unwrap_or(0.0),
+        error.unwrap_or(0.0)
+    );
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! The guide: from a prompt to a paper's figure, a page for each step.
+//!
+//! | page | what it shows |
+//! |---|---|
+//! | [`prompt`] | a model, a prompt, the next token, a continuation |
+//! | [`algebra`] | ways of running the blocks, as values |
+//! | [`interventions`] | reading and writing activations |
+//! | [`statistics`] | many schedules over many sequences, with standard errors |
+//! | [`determinism`] | what makes results the same bits, and what may change them |
+//! | [`extending`] | a measure, an experiment and a model family of one's own |
+//!
+//! The programs in `examples/` of this crate do the same with checkpoints and texts.
+
+/// A model, a prompt, the next token, a continuation.
+///
+/// [`layerwise::open`](crate::open) gives a checkpoint's model, its tokenizer and the token that stands before a text.
+/// Here a random model stands for it, and token ids for a prompt:
+///
+/// ```
+/// use layerwise::metrics::distribution::top;
+/// use layerwise::transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let prompt = [0, 5, 3];
+/// let logits = model.logits(&prompt, &model.plain())?; // [tokens, vocab]
+/// let likely = top(logits.row(prompt.len() - 1), 5)?;
+/// assert!(likely[0].probability >= likely[4].probability);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A continuation runs each token once, and gives the bits of running all of the text again:
+///
+/// ```
+/// use layerwise::generate::{Generation, Settings};
+/// use layerwise::transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let settings = Settings::default().with(|it| it.max_tokens = 4);
+/// let mut generation = Generation::new(&model, &model.plain(), &[0, 5, 3], settings)?;
+/// assert_eq!(generation.by_ref().count(), 4);
+/// assert_eq!(generation.tokens().len(), 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub mod prompt {}
+
+/// Ways of running the blocks, as values.
+///
+/// A [`Schedule`](crate::schedule::Schedule) is a sequence of residual updates; an [`Edit`](crate::schedule::Edit) maps one to
+/// another, and has a text form, whose table stands on the page of [`schedule`](crate::schedule):
+///
+/// ```
+/// use layerwise::schedule::Edit;
+/// use layerwise::transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7); // four blocks
+/// let edit: Edit = "drop(1);repeat(2)".parse()?;
+/// let altered = edit.apply(&model.plain())?;
+/// assert_eq!(altered.to_string(), "attn0 mlp0 attn2 mlp2 attn2 mlp2 attn3 mlp3");
+/// assert_ne!(model.logits(&[0, 5], &altered)?, model.logits(&[0, 5], &model.plain())?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Schedules can be compared before any tensor is touched: equal schedules give equal bits.
+///
+/// ```
+/// use layerwise::schedule::Edit;
+/// use layerwise::transformer::{Model, ModelConfig};
+///
+/// let plain = Model::random(ModelConfig::tiny(), 7).plain();
+/// let [twice, once] = ["swap(0,2);swap(0,2)", "id"].map(|it| it.parse::<Edit>());
+/// assert_eq!(twice?.apply(&plain)?, once?.apply(&plain)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub mod algebra {}
+
+/// Reading and writing activations.
+///
+/// An [`Observer`](crate::transformer::Observer) is offered every [`Site`](crate::schedule::Site) of a run;
+/// [`Recording`](crate::transformer::Recording) is one that keeps them:
+///
+/// ```
+/// use layerwise::schedule::Site;
+/// use layerwise::transformer::{Model, ModelConfig, Recording};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let mut recording = Recording::of(model.config(), &[Site::AttnPattern])?;
+/// model.run(&[0, 5, 3], &model.plain(), &mut recording)?;
+/// let pattern = recording.get(Some(2), Site::AttnPattern).unwrap(); // [heads, queries, keys]
+/// assert_eq!(pattern.shape()[1..], [3, 3]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// What is put in their place is an edit like any other, so that it can be chained, printed and swept; here a head without
+/// output:
+///
+/// ```
+/// use layerwise::schedule::Edit;
+/// use layerwise::transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let ablated = "zero(attn.head_out[1,0])".parse::<Edit>()?.apply(&model.plain())?;
+/// assert_ne!(model.logits(&[0, 5], &ablated)?, model.logits(&[0, 5], &model.plain())?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Values of other runs come with the schedule, as [`Values`](crate::transformer::Values) says; whatever the edits cannot say,
+/// an observer of one's own may write.
+pub mod interventions {}
+
+/// Many schedules over many sequences, with standard errors.
+///
+/// A [`Plan`](crate::sweep::Plan) expands families of edits and shares what schedules have in common; a
+/// [`Runner`](crate::sweep::Runner) carries it out, with threads, a journal, shards and a limit on memory as asked:
+///
+/// ```
+/// use layerwise::sweep::{Divergence, Plan, Runner, collect};
+/// use layerwise::transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let plan = Plan::new(model.stack(), &["drop(l)".parse()?], 4096)?;
+/// let sequences: Vec<Vec<u32>> = (0..10).map(|row| (0..20).map(|at| (row * 7 + at * 3) % 50).collect()).collect();
+/// let measured = Runner::new().measure(&model, &plan, &Divergence::new(), &sequences)?;
+/// let statistics = collect(plan.entries().len(), measured.results.iter().map(Vec::as_slice));
+/// let kl = &statistics[1].kl_nats;
+/// assert!(kl.mean() > Some(0.0) && kl.standard_error() > Some(0.0)); // nats, clustered by sequence
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Positions of one sequence are not independent: standard errors are those of sequences
+/// ([`ClusteredMean`](crate::metrics::ClusteredMean)), and two schedules are compared on the same sequences, by their
+/// [`difference`](crate::metrics::ClusteredMean::difference).
+pub mod statistics {}
+
+/// What makes results the same bits, and what may change them.
+///
+/// The same inputs give the same bits on one type of machine, whatever the threads, shards, batches and interruptions:
+///
+/// ```
+/// use layerwise::transformer::{Model, ModelConfig, State};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let whole = model.run(&[0, 5, 3, 8], &model.plain(), &mut ())?;
+/// let mut state = State::new(&model, &model.plain(), 4)?;
+/// for (at, token) in [0, 5, 3, 8].into_iter().enumerate() {
+///     assert_eq!(state.extend(&[token])?.row(0), whole.row(at));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Another machine type, as one without AVX-512, agrees within rounding: the instructions found are part of a run's key. bf16
+/// is a choice of its own, and a run in bf16 says how far it is from f32. Random choices have a seed.
+pub mod determinism {}
+
+/// A measure, an experiment and a model family of one's own.
+///
+/// A [`Measure`](crate::sweep::Measure) says what an item is and which sums a schedule leaves of it; all else is the engine's.
+/// Its page has a whole one in forty lines, and `examples/own_metric.rs` another.
+///
+/// An experiment of the report is a measure with tables, drawings and claims, and registers itself from any crate that is linked
+/// into the program: see [`experiments`](crate::experiments).
+///
+/// A family is a table of config keys, defaults and tensor names: see [`architecture`](crate::architecture), and
+/// `ARCHITECTURE.md` for the files that it takes and the tests that take it up.
+pub mod extending {}
