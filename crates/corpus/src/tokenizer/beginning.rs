@@ -66,21 +66,34 @@ pub(super) struct Settings {
     add_eos: bool,
     bos: Option<String>,
     eos: Option<String>,
+    /// Whether the post-processor of `tokenizer.json` has no say.
+    is_bare: bool,
 }
 
 impl Settings {
     /// From both files' objects; the first one's values come first.
-    pub(super) fn new(config: &Map<String, Value>, special: &Map<String, Value>) -> Self {
+    ///
+    /// Beside a `tokenizer.json` (`is_beside`) transformers takes tokens from its post-processor alone, whatever
+    /// `add_bos_token` and `add_eos_token` ask for; and its class for GPT-NeoX takes them from neither.
+    pub(super) fn new(
+        config: &Map<String, Value>,
+        special: &Map<String, Value>,
+        is_beside: bool,
+    ) -> Self {
         let token = |key| {
             [config, special]
                 .into_iter()
                 .find_map(|file| content(file.get(key)?))
         };
+        let asks = |key| config.get(key).and_then(Value::as_bool);
+        let class = config.get("tokenizer_class").and_then(Value::as_str);
+        let class = class.map(|class| class.strip_suffix("Fast").unwrap_or(class));
         Self {
-            add_bos: config.get("add_bos_token").and_then(Value::as_bool),
-            add_eos: config.get("add_eos_token") == Some(&Value::Bool(true)),
+            add_bos: asks("add_bos_token").filter(|asks| !(*asks && is_beside)),
+            add_eos: asks("add_eos_token") == Some(true) && !is_beside,
             bos: token("bos_token"),
             eos: token("eos_token"),
+            is_bare: is_beside && class == Some("GPTNeoXTokenizer"),
         }
     }
 }
@@ -92,8 +105,11 @@ pub(super) fn content(token: &Value) -> Option<String> {
 }
 
 impl Tokenizer {
-    /// What the checkpoint puts before a text: what the post-processor of its `tokenizer.json` adds, else what
+    /// What the checkpoint puts before a text: what the post-processor of its `tokenizer.json` adds, or where it has none what
     /// `add_bos_token` of its `tokenizer_config.json` says, else the habit of the model's family.
+    ///
+    /// As in transformers 5, `add_bos_token` beside a `tokenizer.json` adds nothing. Where it is false nothing stands before a
+    /// text, whatever the habit.
     ///
     /// A habit gives way where the tokenizer's own BOS and EOS tokens are known and differ: such a BOS is added by a
     /// post-processor or marks something else.
@@ -138,8 +154,8 @@ impl Tokenizer {
         }
     }
 
-    /// What the checkpoint puts after a text: what the post-processor of its `tokenizer.json` adds, else its EOS where
-    /// `add_eos_token` of its `tokenizer_config.json` says so.
+    /// What the checkpoint puts after a text: what the post-processor of its `tokenizer.json` adds, or where it has no such file
+    /// its EOS, if `add_eos_token` of its `tokenizer_config.json` says so.
     ///
     /// [`read`](crate::read) adds none of it: a window is a part of a text, and a prompt goes on.
     ///
@@ -159,6 +175,9 @@ impl Tokenizer {
     /// What the post-processor puts before and after a text.
     fn around_text(&self) -> Result<(Vec<u32>, Vec<u32>), CorpusError> {
         const TEXT: &str = "a";
+        if self.settings.as_ref().is_some_and(|it| it.is_bare) {
+            return Ok((Vec::new(), Vec::new()));
+        }
         let bare = self.encode(TEXT)?;
         let encoding = contain(|| self.inner.encode_fast(TEXT, true));
         let encoding = encoding.map_err(|reason| self.encoding_failed(TEXT, reason))?;

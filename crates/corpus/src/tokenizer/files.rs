@@ -46,7 +46,8 @@ impl Tokenizer {
     pub fn of_folder(folder: &Folder, vocab: usize) -> Result<Option<Self>, CorpusError> {
         let settings = object(folder, SETTINGS)?;
         let special = object(folder, SPECIAL)?;
-        let mut tokenizer = if folder.has(WHOLE)? {
+        let is_whole = folder.has(WHOLE)?;
+        let mut tokenizer = if is_whole {
             Self::from_file(&folder.file(WHOLE, "the tokenizer of the model")?, vocab)?
         } else if folder.has(VOCABULARY)? && folder.has(MERGES)? {
             let class = settings
@@ -72,7 +73,11 @@ impl Tokenizer {
             return Ok(None);
         };
         if let Some(settings) = settings {
-            tokenizer.settings = Some(Settings::new(&settings, &special.unwrap_or_default()));
+            tokenizer.settings = Some(Settings::new(
+                &settings,
+                &special.unwrap_or_default(),
+                is_whole,
+            ));
         }
         Ok(Some(tokenizer))
     }

@@ -59,6 +59,67 @@ fn ids_and_what_stands_before_a_text_are_those_of_transformers() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// A folder with a tokenizer of some kind, the post-processor and the settings of a row of the goldens.
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+fn with_ends(row: &Value) -> tempfile::TempDir {
+    let kind = folder().join(row["kind"].as_str().unwrap());
+    let read = |path: &Path| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let made = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| std::fs::write(made.path().join(name), text).unwrap();
+    write("tokenizer_config.json", row["settings"].to_string());
+    let mut file: Value = read(&kind.join("tokenizer.json"));
+    if row["files"] == "two" {
+        write("vocab.json", file["model"]["vocab"].to_string());
+        let merges = file["model"]["merges"].as_array().unwrap().iter();
+        let merges = merges.map(|pair| {
+            let pair: [String; 2] = serde_json::from_value(pair.clone()).unwrap();
+            pair.join(" ")
+        });
+        write("merges.txt", merges.collect::<Vec<_>>().join("\n"));
+        return made;
+    }
+    let post = row["post_processor"].as_str().unwrap();
+    let token = |token: &str| serde_json::json!({"SpecialToken": {"id": token, "type_id": 0}});
+    let mut single = vec![serde_json::json!({"Sequence": {"id": "A", "type_id": 0}})];
+    let mut special = serde_json::Map::new();
+    for name in post.split_whitespace() {
+        let at = if name == "<s>" { 0 } else { single.len() };
+        single.insert(at, token(name));
+        let id = file["model"]["vocab"][name].clone();
+        let about = serde_json::json!({"id": name, "ids": [id], "tokens": [name]});
+        special.insert(name.to_owned(), about);
+    }
+    file["post_processor"] = match special.is_empty() {
+        true => Value::Null,
+        false => serde_json::json!({
+            "type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": special,
+        }),
+    };
+    write("tokenizer.json", file.to_string());
+    made
+}
+
+#[test]
+fn what_stands_around_a_text_follows_class_and_settings_as_in_transformers() {
+    let text = std::fs::read_to_string(folder().join("goldens.json")).unwrap();
+    let goldens: Value = serde_json::from_str(&text).unwrap();
+    let rows = goldens["ends"].as_array().unwrap();
+    assert!(rows.len() >= 200, "{}", rows.len());
+    let mut wrong = Vec::new();
+    for row in rows {
+        let made = with_ends(row);
+        let folder = Folder::open(made.path(), Links::Refuse).unwrap();
+        let tokenizer = Tokenizer::of_folder(&folder, 700).unwrap().unwrap();
+        let beginning = tokenizer.beginning(Habit::Nothing).unwrap();
+        let found: Vec<u32> = beginning.bos.into_iter().collect();
+        let found = (found, tokenizer.ending().unwrap());
+        if found != (ids(&row["before"]), ids(&row["after"])) {
+            wrong.push(format!("{row}: {found:?}, {:?}", beginning.source));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// What each tokenizer puts before a text, where its family would put token 7, and where that is written.
 #[test]
 fn a_habit_counts_only_where_the_tokenizer_says_nothing() {
