@@ -252,10 +252,32 @@ pub enum CorpusError {
     },
 }
 
-/// A command that makes a `tokenizer.json` from the tokenizer in a folder.
+/// A command for a shell that makes a `tokenizer.json` from the tokenizer in a folder.
 fn conversion(folder: &Path) -> String {
-    let folder = folder.display();
+    let folder = folder.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    let folder = match folder.chars().all(is_plain) {
+        true => folder,
+        false => format!("'{}'", folder.replace('\'', r"'\''")),
+    };
     format!(
-        "python -c \"from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('{folder}').save_pretrained('{folder}')\""
+        "python -c \"import sys; from transformers import AutoTokenizer; AutoTokenizer.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])\" {folder}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_one_word_of_the_shell_whatever_its_name() {
+        let check = |folder: &str, word: &str| {
+            let line = conversion(Path::new(folder));
+            assert!(line.ends_with(&format!("\" {word}")), "{line}");
+        };
+        check("models/llama-2_7b.v1", "models/llama-2_7b.v1");
+        check("my models", "'my models'");
+        check("$HOME/`it`", "'$HOME/`it`'");
+        check("it's", r"'it'\''s'");
+    }
 }

@@ -100,7 +100,7 @@ fn other_forms_of_tokenizers_are_named_with_their_conversion() {
         let says = [
             "expected tokenizer.json",
             file,
-            "AutoTokenizer.from_pretrained('model').save_pretrained('model')",
+            "AutoTokenizer.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])\" model",
         ];
         sandbox.xtask(&arguments).refused(&says);
     }
