@@ -38,6 +38,7 @@
 //! | [`files`] | opening files that are not trusted |
 //! | [`metrics`] | divergences, clustered standard errors, moments, CKA, probes, factorisations |
 //! | [`sweep`] | plan, engine, statistics |
+//! | [`exits`] | stopping early: what the head says after every block, rules and trained classifiers that stop |
 //! | [`generate`] | continuations of a prompt: sampling, constraints, streamed text |
 //! | [`chat`] | conversations as text, by a checkpoint's own template |
 //! | [`experiments`] | the paper's experiments: records, drawings, claims, a folder each |
@@ -54,6 +55,7 @@ pub use layerwise_architecture as architecture;
 pub use layerwise_chat as chat;
 #[cfg(feature = "text")]
 pub use layerwise_corpus as corpus;
+pub use layerwise_exits as exits;
 #[cfg(feature = "experiments")]
 pub use layerwise_experiments as experiments;
 pub use layerwise_files as files;

@@ -289,9 +289,15 @@ pub enum MetricsError {
         /// Number of samples.
         samples: usize,
     },
-    /// The C of a logistic regression is not a positive finite number.
+    /// The C of a classifier is not a positive finite number.
     #[error("the inverse penalty C is {found}; it must be positive and finite")]
     InvalidInversePenalty {
+        /// The value found.
+        found: f64,
+    },
+    /// The γ of a kernel is not a positive finite number.
+    #[error("the kernel's γ is {found}; it must be positive and finite")]
+    InvalidKernel {
         /// The value found.
         found: f64,
     },
@@ -308,5 +314,21 @@ pub enum MetricsError {
         gradient: f64,
         /// The norm at which it counts as converged.
         tolerance: f64,
+    },
+    /// A support vector machine did not converge.
+    #[error(
+        "the support vector machine did not converge within {changes} changes of its weights; scale the features, or lower C"
+    )]
+    MachineNotConverged {
+        /// Changes of a pair of weights.
+        changes: usize,
+    },
+    /// A chain has another number of parameters than its features ask for.
+    #[error("a chain has {found} parameters, and its features ask for {expected}")]
+    ChainParameters {
+        /// Parameters of so many features.
+        expected: usize,
+        /// Parameters given.
+        found: usize,
     },
 }

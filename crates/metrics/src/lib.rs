@@ -12,6 +12,8 @@
 //! - [`Cka`]: centred kernel alignment between layers, over batches;
 //! - [`correlation`]: Pearson's and Spearman's;
 //! - [`logistic_regression`]: the linear probe for two classes; [`Standardizer`]: features on one scale;
+//! - [`support_vectors`]: the machine with the widest margin, linear or with a Gaussian kernel; [`ChainField`]: labels along a
+//!   chain, by a conditional random field;
 //! - [`threshold`]: decisions by a threshold on a score, and their accuracy;
 //! - [`group_folds`]: cross-validation that keeps groups together;
 //! - [`Anisotropy`] and [`cosine`]: the angle between states of words, less what all share;
@@ -39,6 +41,7 @@
 //! ```
 
 mod anisotropy;
+mod chain;
 mod cka;
 mod clustered;
 pub mod correlation;
@@ -55,9 +58,11 @@ mod resampling;
 pub mod rescale;
 mod standardizer;
 pub mod streamed;
+mod svm;
 pub mod threshold;
 
 pub use anisotropy::{Anisotropy, cosine};
+pub use chain::{Chain, ChainField};
 pub use cka::Cka;
 pub use clustered::{Cluster, ClusteredMean};
 pub use error::MetricsError;
@@ -67,3 +72,4 @@ pub use mcnemar::mcnemar;
 pub use moments::Moments;
 pub use resampling::{Interval, Resamples};
 pub use standardizer::Standardizer;
+pub use svm::{Kernel, SVM_TOLERANCE, SupportVectors, support_vectors};

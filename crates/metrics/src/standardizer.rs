@@ -52,6 +52,32 @@ impl Standardizer {
         Ok(Self { mean, scale })
     }
 
+    /// A map that was fitted before: μ and σ of each feature.
+    ///
+    /// # Errors
+    /// Unequal numbers of them, a μ that is not finite, or a σ that is not positive and finite.
+    pub fn new(mean: Vec<f64>, scale: Vec<f64>) -> Result<Self, MetricsError> {
+        let (mean, scale) = (Array1::from(mean), Array1::from(scale));
+        let own = mean.view().insert_axis(Axis(0));
+        check_finite("mean", own)?;
+        check_finite("scale", scale.view().insert_axis(Axis(0)))?;
+        if mean.len() != scale.len() || scale.iter().any(|scale| *scale <= 0.0) {
+            let expected = "a positive scale for each mean".to_owned();
+            return Err(shape("scale", scale.view().insert_axis(Axis(0)), expected));
+        }
+        Ok(Self { mean, scale })
+    }
+
+    /// μ of each feature.
+    pub fn mean(&self) -> &Array1<f64> {
+        &self.mean
+    }
+
+    /// σ of each feature, or 1 where that is 0.
+    pub fn scale(&self) -> &Array1<f64> {
+        &self.scale
+    }
+
     /// (x − μ)/σ of each entry of X, `[samples, features]`, in standard deviations.
     ///
     /// # Errors

@@ -56,6 +56,12 @@ pub enum TransformerError {
         /// The model's context.
         context: usize,
     },
+    /// A state under an altered schedule, where one of the plain model was expected.
+    #[error("expected a state of the plain schedule, found one of {found}")]
+    NotPlain {
+        /// Its schedule.
+        found: String,
+    },
     /// More tokens than a state has room for.
     #[error(
         "the sequence would have {found} tokens; its state was made for at most {capacity}; make it larger"

@@ -2,11 +2,12 @@
 
 use crate::model::Model;
 use layerwise_architecture::Norm;
+use layerwise_kernels::activation;
 use layerwise_kernels::comparison::{Comparison, Rescaling, compare};
 use layerwise_kernels::gemm::{Scratch, Write, multiply};
 use layerwise_kernels::normalization::{layer_norm_scale, rms_norm_scale};
-use layerwise_kernels::vocabulary::Summary;
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use layerwise_kernels::vocabulary::{Summary, Unembedding};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 /// A residual stream as both lenses read it.
 #[derive(Clone, Debug)]
@@ -37,6 +38,27 @@ impl Model {
     /// If the width is not the model's.
     pub fn standard_lens(&self, residual: ArrayView2<'_, f32>) -> Array2<f32> {
         self.unembed(self.final_norm(residual).view())
+    }
+
+    /// The standard lens of one position's residual stream \[model\] at some tokens alone: their logits, within rounding those
+    /// of [`Model::standard_lens`]. Only their columns of the unembedding are read.
+    ///
+    /// # Panics
+    /// If the width is not the model's, or a token is not in the vocabulary.
+    pub fn lens_of_tokens(&self, stream: ArrayView1<'_, f32>, tokens: &[u32]) -> Vec<f32> {
+        let read = self.final_norm(stream.insert_axis(Axis(0)));
+        let Unembedding { weight, bias, cap } = self.unembedding();
+        let logit = |token: &u32| {
+            let token = *token as usize;
+            let products = read.iter().zip(weight.column(token));
+            let sum: f64 = products.map(|(x, w)| f64::from(*x) * f64::from(w)).sum();
+            sum as f32 + bias.map_or(0.0, |bias| bias[token])
+        };
+        let mut logits: Vec<f32> = tokens.iter().map(logit).collect();
+        if let Some(most) = cap {
+            activation::cap(&mut logits, most);
+        }
+        logits
     }
 
     /// The lens of the paper's first versions: the state divided by the scale that the final norm has at the *last* residual

@@ -25,7 +25,8 @@
 //! `seq` positions, `model` residual width, `heads`, `kv_heads`, `head` (width of one), `neurons` MLP width, `vocab`, `layers` blocks.
 //! The position fed to rotary or learned embeddings is the token's index in its sequence, whatever the schedule.
 //! Several sequences run together as a [`Batch`], whose rows then are the axis `seq`.
-//! A [`State`] keeps what a sequence needs to go on, and takes further tokens.
+//! A [`State`] keeps what a sequence needs to go on, and takes further tokens; in an [`ExitingState`] each may stop after
+//! another number of blocks.
 
 mod attending;
 mod batch;
@@ -33,6 +34,7 @@ mod cost;
 mod crew;
 mod differences;
 mod error;
+mod exiting;
 mod folding;
 mod forward;
 mod kept;
@@ -54,6 +56,7 @@ pub use batch::Batch;
 pub use cost::Cost;
 pub use differences::{Difference, Differences};
 pub use error::{MissingValues, TransformerError};
+pub use exiting::{Exit, ExitingState, Missing};
 pub use forward::Workspace;
 pub use layerwise_architecture::ModelConfig;
 pub use layerwise_kernels::gemm::Precision;

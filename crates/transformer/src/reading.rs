@@ -1,6 +1,8 @@
 //! Where a run stands, and who reads and writes on its way.
 
+use crate::batch::Segment;
 use crate::kept::Kept;
+use crate::scoring::Hidden;
 use crate::site::{Address, Observer};
 use crate::values::Overlaid;
 use layerwise_schedule::Site;
@@ -13,6 +15,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) overlaid: Option<Overlaid<'a>>,
     /// For each segment of the batch, the keys and values that it goes on after; empty where every path begins in the batch.
     pub(crate) kept: Vec<&'a mut [Kept]>,
+    /// The positions that the sublayer has kept nothing of, where some have stopped before it.
+    pub(crate) absent: Option<Hidden>,
     /// Attention sublayers before this one.
     pub(crate) attentions: usize,
     pub(crate) step: usize,
@@ -25,6 +29,7 @@ impl<'a> Reading<'a> {
             observer,
             overlaid: None,
             kept: Vec::new(),
+            absent: None,
             attentions: 0,
             step: 0,
             block: None,
@@ -51,6 +56,12 @@ impl<'a> Reading<'a> {
     pub(crate) fn is_overlaid(&self, site: Site) -> bool {
         let overlaid = self.overlaid.as_ref();
         overlaid.is_some_and(|own| !own.overlay.changed(self.block, site).is_empty())
+    }
+
+    /// What is hidden from segments because it is not there.
+    pub(crate) fn absent(&self, segments: &[Segment]) -> Vec<(usize, Hidden)> {
+        let of = |segment: &Segment| Some((segment.first_row, self.absent.clone()?));
+        segments.iter().filter_map(of).collect()
     }
 
     /// Lets a writable activation be edited by the schedule, then by the observer, and shows it.

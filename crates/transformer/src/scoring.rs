@@ -117,6 +117,8 @@ pub(crate) struct Hidden {
     /// Widths, and whether position 0 is hidden as well.
     windows: Vec<(usize, bool)>,
     cuts: Vec<Cut>,
+    /// Keys that are hidden from all queries, ascending.
+    absent: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -154,7 +156,21 @@ impl Hidden {
                 _ => {}
             }
         }
-        (!windows.is_empty() || !cuts.is_empty()).then_some(Self { windows, cuts })
+        let absent = Vec::new();
+        (!windows.is_empty() || !cuts.is_empty()).then_some(Self {
+            windows,
+            cuts,
+            absent,
+        })
+    }
+
+    /// Keys at ascending positions, hidden from every query.
+    pub(crate) fn absent(absent: &[usize]) -> Self {
+        Self {
+            windows: Vec::new(),
+            cuts: Vec::new(),
+            absent: absent.to_vec(),
+        }
     }
 
     fn hides(&self, head: usize, query: usize, key: usize) -> bool {
@@ -164,6 +180,7 @@ impl Hidden {
             || self.cuts.iter().any(|cut| {
                 cut.heads.contains(head) && among(&cut.queries, query) && among(&cut.keys, key)
             })
+            || self.absent.binary_search(&key).is_ok()
     }
 }
 

@@ -181,13 +181,7 @@ impl<'m> State<'m> {
     pub fn extend_all(states: &mut [(&mut Self, &[u32])]) -> Result<Array2<f32>, TransformerError> {
         let mut batch = Batch::default();
         for (state, tokens) in &*states {
-            if state.len + tokens.len() > state.capacity {
-                return Err(TransformerError::StateFull {
-                    found: state.len + tokens.len(),
-                    capacity: state.capacity,
-                });
-            }
-            state.check_frequencies(state.len, state.len + tokens.len())?;
+            state.check_room(state.len + tokens.len())?;
             batch.add_after(state.len, tokens);
         }
         let Some((first, _)) = states.first() else {
@@ -300,12 +294,44 @@ impl<'m> State<'m> {
         if !self.schedule.overlay().is_empty() {
             return;
         }
-        let kv_heads = self.model.config.kv_heads;
-        for (kept, window) in self.kept.chunks_mut(kv_heads).zip(&*self.windows) {
-            let Some(window) = window else { continue };
-            let first = (self.len + 1).saturating_sub(*window);
-            kept.iter_mut().for_each(|kept| kept.forget_before(first));
+        for occurrence in 0..self.windows.len() {
+            self.forget_before(occurrence, self.len);
         }
+    }
+
+    /// Forgets what an attention keeps before the window of its next position.
+    pub(crate) fn forget_before(&mut self, occurrence: usize, next: usize) {
+        if let Some(window) = self.windows[occurrence] {
+            let first = (next + 1).saturating_sub(window);
+            let kept = self.kept_of(occurrence).iter_mut();
+            kept.for_each(|kept| kept.forget_before(first));
+        }
+    }
+
+    /// What an attention keeps, a KV head each.
+    pub(crate) fn kept_of(&mut self, occurrence: usize) -> &mut [Kept] {
+        let kv_heads = self.model.config.kv_heads;
+        &mut self.kept[occurrence * kv_heads..(occurrence + 1) * kv_heads]
+    }
+
+    pub(crate) fn team(&self) -> &Arc<Team> {
+        &self.team
+    }
+
+    /// Checks that there is room for `end` tokens in all, and that they fit the earlier ones.
+    pub(crate) fn check_room(&self, end: usize) -> Result<(), TransformerError> {
+        if end > self.capacity {
+            return Err(TransformerError::StateFull {
+                found: end,
+                capacity: self.capacity,
+            });
+        }
+        self.check_frequencies(self.len, end)
+    }
+
+    /// Counts tokens whose keys and values are put in place by the caller.
+    pub(crate) fn advance(&mut self, end: usize) {
+        self.len = end;
     }
 
     /// Checks that keys turned in a sequence of one length fit one of the other.

@@ -1,0 +1,37 @@
+//! Early exit: stopping a model where a rule says that its answer is already final (AdaInfer, arXiv 2403.02181).
+//!
+//! After every block the last position is read through the head ([`Reading`]): the gap between the two most probable tokens
+//! and the probability of the first. A [`Rule`] gives each depth a score, and stops at the first that lies above its
+//! threshold. Some rules are trained ([`Trained`]): a support vector machine, linear or with a Gaussian kernel, and a
+//! conditional random field along the depths. [`Classifier`] is a trained one as a file, and [`Stop`] any of them as a
+//! generation takes it.
+//!
+//! "Exit at k" means that k blocks are run, 1 to L.
+//!
+//! ```
+//! use layerwise_exits::{Rule, Stop, Vocab};
+//! use layerwise_transformer::{ExitingState, Missing, Model, ModelConfig};
+//!
+//! let model = Model::random(ModelConfig::tiny(), 7);
+//! let mut state = ExitingState::new(&model, 10, Missing::Recompute)?;
+//! let mut stop = Stop::new(Rule::Fixed, 2.0, Vocab::Full);
+//! let (last, blocks) = state.extend(&[0, 5, 3], &mut stop)?;
+//! assert_eq!((last.len(), blocks), (model.config().model, 2));
+//! # Ok::<(), layerwise_transformer::TransformerError>(())
+//! ```
+
+mod error;
+mod file;
+mod reading;
+mod rule;
+mod stop;
+#[cfg(test)]
+mod testing;
+mod trained;
+
+pub use error::ExitError;
+pub use file::{Classifier, MOST_BYTES};
+pub use reading::{Reading, Sharpness, Vocab, cosine};
+pub use rule::{RULES, Rule, exit};
+pub use stop::Stop;
+pub use trained::{LEAST_INSTANCES, Trained};

@@ -1,0 +1,256 @@
+//! What the head says after a block.
+
+use crate::error::ExitError;
+use ndarray::ArrayView1;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// How sharp a distribution is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sharpness {
+    /// The largest probability less the second largest.
+    pub gap: f64,
+    /// The largest probability.
+    pub top: f64,
+    /// The index that has it, the first of equals.
+    pub first: u32,
+}
+
+impl Sharpness {
+    /// Of the softmax of some logits, and the logarithm of the sum of their exponentials.
+    pub fn of(logits: impl Iterator<Item = f64> + Clone) -> (Self, f64) {
+        let mut first = (f64::NEG_INFINITY, 0);
+        let mut second = f64::NEG_INFINITY;
+        for (index, logit) in (0_u32..).zip(logits.clone()) {
+            if logit > first.0 {
+                second = first.0;
+                first = (logit, index);
+            } else if logit > second {
+                second = logit;
+            }
+        }
+        let sum: f64 = logits.map(|logit| (logit - first.0).exp()).sum();
+        let top = 1.0 / sum;
+        let next = (second - first.0).exp() / sum;
+        let sharpness = Self {
+            gap: top - next,
+            top,
+            first: first.1,
+        };
+        (sharpness, first.0 + sum.ln())
+    }
+}
+
+/// What the head says of one position after one block.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Reading {
+    /// Over the whole vocabulary; the index is a token.
+    pub full: Sharpness,
+    /// Over the answer's options, renormalised; the index is that of an option. `None` without options.
+    pub options: Option<Sharpness>,
+    /// Over the most probable tokens of an earlier depth, renormalised; the index is a token. `None` before that depth.
+    pub candidates: Option<Sharpness>,
+    /// Log-probability of the token that should come, nats; 0 where it is not known.
+    pub gold: f64,
+    /// Cosine between the block's input and its output.
+    pub state: f64,
+}
+
+impl Reading {
+    /// The reading of a row of logits \[vocab\]; `None` where one is not finite.
+    ///
+    /// # Panics
+    /// If an option, a candidate or the token that should come is not in the vocabulary.
+    pub fn of(
+        logits: ArrayView1<'_, f32>,
+        options: &[u32],
+        candidates: &[u32],
+        gold: Option<u32>,
+        state: f64,
+    ) -> Option<Self> {
+        if !logits.iter().all(|logit| logit.is_finite()) {
+            return None;
+        }
+        let logit = |token: &u32| f64::from(logits[*token as usize]);
+        let (full, log_sum) = Sharpness::of(logits.iter().map(|logit| f64::from(*logit)));
+        let among = |tokens: &[u32]| {
+            let sharpness = Sharpness::of(tokens.iter().map(logit)).0;
+            (!tokens.is_empty()).then_some(sharpness)
+        };
+        Some(Self {
+            full,
+            options: among(options),
+            candidates: among(candidates).map(|own| Sharpness {
+                first: candidates[own.first as usize],
+                ..own
+            }),
+            gold: gold.map_or(0.0, |token| logit(&token) - log_sum),
+            state,
+        })
+    }
+
+    /// A reading of some tokens alone, in whose place the whole vocabulary's is put.
+    pub(crate) fn of_few(few: Sharpness, state: f64) -> Self {
+        Self {
+            full: few,
+            options: Some(few),
+            candidates: Some(few),
+            gold: 0.0,
+            state,
+        }
+    }
+}
+
+/// Cosine of two rows; 0 where one of them is zero.
+pub fn cosine(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f64 {
+    let sums = a.iter().zip(b).fold([0.0; 3], |[ab, aa, bb], (a, b)| {
+        let (a, b) = (f64::from(*a), f64::from(*b));
+        [ab + a * b, aa + a * a, bb + b * b]
+    });
+    let length = (sums[1] * sums[2]).sqrt();
+    if length > 0.0 { sums[0] / length } else { 0.0 }
+}
+
+/// What the head is read over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vocab {
+    /// The whole vocabulary.
+    Full,
+    /// The first tokens of the answer's options, renormalised.
+    Options,
+    /// The most probable tokens of the whole vocabulary after some blocks, renormalised; before that nothing is read.
+    Candidates {
+        /// How many.
+        count: usize,
+        /// After how many blocks they are chosen.
+        blocks: usize,
+    },
+}
+
+impl Vocab {
+    /// What is looked at of a reading.
+    pub fn of(self, reading: &Reading) -> Option<Sharpness> {
+        match self {
+            Self::Full => Some(reading.full),
+            Self::Options => reading.options,
+            Self::Candidates { .. } => reading.candidates,
+        }
+    }
+
+    /// What the full model answers, given its last reading: a token, or of options an option.
+    pub fn answer(self, last: &Reading) -> Option<u32> {
+        match self {
+            Self::Options => last.options.map(|own| own.first),
+            _ => Some(last.full.first),
+        }
+    }
+
+    /// How many columns of the head are read after the blocks 1 to `blocks`, of a vocabulary and of options of such sizes.
+    pub fn columns(self, blocks: usize, vocab: usize, options: usize) -> usize {
+        match self {
+            Self::Full => blocks * vocab,
+            Self::Options => blocks * options,
+            Self::Candidates { blocks: from, .. } if blocks < from => 0,
+            Self::Candidates {
+                count,
+                blocks: from,
+            } => vocab + (blocks - from) * count,
+        }
+    }
+}
+
+impl fmt::Display for Vocab {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("full"),
+            Self::Options => f.write_str("options"),
+            Self::Candidates { count, blocks } => write!(f, "top:{count}@{blocks}"),
+        }
+    }
+}
+
+impl FromStr for Vocab {
+    type Err = ExitError;
+
+    fn from_str(text: &str) -> Result<Self, ExitError> {
+        let candidates = || {
+            let (count, blocks) = text.strip_prefix("top:")?.split_once('@')?;
+            let (count, blocks) = (count.parse().ok()?, blocks.parse().ok()?);
+            (count > 1 && blocks > 0).then_some(Self::Candidates { count, blocks })
+        };
+        match text {
+            "full" => Ok(Self::Full),
+            "options" => Ok(Self::Options),
+            _ => candidates().ok_or_else(|| ExitError::Unknown {
+                what: "vocabulary",
+                found: text.chars().take(80).collect(),
+                expected: "full, options, or top:R@K, the R best tokens after K blocks, R from 2"
+                    .to_owned(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn sharpness_is_that_of_the_softmax() {
+        let logits = [1.0_f64, 3.0, 2.0];
+        let (found, log_sum) = Sharpness::of(logits.into_iter());
+        let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+        assert!((log_sum - sum.ln()).abs() < 1e-12 && found.first == 1);
+        assert!((found.top - 3.0_f64.exp() / sum).abs() < 1e-12);
+        assert!((found.gap - (3.0_f64.exp() - 2.0_f64.exp()) / sum).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_reading_is_of_all_tokens_of_options_and_of_candidates() {
+        let logits = array![0.5_f32, 2.0, -1.0, 1.0];
+        let reading = Reading::of(logits.view(), &[2, 0], &[3, 2], Some(3), 0.25).unwrap();
+        assert_eq!(reading.full.first, 1);
+        assert_eq!(reading.options.unwrap().first, 1, "the second option");
+        assert_eq!(reading.candidates.unwrap().first, 3, "a token");
+        let two = 1.0 / (1.0 + (-1.5_f64).exp());
+        assert!((reading.options.unwrap().top - two).abs() < 1e-12);
+        let sum: f64 = logits.iter().map(|logit| f64::from(*logit).exp()).sum();
+        assert!((reading.gold - (1.0 - sum.ln())).abs() < 1e-12);
+        let alone = Reading::of(logits.view(), &[], &[], None, 0.25).unwrap();
+        assert_eq!(
+            (alone.options, alone.candidates, alone.gold),
+            (None, None, 0.0)
+        );
+        let broken = array![0.5_f32, f32::NAN];
+        assert_eq!(Reading::of(broken.view(), &[], &[], None, 0.0), None);
+    }
+
+    #[test]
+    fn vocabularies_are_named() {
+        let four = Vocab::Candidates {
+            count: 4,
+            blocks: 15,
+        };
+        for (text, expected) in [
+            ("full", Vocab::Full),
+            ("options", Vocab::Options),
+            ("top:4@15", four),
+        ] {
+            let found: Vocab = text.parse().unwrap();
+            assert_eq!((found, found.to_string()), (expected, text.to_owned()));
+        }
+        for text in ["", "top:1@3", "top:4@0", "top:4", "top:-4@2", "all"] {
+            let error = text.parse::<Vocab>().unwrap_err().to_string();
+            assert!(
+                error.contains("expected full, options, or top:R@K"),
+                "{error}"
+            );
+        }
+        assert_eq!(four.columns(14, 100, 2), 0);
+        assert_eq!(four.columns(17, 100, 2), 108);
+        assert_eq!(Vocab::Full.columns(3, 100, 2), 300);
+    }
+}

@@ -1,0 +1,265 @@
+//! When to stop: rules that give every depth a score.
+
+use crate::error::ExitError;
+use crate::reading::{Reading, Vocab};
+use std::fmt;
+use std::str::FromStr;
+
+/// How depths are scored. A run stops at the first depth whose score lies above a threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The decision value of a linear support vector machine on gap and top.
+    Svm,
+    /// The same with a Gaussian kernel.
+    SvmRbf,
+    /// The filtered probability that the answer is final, by a conditional random field along the depths.
+    Crf,
+    /// The gap between the two largest probabilities.
+    Gap,
+    /// The largest probability.
+    Top,
+    /// The cosine between a block's input and its output (CALM).
+    State,
+    /// For how many blocks in a row the answer has been this one.
+    Patience,
+    /// The number of blocks.
+    Fixed,
+    /// Whether the answer is the final one. It knows the end.
+    OracleFirst,
+    /// Whether the answer is the final one from here on. It knows the end.
+    OracleStable,
+}
+
+/// Every rule, in the order of tables.
+pub const RULES: [Rule; 10] = [
+    Rule::Svm,
+    Rule::SvmRbf,
+    Rule::Crf,
+    Rule::Gap,
+    Rule::Top,
+    Rule::State,
+    Rule::Patience,
+    Rule::Fixed,
+    Rule::OracleFirst,
+    Rule::OracleStable,
+];
+
+impl Rule {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Svm => "svm",
+            Self::SvmRbf => "svm-rbf",
+            Self::Crf => "crf",
+            Self::Gap => "gap",
+            Self::Top => "top",
+            Self::State => "state",
+            Self::Patience => "patience",
+            Self::Fixed => "fixed",
+            Self::OracleFirst => "oracle-first",
+            Self::OracleStable => "oracle-stable",
+        }
+    }
+
+    /// Whether it is trained.
+    pub fn is_trained(self) -> bool {
+        matches!(self, Self::Svm | Self::SvmRbf | Self::Crf)
+    }
+
+    /// Whether it knows how the run ends, and so cannot stop one.
+    pub fn looks_ahead(self) -> bool {
+        matches!(self, Self::OracleFirst | Self::OracleStable)
+    }
+
+    /// Whether it reads the head after every block.
+    pub fn reads_head(self) -> bool {
+        !matches!(self, Self::Fixed | Self::State)
+    }
+
+    /// The threshold where none is given; of a fixed depth there is none.
+    pub fn usual(self) -> Option<f64> {
+        match self {
+            Self::Svm | Self::SvmRbf => Some(0.0),
+            Self::Crf | Self::Gap | Self::Top => Some(0.5),
+            Self::OracleFirst | Self::OracleStable => Some(0.5),
+            Self::State => Some(0.99),
+            Self::Patience => Some(2.0),
+            Self::Fixed => None,
+        }
+    }
+
+    /// The thresholds that it is tried at; of a fixed depth they are the depths.
+    pub fn thresholds(self, layers: usize) -> Vec<f64> {
+        let known: &[f64] = match self {
+            Self::Svm => &[-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0],
+            Self::SvmRbf => &[-0.5, 0.0, 0.25, 0.5, 0.75, 1.0],
+            Self::Crf => &[0.3, 0.5, 0.7, 0.9, 0.95, 0.99],
+            Self::Gap => &[0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99],
+            Self::Top => &[0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99],
+            Self::State => &[0.9, 0.95, 0.98, 0.99, 0.995],
+            Self::Patience => &[1.0, 2.0, 3.0, 4.0, 6.0],
+            Self::OracleFirst | Self::OracleStable => &[0.5],
+            Self::Fixed => return (1..=layers).map(|blocks| blocks as f64).collect(),
+        };
+        known.to_vec()
+    }
+
+    /// Whether the threshold itself stops, as a number of blocks does, and not only what lies above it.
+    pub(crate) fn stops(self, score: f64, threshold: f64) -> bool {
+        match self {
+            Self::Patience | Self::Fixed => score >= threshold,
+            _ => score > threshold,
+        }
+    }
+
+    /// What a rule without training says after each of the blocks that were read; −∞ where nothing was.
+    ///
+    /// # Panics
+    /// If the rule is trained.
+    pub fn scores(self, readings: &[Reading], vocab: Vocab) -> Vec<f64> {
+        assert!(!self.is_trained(), "{self} is trained");
+        let chosen: Vec<Option<u32>> = readings
+            .iter()
+            .map(|reading| vocab.of(reading).map(|own| own.first))
+            .collect();
+        let answer = readings.last().and_then(|last| vocab.answer(last));
+        let is_answer = |k: usize| answer.is_some() && chosen[k] == answer;
+        let score = |k: usize| -> Option<f64> {
+            Some(match self {
+                Self::State => readings[k].state,
+                Self::Fixed => (k + 1) as f64,
+                Self::Gap => vocab.of(&readings[k])?.gap,
+                Self::OracleFirst => f64::from(is_answer(k)),
+                Self::OracleStable => f64::from((k..chosen.len()).all(is_answer)),
+                Self::Patience => {
+                    let own = chosen[k]?;
+                    let before = chosen[..k].iter().rev();
+                    before.take_while(|other| **other == Some(own)).count() as f64
+                }
+                _ => vocab.of(&readings[k])?.top,
+            })
+        };
+        (0..readings.len())
+            .map(|k| score(k).unwrap_or(f64::NEG_INFINITY))
+            .collect()
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Rule {
+    type Err = ExitError;
+
+    fn from_str(text: &str) -> Result<Self, ExitError> {
+        let mut rules = RULES.into_iter();
+        rules.find(|rule| rule.name() == text).ok_or_else(|| {
+            let names: Vec<&str> = RULES.iter().map(|rule| rule.name()).collect();
+            ExitError::Unknown {
+                what: "rule",
+                found: text.chars().take(80).collect(),
+                expected: names.join(", "),
+            }
+        })
+    }
+}
+
+/// Blocks that are run: those up to the first whose score stops, all where none does.
+///
+/// Depths before `least` are passed over, as are all but every `every`-th.
+pub fn exit(rule: Rule, scores: &[f64], threshold: f64, least: usize, every: usize) -> usize {
+    let is_tested = |k: &usize| *k >= least && k.is_multiple_of(every.max(1));
+    let mut depths = (1..=scores.len()).filter(is_tested);
+    let found = depths.find(|k| rule.stops(scores[k - 1], threshold));
+    found.unwrap_or(scores.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::readings;
+
+    #[test]
+    fn rules_stop_where_they_say() {
+        let readings = readings(&[5, 7, 7, 5, 7, 7]);
+        let check = |rule: Rule, threshold: f64, expected: usize| {
+            let scores = rule.scores(&readings, Vocab::Full);
+            assert_eq!(
+                exit(rule, &scores, threshold, 1, 1),
+                expected,
+                "{rule} {threshold}"
+            );
+        };
+        check(Rule::Gap, 0.25, 4);
+        check(Rule::Top, 0.25, 4);
+        check(Rule::State, 0.4, 1);
+        check(Rule::State, 0.5, 6); // never
+        check(Rule::Patience, 1.0, 3);
+        check(Rule::Patience, 2.0, 6);
+        check(Rule::Fixed, 4.0, 4);
+        check(Rule::OracleFirst, 0.5, 2);
+        check(Rule::OracleStable, 0.5, 5);
+    }
+
+    #[test]
+    fn depths_can_be_passed_over() {
+        let scores = [0.9, 0.1, 0.9, 0.9, 0.9];
+        let check = |least, every, expected| {
+            assert_eq!(exit(Rule::Gap, &scores, 0.5, least, every), expected);
+        };
+        check(1, 1, 1);
+        check(2, 1, 3);
+        check(1, 2, 4);
+        check(1, 9, 5);
+        check(6, 1, 5);
+    }
+
+    #[test]
+    fn nothing_stops_before_candidates_are_chosen() {
+        let readings = readings(&[5, 7, 7, 7, 7]);
+        let vocab = Vocab::Candidates {
+            count: 4,
+            blocks: 3,
+        };
+        for rule in [Rule::Gap, Rule::Top, Rule::OracleFirst, Rule::Patience] {
+            let scores = rule.scores(&readings, vocab);
+            assert_eq!(exit(rule, &scores, 0.0, 1, 1), 3, "{rule}: {scores:?}");
+        }
+    }
+
+    /// What a rule says of a depth does not change with what is read later, and a higher threshold never stops earlier.
+    #[test]
+    fn rules_run_ahead_and_are_monotone() {
+        let readings = readings(&[5, 7, 7, 5, 7, 7]);
+        for rule in RULES.into_iter().filter(|rule| !rule.is_trained()) {
+            let scores = rule.scores(&readings, Vocab::Full);
+            if !rule.looks_ahead() {
+                for k in 1..readings.len() {
+                    assert_eq!(
+                        rule.scores(&readings[..k], Vocab::Full),
+                        scores[..k],
+                        "{rule}"
+                    );
+                }
+            }
+            let exits = (0..40).map(|t| exit(rule, &scores, f64::from(t) / 5.0, 1, 1));
+            assert!(exits.is_sorted(), "{rule}");
+        }
+    }
+
+    #[test]
+    fn rules_have_names() {
+        for rule in RULES {
+            assert_eq!(rule.name().parse::<Rule>().unwrap(), rule);
+        }
+        let error = "svn".parse::<Rule>().unwrap_err().to_string();
+        assert!(
+            error.contains("unknown rule `svn`; expected svm, svm-rbf"),
+            "{error}"
+        );
+    }
+}

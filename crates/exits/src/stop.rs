@@ -1,0 +1,293 @@
+//! A rule that watches a run.
+
+use crate::error::ExitError;
+use crate::reading::{Reading, Sharpness, Vocab, cosine};
+use crate::rule::Rule;
+use crate::trained::Trained;
+use layerwise_metrics::distribution;
+use layerwise_transformer::{Exit, Model};
+use ndarray::{Array1, ArrayView1, Axis};
+
+/// A rule with its threshold, which stops the runs that it watches.
+///
+/// It reads the head where the rule needs it: over the whole vocabulary, or of few tokens their columns alone.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    rule: Rule,
+    trained: Option<Trained>,
+    threshold: f64,
+    vocab: Vocab,
+    least: usize,
+    every: usize,
+    options: Vec<u32>,
+    candidates: Vec<u32>,
+    /// Those that the rule looks back to, or the last.
+    readings: Vec<Reading>,
+    before: Array1<f32>,
+}
+
+impl Stop {
+    /// A rule without training.
+    ///
+    /// # Panics
+    /// If the rule is trained, or looks ahead.
+    pub fn new(rule: Rule, threshold: f64, vocab: Vocab) -> Self {
+        assert!(
+            !rule.is_trained() && !rule.looks_ahead(),
+            "{rule} is no rule for a run"
+        );
+        Self::with(rule, None, threshold, vocab)
+    }
+
+    /// A classifier.
+    pub fn trained(trained: Trained, threshold: f64, vocab: Vocab) -> Self {
+        Self::with(trained.rule(), Some(trained), threshold, vocab)
+    }
+
+    fn with(rule: Rule, trained: Option<Trained>, threshold: f64, vocab: Vocab) -> Self {
+        Self {
+            rule,
+            trained,
+            threshold,
+            vocab,
+            least: 1,
+            every: 1,
+            options: Vec::new(),
+            candidates: Vec::new(),
+            readings: Vec::new(),
+            before: Array1::zeros(0),
+        }
+    }
+
+    /// A rule by its name.
+    ///
+    /// # Errors
+    /// An unknown name, a rule that is trained or looks ahead, or a threshold that is NaN.
+    pub fn named(name: &str, threshold: Option<f64>, vocab: Vocab) -> Result<Self, ExitError> {
+        let rule: Rule = name.parse()?;
+        let name = rule.name();
+        if rule.is_trained() {
+            return Err(ExitError::Untrained { rule: name });
+        }
+        if rule.looks_ahead() {
+            return Err(ExitError::LooksAhead { rule: name });
+        }
+        let threshold = threshold.or(rule.usual()).unwrap_or(f64::INFINITY);
+        match threshold.is_nan() {
+            true => Err(ExitError::InvalidThreshold),
+            false => Ok(Self::new(rule, threshold, vocab)),
+        }
+    }
+
+    /// The same rule, which passes over depths before `least` and all but every `every`-th.
+    #[must_use]
+    pub fn testing(self, least: usize, every: usize) -> Self {
+        Self {
+            least,
+            every: every.max(1),
+            ..self
+        }
+    }
+
+    /// The same rule for a prompt whose answer begins with one of these tokens.
+    #[must_use]
+    pub fn among(self, options: &[u32]) -> Self {
+        Self {
+            options: options.to_vec(),
+            ..self
+        }
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    /// Its threshold.
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// What the head is read over.
+    pub fn vocab(&self) -> Vocab {
+        self.vocab
+    }
+
+    /// Whether earlier readings of a run count.
+    fn looks_back(&self) -> bool {
+        matches!(self.rule, Rule::Crf | Rule::Patience)
+    }
+
+    /// Whether candidates are chosen after so many blocks.
+    fn chooses(&self, blocks: usize) -> bool {
+        matches!(self.vocab, Vocab::Candidates { blocks: from, .. } if from == blocks)
+    }
+
+    /// What the head says; `None` before candidates are chosen, or where a logit is not finite.
+    fn read(
+        &mut self,
+        model: &Model,
+        blocks: usize,
+        stream: ArrayView1<'_, f32>,
+        state: f64,
+    ) -> Option<Reading> {
+        let whole = || model.standard_lens(stream.insert_axis(Axis(0)));
+        let few = |tokens: &[u32]| {
+            let logits = model.lens_of_tokens(stream, tokens);
+            let is_finite = logits.iter().all(|logit| logit.is_finite());
+            let own = Sharpness::of(logits.iter().map(|logit| f64::from(*logit))).0;
+            is_finite.then_some(own)
+        };
+        match self.vocab {
+            Vocab::Full => Reading::of(whole().row(0), &[], &[], None, state),
+            Vocab::Options => Some(Reading::of_few(few(&self.options)?, state)),
+            Vocab::Candidates { blocks: from, .. } if blocks < from => None,
+            Vocab::Candidates {
+                count,
+                blocks: from,
+            } => {
+                if blocks == from {
+                    self.candidates = best(whole().row(0), count);
+                }
+                if self.candidates.is_empty() {
+                    return None;
+                }
+                let own = few(&self.candidates)?;
+                let first = self.candidates[own.first as usize];
+                Some(Reading::of_few(Sharpness { first, ..own }, state))
+            }
+        }
+    }
+}
+
+/// The tokens with the largest logits \[vocab\], the largest first; none where one is not finite.
+fn best(logits: ArrayView1<'_, f32>, count: usize) -> Vec<u32> {
+    let likely = distribution::top(logits, count).unwrap_or_default();
+    likely.iter().map(|likely| likely.token).collect()
+}
+
+impl Exit for Stop {
+    fn begins(&mut self, _: &Model, stream: ArrayView1<'_, f32>) {
+        self.readings.clear();
+        self.candidates.clear();
+        self.before = stream.to_owned();
+    }
+
+    fn stops(&mut self, model: &Model, blocks: usize, stream: ArrayView1<'_, f32>) -> bool {
+        let is_tested = blocks >= self.least && blocks.is_multiple_of(self.every);
+        if self.rule == Rule::Fixed {
+            return is_tested && self.rule.stops(blocks as f64, self.threshold);
+        }
+        let state = cosine(self.before.view(), stream);
+        self.before = stream.to_owned();
+        if !is_tested && !self.looks_back() && !self.chooses(blocks) {
+            return false;
+        }
+        let reading = match self.rule.reads_head() {
+            true => self.read(model, blocks, stream, state),
+            false => Some(Reading::of_few(
+                Sharpness {
+                    gap: 0.0,
+                    top: 0.0,
+                    first: 0,
+                },
+                state,
+            )),
+        };
+        let Some(reading) = reading else {
+            return false;
+        };
+        if !self.looks_back() {
+            self.readings.clear();
+        }
+        self.readings.push(reading);
+        let scores = match &self.trained {
+            Some(trained) => trained.scores(&self.readings, self.vocab),
+            None => self.rule.scores(&self.readings, self.vocab),
+        };
+        let last = scores.last().copied().unwrap_or(f64::NEG_INFINITY);
+        is_tested && self.rule.stops(last, self.threshold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::exit;
+    use layerwise_schedule::Edit;
+    use layerwise_transformer::{ExitingState, Missing, ModelConfig};
+
+    /// A rule that watches a run stops where it stops once everything was read.
+    #[test]
+    fn a_run_stops_where_its_readings_say() {
+        let model = Model::random(ModelConfig::tiny().with(|c| c.layers = 7), 3);
+        let (tokens, options) = ([1, 2, 7, 4], [3, 9]);
+        let vocabs = ["full", "options", "top:3@2"].map(|text| text.parse::<Vocab>().unwrap());
+        let readings = |vocab: Vocab| {
+            let mut candidates = Vec::new();
+            let mut before = model.embed(&tokens).unwrap();
+            let mut readings = Vec::new();
+            for blocks in 1..=model.config().layers {
+                let edit: Edit = format!("keep(0..{blocks})").parse().unwrap();
+                let schedule = edit.apply(&model.plain()).unwrap();
+                let stream = model.run(&tokens, &schedule, &mut ()).unwrap();
+                let logits = model.standard_lens(stream.view());
+                if let Vocab::Candidates { count, blocks: at } = vocab
+                    && blocks == at
+                {
+                    candidates = best(logits.row(3), count);
+                }
+                let state = cosine(before.row(3), stream.row(3));
+                let reading = Reading::of(logits.row(3), &options, &candidates, None, state);
+                readings.push(reading.unwrap());
+                before = stream;
+            }
+            readings
+        };
+        let mut stopped = 0;
+        for vocab in vocabs {
+            let readings = readings(vocab);
+            for rule in [
+                Rule::Gap,
+                Rule::Top,
+                Rule::State,
+                Rule::Patience,
+                Rule::Fixed,
+            ] {
+                let scores = rule.scores(&readings, vocab);
+                let usual = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                for (share, least, every) in [(0.9, 1, 1), (0.99, 3, 1), (0.5, 1, 2), (2.0, 1, 1)] {
+                    let threshold = usual * share;
+                    let expected = exit(rule, &scores, threshold, least, every);
+                    let stop = Stop::new(rule, threshold, vocab).among(&options);
+                    let mut state = ExitingState::new(&model, 4, Missing::Absent).unwrap();
+                    let mut stop = stop.testing(least, every);
+                    let (_, found) = state.extend(&tokens, &mut stop).unwrap();
+                    // Few columns are summed in another order than the whole head.
+                    assert_eq!(
+                        found, expected,
+                        "{rule} {vocab} {threshold} {least} {every}"
+                    );
+                    stopped += usize::from(found < model.config().layers);
+                }
+            }
+        }
+        assert!(stopped > 20, "{stopped} runs stop before the end");
+    }
+
+    #[test]
+    fn rules_are_named() {
+        let named = |name: &str, threshold| Stop::named(name, threshold, Vocab::Full);
+        assert_eq!(named("gap", None).unwrap().threshold(), 0.5);
+        assert_eq!(named("fixed", Some(3.0)).unwrap().rule(), Rule::Fixed);
+        for (name, threshold, says) in [
+            ("svm", None, "`svm` is trained: give a classifier's file"),
+            ("oracle-first", None, "looks at the last block"),
+            ("gap", Some(f64::NAN), "the threshold is NaN"),
+            ("gab", None, "unknown rule `gab`"),
+        ] {
+            let error = named(name, threshold).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}

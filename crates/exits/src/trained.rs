@@ -1,0 +1,241 @@
+//! Classifiers that tell whether the answer is already final.
+
+use crate::error::ExitError;
+use crate::reading::{Reading, Vocab};
+use crate::rule::Rule;
+use layerwise_metrics::{
+    Chain, ChainField, Kernel, SVM_TOLERANCE, Standardizer, SupportVectors, support_vectors,
+};
+use ndarray::Array2;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// The fewest instances that a classifier is trained on.
+pub const LEAST_INSTANCES: usize = 20;
+/// The most rows that a machine is trained on, drawn by seed.
+const MOST_ROWS: usize = 4000;
+/// C of the machines.
+const INVERSE_PENALTY: f64 = 1.0;
+/// The features: gap and top.
+pub(crate) const FEATURES: usize = 2;
+
+/// A classifier on standardised gap and top.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    pub(crate) scale: Standardizer,
+    pub(crate) decision: Decision,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Decision {
+    Machine(SupportVectors),
+    Chain(ChainField),
+}
+
+/// What the depths of an instance are labelled by.
+type Row = ([f64; FEATURES], bool);
+
+impl Trained {
+    /// Trains a classifier to tell the depths at which an instance is answered as `is_final` says: by default as the full
+    /// model answers it.
+    ///
+    /// An instance is its readings after the blocks 1 to L. A machine takes at most 4,000 rows, drawn by the seed, with C = 1
+    /// and classes that count alike; γ is 1/(number of features), the variance of standardised features being 1.
+    ///
+    /// # Errors
+    /// Fewer than [`LEAST_INSTANCES`], rows of one kind only, or no convergence.
+    ///
+    /// # Panics
+    /// If the rule is not trained.
+    pub fn new(
+        rule: Rule,
+        instances: &[&[Reading]],
+        vocab: Vocab,
+        is_final: impl Fn(usize, &Reading) -> bool,
+        seed: u64,
+    ) -> Result<Self, ExitError> {
+        if instances.len() < LEAST_INSTANCES {
+            return Err(ExitError::TooFewInstances {
+                least: LEAST_INSTANCES,
+                found: instances.len(),
+            });
+        }
+        let chains: Vec<Vec<Row>> = instances
+            .iter()
+            .enumerate()
+            .map(|(instance, readings)| {
+                let rows = readings.iter().filter_map(|reading| {
+                    let own = vocab.of(reading)?;
+                    Some(([own.gap, own.top], is_final(instance, reading)))
+                });
+                rows.collect()
+            })
+            .collect();
+        let rows: Vec<&Row> = chains.iter().flatten().collect();
+        let positive = rows.iter().filter(|row| row.1).count();
+        if positive == 0 || positive == rows.len() {
+            return Err(ExitError::OneKind {
+                rows: rows.len(),
+                is_final: positive > 0,
+            });
+        }
+        let scale = Standardizer::fit(matrix(&rows).view())?;
+        let kernel = match rule {
+            Rule::Svm => Kernel::Linear,
+            Rule::SvmRbf => Kernel::Rbf {
+                gamma: 1.0 / FEATURES as f64,
+            },
+            Rule::Crf => {
+                let chains: Vec<Chain> = chains
+                    .iter()
+                    .map(|chain| {
+                        let features = chain.iter().map(|row| standardized(&scale, row.0));
+                        (features.collect(), chain.iter().map(|row| row.1).collect())
+                    })
+                    .collect();
+                let decision = Decision::Chain(ChainField::fit(&chains)?);
+                return Ok(Self { scale, decision });
+            }
+            _ => panic!("{rule} is not trained"),
+        };
+        let kept = drawn(rows, seed);
+        let labels: Vec<bool> = kept.iter().map(|row| row.1).collect();
+        let x = scale.apply(matrix(&kept).view())?;
+        let machine = support_vectors(x.view(), &labels, kernel, INVERSE_PENALTY, SVM_TOLERANCE)?;
+        let machine = match machine.weights() {
+            Some(weights) => SupportVectors::new(kernel, vec![(weights, 1.0)], machine.intercept),
+            None => machine,
+        };
+        Ok(Self {
+            scale,
+            decision: Decision::Machine(machine),
+        })
+    }
+
+    /// The rule that it carries out.
+    pub fn rule(&self) -> Rule {
+        match &self.decision {
+            Decision::Machine(machine) => match machine.kernel() {
+                Kernel::Linear => Rule::Svm,
+                _ => Rule::SvmRbf,
+            },
+            Decision::Chain(_) => Rule::Crf,
+        }
+    }
+
+    /// What it says after each block; −∞ where nothing was read.
+    pub fn scores(&self, readings: &[Reading], vocab: Vocab) -> Vec<f64> {
+        let rows: Vec<Vec<f64>> = readings
+            .iter()
+            .filter_map(|reading| vocab.of(reading))
+            .map(|own| standardized(&self.scale, [own.gap, own.top]))
+            .collect();
+        let own: Vec<f64> = match &self.decision {
+            Decision::Machine(machine) => rows.iter().map(|row| machine.decision(row)).collect(),
+            Decision::Chain(field) => field.filtered(&rows),
+        };
+        // Nothing is read before candidates are chosen, and something after every later block.
+        let mut scores = vec![f64::NEG_INFINITY; readings.len() - own.len()];
+        scores.extend(own);
+        scores
+    }
+}
+
+/// So many rows at most, drawn by a seed and in their order, with both kinds among them.
+fn drawn(rows: Vec<&Row>, seed: u64) -> Vec<&Row> {
+    if rows.len() <= MOST_ROWS {
+        return rows;
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    for at in 0..MOST_ROWS {
+        let left = (order.len() - at) as u64;
+        order.swap(at, at + (random.next_u64() % left) as usize);
+    }
+    order.truncate(MOST_ROWS);
+    for kind in [false, true] {
+        if order.iter().all(|at| rows[*at].1 != kind) {
+            order.extend(rows.iter().position(|row| row.1 == kind));
+        }
+    }
+    order.sort_unstable();
+    order.into_iter().map(|at| rows[at]).collect()
+}
+
+fn matrix(rows: &[&Row]) -> Array2<f64> {
+    Array2::from_shape_fn((rows.len(), FEATURES), |(row, column)| rows[row].0[column])
+}
+
+fn standardized(scale: &Standardizer, row: [f64; FEATURES]) -> Vec<f64> {
+    let of = |at: usize| (row[at] - scale.mean()[at]) / scale.scale()[at];
+    (0..FEATURES).map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::exit;
+    use crate::testing::readings;
+
+    fn instances() -> Vec<Vec<Reading>> {
+        (0..30)
+            .map(|at| match at % 2 {
+                0 => readings(&[1, 2, 3, 4, 4, 4]),
+                _ => readings(&[1, 2, 9, 9, 9, 9]),
+            })
+            .collect()
+    }
+
+    fn trained(rule: Rule, instances: &[Vec<Reading>]) -> Result<Trained, ExitError> {
+        let last = |at: usize| instances[at].last().map(|last| last.full.first);
+        let own: Vec<&[Reading]> = instances.iter().map(Vec::as_slice).collect();
+        let is_final = |at: usize, reading: &Reading| Some(reading.full.first) == last(at);
+        Trained::new(rule, &own, Vocab::Full, is_final, 0)
+    }
+
+    #[test]
+    fn classifiers_learn_the_depth_of_the_answer() {
+        let instances = instances();
+        for rule in [Rule::Svm, Rule::SvmRbf, Rule::Crf] {
+            let trained = trained(rule, &instances).unwrap();
+            assert_eq!(trained.rule(), rule);
+            let scores = trained.scores(&instances[0], Vocab::Full);
+            let stop = exit(rule, &scores, rule.usual().unwrap(), 1, 1);
+            assert!((3..=4).contains(&stop), "{rule}: {scores:?}");
+            // What is read later changes nothing.
+            assert_eq!(trained.scores(&instances[0][..3], Vocab::Full), scores[..3]);
+        }
+    }
+
+    #[test]
+    fn what_teaches_nothing_is_refused() {
+        let few = &instances()[..19];
+        let error = trained(Rule::Svm, few).unwrap_err().to_string();
+        assert!(
+            error.contains("19 training instances; a classifier needs at least 20"),
+            "{error}"
+        );
+        let alike: Vec<Vec<Reading>> = (0..20).map(|_| readings(&[4, 4])).collect();
+        let error = trained(Rule::Crf, &alike).unwrap_err().to_string();
+        assert!(
+            error.contains("all 40 training rows have their final answer already"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn rows_are_drawn_by_seed() {
+        let rows: Vec<Row> = (0..5000_u32)
+            .map(|at| ([f64::from(at), 0.0], at == 17))
+            .collect();
+        let of = |seed| drawn(rows.iter().collect(), seed);
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+        for seed in 0..3 {
+            let found = of(seed);
+            assert!((MOST_ROWS..=MOST_ROWS + 1).contains(&found.len()));
+            assert!(found.iter().any(|row| row.1), "both kinds are among them");
+            assert!(found.is_sorted_by(|a, b| a.0[0] < b.0[0]));
+        }
+    }
+}

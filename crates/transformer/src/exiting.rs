@@ -1,0 +1,404 @@
+//! A sequence whose tokens stop after different numbers of blocks.
+
+use crate::batch::Batch;
+use crate::error::TransformerError;
+use crate::forward::Workspace;
+use crate::model::Model;
+use crate::reading::Reading;
+use crate::scoring::Hidden;
+use crate::state::State;
+use layerwise_kernels::gemm::Precision;
+use layerwise_kernels::team::Team;
+use layerwise_schedule::{Schedule, Step};
+use ndarray::{Array1, Array2, ArrayView1, Axis, concatenate};
+use std::sync::Arc;
+
+/// Says after how many blocks a run stops.
+pub trait Exit: std::fmt::Debug {
+    /// The last position's first residual stream, \[model\], before any block.
+    fn begins(&mut self, model: &Model, stream: ArrayView1<'_, f32>) {
+        let _ = (model, stream);
+    }
+
+    /// Whether the run stops, given the last position's residual stream after so many blocks, \[model\].
+    fn stops(&mut self, model: &Model, blocks: usize, stream: ArrayView1<'_, f32>) -> bool;
+}
+
+/// Never stops.
+impl Exit for () {
+    fn stops(&mut self, _: &Model, _: usize, _: ArrayView1<'_, f32>) -> bool {
+        false
+    }
+}
+
+/// Stops after so many blocks.
+impl Exit for usize {
+    fn stops(&mut self, _: &Model, blocks: usize, _: ArrayView1<'_, f32>) -> bool {
+        blocks >= *self
+    }
+}
+
+/// What later tokens find of a token that has stopped, in the blocks that it has not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// What it would have left: its stream is kept, and goes on with the first later token that runs deeper. The keys and
+    /// values are then those of the whole model, to the bit.
+    Recompute,
+    /// Each block's own keys and values of the stream with which it stopped (CALM).
+    Propagate,
+    /// Nothing: later tokens do not see it there.
+    Absent,
+}
+
+/// A sequence under the plain schedule, each of whose parts may stop after another number of blocks.
+///
+/// ```
+/// use layerwise_transformer::{ExitingState, Missing, Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let mut state = ExitingState::new(&model, 10, Missing::Recompute)?;
+/// let (_, blocks) = state.extend(&[0, 5, 3], &mut 2_usize)?;
+/// assert_eq!(blocks, 2);
+/// let (last, blocks) = state.extend(&[8], &mut ())?; // [model]
+/// assert_eq!(blocks, model.config().layers);
+/// let all = model.run(&[0, 5, 3, 8], &model.plain(), &mut ())?;
+/// assert_eq!(last, all.row(3));
+/// # Ok::<(), layerwise_transformer::TransformerError>(())
+/// ```
+#[derive(Debug)]
+pub struct ExitingState<'m> {
+    state: State<'m>,
+    missing: Missing,
+    /// The steps of each block.
+    steps: Vec<Vec<Step>>,
+    /// For each block, the positions that have gone through it.
+    done: Vec<usize>,
+    /// For each block, the streams \[seq, model\] of the positions that stopped right before it.
+    waiting: Vec<Option<Array2<f32>>>,
+    /// For each block, the positions that it has never seen, ascending.
+    absent: Vec<Vec<usize>>,
+}
+
+impl<'m> ExitingState<'m> {
+    /// An empty sequence with room for `capacity` tokens.
+    ///
+    /// # Errors
+    /// As [`State::new`].
+    pub fn new(
+        model: &'m Model,
+        capacity: usize,
+        missing: Missing,
+    ) -> Result<Self, TransformerError> {
+        Self::new_in(model, capacity, missing, Precision::F32)
+    }
+
+    /// As [`ExitingState::new`], with keys and values in a number format.
+    ///
+    /// # Errors
+    /// As [`State::new_in`].
+    pub fn new_in(
+        model: &'m Model,
+        capacity: usize,
+        missing: Missing,
+        precision: Precision,
+    ) -> Result<Self, TransformerError> {
+        let plain = Schedule::plain(model.stack())?;
+        Self::after(State::new_in(model, &plain, capacity, precision)?, missing)
+    }
+
+    /// Goes on after a state of the plain schedule, as after shots that many prompts share.
+    ///
+    /// # Errors
+    /// A state of another schedule.
+    pub fn after(state: State<'m>, missing: Missing) -> Result<Self, TransformerError> {
+        let model = state.model();
+        let plain = Schedule::plain(model.stack())?;
+        if *state.schedule() != plain {
+            return Err(TransformerError::NotPlain {
+                found: state.schedule().to_string(),
+            });
+        }
+        let layers = model.config().layers;
+        let per_block = plain.steps().len() / layers;
+        Ok(Self {
+            missing,
+            steps: plain
+                .steps()
+                .chunks(per_block)
+                .map(<[Step]>::to_vec)
+                .collect(),
+            done: vec![state.len(); layers],
+            waiting: vec![None; layers],
+            absent: vec![Vec::new(); layers],
+            state,
+        })
+    }
+
+    /// The same with threads that share its products and attention heads.
+    #[must_use]
+    pub fn with_team(mut self, team: &Arc<Team>) -> Self {
+        self.state = self.state.with_team(team);
+        self
+    }
+
+    /// Tokens so far.
+    pub fn len(&self) -> usize {
+        self.state.len()
+    }
+
+    /// Whether there are no tokens yet.
+    pub fn is_empty(&self) -> bool {
+        self.state.is_empty()
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'m Model {
+        self.state.model()
+    }
+
+    /// The state that [`State::logits`] reads with; its keys and values are those of the blocks that were run.
+    pub fn state(&self) -> &State<'m> {
+        &self.state
+    }
+
+    /// Runs further tokens until `exit` stops, all of them after the same number of blocks, at the latest after the last
+    /// block. Returns the last token's residual stream \[model\] there, and the number of blocks.
+    ///
+    /// # Errors
+    /// As [`State::extend`]. The sequence is then as before.
+    pub fn extend(
+        &mut self,
+        tokens: &[u32],
+        exit: &mut dyn Exit,
+    ) -> Result<(Array1<f32>, usize), TransformerError> {
+        let (from, end) = (self.len(), self.len() + tokens.len());
+        self.state.check_room(end)?;
+        let mut batch = Batch::default();
+        batch.add_after(from, tokens);
+        let rows = self.model().embed(&batch)?;
+        exit.begins(self.model(), rows.row(rows.nrows() - 1));
+        self.state.advance(end);
+        let (rows, blocks) = self.run(rows, exit);
+        let last = rows.row(rows.nrows() - 1).to_owned();
+        self.leave(rows, blocks);
+        self.forget();
+        Ok((last, blocks))
+    }
+
+    /// Lets every position that waits go through the blocks that it has not run, so that the state is that of the whole
+    /// model. Of a sequence that has none to wait it is the state as it is.
+    pub fn finish(mut self) -> State<'m> {
+        let rows = Array2::zeros((0, self.model().config().model));
+        self.run(rows, &mut ());
+        self.forget();
+        self.state
+    }
+
+    /// Takes the last positions through the blocks, and with them those that wait before a block.
+    fn run(&mut self, mut rows: Array2<f32>, exit: &mut dyn Exit) -> (Array2<f32>, usize) {
+        let (model, end) = (self.model(), self.len());
+        let layers = self.steps.len();
+        let mut workspace: Option<Workspace> = None;
+        for block in 0..layers {
+            if let Some(waiting) = self.waiting[block].take() {
+                let parts = [waiting.view(), rows.view()];
+                rows = concatenate(Axis(0), &parts).expect("rows of one width");
+                workspace = None;
+            }
+            if rows.nrows() == 0 {
+                continue;
+            }
+            let workspace = workspace.get_or_insert_with(|| self.workspace(rows.nrows()));
+            self.run_block(block, &mut rows, workspace);
+            self.done[block] = end;
+            let last = rows.row(rows.nrows() - 1);
+            if exit.stops(model, block + 1, last) {
+                return (rows, block + 1);
+            }
+        }
+        (rows, layers)
+    }
+
+    /// Buffers for the last so many positions.
+    fn workspace(&self, rows: usize) -> Workspace {
+        let mut batch = Batch::default();
+        batch.add_after(self.len() - rows, &vec![0; rows]);
+        Workspace::shared(self.model(), &batch, self.state.team())
+    }
+
+    fn run_block(&mut self, block: usize, rows: &mut Array2<f32>, workspace: &mut Workspace) {
+        let (model, absent) = (self.model(), &self.absent[block]);
+        let kept = self.state.kept_of(block);
+        let mut nobody = ();
+        let mut reading = Reading::new(&mut nobody);
+        reading.kept = vec![kept];
+        reading.absent = (!absent.is_empty()).then(|| Hidden::absent(absent));
+        for step in &self.steps[block] {
+            model.step(step, [true, true], rows, workspace, &mut reading);
+        }
+    }
+
+    /// What positions leave that stop after so many blocks.
+    fn leave(&mut self, rows: Array2<f32>, blocks: usize) {
+        let (model, end, layers) = (self.model(), self.len(), self.steps.len());
+        if blocks == layers {
+            return;
+        }
+        match self.missing {
+            Missing::Recompute => {
+                self.waiting[blocks] = Some(match self.waiting[blocks].take() {
+                    None => rows,
+                    Some(before) => concatenate(Axis(0), &[before.view(), rows.view()])
+                        .expect("rows of one width"),
+                });
+            }
+            Missing::Propagate => {
+                let mut workspace = self.workspace(rows.nrows());
+                for block in blocks..layers {
+                    let kept = self.state.kept_of(block);
+                    model.keep(block, rows.view(), kept, &mut workspace);
+                    self.done[block] = end;
+                }
+            }
+            Missing::Absent => {
+                for block in blocks..layers {
+                    self.absent[block].extend(end - rows.nrows()..end);
+                    self.done[block] = end;
+                }
+            }
+        }
+    }
+
+    /// Forgets what lies before every window of what is still to be run.
+    fn forget(&mut self) {
+        for (block, done) in self.done.iter().enumerate() {
+            self.state.forget_before(block, *done);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ModelConfig;
+    use crate::linear::Linear;
+    use layerwise_architecture::Residual;
+    use layerwise_schedule::Edit;
+    use ndarray::s;
+
+    fn models() -> Vec<Model> {
+        let parallel = ModelConfig::tiny().with(|c| c.residual = Residual::ParallelOneNorm);
+        vec![
+            Model::random(ModelConfig::tiny(), 5),
+            Model::random(parallel, 6),
+        ]
+    }
+
+    const TOKENS: [u32; 9] = [3, 1, 4, 1, 5, 9, 2, 6, 5];
+
+    /// Law G4: whatever stopped where, a token that runs through all blocks has the bits of the whole model, and each that
+    /// stopped those of the model's first blocks.
+    #[test]
+    fn recomputed_states_are_those_of_the_whole_model() {
+        for model in models() {
+            let layers = model.config().layers;
+            let plain = model.plain();
+            let first_blocks = |blocks: usize| {
+                let edit: Edit = format!("keep(0..{blocks})").parse().unwrap();
+                model
+                    .run(&TOKENS, &edit.apply(&plain).unwrap(), &mut ())
+                    .unwrap()
+            };
+            let mut state = ExitingState::new(&model, 9, Missing::Recompute).unwrap();
+            let parts: [(&[u32], usize); 6] = [
+                (&TOKENS[..3], 2),
+                (&TOKENS[3..4], 1),
+                (&TOKENS[4..5], 3),
+                (&TOKENS[5..6], 1),
+                (&TOKENS[6..8], layers),
+                (&TOKENS[8..], 2),
+            ];
+            for (tokens, blocks) in parts {
+                let (last, found) = state.extend(tokens, &mut { blocks }).unwrap();
+                assert_eq!(found, blocks);
+                assert_eq!(last, first_blocks(blocks).row(state.len() - 1));
+            }
+            // What waits is run at last.
+            let mut state = state.finish();
+            state.truncate(8).unwrap();
+            let last = state.extend(&TOKENS[8..]).unwrap();
+            assert_eq!(last, first_blocks(layers).slice(s![8.., ..]));
+        }
+    }
+
+    /// Where the later blocks change nothing, the stream with which a token stopped is that which it would have there.
+    #[test]
+    fn propagated_keys_are_projected_from_the_stream_of_the_exit() {
+        for mut model in models() {
+            let whole = model.run(&TOKENS, &model.plain(), &mut ()).unwrap();
+            let mut different = ExitingState::new(&model, 9, Missing::Propagate).unwrap();
+            different.extend(&TOKENS[..8], &mut 2_usize).unwrap();
+            let (last, _) = different.extend(&TOKENS[8..], &mut ()).unwrap();
+            assert_ne!(
+                last,
+                whole.row(8),
+                "other keys and values give another stream"
+            );
+            for block in &mut model.blocks[2..] {
+                for linear in [&mut block.attn_out, &mut block.mlp_out] {
+                    let zeros = Array2::zeros((linear.weight.inputs(), linear.weight.outputs()));
+                    *linear = Linear::new(zeros.view(), None, Precision::F32);
+                }
+            }
+            let whole = model.run(&TOKENS, &model.plain(), &mut ()).unwrap();
+            let mut state = ExitingState::new(&model, 9, Missing::Propagate).unwrap();
+            state.extend(&TOKENS[..5], &mut 2_usize).unwrap();
+            state.extend(&TOKENS[5..8], &mut 3_usize).unwrap();
+            let (last, _) = state.extend(&TOKENS[8..], &mut ()).unwrap();
+            assert_eq!(last, whole.row(8));
+        }
+    }
+
+    /// What is absent from the later blocks is what an edit hides there.
+    #[test]
+    fn absent_tokens_are_hidden_where_they_have_not_been() {
+        for model in models() {
+            let layers = model.config().layers;
+            let mut state = ExitingState::new(&model, 9, Missing::Absent).unwrap();
+            state.extend(&TOKENS[..3], &mut 2_usize).unwrap();
+            state.extend(&TOKENS[3..6], &mut ()).unwrap();
+            let (last, _) = state.extend(&TOKENS[6..], &mut ()).unwrap();
+            let heads = model.config().heads;
+            let edit = format!("cut(2..{layers},0..{heads},3..9,0..3)");
+            let hidden = edit.parse::<Edit>().unwrap().apply(&model.plain()).unwrap();
+            let expected = model.run(&TOKENS, &hidden, &mut ()).unwrap();
+            assert_eq!(last, expected.row(8));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_leaves_nothing() {
+        let model = Model::random(ModelConfig::tiny(), 5);
+        let mut state = ExitingState::new(&model, 3, Missing::Recompute).unwrap();
+        state.extend(&TOKENS[..2], &mut 1_usize).unwrap();
+        let full = state
+            .extend(&TOKENS[..2], &mut 1_usize)
+            .unwrap_err()
+            .to_string();
+        assert!(full.contains('4') && full.contains('3'), "{full}");
+        assert!(state.extend(&[], &mut 1_usize).is_err());
+        assert!(state.extend(&[u32::MAX], &mut 1_usize).is_err());
+        let (last, _) = state.extend(&TOKENS[2..3], &mut ()).unwrap();
+        let whole = model.run(&TOKENS[..3], &model.plain(), &mut ()).unwrap();
+        assert_eq!(last, whole.row(2));
+        let dropped = "drop(1)"
+            .parse::<Edit>()
+            .unwrap()
+            .apply(&model.plain())
+            .unwrap();
+        let altered = State::new(&model, &dropped, 3).unwrap();
+        let error = ExitingState::after(altered, Missing::Absent).unwrap_err();
+        assert!(error.to_string().contains("the plain schedule"), "{error}");
+    }
+}
