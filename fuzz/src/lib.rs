@@ -14,17 +14,17 @@ use layerwise::chat::{self, Message, Template};
 use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
 use layerwise::journal::{Divided, Journal, Recorded, RunDescription, RunKey};
 use layerwise::schedule::{
-    Bounds, Edit, EditFamily, MAX_TEXT_BYTES, Residual, Schedule, Stack, Units,
+    Bounds, Edit, EditFamily, MAX_TEXT_BYTES, Residual, Schedule, Selection, Stack, Units,
 };
 use layerwise::sweep::{Label, Sums};
 use layerwise::tasks::{self, DATA_SETS, Task, Wanted};
 use layerwise::transcripts::{self, Limits, NBestLists, Normaliser, Vocabulary};
-use layerwise::transformer::Model;
-use layerwise::weights::OpenOptions;
+use layerwise::transformer::{Constants, Model, ModelConfig, Values};
+use layerwise::weights::{OpenOptions, TensorFile};
 use std::fmt::Display;
 use std::fs;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 
 /// The longest message that an error may have, in bytes.
@@ -34,7 +34,7 @@ const LONGEST_MESSAGE: usize = 50_000;
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("chat", chat, chat_seeds),
     ("safetensors", safetensors, safetensors_seeds),
     ("index", index, index_seeds),
@@ -46,6 +46,7 @@ pub const TARGETS: [Target; 11] = [
     ("divided", divided, divided_seeds),
     ("nbest", nbest, nbest_seeds),
     ("tasks", tasks, tasks_seeds),
+    ("vectors", vectors, vectors_seeds),
 ];
 
 /// A folder of these files.
@@ -106,6 +107,58 @@ fn safetensors_seeds() -> Vec<Vec<u8>> {
         checkpoint::safetensors(&[half, tensors[10].clone()]),
         checkpoint::file(more, &checkpoint::data(&tensors[1..3])),
         checkpoint::file("{}", &[]),
+    ]
+}
+
+/// A file of named tensors, and edits that take one of them.
+pub fn vectors(bytes: &[u8]) {
+    let folder = folder(&[("v.safetensors", bytes)]);
+    let tensors = match TensorFile::open(&folder.path().join("v.safetensors")) {
+        Ok(tensors) => tensors,
+        Err(error) => return drop(message(error)),
+    };
+    let mut constants = Constants::default();
+    for name in &tensors.names() {
+        let tensor = match tensors.tensor(name) {
+            Ok(tensor) => tensor.unwrap(),
+            Err(error) => return drop(message(error)),
+        };
+        let size = tensor.as_slice().len() as u64 * 4;
+        assert!(tensors.bytes(name).is_some_and(|bytes| bytes == size));
+        assert!(tensor.as_slice().iter().all(|value| value.is_finite()));
+        if let Ok(name) = name.parse() {
+            constants
+                .set_tensor(name, tensor.view().to_owned())
+                .unwrap();
+        }
+    }
+    let model = Model::random(ModelConfig::tiny(), 1);
+    let plain = Schedule::plain(model.stack()).unwrap();
+    let constants = Arc::new(constants);
+    for edit in ["put(resid.post[1],v)", "add(attn.head_out[1,2],v,0.5)"] {
+        let schedule = edit.parse::<Edit>().unwrap().apply(&plain).unwrap();
+        match constants.check(model.config(), &schedule) {
+            Err(error) => drop(message(error)),
+            // What fits can be run.
+            Ok(()) => {
+                let values = Values::of(Arc::clone(&constants));
+                model
+                    .run(&[1, 2, 3], (&schedule, &values), &mut ())
+                    .unwrap();
+            }
+        }
+    }
+}
+
+fn vectors_seeds() -> Vec<Vec<u8>> {
+    let tensor = |name: &str, shape: &[usize]| checkpoint::Tensor::random(name, shape);
+    let mut half = tensor("v", &[8]);
+    half.dtype = "BF16";
+    half.data.truncate(16);
+    vec![
+        checkpoint::safetensors(&[tensor("v", &[32])]),
+        checkpoint::safetensors(&[tensor("v", &[4, 8]), tensor("a/b.c:1", &[32])]),
+        checkpoint::safetensors(&[half]),
     ]
 }
 
@@ -331,6 +384,15 @@ pub fn schedule(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
+    let stack = Stack::new(4, Residual::Sequential).with_units(Units::new(2, 1, 5, 6));
+    match Selection::read_all(text, stack) {
+        Err(error) => drop(message(error)),
+        Ok(selections) => {
+            let printed: Vec<String> = selections.iter().map(Selection::to_string).collect();
+            let again = Selection::read_all(&printed.join(","), stack);
+            assert_eq!(again.as_ref(), Ok(&selections), "{text}");
+        }
+    }
     match text.parse::<EditFamily>() {
         Err(error) => drop(message(error)),
         Ok(family) => {
@@ -382,6 +444,10 @@ fn schedule_seeds() -> Vec<Vec<u8>> {
         "resample(attn.v[0..2,1..]);plain(attn.pattern[3]);donor(embed@p)",
         "put(resid.pre[2],a/b.c:1-2);add(resid.post[l]@-1,v,-0.5);scale(attn.q[1],2)",
         "window(l,8,strict);window(0..4,1);cut(3,0..,-1,[0,2..4])",
+        "resid.post,attn.head_out[3,-1],mlp.norm[0..2]@-1,attn.pattern[2,[0..1]]",
+        "swap(0,1);zero(resid.mid);plain(attn.k[l,0]@p);repeat(1);scale(embed@1..,1e-3)",
+        "mean(mlp.pre[0..L,[0,3..]]);mean(mlp.pre[2,1]);put(mlp.up[(l+1)*1],v/1);donor(resid.post@-1)",
+        "zero(attn.q[l,h]);cut(l,h,p,0..p);add(attn.out[-1,0..3]@[0,2],x,0)",
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()

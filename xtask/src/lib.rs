@@ -3,6 +3,7 @@
 //! One file for each command, one for each thing that commands share.
 //! Only commands read inputs and write files; what they measure, draw and judge is in the library crates.
 
+pub mod activations;
 pub mod arguments;
 pub mod conversation;
 pub mod diff_sites;
@@ -25,6 +26,7 @@ pub mod names;
 pub mod next;
 pub mod other_text;
 pub mod output;
+pub mod pairs;
 pub mod program;
 pub mod progress;
 pub mod prompted;
@@ -37,6 +39,7 @@ pub mod sources;
 pub mod speed;
 pub mod summary;
 pub mod sweep;
+pub mod table;
 pub mod vectors;
 
 pub use layerwise::experiments;
@@ -60,6 +63,8 @@ enum Command {
     Draw(draw::Arguments),
     /// Run any edits or families of edits; statistics to the terminal, or to CSV
     Sweep(sweep::Arguments),
+    /// Write the activations of a text, under the plain model or an edit, to a safetensors file
+    Activations(Box<activations::Arguments>),
     /// Join the shards of a sweep into its table
     Merge(merge::Arguments),
     /// Compare every activation of a model with a reference's, and name the first site that differs
@@ -90,6 +95,7 @@ pub fn run() -> ExitCode {
         Command::Reproduce(arguments) => reproduce::reproduce(&arguments),
         Command::Draw(arguments) => draw::draw(&arguments),
         Command::Sweep(arguments) => sweep::sweep(&arguments),
+        Command::Activations(arguments) => activations::activations(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::DiffSites(arguments) => diff_sites::diff_sites(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),

@@ -10,7 +10,7 @@ use layerwise::corpus::{self, Bos, Tokenizer};
 use layerwise::files::{Folder, Links};
 use layerwise::journal::{Divided, Merged, RunKey, Shard};
 use layerwise::kernels::cpu_features;
-use layerwise::sweep::{Described, Sums};
+use layerwise::sweep::Described;
 use layerwise::transformer::ModelConfig;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -202,13 +202,13 @@ struct JoinedExecution {
 
 impl Joined {
     /// The manifest of this process.
-    pub fn new(runs: &[Merged<Described, Vec<Sums>>]) -> Self {
+    pub fn new<S>(runs: &[Merged<Described, Vec<S>>]) -> Self {
         let shard = |(journal, shard, sequences): &(PathBuf, Shard, usize)| JoinedShard {
             shard: shard.to_string(),
             sequences: *sequences,
             journal: journal.display().to_string(),
         };
-        let run = |run: &Merged<Described, Vec<Sums>>| JoinedRun {
+        let run = |run: &Merged<Described, Vec<S>>| JoinedRun {
             key: run.description.key.as_str().to_owned(),
             model: run.description.name.clone(),
             sequences: run.description.units,
@@ -259,9 +259,45 @@ pub struct Run {
     /// The text of another kind, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     shifted_corpus: Option<CorpusFile>,
+    /// The file of pairs, where they were run instead of a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pairs: Option<FileHash>,
+    /// What edits of values take from elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sources: Option<Sources>,
     /// The sweep, where there was one.
     #[serde(flatten)]
     sweep: Option<Sweep>,
+}
+
+/// What edits of values take from elsewhere.
+#[derive(Clone, Default, Serialize)]
+pub struct Sources {
+    /// The file of named tensors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vectors: Option<FileHash>,
+    /// The tensors of that file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tensors: Vec<String>,
+    /// The text that means are over, where it is not the run's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<CorpusFile>,
+    /// How many blocks and sites have means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_places: Option<usize>,
+    /// The seed by which sequences found those that they are resampled from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partners_seed: Option<u64>,
+    /// Sequences that found none, and are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequences_without_partner: Option<usize>,
+}
+
+impl Sources {
+    /// Whether anything is taken.
+    pub fn says_something(&self) -> bool {
+        self.vectors.is_some() || self.mean_places.is_some() || self.partners_seed.is_some()
+    }
 }
 
 /// A sweep of one model on one corpus.
@@ -288,7 +324,7 @@ struct RunExecution {
 }
 
 /// A file that results depend on.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct FileHash {
     file: String,
     bytes: u64,
@@ -327,8 +363,9 @@ impl FileHash {
     }
 }
 
-#[derive(Serialize)]
-struct CorpusFile {
+/// A text, as one model reads it.
+#[derive(Clone, Serialize)]
+pub struct CorpusFile {
     file: String,
     sha256: String,
     tokenizer_sha256: Option<String>,
@@ -418,6 +455,8 @@ impl Run {
                 .collect(),
             corpus: None,
             shifted_corpus: None,
+            pairs: None,
+            sources: None,
             sweep: None,
         }
     }
@@ -433,8 +472,20 @@ impl Run {
         self.sweep.as_ref()?.rounding.as_ref()
     }
 
+    /// Adds the pairs that were run instead of a text.
+    pub fn with_pairs(mut self, pairs: &FileHash) -> Self {
+        self.pairs = Some(pairs.clone());
+        self
+    }
+
+    /// Adds what edits of values take from elsewhere.
+    pub fn with_sources(mut self, sources: Option<&Sources>) -> Self {
+        self.sources = sources.cloned();
+        self
+    }
+
     /// Adds a sweep on the text.
-    pub fn with_sweep(mut self, measurement: &Measurement) -> Self {
+    pub fn with_sweep<S>(mut self, measurement: &Measurement<S>) -> Self {
         self.sweep = Some(Sweep {
             key: measurement.key.as_str().to_owned(),
             rounding: measurement.rounding.clone(),
@@ -459,7 +510,8 @@ impl Run {
 }
 
 impl CorpusFile {
-    fn new(corpus: &OpenedCorpus) -> Self {
+    /// What is known of it.
+    pub fn new(corpus: &OpenedCorpus) -> Self {
         let skipped = corpus.corpus.skipped();
         Self {
             file: corpus.path.display().to_string(),

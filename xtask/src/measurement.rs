@@ -8,8 +8,9 @@ use crate::progress::TERMINAL;
 use crate::rounding::{self, Rounding};
 use anyhow::Context;
 use layerwise::journal::{RunKey, Shard};
+use layerwise::schedule::Source;
 use layerwise::sweep::{
-    self, Counted, Divergence, Journals, Judge, Plan, Runner, Statistics, Subject, Sums, Target,
+    self, Counted, Journals, Judge, KeptMeasure, Measure, Plan, Runner, Subject, Target,
 };
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -41,14 +42,12 @@ impl Portion {
     }
 }
 
-/// A finished sweep.
-pub struct Measurement {
+/// A finished sweep, whose sequences, or pairs of them, leave such sums.
+pub struct Measurement<S> {
     /// What was run.
     pub plan: Plan,
     /// The sums of each sequence of this portion, one for each of the plan's entries.
-    pub sums: Counted<Vec<Vec<Sums>>>,
-    /// One for each of the plan's entries, over the sequences of this portion.
-    pub statistics: Vec<Statistics>,
+    pub sums: Counted<Vec<Vec<S>>>,
     /// Sequences that the statistics are over.
     pub sequences: usize,
     /// What was asked for.
@@ -83,31 +82,42 @@ impl OpenedModel {
     }
 }
 
+/// What a model is measured on, and how.
+pub struct Items<'a, M: Measure> {
+    /// What is measured.
+    pub measure: &'a M,
+    /// What it is measured on.
+    pub items: &'a [M::Item],
+    /// The sequence on which laws and rounding are checked.
+    pub first: &'a [u32],
+}
+
 /// Tells what a run is going to do.
-pub fn announce(
+pub fn announce<M: Measure>(
     opened: &OpenedModel,
-    corpus: &OpenedCorpus,
+    on: &Items<'_, M>,
     plan: &Plan,
-    measure: &Divergence,
     run: &Run,
     portion: &Portion,
 ) {
-    let sequences = corpus.corpus.sequences();
+    let Items { measure, items, .. } = *on;
+    let unit = measure.unit();
+    let tokens = |item: &M::Item| measure.batch(item).rows();
     output::say(format_args!(
-        "{}: {} schedules, {} steps ({} without sharing), on {} sequences, {} tokens",
+        "{}: {} schedules, {} steps ({} without sharing), on {} {unit}s, {} tokens",
         opened.name,
         plan.entries().len(),
         plan.planned_steps(),
         plan.naive_steps(),
-        sequences.len(),
-        corpus.corpus.tokens(),
+        items.len(),
+        items.iter().map(tokens).sum::<usize>(),
     ));
     if portion.shard != Shard::WHOLE {
-        let key = Runner::key(opened.subject(), plan, measure, sequences);
-        let held = Runner::share(portion.shard, &key, measure, sequences);
-        let tokens: usize = held.iter().map(|at| sequences[*at].len()).sum();
+        let key = Runner::key(opened.subject(), plan, measure, items);
+        let held = Runner::share(portion.shard, &key, measure, items);
+        let own: usize = held.iter().map(|at| tokens(&items[*at])).sum();
         output::say(format_args!(
-            "{}: shard {} has {} of these sequences, {tokens} tokens",
+            "{}: shard {} has {} of these {unit}s, {own} tokens",
             opened.name,
             portion.shard,
             held.len()
@@ -120,14 +130,18 @@ pub fn announce(
             Judge::LEAST_ITEMS
         ));
     }
-    let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
-    let worker = sweep::worker_bytes(&opened.model, plan, measure, sequences.len(), longest);
+    let longest = items.iter().map(tokens).max().unwrap_or(0);
+    let worker = sweep::worker_bytes(&opened.model, plan, measure, items.len(), longest);
     output::say(format_args!(
         "{}: at most {} MiB a thread besides the weights, threads: {}",
         opened.name,
         worker.div_ceil(1 << 20),
         run.threads()
     ));
+}
+
+/// Tells what was skipped of a text.
+pub fn tell_skipped(corpus: &OpenedCorpus) {
     let skipped = corpus.corpus.skipped();
     if skipped.short + skipped.empty > 0 {
         output::say(format_args!(
@@ -139,44 +153,50 @@ pub fn announce(
     }
 }
 
-/// Runs a plan, or a portion of it, going on where an earlier run with the same inputs stopped.
+/// Runs a plan, or a portion of it, on some items, going on where an earlier run with the same inputs stopped.
 ///
 /// # Errors
 /// Too little memory, a failed self-check, a journal that cannot be used, or an interrupt.
-pub fn measure(
+pub fn measure<M>(
     opened: &OpenedModel,
-    corpus: &OpenedCorpus,
+    on: &Items<'_, M>,
     plan: Plan,
-    measure: &Divergence,
     journals: Option<Journals>,
     run: &Run,
     portion: &Portion,
-) -> anyhow::Result<Measurement> {
-    let sequences = corpus.corpus.sequences();
+) -> anyhow::Result<Measurement<M::Sums>>
+where
+    M: KeptMeasure,
+{
+    let Items {
+        measure,
+        items,
+        first,
+    } = *on;
     let mut runner = portion.of(opened.runner(run));
     if let Some(journals) = journals {
         runner = runner.journals(journals);
     }
-    let bytes = runner.bytes(&opened.model, &plan, measure, sequences);
+    let bytes = runner.bytes(&opened.model, &plan, measure, items);
     opened
         .budget
         .check(&format!("{}: the run", opened.name), bytes)?;
-    sweep::self_check(&opened.model, &sequences[0])?;
-    let rounding = rounding::against_f32(opened, &plan, &sequences[0], run.threads())?;
+    sweep::self_check(&opened.model, first)?;
+    let rounding = rounding::against_f32(opened, &without_donors(&plan), first, run.threads())?;
 
     let start = Instant::now();
     let measured = runner
-        .measure(opened.subject(), &plan, measure, sequences)
+        .measure(opened.subject(), &plan, measure, items)
         .with_context(|| opened.name.clone())?;
     let counted = measured.results.len();
     if let (Some(target), Some(reached)) = (&portion.until_se, measured.reached) {
-        let (all, least) = (measured.items, Judge::LEAST_ITEMS);
+        let (all, least, unit) = (measured.items, Judge::LEAST_ITEMS, measure.unit());
         let outcome = match reached {
-            true => format!("reached by the first {counted} of {all} sequences"),
+            true => format!("reached by the first {counted} of {all} {unit}s"),
             false if all < least => format!(
-                "not judged: that takes at least {least} sequences, and there are {all}; give a longer text or more --rows"
+                "not judged: that takes at least {least} {unit}s, and there are {all}; give a longer text or more --rows"
             ),
-            false => format!("not reached by all {all} sequences"),
+            false => format!("not reached by all {all} {unit}s"),
         };
         let worst = measured.worst.map(|(schedule, error)| {
             let edit = &plan.entries()[schedule].member.edit;
@@ -188,9 +208,7 @@ pub fn measure(
             worst.unwrap_or_default()
         ));
     }
-    let counting = measured.results.iter().map(Vec::as_slice);
     Ok(Measurement {
-        statistics: sweep::collect(plan.entries().len(), counting),
         plan,
         sequences: counted,
         sums: Counted::new(measured.results, measured.memory),
@@ -201,4 +219,14 @@ pub fn measure(
         rounding,
         elapsed: start.elapsed(),
     })
+}
+
+/// The schedules that one sequence is enough for.
+fn without_donors(plan: &Plan) -> Plan {
+    let entries = plan.entries().iter().enumerate();
+    let own = entries.filter(|(_, entry)| {
+        let overlay = entry.member.schedule.overlay();
+        overlay.taken_from(Source::Donor).next().is_none()
+    });
+    plan.select(own.map(|(schedule, _)| schedule))
 }

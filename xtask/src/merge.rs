@@ -1,11 +1,15 @@
 //! `merge`: the table of a sweep, or all that `reproduce` makes, from the journals of shards.
 
 use crate::manifest::Joined;
-use crate::sweep::{Table, run_folder};
+use crate::sweep::run_folder;
+use crate::table::Table;
 use crate::{output, program, reproduce};
 use anyhow::{Context, ensure};
-use layerwise::journal::{self, Divided, Recorded};
-use layerwise::sweep::{self, Described, Sums};
+use layerwise::journal::{self, Divided, Recorded, RunDescription};
+use layerwise::sweep::{
+    self, Described, Divergence, KeptMeasure, Label, Measure, PairStatistics, PairSums, Patching,
+    Sums,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -56,31 +60,70 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
         journals.extend(journals_of(run)?);
     }
     refuse_run_folder(&own_folder, &journals)?;
+    let of_pairs = of_pairs(&journals)?;
+    let mut table = match of_pairs {
+        true => Table::of_pairs()?,
+        false => Table::new()?,
+    };
+    let joined = match of_pairs {
+        true => join::<Patching>(&journals, |run, labels, sums: Vec<&[PairSums]>| {
+            let statistics = PairStatistics::collect(labels.len(), sums);
+            table.push_pairs(&run.name, labels, run.units, &statistics)
+        })?,
+        false => join::<Divergence>(&journals, |run, labels, sums: Vec<&[Sums]>| {
+            let statistics = sweep::collect(labels.len(), sums);
+            table.push(&run.name, labels, run.units, &statistics)
+        })?,
+    };
+    output::make_folder(&own_folder)?;
+    output::write(&manifest, joined.json()?.as_bytes())?;
+    output::write(&arguments.out, &table.bytes()?)?;
+    output::print_paths([&arguments.out])?;
+    Ok(())
+}
+
+/// Whether journals are of pairs; all of them, or none.
+fn of_pairs(journals: &[PathBuf]) -> anyhow::Result<bool> {
+    let mut found = None;
+    for path in journals {
+        let recorded = Recorded::read(path, |_: &Described, _: &serde_json::Value| true)?;
+        let of_pairs = recorded.description.about.measure == Patching::new().id().name;
+        ensure!(
+            *found.get_or_insert(of_pairs) == of_pairs,
+            "{}: some of the runs are of pairs and others are not: join them apart",
+            path.display()
+        );
+    }
+    Ok(found.unwrap_or(false))
+}
+
+/// Joins journals, and hands over each run with its schedules and the sums of its items.
+fn join<M: KeptMeasure>(
+    journals: &[PathBuf],
+    mut push: impl FnMut(&RunDescription<Described>, &[Label], Vec<&[M::Sums]>) -> anyhow::Result<()>,
+) -> anyhow::Result<Joined> {
     let journals = journals.iter().map(|path| {
-        Recorded::read(path, |run: &Described, sums: &Vec<Sums>| {
+        Recorded::read(path, |run: &Described, sums: &Vec<M::Sums>| {
             sums.len() == run.schedules.len()
         })
     });
     let merged = journal::merge(journals.collect::<Result<_, _>>()?)?;
-
-    let mut table = Table::new()?;
     for run in &merged {
-        let labels = &run.description.about.schedules;
-        let statistics = sweep::collect(labels.len(), run.finished.values().map(Vec::as_slice));
-        let sequences = run.description.units;
-        table.push(&run.description.name, labels, sequences, &statistics)?;
+        let (description, labels) = (&run.description, &run.description.about.schedules);
+        push(
+            description,
+            labels,
+            run.finished.values().map(Vec::as_slice).collect(),
+        )?;
         output::say(format_args!(
-            "{}: {sequences} sequences under {} schedules from {} journals",
-            run.description.name,
+            "{}: {} sequences under {} schedules from {} journals",
+            description.name,
+            description.units,
             labels.len(),
             run.parts.len()
         ));
     }
-    output::make_folder(&own_folder)?;
-    output::write(&manifest, Joined::new(&merged).json()?.as_bytes())?;
-    output::write(&arguments.out, &table.bytes()?)?;
-    output::print_paths([&arguments.out])?;
-    Ok(())
+    Ok(Joined::new(&merged))
 }
 
 /// Puts shards of `reproduce` together: the same command once more, with what they have finished.

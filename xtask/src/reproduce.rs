@@ -14,7 +14,7 @@ use crate::experiments::{self, EXPERIMENTS};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest, Reported};
-use crate::measurement::{self, Measurement, Portion, announce};
+use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipped};
 use crate::results::Results;
 use crate::rounding::Rounding;
 use crate::{ending, interrupt, other_text, output, program, results};
@@ -23,7 +23,7 @@ use clap::builder::PossibleValue;
 use layerwise::corpus::Tokenizer;
 use layerwise::journal::{Divided, Shard};
 use layerwise::kernels::cpu_features;
-use layerwise::sweep::{Journals, Target};
+use layerwise::sweep::{Divergence, Journals, Sums, Target, collect};
 use layerwise::transformer::Precision;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -324,7 +324,8 @@ impl<'a> Plan<'a> {
         say(&format_args!("experiments: {}", ids.join(", ")));
         if let Some(Sweep { plan, measure, .. }) = &measured.sweep {
             let (run, portion) = (&self.arguments.run, self.portion(opened));
-            announce(opened, corpus, plan, measure, run, &portion);
+            announce(opened, &items(corpus, measure), plan, run, &portion);
+            tell_skipped(corpus);
         }
         if !self.observations().is_empty() {
             say(&format_args!("plain: {}", subject.text));
@@ -350,14 +351,13 @@ impl<'a> Plan<'a> {
     }
 
     /// Runs a model's sweep, or its share.
-    fn sweep(&self, measured: &Measured<'_>, sweep: &Sweep) -> anyhow::Result<Measurement> {
+    fn sweep(&self, measured: &Measured<'_>, sweep: &Sweep) -> anyhow::Result<Measurement<Sums>> {
         let Measured { opened, corpus, .. } = measured;
         let journals = Journals::Folder(self.arguments.out.join(&opened.name));
         measurement::measure(
             opened,
-            corpus,
+            &items(corpus, &sweep.measure),
             sweep.plan.clone(),
-            &sweep.measure,
             Some(journals),
             &self.arguments.run,
             &self.portion(opened),
@@ -428,9 +428,10 @@ impl<'a> Plan<'a> {
         if let Some(sweep) = sweep {
             let swept = self.sweep(measured, sweep)?;
             record = record.with_sweep(&swept);
+            let results = swept.sums.iter().map(Vec::as_slice);
             passes.swept = Some(Swept {
+                statistics: collect(swept.plan.entries().len(), results),
                 plan: swept.plan,
-                statistics: swept.statistics,
                 sums: swept.sums,
             });
         }
@@ -449,6 +450,16 @@ impl<'a> Plan<'a> {
         }
         manifest.runs.push(record);
         Ok(tables)
+    }
+}
+
+/// The sequences of a text, for the sweep that experiments share.
+fn items<'a>(corpus: &'a OpenedCorpus, measure: &'a Divergence) -> Items<'a, Divergence> {
+    let sequences = corpus.corpus.sequences();
+    Items {
+        measure,
+        items: sequences,
+        first: &sequences[0],
     }
 }
 

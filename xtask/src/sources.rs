@@ -2,19 +2,21 @@
 
 use crate::arguments::{Inputs, Run};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
-use crate::interrupt::STOP;
+use crate::manifest::{self, FileHash};
 use crate::output;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use layerwise::schedule::{Source, TensorName};
-use layerwise::sweep::{self, Plan, Sources};
-use layerwise::transformer::Constants;
+use layerwise::sweep::{self, Held, Journals, Measure, Plan, Sources};
+use layerwise::transformer::{Constants, Place, shape_at_one_position};
 use layerwise::weights::TensorFile;
+use ndarray::ArrayD;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Options for edits of values.
-#[derive(clap::Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub struct Values {
-    /// Named tensors for put and add, in f32
+    /// Named tensors for put and add
     #[arg(long, value_name = "FILE.safetensors")]
     vectors: Option<PathBuf>,
     /// The text that mean and resample take values of [default: the corpus itself]
@@ -25,114 +27,223 @@ pub struct Values {
 /// The seed by which sequences find the ones that they are resampled from.
 const SEED: u64 = 0;
 
+/// A plan with what its edits take, but for means, which are computed at last.
+pub struct Sourced {
+    /// With zeros for means.
+    plan: Plan,
+    /// The named tensors alone.
+    tensors: Constants,
+    means: BTreeSet<Place>,
+    /// The text that means are over, where it is not the run's own.
+    reference: Option<OpenedCorpus>,
+    record: manifest::Sources,
+    /// The memory of the partners.
+    _memory: Option<Held>,
+}
+
 impl Values {
-    /// The plan with what its edits take.
+    /// The plan with what its edits take, as far as it is known without running a model; and of each of the run's sequences
+    /// whether it can be run, or has no other of its length to be resampled from.
     ///
     /// # Errors
-    /// A file that cannot be accepted, a reference text that does not fit the model, or an interrupt.
-    pub fn of(
+    /// A file that cannot be accepted, or a reference text that does not fit the model.
+    pub fn open(
         &self,
         plan: Plan,
         opened: &OpenedModel,
-        corpus: &OpenedCorpus,
+        own: &[Vec<u32>],
         inputs: &Inputs,
-        run: &Run,
-    ) -> anyhow::Result<Plan> {
-        let mut constants = match &self.vectors {
-            Some(path) => vectors(path)?,
-            None => Constants::default(),
-        };
+    ) -> anyhow::Result<(Sourced, Vec<bool>)> {
+        let mut record = manifest::Sources::default();
+        let mut tensors = Constants::default();
+        if let Some(path) = &self.vectors {
+            record.vectors = Some(FileHash::of_file(path)?);
+            record.tensors = read_tensors(path, &plan, opened, &mut tensors)?;
+        }
         let means = plan.taken_from(Source::Mean);
         let resamples = !plan.taken_from(Source::Resample).is_empty();
-        let mut partners = Vec::new();
-        if !means.is_empty() || resamples {
-            let other = match &self.reference {
-                None => None,
-                Some(path) => {
-                    let inputs = Inputs {
-                        corpus: Some(path.clone()),
-                        ..inputs.clone()
-                    };
-                    Some(inputs::open_corpus(&inputs, None, opened)?)
-                }
-            };
-            let reference = other.as_ref().unwrap_or(corpus);
-            let (own, sequences) = (corpus.corpus.sequences(), reference.corpus.sequences());
-            if !means.is_empty() {
+        let reference = match &self.reference {
+            Some(path) if !means.is_empty() || resamples => {
+                let inputs = Inputs {
+                    corpus: Some(path.clone()),
+                    ..inputs.clone()
+                };
+                Some(inputs::open_corpus(&inputs, None, opened)?)
+            }
+            _ => None,
+        };
+        record.reference = reference.as_ref().map(manifest::CorpusFile::new);
+        let found: Vec<Option<&Vec<u32>>> = match (&reference, resamples) {
+            (_, false) => own.iter().map(Some).collect(),
+            (None, true) => {
+                let found = sweep::partners(own, SEED).into_iter();
+                found.map(|at| at.map(|at| &own[at])).collect()
+            }
+            (Some(other), true) => among(own, other.corpus.sequences()),
+        };
+        let kept: Vec<bool> = found.iter().map(Option::is_some).collect();
+        let (mut partners, mut memory) = (Vec::new(), None);
+        if resamples {
+            let left_out = kept.iter().filter(|kept| !**kept).count();
+            if left_out == own.len() {
+                bail!(
+                    "no sequence has another of its length to be resampled from: give --context, so that sequences are cut to one length, or another text with --reference"
+                );
+            }
+            if left_out > 0 {
                 output::say(format_args!(
-                    "{}: means over {} sequences, {} tokens of {}",
+                    "{}: {left_out} of {} sequences are left out: no other has their length to be resampled from",
                     opened.name,
-                    sequences.len(),
-                    reference.corpus.tokens(),
-                    reference.path.display()
+                    own.len()
                 ));
-                let threads = run.threads();
-                sweep::add_means(
-                    &mut constants,
-                    &opened.model,
-                    sequences,
-                    &means,
-                    threads,
-                    &STOP,
-                )?;
             }
-            if resamples {
-                partners = match &other {
-                    None => within(own),
-                    Some(_) => among(own, sequences),
-                }
-                .with_context(|| format!("{}: resample", reference.path.display()))?;
-            }
+            let found = found.into_iter().flatten();
+            let bytes = found
+                .clone()
+                .map(|own| 4 * own.len() + size_of::<Vec<u32>>());
+            let what = format!("{}: the sequences that are resampled from", opened.name);
+            memory = Some(opened.budget.hold(&what, bytes.sum::<usize>() as u64)?);
+            partners = found.cloned().collect();
+            record.partners_seed = Some(SEED);
+            record.sequences_without_partner = Some(left_out);
         }
-        Ok(plan.with_sources(Sources::default().constants(constants).partners(partners)))
+        record.mean_places = (!means.is_empty()).then_some(means.len());
+        // Shapes are checked before anything is run.
+        let mut constants = tensors.clone();
+        for place in &means {
+            let shape = shape_at_one_position(opened.model.config(), place.1);
+            constants.set_mean(*place, ArrayD::zeros(shape));
+        }
+        let sources = Sources::default().constants(constants);
+        let sourced = Sourced {
+            plan: plan.with_sources(sources.partners(partners)),
+            tensors,
+            means,
+            reference,
+            record,
+            _memory: memory,
+        };
+        Ok((sourced, kept))
     }
 }
 
-/// For each sequence another one of the same text.
-fn within(own: &[Vec<u32>]) -> anyhow::Result<Vec<Vec<u32>>> {
-    let found = sweep::partners(own, SEED);
-    let partner = |(at, partner): (usize, &Option<usize>)| match partner {
-        Some(partner) => Ok(own[*partner].clone()),
-        None => bail!(
-            "sequence {at} has {} tokens, and no other has: give --context, so that sequences are cut to one length, or another text with --reference",
-            own[at].len()
-        ),
-    };
-    found.iter().enumerate().map(partner).collect()
+impl Sourced {
+    /// The plan as it is to be run, but for the values of means.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What the manifest says of it; nothing where no edit takes values from elsewhere.
+    pub fn record(&self) -> Option<&manifest::Sources> {
+        self.record.says_something().then_some(&self.record)
+    }
+
+    /// Refuses edits that do not fit the items of a run.
+    ///
+    /// # Errors
+    /// As a run would.
+    pub fn check<M: Measure>(
+        &self,
+        opened: &OpenedModel,
+        measure: &M,
+        items: &[M::Item],
+    ) -> anyhow::Result<()> {
+        let fits = sweep::check_edits(&opened.model, &self.plan, measure, items.iter());
+        fits.with_context(|| opened.name.clone())
+    }
+
+    /// Tells what will be computed before the run.
+    pub fn announce(&self, opened: &OpenedModel, own: &[Vec<u32>]) {
+        if self.means.is_empty() {
+            return;
+        }
+        let (sequences, named) = self.reference_or(own);
+        let tokens: usize = sequences.iter().map(Vec::len).sum();
+        output::say(format_args!(
+            "{}: one plain pass for means at {} places, over {} sequences, {tokens} tokens of {named}",
+            opened.name,
+            self.means.len(),
+            sequences.len(),
+        ));
+    }
+
+    fn reference_or<'a>(&'a self, own: &'a [Vec<u32>]) -> (&'a [Vec<u32>], String) {
+        match &self.reference {
+            Some(other) => (other.corpus.sequences(), other.path.display().to_string()),
+            None => (own, "the run itself".to_owned()),
+        }
+    }
+
+    /// The plan with its means, over the reference text or the run's own sequences. Sums are kept in the folder of a run, where
+    /// there is one.
+    ///
+    /// # Errors
+    /// As [`sweep::add_means`].
+    pub fn with_means(
+        &self,
+        opened: &OpenedModel,
+        own: &[Vec<u32>],
+        run: &Run,
+        kept: Option<&Path>,
+    ) -> anyhow::Result<Plan> {
+        if self.means.is_empty() {
+            return Ok(self.plan.clone());
+        }
+        let mut constants = self.tensors.clone();
+        let mut runner = opened.runner(run);
+        if let Some(folder) = kept {
+            runner = runner.journals(Journals::Folder(folder.to_owned()));
+        }
+        let (sequences, _) = self.reference_or(own);
+        let subject = opened.subject();
+        sweep::add_means(&mut constants, &runner, subject, sequences, &self.means)
+            .with_context(|| opened.name.clone())?;
+        let sources = self.plan.sources().clone().constants(constants);
+        Ok(self.plan.clone().with_sources(sources))
+    }
 }
 
 /// For each sequence one of another text, in a seeded order within its length.
-fn among(own: &[Vec<u32>], others: &[Vec<u32>]) -> anyhow::Result<Vec<Vec<u32>>> {
+fn among<'o>(own: &[Vec<u32>], others: &'o [Vec<u32>]) -> Vec<Option<&'o Vec<u32>>> {
     let order = sweep::partners(others, SEED);
     let partner = |(at, sequence): (usize, &Vec<u32>)| {
         let alike: Vec<usize> = (0..others.len())
             .filter(|other| others[*other].len() == sequence.len())
             .collect();
-        ensure!(
-            !alike.is_empty(),
-            "sequence {at} has {} tokens, and none of the reference text has",
-            sequence.len()
-        );
-        let found = alike[at % alike.len()];
-        Ok(others[order[found].unwrap_or(found)].clone())
+        let found = *alike.get(at.checked_rem(alike.len())?)?;
+        Some(&others[order[found].unwrap_or(found)])
     };
     own.iter().enumerate().map(partner).collect()
 }
 
-/// The tensors of a file.
-fn vectors(path: &Path) -> anyhow::Result<Constants> {
+/// Reads those tensors of a file that edits name; gives all names that the file has and edits can say.
+fn read_tensors(
+    path: &Path,
+    plan: &Plan,
+    opened: &OpenedModel,
+    constants: &mut Constants,
+) -> anyhow::Result<Vec<String>> {
     let file = TensorFile::open(path)?;
-    let mut constants = Constants::default();
-    for name in file.names() {
-        // A tensor that no edit can name is not read.
-        let Ok(own) = name.parse::<TensorName>() else {
+    let schedules = plan.entries().iter().map(|entry| &entry.member.schedule);
+    let named: BTreeSet<&TensorName> = schedules
+        .flat_map(|schedule| schedule.overlay().tensors())
+        .map(|(name, ..)| name)
+        .collect();
+    for name in named {
+        // A name that is not there is told of with the edit that says it.
+        let Some(bytes) = file.bytes(name.as_str()) else {
             continue;
         };
-        if let Some(array) = file.read(&name)? {
+        let what = format!("{}: tensor `{name}`", path.display());
+        // Twice while it is copied.
+        opened.budget.check(&what, bytes.saturating_mul(2))?;
+        if let Some(tensor) = file.tensor(name.as_str())? {
             constants
-                .set_tensor(own, array)
+                .set_tensor(name.clone(), tensor.view().to_owned())
                 .with_context(|| path.display().to_string())?;
         }
     }
-    Ok(constants)
+    let mut names = file.names();
+    names.sort_unstable();
+    Ok(names)
 }

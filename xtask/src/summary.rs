@@ -2,7 +2,7 @@
 
 use crate::output;
 use layerwise::metrics::ClusteredMean;
-use layerwise::sweep::{Label, Statistic, Statistics};
+use layerwise::sweep::{Label, PairStatistics, Statistic, Statistics};
 
 /// What is printed of a sweep: for each model a title and a row for each schedule.
 #[derive(Default)]
@@ -11,18 +11,29 @@ pub struct Summary {
     sort: Option<Statistic>,
 }
 
-/// A schedule's row.
-struct Row<'a> {
-    edit: &'a str,
-    statistics: &'a Statistics,
-}
-
 const HEADS: [&str; 5] = [
     "edit",
     "KL (nats)",
     "agreement",
     "entropy (bits)",
     "loss (nats)",
+];
+
+const HEADS_OF_PAIRS: [&str; 6] = [
+    "edit",
+    "recovered",
+    "logit difference",
+    "probability",
+    "rank",
+    "KL (nats)",
+];
+
+/// What is printed of a schedule on sequences.
+const PRINTED: [Statistic; 4] = [
+    Statistic::KlNats,
+    Statistic::Top1Agreement,
+    Statistic::EntropyBits,
+    Statistic::LossNats,
 ];
 
 impl Summary {
@@ -42,36 +53,67 @@ impl Summary {
         sequences: usize,
         statistics: &[Statistics],
     ) {
-        let rows = labels.iter().zip(statistics);
-        let mut rows: Vec<Row<'_>> = rows
-            .map(|(label, statistics)| Row {
-                edit: &label.edit,
-                statistics,
-            })
-            .collect();
+        let order = self.order(statistics.len(), |at| &statistics[at]);
+        let positions = statistics.first().map_or(0, |first| first.kl_nats.count());
+        self.title(&format!(
+            "{}: {sequences} sequences, {positions} positions; means ± standard errors clustered by sequence\n",
+            output::plain(model)
+        ));
+        let mut lines = vec![HEADS.map(str::to_owned).to_vec()];
+        lines.extend(order.into_iter().map(|at| {
+            let means = PRINTED.map(|statistic| mean_of(&statistics[at], statistic));
+            let cells = means.map(|mean| measured(mean.mean(), mean.standard_error()));
+            [labels[at].edit.clone()].into_iter().chain(cells).collect()
+        }));
+        self.text += &aligned(&lines);
+    }
+
+    /// Adds a model's rows, with statistics over a number of pairs.
+    pub fn push_pairs(
+        &mut self,
+        model: &str,
+        labels: &[Label],
+        pairs: usize,
+        statistics: &[PairStatistics],
+    ) {
+        let order = self.order(statistics.len(), |at| &statistics[at].divergence);
+        self.title(&format!(
+            "{}: {pairs} pairs; means ± standard errors clustered by pair\n",
+            output::plain(model)
+        ));
+        let mut lines = vec![HEADS_OF_PAIRS.map(str::to_owned).to_vec()];
+        lines.extend(order.into_iter().map(|at| {
+            let own = &statistics[at];
+            let recovered = measured(own.recovered.ratio(), own.recovered.standard_error());
+            let means = [
+                &own.logit_difference,
+                &own.answer_probability,
+                &own.answer_rank,
+                &own.divergence.kl_nats,
+            ];
+            let cells = means.map(|mean| measured(mean.mean(), mean.standard_error()));
+            let first = [labels[at].edit.clone(), recovered];
+            first.into_iter().chain(cells).collect()
+        }));
+        self.text += &aligned(&lines);
+    }
+
+    /// The order of so many rows.
+    fn order<'a>(&self, rows: usize, of: impl Fn(usize) -> &'a Statistics) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..rows).collect();
         if let Some(statistic) = self.sort {
-            let key = |row: &Row<'_>| mean_of(row.statistics, statistic).mean();
             // A mean over nothing comes last.
-            rows.sort_by(|a, b| {
-                let [a, b] = [a, b].map(|row| key(row).unwrap_or(f64::INFINITY));
-                a.total_cmp(&b)
-            });
+            let key = |row: &usize| mean_of(of(*row), statistic).mean().unwrap_or(f64::INFINITY);
+            order.sort_by(|a, b| key(a).total_cmp(&key(b)));
         }
+        order
+    }
+
+    fn title(&mut self, title: &str) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
-        let positions = statistics.first().map_or(0, |first| first.kl_nats.count());
-        self.text += &format!(
-            "{}: {sequences} sequences, {positions} positions; means ± standard errors clustered by sequence\n",
-            output::plain(model)
-        );
-        let mut lines = vec![HEADS.map(str::to_owned)];
-        lines.extend(rows.iter().map(|row| {
-            let [kl, agreement, entropy, loss] =
-                Statistic::ALL.map(|statistic| measured(mean_of(row.statistics, statistic)));
-            [row.edit.to_owned(), kl, agreement, entropy, loss]
-        }));
-        self.text += &aligned(&lines);
+        self.text += title;
     }
 
     /// The text.
@@ -84,14 +126,15 @@ fn mean_of(statistics: &Statistics, statistic: Statistic) -> &ClusteredMean {
     match statistic {
         Statistic::KlNats => &statistics.kl_nats,
         Statistic::Top1Agreement => &statistics.top1_agreement,
+        Statistic::Top5Overlap => &statistics.top5_overlap,
         Statistic::EntropyBits => &statistics.entropy_bits,
         Statistic::LossNats => &statistics.loss_nats,
     }
 }
 
 /// A mean and its standard error, both rounded to the second significant digit of the error.
-fn measured(mean: &ClusteredMean) -> String {
-    match (mean.mean(), mean.standard_error()) {
+fn measured(mean: Option<f64>, error: Option<f64>) -> String {
+    match (mean, error) {
         (None, _) => "–".to_owned(),
         (Some(mean), None) => format!("{mean:.4}"),
         (Some(mean), Some(0.0)) if mean.fract() == 0.0 => format!("{mean} ± 0"),
@@ -112,9 +155,9 @@ fn measured(mean: &ClusteredMean) -> String {
 }
 
 /// Lines of cells in columns: the first column is aligned left, the others right.
-fn aligned(lines: &[[String; 5]]) -> String {
+fn aligned(lines: &[Vec<String>]) -> String {
     let width = |cell: &String| cell.chars().count();
-    let mut widths = [0; 5];
+    let mut widths = vec![0; lines.first().map_or(0, Vec::len)];
     for line in lines {
         for (widest, cell) in widths.iter_mut().zip(line) {
             *widest = width(cell).max(*widest);
@@ -122,7 +165,7 @@ fn aligned(lines: &[[String; 5]]) -> String {
     }
     let mut text = String::new();
     for line in lines {
-        for (column, (cell, widest)) in line.iter().zip(widths).enumerate() {
+        for (column, (cell, widest)) in line.iter().zip(&widths).enumerate() {
             let blank = " ".repeat(widest - width(cell));
             text += &match column {
                 0 => format!("{cell}{blank}"),
@@ -145,7 +188,8 @@ mod tests {
             for &(sum, count) in clusters {
                 mean.push(sum, count);
             }
-            assert_eq!(measured(&mean), expected, "{clusters:?}");
+            let found = measured(mean.mean(), mean.standard_error());
+            assert_eq!(found, expected, "{clusters:?}");
         };
         check(&[], "–");
         check(&[(1.0, 3)], "0.3333");
@@ -162,7 +206,7 @@ mod tests {
 
     #[test]
     fn numbers_stand_to_the_right() {
-        let line = |cells: [&str; 5]| cells.map(str::to_owned);
+        let line = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
         let lines = [
             line(["edit", "a", "b", "c", "d"]),
             line(["drop(0)", "1 ± 2", "", "10", "9"]),

@@ -3,15 +3,18 @@
 use crate::arguments::{self, Inputs, Run};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
-use crate::measurement::{Portion, announce, measure};
-use crate::sources::Values;
+use crate::measurement::{Items, Portion, announce, measure, tell_skipped};
+use crate::pairs::OpenedPairs;
+use crate::sources::{Sourced, Values};
 use crate::summary::Summary;
+use crate::table::Table;
 use crate::{interrupt, output, program};
 use anyhow::Context;
 use layerwise::journal::Shard;
-use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::{Bounds, EditFamily};
-use layerwise::sweep::{Divergence, Journals, Label, Plan, Statistic, Statistics, Target};
+use layerwise::sweep::{
+    Divergence, Journals, Measure, PairStatistics, Patching, Plan, Statistic, Target, collect,
+};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +34,9 @@ With the free variables l and m, h for heads and p for positions, an edit is a f
 
 Examples:
   {0} sweep 'drop(l)' --model gpt2-8x160 --rows 8 --sort kl_nats
-  {0} sweep 'drop(l)' 'swap(l,l+1)' --model path/to/gpt2 --corpus text.jsonl --rows 64 --out gpt2.csv", program::name()))]
+  {0} sweep 'drop(l)' 'swap(l,l+1)' --model path/to/gpt2 --corpus text.jsonl --rows 64 --out gpt2.csv
+  {0} sweep 'zero(attn.head_out[l,h])' 'mean(attn.head_out[l,h])' --model gpt2-8x160 --rows 8 --out heads.csv
+  {0} sweep 'donor(resid.post[l]@p)' --model path/to/gpt2 --pairs pairs.jsonl --out patching.csv", program::name()))]
 pub struct Arguments {
     /// Edits, or families of edits
     #[arg(required = true, value_name = "EDIT")]
@@ -43,7 +48,7 @@ pub struct Arguments {
     /// Write the table to this CSV file, and journal and manifest to FILE.run [default: print it and keep nothing]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Print the rows in ascending order of kl_nats, top1_agreement, entropy_bits or loss_nats [default: as given]
+    /// Print the rows in ascending order of kl_nats, top1_agreement, top5_overlap, entropy_bits or loss_nats [default: as given]
     #[arg(long, value_name = "STATISTIC", conflicts_with = "out")]
     sort: Option<Statistic>,
     /// Run only shard K of N of the sequences, with an output of its own; `merge` joins the shards
@@ -60,27 +65,11 @@ pub struct Arguments {
     max_members: Option<usize>,
     #[command(flatten)]
     values: Values,
+    /// Pairs of prompts instead of a text, a JSON object a line: clean and corrupted, of as many tokens, and perhaps answer and
+    /// wrong; each a text or token ids. Edits act on the corrupted prompt, donor takes values of the clean one
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["corpus", "context", "tokens"])]
+    pairs: Option<PathBuf>,
 }
-
-/// The columns. Other programs may rely on their names.
-const COLUMNS: [&str; 16] = [
-    "model",
-    "family",
-    "schedule",
-    "l",
-    "m",
-    "sequences",
-    "positions",
-    "kl_nats",
-    "kl_nats_se",
-    "top1_agreement",
-    "top1_agreement_se",
-    "entropy_bits",
-    "entropy_bits_se",
-    "loss_positions",
-    "loss_nats",
-    "loss_nats_se",
-];
 
 /// Runs the command.
 ///
@@ -106,26 +95,12 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     {
         output::check_file(&folder.journal(opened))?;
     }
-    let prepare = |opened| prepare(arguments, &families, opened);
-    let prepared: Vec<(OpenedCorpus, Plan)> =
-        models.iter().map(prepare).collect::<anyhow::Result<_>>()?;
-    let portion = |place: usize| Portion {
-        place,
-        shard: arguments.shard,
-        until_se: arguments.until_se.clone(),
-        ..Portion::default()
-    };
-    let divergence = Divergence::new();
+    let prepare = |opened| Prepared::new(arguments, &families, opened);
+    let prepared: Vec<Prepared<'_>> = models.iter().map(prepare).collect::<anyhow::Result<_>>()?;
     if arguments.dry_run {
-        for (place, (opened, (corpus, plan))) in models.iter().zip(&prepared).enumerate() {
-            announce(
-                opened,
-                corpus,
-                plan,
-                &divergence,
-                &arguments.run,
-                &portion(place),
-            );
+        for (place, prepared) in prepared.iter().enumerate() {
+            prepared.announce(arguments, place, prepared.sourced.plan());
+            prepared.announce_means();
         }
         return Ok(());
     }
@@ -135,24 +110,22 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             "nothing is kept; give --out FILE for a CSV file, and a run that can be stopped and resumed",
         );
     }
-    let mut table = Table::new()?;
-    let mut summary = Summary::sorted_by(arguments.sort);
-    let mut manifest = Manifest::new(arguments.run.threads().get());
-    for (place, (opened, (corpus, plan))) in models.iter().zip(prepared).enumerate() {
-        let journals = folder
-            .as_ref()
-            .map(|folder| Journals::File(folder.journal(opened)));
-        let (run, portion) = (&arguments.run, portion(place));
-        announce(opened, &corpus, &plan, &divergence, run, &portion);
-        let measurement = measure(opened, &corpus, plan, &divergence, journals, run, &portion)?;
-        let labels = measurement.plan.labels();
-        let (sequences, statistics) = (measurement.sequences, &measurement.statistics);
-        table.push(&opened.name, &labels, sequences, statistics)?;
-        summary.push(&opened.name, &labels, sequences, statistics);
-        manifest
-            .runs
-            .push(manifest::Run::new(opened, &corpus).with_sweep(&measurement));
+    let mut results = Results {
+        table: match arguments.pairs {
+            Some(_) => Table::of_pairs()?,
+            None => Table::new()?,
+        },
+        summary: Summary::sorted_by(arguments.sort),
+        manifest: Manifest::new(arguments.run.threads().get()),
+    };
+    for (place, prepared) in prepared.iter().enumerate() {
+        prepared.run(arguments, folder.as_ref(), place, &mut results)?;
     }
+    let Results {
+        table,
+        summary,
+        manifest,
+    } = results;
     let (Some(out), Some(folder)) = (&arguments.out, &folder) else {
         std::io::stdout().write_all(summary.text().as_bytes())?;
         return Ok(());
@@ -206,96 +179,181 @@ pub fn run_folder(out: &Path) -> PathBuf {
     PathBuf::from(folder)
 }
 
-fn prepare(
-    arguments: &Arguments,
-    families: &[EditFamily],
-    opened: &OpenedModel,
-) -> anyhow::Result<(OpenedCorpus, Plan)> {
-    let corpus = inputs::open_corpus(&arguments.inputs, None, opened)?;
-    let mut lengths = corpus.corpus.sequences().iter().map(Vec::len);
-    let first = lengths.next();
-    let bounds = Bounds::default()
-        .max_members(arguments.max_members)
-        .positions(first.filter(|first| lengths.all(|own| own == *first)));
-    let plan =
-        Plan::new(opened.model.stack(), families, bounds).with_context(|| opened.name.clone())?;
-    let (inputs, run) = (&arguments.inputs, &arguments.run);
-    let plan = match arguments.dry_run {
-        true => plan,
-        false => arguments.values.of(plan, opened, &corpus, inputs, run)?,
-    };
-    Ok((corpus, plan))
+/// The outputs of all models.
+struct Results {
+    table: Table,
+    summary: Summary,
+    manifest: Manifest,
 }
 
-/// The table of a sweep, in memory.
-pub struct Table {
-    writer: csv::Writer<Vec<u8>>,
+/// What one model is run on.
+enum Text {
+    Sequences(OpenedCorpus),
+    Pairs(OpenedPairs),
 }
 
-impl Table {
-    /// The header alone.
-    ///
-    /// # Errors
-    /// The CSV writer fails.
-    pub fn new() -> anyhow::Result<Self> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(COLUMNS)?;
-        Ok(Self { writer })
+impl Text {
+    /// The sequences that are run; of pairs the corrupted ones.
+    fn sequences(&self) -> &[Vec<u32>] {
+        match self {
+            Self::Sequences(corpus) => corpus.corpus.sequences(),
+            Self::Pairs(pairs) => &pairs.corrupted,
+        }
     }
 
-    /// Adds a model's rows, one for each schedule, with statistics over a number of sequences.
-    ///
-    /// # Errors
-    /// The CSV writer fails.
-    pub fn push(
-        &mut self,
-        model: &str,
-        labels: &[Label],
-        sequences: usize,
-        statistics: &[Statistics],
-    ) -> anyhow::Result<()> {
-        for (label, statistics) in labels.iter().zip(statistics) {
-            let row = row(model, label, sequences, statistics);
-            self.writer.write_record(&row)?;
+    fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        match self {
+            Self::Sequences(corpus) => corpus.corpus.retain(keep),
+            Self::Pairs(pairs) => pairs.retain(keep),
         }
+    }
+}
+
+/// A model with what it is run on, and the schedules.
+struct Prepared<'a> {
+    opened: &'a OpenedModel,
+    text: Text,
+    sourced: Sourced,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(
+        arguments: &Arguments,
+        families: &[EditFamily],
+        opened: &'a OpenedModel,
+    ) -> anyhow::Result<Self> {
+        let inputs = &arguments.inputs;
+        let mut text = match &arguments.pairs {
+            Some(path) => Text::Pairs(OpenedPairs::open(path, opened, inputs)?),
+            None => Text::Sequences(inputs::open_corpus(inputs, None, opened)?),
+        };
+        let sequences = text.sequences();
+        let mut lengths = sequences.iter().map(Vec::len);
+        let first = lengths.next();
+        let bounds = Bounds::default()
+            .max_members(arguments.max_members)
+            .positions(first.filter(|first| lengths.all(|own| own == *first)));
+        let plan = Plan::new(opened.model.stack(), families, bounds)
+            .with_context(|| opened.name.clone())?;
+        let (sourced, kept) = arguments.values.open(plan, opened, sequences, inputs)?;
+        text.retain(|at| kept[at]);
+        let own = Self {
+            opened,
+            text,
+            sourced,
+        };
+        match &own.text {
+            Text::Sequences(_) => {
+                let divergence = Divergence::new();
+                own.sourced
+                    .check(opened, &divergence, own.text.sequences())?;
+            }
+            Text::Pairs(pairs) => own.sourced.check(opened, &Patching::new(), &pairs.pairs)?,
+        }
+        Ok(own)
+    }
+
+    fn portion(arguments: &Arguments, place: usize) -> Portion {
+        Portion {
+            place,
+            shard: arguments.shard,
+            until_se: arguments.until_se.clone(),
+            ..Portion::default()
+        }
+    }
+
+    fn announce_means(&self) {
+        self.sourced.announce(self.opened, self.text.sequences());
+    }
+
+    fn announce(&self, arguments: &Arguments, place: usize, plan: &Plan) {
+        let (run, portion) = (&arguments.run, Self::portion(arguments, place));
+        match &self.text {
+            Text::Sequences(corpus) => {
+                let divergence = Divergence::new();
+                announce(
+                    self.opened,
+                    &self.of(&divergence, self.text.sequences()),
+                    plan,
+                    run,
+                    &portion,
+                );
+                tell_skipped(corpus);
+            }
+            Text::Pairs(pairs) => {
+                let patching = Patching::new();
+                announce(
+                    self.opened,
+                    &self.of(&patching, &pairs.pairs),
+                    plan,
+                    run,
+                    &portion,
+                );
+            }
+        }
+    }
+
+    fn of<'m, M: Measure>(&'m self, measure: &'m M, items: &'m [M::Item]) -> Items<'m, M> {
+        Items {
+            measure,
+            items,
+            first: &self.text.sequences()[0],
+        }
+    }
+
+    /// Runs a model, and adds what it gives to the outputs.
+    fn run(
+        &self,
+        arguments: &Arguments,
+        folder: Option<&RunFolder>,
+        place: usize,
+        results: &mut Results,
+    ) -> anyhow::Result<()> {
+        let Self { opened, .. } = *self;
+        let (run, portion) = (&arguments.run, Self::portion(arguments, place));
+        let kept = folder.map(|folder| folder.path.as_path());
+        self.announce_means();
+        let plan = self
+            .sourced
+            .with_means(opened, self.text.sequences(), run, kept)?;
+        self.announce(arguments, place, &plan);
+        let labels = plan.labels();
+        let journals = folder.map(|folder| Journals::File(folder.journal(opened)));
+        let record = match &self.text {
+            Text::Sequences(corpus) => {
+                let divergence = Divergence::new();
+                let on = self.of(&divergence, self.text.sequences());
+                let measured = measure(opened, &on, plan, journals, run, &portion)?;
+                let sums = measured.sums.iter().map(Vec::as_slice);
+                let (statistics, count) = (collect(labels.len(), sums), measured.sequences);
+                results
+                    .table
+                    .push(&opened.name, &labels, count, &statistics)?;
+                results
+                    .summary
+                    .push(&opened.name, &labels, count, &statistics);
+                manifest::Run::new(opened, corpus).with_sweep(&measured)
+            }
+            Text::Pairs(pairs) => {
+                let patching = Patching::new();
+                let on = self.of(&patching, &pairs.pairs);
+                let measured = measure(opened, &on, plan, journals, run, &portion)?;
+                let sums = measured.sums.iter().map(Vec::as_slice);
+                let statistics = PairStatistics::collect(labels.len(), sums);
+                let count = measured.sequences;
+                results
+                    .table
+                    .push_pairs(&opened.name, &labels, count, &statistics)?;
+                results
+                    .summary
+                    .push_pairs(&opened.name, &labels, count, &statistics);
+                manifest::Run::of_model(opened)
+                    .with_pairs(&pairs.file)
+                    .with_sweep(&measured)
+            }
+        };
+        let record = record.with_sources(self.sourced.record());
+        results.manifest.runs.push(record);
         Ok(())
     }
-
-    /// The table as CSV.
-    ///
-    /// # Errors
-    /// The CSV writer fails.
-    pub fn bytes(self) -> anyhow::Result<Vec<u8>> {
-        self.writer
-            .into_inner()
-            .context("the table cannot be put together")
-    }
-}
-
-fn row(model: &str, label: &Label, sequences: usize, statistics: &Statistics) -> [String; 16] {
-    let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    let index = |value: Option<usize>| value.map_or_else(String::new, |value| value.to_string());
-    let pair = |mean: &ClusteredMean| [optional(mean.mean()), optional(mean.standard_error())];
-    let [kl, kl_se] = pair(&statistics.kl_nats);
-    let [top1, top1_se] = pair(&statistics.top1_agreement);
-    let [entropy, entropy_se] = pair(&statistics.entropy_bits);
-    let [loss, loss_se] = pair(&statistics.loss_nats);
-    [
-        model.to_owned(),
-        label.family.clone(),
-        label.edit.clone(),
-        index(label.l),
-        index(label.m),
-        sequences.to_string(),
-        statistics.kl_nats.count().to_string(),
-        kl,
-        kl_se,
-        top1,
-        top1_se,
-        entropy,
-        entropy_se,
-        statistics.loss_nats.count().to_string(),
-        loss,
-        loss_se,
-    ]
 }

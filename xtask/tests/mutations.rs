@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Texts that mean something somewhere.
-const WORDS: [&str; 36] = [
+const WORDS: [&str; 44] = [
     "{",
     "}",
     "[",
@@ -56,6 +56,14 @@ const WORDS: [&str; 36] = [
     "m",
     "L",
     "[[[[[[[[[[[[[[[[",
+    "h",
+    "p",
+    "@",
+    "embed",
+    "attn.pattern",
+    "resid.post[",
+    "zero(",
+    ",strict",
 ];
 
 fn folder() -> PathBuf {
@@ -226,4 +234,9 @@ fn seeds() {
 #[test]
 fn tasks() {
     check("tasks");
+}
+
+#[test]
+fn vectors() {
+    check("vectors");
 }

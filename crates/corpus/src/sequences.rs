@@ -102,9 +102,18 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// The sequences, each of [`MIN_TOKENS`] to T token ids; at least one.
+    /// The sequences, each of [`MIN_TOKENS`] to T token ids; at least one, unless all were [left out](Self::retain).
     pub fn sequences(&self) -> &[Vec<u32>] {
         &self.sequences
+    }
+
+    /// Keeps the sequences whose index `keep` admits.
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        let mut index = 0;
+        self.sequences.retain(|_| {
+            index += 1;
+            keep(index - 1)
+        });
     }
 
     /// Number of tokens in all sequences, BOS included.

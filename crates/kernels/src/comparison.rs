@@ -148,6 +148,7 @@ struct Running {
 impl Running {
     fn absorb(&mut self, logits: &[f32], theirs: &[f32], weights: &[f32], first_column: usize) {
         let tile = sums(logits, theirs, weights);
+        self.softmax.rank(tile.top, logits, first_column);
         if tile.top > self.softmax.maximum()
             && let Some(factor) = self.softmax.raise(tile.top, logits, first_column)
         {

@@ -3,6 +3,9 @@
 //! Sums are kept relative to the largest logit so far, and rescaled when a larger one comes (Milakov and Gimelshein 2018,
 //! "Online normalizer calculation for softmax").
 
+/// How many of the most probable tokens are kept.
+pub const TOP: usize = 5;
+
 /// One distribution q = softmax(z), in sums over its logits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
@@ -12,8 +15,28 @@ pub struct Summary {
     pub mean_logit: f64,
     /// The token with the largest logit; of equal ones the lowest id.
     pub argmax: u32,
+    /// The tokens with the largest logits, in their order; of equal ones the lowest ids. `u32::MAX` where there are fewer tokens.
+    pub top: [u32; TOP],
     /// The logit of the target token, for positions that have one.
     pub target_logit: Option<f32>,
+}
+
+/// The largest logits so far, in their order, with their tokens.
+#[derive(Clone, Copy)]
+struct Largest {
+    logits: [f32; TOP],
+    tokens: [u32; TOP],
+}
+
+impl Largest {
+    /// Puts a logit in its place, behind those that are as large.
+    fn insert(&mut self, logit: f32, token: u32) {
+        let place = self.logits.iter().position(|own| logit > *own);
+        let Some(place) = place else { return };
+        self.logits.copy_within(place..TOP - 1, place + 1);
+        self.tokens.copy_within(place..TOP - 1, place + 1);
+        (self.logits[place], self.tokens[place]) = (logit, token);
+    }
 }
 
 /// The sums over the logits seen so far.
@@ -21,6 +44,7 @@ pub struct Summary {
 pub(crate) struct OnlineSoftmax {
     maximum: f32,
     argmax: u32,
+    largest: Largest,
     /// Σ e^{z − maximum}.
     sum: f64,
     /// Σ (z − maximum)·e^{z − maximum}.
@@ -32,6 +56,10 @@ impl Default for OnlineSoftmax {
         Self {
             maximum: f32::NEG_INFINITY,
             argmax: 0,
+            largest: Largest {
+                logits: [f32::NEG_INFINITY; TOP],
+                tokens: [u32::MAX; TOP],
+            },
             sum: 0.0,
             weighted: 0.0,
         }
@@ -47,6 +75,17 @@ impl OnlineSoftmax {
     /// Σ e^{z − maximum} so far.
     pub(crate) fn sum(&self) -> f64 {
         self.sum
+    }
+
+    /// Takes up those of some logits that are among the largest so far; the largest of them is `top`, and the first has the
+    /// index `first`.
+    pub(crate) fn rank(&mut self, top: f32, logits: &[f32], first: usize) {
+        // Few pieces of a row have one of its largest logits.
+        if top > self.largest.logits[TOP - 1] {
+            for (index, logit) in logits.iter().enumerate() {
+                self.largest.insert(*logit, (first + index) as u32);
+            }
+        }
     }
 
     /// Raises the maximum to `top`, the largest of some logits whose first has the index `first`, and rescales the sums.
@@ -93,6 +132,7 @@ impl OnlineSoftmax {
             log_sum_exp: maximum + self.sum.ln(),
             mean_logit: maximum + self.weighted / self.sum,
             argmax: self.argmax,
+            top: self.largest.tokens,
             target_logit,
         }
     }

@@ -15,7 +15,7 @@ use crate::online_softmax::OnlineSoftmax;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
-pub use crate::online_softmax::Summary;
+pub use crate::online_softmax::{Summary, TOP};
 
 /// Vocabulary columns of one tile of logits.
 pub(crate) const TILE_COLUMNS: usize = 256;
@@ -343,6 +343,7 @@ pub(crate) fn tile_of(buffer: &mut [f32], rows: usize, columns: usize) -> ArrayV
 fn absorb(running: &mut OnlineSoftmax, logits: &[f32], first_column: usize) {
     // Most tiles do not raise the maximum, and then one pass over the logits is enough.
     let (top, mut sum, mut weighted) = exponential_sums(logits, running.maximum());
+    running.rank(top, logits, first_column);
     if top > running.maximum() {
         running.raise(top, logits, first_column);
         (_, sum, weighted) = exponential_sums(logits, top);
@@ -541,6 +542,32 @@ mod tests {
         )[0];
         assert_eq!(summary.argmax, 0);
         assert!((summary.log_sum_exp - summary.mean_logit - 1500_f64.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_most_probable_tokens_are_those_of_the_whole_row() {
+        for vocab in [1, 3, 5, 6, 300, 1500] {
+            let table = noise(vocab, 4, 9).mapv(|value| (value * 8.0).round());
+            let states = noise(40, 4, 8).mapv(|value| (value * 4.0).round());
+            let unembedding = Unembedding {
+                weight: &Packed::new(table.t()),
+                bias: None,
+                cap: None,
+            };
+            let summaries = pass(states.view(), unembedding, &[]);
+            let logits = states.dot(&table.t());
+            for (summary, row) in summaries.iter().zip(logits.outer_iter()) {
+                // Many are equal: the lowest ids come first.
+                let mut tokens: Vec<u32> = (0..vocab as u32).collect();
+                tokens.sort_by(|a, b| {
+                    let [a, b] = [a, b].map(|token| row[*token as usize]);
+                    b.partial_cmp(&a).unwrap()
+                });
+                tokens.resize(vocab.max(TOP), u32::MAX);
+                assert_eq!(summary.top, tokens[..TOP], "{vocab} tokens");
+                assert_eq!(summary.argmax, tokens[0]);
+            }
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@
 //! ```
 //!
 //! [`guide`] goes on from here, and the programs in `examples/` do the same with checkpoints and texts.
+//! [`idioms`] shows how things that one does with TransformerLens or nnsight are done here.
 //!
 //! # The crates
 //! Arrows point one way: this facade, then [`experiments`], then [`sweep`], then [`transformer`], then [`architecture`],
@@ -78,6 +79,7 @@ pub use ndarray;
 
 #[cfg(feature = "experiments")]
 pub mod guide;
+pub mod idioms;
 #[cfg(feature = "text")]
 mod opened;
 #[cfg(feature = "text")]

@@ -118,3 +118,69 @@ impl ClusteredMean {
         Ok(Self { clusters })
     }
 }
+
+/// A ratio of two sums over clusters, with its cluster-robust standard error.
+///
+/// With X_s and Y_s the two sums of cluster s, and G clusters,
+///
+/// - r = ΣX_s / ΣY_s, without unit where both have the same,
+/// - SE² = G/(G−1) · Σ(X_s − r·Y_s)² / (ΣY_s)²,
+///
+/// the linearised variance of a ratio: a [`ClusteredMean`] whose counts are any numbers.
+///
+/// ```
+/// use layerwise_metrics::ClusteredRatio;
+///
+/// let mut recovered = ClusteredRatio::new();
+/// recovered.push(1.0, 2.0);
+/// recovered.push(2.0, 2.0);
+/// assert_eq!((recovered.ratio(), recovered.standard_error()), (Some(0.75), Some(0.25)));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ClusteredRatio {
+    clusters: Vec<(f64, f64)>,
+}
+
+impl ClusteredRatio {
+    /// A ratio of no clusters.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the two sums of one cluster.
+    pub fn push(&mut self, above: f64, below: f64) {
+        self.clusters.push((above, below));
+    }
+
+    /// Number of clusters, G.
+    pub fn clusters(&self) -> usize {
+        self.clusters.len()
+    }
+
+    fn sums(&self) -> (f64, f64) {
+        let sums = self.clusters.iter();
+        sums.fold((0.0, 0.0), |(above, below), own| {
+            (above + own.0, below + own.1)
+        })
+    }
+
+    /// The ratio r, or `None` where the sums below come to 0.
+    pub fn ratio(&self) -> Option<f64> {
+        let (above, below) = self.sums();
+        (below != 0.0).then(|| above / below)
+    }
+
+    /// The standard error of the ratio, or `None` with fewer than two clusters.
+    pub fn standard_error(&self) -> Option<f64> {
+        let ratio = self.ratio()?;
+        let groups = self.clusters.len() as f64;
+        if groups < 2.0 {
+            return None;
+        }
+        let squares = self.clusters.iter();
+        let squares: f64 = squares
+            .map(|(above, below)| (above - ratio * below).powi(2))
+            .sum();
+        Some((groups / (groups - 1.0) * squares).sqrt() / self.sums().1.abs())
+    }
+}

@@ -64,7 +64,7 @@ pub mod threshold;
 pub use anisotropy::{Anisotropy, cosine};
 pub use chain::{Chain, ChainField};
 pub use cka::Cka;
-pub use clustered::{Cluster, ClusteredMean};
+pub use clustered::{Cluster, ClusteredMean, ClusteredRatio};
 pub use error::MetricsError;
 pub use folds::group_folds;
 pub use logistic::{LogisticFit, logistic_regression};

@@ -1,6 +1,6 @@
 //! Means and standard errors clustered by sequence.
 
-use layerwise_metrics::{ClusteredMean, MetricsError};
+use layerwise_metrics::{ClusteredMean, ClusteredRatio, MetricsError};
 use proptest::prelude::*;
 
 fn clustered(clusters: &[(f64, u64)]) -> ClusteredMean {
@@ -184,5 +184,37 @@ proptest! {
         prop_assert!((difference.mean().unwrap() - direct.mean().unwrap()).abs() <= 1e-12);
         let (found, expected) = (difference.standard_error(), direct.standard_error());
         prop_assert!((found.unwrap() - expected.unwrap()).abs() <= 1e-11);
+    }
+}
+
+#[test]
+fn a_ratio_without_a_sum_below_or_of_one_cluster_has_no_error() {
+    let of = |clusters: &[(f64, f64)]| {
+        let mut ratio = ClusteredRatio::new();
+        for &(above, below) in clusters {
+            ratio.push(above, below);
+        }
+        (ratio.ratio(), ratio.standard_error())
+    };
+    assert_eq!(of(&[]), (None, None));
+    assert_eq!(of(&[(1.0, 2.0), (1.0, -2.0)]), (None, None));
+    assert_eq!(of(&[(1.0, 2.0)]), (Some(0.5), None));
+    assert_eq!(of(&[(1.0, 2.0), (2.0, 4.0)]), (Some(0.5), Some(0.0)));
+}
+
+proptest! {
+    #[test]
+    fn a_mean_is_the_ratio_of_its_sums_and_counts(
+        clusters in prop::collection::vec((-9.0..9.0_f64, 1..9_u64), 2..20),
+        sign in prop::sample::select(vec![1.0, -1.0]),
+    ) {
+        let mean = clustered(&clusters);
+        let mut ratio = ClusteredRatio::new();
+        for &(sum, count) in &clusters {
+            ratio.push(sign * sum, sign * count as f64);
+        }
+        let close = |a: Option<f64>, b: Option<f64>| (a.unwrap() - b.unwrap()).abs() < 1e-9;
+        prop_assert!(close(mean.mean(), ratio.ratio()));
+        prop_assert!(close(mean.standard_error(), ratio.standard_error()));
     }
 }

@@ -181,6 +181,7 @@ mod operation;
 mod overlay;
 mod permutation;
 mod ranges;
+mod reading;
 mod rewriting;
 mod schedule;
 mod site;

@@ -127,7 +127,7 @@ impl Written {
             Self::Change(selection, replacement) => {
                 self.check_site(selection.site, replacement, bindings)?;
                 Operation::Change(
-                    self.resolve_selection(selection, bindings)?,
+                    resolve_selection(selection, bindings, self)?,
                     replacement.clone(),
                 )
             }
@@ -156,34 +156,6 @@ impl Written {
                     keys: positions(keys)?,
                 }
             }
-        })
-    }
-
-    fn resolve_selection(
-        &self,
-        selection: &WrittenSelection,
-        bindings: &Bindings,
-    ) -> Result<Selection, ScheduleError> {
-        let Selection {
-            site,
-            blocks,
-            units,
-            positions,
-        } = selection;
-        if !site.in_block() && (blocks.is_some() || units.is_some()) {
-            return Err(ScheduleError::BlockOfEmbed {
-                edit: self.to_string(),
-                site: *site,
-            });
-        }
-        let blocks = blocks.as_ref().map(|set| bindings.blocks(set, self));
-        let units = units.as_ref().map(|set| bindings.units(*site, set, self));
-        let positions = positions.as_ref().map(|set| bindings.positions(set, self));
-        Ok(Selection {
-            site: *site,
-            blocks: blocks.transpose()?,
-            units: units.transpose()?,
-            positions: positions.transpose()?,
         })
     }
 
@@ -279,6 +251,35 @@ impl Written {
             .any(|index| index.mentions(Variable::H))
             .then_some(site)
     }
+}
+
+/// The values that a selection names, in what a message calls `edit`; whether its site is there has been checked.
+pub(crate) fn resolve_selection(
+    selection: &WrittenSelection,
+    bindings: &Bindings,
+    edit: &dyn fmt::Display,
+) -> Result<Selection, ScheduleError> {
+    let Selection {
+        site,
+        blocks,
+        units,
+        positions,
+    } = selection;
+    if !site.in_block() && (blocks.is_some() || units.is_some()) {
+        return Err(ScheduleError::BlockOfEmbed {
+            edit: edit.to_string(),
+            site: *site,
+        });
+    }
+    let blocks = blocks.as_ref().map(|set| bindings.blocks(set, edit));
+    let units = units.as_ref().map(|set| bindings.units(*site, set, edit));
+    let positions = positions.as_ref().map(|set| bindings.positions(set, edit));
+    Ok(Selection {
+        site: *site,
+        blocks: blocks.transpose()?,
+        units: units.transpose()?,
+        positions: positions.transpose()?,
+    })
 }
 
 impl Operation {

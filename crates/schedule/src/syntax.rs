@@ -74,20 +74,26 @@ pub(crate) struct Parsed {
     pub(crate) first_uses: Vec<(Variable, usize)>,
 }
 
+/// Parses selections of values between commas, without variables.
+pub(crate) fn parse_selections(text: &str) -> Result<Vec<WrittenSelection>, ScheduleError> {
+    let mut parser = Parser::new(text)?;
+    let mut selections = vec![parser.selection()?];
+    while !parser.rest().is_empty() {
+        parser.expect(",", "`,` or the end of the text")?;
+        selections.push(parser.selection()?);
+    }
+    match parser.first_uses.first() {
+        Some((variable, at)) => Err(ScheduleError::FreeVariable {
+            variable: variable.name(),
+            at: *at,
+        }),
+        None => Ok(selections),
+    }
+}
+
 /// Parses a chain of edits.
 pub(crate) fn parse(text: &str) -> Result<Parsed, ScheduleError> {
-    if text.len() > MAX_TEXT_BYTES {
-        return Err(ScheduleError::TextTooLong {
-            bytes: text.len(),
-            max: MAX_TEXT_BYTES,
-        });
-    }
-    let mut parser = Parser {
-        text,
-        at: 0,
-        depth: 0,
-        first_uses: Vec::new(),
-    };
+    let mut parser = Parser::new(text)?;
     let mut operations = Vec::new();
     loop {
         operations.extend(parser.operation()?);
@@ -109,6 +115,21 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Result<Self, ScheduleError> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(ScheduleError::TextTooLong {
+                bytes: text.len(),
+                max: MAX_TEXT_BYTES,
+            });
+        }
+        Ok(Self {
+            text,
+            at: 0,
+            depth: 0,
+            first_uses: Vec::new(),
+        })
+    }
+
     /// The text from the next token on.
     fn rest(&mut self) -> &'a str {
         let rest = self.text[self.at..].trim_ascii_start();

@@ -3,16 +3,16 @@
 use crate::grouping::MOST_ROWS;
 use crate::measure::{Failure, Measure, MeasureId, Reached};
 use crate::sums::{Statistic, Sums};
-use layerwise_kernels::vocabulary::{self, Summary, Unembedding};
+use layerwise_kernels::vocabulary::{self, Summary, TOP, Unembedding};
 use layerwise_metrics::streamed;
 use layerwise_transformer::{Batch, ModelConfig};
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// KL(plain ‖ altered), top-1 agreement, entropy and loss of each schedule on sequences, as sums over positions.
+/// KL(plain ‖ altered), top-1 agreement, top-5 overlap, entropy and loss of each schedule on sequences, as sums over positions.
 ///
-/// With positions 0..T−1 of a sequence, KL, agreement and entropy cover positions 1..=T−1 (position 0 sees only BOS, or
+/// With positions 0..T−1 of a sequence, KL, agreement, overlap and entropy cover positions 1..=T−1 (position 0 sees only BOS, or
 /// nothing); the loss at position i is that of predicting token i+1 and covers 1..=T−2.
 ///
 /// Logits are never kept: the plain run leaves its expected unembedding rows, with which an altered run needs one pass
@@ -29,7 +29,7 @@ pub struct Divergence {
 const COUNT_BYTES: usize = 3 * (size_of::<(u32, u64)>() + size_of::<usize>());
 
 impl Divergence {
-    /// The four statistics alone.
+    /// The statistics alone.
     pub fn new() -> Self {
         Self::default()
     }
@@ -64,6 +64,7 @@ impl Divergence {
             sums.kl_nats += kl;
             sums.entropy_bits += entropy;
             sums.top1_agreements += u64::from(plain_summary.argmax == altered.argmax);
+            sums.top5_overlap += overlap(&plain_summary.top, &altered.top);
             if let Some(logit) = altered.target_logit {
                 sums.loss_nats += streamed::loss_nats(altered.log_sum_exp, f64::from(logit));
                 sums.loss_positions += 1;
@@ -79,6 +80,17 @@ impl Divergence {
         }
         Ok(sums)
     }
+}
+
+/// The share of the first tokens that are among the others; a small vocabulary has fewer of them.
+fn overlap(plain: &[u32; TOP], altered: &[u32; TOP]) -> f64 {
+    let tokens = plain.iter().filter(|token| **token != u32::MAX);
+    let (mut all, mut shared) = (0_u32, 0_u32);
+    for token in tokens {
+        all += 1;
+        shared += u32::from(altered.contains(token));
+    }
+    f64::from(shared) / f64::from(all.max(1))
 }
 
 /// The final-norm outputs of positions 1..=T−1 of each sequence, one sequence after another, and the token that each
@@ -168,7 +180,7 @@ impl Measure for Divergence {
     type Sums = Sums;
 
     fn id(&self) -> MeasureId {
-        let id = MeasureId::new("divergence", 4);
+        let id = MeasureId::new("divergence", 5);
         match self.counted.is_empty() {
             true => id,
             false => id.with_settings(format!(
@@ -313,7 +325,13 @@ impl Measure for Divergence {
     }
 
     fn statistics(&self) -> &'static [&'static str] {
-        &["kl_nats", "top1_agreement", "entropy_bits", "loss_nats"]
+        &[
+            "kl_nats",
+            "top1_agreement",
+            "top5_overlap",
+            "entropy_bits",
+            "loss_nats",
+        ]
     }
 
     fn observations(&self, _: &Vec<u32>, sums: &Sums, statistic: &str) -> (f64, u64) {

@@ -79,6 +79,14 @@ pub enum SweepError {
         /// The other sequence's.
         found: usize,
     },
+    /// The mean of an activation over a reference text is no number.
+    #[error(
+        "the mean of {place}: expected finite activations of the reference text, found NaN or infinity"
+    )]
+    MeanNotFinite {
+        /// The site, and its block.
+        place: String,
+    },
     /// The model's output is not a number.
     #[error(
         "schedule `{schedule}`, {unit} {item}, position {position}: expected finite logits, found NaN or infinity; {}",

@@ -7,8 +7,12 @@ use layerwise_schedule::Source;
 use layerwise_transformer::{Batch, Model};
 use std::collections::BTreeSet;
 
-/// Checks that every edit of a plan fits the items, and that what it takes is there.
-pub(crate) fn check<'i, M: Measure>(
+/// Checks that every edit of a plan fits the items, and that what it takes is there; a [`Runner`](crate::Runner) does so before
+/// it runs anything.
+///
+/// # Errors
+/// A position that an item lacks, values that are missing or of another shape, or items without a donor.
+pub fn check<'i, M: Measure>(
     model: &Model,
     plan: &Plan,
     measure: &M,

@@ -2,6 +2,8 @@
 
 use layerwise_transformer::{Batch, Model, ModelConfig, Observer};
 use ndarray::ArrayView2;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// A name for a measure and a version of its numbers.
 ///
@@ -300,3 +302,8 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
         Self::other(error)
     }
 }
+
+/// A [`Measure`] whose sums a journal can keep.
+pub trait KeptMeasure: Measure<Sums: Serialize + DeserializeOwned> {}
+
+impl<M: Measure<Sums: Serialize + DeserializeOwned>> KeptMeasure for M {}

@@ -1,25 +1,23 @@
 //! Means of activations over a reference text.
 
-use crate::engine::Engine;
 use crate::error::SweepError;
-use crate::measure::{Failure, Measure, MeasureId, Reached};
+use crate::measure::{Failure, MeasureId};
 use crate::plan::Plan;
+use crate::runner::{Runner, Subject};
+use crate::work::{Work, WorkBytes};
 use layerwise_transformer::{
-    Address, Batch, Constants, Model, ModelConfig, Observer, Place, shape_at_one_position,
+    Address, Constants, Model, Observer, Place, Workspace, shape_at_one_position,
 };
 use ndarray::{ArrayD, ArrayViewD, Axis};
-use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
-use std::sync::atomic::AtomicBool;
+use std::collections::BTreeSet;
 
-/// Sums over positions 1… of each sequence, in f64.
-struct Means<'p> {
-    places: &'p BTreeSet<Place>,
-}
+/// The most parts that a reference text is cut into: a journal has a line for each, whatever the length of the text.
+const MOST_PARTS: usize = 64;
 
+/// Sums over positions 1… of sequences, in f64, place by place.
 struct Summing<'p> {
     places: &'p BTreeSet<Place>,
-    sums: BTreeMap<Place, Vec<f64>>,
+    sums: Vec<Vec<f64>>,
 }
 
 impl Observer for Summing<'_> {
@@ -28,127 +26,131 @@ impl Observer for Summing<'_> {
     }
 
     fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>) {
-        let mut sums = Vec::new();
+        let own = (address.block, address.site);
+        let Some(at) = self.places.iter().position(|place| *place == own) else {
+            return;
+        };
         for row in activation.axis_iter(Axis(0)).skip(1) {
-            sums.resize(row.len(), 0.0);
-            for (sum, value) in sums.iter_mut().zip(&row) {
+            for (sum, value) in self.sums[at].iter_mut().zip(&row) {
                 *sum += f64::from(*value);
             }
         }
-        self.sums.insert((address.block, address.site), sums);
     }
 }
 
-impl Measure for Means<'_> {
-    type Item = Vec<u32>;
-    type Observer<'a>
-        = Summing<'a>
-    where
-        Self: 'a;
-    type Reference = ();
-    type Sums = BTreeMap<Place, Vec<f64>>;
-
-    fn id(&self) -> MeasureId {
-        MeasureId::new("means", 1)
-    }
-
-    fn unit(&self) -> &'static str {
-        "sequence"
-    }
-
-    fn title(&self) -> &'static str {
-        "the reference text"
-    }
-
-    fn batch(&self, item: &Vec<u32>) -> Batch {
-        item.into()
-    }
-
-    fn least_tokens(&self) -> usize {
-        2
-    }
-
-    fn observer<'a>(&'a self, _: &'a Model, _: &'a Vec<u32>) -> Option<Summing<'a>> {
-        Some(Summing {
-            places: self.places,
-            sums: BTreeMap::new(),
-        })
-    }
-
-    fn plain(
-        &self,
-        _: &Reached<'_, Vec<u32>>,
-        observed: Option<Summing<'_>>,
-    ) -> Result<((), Self::Sums), Failure> {
-        Ok(((), observed.map_or_else(BTreeMap::new, |own| own.sums)))
-    }
-
-    fn altered(&self, _: &Reached<'_, Vec<u32>>, (): &()) -> Result<Self::Sums, Failure> {
-        Ok(BTreeMap::new())
-    }
-
-    fn kept_bytes(&self, config: &ModelConfig, _: usize, _: usize) -> usize {
-        let width =
-            |place: &Place| -> usize { shape_at_one_position(config, place.1).iter().product() };
-        2 * self.places.iter().map(width).sum::<usize>() * size_of::<f64>()
-    }
+fn widths(model: &Model, places: &BTreeSet<Place>) -> Vec<usize> {
+    let width = |(_, site): &Place| {
+        shape_at_one_position(model.config(), *site)
+            .iter()
+            .product()
+    };
+    places.iter().map(width).collect()
 }
 
-/// Sequences whose sums are held at once for each thread.
-const AHEAD: usize = 8;
-
-/// The means of some places over positions 1… of sequences, under the plain model.
+/// Adds the means of some places over positions 1… of sequences, under the plain model.
 ///
-/// Sums are in f64, added up in the order of the sequences, whatever the threads.
+/// Sums are in f64, added up in an order that depends on the sequences alone, whatever the threads.
+/// The runner keeps the sums of finished parts of the text in its journal, of at most 64, and takes them up from there; a
+/// runner of a share needs the whole of them, and sums up all.
 ///
 /// # Errors
-/// A sequence that does not fit the model or has fewer than two tokens, threads that do not start, or
-/// [`SweepError::Interrupted`].
-pub fn add_means(
+/// A sequence that does not fit the model, sequences without a position 1, activations that are not finite, too little
+/// memory, a journal that cannot be used, or [`SweepError::Interrupted`].
+pub fn add_means<'s>(
     constants: &mut Constants,
-    model: &Model,
+    runner: &Runner<'_>,
+    subject: impl Into<Subject<'s>>,
     sequences: &[Vec<u32>],
     places: &BTreeSet<Place>,
-    threads: NonZeroUsize,
-    stop: &AtomicBool,
 ) -> Result<(), SweepError> {
-    let plan = Plan::plain(model.stack())?;
-    let measure = Means { places };
-    let engine = Engine::new(model, &plan, &measure)
-        .threads(threads)
-        .stop(stop);
-    let mut sums: BTreeMap<Place, Vec<f64>> = BTreeMap::new();
-    let numbered: Vec<(usize, &Vec<u32>)> = sequences.iter().enumerate().collect();
-    let mut finished = 0;
-    for chunk in numbered.chunks(AHEAD * threads.get()) {
-        let mut own = BTreeMap::new();
-        engine.run(chunk, |index, mut results| {
-            own.insert(index, results.pop());
-            Ok::<(), SweepError>(())
-        })?;
-        finished += own.len();
-        if own.len() < chunk.len() {
-            return Err(SweepError::Interrupted {
-                finished,
-                all: sequences.len(),
-                units: "sequences of the reference text".to_owned(),
-                kept: false,
-            });
-        }
-        for (place, values) in own.into_values().flatten().flatten() {
-            let sum = sums.entry(place).or_default();
-            sum.resize(values.len(), 0.0);
-            sum.iter_mut()
-                .zip(values)
-                .for_each(|(sum, value)| *sum += value);
-        }
+    let subject = subject.into();
+    let model = subject.model;
+    let count: usize = sequences
+        .iter()
+        .map(|own| own.len().saturating_sub(1))
+        .sum();
+    if count == 0 {
+        return Err(SweepError::TooShort {
+            unit: "sequence",
+            item: 0,
+            expected: 2,
+            found: sequences.first().map_or(0, Vec::len),
+        });
     }
-    let count = sequences.iter().map(|own| own.len() - 1).sum::<usize>() as f64;
-    for (place, sum) in sums {
-        let mean: Vec<f32> = sum.iter().map(|sum| (sum / count) as f32).collect();
-        let shape = shape_at_one_position(model.config(), place.1);
+    let plain = Plan::plain(model.stack())?;
+    let schedule = &plain.entries()[0].member.schedule;
+    let widths = widths(model, places);
+    let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
+    let config = model.config();
+    let result = widths
+        .iter()
+        .map(|width| width * size_of::<f64>() + 32)
+        .sum();
+    let bytes = WorkBytes {
+        reading: Workspace::most_bytes(config, longest)
+            + 2 * longest * config.model * size_of::<f32>()
+            + result,
+        result,
+    };
+    let id = MeasureId::new("means", 2).with_settings(format!("{places:?}"));
+    // Each part with the index of its first sequence.
+    let size = sequences.len().div_ceil(MOST_PARTS);
+    let parts: Vec<(usize, &[Vec<u32>])> = sequences
+        .chunks(size)
+        .enumerate()
+        .map(|(at, part)| (at * size, part))
+        .collect();
+    let read = |_: usize, (first, part): &(usize, &[Vec<u32>])| {
+        let mut summing = Summing {
+            places,
+            sums: widths.iter().map(|width| vec![0.0; *width]).collect(),
+        };
+        for (at, tokens) in part.iter().enumerate() {
+            let run = model.run(tokens, schedule, &mut summing);
+            run.map_err(|source| {
+                Failure::other(SweepError::DoesNotFit {
+                    unit: "sequence of the reference text",
+                    item: first + at,
+                    source: Box::new(source),
+                })
+            })?;
+        }
+        let is_finite = |sums: &Vec<f64>| sums.iter().all(|sum| sum.is_finite());
+        match summing.sums.iter().position(|sums| !is_finite(sums)) {
+            None => Ok(summing.sums),
+            Some(at) => Err(Failure::other(SweepError::MeanNotFinite {
+                place: places.iter().nth(at).map(told).unwrap_or_default(),
+            })),
+        }
+    };
+    let fits = |sums: &Vec<Vec<f64>>| sums.iter().map(Vec::len).eq(widths.iter().copied());
+    let work = Work::new(id, bytes, read)
+        .depending_on(|(_, part): &(usize, &[Vec<u32>])| {
+            let lengths = part.iter().map(|own| own.len() as u32);
+            lengths.chain(part.concat()).collect()
+        })
+        .fitting(fits);
+    let runner = runner.clone().all_items().until_se(None);
+    let measured = runner.measure(subject.clone(), &plain, &work, &parts)?;
+    let (parts, _memory) = measured.into_plain().into_parts();
+    for (at, place) in places.iter().enumerate() {
+        let mut sums = vec![0.0; widths[at]];
+        for part in &parts {
+            let own = sums.iter_mut().zip(&part[at]);
+            own.for_each(|(sum, value)| *sum += value);
+        }
+        let mean: Vec<f32> = sums.iter().map(|sum| (sum / count as f64) as f32).collect();
+        let shape = shape_at_one_position(config, place.1);
         let mean = ArrayD::from_shape_vec(shape, mean).expect("sums have the site's shape");
-        constants.set_mean(place, mean);
+        constants.set_mean(*place, mean);
     }
     Ok(())
+}
+
+/// A place as edits write it.
+fn told((block, site): &Place) -> String {
+    match block {
+        Some(block) => format!("{site}[{block}]"),
+        None => site.to_string(),
+    }
 }

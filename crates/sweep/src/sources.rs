@@ -11,7 +11,7 @@ pub struct Sources {
     /// Means of a reference text, and named tensors.
     pub constants: Arc<Constants>,
     /// For each item of the run, the sequence that `resample` takes values from: as long as the item.
-    pub partners: Vec<Vec<u32>>,
+    pub partners: Arc<Vec<Vec<u32>>>,
 }
 
 impl Sources {
@@ -27,7 +27,10 @@ impl Sources {
     /// For each item of the run, the sequence that `resample` takes values from.
     #[must_use]
     pub fn partners(self, partners: Vec<Vec<u32>>) -> Self {
-        Self { partners, ..self }
+        Self {
+            partners: Arc::new(partners),
+            ..self
+        }
     }
 
     /// All of it as bytes, for the key of a run; empty where there is nothing.

@@ -14,6 +14,8 @@ pub enum Statistic {
     KlNats,
     /// Fraction of positions whose arg-max token is the plain model's.
     Top1Agreement,
+    /// Share of the plain model's five most probable tokens that are among the altered model's.
+    Top5Overlap,
     /// Entropy of the altered output, bits.
     EntropyBits,
     /// Loss of predicting the next token, nats.
@@ -22,9 +24,10 @@ pub enum Statistic {
 
 impl Statistic {
     /// Every statistic.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::KlNats,
         Self::Top1Agreement,
+        Self::Top5Overlap,
         Self::EntropyBits,
         Self::LossNats,
     ];
@@ -35,6 +38,7 @@ impl fmt::Display for Statistic {
         f.write_str(match self {
             Self::KlNats => "kl_nats",
             Self::Top1Agreement => "top1_agreement",
+            Self::Top5Overlap => "top5_overlap",
             Self::EntropyBits => "entropy_bits",
             Self::LossNats => "loss_nats",
         })
@@ -49,7 +53,8 @@ impl FromStr for Statistic {
         all.find(|statistic| statistic.to_string() == text)
             .ok_or_else(|| SweepError::Statistic {
                 found: text.to_owned(),
-                expected: "kl_nats, top1_agreement, entropy_bits or loss_nats".to_owned(),
+                expected: "kl_nats, top1_agreement, top5_overlap, entropy_bits or loss_nats"
+                    .to_owned(),
             })
     }
 }
@@ -63,6 +68,8 @@ pub struct Sums {
     pub kl_nats: f64,
     /// How many positions have the plain model's arg-max token.
     pub top1_agreements: u64,
+    /// Σ of the share of the plain model's five most probable tokens that are among the altered model's.
+    pub top5_overlap: f64,
     /// Σ entropy of the altered output, bits.
     pub entropy_bits: f64,
     /// Positions 1..=T−2.
@@ -81,6 +88,7 @@ impl Sums {
         match statistic {
             Statistic::KlNats => (self.kl_nats, self.positions),
             Statistic::Top1Agreement => (self.top1_agreements as f64, self.positions),
+            Statistic::Top5Overlap => (self.top5_overlap, self.positions),
             Statistic::EntropyBits => (self.entropy_bits, self.positions),
             Statistic::LossNats => (self.loss_nats, self.loss_positions),
         }
@@ -94,6 +102,8 @@ pub struct Statistics {
     pub kl_nats: ClusteredMean,
     /// Fraction of positions whose arg-max token is the plain model's.
     pub top1_agreement: ClusteredMean,
+    /// Share of the plain model's five most probable tokens that are among the altered model's.
+    pub top5_overlap: ClusteredMean,
     /// Entropy of the altered output, bits.
     pub entropy_bits: ClusteredMean,
     /// Loss of predicting the next token, nats.
@@ -114,6 +124,7 @@ pub fn collect<'a>(
             let means = [
                 (&mut statistics.kl_nats, Statistic::KlNats),
                 (&mut statistics.top1_agreement, Statistic::Top1Agreement),
+                (&mut statistics.top5_overlap, Statistic::Top5Overlap),
                 (&mut statistics.entropy_bits, Statistic::EntropyBits),
                 (&mut statistics.loss_nats, Statistic::LossNats),
             ];

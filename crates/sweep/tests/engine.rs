@@ -6,6 +6,7 @@ use layerwise_metrics::divergence;
 use layerwise_schedule::{EditFamily, Schedule};
 use layerwise_sweep::{Divergence, Engine, Plan, Sums, SweepError, collect, self_check};
 use layerwise_transformer::{Model, ModelConfig};
+use ndarray::ArrayView1;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -174,6 +175,15 @@ fn the_sums_are_those_of_whole_rows_of_logits() {
                     expected.entropy_bits += divergence::entropy_bits(q).unwrap();
                     expected.top1_agreements +=
                         u64::from(divergence::argmax(p).unwrap() == divergence::argmax(q).unwrap());
+                    let first = |row: ArrayView1<'_, f32>| {
+                        let mut tokens: Vec<usize> = (0..row.len()).collect();
+                        tokens.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
+                        tokens.truncate(5);
+                        tokens
+                    };
+                    let (plain, altered) = (first(p), first(q));
+                    let shared = plain.iter().filter(|token| altered.contains(token));
+                    expected.top5_overlap += shared.count() as f64 / 5.0;
                     if let Some(&target) = tokens.get(position + 1) {
                         expected.loss_positions += 1;
                         expected.loss_nats += divergence::loss_nats(q, target as usize).unwrap();
@@ -190,6 +200,10 @@ fn the_sums_are_those_of_whole_rows_of_logits() {
                 assert_eq!(
                     got.top1_agreements, expected.top1_agreements,
                     "{edit} on {sequence}"
+                );
+                assert!(
+                    close(got.top5_overlap, expected.top5_overlap),
+                    "{edit}: {got:?} against {expected:?}"
                 );
                 assert!(
                     close(got.kl_nats, expected.kl_nats),

@@ -4,8 +4,8 @@
 use layerwise_architecture::{Attention, Mlp, PerLayer, Rotary};
 use layerwise_schedule::EditFamily;
 use layerwise_sweep::{
-    Continuation, Divergence, Engine, Failure, LogLikelihood, Measure, MeasureId, Plan, Question,
-    Reached, SweepError, worker_bytes,
+    Continuation, Divergence, Engine, Failure, LogLikelihood, Measure, MeasureId, Pair, Patching,
+    Plan, Question, Reached, SweepError, worker_bytes,
 };
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
 use ndarray::ArrayViewD;
@@ -210,6 +210,20 @@ fn memory_is_within_its_bound_and_does_not_grow_with_the_corpus() {
             let measure = LogLikelihood::of("quiz", &questions);
             // A context of ten tokens, and at most one more for each of four choices.
             check(&model, &plan, &measure, &questions, 14);
+            let families = [
+                families.as_slice(),
+                &["donor(mlp.post[l])".parse().unwrap()],
+            ];
+            let plan = Plan::new(model.stack(), &families.concat(), 4096).unwrap();
+            let pair = |item: usize| {
+                let [clean, corrupted] =
+                    [item, item + 50].map(|seed| tokens(&model, seed, LENGTH - 1 - item % 3));
+                Pair::new(clean, corrupted).deciding(Some(1), Some(2))
+            };
+            let pairs: Vec<Pair> = (0..16).map(pair).collect();
+            for measure in [Patching::new(), Patching::at_last_position()] {
+                check(&model, &plan, &measure, &pairs, LENGTH - 1);
+            }
         }
     }
 }

@@ -3,12 +3,13 @@
 
 use layerwise_schedule::{Bounds, Edit, EditFamily, Schedule, Site, Source};
 use layerwise_sweep::{
-    Failure, Measure, MeasureId, Plan, Reached, Runner, Sources, SweepError, partners,
+    Begun, Failure, Journals, Measure, MeasureId, Plan, Progress, Reached, Runner, Sources,
+    SweepError, partners,
 };
 use layerwise_transformer::{Batch, Constants, Model, ModelConfig, Taken, Values};
 use ndarray::{ArrayD, IxDyn};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The bits of the last stream, and of the donor's at the end of the plain run.
 struct Streams;
@@ -117,7 +118,7 @@ fn programs_together_are_each_alone_on_any_number_of_threads() {
         };
         let results = on(1);
         assert_eq!(results, on(4));
-        for (at, (item, partner)) in items.iter().zip(&plan.sources().partners).enumerate() {
+        for (at, (item, partner)) in items.iter().zip(plan.sources().partners.iter()).enumerate() {
             let plain = Schedule::plain(model.stack()).unwrap();
             for (entry, found) in plan.entries().iter().zip(&results[at]) {
                 let schedule = &entry.member.schedule;
@@ -155,11 +156,9 @@ fn means_are_those_of_the_reference_whatever_the_threads() {
     let places = [(Some(1), Site::AttnHeadOut), (None, Site::Embed)];
     let with = |threads| {
         let mut constants = Constants::default();
-        let threads = NonZeroUsize::new(threads).unwrap();
-        let stop = std::sync::atomic::AtomicBool::new(false);
+        let runner = Runner::new().threads(NonZeroUsize::new(threads).unwrap());
         let places = places.into_iter().collect();
-        layerwise_sweep::add_means(&mut constants, &model, &sequences, &places, threads, &stop)
-            .unwrap();
+        layerwise_sweep::add_means(&mut constants, &runner, &model, &sequences, &places).unwrap();
         constants
     };
     let found = with(1);
@@ -183,6 +182,45 @@ fn means_are_those_of_the_reference_whatever_the_threads() {
             "{place:?}"
         );
     }
+}
+
+#[test]
+fn means_are_kept_in_parts_and_taken_up() {
+    /// How many items a run had left to do.
+    #[derive(Default)]
+    struct Left(Mutex<Vec<usize>>);
+    impl Progress for Left {
+        fn begin(&self, run: &Begun<'_>) {
+            self.0.lock().unwrap().push(run.items);
+        }
+        fn finished(&self, _: usize) {}
+        fn end(&self) {}
+    }
+    let model = Model::random(ModelConfig::tiny(), 7);
+    let sequences: Vec<Vec<u32>> = (0..130)
+        .map(|at| vec![at % 50, (at * 7) % 50, (at * 3 + 1) % 50])
+        .collect();
+    let places = [(Some(1), Site::MlpPost)].into_iter().collect();
+    let folder = tempfile::tempdir().unwrap();
+    let left = Left::default();
+    let made = |runner: Runner<'_>, sequences: &[Vec<u32>]| {
+        let mut constants = Constants::default();
+        layerwise_sweep::add_means(&mut constants, &runner, &model, sequences, &places).unwrap();
+        constants
+    };
+    let plain = made(Runner::new(), &sequences);
+    let kept = || {
+        let journals = Journals::Folder(folder.path().to_owned());
+        Runner::new().journals(journals).progress(&left)
+    };
+    // A share sums up the whole text; the second run finds all that the first has finished.
+    assert_eq!(
+        made(kept().shard("1/3".parse().unwrap()), &sequences),
+        plain
+    );
+    assert_eq!(made(kept(), &sequences), plain);
+    assert_ne!(made(kept(), &sequences[..64]), plain);
+    assert_eq!(*left.0.lock().unwrap(), [44, 0, 64]);
 }
 
 #[test]

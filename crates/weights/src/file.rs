@@ -9,11 +9,29 @@ use safetensors::Dtype;
 use crate::checkpoint::TensorInfo;
 use crate::error::WeightsError;
 use crate::shard::Shard;
+use crate::tensor::Tensor;
 
 /// A safetensors file that the user named, as activations of a reference or vectors for edits; its header is held to the
 /// same rules as a checkpoint's.
 ///
-/// Values are read as they are, NaN among them.
+/// [`TensorFile::read`] gives values as they are, NaN among them; [`TensorFile::tensor`] reads a tensor as a checkpoint's
+/// weights are read.
+///
+/// ```
+/// use layerwise_weights::TensorFile;
+/// use safetensors::{Dtype, tensor::TensorView};
+///
+/// let file = tempfile::NamedTempFile::new()?;
+/// let bytes: Vec<u8> = [1.0_f32, 2.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+/// let tensor = TensorView::new(Dtype::F32, vec![2], &bytes)?;
+/// safetensors::serialize_to_file([("v", tensor)], None, file.path())?;
+///
+/// let tensors = TensorFile::open(file.path())?;
+/// assert_eq!(tensors.names(), ["v"]);
+/// assert_eq!(tensors.tensor("v")?.unwrap().as_slice(), [1.0, 2.0]);
+/// assert!(tensors.tensor("w")?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct TensorFile(Shard);
 
@@ -46,7 +64,24 @@ impl TensorFile {
         })
     }
 
-    /// Reads a tensor; `None` where there is none of this name.
+    /// The bytes that [`TensorFile::tensor`] takes; `None` where there is none of this name.
+    pub fn bytes(&self, name: &str) -> Option<u64> {
+        let info = self.0.header.tensors.info(name)?;
+        let elements = info.shape.iter().map(|length| *length as u64);
+        let elements = elements.fold(1, u64::saturating_mul);
+        Some(elements.saturating_mul(size_of::<f32>() as u64))
+    }
+
+    /// Reads a tensor of F32, F16 or BF16, widened exactly to `f32`; `None` where there is none of this name.
+    ///
+    /// # Errors
+    /// Another type, a dimension of zero, a value that is not finite, or a file that has changed.
+    pub fn tensor(&self, name: &str) -> Result<Option<Tensor>, WeightsError> {
+        let info = self.0.header.tensors.info(name);
+        info.map(|info| self.0.tensor(name, info)).transpose()
+    }
+
+    /// Reads a tensor as it is; `None` where there is none of this name.
     ///
     /// # Errors
     /// A tensor of another type, or a file that cannot be read.

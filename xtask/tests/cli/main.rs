@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod activations;
 mod beginnings;
 mod bytes;
 mod chosen;
@@ -34,7 +35,7 @@ use tempfile::TempDir;
 
 /// The CSV's first line, word for word what the contract says.
 const HEADER: &str = "model,family,schedule,l,m,sequences,positions,kl_nats,kl_nats_se,top1_agreement,top1_agreement_se,\
-entropy_bits,entropy_bits_se,loss_positions,loss_nats,loss_nats_se";
+entropy_bits,entropy_bits_se,loss_positions,loss_nats,loss_nats_se,h,p,top5_overlap,top5_overlap_se";
 
 /// The repository's `fixtures` folder.
 fn fixtures() -> PathBuf {

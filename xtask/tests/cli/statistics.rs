@@ -4,19 +4,34 @@ use crate::{HEADER, Sandbox, Table, fixtures, tiny, token_ids};
 use layerwise::metrics::divergence::{argmax, entropy_bits, kl_nats, loss_nats};
 use layerwise::schedule::{Edit, Schedule};
 use layerwise::transformer::Model;
+use ndarray::ArrayView1;
 use std::path::Path;
 
 const TOLERANCE: f64 = 1e-4;
 
 /// The columns that hold statistics, each followed by its standard error.
-const STATISTICS: [&str; 4] = ["kl_nats", "top1_agreement", "entropy_bits", "loss_nats"];
+const STATISTICS: [&str; 5] = [
+    "kl_nats",
+    "top1_agreement",
+    "entropy_bits",
+    "loss_nats",
+    "top5_overlap",
+];
+
+/// The five tokens with the largest logits.
+fn top5(row: ArrayView1<'_, f32>) -> Vec<usize> {
+    let mut tokens: Vec<usize> = (0..row.len()).collect();
+    tokens.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
+    tokens.truncate(5);
+    tokens
+}
 
 /// Sums and counts of one sequence, in the order of [`STATISTICS`].
-fn sums(model: &Model, tokens: &[u32], schedule: &Schedule) -> [(f64, f64); 4] {
+fn sums(model: &Model, tokens: &[u32], schedule: &Schedule) -> [(f64, f64); 5] {
     let plain = Schedule::plain(model.stack()).unwrap();
     let plain = model.logits(tokens, &plain).unwrap();
     let altered = model.logits(tokens, schedule).unwrap();
-    let mut sums = [(0.0, 0.0); 4];
+    let mut sums = [(0.0, 0.0); 5];
     let mut add = |statistic: usize, value: f64| {
         sums[statistic].0 += value;
         sums[statistic].1 += 1.0;
@@ -26,6 +41,9 @@ fn sums(model: &Model, tokens: &[u32], schedule: &Schedule) -> [(f64, f64); 4] {
         add(0, kl_nats(p, q).unwrap());
         let agrees = argmax(p).unwrap() == argmax(q).unwrap();
         add(1, f64::from(u8::from(agrees)));
+        let (plain, altered) = (top5(p), top5(q));
+        let shared = plain.iter().filter(|token| altered.contains(token));
+        add(4, shared.count() as f64 / 5.0);
         add(2, entropy_bits(q).unwrap());
         if let Some(next) = tokens.get(position + 1) {
             add(3, loss_nats(q, *next as usize).unwrap());

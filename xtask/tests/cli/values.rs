@@ -99,7 +99,7 @@ fn what_edits_of_values_lack_is_refused_and_named() {
     );
     check(
         &["add(embed,v,1)", "--vectors", "nan.safetensors"],
-        &["tensor `v`", "NaN"],
+        &["tensor \"v\"", "NaN"],
     );
     check(
         &["add(embed,v,1)", "--vectors", "short.safetensors"],
@@ -113,4 +113,169 @@ fn what_edits_of_values_lack_is_refused_and_named() {
     check(&["zero(embed@9)"], &["position 9 is out of range"]);
     check(&["zero(mlp.post[0,h])"], &["how many members it may have"]);
     check(&["cut(0,0,0,0)"], &["cut(0,0,0,0)", "without any key"]);
+}
+
+#[test]
+fn pairs_are_patched_and_their_shards_merged() {
+    let sandbox = Sandbox::new();
+    let line = |clean: &[u16], corrupted: &[u16], answer: u16| {
+        format!(
+            "{{\"clean\":{clean:?},\"corrupted\":{corrupted:?},\"answer\":{answer},\"wrong\":[7]}}\n"
+        )
+    };
+    let rows = token_ids(8, 5, 29);
+    let lines = rows.chunks(2).zip([1, 2, 3, 4]);
+    let lines: String = lines
+        .map(|(pair, answer)| line(&pair[0], &pair[1], answer))
+        .collect();
+    sandbox.write("pairs.jsonl", lines.as_bytes());
+    let model = tiny("gpt2");
+    let run = |out: &str, more: &[&str]| {
+        let fixed = [
+            "sweep",
+            "donor(resid.post[l]@p)",
+            "donor(embed)",
+            "zero(attn.head_out[1,h])",
+            "drop(l)",
+            "--model",
+            &model,
+            "--pairs",
+            "pairs.jsonl",
+            "--out",
+            out,
+        ];
+        sandbox.xtask(&[&fixed, more].concat()).succeeded()
+    };
+    run("out.csv", &["--threads", "1"]);
+    let bytes = sandbox.read("out.csv");
+    let table = Table::new(&bytes);
+    assert_eq!(table.rows.len(), 1 + 3 * 5 + 1 + 4 + 3);
+    let row = |edit: &str| {
+        let mut rows = 0..table.rows.len();
+        rows.find(|row| table.text(*row, "schedule") == edit)
+            .unwrap()
+    };
+    let patched = row("donor(resid.post[2]@4)");
+    assert_eq!(
+        ["l", "h", "p", "sequences"].map(|column| table.text(patched, column)),
+        ["2", "", "4", "4"]
+    );
+    assert_eq!(table.text(row("zero(attn.head_out[1,3])"), "h"), "3");
+    // The last position of the last block is all that the output depends on.
+    for (edit, recovered) in [
+        ("id", 0.0),
+        ("donor(embed)", 1.0),
+        ("donor(resid.post[2]@4)", 1.0),
+    ] {
+        assert_eq!(table.number(row(edit), "recovered"), recovered, "{edit}");
+    }
+    assert!(table.number(row("drop(1)"), "answer_rank") >= 1.0);
+    assert!(table.number(row("drop(1)"), "kl_nats") > 0.0);
+    assert!(table.number(row("drop(1)"), "logit_difference_nats_se") > 0.0);
+    run("again.csv", &["--threads", "3"]);
+    assert_eq!(sandbox.read("again.csv"), bytes);
+    run("a.csv", &["--shard", "1/2"]);
+    run("b.csv", &["--shard", "2/2"]);
+    let merged = ["merge", "a.csv.run", "b.csv.run", "--out", "merged.csv"];
+    sandbox.xtask(&merged).succeeded();
+    assert_eq!(sandbox.read("merged.csv"), bytes);
+    let manifest = sandbox.json("out.csv.run/manifest.json");
+    assert_eq!(manifest["runs"][0]["pairs"]["file"], "pairs.jsonl");
+    // Without a file, a table of what comes back.
+    let fixed = [
+        "sweep",
+        "donor(embed)",
+        "--model",
+        &model,
+        "--pairs",
+        "pairs.jsonl",
+    ];
+    let printed = sandbox.xtask(&fixed).succeeded().stdout;
+    assert!(
+        printed.contains("4 pairs") && printed.contains("recovered"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn means_are_kept_with_a_run_and_sources_are_told() {
+    let sandbox = Sandbox::with_ids(&token_ids(5, 9, 29));
+    sandbox.write("other.npy", &crate::npy(&token_ids(7, 9, 29)));
+    sandbox.write(
+        "v.safetensors",
+        &vectors(&[("v", &[0.5; 16]), ("unused", &[1.0])]),
+    );
+    let model = tiny("gpt2");
+    let run = |more: &[&str]| {
+        let edits = [
+            "mean(attn.head_out[l,h])",
+            "resample(mlp.out[1])",
+            "add(embed,v,1)",
+        ];
+        let fixed = [
+            "--model",
+            &model,
+            "--vectors",
+            "v.safetensors",
+            "--reference",
+            "other.npy",
+        ];
+        sandbox
+            .sweep(&[&edits[..], &fixed, more].concat())
+            .succeeded()
+    };
+    let told = run(&[]).stderr;
+    assert!(
+        told.contains("one plain pass for means at 3 places, over 7 sequences"),
+        "{told}"
+    );
+    let bytes = sandbox.read("out.csv");
+    let sources = &sandbox.json("out.csv.run/manifest.json")["runs"][0]["sources"];
+    assert_eq!(sources["reference"]["sequences"], 7);
+    assert_eq!(sources["mean_places"], 3);
+    assert_eq!(sources["sequences_without_partner"], 0);
+    assert_eq!(sources["tensors"], serde_json::json!(["unused", "v"]));
+    assert_eq!(sources["vectors"]["sha256"].as_str().unwrap().len(), 64);
+    let kept: Vec<_> = sandbox.contents();
+    let kept = kept
+        .iter()
+        .filter(|path| path.starts_with("out.csv.run/means.run"));
+    assert_eq!(kept.count(), 2, "the folder, and a journal of sums");
+    // All of it is taken up again.
+    std::fs::remove_file(sandbox.path("out.csv")).unwrap();
+    let told = run(&[]).stderr;
+    assert!(
+        told.contains("7 items of means were finished by an earlier run"),
+        "{told}"
+    );
+    assert_eq!(sandbox.read("out.csv"), bytes);
+    let planned = run(&["--dry-run"]).stderr;
+    assert!(planned.contains("one plain pass for means"), "{planned}");
+}
+
+#[test]
+fn sequences_without_a_partner_are_left_out_and_counted() {
+    let sandbox = Sandbox::new();
+    let text = "{\"text\": \"The cat sat on the mat.\"}\n{\"text\": \"Once upon a time there was a very old house.\"}\n{\"text\": \"The cat sat on the mat.\"}\n";
+    sandbox.write("text.jsonl", text.as_bytes());
+    let fixed = [
+        "sweep",
+        "resample(mlp.out[0])",
+        "--model",
+        "gpt2-8x160",
+        "--corpus",
+        "text.jsonl",
+    ];
+    let run = |more: &[&str]| sandbox.xtask(&[&fixed, more].concat());
+    let told = run(&["--out", "out.csv"]).succeeded().stderr;
+    assert!(told.contains("1 of 3 sequences are left out"), "{told}");
+    let table = Table::new(&sandbox.read("out.csv"));
+    assert_eq!(table.text(0, "sequences"), "2");
+    let manifest = sandbox.json("out.csv.run/manifest.json");
+    assert_eq!(
+        manifest["runs"][0]["sources"]["sequences_without_partner"],
+        1
+    );
+    run(&["--rows", "2", "--out", "none.csv"]).refused(&["no sequence has another of its length"]);
+    assert!(!sandbox.path("none.csv.run").exists());
 }

@@ -20,6 +20,7 @@ mod safetensors;
 mod sandbox;
 mod table;
 mod text;
+mod values;
 
 use sandbox::{Outcome, Sandbox};
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 use crate::{
     Case, Expected, architecture, config, folder, generation, numbers, runs, safetensors, text,
+    values,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -36,6 +37,9 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
         ("text.rs: tokenizers_of_models", text::tokenizers()),
         ("text.rs: texts_and_token_ids", text::corpora()),
         ("runs.rs: schedules_that_cannot_be", runs::schedules()),
+        ("values.rs: edits_of_values_that_cannot_be", values::edits()),
+        ("values.rs: files_of_named_tensors", values::named_tensors()),
+        ("values.rs: pairs_that_are_none", values::files_of_pairs()),
         ("numbers.rs: numbers_that_overflow", numbers::overflows()),
         ("runs.rs: runs_that_cannot_be_taken_up", runs::resuming()),
         (

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows an experiment.
 
+pub mod ablation;
 pub mod choices;
 pub mod claim;
 pub mod curve;

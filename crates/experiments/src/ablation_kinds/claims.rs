@@ -1,0 +1,69 @@
+//! The claim that is judged from this experiment.
+
+use super::table::{AgreementRecord, Sublayer};
+use crate::core::ablation::Kind;
+use crate::core::claim::{Claim, Evidence};
+use crate::core::curve::needs;
+use crate::core::finding::{Finding, Measured, Threshold};
+
+/// The claim that is judged from this experiment.
+pub const CLAIMS: &[Claim] = &[Claim {
+    id: "D30",
+    versions: &[],
+    statement: "zero ablation is no proxy for resampling: the two rank the blocks' MLPs with a correlation below 0.8",
+    needs: &["ablation-kinds"],
+    models: "",
+    judge: d30,
+}];
+
+/// A proxy would rank the blocks' MLPs as resampling does, with a rank correlation of at least 0.8. The claim holds below
+/// that and fails from there on.
+pub fn d30(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let finding = |model: &str| {
+        let mut records = evidence.tables.of::<AgreementRecord>().iter();
+        let found = records.find(|r| {
+            r.model == model
+                && r.sublayer == Sublayer::Mlp
+                && (r.kind, r.other_kind) == (Kind::Zero, Kind::Resample)
+        });
+        let outcome = found.ok_or_else(|| needs("ablation-kinds")).map(|r| {
+            Measured::of(r.rank_correlation).noting(format!(
+                "{} blocks; the median divergence under zero is {:.2} times that under resampling",
+                r.blocks, r.ratio_of_medians
+            ))
+        });
+        Finding::of(
+            model,
+            "rank correlation of the MLPs' divergences under both, where a proxy has 0.8 or more",
+            Threshold::Below(0.8),
+            outcome,
+        )
+    };
+    let models = evidence.models.iter();
+    models.map(|model| finding(&model.name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ablation_kinds::synthetic;
+    use crate::core::tables::Tables;
+    use crate::core::testing::{Judged, MODELS};
+
+    #[test]
+    fn d30_zero_is_no_proxy() {
+        let alike = |tables: &mut Tables| {
+            for r in tables.of_mut::<AgreementRecord>() {
+                r.rank_correlation = 0.8;
+            }
+        };
+        let judged = Judged::of(CLAIMS, "D30", &[synthetic::add]);
+        judged.check_all(MODELS, alike, [0, MODELS, 0]);
+        let undefined = |tables: &mut Tables| {
+            for r in tables.of_mut::<AgreementRecord>() {
+                r.rank_correlation = f64::NAN;
+            }
+        };
+        judged.check(undefined, [0, 0, MODELS]);
+    }
+}

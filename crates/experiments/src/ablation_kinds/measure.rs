@@ -1,0 +1,100 @@
+//! The divergence of every sublayer under every kind of ablation.
+
+use super::table::{AgreementRecord, Record, Sublayer};
+use crate::core::ablation::{self, Agreement, Even, Kind};
+use crate::core::error::ExperimentError;
+use crate::core::models::relative_depth;
+use crate::core::subject::Subject;
+use crate::core::tables::Tables;
+use layerwise_sweep::Plan;
+
+/// What is dropped, and how, in the order of the plan's families.
+const ABLATIONS: [(Sublayer, Kind); 6] = [
+    (Sublayer::Attn, Kind::Zero),
+    (Sublayer::Attn, Kind::Mean),
+    (Sublayer::Attn, Kind::Resample),
+    (Sublayer::Mlp, Kind::Zero),
+    (Sublayer::Mlp, Kind::Mean),
+    (Sublayer::Mlp, Kind::Resample),
+];
+
+fn plan(subject: &Subject<'_>) -> Result<Plan, ExperimentError> {
+    let family =
+        |(sublayer, kind): (Sublayer, Kind)| format!("{}({}[l])", kind.name(), sublayer.site());
+    ablation::plan(subject, &ABLATIONS.map(family))
+}
+
+/// What is going to be run.
+///
+/// # Errors
+/// None: every model has both sublayers.
+pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+    let even = Even::of(&subject.text);
+    let schedules = plan(subject)?.entries().len();
+    Ok(vec![even.told("ablation-kinds", schedules)])
+}
+
+/// Drops every sublayer in every way, and fills the tables.
+///
+/// # Errors
+/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+pub(super) fn measure(
+    subject: &Subject<'_>,
+    tables: &mut Tables,
+) -> Result<Vec<String>, ExperimentError> {
+    let even = Even::of(&subject.text);
+    if let Some(refusal) = even.refusal("ablation-kinds") {
+        return Ok(vec![refusal]);
+    }
+    let ablated = ablation::run(subject, plan(subject)?, &even)?;
+    let layers = subject.model.config().layers;
+    let plain = &ablated.statistics[0];
+    let mut own = Vec::new();
+    for (entry, statistics) in ablated.plan.entries().iter().zip(&ablated.statistics) {
+        let (Some(family), Some(layer)) = (entry.family, entry.member.l) else {
+            continue;
+        };
+        let (sublayer, kind) = ABLATIONS[family];
+        let loss = statistics.loss_nats.difference(&plain.loss_nats)?;
+        let record = Record {
+            model: subject.name.to_owned(),
+            model_type: subject.model_type().to_owned(),
+            layer,
+            layers,
+            relative_depth: relative_depth(layer, layers),
+            sublayer,
+            kind,
+            kl_nats: statistics.kl_nats.mean().unwrap_or(f64::NAN),
+            kl_nats_se: statistics.kl_nats.standard_error(),
+            loss_difference_nats: loss.mean().unwrap_or(f64::NAN),
+            loss_difference_nats_se: loss.standard_error(),
+            sequences: even.sequences.len() as u64,
+            positions: statistics.kl_nats.count(),
+        };
+        own.push(record.clone());
+        tables.push(record);
+    }
+    for sublayer in Sublayer::ALL {
+        for [kind, other_kind] in Kind::pairs() {
+            // The blocks of both are in one order.
+            let of = |kind: Kind| {
+                own.iter()
+                    .filter(move |r| (r.sublayer, r.kind) == (sublayer, kind))
+                    .map(|r| r.kl_nats)
+            };
+            let pairs: Vec<(f64, f64)> = of(kind).zip(of(other_kind)).collect();
+            let agreement = Agreement::of(&pairs);
+            tables.push(AgreementRecord {
+                model: subject.name.to_owned(),
+                model_type: subject.model_type().to_owned(),
+                sublayer,
+                kind,
+                other_kind,
+                rank_correlation: agreement.rank_correlation,
+                ratio_of_medians: agreement.ratio_of_medians,
+                blocks: agreement.parts,
+            });
+        }
+    }
+    Ok(Vec::new())
+}

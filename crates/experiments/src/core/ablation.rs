@@ -1,0 +1,246 @@
+//! Ablations of values on sequences of one length: zero, mean and resample beside each other.
+
+use super::error::ExperimentError;
+use super::subject::{Subject, Text};
+use layerwise_metrics::correlation;
+use layerwise_schedule::{Bounds, EditFamily, Source};
+use layerwise_sweep::{
+    Divergence, Held, Plan, Sources, Statistics, Sums, add_means, collect, partners,
+};
+use layerwise_transformer::Constants;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The most sequences that values are ablated on.
+const SEQUENCES: usize = 16;
+/// The most tokens of one.
+const LENGTH: usize = 128;
+/// The most schedules of one family: more heads than any model has.
+const MOST_MEMBERS: usize = 1 << 20;
+/// The seed by which sequences find the ones that they are resampled from.
+const SEED: u64 = 0;
+
+/// What takes the place of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// 0.
+    Zero,
+    /// Its mean over positions 1… of the sequences.
+    Mean,
+    /// The value at the same position of another sequence.
+    Resample,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Zero, Self::Mean, Self::Resample];
+
+    /// As in tables, and as the edit is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Zero => "zero",
+            Self::Mean => "mean",
+            Self::Resample => "resample",
+        }
+    }
+
+    /// The pairs of kinds, each once.
+    pub fn pairs() -> [[Self; 2]; 3] {
+        [
+            [Self::Zero, Self::Mean],
+            [Self::Zero, Self::Resample],
+            [Self::Mean, Self::Resample],
+        ]
+    }
+}
+
+/// Sequences of a text that are cut to one length, so that each can be resampled from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Even {
+    /// All of one length.
+    pub sequences: Vec<Vec<u32>>,
+    /// Sequences of the text that are shorter.
+    pub shorter: usize,
+}
+
+impl Even {
+    /// The first sequences of a text, cut to at most 128 tokens: as many as at least half of the text's sequences have.
+    pub fn of(text: &Text<'_>) -> Self {
+        Self::of_sequences(text.sequences())
+    }
+
+    fn of_sequences(all: &[Vec<u32>]) -> Self {
+        let mut lengths: Vec<usize> = all.iter().map(Vec::len).collect();
+        lengths.sort_unstable();
+        let median = lengths.get(lengths.len().saturating_sub(1) / 2);
+        let length = median.copied().unwrap_or(0).min(LENGTH);
+        let long = all.iter().filter(|own| own.len() >= length);
+        let sequences: Vec<Vec<u32>> = long
+            .map(|own| own[..length].to_vec())
+            .take(SEQUENCES)
+            .collect();
+        Self {
+            shorter: lengths.iter().filter(|own| **own < length).count(),
+            sequences,
+        }
+    }
+
+    /// How many tokens each has.
+    pub fn length(&self) -> usize {
+        self.sequences.first().map_or(0, Vec::len)
+    }
+
+    /// Why nothing is measured, where that is so.
+    pub fn refusal(&self, experiment: &str) -> Option<String> {
+        (self.sequences.len() < 2).then(|| {
+            format!(
+                "{experiment} is left empty: it needs two sequences of a text, found {}",
+                self.sequences.len()
+            )
+        })
+    }
+
+    /// What is going to be run, of so many schedules.
+    pub fn told(&self, experiment: &str, schedules: usize) -> String {
+        let Self { sequences, shorter } = self;
+        let left_out = match shorter {
+            0 => String::new(),
+            shorter => format!("; {shorter} shorter sequences of the text are left out"),
+        };
+        format!(
+            "{experiment}: {schedules} schedules on {} sequences of {} tokens{left_out}",
+            sequences.len(),
+            self.length()
+        )
+    }
+}
+
+/// A plan of some families.
+///
+/// # Errors
+/// A family that does not fit the model.
+pub fn plan(subject: &Subject<'_>, families: &[String]) -> Result<Plan, ExperimentError> {
+    let families = families.iter().map(|family| family.parse::<EditFamily>());
+    let families = families.collect::<Result<Vec<_>, _>>()?;
+    let bounds = Bounds::default().max_members(Some(MOST_MEMBERS));
+    Ok(Plan::new(subject.model.stack(), &families, bounds)?)
+}
+
+/// Schedules that were run on sequences of one length.
+pub struct Ablated {
+    /// The schedules.
+    pub plan: Plan,
+    /// The sums of each sequence, one for each schedule.
+    pub sums: Vec<Vec<Sums>>,
+    /// One for each schedule, the plain one first.
+    pub statistics: Vec<Statistics>,
+    /// The memory of the sums.
+    _memory: Arc<Held>,
+}
+
+/// Runs a plan on sequences, with means over them and each resampled from another.
+///
+/// # Errors
+/// Logits that are not finite, too little memory, a journal that cannot be used, or an interrupt; of a share
+/// [`ExperimentError::ShareFinished`].
+pub fn run(subject: &Subject<'_>, plan: Plan, even: &Even) -> Result<Ablated, ExperimentError> {
+    let sequences = &even.sequences;
+    let runs = &subject.runs;
+    let mut sources = Sources::default();
+    let means = plan.taken_from(Source::Mean);
+    if !means.is_empty() {
+        let mut constants = Constants::default();
+        add_means(
+            &mut constants,
+            &runs.runner,
+            runs.model.clone(),
+            sequences,
+            &means,
+        )?;
+        sources = sources.constants(constants);
+    }
+    if !plan.taken_from(Source::Resample).is_empty() {
+        let found = partners(sequences, SEED).into_iter().flatten();
+        sources = sources.partners(found.map(|at| sequences[at].clone()).collect());
+    }
+    let plan = plan.with_sources(sources);
+    let measured = runs.measure(&plan, &Divergence::new(), sequences)?;
+    let results = measured.results;
+    Ok(Ablated {
+        statistics: collect(plan.entries().len(), results.iter().map(Vec::as_slice)),
+        plan,
+        sums: results,
+        _memory: measured.memory,
+    })
+}
+
+/// How alike two kinds of ablation judge the same parts of a model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Agreement {
+    /// The rank correlation of the parts' divergences.
+    pub rank_correlation: f64,
+    /// The median divergence under the first kind, in multiples of that under the second.
+    pub ratio_of_medians: f64,
+    /// How many parts there are.
+    pub parts: usize,
+}
+
+impl Agreement {
+    /// Of divergences under two kinds, part by part; NaN where a number is not defined.
+    pub fn of(pairs: &[(f64, f64)]) -> Self {
+        let median = |side: fn(&(f64, f64)) -> f64| {
+            let mut values: Vec<f64> = pairs.iter().map(side).collect();
+            values.sort_by(f64::total_cmp);
+            match values.len() {
+                0 => f64::NAN,
+                len => values[(len - 1) / 2].midpoint(values[len / 2]),
+            }
+        };
+        Self {
+            rank_correlation: correlation::spearman(pairs).unwrap_or(f64::NAN),
+            ratio_of_medians: median(|pair| pair.0) / median(|pair| pair.1),
+            parts: pairs.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lengths: &[usize]) -> Even {
+        let sequence = |(at, len): (usize, &usize)| vec![at as u32; *len];
+        let sequences: Vec<Vec<u32>> = lengths.iter().enumerate().map(sequence).collect();
+        Even::of_sequences(&sequences)
+    }
+
+    #[test]
+    fn sequences_are_cut_to_what_half_of_them_have() {
+        let check = |lengths: &[usize], length: usize, kept: &[u32], shorter: usize| {
+            let even = of(lengths);
+            let found: Vec<u32> = even.sequences.iter().map(|own| own[0]).collect();
+            assert_eq!(
+                (even.length(), found.as_slice()),
+                (length, kept),
+                "{lengths:?}"
+            );
+            assert_eq!(even.shorter, shorter, "{lengths:?}");
+        };
+        check(&[5, 9, 7], 7, &[1, 2], 1);
+        check(&[5, 9, 7, 6], 6, &[1, 2, 3], 1);
+        check(&[500, 200, 3], 128, &[0, 1], 1);
+        assert_eq!(of(&[9; 99]).sequences.len(), SEQUENCES);
+        assert!(of(&[]).refusal("heads").is_some());
+        assert!(of(&[4]).refusal("heads").is_some());
+        assert!(of(&[4, 4]).refusal("heads").is_none());
+    }
+
+    #[test]
+    fn kinds_agree_as_their_ranks_do() {
+        let agreement = Agreement::of(&[(1.0, 2.0), (2.0, 4.0), (30.0, 5.0)]);
+        assert!((agreement.rank_correlation - 1.0).abs() < 1e-12);
+        assert_eq!((agreement.ratio_of_medians, agreement.parts), (0.5, 3));
+        assert!(Agreement::of(&[]).rank_correlation.is_nan());
+    }
+}

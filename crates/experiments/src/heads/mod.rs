@@ -1,0 +1,76 @@
+//! Every head ablated in three ways.
+//!
+//! - **Stands for** nothing published: zero, mean and resample ablation are what the field uses side by side.
+//! - **Needs** any models and any text.
+//! - **Computes** the divergence when the values of one head are 0, their mean, or another sequence's.
+//! - **Feeds no claim**; `ablation-kinds` compares whole sublayers.
+
+pub mod figure;
+mod measure;
+mod table;
+
+pub use table::{AgreementRecord, Record};
+
+use crate::core::error::ExperimentError;
+use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::subject::Subject;
+use crate::core::tables::{TableId, Tables};
+use crate::register;
+use layerwise_plot::Figure;
+
+/// See the [module](self).
+pub struct Heads;
+
+register!(Heads);
+
+impl Experiment for Heads {
+    fn id(&self) -> &'static str {
+        "heads"
+    }
+
+    fn about(&self) -> About {
+        About {
+            summary: "Every attention head by zero, mean and resample ablation",
+            title: "Ablating heads in three ways",
+            stands_for: "Nothing published; the three ablations that the field uses, side by side",
+            caption: "KL(plain ‖ altered) in nats when the values of one head before the output projection are 0, their mean over the text, or those of another sequence at the same position. Heat maps by block and head, on a logarithmic scale; and the rank correlations of the heads' divergences under two kinds. Means over positions 1 to T−1 of sequences cut to one length.",
+            paper_says: "The paper does not ablate heads. Zero ablation takes a head out of its usual range; resampling keeps that range and takes the head's information away.",
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            corpus: true,
+            ..Needs::default()
+        }
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        const { &[TableId::of::<Record>(), TableId::of::<AgreementRecord>()] }
+    }
+
+    fn announce(&self, subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+        measure::announce(subject)
+    }
+
+    fn has_items(&self) -> bool {
+        true
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject<'_>,
+        _: &Passes,
+        tables: &mut Tables,
+    ) -> Result<Vec<String>, ExperimentError> {
+        measure::measure(subject, tables)
+    }
+
+    fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
+        figure::drawings(tables.of(), tables.of())
+    }
+
+    fn finding(&self, tables: &Tables) -> Option<String> {
+        table::finding(tables.of())
+    }
+}

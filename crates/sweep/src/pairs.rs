@@ -1,0 +1,403 @@
+//! Pairs of sequences that differ in what decides the next token: activation patching.
+
+use crate::divergence::{Divergence, Plain};
+use crate::grouping::MOST_ITEMS;
+use crate::measure::{Failure, Measure, MeasureId, Reached};
+use crate::sums::{Statistics, Sums, collect};
+use layerwise_metrics::{ClusteredMean, ClusteredRatio};
+use layerwise_transformer::{Batch, ModelConfig};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate, s};
+use serde::{Deserialize, Serialize};
+
+/// Two sequences of the same length, and the tokens between which they decide.
+///
+/// Edits act on the corrupted one; `donor` takes values of the clean one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pair {
+    /// The sequence after which the answer comes.
+    pub clean: Vec<u32>,
+    /// The sequence that is run under every schedule.
+    pub corrupted: Vec<u32>,
+    /// The token that should follow the clean sequence.
+    pub answer: Option<u32>,
+    /// The token that should follow the corrupted one.
+    pub wrong: Option<u32>,
+}
+
+impl Pair {
+    /// Two sequences, without tokens that should follow.
+    pub fn new(clean: Vec<u32>, corrupted: Vec<u32>) -> Self {
+        Self {
+            clean,
+            corrupted,
+            answer: None,
+            wrong: None,
+        }
+    }
+
+    /// With the token that should follow the clean sequence, and the one that should follow the corrupted one.
+    #[must_use]
+    pub fn deciding(self, answer: Option<u32>, wrong: Option<u32>) -> Self {
+        Self {
+            answer,
+            wrong,
+            ..self
+        }
+    }
+}
+
+/// What the last position of pairs says of their answers under each schedule; and, unless it is left out, the divergence from
+/// the plain model at all positions of the corrupted sequence.
+#[derive(Clone, Debug)]
+pub struct Patching {
+    divergence: Option<Divergence>,
+}
+
+impl Patching {
+    /// The last position, and the statistics of [`Divergence`].
+    pub fn new() -> Self {
+        Self {
+            divergence: Some(Divergence::new()),
+        }
+    }
+
+    /// The last position alone, which takes less time.
+    pub fn at_last_position() -> Self {
+        Self { divergence: None }
+    }
+}
+
+impl Default for Patching {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What the last position's output says of a pair.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Last {
+    /// The answer's logit less the wrong one's, in nats; where the pair has both.
+    pub logit_difference: Option<f64>,
+    /// The probability of the answer, where the pair has one.
+    pub answer_probability: Option<f64>,
+    /// How many tokens are at least as probable as the answer, itself included; where the pair has one.
+    pub answer_rank: Option<u64>,
+}
+
+impl Last {
+    /// What `recovered` is a share of: the logit difference, or without a wrong token the probability of the answer.
+    pub fn metric(&self) -> Option<f64> {
+        self.logit_difference.or(self.answer_probability)
+    }
+
+    fn of(logits: ArrayView1<'_, f32>, pair: &Pair) -> Self {
+        let at = |token: u32| logits.get(token as usize).map(|logit| f64::from(*logit));
+        let answer = pair.answer.and_then(at);
+        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let weights = logits.iter().map(|logit| f64::from(logit - most).exp());
+        let sum: f64 = weights.sum();
+        Self {
+            logit_difference: answer.zip(pair.wrong.and_then(at)).map(|(a, b)| a - b),
+            answer_probability: answer.map(|answer| (answer - f64::from(most)).exp() / sum),
+            answer_rank: answer.map(|answer| {
+                let above = logits.iter().filter(|logit| f64::from(**logit) >= answer);
+                above.count() as u64
+            }),
+        }
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = f64> {
+        [self.logit_difference, self.answer_probability]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// What one schedule leaves of one pair.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PairSums {
+    /// How far the outputs on the corrupted sequence are from the plain model's, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Sums>,
+    /// The last position of the corrupted sequence.
+    pub last: Last,
+    /// The last position of the clean sequence: in the plain model's result alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clean: Option<Last>,
+}
+
+/// The corrupted sequence's end, as the end of a run of a sequence.
+fn as_sequence<'a>(reached: &Reached<'a, Pair>) -> Reached<'a, Vec<u32>> {
+    Reached {
+        model: reached.model,
+        item: &reached.item.corrupted,
+        index: reached.index,
+        batch: reached.batch,
+        schedules: reached.schedules,
+        donor: None,
+        states: reached.states,
+    }
+}
+
+/// The last row of some states.
+fn last(states: ArrayView2<'_, f32>) -> ArrayView2<'_, f32> {
+    let rows = states.nrows();
+    states.slice_move(s![rows - 1.., ..])
+}
+
+/// The logits after each of some states, which are their last rows, \[states, vocab\].
+fn logits(reached: &[Reached<'_, Pair>], states: &[ArrayView2<'_, f32>]) -> Array2<f32> {
+    let states = concatenate(Axis(0), states).expect("residual streams have one width");
+    reached[0].model.standard_lens(states.view())
+}
+
+fn lasts(
+    reached: &[Reached<'_, Pair>],
+    states: &[ArrayView2<'_, f32>],
+) -> Result<Vec<Last>, (usize, Failure)> {
+    let logits = logits(reached, states);
+    let rows = logits.outer_iter().zip(reached).enumerate();
+    rows.map(|(at, (logits, reached))| {
+        let last = Last::of(logits, reached.item);
+        let finite = logits.iter().all(|logit| logit.is_finite());
+        match finite && last.numbers().all(f64::is_finite) {
+            true => Ok(last),
+            false => Err((
+                at,
+                Failure::NotFinite {
+                    position: reached.item.corrupted.len() - 1,
+                },
+            )),
+        }
+    })
+    .collect()
+}
+
+impl Measure for Patching {
+    type Item = Pair;
+    type Observer<'a> = ();
+    type Reference = Option<Plain>;
+    type Sums = PairSums;
+
+    fn id(&self) -> MeasureId {
+        let id = MeasureId::new("patching", 1);
+        match &self.divergence {
+            Some(divergence) => id.with_settings(format!("{:?}", divergence.id())),
+            None => id,
+        }
+    }
+
+    fn unit(&self) -> &'static str {
+        "pair"
+    }
+
+    fn batch(&self, item: &Pair) -> Batch {
+        (&item.corrupted).into()
+    }
+
+    fn donor(&self, item: &Pair) -> Option<Batch> {
+        Some((&item.clean).into())
+    }
+
+    fn least_tokens(&self) -> usize {
+        match self.divergence {
+            Some(_) => 3,
+            None => 1,
+        }
+    }
+
+    fn particulars(&self, item: &Pair) -> Vec<u32> {
+        let number = |token: Option<u32>| [u32::from(token.is_some()), token.unwrap_or(0)];
+        [number(item.answer), number(item.wrong)].concat()
+    }
+
+    fn weight(&self, item: &Pair) -> usize {
+        item.corrupted.len().max(1)
+    }
+
+    fn plain(
+        &self,
+        reached: &Reached<'_, Pair>,
+        _: Option<()>,
+    ) -> Result<(Option<Plain>, PairSums), Failure> {
+        let of_one = std::slice::from_ref(reached);
+        let all = self.plain_of_all(of_one, vec![None]);
+        let mut all = all.map_err(|(_, failure)| failure)?;
+        Ok(all.pop().expect("one pair has one result"))
+    }
+
+    fn altered(
+        &self,
+        reached: &Reached<'_, Pair>,
+        plain: &Option<Plain>,
+    ) -> Result<PairSums, Failure> {
+        let last = lasts(std::slice::from_ref(reached), &[last(reached.states)]);
+        let last = last.map_err(|(_, failure)| failure)?.swap_remove(0);
+        let divergence = self.divergence.as_ref().zip(plain.as_ref());
+        let divergence =
+            divergence.map(|(divergence, plain)| divergence.altered(&as_sequence(reached), plain));
+        Ok(PairSums {
+            divergence: divergence.transpose()?,
+            last,
+            clean: None,
+        })
+    }
+
+    fn plain_of_all(
+        &self,
+        reached: &[Reached<'_, Pair>],
+        _: Vec<Option<()>>,
+    ) -> Result<Vec<(Option<Plain>, PairSums)>, (usize, Failure)> {
+        let corrupted: Vec<_> = reached.iter().map(|own| last(own.states)).collect();
+        let corrupted = lasts(reached, &corrupted)?;
+        let donors = reached.iter().map(|own| own.donor);
+        let donors = donors.map(|donor| donor.expect("a pair has a donor"));
+        let clean: Vec<_> = donors.map(last).collect();
+        let clean = lasts(reached, &clean)?;
+        let divergences: Vec<Option<(Plain, Sums)>> = match &self.divergence {
+            Some(divergence) => {
+                let sequences: Vec<_> = reached.iter().map(as_sequence).collect();
+                let none = vec![None; sequences.len()];
+                let all = divergence.plain_of_all(&sequences, none)?;
+                all.into_iter().map(Some).collect()
+            }
+            None => reached.iter().map(|_| None).collect(),
+        };
+        let all = divergences.into_iter().zip(corrupted).zip(clean);
+        let all = all.map(|((divergence, last), clean)| {
+            let (plain, divergence) = divergence.unzip();
+            let sums = PairSums {
+                divergence,
+                last,
+                clean: Some(clean),
+            };
+            (plain, sums)
+        });
+        Ok(all.collect())
+    }
+
+    fn altered_of_all(
+        &self,
+        reached: &[Reached<'_, Pair>],
+        plain: &[Option<Plain>],
+    ) -> Result<Vec<PairSums>, (usize, Failure)> {
+        // Divergences have products of their own for all pairs only where they hold what is compared by value.
+        if self.divergence.is_some() {
+            let each = reached.iter().zip(plain).enumerate();
+            return each
+                .map(|(at, (own, plain))| self.altered(own, plain).map_err(|failure| (at, failure)))
+                .collect();
+        }
+        let states: Vec<_> = reached.iter().map(|own| last(own.states)).collect();
+        let all = lasts(reached, &states)?.into_iter().map(|last| PairSums {
+            last,
+            ..PairSums::default()
+        });
+        Ok(all.collect())
+    }
+
+    fn fits(&self, sums: &PairSums) -> bool {
+        sums.divergence.is_some() == self.divergence.is_some()
+    }
+
+    fn kept_bytes(&self, config: &ModelConfig, seq: usize, schedules: usize) -> usize {
+        let divergence = self.divergence.as_ref();
+        let divergence = divergence.map_or(0, |own| own.kept_bytes(config, seq, schedules));
+        // The clean sequences' streams and tokens, also where no edit takes values of them.
+        divergence + 2 * seq * (config.model * size_of::<f32>() + size_of::<u32>())
+    }
+
+    /// Logits of last positions, and the states before them.
+    fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
+        let divergence = self.divergence.as_ref();
+        let divergence = divergence.map_or(0, |own| own.reading_bytes(config, seq));
+        divergence + MOST_ITEMS * (config.vocab + 3 * config.model) * size_of::<f32>()
+    }
+
+    fn statistics(&self) -> &'static [&'static str] {
+        match &self.divergence {
+            Some(divergence) => divergence.statistics(),
+            None => &[],
+        }
+    }
+
+    fn observations(&self, item: &Pair, sums: &PairSums, statistic: &str) -> (f64, u64) {
+        match (&self.divergence, &sums.divergence) {
+            (Some(divergence), Some(sums)) => {
+                divergence.observations(&item.corrupted, sums, statistic)
+            }
+            _ => (0.0, 0),
+        }
+    }
+}
+
+/// One schedule on pairs, with standard errors clustered by pair.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct PairStatistics {
+    /// The divergence from the plain model on the corrupted sequences, where it was measured.
+    pub divergence: Statistics,
+    /// The answer's logit less the wrong one's, nats.
+    pub logit_difference: ClusteredMean,
+    /// The probability of the answer.
+    pub answer_probability: ClusteredMean,
+    /// The rank of the answer, from 1.
+    pub answer_rank: ClusteredMean,
+    /// (m(edited) − m(corrupted)) / (m(clean) − m(corrupted)), where m is the logit difference, or without a wrong token the
+    /// probability of the answer: a ratio of sums over pairs.
+    pub recovered: ClusteredRatio,
+}
+
+impl PairStatistics {
+    /// Puts the sums of pairs together, one for each schedule.
+    ///
+    /// `pairs` holds, in the order of the pairs, the sums of every schedule, the plain one's first.
+    pub fn collect<'a>(
+        schedules: usize,
+        pairs: impl IntoIterator<Item = &'a [PairSums]>,
+    ) -> Vec<Self> {
+        let pairs: Vec<&[PairSums]> = pairs.into_iter().collect();
+        let divergences: Vec<Vec<Sums>> = pairs
+            .iter()
+            .map(|own| {
+                let sums = own.iter().map(|sums| sums.divergence.clone());
+                sums.map(Option::unwrap_or_default).collect()
+            })
+            .collect();
+        let divergences = collect(schedules, divergences.iter().map(Vec::as_slice));
+        let mut statistics: Vec<Self> = divergences
+            .into_iter()
+            .map(|divergence| Self {
+                divergence,
+                ..Self::default()
+            })
+            .collect();
+        for own in pairs {
+            assert_eq!(own.len(), schedules, "one sum for each schedule");
+            let plain = &own[0];
+            let clean = plain.clean.as_ref().and_then(Last::metric);
+            let corrupted = plain.last.metric();
+            for (statistics, sums) in statistics.iter_mut().zip(own) {
+                let last = &sums.last;
+                let rank = last.answer_rank.map(|rank| rank as f64);
+                for (mean, value) in [
+                    (&mut statistics.logit_difference, last.logit_difference),
+                    (&mut statistics.answer_probability, last.answer_probability),
+                    (&mut statistics.answer_rank, rank),
+                ] {
+                    mean.push(value.unwrap_or(0.0), u64::from(value.is_some()));
+                }
+                if let (Some(edited), Some(corrupted), Some(clean)) =
+                    (last.metric(), corrupted, clean)
+                {
+                    let recovered = &mut statistics.recovered;
+                    recovered.push(edited - corrupted, clean - corrupted);
+                }
+            }
+        }
+        statistics
+    }
+}

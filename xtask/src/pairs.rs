@@ -1,0 +1,198 @@
+//! Files of pairs of prompts, for activation patching.
+
+use crate::arguments::Inputs;
+use crate::inputs::{self, OpenedModel};
+use crate::manifest::FileHash;
+use anyhow::{Context, bail, ensure};
+use layerwise::corpus::{Bos, MIN_TOKENS, Tokenizer};
+use layerwise::files::{self, Links};
+use layerwise::sweep::{Held, Pair};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// The largest file of pairs, in bytes.
+const MOST_BYTES: u64 = 1 << 28;
+/// The most that a line takes in memory beside its tokens, in bytes.
+const LINE_BYTES: u64 = 512;
+
+/// Pairs, encoded for one model.
+pub struct OpenedPairs {
+    /// The file, as the manifest tells it.
+    pub file: FileHash,
+    /// The pairs.
+    pub pairs: Vec<Pair>,
+    /// The sequences that are run, which are their corrupted sides.
+    pub corrupted: Vec<Vec<u32>>,
+    _memory: Held,
+}
+
+impl OpenedPairs {
+    /// Reads a file of pairs: a JSON object on each line, with `clean` and `corrupted` and, where they are known, `answer` and
+    /// `wrong`, each a text or token ids.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a line that does not fit the model, with its number.
+    pub fn open(path: &Path, opened: &OpenedModel, inputs: &Inputs) -> anyhow::Result<Self> {
+        let file = files::open(path, Links::Follow)?;
+        let what = format!("{}: the pairs of {}", opened.name, path.display());
+        let budget = &opened.budget;
+        // Every byte may be a token, on both sides of what holds it.
+        let mut memory = budget.hold(&what, file.size().saturating_mul(10))?;
+        let bytes = file.read_all(MOST_BYTES)?;
+        let text = std::str::from_utf8(&bytes)
+            .with_context(|| format!("{}: expected UTF-8", path.display()))?;
+        let mut reading = Reading {
+            path: path.to_owned(),
+            opened,
+            inputs,
+            tokenizer: None,
+        };
+        let mut pairs = Vec::new();
+        for (at, line) in text.lines().enumerate() {
+            if line.trim().is_empty() {
+                continue;
+            }
+            if inputs.rows.is_some_and(|rows| pairs.len() == rows) {
+                break;
+            }
+            let pair = reading.pair(line);
+            pairs.push(pair.with_context(|| format!("{}: line {}", path.display(), at + 1))?);
+        }
+        ensure!(
+            !pairs.is_empty(),
+            "{}: expected a pair on each line, found none",
+            path.display()
+        );
+        let tokens: usize = pairs.iter().map(|pair| 3 * pair.clean.len()).sum();
+        memory.shrink_to(4 * tokens as u64 + LINE_BYTES * pairs.len() as u64);
+        Ok(Self {
+            file: FileHash::of_file(path)?,
+            corrupted: corrupted(&pairs),
+            pairs,
+            _memory: memory,
+        })
+    }
+
+    /// Keeps the pairs whose index `keep` admits.
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        let mut index = 0;
+        self.pairs.retain(|_| {
+            index += 1;
+            keep(index - 1)
+        });
+        self.corrupted = corrupted(&self.pairs);
+    }
+}
+
+fn corrupted(pairs: &[Pair]) -> Vec<Vec<u32>> {
+    pairs.iter().map(|pair| pair.corrupted.clone()).collect()
+}
+
+struct Reading<'a> {
+    path: PathBuf,
+    opened: &'a OpenedModel,
+    inputs: &'a Inputs,
+    /// The tokenizer and what stands before each text, once a text has to be read.
+    tokenizer: Option<(Tokenizer, Option<u32>)>,
+}
+
+impl Reading<'_> {
+    fn pair(&mut self, line: &str) -> anyhow::Result<Pair> {
+        let object: Map<String, Value> =
+            serde_json::from_str(line).context("expected a JSON object")?;
+        if let Some(unknown) = object
+            .keys()
+            .find(|key| !["clean", "corrupted", "answer", "wrong"].contains(&key.as_str()))
+        {
+            bail!("expected `clean`, `corrupted`, `answer` and `wrong`, found `{unknown:.100}`");
+        }
+        let clean = self.sequence(&object, "clean")?;
+        let corrupted = self.sequence(&object, "corrupted")?;
+        ensure!(
+            clean.len() == corrupted.len(),
+            "expected as many tokens on both sides, found {} in `clean` and {} in `corrupted`",
+            clean.len(),
+            corrupted.len()
+        );
+        let config = self.opened.model.config();
+        ensure!(
+            (MIN_TOKENS..=config.context).contains(&clean.len()),
+            "expected {MIN_TOKENS} to {} tokens on either side, found {}",
+            config.context,
+            clean.len()
+        );
+        let answer = self.token(&object, "answer")?;
+        let wrong = self.token(&object, "wrong")?;
+        ensure!(
+            answer.is_some() || wrong.is_none(),
+            "`wrong` says what `answer` is compared with: expected `answer` as well"
+        );
+        Ok(Pair::new(clean, corrupted).deciding(answer, wrong))
+    }
+
+    fn sequence(&mut self, object: &Map<String, Value>, key: &str) -> anyhow::Result<Vec<u32>> {
+        let value = object
+            .get(key)
+            .with_context(|| format!("expected `{key}`"))?;
+        match value {
+            Value::String(text) => {
+                let (tokenizer, bos) = self.tokenizer()?;
+                let own = tokenizer.encode(text)?;
+                Ok(bos.iter().copied().chain(own).collect())
+            }
+            value => self.ids(value, key),
+        }
+    }
+
+    fn token(&mut self, object: &Map<String, Value>, key: &str) -> anyhow::Result<Option<u32>> {
+        let ids = match object.get(key) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => self.tokenizer()?.0.encode(text)?,
+            Some(value @ Value::Number(_)) => vec![self.id(value, key)?],
+            Some(value) => self.ids(value, key)?,
+        };
+        match ids[..] {
+            [id] => Ok(Some(id)),
+            _ => bail!(
+                "`{key}` is {} tokens; expected one, the first that follows the prompt (a space before a word is a part of it)",
+                ids.len()
+            ),
+        }
+    }
+
+    fn ids(&self, value: &Value, key: &str) -> anyhow::Result<Vec<u32>> {
+        let ids = value.as_array().with_context(|| {
+            format!("`{key}`: expected a text or a list of token ids, found {value:.100}")
+        })?;
+        ids.iter().map(|id| self.id(id, key)).collect()
+    }
+
+    fn id(&self, value: &Value, key: &str) -> anyhow::Result<u32> {
+        let vocab = self.opened.model.config().vocab;
+        let id = value.as_u64().filter(|id| *id < vocab as u64);
+        let id = id.and_then(|id| u32::try_from(id).ok());
+        id.with_context(|| format!("`{key}`: expected token ids below {vocab}, found {value:.100}"))
+    }
+
+    /// The model's tokenizer, and what stands before each text.
+    fn tokenizer(&mut self) -> anyhow::Result<&(Tokenizer, Option<u32>)> {
+        if self.tokenizer.is_none() {
+            let tokenizer = inputs::open_tokenizer(self.opened)?.with_context(|| {
+                format!(
+                    "{}: reads no text without a tokenizer.json: give token ids",
+                    self.opened.name
+                )
+            })?;
+            let file = self.path.file_name().unwrap_or_default();
+            let text = format!("each prompt of {}", file.to_string_lossy());
+            let (bos, _) =
+                inputs::beginning(self.inputs.bos, &text, self.opened, Some(&tokenizer))?;
+            let bos = match bos {
+                Bos::Id(id) | Bos::Auto(id) => Some(id),
+                Bos::None => None,
+            };
+            self.tokenizer = Some((tokenizer, bos));
+        }
+        Ok(self.tokenizer.as_ref().expect("it was opened above"))
+    }
+}

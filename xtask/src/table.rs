@@ -1,0 +1,168 @@
+//! The table of a sweep.
+
+use anyhow::Context;
+use layerwise::metrics::{ClusteredMean, ClusteredRatio};
+use layerwise::sweep::{Label, PairStatistics, Statistics};
+
+/// The columns. Other programs may rely on their names.
+const COLUMNS: [&str; 20] = [
+    "model",
+    "family",
+    "schedule",
+    "l",
+    "m",
+    "sequences",
+    "positions",
+    "kl_nats",
+    "kl_nats_se",
+    "top1_agreement",
+    "top1_agreement_se",
+    "entropy_bits",
+    "entropy_bits_se",
+    "loss_positions",
+    "loss_nats",
+    "loss_nats_se",
+    "h",
+    "p",
+    "top5_overlap",
+    "top5_overlap_se",
+];
+
+/// Further columns where pairs were measured; then `sequences` are pairs.
+const OF_PAIRS: [&str; 8] = [
+    "logit_difference_nats",
+    "logit_difference_nats_se",
+    "answer_probability",
+    "answer_probability_se",
+    "answer_rank",
+    "answer_rank_se",
+    "recovered",
+    "recovered_se",
+];
+
+/// The table of a sweep, in memory.
+pub struct Table {
+    writer: csv::Writer<Vec<u8>>,
+}
+
+impl Table {
+    /// The header alone, of a sweep on sequences.
+    ///
+    /// # Errors
+    /// The CSV writer fails.
+    pub fn new() -> anyhow::Result<Self> {
+        Self::of(COLUMNS.iter())
+    }
+
+    /// The header alone, of a sweep on pairs.
+    ///
+    /// # Errors
+    /// The CSV writer fails.
+    pub fn of_pairs() -> anyhow::Result<Self> {
+        Self::of(COLUMNS.iter().chain(&OF_PAIRS))
+    }
+
+    fn of<'a>(columns: impl Iterator<Item = &'a &'a str>) -> anyhow::Result<Self> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(columns)?;
+        Ok(Self { writer })
+    }
+
+    /// Adds a model's rows, one for each schedule, with statistics over a number of sequences.
+    ///
+    /// # Errors
+    /// The CSV writer fails.
+    pub fn push(
+        &mut self,
+        model: &str,
+        labels: &[Label],
+        sequences: usize,
+        statistics: &[Statistics],
+    ) -> anyhow::Result<()> {
+        for (label, statistics) in labels.iter().zip(statistics) {
+            self.writer
+                .write_record(row(model, label, sequences, statistics))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a model's rows, one for each schedule, with statistics over a number of pairs.
+    ///
+    /// # Errors
+    /// The CSV writer fails.
+    pub fn push_pairs(
+        &mut self,
+        model: &str,
+        labels: &[Label],
+        pairs: usize,
+        statistics: &[PairStatistics],
+    ) -> anyhow::Result<()> {
+        for (label, own) in labels.iter().zip(statistics) {
+            let means = [
+                &own.logit_difference,
+                &own.answer_probability,
+                &own.answer_rank,
+            ];
+            let further = means
+                .into_iter()
+                .flat_map(mean)
+                .chain(ratio(&own.recovered));
+            let row = row(model, label, pairs, &own.divergence);
+            self.writer.write_record(row.into_iter().chain(further))?;
+        }
+        Ok(())
+    }
+
+    /// The table as CSV.
+    ///
+    /// # Errors
+    /// The CSV writer fails.
+    pub fn bytes(self) -> anyhow::Result<Vec<u8>> {
+        self.writer
+            .into_inner()
+            .context("the table cannot be put together")
+    }
+}
+
+fn optional(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+fn mean(mean: &ClusteredMean) -> [String; 2] {
+    [optional(mean.mean()), optional(mean.standard_error())]
+}
+
+fn ratio(ratio: &ClusteredRatio) -> [String; 2] {
+    [optional(ratio.ratio()), optional(ratio.standard_error())]
+}
+
+fn row(model: &str, label: &Label, sequences: usize, statistics: &Statistics) -> [String; 20] {
+    let index = |value: Option<usize>| value.map_or_else(String::new, |value| value.to_string());
+    let [kl, kl_se] = mean(&statistics.kl_nats);
+    let [top1, top1_se] = mean(&statistics.top1_agreement);
+    let [top5, top5_se] = mean(&statistics.top5_overlap);
+    let [entropy, entropy_se] = mean(&statistics.entropy_bits);
+    let [loss, loss_se] = mean(&statistics.loss_nats);
+    [
+        model.to_owned(),
+        label.family.clone(),
+        label.edit.clone(),
+        index(label.l),
+        index(label.m),
+        sequences.to_string(),
+        statistics.kl_nats.count().to_string(),
+        kl,
+        kl_se,
+        top1,
+        top1_se,
+        entropy,
+        entropy_se,
+        statistics.loss_nats.count().to_string(),
+        loss,
+        loss_se,
+        index(label.h),
+        index(label.p),
+        top5,
+        top5_se,
+    ]
+}
