@@ -238,19 +238,16 @@ fn log_sum([a, b]: [f64; 2]) -> f64 {
 mod tests {
     use super::*;
 
+    /// Chains whose first feature tells how far the turn of the labels is, and whose second tells nothing.
     fn chains() -> Vec<Chain> {
         let value = |at: usize| ((at * 37 + 11) % 17) as f64 / 17.0;
         (0..12)
             .map(|chain| {
-                let x: Vec<Vec<f64>> = (0..6)
-                    .map(|k| {
-                        vec![
-                            k as f64 / 6.0 + 0.3 * value(chain * 7 + k),
-                            value(chain + k),
-                        ]
-                    })
-                    .collect();
                 let turn = 2 + chain % 4;
+                let distance = |k: usize| (k as f64 - turn as f64) / 3.0;
+                let x: Vec<Vec<f64>> = (0..6)
+                    .map(|k| vec![distance(k) + 0.3 * value(chain * 7 + k), value(chain + k)])
+                    .collect();
                 (x, (0..6).map(|k| k >= turn).collect())
             })
             .collect()
