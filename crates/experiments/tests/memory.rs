@@ -97,6 +97,7 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
         ModelConfig::tiny().with(|c| {
             c.model = 32;
             c.vocab = 2048;
+            c.context = 128;
         }),
         1,
     );
