@@ -189,10 +189,13 @@ fn memory_is_within_its_bound_and_does_not_grow_with_the_corpus() {
     let capped = wide.clone().with(|c| c.logit_cap = Some(5.0));
     for config in [wide, gated, capped] {
         let model = Model::random(config, 5);
-        for texts in families {
+        let planned = |texts: &[&str]| {
             let families: Vec<EditFamily> =
                 texts.iter().map(|text| text.parse().unwrap()).collect();
-            let plan = Plan::new(model.stack(), &families, 4096).unwrap();
+            Plan::new(model.stack(), &families, 4096).unwrap()
+        };
+        for texts in families {
+            let plan = planned(texts);
             let sequences = |length: usize| -> Vec<Vec<u32>> {
                 let own = |item: usize| tokens(&model, item, length - item % 3);
                 (0..16).map(own).collect()
@@ -210,20 +213,16 @@ fn memory_is_within_its_bound_and_does_not_grow_with_the_corpus() {
             let measure = LogLikelihood::of("quiz", &questions);
             // A context of ten tokens, and at most one more for each of four choices.
             check(&model, &plan, &measure, &questions, 14);
-            let families = [
-                families.as_slice(),
-                &["donor(mlp.post[l])".parse().unwrap()],
-            ];
-            let plan = Plan::new(model.stack(), &families.concat(), 4096).unwrap();
-            let pair = |item: usize| {
-                let [clean, corrupted] =
-                    [item, item + 50].map(|seed| tokens(&model, seed, LENGTH - 1 - item % 3));
-                Pair::new(clean, corrupted).deciding(Some(1), Some(2))
-            };
-            let pairs: Vec<Pair> = (0..16).map(pair).collect();
-            for measure in [Patching::new(), Patching::at_last_position()] {
-                check(&model, &plan, &measure, &pairs, LENGTH - 1);
-            }
+        }
+        let plan = planned(&["drop(l)", "donor(mlp.post[l])"]);
+        let pair = |item: usize| {
+            let [clean, corrupted] =
+                [item, item + 50].map(|seed| tokens(&model, seed, LENGTH - 1 - item % 3));
+            Pair::new(clean, corrupted).deciding(Some(1), Some(2))
+        };
+        let pairs: Vec<Pair> = (0..16).map(pair).collect();
+        for measure in [Patching::new(), Patching::at_last_position()] {
+            check(&model, &plan, &measure, &pairs, LENGTH - 1);
         }
     }
 }
