@@ -388,10 +388,13 @@ impl Layout {
             .read(true)
             .write(true)
             .create(true)
-            .truncate(!is_begun)
+            .truncate(false)
             .open(partial);
         let begun = opened.and_then(|mut file| {
+            // Another run may be writing it: nothing is cut off before the file is this run's own.
+            file.try_lock()?;
             if !is_begun {
+                file.set_len(0)?;
                 file.set_len(self.end)?;
                 let mut writer = BufWriter::new(&mut file);
                 writer.write_all(&self.header)?;

@@ -25,7 +25,7 @@ pub struct Options {
 const STATEMENT: usize = 72;
 
 impl Options {
-    /// Prints the verdicts and the path of the report, which is the last file, or the paths of all files, on standard output.
+    /// Prints verdicts and the path of the report, which is the last file, or the paths of all files, on standard output.
     ///
     /// # Errors
     /// Nobody reads them, or the report is to be opened and cannot be.
@@ -49,7 +49,7 @@ impl Options {
     }
 }
 
-/// How many lines of each claim hold, fail and are not tested, as `claims.csv` has them.
+/// How many lines of each claim hold, fail and are not tested.
 fn table(rows: &[Row]) -> String {
     const VERDICTS: [Verdict; 3] = [Verdict::Holds, Verdict::Fails, Verdict::NotTested];
     let mut counts: BTreeMap<&str, [usize; 3]> = BTreeMap::new();

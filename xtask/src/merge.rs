@@ -66,11 +66,11 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
         false => Table::new()?,
     };
     let joined = match of_pairs {
-        true => join::<Patching>(&journals, |run, labels, sums: Vec<&[PairSums]>| {
+        true => join::<Patching>(&journals, "pairs", |run, labels, sums: Vec<&[PairSums]>| {
             let statistics = PairStatistics::collect(labels.len(), sums);
             table.push_pairs(&run.name, labels, run.units, &statistics)
         })?,
-        false => join::<Divergence>(&journals, |run, labels, sums: Vec<&[Sums]>| {
+        false => join::<Divergence>(&journals, "sequences", |run, labels, sums: Vec<&[Sums]>| {
             let statistics = sweep::collect(labels.len(), sums);
             table.push(&run.name, labels, run.units, &statistics)
         })?,
@@ -97,9 +97,10 @@ fn of_pairs(journals: &[PathBuf]) -> anyhow::Result<bool> {
     Ok(found.unwrap_or(false))
 }
 
-/// Joins journals, and hands over each run with its schedules and the sums of its items.
+/// Joins journals of units that are called so, and hands over each run with its schedules and the sums of its items.
 fn join<M: KeptMeasure>(
     journals: &[PathBuf],
+    units: &str,
     mut push: impl FnMut(&RunDescription<Described>, &[Label], Vec<&[M::Sums]>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Joined> {
     let journals = journals.iter().map(|path| {
@@ -116,7 +117,7 @@ fn join<M: KeptMeasure>(
             run.finished.values().map(Vec::as_slice).collect(),
         )?;
         output::say(format_args!(
-            "{}: {} sequences under {} schedules from {} journals",
+            "{}: {} {units} under {} schedules from {} journals",
             description.name,
             description.units,
             labels.len(),
@@ -129,6 +130,13 @@ fn join<M: KeptMeasure>(
 /// Puts shards of `reproduce` together: the same command once more, with what they have finished.
 fn reproduced(arguments: &Arguments, run: &Path) -> anyhow::Result<()> {
     let divided = Divided::read(run)?;
+    let version = env!("CARGO_PKG_VERSION");
+    ensure!(
+        divided.version() == version,
+        "{}: a shard of version {:.40}, which {version} cannot join: join it with that version",
+        run.join(Divided::FILE).display(),
+        divided.version()
+    );
     let absolute =
         |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
     let runs = arguments.runs.iter().map(absolute);

@@ -104,7 +104,9 @@ impl Reading<'_> {
             .keys()
             .find(|key| !["clean", "corrupted", "answer", "wrong"].contains(&key.as_str()))
         {
-            bail!("expected `clean`, `corrupted`, `answer` and `wrong`, found `{unknown:.100}`");
+            bail!(
+                "unknown key `{unknown:.100}`; expected `clean`, `corrupted`, `answer` and `wrong`"
+            );
         }
         let clean = self.sequence(&object, "clean")?;
         let corrupted = self.sequence(&object, "corrupted")?;

@@ -5,6 +5,7 @@ use layerwise::architecture::ConfigError;
 use layerwise::corpus::CorpusError;
 use layerwise::files::FileError;
 use layerwise::journal::JournalError;
+use layerwise::schedule::Source;
 use layerwise::sweep::SweepError;
 use layerwise::transformer::TransformerError;
 use layerwise::weights::WeightsError;
@@ -66,6 +67,10 @@ fn of_sweep(error: &SweepError) -> Option<String> {
             "give the folders of all shards, run those that are missing, or give the command of reproduce without --shard"
                 .to_owned(),
         ),
+        SweepError::NoSource {
+            source_of_values: Source::Donor,
+            ..
+        } => Some("give pairs of prompts by --pairs FILE.jsonl of `sweep`".to_owned()),
         SweepError::Interrupted { kept: true, .. } => {
             Some("the same command goes on from there".to_owned())
         }

@@ -102,6 +102,9 @@ impl Arguments {
         arguments.run.fresh = false;
         arguments.take_up = shards;
         arguments.only_taken_up = true;
+        // Nobody's command opens a browser here, or ends before anything is joined.
+        arguments.show = ending::Options::default();
+        arguments.dry_run = false;
         arguments.out = out;
         Ok(arguments)
     }

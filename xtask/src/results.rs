@@ -3,6 +3,7 @@
 use crate::experiments::contents::{Contents, Drawn};
 use crate::experiments::core::claim;
 use crate::experiments::core::experiment::Experiment;
+use crate::experiments::core::finding::Verdict;
 use crate::experiments::core::known::Compared;
 use crate::experiments::core::models::Facts;
 use crate::experiments::core::published::TextTable;
@@ -12,6 +13,7 @@ use crate::experiments::{self, known_values};
 use crate::manifest::Reported;
 use crate::output;
 use layerwise::files::{Folder, Links};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Resolution of the PNG files, fit for print.
@@ -110,7 +112,8 @@ pub struct Results<'a> {
 }
 
 impl Results<'_> {
-    /// Judges the results, and writes the verdicts, the paper's tables and, as the last file, the report. Returns the verdicts.
+    /// Judges the results, and writes the verdicts, the paper's tables and, as the last file, the report. Returns the verdicts on the
+    /// claims whose experiments were run, or that could be judged nonetheless.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -137,7 +140,20 @@ impl Results<'_> {
         let path = out.join("report.html");
         output::write(&path, report.report()?.html().as_bytes())?;
         written.push(path);
-        Ok(judgements.claims)
+        let is_run = |id: &&str| self.experiments.iter().any(|own| own.id() == *id);
+        let mut told: BTreeSet<&str> = experiments::claims()
+            .into_iter()
+            .filter(|claim| claim.needs.iter().all(is_run))
+            .map(|claim| claim.id)
+            .collect();
+        let mut claims = judgements.claims;
+        let judged = claims
+            .iter()
+            .filter(|row| row.verdict != Verdict::NotTested);
+        let judged: BTreeSet<String> = judged.map(|row| row.claim.clone()).collect();
+        told.extend(judged.iter().map(String::as_str));
+        claims.retain(|row| told.contains(row.claim.as_str()));
+        Ok(claims)
     }
 }
 

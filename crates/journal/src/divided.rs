@@ -54,6 +54,11 @@ impl Divided {
         }
     }
 
+    /// The version of the program that the share was started on.
+    pub fn version(&self) -> &str {
+        &self.layerwise
+    }
+
     /// The folder that the command was given in.
     pub fn folder(&self) -> &Path {
         &self.folder

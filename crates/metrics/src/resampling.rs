@@ -32,8 +32,7 @@ const OUTSIDE: f64 = 0.05;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resamples {
     units: usize,
-    /// How often each unit comes in each draw, draw by draw.
-    times: Vec<u32>,
+    seed: u64,
 }
 
 /// An interval of 95 %.
@@ -62,16 +61,7 @@ impl Resamples {
                 found: units,
             });
         }
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut times = vec![0_u32; DRAWS * units];
-        for draw in times.chunks_exact_mut(units) {
-            for _ in 0..units {
-                // A unit's share of 2³² differs from the others' by one part in 2³²/units.
-                let unit = (u64::from(random.next_u32()) * units as u64) >> 32;
-                draw[unit as usize] += 1;
-            }
-        }
-        Ok(Self { units, times })
+        Ok(Self { units, seed })
     }
 
     /// The units.
@@ -92,11 +82,19 @@ impl Resamples {
         mut statistic: impl FnMut(&[u32]) -> Option<f64>,
     ) -> Result<Interval, MetricsError> {
         let finite = |value: &f64| value.is_finite();
-        let value = statistic(&vec![1; self.units]).filter(finite);
-        let draws = self.times.chunks_exact(self.units);
-        let mut drawn: Vec<f64> = draws
-            .filter_map(|times| statistic(times).filter(finite))
-            .collect();
+        let mut times = vec![1_u32; self.units];
+        let value = statistic(&times).filter(finite);
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut drawn = Vec::with_capacity(DRAWS);
+        for _ in 0..DRAWS {
+            times.fill(0);
+            for _ in 0..self.units {
+                // A unit's share of 2³² differs from the others' by one part in 2³²/units.
+                let unit = (u64::from(random.next_u32()) * self.units as u64) >> 32;
+                times[unit as usize] += 1;
+            }
+            drawn.extend(statistic(&times).filter(finite));
+        }
         let (Some(value), true) = (value, 20 * drawn.len() >= 19 * DRAWS) else {
             return Err(MetricsError::UndefinedStatistic {
                 defined: drawn.len(),
@@ -239,14 +237,20 @@ mod tests {
     #[test]
     fn draws_are_the_same_for_all() {
         let resamples = Resamples::of(7, 3).unwrap();
-        assert_eq!(resamples, Resamples::of(7, 3).unwrap());
-        assert_ne!(resamples, Resamples::of(7, 4).unwrap());
-        assert!(
-            resamples
-                .times
-                .chunks(7)
-                .all(|draw| draw.iter().sum::<u32>() == 7)
-        );
+        let drawn = |resamples: Resamples| {
+            let mut drawn = Vec::new();
+            let told = resamples.interval(|times| {
+                assert_eq!(times.iter().sum::<u32>(), 7);
+                drawn.push(times.to_vec());
+                Some(0.0)
+            });
+            told.unwrap();
+            drawn
+        };
+        let draws = drawn(resamples.clone());
+        assert_eq!(draws.len(), 1 + DRAWS);
+        assert!(draws == drawn(Resamples::of(7, 3).unwrap()));
+        assert!(draws != drawn(Resamples::of(7, 4).unwrap()));
         let values = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0];
         let mean = |shift: f64| {
             let of = move |times: &[u32]| -> f64 {

@@ -7,7 +7,7 @@ use layerwise_corpus::Tokenizer;
 use layerwise_schedule::Schedule;
 use layerwise_transcripts::{LanguageModel, LanguageScore};
 use layerwise_transformer::{Model, ModelConfig, Team, Workspace};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -36,7 +36,8 @@ pub trait Watcher {
     /// A request begins that takes so many batches.
     fn begin(&self, batches: usize);
 
-    /// A batch is finished: sentences with their scores and the scores of their ends.
+    /// A batch is finished, or a step of growing sentences, which no `begin` announces: sentences with their scores and
+    /// the scores of their ends.
     ///
     /// # Errors
     /// The scores cannot be kept; nothing further is scored.
@@ -242,11 +243,9 @@ impl<'a> Scorer<'a> {
     /// Scores the sentences that are not known yet.
     fn score(&mut self, texts: &[Rc<str>]) -> Result<(), RescoringError> {
         let mut fresh: Vec<(Rc<str>, Vec<u32>)> = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         for text in texts {
-            if !self.known.contains_key(text) {
-                // Told apart from what is scored by the entry that follows.
-                self.known
-                    .insert(Rc::clone(text), [LanguageScore::default(); 2]);
+            if !self.known.contains_key(text) && seen.insert(text) {
                 fresh.push((Rc::clone(text), self.tokens(text)?));
             }
         }
@@ -341,10 +340,9 @@ impl<'a> Scorer<'a> {
         'a: 't,
     {
         let mut fresh: Vec<(&Prefix<'a>, &Rc<str>)> = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         for (before, text) in texts {
-            if !self.known.contains_key(text) {
-                self.known
-                    .insert(Rc::clone(text), [LanguageScore::default(); 2]);
+            if !self.known.contains_key(text) && seen.insert(text) {
                 fresh.push((before, text));
             }
         }

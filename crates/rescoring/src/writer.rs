@@ -2,7 +2,7 @@
 
 use crate::RescoringError;
 use layerwise_corpus::Tokenizer;
-use layerwise_generate::{Constraint, Generation, Settings, Spells, TextLattice, TokenTexts};
+use layerwise_generate::{Constraint, End, Generation, Settings, Spells, TextLattice, TokenTexts};
 use layerwise_schedule::Schedule;
 use layerwise_transformer::Model;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl<'a> Writer<'a> {
     /// A writer whose texts end at one of some tokens, and at a line break; along a lattice where that is one token.
     ///
     /// # Errors
-    /// A tokenizer that refuses a line break, or a model without a plain schedule.
+    /// A model without a plain schedule.
     pub fn new(
         model: &'a Model,
         tokenizer: &'a Tokenizer,
@@ -79,7 +79,7 @@ impl<'a> Writer<'a> {
     /// A blank stands before the first word, unless the prompt ends with white space.
     ///
     /// # Errors
-    /// As [`Writer::free`], and a word that no tokens spell.
+    /// As [`Writer::free`], a word that no tokens spell, and a path that is longer than the model's context.
     pub fn constrained(
         &self,
         prompt: &[u32],
@@ -107,7 +107,15 @@ impl<'a> Writer<'a> {
         generation
             .by_ref()
             .try_for_each(|choice| choice.map(drop))?;
-        self.written(&generation)
+        let written = self.written(&generation)?;
+        match generation.end() {
+            Some(End::Context) => Err(RescoringError::Length {
+                sentence: written.text,
+                found: prompt.len() + most,
+                context: self.model.config().context,
+            }),
+            _ => Ok(written),
+        }
     }
 
     fn settings(&self, most: usize, end_tokens: Vec<u32>) -> Settings {

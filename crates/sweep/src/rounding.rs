@@ -69,7 +69,7 @@ impl Rounding {
         };
         let (exact_states, rounded_states) = (states(exact)?, states(rounded)?);
         let positions = tokens.len() - 1;
-        let mut compared = Compared::default();
+        let mut compared = Compared::from_position(1);
         for first in (0..positions).step_by(POSITIONS) {
             let part = s![first..positions.min(first + POSITIONS), ..];
             let (p, q) = (
@@ -106,8 +106,9 @@ impl Rounding {
 }
 
 /// Distributions of some positions, held against others.
-#[derive(Default)]
 struct Compared {
+    /// The position of the first distribution in its text.
+    first: usize,
     positions: usize,
     /// Of KL(p ‖ q), in nats.
     sum: f64,
@@ -117,10 +118,21 @@ struct Compared {
 }
 
 impl Compared {
+    /// No distributions yet; the first will be that of a position.
+    fn from_position(first: usize) -> Self {
+        Self {
+            first,
+            positions: 0,
+            sum: 0.0,
+            most: 0.0,
+            same: 0,
+        }
+    }
+
     /// Adds the logits of some positions, each \[positions, vocab\].
     fn add(&mut self, p: ArrayView2<'_, f32>, q: ArrayView2<'_, f32>) -> Result<(), SweepError> {
         for (p, q) in p.outer_iter().zip(q.outer_iter()) {
-            let position = self.positions;
+            let position = self.first + self.positions;
             let not_finite = |_| SweepError::NotFinite {
                 schedule: "id".to_owned(),
                 unit: "sequence",
@@ -160,7 +172,7 @@ pub fn rounding_of_cache(
         Ok(state.with_team(&team))
     };
     let mut states = [state(Precision::F32)?, state(cache)?];
-    let mut compared = Compared::default();
+    let mut compared = Compared::from_position(0);
     for part in tokens.chunks(POSITIONS) {
         let mut logits = Vec::new();
         for state in &mut states {
@@ -172,17 +184,20 @@ pub fn rounding_of_cache(
     Ok([compared.sum / tokens.len() as f64, compared.most])
 }
 
-/// The most bytes that [`rounding_of_cache`] takes.
+/// The most bytes that [`rounding_of_cache`] takes on so many threads.
 pub fn most_bytes_of_cache(
     config: &ModelConfig,
     plain: &Schedule,
     tokens: usize,
     cache: Precision,
+    threads: NonZeroUsize,
 ) -> usize {
     let kept = [Precision::F32, cache]
         .map(|precision| State::most_bytes(config, plain, tokens, precision));
     let logits = 3 * POSITIONS.min(tokens) * config.vocab * size_of::<f32>();
-    kept.iter().sum::<usize>() + logits + State::most_step_bytes(config, POSITIONS, tokens, 1)
+    kept.iter().sum::<usize>()
+        + logits
+        + State::most_step_bytes(config, POSITIONS, tokens, threads.get())
 }
 
 fn does_not_fit(error: TransformerError) -> SweepError {

@@ -2,14 +2,13 @@
 
 use crate::error::SweepError;
 use crate::fitting;
-use crate::measure::{Measure, MeasureId};
+use crate::measure::{KeptMeasure, Measure, MeasureId};
 use crate::memory::{Budget, Counted, Held, results_bytes, worker_bytes};
 use crate::plan::{Label, Plan};
 use crate::stopping::Target;
 use layerwise_journal::{Journal, JournalError, Recorded, RunDescription, RunKey, Shard};
 use layerwise_kernels::cpu_features;
 use layerwise_transformer::Model;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -428,7 +427,7 @@ impl<'a> Runner<'a> {
         items: &[M::Item],
     ) -> Result<Measured<M::Sums>, SweepError>
     where
-        M: Measure<Sums: Serialize + DeserializeOwned>,
+        M: KeptMeasure,
     {
         let run = self.prepare(subject.into(), plan, measure, items)?;
         let Some(journals) = &self.journals else {

@@ -2,16 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_schedule::{Edit, Schedule, Source};
-use layerwise_transformer::{Constants, Model, Recording, Site, Taken, Values, check_site};
+use layerwise_transformer::{
+    Constants, Differences, Model, Recording, Site, Taken, Values, check_site,
+};
 use ndarray::{ArrayD, ArrayViewD, Axis, Zip};
 use safetensors::{Dtype, SafeTensors};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// |Δ| against the f32 golden, as a fraction of the tensor's largest value.
-const F32_TOLERANCE: f64 = 5e-5;
-/// |Δ| against the f64 golden, as a multiple of what Hugging Face's own f32 run is off by.
-const ERROR_RATIO: f64 = 4.0;
 
 fn cases(golden: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parity");
@@ -81,7 +78,7 @@ fn compare(
     let got = got.mapv(f64::from);
     let scale = largest(single.iter().copied());
     let off = largest(&got - &single);
-    if off.is_nan() || off > F32_TOLERANCE * scale {
+    if off.is_nan() || off > Differences::TOLERANCE * scale {
         return Err(format!(
             "{at}: off by {off:e} from the f32 golden, whose largest value is {scale:e}"
         ));
@@ -89,7 +86,9 @@ fn compare(
     let theirs = largest(&single - &double);
     let ours = largest(&got - &double);
     // One rounding of the largest value is always allowed: their error can be 0 by chance.
-    if ours.is_nan() || ours > (ERROR_RATIO * theirs).max(scale * f64::from(f32::EPSILON)) {
+    if ours.is_nan()
+        || ours > (Differences::ERROR_RATIO * theirs).max(scale * f64::from(f32::EPSILON))
+    {
         return Err(format!(
             "{at}: off by {ours:e} from the f64 golden, Hugging Face by {theirs:e}"
         ));

@@ -180,7 +180,11 @@ impl<'a> Work<'a> {
         };
         let measuring = match self.settings.cache {
             Precision::F32 => 0,
-            cache => sweep::most_bytes_of_cache(config, &self.schedules[0].1, prompt, cache),
+            cache => {
+                let plain = &self.schedules[0].1;
+                let threads = self.settings.threads;
+                sweep::most_bytes_of_cache(config, plain, prompt, cache, threads)
+            }
         };
         let bytes = bytes.max(measuring);
         let capacity = self.settings.capacity(prompt, config.context);

@@ -118,7 +118,7 @@ impl Watcher for Keeper {
 
     fn finished(&self, scored: &[Scored<'_>]) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut inner = self.lock();
-        if let Some(bar) = &inner.bar {
+        if let Some(bar) = inner.bar.as_ref().filter(|bar| !bar.is_finished()) {
             bar.inc(1);
         }
         let Some(journal) = &mut inner.journal else {

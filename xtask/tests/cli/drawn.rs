@@ -63,7 +63,7 @@ fn everything_but_tables_is_made_again_byte_for_byte() {
             .any(|line| line == path.to_str().unwrap());
         assert!(told, "{}: {}", path.display(), outcome.stdout);
     }
-    // Without the list, a line for each claim, and the report's path last.
+    // Without the list, a line for each claim that could be judged, and the report's path last.
     let said = sandbox.xtask(&["draw", "out"]).succeeded().stdout;
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.last(), Some(&"out/report.html"), "{said}");
@@ -74,11 +74,10 @@ fn everything_but_tables_is_made_again_byte_for_byte() {
     let shown = lines
         .iter()
         .filter_map(|line| line.split_whitespace().next());
-    assert_eq!(
-        shown.filter(|id| ids.contains(id)).count(),
-        ids.len(),
-        "{said}"
-    );
+    let shown: Vec<&str> = shown.filter(|id| ids.contains(id)).collect();
+    assert!(shown.contains(&"D22"), "{said}");
+    // Claims of experiments that were not run are in the file alone.
+    assert!(!shown.contains(&"T1") && ids.contains("T1"), "{said}");
     // What is drawn is what the tables say.
     let table = String::from_utf8(sandbox.read("out/gpt2/mlp-norm.csv")).unwrap();
     let lines: Vec<&str> = table.lines().collect();

@@ -277,6 +277,11 @@ pub(crate) fn dividing() -> Vec<Case> {
             &[starts, "unknown field `also`"],
         ),
         divided(
+            "a shard of another version",
+            r#"{"layerwise": "0.0.1", "folder": "/", "command": ["reproduce"]}"#,
+            &["a shard of version 0.0.1", "join it with that version"],
+        ),
+        divided(
             "a shard's command that is another",
             r#"{"layerwise": "0.1.0", "folder": "/", "command": ["sweep", "drop(l)"]}"#,
             &[other, "another command"],

@@ -139,7 +139,7 @@ fn over_alpha(title: &str, alphas: &[&AlphaRecord], records: &[&Record]) -> Pane
     ));
     Panel {
         title: title.to_owned(),
-        x: Axis::new("Share α of the language model", Scale::Linear),
+        x: Axis::new("Model's share α", Scale::Linear),
         y: y(),
         y2: None,
         marks,
@@ -212,7 +212,7 @@ fn confidences(bins: &[&ConfidenceRecord]) -> Panel {
         ],
     };
     Panel {
-        title: "Right and wrong best hypotheses".to_owned(),
+        title: "Best: right blue, wrong orange".to_owned(),
         x: Axis::new("Highest posterior", Scale::Linear).between(0.0, 1.0),
         y: Axis::new("Lists", Scale::Linear),
         y2: None,

@@ -5,7 +5,7 @@ use super::error::ExperimentError;
 use super::models::Facts;
 use layerwise_corpus::{Corpus, Options, Tokenizer};
 use layerwise_sweep::{
-    Counted, Failure, Held, Measure, MeasureId, Measured, Plan, Runner, Work, WorkBytes,
+    Counted, Failure, Held, KeptMeasure, MeasureId, Measured, Plan, Runner, Work, WorkBytes,
 };
 use layerwise_transformer::Model;
 use ndarray::Array2;
@@ -179,7 +179,7 @@ impl Runs<'_> {
         items: &[M::Item],
     ) -> Result<Counted<Vec<M::Sums>>, ExperimentError>
     where
-        M: Measure<Sums: Serialize + DeserializeOwned>,
+        M: KeptMeasure,
     {
         let plan = Plan::plain(self.model.model.stack())?;
         Ok(self.measure(&plan, measure, items)?.into_plain())
@@ -197,7 +197,7 @@ impl Runs<'_> {
         items: &[M::Item],
     ) -> Result<Measured<M::Sums>, ExperimentError>
     where
-        M: Measure<Sums: Serialize + DeserializeOwned>,
+        M: KeptMeasure,
     {
         let measured = self
             .runner
