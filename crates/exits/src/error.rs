@@ -34,6 +34,16 @@ pub enum ExitError {
         /// What is.
         found: String,
     },
+    /// A field of a classifier that is to be written cannot be what it is.
+    #[error("{field} of the classifier: expected {expected}, found {found}")]
+    Unwritable {
+        /// The field.
+        field: &'static str,
+        /// What has to be there.
+        expected: String,
+        /// What is.
+        found: String,
+    },
     /// Too little to train on.
     #[error("{found} training instances; a classifier needs at least {least}")]
     TooFewInstances {

@@ -74,14 +74,20 @@ enum WrittenDecision {
 }
 
 impl Classifier {
-    /// A classifier for a model.
-    pub fn new(trained: Trained, vocab: Vocab, threshold: f64) -> Self {
+    /// A classifier for a model of so many blocks; `model` is the SHA-256 of the hashes of its files.
+    pub fn new(
+        trained: Trained,
+        vocab: Vocab,
+        threshold: f64,
+        blocks: usize,
+        model: impl Into<String>,
+    ) -> Self {
         Self {
             trained,
             threshold,
             vocab,
-            blocks: 0,
-            model: String::new(),
+            blocks,
+            model: model.into(),
             tokenizer: String::new(),
             tasks: Vec::new(),
             instances: 0,
@@ -96,7 +102,10 @@ impl Classifier {
     }
 
     /// The file, in lines that people can read.
-    pub fn text(&self) -> String {
+    ///
+    /// # Errors
+    /// A field that [`Classifier::read`] would refuse.
+    pub fn text(&self) -> Result<String, ExitError> {
         let decision = match &self.trained.decision {
             Decision::Chain(field) => WrittenDecision::Crf {
                 parameters: field.parameters().to_vec(),
@@ -134,7 +143,14 @@ impl Classifier {
         let mut text =
             serde_json::to_string_pretty(&written).expect("numbers and strings are JSON");
         text.push('\n');
-        text
+        written
+            .checked()
+            .map_err(|(field, expected, found)| ExitError::Unwritable {
+                field,
+                expected,
+                found: shown(&found),
+            })?;
+        Ok(text)
     }
 
     /// Reads a file, which may be anybody's.
@@ -148,12 +164,14 @@ impl Classifier {
             found: error.to_string().chars().take(400).collect(),
         };
         let written: Written = serde_json::from_slice(&bytes).map_err(form)?;
-        written.checked().map_err(|fault| ExitError::Field {
-            path: path.to_owned(),
-            field: fault.0,
-            expected: fault.1,
-            found: fault.2.chars().take(80).collect(),
-        })
+        written
+            .checked()
+            .map_err(|(field, expected, found)| ExitError::Field {
+                path: path.to_owned(),
+                field,
+                expected,
+                found: shown(&found),
+            })
     }
 
     /// Checks that it is for a model of so many blocks with these hashes.
@@ -190,6 +208,11 @@ impl Classifier {
 
 /// A field, what it has to be, and what it is.
 type Fault = (&'static str, String, String);
+
+/// As much of what was found as a message shows.
+fn shown(found: &str) -> String {
+    found.chars().take(80).collect()
+}
 
 impl Written {
     fn checked(self) -> Result<Classifier, Fault> {
@@ -308,26 +331,11 @@ fn numbers(field: &'static str, values: &[f64], expected: usize) -> Result<(), F
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::Reading;
     use crate::rule::Rule;
-    use crate::testing::readings;
+    use crate::testing::trained;
 
     fn classifier(rule: Rule) -> Classifier {
-        let instances: Vec<Vec<Reading>> = (0..24)
-            .map(|at| match at % 3 {
-                0 => readings(&[1, 2, 3, 4, 4, 4]),
-                1 => readings(&[1, 2, 9, 9, 9, 9]),
-                _ => readings(&[5, 5, 5, 5, 5, 6]),
-            })
-            .collect();
-        let own: Vec<&[Reading]> = instances.iter().map(Vec::as_slice).collect();
-        let is_final = |at: usize, reading: &Reading| {
-            instances[at].last().map(|last| last.full.first) == Some(reading.full.first)
-        };
-        let trained = Trained::new(rule, &own, Vocab::Full, is_final, 0).unwrap();
-        Classifier::new(trained, Vocab::Full, 0.25).with(|it| {
-            it.blocks = 6;
-            it.model = "a1".repeat(32);
+        Classifier::new(trained(rule), Vocab::Full, 0.25, 6, "a1".repeat(32)).with(|it| {
             it.tokenizer = "b2".repeat(32);
             it.tasks = vec!["sst2".to_owned()];
             it.instances = 24;
@@ -345,7 +353,7 @@ mod tests {
     fn a_file_gives_the_classifier_back() {
         for rule in [Rule::Svm, Rule::SvmRbf, Rule::Crf] {
             let classifier = classifier(rule);
-            let found = read(&classifier.text()).unwrap();
+            let found = read(&classifier.text().unwrap()).unwrap();
             assert_eq!(found, classifier, "{rule}");
             let path = Path::new("exit.json");
             let (model, tokenizer) = (classifier.model.as_str(), classifier.tokenizer.as_str());
@@ -362,9 +370,28 @@ mod tests {
         }
     }
 
+    /// What could not be read again is not written.
+    #[test]
+    fn classifiers_that_cannot_be_are_refused() {
+        let check = |change: fn(&mut Classifier), says: &str| {
+            let error = classifier(Rule::Svm).with(change).text().unwrap_err();
+            assert!(error.to_string().starts_with(says), "{error}");
+        };
+        check(
+            |it| it.threshold = f64::INFINITY,
+            "threshold of the classifier: expected numbers of at most",
+        );
+        check(|it| it.threshold = f64::NAN, "threshold of the classifier");
+        check(|it| it.blocks = 0, "blocks of the classifier: expected a");
+        check(
+            |it| it.model.clear(),
+            "model of the classifier: expected 64",
+        );
+    }
+
     #[test]
     fn files_that_cannot_be_are_refused() {
-        let of = |rule| classifier(rule).text();
+        let of = |rule| classifier(rule).text().unwrap();
         let check = |text: String, says: &str| {
             let error = read(&text).unwrap_err().to_string();
             assert!(error.contains(says) && error.len() < 700, "{error}");

@@ -2,7 +2,7 @@
 //!
 //! After every block the last position is read through the head ([`Reading`]): the gap between the two most probable tokens
 //! and the probability of the first. A [`Rule`] gives each depth a score, and stops at the first that lies above its
-//! threshold. Some rules are trained ([`Trained`]): a support vector machine, linear or with a Gaussian kernel, and a
+//! threshold, or reaches it where scores count blocks. Some rules are trained ([`Trained`]): a support vector machine, linear or with a Gaussian kernel, and a
 //! conditional random field along the depths. [`Classifier`] is a trained one as a file, and [`Stop`] any of them as a
 //! generation takes it.
 //!
@@ -31,7 +31,7 @@ mod trained;
 
 pub use error::ExitError;
 pub use file::{Classifier, MOST_BYTES};
-pub use reading::{Reading, Sharpness, Vocab, cosine};
+pub use reading::{Reading, Sharpness, Vocab};
 pub use rule::{RULES, Rule, exit};
 pub use stop::Stop;
 pub use trained::{LEAST_INSTANCES, Trained};

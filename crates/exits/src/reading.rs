@@ -18,7 +18,7 @@ pub struct Sharpness {
 }
 
 impl Sharpness {
-    /// Of the softmax of some logits, and the logarithm of the sum of their exponentials.
+    /// Of the softmax of some logits, one at least, and the logarithm of the sum of their exponentials.
     pub fn of(logits: impl Iterator<Item = f64> + Clone) -> (Self, f64) {
         let mut first = (f64::NEG_INFINITY, 0);
         let mut second = f64::NEG_INFINITY;
@@ -54,7 +54,7 @@ pub struct Reading {
     pub candidates: Option<Sharpness>,
     /// Log-probability of the token that should come, nats; 0 where it is not known.
     pub gold: f64,
-    /// Cosine between the block's input and its output.
+    /// Cosine between the block's input and its output; 0 where one of them is zero.
     pub state: f64,
 }
 
@@ -103,16 +103,6 @@ impl Reading {
     }
 }
 
-/// Cosine of two rows; 0 where one of them is zero.
-pub fn cosine(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f64 {
-    let sums = a.iter().zip(b).fold([0.0; 3], |[ab, aa, bb], (a, b)| {
-        let (a, b) = (f64::from(*a), f64::from(*b));
-        [ab + a * b, aa + a * a, bb + b * b]
-    });
-    let length = (sums[1] * sums[2]).sqrt();
-    if length > 0.0 { sums[0] / length } else { 0.0 }
-}
-
 /// What the head is read over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vocab {
@@ -144,19 +134,6 @@ impl Vocab {
         match self {
             Self::Options => last.options.map(|own| own.first),
             _ => Some(last.full.first),
-        }
-    }
-
-    /// How many columns of the head are read after the blocks 1 to `blocks`, of a vocabulary and of options of such sizes.
-    pub fn columns(self, blocks: usize, vocab: usize, options: usize) -> usize {
-        match self {
-            Self::Full => blocks * vocab,
-            Self::Options => blocks * options,
-            Self::Candidates { blocks: from, .. } if blocks < from => 0,
-            Self::Candidates {
-                count,
-                blocks: from,
-            } => vocab + (blocks - from) * count,
         }
     }
 }
@@ -249,8 +226,5 @@ mod tests {
                 "{error}"
             );
         }
-        assert_eq!(four.columns(14, 100, 2), 0);
-        assert_eq!(four.columns(17, 100, 2), 108);
-        assert_eq!(Vocab::Full.columns(3, 100, 2), 300);
     }
 }

@@ -5,7 +5,8 @@ use crate::reading::{Reading, Vocab};
 use std::fmt;
 use std::str::FromStr;
 
-/// How depths are scored. A run stops at the first depth whose score lies above a threshold.
+/// How depths are scored. A run stops at the first depth whose score lies above a threshold, or reaches it where scores count
+/// blocks ([`Rule::Patience`], [`Rule::Fixed`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
@@ -21,7 +22,7 @@ pub enum Rule {
     Top,
     /// The cosine between a block's input and its output (CALM).
     State,
-    /// For how many blocks in a row the answer has been this one.
+    /// How many blocks right before had the same answer.
     Patience,
     /// The number of blocks.
     Fixed,
@@ -105,7 +106,7 @@ impl Rule {
         known.to_vec()
     }
 
-    /// Whether the threshold itself stops, as a number of blocks does, and not only what lies above it.
+    /// Whether a score stops; of a number of blocks the threshold itself does.
     pub(crate) fn stops(self, score: f64, threshold: f64) -> bool {
         match self {
             Self::Patience | Self::Fixed => score >= threshold,

@@ -1,10 +1,10 @@
 //! A rule that watches a run.
 
 use crate::error::ExitError;
-use crate::reading::{Reading, Sharpness, Vocab, cosine};
+use crate::reading::{Reading, Sharpness, Vocab};
 use crate::rule::Rule;
 use crate::trained::Trained;
-use layerwise_metrics::distribution;
+use layerwise_metrics::{cosine, distribution};
 use layerwise_transformer::{Exit, Model};
 use ndarray::{Array1, ArrayView1, Axis};
 
@@ -123,7 +123,8 @@ impl Stop {
         matches!(self.vocab, Vocab::Candidates { blocks: from, .. } if from == blocks)
     }
 
-    /// What the head says; `None` before candidates are chosen, or where a logit is not finite.
+    /// What the head says; `None` before candidates are chosen, without options where those are read, or where a logit is
+    /// not finite.
     fn read(
         &mut self,
         model: &Model,
@@ -136,7 +137,7 @@ impl Stop {
             let logits = model.lens_of_tokens(stream, tokens);
             let is_finite = logits.iter().all(|logit| logit.is_finite());
             let own = Sharpness::of(logits.iter().map(|logit| f64::from(*logit))).0;
-            is_finite.then_some(own)
+            (is_finite && !tokens.is_empty()).then_some(own)
         };
         match self.vocab {
             Vocab::Full => Reading::of(whole().row(0), &[], &[], None, state),
@@ -148,9 +149,6 @@ impl Stop {
             } => {
                 if blocks == from {
                     self.candidates = best(whole().row(0), count);
-                }
-                if self.candidates.is_empty() {
-                    return None;
                 }
                 let own = few(&self.candidates)?;
                 let first = self.candidates[own.first as usize];
@@ -178,7 +176,8 @@ impl Exit for Stop {
         if self.rule == Rule::Fixed {
             return is_tested && self.rule.stops(blocks as f64, self.threshold);
         }
-        let state = cosine(self.before.view(), stream);
+        // A stream that is zero is like none.
+        let state = cosine(self.before.view(), stream).unwrap_or(0.0);
         self.before = stream.to_owned();
         if !is_tested && !self.looks_back() && !self.chooses(blocks) {
             return false;
@@ -213,7 +212,8 @@ impl Exit for Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::exit;
+    use crate::rule::{RULES, exit};
+    use crate::testing;
     use layerwise_schedule::Edit;
     use layerwise_transformer::{ExitingState, Missing, ModelConfig};
 
@@ -237,42 +237,59 @@ mod tests {
                 {
                     candidates = best(logits.row(3), count);
                 }
-                let state = cosine(before.row(3), stream.row(3));
+                let state = cosine(before.row(3), stream.row(3)).unwrap();
                 let reading = Reading::of(logits.row(3), &options, &candidates, None, state);
                 readings.push(reading.unwrap());
                 before = stream;
             }
             readings
         };
-        let mut stopped = 0;
+        let mut stopped = Vec::new();
         for vocab in vocabs {
             let readings = readings(vocab);
-            for rule in [
-                Rule::Gap,
-                Rule::Top,
-                Rule::State,
-                Rule::Patience,
-                Rule::Fixed,
-            ] {
-                let scores = rule.scores(&readings, vocab);
+            for rule in RULES.into_iter().filter(|rule| !rule.looks_ahead()) {
+                let trained = rule.is_trained().then(|| testing::trained(rule));
+                let scores = match &trained {
+                    Some(trained) => trained.scores(&readings, vocab),
+                    None => rule.scores(&readings, vocab),
+                };
                 let usual = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 for (share, least, every) in [(0.9, 1, 1), (0.99, 3, 1), (0.5, 1, 2), (2.0, 1, 1)] {
-                    let threshold = usual * share;
+                    let threshold = usual + (share - 1.0) * usual.abs();
                     let expected = exit(rule, &scores, threshold, least, every);
-                    let stop = Stop::new(rule, threshold, vocab).among(&options);
+                    let stop = match &trained {
+                        Some(trained) => Stop::trained(trained.clone(), threshold, vocab),
+                        None => Stop::new(rule, threshold, vocab),
+                    };
                     let mut state = ExitingState::new(&model, 4, Missing::Absent).unwrap();
-                    let mut stop = stop.testing(least, every);
+                    let mut stop = stop.among(&options).testing(least, every);
                     let (_, found) = state.extend(&tokens, &mut stop).unwrap();
                     // Few columns are summed in another order than the whole head.
                     assert_eq!(
                         found, expected,
                         "{rule} {vocab} {threshold} {least} {every}"
                     );
-                    stopped += usize::from(found < model.config().layers);
+                    if found < model.config().layers {
+                        stopped.push(rule);
+                    }
                 }
             }
         }
-        assert!(stopped > 20, "{stopped} runs stop before the end");
+        for rule in RULES.into_iter().filter(|rule| !rule.looks_ahead()) {
+            let count = stopped.iter().filter(|own| **own == rule).count();
+            assert!(count > 2, "{count} runs of {rule} stop before the end");
+        }
+    }
+
+    #[test]
+    fn without_options_nothing_is_read_of_them() {
+        let model = Model::random(ModelConfig::tiny(), 3);
+        for rule in [Rule::Top, Rule::Gap, Rule::Patience] {
+            let mut state = ExitingState::new(&model, 4, Missing::Absent).unwrap();
+            let mut stop = Stop::new(rule, 0.0, Vocab::Options);
+            let (_, blocks) = state.extend(&[1, 2], &mut stop).unwrap();
+            assert_eq!(blocks, model.config().layers, "{rule}");
+        }
     }
 
     #[test]

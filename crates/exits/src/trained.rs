@@ -6,7 +6,7 @@ use crate::rule::Rule;
 use layerwise_metrics::{
     Chain, ChainField, Kernel, SVM_TOLERANCE, Standardizer, SupportVectors, support_vectors,
 };
-use ndarray::Array2;
+use ndarray::{Array2, aview1};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -167,8 +167,7 @@ fn matrix(rows: &[&Row]) -> Array2<f64> {
 }
 
 fn standardized(scale: &Standardizer, row: [f64; FEATURES]) -> Vec<f64> {
-    let of = |at: usize| (row[at] - scale.mean()[at]) / scale.scale()[at];
-    (0..FEATURES).map(of).collect()
+    scale.apply_row(aview1(&row)).to_vec()
 }
 
 #[cfg(test)]

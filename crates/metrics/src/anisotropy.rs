@@ -73,7 +73,8 @@ impl Anisotropy {
 }
 
 /// The cosine of the angle between two vectors, from −1 to 1; `None` where one has no length.
-pub fn cosine(a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>) -> Option<f64> {
+pub fn cosine<T: Copy + Into<f64>>(a: ArrayView1<'_, T>, b: ArrayView1<'_, T>) -> Option<f64> {
+    let [a, b] = [a, b].map(|row| row.mapv(Into::<f64>::into));
     let lengths = (a.dot(&a) * b.dot(&b)).sqrt();
     (lengths > 0.0).then(|| (a.dot(&b) / lengths).clamp(-1.0, 1.0))
 }

@@ -29,7 +29,8 @@ impl ChainField {
     /// the exact gradient, which forward–backward gives.
     ///
     /// # Errors
-    /// No chain, a chain whose numbers of labels, places and features do not fit, or one label only.
+    /// No chain, a chain whose numbers of labels, places and features do not fit, features that are not finite, one label
+    /// only, or no convergence. A row of an error is counted within its chain.
     pub fn fit(chains: &[Chain]) -> Result<Self, MetricsError> {
         let features = chains
             .iter()
@@ -52,6 +53,16 @@ impl ChainField {
                     expected: format!("{features} columns, one a feature"),
                 });
             }
+            for (at, row) in x.iter().enumerate() {
+                if let Some(column) = row.iter().position(|value| !value.is_finite()) {
+                    return Err(MetricsError::NotFinite {
+                        matrix: "x",
+                        row: at,
+                        column,
+                        found: row[column],
+                    });
+                }
+            }
         }
         let labels = || chains.iter().flat_map(|(_, labels)| labels);
         let (samples, positive) = (labels().count(), labels().filter(|label| **label).count());
@@ -65,7 +76,7 @@ impl ChainField {
             features,
             parameters: vec![0.0; 2 * (features + 1) + 4],
         };
-        field.descend(chains);
+        field.descend(chains)?;
         Ok(field)
     }
 
@@ -92,17 +103,19 @@ impl ChainField {
         &self.parameters
     }
 
-    fn descend(&mut self, chains: &[Chain]) {
+    /// Goes down from the parameters at hand until the gradient is as good as zero.
+    fn descend(&mut self, chains: &[Chain]) -> Result<(), MetricsError> {
+        let tolerance = TOLERANCE * chains.len() as f64;
         let size = self.parameters.len();
         let mut inverse: Array2<f64> = Array2::eye(size);
         let (mut value, mut gradient) = self.objective(chains);
-        for _ in 0..STEPS {
-            let largest = gradient
-                .iter()
-                .fold(0.0_f64, |most, entry| most.max(entry.abs()));
-            if largest <= TOLERANCE * chains.len().max(1) as f64 {
-                return;
-            }
+        let largest = |gradient: &Array1<f64>| {
+            let sizes = gradient.iter().map(|entry| entry.abs());
+            sizes.fold(0.0_f64, f64::max)
+        };
+        let mut steps = 0;
+        while steps < STEPS && largest(&gradient) > tolerance {
+            steps += 1;
             let direction = -inverse.dot(&gradient);
             let promised = direction.dot(&gradient);
             if promised >= 0.0 {
@@ -125,8 +138,7 @@ impl ChainField {
                 step /= 2.0;
             }
             let Some((next, next_gradient)) = found else {
-                self.parameters = start;
-                return;
+                break;
             };
             let moved = &direction * step;
             let change = &next_gradient - &gradient;
@@ -142,9 +154,22 @@ impl ChainField {
             }
             (value, gradient) = (next, next_gradient);
         }
+        match largest(&gradient) {
+            gradient if gradient > tolerance => Err(MetricsError::ChainNotConverged {
+                steps,
+                gradient,
+                tolerance,
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn emission(&self, x: &[f64]) -> [f64; 2] {
+        assert_eq!(
+            x.len(),
+            self.features,
+            "features of a place and of the field"
+        );
         [0, 1].map(|label| {
             let own = &self.parameters[label * (self.features + 1)..];
             let sum: f64 = own.iter().zip(x).map(|(u, x)| u * x).sum();
@@ -173,6 +198,9 @@ impl ChainField {
     }
 
     /// The filtered probability that the label of each place is `true`, given the features up to it.
+    ///
+    /// # Panics
+    /// If a place has another number of features.
     pub fn filtered(&self, x: &[Vec<f64>]) -> Vec<f64> {
         let sums = self.forward(x).into_iter();
         sums.map(|sums| (sums[1] - log_sum(sums)).exp()).collect()
@@ -321,5 +349,31 @@ mod tests {
         let one = vec![(vec![vec![0.0, 1.0]], vec![true])];
         let error = ChainField::fit(&one).unwrap_err().to_string();
         assert!(error.contains("both labels must occur"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_fitted_is_refused() {
+        let with = |value: f64| {
+            let mut chains = chains();
+            chains[3].0[2][1] = value;
+            ChainField::fit(&chains).unwrap_err()
+        };
+        for value in [f64::NAN, f64::INFINITY] {
+            let error = with(value).to_string();
+            assert!(error.contains("in row 2, column 1"), "{error}");
+        }
+        let error = with(1e200);
+        assert!(
+            matches!(error, MetricsError::ChainNotConverged { .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("scale the features"), "{error}");
+    }
+
+    #[test]
+    #[should_panic(expected = "features of a place and of the field")]
+    fn places_have_the_fields_features() {
+        let field = ChainField::new(2, vec![0.0; 10]).unwrap();
+        field.filtered(&[vec![1.0]]);
     }
 }

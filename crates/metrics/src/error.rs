@@ -323,6 +323,18 @@ pub enum MetricsError {
         /// Changes of a pair of weights.
         changes: usize,
     },
+    /// A conditional random field did not converge.
+    #[error(
+        "the chain field did not converge in {steps} steps: the largest entry of its gradient is {gradient:e}, and should be at most {tolerance:e}; scale the features"
+    )]
+    ChainNotConverged {
+        /// Steps that were taken.
+        steps: usize,
+        /// The gradient's largest entry at the end.
+        gradient: f64,
+        /// The entry at which it counts as converged.
+        tolerance: f64,
+    },
     /// A chain has another number of parameters than its features ask for.
     #[error("a chain has {found} parameters, and its features ask for {expected}")]
     ChainParameters {

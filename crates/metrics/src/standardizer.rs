@@ -1,6 +1,6 @@
 //! Features brought to one scale.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis};
 
 use crate::MetricsError;
 use crate::matrix::{check_finite, column_means, shape};
@@ -19,6 +19,7 @@ use crate::matrix::{check_finite, column_means, shape};
 /// let standardizer = Standardizer::fit(train.view())?;
 /// assert_eq!(standardizer.apply(train.view())?, array![[-1.0, 0.0], [1.0, 0.0]]);
 /// assert_eq!(standardizer.apply(array![[4.0, 7.0]].view())?, array![[2.0, 2.0]]);
+/// assert_eq!(standardizer.apply_row(array![4.0, 7.0].view()), array![2.0, 2.0]);
 /// # Ok::<(), layerwise_metrics::MetricsError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -94,9 +95,29 @@ impl Standardizer {
             return Err(shape("x", x.view(), expected));
         }
         for mut row in x.axis_iter_mut(Axis(0)) {
-            row -= &self.mean;
-            row /= &self.scale;
+            self.standardize(&mut row);
         }
         Ok(x)
+    }
+
+    /// (x − μ)/σ of one sample, `[features]`, in standard deviations.
+    ///
+    /// # Panics
+    ///
+    /// If the sample has another number of features.
+    pub fn apply_row(&self, x: ArrayView1<'_, f64>) -> Array1<f64> {
+        assert_eq!(
+            x.len(),
+            self.mean.len(),
+            "features of the sample and of the map"
+        );
+        let mut row = x.to_owned();
+        self.standardize(&mut row.view_mut());
+        row
+    }
+
+    fn standardize(&self, row: &mut ArrayViewMut1<'_, f64>) {
+        *row -= &self.mean;
+        *row /= &self.scale;
     }
 }

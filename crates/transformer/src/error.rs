@@ -62,6 +62,14 @@ pub enum TransformerError {
         /// Its schedule.
         found: String,
     },
+    /// A state of the whole model was asked of a sequence in which tokens have stopped for good.
+    #[error(
+        "{stopped} tokens have stopped and left in later blocks nothing, or what they would not have left there; only what is recomputed gives a state of the whole model"
+    )]
+    NotWhole {
+        /// The tokens that have stopped and are not recomputed.
+        stopped: usize,
+    },
     /// More tokens than a state has room for.
     #[error(
         "the sequence would have {found} tokens; its state was made for at most {capacity}; make it larger"

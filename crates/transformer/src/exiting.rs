@@ -7,10 +7,11 @@ use crate::model::Model;
 use crate::reading::Reading;
 use crate::scoring::Hidden;
 use crate::state::State;
+use layerwise_architecture::ModelConfig;
 use layerwise_kernels::gemm::Precision;
 use layerwise_kernels::team::Team;
 use layerwise_schedule::{Schedule, Step};
-use ndarray::{Array1, Array2, ArrayView1, Axis, concatenate};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate};
 use std::sync::Arc;
 
 /// Says after how many blocks a run stops.
@@ -51,6 +52,9 @@ pub enum Missing {
     Absent,
 }
 
+/// The entries that a list has room for, at most, when it takes its first.
+const LEAST_ROOM: usize = 4;
+
 /// A sequence under the plain schedule, each of whose parts may stop after another number of blocks.
 ///
 /// ```
@@ -74,10 +78,12 @@ pub struct ExitingState<'m> {
     steps: Vec<Vec<Step>>,
     /// For each block, the positions that have gone through it.
     done: Vec<usize>,
-    /// For each block, the streams \[seq, model\] of the positions that stopped right before it.
-    waiting: Vec<Option<Array2<f32>>>,
+    /// For each block, the streams of the positions that stopped right before it, in order, each \[positions, model\].
+    waiting: Vec<Vec<Array2<f32>>>,
     /// For each block, the positions that it has never seen, ascending.
     absent: Vec<Vec<usize>>,
+    /// Positions that have stopped and do not wait.
+    stopped: usize,
 }
 
 impl<'m> ExitingState<'m> {
@@ -129,8 +135,9 @@ impl<'m> ExitingState<'m> {
                 .map(<[Step]>::to_vec)
                 .collect(),
             done: vec![state.len(); layers],
-            waiting: vec![None; layers],
+            waiting: vec![Vec::new(); layers],
             absent: vec![Vec::new(); layers],
+            stopped: 0,
             state,
         })
     }
@@ -157,9 +164,51 @@ impl<'m> ExitingState<'m> {
         self.state.model()
     }
 
-    /// The state that [`State::logits`] reads with; its keys and values are those of the blocks that were run.
-    pub fn state(&self) -> &State<'m> {
-        &self.state
+    /// As [`State::logits`]: logits \[seq, vocab\] of rows of a residual stream, \[seq, model\].
+    ///
+    /// # Panics
+    /// If the width is not the model's.
+    pub fn logits(&self, residual: ArrayView2<'_, f32>) -> Array2<f32> {
+        self.state.logits(residual)
+    }
+
+    /// The most bytes that are kept of `capacity` tokens: their keys and values in a number format, and the streams that wait
+    /// or the positions that are absent.
+    pub fn most_bytes(
+        config: &ModelConfig,
+        capacity: usize,
+        missing: Missing,
+        precision: Precision,
+    ) -> usize {
+        let kept = State::bytes_of(config, config.layers, capacity, precision);
+        // While a list grows, it is held twice, and the new one may have twice the room.
+        let list = |entry: usize| 3 * (capacity + LEAST_ROOM) * entry;
+        let left = match missing {
+            Missing::Recompute => {
+                let rows = capacity * config.model * size_of::<f32>();
+                rows + config.layers * list(size_of::<Array2<f32>>())
+            }
+            Missing::Propagate => 0,
+            Missing::Absent => config.layers * list(size_of::<usize>()),
+        };
+        kept + left
+    }
+
+    /// The most bytes that running `tokens` further tokens takes besides what is kept, as [`State::most_step_bytes`]: with
+    /// [`Missing::Recompute`] all of the `capacity` tokens may run, those that wait and the further ones.
+    pub fn most_step_bytes(
+        config: &ModelConfig,
+        tokens: usize,
+        capacity: usize,
+        threads: usize,
+        missing: Missing,
+    ) -> usize {
+        let (tokens, hidden) = match missing {
+            Missing::Recompute => (capacity, 0),
+            Missing::Propagate => (tokens, 0),
+            Missing::Absent => (tokens, capacity * size_of::<usize>()),
+        };
+        State::most_step_bytes(config, tokens, capacity, threads) + hidden
     }
 
     /// Runs further tokens until `exit` stops, all of them after the same number of blocks, at the latest after the last
@@ -186,13 +235,22 @@ impl<'m> ExitingState<'m> {
         Ok((last, blocks))
     }
 
-    /// Lets every position that waits go through the blocks that it has not run, so that the state is that of the whole
-    /// model. Of a sequence that has none to wait it is the state as it is.
-    pub fn finish(mut self) -> State<'m> {
+    /// Lets every position that waits go through the blocks that it has not run. The state is that of the whole model, to the
+    /// bit.
+    ///
+    /// # Errors
+    /// Tokens have stopped whose keys and values were propagated or are absent: what they and later tokens left is not the
+    /// whole model's.
+    pub fn finish(mut self) -> Result<State<'m>, TransformerError> {
+        if self.stopped > 0 {
+            return Err(TransformerError::NotWhole {
+                stopped: self.stopped,
+            });
+        }
         let rows = Array2::zeros((0, self.model().config().model));
         self.run(rows, &mut ());
         self.forget();
-        self.state
+        Ok(self.state)
     }
 
     /// Takes the last positions through the blocks, and with them those that wait before a block.
@@ -201,8 +259,10 @@ impl<'m> ExitingState<'m> {
         let layers = self.steps.len();
         let mut workspace: Option<Workspace> = None;
         for block in 0..layers {
-            if let Some(waiting) = self.waiting[block].take() {
-                let parts = [waiting.view(), rows.view()];
+            let waiting = std::mem::take(&mut self.waiting[block]);
+            if !waiting.is_empty() {
+                let parts = waiting.iter().chain([&rows]);
+                let parts: Vec<ArrayView2<'_, f32>> = parts.map(|part| part.view()).collect();
                 rows = concatenate(Axis(0), &parts).expect("rows of one width");
                 workspace = None;
             }
@@ -246,14 +306,9 @@ impl<'m> ExitingState<'m> {
             return;
         }
         match self.missing {
-            Missing::Recompute => {
-                self.waiting[blocks] = Some(match self.waiting[blocks].take() {
-                    None => rows,
-                    Some(before) => concatenate(Axis(0), &[before.view(), rows.view()])
-                        .expect("rows of one width"),
-                });
-            }
+            Missing::Recompute => self.waiting[blocks].push(rows),
             Missing::Propagate => {
+                self.stopped += rows.nrows();
                 let mut workspace = self.workspace(rows.nrows());
                 for block in blocks..layers {
                     let kept = self.state.kept_of(block);
@@ -262,6 +317,7 @@ impl<'m> ExitingState<'m> {
                 }
             }
             Missing::Absent => {
+                self.stopped += rows.nrows();
                 for block in blocks..layers {
                     self.absent[block].extend(end - rows.nrows()..end);
                     self.done[block] = end;
@@ -281,7 +337,6 @@ impl<'m> ExitingState<'m> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ModelConfig;
     use crate::linear::Linear;
     use layerwise_architecture::Residual;
     use layerwise_schedule::Edit;
@@ -325,7 +380,7 @@ mod tests {
                 assert_eq!(last, first_blocks(blocks).row(state.len() - 1));
             }
             // What waits is run at last.
-            let mut state = state.finish();
+            let mut state = state.finish().unwrap();
             state.truncate(8).unwrap();
             let last = state.extend(&TOKENS[8..]).unwrap();
             assert_eq!(last, first_blocks(layers).slice(s![8.., ..]));
@@ -369,11 +424,35 @@ mod tests {
             state.extend(&TOKENS[..3], &mut 2_usize).unwrap();
             state.extend(&TOKENS[3..6], &mut ()).unwrap();
             let (last, _) = state.extend(&TOKENS[6..], &mut ()).unwrap();
+            assert_eq!(state.logits(last.view().insert_axis(Axis(0))).nrows(), 1);
             let heads = model.config().heads;
             let edit = format!("cut(2..{layers},0..{heads},3..9,0..3)");
             let hidden = edit.parse::<Edit>().unwrap().apply(&model.plain()).unwrap();
             let expected = model.run(&TOKENS, &hidden, &mut ()).unwrap();
             assert_eq!(last, expected.row(8));
+        }
+    }
+
+    /// What has stopped for good gives no state of the whole model; where nothing has, there is one.
+    #[test]
+    fn only_whole_sequences_give_a_state() {
+        let model = Model::random(ModelConfig::tiny(), 5);
+        let layers = model.config().layers;
+        for missing in [Missing::Propagate, Missing::Absent] {
+            let begun = || {
+                let mut state = ExitingState::new(&model, 9, missing).unwrap();
+                state.extend(&TOKENS[..4], &mut { layers }).unwrap();
+                state
+            };
+            let mut whole = begun().finish().unwrap();
+            let expected = model.run(&TOKENS, &model.plain(), &mut ()).unwrap();
+            let last = whole.extend(&TOKENS[4..]).unwrap();
+            assert_eq!(last, expected.slice(s![4.., ..]));
+            let mut state = begun();
+            state.extend(&TOKENS[4..7], &mut 1_usize).unwrap();
+            state.extend(&TOKENS[7..], &mut ()).unwrap();
+            let error = state.finish().unwrap_err().to_string();
+            assert!(error.starts_with("3 tokens have stopped"), "{error}");
         }
     }
 

@@ -167,3 +167,31 @@ impl Model {
         scale_of(row, self.config.norm_epsilon)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use layerwise_architecture::ModelConfig;
+
+    /// Logits of some tokens are those of the whole vocabulary, with the head's bias and its cap.
+    #[test]
+    fn the_lens_of_tokens_is_the_standard_lens_at_them() {
+        let biased = ModelConfig::tiny().with(|c| c.unembedding_bias = true);
+        let capped = ModelConfig::tiny().with(|c| c.logit_cap = Some(1.5));
+        for (config, seed) in [(biased, 4), (capped, 5)] {
+            let model = Model::random(config, seed);
+            let stream = model.run(&[3, 1, 4], &model.plain(), &mut ()).unwrap();
+            let tokens = [7, 0, 31, 7];
+            let found = model.lens_of_tokens(stream.row(2), &tokens);
+            let whole = model.standard_lens(stream.view());
+            assert_eq!(found.len(), tokens.len());
+            for (token, found) in tokens.into_iter().zip(found) {
+                let expected = whole[(2, token as usize)];
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "{token}: {found} {expected}"
+                );
+            }
+        }
+    }
+}

@@ -130,8 +130,23 @@ impl<'m> State<'m> {
         capacity: usize,
         precision: Precision,
     ) -> usize {
+        Self::bytes_of(
+            config,
+            attentions(schedule.steps()).count(),
+            capacity,
+            precision,
+        )
+    }
+
+    /// As [`State::most_bytes`], of so many attention sublayers.
+    pub(crate) fn bytes_of(
+        config: &ModelConfig,
+        attentions: usize,
+        capacity: usize,
+        precision: Precision,
+    ) -> usize {
         let head = size_of::<Kept>() + Kept::most_bytes(config.head, capacity, precision);
-        attentions(schedule.steps()).count() * config.kv_heads * head
+        attentions * config.kv_heads * head
     }
 
     /// Runs further tokens, and returns their last residual stream, \[tokens, model\].

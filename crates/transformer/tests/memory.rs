@@ -3,7 +3,9 @@
 
 use layerwise_architecture::{Attention, Mlp, PerLayer, Rotary};
 use layerwise_schedule::Schedule;
-use layerwise_transformer::{Batch, Model, ModelConfig, State, Values, Workspace};
+use layerwise_transformer::{
+    Batch, ExitingState, Missing, Model, ModelConfig, Precision, State, Values, Workspace,
+};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -46,12 +48,7 @@ fn buffers_are_within_their_bound_whatever_the_shape_of_the_batch() {
             assert!(peak > bound / 2, "{peak} bytes of {bound}");
         }
         for capacity in [10, 64] {
-            let bound = State::most_bytes(
-                model.config(),
-                &plain,
-                capacity,
-                layerwise_transformer::Precision::F32,
-            );
+            let bound = State::most_bytes(model.config(), &plain, capacity, Precision::F32);
             let before = ALLOCATED.current_usage();
             let mut state = State::new(&model, &plain, capacity).unwrap();
             state.extend(&vec![1; capacity]).unwrap();
@@ -64,6 +61,26 @@ fn buffers_are_within_their_bound_whatever_the_shape_of_the_batch() {
             let taken = ALLOCATED.current_usage() - before - taken;
             assert!(taken < bound / 4, "{taken} bytes beside {bound}");
             assert_eq!(fork.len(), capacity);
+        }
+        for missing in [Missing::Recompute, Missing::Propagate, Missing::Absent] {
+            let (capacity, precision) = (64, Precision::F32);
+            let config = model.config();
+            let kept = ExitingState::most_bytes(config, capacity, missing, precision);
+            let step = ExitingState::most_step_bytes(config, 1, capacity, 1, missing);
+            let before = ALLOCATED.current_usage();
+            let mut state = ExitingState::new(&model, capacity, missing).unwrap();
+            let schedule = 2 * (size_of_val(&plain) + 400 * plain.steps().len());
+            for token in 1..capacity {
+                state.extend(&[1], &mut { token % 2 + 1 }).unwrap();
+            }
+            let taken = ALLOCATED.current_usage() - before;
+            assert!(taken <= kept + schedule, "{taken} bytes, at most {kept}");
+            // The last token takes along all that wait.
+            ALLOCATED.reset_peak_usage();
+            state.extend(&[1], &mut ()).unwrap();
+            let (peak, bound) = (ALLOCATED.peak_usage() - before, kept + step);
+            assert!(peak <= bound + schedule, "{peak} bytes, at most {bound}");
+            assert!(peak > bound / 2, "{peak} bytes of {bound}");
         }
     }
 }
