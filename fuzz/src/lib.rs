@@ -8,8 +8,11 @@
 #[path = "../../xtask/tests/hostile/checkpoint.rs"]
 #[allow(dead_code, reason = "the targets need a part of what the tests build")]
 mod checkpoint;
+mod exits;
 
 use checkpoint::{Checkpoint, VOCAB};
+pub use exits::classifier;
+use exits::classifier_seeds;
 use layerwise::chat::{self, Message, Template};
 use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
 use layerwise::journal::{Divided, Journal, Recorded, RunDescription, RunKey};
@@ -34,7 +37,7 @@ const LONGEST_MESSAGE: usize = 50_000;
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("chat", chat, chat_seeds),
     ("safetensors", safetensors, safetensors_seeds),
     ("index", index, index_seeds),
@@ -44,6 +47,7 @@ pub const TARGETS: [Target; 12] = [
     ("schedule", schedule, schedule_seeds),
     ("journal", journal, journal_seeds),
     ("divided", divided, divided_seeds),
+    ("classifier", classifier, classifier_seeds),
     ("nbest", nbest, nbest_seeds),
     ("tasks", tasks, tasks_seeds),
     ("vectors", vectors, vectors_seeds),

@@ -207,6 +207,11 @@ fn divided() {
 }
 
 #[test]
+fn classifier() {
+    check("classifier");
+}
+
+#[test]
 fn nbest() {
     check("nbest");
 }
