@@ -13,7 +13,7 @@ pub fn classifier(bytes: &[u8]) {
         Ok(read) => read,
     };
     let logits = layerwise::ndarray::aview1(&[0.0_f32, 1.0, 3.0]);
-    let reading = Reading::of(logits, &[0, 2], &[1, 2], None, 0.5).unwrap();
+    let reading = Reading::of(logits, &[0, 2], &[1, 2], 0.5).unwrap();
     let scores = read.trained.scores(&[reading; 3], read.vocab);
     assert_eq!(scores.len(), 3);
     assert!(scores.iter().all(|score| !score.is_nan()), "{scores:?}");

@@ -2,12 +2,11 @@
 
 use crate::error::ExitError;
 use ndarray::ArrayView1;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// How sharp a distribution is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sharpness {
     /// The largest probability less the second largest.
     pub gap: f64,
@@ -18,8 +17,8 @@ pub struct Sharpness {
 }
 
 impl Sharpness {
-    /// Of the softmax of some logits, one at least, and the logarithm of the sum of their exponentials.
-    pub fn of(logits: impl Iterator<Item = f64> + Clone) -> (Self, f64) {
+    /// Of the softmax of some logits, one at least.
+    pub fn of(logits: impl Iterator<Item = f64> + Clone) -> Self {
         let mut first = (f64::NEG_INFINITY, 0);
         let mut second = f64::NEG_INFINITY;
         for (index, logit) in (0_u32..).zip(logits.clone()) {
@@ -33,17 +32,16 @@ impl Sharpness {
         let sum: f64 = logits.map(|logit| (logit - first.0).exp()).sum();
         let top = 1.0 / sum;
         let next = (second - first.0).exp() / sum;
-        let sharpness = Self {
+        Self {
             gap: top - next,
             top,
             first: first.1,
-        };
-        (sharpness, first.0 + sum.ln())
+        }
     }
 }
 
 /// What the head says of one position after one block.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Reading {
     /// Over the whole vocabulary; the index is a token.
@@ -52,8 +50,6 @@ pub struct Reading {
     pub options: Option<Sharpness>,
     /// Over the most probable tokens of an earlier depth, renormalised; the index is a token. `None` before that depth.
     pub candidates: Option<Sharpness>,
-    /// Log-probability of the token that should come, nats; 0 where it is not known.
-    pub gold: f64,
     /// Cosine between the block's input and its output; 0 where one of them is zero.
     pub state: f64,
 }
@@ -62,21 +58,20 @@ impl Reading {
     /// The reading of a row of logits \[vocab\]; `None` where one is not finite.
     ///
     /// # Panics
-    /// If an option, a candidate or the token that should come is not in the vocabulary.
+    /// If an option or a candidate is not in the vocabulary.
     pub fn of(
         logits: ArrayView1<'_, f32>,
         options: &[u32],
         candidates: &[u32],
-        gold: Option<u32>,
         state: f64,
     ) -> Option<Self> {
         if !logits.iter().all(|logit| logit.is_finite()) {
             return None;
         }
         let logit = |token: &u32| f64::from(logits[*token as usize]);
-        let (full, log_sum) = Sharpness::of(logits.iter().map(|logit| f64::from(*logit)));
+        let full = Sharpness::of(logits.iter().map(|logit| f64::from(*logit)));
         let among = |tokens: &[u32]| {
-            let sharpness = Sharpness::of(tokens.iter().map(logit)).0;
+            let sharpness = Sharpness::of(tokens.iter().map(logit));
             (!tokens.is_empty()).then_some(sharpness)
         };
         Some(Self {
@@ -86,7 +81,6 @@ impl Reading {
                 first: candidates[own.first as usize],
                 ..own
             }),
-            gold: gold.map_or(0.0, |token| logit(&token) - log_sum),
             state,
         })
     }
@@ -97,7 +91,6 @@ impl Reading {
             full: few,
             options: Some(few),
             candidates: Some(few),
-            gold: 0.0,
             state,
         }
     }
@@ -178,9 +171,9 @@ mod tests {
     #[test]
     fn sharpness_is_that_of_the_softmax() {
         let logits = [1.0_f64, 3.0, 2.0];
-        let (found, log_sum) = Sharpness::of(logits.into_iter());
+        let found = Sharpness::of(logits.into_iter());
         let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
-        assert!((log_sum - sum.ln()).abs() < 1e-12 && found.first == 1);
+        assert_eq!(found.first, 1);
         assert!((found.top - 3.0_f64.exp() / sum).abs() < 1e-12);
         assert!((found.gap - (3.0_f64.exp() - 2.0_f64.exp()) / sum).abs() < 1e-12);
     }
@@ -188,21 +181,16 @@ mod tests {
     #[test]
     fn a_reading_is_of_all_tokens_of_options_and_of_candidates() {
         let logits = array![0.5_f32, 2.0, -1.0, 1.0];
-        let reading = Reading::of(logits.view(), &[2, 0], &[3, 2], Some(3), 0.25).unwrap();
+        let reading = Reading::of(logits.view(), &[2, 0], &[3, 2], 0.25).unwrap();
         assert_eq!(reading.full.first, 1);
         assert_eq!(reading.options.unwrap().first, 1, "the second option");
         assert_eq!(reading.candidates.unwrap().first, 3, "a token");
         let two = 1.0 / (1.0 + (-1.5_f64).exp());
         assert!((reading.options.unwrap().top - two).abs() < 1e-12);
-        let sum: f64 = logits.iter().map(|logit| f64::from(*logit).exp()).sum();
-        assert!((reading.gold - (1.0 - sum.ln())).abs() < 1e-12);
-        let alone = Reading::of(logits.view(), &[], &[], None, 0.25).unwrap();
-        assert_eq!(
-            (alone.options, alone.candidates, alone.gold),
-            (None, None, 0.0)
-        );
+        let alone = Reading::of(logits.view(), &[], &[], 0.25).unwrap();
+        assert_eq!((alone.options, alone.candidates), (None, None));
         let broken = array![0.5_f32, f32::NAN];
-        assert_eq!(Reading::of(broken.view(), &[], &[], None, 0.0), None);
+        assert_eq!(Reading::of(broken.view(), &[], &[], 0.0), None);
     }
 
     #[test]

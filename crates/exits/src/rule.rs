@@ -90,22 +90,6 @@ impl Rule {
         }
     }
 
-    /// The thresholds that it is tried at; of a fixed depth they are the depths.
-    pub fn thresholds(self, layers: usize) -> Vec<f64> {
-        let known: &[f64] = match self {
-            Self::Svm => &[-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0],
-            Self::SvmRbf => &[-0.5, 0.0, 0.25, 0.5, 0.75, 1.0],
-            Self::Crf => &[0.3, 0.5, 0.7, 0.9, 0.95, 0.99],
-            Self::Gap => &[0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99],
-            Self::Top => &[0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99],
-            Self::State => &[0.9, 0.95, 0.98, 0.99, 0.995],
-            Self::Patience => &[1.0, 2.0, 3.0, 4.0, 6.0],
-            Self::OracleFirst | Self::OracleStable => &[0.5],
-            Self::Fixed => return (1..=layers).map(|blocks| blocks as f64).collect(),
-        };
-        known.to_vec()
-    }
-
     /// Whether a score stops; of a number of blocks the threshold itself does.
     pub(crate) fn stops(self, score: f64, threshold: f64) -> bool {
         match self {

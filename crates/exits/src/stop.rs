@@ -136,11 +136,11 @@ impl Stop {
         let few = |tokens: &[u32]| {
             let logits = model.lens_of_tokens(stream, tokens);
             let is_finite = logits.iter().all(|logit| logit.is_finite());
-            let own = Sharpness::of(logits.iter().map(|logit| f64::from(*logit))).0;
+            let own = Sharpness::of(logits.iter().map(|logit| f64::from(*logit)));
             (is_finite && !tokens.is_empty()).then_some(own)
         };
         match self.vocab {
-            Vocab::Full => Reading::of(whole().row(0), &[], &[], None, state),
+            Vocab::Full => Reading::of(whole().row(0), &[], &[], state),
             Vocab::Options => Some(Reading::of_few(few(&self.options)?, state)),
             Vocab::Candidates { blocks: from, .. } if blocks < from => None,
             Vocab::Candidates {
@@ -238,7 +238,7 @@ mod tests {
                     candidates = best(logits.row(3), count);
                 }
                 let state = cosine(before.row(3), stream.row(3)).unwrap();
-                let reading = Reading::of(logits.row(3), &options, &candidates, None, state);
+                let reading = Reading::of(logits.row(3), &options, &candidates, state);
                 readings.push(reading.unwrap());
                 before = stream;
             }

@@ -16,7 +16,6 @@ pub(crate) fn readings(tokens: &[u32]) -> Vec<Reading> {
             full: own,
             options: None,
             candidates: (at >= 2).then_some(own),
-            gold: 0.0,
             state: 0.5,
         }
     };
