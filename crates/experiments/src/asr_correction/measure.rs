@@ -6,7 +6,7 @@
 use super::data::{Set, Sets};
 use super::table::{About, AlphaRecord, ConfidenceRecord, GateRecord, Record, ShareRecord};
 use super::writing;
-use crate::core::error::{ExperimentError, Place};
+use crate::core::error::{ExperimentError, OfShare, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_rescoring::{Options, RescoringError, Scorer};
@@ -32,18 +32,28 @@ const METHODS: [(Mode, CountRule); 5] = [
 /// Fills the tables, and tells of lattices that were too large for an exact search.
 ///
 /// # Errors
-/// A sentence that the model cannot score, a lattice of too many slots, or an interrupt.
+/// A sentence that the model cannot score, a lattice of too many slots, a journal that cannot be used, or an interrupt; of
+/// a share [`ExperimentError::ShareFinished`].
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,
 ) -> Result<Vec<String>, ExperimentError> {
     let mut notes = Vec::new();
+    let mut is_share = false;
     if let Some(Sets(sets)) = subject.data.get::<Sets>() {
         for set in sets {
-            notes.extend(of_set(subject, set, tables).at(|| set.name.clone())?);
+            let told = of_set(subject, set, tables).if_whole();
+            match told.at(|| set.name.clone())? {
+                Some(told) => notes.extend(told),
+                // Of a share, the other sets have theirs too.
+                None => is_share = true,
+            }
         }
     }
-    Ok(notes)
+    match is_share {
+        true => Err(ExperimentError::ShareFinished),
+        false => Ok(notes),
+    }
 }
 
 fn of_set(
@@ -64,6 +74,21 @@ fn of_set(
             .collect()
     };
     let own = distinct(&set.lists);
+    let of_normaliser = [subject.name, name, normaliser.name()];
+    let replicates = [REPLICATES, SEED as usize];
+    if !subject.runs.runner.is_whole() {
+        // Only what the model writes is kept, and it needs no score.
+        let lists = (&set.lists, own.as_slice());
+        writing::measure(
+            subject,
+            of_normaliser,
+            lists,
+            &mut vocabulary,
+            replicates,
+            tables,
+        )?;
+        return Ok(Vec::new());
+    }
     let training = set.training.as_ref().map(|lists| (lists, distinct(lists)));
     let runner = &subject.runs.runner;
     let mut options = Options::new()
@@ -87,7 +112,6 @@ fn of_set(
         None => Tuning::Halves,
     };
     let gate = Gate::new(set.lists.scale);
-    let of_normaliser = [subject.name, name, normaliser.name()];
     let mut notes = Vec::new();
     for (mode, count) in METHODS {
         let Some(about) = About::new(of_normaliser, &set, count)? else {
@@ -137,11 +161,10 @@ fn of_set(
             }
         }
     }
-    let replicates = [REPLICATES, SEED as usize];
     notes.extend(writing::measure(
         subject,
         of_normaliser,
-        &set,
+        (&set.lists, set.distinct.as_slice()),
         &mut vocabulary,
         replicates,
         tables,

@@ -82,6 +82,10 @@ impl Experiment for AsrCorrection {
         Ok(told.collect())
     }
 
+    fn has_items(&self) -> bool {
+        true
+    }
+
     fn measure(
         &self,
         subject: &Subject<'_>,
@@ -97,5 +101,93 @@ impl Experiment for AsrCorrection {
 
     fn claims(&self) -> &'static [Claim] {
         claims::CLAIMS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asr_correction::table::Record;
+    use crate::core::data::{Data, Shared};
+    use crate::core::subject::Text;
+    use crate::core::testing;
+    use layerwise_corpus::{self as corpus, Options};
+    use layerwise_journal::Shard;
+    use layerwise_sweep::{Journals, Runner};
+    use layerwise_transformer::{Model, ModelConfig};
+    use std::path::PathBuf;
+
+    #[test]
+    fn shares_make_up_the_whole_where_the_context_holds_the_prompts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text.txt");
+        std::fs::write(&path, testing::documents().concat()).unwrap();
+        let tokenizer = testing::tokenizer();
+        let config = ModelConfig::tiny().with(|c| {
+            c.vocab = 2048;
+            c.context = 512;
+        });
+        let model = Model::random(config, 1);
+        let options = Options::new(512, 2048);
+        let corpus = corpus::read(&path, Some(&tokenizer), &options).unwrap();
+        let Sets(mut sets) = Sets::standin(&testing::documents(), 3).unwrap().unwrap();
+        // A second set has a share of its own.
+        let mut other = sets[0].clone();
+        other.name = "other".to_owned();
+        other.lists.utterances.reverse();
+        other.lists.utterances.truncate(2);
+        sets.push(other);
+        let mut data = Data::default();
+        data.insert(Sets(sets));
+        let measured = |runner: Runner<'_>| {
+            let mut runs = testing::runs(&model, 1);
+            runs.runner = runner;
+            let subject = Subject {
+                model: &model,
+                name: "m",
+                tokenizer: Some(&tokenizer),
+                text: Text {
+                    path: &path,
+                    options: &options,
+                    corpus: &corpus,
+                    bos: None,
+                    most_tokens: None,
+                },
+                other_text: None,
+                bos: None,
+                data: &data,
+                runs,
+                shared: Shared::default(),
+            };
+            let mut tables = Tables::default();
+            let told = AsrCorrection.measure(&subject, &Passes::default(), &mut tables);
+            told.map(|_| tables.of::<Record>().to_vec())
+        };
+        assert!(AsrCorrection.has_items());
+        let expected = measured(Runner::new()).unwrap();
+        let written = |mode: &str| expected.iter().filter(|r| r.mode == mode).count();
+        assert_eq!((written("generate"), written("constrained")), (2, 2));
+
+        let shares: Vec<PathBuf> = (1..=2)
+            .map(|k| {
+                let own = folder.path().join(format!("share-{k}"));
+                let shard: Shard = format!("{k}/2").parse().unwrap();
+                let journals = Journals::Folder(own.clone());
+                let found = measured(Runner::new().shard(shard).journals(journals));
+                assert!(
+                    matches!(found, Err(ExperimentError::ShareFinished)),
+                    "{found:?}"
+                );
+                own
+            })
+            .collect();
+        let merged = |shares: &[PathBuf], out: &str| {
+            let journals = Journals::Folder(folder.path().join(out));
+            let runner = Runner::new().journals(journals).only_taken_up(true);
+            measured(runner.taking_up(shares.to_vec()))
+        };
+        assert_eq!(merged(&shares, "whole").unwrap(), expected);
+        let half = merged(&shares[..1], "half").unwrap_err().to_string();
+        assert!(half.contains("standin-nbest: "), "{half}");
     }
 }

@@ -4,14 +4,14 @@
 //! Free texts are judged as they are written, whatever rules they break.
 
 use super::table::{About, Record};
-use crate::core::error::{ExperimentError, Place};
+use crate::core::error::{ExperimentError, OfShare, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_rescoring::Writer;
 use layerwise_sweep::{MeasureId, WorkBytes};
 use layerwise_transcripts::{
-    CountRule, Gate, Lattice, NoLanguageModel, Normaliser, Repair, ScoredLists, System, Template,
-    Vocabulary,
+    CountRule, DistinctList, Gate, Lattice, NBestLists, NoLanguageModel, Normaliser, Repair,
+    ScoredLists, System, Template, Vocabulary,
 };
 use layerwise_transformer::{Model, Precision, State};
 use std::collections::BTreeMap;
@@ -32,11 +32,39 @@ struct Asked {
     most: usize,
 }
 
-/// Adds a line for each of both modes, and gives their corrections; tells why there are none.
+/// Stands after the bytes of a word; no byte has this value, nor those of the next two.
+const WORD_ENDS: u32 = 256;
+/// Stands for no word.
+const NO_WORD: u32 = 257;
+/// Stands after the words of a slot.
+const SLOT_ENDS: u32 = 258;
+
+impl Asked {
+    /// What decides the correction; no two that differ have the same numbers.
+    fn numbers(&self) -> Vec<u32> {
+        let mut numbers = vec![self.most as u32, self.prompt.len() as u32];
+        numbers.extend(&self.prompt);
+        for slot in &self.slots {
+            for word in slot {
+                match word {
+                    Some(word) => {
+                        numbers.extend(word.bytes().map(u32::from));
+                        numbers.push(WORD_ENDS);
+                    }
+                    None => numbers.push(NO_WORD),
+                }
+            }
+            numbers.push(SLOT_ENDS);
+        }
+        numbers
+    }
+}
+
+/// Adds a line for each of both modes, and tells why there are none; of a share [`ExperimentError::ShareFinished`].
 pub(super) fn measure(
     subject: &Subject<'_>,
     about: [&str; 3],
-    set: &ScoredLists,
+    (lists, distinct): (&NBestLists, &[DistinctList]),
     vocabulary: &mut Vocabulary,
     [replicates, seed]: [usize; 2],
     tables: &mut Tables,
@@ -44,9 +72,9 @@ pub(super) fn measure(
     let Some(tokenizer) = subject.tokenizer else {
         return Ok(None);
     };
-    let mut lists = set.lists.clone();
+    let mut lists = lists.clone();
     lists.utterances.truncate(UTTERANCES);
-    let distinct = set.distinct.iter().take(UTTERANCES).cloned().collect();
+    let distinct = distinct.iter().take(UTTERANCES).cloned().collect();
     let set = match ScoredLists::new(lists, distinct, vocabulary, &mut NoLanguageModel) {
         Ok(set) => set,
         Err(never) => match never {},
@@ -99,6 +127,7 @@ pub(super) fn measure(
         tokenizer,
         subject.text.bos.into_iter().collect(),
     )?;
+    let mut is_share = false;
     for mode in [System::GENERATE, System::CONSTRAINED] {
         let write = |_: usize, asked: &Asked| {
             let written = match mode == System::CONSTRAINED {
@@ -114,22 +143,17 @@ pub(super) fn measure(
             let written = written.at(|| asked.id.clone())?;
             Ok((written.text, written.tokens))
         };
-        let numbers = |asked: &Asked| -> Vec<u32> {
-            let words = asked.slots.iter().flatten().flatten();
-            let words = words.flat_map(|word| word.bytes()).map(u32::from);
-            let most = [asked.most as u32];
-            asked
-                .prompt
-                .iter()
-                .copied()
-                .chain(most)
-                .chain(words)
-                .collect()
-        };
         let id = MeasureId::new("asr-corrections", 1).with_settings(mode.to_owned());
         let bytes = bytes(subject.model, &asked);
         let fits = |_: &(String, usize)| true;
-        let written = subject.runs.kept(id, &asked, bytes, numbers, fits, write)?;
+        let written = subject
+            .runs
+            .kept(id, &asked, bytes, Asked::numbers, fits, write);
+        let Some(written) = written.if_whole()? else {
+            // Of a share, the other mode has its own too.
+            is_share = true;
+            continue;
+        };
         let mut tokens = 0;
         let mut corrections = BTreeMap::new();
         for (asked, (text, own)) in asked.iter().zip(written.iter()) {
@@ -144,7 +168,10 @@ pub(super) fn measure(
             tables.push(Record::new(&about, &system, &found, None));
         }
     }
-    Ok(None)
+    match is_share {
+        true => Err(ExperimentError::ShareFinished),
+        false => Ok(None),
+    }
 }
 
 /// What a correction takes: keys and values of the prompt and of all that may be written after it, and the text twice, as a
@@ -166,5 +193,41 @@ fn bytes(model: &Model, asked: &[Asked]) -> WorkBytes {
         reading: State::most_bytes(config, &plain, room, Precision::F32)
             + State::most_step_bytes(config, prompt.unwrap_or(0).max(1), room, 1),
         result: 2 * TOKEN_BYTES * room,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lattices_that_differ_have_other_numbers() {
+        let asked = |slots: &[&[Option<&str>]]| {
+            let slot = |slot: &&[Option<&str>]| slot.iter().map(|w| w.map(str::to_owned)).collect();
+            Asked {
+                id: "a".to_owned(),
+                prompt: vec![1, 2],
+                slots: slots.iter().map(slot).collect(),
+                most: 9,
+            }
+        };
+        let all = [
+            asked(&[&[Some("ab"), Some("c")]]),
+            asked(&[&[Some("a"), Some("bc")]]),
+            asked(&[&[Some("ab")], &[Some("c")]]),
+            asked(&[&[Some("ab"), None], &[Some("c")]]),
+            asked(&[&[Some("ab"), Some("c"), None]]),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            for other in &all[at + 1..] {
+                assert_ne!(
+                    one.numbers(),
+                    other.numbers(),
+                    "{:?} {:?}",
+                    one.slots,
+                    other.slots
+                );
+            }
+        }
     }
 }
