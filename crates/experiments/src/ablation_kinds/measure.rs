@@ -48,15 +48,14 @@ pub(super) fn measure(
     }
     let ablated = ablation::run(subject, plan(subject)?, &even)?;
     let layers = subject.model.config().layers;
-    let plain = &ablated.statistics[0];
-    let mut own = Vec::new();
-    for (entry, statistics) in ablated.plan.entries().iter().zip(&ablated.statistics) {
-        let (Some(family), Some(layer)) = (entry.family, entry.member.l) else {
+    let mut divergences = Vec::new();
+    for effect in ablated.effects()? {
+        let Some(layer) = effect.member.l else {
             continue;
         };
-        let (sublayer, kind) = ABLATIONS[family];
-        let loss = statistics.loss_nats.difference(&plain.loss_nats)?;
-        let record = Record {
+        let (sublayer, kind) = ABLATIONS[effect.family];
+        divergences.push((sublayer, (kind, layer, effect.kl_nats)));
+        tables.push(Record {
             model: subject.name.to_owned(),
             model_type: subject.model_type().to_owned(),
             layer,
@@ -64,26 +63,17 @@ pub(super) fn measure(
             relative_depth: relative_depth(layer, layers),
             sublayer,
             kind,
-            kl_nats: statistics.kl_nats.mean().unwrap_or(f64::NAN),
-            kl_nats_se: statistics.kl_nats.standard_error(),
-            loss_difference_nats: loss.mean().unwrap_or(f64::NAN),
-            loss_difference_nats_se: loss.standard_error(),
+            kl_nats: effect.kl_nats,
+            kl_nats_se: effect.kl_nats_se,
+            loss_difference_nats: effect.loss_difference_nats,
+            loss_difference_nats_se: effect.loss_difference_nats_se,
             sequences: even.sequences.len() as u64,
-            positions: statistics.kl_nats.count(),
-        };
-        own.push(record.clone());
-        tables.push(record);
+            positions: effect.positions,
+        });
     }
     for sublayer in Sublayer::ALL {
-        for [kind, other_kind] in Kind::pairs() {
-            // The blocks of both are in one order.
-            let of = |kind: Kind| {
-                own.iter()
-                    .filter(move |r| (r.sublayer, r.kind) == (sublayer, kind))
-                    .map(|r| r.kl_nats)
-            };
-            let pairs: Vec<(f64, f64)> = of(kind).zip(of(other_kind)).collect();
-            let agreement = Agreement::of(&pairs);
+        let own = divergences.iter().filter(|(of, _)| *of == sublayer);
+        for ([kind, other_kind], agreement) in Agreement::of_kinds(own.map(|(_, own)| *own)) {
             tables.push(AgreementRecord {
                 model: subject.name.to_owned(),
                 model_type: subject.model_type().to_owned(),

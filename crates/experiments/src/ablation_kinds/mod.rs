@@ -37,7 +37,7 @@ impl Experiment for AblationKinds {
             summary: "Dropping a block's sublayers by zero, mean and resampling",
             title: "Dropping sublayers by zero, mean and resampling",
             stands_for: "Nothing published; the paper's drop of a block is the zero ablation of both sublayers",
-            caption: "KL(plain ‖ altered) in nats when the update of one sublayer is 0, its mean over the text, or that of another sequence at the same position, against relative depth. Means over positions 1 to T−1 of sequences cut to one length; bands are one standard error, clustered by sequence.",
+            caption: "KL(plain ‖ altered) in nats when the update of one sublayer is 0, its mean over the sequences, or that of another sequence at the same position, against relative depth. Means over positions 1 to T−1 of the first sequences of the text, at most 16, cut to one length of at most 128 tokens; bands are one standard error, clustered by sequence.",
             paper_says: "The paper drops blocks whole. A zero update is one that the later blocks never saw in training; a resampled one is as usual as any, and tells of another text.",
         }
     }

@@ -3,12 +3,13 @@
 use super::error::ExperimentError;
 use super::subject::{Subject, Text};
 use layerwise_metrics::correlation;
-use layerwise_schedule::{Bounds, EditFamily, Source};
+use layerwise_schedule::{Bounds, EditFamily, Member, Source};
 use layerwise_sweep::{
     Divergence, Held, Plan, Sources, Statistics, Sums, add_means, collect, partners,
 };
 use layerwise_transformer::Constants;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The most sequences that values are ablated on.
@@ -139,6 +140,51 @@ pub struct Ablated {
     _memory: Arc<Held>,
 }
 
+/// What one schedule of a family does to the sequences.
+#[derive(Clone, Copy, Debug)]
+pub struct Effect<'a> {
+    /// Index of the family.
+    pub family: usize,
+    /// What the family's variables are bound to.
+    pub member: &'a Member,
+    /// Mean KL(plain ‖ altered), nats.
+    pub kl_nats: f64,
+    /// Its standard error, clustered by sequence, nats.
+    pub kl_nats_se: Option<f64>,
+    /// Altered less plain loss, paired, nats a token.
+    pub loss_difference_nats: f64,
+    /// Its standard error, nats a token.
+    pub loss_difference_nats_se: Option<f64>,
+    /// Positions over which the divergence is a mean.
+    pub positions: u64,
+}
+
+impl Ablated {
+    /// The effect of each schedule but the plain one.
+    ///
+    /// # Errors
+    /// None of schedules that were run on the same sequences.
+    pub fn effects(&self) -> Result<Vec<Effect<'_>>, ExperimentError> {
+        let plain = &self.statistics[0];
+        let entries = self.plan.entries().iter().zip(&self.statistics);
+        let altered = entries.filter_map(|(entry, own)| Some((entry.family?, &entry.member, own)));
+        altered
+            .map(|(family, member, own)| {
+                let loss = own.loss_nats.difference(&plain.loss_nats)?;
+                Ok(Effect {
+                    family,
+                    member,
+                    kl_nats: own.kl_nats.mean().unwrap_or(f64::NAN),
+                    kl_nats_se: own.kl_nats.standard_error(),
+                    loss_difference_nats: loss.mean().unwrap_or(f64::NAN),
+                    loss_difference_nats_se: loss.standard_error(),
+                    positions: own.kl_nats.count(),
+                })
+            })
+            .collect()
+    }
+}
+
 /// Runs a plan on sequences, with means over them and each resampled from another.
 ///
 /// # Errors
@@ -187,6 +233,21 @@ pub struct Agreement {
 }
 
 impl Agreement {
+    /// Of each pair of kinds, on the parts that have a divergence under both; `divergences` names the kind and the part.
+    pub fn of_kinds<P: Ord>(
+        divergences: impl IntoIterator<Item = (Kind, P, f64)>,
+    ) -> [([Kind; 2], Self); 3] {
+        let mut parts: BTreeMap<P, BTreeMap<Kind, f64>> = BTreeMap::new();
+        for (kind, part, divergence) in divergences {
+            parts.entry(part).or_default().insert(kind, divergence);
+        }
+        Kind::pairs().map(|[one, other]| {
+            let both = |own: &BTreeMap<Kind, f64>| Some((*own.get(&one)?, *own.get(&other)?));
+            let pairs: Vec<(f64, f64)> = parts.values().filter_map(both).collect();
+            ([one, other], Self::of(&pairs))
+        })
+    }
+
     /// Of divergences under two kinds, part by part; NaN where a number is not defined.
     pub fn of(pairs: &[(f64, f64)]) -> Self {
         let median = |side: fn(&(f64, f64)) -> f64| {
@@ -242,5 +303,24 @@ mod tests {
         assert!((agreement.rank_correlation - 1.0).abs() < 1e-12);
         assert_eq!((agreement.ratio_of_medians, agreement.parts), (0.5, 3));
         assert!(Agreement::of(&[]).rank_correlation.is_nan());
+    }
+
+    #[test]
+    fn kinds_are_compared_part_by_part() {
+        let (zero, mean) = ([3.0, 1.0, 2.0], [1.0, 2.0, 3.0]);
+        let of = |kind: Kind, values: [f64; 3]| {
+            let parts = values.into_iter().enumerate();
+            parts.map(move |(part, value)| (kind, part, value))
+        };
+        // Another order of parts, and one part that only one kind has.
+        let all = of(Kind::Zero, zero).chain(of(Kind::Mean, mean).rev());
+        let [(kinds, agreement), (_, without), _] =
+            Agreement::of_kinds(all.chain([(Kind::Zero, 3, 9.0)]));
+        assert_eq!(kinds, [Kind::Zero, Kind::Mean]);
+        assert_eq!(
+            agreement,
+            Agreement::of(&[(3.0, 1.0), (1.0, 2.0), (2.0, 3.0)])
+        );
+        assert_eq!(without.parts, 0);
     }
 }

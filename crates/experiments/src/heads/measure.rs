@@ -36,15 +36,13 @@ pub(super) fn measure(
     }
     let ablated = ablation::run(subject, plan(subject)?, &even)?;
     let config = subject.model.config();
-    let plain = &ablated.statistics[0];
-    for (entry, statistics) in ablated.plan.entries().iter().zip(&ablated.statistics) {
-        let (Some(family), member) = (entry.family, &entry.member) else {
+    let mut divergences = Vec::new();
+    for effect in ablated.effects()? {
+        let (Some(layer), Some(head)) = (effect.member.l, effect.member.h) else {
             continue;
         };
-        let (Some(layer), Some(head)) = (member.l, member.h) else {
-            continue;
-        };
-        let loss = statistics.loss_nats.difference(&plain.loss_nats)?;
+        let kind = Kind::ALL[effect.family];
+        divergences.push((kind, (layer, head), effect.kl_nats));
         tables.push(Record {
             model: subject.name.to_owned(),
             model_type: subject.model_type().to_owned(),
@@ -53,30 +51,16 @@ pub(super) fn measure(
             layers: config.layers,
             heads: config.heads,
             relative_depth: relative_depth(layer, config.layers),
-            kind: Kind::ALL[family],
-            kl_nats: statistics.kl_nats.mean().unwrap_or(f64::NAN),
-            kl_nats_se: statistics.kl_nats.standard_error(),
-            loss_difference_nats: loss.mean().unwrap_or(f64::NAN),
-            loss_difference_nats_se: loss.standard_error(),
+            kind,
+            kl_nats: effect.kl_nats,
+            kl_nats_se: effect.kl_nats_se,
+            loss_difference_nats: effect.loss_difference_nats,
+            loss_difference_nats_se: effect.loss_difference_nats_se,
             sequences: even.sequences.len() as u64,
-            positions: statistics.kl_nats.count(),
+            positions: effect.positions,
         });
     }
-    let own: Vec<Record> = tables
-        .of::<Record>()
-        .iter()
-        .filter(|r| r.model == subject.name)
-        .cloned()
-        .collect();
-    for [kind, other_kind] in Kind::pairs() {
-        let of = |kind: Kind| own.iter().filter(move |r| r.kind == kind);
-        let pairs: Vec<(f64, f64)> = of(kind)
-            .filter_map(|r| {
-                let same = |other: &&Record| (other.layer, other.head) == (r.layer, r.head);
-                Some((r.kl_nats, of(other_kind).find(same)?.kl_nats))
-            })
-            .collect();
-        let agreement = Agreement::of(&pairs);
+    for ([kind, other_kind], agreement) in Agreement::of_kinds(divergences) {
         tables.push(AgreementRecord {
             model: subject.name.to_owned(),
             model_type: subject.model_type().to_owned(),

@@ -33,7 +33,7 @@ impl Experiment for Heads {
             summary: "Every attention head by zero, mean and resample ablation",
             title: "Ablating heads in three ways",
             stands_for: "Nothing published; the three ablations that the field uses, side by side",
-            caption: "KL(plain ‖ altered) in nats when the values of one head before the output projection are 0, their mean over the text, or those of another sequence at the same position. Heat maps by block and head, on a logarithmic scale; and the rank correlations of the heads' divergences under two kinds. Means over positions 1 to T−1 of sequences cut to one length.",
+            caption: "KL(plain ‖ altered) in nats when the values of one head before the output projection are 0, their mean over the sequences, or those of another sequence at the same position. Heat maps by block and head, on a logarithmic scale; and the rank correlations of the heads' divergences under two kinds. Means over positions 1 to T−1 of the first sequences of the text, at most 16, cut to one length of at most 128 tokens.",
             paper_says: "The paper does not ablate heads. Zero ablation takes a head out of its usual range; resampling keeps that range and takes the head's information away.",
         }
     }
