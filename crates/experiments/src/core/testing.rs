@@ -148,7 +148,8 @@ pub(crate) fn runs(model: &Model, threads: usize) -> Runs<'_> {
     }
 }
 
-fn fixtures() -> PathBuf {
+/// The folder of fixtures.
+pub(crate) fn fixtures() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures"))
 }
 

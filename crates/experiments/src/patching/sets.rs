@@ -159,11 +159,19 @@ impl Words<'_> {
         Ok(self.bos.into_iter().chain(own).collect())
     }
 
+    /// The tokens that a word adds after another, in front of which some tokenizers put a token of its own.
+    fn word(&self, text: &str) -> Result<Vec<u32>, ExperimentError> {
+        const BEFORE: &str = "a";
+        let before = self.encode(BEFORE)?.len();
+        let both = self.encode(&format!("{BEFORE} {text}"))?;
+        Ok(both.into_iter().skip(before).collect())
+    }
+
     /// The words with the number of tokens that most of them have.
     fn alike<'w>(&self, words: &[&'w str]) -> Result<Vec<Word<'w>>, ExperimentError> {
         let mut by_count: BTreeMap<usize, Vec<Word<'w>>> = BTreeMap::new();
         for text in words {
-            let tokens = self.encode(&format!(" {text}"))?;
+            let tokens = self.word(text)?;
             let word = Word { text, tokens };
             by_count.entry(word.tokens.len()).or_default().push(word);
         }
@@ -250,13 +258,13 @@ impl Words<'_> {
 
     /// Whether a verb is that of one or of several.
     fn agreement(&self, seed: u64) -> Result<Option<Set>, ExperimentError> {
-        let verbs = [self.encode(" are")?, self.encode(" is")?];
+        let verbs = [self.word("are")?, self.word("is")?];
         let (Some(&are), Some(&is)) = (verbs[0].first(), verbs[1].first()) else {
             return Ok(None);
         };
         let mut nouns = Vec::new();
         for noun in NOUNS {
-            let [many, one] = noun.map(|word| self.encode(&format!(" {word}")));
+            let [many, one] = noun.map(|word| self.word(word));
             if many?.len() == one?.len() {
                 nouns.push(*noun);
             }
@@ -321,6 +329,25 @@ mod tests {
                     assert_eq!(bos.is_some(), pair.clean[0] == 0, "{name}");
                 }
                 assert!(set.subject + 1 < set.length(), "{name}");
+            }
+        }
+    }
+
+    /// Llama 2's puts ▁ before every text, so that a word after a space alone would begin with a ▁ of its own.
+    #[test]
+    fn words_are_told_apart_where_a_tokenizer_adds_a_space() {
+        let file = testing::fixtures().join("tokenizers/llama-2/tokenizer.json");
+        let tokenizer = Tokenizer::open(&file, 700).unwrap();
+        let (sets, _) = sets(&tokenizer, 700, None).unwrap();
+        for name in ["indirect-objects", "agreement"] {
+            let set = sets.iter().find(|set| set.name == name);
+            let set = set.unwrap_or_else(|| panic!("{name} is made"));
+            for pair in &set.pairs {
+                assert_ne!(pair.answer, pair.wrong, "{name}");
+                let text = |id: Option<u32>| tokenizer.decode(&[id.unwrap()]).unwrap();
+                for word in [pair.answer, pair.wrong].map(text) {
+                    assert!(word.trim() != "", "{name}: {word:?}");
+                }
             }
         }
     }
