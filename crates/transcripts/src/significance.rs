@@ -27,6 +27,8 @@ pub struct Bootstrap {
     pub difference: Interval,
     /// The share of replicates in which the second system has strictly fewer errors.
     pub improvement: f64,
+    /// The share of replicates in which the second system has strictly more errors.
+    pub worsening: f64,
 }
 
 /// Draws utterances with replacement, the same ones for both systems (Bisani & Ney 2004).
@@ -57,7 +59,8 @@ pub fn bootstrap(
         .map(|(a, b)| [a.reference_words, a.errors(), b.errors()])
         .collect();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let (mut rates, mut fewer) = ([const { Vec::new() }; 3], 0_usize);
+    let mut rates = [const { Vec::new() }; 3];
+    let (mut fewer, mut more) = (0_usize, 0_usize);
     for _ in 0..replicates {
         let mut sums = [0_u64; 3];
         for _ in 0..utterances.len() {
@@ -69,6 +72,7 @@ pub fn bootstrap(
         }
         let [words, a, b] = sums;
         fewer += usize::from(b < a);
+        more += usize::from(b > a);
         if words > 0 {
             let [a, b] = [a, b].map(|errors| errors as f64 / words as f64);
             for (rates, rate) in rates.iter_mut().zip([a, b, b - a]) {
@@ -93,6 +97,7 @@ pub fn bootstrap(
         second,
         difference,
         improvement: fewer as f64 / replicates as f64,
+        worsening: more as f64 / replicates as f64,
     })
 }
 
@@ -235,7 +240,8 @@ mod tests {
     fn a_system_against_itself_is_no_improvement() {
         let system = counts(&[(10, 1), (5, 0), (8, 3)]);
         let found = bootstrap(&system, &system, 500, 1).unwrap();
-        assert_eq!(found.improvement, 0.0);
+        // A tie is neither.
+        assert_eq!((found.improvement, found.worsening), (0.0, 0.0));
         assert_eq!((found.difference.low, found.difference.high), (0.0, 0.0));
         assert_eq!(found.first, found.second);
         assert!(found.first.low < 4.0 / 23.0 && 4.0 / 23.0 < found.first.high);
@@ -246,10 +252,22 @@ mod tests {
         let first = counts(&[(10, 2), (5, 2), (8, 3)]);
         let second = counts(&[(10, 1), (5, 0), (8, 2)]);
         let found = bootstrap(&first, &second, 500, 1).unwrap();
-        assert_eq!(found.improvement, 1.0);
+        assert_eq!((found.improvement, found.worsening), (1.0, 0.0));
+        let other_way = bootstrap(&second, &first, 500, 1).unwrap();
+        assert_eq!((other_way.improvement, other_way.worsening), (0.0, 1.0));
         assert!(found.difference.high < 0.0);
         assert_eq!(found, bootstrap(&first, &second, 500, 1).unwrap());
         assert_ne!(found, bootstrap(&first, &second, 500, 2).unwrap());
+    }
+
+    #[test]
+    fn replicates_that_tie_count_for_neither_system() {
+        // The systems differ in one utterance of two, which a quarter of the replicates lack.
+        let first = counts(&[(10, 1), (10, 1)]);
+        let second = counts(&[(10, 1), (10, 2)]);
+        let found = bootstrap(&first, &second, 4000, 1).unwrap();
+        assert_eq!(found.improvement, 0.0);
+        assert!((found.worsening - 0.75).abs() < 0.03, "{}", found.worsening);
     }
 
     /// Utterances of one word each, wrong with probability 0.2: the interval is that of a binomial proportion.

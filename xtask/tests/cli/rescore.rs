@@ -4,7 +4,7 @@ use crate::statistics::embedded_model;
 use crate::{Outcome, Sandbox, tiny};
 
 const HEADER: &str = "model,set,normaliser,mode,count_rule,alpha,beta,theta,tau,utterances,reference_words,sent,sent_share,\
-substitutions,deletions,insertions,wer,wer_low,wer_high,wer_change,relative_change,p_improvement,mapsswe_z,list_oracle,\
+substitutions,deletions,insertions,wer,wer_low,wer_high,wer_change,relative_change,p_improvement,p_worsening,mapsswe_z,list_oracle,\
 lattice_oracle,violations_words,violations_count,violations_form,lm_tokens,seconds";
 
 const LISTS: &str = r#"[
@@ -82,8 +82,8 @@ fn a_trigram_model_corrects_behind_a_gate() {
         .unwrap();
     assert_eq!(gated[5..9], ["0.7", "3", "0.05", "0.9"]);
     assert_eq!(gated[11..16], ["2", "50.0", "0", "1", "0"]);
-    assert_eq!(gated[25..28], ["0", "0", "0"]);
-    assert_ne!(gated[28], "0", "tokens were scored");
+    assert_eq!(gated[26..29], ["0", "0", "0"]);
+    assert_ne!(gated[29], "0", "tokens were scored");
     let decisions = text(&sandbox, "out/asr-utterances.jsonl");
     let first: serde_json::Value = serde_json::from_str(decisions.lines().next().unwrap()).unwrap();
     assert_eq!(first["id"], "a");
@@ -113,7 +113,7 @@ fn the_count_rule_is_kept() {
     assert_eq!(words("out/lattice-keep.txt"), words("out/best.txt"));
     let rows = rows(&sandbox, "out/asr-correction.csv");
     assert_eq!(rows[1][4], "keep");
-    assert_eq!(rows[1][25..28], ["0", "0", "0"]);
+    assert_eq!(rows[1][26..29], ["0", "0", "0"]);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_transformer_scores_the_same_whatever_the_threads() {
         rescore(&sandbox, &[&options[..], &more].concat()).succeeded();
         let mut rows = rows(&sandbox, &format!("{threads}/asr-correction.csv"));
         for row in &mut rows {
-            row.truncate(29);
+            row.truncate(30);
         }
         rows
     };
@@ -164,8 +164,8 @@ fn a_transformer_scores_the_same_whatever_the_threads() {
         "best", "vote", "vote", "select", "select", "lattice", "lattice",
     ];
     assert_eq!(modes, expected);
-    assert_ne!(rows[6][28], "0", "tokens were scored");
-    assert_eq!(rows[6][25..28], ["0", "0", "0"]);
+    assert_ne!(rows[6][29], "0", "tokens were scored");
+    assert_eq!(rows[6][26..29], ["0", "0", "0"]);
 }
 
 #[test]
@@ -182,8 +182,8 @@ fn a_transformer_writes_freely_and_along_lattices() {
     let expected = [["best", ""], ["generate", "0.9"], ["constrained", "0.9"]];
     assert_eq!(modes, expected);
     assert_eq!(table[2][11..12], ["2"], "those that the gate sends");
-    assert_eq!(table[2][25..28], ["0", "0", "0"]);
-    assert_ne!(table[2][28], "0", "tokens were read");
+    assert_eq!(table[2][26..29], ["0", "0", "0"]);
+    assert_ne!(table[2][29], "0", "tokens were read");
     let files = ["generate-gated.txt", "constrained-gated.txt"];
     let texts = || files.map(|file| text(&sandbox, &format!("out/{file}")));
     let first = texts();
@@ -318,7 +318,7 @@ fn another_program_corrects_by_the_rules() {
     let rows = rows(&sandbox, "out/asr-correction.csv");
     let external = rows.last().unwrap();
     assert_eq!(external[3], "external");
-    assert_eq!(external[25..28], ["1", "0", "1"]);
+    assert_eq!(external[26..29], ["1", "0", "1"]);
     let options = [&options[..], &["--repair", "best"]].concat();
     rescore(&sandbox, &options).succeeded();
     let transcript = text(&sandbox, "out/external.txt");

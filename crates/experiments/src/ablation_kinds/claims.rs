@@ -2,9 +2,9 @@
 
 use super::table::{AgreementRecord, Sublayer};
 use crate::core::ablation::Kind;
-use crate::core::claim::{Claim, Evidence};
+use crate::core::claim::{Claim, Evidence, each_model};
 use crate::core::curve::needs;
-use crate::core::finding::{Finding, Measured, Threshold};
+use crate::core::finding::{Finding, Measured, Threshold, Unjudged};
 
 /// The claim that is judged from this experiment.
 pub const CLAIMS: &[Claim] = &[Claim {
@@ -16,31 +16,39 @@ pub const CLAIMS: &[Claim] = &[Claim {
     judge: d30,
 }];
 
+/// The fewest blocks that are ranked.
+const FEWEST: usize = 3;
+
 /// A proxy would rank the blocks' MLPs as resampling does, with a rank correlation of at least 0.8. The claim holds below
 /// that and fails from there on.
 pub fn d30(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let finding = |model: &str| {
+    each_model(evidence, |model| {
         let mut records = evidence.tables.of::<AgreementRecord>().iter();
         let found = records.find(|r| {
             r.model == model
                 && r.sublayer == Sublayer::Mlp
                 && (r.kind, r.other_kind) == (Kind::Zero, Kind::Resample)
         });
-        let outcome = found.ok_or_else(|| needs("ablation-kinds")).map(|r| {
-            Measured::of(r.rank_correlation).noting(format!(
+        let outcome = found.ok_or_else(|| needs("ablation-kinds")).and_then(|r| {
+            if r.blocks < FEWEST {
+                let reason = format!(
+                    "a rank correlation says something of {FEWEST} blocks or more, found {}",
+                    r.blocks
+                );
+                return Err(Unjudged::NotTested(reason));
+            }
+            Ok(Measured::of(r.rank_correlation).noting(format!(
                 "{} blocks; the median divergence under zero is {:.2} times that under resampling",
                 r.blocks, r.ratio_of_medians
-            ))
+            )))
         });
-        Finding::of(
+        vec![Finding::of(
             model,
             "rank correlation of the MLPs' divergences under both, where a proxy has 0.8 or more",
             Threshold::Below(0.8),
             outcome,
-        )
-    };
-    let models = evidence.models.iter();
-    models.map(|model| finding(&model.name)).collect()
+        )]
+    })
 }
 
 #[cfg(test)]
@@ -65,5 +73,14 @@ mod tests {
             }
         };
         judged.check(undefined, [0, 0, MODELS]);
+        let short = |blocks: usize| {
+            move |tables: &mut Tables| {
+                for r in tables.of_mut::<AgreementRecord>() {
+                    r.blocks = blocks;
+                }
+            }
+        };
+        judged.check(short(2), [0, 0, MODELS]);
+        judged.check(short(3), [MODELS, 0, 0]);
     }
 }

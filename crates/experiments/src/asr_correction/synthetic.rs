@@ -38,6 +38,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             wer_change: compared.then_some(wer - 5.8),
             relative_change: None,
             p_improvement: compared.then_some(0.999),
+            p_worsening: compared.then_some(0.0),
             mapsswe_z: None,
             list_oracle: 2.99,
             lattice_oracle,

@@ -55,6 +55,8 @@ record! {
         pub relative_change: Option<f64>,
         /// Share of resampled sets in which there are fewer errors than in the best hypotheses, from 0 to 1.
         pub p_improvement: Option<f64>,
+        /// Share of them in which there are more errors, from 0 to 1.
+        pub p_worsening: Option<f64>,
         /// Z of the matched-pairs test against the best hypotheses.
         pub mapsswe_z: Option<f64>,
         /// Word error rate of the best hypothesis of each list by the reference.
@@ -310,6 +312,7 @@ impl Record {
                 errors => compared(100.0 * change / errors as f64),
             },
             p_improvement: compared(found.bootstrap.improvement),
+            p_worsening: compared(found.bootstrap.worsening),
             mapsswe_z: found.matched_pairs.and_then(|test| compared(test.z)),
             list_oracle: 100.0 * about.list_oracle as f64 / words,
             lattice_oracle: 100.0 * about.lattice_oracle as f64 / words,

@@ -26,6 +26,15 @@ pub struct Evidence<'a> {
     pub models: &'a [Facts],
 }
 
+/// What `findings` says of each model, in the order of the run.
+pub fn each_model(
+    evidence: &Evidence<'_>,
+    findings: impl Fn(&str) -> Vec<Finding>,
+) -> Vec<Finding> {
+    let models = evidence.models.iter();
+    models.flat_map(|model| findings(&model.name)).collect()
+}
+
 /// Who makes a claim: a version of the paper, or a related paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {

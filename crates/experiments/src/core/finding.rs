@@ -119,6 +119,26 @@ pub enum Unjudged {
 /// A deciding number, or why there is none.
 pub type Outcome = Result<Measured, Unjudged>;
 
+/// A paired difference in its standard errors, in nats; none where it has no such error, or one of 0.
+///
+/// # Errors
+/// Why there is none.
+pub fn errors_apart(difference_nats: f64, standard_error: Option<f64>) -> Outcome {
+    let not_tested = |reason: &str| Err(Unjudged::NotTested(reason.to_owned()));
+    match standard_error {
+        None => not_tested("the difference has no standard error: that takes several sequences"),
+        Some(error) if error > 0.0 => Ok(Measured::of(difference_nats / error)
+            .with_error(Some(1.0))
+            .noting(format!(
+                "{difference_nats:.4} nats, paired standard error {error:.4}"
+            ))),
+        Some(0.0) => {
+            not_tested("the difference is the same in all sequences: its standard error is 0")
+        }
+        Some(_) => not_tested("the difference's standard error is not defined"),
+    }
+}
+
 /// One line to be: one number against one threshold.
 #[derive(Clone, Debug)]
 pub struct Finding {
@@ -177,6 +197,19 @@ impl Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_difference_is_told_in_its_standard_errors() {
+        let apart = errors_apart(0.5, Some(0.25)).unwrap();
+        assert_eq!((apart.value, apart.standard_error), (2.0, Some(1.0)));
+        let check = |error: Option<f64>, reason: &str| match errors_apart(0.5, error) {
+            Err(Unjudged::NotTested(told)) => assert!(told.contains(reason), "{told}"),
+            other => panic!("{error:?}: {other:?}"),
+        };
+        check(None, "takes several sequences");
+        check(Some(0.0), "the same in all sequences");
+        check(Some(f64::NAN), "not defined");
+    }
 
     #[test]
     fn a_threshold_admits_what_it_says() {

@@ -1,9 +1,11 @@
 //! The claim that is judged from this experiment.
 
-use super::table::DifferenceRecord;
-use crate::core::claim::{Claim, Evidence};
+use super::measure::{EARLY, LATER};
+use super::table::{DifferenceRecord, Record};
+use crate::core::claim::{Claim, Evidence, each_model};
 use crate::core::curve::needs;
-use crate::core::finding::{Finding, Measured, Threshold, Unjudged};
+use crate::core::finding::{Finding, Outcome, Threshold, Unjudged, errors_apart};
+use crate::core::tables::Tables;
 
 /// The claim that is judged from this experiment.
 pub const CLAIMS: &[Claim] = &[Claim {
@@ -20,36 +22,38 @@ const WINDOW: usize = 8;
 
 /// A window of 8 costs the blocks of the first quarter of depth less than those up to 0.6, by more than two standard errors.
 pub fn d28(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let finding = |model: &str| {
-        let records = evidence.tables.of::<DifferenceRecord>().iter();
-        let mut own = records.filter(|r| r.model == model && r.window == WINDOW);
-        let outcome = own.next().ok_or_else(|| needs("locality-causal"));
-        let outcome = outcome.and_then(|r| {
-            let error = r.difference_nats_se.filter(|error| *error > 0.0);
-            let error = error.ok_or_else(|| {
-                let reason = "the difference has no standard error: it takes several sequences";
-                Unjudged::NotTested(reason.to_owned())
-            })?;
-            Ok(Measured::of(r.difference_nats / error).noting(format!(
-                "{:.4} nats over {} early blocks, {:.4} over {} later ones; the paired difference is {:.4} ± {error:.4}",
-                r.early_kl_nats, r.early_blocks, r.later_kl_nats, r.later_blocks, r.difference_nats
-            )))
-        });
-        Finding::of(
+    each_model(evidence, |model| {
+        vec![Finding::of(
             model,
             "divergence under a window of 8 at depths 0.25 to 0.6 less that below 0.25, in standard errors",
             Threshold::Above(2.0),
-            outcome,
-        )
-    };
-    let models = evidence.models.iter();
-    models.map(|model| finding(&model.name)).collect()
+            later_less_early(evidence.tables, model),
+        )]
+    })
+}
+
+fn later_less_early(tables: &Tables, model: &str) -> Outcome {
+    let mut records = tables.of::<DifferenceRecord>().iter();
+    let found = records.find(|r| r.model == model && r.window == WINDOW);
+    let r = found.ok_or_else(|| {
+        // The first block is always an early one.
+        match tables.of::<Record>().iter().any(|r| r.model == model) {
+            true => Unjudged::NotTested(format!("no block lies at depths {EARLY} to {LATER}")),
+            false => needs("locality-causal"),
+        }
+    })?;
+    let apart = errors_apart(r.difference_nats, r.difference_nats_se)?;
+    let note = format!(
+        "{:.4} nats over {} early blocks, {:.4} over {} later ones; the difference is {}",
+        r.early_kl_nats, r.early_blocks, r.later_kl_nats, r.later_blocks, apart.note
+    );
+    Ok(apart.noting(note))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::tables::Tables;
+    use crate::core::models::relative_depth;
     use crate::core::testing::{Judged, MODELS};
     use crate::locality_causal::synthetic;
 
@@ -68,5 +72,30 @@ mod tests {
             }
         };
         judged.check(alone, [0, 0, MODELS]);
+    }
+
+    #[test]
+    fn a_model_without_later_blocks_is_told_so() {
+        let mut tables = Tables::default();
+        for layer in 0..2 {
+            tables.push(Record {
+                model: "gpt2".to_owned(),
+                model_type: "gpt2".to_owned(),
+                layer,
+                layers: 2,
+                relative_depth: relative_depth(layer, 2),
+                window: WINDOW,
+                kl_nats: 0.1,
+                kl_nats_se: None,
+                sequences: 2,
+                positions: 10,
+            });
+        }
+        let reason = |model: &str| match later_less_early(&tables, model) {
+            Err(Unjudged::NotTested(reason)) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(reason("gpt2"), "no block lies at depths 0.25 to 0.6");
+        assert_eq!(reason("other"), "needs the results of locality-causal");
     }
 }

@@ -1,7 +1,7 @@
 //! The claim that is judged from this experiment.
 
 use super::table::{Record, SetRecord};
-use crate::core::claim::{Claim, Evidence};
+use crate::core::claim::{Claim, Evidence, each_model};
 use crate::core::curve::needs;
 use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
 use crate::core::tables::Tables;
@@ -21,22 +21,32 @@ const SET: &str = "indirect-objects";
 
 /// What is at the subject's position leaves it in the stage of feature engineering.
 pub fn d29(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let finding = |model: &str| {
-        Finding::of(
+    each_model(evidence, |model| {
+        vec![Finding::of(
             model,
             "depth of the largest drop of what the stream at the subject's position recovers, indirect objects",
             Threshold::Between(0.2, 0.6),
             depth_of_drop(evidence.tables, model),
-        )
-    };
-    let models = evidence.models.iter();
-    models.map(|model| finding(&model.name)).collect()
+        )]
+    })
 }
 
 fn depth_of_drop(tables: &Tables, model: &str) -> Outcome {
-    let mut sets = tables.of::<SetRecord>().iter();
-    let set = sets.find(|r| r.model == model && r.set == SET);
-    let set = set.ok_or_else(|| needs("patching"))?;
+    let not_tested = |reason: &str| Unjudged::NotTested(reason.to_owned());
+    let sets = tables.of::<SetRecord>().iter();
+    let sets: Vec<&SetRecord> = sets.filter(|r| r.model == model).collect();
+    let set = sets.iter().find(|r| r.set == SET);
+    let set = set.ok_or_else(|| match sets.is_empty() {
+        true => needs("patching"),
+        false => not_tested(
+            "no pairs of one length about indirect objects can be made of the model's vocabulary that fit the model",
+        ),
+    })?;
+    if set.first_position != set.subject_position {
+        return Err(not_tested(
+            "the subject has several tokens, and one alone is patched",
+        ));
+    }
     let error = set.effect_nats_se.unwrap_or(f64::INFINITY);
     let tells_apart = set.effect_nats > 2.0 * error;
     if !tells_apart {
@@ -62,7 +72,9 @@ fn depth_of_drop(tables: &Tables, model: &str) -> Outcome {
     let largest = drops
         .filter(|(_, drop)| drop.is_finite())
         .reduce(|best, next| if next.1 > best.1 { next } else { best });
-    let (record, drop) = largest.ok_or_else(|| needs("patching"))?;
+    let (record, drop) = largest.ok_or_else(|| {
+        not_tested("what comes back at the subject's position is not defined in any block")
+    })?;
     Ok(Measured::of(record.relative_depth).noting(format!(
         "block {}, where {drop:.2} of the difference leaves the position",
         record.layer
@@ -72,7 +84,8 @@ fn depth_of_drop(tables: &Tables, model: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::testing::{Judged, MODELS};
+    use crate::core::finding::Verdict;
+    use crate::core::testing::{Judged, MODELS, models};
     use crate::patching::synthetic;
 
     #[test]
@@ -97,5 +110,43 @@ mod tests {
             }
         };
         judged.check(unable, [0, 0, MODELS]);
+    }
+
+    #[test]
+    fn d29_says_why_it_is_not_tested() {
+        let judged = Judged::of(CLAIMS, "D29", &[synthetic::add]);
+        let check = |change: fn(&mut Tables), reason: &str| {
+            let mut tables = judged.tables(&models());
+            change(&mut tables);
+            for row in judged.rows(&tables, &models()) {
+                assert_eq!(row.verdict, Verdict::NotTested);
+                assert!(row.reason.contains(reason), "{}", row.reason);
+            }
+        };
+        check(|tables| *tables = Tables::default(), "needs the results");
+        check(
+            |tables| {
+                for r in tables.of_mut::<SetRecord>() {
+                    r.set = "induction".to_owned();
+                }
+            },
+            "vocabulary",
+        );
+        check(
+            |tables| {
+                for r in tables.of_mut::<SetRecord>() {
+                    r.first_position -= 1;
+                }
+            },
+            "several tokens",
+        );
+        check(
+            |tables| {
+                for r in tables.of_mut::<Record>() {
+                    r.recovered = f64::NAN;
+                }
+            },
+            "not defined in any block",
+        );
     }
 }

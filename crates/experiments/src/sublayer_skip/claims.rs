@@ -2,9 +2,9 @@
 
 use super::table::{PairRecord, Record, SimilarityRecord, SpeedRecord, TaskRecord};
 use super::variants::{FRACTIONS, Family, Kind};
-use crate::core::claim::{Claim, Evidence};
+use crate::core::claim::{Claim, Evidence, each_model};
 use crate::core::curve::needs;
-use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
+use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged, errors_apart};
 
 const fn claim(
     id: &'static str,
@@ -57,7 +57,7 @@ const THIRD: f64 = 0.33;
 type Side = (Kind, Family);
 
 /// How many paired standard errors the other side's loss lies above the one's.
-fn errors_apart(
+fn loss_apart(
     evidence: &Evidence<'_>,
     model: &str,
     fraction: f64,
@@ -69,22 +69,7 @@ fn errors_apart(
         .filter(|r| r.model == model && r.fraction == fraction)
         .find(|r| (r.kind, r.family) == one && (r.other_kind, r.other_family) == other);
     let pair = pair.ok_or_else(|| needs("sublayer-skip"))?;
-    match pair.nll_difference_se {
-        Some(error) if error > 0.0 => Ok(Measured::of(pair.nll_difference / error)
-            .with_error(Some(1.0))
-            .noting(format!(
-                "{:.4} nats, paired standard error {error:.4}",
-                pair.nll_difference
-            ))),
-        _ => Err(Unjudged::NotTested(
-            "needs two sequences or more that differ".to_owned(),
-        )),
-    }
-}
-
-fn each_model(evidence: &Evidence<'_>, findings: impl Fn(&str) -> Vec<Finding>) -> Vec<Finding> {
-    let models = evidence.models.iter();
-    models.flat_map(|model| findings(&model.name)).collect()
+    errors_apart(pair.nll_difference, pair.nll_difference_se)
 }
 
 fn t1(evidence: &Evidence<'_>) -> Vec<Finding> {
@@ -97,7 +82,7 @@ fn t1(evidence: &Evidence<'_>) -> Vec<Finding> {
                     model,
                     format!("loss of {name} above that of attention in paired standard errors, 33 %, last kept"),
                     Threshold::Above(2.0),
-                    errors_apart(evidence, model, THIRD, own, other),
+                    loss_apart(evidence, model, THIRD, own, other),
                 )
             })
             .to_vec()
@@ -114,7 +99,7 @@ fn t2(evidence: &Evidence<'_>) -> Vec<Finding> {
                     model,
                     format!("loss of the first (block 0 kept) above that of the last in paired standard errors, {:.0} %", 100.0 * fraction),
                     Threshold::Above(2.0),
-                    errors_apart(evidence, model, fraction, one, other),
+                    loss_apart(evidence, model, fraction, one, other),
                 )
             })
             .to_vec()
@@ -227,7 +212,7 @@ fn t6(evidence: &Evidence<'_>) -> Vec<Finding> {
                     model,
                     format!("loss with the last one gone above that with it kept in paired standard errors, 33 %, {}", kind.name()),
                     Threshold::Above(2.0),
-                    errors_apart(evidence, model, THIRD, (kind, Family::LatterLastKept), (kind, Family::Latter)),
+                    loss_apart(evidence, model, THIRD, (kind, Family::LatterLastKept), (kind, Family::Latter)),
                 )
             })
             .to_vec()
@@ -311,7 +296,7 @@ fn t9(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 fn t10(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
-        let apart = errors_apart(
+        let apart = loss_apart(
             evidence,
             model,
             THIRD,
