@@ -7,7 +7,7 @@ use layerwise_plot::{Axis, ColourMap, Figure, HeatMap, Mark, Panel, Point, RowZe
 use ndarray::Array2;
 
 /// The drawings with the names of their files: of one model the maps of each set, and of any number of models what the stream
-/// at the subject's position recovers.
+/// at the subject's position recovers, where the subject is one token.
 pub fn drawings(records: &[Record], sets: &[SetRecord]) -> Vec<(String, Figure)> {
     let named = records
         .iter()
@@ -17,10 +17,15 @@ pub fn drawings(records: &[Record], sets: &[SetRecord]) -> Vec<(String, Figure)>
     if let [model] = models.as_slice() {
         drawings.push(("patching".to_owned(), maps(model.name, records)));
     }
-    if !models.is_empty() {
+    // Of a subject of several tokens one alone is patched, which says little.
+    let sets: Vec<&SetRecord> = sets
+        .iter()
+        .filter(|set| set.first_position == set.subject_position)
+        .collect();
+    if !sets.is_empty() {
         drawings.push((
             "patching-subject".to_owned(),
-            at_subject(records, sets, &models),
+            at_subject(records, &sets, &models),
         ));
     }
     drawings
@@ -75,7 +80,7 @@ fn map(records: &[Record], set: &str, site: &str) -> Panel {
 }
 
 /// What the stream at the subject's position recovers, against depth; a panel for each set.
-fn at_subject(records: &[Record], sets: &[SetRecord], models: &[Model<'_>]) -> Figure {
+fn at_subject(records: &[Record], sets: &[&SetRecord], models: &[Model<'_>]) -> Figure {
     let names = distinct(sets.iter().map(|r| r.set.as_str()));
     let panel = |name: &&str| {
         let is_subject = |r: &&Record| {
@@ -107,7 +112,7 @@ fn at_subject(records: &[Record], sets: &[SetRecord], models: &[Model<'_>]) -> F
         title: "What the residual stream at the subject's position recovers".to_owned(),
         description: format!(
             "The share of the logit difference that comes back when the residual stream after a block, at the position of the \
-             word that differs, is that of the clean prompt. Horizontal axis: relative depth of the block. Bands: one standard \
+             word that differs, is that of the clean prompt; of models for which that word is one token. Horizontal axis: relative depth of the block. Bands: one standard \
              error to either side, clustered by pair. Models: {}.",
             models::names(models)
         ),
@@ -158,5 +163,13 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].points.len(), 6, "at the subject alone");
         assert!(drawings(&[], &[]).is_empty());
+        // One token of a subject of two says little.
+        let mut sets = one.of::<SetRecord>().to_vec();
+        sets.iter_mut().for_each(|set| set.first_position -= 1);
+        let names: Vec<String> = drawings(one.of(), &sets)
+            .into_iter()
+            .map(|own| own.0)
+            .collect();
+        assert_eq!(names, ["patching"]);
     }
 }
