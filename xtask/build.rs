@@ -1,8 +1,9 @@
 //! Lists what the program carries inside itself: the models of `fixtures/models`, and the source code of the library
-//! crates, which is the second text of the figure `shift`.
+//! crates, which is the second text of the figure `shift`. Names the commit that it is built from.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
@@ -20,7 +21,45 @@ fn main() -> io::Result<()> {
         list_sources(&crates)?
     );
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
-    fs::write(out.join("carried.rs"), carried)
+    fs::write(out.join("carried.rs"), carried)?;
+    name_commit();
+    Ok(())
+}
+
+/// Tells the program its commit, with a `+` where files were changed since. A debug build, which whoever changes the
+/// code makes after every commit, and one outside a checkout have none.
+fn name_commit() {
+    let is_release = env::var_os("PROFILE").is_some_and(|profile| profile == "release");
+    let commit = is_release
+        .then(|| git(&["rev-parse", "--short=12", "HEAD"]))
+        .flatten();
+    let Some(commit) = commit else {
+        return;
+    };
+    // Written whenever another commit is checked out; the folders of the code tell of changed files.
+    if let Some(log) = git(&[
+        "rev-parse",
+        "--path-format=absolute",
+        "--git-path",
+        "logs/HEAD",
+    ]) {
+        println!("cargo::rerun-if-changed={log}");
+    }
+    println!("cargo::rerun-if-changed=src");
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
+    let mark = if changed.is_some_and(|files| files.is_empty()) {
+        ""
+    } else {
+        "+"
+    };
+    println!("cargo::rustc-env=LAYERWISE_COMMIT={commit}{mark}");
+}
+
+/// What git says, if it is there and says something.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| said.trim().to_owned())
 }
 
 fn list_models(folder: &Path) -> io::Result<String> {

@@ -32,6 +32,23 @@ pub fn model_names() -> impl Iterator<Item = &'static str> {
     MODELS.iter().map(|(name, _)| *name)
 }
 
+/// What a reader of results on an embedded model has to know of it first.
+pub const ABOUT: &str = "A toy, trained for this project on speeches, plays and other free texts: it shows that the \
+    measurements work, and refutes no claim about language models. ";
+
+/// Whether a model is an embedded one: its name, and paths, bytes and hashes of its files.
+pub fn is_own(name: &str, files: &[(PathBuf, u64, String)]) -> bool {
+    let sums = String::from_utf8_lossy(SUMS);
+    let line = |(path, _, sha256): &(PathBuf, u64, String)| {
+        let file = path.file_name().unwrap_or_default();
+        format!("{sha256}  {name}/{}", file.display())
+    };
+    !files.is_empty()
+        && files
+            .iter()
+            .all(|file| sums.lines().any(|own| own == line(file)))
+}
+
 /// The folder of an embedded model; `None` where none has that name.
 ///
 /// # Errors

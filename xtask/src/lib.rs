@@ -35,12 +35,14 @@ pub mod reproduce;
 pub mod rescore;
 pub mod results;
 pub mod rounding;
+pub mod shell;
 pub mod sources;
 pub mod speed;
 pub mod summary;
 pub mod sweep;
 pub mod table;
 pub mod vectors;
+pub mod version;
 
 pub use layerwise::experiments;
 
@@ -49,7 +51,7 @@ use std::process::ExitCode;
 
 /// Measures what every layer of a language model contributes, by running it under altered layer schedules.
 #[derive(Parser)]
-#[command(name = "layerwise", version)]
+#[command(name = "layerwise", version = version::described())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -85,6 +87,10 @@ enum Command {
     Vectors(vectors::Arguments),
     /// Figures, embedded models and corpora, and what each needs
     List(list::Arguments),
+    /// Print what a shell needs to complete commands and options
+    Completions(shell::Completions),
+    /// Write the manual pages
+    Man(shell::Pages),
 }
 
 /// Runs the command line of this process.
@@ -106,6 +112,8 @@ pub fn run() -> ExitCode {
         Command::Rescore(arguments) => rescore::rescore(&arguments),
         Command::Vectors(arguments) => vectors::vectors(&arguments),
         Command::List(arguments) => list::list(&arguments),
+        Command::Completions(arguments) => shell::completions(&arguments, Arguments::command()),
+        Command::Man(arguments) => shell::pages(&arguments, Arguments::command()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,11 +5,13 @@ use crate::hub;
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::Measurement;
 use crate::rounding::Rounding;
+use crate::version;
 use anyhow::{Context, ensure};
 use layerwise::corpus::{self, Bos, Tokenizer};
 use layerwise::files::{Folder, Links};
 use layerwise::journal::{Divided, Merged, RunKey, Shard};
 use layerwise::kernels::cpu_features;
+use layerwise::report::ModelFacts;
 use layerwise::sweep::Described;
 use layerwise::transformer::ModelConfig;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Serialize)]
 pub struct Manifest {
     layerwise: &'static str,
+    /// What the program was built from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<&'static str>,
     command: Vec<String>,
     architecture: &'static str,
     system: &'static str,
@@ -92,6 +97,12 @@ pub struct ReportedModel {
     family: String,
     layers: usize,
     parameters: u64,
+    /// What kind of model it is, such as a toy; may be empty.
+    #[serde(default)]
+    kind: String,
+    /// What a reader has to know of it first.
+    #[serde(default)]
+    about: String,
     /// What it was run on, by name.
     facts: Vec<(String, String)>,
 }
@@ -103,15 +114,17 @@ impl Reported {
     /// The experiments, the models with what each was run on, and facts of the run.
     pub fn new(
         experiments: &[&str],
-        models: impl Iterator<Item = (Facts, Vec<(String, String)>)>,
+        models: impl Iterator<Item = (Facts, ModelFacts)>,
         provenance: Vec<(String, String)>,
     ) -> Self {
-        let model = |(model, facts): (Facts, _)| ReportedModel {
+        let model = |(model, told): (Facts, ModelFacts)| ReportedModel {
             name: model.name,
             family: model.family,
             layers: model.layers,
             parameters: model.parameters,
-            facts,
+            kind: told.kind,
+            about: told.about,
+            facts: told.facts,
         };
         Self {
             experiments: experiments.iter().map(ToString::to_string).collect(),
@@ -161,12 +174,15 @@ impl Reported {
             .collect()
     }
 
-    /// For each model what it was run on, by name.
-    pub fn told(&self) -> Vec<Vec<(String, String)>> {
-        self.models
-            .iter()
-            .map(|model| model.facts.clone())
-            .collect()
+    /// What a reader wants to know of each model.
+    pub fn told(&self) -> Vec<ModelFacts> {
+        let told = |model: &ReportedModel| ModelFacts {
+            name: model.name.clone(),
+            kind: model.kind.clone(),
+            about: model.about.clone(),
+            facts: model.facts.clone(),
+        };
+        self.models.iter().map(told).collect()
     }
 }
 
@@ -216,7 +232,7 @@ impl Joined {
             shards: run.parts.iter().map(shard).collect(),
         };
         Self {
-            layerwise: env!("CARGO_PKG_VERSION"),
+            layerwise: version::VERSION,
             command: command(),
             runs: runs.iter().map(run).collect(),
             execution: JoinedExecution {
@@ -385,7 +401,8 @@ impl Manifest {
     /// The manifest of this process.
     pub fn new(threads: usize) -> Self {
         Self {
-            layerwise: env!("CARGO_PKG_VERSION"),
+            layerwise: version::VERSION,
+            commit: version::COMMIT,
             command: command(),
             architecture: std::env::consts::ARCH,
             system: std::env::consts::OS,
@@ -546,7 +563,7 @@ pub fn load_average() -> Option<f64> {
 /// The folder that it runs in is gone.
 pub fn divided() -> anyhow::Result<Divided> {
     let folder = std::env::current_dir().context("the folder of this process")?;
-    Ok(Divided::new(env!("CARGO_PKG_VERSION"), folder, command()))
+    Ok(Divided::new(version::VERSION, folder, command()))
 }
 
 /// The arguments of this process, with U+FFFD for what is not UTF-8.

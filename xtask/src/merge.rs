@@ -3,7 +3,7 @@
 use crate::manifest::Joined;
 use crate::sweep::run_folder;
 use crate::table::Table;
-use crate::{output, program, reproduce};
+use crate::{output, program, reproduce, version};
 use anyhow::{Context, ensure};
 use layerwise::journal::{self, Divided, Recorded, RunDescription};
 use layerwise::sweep::{
@@ -130,7 +130,7 @@ fn join<M: KeptMeasure>(
 /// Puts shards of `reproduce` together: the same command once more, with what they have finished.
 fn reproduced(arguments: &Arguments, run: &Path) -> anyhow::Result<()> {
     let divided = Divided::read(run)?;
-    let version = env!("CARGO_PKG_VERSION");
+    let version = version::VERSION;
     ensure!(
         divided.version() == version,
         "{}: a shard of version {:.40}, which {version} cannot join: join it with that version",

@@ -7,12 +7,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The bar of the run that is under way; there is one at a time.
-pub static TERMINAL: Terminal = Terminal(Mutex::new(None));
+pub static TERMINAL: Terminal = Terminal(Mutex::new(State {
+    passes: None,
+    running: None,
+}));
 
 /// A bar of so many units, on standard error; nothing is drawn where that is not a terminal.
 pub fn bar(subject: &str, units: &str, all: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(&format!(
-        "{{prefix}} {{wide_bar}} {{pos}}/{{len}} {units}, {{per_sec}}, {{eta}} left",
+        "{{prefix}} {{wide_bar}} {{pos}}/{{len}} {units}, {{per_sec}}, {{eta}} left {{msg}}",
     ));
     let bar = ProgressBar::new(all).with_prefix(output::plain(subject));
     bar.enable_steady_tick(Duration::from_secs(1));
@@ -22,10 +25,72 @@ pub fn bar(subject: &str, units: &str, all: u64) -> ProgressBar {
     }
 }
 
+/// One pass of a command over a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pass {
+    /// The experiments that it is made for, by the names that `list` shows, and the model.
+    pub name: String,
+    /// Its multiply-adds, about; 0 where they are not known before.
+    pub work: f64,
+}
+
+/// The passes of a command, and how far they are.
+#[derive(Debug, Default)]
+struct Passes {
+    all: Vec<Pass>,
+    /// Passes that have begun.
+    begun: usize,
+    /// The part of the pass under way that is finished, 0 to 1, and what of it this process did.
+    part: f64,
+    done_of_part: f64,
+    /// What this process did of the passes before.
+    done: f64,
+    since: Option<Instant>,
+}
+
+impl Passes {
+    /// The pass under way; none before the first, or for a command that has no passes.
+    fn current(&self) -> Option<&Pass> {
+        self.all.get(self.begun.checked_sub(1)?)
+    }
+
+    /// Begins the next pass.
+    fn next(&mut self, now: Instant) {
+        if let Some(work) = self.current().map(|pass| pass.work) {
+            self.done += work * self.done_of_part;
+        }
+        self.begun += 1;
+        (self.part, self.done_of_part) = (0.0, 0.0);
+        self.since.get_or_insert(now);
+    }
+
+    /// A part of the pass under way is finished; this process did some of that.
+    fn advance(&mut self, part: f64, did: f64) {
+        // Where a pass consists of several runs, each begins at 0 again.
+        self.part = self.part.max(part);
+        self.done_of_part = self.done_of_part.max(did);
+    }
+
+    /// About how long all passes will still take, at the rate of what is done; `None` where nothing is.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        let current = self.current()?.work;
+        let done = self.done + current * self.done_of_part;
+        let after: f64 = self.all[self.begun..].iter().map(|pass| pass.work).sum();
+        let left = after + current * (1.0 - self.part);
+        let elapsed = now.duration_since(self.since?).as_secs_f64();
+        Duration::try_from_secs_f64(elapsed * left / done).ok()
+    }
+}
+
 /// A progress bar on standard error; nothing is drawn where that is not a terminal.
 ///
 /// What an earlier run has left is told, and when the first item is finished, how long the others will take.
-pub struct Terminal(Mutex<Option<Running>>);
+pub struct Terminal(Mutex<State>);
+
+struct State {
+    passes: Option<Passes>,
+    running: Option<Running>,
+}
 
 struct Running {
     bar: ProgressBar,
@@ -36,18 +101,39 @@ struct Running {
     weight: usize,
     at_once: usize,
     finished: usize,
+    finished_weight: usize,
+    /// The part of the run's items that an earlier run had finished.
+    resumed: f64,
 }
 
 impl Terminal {
+    /// Says which passes a command makes, in their order.
+    pub fn plan(&self, passes: Vec<Pass>) {
+        self.lock().passes = Some(Passes {
+            all: passes,
+            ..Passes::default()
+        });
+    }
+
+    /// Begins the next pass of the plan.
+    pub fn next_pass(&self) {
+        if let Some(passes) = &mut self.lock().passes {
+            passes.next(Instant::now());
+        }
+    }
+
     /// About how long the items under way take, as others did; `None` where nothing runs, or nothing is finished yet.
     pub fn in_hand(&self) -> Option<Duration> {
-        let running = self.lock();
-        let running = running.as_ref().filter(|running| running.finished > 0)?;
+        let state = self.lock();
+        let running = state
+            .running
+            .as_ref()
+            .filter(|running| running.finished > 0)?;
         let groups = running.finished as f64 / running.at_once as f64;
         Some(running.start.elapsed().div_f64(groups))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,8 +158,23 @@ impl Progress for Terminal {
             "items"
         };
         let most = if run.has_target { "at most " } else { "" };
-        *self.lock() = Some(Running {
-            bar: bar(run.subject, units, run.weight as u64),
+        let mut state = self.lock();
+        let pass = state.passes.as_ref().and_then(|passes| {
+            let pass = passes.current()?;
+            Some(format!(
+                "{}/{} {}",
+                passes.begun,
+                passes.all.len(),
+                pass.name
+            ))
+        });
+        let all = run.items + run.resumed;
+        state.running = Some(Running {
+            bar: bar(
+                pass.as_deref().unwrap_or(run.subject),
+                units,
+                run.weight as u64,
+            ),
             start: Instant::now(),
             first: (run.is_keepable && run.items > 1)
                 .then(|| format!("{}: the first {}", run.subject, run.unit)),
@@ -81,16 +182,42 @@ impl Progress for Terminal {
             weight: run.weight,
             at_once: run.at_once,
             finished: 0,
+            finished_weight: 0,
+            resumed: run.resumed as f64 / all.max(1) as f64,
         });
+        if run.items == 0
+            && let Some(passes) = &mut state.passes
+        {
+            passes.advance(1.0, 0.0);
+        }
     }
 
     fn finished(&self, weight: usize) {
-        let mut running = self.lock();
-        let Some(running) = running.as_mut() else {
+        let mut state = self.lock();
+        let State { passes, running } = &mut *state;
+        let Some(running) = running else {
             return;
         };
         running.bar.inc(weight as u64);
         running.finished += 1;
+        running.finished_weight += weight;
+        let did = running.finished_weight as f64 / running.weight.max(1) as f64;
+        let own = (1.0 - running.resumed) * did;
+        let mut all = String::new();
+        if let Some(passes) = passes {
+            passes.advance(running.resumed + own, own);
+            if let (Some(pass), Some(left)) = (passes.current(), passes.left(Instant::now())) {
+                let (at, count) = (passes.begun, passes.all.len());
+                all = format!(
+                    "; pass {at} of {count} ({}), about {} left for all",
+                    pass.name,
+                    HumanDuration(left)
+                );
+                running
+                    .bar
+                    .set_message(format!("{} for all", HumanDuration(left)));
+            }
+        }
         if let Some(first) = running.first.take() {
             let took = running.start.elapsed();
             // Others that are under way are as far.
@@ -98,7 +225,7 @@ impl Progress for Terminal {
             let left = took.mul_f64(rest);
             running.bar.suspend(|| {
                 output::say(format_args!(
-                    "{first} took {:.1} s; about {} left for {} more",
+                    "{first} took {:.1} s; about {} left for {} more{all}",
                     took.as_secs_f64(),
                     HumanDuration(left),
                     running.others
@@ -108,8 +235,40 @@ impl Progress for Terminal {
     }
 
     fn end(&self) {
-        if let Some(running) = self.lock().take() {
+        if let Some(running) = self.lock().running.take() {
             running.bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_is_that_of_the_work_left_at_the_rate_of_what_was_done() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let pass = |work: f64| Pass {
+            name: String::new(),
+            work,
+        };
+        let mut passes = Passes {
+            all: [100.0, 0.0, 300.0].map(pass).to_vec(),
+            ..Passes::default()
+        };
+        assert_eq!(passes.left(at(0)), None);
+        passes.next(at(0));
+        assert_eq!(passes.left(at(5)), None);
+        passes.advance(0.5, 0.5);
+        // 50 took 5 seconds; 350 are left.
+        assert_eq!(passes.left(at(5)), Some(Duration::from_secs(35)));
+        passes.advance(1.0, 1.0);
+        passes.next(at(10));
+        passes.next(at(20));
+        assert_eq!(passes.left(at(20)), Some(Duration::from_secs(60)));
+        // Two thirds were there before: they are not left, and tell nothing of the rate.
+        passes.advance(2.0 / 3.0, 0.0);
+        assert_eq!(passes.left(at(20)), Some(Duration::from_secs(20)));
     }
 }

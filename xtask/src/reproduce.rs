@@ -9,24 +9,28 @@ use crate::experiments::core::plain::{self, Observation};
 use crate::experiments::core::subject::{Runs, Subject};
 use crate::experiments::core::sweep::{Sweep, Swept};
 use crate::experiments::core::tables::Tables;
+use crate::experiments::core::work;
 use crate::experiments::lexical_semantics;
 use crate::experiments::{self, EXPERIMENTS};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest, Reported};
 use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipped};
+use crate::progress::{Pass, TERMINAL};
 use crate::results::Results;
 use crate::rounding::Rounding;
-use crate::{ending, interrupt, other_text, output, program, results};
+use crate::{embedded, ending, interrupt, other_text, output, program, results, version};
 use anyhow::{Context, anyhow, ensure};
 use clap::builder::PossibleValue;
+use indicatif::HumanDuration;
 use layerwise::corpus::Tokenizer;
 use layerwise::journal::{Divided, Shard};
-use layerwise::kernels::cpu_features;
+use layerwise::report::ModelFacts;
 use layerwise::sweep::{Divergence, Journals, Sums, Target, collect};
 use layerwise::transformer::Precision;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Options of `reproduce`.
 #[derive(clap::Args)]
@@ -169,12 +173,18 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         plan.announce(&measured)?;
         all_measured.push(measured);
     }
+    let passes = all_measured
+        .iter()
+        .map(|measured| plan.passes(measured))
+        .collect::<anyhow::Result<Vec<_>>>()?
+        .concat();
     if arguments.dry_run {
-        return Ok(());
+        return plan.estimate(&all_measured, &passes);
     }
     if arguments.shard != Shard::WHOLE {
         return plan.run_shard(&all_measured);
     }
+    TERMINAL.plan(passes);
     let mut manifest = Manifest::new(arguments.run.threads().get());
     manifest.labelled = labelled.files()?;
     let facts: Vec<Facts> = all_measured.iter().map(|m| m.subject.facts()).collect();
@@ -353,6 +363,93 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
+    /// What a model is put through, one after another: the passes that experiments share, then each experiment that runs the
+    /// model itself.
+    fn passes(&self, measured: &Measured<'_>) -> anyhow::Result<Vec<Pass>> {
+        let Measured {
+            opened,
+            corpus,
+            subject,
+            sweep,
+            ..
+        } = measured;
+        let of = |names: Vec<&str>, work: f64| Pass {
+            name: format!("{} of {}", names.join(", "), opened.name),
+            work,
+        };
+        let each = self.experiments.iter();
+        let mut passes = Vec::new();
+        if let Some(Sweep { plan, .. }) = sweep {
+            let layers = opened.model.config().layers;
+            let swept = each.clone().filter(|it| !it.edits(layers).is_empty());
+            let work = work::of_plan(&opened.model, plan, corpus.corpus.tokens());
+            passes.push(of(swept.map(|it| it.id()).collect(), work));
+        }
+        if !self.observations().is_empty() {
+            let observed = each.filter(|it| !it.observations().is_empty());
+            let work = work::of_plain(&opened.model, corpus.corpus.tokens());
+            passes.push(of(observed.map(|it| it.id()).collect(), work));
+        }
+        for experiment in self.own(subject) {
+            passes.push(of(vec![experiment.id()], experiment.work(subject)?));
+        }
+        Ok(passes)
+    }
+
+    /// The experiments that run the model themselves, where they can.
+    fn own(&self, subject: &Subject<'_>) -> impl Iterator<Item = &'static dyn Experiment> {
+        let has_tokenizer = subject.tokenizer.is_some();
+        self.experiments
+            .iter()
+            .copied()
+            .filter(move |it| it.has_items() && (has_tokenizer || !it.needs().tokenizer))
+    }
+
+    /// Tells about how much time and memory all passes take, by a trial of the plain model on one thread.
+    fn estimate(&self, all: &[Measured<'_>], passes: &[Pass]) -> anyhow::Result<()> {
+        const TOKENS: usize = 128;
+        let threads = self.arguments.run.threads();
+        let mut passes = passes.iter();
+        let (mut seconds, mut count, mut weights, mut runs) = (0.0, 0, 0, 0);
+        for measured in all {
+            let Measured {
+                opened,
+                corpus,
+                sweep,
+                ..
+            } = measured;
+            let (model, sequence) = (&opened.model, &corpus.corpus.sequences()[0]);
+            let tokens = &sequence[..sequence.len().min(TOKENS)];
+            // The first run brings the weights into memory.
+            let mut took = Duration::MAX;
+            for _ in 0..2 {
+                let start = Instant::now();
+                model.run(tokens, &model.plain(), &mut ())?;
+                took = took.min(start.elapsed());
+            }
+            let rate = work::of_plain(model, tokens.len()) / took.as_secs_f64();
+            let own = passes.by_ref().take(self.passes(measured)?.len());
+            for pass in own {
+                seconds += pass.work / rate / threads.get() as f64;
+                count += 1;
+            }
+            weights += model.config().parameters() * bytes_of_weight(model.precision());
+            if let Some(Sweep { plan, measure, .. }) = sweep {
+                let runner = self.portion(opened).of(opened.runner(&self.arguments.run));
+                runs = runs.max(runner.bytes(model, plan, measure, corpus.corpus.sequences()));
+            }
+        }
+        output::say(format_args!(
+            "{count} {}: about {} on {threads} threads, by a trial of {TOKENS} tokens, and some more for what is read from \
+             states and weights; {} MiB of weights, and at most {} MiB for the sweep",
+            if count == 1 { "pass" } else { "passes" },
+            HumanDuration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
+            weights.div_ceil(1 << 20),
+            runs.div_ceil(1 << 20),
+        ));
+        Ok(())
+    }
+
     /// Runs a model's sweep, or its share.
     fn sweep(&self, measured: &Measured<'_>, sweep: &Sweep) -> anyhow::Result<Measurement<Sums>> {
         let Measured { opened, corpus, .. } = measured;
@@ -429,6 +526,7 @@ impl<'a> Plan<'a> {
         let mut record = manifest::Run::new(opened, corpus).with_shifted(*shifted);
         let mut passes = Passes::default();
         if let Some(sweep) = sweep {
+            TERMINAL.next_pass();
             let swept = self.sweep(measured, sweep)?;
             record = record.with_sweep(&swept);
             let results = swept.sums.iter().map(Vec::as_slice);
@@ -441,6 +539,7 @@ impl<'a> Plan<'a> {
         let observations = self.observations();
         if !observations.is_empty() {
             let sequences = subject.text.sequences();
+            TERMINAL.next_pass();
             passes.observed = plain::observe(&subject.runs, sequences, &observations)
                 .with_context(|| opened.name.clone())?;
         }
@@ -448,6 +547,9 @@ impl<'a> Plan<'a> {
         for experiment in self.experiments {
             if experiment.needs().tokenizer && subject.tokenizer.is_none() {
                 continue;
+            }
+            if experiment.has_items() {
+                TERMINAL.next_pass();
             }
             tell(experiment.measure(subject, &passes, &mut tables)?);
         }
@@ -520,7 +622,7 @@ fn subject_facts(
     opened: &OpenedModel,
     corpus: &OpenedCorpus,
     rounding: Option<&Rounding>,
-) -> Vec<(String, String)> {
+) -> ModelFacts {
     let config = opened.model.config();
     let precision = opened.model.precision();
     let difference = match rounding {
@@ -536,29 +638,44 @@ fn subject_facts(
         ("Vocabulary", config.vocab.to_string()),
         ("Parameters", config.parameters().to_string()),
         ("Precision", precision.name().to_owned()),
-        (
-            "Text",
-            corpus
-                .path
-                .file_name()
-                .unwrap_or_default()
-                .display()
-                .to_string(),
-        ),
+        ("Text", file_name(&corpus.path)),
         ("Sequences", corpus.corpus.sequences().len().to_string()),
         ("Tokens", corpus.corpus.tokens().to_string()),
     ];
     let facts = facts.into_iter().chain(difference);
-    facts
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    let is_toy = embedded::is_own(&opened.name, &opened.files);
+    let about = format!(
+        "{}{} blocks, {} parameters, on {} tokens of {}.",
+        if is_toy { embedded::ABOUT } else { "" },
+        config.layers,
+        config.parameters(),
+        corpus.corpus.tokens(),
+        file_name(&corpus.path),
+    );
+    ModelFacts {
+        name: opened.name.clone(),
+        kind: if is_toy { "toy" } else { "" }.to_owned(),
+        about,
+        facts: facts
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    }
+}
+
+/// Bytes of one number of a weight matrix.
+fn bytes_of_weight(precision: Precision) -> u64 {
+    match precision {
+        Precision::F32 => 4,
+        _ => 2,
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().display().to_string()
 }
 
 fn provenance(arguments: &Arguments) -> Vec<(String, String)> {
-    let own = [
-        ("layerwise", env!("CARGO_PKG_VERSION").to_owned()),
-        ("Instruction sets", cpu_features().to_owned()),
-    ];
+    let own = [("layerwise", version::described().to_owned())];
     let files = "manifest.json, beside this page".to_owned();
     let facts = own.into_iter().chain(arguments.labelled.told());
     let facts = facts.chain([("Files and their hashes", files)]);

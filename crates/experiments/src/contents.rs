@@ -1,16 +1,18 @@
 //! What a run yields, as the parts of a report.
 
 use crate::claims;
-use crate::core::claim::{Claim, Row};
+use crate::core::claim::{self, Row};
 use crate::core::experiment::Experiment;
+use crate::core::finding;
 use crate::core::known::Compared;
 use crate::core::models::Facts;
 use crate::core::published::TextTable;
 use crate::core::table::Record;
 use crate::core::tables::Tables;
+use crate::foreword;
 use layerwise_plot::Figure;
 use layerwise_report::{
-    ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile,
+    Claim, ClaimLine, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile, Verdict,
 };
 use std::io;
 
@@ -28,7 +30,8 @@ impl Drawn {
             name,
             model: None,
             svg,
-            alt: format!("{}. {}", figure.title, figure.description),
+            title: figure.title.clone(),
+            description: figure.description.clone(),
         };
         self.drawings.push((experiment, drawing));
     }
@@ -57,8 +60,8 @@ pub struct Contents<'a> {
     pub together: Option<&'a Drawn>,
     /// The models.
     pub models: &'a [Facts],
-    /// For each model, what it was run on.
-    pub facts: Vec<Vec<(String, String)>>,
+    /// For each model, what a reader wants to know of it.
+    pub facts: Vec<ModelFacts>,
     /// The claims, judged.
     pub claims: &'a [Row],
     /// Published values beside measured ones.
@@ -82,19 +85,14 @@ impl Contents<'_> {
             .collect::<io::Result<Vec<_>>>()?;
         sections.extend(self.text_tables.iter().map(table_section));
         Ok(Report {
-            title: "The stages of inference, layer by layer".to_owned(),
-            models: self
-                .models
-                .iter()
-                .zip(self.facts)
-                .map(|(model, facts)| ModelFacts {
-                    name: model.name.clone(),
-                    facts,
-                })
-                .collect(),
+            title: foreword::TITLE.to_owned(),
+            introduction: foreword::introduction(),
+            models: self.facts,
             sections,
-            claims: self.claims.iter().map(claim_row).collect(),
+            claims: judged(self.claims),
             known: self.known.iter().map(known_row).collect(),
+            glossary: foreword::glossary(),
+            citations: foreword::citations(),
             provenance: self.provenance,
         })
     }
@@ -182,7 +180,7 @@ impl Contents<'_> {
 }
 
 /// The claims that an experiment's results decide.
-fn needing(experiment: &str) -> impl Iterator<Item = &'static Claim> {
+fn needing(experiment: &str) -> impl Iterator<Item = &'static claim::Claim> {
     let claims = claims().into_iter();
     claims.filter(move |claim| claim.needs.contains(&experiment))
 }
@@ -208,22 +206,54 @@ fn number(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| format!("{value:.4}"))
 }
 
-fn claim_row(row: &Row) -> ClaimRow {
-    // A line states the claim, and after a colon which part of it it judges.
-    let claim = claims().into_iter().find(|claim| claim.id == row.claim);
-    let statement = claim.map_or(row.statement.as_str(), |claim| claim.statement);
-    let part = row.statement.strip_prefix(statement).unwrap_or_default();
-    ClaimRow {
-        claim: row.claim.clone(),
-        version: row.version.clone(),
-        model: Record::model(row).to_owned(),
-        statement: statement.to_owned(),
-        part: part.trim_start_matches(": ").to_owned(),
-        measured: number(row.measured),
-        standard_error: number(row.standard_error),
-        threshold: row.threshold.clone(),
-        verdict: row.verdict.name().to_owned(),
-        reason: row.reason.clone(),
+/// Lines of the same claim and versions, together. The claim fails if one of them does, and holds if all that were tested do.
+fn judged(rows: &[Row]) -> Vec<Claim> {
+    let known = claims();
+    let mut judged: Vec<Claim> = Vec::new();
+    for row in rows {
+        // A line states the claim, and after a colon which part of it it judges.
+        let claim = known.iter().find(|claim| claim.id == row.claim);
+        let statement = claim.map_or(row.statement.as_str(), |claim| claim.statement);
+        let part = row.statement.strip_prefix(statement).unwrap_or_default();
+        let line = ClaimLine {
+            model: Record::model(row).to_owned(),
+            part: part.trim_start_matches(": ").to_owned(),
+            measured: number(row.measured),
+            interval: row
+                .standard_error
+                .map_or_else(String::new, |error| format!("± {error:.4}")),
+            threshold: row.threshold.clone(),
+            verdict: verdict(row.verdict),
+            reason: row.reason.clone(),
+        };
+        let same = |claim: &&mut Claim| (&claim.name, &claim.version) == (&row.claim, &row.version);
+        match judged.iter_mut().find(same) {
+            Some(claim) => claim.lines.push(line),
+            None => judged.push(Claim {
+                name: row.claim.clone(),
+                version: row.version.clone(),
+                statement: statement.to_owned(),
+                lines: vec![line],
+                ..Claim::default()
+            }),
+        }
+    }
+    for claim in &mut judged {
+        let has = |verdict| claim.lines.iter().any(|line| line.verdict == verdict);
+        let decisive = [Verdict::Fails, Verdict::Holds, Verdict::NotTested];
+        claim.verdict = decisive
+            .into_iter()
+            .find(|verdict| has(*verdict))
+            .unwrap_or_default();
+    }
+    judged
+}
+
+fn verdict(verdict: finding::Verdict) -> Verdict {
+    match verdict {
+        finding::Verdict::Holds => Verdict::Holds,
+        finding::Verdict::Fails => Verdict::Fails,
+        finding::Verdict::NotTested => Verdict::NotTested,
     }
 }
 

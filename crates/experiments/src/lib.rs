@@ -7,6 +7,7 @@
 
 pub mod contents;
 pub mod core;
+pub mod foreword;
 pub mod known_values;
 
 pub mod ablation_kinds;

@@ -87,5 +87,5 @@ pub use opened::{OpenError, Opened, habit, open};
 
 /// The examples of the front page, as tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 pub struct Readme;

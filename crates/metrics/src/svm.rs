@@ -297,7 +297,7 @@ mod tests {
     use super::*;
     use ndarray::{Array2, array};
 
-    /// Samples, labels and decisions of scikit-learn, from `fixtures/classifiers/make.py`.
+    /// Samples, labels and decisions of scikit-learn, from `tests/classifiers/make.py`.
     fn golden(text: &str) -> (Array2<f64>, Vec<bool>, Vec<f64>) {
         let rows: Vec<Vec<f64>> = text
             .lines()
@@ -314,7 +314,7 @@ mod tests {
     }
 
     fn folder() -> std::path::PathBuf {
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/classifiers").into()
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/classifiers").into()
     }
 
     #[test]

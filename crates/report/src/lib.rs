@@ -32,11 +32,18 @@
 //! no experiment.
 //!
 //! With its script the page shows one model or all of them, and the value of the mark under the pointer, at the last
-//! tap, or chosen with the arrow keys: whatever carries `data-value` in a drawing. Without it everything is shown.
+//! tap, or chosen with the arrow keys: whatever carries `data-value` in a drawing. It puts the verdicts in the order of any
+//! column, and saves drawings and numbers as files. What is chosen stands in the page's address. Without the script
+//! everything is shown, folded.
 
 mod glyphs;
 mod page;
 mod policy;
 mod report;
+mod sections;
+mod verdicts;
 
-pub use report::{ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile};
+pub use report::{
+    Citation, Claim, ClaimLine, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile,
+    Verdict,
+};

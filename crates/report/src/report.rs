@@ -5,14 +5,20 @@
 pub struct Report {
     /// Heading of the page.
     pub title: String,
+    /// What the page is about, for readers who do not know: a paragraph each.
+    pub introduction: Vec<String>,
     /// The models of the run, in the order in which they can be chosen.
     pub models: Vec<ModelFacts>,
     /// One for each figure, in reading order.
     pub sections: Vec<Section>,
-    /// What was judged: one for each part of a claim, version and model.
-    pub claims: Vec<ClaimRow>,
+    /// What was judged: each claim as some versions make it.
+    pub claims: Vec<Claim>,
     /// Published numbers beside the measured ones.
     pub known: Vec<KnownRow>,
+    /// Words of the field, each with what it means.
+    pub glossary: Vec<(String, String)>,
+    /// What to cite.
+    pub citations: Vec<Citation>,
     /// Facts of the run by name, such as commands, versions and machine.
     pub provenance: Vec<(String, String)>,
 }
@@ -22,8 +28,23 @@ pub struct Report {
 pub struct ModelFacts {
     /// Its name, as in the other parts of the report.
     pub name: String,
+    /// A word that stands with its name under every drawing, such as `toy`; may be empty.
+    pub kind: String,
+    /// What a reader has to know of it first, in a sentence; may be empty.
+    pub about: String,
     /// Facts by name, such as family, blocks, corpus, sequences.
     pub facts: Vec<(String, String)>,
+}
+
+/// A work to cite.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Citation {
+    /// Authors, title, year, on a line.
+    pub text: String,
+    /// Where it is, an `https` address; may be empty.
+    pub address: String,
+    /// Its entry for BibTeX.
+    pub bibtex: String,
 }
 
 /// A figure with everything that belongs to it.
@@ -52,20 +73,22 @@ pub struct Section {
 /// A drawing of a figure.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drawing {
-    /// What tells it from the others of its section.
+    /// The name of its file, without extension.
     pub name: String,
     /// The model that is drawn; none where all are drawn together.
     pub model: Option<String>,
     /// The drawing, as [`layerwise_plot::Figure::svg`] makes it.
     pub svg: String,
-    /// What it shows, for readers who cannot see it.
-    pub alt: String,
+    /// Its title.
+    pub title: String,
+    /// What it shows, in words: its caption, and what those hear who cannot see it.
+    pub description: String,
 }
 
 /// Numbers as rows of text.
 ///
-/// The page holds the first rows of each model, told by the column `model`, with rounded numbers, and links to the
-/// files that hold all.
+/// The page shows the first rows of each model, told by the column `model`, with rounded numbers. It holds all of them to
+/// be saved, unless they are too many, and links to the files that hold them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     /// Names of the columns.
@@ -85,27 +108,52 @@ pub struct TableFile {
     pub path: String,
 }
 
-/// A claim as it was judged for a model.
+/// The outcome of a test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// What is claimed was measured.
+    Holds,
+    /// The contrary was measured.
+    Fails,
+    /// What was measured agrees with both.
+    Undecided,
+    /// Nothing was measured.
+    #[default]
+    NotTested,
+}
+
+/// A claim as it was judged by all models.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ClaimRow {
+pub struct Claim {
     /// Name of the claim, such as `D1`.
-    pub claim: String,
+    pub name: String,
     /// Versions of the paper that make it.
     pub version: String,
-    /// The model, or `*` where it compares models.
-    pub model: String,
     /// What is claimed.
     pub statement: String,
-    /// Which part of it this judges; may be empty.
+    /// The outcome.
+    pub verdict: Verdict,
+    /// What decided; may be empty.
+    pub reason: String,
+    /// What was compared, part by part and model by model.
+    pub lines: Vec<ClaimLine>,
+}
+
+/// One comparison of a measured number with what is claimed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClaimLine {
+    /// The model, or `*` where models are compared.
+    pub model: String,
+    /// Which part of the claim this judges; may be empty.
     pub part: String,
     /// The measured value, with its unit; may be empty.
     pub measured: String,
-    /// Its standard error; may be empty.
-    pub standard_error: String,
+    /// How exactly it is known, such as `± 0.02`; may be empty.
+    pub interval: String,
     /// What the measured value is held against; may be empty.
     pub threshold: String,
-    /// `holds`, `fails` or `not tested`.
-    pub verdict: String,
+    /// The outcome.
+    pub verdict: Verdict,
     /// Why; may be empty.
     pub reason: String,
 }

@@ -1,9 +1,25 @@
 "use strict";
 (() => {
+  // What is chosen stands in the address, which can be sent and marked. Some browsers refuse that for files.
+  const chosen = new URLSearchParams(location.search);
+  const remember = (values) => {
+    for (const [name, value] of Object.entries(values)) {
+      if (value) chosen.set(name, value);
+      else chosen.delete(name);
+    }
+    const query = chosen.toString();
+    try {
+      history.replaceState(null, "", `${location.pathname}${query ? `?${query}` : ""}${location.hash}`);
+    } catch {
+      // The page works as well without.
+    }
+  };
+
   // The model switch: what belongs to another model is hidden. Drawings of all models together give way to those of
   // the chosen one, and stand for them where there is none.
   const choice = document.getElementById("model");
   const choose = () => {
+    remember({ model: choice.value });
     const model = choice.value;
     for (const element of document.querySelectorAll("[data-model]")) {
       element.hidden = model !== "" && element.dataset.model !== "" && element.dataset.model !== model;
@@ -128,6 +144,148 @@
   document.addEventListener("scroll", follow, { passive: true, capture: true });
   addEventListener("resize", follow);
 
+  // Tables in the order of a column: a cell's own order, or its text.
+  const orderOf = (row, column) => row.cells[column].dataset.order ?? row.cells[column].textContent.trim();
+  const compare = (a, b) => (isNaN(a) || isNaN(b) ? String(a).localeCompare(String(b), "en", { numeric: true }) : a - b);
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = [...table.tHead.rows[0].cells];
+    const rows = [...table.tBodies[0].rows];
+    const sort = (column, direction) => {
+      const sign = direction === "descending" ? -1 : 1;
+      const sorted = rows.toSorted((a, b) => sign * compare(orderOf(a, column), orderOf(b, column)));
+      table.tBodies[0].append(...sorted);
+      for (const head of heads) head.removeAttribute("aria-sort");
+      heads[column].setAttribute("aria-sort", direction);
+    };
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const direction = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
+        sort(column, direction);
+        const plain = column === 0 && direction === "ascending";
+        remember({ sort: plain ? "" : `${direction === "descending" ? "-" : ""}${button.textContent}` });
+      });
+    });
+    const asked = chosen.get("sort") ?? "";
+    const column = heads.findIndex((head) => head.textContent === asked.replace(/^-/, ""));
+    if (column >= 0) sort(column, asked.startsWith("-") ? "descending" : "ascending");
+  }
+
+  // Parts that fold: all at once, for paper, and where a link leads into one.
+  const parts = [...document.querySelectorAll("details.part")];
+  const unfold = document.getElementById("unfold");
+  const allOpen = () => parts.every((part) => part.open);
+  const label = () => {
+    unfold.textContent = allOpen() ? "Fold all" : "Unfold all";
+  };
+  const setAll = (open) => {
+    for (const part of parts) part.open = open;
+  };
+  unfold.hidden = parts.length === 0;
+  unfold.addEventListener("click", () => {
+    const open = !allOpen();
+    setAll(open);
+    remember({ unfolded: open ? "all" : "" });
+  });
+  for (const part of parts) part.addEventListener("toggle", label);
+  if (chosen.get("unfolded") === "all") setAll(true);
+  const reveal = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const part = target?.closest("details.part");
+    if (!part) return;
+    part.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  let before = null;
+  addEventListener("beforeprint", () => {
+    before = parts.map((part) => part.open);
+    setAll(true);
+  });
+  addEventListener("afterprint", () => {
+    parts.forEach((part, place) => {
+      part.open = before?.[place] ?? part.open;
+    });
+  });
+
+  // Files: a drawing with the glyphs that the page shares, its picture at 300 dots per inch, the rows of a table.
+  const save = (blob, name) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  };
+  const documentOf = (svg) => {
+    const copy = svg.cloneNode(true);
+    if (current?.svg === svg) copy.lastElementChild.remove();
+    const defined = document.createElementNS("http://www.w3.org/2000/svg", "defs");
+    const names = new Set([...copy.querySelectorAll("use")].map((use) => use.getAttribute("href").slice(1)));
+    for (const name of names) {
+      const glyph = document.getElementById(name);
+      if (glyph) defined.append(glyph.cloneNode(true));
+    }
+    copy.prepend(defined);
+    copy.removeAttribute("aria-hidden");
+    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    return new XMLSerializer().serializeToString(copy);
+  };
+  const pictureOf = async (svg) => {
+    const address = URL.createObjectURL(new Blob([documentOf(svg)], { type: "image/svg+xml" }));
+    const image = new Image();
+    image.src = address;
+    await image.decode();
+    URL.revokeObjectURL(address);
+    const scale = 300 / 72;
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.round(svg.viewBox.baseVal.width * scale);
+    canvas.height = Math.round(svg.viewBox.baseVal.height * scale);
+    const context = canvas.getContext("2d");
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return new Promise((done) => canvas.toBlob(done, "image/png"));
+  };
+  const rowsOf = async (packed) => {
+    const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Blob([await new Response(stream).arrayBuffer()], { type: "text/csv" });
+  };
+  for (const button of document.querySelectorAll("[data-save]")) {
+    button.closest(".save").hidden = false;
+    button.addEventListener("click", async () => {
+      if (button.dataset.save === "CSV") {
+        return save(await rowsOf(button.dataset.rows), `${button.dataset.file}.csv`);
+      }
+      const drawing = button.closest(".drawing");
+      const name = [drawing.dataset.file, drawing.dataset.of].filter(Boolean).join("-");
+      const svg = drawing.querySelector("svg");
+      if (button.dataset.save === "SVG") save(new Blob([documentOf(svg)], { type: "image/svg+xml" }), `${name}.svg`);
+      else save(await pictureOf(svg), `${name}.png`);
+    });
+  }
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.closest(".save").hidden = false;
+    button.addEventListener("click", async () => {
+      const text = button.closest(".citation").querySelector("pre");
+      // Chosen as well, for browsers that let no page copy.
+      getSelection().selectAllChildren(text);
+      try {
+        await navigator.clipboard.writeText(text.textContent);
+        button.textContent = "Copied";
+      } catch {
+        button.textContent = "Chosen: copy it with the keyboard";
+      }
+    });
+  }
+
   choice.addEventListener("change", choose);
+  const models = [...choice.options].map((option) => option.value);
+  if (models.includes(chosen.get("model"))) choice.value = chosen.get("model");
   choose();
+  label();
+  reveal();
 })();

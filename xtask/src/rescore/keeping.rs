@@ -4,6 +4,7 @@ use super::arguments::Arguments;
 use crate::inputs::OpenedModel;
 use crate::output;
 use crate::progress;
+use crate::version;
 use indicatif::ProgressBar;
 use layerwise::journal::{Journal, RunDescription, RunKey};
 use layerwise::kernels::cpu_features;
@@ -48,7 +49,7 @@ impl Keeper {
         let around = format!("{bos:?} {:?} {:?}", arguments.prefix, arguments.end_token);
         let mut parts = vec![
             "rescore scores 1",
-            env!("CARGO_PKG_VERSION"),
+            version::VERSION,
             cpu_features(),
             arguments.precision.name(),
             tokenizer_sha256,

@@ -48,11 +48,50 @@ fn help_has_the_name_that_the_user_called() {
     check(Some(env!("CARGO_MANIFEST_DIR")), "cargo xtask");
     // A program that Cargo runs for another package, as a build script may.
     check(Some("elsewhere"), "layerwise");
-    let version = sandbox.xtask(&["--version"]).succeeded().stdout;
-    assert_eq!(
-        version,
-        concat!("layerwise ", env!("CARGO_PKG_VERSION"), "\n")
+}
+
+#[test]
+fn the_version_names_system_and_instructions() {
+    let said = Sandbox::new().xtask(&["--version"]).succeeded().stdout;
+    let of_this_machine = format!(
+        "{}-{}, {})\n",
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        layerwise::kernels::cpu_features()
     );
+    assert!(
+        said.starts_with(concat!("layerwise ", env!("CARGO_PKG_VERSION"), " (")),
+        "{said}"
+    );
+    assert!(said.ends_with(&of_this_machine), "{said}");
+}
+
+#[test]
+fn shells_complete_every_command_and_each_has_a_manual_page() {
+    let sandbox = Sandbox::new();
+    let commands = ["reproduce", "sweep", "generate", "lens", "next", "draw"];
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let said = sandbox.xtask(&["completions", shell]).succeeded().stdout;
+        for command in commands {
+            assert!(said.contains(command), "{shell}: {command}");
+        }
+    }
+    let written = sandbox.xtask(&["man", "pages"]).succeeded().stdout;
+    let pages = files(&sandbox.path("pages"));
+    assert_eq!(written.lines().count(), pages.len());
+    let read = |name: &str| fs::read_to_string(sandbox.path("pages").join(name)).unwrap();
+    let whole = read("layerwise.1");
+    for command in commands {
+        // A page writes its hyphens as `\-`.
+        assert!(
+            whole.contains(&format!("layerwise\\-{command}(1)")),
+            "{whole}"
+        );
+        assert!(
+            read(&format!("layerwise-{command}.1")).contains(".SH OPTIONS"),
+            "{command}"
+        );
+    }
 }
 
 #[test]

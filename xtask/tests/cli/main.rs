@@ -18,6 +18,7 @@ mod outputs;
 mod planned;
 mod precision;
 mod printed;
+mod python;
 mod refused;
 mod reproduce;
 mod rescore;

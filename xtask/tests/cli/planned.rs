@@ -197,7 +197,9 @@ fn a_dry_run_of_experiments_says_every_pass_and_leaves_nothing() {
         .lines()
         .filter(|line| !line.ends_with("by the habit of the family"))
         .collect();
+    let (estimate, told) = told.split_last().unwrap();
     assert_eq!(told, plan.map(|line| format!("{name}: {line}")));
+    assert!(estimate.starts_with("1 pass: about "), "{estimate}");
     let said = dry(&["robustness", "--until-se", "kl_nats=0.1"]);
     assert!(said.contains("standard error of kl_nats=0.1"), "{said}");
 }

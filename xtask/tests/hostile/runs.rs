@@ -254,9 +254,14 @@ pub(crate) fn resuming() -> Vec<Case> {
 fn divided(what: &'static str, text: &'static str, says: &[&str]) -> Case {
     let make = move |sandbox: &Sandbox| {
         fs::create_dir(sandbox.path("shard")).unwrap();
-        sandbox.write("shard/shard.json", text.as_bytes());
+        sandbox.write("shard/shard.json", of_this_version(text).as_bytes());
     };
     Case::refused((89, what), make, &[&["shard/shard.json"], says].concat()).exactly(&MERGE)
+}
+
+/// How a share was started, by this version where it names none.
+fn of_this_version(text: &str) -> String {
+    text.replace("VERSION", env!("CARGO_PKG_VERSION"))
 }
 
 const MERGE: [&str; 4] = ["merge", "shard", "--out", "merged"];
@@ -273,7 +278,7 @@ pub(crate) fn dividing() -> Vec<Case> {
         ),
         divided(
             "a shard's command with a field of a stranger",
-            r#"{"layerwise": "0.1.0", "folder": "/", "command": ["reproduce"], "also": 1}"#,
+            r#"{"layerwise": "VERSION", "folder": "/", "command": ["reproduce"], "also": 1}"#,
             &[starts, "unknown field `also`"],
         ),
         divided(
@@ -283,22 +288,22 @@ pub(crate) fn dividing() -> Vec<Case> {
         ),
         divided(
             "a shard's command that is another",
-            r#"{"layerwise": "0.1.0", "folder": "/", "command": ["sweep", "drop(l)"]}"#,
+            r#"{"layerwise": "VERSION", "folder": "/", "command": ["sweep", "drop(l)"]}"#,
             &[other, "another command"],
         ),
         divided(
             "a shard's command with an unknown option",
-            r#"{"layerwise": "0.1.0", "folder": "/", "command": ["reproduce", "--no-such"]}"#,
+            r#"{"layerwise": "VERSION", "folder": "/", "command": ["reproduce", "--no-such"]}"#,
             &[other, "--no-such"],
         ),
         divided(
             "a shard's command that asks for help",
-            r#"{"layerwise": "0.1.0", "folder": "/", "command": ["reproduce", "--help"]}"#,
+            r#"{"layerwise": "VERSION", "folder": "/", "command": ["reproduce", "--help"]}"#,
             &[other],
         ),
         divided(
             "a shard whose folder is not there",
-            r#"{"layerwise": "0.1.0", "folder": "/no/such/folder", "command": ["reproduce"]}"#,
+            r#"{"layerwise": "VERSION", "folder": "/no/such/folder", "command": ["reproduce"]}"#,
             &["/no/such/folder: cannot be entered"],
         ),
         // The message asks for nothing that would open a connection.
@@ -308,8 +313,8 @@ pub(crate) fn dividing() -> Vec<Case> {
                 fs::create_dir(sandbox.path("shard")).unwrap();
                 let command = r#"["reproduce", "--fetch", "--model", "no-one/nothing"]"#;
                 let text =
-                    format!(r#"{{"layerwise": "0.1.0", "folder": "/", "command": {command}}}"#);
-                sandbox.write("shard/shard.json", text.as_bytes());
+                    format!(r#"{{"layerwise": "VERSION", "folder": "/", "command": {command}}}"#);
+                sandbox.write("shard/shard.json", of_this_version(&text).as_bytes());
             },
             &["no-one/nothing"],
         )

@@ -297,6 +297,56 @@ fn every_crate_has_the_lints_of_the_workspace_and_documentation() {
 }
 
 #[test]
+fn every_published_crate_has_a_front_page_and_licences() {
+    let mut faults = Vec::new();
+    for folder in entries("crates") {
+        let manifest = read(&format!("{folder}/Cargo.toml"));
+        let name = format!("layerwise-{}", folder.trim_start_matches("crates/"));
+        let name = name.strip_suffix("-layerwise").unwrap_or(&name);
+        for line in [
+            "repository.workspace = true".to_owned(),
+            "readme = \"README.md\"".to_owned(),
+            format!("documentation = \"https://docs.rs/{name}\""),
+        ] {
+            if !manifest.lines().any(|own| own == line) {
+                faults.push(format!("{folder}/Cargo.toml: no {line}"));
+            }
+        }
+        // The first line says what crates.io shows beside the name.
+        let description = manifest
+            .lines()
+            .find_map(|line| line.strip_prefix("description = "))
+            .unwrap_or_default()
+            .trim_matches('"');
+        if name != "layerwise" && !read(&format!("{folder}/README.md")).contains(description) {
+            faults.push(format!(
+                "{folder}/README.md: not the description of Cargo.toml"
+            ));
+        }
+        for file in ["LICENSE-MIT", "LICENSE-APACHE"] {
+            if !root().join(&folder).join(file).exists() {
+                faults.push(format!("{folder}: no {file}"));
+            }
+        }
+    }
+    check(&faults);
+}
+
+#[test]
+fn the_citation_and_the_fuzz_targets_name_the_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(
+        read("CITATION.cff").contains(&format!("\nversion: {version}\n")),
+        "CITATION.cff"
+    );
+    let wanted = format!("path = \"../crates/layerwise\", version = {version:?}");
+    assert!(
+        read("fuzz/Cargo.toml").contains(&wanted),
+        "fuzz/Cargo.toml: {wanted}"
+    );
+}
+
+#[test]
 fn unsafe_code_is_where_the_architecture_says_and_nowhere_else() {
     let page = read("ARCHITECTURE.md");
     let documented: BTreeSet<String> = table(&page, "## Unsafe code")

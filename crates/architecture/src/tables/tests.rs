@@ -261,7 +261,7 @@ fn names_match_only_their_own_block() {
 
 /// What transformers reads of each family's config, as `fixtures/parity/keys.py` found it.
 fn facts() -> serde_json::Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parity/keys.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 

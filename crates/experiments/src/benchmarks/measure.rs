@@ -8,6 +8,7 @@ use crate::core::harness::questions;
 use crate::core::models::relative_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
+use crate::core::work;
 use layerwise_corpus::Tokenizer;
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
@@ -86,6 +87,19 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
         requests().count(),
         requests().map(|r| r.tokens.len()).sum::<usize>(),
     )])
+}
+
+/// Multiply-adds of the runs.
+///
+/// # Errors
+/// As for [`announce`].
+pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+    let Some((_, scoring)) = scoring(subject)? else {
+        return Ok(0.0);
+    };
+    let requests = scoring.questions.iter().flat_map(|q| &q.continuations);
+    let tokens = requests.map(|request| request.tokens.len()).sum();
+    Ok(work::of_plan(subject.model, &scoring.plan, tokens))
 }
 
 /// Scores every item under every schedule and records the accuracies.

@@ -102,6 +102,11 @@ impl Even {
         })
     }
 
+    /// How many tokens there are.
+    pub fn tokens(&self) -> usize {
+        self.sequences.len() * self.length()
+    }
+
     /// What is going to be run, of so many schedules.
     pub fn told(&self, experiment: &str, schedules: usize) -> String {
         let Self { sequences, shorter } = self;

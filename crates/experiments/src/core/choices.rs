@@ -23,6 +23,11 @@ pub struct Choosing {
 }
 
 impl Choosing {
+    /// Tokens of all continuations, each with its prompt.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
     /// Encodes the items for a model.
     ///
     /// # Errors

@@ -133,6 +133,15 @@ pub trait Experiment: Sync {
         Ok(Vec::new())
     }
 
+    /// About how many multiply-adds its own runs take, as [`work`](super::work) counts them; 0 where that is not known before.
+    ///
+    /// # Errors
+    /// As for [`announce`](Self::announce).
+    fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+        let _ = subject;
+        Ok(0.0)
+    }
+
     /// The families of edits that it wants in the sweep of a model of so many blocks.
     fn edits(&self, layers: usize) -> Vec<Edits> {
         let _ = layers;

@@ -25,3 +25,4 @@ pub mod table;
 pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod work;

@@ -6,6 +6,7 @@ use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
+use crate::core::work;
 use layerwise_sweep::Plan;
 
 fn plan(subject: &Subject<'_>) -> Result<Plan, ExperimentError> {
@@ -20,6 +21,15 @@ fn plan(subject: &Subject<'_>) -> Result<Plan, ExperimentError> {
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
     let even = Even::of(&subject.text);
     Ok(vec![even.told("heads", plan(subject)?.entries().len())])
+}
+
+/// Multiply-adds of the runs.
+///
+/// # Errors
+/// As for [`announce`].
+pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+    let tokens = Even::of(&subject.text).tokens();
+    Ok(work::of_plan(subject.model, &plan(subject)?, tokens))
 }
 
 /// Ablates every head, and fills the tables.

@@ -7,6 +7,7 @@ use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
+use crate::core::work;
 use layerwise_metrics::ClusteredMean;
 use layerwise_sweep::{Plan, Sums};
 
@@ -29,6 +30,15 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
     let even = Even::of(&subject.text);
     let schedules = plan(subject)?.entries().len();
     Ok(vec![even.told("locality-causal", schedules)])
+}
+
+/// Multiply-adds of the runs.
+///
+/// # Errors
+/// As for [`announce`].
+pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+    let tokens = Even::of(&subject.text).tokens();
+    Ok(work::of_plan(subject.model, &plan(subject)?, tokens))
 }
 
 /// Narrows the view of every block, and fills the tables.

@@ -6,6 +6,7 @@ use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
+use crate::core::work;
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{Bounds, EditFamily, Site};
 use layerwise_sweep::{PairStatistics, PairSums, Patching, Plan};
@@ -64,6 +65,19 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
         ));
     }
     Ok(told)
+}
+
+/// Multiply-adds of the runs.
+///
+/// # Errors
+/// As for [`announce`].
+pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+    let (sets, _) = made(subject)?;
+    let of_set = |set: &Set| {
+        let tokens = set.pairs.len() * set.length();
+        Ok(work::of_plan(subject.model, &plan(subject, set)?, tokens))
+    };
+    sets.iter().map(of_set).sum()
 }
 
 /// Replaces every activation of every set, and fills the tables.

@@ -18,6 +18,7 @@ use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::core::work;
 use crate::register;
 use crate::{attention_locality, lens_entropy, lens_kl, mlp_norm};
 use layerwise_plot::Figure;
@@ -72,6 +73,11 @@ impl Experiment for Shift {
         Ok(text
             .map(|text| format!("plain, other text: {text}"))
             .collect())
+    }
+
+    fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+        let tokens = subject.other_text.map_or(0, |text| text.corpus.tokens());
+        Ok(work::of_plain(subject.model, tokens))
     }
 
     fn has_items(&self) -> bool {

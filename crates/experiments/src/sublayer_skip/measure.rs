@@ -10,6 +10,7 @@ use crate::core::choices::{Answers, Choosing};
 use crate::core::error::{ExperimentError, OfShare, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
+use crate::core::work;
 use layerwise_generate::{Generation, Settings};
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Edit, EditFamily, Schedule};
@@ -90,6 +91,22 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
         ));
     }
     Ok(told)
+}
+
+/// Multiply-adds of the runs, about: every variant counts as a whole model.
+///
+/// # Errors
+/// As for [`announce`].
+pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+    let (own, others) = split(subject);
+    let (all, with_tasks) = variant_counts(subject.model.config().layers);
+    let own: usize = own.iter().map(Vec::len).sum();
+    let others: usize = others.iter().map(|sequence| sequence.len()).sum();
+    let chosen = choosing(subject)?.map_or(0, |choosing| choosing.tokens());
+    Ok(work::of_plain(
+        subject.model,
+        all * own + others + with_tasks * chosen,
+    ))
 }
 
 /// As many prompts as a task has items, so that one number limits both.

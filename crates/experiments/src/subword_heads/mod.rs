@@ -26,6 +26,7 @@ use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::known::Quantity;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::core::work;
 use crate::register;
 use layerwise_plot::Figure;
 
@@ -69,6 +70,10 @@ impl Experiment for SubwordHeads {
         Ok(vec![
             "windows of words, looked for in whole documents".to_owned(),
         ])
+    }
+
+    fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+        Ok(work::of_plain(subject.model, subject.text.corpus.tokens()))
     }
 
     fn has_items(&self) -> bool {

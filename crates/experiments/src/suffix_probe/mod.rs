@@ -18,6 +18,7 @@ use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
+use crate::core::work;
 use crate::register;
 use crate::suffix_neurons;
 use layerwise_plot::Figure;
@@ -61,6 +62,10 @@ impl Experiment for SuffixProbe {
 
     fn announce(&self, subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
         Ok(vec![format!("contexts of an ending: {}", subject.text)])
+    }
+
+    fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+        Ok(work::of_plain(subject.model, subject.text.corpus.tokens()))
     }
 
     fn has_items(&self) -> bool {

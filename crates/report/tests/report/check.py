@@ -2,10 +2,12 @@
 
     python3 check.py BROWSER report.html [FOLDER]
 
-Checks that nothing is said on the console and nothing is fetched, that every drawing is there, that values appear under
-the pointer, at a tap and with the arrow keys, that the model switch hides what belongs to others, that text can be
-read in light and in dark, and that the page fits a telephone. Pictures of the page go to FOLDER, where it is given.
-The browser is spoken to through its debugging pipe; only the standard library of Python is needed.
+Checks that nothing is said on the console and nothing is fetched, that no link is broken, that every drawing is there, that
+values appear under the pointer, at a tap and with the arrow keys, that the model switch hides what belongs to others, that
+tables are sorted, that what is chosen stands in the address, that drawings and numbers can be saved, that text can be read
+in light and in dark, and that the page fits a telephone. Pictures of the page go to FOLDER, where it is given.
+The browser is spoken to through its debugging pipe; only the standard library of Python is needed. With
+`npm install --prefix crates/report/tests/report`, or AXE naming an axe.min.js, axe-core looks for barriers too.
 """
 
 import base64
@@ -17,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
+import xml.etree.ElementTree
 
 TIMEOUT = 120  # seconds for the browser to answer
 
@@ -146,6 +150,24 @@ CONTRAST = """(() => {
   return { ...least, page: luminance(behind(document.body)), card: luminance(behind(document.querySelector('.plot'))) };
 })()"""
 
+AXE = os.environ.get("AXE") or pathlib.Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+
+BARRIERS = """axe.run(document, { resultTypes: ['violations'] }).then((found) =>
+  found.violations.map((it) => `${it.id}: ${it.help}: ${it.nodes.slice(0, 3).map((node) => node.target).join(', ')}`))"""
+
+# Links of the page: those into it that lead nowhere, and the paths of files beside it.
+LINKS = """(() => {
+  const links = [...document.querySelectorAll('a')].map((link) => link.getAttribute('href'));
+  const into = links.filter((link) => link.startsWith('#'));
+  return {
+    broken: into.filter((link) => !document.getElementById(decodeURIComponent(link.slice(1)))),
+    beside: links.filter((link) => link.startsWith('./')),
+    away: links.filter((link) => !/^(#|[.][/]|https:[/][/])/.test(link)),
+  };
+})()"""
+
+UNFOLD = "for (const details of document.querySelectorAll('details')) details.open = %s"
+
 SHOWN = """(() => {
   const drawings = [...document.querySelectorAll('.drawing')].filter((drawing) => !drawing.hidden);
   const box = (drawing) => drawing.querySelector('svg').getBoundingClientRect();
@@ -201,13 +223,94 @@ def check(browser, page, pictures):
         browser.call(f"{domain}.enable")
     screen(1280, 900, False)
     media(prefers_color_scheme="light")
-    browser.call("Page.navigate", url=page.as_uri())
-    browser.wait("Page.loadEventFired")
+    def load(address):
+        browser.events = [event for event in browser.events if event.get("method") != "Page.loadEventFired"]
+        browser.call("Page.navigate", url=address)
+        browser.wait("Page.loadEventFired")
+
+    def barriers(where):
+        if AXE_SOURCE is None:
+            return
+        browser.run(AXE_SOURCE + ";0")
+        for barrier in browser.run(BARRIERS):
+            faults.append(f"{where}: {barrier}")
+
+    load(page.as_uri())
+    browser.run("scrollTo(0, 0)")
+    picture("folded", full=True)
+    barriers("folded")
+
+    # Links.
+    links = browser.run(LINKS)
+    expect(not links["broken"], f"links lead nowhere: {links['broken']}")
+    expect(not links["away"], f"links lead away: {links['away']}")
+    for link in links["beside"]:
+        expect((page.parent / urllib.parse.unquote(link)).is_file(), f"a link leads to no file: {link}")
+
+    # A link unfolds what it leads to.
+    last = browser.run(
+        "(() => { const part = [...document.querySelectorAll('details.part:not([open])')].pop();"
+        " location.hash = part.querySelector('.body').id;"
+        " return new Promise((done) => setTimeout(() => done(part.open), 50)); })()"
+    )
+    expect(last, "a link does not unfold the part that it leads to")
+
+    # The table of verdicts, in the order of its columns.
+    column = (
+        "[...document.querySelectorAll('.sortable tbody tr')].map((row) => row.cells[1].dataset.order).join('')"
+    )
+    browser.run("document.querySelectorAll('.sortable thead button')[1].click()")
+    ascending = browser.run(column)
+    browser.run("document.querySelectorAll('.sortable thead button')[1].click()")
+    descending = browser.run(column)
+    expect(list(ascending) == sorted(ascending), f"the verdicts are not sorted: {ascending}")
+    expect(descending == ascending[::-1] and len(set(descending)) > 1, f"not turned round: {descending}")
+
+    # What is chosen stands in the address.
+    model = choose(1)
+    address = browser.run("location.href")
+    load("about:blank")
+    load(address)
+    chosen = browser.run("document.getElementById('model').value")
+    expect(chosen == model, f"{address} chooses {chosen!r}, not {model!r}")
+    expect(browser.run(column) == descending, f"{address} does not sort")
+    load(page.as_uri())
+    browser.run(UNFOLD % "true")
+
+    # Files of the page itself.
+    with tempfile.TemporaryDirectory() as folder:
+        browser.session, session = None, browser.session
+        browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=folder)
+        browser.session = session
+
+        def saved(button, suffix):
+            browser.run(f"document.querySelector('[data-save=\"{button}\"]').click()")
+            until = time.monotonic() + 20
+            while time.monotonic() < until:
+                found = list(pathlib.Path(folder).glob(f"*{suffix}"))
+                if found and found[0].stat().st_size > 0:
+                    return found[0].read_bytes()
+                time.sleep(0.05)
+            faults.append(f"no {suffix} was saved")
+            return None
+
+        drawing = saved("SVG", ".svg")
+        if drawing is not None:
+            root = xml.etree.ElementTree.fromstring(drawing)
+            ids = {element.get("id") for element in root.iter()}
+            uses = [element.get("href")[1:] for element in root.iter() if element.tag.endswith("}use")]
+            expect(uses and set(uses) <= ids, "a saved drawing lacks glyphs")
+        image = saved("PNG", ".png")
+        if image is not None:
+            expect(image[:8] == b"\x89PNG\r\n\x1a\n" and len(image) > 10_000, "a saved picture is none")
+        rows = saved("CSV", ".csv")
+        if rows is not None:
+            expect(rows.count(b"\n") > 12 and rows.startswith(b"model,"), f"saved rows: {rows[:80]}")
 
     # Drawings, and what the model switch makes of them.
     models = browser.run("document.getElementById('model').options.length")
     drawings = browser.run("document.querySelectorAll('.drawing').length")
-    sections = browser.run("document.querySelectorAll('section:has(.drawing)').length")
+    sections = browser.run("document.querySelectorAll('details.part:has(.drawing)').length")
     expect(drawings > 0 and models > 1, f"{drawings} drawings, {models - 1} models")
     for index in list(range(models)) + [0]:
         model = choose(index)
@@ -250,6 +353,7 @@ def check(browser, page, pictures):
         expect(contrast["ratio"] >= 4.5, f"{scheme}: contrast {contrast['ratio']:.2f} of {contrast['text']!r}")
         expect((contrast["page"] > 0.5) == (scheme == "light"), f"{scheme}: the page is not {scheme}")
         expect(contrast["card"] > 0.9, f"{scheme}: drawings are not on white")
+        barriers(scheme)
         browser.run("scrollTo(0, 0)")
         picture(scheme, full=True)
 
@@ -257,7 +361,7 @@ def check(browser, page, pictures):
     screen(360, 740, True)
     for index in range(models):
         choose(index)
-        browser.run("for (const details of document.querySelectorAll('details')) details.open = true")
+        browser.run(UNFOLD % "true")
         width = browser.run("document.documentElement.scrollWidth")
         expect(width <= 360, f"the page is {width} wide on a screen of 360")
     mark = browser.run(MARK % 2)
@@ -268,9 +372,10 @@ def check(browser, page, pictures):
     tip = browser.run(TIP)
     expect(tip is not None and tip["inside"], f"no value at a tap: {tip}")
     picture("telephone-tap")
-    browser.run("for (const details of document.querySelectorAll('details')) details.open = false")
-    browser.run("scrollTo(0, 0)")
     choose(0)
+    barriers("telephone")
+    browser.run(UNFOLD % "false")
+    browser.run("scrollTo(0, 0)")
     picture("telephone", full=True)
 
     # Paper.
@@ -283,6 +388,7 @@ def check(browser, page, pictures):
         data = browser.call("Page.printToPDF", printBackground=True)["data"]
         (pictures / "print.pdf").write_bytes(base64.b64decode(data))
 
+    OWN = (page.as_uri(), "about:blank", "blob:")
     for event in browser.events:
         method, said = event.get("method"), event.get("params", {})
         if method == "Runtime.exceptionThrown":
@@ -291,9 +397,12 @@ def check(browser, page, pictures):
             faults.append(f"console: {said['args']}")
         elif method == "Log.entryAdded":
             faults.append(f"log: {said['entry'].get('text')}")
-        elif method == "Network.requestWillBeSent" and said["request"]["url"] != page.as_uri():
+        elif method == "Network.requestWillBeSent" and not said["request"]["url"].startswith(OWN):
             faults.append(f"request: {said['request']['url']}")
     return faults, drawings
+
+
+AXE_SOURCE = pathlib.Path(AXE).read_text() if pathlib.Path(AXE).is_file() else None
 
 
 def main(program, page, pictures=None):
@@ -311,7 +420,8 @@ def main(program, page, pictures=None):
         print(fault, file=sys.stderr)
     if faults:
         sys.exit(1)
-    print(f"{drawings} drawings, hover, keys, taps, models, light, dark, telephone and paper: as they should be")
+    told = "axe-core" if AXE_SOURCE is not None else "without axe-core"
+    print(f"{drawings} drawings, links, files, keys, taps, models, light, dark, telephone, paper, {told}: as they should be")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ use layerwise_plot::{
     Panel, Point, RowZero, Rule, Scale, Scatter, Side, Style,
 };
 use layerwise_report::{
-    ClaimRow, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile,
+    Citation, Claim, ClaimLine, Drawing, KnownRow, ModelFacts, Report, Section, Table, TableFile,
+    Verdict,
 };
 use ndarray::Array2;
 
@@ -195,11 +196,15 @@ fn drawn(kind: usize, models: &[&str], layers: usize) -> Figure {
 /// Every figure has a drawing of each model, and all but every fourth one of all models.
 pub(crate) fn report(models: usize, figures: usize, layers: usize) -> Report {
     let models = &MODELS[..models];
-    let drawing = |kind: usize, of: &[&str], model: Option<&str>| Drawing {
-        name: String::new(),
-        model: model.map(str::to_owned),
-        svg: drawn(kind, of, layers).svg(),
-        alt: format!("Figure {kind} of {}", of.join(", ")),
+    let drawing = |kind: usize, of: &[&str], model: Option<&str>| {
+        let figure = drawn(kind, of, layers);
+        Drawing {
+            name: format!("figure-{kind}"),
+            model: model.map(str::to_owned),
+            svg: figure.svg(),
+            title: figure.title,
+            description: format!("Figure {kind} of {}: {}", of.join(", "), figure.description),
+        }
     };
     let section = |index: usize| {
         let mut drawings: Vec<Drawing> = models
@@ -254,27 +259,44 @@ pub(crate) fn report(models: usize, figures: usize, layers: usize) -> Report {
             id,
         }
     };
-    let claim = |index: usize, model: &str| ClaimRow {
-        claim: format!("D{index}"),
-        version: ["nips", "v1", "all"][index % 3].to_owned(),
-        model: model.to_owned(),
+    let verdicts = [
+        Verdict::Holds,
+        Verdict::Fails,
+        Verdict::Undecided,
+        Verdict::NotTested,
+    ];
+    let claim = |index: usize| Claim {
+        name: format!("D{index}"),
+        version: ["nips", "v1, nips", "v1, v3, nips"][index % 3].to_owned(),
         statement: format!(
             "Claim {index}: swapping is milder than dropping at intermediate depth."
         ),
-        part: format!("mean difference over depths 0.2 to 0.9, swap ({index})"),
-        measured: format!("0.{index}3 nats"),
-        standard_error: "0.012".to_owned(),
-        threshold: format!("< 0.{index}9"),
-        verdict: ["holds", "fails", "not tested"][(index + model.len()) % 3].to_owned(),
-        reason: format!("The paired difference over depths 0.2 to 0.9 decides ({index})."),
+        verdict: verdicts[index % 4],
+        reason: format!("the comparison at depth 0.{index} decides"),
+        lines: models
+            .iter()
+            .chain([&"*"])
+            .map(|model| ClaimLine {
+                model: (*model).to_owned(),
+                part: format!("mean difference over depths 0.2 to 0.9, swap ({index})"),
+                measured: format!("0.{index}3 nats"),
+                interval: "± 0.012".to_owned(),
+                threshold: format!("< 0.{index}9"),
+                verdict: verdicts[(index + model.len()) % 4],
+                reason: format!("The paired difference over depths 0.2 to 0.9 ({index})."),
+            })
+            .collect(),
     };
     let text = str::to_owned;
     Report {
         title: "The Remarkable Robustness of LLMs, reproduced".to_owned(),
+        introduction: vec![text("What this page is about, in made-up numbers.")],
         models: models
             .iter()
             .map(|model| ModelFacts {
                 name: (*model).to_owned(),
+                kind: text("toy"),
+                about: format!("{model} is made up."),
                 facts: vec![
                     (text("Blocks"), layers.to_string()),
                     (
@@ -286,14 +308,13 @@ pub(crate) fn report(models: usize, figures: usize, layers: usize) -> Report {
             })
             .collect(),
         sections: (0..figures).map(section).collect(),
-        claims: (0..figures + 2)
-            .flat_map(|index| {
-                models
-                    .iter()
-                    .chain([&"*"])
-                    .map(move |model| claim(index, model))
-            })
-            .collect(),
+        claims: (0..figures + 2).map(claim).collect(),
+        glossary: vec![(text("block"), text("An attention sublayer and an MLP."))],
+        citations: vec![Citation {
+            text: text("Someone: a paper."),
+            address: text("https://arxiv.org/abs/2406.19384"),
+            bibtex: text("@misc{someone,\n  title = {A paper}\n}"),
+        }],
         known: models
             .iter()
             .map(|model| KnownRow {
