@@ -91,7 +91,7 @@ fn rows(
         (false, Some([attention, mlp])) => block(attention, mlp),
         _ => None,
     };
-    let mut keep = |done: usize, residual: &Array2<f32>| {
+    let mut keep = |done: usize, residual: &Array2<f32>, _: &mut Workspace| {
         let Some(at) = done.checked_sub(1) else {
             return;
         };

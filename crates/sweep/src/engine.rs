@@ -1,18 +1,23 @@
 //! Threads, items and subtrees.
 
+mod streaming;
+
 use crate::error::SweepError;
 use crate::fitting::{self, path_lengths};
-use crate::grouping::{Together, Watching, groups};
+use crate::grouping::{Together, Watching, groups, most_rows};
 use crate::measure::{Failure, Measure, Reached};
 use crate::plan::Plan;
 use layerwise_schedule::{Schedule, Source};
-use layerwise_transformer::{Batch, Model, NotFinite, Taken, TransformerError, Values, Workspace};
+use layerwise_transformer::{
+    Batch, Model, NotFinite, Taken, Team, TransformerError, Values, Workspace,
+};
 use ndarray::{Array2, s};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use streaming::Streams;
 
 /// Runs the schedules of a plan on items and measures where each of them ends.
 ///
@@ -78,12 +83,18 @@ impl<'a, M: Measure> Engine<'a, M> {
             self.measure,
             items.iter().map(|own| own.1),
         )?;
-        let groups = groups(&rows, self.threads.get());
+        // The threads share each product of a streamed model, of which one block is in memory.
+        let (workers, team) = match self.model.is_streamed() {
+            true => (1, Some(Arc::new(Team::new(self.threads)))),
+            false => (self.threads.get(), None),
+        };
+        let groups = groups(&rows, most_rows(self.model), workers);
         drop(rows);
         let run = Run {
             engine: self,
             items,
             groups,
+            team,
             queue: Mutex::new(Queue {
                 next: 0,
                 branches: VecDeque::new(),
@@ -94,7 +105,6 @@ impl<'a, M: Measure> Engine<'a, M> {
             finished: Mutex::new(finished),
             is_unkept: AtomicBool::new(false),
         };
-        let workers = self.threads.get();
         std::thread::scope(|scope| {
             // No work begins before all threads are there.
             let mut queue = run.lock_queue();
@@ -127,6 +137,8 @@ struct Run<'a, M: Measure, E, F> {
     items: &'a [(usize, &'a M::Item)],
     /// Items that are run together.
     groups: Vec<Range<usize>>,
+    /// The threads that share each product, of a streamed model.
+    team: Option<Arc<Team>>,
     queue: Mutex<Queue<'a, M, E>>,
     changed: Condvar,
     finished: Mutex<F>,
@@ -217,7 +229,10 @@ where
         while let Some(task) = self.next_task() {
             let turn = task.turn();
             let result = match task {
-                Task::Begin(group) => self.begin(group, &mut workspace),
+                Task::Begin(group) if self.engine.model.is_streamed() => {
+                    self.begin_streamed(group, &mut workspace)
+                }
+                Task::Begin(group) => self.begin(group, &mut workspace, None),
                 Task::Branch(branching) => self.branch(branching, &mut workspace),
             };
             let mut queue = self.lock_queue();
@@ -274,8 +289,13 @@ where
         }
     }
 
-    /// Runs the plain schedule and queues what branches off it.
-    fn begin(&self, group: usize, workspace: &mut Option<Workspace>) -> Result<(), E> {
+    /// Runs the plain schedule and queues what branches off it. Streams of a streamed model go along, as far as they can.
+    fn begin(
+        &self,
+        group: usize,
+        workspace: &mut Option<Workspace>,
+        mut streams: Option<&mut Streams<'a, M>>,
+    ) -> Result<(), E> {
         let Engine {
             model,
             plan,
@@ -312,7 +332,13 @@ where
             };
             let w = self.workspace(workspace, &unit.batch);
             donors = self.run_partners(&unit, w, &mut values)?;
-            let mut keep = |at: usize, residual: &Array2<f32>| {
+            let taken = plan.taken_from(Source::Plain);
+            // What edits take of the plain run itself is there at its end.
+            let mut along = streams.as_deref_mut().filter(|_| taken.is_empty());
+            if along.is_some() {
+                unit.values.get_or_init(|| std::mem::take(&mut values));
+            }
+            let mut keep = |at: usize, residual: &Array2<f32>, w: &mut Workspace| {
                 let on_path = path.get(at + 1);
                 if plan.branches_at(path[at], on_path) {
                     branchings.push_back(Branching {
@@ -326,8 +352,12 @@ where
                         residual: residual.clone(),
                     });
                 }
+                if let Some(streams) = &mut along {
+                    self.leave(streams, branchings.drain(..));
+                    self.go_along(streams, path[at], on_path.copied(), w);
+                }
             };
-            keep(0, &residual);
+            keep(0, &residual, w);
             let plain = &plan.entries()[0].member.schedule;
             let watching = unit.items.iter().zip(&mut observers);
             let watching = watching.filter_map(|(item, observer)| {
@@ -340,15 +370,13 @@ where
             });
             let mut together = Together {
                 observers: watching.collect(),
-                taken: Taken::of(plan.taken_from(Source::Plain)),
+                taken: Taken::of(taken),
             };
             model.run_steps(plain, &mut residual, w, &mut together, keep);
             values.take(Source::Plain, together.taken);
             residual
         };
-        if unit.values.set(values).is_err() {
-            unreachable!("a unit is begun once");
-        }
+        unit.values.get_or_init(|| values);
         let mut reached = self.reached(&unit, end, &residual);
         if let Some(donors) = &donors {
             for (reached, item) in reached.iter_mut().zip(&unit.items) {
@@ -364,8 +392,13 @@ where
         if unit.plain.set(references).is_err() {
             unreachable!("a unit is begun once");
         }
-        self.lock_queue().branches.append(&mut branchings);
-        self.changed.notify_all();
+        match streams {
+            Some(streams) => self.leave(streams, branchings.drain(..)),
+            None => {
+                self.lock_queue().branches.append(&mut branchings);
+                self.changed.notify_all();
+            }
+        }
         self.record(&unit, end, sums)
     }
 
@@ -417,7 +450,12 @@ where
     /// A worker's buffers, made anew only where the batch's form changes.
     fn workspace<'w>(&self, kept: &'w mut Option<Workspace>, batch: &Batch) -> &'w mut Workspace {
         let fitting = kept.take().filter(|workspace| workspace.fits(batch));
-        kept.insert(fitting.unwrap_or_else(|| Workspace::new(self.engine.model, batch)))
+        let model = self.engine.model;
+        let new = || match &self.team {
+            Some(team) => Workspace::shared(model, batch, team),
+            None => Workspace::new(model, batch),
+        };
+        kept.insert(fitting.unwrap_or_else(new))
     }
 
     /// Runs the subtrees that leave the plain path at one of its nodes.
@@ -535,7 +573,7 @@ where
                 .embed(&together)
                 .map_err(|source| self.does_not_fit(unit, source))?;
             let mut taken = Taken::of(places);
-            model.run_steps(plain, &mut residual, workspace, &mut taken, |_, _| {});
+            model.run_steps(plain, &mut residual, workspace, &mut taken, |_, _, _| {});
             values.take(source, taken);
             if source == Source::Donor {
                 last = Some(residual);

@@ -1,6 +1,6 @@
 //! Which items are run in one product, and what watches them there.
 
-use layerwise_transformer::{Address, Observer, Site, Taken};
+use layerwise_transformer::{Address, Model, Observer, Site, Taken};
 use ndarray::{ArrayViewD, Axis, Slice};
 use std::ops::Range;
 
@@ -8,15 +8,18 @@ use std::ops::Range;
 /// and beyond this little is gained.
 pub(crate) const MOST_ROWS: usize = 256;
 
+/// The same of a model whose blocks are read for each group.
+const MOST_STREAMED_ROWS: usize = 1024;
+
 /// The most items of a group.
 pub(crate) const MOST_ITEMS: usize = 32;
 
 /// Consecutive items that are run together, given the rows of each.
 ///
 /// Each of `threads` has a group before another has two. Groups change no bit of any result.
-pub(crate) fn groups(rows: &[usize], threads: usize) -> Vec<Range<usize>> {
+pub(crate) fn groups(rows: &[usize], most_rows: usize, threads: usize) -> Vec<Range<usize>> {
     let all: usize = rows.iter().sum();
-    let most_rows = MOST_ROWS.min(all.div_ceil(threads));
+    let most_rows = most_rows.min(all.div_ceil(threads));
     let most_items = MOST_ITEMS.min(rows.len().div_ceil(threads));
     let mut groups = Vec::new();
     let mut first = 0;
@@ -32,6 +35,14 @@ pub(crate) fn groups(rows: &[usize], threads: usize) -> Vec<Range<usize>> {
         groups.push(first..rows.len());
     }
     groups
+}
+
+/// Rows up to which items of a model are run together.
+pub(crate) fn most_rows(model: &Model) -> usize {
+    match model.is_streamed() {
+        true => MOST_STREAMED_ROWS,
+        false => MOST_ROWS,
+    }
 }
 
 /// The observers of the items of one batch: each sees the rows of its own item, as if it were alone.
@@ -91,7 +102,7 @@ mod tests {
     fn short_items_are_together_and_long_ones_alone() {
         // The ends of groups, which follow each other.
         let check = |rows: &[usize], threads: usize, expected: &[usize]| {
-            let groups = groups(rows, threads);
+            let groups = groups(rows, MOST_ROWS, threads);
             let starts = groups.iter().map(|group| group.start);
             let ends: Vec<usize> = groups.iter().map(|group| group.end).collect();
             assert!(starts.eq([0].into_iter().chain(ends.clone()).take(ends.len())));
@@ -103,7 +114,7 @@ mod tests {
         check(&[100, 100, 100, 300, 10], 1, &[2, 3, 4, 5]);
         check(&[16; 4], 2, &[2, 4]);
         check(&[16; 3], 8, &[1, 2, 3]);
-        let many = groups(&[1; 100], 1);
+        let many = groups(&[1; 100], MOST_ROWS, 1);
         assert!(many.iter().all(|group| group.len() <= MOST_ITEMS));
         assert_eq!(many.last(), Some(&(96..100)));
     }

@@ -1,7 +1,7 @@
 //! What a worker may hold, and how much memory there is.
 
 use crate::error::SweepError;
-use crate::grouping::{MOST_ITEMS, MOST_ROWS};
+use crate::grouping::{MOST_ITEMS, most_rows};
 use crate::measure::Measure;
 use crate::plan::Plan;
 use layerwise_schedule::{Source, Step};
@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// - one for each [branch point](Plan::branch_points) of the plan, kept until a worker takes it up;
 /// - one in hand and at most ⌊log₂ schedules⌋ saved on the way through its subtree;
 /// - two for each level of `parallel` within a step;
+/// - of a [streamed](Model::is_streamed) model, one for each schedule, as all of them wait for the same block, and three more,
+///   as its groups are larger;
 ///
 /// and the buffers of one block, what the measure says that it [keeps](Measure::kept_bytes) and
 /// [takes](Measure::reading_bytes), and its result for each schedule.
@@ -40,9 +42,13 @@ pub fn worker_bytes<M: Measure>(
     let config = model.config();
     let schedules = plan.entries().len();
     let nested = plan.trie_steps().map(levels).max().unwrap_or(0);
-    let streams = plan.branch_points() + 1 + plan.saved_streams() + 2 * nested;
+    let (waiting, gathered) = match model.is_streamed() {
+        true => (schedules, 3),
+        false => (plan.saved_streams(), 0),
+    };
+    let streams = plan.branch_points() + 1 + waiting + gathered + 2 * nested;
     let together = items.clamp(1, MOST_ITEMS);
-    let rows = seq.max(MOST_ROWS.min(items.saturating_mul(seq)));
+    let rows = seq.max(most_rows(model).min(items.saturating_mul(seq)));
     // The handles of kept streams, in a queue that grows by doubling, and locks.
     let handles = 512 * (plan.branch_points() + 2);
     let workspace = match rows {
@@ -99,6 +105,14 @@ pub fn results_bytes<M: Measure>(
     items.len() * (own + PLACE) + pointed_to(items) + WRITTEN * (own + largest.max().unwrap_or(0))
 }
 
+/// The most bytes that each further thread takes where threads share the products of a streamed model.
+pub(crate) fn hand_bytes(model: &Model, items: usize, seq: usize) -> usize {
+    let rows = seq.max(most_rows(model).min(items.saturating_mul(seq)));
+    let [one, two] =
+        [1, 2].map(|hands| Workspace::most_shared_bytes(model.config(), rows, rows, hands));
+    two - one
+}
+
 /// How much memory may be taken, and how much of it is. Clones share what is taken.
 ///
 /// Whoever allocates what grows with the input asks first, and keeps the [`Held`] for as long as the memory is in use:
@@ -111,7 +125,7 @@ pub fn results_bytes<M: Measure>(
 /// let numbers = vec![0_u64; 100];
 /// assert!(budget.hold("more numbers", 800).is_err());
 /// drop((numbers, held));
-/// assert_eq!(budget.left(), Some(1000));
+/// assert_eq!((budget.left(), budget.most()), (Some(1000), 800));
 /// # Ok::<(), layerwise_sweep::SweepError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -119,6 +133,7 @@ pub struct Budget {
     /// In bytes; `None` where there is no limit.
     limit: Option<u64>,
     held: Arc<AtomicU64>,
+    most: Arc<AtomicU64>,
 }
 
 impl Budget {
@@ -127,7 +142,13 @@ impl Budget {
         Self {
             limit,
             held: Arc::default(),
+            most: Arc::default(),
         }
+    }
+
+    /// The most bytes that were taken at one time.
+    pub fn most(&self) -> u64 {
+        self.most.load(Ordering::Relaxed)
     }
 
     /// Bytes that are left; `None` where there is no limit.
@@ -171,13 +192,14 @@ impl Held {
     /// # Errors
     /// As [`Budget::hold`]; then what was held before still is.
     pub fn grow(&mut self, what: &str, bytes: u64) -> Result<(), SweepError> {
-        let Budget { limit, held } = &self.budget;
+        let Budget { limit, held, most } = &self.budget;
         let more = |held: u64| {
             let needed = held.checked_add(bytes)?;
             limit.is_none_or(|limit| needed <= limit).then_some(needed)
         };
         match held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
-            Ok(_) => {
+            Ok(before) => {
+                most.fetch_max(before + bytes, Ordering::Relaxed);
                 self.bytes += bytes;
                 Ok(())
             }

@@ -3,7 +3,7 @@
 use crate::error::SweepError;
 use crate::fitting;
 use crate::measure::{KeptMeasure, Measure, MeasureId};
-use crate::memory::{Budget, Counted, Held, results_bytes, worker_bytes};
+use crate::memory::{Budget, Counted, Held, hand_bytes, results_bytes, worker_bytes};
 use crate::plan::{Label, Plan};
 use crate::stopping::Target;
 use layerwise_journal::{Journal, JournalError, Recorded, RunDescription, RunKey, Shard};
@@ -128,6 +128,8 @@ pub struct Begun<'a> {
     pub units: &'a str,
     /// Items that are still to be done.
     pub items: usize,
+    /// Shares that the items are divided into; 1 where every share runs all of them.
+    pub shares: u32,
     /// The weight of all of them together.
     pub weight: usize,
     /// Items that an earlier run had finished.
@@ -402,9 +404,14 @@ impl<'a> Runner<'a> {
         let longest = items.iter().map(|item| measure.batch(item).rows()).max();
         let longest = longest.unwrap_or(0);
         let worker = worker_bytes(model, plan, measure, items.len(), longest) as u64;
-        worker
-            .saturating_mul(self.workers(plan, items.len()) as u64)
-            .saturating_add(results_bytes(model, plan, measure, items) as u64)
+        let workers = match model.is_streamed() {
+            true => {
+                let others = self.threads.get() as u64 - 1;
+                worker + others * hand_bytes(model, items.len(), longest) as u64
+            }
+            false => worker.saturating_mul(self.workers(plan, items.len()) as u64),
+        };
+        workers.saturating_add(results_bytes(model, plan, measure, items) as u64)
     }
 
     /// Threads that have something to do: those beyond the number of items only where there are altered schedules.

@@ -400,7 +400,7 @@ mod tests {
                 whole.row(8),
                 "other keys and values give another stream"
             );
-            for block in &mut model.blocks[2..] {
+            for block in &mut model.blocks.held()[2..] {
                 for linear in [&mut block.attn_out, &mut block.mlp_out] {
                     let zeros = Array2::zeros((linear.weight.inputs(), linear.weight.outputs()));
                     *linear = Linear::new(zeros.view(), None, Precision::F32);

@@ -4,9 +4,10 @@
 //! Sums are in f64; the results are new matrices, so the changed weights no longer share the checkpoint's mapping.
 //! Matrices keep their number format: in bf16 the changes are exact but for the rounding of their results.
 
+use crate::blocks::NormWeights;
 use crate::error::TransformerError;
 use crate::linear::{Linear, Table};
-use crate::model::{Model, NormWeights};
+use crate::model::Model;
 use layerwise_architecture::{Norm, NormPlace};
 use ndarray::{Array2, Axis};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ impl Model {
         let centre = self.config.norm == Norm::LayerNorm;
         model.embedding = self.untied_embedding();
         if self.config.norm_place.is_before() {
-            for block in &mut model.blocks {
+            for block in model.blocks.held() {
                 fold(&mut block.qkv, &block.attn_norm, centre);
                 let mlp_norm = block.mlp_norm.as_ref().unwrap_or(&block.attn_norm);
                 fold(&mut block.mlp_in, mlp_norm, centre);
@@ -86,7 +87,7 @@ impl Model {
             .positions
             .as_ref()
             .map(|table| self.centred_table(table, self.position_rows()));
-        for block in &mut model.blocks {
+        for block in model.blocks.held() {
             for linear in [&mut block.attn_out, &mut block.mlp_out] {
                 *linear = Linear::new(
                     centred(linear.weight.unpack(), Axis(1)).view(),

@@ -5,11 +5,12 @@ mod mlp;
 
 use crate::attending::Attending;
 use crate::batch::{Batch, Segment};
+use crate::blocks::NormWeights;
 use crate::crew::{Crew, Hand};
 use crate::error::TransformerError;
 use crate::kept::Kept;
 use crate::linear::Linear;
-use crate::model::{Model, NormWeights};
+use crate::model::Model;
 use crate::padded::{Padded, ROW_PADDING};
 use crate::reading::Reading;
 use crate::rotary::Rotations;
@@ -61,7 +62,7 @@ impl Workspace {
     }
 
     /// Buffers for a batch whose products and attention heads a team shares.
-    pub(crate) fn shared(model: &Model, batch: &Batch, team: &Arc<Team>) -> Self {
+    pub fn shared(model: &Model, batch: &Batch, team: &Arc<Team>) -> Self {
         let c = &model.config;
         let (seq, segments) = (batch.rows(), batch.depth_first());
         let path = segments.iter().map(Segment::end).max().unwrap_or(0);
@@ -110,7 +111,7 @@ impl Workspace {
 
     /// The most bytes that the buffers take of any batch of at most `seq` rows, whose paths end at `path` at most, if so many
     /// threads share it.
-    pub(crate) fn most_shared_bytes(
+    pub fn most_shared_bytes(
         config: &ModelConfig,
         seq: usize,
         path: usize,
@@ -208,12 +209,18 @@ impl Model {
         let mut residual = self.embed(&batch)?;
         program.check(self, &batch)?;
         let mut workspace = Workspace::new(self, &batch);
-        self.run_steps(program, &mut residual, &mut workspace, observer, |_, _| {});
+        self.run_steps(
+            program,
+            &mut residual,
+            &mut workspace,
+            observer,
+            |_, _, _| {},
+        );
         Ok(residual)
     }
 
     /// Runs the steps of a program for this model's [`stack`](Model::stack) on a first residual stream, in place, and shows
-    /// the stream after each step: `after` receives the number of steps done and the stream.
+    /// the stream after each step: `after` receives the number of steps done, the stream, and the workspace, which it may use.
     ///
     /// # Panics
     /// If the workspace was made for another batch, a step names a block that the model lacks, or an edit takes values that
@@ -224,7 +231,7 @@ impl Model {
         residual: &mut Array2<f32>,
         workspace: &mut Workspace,
         observer: &mut dyn Observer,
-        mut after: impl FnMut(usize, &Array2<f32>),
+        mut after: impl FnMut(usize, &Array2<f32>, &mut Workspace),
     ) {
         let Program { schedule, values } = program.into();
         let mut reading = Reading::new(observer);
@@ -296,7 +303,7 @@ impl Model {
             None => reading.offer(Site::Embed, || residual.view_mut().into_dyn()),
             Some(step) => {
                 let steps = std::slice::from_ref(step);
-                self.steps(steps, residual, workspace, &mut reading, &mut |_, _| {});
+                self.steps(steps, residual, workspace, &mut reading, &mut |_, _, _| {});
             }
         }
     }
@@ -330,7 +337,7 @@ impl Model {
         reading.overlaid = Overlaid::new(schedule.overlay(), None, &workspace.segments);
         reading.offer(Site::Embed, || residual.view_mut().into_dyn());
         let steps = schedule.steps();
-        self.steps(steps, residual, workspace, &mut reading, &mut |_, _| {});
+        self.steps(steps, residual, workspace, &mut reading, &mut |_, _, _| {});
     }
 
     pub(crate) fn check_schedule(&self, schedule: &Schedule) -> Result<(), TransformerError> {
@@ -343,19 +350,19 @@ impl Model {
         }
     }
 
-    /// Applies steps that follow each other; `after` receives the number of steps done and the stream after each.
+    /// Applies steps that follow each other; `after` receives the number of steps done, the stream after each, and the workspace.
     fn steps(
         &self,
         steps: &[Step],
         residual: &mut Array2<f32>,
         workspace: &mut Workspace,
         reading: &mut Reading<'_>,
-        after: &mut dyn FnMut(usize, &Array2<f32>),
+        after: &mut dyn FnMut(usize, &Array2<f32>, &mut Workspace),
     ) {
         for (at, step) in steps.iter().enumerate() {
             let ends = ends_of_runs(steps, at);
             self.step(step, ends, residual, workspace, reading);
-            after(at + 1, residual);
+            after(at + 1, residual, workspace);
         }
     }
 
@@ -382,7 +389,13 @@ impl Model {
                 let mut total = Array2::zeros(residual.dim());
                 for branch in branches {
                     let mut own = residual.clone();
-                    self.steps(branch.steps(), &mut own, workspace, reading, &mut |_, _| {});
+                    self.steps(
+                        branch.steps(),
+                        &mut own,
+                        workspace,
+                        reading,
+                        &mut |_, _, _| {},
+                    );
                     own -= &*residual;
                     total.scaled_add(branch.weight() as f32, &own);
                 }

@@ -30,6 +30,7 @@
 
 mod attending;
 mod batch;
+mod blocks;
 mod cost;
 mod crew;
 mod differences;

@@ -1,8 +1,9 @@
 //! From a checkpoint folder to a model.
 
+use crate::blocks::{Block, Blocks, NormWeights, Source, Streamed};
 use crate::error::TransformerError;
 use crate::linear::{Linear, Table, as_input_output};
-use crate::model::{Block, Model, NormWeights};
+use crate::model::Model;
 use layerwise_architecture::{
     self as architecture, Fused, Layout, Mlp, ModelConfig, NormGain, Note, PlannedTensor, Role,
 };
@@ -43,31 +44,65 @@ impl Model {
         precision: Precision,
     ) -> Result<Self, TransformerError> {
         TransformerError::check_instructions(precision)?;
-        let path = checkpoint.folder();
-        let config = ModelConfig::from_json(checkpoint.config(), &path.join("config.json"))?;
-        let stored: Vec<(&str, &[usize])> = checkpoint
-            .names()
-            .filter_map(|name| Some((name, checkpoint.info(name)?.shape)))
-            .collect();
-        let mut plan = architecture::plan(&config, stored, path)?;
-        plan.notes.extend(mixed_dtypes(checkpoint, &plan.tensors));
-        let unread = architecture::unread_keys(checkpoint.config(), &path.join("config.json"))?;
-        if !unread.is_empty() {
-            plan.notes.push(Note::UnreadKeys { keys: unread });
-        }
-        let tensors = Tensors {
-            checkpoint,
-            config: &config,
-            precision,
-            arena: RefCell::new(Arena::with_capacity(packed_bytes(&config, precision))),
-            planned: plan
-                .tensors
-                .iter()
-                .map(|t| ((t.role, t.layer, t.row), t))
-                .collect(),
-        };
+        let planned = Planned::new(checkpoint)?;
+        let bytes = packed_bytes(&planned.config, precision);
+        let tensors = Tensors::new(checkpoint, &planned, precision, bytes);
+        let blocks = (0..planned.config.layers)
+            .map(|layer| tensors.block(layer))
+            .collect::<Result<_, _>>()?;
+        Self::around(&tensors, Blocks::Held(blocks), &planned.notes)
+    }
 
-        for note in &plan.notes {
+    /// Builds the model of an opened checkpoint whose blocks stay in their files: one is in memory at a time, read and packed
+    /// when it is run. All of them are read once here, so that what cannot be accepted is found.
+    ///
+    /// The checkpoint is best opened without mapping its files, as the pages of a mapping count as memory of the program.
+    /// Running a block reads it; whoever runs many sequences or schedules does well to run a block on all of them. A file that
+    /// is changed in the meantime ends the program.
+    ///
+    /// # Errors
+    /// As [`Model::from_checkpoint_in`].
+    pub fn streamed(
+        checkpoint: &Arc<Checkpoint>,
+        precision: Precision,
+    ) -> Result<Self, TransformerError> {
+        TransformerError::check_instructions(precision)?;
+        let planned = Arc::new(Planned::new(checkpoint)?);
+        for tensor in planned.tensors.iter().filter(|t| t.layer.is_some()) {
+            checkpoint.tensor(&tensor.name)?;
+        }
+        let ends = bytes_of_ends(&planned.config, precision);
+        let tensors = Tensors::new(checkpoint, &planned, precision, ends);
+        let source = Files {
+            checkpoint: Arc::clone(checkpoint),
+            planned: Arc::clone(&planned),
+            precision,
+        };
+        let blocks = Blocks::Streamed(Arc::new(Streamed::new(Box::new(source))));
+        Self::around(&tensors, blocks, &planned.notes)
+    }
+
+    /// The bytes that the weights take of a model whose blocks are streamed: one block, the unembedding and the tables.
+    pub fn streamed_bytes(config: &ModelConfig, precision: Precision) -> u64 {
+        let tables = match config.tied {
+            true => 0,
+            false => config.vocab * config.embedding_width() * size_of::<f32>(),
+        };
+        let positions = config.learned_positions.map_or(0, |learned| {
+            (learned.offset + config.context) * config.model * size_of::<f32>()
+        });
+        let packed = bytes_of_block(config, precision) + bytes_of_ends(config, precision);
+        (packed + tables + positions) as u64
+    }
+
+    /// What stands before the blocks and after them, and the blocks.
+    fn around(
+        tensors: &Tensors<'_>,
+        blocks: Blocks,
+        notes: &[Note],
+    ) -> Result<Self, TransformerError> {
+        let config = tensors.config.clone();
+        for note in notes {
             if let Note::TiedHeadPresent { name } = note {
                 tensors.same_as_embedding(name)?;
             }
@@ -84,9 +119,6 @@ impl Model {
             .embedding_norm
             .then(|| tensors.norm(Role::EmbeddingNormGain, Role::EmbeddingNormBias, None))
             .transpose()?;
-        let blocks = (0..config.layers)
-            .map(|layer| tensors.block(layer))
-            .collect::<Result<_, _>>()?;
         let final_norm = tensors.norm(Role::FinalNormGain, Role::FinalNormBias, None)?;
         let (embedding, unembedding) = tensors.ends()?;
         Ok(Self {
@@ -98,9 +130,58 @@ impl Model {
             final_norm,
             embedding_out,
             unembedding,
-            notes: plan.notes,
+            notes: notes.to_vec(),
             config,
         })
+    }
+}
+
+/// A checkpoint's config, and what part its tensors play.
+#[derive(Debug)]
+struct Planned {
+    config: ModelConfig,
+    tensors: Vec<PlannedTensor>,
+    notes: Vec<Note>,
+}
+
+impl Planned {
+    fn new(checkpoint: &Checkpoint) -> Result<Self, TransformerError> {
+        let path = checkpoint.folder();
+        let config = ModelConfig::from_json(checkpoint.config(), &path.join("config.json"))?;
+        let stored: Vec<(&str, &[usize])> = checkpoint
+            .names()
+            .filter_map(|name| Some((name, checkpoint.info(name)?.shape)))
+            .collect();
+        let mut plan = architecture::plan(&config, stored, path)?;
+        plan.notes.extend(mixed_dtypes(checkpoint, &plan.tensors));
+        let unread = architecture::unread_keys(checkpoint.config(), &path.join("config.json"))?;
+        if !unread.is_empty() {
+            plan.notes.push(Note::UnreadKeys { keys: unread });
+        }
+        Ok(Self {
+            config,
+            tensors: plan.tensors,
+            notes: plan.notes,
+        })
+    }
+}
+
+/// The blocks of a checkpoint whose files stay open.
+#[derive(Debug)]
+struct Files {
+    checkpoint: Arc<Checkpoint>,
+    planned: Arc<Planned>,
+    precision: Precision,
+}
+
+impl Source for Files {
+    fn layers(&self) -> usize {
+        self.planned.config.layers
+    }
+
+    fn block(&self, index: usize) -> Result<Block, TransformerError> {
+        let bytes = bytes_of_block(&self.planned.config, self.precision);
+        Tensors::new(&self.checkpoint, &self.planned, self.precision, bytes).block(index)
     }
 }
 
@@ -115,17 +196,26 @@ fn mixed_dtypes(checkpoint: &Checkpoint, tensors: &[PlannedTensor]) -> Option<No
 
 /// The bytes of the blocks' packed matrices and the unembedding: all that a token's products read.
 fn packed_bytes(config: &ModelConfig, precision: Precision) -> usize {
+    config.layers * bytes_of_block(config, precision) + bytes_of_ends(config, precision)
+}
+
+/// The bytes of the packed unembedding.
+fn bytes_of_ends(config: &ModelConfig, precision: Precision) -> usize {
+    Packed::bytes_in(config.embedding_width(), config.vocab, precision)
+}
+
+/// The bytes of one block's packed matrices.
+fn bytes_of_block(config: &ModelConfig, precision: Precision) -> usize {
     let c = config;
     let bytes = |inputs, outputs| Packed::bytes_in(inputs, outputs, precision);
     let inner = match c.mlp {
         Mlp::Plain => c.neurons,
         Mlp::Gated => 2 * c.neurons,
     };
-    let block = bytes(c.model, (c.heads + 2 * c.kv_heads) * c.head)
+    bytes(c.model, (c.heads + 2 * c.kv_heads) * c.head)
         + bytes(c.heads * c.head, c.model)
         + bytes(c.model, inner)
-        + bytes(c.neurons, c.model);
-    c.layers * block + bytes(c.embedding_width(), c.vocab)
+        + bytes(c.neurons, c.model)
 }
 
 /// The tensors of a checkpoint by the part they play.
@@ -139,7 +229,24 @@ struct Tensors<'a> {
     planned: BTreeMap<(Role, Option<usize>, Option<usize>), &'a PlannedTensor>,
 }
 
-impl Tensors<'_> {
+impl<'a> Tensors<'a> {
+    /// With room for so many bytes of packed matrices.
+    fn new(
+        checkpoint: &'a Checkpoint,
+        planned: &'a Planned,
+        precision: Precision,
+        bytes: usize,
+    ) -> Self {
+        let tensors = planned.tensors.iter();
+        Self {
+            checkpoint,
+            config: &planned.config,
+            precision,
+            arena: RefCell::new(Arena::with_capacity(bytes)),
+            planned: tensors.map(|t| ((t.role, t.layer, t.row), t)).collect(),
+        }
+    }
+
     fn read(&self, planned: &PlannedTensor) -> Result<Tensor, TransformerError> {
         Ok(self.checkpoint.tensor(&planned.name)?)
     }

@@ -1,5 +1,6 @@
 //! A model: config and weights, checked against each other.
 
+use crate::blocks::{Blocks, NormWeights};
 use crate::linear::{Linear, Table};
 use layerwise_architecture::{
     self as architecture, ModelConfig, Norm, Note, QueryKeyNorm, QueryKeyWidth,
@@ -24,46 +25,12 @@ pub struct Model {
     pub(crate) embedding_norm: Option<NormWeights>,
     /// Learned vectors of positions, \[offset + context, model\].
     pub(crate) positions: Option<Table>,
-    pub(crate) blocks: Vec<Block>,
+    pub(crate) blocks: Blocks,
     pub(crate) final_norm: NormWeights,
     /// From the final norm to what the unembedding reads, \[model, embedding\].
     pub(crate) embedding_out: Option<Linear>,
     pub(crate) unembedding: Linear,
     pub(crate) notes: Vec<Note>,
-}
-
-/// The weights of one block.
-#[derive(Clone, Debug)]
-pub(crate) struct Block {
-    pub(crate) attn_norm: NormWeights,
-    /// `None` where attention and MLP share a norm.
-    pub(crate) mlp_norm: Option<NormWeights>,
-    /// The norms of the sublayers' outputs.
-    pub(crate) after_norms: Option<[NormWeights; 2]>,
-    /// The norms of queries and of keys, \[head\], \[heads · head\].
-    pub(crate) query_key_norms: Option<[NormWeights; 2]>,
-    /// Queries, keys and values side by side, \[model, (heads + 2 · kv_heads) · head\].
-    pub(crate) qkv: Linear,
-    pub(crate) attn_out: Linear,
-    /// The MLP's input projection, \[model, neurons\]; gate and up projection side by side in a gated MLP.
-    pub(crate) mlp_in: Linear,
-    pub(crate) mlp_out: Linear,
-}
-
-/// Gain and bias of a norm, each \[model\]; both `None` after folding.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct NormWeights {
-    pub(crate) gain: Option<Vec<f32>>,
-    pub(crate) bias: Option<Vec<f32>>,
-}
-
-impl NormWeights {
-    fn affine(&self) -> Affine<'_> {
-        Affine {
-            gain: self.gain.as_deref(),
-            bias: self.bias.as_deref(),
-        }
-    }
 }
 
 impl Model {
@@ -88,6 +55,21 @@ impl Model {
         let c = &self.config;
         let units = Units::new(c.heads, c.kv_heads, c.neurons, c.model);
         Stack::new(c.layers, residual).with_units(units.gated(c.mlp == architecture::Mlp::Gated))
+    }
+
+    /// Whether blocks are read from their files when they are run, one in memory at a time.
+    ///
+    /// Whoever runs many schedules then does well to run each block on all of them before the next.
+    pub fn is_streamed(&self) -> bool {
+        matches!(self.blocks, Blocks::Streamed(_))
+    }
+
+    /// How often a block was read from its file to be run; 0 of a model in memory.
+    pub fn blocks_read(&self) -> u64 {
+        match &self.blocks {
+            Blocks::Held(_) => 0,
+            Blocks::Streamed(streamed) => streamed.read(),
+        }
     }
 
     /// The plain schedule: every block once, in order.

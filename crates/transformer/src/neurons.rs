@@ -48,7 +48,7 @@ impl Model {
     /// # Panics
     /// If the model has no such block.
     pub fn neuron_outputs(&self, block: usize) -> Array2<f32> {
-        let block = &self.blocks[block];
+        let block = self.blocks.get(block);
         let mut outputs = block.mlp_out.weight.unpack();
         if let Some([_, norm]) = &block.after_norms
             && let Some(gain) = &norm.gain

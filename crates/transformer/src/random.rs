@@ -1,7 +1,8 @@
 //! Small models with random weights, for examples and tests. Their numbers say nothing about language.
 
+use crate::blocks::{Block, Blocks, NormWeights};
 use crate::linear::{Linear, Table};
-use crate::model::{Block, Model, NormWeights};
+use crate::model::Model;
 use layerwise_architecture::{Mlp, ModelConfig, NormGain, QueryKeyWidth, Residual};
 use layerwise_kernels::gemm::Precision;
 use ndarray::Array2;
@@ -75,7 +76,7 @@ impl Model {
             embedding_in,
             embedding_norm,
             positions,
-            blocks,
+            blocks: Blocks::Held(blocks),
             final_norm,
             embedding_out,
             unembedding,

@@ -475,6 +475,7 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blocks::Blocks;
     use layerwise_schedule::Edit;
 
     /// A repeated block has keys and values of its own for each of its runs: the bits are those of a model in which the block
@@ -487,10 +488,9 @@ mod tests {
             ("loop(1..2,3)", &[0, 1, 1, 1, 2, 3]),
         ] {
             let mut copied = model.clone();
-            copied.blocks = order
-                .iter()
-                .map(|block| model.blocks[*block].clone())
-                .collect();
+            let blocks = order.iter();
+            let blocks = blocks.map(|block| model.blocks.get(*block).clone());
+            copied.blocks = Blocks::Held(blocks.collect());
             copied.config.layers = order.len();
             let plain = Schedule::plain(model.stack()).unwrap();
             let repeated = edit.parse::<Edit>().unwrap().apply(&plain).unwrap();

@@ -3,12 +3,13 @@
 use super::{Begun, Measured, Runner, Subject};
 use crate::engine::Engine;
 use crate::error::SweepError;
-use crate::grouping::groups;
+use crate::grouping::{groups, most_rows};
 use crate::measure::Measure;
 use crate::memory::{Held, results_bytes};
 use crate::plan::Plan;
 use crate::stopping::{Judge, Target};
 use layerwise_journal::{Journal, RunKey};
+use layerwise_transformer::Model;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -89,10 +90,11 @@ impl<M: Measure> Run<'_, M> {
             unit: &units.one,
             units: &units.several,
             items: todo.len(),
+            shares: runner.part().count(),
             weight: todo.iter().map(|(_, item)| measure.weight(item)).sum(),
             resumed,
             torn: kept.torn(),
-            at_once: Self::at_once(runner, plan, measure, &todo),
+            at_once: Self::at_once(runner, subject.model, plan, measure, &todo),
             has_target: target.is_some(),
             is_keepable,
         });
@@ -146,15 +148,20 @@ impl<M: Measure> Run<'_, M> {
     /// out.
     fn at_once(
         runner: &Runner<'_>,
+        model: &Model,
         plan: &Plan,
         measure: &M,
         items: &[(usize, &M::Item)],
     ) -> usize {
         let rows = items.iter().map(|(_, item)| measure.batch(item).rows());
-        let groups = groups(&rows.collect::<Vec<_>>(), runner.threads.get());
+        let workers = match model.is_streamed() {
+            true => 1,
+            false => runner.threads.get(),
+        };
+        let groups = groups(&rows.collect::<Vec<_>>(), most_rows(model), workers);
         let own = groups.first().map_or(1, Range::len);
         match plan.entries().len() {
-            1 => (own * runner.threads.get()).min(items.len()),
+            1 => (own * workers).min(items.len()),
             _ => own,
         }
     }

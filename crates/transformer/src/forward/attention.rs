@@ -20,7 +20,7 @@ impl Model {
         reading: &mut Reading<'_>,
     ) {
         let (head, heads, kv_heads) = (self.config.head, self.config.heads, self.config.kv_heads);
-        let block = &self.blocks[index];
+        let block = self.blocks.get(index);
         self.read_stream(
             &block.attn_norm,
             &block.qkv,
@@ -97,7 +97,7 @@ impl Model {
         reading: &mut Reading<'_>,
     ) {
         let (head, heads, kv_heads) = (self.config.head, self.config.heads, self.config.kv_heads);
-        let (block, settings) = (&self.blocks[index], self.config.attention.of(index));
+        let (block, settings) = (self.blocks.get(index), self.config.attention.of(index));
         let w = workspace;
         self.project(index, residual, w, reading);
         let (queries, keys_values) = w.qkv.view_mut().split_at(Axis(1), heads * head);

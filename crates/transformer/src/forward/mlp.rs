@@ -17,7 +17,7 @@ impl Model {
         workspace: &mut Workspace,
         reading: &mut Reading<'_>,
     ) {
-        let block = &self.blocks[index];
+        let block = self.blocks.get(index);
         let w = workspace;
         let norm = block.mlp_norm.as_ref().unwrap_or(&block.attn_norm);
         self.read_stream(
