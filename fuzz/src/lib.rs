@@ -9,6 +9,7 @@
 #[allow(dead_code, reason = "the targets need a part of what the tests build")]
 mod checkpoint;
 mod exits;
+mod parquet;
 
 use checkpoint::{Checkpoint, VOCAB};
 pub use exits::classifier;
@@ -24,6 +25,8 @@ use layerwise::tasks::{self, DATA_SETS, Task, Wanted};
 use layerwise::transcripts::{self, Limits, NBestLists, Normaliser, Vocabulary};
 use layerwise::transformer::{Constants, Model, ModelConfig, Values};
 use layerwise::weights::{OpenOptions, TensorFile};
+pub use parquet::parquet;
+use parquet::parquet_seeds;
 use std::fmt::Display;
 use std::fs;
 use std::path::Path;
@@ -37,13 +40,14 @@ const LONGEST_MESSAGE: usize = 50_000;
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("chat", chat, chat_seeds),
     ("safetensors", safetensors, safetensors_seeds),
     ("index", index, index_seeds),
     ("config", config, config_seeds),
     ("tokenizer", tokenizer, tokenizer_seeds),
     ("npy", npy, npy_seeds),
+    ("parquet", parquet, parquet_seeds),
     ("schedule", schedule, schedule_seeds),
     ("journal", journal, journal_seeds),
     ("divided", divided, divided_seeds),

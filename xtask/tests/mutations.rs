@@ -192,6 +192,11 @@ fn npy() {
 }
 
 #[test]
+fn parquet() {
+    check("parquet");
+}
+
+#[test]
 fn schedule() {
     check("schedule");
 }

@@ -39,7 +39,7 @@ pub enum CorpusError {
     File(#[from] FileError),
     /// The file's extension names no format.
     #[error(
-        "{}: expected the extension .txt, .raw, .jsonl or .json, with or without .gz, or .npy, found {}",
+        "{}: expected the extension .txt, .raw, .jsonl or .json, one of them with .gz, .parquet or .npy, found {}",
         path.display(),
         found.as_deref().unwrap_or("none")
     )]
@@ -151,6 +151,18 @@ pub enum CorpusError {
         path: PathBuf,
         /// The part of the header, or of the file.
         item: &'static str,
+        /// What was expected.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// A `.parquet` file breaks the format, or its texts are in a form that is not read.
+    #[error("{}: {item}: expected {expected}, found {found}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The part of the file.
+        item: String,
         /// What was expected.
         expected: String,
         /// What was found.

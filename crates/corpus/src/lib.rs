@@ -4,6 +4,7 @@
 //!
 //! - `.txt`, `.raw`: one document, cut into consecutive windows of T tokens;
 //! - `.jsonl`: one document a line, of which the first window is taken, or a JSON array of such documents (`.json`);
+//! - `.parquet`: one document a row, in a column of texts, as `.jsonl`;
 //! - `.npy`: a two-dimensional array of token ids, each row a sequence, cut to T; integers of any size and byte order, stored
 //!   by rows or by columns.
 //!
@@ -24,6 +25,7 @@
 mod error;
 mod file;
 mod npy;
+mod parquet;
 mod sequences;
 mod text;
 mod tokenizer;
@@ -34,6 +36,7 @@ use std::path::Path;
 pub use error::{CorpusError, Place};
 pub use file::sha256;
 pub use layerwise_files::{FileError, OpenedFile};
+pub use parquet::text_columns;
 pub use sequences::{Bos, Corpus, Options, Skipped};
 pub use text::read_text;
 pub use tokenizer::{Beginning, BosSource, Habit, Tokenizer};
@@ -64,6 +67,7 @@ pub fn read(
     match Format::of(path)? {
         Format::Document => text::read_document(path, tokenizer()?, options),
         Format::Documents => text::read_documents(path, tokenizer()?, options),
+        Format::Table => parquet::read_documents(path, tokenizer()?, options),
         Format::TokenIds => npy::read(path, options),
     }
 }
@@ -76,6 +80,8 @@ pub enum Format {
     Document,
     /// A document of text a line, in JSON, or an array of them: `.jsonl`, `.json`.
     Documents,
+    /// A document of text a row: `.parquet`.
+    Table,
     /// Rows of token ids: `.npy`.
     TokenIds,
 }
@@ -100,6 +106,7 @@ impl Format {
         match found.as_deref() {
             Some("txt" | "raw" | "txt.gz" | "raw.gz") => Ok(Self::Document),
             Some("jsonl" | "json" | "jsonl.gz" | "json.gz") => Ok(Self::Documents),
+            Some("parquet") => Ok(Self::Table),
             Some("npy") => Ok(Self::TokenIds),
             Some("npy.gz") => Err(CorpusError::CompressedIds {
                 path: path.to_owned(),

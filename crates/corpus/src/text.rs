@@ -61,12 +61,7 @@ pub(crate) fn read_documents(
     options: &Options,
 ) -> Result<Corpus, CorpusError> {
     let mut file = open_text(path)?;
-    let mut documents = Documents {
-        path,
-        tokenizer,
-        options,
-        collection: Collection::new(path, options),
-    };
+    let mut documents = Documents::new(path, tokenizer, options);
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();
@@ -98,21 +93,43 @@ pub(crate) fn read_documents(
             break;
         }
     }
-    documents.collection.finish()
+    documents.finish()
 }
 
 /// What a line holds.
 const OBJECT: &str = "a JSON object";
 
 /// The documents of a file as they are read.
-struct Documents<'a> {
+pub(crate) struct Documents<'a> {
     path: &'a Path,
     tokenizer: &'a Tokenizer,
     options: &'a Options,
     collection: Collection<'a>,
 }
 
-impl Documents<'_> {
+impl<'a> Documents<'a> {
+    pub(crate) fn new(path: &'a Path, tokenizer: &'a Tokenizer, options: &'a Options) -> Self {
+        Self {
+            path,
+            tokenizer,
+            options,
+            collection: Collection::new(path, options),
+        }
+    }
+
+    /// Refuses what needs more memory than may be taken.
+    pub(crate) fn check_memory(
+        &self,
+        needed: u64,
+        what: impl Fn() -> String,
+    ) -> Result<(), CorpusError> {
+        self.collection.check_memory(needed, what)
+    }
+
+    pub(crate) fn finish(self) -> Result<Corpus, CorpusError> {
+        self.collection.finish()
+    }
+
     fn check_length(&self, line: usize, read: usize) -> Result<(), CorpusError> {
         if read as u64 <= MAX_DOCUMENT {
             return Ok(());
@@ -153,13 +170,21 @@ impl Documents<'_> {
         }
     }
 
-    /// Adds a document's first window; returns `Break` once a limit is reached.
     fn document(&mut self, place: Place, value: Value) -> Result<ControlFlow<()>, CorpusError> {
+        let text = document_field(self.path, place, value, &self.options.field)?;
+        self.text(place, &text)
+    }
+
+    /// Adds a document's first window; breaks where a limit is reached.
+    pub(crate) fn text(
+        &mut self,
+        place: Place,
+        text: &str,
+    ) -> Result<ControlFlow<()>, CorpusError> {
         let (tokenizer, collection) = (self.tokenizer, &mut self.collection);
         collection.document();
-        let text = document_field(self.path, place, value, &self.options.field)?;
-        collection.check_encoding(&text)?;
-        let ids = tokenizer.encode(&text)?;
+        collection.check_encoding(text)?;
+        let ids = tokenizer.encode(text)?;
         if ids.is_empty() {
             collection.empty();
             return Ok(ControlFlow::Continue(()));

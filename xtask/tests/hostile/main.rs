@@ -15,6 +15,7 @@ mod faults;
 mod folder;
 mod generation;
 mod numbers;
+mod parquet;
 mod runs;
 mod safetensors;
 mod sandbox;

@@ -39,6 +39,19 @@ fn long(what: &'static str, edit: String, says: &[&str]) -> Case {
     Case::refused((87, what), |_| (), &[&["edit `drop("], says].concat()).exactly(&arguments)
 }
 
+fn submit(what: &'static str, arguments: &[&'static str], says: &[&str]) -> Case {
+    Case::refused((90, what), |_| (), says).exactly(&[&["submit"], arguments].concat())
+}
+
+/// The folder of an array that was submitted before.
+fn another_array(sandbox: &Sandbox, tasks: u32) {
+    fs::create_dir(sandbox.path("out.csv.array")).unwrap();
+    let record = format!(
+        r#"{{"layerwise":"0.1.0","tasks":{tasks},"name":"layerwise-0","is_slurm":false,"command":["sweep"]}}"#
+    );
+    sandbox.write("out.csv.array/array.json", record.as_bytes());
+}
+
 /// Case 87.
 pub(crate) fn schedules() -> Vec<Case> {
     vec![
@@ -500,6 +513,115 @@ pub(crate) fn arguments() -> Vec<Case> {
             ],
         )
         .on("long.txt", &["--max-memory", "100K"]),
+        submit(
+            "an array of one task",
+            &[
+                "shell", "--array", "1", "--", "sweep", "drop(l)", "--out", "out.csv",
+            ],
+            &["--array", "expected a number from 2 to 10000"],
+        ),
+        submit(
+            "an array of more tasks than shards",
+            &[
+                "shell", "--array", "10001", "--", "sweep", "drop(l)", "--out", "out.csv",
+            ],
+            &["--array", "expected a number from 2 to 10000"],
+        ),
+        submit(
+            "an array of a command that has no shards",
+            &["shell", "--", "list"],
+            &["`list`: expected reproduce or sweep"],
+        ),
+        submit("an array of no command", &["shell", "--"], &["<COMMAND>"]),
+        submit(
+            "an array of shards",
+            &[
+                "shell", "--", "sweep", "drop(l)", "--out", "out.csv", "--shard", "1/2",
+            ],
+            &["`--shard` is not for the command of an array", "--array N"],
+        ),
+        submit(
+            "an array whose table is not kept",
+            &["shell", "--", "sweep", "drop(l)"],
+            &["expected --out FILE"],
+        ),
+        submit(
+            "a partition that is a command",
+            &[
+                "slurm",
+                "--partition",
+                "a\n$(id)",
+                "--",
+                "sweep",
+                "drop(l)",
+                "--out",
+                "out.csv",
+            ],
+            &["--partition", "expected the name of a partition"],
+        ),
+        submit(
+            "a time limit that is none",
+            &[
+                "slurm", "--time", "soon", "--", "sweep", "drop(l)", "--out", "out.csv",
+            ],
+            &["--time", "expected minutes, H:M:S or D-H:M:S"],
+        ),
+        submit(
+            "an array in place of a file",
+            &[
+                "shell",
+                "--",
+                "sweep",
+                "drop(l)",
+                "--out",
+                "text.txt/out.csv",
+            ],
+            &["text.txt: expected a folder, found a file"],
+        ),
+        Case::refused(
+            (89, "an array's folder that holds another array"),
+            |s| another_array(s, 3),
+            &["out.csv.array: holds an array of 3 tasks of another command"],
+        )
+        .exactly(&[
+            "submit", "shell", "--", "sweep", "drop(l)", "--out", "out.csv",
+        ]),
+        Case::refused(
+            (89, "an array of no tasks"),
+            |s| another_array(s, 0),
+            &[
+                "out.csv.array/array.json",
+                "expected a number from 2 to 10000, found 0",
+            ],
+        )
+        .exactly(&["submit", "status", "out.csv"]),
+        Case::refused(
+            (89, "an array's record that is cut"),
+            |s| {
+                fs::create_dir(s.path("out.csv.array")).unwrap();
+                s.write("out.csv.array/array.json", b"{\"layerwise\"");
+            },
+            &["out.csv.array/array.json", "not what `submit` writes"],
+        )
+        .exactly(&["submit", "status", "out.csv"]),
+        Case::refused(
+            (89, "an array's journal that is damaged"),
+            |s| {
+                another_array(s, 3);
+                fs::create_dir(s.path("out.csv.array/part-1.csv.run")).unwrap();
+                s.write(
+                    "out.csv.array/part-1.csv.run/model.journal",
+                    b"no journal\n",
+                );
+            },
+            &["part-1.csv.run/model.journal", "line 1 is damaged"],
+        )
+        .exactly(&["submit", "status", "out.csv"]),
+        submit(
+            "the state of what is no array",
+            &["status", "ids.npy"],
+            &["array.json"],
+        ),
         Case::refused(
             (90, "control characters in the name of a model"),
             |_| (),

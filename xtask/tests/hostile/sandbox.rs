@@ -133,6 +133,7 @@ impl Sandbox {
             .args(["-c", &format!("{limits} && exec \"$0\" \"$@\"")])
             .arg(program)
             .args(arguments)
+            .env("HF_HUB_CACHE", self.path("cache"))
             .stdin(Stdio::null());
         command
     }

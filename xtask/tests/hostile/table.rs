@@ -1,8 +1,8 @@
 //! `README.md`, written from the cases.
 
 use crate::{
-    Case, Expected, architecture, config, folder, generation, numbers, runs, safetensors, text,
-    values,
+    Case, Expected, architecture, config, folder, generation, numbers, parquet, runs, safetensors,
+    text, values,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -36,6 +36,10 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
         ),
         ("text.rs: tokenizers_of_models", text::tokenizers()),
         ("text.rs: texts_and_token_ids", text::corpora()),
+        (
+            "parquet.rs: rows_and_data_sets_that_cannot_be_read",
+            parquet::parquet(),
+        ),
         ("runs.rs: schedules_that_cannot_be", runs::schedules()),
         ("values.rs: edits_of_values_that_cannot_be", values::edits()),
         ("values.rs: files_of_named_tensors", values::named_tensors()),

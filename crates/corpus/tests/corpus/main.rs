@@ -4,6 +4,7 @@ mod arbitrary;
 mod fixtures;
 mod formats;
 mod goldens;
+mod parquet;
 mod real;
 mod refused;
 mod tokenizer;

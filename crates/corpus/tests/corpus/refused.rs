@@ -23,13 +23,13 @@ fn bad_files_are_refused() {
         "extension",
         "text.md",
         b"cde",
-        "text.md: expected the extension .txt, .raw, .jsonl or .json, with or without .gz, or .npy, found md",
+        "text.md: expected the extension .txt, .raw, .jsonl or .json, one of them with .gz, .parquet or .npy, found md",
     );
     check(
         "no extension",
         "text",
         b"cde",
-        "text: expected the extension .txt, .raw, .jsonl or .json, with or without .gz, or .npy, found none",
+        "text: expected the extension .txt, .raw, .jsonl or .json, one of them with .gz, .parquet or .npy, found none",
     );
 
     check(

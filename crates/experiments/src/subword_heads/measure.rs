@@ -130,7 +130,10 @@ fn documents(
     tokenizer: &Tokenizer,
 ) -> Result<Counted<Vec<String>>, ExperimentError> {
     let (runs, text) = (&subject.runs, &subject.text);
-    let one_a_line = corpus::Format::of(text.path)? == corpus::Format::Documents;
+    let one_a_line = matches!(
+        corpus::Format::of(text.path)?,
+        corpus::Format::Documents | corpus::Format::Table
+    );
     let options = Options {
         rows: Some(
             text.options
