@@ -1,6 +1,7 @@
 //! Options that commands share.
 
 use crate::memory::Size;
+use crate::trial::Trial;
 use clap::Args;
 use layerwise::sweep::{Statistic, SweepError, Target};
 use layerwise::transformer::Precision;
@@ -17,12 +18,13 @@ pub struct Inputs {
     /// A model on the Hugging Face hub is named ORG/NAME or ORG/NAME@REVISION, and looked for in the cache of its tools
     #[arg(long, value_name = "NAME|DIR|ORG/NAME|LABEL=…")]
     pub model: Vec<String>,
-    /// Fetch models that are named ORG/NAME and are not in the Hugging Face cache, by its tool `hf`
+    /// Fetch models that are named ORG/NAME, and data sets, that are not in the Hugging Face cache, by its tool `hf`
     #[arg(long)]
     pub fetch: bool,
-    /// A file of text (.txt, .raw), of documents (.jsonl, a line each, or .json, an array), these also with .gz, or of token
-    /// ids (.npy) [default: the embedded text]
-    #[arg(long, value_name = "FILE")]
+    /// A file of text (.txt, .raw), of documents (.jsonl, a line each, or .json, an array), these also with .gz, of a column of
+    /// documents (.parquet), or of token ids (.npy); NAME:CONFIG:SPLIT:FIELD for a data set of the Hugging Face hub that its
+    /// cache holds [default: the embedded text]
+    #[arg(long, value_name = "FILE|NAME:CONFIG:SPLIT:FIELD")]
     pub corpus: Option<PathBuf>,
     /// Take the first N usable sequences
     #[arg(long, value_name = "N")]
@@ -36,13 +38,17 @@ pub struct Inputs {
     /// The token before each text: what the checkpoint's tokenizer puts there (auto), none, or an id
     #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
     pub bos: Bos,
-    /// The field of a .jsonl line that holds its text
+    /// The field of a .jsonl line, or the column of a .parquet file, that holds its text
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub field: String,
     /// Read weights into memory instead of mapping their files: safe even if a file changes during the run, but takes more
     /// memory
     #[arg(long)]
     pub no_mmap: bool,
+    /// Leave the blocks of models in their files and read each when it is run: for models larger than memory [default: only
+    /// where the weights do not fit into --max-memory]
+    #[arg(long)]
+    pub stream: bool,
     /// Follow links out of a model's folder. Links to its own files and to blobs of its Hugging Face cache are always
     /// followed
     #[arg(long)]
@@ -69,6 +75,7 @@ impl Inputs {
             bos: Bos::Auto,
             field: "text".to_owned(),
             no_mmap: false,
+            stream: false,
             follow_links: false,
             precision: Precision::F32,
             max_memory: None,
@@ -85,6 +92,9 @@ pub struct Run {
     /// Start over and discard what an earlier run has finished
     #[arg(long)]
     pub fresh: bool,
+    /// Only the first items are run, to see what the whole takes.
+    #[arg(skip)]
+    pub trial: Option<&'static Trial>,
 }
 
 impl Run {

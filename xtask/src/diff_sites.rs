@@ -19,9 +19,12 @@ The first site beyond 5e-5 of its largest value is named, and the exit code is t
 On long sequences the f32 of transformers may itself be off as far. With `--precision f32 f64` the reference holds f64/… too:
 then a site also agrees if it is at most four times as far from f64 as the reference's f32 is.")]
 pub struct Arguments {
-    /// An embedded model's name, or a checkpoint folder
+    /// An embedded model's name, a checkpoint folder, or the name of a model of the Hugging Face hub that its cache holds
     #[arg(value_name = "MODEL")]
     model: String,
+    /// Fetch a model that is named ORG/NAME and is not in the Hugging Face cache, by its tool `hf`
+    #[arg(long)]
+    fetch: bool,
     /// The reference's activations
     #[arg(value_name = "REFERENCE.safetensors")]
     reference: PathBuf,
@@ -35,7 +38,10 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
     let path = arguments.reference.display();
     let reference = TensorFile::open(&arguments.reference)?;
     memory::budget(None).check(&path.to_string(), reference.size())?;
-    let inputs = Inputs::of_model(&arguments.model);
+    let inputs = Inputs {
+        fetch: arguments.fetch,
+        ..Inputs::of_model(&arguments.model)
+    };
     let opened = inputs::open_models(&inputs)?
         .pop()
         .context("one model was named")?;

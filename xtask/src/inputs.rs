@@ -2,6 +2,7 @@
 
 use crate::arguments::{self, Inputs};
 use crate::experiments::core::subject::Text;
+use crate::hub::HubCorpus;
 use crate::names::{self, Named};
 use crate::{embedded, memory, output, program};
 use anyhow::{Context, anyhow, ensure};
@@ -11,6 +12,7 @@ use layerwise::sweep::{Budget, Held};
 use layerwise::transformer::{Model, Precision};
 use layerwise::weights::{Links, OpenOptions};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The default context, in tokens.
 const DEFAULT_CONTEXT: usize = 512;
@@ -52,21 +54,57 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
     chosen
         .into_iter()
         .map(|Named { name, folder }| {
-            open_model(name, folder, options.clone(), inputs.precision, &budget)
+            let opening = Opening {
+                options: options.clone(),
+                precision: inputs.precision,
+                stream: inputs.stream,
+            };
+            open_model(name, folder, opening, &budget)
         })
         .collect()
+}
+
+/// How a model is opened.
+struct Opening {
+    options: OpenOptions,
+    precision: Precision,
+    /// Whether its blocks stay in their files, even if there is memory for them.
+    stream: bool,
 }
 
 fn open_model(
     name: String,
     folder: PathBuf,
-    options: OpenOptions,
-    precision: Precision,
+    opening: Opening,
     budget: &Budget,
 ) -> anyhow::Result<OpenedModel> {
-    let checkpoint = options.open(&folder)?;
-    memory::take(budget, &name, &checkpoint, precision)?;
-    let model = Model::from_checkpoint_in(&checkpoint, precision)?;
+    let Opening {
+        options, precision, ..
+    } = opening;
+    let mut checkpoint = Arc::new(options.open(&folder)?);
+    let fits = match opening.stream {
+        true => None,
+        false => Some(memory::take(budget, &name, &checkpoint, precision)),
+    };
+    let model = match fits {
+        Some(Ok(())) => Model::from_checkpoint_in(&checkpoint, precision)?,
+        Some(Err(error))
+            if memory::take_streamed(budget, &name, &checkpoint, precision).is_err() =>
+        {
+            return Err(error.into());
+        }
+        too_large => {
+            if too_large.is_none() {
+                memory::take_streamed(budget, &name, &checkpoint, precision)?;
+            }
+            output::say(format_args!(
+                "{name}: streamed: a block is in memory while it is run, and read from its file each time"
+            ));
+            // Pages of a mapping would count as memory of the program.
+            checkpoint = Arc::new(options.clone().mmap(false).open(&folder)?);
+            Model::streamed(&checkpoint, precision)?
+        }
+    };
     for warning in checkpoint.warnings() {
         output::say(format_args!("warning: {warning}"));
     }
@@ -220,10 +258,7 @@ pub fn open_corpus(
     opened: &OpenedModel,
 ) -> anyhow::Result<OpenedCorpus> {
     let config = opened.model.config();
-    let path = match &inputs.corpus {
-        Some(path) => path.clone(),
-        None => embedded::corpus()?,
-    };
+    let (path, field) = corpus_file(inputs)?;
     let context = inputs
         .context
         .unwrap_or(DEFAULT_CONTEXT.min(config.context));
@@ -260,7 +295,7 @@ pub fn open_corpus(
         rows: inputs.rows,
         tokens: inputs.tokens.or(tokens),
         memory: opened.budget.left(),
-        field: inputs.field.clone(),
+        field,
         ..corpus::Options::new(context, config.vocab)
     };
     let corpus = corpus::read(&path, tokenizer, &options)?;
@@ -285,6 +320,22 @@ pub fn open_corpus(
         corpus,
         _memory: memory,
     })
+}
+
+/// The file of the corpus that the command line names, and the field of its texts.
+fn corpus_file(inputs: &Inputs) -> anyhow::Result<(PathBuf, String)> {
+    let Some(path) = &inputs.corpus else {
+        return Ok((embedded::corpus()?, inputs.field.clone()));
+    };
+    let named = path.to_str().and_then(HubCorpus::parse);
+    match named.filter(|_| !path.exists()) {
+        Some(corpus) => {
+            let file = corpus.find(inputs.fetch);
+            let file = file.with_context(|| format!("--corpus {}", path.display()))?;
+            Ok((file, corpus.field.to_owned()))
+        }
+        None => Ok((path.clone(), inputs.field.clone())),
+    }
 }
 
 impl OpenedCorpus {

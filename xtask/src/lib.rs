@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod ending;
 pub mod fastest;
 pub mod generate;
+pub mod growth;
 pub mod hub;
 pub mod inputs;
 pub mod interrupt;
@@ -38,9 +39,11 @@ pub mod rounding;
 pub mod shell;
 pub mod sources;
 pub mod speed;
+pub mod submit;
 pub mod summary;
 pub mod sweep;
 pub mod table;
+pub mod trial;
 pub mod vectors;
 pub mod version;
 
@@ -69,6 +72,8 @@ enum Command {
     Activations(Box<activations::Arguments>),
     /// Join the shards of a sweep into its table
     Merge(merge::Arguments),
+    /// Run a sweep, or reproduce, as an array of tasks: under Slurm, or from a shell
+    Submit(submit::Arguments),
     /// Compare every activation of a model with a reference's, and name the first site that differs
     DiffSites(diff_sites::Arguments),
     /// Continue a prompt, by the plain model and under any edits, one below the other
@@ -85,6 +90,8 @@ enum Command {
     Rescore(Box<rescore::Arguments>),
     /// Write the states of words in their sentences to a safetensors file
     Vectors(vectors::Arguments),
+    /// What runs cost as models grow, by the speed of this machine
+    Growth(growth::Arguments),
     /// Figures, embedded models and corpora, and what each needs
     List(list::Arguments),
     /// Print what a shell needs to complete commands and options
@@ -103,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Activations(arguments) => activations::activations(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
+        Command::Submit(arguments) => submit::submit(&arguments),
         Command::DiffSites(arguments) => diff_sites::diff_sites(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),
         Command::Lens(arguments) => lens::lens(&arguments),
@@ -111,6 +119,7 @@ pub fn run() -> ExitCode {
         Command::Fastest(arguments) => fastest::run(&arguments),
         Command::Rescore(arguments) => rescore::rescore(&arguments),
         Command::Vectors(arguments) => vectors::vectors(&arguments),
+        Command::Growth(arguments) => growth::growth(&arguments),
         Command::List(arguments) => list::list(&arguments),
         Command::Completions(arguments) => shell::completions(&arguments, Arguments::command()),
         Command::Man(arguments) => shell::pages(&arguments, Arguments::command()),

@@ -3,6 +3,7 @@
 use crate::experiments::{EXPERIMENTS, claims};
 use crate::{embedded, hub, output, program};
 use layerwise::architecture::{self, Family, ModelConfig};
+use layerwise::corpus;
 use layerwise::files::{Folder, Links};
 use std::io::Write;
 use std::path::Path;
@@ -118,8 +119,48 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
         "  {:<14} one document a line, or an array of them; needs the model's tokenizer; text may end in .gz",
         ".jsonl .json"
     )?;
+    writeln!(
+        out,
+        "  {:<14} one document a row, in a column of texts (--field); needs the model's tokenizer",
+        ".parquet"
+    )?;
     writeln!(out, "  {:<14} rows of token ids", ".npy")?;
+    let cached = hub::cached_corpora();
+    if let (Some(cache), false) = (hub::cache(), cached.is_empty()) {
+        let cache = output::plain(&cache.display().to_string());
+        writeln!(
+            out,
+            "\nCorpora in the Hugging Face cache {cache} (--corpus NAME:CONFIG:SPLIT:FIELD):"
+        )?;
+        for (name, parts) in cached {
+            if parts.is_empty() {
+                writeln!(
+                    out,
+                    "  {}: no file that can be read (.parquet, .jsonl, .txt)",
+                    output::plain(&name)
+                )?;
+            }
+            for (part, file) in parts {
+                let line = format!("{name}:{part}:FIELD  {}", fields(&file));
+                writeln!(out, "  {}", output::plain(&line))?;
+            }
+        }
+    }
     Ok(())
+}
+
+/// What can stand for FIELD, or why a file cannot be read.
+fn fields(file: &Path) -> String {
+    match corpus::Format::of(file) {
+        Ok(corpus::Format::Table) => match corpus::text_columns(file) {
+            Ok(columns) if columns.is_empty() => "no column of texts".to_owned(),
+            Ok(columns) => format!("fields: {}", columns.join(", ")),
+            Err(error) => format!("cannot be read: {error}"),
+        },
+        Ok(corpus::Format::Document) => "one document, whatever the field".to_owned(),
+        Ok(_) => "fields: those of its lines".to_owned(),
+        Err(error) => format!("cannot be read: {error}"),
+    }
 }
 
 /// What a checkpoint folder's config says, or why it cannot be opened.

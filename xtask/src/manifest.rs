@@ -383,6 +383,9 @@ impl FileHash {
 #[derive(Clone, Serialize)]
 pub struct CorpusFile {
     file: String,
+    /// The commit, of a data set in the Hugging Face cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
     sha256: String,
     tokenizer_sha256: Option<String>,
     bos: Option<u32>,
@@ -532,6 +535,7 @@ impl CorpusFile {
         let skipped = corpus.corpus.skipped();
         Self {
             file: corpus.path.display().to_string(),
+            commit: hub::commit_of_file(&corpus.path),
             sha256: corpus.sha256.clone(),
             tokenizer_sha256: corpus.tokenizer_sha256.clone(),
             bos: match corpus.options.bos {

@@ -73,12 +73,14 @@ impl OpenedModel {
 
     /// How runs of the model are carried out: on the threads asked for, within its memory, until an interrupt.
     pub fn runner(&self, run: &Run) -> Runner<'static> {
-        Runner::new()
+        let runner = Runner::new()
             .threads(run.threads())
-            .stop(&STOP)
-            .progress(&TERMINAL)
             .memory(self.budget.clone())
-            .fresh(run.fresh)
+            .fresh(run.fresh);
+        match run.trial {
+            Some(trial) => runner.stop(trial.stop()).progress(trial),
+            None => runner.stop(&STOP).progress(&TERMINAL),
+        }
     }
 }
 
@@ -188,6 +190,13 @@ where
     let measured = runner
         .measure(opened.subject(), &plan, measure, items)
         .with_context(|| opened.name.clone())?;
+    if opened.model.is_streamed() {
+        output::say(format_args!(
+            "{}: blocks were read {} times since it was opened",
+            opened.name,
+            opened.model.blocks_read()
+        ));
+    }
     let counted = measured.results.len();
     if let (Some(target), Some(reached)) = (&portion.until_se, measured.reached) {
         let (all, least, unit) = (measured.items, Judge::LEAST_ITEMS, measure.unit());

@@ -1,7 +1,8 @@
 //! How much memory a run may take, checked before it is taken.
 
+use layerwise::architecture::ModelConfig;
 use layerwise::sweep::{Budget, SweepError};
-use layerwise::transformer::Precision;
+use layerwise::transformer::{Model, Precision};
 use layerwise::weights::Checkpoint;
 use std::fs;
 use std::str::FromStr;
@@ -68,6 +69,30 @@ pub fn take(
     let what = format!("{name}: the weights");
     budget.check(&what, all.saturating_add(largest.saturating_mul(2)))?;
     budget.hold(&what, all)?.forever();
+    Ok(())
+}
+
+/// The same for a model whose blocks stay in their files.
+///
+/// # Errors
+/// A config that cannot be read, and as [`take`].
+pub fn take_streamed(
+    budget: &Budget,
+    name: &str,
+    checkpoint: &Checkpoint,
+    precision: Precision,
+) -> anyhow::Result<()> {
+    let path = checkpoint.folder().join("config.json");
+    let config = ModelConfig::from_json(checkpoint.config(), &path)?;
+    let sizes = checkpoint.names().filter_map(|name| {
+        let elements = checkpoint.info(name)?.shape.iter().product::<usize>();
+        Some(elements as u64 * 4)
+    });
+    // A tensor in f32, and its bytes as they are in the file.
+    let largest = sizes.max().unwrap_or(0).saturating_mul(2);
+    let what = format!("{name}: the weights, streamed");
+    let bytes = Model::streamed_bytes(&config, precision).saturating_add(largest);
+    budget.hold(&what, bytes)?.forever();
     Ok(())
 }
 

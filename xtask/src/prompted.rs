@@ -17,9 +17,12 @@ use std::num::NonZeroUsize;
 // The commands that take these have a group of this name of their own.
 #[group(skip)]
 pub struct Arguments {
-    /// An embedded model's name, or a checkpoint folder
-    #[arg(value_name = "NAME|DIR")]
+    /// An embedded model's name, a checkpoint folder, or the name of a model of the Hugging Face hub that its cache holds
+    #[arg(value_name = "NAME|DIR|ORG/NAME")]
     model: String,
+    /// Fetch a model that is named ORG/NAME and is not in the Hugging Face cache, by its tool `hf`
+    #[arg(long)]
+    fetch: bool,
     /// The text whose next token is asked for
     prompt: String,
     /// One line of JSON for each row
@@ -64,6 +67,7 @@ impl Prompted {
     /// A model that cannot be opened, one without tokenizer, or a prompt that is empty.
     pub fn open(arguments: &Arguments) -> anyhow::Result<Self> {
         let opened = inputs::open_models(&Inputs {
+            fetch: arguments.fetch,
             follow_links: arguments.follow_links,
             max_memory: arguments.max_memory,
             ..Inputs::of_model(&arguments.model)

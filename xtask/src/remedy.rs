@@ -90,6 +90,7 @@ fn of_file(error: &FileError) -> Option<&'static str> {
 fn of_journal(error: &JournalError) -> Option<&'static str> {
     match error {
         JournalError::Locked { .. } => Some("wait for it, or give another output"),
+        JournalError::NoLocks { .. } => Some("give an output on a file system that has locks"),
         JournalError::OtherFormat { .. }
         | JournalError::OtherKind { .. }
         | JournalError::OtherRun { .. }

@@ -19,6 +19,7 @@ use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipp
 use crate::progress::{Pass, TERMINAL};
 use crate::results::Results;
 use crate::rounding::Rounding;
+use crate::trial::Trial;
 use crate::{embedded, ending, interrupt, other_text, output, program, results, version};
 use anyhow::{Context, anyhow, ensure};
 use clap::builder::PossibleValue;
@@ -29,6 +30,7 @@ use layerwise::report::ModelFacts;
 use layerwise::sweep::{Divergence, Journals, Sums, Target, collect};
 use layerwise::transformer::Precision;
 use std::fmt::Display;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -112,6 +114,20 @@ impl Arguments {
         arguments.out = out;
         Ok(arguments)
     }
+
+    /// The folder for figures, tables and manifest.
+    pub fn out(&self) -> &Path {
+        &self.out
+    }
+
+    /// The same command, of which only the first items are run, on so many threads.
+    #[must_use]
+    pub fn tried(mut self, trial: &'static Trial, threads: NonZeroUsize) -> Self {
+        self.run.trial = Some(trial);
+        self.run.threads = Some(threads);
+        self.shard = Trial::share();
+        self
+    }
 }
 
 /// Tokens of a run where neither `--rows` nor `--tokens` says how many: enough for the shape, minutes for a small model.
@@ -180,6 +196,9 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         .concat();
     if arguments.dry_run {
         return plan.estimate(&all_measured, &passes);
+    }
+    if arguments.run.trial.is_some() {
+        return plan.run_items(&all_measured);
     }
     if arguments.shard != Shard::WHOLE {
         return plan.run_shard(&all_measured);
@@ -304,9 +323,12 @@ impl<'a> Plan<'a> {
                 data: self.data,
                 runs: Runs {
                     model: opened.subject(),
-                    runner: portion
-                        .of(opened.runner(run))
-                        .journals(Journals::Folder(out.join(&opened.name))),
+                    runner: match run.trial {
+                        Some(_) => portion.of(opened.runner(run)),
+                        None => portion
+                            .of(opened.runner(run))
+                            .journals(Journals::Folder(out.join(&opened.name))),
+                    },
                 },
                 shared: Shared::default(),
             },
@@ -453,13 +475,14 @@ impl<'a> Plan<'a> {
     /// Runs a model's sweep, or its share.
     fn sweep(&self, measured: &Measured<'_>, sweep: &Sweep) -> anyhow::Result<Measurement<Sums>> {
         let Measured { opened, corpus, .. } = measured;
+        let run = &self.arguments.run;
         let journals = Journals::Folder(self.arguments.out.join(&opened.name));
         measurement::measure(
             opened,
             &items(corpus, &sweep.measure),
             sweep.plan.clone(),
-            Some(journals),
-            &self.arguments.run,
+            run.trial.is_none().then_some(journals),
+            run,
             &self.portion(opened),
         )
     }
@@ -470,6 +493,18 @@ impl<'a> Plan<'a> {
         output::make_folder(out)?;
         let path = out.join(Divided::FILE);
         output::write(&path, manifest::divided()?.json()?.as_bytes())?;
+        self.run_items(all)?;
+        output::say(format_args!(
+            "shard {shard} is finished; when all {} are, join them with `{} merge RUN… --out DIR`, where this RUN is:",
+            shard.count(),
+            program::name()
+        ));
+        output::print_paths([out])?;
+        Ok(())
+    }
+
+    /// Runs what there is to do of every measurement that has items; of a trial its first items.
+    fn run_items(&self, all: &[Measured<'_>]) -> anyhow::Result<()> {
         let with_items: Vec<&'static dyn Experiment> = self
             .experiments
             .iter()
@@ -483,29 +518,35 @@ impl<'a> Plan<'a> {
                 sweep,
                 ..
             } = measured;
+            let trial = self.arguments.run.trial;
+            let finished = |outcome| match trial {
+                Some(trial) => trial.saw(outcome),
+                None => outcome,
+            };
             if let Some(sweep) = sweep {
-                self.sweep(measured, sweep)?;
+                finished(self.sweep(measured, sweep).map(drop))?;
             }
             let observations = self.observations();
             if !observations.is_empty() {
                 let sequences = subject.text.sequences();
                 let observed = plain::observe(&subject.runs, sequences, &observations);
-                finished(observed).with_context(|| opened.name.clone())?;
+                finished(shared(observed)).with_context(|| opened.name.clone())?;
             }
             // Nothing is drawn of these tables; an experiment may need another's to know its items.
             let mut tables = Tables::default();
             for experiment in experiments::with_needed(&with_items) {
                 if !experiment.needs().tokenizer || subject.tokenizer.is_some() {
-                    finished(experiment.measure(subject, &Passes::default(), &mut tables))?;
+                    finished(shared(experiment.measure(
+                        subject,
+                        &Passes::default(),
+                        &mut tables,
+                    )))?;
                 }
             }
+            if let Some(trial) = trial {
+                trial.held(&opened.budget);
+            }
         }
-        output::say(format_args!(
-            "shard {shard} is finished; when all {} are, join them with `{} merge RUN… --out DIR`, where this RUN is:",
-            shard.count(),
-            program::name()
-        ));
-        output::print_paths([out])?;
         Ok(())
     }
 
@@ -569,7 +610,7 @@ fn items<'a>(corpus: &'a OpenedCorpus, measure: &'a Divergence) -> Items<'a, Div
 }
 
 /// A share that is finished is no failure.
-fn finished<T>(outcome: Result<T, ExperimentError>) -> anyhow::Result<()> {
+fn shared<T>(outcome: Result<T, ExperimentError>) -> anyhow::Result<()> {
     match outcome {
         Ok(_) | Err(ExperimentError::ShareFinished) => Ok(()),
         Err(error) => Err(error.into()),

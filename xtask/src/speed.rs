@@ -28,9 +28,12 @@ pub struct Arguments {
     /// Edits whose speed is compared with the plain model's
     #[arg(value_name = "EDIT")]
     edits: Vec<Edit>,
-    /// An embedded model's name, or a checkpoint folder
-    #[arg(long, value_name = "NAME|DIR")]
+    /// An embedded model's name, a checkpoint folder, or the name of a model of the Hugging Face hub that its cache holds
+    #[arg(long, value_name = "NAME|DIR|ORG/NAME")]
     model: String,
+    /// Fetch a model that is named ORG/NAME and is not in the Hugging Face cache, by its tool `hf`
+    #[arg(long)]
+    fetch: bool,
     /// Lengths of the prompt
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_values = ["32", "128", "512", "2048"])]
     prompt_tokens: Vec<NonZeroUsize>,
@@ -95,6 +98,7 @@ pub fn speed(arguments: &Arguments) -> anyhow::Result<()> {
     output::check_file(&arguments.out)?;
     output::check_file(&manifest_file)?;
     let opened = inputs::open_models(&Inputs {
+        fetch: arguments.fetch,
         no_mmap: arguments.no_mmap,
         follow_links: arguments.follow_links,
         precision: arguments.precision,

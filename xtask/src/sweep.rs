@@ -8,6 +8,7 @@ use crate::pairs::OpenedPairs;
 use crate::sources::{Sourced, Values};
 use crate::summary::Summary;
 use crate::table::Table;
+use crate::trial::Trial;
 use crate::{interrupt, output, program};
 use anyhow::Context;
 use layerwise::journal::Shard;
@@ -16,6 +17,7 @@ use layerwise::sweep::{
     Divergence, Journals, Measure, PairStatistics, Patching, Plan, Statistic, Target, collect,
 };
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// Options of `sweep`.
@@ -71,6 +73,21 @@ pub struct Arguments {
     pairs: Option<PathBuf>,
 }
 
+impl Arguments {
+    /// The file of the table; `None` where it is printed.
+    pub fn out(&self) -> Option<&Path> {
+        self.out.as_deref()
+    }
+
+    /// The same command, of which only the first sequences are run, on so many threads.
+    #[must_use]
+    pub fn tried(mut self, trial: &'static Trial, threads: NonZeroUsize) -> Self {
+        self.run.trial = Some(trial);
+        self.run.threads = Some(threads);
+        self
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -103,6 +120,12 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             prepared.announce_means();
         }
         return Ok(());
+    }
+    if let Some(trial) = arguments.run.trial {
+        return prepared
+            .iter()
+            .enumerate()
+            .try_for_each(|(place, prepared)| prepared.run_first(arguments, place, trial));
     }
     interrupt::watch(kept)?;
     if !kept {
@@ -299,6 +322,36 @@ impl<'a> Prepared<'a> {
             items,
             first: &self.text.sequences()[0],
         }
+    }
+
+    /// Runs the first items of a share, and keeps nothing of them.
+    fn run_first(&self, arguments: &Arguments, place: usize, trial: &Trial) -> anyhow::Result<()> {
+        let Self { opened, .. } = *self;
+        let sequences = self.text.sequences();
+        let (run, portion) = (
+            &arguments.run,
+            Portion {
+                shard: Trial::share(),
+                ..Self::portion(arguments, place)
+            },
+        );
+        trial.saw(self.sourced.with_means(opened, sequences, run, None))?;
+        // Zeros for means take as long.
+        let plan = self.sourced.plan().clone();
+        match &self.text {
+            Text::Sequences(_) => {
+                let divergence = Divergence::new();
+                let on = self.of(&divergence, sequences);
+                trial.saw(measure(opened, &on, plan, None, run, &portion))?;
+            }
+            Text::Pairs(pairs) => {
+                let patching = Patching::new();
+                let on = self.of(&patching, &pairs.pairs);
+                trial.saw(measure(opened, &on, plan, None, run, &portion))?;
+            }
+        }
+        trial.held(&opened.budget);
+        Ok(())
     }
 
     /// Runs a model, and adds what it gives to the outputs.

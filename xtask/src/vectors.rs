@@ -25,9 +25,12 @@ pub struct Arguments {
     /// Words in their sentences
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// An embedded model's name, or a checkpoint folder
-    #[arg(long, value_name = "NAME|DIR")]
+    /// An embedded model's name, a checkpoint folder, or the name of a model of the Hugging Face hub that its cache holds
+    #[arg(long, value_name = "NAME|DIR|ORG/NAME")]
     model: String,
+    /// Fetch a model that is named ORG/NAME and is not in the Hugging Face cache, by its tool `hf`
+    #[arg(long)]
+    fetch: bool,
     /// Where a state is read: base, repeat, repeat_prev, repeat_prev_token, prompt1 or prompt2
     #[arg(long, value_name = "SETTING", default_value = "base", value_parser = setting)]
     setting: Setting,
@@ -68,6 +71,7 @@ pub fn vectors(arguments: &Arguments) -> anyhow::Result<()> {
     );
     let mut inputs = Inputs::of_model(&arguments.model);
     inputs.precision = arguments.precision;
+    inputs.fetch = arguments.fetch;
     let opened = inputs::open_models(&inputs)?;
     let opened = opened.into_iter().next().context("one model was named")?;
     let config = opened.model.config();

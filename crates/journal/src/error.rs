@@ -30,6 +30,14 @@ pub enum JournalError {
         /// The journal.
         path: PathBuf,
     },
+    /// The file system gives no lock, so that nothing would keep two processes apart.
+    #[error("{}: the file system gives no lock on the journal: {source}", path.display())]
+    NoLocks {
+        /// The journal.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The journal was written in another form.
     #[error(
         "{}: the journal is of format {found}, written by another version of the program; this one reads format {expected}",

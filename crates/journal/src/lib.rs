@@ -32,12 +32,19 @@
 //! # What a journal asks of the file system
 //! Three things, all on the journal's own file: a lock that other processes see (`flock`), appended bytes that are on the
 //! disk once `fdatasync` has returned, and `ftruncate`.
-//! Network file systems give them to different degrees.
-//! NFS version 4 does, on Linux; NFS version 3 without a lock daemon refuses the lock, and opening the journal fails.
+//! It renames nothing, and needs no lock on a folder.
+//! Network file systems give the three to different degrees.
+//! NFS version 4 does, on Linux; NFS version 3 without a lock daemon refuses the lock, and opening the journal fails as
+//! [`JournalError::NoLocks`].
 //! Lustre has locks that other hosts see only where it is mounted with the option `flock`: with `localflock`, two hosts that
 //! were given the same output would both write to it.
 //! Give each process of a shared run its own [`Shard`] and its own journal, as the command line does: then no two hosts ever
-//! need the same lock.
+//! write to one file, and the lock only guards against the same shard being started twice.
+//!
+//! Who reads another's journal ([`Recorded::read`], [`Seen::look`]) takes a shared lock, or is told that it is held.
+//! A writer waits for those who only read its journal.
+//! Another host sees appended lines when its cache lets it, on NFS up to a minute later: what is not seen yet counts as not
+//! finished, which costs a unit computed twice, and never a wrong one.
 
 mod description;
 mod divided;
@@ -52,6 +59,6 @@ pub use description::RunDescription;
 pub use divided::Divided;
 pub use error::{JournalError, Units};
 pub use key::RunKey;
-pub use log::{Journal, Recorded, journals_in};
+pub use log::{Journal, Recorded, Seen, journals_in};
 pub use merging::{Merged, merge};
 pub use shard::{Shard, ShardError};

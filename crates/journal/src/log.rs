@@ -8,7 +8,7 @@ use crate::key::checksum;
 use crate::lines::{FORMAT, Lines, Unit};
 use layerwise_files::{Links, open_to_append};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -84,7 +84,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             })?;
         }
         let file = open_to_append(path)?;
-        locked(path, file.try_lock())?;
+        lock(path, &file)?;
         if fresh {
             file.set_len(0).map_err(io)?;
         }
@@ -206,6 +206,57 @@ impl<D: DeserializeOwned, T: DeserializeOwned> Recorded<D, T> {
     }
 }
 
+/// How far a journal is; a process may be writing to it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Seen<D> {
+    /// The journal.
+    pub path: PathBuf,
+    /// What the run is.
+    pub description: RunDescription<D>,
+    /// The finished units by their indices in the run, ascending.
+    pub finished: Vec<usize>,
+    /// Units of its share, ascending, that are not finished.
+    pub missing: Vec<usize>,
+    /// Whether a process holds it.
+    pub is_held: bool,
+}
+
+impl<D: DeserializeOwned> Seen<D> {
+    /// Looks at a journal without holding it; `None` where its first line is not written yet.
+    ///
+    /// # Errors
+    /// As [`Recorded::read`], but for a process that is writing.
+    pub fn look(path: &Path) -> Result<Option<Self>, JournalError> {
+        let file = layerwise_files::open(path, Links::Refuse)?.into_file()?;
+        // The lock is given back at once: a process that is just starting wants it.
+        let is_held = match locked(path, file.try_lock_shared()) {
+            Ok(()) => file
+                .unlock()
+                .map(|()| false)
+                .map_err(|source| JournalError::Io {
+                    path: path.to_owned(),
+                    source,
+                })?,
+            Err(JournalError::Locked { .. }) => true,
+            Err(error) => return Err(error),
+        };
+        let mut lines = Lines::new(path, &file);
+        let Some(description) = lines.description::<D>()? else {
+            return Ok(None);
+        };
+        let finished = lines.units(&description, |_: &IgnoredAny| true)?;
+        let share = (0..description.units).filter(|unit| description.holds(*unit));
+        Ok(Some(Self {
+            path: path.to_owned(),
+            missing: share.filter(|unit| !finished.contains_key(unit)).collect(),
+            finished: finished.into_keys().collect(),
+            description,
+            is_held,
+        }))
+    }
+}
+
 /// The journals of a folder whose names begin in one way, sorted; none where there is no folder.
 ///
 /// # Errors
@@ -232,12 +283,26 @@ pub fn journals_in(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, JournalE
     Ok(found)
 }
 
+/// Holds a journal. Those who only read it are waited for, as shards that begin together look at each other's journals.
+fn lock(path: &Path, file: &File) -> Result<(), JournalError> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) if file.try_lock_shared().is_ok() => {
+            let held = file.lock();
+            held.map_err(|source| JournalError::NoLocks {
+                path: path.to_owned(),
+                source,
+            })
+        }
+        outcome => locked(path, outcome),
+    }
+}
+
 fn locked(path: &Path, result: Result<(), TryLockError>) -> Result<(), JournalError> {
     result.map_err(|error| match error {
         TryLockError::WouldBlock => JournalError::Locked {
             path: path.to_owned(),
         },
-        TryLockError::Error(source) => JournalError::Io {
+        TryLockError::Error(source) => JournalError::NoLocks {
             path: path.to_owned(),
             source,
         },
@@ -401,6 +466,56 @@ mod tests {
         let _held = open(&path, &run("a", 1)).unwrap();
         let error = open(&path, &run("a", 1)).unwrap_err();
         assert!(matches!(error, JournalError::Locked { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_journal_that_is_only_read_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        drop(open(&path, &run("a", 1)).unwrap());
+        let reader = layerwise_files::open(&path, Links::Refuse).unwrap();
+        let reader = reader.into_file().unwrap();
+        reader.lock_shared().unwrap();
+        let opened = std::thread::spawn({
+            let path = path.clone();
+            move || open(&path, &run("a", 1)).map(drop)
+        });
+        reader.unlock().unwrap();
+        opened.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_journal_is_seen_while_it_is_written() {
+        type Seen = super::Seen<String>;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let shard = run("a", 1).part("1/2".parse().unwrap(), &[1; 10]);
+        let share = shard.share.clone().unwrap();
+        let mut journal = open(&path, &shard).unwrap();
+        journal.record(share[2], vec![1.0]).unwrap();
+        let seen = Seen::look(&path).unwrap().unwrap();
+        assert!(seen.is_held);
+        assert_eq!(seen.finished, [share[2]]);
+        let others: Vec<usize> = share.iter().copied().filter(|at| *at != share[2]).collect();
+        assert_eq!(seen.missing, others);
+        journal.record(share[0], vec![1.0]).unwrap();
+        drop(journal);
+        let seen = Seen::look(&path).unwrap().unwrap();
+        assert!(!seen.is_held);
+        assert_eq!(seen.finished, [share[0], share[2]]);
+        assert_eq!(seen.description, shard);
+
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert_eq!(Seen::look(&path).unwrap().unwrap().finished, [share[2]]);
+        std::fs::write(&path, &bytes[..20]).unwrap();
+        assert!(Seen::look(&path).unwrap().is_none());
+        std::fs::write(&path, "no journal\n").unwrap();
+        let error = Seen::look(&path).unwrap_err();
+        assert!(
+            matches!(error, JournalError::Damaged { line: 1, .. }),
+            "{error}"
+        );
     }
 
     #[cfg(unix)]

@@ -119,6 +119,7 @@ pub(super) fn write(
         // Threads share each product.
         threads: Some(NonZeroUsize::MIN),
         fresh: arguments.fresh,
+        trial: None,
     });
     if let Some(out) = &arguments.out {
         let folder = run_folder(out);

@@ -51,9 +51,13 @@ pub struct Arguments {
     /// Make a Kneser-Ney trigram model from a text with a sentence on each line, or from the references of lists (.json)
     #[arg(long, value_name = "FILE")]
     pub trigrams: Option<PathBuf>,
-    /// Ask a transformer: an embedded model's name, or a checkpoint folder in the Hugging Face layout
-    #[arg(long, value_name = "NAME|DIR", conflicts_with = "trigrams")]
+    /// Ask a transformer: an embedded model's name, a checkpoint folder in the Hugging Face layout, or the name of a model of the
+    /// hub that its cache holds
+    #[arg(long, value_name = "NAME|DIR|ORG/NAME", conflicts_with = "trigrams")]
     pub model: Option<String>,
+    /// Fetch a model that is named ORG/NAME and is not in the Hugging Face cache, by its tool `hf`
+    #[arg(long, requires = "model")]
+    pub fetch: bool,
     /// Text before each sentence that the transformer sees and that is not scored, as a word on the domain
     #[arg(long, value_name = "TEXT", default_value = "", requires = "model")]
     pub prefix: String,

@@ -15,6 +15,7 @@ use layerwise::rescoring::{Options, Scorer};
 /// A model that cannot be accepted, or one without a tokenizer.
 pub(super) fn open(arguments: &Arguments, model: &str) -> anyhow::Result<(OpenedModel, Tokenizer)> {
     let inputs = Inputs {
+        fetch: arguments.fetch,
         precision: arguments.precision,
         no_mmap: arguments.no_mmap,
         max_memory: arguments.max_memory,

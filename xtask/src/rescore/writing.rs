@@ -149,6 +149,7 @@ impl<'a> Author<'a> {
         let mut runner = self.opened.runner(&Run {
             threads: arguments.threads,
             fresh: arguments.fresh,
+            trial: None,
         });
         if let Some(folder) = &arguments.out {
             runner = runner.journals(Journals::File(journal(folder, mode)));

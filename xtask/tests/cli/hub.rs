@@ -249,3 +249,132 @@ fn a_model_is_fetched_only_if_asked_for_and_allowed() {
     sandbox.write("bin/hf", b"#!/bin/sh\n");
     fetch(&[], &path).refused(&["after `hf download org/tiny`", "missing"]);
 }
+
+/// Every command that takes a model by its name fetches it if asked for.
+#[test]
+fn every_command_fetches_what_it_is_asked_for() {
+    let sandbox = Sandbox::new();
+    sandbox.write("none.safetensors", b"\x02\0\0\0\0\0\0\0{}");
+    sandbox.write("words.tsv", b"w\tN\t0-1\tw x\ty w\n");
+    let check = |arguments: &[&str]| {
+        let variables = [("HF_HUB_CACHE", "cache"), ("HF_HUB_OFFLINE", "1")];
+        run(&sandbox, &variables, arguments)
+            .refused(&["--fetch: refused, because HF_HUB_OFFLINE is 1"]);
+    };
+    let named = ["--fetch", "--model", "org/tiny"];
+    check(&[&["sweep", "drop(0)"], &named[..]].concat());
+    check(&[&["reproduce", "stages"], &named[..]].concat());
+    check(&[&["speed"], &named[..]].concat());
+    check(&["lens", "org/tiny", "text", "--fetch"]);
+    check(&["next", "org/tiny", "text", "--fetch"]);
+    check(&["diff-sites", "org/tiny", "none.safetensors", "--fetch"]);
+    check(
+        &[
+            &["vectors", "words.tsv", "--out", "out.safetensors"],
+            &named[..],
+        ]
+        .concat(),
+    );
+}
+
+/// Puts files of a data set into a cache as `hf download` of huggingface_hub 2.4 does, each from a fixture or with a text of
+/// its own.
+fn put_set(cache: &Path, repository: &str, files: &[(&str, &[u8])]) {
+    let folder = cache.join(format!("datasets--{}", repository.replace('/', "--")));
+    let snapshot = folder.join("snapshots").join(COMMIT);
+    for below in ["blobs", "refs", "trees"] {
+        fs::create_dir_all(folder.join(below)).unwrap();
+    }
+    fs::create_dir_all(cache.join(".locks")).unwrap();
+    fs::write(cache.join("CACHEDIR.TAG"), "Signature").unwrap();
+    fs::write(folder.join(format!("trees/{COMMIT}.json")), "{}").unwrap();
+    fs::write(folder.join("refs/main"), COMMIT).unwrap();
+    for (at, (name, bytes)) in files.iter().enumerate() {
+        let blob = format!("{at:040}");
+        fs::write(folder.join("blobs").join(&blob), bytes).unwrap();
+        let link = snapshot.join(name);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        let up = "../".repeat(2 + name.matches('/').count());
+        symlink(Path::new(&up).join("blobs").join(blob), link).unwrap();
+    }
+}
+
+#[test]
+fn a_corpus_is_found_by_its_name() {
+    let sandbox = Sandbox::new();
+    let cache = [("HF_HUB_CACHE", "cache")];
+    let parquet = fs::read(crate::fixtures().join("parquet/snappy.parquet")).unwrap();
+    let lines =
+        b"{\"body\": \"A text of some words.\"}\n{\"body\": \"Another text, of others.\"}\n";
+    let files: [(&str, &[u8]); 5] = [
+        ("plain/train-00000-of-00002.parquet", &parquet),
+        ("plain/train-00001-of-00002.parquet", &parquet),
+        ("data/test.jsonl", lines),
+        (
+            "data/validation.txt",
+            b"Some words, and others, and more of them.",
+        ),
+        ("README.md", b"---"),
+    ];
+    put_set(&sandbox.path("cache"), "org/set", &files);
+    put_set(&sandbox.path("cache"), "images", &[("cat.png", b"")]);
+    let sweep = |corpus: &str| {
+        let arguments = [
+            "sweep",
+            "drop(1)",
+            "--model",
+            "gpt2-8x160",
+            "--rows",
+            "2",
+            "--out",
+            "out.csv",
+            "--fresh",
+            "--corpus",
+            corpus,
+        ];
+        run(&sandbox, &cache, &arguments)
+    };
+    let check = |corpus: &str, file: &str| {
+        let said = sweep(corpus).succeeded().stderr;
+        let corpus = sandbox.json("out.csv.run/manifest.json")["runs"][0]["corpus"].clone();
+        assert_eq!(corpus["commit"], COMMIT);
+        let found = corpus["file"].as_str().unwrap();
+        assert!(
+            found.ends_with(&format!("snapshots/{COMMIT}/{file}")),
+            "{found}"
+        );
+        said
+    };
+    let said = check(
+        "org/set:plain:train:text",
+        "plain/train-00000-of-00002.parquet",
+    );
+    assert!(
+        said.contains("is the first of 2 files of plain:train"),
+        "{said}"
+    );
+    check("org/set:default:test:body", "data/test.jsonl");
+    check(
+        &format!("org/set@{COMMIT}:default:validation:text"),
+        "data/validation.txt",
+    );
+    sweep("org/set:plain:train:id").refused(&[
+        "train-00000-of-00002.parquet",
+        r#"texts in "text", "other""#,
+    ]);
+    sweep("org/set:plain:test:text").refused(&[
+        "the configuration plain with the split test",
+        "there is default:test, default:validation, plain:train",
+        "`hf download org/set --repo-type dataset --include '*test*'`",
+    ]);
+    sweep("other:a:b:text").refused(&["every revision of other"]);
+    sweep("a:b.txt").refused(&["a:b.txt"]);
+    let listed = run(&sandbox, &cache, &["list"]).succeeded().stdout;
+    for line in [
+        "  org/set:plain:train:FIELD  fields: text, other\n",
+        "  org/set:default:test:FIELD  fields: those of its lines\n",
+        "  images: no file that can be read",
+    ] {
+        assert!(listed.contains(line), "no {line:?} in {listed}");
+    }
+}

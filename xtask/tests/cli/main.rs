@@ -25,6 +25,8 @@ mod rescore;
 mod resumed;
 mod sharded;
 mod statistics;
+mod streamed;
+mod submitted;
 mod timed;
 mod values;
 mod vectors;

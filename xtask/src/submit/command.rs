@@ -1,0 +1,201 @@
+//! The command that is divided: `sweep` or `reproduce`, as the user gave it.
+
+use crate::trial::Trial;
+use crate::{reproduce, sweep};
+use anyhow::{Context, bail, ensure};
+use clap::Parser;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// A command of which every task runs a shard.
+pub(super) struct Command {
+    parsed: Parsed,
+    /// `sweep` or `reproduce`.
+    name: String,
+    /// The arguments after the name, but for where the output goes.
+    rest: Vec<String>,
+    /// Where the output of the whole run goes.
+    pub out: PathBuf,
+}
+
+#[derive(Parser)]
+#[command(name = "layerwise", no_binary_name = true)]
+enum Parsed {
+    Reproduce(Box<reproduce::Arguments>),
+    Sweep(Box<sweep::Arguments>),
+}
+
+/// Options that tasks are given by themselves, and what to do instead.
+const OWN: [(&str, &str); 6] = [
+    ("--shard", "--array N says how many there are"),
+    ("--threads", "--cpus C says how many each task has"),
+    (
+        "--dry-run",
+        "it stands before the command: submit … --dry-run -- …",
+    ),
+    (
+        "--fresh",
+        "a task that starts again goes on from its journal; give another --out, or remove the old one",
+    ),
+    (
+        "--until-se",
+        "a target is judged on the whole run; give --rows or --tokens",
+    ),
+    ("--sort", "the rows of a file are in the order of the edits"),
+];
+
+impl Command {
+    /// Takes a command line apart, as the program itself does.
+    ///
+    /// # Errors
+    /// Another command, one that the program does not accept, one without an output, and options that tasks have by
+    /// themselves.
+    pub(super) fn parse(words: &[String]) -> anyhow::Result<Self> {
+        let (name, rest) = words
+            .split_first()
+            .context("expected a command after `--`")?;
+        ensure!(
+            ["reproduce", "sweep"].contains(&name.as_str()),
+            "`{name:.200}`: expected reproduce or sweep, the commands that have shards"
+        );
+        for (option, instead) in OWN {
+            ensure!(
+                place_of(rest, option).is_none(),
+                "`{option}` is not for the command of an array: {instead}"
+            );
+        }
+        let parsed = match Parsed::try_parse_from(words) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let message = error.to_string();
+                let message = message.strip_prefix("error: ").unwrap_or(&message);
+                let first: Vec<&str> = message
+                    .lines()
+                    .take_while(|line| !line.is_empty())
+                    .collect();
+                bail!("the command after `--`: {}", first.join(" "));
+            }
+        };
+        let out = match &parsed {
+            Parsed::Reproduce(arguments) => arguments.out(),
+            Parsed::Sweep(arguments) => arguments.out().context(
+                "the command after `--`: expected --out FILE for the table of the sweep",
+            )?,
+        };
+        Ok(Self {
+            name: name.clone(),
+            out: out.to_owned(),
+            rest: without(rest, "--out"),
+            parsed,
+        })
+    }
+
+    /// Whether it is a sweep, whose shards have an output each.
+    pub(super) fn is_sweep(&self) -> bool {
+        matches!(self.parsed, Parsed::Sweep(_))
+    }
+
+    /// `sweep` or `reproduce`.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The arguments after the name, but for where the output goes.
+    pub(super) fn rest(&self) -> &[String] {
+        &self.rest
+    }
+
+    /// Whether an option is among the arguments.
+    pub(super) fn has(&self, option: &str) -> bool {
+        place_of(&self.rest, option).is_some()
+    }
+
+    /// Runs the first items, on so many threads.
+    ///
+    /// # Errors
+    /// Inputs that cannot be accepted, too little memory here, or Ctrl-C.
+    pub(super) fn run_trial(
+        self,
+        trial: &'static Trial,
+        threads: NonZeroUsize,
+    ) -> anyhow::Result<()> {
+        match self.parsed {
+            Parsed::Reproduce(arguments) => reproduce::reproduce(&arguments.tried(trial, threads)),
+            Parsed::Sweep(arguments) => sweep::sweep(&arguments.tried(trial, threads)),
+        }
+    }
+}
+
+/// Where an option stands, as `--name` or `--name=VALUE`; what follows `--` is no option.
+fn place_of(words: &[String], option: &str) -> Option<usize> {
+    let words = words.iter().take_while(|word| *word != "--");
+    let is_it = |word: &String| {
+        let rest = word.strip_prefix(option);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    };
+    words.clone().position(is_it)
+}
+
+/// The words without an option that has a value.
+fn without(words: &[String], option: &str) -> Vec<String> {
+    let mut words = words.to_vec();
+    if let Some(at) = place_of(&words, option) {
+        let width = if words[at] == option { 2 } else { 1 };
+        words.drain(at..words.len().min(at + width));
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_output_is_taken_out_of_a_command() {
+        let check = |text: &str, out: &str, rest: &str| {
+            let command = Command::parse(&words(text)).unwrap();
+            assert_eq!(command.out, PathBuf::from(out), "{text}");
+            assert_eq!(command.rest().join(" "), rest, "{text}");
+        };
+        check(
+            "sweep drop(l) --out a.csv --rows 3",
+            "a.csv",
+            "drop(l) --rows 3",
+        );
+        check("sweep --out=a.csv drop(l)", "a.csv", "drop(l)");
+        check("sweep --out a.csv -- drop(l)", "a.csv", "-- drop(l)");
+        check("reproduce stages --out b", "b", "stages");
+        check("reproduce", "layerwise-out", "");
+    }
+
+    #[test]
+    fn commands_that_cannot_be_divided_are_refused() {
+        let check = |text: &str, mentioned: &str| {
+            let error = Command::parse(&words(text)).map(|it| it.out).unwrap_err();
+            assert!(error.to_string().contains(mentioned), "{text}: {error}");
+        };
+        check("generate text", "`generate`: expected reproduce or sweep");
+        check("sweep drop(l)", "expected --out FILE");
+        check("sweep --out a.csv", "<EDIT>");
+        check("sweep drop(l) --out", "--out");
+        check("sweep drop(l) --out a.csv --out b.csv", "--out");
+        check("sweep drop(l) --out a.csv --shard 1/2", "--array N");
+        check("sweep drop(l) --out a.csv --shard=1/2", "--array N");
+        check("sweep drop(l) --out a.csv --threads 3", "--cpus C");
+        check(
+            "sweep drop(l) --out a.csv --fresh",
+            "goes on from its journal",
+        );
+        check(
+            "sweep drop(l) --out a.csv --until-se kl_nats=1",
+            "whole run",
+        );
+        check("reproduce --dry-run", "before the command");
+        check("reproduce nonsense", "nonsense");
+        check("sweep drop(l) --nonsense", "--nonsense");
+    }
+}

@@ -1,0 +1,254 @@
+//! `submit`: a sweep, or `reproduce`, as an array of tasks, each of which runs a shard, and a merge after them.
+//!
+//! Slurm and a plain shell run the same scripts. What is finished is in the journals of the shards, so that a task that was
+//! preempted or killed goes on when it is started again.
+
+mod command;
+mod folder;
+mod numbers;
+mod script;
+mod slurm;
+mod state;
+mod status;
+
+use crate::memory::Size;
+use crate::trial::Trial;
+use crate::{arguments, output, program};
+use anyhow::Context;
+use command::Command;
+use folder::ArrayFolder;
+use layerwise::journal::Shard;
+use numbers::TimeLimit;
+use script::Job;
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// Options of `submit`.
+#[derive(clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  {0} submit slurm --array 8 --cpus 4 -- reproduce --model path/to/pythia-1b --corpus pile.jsonl --out figures
+  {0} submit shell --array 4 -- sweep 'drop(l)' --out drop.csv
+  {0} submit status drop.csv", program::name()))]
+pub struct Arguments {
+    #[command(subcommand)]
+    how: How,
+}
+
+#[derive(clap::Subcommand)]
+enum How {
+    /// Submit an array job, and a job after it that merges
+    Slurm(Slurm),
+    /// Write the same scripts for a shell, and show how to run them
+    Shell(Array),
+    /// Which tasks are finished, running and missing, as their journals say, and how to run what is missing
+    Status(status::Arguments),
+}
+
+#[derive(clap::Args)]
+struct Slurm {
+    /// The partition that the jobs go to [default: that of the cluster]
+    #[arg(long, value_name = "P", value_parser = partition)]
+    partition: Option<String>,
+    /// The time limit of a task, as Slurm writes it [default: twice what the first items foretell]
+    #[arg(long, value_name = "T")]
+    time: Option<TimeLimit>,
+    /// Memory of a task, such as 24G [default: the bound that the plan gives, and a quarter more]
+    #[arg(long, value_name = "M")]
+    memory: Option<Size>,
+    #[command(flatten)]
+    array: Array,
+}
+
+#[derive(clap::Args)]
+struct Array {
+    /// How many tasks there are
+    #[arg(long = "array", value_name = "N", default_value = "4", value_parser = tasks)]
+    tasks: u32,
+    /// Cores of a task
+    #[arg(long, value_name = "C", default_value = "2", value_parser = arguments::threads)]
+    cpus: NonZeroUsize,
+    /// Show the scripts, and write and submit nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// `sweep` or `reproduce`, with its options
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A command that cannot be divided, inputs that it does not accept, scripts that cannot be written, or a refusal of Slurm.
+pub fn submit(arguments: &Arguments) -> anyhow::Result<()> {
+    match &arguments.how {
+        How::Slurm(slurm) => submit_slurm(slurm),
+        How::Shell(array) => submit_shell(array),
+        How::Status(arguments) => status::status(arguments),
+    }
+}
+
+fn submit_slurm(arguments: &Slurm) -> anyhow::Result<()> {
+    let Slurm {
+        partition,
+        array,
+        time,
+        memory,
+    } = arguments;
+    let command = Command::parse(&array.command)?;
+    if !array.dry_run {
+        slurm::check()?;
+    }
+    let place = Place::of(&command)?;
+    let record = place.folder.record(array.tasks, true, &array.command);
+    place.folder.check(&record)?;
+    let foreseen = match (time, memory) {
+        (Some(_), Some(_)) => None,
+        _ => {
+            let trial: &'static Trial = Box::leak(Box::new(Trial::new(time.is_none())));
+            let again = Command::parse(&array.command)?;
+            again
+                .run_trial(trial, array.cpus)
+                .context("the first items, which foretell memory and time (--memory and --time make them needless)")?;
+            Some(trial.foreseen())
+        }
+    };
+    let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    let job = Job {
+        time: Some(match (time, foreseen) {
+            (Some(time), _) => time.clone(),
+            (None, foreseen) => {
+                let share = foreseen.unwrap_or_default().share(array.tasks);
+                let share = share.context(
+                    "nothing of this run is made of items that could be timed; give --time T",
+                )?;
+                TimeLimit::at_least(START + share * 2)
+            }
+        }),
+        memory: Some(match (memory, foreseen) {
+            (Some(size), _) => mebibytes(size.0),
+            (None, foreseen) => {
+                let bound = mebibytes(foreseen.unwrap_or_default().bytes);
+                bound + (bound / 4).max(BESIDES)
+            }
+        }),
+        partition: partition.clone(),
+        ..place.job(&command, array)
+    };
+    let (task, merge) = (job.task(), job.merge());
+    show(&place.folder, &task, &merge)?;
+    if array.dry_run {
+        return Ok(());
+    }
+    place.folder.write(&record, &task, &merge)?;
+    let [array, merge] = slurm::submit(&place.folder)?;
+    output::say(format_args!(
+        "submitted: the tasks as job {array}, the merge as job {merge}; `{} submit status {}` tells how far they are",
+        program::name(),
+        script::quoted(&place.folder.path().display().to_string())
+    ));
+    output::print_paths([place.folder.path()])?;
+    Ok(())
+}
+
+fn submit_shell(array: &Array) -> anyhow::Result<()> {
+    let command = Command::parse(&array.command)?;
+    let place = Place::of(&command)?;
+    let record = place.folder.record(array.tasks, false, &array.command);
+    place.folder.check(&record)?;
+    let job = place.job(&command, array);
+    let (task, merge) = (job.task(), job.merge());
+    show(&place.folder, &task, &merge)?;
+    if array.dry_run {
+        return Ok(());
+    }
+    place.folder.write(&record, &task, &merge)?;
+    let (path, tasks) = (place.folder.path(), format!("$(seq {})", array.tasks));
+    let at_once = arguments::threads_or_cores(None).get() / array.cpus.get();
+    output::say(format_args!(
+        "one task after the other: {}",
+        script::shell_loop(path, &tasks)
+    ));
+    output::say(format_args!(
+        "with GNU parallel: {}",
+        script::parallel(path, &tasks, at_once.max(1))
+    ));
+    output::print_paths([path])?;
+    Ok(())
+}
+
+/// The time that a task may take to start, to read its inputs and to end.
+const START: Duration = Duration::from_secs(300);
+/// MiB of a task besides what is counted: the program, its threads' stacks, a tokenizer.
+const BESIDES: u64 = 512;
+
+/// Where things are, in words that scripts can hold.
+struct Place {
+    from: String,
+    program: String,
+    folder: ArrayFolder,
+}
+
+impl Place {
+    fn of(command: &Command) -> anyhow::Result<Self> {
+        let from = std::env::current_dir().context("the current folder")?;
+        let program = std::env::current_exe().context("the path of this program")?;
+        let text = |path: &std::path::Path| {
+            let text = path.to_str().map(str::to_owned);
+            text.with_context(|| format!("{}: expected a path in UTF-8", path.display()))
+        };
+        if command.is_sweep() {
+            output::check_file(&command.out)?;
+        } else {
+            output::check_folder_of_results(&command.out)?;
+        }
+        Ok(Self {
+            folder: ArrayFolder::of(&from, &command.out)?,
+            from: text(&from)?,
+            program: text(&program)?,
+        })
+    }
+
+    fn job<'a>(&'a self, command: &'a Command, array: &Array) -> Job<'a> {
+        Job {
+            command,
+            tasks: array.tasks,
+            cpus: array.cpus,
+            memory: None,
+            time: None,
+            partition: None,
+            from: &self.from,
+            program: &self.program,
+            folder: &self.folder,
+        }
+    }
+}
+
+/// Prints the scripts.
+fn show(folder: &ArrayFolder, task: &str, merge: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for (name, text) in [("tasks.sh", task), ("merge.sh", merge)] {
+        let path = folder.path().join(name);
+        writeln!(out, "== {}", output::plain(&path.display().to_string()))?;
+        for line in text.lines() {
+            writeln!(out, "{}", output::plain(line))?;
+        }
+    }
+    Ok(())
+}
+
+fn tasks(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|tasks| (2..=Shard::MAX_COUNT).contains(tasks))
+        .ok_or_else(|| format!("expected a number from 2 to {}", Shard::MAX_COUNT))
+}
+
+fn partition(text: &str) -> Result<String, String> {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || "-_.,".contains(c);
+    match (1..=200).contains(&text.len()) && text.chars().all(is_letter) {
+        true => Ok(text.to_owned()),
+        false => Err("expected the name of a partition: letters, digits, `-`, `_`, `.`".to_owned()),
+    }
+}

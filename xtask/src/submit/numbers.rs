@@ -1,0 +1,127 @@
+//! Numbers of tasks and lengths of time, as Slurm writes them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// An array expression: `1-3,7`.
+pub(super) struct Tasks<'a>(pub &'a BTreeSet<u32>);
+
+impl fmt::Display for Tasks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<u32> = self.0.iter().copied().collect();
+        for (at, stretch) in all.chunk_by(|a, b| a + 1 == *b).enumerate() {
+            f.write_str(if at == 0 { "" } else { "," })?;
+            match stretch {
+                [one] => write!(f, "{one}")?,
+                [first, .., last] => write!(f, "{first}-{last}")?,
+                [] => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A limit on time, in the forms that Slurm has: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M` and `D-H:M:S`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TimeLimit(String);
+
+impl TimeLimit {
+    /// The least whole minutes that are as long.
+    pub(super) fn at_least(time: Duration) -> Self {
+        let minutes = time.as_secs().saturating_add(59).div_euclid(60).max(1);
+        let (days, hours) = (minutes / (24 * 60), minutes / 60 % 24);
+        Self(format!("{days}-{hours:02}:{:02}:00", minutes % 60))
+    }
+}
+
+impl fmt::Display for TimeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for TimeLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_number = |part: &str| {
+            (1..=6).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let (days, rest) = match text.split_once('-') {
+            Some((days, rest)) => (Some(days), rest),
+            None => (None, text),
+        };
+        let parts: Vec<&str> = rest.split(':').collect();
+        let is_time = days.is_none_or(is_number)
+            && (1..=3).contains(&parts.len())
+            && parts.into_iter().all(is_number)
+            && text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
+        match is_time {
+            true => Ok(Self(text.to_owned())),
+            false => Err("expected minutes, H:M:S or D-H:M:S, above 0".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_are_written_in_stretches() {
+        let check = |tasks: &[u32], expected: &str| {
+            let tasks = tasks.iter().copied().collect();
+            assert_eq!(Tasks(&tasks).to_string(), expected);
+        };
+        check(&[], "");
+        check(&[3], "3");
+        check(&[1, 2], "1-2");
+        check(&[9, 1, 3, 2, 7, 10], "1-3,7,9-10");
+        check(&[1, 10_000], "1,10000");
+    }
+
+    #[test]
+    fn limits_on_time_are_those_of_slurm() {
+        let check = |text: &str, is_limit: bool| {
+            let found = text.parse::<TimeLimit>();
+            assert_eq!(found.is_ok(), is_limit, "{text:?}");
+            if let Ok(limit) = found {
+                assert_eq!(limit.to_string(), text);
+            }
+        };
+        for limit in [
+            "5",
+            "90",
+            "5:30",
+            "1:00:00",
+            "1-0",
+            "2-12:30",
+            "2-12:30:15",
+            "0:01",
+        ] {
+            check(limit, true);
+        }
+        for other in [
+            "", "0", "0:00", "-", "-5", "1-", "1-2-3", "1:2:3:4", "5m", "1 h", "5:", ":5",
+            "infinite", "5\n", "１", "1234567", "$(id)", "1.5",
+        ] {
+            check(other, false);
+        }
+    }
+
+    #[test]
+    fn a_limit_is_no_shorter_than_what_is_asked_for() {
+        let check = |seconds: u64, expected: &str| {
+            let limit = TimeLimit::at_least(Duration::from_secs(seconds)).to_string();
+            assert_eq!(limit, expected);
+            assert!(limit.parse::<TimeLimit>().is_ok());
+        };
+        check(0, "0-00:01:00");
+        check(60, "0-00:01:00");
+        check(61, "0-00:02:00");
+        check(3_599, "0-01:00:00");
+        check(90_000, "1-01:00:00");
+    }
+}

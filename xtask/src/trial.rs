@@ -1,0 +1,166 @@
+//! What a run is going to take, from the first items of each of its measurements.
+
+use crate::interrupt::{self, STOP};
+use layerwise::journal::Shard;
+use layerwise::sweep::{Begun, Budget, Progress};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A run that ends each measurement after the items that it begins with, and keeps nothing of them.
+#[derive(Debug, Default)]
+pub struct Trial {
+    /// Whether items are run at all; without them, the memory is known all the same.
+    is_timed: bool,
+    stop: AtomicBool,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    running: Option<(Instant, Weights)>,
+    foreseen: Foreseen,
+}
+
+/// What a measurement says of its size as it begins.
+#[derive(Clone, Copy, Debug)]
+struct Weights {
+    /// That of all items that the trial would run.
+    all: usize,
+    /// Items that are under way at the same time.
+    at_once: usize,
+    /// Shares that have them; 1 where every share runs all.
+    shares: u32,
+}
+
+/// What a run takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Foreseen {
+    /// The bound on memory, in bytes.
+    pub bytes: u64,
+    /// All items that shares divide among them.
+    divided: Duration,
+    /// What every share has besides: items that all of them run, and of each measurement the first item, which two shares may
+    /// differ by.
+    each: Duration,
+}
+
+impl Foreseen {
+    /// The time of one of so many shares; `None` where no item was timed.
+    pub fn share(&self, shares: u32) -> Option<Duration> {
+        let time = self.divided / shares.max(1) + self.each;
+        (!time.is_zero()).then_some(time)
+    }
+
+    /// Adds a measurement whose first item, of this weight, took so long.
+    fn add(&mut self, weights: Weights, first: usize, took: Duration) {
+        let together = first.max(1) as f64 * weights.at_once.max(1) as f64;
+        let all = took.mul_f64(weights.all as f64 / together);
+        match weights.shares {
+            1 => self.each += all,
+            // The trial is one of them.
+            shares => self.divided += all * shares,
+        }
+        self.each += took;
+    }
+}
+
+impl Trial {
+    /// One that runs first items, or one that only sees how much memory is taken.
+    pub fn new(is_timed: bool) -> Self {
+        Self {
+            is_timed,
+            ..Self::default()
+        }
+    }
+
+    /// The share of the run that is looked at: what only a whole run does is no part of it.
+    pub fn share() -> Shard {
+        "1/2".parse().unwrap_or_default()
+    }
+
+    /// The signal that ends a measurement.
+    pub fn stop(&self) -> &AtomicBool {
+        &self.stop
+    }
+
+    /// Takes the end of a measurement, which the trial has brought about, for success.
+    ///
+    /// # Errors
+    /// Whatever else ended it, Ctrl-C among it.
+    pub fn saw<T>(&self, outcome: anyhow::Result<T>) -> anyhow::Result<()> {
+        match outcome {
+            Err(error) if interrupt::is_cause_of(&error) && !STOP.load(Ordering::Relaxed) => Ok(()),
+            outcome => outcome.map(drop),
+        }
+    }
+
+    /// Takes note of what models and runs held of the memory.
+    pub fn held(&self, budget: &Budget) {
+        let mut seen = self.lock();
+        seen.foreseen.bytes = seen.foreseen.bytes.max(budget.most());
+    }
+
+    /// What was found.
+    pub fn foreseen(&self) -> Foreseen {
+        self.lock().foreseen
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress for Trial {
+    fn begin(&self, run: &Begun<'_>) {
+        let ended = !self.is_timed || STOP.load(Ordering::Relaxed);
+        self.stop.store(ended, Ordering::Relaxed);
+        let weights = Weights {
+            all: run.weight,
+            at_once: run.at_once,
+            shares: run.shares,
+        };
+        self.lock().running = Some((Instant::now(), weights));
+    }
+
+    fn finished(&self, weight: usize) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut seen = self.lock();
+        if let Some((start, weights)) = seen.running.take() {
+            seen.foreseen.add(weights, weight, start.elapsed());
+        }
+    }
+
+    fn end(&self) {
+        self.lock().running = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_take_their_part_and_a_first_item_more() {
+        let mut foreseen = Foreseen::default();
+        assert_eq!(foreseen.share(4), None);
+        let mut check = |weights: Weights, first: usize, seconds: u64| {
+            foreseen.add(weights, first, Duration::from_secs(4));
+            assert_eq!(foreseen.share(4), Some(Duration::from_secs(seconds)));
+        };
+        let weights = Weights {
+            all: 600,
+            at_once: 2,
+            shares: 2,
+        };
+        // Six such items in half of the run, two at a time: 24 seconds are divided.
+        check(weights, 100, 10);
+        check(weights, 300, 16);
+        // Every share has all of these.
+        let whole = Weights {
+            shares: 1,
+            ..weights
+        };
+        check(whole, 300, 24);
+    }
+}
