@@ -87,6 +87,7 @@ fn search(
             model: opened.subject(),
             runner: opened.runner(&arguments.run),
         },
+        clock: None,
         shared: Shared::default(),
     };
     Ok(fastest(&subject, task, arguments.lose)?)
@@ -101,7 +102,7 @@ fn print(arguments: &Arguments, opened: &OpenedModel, found: &Found) -> anyhow::
     if arguments.all {
         writeln!(
             out,
-            "model,schedule,predicted_ratio,{quality},relative_loss,relative_loss_se"
+            "model,schedule,predicted_ratio,{quality},relative_loss,relative_loss_se,control"
         )?;
         for tried in &found.tried {
             let error = tried
@@ -109,8 +110,13 @@ fn print(arguments: &Arguments, opened: &OpenedModel, found: &Found) -> anyhow::
                 .map_or(String::new(), |error| format!("{error:.4}"));
             writeln!(
                 out,
-                "{},\"{}\",{:.4},{:.4},{:.4},{error}",
-                opened.name, tried.edit, tried.predicted_ratio, tried.quality, tried.loss
+                "{},\"{}\",{:.4},{:.4},{:.4},{error},{}",
+                opened.name,
+                tried.edit,
+                tried.predicted_ratio,
+                tried.quality,
+                tried.loss,
+                tried.is_control
             )?;
         }
         return Ok(());
@@ -136,13 +142,17 @@ fn told(found: &Found, tried: &Tried, quality: &str) -> String {
     let error = tried.loss_se.map_or(String::new(), |error| {
         format!(" (standard error {:.1} %)", 100.0 * error)
     });
+    let control = found.control().map_or(String::new(), |control| {
+        let drawn = format!("; as much drawn by chance, {}, loses", control.edit);
+        format!("{drawn} {:.1} %", 100.0 * control.loss)
+    });
     format!(
-        "decoding should gain {:.1} % by the bytes that it reads, with 512 tokens cached; {quality} {:.3} of {:.3}, a loss of {:.1} %{error}, on {} items, among {} schedules that were tried: on other items it may lose more",
+        "decoding should gain {:.1} % by the bytes that it reads, with 512 tokens cached; {quality} {:.3} of {:.3}, a loss of {:.1} %{error}, on {} items, among {} schedules that were tried: on other items it may lose more{control}",
         100.0 * (tried.predicted_ratio - 1.0),
         tried.quality,
         found.plain,
         100.0 * tried.loss,
         found.items,
-        found.tried.len(),
+        found.tried.iter().filter(|tried| !tried.is_control).count(),
     )
 }

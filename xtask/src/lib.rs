@@ -8,6 +8,7 @@ pub mod arguments;
 pub mod conversation;
 pub mod diff_sites;
 pub mod draw;
+pub mod early_exit;
 pub mod embedded;
 pub mod ending;
 pub mod fastest;
@@ -39,6 +40,7 @@ pub mod rounding;
 pub mod shell;
 pub mod sources;
 pub mod speed;
+pub mod stopwatch;
 pub mod submit;
 pub mod summary;
 pub mod sweep;
@@ -86,6 +88,8 @@ enum Command {
     Speed(speed::Arguments),
     /// Find the fastest schedule that loses little on a task of yours, printed as an edit
     Fastest(Box<fastest::Arguments>),
+    /// Train a classifier that stops a model early, or tell what a rule saves and loses on a task
+    EarlyExit(Box<early_exit::Arguments>),
     /// Correct the N-best lists of a speech recogniser, and measure word error rates
     Rescore(Box<rescore::Arguments>),
     /// Write the states of words in their sentences to a safetensors file
@@ -117,6 +121,7 @@ pub fn run() -> ExitCode {
         Command::Next(arguments) => next::next(&arguments),
         Command::Speed(arguments) => speed::speed(&arguments),
         Command::Fastest(arguments) => fastest::run(&arguments),
+        Command::EarlyExit(arguments) => early_exit::run(&arguments),
         Command::Rescore(arguments) => rescore::rescore(&arguments),
         Command::Vectors(arguments) => vectors::vectors(&arguments),
         Command::Growth(arguments) => growth::growth(&arguments),

@@ -1,6 +1,7 @@
 //! `reproduce`: the paper's figures.
 
 use crate::arguments::{self, Bos, Inputs, Run};
+use crate::experiments::core::clock::Clock;
 use crate::experiments::core::data::{Data, Shared};
 use crate::experiments::core::error::ExperimentError;
 use crate::experiments::core::experiment::{Experiment, Passes};
@@ -19,6 +20,7 @@ use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipp
 use crate::progress::{Pass, TERMINAL};
 use crate::results::Results;
 use crate::rounding::Rounding;
+use crate::stopwatch::Stopwatch;
 use crate::trial::Trial;
 use crate::{embedded, ending, interrupt, other_text, output, program, results, version};
 use anyhow::{Context, anyhow, ensure};
@@ -53,6 +55,9 @@ pub struct Arguments {
     /// Give both sides of a pair the prompt of the first in lexical-semantics, where the published ones differ by a character
     #[arg(long)]
     same_template: bool,
+    /// Take times too, in sublayer-skip and early-exit: their columns then depend on this machine and its load
+    #[arg(long)]
+    times: bool,
     /// The text of another kind, for experiments that compare two: a file as for --corpus [default: the source code of this project]
     #[arg(long, value_name = "FILE")]
     shift_corpus: Option<PathBuf>,
@@ -177,8 +182,11 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         models.iter().map(|_| None).collect()
     };
+    let threads = arguments.run.threads();
+    let stopwatch = arguments.times.then(|| Stopwatch::new(threads));
     let plan = Plan {
         arguments,
+        stopwatch: stopwatch.as_ref(),
         data: labelled.data(),
         experiments: &needed,
     };
@@ -204,6 +212,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         return plan.run_shard(&all_measured);
     }
     TERMINAL.plan(passes);
+    let load = manifest::load_average();
     let mut manifest = Manifest::new(arguments.run.threads().get());
     manifest.labelled = labelled.files()?;
     let facts: Vec<Facts> = all_measured.iter().map(|m| m.subject.facts()).collect();
@@ -237,6 +246,9 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let verdicts = results.conclude(&arguments.out, &mut written)?;
     manifest.reported = Some(reported);
+    if arguments.times {
+        manifest = manifest.with_load(load, manifest::load_average());
+    }
     output::write(
         &arguments.out.join("manifest.json"),
         manifest.json()?.as_bytes(),
@@ -269,6 +281,8 @@ struct Measured<'a> {
 /// What is run of each model.
 struct Plan<'a> {
     arguments: &'a Arguments,
+    /// The clock, where times are to be taken.
+    stopwatch: Option<&'a Stopwatch>,
     data: &'a Data,
     /// The experiments, those that are needed for others first.
     experiments: &'a [&'static dyn Experiment],
@@ -330,6 +344,7 @@ impl<'a> Plan<'a> {
                             .journals(Journals::Folder(out.join(&opened.name))),
                     },
                 },
+                clock: self.stopwatch.map(|clock| clock as &dyn Clock),
                 shared: Shared::default(),
             },
         })

@@ -1,18 +1,16 @@
 //! `speed`: how fast prompts are read and tokens decoded under edits, beside what the bytes that are read predict.
 
 use crate::arguments::{self, Inputs};
+use crate::experiments::core::clock::{self, Clock, Times, over};
 use crate::inputs::{self, OpenedModel};
 use crate::manifest::{self, Manifest};
+use crate::stopwatch::Stopwatch;
 use crate::{output, sweep};
 use anyhow::{Context, ensure};
-use layerwise::metrics::ClusteredMean;
 use layerwise::schedule::{Edit, Schedule};
-use layerwise::transformer::{Cost, Precision, State, Team, TransformerError};
-use ndarray::s;
+use layerwise::transformer::{Cost, Precision, State};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
 
 /// Options of `speed`.
 #[derive(clap::Args)]
@@ -120,7 +118,7 @@ pub fn speed(arguments: &Arguments) -> anyhow::Result<()> {
         decoded: arguments.decoded_tokens.get(),
         repetitions: arguments.repetitions.get(),
         cache: arguments.cache,
-        team: &Arc::new(Team::new(threads)),
+        clock: Stopwatch::new(threads),
         cost: Cost::new(opened.model.config()),
     };
     for prompt in &arguments.prompt_tokens {
@@ -152,16 +150,8 @@ struct Bench<'a> {
     decoded: usize,
     repetitions: usize,
     cache: Precision,
-    team: &'a Arc<Team>,
+    clock: Stopwatch,
     cost: Cost,
-}
-
-/// The times of one schedule in one repetition, in seconds.
-struct Times {
-    prefill: f64,
-    first: f64,
-    /// The median over tokens.
-    decode: f64,
 }
 
 impl Bench<'_> {
@@ -181,7 +171,7 @@ impl Bench<'_> {
             State::most_bytes(config, schedule, capacity, self.cache)
         };
         let bytes = self.schedules.iter().map(kept).sum::<usize>()
-            + State::most_step_bytes(config, prompt, capacity, self.team.threads());
+            + State::most_step_bytes(config, prompt, capacity, self.clock.team().threads());
         let what = format!("{}: keys and values of {capacity} tokens", self.opened.name);
         self.opened.budget.check(&what, bytes as u64)?;
         Ok(())
@@ -189,10 +179,13 @@ impl Bench<'_> {
 
     /// The rows of one length of the prompt, one for each schedule.
     fn rows(&self, prompt: usize) -> anyhow::Result<Vec<Vec<String>>> {
-        let repetitions: Vec<Vec<Times>> = (0..=self.repetitions)
-            .map(|_| self.repetition(prompt))
-            .collect::<Result<_, _>>()?;
-        let kept = &repetitions[1..];
+        let schedules: Vec<&Schedule> = self.schedules.iter().map(|(_, own)| own).collect();
+        let budget = clock::Budget::default().with(|it| {
+            it.decoded = self.decoded;
+            it.repetitions = self.repetitions;
+            it.cache = self.cache;
+        });
+        let kept = clock::times(&self.opened.model, &schedules, prompt, budget, &self.clock)?;
         let rows = self
             .schedules
             .iter()
@@ -213,7 +206,7 @@ impl Bench<'_> {
                     self.opened.name.clone(),
                     name.clone(),
                     self.opened.model.precision().name().to_owned(),
-                    self.team.threads().to_string(),
+                    self.clock.team().threads().to_string(),
                     prompt.to_string(),
                     self.decoded.to_string(),
                     self.repetitions.to_string(),
@@ -247,39 +240,6 @@ impl Bench<'_> {
         let of = |cached| self.cost.bytes_of_token(schedule, cached, weight, number) as f64;
         (prompt..prompt + self.decoded).map(of).sum::<f64>() / self.decoded as f64
     }
-
-    fn repetition(&self, prompt: usize) -> Result<Vec<Times>, TransformerError> {
-        let model = &self.opened.model;
-        let vocab = model.config().vocab;
-        let tokens: Vec<u32> = (0..prompt + self.decoded)
-            .map(|at| (at * 7919 % vocab) as u32)
-            .collect();
-        let mut states = Vec::new();
-        let mut prefill = Vec::new();
-        for (_, schedule) in self.schedules {
-            let state = State::new_in(model, schedule, tokens.len(), self.cache)?;
-            let mut state = state.with_team(self.team);
-            prefill.push(seconds(&mut state, &tokens[..prompt])?);
-            states.push(state);
-        }
-        let mut decoding = vec![Vec::new(); states.len()];
-        for at in prompt..tokens.len() {
-            for (state, times) in states.iter_mut().zip(&mut decoding) {
-                times.push(seconds(state, &tokens[at..=at])?);
-            }
-        }
-        let times = prefill.into_iter().zip(decoding);
-        Ok(times
-            .map(|(prefill, mut decoding)| Times {
-                prefill,
-                first: prefill + decoding[0],
-                decode: {
-                    let middle = decoding.len() / 2;
-                    *decoding.select_nth_unstable_by(middle, f64::total_cmp).1
-                },
-            })
-            .collect())
-    }
 }
 
 fn bytes_of(precision: Precision) -> usize {
@@ -287,20 +247,4 @@ fn bytes_of(precision: Precision) -> usize {
         Precision::F32 => 4,
         Precision::Bf16 => 2,
     }
-}
-
-/// What running tokens and the head on the last of them takes.
-fn seconds(state: &mut State<'_>, tokens: &[u32]) -> Result<f64, TransformerError> {
-    let started = Instant::now();
-    let residual = state.extend(tokens)?;
-    let logits = state.logits(residual.slice(s![residual.nrows() - 1.., ..]));
-    std::hint::black_box(logits);
-    Ok(started.elapsed().as_secs_f64())
-}
-
-/// Mean and standard error.
-fn over(values: impl Iterator<Item = f64>) -> [Option<f64>; 2] {
-    let mut mean = ClusteredMean::new();
-    values.for_each(|value| mean.push(value, 1));
-    [mean.mean(), mean.standard_error()]
 }

@@ -80,7 +80,7 @@ fn tables_keep_their_bytes() {
     let mut arguments = vec!["reproduce", "--rows", "4", "--context", "48"];
     arguments.extend(["--items", "4", "--threads", "2", "--out", "reproduced"]);
     arguments.extend(["--shift-corpus", "other.txt", "--wic-items", "32"]);
-    arguments.extend(["--asr-items", "4"]);
+    arguments.extend(["--asr-items", "4", "--exit-items", "20"]);
     for model in &models {
         arguments.extend(["--model", model]);
     }

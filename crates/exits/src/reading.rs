@@ -2,11 +2,12 @@
 
 use crate::error::ExitError;
 use ndarray::ArrayView1;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// How sharp a distribution is.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sharpness {
     /// The largest probability less the second largest.
     pub gap: f64,
@@ -41,7 +42,7 @@ impl Sharpness {
 }
 
 /// What the head says of one position after one block.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Reading {
     /// Over the whole vocabulary; the index is a token.

@@ -73,6 +73,11 @@ impl Rule {
         matches!(self, Self::OracleFirst | Self::OracleStable)
     }
 
+    /// Whether earlier readings of a run count.
+    pub fn looks_back(self) -> bool {
+        matches!(self, Self::Crf | Self::Patience)
+    }
+
     /// Whether it reads the head after every block.
     pub fn reads_head(self) -> bool {
         !matches!(self, Self::Fixed | Self::State)

@@ -113,11 +113,6 @@ impl Stop {
         self.vocab
     }
 
-    /// Whether earlier readings of a run count.
-    fn looks_back(&self) -> bool {
-        matches!(self.rule, Rule::Crf | Rule::Patience)
-    }
-
     /// Whether candidates are chosen after so many blocks.
     fn chooses(&self, blocks: usize) -> bool {
         matches!(self.vocab, Vocab::Candidates { blocks: from, .. } if from == blocks)
@@ -179,7 +174,7 @@ impl Exit for Stop {
         // A stream that is zero is like none.
         let state = cosine(self.before.view(), stream).unwrap_or(0.0);
         self.before = stream.to_owned();
-        if !is_tested && !self.looks_back() && !self.chooses(blocks) {
+        if !is_tested && !self.rule.looks_back() && !self.chooses(blocks) {
             return false;
         }
         let reading = match self.rule.reads_head() {
@@ -196,7 +191,7 @@ impl Exit for Stop {
         let Some(reading) = reading else {
             return false;
         };
-        if !self.looks_back() {
+        if !self.rule.looks_back() {
             self.readings.clear();
         }
         self.readings.push(reading);

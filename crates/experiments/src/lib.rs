@@ -15,6 +15,7 @@ pub mod asr_correction;
 pub mod attention_locality;
 pub mod benchmarks;
 pub mod cka;
+pub mod early_exit;
 pub mod heads;
 pub mod lens_entropy;
 pub mod lens_kl;

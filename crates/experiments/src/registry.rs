@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn every_claim_has_its_place_and_its_lines() {
         let ids: Vec<&str> = claims().iter().map(|claim| claim.id).collect();
-        let expected: Vec<String> = [("D", 30), ("F", 10), ("M", 9), ("T", 10)]
+        let expected: Vec<String> = [("D", 30), ("A", 9), ("F", 10), ("M", 9), ("T", 10)]
             .into_iter()
             .flat_map(|(letter, last)| (1..=last).map(move |number| format!("{letter}{number}")))
             .collect();

@@ -9,9 +9,9 @@ use layerwise_experiments::core::experiment::{Experiment, Passes};
 use layerwise_experiments::core::subject::{Runs, Subject, Text};
 use layerwise_experiments::core::tables::Tables;
 use layerwise_experiments::wic::data::{Occurrence, Pair, Pairs};
-use layerwise_experiments::{experiment, with_needed};
+use layerwise_experiments::{early_exit, experiment, sublayer_skip, with_needed};
 use layerwise_sweep::{Budget, Rule, Runner, SweepError};
-use layerwise_tasks::{Item, Task};
+use layerwise_tasks::{Item, Task, standins_of_one_token};
 use layerwise_transformer::{Model, ModelConfig};
 use peak_alloc::PeakAlloc;
 use std::error::Error;
@@ -106,15 +106,28 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
         ..Options::new(model.config().context, 2048)
     };
     let read = |path: &Path| corpus::read(path, Some(&tokenizer), &options).unwrap();
-    let texts = [&path, &whole].map(|path| (path, read(path)));
+    // For what runs many schedules, or reads every block.
+    let few = folder.path().join("few.jsonl");
+    let lines: Vec<&str> = sample.lines().take(12).collect();
+    fs::write(&few, lines.join("\n")).unwrap();
+    let texts = [&path, &whole, &few].map(|path| (path, read(path)));
     let mut data = Data::default();
     data.insert(pairs(&sample));
-    data.insert(tasks(&sample));
+    let mut choices = tasks(&sample);
+    data.insert(choices.clone());
+    choices[0].items.truncate(100);
+    data.insert(sublayer_skip::Tasks(choices));
+    let documents: Vec<String> = sample.lines().map(str::to_owned).collect();
+    data.insert(early_exit::Tasks(standins_of_one_token(&documents, 400)));
 
     // The most that was allocated at a time, and the outcome.
     let run = |id: &str, limit: u64| {
         let budget = Budget::new(Some(limit));
-        let (path, corpus) = &texts[usize::from(id == "suffix-probe")];
+        let (path, corpus) = &texts[match id {
+            "suffix-probe" => 1,
+            "sublayer-skip" | "early-exit" => 2,
+            _ => 0,
+        }];
         let text = Text {
             path,
             options: &options,
@@ -134,6 +147,7 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
                 model: (&model).into(),
                 runner: Runner::new().memory(budget.clone()),
             },
+            clock: None,
             shared: Shared::default(),
         };
         let needed = with_needed(&[experiment(id).unwrap()]);
@@ -161,6 +175,8 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
         "lexical-semantics",
         "benchmarks",
         "suffix-probe",
+        "sublayer-skip",
+        "early-exit",
     ] {
         let (most, outcome) = run(id, ENOUGH);
         outcome.unwrap();

@@ -122,6 +122,7 @@ fn observe(
         bos: None,
         data: &Data::default(),
         runs,
+        clock: None,
         shared: Shared::default(),
     };
     let passes = Passes {

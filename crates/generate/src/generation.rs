@@ -4,7 +4,9 @@ use crate::choosing::{Choice, Chooser, Sampling};
 use crate::constraint::{Constraint, Free};
 use crate::error::GenerateError;
 use layerwise_schedule::Schedule;
-use layerwise_transformer::{Model, ModelConfig, Precision, State, Team, TransformerError};
+use layerwise_transformer::{
+    Exit, ExitingState, Missing, Model, ModelConfig, Precision, State, Team, TransformerError,
+};
 use ndarray::Axis;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -73,11 +75,35 @@ impl Settings {
         let step = State::most_step_bytes(config, rows, capacity, self.threads.get());
         // Rows are copied where schedules part.
         let copies = if prompts.len() > 1 { 2 } else { 1 };
-        // Logits twice, once as they come, and three times in f64 on each thread that chooses.
-        let logits =
-            2 * size_of::<f32>() * prompts.len() + 3 * size_of::<f64>() * self.threads.get();
         kept.saturating_add(copies * step)
-            .saturating_add(logits * config.vocab)
+            .saturating_add(self.bytes_of_logits(config, prompts.len()))
+    }
+
+    /// The same of continuations whose tokens may stop early, as [`Generation::exiting`] makes them.
+    pub fn most_bytes_exiting(
+        &self,
+        config: &ModelConfig,
+        prompts: &[usize],
+        missing: Missing,
+    ) -> usize {
+        let capacity = |prompt: &usize| self.capacity(*prompt, config.context);
+        let kept = prompts
+            .iter()
+            .map(|prompt| ExitingState::most_bytes(config, capacity(prompt), missing, self.cache));
+        let kept = kept.fold(0_usize, usize::saturating_add);
+        // One after another is run.
+        let steps = prompts.iter().map(|prompt| {
+            let threads = self.threads.get();
+            ExitingState::most_step_bytes(config, *prompt, capacity(prompt), threads, missing)
+        });
+        kept.saturating_add(steps.max().unwrap_or(0))
+            .saturating_add(self.bytes_of_logits(config, prompts.len()))
+    }
+
+    fn bytes_of_logits(&self, config: &ModelConfig, prompts: usize) -> usize {
+        // Twice, once as they come, and three times in f64 on each thread that chooses.
+        let numbers = 2 * size_of::<f32>() * prompts + 3 * size_of::<f64>() * self.threads.get();
+        numbers * config.vocab
     }
 }
 
@@ -123,7 +149,7 @@ pub enum End {
 /// ```
 #[derive(Debug)]
 pub struct Generation<'m, C = Free> {
-    state: State<'m>,
+    sequence: Sequence<'m>,
     team: Arc<Team>,
     settings: Settings,
     chooser: Chooser,
@@ -135,6 +161,48 @@ pub struct Generation<'m, C = Free> {
     logits: Vec<f32>,
     end: Option<End>,
     has_failed: bool,
+}
+
+/// What runs the tokens.
+#[derive(Debug)]
+enum Sequence<'m> {
+    Whole(State<'m>),
+    Exiting {
+        state: ExitingState<'m>,
+        exit: Box<dyn Exit + Send + 'm>,
+        /// Those that the prompt ran, and then each token.
+        blocks: Vec<usize>,
+    },
+}
+
+impl<'m> Sequence<'m> {
+    /// With room for a prompt and its continuation under a schedule.
+    fn whole(
+        model: &'m Model,
+        schedule: &Schedule,
+        prompt: &[u32],
+        settings: &Settings,
+        team: &Arc<Team>,
+    ) -> Result<Self, TransformerError> {
+        let capacity = settings.capacity(prompt.len(), model.config().context);
+        let state = State::new_in(model, schedule, capacity, settings.cache)?;
+        Ok(Self::Whole(state.with_team(team)))
+    }
+
+    /// Tokens that were run.
+    fn len(&self) -> usize {
+        match self {
+            Self::Whole(state) => state.len(),
+            Self::Exiting { state, .. } => state.len(),
+        }
+    }
+
+    fn model(&self) -> &'m Model {
+        match self {
+            Self::Whole(state) => state.model(),
+            Self::Exiting { state, .. } => state.model(),
+        }
+    }
 }
 
 impl<'m> Generation<'m> {
@@ -166,27 +234,24 @@ impl<'m, C: Constraint> Generation<'m, C> {
         constraint: C,
     ) -> Result<Self, GenerateError> {
         let team = Arc::new(Team::new(settings.threads));
-        let mut unread = Self::unread(model, schedule, prompt, settings, constraint, &team)?;
+        let sequence = Sequence::whole(model, schedule, prompt, &settings, &team)?;
+        let mut unread = Self::unread(sequence, prompt, settings, constraint, &team)?;
         Self::run_part(&mut [&mut unread])?;
         Ok(unread)
     }
 
     /// Before the prompt is run.
     fn unread(
-        model: &'m Model,
-        schedule: &Schedule,
+        sequence: Sequence<'m>,
         prompt: &[u32],
         settings: Settings,
         constraint: C,
         team: &Arc<Team>,
     ) -> Result<Self, GenerateError> {
-        let chooser = Chooser::new(settings.sampling)?;
-        let capacity = settings.capacity(prompt.len(), model.config().context);
-        let state = State::new_in(model, schedule, capacity, settings.cache)?;
         Ok(Self {
-            state: state.with_team(team),
+            chooser: Chooser::new(settings.sampling)?,
+            sequence,
             team: Arc::clone(team),
-            chooser,
             constraint,
             tokens: prompt.to_vec(),
             prompt: prompt.len(),
@@ -207,6 +272,14 @@ impl<'m, C: Constraint> Generation<'m, C> {
         self.end
     }
 
+    /// With early exit the blocks that were run, of the prompt first and then of each token that was; else nothing.
+    pub fn blocks(&self) -> &[usize] {
+        match &self.sequence {
+            Sequence::Whole(_) => &[],
+            Sequence::Exiting { blocks, .. } => blocks,
+        }
+    }
+
     /// Runs what is not run yet of each, the prompt or the last token, as many together as is useful; returns those that
     /// failed, by their places.
     fn run_all(all: &mut [&mut Self]) -> Vec<(usize, TransformerError)> {
@@ -215,9 +288,10 @@ impl<'m, C: Constraint> Generation<'m, C> {
         while first < all.len() {
             let mut rows = 0;
             let fits = |it: &&&mut Self| {
-                rows += it.tokens.len() - it.state.len();
-                rows <= MOST_ROWS
+                rows += it.tokens.len() - it.sequence.len();
+                rows <= MOST_ROWS && matches!(it.sequence, Sequence::Whole(_))
             };
+            // One that may stop early is run alone.
             let count = all[first..].iter().take_while(fits).count().max(1);
             let part = &mut all[first..first + count];
             match (Self::run_part(part), part.len()) {
@@ -235,14 +309,24 @@ impl<'m, C: Constraint> Generation<'m, C> {
         failed
     }
 
-    /// What is not run yet, with what runs it.
-    fn unrun(&mut self) -> (&mut State<'m>, &[u32]) {
-        let from = self.state.len();
-        (&mut self.state, &self.tokens[from..])
+    /// What is not run yet, with what runs it; `None` of one whose tokens may stop early.
+    fn unrun(&mut self) -> Option<(&mut State<'m>, &[u32])> {
+        let from = self.sequence.len();
+        match &mut self.sequence {
+            Sequence::Whole(state) => Some((state, &self.tokens[from..])),
+            Sequence::Exiting { .. } => None,
+        }
     }
 
+    /// Several together, or one whose tokens may stop early.
     fn run_part(part: &mut [&mut Self]) -> Result<(), TransformerError> {
-        let mut states: Vec<_> = part.iter_mut().map(|it| it.unrun()).collect();
+        for it in part.iter_mut() {
+            it.run_exiting()?;
+        }
+        let mut states: Vec<_> = part.iter_mut().filter_map(|it| it.unrun()).collect();
+        if states.is_empty() {
+            return Ok(());
+        }
         let counts: Vec<usize> = states.iter().map(|(_, tokens)| tokens.len()).collect();
         let residual = State::extend_all(&mut states)?;
         let mut rows = 0;
@@ -251,12 +335,26 @@ impl<'m, C: Constraint> Generation<'m, C> {
             rows - 1
         });
         let last: Vec<usize> = last.collect();
-        let Some(first) = part.first() else {
-            return Ok(());
-        };
-        let logits = first.state.logits(residual.select(Axis(0), &last).view());
+        let logits = states[0].0.logits(residual.select(Axis(0), &last).view());
         for (it, logits) in part.iter_mut().zip(logits.outer_iter()) {
             it.logits = logits.to_vec();
+        }
+        Ok(())
+    }
+
+    /// Runs what is not run yet where tokens may stop early.
+    fn run_exiting(&mut self) -> Result<(), TransformerError> {
+        let from = self.sequence.len();
+        if let Sequence::Exiting {
+            state,
+            exit,
+            blocks,
+        } = &mut self.sequence
+        {
+            let (last, own) = state.extend(&self.tokens[from..], exit.as_mut())?;
+            blocks.push(own);
+            let logits = state.logits(last.view().insert_axis(Axis(0)));
+            self.logits = logits.into_iter().collect();
         }
         Ok(())
     }
@@ -270,7 +368,8 @@ impl<'m, C: Constraint> Generation<'m, C> {
             self.end = Some(End::Length);
         } else if self.constraint.is_finished() {
             self.end = Some(End::Constraint);
-        } else if self.is_behind() && self.state.len() == self.state.model().config().context {
+        } else if self.is_behind() && self.sequence.len() == self.sequence.model().config().context
+        {
             self.end = Some(End::Context);
         }
         self.end.is_none()
@@ -278,7 +377,7 @@ impl<'m, C: Constraint> Generation<'m, C> {
 
     /// Whether the last token is not run yet.
     fn is_behind(&self) -> bool {
-        self.state.len() < self.tokens.len()
+        self.sequence.len() < self.tokens.len()
     }
 
     fn fail(&mut self, error: impl Into<GenerateError>) -> Option<Result<Choice, GenerateError>> {
@@ -325,12 +424,69 @@ impl<'m, C: Constraint + Clone + Send> Generation<'m, C> {
         constraint: &C,
     ) -> Result<Vec<Self>, Box<(usize, GenerateError)>> {
         let team = Arc::new(Team::new(settings.threads));
-        let unread = prompts.iter().enumerate().map(|(at, (schedule, prompt))| {
-            let (settings, constraint) = (settings.clone(), constraint.clone());
-            Self::unread(model, schedule, prompt, settings, constraint, &team)
-                .map_err(|error| Box::new((at, error)))
+        let sequences = prompts.iter().map(|(schedule, prompt)| {
+            let sequence = Sequence::whole(model, schedule, prompt, settings, &team);
+            (*prompt, sequence)
         });
-        let mut all: Vec<Self> = unread.collect::<Result<_, _>>()?;
+        Self::begun(sequences, settings, constraint, &team)
+    }
+
+    /// Runs prompts under the plain schedule, where `exit` stops each, and then every token, after some block; `missing` says
+    /// what later tokens find of those that have stopped. The logits are the head's there.
+    ///
+    /// ```
+    /// use layerwise_generate::{Free, Generation, Settings};
+    /// use layerwise_transformer::{Missing, Model, ModelConfig};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 7);
+    /// let settings = Settings::default().with(|it| it.max_tokens = 3);
+    /// let exit = 2_usize; // or a rule of layerwise-exits
+    /// let all = Generation::exiting(&model, &[&[0, 5]], &settings, &Free, &exit, Missing::Recompute);
+    /// let mut found = all.map_err(|failed| failed.1)?.swap_remove(0);
+    /// assert_eq!(found.by_ref().count(), 3);
+    /// assert_eq!(found.blocks(), [2, 2, 2]); // of the prompt, and of every token but the last
+    /// # Ok::<(), layerwise_generate::GenerateError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Generation::all`].
+    pub fn exiting<E: Exit + Clone + Send + 'm>(
+        model: &'m Model,
+        prompts: &[&[u32]],
+        settings: &Settings,
+        constraint: &C,
+        exit: &E,
+        missing: Missing,
+    ) -> Result<Vec<Self>, Box<(usize, GenerateError)>> {
+        let team = Arc::new(Team::new(settings.threads));
+        let sequence = |prompt: &[u32]| {
+            let capacity = settings.capacity(prompt.len(), model.config().context);
+            let state = ExitingState::new_in(model, capacity, missing, settings.cache)?;
+            Ok(Sequence::Exiting {
+                state: state.with_team(&team),
+                exit: Box::new(exit.clone()),
+                blocks: Vec::new(),
+            })
+        };
+        let sequences = prompts.iter().map(|prompt| (*prompt, sequence(prompt)));
+        Self::begun(sequences, settings, constraint, &team)
+    }
+
+    /// Runs the prompts.
+    fn begun<'p>(
+        sequences: impl Iterator<Item = (&'p [u32], Result<Sequence<'m>, TransformerError>)>,
+        settings: &Settings,
+        constraint: &C,
+        team: &Arc<Team>,
+    ) -> Result<Vec<Self>, Box<(usize, GenerateError)>> {
+        let mut all = Vec::new();
+        for (at, (prompt, sequence)) in sequences.enumerate() {
+            let of = |error| Box::new((at, error));
+            let sequence = sequence.map_err(|error| of(error.into()))?;
+            let (settings, constraint) = (settings.clone(), constraint.clone());
+            let unread = Self::unread(sequence, prompt, settings, constraint, team);
+            all.push(unread.map_err(of)?);
+        }
         let failed = Self::run_all(&mut all.iter_mut().collect::<Vec<_>>());
         match failed.into_iter().next() {
             None => Ok(all),

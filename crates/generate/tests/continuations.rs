@@ -1,9 +1,9 @@
 //! Continuations against running the whole text again for every token.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use layerwise_generate::{End, GenerateError, Generation, OneOf, Sampling, Settings};
+use layerwise_generate::{End, Free, GenerateError, Generation, OneOf, Sampling, Settings};
 use layerwise_schedule::{Edit, Schedule};
-use layerwise_transformer::{Model, ModelConfig, TransformerError};
+use layerwise_transformer::{Missing, Model, ModelConfig, TransformerError};
 use proptest::prelude::*;
 
 fn model() -> Model {
@@ -143,4 +143,43 @@ fn what_cannot_be_continued_is_refused() {
         generation.next(),
         Some(Err(GenerateError::NotFinite { tokens: 1, .. }))
     ));
+}
+
+/// Tokens that all stop after the same number of blocks are those of the model's first blocks, whatever is missing of them,
+/// and beside continuations of other schedules.
+#[test]
+fn exits_at_one_depth_are_the_first_blocks() {
+    let model = model();
+    let prompts: [&[u32]; 2] = [&[3, 1, 4], &[2]];
+    for missing in [Missing::Recompute, Missing::Propagate, Missing::Absent] {
+        for blocks in 1..=model.config().layers {
+            let settings = tokens(8);
+            let plain = model.plain();
+            let others = Generation::all(&model, &[(&plain, prompts[0])], &settings, &Free);
+            let mut all = others.unwrap();
+            let exiting = Generation::exiting(&model, &prompts, &settings, &Free, &blocks, missing);
+            all.extend(exiting.unwrap());
+            while all.iter().any(|it| it.end().is_none()) {
+                for choice in Generation::step_all(&mut all.iter_mut().collect::<Vec<_>>()) {
+                    choice.transpose().unwrap();
+                }
+            }
+            let kept = schedule(&model, &format!("keep(0..{blocks})"));
+            let expected = [
+                again(&model, &plain, prompts[0], 8),
+                again(&model, &kept, prompts[0], 8),
+                again(&model, &kept, prompts[1], 8),
+            ];
+            for (found, expected) in all.iter().zip(&expected) {
+                let expected: Vec<u32> = expected.iter().map(|(token, _)| *token).collect();
+                assert_eq!(found.tokens(), expected, "{missing:?} {blocks}");
+            }
+            assert_eq!(all[0].blocks(), [0; 0]);
+            assert_eq!(
+                all[1].blocks(),
+                [blocks; 8],
+                "the prompt, and all but the last"
+            );
+        }
+    }
 }

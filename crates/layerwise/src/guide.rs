@@ -41,6 +41,24 @@
 /// assert_eq!(generation.tokens().len(), 4);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A rule of [`exits`](crate::exits) stops each token as soon as it takes it for final, here where one token has nine tenths of
+/// the probability; a classifier that `early-exit train` wrote is another:
+///
+/// ```
+/// use layerwise::exits::{Rule, Stop, Vocab};
+/// use layerwise::generate::{Free, Generation, Settings};
+/// use layerwise::transformer::{Missing, Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let stop = Stop::new(Rule::Top, 0.9, Vocab::Full);
+/// let (settings, missing) = (Settings::default().with(|it| it.max_tokens = 4), Missing::Recompute);
+/// let all = Generation::exiting(&model, &[&[0, 5, 3]], &settings, &Free, &stop, missing);
+/// let mut generation = all.map_err(|failed| failed.1)?.swap_remove(0);
+/// assert_eq!(generation.by_ref().count(), 4);
+/// assert!(generation.blocks().iter().all(|blocks| (1..=4).contains(blocks)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub mod prompt {}
 
 /// Ways of running the blocks, as values.

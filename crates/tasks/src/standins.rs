@@ -50,7 +50,7 @@ pub fn standins(documents: &[String], most: usize) -> Vec<Task> {
 }
 
 /// Items with answers of one token, made from text: the first word of the passage that follows, among the first words of
-/// three others, with the same word no more than once. They are those of `standin-continuation`, in lettered form and in
+/// three others, all of which begin with different letters. They are those of `standin-continuation`, in lettered form and in
 /// running form.
 pub fn standins_of_one_token(documents: &[String], most: usize) -> Vec<Task> {
     let documents: Vec<Vec<&str>> = documents
@@ -65,7 +65,13 @@ pub fn standins_of_one_token(documents: &[String], most: usize) -> Vec<Task> {
         });
         words.collect()
     };
-    let differ = |words: &[String]| words.iter().collect::<BTreeSet<_>>().len() == words.len();
+    // Words with other first letters have other first tokens, in any tokenizer that keeps letters apart.
+    let differ = |words: &[String]| {
+        let letters = words.iter().filter_map(|word| word.bytes().next());
+        let letters = letters.filter(u8::is_ascii_alphabetic);
+        let letters: BTreeSet<u8> = letters.map(|letter| letter.to_ascii_lowercase()).collect();
+        letters.len() == words.len()
+    };
     let mut running = Task::new("standin-next-word", Rule::Choice);
     let mut lettered_task = Task::new("standin-letters", Rule::Choice);
     for item in &all {

@@ -16,7 +16,7 @@ use std::path::Path;
 /// The most prompts that are continued together; the engine hands out as many items without tokens.
 const MOST_TOGETHER: usize = 32;
 
-/// What each prompt is continued with, one continuation for each schedule.
+/// What each prompt is continued with, one continuation for each way.
 struct Continuations<'a> {
     work: &'a Work<'a>,
     depends_on: String,
@@ -73,16 +73,16 @@ impl Measure for Continuations<'_> {
         reached: &[Reached<'_, Prompt>],
         _: Vec<Option<()>>,
     ) -> Result<PlainResults<(), Vec<Continuation>>, (usize, Failure)> {
-        let schedules = self.work.schedules().len();
+        let ways = self.work.ways().len();
         let mut all = Vec::new();
         for (part, reached) in reached.chunks(self.together).enumerate() {
             let prompts: Vec<&[u32]> = reached.iter().map(|it| &*it.item.ids).collect();
             let found = self.work.write(&prompts, &mut ());
             let found = found.map_err(|failed| {
-                let at = part * self.together + failed.at / schedules;
+                let at = part * self.together + failed.at / ways;
                 (at, Failure::other(failed.error))
             })?;
-            all.extend(found.chunks(schedules).map(|of_one| ((), of_one.to_vec())));
+            all.extend(found.chunks(ways).map(|of_one| ((), of_one.to_vec())));
         }
         Ok(all)
     }
@@ -93,7 +93,7 @@ impl Measure for Continuations<'_> {
     }
 
     fn fits(&self, found: &Vec<Continuation>) -> bool {
-        found.len() == self.work.schedules().len()
+        found.len() == self.work.ways().len()
     }
 }
 
@@ -144,9 +144,9 @@ pub(super) fn write(
             .first()
             .map(|found| found.ids.clone())
             .unwrap_or_default();
-        for ((edit, _), found) in work.schedules().iter().zip(found) {
+        for (way, found) in work.ways().iter().zip(found) {
             let difference = first_difference(&first, &found.ids);
-            lines += &found.line(Some(prompt.line), edit, &prompt.ids, difference)?;
+            lines += &found.line(Some(prompt.line), &way.name, &prompt.ids, difference)?;
             lines.push('\n');
         }
     }

@@ -7,16 +7,18 @@ mod writing;
 
 use self::page::Page;
 use self::prompt::Prompter;
-use self::writing::Work;
+use self::writing::{Run, Way, Work};
 use crate::arguments::{Bos, Inputs};
+use crate::early_exit::Stopping;
 use crate::inputs::{self, OpenedModel};
 use crate::{arguments, output};
 use anyhow::{Context, ensure};
 use layerwise::chat::DateTime;
+use layerwise::exits::Vocab;
 use layerwise::generate::{Sampling, Settings};
 use layerwise::schedule::{Edit, Schedule};
 use layerwise::sweep;
-use layerwise::transformer::{Precision, State};
+use layerwise::transformer::{Missing, Precision, State};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -28,7 +30,7 @@ A line of --prompts is an object with one of `prompt` (a text), `messages` (obje
 and `ids` (token ids); its continuations are printed, or written to --out, as with --json, each with its `line`.
 With --json there is one line an edit: edit, prompt_ids, ids, text, logprobs (natural logarithms of the model's own
 probabilities), first_difference (the first token that differs from the plain model's, counted from 0; null where none
-does), prefill_tokens_per_s, decode_ms_per_token.
+does), prefill_tokens_per_s, decode_ms_per_token; with --exit also blocks, those that the prompt ran and then each token.
 All continuations are made together, so that the weights are read once for all of them: their times are those of all of
 them; `speed` times edits one by one.")]
 pub struct Arguments {
@@ -73,6 +75,12 @@ pub struct Arguments {
     /// An edit whose continuation stands below the plain model's; may be repeated
     #[arg(long, value_name = "EDIT")]
     edit: Vec<Edit>,
+    #[command(flatten)]
+    stopping: Stopping,
+    /// What later tokens find of one that has stopped early, in the blocks that it has not run: all of it, run as soon as it is
+    /// needed (recompute), the keys and values of its last state (propagate), or nothing (absent)
+    #[arg(long, value_name = "recompute|propagate|absent", default_value = "recompute", value_parser = missing, requires = "exit")]
+    missing: Missing,
     /// The most tokens of a continuation
     #[arg(long, value_name = "N", default_value = "64")]
     max_tokens: NonZeroUsize,
@@ -105,7 +113,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Follow the N likeliest continuations side by side, and take the best that ends
-    #[arg(long, value_name = "N", conflicts_with = "stop")]
+    #[arg(long, value_name = "N", conflicts_with_all = ["stop", "exit"])]
     beams: Option<NonZeroUsize>,
     /// Rank beams by their log-probability over the number of tokens to this power
     #[arg(
@@ -151,10 +159,19 @@ pub struct Arguments {
     max_memory: Option<crate::memory::Size>,
 }
 
+fn missing(text: &str) -> Result<Missing, String> {
+    match text {
+        "recompute" => Ok(Missing::Recompute),
+        "propagate" => Ok(Missing::Propagate),
+        "absent" => Ok(Missing::Absent),
+        _ => Err("expected recompute, propagate or absent".to_owned()),
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
-/// A model, prompt, edit or setting that cannot be accepted, more memory than there is, or output that cannot be written.
+/// A model, prompt, edit, rule or setting that cannot be accepted, more memory than there is, or output that cannot be written.
 pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
     let opened = inputs::open_models(&Inputs {
         fetch: arguments.fetch,
@@ -178,7 +195,8 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
         );
     }
     let plain = Schedule::plain(opened.model.stack())?;
-    let mut schedules = vec![("id".to_owned(), plain.clone())];
+    let way = |name: String, run: Run| Way { name, run };
+    let mut ways = vec![way("id".to_owned(), Run::Under(plain.clone()))];
     for edit in &arguments.edit {
         let name = edit.to_string();
         let schedule = edit
@@ -189,9 +207,23 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
                 "{name} leaves no attention: each token depends on the one before it alone"
             ));
         }
-        schedules.push((name, schedule));
+        ways.push(way(name, Run::Under(schedule)));
     }
-    let work = Work::new(arguments, &opened, tokenizer.as_ref(), schedules)?;
+    if let Some(chosen) = arguments.stopping.chosen(&opened, tokenizer.as_ref())? {
+        let stop = chosen.stop();
+        ensure!(
+            stop.vocab() != Vocab::Options,
+            "--exit: expected a rule over full or top:R@K, found one over options, which a text has none of; give --exit-vocab"
+        );
+        let name = format!(
+            "exit by {} at {} over {}",
+            stop.rule(),
+            stop.threshold(),
+            stop.vocab()
+        );
+        ways.push(way(name, Run::Exiting(stop, arguments.missing)));
+    }
+    let work = Work::new(arguments, &opened, tokenizer.as_ref(), ways)?;
     let prompter = || Prompter::new(arguments, &opened, tokenizer.as_ref());
     if let Some(path) = &arguments.prompts {
         return many::write(arguments, &work, path, &prompter()?.file(path)?);

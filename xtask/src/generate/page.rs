@@ -31,7 +31,7 @@ impl<'a> Page<'a> {
 
     /// Whoever keeps the text of one model wants nothing else in it.
     fn is_alone(&self) -> bool {
-        self.work.schedules().len() == 1
+        self.work.ways().len() == 1
     }
 }
 
@@ -41,7 +41,7 @@ impl Reader for Page<'_> {
             return Ok(());
         }
         if self.begun != Some(at) && !self.is_alone() {
-            writeln!(self.out, "{}", output::plain(&self.work.schedules()[at].0))?;
+            writeln!(self.out, "{}", output::plain(&self.work.ways()[at].name))?;
         }
         self.begun = Some(at);
         write!(self.out, "{}", printable(piece))?;
@@ -55,7 +55,7 @@ impl Reader for Page<'_> {
         }
         let difference = first_difference(&self.plain, &found.ids);
         if self.is_json {
-            let edit = &self.work.schedules()[at].0;
+            let edit = &self.work.ways()[at].name;
             let line = found.line(None, edit, self.prompt, difference)?;
             writeln!(self.out, "{line}")?;
             self.out.flush()?;

@@ -4,13 +4,14 @@ use super::Arguments;
 use crate::inputs::OpenedModel;
 use anyhow::Context;
 use layerwise::corpus::{CorpusError, Tokenizer};
+use layerwise::exits::Stop;
 use layerwise::generate::{
     BeamSearch, Beams, Choice, GenerateError, Generation, Settings, Spells, TextLattice,
     TextStream, TokenTexts,
 };
 use layerwise::schedule::Schedule;
 use layerwise::sweep;
-use layerwise::transformer::Precision;
+use layerwise::transformer::{Missing, Precision};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,12 +20,26 @@ use std::time::Instant;
 pub(super) struct Work<'a> {
     pub(super) opened: &'a OpenedModel,
     pub(super) tokenizer: Option<&'a Tokenizer>,
-    schedules: Vec<(String, Schedule)>,
+    ways: Vec<Way>,
     pub(super) settings: Settings,
     stops: Vec<String>,
     beams: Option<Beams>,
     /// Before the first token.
     constraint: Option<Spells<TextLattice>>,
+}
+
+/// What a prompt is continued by.
+pub(super) struct Way {
+    /// The edit; of early exit the rule.
+    pub(super) name: String,
+    pub(super) run: Run,
+}
+
+/// How tokens are run.
+pub(super) enum Run {
+    Under(Schedule),
+    /// Each stops where the rule says; and what later tokens find of it.
+    Exiting(Stop, Missing),
 }
 
 /// A continuation.
@@ -40,6 +55,9 @@ pub(super) struct Continuation {
     /// own they were.
     decode_seconds: f64,
     decoded: u32,
+    /// With early exit the blocks that the prompt ran, and then each token that was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    blocks: Vec<usize>,
 }
 
 /// One continuation, as a line of JSON.
@@ -57,6 +75,8 @@ struct Line<'a> {
     prefill_tokens_per_s: f64,
     /// `None` where no token but the first was looked for.
     decode_ms_per_token: Option<f64>,
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    blocks: &'a [usize],
 }
 
 impl Continuation {
@@ -69,8 +89,13 @@ impl Continuation {
         let decoding = decoding.map_or(String::new(), |ms| {
             format!(", {:.1} tokens/s ({ms:.1} ms a token)", 1e3 / ms)
         });
+        let mean = self.blocks.iter().sum::<usize>() as f64 / self.blocks.len() as f64;
+        let blocks = match self.blocks.is_empty() {
+            true => String::new(),
+            false => format!(", {mean:.1} blocks a token"),
+        };
         format!(
-            "{} tokens{decoding}; prompt of {prompt} at {:.0} tokens/s",
+            "{} tokens{decoding}{blocks}; prompt of {prompt} at {:.0} tokens/s",
             self.ids.len(),
             prompt as f64 / self.prefill_seconds
         )
@@ -94,6 +119,7 @@ impl Continuation {
             first_difference,
             prefill_tokens_per_s: prompt.len() as f64 / self.prefill_seconds,
             decode_ms_per_token: self.ms_per_token(),
+            blocks: &self.blocks,
         })
     }
 }
@@ -103,7 +129,7 @@ impl<'a> Work<'a> {
         arguments: &Arguments,
         opened: &'a OpenedModel,
         tokenizer: Option<&'a Tokenizer>,
-        schedules: Vec<(String, Schedule)>,
+        ways: Vec<Way>,
     ) -> anyhow::Result<Self> {
         let settings = super::settings(arguments, opened)?;
         let beams = arguments.beams.map(|count| {
@@ -120,7 +146,7 @@ impl<'a> Work<'a> {
         Ok(Self {
             opened,
             tokenizer,
-            schedules,
+            ways,
             settings,
             stops: arguments.stop.clone(),
             beams,
@@ -128,9 +154,9 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// The schedules that each prompt is continued under, with their edits; the plain one first.
-    pub(super) fn schedules(&self) -> &[(String, Schedule)] {
-        &self.schedules
+    /// What each prompt is continued by; the plain model first.
+    pub(super) fn ways(&self) -> &[Way] {
+        &self.ways
     }
 
     /// All that a continuation depends on besides model and prompt.
@@ -142,11 +168,11 @@ impl<'a> Work<'a> {
             cache,
             ..
         } = &self.settings;
-        let schedules: Vec<String> = self
-            .schedules
-            .iter()
-            .map(|(edit, schedule)| format!("{edit}={schedule}"))
-            .collect();
+        let schedules = self.ways.iter().map(|way| match &way.run {
+            Run::Under(schedule) => format!("{}={schedule}", way.name),
+            Run::Exiting(stop, missing) => format!("{}={stop:?} {missing:?}", way.name),
+        });
+        let schedules: Vec<String> = schedules.collect();
         format!(
             "{schedules:?} {max_tokens} {end_tokens:?} {sampling:?} {} {:?} {:?} {:?}",
             cache.name(),
@@ -156,19 +182,27 @@ impl<'a> Work<'a> {
         )
     }
 
-    /// Checks what the continuations of so many prompts of so many tokens take, made together under all schedules: keys and
-    /// values, the buffers of a run, logits.
+    /// Checks what the continuations of so many prompts of so many tokens take, made together in all ways: keys and values, the
+    /// buffers of a run, logits.
     pub(super) fn check_memory(&self, prompt: usize, together: usize) -> anyhow::Result<()> {
         let config = self.opened.model.config();
-        let of_prompt: Vec<(&Schedule, usize)> = self
-            .schedules
-            .iter()
-            .map(|(_, schedule)| (schedule, prompt))
-            .collect();
+        let schedules = self.ways.iter().filter_map(|way| match &way.run {
+            Run::Under(schedule) => Some((schedule, prompt)),
+            Run::Exiting(..) => None,
+        });
+        let of_prompt: Vec<(&Schedule, usize)> = schedules.collect();
+        let exiting = self.ways.iter().map(|way| match &way.run {
+            Run::Under(_) => 0,
+            Run::Exiting(_, missing) => {
+                let prompts = vec![prompt; together];
+                self.settings.most_bytes_exiting(config, &prompts, *missing)
+            }
+        });
         let bytes = match self.beams {
             None => self
                 .settings
-                .most_bytes(config, &of_prompt.repeat(together)),
+                .most_bytes(config, &of_prompt.repeat(together))
+                .saturating_add(exiting.sum()),
             // One search after another; the beams of one step are made before those of the last are dropped.
             Some(beams) => {
                 let searches = of_prompt.iter().map(|one| {
@@ -181,9 +215,9 @@ impl<'a> Work<'a> {
         let measuring = match self.settings.cache {
             Precision::F32 => 0,
             cache => {
-                let plain = &self.schedules[0].1;
+                let plain = self.opened.model.plain();
                 let threads = self.settings.threads;
-                sweep::most_bytes_of_cache(config, plain, prompt, cache, threads)
+                sweep::most_bytes_of_cache(config, &plain, prompt, cache, threads)
             }
         };
         let bytes = bytes.max(measuring);
@@ -193,7 +227,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Continues each prompt under all schedules, the schedules of one prompt after another, and tells a reader of it.
+    /// Continues each prompt in all ways, those of one prompt after another, and tells a reader of it.
     ///
     /// # Errors
     /// Those of the first continuation that cannot be made, with its place, once all before it are told.
@@ -204,18 +238,14 @@ impl<'a> Work<'a> {
     ) -> Result<Vec<Continuation>, Failed> {
         let mut tasks = Vec::new();
         for prompt in prompts {
-            tasks.extend(self.schedules.iter().map(|(name, schedule)| Task {
-                name,
-                schedule,
-                prompt,
-            }));
+            tasks.extend(self.ways.iter().map(|way| Task { way, prompt }));
         }
         let Some(beams) = self.beams else {
             return self.choose(&tasks, reader);
         };
         let searched = tasks.iter().enumerate().map(|(at, task)| {
             let found = self.search(task, beams);
-            let found = found.with_context(|| task.name.to_owned());
+            let found = found.with_context(|| task.way.name.clone());
             let told = found.and_then(|found| {
                 reader.goes_on(at, found.text.as_deref().unwrap_or_default())?;
                 reader.has_ended(at, &found)?;
@@ -228,12 +258,15 @@ impl<'a> Work<'a> {
 
     /// The best continuation that a beam search finds.
     fn search(&self, task: &Task<'_>, beams: Beams) -> anyhow::Result<Continuation> {
+        let Run::Under(schedule) = &task.way.run else {
+            unreachable!("--beams is given without --exit");
+        };
         let constraint = self.constraint.clone();
         let mut teller = Teller::new(self, task.prompt);
         let started = Instant::now();
         let search = BeamSearch::new(
             &self.opened.model,
-            task.schedule,
+            schedule,
             task.prompt,
             self.settings.clone(),
             beams,
@@ -256,7 +289,46 @@ impl<'a> Work<'a> {
             logprobs,
             prefill_seconds,
             decode_seconds,
+            blocks: Vec::new(),
         })
+    }
+
+    /// Runs the prompts of all: those under schedules together, then those whose tokens may stop early.
+    fn begin(
+        &self,
+        tasks: &[Task<'_>],
+    ) -> Result<Vec<Generation<'_, Option<Spells<TextLattice>>>>, FirstFailed> {
+        let (model, settings, constraint) = (&self.opened.model, &self.settings, &self.constraint);
+        let mut begun = Vec::with_capacity(tasks.len());
+        let mut take = |places: Vec<usize>, all: Result<Vec<_>, FirstFailed>| {
+            let all = all.map_err(|failed| Box::new((places[failed.0], failed.1)))?;
+            begun.extend(places.into_iter().zip(all));
+            Ok::<(), FirstFailed>(())
+        };
+        let (mut places, mut prompts) = (Vec::new(), Vec::new());
+        for (at, task) in tasks.iter().enumerate() {
+            if let Run::Under(schedule) = &task.way.run {
+                places.push(at);
+                prompts.push((schedule, task.prompt));
+            }
+        }
+        take(
+            places,
+            Generation::all(model, &prompts, settings, constraint),
+        )?;
+        for way in &self.ways {
+            if let Run::Exiting(stop, missing) = &way.run {
+                let own = tasks.iter().enumerate();
+                let own = own.filter(|(_, task)| std::ptr::eq(task.way, way));
+                let (places, prompts): (Vec<_>, Vec<_>) =
+                    own.map(|(at, task)| (at, task.prompt)).unzip();
+                let all =
+                    Generation::exiting(model, &prompts, settings, constraint, stop, *missing);
+                take(places, all)?;
+            }
+        }
+        begun.sort_by_key(|(at, _)| *at);
+        Ok(begun.into_iter().map(|(_, begun)| begun).collect())
     }
 
     /// Chooses the tokens of all, one step after another.
@@ -266,20 +338,12 @@ impl<'a> Work<'a> {
         reader: &mut impl Reader,
     ) -> Result<Vec<Continuation>, Failed> {
         let of = |at: usize| move |error: anyhow::Error| Failed { at, error };
-        let prompts: Vec<(&Schedule, &[u32])> =
-            tasks.iter().map(|it| (it.schedule, it.prompt)).collect();
-        let started = Instant::now();
-        let all = Generation::all(
-            &self.opened.model,
-            &prompts,
-            &self.settings,
-            &self.constraint,
-        );
         let failed = |at: usize, error: GenerateError| Failed {
             at,
-            error: anyhow::Error::from(error).context(tasks[at].name.to_owned()),
+            error: anyhow::Error::from(error).context(tasks[at].way.name.clone()),
         };
-        let mut all = all.map_err(|it| failed(it.0, it.1))?;
+        let started = Instant::now();
+        let mut all = self.begin(tasks).map_err(|it| failed(it.0, it.1))?;
         let tokens: usize = tasks.iter().map(|task| task.prompt.len()).sum();
         let seconds_per_token = started.elapsed().as_secs_f64() / tokens as f64;
         let new = |task: &Task<'_>| Writing {
@@ -309,6 +373,7 @@ impl<'a> Work<'a> {
                     prefill_seconds: seconds_per_token * tasks[at].prompt.len() as f64,
                     decode_seconds: writing.decode_seconds,
                     decoded: writing.decoded,
+                    blocks: all[at].blocks().to_vec(),
                 };
                 reader.has_ended(at, &found).map_err(of(at))?;
                 whole.push(found);
@@ -348,11 +413,12 @@ pub(super) struct Failed {
     pub(super) error: anyhow::Error,
 }
 
-/// A prompt under a schedule.
+/// The place of the first continuation that cannot be made, and why.
+type FirstFailed = Box<(usize, GenerateError)>;
+
+/// A prompt that is continued in some way.
 struct Task<'a> {
-    /// The schedule's edit.
-    name: &'a str,
-    schedule: &'a Schedule,
+    way: &'a Way,
     prompt: &'a [u32],
 }
 

@@ -24,10 +24,13 @@ fn the_fastest_schedule_is_an_edit() {
     );
     let all = sandbox.xtask(&arguments(&["--all"])).succeeded().stdout;
     let mut lines = all.lines();
-    let header = "model,schedule,predicted_ratio,accuracy,relative_loss,relative_loss_se";
+    let header = "model,schedule,predicted_ratio,accuracy,relative_loss,relative_loss_se,control";
     assert_eq!(lines.next(), Some(header));
     // Nothing that was tried within the limit is predicted to be faster.
+    let controls = lines.clone().filter(|line| line.ends_with(",true")).count();
+    assert_eq!(controls, 12, "one for each kind and number of parts");
     let lines: Vec<(String, f64, f64)> = lines
+        .filter(|line| line.ends_with(",false"))
         .map(|line| {
             let parts: Vec<&str> = line.split('"').collect();
             let numbers: Vec<&str> = parts[2].split(',').collect();

@@ -8,6 +8,7 @@ mod bytes;
 mod chosen;
 mod diff_sites;
 mod drawn;
+mod early_exit;
 mod fastest;
 mod generated;
 mod hub;

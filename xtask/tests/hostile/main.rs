@@ -20,6 +20,7 @@ mod runs;
 mod safetensors;
 mod sandbox;
 mod table;
+mod tasks;
 mod text;
 mod values;
 

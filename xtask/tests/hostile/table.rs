@@ -2,7 +2,7 @@
 
 use crate::{
     Case, Expected, architecture, config, folder, generation, numbers, parquet, runs, safetensors,
-    text, values,
+    tasks, text, values,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -54,6 +54,11 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
         (
             "generation.rs: prompts_and_settings_of_generation",
             generation::generation(),
+        ),
+        ("tasks.rs: tasks_that_cannot_be_read", tasks::tasks()),
+        (
+            "tasks.rs: classifiers_that_cannot_be_used",
+            tasks::classifiers(),
         ),
     ]
 }

@@ -157,6 +157,7 @@ mod tests {
                 bos: None,
                 data: &data,
                 runs,
+                clock: None,
                 shared: Shared::default(),
             };
             let mut tables = Tables::default();

@@ -158,6 +158,17 @@ impl Answers {
         mean
     }
 
+    /// The same by the option with the largest log-likelihood per character, as the harness's `acc_norm`.
+    pub fn accuracy_by_length(&self, schedule: usize) -> ClusteredMean {
+        let mut mean = ClusteredMean::new();
+        for scores in &self.scores {
+            if let Some(acc) = scores[schedule].acc_norm {
+                mean.push(f64::from(acc), 1);
+            }
+        }
+        mean
+    }
+
     /// The share of items for which a schedule chooses what the plain model chooses.
     pub fn agreement(&self, schedule: usize) -> ClusteredMean {
         let mut mean = ClusteredMean::new();

@@ -1,6 +1,6 @@
 //! The paper's qualitative claims, each judged by a small function from recorded results.
 //!
-//! A claim (D1 to D27 of the paper, D28 to D30 of ours; F1 to F10, M1 to M9 and T1 to T10 of related systems) yields lines of `claims.csv`, each of which compares one measured number with one threshold.
+//! A claim (D1 to D27 of the paper, D28 to D30 of ours; A1 to A9, F1 to F10, M1 to M9 and T1 to T10 of related systems) yields lines of `claims.csv`, each of which compares one measured number with one threshold.
 //! Thresholds are those that the claims were written down with, before anything was measured; none is tuned.
 //! What cannot be judged from the results at hand is a line too, `not tested`, with the reason.
 //!

@@ -1,6 +1,7 @@
 //! Why an experiment cannot be measured.
 
 use layerwise_corpus::CorpusError;
+use layerwise_exits::ExitError;
 use layerwise_generate::GenerateError;
 use layerwise_metrics::MetricsError;
 use layerwise_rescoring::RescoringError;
@@ -26,6 +27,9 @@ pub enum ExperimentError {
     /// A task cannot be read or encoded.
     #[error("{0}")]
     Task(#[from] TaskError),
+    /// A rule of early exit cannot be trained.
+    #[error("{0}")]
+    Exit(#[source] Box<ExitError>),
     /// A number is not defined.
     #[error("{0}")]
     Metrics(#[from] MetricsError),
@@ -63,6 +67,12 @@ pub enum ExperimentError {
         /// What is wrong there.
         source: Box<ExperimentError>,
     },
+}
+
+impl From<ExitError> for ExperimentError {
+    fn from(error: ExitError) -> Self {
+        Self::Exit(Box::new(error))
+    }
 }
 
 impl From<RescoringError> for ExperimentError {

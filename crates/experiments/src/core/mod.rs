@@ -5,6 +5,7 @@
 pub mod ablation;
 pub mod choices;
 pub mod claim;
+pub mod clock;
 pub mod curve;
 pub mod data;
 pub mod error;

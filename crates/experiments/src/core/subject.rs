@@ -1,5 +1,6 @@
 //! A model with what it reads, and how it is run.
 
+use super::clock::Clock;
 use super::data::{Data, Shared};
 use super::error::ExperimentError;
 use super::models::Facts;
@@ -32,6 +33,8 @@ pub struct Subject<'a> {
     pub data: &'a Data,
     /// Its runs.
     pub runs: Runs<'a>,
+    /// The clock, where times are to be taken.
+    pub clock: Option<&'a dyn Clock>,
     /// What experiments on this model share.
     pub shared: Shared,
 }

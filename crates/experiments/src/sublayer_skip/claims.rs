@@ -159,7 +159,8 @@ fn speed<'a>(
 
 fn no_times() -> Unjudged {
     Unjudged::NotTested(
-        "needs measured times, which depend on the machine and are not taken here".to_owned(),
+        "needs measured times, which depend on the machine: reproduce --times takes them"
+            .to_owned(),
     )
 }
 

@@ -3,18 +3,21 @@
 //! Similarities decide which variants there are: each share of a run measures all of them, and its part of what follows.
 
 use super::Tasks;
+use super::plan::plan;
+use super::second_order;
 use super::similarity::Similarities;
 use super::table::{PairRecord, Record, SimilarityRecord, SpeedRecord, TaskRecord};
 use super::variants::{self, FRACTIONS, Family, Kind, Variant, plain_variants};
 use crate::core::choices::{Answers, Choosing};
+use crate::core::clock::{self, Times};
 use crate::core::error::{ExperimentError, OfShare, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use crate::core::work;
 use layerwise_generate::{Generation, Settings};
 use layerwise_metrics::ClusteredMean;
-use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Edit, EditFamily, Schedule};
-use layerwise_sweep::{Divergence, MeasureId, Plan, Statistics, WorkBytes, collect};
+use layerwise_schedule::{Edit, Schedule};
+use layerwise_sweep::{Divergence, MeasureId, Statistics, WorkBytes, collect};
 use layerwise_transformer::{Cost, Precision, State};
 
 /// The most sequences that the loss is measured on, and as many others for the similarities.
@@ -142,6 +145,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     variants.extend(one_by_one(subject, &others, &similarities)?);
     let edits = distinct_edits(variants.iter());
     let losses = losses(subject, &edits, &own).if_whole()?;
+    let orders = second_order::of(subject, &edits, &own).if_whole()?;
     let with_tasks: Vec<&Variant> = variants.iter().filter(|v| v.family.has_tasks()).collect();
     let chosen_edits = distinct_edits(with_tasks.iter().copied());
     let answers = match choosing(subject)? {
@@ -152,7 +156,9 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
         None => Some(None),
     };
     let written = written(subject, &chosen_edits).if_whole()?;
-    let (Some(statistics), Some(answers), Some(written)) = (losses, answers, written) else {
+    let (Some(statistics), Some(orders), Some(answers), Some(written)) =
+        (losses, orders, answers, written)
+    else {
         return Err(ExperimentError::ShareFinished);
     };
     let cost = Costs::new(subject, &plain);
@@ -170,6 +176,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             nll_difference_se: difference.standard_error(),
         });
     }
+    let speeds = speeds(subject, &variants)?;
     for variant in &variants {
         let at = position(&edits, &variant.edit);
         let chosen = variant.family.has_tasks();
@@ -183,6 +190,10 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             .zip(at_chosen)
             .map(|(all, at)| Told::of(all, at));
         let tasks = tasks.unwrap_or_default();
+        let speed = |cached: usize| {
+            let mut own = speeds.iter();
+            own.find(|speed| speed.edit == variant.edit && speed.cached == cached)
+        };
         let difference = at_chosen.and_then(|at| Difference::of(&written[0], &written[at]));
         tables.push(Record {
             model: subject.name.to_owned(),
@@ -193,6 +204,9 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             schedule: variant.edit.clone(),
             nll_increase: loss.mean().unwrap_or(f64::NAN),
             nll_increase_se: loss.standard_error(),
+            kl_nats: orders[at].kl.mean().unwrap_or(f64::NAN),
+            kl_nats_se: orders[at].kl.standard_error(),
+            kl_second_order_nats: orders[at].half_variance.mean().unwrap_or(f64::NAN),
             corpus: subject.text.name(),
             benchmark_mean: tasks.mean,
             benchmark_mean_se: tasks.mean_se,
@@ -201,10 +215,10 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             agreement_se: tasks.agreement_se,
             first_difference_mean: difference.as_ref().map(|difference| difference.first),
             identical_share: difference.as_ref().map(|difference| difference.identical),
-            decode_ratio: None,
-            decode_ratio_se: None,
+            decode_ratio: speed(512).and_then(|speed| speed.decode[0]),
+            decode_ratio_se: speed(512).and_then(|speed| speed.decode[1]),
             predicted_ratio: cost.ratio(&schedule, 512),
-            first_token_ratio: None,
+            first_token_ratio: speed(512).and_then(|speed| speed.first[0]),
             cache_ratio: cost.cache_ratio(&schedule),
         });
         if variant.family == Family::Latter {
@@ -216,8 +230,8 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
                     schedule: variant.edit.clone(),
                     cached_tokens: cached,
                     predicted_ratio: cost.ratio(&schedule, cached),
-                    decode_ratio: None,
-                    decode_ratio_se: None,
+                    decode_ratio: speed(cached).and_then(|speed| speed.decode[0]),
+                    decode_ratio_se: speed(cached).and_then(|speed| speed.decode[1]),
                 });
             }
         }
@@ -269,17 +283,6 @@ fn altered(plain: &Schedule, edit: &str) -> Result<Schedule, ExperimentError> {
     Ok(edit.parse::<Edit>()?.apply(plain)?)
 }
 
-/// The plan of some edits, in their order behind the plain schedule.
-pub(super) fn plan(subject: &Subject<'_>, edits: &[&str]) -> Result<Plan, ExperimentError> {
-    let families = edits.iter().map(|edit| edit.parse::<EditFamily>());
-    let families = families.collect::<Result<Vec<_>, _>>()?;
-    Ok(Plan::new(
-        subject.model.stack(),
-        &families,
-        DEFAULT_MAX_MEMBERS,
-    )?)
-}
-
 /// What a model costs under schedules.
 pub(super) struct Costs {
     cost: Cost,
@@ -318,6 +321,55 @@ impl Costs {
         let bytes = |schedule| self.cost.bytes_kept(schedule, 1, Self::NUMBER) as f64;
         bytes(schedule) / bytes(&self.plain)
     }
+}
+
+/// Times of the plain model over those of an edit, by the clock.
+struct Speed {
+    edit: String,
+    cached: usize,
+    /// Of a decoded token, mean and standard error over repetitions.
+    decode: [Option<f64>; 2],
+    /// To the first token.
+    first: [Option<f64>; 2],
+}
+
+/// The speeds of the last ones of every kind, at each length of the cache that the model has room for; none without a clock.
+fn speeds(subject: &Subject<'_>, variants: &[Variant]) -> Result<Vec<Speed>, ExperimentError> {
+    let Some(clock) = subject.clock else {
+        return Ok(Vec::new());
+    };
+    let plain = Schedule::plain(subject.model.stack())?;
+    let latter = variants
+        .iter()
+        .filter(|variant| variant.family == Family::Latter);
+    let edits = distinct_edits(latter);
+    let altered = edits.iter().map(|edit| altered(&plain, edit));
+    let altered = altered.collect::<Result<Vec<Schedule>, _>>()?;
+    let mut schedules = vec![&plain];
+    schedules.extend(&altered);
+    let budget = clock::Budget::default();
+    let context = subject.model.config().context;
+    let mut speeds = Vec::new();
+    for cached in CACHED {
+        // The last tokens of a cache of 2048 are decoded in a context of 2048.
+        let prompt = cached.min(context.saturating_sub(budget.decoded));
+        if 2 * prompt < cached {
+            continue;
+        }
+        let times = clock::times(subject.model, &schedules, prompt, budget, clock)?;
+        for (edit, at) in edits.iter().zip(1..) {
+            let ratio = |of: fn(&Times) -> f64| {
+                clock::over(times.iter().map(|times| of(&times[0]) / of(&times[at])))
+            };
+            speeds.push(Speed {
+                edit: (*edit).to_owned(),
+                cached,
+                decode: ratio(|times| times.decode),
+                first: ratio(|times| times.first),
+            });
+        }
+    }
+    Ok(speeds)
 }
 
 fn rank(subject: &Subject<'_>, similarities: &Similarities, tables: &mut Tables) {
@@ -446,6 +498,7 @@ fn answered(
         for schedule in 0..=edits.len() {
             let accuracy = answers.accuracy(schedule);
             let change = accuracy.difference(&plain)?;
+            let by_length = answers.accuracy_by_length(schedule);
             let name = schedule.checked_sub(1).map_or("id", |at| edits[at]);
             tables.push(TaskRecord {
                 model: subject.name.to_owned(),
@@ -454,6 +507,8 @@ fn answered(
                 items: answers.items() as u64,
                 accuracy: accuracy.mean().unwrap_or(f64::NAN),
                 accuracy_se: accuracy.standard_error(),
+                accuracy_by_length: by_length.mean(),
+                accuracy_by_length_se: by_length.standard_error(),
                 change: change.mean().unwrap_or(f64::NAN),
                 change_se: change.standard_error(),
                 agreement: answers.agreement(schedule).mean().unwrap_or(f64::NAN),

@@ -5,13 +5,15 @@
 //! - **Computes** loss, choices, continuations and the bytes of decoding for every kind, family and fraction of sublayers.
 //! - **Feeds the claims** T1 to T10.
 //!
-//! Times are not measured here; the ratio of bytes that decoding reads is what they should be at batch 1.
+//! Times are taken where there is a clock; the ratio of bytes that decoding reads is what they should be at batch 1.
 
 pub mod claims;
 mod data;
 pub mod figure;
 mod measure;
+mod plan;
 pub mod search;
+mod second_order;
 mod similarity;
 #[cfg(test)]
 pub(crate) mod synthetic;

@@ -1,6 +1,7 @@
 //! The fastest schedule that loses little on a task.
 
-use super::measure::{Costs, plan};
+use super::measure::Costs;
+use super::plan::plan;
 use super::similarity::Similarities;
 use super::variants::{Family, Kind, Variant};
 use crate::core::choices::Choosing;
@@ -8,6 +9,8 @@ use crate::core::error::ExperimentError;
 use crate::core::subject::Subject;
 use layerwise_schedule::{Edit, Schedule};
 use layerwise_tasks::Task;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A schedule that was tried on a task.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +26,8 @@ pub struct Tried {
     pub loss: f64,
     /// The standard error of the loss, paired over items.
     pub loss_se: Option<f64>,
+    /// Whether what is left out was drawn by chance: a control, which is never the answer.
+    pub is_control: bool,
 }
 
 /// What a search found.
@@ -41,8 +46,17 @@ pub struct Found {
     pub best: Option<usize>,
 }
 
+impl Found {
+    /// The control that reads as many bytes as the best, if there is one.
+    pub fn control(&self) -> Option<&Tried> {
+        let best = &self.tried[self.best?];
+        let mut controls = self.tried.iter().filter(|tried| tried.is_control);
+        controls.find(|tried| tried.predicted_ratio == best.predicted_ratio)
+    }
+}
+
 /// Tries every fraction of every kind in the order "late first", "last kept" and "most similar first" on a task, and
-/// finds the fastest whose relative loss is at most `limit`.
+/// finds the fastest whose relative loss is at most `limit`. Beside them it tries as many parts drawn by chance, as a control.
 ///
 /// Similarities are estimated on the text of the subject.
 ///
@@ -64,6 +78,8 @@ pub fn fastest(subject: &Subject<'_>, task: &Task, limit: f64) -> Result<Found, 
             edits.push(variant.edit);
         }
     };
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    let mut by_chance = Vec::new();
     for (at, kind) in Kind::OF_ONE_SORT.into_iter().enumerate() {
         let ranked: Vec<usize> = similarities
             .ranked(at)
@@ -78,9 +94,17 @@ pub fn fastest(subject: &Subject<'_>, task: &Task, limit: f64) -> Result<Found, 
             }
             if k < layers {
                 add(Variant::new(kind, Family::Similarity, 0.0, &ranked[..k]));
+                by_chance.push(Variant::new(
+                    kind,
+                    Family::Random,
+                    0.0,
+                    &drawn(&mut random, k, layers),
+                ));
             }
         }
     }
+    let chosen = edits.len();
+    edits.extend(by_chance.into_iter().map(|variant| variant.edit));
     let known: Vec<&str> = edits.iter().map(String::as_str).collect();
     let plan = plan(subject, &known)?;
     let mut answers = choosing.answers("fastest", subject, &plan, tasks)?;
@@ -108,6 +132,7 @@ pub fn fastest(subject: &Subject<'_>, task: &Task, limit: f64) -> Result<Found, 
             quality: own.mean().unwrap_or(f64::NAN),
             loss: loss.mean().unwrap_or(f64::NAN) / whole,
             loss_se: loss.standard_error().map(|error| error / whole),
+            is_control: at >= chosen,
         });
     }
     tried.sort_by(|a, b| {
@@ -118,7 +143,9 @@ pub fn fastest(subject: &Subject<'_>, task: &Task, limit: f64) -> Result<Found, 
         is_agreement,
         plain: whole,
         items: answers.items(),
-        best: tried.iter().position(|tried| tried.loss <= limit),
+        best: tried
+            .iter()
+            .position(|tried| !tried.is_control && tried.loss <= limit),
         tried,
     })
 }
@@ -126,7 +153,42 @@ pub fn fastest(subject: &Subject<'_>, task: &Task, limit: f64) -> Result<Found, 
 /// The most sequences that similarities are estimated on.
 const SEQUENCES: usize = 16;
 
+/// By which controls are drawn.
+const SEED: u64 = 0;
+
+/// So many blocks by chance, ascending.
+fn drawn(random: &mut ChaCha8Rng, count: usize, layers: usize) -> Vec<usize> {
+    let mut blocks: Vec<usize> = (0..layers).collect();
+    for at in 0..count {
+        let left = (layers - at) as u64;
+        blocks.swap(at, at + (random.next_u64() % left) as usize);
+    }
+    blocks.truncate(count);
+    blocks.sort_unstable();
+    blocks
+}
+
 /// How many schedules a search tries at most.
 pub fn schedules(layers: usize) -> usize {
-    3 * Kind::OF_ONE_SORT.len() * (layers / 2)
+    4 * Kind::OF_ONE_SORT.len() * (layers / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_are_drawn_among_all_blocks() {
+        let mut random = ChaCha8Rng::seed_from_u64(SEED);
+        let mut seen = [false; 8];
+        for _ in 0..40 {
+            let blocks = drawn(&mut random, 3, 8);
+            assert!(
+                blocks.len() == 3 && blocks.is_sorted_by(|a, b| a < b),
+                "{blocks:?}"
+            );
+            blocks.into_iter().for_each(|block| seen[block] = true);
+        }
+        assert_eq!(seen, [true; 8]);
+    }
 }

@@ -22,6 +22,12 @@ record! {
         pub nll_increase: f64,
         /// Its standard error, clustered by sequence.
         pub nll_increase_se: Option<f64>,
+        /// KL of the plain model's next-token distributions from the schedule's, nats.
+        pub kl_nats: f64,
+        /// Its standard error, clustered by sequence.
+        pub kl_nats_se: Option<f64>,
+        /// What second order says of it: half the variance of the change of the logits under the plain model, nats.
+        pub kl_second_order_nats: f64,
         /// The name of the text.
         pub corpus: String,
         /// Mean of the tasks' accuracies; empty where no task was run.
@@ -67,6 +73,10 @@ record! {
         pub accuracy: f64,
         /// Its standard error.
         pub accuracy_se: Option<f64>,
+        /// The same by log-likelihood per character (`acc_norm`); empty where that is not defined.
+        pub accuracy_by_length: Option<f64>,
+        /// Its standard error.
+        pub accuracy_by_length_se: Option<f64>,
         /// Accuracy less the plain model's, paired.
         pub change: f64,
         /// Its standard error.

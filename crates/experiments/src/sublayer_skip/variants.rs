@@ -49,6 +49,8 @@ pub enum Family {
     Similarity,
     /// The same, one by one, with the similarities of what is left.
     OneByOne,
+    /// Drawn by chance.
+    Random,
 }
 
 impl Family {
@@ -78,7 +80,7 @@ impl Family {
             Self::First => room(k).map(|()| 0..k),
             Self::FirstBlockZeroKept => room(k + 1).map(|()| 1..k + 1),
             Self::Middle => room(k).map(|()| (layers - k) / 2..(layers - k) / 2 + k),
-            Self::Similarity | Self::OneByOne => None,
+            Self::Similarity | Self::OneByOne | Self::Random => None,
         };
         range.map(Iterator::collect)
     }

@@ -1,0 +1,554 @@
+//! The claims that are judged from this experiment.
+
+use super::table::{FeatureRecord, LossRecord, Record, TimeRecord};
+use crate::core::claim::{Claim, Evidence};
+use crate::core::curve::needs;
+use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
+use crate::core::models::Facts;
+use crate::core::table::distinct;
+use crate::core::tables::Tables;
+use layerwise_metrics::correlation;
+
+const fn claim(
+    id: &'static str,
+    statement: &'static str,
+    judge: fn(&Evidence<'_>) -> Vec<Finding>,
+) -> Claim {
+    Claim {
+        id,
+        versions: &[],
+        statement,
+        needs: &["early-exit"],
+        models: "",
+        judge,
+    }
+}
+
+/// The claims that are judged from this experiment.
+pub const CLAIMS: &[Claim] = &[
+    claim("A1", "confidence grows with depth", a1),
+    claim("A2", "not all blocks are needed", a2),
+    claim("A3", "easy tasks stop earlier", a3),
+    claim("A4", "little is lost", a4),
+    claim("A5", "the classifier is worth having", a5),
+    claim("A6", "a classifier transfers between tasks", a6),
+    claim("A7", "saved layers are not saved time", a7),
+    claim("A8", "writing breaks", a8),
+    claim("A9", "exits obey their laws", a9),
+];
+
+/// The task of running text, which is no question.
+const NEXT_TOKEN: &str = super::instance::NEXT_TOKEN;
+
+fn each_model(evidence: &Evidence<'_>, findings: impl Fn(&Facts) -> Vec<Finding>) -> Vec<Finding> {
+    evidence.models.iter().flat_map(findings).collect()
+}
+
+/// The records of a rule on the whole vocabulary, trained on the task itself.
+fn own<'a>(tables: &'a Tables, model: &str, task: &str, rule: &str) -> Vec<&'a Record> {
+    let records = tables.of::<Record>().iter();
+    records
+        .filter(|r| r.model == model && r.task == task && r.rule == rule && r.vocab == "full")
+        .filter(|r| r.train_task.is_empty() || r.train_task == r.task)
+        .collect()
+}
+
+/// The record at a threshold.
+fn at<'a>(
+    tables: &'a Tables,
+    model: &str,
+    task: &str,
+    rule: &str,
+    threshold: f64,
+) -> Option<&'a Record> {
+    let mut records = own(tables, model, task, rule).into_iter();
+    records.find(|r| r.threshold == threshold)
+}
+
+fn tasks<'a>(tables: &'a Tables, model: &str) -> Vec<&'a str> {
+    let records = tables.of::<FeatureRecord>().iter();
+    distinct(
+        records
+            .filter(|r| r.model == model)
+            .map(|r| r.task.as_str()),
+    )
+}
+
+/// The tasks that are questions.
+fn questions<'a>(tables: &'a Tables, model: &str) -> Vec<&'a str> {
+    let mut tasks = tasks(tables, model);
+    tasks.retain(|task| *task != NEXT_TOKEN);
+    tasks
+}
+
+fn a1(evidence: &Evidence<'_>) -> Vec<Finding> {
+    type Feature = (&'static str, fn(&FeatureRecord) -> f64);
+    const FEATURES: [Feature; 2] = [("gap", |r| r.gap_mean), ("top", |r| r.top_mean)];
+    each_model(evidence, |model| {
+        let found = tasks(evidence.tables, &model.name);
+        FEATURES
+            .map(|(name, feature)| {
+                let least = found.iter().filter_map(|task| {
+                    let records = evidence.tables.of::<FeatureRecord>().iter();
+                    let pairs: Vec<(f64, f64)> = records
+                        .filter(|r| r.model == model.name && r.task == *task)
+                        .filter(|r| 2 * r.blocks_run >= model.layers)
+                        .map(|r| (r.blocks_run as f64, feature(r)))
+                        .collect();
+                    Some((correlation::spearman(&pairs)?, *task))
+                });
+                let least = least.min_by(|a, b| a.0.total_cmp(&b.0));
+                let outcome = least.ok_or_else(|| needs("early-exit"));
+                Finding::of(
+                    &model.name,
+                    format!(
+                        "least rank correlation of depth and mean {name} among tasks, from L/2 on"
+                    ),
+                    Threshold::AtLeast(0.8),
+                    outcome.map(|(value, task)| Measured::of(value).noting(task)),
+                )
+            })
+            .to_vec()
+    })
+}
+
+fn a2(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        let found = tasks(evidence.tables, &model.name).into_iter();
+        let depths =
+            found.filter_map(|task| at(evidence.tables, &model.name, task, "oracle-stable", 0.5));
+        let least = depths.min_by(|a, b| a.exit_blocks_mean.total_cmp(&b.exit_blocks_mean));
+        let outcome = least.ok_or_else(|| needs("early-exit")).map(|r| {
+            let layers = model.layers as f64;
+            Measured::of(r.exit_blocks_mean / layers)
+                .with_error(r.exit_blocks_se.map(|error| error / layers))
+                .noting(r.task.as_str())
+        });
+        vec![Finding::of(
+            &model.name,
+            "mean depth from which the answer stays, as part of all blocks, best task",
+            Threshold::AtMost(0.9),
+            outcome,
+        )]
+    })
+}
+
+fn a3(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        let usual = |task| at(evidence.tables, &model.name, task, "svm", 0.0);
+        let outcome = usual("sst2").zip(usual("mmlu")).map(|(easy, hard)| {
+            let error = easy
+                .exit_blocks_se
+                .unwrap_or(0.0)
+                .hypot(hard.exit_blocks_se.unwrap_or(0.0));
+            Measured::of((hard.exit_blocks_mean - easy.exit_blocks_mean) / error)
+                .with_error(Some(1.0))
+                .noting(format!(
+                    "{:.2} and {:.2} blocks",
+                    easy.exit_blocks_mean, hard.exit_blocks_mean
+                ))
+        });
+        let missing =
+            || Unjudged::NotTested("needs the results of early-exit on SST-2 and MMLU".to_owned());
+        vec![Finding::of(
+            &model.name,
+            "blocks of MMLU less those of SST-2 in standard errors, linear machine at 0",
+            Threshold::Above(2.0),
+            outcome.ok_or_else(missing),
+        )]
+    })
+}
+
+fn a4(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        let found = questions(evidence.tables, &model.name).into_iter();
+        let records: Vec<&Record> = found
+            .filter_map(|task| at(evidence.tables, &model.name, task, "svm", 0.0))
+            .collect();
+        let mean = |value: &dyn Fn(&Record) -> Option<f64>| -> Outcome {
+            let values: Vec<f64> = records.iter().filter_map(|r| value(r)).collect();
+            match values.len() {
+                0 => Err(needs("early-exit")),
+                count => Ok(Measured::of(values.iter().sum::<f64>() / count as f64)
+                    .noting(format!("{count} tasks"))),
+            }
+        };
+        vec![
+            Finding::of(
+                &model.name,
+                "accuracy lost, points, mean over tasks, linear machine at 0",
+                Threshold::AtMost(1.0),
+                mean(&|r| Some(100.0 * (r.acc_full? - r.acc_exit?))),
+            ),
+            Finding::of(
+                &model.name,
+                "part of the blocks left out, mean over tasks, linear machine at 0",
+                Threshold::AtLeast(0.1),
+                mean(&|r| Some(r.pruning_ratio)),
+            ),
+        ]
+    })
+}
+
+/// Agreement at a part of the blocks left out, on the line through a rule's points and the full model.
+fn agreement_at(records: &[&Record], pruning: f64) -> Option<f64> {
+    let mut points: Vec<(f64, f64)> = records
+        .iter()
+        .map(|r| (r.pruning_ratio, r.agreement))
+        .collect();
+    if points.is_empty() {
+        return None;
+    }
+    points.push((0.0, 1.0));
+    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+    let above = points.iter().position(|point| point.0 >= pruning)?;
+    let (x1, y1) = points[above];
+    let Some((x0, y0)) = above.checked_sub(1).map(|at| points[at]) else {
+        return Some(y1);
+    };
+    let share = if x1 > x0 {
+        (pruning - x0) / (x1 - x0)
+    } else {
+        1.0
+    };
+    Some(y0 + share * (y1 - y0))
+}
+
+/// The parts of the blocks at which agreements are compared.
+const PRUNINGS: [f64; 11] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5];
+
+/// Mean difference of two rules' agreements where both reach.
+fn difference(one: &[&Record], other: &[&Record]) -> Option<f64> {
+    let differences: Vec<f64> = PRUNINGS
+        .iter()
+        .filter_map(|pruning| Some(agreement_at(one, *pruning)? - agreement_at(other, *pruning)?))
+        .collect();
+    (!differences.is_empty()).then(|| differences.iter().sum::<f64>() / differences.len() as f64)
+}
+
+fn a5(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        let found = questions(evidence.tables, &model.name);
+        [
+            ("gap", Threshold::AtLeast(-0.01)),
+            ("fixed", Threshold::Above(0.02)),
+        ]
+        .map(|(rule, threshold)| {
+            let each: Vec<f64> = found
+                .iter()
+                .filter_map(|task| {
+                    let of = |rule| own(evidence.tables, &model.name, task, rule);
+                    difference(&of("svm"), &of(rule))
+                })
+                .collect();
+            let outcome = match each.len() {
+                0 => Err(needs("early-exit")),
+                count => Ok(Measured::of(each.iter().sum::<f64>() / count as f64)
+                    .noting(format!("{count} tasks, where both reach"))),
+            };
+            Finding::of(
+                &model.name,
+                format!(
+                    "mean agreement at 0 to 50 % of the blocks left out, linear machine less {rule}"
+                ),
+                threshold,
+                outcome,
+            )
+        })
+        .to_vec()
+    })
+}
+
+fn a6(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        let found = questions(evidence.tables, &model.name);
+        let mut losses = Vec::new();
+        for task in &found {
+            let trained_here = own(evidence.tables, &model.name, task, "svm");
+            for other in found.iter().filter(|other| *other != task) {
+                let records = evidence.tables.of::<Record>().iter();
+                let elsewhere: Vec<&Record> = records
+                    .filter(|r| r.model == model.name && r.task == *task && r.rule == "svm")
+                    .filter(|r| r.vocab == "full" && r.train_task == *other)
+                    .collect();
+                losses.extend(difference(&trained_here, &elsewhere));
+            }
+        }
+        let outcome = match losses.len() {
+            0 => Err(needs("early-exit")),
+            count => Ok(Measured::of(losses.iter().sum::<f64>() / count as f64)
+                .noting(format!("{count} pairs of tasks"))),
+        };
+        vec![Finding::of(
+            &model.name,
+            "agreement lost by training on another task, at equal parts left out",
+            Threshold::AtMost(0.03),
+            outcome,
+        )]
+    })
+}
+
+fn a7(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let missing = || {
+        Unjudged::NotTested(
+            "needs measured times, which depend on the machine: reproduce --times takes them"
+                .to_owned(),
+        )
+    };
+    each_model(evidence, |model| {
+        let own = || {
+            let records = evidence.tables.of::<TimeRecord>().iter();
+            records.filter(|r| r.model == model.name)
+        };
+        let mut findings: Vec<Finding> = ["prompt", "decode"]
+            .map(|setting| {
+                let off = own()
+                    .filter(|r| r.setting == setting)
+                    .filter_map(|r| Some(((r.time_ratio? / r.predicted_ratio - 1.0).abs(), r)));
+                let off = off.max_by(|a, b| a.0.total_cmp(&b.0));
+                let outcome = off.ok_or_else(missing).map(|(off, r)| {
+                    let error = r.time_ratio_se.map(|error| error / r.predicted_ratio);
+                    let head = if r.reads_head { "with" } else { "without" };
+                    let note = format!("{} blocks, {head} the head after each", r.blocks_run);
+                    Measured::of(off).with_error(error).noting(note)
+                });
+                Finding::of(
+                    &model.name,
+                    format!(
+                        "greatest relative difference of measured time and cost model, {setting}"
+                    ),
+                    Threshold::AtMost(0.15),
+                    outcome,
+                )
+            })
+            .to_vec();
+        // By the bytes, reading the head after each of k blocks costs more than it saves where k(1 + r) > L + r.
+        let slower =
+            own().filter(|r| r.setting == "decode" && r.reads_head && r.predicted_ratio > 1.0);
+        let least = slower.filter_map(|r| Some((r.time_ratio?, r)));
+        let least = least.min_by(|a, b| a.0.total_cmp(&b.0));
+        let outcome = least.ok_or_else(missing).map(|(ratio, r)| {
+            let note = format!(
+                "{} of {} blocks, predicted {:.2}",
+                r.blocks_run, model.layers, r.predicted_ratio
+            );
+            Measured::of(ratio).with_error(r.time_ratio_se).noting(note)
+        });
+        findings.push(Finding::of(
+            &model.name,
+            "least time of decoding with the whole head after every block over no exit, where the bytes foresee a loss",
+            Threshold::Above(1.0),
+            outcome,
+        ));
+        findings
+    })
+}
+
+fn a8(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        let records = evidence.tables.of::<LossRecord>().iter();
+        let pruned =
+            records.filter(|r| r.model == model.name && r.rule == "svm" && r.pruning_ratio >= 0.2);
+        let least = pruned.min_by(|a, b| a.pruning_ratio.total_cmp(&b.pruning_ratio));
+        let missing = || {
+            Unjudged::NotTested(
+                "needs a threshold at which the linear machine leaves out 20 % on running text"
+                    .to_owned(),
+            )
+        };
+        let outcome = least.ok_or_else(missing).map(|r| {
+            Measured::of(r.loss_increase_nats)
+                .with_error(r.loss_increase_se)
+                .noting(format!(
+                    "{:.1} % of the blocks left out",
+                    100.0 * r.pruning_ratio
+                ))
+        });
+        vec![Finding::of(
+            &model.name,
+            "increase of the next-token loss where 20 % or more is left out, nats, linear machine",
+            Threshold::AtLeast(0.5),
+            outcome,
+        )]
+    })
+}
+
+fn a9(evidence: &Evidence<'_>) -> Vec<Finding> {
+    each_model(evidence, |model| {
+        let found = tasks(evidence.tables, &model.name);
+        let all = found.iter().filter_map(|task| {
+            at(
+                evidence.tables,
+                &model.name,
+                task,
+                "fixed",
+                model.layers as f64,
+            )
+        });
+        let differing = all.map(|r| 1.0 - r.agreement).reduce(f64::max);
+        let mut falls = None;
+        for rule in ["svm", "svm-rbf", "crf", "gap", "top", "state", "patience"] {
+            for task in &found {
+                let mut records = own(evidence.tables, &model.name, task, rule);
+                records.sort_by(|a, b| a.threshold.total_cmp(&b.threshold));
+                for pair in records.windows(2) {
+                    let fall = pair[0].exit_blocks_mean - pair[1].exit_blocks_mean;
+                    falls = Some(f64::max(falls.unwrap_or(f64::NEG_INFINITY), fall));
+                }
+            }
+        }
+        let of = |value: Option<f64>| value.map(Measured::of).ok_or_else(|| needs("early-exit"));
+        vec![
+            Finding::of(
+                &model.name,
+                "share of answers after L blocks that are not the full model's",
+                Threshold::AtMost(0.0),
+                of(differing),
+            ),
+            Finding::of(
+                &model.name,
+                "greatest fall of the mean depth where a threshold rises, blocks",
+                Threshold::AtMost(0.0),
+                of(falls),
+            ),
+        ]
+    })
+}
+
+/// How much can be saved at 99 % agreement: of the rules at their thresholds the one that leaves out most, for each task.
+pub(super) fn savings(tables: &Tables) -> Option<String> {
+    let records = tables.of::<Record>();
+    let subjects = distinct(records.iter().map(|r| r.model.as_str()));
+    let mut told = Vec::new();
+    for model in subjects {
+        for task in tasks(tables, model) {
+            let mut best: Option<&Record> = None;
+            for rule in [
+                "svm", "svm-rbf", "crf", "gap", "top", "state", "patience", "fixed",
+            ] {
+                for record in own(tables, model, task, rule) {
+                    let is_better =
+                        best.is_none_or(|best| record.pruning_ratio > best.pruning_ratio);
+                    if record.agreement >= 0.99 && is_better {
+                        best = Some(record);
+                    }
+                }
+            }
+            if let Some(best) = best {
+                told.push(format!(
+                    "{model} on {task}: {:.0} % of the blocks ({} at {}; operations with the head {:.2} of the full model's)",
+                    100.0 * best.pruning_ratio,
+                    best.rule,
+                    best.threshold,
+                    best.ops_ratio_with_head
+                ));
+            }
+        }
+    }
+    (!told.is_empty()).then(|| format!("At 99 % agreement can be left out: {}.", told.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+    use crate::core::testing::{Judged, MODELS};
+
+    #[track_caller]
+    fn check(id: &str, lines: usize, contradict: impl Fn(&mut Tables), contradicted: usize) {
+        let (lines, failing) = (lines * MODELS, contradicted * MODELS);
+        Judged::of(CLAIMS, id, &[synthetic::add]).check_all(
+            lines,
+            contradict,
+            [lines - failing, failing, 0],
+        );
+    }
+
+    fn change(tables: &mut Tables, change: impl Fn(&mut Record)) {
+        tables.of_mut::<Record>().iter_mut().for_each(change);
+    }
+
+    #[test]
+    fn each_claim_can_hold_and_fail() {
+        let flat = |t: &mut Tables| {
+            t.of_mut::<FeatureRecord>()
+                .iter_mut()
+                .for_each(|r| r.gap_mean = -r.top_mean)
+        };
+        check("A1", 2, flat, 1);
+        check("A2", 1, |t| change(t, |r| r.exit_blocks_mean = 1e3), 1);
+        check(
+            "A3",
+            1,
+            |t| {
+                change(t, |r| {
+                    if r.task == "mmlu" {
+                        r.exit_blocks_mean = 1.0
+                    }
+                })
+            },
+            1,
+        );
+        check("A4", 2, |t| change(t, |r| r.acc_exit = Some(0.0)), 1);
+        check(
+            "A5",
+            2,
+            |t| {
+                change(t, |r| {
+                    if r.rule == "fixed" {
+                        r.agreement = 1.0
+                    }
+                })
+            },
+            1,
+        );
+        check(
+            "A6",
+            1,
+            |t| {
+                change(t, |r| {
+                    if r.train_task != r.task {
+                        r.agreement = 0.0
+                    }
+                })
+            },
+            1,
+        );
+        let slow = |t: &mut Tables| {
+            t.of_mut::<TimeRecord>()
+                .iter_mut()
+                .for_each(|r| r.time_ratio = Some(9.0))
+        };
+        check("A7", 3, slow, 2);
+        check(
+            "A8",
+            1,
+            |t| {
+                t.of_mut::<LossRecord>()
+                    .iter_mut()
+                    .for_each(|r| r.loss_increase_nats = 0.1)
+            },
+            1,
+        );
+        let falls = |t: &mut Tables| {
+            change(t, |r| {
+                if r.rule == "gap" {
+                    r.exit_blocks_mean = -r.threshold
+                }
+            })
+        };
+        check("A9", 2, falls, 1);
+    }
+
+    #[test]
+    fn what_can_be_saved_is_told() {
+        let models = crate::core::testing::models();
+        let tables = crate::core::testing::tables(&models[..1], &[synthetic::add]);
+        let told = savings(&tables).unwrap();
+        assert!(
+            told.starts_with("At 99 % agreement can be left out: gpt2 on mmlu: "),
+            "{told}"
+        );
+        assert_eq!(savings(&Tables::default()), None);
+    }
+}

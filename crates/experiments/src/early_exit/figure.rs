@@ -1,0 +1,280 @@
+//! The drawings.
+
+use super::table::{FeatureRecord, HistogramRecord, Record, TimeRecord};
+use crate::core::table::distinct;
+use crate::core::tables::Tables;
+use layerwise_plot::{
+    Axis, Dash, Figure, Histogram, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel, Point, Scale,
+    Side, Style,
+};
+
+const MARKERS: [Marker; 5] = [
+    Marker::Circle,
+    Marker::Square,
+    Marker::Triangle,
+    Marker::Diamond,
+    Marker::TriangleDown,
+];
+
+/// The rules that are drawn against the part left out.
+const RULES: [&str; 7] = ["svm", "svm-rbf", "crf", "gap", "state", "patience", "fixed"];
+
+/// The most tasks that are drawn.
+const MOST_TASKS: usize = 6;
+
+fn look(at: usize, dash: Dash) -> Style {
+    Style {
+        colour: OKABE_ITO[at % OKABE_ITO.len()],
+        dash,
+        marker: MARKERS[at % MARKERS.len()],
+    }
+}
+
+/// A drawing for each model.
+pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
+    let features = tables.of::<FeatureRecord>();
+    let models = distinct(features.iter().map(|r| r.model.as_str()));
+    if models.is_empty() {
+        return Vec::new();
+    }
+    let mut rows = Vec::new();
+    let all = distinct(features.iter().map(|r| r.task.as_str()));
+    let tasks = &all[..MOST_TASKS.min(all.len())];
+    for model in &models {
+        let before = match models.len() {
+            1 => String::new(),
+            _ => format!("{model}: "),
+        };
+        rows.push(vec![
+            confidence(features, model, tasks, &before, "gap", |r| {
+                (r.gap_mean, r.gap_se)
+            }),
+            confidence(features, model, tasks, &before, "top", |r| {
+                (r.top_mean, r.top_se)
+            }),
+        ]);
+        if models.len() > 1 {
+            continue;
+        }
+        for (at, part) in tasks.chunks(3).enumerate() {
+            let panels = part.iter().enumerate();
+            rows.push(
+                panels
+                    .map(|(own, task)| exits(tables, model, task, 3 * at + own))
+                    .collect(),
+            );
+        }
+        for part in tasks.chunks(3) {
+            rows.push(
+                part.iter()
+                    .map(|task| agreement(tables, model, task))
+                    .collect(),
+            );
+        }
+        let times = tables.of::<TimeRecord>().iter();
+        if times.filter(|r| r.model == *model).count() > 0 {
+            rows.push(
+                ["prompt", "question", "decode"]
+                    .map(|setting| cost(tables, model, setting))
+                    .to_vec(),
+            );
+        }
+    }
+    let entry = |label: &str, group: &str, style| LegendEntry {
+        label: label.to_owned(),
+        group: group.to_owned(),
+        style,
+    };
+    let mut legend: Vec<LegendEntry> = tasks
+        .iter()
+        .enumerate()
+        .map(|(at, task)| entry(task, "task", look(at, Dash::Solid)))
+        .collect();
+    if models.len() == 1 {
+        for (at, rule) in RULES.iter().enumerate() {
+            legend.push(entry(rule, "rule", look(at, Dash::Dashed)));
+        }
+    }
+    let figure = Figure {
+        title: "Early exit".to_owned(),
+        description: format!(
+            "Confidence by depth: the gap between the two most probable tokens and the first's probability, means over test \
+             instances with bands of one standard error. Histograms of the blocks after which the linear machine stops at its \
+             usual threshold (coloured; darker where the answer agrees with the full model) beside the depth from which the \
+             answer stays (grey). Agreement with the full model against the part of the blocks left out, one line a rule. \
+             Models: {}.",
+            models.join(", ")
+        ),
+        rows,
+        legend,
+    };
+    vec![("early-exit".to_owned(), figure)]
+}
+
+fn confidence(
+    features: &[FeatureRecord],
+    model: &str,
+    tasks: &[&str],
+    before: &str,
+    name: &str,
+    value: impl Fn(&FeatureRecord) -> (f64, Option<f64>),
+) -> Panel {
+    let marks = tasks.iter().enumerate().map(|(at, task)| {
+        let own = features
+            .iter()
+            .filter(|r| r.model == model && r.task == *task);
+        let points = own.map(|r| {
+            let (y, error) = value(r);
+            Point {
+                x: r.blocks_run as f64,
+                y,
+                error,
+            }
+        });
+        Mark::Line(Line {
+            style: look(at, Dash::Solid),
+            label: (*task).to_owned(),
+            points: points.collect(),
+            side: Side::Left,
+        })
+    });
+    Panel {
+        title: format!("{before}{name}"),
+        x: Axis::new("Blocks run", Scale::Integer),
+        y: Axis::new(
+            match name {
+                "gap" => "Gap of probabilities",
+                _ => "Largest probability",
+            },
+            Scale::Linear,
+        )
+        .between(0.0, 1.0),
+        y2: None,
+        marks: marks.collect(),
+    }
+}
+
+/// Where the machine stops; where there is none, where the answer first is final.
+fn exits(tables: &Tables, model: &str, task: &str, at: usize) -> Panel {
+    let records = tables.of::<HistogramRecord>();
+    let steps = |rule: &str, style: Style, count: fn(&HistogramRecord) -> u64| {
+        let own = records.iter();
+        let own: Vec<&HistogramRecord> = own
+            .filter(|r| r.model == model && r.task == task && r.rule == rule)
+            .collect();
+        let edges = own.iter().map(|r| r.blocks_run as f64 - 0.5);
+        let last = own.last().map(|r| r.blocks_run as f64 + 0.5);
+        Mark::Histogram(Histogram {
+            style,
+            edges: edges.chain(last).collect(),
+            counts: own.iter().map(|r| count(r) as f64).collect(),
+        })
+    };
+    let grey = Style {
+        colour: layerwise_plot::Colour(0x88, 0x88, 0x88),
+        ..look(0, Dash::Solid)
+    };
+    Panel {
+        title: format!("{task}: stops (grey: oracle)"),
+        x: Axis::new("Blocks run", Scale::Integer),
+        y: Axis::new("Instances", Scale::Linear),
+        y2: None,
+        marks: vec![
+            steps("oracle-stable", grey, |r| r.exits),
+            steps("svm", look(at, Dash::Solid), |r| r.exits),
+            steps("svm", look(at, Dash::Solid), |r| r.agreeing),
+        ],
+    }
+}
+
+/// Time over that of the full model against the part of the blocks that is run: lines foreseen, points measured.
+fn cost(tables: &Tables, model: &str, setting: &str) -> Panel {
+    let marks = [false, true]
+        .into_iter()
+        .enumerate()
+        .flat_map(|(at, reads_head)| {
+            let own = || {
+                let records = tables.of::<TimeRecord>().iter();
+                records.filter(move |r| {
+                    (r.model.as_str(), r.setting.as_str(), r.reads_head)
+                        == (model, setting, reads_head)
+                })
+            };
+            let most = own().map(|r| r.blocks_run).max().unwrap_or(1) as f64;
+            let x = move |r: &TimeRecord| r.blocks_run as f64 / most;
+            let foreseen = own().map(|r| Point {
+                x: x(r),
+                y: r.predicted_ratio,
+                error: None,
+            });
+            let line = Mark::Line(Line {
+                style: look(at, Dash::Solid),
+                label: if reads_head {
+                    "head after each block"
+                } else {
+                    "head at the end"
+                }
+                .to_owned(),
+                points: foreseen.collect(),
+                side: Side::Left,
+            });
+            let measured = own().filter_map(|r| {
+                Some(Point {
+                    x: x(r),
+                    y: r.time_ratio?,
+                    error: r.time_ratio_se,
+                })
+            });
+            let points = Mark::Line(Line {
+                style: look(at, Dash::Dotted),
+                label: "measured".to_owned(),
+                points: measured.collect(),
+                side: Side::Left,
+            });
+            let has_times = own().any(|r| r.time_ratio.is_some());
+            std::iter::once(line).chain(has_times.then_some(points))
+        });
+    Panel {
+        title: format!(
+            "{setting}: time (solid foreseen, dotted measured; orange with the head after each block)"
+        ),
+        x: Axis::new("Part of the blocks that is run", Scale::Linear).between(0.0, 1.0),
+        y: Axis::new("Time over the full model's", Scale::Linear),
+        y2: None,
+        marks: marks.collect(),
+    }
+}
+
+fn agreement(tables: &Tables, model: &str, task: &str) -> Panel {
+    let marks = RULES.iter().enumerate().map(|(at, rule)| {
+        let own = tables.of::<Record>().iter();
+        let own = own.filter(|r| {
+            r.model == model
+                && r.task == task
+                && r.rule == *rule
+                && r.vocab == "full"
+                && (r.train_task.is_empty() || r.train_task == r.task)
+        });
+        let mut points: Vec<Point> = own
+            .map(|r| Point {
+                x: r.pruning_ratio,
+                y: r.agreement,
+                error: None,
+            })
+            .collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x).then(b.y.total_cmp(&a.y)));
+        Mark::Line(Line {
+            style: look(at, Dash::Dashed),
+            label: (*rule).to_owned(),
+            points,
+            side: Side::Left,
+        })
+    });
+    Panel {
+        title: format!("{task}: agreement"),
+        x: Axis::new("Part of the blocks left out", Scale::Linear).between(0.0, 1.0),
+        y: Axis::new("Agreement with the full model", Scale::Linear).between(0.0, 1.0),
+        y2: None,
+        marks: marks.collect(),
+    }
+}

@@ -1,0 +1,405 @@
+//! Reads every task after every block, trains the rules, and records where they stop.
+
+use super::Tasks;
+use super::instance::{Instance, NEXT_TOKEN, Read, Reads};
+use super::readings::{Group, Position, Prompt, Readings, candidates};
+use super::recording::{Applied, Recording};
+use super::times;
+use crate::core::error::{ExperimentError, Place};
+use crate::core::harness::encoder;
+use crate::core::subject::Subject;
+use crate::core::tables::Tables;
+use crate::core::work;
+use layerwise_corpus::Tokenizer;
+use layerwise_exits::{ExitError, RULES, Reading, Rule, Stop, Trained, Vocab};
+use layerwise_sweep::{Held, WorkBytes};
+use layerwise_tasks::{Item, Task};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Prompts with the same shots that are run together.
+const TOGETHER: usize = 8;
+/// The most positions of running text that are read.
+const POSITIONS: usize = 20_000;
+/// The most positions of a sequence that are read.
+const POSITIONS_OF_SEQUENCE: usize = 64;
+/// By which rows are drawn.
+const SEED: u64 = 0;
+
+/// The prompts of a task: those of the training split, then those of the items.
+struct Encoded {
+    name: String,
+    /// Neighbours with a long beginning in common are run together.
+    groups: Vec<Group>,
+    /// For each prompt the index of the right option.
+    answers: Vec<Option<usize>>,
+    /// How many of them are of the training split; without one, every second is.
+    training: usize,
+    /// How many did not fit the model's context, and are left out.
+    too_long: usize,
+    /// What the prompts take.
+    memory: Held,
+}
+
+impl Encoded {
+    fn new(subject: &Subject<'_>, task: &Task) -> Result<Option<Self>, ExperimentError> {
+        let Some(tokenizer) = subject.tokenizer else {
+            return Ok(None);
+        };
+        let encoder = encoder(subject, tokenizer);
+        let items: Vec<&Item> = task.training.iter().chain(&task.items).collect();
+        let longest = items.iter().map(|item| {
+            let preamble = task.preamble(&item.subject);
+            preamble.len() + item.prompt.len()
+        });
+        let bytes = WorkBytes {
+            reading: Tokenizer::encoding_bytes(longest.max().unwrap_or(0)),
+            // Each is counted as it is made.
+            result: 0,
+        };
+        let mut encoded = Self::empty(subject, task.name.clone())?;
+        encoded.training = task.training.len();
+        let memory = Mutex::new(&mut encoded.memory);
+        let prompts = subject.runs.over(&items, bytes, |index, item| {
+            let found = encoder.first_tokens(task, item, index);
+            let (tokens, firsts) = found.at(|| subject.name.to_owned())?;
+            let gold = item.answer.map(|answer| firsts[answer]);
+            let options = if firsts.len() > 1 { firsts } else { Vec::new() };
+            let prompt = Prompt {
+                positions: vec![tokens.len() - 1],
+                tokens,
+                options,
+                gold: vec![gold],
+            };
+            let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.grow(PROMPTS, prompt.bytes() as u64)?;
+            Ok(prompt)
+        })?;
+        let prompts = prompts.into_parts().0.into_iter();
+        for (index, (prompt, item)) in prompts.zip(items).enumerate() {
+            // What is longer was cut to the context.
+            if prompt.tokens.len() < subject.model.config().context {
+                encoded.add(prompt, item.answer);
+                continue;
+            }
+            encoded.too_long += 1;
+            encoded.training -= usize::from(index < task.training.len());
+        }
+        Ok(Some(encoded))
+    }
+
+    /// Running text: positions of sequences, whose next token is the answer.
+    fn text(subject: &Subject<'_>) -> Result<Self, ExperimentError> {
+        let mut encoded = Self::empty(subject, NEXT_TOKEN.to_owned())?;
+        let mut left = POSITIONS;
+        for tokens in subject.text.sequences() {
+            let last = tokens.len().saturating_sub(1);
+            let count = POSITIONS_OF_SEQUENCE.min(last.saturating_sub(1)).min(left);
+            if count == 0 {
+                continue;
+            }
+            left -= count;
+            let positions: Vec<usize> = (0..count).map(|at| 1 + at * (last - 1) / count).collect();
+            let gold = positions.iter().map(|at| tokens.get(at + 1).copied());
+            let prompt = Prompt {
+                gold: gold.collect(),
+                positions,
+                tokens: tokens[..last].to_vec(),
+                options: Vec::new(),
+            };
+            encoded.memory.grow(PROMPTS, prompt.bytes() as u64)?;
+            encoded.add(prompt, None);
+        }
+        Ok(encoded)
+    }
+
+    fn empty(subject: &Subject<'_>, name: String) -> Result<Self, ExperimentError> {
+        Ok(Self {
+            name,
+            groups: Vec::new(),
+            answers: Vec::new(),
+            training: 0,
+            too_long: 0,
+            memory: subject.runs.hold(PROMPTS, 0)?,
+        })
+    }
+
+    fn add(&mut self, prompt: Prompt, answer: Option<usize>) {
+        self.answers.push(answer);
+        match self.groups.last_mut() {
+            Some(group) if group.prompts.len() < TOGETHER && group.is_like(&prompt) => {
+                group.prompts.push(prompt);
+            }
+            _ => self.groups.push(Group {
+                prompts: vec![prompt],
+            }),
+        }
+    }
+
+    /// The instances, by split, from the prompts in their order with what was read of all their positions.
+    fn read(
+        &self,
+        prompts: &mut impl Iterator<Item = Prompt>,
+        found: &mut impl Iterator<Item = Position>,
+    ) -> Read {
+        let mut read = Read {
+            name: self.name.clone(),
+            training: Vec::new(),
+            test: Vec::new(),
+            too_long: self.too_long,
+        };
+        for (index, (answer, prompt)) in self.answers.iter().zip(prompts).enumerate() {
+            let is_training = match self.training {
+                0 => index % 2 == 0,
+                training => index < training,
+            };
+            let split = match is_training {
+                true => &mut read.training,
+                false => &mut read.test,
+            };
+            let own = prompt.positions.iter().zip(&prompt.gold);
+            let first = split.len();
+            for ((at, gold), position) in own.zip(found.by_ref()) {
+                split.push(Instance {
+                    position,
+                    gold: *gold,
+                    answer: *answer,
+                    options: prompt.options.clone(),
+                    prompt: Vec::new(),
+                    tokens: at + 1,
+                    cluster: index,
+                });
+            }
+            if let [instance] = &mut split[first..] {
+                instance.prompt = prompt.tokens;
+            }
+        }
+        read
+    }
+}
+
+/// What messages about memory call them.
+const PROMPTS: &str = "the prompts of early exit";
+
+fn encoded(subject: &Subject<'_>) -> Result<Vec<Encoded>, ExperimentError> {
+    let mut all = Vec::new();
+    let tasks = subject.data.get::<Tasks>();
+    for task in tasks.iter().flat_map(|tasks| &tasks.0) {
+        all.extend(Encoded::new(subject, task)?);
+    }
+    all.push(Encoded::text(subject)?);
+    Ok(all)
+}
+
+/// How much there is of a task.
+struct Size {
+    name: String,
+    positions: usize,
+    prompts: usize,
+    tokens: usize,
+    too_long: usize,
+}
+
+impl Size {
+    fn of(task: &Encoded) -> Self {
+        let prompts = || task.groups.iter().flat_map(|group| &group.prompts);
+        Self {
+            name: task.name.clone(),
+            positions: prompts().map(|prompt| prompt.positions.len()).sum(),
+            prompts: task.answers.len(),
+            tokens: prompts().map(|prompt| prompt.tokens.len()).sum(),
+            too_long: task.too_long,
+        }
+    }
+}
+
+fn sizes(subject: &Subject<'_>) -> Result<Arc<Vec<Size>>, ExperimentError> {
+    let sizes = || Ok(encoded(subject)?.iter().map(Size::of).collect());
+    subject.shared.get(sizes)
+}
+
+/// What is going to be run.
+///
+/// # Errors
+/// Options that share their first token, an item that cannot be encoded, or an interrupt.
+pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
+    let sizes = sizes(subject)?;
+    let told = sizes.iter().map(|task| {
+        let too_long = match task.too_long {
+            0 => String::new(),
+            count => format!("; {count} prompts are longer than the model's context and left out"),
+        };
+        format!(
+            "early-exit: {}, {} positions of {} prompts, {} tokens without sharing, read after every block{too_long}",
+            task.name, task.positions, task.prompts, task.tokens
+        )
+    });
+    Ok(told.collect())
+}
+
+/// Multiply-adds of the runs, at most: prompts may share what they begin with.
+///
+/// # Errors
+/// As for [`announce`].
+pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+    let sizes = sizes(subject)?;
+    let tokens = sizes.iter().map(|task| task.tokens).sum();
+    let positions = sizes.iter().map(|task| task.positions).sum();
+    let heads = subject.model.config().layers;
+    let of_heads = work::of_steps(subject.model, 0, heads, positions);
+    Ok(work::of_plain(subject.model, tokens) + of_heads)
+}
+
+/// The readings of tasks, in one measurement.
+fn read(
+    subject: &Subject<'_>,
+    mut encoded: Vec<Encoded>,
+    vocab: Vocab,
+) -> Result<Reads, ExperimentError> {
+    let groups = encoded
+        .iter_mut()
+        .map(|task| std::mem::take(&mut task.groups));
+    let groups: Vec<Group> = groups.flatten().collect();
+    let layers = subject.model.config().layers;
+    let readings = Readings { vocab, layers };
+    let (found, of_readings) = subject.runs.plain(&readings, &groups)?.into_parts();
+    let mut found = found.into_iter().flatten();
+    let mut prompts = groups.into_iter().flat_map(|group| group.prompts);
+    let tasks = encoded
+        .iter()
+        .map(|task| task.read(&mut prompts, &mut found));
+    Ok(Reads {
+        tasks: tasks.collect(),
+        _memory: (
+            encoded.into_iter().map(|task| task.memory).collect(),
+            of_readings,
+        ),
+    })
+}
+
+/// Takes the memory for what rules are trained on, and for what they say.
+fn hold_for_rules(subject: &Subject<'_>, tasks: &[Read]) -> Result<Held, ExperimentError> {
+    let instances = tasks
+        .iter()
+        .map(|task| task.training.len() + task.test.len());
+    let rows = instances.max().unwrap_or(0) * subject.model.config().layers;
+    subject.runs.hold(
+        "what rules of early exit are trained on",
+        rows * BYTES_OF_ROW,
+    )
+}
+
+/// Of one depth of an instance: features three times, labels, scores.
+const BYTES_OF_ROW: usize = 256;
+
+/// Reads every task and fills the tables. Returns why a rule is left out.
+///
+/// # Errors
+/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+pub(super) fn measure(
+    subject: &Subject<'_>,
+    tables: &mut Tables,
+) -> Result<Vec<String>, ExperimentError> {
+    let layers = subject.model.config().layers;
+    let mut reads = read(subject, encoded(subject)?, candidates(layers))?;
+    reads.tasks.retain(|task| !task.test.is_empty());
+    let tasks = &reads.tasks;
+    let _memory = hold_for_rules(subject, tasks)?;
+    let recording = Recording::new(subject);
+    let mut notes = Vec::new();
+    for task in tasks {
+        recording.features(task, tables);
+    }
+    times::record(subject, tables)?;
+    for rule in RULES {
+        for own in tasks {
+            for vocab in vocabs(rule, own, layers) {
+                let trained = match rule.is_trained().then(|| trained(rule, own, vocab)) {
+                    None => None,
+                    Some(Ok(trained)) => Some(trained),
+                    Some(Err(error)) => {
+                        notes.push(format!("early-exit: {rule} on {}: {error}", own.name));
+                        continue;
+                    }
+                };
+                // A linear machine is tried on the other tasks too.
+                let is_published = rule == Rule::Svm && vocab == Vocab::Full;
+                for task in tasks {
+                    let is_own = task.name == own.name;
+                    if !is_own && !is_published {
+                        continue;
+                    }
+                    let usual = rule.usual().filter(|_| is_own && vocab == Vocab::Full);
+                    let mut applied = Applied::new(rule, trained.as_ref(), vocab);
+                    applied.train_task = trained.is_some().then_some(&own.name);
+                    applied.shown = usual;
+                    if let (Some(trained), Some(usual), true) = (&trained, usual, is_published) {
+                        let stop = Stop::trained(trained.clone(), usual, vocab);
+                        applied.times = times::of_prompts(subject, task, &stop, PROMPTS_TIMED)?;
+                    }
+                    recording.rule(&applied, task, &thresholds(rule, layers), tables)?;
+                }
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// Prompts of a task that are timed, at most.
+const PROMPTS_TIMED: usize = 8;
+
+/// The thresholds that a rule is tried at; of a fixed depth they are the depths.
+fn thresholds(rule: Rule, layers: usize) -> Vec<f64> {
+    let known: &[f64] = match rule {
+        Rule::Svm => &[-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0],
+        Rule::SvmRbf => &[-0.5, 0.0, 0.25, 0.5, 0.75, 1.0],
+        Rule::Crf => &[0.3, 0.5, 0.7, 0.9, 0.95, 0.99],
+        Rule::Gap => &[0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99],
+        Rule::Top => &[0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99],
+        Rule::State => &[0.9, 0.95, 0.98, 0.99, 0.995],
+        Rule::Patience => &[1.0, 2.0, 3.0, 4.0, 6.0],
+        Rule::Fixed => return (1..=layers).map(|blocks| blocks as f64).collect(),
+        _ => return rule.usual().into_iter().collect(),
+    };
+    known.to_vec()
+}
+
+fn trained(rule: Rule, task: &Read, vocab: Vocab) -> Result<Trained, ExitError> {
+    let instances = task.training.iter().map(Instance::readings);
+    let is_final = |at: usize, reading: &Reading| task.training[at].is_final(reading, vocab);
+    Trained::new(rule, &instances.collect::<Vec<_>>(), vocab, is_final, SEED)
+}
+
+/// The readings of one task, whose items are all test items, and the memory for rules.
+pub(super) fn read_own(
+    subject: &Subject<'_>,
+    task: &Task,
+    vocab: Vocab,
+) -> Result<(Reads, Held), ExperimentError> {
+    let Some(encoded) = Encoded::new(subject, task)? else {
+        return Err(ExperimentError::unexpected("a tokenizer", "none"));
+    };
+    let mut reads = read(subject, vec![encoded], vocab)?;
+    for read in &mut reads.tasks {
+        // Training and test are told apart by turns; here all of them count.
+        read.test.append(&mut read.training);
+        read.test.sort_by_key(|instance| instance.cluster);
+    }
+    let memory = hold_for_rules(subject, &reads.tasks)?;
+    Ok((reads, memory))
+}
+
+/// What the head is read over for a rule on a task: for the linear machine and the gap also fewer tokens.
+fn vocabs(rule: Rule, task: &Read, layers: usize) -> Vec<Vocab> {
+    let mut vocabs = vec![Vocab::Full];
+    if matches!(rule, Rule::Svm | Rule::Gap) {
+        if task
+            .test
+            .iter()
+            .all(|instance| !instance.options.is_empty())
+        {
+            vocabs.push(Vocab::Options);
+        }
+        vocabs.push(candidates(layers));
+    }
+    vocabs
+}

@@ -1,0 +1,203 @@
+//! Early exit on a task of the user's own: training a classifier, and what a rule saves and loses.
+
+use super::instance::{Instance, Read};
+use super::measure::read_own;
+use super::recording::{Applied, Recording};
+use super::table::{HistogramRecord, Record};
+use super::times;
+use crate::core::error::{ExperimentError, Place};
+use crate::core::subject::Subject;
+use crate::core::tables::Tables;
+use layerwise_exits::{Reading, Rule, Stop, Trained, Vocab};
+use layerwise_tasks::Task;
+
+/// What counts as final where a classifier is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// The answer of the full model.
+    Full,
+    /// The right answer.
+    Gold,
+}
+
+/// How many items of a task were used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Instances {
+    /// Items that were run.
+    pub run: usize,
+    /// Items whose prompts are longer than the model's context, and were left out.
+    pub too_long: usize,
+}
+
+impl Instances {
+    fn of(read: &Read) -> Self {
+        Self {
+            run: read.test.len(),
+            too_long: read.too_long,
+        }
+    }
+}
+
+/// Trains a classifier on all items of a task. Returns it with the number of instances.
+///
+/// # Errors
+/// A model without tokenizer, an item that cannot be encoded, too few instances or rows of one kind, items without answers
+/// where those are the target, or an interrupt.
+pub fn train(
+    subject: &Subject<'_>,
+    task: &Task,
+    rule: Rule,
+    vocab: Vocab,
+    target: Target,
+    seed: u64,
+) -> Result<(Trained, Instances), ExperimentError> {
+    let (reads, _memory) = read_own(subject, task, vocab)?;
+    let read = &reads.tasks[0];
+    check_options(read, vocab)?;
+    if target == Target::Gold
+        && let Some(item) = read.test.iter().position(|it| it.gold.is_none())
+    {
+        let found = format!("none in item {item} of {}", task.name);
+        return Err(ExperimentError::unexpected(
+            "the right answer of every item",
+            found,
+        ));
+    }
+    let is_final = |at: usize, reading: &Reading| {
+        let instance = &read.test[at];
+        match (target, vocab) {
+            (Target::Full, _) => instance.is_final(reading, vocab),
+            (Target::Gold, Vocab::Options) => {
+                reading.options.map(|own| own.first as usize) == instance.answer
+            }
+            (Target::Gold, _) => vocab.of(reading).map(|own| own.first) == instance.gold,
+        }
+    };
+    let readings: Vec<&[Reading]> = read.test.iter().map(Instance::readings).collect();
+    let trained = Trained::new(rule, &readings, vocab, is_final, seed);
+    Ok((trained.at(|| task.name.clone())?, Instances::of(read)))
+}
+
+/// Refuses items without options where those are read.
+fn check_options(read: &Read, vocab: Vocab) -> Result<(), ExperimentError> {
+    let mut instances = read.test.iter();
+    match vocab == Vocab::Options && instances.any(|instance| instance.options.is_empty()) {
+        false => Ok(()),
+        true => Err(ExperimentError::unexpected(
+            "two options or more",
+            format!("one option in items of {}", read.name),
+        )),
+    }
+}
+
+/// A rule as it is put to the test.
+#[derive(Clone, Debug)]
+pub struct Tested {
+    /// The rule.
+    pub rule: Rule,
+    /// Its classifier, where it is trained.
+    pub trained: Option<Trained>,
+    /// What the head is read over.
+    pub vocab: Vocab,
+    /// Its threshold.
+    pub threshold: f64,
+    /// Depths before this one are passed over, from 1,
+    pub least: usize,
+    /// as are all but every so-many-th.
+    pub every: usize,
+}
+
+impl Tested {
+    /// The rule as a run takes it.
+    ///
+    /// # Panics
+    /// If it is trained and has no classifier, or looks ahead.
+    pub fn stop(&self) -> Stop {
+        let stop = match &self.trained {
+            Some(trained) => Stop::trained(trained.clone(), self.threshold, self.vocab),
+            None => Stop::new(self.rule, self.threshold, self.vocab),
+        };
+        stop.testing(self.least, self.every)
+    }
+}
+
+/// What a rule saves and loses on a task.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Evaluated {
+    /// The items.
+    pub instances: Instances,
+    /// At the threshold that was given.
+    pub own: Record,
+    /// Where runs stop at it, one line for each number of blocks.
+    pub histogram: Vec<HistogramRecord>,
+    /// At other thresholds, by what is left out, least first.
+    pub others: Vec<Record>,
+}
+
+impl Evaluated {
+    /// Of all thresholds the one that leaves out most at an agreement of at least so much.
+    pub fn most_saved(&self, agreement: f64) -> Option<&Record> {
+        let enough = self.others.iter().chain([&self.own]);
+        let enough = enough.filter(|record| record.agreement >= agreement);
+        enough.max_by(|a, b| a.pruning_ratio.total_cmp(&b.pruning_ratio))
+    }
+}
+
+/// How many thresholds are tried besides the one that is given.
+const THRESHOLDS: usize = 64;
+
+/// Puts a rule to the test on all items of a task, at its threshold and at others between the scores that occur; times it on
+/// so many of them where there is a clock.
+///
+/// # Errors
+/// A model without tokenizer, an item that cannot be encoded, items without options where the rule reads those, or an
+/// interrupt.
+pub fn evaluate(
+    subject: &Subject<'_>,
+    task: &Task,
+    tested: &Tested,
+    timed: usize,
+) -> Result<Evaluated, ExperimentError> {
+    let (reads, _memory) = read_own(subject, task, tested.vocab)?;
+    let read = &reads.tasks[0];
+    if read.test.is_empty() {
+        return Err(ExperimentError::unexpected(
+            "an item that fits the model's context",
+            "none",
+        ));
+    }
+    check_options(read, tested.vocab)?;
+    let mut applied = Applied::new(tested.rule, tested.trained.as_ref(), tested.vocab);
+    (applied.least, applied.every) = (tested.least, tested.every);
+    applied.shown = Some(tested.threshold);
+    applied.times = times::of_prompts(subject, read, &tested.stop(), timed)?;
+    let recording = Recording::new(subject);
+    let mut thresholds = thresholds(&applied, read);
+    thresholds.retain(|threshold| *threshold != tested.threshold);
+    thresholds.insert(0, tested.threshold);
+    let mut tables = Tables::default();
+    recording.rule(&applied, read, &thresholds, &mut tables)?;
+    let (own, others) = tables.of::<Record>().split_at(1);
+    let (own, mut others) = (own[0].clone(), others.to_vec());
+    others.sort_by(|a, b| a.pruning_ratio.total_cmp(&b.pruning_ratio));
+    Ok(Evaluated {
+        instances: Instances::of(read),
+        own,
+        histogram: tables.of::<HistogramRecord>().to_vec(),
+        others,
+    })
+}
+
+/// Scores that occur, evenly from all.
+fn thresholds(applied: &Applied<'_>, read: &Read) -> Vec<f64> {
+    let scores = |instance: &Instance| applied.scores(instance.readings());
+    let mut all: Vec<f64> = read.test.iter().flat_map(scores).collect();
+    all.retain(|score| score.is_finite());
+    all.sort_by(f64::total_cmp);
+    all.dedup();
+    let step = all.len().div_ceil(THRESHOLDS).max(1);
+    all.into_iter().step_by(step).collect()
+}

@@ -1,0 +1,164 @@
+//! The records of this experiment.
+
+use crate::core::table::{is_share, negative_error, record};
+
+record! {
+    /// One line of `early-exit.csv`: one rule at one threshold on one task.
+    pub struct Record {
+        /// Name of the model.
+        pub model: String,
+        /// The task.
+        pub task: String,
+        /// The rule that says when to stop.
+        pub rule: String,
+        /// What the head is read over: `full`, the whole vocabulary; `options`; or `top:R@K`, the R best tokens after K blocks.
+        pub vocab: String,
+        /// The task that the rule was trained on; empty for rules without training.
+        pub train_task: String,
+        /// The rule's threshold; of a fixed depth the blocks that are run.
+        pub threshold: f64,
+        /// Test instances.
+        pub instances: u64,
+        /// Share of instances whose most probable token is the answer's first, full model; empty without answers.
+        pub acc_full: Option<f64>,
+        /// Its standard error.
+        pub acc_full_se: Option<f64>,
+        /// The same at the exit.
+        pub acc_exit: Option<f64>,
+        /// Its standard error.
+        pub acc_exit_se: Option<f64>,
+        /// Share of instances whose most probable option is right, full model; empty without options.
+        pub options_acc_full: Option<f64>,
+        /// The same at the exit.
+        pub options_acc_exit: Option<f64>,
+        /// Share of instances whose most probable token (of `options`, option) at the exit is the full model's.
+        pub agreement: f64,
+        /// Its standard error.
+        pub agreement_se: Option<f64>,
+        /// Mean of the blocks that were run.
+        pub exit_blocks_mean: f64,
+        /// Its standard error.
+        pub exit_blocks_se: Option<f64>,
+        /// 1 − mean blocks/L.
+        pub pruning_ratio: f64,
+        /// Operations of the blocks over those of all blocks, mean over instances.
+        pub ops_ratio: f64,
+        /// The same with the head, which is read once by the full model and after each block by the rule.
+        pub ops_ratio_with_head: f64,
+        /// Measured seconds of the full model; empty where none were measured.
+        pub seconds_full: Option<f64>,
+        /// Measured seconds with exits; empty where none were measured.
+        pub seconds_exit: Option<f64>,
+        /// Their ratio.
+        pub time_ratio: Option<f64>,
+        /// Its standard error.
+        pub time_ratio_se: Option<f64>,
+        /// The head's share of the operations with exits.
+        pub head_share: f64,
+    }
+    table("early-exit") key(model, task, rule, vocab, train_task, threshold) fault(|r| {
+        if !is_share(r.agreement) {
+            return Some(("agreement", "a share, from 0 to 1".to_owned()));
+        }
+        negative_error([("agreement_se", r.agreement_se), ("exit_blocks_se", r.exit_blocks_se), ("acc_exit_se", r.acc_exit_se)])
+    })
+}
+
+record! {
+    /// One line of `early-exit-features.csv`: the features after some blocks.
+    pub struct FeatureRecord {
+        /// Name of the model.
+        pub model: String,
+        /// The task.
+        pub task: String,
+        /// Blocks that were run, from 1.
+        pub blocks_run: usize,
+        /// Instances.
+        pub instances: u64,
+        /// Mean of the most probable token's probability less the second's.
+        pub gap_mean: f64,
+        /// Its standard error.
+        pub gap_se: Option<f64>,
+        /// Mean of the most probable token's probability.
+        pub top_mean: f64,
+        /// Its standard error.
+        pub top_se: Option<f64>,
+        /// Share of instances whose most probable token is the full model's.
+        pub match_rate: f64,
+        /// Share of instances for which that holds from here on.
+        pub stable_match_rate: f64,
+    }
+    table("early-exit-features") key(model, task, blocks_run) fault(|r| negative_error([("gap_se", r.gap_se), ("top_se", r.top_se)]))
+}
+
+record! {
+    /// One line of `early-exit-histogram.csv`: how many instances stop after some blocks.
+    pub struct HistogramRecord {
+        /// Name of the model.
+        pub model: String,
+        /// The task.
+        pub task: String,
+        /// The rule, over the whole vocabulary and trained on the task itself.
+        pub rule: String,
+        /// Its threshold.
+        pub threshold: f64,
+        /// Blocks that were run.
+        pub blocks_run: usize,
+        /// Instances that stop there.
+        pub exits: u64,
+        /// Those whose most probable token is the full model's.
+        pub agreeing: u64,
+        /// Those whose most probable token is the answer's first.
+        pub correct: u64,
+    }
+    table("early-exit-histogram") key(model, task, rule, threshold, blocks_run) fault(|_| None)
+}
+
+record! {
+    /// One line of `early-exit-loss.csv`: the loss of predicting the next token of a text with exits.
+    pub struct LossRecord {
+        /// Name of the model.
+        pub model: String,
+        /// The rule.
+        pub rule: String,
+        /// Its threshold.
+        pub threshold: f64,
+        /// Positions.
+        pub positions: u64,
+        /// 1 − mean blocks/L.
+        pub pruning_ratio: f64,
+        /// Loss of the full model, nats.
+        pub loss_full_nats: f64,
+        /// Loss with exits less that of the full model, nats, paired.
+        pub loss_increase_nats: f64,
+        /// Its standard error, clustered by sequence.
+        pub loss_increase_se: Option<f64>,
+    }
+    table("early-exit-loss") key(model, rule, threshold) fault(|r| negative_error([("loss_increase_se", r.loss_increase_se)]))
+}
+
+record! {
+    /// One line of `early-exit-times.csv`: what stopping after some blocks takes, measured and by the cost model.
+    pub struct TimeRecord {
+        /// Name of the model.
+        pub model: String,
+        /// `prompt`, one answer to a prompt; `question`, the same where three quarters of the prompt were run before, as shots
+        /// that many prompts share are; or `decode`, a token after it.
+        pub setting: String,
+        /// Whether the head is read over the whole vocabulary after every block, and not only at the end.
+        pub reads_head: bool,
+        /// Tokens of the prompt.
+        pub tokens: usize,
+        /// Blocks that are run.
+        pub blocks_run: usize,
+        /// Time over that of the full model, by operations for a prompt, and by bytes read for a token.
+        pub predicted_ratio: f64,
+        /// Measured time over that of the full model, in the same repetition; empty where no times were taken.
+        pub time_ratio: Option<f64>,
+        /// Its standard error over repetitions.
+        pub time_ratio_se: Option<f64>,
+        /// Median seconds.
+        pub seconds: Option<f64>,
+    }
+    table("early-exit-times") key(model, setting, reads_head, blocks_run) fault(|r| negative_error([("time_ratio_se", r.time_ratio_se)]))
+}

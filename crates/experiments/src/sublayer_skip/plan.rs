@@ -1,0 +1,17 @@
+//! Edits as a plan.
+
+use crate::core::error::ExperimentError;
+use crate::core::subject::Subject;
+use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
+use layerwise_sweep::Plan;
+
+/// The plan of some edits, in their order behind the plain schedule.
+pub(super) fn plan(subject: &Subject<'_>, edits: &[&str]) -> Result<Plan, ExperimentError> {
+    let families = edits.iter().map(|edit| edit.parse::<EditFamily>());
+    let families = families.collect::<Result<Vec<_>, _>>()?;
+    Ok(Plan::new(
+        subject.model.stack(),
+        &families,
+        DEFAULT_MAX_MEMBERS,
+    )?)
+}

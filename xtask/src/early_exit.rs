@@ -1,0 +1,486 @@
+//! `early-exit`: trains a classifier that stops a model early, and tells what a rule saves and loses on a task.
+
+use crate::arguments::{self, Inputs, Run};
+use crate::experiments::core::clock::Clock;
+use crate::experiments::core::data::{Data, Shared};
+use crate::experiments::core::subject::{Runs, Subject};
+use crate::experiments::early_exit::Record;
+use crate::experiments::early_exit::own::{Evaluated, Instances, Target, Tested, evaluate, train};
+use crate::inputs::{self, OpenedModel};
+use crate::stopwatch::Stopwatch;
+use crate::{interrupt, output};
+use anyhow::{Context, anyhow, bail, ensure};
+use clap::Subcommand;
+use layerwise::corpus::Tokenizer;
+use layerwise::exits::{Classifier, Rule, Stop, Vocab};
+use layerwise::files::sha256;
+use layerwise::tasks::{DATA_SETS, DataSet, Task, Wanted, read_own};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Options of `early-exit`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a classifier on a task, and write it to a file
+    Train(Train),
+    /// What a rule saves and loses on a task: agreement, blocks, operations, times, and where runs stop
+    Eval(Eval),
+}
+
+/// A task and the model that answers it.
+#[derive(clap::Args)]
+struct Asked {
+    /// The task: a .jsonl file with prompt, options and, where it is known, gold on each line; with --set a folder of data
+    /// sets
+    #[arg(value_name = "FILE|DIR")]
+    task: PathBuf,
+    /// The data set of the folder
+    #[arg(long, value_name = "NAME")]
+    set: Option<String>,
+    /// Take the first N items
+    #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u32).range(1..))]
+    items: u32,
+    /// Refuse a task with a prompt that is longer than the model's context, in place of leaving it out
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
+    run: Run,
+}
+
+impl Asked {
+    /// Tells how many items are left out, or refuses them.
+    fn accept(&self, opened: &Opened, instances: Instances) -> anyhow::Result<()> {
+        let Instances { too_long, .. } = instances;
+        ensure!(
+            too_long == 0 || !self.strict,
+            "{}: expected prompts of fewer than {} tokens, the context of {}, found {too_long} longer ones; without --strict they are left out",
+            opened.task.name,
+            opened.model.model.config().context,
+            opened.model.name
+        );
+        if too_long > 0 {
+            output::say(format_args!(
+                "{}: {too_long} items have longer prompts than {} has context, and are left out",
+                opened.task.name, opened.model.name
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[derive(clap::Args)]
+struct Train {
+    #[command(flatten)]
+    asked: Asked,
+    /// svm, svm-rbf or crf
+    #[arg(long, value_name = "RULE", default_value = "svm")]
+    rule: Rule,
+    /// What the head is read over: full, options, or top:R@K, the R best tokens after K blocks
+    #[arg(long, value_name = "full|options|top:R@K", default_value = "full")]
+    vocab: Vocab,
+    /// What counts as final: the answer of the full model (final) or the right one (gold)
+    #[arg(long, value_name = "final|gold", default_value = "final", value_parser = target)]
+    label: Target,
+    /// It stops where its score lies above [default: 0, of crf 0.5]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    threshold: Option<f64>,
+    /// By which rows are drawn where there are too many
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Where the classifier goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct Eval {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    stopping: Stopping,
+    /// Tell how much can be left out at an agreement of at least so much
+    #[arg(long, value_name = "SHARE", default_value_t = 0.99)]
+    agreement: f64,
+    /// Time the full model and the rule in turn on so many of the items
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    timed: usize,
+    /// Print every threshold that was tried, as CSV
+    #[arg(long)]
+    all: bool,
+}
+
+/// Which rule stops a run.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Stopping {
+    /// What stops a run early: a classifier's file, or gap, top, state, patience or fixed, with its threshold behind a
+    /// colon, as gap:0.9
+    #[arg(long, value_name = "FILE|RULE:T")]
+    exit: Option<String>,
+    /// What the head is read over: full, options, or top:R@K, the R best tokens after K blocks [default: that of the
+    /// classifier, else full]
+    #[arg(long, value_name = "full|options|top:R@K", requires = "exit")]
+    exit_vocab: Option<Vocab>,
+    /// Stop after N blocks at the earliest
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "exit")]
+    min_depth: usize,
+    /// Look at every N-th block only
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "exit", value_parser = every)]
+    every: usize,
+}
+
+fn every(text: &str) -> Result<usize, String> {
+    let found = text.parse().ok().filter(|every: &usize| *every > 0);
+    found.ok_or_else(|| "expected a number from 1".to_owned())
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    match text {
+        "final" => Ok(Target::Full),
+        "gold" => Ok(Target::Gold),
+        _ => Err("expected final or gold".to_owned()),
+    }
+}
+
+impl Stopping {
+    /// The rule that is named; `None` where none is.
+    ///
+    /// # Errors
+    /// A classifier's file that cannot be accepted or is for another model, or a rule that cannot stop a run.
+    pub fn chosen(
+        &self,
+        opened: &OpenedModel,
+        tokenizer: Option<&Tokenizer>,
+    ) -> anyhow::Result<Option<Tested>> {
+        let Some(text) = &self.exit else {
+            return Ok(None);
+        };
+        let (name, threshold) = match text.rsplit_once(':') {
+            Some((name, threshold)) if name.parse::<Rule>().is_ok() => {
+                let found = threshold.parse().map_err(|_| {
+                    anyhow!(
+                        "--exit {text}: expected a number behind the colon, found {threshold:?}"
+                    )
+                })?;
+                (name, Some(found))
+            }
+            _ => (text.as_str(), None),
+        };
+        let chosen = |rule, trained, vocab: Vocab, threshold| Tested {
+            rule,
+            trained,
+            vocab: self.exit_vocab.unwrap_or(vocab),
+            threshold,
+            least: self.min_depth,
+            every: self.every,
+        };
+        let layers = opened.model.config().layers;
+        let found = if let Ok(rule) = name.parse::<Rule>() {
+            ensure!(
+                rule != Rule::Fixed || threshold.is_some(),
+                "--exit fixed: give the number of blocks, as fixed:{}",
+                layers.div_ceil(2)
+            );
+            let stop = Stop::named(name, threshold, Vocab::Full);
+            let stop = stop.with_context(|| format!("--exit {text}"))?;
+            chosen(stop.rule(), None, Vocab::Full, stop.threshold())
+        } else {
+            let path = Path::new(text);
+            let read = Classifier::read(path).with_context(|| {
+                let rules = "gap, top, state, patience or fixed";
+                format!("--exit {text}: expected {rules}, or a classifier's file")
+            })?;
+            let tokenizer = tokenizer.map_or("", Tokenizer::sha256);
+            read.check(path, layers, &identity(opened), tokenizer)?;
+            chosen(
+                read.trained.rule(),
+                Some(read.trained),
+                read.vocab,
+                read.threshold,
+            )
+        };
+        if let Vocab::Candidates { blocks, .. } = found.vocab {
+            ensure!(
+                blocks <= layers,
+                "top:R@K with {blocks} blocks: {} has {layers}",
+                opened.name
+            );
+        }
+        Ok(Some(found))
+    }
+}
+
+/// A hash of the hashes of a model's files.
+fn identity(opened: &OpenedModel) -> String {
+    let hashes = opened.subject().hashes.join("\n");
+    sha256(hashes.as_bytes())
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Inputs that cannot be accepted, a classifier that cannot be trained or written, or an interrupt.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    interrupt::watch(true)?;
+    match &arguments.command {
+        Command::Train(arguments) => train_on(arguments),
+        Command::Eval(arguments) => evaluate_on(arguments),
+    }
+}
+
+/// A model, its tokenizer and the task.
+struct Opened {
+    model: OpenedModel,
+    tokenizer: Tokenizer,
+    task: Task,
+}
+
+fn open(asked: &Asked) -> anyhow::Result<Opened> {
+    let task = match &asked.set {
+        None => read_own(&asked.task, asked.items as usize)?,
+        Some(name) => {
+            let set = DataSet::named(name).ok_or_else(|| {
+                let known: Vec<&str> = DATA_SETS.iter().map(|set| set.name).collect();
+                anyhow!("--set {name}: expected one of {}", known.join(", "))
+            })?;
+            set.read(
+                &asked.task,
+                Wanted::new(asked.items as usize).of_one_token(),
+            )?
+        }
+    };
+    let mut models = inputs::open_models(&asked.inputs)?;
+    ensure!(
+        models.len() == 1,
+        "early-exit takes one model, found {}: give one with --model",
+        models.len()
+    );
+    let model = models.remove(0);
+    let Some(tokenizer) = inputs::open_tokenizer(&model)? else {
+        bail!(
+            "{}: found no tokenizer.json to read the task with",
+            model.name
+        );
+    };
+    Ok(Opened {
+        model,
+        tokenizer,
+        task,
+    })
+}
+
+/// Tokens of the text, which has to be there.
+const TOKENS: usize = 4096;
+
+/// Calls `work` with the model as experiments see it.
+fn with_subject<T>(
+    asked: &Asked,
+    opened: &Opened,
+    stopwatch: Option<&Stopwatch>,
+    work: impl FnOnce(&Subject<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let model = &opened.model;
+    // Nothing is read of the text.
+    let corpus = inputs::open_corpus(&asked.inputs, Some(TOKENS), model)?;
+    let data = Data::default();
+    let subject = Subject {
+        model: &model.model,
+        name: &model.name,
+        tokenizer: Some(&opened.tokenizer),
+        text: corpus.text(None),
+        other_text: None,
+        bos: match asked.inputs.bos {
+            arguments::Bos::Id(id) => Some(id),
+            arguments::Bos::Auto | arguments::Bos::None => None,
+        },
+        data: &data,
+        runs: Runs {
+            model: model.subject(),
+            runner: model.runner(&asked.run),
+        },
+        clock: stopwatch.map(|stopwatch| stopwatch as &dyn Clock),
+        shared: Shared::default(),
+    };
+    work(&subject)
+}
+
+fn train_on(arguments: &Train) -> anyhow::Result<()> {
+    ensure!(
+        arguments.rule.is_trained(),
+        "--rule {}: expected svm, svm-rbf or crf, which are trained",
+        arguments.rule
+    );
+    ensure!(
+        arguments.threshold.is_none_or(f64::is_finite),
+        "--threshold: expected a number, found NaN or infinity"
+    );
+    output::check_file(&arguments.out)?;
+    let opened = open(&arguments.asked)?;
+    let (rule, vocab) = (arguments.rule, arguments.vocab);
+    let (trained, instances) = with_subject(&arguments.asked, &opened, None, |subject| {
+        Ok(train(
+            subject,
+            &opened.task,
+            rule,
+            vocab,
+            arguments.label,
+            arguments.seed,
+        )?)
+    })?;
+    arguments.asked.accept(&opened, instances)?;
+    let instances = instances.run;
+    let threshold = arguments.threshold.or(rule.usual()).unwrap_or(0.0);
+    let blocks = opened.model.model.config().layers;
+    let model = identity(&opened.model);
+    let classifier = Classifier::new(trained, vocab, threshold, blocks, model).with(|it| {
+        it.tokenizer = opened.tokenizer.sha256().to_owned();
+        it.tasks = vec![opened.task.name.clone()];
+        it.instances = instances as u64;
+    });
+    output::write(&arguments.out, classifier.text()?.as_bytes())?;
+    output::say(format_args!(
+        "{}: {rule} trained on {instances} items of {}",
+        opened.model.name, opened.task.name
+    ));
+    output::print_paths([&arguments.out])?;
+    Ok(())
+}
+
+fn evaluate_on(arguments: &Eval) -> anyhow::Result<()> {
+    ensure!(
+        (0.0..=1.0).contains(&arguments.agreement),
+        "--agreement {}: expected a share from 0 to 1",
+        arguments.agreement
+    );
+    let opened = open(&arguments.asked)?;
+    let chosen = arguments
+        .stopping
+        .chosen(&opened.model, Some(&opened.tokenizer))?;
+    let chosen = chosen.ok_or_else(|| {
+        anyhow!("expected a rule: --exit FILE, a classifier that `early-exit train` wrote, or --exit gap:0.9")
+    })?;
+    let threads = arguments.asked.run.threads();
+    let stopwatch = (arguments.timed > 0).then(|| Stopwatch::new(threads));
+    let evaluated = with_subject(&arguments.asked, &opened, stopwatch.as_ref(), |subject| {
+        Ok(evaluate(subject, &opened.task, &chosen, arguments.timed)?)
+    })?;
+    arguments.asked.accept(&opened, evaluated.instances)?;
+    let mut out = std::io::stdout().lock();
+    if arguments.all {
+        writeln!(
+            out,
+            "threshold,instances,acc_full,acc_exit,agreement,agreement_se,exit_blocks_mean,pruning_ratio,ops_ratio,ops_ratio_with_head"
+        )?;
+        let number =
+            |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.4}"));
+        for record in std::iter::once(&evaluated.own).chain(&evaluated.others) {
+            writeln!(
+                out,
+                "{},{},{},{},{:.4},{},{:.3},{:.4},{:.4},{:.4}",
+                record.threshold,
+                record.instances,
+                number(record.acc_full),
+                number(record.acc_exit),
+                record.agreement,
+                number(record.agreement_se),
+                record.exit_blocks_mean,
+                record.pruning_ratio,
+                record.ops_ratio,
+                record.ops_ratio_with_head
+            )?;
+        }
+        return Ok(());
+    }
+    write!(out, "{}", told(&opened, &chosen, &evaluated))?;
+    match evaluated.most_saved(arguments.agreement) {
+        Some(record) => writeln!(
+            out,
+            "at an agreement of at least {}: {} (threshold {:.4}), the best of {} thresholds on these items: on others it may be less",
+            arguments.agreement,
+            saved(record),
+            record.threshold,
+            evaluated.others.len() + 1
+        )?,
+        None => writeln!(
+            out,
+            "at an agreement of at least {}: nothing can be left out by any threshold that was tried",
+            arguments.agreement
+        )?,
+    }
+    let own = &evaluated.own;
+    if let (Some(ratio), Some(full), Some(exit)) =
+        (own.time_ratio, own.seconds_full, own.seconds_exit)
+    {
+        let error = own
+            .time_ratio_se
+            .map_or(String::new(), |error| format!(" ± {error:.3}"));
+        writeln!(
+            out,
+            "time with exits over that of the full model, in turn: {ratio:.3}{error}; {exit:.3} s and {full:.3} s in all"
+        )?;
+    }
+    Ok(())
+}
+
+fn saved(record: &Record) -> String {
+    format!(
+        "{:.1} % of the blocks, {:.1} % of the operations with the head",
+        100.0 * record.pruning_ratio,
+        100.0 * (1.0 - record.ops_ratio_with_head)
+    )
+}
+
+fn told(opened: &Opened, chosen: &Tested, evaluated: &Evaluated) -> String {
+    use std::fmt::Write;
+    let own = &evaluated.own;
+    let mut text = String::new();
+    let error = own
+        .agreement_se
+        .map_or(String::new(), |error| format!(" ± {error:.3}"));
+    let _ = writeln!(
+        text,
+        "{} on {} items of {}, {} over {} at {}: left out {}; agreement {:.3}{error}",
+        opened.model.name,
+        own.instances,
+        own.task,
+        own.rule,
+        own.vocab,
+        chosen.threshold,
+        saved(own),
+        own.agreement
+    );
+    if let Some((full, exit)) = own.acc_full.zip(own.acc_exit) {
+        let _ = writeln!(
+            text,
+            "accuracy over the vocabulary: {full:.3}, with exits {exit:.3}"
+        );
+    }
+    if let Some((full, exit)) = own.options_acc_full.zip(own.options_acc_exit) {
+        let _ = writeln!(
+            text,
+            "accuracy over the options: {full:.3}, with exits {exit:.3}"
+        );
+    }
+    let _ = writeln!(text, "blocks  runs that stop there (# agree, - differ)");
+    let most = evaluated
+        .histogram
+        .iter()
+        .map(|line| line.exits)
+        .max()
+        .unwrap_or(1)
+        .max(1);
+    for line in &evaluated.histogram {
+        let width = |count: u64| (count * 50).div_ceil(most) as usize;
+        let (agree, differ) = (width(line.agreeing), width(line.exits - line.agreeing));
+        let bar = format!("{}{}", "#".repeat(agree), "-".repeat(differ));
+        let _ = writeln!(text, "{:>6} {:>5} {bar}", line.blocks_run, line.exits);
+    }
+    text
+}
