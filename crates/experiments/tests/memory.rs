@@ -108,14 +108,14 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
     let read = |path: &Path| corpus::read(path, Some(&tokenizer), &options).unwrap();
     // For what runs many schedules, or reads every block.
     let few = folder.path().join("few.jsonl");
-    let lines: Vec<&str> = sample.lines().take(12).collect();
+    let lines: Vec<&str> = sample.lines().take(6).collect();
     fs::write(&few, lines.join("\n")).unwrap();
     let texts = [&path, &whole, &few].map(|path| (path, read(path)));
     let mut data = Data::default();
     data.insert(pairs(&sample));
     let mut choices = tasks(&sample);
     data.insert(choices.clone());
-    choices[0].items.truncate(100);
+    choices[0].items.truncate(60);
     data.insert(sublayer_skip::Tasks(choices));
     let documents: Vec<String> = sample.lines().map(str::to_owned).collect();
     data.insert(early_exit::Tasks(standins_of_one_token(&documents, 400)));

@@ -4,8 +4,8 @@ use super::table::{FeatureRecord, HistogramRecord, Record, TimeRecord};
 use crate::core::table::distinct;
 use crate::core::tables::Tables;
 use layerwise_plot::{
-    Axis, Dash, Figure, Histogram, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel, Point, Scale,
-    Side, Style,
+    Axis, Colour, Dash, Figure, Histogram, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel,
+    Point, Scale, Side, Style,
 };
 
 const MARKERS: [Marker; 5] = [
@@ -21,6 +21,13 @@ const RULES: [&str; 7] = ["svm", "svm-rbf", "crf", "gap", "state", "patience", "
 
 /// The most tasks that are drawn.
 const MOST_TASKS: usize = 6;
+
+/// Of the depth from which the answer stays.
+const GREY: Style = Style {
+    colour: Colour(0x88, 0x88, 0x88),
+    dash: Dash::Solid,
+    marker: Marker::Circle,
+};
 
 fn look(at: usize, dash: Dash) -> Style {
     Style {
@@ -94,6 +101,12 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
         for (at, rule) in RULES.iter().enumerate() {
             legend.push(entry(rule, "rule", look(at, Dash::Dashed)));
         }
+        legend.push(entry("answer stays from here on", "stops", GREY));
+        for (at, label) in HEADS.iter().enumerate() {
+            legend.push(entry(label, "time", look(at, Dash::Solid)));
+            let measured = format!("measured, {label}");
+            legend.push(entry(&measured, "time", look(at, Dash::Dotted)));
+        }
     }
     let figure = Figure {
         title: "Early exit".to_owned(),
@@ -102,6 +115,8 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
              instances with bands of one standard error. Histograms of the blocks after which the linear machine stops at its \
              usual threshold (coloured; darker where the answer agrees with the full model) beside the depth from which the \
              answer stays (grey). Agreement with the full model against the part of the blocks left out, one line a rule. \
+             Time over that of the full model against the part of the blocks that is run, as the cost model foresees it, and as \
+             it was measured where times were taken. \
              Models: {}.",
             models.join(", ")
         ),
@@ -170,22 +185,21 @@ fn exits(tables: &Tables, model: &str, task: &str, at: usize) -> Panel {
             counts: own.iter().map(|r| count(r) as f64).collect(),
         })
     };
-    let grey = Style {
-        colour: layerwise_plot::Colour(0x88, 0x88, 0x88),
-        ..look(0, Dash::Solid)
-    };
     Panel {
-        title: format!("{task}: stops (grey: oracle)"),
+        title: format!("{task}: stops"),
         x: Axis::new("Blocks run", Scale::Integer),
         y: Axis::new("Instances", Scale::Linear),
         y2: None,
         marks: vec![
-            steps("oracle-stable", grey, |r| r.exits),
+            steps("oracle-stable", GREY, |r| r.exits),
             steps("svm", look(at, Dash::Solid), |r| r.exits),
             steps("svm", look(at, Dash::Solid), |r| r.agreeing),
         ],
     }
 }
+
+/// When the head is read, as the cost model foresees the time.
+const HEADS: [&str; 2] = ["head at the end", "head after each block"];
 
 /// Time over that of the full model against the part of the blocks that is run: lines foreseen, points measured.
 fn cost(tables: &Tables, model: &str, setting: &str) -> Panel {
@@ -209,12 +223,7 @@ fn cost(tables: &Tables, model: &str, setting: &str) -> Panel {
             });
             let line = Mark::Line(Line {
                 style: look(at, Dash::Solid),
-                label: if reads_head {
-                    "head after each block"
-                } else {
-                    "head at the end"
-                }
-                .to_owned(),
+                label: HEADS[at].to_owned(),
                 points: foreseen.collect(),
                 side: Side::Left,
             });
@@ -235,9 +244,7 @@ fn cost(tables: &Tables, model: &str, setting: &str) -> Panel {
             std::iter::once(line).chain(has_times.then_some(points))
         });
     Panel {
-        title: format!(
-            "{setting}: time (solid foreseen, dotted measured; orange with the head after each block)"
-        ),
+        title: format!("{setting}: time"),
         x: Axis::new("Part of the blocks that is run", Scale::Linear).between(0.0, 1.0),
         y: Axis::new("Time over the full model's", Scale::Linear),
         y2: None,
