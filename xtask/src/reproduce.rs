@@ -20,6 +20,7 @@ use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipp
 use crate::progress::{Pass, TERMINAL};
 use crate::results::Results;
 use crate::rounding::Rounding;
+use crate::speed::bytes_of;
 use crate::stopwatch::Stopwatch;
 use crate::trial::Trial;
 use crate::{embedded, ending, interrupt, other_text, output, program, results, version};
@@ -182,8 +183,9 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         models.iter().map(|_| None).collect()
     };
-    let threads = arguments.run.threads();
-    let stopwatch = arguments.times.then(|| Stopwatch::new(threads));
+    let stopwatch = arguments
+        .times
+        .then(|| Stopwatch::new(arguments.run.threads()));
     let plan = Plan {
         arguments,
         stopwatch: stopwatch.as_ref(),
@@ -470,7 +472,7 @@ impl<'a> Plan<'a> {
                 seconds += pass.work / rate / threads.get() as f64;
                 count += 1;
             }
-            weights += model.config().parameters() * bytes_of_weight(model.precision());
+            weights += model.config().parameters() * bytes_of(model.precision()) as u64;
             if let Some(Sweep { plan, measure, .. }) = sweep {
                 let runner = self.portion(opened).of(opened.runner(&self.arguments.run));
                 runs = runs.max(runner.bytes(model, plan, measure, corpus.corpus.sequences()));
@@ -715,14 +717,6 @@ fn subject_facts(
         facts: facts
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
-    }
-}
-
-/// Bytes of one number of a weight matrix.
-fn bytes_of_weight(precision: Precision) -> u64 {
-    match precision {
-        Precision::F32 => 4,
-        _ => 2,
     }
 }
 

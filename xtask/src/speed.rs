@@ -242,7 +242,8 @@ impl Bench<'_> {
     }
 }
 
-fn bytes_of(precision: Precision) -> usize {
+/// Bytes of one number.
+pub fn bytes_of(precision: Precision) -> usize {
     match precision {
         Precision::F32 => 4,
         Precision::Bf16 => 2,
