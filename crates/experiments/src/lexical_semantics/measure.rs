@@ -19,11 +19,11 @@ use crate::core::models::state_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use crate::wic::data::{Pair, Pairs, PartOfSpeech};
-use layerwise_metrics::{Anisotropy, ClusteredMean, correlation, cosine, mcnemar, threshold};
+use layerwise_metrics::{
+    Anisotropy, ClusteredMean, Resamples, correlation, cosine, mcnemar, threshold,
+};
 use layerwise_sweep::{Counted, MeasureId, WorkBytes};
 use ndarray::{Array3, Array4, ArrayView1, s};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -31,12 +31,8 @@ use std::sync::Arc;
 const BATCH: usize = 30;
 /// Depth beyond which `repeat` is compared with `base`.
 const DEEP: f64 = 0.15;
-/// Resamplings of the test pairs for the interval of the best state.
-const REPLICATES: usize = 1000;
-/// Of the resampling.
+/// Of the resampling of test pairs.
 const SEED: u64 = 0;
-/// The share of replicates that the interval holds.
-const INTERVAL: f64 = 0.95;
 
 /// Consecutive pairs as texts.
 struct Chunk {
@@ -393,7 +389,8 @@ fn decide(
                     }
                 }
             }
-            tables.push(best(subject, pairs, (setting, aniso), &of_removal));
+            let best = best(subject, pairs, (setting, aniso), &of_removal);
+            best.into_iter().for_each(|best| tables.push(best));
             of_setting.push(of_removal);
         }
         all.push(of_setting);
@@ -414,41 +411,38 @@ fn peak(accuracies: &[f64], counts: impl Fn(usize) -> bool) -> usize {
     best.unwrap_or(0)
 }
 
-/// The best state, and where it lies when the test pairs are drawn again; thresholds stay.
+/// The best state, and where it lies when the test pairs are drawn again; thresholds stay. `None` with too few test pairs.
 fn best(
     subject: &Subject<'_>,
     pairs: &Pairs,
     (setting, aniso): (Setting, Removal),
     decided: &[Decided],
-) -> Best {
+) -> Option<Best> {
     let layers = subject.model.config().layers;
+    let items = pairs.test.len();
     let accuracies: Vec<f64> = decided
         .iter()
         .map(|decided| share(&decided.right))
         .collect();
-    let found = peak(&accuracies, |_| true);
-    let items = pairs.test.len();
-    let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let mut bests: Vec<usize> = (0..REPLICATES)
-        .map(|_| {
-            let mut drawn = vec![0_u32; items];
-            for _ in 0..items {
-                // The bias of the product is below items/2³².
-                let item = (u64::from(random.next_u32()) * items as u64) >> 32;
-                drawn[item as usize] += 1;
-            }
+    let mut bests = Vec::new();
+    let interval = Resamples::of(items, SEED).and_then(|resamples| {
+        resamples.interval(|times| {
             let hits = decided.iter().map(|decided| {
-                let own = decided.right.iter().zip(&drawn);
+                let own = decided.right.iter().zip(times);
                 let hits: u32 = own.map(|(right, times)| u32::from(*right) * times).sum();
                 f64::from(hits)
             });
-            peak(&hits.collect::<Vec<f64>>(), |_| true)
+            let best = peak(&hits.collect::<Vec<f64>>(), |_| true);
+            bests.push(best);
+            Some(best as f64)
         })
-        .collect();
-    bests.sort_unstable();
-    let outside = (REPLICATES as f64 * (1.0 - INTERVAL) / 2.0) as usize;
+    });
+    let interval = interval.ok()?;
+    // Where each pair comes once, all are as they are.
+    let (&found, drawn) = bests.split_first()?;
+    let same = drawn.iter().filter(|best| **best == found).count();
     let (state_of, normed) = state(found, layers);
-    Best {
+    Some(Best {
         model: subject.name.to_owned(),
         pairs_of: pairs.name.to_owned(),
         setting,
@@ -456,12 +450,12 @@ fn best(
         state: state_of,
         normed,
         test_accuracy: accuracies[found],
-        state_low: state(bests[outside], layers).0,
-        state_high: state(bests[REPLICATES - 1 - outside], layers).0,
-        same_state: bests.iter().filter(|best| **best == found).count() as f64 / REPLICATES as f64,
-        replicates: REPLICATES as u64,
+        state_low: state(interval.low as usize, layers).0,
+        state_high: state(interval.high as usize, layers).0,
+        same_state: same as f64 / drawn.len() as f64,
+        replicates: drawn.len() as u64,
         items: items as u64,
-    }
+    })
 }
 
 /// Comparisons on the same test pairs.
