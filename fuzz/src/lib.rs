@@ -24,7 +24,7 @@ use layerwise::sweep::{Label, Sums};
 use layerwise::tasks::{self, DATA_SETS, Task, Wanted};
 use layerwise::transcripts::{self, Limits, NBestLists, Normaliser, Vocabulary};
 use layerwise::transformer::{Constants, Model, ModelConfig, Values};
-use layerwise::weights::{OpenOptions, TensorFile};
+use layerwise::weights::{Folder, Links, OpenOptions, TensorFile, end_tokens};
 pub use parquet::parquet;
 use parquet::parquet_seeds;
 use std::fmt::Display;
@@ -208,6 +208,10 @@ pub fn config(bytes: &[u8]) {
     });
     for weights in &*WEIGHTS {
         let folder = folder(&[("config.json", bytes), ("model.safetensors", weights)]);
+        let opened = Folder::open(folder.path(), Links::Refuse).unwrap();
+        if let Err(error) = end_tokens(&opened) {
+            message(error);
+        }
         match OpenOptions::default().open(folder.path()) {
             Err(error) => drop(message(error)),
             Ok(checkpoint) => match Model::from_checkpoint(&checkpoint) {

@@ -82,6 +82,7 @@ fn search(
             arguments::Bos::Id(id) => Some(id),
             arguments::Bos::Auto | arguments::Bos::None => None,
         },
+        end_tokens: Vec::new(),
         data: &data,
         runs: Runs {
             model: opened.subject(),

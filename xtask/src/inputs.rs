@@ -5,12 +5,12 @@ use crate::experiments::core::subject::Text;
 use crate::hub::HubCorpus;
 use crate::names::{self, Named};
 use crate::{embedded, memory, output, program};
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{anyhow, ensure};
 use layerwise::architecture::Note;
 use layerwise::corpus::{self, Corpus, Format, Tokenizer};
 use layerwise::sweep::{Budget, Held};
 use layerwise::transformer::{Model, Precision};
-use layerwise::weights::{Links, OpenOptions};
+use layerwise::weights::{self, Links, OpenOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -354,41 +354,11 @@ impl OpenedCorpus {
     }
 }
 
-/// The largest `generation_config.json` or `config.json` that is read for its end tokens, in bytes.
-const MAX_CONFIG: u64 = 1 << 20;
-
-/// The tokens that end a text, as the checkpoint says: `eos_token_id` of `generation_config.json`, or else of `config.json`.
+/// The tokens that end a text, as the checkpoint says.
 ///
 /// # Errors
-/// A file that cannot be read, or another value than an id, ids or null.
+/// As [`weights::end_tokens`].
 pub(crate) fn end_tokens(opened: &OpenedModel) -> anyhow::Result<Vec<u32>> {
     let folder = opened.options.folder(&opened.folder)?;
-    for name in ["generation_config.json", "config.json"] {
-        if !folder.has(name)? {
-            continue;
-        }
-        let bytes = folder
-            .file(name, "the end tokens of the model")?
-            .read_all(MAX_CONFIG)?;
-        let path = opened.folder.join(name);
-        let config: serde_json::Value =
-            serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?;
-        let found = match &config["eos_token_id"] {
-            serde_json::Value::Null => continue,
-            serde_json::Value::Array(ids) => ids.clone(),
-            id => vec![id.clone()],
-        };
-        let ids: Option<Vec<u32>> = found
-            .iter()
-            .map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()))
-            .collect();
-        return ids.with_context(|| {
-            format!(
-                "{}: `eos_token_id` is {}; it must be a token id or a list of them",
-                path.display(),
-                config["eos_token_id"]
-            )
-        });
-    }
-    Ok(Vec::new())
+    Ok(weights::end_tokens(&folder)?)
 }

@@ -336,6 +336,7 @@ impl<'a> Plan<'a> {
                     Bos::Id(id) => Some(id),
                     Bos::Auto | Bos::None => None,
                 },
+                end_tokens: inputs::end_tokens(opened)?,
                 data: self.data,
                 runs: Runs {
                     model: opened.subject(),

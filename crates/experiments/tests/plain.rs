@@ -120,6 +120,7 @@ fn observe(
         },
         other_text: None,
         bos: None,
+        end_tokens: Vec::new(),
         data: &Data::default(),
         runs,
         clock: None,

@@ -3,6 +3,7 @@
 use layerwise_corpus::CorpusError;
 use layerwise_generate::GenerateError;
 use layerwise_schedule::ScheduleError;
+use layerwise_transcripts::TranscriptError;
 use layerwise_transformer::TransformerError;
 
 /// Why sentences cannot be scored.
@@ -58,6 +59,9 @@ pub enum RescoringError {
     /// The model cannot write a correction.
     #[error(transparent)]
     Generate(#[from] GenerateError),
+    /// A list has no lattice.
+    #[error(transparent)]
+    Transcript(#[from] TranscriptError),
     /// The tokenizer refuses a sentence.
     #[error(transparent)]
     Tokenizer(#[from] CorpusError),

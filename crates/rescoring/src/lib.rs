@@ -5,6 +5,7 @@
 //! batch, and what they share is run once; sentences that grow word by word, as along the beams of a lattice, go on from forked
 //! keys and values. A [`Writer`] continues prompts, freely or along the paths of a word lattice.
 
+mod asked;
 mod branch;
 mod error;
 mod scorer;
@@ -13,6 +14,7 @@ mod testing;
 mod trie;
 mod writer;
 
+pub use asked::{Answer, Asked};
 pub use error::RescoringError;
 pub use scorer::{Options, Prefix, Scored, Scorer, Watcher};
 pub use writer::{Writer, Written};

@@ -1,6 +1,7 @@
 //! Corrections that a model writes itself.
 
-use crate::RescoringError;
+use crate::asked::{Answer, Asked};
+use crate::error::RescoringError;
 use layerwise_corpus::Tokenizer;
 use layerwise_generate::{Constraint, End, Generation, Settings, Spells, TextLattice, TokenTexts};
 use layerwise_schedule::Schedule;
@@ -54,11 +55,23 @@ impl<'a> Writer<'a> {
         &self.end_tokens
     }
 
-    /// Continues a prompt by at most so many tokens, to the end of the first line that is not blank.
+    /// Writes a correction.
+    ///
+    /// A free text goes to the end of the first line that is not blank. Before the first word of a path stands a blank, unless
+    /// the prompt ends with white space.
     ///
     /// # Errors
-    /// A prompt that is empty or longer than the model's context, or logits that are not finite.
-    pub fn free(&self, prompt: &[u32], most: usize) -> Result<Written, RescoringError> {
+    /// A prompt that is empty or longer than the model's context, logits that are not finite, a word that no tokens spell, and
+    /// a path that is longer than the model's context.
+    pub fn write(&self, asked: &Asked) -> Result<Written, RescoringError> {
+        let most = asked.answer.most_tokens();
+        match &asked.answer {
+            Answer::Free { .. } => self.free(&asked.prompt, most),
+            Answer::Path { slots } => self.along(&asked.prompt, slots, most),
+        }
+    }
+
+    fn free(&self, prompt: &[u32], most: usize) -> Result<Written, RescoringError> {
         let settings = self.settings(most, self.end_tokens.clone());
         let mut generation = Generation::new(self.model, &self.plain, prompt, settings)?;
         while let Some(choice) = generation.next() {
@@ -74,16 +87,11 @@ impl<'a> Writer<'a> {
         self.written(&generation)
     }
 
-    /// Continues a prompt along one path of a lattice: a word of each slot, or for `None` none.
-    ///
-    /// A blank stands before the first word, unless the prompt ends with white space.
-    ///
-    /// # Errors
-    /// As [`Writer::free`], a word that no tokens spell, and a path that is longer than the model's context.
-    pub fn constrained(
+    fn along(
         &self,
         prompt: &[u32],
-        slots: &[Vec<Option<&str>>],
+        slots: &[Vec<Option<String>>],
+        most: usize,
     ) -> Result<Written, RescoringError> {
         let ends_blank = self
             .tokenizer
@@ -93,13 +101,11 @@ impl<'a> Writer<'a> {
         if let [line_break] = self.tokenizer.encode("\n")?.as_slice() {
             end_tokens.push(*line_break);
         }
-        let longest = |slot: &Vec<Option<&str>>| {
-            let words = slot.iter().flatten().map(|word| word.len() + 1);
-            words.max().unwrap_or(0)
-        };
-        // A token is at least a byte of the text; one more ends it.
-        let most = slots.iter().map(longest).sum::<usize>() + 1;
-        let lattice = Arc::new(TextLattice::words(slots, !ends_blank));
+        let slots: Vec<Vec<Option<&str>>> = slots
+            .iter()
+            .map(|slot| slot.iter().map(Option::as_deref).collect())
+            .collect();
+        let lattice = Arc::new(TextLattice::words(&slots, !ends_blank));
         let constraint = Spells::new(lattice, Arc::clone(&self.texts), end_tokens.clone());
         let settings = self.settings(most, end_tokens);
         let mut generation =
@@ -154,7 +160,19 @@ mod tests {
                 vec![Some("the"), Some("them")],
                 vec![None, Some("fights"), Some("flights")],
             ];
-            let written = writer.constrained(&prompt, &slots).unwrap();
+            let asked = |answer: Answer| Asked {
+                id: "a".to_owned(),
+                prompt: prompt.clone(),
+                answer,
+            };
+            let word = |word: &Option<&str>| word.map(str::to_owned);
+            let written = writer.write(&asked(Answer::Path {
+                slots: slots
+                    .iter()
+                    .map(|slot| slot.iter().map(word).collect())
+                    .collect(),
+            }));
+            let written = written.unwrap();
             let words: Vec<&str> = written.text.split(' ').collect();
             let mut expected: Vec<Vec<&str>> = vec![Vec::new()];
             for slot in &slots {
@@ -167,7 +185,9 @@ mod tests {
                 expected = expected.iter().flat_map(longer).collect();
             }
             assert!(expected.contains(&words), "{written:?}");
-            let free = writer.free(&prompt, 12).unwrap();
+            let free = writer
+                .write(&asked(Answer::Free { most_tokens: 12 }))
+                .unwrap();
             assert!(free.tokens <= 12 && !free.text.contains('\n'), "{free:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     CountRule, DistinctList, Gate, Judgement, LanguageModel, LanguageScore, Lattice, NBestLists,
-    TranscriptError, Vocabulary,
+    Template, TranscriptError, Vocabulary,
 };
 
 /// Lists, their distinct hypotheses, and a language model's scores of those.
@@ -52,6 +52,23 @@ impl ScoredLists {
             gate.judge(list, &gate.scores(list, self.lists.scale, language))
         };
         lists.map(judge).collect()
+    }
+
+    /// The prompt of each list that a gate sends, after the list's place.
+    pub fn prompts(
+        &self,
+        gate: &Gate,
+        template: &Template,
+        vocabulary: &Vocabulary,
+    ) -> Vec<(usize, String)> {
+        let judged = self.distinct.iter().zip(self.judgements(gate)).enumerate();
+        let sent = judged.filter(|(_, (_, judgement))| judgement.is_sent);
+        let prompt = |(place, (list, _)): (usize, (&DistinctList, Judgement))| {
+            let words = list.hypotheses.iter();
+            let texts: Vec<String> = words.map(|words| vocabulary.text(words)).collect();
+            (place, template.prompt(&texts))
+        };
+        sent.map(prompt).collect()
     }
 
     /// Words of all references.

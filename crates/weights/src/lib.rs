@@ -53,6 +53,7 @@
 //! Replacing a file by renaming another over it is harmless in both modes, since the opened file stays.
 
 mod checkpoint;
+mod end_tokens;
 mod error;
 mod file;
 mod header;
@@ -63,6 +64,7 @@ mod shard;
 mod tensor;
 
 pub use checkpoint::{Checkpoint, OpenOptions, TensorInfo};
+pub use end_tokens::end_tokens;
 pub use error::{Warning, WeightsError};
 pub use file::{Element, TensorFile};
 pub use layerwise_files::{FileError, Folder, Links, OpenedFile};

@@ -1,6 +1,7 @@
 //! The options of `rescore`.
 
 use crate::arguments::{Bos, precision, threads};
+use crate::experiments::asr_correction::outputs::Wanted;
 use crate::memory::Size;
 use crate::program;
 use anyhow::{bail, ensure};
@@ -311,7 +312,7 @@ impl Arguments {
     ///
     /// # Errors
     /// A mode that needs a language model, where there is none.
-    pub fn modes(&self) -> anyhow::Result<Vec<Mode>> {
+    fn modes(&self) -> anyhow::Result<Vec<Mode>> {
         let has_language_model = self.has_language_model();
         let chosen: Vec<Mode> = self.mode.iter().filter_map(|name| name.mode()).collect();
         let wanted = |mode: &Mode| match self.mode.is_empty() {
@@ -333,7 +334,7 @@ impl Arguments {
     ///
     /// # Errors
     /// There is no transformer, or nothing that asks for a template that was given.
-    pub fn written(&self) -> anyhow::Result<Vec<&'static str>> {
+    fn written(&self) -> anyhow::Result<Vec<&'static str>> {
         let mut modes: Vec<&'static str> = Vec::new();
         for mode in self.mode.iter().filter_map(|name| name.written()) {
             ensure!(
@@ -403,6 +404,23 @@ impl Arguments {
         (decoder.alpha, decoder.beta) = (alpha, self.beta);
         decoder.width = self.width as usize;
         Ok(decoder)
+    }
+
+    /// What is written.
+    ///
+    /// # Errors
+    /// As [`Arguments::modes`] and [`Arguments::written`].
+    pub fn wanted(&self) -> anyhow::Result<Wanted> {
+        Ok(Wanted {
+            modes: self.modes()?,
+            written: self.written()?,
+            is_external: self.corrections.is_some(),
+            count: self.count.rule(),
+            is_gated: self.is_gated(),
+            writes_gated: self.tau.is_some(),
+            utterances: self.utterances,
+            lattices: self.lattices,
+        })
     }
 
     /// Whether rows behind a gate are made too.

@@ -2,8 +2,9 @@
 
 use super::arguments::Arguments;
 use super::reading::{Reader, table};
+use crate::experiments::asr_correction::outputs::rate;
 use anyhow::{Context, bail};
-use layerwise::transcripts::{ErrorCounts, Interval, Limits, WordId, compare};
+use layerwise::transcripts::{Limits, WordId, compare};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -81,19 +82,4 @@ pub(super) fn compare_outputs(
         None => writeln!(out, "matched pairs: too few segments differ")?,
     }
     Ok(())
-}
-
-/// A rate with its interval and counts.
-pub(super) fn rate(counts: ErrorCounts, interval: Interval) -> String {
-    format!(
-        "{:.2} % [{:.2}, {:.2}], {} errors ({} substitutions, {} deletions, {} insertions) in {} words",
-        100.0 * counts.rate().unwrap_or(0.0),
-        100.0 * interval.low,
-        100.0 * interval.high,
-        counts.errors(),
-        counts.substitutions,
-        counts.deletions,
-        counts.insertions,
-        counts.reference_words
-    )
 }

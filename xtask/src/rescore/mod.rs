@@ -5,17 +5,17 @@ mod comparing;
 mod keeping;
 mod prompts;
 mod reading;
-mod tables;
 mod transformer;
 mod writing;
 
+use crate::experiments::asr_correction::outputs::{Outputs, Wanted};
 use crate::inputs::OpenedModel;
 use crate::manifest::{self, FileHash, Manifest};
 use crate::{interrupt, output};
 use anyhow::Context;
 pub use arguments::Arguments;
 use arguments::Chosen;
-use keeping::Keeper;
+use keeping::{Keeper, SCORES};
 use layerwise::corpus::Tokenizer;
 use layerwise::transcripts::{
     Counted, DistinctList, Grid, KneserNey, LanguageModel, Method, Mode, NBestLists,
@@ -26,7 +26,6 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
-use tables::Tables;
 use writing::Author;
 
 /// Runs the command.
@@ -37,9 +36,9 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some([first, second]) = arguments.compare.as_deref() {
         return comparing::compare_outputs(arguments, first, second);
     }
-    let (modes, written) = (arguments.modes()?, arguments.written()?);
+    let wanted = arguments.wanted()?;
     if let Some(folder) = &arguments.out {
-        tables::check(arguments, &modes, &written, folder)?;
+        check(&wanted, folder)?;
     }
     if let Some(file) = &arguments.prompts {
         output::check_file(file)?;
@@ -60,8 +59,7 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let work = Work {
         arguments,
-        modes,
-        written,
+        wanted,
         lists,
         other,
         corrections,
@@ -82,12 +80,26 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
+/// Refuses a folder in which a file that this run writes could not be written.
+fn check(wanted: &Wanted, folder: &Path) -> anyhow::Result<()> {
+    output::check_folder(folder)?;
+    for name in wanted.names() {
+        output::check_file(&folder.join(name))?;
+    }
+    for mode in &wanted.written {
+        output::check_file(&writing::journal(folder, mode))?;
+    }
+    [MANIFEST, SCORES]
+        .iter()
+        .try_for_each(|name| output::check_file(&folder.join(name)))
+}
+
+const MANIFEST: &str = "manifest.json";
+
 /// What is corrected, and how.
 struct Work<'a> {
     arguments: &'a Arguments,
-    modes: Vec<Mode>,
-    /// Modes in which the transformer writes.
-    written: Vec<&'static str>,
+    wanted: Wanted,
     lists: (NBestLists, Vec<DistinctList>),
     /// Other lists, to choose settings by.
     other: Option<(NBestLists, Vec<DistinctList>)>,
@@ -100,12 +112,12 @@ impl Work<'_> {
     /// Corrects the lists in every mode with a transformer, which scores sentences and writes.
     fn with_transformer(self, opened: &OpenedModel, tokenizer: &Tokenizer) -> anyhow::Result<()> {
         let arguments = self.arguments;
-        let author = match self.written.is_empty() {
+        let author = match self.wanted.written.is_empty() {
             true => None,
             false => Some(Author::new(arguments, opened, tokenizer)?),
         };
         let by = Some((opened, author));
-        if !arguments.needs_scores(&self.modes) {
+        if !arguments.needs_scores(&self.wanted.modes) {
             return self.run(&opened.name, NoLanguageModel, by);
         }
         let bos = transformer::bos(arguments, opened, tokenizer)?;
@@ -152,8 +164,7 @@ impl Work<'_> {
     {
         let Self {
             arguments,
-            modes,
-            written,
+            wanted,
             lists: (lists, distinct),
             other,
             corrections,
@@ -172,8 +183,12 @@ impl Work<'_> {
         };
         let in_lists = model.tokens();
         let gate = arguments.gate(set.lists.scale)?;
-        let mut tables = Tables::new(arguments, name, gate, &set)?;
-        for mode in modes {
+        let of_set = arguments.file.file_stem().unwrap_or_default();
+        let names = [name, &of_set.to_string_lossy(), arguments.normaliser.name()];
+        let resampling = (arguments.replicates as usize, arguments.seed);
+        let mut outputs = Outputs::new(names, &wanted, gate, resampling, &set)?;
+        let in_file = || arguments.file.display().to_string();
+        for &mode in &wanted.modes {
             let started = Instant::now();
             let method = method(arguments, mode, &set)?;
             let systems = System::of_method(
@@ -187,7 +202,8 @@ impl Work<'_> {
             )?;
             let seconds = started.elapsed().as_secs_f64();
             for system in &systems {
-                tables.push(system, Some(seconds), vocabulary)?;
+                let pushed = outputs.push(system, Some(seconds), vocabulary);
+                pushed.with_context(in_file)?;
             }
             if let Some(inexact) = systems.first().map(|system| system.inexact)
                 && inexact > 0
@@ -201,12 +217,13 @@ impl Work<'_> {
             }
         }
         let (opened, author) = by.map_or((None, None), |(opened, author)| (Some(opened), author));
-        for mode in written {
+        for &mode in &wanted.written {
             let Some(author) = &author else { continue };
             let started = Instant::now();
             let system = author.system(mode, &set, gate, &mut reader)?;
             let seconds = started.elapsed().as_secs_f64();
-            tables.push(&system, Some(seconds), &reader.vocabulary)?;
+            let pushed = outputs.push(&system, Some(seconds), &reader.vocabulary);
+            pushed.with_context(in_file)?;
         }
         if let Some((file, corrections)) = &corrections {
             let (count, repair) = (arguments.count.rule(), arguments.repair.repair());
@@ -214,7 +231,8 @@ impl Work<'_> {
             let vocabulary = &mut reader.vocabulary;
             let system = System::external(&set, corrections, count, repair, normaliser, vocabulary)
                 .with_context(|| file.display().to_string())?;
-            tables.push(&system, None, vocabulary)?;
+            let pushed = outputs.push(&system, None, vocabulary);
+            pushed.with_context(in_file)?;
         }
         let vocabulary = &reader.vocabulary;
         if let Some(file) = &arguments.prompts {
@@ -222,10 +240,14 @@ impl Work<'_> {
         }
         if let Some(folder) = &arguments.out {
             let manifest = Self::manifest(arguments, opened)?;
-            tables.write(folder, vocabulary, &manifest)?;
+            output::make_folder(folder)?;
+            for (name, bytes) in outputs.files(vocabulary)? {
+                output::write(&folder.join(name), &bytes)?;
+            }
+            output::write(&folder.join(MANIFEST), manifest.json()?.as_bytes())?;
         }
         let mut stdout = std::io::stdout();
-        write!(stdout, "{}", tables.summary())?;
+        write!(stdout, "{}", outputs.summary())?;
         Ok(())
     }
 }

@@ -19,9 +19,9 @@ pub(super) fn write_prompts(
     file: &Path,
 ) -> anyhow::Result<()> {
     let prompts = prompts(arguments, vocabulary, set, gate)?;
-    let line = |prompt: &Prompt| {
-        let id = &set.lists.utterances[prompt.place].id;
-        format!("{}\n", serde_json::json!({"id": id, "prompt": prompt.text}))
+    let line = |(place, prompt): &(usize, String)| {
+        let id = &set.lists.utterances[*place].id;
+        format!("{}\n", serde_json::json!({"id": id, "prompt": prompt}))
     };
     let lines: String = prompts.iter().map(line).collect();
     output::write(file, lines.as_bytes())?;
@@ -33,13 +33,7 @@ pub(super) fn write_prompts(
     Ok(())
 }
 
-/// A prompt, and the place of its list.
-pub(super) struct Prompt {
-    pub(super) place: usize,
-    pub(super) text: String,
-}
-
-/// The prompt of each list that the gate sends.
+/// The prompt of each list that the gate sends, after the list's place.
 ///
 /// # Errors
 /// A template that cannot be used.
@@ -48,7 +42,7 @@ pub(super) fn prompts(
     vocabulary: &Vocabulary,
     set: &ScoredLists,
     mut gate: Gate,
-) -> anyhow::Result<Vec<Prompt>> {
+) -> anyhow::Result<Vec<(usize, String)>> {
     let template = match &arguments.template {
         None => Template::default(),
         Some(file) => {
@@ -60,15 +54,5 @@ pub(super) fn prompts(
     if arguments.tau.is_none() {
         gate.tau = 1.0;
     }
-    let mut prompts = Vec::new();
-    let judged = set.distinct.iter().zip(set.judgements(&gate));
-    for (place, (list, judgement)) in judged.enumerate() {
-        if judgement.is_sent {
-            let words = list.hypotheses.iter();
-            let texts: Vec<String> = words.map(|words| vocabulary.text(words)).collect();
-            let text = template.prompt(&texts);
-            prompts.push(Prompt { place, text });
-        }
-    }
-    Ok(prompts)
+    Ok(set.prompts(&gate, &template, vocabulary))
 }

@@ -9,16 +9,10 @@ use crate::inputs::{self, OpenedModel};
 use anyhow::Context;
 use layerwise::chat::Message;
 use layerwise::corpus::{Bos, Tokenizer};
-use layerwise::rescoring::Writer;
-use layerwise::schedule::Schedule;
+use layerwise::rescoring::{Asked, Writer};
 use layerwise::sweep::{Failure, Journals, MeasureId, Plan, Work, WorkBytes};
-use layerwise::transcripts::{Gate, Lattice, ScoredLists, System};
-use layerwise::transformer::{Precision, State};
-use std::collections::BTreeMap;
+use layerwise::transcripts::{Gate, ScoredLists, System};
 use std::path::{Path, PathBuf};
-
-/// Tokens of a text that is written freely, besides twice those of the longest hypothesis.
-const MORE_TOKENS: usize = 16;
 
 /// Where a mode's corrections are kept.
 pub(super) fn journal(folder: &Path, mode: &str) -> PathBuf {
@@ -33,40 +27,6 @@ pub(super) struct Author<'a> {
     bos: Bos,
     conversation: Option<Conversation>,
     writer: Writer<'a>,
-}
-
-/// What is to be written.
-struct Asked {
-    /// The utterance.
-    id: String,
-    prompt: Vec<u32>,
-    /// The slots of its lattice; none where the text is free.
-    slots: Option<Vec<Vec<Option<String>>>>,
-    /// The most tokens of a free text.
-    most: usize,
-}
-
-impl Asked {
-    /// What the text depends on.
-    fn numbers(&self) -> Vec<u32> {
-        let mut numbers = self.prompt.clone();
-        numbers.push(self.most as u32);
-        for slot in self.slots.iter().flatten() {
-            for word in slot {
-                let bytes = word.iter().flat_map(|word| word.bytes());
-                numbers.extend(bytes.map(u32::from));
-                numbers.push(u32::MAX);
-            }
-            numbers.push(u32::MAX);
-        }
-        numbers
-    }
-
-    /// Tokens that there must be room for.
-    fn room(&self) -> usize {
-        let words = self.slots.iter().flatten().flatten().flatten();
-        self.prompt.len() + self.most + words.map(String::len).sum::<usize>()
-    }
 }
 
 impl<'a> Author<'a> {
@@ -117,35 +77,17 @@ impl<'a> Author<'a> {
     ) -> anyhow::Result<System> {
         let arguments = self.arguments;
         let asked = self.asked(mode, set, gate, reader)?;
-        let config = self.opened.model.config();
-        let plain = Schedule::plain(self.opened.model.stack())?;
-        let bytes = |asked: &Asked| {
-            let room = asked.room().min(config.context);
-            State::most_bytes(config, &plain, room, Precision::F32)
-                + State::most_step_bytes(config, asked.prompt.len(), room, 1)
-        };
-        let bytes = WorkBytes {
-            reading: asked.iter().map(bytes).max().unwrap_or(0),
-            result: 0,
-        };
+        let [reading, result] = Asked::most_bytes(&asked, &self.opened.model);
+        let bytes = WorkBytes { reading, result };
         let write = |_: usize, asked: &Asked| {
-            let written = match &asked.slots {
-                None => self.writer.free(&asked.prompt, asked.most),
-                Some(slots) => {
-                    let slots: Vec<Vec<Option<&str>>> = slots
-                        .iter()
-                        .map(|slot| slot.iter().map(Option::as_deref).collect())
-                        .collect();
-                    self.writer.constrained(&asked.prompt, &slots)
-                }
-            };
-            let written = written.map_err(Failure::other)?;
+            let written = self.writer.write(asked).map_err(Failure::other)?;
             Ok((written.text, written.tokens))
         };
-        let id = MeasureId::new("corrections", 1)
+        let id = MeasureId::new("corrections", 2)
             .with_settings(format!("{mode} {:?}", self.writer.end_tokens()));
-        let work: Work<'_, Asked, (String, usize)> =
-            Work::new(id, bytes, write).depending_on(Asked::numbers);
+        let work: Work<'_, Asked, (String, usize)> = Work::new(id, bytes, write)
+            .called("utterance", "the corrections")
+            .depending_on(Asked::numbers);
         let mut runner = self.opened.runner(&Run {
             threads: arguments.threads,
             fresh: arguments.fresh,
@@ -156,12 +98,7 @@ impl<'a> Author<'a> {
         }
         let plan = Plan::plain(self.opened.model.stack())?;
         let found = runner.measure(self.opened.subject(), &plan, &work, &asked)?;
-        let mut tokens = 0;
-        let mut corrections: BTreeMap<String, String> = BTreeMap::new();
-        for (asked, (text, written)) in asked.iter().zip(found.into_plain().iter()) {
-            tokens += (asked.prompt.len() + written) as u64;
-            corrections.insert(asked.id.clone(), text.clone());
-        }
+        let (corrections, tokens) = Asked::corrections(&asked, &found.into_plain());
         let (count, repair) = (arguments.count.rule(), arguments.repair.repair());
         let vocabulary = &mut reader.vocabulary;
         let normaliser = &reader.normaliser;
@@ -177,37 +114,26 @@ impl<'a> Author<'a> {
         reader: &Reader<'_>,
     ) -> anyhow::Result<Vec<Asked>> {
         let vocabulary = &reader.vocabulary;
+        let along = (mode == System::CONSTRAINED).then(|| self.arguments.count.rule());
         let mut asked = Vec::new();
-        for prompt in prompts(self.arguments, vocabulary, set, gate)? {
-            let list = &set.distinct[prompt.place];
-            let id = set.lists.utterances[prompt.place].id.clone();
-            let slots = match mode == System::CONSTRAINED {
-                false => None,
-                true => {
-                    let lattice = Lattice::of(list)?.under(self.arguments.count.rule());
-                    Some(lattice.texts(vocabulary))
-                }
-            };
-            let mut most = 0;
-            if slots.is_none() {
-                for words in &list.hypotheses {
-                    most = most.max(self.tokenizer.encode(&vocabulary.text(words))?.len());
-                }
-                most = 2 * most + MORE_TOKENS;
-            }
-            let tokens = match &self.conversation {
+        for (place, text) in prompts(self.arguments, vocabulary, set, gate)? {
+            let id = &set.lists.utterances[place].id;
+            let prompt = match &self.conversation {
                 Some(conversation) => {
-                    let said = [Message::new("user", &prompt.text)];
-                    conversation.ids(&said, self.tokenizer)
+                    conversation.ids(&[Message::new("user", &text)], self.tokenizer)
                 }
-                None => inputs::prompt_after(self.bos, &prompt.text, self.tokenizer),
+                None => inputs::prompt_after(self.bos, &text, self.tokenizer),
             };
-            asked.push(Asked {
-                prompt: tokens.with_context(|| format!("utterance `{id}`"))?,
+            let prompt = prompt.with_context(|| format!("utterance `{id}`"))?;
+            let list = &set.distinct[place];
+            asked.push(Asked::new(
                 id,
-                slots,
-                most,
-            });
+                prompt,
+                list,
+                along,
+                vocabulary,
+                self.tokenizer,
+            )?);
         }
         Ok(asked)
     }

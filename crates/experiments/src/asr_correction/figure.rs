@@ -53,7 +53,13 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
             ]);
         }
     }
+    let is_measured = |(mode, count, gated, _): (&str, &str, bool, &str)| {
+        let is_own =
+            |r: &Record| r.mode == mode && r.count_rule == count && r.tau.is_empty() != gated;
+        records.iter().any(is_own)
+    };
     let legend = SYSTEMS.iter().enumerate();
+    let legend = legend.filter(|(_, system)| is_measured(**system));
     let legend = legend.map(|(at, (.., name))| LegendEntry {
         label: format!("{} {name}", at + 1),
         group: "system".to_owned(),

@@ -8,6 +8,7 @@ pub mod claims;
 pub mod data;
 pub mod figure;
 mod measure;
+pub mod outputs;
 #[cfg(test)]
 pub(crate) mod synthetic;
 pub mod table;
@@ -155,6 +156,7 @@ mod tests {
                 },
                 other_text: None,
                 bos: None,
+                end_tokens: Vec::new(),
                 data: &data,
                 runs,
                 clock: None,

@@ -29,6 +29,8 @@ pub struct Subject<'a> {
     pub other_text: Option<Text<'a>>,
     /// The token that the user wants before every text, of data sets too.
     pub bos: Option<u32>,
+    /// The tokens that end a text which the model writes.
+    pub end_tokens: Vec<u32>,
     /// Data sets.
     pub data: &'a Data,
     /// Its runs.

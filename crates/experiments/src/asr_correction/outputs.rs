@@ -1,70 +1,69 @@
-//! What `rescore` writes: a row for each system, the gate's rows, and a transcript of each system.
+//! What a correction of lists leaves: rows of tables, transcripts, and what became of each list as JSON.
 
-use super::arguments::Arguments;
-use super::comparing::rate;
-use super::keeping::SCORES;
-use super::writing::journal;
-use crate::experiments::asr_correction::table::{About, GateRecord, Record};
-use crate::experiments::core::table::{self, Record as _};
-use crate::manifest::Manifest;
-use crate::output;
-use anyhow::Context;
-use layerwise::transcripts::{
-    Comparison, Detection, Gate, Lattice, Mode, ScoredLists, System, Vocabulary,
+use super::table::{About, GateRecord, Record};
+use crate::core::table::{self, Record as _};
+use layerwise_transcripts::{
+    Comparison, CountRule, Detection, ErrorCounts, Gate, Interval, Lattice, Mode, ScoredLists,
+    System, TranscriptError, Vocabulary,
 };
 use serde_json::{Map, Value, json};
-use std::fmt::Write;
-use std::path::Path;
 
 const UTTERANCES: &str = "asr-utterances.jsonl";
 const LATTICES: &str = "lattices.jsonl";
-const MANIFEST: &str = "manifest.json";
 
-/// Refuses a folder in which a file that this run writes could not be written.
-///
-/// # Errors
-/// The message names what is in the way.
-pub(super) fn check(
-    arguments: &Arguments,
-    modes: &[Mode],
-    written: &[&'static str],
-    folder: &Path,
-) -> anyhow::Result<()> {
-    output::check_folder(folder)?;
-    let count = arguments.count.rule();
-    let mut names = vec![MANIFEST.to_owned(), SCORES.to_owned()];
-    for mode in written {
-        let name = System::name_of(mode, count, arguments.tau.is_some());
-        names.push(format!("{name}.txt"));
-        output::check_file(&journal(folder, mode))?;
-    }
-    for mode in modes {
-        let gates = [false, arguments.is_gated() && *mode != Mode::Best];
-        let name = |gated| System::name_of(mode.name(), mode.count_rule(count), gated);
-        names.extend(gates.map(|gated| format!("{}.txt", name(gated))));
-    }
-    if arguments.corrections.is_some() {
-        let name = System::name_of(System::EXTERNAL, count, false);
-        names.push(format!("{name}.txt"));
-    }
-    names.extend([Record::NAME, GateRecord::NAME].map(|name| format!("{name}.csv")));
-    let wanted = [
-        (arguments.utterances, UTTERANCES),
-        (arguments.lattices, LATTICES),
-    ];
-    let wanted = wanted.into_iter().filter(|(wanted, _)| *wanted);
-    names.extend(wanted.map(|(_, name)| name.to_owned()));
-    for name in names {
-        output::check_file(&folder.join(name))?;
-    }
-    Ok(())
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Ways of correcting that are searched for.
+    pub modes: Vec<Mode>,
+    /// Modes in which a transformer writes.
+    pub written: Vec<&'static str>,
+    /// Whether another program corrects too.
+    pub is_external: bool,
+    /// The rule on the number of words.
+    pub count: CountRule,
+    /// Whether searched corrections are made behind the gate too.
+    pub is_gated: bool,
+    /// Whether written corrections are behind the gate.
+    pub writes_gated: bool,
+    /// Whether to leave what became of each list.
+    pub utterances: bool,
+    /// Whether to leave the word lattice of each list.
+    pub lattices: bool,
 }
 
-/// Everything that is written.
-pub(super) struct Tables<'a> {
-    arguments: &'a Arguments,
+impl Wanted {
+    /// The names of all files.
+    pub fn names(&self) -> Vec<String> {
+        let name =
+            |mode, count, is_gated| format!("{}.txt", System::name_of(mode, count, is_gated));
+        let written = self.written.iter();
+        let mut names: Vec<String> = written
+            .map(|mode| name(mode, self.count, self.writes_gated))
+            .collect();
+        for mode in &self.modes {
+            let gates = [false, self.is_gated && *mode != Mode::Best];
+            let count = mode.count_rule(self.count);
+            names.extend(gates.map(|is_gated| name(mode.name(), count, is_gated)));
+        }
+        if self.is_external {
+            names.push(name(System::EXTERNAL, self.count, false));
+        }
+        names.extend([Record::NAME, GateRecord::NAME].map(|name| format!("{name}.csv")));
+        let extras = [(self.utterances, UTTERANCES), (self.lattices, LATTICES)];
+        let extras = extras.into_iter().filter(|(wanted, _)| *wanted);
+        names.extend(extras.map(|(_, name)| name.to_owned()));
+        names
+    }
+}
+
+/// The corrections of the lists of one set.
+pub struct Outputs<'a> {
+    wanted: &'a Wanted,
     set: &'a ScoredLists,
     gate: Gate,
+    /// Resamplings of the utterances, and their seed.
+    resampling: (usize, u64),
     /// `None` without references.
     about: Option<About>,
     rows: Vec<Record>,
@@ -76,32 +75,31 @@ pub(super) struct Tables<'a> {
     decisions: Vec<Map<String, Value>>,
 }
 
-impl<'a> Tables<'a> {
-    /// Tables without rows.
+impl<'a> Outputs<'a> {
+    /// No corrections yet; `names` are those of the model, the set and the normaliser.
     ///
     /// # Errors
     /// A lattice of too many slots.
-    pub(super) fn new(
-        arguments: &'a Arguments,
-        model: &str,
+    pub fn new(
+        names: [&str; 3],
+        wanted: &'a Wanted,
         gate: Gate,
+        resampling: (usize, u64),
         set: &'a ScoredLists,
-    ) -> anyhow::Result<Self> {
-        let name = arguments.file.file_stem().unwrap_or_default();
-        let normaliser = arguments.normaliser.name();
-        let about = [model, &name.to_string_lossy(), normaliser];
-        let about = About::new(about, set, arguments.count.rule())?;
+    ) -> Result<Self, TranscriptError> {
+        let about = About::new(names, set, wanted.count)?;
         let summary = match about {
             Some(_) => {
                 let words = set.reference_words();
-                format!("WER, {words} words, normaliser {normaliser}:\n")
+                format!("WER, {words} words, normaliser {}:\n", names[2])
             }
             None => "no references: transcripts alone\n".to_owned(),
         };
         Ok(Self {
-            arguments,
+            wanted,
             set,
             gate,
+            resampling,
             about,
             rows: Vec::new(),
             summary,
@@ -114,12 +112,12 @@ impl<'a> Tables<'a> {
     ///
     /// # Errors
     /// The comparison with the best hypotheses fails.
-    pub(super) fn push(
+    pub fn push(
         &mut self,
         system: &System,
         seconds: Option<f64>,
         vocabulary: &Vocabulary,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), TranscriptError> {
         let name = system.name();
         for (at, output) in system.outputs.iter().enumerate() {
             let text = vocabulary.text(&output.words);
@@ -131,45 +129,39 @@ impl<'a> Tables<'a> {
         }
         let transcript = system.transcript(self.set, vocabulary);
         self.transcripts.push((format!("{name}.txt"), transcript));
-        let (replicates, seed) = (self.arguments.replicates as usize, self.arguments.seed);
-        let found = system
-            .compare(self.set, replicates, seed)
-            .with_context(|| self.arguments.file.display().to_string())?;
+        let (replicates, seed) = self.resampling;
+        let found = system.compare(self.set, replicates, seed)?;
         if let (Some(found), Some(about)) = (found, &self.about) {
-            writeln!(self.summary, "{name:>20}: {}", told(&found))?;
+            self.summary += &format!("{name:>20}: {}\n", told(&found));
             self.rows.push(Record::new(about, system, &found, seconds));
         }
         Ok(())
     }
 
-    /// Writes the files.
+    /// The names and bytes of all files.
     ///
     /// # Errors
-    /// One of them cannot be written.
-    pub(super) fn write(
+    /// A lattice of too many slots.
+    pub fn files(
         &self,
-        folder: &Path,
         vocabulary: &Vocabulary,
-        manifest: &Manifest,
-    ) -> anyhow::Result<()> {
-        output::make_folder(folder)?;
-        for (name, text) in &self.transcripts {
-            output::write(&folder.join(name), text.as_bytes())?;
-        }
+    ) -> Result<Vec<(String, Vec<u8>)>, TranscriptError> {
+        let transcripts = self.transcripts.iter();
+        let mut files: Vec<(String, Vec<u8>)> = transcripts
+            .map(|(name, text)| (name.clone(), text.clone().into_bytes()))
+            .collect();
         if let Some(about) = &self.about {
             let gate = Detection::all(&self.gate, self.set);
             let gate: Vec<_> = gate.iter().map(|it| GateRecord::new(about, it)).collect();
-            write_table(folder, &gate)?;
-            write_table(folder, &self.rows)?;
+            files.extend([csv(&gate), csv(&self.rows)]);
         }
-        if self.arguments.utterances {
-            output::write(&folder.join(UTTERANCES), self.utterances().as_bytes())?;
+        if self.wanted.utterances {
+            files.push((UTTERANCES.to_owned(), self.utterances().into_bytes()));
         }
-        if self.arguments.lattices {
-            let lattices = self.lattices(vocabulary)?;
-            output::write(&folder.join(LATTICES), lattices.as_bytes())?;
+        if self.wanted.lattices {
+            files.push((LATTICES.to_owned(), self.lattices(vocabulary)?.into_bytes()));
         }
-        output::write(&folder.join(MANIFEST), manifest.json()?.as_bytes())
+        Ok(files)
     }
 
     /// A line of JSON for each utterance: what the gate and each system made of it.
@@ -195,7 +187,7 @@ impl<'a> Tables<'a> {
     }
 
     /// A line of JSON for each utterance: its word lattice.
-    fn lattices(&self, vocabulary: &Vocabulary) -> anyhow::Result<String> {
+    fn lattices(&self, vocabulary: &Vocabulary) -> Result<String, TranscriptError> {
         let mut lines = String::new();
         let judged = self
             .set
@@ -212,13 +204,13 @@ impl<'a> Tables<'a> {
                 json!({"inserted": slot.inserted, "arcs": arcs.collect::<Vec<_>>()})
             });
             let slots: Vec<Value> = slots.collect();
-            writeln!(lines, "{}", json!({"id": utterance.id, "slots": slots}))?;
+            lines += &format!("{}\n", json!({"id": utterance.id, "slots": slots}));
         }
         Ok(lines)
     }
 
     /// What is told at the end: the error rates of every system.
-    pub(super) fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         let mut summary = self.summary.clone();
         if let Some(about) = &self.about {
             let words = self.set.reference_words().max(1) as f64;
@@ -234,10 +226,10 @@ impl<'a> Tables<'a> {
     }
 }
 
-fn write_table<R: table::Record>(folder: &Path, records: &[R]) -> anyhow::Result<()> {
+fn csv<R: table::Record>(records: &[R]) -> (String, Vec<u8>) {
     let mut bytes = Vec::new();
-    table::write(records, &mut bytes)?;
-    output::write(&folder.join(format!("{}.csv", R::NAME)), &bytes)
+    table::write(records, &mut bytes).expect("memory takes what is written to it");
+    (format!("{}.csv", R::NAME), bytes)
 }
 
 /// A system's error rate, and its difference from the best hypotheses'.
@@ -249,5 +241,20 @@ fn told(found: &Comparison) -> String {
         rate(found.second, found.bootstrap.second),
         100.0 * found.second_utterance_mean,
         100.0 * found.bootstrap.improvement,
+    )
+}
+
+/// A rate with its interval and counts.
+pub fn rate(counts: ErrorCounts, interval: Interval) -> String {
+    format!(
+        "{:.2} % [{:.2}, {:.2}], {} errors ({} substitutions, {} deletions, {} insertions) in {} words",
+        100.0 * counts.rate().unwrap_or(0.0),
+        100.0 * interval.low,
+        100.0 * interval.high,
+        counts.errors(),
+        counts.substitutions,
+        counts.deletions,
+        counts.insertions,
+        counts.reference_words
     )
 }
