@@ -150,7 +150,7 @@ impl Running {
         let tile = sums(logits, theirs, weights);
         self.softmax.rank(tile.top, logits, first_column);
         if tile.top > self.softmax.maximum()
-            && let Some(factor) = self.softmax.raise(tile.top, logits, first_column)
+            && let Some(factor) = self.softmax.raise(tile.top)
         {
             self.own *= factor;
         }

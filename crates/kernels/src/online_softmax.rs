@@ -13,7 +13,7 @@ pub struct Summary {
     pub log_sum_exp: f64,
     /// Σ_v q_v·z_v, nats. The entropy is `log_sum_exp − mean_logit`.
     pub mean_logit: f64,
-    /// The token with the largest logit; of equal ones the lowest id.
+    /// The token with the largest logit, the first of `top`.
     pub argmax: u32,
     /// The tokens with the largest logits, in their order; of equal ones the lowest ids. `u32::MAX` where there are fewer tokens.
     pub top: [u32; TOP],
@@ -43,7 +43,6 @@ impl Largest {
 #[derive(Clone, Copy)]
 pub(crate) struct OnlineSoftmax {
     maximum: f32,
-    argmax: u32,
     largest: Largest,
     /// Σ e^{z − maximum}.
     sum: f64,
@@ -55,7 +54,6 @@ impl Default for OnlineSoftmax {
     fn default() -> Self {
         Self {
             maximum: f32::NEG_INFINITY,
-            argmax: 0,
             largest: Largest {
                 logits: [f32::NEG_INFINITY; TOP],
                 tokens: [u32::MAX; TOP],
@@ -88,19 +86,11 @@ impl OnlineSoftmax {
         }
     }
 
-    /// Raises the maximum to `top`, the largest of some logits whose first has the index `first`, and rescales the sums.
+    /// Raises the maximum to `top`, and rescales the sums.
     ///
     /// Gives e^{old maximum − top}, by which the caller rescales sums of its own that are relative to the maximum; `None` if
     /// there are no logits before these.
-    ///
-    /// # Panics
-    /// If `top` is none of the logits.
-    pub(crate) fn raise(&mut self, top: f32, logits: &[f32], first: usize) -> Option<f64> {
-        let index = logits
-            .iter()
-            .position(|z| *z == top)
-            .expect("the maximum is one of the logits");
-        self.argmax = (first + index) as u32;
+    pub(crate) fn raise(&mut self, top: f32) -> Option<f64> {
         // With d = maximum − top, Σ(z − m)e^{z − m} becomes e^d·(Σ(z − m)e^{z − m} + d·Σe^{z − m}).
         let factor = (self.sum > 0.0).then(|| {
             let d = f64::from(self.maximum) - f64::from(top);
@@ -131,7 +121,7 @@ impl OnlineSoftmax {
         Summary {
             log_sum_exp: maximum + self.sum.ln(),
             mean_logit: maximum + self.weighted / self.sum,
-            argmax: self.argmax,
+            argmax: self.largest.tokens[0],
             top: self.largest.tokens,
             target_logit,
         }

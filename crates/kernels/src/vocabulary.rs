@@ -345,7 +345,7 @@ fn absorb(running: &mut OnlineSoftmax, logits: &[f32], first_column: usize) {
     let (top, mut sum, mut weighted) = exponential_sums(logits, running.maximum());
     running.rank(top, logits, first_column);
     if top > running.maximum() {
-        running.raise(top, logits, first_column);
+        running.raise(top);
         (_, sum, weighted) = exponential_sums(logits, top);
     }
     running.add(f64::from(sum), f64::from(weighted));

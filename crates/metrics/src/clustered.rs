@@ -74,16 +74,9 @@ impl ClusteredMean {
     pub fn standard_error(&self) -> Option<f64> {
         let mean = self.mean()?;
         let sampled = self.clusters.iter().filter(|cluster| cluster.count > 0);
-        let groups = sampled.count() as f64;
-        if groups < 2.0 {
-            return None;
-        }
-        let squares = self.clusters.iter().map(|cluster| {
-            let residual = cluster.sum - mean * cluster.count as f64;
-            residual * residual
-        });
-        let squares: f64 = squares.sum();
-        Some((groups / (groups - 1.0) * squares).sqrt() / self.count() as f64)
+        let pairs = self.clusters.iter();
+        let pairs = pairs.map(|cluster| (cluster.sum, cluster.count as f64));
+        linearised(pairs, mean, sampled.count(), self.count() as f64)
     }
 
     /// The mean of the paired differences `self − other` over the same clusters.
@@ -117,6 +110,21 @@ impl ClusteredMean {
         let clusters = differences.collect::<Result<_, _>>()?;
         Ok(Self { clusters })
     }
+}
+
+/// √(G/(G−1) · Σ(X_s − r·Y_s)²) / |ΣY_s|, the linearised standard error of a ratio r of two sums; `None` below two clusters.
+fn linearised(
+    clusters: impl Iterator<Item = (f64, f64)>,
+    ratio: f64,
+    groups: usize,
+    below: f64,
+) -> Option<f64> {
+    if groups < 2 {
+        return None;
+    }
+    let groups = groups as f64;
+    let squares: f64 = clusters.map(|(x, y)| (x - ratio * y).powi(2)).sum();
+    Some((groups / (groups - 1.0) * squares).sqrt() / below.abs())
 }
 
 /// A ratio of two sums over clusters, with its cluster-robust standard error.
@@ -173,14 +181,7 @@ impl ClusteredRatio {
     /// The standard error of the ratio, or `None` with fewer than two clusters.
     pub fn standard_error(&self) -> Option<f64> {
         let ratio = self.ratio()?;
-        let groups = self.clusters.len() as f64;
-        if groups < 2.0 {
-            return None;
-        }
-        let squares = self.clusters.iter();
-        let squares: f64 = squares
-            .map(|(above, below)| (above - ratio * below).powi(2))
-            .sum();
-        Some((groups / (groups - 1.0) * squares).sqrt() / self.sums().1.abs())
+        let clusters = self.clusters.iter().copied();
+        linearised(clusters, ratio, self.clusters.len(), self.sums().1)
     }
 }
