@@ -5,7 +5,7 @@ use crate::experiments::core::subject::Text;
 use crate::hub::HubCorpus;
 use crate::names::{self, Named};
 use crate::{embedded, memory, output, program};
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
 use layerwise::architecture::Note;
 use layerwise::corpus::{self, Corpus, Format, Tokenizer};
 use layerwise::sweep::{Budget, Held};

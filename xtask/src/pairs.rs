@@ -156,7 +156,7 @@ impl Reading<'_> {
         match ids[..] {
             [id] => Ok(Some(id)),
             _ => bail!(
-                "`{key}` is {} tokens; expected one, the first that follows the prompt (a space before a word is a part of it)",
+                "`{key}` is {} tokens, {ids:?}; expected the first that follows the prompt: give its id, or a text of one token (with most tokenizers the space before a word is a part of it)",
                 ids.len()
             ),
         }

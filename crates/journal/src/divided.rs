@@ -76,9 +76,8 @@ impl Divided {
     pub fn json(&self) -> Result<String, JournalError> {
         serde_json::to_string_pretty(self)
             .map(|text| text + "\n")
-            .map_err(|error| JournalError::NotDivided {
+            .map_err(|_| JournalError::NotUtf8 {
                 path: self.folder.clone(),
-                found: error.to_string(),
             })
     }
 }
@@ -96,6 +95,17 @@ mod tests {
         let divided = Divided::new("1.2.3", folder.path().to_owned(), command.to_vec());
         fs::write(&path, divided.json().unwrap()).unwrap();
         assert_eq!(Divided::read(folder.path()).unwrap(), divided);
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt;
+            let odd = std::ffi::OsString::from_vec(vec![b'a', 0xff]);
+            let error = Divided::new("1.2.3", odd.into(), Vec::new()).json();
+            let said = error.unwrap_err().to_string();
+            assert!(
+                said.contains("run the share in a folder with such a path"),
+                "{said}"
+            );
+        }
 
         let check = |text: &str, says: &str| {
             fs::write(&path, text).unwrap();

@@ -106,6 +106,15 @@ pub enum JournalError {
         /// What is wrong with it.
         found: String,
     },
+    /// A folder's path cannot be written down.
+    #[error(
+        "{}: the path of a share's folder is written down, and has to be UTF-8; run the share in a folder with such a path",
+        path.display()
+    )]
+    NotUtf8 {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Two journals of one name that are not of one run.
     #[error(
         "{} and {} are of different runs of {name}: the inputs or the program changed between them; expected shards of one run",

@@ -15,6 +15,8 @@ pub struct Axis {
     pub min: Option<f64>,
     /// Upper end; as for `min`.
     pub max: Option<f64>,
+    /// What stands at whole numbers, from the lower end or 0 on, in place of the numbers; none for an axis of numbers.
+    pub names: Vec<String>,
 }
 
 impl Axis {
@@ -25,6 +27,7 @@ impl Axis {
             scale,
             min: None,
             max: None,
+            names: Vec::new(),
         }
     }
 
@@ -34,6 +37,24 @@ impl Axis {
         self.min = Some(min);
         self.max = Some(max);
         self
+    }
+
+    /// The same axis with names in place of numbers.
+    #[must_use]
+    pub fn named(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A tick for each name; `None` on an axis of numbers.
+    pub(crate) fn named_ticks(&self) -> Option<Ticks> {
+        let first = self.min.unwrap_or(0.0);
+        let names = self.names.iter().enumerate();
+        let major = names.map(|(at, name)| (first + at as f64, name.clone()));
+        (!self.names.is_empty()).then(|| Ticks {
+            major: major.collect(),
+            minor: Vec::new(),
+        })
     }
 }
 

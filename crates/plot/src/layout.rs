@@ -167,7 +167,7 @@ impl<'a> Layout<'a> {
                 .iter_mut()
                 .flat_map(|column| column.cells.iter_mut().flatten())
             {
-                cell.y_ticks = cell.y.ticks(labels_up(frame_height));
+                cell.y_ticks = ticks_up(&cell.panel.y, cell.y, frame_height);
             }
         }
         let width = PAGE.max(spare + frame_width * count as f64);
@@ -208,7 +208,7 @@ impl<'a> Layout<'a> {
                         frame,
                         x: cell.x,
                         y: cell.y,
-                        x_ticks: ticks_across(cell.x, frame_width, font),
+                        x_ticks: ticks_across(&cell.panel.x, cell.x, frame_width, font),
                         y_ticks: cell.y_ticks.clone(),
                         x_labelled: cell.x_labelled,
                         y_labelled: cell.y_labelled,
@@ -290,7 +290,7 @@ impl<'a> Column<'a> {
                     panel,
                     x,
                     y,
-                    y_ticks: ticks(y),
+                    y_ticks: ticks_up(&panel.y, y, frame_height),
                     // Heat maps in a column may differ in size. Each has labels, or which ones have them would be chance.
                     x_labelled: heat_map(panel).is_some()
                         || below.is_none_or(|below| below.x != panel.x || ranges(below).0 != x),
@@ -332,8 +332,17 @@ fn labels_up(height: f64) -> usize {
     (height / 18.0) as usize
 }
 
-/// Ticks of a horizontal axis of `width` points, whose labels stand apart.
-fn ticks_across(range: Range, width: f64, font: &Font) -> Ticks {
+/// Ticks of a vertical axis of `height` points.
+fn ticks_up(axis: &Axis, range: Range, height: f64) -> Ticks {
+    let numbers = || range.ticks(labels_up(height));
+    axis.named_ticks().unwrap_or_else(numbers)
+}
+
+/// Ticks of a horizontal axis of `width` points, whose labels stand apart if they are numbers.
+fn ticks_across(axis: &Axis, range: Range, width: f64, font: &Font) -> Ticks {
+    if let Some(ticks) = axis.named_ticks() {
+        return ticks;
+    }
     let apart = |ticks: &Ticks| {
         let places: Vec<(f64, f64)> = ticks
             .major

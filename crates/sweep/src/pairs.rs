@@ -284,7 +284,7 @@ impl Measure for Patching {
         reached: &[Reached<'_, Pair>],
         plain: &[Option<Plain>],
     ) -> Result<Vec<PairSums>, (usize, Failure)> {
-        // Divergences have products of their own for all pairs only where they hold what is compared by value.
+        // The positions of a pair make a product that is large enough; the last ones alone of all pairs are put together.
         if self.divergence.is_some() {
             let each = reached.iter().zip(plain).enumerate();
             return each

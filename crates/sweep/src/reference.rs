@@ -125,6 +125,7 @@ pub fn add_means<'s>(
     };
     let fits = |sums: &Vec<Vec<f64>>| sums.iter().map(Vec::len).eq(widths.iter().copied());
     let work = Work::new(id, bytes, read)
+        .called("part", "the reference text")
         .depending_on(|(_, part): &(usize, &[Vec<u32>])| {
             let lengths = part.iter().map(|own| own.len() as u32);
             lengths.chain(part.concat()).collect()

@@ -11,6 +11,8 @@ type Read<'a, I, S> = dyn Fn(usize, &I) -> Result<S, Failure> + Sync + 'a;
 /// It is run under [`Plan::plain`](crate::Plan::plain), once an item. What the function needs it holds itself.
 pub struct Work<'a, I, S> {
     id: MeasureId,
+    unit: &'static str,
+    title: &'static str,
     bytes: WorkBytes,
     read: Box<Read<'a, I, S>>,
     particulars: Box<Particulars<'a, I>>,
@@ -34,11 +36,22 @@ impl<'a, I, S> Work<'a, I, S> {
         read: impl Fn(usize, &I) -> Result<S, Failure> + Sync + 'a,
     ) -> Self {
         Self {
+            unit: "item",
+            title: id.name,
             id,
             bytes,
             read: Box::new(read),
             particulars: Box::new(|_| Vec::new()),
             fits: Box::new(|_| true),
+        }
+    }
+
+    /// What users are told of it: an item's name, as `utterance`, and that of the work.
+    pub fn called(self, unit: &'static str, title: &'static str) -> Self {
+        Self {
+            unit,
+            title,
+            ..self
         }
     }
 
@@ -70,6 +83,14 @@ impl<I: Sync, S: Clone + Send> Measure for Work<'_, I, S> {
 
     fn id(&self) -> MeasureId {
         self.id.clone()
+    }
+
+    fn unit(&self) -> &'static str {
+        self.unit
+    }
+
+    fn title(&self) -> &'static str {
+        self.title
     }
 
     fn batch(&self, _: &I) -> Batch {

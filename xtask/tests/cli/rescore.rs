@@ -193,7 +193,7 @@ fn a_transformer_writes_freely_and_along_lattices() {
     assert!(
         again
             .stderr
-            .contains("2 items of corrections were finished by an earlier run"),
+            .contains("2 utterances of the corrections were finished by an earlier run"),
         "{}",
         again.stderr
     );

@@ -245,7 +245,7 @@ fn means_are_kept_with_a_run_and_sources_are_told() {
     std::fs::remove_file(sandbox.path("out.csv")).unwrap();
     let told = run(&[]).stderr;
     assert!(
-        told.contains("7 items of means were finished by an earlier run"),
+        told.contains("7 parts of the reference text were finished by an earlier run"),
         "{told}"
     );
     assert_eq!(sandbox.read("out.csv"), bytes);

@@ -3,9 +3,7 @@
 use super::table::{Record, Sublayer};
 use crate::core::ablation::Kind;
 use crate::core::models::{self, Model};
-use layerwise_plot::{
-    Axis, Dash, Figure, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel, Point, Scale, Style,
-};
+use layerwise_plot::{Dash, Figure, LegendEntry, Marker, OKABE_ITO, Panel, Point, Style};
 
 /// The drawing with the name of its file: a panel for each model and sublayer, a line for each kind.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
@@ -50,30 +48,17 @@ fn style(kind: Kind) -> Style {
 }
 
 fn panel(records: &[Record], model: &Model<'_>, sublayer: Sublayer) -> Panel {
-    let marks = Kind::ALL.iter().flat_map(|&kind| {
-        let own = records
-            .iter()
-            .filter(move |r| (r.sublayer, r.kind) == (sublayer, kind));
-        let lines = models::lines(std::slice::from_ref(model), own, |r| Point {
-            x: r.relative_depth,
-            y: r.kl_nats,
-            error: r.kl_nats_se,
-        });
-        lines.into_iter().map(move |line| {
-            Mark::Line(Line {
-                style: style(kind),
-                label: kind.name().to_owned(),
-                ..line
-            })
-        })
+    let groups = Kind::ALL.map(|kind| {
+        let own = records.iter();
+        let own = own.filter(|r| (r.sublayer, r.kind) == (sublayer, kind));
+        (kind.name().to_owned(), style(kind), own.collect())
     });
-    Panel {
-        title: format!("{}: {}", model.name, sublayer.title()),
-        x: models::block_axis(),
-        y: Axis::new("KL divergence (nats)", Scale::Log10),
-        y2: None,
-        marks: marks.collect(),
-    }
+    let title = format!("{}: {}", model.name, sublayer.title());
+    models::divergences(title, model, groups, |r: &Record| Point {
+        x: r.relative_depth,
+        y: r.kl_nats,
+        error: r.kl_nats_se,
+    })
 }
 
 #[cfg(test)]

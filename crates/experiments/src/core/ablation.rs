@@ -46,6 +46,15 @@ impl Kind {
         }
     }
 
+    /// As in titles.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Zero => "Zero",
+            Self::Mean => "Mean",
+            Self::Resample => "Resample",
+        }
+    }
+
     /// The pairs of kinds, each once.
     pub fn pairs() -> [[Self; 2]; 3] {
         [

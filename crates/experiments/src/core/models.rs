@@ -2,9 +2,7 @@
 
 use super::styles::{legend_order, styles_of_models};
 use super::table::Record;
-#[cfg(test)]
-use layerwise_plot::Mark;
-use layerwise_plot::{Axis, LegendEntry, Line, Panel, Point, Scale, Side, Style};
+use layerwise_plot::{Axis, LegendEntry, Line, Mark, Panel, Point, Scale, Side, Style};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -105,6 +103,32 @@ pub fn lines<'r, R: Record + 'r>(
         .collect();
     lines.sort_by_key(|line| Reverse(line.points.len()));
     lines
+}
+
+/// A panel of the divergences of one model by depth: a line for each group of records, with its label and look.
+pub fn divergences<'r, R: Record + 'r>(
+    title: String,
+    model: &Model<'_>,
+    groups: impl IntoIterator<Item = (String, Style, Vec<&'r R>)>,
+    point: impl Fn(&R) -> Point,
+) -> Panel {
+    let groups = groups.into_iter().flat_map(|(label, style, records)| {
+        let lines = lines(std::slice::from_ref(model), records.into_iter(), &point);
+        lines.into_iter().map(move |line| {
+            Mark::Line(Line {
+                style,
+                label: label.clone(),
+                ..line
+            })
+        })
+    });
+    Panel {
+        title,
+        x: block_axis(),
+        y: Axis::new("KL divergence (nats)", Scale::Log10),
+        y2: None,
+        marks: groups.collect(),
+    }
 }
 
 /// The upper end of an axis that the embedding alone would stretch to more than twice what the rest needs, as with a tied

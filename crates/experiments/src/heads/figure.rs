@@ -54,7 +54,7 @@ fn maps(model: &str, records: &[Record], agreements: &[AgreementRecord]) -> Figu
             values[(record.layer, record.head)] = logarithm(record.kl_nats);
         }
         Panel {
-            title: format!("{} ablation", capitalized(kind.name())),
+            title: format!("{} ablation", kind.title()),
             x: Axis::new("Head", Scale::Integer),
             y: Axis::new("Block", Scale::Integer),
             y2: None,
@@ -81,12 +81,6 @@ fn maps(model: &str, records: &[Record], agreements: &[AgreementRecord]) -> Figu
     }
 }
 
-fn capitalized(name: &str) -> String {
-    let mut letters = name.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).collect()
-}
-
 fn agreement(records: &[AgreementRecord]) -> Panel {
     let kinds = Kind::ALL.len();
     let mut values = Array2::from_elem((kinds, kinds), 1.0);
@@ -103,8 +97,8 @@ fn agreement(records: &[AgreementRecord]) -> Panel {
     let labels = Array2::from_shape_fn(values.dim(), |place| label(place, &values[place]));
     Panel {
         title: "Rank agreement of kinds".to_owned(),
-        x: Axis::new("Kind", Scale::Integer),
-        y: Axis::new("Kind", Scale::Integer),
+        x: Axis::new("Kind", Scale::Integer).named(Kind::ALL.map(Kind::title)),
+        y: Axis::new("Kind", Scale::Integer).named(Kind::ALL.map(Kind::title)),
         y2: None,
         marks: vec![Mark::HeatMap(HeatMap {
             values,
@@ -145,7 +139,7 @@ fn by_depth(records: &[Record], models: &[Model<'_>]) -> Figure {
             })
         });
         Panel {
-            title: format!("{} ablation", capitalized(kind.name())),
+            title: format!("{} ablation", kind.title()),
             x: models::block_axis(),
             y: Axis::new("Mean KL of a head (nats)", Scale::Log10),
             y2: None,

@@ -2,9 +2,7 @@
 
 use super::table::Record;
 use crate::core::models::{self, Model};
-use layerwise_plot::{
-    Axis, Colour, Dash, Figure, LegendEntry, Line, Mark, Marker, Panel, Point, Scale, Style,
-};
+use layerwise_plot::{Colour, Dash, Figure, LegendEntry, Marker, Panel, Point, Style};
 use std::collections::BTreeSet;
 
 /// Colours of windows, from narrow to wide: points of matplotlib's plasma, which can be told apart with any colour vision.
@@ -58,28 +56,16 @@ fn style(at: usize) -> Style {
 }
 
 fn panel(records: &[Record], model: &Model<'_>, windows: &BTreeSet<usize>) -> Panel {
-    let marks = windows.iter().enumerate().flat_map(|(at, &window)| {
-        let own = records.iter().filter(move |r| r.window == window);
-        let lines = models::lines(std::slice::from_ref(model), own, |r| Point {
-            x: r.relative_depth,
-            y: r.kl_nats,
-            error: r.kl_nats_se,
-        });
-        lines.into_iter().map(move |line| {
-            Mark::Line(Line {
-                style: style(at),
-                label: format!("w = {window}"),
-                ..line
-            })
-        })
+    let groups = windows.iter().enumerate().map(|(at, &window)| {
+        let own = records.iter().filter(|r| r.window == window);
+        (format!("w = {window}"), style(at), own.collect())
     });
-    Panel {
-        title: model.name.to_owned(),
-        x: models::block_axis(),
-        y: Axis::new("KL divergence (nats)", Scale::Log10),
-        y2: None,
-        marks: marks.collect(),
-    }
+    let title = model.name.to_owned();
+    models::divergences(title, model, groups, |r: &Record| Point {
+        x: r.relative_depth,
+        y: r.kl_nats,
+        error: r.kl_nats_se,
+    })
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use ndarray::Array2;
 
 /// Selections with the titles of their panels.
 const SELECTIONS: [(Selection, &str); 3] = [
-    (Selection::Single, "last word one token"),
-    (Selection::Multi, "last word four tokens"),
-    (Selection::MultiFiltered, "four tokens, filtered"),
+    (Selection::Single, "Last word one token"),
+    (Selection::Multi, "Last word four tokens"),
+    (Selection::MultiFiltered, "Four tokens, filtered"),
 ];
 
 /// The drawings with the names of their files: of one model the maps of its head, and of any number of models the means of
@@ -53,7 +53,7 @@ fn maps(model: &str, cells: &[Cell]) -> Figure {
             }
         }
         Some(vec![Panel {
-            title: format!("Block {}, head {}: {title}", head.0, head.1),
+            title: format!("{title}: block {}, head {}", head.0, head.1),
             x: Axis::new("Token position", Scale::Integer).between(1.0, columns as f64),
             y: Axis::new("Sample", Scale::Integer).between(1.0, rows as f64),
             y2: None,
@@ -104,12 +104,8 @@ fn means(records: &[Record], cells: &[Cell], models: &[models::Model<'_>]) -> Fi
                 side: Side::Left,
             }))
         });
-        let mut letters = title.chars();
-        let title = letters
-            .next()
-            .map(|first| first.to_uppercase().chain(letters));
         Panel {
-            title: title.map(Iterator::collect).unwrap_or_default(),
+            title: title.to_owned(),
             x: Axis::new("Tokens before the last", Scale::Integer).between(0.0, 15.0),
             y: Axis::new("Mean attention", Scale::Linear).between(0.0, 1.0),
             y2: None,
