@@ -300,6 +300,7 @@ fn with_subject<T>(
             arguments::Bos::Id(id) => Some(id),
             arguments::Bos::Auto | arguments::Bos::None => None,
         },
+        end_tokens: Vec::new(),
         data: &data,
         runs: Runs {
             model: model.subject(),
