@@ -11,6 +11,7 @@ pub mod draw;
 pub mod early_exit;
 pub mod embedded;
 pub mod ending;
+pub mod facts;
 pub mod fastest;
 pub mod generate;
 pub mod growth;

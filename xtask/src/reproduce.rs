@@ -13,25 +13,23 @@ use crate::experiments::core::tables::Tables;
 use crate::experiments::core::work;
 use crate::experiments::lexical_semantics;
 use crate::experiments::{self, EXPERIMENTS};
+use crate::facts::subject_facts;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest, Reported};
 use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipped};
 use crate::progress::{Pass, TERMINAL};
 use crate::results::Results;
-use crate::rounding::Rounding;
 use crate::speed::bytes_of;
 use crate::stopwatch::Stopwatch;
 use crate::trial::Trial;
-use crate::{embedded, ending, interrupt, other_text, output, program, results, version};
+use crate::{ending, interrupt, other_text, output, program, results, version};
 use anyhow::{Context, anyhow, ensure};
 use clap::builder::PossibleValue;
 use indicatif::HumanDuration;
 use layerwise::corpus::Tokenizer;
 use layerwise::journal::{Divided, Shard};
-use layerwise::report::ModelFacts;
 use layerwise::sweep::{Divergence, Journals, Sums, Target, collect};
-use layerwise::transformer::Precision;
 use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -674,55 +672,6 @@ fn derive(experiments: &[&dyn Experiment], tables: &mut Tables, models: &[Facts]
     for experiment in experiments {
         experiment.derive(tables, models);
     }
-}
-
-/// What a reader of the report wants to know of a model.
-fn subject_facts(
-    opened: &OpenedModel,
-    corpus: &OpenedCorpus,
-    rounding: Option<&Rounding>,
-) -> ModelFacts {
-    let config = opened.model.config();
-    let precision = opened.model.precision();
-    let difference = match rounding {
-        _ if precision == Precision::F32 => None,
-        Some(rounding) => Some(rounding.told(precision)),
-        None => Some("not measured: no altered schedules were run".to_owned()),
-    };
-    let difference = difference.map(|told| ("Difference from f32", told));
-    let facts = [
-        ("Family", config.family.model_type().to_owned()),
-        ("Blocks", config.layers.to_string()),
-        ("Width", config.model.to_string()),
-        ("Vocabulary", config.vocab.to_string()),
-        ("Parameters", config.parameters().to_string()),
-        ("Precision", precision.name().to_owned()),
-        ("Text", file_name(&corpus.path)),
-        ("Sequences", corpus.corpus.sequences().len().to_string()),
-        ("Tokens", corpus.corpus.tokens().to_string()),
-    ];
-    let facts = facts.into_iter().chain(difference);
-    let is_toy = embedded::is_own(&opened.name, &opened.files);
-    let about = format!(
-        "{}{} blocks, {} parameters, on {} tokens of {}.",
-        if is_toy { embedded::ABOUT } else { "" },
-        config.layers,
-        config.parameters(),
-        corpus.corpus.tokens(),
-        file_name(&corpus.path),
-    );
-    ModelFacts {
-        name: opened.name.clone(),
-        kind: if is_toy { "toy" } else { "" }.to_owned(),
-        about,
-        facts: facts
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-    }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().display().to_string()
 }
 
 fn provenance(arguments: &Arguments) -> Vec<(String, String)> {

@@ -1,0 +1,57 @@
+//! What a report tells of the models of a run.
+
+use crate::embedded;
+use crate::inputs::{OpenedCorpus, OpenedModel};
+use crate::rounding::Rounding;
+use layerwise::report::ModelFacts;
+use layerwise::transformer::Precision;
+use std::path::Path;
+
+/// What a reader of the report wants to know of a model.
+pub fn subject_facts(
+    opened: &OpenedModel,
+    corpus: &OpenedCorpus,
+    rounding: Option<&Rounding>,
+) -> ModelFacts {
+    let config = opened.model.config();
+    let precision = opened.model.precision();
+    let difference = match rounding {
+        _ if precision == Precision::F32 => None,
+        Some(rounding) => Some(rounding.told(precision)),
+        None => Some("not measured: no altered schedules were run".to_owned()),
+    };
+    let difference = difference.map(|told| ("Difference from f32", told));
+    let facts = [
+        ("Family", config.family.model_type().to_owned()),
+        ("Blocks", config.layers.to_string()),
+        ("Width", config.model.to_string()),
+        ("Vocabulary", config.vocab.to_string()),
+        ("Parameters", config.parameters().to_string()),
+        ("Precision", precision.name().to_owned()),
+        ("Text", file_name(&corpus.path)),
+        ("Sequences", corpus.corpus.sequences().len().to_string()),
+        ("Tokens", corpus.corpus.tokens().to_string()),
+    ];
+    let facts = facts.into_iter().chain(difference);
+    let is_toy = embedded::is_own(&opened.name, &opened.files);
+    let about = format!(
+        "{}{} blocks, {} parameters, on {} tokens of {}.",
+        if is_toy { embedded::ABOUT } else { "" },
+        config.layers,
+        config.parameters(),
+        corpus.corpus.tokens(),
+        file_name(&corpus.path),
+    );
+    ModelFacts {
+        name: opened.name.clone(),
+        kind: if is_toy { "toy" } else { "" }.to_owned(),
+        about,
+        facts: facts
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().display().to_string()
+}
