@@ -35,10 +35,10 @@ pub fn subject_facts(
     let facts = facts.into_iter().chain(difference);
     let is_toy = embedded::is_own(&opened.name, &opened.files);
     let about = format!(
-        "{}{} blocks, {} parameters, on {} tokens of {}.",
+        "{}{} blocks, {:.1} million parameters, on {} tokens of {}.",
         if is_toy { embedded::ABOUT } else { "" },
         config.layers,
-        config.parameters(),
+        config.parameters() as f64 / 1e6,
         corpus.corpus.tokens(),
         file_name(&corpus.path),
     );

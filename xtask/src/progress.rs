@@ -66,9 +66,8 @@ impl Passes {
 
     /// A part of the pass under way is finished; this process did some of that.
     fn advance(&mut self, part: f64, did: f64) {
-        // Where a pass consists of several runs, each begins at 0 again.
-        self.part = self.part.max(part);
-        self.done_of_part = self.done_of_part.max(did);
+        // Where a pass consists of several runs, the last is the longest: each begins at 0 again.
+        (self.part, self.done_of_part) = (part, did);
     }
 
     /// About how long all passes will still take, at the rate of what is done; `None` where nothing is.
@@ -263,6 +262,10 @@ mod tests {
         passes.advance(0.5, 0.5);
         // 50 took 5 seconds; 350 are left.
         assert_eq!(passes.left(at(5)), Some(Duration::from_secs(35)));
+        passes.advance(1.0, 1.0);
+        // Another run of the same pass, which is finished too.
+        passes.advance(0.0, 0.0);
+        assert_eq!(passes.left(at(10)), None);
         passes.advance(1.0, 1.0);
         passes.next(at(10));
         passes.next(at(20));

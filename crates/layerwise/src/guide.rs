@@ -6,6 +6,7 @@
 //! | [`algebra`] | ways of running the blocks, as values |
 //! | [`interventions`] | reading and writing activations |
 //! | [`statistics`] | many schedules over many sequences, with standard errors |
+//! | [`figure`] | from statistics to a figure as a paper prints it |
 //! | [`determinism`] | what makes results the same bits, and what may change them |
 //! | [`extending`] | a measure, an experiment and a model family of one's own |
 //!
@@ -148,6 +149,50 @@ pub mod interventions {}
 /// ([`ClusteredMean`](crate::metrics::ClusteredMean)), and two schedules are compared on the same sequences, by their
 /// [`difference`](crate::metrics::ClusteredMean::difference).
 pub mod statistics {}
+
+/// From statistics to a figure as a paper prints it.
+///
+/// A [`Figure`](crate::plot::Figure) is a value: panels of marks with their axes. It is drawn as SVG and PNG, the same bytes
+/// everywhere, and says itself what it shows:
+///
+/// ```
+/// use layerwise::plot::{Axis, Dash, Figure, Line, Mark, Marker, OKABE_ITO, Panel, Point, Scale, Side, Style};
+/// use layerwise::sweep::{Divergence, Plan, Runner, collect};
+/// use layerwise::transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let plan = Plan::new(model.stack(), &["drop(l)".parse()?], 4096)?;
+/// let sequences: Vec<Vec<u32>> = (0..4).map(|row| (0..20).map(|at| (row * 7 + at * 3) % 50).collect()).collect();
+/// let measured = Runner::new().measure(&model, &plan, &Divergence::new(), &sequences)?;
+/// let statistics = collect(plan.entries().len(), measured.results.iter().map(Vec::as_slice));
+///
+/// let each = plan.entries().iter().zip(&statistics);
+/// let points = each.filter_map(|(entry, own)| {
+///     let (x, y) = (entry.member.l? as f64, own.kl_nats.mean()?); // the plain model has no l
+///     Some(Point { x, y, error: own.kl_nats.standard_error() })
+/// });
+/// let style = Style { colour: OKABE_ITO[0], dash: Dash::Solid, marker: Marker::Circle };
+/// let (label, side) = ("drop(l)".to_owned(), Side::Left);
+/// let line = Line { style, label, points: points.collect(), side };
+/// let panel = Panel {
+///     title: String::new(),
+///     x: Axis::new("Block", Scale::Integer),
+///     y: Axis::new("KL divergence (nats)", Scale::Linear),
+///     y2: None,
+///     marks: vec![Mark::Line(line)],
+/// };
+/// let figure = Figure {
+///     title: "Leaving out a block".to_owned(),
+///     description: "Mean divergence from the plain model; the band is one standard error, by sequence.".to_owned(),
+///     rows: vec![vec![panel]],
+///     legend: Vec::new(),
+/// };
+/// assert!(figure.svg().contains("KL divergence"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The figures of the experiments are made in the same way, from their tables alone.
+pub mod figure {}
 
 /// What makes results the same bits, and what may change them.
 ///
