@@ -15,7 +15,7 @@ use checkpoint::{Checkpoint, VOCAB};
 pub use exits::classifier;
 use exits::classifier_seeds;
 use layerwise::chat::{self, Message, Template};
-use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
+use layerwise::corpus::{self, CorpusError, Labels, Options, Tokenizer};
 use layerwise::journal::{Divided, Journal, Recorded, RunDescription, RunKey};
 use layerwise::schedule::{
     Bounds, Edit, EditFamily, MAX_TEXT_BYTES, Residual, Schedule, Selection, Stack, Units,
@@ -40,7 +40,7 @@ const LONGEST_MESSAGE: usize = 50_000;
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// Every target.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("chat", chat, chat_seeds),
     ("safetensors", safetensors, safetensors_seeds),
     ("index", index, index_seeds),
@@ -55,6 +55,7 @@ pub const TARGETS: [Target; 14] = [
     ("nbest", nbest, nbest_seeds),
     ("tasks", tasks, tasks_seeds),
     ("vectors", vectors, vectors_seeds),
+    ("labels", labels, labels_seeds),
 ];
 
 /// A folder of these files.
@@ -167,6 +168,27 @@ fn vectors_seeds() -> Vec<Vec<u8>> {
         checkpoint::safetensors(&[tensor("v", &[32])]),
         checkpoint::safetensors(&[tensor("v", &[4, 8]), tensor("a/b.c:1", &[32])]),
         checkpoint::safetensors(&[half]),
+    ]
+}
+
+/// Labels of the tokens of two sequences.
+pub fn labels(bytes: &[u8]) {
+    let folder = folder(&[("labels.jsonl", bytes)]);
+    match Labels::read(&folder.path().join("labels.jsonl"), &[3, 4]) {
+        Err(error) => drop(message(error)),
+        Ok(labels) => {
+            assert_eq!(labels.of_tokens().len(), 7);
+            let all = labels.names().len();
+            let mut indices = labels.of_tokens().iter().flatten();
+            assert!(indices.all(|index| usize::from(*index) < all));
+        }
+    }
+}
+
+fn labels_seeds() -> Vec<Vec<u8>> {
+    vec![
+        b"[\"noun\", null, \"verb\"]\n[\"noun\", \"verb\", \"noun\", \"\\u00e4\"]\n".to_vec(),
+        b"\n[null, null, null]\n\n[null, null, null, \"a\"]".to_vec(),
     ]
 }
 

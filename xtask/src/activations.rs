@@ -2,23 +2,23 @@
 
 use crate::arguments::{Inputs, Run};
 use crate::inputs::{self, OpenedModel};
+use crate::layout::{Entry, Layout, first_rows};
 use crate::manifest::{self, Manifest};
 use crate::sources;
 use crate::sweep::run_folder;
 use crate::{arguments, interrupt, output, program};
 use anyhow::{Context, bail, ensure};
-use layerwise::files::sha256;
 use layerwise::schedule::{Edit, EditFamily, Schedule, Selection, Site, Source};
 use layerwise::sweep::{self, Failure, Journals, MeasureId, Plan, SweepError, Work, WorkBytes};
 use layerwise::transformer::{
     Address, Model, Observer, Place, Precision, Taken, Values, Workspace, shape_at_one_position,
 };
 use ndarray::{ArrayViewD, Axis};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Options of `activations`.
@@ -62,8 +62,6 @@ struct Tensor {
     units: Option<Vec<usize>>,
     /// At one position.
     shape: Vec<usize>,
-    /// Where its values begin in the file.
-    start: u64,
 }
 
 impl Tensor {
@@ -114,27 +112,27 @@ pub fn activations(arguments: &Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("--sites `{:.200}`", arguments.sites))?;
     let counts = counts(model, sourced.plan(), &schedule, &sequences[0])?;
     let tensors = tensors(opened, &counts, &selections)?;
-    let file = Layout::new(tensors, sequences, arguments.dtype, &arguments.edit, opened)?;
+    let file = Activations::new(tensors, sequences, arguments.dtype, &arguments.edit, opened)?;
     sourced.announce(opened, sequences);
     output::say(format_args!(
         "{}: {} tensors of {} tokens, {} MiB",
         opened.name,
         file.tensors.len(),
         corpus.corpus.tokens(),
-        file.end >> 20
+        file.layout.bytes() >> 20
     ));
     interrupt::watch(true)?;
     let plan = sourced.with_means(opened, sequences, &arguments.run, Some(&folder))?;
 
     output::make_folder(&folder)?;
     let partial = folder.join("activations.partial");
-    let is_begun = !arguments.run.fresh && file.is_begun(&partial)?;
-    let target = file.begin(&partial, is_begun, sequences)?;
+    let is_begun = !arguments.run.fresh && file.layout.is_begun(&partial)?;
+    let target = file.layout.begin(&partial, is_begun, sequences)?;
     let target = Mutex::new(target);
     let write = |at: usize, tokens: &Vec<u32>| {
         let rows = rows(model, &plan, &schedule, at, tokens, &file).map_err(Failure::other)?;
         let mut target = target.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = file.first_row(at);
+        let first = file.offsets[at];
         file.write(&mut target, first, &rows)
             .map_err(Failure::other)
     };
@@ -274,7 +272,6 @@ fn tensors(
                         occurrence,
                         units: units.clone(),
                         shape,
-                        start: 0,
                     });
                 }
             }
@@ -283,137 +280,52 @@ fn tensors(
     Ok(tensors)
 }
 
-/// The file: its header, and where everything is.
-struct Layout {
+/// The tensors of the file, and where they are.
+struct Activations {
     tensors: Vec<Tensor>,
     dtype: Precision,
-    header: Vec<u8>,
+    layout: Layout,
     /// The first row of each sequence, and at last the number of rows.
     offsets: Vec<usize>,
-    /// The bytes of the whole file.
-    end: u64,
 }
 
-impl Layout {
+impl Activations {
     fn new(
-        mut tensors: Vec<Tensor>,
+        tensors: Vec<Tensor>,
         sequences: &[Vec<u32>],
         dtype: Precision,
         edit: &str,
         opened: &OpenedModel,
     ) -> anyhow::Result<Self> {
-        let mut offsets = vec![0];
-        for sequence in sequences {
-            offsets.push(offsets[offsets.len() - 1] + sequence.len());
-        }
+        let offsets = first_rows(sequences);
         let tokens = offsets[offsets.len() - 1];
-        let mut header = Map::new();
-        header.insert(
-            "__metadata__".to_owned(),
-            json!({"edit": edit, "model": opened.name, "precision": opened.model.precision().name()}),
-        );
-        let mut end = 0_u64;
-        let mut entry = |name: &str, dtype: &str, shape: &[usize], bytes: u64| {
-            let start = end;
-            end += bytes;
-            header.insert(
-                name.to_owned(),
-                json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]}),
-            );
-            start
-        };
-        entry("tokens", "I64", &[tokens], 8 * tokens as u64);
-        entry(
-            "sequence_offsets",
-            "I64",
-            &[offsets.len()],
-            8 * offsets.len() as u64,
-        );
-        let name_of_dtype = match dtype {
-            Precision::Bf16 => "BF16",
-            _ => "F32",
-        };
-        for tensor in &mut tensors {
-            let shape = [&[tokens], tensor.shape.as_slice()].concat();
-            let bytes = tensor.row_bytes(dtype) * tokens as u64;
-            tensor.start = entry(&tensor.name, name_of_dtype, &shape, bytes);
-        }
-        let mut bytes = serde_json::to_vec(&Value::Object(header))?;
-        // Values begin at a multiple of eight bytes.
-        bytes.resize(bytes.len().next_multiple_of(8), b' ');
-        let header = [&(bytes.len() as u64).to_le_bytes()[..], &bytes].concat();
-        for tensor in &mut tensors {
-            tensor.start += header.len() as u64;
-        }
+        let metadata = json!({"edit": edit, "model": opened.name, "precision": opened.model.precision().name()});
+        let entries = tensors.iter().map(|tensor| Entry {
+            name: tensor.name.clone(),
+            dtype: match dtype {
+                Precision::Bf16 => "BF16",
+                _ => "F32",
+            },
+            shape: [&[tokens], tensor.shape.as_slice()].concat(),
+            bytes: tensor.row_bytes(dtype) * tokens as u64,
+        });
         Ok(Self {
+            layout: Layout::new(&metadata, sequences, entries)?,
             tensors,
             dtype,
-            end: end + header.len() as u64,
-            header,
             offsets,
         })
     }
 
-    fn first_row(&self, sequence: usize) -> usize {
-        self.offsets[sequence]
-    }
-
     /// The run that writes it.
     fn id(&self) -> MeasureId {
-        MeasureId::new("activations", 1).with_settings(sha256(&self.header))
-    }
-
-    /// Whether an earlier run has begun this very file.
-    fn is_begun(&self, partial: &Path) -> anyhow::Result<bool> {
-        let Ok(mut file) = File::open(partial) else {
-            return Ok(false);
-        };
-        let unreadable = || format!("{}: cannot be read", partial.display());
-        if file.metadata().with_context(unreadable)?.len() != self.end {
-            return Ok(false);
-        }
-        let mut header = vec![0; self.header.len()];
-        file.read_exact(&mut header).with_context(unreadable)?;
-        Ok(header == self.header)
-    }
-
-    /// The file with all but the values of activations, or as an earlier run has left it.
-    fn begin(
-        &self,
-        partial: &Path,
-        is_begun: bool,
-        sequences: &[Vec<u32>],
-    ) -> anyhow::Result<File> {
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(partial);
-        let begun = opened.and_then(|mut file| {
-            // Another run may be writing it: nothing is cut off before the file is this run's own.
-            file.try_lock()?;
-            if !is_begun {
-                file.set_len(0)?;
-                file.set_len(self.end)?;
-                let mut writer = BufWriter::new(&mut file);
-                writer.write_all(&self.header)?;
-                let ids = sequences.iter().flatten().map(|id| i64::from(*id));
-                let offsets = self.offsets.iter().map(|row| *row as i64);
-                for number in ids.chain(offsets) {
-                    writer.write_all(&number.to_le_bytes())?;
-                }
-                writer.into_inner()?.sync_all()?;
-            }
-            Ok(file)
-        });
-        begun.with_context(|| format!("{}: cannot be written", partial.display()))
+        MeasureId::new("activations", 1).with_settings(self.layout.hash())
     }
 
     /// Writes the rows of one sequence, one part for each tensor, from row `first` on.
     fn write(&self, file: &mut File, first: usize, rows: &[Vec<u8>]) -> std::io::Result<()> {
-        for (tensor, rows) in self.tensors.iter().zip(rows) {
-            let start = tensor.start + tensor.row_bytes(self.dtype) * first as u64;
+        for (at, (tensor, rows)) in self.tensors.iter().zip(rows).enumerate() {
+            let start = self.layout.start(at) + tensor.row_bytes(self.dtype) * first as u64;
             file.seek(SeekFrom::Start(start))?;
             file.write_all(rows)?;
         }
@@ -446,7 +358,7 @@ fn rows(
     schedule: &Schedule,
     at: usize,
     tokens: &[u32],
-    file: &Layout,
+    file: &Activations,
 ) -> Result<Vec<Vec<u8>>, SweepError> {
     let mut rows = Rows {
         file,
@@ -458,7 +370,7 @@ fn rows(
 }
 
 struct Rows<'f> {
-    file: &'f Layout,
+    file: &'f Activations,
     /// How often each place was met.
     seen: BTreeMap<Place, usize>,
     bytes: Vec<Vec<u8>>,

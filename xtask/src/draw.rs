@@ -56,11 +56,26 @@ pub fn draw(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let mut written = Vec::new();
     let mut drawn = Vec::new();
-    for (tables, folder) in &each {
-        drawn.push(results::draw(folder, &chosen, tables, &mut written)?);
+    let told = reported.told();
+    let named: Vec<(&str, &[(String, String)])> = reported
+        .models
+        .iter()
+        .zip(&told)
+        .map(|(model, facts)| (model.name.as_str(), facts.as_slice()))
+        .collect();
+    for ((tables, folder), own) in each.iter().zip(&named) {
+        let caption = results::caption([*own], &reported.provenance);
+        drawn.push(results::draw(
+            folder,
+            &chosen,
+            tables,
+            &caption,
+            &mut written,
+        )?);
     }
+    let caption = results::caption(named, &reported.provenance);
     let drawn_together = match &together {
-        Some(tables) => Some(results::draw(out, &chosen, tables, &mut written)?),
+        Some(tables) => Some(results::draw(out, &chosen, tables, &caption, &mut written)?),
         None => None,
     };
     let none = Tables::default();

@@ -219,24 +219,49 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let mut all = Tables::default();
     let mut drawn = Vec::new();
     let mut written = Vec::new();
-    for (measured, facts) in all_measured.iter().zip(&facts) {
+    let told: Vec<Vec<(String, String)>> = models
+        .iter()
+        .zip(&corpora)
+        .map(|(opened, corpus)| subject_facts(opened, corpus, None))
+        .collect();
+    let named: Vec<(&str, &[(String, String)])> = models
+        .iter()
+        .zip(&told)
+        .map(|(opened, facts)| (opened.name.as_str(), facts.as_slice()))
+        .collect();
+    let provenance = provenance(arguments);
+    for (at, (measured, facts)) in all_measured.iter().zip(&facts).enumerate() {
         let folder = arguments.out.join(&measured.opened.name);
         let mut tables = plan.run(measured, &mut manifest)?;
         derive(&chosen, &mut tables, std::slice::from_ref(facts));
         let tables = results::write_tables(&folder, &chosen, &tables, &mut written)?;
-        drawn.push(results::draw(&folder, &chosen, &tables, &mut written)?);
+        let caption = results::caption([named[at]], &provenance);
+        drawn.push(results::draw(
+            &folder,
+            &chosen,
+            &tables,
+            &caption,
+            &mut written,
+        )?);
         all.extend(tables);
     }
     derive(&chosen, &mut all, &facts);
     let mut together = None;
     if models.len() > 1 {
         all = results::write_tables(&arguments.out, &chosen, &all, &mut written)?;
-        together = Some(results::draw(&arguments.out, &chosen, &all, &mut written)?);
+        let caption = results::caption(named, &provenance);
+        together = Some(results::draw(
+            &arguments.out,
+            &chosen,
+            &all,
+            &caption,
+            &mut written,
+        )?);
     }
     let subjects = models.iter().zip(&corpora).zip(&manifest.runs);
     let told =
         subjects.map(|((opened, corpus), run)| subject_facts(opened, corpus, run.rounding()));
-    let reported = Reported::new(&ids, facts.into_iter().zip(told), provenance(arguments));
+    let reported = Reported::new(&ids, facts.into_iter().zip(told), provenance);
     let results = Results {
         experiments: &chosen,
         tables: &all,

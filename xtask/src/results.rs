@@ -72,7 +72,26 @@ fn file_of(table: TableId) -> String {
     format!("{}.csv", table.name())
 }
 
-/// Draws the experiments' figures, as SVG and PNG.
+/// What stands below each figure: the text, its size and the models of a run, and the version that drew it.
+pub fn caption<'m>(
+    models: impl IntoIterator<Item = (&'m str, &'m [(String, String)])>,
+    provenance: &[(String, String)],
+) -> String {
+    let of = |facts: &[(String, String)], name: &str| {
+        let found = facts.iter().find(|(own, _)| own == name);
+        found.map_or_else(|| "?".to_owned(), |(_, value)| value.clone())
+    };
+    let models = models.into_iter().map(|(name, facts)| {
+        let [text, sequences, tokens, precision] =
+            ["Text", "Sequences", "Tokens", "Precision"].map(|fact| of(facts, fact));
+        format!("{name} in {precision} on {text} ({sequences} sequences, {tokens} tokens)")
+    });
+    let models: Vec<String> = models.collect();
+    let version = of(provenance, "layerwise");
+    format!("{}. layerwise {version}.", models.join("; "))
+}
+
+/// Draws the experiments' figures, as SVG and PNG; below each stand its description and the `caption` of the run.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -80,6 +99,7 @@ pub fn draw(
     folder: &Path,
     experiments: &[&dyn Experiment],
     tables: &Tables,
+    caption: &str,
     written: &mut Vec<PathBuf>,
 ) -> anyhow::Result<Drawn> {
     let mut drawn = Drawn::default();
@@ -87,11 +107,12 @@ pub fn draw(
         for (name, figure) in experiment.drawings(tables) {
             let path = |extension: &str| folder.join(format!("{name}.{extension}"));
             let (svg, png) = (path("svg"), path("png"));
-            let text = figure.svg();
-            output::write(&svg, text.as_bytes())?;
-            output::write(&png, &figure.png(DOTS_PER_INCH)?)?;
+            let caption = format!("{}\n{caption}", figure.description);
+            output::write(&svg, figure.svg(&caption).as_bytes())?;
+            output::write(&png, &figure.png(&caption, DOTS_PER_INCH)?)?;
             written.extend([svg, png]);
-            drawn.add(experiment.id(), name, &figure, text);
+            // The report has captions of its own.
+            drawn.add(experiment.id(), name, &figure, figure.svg(""));
         }
     }
     Ok(drawn)

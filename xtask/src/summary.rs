@@ -129,6 +129,9 @@ fn mean_of(statistics: &Statistics, statistic: Statistic) -> &ClusteredMean {
         Statistic::Top5Overlap => &statistics.top5_overlap,
         Statistic::EntropyBits => &statistics.entropy_bits,
         Statistic::LossNats => &statistics.loss_nats,
+        Statistic::ReverseKlNats => &statistics.reverse_kl_nats,
+        Statistic::JsNats => &statistics.js_nats,
+        Statistic::ReciprocalRank => &statistics.reciprocal_rank,
     }
 }
 

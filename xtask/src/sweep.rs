@@ -5,20 +5,24 @@ use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Items, Portion, announce, measure, tell_skipped};
 use crate::pairs::OpenedPairs;
+use crate::per_token::PerToken;
 use crate::sources::{Sourced, Values};
 use crate::summary::Summary;
 use crate::table::Table;
 use crate::trial::Trial;
 use crate::{interrupt, output, program};
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use layerwise::corpus::{Labels, Tokenizer};
 use layerwise::journal::Shard;
 use layerwise::schedule::{Bounds, EditFamily};
 use layerwise::sweep::{
-    Divergence, Journals, Measure, PairStatistics, Patching, Plan, Statistic, Target, collect,
+    Divergence, Journals, Label, Measure, PairStatistics, Patching, Plan, Statistic, Target,
+    collect,
 };
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Options of `sweep`.
 #[derive(clap::Args)]
@@ -38,6 +42,7 @@ Examples:
   {0} sweep 'drop(l)' --model gpt2-8x160 --rows 8 --sort kl_nats
   {0} sweep 'drop(l)' 'swap(l,l+1)' --model path/to/gpt2 --corpus text.jsonl --rows 64 --out gpt2.csv
   {0} sweep 'zero(attn.head_out[l,h])' 'mean(attn.head_out[l,h])' --model gpt2-8x160 --rows 8 --out heads.csv
+  {0} sweep 'drop(l)' --model path/to/gpt2 --out gpt2.csv --per-token gpt2.safetensors --classes classes.csv
   {0} sweep 'donor(resid.post[l]@p)' --model path/to/gpt2 --pairs pairs.jsonl --out patching.csv", program::name()))]
 pub struct Arguments {
     /// Edits, or families of edits
@@ -65,6 +70,19 @@ pub struct Arguments {
     /// The most members that one family may have [default: 4096, and units that are heads]
     #[arg(long, value_name = "N")]
     max_members: Option<usize>,
+    /// Also KL(altered ‖ plain), the Jensen–Shannon divergence and the rank of the next token: two more products with the unembedding
+    #[arg(long, conflicts_with = "pairs")]
+    both_ways: bool,
+    /// Write what each schedule gives at each token to this file: both KLs, JS, entropy, loss, rank of the next token and top-1,
+    /// [schedules, tokens], of one model
+    #[arg(long, value_name = "FILE.safetensors", requires = "out", conflicts_with_all = ["pairs", "shard", "until_se"])]
+    per_token: Option<PathBuf>,
+    /// Write means over classes of tokens to this file: by frequency, piece of a word, position and entropy of the plain model
+    #[arg(long, value_name = "FILE.csv", requires = "per_token")]
+    classes: Option<PathBuf>,
+    /// Classes of yours: for each sequence a line with a JSON array of as many labels as it has tokens, each a string or null
+    #[arg(long, value_name = "FILE.jsonl", requires = "classes")]
+    labels: Option<PathBuf>,
     #[command(flatten)]
     values: Values,
     /// Pairs of prompts instead of a text, a JSON object a line: clean and corrupted, of as many tokens, and perhaps answer and
@@ -111,6 +129,17 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         .flat_map(|folder| models.iter().map(move |m| (folder, m)))
     {
         output::check_file(&folder.journal(opened))?;
+    }
+    for path in [&arguments.per_token, &arguments.classes]
+        .into_iter()
+        .flatten()
+    {
+        output::check_file(path)?;
+        ensure!(
+            models.len() == 1,
+            "--per-token: expected one model, found {}: name one with --model",
+            models.len()
+        );
     }
     let prepare = |opened| Prepared::new(arguments, &families, opened);
     let prepared: Vec<Prepared<'_>> = models.iter().map(prepare).collect::<anyhow::Result<_>>()?;
@@ -209,6 +238,38 @@ struct Results {
     manifest: Manifest,
 }
 
+/// The bytes of every token, and the hash of the tokenizer that says so.
+struct TokenBytes {
+    of: Vec<Option<Vec<u8>>>,
+    lengths: Arc<[u32]>,
+    tokenizer: String,
+}
+
+impl TokenBytes {
+    fn of(tokenizer: &Tokenizer, vocab: usize) -> Self {
+        let of = tokenizer.token_bytes(vocab);
+        let length = |bytes: &Option<Vec<u8>>| {
+            let length = bytes.as_ref().map_or(0, Vec::len);
+            u32::try_from(length).expect("a token is short")
+        };
+        Self {
+            lengths: of.iter().map(length).collect(),
+            of,
+            tokenizer: tokenizer.sha256().to_owned(),
+        }
+    }
+}
+
+/// The user's labels of all tokens.
+fn labels_of(path: &Path, opened: &OpenedModel, sequences: &[Vec<u32>]) -> anyhow::Result<Labels> {
+    let size = std::fs::metadata(path).map_or(0, |found| found.len());
+    let what = format!("{}: the labels of {}", opened.name, path.display());
+    // A label takes four bytes of the file, and two in memory beside the file and a line of it as texts.
+    opened.budget.check(&what, size.saturating_mul(16))?;
+    let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
+    Ok(Labels::read(path, &lengths)?)
+}
+
 /// What one model is run on.
 enum Text {
     Sequences(OpenedCorpus),
@@ -237,6 +298,10 @@ struct Prepared<'a> {
     opened: &'a OpenedModel,
     text: Text,
     sourced: Sourced,
+    /// Where the text was read by a tokenizer.
+    bytes: Option<TokenBytes>,
+    /// The user's of every token.
+    labels: Option<Labels>,
 }
 
 impl<'a> Prepared<'a> {
@@ -260,10 +325,21 @@ impl<'a> Prepared<'a> {
             .with_context(|| opened.name.clone())?;
         let (sourced, kept) = arguments.values.open(plan, opened, sequences, inputs)?;
         text.retain(|at| kept[at]);
+        let tokenizer = match &text {
+            Text::Sequences(corpus) if corpus.tokenizer_sha256.is_some() => {
+                inputs::open_tokenizer(opened)?
+            }
+            _ => None,
+        };
+        let bytes = tokenizer.map(|own| TokenBytes::of(&own, opened.model.config().vocab));
+        let labels = arguments.labels.as_deref();
+        let labels = labels.map(|path| labels_of(path, opened, text.sequences()));
         let own = Self {
             opened,
             text,
             sourced,
+            bytes,
+            labels: labels.transpose()?,
         };
         match &own.text {
             Text::Sequences(_) => {
@@ -285,6 +361,20 @@ impl<'a> Prepared<'a> {
         }
     }
 
+    /// What is measured of sequences.
+    fn divergence(&self, arguments: &Arguments, per_token: Option<&Arc<PerToken>>) -> Divergence {
+        let mut divergence = Divergence::new();
+        if let Some(bytes) = &self.bytes {
+            let lengths = Arc::clone(&bytes.lengths);
+            divergence = divergence.with_bytes(lengths, bytes.tokenizer.as_str());
+        }
+        match per_token {
+            Some(file) => divergence.per_position(Arc::clone(file) as _, file.hash()),
+            None if arguments.both_ways || arguments.per_token.is_some() => divergence.both_ways(),
+            None => divergence,
+        }
+    }
+
     fn announce_means(&self) {
         self.sourced.announce(self.opened, self.text.sequences());
     }
@@ -293,7 +383,7 @@ impl<'a> Prepared<'a> {
         let (run, portion) = (&arguments.run, Self::portion(arguments, place));
         match &self.text {
             Text::Sequences(corpus) => {
-                let divergence = Divergence::new();
+                let divergence = self.divergence(arguments, None);
                 announce(
                     self.opened,
                     &self.of(&divergence, self.text.sequences()),
@@ -340,7 +430,7 @@ impl<'a> Prepared<'a> {
         let plan = self.sourced.plan().clone();
         match &self.text {
             Text::Sequences(_) => {
-                let divergence = Divergence::new();
+                let divergence = self.divergence(arguments, None);
                 let on = self.of(&divergence, sequences);
                 trial.saw(measure(opened, &on, plan, None, run, &portion))?;
             }
@@ -351,6 +441,32 @@ impl<'a> Prepared<'a> {
             }
         }
         trial.held(&opened.budget);
+        Ok(())
+    }
+
+    /// Puts the finished file of all tokens at its place, and writes the means over their classes.
+    fn write_per_token(
+        &self,
+        arguments: &Arguments,
+        corpus: &OpenedCorpus,
+        labels: &[Label],
+        file: &PerToken,
+    ) -> anyhow::Result<()> {
+        if let Some(path) = &arguments.per_token {
+            file.finish(path)?;
+            output::print_paths([path])?;
+        }
+        let Some(path) = &arguments.classes else {
+            return Ok(());
+        };
+        let name = &self.opened.name;
+        let bytes = PerToken::table_bytes(corpus.corpus.tokens());
+        let what = format!("{name}: classes of tokens");
+        let _memory = self.opened.budget.hold(&what, bytes)?;
+        let token_bytes = self.bytes.as_ref().map(|bytes| bytes.of.as_slice());
+        let classes = file.classes(corpus, token_bytes, self.labels.as_ref())?;
+        output::write(path, &file.class_table(self.opened, labels, &classes)?)?;
+        output::print_paths([path])?;
         Ok(())
     }
 
@@ -374,9 +490,27 @@ impl<'a> Prepared<'a> {
         let journals = folder.map(|folder| Journals::File(folder.journal(opened)));
         let record = match &self.text {
             Text::Sequences(corpus) => {
-                let divergence = Divergence::new();
+                let per_token = folder.zip(arguments.per_token.as_ref());
+                let per_token = per_token.map(|(folder, path)| {
+                    let journal = folder.journal(opened);
+                    let sequences = self.text.sequences();
+                    PerToken::begin(
+                        path,
+                        &folder.path,
+                        &journal,
+                        run.fresh,
+                        opened,
+                        &labels,
+                        sequences,
+                    )
+                });
+                let per_token = per_token.transpose()?.map(Arc::new);
+                let divergence = self.divergence(arguments, per_token.as_ref());
                 let on = self.of(&divergence, self.text.sequences());
                 let measured = measure(opened, &on, plan, journals, run, &portion)?;
+                if let Some(file) = &per_token {
+                    self.write_per_token(arguments, corpus, &labels, file)?;
+                }
                 let sums = measured.sums.iter().map(Vec::as_slice);
                 let (statistics, count) = (collect(labels.len(), sums), measured.sequences);
                 results

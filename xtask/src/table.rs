@@ -5,7 +5,7 @@ use layerwise::metrics::{ClusteredMean, ClusteredRatio};
 use layerwise::sweep::{Label, PairStatistics, Statistics};
 
 /// The columns. Other programs may rely on their names.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 28] = [
     "model",
     "family",
     "schedule",
@@ -26,6 +26,14 @@ const COLUMNS: [&str; 20] = [
     "p",
     "top5_overlap",
     "top5_overlap_se",
+    "bits_per_byte",
+    "bits_per_byte_se",
+    "reverse_kl_nats",
+    "reverse_kl_nats_se",
+    "js_nats",
+    "js_nats_se",
+    "reciprocal_rank",
+    "reciprocal_rank_se",
 ];
 
 /// Further columns where pairs were measured; then `sequences` are pairs.
@@ -124,7 +132,8 @@ impl Table {
     }
 }
 
-fn optional(value: Option<f64>) -> String {
+/// A number where there is one.
+pub fn optional(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
@@ -136,13 +145,17 @@ fn ratio(ratio: &ClusteredRatio) -> [String; 2] {
     [optional(ratio.ratio()), optional(ratio.standard_error())]
 }
 
-fn row(model: &str, label: &Label, sequences: usize, statistics: &Statistics) -> [String; 20] {
+fn row(model: &str, label: &Label, sequences: usize, statistics: &Statistics) -> [String; 28] {
     let index = |value: Option<usize>| value.map_or_else(String::new, |value| value.to_string());
     let [kl, kl_se] = mean(&statistics.kl_nats);
     let [top1, top1_se] = mean(&statistics.top1_agreement);
     let [top5, top5_se] = mean(&statistics.top5_overlap);
     let [entropy, entropy_se] = mean(&statistics.entropy_bits);
     let [loss, loss_se] = mean(&statistics.loss_nats);
+    let [bits, bits_se] = ratio(&statistics.bits_per_byte);
+    let [reverse, reverse_se] = mean(&statistics.reverse_kl_nats);
+    let [js, js_se] = mean(&statistics.js_nats);
+    let [rank, rank_se] = mean(&statistics.reciprocal_rank);
     [
         model.to_owned(),
         label.family.clone(),
@@ -164,5 +177,13 @@ fn row(model: &str, label: &Label, sequences: usize, statistics: &Statistics) ->
         index(label.p),
         top5,
         top5_se,
+        bits,
+        bits_se,
+        reverse,
+        reverse_se,
+        js,
+        js_se,
+        rank,
+        rank_se,
     ]
 }

@@ -168,6 +168,18 @@ pub enum CorpusError {
         /// What was found.
         found: String,
     },
+    /// A file of labels does not fit the sequences.
+    #[error("{}: {place}: expected {expected}, found {found}", path.display())]
+    Labels {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        place: Place,
+        /// What was expected.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
     /// A token id is not in the model's vocabulary.
     #[error("{}: {place}, token {index}: expected an id from 0 to below {vocab}, found {found}", path.display())]
     TokenOutOfRange {

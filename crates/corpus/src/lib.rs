@@ -20,12 +20,15 @@
 //! Only regular files are opened.
 //!
 //! [`read_text`] and [`Tokenizer`] serve readers of other forms of text, such as labelled examples.
+//! [`Labels`] are what a user says of every token, [`Piece`] what the tokenizer does.
 //! [`sha256`] hashes a file on its own, so that reading the first lines of a long file does not read all of it.
 
 mod error;
 mod file;
+mod labels;
 mod npy;
 mod parquet;
+mod pieces;
 mod sequences;
 mod text;
 mod tokenizer;
@@ -35,8 +38,10 @@ use std::path::Path;
 
 pub use error::{CorpusError, Place};
 pub use file::sha256;
+pub use labels::Labels;
 pub use layerwise_files::{FileError, OpenedFile};
 pub use parquet::text_columns;
+pub use pieces::Piece;
 pub use sequences::{Bos, Corpus, Options, Skipped};
 pub use text::read_text;
 pub use tokenizer::{Beginning, BosSource, Habit, Tokenizer};

@@ -15,7 +15,7 @@ use crate::sequences::Collection;
 use crate::{Corpus, CorpusError, Options, Place, Tokenizer};
 
 /// The longest document that is read, in bytes.
-const MAX_DOCUMENT: u64 = 256 << 20;
+pub(crate) const MAX_DOCUMENT: u64 = 256 << 20;
 
 /// The text of a whole file.
 ///

@@ -14,6 +14,7 @@ pub mod ablation_kinds;
 pub mod asr_correction;
 pub mod attention_locality;
 pub mod benchmarks;
+pub mod block_pruning;
 pub mod cka;
 pub mod early_exit;
 pub mod heads;
@@ -23,6 +24,7 @@ pub mod lexical_semantics;
 pub mod locality_causal;
 pub mod mlp_norm;
 pub mod neurons;
+pub mod painters;
 pub mod patching;
 pub mod repeats;
 pub mod robustness;
@@ -34,6 +36,8 @@ pub mod sublayer_skip;
 pub mod subword_heads;
 pub mod suffix_neurons;
 pub mod suffix_probe;
+pub mod swap_distance;
+pub mod translated_lens;
 pub mod wic;
 
 #[doc(hidden)]

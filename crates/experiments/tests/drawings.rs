@@ -227,9 +227,9 @@ fn every_drawing_is_a_picture() {
     for results in [&results("gpt2"), &both] {
         for figure in FIGURES {
             for (name, drawing) in drawings(figure, results) {
-                let svg = drawing.svg();
+                let svg = drawing.svg("");
                 assert!(!svg.contains("NaN"), "{name}");
-                drawing.png(36.0).unwrap();
+                drawing.png("", 36.0).unwrap();
             }
         }
     }

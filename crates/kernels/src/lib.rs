@@ -14,6 +14,7 @@
 
 pub mod activation;
 pub mod comparison;
+pub mod contrast;
 mod cpu;
 mod elementary;
 pub mod gemm;

@@ -188,13 +188,31 @@ pub fn pass_beside(
     unembedding: Unembedding<'_>,
     targets: &[u32],
 ) -> (Vec<Summary>, Vec<f64>) {
-    assert_eq!(
-        states.dim(),
-        plain_states.dim(),
-        "a plain state for each state"
-    );
     let mut sums = Sums::new(states, targets);
     let mut changes = vec![0.0_f64; states.nrows()];
+    each_pair_of_rows(
+        states,
+        plain_states,
+        unembedding,
+        |row, first_column, logits, beside| {
+            sums.absorb(row, first_column, logits);
+            changes[row] += expected_change(logits, beside, plain[row].log_sum_exp);
+        },
+    );
+    (sums.summaries(), changes)
+}
+
+/// Calls `visit(row, first column, logits, logits of the other state)` for every tile of every row of two arrays of states.
+///
+/// # Panics
+/// If the two differ in shape.
+pub(crate) fn each_pair_of_rows(
+    states: ArrayView2<'_, f32>,
+    others: ArrayView2<'_, f32>,
+    unembedding: Unembedding<'_>,
+    mut visit: impl FnMut(usize, usize, &[f32], &[f32]),
+) {
+    assert_eq!(states.dim(), others.dim(), "a plain state for each state");
     let mut scratch = Scratch::default();
     let mut buffer = Vec::new();
     let mut packed = None;
@@ -207,7 +225,7 @@ pub fn pass_beside(
         if !is_packed {
             packed = Some((
                 first_row,
-                unembedding.pack(plain_states.slice(s![rows.clone(), ..])),
+                unembedding.pack(others.slice(s![rows.clone(), ..])),
             ));
         }
         if let Some((_, packed)) = &packed {
@@ -216,14 +234,11 @@ pub fn pass_beside(
         }
         for (i, row) in tile.outer_iter().enumerate() {
             let row = row.to_slice().expect("a tile is contiguous");
-            sums.absorb(first_row + i, first_column, row);
             let beside = beside.row(i);
             let beside = beside.to_slice().expect("a tile is contiguous");
-            changes[first_row + i] +=
-                expected_change(row, beside, plain[rows.start + i].log_sum_exp);
+            visit(rows.start + i, first_column, row, beside);
         }
     });
-    (sums.summaries(), changes)
 }
 
 /// Σ_v e^{y_v − log_sum_exp}·(z_v − y_v) over some tokens.

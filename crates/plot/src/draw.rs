@@ -1,6 +1,7 @@
 //! Drawing a figure that has been laid out.
 
 use crate::axis::{Range, Ticks};
+use crate::caption::CAPTION_SIZE;
 use crate::colour::{Colour, Dash, INK, Style};
 use crate::figure::{Figure, HeatMap, Mark};
 use crate::layout::{
@@ -23,16 +24,17 @@ const SWATCH: f64 = 5.0;
 const BAR_STEPS: u32 = 64;
 
 impl Figure {
-    /// The figure as an SVG document; the same figure gives the same bytes.
+    /// The figure as an SVG document, with a caption below it, a paragraph a line; none where that is empty. The same figure gives
+    /// the same bytes.
     #[must_use]
-    pub fn svg(&self) -> String {
-        svg(self)
+    pub fn svg(&self, caption: &str) -> String {
+        svg(self, caption)
     }
 }
 
-fn svg(figure: &Figure) -> String {
+fn svg(figure: &Figure, caption: &str) -> String {
     let font = Font::carried();
-    let layout = Layout::of(figure, &font);
+    let layout = Layout::of(figure, caption, &font);
     let mut svg = Svg::new(&font);
     for panel in &layout.panels {
         svg.open_group(&panel.panel.title);
@@ -69,6 +71,13 @@ fn svg(figure: &Figure) -> String {
                 Weight::Regular,
                 INK,
             );
+        }
+        svg.close_group();
+    }
+    if !layout.caption.is_empty() {
+        svg.open_group("caption");
+        for (at, line) in &layout.caption {
+            svg.text(*at, line, CAPTION_SIZE, Anchor::Start, Weight::Regular, INK);
         }
         svg.close_group();
     }

@@ -1,9 +1,11 @@
 //! Where everything in a figure lies: frames of panels with room for their labels, and the legend below all of them.
 
 use crate::axis::{Axis, Range, Scale, Ticks};
+use crate::caption::caption;
 use crate::figure::{Figure, HeatMap, Line, Mark, Panel, RowZero, Scatter, Side};
 use crate::legend::{LegendSlot, legend};
 use crate::page::{GAP, MARGIN, Rect};
+use crate::svg::Position;
 use crate::text::Font;
 
 /// Width of a figure: the two columns of a paper, 7 inches.
@@ -39,6 +41,8 @@ pub(crate) struct Layout<'a> {
     pub(crate) height: f64,
     pub(crate) panels: Vec<PanelLayout<'a>>,
     pub(crate) legend: Vec<LegendSlot>,
+    /// Lines of the caption, with the places where they begin.
+    pub(crate) caption: Vec<(Position, String)>,
 }
 
 /// The layout of one panel.
@@ -137,7 +141,7 @@ struct Cell<'a> {
 }
 
 impl<'a> Layout<'a> {
-    pub(crate) fn of(figure: &'a Figure, font: &Font) -> Self {
+    pub(crate) fn of(figure: &'a Figure, caption: &str, font: &Font) -> Self {
         let count = figure.rows.iter().map(Vec::len).max().unwrap_or(0);
         let small = count >= SMALL_PANELS;
         let gap = if small { 0.6 * GAP } else { GAP };
@@ -235,11 +239,13 @@ impl<'a> Layout<'a> {
             }
         }
         let (legend, bottom) = legend(figure, font, width, bottom + GAP * 0.8);
+        let (caption, bottom) = self::caption(caption, font, width, bottom);
         Self {
             width,
             height: bottom + MARGIN,
             panels,
             legend,
+            caption,
         }
     }
 }
@@ -552,7 +558,7 @@ mod tests {
                             })
                             .collect();
                         let figure = figure(columns, rows, &labels);
-                        let layout = Layout::of(&figure, &font);
+                        let layout = Layout::of(&figure, "", &font);
                         assert_eq!(layout.panels.len(), columns * rows);
                         assert_eq!(layout.legend.len(), entries);
                         let rects: Vec<Rect> = layout
@@ -598,7 +604,7 @@ mod tests {
                 .map(|group| ("model".to_owned(), group.to_string()))
                 .collect();
             let figure = figure(1, 1, &labels);
-            let layout = Layout::of(&figure, &Font::carried());
+            let layout = Layout::of(&figure, "", &Font::carried());
             let top = layout.legend[0].rect.y;
             let lines: Vec<usize> = layout
                 .legend
@@ -621,7 +627,7 @@ mod tests {
         };
         line.points[0].y = 1e-5;
         figure.rows[2][0].y.label = "another".to_owned();
-        let layout = Layout::of(&figure, &Font::carried());
+        let layout = Layout::of(&figure, "", &Font::carried());
         let labelled: Vec<bool> = layout.panels.iter().map(|panel| panel.x_labelled).collect();
         assert_eq!(labelled, [false, false, true]);
         assert_eq!(layout.panels[0].y, layout.panels[1].y);

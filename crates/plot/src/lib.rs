@@ -28,8 +28,8 @@
 //!     }]],
 //!     legend: Vec::new(),
 //! };
-//! assert!(figure.svg().contains("data-value=\"a model: x 0.5, 0.04 ± 0.004\""));
-//! let png: Vec<u8> = figure.png(300.0)?;
+//! assert!(figure.svg("").contains("data-value=\"a model: x 0.5, 0.04 ± 0.004\""));
+//! let png: Vec<u8> = figure.png("", 300.0)?;
 //! # assert!(png.starts_with(b"\x89PNG"));
 //! # Ok::<(), layerwise_plot::PngError>(())
 //! ```
@@ -60,6 +60,7 @@
 //! `data-value`. A histogram whose bins are too narrow to be pointed at says its sum and mode instead.
 
 mod axis;
+mod caption;
 mod colour;
 mod colour_map;
 mod draw;

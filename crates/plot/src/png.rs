@@ -37,13 +37,13 @@ pub enum PngError {
 const MOST_PIXELS: f64 = 4e8;
 
 impl Figure {
-    /// The figure as a PNG file of `dots_per_inch`; 300 is fit for print.
+    /// The figure as a PNG file of `dots_per_inch`, with a caption as in [`Figure::svg`]; 300 is fit for print.
     ///
     /// # Errors
     ///
     /// [`PngError`] if the picture would have no pixel, or more than 400 million.
-    pub fn png(&self, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
-        png(&self.svg(), dots_per_inch)
+    pub fn png(&self, caption: &str, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
+        png(&self.svg(caption), dots_per_inch)
     }
 }
 

@@ -155,14 +155,14 @@ fn any_values_can_be_drawn() {
             .to_vec(),
         legend: Vec::new(),
     };
-    let svg = figure.svg();
+    let svg = figure.svg("");
     assert!(!svg.contains("NaN") && !svg.contains("inf"));
     let empty = Figure {
         rows: Vec::new(),
         ..figure.clone()
     };
     for figure in [figure, empty] {
-        figure.png(36.0).expect("a figure is a picture");
+        figure.png("", 36.0).expect("a figure is a picture");
     }
 }
 
@@ -491,16 +491,16 @@ fn any_marks_can_be_drawn() {
         vec![rows[1][..1].to_vec()],
     ] {
         let figure = figure("", rows, series_legend());
-        let svg = figure.svg();
+        let svg = figure.svg("");
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
-        figure.png(36.0).expect("a figure is a picture");
+        figure.png("", 36.0).expect("a figure is a picture");
     }
 }
 
 #[test]
 fn markers_and_cells_say_their_values() {
     let check = |figure: Figure, count: usize, expected: &str| {
-        let svg = figure.svg();
+        let svg = figure.svg("");
         let title = &figure.title;
         assert_eq!(svg.matches(" data-value=\"").count(), count, "{title}");
         let attribute = format!(" data-value=\"{expected}\"");
@@ -545,7 +545,7 @@ fn long_curves_have_few_markers_and_empty_panels_say_so() {
         });
         line.points = points.collect();
         figure.rows[0][0].marks.truncate(1);
-        let svg = figure.svg();
+        let svg = figure.svg("");
         assert_eq!(svg.matches("data-value=").count(), markers);
         assert_eq!(svg.contains("aria-label=\"no values\""), empty);
     };
@@ -568,11 +568,11 @@ fn drawing_is_the_same_byte_for_byte() {
         ("heat-maps", heat_map_figure()),
         ("labelled-heat-map", labelled_heat_map_figure()),
     ] {
-        let found = figure.svg();
+        let found = figure.svg("");
         let file = folder.join(format!("{name}.svg"));
         if let Some(pictures) = std::env::var_os("PICTURES") {
             let picture = Path::new(&pictures).join(format!("{name}.png"));
-            let png = figure.png(200.0).expect("a figure is a picture");
+            let png = figure.png("", 200.0).expect("a figure is a picture");
             std::fs::write(picture, png).expect("the picture can be written");
         }
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {

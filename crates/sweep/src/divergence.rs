@@ -2,13 +2,16 @@
 
 use crate::grouping::MOST_ROWS;
 use crate::measure::{Failure, Measure, MeasureId, Reached};
-use crate::sums::{Statistic, Sums};
+use crate::positions::{Position, Positions};
+use crate::sums::{BothWays, Statistic, Sums};
+use layerwise_kernels::contrast::{Contrast, contrast};
 use layerwise_kernels::vocabulary::{self, Summary, TOP, Unembedding};
 use layerwise_metrics::streamed;
 use layerwise_transformer::{Batch, ModelConfig};
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// KL(plain ‖ altered), top-1 agreement, top-5 overlap, entropy and loss of each schedule on sequences, as sums over positions.
 ///
@@ -23,6 +26,12 @@ pub struct Divergence {
     counted: Vec<usize>,
     /// The number of sequences, from the first, on which they are.
     sequences: usize,
+    /// Whether the outputs are contrasted both ways.
+    both_ways: bool,
+    /// Bytes of every token of the vocabulary, and what says so.
+    bytes: Option<(Arc<[u32]>, String)>,
+    /// Who takes up every position, and a name of what is taken up.
+    positions: Option<(Arc<dyn Positions>, String)>,
 }
 
 /// Bytes of a token's count in a map, whose nodes are at least a third full.
@@ -40,6 +49,34 @@ impl Divergence {
         Self {
             counted: schedules.into_iter().collect(),
             sequences,
+            ..self
+        }
+    }
+
+    /// Takes a second look at the vocabulary, at the cost of two more products with the unembedding: KL(altered ‖ plain), the
+    /// Jensen–Shannon divergence and the rank of the next token ([`Sums::both_ways`]).
+    pub fn both_ways(self) -> Self {
+        Self {
+            both_ways: true,
+            ..self
+        }
+    }
+
+    /// Counts the bytes of what is predicted ([`Sums::loss_bytes`]), given those of every token of the vocabulary; `source` is
+    /// a hash of what they come from.
+    pub fn with_bytes(self, bytes: Arc<[u32]>, source: impl Into<String>) -> Self {
+        Self {
+            bytes: Some((bytes, source.into())),
+            ..self
+        }
+    }
+
+    /// Hands every position over, both ways; `file` is a hash of where `positions` puts them, so that a journal is not taken up
+    /// for another place.
+    pub fn per_position(self, positions: Arc<dyn Positions>, file: impl Into<String>) -> Self {
+        Self {
+            positions: Some((positions, file.into())),
+            ..self.both_ways()
         }
     }
 
@@ -48,12 +85,25 @@ impl Divergence {
         reached: &Reached<'_, Vec<u32>>,
         plain: &Plain,
         changes: &[f64],
+        normed: ArrayView2<'_, f32>,
         summaries: &[Summary],
     ) -> Result<Sums, Failure> {
         let mut sums = Sums {
             positions: summaries.len() as u64,
             ..Sums::default()
         };
+        let predicted = &reached.item[2..];
+        let contrasts = self.both_ways.then(|| {
+            contrast(
+                normed,
+                summaries,
+                plain.normed.view(),
+                &plain.summaries,
+                reached.model.unembedding(),
+                predicted,
+            )
+        });
+        let mut positions = Vec::with_capacity(self.positions.iter().len() * summaries.len());
         for (row, (plain_summary, altered)) in plain.summaries.iter().zip(summaries).enumerate() {
             let (plain, change) = (plain_summary.log_sum_exp, changes[row]);
             let kl = streamed::kl_nats(plain, altered.log_sum_exp, change);
@@ -65,10 +115,33 @@ impl Divergence {
             sums.entropy_bits += entropy;
             sums.top1_agreements += u64::from(plain_summary.argmax == altered.argmax);
             sums.top5_overlap += overlap(&plain_summary.top, &altered.top);
-            if let Some(logit) = altered.target_logit {
-                sums.loss_nats += streamed::loss_nats(altered.log_sum_exp, f64::from(logit));
+            let loss = altered.target_logit;
+            let loss = loss.map(|logit| streamed::loss_nats(altered.log_sum_exp, f64::from(logit)));
+            if let Some(loss) = loss {
+                sums.loss_nats += loss;
                 sums.loss_positions += 1;
             }
+            if let Some(contrast) = contrasts.as_ref().map(|contrasts| &contrasts[row]) {
+                add(sums.both_ways.get_or_insert_default(), contrast);
+                if self.positions.is_some() {
+                    positions.push(Position {
+                        kl_nats: kl,
+                        reverse_kl_nats: contrast.reverse_kl_nats,
+                        js_nats: contrast.js_nats,
+                        entropy_bits: entropy,
+                        loss_nats: loss,
+                        rank: contrast.target_rank,
+                        top1: altered.argmax,
+                    });
+                }
+            }
+        }
+        if let Some((taker, _)) = &self.positions {
+            taker.take(reached.index, reached.schedules, &positions)?;
+        }
+        if let Some((bytes, _)) = &self.bytes {
+            let of = |token: &u32| u64::from(bytes[*token as usize]);
+            sums.loss_bytes = Some(predicted.iter().map(of).sum());
         }
         let is_counted = |schedule| self.counted.contains(schedule);
         if reached.index < self.sequences && reached.schedules.iter().any(is_counted) {
@@ -80,6 +153,14 @@ impl Divergence {
         }
         Ok(sums)
     }
+}
+
+fn add(sums: &mut BothWays, position: &Contrast) {
+    sums.reverse_kl_nats += position.reverse_kl_nats;
+    sums.js_nats += position.js_nats;
+    sums.reciprocal_rank += position
+        .target_rank
+        .map_or(0.0, |rank| 1.0 / f64::from(rank));
 }
 
 /// The share of the first tokens that are among the others; a small vocabulary has fewer of them.
@@ -180,14 +261,23 @@ impl Measure for Divergence {
     type Sums = Sums;
 
     fn id(&self) -> MeasureId {
-        let id = MeasureId::new("divergence", 5);
-        match self.counted.is_empty() {
-            true => id,
-            false => id.with_settings(format!(
+        let mut settings = Vec::new();
+        if !self.counted.is_empty() {
+            settings.push(format!(
                 "predicted tokens of schedules {:?} on {} sequences",
                 self.counted, self.sequences
-            )),
+            ));
         }
+        if self.both_ways {
+            settings.push("both ways".to_owned());
+        }
+        if let Some((_, source)) = &self.bytes {
+            settings.push(format!("bytes of {source}"));
+        }
+        if let Some((_, file)) = &self.positions {
+            settings.push(format!("positions in {file}"));
+        }
+        MeasureId::new("divergence", 5).with_settings(settings.join("; "))
     }
 
     fn unit(&self) -> &'static str {
@@ -228,7 +318,8 @@ impl Measure for Divergence {
             expected,
         };
         let changes = vec![0.0; plain.summaries.len()];
-        let sums = self.sums(reached, &plain, &changes, &plain.summaries)?;
+        let normed = plain.normed.view();
+        let sums = self.sums(reached, &plain, &changes, normed, &plain.summaries)?;
         Ok((plain, sums))
     }
 
@@ -249,7 +340,7 @@ impl Measure for Divergence {
                 targets,
             ),
         };
-        self.sums(reached, plain, &changes, &summaries)
+        self.sums(reached, plain, &changes, normed.view(), &summaries)
     }
 
     fn plain_of_all(
@@ -272,7 +363,8 @@ impl Measure for Divergence {
                 expected: Some(expected.slice(own).to_owned()),
             };
             let changes = vec![0.0; plain.summaries.len()];
-            let sums = self.sums(reached, &plain, &changes, &plain.summaries)?;
+            let normed = plain.normed.view();
+            let sums = self.sums(reached, &plain, &changes, normed, &plain.summaries)?;
             Ok((plain, sums))
         })
     }
@@ -296,7 +388,7 @@ impl Measure for Divergence {
                 None => return self.altered(reached, plain),
             };
             let summaries = own_summaries(&summaries, rows[at].clone());
-            self.sums(reached, plain, &changes, &summaries)
+            self.sums(reached, plain, &changes, own, &summaries)
         })
     }
 
@@ -316,7 +408,15 @@ impl Measure for Divergence {
     /// rows and summaries before each has its own.
     fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
         let together = seq.min(MOST_ROWS);
-        (seq + 2 * together) * config.model * size_of::<f32>()
+        let contrasts = match self.both_ways {
+            true => {
+                vocabulary::most_bytes_beside(seq, config.model, config.vocab)
+                    + seq * (size_of::<Contrast>() + size_of::<Position>())
+            }
+            false => 0,
+        };
+        contrasts
+            + (seq + 2 * together) * config.model * size_of::<f32>()
             + match config.logit_cap {
                 None => vocabulary::most_bytes(seq, config.model, config.vocab),
                 Some(_) => vocabulary::most_bytes_beside(seq, config.model, config.vocab),
@@ -325,13 +425,20 @@ impl Measure for Divergence {
     }
 
     fn statistics(&self) -> &'static [&'static str] {
-        &[
+        const ALL: [&str; 8] = [
             "kl_nats",
             "top1_agreement",
             "top5_overlap",
             "entropy_bits",
             "loss_nats",
-        ]
+            "reverse_kl_nats",
+            "js_nats",
+            "reciprocal_rank",
+        ];
+        match self.both_ways {
+            true => &ALL,
+            false => &ALL[..Statistic::ALL.len()],
+        }
     }
 
     fn observations(&self, _: &Vec<u32>, sums: &Sums, statistic: &str) -> (f64, u64) {

@@ -21,6 +21,7 @@
 //! shared out; a [`Judge`] finds the least number of items that makes a standard error small enough.
 
 mod checks;
+mod classes;
 mod divergence;
 mod engine;
 mod error;
@@ -31,6 +32,7 @@ mod measure;
 mod memory;
 mod pairs;
 mod plan;
+mod positions;
 mod reference;
 mod rounding;
 mod runner;
@@ -40,6 +42,7 @@ mod sums;
 mod work;
 
 pub use checks::self_check;
+pub use classes::Classes;
 pub use divergence::Divergence;
 pub use engine::Engine;
 pub use error::SweepError;
@@ -49,10 +52,11 @@ pub use measure::{Failure, KeptMeasure, Measure, MeasureId, PlainResults, Reache
 pub use memory::{Budget, Counted, Held, results_bytes, worker_bytes};
 pub use pairs::{Last, Pair, PairStatistics, PairSums, Patching};
 pub use plan::{Entry, Label, Plan};
+pub use positions::{Position, Positions};
 pub use reference::add_means;
 pub use rounding::{RoundedSchedule, Rounding, most_bytes_of_cache, rounding_of_cache};
 pub use runner::{Begun, Described, Journals, Measured, Progress, Runner, Subject};
 pub use sources::{Sources, partners};
 pub use stopping::{Judge, Target};
-pub use sums::{Statistic, Statistics, Sums, collect};
+pub use sums::{BothWays, Statistic, Statistics, Sums, collect};
 pub use work::{Work, WorkBytes};

@@ -1,9 +1,10 @@
 //! Sums over the positions of one sequence, and the statistics of a corpus.
 
 use crate::error::SweepError;
-use layerwise_metrics::ClusteredMean;
+use layerwise_metrics::{ClusteredMean, ClusteredRatio};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::f64::consts::LN_2;
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,10 +21,16 @@ pub enum Statistic {
     EntropyBits,
     /// Loss of predicting the next token, nats.
     LossNats,
+    /// KL(altered ‖ plain), nats.
+    ReverseKlNats,
+    /// The Jensen–Shannon divergence of the two outputs, nats.
+    JsNats,
+    /// One over the rank of the next token.
+    ReciprocalRank,
 }
 
 impl Statistic {
-    /// Every statistic.
+    /// Those that every sweep has.
     pub const ALL: [Self; 5] = [
         Self::KlNats,
         Self::Top1Agreement,
@@ -31,6 +38,9 @@ impl Statistic {
         Self::EntropyBits,
         Self::LossNats,
     ];
+
+    /// Those that [`Divergence::both_ways`](crate::Divergence::both_ways) adds.
+    pub const BOTH_WAYS: [Self; 3] = [Self::ReverseKlNats, Self::JsNats, Self::ReciprocalRank];
 }
 
 impl fmt::Display for Statistic {
@@ -41,6 +51,9 @@ impl fmt::Display for Statistic {
             Self::Top5Overlap => "top5_overlap",
             Self::EntropyBits => "entropy_bits",
             Self::LossNats => "loss_nats",
+            Self::ReverseKlNats => "reverse_kl_nats",
+            Self::JsNats => "js_nats",
+            Self::ReciprocalRank => "reciprocal_rank",
         })
     }
 }
@@ -80,6 +93,25 @@ pub struct Sums {
     /// ([`Divergence::counting`](crate::Divergence::counting)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted: Option<BTreeMap<u32, u64>>,
+    /// Bytes of the tokens that are predicted at positions 1..=T−2, where the bytes of tokens are known
+    /// ([`Divergence::with_bytes`](crate::Divergence::with_bytes)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_bytes: Option<u64>,
+    /// Where it was asked for ([`Divergence::both_ways`](crate::Divergence::both_ways)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub both_ways: Option<BothWays>,
+}
+
+/// What takes a second look at the vocabulary: sums over the positions of one sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BothWays {
+    /// Σ KL(altered ‖ plain), nats, over positions 1..=T−1.
+    pub reverse_kl_nats: f64,
+    /// Σ of the Jensen–Shannon divergence, nats, over positions 1..=T−1.
+    pub js_nats: f64,
+    /// Σ of one over the rank of the next token, over positions 1..=T−2.
+    pub reciprocal_rank: f64,
 }
 
 impl Sums {
@@ -91,7 +123,19 @@ impl Sums {
             Statistic::Top5Overlap => (self.top5_overlap, self.positions),
             Statistic::EntropyBits => (self.entropy_bits, self.positions),
             Statistic::LossNats => (self.loss_nats, self.loss_positions),
+            Statistic::ReverseKlNats => {
+                self.of_both_ways(|own| own.reverse_kl_nats, self.positions)
+            }
+            Statistic::JsNats => self.of_both_ways(|own| own.js_nats, self.positions),
+            Statistic::ReciprocalRank => {
+                self.of_both_ways(|own| own.reciprocal_rank, self.loss_positions)
+            }
         }
+    }
+
+    fn of_both_ways(&self, sum: impl Fn(&BothWays) -> f64, positions: u64) -> (f64, u64) {
+        let both_ways = self.both_ways.as_ref();
+        both_ways.map_or((0.0, 0), |own| (sum(own), positions))
     }
 }
 
@@ -108,6 +152,15 @@ pub struct Statistics {
     pub entropy_bits: ClusteredMean,
     /// Loss of predicting the next token, nats.
     pub loss_nats: ClusteredMean,
+    /// Loss of predicting the next token, bits for each byte of what is predicted: the same for all tokenizers. Without a ratio
+    /// where the bytes of tokens are not known.
+    pub bits_per_byte: ClusteredRatio,
+    /// KL(altered ‖ plain), nats; of no positions where it was not asked for.
+    pub reverse_kl_nats: ClusteredMean,
+    /// The Jensen–Shannon divergence of the two outputs, nats; of no positions where it was not asked for.
+    pub js_nats: ClusteredMean,
+    /// One over the rank of the next token; of no positions where it was not asked for.
+    pub reciprocal_rank: ClusteredMean,
 }
 
 /// Puts the sums of sequences together, one [`Statistics`] for each schedule.
@@ -127,10 +180,17 @@ pub fn collect<'a>(
                 (&mut statistics.top5_overlap, Statistic::Top5Overlap),
                 (&mut statistics.entropy_bits, Statistic::EntropyBits),
                 (&mut statistics.loss_nats, Statistic::LossNats),
+                (&mut statistics.reverse_kl_nats, Statistic::ReverseKlNats),
+                (&mut statistics.js_nats, Statistic::JsNats),
+                (&mut statistics.reciprocal_rank, Statistic::ReciprocalRank),
             ];
             for (mean, statistic) in means {
                 let (sum, count) = sums.observations(statistic);
                 mean.push(sum, count);
+            }
+            if let Some(bytes) = sums.loss_bytes {
+                let bits = sums.loss_nats / LN_2;
+                statistics.bits_per_byte.push(bits, bytes as f64);
             }
         }
     }

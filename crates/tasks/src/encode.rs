@@ -7,8 +7,8 @@ use layerwise_sweep::{Continuation, Question};
 use std::ops::Range;
 
 /// How items become token ids, as in lm-evaluation-harness: context and continuation are encoded together, and the
-/// continuation's tokens are those past the length of the encoded context; no BOS stands before them unless one is asked
-/// for; what does not fit into the model is cut off on the left.
+/// continuation's tokens are those past the length of the encoded context; the caller says what stands before them; what does not
+/// fit into the model is cut off on the left.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,

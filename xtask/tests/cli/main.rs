@@ -16,6 +16,7 @@ mod installed;
 mod list;
 mod looked;
 mod outputs;
+mod per_token;
 mod planned;
 mod precision;
 mod printed;
@@ -39,7 +40,8 @@ use tempfile::TempDir;
 
 /// The CSV's first line, word for word what the contract says.
 const HEADER: &str = "model,family,schedule,l,m,sequences,positions,kl_nats,kl_nats_se,top1_agreement,top1_agreement_se,\
-entropy_bits,entropy_bits_se,loss_positions,loss_nats,loss_nats_se,h,p,top5_overlap,top5_overlap_se";
+entropy_bits,entropy_bits_se,loss_positions,loss_nats,loss_nats_se,h,p,top5_overlap,top5_overlap_se,bits_per_byte,bits_per_byte_se,\
+reverse_kl_nats,reverse_kl_nats_se,js_nats,js_nats_se,reciprocal_rank,reciprocal_rank_se";
 
 /// The repository's `fixtures` folder.
 fn fixtures() -> PathBuf {

@@ -44,6 +44,10 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
         ("values.rs: edits_of_values_that_cannot_be", values::edits()),
         ("values.rs: files_of_named_tensors", values::named_tensors()),
         ("values.rs: pairs_that_are_none", values::files_of_pairs()),
+        (
+            "values.rs: labels_that_do_not_fit",
+            values::files_of_labels(),
+        ),
         ("numbers.rs: numbers_that_overflow", numbers::overflows()),
         ("runs.rs: runs_that_cannot_be_taken_up", runs::resuming()),
         (

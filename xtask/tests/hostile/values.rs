@@ -1,4 +1,4 @@
-//! 87: edits of values, and the files that they take values from.
+//! 87: edits of values, and the files that they take values from; 92: labels of tokens.
 
 use crate::sandbox::Sandbox;
 use crate::{Case, check};
@@ -272,6 +272,63 @@ pub(crate) fn files_of_pairs() -> Vec<Case> {
             &["expected a pair on each line"],
         ),
     ]
+}
+
+fn labels(what: &'static str, lines: &'static [u8], says: &[&str]) -> Case {
+    let make = move |sandbox: &Sandbox| sandbox.write("labels.jsonl", lines);
+    Case::refused((92, what), make, &[&["labels.jsonl"], says].concat()).exactly(&[
+        "sweep",
+        "drop(l)",
+        "--model",
+        "model",
+        "--corpus",
+        "ids.npy",
+        "--out",
+        "out.csv",
+        "--per-token",
+        "tokens.safetensors",
+        "--classes",
+        "classes.csv",
+        "--labels",
+        "labels.jsonl",
+    ])
+}
+
+/// Files of labels of tokens: 92.
+pub(crate) fn files_of_labels() -> Vec<Case> {
+    vec![
+        labels(
+            "labels of fewer tokens than a sequence has",
+            b"[\"a\", null]\n",
+            &["line 1", "labels, one for each token", "found 2"],
+        ),
+        labels(
+            "labels that are numbers",
+            b"[1, 2, 3, 4, 5, 6, 7, 8]\n",
+            &["line 1", "expected a JSON array of labels"],
+        ),
+        labels("labels in an empty file", b"\n\n", &["found 0 lines"]),
+        labels(
+            "labels that are not UTF-8",
+            b"[\"\xff\"]\n",
+            &["line 1", "expected UTF-8"],
+        ),
+        labels(
+            "labels without a name",
+            b"[\"\", null, null, null, null, null, null, null]\n",
+            &["line 1", "expected labels of 1 to 100 bytes"],
+        ),
+        labels(
+            "labels nested without end",
+            b"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+            &["line 1", "expected a JSON array of labels"],
+        ),
+    ]
+}
+
+#[test]
+fn labels_that_do_not_fit() {
+    check(files_of_labels());
 }
 
 #[test]

@@ -122,7 +122,10 @@ fn by_tokens(
         Panel {
             title: model.name.to_owned(),
             x: models::block_axis(),
-            y: weight_axis(label),
+            y: match measure {
+                Measure::Cumulative => weight_axis(label).between(0.0, 1.0),
+                _ => weight_axis(label),
+            },
             y2: None,
             marks: marks.collect(),
         }

@@ -35,8 +35,8 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         title: title.to_owned(),
         description: format!(
             "Rows: {about}. Columns: tasks. Accuracy without normalisation by length; dotted lines: the plain models. \
-             Horizontal axis: relative depth of block ℓ, of a repeat its middle block. Bars: one standard error to either \
-             side. Models: {}.",
+             Horizontal axis: relative depth of block ℓ, of a repeat its middle block. Bars: one standard error, to either \
+             side, of the difference from the dotted line, paired by item. Models: {}.",
             models::names(&models),
         ),
         rows,
@@ -96,7 +96,7 @@ fn panel(
         let points = altered.iter().map(|record| Point {
             x: record.relative_depth.unwrap_or(f64::NAN),
             y: record.accuracy,
-            error: record.accuracy_se,
+            error: record.difference_se,
         });
         marks.push(Mark::Scatter(Scatter {
             style: model.style,

@@ -30,7 +30,7 @@ pub fn nips_fig5bc(records: &[Record], estimator: Estimator) -> Figure {
     );
     let vectors = match estimator {
         Estimator::LastToken => "the last position of each sequence",
-        Estimator::AllTokens => "all positions of a sequence",
+        Estimator::AllTokens => "all positions of a sequence but the first",
     };
     let panels = models.iter().map(|model| panel(&own, model)).collect();
     Figure {
@@ -55,10 +55,16 @@ fn panel(records: &[&Record], model: &Model<'_>) -> Panel {
     for record in own() {
         values[(record.layer, record.other_layer)] = record.cka;
     }
+    let batches = own().map(|r| (r.batches, r.samples)).next();
+    let (batches, samples) = batches.unwrap_or_default();
+    let axis = |block: &str| {
+        let name = format!("Block {block} (depth {block}/{})", layers.saturating_sub(1));
+        Axis::new(&name, Scale::Integer)
+    };
     Panel {
-        title: model.name.to_owned(),
-        x: Axis::new("Layer", Scale::Integer),
-        y: Axis::new("Layer", Scale::Integer),
+        title: format!("{}: {batches} × {samples} states", model.name),
+        x: axis("m"),
+        y: axis("ℓ"),
         y2: None,
         marks: vec![Mark::HeatMap(HeatMap {
             values,
@@ -109,7 +115,7 @@ mod tests {
         assert_eq!(names(&all), ["cka-all-tokens"]);
         let figure = nips_fig5bc(&[last, all].concat(), Estimator::LastToken);
         let titles: Vec<&str> = figure.rows[0].iter().map(|p| p.title.as_str()).collect();
-        assert_eq!(titles, ["gpt2", "gpt2-xl"]);
+        assert_eq!(titles, ["gpt2: 1 × 4 states", "gpt2-xl: 1 × 4 states"]);
         let [Mark::HeatMap(map)] = figure.rows[0][1].marks.as_slice() else {
             panic!("{:?}", figure.rows[0][1].marks);
         };

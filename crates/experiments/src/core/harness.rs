@@ -2,21 +2,31 @@
 
 use super::error::{ExperimentError, Place};
 use super::subject::Subject;
-use layerwise_corpus::Tokenizer;
+use layerwise_corpus::{Habit, Tokenizer};
 use layerwise_sweep::{Continuation, Counted, Question, WorkBytes};
 use layerwise_tasks::{Encoder, Task};
 use std::sync::{Mutex, PoisonError};
 
-/// The encoder of tasks for a model, with the habit of lm-evaluation-harness: no BOS before an item unless the user asks
-/// for one, but for Gemma, which gets its own.
-pub fn encoder<'a>(subject: &Subject<'_>, tokenizer: &'a Tokenizer) -> Encoder<'a> {
+/// The encoder of tasks for a model, with the habit of lm-evaluation-harness 0.4.13: before an item stands what the user asks
+/// for, else what the tokenizer itself puts before a text, as those of Llama 2 and 3 do; nothing by a family's habit, but for
+/// Gemma, which gets its own BOS.
+///
+/// # Errors
+/// A tokenizer that puts several tokens before a text.
+fn encoder<'a>(
+    subject: &Subject<'_>,
+    tokenizer: &'a Tokenizer,
+) -> Result<Encoder<'a>, ExperimentError> {
     let is_gemma = subject.model_type().starts_with("gemma");
-    let own = subject.text.bos.filter(|_| is_gemma);
-    Encoder::new(
-        tokenizer,
-        subject.bos.or(own),
-        subject.model.config().context,
-    )
+    let own = match (subject.bos, is_gemma) {
+        (None, true) => subject.text.bos,
+        (None, false) => {
+            let beginning = tokenizer.beginning(Habit::Nothing);
+            beginning.at(|| subject.name.to_owned())?.bos
+        }
+        (asked, _) => asked,
+    };
+    Ok(Encoder::new(tokenizer, own, subject.model.config().context))
 }
 
 /// The items of some tasks as a model reads them, one after another.
@@ -28,7 +38,7 @@ pub fn questions(
     tokenizer: &Tokenizer,
     tasks: &[Task],
 ) -> Result<Counted<Vec<Question>>, ExperimentError> {
-    let encoder = encoder(subject, tokenizer);
+    let encoder = encoder(subject, tokenizer)?;
     let items: Vec<(&Task, usize)> = tasks
         .iter()
         .flat_map(|task| (0..task.items.len()).map(move |item| (task, item)))

@@ -73,7 +73,8 @@ fn views(model: &Model, states: &[LensState]) -> Result<Views, ExperimentError> 
     })
 }
 
-fn view(positions: &[Comparison], output: &[Summary]) -> View {
+/// Sums up what a lens says of one stream at all positions, beside the output.
+pub(crate) fn view(positions: &[Comparison], output: &[Summary]) -> View {
     let mut sums = [0.0; 4];
     for (comparison, output) in positions.iter().zip(output) {
         let (own, log_sum_exp) = (comparison.summary, comparison.summary.log_sum_exp);

@@ -10,8 +10,8 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     vec![("repeats".to_owned(), nips_fig12c(records))]
 }
 
-/// Figures 22 (three blocks), 12c and 23 (five) of the NeurIPS version in the left column; in the right one the change from
-/// the plain model, whose standard error is that of paired differences.
+/// In the left column the change from the plain model, whose standard error is that of paired differences; in the right one
+/// Figures 22 (three blocks), 12c and 23 (five) of the NeurIPS version.
 pub fn nips_fig12c(records: &[Record]) -> Figure {
     let models = models::of(
         records
@@ -21,16 +21,17 @@ pub fn nips_fig12c(records: &[Record]) -> Figure {
     Figure {
         title: "Entropy of the output where a run of blocks is repeated".to_owned(),
         description: format!(
-            "Each block of a run of three, or five, runs twice in place. Left: mean entropy of the output in bits; dotted: the \
-             plain model's. Right: its difference from the plain model's. Horizontal axis: relative depth of the run's \
-             middle block. Bands: one standard error to either side. Models: {}.",
+            "Each block of a run of three, or five, runs twice in place. Left: the entropy of the output in bits less the plain \
+             model's, position by position. Right: its mean; dotted: the plain model's. Horizontal axis: relative depth of the \
+             run's middle block. Bands: one standard error to either side, clustered by sequence. The last run contains the \
+             last block. Models: {}.",
             models::names(&models)
         ),
         rows: [3, 5]
             .map(|blocks| {
                 vec![
-                    entropy(records, &models, blocks),
                     change(records, &models, blocks),
+                    entropy(records, &models, blocks),
                 ]
             })
             .to_vec(),
@@ -128,8 +129,8 @@ mod tests {
             .iter()
             .zip([("3 blocks repeated", 2), ("5 blocks repeated", 1)])
         {
-            assert_eq!(row[0].title, title);
-            let baselines: Vec<f64> = row[0]
+            assert_eq!(row[1].title, title);
+            let baselines: Vec<f64> = row[1]
                 .marks
                 .iter()
                 .filter_map(|mark| match mark {
@@ -144,7 +145,7 @@ mod tests {
                 assert!(lines.iter().all(|line| line.points.len() == points));
             }
         }
-        let point = lines_of(&figure.rows[0][1])[0].points[1];
+        let point = lines_of(&figure.rows[0][0])[0].points[1];
         assert_eq!(
             (point.x, point.y, point.error),
             (10.0 / 11.0, 8.0, Some(0.01))

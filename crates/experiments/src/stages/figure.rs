@@ -8,6 +8,8 @@ use layerwise_plot::{
 
 /// Panels of one row.
 const PANELS: usize = 3;
+/// The colour of a curve in the legend that no panel has.
+const MISSING: Colour = Colour(0xb0, 0xb0, 0xb0);
 
 impl Curve {
     pub(super) fn label(self) -> &'static str {
@@ -87,21 +89,35 @@ fn figure(records: &[Record], models: &[&str], of: &str) -> Figure {
         title: format!("Four stages of inference, {of}"),
         description: "Horizontal axis: relative depth. Vertical axis: each curve from its minimum to its maximum. \
                       Curves: KL(plain ‖ block left out), total attention to the five previous tokens, densities of \
-                      prediction and of suppression neurons; those that are the same at every depth are left out."
+                      prediction and of suppression neurons; those that are the same at every depth are left out. Values \
+                      between blocks are interpolated; markers stand at every tenth of the depth, and not at blocks."
             .to_owned(),
         rows: panels.chunks(PANELS).map(<[Panel]>::to_vec).collect(),
         legend: Curve::ALL
-            .into_iter()
-            .filter(|curve| {
-                let mut own = records.iter().filter(|r| r.curve == *curve);
-                own.any(|r| r.rescaled.is_finite() && models.contains(&r.model.as_str()))
+            .map(|curve| {
+                let own = records.iter().filter(|r| r.curve == curve);
+                let mut own = own.filter(|r| models.contains(&r.model.as_str())).peekable();
+                let missing = match (own.peek().is_some(), own.any(|r| r.rescaled.is_finite())) {
+                    (_, true) => None,
+                    (true, false) => Some("the same at every depth"),
+                    (false, false) => Some("not measured"),
+                };
+                LegendEntry {
+                    label: match missing {
+                        None => curve.label().to_owned(),
+                        Some(why) => format!("{}: {why}", curve.label()),
+                    },
+                    group: "stages".to_owned(),
+                    style: match missing {
+                        None => curve.style(),
+                        Some(_) => Style {
+                            colour: MISSING,
+                            ..curve.style()
+                        },
+                    },
+                }
             })
-            .map(|curve| LegendEntry {
-                label: curve.label().to_owned(),
-                group: "stages".to_owned(),
-                style: curve.style(),
-            })
-            .collect(),
+            .to_vec(),
     }
 }
 

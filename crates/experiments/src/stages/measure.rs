@@ -195,8 +195,14 @@ mod tests {
         );
         assert_eq!(peaks(&[]), "");
         let legend = &drawings(&records)[0].1.legend;
-        assert_eq!(legend.len(), 1);
-        assert_eq!(legend[0].label, Curve::Ablation.label());
+        let labels: Vec<&str> = legend.iter().map(|entry| entry.label.as_str()).collect();
+        let expected = [
+            "KL without block ℓ",
+            "Attention to previous five: not measured",
+            "Prediction neurons: the same at every depth",
+            "Suppression neurons: not measured",
+        ];
+        assert_eq!(labels, expected);
         assert_eq!(derive(&Tables::default()), []);
     }
 

@@ -51,11 +51,26 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             .iter()
             .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
+    // All panels share an axis, so that models compare.
+    let ends = records.iter().flat_map(|r| {
+        let around = |value: f64, error: Option<f64>| {
+            let error = error.unwrap_or(0.0);
+            [value - error, value + error]
+        };
+        let single = around(r.single_accuracy, r.single_accuracy_se);
+        let ensemble = around(r.ensemble_accuracy, r.ensemble_accuracy_se);
+        single.into_iter().chain(ensemble).chain([r.model_accuracy])
+    });
+    let ends = ends.filter(|end| end.is_finite());
+    let ends = ends.fold((0.5, 0.5), |(low, high): (f64, f64), end| {
+        (low.min(end), high.max(end))
+    });
     let panels: Vec<Panel> = models
         .iter()
         .map(|model| {
             let own = |r: &&Record| r.model == model.name && r.model_type == model.family;
-            panel(model.name, &records.iter().filter(own).collect::<Vec<_>>())
+            let own: Vec<&Record> = records.iter().filter(own).collect();
+            panel(model.name, &own, ends)
         })
         .collect();
     let entry = |label: &str, style: Style| LegendEntry {
@@ -84,7 +99,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     vec![("suffix-probe".to_owned(), figure)]
 }
 
-fn panel(model: &str, records: &[&Record]) -> Panel {
+fn panel(model: &str, records: &[&Record], (low, high): (f64, f64)) -> Panel {
     let mut own = records.to_vec();
     own.sort_by_key(|record| record.rank);
     let rule = own.first().map(|record| {
@@ -120,7 +135,7 @@ fn panel(model: &str, records: &[&Record]) -> Panel {
     Panel {
         title: model.to_owned(),
         x: Axis::new("Rank k", Scale::Integer),
-        y: Axis::new("Accuracy", Scale::Linear),
+        y: Axis::new("Accuracy", Scale::Linear).between(low, high),
         y2: None,
         marks: rule.into_iter().chain([ensemble]).chain(singles).collect(),
     }

@@ -16,6 +16,15 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             .iter()
             .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
+    // All panels share an axis, so that methods compare.
+    let ends = records.iter().map(|r| {
+        let error = r.accuracy_se.unwrap_or(0.0);
+        (r.accuracy - error, r.accuracy + error)
+    });
+    let ends = ends.filter(|(low, high)| low.is_finite() && high.is_finite());
+    let ends = ends.fold((0.5, 0.5), |(low, high): (f64, f64), own| {
+        (low.min(own.0), high.max(own.1))
+    });
     let sets = distinct(records.iter().map(|r| r.pairs_of.as_str()));
     let methods = [(Method::Probe, "linear probe"), (Method::Cosine, "cosine")];
     let figure = Figure {
@@ -32,7 +41,8 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             .map(|set| {
                 methods
                     .map(|(method, title)| {
-                        panel(records, &models, set, method, &format!("{set}, {title}"))
+                        let title = format!("{set}, {title}");
+                        panel(records, &models, set, method, &title, ends)
                     })
                     .to_vec()
             })
@@ -48,6 +58,7 @@ fn panel(
     set: &str,
     method: Method,
     title: &str,
+    (low, high): (f64, f64),
 ) -> Panel {
     let chance = Mark::Rule(Rule {
         y: 0.5,
@@ -75,7 +86,7 @@ fn panel(
     Panel {
         title: title.to_owned(),
         x: Axis::new("Relative depth s/L", Scale::Linear).between(0.0, 1.0),
-        y: Axis::new("Accuracy", Scale::Linear),
+        y: Axis::new("Accuracy", Scale::Linear).between(low, high),
         y2: None,
         marks: [chance].into_iter().chain(lines).collect(),
     }

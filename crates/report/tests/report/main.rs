@@ -18,7 +18,7 @@ const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror='alert(2)'
 /// A document that holds, if nothing is escaped, what [`HOSTILE`] says.
 fn hostile_report() -> Report {
     let text = || HOSTILE.to_owned();
-    let svg = sample::lines(&[HOSTILE], 3).svg();
+    let svg = sample::lines(&[HOSTILE], 3).svg("");
     Report {
         title: text(),
         introduction: vec![text()],

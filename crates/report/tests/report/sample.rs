@@ -201,7 +201,7 @@ pub(crate) fn report(models: usize, figures: usize, layers: usize) -> Report {
         Drawing {
             name: format!("figure-{kind}"),
             model: model.map(str::to_owned),
-            svg: figure.svg(),
+            svg: figure.svg(""),
             title: figure.title,
             description: format!("Figure {kind} of {}: {}", of.join(", "), figure.description),
         }

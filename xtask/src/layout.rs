@@ -1,0 +1,151 @@
+//! A safetensors file whose shapes are known beforehand, written part by part in any order, by runs that may be interrupted.
+
+use anyhow::Context;
+use layerwise::files::sha256;
+use serde_json::{Map, Value, json};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Read, Write};
+use std::path::Path;
+
+/// A tensor of the file.
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// The number format as safetensors names it.
+    pub dtype: &'static str,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Bytes of all its values.
+    pub bytes: u64,
+}
+
+/// The header of a file, and where everything is.
+#[derive(Debug)]
+pub struct Layout {
+    header: Vec<u8>,
+    starts: Vec<u64>,
+    end: u64,
+}
+
+impl Layout {
+    /// A file with the tokens of some sequences, one after another, as `tokens`, where each begins, as `sequence_offsets`, both in
+    /// I64, and then these tensors.
+    ///
+    /// # Errors
+    /// The header cannot be written as JSON.
+    pub fn new(
+        metadata: &Value,
+        sequences: &[Vec<u32>],
+        tensors: impl IntoIterator<Item = Entry>,
+    ) -> anyhow::Result<Self> {
+        let tokens: usize = sequences.iter().map(Vec::len).sum();
+        let integers = |name: &str, length: usize| Entry {
+            name: name.to_owned(),
+            dtype: "I64",
+            shape: vec![length],
+            bytes: 8 * length as u64,
+        };
+        let leading = [
+            integers("tokens", tokens),
+            integers("sequence_offsets", sequences.len() + 1),
+        ];
+        let mut header = Map::new();
+        header.insert("__metadata__".to_owned(), metadata.clone());
+        let (mut starts, mut end) = (Vec::new(), 0_u64);
+        for entry in leading.into_iter().chain(tensors) {
+            let (start, shape) = (end, entry.shape);
+            end += entry.bytes;
+            starts.push(start);
+            let described =
+                json!({"dtype": entry.dtype, "shape": shape, "data_offsets": [start, end]});
+            header.insert(entry.name, described);
+        }
+        let mut bytes = serde_json::to_vec(&Value::Object(header))?;
+        // Values begin at a multiple of eight bytes.
+        bytes.resize(bytes.len().next_multiple_of(8), b' ');
+        let header = [&(bytes.len() as u64).to_le_bytes()[..], &bytes].concat();
+        let length = header.len() as u64;
+        Ok(Self {
+            header,
+            starts: starts[2..].iter().map(|start| start + length).collect(),
+            end: end + length,
+        })
+    }
+
+    /// Where the values of a tensor begin in the file, by its index among those given.
+    pub fn start(&self, tensor: usize) -> u64 {
+        self.starts[tensor]
+    }
+
+    /// The bytes of the whole file.
+    pub fn bytes(&self) -> u64 {
+        self.end
+    }
+
+    /// A hash of the header.
+    pub fn hash(&self) -> String {
+        sha256(&self.header)
+    }
+
+    /// Whether an earlier run has begun this very file.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn is_begun(&self, partial: &Path) -> anyhow::Result<bool> {
+        let Ok(mut file) = File::open(partial) else {
+            return Ok(false);
+        };
+        let unreadable = || format!("{}: cannot be read", partial.display());
+        if file.metadata().with_context(unreadable)?.len() != self.end {
+            return Ok(false);
+        }
+        let mut header = vec![0; self.header.len()];
+        file.read_exact(&mut header).with_context(unreadable)?;
+        Ok(header == self.header)
+    }
+
+    /// The file with its tokens and all else 0, or as an earlier run has left it.
+    ///
+    /// # Errors
+    /// A file that cannot be written, or that another run is writing.
+    pub fn begin(
+        &self,
+        partial: &Path,
+        is_begun: bool,
+        sequences: &[Vec<u32>],
+    ) -> anyhow::Result<File> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(partial);
+        let begun = opened.and_then(|mut file| {
+            // Another run may be writing it: nothing is cut off before the file is this run's own.
+            file.try_lock()?;
+            if !is_begun {
+                file.set_len(0)?;
+                file.set_len(self.end)?;
+                let mut writer = BufWriter::new(&mut file);
+                writer.write_all(&self.header)?;
+                let ids = sequences.iter().flatten().map(|id| i64::from(*id));
+                let offsets = first_rows(sequences).into_iter().map(|row| row as i64);
+                for number in ids.chain(offsets) {
+                    writer.write_all(&number.to_le_bytes())?;
+                }
+                writer.into_inner()?.sync_all()?;
+            }
+            Ok(file)
+        });
+        begun.with_context(|| format!("{}: cannot be written", partial.display()))
+    }
+}
+
+/// The first row of each sequence, and at last the number of rows.
+pub fn first_rows(sequences: &[Vec<u32>]) -> Vec<usize> {
+    let mut rows = vec![0];
+    for sequence in sequences {
+        rows.push(rows[rows.len() - 1] + sequence.len());
+    }
+    rows
+}

@@ -1,0 +1,365 @@
+//! What a sweep gives at each token, as a file of tensors, and means over classes of tokens.
+
+use crate::inputs::{OpenedCorpus, OpenedModel};
+use crate::layout::{Entry, Layout, first_rows};
+use crate::output;
+use crate::table::optional;
+use anyhow::{Context, ensure};
+use layerwise::corpus::{Labels, Piece};
+use layerwise::metrics::ClusteredMean;
+use layerwise::sweep::{Classes, Label, Position, Positions};
+use serde_json::json;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Tensors of numbers, \[schedules, tokens\] in F32; NaN where there is none.
+const NUMBERS: [&str; 5] = [
+    "kl_nats",
+    "reverse_kl_nats",
+    "js_nats",
+    "entropy_bits",
+    "loss_nats",
+];
+/// Tensors of whole numbers, \[schedules, tokens\] in I32; −1 where there is none.
+const WHOLE_NUMBERS: [&str; 2] = ["rank", "top1"];
+/// Bytes of a value.
+const VALUE: u64 = 4;
+
+/// The file, as it is written.
+#[derive(Debug)]
+pub struct PerToken {
+    layout: Layout,
+    /// The first row of each sequence, and at last the number of rows.
+    offsets: Vec<usize>,
+    partial: PathBuf,
+    written: Mutex<Written>,
+}
+
+#[derive(Debug)]
+struct Written {
+    file: File,
+    /// How many schedules of each sequence are still to come.
+    missing: Vec<usize>,
+}
+
+impl PerToken {
+    /// Begins the file, or goes on with what an earlier run has left of it in the run's folder, or at its place.
+    ///
+    /// # Errors
+    /// A file that cannot be written, or a journal of what is not in it.
+    pub fn begin(
+        path: &Path,
+        folder: &Path,
+        journal: &Path,
+        fresh: bool,
+        opened: &OpenedModel,
+        labels: &[Label],
+        sequences: &[Vec<u32>],
+    ) -> anyhow::Result<Self> {
+        let offsets = first_rows(sequences);
+        let shape = [labels.len(), offsets[offsets.len() - 1]];
+        let bytes = VALUE * shape[0] as u64 * shape[1] as u64;
+        let entry = |name: &str, dtype| Entry {
+            name: name.to_owned(),
+            dtype,
+            shape: shape.to_vec(),
+            bytes,
+        };
+        let numbers = NUMBERS.iter().map(|name| entry(name, "F32"));
+        let whole = WHOLE_NUMBERS.iter().map(|name| entry(name, "I32"));
+        let edits: Vec<&str> = labels.iter().map(|label| label.edit.as_str()).collect();
+        let metadata = json!({
+            "layerwise": env!("CARGO_PKG_VERSION"),
+            "model": opened.name,
+            "precision": opened.model.precision().name(),
+            "schedules": serde_json::to_string(&edits)?,
+        });
+        let layout = Layout::new(&metadata, sequences, numbers.chain(whole))?;
+        let partial = folder.join("per-token.partial");
+        output::make_folder(folder)?;
+        let mut is_begun = !fresh && layout.is_begun(&partial)?;
+        if !is_begun && !fresh && layout.is_begun(path)? {
+            fs::rename(path, &partial)
+                .with_context(|| format!("{}: cannot be taken up", path.display()))?;
+            is_begun = true;
+        }
+        ensure!(
+            is_begun || fresh || !journal.exists(),
+            "{}: tells of an earlier run whose values for each token are not in {}; give --fresh to run it once more, or another --out",
+            journal.display(),
+            path.display()
+        );
+        let written = Written {
+            file: layout.begin(&partial, is_begun, sequences)?,
+            missing: vec![labels.len(); sequences.len()],
+        };
+        Ok(Self {
+            layout,
+            offsets,
+            partial,
+            written: Mutex::new(written),
+        })
+    }
+
+    /// A hash of the file's header, which says what is in it.
+    pub fn hash(&self) -> String {
+        self.layout.hash()
+    }
+
+    /// Puts the finished file at its place.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(&self, path: &Path) -> anyhow::Result<()> {
+        let finished = self.written().file.sync_all();
+        let finished = finished.and_then(|()| fs::rename(&self.partial, path));
+        finished.with_context(|| format!("{}: cannot be written", path.display()))
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tokens(&self) -> usize {
+        self.offsets[self.offsets.len() - 1]
+    }
+
+    /// Where a tensor has the value of a schedule at a row.
+    fn place(&self, tensor: usize, schedule: usize, row: usize) -> u64 {
+        self.layout.start(tensor) + VALUE * (schedule * self.tokens() + row) as u64
+    }
+
+    /// The values of a schedule at all tokens; NaN where there is none.
+    fn values(&self, tensor: usize, schedule: usize) -> io::Result<Vec<f64>> {
+        let mut bytes = vec![0; VALUE as usize * self.tokens()];
+        let mut written = self.written();
+        let place = self.place(tensor, schedule, 0);
+        written.file.seek(SeekFrom::Start(place))?;
+        written.file.read_exact(&mut bytes)?;
+        let (values, _) = bytes.as_chunks::<{ VALUE as usize }>();
+        let whole = tensor >= NUMBERS.len();
+        let value = |bytes: &[u8; 4]| match (whole, i32::from_le_bytes(*bytes)) {
+            (true, -1) => f64::NAN,
+            (true, value) => f64::from(value),
+            (false, _) => f64::from(f32::from_le_bytes(*bytes)),
+        };
+        Ok(values.iter().map(value).collect())
+    }
+
+    /// The most bytes of memory that [`PerToken::class_table`] takes for so many tokens.
+    pub fn table_bytes(tokens: usize) -> u64 {
+        // Nine values of a schedule, seven classes, and what sorts them.
+        tokens as u64 * (9 * 8 + 7 * 4 + 3 * 8)
+    }
+
+    /// The table of means over classes of tokens, as CSV: a row for each schedule and class.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the CSV writer fails.
+    pub fn class_table(
+        &self,
+        opened: &OpenedModel,
+        labels: &[Label],
+        classes: &[Classes],
+    ) -> anyhow::Result<Vec<u8>> {
+        let lengths: Vec<usize> = self.offsets.windows(2).map(|own| own[1] - own[0]).collect();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let statistics = MEANS.iter().map(|(name, _)| (*name).to_owned());
+        let statistics = statistics.flat_map(|name| [format!("{name}_se"), name].into_iter().rev());
+        let first = ["model", "family", "schedule", "l", "m", "classes", "class"];
+        let head = first.into_iter().chain(["positions", "loss_positions"]);
+        writer.write_record(head.map(str::to_owned).chain(statistics))?;
+        let mut plain = Vec::new();
+        for (schedule, label) in labels.iter().enumerate() {
+            let tensors = 0..NUMBERS.len() + WHOLE_NUMBERS.len();
+            let values = tensors.map(|tensor| self.values(tensor, schedule));
+            let values = values
+                .collect::<io::Result<Vec<_>>>()
+                .context("the values for each token cannot be read")?;
+            if schedule == 0 {
+                plain.clone_from(&values);
+            }
+            for classes in classes {
+                let means: Vec<Vec<ClusteredMean>> = MEANS
+                    .iter()
+                    .map(|(_, of)| classes.means(&lengths, &of(&values, &plain)))
+                    .collect();
+                for (class, name) in classes.names.iter().enumerate() {
+                    let index = |value: Option<usize>| value.map(|value| value.to_string());
+                    let [positions, losses] = [KL, LOSS].map(|mean| means[mean][class].count());
+                    let own = means.iter().map(|means| &means[class]);
+                    let own = own.flat_map(|mean| [mean.mean(), mean.standard_error()]);
+                    let row = [
+                        opened.name.clone(),
+                        label.family.clone(),
+                        label.edit.clone(),
+                        index(label.l).unwrap_or_default(),
+                        index(label.m).unwrap_or_default(),
+                        classes.name.clone(),
+                        name.clone(),
+                        positions.to_string(),
+                        losses.to_string(),
+                    ];
+                    writer.write_record(row.into_iter().chain(own.map(optional)))?;
+                }
+            }
+        }
+        writer
+            .into_inner()
+            .context("the table of classes cannot be put together")
+    }
+
+    /// Classes of the tokens: by frequency in this text, piece of a word, position and the plain model's entropy, and the user's.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn classes(
+        &self,
+        corpus: &OpenedCorpus,
+        token_bytes: Option<&[Option<Vec<u8>>]>,
+        labels: Option<&Labels>,
+    ) -> anyhow::Result<Vec<Classes>> {
+        let sequences = corpus.corpus.sequences();
+        let tokens: Vec<Option<u32>> = sequences.iter().flatten().copied().map(Some).collect();
+        let mut classes = vec![
+            Classes::frequency_deciles("frequency_decile", &tokens),
+            Classes::frequency_deciles("next_frequency_decile", &self.next(&tokens)),
+            Classes::positions("position", sequences.iter().map(Vec::len)),
+            Classes::deciles(
+                "plain_entropy_decile",
+                &self
+                    .values(ENTROPY, 0)
+                    .context("the entropies cannot be read")?,
+            ),
+        ];
+        if let Some(bytes) = token_bytes {
+            let of = |sequence: &Vec<u32>| Piece::of_sequence(sequence, bytes);
+            let pieces: Vec<Option<u16>> = sequences
+                .iter()
+                .flat_map(of)
+                .map(|piece| piece.map(|piece| piece as u16))
+                .collect();
+            let names = ["no_word", "first", "continuing"];
+            classes.push(Classes::new("next_piece", names, self.next(&pieces)));
+            classes.push(Classes::new("piece", names, pieces));
+        }
+        if let Some(found) = labels {
+            let names = found.names().iter().cloned();
+            classes.push(Classes::new("label", names, found.of_tokens().to_vec()));
+        }
+        Ok(classes)
+    }
+
+    /// What the token after each token has; nothing at the end of a sequence.
+    fn next<T: Copy>(&self, of_tokens: &[Option<T>]) -> Vec<Option<T>> {
+        let mut next: Vec<Option<T>> = of_tokens.iter().skip(1).copied().chain([None]).collect();
+        for end in &self.offsets[1..] {
+            next[end - 1] = None;
+        }
+        next
+    }
+}
+
+const KL: usize = 0;
+const ENTROPY: usize = 3;
+const LOSS: usize = 4;
+const RANK: usize = NUMBERS.len();
+const TOP1: usize = NUMBERS.len() + 1;
+
+/// From the values of a schedule and those of the plain one, tensor by tensor, to a value for each token.
+type Of = fn(&[Vec<f64>], &[Vec<f64>]) -> Vec<f64>;
+
+/// The means of the table of classes. Differences from the plain model are paired.
+const MEANS: [(&str, Of); 8] = [
+    ("kl_nats", |own, _| own[KL].clone()),
+    ("reverse_kl_nats", |own, _| own[1].clone()),
+    ("js_nats", |own, _| own[2].clone()),
+    ("top1_agreement", |own, plain| {
+        pairs(&own[TOP1], &plain[TOP1], |own, plain| {
+            f64::from(u8::from(own == plain))
+        })
+    }),
+    ("entropy_bits", |own, _| own[ENTROPY].clone()),
+    ("loss_nats", |own, _| own[LOSS].clone()),
+    ("loss_change_nats", |own, plain| {
+        pairs(&own[LOSS], &plain[LOSS], |own, plain| own - plain)
+    }),
+    ("reciprocal_rank", |own, _| {
+        own[RANK].iter().map(|rank| 1.0 / rank).collect()
+    }),
+];
+
+/// A function of two values at each token; NaN where one is.
+fn pairs(own: &[f64], plain: &[f64], of: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+    let value = |(own, plain): (&f64, &f64)| match own.is_nan() || plain.is_nan() {
+        true => f64::NAN,
+        false => of(*own, *plain),
+    };
+    own.iter().zip(plain).map(value).collect()
+}
+
+impl Positions for PerToken {
+    fn take(&self, sequence: usize, schedules: &[usize], positions: &[Position]) -> io::Result<()> {
+        let first = self.offsets[sequence];
+        let number = |of: fn(&Position) -> f64| -> Vec<u8> {
+            let values = positions.iter().map(|position| of(position) as f32);
+            let values = [f32::NAN].into_iter().chain(values);
+            values.flat_map(f32::to_le_bytes).collect()
+        };
+        let whole = |of: fn(&Position) -> Option<u32>| -> Vec<u8> {
+            let value = |position| {
+                let value: Option<u32> = of(position);
+                value.and_then(|value| i32::try_from(value).ok())
+            };
+            let values = [None].into_iter().chain(positions.iter().map(value));
+            values
+                .flat_map(|value| value.unwrap_or(-1).to_le_bytes())
+                .collect()
+        };
+        let tensors = [
+            number(|own| own.kl_nats),
+            number(|own| own.reverse_kl_nats),
+            number(|own| own.js_nats),
+            number(|own| own.entropy_bits),
+            number(|own| own.loss_nats.unwrap_or(f64::NAN)),
+            whole(|own| own.rank),
+            whole(|own| Some(own.top1)),
+        ];
+        let mut written = self.written();
+        for schedule in schedules {
+            for (tensor, bytes) in tensors.iter().enumerate() {
+                let place = self.place(tensor, *schedule, first);
+                written.file.seek(SeekFrom::Start(place))?;
+                written.file.write_all(bytes)?;
+            }
+        }
+        let missing = &mut written.missing[sequence];
+        *missing = missing.saturating_sub(schedules.len());
+        if *missing == 0 {
+            // What the journal tells to be finished is.
+            written.file.sync_data()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_means_are_of_the_tensors_that_they_name() {
+        for (index, name) in [
+            (KL, "kl_nats"),
+            (ENTROPY, "entropy_bits"),
+            (LOSS, "loss_nats"),
+        ] {
+            assert_eq!(NUMBERS[index], name);
+        }
+        for (index, name) in [(RANK, "rank"), (TOP1, "top1")] {
+            assert_eq!(WHOLE_NUMBERS[index - NUMBERS.len()], name);
+        }
+    }
+}
