@@ -9,13 +9,16 @@
 #[allow(dead_code, reason = "the targets need a part of what the tests build")]
 mod checkpoint;
 mod exits;
+mod labels;
 mod parquet;
 
 use checkpoint::{Checkpoint, VOCAB};
 pub use exits::classifier;
 use exits::classifier_seeds;
+pub use labels::labels;
+use labels::labels_seeds;
 use layerwise::chat::{self, Message, Template};
-use layerwise::corpus::{self, CorpusError, Labels, Options, Tokenizer};
+use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
 use layerwise::journal::{Divided, Journal, Recorded, RunDescription, RunKey};
 use layerwise::schedule::{
     Bounds, Edit, EditFamily, MAX_TEXT_BYTES, Residual, Schedule, Selection, Stack, Units,
@@ -168,27 +171,6 @@ fn vectors_seeds() -> Vec<Vec<u8>> {
         checkpoint::safetensors(&[tensor("v", &[32])]),
         checkpoint::safetensors(&[tensor("v", &[4, 8]), tensor("a/b.c:1", &[32])]),
         checkpoint::safetensors(&[half]),
-    ]
-}
-
-/// Labels of the tokens of two sequences.
-pub fn labels(bytes: &[u8]) {
-    let folder = folder(&[("labels.jsonl", bytes)]);
-    match Labels::read(&folder.path().join("labels.jsonl"), &[3, 4]) {
-        Err(error) => drop(message(error)),
-        Ok(labels) => {
-            assert_eq!(labels.of_tokens().len(), 7);
-            let all = labels.names().len();
-            let mut indices = labels.of_tokens().iter().flatten();
-            assert!(indices.all(|index| usize::from(*index) < all));
-        }
-    }
-}
-
-fn labels_seeds() -> Vec<Vec<u8>> {
-    vec![
-        b"[\"noun\", null, \"verb\"]\n[\"noun\", \"verb\", \"noun\", \"\\u00e4\"]\n".to_vec(),
-        b"\n[null, null, null]\n\n[null, null, null, \"a\"]".to_vec(),
     ]
 }
 
