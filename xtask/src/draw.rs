@@ -57,14 +57,8 @@ pub fn draw(arguments: &Arguments) -> anyhow::Result<()> {
     let mut written = Vec::new();
     let mut drawn = Vec::new();
     let told = reported.told();
-    let named: Vec<(&str, &[(String, String)])> = reported
-        .models
-        .iter()
-        .zip(&told)
-        .map(|(model, facts)| (model.name.as_str(), facts.as_slice()))
-        .collect();
-    for ((tables, folder), own) in each.iter().zip(&named) {
-        let caption = results::caption([*own], &reported.provenance);
+    for ((tables, folder), own) in each.iter().zip(&told) {
+        let caption = results::caption(std::slice::from_ref(own), &reported.provenance);
         drawn.push(results::draw(
             folder,
             &chosen,
@@ -73,7 +67,7 @@ pub fn draw(arguments: &Arguments) -> anyhow::Result<()> {
             &mut written,
         )?);
     }
-    let caption = results::caption(named, &reported.provenance);
+    let caption = results::caption(&told, &reported.provenance);
     let drawn_together = match &together {
         Some(tables) => Some(results::draw(out, &chosen, tables, &caption, &mut written)?),
         None => None,

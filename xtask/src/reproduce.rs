@@ -219,15 +219,10 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let mut all = Tables::default();
     let mut drawn = Vec::new();
     let mut written = Vec::new();
-    let told: Vec<Vec<(String, String)>> = models
+    let captioned: Vec<ModelFacts> = models
         .iter()
         .zip(&corpora)
         .map(|(opened, corpus)| subject_facts(opened, corpus, None))
-        .collect();
-    let named: Vec<(&str, &[(String, String)])> = models
-        .iter()
-        .zip(&told)
-        .map(|(opened, facts)| (opened.name.as_str(), facts.as_slice()))
         .collect();
     let provenance = provenance(arguments);
     for (at, (measured, facts)) in all_measured.iter().zip(&facts).enumerate() {
@@ -235,7 +230,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         let mut tables = plan.run(measured, &mut manifest)?;
         derive(&chosen, &mut tables, std::slice::from_ref(facts));
         let tables = results::write_tables(&folder, &chosen, &tables, &mut written)?;
-        let caption = results::caption([named[at]], &provenance);
+        let caption = results::caption(&captioned[at..=at], &provenance);
         drawn.push(results::draw(
             &folder,
             &chosen,
@@ -249,7 +244,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let mut together = None;
     if models.len() > 1 {
         all = results::write_tables(&arguments.out, &chosen, &all, &mut written)?;
-        let caption = results::caption(named, &provenance);
+        let caption = results::caption(&captioned, &provenance);
         together = Some(results::draw(
             &arguments.out,
             &chosen,

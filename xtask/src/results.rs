@@ -13,6 +13,7 @@ use crate::experiments::{self, known_values};
 use crate::manifest::Reported;
 use crate::output;
 use layerwise::files::{Folder, Links};
+use layerwise::report::ModelFacts;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -73,17 +74,15 @@ fn file_of(table: TableId) -> String {
 }
 
 /// What stands below each figure: the text, its size and the models of a run, and the version that drew it.
-pub fn caption<'m>(
-    models: impl IntoIterator<Item = (&'m str, &'m [(String, String)])>,
-    provenance: &[(String, String)],
-) -> String {
+pub fn caption(models: &[ModelFacts], provenance: &[(String, String)]) -> String {
     let of = |facts: &[(String, String)], name: &str| {
         let found = facts.iter().find(|(own, _)| own == name);
         found.map_or_else(|| "?".to_owned(), |(_, value)| value.clone())
     };
-    let models = models.into_iter().map(|(name, facts)| {
+    let models = models.iter().map(|model| {
         let [text, sequences, tokens, precision] =
-            ["Text", "Sequences", "Tokens", "Precision"].map(|fact| of(facts, fact));
+            ["Text", "Sequences", "Tokens", "Precision"].map(|fact| of(&model.facts, fact));
+        let name = &model.name;
         format!("{name} in {precision} on {text} ({sequences} sequences, {tokens} tokens)")
     });
     let models: Vec<String> = models.collect();
