@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// # Errors
 /// A tokenizer that puts several tokens before a text.
-fn encoder<'a>(
+pub fn encoder<'a>(
     subject: &Subject<'_>,
     tokenizer: &'a Tokenizer,
 ) -> Result<Encoder<'a>, ExperimentError> {

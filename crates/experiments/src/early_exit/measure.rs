@@ -45,7 +45,7 @@ impl Encoded {
         let Some(tokenizer) = subject.tokenizer else {
             return Ok(None);
         };
-        let encoder = encoder(subject, tokenizer);
+        let encoder = encoder(subject, tokenizer)?;
         let items: Vec<&Item> = task.training.iter().chain(&task.items).collect();
         let longest = items.iter().map(|item| {
             let preamble = task.preamble(&item.subject);
