@@ -11,6 +11,7 @@ mod checkpoint;
 mod exits;
 mod labels;
 mod parquet;
+mod tokenizers;
 
 use checkpoint::{Checkpoint, VOCAB};
 pub use exits::classifier;
@@ -18,7 +19,7 @@ use exits::classifier_seeds;
 pub use labels::labels;
 use labels::labels_seeds;
 use layerwise::chat::{self, Message, Template};
-use layerwise::corpus::{self, CorpusError, Options, Tokenizer};
+use layerwise::corpus::{self, Options};
 use layerwise::journal::{Divided, Journal, Recorded, RunDescription, RunKey};
 use layerwise::schedule::{
     Bounds, Edit, EditFamily, MAX_TEXT_BYTES, Residual, Schedule, Selection, Stack, Units,
@@ -35,6 +36,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
+pub use tokenizers::{tokenizer, tokenizer_settings};
+use tokenizers::{tokenizer_seeds, tokenizer_settings_seeds};
 
 /// The longest message that an error may have, in bytes.
 const LONGEST_MESSAGE: usize = 50_000;
@@ -49,6 +52,11 @@ pub const TARGETS: [Target; 15] = [
     ("index", index, index_seeds),
     ("config", config, config_seeds),
     ("tokenizer", tokenizer, tokenizer_seeds),
+    (
+        "tokenizer_settings",
+        tokenizer_settings,
+        tokenizer_settings_seeds,
+    ),
     ("npy", npy, npy_seeds),
     ("parquet", parquet, parquet_seeds),
     ("schedule", schedule, schedule_seeds),
@@ -248,65 +256,6 @@ fn config_seeds() -> Vec<Vec<u8>> {
         br#"{"model_type":"phi","num_hidden_layers":2,"hidden_size":8,"num_attention_heads":2,"intermediate_size":32,"vocab_size":260,"max_position_embeddings":16,"partial_rotary_factor":0.5,"hidden_act":"gelu_new"}"#.to_vec(),
         br#"{"model_type":"qwen2","num_hidden_layers":2,"hidden_size":8,"num_attention_heads":2,"num_key_value_heads":1,"intermediate_size":12,"vocab_size":260,"max_position_embeddings":16,"rms_norm_eps":1e-6,"use_sliding_window":false}"#.to_vec(),
     ]
-}
-
-/// A `tokenizer.json`, and texts for it.
-pub fn tokenizer(bytes: &[u8]) {
-    let folder = folder(&[("tokenizer.json", bytes)]);
-    match Tokenizer::open(&folder.path().join("tokenizer.json"), VOCAB) {
-        // A panic that was contained means that a check is missing.
-        Err(CorpusError::TokenizerLoad { reason, .. }) => {
-            assert!(!reason.contains("panicked"), "{reason}");
-        }
-        Err(error) => drop(message(error)),
-        Ok(tokenizer) => {
-            for text in [
-                "",
-                "ab abc",
-                "An é\u{301} \u{1f600}\0\n\n  x",
-                "<|endoftext|>ab",
-            ] {
-                match tokenizer.encode(text) {
-                    Ok(ids) => {
-                        assert!(ids.iter().all(|id| (*id as usize) < VOCAB));
-                        let decoded = tokenizer.decode(&ids).map_err(message);
-                        assert!(!decoded.is_err_and(|said| said.contains("panicked")));
-                    }
-                    Err(error) => assert!(!message(error).contains("panicked")),
-                }
-                match tokenizer.encode_with_spans(text) {
-                    Ok(tokens) => {
-                        for (_, span) in tokens {
-                            assert!(text.get(span.clone()).is_some(), "{text:?}: {span:?}");
-                        }
-                    }
-                    Err(error) => assert!(!message(error).contains("panicked")),
-                }
-            }
-        }
-    }
-}
-
-fn tokenizer_seeds() -> Vec<Vec<u8>> {
-    let byte_level = checkpoint::tokenizer();
-    // A small vocabulary leaves more of the mutations to what stands around it.
-    let mut small = byte_level.clone();
-    small["model"]["vocab"] = serde_json::json!({"a": 0, "b": 1, "ab": 2, "Ġ": 3, "c": 4});
-    small["added_tokens"][0]["id"] = 5.into();
-    let mut prefixed = small.clone();
-    prefixed["normalizer"] = serde_json::json!({"type": "Sequence", "normalizers": [
-        {"type": "NFC"}, {"type": "Prepend", "prepend": "▁"},
-        {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
-    ]});
-    prefixed["pre_tokenizer"] = serde_json::json!({"type": "Sequence", "pretokenizers": [
-        {"type": "Split", "pattern": {"Regex": "\\p{N}{1,3}|\\s+(?!\\S)"}, "behavior": "Isolated", "invert": false},
-        {"type": "Digits", "individual_digits": true}
-    ]});
-    prefixed["model"]["byte_fallback"] = true.into();
-    prefixed["model"]["unk_token"] = "a".into();
-    [byte_level, small, prefixed]
-        .map(|file| file.to_string().into_bytes())
-        .to_vec()
 }
 
 /// A chat template, on two conversations: no panic, and a text or a message of readable size.

@@ -52,6 +52,13 @@ pub fn subject_facts(
     }
 }
 
+/// What captions say of models, which differences from f32 are no part of.
+pub fn captioned(models: &[OpenedModel], corpora: &[OpenedCorpus]) -> Vec<ModelFacts> {
+    let subjects = models.iter().zip(corpora);
+    let facts = subjects.map(|(opened, corpus)| subject_facts(opened, corpus, None));
+    facts.collect()
+}
+
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().display().to_string()
 }

@@ -7,7 +7,7 @@ use crate::names::{self, Named};
 use crate::{embedded, memory, output, program};
 use anyhow::{Context, anyhow, ensure};
 use layerwise::architecture::Note;
-use layerwise::corpus::{self, Corpus, Format, Tokenizer};
+use layerwise::corpus::{self, Corpus, Format, Replaced, Tokenizer};
 use layerwise::sweep::{Budget, Held};
 use layerwise::transformer::{Model, Precision};
 use layerwise::weights::{self, Links, OpenOptions};
@@ -281,6 +281,13 @@ pub fn open_corpus(
         output::say(format_args!(
             "note: {}: the token {token:?} has no row in the embedding; a text that spells it cannot be run",
             opened.name
+        ));
+    }
+    if let Some(Replaced { class, parts, .. }) = tokenizer.and_then(Tokenizer::replaced) {
+        output::say(format_args!(
+            "note: {}: read as {class} of transformers 5, which has its own in place of these parts of tokenizer.json: {}",
+            opened.name,
+            parts.join(", ")
         ));
     }
     let file = path.file_name().unwrap_or(path.as_os_str());

@@ -219,11 +219,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let mut all = Tables::default();
     let mut drawn = Vec::new();
     let mut written = Vec::new();
-    let captioned: Vec<ModelFacts> = models
-        .iter()
-        .zip(&corpora)
-        .map(|(opened, corpus)| subject_facts(opened, corpus, None))
-        .collect();
+    let captioned = facts::captioned(&models, &corpora);
     let provenance = provenance(arguments);
     for (at, (measured, facts)) in all_measured.iter().zip(&facts).enumerate() {
         let folder = arguments.out.join(&measured.opened.name);

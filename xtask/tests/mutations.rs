@@ -212,6 +212,11 @@ fn divided() {
 }
 
 #[test]
+fn tokenizer_settings() {
+    check("tokenizer_settings");
+}
+
+#[test]
 fn classifier() {
     check("classifier");
 }

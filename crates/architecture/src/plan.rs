@@ -103,7 +103,7 @@ impl fmt::Display for Note {
                     .collect();
                 write!(
                     f,
-                    "config keys without effect, which transformers does not read for this family: {}",
+                    "config keys without effect, which transformers does not read here: {}",
                     keys.join(", ")
                 )
             }

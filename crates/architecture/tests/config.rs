@@ -440,6 +440,40 @@ fn unread_keys_are_named() {
     }
 }
 
+/// As transformers has it, what stands in the rotary object counts, and a key beside it that says otherwise is not read.
+#[test]
+fn a_setting_inside_the_rotary_object_counts() {
+    let check = |base: &str, edits: Value, counts: Value, not_read: &str| {
+        let found = edited(base, edits);
+        assert_eq!(read(&found), read(&edited(base, counts)), "{base}");
+        let path = Path::new("config.json");
+        assert!(
+            unread_keys(&found, path)
+                .unwrap()
+                .contains(&not_read.to_owned()),
+            "{base}"
+        );
+    };
+    check(
+        "Qwen2.5-0.5B",
+        json!({"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}),
+        json!({"rope_theta": 500.0}),
+        "rope_theta",
+    );
+    check(
+        "pythia-70m",
+        json!({"rope_parameters": {"rope_theta": 500.0, "partial_rotary_factor": 0.5}}),
+        json!({"rotary_emb_base": 500.0, "rotary_pct": 0.5}),
+        "rotary_emb_base",
+    );
+    check(
+        "phi-2",
+        json!({"rope_parameters": {"partial_rotary_factor": 0.5}}),
+        json!({"partial_rotary_factor": 0.5}),
+        "partial_rotary_factor",
+    );
+}
+
 /// Each line of the table is a published config with some keys changed, and the message it must be refused with.
 #[test]
 fn bad_configs_are_refused_with_a_reason() {

@@ -44,7 +44,7 @@ pub use parquet::text_columns;
 pub use pieces::Piece;
 pub use sequences::{Bos, Corpus, Options, Skipped};
 pub use text::read_text;
-pub use tokenizer::{Beginning, BosSource, Habit, Tokenizer};
+pub use tokenizer::{Beginning, BosSource, Habit, Replaced, Tokenizer};
 
 /// The fewest tokens a usable sequence has: one to see, one to predict from, one to predict.
 pub const MIN_TOKENS: usize = 3;

@@ -216,12 +216,14 @@ pub(crate) fn configs() -> Vec<Case> {
         config(
             (65, "two spellings that disagree"),
             |config| {
-                config.insert(
-                    "rope_parameters".to_owned(),
-                    json!({"rope_type": "default", "rope_theta": 500.0}),
-                );
+                for (key, theta) in [("rope_scaling", 10000.0), ("rope_parameters", 500.0)] {
+                    let object = json!({"rope_type": "default", "rope_theta": theta});
+                    config.insert(key.to_owned(), object);
+                }
             },
-            &["`rope_theta` = 10000.0 and `rope_parameters.rope_theta` = 500.0 disagree"],
+            &[
+                "`rope_scaling.rope_theta` = 10000.0 and `rope_parameters.rope_theta` = 500.0 disagree",
+            ],
         ),
         set(
             (66, "unknown activation"),
@@ -305,6 +307,17 @@ pub(crate) fn valid() -> Vec<Case> {
                 }
             },
             &["model: 3 schedules"],
+        ),
+        unread(
+            65,
+            "a base of rotations beside `rope_parameters` with another",
+            |checkpoint| {
+                checkpoint.config.insert(
+                    "rope_parameters".to_owned(),
+                    json!({"rope_type": "default", "rope_theta": 500.0}),
+                );
+            },
+            "`rope_theta`",
         ),
         accepted(
             (65, "both spellings of the rotary keys, which agree"),

@@ -35,7 +35,8 @@ const CONTEXT_CAP: u64 = 1 << 28;
 impl ModelConfig {
     /// Reads the object of a `config.json`; `path` is only for the messages.
     ///
-    /// Both spellings of the rotary keys load: `rope_theta` with `rope_scaling`, and `rope_parameters`.
+    /// Both spellings of the rotary keys load: `rope_theta` with `rope_scaling`, and `rope_parameters`. Where they give
+    /// different bases, that of `rope_parameters` counts, as in transformers 5.
     /// Keys that are absent take the defaults of Hugging Face's config class, except sizes, which must be given.
     ///
     /// # Errors
@@ -283,7 +284,7 @@ pub fn unread_keys(map: &Map<String, Value>, path: &Path) -> Result<Vec<String>,
     Ok(outer.chain(inner).collect())
 }
 
-/// The keys of a config that no column of a table has.
+/// The keys of a config that no column of a table has, and those whose setting is read elsewhere.
 fn unread_under(keys: &KeyTable, map: &Map<String, Value>) -> Vec<String> {
     let is_known = |key: &str| {
         keys.lines().any(|(known, ..)| *known == key)
@@ -303,7 +304,8 @@ fn unread_under(keys: &KeyTable, map: &Map<String, Value>) -> Vec<String> {
         members.map(move |(key, _)| format!("{outer}.{key}"))
     });
     let outer = map.keys().filter(|key| !is_known(key)).cloned();
-    outer.chain(inner).collect()
+    let overruled = rotary::overruled(keys, map).into_iter().map(str::to_owned);
+    outer.chain(inner).chain(overruled).collect()
 }
 
 /// The family that the config's `model_type` names.

@@ -1,7 +1,8 @@
 //! The rotary keys, in both spellings.
 //!
 //! Older configs write `rope_theta`, a fraction and `rope_scaling` side by side; newer ones write one object,
-//! `rope_parameters`, or one for each kind of block inside it. A config may hold both if they say the same.
+//! `rope_parameters`, or one for each kind of block inside it. What stands inside an object counts, as in transformers, and
+//! a key of that setting beside it is not read. Two objects must say the same.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +11,7 @@ use super::{CONTEXT_CAP, Reader, agreed, excerpt, number, text, whole, wrong_typ
 use crate::error::ConfigError;
 use crate::rotary::{RopeScaling, Rotary};
 use crate::tables::RotaryDefaults;
-use crate::tables::keys::Field;
+use crate::tables::keys::{Field, KeyTable};
 
 const SCALINGS: [&str; 6] = ["default", "linear", "dynamic", "yarn", "longrope", "llama3"];
 
@@ -41,6 +42,38 @@ const SLIDING: &str = "sliding_attention";
 
 /// A rotary object: its key, the value and the members.
 type RotaryObject<'a> = (String, &'a Value, &'a Map<String, Value>);
+
+/// The keys beside the rotary objects that such an object gives another value, so that they have no say.
+pub(super) fn overruled(keys: &KeyTable, map: &Map<String, Value>) -> Vec<&'static str> {
+    let is_object = |field| matches!(field, Field::RotaryScaling | Field::RotaryParameters);
+    let objects: Vec<&Map<String, Value>> = keys
+        .lines()
+        .filter(|(_, field, _)| is_object(*field))
+        .filter_map(|(key, ..)| map.get(*key)?.as_object())
+        .collect();
+    let is_overruled = |key: &str, kind: &str, inner: &str| {
+        let said = |object: &&Map<String, Value>| match object.get(kind) {
+            Some(nested) => nested.get(inner).and_then(Value::as_f64),
+            None if kind == FULL => object.get(inner).and_then(Value::as_f64),
+            None => None,
+        };
+        let beside = map.get(key).and_then(Value::as_f64);
+        beside.is_some()
+            && objects
+                .iter()
+                .filter_map(said)
+                .any(|said| Some(said) != beside)
+    };
+    keys.lines()
+        .filter(|(key, field, _)| match field {
+            Field::RotaryTheta => is_overruled(key, FULL, "rope_theta"),
+            Field::LocalTheta => is_overruled(key, SLIDING, "rope_theta"),
+            Field::RotaryFraction => is_overruled(key, FULL, "partial_rotary_factor"),
+            _ => false,
+        })
+        .map(|(key, ..)| *key)
+        .collect()
+}
 
 impl<'a> Reader<'a> {
     /// The rotation of blocks without a window.
@@ -109,16 +142,17 @@ impl<'a> Reader<'a> {
         sizes: &Sizes,
     ) -> Result<Rotary, ConfigError> {
         let head = sizes.head;
-        // A setting may stand alone or in either object; wherever it stands, it must be the same.
         let spellings = |field: Field, inner: &'static str| -> Vec<(String, &'a Value)> {
-            let alone = self
-                .values(field)
-                .map(|(key, value)| (key.to_owned(), value));
             let inside = objects.iter().filter_map(|(key, _, object)| {
                 let value = object.get(inner).filter(|value| !value.is_null())?;
                 Some((format!("{key}.{inner}"), value))
             });
-            alone.chain(inside).collect()
+            let inside: Vec<_> = inside.collect();
+            if !inside.is_empty() {
+                return inside;
+            }
+            let alone = self.values(field);
+            alone.map(|(key, value)| (key.to_owned(), value)).collect()
         };
 
         let given = agreed(

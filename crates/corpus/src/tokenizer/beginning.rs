@@ -66,34 +66,19 @@ pub(super) struct Settings {
     add_eos: bool,
     bos: Option<String>,
     eos: Option<String>,
-    /// Whether the post-processor of `tokenizer.json` has no say.
-    is_bare: bool,
 }
 
 impl Settings {
-    /// From both files' objects; the first one's values come first.
-    ///
     /// Beside a `tokenizer.json` (`is_beside`) transformers takes tokens from its post-processor alone, whatever
-    /// `add_bos_token` and `add_eos_token` ask for; and its class for GPT-NeoX takes them from neither.
-    pub(super) fn new(
-        config: &Map<String, Value>,
-        special: &Map<String, Value>,
-        is_beside: bool,
-    ) -> Self {
-        let token = |key| {
-            [config, special]
-                .into_iter()
-                .find_map(|file| content(file.get(key)?))
-        };
-        let asks = |key| config.get(key).and_then(Value::as_bool);
-        let class = config.get("tokenizer_class").and_then(Value::as_str);
-        let class = class.map(|class| class.strip_suffix("Fast").unwrap_or(class));
+    /// `add_bos_token` and `add_eos_token` ask for.
+    pub(super) fn new(settings: &Map<String, Value>, is_beside: bool) -> Self {
+        let token = |key| content(settings.get(key)?);
+        let asks = |key| settings.get(key).and_then(Value::as_bool);
         Self {
             add_bos: asks("add_bos_token").filter(|asks| !(*asks && is_beside)),
             add_eos: asks("add_eos_token") == Some(true) && !is_beside,
             bos: token("bos_token"),
             eos: token("eos_token"),
-            is_bare: is_beside && class == Some("GPTNeoXTokenizer"),
         }
     }
 }
@@ -175,9 +160,6 @@ impl Tokenizer {
     /// What the post-processor puts before and after a text.
     fn around_text(&self) -> Result<(Vec<u32>, Vec<u32>), CorpusError> {
         const TEXT: &str = "a";
-        if self.settings.as_ref().is_some_and(|it| it.is_bare) {
-            return Ok((Vec::new(), Vec::new()));
-        }
         let bare = self.encode(TEXT)?;
         let encoding = contain(|| self.inner.encode_fast(TEXT, true));
         let encoding = encoding.map_err(|reason| self.encoding_failed(TEXT, reason))?;

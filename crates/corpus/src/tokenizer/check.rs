@@ -15,12 +15,21 @@ pub(super) struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Checks the file's bytes; returns its added tokens with their ids.
-    pub(super) fn file(&self, bytes: &[u8]) -> Result<Vec<(String, u32)>, CorpusError> {
+    /// The object that a file holds.
+    pub(super) fn parse(&self, bytes: &[u8]) -> Result<Map<String, Value>, CorpusError> {
         let object = "a JSON object";
-        let file: Value = serde_json::from_slice(bytes)
-            .map_err(|error| self.refuse("file", object, error.to_string()))?;
-        let file = self.object("file", &file)?;
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Object(file)) => Ok(file),
+            Ok(other) => Err(self.refuse("file", object, kind(&other))),
+            Err(error) => Err(self.refuse("file", object, error.to_string())),
+        }
+    }
+
+    /// Checks what a `tokenizer.json` holds; returns its added tokens with their ids.
+    pub(super) fn file(
+        &self,
+        file: &Map<String, Value>,
+    ) -> Result<Vec<(String, u32)>, CorpusError> {
         for item in ["truncation", "padding"] {
             if let Some(found) = file.get(item).filter(|value| !value.is_null()) {
                 return Err(self.refuse(item, "null", kind(found)));
@@ -154,7 +163,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    pub(super) fn object<'v>(
+    fn object<'v>(
         &self,
         item: &str,
         value: &'v Value,

@@ -1,11 +1,14 @@
 //! The files of a folder that make up a tokenizer.
 
+use std::collections::HashMap;
+
 use layerwise_files::{Folder, OpenedFile};
 use serde_json::{Map, Value, json};
 
 use super::Tokenizer;
 use super::beginning::{Settings, content};
 use super::check::Check;
+use super::class::{Class, FURTHER, Replaced};
 use crate::CorpusError;
 use crate::file::document_text;
 
@@ -18,6 +21,8 @@ const MERGES: &str = "merges.txt";
 const SETTINGS: &str = "tokenizer_config.json";
 const SPECIAL: &str = "special_tokens_map.json";
 const ADDED: &str = "added_tokens.json";
+/// The key of the settings that lists added tokens by their ids.
+const DECODER: &str = "added_tokens_decoder";
 /// Files of tokenizers that only other programs read.
 const FOREIGN: &[&str] = &[
     "tokenizer.model",
@@ -27,57 +32,48 @@ const FOREIGN: &[&str] = &[
     "tiktoken.model",
 ];
 
-/// Classes of tokenizers that are a byte-level BPE as GPT-2's, of nothing but a vocabulary and merges.
-const BYTE_LEVEL: &[&str] = &["GPT2Tokenizer", "GPT2TokenizerFast"];
-/// Keys of the tokens that have a use.
-const NAMED: &[&str] = &["unk_token", "bos_token", "eos_token", "pad_token"];
-
+const CONFIG: &str = "config.json";
+/// Keys of the tokens that have a use, in the order in which transformers adds them.
+const NAMED: &[&str] = &[
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+];
 impl Tokenizer {
     /// The tokenizer of a checkpoint's folder, for a model of `vocab` tokens; `None` where the folder holds none.
     ///
-    /// That is `tokenizer.json`, or else `vocab.json` and `merges.txt` read as GPT-2's, which is what a
-    /// `tokenizer_config.json` must call them if it names a class. What stands before a text is read from
-    /// `tokenizer_config.json` as well ([`Tokenizer::beginning`]).
+    /// That is `tokenizer.json`, or else `vocab.json` and `merges.txt`, as `AutoTokenizer` of transformers 5 reads them: the
+    /// class that `tokenizer_config.json` or the type of model in `config.json` calls for may have a normalizer, a
+    /// pre-tokenizer and a decoder of its own ([`Tokenizer::replaced`]), and tokens named in the settings are found in a text
+    /// before it is split. What stands before a text is read from `tokenizer_config.json` as well
+    /// ([`Tokenizer::beginning`]).
     ///
     /// # Errors
     ///
     /// Those of [`Tokenizer::open`], and [`CorpusError::TokenizerForm`] where the folder's tokenizer is in a form that is not
     /// read, such as SentencePiece's.
     pub fn of_folder(folder: &Folder, vocab: usize) -> Result<Option<Self>, CorpusError> {
-        let settings = object(folder, SETTINGS)?;
-        let special = object(folder, SPECIAL)?;
         let is_whole = folder.has(WHOLE)?;
-        let mut tokenizer = if is_whole {
-            Self::from_file(&folder.file(WHOLE, "the tokenizer of the model")?, vocab)?
-        } else if folder.has(VOCABULARY)? && folder.has(MERGES)? {
-            let class = settings
-                .as_ref()
-                .and_then(|it| it.get("tokenizer_class")?.as_str());
-            if class.is_some_and(|class| !BYTE_LEVEL.contains(&class)) {
-                return Err(other_form(folder, VOCABULARY));
-            }
-            let vocabulary = folder.file(VOCABULARY, "the vocabulary of the tokenizer")?;
-            let none = Map::new();
-            let (settings, special) = (
-                settings.as_ref().unwrap_or(&none),
-                special.as_ref().unwrap_or(&none),
-            );
-            let whole = byte_level(folder, &vocabulary, settings, special)?;
-            Self::from_json(vocabulary.path(), whole.to_string().as_bytes(), vocab)?
-        } else {
+        let is_read = is_whole || (folder.has(VOCABULARY)? && folder.has(MERGES)?);
+        if !is_read {
             for name in FOREIGN.iter().chain(&[VOCABULARY]) {
                 if folder.has(name)? {
                     return Err(other_form(folder, name));
                 }
             }
             return Ok(None);
+        }
+        let given = Given::of(folder)?;
+        let mut tokenizer = match is_whole {
+            true => of_whole_file(folder, vocab, &given)?,
+            false => of_two_files(folder, vocab, &given)?,
         };
-        if let Some(settings) = settings {
-            tokenizer.settings = Some(Settings::new(
-                &settings,
-                &special.unwrap_or_default(),
-                is_whole,
-            ));
+        if given.has_settings {
+            tokenizer.settings = Some(Settings::new(&given.settings, is_whole));
         }
         Ok(Some(tokenizer))
     }
@@ -110,9 +106,7 @@ fn read_object(file: &OpenedFile) -> Result<Map<String, Value>, CorpusError> {
         path: file.path(),
         vocab: 0,
     };
-    let value: Value = serde_json::from_slice(&file.read_all(MAX_FILE)?)
-        .map_err(|error| check.refuse("file", "a JSON object", error.to_string()))?;
-    check.object("file", &value).cloned()
+    check.parse(&file.read_all(MAX_FILE)?)
 }
 
 fn other_form(folder: &Folder, name: &str) -> CorpusError {
@@ -122,95 +116,252 @@ fn other_form(folder: &Folder, name: &str) -> CorpusError {
     }
 }
 
-/// What `tokenizer.json` would hold of GPT-2's kind of tokenizer.
-fn byte_level(
-    folder: &Folder,
-    vocabulary: &OpenedFile,
-    settings: &Map<String, Value>,
-    special: &Map<String, Value>,
-) -> Result<Value, CorpusError> {
-    let vocab = read_object(vocabulary)?;
-    let file = folder.file(MERGES, "the merges of the tokenizer")?;
-    let merges = file.read_all(MAX_FILE)?;
-    let merges = document_text(file.path(), &merges)?;
-    let merges: Vec<&str> = merges
+/// What the files beside the tokenizer say of it.
+struct Given {
+    /// Whether there is a `tokenizer_config.json`.
+    has_settings: bool,
+    /// `tokenizer_config.json`, and over it `special_tokens_map.json` where the former lists no added tokens.
+    settings: Map<String, Value>,
+    /// `added_tokens.json`, where `tokenizer_config.json` lists no added tokens.
+    added: Map<String, Value>,
+    /// The class that the checkpoint names.
+    class: Option<String>,
+    model_type: Option<String>,
+}
+
+impl Given {
+    fn of(folder: &Folder) -> Result<Self, CorpusError> {
+        let config = object(folder, CONFIG)?.unwrap_or_default();
+        let settings = object(folder, SETTINGS)?;
+        let has_settings = settings.is_some();
+        let mut settings = settings.unwrap_or_default();
+        let mut added = Map::new();
+        if !settings.contains_key(DECODER) {
+            settings.extend(object(folder, SPECIAL)?.unwrap_or_default());
+            added = object(folder, ADDED)?.unwrap_or_default();
+        }
+        let text = |file: &Map<String, Value>, key| {
+            file.get(key).and_then(Value::as_str).map(str::to_owned)
+        };
+        let class = |file| text(file, "tokenizer_class");
+        Ok(Self {
+            has_settings,
+            added,
+            class: class(&settings).or_else(|| class(&config)),
+            model_type: text(&config, "model_type"),
+            settings,
+        })
+    }
+
+    fn class(&self, is_byte_level: bool) -> Option<Class> {
+        Class::of(
+            self.class.as_deref(),
+            self.model_type.as_deref(),
+            is_byte_level,
+        )
+    }
+}
+
+/// The tokenizer of a `tokenizer.json`.
+fn of_whole_file(folder: &Folder, vocab: usize, given: &Given) -> Result<Tokenizer, CorpusError> {
+    let opened = folder.file(WHOLE, "the tokenizer of the model")?;
+    let bytes = opened.read_all(MAX_FILE)?;
+    let mut file = Check {
+        path: opened.path(),
+        vocab,
+    }
+    .parse(&bytes)?;
+    let is_byte_level = std::str::from_utf8(&bytes).is_ok_and(|it| it.contains("\"ByteLevel\""));
+    let class = given.class(is_byte_level);
+    let mut parts = match class {
+        Some(class) => class.replace(&mut file, &given.settings),
+        None => Vec::new(),
+    };
+    if add_tokens(&mut file, given, class, vocab) {
+        parts.push("added_tokens");
+    }
+    if parts.is_empty() {
+        return Tokenizer::from_json(opened.path(), &file, &bytes, vocab);
+    }
+    let bytes = serde_json::to_vec(&file).unwrap_or_default();
+    let mut tokenizer = Tokenizer::from_json(opened.path(), &file, &bytes, vocab)?;
+    tokenizer.replaced = class.map(|class| Replaced {
+        class: class.name(),
+        parts,
+    });
+    Ok(tokenizer)
+}
+
+/// The tokenizer of a `vocab.json` and a `merges.txt`.
+fn of_two_files(folder: &Folder, vocab: usize, given: &Given) -> Result<Tokenizer, CorpusError> {
+    let class = match given.class(true) {
+        None if given.class.is_none() => Class::Gpt2,
+        Some(class) if class.is_of_two_files() => class,
+        _ => return Err(other_form(folder, VOCABULARY)),
+    };
+    let vocabulary = folder.file(VOCABULARY, "the vocabulary of the tokenizer")?;
+    let merges = folder.file(MERGES, "the merges of the tokenizer")?;
+    let text = merges.read_all(MAX_FILE)?;
+    let text = document_text(merges.path(), &text)?;
+    let merges: Vec<&str> = text
         .lines()
         .filter(|line| !line.trim().is_empty() && !line.starts_with("#version"))
         .collect();
-    let added = added_tokens(folder, &vocab, settings, special)?;
-    let prefix = settings.get("add_prefix_space").and_then(Value::as_bool);
-    let byte_level = |prefix| json!({"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": true});
-    Ok(json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added,
-        "normalizer": null,
-        "pre_tokenizer": byte_level(prefix.unwrap_or(false)),
-        "post_processor": null,
-        "decoder": byte_level(true),
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": null,
-            "continuing_subword_prefix": "",
-            "end_of_word_suffix": "",
-            "fuse_unk": false,
-            "vocab": vocab,
-            "merges": merges,
-        },
-    }))
+    let mut file = Map::new();
+    let model = json!({"type": "BPE", "vocab": read_object(&vocabulary)?, "merges": merges});
+    file.insert("version".to_owned(), json!("1.0"));
+    file.insert("model".to_owned(), model);
+    class.replace(&mut file, &given.settings);
+    add_tokens(&mut file, given, Some(class), vocab);
+    let bytes = serde_json::to_vec(&file).unwrap_or_default();
+    Tokenizer::from_json(vocabulary.path(), &file, &bytes, vocab)
 }
 
-/// The tokens that are found in a text before it is split, each with its id, in the order of their ids.
-fn added_tokens(
-    folder: &Folder,
-    vocab: &Map<String, Value>,
-    settings: &Map<String, Value>,
-    special: &Map<String, Value>,
-) -> Result<Vec<Value>, CorpusError> {
-    let mut added: std::collections::BTreeMap<u64, Value> = std::collections::BTreeMap::new();
-    let mut add = |id: Option<u64>, content: &str, token: &Value, is_special: bool| {
-        let flag = |key, or| token.get(key).and_then(Value::as_bool).unwrap_or(or);
-        let Some(id) = id else { return };
-        added.entry(id).or_insert_with(|| {
-            json!({
-                "id": id,
-                "content": content,
-                "single_word": flag("single_word", false),
-                "lstrip": flag("lstrip", false),
-                "rstrip": flag("rstrip", false),
-                "normalized": flag("normalized", !is_special),
-                "special": flag("special", is_special),
-            })
-        });
+/// Adds the tokens that are found in a text before it is split, as transformers does; returns whether the list changed.
+///
+/// A token that only the class names is left out where the model has no row for it.
+fn add_tokens(
+    file: &mut Map<String, Value>,
+    given: &Given,
+    class: Option<Class>,
+    vocab: usize,
+) -> bool {
+    let ids: HashMap<String, u64> = match file.get("model").and_then(|it| it.get("vocab")) {
+        Some(Value::Object(vocabulary)) => {
+            let ids = vocabulary.iter();
+            ids.filter_map(|(token, id)| Some((token.clone(), id.as_u64()?)))
+                .collect()
+        }
+        _ => return false,
     };
-    if let Some(decoder) = settings
-        .get("added_tokens_decoder")
-        .and_then(Value::as_object)
-    {
-        for (id, token) in decoder {
-            if let Some(text) = content(token) {
-                add(id.parse().ok(), &text, token, true);
-            }
+    let listed = match file.get_mut("added_tokens") {
+        Some(Value::Array(listed)) => std::mem::take(listed),
+        None | Some(Value::Null) => Vec::new(),
+        Some(_) => return false,
+    };
+    let mut tokens = Added {
+        beyond: ids.len() as u64,
+        ids,
+        tokens: Vec::new(),
+        places: HashMap::new(),
+    };
+    let decoder = given.settings.get(DECODER).and_then(Value::as_object);
+    // A class with parts of its own takes the tokens of the settings in place of those of the file.
+    if decoder.is_none() || class.is_none() {
+        for token in &listed {
+            tokens.keep(token.clone());
         }
     }
-    for file in [settings, special] {
-        for token in NAMED.iter().filter_map(|key| file.get(*key)) {
-            if let Some(text) = content(token) {
-                add(vocab.get(&text).and_then(Value::as_u64), &text, token, true);
+    let mut by_id: Vec<_> = decoder
+        .into_iter()
+        .flatten()
+        .filter_map(|(id, token)| Some((id.parse::<u64>().ok()?, token)))
+        .collect();
+    by_id.sort_by_key(|(id, _)| *id);
+    for (_, token) in by_id {
+        tokens.add(token, false);
+    }
+    let special = |text: &str| {
+        let named = NAMED.iter().filter_map(|key| given.settings.get(*key));
+        named
+            .chain(further(&given.settings))
+            .any(|token| content(token).as_deref() == Some(text))
+    };
+    let mut by_id: Vec<_> = given.added.iter().collect();
+    by_id.sort_by_key(|(_, id)| id.as_u64());
+    for (text, _) in by_id {
+        tokens.add(&json!({"content": text, "special": special(text)}), false);
+    }
+    let defaults = class.map_or(&[][..], Class::tokens);
+    for key in NAMED.iter().chain(&[FURTHER]) {
+        let is_further = *key == FURTHER;
+        let anew = class.is_some_and(|class| class.adds_anew(is_further));
+        let given: Vec<&Value> = match is_further {
+            true => further(&given.settings).collect(),
+            false => given.settings.get(*key).into_iter().collect(),
+        };
+        if is_further || given.is_empty() {
+            let default = defaults.iter().filter(|(named, _)| named == key);
+            for (_, token) in default {
+                if tokens.id(token) < vocab as u64 {
+                    tokens.name(&json!(token), anew);
+                }
             }
         }
+        for token in given {
+            tokens.name(token, anew);
+        }
     }
-    // GPT-2's own, where nothing is said.
-    add(
-        vocab.get("<|endoftext|>").and_then(Value::as_u64),
-        "<|endoftext|>",
-        &Value::Null,
-        true,
-    );
-    for (text, id) in object(folder, ADDED)?.unwrap_or_default() {
-        add(id.as_u64(), &text, &Value::Null, false);
+    let is_changed = tokens.tokens != listed;
+    file.insert("added_tokens".to_owned(), Value::Array(tokens.tokens));
+    is_changed
+}
+
+/// The tokens that the settings name without a use of their own; the second is their key in older files.
+fn further(settings: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+    let lists = [FURTHER, "additional_special_tokens"].into_iter();
+    let mut lists = lists.filter_map(|key| settings.get(key)?.as_array());
+    lists.find(|list| !list.is_empty()).into_iter().flatten()
+}
+
+/// The list of added tokens, while it grows.
+struct Added {
+    /// The ids of the vocabulary.
+    ids: HashMap<String, u64>,
+    /// The id of the next token that the vocabulary lacks.
+    beyond: u64,
+    tokens: Vec<Value>,
+    /// The place of each text in the list.
+    places: HashMap<String, usize>,
+}
+
+impl Added {
+    /// A token as the file lists it.
+    fn keep(&mut self, token: Value) {
+        if let Some(text) = content(&token) {
+            if !self.ids.contains_key(&text) && !self.places.contains_key(&text) {
+                self.beyond += 1;
+            }
+            self.places.entry(text).or_insert(self.tokens.len());
+        }
+        self.tokens.push(token);
     }
-    Ok(added.into_values().collect())
+
+    /// The id that the library gives a text.
+    fn id(&self, text: &str) -> u64 {
+        let listed = self.places.get(text).map(|place| &self.tokens[*place]);
+        let listed = listed.and_then(|token| token.get("id")?.as_u64());
+        listed.unwrap_or_else(|| self.ids.get(text).copied().unwrap_or(self.beyond))
+    }
+
+    /// Adds a token, or gives the one of the same text other properties.
+    fn add(&mut self, token: &Value, is_special: bool) {
+        let Some(text) = content(token).filter(|text| !text.is_empty()) else {
+            return;
+        };
+        let flag = |key, or| token.get(key).and_then(Value::as_bool).unwrap_or(or);
+        let is_special = is_special || flag("special", false);
+        let made = json!({
+            "id": self.id(&text),
+            "content": text,
+            "single_word": flag("single_word", false),
+            "lstrip": flag("lstrip", false),
+            "rstrip": flag("rstrip", false),
+            "normalized": flag("normalized", !is_special),
+            "special": is_special,
+        });
+        match self.places.get(&text) {
+            Some(place) => self.tokens[*place] = made,
+            None => self.keep(made),
+        }
+    }
+
+    /// Adds a token that the settings name, unless it is listed; or in any case, without the properties it had.
+    fn name(&mut self, token: &Value, anew: bool) {
+        match content(token) {
+            Some(text) if anew => self.add(&json!(text), true),
+            Some(text) if !self.places.contains_key(&text) => self.add(token, true),
+            _ => {}
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 mod beginning;
 mod check;
+mod class;
 mod files;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use layerwise_files::{OpenedFile, sha256};
+use serde_json::{Map, Value};
 
 use crate::CorpusError;
 use crate::file::open;
@@ -21,6 +23,7 @@ use crate::file::open;
 use beginning::Settings;
 pub use beginning::{Beginning, BosSource, Habit};
 use check::Check;
+pub use class::Replaced;
 use files::MAX_FILE;
 
 /// A byte-pair encoding of text, from a `tokenizer.json` or from a `vocab.json` and a `merges.txt`.
@@ -31,6 +34,7 @@ pub struct Tokenizer {
     /// What `tokenizer_config.json` says, where there is one.
     settings: Option<Settings>,
     beyond: Vec<String>,
+    replaced: Option<Replaced>,
 }
 
 impl fmt::Debug for Tokenizer {
@@ -59,13 +63,20 @@ impl Tokenizer {
     ///
     /// As [`Tokenizer::open`].
     pub fn from_file(file: &OpenedFile, vocab: usize) -> Result<Self, CorpusError> {
-        Self::from_json(file.path(), &file.read_all(MAX_FILE)?, vocab)
+        let bytes = file.read_all(MAX_FILE)?;
+        let path = file.path();
+        Self::from_json(path, &Check { path, vocab }.parse(&bytes)?, &bytes, vocab)
     }
 
-    /// The tokenizer that the bytes of a `tokenizer.json` describe, which messages call `path`.
-    fn from_json(path: &Path, bytes: &[u8], vocab: usize) -> Result<Self, CorpusError> {
+    /// The tokenizer that a `tokenizer.json` describes, which messages call `path`; `bytes` are those of `file`.
+    fn from_json(
+        path: &Path,
+        file: &Map<String, Value>,
+        bytes: &[u8],
+        vocab: usize,
+    ) -> Result<Self, CorpusError> {
         let check = Check { path, vocab };
-        let added = check.file(bytes)?;
+        let added = check.file(file)?;
         let loaded = contain(|| tokenizers::Tokenizer::from_bytes(bytes));
         let inner = loaded.map_err(|reason| CorpusError::TokenizerLoad {
             path: path.to_owned(),
@@ -89,6 +100,7 @@ impl Tokenizer {
             sha256: sha256(bytes),
             settings: None,
             beyond: beyond.map(|(token, _)| token).collect(),
+            replaced: None,
         })
     }
 
@@ -97,7 +109,7 @@ impl Tokenizer {
         &self.path
     }
 
-    /// SHA-256 of the `tokenizer.json`, or of what the other files would be as one.
+    /// SHA-256 of the `tokenizer.json`, or of what the files would be as one where transformers reads them as another.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
@@ -106,6 +118,12 @@ impl Tokenizer {
     /// one of them cannot be run.
     pub fn beyond_vocabulary(&self) -> &[String] {
         &self.beyond
+    }
+
+    /// What the class of transformers that the checkpoint calls for put in place of what its `tokenizer.json` says, where
+    /// that differs.
+    pub fn replaced(&self) -> Option<&Replaced> {
+        self.replaced.as_ref()
     }
 
     /// About the most bytes of memory that encoding a text of so many bytes takes.

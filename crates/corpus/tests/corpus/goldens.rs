@@ -120,6 +120,65 @@ fn what_stands_around_a_text_follows_class_and_settings_as_in_transformers() {
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
 }
 
+#[test]
+fn classes_of_transformers_bring_their_own_parts() {
+    let text = std::fs::read_to_string(folder().join("goldens.json")).unwrap();
+    let goldens: Value = serde_json::from_str(&text).unwrap();
+    let rows = goldens["rebuilt"].as_array().unwrap();
+    assert!(rows.len() >= 120, "{}", rows.len());
+    let mut wrong = Vec::new();
+    for row in rows {
+        let kind = row["kind"].as_str().unwrap();
+        let made = tempfile::tempdir().unwrap();
+        let file = folder().join(kind).join("tokenizer.json");
+        std::fs::copy(file, made.path().join("tokenizer.json")).unwrap();
+        let settings = row["settings"].to_string();
+        std::fs::write(made.path().join("tokenizer_config.json"), settings).unwrap();
+        let folder = Folder::open(made.path(), Links::Refuse).unwrap();
+        // Room for the tokens that settings and classes add.
+        let tokenizer = Tokenizer::of_folder(&folder, 800).unwrap().unwrap();
+        for (at, text) in goldens["texts"].as_array().unwrap().iter().enumerate() {
+            let expected = row["ids"].get(at.to_string());
+            let expected = ids(expected.unwrap_or(&goldens["kinds"][kind]["ids"][at]));
+            let found = tokenizer.encode(text.as_str().unwrap()).unwrap();
+            if found != expected {
+                let settings = &row["settings"];
+                wrong.push(format!(
+                    "{kind} {settings}: {text}: {found:?}, expected {expected:?}"
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn parts_that_a_class_replaces_are_named() {
+    let check = |kind, class: &str, expected: Option<&[&str]>| {
+        let made = tempfile::tempdir().unwrap();
+        let file = folder().join(kind).join("tokenizer.json");
+        std::fs::copy(&file, made.path().join("tokenizer.json")).unwrap();
+        let settings = serde_json::json!({"tokenizer_class": class});
+        let settings_file = made.path().join("tokenizer_config.json");
+        std::fs::write(settings_file, settings.to_string()).unwrap();
+        let folder = Folder::open(made.path(), Links::Refuse).unwrap();
+        let tokenizer = Tokenizer::of_folder(&folder, 700).unwrap().unwrap();
+        let found = tokenizer.replaced().map(|it| (it.class, &it.parts[..]));
+        assert_eq!(
+            found,
+            expected.map(|parts| (class, parts)),
+            "{kind} as {class}"
+        );
+        let is_file = tokenizer.sha256() == layerwise_corpus::sha256(&file).unwrap();
+        assert_eq!(is_file, expected.is_none(), "{kind} as {class}");
+    };
+    check("llama-2", "PreTrainedTokenizerFast", None);
+    let own: &[_] = &["normalizer", "pre_tokenizer", "decoder", "model"];
+    check("llama-2", "LlamaTokenizer", Some(own));
+    check("deepseek", "LlamaTokenizer", None);
+    check("deepseek", "GPT2Tokenizer", Some(&["pre_tokenizer"]));
+}
+
 /// What each tokenizer puts before a text, where its family would put token 7, and where that is written.
 #[test]
 fn a_habit_counts_only_where_the_tokenizer_says_nothing() {
