@@ -1,6 +1,6 @@
 //! The keys and values of one head along one path, in pages.
 
-use layerwise_kernels::gemm::{Packed, Precision, SLICE, Scratch, Write, multiply};
+use layerwise_kernels::gemm::{Arena, Packed, Precision, SLICE, Scratch, Write, multiply};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 use std::sync::Arc;
 
@@ -68,6 +68,28 @@ impl Kept {
         pages(capacity).map(page).sum()
     }
 
+    /// The first position that has no page yet.
+    pub(crate) fn end_of_pages(&self) -> usize {
+        self.capacity
+            .min((self.forgotten + self.pages.len()) * PAGE)
+    }
+
+    /// The bytes that [`Kept::add_page`] takes of an arena.
+    pub(crate) fn bytes_of_next_page(&self) -> usize {
+        let positions = PAGE.min(self.capacity - self.end_of_pages());
+        Packed::bytes_in(self.head, positions, self.precision)
+            + Packed::bytes_in(positions, self.head, self.precision)
+    }
+
+    /// Adds room for the next page of positions.
+    pub(crate) fn add_page(&mut self, arena: &mut Arena) {
+        let positions = PAGE.min(self.capacity - self.end_of_pages());
+        self.pages.push(Arc::new(Page {
+            keys: Packed::zeros_in(arena, self.head, positions, self.precision),
+            values: Packed::zeros_in(arena, positions, self.head, self.precision),
+        }));
+    }
+
     /// Puts keys and values, each \[positions, head\], into the place of those from `first` on.
     pub(crate) fn put(
         &mut self,
@@ -76,14 +98,8 @@ impl Kept {
         values: ArrayView2<'_, f32>,
     ) {
         let last = first + keys.nrows();
-        for positions in pages(self.capacity)
-            .take(last.div_ceil(PAGE))
-            .skip(self.forgotten + self.pages.len())
-        {
-            self.pages.push(Arc::new(Page {
-                keys: Packed::zeros(self.head, positions, self.precision),
-                values: Packed::zeros(positions, self.head, self.precision),
-            }));
+        while self.end_of_pages() < last {
+            self.add_page(&mut Arena::with_capacity(self.bytes_of_next_page()));
         }
         let mut from = first;
         while from < last {

@@ -9,7 +9,7 @@ use crate::kept::Kept;
 use crate::model::Model;
 use crate::values::{Expected, Program};
 use layerwise_architecture::ModelConfig;
-use layerwise_kernels::gemm::Precision;
+use layerwise_kernels::gemm::{Arena, Precision};
 use layerwise_kernels::team::Team;
 use layerwise_schedule::{Schedule, Step};
 use ndarray::{Array2, ArrayView2, Axis};
@@ -210,6 +210,9 @@ impl<'m> State<'m> {
             return Err(TransformerError::StatesDiffer);
         }
         let mut residual = model.embed(&batch)?;
+        for (state, tokens) in states.iter_mut() {
+            state.add_pages(state.len + tokens.len());
+        }
         Self::run_steps(states, &batch, &mut residual, &team);
         for (state, tokens) in states {
             state.len += tokens.len();
@@ -299,6 +302,26 @@ impl<'m> State<'m> {
                 let mut own = residual.select(Axis(0), rows);
                 model.extend_by(step, kept, &mut own, workspace);
                 put_rows(residual, rows, &own);
+            }
+        }
+    }
+
+    /// Takes the pages of positions before `end`. Those of all heads and attention sublayers lie behind each other, so that a
+    /// step reads them from huge pages; but what windows forget lies apart, since memory is given back as a whole.
+    fn add_pages(&mut self, end: usize) {
+        let kv_heads = self.model.config.kv_heads;
+        for is_windowed in [false, true] {
+            let kept = self.kept.chunks_mut(kv_heads).zip(&*self.windows);
+            let kept = kept.filter(|(_, window)| window.is_some() == is_windowed);
+            let mut kept: Vec<&mut Kept> = kept.flat_map(|(kept, _)| kept).collect();
+            while let Some(first) = kept.iter().map(|kept| kept.end_of_pages()).min()
+                && first < end
+            {
+                let next = kept.iter_mut().filter(|kept| kept.end_of_pages() == first);
+                let next: Vec<&mut &mut Kept> = next.collect();
+                let bytes = next.iter().map(|kept| kept.bytes_of_next_page()).sum();
+                let mut arena = Arena::with_capacity(bytes);
+                next.into_iter().for_each(|kept| kept.add_page(&mut arena));
             }
         }
     }
