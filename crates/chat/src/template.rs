@@ -113,11 +113,26 @@ impl Template {
         }
     }
 
-    /// The template in a file, without special tokens.
+    /// The template in a file, without special tokens: of a `.json` file, as `tokenizer_config.json` is one, its
+    /// `chat_template`; any other file is the template itself.
     ///
     /// # Errors
-    /// A file that cannot be read or is no text, and those of [`Template::new`].
+    /// A file that cannot be read or is no text, a `.json` file without a template, and those of [`Template::new`].
     pub fn of_file(file: &OpenedFile) -> Result<Self, ChatError> {
+        let extension = file.path().extension();
+        if extension.is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+            let settings = settings(file)?;
+            let source = chosen(file.path(), settings.get("chat_template"))?;
+            return match source {
+                Some(source) => Self::new(file.path(), source),
+                None => Err(ChatError::Item {
+                    path: file.path().to_owned(),
+                    item: "chat_template".to_owned(),
+                    expected: "a text, or a list of named templates",
+                    found: "no such key".to_owned(),
+                }),
+            };
+        }
         let bytes = file.read_all(MAX_TEMPLATE as u64)?;
         let source = std::str::from_utf8(&bytes).map_err(|error| ChatError::Item {
             path: file.path().to_owned(),
@@ -333,7 +348,10 @@ fn object(folder: &Folder, name: &str) -> Result<Map<String, Json>, ChatError> {
     if !folder.has(name)? {
         return Ok(Map::new());
     }
-    let file = folder.file(name, "settings of the tokenizer")?;
+    settings(&folder.file(name, "settings of the tokenizer")?)
+}
+
+fn settings(file: &OpenedFile) -> Result<Map<String, Json>, ChatError> {
     let refused = |found: String| ChatError::Item {
         path: file.path().to_owned(),
         item: "file".to_owned(),

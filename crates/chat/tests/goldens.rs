@@ -54,3 +54,24 @@ fn texts_are_those_of_transformers() {
         wrong.join("\n")
     );
 }
+
+/// A `tokenizer_config.json` that is given in place of a template is one by its `chat_template`.
+#[test]
+fn settings_of_a_tokenizer_stand_for_their_template() {
+    let folder = Folder::open(&fixtures().join("smollm2"), Links::Refuse).unwrap();
+    let of_folder = Template::of_folder(&folder).unwrap().unwrap();
+    let open = |name: &str| folder.file(name, "a template").unwrap();
+    let given = Template::of_file(&open("tokenizer_config.json")).unwrap();
+    let given = given.with_tokens_of(&folder).unwrap();
+    let (messages, now) = ([Message::new("user", "Hello")], DateTime::default());
+    let expected = of_folder.render(&messages, now).unwrap();
+    assert_eq!(given.render(&messages, now).unwrap(), expected);
+
+    let folder = Folder::open(&fixtures(), Links::Refuse).unwrap();
+    let goldens = folder.file("goldens.json", "no template").unwrap();
+    let error = Template::of_file(&goldens).unwrap_err().to_string();
+    assert!(
+        error.contains("goldens.json") && error.contains("chat_template"),
+        "{error}"
+    );
+}

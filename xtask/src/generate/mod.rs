@@ -60,7 +60,7 @@ pub struct Arguments {
     /// What the conversation begins with: an instruction to the model
     #[arg(long, value_name = "TEXT", requires = "chat")]
     system: Option<String>,
-    /// A chat template in place of the checkpoint's
+    /// A chat template in place of the checkpoint's, or a tokenizer_config.json that holds one
     #[arg(long, value_name = "FILE", requires = "chat")]
     chat_template: Option<PathBuf>,
     /// The date that a chat template is told, as 2025-07-01 [default: today's in UTC]

@@ -134,7 +134,7 @@ pub struct Arguments {
     /// Put the transformer's prompts as what a user says, by the checkpoint's own chat template
     #[arg(long, requires = "model")]
     pub chat: bool,
-    /// A chat template in place of the checkpoint's
+    /// A chat template in place of the checkpoint's, or a tokenizer_config.json that holds one
     #[arg(long, value_name = "FILE", requires = "chat")]
     pub chat_template: Option<PathBuf>,
     /// The date that a chat template is told, as 2025-07-01 [default: today's in UTC]
