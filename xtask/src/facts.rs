@@ -3,6 +3,7 @@
 use crate::embedded;
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::rounding::Rounding;
+use crate::version;
 use layerwise::report::ModelFacts;
 use layerwise::transformer::Precision;
 use std::path::Path;
@@ -57,6 +58,19 @@ pub fn captioned(models: &[OpenedModel], corpora: &[OpenedCorpus]) -> Vec<ModelF
     let subjects = models.iter().zip(corpora);
     let facts = subjects.map(|(opened, corpus)| subject_facts(opened, corpus, None));
     facts.collect()
+}
+
+/// Where the numbers of a run come from: the program, and what was told of data sets.
+pub fn provenance<'a>(labelled: impl Iterator<Item = (&'a str, String)>) -> Vec<(String, String)> {
+    let own = [("layerwise", version::described().to_owned())];
+    let files = [(
+        "Files and their hashes",
+        "manifest.json, beside this page".to_owned(),
+    )];
+    let facts = own.into_iter().chain(labelled).chain(files);
+    facts
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn file_name(path: &Path) -> String {

@@ -13,7 +13,7 @@ use crate::experiments::core::tables::Tables;
 use crate::experiments::core::work;
 use crate::experiments::lexical_semantics;
 use crate::experiments::{self, EXPERIMENTS};
-use crate::facts::subject_facts;
+use crate::facts::{self, subject_facts};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest, Reported};
@@ -23,7 +23,7 @@ use crate::results::Results;
 use crate::speed::bytes_of;
 use crate::stopwatch::Stopwatch;
 use crate::trial::Trial;
-use crate::{ending, interrupt, other_text, output, program, results, version};
+use crate::{ending, interrupt, other_text, output, program, results};
 use anyhow::{Context, anyhow, ensure};
 use clap::builder::PossibleValue;
 use indicatif::HumanDuration;
@@ -220,7 +220,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let mut drawn = Vec::new();
     let mut written = Vec::new();
     let captioned = facts::captioned(&models, &corpora);
-    let provenance = provenance(arguments);
+    let provenance = facts::provenance(arguments.labelled.told());
     for (at, (measured, facts)) in all_measured.iter().zip(&facts).enumerate() {
         let folder = arguments.out.join(&measured.opened.name);
         let mut tables = plan.run(measured, &mut manifest)?;
@@ -688,16 +688,6 @@ fn derive(experiments: &[&dyn Experiment], tables: &mut Tables, models: &[Facts]
     for experiment in experiments {
         experiment.derive(tables, models);
     }
-}
-
-fn provenance(arguments: &Arguments) -> Vec<(String, String)> {
-    let own = [("layerwise", version::described().to_owned())];
-    let files = "manifest.json, beside this page".to_owned();
-    let facts = own.into_iter().chain(arguments.labelled.told());
-    let facts = facts.chain([("Files and their hashes", files)]);
-    facts
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
 }
 
 /// The names that the command line knows, with what each shows.
