@@ -1,11 +1,9 @@
 //! What is shown at the end of `reproduce` and `draw`: the verdicts and where the report is, or all files.
 
-use crate::experiments::claims;
-use crate::experiments::core::claim::Row;
+use crate::experiments::core::claim::Judgement;
 use crate::experiments::core::finding::Verdict;
 use crate::output;
 use anyhow::{Context, ensure};
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,14 +20,14 @@ pub struct Options {
 }
 
 /// Most characters of a claim's statement in the table.
-const STATEMENT: usize = 72;
+const STATEMENT: usize = 60;
 
 impl Options {
     /// Prints verdicts and the path of the report, which is the last file, or the paths of all files, on standard output.
     ///
     /// # Errors
     /// Nobody reads them, or the report is to be opened and cannot be.
-    pub fn show(self, verdicts: &[Row], written: &[PathBuf]) -> anyhow::Result<()> {
+    pub fn show(self, verdicts: &[Judgement], written: &[PathBuf]) -> anyhow::Result<()> {
         let report = written.last().context("a report was written")?;
         match self.list_files {
             true => output::print_paths(written)?,
@@ -49,40 +47,33 @@ impl Options {
     }
 }
 
-/// How many lines of each claim hold, fail and are not tested.
-fn table(rows: &[Row]) -> String {
-    const VERDICTS: [Verdict; 3] = [Verdict::Holds, Verdict::Fails, Verdict::NotTested];
-    let mut counts: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
-    for row in rows {
-        let own = counts.entry(&row.claim).or_default();
-        for (count, verdict) in own.iter_mut().zip(VERDICTS) {
-            *count += usize::from(row.verdict == verdict);
-        }
-    }
-    let line = |id: &str, [holds, fails, untested]: [String; 3], statement: &str| {
-        format!("{id:<6}{holds:>7}{fails:>7}{untested:>12}  {statement}\n")
+/// The verdict on each claim and version, with the lines that hold of those that were tested; and how many claims have which
+/// verdict.
+fn table(verdicts: &[Judgement]) -> String {
+    let names = |own: &Judgement| (own.claim.len(), own.version.chars().count());
+    let (claim, version) = verdicts.iter().map(names).fold((5, 7), |widest, own| {
+        (widest.0.max(own.0), widest.1.max(own.1))
+    });
+    let line = |cells: [&str; 4], statement: &str| {
+        let [id, of, verdict, lines] = cells;
+        format!("{id:<claim$}  {of:<version$}  {verdict:<10}  {lines:>7}  {statement}\n")
     };
-    let mut text = line("claim", VERDICTS.map(|it| it.name().to_owned()), "");
-    let mut sums = [0; 3];
-    for claim in claims() {
-        let Some(own) = counts.get(claim.id) else {
-            continue;
-        };
-        for (sum, count) in sums.iter_mut().zip(own) {
-            *sum += count;
-        }
+    let mut text = line(["claim", "version", "verdict", "lines"], "");
+    for own in verdicts {
+        let tested = own.hold + own.fail + own.undecided;
         // Nothing to be seen is easier to see than zeros.
-        let shown = own.map(|count| {
-            if count == 0 {
-                "·".to_owned()
-            } else {
-                count.to_string()
-            }
-        });
-        text += &line(claim.id, shown, &cut(claim.statement));
+        let lines = match tested {
+            0 => "·".to_owned(),
+            tested => format!("{}/{tested}", own.hold),
+        };
+        let cells = [&own.claim, &own.version, own.verdict.name(), lines.as_str()];
+        text += &line(cells, &cut(&own.statement));
     }
-    text += &line("all", sums.map(|sum| sum.to_string()), "");
-    text
+    let counts = Verdict::ALL.map(|verdict| {
+        let count = verdicts.iter().filter(|own| own.verdict == verdict).count();
+        format!("{count} {}", verdict.name())
+    });
+    text + &format!("{} claims: {}\n", verdicts.len(), counts.join(", "))
 }
 
 /// A statement, no longer than a line of a terminal has room for.
@@ -129,7 +120,7 @@ mod tests {
         let check = |statement: &str, expected: &str| assert_eq!(cut(statement), expected);
         check("", "");
         check(&"a".repeat(STATEMENT), &"a".repeat(STATEMENT));
-        check(&"word ".repeat(20), &("word ".repeat(13) + "word …"));
+        check(&"word ".repeat(20), &("word ".repeat(11) + "word …"));
         check(&"ä".repeat(80), &("ä".repeat(STATEMENT) + " …"));
     }
 }

@@ -7,6 +7,7 @@ use crate::experiments::core::finding::Verdict;
 use crate::experiments::core::known::Compared;
 use crate::experiments::core::models::Facts;
 use crate::experiments::core::published::TextTable;
+use crate::experiments::core::sample::Units;
 use crate::experiments::core::table;
 use crate::experiments::core::tables::{TableId, Tables};
 use crate::experiments::{self, known_values};
@@ -23,9 +24,9 @@ const DOTS_PER_INCH: f64 = 300.0;
 /// The most bytes of a table that is read, far more than the tables of any model have.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// The tables that experiments fill, derive from or draw from, each once.
+/// The units that verdicts are made from, and the tables that experiments fill, derive from or draw from, each once.
 fn tables_of(experiments: &[&dyn Experiment]) -> Vec<TableId> {
-    let mut all = Vec::new();
+    let mut all = vec![TableId::of::<Units>()];
     for experiment in experiments {
         for table in experiment.tables().iter().chain(experiment.needs().tables) {
             if !all.contains(table) {
@@ -141,7 +142,7 @@ impl Results<'_> {
         self,
         out: &Path,
         written: &mut Vec<PathBuf>,
-    ) -> anyhow::Result<Vec<claim::Row>> {
+    ) -> anyhow::Result<Vec<claim::Judgement>> {
         let models = self.reported.facts();
         let judgements = Judgements::of(self.tables, &models)?;
         judgements.write(out, written)?;
@@ -166,7 +167,7 @@ impl Results<'_> {
             .filter(|claim| claim.needs.iter().all(is_run))
             .map(|claim| claim.id)
             .collect();
-        let mut claims = judgements.claims;
+        let mut claims = judgements.claims.claims;
         let judged = claims
             .iter()
             .filter(|row| row.verdict != Verdict::NotTested);
@@ -179,7 +180,7 @@ impl Results<'_> {
 
 /// What the results of all models say of the paper: its claims, its numbers, its tables.
 struct Judgements {
-    claims: Vec<claim::Row>,
+    claims: claim::Judged,
     known: Vec<Compared>,
     tables: Vec<TextTable>,
 }
@@ -194,11 +195,14 @@ impl Judgements {
     }
 
     fn write(&self, out: &Path, written: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+        let mut verdicts = Vec::new();
+        table::write(&self.claims.claims, &mut verdicts)?;
         let mut claims = Vec::new();
-        table::write(&self.claims, &mut claims)?;
+        table::write(&self.claims.lines, &mut claims)?;
         let mut known = Vec::new();
         table::write(&self.known, &mut known)?;
         let mut files = vec![
+            ("verdicts.csv".to_owned(), verdicts),
             ("claims.csv".to_owned(), claims),
             ("known-values.csv".to_owned(), known),
         ];

@@ -88,6 +88,11 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
+    /// Whether the MLP multiplies its activations with an up projection, so that a neuron's signs are a symmetry of the model.
+    pub fn has_gated_mlp(&self) -> bool {
+        self.mlp == Mlp::Gated
+    }
+
     /// Width of the token embedding and of what the unembedding reads.
     pub fn embedding_width(&self) -> usize {
         self.embedding.unwrap_or(self.model)

@@ -1,7 +1,7 @@
 //! What a run yields, as the parts of a report.
 
 use crate::claims;
-use crate::core::claim::{self, Row};
+use crate::core::claim::{self, Judged};
 use crate::core::experiment::Experiment;
 use crate::core::finding;
 use crate::core::known::Compared;
@@ -63,7 +63,7 @@ pub struct Contents<'a> {
     /// For each model, what a reader wants to know of it.
     pub facts: Vec<ModelFacts>,
     /// The claims, judged.
-    pub claims: &'a [Row],
+    pub claims: &'a Judged,
     /// Published values beside measured ones.
     pub known: &'a [Compared],
     /// The paper's tables.
@@ -125,19 +125,17 @@ impl Contents<'_> {
         }
         let sentences: Vec<String> = needing(experiment.id())
             .filter_map(|claim| {
-                let verdict = |name: &str| {
-                    let rows = self.claims.iter().filter(|row| row.claim == claim.id);
-                    rows.filter(|row| row.verdict.name() == name).count()
-                };
-                let (holds, fails) = (verdict("holds"), verdict("fails"));
-                (holds + fails > 0).then(|| {
-                    format!(
-                        "{} ({}): {holds} of {} comparisons hold.",
-                        claim.id,
-                        claim.statement,
-                        holds + fails
-                    )
-                })
+                let judged = self
+                    .claims
+                    .claims
+                    .iter()
+                    .filter(|own| own.claim == claim.id);
+                let told: Vec<String> = judged
+                    .filter(|own| own.verdict != finding::Verdict::NotTested)
+                    .map(|own| format!("{} ({})", own.verdict.name(), own.version))
+                    .collect();
+                (!told.is_empty())
+                    .then(|| format!("{} ({}): {}.", claim.id, claim.statement, told.join(", ")))
             })
             .collect();
         match sentences.is_empty() && needing(experiment.id()).next().is_some() {
@@ -206,53 +204,43 @@ fn number(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| format!("{value:.4}"))
 }
 
-/// Lines of the same claim and versions, together. The claim fails if one of them does, and holds if all that were tested do.
-fn judged(rows: &[Row]) -> Vec<Claim> {
-    let known = claims();
-    let mut judged: Vec<Claim> = Vec::new();
-    for row in rows {
-        // A line states the claim, and after a colon which part of it it judges.
-        let claim = known.iter().find(|claim| claim.id == row.claim);
-        let statement = claim.map_or(row.statement.as_str(), |claim| claim.statement);
-        let part = row.statement.strip_prefix(statement).unwrap_or_default();
-        let line = ClaimLine {
-            model: Record::model(row).to_owned(),
-            part: part.trim_start_matches(": ").to_owned(),
-            measured: number(row.measured),
-            interval: row
-                .standard_error
-                .map_or_else(String::new, |error| format!("± {error:.4}")),
-            threshold: row.threshold.clone(),
-            verdict: verdict(row.verdict),
-            reason: row.reason.clone(),
-        };
-        let same = |claim: &&mut Claim| (&claim.name, &claim.version) == (&row.claim, &row.version);
-        match judged.iter_mut().find(same) {
-            Some(claim) => claim.lines.push(line),
-            None => judged.push(Claim {
-                name: row.claim.clone(),
-                version: row.version.clone(),
-                statement: statement.to_owned(),
-                lines: vec![line],
-                ..Claim::default()
-            }),
+/// The claims with their lines.
+fn judged(judged: &Judged) -> Vec<Claim> {
+    let claims = judged.claims.iter().map(|claim| {
+        let own = judged.lines.iter();
+        let own = own.filter(|row| (&row.claim, &row.version) == (&claim.claim, &claim.version));
+        let lines = own.map(|row| {
+            // A line states the claim, and after a colon which part of it it judges.
+            let part = row.statement.strip_prefix(claim.statement.as_str());
+            let both = row.low.zip(row.high);
+            ClaimLine {
+                model: Record::model(row).to_owned(),
+                part: part.unwrap_or_default().trim_start_matches(": ").to_owned(),
+                measured: number(row.measured),
+                interval: both
+                    .map_or_else(String::new, |(low, high)| format!("[{low:.4}, {high:.4}]")),
+                threshold: row.threshold.clone(),
+                verdict: verdict(row.verdict),
+                reason: row.reason.clone(),
+            }
+        });
+        Claim {
+            name: claim.claim.clone(),
+            version: claim.version.clone(),
+            statement: claim.statement.clone(),
+            verdict: verdict(claim.verdict),
+            reason: claim.reason.clone(),
+            lines: lines.collect(),
         }
-    }
-    for claim in &mut judged {
-        let has = |verdict| claim.lines.iter().any(|line| line.verdict == verdict);
-        let decisive = [Verdict::Fails, Verdict::Holds, Verdict::NotTested];
-        claim.verdict = decisive
-            .into_iter()
-            .find(|verdict| has(*verdict))
-            .unwrap_or_default();
-    }
-    judged
+    });
+    claims.collect()
 }
 
 fn verdict(verdict: finding::Verdict) -> Verdict {
     match verdict {
         finding::Verdict::Holds => Verdict::Holds,
         finding::Verdict::Fails => Verdict::Fails,
+        finding::Verdict::Undecided => Verdict::Undecided,
         finding::Verdict::NotTested => Verdict::NotTested,
     }
 }

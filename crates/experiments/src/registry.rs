@@ -1,6 +1,6 @@
 //! The experiments by their names, and what all of them together say.
 
-use super::core::claim::{Claim, Evidence, Row};
+use super::core::claim::{Claim, Evidence, Judged};
 use super::core::experiment::{Experiment, Registered};
 use super::core::models::Facts;
 use super::core::published::{TextTable, architectures, names};
@@ -56,11 +56,16 @@ pub fn claims() -> Vec<&'static Claim> {
     claims
 }
 
-/// The lines of `claims.csv`: every claim in order, judged for the models of a run.
-pub fn judge(tables: &Tables, models: &[Facts]) -> Vec<Row> {
+/// Every claim in order, judged for the models of a run.
+pub fn judge(tables: &Tables, models: &[Facts]) -> Judged {
     let evidence = Evidence { tables, models };
-    let claims = claims().into_iter();
-    claims.flat_map(|claim| claim.rows(&evidence)).collect()
+    let mut all = Judged::default();
+    for claim in claims() {
+        let judged = claim.judged(&evidence);
+        all.claims.extend(judged.claims);
+        all.lines.extend(judged.lines);
+    }
+    all
 }
 
 /// The paper's tables, with the numbers of a run.
@@ -77,6 +82,7 @@ pub fn text_tables(tables: &Tables, models: &[Facts]) -> Vec<TextTable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::claim::{Judgement, Row};
     use crate::core::experiment::Place;
     use crate::core::finding::Verdict;
     use crate::core::table::{parse, write};
@@ -184,8 +190,12 @@ mod tests {
         }
         // Without a single model, each has a line still.
         let none = judge(&Tables::default(), &[]);
-        assert!(none.iter().all(|row| row.verdict == Verdict::NotTested));
-        let mut order: Vec<&str> = none.iter().map(|row| row.claim.as_str()).collect();
+        assert!(
+            none.claims
+                .iter()
+                .all(|row| row.verdict == Verdict::NotTested)
+        );
+        let mut order: Vec<&str> = none.lines.iter().map(|row| row.claim.as_str()).collect();
         order.dedup();
         assert_eq!(order, expected);
     }
@@ -194,12 +204,16 @@ mod tests {
     fn claims_survive_a_file() {
         let models = testing::models();
         let tables = testing::tables(&models, &[robustness::synthetic::add]);
-        let rows = judge(&tables, &models);
+        let judged = judge(&tables, &models);
+        let mut text = Vec::new();
+        write(&judged.claims, &mut text).unwrap();
+        let read: Vec<Judgement> = parse(text.as_slice(), Path::new("verdicts.csv")).unwrap();
+        assert_eq!(read, judged.claims);
+        let rows = judged.lines;
         assert!(rows.iter().any(|row| row.verdict == Verdict::Holds));
         let mut text = Vec::new();
         write(&rows, &mut text).unwrap();
-        let header =
-            "claim,version,model,statement,measured,standard_error,threshold,verdict,reason\n";
+        let header = "claim,version,model,statement,measured,low,high,threshold,verdict,reason\n";
         assert!(text.starts_with(header.as_bytes()));
         let read: Vec<Row> = parse(text.as_slice(), Path::new("claims.csv")).unwrap();
         assert_eq!(read, rows);

@@ -54,6 +54,11 @@ impl Cka {
         }
     }
 
+    /// Σ HSIC(i, j) over the batches.
+    pub fn hsic(&self, i: usize, j: usize) -> f64 {
+        self.hsic[(i, j)]
+    }
+
     /// Adds one batch: the states `[samples, width]` of each layer, row by row of the same samples.
     ///
     /// Layers may differ in width, and batches in samples; each batch has the same weight.

@@ -165,6 +165,11 @@ impl ClusteredRatio {
         self.clusters.len()
     }
 
+    /// The two sums of each cluster, in the order in which they were added.
+    pub fn each(&self) -> &[(f64, f64)] {
+        &self.clusters
+    }
+
     fn sums(&self) -> (f64, f64) {
         let sums = self.clusters.iter();
         sums.fold((0.0, 0.0), |(above, below), own| {

@@ -8,8 +8,6 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 const FEWEST: usize = 5;
 /// Draws of [`Resamples::of`].
 const DRAWS: usize = 2000;
-/// The share of draws that the interval leaves out, on both sides together.
-const OUTSIDE: f64 = 0.05;
 
 /// Units drawn with replacement, as often as there are units, many times: sequences, items, words or pairs, whichever are
 /// independent of each other.
@@ -33,6 +31,7 @@ const OUTSIDE: f64 = 0.05;
 pub struct Resamples {
     units: usize,
     seed: u64,
+    draws: usize,
 }
 
 /// An interval of 95 %.
@@ -61,7 +60,17 @@ impl Resamples {
                 found: units,
             });
         }
-        Ok(Self { units, seed })
+        Ok(Self {
+            units,
+            seed,
+            draws: DRAWS,
+        })
+    }
+
+    /// The same with so many draws.
+    #[must_use]
+    pub fn drawing(self, draws: usize) -> Self {
+        Self { draws, ..self }
     }
 
     /// The units.
@@ -69,71 +78,198 @@ impl Resamples {
         self.units
     }
 
-    /// The interval of a statistic, which is told how often each unit comes; draws in which it is not defined are left out.
-    ///
-    /// It is the percentile interval (Efron 1979) with the ends moved out as a t interval's are where units are few: the
-    /// share left out on a side is Φ(−√(n/(n−1))·t), t the quantile of Student's distribution of n − 1 degrees (Hesterberg
-    /// 2015, The American Statistician 69, section 3.2). For many units that is the plain percentile interval.
-    ///
-    /// # Errors
-    /// A statistic that is not defined, or not finite, where each unit comes once, or in more than one draw in twenty.
-    pub fn interval(
-        &self,
-        mut statistic: impl FnMut(&[u32]) -> Option<f64>,
-    ) -> Result<Interval, MetricsError> {
-        let finite = |value: &f64| value.is_finite();
-        let mut times = vec![1_u32; self.units];
-        let value = statistic(&times).filter(finite);
+    /// Tells `visit`, for each draw, how often each unit comes.
+    fn each(&self, mut visit: impl FnMut(&[u32])) {
+        let mut times = vec![0_u32; self.units];
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut drawn = Vec::with_capacity(DRAWS);
-        for _ in 0..DRAWS {
+        for _ in 0..self.draws {
             times.fill(0);
             for _ in 0..self.units {
                 // A unit's share of 2³² differs from the others' by one part in 2³²/units.
                 let unit = (u64::from(random.next_u32()) * self.units as u64) >> 32;
                 times[unit as usize] += 1;
             }
-            drawn.extend(statistic(&times).filter(finite));
+            visit(&times);
         }
-        let (Some(value), true) = (value, 20 * drawn.len() >= 19 * DRAWS) else {
-            return Err(MetricsError::UndefinedStatistic {
+    }
+
+    /// For each draw, the sums of some numbers over the units that were drawn; each of `columns` has a number for each unit.
+    ///
+    /// # Panics
+    /// A column with another number of units.
+    pub fn sums(&self, columns: &[&[f64]]) -> Vec<Vec<f64>> {
+        assert!(columns.iter().all(|column| column.len() == self.units));
+        let mut drawn = Vec::with_capacity(self.draws);
+        let mut weights = vec![0.0; self.units];
+        self.each(|times| {
+            for (weight, times) in weights.iter_mut().zip(times) {
+                *weight = f64::from(*times);
+            }
+            let sum = |column: &&[f64]| -> f64 {
+                let pairs = column.iter().zip(&weights);
+                pairs.map(|(value, weight)| value * weight).sum()
+            };
+            drawn.push(columns.iter().map(sum).collect());
+        });
+        drawn
+    }
+
+    /// The interval of a statistic, which is told how often each unit comes; draws in which it is not defined are left out.
+    ///
+    /// # Errors
+    /// As [`Draws::of`].
+    pub fn interval(
+        &self,
+        mut statistic: impl FnMut(&[u32]) -> Option<f64>,
+    ) -> Result<Interval, MetricsError> {
+        let value = statistic(&vec![1; self.units]);
+        let mut drawn = Vec::with_capacity(self.draws);
+        self.each(|times| drawn.push(statistic(times)));
+        Ok(Draws::of(self.units, value, &drawn)?.interval())
+    }
+}
+
+/// A statistic in every draw, in ascending order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draws {
+    units: usize,
+    value: f64,
+    drawn: Vec<f64>,
+}
+
+impl Draws {
+    /// A statistic of all units, each once, and what it is in each draw; draws in which it is not defined are left out.
+    ///
+    /// # Errors
+    /// A statistic that is not defined, or not finite, where each unit comes once, or in more than one draw in twenty.
+    pub fn of(
+        units: usize,
+        value: Option<f64>,
+        drawn: &[Option<f64>],
+    ) -> Result<Self, MetricsError> {
+        let finite = |value: &f64| value.is_finite();
+        let draws = drawn.len();
+        let mut drawn: Vec<f64> = drawn.iter().flatten().copied().filter(finite).collect();
+        match value.filter(finite) {
+            Some(value) if 20 * drawn.len() >= 19 * draws && !drawn.is_empty() => {
+                drawn.sort_by(f64::total_cmp);
+                Ok(Self {
+                    units,
+                    value,
+                    drawn,
+                })
+            }
+            _ => Err(MetricsError::UndefinedStatistic {
                 defined: drawn.len(),
-                draws: DRAWS,
-            });
-        };
-        drawn.sort_by(f64::total_cmp);
+                draws,
+            }),
+        }
+    }
+
+    /// The statistic of all units, each once.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// The interval of 95 %.
+    ///
+    /// It is the percentile interval (Efron 1979) with the ends moved out as a t interval's are where units are few: the
+    /// share left out on a side is Φ(−√(n/(n−1))·t), t the quantile of Student's distribution of n − 1 degrees (Hesterberg
+    /// 2015, The American Statistician 69, section 3.2). For many units that is the plain percentile interval.
+    pub fn interval(&self) -> Interval {
+        let outside = normal(-self.widening() * student(self.units as f64 - 1.0, Z));
+        let last = self.drawn.len() - 1;
+        // As many are beyond an end as leave the share of k + 1 of B + 1 within what is left out, as `at_most` counts.
+        let beyond = (outside * (self.drawn.len() as f64 + 1.0)).floor() as usize;
+        let at = beyond.saturating_sub(1).min(last / 2);
+        Interval {
+            value: self.value,
+            low: self.drawn[at],
+            high: self.drawn[last - at],
+            draws: self.drawn.len(),
+        }
+    }
+
+    /// √(n/(n−1)).
+    fn widening(&self) -> f64 {
         let n = self.units as f64;
-        let outside = normal(-(n / (n - 1.0)).sqrt() * student(n - 1.0));
-        let last = drawn.len() - 1;
-        let at = ((outside * last as f64).round() as usize).min(last / 2);
-        Ok(Interval {
-            value,
-            low: drawn[at],
-            high: drawn[last - at],
-            draws: drawn.len(),
-        })
+        (n / (n - 1.0)).sqrt()
+    }
+
+    /// The one-sided p that speaks against a truth of at most `bound`: what the interval's share on a side would have to be
+    /// for its lower end to reach the bound. With k of B draws at or below it, that is the share of (k + 1)/(B + 1), moved
+    /// as the interval's is where units are few; beyond all draws that of a normal number of their deviation.
+    pub fn at_most(&self, bound: f64) -> f64 {
+        self.tail(
+            self.value - bound,
+            self.drawn.partition_point(|drawn| *drawn <= bound),
+        )
+    }
+
+    /// The same against a truth of at least `bound`.
+    pub fn at_least(&self, bound: f64) -> f64 {
+        let below = self.drawn.partition_point(|drawn| *drawn < bound);
+        self.tail(bound - self.value, self.drawn.len() - below)
+    }
+
+    fn tail(&self, room: f64, count: usize) -> f64 {
+        let n = self.drawn.len() as f64;
+        let mean = self.drawn.iter().sum::<f64>() / n;
+        let squares: f64 = self.drawn.iter().map(|drawn| (drawn - mean).powi(2)).sum();
+        let deviation = (squares / n).sqrt();
+        if count == 0 && deviation > 0.0 {
+            // Beyond all draws, as a normal number of their deviation.
+            let scale = Z / (self.widening() * student(self.units as f64 - 1.0, Z));
+            return normal(-scale * room / deviation).min(1.0 / (n + 1.0));
+        }
+        let share = (count as f64 + 1.0) / (self.drawn.len() as f64 + 1.0);
+        if share >= 0.5 {
+            return share.min(1.0);
+        }
+        // The normal quantile whose widened t quantile leaves the share.
+        let (mut low, mut high) = (0.0, 40.0);
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            match normal(-self.widening() * student(self.units as f64 - 1.0, middle)) > share {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        normal(-low)
     }
 }
 
 /// The standard normal distribution function.
-fn normal(x: f64) -> f64 {
+pub(crate) fn normal(x: f64) -> f64 {
     libm::erfc(-x / std::f64::consts::SQRT_2) / 2.0
 }
 
-/// The quantile of Student's distribution that leaves [`OUTSIDE`] out on both sides, to 1 % from 4 degrees of freedom on
-/// (Abramowitz and Stegun 26.7.5).
-fn student(degrees: f64) -> f64 {
-    const Z: f64 = 1.959_963_984_540_054;
-    debug_assert!(
-        (2.0 * normal(-Z) - OUTSIDE).abs() < 1e-12,
-        "the quantile of the share"
-    );
-    let power = |exponent: i32| Z.powi(exponent);
+/// The quantile of the normal distribution that leaves 2.5 % out.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// Half the width of the 95 % interval of a mean in its standard errors: the quantile of Student's distribution where the
+/// units are known, else the normal one.
+pub fn errors_in_interval(units: Option<u64>) -> f64 {
+    match units {
+        Some(units) if units > 1 => student(units as f64 - 1.0, Z),
+        _ => Z,
+    }
+}
+
+/// The one-sided p of a normal number that lies `errors` of its standard errors beyond a bound.
+pub fn one_sided(errors: f64) -> f64 {
+    normal(-errors)
+}
+
+/// The quantile of Student's distribution that leaves as much out as `z` of the normal one, to 1 % at 2.5 % from 4 degrees
+/// of freedom on (Abramowitz and Stegun 26.7.5).
+fn student(degrees: f64, z: f64) -> f64 {
+    let power = |exponent: i32| z.powi(exponent);
     let terms = [
-        (power(3) + Z) / 4.0,
-        (5.0 * power(5) + 16.0 * power(3) + 3.0 * Z) / 96.0,
-        (3.0 * power(7) + 19.0 * power(5) + 17.0 * power(3) - 15.0 * Z) / 384.0,
-        (79.0 * power(9) + 776.0 * power(7) + 1482.0 * power(5) - 1920.0 * power(3) - 945.0 * Z)
+        (power(3) + z) / 4.0,
+        (5.0 * power(5) + 16.0 * power(3) + 3.0 * z) / 96.0,
+        (3.0 * power(7) + 19.0 * power(5) + 17.0 * power(3) - 15.0 * z) / 384.0,
+        (79.0 * power(9) + 776.0 * power(7) + 1482.0 * power(5) - 1920.0 * power(3) - 945.0 * z)
             / 92_160.0,
     ];
     // Horner's scheme in 1/degrees.
@@ -141,7 +277,7 @@ fn student(degrees: f64) -> f64 {
         .iter()
         .rev()
         .fold(0.0, |sum, term| (sum + term) / degrees);
-    Z + sum
+    z + sum
 }
 
 #[cfg(test)]
@@ -158,7 +294,7 @@ mod tests {
             (99.0, 1.984),
             (1e9, 1.960),
         ] {
-            let found = student(degrees);
+            let found = student(degrees, Z);
             assert!((found / expected - 1.0).abs() < 0.01, "{degrees}: {found}");
         }
         assert!((normal(1.0) - 0.841_344_746).abs() < 1e-9);
@@ -232,6 +368,37 @@ mod tests {
             [errors as f64, f64::from(words)]
         };
         check("ratio", coverage(80, 0.1, 3, utterance, ratio));
+    }
+
+    #[test]
+    fn sums_are_those_of_the_draws() {
+        let resamples = Resamples::of(6, 5).unwrap().drawing(50);
+        let values = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5];
+        let mut drawn = Vec::new();
+        let told = resamples.interval(|times| {
+            let pairs = values.iter().zip(times);
+            drawn.push(pairs.map(|(value, times)| value * f64::from(*times)).sum());
+            drawn.last().copied()
+        });
+        told.unwrap();
+        let sums = resamples.sums(&[&values, &[1.0; 6]]);
+        let first: Vec<f64> = sums.iter().map(|sums| sums[0]).collect();
+        assert_eq!(first, drawn[1..]);
+        assert!(sums.iter().all(|sums| sums[1] == 6.0));
+    }
+
+    #[test]
+    fn p_is_where_the_interval_ends() {
+        for units in [6, 1000] {
+            let drawn: Vec<Option<f64>> = (0..2000).map(|at| Some(f64::from(at))).collect();
+            let draws = Draws::of(units, Some(1000.0), &drawn).unwrap();
+            let ends = draws.interval();
+            for p in [draws.at_most(ends.low), draws.at_least(ends.high)] {
+                assert!((p - 0.025).abs() < 0.002, "{units}: {p}");
+            }
+            assert!(draws.at_most(-1.0) < 0.01 && draws.at_most(-1.0) > 0.0);
+            assert!(draws.at_most(3000.0) > 0.99 && draws.at_least(3000.0) < 0.01);
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use crate::{Sandbox, Table, tiny, token_ids};
 use std::path::PathBuf;
 
 /// The files of the figure in one folder.
-const FIGURE: [&str; 6] = [
+const FIGURE: [&str; 7] = [
+    "units.csv",
     "robustness.csv",
     "robustness-collapse.csv",
     "robustness.svg",
@@ -18,13 +19,14 @@ const FIGURE: [&str; 6] = [
 const DIAGRAM: [&str; 2] = ["robustness-diagram.svg", "robustness-diagram.png"];
 
 /// What a run says of the paper, beside its models' folders.
-const JUDGEMENTS: [&str; 6] = [
+const JUDGEMENTS: [&str; 7] = [
     "claims.csv",
     "known-values.csv",
     "report.html",
     "table-1.csv",
     "table-2.csv",
     "table-3.csv",
+    "verdicts.csv",
 ];
 
 /// Checks that the files of the figure are there and hold pictures, and gives the table.
@@ -394,8 +396,9 @@ fn every_claim_is_judged() {
             .find(|&row| claims.text(row, "claim") == claim && claims.text(row, "model") == model);
         claims.text(row.unwrap(), "verdict")
     };
-    assert!(["holds", "fails"].contains(&verdict("D2", "gpt2")));
-    assert!(["holds", "fails"].contains(&verdict("D6", "*")));
+    // Few sequences give no interval, and a Pythia is missing.
+    assert_eq!(verdict("D2", "gpt2"), "undecided");
+    assert_eq!(verdict("D6", "*"), "not tested");
     assert_eq!(verdict("D7", "*"), "not tested");
     assert_eq!(verdict("D8", "gpt_neox"), "not tested");
     found.dedup();

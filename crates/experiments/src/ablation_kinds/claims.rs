@@ -4,7 +4,7 @@ use super::table::{AgreementRecord, Sublayer};
 use crate::core::ablation::Kind;
 use crate::core::claim::{Claim, Evidence, each_model};
 use crate::core::curve::needs;
-use crate::core::finding::{Finding, Measured, Threshold, Unjudged};
+use crate::core::finding::{Finding, Measured, NotTested, Threshold};
 
 /// The claim that is judged from this experiment.
 pub const CLAIMS: &[Claim] = &[Claim {
@@ -35,9 +35,13 @@ pub fn d30(evidence: &Evidence<'_>) -> Vec<Finding> {
                     "a rank correlation says something of {FEWEST} blocks or more, found {}",
                     r.blocks
                 );
-                return Err(Unjudged::NotTested(reason));
+                return Err(NotTested(reason));
             }
-            Ok(Measured::of(r.rank_correlation).noting(format!(
+            // What the number of blocks leaves open (Fisher's z).
+            let width = 1.96 / (r.blocks as f64 - 3.0).max(1.0).sqrt();
+            let z = r.rank_correlation.clamp(-0.999_999, 0.999_999).atanh();
+            let range = [(z - width).tanh(), (z + width).tanh()];
+            Ok(Measured::of(r.rank_correlation).within(range).noting(format!(
                 "{} blocks; the median divergence under zero is {:.2} times that under resampling",
                 r.blocks, r.ratio_of_medians
             )))
@@ -62,17 +66,19 @@ mod tests {
     fn d30_zero_is_no_proxy() {
         let alike = |tables: &mut Tables| {
             for r in tables.of_mut::<AgreementRecord>() {
-                r.rank_correlation = 0.8;
+                r.rank_correlation = 0.995;
             }
         };
         let judged = Judged::of(CLAIMS, "D30", &[synthetic::add]);
-        judged.check_all(MODELS, alike, [0, MODELS, 0]);
+        // Twelve blocks are few for a rank correlation.
+        judged.check(|_| {}, [MODELS - 1, 0, 1, 0]);
+        judged.check(alike, [0, MODELS, 0, 0]);
         let undefined = |tables: &mut Tables| {
             for r in tables.of_mut::<AgreementRecord>() {
                 r.rank_correlation = f64::NAN;
             }
         };
-        judged.check(undefined, [0, 0, MODELS]);
+        judged.check(undefined, [0, 0, 0, MODELS]);
         let short = |blocks: usize| {
             move |tables: &mut Tables| {
                 for r in tables.of_mut::<AgreementRecord>() {
@@ -80,7 +86,7 @@ mod tests {
                 }
             }
         };
-        judged.check(short(2), [0, 0, MODELS]);
-        judged.check(short(3), [MODELS, 0, 0]);
+        judged.check(short(2), [0, 0, 0, MODELS]);
+        judged.check(short(3), [0, 0, MODELS, 0]);
     }
 }

@@ -1,8 +1,10 @@
 //! Results as they were found without a neural model on ATIS, for tests of claims.
 
-use super::table::{GateRecord, Record};
+use super::measure::curve_name;
+use super::table::{ConfidenceRecord, GateRecord, Record};
 use crate::core::models::Facts;
 use crate::core::tables::Tables;
+use crate::core::testing::units;
 
 /// Adds the records of one model.
 pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
@@ -15,6 +17,8 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
         ("lattice", "keep", "", 4.48, 4.07),
     ] {
         let compared = mode != "best";
+        let curve = curve_name("test_atis", mode, count, !tau.is_empty());
+        units(tables, facts, &curve, 0, wer, 0.01);
         tables.push(Record {
             model: facts.name.clone(),
             set: "test_atis".to_owned(),
@@ -49,6 +53,14 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             seconds: None,
         });
     }
+    tables.push(ConfidenceRecord {
+        model: facts.name.clone(),
+        set: "test_atis".to_owned(),
+        low: 0.0,
+        high: 0.05,
+        right: 500,
+        wrong: 309,
+    });
     tables.push(GateRecord {
         model: facts.name.clone(),
         set: "test_atis".to_owned(),

@@ -3,6 +3,7 @@
 //! The prompt is the default one of `rescore`, as plain text; every utterance of more than one distinct hypothesis is sent.
 //! Free texts are judged as they are written, whatever rules they break. They end at an end token of the checkpoint, or at BOS.
 
+use super::measure::units;
 use super::table::{About, Record};
 use crate::core::error::{ExperimentError, OfShare, Place};
 use crate::core::subject::Subject;
@@ -97,6 +98,7 @@ pub(super) fn measure(
         let system = System::external(&set, &corrections, free, repair, &normaliser, vocabulary)?;
         let system = system.generated(mode, None, tokens);
         if let Some(found) = system.compare(&set, replicates, seed as u64)? {
+            tables.push(units(&about, &system, &set));
             tables.push(Record::new(&about, &system, &found, None));
         }
     }

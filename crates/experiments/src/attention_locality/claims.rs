@@ -1,9 +1,11 @@
 //! The claims that are judged from this experiment.
 
-use super::table::{self};
+use super::measure::CURVE;
 use crate::core::claim::{Claim, Evidence, Version};
-use crate::core::curve::{against_depth, depth_of_peak, trough};
-use crate::core::finding::{Finding, Measured, Threshold, Unjudged};
+use crate::core::curve::{Point, against_depth, depth_of_peak, needs, trough};
+use crate::core::finding::{Finding, Measured, Outcome, Threshold};
+use crate::core::models::Facts;
+use crate::core::sample::{chosen_by_halves, over_places, statistic};
 
 /// The claims that are judged from this experiment.
 pub const CLAIMS: &[Claim] = &[Claim {
@@ -15,77 +17,109 @@ pub const CLAIMS: &[Claim] = &[Claim {
     judge: d10,
 }];
 
-/// Attention to the previous five falls with depth and peaks before a quarter of it; it rises at the end in several models.
+/// Attention to the previous five falls with depth and peaks before a quarter of it; it rises at the end in some models.
 pub fn d10(evidence: &Evidence<'_>) -> Vec<Finding> {
+    of_curve(evidence, CURVE)
+}
+
+/// The same of attention that was measured under another name.
+pub fn of_curve(evidence: &Evidence<'_>, curve: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut rising = Vec::new();
-    let mut read = 0;
     for model in evidence.models {
-        let curve = table::curve(evidence.tables, &model.name);
-        if let Ok(curve) = &curve {
-            read += 1;
-            if let (Some(trough), Some(last)) = (trough(curve), curve.last())
-                && last.value > trough.value
-            {
-                rising.push(model.name.as_str());
-            }
+        let attention = || evidence.by_block(model, "attention-locality", curve);
+        let falls = || {
+            let attention = attention()?;
+            let rank = statistic([&attention], |[curve]| against_depth(curve));
+            over_places(rank, model.layers)
+        };
+        let peaks = || {
+            statistic([&attention()?], |[curve]| {
+                depth_of_peak(curve, "attention-locality")
+            })
+        };
+        for (part, threshold, outcome) in [
+            (
+                "rank correlation of depth and attention to the previous five",
+                Threshold::Below(0.0),
+                falls(),
+            ),
+            (
+                "depth of the most attention to the previous five",
+                Threshold::Below(0.25),
+                peaks(),
+            ),
+        ] {
+            findings.push(Finding::of(&model.name, part, threshold, outcome));
         }
-        findings.push(Finding::of(
+        let rise = Finding::of(
             &model.name,
-            "rank correlation of depth and attention to the previous five",
-            Threshold::Below(0.0),
-            curve.clone().and_then(|curve| against_depth(&curve)),
-        ));
-        findings.push(Finding::of(
-            &model.name,
-            "depth of the most attention to the previous five",
-            Threshold::Below(0.25),
-            curve.and_then(|curve| depth_of_peak(&curve, "attention-locality")),
-        ));
+            "attention to the previous five in the last block less that where it is least, each half of the sequences at the place that the other chooses",
+            Threshold::Above(0.0),
+            rise(evidence, model, curve),
+        );
+        findings.push(rise.of_some());
     }
-    let several = if read < 2 {
-        Err(Unjudged::NotTested(
-            "needs the results of attention-locality of two models".to_owned(),
-        ))
-    } else {
-        Ok(Measured::of(rising.len() as f64)
-            .noting(format!("of {read} models: {}", rising.join(" "))))
-    };
-    findings.push(Finding::of(
-        "*",
-        "models in which attention to the previous five is above its minimum in the last block",
-        Threshold::AtLeast(2.0),
-        several,
-    ));
     findings
+}
+
+/// What is least by chance is less than the last block for certain; so one half of the sequences finds the place, and the
+/// other judges it.
+fn rise(evidence: &Evidence<'_>, model: &Facts, curve: &str) -> Outcome {
+    let attention = evidence.by_block(model, "attention-locality", curve)?;
+    chosen_by_halves(&[attention], |chosen, judged| {
+        let above = |chosen: &[Point], judged: &[Point]| {
+            let (least, last) = (trough(chosen)?, judged.last()?);
+            let there = judged.iter().find(|point| point.index == least.index)?;
+            Some(last.value - there.value)
+        };
+        let above = above(&chosen[0], &judged[0]);
+        Ok(Measured::of(
+            above.ok_or_else(|| needs("attention-locality"))?,
+        ))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attention_locality::Record;
     use crate::attention_locality::synthetic;
     use crate::core::tables::Tables;
-    use crate::core::testing::{Judged, MODELS};
+    use crate::core::testing::{Judged, MODELS, Simulated, change, models, small};
 
     fn judged(claim: &str) -> Judged {
         Judged::of(CLAIMS, claim, &[synthetic::add])
     }
 
+    fn curve(value: impl Fn(usize) -> f64) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
+        move |simulated, facts, tables| {
+            let values: Vec<(usize, f64)> = (0..facts.layers).map(|at| (at, value(at))).collect();
+            simulated.curve(tables, facts, CURVE, &values, [0.01, 0.01]);
+        }
+    }
+
     #[test]
     fn d10_early_attention_is_local() {
+        let layers = |name: &str| {
+            let models = models();
+            let own = models.iter().find(|model| model.name == name);
+            own.map_or(1, |model| model.layers)
+        };
         let growing = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                r.attention = 0.01 + 0.01 * r.relative_depth;
-            }
+            change(tables, |_, curve, layer| {
+                (curve == CURVE).then_some(0.01 + 0.01 * layer as f64)
+            });
         };
-        // The line on all models holds still: all of them rise at the end.
-        judged("D10").check_all(2 * MODELS + 1, growing, [1, 2 * MODELS, 0]);
+        // They rise at the end still.
+        judged("D10").check_all(3 * MODELS, growing, [MODELS, 2 * MODELS, 0, 0]);
         let without_rise = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                r.attention = 0.1 - 0.05 * r.relative_depth;
-            }
+            change(tables, |model, curve, layer| {
+                let depth = layer as f64 / layers(model) as f64;
+                (curve == CURVE).then_some(0.1 - 0.05 * depth)
+            });
         };
-        judged("D10").check(without_rise, [2 * MODELS, 1, 0]);
+        judged("D10").check(without_rise, [2 * MODELS, MODELS, 0, 0]);
+        judged("D10").check_null(&[small()], curve(|_| 0.1));
+        let falling = |layer: usize| [0.2, 0.17, 0.14, 0.11, 0.08, 0.06, 0.04, 0.07][layer];
+        judged("D10").check_effect(&[small()], true, curve(falling));
     }
 }

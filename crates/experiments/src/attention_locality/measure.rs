@@ -4,6 +4,7 @@ use super::table::{Measure, Record};
 use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
 use crate::core::plain::{Observation, Observed, Watch};
+use crate::core::sample::{TEXT, Units};
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
 use crate::core::tables::Tables;
@@ -114,6 +115,9 @@ impl Watch for Blocks {
     }
 }
 
+/// The curve of the attention to the previous five by block, per pair.
+pub const CURVE: &str = "attention previous_five";
+
 /// Records the means over a text.
 ///
 /// # Errors
@@ -133,6 +137,9 @@ pub fn record(
             // Sequences can be too short to have a token at the distance.
             if sums.count() == 0 {
                 return;
+            }
+            if measure == Measure::PreviousFive {
+                tables.push(Units::of(subject.name, CURVE, TEXT, layer, &sums));
             }
             tables.push(Record {
                 model: subject.name.to_owned(),

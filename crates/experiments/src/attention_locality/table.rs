@@ -1,7 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::curve::{self, Point, point};
-use crate::core::finding::Unjudged;
+use crate::core::finding::NotTested;
 use crate::core::table::{negative_error, record};
 use crate::core::tables::Tables;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ record! {
 ///
 /// # Errors
 /// The results do not reach.
-pub fn curve(tables: &Tables, model: &str) -> Result<Vec<Point>, Unjudged> {
+pub fn curve(tables: &Tables, model: &str) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model && r.measure == Measure::PreviousFive;
     curve::curve(tables.of(), "attention-locality", own, |r| {
         point(r.layer, r.relative_depth, r.attention, r.attention_se)

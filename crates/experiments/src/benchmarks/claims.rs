@@ -1,12 +1,14 @@
 //! The claims that are judged from this experiment.
 
+use super::measure::curve_name;
 use super::table::{Intervention, Record};
 use crate::core::claim::{Claim, Evidence, Version};
-use crate::core::curve::{
-    Point, curve, lies_between, median, middle, needs, peak, point, together, trough,
-};
-use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
+use crate::core::curve::{lies_between, peak};
+use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};
 use crate::core::models::{Facts, relative_depth};
+use crate::core::sample::{over_places, statistic};
+use crate::robustness;
+use layerwise_metrics::correlation;
 use std::collections::BTreeSet;
 
 /// The claims that are judged from this experiment.
@@ -15,7 +17,7 @@ pub const CLAIMS: &[Claim] = &[
         id: "D8",
         versions: Version::V3_ON,
         statement: "benchmarks mirror the divergence",
-        needs: &["benchmarks"],
+        needs: &["benchmarks", "robustness"],
         models: "",
         judge: d8,
     },
@@ -24,7 +26,7 @@ pub const CLAIMS: &[Claim] = &[
         versions: Version::V3_ON,
         statement: "repeating late blocks improves benchmark accuracy",
         needs: &["benchmarks"],
-        models: "Qwen2.5 models and HellaSwag",
+        models: "",
         judge: d24,
     },
 ];
@@ -32,47 +34,34 @@ pub const CLAIMS: &[Claim] = &[
 /// The tasks that the paper shows.
 const TASKS: [&str; 3] = ["arc_easy", "lambada_openai", "hellaswag"];
 
-/// The first or last block is the worst; the middle is nearer to the plain model than to the worst block.
+/// The tasks that a model was run on; the paper's where there are none.
+fn tasks<'e>(evidence: &Evidence<'e>, model: &str) -> BTreeSet<&'e str> {
+    let own = evidence
+        .tables
+        .of::<Record>()
+        .iter()
+        .filter(|r| r.model == model);
+    let tasks: BTreeSet<&str> = own.map(|r| r.task.as_str()).collect();
+    match tasks.is_empty() {
+        true => TASKS.into(),
+        false => tasks,
+    }
+}
+
+/// Over blocks, what an item loses goes with the divergence.
 pub fn d8(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
-        let own = |r: &&Record| r.model == model.name;
-        let recorded = evidence.tables.of::<Record>().iter().filter(own);
-        let mut tasks: BTreeSet<&str> = recorded.map(|r| r.task.as_str()).collect();
-        // Stand-ins are judged where they were run, the paper's tasks in any case.
-        if tasks.is_empty() {
-            tasks.extend(TASKS);
-        }
-        for task in tasks {
-            for (intervention, name) in [(Intervention::Drop, "drop"), (Intervention::Swap, "swap")]
-            {
-                let accuracy = || {
-                    let own = |r: &Record| {
-                        r.model == model.name && r.task == task && r.intervention == intervention
-                    };
-                    curve(evidence.tables.of::<Record>(), "benchmarks", own, |r| {
-                        let layer = r.layer.unwrap_or(0);
-                        let depth = relative_depth(layer, r.layers);
-                        point(layer, depth, r.accuracy, r.accuracy_se)
-                    })
-                };
+        for task in tasks(evidence, &model.name) {
+            for (intervention, altered, name) in [
+                (Intervention::Drop, robustness::Intervention::Drop, "drop"),
+                (Intervention::Swap, robustness::Intervention::Swap, "swap"),
+            ] {
                 findings.push(Finding::of(
                     &model.name,
-                    format!("the worse of the first and last block less the worst of those between in accuracy, {task}, {name}"),
-                    Threshold::AtMost(0.0),
-                    accuracy().and_then(|curve| ends_worst(&curve)),
-                ));
-                let plain = evidence.tables.of::<Record>().iter().find(|r| {
-                    r.model == model.name && r.task == task && r.intervention == Intervention::None
-                });
-                findings.push(Finding::of(
-                    &model.name,
-                    format!("median accuracy at depths 0.2 to 0.9, from 0 for the worst block to 1 for the plain model, {task}, {name}"),
-                    Threshold::Above(0.5),
-                    accuracy().and_then(|curve| {
-                        let plain = plain.ok_or_else(|| needs("benchmarks"))?;
-                        middle_near(&curve, plain.accuracy)
-                    }),
+                    format!("rank correlation over blocks of KL and the loss of accuracy, {task}, {name}"),
+                    Threshold::Above(0.0),
+                    mirrored(evidence, model, (intervention, task), altered),
                 ));
             }
         }
@@ -80,120 +69,199 @@ pub fn d8(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-fn ends_worst(curve: &[Point]) -> Outcome {
-    let ([first, between @ .., last], false) = (curve, curve.len() < 3) else {
-        return Err(Unjudged::NotTested("needs three blocks".to_owned()));
-    };
-    let end = trough(&[*first, *last]).ok_or_else(|| needs("benchmarks"))?;
-    let worst = trough(between).ok_or_else(|| needs("benchmarks"))?;
-    Ok(Measured::of(end.value - worst.value)
-        .with_error(together(end.error, worst.error))
-        .noting(format!("blocks {} and {}", end.index, worst.index)))
-}
-
-fn middle_near(curve: &[Point], plain: f64) -> Outcome {
-    let usual = median(&middle(curve)?).ok_or_else(|| needs("benchmarks"))?;
-    let worst = trough(curve).ok_or_else(|| needs("benchmarks"))?;
-    let range = plain - worst.value;
-    if range <= 0.0 {
-        let reason = "no block lowers the accuracy, so that there is nothing to mirror";
-        return Err(Unjudged::NotTested(reason.to_owned()));
-    }
-    Ok(Measured::of((usual.value - worst.value) / range)
-        .with_error(usual.standard_error.map(|error| error / range))
-        .noting("standard error of the median block, the others taken as given"))
-}
-
-/// On HellaSwag, the greatest gain of a repeat at depths 0.8 to 0.9 is above one standard error; Qwen models.
-pub fn d24(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let qwen: Vec<&Facts> = evidence
-        .models
-        .iter()
-        .filter(|m| m.family == "qwen2")
-        .collect();
-    if qwen.is_empty() {
-        let missing =
-            Unjudged::NotTested("needs Qwen2.5 models (family qwen2) and HellaSwag".to_owned());
-        let part = "greatest gain of accuracy at depths 0.8 to 0.9, hellaswag";
-        return vec![Finding::of("*", part, Threshold::Above(1.0), Err(missing))];
-    }
-    let each = qwen.into_iter().map(|model| {
-        let gains = evidence.tables.of::<Record>().iter().filter(|r| {
-            r.model == model.name
-                && r.task == "hellaswag"
-                && r.intervention == Intervention::RepeatFive
-                && r.relative_depth.is_some_and(|depth| lies_between(depth, 0.8, 0.9))
-        });
-        let gains: Vec<Point> = gains
-            .filter_map(|r| {
-                // A gain is compared with its own standard error.
-                let error = r.difference_se.filter(|error| *error > 0.0)?;
-                Some(point(r.layer.unwrap_or(0), 0.0, r.difference / error, None))
-            })
-            .collect();
-        let gain = peak(&gains)
-            .map(|gain| Measured::of(gain.value).noting(format!("repeats from block {}", gain.index)))
-            .ok_or_else(|| {
-                Unjudged::NotTested("needs the results of benchmarks on HellaSwag with repeats at depths 0.8 to 0.9".to_owned())
-            });
-        Finding::of(
-            &model.name,
-            "greatest gain of accuracy at depths 0.8 to 0.9 in standard errors of the paired difference, hellaswag",
-            Threshold::Above(1.0),
-            gain,
-        )
+fn mirrored(
+    evidence: &Evidence<'_>,
+    model: &Facts,
+    (intervention, task): (Intervention, &str),
+    altered: robustness::Intervention,
+) -> Outcome {
+    let accuracy = evidence.by_block(model, "benchmarks", &curve_name(intervention, task))?;
+    let divergence = format!("{} kl_nats", altered.family());
+    let divergence = evidence.by_block(model, "robustness", &divergence)?;
+    let places = accuracy.curve().len();
+    let rank = statistic([&divergence, &accuracy], |[divergence, accuracy]| {
+        let both = divergence.iter().zip(accuracy);
+        let pairs: Vec<(f64, f64)> = both.map(|(kl, change)| (kl.value, -change.value)).collect();
+        let correlation = correlation::spearman(&pairs).ok_or_else(|| {
+            NotTested::because(
+                "all blocks change the accuracy alike, so that there is nothing to mirror",
+            )
+        })?;
+        Ok(Measured::of(correlation).noting(format!("{} blocks", pairs.len())))
     });
-    each.collect()
+    over_places(rank, places)
+}
+
+/// For some model and task a run of five blocks at depths 0.8 to 0.9 gains. The greatest gain is corrected for being the
+/// greatest: its interval is that of the largest deviation of any of the gains.
+pub fn d24(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for model in evidence.models {
+        for task in tasks(evidence, &model.name) {
+            let finding = Finding::of(
+                &model.name,
+                format!("greatest gain of accuracy by repeats at depths 0.8 to 0.9, {task}"),
+                Threshold::Above(0.0),
+                greatest_gain(evidence, model, task),
+            );
+            findings.push(finding.of_some());
+        }
+    }
+    findings
+}
+
+fn greatest_gain(evidence: &Evidence<'_>, model: &Facts, task: &str) -> Outcome {
+    let depth = |start| relative_depth(start + 2, model.layers);
+    let curve = curve_name(Intervention::RepeatFive, task);
+    let gains = evidence.sampled(&model.name, "benchmarks", &curve, depth)?;
+    let gains = gains.retaining(|_, depth| lies_between(depth, 0.8, 0.9));
+    let plain = gains.curve();
+    let greatest = peak(&plain).ok_or_else(|| {
+        NotTested::because("no run of five blocks has its middle at depths 0.8 to 0.9")
+    })?;
+    let shown = match (task, model.family.as_str()) {
+        ("hellaswag", "qwen2") => "; the paper shows this family and task",
+        _ => "",
+    };
+    let note = format!("repeats from block {}{shown}", greatest.index);
+    statistic([&gains], |[gains]| {
+        let deviations = gains
+            .iter()
+            .zip(&plain)
+            .map(|(drawn, own)| drawn.value - own.value);
+        let largest = deviations.fold(f64::NEG_INFINITY, f64::max);
+        Ok(Measured::of(greatest.value - largest).noting(&note))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::benchmarks::synthetic;
+    use crate::core::sample::Units;
     use crate::core::tables::Tables;
-    use crate::core::testing::{Judged, MODELS};
+    use crate::core::testing::{self, Judged, MODELS, Simulated, change, small};
 
     fn judged(claim: &str) -> Judged {
-        Judged::of(CLAIMS, claim, &[synthetic::add])
+        Judged::of(
+            CLAIMS,
+            claim,
+            &[synthetic::add, robustness::synthetic::add, mirrored_kl],
+        )
+    }
+
+    /// Divergences in the order of the losses: the paper's middle blocks are all alike otherwise.
+    fn mirrored_kl(facts: &Facts, tables: &mut Tables) {
+        let layers = facts.layers;
+        change(tables, |model, curve, layer| {
+            let value = match curve {
+                "drop(l) kl_nats" | "swap(l,l+1) kl_nats" => 8.0 - 0.2 * layer as f64,
+                _ if curve.starts_with("accuracy difference Repeat") => return None,
+                _ if curve.starts_with("accuracy") => 0.01 * layer as f64 - 0.5,
+                _ => return None,
+            };
+            let _ = layers;
+            (model == facts.name).then_some(value)
+        });
+    }
+
+    fn answers(
+        gain: impl Fn(&mut Simulated, usize) -> f64,
+    ) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
+        move |simulated, facts, tables| {
+            robustness::synthetic::add(facts, tables);
+            let of = |intervention| curve_name(intervention, "hellaswag");
+            for (intervention, last) in [
+                (Intervention::Drop, 1),
+                (Intervention::Swap, 2),
+                (Intervention::RepeatFive, 5),
+            ] {
+                let places = 0..=facts.layers - last;
+                let values: Vec<(usize, f64)> = places
+                    .map(|layer| (layer, gain(simulated, layer)))
+                    .collect();
+                let before = tables.of::<Units>().len();
+                simulated.units = 100;
+                simulated.curve(tables, facts, &of(intervention), &values, [0.1, 0.3]);
+                for units in &mut tables.of_mut::<Units>()[before..] {
+                    units.sample = "task hellaswag".to_owned();
+                }
+            }
+            tables.push(Record {
+                model: facts.name.clone(),
+                model_type: facts.family.clone(),
+                task: "hellaswag".to_owned(),
+                intervention: Intervention::None,
+                layer: None,
+                layers: facts.layers,
+                relative_depth: None,
+                accuracy: 0.5,
+                accuracy_se: None,
+                difference: 0.0,
+                difference_se: None,
+                items: 100,
+            });
+        }
     }
 
     #[test]
     fn d8_benchmarks_mirror_the_divergence() {
-        let bad_middle = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                let last = match r.intervention {
-                    Intervention::Swap => r.layers - 2,
-                    _ => r.layers - 1,
-                };
-                let between = r.layer.is_some_and(|layer| layer > 0 && layer < last);
-                if between && r.model_type == "llama" {
-                    r.accuracy = 0.2;
+        let opposed = |tables: &mut Tables| {
+            change(tables, |model, curve, layer| {
+                let is_own = model == "phi-2" && curve.starts_with("accuracy");
+                is_own.then_some(-0.01 * layer as f64)
+            });
+        };
+        judged("D8").check_all(2 * MODELS, opposed, [2 * MODELS - 2, 2, 0, 0]);
+        let unharmed = |tables: &mut Tables| {
+            change(tables, |_, curve, _| {
+                curve.starts_with("accuracy").then_some(0.0)
+            });
+            for units in tables.of_mut::<Units>() {
+                if units.curve.starts_with("accuracy") {
+                    units.sums.0.iter_mut().for_each(|sum| *sum = 0.0);
                 }
             }
         };
-        judged("D8").check_all(4 * MODELS, bad_middle, [4 * MODELS - 4, 4, 0]);
-        let unharmed = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                r.accuracy = 0.5;
-            }
+        judged("D8").check(unharmed, [0, 0, 0, 2 * MODELS]);
+        // Blocks cost what they cost, whatever their divergence.
+        judged("D8").check_null(&[small()], |simulated, facts, tables| {
+            answers(|simulated, _| 0.1 * simulated.gaussian())(simulated, facts, tables);
+            change(tables, |_, curve, layer| {
+                curve.ends_with("kl_nats").then_some(layer as f64)
+            });
+        });
+        let deep = Facts {
+            layers: 24,
+            ..small()
         };
-        judged("D8").check(unharmed, [2 * MODELS, 0, 2 * MODELS]);
+        judged("D8").check_effect(&[deep], true, |simulated, facts, tables| {
+            answers(|_, layer| -0.05 * layer as f64)(simulated, facts, tables);
+            change(tables, |_, curve, layer| {
+                curve.ends_with("kl_nats").then_some(layer as f64)
+            });
+        });
     }
 
     #[test]
     fn d24_late_repeats_improve_accuracy() {
-        let within_error = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                r.difference_se = Some(0.03);
-            }
+        let worse = |tables: &mut Tables| {
+            change(tables, |_, curve, _| {
+                curve
+                    .starts_with("accuracy difference Repeat")
+                    .then_some(-0.1)
+            });
         };
-        judged("D24").check_all(1, within_error, [0, 1, 0]);
-        let otherwise = |tables: &mut Tables| {
-            let repeats = Intervention::RepeatFive;
-            tables
-                .of_mut::<Record>()
-                .retain(|r| r.intervention != repeats);
+        let shallow = testing::models().iter().filter(|m| m.layers == 12).count();
+        assert_eq!(shallow, 1);
+        judged("D24").check(|_| {}, [MODELS, 0, 0, 0]);
+        judged("D24").check(worse, [0, MODELS, 0, 0]);
+        let deep = Facts {
+            layers: 40,
+            ..small()
         };
-        judged("D24").check(otherwise, [0, 0, 1]);
+        judged("D24").check_null(std::slice::from_ref(&deep), answers(|_, _| 0.0));
+        let late = |_: &mut Simulated, layer: usize| if layer >= 28 { 0.2 } else { -0.1 };
+        judged("D24").check_effect(&[deep], true, answers(late));
     }
 }

@@ -6,6 +6,7 @@ use super::table::{Intervention, Record};
 use crate::core::error::{ExperimentError, Place};
 use crate::core::harness::questions;
 use crate::core::models::relative_depth;
+use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use crate::core::work;
@@ -152,6 +153,11 @@ fn name_of(tasks: &[Task], mut item: usize) -> String {
     format!("item {item}")
 }
 
+/// The curve of the differences from the plain model's accuracy by the first block of what is done.
+pub(super) fn curve_name(intervention: Intervention, task: &str) -> String {
+    format!("accuracy difference {intervention:?} {task}")
+}
+
 fn plan(model: &Model) -> Result<Plan, ExperimentError> {
     let layers = model.config().layers;
     // Those that need most blocks stand last, so that a family's index is the same for every model.
@@ -190,6 +196,13 @@ fn record(
                 (intervention, layer.map(|l| l + middle))
             }
         };
+        if let Some(layer) = layer {
+            let (curve, sample) = (
+                curve_name(intervention, &task.name),
+                format!("task {}", task.name),
+            );
+            tables.push(Units::of(subject.name, &curve, &sample, layer, &difference));
+        }
         tables.push(Record {
             model: subject.name.to_owned(),
             model_type: subject.model_type().to_owned(),

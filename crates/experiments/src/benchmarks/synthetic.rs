@@ -1,14 +1,19 @@
 //! Results as the paper has them, for tests of claims.
 
+use super::measure::curve_name;
 use super::table::{Intervention, Record};
 use crate::core::models::{Facts, relative_depth};
 use crate::core::tables::Tables;
-use crate::core::testing::blocks;
+use crate::core::testing::{blocks, units};
 
 /// Adds the records of one model.
 pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     let layers = facts.layers;
     let mut add = |intervention, place: Option<(usize, f64)>, accuracy: f64| {
+        if let Some((layer, _)) = place {
+            let curve = curve_name(intervention, "hellaswag");
+            units(tables, facts, &curve, layer, accuracy - 0.5, 0.003);
+        }
         tables.push(Record {
             model: facts.name.clone(),
             model_type: facts.family.clone(),

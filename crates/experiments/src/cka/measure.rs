@@ -4,9 +4,10 @@ use super::table::{Estimator, Record};
 use crate::core::error::{ExperimentError, Place};
 use crate::core::floats::Floats;
 use crate::core::plain::{Observation, Observed, Watch};
+use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use layerwise_metrics::{Cka, MetricsError};
+use layerwise_metrics::{Cka, ClusteredMean, MetricsError};
 use layerwise_transformer::{Address, Model, ModelConfig, Observer, Site};
 use ndarray::{Array2, ArrayView2, ArrayViewD, Ix2, s};
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,8 @@ struct Similarity {
     estimator: Estimator,
     /// CKA, \[layers, layers\].
     cka: Array2<f64>,
+    /// The alignment of each batch.
+    each: Vec<Cka>,
     /// Batches.
     batches: u64,
     /// Vectors of the smallest batch.
@@ -128,7 +131,7 @@ fn similarities(sequences: &[Vectors], layers: usize) -> Result<Vec<Similarity>,
     let mut found = Vec::new();
     let size = BATCH.min(sequences.len());
     if size >= FEWEST {
-        let mut cka = Cka::new(layers);
+        let (mut cka, mut each) = (Cka::new(layers), Vec::new());
         for batch in sequences.chunks_exact(size) {
             let blocks: Vec<Array2<f32>> = (0..layers)
                 .map(|layer| {
@@ -139,11 +142,15 @@ fn similarities(sequences: &[Vectors], layers: usize) -> Result<Vec<Similarity>,
                 })
                 .collect();
             let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(|block| block.view()).collect();
-            cka.push(&views)?;
+            let mut own = Cka::new(layers);
+            own.push(&views)?;
+            cka.merge(&own)?;
+            each.push(own);
         }
         found.push(Similarity {
             estimator: Estimator::LastToken,
             cka: cka.similarity()?,
+            each,
             batches: cka.batches(),
             samples: size as u64,
         });
@@ -153,14 +160,17 @@ fn similarities(sequences: &[Vectors], layers: usize) -> Result<Vec<Similarity>,
         .filter_map(|vectors| vectors.all.as_ref())
         .collect();
     if let Some(samples) = batches.iter().map(|batch| batch.samples).min() {
-        let mut cka = Cka::new(layers);
+        let (mut cka, mut each) = (Cka::new(layers), Vec::new());
         for batch in batches {
             let terms: Vec<f64> = batch.terms.iter().copied().map(f64::from_bits).collect();
-            cka.merge(&Cka::of_one_batch(layers, &terms)?)?;
+            let own = Cka::of_one_batch(layers, &terms)?;
+            cka.merge(&own)?;
+            each.push(own);
         }
         found.push(Similarity {
             estimator: Estimator::AllTokens,
             cka: cka.similarity()?,
+            each,
             batches: cka.batches(),
             samples: samples as u64,
         });
@@ -221,6 +231,14 @@ impl Watch for Streams {
     }
 }
 
+/// The curve of the alignments of blocks ℓ ≤ m over batches, by ℓ·L + m; and the sample, whose units are the batches.
+pub(super) fn curve_name(estimator: Estimator) -> &'static str {
+    match estimator {
+        Estimator::LastToken => "hsic last-token",
+        Estimator::AllTokens => "hsic all-tokens",
+    }
+}
+
 /// Records the similarities, and says why there are none.
 ///
 /// # Errors
@@ -239,6 +257,16 @@ pub(super) fn record(
         found => found.at(|| subject.name.to_owned())?,
     };
     for found in found {
+        for layer in 0..layers {
+            for other in layer..layers {
+                let mut mean = ClusteredMean::new();
+                for batch in &found.each {
+                    mean.push(batch.hsic(layer, other), 1);
+                }
+                let (curve, place) = (curve_name(found.estimator), layer * layers + other);
+                tables.push(Units::of(subject.name, curve, curve, place, &mean));
+            }
+        }
         for ((layer, other_layer), &cka) in found.cka.indexed_iter() {
             tables.push(Record {
                 model: subject.name.to_owned(),

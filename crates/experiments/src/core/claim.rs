@@ -1,21 +1,28 @@
 //! The paper's qualitative claims, each judged by a small function from recorded results.
 //!
-//! A claim (D1 to D27 of the paper, D28 to D30 of ours; A1 to A9, F1 to F10, M1 to M9 and T1 to T10 of related systems) yields lines of `claims.csv`, each of which compares one measured number with one threshold.
-//! Thresholds are those that the claims were written down with, before anything was measured; none is tuned.
+//! A claim (D1 to D27 of the paper, D28 to D30 of ours; A1 to A9, F1 to F10, M1 to M9 and T1 to T10 of related systems) yields lines of
+//! `claims.csv`, each of which holds the interval of one measured number against one threshold, and for each version that makes
+//! it a verdict in `verdicts.csv`.
+//! Thresholds are those that the claims were written down with, before anything was measured, or those of the audit that
+//! replaced a test which held where there is nothing to find; none is tuned.
 //! What cannot be judged from the results at hand is a line too, `not tested`, with the reason.
 //!
 //! Claims are made by versions of the paper; where the versions used different logit lenses (0.3), the standard lens
 //! stands for the NeurIPS version and the legacy lens for those before.
 //!
-//! Standard errors are those of the deciding number where it has one. The reason says where it is only a bound: the mean
-//! of standard errors is at least the standard error of the mean, however the parts depend on each other. A place that
-//! was chosen by the data, a median or a maximum, is taken as given.
+//! A line holds where its whole interval is as claimed, fails where none of it is, and is undecided otherwise. Intervals of
+//! 95 % come from resamples of the independent units ([`sample`](super::sample)); a number that is read off the weights has
+//! the range that it takes as thresholds vary, and one that compares models the share of their arrangements that are as
+//! extreme.
+//! A claim fails if a line fails, and holds if every line that was tested holds; what is said of some model or task holds if
+//! one of its lines does after Holm's correction for all of them.
 
-use super::finding::{Finding, Threshold, Unjudged, Verdict};
+use super::finding::{Finding, NotTested, Reach, Threshold, Verdict};
 use super::lens::Lens;
 use super::models::Facts;
-use super::table::record;
+use super::table::{Record, record};
 use super::tables::Tables;
+use serde::{Deserialize, Serialize};
 
 /// The results of a run, and the models that were in it.
 #[derive(Clone, Copy)]
@@ -96,8 +103,10 @@ record! {
         pub statement: String,
         /// The deciding number.
         pub measured: Option<f64>,
-        /// Its standard error.
-        pub standard_error: Option<f64>,
+        /// The lower end of its interval of 95 %.
+        pub low: Option<f64>,
+        /// The upper end.
+        pub high: Option<f64>,
         /// What the number must be for the claim to hold.
         pub threshold: String,
         /// The outcome.
@@ -106,6 +115,67 @@ record! {
         pub reason: String,
     }
     table("claims") key(claim, version, model, statement) fault(|_| None)
+}
+
+/// One line of `verdicts.csv`: a claim as the versions that are named make it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// Name of the claim, as D1.
+    pub claim: String,
+    /// The versions of the paper that make it, a related paper, or `ours`.
+    pub version: String,
+    /// What is claimed.
+    pub statement: String,
+    /// The outcome.
+    pub verdict: Verdict,
+    /// Its lines that hold.
+    pub hold: usize,
+    /// Its lines that fail.
+    pub fail: usize,
+    /// Its lines that are undecided.
+    pub undecided: usize,
+    /// Its lines that are not tested.
+    pub not_tested: usize,
+    /// The line that decided, or why there is none.
+    pub reason: String,
+}
+
+impl Record for Judgement {
+    const NAME: &'static str = "verdicts";
+
+    const COLUMNS: &'static [&'static str] = &[
+        "claim",
+        "version",
+        "statement",
+        "verdict",
+        "hold",
+        "fail",
+        "undecided",
+        "not_tested",
+        "reason",
+    ];
+
+    fn key(&self) -> String {
+        format!("claim {:?}, version {:?}", self.claim, self.version)
+    }
+
+    /// It is about all of them.
+    fn model(&self) -> &'static str {
+        "*"
+    }
+
+    fn fault(&self) -> Option<(&'static str, String)> {
+        None
+    }
+}
+
+/// Claims, judged.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Judged {
+    /// One for each claim and the versions that make it alike.
+    pub claims: Vec<Judgement>,
+    /// Their lines.
+    pub lines: Vec<Row>,
 }
 
 /// One claim.
@@ -130,23 +200,53 @@ impl Claim {
         names(self.versions.iter().copied())
     }
 
-    /// The lines about this claim: by model in the order of the run, those that compare models last.
-    pub fn rows(&self, evidence: &Evidence<'_>) -> Vec<Row> {
+    /// This claim on the results: by model in the order of the run, lines that compare models last.
+    pub fn judged(&self, evidence: &Evidence<'_>) -> Judged {
         let mut findings = (self.judge)(evidence);
         if findings.is_empty() {
-            let missing =
-                Unjudged::NotTested("no model of this run has what the claim is about".to_owned());
+            let missing = NotTested::because("no model of this run has what the claim is about");
             findings.push(Finding::of("*", "", Threshold::Above(0.0), Err(missing)));
         }
-        findings
-            .into_iter()
-            .map(|finding| self.row(finding))
-            .collect()
+        let lines: Vec<Row> = findings.iter().map(|finding| self.row(finding)).collect();
+        let mut versions: Vec<&str> = Vec::new();
+        for line in &lines {
+            if !versions.contains(&line.version.as_str()) {
+                versions.push(&line.version);
+            }
+        }
+        let claims = versions.into_iter().map(|version| {
+            let own = findings.iter().zip(&lines);
+            let own = own.filter(|(_, line)| line.version == version);
+            self.judgement(version, &own.collect::<Vec<_>>())
+        });
+        Judged {
+            claims: claims.collect(),
+            lines,
+        }
+    }
+
+    /// What the lines of a version say together.
+    fn judgement(&self, version: &str, lines: &[(&Finding, &Row)]) -> Judgement {
+        let count = |verdict| {
+            let own = lines.iter().filter(|(_, line)| line.verdict == verdict);
+            own.count()
+        };
+        let (verdict, reason) = together(lines);
+        Judgement {
+            claim: self.id.to_owned(),
+            version: version.to_owned(),
+            statement: self.statement.to_owned(),
+            verdict,
+            hold: count(Verdict::Holds),
+            fail: count(Verdict::Fails),
+            undecided: count(Verdict::Undecided),
+            not_tested: count(Verdict::NotTested),
+            reason,
+        }
     }
 
     /// The line that a finding makes.
-    fn row(&self, finding: Finding) -> Row {
-        let verdict = finding.verdict();
+    fn row(&self, finding: &Finding) -> Row {
         let mut statement = self.statement.to_owned();
         if !finding.part.is_empty() {
             statement = format!("{statement}: {}", finding.part);
@@ -157,24 +257,196 @@ impl Claim {
             // Only the NeurIPS version has the standard lens.
             versions.retain(|version| (*version == Version::Nips) == (lens == Lens::Standard));
         }
-        let (measured, standard_error, reason) = match finding.outcome {
+        let (measured, interval, reason) = match &finding.outcome {
             Ok(measured) => (
                 Some(measured.value),
-                measured.standard_error.filter(|error| error.is_finite()),
-                measured.note,
+                measured.interval(),
+                measured.note.clone(),
             ),
-            Err(Unjudged::NotTested(reason) | Unjudged::Absent(reason)) => (None, None, reason),
+            Err(NotTested(reason)) => (None, None, reason.clone()),
         };
+        let finite = |end: f64| Some(end).filter(|end| end.is_finite());
         Row {
             claim: self.id.to_owned(),
             version: names(versions.into_iter()),
-            model: finding.model,
+            model: finding.model.clone(),
             statement,
             measured,
-            standard_error,
+            low: interval.and_then(|[low, _]| finite(low)),
+            high: interval.and_then(|[_, high]| finite(high)),
             threshold: finding.threshold.to_string(),
-            verdict,
+            verdict: finding.verdict(),
             reason,
         }
+    }
+}
+
+/// The p of one side that a line must not exceed, as its interval of 95 % has it.
+const ONE_SIDE: f64 = 0.025;
+
+/// What lines say together, and which of them decides.
+fn together(lines: &[(&Finding, &Row)]) -> (Verdict, String) {
+    let told = |verdict: Verdict, line: &(&Finding, &Row)| {
+        let (finding, line) = line;
+        let part = match finding.part.as_str() {
+            "" => String::new(),
+            part => format!(", {part}"),
+        };
+        let of = match line.measured {
+            Some(value) => format!(": {value:.4} where {} is claimed", line.threshold),
+            None => format!(": {}", line.reason),
+        };
+        format!("{}{part} {}{of}", line.model, verdict.name())
+    };
+    type Lines<'a> = Vec<&'a (&'a Finding, &'a Row)>;
+    let (of_each, of_one): (Lines<'_>, Lines<'_>) = lines
+        .iter()
+        .partition(|(finding, _)| finding.reach == Reach::Every);
+    let mut outcomes: Vec<(Verdict, String)> = Vec::new();
+    outcomes.extend(
+        of_each
+            .into_iter()
+            .map(|line| (line.1.verdict, told(line.1.verdict, line))),
+    );
+    // The line that speaks most for it.
+    let p = |line: &&&(&Finding, &Row)| line.0.p().unwrap_or(f64::INFINITY);
+    if let Some(best) = of_one.iter().min_by(|a, b| p(a).total_cmp(&p(b))) {
+        let verdict = of_some(&of_one);
+        outcomes.push((verdict, told(verdict, best)));
+    }
+    let decisive = [
+        Verdict::Fails,
+        Verdict::Undecided,
+        Verdict::Holds,
+        Verdict::NotTested,
+    ];
+    let mut found = decisive.into_iter().filter_map(|verdict| {
+        let mut own = outcomes.iter().filter(|(other, _)| *other == verdict);
+        own.next().cloned()
+    });
+    found.next().unwrap_or((Verdict::NotTested, String::new()))
+}
+
+/// What lines say of which one has to hold: the first step of Holm's correction (1979), which is Bonferroni's.
+fn of_some(lines: &[&(&Finding, &Row)]) -> Verdict {
+    let tested: Vec<f64> = lines
+        .iter()
+        .filter_map(|(finding, _)| finding.p())
+        .collect();
+    let looks = tested.len() as f64;
+    let least = tested.into_iter().reduce(f64::min);
+    let fails =
+        |(_, line): &&(&Finding, &Row)| matches!(line.verdict, Verdict::Fails | Verdict::NotTested);
+    match least {
+        None => Verdict::NotTested,
+        Some(p) if p * looks <= ONE_SIDE => Verdict::Holds,
+        Some(_) if lines.iter().all(|line| fails(&line)) => Verdict::Fails,
+        Some(_) => Verdict::Undecided,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::finding::Measured;
+
+    fn claim(judge: fn(&Evidence<'_>) -> Vec<Finding>) -> Claim {
+        Claim {
+            id: "D1",
+            versions: Version::ALL,
+            statement: "something",
+            needs: &[],
+            models: "",
+            judge,
+        }
+    }
+
+    fn line(model: &str, value: f64, error: Option<f64>) -> Finding {
+        let measured = Measured::of(value).with_error(error);
+        Finding::of(model, "a part", Threshold::Above(0.0), Ok(measured))
+    }
+
+    fn missing(model: &str) -> Finding {
+        let why = NotTested::because("missing");
+        Finding::of(model, "a part", Threshold::Above(0.0), Err(why))
+    }
+
+    #[track_caller]
+    fn check(judge: fn(&Evidence<'_>) -> Vec<Finding>, verdict: Verdict, counts: [usize; 4]) {
+        let (tables, models) = (Tables::default(), Vec::new());
+        let evidence = Evidence {
+            tables: &tables,
+            models: &models,
+        };
+        let judged = claim(judge).judged(&evidence);
+        let [found] = judged.claims.as_slice() else {
+            panic!("{judged:?}");
+        };
+        assert_eq!(found.verdict, verdict, "{found:?}");
+        let lines = [found.hold, found.fail, found.undecided, found.not_tested];
+        assert_eq!(lines, counts, "{found:?}");
+        assert_eq!(lines.iter().sum::<usize>(), judged.lines.len());
+        assert!(!found.reason.is_empty());
+    }
+
+    #[test]
+    fn what_is_said_of_every_model_fails_by_one() {
+        check(
+            |_| vec![line("a", 3.0, Some(1.0))],
+            Verdict::Holds,
+            [1, 0, 0, 0],
+        );
+        check(
+            |_| vec![line("a", 3.0, Some(1.0)), missing("b")],
+            Verdict::Holds,
+            [1, 0, 0, 1],
+        );
+        check(
+            |_| vec![line("a", 3.0, Some(1.0)), line("b", 1.0, Some(1.0))],
+            Verdict::Undecided,
+            [1, 0, 1, 0],
+        );
+        check(
+            |_| vec![line("a", 1.0, None), line("b", -3.0, Some(1.0))],
+            Verdict::Fails,
+            [0, 1, 1, 0],
+        );
+        check(|_| vec![missing("a")], Verdict::NotTested, [0, 0, 0, 1]);
+        check(|_| Vec::new(), Verdict::NotTested, [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn what_is_said_of_some_model_holds_by_one_after_all_looks() {
+        check(
+            |_| {
+                vec![
+                    line("a", 3.0, Some(1.0)).of_some(),
+                    line("b", -9.0, Some(1.0)).of_some(),
+                ]
+            },
+            Verdict::Holds,
+            [1, 1, 0, 0],
+        );
+        // One in twenty looks holds by chance.
+        check(
+            |_| {
+                let others = (0..19).map(|_| line("b", 0.0, Some(1.0)).of_some());
+                others
+                    .chain([line("a", 2.5, Some(1.0)).of_some()])
+                    .collect()
+            },
+            Verdict::Undecided,
+            [1, 0, 19, 0],
+        );
+        check(
+            |_| vec![line("a", -3.0, Some(1.0)).of_some(), missing("b").of_some()],
+            Verdict::Fails,
+            [0, 1, 0, 1],
+        );
+        check(
+            |_| vec![line("a", 3.0, Some(1.0)), missing("b").of_some()],
+            Verdict::Holds,
+            [1, 0, 0, 1],
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Recorded results as curves over depth, and the numbers that claims take from them.
 
-use super::finding::{Measured, Outcome, Unjudged};
+use super::finding::{Measured, NotTested, Outcome};
 use layerwise_metrics::correlation;
 
 /// A point of a curve over depth.
@@ -23,8 +23,8 @@ const MIDDLE: [f64; 2] = [0.2, 0.9];
 const ROUNDING: f64 = 1e-9;
 
 /// Why a claim is not tested whose experiment has no results.
-pub fn needs(experiment: &str) -> Unjudged {
-    Unjudged::NotTested(format!("needs the results of {experiment}"))
+pub fn needs(experiment: &str) -> NotTested {
+    NotTested(format!("needs the results of {experiment}"))
 }
 
 /// The records that are `own` as a curve in the order of their indices.
@@ -33,14 +33,14 @@ pub fn curve<R>(
     experiment: &str,
     own: impl Fn(&R) -> bool,
     point: impl Fn(&R) -> Point,
-) -> Result<Vec<Point>, Unjudged> {
+) -> Result<Vec<Point>, NotTested> {
     let mut points: Vec<Point> = records.iter().filter(|r| own(r)).map(point).collect();
     points.sort_by_key(|point| point.index);
     if points.is_empty() {
         return Err(needs(experiment));
     }
     if let Some(bad) = points.iter().find(|point| !point.value.is_finite()) {
-        return Err(Unjudged::NotTested(format!(
+        return Err(NotTested(format!(
             "{experiment} has {} at index {}",
             bad.value, bad.index
         )));
@@ -69,7 +69,7 @@ pub fn is_middle(depth: f64) -> bool {
 }
 
 /// The points in the middle; there must be one.
-pub fn middle(curve: &[Point]) -> Result<Vec<Point>, Unjudged> {
+pub fn middle(curve: &[Point]) -> Result<Vec<Point>, NotTested> {
     let middle: Vec<Point> = curve
         .iter()
         .filter(|p| is_middle(p.depth))
@@ -78,20 +78,17 @@ pub fn middle(curve: &[Point]) -> Result<Vec<Point>, Unjudged> {
     if middle.is_empty() {
         let [low, high] = MIDDLE;
         let reason = format!("no block lies at depths {low} to {high}");
-        return Err(Unjudged::NotTested(reason));
+        return Err(NotTested(reason));
     }
     Ok(middle)
 }
 
-/// The median value; of an even number of points the mean of the two in the middle, with the mean of their standard
-/// errors, which is an upper bound.
-pub fn median(points: &[Point]) -> Option<Measured> {
-    let mut sorted = points.to_vec();
-    sorted.sort_by(|a, b| a.value.total_cmp(&b.value));
+/// The median value; of an even number of points the mean of the two in the middle.
+pub fn median(points: &[Point]) -> Option<f64> {
+    let mut sorted: Vec<f64> = points.iter().map(|point| point.value).collect();
+    sorted.sort_by(f64::total_cmp);
     let upper = sorted.get(sorted.len() / 2)?;
-    let lower = &sorted[(sorted.len() - 1) / 2];
-    let error = lower.error.zip(upper.error).map(|(a, b)| a.midpoint(b));
-    Some(Measured::of(lower.value.midpoint(upper.value)).with_error(error))
+    Some(sorted[(sorted.len() - 1) / 2].midpoint(*upper))
 }
 
 /// The first point of the greatest value.
@@ -110,13 +107,10 @@ pub fn trough(curve: &[Point]) -> Option<Point> {
         .reduce(|best, next| if next.value < best.value { next } else { best })
 }
 
-/// The mean of values, and the mean of their standard errors, an upper bound of its own.
-pub fn mean(points: &[Point]) -> Option<Measured> {
-    let count = points.len() as f64;
+/// The mean of the values.
+pub fn mean(points: &[Point]) -> Option<f64> {
     let sum: f64 = points.iter().map(|point| point.value).sum();
-    let errors: Option<f64> = points.iter().map(|point| point.error).sum();
-    (!points.is_empty())
-        .then(|| Measured::of(sum / count).with_error(errors.map(|sum| sum / count)))
+    (!points.is_empty()).then(|| sum / points.len() as f64)
 }
 
 /// The slope of the least-squares line, a unit of depth; none where depths do not differ.
@@ -147,7 +141,7 @@ pub fn depth_of_peak(curve: &[Point], experiment: &str) -> Outcome {
 pub fn against_depth(curve: &[Point]) -> Outcome {
     let pairs: Vec<(f64, f64)> = curve.iter().map(|p| (p.depth, p.value)).collect();
     let correlation = correlation::spearman(&pairs)
-        .ok_or_else(|| Unjudged::NotTested("the rank correlation is not defined".to_owned()))?;
+        .ok_or_else(|| NotTested("the rank correlation is not defined".to_owned()))?;
     Ok(Measured::of(correlation).noting(format!("{} blocks", pairs.len())))
 }
 
@@ -179,15 +173,13 @@ mod tests {
     #[test]
     fn a_median_is_between_the_halves() {
         let check = |values: &[f64], expected: Option<f64>| {
-            assert_eq!(median(&of(values)).map(|m| m.value), expected, "{values:?}");
+            assert_eq!(median(&of(values)), expected, "{values:?}");
         };
         check(&[], None);
         check(&[3.0], Some(3.0));
         check(&[3.0, 1.0], Some(2.0));
         check(&[9.0, 1.0, 2.0], Some(2.0));
         check(&[4.0, 1.0, 9.0, 2.0], Some(3.0));
-        let even = median(&of(&[4.0, 1.0, 9.0, 2.0])).unwrap();
-        assert_eq!(even.standard_error, Some(3.0), "the mean of 2 and 4");
     }
 
     #[test]
@@ -203,7 +195,7 @@ mod tests {
         let curve = of(&[1.0, 5.0, 5.0, 0.0, 0.0]);
         assert_eq!(peak(&curve).map(|p| p.index), Some(1));
         assert_eq!(trough(&curve).map(|p| p.index), Some(3));
-        assert_eq!(mean(&curve).map(|m| m.value), Some(2.2));
+        assert_eq!(mean(&curve), Some(2.2));
         assert_eq!(slope(&of(&[1.0, 2.0, 3.0])), Some(2.0));
         assert_eq!(slope(&of(&[1.0])), None);
         assert_eq!(mean(&[]), None);

@@ -1,29 +1,38 @@
-//! What a claim's test finds: a number and what it is held against, or why there is none.
+//! What a claim's test finds: a number with its interval and what it is held against, or why there is none.
 
 use super::lens::Lens;
+use layerwise_metrics::{Draws, errors_in_interval, one_sided};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// The outcome of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
-    /// The number is as claimed.
+    /// The whole interval is as claimed.
     #[serde(rename = "holds")]
     Holds,
-    /// It is not.
+    /// None of it is.
     #[serde(rename = "fails")]
     Fails,
+    /// Some of it is, or there is no interval.
+    #[serde(rename = "undecided")]
+    Undecided,
     /// There is no number.
     #[serde(rename = "not tested")]
     NotTested,
 }
 
 impl Verdict {
+    /// All four, in the order in which they are counted.
+    pub const ALL: [Self; 4] = [Self::Holds, Self::Fails, Self::Undecided, Self::NotTested];
+
     /// As in `claims.csv`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Holds => "holds",
             Self::Fails => "fails",
+            Self::Undecided => "undecided",
             Self::NotTested => "not tested",
         }
     }
@@ -42,6 +51,8 @@ pub enum Threshold {
     Below(f64),
     /// From the first to the second, ends included.
     Between(f64, f64),
+    /// Another.
+    Not(f64),
 }
 
 impl Threshold {
@@ -53,6 +64,33 @@ impl Threshold {
             Self::AtMost(most) => value <= most,
             Self::Below(bound) => value < bound,
             Self::Between(low, high) => (low..=high).contains(&value),
+            Self::Not(other) => value < other || value > other,
+        }
+    }
+
+    /// What an interval says: that all of it is as it must be, that none of it is, or neither.
+    pub fn decides(self, [low, high]: [f64; 2]) -> Verdict {
+        let lies_around = match self {
+            Self::Between(least, most) => low < least && high > most,
+            Self::Not(other) => low < other && high > other,
+            _ => false,
+        };
+        match (self.admits(low), self.admits(high)) {
+            (true, true) if matches!(self, Self::Not(_)) && lies_around => Verdict::Undecided,
+            (true, true) => Verdict::Holds,
+            (false, false) if !lies_around => Verdict::Fails,
+            _ => Verdict::Undecided,
+        }
+    }
+
+    /// The distances that a number has to keep: how far it lies above the lower bound, and below the upper one.
+    fn room(self, value: f64) -> [Option<f64>; 2] {
+        match self {
+            Self::AtLeast(bound) | Self::Above(bound) => [Some(value - bound), None],
+            Self::AtMost(bound) | Self::Below(bound) => [None, Some(bound - value)],
+            Self::Between(low, high) => [Some(value - low), Some(high - value)],
+            Self::Not(other) if value > other => [Some(value - other), None],
+            Self::Not(other) => [None, Some(other - value)],
         }
     }
 }
@@ -65,8 +103,40 @@ impl fmt::Display for Threshold {
             Self::AtMost(most) => write!(f, "<= {most}"),
             Self::Below(bound) => write!(f, "< {bound}"),
             Self::Between(low, high) => write!(f, "{low} to {high}"),
+            Self::Not(other) => write!(f, "not {other}"),
         }
     }
+}
+
+/// How well a deciding number is known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Spread {
+    /// Nothing tells.
+    Unknown,
+    /// A standard error, with the number of independent units where it is known.
+    Error {
+        /// In the number's unit.
+        error: f64,
+        /// Sequences, items or words.
+        units: Option<u64>,
+    },
+    /// What it is in resamples of the independent units.
+    Drawn {
+        /// The number in each of them.
+        draws: Arc<Draws>,
+        /// Half the least width of the interval, which the number of places that are compared gives; 0 where it gives none.
+        least: f64,
+    },
+    /// From the least to the greatest that choices give which are not sampled; of what is counted the number itself.
+    Range([f64; 2]),
+    /// What the number is where models change places: the shares of arrangements in which it is at least as great, and at
+    /// most as great.
+    Permuted {
+        /// At least as great.
+        at_least: f64,
+        /// At most as great.
+        at_most: f64,
+    },
 }
 
 /// A deciding number.
@@ -74,26 +144,48 @@ impl fmt::Display for Threshold {
 pub struct Measured {
     /// The number.
     pub value: f64,
-    /// Its standard error, where it has one.
-    pub standard_error: Option<f64>,
+    /// How well it is known.
+    pub spread: Spread,
     /// What else bears on the outcome.
     pub note: String,
 }
 
+/// The p of one side that an interval of 95 % stands for.
+const ONE_SIDE: f64 = 0.025;
+
 impl Measured {
-    /// A number without standard error or note.
+    /// A number of which nothing says how well it is known.
     pub fn of(value: f64) -> Self {
         Self {
             value,
-            standard_error: None,
+            spread: Spread::Unknown,
             note: String::new(),
         }
     }
 
-    /// The same number with this standard error.
+    /// A number that is counted, and so known.
+    pub fn counted(value: f64) -> Self {
+        Self::of(value).within([value, value])
+    }
+
+    /// The same number with this standard error; of which nothing is known without one.
     pub fn with_error(self, standard_error: Option<f64>) -> Self {
+        self.with_error_of(standard_error, None)
+    }
+
+    /// The same number with this standard error over so many independent units.
+    pub fn with_error_of(self, standard_error: Option<f64>, units: Option<u64>) -> Self {
+        let error = standard_error.filter(|error| error.is_finite());
         Self {
-            standard_error,
+            spread: error.map_or(Spread::Unknown, |error| Spread::Error { error, units }),
+            ..self
+        }
+    }
+
+    /// The same number, from the one to the other by choices that are not sampled.
+    pub fn within(self, range: [f64; 2]) -> Self {
+        Self {
+            spread: Spread::Range(range),
             ..self
         }
     }
@@ -105,38 +197,134 @@ impl Measured {
             ..self
         }
     }
+
+    /// Its standard error, where it has one.
+    pub fn standard_error(&self) -> Option<f64> {
+        match self.spread {
+            Spread::Error { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Its interval of 95 %, or its range.
+    pub fn interval(&self) -> Option<[f64; 2]> {
+        match &self.spread {
+            Spread::Unknown | Spread::Permuted { .. } => None,
+            Spread::Error { error, units } => {
+                let half = errors_in_interval(*units) * error;
+                Some([self.value - half, self.value + half])
+            }
+            Spread::Drawn { draws, least } => {
+                let own = draws.interval();
+                Some([
+                    own.low.min(self.value - least),
+                    own.high.max(self.value + least),
+                ])
+            }
+            Spread::Range(range) => Some(*range),
+        }
+    }
+
+    /// What it says of a threshold.
+    fn verdict(&self, threshold: Threshold) -> Verdict {
+        if let Spread::Permuted { at_least, at_most } = self.spread {
+            let (own, opposite) = match threshold {
+                Threshold::AtMost(_) | Threshold::Below(_) => (at_most, at_least),
+                _ => (at_least, at_most),
+            };
+            return match (own <= ONE_SIDE, opposite <= ONE_SIDE) {
+                (true, _) => Verdict::Holds,
+                (_, true) => Verdict::Fails,
+                _ => Verdict::Undecided,
+            };
+        }
+        let interval = self.interval();
+        match interval.map_or(Verdict::Undecided, |interval| threshold.decides(interval)) {
+            // Either side would do, so that each gets half.
+            Verdict::Holds
+                if self.p(threshold) > ONE_SIDE && matches!(threshold, Threshold::Not(_)) =>
+            {
+                Verdict::Undecided
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// The one-sided p that speaks against the number's not being as it must be.
+    fn p(&self, threshold: Threshold) -> f64 {
+        let [above, below] = threshold.room(self.value);
+        let each = match &self.spread {
+            Spread::Unknown => [Some(1.0), None],
+            Spread::Error { error, units } => {
+                // In as many errors of a normal number as the interval has.
+                let scale = errors_in_interval(None) / errors_in_interval(*units);
+                let error = error.max(f64::MIN_POSITIVE);
+                [above, below].map(|room| Some(one_sided(scale * room? / error)))
+            }
+            Spread::Drawn { draws, least } => {
+                let places = |room: f64| match *least > 0.0 {
+                    true => one_sided(errors_in_interval(None) * room / least),
+                    false => 0.0,
+                };
+                [
+                    above.map(|room| draws.at_most(self.value - room).max(places(room))),
+                    below.map(|room| draws.at_least(self.value + room).max(places(room))),
+                ]
+            }
+            Spread::Range(range) => match threshold.decides(*range) {
+                Verdict::Holds => [Some(0.0), None],
+                _ => [Some(1.0), None],
+            },
+            Spread::Permuted { at_least, at_most } => {
+                [above.map(|_| *at_least), below.map(|_| *at_most)]
+            }
+        };
+        let sides = if matches!(threshold, Threshold::Not(_)) {
+            2.0
+        } else {
+            1.0
+        };
+        (sides * each.into_iter().flatten().fold(0.0, f64::max)).min(1.0)
+    }
 }
 
 /// Why there is no deciding number.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Unjudged {
-    /// The results do not reach.
-    NotTested(String),
-    /// What the claim says something of is not there, which is itself a failure of the claim.
-    Absent(String),
+pub struct NotTested(pub String);
+
+impl NotTested {
+    /// Why.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
 }
 
 /// A deciding number, or why there is none.
-pub type Outcome = Result<Measured, Unjudged>;
+pub type Outcome = Result<Measured, NotTested>;
 
-/// A paired difference in its standard errors, in nats; none where it has no such error, or one of 0.
+/// A paired difference with its standard error over so many units.
 ///
 /// # Errors
-/// Why there is none.
-pub fn errors_apart(difference_nats: f64, standard_error: Option<f64>) -> Outcome {
-    let not_tested = |reason: &str| Err(Unjudged::NotTested(reason.to_owned()));
+/// Why it has none that tells anything.
+pub fn difference(value: f64, standard_error: Option<f64>, units: Option<u64>) -> Outcome {
     match standard_error {
-        None => not_tested("the difference has no standard error: that takes several sequences"),
-        Some(error) if error > 0.0 => Ok(Measured::of(difference_nats / error)
-            .with_error(Some(1.0))
-            .noting(format!(
-                "{difference_nats:.4} nats, paired standard error {error:.4}"
-            ))),
-        Some(0.0) => {
-            not_tested("the difference is the same in all sequences: its standard error is 0")
-        }
-        Some(_) => not_tested("the difference's standard error is not defined"),
+        Some(0.0) => Err(NotTested::because(
+            "the difference is the same in all sequences: its standard error is 0",
+        )),
+        Some(error) if error.is_nan() => Err(NotTested::because(
+            "the difference's standard error is not defined",
+        )),
+        error => Ok(Measured::of(value).with_error_of(error, units)),
     }
+}
+
+/// Which of the models a claim is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Each that the line can be tested on.
+    Every,
+    /// Some one.
+    Some,
 }
 
 /// One line to be: one number against one threshold.
@@ -148,6 +336,8 @@ pub struct Finding {
     pub part: String,
     /// The lens, where one is read through.
     pub lens: Option<Lens>,
+    /// Which models it is claimed of.
+    pub reach: Reach,
     /// What the number must be.
     pub threshold: Threshold,
     /// The number, or why there is none.
@@ -166,10 +356,11 @@ impl Finding {
             model: model.to_owned(),
             part: part.into(),
             lens: None,
+            reach: Reach::Every,
             threshold,
             outcome: outcome.and_then(|measured| {
                 if measured.value.is_nan() {
-                    return Err(Unjudged::NotTested("the number is not defined".to_owned()));
+                    return Err(NotTested::because("the number is not defined"));
                 }
                 Ok(measured)
             }),
@@ -184,32 +375,32 @@ impl Finding {
         }
     }
 
+    /// The same finding, claimed of some model and not of each.
+    pub fn of_some(self) -> Self {
+        Self {
+            reach: Reach::Some,
+            ..self
+        }
+    }
+
     /// The outcome.
     pub fn verdict(&self) -> Verdict {
         match &self.outcome {
-            Ok(measured) if self.threshold.admits(measured.value) => Verdict::Holds,
-            Ok(_) | Err(Unjudged::Absent(_)) => Verdict::Fails,
-            Err(Unjudged::NotTested(_)) => Verdict::NotTested,
+            Ok(measured) => measured.verdict(self.threshold),
+            Err(NotTested(_)) => Verdict::NotTested,
         }
+    }
+
+    /// The one-sided p against its not holding; none where it is not tested.
+    pub fn p(&self) -> Option<f64> {
+        let measured = self.outcome.as_ref().ok()?;
+        Some(measured.p(self.threshold))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_difference_is_told_in_its_standard_errors() {
-        let apart = errors_apart(0.5, Some(0.25)).unwrap();
-        assert_eq!((apart.value, apart.standard_error), (2.0, Some(1.0)));
-        let check = |error: Option<f64>, reason: &str| match errors_apart(0.5, error) {
-            Err(Unjudged::NotTested(told)) => assert!(told.contains(reason), "{told}"),
-            other => panic!("{error:?}: {other:?}"),
-        };
-        check(None, "takes several sequences");
-        check(Some(0.0), "the same in all sequences");
-        check(Some(f64::NAN), "not defined");
-    }
 
     #[test]
     fn a_threshold_admits_what_it_says() {
@@ -231,6 +422,92 @@ mod tests {
             "0.3 to 0.7",
             &[0.3, 0.7],
             &[0.2, 0.8],
+        );
+    }
+
+    #[test]
+    fn a_difference_needs_a_standard_error() {
+        let measured = difference(0.5, Some(0.25), None).unwrap();
+        assert_eq!(measured.standard_error(), Some(0.25));
+        assert_eq!(difference(0.5, None, None).unwrap().interval(), None);
+        for (error, reason) in [
+            (0.0, "the same in all sequences"),
+            (f64::NAN, "not defined"),
+        ] {
+            let NotTested(told) = difference(0.5, Some(error), None).unwrap_err();
+            assert!(told.contains(reason), "{told}");
+        }
+    }
+
+    #[test]
+    fn an_interval_decides_where_it_lies_on_one_side() {
+        let check = |threshold: Threshold, interval: [f64; 2], expected: Verdict| {
+            let measured = Measured::of(f64::midpoint(interval[0], interval[1])).within(interval);
+            let finding = Finding::of("gpt2", "a part", threshold, Ok(measured));
+            assert_eq!(finding.verdict(), expected, "{threshold} {interval:?}");
+            let holds = expected == Verdict::Holds;
+            assert_eq!(finding.p(), Some(if holds { 0.0 } else { 1.0 }));
+        };
+        use Verdict::{Fails, Holds, Undecided};
+        check(Threshold::AtLeast(1.0), [1.0, 2.0], Holds);
+        check(Threshold::AtLeast(1.0), [0.9, 2.0], Undecided);
+        check(Threshold::Above(1.0), [0.0, 1.0], Fails);
+        check(Threshold::Above(1.0), [1.0, 2.0], Undecided);
+        check(Threshold::AtMost(1.0), [0.0, 1.0], Holds);
+        check(Threshold::Below(1.0), [1.0, 1.5], Fails);
+        check(Threshold::Between(0.3, 0.7), [0.3, 0.6], Holds);
+        check(Threshold::Between(0.3, 0.7), [0.2, 0.6], Undecided);
+        check(Threshold::Between(0.3, 0.7), [0.2, 0.8], Undecided);
+        check(Threshold::Between(0.3, 0.7), [0.1, 0.2], Fails);
+        check(Threshold::Not(1.0), [1.5, 2.0], Holds);
+        check(Threshold::Not(1.0), [0.5, 2.0], Undecided);
+        let finding = |interval: [f64; 2]| Threshold::Not(1.0).decides(interval);
+        assert_eq!(
+            [finding([1.0, 1.0]), finding([1.0, 2.0])],
+            [Fails, Undecided]
+        );
+    }
+
+    #[test]
+    fn verdicts_and_p_agree() {
+        let check = |measured: &Measured, threshold, expected: Verdict| {
+            let finding = Finding::of("gpt2", "a part", threshold, Ok(measured.clone()));
+            assert_eq!(finding.verdict(), expected, "{measured:?} {threshold}");
+            let p = finding.p().unwrap();
+            assert_eq!(p <= 0.0251, expected == Verdict::Holds, "{p}");
+        };
+        let five = Measured::of(5.0);
+        let error = five.clone().with_error(Some(1.0));
+        check(&error, Threshold::Above(3.0), Verdict::Holds);
+        check(&error, Threshold::Above(3.1), Verdict::Undecided);
+        check(&error, Threshold::Below(3.0), Verdict::Fails);
+        check(&error, Threshold::Between(3.0, 7.0), Verdict::Holds);
+        check(&five, Threshold::Above(0.0), Verdict::Undecided);
+        let few = five.clone().with_error_of(Some(1.0), Some(5));
+        check(&few, Threshold::Above(3.0), Verdict::Undecided);
+        let drawn: Vec<Option<f64>> = (0..1000).map(|at| Some(f64::from(at) / 100.0)).collect();
+        let draws = Arc::new(Draws::of(500, Some(5.0), &drawn).unwrap());
+        let drawn = |least: f64| Measured {
+            spread: Spread::Drawn {
+                draws: draws.clone(),
+                least,
+            },
+            ..five.clone()
+        };
+        check(&drawn(0.0), Threshold::Above(0.2), Verdict::Holds);
+        check(&drawn(5.0), Threshold::Above(0.2), Verdict::Undecided);
+        check(&drawn(0.0), Threshold::Below(9.8), Verdict::Holds);
+        check(&drawn(0.0), Threshold::Below(0.1), Verdict::Fails);
+        let permuted = |at_least, at_most| Measured {
+            spread: Spread::Permuted { at_least, at_most },
+            ..five.clone()
+        };
+        check(&permuted(0.02, 0.99), Threshold::Above(0.0), Verdict::Holds);
+        check(&permuted(0.02, 0.99), Threshold::Below(0.0), Verdict::Fails);
+        check(
+            &permuted(0.3, 0.8),
+            Threshold::Above(0.0),
+            Verdict::Undecided,
         );
     }
 }

@@ -3,11 +3,15 @@
 use super::claim::{Claim, Evidence, Row};
 use super::finding::Verdict;
 use super::models::{Facts, relative_depth, state_depth};
+use super::sample::{Numbers, TEXT, Units};
 use super::subject::Runs;
 use super::tables::Tables;
 use layerwise_corpus::Tokenizer;
 use layerwise_sweep::Runner;
 use layerwise_transformer::Model;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -48,6 +52,97 @@ pub(crate) fn states(facts: &Facts) -> impl Iterator<Item = (usize, f64)> + use<
     (0..=layers).map(move |state| (state, state_depth(state, layers)))
 }
 
+/// Units of a synthetic mean.
+const UNITS: usize = 20;
+
+/// A point of a curve: the mean of units that lie around a value with this standard deviation.
+pub(crate) fn units(
+    tables: &mut Tables,
+    facts: &Facts,
+    curve: &str,
+    index: usize,
+    value: f64,
+    deviation: f64,
+) {
+    let sums = (0..UNITS).map(|unit| {
+        let place = (7 * unit + 3 * index) % UNITS;
+        value + deviation * (place as f64 - 9.5) / 5.77
+    });
+    tables.push(Units {
+        model: facts.name.clone(),
+        curve: curve.to_owned(),
+        sample: TEXT.to_owned(),
+        index,
+        sums: Numbers(sums.collect()),
+        counts: Numbers(vec![1.0]),
+    });
+}
+
+/// Changes the means of the curves that `of` gives a value for, told a model, a curve and an index.
+pub(crate) fn change(tables: &mut Tables, of: impl Fn(&str, &str, usize) -> Option<f64>) {
+    for units in tables.of_mut::<Units>() {
+        if let Some(value) = of(&units.model, &units.curve, units.index) {
+            let sums = &mut units.sums.0;
+            let mean = sums.iter().sum::<f64>() / sums.len() as f64;
+            sums.iter_mut().for_each(|sum| *sum += value - mean);
+        }
+    }
+}
+
+/// Runs that are made up: curves of noise around values.
+pub(crate) struct Simulated {
+    random: ChaCha8Rng,
+    /// The independent units of each curve.
+    pub(crate) units: usize,
+}
+
+impl Simulated {
+    /// A number from 0 to 1.
+    pub(crate) fn uniform(&mut self) -> f64 {
+        (f64::from(self.random.next_u32()) + 0.5) / 4_294_967_296.0
+    }
+
+    /// A draw of the standard normal distribution (Box and Muller).
+    pub(crate) fn gaussian(&mut self) -> f64 {
+        (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    /// A curve whose units deviate from its values, by a part that they share over the whole curve and one of each point's own.
+    pub(crate) fn curve(
+        &mut self,
+        tables: &mut Tables,
+        facts: &Facts,
+        curve: &str,
+        values: &[(usize, f64)],
+        [shared, own]: [f64; 2],
+    ) {
+        let common: Vec<f64> = (0..self.units).map(|_| shared * self.gaussian()).collect();
+        for &(index, value) in values {
+            let sums = common
+                .iter()
+                .map(|common| value + common + own * self.gaussian());
+            tables.push(Units {
+                model: facts.name.clone(),
+                curve: curve.to_owned(),
+                sample: TEXT.to_owned(),
+                index,
+                sums: Numbers(sums.collect()),
+                counts: Numbers(vec![1.0]),
+            });
+        }
+    }
+}
+
+/// A model of eight blocks, as the program holds them.
+pub(crate) fn small() -> Facts {
+    Facts {
+        name: "gpt2".to_owned(),
+        family: "gpt2".to_owned(),
+        layers: 8,
+        parameters: 3_000_000,
+    }
+}
+
 /// Adds results of one model as the paper has them: with them every claim holds, but for D27, because both lenses agree.
 pub(crate) type Synthetic = fn(&Facts, &mut Tables);
 
@@ -84,18 +179,75 @@ impl Judged {
 
     /// The lines about the claim.
     pub(crate) fn rows(&self, tables: &Tables, models: &[Facts]) -> Vec<Row> {
-        self.claim.rows(&Evidence { tables, models })
+        self.claim.judged(&Evidence { tables, models }).lines
     }
 
-    /// Checks how many lines hold, fail and are not tested, once the synthetic results are changed.
+    /// How often each line holds, and how often it fails, on runs of models that are made up; `add` makes one of a model.
+    fn shares(
+        &self,
+        models: &[Facts],
+        add: impl Fn(&mut Simulated, &Facts, &mut Tables),
+    ) -> BTreeMap<String, [f64; 2]> {
+        const RUNS: u64 = 200;
+        let mut shares: BTreeMap<String, [f64; 2]> = BTreeMap::new();
+        for run in 0..RUNS {
+            let mut simulated = Simulated {
+                random: ChaCha8Rng::seed_from_u64(run),
+                units: 78,
+            };
+            let mut tables = Tables::default();
+            for model in models {
+                add(&mut simulated, model, &mut tables);
+            }
+            for row in self.rows(&tables, models) {
+                let share = shares.entry(format!("{}: {}", row.model, row.statement));
+                let [holds, fails] = share.or_default();
+                *holds += f64::from(row.verdict == Verdict::Holds) / RUNS as f64;
+                *fails += f64::from(row.verdict == Verdict::Fails) / RUNS as f64;
+            }
+        }
+        shares
+    }
+
+    /// Checks that no line holds in more than 5 % of runs in which there is nothing to find.
     #[track_caller]
-    pub(crate) fn check(&self, change: impl Fn(&mut Tables), expected: [usize; 3]) {
+    pub(crate) fn check_null(
+        &self,
+        models: &[Facts],
+        add: impl Fn(&mut Simulated, &Facts, &mut Tables),
+    ) {
+        for (line, [holds, _]) in self.shares(models, add) {
+            assert!(holds <= 0.05, "holds in {holds} of runs: {line}");
+        }
+    }
+
+    /// Checks that every line holds in at least 80 % of runs that have the effect; where the default run is too small for
+    /// that, that it does not fail in more than 5 % of them.
+    #[track_caller]
+    pub(crate) fn check_effect(
+        &self,
+        models: &[Facts],
+        is_large_enough: bool,
+        add: impl Fn(&mut Simulated, &Facts, &mut Tables),
+    ) {
+        for (line, [holds, fails]) in self.shares(models, add) {
+            assert!(fails <= 0.05, "fails in {fails} of runs: {line}");
+            assert!(
+                holds >= 0.8 || !is_large_enough,
+                "holds in {holds} of runs: {line}"
+            );
+        }
+    }
+
+    /// Checks how many lines hold, fail, are undecided and are not tested, once the synthetic results are changed.
+    #[track_caller]
+    pub(crate) fn check(&self, change: impl Fn(&mut Tables), expected: [usize; 4]) {
         let models = models();
         let mut tables = self.tables(&models);
         change(&mut tables);
         let rows = self.rows(&tables, &models);
         let count = |verdict| rows.iter().filter(|row| row.verdict == verdict).count();
-        let found = [Verdict::Holds, Verdict::Fails, Verdict::NotTested].map(count);
+        let found = Verdict::ALL.map(count);
         let told: Vec<String> = rows
             .iter()
             .map(|r| {
@@ -121,9 +273,9 @@ impl Judged {
         &self,
         holding: usize,
         contradict: impl Fn(&mut Tables),
-        contradicted: [usize; 3],
+        contradicted: [usize; 4],
     ) {
-        self.check(|_| {}, [holding, 0, 0]);
+        self.check(|_| {}, [holding, 0, 0, 0]);
         self.check(contradict, contradicted);
         let rows = self.rows(&Tables::default(), &models());
         assert!(

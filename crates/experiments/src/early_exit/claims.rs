@@ -3,7 +3,7 @@
 use super::table::{FeatureRecord, LossRecord, Record, TimeRecord};
 use crate::core::claim::{Claim, Evidence};
 use crate::core::curve::needs;
-use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
+use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};
 use crate::core::models::Facts;
 use crate::core::table::distinct;
 use crate::core::tables::Tables;
@@ -42,6 +42,20 @@ const NEXT_TOKEN: &str = super::instance::NEXT_TOKEN;
 
 fn each_model(evidence: &Evidence<'_>, findings: impl Fn(&Facts) -> Vec<Finding>) -> Vec<Finding> {
     evidence.models.iter().flat_map(findings).collect()
+}
+
+/// The mean of a number of each task, which is the independent unit.
+fn over(values: &[f64], units: &str) -> Outcome {
+    let count = values.len() as f64;
+    if values.is_empty() {
+        return Err(needs("early-exit"));
+    }
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let error = (values.len() > 1).then(|| (squares / (count - 1.0) / count).sqrt());
+    Ok(Measured::of(mean)
+        .with_error_of(error, Some(values.len() as u64))
+        .noting(format!("{count} {units}")))
 }
 
 /// The records of a rule on the whole vocabulary, trained on the task itself.
@@ -88,7 +102,7 @@ fn a1(evidence: &Evidence<'_>) -> Vec<Finding> {
         let found = tasks(evidence.tables, &model.name);
         FEATURES
             .map(|(name, feature)| {
-                let least = found.iter().filter_map(|task| {
+                let correlations = found.iter().filter_map(|task| {
                     let records = evidence.tables.of::<FeatureRecord>().iter();
                     let pairs: Vec<(f64, f64)> = records
                         .filter(|r| r.model == model.name && r.task == *task)
@@ -97,15 +111,21 @@ fn a1(evidence: &Evidence<'_>) -> Vec<Finding> {
                         .collect();
                     Some((correlation::spearman(&pairs)?, *task))
                 });
-                let least = least.min_by(|a, b| a.0.total_cmp(&b.0));
-                let outcome = least.ok_or_else(|| needs("early-exit"));
+                let mut all: Vec<(f64, &str)> = correlations.collect();
+                all.sort_by(|a, b| a.0.total_cmp(&b.0));
+                let ends = all.first().zip(all.last());
+                let outcome = ends.ok_or_else(|| needs("early-exit"));
                 Finding::of(
                     &model.name,
                     format!(
                         "least rank correlation of depth and mean {name} among tasks, from L/2 on"
                     ),
                     Threshold::AtLeast(0.8),
-                    outcome.map(|(value, task)| Measured::of(value).noting(task)),
+                    outcome.map(|((least, task), (greatest, _))| {
+                        Measured::of(*least)
+                            .within([*least, *greatest])
+                            .noting(format!("{task}; the range is that of the tasks"))
+                    }),
                 )
             })
             .to_vec()
@@ -149,7 +169,7 @@ fn a3(evidence: &Evidence<'_>) -> Vec<Finding> {
                 ))
         });
         let missing =
-            || Unjudged::NotTested("needs the results of early-exit on SST-2 and MMLU".to_owned());
+            || NotTested::because("needs the results of early-exit on SST-2 and MMLU");
         vec![Finding::of(
             &model.name,
             "blocks of MMLU less those of SST-2 in standard errors, linear machine at 0",
@@ -165,13 +185,9 @@ fn a4(evidence: &Evidence<'_>) -> Vec<Finding> {
         let records: Vec<&Record> = found
             .filter_map(|task| at(evidence.tables, &model.name, task, "svm", 0.0))
             .collect();
-        let mean = |value: &dyn Fn(&Record) -> Option<f64>| -> Outcome {
+        let mean = |value: &dyn Fn(&Record) -> Option<f64>| {
             let values: Vec<f64> = records.iter().filter_map(|r| value(r)).collect();
-            match values.len() {
-                0 => Err(needs("early-exit")),
-                count => Ok(Measured::of(values.iter().sum::<f64>() / count as f64)
-                    .noting(format!("{count} tasks"))),
-            }
+            over(&values, "tasks")
         };
         vec![
             Finding::of(
@@ -241,18 +257,13 @@ fn a5(evidence: &Evidence<'_>) -> Vec<Finding> {
                     difference(&of("svm"), &of(rule))
                 })
                 .collect();
-            let outcome = match each.len() {
-                0 => Err(needs("early-exit")),
-                count => Ok(Measured::of(each.iter().sum::<f64>() / count as f64)
-                    .noting(format!("{count} tasks, where both reach"))),
-            };
             Finding::of(
                 &model.name,
                 format!(
                     "mean agreement at 0 to 50 % of the blocks left out, linear machine less {rule}"
                 ),
                 threshold,
-                outcome,
+                over(&each, "tasks, where both reach"),
             )
         })
         .to_vec()
@@ -262,37 +273,38 @@ fn a5(evidence: &Evidence<'_>) -> Vec<Finding> {
 fn a6(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
         let found = questions(evidence.tables, &model.name);
+        // Those of one task share its answers, so that a task is the unit.
         let mut losses = Vec::new();
         for task in &found {
             let trained_here = own(evidence.tables, &model.name, task, "svm");
-            for other in found.iter().filter(|other| *other != task) {
-                let records = evidence.tables.of::<Record>().iter();
-                let elsewhere: Vec<&Record> = records
-                    .filter(|r| r.model == model.name && r.task == *task && r.rule == "svm")
-                    .filter(|r| r.vocab == "full" && r.train_task == *other)
-                    .collect();
-                losses.extend(difference(&trained_here, &elsewhere));
+            let others = found.iter().filter(|other| *other != task);
+            let of_task: Vec<f64> = others
+                .filter_map(|other| {
+                    let records = evidence.tables.of::<Record>().iter();
+                    let elsewhere: Vec<&Record> = records
+                        .filter(|r| r.model == model.name && r.task == *task && r.rule == "svm")
+                        .filter(|r| r.vocab == "full" && r.train_task == *other)
+                        .collect();
+                    difference(&trained_here, &elsewhere)
+                })
+                .collect();
+            if !of_task.is_empty() {
+                losses.push(of_task.iter().sum::<f64>() / of_task.len() as f64);
             }
         }
-        let outcome = match losses.len() {
-            0 => Err(needs("early-exit")),
-            count => Ok(Measured::of(losses.iter().sum::<f64>() / count as f64)
-                .noting(format!("{count} pairs of tasks"))),
-        };
         vec![Finding::of(
             &model.name,
             "agreement lost by training on another task, at equal parts left out",
             Threshold::AtMost(0.03),
-            outcome,
+            over(&losses, "tasks"),
         )]
     })
 }
 
 fn a7(evidence: &Evidence<'_>) -> Vec<Finding> {
     let missing = || {
-        Unjudged::NotTested(
-            "needs measured times, which depend on the machine: reproduce --times takes them"
-                .to_owned(),
+        NotTested::because(
+            "needs measured times, which depend on the machine: reproduce --times takes them",
         )
     };
     each_model(evidence, |model| {
@@ -351,9 +363,8 @@ fn a8(evidence: &Evidence<'_>) -> Vec<Finding> {
             records.filter(|r| r.model == model.name && r.rule == "svm" && r.pruning_ratio >= 0.2);
         let least = pruned.min_by(|a, b| a.pruning_ratio.total_cmp(&b.pruning_ratio));
         let missing = || {
-            Unjudged::NotTested(
-                "needs a threshold at which the linear machine leaves out 20 % on running text"
-                    .to_owned(),
+            NotTested::because(
+                "needs a threshold at which the linear machine leaves out 20 % on running text",
             )
         };
         let outcome = least.ok_or_else(missing).map(|r| {
@@ -397,7 +408,11 @@ fn a9(evidence: &Evidence<'_>) -> Vec<Finding> {
                 }
             }
         }
-        let of = |value: Option<f64>| value.map(Measured::of).ok_or_else(|| needs("early-exit"));
+        let of = |value: Option<f64>| {
+            value
+                .map(Measured::counted)
+                .ok_or_else(|| needs("early-exit"))
+        };
         vec![
             Finding::of(
                 &model.name,
@@ -460,7 +475,7 @@ mod tests {
         Judged::of(CLAIMS, id, &[synthetic::add]).check_all(
             lines,
             contradict,
-            [lines - failing, failing, 0],
+            [lines - failing, failing, 0, 0],
         );
     }
 

@@ -5,6 +5,7 @@ use crate::core::error::{ExperimentError, Place};
 use crate::core::lens::Lens;
 use crate::core::models::state_depth;
 use crate::core::plain::{Observation, Observed, Watch};
+use crate::core::sample::{TEXT, Units};
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
 use crate::core::tables::Tables;
@@ -160,6 +161,11 @@ impl Watch for States<'_> {
     }
 }
 
+/// The curve of a lens's entropy by residual stream.
+pub fn curve_name(lens: Lens) -> String {
+    format!("{} lens entropy_bits", lens.name())
+}
+
 /// Records the means over a text.
 ///
 /// # Errors
@@ -178,6 +184,13 @@ pub fn record(
         for state in 0..=layers {
             let own = sequences.iter().map(|views| &views.of(lens)[state]);
             let (entropy_bits, entropy_bits_se, sums) = mean(own.map(|view| view.entropy_bits));
+            tables.push(Units::of(
+                subject.name,
+                &curve_name(lens),
+                TEXT,
+                state,
+                &sums,
+            ));
             tables.push(Record {
                 model: subject.name.to_owned(),
                 model_type: subject.model_type().to_owned(),

@@ -1,10 +1,11 @@
 //! Results as the paper has them, for tests of claims.
 
+use super::measure::curve_name;
 use super::table::Record;
 use crate::core::lens::Lens;
 use crate::core::models::{Facts, state_depth};
 use crate::core::tables::Tables;
-use crate::core::testing::states;
+use crate::core::testing::{states, units};
 
 /// Adds the records of one model.
 pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
@@ -19,6 +20,8 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 depth
             };
             let fall = 16.0 * (entropy_depth - 0.5).max(0.0);
+            let entropy = 14.0 - entropy_depth.min(0.5) - fall + rise;
+            units(tables, facts, &curve_name(lens), state, entropy, 0.01);
             tables.push(Record {
                 model: facts.name.clone(),
                 model_type: facts.family.clone(),
@@ -26,7 +29,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 state,
                 layers,
                 relative_depth: depth,
-                entropy_bits: 14.0 - entropy_depth.min(0.5) - fall + rise,
+                entropy_bits: entropy,
                 entropy_bits_se: Some(0.01),
                 entropy_bits_sd: Some(0.1),
                 sequences: 10,

@@ -1,7 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::curve::{self, Point, point};
-use crate::core::finding::Unjudged;
+use crate::core::finding::NotTested;
 use crate::core::lens::Lens;
 use crate::core::table::{negative_error, record};
 use crate::core::tables::Tables;
@@ -39,7 +39,7 @@ record! {
 ///
 /// # Errors
 /// The results do not reach.
-pub fn curve(tables: &Tables, model: &str, lens: Lens) -> Result<Vec<Point>, Unjudged> {
+pub fn curve(tables: &Tables, model: &str, lens: Lens) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model && r.lens == lens;
     curve::curve(tables.of(), "lens-entropy", own, |r| {
         point(r.state, r.relative_depth, r.entropy_bits, r.entropy_bits_se)

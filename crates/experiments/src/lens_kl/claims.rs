@@ -1,11 +1,13 @@
 //! The claims that are judged from this experiment.
 
-use super::table;
+use super::measure::curve_name;
 use crate::core::claim::{Claim, Evidence, Version};
-use crate::core::curve::{Point, lies_between, mean, needs, peak, point, slope};
-use crate::core::finding::{Finding, Measured, Threshold, Unjudged};
+use crate::core::curve::{Point, lies_between, mean, peak, point, slope};
+use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};
 use crate::core::lens::Lens;
+use crate::core::models::Facts;
 use crate::core::published::published_name;
+use crate::core::sample::{Sampled, over_places, statistic};
 use crate::{lens_entropy, neurons};
 use layerwise_metrics::correlation;
 
@@ -32,52 +34,49 @@ pub const CLAIMS: &[Claim] = &[
         versions: Version::V1_AND_NIPS,
         statement: "Phi-1 has fewer prediction neurons and a flatter divergence than Phi-1.5 and Phi-2; Phi has several times the densities of GPT-2 and Pythia",
         needs: &["neurons", "lens-kl"],
-        models: "Phi, GPT-2 and Pythia models",
+        models: "the paper's Phi, GPT-2 and Pythia models",
         judge: d18,
     },
 ];
 
-/// The slope after half of the depth is below 0 and below the slope before.
+/// The slope after half of the depth is below 0 and below the slope before, which is taken from the first block's output on:
+/// a lens on the embedding reads the token that was put in.
 pub fn d14(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let lenses = Lens::BOTH.map(|lens| {
+        let names = [curve_name(lens), lens_entropy::measure::curve_name(lens)];
+        (lens, names)
+    });
+    of_curves(evidence, &lenses)
+}
+
+/// The same of lenses whose divergence and entropy were measured under these names.
+pub fn of_curves(evidence: &Evidence<'_>, lenses: &[(Lens, [String; 2])]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
-        for lens in Lens::BOTH {
-            for (quantity, unit, curve) in [
-                (
-                    "KL",
-                    "nats",
-                    table::curve(evidence.tables, &model.name, lens),
-                ),
-                (
-                    "entropy",
-                    "bits",
-                    lens_entropy::curve(evidence.tables, &model.name, lens),
-                ),
+        for (lens, [divergence, entropy]) in lenses {
+            for (quantity, unit, experiment, curve) in [
+                ("KL", "nats", "lens-kl", divergence),
+                ("entropy", "bits", "lens-entropy", entropy),
             ] {
-                let half = |low: f64, high: f64| {
-                    let curve = curve.as_ref().map_err(Clone::clone)?;
-                    let points: Vec<Point> = curve
-                        .iter()
-                        .filter(|p| lies_between(p.depth, low, high))
-                        .copied()
-                        .collect();
-                    slope(&points).ok_or_else(|| {
-                        Unjudged::NotTested("needs two residual streams in each half".to_owned())
-                    })
+                let sampled = evidence.by_state(model, experiment, curve);
+                let of = |statistic_of: fn(&[Point]) -> Outcome| {
+                    let sampled = sampled.as_ref().map_err(Clone::clone)?;
+                    statistic([sampled], |[curve]| statistic_of(curve))
                 };
-                let after = half(0.5, 1.0);
-                let change = half(0.5, 1.0).and_then(|after| Ok(after - half(0.0, 0.5)?));
                 for (part, number) in [
-                    ("slope after depth 0.5", after),
-                    ("slope after depth 0.5 less slope before it", change),
+                    (
+                        "slope after depth 0.5",
+                        of(|curve| Ok(Measured::of(after(curve)?))),
+                    ),
+                    ("slope after depth 0.5 less slope before it", of(bend)),
                 ] {
                     let finding = Finding::of(
                         &model.name,
                         format!("{part} of the lens's {quantity}, {unit} over the whole depth"),
                         Threshold::Below(0.0),
-                        number.map(Measured::of),
+                        number,
                     );
-                    findings.push(finding.through(lens));
+                    findings.push(finding.through(*lens));
                 }
             }
         }
@@ -85,29 +84,38 @@ pub fn d14(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Over blocks, the fall of the lens's KL correlates with the density of prediction neurons.
+fn slope_between(curve: &[Point], low: f64, high: f64) -> Result<f64, NotTested> {
+    let inside = curve
+        .iter()
+        .filter(|point| point.index > 0 && lies_between(point.depth, low, high));
+    let inside: Vec<Point> = inside.copied().collect();
+    slope(&inside).ok_or_else(|| {
+        NotTested::because("needs two residual streams above the embedding in each half")
+    })
+}
+
+/// The slope over the second half of the depth.
+pub fn after(curve: &[Point]) -> Result<f64, NotTested> {
+    slope_between(curve, 0.5, 1.0)
+}
+
+/// By how much the slope of the second half exceeds that of the first.
+pub fn bend(curve: &[Point]) -> Outcome {
+    Ok(Measured::of(
+        after(curve)? - slope_between(curve, 0.0, 0.5)?,
+    ))
+}
+
+/// Over blocks but the first, the fall of the lens's KL goes with the density of prediction neurons.
 pub fn d17(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
-        for lens in [Lens::Standard, Lens::Legacy] {
-            let together = || {
-                let divergence = table::curve(evidence.tables, &model.name, lens)?;
-                let density = neurons::density(evidence.tables, &model.name, neurons::prediction)?;
-                let falls = divergence.windows(2).map(|pair| {
-                    let block = density.iter().find(|block| block.index == pair[0].index)?;
-                    Some((pair[0].value - pair[1].value, block.value))
-                });
-                let pairs: Vec<(f64, f64)> = falls.flatten().collect();
-                let correlation = correlation::pearson(&pairs).ok_or_else(|| {
-                    Unjudged::NotTested("the correlation is not defined".to_owned())
-                })?;
-                Ok(Measured::of(correlation).noting(format!("{} blocks", pairs.len())))
-            };
+        for lens in Lens::BOTH {
             let finding = Finding::of(
                 &model.name,
-                "correlation over blocks of the fall of the lens's KL and the density of prediction neurons",
+                "rank correlation over blocks from the second on of the fall of the lens's KL and the density of prediction neurons",
                 Threshold::Above(0.0),
-                together(),
+                together(evidence, model, lens),
             );
             findings.push(finding.through(lens));
         }
@@ -115,33 +123,42 @@ pub fn d17(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Phi-1 against Phi-1.5 and Phi-2, and the best Phi model against the means of GPT-2 and of Pythia.
+fn together(evidence: &Evidence<'_>, model: &Facts, lens: Lens) -> Outcome {
+    let divergence = evidence.by_state(model, "lens-kl", &curve_name(lens))?;
+    let density = neurons::density(evidence.tables, &model.name, neurons::prediction)?;
+    neurons::claims::densest(&density, "prediction")?;
+    let blocks = model.layers.saturating_sub(1);
+    let rank = statistic([&divergence], |[curve]| {
+        let falls = curve
+            .windows(2)
+            .filter(|pair| pair[0].index > 0)
+            .map(|pair| {
+                let block = density.iter().find(|block| block.index == pair[0].index)?;
+                Some((pair[0].value - pair[1].value, block.value))
+            });
+        let pairs: Vec<(f64, f64)> = falls.flatten().collect();
+        let correlation = correlation::spearman(&pairs)
+            .ok_or_else(|| NotTested::because("the correlation is not defined"))?;
+        Ok(Measured::of(correlation).noting(format!("{} blocks", pairs.len())))
+    });
+    over_places(rank, blocks)
+}
+
+/// Phi-1 against Phi-1.5 and Phi-2, and the best Phi model against the means of GPT-2 and of Pythia; all of the paper's own.
 pub fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
-    type Percent = fn(&neurons::Record) -> f64;
     let named = |published: &str| {
         let mut models = evidence.models.iter();
         let found = models.find(|model| published_name(&model.name) == Some(published));
-        found.ok_or_else(|| Unjudged::NotTested(format!("needs {published}")))
+        found.ok_or_else(|| NotTested(format!("needs {published}")))
     };
-    let highest = |model: &str, percent: Percent| -> Result<f64, Unjudged> {
-        let density = neurons::density(evidence.tables, model, percent)?;
-        Ok(peak(&density).map_or(0.0, |peak| peak.value))
-    };
-    let steepness = |model: &str, lens: Lens| -> Result<f64, Unjudged> {
-        let curve = table::curve(evidence.tables, model, lens)?;
-        let half: Vec<Point> = curve.into_iter().filter(|p| p.depth >= 0.5).collect();
-        let slope = slope(&half).ok_or_else(|| needs("lens-kl"))?;
-        Ok(slope.abs())
-    };
-    let ratio = |a: f64, b: f64| Measured::of(a / b).noting(format!("{a:.4} over {b:.4}"));
     let mut findings = Vec::new();
     for other in ["phi-1_5", "phi-2"] {
         let densities = || {
             let (small, other) = (named("phi-1")?, named(other)?);
-            Ok(ratio(
-                highest(&small.name, neurons::prediction)?,
-                highest(&other.name, neurons::prediction)?,
-            ))
+            neurons::over_thresholds(&neurons::PREDICTION, |percent| {
+                Ok(neurons::highest(evidence.tables, &small.name, percent)?
+                    / neurons::highest(evidence.tables, &other.name, percent)?)
+            })
         };
         findings.push(Finding::of(
             "*",
@@ -149,13 +166,15 @@ pub fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
             Threshold::Below(1.0),
             densities(),
         ));
-        for lens in [Lens::Standard, Lens::Legacy] {
+        for lens in Lens::BOTH {
             let slopes = || {
-                let (small, other) = (named("phi-1")?, named(other)?);
-                Ok(ratio(
-                    steepness(&small.name, lens)?,
-                    steepness(&other.name, lens)?,
-                ))
+                let divergence = |model| -> Result<Sampled, NotTested> {
+                    evidence.by_state(model, "lens-kl", &curve_name(lens))
+                };
+                let (small, other) = (divergence(named("phi-1")?)?, divergence(named(other)?)?);
+                statistic([&small, &other], |[small, other]| {
+                    Ok(Measured::of((after(small)? / after(other)?).abs()))
+                })
             };
             let part = format!(
                 "slope of KL after depth 0.5 of phi-1 over that of {other}, signs left out"
@@ -164,29 +183,33 @@ pub fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
             findings.push(finding.through(lens));
         }
     }
-    let kinds: [(&str, Percent); 2] = [
-        ("prediction", neurons::prediction),
-        ("suppression", neurons::suppression),
+    let kinds = [
+        ("prediction", &neurons::PREDICTION),
+        ("suppression", &neurons::SUPPRESSION),
     ];
     for (family, name, threshold) in [
         ("gpt2", "GPT-2", Threshold::Between(5.0, 8.0)),
-        ("gpt_neox", "Pythia", Threshold::Between(3.0, 7.0)),
+        ("pythia", "Pythia", Threshold::Between(3.0, 7.0)),
     ] {
-        for (kind, percent) in kinds {
-            let peaks = |family: &str| -> Result<Vec<Point>, Unjudged> {
-                let own = evidence.models.iter().filter(|m| m.family == family);
-                own.map(|model| Ok(point(0, 0.0, highest(&model.name, percent)?, None)))
-                    .collect()
-            };
+        for (kind, readings) in kinds {
             let several = || {
-                let missing = || {
-                    Unjudged::NotTested(format!(
-                        "needs Phi and {name} models (families phi and {family})"
-                    ))
+                let of = |family: &str, percent| -> Result<Vec<Point>, NotTested> {
+                    let own = evidence.models.iter().filter(|model| {
+                        published_name(&model.name).is_some_and(|name| name.starts_with(family))
+                    });
+                    let own = own.map(|model| {
+                        let highest = neurons::highest(evidence.tables, &model.name, percent)?;
+                        Ok(point(0, 0.0, highest, None))
+                    });
+                    own.collect()
                 };
-                let best = peak(&peaks("phi")?).ok_or_else(missing)?;
-                let mean = mean(&peaks(family)?).ok_or_else(missing)?;
-                Ok(ratio(best.value, mean.value))
+                neurons::over_thresholds(readings, |percent| {
+                    let best = peak(&of("phi", percent)?).map(|best| best.value);
+                    let both = best.zip(mean(&of(family, percent)?));
+                    let missing = || NotTested(format!("needs the paper's Phi and {name} models"));
+                    let (best, mean) = both.ok_or_else(missing)?;
+                    Ok(best / mean)
+                })
             };
             findings.push(Finding::of(
                 "*",
@@ -203,10 +226,8 @@ pub fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::core::finding::Verdict;
-    use crate::core::models::Facts;
     use crate::core::tables::Tables;
-    use crate::core::testing::{Judged, MODELS, models};
-    use crate::lens_kl::Record;
+    use crate::core::testing::{Judged, MODELS, Simulated, change, models, small};
     use crate::lens_kl::synthetic;
 
     fn judged(claim: &str) -> Judged {
@@ -221,41 +242,110 @@ mod tests {
         )
     }
 
-    #[test]
-    fn d14_lenses_fall_from_the_middle() {
-        let steady = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                // A straight fall is below 0 and not below itself.
-                r.kl_nats = 8.0 - 8.0 * r.relative_depth * r.relative_depth.signum();
-                if r.relative_depth < 0.5 {
-                    r.kl_nats = 20.0 - 32.0 * r.relative_depth;
+    fn lenses(
+        value: impl Fn(&mut Simulated, usize) -> f64,
+    ) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
+        move |simulated, facts, tables| {
+            let states = 0..=facts.layers;
+            let values: Vec<(usize, f64)> = states.map(|at| (at, value(simulated, at))).collect();
+            for lens in Lens::BOTH {
+                for curve in [curve_name(lens), lens_entropy::measure::curve_name(lens)] {
+                    simulated.curve(tables, facts, &curve, &values, [0.5, 0.3]);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn d14_lenses_fall_from_the_middle() {
+        let layers: std::collections::BTreeMap<String, usize> =
+            models().into_iter().map(|m| (m.name, m.layers)).collect();
+        let steady = |tables: &mut Tables| {
+            change(tables, |model, curve, state| {
+                let depth = state as f64 / layers[model] as f64;
+                let early = if depth < 0.5 {
+                    24.0 * (0.5 - depth)
+                } else {
+                    0.0
+                };
+                // It falls faster before than after.
+                curve
+                    .ends_with("kl_nats")
+                    .then_some(8.0 - 8.0 * depth + early)
+            });
         };
-        judged("D14").check_all(8 * MODELS, steady, [6 * MODELS, 2 * MODELS, 0]);
+        judged("D14").check_all(8 * MODELS, steady, [6 * MODELS, 2 * MODELS, 0, 0]);
+        // Whatever a lens reads off the embedding.
+        let tied = |_: &mut Simulated, state: usize| if state == 0 { 80.0 } else { 8.0 };
+        judged("D14").check_null(&[small()], lenses(tied));
+        let late = |_: &mut Simulated, state: usize| match state {
+            0 => 80.0,
+            1..=4 => 8.0,
+            _ => 8.0 - 1.5 * (state - 4) as f64,
+        };
+        judged("D14").check_effect(&[small()], true, lenses(late));
     }
 
     #[test]
     fn d17_divergence_falls_with_prediction_neurons() {
         let opposed = |tables: &mut Tables| {
             for r in tables.of_mut::<neurons::Record>() {
-                r.prediction_percent = 3.0 - 3.0 * r.relative_depth;
+                r.prediction_percent = 3.0 - 3.0 * (r.relative_depth - 0.85).abs().min(0.9);
+            }
+            let layers: std::collections::BTreeMap<String, usize> =
+                models().into_iter().map(|m| (m.name, m.layers)).collect();
+            change(tables, |model, curve, state| {
+                // It falls where there are few.
+                let depth = state as f64 / layers[model] as f64;
+                curve
+                    .ends_with("kl_nats")
+                    .then_some(9.0 * (1.0 - depth).powi(4))
+            });
+        };
+        judged("D17").check(opposed, [0, 2 * MODELS, 0, 0]);
+        judged("D17").check(|_| {}, [2 * MODELS, 0, 0, 0]);
+        let none = |tables: &mut Tables| {
+            for r in tables.of_mut::<neurons::Record>() {
+                r.prediction_percent = 0.0;
             }
         };
-        judged("D17").check_all(2 * MODELS, opposed, [0, 2 * MODELS, 0]);
+        judged("D17").check(none, [0, 0, 0, 2 * MODELS]);
+        let with_neurons = |facts: &Facts, tables: &mut Tables| {
+            neurons::synthetic::add(facts, tables);
+        };
+        judged("D17").check_null(&[small()], |simulated, facts, tables| {
+            with_neurons(facts, tables);
+            let walk = |simulated: &mut Simulated, _| 3.0 * simulated.gaussian();
+            lenses(walk)(simulated, facts, tables);
+        });
+        let deep = Facts {
+            layers: 24,
+            ..small()
+        };
+        judged("D17").check_effect(&[deep], true, |simulated, facts, tables| {
+            with_neurons(facts, tables);
+            let density = neurons::density(tables, &facts.name, neurons::prediction).unwrap();
+            let fall = |_: &mut Simulated, state: usize| {
+                let before = density.iter().take(state);
+                20.0 - before.map(|block| block.value).sum::<f64>()
+            };
+            lenses(fall)(simulated, facts, tables);
+        });
     }
 
     #[test]
     fn d18_phi_has_more_neurons() {
         let alike = |tables: &mut Tables| {
             for r in tables.of_mut::<neurons::Record>() {
-                (r.prediction_percent, r.suppression_percent) = (2.0, 2.0);
+                for percent in r.percents_mut() {
+                    *percent = 2.0;
+                }
             }
-            for r in tables.of_mut::<Record>() {
-                r.kl_nats = 1.0 - r.relative_depth;
-            }
+            change(tables, |model, _, state| {
+                Some(if model == "phi-1" { -2.0 } else { -1.0 } * state as f64)
+            });
         };
-        judged("D18").check_all(10, alike, [0, 10, 0]);
+        judged("D18").check_all(10, alike, [0, 10, 0, 0]);
         let models: Vec<Facts> = models()
             .into_iter()
             .filter(|model| model.name != "phi-1")

@@ -5,10 +5,16 @@ use crate::core::error::ExperimentError;
 use crate::core::lens::Lens;
 use crate::core::models::state_depth;
 use crate::core::plain::Observed;
+use crate::core::sample::{TEXT, Units};
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
 use crate::core::tables::Tables;
 use crate::lens_entropy::measure::{VIEWS, View, Views};
+
+/// The curve of a lens's divergence by residual stream.
+pub fn curve_name(lens: Lens) -> String {
+    format!("{} lens kl_nats", lens.name())
+}
 
 /// Records the means over a text.
 ///
@@ -30,6 +36,13 @@ pub fn record(
                 mean(sequences.iter().map(|views| of(&views.of(lens)[state])))
             };
             let (kl_nats, kl_nats_se, sums) = mean(|view| view.kl_nats);
+            tables.push(Units::of(
+                subject.name,
+                &curve_name(lens),
+                TEXT,
+                state,
+                &sums,
+            ));
             let (reverse_kl_nats, reverse_kl_nats_se, _) = mean(|view| view.reverse_kl_nats);
             let (top1_agreement, top1_agreement_se, _) = mean(|view| view.top1_agreement);
             tables.push(Record {

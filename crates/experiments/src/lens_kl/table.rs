@@ -1,7 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::curve::{self, Point, point};
-use crate::core::finding::Unjudged;
+use crate::core::finding::NotTested;
 use crate::core::lens::Lens;
 use crate::core::table::{negative_error, record};
 use crate::core::tables::Tables;
@@ -45,7 +45,7 @@ record! {
 ///
 /// # Errors
 /// The results do not reach.
-pub fn curve(tables: &Tables, model: &str, lens: Lens) -> Result<Vec<Point>, Unjudged> {
+pub fn curve(tables: &Tables, model: &str, lens: Lens) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model && r.lens == lens;
     curve::curve(tables.of(), "lens-kl", own, |r| {
         point(r.state, r.relative_depth, r.kl_nats, r.kl_nats_se)
@@ -56,7 +56,7 @@ pub fn curve(tables: &Tables, model: &str, lens: Lens) -> Result<Vec<Point>, Unj
 ///
 /// # Errors
 /// The results do not reach.
-pub fn agreement(tables: &Tables, model: &str, lens: Lens) -> Result<Vec<Point>, Unjudged> {
+pub fn agreement(tables: &Tables, model: &str, lens: Lens) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model && r.lens == lens;
     curve::curve(tables.of(), "lens-kl", own, |r| {
         point(

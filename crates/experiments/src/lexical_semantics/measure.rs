@@ -16,6 +16,7 @@ use super::texts::{Reader, Side};
 use super::vectors::{places, running_bytes, state, vectors};
 use crate::core::error::{ExperimentError, Place};
 use crate::core::models::state_depth;
+use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use crate::wic::data::{Pair, Pairs, PartOfSpeech};
@@ -334,6 +335,11 @@ fn share(right: &[bool]) -> f64 {
 }
 
 /// Thresholds, accuracies, comparisons and best states, from the cosines of both parts.
+/// The curve of the accuracy with removal within batches by state of the published curves, over test pairs.
+pub(super) fn curve_name(pairs_of: &str, setting: Setting) -> String {
+    format!("accuracy {} {pairs_of}", setting.name())
+}
+
 fn decide(
     subject: &Subject<'_>,
     pairs: &Pairs,
@@ -385,6 +391,17 @@ fn decide(
                         items,
                     });
                     if pos == Part::All {
+                        if aniso == Removal::Batch && is_published(state, normed, layers) {
+                            let mut mean = ClusteredMean::new();
+                            decided
+                                .right
+                                .iter()
+                                .for_each(|right| mean.push(f64::from(*right), 1));
+                            let curve = curve_name(pairs.name, setting);
+                            let sample = format!("test pairs of {}", pairs.name);
+                            let units = Units::of(subject.name, &curve, &sample, state, &mean);
+                            tables.push(units);
+                        }
                         of_removal.push(decided);
                     }
                 }

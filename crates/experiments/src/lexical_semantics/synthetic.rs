@@ -1,10 +1,11 @@
 //! Results as the published ones of Llama-2-7B, at the depths of any model, for tests of claims.
 
+use super::measure::curve_name;
 use super::published::published;
 use super::table::{Compared, Comparison, Part, Record, Removal, Setting};
 use crate::core::models::Facts;
 use crate::core::tables::Tables;
-use crate::core::testing::states;
+use crate::core::testing::{states, units};
 
 /// Adds the records of one model.
 pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
@@ -21,6 +22,14 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     for setting in settings.filter(|setting| *setting != Setting::RepeatPrevToken) {
         for (state, depth) in states(facts) {
             let accuracy = at(setting, depth);
+            units(
+                tables,
+                facts,
+                &curve_name("wic", setting),
+                state,
+                accuracy,
+                0.001,
+            );
             for (aniso, pos, change) in [
                 (Removal::Batch, Part::All, 0.0),
                 (Removal::None, Part::All, -0.02),

@@ -1,7 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::curve::{self, Point, point};
-use crate::core::finding::Unjudged;
+use crate::core::finding::NotTested;
 use crate::core::table::{is_share, negative_error, record};
 use crate::core::tables::Tables;
 use serde::{Deserialize, Serialize};
@@ -240,7 +240,7 @@ pub fn percent(
     model: &str,
     pairs_of: &str,
     (setting, aniso, pos): (Setting, Removal, Part),
-) -> Result<Vec<Point>, Unjudged> {
+) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| {
         let (model, pairs_of) = (r.model == model, r.pairs_of == pairs_of);
         let own = (r.setting, r.aniso, r.pos) == (setting, aniso, pos);

@@ -4,7 +4,7 @@ use super::measure::{EARLY, LATER};
 use super::table::{DifferenceRecord, Record};
 use crate::core::claim::{Claim, Evidence, each_model};
 use crate::core::curve::needs;
-use crate::core::finding::{Finding, Outcome, Threshold, Unjudged, errors_apart};
+use crate::core::finding::{Finding, NotTested, Outcome, Threshold, difference};
 use crate::core::tables::Tables;
 
 /// The claim that is judged from this experiment.
@@ -20,13 +20,13 @@ pub const CLAIMS: &[Claim] = &[Claim {
 /// The window that is judged, in tokens.
 const WINDOW: usize = 8;
 
-/// A window of 8 costs the blocks of the first quarter of depth less than those up to 0.6, by more than two standard errors.
+/// A window of 8 costs the blocks of the first quarter of depth less than those up to 0.6.
 pub fn d28(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
         vec![Finding::of(
             model,
-            "divergence under a window of 8 at depths 0.25 to 0.6 less that below 0.25, in standard errors",
-            Threshold::Above(2.0),
+            "divergence under a window of 8 at depths 0.25 to 0.6 less that below 0.25, nats",
+            Threshold::Above(0.0),
             later_less_early(evidence.tables, model),
         )]
     })
@@ -38,16 +38,16 @@ fn later_less_early(tables: &Tables, model: &str) -> Outcome {
     let r = found.ok_or_else(|| {
         // The first block is always an early one.
         match tables.of::<Record>().iter().any(|r| r.model == model) {
-            true => Unjudged::NotTested(format!("no block lies at depths {EARLY} to {LATER}")),
+            true => NotTested(format!("no block lies at depths {EARLY} to {LATER}")),
             false => needs("locality-causal"),
         }
     })?;
-    let apart = errors_apart(r.difference_nats, r.difference_nats_se)?;
-    let note = format!(
-        "{:.4} nats over {} early blocks, {:.4} over {} later ones; the difference is {}",
-        r.early_kl_nats, r.early_blocks, r.later_kl_nats, r.later_blocks, apart.note
-    );
-    Ok(apart.noting(note))
+    let units = Some(r.sequences);
+    let difference = difference(r.difference_nats, r.difference_nats_se, units)?;
+    Ok(difference.noting(format!(
+        "{:.4} nats over {} early blocks, {:.4} over {} later ones",
+        r.early_kl_nats, r.early_blocks, r.later_kl_nats, r.later_blocks
+    )))
 }
 
 #[cfg(test)]
@@ -62,16 +62,16 @@ mod tests {
         let judged = Judged::of(CLAIMS, "D28", &[synthetic::add]);
         let close = |tables: &mut Tables| {
             for r in tables.of_mut::<DifferenceRecord>() {
-                r.difference_nats = 0.015;
+                r.difference_nats = -0.5;
             }
         };
-        judged.check_all(MODELS, close, [0, MODELS, 0]);
+        judged.check_all(MODELS, close, [0, MODELS, 0, 0]);
         let alone = |tables: &mut Tables| {
             for r in tables.of_mut::<DifferenceRecord>() {
                 r.difference_nats_se = None;
             }
         };
-        judged.check(alone, [0, 0, MODELS]);
+        judged.check(alone, [0, 0, MODELS, 0]);
     }
 
     #[test]
@@ -92,7 +92,7 @@ mod tests {
             });
         }
         let reason = |model: &str| match later_less_early(&tables, model) {
-            Err(Unjudged::NotTested(reason)) => reason,
+            Err(NotTested(reason)) => reason,
             other => panic!("{other:?}"),
         };
         assert_eq!(reason("gpt2"), "no block lies at depths 0.25 to 0.6");

@@ -4,10 +4,16 @@ use super::table::Record;
 use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
 use crate::core::plain::Observed;
+use crate::core::sample::{TEXT, Units};
 use crate::core::subject::Subject;
 use crate::core::sum::mean;
 use crate::core::tables::Tables;
 use crate::sublayer_ratio::measure::{SIZES, Sizes};
+
+/// The curve of the MLP's output norm by block, a mean over positions.
+pub const MEAN: &str = "mlp_out_norm";
+/// The same, of each sequence the median over its positions.
+pub const MEDIAN: &str = "mlp_out_norm median";
 
 /// Records the means over a text.
 ///
@@ -23,6 +29,9 @@ pub fn record(
     for layer in 0..sequences.first().map_or(0, Vec::len) {
         let sums = sequences.iter().map(|blocks| blocks[layer].mlp);
         let (mlp_out_norm, mlp_out_norm_se, sums) = mean(sums);
+        let (.., medians) = mean(sequences.iter().map(|blocks| blocks[layer].mlp_median));
+        tables.push(Units::of(subject.name, MEAN, TEXT, layer, &sums));
+        tables.push(Units::of(subject.name, MEDIAN, TEXT, layer, &medians));
         tables.push(Record {
             model: subject.name.to_owned(),
             model_type: subject.model_type().to_owned(),

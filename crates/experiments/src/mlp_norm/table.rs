@@ -1,7 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::curve::{self, Point, point};
-use crate::core::finding::Unjudged;
+use crate::core::finding::NotTested;
 use crate::core::table::{negative_error, record};
 use crate::core::tables::Tables;
 
@@ -34,7 +34,7 @@ record! {
 ///
 /// # Errors
 /// The results do not reach.
-pub fn curve(tables: &Tables, model: &str) -> Result<Vec<Point>, Unjudged> {
+pub fn curve(tables: &Tables, model: &str) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model;
     curve::curve(tables.of(), "mlp-norm", own, |r| {
         point(r.layer, r.relative_depth, r.mlp_out_norm, r.mlp_out_norm_se)

@@ -1,9 +1,9 @@
 //! The claims that are judged from this experiment.
 
-use super::table::{self, Record};
+use super::table::{self, PREDICTION, Percent, SUPPRESSION, over_thresholds};
 use crate::core::claim::{Claim, Evidence, Version};
 use crate::core::curve::{Point, peak};
-use crate::core::finding::{Finding, Measured, Threshold, Unjudged};
+use crate::core::finding::{Finding, NotTested, Threshold};
 
 /// The claims that are judged from this experiment.
 pub const CLAIMS: &[Claim] = &[
@@ -25,44 +25,57 @@ pub const CLAIMS: &[Claim] = &[
     },
 ];
 
-fn prediction(record: &Record) -> f64 {
-    record.prediction_percent
-}
-
-fn suppression(record: &Record) -> f64 {
-    record.suppression_percent
-}
-
 /// The block with the highest density; the claims have no meaning where no block has such a neuron.
-fn densest(curve: &[Point], kind: &str) -> Result<Point, Unjudged> {
+///
+/// # Errors
+/// There is none.
+pub fn densest(curve: &[Point], kind: &str) -> Result<Point, NotTested> {
     let peak = peak(curve).filter(|peak| peak.value > 0.0);
-    peak.ok_or_else(|| Unjudged::Absent(format!("there are no {kind} neurons")))
+    peak.ok_or_else(|| {
+        NotTested(format!(
+            "not tested on models of this kind: there are no {kind} neurons"
+        ))
+    })
 }
 
-/// Prediction neurons are densest at a depth of 0.75 to 0.95, and less dense in the last block.
+/// The least share of the densest block's density that counts as there.
+const ONSET: f64 = 0.1;
+
+/// Prediction neurons appear at about half of the depth (0.4 to 0.6), are densest at a depth of 0.75 to 0.95, and less dense in
+/// the last block.
 pub fn d15(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
-        let density = table::density(evidence.tables, &model.name, prediction);
-        let peak = density
-            .clone()
-            .and_then(|density| densest(&density, "prediction"));
-        let fall = density.and_then(|density| {
-            let peak = densest(&density, "prediction")?;
-            Ok(Measured::of(density[density.len() - 1].value - peak.value))
-        });
-        findings.push(Finding::of(
-            &model.name,
-            "depth of the block with the most prediction neurons",
-            Threshold::Between(0.75, 0.95),
-            peak.map(|peak| Measured::of(peak.depth).noting(format!("block {}", peak.index))),
-        ));
-        findings.push(Finding::of(
-            &model.name,
-            "prediction neurons of the last block less those of the densest, percent",
-            Threshold::Below(0.0),
-            fall,
-        ));
+        let of = |number: fn(&[Point], Point) -> f64| {
+            over_thresholds(&PREDICTION, |percent| {
+                let density = table::density(evidence.tables, &model.name, percent)?;
+                let densest = densest(&density, "prediction")?;
+                Ok(number(&density, densest))
+            })
+        };
+        for (part, threshold, outcome) in [
+            (
+                "depth of the first block with a tenth of the highest density of prediction neurons",
+                Threshold::Between(0.4, 0.6),
+                of(|density, densest| {
+                    let mut own = density.iter();
+                    let first = own.find(|block| block.value >= ONSET * densest.value);
+                    first.map_or(f64::NAN, |block| block.depth)
+                }),
+            ),
+            (
+                "depth of the block with the most prediction neurons",
+                Threshold::Between(0.75, 0.95),
+                of(|_, densest| densest.depth),
+            ),
+            (
+                "prediction neurons of the last block less those of the densest, percent",
+                Threshold::Below(0.0),
+                of(|density, densest| density[density.len() - 1].value - densest.value),
+            ),
+        ] {
+            findings.push(Finding::of(&model.name, part, threshold, outcome));
+        }
     }
     findings
 }
@@ -71,16 +84,18 @@ pub fn d15(evidence: &Evidence<'_>) -> Vec<Finding> {
 pub fn d16(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
-        let density = table::density(evidence.tables, &model.name, suppression);
-        let from_end = density.clone().and_then(|density| {
+        let density = |percent| table::density(evidence.tables, &model.name, percent);
+        let from_end = over_thresholds(&SUPPRESSION, |percent| {
+            let density = density(percent)?;
             let peak = densest(&density, "suppression")?;
-            let last = density[density.len() - 1].index;
-            Ok(Measured::of((last - peak.index) as f64).noting(format!("block {}", peak.index)))
+            Ok((density[density.len() - 1].index - peak.index) as f64)
         });
-        let overtaken = density.and_then(|suppressing| {
-            let predicting = table::density(evidence.tables, &model.name, prediction)?;
+        let ways: Vec<(Percent, Percent)> = PREDICTION.into_iter().zip(SUPPRESSION).collect();
+        let overtaken = over_thresholds(&ways, |(predicts, suppresses)| {
+            let (predicting, suppressing) = (density(predicts)?, density(suppresses)?);
+            densest(&suppressing, "suppression")?;
             let last = |curve: &[Point]| curve[curve.len() - 1].value;
-            Ok(Measured::of(last(&suppressing) - last(&predicting)))
+            Ok(last(&suppressing) - last(&predicting))
         });
         findings.push(Finding::of(
             &model.name,
@@ -103,35 +118,45 @@ mod tests {
     use super::*;
     use crate::core::tables::Tables;
     use crate::core::testing::{Judged, MODELS};
-    use crate::neurons::synthetic;
+    use crate::neurons::{Record, synthetic};
 
     fn judged(claim: &str) -> Judged {
         Judged::of(CLAIMS, claim, &[synthetic::add])
     }
 
+    /// Gives all ways of counting the same density of both kinds, by depth.
+    fn set(tables: &mut Tables, density: impl Fn(f64) -> f64) {
+        for r in tables.of_mut::<Record>() {
+            let value = density(r.relative_depth);
+            r.percents_mut()
+                .into_iter()
+                .for_each(|percent| *percent = value);
+        }
+    }
+
     #[test]
     fn d15_prediction_neurons_peak_late() {
-        let last = |tables: &mut Tables| {
+        judged("D15").check_all(
+            3 * MODELS,
+            |tables| set(tables, |depth| 0.5 + 0.5 * depth),
+            [0, 3 * MODELS, 0, 0],
+        );
+        judged("D15").check(|tables| set(tables, |_| 0.0), [0, 0, 0, 3 * MODELS]);
+        // By another threshold they are densest elsewhere.
+        let elsewhere = |tables: &mut Tables| {
             for r in tables.of_mut::<Record>() {
-                r.prediction_percent = r.relative_depth;
+                r.prediction_above_12_percent = 1.0 - r.relative_depth;
             }
         };
-        judged("D15").check_all(2 * MODELS, last, [0, 2 * MODELS, 0]);
-        let none = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                r.prediction_percent = 0.0;
-            }
-        };
-        judged("D15").check(none, [0, 2 * MODELS, 0]);
+        judged("D15").check(elsewhere, [MODELS, 0, 2 * MODELS, 0]);
     }
 
     #[test]
     fn d16_suppression_neurons_overtake() {
         let early = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                r.suppression_percent = 1.0 - r.relative_depth;
-            }
+            set(tables, |depth| 1.0 - depth);
         };
-        judged("D16").check_all(2 * MODELS, early, [0, 2 * MODELS, 0]);
+        judged("D16").check_all(2 * MODELS, early, [0, 2 * MODELS, 0, 0]);
+        judged("D16").check(|tables| set(tables, |_| 0.0), [0, 0, 0, 2 * MODELS]);
     }
 }

@@ -59,7 +59,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         description: format!(
             "Above: percent of each block's neurons with kurtosis above 10 and positive skewness (prediction), negative \
              skewness (suppression), and with variance above 0.005 and kurtosis below 3 (partition), of the cosines of \
-             output weights with the columns of W_U. Below: their kurtosis and skewness over the neurons of a block \
+             output weights with the columns of W_U, in a gated MLP along the sign of the neuron's mean activation. Below: their kurtosis and skewness over the neurons of a block \
              (median; for a single model quartiles dashed, 5th and 95th percentile dotted), and the median skewness of \
              neurons with kurtosis above 10. Horizontal axis: relative depth of block ℓ. Models: {}.",
             models::names(&models),

@@ -32,7 +32,7 @@ pub(super) const QUANTITIES: &[Quantity] = &[
                 .iter()
                 .map(|peak| point(peak.index, 0.0, peak.depth, None))
                 .collect();
-            Some(mean(&depths)?.value)
+            mean(&depths)
         },
     },
 ];

@@ -1,8 +1,13 @@
 //! Neurons read off the weights: `neurons` (paper B.1, B.9 and section E, "Universal neurons").
 //!
+//! In a gated MLP the signs of a neuron's up projection and of its output weights can be turned together without changing the
+//! model, so that weights alone do not tell promotion from suppression. There the output weights count along the sign of
+//! the neuron's mean activation on the first sequences of the text; the sign of its third moment is a second reading.
+//!
 //! The cosines of a neuron's output weights with every token's column of W_U are made in tiles and summed up at once;
 //! vocabulary × neurons is never stored. Blocks are shared out among threads, and within a block all sums have one order.
 
+use super::activations::{self, Moment, Signs};
 use super::table::{Kind, Record};
 use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
@@ -35,13 +40,20 @@ pub struct Neuron {
     pub index: usize,
     /// The moments of the cosines of its output weights with the columns of the unembedding.
     pub cosines: Moments,
+    /// The sign that it has where it is active, by both readings: 1, −1, or 0 where it is not.
+    pub signs: Signs,
 }
 
 impl Neuron {
     /// What it does to the vocabulary.
     pub fn kind(&self) -> Kind {
-        match (self.cosines.kurtosis(), self.cosines.skewness()) {
-            (Some(kurtosis), Some(skewness)) if kurtosis > HEAVY_KURTOSIS => {
+        self.kind_by(HEAVY_KURTOSIS, Moment::First)
+    }
+
+    /// What it does, by another least kurtosis or another reading of its sign.
+    fn kind_by(&self, least: f64, moment: Moment) -> Kind {
+        match (self.cosines.kurtosis(), self.skewness_by(moment)) {
+            (Some(kurtosis), Some(skewness)) if kurtosis > least => {
                 if skewness > 0.0 {
                     Kind::Prediction
                 } else if skewness < 0.0 {
@@ -52,6 +64,11 @@ impl Neuron {
             }
             _ => Kind::Other,
         }
+    }
+
+    /// The skewness of its cosines where it is active.
+    fn skewness_by(&self, moment: Moment) -> Option<f64> {
+        Some(f64::from(self.signs.by(moment)) * self.cosines.skewness()?)
     }
 
     /// Whether it promotes or suppresses few tokens.
@@ -192,7 +209,8 @@ impl Weights {
             let memory = subject.runs.hold(what, Vocabulary::bytes(subject.model))?;
             let (unembedding, _folded) = subject.folded_unembedding()?.into_parts();
             let vocabulary = Counted::new(Vocabulary::new(unembedding), memory);
-            let blocks = blocks(&subject.runs, &vocabulary)?;
+            let signs = activations::signs(subject)?;
+            let blocks = blocks(&subject.runs, &vocabulary, &signs)?;
             Ok(Self { vocabulary, blocks })
         })
     }
@@ -202,6 +220,7 @@ impl Weights {
 fn blocks(
     runs: &Runs<'_>,
     vocabulary: &Vocabulary,
+    signs: &[Vec<Signs>],
 ) -> Result<Counted<Vec<Vec<Neuron>>>, ExperimentError> {
     let model = runs.model.model;
     let config = model.config();
@@ -215,19 +234,20 @@ fn blocks(
         result: config.neurons * size_of::<Neuron>(),
     };
     runs.over(&layers, bytes, |_, &layer| {
-        Ok(neurons(model, vocabulary, layer))
+        Ok(neurons(model, vocabulary, layer, &signs[layer]))
     })
 }
 
 /// The neurons of a block.
-fn neurons(model: &Model, vocabulary: &Vocabulary, layer: usize) -> Vec<Neuron> {
+fn neurons(model: &Model, vocabulary: &Vocabulary, layer: usize, signs: &[Signs]) -> Vec<Neuron> {
     let moments = vocabulary.cosines(&model.neuron_outputs(layer));
-    let neurons = moments.into_iter().enumerate();
+    let neurons = moments.into_iter().zip(signs).enumerate();
     neurons
-        .map(|(index, cosines)| Neuron {
+        .map(|(index, (cosines, signs))| Neuron {
             layer,
             index,
             cosines,
+            signs: *signs,
         })
         .collect()
 }
@@ -257,7 +277,16 @@ fn block_record(subject: &Subject<'_>, layer: usize, block: &[Neuron]) -> Record
     };
     let kurtosis = sorted(&|neuron| neuron.cosines.kurtosis());
     let skewness = sorted(&|neuron| neuron.cosines.skewness());
-    let heavy = sorted(&|neuron| neuron.cosines.skewness().filter(|_| neuron.is_heavy()));
+    let heavy = sorted(&|neuron| {
+        let skewness = neuron.skewness_by(Moment::First);
+        skewness.filter(|_| neuron.is_heavy())
+    });
+    let percent_by = |kind: Kind, least: f64, moment: Moment| {
+        let own = block
+            .iter()
+            .filter(|neuron| neuron.kind_by(least, moment) == kind);
+        percent(own.count())
+    };
     let at = |sorted: &[f64], share: f64| quantile(sorted, share).unwrap_or(f64::NAN);
     Record {
         model: subject.name.to_owned(),
@@ -272,6 +301,20 @@ fn block_record(subject: &Subject<'_>, layer: usize, block: &[Neuron]) -> Record
         prediction_percent: percent(prediction),
         suppression_percent: percent(suppression),
         partition_percent: percent(partition),
+        prediction_above_8_percent: percent_by(Kind::Prediction, 8.0, Moment::First),
+        suppression_above_8_percent: percent_by(Kind::Suppression, 8.0, Moment::First),
+        prediction_above_12_percent: percent_by(Kind::Prediction, 12.0, Moment::First),
+        suppression_above_12_percent: percent_by(Kind::Suppression, 12.0, Moment::First),
+        prediction_by_third_moment_percent: percent_by(
+            Kind::Prediction,
+            HEAVY_KURTOSIS,
+            Moment::Third,
+        ),
+        suppression_by_third_moment_percent: percent_by(
+            Kind::Suppression,
+            HEAVY_KURTOSIS,
+            Moment::Third,
+        ),
         kurtosis_p05: at(&kurtosis, 0.05),
         kurtosis_p25: at(&kurtosis, 0.25),
         kurtosis_p50: at(&kurtosis, 0.5),
@@ -347,7 +390,9 @@ mod tests {
         let model = Model::random(ModelConfig::tiny(), 5);
         let vocabulary = Vocabulary::new(model.folded_unembedding());
         let moments = |threads| {
-            let blocks = blocks(&runs(&model, threads), &vocabulary).unwrap();
+            let signs =
+                vec![vec![Signs::AS_WEIGHTS; model.config().neurons]; model.config().layers];
+            let blocks = blocks(&runs(&model, threads), &vocabulary, &signs).unwrap();
             let all: Vec<Moments> = blocks.iter().flatten().map(|n| n.cosines).collect();
             all
         };
@@ -361,6 +406,7 @@ mod tests {
             layer: 0,
             index: 0,
             cosines: Moments::of(values),
+            signs: Signs::AS_WEIGHTS,
         };
         let check = |values: &[f64], kind: Kind, partition: bool| {
             let neuron = neuron(values);

@@ -1,7 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::curve::{self, Point, point};
-use crate::core::finding::Unjudged;
+use crate::core::finding::{Measured, NotTested, Outcome};
 use crate::core::table::record;
 use crate::core::tables::Tables;
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Kurtosis above 10, positive skewness.
+    /// Kurtosis above 10, and what it promotes where it is active are few tokens.
     Prediction,
-    /// Kurtosis above 10, negative skewness.
+    /// Kurtosis above 10, and what it suppresses where it is active are few tokens.
     Suppression,
     /// Neither.
     Other,
@@ -33,9 +33,9 @@ record! {
         pub relative_depth: f64,
         /// Neurons of the block.
         pub neurons: usize,
-        /// Neurons with kurtosis above 10 and positive skewness.
+        /// Neurons with kurtosis above 10 whose skewness has the sign of their mean activation; in a plain MLP, positive.
         pub prediction: usize,
-        /// Neurons with kurtosis above 10 and negative skewness.
+        /// Neurons with kurtosis above 10 whose skewness has the other sign; in a plain MLP, negative.
         pub suppression: usize,
         /// Neurons with variance above 0.005 and kurtosis below the normal distribution's, 3: the vocabulary in two large sets.
         pub partition: usize,
@@ -45,6 +45,18 @@ record! {
         pub suppression_percent: f64,
         /// Partition neurons, percent.
         pub partition_percent: f64,
+        /// Prediction neurons with kurtosis above 8, percent.
+        pub prediction_above_8_percent: f64,
+        /// Suppression neurons with kurtosis above 8, percent.
+        pub suppression_above_8_percent: f64,
+        /// Prediction neurons with kurtosis above 12, percent.
+        pub prediction_above_12_percent: f64,
+        /// Suppression neurons with kurtosis above 12, percent.
+        pub suppression_above_12_percent: f64,
+        /// Prediction neurons by the sign of the third moment of the activation in place of its mean, percent.
+        pub prediction_by_third_moment_percent: f64,
+        /// Suppression neurons by that sign, percent.
+        pub suppression_by_third_moment_percent: f64,
         /// 5th percentile of the kurtosis over neurons (not excess: 3 is normal).
         pub kurtosis_p05: f64,
         /// 25th percentile.
@@ -55,7 +67,7 @@ record! {
         pub kurtosis_p75: f64,
         /// 95th percentile.
         pub kurtosis_p95: f64,
-        /// 5th percentile of the skewness over neurons.
+        /// 5th percentile of the skewness over neurons, as the weights are, whose signs are arbitrary in a gated MLP.
         pub skewness_p05: f64,
         /// 25th percentile.
         pub skewness_p25: f64,
@@ -65,7 +77,7 @@ record! {
         pub skewness_p75: f64,
         /// 95th percentile.
         pub skewness_p95: f64,
-        /// Median skewness of the neurons with kurtosis above 10.
+        /// Median of the skewness of the neurons with kurtosis above 10, taken along the sign of their mean activation.
         pub heavy_skewness_p50: Option<f64>,
     }
     table("neurons") key(model, layer) fault(|_| None)
@@ -81,17 +93,78 @@ pub fn suppression(record: &Record) -> f64 {
     record.suppression_percent
 }
 
+/// A percentage of a block's neurons.
+pub type Percent = fn(&Record) -> f64;
+
+/// The ways of counting prediction neurons, the one that is reported first: by kurtosis above 10, 8 and 12, and by the third
+/// moment of activations.
+pub const PREDICTION: [Percent; 4] = [
+    prediction,
+    |r| r.prediction_above_8_percent,
+    |r| r.prediction_above_12_percent,
+    |r| r.prediction_by_third_moment_percent,
+];
+
+/// The ways of counting suppression neurons.
+pub const SUPPRESSION: [Percent; 4] = [
+    suppression,
+    |r| r.suppression_above_8_percent,
+    |r| r.suppression_above_12_percent,
+    |r| r.suppression_by_third_moment_percent,
+];
+
+/// A number that depends on how neurons are counted, with its range over the ways of counting them. Ways by which it is not
+/// defined are left out, but for the first.
+///
+/// # Errors
+/// Why it is not defined by the first.
+pub fn over_thresholds<T: Copy>(ways: &[T], of: impl Fn(T) -> Result<f64, NotTested>) -> Outcome {
+    let first = ways
+        .first()
+        .ok_or_else(|| NotTested::because("there is no way to count"))?;
+    let value = of(*first)?;
+    let others = ways.iter().filter_map(|way| of(*way).ok());
+    let others = others.filter(|other| other.is_finite());
+    let range = others.fold([value; 2], |[low, high], other| {
+        [low.min(other), high.max(other)]
+    });
+    let note = "range over kurtosis above 8, 10 and 12 and over both signs of activations";
+    Ok(Measured::of(value).within(range).noting(note))
+}
+
+/// The highest density of a model's blocks.
+///
+/// # Errors
+/// The results do not reach.
+pub fn highest(tables: &Tables, model: &str, percent: Percent) -> Result<f64, NotTested> {
+    let density = density(tables, model, percent)?;
+    Ok(curve::peak(&density).map_or(0.0, |peak| peak.value))
+}
+
 /// A density against the block, percent of the block's neurons.
 ///
 /// # Errors
 /// The results do not reach.
-pub fn density(
-    tables: &Tables,
-    model: &str,
-    percent: fn(&Record) -> f64,
-) -> Result<Vec<Point>, Unjudged> {
+pub fn density(tables: &Tables, model: &str, percent: Percent) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model;
     curve::curve(tables.of(), "neurons", own, |r| {
         point(r.layer, r.relative_depth, percent(r), None)
     })
+}
+
+#[cfg(test)]
+impl Record {
+    /// The densities of prediction and suppression neurons, by every way of counting them.
+    pub(crate) fn percents_mut(&mut self) -> [&mut f64; 8] {
+        [
+            &mut self.prediction_percent,
+            &mut self.prediction_above_8_percent,
+            &mut self.prediction_above_12_percent,
+            &mut self.prediction_by_third_moment_percent,
+            &mut self.suppression_percent,
+            &mut self.suppression_above_8_percent,
+            &mut self.suppression_above_12_percent,
+            &mut self.suppression_by_third_moment_percent,
+        ]
+    }
 }

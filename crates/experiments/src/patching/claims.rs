@@ -1,10 +1,12 @@
 //! The claim that is judged from this experiment.
 
-use super::table::{Record, SetRecord};
-use crate::core::claim::{Claim, Evidence, each_model};
-use crate::core::curve::needs;
-use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
-use crate::core::tables::Tables;
+use super::measure::curve_name;
+use super::table::SetRecord;
+use crate::core::claim::{Claim, Evidence};
+use crate::core::curve::{Point, needs};
+use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};
+use crate::core::models::Facts;
+use crate::core::sample::statistic;
 
 /// The claim that is judged from this experiment.
 pub const CLAIMS: &[Claim] = &[Claim {
@@ -21,20 +23,21 @@ const SET: &str = "indirect-objects";
 
 /// What is at the subject's position leaves it in the stage of feature engineering.
 pub fn d29(evidence: &Evidence<'_>) -> Vec<Finding> {
-    each_model(evidence, |model| {
-        vec![Finding::of(
-            model,
+    let each = evidence.models.iter().map(|model| {
+        Finding::of(
+            &model.name,
             "depth of the largest drop of what the stream at the subject's position recovers, indirect objects",
             Threshold::Between(0.2, 0.6),
-            depth_of_drop(evidence.tables, model),
-        )]
-    })
+            depth_of_drop(evidence, model),
+        )
+    });
+    each.collect()
 }
 
-fn depth_of_drop(tables: &Tables, model: &str) -> Outcome {
-    let not_tested = |reason: &str| Unjudged::NotTested(reason.to_owned());
-    let sets = tables.of::<SetRecord>().iter();
-    let sets: Vec<&SetRecord> = sets.filter(|r| r.model == model).collect();
+fn depth_of_drop(evidence: &Evidence<'_>, model: &Facts) -> Outcome {
+    let not_tested = |reason: &str| NotTested(reason.to_owned());
+    let sets = evidence.tables.of::<SetRecord>().iter();
+    let sets: Vec<&SetRecord> = sets.filter(|r| r.model == model.name).collect();
     let set = sets.iter().find(|r| r.set == SET);
     let set = set.ok_or_else(|| match sets.is_empty() {
         true => needs("patching"),
@@ -50,34 +53,31 @@ fn depth_of_drop(tables: &Tables, model: &str) -> Outcome {
     let error = set.effect_nats_se.unwrap_or(f64::INFINITY);
     let tells_apart = set.effect_nats > 2.0 * error;
     if !tells_apart {
-        return Err(Unjudged::NotTested(format!(
+        return Err(NotTested(format!(
             "the model does not tell the prompts of a pair apart: their logit differences differ by {:.3} nats, less than two standard errors",
             set.effect_nats
         )));
     }
-    let records = tables.of::<Record>().iter();
-    let mut own: Vec<&Record> = records
-        .filter(|r| {
-            (r.model.as_str(), r.set.as_str(), r.site.as_str()) == (model, SET, "resid.post")
-                && r.position == set.subject_position
-        })
-        .collect();
-    own.sort_by_key(|r| r.layer);
-    // Before the first block the whole difference is there.
-    let before = std::iter::once(1.0).chain(own.iter().map(|r| r.recovered));
-    let drops = own
+    let recovered = evidence.by_block(model, "patching", &curve_name(SET))?;
+    statistic([&recovered], |[curve]| largest_drop(curve))
+}
+
+/// The depth of the block at which most of the difference leaves. Before the first block the whole of it is there.
+fn largest_drop(curve: &[Point]) -> Outcome {
+    let before = std::iter::once(1.0).chain(curve.iter().map(|point| point.value));
+    let drops = curve
         .iter()
         .zip(before)
-        .map(|(r, before)| (r, before - r.recovered));
+        .map(|(point, before)| (point, before - point.value));
     let largest = drops
         .filter(|(_, drop)| drop.is_finite())
         .reduce(|best, next| if next.1 > best.1 { next } else { best });
-    let (record, drop) = largest.ok_or_else(|| {
-        not_tested("what comes back at the subject's position is not defined in any block")
+    let (point, drop) = largest.ok_or_else(|| {
+        NotTested::because("what comes back at the subject's position is not defined in any block")
     })?;
-    Ok(Measured::of(record.relative_depth).noting(format!(
+    Ok(Measured::of(point.depth).noting(format!(
         "block {}, where {drop:.2} of the difference leaves the position",
-        record.layer
+        point.index
     )))
 }
 
@@ -85,31 +85,52 @@ fn depth_of_drop(tables: &Tables, model: &str) -> Outcome {
 mod tests {
     use super::*;
     use crate::core::finding::Verdict;
-    use crate::core::testing::{Judged, MODELS, models};
+    use crate::core::sample::Units;
+    use crate::core::tables::Tables;
+    use crate::core::testing::{Judged, MODELS, Simulated, change, models, small};
     use crate::patching::synthetic;
+    use std::collections::BTreeMap;
 
     #[test]
     fn d29_the_subject_is_read_in_feature_engineering() {
         let judged = Judged::of(CLAIMS, "D29", &[synthetic::add]);
+        let layers: BTreeMap<String, usize> =
+            models().into_iter().map(|m| (m.name, m.layers)).collect();
         let late = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                r.recovered = if r.relative_depth < 0.9 { 1.0 } else { 0.0 };
-            }
+            change(tables, |model, _, layer| {
+                Some(if layer + 1 < layers[model] { 1.0 } else { 0.0 })
+            });
         };
-        judged.check_all(MODELS, late, [0, MODELS, 0]);
+        judged.check_all(MODELS, late, [0, MODELS, 0, 0]);
         // At the first block already.
-        let early = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                r.recovered = 0.1;
-            }
-        };
-        judged.check(early, [0, MODELS, 0]);
+        judged.check(
+            |tables| change(tables, |_, _, _| Some(0.1)),
+            [0, MODELS, 0, 0],
+        );
         let unable = |tables: &mut Tables| {
             for r in tables.of_mut::<SetRecord>() {
                 r.effect_nats = 0.1;
             }
         };
-        judged.check(unable, [0, 0, MODELS]);
+        judged.check(unable, [0, 0, 0, MODELS]);
+        let pairs = |recovered: fn(usize) -> f64| {
+            move |simulated: &mut Simulated, facts: &Facts, tables: &mut Tables| {
+                synthetic::add(facts, tables);
+                tables.of_mut::<Units>().clear();
+                simulated.units = 32;
+                let values: Vec<(usize, f64)> = (0..facts.layers)
+                    .map(|layer| (layer, recovered(layer)))
+                    .collect();
+                simulated.curve(tables, facts, &curve_name(SET), &values, [0.1, 0.3]);
+            }
+        };
+        // What leaves does so evenly.
+        judged.check_null(&[small()], pairs(|layer| 1.0 - (layer as f64 + 1.0) / 8.0));
+        judged.check_effect(
+            &[small()],
+            true,
+            pairs(|layer| if layer < 3 { 0.9 } else { 0.1 }),
+        );
     }
 
     #[test]
@@ -142,9 +163,7 @@ mod tests {
         );
         check(
             |tables| {
-                for r in tables.of_mut::<Record>() {
-                    r.recovered = f64::NAN;
-                }
+                change(tables, |_, _, _| Some(f64::NAN));
             },
             "not defined in any block",
         );

@@ -4,6 +4,7 @@ use super::sets::{Set, sets};
 use super::table::{Record, SetRecord};
 use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
+use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use crate::core::work;
@@ -103,6 +104,11 @@ pub(super) fn measure(
     }
 }
 
+/// The curve of what the stream at the subject's position recovers by block; and the sample, whose units are pairs.
+pub(super) fn curve_name(set: &str) -> String {
+    format!("recovered at the subject, {set}")
+}
+
 fn patch(subject: &Subject<'_>, set: &Set, tables: &mut Tables) -> Result<(), ExperimentError> {
     let plan = plan(subject, set)?;
     let measure = Patching::at_last_position();
@@ -137,6 +143,11 @@ fn patch(subject: &Subject<'_>, set: &Set, tables: &mut Tables) -> Result<(), Ex
             continue;
         };
         let (site, position) = places[family];
+        if site == Site::ResidPost && position == set.subject {
+            let curve = curve_name(set.name);
+            let ratio = &statistics.recovered;
+            tables.push(Units::of_ratio(&model, &curve, &curve, layer, ratio));
+        }
         tables.push(Record {
             model: model.clone(),
             model_type: model_type.clone(),

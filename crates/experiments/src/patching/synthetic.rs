@@ -1,9 +1,10 @@
 //! Results under which the claim holds, for its tests.
 
+use super::measure::curve_name;
 use super::table::{Record, SetRecord};
 use crate::core::models::Facts;
 use crate::core::tables::Tables;
-use crate::core::testing::blocks;
+use crate::core::testing::{blocks, units};
 
 /// Adds the records of one model.
 pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
@@ -23,6 +24,15 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
         effect_nats_se: Some(0.5),
     });
     for (layer, depth) in blocks(facts) {
+        let recovered = if depth < 0.4 { 0.95 } else { 0.05 };
+        units(
+            tables,
+            facts,
+            &curve_name("indirect-objects"),
+            layer,
+            recovered,
+            0.02,
+        );
         for (site, position) in [("resid.post", 10), ("resid.post", 15), ("mlp.out", 10)] {
             let at_subject = (site, position) == ("resid.post", 10);
             tables.push(Record {
@@ -34,11 +44,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 layers: facts.layers,
                 relative_depth: depth,
                 position,
-                recovered: if at_subject && depth < 0.4 {
-                    0.95
-                } else {
-                    0.05
-                },
+                recovered: if at_subject { recovered } else { 0.05 },
                 recovered_se: Some(0.02),
                 logit_difference_nats: 0.0,
                 logit_difference_nats_se: Some(0.1),

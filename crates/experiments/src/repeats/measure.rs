@@ -3,6 +3,7 @@
 use super::table::Record;
 use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
+use crate::core::sample::{TEXT, Units};
 use crate::core::subject::Subject;
 use crate::core::sweep::{Edits, Swept};
 use crate::core::tables::Tables;
@@ -22,6 +23,11 @@ pub(super) fn edits(layers: usize) -> Vec<Edits> {
         .collect()
 }
 
+/// The curve of the changes of entropy by the first block of the run.
+pub(super) fn curve_name(blocks: usize) -> String {
+    format!("repeat(l..l+{blocks}) entropy_difference_bits")
+}
+
 /// Records every run, compared with the plain model.
 ///
 /// # Errors
@@ -39,6 +45,8 @@ pub(super) fn record(
             let (layer, statistics) = (altered.layer, altered.statistics);
             let entropy = statistics.entropy_bits.difference(&plain.entropy_bits)?;
             let loss = statistics.loss_nats.difference(&plain.loss_nats)?;
+            let curve = curve_name(blocks);
+            tables.push(Units::of(subject.name, &curve, TEXT, layer, &entropy));
             tables.push(Record {
                 model: subject.name.to_owned(),
                 model_type: subject.model_type().to_owned(),

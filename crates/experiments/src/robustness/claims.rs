@@ -1,11 +1,14 @@
 //! The claims that are judged from this experiment.
 
 use super::table::Intervention::{self, Drop, Swap};
-use super::table::{self, Collapse, Record};
 use crate::core::claim::{Claim, Evidence, Version};
-use crate::core::curve::{Point, mean, median, middle, needs, point, together, trough};
-use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
-use layerwise_metrics::{correlation, rescale};
+use crate::core::curve::{Point, mean, median, middle, needs, point, trough};
+use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};
+use crate::core::models::Facts;
+use crate::core::permutation;
+use crate::core::published::published_name;
+use crate::core::sample::{Sampled, statistic};
+use layerwise_metrics::rescale;
 use std::collections::BTreeSet;
 
 /// The claims that are judged from this experiment.
@@ -39,7 +42,7 @@ pub const CLAIMS: &[Claim] = &[
         versions: &[Version::Nips],
         statement: "swapping the last pair is worse for Pythia than for GPT-2",
         needs: &["robustness"],
-        models: "GPT-2 and Pythia models",
+        models: "the paper's GPT-2 and Pythia models",
         judge: d4,
     },
     Claim {
@@ -55,7 +58,7 @@ pub const CLAIMS: &[Claim] = &[
         versions: Version::V1_AND_NIPS,
         statement: "GPT-2 is more robust than Pythia",
         needs: &["robustness"],
-        models: "GPT-2 and Pythia models",
+        models: "the paper's GPT-2 and Pythia models",
         judge: d6,
     },
     Claim {
@@ -70,159 +73,139 @@ pub const CLAIMS: &[Claim] = &[
 
 const BOTH: [(Intervention, &str); 2] = [(Drop, "drop"), (Swap, "swap")];
 
-fn divergence(record: &Record) -> (f64, Option<f64>) {
-    (record.kl_nats, record.kl_nats_se)
+/// A quantity of the sweep against the block that is changed.
+fn sampled(
+    evidence: &Evidence<'_>,
+    model: &Facts,
+    intervention: Intervention,
+    quantity: &str,
+) -> Result<Sampled, NotTested> {
+    let curve = format!("{} {quantity}", intervention.family());
+    evidence.by_block(model, "robustness", &curve)
 }
 
-fn agreement(record: &Record) -> (f64, Option<f64>) {
-    (record.top1_agreement, record.top1_agreement_se)
+/// The median over depths 0.2 to 0.9.
+fn usual(curve: &[Point]) -> Result<f64, NotTested> {
+    median(&middle(curve)?).ok_or_else(|| needs("robustness"))
 }
 
-/// The median relative accuracy at depths 0.2 to 0.9.
-fn median_agreement(evidence: &Evidence<'_>, model: &str, intervention: Intervention) -> Outcome {
-    let curve = table::curve(evidence.tables, model, intervention, agreement)?;
-    median(&middle(&curve)?).ok_or_else(|| needs("robustness"))
+fn first(curve: &[Point]) -> Result<Point, NotTested> {
+    let first = curve.first().filter(|point| point.index == 0);
+    first.copied().ok_or_else(|| needs("robustness"))
+}
+
+/// What `outcome` gives of each model and intervention, as one part.
+fn each(
+    evidence: &Evidence<'_>,
+    part: &str,
+    threshold: Threshold,
+    outcome: impl Fn(&Facts, Intervention) -> Outcome,
+) -> Vec<Finding> {
+    let models = evidence.models.iter();
+    let each = models.flat_map(|model| BOTH.map(|both| (model, both)));
+    each.map(|(model, (intervention, name))| {
+        let part = format!("{part}, {name}");
+        Finding::of(&model.name, part, threshold, outcome(model, intervention))
+    })
+    .collect()
 }
 
 /// Median relative accuracy over depths 0.2 to 0.9 at least 0.72, for swap and drop.
 pub fn d1(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for model in evidence.models {
-        for (intervention, name) in BOTH {
-            findings.push(Finding::of(
-                &model.name,
-                format!("median relative accuracy at depths 0.2 to 0.9, {name}"),
-                Threshold::AtLeast(0.72),
-                median_agreement(evidence, &model.name, intervention)
-                    .map(|measured| measured.noting("standard error of the median block")),
-            ));
-        }
-    }
-    findings
+    let part = "median relative accuracy at depths 0.2 to 0.9";
+    each(
+        evidence,
+        part,
+        Threshold::AtLeast(0.72),
+        |model, intervention| {
+            let agreement = sampled(evidence, model, intervention, "top1_agreement")?;
+            let inside = middle(&agreement.curve())?;
+            let robust = inside.iter().filter(|point| point.value >= 0.72).count();
+            let note = format!("{robust} of {} blocks have 0.72", inside.len());
+            statistic([&agreement], |[curve]| {
+                Ok(Measured::of(usual(curve)?).noting(&note))
+            })
+        },
+    )
 }
 
 /// KL at block 0 at least 5 times the median in the middle; relative accuracy least at block 0.
 pub fn d2(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for model in evidence.models {
-        for (intervention, name) in BOTH {
-            let ratio = || {
-                let curve = table::curve(evidence.tables, &model.name, intervention, divergence)?;
-                let first = first(&curve, "robustness")?;
-                let usual = median(&middle(&curve)?).ok_or_else(|| needs("robustness"))?;
-                let error = first.error.map(|error| error / usual.value);
-                Ok(Measured::of(first.value / usual.value)
-                    .with_error(error)
-                    .noting("standard error with the median taken as given"))
-            };
-            let least = || {
-                let curve = table::curve(evidence.tables, &model.name, intervention, agreement)?;
-                let first = first(&curve, "robustness")?;
-                let other = trough(&curve[1..])
-                    .ok_or_else(|| Unjudged::NotTested("there is no other block".to_owned()))?;
-                Ok(Measured::of(first.value - other.value)
-                    .with_error(together(first.error, other.error))
-                    .noting(format!(
-                        "the least of the others is at block {}",
-                        other.index
-                    )))
-            };
-            findings.push(Finding::of(
-                &model.name,
-                format!("KL at block 0 over its median at depths 0.2 to 0.9, {name}"),
-                Threshold::AtLeast(5.0),
-                ratio(),
-            ));
-            findings.push(Finding::of(
-                &model.name,
-                format!("relative accuracy at block 0 less the least of the other blocks, {name}"),
-                Threshold::AtMost(0.0),
-                least(),
-            ));
-        }
-    }
+    let part = "KL at block 0 over its median at depths 0.2 to 0.9";
+    let mut findings = each(
+        evidence,
+        part,
+        Threshold::AtLeast(5.0),
+        |model, intervention| {
+            let divergence = sampled(evidence, model, intervention, "kl_nats")?;
+            statistic([&divergence], |[curve]| {
+                Ok(Measured::of(first(curve)?.value / usual(curve)?))
+            })
+        },
+    );
+    let part = "relative accuracy at block 0 less the least of the other blocks";
+    findings.extend(each(
+        evidence,
+        part,
+        Threshold::AtMost(0.0),
+        |model, intervention| {
+            let agreement = sampled(evidence, model, intervention, "top1_agreement")?;
+            statistic([&agreement], |[curve]| {
+                let other = trough(curve.get(1..).unwrap_or_default());
+                let other = other.ok_or_else(|| NotTested::because("there is no other block"))?;
+                let note = format!("the least of the others is at block {}", other.index);
+                Ok(Measured::of(first(curve)?.value - other.value).noting(note))
+            })
+        },
+    ));
     findings
-}
-
-fn first(curve: &[Point], figure: &str) -> Result<Point, Unjudged> {
-    let first = curve.first().filter(|point| point.index == 0);
-    first.copied().ok_or_else(|| needs(figure))
 }
 
 /// After block 0 is changed, the entropy is above the plain model's, and no token has more than half of the positions.
 pub fn d3(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for model in evidence.models {
-        for (intervention, name) in BOTH {
-            let entropy = || {
-                let quantity =
-                    |r: &Record| (r.entropy_difference_bits, r.entropy_difference_bits_se);
-                let curve = table::curve(evidence.tables, &model.name, intervention, quantity)?;
-                let first = first(&curve, "robustness")?;
-                Ok(Measured::of(first.value).with_error(first.error))
-            };
-            let share = || {
-                let mut records = evidence.tables.of::<Collapse>().iter();
-                let record = records
-                    .find(|r| {
-                        r.model == model.name && r.intervention == intervention && r.layer == 0
-                    })
-                    .ok_or_else(|| needs("robustness (robustness-collapse.csv)"))?;
-                Ok(Measured::of(record.modal_share)
-                    .with_error(record.modal_share_se)
-                    .noting(format!("token {}", record.modal_token)))
-            };
-            findings.push(Finding::of(
-                &model.name,
-                format!("change of the output's entropy in bits, {name} at block 0"),
-                Threshold::Above(0.0),
-                entropy(),
-            ));
-            findings.push(Finding::of(
-                &model.name,
-                format!(
-                    "share of positions at which the modal token is predicted, {name} at block 0"
-                ),
-                Threshold::AtMost(0.5),
-                share(),
-            ));
+    let at_first = |quantity: &'static str| {
+        move |model: &Facts, intervention: Intervention| {
+            let curve = sampled(evidence, model, intervention, quantity)?;
+            let curve = curve.retaining(|layer, _| layer == 0);
+            statistic([&curve], |[curve]| Ok(Measured::of(first(curve)?.value)))
         }
-    }
+    };
+    let part = "change of the output's entropy in bits at block 0";
+    let entropy = at_first("entropy_difference_bits");
+    let mut findings = each(evidence, part, Threshold::Above(0.0), entropy);
+    let part = "share of positions at which the modal token is predicted at block 0";
+    let share = at_first("modal_share");
+    findings.extend(each(evidence, part, Threshold::AtMost(0.5), share));
     findings
 }
 
-/// The mean over a family's models of one number each, with the mean of their standard errors.
-fn family_mean(evidence: &Evidence<'_>, family: &str, number: impl Fn(&str) -> Outcome) -> Outcome {
-    let mut points = Vec::new();
-    for (index, model) in evidence.models.iter().enumerate() {
-        if model.family == family {
-            let measured = number(&model.name)?;
-            points.push(point(index, 0.0, measured.value, measured.standard_error));
-        }
+/// The paper's GPT-2 models against its Pythia models, in one number each.
+fn gpt2_less_pythia(
+    evidence: &Evidence<'_>,
+    number: impl Fn(&Facts) -> Result<f64, NotTested>,
+) -> Outcome {
+    let family = |name: &str| {
+        let own = evidence.models.iter();
+        let own = own.filter(|model| {
+            published_name(&model.name).is_some_and(|published| published.starts_with(name))
+        });
+        own.map(&number).collect::<Result<Vec<f64>, _>>()
+    };
+    let (gpt2, pythia) = (family("gpt2")?, family("pythia")?);
+    if gpt2.is_empty() || pythia.is_empty() {
+        return Err(NotTested::because(
+            "needs the paper's GPT-2 and Pythia models",
+        ));
     }
-    mean(&points).ok_or_else(|| {
-        Unjudged::NotTested("needs GPT-2 and Pythia models (families gpt2 and gpt_neox)".to_owned())
-    })
-}
-
-/// The GPT-2 family's mean less the Pythia family's.
-fn gpt2_less_pythia(evidence: &Evidence<'_>, number: impl Fn(&str) -> Outcome) -> Outcome {
-    let gpt2 = family_mean(evidence, "gpt2", &number)?;
-    let pythia = family_mean(evidence, "gpt_neox", &number)?;
-    Ok(Measured::of(gpt2.value - pythia.value)
-        .with_error(together(gpt2.standard_error, pythia.standard_error))
-        .noting(format!(
-            "GPT-2 {:.4}, Pythia {:.4}",
-            gpt2.value, pythia.value
-        )))
+    Ok(permutation::difference(&gpt2, &pythia))
 }
 
 /// Relative accuracy after swapping the last pair: GPT-2 above Pythia.
 pub fn d4(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let last = |model: &str| {
-        let curve = table::curve(evidence.tables, model, Swap, agreement)?;
+    let last = |model: &Facts| {
+        let curve = sampled(evidence, model, Swap, "top1_agreement")?.curve();
         let last = curve.last().ok_or_else(|| needs("robustness"))?;
-        Ok(Measured::of(last.value).with_error(last.error))
+        Ok(last.value)
     };
     vec![Finding::of(
         "*",
@@ -232,56 +215,55 @@ pub fn d4(evidence: &Evidence<'_>) -> Vec<Finding> {
     )]
 }
 
-/// KL after a swap less KL after a drop of the same block, mean over depths 0.2 to 0.9: below 0.
+/// KL after a swap less KL after a drop, mean over depths 0.2 to 0.9: below 0. The drop is that of the first block of the
+/// pair, and the milder one of both.
 pub fn d5(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let each = evidence.models.iter().map(|model| {
-        let difference = || {
-            let drop = middle(&table::curve(
-                evidence.tables,
-                &model.name,
-                Drop,
-                divergence,
-            )?)?;
-            let swap = middle(&table::curve(
-                evidence.tables,
-                &model.name,
-                Swap,
-                divergence,
-            )?)?;
-            let paired: Vec<Point> = swap
-                .iter()
-                .filter_map(|swap| {
-                    let drop = drop.iter().find(|drop| drop.index == swap.index)?;
-                    Some(point(swap.index, swap.depth, swap.value - drop.value, None))
-                })
-                .collect();
-            let mean = mean(&paired).ok_or_else(|| needs("robustness"))?;
-            let squares: f64 = paired.iter().map(|p| (p.value - mean.value).powi(2)).sum();
-            let count = paired.len() as f64;
-            let error = (squares / (count - 1.0) / count).sqrt();
-            Ok(mean
-                .with_error((count > 1.0).then_some(error))
-                .noting("standard error over blocks"))
+    let mut findings = Vec::new();
+    for model in evidence.models {
+        let difference = |of: fn(&Point, &Point) -> f64| {
+            let swap = sampled(evidence, model, Swap, "kl_nats")?;
+            let drop = sampled(evidence, model, Drop, "kl_nats")?;
+            statistic([&swap, &drop], |[swap, drop]| {
+                let at = |layer| drop.iter().find(|point| point.index == layer);
+                let paired = middle(swap)?;
+                let paired = paired.iter().filter_map(|swap| {
+                    let value = swap.value - of(at(swap.index)?, at(swap.index + 1)?);
+                    Some(point(swap.index, swap.depth, value, None))
+                });
+                let mean = mean(&paired.collect::<Vec<_>>());
+                Ok(Measured::of(mean.ok_or_else(|| needs("robustness"))?))
+            })
         };
-        Finding::of(
-            &model.name,
-            "KL of the swap less KL of the drop in nats, mean over depths 0.2 to 0.9",
-            Threshold::Below(0.0),
-            difference(),
-        )
-    });
-    each.collect()
+        for (part, outcome) in [
+            (
+                "of the drop of its first block",
+                difference(|first, _| first.value),
+            ),
+            (
+                "of the milder drop of its two",
+                difference(|first, second| first.value.min(second.value)),
+            ),
+        ] {
+            findings.push(Finding::of(
+                &model.name,
+                format!("KL of the swap less KL {part} in nats, mean over depths 0.2 to 0.9"),
+                Threshold::Below(0.0),
+                outcome,
+            ));
+        }
+    }
+    findings
 }
 
 /// Mean KL at comparable depth: GPT-2 below Pythia.
 pub fn d6(evidence: &Evidence<'_>) -> Vec<Finding> {
     let each = BOTH.iter().map(|&(intervention, name)| {
-        let mean = |model: &str| {
-            let curve = table::curve(evidence.tables, model, intervention, divergence)?;
+        let average = |model: &Facts| {
+            let curve = sampled(evidence, model, intervention, "kl_nats")?.curve();
             // On the common grid, so that models of different length weigh each depth alike.
             let points: Vec<(f64, f64)> = curve.iter().map(|p| (p.depth, p.value)).collect();
-            let values = rescale::interpolate(&points)
-                .map_err(|error| Unjudged::NotTested(error.to_string()))?;
+            let values =
+                rescale::interpolate(&points).map_err(|error| NotTested(error.to_string()))?;
             let grid: Vec<Point> = rescale::depths()
                 .into_iter()
                 .zip(values)
@@ -295,7 +277,7 @@ pub fn d6(evidence: &Evidence<'_>) -> Vec<Finding> {
                 "mean KL at depths 0.2 to 0.9 in nats, mean of GPT-2 less mean of Pythia, {name}"
             ),
             Threshold::Below(0.0),
-            gpt2_less_pythia(evidence, mean),
+            gpt2_less_pythia(evidence, average),
         )
     });
     each.collect()
@@ -307,16 +289,16 @@ pub fn d7(evidence: &Evidence<'_>) -> Vec<Finding> {
         let rank = || {
             let mut pairs = Vec::new();
             for model in evidence.models {
-                let median = median_agreement(evidence, &model.name, intervention)?;
-                pairs.push((model.layers as f64, median.value));
+                let curve = sampled(evidence, model, intervention, "top1_agreement")?.curve();
+                pairs.push((model.layers as f64, usual(&curve)?));
             }
             let lengths: BTreeSet<usize> = evidence.models.iter().map(|m| m.layers).collect();
             if lengths.len() < 3 {
                 let reason = "needs models of at least three different numbers of blocks";
-                return Err(Unjudged::NotTested(reason.to_owned()));
+                return Err(NotTested::because(reason));
             }
-            let correlation = correlation::spearman(&pairs).unwrap_or(f64::NAN);
-            Ok(Measured::of(correlation).noting(format!("{} models", pairs.len())))
+            permutation::correlation(&pairs)
+                .ok_or_else(|| NotTested::because("the rank correlation is not defined"))
         };
         Finding::of(
             "*",
@@ -333,105 +315,204 @@ mod tests {
     use super::*;
     use crate::core::finding::Verdict;
     use crate::core::tables::Tables;
-    use crate::core::testing::{Judged, MODELS, models};
+    use crate::core::testing::{Judged, MODELS, Simulated, change, models, small};
     use crate::robustness::synthetic;
 
     fn judged(claim: &str) -> Judged {
         Judged::of(CLAIMS, claim, &[synthetic::add])
     }
 
+    /// The sweep of a model whose blocks all do the same, or with values of its own for each block.
+    fn sweep(
+        agreement: impl Fn(Intervention, usize) -> f64,
+        divergence: impl Fn(Intervention, usize) -> f64,
+        entropy: f64,
+        modal: f64,
+    ) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
+        move |simulated, facts, tables| {
+            for (intervention, last) in [(Drop, 1), (Swap, 2)] {
+                let of = |value: &dyn Fn(Intervention, usize) -> f64| -> Vec<(usize, f64)> {
+                    let layers = 0..=facts.layers - last;
+                    layers
+                        .map(|layer| (layer, value(intervention, layer)))
+                        .collect()
+                };
+                let family = intervention.family();
+                for (quantity, values, noise) in [
+                    ("top1_agreement", of(&agreement), [0.05, 0.05]),
+                    ("kl_nats", of(&divergence), [0.1, 0.1]),
+                    ("entropy_difference_bits", of(&|_, _| entropy), [0.3, 0.3]),
+                    ("modal_share", vec![(0, modal)], [0.1, 0.1]),
+                ] {
+                    let curve = format!("{family} {quantity}");
+                    simulated.curve(tables, facts, &curve, &values, noise);
+                }
+            }
+        }
+    }
+
     #[test]
     fn d1_middle_layers_are_robust() {
         let fragile = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                if r.intervention == Intervention::Drop && r.model_type == "phi" {
-                    r.top1_agreement = 0.71;
-                }
+            change(tables, |model, curve, _| {
+                (curve == "drop(l) top1_agreement" && model.starts_with("phi")).then_some(0.71)
+            });
+        };
+        judged("D1").check_all(2 * MODELS, fragile, [2 * MODELS - 3, 3, 0, 0]);
+        let few = |tables: &mut Tables| {
+            for units in tables.of_mut::<crate::core::sample::Units>() {
+                units.sums.0.truncate(4);
             }
         };
-        judged("D1").check_all(2 * MODELS, fragile, [2 * MODELS - 3, 3, 0]);
+        judged("D1").check(few, [0, 0, 2 * MODELS, 0]);
+        judged("D1").check_null(&[small()], sweep(|_, _| 0.72, |_, _| 1.0, 0.0, 0.5));
+        judged("D1").check_effect(&[small()], true, sweep(|_, _| 0.8, |_, _| 1.0, 0.0, 0.5));
     }
 
     #[test]
     fn d2_the_first_layer_is_catastrophic() {
         let mild = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                if r.layer == 0 && r.model == "gpt2" {
-                    // Five times the median is 1, and the last block's swap is no worse.
-                    r.kl_nats = 0.99
-                        * if r.intervention == Intervention::Drop {
-                            1.0
-                        } else {
-                            0.5
-                        };
-                    r.top1_agreement = 0.9;
+            change(tables, |model, curve, layer| {
+                let is_first = layer == 0 && model == "gpt2";
+                // Five times the median is 1 and 0.5, and the other blocks agree less.
+                match curve {
+                    "drop(l) kl_nats" => is_first.then_some(0.8),
+                    "swap(l,l+1) kl_nats" => is_first.then_some(0.4),
+                    _ => (is_first && curve.ends_with("top1_agreement")).then_some(0.9),
                 }
-            }
+            });
         };
-        judged("D2").check_all(4 * MODELS, mild, [4 * MODELS - 4, 4, 0]);
+        judged("D2").check_all(4 * MODELS, mild, [4 * MODELS - 4, 4, 0, 0]);
+        judged("D2").check_null(&[small()], sweep(|_, _| 0.8, |_, _| 1.0, 0.0, 0.5));
+        let first = |_, layer| if layer == 0 { 8.0 } else { 1.0 };
+        let worst = |_, layer| if layer == 0 { 0.2 } else { 0.8 };
+        judged("D2").check_effect(&[small()], true, sweep(worst, first, 0.0, 0.5));
     }
 
     #[test]
     fn d3_failure_is_no_collapse() {
         let collapse = |tables: &mut Tables| {
-            for r in tables.of_mut::<Collapse>() {
-                r.modal_share = if r.model == "gpt2" { 0.51 } else { 0.5 };
-            }
-            for r in tables.of_mut::<Record>() {
-                r.entropy_difference_bits = if r.model == "gpt2" { -1.0 } else { 1.0 };
-            }
+            change(tables, |model, curve, layer| match curve.split_once(' ') {
+                Some((_, "modal_share")) => Some(if model == "gpt2" { 0.51 } else { 0.49 }),
+                Some((_, "entropy_difference_bits")) if layer == 0 => {
+                    Some(if model == "gpt2" { -1.0 } else { 1.0 })
+                }
+                _ => None,
+            });
         };
-        judged("D3").check_all(4 * MODELS, collapse, [4 * MODELS - 4, 4, 0]);
+        judged("D3").check_all(4 * MODELS, collapse, [4 * MODELS - 4, 4, 0, 0]);
+        judged("D3").check_null(&[small()], sweep(|_, _| 0.8, |_, _| 1.0, 0.0, 0.5));
+        judged("D3").check_effect(&[small()], true, sweep(|_, _| 0.8, |_, _| 1.0, 0.5, 0.3));
     }
 
     #[test]
     fn d4_the_last_swap_separates_the_families() {
-        let equal = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                r.top1_agreement = 0.8;
-            }
+        let reversed = |tables: &mut Tables| {
+            change(tables, |model, curve, _| {
+                let is_agreement = curve.ends_with("top1_agreement");
+                is_agreement.then_some(if model.starts_with("gpt2") { 0.1 } else { 0.8 })
+            });
         };
-        judged("D4").check_all(1, equal, [0, 1, 0]);
-        judged("D4").check(
-            |tables| tables.of_mut::<Record>().retain(|r| r.model_type != "gpt2"),
-            [0, 0, 1],
+        // Two models a side have six arrangements, and four models decide nothing.
+        judged("D4").check(|_| {}, [0, 0, 1, 0]);
+        judged("D4").check(reversed, [0, 0, 1, 0]);
+        let families = [
+            ["gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"],
+            ["pythia-410m", "pythia-1.4b", "pythia-2.8b", "pythia-6.9b"],
+        ];
+        let many: Vec<Facts> = families
+            .iter()
+            .zip(["gpt2", "gpt_neox"])
+            .flat_map(|(names, family)| {
+                names.map(|name| Facts {
+                    name: name.to_owned(),
+                    family: family.to_owned(),
+                    ..small()
+                })
+            })
+            .collect();
+        for claim in ["D4", "D6"] {
+            let judged = judged(claim);
+            let mut tables = judged.tables(&many);
+            let rows = judged.rows(&tables, &many);
+            assert!(
+                rows.iter().all(|row| row.verdict == Verdict::Holds),
+                "{rows:?}"
+            );
+            change(&mut tables, |model, curve, _| {
+                let gpt2 = f64::from(u8::from(model.starts_with("gpt2")));
+                match curve.ends_with("top1_agreement") {
+                    true => Some(0.8 - 0.5 * gpt2),
+                    false => Some(1.0 + gpt2),
+                }
+            });
+            let rows = judged.rows(&tables, &many);
+            assert!(
+                rows.iter().all(|row| row.verdict == Verdict::Fails),
+                "{rows:?}"
+            );
+            judged.check_null(&many, |simulated, facts, tables| {
+                // Models differ, whatever their family.
+                let (a, b) = (0.05 * simulated.gaussian(), 0.3 * simulated.gaussian());
+                sweep(|_, _| 0.7 + a, |_, _| 2.0 + b, 0.0, 0.5)(simulated, facts, tables);
+            });
+        }
+        let own = Facts {
+            name: "gpt2-8x160".to_owned(),
+            ..small()
+        };
+        let rows = judged("D4").rows(&judged("D4").tables(&[own.clone()]), &[own]);
+        assert_eq!(
+            rows[0].verdict,
+            Verdict::NotTested,
+            "models of one's own are no GPT-2"
         );
     }
 
     #[test]
     fn d5_swaps_are_milder() {
         let harsher = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                if r.model == "phi-2" && r.intervention == Intervention::Swap {
-                    r.kl_nats *= 3.0;
-                }
-            }
+            change(tables, |model, curve, _| {
+                (curve == "swap(l,l+1) kl_nats" && model == "phi-2").then_some(9.0)
+            });
         };
-        judged("D5").check_all(MODELS, harsher, [MODELS - 1, 1, 0]);
+        judged("D5").check_all(2 * MODELS, harsher, [2 * MODELS - 2, 2, 0, 0]);
+        judged("D5").check_null(&[small()], sweep(|_, _| 0.8, |_, _| 1.0, 0.0, 0.5));
+        let milder = |intervention, _| if intervention == Swap { 0.8 } else { 1.0 };
+        judged("D5").check_effect(&[small()], true, sweep(|_, _| 0.8, milder, 0.0, 0.5));
     }
 
     #[test]
-    fn d6_gpt2_is_more_robust() {
-        let worse = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                if r.model_type == "gpt2" {
-                    r.kl_nats *= 10.0;
-                }
-            }
-        };
-        judged("D6").check_all(2, worse, [0, 2, 0]);
+    fn d6_needs_both_families() {
+        judged("D6").check(|_| {}, [0, 0, 2, 0]);
+        let rows = judged("D6").rows(&Tables::default(), &models()[..2]);
+        assert!(rows.iter().all(|row| row.verdict == Verdict::NotTested));
     }
 
     #[test]
     fn d7_deeper_models_are_more_robust() {
         let reversed = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                r.top1_agreement = 1.0 / r.layers as f64;
-            }
+            let layers: std::collections::BTreeMap<String, usize> =
+                models().into_iter().map(|m| (m.name, m.layers)).collect();
+            change(tables, |model, curve, _| {
+                let is_agreement = curve.ends_with("top1_agreement");
+                is_agreement.then(|| 1.0 / layers[model] as f64)
+            });
         };
-        judged("D7").check_all(2, reversed, [0, 2, 0]);
+        judged("D7").check_all(2, reversed, [0, 2, 0, 0]);
         let models = &models()[..2];
         let rows = judged("D7").rows(&judged("D7").tables(models), models);
         assert!(rows.iter().all(|row| row.verdict == Verdict::NotTested));
+        let lengths: Vec<Facts> = (0..6)
+            .map(|at| Facts {
+                name: format!("model {at}"),
+                layers: 8 + 4 * at,
+                ..small()
+            })
+            .collect();
+        judged("D7").check_null(&lengths, |simulated, facts, tables| {
+            let own = 0.05 * simulated.gaussian();
+            sweep(|_, _| 0.7 + own, |_, _| 1.0, 0.0, 0.5)(simulated, facts, tables);
+        });
     }
 }

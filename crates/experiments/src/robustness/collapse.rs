@@ -6,19 +6,20 @@ use crate::core::sweep::{Altered, Swept};
 use layerwise_metrics::ClusteredMean;
 use std::collections::BTreeMap;
 
-/// The most frequent token of a schedule, from the sums of sequences that counted it; none without positions.
+/// The most frequent token of a schedule, from the sums of sequences that counted it, with its share of each; none without
+/// positions.
 pub(super) fn record(
     subject: &Subject<'_>,
     intervention: Intervention,
     altered: Altered<'_>,
     swept: &Swept,
-) -> Option<Collapse> {
+) -> Option<(Collapse, ClusteredMean)> {
     let own = swept.sums.iter();
     let own: Vec<&BTreeMap<u32, u64>> = own
         .filter_map(|sums| sums[altered.schedule].predicted.as_ref())
         .collect();
     let (modal_token, share) = modal(&own)?;
-    Some(Collapse {
+    let collapse = Collapse {
         model: subject.name.to_owned(),
         model_type: subject.model_type().to_owned(),
         intervention,
@@ -28,7 +29,8 @@ pub(super) fn record(
         modal_share_se: share.standard_error(),
         sequences: own.len() as u64,
         positions: share.count(),
-    })
+    };
+    Some((collapse, share))
 }
 
 /// The most frequent token of all sequences, and its share with each sequence as a cluster; none without positions.

@@ -4,23 +4,23 @@ use super::collapse;
 use super::table::{Intervention, Record};
 use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
+use crate::core::sample::{TEXT, Units};
 use crate::core::subject::Subject;
 use crate::core::sweep::{Edits, Swept};
 use crate::core::tables::Tables;
 use layerwise_metrics::ClusteredMean;
 
-const fn edits(family: &'static str) -> Edits {
-    Edits {
-        family,
+const fn edits(intervention: Intervention) -> (Edits, Intervention) {
+    let edits = Edits {
+        family: intervention.family(),
         counts_at_first_block: true,
-    }
+    };
+    (edits, intervention)
 }
 
 /// What is done, as families of edits.
-pub(super) const EDITS: [(Edits, Intervention); 2] = [
-    (edits("drop(l)"), Intervention::Drop),
-    (edits("swap(l,l+1)"), Intervention::Swap),
-];
+pub(super) const EDITS: [(Edits, Intervention); 2] =
+    [edits(Intervention::Drop), edits(Intervention::Swap)];
 
 /// Records every schedule, compared with the plain one; and which token is predicted where the first block is changed.
 ///
@@ -39,6 +39,14 @@ pub(super) fn record(
             let entropy = statistics
                 .entropy_bits
                 .difference(&swept.plain().entropy_bits)?;
+            for (quantity, mean) in [
+                ("kl_nats", &statistics.kl_nats),
+                ("top1_agreement", &statistics.top1_agreement),
+                ("entropy_difference_bits", &entropy),
+            ] {
+                let curve = format!("{} {quantity}", edits.family);
+                tables.push(Units::of(subject.name, &curve, TEXT, layer, mean));
+            }
             tables.push(Record {
                 model: subject.name.to_owned(),
                 model_type: subject.model_type().to_owned(),
@@ -61,7 +69,11 @@ pub(super) fn record(
             });
             if layer == 0 {
                 let collapse = collapse::record(subject, intervention, altered, swept);
-                tables.of_mut().extend(collapse);
+                if let Some((collapse, share)) = collapse {
+                    let curve = format!("{} modal_share", edits.family);
+                    tables.push(Units::of(subject.name, &curve, TEXT, layer, &share));
+                    tables.push(collapse);
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::table::{Collapse, Intervention, Record};
 use crate::core::models::Facts;
 use crate::core::tables::Tables;
-use crate::core::testing::blocks;
+use crate::core::testing::{blocks, units};
 
 /// Adds the records of one model.
 pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
@@ -11,6 +11,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     let pythia = facts.family == "gpt_neox";
     for (intervention, share, last) in [(Intervention::Drop, 1.0, 1), (Intervention::Swap, 0.5, 2)]
     {
+        let family = intervention.family();
         for (layer, depth) in blocks(facts).take(layers + 1 - last) {
             let level = if pythia { 0.4 } else { 0.2 };
             let agreement = 0.75 + 0.002 * layers as f64 + 0.01 * depth;
@@ -19,6 +20,15 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 _ if pythia && layer + 2 == layers => (share * level, 0.3),
                 _ => (share * level, agreement),
             };
+            let entropy = if layer == 0 { 3.0 } else { 0.1 };
+            for (quantity, value) in [
+                ("kl_nats", kl),
+                ("top1_agreement", agreement),
+                ("entropy_difference_bits", entropy),
+            ] {
+                let curve = format!("{family} {quantity}");
+                units(tables, facts, &curve, layer, value, 0.01 * value);
+            }
             tables.push(Record {
                 model: facts.name.clone(),
                 model_type: facts.family.clone(),
@@ -32,7 +42,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 top1_agreement_se: Some(0.01),
                 entropy_bits: 7.0,
                 entropy_bits_se: Some(0.01),
-                entropy_difference_bits: if layer == 0 { 3.0 } else { 0.1 },
+                entropy_difference_bits: entropy,
                 entropy_difference_bits_se: Some(0.01),
                 loss_nats: 4.0,
                 loss_nats_se: Some(0.01),
@@ -40,6 +50,14 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 positions: 1000,
             });
         }
+        units(
+            tables,
+            facts,
+            &format!("{family} modal_share"),
+            0,
+            0.2,
+            0.01,
+        );
         tables.push(Collapse {
             model: facts.name.clone(),
             model_type: facts.family.clone(),

@@ -1,7 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::curve::{self, Point, point};
-use crate::core::finding::Unjudged;
+use crate::core::finding::NotTested;
 use crate::core::models::relative_depth;
 use crate::core::table::{is_share, negative_error, record};
 use crate::core::tables::Tables;
@@ -15,6 +15,16 @@ pub enum Intervention {
     Drop,
     /// Blocks ℓ and ℓ+1 change places.
     Swap,
+}
+
+impl Intervention {
+    /// The family of edits.
+    pub const fn family(self) -> &'static str {
+        match self {
+            Self::Drop => "drop(l)",
+            Self::Swap => "swap(l,l+1)",
+        }
+    }
 }
 
 record! {
@@ -136,7 +146,7 @@ pub fn curve(
     model: &str,
     intervention: Intervention,
     quantity: fn(&Record) -> (f64, Option<f64>),
-) -> Result<Vec<Point>, Unjudged> {
+) -> Result<Vec<Point>, NotTested> {
     curve::curve(
         tables.of(),
         "robustness",

@@ -10,7 +10,7 @@ use crate::{attention_locality, mlp_norm, neurons, robustness};
 pub fn derive(tables: &Tables, models: &[Facts]) -> Vec<Record> {
     let median_of = |model: &str, intervention, quantity| {
         let curve = robustness::curve(tables, model, intervention, quantity).ok()?;
-        Some(median(&middle(&curve).ok()?)?.value)
+        median(&middle(&curve).ok()?)
     };
     let depth = |curve: Option<Vec<Point>>| {
         let peak = peak(&curve?)?;
@@ -23,8 +23,8 @@ pub fn derive(tables: &Tables, models: &[Facts]) -> Vec<Record> {
         .iter()
         .map(|facts| {
             let model = facts.name.as_str();
-            let prediction = neurons::density(tables, model, |r| r.prediction_percent);
-            let suppression = neurons::density(tables, model, |r| r.suppression_percent);
+            let prediction = neurons::density(tables, model, neurons::prediction);
+            let suppression = neurons::density(tables, model, neurons::suppression);
             Record {
                 model: facts.name.clone(),
                 model_type: facts.family.clone(),

@@ -4,6 +4,7 @@ use super::table::{Measure, Record};
 use crate::core::error::ExperimentError;
 use crate::core::lens::Lens;
 use crate::core::plain::{Observation, observe};
+use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use crate::{attention_locality, lens_entropy, lens_kl, mlp_norm, sublayer_ratio};
@@ -24,17 +25,33 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
         return Ok(());
     };
     let observed = observe(&subject.runs, other.sequences(), OBSERVATIONS)?;
-    let mut elsewhere = Tables::default();
-    attention_locality::measure::record(subject, &observed, &mut elsewhere)?;
-    lens_entropy::measure::record(subject, &observed, &mut elsewhere)?;
-    lens_kl::measure::record(subject, &observed, &mut elsewhere)?;
-    mlp_norm::measure::record(subject, &observed, &mut elsewhere)?;
+    let mut second = Tables::default();
+    attention_locality::measure::record(subject, &observed, &mut second)?;
+    lens_entropy::measure::record(subject, &observed, &mut second)?;
+    lens_kl::measure::record(subject, &observed, &mut second)?;
+    mlp_norm::measure::record(subject, &observed, &mut second)?;
     let both = [
         records(tables, &subject.text.name(), false),
-        records(&elsewhere, &other.name(), true),
+        records(&second, &other.name(), true),
     ];
     tables.of_mut().extend(both.into_iter().flatten());
+    let units = second.of::<Units>().iter().cloned();
+    tables.of_mut().extend(units.map(on_other_text));
     Ok(())
+}
+
+/// The name of a curve on the second text.
+pub(super) fn elsewhere(curve: &str) -> String {
+    format!("other text: {curve}")
+}
+
+/// Units of the second text.
+pub(super) fn on_other_text(units: Units) -> Units {
+    Units {
+        curve: elsewhere(&units.curve),
+        sample: elsewhere(&units.sample),
+        ..units
+    }
 }
 
 /// The measures of the plain pass on one text, those of the standard lens.

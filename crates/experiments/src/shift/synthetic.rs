@@ -1,8 +1,10 @@
 //! Results as the paper has them, for tests of claims.
 
+use super::measure::on_other_text;
 use super::table::{Measure, Record};
 use crate::core::lens::Lens;
 use crate::core::models::Facts;
+use crate::core::sample::Units;
 use crate::core::tables::Tables;
 use crate::{attention_locality, lens_entropy, lens_kl, mlp_norm, neurons};
 
@@ -67,6 +69,9 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             r.attention,
         ));
     }
+    let units = plain.of::<Units>().iter().cloned();
+    let units: Vec<Units> = units.map(on_other_text).collect();
+    plain.of_mut().extend(units);
     tables.extend(plain);
     tables.of_mut().extend(records);
 }

@@ -2,7 +2,7 @@
 
 use crate::core::claim::Evidence;
 use crate::core::curve::{Point, at_depth, mean, median, middle, peak, slope};
-use crate::core::finding::Unjudged;
+use crate::core::finding::NotTested;
 use crate::core::lens::Lens;
 use crate::{lens_entropy, lens_kl, mlp_norm, neurons, robustness, sublayer_ratio, wic};
 
@@ -15,7 +15,7 @@ pub struct Number {
 }
 
 /// A curve where it could be had; why not is told by the claims.
-type Curve = Result<Vec<Point>, Unjudged>;
+type Curve = Result<Vec<Point>, NotTested>;
 
 /// Where every block has none of it, none has most.
 fn depth_of_peak(curve: Curve) -> Option<f64> {
@@ -35,7 +35,7 @@ pub const SENSITIVITY: Number = Number {
             divergence,
         )
         .ok()?;
-        Some(curve.first()?.value / median(&middle(&curve).ok()?)?.value)
+        Some(curve.first()?.value / median(&middle(&curve).ok()?)?)
     },
 };
 
@@ -48,11 +48,11 @@ pub const ATTENTION_HEAVY: Number = Number {
             .ok()?
             .into_iter()
             .partition(|point| point.depth < 0.25);
-        Some(mean(&early)?.value / mean(&late)?.value)
+        Some(mean(&early)? / mean(&late)?)
     },
 };
 
-/// How little of the way is gone by half of the depth.
+/// How little of the way is gone by half of the depth, from the first block's output on.
 pub const PROGRESS: Number = Number {
     about: "share of the fall of KL(output ‖ standard lens) after block 0 that is made by depth 0.5",
     of: |evidence, model| {
@@ -79,9 +79,11 @@ pub const PROBE: Number = Number {
 pub const PREDICTION: Number = Number {
     about: "depth of the block with the most prediction neurons",
     of: |evidence, model| {
-        depth_of_peak(neurons::density(evidence.tables, model, |r| {
-            r.prediction_percent
-        }))
+        depth_of_peak(neurons::density(
+            evidence.tables,
+            model,
+            neurons::prediction,
+        ))
     },
 };
 
@@ -99,9 +101,11 @@ pub const NARROWING: Number = Number {
 pub const SUPPRESSION: Number = Number {
     about: "depth of the block with the most suppression neurons",
     of: |evidence, model| {
-        depth_of_peak(neurons::density(evidence.tables, model, |r| {
-            r.suppression_percent
-        }))
+        depth_of_peak(neurons::density(
+            evidence.tables,
+            model,
+            neurons::suppression,
+        ))
     },
 };
 

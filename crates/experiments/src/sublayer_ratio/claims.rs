@@ -1,9 +1,10 @@
 //! The claims that are judged from this experiment.
 
-use super::table::Record;
+use super::measure::CURVE;
 use crate::core::claim::{Claim, Evidence, Version};
-use crate::core::curve::{against_depth, curve, point};
+use crate::core::curve::against_depth;
 use crate::core::finding::{Finding, Threshold};
+use crate::core::sample::{over_places, statistic};
 
 /// The claims that are judged from this experiment.
 pub const CLAIMS: &[Claim] = &[Claim {
@@ -18,15 +19,16 @@ pub const CLAIMS: &[Claim] = &[Claim {
 /// The ratio of attention's output to the MLP's falls with depth.
 pub fn d26(evidence: &Evidence<'_>) -> Vec<Finding> {
     let each = evidence.models.iter().map(|model| {
-        let own = |r: &Record| r.model == model.name;
-        let ratio = curve(evidence.tables.of::<Record>(), "sublayer-ratio", own, |r| {
-            point(r.layer, r.relative_depth, r.ratio, r.ratio_se)
-        });
+        let falls = || {
+            let ratio = evidence.by_block(model, "sublayer-ratio", CURVE)?;
+            let rank = statistic([&ratio], |[curve]| against_depth(curve));
+            over_places(rank, model.layers)
+        };
         Finding::of(
             &model.name,
             "rank correlation of depth and ‖attn.out‖/‖mlp.out‖",
             Threshold::Below(0.0),
-            ratio.and_then(|ratio| against_depth(&ratio)),
+            falls(),
         )
     });
     each.collect()
@@ -36,7 +38,7 @@ pub fn d26(evidence: &Evidence<'_>) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::core::tables::Tables;
-    use crate::core::testing::{Judged, MODELS};
+    use crate::core::testing::{Judged, MODELS, change, small};
     use crate::sublayer_ratio::synthetic;
 
     fn judged(claim: &str) -> Judged {
@@ -45,11 +47,20 @@ mod tests {
 
     #[test]
     fn d26_attention_writes_less_with_depth() {
-        let growing = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                r.ratio = r.relative_depth;
-            }
-        };
-        judged("D26").check_all(MODELS, growing, [0, MODELS, 0]);
+        let growing = |tables: &mut Tables| change(tables, |_, _, layer| Some(0.01 * layer as f64));
+        judged("D26").check_all(MODELS, growing, [0, MODELS, 0, 0]);
+        // Blocks differ as they like, and the text tells them apart well.
+        judged("D26").check_null(&[small()], |simulated, facts, tables| {
+            let values: Vec<(usize, f64)> = (0..facts.layers)
+                .map(|at| (at, simulated.gaussian()))
+                .collect();
+            simulated.curve(tables, facts, CURVE, &values, [0.1, 0.1]);
+        });
+        judged("D26").check_effect(&[small()], true, |simulated, facts, tables| {
+            let values: Vec<(usize, f64)> = (0..facts.layers)
+                .map(|at| (at, 2.0 - 0.2 * at as f64))
+                .collect();
+            simulated.curve(tables, facts, CURVE, &values, [0.1, 0.1]);
+        });
     }
 }

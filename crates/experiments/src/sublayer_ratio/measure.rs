@@ -4,6 +4,7 @@ use super::table::Record;
 use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
 use crate::core::plain::{Observation, Observed, Watch};
+use crate::core::sample::{TEXT, Units};
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
 use crate::core::tables::Tables;
@@ -19,6 +20,8 @@ pub struct Sizes {
     pub attention: Sum,
     /// ‖mlp.out‖.
     pub mlp: Sum,
+    /// The median of ‖mlp.out‖ over the positions.
+    pub mlp_median: Sum,
     /// ‖attn.out‖/‖mlp.out‖.
     pub ratio: Sum,
     /// ‖attn.out + mlp.out‖/‖resid.pre‖.
@@ -63,6 +66,7 @@ impl Updates {
     /// The sizes of the block whose MLP wrote `mlp`.
     fn sizes(&self, mlp: ArrayView2<'_, f32>) -> Sizes {
         let mut sums = [0.0; 5];
+        let mut norms = Vec::with_capacity(mlp.nrows());
         for ((before, attention), mlp) in self
             .before
             .outer_iter()
@@ -77,6 +81,7 @@ impl Updates {
                 .sqrt();
             let before_norm = dot(before, before).sqrt();
             let along = dot(attention, before) + dot(mlp, before);
+            norms.push(mlp_norm);
             let values = [
                 attention_norm,
                 mlp_norm,
@@ -90,9 +95,18 @@ impl Updates {
         }
         let count = mlp.nrows() as u64;
         let [attention, mlp, ratio, relative, cosine] = sums.map(|sum| Sum { sum, count });
+        norms.sort_by(f64::total_cmp);
+        let mlp_median = match norms.len() {
+            0 => Sum { sum: 0.0, count: 0 },
+            norms_of => Sum {
+                sum: norms[(norms_of - 1) / 2].midpoint(norms[norms_of / 2]),
+                count: 1,
+            },
+        };
         Sizes {
             attention,
             mlp,
+            mlp_median,
             ratio,
             relative,
             cosine,
@@ -115,7 +129,7 @@ pub struct Written;
 
 impl Observation for Written {
     fn id(&self) -> &'static str {
-        "updates"
+        "sizes of updates"
     }
 
     fn begin<'m>(&self, _: &'m Model, _: usize) -> Box<dyn Watch + 'm> {
@@ -126,6 +140,9 @@ impl Observation for Written {
         Vec::<Sizes>::deserialize(left).is_ok_and(|blocks| blocks.len() == layers)
     }
 }
+
+/// The curve of ‖attn.out‖/‖mlp.out‖ by block.
+pub(super) const CURVE: &str = "attn_out_norm over mlp_out_norm";
 
 /// Records the means over a text.
 ///
@@ -140,6 +157,8 @@ pub(super) fn record(
     let layers = subject.model.config().layers;
     for layer in 0..sequences.first().map_or(0, Vec::len) {
         let mean = |of: fn(&Sizes) -> Sum| mean(sequences.iter().map(|blocks| of(&blocks[layer])));
+        let (.., ratios) = mean(|block| block.ratio);
+        tables.push(Units::of(subject.name, CURVE, TEXT, layer, &ratios));
         let (attn_out_norm, attn_out_norm_se, _) = mean(|block| block.attention);
         let (mlp_out_norm, mlp_out_norm_se, sums) = mean(|block| block.mlp);
         let (ratio, ratio_se, _) = mean(|block| block.ratio);

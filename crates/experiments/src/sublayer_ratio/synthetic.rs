@@ -1,14 +1,16 @@
 //! Results as the paper has them, for tests of claims.
 
+use super::measure::CURVE;
 use super::table::Record;
 use crate::core::models::Facts;
 use crate::core::tables::Tables;
-use crate::core::testing::blocks;
+use crate::core::testing::{blocks, units};
 
 /// Adds the records of one model.
 pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     let layers = facts.layers;
     for (layer, depth) in blocks(facts) {
+        units(tables, facts, CURVE, layer, 2.0 - 1.5 * depth, 0.01);
         tables.push(Record {
             model: facts.name.clone(),
             model_type: facts.family.clone(),

@@ -25,7 +25,7 @@ const SEQUENCES: usize = 64;
 /// The most sequences for similarities of what is left, which are measured after each part that goes.
 const SEQUENCES_ONE_BY_ONE: usize = 4;
 /// The most prompts that are continued.
-const PROMPTS: usize = 64;
+pub(super) const PROMPTS: usize = 64;
 /// Tokens of a prompt, of a sequence that has twice as many.
 const PROMPT: usize = 64;
 /// Tokens of a continuation.

@@ -34,7 +34,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             kl_second_order_nats: 0.12,
             corpus: "text".to_owned(),
             benchmark_mean: Some(0.49),
-            benchmark_mean_se: Some(0.01),
+            benchmark_mean_se: Some(0.005),
             relative_drop: Some(0.02),
             agreement: Some(0.9),
             agreement_se: Some(0.01),
@@ -110,8 +110,8 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 model: model(),
                 kind,
                 source,
-                similarity_mean: 0.9,
-                similarity_se: Some(0.01),
+                similarity_mean: 0.5 + 0.01 * source as f64,
+                similarity_se: Some(0.001),
                 rank: layers - source,
             });
         }

@@ -1,10 +1,12 @@
 //! The claims that are judged from this experiment.
 
+use super::measure::curve_name;
 use super::table::{Record, Selection};
 use crate::core::claim::{Claim, Evidence, Version};
-use crate::core::curve::{Point, needs, point, together};
-use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
-use crate::core::published::published_name;
+use crate::core::curve::{Point, needs, point};
+use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};
+use crate::core::models::Facts;
+use crate::core::sample::{Sampled, statistic};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The claims that are judged from this experiment.
@@ -20,75 +22,65 @@ pub const CLAIMS: &[Claim] = &[Claim {
 /// Attention from the last token to the first, second and third piece of a word of four.
 type Pieces = [Point; 3];
 
-/// The head that the paper shows, of Pythia-2.8B (0.3).
-const PUBLISHED_HEAD: (usize, usize) = (1, 6);
+/// The least attention to a first piece that a merging head pays.
+const FLOOR: f64 = 0.1;
 
-/// In a head that merges pieces, attention falls from the first piece to the third; not in windows without pieces; and
-/// there are more such heads in the first half of the blocks.
+/// In a head that merges pieces, attention falls from the first piece to the third, and more than in windows without pieces;
+/// and there are more such heads in the first half of the blocks. Windows that a filter chose for falling attention prove
+/// nothing, and are not judged.
 pub fn d11(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
-        let own: Vec<&Record> = evidence
-            .tables
-            .of::<Record>()
-            .iter()
-            .filter(|r| r.model == model.name)
-            .collect();
-        let heads: BTreeSet<(usize, usize)> = own.iter().map(|r| (r.layer, r.head)).collect();
-        let published = published_name(&model.name) == Some("pythia-2.8b");
-        let (head, chosen) = if published {
-            (Some(PUBLISHED_HEAD), "the published head")
-        } else {
-            let excess = |head: &(usize, usize)| {
-                let first = |selection| pieces(&own, *head, selection).map(|p| p[0].value);
-                first(Selection::Multi).unwrap_or(f64::NEG_INFINITY)
-                    - first(Selection::Single).unwrap_or(0.0)
-            };
-            let best = heads.iter().copied().reduce(|best, next| {
-                if excess(&next) > excess(&best) {
-                    next
-                } else {
-                    best
-                }
-            });
-            (
-                best,
-                "of all heads the one with most attention to a first piece beyond that in other windows",
-            )
+        let curve = |selection, half| -> Result<Sampled, NotTested> {
+            let name = curve_name(selection, half);
+            evidence.sampled(&model.name, "subword-heads", &name, |_| 0.0)
         };
-        let steps = |selection| -> Outcome {
-            let head = head.ok_or_else(|| needs("subword-heads"))?;
-            let pieces = pieces(&own, head, selection).ok_or_else(|| {
-                Unjudged::NotTested("subword-heads has no windows of this kind".to_owned())
-            })?;
-            let note = format!("layer {}, head {}, {chosen}", head.0, head.1);
-            Ok(falling(&pieces).noting(note))
+        let falls = || {
+            let multi = [curve(Selection::Multi, 0)?, curve(Selection::Multi, 1)?];
+            statistic([&multi[0], &multi[1]], |[first, second]| {
+                Ok(Measured::of(
+                    least_fall(first)?.midpoint(least_fall(second)?),
+                ))
+            })
         };
-        let part = "least fall of attention from the first piece to the second to the third";
-        for (selection, windows, threshold) in [
-            (Selection::Multi, "every window", Threshold::Above(0.0)),
+        let more = || {
+            let multi = [curve(Selection::Multi, 0)?, curve(Selection::Multi, 1)?];
+            let single = [curve(Selection::Single, 0)?, curve(Selection::Single, 1)?];
+            let all = [&multi[0], &multi[1], &single[0], &single[1]];
+            statistic(all, |[first, second, other_first, other_second]| {
+                let first = least_fall(first)? - least_fall(other_first)?;
+                let second = least_fall(second)? - least_fall(other_second)?;
+                Ok(Measured::of(first.midpoint(second)))
+            })
+        };
+        for (part, outcome) in [
             (
-                Selection::MultiFiltered,
-                "filtered windows",
-                Threshold::Above(0.0),
+                "least fall of attention from the first piece to the second to the third, in each half of the documents of the head that the other chooses",
+                falls(),
             ),
+            ("that fall less the one in windows without pieces", more()),
             (
-                Selection::Single,
-                "windows without pieces",
-                Threshold::AtMost(0.0),
+                "share of merging heads in the first half of the blocks less that in the second",
+                density(evidence, model),
             ),
         ] {
-            let part = format!("{part}, {windows}");
-            findings.push(Finding::of(&model.name, part, threshold, steps(selection)));
+            findings.push(Finding::of(
+                &model.name,
+                part,
+                Threshold::Above(0.0),
+                outcome,
+            ));
         }
-        findings.push(Finding::of(
-            &model.name,
-            "share of such heads in the first half of the blocks less that in the second",
-            Threshold::Above(0.0),
-            density(&own, &heads, model.layers),
-        ));
     }
     findings
+}
+
+/// The least of the two falls; positive where attention falls from piece to piece.
+fn least_fall(curve: &[Point]) -> Result<f64, NotTested> {
+    let at = |token: usize| curve.iter().find(|point| point.index == token);
+    let pieces = at(3).zip(at(2)).zip(at(1));
+    let ((first, second), third) = pieces.ok_or_else(|| needs("subword-heads"))?;
+    Ok((first.value - second.value).min(second.value - third.value))
 }
 
 fn pieces(own: &[&Record], head: (usize, usize), selection: Selection) -> Option<Pieces> {
@@ -101,75 +93,123 @@ fn pieces(own: &[&Record], head: (usize, usize), selection: Selection) -> Option
     Some([at(3)?, at(2)?, at(1)?])
 }
 
-/// The least of the two falls; positive where attention falls from piece to piece.
-fn falling(pieces: &Pieces) -> Measured {
-    let falls = pieces.windows(2).map(|pair| {
-        let error = together(pair[0].error, pair[1].error);
-        Measured::of(pair[0].value - pair[1].value).with_error(error)
-    });
-    falls
-        .reduce(|least, next| {
-            if next.value < least.value {
-                next
-            } else {
-                least
-            }
-        })
-        .unwrap_or(Measured::of(f64::NAN))
+/// Whether attention falls from piece to piece, from a first one that is attended to beyond its error.
+fn merges(multi: &Pieces, single: Option<&Pieces>) -> bool {
+    let falls = |pieces: &Pieces| pieces.windows(2).all(|pair| pair[0].value > pair[1].value);
+    let first = multi[0];
+    let beyond = first.error.is_none_or(|error| first.value > 2.0 * error);
+    first.value > FLOOR && beyond && falls(multi) && !single.is_some_and(falls)
 }
 
-fn density(own: &[&Record], heads: &BTreeSet<(usize, usize)>, layers: usize) -> Outcome {
+fn density(evidence: &Evidence<'_>, model: &Facts) -> Outcome {
+    let records = evidence.tables.of::<Record>().iter();
+    let own: Vec<&Record> = records
+        .filter(|r| r.model == model.name && r.token <= 3)
+        .collect();
+    let heads: BTreeSet<(usize, usize)> = own.iter().map(|r| (r.layer, r.head)).collect();
     // Heads and merging heads of each half.
-    let mut halves: BTreeMap<bool, (usize, usize)> = BTreeMap::new();
-    for &head in heads {
-        let Some(multi) = pieces(own, head, Selection::Multi) else {
+    let mut halves: BTreeMap<bool, (f64, f64)> = BTreeMap::new();
+    for &head in &heads {
+        let Some(multi) = pieces(&own, head, Selection::Multi) else {
             continue;
         };
-        let single = pieces(own, head, Selection::Single);
-        let merges = falling(&multi).value > 0.0
-            && single.is_none_or(|single| falling(&single).value <= 0.0);
-        let counts = halves.entry(2 * head.0 < layers).or_default();
-        counts.0 += 1;
-        counts.1 += usize::from(merges);
+        let single = pieces(&own, head, Selection::Single);
+        let counts = halves.entry(2 * head.0 < model.layers).or_default();
+        counts.0 += 1.0;
+        counts.1 += f64::from(u8::from(merges(&multi, single.as_ref())));
     }
     let share = |first: bool| {
-        halves
-            .get(&first)
-            .map(|(all, merge)| *merge as f64 / *all as f64)
+        let (all, merging) = halves.get(&first)?;
+        let share = merging / all;
+        Some((share, share * (1.0 - share) / all))
     };
-    let (Some(first), Some(second)) = (share(true), share(false)) else {
-        return Err(needs("subword-heads"));
-    };
-    Ok(Measured::of(first - second).noting(format!("{first:.4} against {second:.4}")))
+    let both = share(true).zip(share(false));
+    let ((first, a), (second, b)) = both.ok_or_else(|| needs("subword-heads"))?;
+    if first == 0.0 && second == 0.0 {
+        return Err(NotTested::because("no head merges pieces"));
+    }
+    Ok(Measured::of(first - second)
+        .with_error_of(Some((a + b).sqrt()), Some(heads.len() as u64))
+        .noting(format!("{first:.4} against {second:.4} of the heads")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::tables::Tables;
-    use crate::core::testing::{Judged, MODELS};
+    use crate::core::testing::{Judged, MODELS, Simulated, change, small};
     use crate::subword_heads::synthetic;
 
     fn judged(claim: &str) -> Judged {
         Judged::of(CLAIMS, claim, &[synthetic::add])
     }
 
+    fn heads(
+        is_merging: impl Fn(&mut Simulated, usize) -> bool,
+        multi: [f64; 3],
+    ) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
+        move |simulated, facts, tables| {
+            synthetic::add(facts, tables);
+            tables.of_mut::<crate::core::sample::Units>().clear();
+            tables.of_mut::<Record>().clear();
+            for half in [0, 1] {
+                for (selection, values) in
+                    [(Selection::Single, [0.1; 3]), (Selection::Multi, multi)]
+                {
+                    let values: Vec<(usize, f64)> = (1..).zip(values).collect();
+                    let curve = curve_name(selection, half);
+                    simulated.curve(tables, facts, &curve, &values, [0.1, 0.1]);
+                }
+            }
+            for layer in 0..facts.layers {
+                for head in 0..8 {
+                    // A head that merges nothing pays its attention anywhere.
+                    let merges = is_merging(simulated, layer);
+                    for selection in [Selection::Single, Selection::Multi] {
+                        for token in 1..=3 {
+                            let falls = merges && selection == Selection::Multi;
+                            let attention = match falls {
+                                true => 0.15 * token as f64,
+                                false => 0.3 * simulated.uniform(),
+                            };
+                            tables.push(Record {
+                                model: facts.name.clone(),
+                                model_type: facts.family.clone(),
+                                layer,
+                                head,
+                                layers: facts.layers,
+                                selection,
+                                token,
+                                attention,
+                                attention_se: Some(0.01),
+                                windows: 100,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn d11_heads_merge_pieces() {
+        let rising = |tables: &mut Tables| {
+            change(tables, |_, curve, token| {
+                curve.contains("Multi").then_some(0.9 - 0.4 * token as f64)
+            });
+            for r in tables.of_mut::<Record>() {
+                r.layer = r.layers - 1 - r.layer;
+            }
+        };
+        judged("D11").check_all(3 * MODELS, rising, [0, 3 * MODELS, 0, 0]);
         let even = |tables: &mut Tables| {
             for r in tables.of_mut::<Record>() {
                 r.attention = 0.1;
             }
         };
-        // Without merging heads, the windows without pieces are as claimed still.
-        judged("D11").check_all(4 * MODELS, even, [MODELS, 3 * MODELS, 0]);
-        let unfiltered = |tables: &mut Tables| {
-            for r in tables.of_mut::<Record>() {
-                if r.selection == Selection::MultiFiltered {
-                    r.attention = f64::NAN;
-                }
-            }
-        };
-        judged("D11").check(unfiltered, [3 * MODELS, 0, MODELS]);
+        judged("D11").check(even, [2 * MODELS, 0, 0, MODELS]);
+        judged("D11").check_null(&[small()], heads(|_, _| false, [0.1; 3]));
+        let early = |simulated: &mut Simulated, layer| layer < 4 && simulated.uniform() < 0.6;
+        judged("D11").check_effect(&[small()], true, heads(early, [0.1, 0.25, 0.4]));
     }
 }

@@ -16,6 +16,7 @@ use crate::core::error::ExperimentError;
 use crate::core::floats::Floats;
 use crate::core::plain::check_finite;
 use crate::core::published::published_name;
+use crate::core::sample::Units;
 use crate::core::subject::{Runs, Subject};
 use crate::core::tables::Tables;
 use layerwise_corpus::{self as corpus, Options, Tokenizer};
@@ -23,6 +24,7 @@ use layerwise_metrics::ClusteredMean;
 use layerwise_sweep::{Counted, Failure, Measure, MeasureId, Reached, WorkBytes};
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
 use ndarray::{Array3, ArrayView3, ArrayViewD, s};
+use std::collections::BTreeSet;
 
 /// Words before the target.
 const WORDS: usize = 16;
@@ -278,7 +280,10 @@ fn choose(
     limit: Option<usize>,
     bos: usize,
 ) -> (Vec<&Window>, Vec<&Window>) {
+    // Boilerplate that documents share says the same each time.
+    let mut seen = BTreeSet::new();
     let mut multi: Vec<&Window> = found.iter().flat_map(|found| &found.multi).collect();
+    multi.retain(|window| seen.insert(&window.tokens));
     let all = multi.len();
     let mut most = MOST_WINDOWS;
     if let Some(limit) = limit {
@@ -292,7 +297,8 @@ fn choose(
     let single = || found.iter().map(|found| &found.single);
     let deepest = single().map(Vec::len).max().unwrap_or(0);
     let rounds = (0..deepest).flat_map(|round| single().filter_map(move |own| own.get(round)));
-    let mut single: Vec<&Window> = rounds.take(multi.len()).collect();
+    let distinct = rounds.filter(|window| seen.insert(&window.tokens));
+    let mut single: Vec<&Window> = distinct.take(multi.len()).collect();
     single.sort_by_key(|window| window.document);
     (single, multi)
 }
@@ -468,10 +474,11 @@ fn record<'r>(
         }
     }
     let (name, layer, head) = PUBLISHED;
-    let (layer, head) = match published_name(subject.name) == Some(name) {
-        true if layer < config.layers && head < config.heads => (layer, head),
-        _ => (best.1, best.2),
-    };
+    let is_published = published_name(subject.name) == Some(name);
+    let published =
+        (is_published && layer < config.layers && head < config.heads).then_some((layer, head));
+    let (layer, head) = published.unwrap_or((best.1, best.2));
+    record_halves(subject, single, multi, published, tables);
     for selection in [
         Selection::Single,
         Selection::Multi,
@@ -499,6 +506,60 @@ fn record<'r>(
         }
     }
     Ok(())
+}
+
+/// The curve of the attention to each token before the last, in one half of the documents, of the head that the other half
+/// chooses or that was published; and the sample, whose units are documents.
+pub(super) fn curve_name(selection: Selection, half: usize) -> String {
+    format!("pieces {selection:?} half {half}")
+}
+
+/// The readings of every second document.
+fn half_of<'a, 'r>(readings: &'a [Reading<'r>], half: usize) -> Vec<&'a Reading<'r>> {
+    let own = readings.iter();
+    own.filter(|reading| reading.window.document % 2 == half)
+        .collect()
+}
+
+/// Records for each half of the documents the attention of the head that is best on the other.
+fn record_halves<'r>(
+    subject: &Subject<'_>,
+    single: &[Reading<'r>],
+    multi: &[Reading<'r>],
+    published: Option<(usize, usize)>,
+    tables: &mut Tables,
+) {
+    let config = subject.model.config();
+    let heads = (0..config.layers).flat_map(|l| (0..config.heads).map(move |h| (l, h)));
+    for at in [0, 1] {
+        let half = |half| [half_of(single, half), half_of(multi, half)];
+        let others = half(1 - at);
+        let gain = |&(layer, head): &(usize, usize)| {
+            let [single, multi] = others.each_ref().map(|readings| {
+                let first = &means(readings, layer, head)[PIECES - 1];
+                first.mean().unwrap_or(f64::NAN)
+            });
+            multi - single
+        };
+        let chosen = heads.clone().map(|head| (gain(&head), head));
+        let chosen = chosen
+            .filter(|(gain, _)| gain.is_finite())
+            .reduce(|best, next| if next.0 > best.0 { next } else { best });
+        let Some((layer, head)) = published.or(chosen.map(|(_, head)| head)) else {
+            continue;
+        };
+        for (selection, own) in [Selection::Single, Selection::Multi]
+            .into_iter()
+            .zip(half(at))
+        {
+            let curve = curve_name(selection, at);
+            for (token, mean) in means(&own, layer, head).iter().enumerate().take(PIECES) {
+                if mean.count() > 0 && token > 0 {
+                    tables.push(Units::of(subject.name, &curve, &curve, token, mean));
+                }
+            }
+        }
+    }
 }
 
 /// The windows of a selection; the filter looks at one head.

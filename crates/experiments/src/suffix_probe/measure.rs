@@ -13,6 +13,7 @@ use super::table::Record;
 use crate::core::error::ExperimentError;
 use crate::core::plain::check_finite;
 use crate::core::published::published_name;
+use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use crate::neurons::Kind;
@@ -356,6 +357,37 @@ impl Observer for Collector<'_> {
     }
 }
 
+/// What answers the test examples, chosen on each fold's training part.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Chosen {
+    /// The best single neuron.
+    Single,
+    /// The best suppression neuron.
+    Suppression,
+    /// The best of the others.
+    Other,
+    /// The best ensemble.
+    Ensemble,
+    /// The model, which is not trained.
+    Model,
+}
+
+impl Chosen {
+    /// The curve, of one point, of its accuracy.
+    pub(super) fn curve(self) -> &'static str {
+        match self {
+            Self::Single => "suffix accuracy of the best neuron",
+            Self::Suppression => "suffix accuracy of the best suppression neuron",
+            Self::Other => "suffix accuracy of the best other neuron",
+            Self::Ensemble => "suffix accuracy of the best ensemble",
+            Self::Model => "suffix accuracy of the model",
+        }
+    }
+}
+
+/// The sample, whose units are documents.
+const SAMPLE: &str = "documents with the suffix";
+
 /// What one fold gives.
 #[derive(Clone)]
 struct Fold {
@@ -367,6 +399,10 @@ struct Fold {
     single: Vec<Vec<bool>>,
     /// Whether the probe of the first k is right, \[k − 1\]\[test\].
     ensemble: Vec<Vec<bool>>,
+    /// Neurons by their accuracy on the training part.
+    ranking: Vec<usize>,
+    /// The number of neurons less 1 whose ensemble is best on the training part, the first of equals.
+    chosen: usize,
 }
 
 /// The most bytes that a fold takes: features as they are, standardised, and once more for some of the neurons; and whether
@@ -415,14 +451,23 @@ fn fold(examples: &Examples, folds: &[usize], fold: usize) -> Result<Fold, Metri
     let mut ranking: Vec<usize> = (0..x.ncols()).collect();
     // The sort is stable: of equal neurons the one of the larger effect comes first.
     ranking.sort_by_key(|&neuron| usize::MAX - trained[neuron]);
-    let ensemble = (1..=ranking.len())
-        .map(|k| Ok(probe(&ranking[..k])?.1))
-        .collect::<Result<_, MetricsError>>()?;
+    let (mut chosen, mut most) = (0, 0);
+    let mut ensemble = Vec::new();
+    for k in 1..=ranking.len() {
+        let (on_train, on_test) = probe(&ranking[..k])?;
+        let right = on_train.into_iter().filter(|&right| right).count();
+        if right > most {
+            (chosen, most) = (k - 1, right);
+        }
+        ensemble.push(on_test);
+    }
     Ok(Fold {
         trained,
         test,
         single,
         ensemble,
+        ranking,
+        chosen,
     })
 }
 
@@ -454,6 +499,37 @@ fn record(
         accuracy(&examples.documents, &all)
     };
     let model_line = accuracy(&examples.documents, &examples.model_right);
+    let first = |fold: &Fold, counts: &dyn Fn(Kind) -> bool| -> Option<usize> {
+        let ranking = fold.ranking.iter();
+        ranking
+            .copied()
+            .find(|&neuron| counts(neurons[neuron].kind))
+    };
+    let is_suppressing = |kind: Kind| kind == Kind::Suppression;
+    let chosen: [(Chosen, &dyn Fn(&Fold) -> Option<Vec<bool>>); 4] = [
+        (Chosen::Single, &|fold| {
+            Some(fold.single[first(fold, &|_| true)?].clone())
+        }),
+        (Chosen::Suppression, &|fold| {
+            Some(fold.single[first(fold, &is_suppressing)?].clone())
+        }),
+        (Chosen::Other, &|fold| {
+            Some(fold.single[first(fold, &|kind| !is_suppressing(kind))?].clone())
+        }),
+        (Chosen::Ensemble, &|fold| {
+            Some(fold.ensemble.get(fold.chosen)?.clone())
+        }),
+    ];
+    let mut chosen: Vec<(Chosen, ClusteredMean)> = chosen
+        .into_iter()
+        .filter(|(_, answers)| folds.iter().all(|fold| answers(fold).is_some()))
+        .map(|(what, answers)| (what, gather(&|fold| answers(fold).unwrap_or_default())))
+        .collect();
+    chosen.push((Chosen::Model, model_line.clone()));
+    for (what, accuracy) in &chosen {
+        let curve = what.curve();
+        tables.push(Units::of(subject.name, curve, SAMPLE, 0, accuracy));
+    }
     let config = subject.model.config();
     for (at, &index) in ranking.iter().enumerate() {
         let single = gather(&|fold| fold.single[index].clone());

@@ -1,12 +1,23 @@
 //! Results as the paper has them, for tests of claims.
 
+use super::measure::Chosen;
 use super::table::Record;
 use crate::core::models::Facts;
 use crate::core::tables::Tables;
+use crate::core::testing::units;
 use crate::neurons::Kind;
 
 /// Adds the records of one model.
 pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
+    for (chosen, accuracy) in [
+        (Chosen::Single, 0.9),
+        (Chosen::Suppression, 0.9),
+        (Chosen::Other, 0.8),
+        (Chosen::Ensemble, 0.964),
+        (Chosen::Model, 0.905),
+    ] {
+        units(tables, facts, chosen.curve(), 0, accuracy, 0.01);
+    }
     for rank in 1..=32 {
         tables.push(Record {
             model: facts.name.clone(),

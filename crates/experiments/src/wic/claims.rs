@@ -1,10 +1,13 @@
 //! The claims that are judged from this experiment.
 
+use super::measure::curve_name;
 use super::table::{Method, Record};
 use crate::core::claim::{Claim, Evidence, Version};
-use crate::core::curve::{Point, curve, depth_of_peak, needs, peak, point, together};
-use crate::core::finding::{Finding, Measured, Outcome, Threshold, Unjudged};
+use crate::core::curve::{Point, depth_of_peak, lies_between, mean, needs, peak};
+use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};
 use crate::core::lens::Lens;
+use crate::core::models::Facts;
+use crate::core::sample::{Sampled, statistic};
 use crate::{lens_entropy, lens_kl};
 use std::collections::BTreeSet;
 
@@ -36,79 +39,84 @@ pub const CLAIMS: &[Claim] = &[
     },
 ];
 
-/// The accuracy of the probe on each residual stream, for each set of pairs; one without name where there is none.
-fn probes(evidence: &Evidence<'_>, model: &str) -> Vec<(String, Result<Vec<Point>, Unjudged>)> {
-    let own = |r: &&Record| r.model == model && r.method == Method::Probe;
-    let records = || evidence.tables.of::<Record>().iter().filter(own);
-    let mut sets: BTreeSet<&str> = records().map(|r| r.pairs_of.as_str()).collect();
+/// The accuracy of the probe on each residual stream, for each set of pairs; one of the published set where there is none.
+fn probes(evidence: &Evidence<'_>, model: &Facts) -> Vec<(String, Result<Sampled, NotTested>)> {
+    let records = evidence.tables.of::<Record>().iter();
+    let own = records.filter(|r| r.model == model.name && r.method == Method::Probe);
+    let mut sets: BTreeSet<&str> = own.map(|r| r.pairs_of.as_str()).collect();
     if sets.is_empty() {
         sets.insert("wic");
     }
-    let accuracy = |set: &str| {
-        let own = |r: &Record| r.model == model && r.method == Method::Probe && r.pairs_of == set;
-        curve(evidence.tables.of::<Record>(), "wic", own, |r| {
-            point(r.state, r.relative_depth, r.accuracy, r.accuracy_se)
-        })
+    let accuracy = |set: &str| match set {
+        "wic" => evidence.by_state(model, "wic", &curve_name(set)),
+        _ => Err(NotTested::because(
+            "needs WiC: pairs of the stand-in ask whether a word fits its context, and not which sense it has",
+        )),
     };
     sets.into_iter()
         .map(|set| (set.to_owned(), accuracy(set)))
         .collect()
 }
 
-/// The probe is best at a depth of 0.3 to 0.7, and worse at both ends.
+/// The probe is best at a depth of 0.3 to 0.7, and better in the middle third than at the better end.
 pub fn d12(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
-        for (set, accuracy) in probes(evidence, &model.name) {
-            let ends = |accuracy: Vec<Point>| {
-                let best = peak(&accuracy).ok_or_else(|| needs("wic"))?;
-                let ends = [accuracy[0], accuracy[accuracy.len() - 1]];
-                let end = peak(&ends).ok_or_else(|| needs("wic"))?;
-                Ok(Measured::of(best.value - end.value)
-                    .with_error(together(best.error, end.error))
-                    .noting("standard error as of independent accuracies"))
+        for (set, accuracy) in probes(evidence, model) {
+            let of = |number: fn(&[Point]) -> Outcome| {
+                let accuracy = accuracy.as_ref().map_err(Clone::clone)?;
+                statistic([accuracy], |[curve]| number(curve))
             };
             findings.push(Finding::of(
                 &model.name,
                 format!("depth of the best probe, {set}"),
                 Threshold::Between(0.3, 0.7),
-                accuracy
-                    .clone()
-                    .and_then(|accuracy| depth_of_peak(&accuracy, "wic")),
+                of(|curve| depth_of_peak(curve, "wic")),
             ));
             findings.push(Finding::of(
                 &model.name,
-                format!("accuracy of the best probe less that at the better end, {set}"),
+                format!("mean accuracy in the middle third of the depth less that at the better end, {set}"),
                 Threshold::Above(0.0),
-                accuracy.and_then(ends),
+                of(middle_less_ends),
             ));
         }
     }
     findings
 }
 
-/// Where the probe is best, the lens has more than half of the entropy that it begins with.
+fn middle_less_ends(curve: &[Point]) -> Outcome {
+    let third = 1.0 / 3.0;
+    let inside = curve
+        .iter()
+        .filter(|p| lies_between(p.depth, third, 2.0 * third));
+    let inside = mean(&inside.copied().collect::<Vec<_>>());
+    let (Some(inside), [first, .., last]) = (inside, curve) else {
+        return Err(NotTested::because(
+            "needs residual streams in the middle third",
+        ));
+    };
+    Ok(Measured::of(inside - first.value.max(last.value)))
+}
+
+/// Where the probe is best, which is before the end, the lens has more than half of the greatest entropy that it has on any
+/// block's output.
 pub fn d13(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
-        for (set, accuracy) in probes(evidence, &model.name) {
+        for (set, accuracy) in probes(evidence, model) {
             for lens in Lens::BOTH {
-                let share = |accuracy: &[Point]| {
-                    let best = peak(accuracy).ok_or_else(|| needs("wic"))?;
-                    let entropy = lens_entropy::curve(evidence.tables, &model.name, lens)?;
-                    let at = |index| entropy.iter().find(|point| point.index == index);
-                    let (Some(early), Some(there)) = (at(0), at(best.index)) else {
-                        return Err(needs("lens-entropy"));
-                    };
-                    Ok(Measured::of(there.value / early.value)
-                        .with_error(there.error.map(|error| error / early.value))
-                        .noting(format!("residual stream {}; standard error with the entropy at the embedding taken as given", best.index)))
+                let left = || {
+                    let accuracy = accuracy.as_ref().map_err(Clone::clone)?;
+                    let entropy = lens_entropy::measure::curve_name(lens);
+                    let entropy = evidence.by_state(model, "lens-entropy", &entropy)?;
+                    statistic([accuracy, &entropy], |[accuracy, entropy]| {
+                        share(accuracy, entropy)
+                    })
                 };
-                let share = accuracy.as_deref().map_err(Clone::clone).and_then(share);
                 let part = format!(
-                    "share of the lens's first entropy that is left where the probe is best, {set}"
+                    "share of the lens's greatest entropy that is left where the probe is best, {set}"
                 );
-                let finding = Finding::of(&model.name, part, Threshold::Above(0.5), share);
+                let finding = Finding::of(&model.name, part, Threshold::Above(0.5), left());
                 findings.push(finding.through(lens));
             }
         }
@@ -116,57 +124,96 @@ pub fn d13(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Both lenses side by side on each line of D13, D14 and D21 on one model: how many verdicts differ.
+/// A probe that is best deeper than this reads the output.
+const LATEST: f64 = 0.8;
+
+/// The entropy where the probe is best by the greatest of any block's output.
+fn share(accuracy: &[Point], entropy: &[Point]) -> Outcome {
+    let best = peak(accuracy).ok_or_else(|| needs("wic"))?;
+    if best.depth > LATEST {
+        return Ok(
+            Measured::of(0.0).noting("the probe is best at the end, where nothing has to be left")
+        );
+    }
+    let greatest = peak(entropy.get(1..).unwrap_or_default());
+    let there = entropy.iter().find(|point| point.index == best.index);
+    let (greatest, there) = greatest.zip(there).ok_or_else(|| needs("lens-entropy"))?;
+    let note = format!("residual stream {}", best.index);
+    Ok(Measured::of(there.value / greatest.value).noting(note))
+}
+
+/// What the lenses differ by in the numbers of D13, D14 and D21, on the same positions.
 pub fn d27(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
-        for (claim, judged) in [
-            ("D13", d13(evidence)),
-            ("D14", lens_kl::claims::d14(evidence)),
-            ("D21", lens_entropy::claims::d21(evidence)),
-        ] {
-            let own = |lens: Lens| {
-                let judged = judged.iter();
-                judged.filter(move |f| f.model == model.name && f.lens == Some(lens))
+        let curves = |experiment: &'static str, name: fn(Lens) -> String| {
+            let [standard, legacy] = Lens::BOTH;
+            let of = |lens| evidence.by_state(model, experiment, &name(lens));
+            Ok((of(standard)?, of(legacy)?))
+        };
+        let between =
+            |curves: Result<(Sampled, Sampled), NotTested>,
+             number: &dyn Fn(&[Point]) -> Outcome| {
+                let (standard, legacy) = curves?;
+                statistic([&standard, &legacy], |[standard, legacy]| {
+                    let (standard, legacy) = (number(standard)?.value, number(legacy)?.value);
+                    Ok(Measured::of(standard - legacy)
+                        .noting(format!("{standard:.4} and {legacy:.4}")))
+                })
             };
-            // Lenses take turns over the same parts, so that both lists are in one order.
-            let pairs: Vec<(&Finding, &Finding)> =
-                own(Lens::Standard).zip(own(Lens::Legacy)).collect();
-            findings.push(Finding::of(
-                &model.name,
-                format!("verdicts of {claim} that differ between the standard and the legacy lens"),
-                Threshold::Above(0.0),
-                side_by_side(&pairs),
-            ));
+        let entropy = || curves("lens-entropy", lens_entropy::measure::curve_name);
+        let divergence = || curves("lens-kl", lens_kl::measure::curve_name);
+        let mut lines: Vec<(String, Outcome)> = Vec::new();
+        for (set, accuracy) in probes(evidence, model) {
+            let left = || {
+                let (accuracy, (standard, legacy)) = (accuracy?, entropy()?);
+                statistic(
+                    [&accuracy, &standard, &legacy],
+                    |[accuracy, standard, legacy]| {
+                        let of = |entropy| Ok(share(accuracy, entropy)?.value);
+                        let (standard, legacy) = (of(standard)?, of(legacy)?);
+                        Ok(Measured::of(standard - legacy)
+                            .noting(format!("{standard:.4} and {legacy:.4}")))
+                    },
+                )
+            };
+            lines.push((format!("D13, share of the greatest entropy, {set}"), left()));
         }
+        let after = |curve: &[Point]| Ok(Measured::of(lens_kl::claims::after(curve)?));
+        let bend = |curve: &[Point]| lens_kl::claims::bend(curve);
+        let end = |curve: &[Point]| lens_entropy::claims::slope_at_end(curve);
+        lines.extend([
+            (
+                "D14, slope of KL after depth 0.5".to_owned(),
+                between(divergence(), &after),
+            ),
+            ("D14, bend of KL".to_owned(), between(divergence(), &bend)),
+            (
+                "D14, slope of the entropy after depth 0.5".to_owned(),
+                between(entropy(), &after),
+            ),
+            (
+                "D14, bend of the entropy".to_owned(),
+                between(entropy(), &bend),
+            ),
+            (
+                "D21, slope of the entropy at the end".to_owned(),
+                between(entropy(), &end),
+            ),
+        ]);
+        findings.extend(lines.into_iter().map(|(part, outcome)| {
+            let part = format!("standard less legacy lens, {part}");
+            Finding::of(&model.name, part, Threshold::Not(0.0), outcome)
+        }));
     }
     findings
-}
-
-fn side_by_side(pairs: &[(&Finding, &Finding)]) -> Outcome {
-    let mut differing = 0;
-    let mut notes = Vec::new();
-    for (standard, legacy) in pairs {
-        let [one, other] = [standard, legacy].map(|finding| match &finding.outcome {
-            Ok(measured) => Ok(format!(
-                "{} {:.4} {}",
-                finding.lens.map_or("", Lens::name),
-                measured.value,
-                finding.verdict().name()
-            )),
-            Err(why) => Err(why.clone()),
-        });
-        notes.push(format!("{}: {}, {}", standard.part, one?, other?));
-        differing += usize::from(standard.verdict() != legacy.verdict());
-    }
-    Ok(Measured::of(differing as f64).noting(notes.join("; ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::tables::Tables;
-    use crate::core::testing::{Judged, MODELS, models};
+    use crate::core::testing::{Judged, MODELS, Simulated, change, models, small};
     use crate::wic::synthetic;
 
     fn judged(claim: &str) -> Judged {
@@ -181,26 +228,62 @@ mod tests {
         )
     }
 
+    fn simulated(
+        accuracy: impl Fn(usize) -> f64,
+        entropy: impl Fn(Lens, usize) -> f64,
+    ) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
+        move |simulated, facts, tables| {
+            let of = |value: &dyn Fn(usize) -> f64| -> Vec<(usize, f64)> {
+                (0..=facts.layers)
+                    .map(|state| (state, value(state)))
+                    .collect()
+            };
+            simulated.units = 78;
+            for lens in Lens::BOTH {
+                for curve in [
+                    lens_entropy::measure::curve_name(lens),
+                    lens_kl::measure::curve_name(lens),
+                ] {
+                    let values = of(&|state| entropy(lens, state));
+                    simulated.curve(tables, facts, &curve, &values, [0.5, 0.2]);
+                }
+            }
+            simulated.units = 400;
+            let values = of(&accuracy);
+            simulated.curve(tables, facts, &curve_name("wic"), &values, [0.3, 0.4]);
+        }
+    }
+
     #[test]
     fn d12_senses_are_read_in_the_middle() {
         let late = |tables: &mut Tables| {
+            change(tables, |_, curve, state| {
+                curve
+                    .starts_with("probe")
+                    .then_some(0.5 + 0.01 * state as f64)
+            });
+        };
+        judged("D12").check_all(2 * MODELS, late, [0, 2 * MODELS, 0, 0]);
+        let stand_in = |tables: &mut Tables| {
             for r in tables.of_mut::<Record>() {
-                r.accuracy = 0.5 + 0.1 * r.relative_depth;
+                r.pairs_of = "standin-senses".to_owned();
             }
         };
-        judged("D12").check_all(2 * MODELS, late, [0, 2 * MODELS, 0]);
+        judged("D12").check(stand_in, [0, 0, 0, 2 * MODELS]);
+        judged("D12").check_null(&[small()], simulated(|_| 0.6, |_, _| 5.0));
+        let middle = |state: usize| 0.75 - 0.05 * (state as f64 - 4.0).abs();
+        judged("D12").check_effect(&[small()], true, simulated(middle, |_, _| 5.0));
     }
 
     #[test]
     fn d13_the_lens_is_uncertain_where_the_probe_is_best() {
         let early = |tables: &mut Tables| {
-            for r in tables.of_mut::<lens_entropy::Record>() {
-                if r.lens == Lens::Standard && r.state > 0 {
-                    r.entropy_bits = 6.9;
-                }
-            }
+            let standard = lens_entropy::measure::curve_name(Lens::Standard);
+            change(tables, |_, curve, state| {
+                (curve == standard).then_some(if state < 3 { 14.0 } else { 6.9 })
+            });
         };
-        judged("D13").check_all(2 * MODELS, early, [MODELS, MODELS, 0]);
+        judged("D13").check_all(2 * MODELS, early, [MODELS, MODELS, 0, 0]);
         let versions: Vec<String> = judged("D13")
             .rows(&Tables::default(), &models())
             .into_iter()
@@ -208,22 +291,37 @@ mod tests {
             .map(|row| row.version)
             .collect();
         assert_eq!(versions, ["nips", "v3"]);
+        // Wherever the probe is best by chance, a lens with half of its entropy is no less and no more certain; an embedding
+        // of little entropy changes nothing.
+        let half = |_, state: usize| match state {
+            0 => 0.01,
+            1 => 10.0,
+            _ => 5.0,
+        };
+        judged("D13").check_null(
+            &[small()],
+            simulated(|state| if state > 1 { 0.6 } else { 0.2 }, half),
+        );
+        let middle = |state: usize| 0.75 - 0.05 * (state as f64 - 4.0).abs();
+        let falling = |_, state: usize| if state < 7 { 10.0 } else { 3.0 };
+        judged("D13").check_effect(&[small()], true, simulated(middle, falling));
     }
 
     #[test]
     fn d27_lenses_stand_side_by_side() {
-        judged("D27").check(|_| {}, [0, 3 * MODELS, 0]);
+        judged("D27").check(|_| {}, [0, 6 * MODELS, 0, 0]);
         let flat = |tables: &mut Tables| {
-            for r in tables.of_mut::<lens_entropy::Record>() {
-                if r.lens == Lens::Legacy {
-                    r.entropy_bits = if r.state == 0 { 15.0 } else { 5.0 };
-                }
-            }
+            change(tables, |_, curve, state| {
+                curve.starts_with("legacy").then_some(match state {
+                    0..=2 => 15.0,
+                    _ => 5.0 + 0.1 * state as f64,
+                })
+            });
         };
-        judged("D27").check(flat, [3 * MODELS, 0, 0]);
-        judged("D27").check(
-            |tables| tables.of_mut::<lens_entropy::Record>().clear(),
-            [0, 0, 3 * MODELS],
+        judged("D27").check(flat, [6 * MODELS, 0, 0, 0]);
+        judged("D27").check_null(
+            &[small()],
+            simulated(|_| 0.6, |_, state| 8.0 - state as f64),
         );
     }
 }

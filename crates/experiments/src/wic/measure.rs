@@ -15,6 +15,7 @@ use crate::core::error::{ExperimentError, Place};
 use crate::core::floats::Floats;
 use crate::core::models::state_depth;
 use crate::core::plain::check_finite;
+use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_corpus::Tokenizer;
@@ -120,6 +121,11 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
         })?;
         for (&state, outcomes) in states.iter().zip(outcomes.iter()) {
             for &(method, (chosen, ref accuracy)) in outcomes {
+                if method == Method::Probe {
+                    let sample = format!("words of {}", pairs.name);
+                    let curve = curve_name(pairs.name);
+                    tables.push(Units::of(subject.name, &curve, &sample, state, accuracy));
+                }
                 tables.push(Record {
                     model: subject.name.to_owned(),
                     model_type: subject.model_type().to_owned(),
@@ -139,6 +145,11 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// The curve of the probe's accuracy by residual stream, over words.
+pub(super) fn curve_name(pairs_of: &str) -> String {
+    format!("probe accuracy {pairs_of}")
 }
 
 /// The most bytes that the occurrences of pairs take as tokens, with their indices.

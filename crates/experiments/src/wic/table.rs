@@ -1,7 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::curve::{self, Point, point};
-use crate::core::finding::Unjudged;
+use crate::core::finding::NotTested;
 use crate::core::table::{negative_error, record};
 use crate::core::tables::Tables;
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ record! {
 ///
 /// # Errors
 /// The results do not reach.
-pub fn curve(tables: &Tables, model: &str, pairs_of: &str) -> Result<Vec<Point>, Unjudged> {
+pub fn curve(tables: &Tables, model: &str, pairs_of: &str) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model && r.method == Method::Probe && r.pairs_of == pairs_of;
     curve::curve(tables.of(), "wic", own, |r| {
         point(r.state, r.relative_depth, r.accuracy, r.accuracy_se)

@@ -1,0 +1,498 @@
+//! Means over independent units as curves, and any statistic of such curves with its interval.
+//!
+//! A statistic is made again from resamples of the units, 2,000 times. Curves of one sample are resampled together, so that what
+//! a statistic pairs or chooses is paired and chosen in every resample.
+
+use super::claim::Evidence;
+use super::curve::{Point, needs, point};
+use super::finding::{Measured, NotTested, Outcome, Spread};
+use super::models::{Facts, relative_depth, state_depth};
+use super::table::record;
+use layerwise_metrics::{ClusteredMean, ClusteredRatio, Draws, MetricsError, Resamples};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Draws; tests that simulate many runs make do with fewer.
+const DRAWS: usize = if cfg!(test) { 200 } else { 2000 };
+
+/// Numbers in one field, with spaces between them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Numbers(pub Vec<f64>);
+
+impl From<Numbers> for String {
+    fn from(Numbers(numbers): Numbers) -> Self {
+        let texts: Vec<Self> = numbers.iter().map(f64::to_string).collect();
+        texts.join(" ")
+    }
+}
+
+impl TryFrom<String> for Numbers {
+    type Error = std::num::ParseFloatError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let numbers = text.split_ascii_whitespace().map(str::parse);
+        Ok(Self(numbers.collect::<Result<_, _>>()?))
+    }
+}
+
+record! {
+    /// One line of `units.csv`: what each independent unit adds to one mean, the mean being the sum of sums by that of counts.
+    pub struct Units {
+        /// Name of the model.
+        pub model: String,
+        /// The curve that the mean is a point of.
+        pub curve: String,
+        /// The sample: curves of one have the same units in the same order.
+        pub sample: String,
+        /// The block, residual stream or other place of the point.
+        pub index: usize,
+        /// For each unit the sum of its observations.
+        pub sums: Numbers,
+        /// For each unit the number of its observations, or what the sum is a share of; one number where it is the same of all.
+        pub counts: Numbers,
+    }
+    table("units") key(model, curve, index) fault(|units| {
+        let (Numbers(sums), Numbers(counts)) = (&units.sums, &units.counts);
+        let expected = match sums.len() {
+            1 => "1 number".to_owned(),
+            units => format!("1 or {units} numbers"),
+        };
+        let fits = counts.len() == 1 || counts.len() == sums.len();
+        (!fits).then(|| ("counts", expected))
+    })
+}
+
+/// The sample of the sequences of the text.
+pub const TEXT: &str = "text";
+
+impl Units {
+    /// The units of a mean.
+    pub fn of(model: &str, curve: &str, sample: &str, index: usize, mean: &ClusteredMean) -> Self {
+        let clusters = mean.clusters();
+        let sums = clusters.iter().map(|cluster| cluster.sum).collect();
+        let mut counts: Vec<f64> = clusters
+            .iter()
+            .map(|cluster| cluster.count as f64)
+            .collect();
+        if counts.windows(2).all(|pair| pair[0] == pair[1]) {
+            counts.truncate(1);
+        }
+        Self {
+            model: model.to_owned(),
+            curve: curve.to_owned(),
+            sample: sample.to_owned(),
+            index,
+            sums: Numbers(sums),
+            counts: Numbers(counts),
+        }
+    }
+
+    /// The units of a ratio of two sums.
+    pub fn of_ratio(
+        model: &str,
+        curve: &str,
+        sample: &str,
+        index: usize,
+        ratio: &ClusteredRatio,
+    ) -> Self {
+        let (sums, counts) = ratio.each().iter().copied().unzip();
+        Self {
+            model: model.to_owned(),
+            curve: curve.to_owned(),
+            sample: sample.to_owned(),
+            index,
+            sums: Numbers(sums),
+            counts: Numbers(counts),
+        }
+    }
+
+    fn counts(&self) -> Vec<f64> {
+        match (self.counts.0.as_slice(), self.sums.0.len()) {
+            (&[count], units) => vec![count; units],
+            (counts, _) => counts.to_vec(),
+        }
+    }
+}
+
+/// A curve of means over the units of one sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampled {
+    sample: String,
+    units: usize,
+    /// Index and depth of each point, and its units' sums and counts.
+    points: Vec<(usize, f64, Vec<f64>, Vec<f64>)>,
+}
+
+impl Sampled {
+    /// The points that `keep` keeps by index and depth.
+    #[must_use]
+    pub fn retaining(mut self, keep: impl Fn(usize, f64) -> bool) -> Self {
+        self.points
+            .retain(|(index, depth, ..)| keep(*index, *depth));
+        self
+    }
+
+    /// How many units there are.
+    pub fn units(&self) -> usize {
+        self.units
+    }
+
+    /// The curve of all units, each once.
+    pub fn curve(&self) -> Vec<Point> {
+        let sums: Vec<f64> = self
+            .columns()
+            .iter()
+            .map(|column| column.iter().sum())
+            .collect();
+        self.of_sums(&sums)
+    }
+
+    /// The sums and the counts of each point, one after the other.
+    fn columns(&self) -> Vec<&[f64]> {
+        let points = self.points.iter();
+        points
+            .flat_map(|(_, _, sums, counts)| [sums.as_slice(), counts.as_slice()])
+            .collect()
+    }
+
+    fn of_sums(&self, sums: &[f64]) -> Vec<Point> {
+        let points = self.points.iter().zip(sums.chunks_exact(2));
+        points
+            .map(|((index, depth, ..), sums)| point(*index, *depth, sums[0] / sums[1], None))
+            .collect()
+    }
+
+    /// The same curve over every second unit, from the first or the second on; and the units of the other half count nothing.
+    ///
+    /// What one half chooses, the other can judge.
+    #[must_use]
+    pub fn half(&self, second: bool) -> Self {
+        let mut half = self.clone();
+        for (_, _, sums, counts) in &mut half.points {
+            for numbers in [sums, counts] {
+                let others = numbers.iter_mut().skip(usize::from(!second)).step_by(2);
+                others.for_each(|number| *number = 0.0);
+            }
+        }
+        half
+    }
+
+    fn draws(&self) -> Result<Vec<Vec<f64>>, MetricsError> {
+        // A sample's name decides its draws (FNV-1a).
+        let seed = self
+            .sample
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        let resamples = Resamples::of(self.units, seed)?.drawing(DRAWS);
+        Ok(resamples.sums(&self.columns()))
+    }
+}
+
+impl Evidence<'_> {
+    /// A curve that has been measured of a model; `depth` is that of an index.
+    ///
+    /// # Errors
+    /// `experiment` has not measured it.
+    pub fn sampled(
+        &self,
+        model: &str,
+        experiment: &str,
+        curve: &str,
+        depth: impl Fn(usize) -> f64,
+    ) -> Result<Sampled, NotTested> {
+        let own = self.tables.of::<Units>().iter();
+        let mut own: Vec<&Units> = own
+            .filter(|units| units.model == model && units.curve == curve)
+            .collect();
+        own.sort_by_key(|units| units.index);
+        let first = own.first().ok_or_else(|| needs(experiment))?;
+        let (sample, units) = (first.sample.clone(), first.sums.0.len());
+        let is_even = own.iter().all(|other| other.sums.0.len() == units);
+        if !is_even {
+            let reason = format!("units.csv: {curve} has points of different numbers of units");
+            return Err(NotTested(reason));
+        }
+        let points = own.iter().map(|own| {
+            (
+                own.index,
+                depth(own.index),
+                own.sums.0.clone(),
+                own.counts(),
+            )
+        });
+        Ok(Sampled {
+            sample,
+            units,
+            points: points.collect(),
+        })
+    }
+
+    /// A curve by block.
+    ///
+    /// # Errors
+    /// As [`Evidence::sampled`].
+    pub fn by_block(
+        &self,
+        model: &Facts,
+        experiment: &str,
+        curve: &str,
+    ) -> Result<Sampled, NotTested> {
+        let depth = |layer| relative_depth(layer, model.layers);
+        self.sampled(&model.name, experiment, curve, depth)
+    }
+
+    /// A curve by residual stream.
+    ///
+    /// # Errors
+    /// As [`Evidence::sampled`].
+    pub fn by_state(
+        &self,
+        model: &Facts,
+        experiment: &str,
+        curve: &str,
+    ) -> Result<Sampled, NotTested> {
+        let depth = |state| state_depth(state, model.layers);
+        self.sampled(&model.name, experiment, curve, depth)
+    }
+}
+
+/// A statistic of curves with its interval: the statistic of each resample.
+///
+/// # Errors
+/// What the statistic says of the curves of all units.
+pub fn statistic<const N: usize>(
+    curves: [&Sampled; N],
+    of: impl Fn([&[Point]; N]) -> Outcome,
+) -> Outcome {
+    statistic_of_all(&curves, |curves| {
+        of(std::array::from_fn(|at| curves[at].as_slice()))
+    })
+}
+
+/// The same of any number of curves.
+///
+/// # Errors
+/// What the statistic says of the curves of all units.
+pub fn statistic_of_all(curves: &[&Sampled], of: impl Fn(&[Vec<Point>]) -> Outcome) -> Outcome {
+    let plain: Vec<Vec<Point>> = curves.iter().map(|curve| curve.curve()).collect();
+    let measured = of(&plain)?;
+    let mut drawn = Vec::with_capacity(curves.len());
+    for curve in curves {
+        match curve.draws() {
+            Ok(draws) => drawn.push(draws),
+            Err(error) => return Ok(undecided(measured, &error.to_string())),
+        }
+    }
+    let values: Vec<Option<f64>> = (0..DRAWS)
+        .map(|draw| {
+            let both = curves.iter().zip(&drawn);
+            let resampled: Vec<Vec<Point>> = both
+                .map(|(curve, drawn)| curve.of_sums(&drawn[draw]))
+                .collect();
+            of(&resampled).ok().map(|measured| measured.value)
+        })
+        .collect();
+    let units = curves.iter().map(|curve| curve.units).min().unwrap_or(0);
+    match Draws::of(units, Some(measured.value), &values) {
+        Ok(draws) => Ok(Measured {
+            spread: Spread::Drawn {
+                draws: Arc::new(draws),
+                least: 0.0,
+            },
+            ..measured
+        }),
+        Err(error) => Ok(undecided(measured, &error.to_string())),
+    }
+}
+
+/// A number at a place that the data choose: one half of the units chooses, the other judges, and the other way round; the
+/// mean of both. What is greatest by chance in one half is not in the other.
+///
+/// # Errors
+/// What the statistic says of the curves of all units.
+pub fn chosen_by_halves(
+    curves: &[Sampled],
+    of: impl Fn(&[Vec<Point>], &[Vec<Point>]) -> Outcome,
+) -> Outcome {
+    let halves: Vec<Sampled> = [false, true]
+        .into_iter()
+        .flat_map(|second| curves.iter().map(move |curve| curve.half(second)))
+        .collect();
+    statistic_of_all(&halves.iter().collect::<Vec<_>>(), |halves| {
+        let (first, second) = halves.split_at(curves.len());
+        let (one, other) = (of(first, second)?, of(second, first)?);
+        Ok(Measured::of(one.value.midpoint(other.value)))
+    })
+}
+
+fn undecided(measured: Measured, why: &str) -> Measured {
+    let note = match measured.note.as_str() {
+        "" => why.to_owned(),
+        note => format!("{note}; {why}"),
+    };
+    measured.noting(note)
+}
+
+/// A rank correlation over so many places: its interval is at least that which their number gives, ±1.96/√(n−1).
+pub fn over_places(outcome: Outcome, places: usize) -> Outcome {
+    let width = 1.96 / (places.saturating_sub(1).max(1) as f64).sqrt();
+    outcome.map(|measured| match measured.spread {
+        Spread::Drawn { draws, .. } => Measured {
+            spread: Spread::Drawn {
+                draws,
+                least: width,
+            },
+            ..measured
+        },
+        _ => measured,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::finding::{Finding, Threshold, Verdict};
+    use crate::core::table::{parse, write};
+    use crate::core::tables::Tables;
+    use std::path::Path;
+
+    fn units(curve: &str, index: usize, sums: &[f64], counts: &[f64]) -> Units {
+        Units {
+            model: "gpt2".to_owned(),
+            curve: curve.to_owned(),
+            sample: TEXT.to_owned(),
+            index,
+            sums: Numbers(sums.to_vec()),
+            counts: Numbers(counts.to_vec()),
+        }
+    }
+
+    #[test]
+    fn units_survive_a_file_to_the_bit() {
+        let path = Path::new("units.csv");
+        let numbers = [0.1 + 0.2, -1e-300, f64::INFINITY, 5e-324, f64::MAX];
+        let all = [
+            units("a", 0, &numbers, &[7.0]),
+            units("a", 1, &numbers, &numbers),
+            units("b", 0, &[], &[3.0]),
+        ];
+        let mut text = Vec::new();
+        write(&all, &mut text).unwrap();
+        let read: Vec<Units> = parse(text.as_slice(), path).unwrap();
+        assert_eq!(read, all);
+        let refused = |line: &str| {
+            let text = format!("model,curve,sample,index,sums,counts\n{line}\n");
+            let error = parse::<Units>(text.as_bytes(), path).unwrap_err();
+            error.to_string()
+        };
+        assert!(refused("m,a,text,0,1 2 3,1 2").contains("expected 1 or 3 numbers"));
+        assert!(refused("m,a,text,0,1 2 x,1").contains("units.csv: line 2"));
+        assert!(refused("m,a,text,-1,1 2 3,1").contains("index"));
+    }
+
+    #[test]
+    fn a_mean_leaves_its_clusters() {
+        let mut mean = ClusteredMean::new();
+        for (sum, count) in [(2.0, 4), (1.0, 4), (9.0, 4)] {
+            mean.push(sum, count);
+        }
+        let alike = Units::of("gpt2", "a", TEXT, 0, &mean);
+        assert_eq!(alike.counts, Numbers(vec![4.0]));
+        mean.push(1.0, 3);
+        let unlike = Units::of("gpt2", "a", TEXT, 0, &mean);
+        assert_eq!(unlike.counts, Numbers(vec![4.0, 4.0, 4.0, 3.0]));
+        assert_eq!(unlike.sums, Numbers(vec![2.0, 1.0, 9.0, 1.0]));
+    }
+
+    fn sampled(tables: &Tables, curve: &str) -> Result<Sampled, NotTested> {
+        let evidence = Evidence {
+            tables,
+            models: &[],
+        };
+        evidence.sampled("gpt2", "robustness", curve, |index| index as f64)
+    }
+
+    #[test]
+    fn curves_of_one_sample_are_drawn_together() {
+        let mut tables = Tables::default();
+        // Sequences differ much, and the second curve lies above the first in each by about as much.
+        let first: Vec<f64> = (0..30_i32).map(|at| f64::from(at * at)).collect();
+        let second: Vec<f64> = (0..30_i32)
+            .map(|at| f64::from(at * at + 5 + at % 3))
+            .collect();
+        tables.push(units("first", 0, &first, &[2.0]));
+        tables.push(units("second", 0, &second, &[2.0]));
+        let [first, second] = ["first", "second"].map(|curve| sampled(&tables, curve).unwrap());
+        let difference = statistic([&first, &second], |[first, second]| {
+            Ok(Measured::of(second[0].value - first[0].value))
+        })
+        .unwrap();
+        let [low, high] = difference.interval().unwrap();
+        assert!((difference.value - 3.0).abs() < 1e-9, "{difference:?}");
+        assert!(
+            2.7 < low && low < 3.0 && 3.0 < high && high < 3.3,
+            "{low} {high}"
+        );
+        let alone = statistic([&second], |[curve]| Ok(Measured::of(curve[0].value))).unwrap();
+        let [low, high] = alone.interval().unwrap();
+        assert!(high - low > 50.0, "{low} {high}");
+        // The same numbers again.
+        let again = statistic([&second], |[curve]| Ok(Measured::of(curve[0].value))).unwrap();
+        assert_eq!(alone, again);
+        assert_eq!(sampled(&tables, "third"), Err(needs("robustness")));
+    }
+
+    #[test]
+    fn few_units_and_undefined_draws_decide_nothing() {
+        let mut tables = Tables::default();
+        tables.push(units("few", 0, &[1.0, 1.1, 1.2, 0.9], &[1.0]));
+        let values: Vec<f64> = (0..9).map(f64::from).collect();
+        tables.push(units("nine", 0, &values, &[1.0]));
+        let of = |curve: &str, most: f64| {
+            let sampled = sampled(&tables, curve).unwrap();
+            let outcome = statistic([&sampled], |[curve]| match curve[0].value <= most {
+                true => Ok(Measured::of(curve[0].value)),
+                false => Err(NotTested::because("too much")),
+            });
+            Finding::of("gpt2", "", Threshold::Above(0.0), outcome)
+        };
+        let few = of("few", 9.0);
+        assert_eq!(few.verdict(), Verdict::Undecided);
+        assert!(few.outcome.unwrap().note.contains('4'));
+        assert_eq!(of("nine", 9.0).verdict(), Verdict::Holds);
+        assert_eq!(
+            of("nine", 4.5).verdict(),
+            Verdict::Undecided,
+            "half of the draws"
+        );
+        assert_eq!(of("nine", 1.0).verdict(), Verdict::NotTested);
+    }
+
+    #[test]
+    fn one_half_judges_what_the_other_chose() {
+        let mut tables = Tables::default();
+        // By turns each place is the greatest: what one half likes best is the other's worst.
+        let of = |first: f64, second: f64| -> Vec<f64> {
+            (0..20)
+                .map(|at| if at % 2 == 0 { first } else { second })
+                .collect()
+        };
+        tables.push(units("curve", 0, &of(1.0, 0.0), &[1.0]));
+        tables.push(units("curve", 1, &of(0.0, 1.0), &[1.0]));
+        let sampled = sampled(&tables, "curve").unwrap();
+        let greatest = |curve: &[Point]| {
+            let best = crate::core::curve::peak(curve).unwrap();
+            (best.index, best.value)
+        };
+        assert_eq!(greatest(&sampled.half(false).curve()), (0, 1.0));
+        assert_eq!(greatest(&sampled.half(true).curve()), (1, 1.0));
+        let judged = chosen_by_halves(&[sampled], |chosen, judged| {
+            let (place, _) = greatest(&chosen[0]);
+            Ok(Measured::of(judged[0][place].value))
+        });
+        assert_eq!(judged.unwrap().value, 0.0);
+    }
+}
