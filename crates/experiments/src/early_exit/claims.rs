@@ -168,8 +168,7 @@ fn a3(evidence: &Evidence<'_>) -> Vec<Finding> {
                     easy.exit_blocks_mean, hard.exit_blocks_mean
                 ))
         });
-        let missing =
-            || NotTested::because("needs the results of early-exit on SST-2 and MMLU");
+        let missing = || NotTested::because("needs the results of early-exit on SST-2 and MMLU");
         vec![Finding::of(
             &model.name,
             "blocks of MMLU less those of SST-2 in standard errors, linear machine at 0",

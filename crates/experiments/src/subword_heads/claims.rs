@@ -1,6 +1,6 @@
 //! The claims that are judged from this experiment.
 
-use super::measure::curve_name;
+use super::readings::curve_name;
 use super::table::{Record, Selection};
 use crate::core::claim::{Claim, Evidence, Version};
 use crate::core::curve::{Point, needs, point};

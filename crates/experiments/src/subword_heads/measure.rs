@@ -11,27 +11,22 @@
 //! have too few, all 5,000 are searched in full. A file of one document is searched in pieces of the context's length,
 //! which count as documents.
 
+use super::readings::{PIECES, Reading, TOKENS, Window, means, record_halves, select};
 use super::table::{Cell, Record, Selection};
 use crate::core::error::ExperimentError;
 use crate::core::floats::Floats;
 use crate::core::plain::check_finite;
 use crate::core::published::published_name;
-use crate::core::sample::Units;
 use crate::core::subject::{Runs, Subject};
 use crate::core::tables::Tables;
 use layerwise_corpus::{self as corpus, Options, Tokenizer};
-use layerwise_metrics::ClusteredMean;
 use layerwise_sweep::{Counted, Failure, Measure, MeasureId, Reached, WorkBytes};
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
-use ndarray::{Array3, ArrayView3, ArrayViewD, s};
+use ndarray::{Array3, ArrayView3, ArrayViewD};
 use std::collections::BTreeSet;
 
 /// Words before the target.
 const WORDS: usize = 16;
-/// Tokens whose attention is kept: the last ones of a window.
-const TOKENS: usize = 16;
-/// Tokens of a target of several tokens.
-const PIECES: usize = 4;
 /// Documents that multi and single windows are taken from.
 const MULTI_DOCUMENTS: usize = 500;
 const SINGLE_DOCUMENTS: usize = 5_000;
@@ -44,33 +39,14 @@ const ROWS: usize = 10;
 /// A word with one of these is dropped. The published list is not known; this one keeps what stands within and after words.
 const SIGNS: &str = "!\"#$%&()*+/:;<=>?@[\\]^_`{|}~";
 
-/// The filter of the published examples: least attention to the tokens 3, 2 and 1 before the last, and most to the one 5
-/// before it.
-const FILTER_LEAST: [(usize, f32); 3] = [(3, 0.4), (2, 0.23), (1, 0.1)];
-const FILTER_MOST: (usize, f32) = (5, 0.07);
-
 /// The head of the published figure, for the model it was drawn for (paper 0.3).
 const PUBLISHED: (&str, usize, usize) = ("pythia-2.8b", 1, 6);
-
-/// A window of words as tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Window {
-    document: usize,
-    tokens: Vec<u32>,
-}
 
 impl Window {
     /// The most bytes that it takes in a list that grows.
     fn bytes(&self) -> usize {
         3 * size_of::<Self>() + self.tokens.capacity() * size_of::<u32>() + 16
     }
-}
-
-/// A window with what its last token attends to.
-struct Reading<'a> {
-    window: &'a Window,
-    /// \[layers, heads, tokens\]; index t of the last axis is the token t before the last.
-    attention: ArrayView3<'a, f32>,
 }
 
 /// Records every head's attention from the last token, and the maps of one head.
@@ -506,95 +482,6 @@ fn record<'r>(
         }
     }
     Ok(())
-}
-
-/// The curve of the attention to each token before the last, in one half of the documents, of the head that the other half
-/// chooses or that was published; and the sample, whose units are documents.
-pub(super) fn curve_name(selection: Selection, half: usize) -> String {
-    format!("pieces {selection:?} half {half}")
-}
-
-/// The readings of every second document.
-fn half_of<'a, 'r>(readings: &'a [Reading<'r>], half: usize) -> Vec<&'a Reading<'r>> {
-    let own = readings.iter();
-    own.filter(|reading| reading.window.document % 2 == half)
-        .collect()
-}
-
-/// Records for each half of the documents the attention of the head that is best on the other.
-fn record_halves<'r>(
-    subject: &Subject<'_>,
-    single: &[Reading<'r>],
-    multi: &[Reading<'r>],
-    published: Option<(usize, usize)>,
-    tables: &mut Tables,
-) {
-    let config = subject.model.config();
-    let heads = (0..config.layers).flat_map(|l| (0..config.heads).map(move |h| (l, h)));
-    for at in [0, 1] {
-        let half = |half| [half_of(single, half), half_of(multi, half)];
-        let others = half(1 - at);
-        let gain = |&(layer, head): &(usize, usize)| {
-            let [single, multi] = others.each_ref().map(|readings| {
-                let first = &means(readings, layer, head)[PIECES - 1];
-                first.mean().unwrap_or(f64::NAN)
-            });
-            multi - single
-        };
-        let chosen = heads.clone().map(|head| (gain(&head), head));
-        let chosen = chosen
-            .filter(|(gain, _)| gain.is_finite())
-            .reduce(|best, next| if next.0 > best.0 { next } else { best });
-        let Some((layer, head)) = published.or(chosen.map(|(_, head)| head)) else {
-            continue;
-        };
-        for (selection, own) in [Selection::Single, Selection::Multi]
-            .into_iter()
-            .zip(half(at))
-        {
-            let curve = curve_name(selection, at);
-            for (token, mean) in means(&own, layer, head).iter().enumerate().take(PIECES) {
-                if mean.count() > 0 && token > 0 {
-                    tables.push(Units::of(subject.name, &curve, &curve, token, mean));
-                }
-            }
-        }
-    }
-}
-
-/// The windows of a selection; the filter looks at one head.
-fn select<'a, 'r>(
-    selection: Selection,
-    single: &'a [Reading<'r>],
-    multi: &'a [Reading<'r>],
-    layer: usize,
-    head: usize,
-) -> Vec<&'a Reading<'r>> {
-    let shown = |reading: &&Reading<'_>| {
-        let attention = reading.attention.slice(s![layer, head, ..]);
-        FILTER_LEAST
-            .iter()
-            .all(|&(token, least)| attention[token] > least)
-            && attention[FILTER_MOST.0] < FILTER_MOST.1
-    };
-    match selection {
-        Selection::Single => single.iter().collect(),
-        Selection::Multi => multi.iter().collect(),
-        Selection::MultiFiltered => multi.iter().filter(shown).collect(),
-    }
-}
-
-/// Mean attention of one head to each token, clustered by document; readings are in the order of their documents.
-fn means(readings: &[&Reading<'_>], layer: usize, head: usize) -> Vec<ClusteredMean> {
-    let mut means = vec![ClusteredMean::new(); TOKENS];
-    for own in readings.chunk_by(|a, b| a.window.document == b.window.document) {
-        for (token, mean) in means.iter_mut().enumerate() {
-            let values = own.iter();
-            let values = values.map(|reading| f64::from(reading.attention[(layer, head, token)]));
-            mean.push(values.sum(), own.len() as u64);
-        }
-    }
-    means
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod claims;
 pub mod figure;
 mod known;
 mod measure;
+mod readings;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;

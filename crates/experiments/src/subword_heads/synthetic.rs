@@ -1,6 +1,6 @@
 //! Results as the paper has them, for tests of claims.
 
-use super::measure::curve_name;
+use super::readings::curve_name;
 use super::table::{Record, Selection};
 use crate::core::models::Facts;
 use crate::core::tables::Tables;

@@ -1,6 +1,6 @@
 //! The claims that are judged from this experiment.
 
-use super::measure::Chosen;
+use super::chosen::Chosen;
 use crate::core::claim::{Claim, Evidence, Version};
 use crate::core::curve::needs;
 use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};

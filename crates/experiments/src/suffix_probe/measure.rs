@@ -9,6 +9,7 @@
 //! part neurons are ranked by the accuracy of their own probe there, and ensembles take the first k; the ranks recorded
 //! are those of the accuracies summed over the folds.
 
+use super::chosen::Chosen;
 use super::table::Record;
 use crate::core::error::ExperimentError;
 use crate::core::plain::check_finite;
@@ -353,34 +354,6 @@ impl Observer for Collector<'_> {
             if Some(neuron.layer) == address.block {
                 *value = activation[[last, neuron.index]];
             }
-        }
-    }
-}
-
-/// What answers the test examples, chosen on each fold's training part.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Chosen {
-    /// The best single neuron.
-    Single,
-    /// The best suppression neuron.
-    Suppression,
-    /// The best of the others.
-    Other,
-    /// The best ensemble.
-    Ensemble,
-    /// The model, which is not trained.
-    Model,
-}
-
-impl Chosen {
-    /// The curve, of one point, of its accuracy.
-    pub(super) fn curve(self) -> &'static str {
-        match self {
-            Self::Single => "suffix accuracy of the best neuron",
-            Self::Suppression => "suffix accuracy of the best suppression neuron",
-            Self::Other => "suffix accuracy of the best other neuron",
-            Self::Ensemble => "suffix accuracy of the best ensemble",
-            Self::Model => "suffix accuracy of the model",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! - **Needs** any models and any text with enough words of that ending; the neurons of `suffix-neurons` (GPT-2 XL: the published list).
 //! - **Feeds the claims** D19, D20.
 
+mod chosen;
 pub mod claims;
 pub mod figure;
 mod measure;

@@ -1,6 +1,6 @@
 //! Results as the paper has them, for tests of claims.
 
-use super::measure::Chosen;
+use super::chosen::Chosen;
 use super::table::Record;
 use crate::core::models::Facts;
 use crate::core::tables::Tables;
