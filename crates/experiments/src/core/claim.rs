@@ -340,7 +340,7 @@ fn of_some(lines: &[&(&Finding, &Row)]) -> Verdict {
     match least {
         None => Verdict::NotTested,
         Some(p) if p * looks <= ONE_SIDE => Verdict::Holds,
-        Some(_) if lines.iter().all(|line| fails(&line)) => Verdict::Fails,
+        Some(_) if lines.iter().all(fails) => Verdict::Fails,
         Some(_) => Verdict::Undecided,
     }
 }

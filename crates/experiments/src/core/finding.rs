@@ -64,7 +64,7 @@ impl Threshold {
             Self::AtMost(most) => value <= most,
             Self::Below(bound) => value < bound,
             Self::Between(low, high) => (low..=high).contains(&value),
-            Self::Not(other) => value < other || value > other,
+            Self::Not(other) => value != other,
         }
     }
 

@@ -59,7 +59,7 @@ record! {
             units => format!("1 or {units} numbers"),
         };
         let fits = counts.len() == 1 || counts.len() == sums.len();
-        (!fits).then(|| ("counts", expected))
+        (!fits).then_some(("counts", expected))
     })
 }
 

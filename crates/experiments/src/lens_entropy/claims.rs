@@ -72,7 +72,7 @@ mod tests {
     fn d21_entropy_rises_at_the_end_of_some_models() {
         let only_one_rises = |tables: &mut Tables| {
             change(tables, |model, _, state| {
-                (model != "gpt2").then(|| 100.0 - 0.2 * state as f64)
+                (model != "gpt2").then_some(100.0 - 0.2 * state as f64)
             });
         };
         let others = 2 * (MODELS - 1);

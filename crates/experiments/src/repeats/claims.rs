@@ -103,12 +103,12 @@ mod tests {
             |tables| testing::change(tables, |_, _, _| Some(0.02)),
             [2 * MODELS, 2 * MODELS, 0, 0],
         );
-        let deeper = Facts {
+        let deeper = [Facts {
             layers: 12,
             ..small()
-        };
-        judged("D23").check_null(&[deeper.clone()], runs(|_| 0.0));
+        }];
+        judged("D23").check_null(&deeper, runs(|_| 0.0));
         let effect = runs(|depth| if depth > 0.5 { -0.3 } else { 0.3 });
-        judged("D23").check_effect(&[deeper], true, effect);
+        judged("D23").check_effect(&deeper, true, effect);
     }
 }

@@ -457,11 +457,11 @@ mod tests {
                 sweep(|_, _| 0.7 + a, |_, _| 2.0 + b, 0.0, 0.5)(simulated, facts, tables);
             });
         }
-        let own = Facts {
+        let own = [Facts {
             name: "gpt2-8x160".to_owned(),
             ..small()
-        };
-        let rows = judged("D4").rows(&judged("D4").tables(&[own.clone()]), &[own]);
+        }];
+        let rows = judged("D4").rows(&judged("D4").tables(&own), &own);
         assert_eq!(
             rows[0].verdict,
             Verdict::NotTested,

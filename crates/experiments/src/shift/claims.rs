@@ -142,7 +142,7 @@ type Lines = Vec<(&'static str, Vec<Finding>)>;
 fn on_text(alone: &Evidence<'_>) -> Lines {
     lines(
         alone,
-        &attention_locality::measure::CURVE.to_owned(),
+        attention_locality::measure::CURVE,
         [mlp_norm::measure::MEAN, mlp_norm::measure::MEDIAN].map(str::to_owned),
         [
             lens_kl::measure::curve_name,

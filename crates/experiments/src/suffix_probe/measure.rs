@@ -479,7 +479,8 @@ fn record(
             .find(|&neuron| counts(neurons[neuron].kind))
     };
     let is_suppressing = |kind: Kind| kind == Kind::Suppression;
-    let chosen: [(Chosen, &dyn Fn(&Fold) -> Option<Vec<bool>>); 4] = [
+    type Answers<'a> = &'a dyn Fn(&Fold) -> Option<Vec<bool>>;
+    let chosen: [(Chosen, Answers<'_>); 4] = [
         (Chosen::Single, &|fold| {
             Some(fold.single[first(fold, &|_| true)?].clone())
         }),
