@@ -409,7 +409,7 @@ impl Arguments {
     /// What is written.
     ///
     /// # Errors
-    /// As [`Arguments::modes`] and [`Arguments::written`].
+    /// As `Arguments::modes` and `Arguments::written`.
     pub fn wanted(&self) -> anyhow::Result<Wanted> {
         Ok(Wanted {
             modes: self.modes()?,
