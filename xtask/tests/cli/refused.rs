@@ -162,7 +162,7 @@ fn corpora_that_cannot_be_read() {
         &[],
         &[
             "text.md",
-            "expected the extension .txt, .raw, .jsonl or .json, with or without .gz, or .npy",
+            "expected the extension .txt, .raw, .jsonl or .json, one of them with .gz, .parquet or .npy",
             "md",
         ],
     );

@@ -259,7 +259,7 @@ pub(crate) fn files_of_pairs() -> Vec<Case> {
         pairs(
             "answer of several tokens",
             "{\"clean\":[1,2,3],\"corrupted\":[1,2,4],\"answer\":\"two words\"}",
-            &["line 1", "`answer`", "expected one"],
+            &["line 1", "`answer`", "expected the first"],
         ),
         pairs(
             "wrong token without an answer",

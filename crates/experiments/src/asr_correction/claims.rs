@@ -1,6 +1,6 @@
 //! The claims that are judged from this experiment: M1 to M9. Rates are in per cent, differences in points.
 
-use super::measure::curve_name;
+use super::errors::curve_name;
 use super::table::{ConfidenceRecord, GateRecord, Record};
 use crate::core::claim::{Claim, Evidence, Version, each_model};
 use crate::core::curve::needs;

@@ -4,13 +4,12 @@
 //! on the other half of the utterances. The scores of a set start over; what the model writes is kept.
 
 use super::data::{Set, Sets};
+use super::errors::units;
 use super::table::{About, AlphaRecord, ConfidenceRecord, GateRecord, Record, ShareRecord};
 use super::writing;
 use crate::core::error::{ExperimentError, OfShare, Place};
-use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use layerwise_metrics::ClusteredMean;
 use layerwise_rescoring::{Options, RescoringError, Scorer};
 use layerwise_transcripts::{
     CorrectionError, CountRule, Counted, Decoder, Detection, DistinctList, Gate, Grid, Method,
@@ -173,26 +172,6 @@ fn of_set(
         tables,
     )?);
     Ok(notes)
-}
-
-/// The curve, of one point, of a system's errors in a hundred words of the references; the sample is that of its utterances.
-pub(super) fn curve_name(set: &str, mode: &str, count: &str, is_gated: bool) -> String {
-    let gate = if is_gated { " behind the gate" } else { "" };
-    format!("errors {set} {mode} {count}{gate}")
-}
-
-/// What each utterance adds to a system's error rate, in per cent.
-pub(super) fn units(about: &About, system: &System, set: &ScoredLists) -> Units {
-    let mut rate = ClusteredMean::new();
-    for (list, output) in set.distinct.iter().zip(&system.outputs) {
-        if let Some(errors) = list.errors(&output.words) {
-            rate.push(100.0 * errors.errors() as f64, errors.reference_words);
-        }
-    }
-    let (mode, count) = (system.mode, system.count.name());
-    let curve = curve_name(&about.set, mode, count, system.is_gated());
-    let sample = format!("utterances of {}", about.set);
-    Units::of(&about.model, &curve, &sample, 0, &rate)
 }
 
 /// The error of a list or of the model, without the generic wrapper.

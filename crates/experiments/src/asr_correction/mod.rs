@@ -6,6 +6,7 @@
 
 pub mod claims;
 pub mod data;
+mod errors;
 pub mod figure;
 mod measure;
 pub mod outputs;

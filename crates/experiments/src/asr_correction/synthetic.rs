@@ -1,6 +1,6 @@
 //! Results as they were found without a neural model on ATIS, for tests of claims.
 
-use super::measure::curve_name;
+use super::errors::curve_name;
 use super::table::{ConfidenceRecord, GateRecord, Record};
 use crate::core::models::Facts;
 use crate::core::tables::Tables;

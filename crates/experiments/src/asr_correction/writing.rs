@@ -3,7 +3,7 @@
 //! The prompt is the default one of `rescore`, as plain text; every utterance of more than one distinct hypothesis is sent.
 //! Free texts are judged as they are written, whatever rules they break. They end at an end token of the checkpoint, or at BOS.
 
-use super::measure::units;
+use super::errors::units;
 use super::table::{About, Record};
 use crate::core::error::{ExperimentError, OfShare, Place};
 use crate::core::subject::Subject;
