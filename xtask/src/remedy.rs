@@ -3,6 +3,7 @@
 use crate::program;
 use layerwise::architecture::ConfigError;
 use layerwise::corpus::CorpusError;
+use layerwise::experiments::core::table::TableError;
 use layerwise::files::FileError;
 use layerwise::journal::JournalError;
 use layerwise::schedule::Source;
@@ -34,7 +35,11 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
         }
         let remedy = journal.or_else(|| file.and_then(of_file)).or(text);
         let of_sweep = || cause.downcast_ref().and_then(of_sweep);
-        remedy.map(str::to_owned).or_else(of_sweep)
+        let of_table = || cause.downcast_ref().and_then(of_table);
+        remedy
+            .map(str::to_owned)
+            .or_else(of_sweep)
+            .or_else(of_table)
     })
 }
 
@@ -53,6 +58,9 @@ fn of_config(error: &ConfigError) -> Option<String> {
 fn of_text(error: &CorpusError) -> Option<&'static str> {
     match error {
         CorpusError::Bos { .. } => Some("give --bos ID, or --bos none"),
+        CorpusError::UnknownExtension { found: None, .. } => Some(
+            "give a file with one of these, or a data set of the Hugging Face cache as NAME:CONFIG:SPLIT:FIELD",
+        ),
         _ => None,
     }
 }
@@ -74,6 +82,16 @@ fn of_sweep(error: &SweepError) -> Option<String> {
         SweepError::Interrupted { kept: true, .. } => {
             Some("the same command goes on from there".to_owned())
         }
+        _ => None,
+    }
+}
+
+fn of_table(error: &TableError) -> Option<String> {
+    match error {
+        TableError::Columns { .. } => Some(
+            "if another version wrote it, give the command of `reproduce` again that its manifest holds"
+                .to_owned(),
+        ),
         _ => None,
     }
 }

@@ -2,9 +2,9 @@
 
 use super::table::{PruningRecord, Record, Strategy};
 use crate::core::models::{self, Model};
+use crate::core::styles;
 use layerwise_plot::{
-    Axis, ColourMap, Dash, Figure, HeatMap, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel,
-    Point, RowZero, Scale, Side, Style,
+    Axis, ColourMap, Figure, HeatMap, Line, Mark, Panel, Point, RowZero, Scale, Side,
 };
 use ndarray::Array2;
 
@@ -23,20 +23,6 @@ pub fn drawings(costs: &[PruningRecord], distances: &[Record]) -> Vec<(String, F
         drawings.push(("block-distances".to_owned(), maps(distances, &models)));
     }
     drawings
-}
-
-fn style(strategy: Strategy) -> Style {
-    let (colour, marker, dash) = match strategy {
-        Strategy::BlockInfluence => (0, Marker::Circle, Dash::Solid),
-        Strategy::AngularDistance => (1, Marker::Square, Dash::Dashed),
-        Strategy::Divergence => (2, Marker::Triangle, Dash::Dotted),
-        Strategy::GreedyDivergence => (3, Marker::Diamond, Dash::Solid),
-    };
-    Style {
-        colour: OKABE_ITO[colour],
-        dash,
-        marker,
-    }
 }
 
 /// The greatest cost among all models, so that their panels have one axis.
@@ -58,29 +44,28 @@ fn cost(costs: &[PruningRecord], models: &[Model<'_>]) -> Figure {
     let (low, high) = ends(costs);
     let panel = |model: &Model<'_>| {
         let own = || costs.iter().filter(|r| r.model == model.name);
-        let marks = Strategy::ALL.iter().flat_map(|strategy| {
-            let own = own().filter(|r| r.strategy == *strategy);
-            let lines = models::lines(std::slice::from_ref(model), own, |r| Point {
-                x: r.removed as f64 / r.layers as f64,
-                y: r.loss_difference_nats,
-                error: r.loss_difference_nats_se,
-            });
-            lines.into_iter().map(|line| {
-                Mark::Line(Line {
-                    style: style(*strategy),
-                    label: strategy.name().to_owned(),
-                    side: Side::Left,
-                    ..line
+        let marks = Strategy::ALL
+            .iter()
+            .enumerate()
+            .flat_map(|(place, strategy)| {
+                let own = own().filter(|r| r.strategy == *strategy);
+                let lines = models::lines(std::slice::from_ref(model), own, |r| Point {
+                    x: r.removed as f64 / r.layers as f64,
+                    y: r.loss_difference_nats,
+                    error: r.loss_difference_nats_se,
+                });
+                lines.into_iter().map(move |line| {
+                    Mark::Line(Line {
+                        style: styles::nth(place),
+                        label: strategy.name().to_owned(),
+                        side: Side::Left,
+                        ..line
+                    })
                 })
-            })
-        });
+            });
         let texts = own().map(|r| (r.sequences, r.positions)).next();
-        let (sequences, positions) = texts.unwrap_or_default();
         Panel {
-            title: format!(
-                "{}: {sequences} sequences, {positions} positions",
-                model.name
-            ),
+            title: models::title(model, texts),
             x: Axis::new("Share of blocks left out n/L", Scale::Linear).between(0.0, 0.5),
             y: Axis::new("Change of the loss (nats)", Scale::Linear).between(low, high),
             y2: None,
@@ -96,13 +81,7 @@ fn cost(costs: &[PruningRecord], models: &[Model<'_>]) -> Figure {
             models::names(models)
         ),
         rows: models::rows_of(models.iter().map(panel).collect(), 3),
-        legend: Strategy::ALL
-            .map(|strategy| LegendEntry {
-                label: strategy.name().to_owned(),
-                group: String::new(),
-                style: style(strategy),
-            })
-            .to_vec(),
+        legend: styles::legend_of(Strategy::ALL.iter().map(|own| own.name())),
     }
 }
 
@@ -117,12 +96,8 @@ fn maps(records: &[Record], models: &[Model<'_>]) -> Figure {
             values[(record.layer, record.last_layer)] = record.angular_distance;
         }
         let texts = own().map(|r| (r.sequences, r.positions)).next();
-        let (sequences, positions) = texts.unwrap_or_default();
         Panel {
-            title: format!(
-                "{}: {sequences} sequences, {positions} positions",
-                model.name
-            ),
+            title: models::title(model, texts),
             x: Axis::new("After block m", Scale::Integer),
             y: Axis::new("Before block ℓ", Scale::Integer),
             y2: None,

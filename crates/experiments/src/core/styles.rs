@@ -6,7 +6,34 @@
 //! A model whose name does not tell its size has the middle of its family's colours, so that it looks the same alone and
 //! beside others. A model of an unknown family takes the next colour of [`OKABE_ITO`].
 
-use layerwise_plot::{Colour, Dash, Marker, OKABE_ITO, Style};
+use layerwise_plot::{Colour, Dash, LegendEntry, Marker, OKABE_ITO, Style};
+
+/// The look of the line at a place among those that one model has.
+pub fn nth(place: usize) -> Style {
+    const MARKERS: [Marker; 5] = [
+        Marker::Circle,
+        Marker::Square,
+        Marker::Triangle,
+        Marker::Diamond,
+        Marker::TriangleDown,
+    ];
+    const DASHES: [Dash; 3] = [Dash::Solid, Dash::Dashed, Dash::Dotted];
+    Style {
+        colour: OKABE_ITO[place % OKABE_ITO.len()],
+        dash: DASHES[place % DASHES.len()],
+        marker: MARKERS[place % MARKERS.len()],
+    }
+}
+
+/// A legend of lines that look so, in their order.
+pub fn legend_of<'a>(labels: impl Iterator<Item = &'a str>) -> Vec<LegendEntry> {
+    let entry = |(place, label): (usize, &str)| LegendEntry {
+        label: label.to_owned(),
+        group: String::new(),
+        style: nth(place),
+    };
+    labels.enumerate().map(entry).collect()
+}
 
 /// What one family of models looks like.
 struct Look {

@@ -2,10 +2,8 @@
 
 use super::table::{Record, Variant};
 use crate::core::models::{self, Model};
-use layerwise_plot::{
-    Axis, Dash, Figure, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel, Point, Scale, Side,
-    Style,
-};
+use crate::core::styles;
+use layerwise_plot::{Axis, Figure, Line, Mark, Panel, Point, Scale, Side};
 use std::collections::BTreeMap;
 
 /// The drawing with the name of its file: a panel for each model, a line for each variant.
@@ -27,36 +25,14 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             models::names(&models)
         ),
         rows: models::rows_of(panels.collect(), 3),
-        legend: Variant::ALL
-            .map(|variant| LegendEntry {
-                label: variant.name().to_owned(),
-                group: String::new(),
-                style: style(variant),
-            })
-            .to_vec(),
+        legend: styles::legend_of(Variant::ALL.iter().map(|own| own.name())),
     };
     vec![("painters".to_owned(), figure)]
 }
 
-fn style(variant: Variant) -> Style {
-    let (colour, marker, dash) = match variant {
-        Variant::Skip => (0, Marker::Circle, Dash::Solid),
-        Variant::MiddleRepeat => (1, Marker::Square, Dash::Dashed),
-        Variant::Reverse => (2, Marker::Triangle, Dash::Dotted),
-        Variant::RandomOrder => (3, Marker::Diamond, Dash::Solid),
-        Variant::Parallel => (4, Marker::TriangleDown, Dash::Dashed),
-        Variant::LoopedParallel => (5, Marker::Circle, Dash::Dotted),
-    };
-    Style {
-        colour: OKABE_ITO[colour],
-        dash,
-        marker,
-    }
-}
-
 fn panel(records: &[Record], model: &Model<'_>, lowest: f64) -> Panel {
     let own = || records.iter().filter(|r| r.model == model.name);
-    let line = |variant: Variant| {
+    let line = |(place, variant): (usize, Variant)| {
         // Draws of one number of blocks are averaged; the standard error of each is about that of all, which share the text.
         let mut points: BTreeMap<usize, Vec<&Record>> = BTreeMap::new();
         for record in own().filter(|r| r.variant == variant) {
@@ -72,23 +48,19 @@ fn panel(records: &[Record], model: &Model<'_>, lowest: f64) -> Panel {
             }
         };
         Mark::Line(Line {
-            style: style(variant),
+            style: styles::nth(place),
             label: variant.name().to_owned(),
             points: points.into_iter().map(point).collect(),
             side: Side::Left,
         })
     };
     let texts = own().map(|r| (r.sequences, r.positions)).next();
-    let (sequences, positions) = texts.unwrap_or_default();
     Panel {
-        title: format!(
-            "{}: {sequences} sequences, {positions} positions",
-            model.name
-        ),
+        title: models::title(model, texts),
         x: Axis::new("Share of the blocks n/L", Scale::Linear).between(0.0, 1.0),
         y: Axis::new("Normalised score (1 = plain)", Scale::Linear).between(lowest, 1.0),
         y2: None,
-        marks: Variant::ALL.map(line).to_vec(),
+        marks: Variant::ALL.into_iter().enumerate().map(line).collect(),
     }
 }
 

@@ -63,12 +63,8 @@ fn map(records: &[Record], model: &Model<'_>, (low, high): (f64, f64)) -> Panel 
         values[(record.other_layer, record.layer)] = value;
     }
     let texts = own().map(|r| (r.sequences, r.positions)).next();
-    let (sequences, positions) = texts.unwrap_or_default();
     Panel {
-        title: format!(
-            "{}: {sequences} sequences, {positions} positions",
-            model.name
-        ),
+        title: models::title(model, texts),
         x: Axis::new("Block m", Scale::Integer),
         y: Axis::new("Block ℓ", Scale::Integer),
         y2: None,

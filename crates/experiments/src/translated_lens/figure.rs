@@ -2,9 +2,8 @@
 
 use super::table::{Reading, Record};
 use crate::core::models::{self, Model};
-use layerwise_plot::{
-    Axis, Dash, Figure, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel, Point, Scale, Style,
-};
+use crate::core::styles;
+use layerwise_plot::{Axis, Figure, Line, Mark, Panel, Point, Scale};
 
 /// A column of the figure: its vertical axis, and what it shows with its standard error.
 type Quantity = (fn() -> Axis, fn(&Record) -> (f64, Option<f64>));
@@ -44,56 +43,37 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             models::names(&models)
         ),
         rows: models.iter().map(row).collect(),
-        legend: Reading::BOTH
-            .map(|reading| LegendEntry {
-                label: reading.name().to_owned(),
-                group: String::new(),
-                style: style(reading),
-            })
-            .to_vec(),
+        legend: styles::legend_of(Reading::BOTH.iter().map(|own| own.name())),
     };
     vec![("translated-lens".to_owned(), figure)]
 }
 
-fn style(reading: Reading) -> Style {
-    let (colour, marker, dash) = match reading {
-        Reading::Standard => (0, Marker::Circle, Dash::Dashed),
-        Reading::Translated => (1, Marker::Square, Dash::Solid),
-    };
-    Style {
-        colour: OKABE_ITO[colour],
-        dash,
-        marker,
-    }
-}
-
 fn panel(records: &[Record], model: &Model<'_>, (axis, of): Quantity) -> Panel {
     let own = || records.iter().filter(|r| r.model == model.name);
-    let marks = Reading::BOTH.iter().flat_map(|reading| {
-        let own = own().filter(|r| r.lens == *reading);
-        let lines = models::lines(std::slice::from_ref(model), own, |r| {
-            let (y, error) = of(r);
-            Point {
-                x: r.relative_depth,
-                y,
-                error,
-            }
-        });
-        lines.into_iter().map(|line| {
-            Mark::Line(Line {
-                style: style(*reading),
-                label: reading.name().to_owned(),
-                ..line
+    let marks = Reading::BOTH
+        .iter()
+        .enumerate()
+        .flat_map(|(place, reading)| {
+            let own = own().filter(|r| r.lens == *reading);
+            let lines = models::lines(std::slice::from_ref(model), own, |r| {
+                let (y, error) = of(r);
+                Point {
+                    x: r.relative_depth,
+                    y,
+                    error,
+                }
+            });
+            lines.into_iter().map(move |line| {
+                Mark::Line(Line {
+                    style: styles::nth(place),
+                    label: reading.name().to_owned(),
+                    ..line
+                })
             })
-        })
-    });
+        });
     let texts = own().map(|r| (r.sequences, r.positions)).next();
-    let (sequences, positions) = texts.unwrap_or_default();
     Panel {
-        title: format!(
-            "{}: {sequences} sequences, {positions} positions",
-            model.name
-        ),
+        title: models::title(model, texts),
         x: models::state_axis(),
         y: axis(),
         y2: None,
