@@ -63,9 +63,8 @@ fn cost(costs: &[PruningRecord], models: &[Model<'_>]) -> Figure {
                     })
                 })
             });
-        let texts = own().map(|r| (r.sequences, r.positions)).next();
         Panel {
-            title: models::title(model, texts),
+            title: models::title(model, own().map(|r| r.sequences)),
             x: Axis::new("Share of blocks left out n/L", Scale::Linear).between(0.0, 0.5),
             y: Axis::new("Change of the loss (nats)", Scale::Linear).between(low, high),
             y2: None,
@@ -95,9 +94,8 @@ fn maps(records: &[Record], models: &[Model<'_>]) -> Figure {
         for record in own() {
             values[(record.layer, record.last_layer)] = record.angular_distance;
         }
-        let texts = own().map(|r| (r.sequences, r.positions)).next();
         Panel {
-            title: models::title(model, texts),
+            title: models::title(model, own().map(|r| r.sequences)),
             x: Axis::new("After block m", Scale::Integer),
             y: Axis::new("Before block ℓ", Scale::Integer),
             y2: None,

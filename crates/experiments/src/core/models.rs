@@ -167,13 +167,10 @@ pub fn rows_of(panels: Vec<Panel>, columns: usize) -> Vec<Vec<Panel>> {
     panels.chunks(width).map(<[Panel]>::to_vec).collect()
 }
 
-/// The title of a model's panel: its name, and the sequences and positions that were measured.
-pub fn title(model: &Model<'_>, texts: Option<(u64, u64)>) -> String {
-    let (sequences, positions) = texts.unwrap_or_default();
-    format!(
-        "{}: {sequences} sequences, {positions} positions",
-        model.name
-    )
+/// The title of a model's panel, short enough for three side by side: its name, and the sequences that were measured.
+pub fn title(model: &Model<'_>, mut sequences: impl Iterator<Item = u64>) -> String {
+    let sequences = sequences.next().unwrap_or_default();
+    format!("{}: {sequences} sequences", model.name)
 }
 
 /// The models' names, for descriptions.

@@ -54,9 +54,8 @@ fn panel(records: &[Record], model: &Model<'_>, lowest: f64) -> Panel {
             side: Side::Left,
         })
     };
-    let texts = own().map(|r| (r.sequences, r.positions)).next();
     Panel {
-        title: models::title(model, texts),
+        title: models::title(model, own().map(|r| r.sequences)),
         x: Axis::new("Share of the blocks n/L", Scale::Linear).between(0.0, 1.0),
         y: Axis::new("Normalised score (1 = plain)", Scale::Linear).between(lowest, 1.0),
         y2: None,

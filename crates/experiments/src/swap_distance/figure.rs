@@ -62,9 +62,8 @@ fn map(records: &[Record], model: &Model<'_>, (low, high): (f64, f64)) -> Panel 
         values[(record.layer, record.other_layer)] = value;
         values[(record.other_layer, record.layer)] = value;
     }
-    let texts = own().map(|r| (r.sequences, r.positions)).next();
     Panel {
-        title: models::title(model, texts),
+        title: models::title(model, own().map(|r| r.sequences)),
         x: Axis::new("Block m", Scale::Integer),
         y: Axis::new("Block ℓ", Scale::Integer),
         y2: None,

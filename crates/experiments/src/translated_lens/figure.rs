@@ -71,9 +71,8 @@ fn panel(records: &[Record], model: &Model<'_>, (axis, of): Quantity) -> Panel {
                 })
             })
         });
-    let texts = own().map(|r| (r.sequences, r.positions)).next();
     Panel {
-        title: models::title(model, texts),
+        title: models::title(model, own().map(|r| r.sequences)),
         x: models::state_axis(),
         y: axis(),
         y2: None,
