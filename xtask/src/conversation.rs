@@ -1,6 +1,6 @@
 //! Conversations by the chat template of a checkpoint.
 
-use crate::inputs::OpenedModel;
+use crate::inputs::{self, OpenedModel};
 use anyhow::{Context, ensure};
 use layerwise::chat::{DateTime, Message, Template};
 use layerwise::corpus::Tokenizer;
@@ -24,26 +24,41 @@ impl Conversation {
         given: Option<&Path>,
         date: Option<DateTime>,
     ) -> anyhow::Result<Self> {
-        let folder = opened.options.folder(&opened.folder)?;
-        let template = match given {
-            Some(path) => {
-                let file = files::open(path, Links::Follow)?;
-                Some(Template::of_file(&file)?.with_tokens_of(&folder)?)
-            }
-            None => Template::of_folder(&folder)?,
-        };
-        let template = template.with_context(|| {
+        let found = Self::found(opened, given, date)?;
+        found.with_context(|| {
             format!(
                 "{}: no chat_template.jinja, and no `chat_template` in tokenizer_config.json; the model may be none for \
                  conversations, or give its template as --chat-template FILE",
                 opened.folder.display()
             )
-        })?;
+        })
+    }
+
+    /// The same, where there is a template.
+    ///
+    /// # Errors
+    /// A template that cannot be accepted.
+    pub(crate) fn found(
+        opened: &OpenedModel,
+        given: Option<&Path>,
+        date: Option<DateTime>,
+    ) -> anyhow::Result<Option<Self>> {
+        let template = match given {
+            Some(path) => {
+                let file = files::open(path, Links::Follow)?;
+                let folder = opened.options.folder(&opened.folder)?;
+                Some(Template::of_file(&file)?.with_tokens_of(&folder)?)
+            }
+            None => inputs::chat_template(opened)?,
+        };
+        let Some(template) = template else {
+            return Ok(None);
+        };
         let now = match date {
             Some(date) => date,
             None => now()?,
         };
-        Ok(Self { template, now })
+        Ok(Some(Self { template, now }))
     }
 
     /// Token ids of messages, up to where the model answers.

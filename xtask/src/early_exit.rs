@@ -301,6 +301,7 @@ fn with_subject<T>(
             arguments::Bos::Auto | arguments::Bos::None => None,
         },
         end_tokens: Vec::new(),
+        template: None,
         data: &data,
         runs: Runs {
             model: model.subject(),

@@ -83,6 +83,7 @@ fn search(
             arguments::Bos::Auto | arguments::Bos::None => None,
         },
         end_tokens: Vec::new(),
+        template: None,
         data: &data,
         runs: Runs {
             model: opened.subject(),

@@ -7,6 +7,7 @@ use crate::names::{self, Named};
 use crate::{embedded, memory, output, program};
 use anyhow::{Context, anyhow, ensure};
 use layerwise::architecture::Note;
+use layerwise::chat::Template;
 use layerwise::corpus::{self, Corpus, Format, Replaced, Tokenizer};
 use layerwise::sweep::{Budget, Held};
 use layerwise::transformer::{Model, Precision};
@@ -368,4 +369,26 @@ impl OpenedCorpus {
 pub(crate) fn end_tokens(opened: &OpenedModel) -> anyhow::Result<Vec<u32>> {
     let folder = opened.options.folder(&opened.folder)?;
     Ok(weights::end_tokens(&folder)?)
+}
+
+/// The chat templates of checkpoints that have one; none where nothing talks to them.
+///
+/// # Errors
+/// As [`chat_template`].
+pub(crate) fn chat_templates(
+    models: &[OpenedModel],
+    talks: bool,
+) -> anyhow::Result<Vec<Option<Template>>> {
+    let template = |opened| talks.then(|| chat_template(opened));
+    let templates = models.iter().map(|opened| template(opened).transpose());
+    templates.map(|found| Ok(found?.flatten())).collect()
+}
+
+/// The chat template of a checkpoint, where it has one.
+///
+/// # Errors
+/// As [`Template::of_folder`].
+pub(crate) fn chat_template(opened: &OpenedModel) -> anyhow::Result<Option<Template>> {
+    let folder = opened.options.folder(&opened.folder)?;
+    Ok(Template::of_folder(&folder)?)
 }

@@ -5,11 +5,12 @@
 //! ([`Source`]); each has an option for its folder and one for a number of items.
 
 use crate::embedded;
-use crate::experiments::EXPERIMENTS;
 use crate::experiments::core::data::{Data, Source};
+use crate::experiments::{EXPERIMENTS, asr_correction, lexical_semantics};
 use crate::manifest::FileHash;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// Where labelled data comes from, and how much of it is used, by the names of experiments.
@@ -87,6 +88,17 @@ impl Options {
     }
 }
 
+/// How models are asked about labelled data.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Prompts {
+    /// Give both sides of a pair the prompt of the first in lexical-semantics, where the published ones differ by a character
+    #[arg(long)]
+    same_template: bool,
+    /// Let the model write corrections of the first N utterances of each set in asr-correction [default: 40]
+    #[arg(long, value_name = "N")]
+    asr_written: Option<NonZeroUsize>,
+}
+
 /// The labelled data of a run.
 pub struct Labelled {
     data: Data,
@@ -115,9 +127,14 @@ impl Labelled {
         Ok(Self { data, folders })
     }
 
-    /// Adds what an option says.
-    pub fn insert<T: Send + Sync + 'static>(&mut self, set: T) {
-        self.data.insert(set);
+    /// Adds how models are asked.
+    pub fn ask(&mut self, prompts: &Prompts) {
+        if prompts.same_template {
+            self.data.insert(lexical_semantics::Template::Same);
+        }
+        if let Some(utterances) = prompts.asr_written {
+            self.data.insert(asr_correction::Written(utterances.get()));
+        }
     }
 
     /// The data sets.

@@ -11,7 +11,6 @@ use crate::experiments::core::subject::{Runs, Subject};
 use crate::experiments::core::sweep::{Sweep, Swept};
 use crate::experiments::core::tables::Tables;
 use crate::experiments::core::work;
-use crate::experiments::lexical_semantics;
 use crate::experiments::{self, EXPERIMENTS};
 use crate::facts::{self, subject_facts};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
@@ -27,6 +26,7 @@ use crate::{ending, interrupt, other_text, output, program, results};
 use anyhow::{Context, anyhow, ensure};
 use clap::builder::PossibleValue;
 use indicatif::HumanDuration;
+use layerwise::chat::Template;
 use layerwise::corpus::Tokenizer;
 use layerwise::journal::{Divided, Shard};
 use layerwise::sweep::{Divergence, Journals, Sums, Target, collect};
@@ -51,9 +51,8 @@ pub struct Arguments {
     labelled: labelled::Options,
     #[command(flatten)]
     run: Run,
-    /// Give both sides of a pair the prompt of the first in lexical-semantics, where the published ones differ by a character
-    #[arg(long)]
-    same_template: bool,
+    #[command(flatten)]
+    prompts: labelled::Prompts,
     /// Take times too, in sublayer-skip and early-exit: their columns then depend on this machine and its load
     #[arg(long)]
     times: bool,
@@ -156,9 +155,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let needed = experiments::with_needed(&chosen);
     let of_needed: Vec<&str> = needed.iter().map(|experiment| experiment.id()).collect();
     let mut labelled = Labelled::open(&arguments.labelled, &of_needed)?;
-    if arguments.same_template {
-        labelled.insert(lexical_semantics::Template::Same);
-    }
+    labelled.ask(&arguments.prompts);
     let models = inputs::open_models(&arguments.inputs)?;
     check_folders(&arguments.out, &models)?;
     let asked = chosen.iter().copied().filter(|experiment| {
@@ -170,6 +167,8 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         .map(inputs::open_tokenizer)
         .collect::<anyhow::Result<Vec<_>>>()?;
     tokenizers_for(asked, &models, &tokenizers)?;
+    let talks = needed.iter().any(|experiment| experiment.needs().template);
+    let templates = inputs::chat_templates(&models, talks)?;
     // What does not fit a model is found before the first of them runs.
     let corpora = models
         .iter()
@@ -192,8 +191,8 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let mut all_measured = Vec::new();
     for (at, opened) in models.iter().enumerate() {
-        let (tokenizer, shifted) = (tokenizers[at].as_ref(), shifted[at].as_ref());
-        let measured = plan.measured(opened, tokenizer, &corpora[at], shifted)?;
+        let text = (tokenizers[at].as_ref(), templates[at].as_ref());
+        let measured = plan.measured(opened, text, &corpora[at], shifted[at].as_ref())?;
         plan.announce(&measured)?;
         all_measured.push(measured);
     }
@@ -319,7 +318,7 @@ impl<'a> Plan<'a> {
     fn measured(
         &self,
         opened: &'a OpenedModel,
-        tokenizer: Option<&'a Tokenizer>,
+        (tokenizer, template): (Option<&'a Tokenizer>, Option<&'a Template>),
         corpus: &'a OpenedCorpus,
         shifted: Option<&'a OpenedCorpus>,
     ) -> anyhow::Result<Measured<'a>> {
@@ -351,6 +350,7 @@ impl<'a> Plan<'a> {
                     Bos::Auto | Bos::None => None,
                 },
                 end_tokens: inputs::end_tokens(opened)?,
+                template,
                 data: self.data,
                 runs: Runs {
                     model: opened.subject(),

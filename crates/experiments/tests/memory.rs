@@ -143,6 +143,7 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
             other_text: None,
             bos: None,
             end_tokens: Vec::new(),
+            template: None,
             data: &data,
             runs: Runs {
                 model: (&model).into(),

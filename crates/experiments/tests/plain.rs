@@ -121,6 +121,7 @@ fn observe(
         other_text: None,
         bos: None,
         end_tokens: Vec::new(),
+        template: None,
         data: &Data::default(),
         runs,
         clock: None,

@@ -151,19 +151,27 @@ impl Method {
     }
 }
 
+/// The words that each point of a grid finds in one list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Distinct sequences of words.
+    pub outputs: Vec<Vec<WordId>>,
+    /// For each point the place of its output.
+    pub places: Vec<usize>,
+    /// Whether the lattice, where there was one, was searched exactly.
+    pub is_exact: bool,
+}
+
 /// What each point of a grid makes of one utterance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corrected {
-    outputs: Vec<Vec<WordId>>,
-    /// The output of each point.
-    places: Vec<usize>,
+    found: Found,
     /// The highest posterior of each point.
     confidences: Vec<f64>,
     /// Errors of each output; without a reference none.
     errors: Vec<usize>,
     best_errors: usize,
     is_single: bool,
-    is_exact: bool,
 }
 
 impl Corrected {
@@ -229,13 +237,9 @@ impl Corrected {
         vocabulary: &Vocabulary,
         model: &mut L,
     ) -> Result<Self, Failure<L::Error>> {
-        let mut corrected = Self {
+        let mut found = Found {
             outputs: Vec::new(),
             places: Vec::new(),
-            confidences: Vec::new(),
-            errors: Vec::new(),
-            best_errors: 0,
-            is_single: list.hypotheses.len() == 1,
             is_exact: true,
         };
         let mut known: HashMap<Vec<WordId>, usize> = HashMap::new();
@@ -267,28 +271,63 @@ impl Corrected {
                         }
                         _ => list.hypotheses[0].clone(),
                     };
-                    let next = corrected.outputs.len();
+                    let next = found.outputs.len();
                     let place = *known.entry(words.clone()).or_insert(next);
                     if place == next {
-                        corrected.outputs.push(words);
+                        found.outputs.push(words);
                     }
-                    corrected.places.push(place);
-                    corrected.confidences.push(judgement.confidence);
+                    found.places.push(place);
                 }
             }
-            corrected.is_exact &= search.is_none_or(|search| search.is_exact);
+            found.is_exact &= search.is_none_or(|search| search.is_exact);
         }
-        if let Some(reference) = &list.reference {
-            let errors = |words: &Vec<WordId>| distance(reference, words);
-            corrected.errors = corrected.outputs.iter().map(errors).collect();
-            corrected.best_errors = errors(&list.hypotheses[0]);
+        Ok(Self::of(method, list, scale, language, found))
+    }
+
+    /// What has been found in a list before, by the same method.
+    ///
+    /// # Panics
+    ///
+    /// If `found` has not a place for each point of the grid, or not an output at each place.
+    pub fn of(
+        method: &Method,
+        list: &DistinctList,
+        scale: ScoreScale,
+        language: &[LanguageScore],
+        found: Found,
+    ) -> Self {
+        let points = method.grid.points().len();
+        assert_eq!(found.places.len(), points, "a place for each point");
+        let has_output = |place: &usize| *place < found.outputs.len();
+        assert!(found.places.iter().all(has_output), "an output at a place");
+        let per_kappa = method.grid.alpha.len() * method.grid.beta.len();
+        let confidences = method.grid.kappa.iter().flat_map(|&kappa| {
+            let mut gate = method.gate;
+            gate.kappa = kappa;
+            let judgement = gate.judge(list, &gate.scores(list, scale, language));
+            std::iter::repeat_n(judgement.confidence, per_kappa)
+        });
+        let errors = |words: &Vec<WordId>| {
+            let reference = list.reference.as_ref();
+            reference.map(|reference| distance(reference, words))
+        };
+        Self {
+            confidences: confidences.collect(),
+            errors: found.outputs.iter().filter_map(errors).collect(),
+            best_errors: errors(&list.hypotheses[0]).unwrap_or(0),
+            is_single: list.hypotheses.len() == 1,
+            found,
         }
-        Ok(corrected)
+    }
+
+    /// The words that each point finds.
+    pub fn found(&self) -> &Found {
+        &self.found
     }
 
     /// The words at a point.
     pub fn words(&self, point: usize) -> &[WordId] {
-        &self.outputs[self.places[point]]
+        &self.found.outputs[self.found.places[point]]
     }
 
     /// Errors at a point; 0 without a reference.
@@ -308,7 +347,7 @@ impl Corrected {
 
     /// Whether the lattice, where there was one, was searched exactly.
     pub fn is_exact(&self) -> bool {
-        self.is_exact
+        self.found.is_exact
     }
 
     /// Whether a gate of this threshold sends the list on to correction at a point.
@@ -320,7 +359,10 @@ impl Corrected {
     fn errors(&self, point: usize, gate: Option<(f64, bool)>) -> usize {
         match gate {
             Some((tau, send_single)) if !self.is_sent(point, tau, send_single) => self.best_errors,
-            _ => self.errors.get(self.places[point]).copied().unwrap_or(0),
+            _ => {
+                let place = self.found.places[point];
+                self.errors.get(place).copied().unwrap_or(0)
+            }
         }
     }
 }
@@ -474,7 +516,7 @@ fn choose(set: &[&Corrected], gate: Option<bool>) -> (usize, Option<f64>) {
     let errors = |point: usize, gate: Option<(f64, bool)>| -> usize {
         set.iter().map(|found| found.errors(point, gate)).sum()
     };
-    let points = set.first().map_or(1, |found| found.places.len());
+    let points = set.first().map_or(1, |of| of.found.places.len());
     let point = (0..points).min_by_key(|&point| errors(point, None));
     let point = point.unwrap_or(0);
     let tau = gate.and_then(|send_single| {
@@ -591,6 +633,28 @@ mod tests {
                     assert_eq!(together.words(place), alone.words(0), "{point:?}");
                     assert_eq!(together.errors(place, None), alone.errors(0, None));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_found_before_is_as_good() {
+        let mut set = set();
+        for mode in [Mode::Select, Mode::Lattice] {
+            let grid = Grid::of(mode, ScoreScale::Absent);
+            let gate = Gate::new(ScoreScale::Mean);
+            let method = Method::new(
+                mode,
+                CountRule::Free,
+                gate,
+                Decoder::default(),
+                grid.clone(),
+            );
+            let searched = corrected(&mut set, mode, grid);
+            for (searched, list) in searched.iter().zip(&set.lists) {
+                let found = searched.found().clone();
+                let again = Corrected::of(&method, list, ScoreScale::Mean, &[], found);
+                assert_eq!(again, *searched);
             }
         }
     }

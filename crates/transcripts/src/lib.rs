@@ -61,7 +61,7 @@ mod words;
 
 pub use alignment::{ErrorCounts, Operation, align, distance, errors};
 pub use comparison::{Comparison, compare};
-pub use correction::{Corrected, CorrectionError, Grid, Method, Mode, Point, TAUS, Tuned};
+pub use correction::{Corrected, CorrectionError, Found, Grid, Method, Mode, Point, TAUS, Tuned};
 pub use decoding::{Candidate, Decoder};
 pub use detection::Detection;
 pub use error::{Place, TranscriptError};

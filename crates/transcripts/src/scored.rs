@@ -38,11 +38,26 @@ impl ScoredLists {
             .iter()
             .map(|list| scores.by_ref().take(list.hypotheses.len()).collect())
             .collect();
-        Ok(Self {
+        Ok(Self::of(lists, distinct, language))
+    }
+
+    /// Lists whose hypotheses have been scored before.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many distinct lists, and scores of as many, as there are lists.
+    pub fn of(
+        lists: NBestLists,
+        distinct: Vec<DistinctList>,
+        language: Vec<Vec<LanguageScore>>,
+    ) -> Self {
+        let count = lists.utterances.len();
+        assert_eq!([distinct.len(), language.len()], [count; 2], "of each list");
+        Self {
             lists,
             distinct,
             language,
-        })
+        }
     }
 
     /// What a gate makes of each list.

@@ -10,15 +10,23 @@ use crate::{
 };
 
 /// Which utterances settings are chosen by.
-#[derive(Debug, Clone, Copy)]
-pub enum Tuning<'a> {
+#[derive(Debug)]
+pub enum Tuning<'a, L: ?Sized = ScoredLists> {
     /// None: the method's grid has one point, and the gate its threshold.
     Fixed,
     /// Those of the other half: even ones by the odd ones, and the other way round.
     Halves,
     /// Those of other lists.
-    On(&'a ScoredLists),
+    On(&'a L),
 }
+
+impl<L: ?Sized> Clone for Tuning<'_, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L: ?Sized> Copy for Tuning<'_, L> {}
 
 /// What stands for a correction that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,11 +104,35 @@ impl System {
         let before = model.tokens();
         let corrected = correct(method, set, vocabulary, model)?;
         let elsewhere = match tuning {
-            Tuning::On(other) if !is_best => Some(correct(method, other, vocabulary, model)?),
-            _ => None,
+            Tuning::On(other) if !is_best => correct(method, other, vocabulary, model)?,
+            _ => Vec::new(),
         };
+        let tuning = match tuning {
+            Tuning::Halves => Tuning::Halves,
+            Tuning::On(_) if !is_best => Tuning::On(elsewhere.as_slice()),
+            Tuning::Fixed | Tuning::On(_) => Tuning::Fixed,
+        };
+        let tokens = tokens + model.tokens() - before;
+        Ok(Self::of_corrected(
+            method, set, &corrected, tuning, gated, tokens, vocabulary,
+        ))
+    }
+
+    /// The same of lists that have been corrected at every point of the method's grid.
+    ///
+    /// `tokens` is what the language model scored for that.
+    pub fn of_corrected(
+        method: &Method,
+        set: &ScoredLists,
+        corrected: &[Corrected],
+        tuning: Tuning<'_, [Corrected]>,
+        gated: bool,
+        tokens: u64,
+        vocabulary: &Vocabulary,
+    ) -> Vec<Self> {
+        let is_best = method.mode == Mode::Best;
         let tokens = match method.mode.needs_language_model() {
-            true => tokens + model.tokens() - before,
+            true => tokens,
             false => 0,
         };
         let inexact = corrected.iter().filter(|found| !found.is_exact()).count();
@@ -112,10 +144,10 @@ impl System {
         let system = |&gated: &bool| {
             let send_single = method.gate.send_single;
             let gate = gated.then_some(send_single);
-            let tuned = match (tuning, &elsewhere) {
-                (Tuning::Halves, _) => Tuned::on_others(&corrected, gate),
-                (Tuning::On(_), Some(elsewhere)) => Tuned::on(elsewhere, corrected.len(), gate),
-                _ => Tuned::fixed(corrected.len(), 0, gated.then_some(method.gate.tau)),
+            let tuned = match tuning {
+                Tuning::Halves => Tuned::on_others(corrected, gate),
+                Tuning::On(elsewhere) => Tuned::on(elsewhere, corrected.len(), gate),
+                Tuning::Fixed => Tuned::fixed(corrected.len(), 0, gated.then_some(method.gate.tau)),
             };
             let pairs = corrected.iter().zip(&set.distinct).enumerate();
             let outputs: Vec<Output> = pairs
@@ -141,15 +173,15 @@ impl System {
                 violations,
                 tokens,
                 inexact,
-                by_alpha: by_alpha(method, set, &corrected, &tuned.points),
+                by_alpha: by_alpha(method, set, corrected, &tuned.points),
                 by_share: match is_best {
                     true => Vec::new(),
-                    false => by_share(set, &corrected, &tuned.points, send_single),
+                    false => by_share(set, corrected, &tuned.points, send_single),
                 },
                 tuned: Some(tuned),
             }
         };
-        Ok(gates.iter().map(system).collect())
+        gates.iter().map(system).collect()
     }
 
     /// Takes up corrections that were written as texts, by the ids of utterances.

@@ -131,14 +131,24 @@ pub struct Arguments {
     /// The text of prompts, with {n}, {list} and {first} [default: the list and eight rules]
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
-    /// Put the transformer's prompts as what a user says, by the checkpoint's own chat template
+    /// Put the transformer's prompts as they are, and not as what a user says where the checkpoint has a chat template
     #[arg(long, requires = "model")]
-    pub chat: bool,
+    pub plain: bool,
     /// A chat template in place of the checkpoint's, or a tokenizer_config.json that holds one
-    #[arg(long, value_name = "FILE", requires = "chat")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "model",
+        conflicts_with = "plain"
+    )]
     pub chat_template: Option<PathBuf>,
     /// The date that a chat template is told, as 2025-07-01 [default: today's in UTC]
-    #[arg(long, value_name = "DATE", requires = "chat")]
+    #[arg(
+        long,
+        value_name = "DATE",
+        requires = "model",
+        conflicts_with = "plain"
+    )]
     pub date: Option<DateTime>,
     /// Read corrections, a line {"id": ..., "correction": ...} each, and check them against the rules
     #[arg(long, value_name = "FILE")]
@@ -351,11 +361,16 @@ impl Arguments {
                 self.template.is_some(),
                 self.prompts.is_some() || !modes.is_empty(),
             ),
-            ("--chat", self.chat, !modes.is_empty()),
+            ("--plain", self.plain, !modes.is_empty()),
+            (
+                "--chat-template",
+                self.chat_template.is_some(),
+                !modes.is_empty(),
+            ),
         ] {
             ensure!(
                 !is_given || can_be_used,
-                "{option} is for prompts; give --mode generate, --mode constrained or, without --chat, --prompts FILE"
+                "{option} is for prompts; give --mode generate or --mode constrained, or with --template --prompts FILE"
             );
         }
         Ok(modes)

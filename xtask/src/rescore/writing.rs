@@ -33,24 +33,21 @@ impl<'a> Author<'a> {
     /// The model with its prompts' form.
     ///
     /// # Errors
-    /// No chat template where one is asked for, or end tokens that cannot be read.
+    /// A chat template that cannot be accepted, or end tokens that cannot be read.
     pub(super) fn new(
         arguments: &'a Arguments,
         opened: &'a OpenedModel,
         tokenizer: &'a Tokenizer,
     ) -> anyhow::Result<Self> {
-        let (conversation, bos) = match arguments.chat {
-            true => {
-                let given = arguments.chat_template.as_deref();
-                let own = Conversation::new(opened, given, arguments.date)?;
-                // A template writes what stands before the conversation.
-                (Some(own), Bos::None)
-            }
-            false => {
-                let found =
-                    inputs::beginning(arguments.bos, "each prompt", opened, Some(tokenizer));
-                (None, found?.0)
-            }
+        let given = arguments.chat_template.as_deref();
+        let conversation = match arguments.plain {
+            true => None,
+            false => Conversation::found(opened, given, arguments.date)?,
+        };
+        let bos = match &conversation {
+            // A template writes what stands before the conversation.
+            Some(_) => Bos::None,
+            None => inputs::beginning(arguments.bos, "each prompt", opened, Some(tokenizer))?.0,
         };
         let mut end_tokens = inputs::end_tokens(opened)?;
         end_tokens.extend(arguments.end_token);

@@ -47,11 +47,20 @@ fn without_a_language_model_lists_vote() {
     let sandbox = sandbox();
     let said = rescore(&sandbox, &["--out", "out"]).succeeded().stdout;
     assert!(said.contains("best: 23.53 %"), "{said}");
+    assert!(
+        said.contains("gate: 2 of 4 utterances are for a person to read"),
+        "{said}"
+    );
+    // `List`, `US` and `flights.` are others as they are written, and `u. s.` are two words.
+    let raw = "As written, 17 words, normaliser none:\n                best: 47.06 %";
+    assert!(said.contains(raw), "{said}");
     let table = text(&sandbox, "out/asr-correction.csv");
     assert_eq!(table.lines().next(), Some(HEADER));
     let rows = rows(&sandbox, "out/asr-correction.csv");
     let modes: Vec<&str> = rows.iter().map(|row| row[3].as_str()).collect();
-    assert_eq!(modes, ["best", "vote"]);
+    assert_eq!(modes, ["best", "vote", "best"]);
+    assert_eq!(rows[2][..3], ["none", "lists", "none"]);
+    assert_eq!(rows[2][9..16], ["4", "17", "0", "0.0", "6", "1", "1"]);
     assert_eq!(rows[0][..3], ["none", "lists", "norm"]);
     // 17 words; errors: fights, all, a, fight.
     assert_eq!(rows[0][9..16], ["4", "17", "0", "0.0", "3", "1", "0"]);
@@ -88,6 +97,9 @@ fn a_trigram_model_corrects_behind_a_gate() {
     let first: serde_json::Value = serde_json::from_str(decisions.lines().next().unwrap()).unwrap();
     assert_eq!(first["id"], "a");
     assert_eq!(first["sent"], true);
+    assert_eq!(first["hypotheses"], 3);
+    assert_eq!(first["distance"], 2.0);
+    assert!(first["gap"].as_f64().unwrap() < 0.9, "{first}");
     assert_eq!(first["errors_before"], 1);
     assert_eq!(first["systems"]["lattice-gated"]["errors"], 0);
     assert_eq!(text(&sandbox, "out/lattices.jsonl").lines().count(), 4);
@@ -137,6 +149,7 @@ fn settings_are_tuned_on_other_utterances() {
             ("select", true),
             ("lattice", false),
             ("lattice", true),
+            ("best", false),
         ];
         assert_eq!(modes, expected, "{tune}");
     }
@@ -161,7 +174,7 @@ fn a_transformer_scores_the_same_whatever_the_threads() {
     assert!(rows.iter().all(|row| row[0] == model));
     let modes: Vec<&str> = rows.iter().map(|row| row[3].as_str()).collect();
     let expected = [
-        "best", "vote", "vote", "select", "select", "lattice", "lattice",
+        "best", "vote", "vote", "select", "select", "lattice", "lattice", "best",
     ];
     assert_eq!(modes, expected);
     assert_ne!(rows[6][29], "0", "tokens were scored");
@@ -179,7 +192,12 @@ fn a_transformer_writes_freely_and_along_lattices() {
     rescore(&sandbox, &options).succeeded();
     let table = rows(&sandbox, "out/asr-correction.csv");
     let modes: Vec<[&str; 2]> = table.iter().map(|row| [&*row[3], &*row[8]]).collect();
-    let expected = [["best", ""], ["generate", "0.9"], ["constrained", "0.9"]];
+    let expected = [
+        ["best", ""],
+        ["generate", "0.9"],
+        ["constrained", "0.9"],
+        ["best", ""],
+    ];
     assert_eq!(modes, expected);
     assert_eq!(table[2][11..12], ["2"], "those that the gate sends");
     assert_eq!(table[2][26..29], ["0", "0", "0"]);
@@ -208,6 +226,23 @@ fn a_transformer_writes_freely_and_along_lattices() {
         serde_json::from_slice(&sandbox.read("out/manifest.json")).unwrap();
     assert_eq!(manifest["labelled"][0]["file"], "lists.json");
     assert_eq!(manifest["runs"][0]["model"], model.as_str());
+    // A template that says nothing but the message asks as plain text does.
+    let said = "{% for it in messages %}{{ it.content }}{% endfor %}";
+    sandbox.write("said.jinja", said.as_bytes());
+    let other = format!("{said}{{{{ ' No:' }}}}");
+    sandbox.write("other.jinja", other.as_bytes());
+    let read = |asked: &[&str]| {
+        let options = &options[..options.len() - 2];
+        rescore(
+            &sandbox,
+            &[options, asked, &["--out", "asked", "--fresh"]].concat(),
+        )
+        .succeeded();
+        rows(&sandbox, "asked/asr-correction.csv")[1][29].clone()
+    };
+    let plain = read(&["--plain", "--bos", "none"]);
+    assert_eq!(read(&["--chat-template", "said.jinja"]), plain);
+    assert_ne!(read(&["--chat-template", "other.jinja"]), plain);
     let keep = [&options[..], &["--count", "keep", "--fresh"]].concat();
     rescore(&sandbox, &keep).succeeded();
     let words = |file: &str| -> Vec<usize> {
@@ -316,8 +351,7 @@ fn another_program_corrects_by_the_rules() {
         "{transcript}"
     );
     let rows = rows(&sandbox, "out/asr-correction.csv");
-    let external = rows.last().unwrap();
-    assert_eq!(external[3], "external");
+    let external = rows.iter().find(|row| row[3] == "external").unwrap();
     assert_eq!(external[26..29], ["1", "0", "1"]);
     let options = [&options[..], &["--repair", "best"]].concat();
     rescore(&sandbox, &options).succeeded();
@@ -367,6 +401,33 @@ fn columns_and_kaldi_lists_are_rescored() {
 }
 
 #[test]
+fn what_is_odd_is_told() {
+    let sandbox = sandbox();
+    let said = rescore(&sandbox, &[]).succeeded().stderr;
+    assert!(
+        said.contains("4 utterances, 1 of them with one distinct hypothesis"),
+        "{said}"
+    );
+    let positive = LISTS.replace("-0.30", "0.30");
+    sandbox.write("lists.json", positive.as_bytes());
+    let said = rescore(&sandbox, &[]).succeeded().stderr;
+    assert!(said.contains("1 scores above 0"), "{said}");
+    // Nine words that differ are 512 paths.
+    let word = |letter: char| (b'a'..=b'i').map(move |other| format!("{letter}{}", other as char));
+    let texts = ['x', 'y'].map(|letter| word(letter).collect::<Vec<_>>().join(" "));
+    let lists = serde_json::json!([{"input": texts, "output": texts[1]}]);
+    sandbox.write("lists.json", lists.to_string().as_bytes());
+    let lattice = ["--trigrams", "sentences.txt", "--mode", "lattice"];
+    let said = rescore(&sandbox, &lattice).succeeded().stderr;
+    assert!(
+        said.contains("1 lattices have more than 256 paths and were searched with a beam of 32"),
+        "{said}"
+    );
+    sandbox.write("lists.json", b"[{\"input\": [\"a\"], \"output\": \"\"}]");
+    rescore(&sandbox, &[]).refused(&["lists.json", "reference words", "none"]);
+}
+
+#[test]
 fn what_cannot_be_rescored_is_refused() {
     let sandbox = sandbox();
     let twice = LISTS.replace("\"b\"", "\"a\"");
@@ -402,12 +463,19 @@ fn what_cannot_be_rescored_is_refused() {
             &["--template", "--prompts"],
         ),
         (
-            &["--model", &model, "--chat"],
-            &["--chat", "--mode generate"],
+            &["--model", &model, "--plain"],
+            &["--plain", "--mode generate"],
         ),
         (
-            &["--model", &model, "--mode", "constrained", "--chat"],
-            &["chat_template.jinja"],
+            &[
+                "--model",
+                &model,
+                "--mode",
+                "constrained",
+                "--chat-template",
+                "none.jinja",
+            ],
+            &["none.jinja"],
         ),
         (
             &["--trigrams", "empty.txt"],

@@ -1,12 +1,13 @@
 //! The claims that are judged from this experiment: M1 to M9. Rates are in per cent, differences in points.
 
-use super::errors::curve_name;
+use super::errors::{KEPT, ORACLE, SENT, WRITTEN, curve_name};
 use super::table::{ConfidenceRecord, GateRecord, Record};
 use crate::core::claim::{Claim, Evidence, Version, each_model};
 use crate::core::curve::needs;
-use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};
+use crate::core::finding::{Finding, Measured, NotTested, Outcome, Spread, Threshold};
 use crate::core::sample::statistic;
 use crate::core::table::distinct;
+use layerwise_transcripts::Normaliser;
 
 /// The claims that are judged from this experiment.
 pub const CLAIMS: &[Claim] = &[
@@ -87,11 +88,17 @@ impl Own<'_> {
     }
 }
 
+/// The lines about words of the normaliser, and not about texts as they are written.
+fn normalised<'a>(evidence: &Evidence<'a>) -> impl Iterator<Item = &'a Record> {
+    let records = evidence.tables.of::<Record>().iter();
+    records.filter(|r| r.normaliser != Normaliser::None.name())
+}
+
 /// What `judge` finds of each model on each of its sets.
 fn each(evidence: &Evidence<'_>, judge: impl Fn(&Own<'_>) -> Vec<Finding>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for facts in evidence.models {
-        let records = evidence.tables.of::<Record>().iter();
+        let records = normalised(evidence);
         let records: Vec<&Record> = records.filter(|r| r.model == facts.name).collect();
         let mut sets = distinct(records.iter().map(|r| r.set.as_str()));
         if sets.is_empty() {
@@ -119,17 +126,30 @@ type System = (&'static str, &'static str, bool);
 const BEST: System = ("best", "free", false);
 const LATTICE: System = ("lattice", "free", false);
 
-/// The rate of the first system less that of the second, on the same utterances.
-fn less(own: &Own<'_>, first: System, second: System) -> Outcome {
+/// A number of the rates of two systems on the same utterances.
+fn of_both(
+    own: &Own<'_>,
+    [first, second]: [System; 2],
+    of: impl Fn(f64, f64) -> Outcome,
+) -> Outcome {
     let rate = |(mode, count, is_gated): System| {
         let curve = curve_name(own.set, mode, count, is_gated);
         own.evidence.sampled(own.model, ID, &curve, |_| 0.0)
     };
     let (first, second) = (rate(first)?, rate(second)?);
     statistic([&first, &second], |[first, second]| match (first, second) {
-        ([first], [second]) => Ok(Measured::of(first.value - second.value)
-            .noting(format!("{:.2} against {:.2}", first.value, second.value))),
+        ([first], [second]) => {
+            let note = format!("{:.2} against {:.2}", first.value, second.value);
+            Ok(of(first.value, second.value)?.noting(note))
+        }
         _ => Err(needs(ID)),
+    })
+}
+
+/// The rate of the first system less that of the second, on the same utterances.
+fn less(own: &Own<'_>, first: System, second: System) -> Outcome {
+    of_both(own, [first, second], |first, second| {
+        Ok(Measured::of(first - second))
     })
 }
 
@@ -159,13 +179,11 @@ pub fn m1(evidence: &Evidence<'_>) -> Vec<Finding> {
         };
         let ratio = || {
             own.with_scores()?;
-            let half = own.half()?;
-            let both = half.wer_sent.zip(half.wer_kept.filter(|kept| *kept > 0.0));
-            let reason = "no error is in what is kept".to_owned();
-            let (sent, kept) = both.ok_or(NotTested(reason))?;
-            Ok(Measured::of(sent / kept).noting(format!(
-                "{sent:.2} against {kept:.2}; how far errors gather in utterances is not recorded, so that there is no interval"
-            )))
+            let halves = [(SENT, "free", false), (KEPT, "free", false)];
+            of_both(own, halves, |sent, kept| match kept > 0.0 {
+                true => Ok(Measured::of(sent / kept)),
+                false => Err(NotTested::because("no error is in what is kept")),
+            })
         };
         vec![
             own.finding(
@@ -185,7 +203,7 @@ pub fn m1(evidence: &Evidence<'_>) -> Vec<Finding> {
 /// p_improvement ≥ 0.975 of the gated lattice on at least half of the sets.
 pub fn m2(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
-        let own = evidence.tables.of::<Record>().iter();
+        let own = normalised(evidence);
         let own = own.filter(|r| r.model == model && r.mode == "lattice" && r.count_rule == "free");
         let gated: Vec<f64> = own
             .filter(|r| !r.tau.is_empty())
@@ -264,7 +282,7 @@ fn worsened(own: &Own<'_>) -> Outcome {
     if generated.sent == 0 {
         return not_tested("no list has two hypotheses that differ: nothing was generated");
     }
-    less(own, ("generate", "free", false), BEST)
+    less(own, ("generate", "free", false), (WRITTEN, "free", false))
 }
 
 /// No violation in any lattice or in what is written along them; some in what is written freely.
@@ -307,10 +325,17 @@ pub fn m6(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// WER(lattice) ≤ WER(select) + 0.05.
+/// WER(lattice) ≤ WER(select) + 0.05; the note has how often the lattice has fewer errors.
 pub fn m7(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
-        let gain = less(own, LATTICE, ("select", "free", false));
+        let gain = less(own, LATTICE, ("select", "free", false)).map(|measured| {
+            let Spread::Drawn { draws, .. } = &measured.spread else {
+                return measured;
+            };
+            let improvement = 1.0 - draws.at_least(0.0);
+            let note = format!("{}; p_improvement {improvement:.3}", measured.note);
+            measured.noting(note)
+        });
         vec![own.finding("lattice less select", Threshold::AtMost(0.05), gain)]
     })
 }
@@ -319,13 +344,7 @@ pub fn m7(evidence: &Evidence<'_>) -> Vec<Finding> {
 pub fn m8(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let cost = less(own, ("lattice", "keep", false), LATTICE);
-        let oracles = || {
-            let (kept, free) = (
-                own.system("lattice", "keep", false)?.lattice_oracle,
-                own.lattice()?.lattice_oracle,
-            );
-            Ok(Measured::counted(kept - free).noting(format!("{kept:.2} against {free:.2}")))
-        };
+        let oracles = less(own, (ORACLE, "keep", false), (ORACLE, "free", false));
         vec![
             own.finding(
                 "lattice of the same number of words less lattice",
@@ -335,7 +354,7 @@ pub fn m8(evidence: &Evidence<'_>) -> Vec<Finding> {
             own.finding(
                 "its best path by the reference less the lattice's",
                 Threshold::AtLeast(0.0),
-                oracles(),
+                oracles,
             ),
         ]
     })
@@ -373,9 +392,11 @@ pub fn m9(evidence: &Evidence<'_>) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::asr_correction::synthetic;
+    use crate::core::models::Facts;
     use crate::core::sample::Units;
     use crate::core::tables::Tables;
-    use crate::core::testing::{self, Judged, MODELS, models};
+    use crate::core::testing::{self, Judged, MODELS, Simulated, models, small};
+    use layerwise_transcripts::auc;
 
     fn judged(claim: &str) -> Judged {
         Judged::of(CLAIMS, claim, &[synthetic::add])
@@ -404,25 +425,94 @@ mod tests {
         }
     }
 
+    /// Changes the rate of a curve that is no system's.
+    fn rate(mode: &'static str, count: &'static str, rate: f64) -> impl Fn(&mut Tables) {
+        move |tables| {
+            let curve = curve_name("test_atis", mode, count, false);
+            testing::change(tables, |_, own, _| (own == curve).then_some(rate));
+        }
+    }
+
     fn gate(change: fn(&mut GateRecord)) -> impl Fn(&mut Tables) {
         move |tables| tables.of_mut::<GateRecord>().iter_mut().for_each(change)
     }
 
+    /// Runs whose systems have these rates but for noise; records are those of the synthetic results, as `change` leaves them.
+    fn simulated(
+        rate: impl Fn(&str, &str, bool) -> f64,
+        change: impl Fn(&mut Simulated, &mut Tables),
+    ) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
+        move |simulated, facts, tables| {
+            synthetic::add(facts, tables);
+            tables.of_mut::<Units>().clear();
+            change(simulated, tables);
+            let curves = tables.of::<Record>().iter();
+            let curves = curves.map(|r| (r.mode.clone(), r.count_rule.clone(), !r.tau.is_empty()));
+            let others = [
+                (SENT, "free"),
+                (KEPT, "free"),
+                (ORACLE, "free"),
+                (ORACLE, "keep"),
+                (WRITTEN, "free"),
+            ];
+            let others = others.map(|(mode, count)| (mode.to_owned(), count.to_owned(), false));
+            let curves: Vec<_> = curves.chain(others).collect();
+            let set = tables.of::<Record>()[0].set.clone();
+            for (mode, count, is_gated) in curves {
+                let curve = curve_name(&set, &mode, &count, is_gated);
+                let value = rate(&mode, &count, is_gated);
+                simulated.curve(tables, facts, &curve, &[(0, value)], [0.0, 1.0]);
+            }
+        }
+    }
+
+    /// Gates whose posterior is `apart` lower in lists with errors, of half of the lists.
+    fn judging(apart: f64) -> impl Fn(&mut Simulated, &mut Tables) {
+        move |simulated, tables| {
+            let mut cases: Vec<(f64, bool)> = Vec::new();
+            for at in 0..simulated.units {
+                let shift = if at % 2 == 0 { apart } else { 0.0 };
+                cases.push((simulated.gaussian() + shift, at % 2 == 0));
+            }
+            for bin in tables.of_mut::<ConfidenceRecord>() {
+                (bin.right, bin.wrong) = (cases.len() / 2, cases.len() - cases.len() / 2);
+            }
+            for r in tables.of_mut::<GateRecord>() {
+                r.auc = auc(&cases);
+            }
+        }
+    }
+
     #[test]
     fn m1_the_gate_finds_errors() {
-        let blind = gate(|r| {
-            r.auc = Some(0.5);
-            r.wer_sent = Some(3.0);
-        });
-        judged("M1").check(|_| {}, [MODELS, 0, MODELS, 0]);
-        judged("M1").check(blind, [0, MODELS, MODELS, 0]);
+        let blind = |tables: &mut Tables| {
+            gate(|r| r.auc = Some(0.5))(tables);
+            rate(SENT, "free", 3.0)(tables);
+        };
+        judged("M1").check_all(2 * MODELS, blind, [0, 2 * MODELS, 0, 0]);
         judged("M1").check(gate(|r| r.recogniser_scores = false), [0, 0, 0, 2 * MODELS]);
+        // A gate that sends any lists finds as many errors in both halves.
+        judged("M1").check_null(&[small()], simulated(|_, _, _| 5.0, judging(0.0)));
+        let found = |mode: &str, _: &str, _| if mode == SENT { 9.0 } else { 2.0 };
+        judged("M1").check_effect(&[small()], true, simulated(found, judging(2.0)));
     }
 
     #[test]
     fn m2_correction_helps() {
         let worse = changed("lattice", "free", true, |r| r.p_improvement = Some(0.01));
         judged("M2").check_all(MODELS, worse, [0, MODELS, 0, 0]);
+        let improving = |of: fn(f64) -> f64| {
+            simulated(
+                |_, _, _| 5.0,
+                move |simulated, tables| {
+                    for r in tables.of_mut::<Record>() {
+                        r.p_improvement = Some(of(simulated.uniform()));
+                    }
+                },
+            )
+        };
+        judged("M2").check_null(&[small()], improving(|uniform| uniform));
+        judged("M2").check_effect(&[small()], true, improving(|uniform| 1.0 - uniform / 50.0));
     }
 
     #[test]
@@ -432,6 +522,16 @@ mod tests {
             r.sent_share = 70.0;
         });
         judged("M3").check_all(2 * MODELS, lost, [0, 2 * MODELS, 0, 0]);
+        // A gate that loses what it may not, of more than it may send; and one that loses nothing.
+        let losing = |lost: f64, sent: f64| {
+            let rate = move |_: &str, _: &str, is_gated| if is_gated { 5.0 + lost } else { 5.0 };
+            simulated(rate, move |_, tables| {
+                let records = tables.of_mut::<Record>().iter_mut();
+                records.for_each(|r| r.sent_share = sent);
+            })
+        };
+        judged("M3").check_null(&[small()], losing(0.1, 70.0));
+        judged("M3").check_effect(&[small()], true, losing(-0.5, 45.0));
     }
 
     #[test]
@@ -468,7 +568,7 @@ mod tests {
                         ..r
                     });
                 }
-                for mode in ["best", "generate"] {
+                for mode in [WRITTEN, "generate"] {
                     let curve = curve_name(set, mode, "free", false);
                     tables
                         .of_mut()
@@ -488,6 +588,19 @@ mod tests {
             judged("M4").check(generated(set, 9.0, 0), [0, 0, 0, MODELS]);
         }
         judged("M4").check(generated("test_wsj_score", 9.0, 9), [0, 0, 0, MODELS]);
+        let writing = |rate: f64| {
+            let rate = move |mode: &str, _: &str, _| if mode == "generate" { rate } else { 5.0 };
+            simulated(rate, |_, tables| {
+                for r in tables.of_mut::<Record>() {
+                    r.set = "test_ls_clean".to_owned();
+                    if r.mode == "vote" {
+                        r.mode = "generate".to_owned();
+                    }
+                }
+            })
+        };
+        judged("M4").check_null(&[small()], writing(5.0));
+        judged("M4").check_effect(&[small()], true, writing(6.0));
     }
 
     #[test]
@@ -503,6 +616,12 @@ mod tests {
             changed("vote", "free", false, |r| r.wer = 5.0),
             [0, MODELS, 0, 0],
         );
+        let voting = |rate: f64| {
+            let rate = move |mode: &str, _: &str, _| if mode == "vote" { rate } else { 5.0 };
+            simulated(rate, |_, _| {})
+        };
+        judged("M6").check_null(&[small()], voting(4.9));
+        judged("M6").check_effect(&[small()], true, voting(5.5));
     }
 
     #[test]
@@ -512,15 +631,27 @@ mod tests {
             changed("lattice", "free", false, |r| r.wer = 4.5),
             [0, MODELS, 0, 0],
         );
+        let searching = |rate: f64| {
+            let rate = move |mode: &str, _: &str, _| if mode == "lattice" { rate } else { 5.0 };
+            simulated(rate, |_, _| {})
+        };
+        judged("M7").check_null(&[small()], searching(5.05));
+        judged("M7").check_effect(&[small()], true, searching(4.5));
     }
 
     #[test]
     fn m8_the_count_rule_costs() {
-        let free = changed("lattice", "keep", false, |r| {
-            r.wer = 3.0;
-            r.lattice_oracle = 2.0;
-        });
+        let free = |tables: &mut Tables| {
+            changed("lattice", "keep", false, |r| r.wer = 3.0)(tables);
+            rate(ORACLE, "keep", 2.0)(tables);
+        };
         judged("M8").check_all(2 * MODELS, free, [0, 2 * MODELS, 0, 0]);
+        let keeping = |rate: f64| {
+            let rate = move |_: &str, count: &str, _| if count == "keep" { rate } else { 5.0 };
+            simulated(rate, |_, _| {})
+        };
+        judged("M8").check_null(&[small()], keeping(5.0));
+        judged("M8").check_effect(&[small()], true, keeping(5.6));
     }
 
     #[test]

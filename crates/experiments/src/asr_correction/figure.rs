@@ -3,13 +3,15 @@
 use super::table::{AlphaRecord, ConfidenceRecord, Record, ShareRecord};
 use crate::core::table::distinct;
 use crate::core::tables::Tables;
+use layerwise_metrics::errors_in_interval;
 use layerwise_plot::{
     Axis, Dash, Figure, Histogram, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel, Point, Rule,
     Scale, Scatter, Side, Style,
 };
+use layerwise_transcripts::Normaliser;
 
 /// Systems in the order of the axis: mode, count rule, whether there is a gate, name.
-const SYSTEMS: [(&str, &str, bool, &str); 9] = [
+const SYSTEMS: [(&str, &str, bool, &str); 8] = [
     ("best", "free", false, "best"),
     ("vote", "free", false, "vote"),
     ("select", "free", false, "select"),
@@ -17,19 +19,26 @@ const SYSTEMS: [(&str, &str, bool, &str); 9] = [
     ("lattice", "keep", false, "lattice, same count"),
     ("lattice", "free", true, "lattice, gated"),
     ("lattice", "keep", true, "lattice, same count, gated"),
-    ("generate", "free", false, "written freely"),
     ("constrained", "free", false, "written along the lattice"),
 ];
 
 /// The drawing with the name of its file: for each model and set a row of four panels.
 pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
-    let records = tables.of::<Record>();
+    // Texts as they are written have another number of words.
+    let records = tables.of::<Record>().iter();
+    let records: Vec<&Record> = records
+        .filter(|r| r.normaliser != Normaliser::None.name())
+        .collect();
     if records.is_empty() {
         return Vec::new();
     }
     let mut rows = Vec::new();
     for model in distinct(records.iter().map(|r| r.model.as_str())) {
-        let own: Vec<&Record> = records.iter().filter(|r| r.model == model).collect();
+        let own: Vec<&Record> = records
+            .iter()
+            .copied()
+            .filter(|r| r.model == model)
+            .collect();
         for set in distinct(own.iter().map(|r| r.set.as_str())) {
             let of_set: Vec<&Record> = own.iter().copied().filter(|r| r.set == set).collect();
             let is_own = |of: (&str, &str)| of == (model, set);
@@ -55,7 +64,7 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
     }
     let is_measured = |(mode, count, gated, _): (&str, &str, bool, &str)| {
         let is_own =
-            |r: &Record| r.mode == mode && r.count_rule == count && r.tau.is_empty() != gated;
+            |r: &&Record| r.mode == mode && r.count_rule == count && r.tau.is_empty() != gated;
         records.iter().any(is_own)
     };
     let legend = SYSTEMS.iter().enumerate();
@@ -68,11 +77,11 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
     let figure = Figure {
         title: "Word error rates of corrected transcripts".to_owned(),
         description: "For each model and set, from the left. Word error rate against the share of the language model, with \
-                      bands of one standard error; dotted lines are the best hypotheses and, by the reference, the best of \
+                      95 % bands over utterances; dotted lines are the best hypotheses and, by the reference, the best of \
                       each list and of each lattice. Word error rate against the share of lists that are sent to \
-                      correction. Word error rate of each system, with bars of half the 95 % interval over resampled \
-                      utterances divided by 1.96. Lists by the highest posterior of a hypothesis, blue where the best \
-                      hypothesis is right, vermilion where it is wrong."
+                      correction. Word error rate of each system, with the 95 % interval over resampled utterances; what \
+                      the model writes freely is in the table alone. Lists by the highest posterior of a hypothesis, blue \
+                      where the best hypothesis is right, vermilion where it is wrong."
             .to_owned(),
         rows,
         legend: legend.collect(),
@@ -140,7 +149,7 @@ fn over_alpha(title: &str, alphas: &[&AlphaRecord], records: &[&Record]) -> Pane
         |r| Point {
             x: r.alpha,
             y: r.wer,
-            error: r.wer_se,
+            error: r.wer_se.map(|error| errors_in_interval(None) * error),
         },
     ));
     Panel {
@@ -181,20 +190,26 @@ fn systems(records: &[&Record]) -> Panel {
             .iter()
             .find(|r| r.mode == mode && r.count_rule == count && r.tau.is_empty() != gated);
         let Some(own) = own else { continue };
+        let x = (at + 1) as f64;
+        marks.push(Mark::Histogram(Histogram {
+            style: style(at),
+            edges: vec![x - 0.4, x + 0.4],
+            counts: vec![own.wer],
+        }));
         marks.push(Mark::Scatter(Scatter {
             style: style(at),
             label: name.to_owned(),
             points: vec![Point {
-                x: (at + 1) as f64,
+                x,
                 y: own.wer,
-                error: Some((own.wer_high - own.wer_low) / 2.0 / 1.96),
+                error: Some((own.wer_high - own.wer_low) / 2.0),
             }],
             side: Side::Left,
         }));
     }
     Panel {
         title: "Systems".to_owned(),
-        x: Axis::new("System", Scale::Integer).between(1.0, SYSTEMS.len() as f64),
+        x: Axis::new("System", Scale::Integer).between(0.5, SYSTEMS.len() as f64 + 0.5),
         y: y(),
         y2: None,
         marks,

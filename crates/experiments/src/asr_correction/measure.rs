@@ -1,19 +1,22 @@
 //! From lists to lines: `asr-correction` (arXiv 2310.11532).
 //!
 //! Hypotheses are compared as words of the normaliser `norm`. Settings of every system are chosen on training lists, or else
-//! on the other half of the utterances. The scores of a set start over; what the model writes is kept.
+//! on the other half of the utterances. What the model says of lists is kept, and what it writes.
 
+use super::as_written::as_written;
 use super::data::{Set, Sets};
-use super::errors::units;
+use super::errors::{of_halves, of_oracle, units};
+use super::scores::{Asked, Scores, scores};
 use super::table::{About, AlphaRecord, ConfidenceRecord, GateRecord, Record, ShareRecord};
 use super::writing;
 use crate::core::error::{ExperimentError, OfShare, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use layerwise_rescoring::{Options, RescoringError, Scorer};
+use layerwise_corpus::Tokenizer;
 use layerwise_transcripts::{
-    CorrectionError, CountRule, Counted, Decoder, Detection, DistinctList, Gate, Grid, Method,
-    Mode, NBestLists, Normaliser, ScoredLists, System, Tuning, Vocabulary,
+    Corrected, CorrectionError, CountRule, Decoder, Detection, DistinctList, Gate, Grid, Method,
+    Mode, NBestLists, NoLanguageModel, Normaliser, ScoreScale, ScoredLists, System, Tuning,
+    Vocabulary,
 };
 
 /// Resamplings of the utterances, as Kaldi has them.
@@ -57,6 +60,73 @@ pub(super) fn measure(
     }
 }
 
+/// Lists as words, and others that choose the settings.
+struct Words<'a> {
+    lists: &'a NBestLists,
+    own: Vec<DistinctList>,
+    training: Option<(&'a NBestLists, Vec<DistinctList>)>,
+    vocabulary: Vocabulary,
+}
+
+/// What the model says of lists, and of those that choose the settings.
+struct Said {
+    own: Scores,
+    training: Option<Scores>,
+}
+
+impl<'a> Words<'a> {
+    fn of(set: &'a Set, normaliser: &Normaliser) -> Self {
+        let mut vocabulary = Vocabulary::new();
+        let mut distinct = |lists: &NBestLists| -> Vec<DistinctList> {
+            let utterances = lists.utterances.iter();
+            utterances
+                .map(|utterance| utterance.distinct(normaliser, &mut vocabulary))
+                .collect()
+        };
+        Self {
+            own: distinct(&set.lists),
+            training: set.training.as_ref().map(|lists| (lists, distinct(lists))),
+            lists: &set.lists,
+            vocabulary,
+        }
+    }
+
+    /// Asks the model; `None` of a share.
+    fn said(
+        &self,
+        subject: &Subject<'_>,
+        tokenizer: &Tokenizer,
+        searched: &[Method],
+    ) -> Result<Option<Said>, ExperimentError> {
+        let said = |lists: &[DistinctList], scale: ScoreScale| {
+            let asked = Asked {
+                lists,
+                scale,
+                vocabulary: &self.vocabulary,
+                methods: searched,
+            };
+            scores(subject, tokenizer, asked).if_whole()
+        };
+        let own = said(&self.own, self.lists.scale)?;
+        let training = match &self.training {
+            Some((lists, own)) => said(own, lists.scale)?,
+            None => None,
+        };
+        Ok(own
+            .filter(|_| training.is_some() == self.training.is_some())
+            .map(|own| Said { own, training }))
+    }
+}
+
+fn method((mode, count): (Mode, CountRule), scale: ScoreScale) -> Method {
+    let gate = Gate::new(scale);
+    let grid = match mode {
+        Mode::Best => Grid::fixed(gate.kappa, 0.0, 0.0),
+        _ => Grid::of(mode, scale),
+    };
+    Method::new(mode, count, gate, Decoder::default(), grid)
+}
+
 fn of_set(
     subject: &Subject<'_>,
     set: &Set,
@@ -65,79 +135,89 @@ fn of_set(
     let Some(tokenizer) = subject.tokenizer else {
         return Ok(Vec::new());
     };
-    let name = set.name.as_str();
     let normaliser = Normaliser::Norm;
-    let mut vocabulary = Vocabulary::new();
-    let mut distinct = |lists: &NBestLists| -> Vec<DistinctList> {
-        let utterances = lists.utterances.iter();
-        utterances
-            .map(|utterance| utterance.distinct(&normaliser, &mut vocabulary))
-            .collect()
+    let mut words = Words::of(set, &normaliser);
+    let searched = METHODS
+        .into_iter()
+        .filter(|(mode, _)| *mode == Mode::Lattice);
+    let searched: Vec<Method> = searched.map(|way| method(way, set.lists.scale)).collect();
+    let said = words.said(subject, tokenizer, &searched)?;
+    let names = [subject.name, set.name.as_str(), normaliser.name()];
+    let is_whole = said.is_some();
+    let mut notes = match said {
+        Some(said) => of_words(names, &words, said, tables)?,
+        // What the model writes has a share too.
+        None => Vec::new(),
     };
-    let own = distinct(&set.lists);
-    let of_normaliser = [subject.name, name, normaliser.name()];
+    let lists = (words.lists, words.own.as_slice());
     let replicates = [REPLICATES, SEED as usize];
-    if !subject.runs.runner.is_whole() {
-        // Only what the model writes is kept, and it needs no score.
-        let lists = (&set.lists, own.as_slice());
-        writing::measure(
-            subject,
-            of_normaliser,
-            lists,
-            &mut vocabulary,
-            replicates,
-            tables,
-        )?;
-        return Ok(Vec::new());
+    let vocabulary = &mut words.vocabulary;
+    notes.extend(writing::measure(
+        subject, names, lists, vocabulary, replicates, tables,
+    )?);
+    match is_whole {
+        true => Ok(notes),
+        false => Err(ExperimentError::ShareFinished),
     }
-    let training = set.training.as_ref().map(|lists| (lists, distinct(lists)));
-    let runner = &subject.runs.runner;
-    let mut options = Options::new()
-        .bos(subject.text.bos)
-        .threads(runner.thread_count());
-    if let Some(stop) = runner.stop_signal() {
-        options = options.stop(stop);
-    }
-    let mut model = Counted::new(Scorer::new(subject.model, tokenizer, options)?);
-    let set = ScoredLists::new(set.lists.clone(), own, &vocabulary, &mut model)?;
-    let before = model.tokens();
-    let training = match training {
-        Some((lists, distinct)) => {
-            let scored = ScoredLists::new(lists.clone(), distinct, &vocabulary, &mut model)?;
-            Some(scored)
-        }
-        None => None,
-    };
-    let tuning = match &training {
-        Some(training) => Tuning::On(training),
-        None => Tuning::Halves,
-    };
+}
+
+/// Adds the lines about all systems of one set.
+fn of_words(
+    names: [&str; 3],
+    words: &Words<'_>,
+    said: Said,
+    tables: &mut Tables,
+) -> Result<Vec<String>, ExperimentError> {
+    let vocabulary = &words.vocabulary;
+    let of_hypotheses = said.own.of_hypotheses();
+    let set = ScoredLists::of(words.lists.clone(), words.own.clone(), said.own.language);
+    let mut searched = said.own.corrected.into_iter().zip(said.own.tokens);
+    let training = words.training.as_ref().zip(said.training);
+    let training = training.map(|((lists, own), said)| {
+        let set = ScoredLists::of((*lists).clone(), own.clone(), said.language);
+        (set, said.corrected.into_iter().zip(said.tokens))
+    });
+    let (training, mut searched_there) = training.unzip();
     let gate = Gate::new(set.lists.scale);
     let mut notes = Vec::new();
+    if let Some((raw, _)) = as_written([names[0], names[1]], &set.lists, (REPLICATES, SEED))? {
+        tables.push(raw);
+    }
     for (mode, count) in METHODS {
-        let Some(about) = About::new(of_normaliser, &set, count)? else {
+        let Some(about) = About::new(names, &set, count)? else {
             continue;
         };
-        let grid = match mode {
-            Mode::Best => Grid::fixed(gate.kappa, 0.0, 0.0),
-            _ => Grid::of(mode, set.lists.scale),
+        let method = method((mode, count), set.lists.scale);
+        let asked = "lattices are searched by each method that searches them";
+        let (mut tokens, mut elsewhere) = (of_hypotheses, Vec::new());
+        let corrected = if mode == Mode::Lattice {
+            let (corrected, own) = searched.next().expect(asked);
+            tokens += own;
+            if let Some(there) = &mut searched_there {
+                let (corrected, own) = there.next().expect(asked);
+                elsewhere = corrected;
+                tokens += own;
+            }
+            corrected
+        } else {
+            if let Some(training) = &training {
+                elsewhere = unasked(&method, training, vocabulary)?;
+            }
+            unasked(&method, &set, vocabulary)?
         };
-        let method = Method::new(mode, count, gate, Decoder::default(), grid);
+        let tuning = match (mode, &training) {
+            (Mode::Best, Some(_)) => Tuning::Fixed,
+            (_, Some(_)) => Tuning::On(elsewhere.as_slice()),
+            (_, None) => Tuning::Halves,
+        };
         let gated = mode == Mode::Lattice;
-        let systems = System::of_method(
-            &method,
-            &set,
-            tuning,
-            gated,
-            before,
-            &vocabulary,
-            &mut model,
-        )
-        .map_err(correction)?;
+        let systems =
+            System::of_corrected(&method, &set, &corrected, tuning, gated, tokens, vocabulary);
         for system in systems {
             if system.inexact > 0 && !system.is_gated() {
                 notes.push(format!(
-                    "{name}: {}: {} lattices were searched with a beam of {}",
+                    "{}: {}: {} lattices were searched with a beam of {}",
+                    about.set,
                     system.name(),
                     system.inexact,
                     method.decoder.width
@@ -161,27 +241,34 @@ fn of_set(
             for detection in &detections {
                 tables.push(GateRecord::new(&about, detection));
             }
+            of_halves(&about, &gate, &set)
+                .into_iter()
+                .for_each(|half| tables.push(half));
+        }
+        if mode == Mode::Lattice {
+            tables.push(of_oracle(&about, &set, count)?);
         }
     }
-    notes.extend(writing::measure(
-        subject,
-        of_normaliser,
-        (&set.lists, set.distinct.as_slice()),
-        &mut vocabulary,
-        replicates,
-        tables,
-    )?);
     Ok(notes)
 }
 
-/// The error of a list or of the model, without the generic wrapper.
-fn correction(error: CorrectionError<RescoringError>) -> ExperimentError {
-    match error {
-        CorrectionError::LanguageModel(error) => error.into(),
+/// Corrects lists by a method that asks the model for nothing but its scores of hypotheses.
+fn unasked(
+    method: &Method,
+    set: &ScoredLists,
+    vocabulary: &Vocabulary,
+) -> Result<Vec<Corrected>, ExperimentError> {
+    let lists = set.distinct.iter().zip(&set.language);
+    let lists: Vec<_> = lists
+        .map(|(list, scores)| (list, scores.as_slice()))
+        .collect();
+    let scale = set.lists.scale;
+    let corrected = Corrected::all(method, &lists, scale, vocabulary, &mut NoLanguageModel);
+    corrected.map_err(|error| match error {
         CorrectionError::Transcript { index, source } => ExperimentError::In {
             place: format!("list {index}"),
             source: Box::new(source.into()),
         },
         other => ExperimentError::unexpected("lists that can be corrected", other.to_string()),
-    }
+    })
 }

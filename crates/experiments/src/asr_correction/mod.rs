@@ -4,12 +4,14 @@
 //! - **Needs** any models, and N-best lists in HyPoradise's JSON: those that are given, else a stand-in made from text.
 //! - **Feeds the claims** M1 to M9.
 
+mod as_written;
 pub mod claims;
 pub mod data;
 mod errors;
 pub mod figure;
 mod measure;
 pub mod outputs;
+mod scores;
 #[cfg(test)]
 pub(crate) mod synthetic;
 pub mod table;
@@ -24,6 +26,17 @@ use crate::core::tables::{TableId, Tables};
 use crate::register;
 use data::Sets;
 use layerwise_plot::Figure;
+
+/// Of how many utterances of each set, from its beginning, the model writes corrections, as a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written(pub usize);
+
+/// 40: a prompt is some twenty times as long as an utterance.
+impl Default for Written {
+    fn default() -> Self {
+        Self(40)
+    }
+}
 
 /// See the [module](self).
 pub struct AsrCorrection;
@@ -40,7 +53,7 @@ impl Experiment for AsrCorrection {
             summary: "Transcripts corrected along word lattices behind a gate (arXiv 2310.11532)",
             title: "Correction of a recogniser's transcripts",
             stands_for: "multi-stage correction for speech recognition (arXiv 2310.11532)",
-            caption: "A row for each set. First: word error rate in per cent against the model's share α, bands of one standard error over utterances; dotted, from above: the best hypotheses, and by the reference the best of each list and of each lattice. Second: the rate where some share of the lists is sent to correction, the most doubtful first. Third: every system; bars are half of the 95 % interval over resampled utterances, divided by 1.96; what the model writes is of the first 40 utterances alone. Fourth: lists by the highest posterior of a hypothesis, those of a right best hypothesis and those of a wrong one. Settings were chosen on other utterances, but in the first chart.",
+            caption: "A row for each set. First: word error rate in per cent against the model's share α, 95 % bands over utterances; dotted, from above: the best hypotheses, and by the reference the best of each list and of each lattice. Second: the rate where some share of the lists is sent to correction, the most doubtful first. Third: every system, with the 95 % interval over resampled utterances; what the model writes along lattices is of the first utterances alone (`utterances` in the table), and what it writes freely is in the table alone. Fourth: lists by the highest posterior of a hypothesis, those of a right best hypothesis and those of a wrong one. Settings were chosen on other utterances, but in the first chart.",
             paper_says: "A gate finds the utterances that a recogniser is unsure of, and a language model that corrects those alone, under rules, lowers the word error rate without training.",
         }
     }
@@ -49,6 +62,7 @@ impl Experiment for AsrCorrection {
         Needs {
             data: Some("N-best lists of a recogniser (else a stand-in made from text)"),
             tokenizer: true,
+            template: true,
             ..Needs::default()
         }
     }
@@ -158,6 +172,7 @@ mod tests {
                 other_text: None,
                 bos: None,
                 end_tokens: Vec::new(),
+                template: None,
                 data: &data,
                 runs,
                 clock: None,

@@ -1,10 +1,11 @@
 //! What a correction of lists leaves: rows of tables, transcripts, and what became of each list as JSON.
 
+use super::as_written::as_written;
 use super::table::{About, GateRecord, Record};
 use crate::core::table::{self, Record as _};
 use layerwise_transcripts::{
-    Comparison, CountRule, Detection, ErrorCounts, Gate, Interval, Lattice, Mode, ScoredLists,
-    System, TranscriptError, Vocabulary,
+    Comparison, CountRule, Detection, ErrorCounts, Gate, Interval, Lattice, Mode, Normaliser,
+    ScoredLists, System, TranscriptError, Vocabulary,
 };
 use serde_json::{Map, Value, json};
 
@@ -66,6 +67,8 @@ pub struct Outputs<'a> {
     resampling: (usize, u64),
     /// `None` without references.
     about: Option<About>,
+    /// The best hypotheses as they are written, where another normaliser makes words of them.
+    raw: Option<(Record, Comparison)>,
     rows: Vec<Record>,
     /// What is told at the end.
     summary: String,
@@ -88,6 +91,10 @@ impl<'a> Outputs<'a> {
         set: &'a ScoredLists,
     ) -> Result<Self, TranscriptError> {
         let about = About::new(names, set, wanted.count)?;
+        let raw = match names[2] == Normaliser::None.name() {
+            true => None,
+            false => as_written([names[0], names[1]], &set.lists, resampling)?,
+        };
         let summary = match about {
             Some(_) => {
                 let words = set.reference_words();
@@ -101,6 +108,7 @@ impl<'a> Outputs<'a> {
             gate,
             resampling,
             about,
+            raw,
             rows: Vec::new(),
             summary,
             transcripts: Vec::new(),
@@ -153,7 +161,9 @@ impl<'a> Outputs<'a> {
         if let Some(about) = &self.about {
             let gate = Detection::all(&self.gate, self.set);
             let gate: Vec<_> = gate.iter().map(|it| GateRecord::new(about, it)).collect();
-            files.extend([csv(&gate), csv(&self.rows)]);
+            let raw = self.raw.iter().map(|(raw, _)| raw);
+            let rows: Vec<Record> = self.rows.iter().chain(raw).cloned().collect();
+            files.extend([csv(&gate), csv(&rows)]);
         }
         if self.wanted.utterances {
             files.push((UTTERANCES.to_owned(), self.utterances().into_bytes()));
@@ -177,6 +187,9 @@ impl<'a> Outputs<'a> {
             let line = json!({
                 "id": utterance.id,
                 "posteriors": judgement.posteriors,
+                "gap": judgement.gap,
+                "hypotheses": judgement.distinct,
+                "distance": judgement.mean_distance,
                 "sent": judgement.is_sent,
                 "errors_before": list.errors(&list.hypotheses[0]).map(|errors| errors.errors()),
                 "systems": decisions,
@@ -221,6 +234,26 @@ impl<'a> Outputs<'a> {
                 let rate = 100.0 * errors as f64 / words;
                 summary += &format!("{name:>20}: {rate:.2} %\n");
             }
+        }
+        let judged = self.set.judgements(&self.gate);
+        let sent = judged.iter().filter(|judgement| judgement.is_sent);
+        summary += &format!(
+            "{:>20}: {} of {} utterances are for a person to read, their posterior being at most {}; --utterances names them\n",
+            "gate",
+            sent.count(),
+            judged.len(),
+            self.gate.tau,
+        );
+        if let Some((raw, found)) = &self.raw {
+            summary += &format!(
+                "As written, {} words, normaliser {}:\n{:>20}: {}\n{:>20}: {:.2} %\n",
+                raw.reference_words,
+                raw.normaliser,
+                raw.mode,
+                rate(found.second, found.bootstrap.second),
+                "list oracle",
+                raw.list_oracle,
+            );
         }
         summary
     }

@@ -1,13 +1,17 @@
 //! Corrections that the model writes itself, freely and along word lattices, of the first utterances of each set.
 //!
-//! The prompt is the default one of `rescore`, as plain text; every utterance of more than one distinct hypothesis is sent.
+//! The prompt is the default one of `rescore`, as what a user says where the checkpoint has a chat template, else as plain
+//! text; every utterance of more than one distinct hypothesis is sent.
 //! Free texts are judged as they are written, whatever rules they break. They end at an end token of the checkpoint, or at BOS.
 
-use super::errors::units;
+use super::Written;
+use super::errors::of_written;
 use super::table::{About, Record};
 use crate::core::error::{ExperimentError, OfShare, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
+use layerwise_chat::{DateTime, Message};
+use layerwise_corpus::Tokenizer;
 use layerwise_rescoring::{Asked, Writer};
 use layerwise_sweep::{MeasureId, WorkBytes};
 use layerwise_transcripts::{
@@ -15,8 +19,8 @@ use layerwise_transcripts::{
     System, Template, Vocabulary,
 };
 
-/// Utterances of a set, from its beginning: a prompt is some twenty times as long as the utterance.
-const UTTERANCES: usize = 40;
+/// The date that a chat template is told, which would else make prompts of another day others.
+const DATE: DateTime = DateTime::constant(2025, 1, 1, 0, 0, 0, 0);
 
 /// Ways of writing, with the rule on the number of words along a lattice.
 const MODES: [(&str, Option<CountRule>); 2] = [
@@ -36,9 +40,10 @@ pub(super) fn measure(
     let Some(tokenizer) = subject.tokenizer else {
         return Ok(None);
     };
+    let Written(most) = subject.data.get().copied().unwrap_or_default();
     let mut lists = lists.clone();
-    lists.utterances.truncate(UTTERANCES);
-    let distinct = distinct.iter().take(UTTERANCES).cloned().collect();
+    lists.utterances.truncate(most);
+    let distinct = distinct.iter().take(most).cloned().collect();
     let set = match ScoredLists::new(lists, distinct, vocabulary, &mut NoLanguageModel) {
         Ok(set) => set,
         Err(never) => match never {},
@@ -49,9 +54,8 @@ pub(super) fn measure(
     let asked = |along: Option<CountRule>| -> Result<Vec<Asked>, ExperimentError> {
         let prompts = prompts.iter();
         let asked = prompts.map(|(place, text)| {
-            let mut prompt: Vec<u32> = subject.text.bos.into_iter().collect();
-            prompt.extend(tokenizer.encode(text)?);
             let id = &set.lists.utterances[*place].id;
+            let prompt = prompt(subject, tokenizer, text).at(|| id.clone())?;
             let list = &set.distinct[*place];
             Ok(Asked::new(id, prompt, list, along, vocabulary, tokenizer)?)
         });
@@ -98,7 +102,12 @@ pub(super) fn measure(
         let system = System::external(&set, &corrections, free, repair, &normaliser, vocabulary)?;
         let system = system.generated(mode, None, tokens);
         if let Some(found) = system.compare(&set, replicates, seed as u64)? {
-            tables.push(units(&about, &system, &set));
+            let [own, best] = of_written(&about, &system, &set);
+            tables.push(own);
+            // Both modes are held against the same.
+            if *mode == System::GENERATE {
+                tables.push(best);
+            }
             tables.push(Record::new(&about, &system, &found, None));
         }
     }
@@ -106,4 +115,20 @@ pub(super) fn measure(
         true => Err(ExperimentError::ShareFinished),
         false => Ok(None),
     }
+}
+
+/// A text as what a user says, or as it is.
+fn prompt(
+    subject: &Subject<'_>,
+    tokenizer: &Tokenizer,
+    text: &str,
+) -> Result<Vec<u32>, ExperimentError> {
+    let Some(template) = subject.template else {
+        let mut prompt: Vec<u32> = subject.text.bos.into_iter().collect();
+        prompt.extend(tokenizer.encode(text)?);
+        return Ok(prompt);
+    };
+    // A template writes what stands before a conversation.
+    let said = template.render(&[Message::new("user", text)], DATE)?;
+    Ok(tokenizer.encode(&said)?)
 }

@@ -1,5 +1,6 @@
 //! Why an experiment cannot be measured.
 
+use layerwise_chat::ChatError;
 use layerwise_corpus::CorpusError;
 use layerwise_exits::ExitError;
 use layerwise_generate::GenerateError;
@@ -21,6 +22,9 @@ pub enum ExperimentError {
     /// Text cannot be read or encoded.
     #[error("{0}")]
     Corpus(#[from] CorpusError),
+    /// A chat template cannot be used.
+    #[error("{0}")]
+    Chat(#[from] ChatError),
     /// A prompt cannot be continued.
     #[error("{0}")]
     Generate(#[from] GenerateError),

@@ -67,6 +67,8 @@ pub struct Needs {
     pub data: Option<&'static str>,
     /// Whether it reads text, and not only token ids: without a tokenizer its tables stay empty.
     pub tokenizer: bool,
+    /// Whether it talks to the model by the checkpoint's chat template, where there is one.
+    pub template: bool,
     /// The tables of other experiments that it measures, derives or draws from. Their experiments run before it.
     pub tables: &'static [TableId],
 }

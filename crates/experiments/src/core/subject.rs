@@ -4,6 +4,7 @@ use super::clock::Clock;
 use super::data::{Data, Shared};
 use super::error::ExperimentError;
 use super::models::Facts;
+use layerwise_chat::Template;
 use layerwise_corpus::{Corpus, Options, Tokenizer};
 use layerwise_sweep::{
     Counted, Failure, Held, KeptMeasure, MeasureId, Measured, Plan, Runner, Work, WorkBytes,
@@ -31,6 +32,8 @@ pub struct Subject<'a> {
     pub bos: Option<u32>,
     /// The tokens that end a text which the model writes.
     pub end_tokens: Vec<u32>,
+    /// The chat template of the checkpoint, where it has one and an experiment needs it.
+    pub template: Option<&'a Template>,
     /// Data sets.
     pub data: &'a Data,
     /// Its runs.
