@@ -119,6 +119,19 @@ fn figures_of_text_without_a_tokenizer() {
 }
 
 #[test]
+fn a_pair_alone_in_its_batch() {
+    let figure = ["reproduce", "lexical-semantics", "--model", "gpt2-8x160"];
+    check(
+        &[&figure[..], &["--wic-items", "31", "--out", "out"]].concat(),
+        &[
+            "development pairs",
+            "at least 2 pairs in each batch of 30",
+            "1 in the last batch of 31 pairs",
+        ],
+    );
+}
+
+#[test]
 fn models_that_are_not_there() {
     let model = tiny("gpt2");
     let on = [

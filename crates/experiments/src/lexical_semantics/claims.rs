@@ -289,21 +289,25 @@ pub fn f5(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// base and repeat: Spearman from the peak on < 0.
+/// base and repeat: Spearman from the peak on < 0. Which state is the peak one half of the pairs says, and the other half's
+/// accuracies are ranked: from what is highest by chance they fall.
 pub fn f6(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let falling = |setting: Setting| {
             let sampled = own.sampled(setting)?;
-            let from_best = |curve: &[Point]| -> Result<Vec<Point>, NotTested> {
-                let best = peak(curve).ok_or_else(|| needs("lexical-semantics"))?;
-                let from = curve.iter().filter(|point| point.index >= best.index);
+            let from_best = |chosen: &[Point], judged: &[Point]| -> Result<Vec<Point>, NotTested> {
+                let best = peak(chosen).ok_or_else(|| needs("lexical-semantics"))?;
+                let from = judged.iter().filter(|point| point.index >= best.index);
                 Ok(from.copied().collect())
             };
-            let places = from_best(&sampled.curve())?.len();
-            let rank = statistic([&sampled], |[curve]| match from_best(curve)?.as_slice() {
-                // It does not decline.
-                [_] => Ok(Measured::of(0.0).noting("the last state is the best")),
-                from => against_depth(from),
+            let all = sampled.curve();
+            let places = from_best(&all, &all)?.len();
+            let rank = chosen_by_halves(&[sampled], |chosen, judged| {
+                match from_best(&chosen[0], &judged[0])?.as_slice() {
+                    // It does not decline.
+                    [_] => Ok(Measured::of(0.0)),
+                    from => against_depth(from),
+                }
             });
             // Two states are in some order in any case.
             match places {
@@ -410,8 +414,10 @@ pub fn f10(evidence: &Evidence<'_>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::models::Facts;
+    use crate::core::sample::Units;
     use crate::core::tables::Tables;
-    use crate::core::testing::{Judged, MODELS, change, models};
+    use crate::core::testing::{Judged, MODELS, Simulated, change, models, small};
     use crate::lexical_semantics::synthetic;
 
     fn judged(claim: &str) -> Judged {
@@ -442,6 +448,66 @@ mod tests {
                     compared.difference = value;
                 }
             }
+        }
+    }
+
+    /// Runs whose accuracies are these, in shares, but for the noise of single pairs; comparisons differ by `difference`.
+    fn simulated(
+        accuracy: impl Fn(Setting, Part, usize) -> f64,
+        difference: f64,
+    ) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
+        move |simulated, facts, tables| {
+            synthetic::add(facts, tables);
+            tables.of_mut::<Units>().clear();
+            for setting in Setting::ALL {
+                let states = 0..=facts.layers;
+                let values = states.map(|state| (state, accuracy(setting, Part::All, state)));
+                let values: Vec<(usize, f64)> = values.collect();
+                let curve = curve_name("wic", setting);
+                simulated.curve(tables, facts, &curve, &values, [0.3, 0.4]);
+            }
+            let error = 0.5 / (simulated.units as f64).sqrt();
+            for r in tables.of_mut::<Record>() {
+                let value = accuracy(r.setting, r.pos, r.state);
+                r.test_accuracy = (value + error * simulated.gaussian()).clamp(0.0, 1.0);
+                r.test_accuracy_se = error;
+            }
+            for compared in tables.of_mut::<Compared>() {
+                compared.difference = difference + error * simulated.gaussian();
+                compared.difference_se = Some(error);
+            }
+        }
+    }
+
+    /// No claim holds where no state tells more than another, and all do of pairs enough where the published ones are so.
+    #[test]
+    fn where_there_is_nothing_to_find_nothing_holds() {
+        for claim in CLAIMS {
+            // What is at chance has nothing to tell.
+            judged(claim.id).check_null(&[small()], simulated(|_, _, _| 0.5, 0.0));
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_found() {
+        let steep = |setting: Setting, pos: Part, state: usize| {
+            let depth = state as f64 / 8.0;
+            let own = match setting {
+                Setting::Base | Setting::Repeat => 0.95 - 0.5 * (depth - 0.25).abs(),
+                Setting::Prompt1 | Setting::Prompt2 => 0.5 + 0.45 * depth,
+                Setting::RepeatPrev | Setting::RepeatPrevToken => 0.45 + 0.4 * depth,
+            };
+            let of_part = match pos {
+                Part::All => 0.0,
+                Part::Noun => 0.04,
+                Part::Verb => -0.3,
+            };
+            own + of_part
+        };
+        for claim in CLAIMS {
+            // Ranks of few states, and small steps of 78 pairs, decide seldom.
+            let is_large_enough = matches!(claim.id, "F2" | "F5" | "F7" | "F8" | "F9" | "F10");
+            judged(claim.id).check_effect(&[small()], is_large_enough, simulated(steep, 0.3));
         }
     }
 

@@ -13,7 +13,11 @@ use layerwise_plot::{
 };
 
 /// Published curves.
-const GREY: [Colour; 2] = [Colour(0xa0, 0xa0, 0xa0), Colour(0xc8, 0xc8, 0xc8)];
+const GREY: [Colour; 3] = [
+    Colour(0xa0, 0xa0, 0xa0),
+    Colour(0xc8, 0xc8, 0xc8),
+    Colour(0x70, 0x70, 0x70),
+];
 
 /// The drawings with the names of their files: of one model its curves by setting, of several one panel for each setting.
 pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
@@ -177,6 +181,14 @@ fn of_one(model: &str, tables: &Tables) -> Figure {
                 marker: Marker::Square,
             },
         ),
+        (
+            "published, third named",
+            Style {
+                colour: GREY[2],
+                dash: Dash::Solid,
+                marker: Marker::Square,
+            },
+        ),
     ];
     let has_published = sets.contains(&"wic");
     let others = others.into_iter().enumerate();
@@ -195,8 +207,8 @@ fn of_one(model: &str, tables: &Tables) -> Figure {
                       standard error to either side. Panels: at the word in its sentence and in its repetition, with the \
                       linear probe; at the word's repetition, before it, and at the end of a prompt; with (dashed) and \
                       without (dotted) removal of what all words share; nouns (dashed) and verbs (dotted); the chosen \
-                      thresholds; the area under the ROC curve, which needs none. Grey: published curves of Llama-2-7B, \
-                      in (a) base and repeat, in (b) prompt2 and repeat_prev."
+                      thresholds; the area under the ROC curve, which needs none. Grey: published curves, in (a) \
+                      of Llama-2-7B base and repeat and of BERT-large base, in (b) of Llama-2-7B prompt2 and repeat_prev."
             .to_owned(),
         rows: rows.collect(),
         legend: settings.chain(others).collect(),
@@ -226,7 +238,8 @@ fn panels(set: &str, tables: &Tables) -> Vec<Vec<Panel>> {
     });
     let llama = "Llama-2-7B";
     let mut senses = vec![chance(50.0)];
-    senses.extend(grey(&data, &[(llama, Base), (llama, Repeat)]));
+    let published = [(llama, Base), (llama, Repeat), ("BERT-large", Base)];
+    senses.extend(grey(&data, &published));
     senses.extend([Base, Repeat].into_iter().flat_map(curve));
     senses.extend(starred(PROBE, "linear probe", probe.collect()));
     let mut predictions = vec![chance(50.0)];

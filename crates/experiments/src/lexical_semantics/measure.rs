@@ -634,3 +634,31 @@ fn rate(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_is_zero_is_named_with_its_pair() {
+        let side = Side {
+            texts: Vec::new(),
+            readings: Vec::new(),
+        };
+        let chunk = Chunk {
+            first: 31,
+            sides: vec![[side.clone(), side.clone()], [side.clone(), side]],
+        };
+        let settings = Setting::ALL.len();
+        let mut states = Array3::from_elem((4 * settings, 1, 2), 1.0);
+        states
+            .slice_mut(s![row(1, 0, settings - 1), .., ..])
+            .fill(0.0);
+        let all = [Arc::new(states.clone())];
+        let error = cosines(&chunk, &states, &shared(&all).unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "pair 32, prompt2, place 0: expected states that are not zero, found 0"
+        );
+    }
+}

@@ -269,4 +269,33 @@ mod tests {
         let none = short.sides(&pair(4..4)).unwrap_err().to_string();
         assert!(none.contains("tokens of \"\""), "{none}");
     }
+
+    /// Tokenizers that leave out characters, as one without positions does with every word.
+    #[test]
+    fn words_and_quotes_without_tokens_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        let check = |left_out: &str, expected: &str| {
+            let known = (' '..='~').filter(|known| !left_out.contains(*known));
+            let vocab = known
+                .zip(0..)
+                .map(|(known, id)| (known.to_string(), id.into()));
+            let vocab: serde_json::Map<String, serde_json::Value> = vocab.collect();
+            let model = serde_json::json!({"type": "BPE", "vocab": vocab, "merges": []});
+            let file = serde_json::json!({"version": "1.0", "added_tokens": [], "model": model});
+            std::fs::write(&path, file.to_string()).unwrap();
+            let tokenizer = Tokenizer::open(&path, 128).unwrap();
+            let long = Reader {
+                context: 512,
+                ..reader(&tokenizer, None)
+            };
+            let error = long.sides(&pair(9..14)).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        };
+        check(
+            "board",
+            "expected tokens of \"board\" in \"Room and board . Room and board .\"",
+        );
+        check("\"", "expected tokens of \"\\\"\" in \"The \\\"board");
+    }
 }
