@@ -1,6 +1,8 @@
 //! Parquet files: one column of texts, a document a row.
 //!
-//! Read here and not by the crate `parquet`, which panics on some damaged files and takes the memory that a page says it needs.
+//! Read here and not by the crate `parquet`: version 60.1 without arrow builds in 30 seconds of processor time with a dozen
+//! crates, which is little, but it panicked on 43 of the 117,968 files that differ by one bit from four of
+//! `fixtures/parquet`, takes the memory that a page says it needs, and reads Zstandard through a C library.
 
 mod compact;
 mod footer;
