@@ -6,9 +6,9 @@ use layerwise::corpus::CorpusError;
 use layerwise::experiments::core::table::TableError;
 use layerwise::files::FileError;
 use layerwise::journal::JournalError;
-use layerwise::schedule::Source;
+use layerwise::schedule::{ScheduleError, Source};
 use layerwise::sweep::SweepError;
-use layerwise::transformer::TransformerError;
+use layerwise::transformer::{MissingValues, TransformerError};
 use layerwise::weights::WeightsError;
 
 /// What the user can do, where an error or one of its causes has a remedy.
@@ -36,7 +36,10 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
         let remedy = journal.or_else(|| file.and_then(of_file)).or(text);
         let of_sweep = || cause.downcast_ref().and_then(of_sweep);
         let of_table = || cause.downcast_ref().and_then(of_table);
+        let of_family = cause.downcast_ref().and_then(of_family);
         remedy
+            .or_else(|| transformer.and_then(of_values))
+            .or(of_family)
             .map(str::to_owned)
             .or_else(of_sweep)
             .or_else(of_table)
@@ -81,6 +84,25 @@ fn of_sweep(error: &SweepError) -> Option<String> {
         } => Some("give pairs of prompts by --pairs FILE.jsonl of `sweep`".to_owned()),
         SweepError::Interrupted { kept: true, .. } => {
             Some("the same command goes on from there".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn of_values(error: &TransformerError) -> Option<&'static str> {
+    match error {
+        TransformerError::MissingValues {
+            what: MissingValues::Tensor(_),
+            ..
+        } => Some("give a file that has it by --vectors FILE.safetensors"),
+        _ => None,
+    }
+}
+
+fn of_family(error: &ScheduleError) -> Option<&'static str> {
+    match error {
+        ScheduleError::TooManyMembers { .. } => {
+            Some("give a higher --max-members, or fewer variables")
         }
         _ => None,
     }

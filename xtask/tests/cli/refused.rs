@@ -67,7 +67,10 @@ fn edits_that_do_not_fit() {
     }
     check_sweep(
         &["--corpus", "ids.npy", "--max-members", "2", "drop(l)"],
-        &["family `drop(l)` has more than 2 members"],
+        &[
+            "family `drop(l)` has more than 2 members",
+            "give a higher --max-members",
+        ],
     );
 }
 

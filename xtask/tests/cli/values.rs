@@ -92,7 +92,14 @@ fn what_edits_of_values_lack_is_refused_and_named() {
             .sweep(&[arguments, &["--model", &model]].concat())
             .refused(mentioned);
     };
-    check(&["add(embed,v,1)"], &["add(embed,v,1)", "a tensor `v`"]);
+    check(
+        &["add(embed,v,1)"],
+        &[
+            "add(embed,v,1)",
+            "a tensor `v`",
+            "give a file that has it by --vectors",
+        ],
+    );
     check(
         &["add(embed,w,1)", "--vectors", "v.safetensors"],
         &["a tensor `w`"],
