@@ -5,17 +5,20 @@
 
 MODEL is gpt2-small (default), pythia-160m or smollm2-135m: random weights in real shapes, made in DIR by
 `peers/make_models.py`, 512-token sequences. Needs a Python with `peers/requirements.txt`, a C compiler and cargo. Each
-program runs alone; the peak of its precision is measured just before. PyTorch gets its best setting (one sequence at a
-time, kept prefixes, a tuned malloc). With `--transformerlens PATH` (a folder with transformer_lens < 4) the published loop
-runs too, on a sample of the schedules, scaled; with `--candle` candle's forward pass is built and run; `--only` leaves out the sweep or the plain pass. Nothing else should
-run meanwhile.
+program runs alone; the peak of its precision is measured just before. All programs take a turn in each of `--rounds`, and a
+ratio is of two times of one round. PyTorch gets its best setting (one sequence at a time, kept prefixes, a tuned malloc).
+GPT-2 small has peers that need code of their own: PyTorch with oneDNN's products, which is the fastest sweep that short
+code makes, and with `--engines` the engines of `peers/peer_engines.py` for the plain pass. With `--zentorch PATH` (a folder
+with zentorch and its torch) that is one of them. With `--transformerlens PATH` (a folder with transformer_lens < 4) the
+published loop runs too, on a sample of the schedules, scaled; with `--candle` candle's forward pass is built and run;
+`--only` leaves out the sweep or the plain pass. Nothing else should run meanwhile.
 """
-import argparse, csv, json, os, pathlib, platform, subprocess, sys
+import argparse, csv, json, os, pathlib, platform, statistics, subprocess, sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOKENS = 512
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8000000000", "MALLOC_TOP_PAD_": "268435456"}
-COLUMNS = ["model", "work", "program", "precision", "threads", "tokens", "seconds", "seconds_per_1k_tokens",
+COLUMNS = ["model", "round", "work", "program", "precision", "threads", "tokens", "seconds", "seconds_per_1k_tokens",
            "gflop_per_token", "gflop_per_second", "peak_gflop_per_second", "fraction_of_peak", "peak_memory_mib"]
 
 
@@ -66,6 +69,22 @@ class Bench:
                               "--batch", 1, "--threads", threads, "--dtype", precision], HF_HUB_OFFLINE="1", **TUNED)
         return last_object(output)["seconds"], TOKENS, memory
 
+    def fast_torch_sweep(self, model, threads, precision):
+        output, memory = run([self.options.python, HERE / "peers/peer_torch_fast.py", self.work / model, "-T", TOKENS, "-S", 2,
+                              "--threads", threads, "--dtype", precision], HF_HUB_OFFLINE="1", **TUNED)
+        found = last_object(output)
+        return found["seconds"], found["tokens"], memory
+
+    def engine_plain(self, engine):
+        def measure(model, threads, precision):
+            zentorch = {"PYTHONPATH": str(self.options.zentorch)} if engine == "zentorch" else {}
+            output, memory = run([self.options.python, HERE / "peers/peer_engines.py", engine, self.work / model, "-T", TOKENS,
+                                  "--threads", threads, "--dtype", precision], HF_HUB_OFFLINE="1", **TUNED, **zentorch)
+            found = last_object(output)
+            return found["seconds"], found["tokens"], memory
+
+        return measure
+
     def published_loop(self, model, threads, _):
         output, memory = run([self.options.python, HERE / "peers/peer_transformerlens.py", self.work / model, "-T", TOKENS, "-S", 1,
                               "--threads", threads, "--variants", 4],
@@ -73,8 +92,8 @@ class Bench:
         # The time for building swapped models is left out: it does not grow with the tokens.
         return last_object(output)["sweep_s_per_1k_tokens"] * TOKENS / 1000, TOKENS, memory
 
-    def our_plain(self, model, threads, _):
-        output, memory = run([self.target / "release/examples/plain_forward", self.work / model, TOKENS, threads, 7])
+    def our_plain(self, model, threads, precision):
+        output, memory = run([self.target / "release/examples/plain_forward", self.work / model, TOKENS, threads, 7, precision])
         found = last_object(output)
         return found["seconds"], found["tokens"], memory
 
@@ -95,12 +114,29 @@ class Bench:
             yield "sweep", "torch, kept prefixes, tuned malloc", "f32", threads, self.torch_sweep
         yield "sweep", "layerwise", "bf16", cores, self.our_sweep
         yield "sweep", "torch, kept prefixes, tuned malloc", "bf16", cores, self.torch_sweep
+        if model == "gpt2-small":
+            for precision in ("f32", "bf16"):
+                yield "sweep", "torch, oneDNN, shared first blocks", precision, cores, self.fast_torch_sweep
         if self.options.transformerlens and model == "gpt2-small":
             yield "sweep", "TransformerLens, published loop", "f32", cores, self.published_loop
         yield "plain", "layerwise", "f32", cores, self.our_plain
+        yield "plain", "layerwise", "bf16", cores, self.our_plain
         yield "plain", "torch, tuned malloc", "f32", cores, self.torch_plain
+        if self.options.engines and model == "gpt2-small":
+            for engine in ["onednn", "openvino", "onnxruntime"] + ["zentorch"] * bool(self.options.zentorch):
+                for precision in ("f32", "bf16")[:1 if engine == "onnxruntime" else 2]:
+                    yield "plain", engine, precision, cores, self.engine_plain(engine)
         if self.options.candle and model != "pythia-160m":
             yield "plain", "candle", "f32", cores, self.candle_plain
+
+
+def print_ratios(model, times):
+    """For each program the median time, and the median of its ratio to layerwise's in the same round, with the ends."""
+    for (work, precision, threads, program), own in times.items():
+        ours = times[work, precision, threads, "layerwise"] if (work, precision, threads, "layerwise") in times else own
+        ratios = sorted(theirs / mine for theirs, mine in zip(own, ours))
+        print(f"{model}\t{work}\t{precision}\t{threads} threads\t{program}\t{statistics.median(own):.3f} s per 1,000 tokens\t"
+              f"{statistics.median(ratios):.3f} of layerwise's ({ratios[0]:.3f} to {ratios[-1]:.3f})")
 
 
 def machine():
@@ -118,6 +154,9 @@ def main():
     options.add_argument("--out", type=pathlib.Path, required=True)
     options.add_argument("--transformerlens", type=pathlib.Path)
     options.add_argument("--candle", action="store_true")
+    options.add_argument("--engines", action="store_true")
+    options.add_argument("--zentorch", type=pathlib.Path)
+    options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--only", choices=["sweep", "plain"])
     options.add_argument("models", nargs="*", default=["gpt2-small"])
     options = options.parse_args()
@@ -137,18 +176,22 @@ def main():
                 run([options.python, HERE / "peers/make_models.py", options.work, model])
                 run([options.python, "-c", "import sys, numpy; numpy.save(sys.argv[2], numpy.fromfile(sys.argv[1], numpy.uint32).reshape(16, 1024))",
                      options.work / model / "tokens.u32", options.work / model / "tokens.npy"])
-            for work, program, precision, threads, measure in bench.programs(model, cores):
-                if options.only not in (None, work):
-                    continue
-                rate = bench.peak(threads, precision)
-                seconds, tokens, memory = measure(model, threads, precision)
-                flops = work_of[model][work]
-                reached = flops * tokens / seconds
-                row = [model, work, program, precision, threads, tokens, f"{seconds:.3f}", f"{1000 * seconds / tokens:.3f}", flops,
-                       f"{reached:.1f}", f"{rate:.1f}", f"{reached / rate:.3f}" if rate else "", memory]
-                print(*row, sep="\t", file=sys.stderr, flush=True)
-                writer.writerow(row)
-                file.flush()
+            times = {}
+            for turn in range(1, options.rounds + 1):
+                for work, program, precision, threads, measure in bench.programs(model, cores):
+                    if options.only not in (None, work):
+                        continue
+                    rate = bench.peak(threads, precision)
+                    seconds, tokens, memory = measure(model, threads, precision)
+                    times.setdefault((work, precision, threads, program), []).append(1000 * seconds / tokens)
+                    flops = work_of[model][work]
+                    reached = flops * tokens / seconds
+                    row = [model, turn, work, program, precision, threads, tokens, f"{seconds:.3f}", f"{1000 * seconds / tokens:.3f}",
+                           flops, f"{reached:.1f}", f"{rate:.1f}", f"{reached / rate:.3f}" if rate else "", memory]
+                    print(*row, sep="\t", file=sys.stderr, flush=True)
+                    writer.writerow(row)
+                    file.flush()
+            print_ratios(model, times)
 
 
 if __name__ == "__main__":

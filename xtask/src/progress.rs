@@ -12,10 +12,17 @@ pub static TERMINAL: Terminal = Terminal(Mutex::new(State {
     running: None,
 }));
 
-/// A bar of so many units, on standard error; nothing is drawn where that is not a terminal.
+/// How often the bar is told how far a run is.
+const TOLD_EVERY: Duration = Duration::from_millis(500);
+
+/// A bar of so many units that come one like another, on standard error; nothing is drawn where that is not a terminal.
 pub fn bar(subject: &str, units: &str, all: u64) -> ProgressBar {
+    bar_with("{per_sec}, {eta} left", subject, units, all)
+}
+
+fn bar_with(ending: &str, subject: &str, units: &str, all: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(&format!(
-        "{{prefix}} {{wide_bar}} {{pos}}/{{len}} {units}, {{per_sec}}, {{eta}} left {{msg}}",
+        "{{prefix}} {{wide_bar}} {{pos}}/{{len}} {units}, {ending}",
     ));
     let bar = ProgressBar::new(all).with_prefix(output::plain(subject));
     bar.enable_steady_tick(Duration::from_secs(1));
@@ -97,12 +104,55 @@ struct Running {
     /// What the first item is called, with the model's name; `None` once it is finished, or where nothing is told.
     first: Option<String>,
     others: String,
+    items: usize,
     weight: usize,
     at_once: usize,
-    finished: usize,
     finished_weight: usize,
+    /// What part of the run the engine has done, in items that need not be finished.
+    advanced: f64,
+    told: Option<Instant>,
     /// The part of the run's items that an earlier run had finished.
     resumed: f64,
+}
+
+impl Running {
+    /// What part of the items that were left is done.
+    fn part(&self) -> f64 {
+        let finished = self.finished_weight as f64 / self.weight.max(1) as f64;
+        finished.max(self.advanced).min(1.0)
+    }
+
+    /// How long the rest will take, at the rate of what is done; `None` where nothing is.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        let part = self.part();
+        let elapsed = now.duration_since(self.start).as_secs_f64();
+        Duration::try_from_secs_f64(elapsed * (1.0 - part) / part).ok()
+    }
+}
+
+impl State {
+    /// Moves the bar to what is done, and says how long the run and all passes will still take.
+    fn tell(&mut self) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        let (now, part) = (Instant::now(), running.part());
+        running.told = Some(now);
+        let own = (1.0 - running.resumed) * part;
+        let mut left: Vec<String> = running
+            .left(now)
+            .map(|left| format!("{} left", HumanDuration(left)))
+            .into_iter()
+            .collect();
+        if let Some(passes) = &mut self.passes {
+            passes.advance(running.resumed + own, own);
+            let all = passes.left(now).filter(|_| passes.all.len() > 1);
+            left.extend(all.map(|left| format!("{} for all", HumanDuration(left))));
+        }
+        let at = part * running.weight as f64;
+        running.bar.set_position(at as u64);
+        running.bar.set_message(left.join(", "));
+    }
 }
 
 impl Terminal {
@@ -121,15 +171,13 @@ impl Terminal {
         }
     }
 
-    /// About how long the items under way take, as others did; `None` where nothing runs, or nothing is finished yet.
+    /// About how long the items under way take; `None` where nothing runs, or nothing is done yet.
     pub fn in_hand(&self) -> Option<Duration> {
         let state = self.lock();
-        let running = state
-            .running
-            .as_ref()
-            .filter(|running| running.finished > 0)?;
-        let groups = running.finished as f64 / running.at_once as f64;
-        Some(running.start.elapsed().div_f64(groups))
+        let running = state.running.as_ref()?;
+        let all = running.start.elapsed().as_secs_f64() / running.part();
+        let groups = running.items as f64 / running.at_once as f64;
+        Duration::try_from_secs_f64(all / groups.max(1.0)).ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -169,7 +217,8 @@ impl Progress for Terminal {
         });
         let all = run.items + run.resumed;
         state.running = Some(Running {
-            bar: bar(
+            bar: bar_with(
+                "{msg}",
                 pass.as_deref().unwrap_or(run.subject),
                 units,
                 run.weight as u64,
@@ -178,10 +227,12 @@ impl Progress for Terminal {
             first: (run.is_keepable && run.items > 1)
                 .then(|| format!("{}: the first {}", run.subject, run.unit)),
             others: format!("{most}{}", run.items.saturating_sub(1)),
+            items: run.items,
             weight: run.weight,
             at_once: run.at_once,
-            finished: 0,
             finished_weight: 0,
+            advanced: 0.0,
+            told: None,
             resumed: run.resumed as f64 / all.max(1) as f64,
         });
         if run.items == 0
@@ -193,35 +244,31 @@ impl Progress for Terminal {
 
     fn finished(&self, weight: usize) {
         let mut state = self.lock();
+        if let Some(running) = &mut state.running {
+            running.finished_weight += weight;
+        }
+        state.tell();
         let State { passes, running } = &mut *state;
         let Some(running) = running else {
             return;
         };
-        running.bar.inc(weight as u64);
-        running.finished += 1;
-        running.finished_weight += weight;
-        let did = running.finished_weight as f64 / running.weight.max(1) as f64;
-        let own = (1.0 - running.resumed) * did;
-        let mut all = String::new();
-        if let Some(passes) = passes {
-            passes.advance(running.resumed + own, own);
-            if let (Some(pass), Some(left)) = (passes.current(), passes.left(Instant::now())) {
-                let (at, count) = (passes.begun, passes.all.len());
-                all = format!(
-                    "; pass {at} of {count} ({}), about {} left for all",
-                    pass.name,
-                    HumanDuration(left)
-                );
-                running
-                    .bar
-                    .set_message(format!("{} for all", HumanDuration(left)));
-            }
-        }
         if let Some(first) = running.first.take() {
             let took = running.start.elapsed();
             // Others that are under way are as far.
             let rest = (running.weight - weight) as f64 / weight as f64 / running.at_once as f64;
-            let left = took.mul_f64(rest);
+            let left = match running.advanced > 0.0 {
+                true => running.left(Instant::now()).unwrap_or_default(),
+                false => took.mul_f64(rest),
+            };
+            let all = passes.as_ref().and_then(|passes| {
+                let (pass, left) = (passes.current()?, passes.left(Instant::now())?);
+                let (at, count, name) = (passes.begun, passes.all.len(), &pass.name);
+                let left = HumanDuration(left);
+                Some(format!(
+                    "; pass {at} of {count} ({name}), about {left} left for all"
+                ))
+            });
+            let all = all.unwrap_or_default();
             running.bar.suspend(|| {
                 output::say(format_args!(
                     "{first} took {:.1} s; about {} left for {} more{all}",
@@ -230,6 +277,17 @@ impl Progress for Terminal {
                     running.others
                 ));
             });
+        }
+    }
+
+    fn advanced(&self, part: f64) {
+        let mut state = self.lock();
+        let Some(running) = &mut state.running else {
+            return;
+        };
+        running.advanced += part;
+        if running.told.is_none_or(|told| told.elapsed() > TOLD_EVERY) {
+            state.tell();
         }
     }
 

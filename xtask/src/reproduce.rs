@@ -10,7 +10,6 @@ use crate::experiments::core::plain::{self, Observation};
 use crate::experiments::core::subject::{Runs, Subject};
 use crate::experiments::core::sweep::{Sweep, Swept};
 use crate::experiments::core::tables::Tables;
-use crate::experiments::core::work;
 use crate::experiments::{self, EXPERIMENTS};
 use crate::facts::{self, subject_facts};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
@@ -29,7 +28,7 @@ use indicatif::HumanDuration;
 use layerwise::chat::Template;
 use layerwise::corpus::Tokenizer;
 use layerwise::journal::{Divided, Shard};
-use layerwise::sweep::{Divergence, Journals, Sums, Target, collect};
+use layerwise::sweep::{Divergence, Journals, Sums, Target, collect, cost};
 use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -436,12 +435,12 @@ impl<'a> Plan<'a> {
         if let Some(Sweep { plan, .. }) = sweep {
             let layers = opened.model.config().layers;
             let swept = each.clone().filter(|it| !it.edits(layers).is_empty());
-            let work = work::of_plan(&opened.model, plan, corpus.corpus.tokens());
+            let work = cost::of_plan(&opened.model, plan, corpus.corpus.tokens());
             passes.push(of(swept.map(|it| it.id()).collect(), work));
         }
         if !self.observations().is_empty() {
             let observed = each.filter(|it| !it.observations().is_empty());
-            let work = work::of_plain(&opened.model, corpus.corpus.tokens());
+            let work = cost::of_plain(&opened.model, corpus.corpus.tokens());
             passes.push(of(observed.map(|it| it.id()).collect(), work));
         }
         for experiment in self.own(subject) {
@@ -481,7 +480,7 @@ impl<'a> Plan<'a> {
                 model.run(tokens, &model.plain(), &mut ())?;
                 took = took.min(start.elapsed());
             }
-            let rate = work::of_plain(model, tokens.len()) / took.as_secs_f64();
+            let rate = cost::of_plain(model, tokens.len()) / took.as_secs_f64();
             let own = passes.by_ref().take(self.passes(measured)?.len());
             for pass in own {
                 seconds += pass.work / rate / threads.get() as f64;

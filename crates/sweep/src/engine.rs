@@ -1,5 +1,6 @@
 //! Threads, items and subtrees.
 
+mod parts;
 mod streaming;
 
 use crate::error::SweepError;
@@ -12,6 +13,7 @@ use layerwise_transformer::{
     Batch, Model, NotFinite, Taken, Team, TransformerError, Values, Workspace,
 };
 use ndarray::{Array2, s};
+use parts::{Parts, Watch};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -32,6 +34,7 @@ pub struct Engine<'a, M> {
     measure: &'a M,
     threads: NonZeroUsize,
     stop: &'a AtomicBool,
+    watch: Watch<'a>,
 }
 
 impl<'a, M: Measure> Engine<'a, M> {
@@ -44,6 +47,7 @@ impl<'a, M: Measure> Engine<'a, M> {
             measure,
             threads: NonZeroUsize::MIN,
             stop: &NEVER,
+            watch: Watch(None),
         }
     }
 
@@ -89,8 +93,10 @@ impl<'a, M: Measure> Engine<'a, M> {
             false => (self.threads.get(), None),
         };
         let groups = groups(&rows, most_rows(self.model), workers);
+        let tokens = rows.iter().sum();
         drop(rows);
         let run = Run {
+            parts: Parts::of(self.model, self.plan, tokens, self.watch),
             engine: self,
             items,
             groups,
@@ -134,6 +140,7 @@ impl<'a, M: Measure> Engine<'a, M> {
 /// One call of [`Engine::run`].
 struct Run<'a, M: Measure, E, F> {
     engine: &'a Engine<'a, M>,
+    parts: Parts<'a>,
     items: &'a [(usize, &'a M::Item)],
     /// Items that are run together.
     groups: Vec<Range<usize>>,
@@ -374,6 +381,7 @@ where
             };
             model.run_steps(plain, &mut residual, w, &mut together, keep);
             values.take(Source::Plain, together.taken);
+            self.parts.done(&unit.batch, path.len() - 1, 1);
             residual
         };
         unit.values.get_or_init(|| values);
@@ -519,6 +527,7 @@ where
         if let Some(stage) = self.engine.plan.trie.stage(node) {
             let values = unit.values.get().expect("the plain schedule runs first");
             self.engine.model.apply(stage, residual, workspace, values);
+            self.parts.done(&unit.batch, 1, 0);
         }
     }
 
@@ -594,6 +603,7 @@ where
             .measure
             .altered_of_all(&reached, plain)
             .map_err(|(at, failure)| self.failed(unit, &reached[at], failure))?;
+        self.parts.done(&unit.batch, 0, reached[0].schedules.len());
         self.record(unit, node, sums)
     }
 

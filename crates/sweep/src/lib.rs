@@ -22,6 +22,7 @@
 
 mod checks;
 mod classes;
+pub mod cost;
 mod divergence;
 mod engine;
 mod error;

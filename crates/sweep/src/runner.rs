@@ -103,6 +103,10 @@ pub trait Progress: Sync {
     /// One more item is finished; `weight` is its part of [`Begun::weight`]. Called by one thread at a time.
     fn finished(&self, weight: usize);
 
+    /// About this part of what [`begin`](Self::begin) told of was done since the last call, in items that need not be
+    /// finished. Called often, by any thread; never for items without tokens.
+    fn advanced(&self, _part: f64) {}
+
     /// The run has ended, in whatever way.
     fn end(&self);
 }

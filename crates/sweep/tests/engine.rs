@@ -10,6 +10,7 @@ use ndarray::ArrayView1;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn sequential() -> Model {
@@ -251,6 +252,27 @@ fn common_prefixes_are_run_once() {
         ["id", "swap(2,3)", "drop(1)"]
     );
     assert_eq!(few.labels()[1], *label);
+}
+
+#[test]
+fn the_parts_that_are_told_make_the_whole() {
+    let model = sequential();
+    let corpus = corpus(50);
+    let items: Vec<(usize, &Vec<u32>)> = corpus.iter().enumerate().collect();
+    for families in [
+        &[][..],
+        &["drop(l)", "swap(l,l+1)"],
+        &["repeat(0)", "keep(0..2)", "zero(attn.head_out[l,h])"],
+    ] {
+        let plan = plan(&model, families);
+        let told = Mutex::new(0.0);
+        let watch = |part: f64| *told.lock().unwrap() += part;
+        let measure = Divergence::new();
+        let engine = Engine::new(&model, &plan, &measure).watch(&watch);
+        engine.run::<SweepError>(&items, |_, _| Ok(())).unwrap();
+        let told = told.into_inner().unwrap();
+        assert!((told - 1.0).abs() < 1e-9, "{families:?}: {told}");
+    }
 }
 
 #[test]

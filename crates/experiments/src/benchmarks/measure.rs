@@ -9,11 +9,10 @@ use crate::core::models::relative_depth;
 use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use crate::core::work;
 use layerwise_corpus::Tokenizer;
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
-use layerwise_sweep::{Counted, LogLikelihood, Plan, Question};
+use layerwise_sweep::{Counted, LogLikelihood, Plan, Question, cost};
 use layerwise_tasks::Task;
 use layerwise_transformer::Model;
 use std::sync::Arc;
@@ -100,7 +99,7 @@ pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
     };
     let requests = scoring.questions.iter().flat_map(|q| &q.continuations);
     let tokens = requests.map(|request| request.tokens.len()).sum();
-    Ok(work::of_plan(subject.model, &scoring.plan, tokens))
+    Ok(cost::of_plan(subject.model, &scoring.plan, tokens))
 }
 
 /// Scores every item under every schedule and records the accuracies.

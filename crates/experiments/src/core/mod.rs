@@ -28,4 +28,3 @@ pub mod table;
 pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod work;

@@ -9,10 +9,9 @@ use crate::core::error::{ExperimentError, Place};
 use crate::core::harness::encoder;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use crate::core::work;
 use layerwise_corpus::Tokenizer;
 use layerwise_exits::{ExitError, RULES, Reading, Rule, Stop, Trained, Vocab};
-use layerwise_sweep::{Held, WorkBytes};
+use layerwise_sweep::{Held, WorkBytes, cost};
 use layerwise_tasks::{Item, Task};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -245,8 +244,8 @@ pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
     let tokens = sizes.iter().map(|task| task.tokens).sum();
     let positions = sizes.iter().map(|task| task.positions).sum();
     let heads = subject.model.config().layers;
-    let of_heads = work::of_steps(subject.model, 0, heads, positions);
-    Ok(work::of_plain(subject.model, tokens) + of_heads)
+    let of_heads = cost::of_steps(subject.model, 0, heads, positions);
+    Ok(cost::of_plain(subject.model, tokens) + of_heads)
 }
 
 /// The readings of tasks, in one measurement.

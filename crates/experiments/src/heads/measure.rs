@@ -6,8 +6,7 @@ use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use crate::core::work;
-use layerwise_sweep::Plan;
+use layerwise_sweep::{Plan, cost};
 
 fn plan(subject: &Subject<'_>) -> Result<Plan, ExperimentError> {
     let families = Kind::ALL.map(|kind| format!("{}(attn.head_out[l,h])", kind.name()));
@@ -29,7 +28,7 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
 /// As for [`announce`].
 pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
     let tokens = Even::of(&subject.text).tokens();
-    Ok(work::of_plan(subject.model, &plan(subject)?, tokens))
+    Ok(cost::of_plan(subject.model, &plan(subject)?, tokens))
 }
 
 /// Ablates every head, and fills the tables.

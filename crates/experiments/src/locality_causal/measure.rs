@@ -7,9 +7,8 @@ use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use crate::core::work;
 use layerwise_metrics::ClusteredMean;
-use layerwise_sweep::{Plan, Sums};
+use layerwise_sweep::{Plan, Sums, cost};
 
 /// Tokens that a query sees, itself included.
 const WINDOWS: [usize; 6] = [1, 2, 4, 8, 16, 32];
@@ -38,7 +37,7 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
 /// As for [`announce`].
 pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
     let tokens = Even::of(&subject.text).tokens();
-    Ok(work::of_plan(subject.model, &plan(subject)?, tokens))
+    Ok(cost::of_plan(subject.model, &plan(subject)?, tokens))
 }
 
 /// Narrows the view of every block, and fills the tables.

@@ -7,10 +7,9 @@ use crate::core::models::relative_depth;
 use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use crate::core::work;
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{Bounds, EditFamily, Site};
-use layerwise_sweep::{PairStatistics, PairSums, Patching, Plan};
+use layerwise_sweep::{PairStatistics, PairSums, Patching, Plan, cost};
 
 /// What is replaced.
 const SITES: [Site; 3] = [Site::ResidPost, Site::AttnOut, Site::MlpOut];
@@ -76,7 +75,7 @@ pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
     let (sets, _) = made(subject)?;
     let of_set = |set: &Set| {
         let tokens = set.pairs.len() * set.length();
-        Ok(work::of_plan(subject.model, &plan(subject, set)?, tokens))
+        Ok(cost::of_plan(subject.model, &plan(subject, set)?, tokens))
     };
     sets.iter().map(of_set).sum()
 }

@@ -18,10 +18,10 @@ use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
-use crate::core::work;
 use crate::register;
 use crate::{attention_locality, lens_entropy, lens_kl, mlp_norm};
 use layerwise_plot::Figure;
+use layerwise_sweep::cost;
 
 /// See the [module](self).
 pub struct Shift;
@@ -77,7 +77,7 @@ impl Experiment for Shift {
 
     fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
         let tokens = subject.other_text.map_or(0, |text| text.corpus.tokens());
-        Ok(work::of_plain(subject.model, tokens))
+        Ok(cost::of_plain(subject.model, tokens))
     }
 
     fn has_items(&self) -> bool {

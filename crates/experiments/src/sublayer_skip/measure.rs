@@ -13,11 +13,10 @@ use crate::core::clock::{self, Times};
 use crate::core::error::{ExperimentError, OfShare, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use crate::core::work;
 use layerwise_generate::{Generation, Settings};
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{Edit, Schedule};
-use layerwise_sweep::{Divergence, MeasureId, Statistics, WorkBytes, collect};
+use layerwise_sweep::{Divergence, MeasureId, Statistics, WorkBytes, collect, cost};
 use layerwise_transformer::{Cost, Precision, State};
 
 /// The most sequences that the loss is measured on, and as many others for the similarities.
@@ -106,7 +105,7 @@ pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
     let own: usize = own.iter().map(Vec::len).sum();
     let others: usize = others.iter().map(|sequence| sequence.len()).sum();
     let chosen = choosing(subject)?.map_or(0, |choosing| choosing.tokens());
-    Ok(work::of_plain(
+    Ok(cost::of_plain(
         subject.model,
         all * own + others + with_tasks * chosen,
     ))

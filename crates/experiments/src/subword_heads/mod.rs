@@ -27,9 +27,9 @@ use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::known::Quantity;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
-use crate::core::work;
 use crate::register;
 use layerwise_plot::Figure;
+use layerwise_sweep::cost;
 
 /// See the [module](self).
 pub struct SubwordHeads;
@@ -74,7 +74,7 @@ impl Experiment for SubwordHeads {
     }
 
     fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
-        Ok(work::of_plain(subject.model, subject.text.corpus.tokens()))
+        Ok(cost::of_plain(subject.model, subject.text.corpus.tokens()))
     }
 
     fn has_items(&self) -> bool {

@@ -19,10 +19,10 @@ use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs, Passes, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
-use crate::core::work;
 use crate::register;
 use crate::suffix_neurons;
 use layerwise_plot::Figure;
+use layerwise_sweep::cost;
 
 /// See the [module](self).
 pub struct SuffixProbe;
@@ -66,7 +66,7 @@ impl Experiment for SuffixProbe {
     }
 
     fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
-        Ok(work::of_plain(subject.model, subject.text.corpus.tokens()))
+        Ok(cost::of_plain(subject.model, subject.text.corpus.tokens()))
     }
 
     fn has_items(&self) -> bool {

@@ -101,7 +101,10 @@ impl<M: Measure> Run<'_, M> {
         let outcome = if reached.is_some() {
             Ok(())
         } else {
-            let mut engine = Engine::new(subject.model, plan, measure).threads(runner.threads);
+            let watch = |part| runner.progress.advanced(part);
+            let mut engine = Engine::new(subject.model, plan, measure)
+                .threads(runner.threads)
+                .watch(&watch);
             if let Some(stop) = runner.stop {
                 engine = engine.stop(stop);
             }

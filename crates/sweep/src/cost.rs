@@ -1,6 +1,6 @@
 //! How much there is to run, so that the time it takes can be told before it has been taken.
 
-use layerwise_sweep::Plan;
+use crate::plan::Plan;
 use layerwise_transformer::Model;
 
 /// Multiply-adds of every schedule of a plan on so many tokens; steps that schedules share count once.
