@@ -36,10 +36,7 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
         let remedy = journal.or_else(|| file.and_then(of_file)).or(text);
         let of_sweep = || cause.downcast_ref().and_then(of_sweep);
         let of_table = || cause.downcast_ref().and_then(of_table);
-        let of_family = cause.downcast_ref().and_then(of_family);
         remedy
-            .or_else(|| transformer.and_then(of_values))
-            .or(of_family)
             .map(str::to_owned)
             .or_else(of_sweep)
             .or_else(of_table)
@@ -82,6 +79,8 @@ fn of_sweep(error: &SweepError) -> Option<String> {
             source_of_values: Source::Donor,
             ..
         } => Some("give pairs of prompts by --pairs FILE.jsonl of `sweep`".to_owned()),
+        SweepError::Schedule { source, .. } => of_family(source).map(str::to_owned),
+        SweepError::Values { source, .. } => of_values(source).map(str::to_owned),
         SweepError::Interrupted { kept: true, .. } => {
             Some("the same command goes on from there".to_owned())
         }
