@@ -99,7 +99,7 @@ pub enum ConfigError {
         divisor: usize,
     },
     /// The rotated part of a head is empty or odd.
-    #[error("{}: `{key}` = {fraction} of heads of width {head} rotates {size} dimensions; expected an even number from 2", path.display())]
+    #[error("{}: `{key}` = {fraction} of heads of width {head} rotates {size} dimensions; expected an even number from 2 to {head}", path.display())]
     RotarySize {
         /// The config file.
         path: PathBuf,

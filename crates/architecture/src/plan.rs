@@ -69,7 +69,7 @@ pub enum Note {
         /// Each type, with the number of weights stored in it.
         counts: BTreeMap<String, usize>,
     },
-    /// Tensors of a head that is trained beside the unembedding and reads the same states, such as a value head.
+    /// Tensors of a head beside the unembedding, which reads the same states: a value head, or one that sorts texts.
     HeadLeftOut {
         /// The tensors.
         names: Vec<String>,
@@ -117,7 +117,7 @@ impl fmt::Display for Note {
             Self::HeadLeftOut { names } => {
                 write!(
                     f,
-                    "a value head is left out, which has no part in next-token logits: {}",
+                    "a head for another task is left out, which has no part in next-token logits: {}",
                     names.join(", ")
                 )
             }
@@ -178,7 +178,7 @@ pub fn plan<'a>(
             }
             Some(Kind::Ignored) => {}
             None if is_rotary_buffer(config, tensor.name) => {}
-            None if VALUE_HEADS.iter().any(|head| tensor.name.starts_with(head)) => {
+            None if OTHER_HEADS.iter().any(|head| tensor.name.starts_with(head)) => {
                 heads.push(tensor.name.escape_debug().to_string());
             }
             Some(Kind::OtherPart(part)) => {
@@ -299,8 +299,16 @@ pub fn plan<'a>(
     Ok(plan)
 }
 
-/// What the names of a value head begin with: that of TRL, and that of reward models.
-const VALUE_HEADS: &[&str] = &["v_head.", "value_head."];
+/// What the names of heads for other tasks begin with: value heads of TRL and of reward models, and what transformers puts
+/// on decoders to sort texts or tokens, to answer questions, and to choose.
+const OTHER_HEADS: &[&str] = &[
+    "v_head.",
+    "value_head.",
+    "score.",
+    "classifier.",
+    "qa_outputs.",
+    "multiple_choice_head.",
+];
 
 /// What programs put before every name of a model that they wrap, and what each of them is.
 const WRAPPERS: &[(&str, &str)] = &[

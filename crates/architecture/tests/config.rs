@@ -472,6 +472,46 @@ fn a_setting_inside_the_rotary_object_counts() {
         json!({"partial_rotary_factor": 0.5}),
         "partial_rotary_factor",
     );
+    // GPT-NeoX has names of its own.
+    check(
+        "pythia-70m",
+        json!({"rope_theta": 20000, "rotary_emb_base": "absent"}),
+        json!({"rotary_emb_base": 10000}),
+        "rope_theta",
+    );
+    // Of the context before a stretch, the key beside the object counts.
+    let yarn = |original: u64| json!({"type": "yarn", "factor": 4.0, "original_max_position_embeddings": original});
+    check(
+        "Llama-2-7b-hf",
+        json!({"rope_scaling": yarn(4096), "original_max_position_embeddings": 2048}),
+        json!({"rope_scaling": yarn(2048)}),
+        "rope_scaling.original_max_position_embeddings",
+    );
+}
+
+/// In Gemma 3 the older object is laid over the newer one of the blocks without a window.
+#[test]
+fn a_scaling_beside_rotations_of_two_kinds_is_that_of_blocks_without_a_window() {
+    let gemma = |keys: Value| {
+        let mut map = edited("Llama-2-7b-hf", json!({"model_type": "gemma3_text"}));
+        map.extend(keys.as_object().unwrap().clone());
+        read(&map)
+    };
+    let scaling = json!({"rope_type": "linear", "factor": 8.0});
+    let kinds = |full: Value| json!({"full_attention": full, "sliding_attention": {"rope_type": "default", "rope_theta": 500.0}});
+    let full = json!({"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6});
+    let older = gemma(json!({"rope_scaling": scaling, "rope_local_base_freq": 500.0})).unwrap();
+    assert_eq!(
+        older.attention.of(5).rotary,
+        Some(Rotary::new(256, 1e6).scaled(RopeScaling::Linear { factor: 8.0 }))
+    );
+    assert_eq!(older.attention.of(0).rotary, Some(Rotary::new(256, 500.0)));
+    assert_eq!(
+        gemma(json!({"rope_parameters": kinds(full.clone())})),
+        Ok(older.clone())
+    );
+    let both = json!({"rope_scaling": scaling, "rope_parameters": kinds(full)});
+    assert_eq!(gemma(both), Ok(older));
 }
 
 /// Each line of the table is a published config with some keys changed, and the message it must be refused with.

@@ -340,10 +340,10 @@ fn padded_rows_and_a_stored_tied_head_are_said() {
     );
 }
 
-/// Buffers that rotary positions are computed from are in the config as well; a value head reads the states that the
-/// unembedding reads. Neither changes a logit.
+/// Buffers that rotary positions are computed from are in the config as well; a head for another task reads the states
+/// that the unembedding reads. Neither changes a logit.
 #[test]
-fn buffers_and_value_heads_are_left_out() {
+fn buffers_and_other_heads_are_left_out() {
     let rotary: Vec<Family> = SAMPLED
         .into_iter()
         .filter(|family| config(*family).attention.of(0).rotary.is_some())
@@ -376,9 +376,10 @@ fn buffers_and_value_heads_are_left_out() {
             let refused = planned(&config(family), &extended(family, &[(name, &[4])])).unwrap_err();
             assert!(refused.contains("1 unexpected tensors"), "{refused}");
         }
-        let head: [(&str, &[usize]); 2] = [
+        let head: [(&str, &[usize]); 3] = [
             ("v_head.summary.weight", &[1, 24]),
-            ("v_head.summary.bias", &[1]),
+            ("score.weight", &[2, 24]),
+            ("qa_outputs.bias", &[2]),
         ];
         let planned = planned(&config(family), &extended(family, &head)).unwrap();
         let [note] = planned.notes.as_slice() else {
@@ -386,7 +387,7 @@ fn buffers_and_value_heads_are_left_out() {
         };
         let said = note.to_string();
         assert!(
-            said.ends_with(": v_head.summary.bias, v_head.summary.weight"),
+            said.ends_with(": qa_outputs.bias, score.weight, v_head.summary.weight"),
             "{said}"
         );
     }
@@ -592,11 +593,11 @@ fn bad_tensor_sets_are_refused_with_a_reason() {
             extended(
                 Qwen2,
                 &[
-                    ("score.weight", &[2, 24]),
+                    ("scale.weight", &[2, 24]),
                     ("model.layers.1.self_attn.q_norm.weight", &[8]),
                 ],
             ),
-            "2 unexpected tensors for this qwen2 config: model.layers.1.self_attn.q_norm.weight, score.weight",
+            "2 unexpected tensors for this qwen2 config: model.layers.1.self_attn.q_norm.weight, scale.weight",
         ),
         (
             73,

@@ -358,7 +358,12 @@ fn settings(file: &OpenedFile) -> Result<Map<String, Json>, ChatError> {
         expected: "a JSON object",
         found,
     };
-    match serde_json::from_slice(&file.read_all(MAX_SETTINGS)?) {
+    let bytes = file.read_all(MAX_SETTINGS)?;
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        let found = "a byte order mark before it: save the file as UTF-8 without one";
+        return Err(refused(found.to_owned()));
+    }
+    match serde_json::from_slice(&bytes) {
         Ok(Json::Object(object)) => Ok(object),
         Ok(_) => Err(refused("another value".to_owned())),
         Err(error) => Err(refused(error.to_string())),

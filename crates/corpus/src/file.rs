@@ -26,7 +26,7 @@ pub(crate) fn open(path: &Path) -> Result<OpenedFile, FileError> {
 /// The bytes that begin a gzip stream.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// The bytes of a byte order mark in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Opens a file of text: decompressed where it is compressed with gzip, and without a byte order mark.
 pub(crate) fn open_text(path: &Path) -> Result<Box<dyn BufRead>, CorpusError> {

@@ -253,6 +253,10 @@ fn bad_lines_are_named() {
         "expected an object with the strings context and continuation, or with the string text";
     lambada("\n\n{", &format!("line 3: {form}: EOF"));
     lambada(
+        "[{\"text\": \"one two\"},\n {\"text\": \"three four\"}]",
+        &format!("line 1: {form}: an array of them: write each on a line of its own"),
+    );
+    lambada(
         "{\"context\": \"a\"}",
         &format!("line 1: {form}: missing field `continuation`"),
     );

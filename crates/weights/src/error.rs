@@ -88,7 +88,7 @@ pub enum WeightsError {
         found: u8,
     },
     /// Text is not UTF-8.
-    #[error("{path}: {item}: expected UTF-8, found a byte that is not at offset {offset} of it")]
+    #[error("{path}: {item}: expected UTF-8, but the byte at offset {offset} of it is not")]
     Utf8 {
         /// The file.
         path: PathBuf,

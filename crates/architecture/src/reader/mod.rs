@@ -304,8 +304,10 @@ fn unread_under(keys: &KeyTable, map: &Map<String, Value>) -> Vec<String> {
         members.map(move |(key, _)| format!("{outer}.{key}"))
     });
     let outer = map.keys().filter(|key| !is_known(key)).cloned();
-    let overruled = rotary::overruled(keys, map).into_iter().map(str::to_owned);
-    outer.chain(inner).chain(overruled).collect()
+    outer
+        .chain(inner)
+        .chain(rotary::overruled(keys, map))
+        .collect()
 }
 
 /// The family that the config's `model_type` names.

@@ -2,7 +2,8 @@
 //!
 //! Older configs write `rope_theta`, a fraction and `rope_scaling` side by side; newer ones write one object,
 //! `rope_parameters`, or one for each kind of block inside it. What stands inside an object counts, as in transformers, and
-//! a key of that setting beside it is not read. Two objects must say the same.
+//! a key of that setting beside it is not read; but for the context before a stretch, of which the key beside counts.
+//! Where both objects are there, each must give the same rotation alone: transformers 5 takes the older one, and 4 too.
 
 use serde_json::{Map, Value};
 
@@ -11,9 +12,7 @@ use super::{CONTEXT_CAP, Reader, agreed, excerpt, number, text, whole, wrong_typ
 use crate::error::ConfigError;
 use crate::rotary::{RopeScaling, Rotary};
 use crate::tables::RotaryDefaults;
-use crate::tables::keys::{Field, KeyTable};
-
-const SCALINGS: [&str; 6] = ["default", "linear", "dynamic", "yarn", "longrope", "llama3"];
+use crate::tables::keys::{Field, KeyTable, Presence};
 
 /// The keys of a rotary object that transformers reads.
 pub(super) const INNER_KEYS: [&str; 17] = [
@@ -40,39 +39,58 @@ pub(super) const INNER_KEYS: [&str; 17] = [
 const FULL: &str = "full_attention";
 const SLIDING: &str = "sliding_attention";
 
-/// A rotary object: its key, the value and the members.
-type RotaryObject<'a> = (String, &'a Value, &'a Map<String, Value>);
+/// The setting of transformers 5 that names a scaling, and its older name.
+const KIND: [&str; 2] = ["rope_type", "type"];
 
-/// The keys beside the rotary objects that such an object gives another value, so that they have no say.
-pub(super) fn overruled(keys: &KeyTable, map: &Map<String, Value>) -> Vec<&'static str> {
+/// A rotary object: its key, for messages, and its members.
+struct RotaryObject {
+    key: String,
+    members: Map<String, Value>,
+}
+
+/// The rotary settings that are given another value in another place, where it counts, so that they have no say.
+pub(super) fn overruled(keys: &KeyTable, map: &Map<String, Value>) -> Vec<String> {
     let is_object = |field| matches!(field, Field::RotaryScaling | Field::RotaryParameters);
-    let objects: Vec<&Map<String, Value>> = keys
+    let outer = keys
         .lines()
         .filter(|(_, field, _)| is_object(*field))
-        .filter_map(|(key, ..)| map.get(*key)?.as_object())
-        .collect();
+        .filter_map(|(key, ..)| Some((*key, map.get(*key)?.as_object()?)));
+    let outer: Vec<(&str, &Map<String, Value>)> = outer.collect();
     let is_overruled = |key: &str, kind: &str, inner: &str| {
-        let said = |object: &&Map<String, Value>| match object.get(kind) {
+        let said = |(_, object): &(&str, &Map<String, Value>)| match object.get(kind) {
             Some(nested) => nested.get(inner).and_then(Value::as_f64),
             None if kind == FULL => object.get(inner).and_then(Value::as_f64),
             None => None,
         };
         let beside = map.get(key).and_then(Value::as_f64);
         beside.is_some()
-            && objects
+            && outer
                 .iter()
                 .filter_map(said)
                 .any(|said| Some(said) != beside)
     };
-    keys.lines()
-        .filter(|(key, field, _)| match field {
-            Field::RotaryTheta => is_overruled(key, FULL, "rope_theta"),
-            Field::LocalTheta => is_overruled(key, SLIDING, "rope_theta"),
-            Field::RotaryFraction => is_overruled(key, FULL, "partial_rotary_factor"),
-            _ => false,
-        })
-        .map(|(key, ..)| *key)
-        .collect()
+    let beside = keys.lines().filter(|(key, field, _)| match field {
+        Field::RotaryTheta => is_overruled(key, FULL, "rope_theta"),
+        Field::LocalTheta => is_overruled(key, SLIDING, "rope_theta"),
+        Field::RotaryFraction => is_overruled(key, FULL, "partial_rotary_factor"),
+        _ => false,
+    });
+    let beside = beside.map(|(key, ..)| (*key).to_owned());
+    let mut contexts = keys
+        .lines()
+        .filter(|(_, field, _)| *field == Field::OriginalContext);
+    let inside = contexts.next().into_iter().flat_map(|(key, _, presence)| {
+        let counts = map.get(*key).and_then(Value::as_u64).or(match presence {
+            Presence::Or(size) => Some(*size),
+            _ => None,
+        });
+        let said = outer.iter().filter(move |(_, object)| {
+            let inside = object.get(*key).and_then(Value::as_u64);
+            inside.is_some() && counts.is_some() && inside != counts
+        });
+        said.map(move |(outer, _)| format!("{outer}.{key}"))
+    });
+    beside.chain(inside).collect()
 }
 
 impl<'a> Reader<'a> {
@@ -82,14 +100,10 @@ impl<'a> Reader<'a> {
         defaults: &RotaryDefaults,
         sizes: &Sizes,
     ) -> Result<Rotary, ConfigError> {
-        let objects = self.rotary_objects(FULL)?;
-        self.rotation(
-            &objects,
-            Field::RotaryTheta,
-            defaults,
-            defaults.theta,
-            sizes,
-        )
+        let kind = defaults.local_theta.map(|_| FULL);
+        let objects = self.rotary_objects(kind)?;
+        let theta = (Field::RotaryTheta, defaults.theta);
+        self.agreed_rotation(&objects, theta, defaults, sizes)
     }
 
     /// The rotation of blocks with a window, where it has a base of its own.
@@ -99,64 +113,167 @@ impl<'a> Reader<'a> {
         theta: f64,
         sizes: &Sizes,
     ) -> Result<Rotary, ConfigError> {
-        let objects: Vec<RotaryObject<'a>> = self
-            .rotary_objects(SLIDING)?
-            .into_iter()
-            .filter(|(key, ..)| key.ends_with(SLIDING))
-            .collect();
-        self.rotation(&objects, Field::LocalTheta, defaults, theta, sizes)
+        let objects = self.rotary_objects(Some(SLIDING))?;
+        self.agreed_rotation(&objects, (Field::LocalTheta, theta), defaults, sizes)
     }
 
-    /// The objects that hold rotary settings; of those with one for each kind of block, that of `kind`.
-    fn rotary_objects(&self, kind: &str) -> Result<Vec<RotaryObject<'a>>, ConfigError> {
+    /// The objects that hold rotary settings, the older spelling first, each as it would count alone; of a family that
+    /// rotates blocks of two kinds differently, those of `kind`.
+    fn rotary_objects(&self, kind: Option<&str>) -> Result<Vec<RotaryObject>, ConfigError> {
         let mut objects = Vec::new();
-        for field in [Field::RotaryScaling, Field::RotaryParameters] {
+        for field in [Field::RotaryParameters, Field::RotaryScaling] {
             for (key, value) in self.values(field) {
                 let object = value
                     .as_object()
                     .ok_or_else(|| wrong_type(key, "an object", value, self.path))?;
-                let is_nested = object.contains_key(FULL) || object.contains_key(SLIDING);
-                if is_nested {
+                if object.is_empty() {
+                    continue;
+                }
+                let of_kind = |kind: &str| -> Result<Option<RotaryObject>, ConfigError> {
                     let Some(inner) = object.get(kind).filter(|inner| !inner.is_null()) else {
-                        continue;
+                        return Ok(None);
                     };
                     let key = format!("{key}.{kind}");
-                    let object = inner
+                    let members = inner
                         .as_object()
                         .ok_or_else(|| wrong_type(&key, "an object", inner, self.path))?;
-                    objects.push((key, inner, object));
-                } else if !object.is_empty() {
-                    objects.push((key.to_owned(), value, object));
+                    let mut members = members.clone();
+                    // transformers looks for it outside the objects of the kinds.
+                    members.remove("truncate");
+                    Ok(Some(RotaryObject { key, members }))
+                };
+                let inner = [of_kind(FULL)?, of_kind(SLIDING)?];
+                let is_split = object.contains_key(FULL) || object.contains_key(SLIDING);
+                let unsupported = |meaning, expected| ConfigError::Unsupported {
+                    path: self.path.into(),
+                    key: key.into(),
+                    meaning,
+                    expected,
+                    found: excerpt(value),
+                };
+                match (kind, field) {
+                    (None, _) if is_split => {
+                        return Err(unsupported(
+                            "a rotation of its own for each kind of block",
+                            "one object for all blocks",
+                        ));
+                    }
+                    (None, _) => objects.push(RotaryObject {
+                        key: key.to_owned(),
+                        members: object.clone(),
+                    }),
+                    (Some(_), Field::RotaryParameters) if !is_split => {
+                        return Err(unsupported(
+                            "one rotation for all blocks",
+                            "an object for each of full_attention and sliding_attention",
+                        ));
+                    }
+                    (Some(kind), Field::RotaryParameters) => {
+                        objects.extend(
+                            inner
+                                .into_iter()
+                                .flatten()
+                                .filter(|inner| inner.key.ends_with(kind)),
+                        );
+                    }
+                    (Some(FULL), _) => {
+                        // It is laid over the object of these blocks, which names its scaling by the newer name.
+                        if let [newer, older] = KIND
+                            && let (None, Some(name)) = (object.get(newer), object.get(older))
+                        {
+                            return Err(ConfigError::Unsupported {
+                                path: self.path.into(),
+                                key: format!("{key}.{older}"),
+                                meaning: "a scaling by a name that this family does not read",
+                                expected: "its name as rope_type",
+                                found: excerpt(name),
+                            });
+                        }
+                        let mut members = match objects.first() {
+                            Some(RotaryObject { members, .. }) => members.clone(),
+                            None => Map::new(),
+                        };
+                        members.extend(object.clone());
+                        objects.push(RotaryObject {
+                            key: key.to_owned(),
+                            members,
+                        });
+                    }
+                    (Some(_), _) => {}
                 }
             }
         }
+        objects.reverse();
         Ok(objects)
+    }
+
+    /// The one rotation that all objects give, or that without any.
+    fn agreed_rotation(
+        &self,
+        objects: &[RotaryObject],
+        theta: (Field, f64),
+        defaults: &RotaryDefaults,
+        sizes: &Sizes,
+    ) -> Result<Rotary, ConfigError> {
+        let rotations = objects
+            .iter()
+            .map(|object| self.rotation(Some(object), theta, defaults, sizes));
+        let mut rotations = rotations.collect::<Result<Vec<Rotary>, _>>()?.into_iter();
+        let Some(rotation) = rotations.next() else {
+            return self.rotation(None, theta, defaults, sizes);
+        };
+        match (rotations.all(|other| other == rotation), objects) {
+            (false, [one, other, ..]) => Err(self.disagreement(one, other)),
+            _ => Ok(rotation),
+        }
+    }
+
+    /// Two objects that give different rotations, by the member that differs if both have one.
+    fn disagreement(&self, one: &RotaryObject, other: &RotaryObject) -> ConfigError {
+        let differing = one.members.iter().find_map(|(key, value)| {
+            let other = other.members.get(key)?;
+            let is_equal = match (value.as_f64(), other.as_f64()) {
+                (Some(value), Some(other)) => value == other,
+                _ => value == other,
+            };
+            (!is_equal).then(|| (format!(".{key}"), value.clone(), other.clone()))
+        });
+        let whole = |object: &RotaryObject| Value::Object(object.members.clone());
+        let (member, value, other_value) =
+            differing.unwrap_or_else(|| (String::new(), whole(one), whole(other)));
+        ConfigError::Disagreement {
+            path: self.path.into(),
+            key: format!("{}{member}", one.key),
+            value: excerpt(&value),
+            other_key: format!("{}{member}", other.key),
+            other_value: excerpt(&other_value),
+        }
     }
 
     fn rotation(
         &self,
-        objects: &[RotaryObject<'a>],
-        theta_field: Field,
+        object: Option<&RotaryObject>,
+        (theta_field, theta): (Field, f64),
         defaults: &RotaryDefaults,
-        theta: f64,
         sizes: &Sizes,
     ) -> Result<Rotary, ConfigError> {
         let head = sizes.head;
-        let spellings = |field: Field, inner: &'static str| -> Vec<(String, &'a Value)> {
-            let inside = objects.iter().filter_map(|(key, _, object)| {
-                let value = object.get(inner).filter(|value| !value.is_null())?;
+        let setting = |field: Field, inner: &str| -> Vec<(String, &Value)> {
+            let inside = object.and_then(|RotaryObject { key, members }| {
+                let value = members.get(inner).filter(|value| !value.is_null())?;
                 Some((format!("{key}.{inner}"), value))
             });
-            let inside: Vec<_> = inside.collect();
-            if !inside.is_empty() {
-                return inside;
+            match inside {
+                Some(inside) => vec![inside],
+                None => {
+                    let beside = self.values(field);
+                    beside.map(|(key, value)| (key.to_owned(), value)).collect()
+                }
             }
-            let alone = self.values(field);
-            alone.map(|(key, value)| (key.to_owned(), value)).collect()
         };
 
         let given = agreed(
-            spellings(theta_field, "rope_theta"),
+            setting(theta_field, "rope_theta"),
             self.path,
             |key, value| {
                 number(key, value, "a number from 1 to 1e15", self.path, |theta| {
@@ -164,13 +281,12 @@ impl<'a> Reader<'a> {
                 })
             },
         )?;
-        let scalings = objects.iter().map(|(key, value, _)| (key.clone(), *value));
-        let scaling = agreed(scalings, self.path, |key, value| {
-            self.scaling(key, value, sizes)
-        })?
-        .unwrap_or(RopeScaling::None);
+        let scaling = match object {
+            Some(object) => self.scaling(object, defaults, sizes)?,
+            None => RopeScaling::None,
+        };
 
-        let fractions = spellings(Field::RotaryFraction, "partial_rotary_factor");
+        let fractions = setting(Field::RotaryFraction, "partial_rotary_factor");
         let fraction_key = fractions.first().map_or_else(
             || self.key(Field::RotaryFraction).to_owned(),
             |(key, _)| key.clone(),
@@ -203,7 +319,7 @@ impl<'a> Reader<'a> {
         let dims = self.size(Field::RotaryDims, head as u64)?;
         // Rounded towards zero, as Hugging Face does.
         let size = dims.unwrap_or((head as f64 * fraction) as usize);
-        if size < 2 || !size.is_multiple_of(2) {
+        if size < 2 || size > head || !size.is_multiple_of(2) {
             return Err(ConfigError::RotarySize {
                 path: self.path.into(),
                 key: match dims {
@@ -230,30 +346,30 @@ impl<'a> Reader<'a> {
             .scaled(scaling))
     }
 
-    /// The scaling that the object under `outer` describes.
+    /// The scaling that an object describes.
     fn scaling(
         &self,
-        outer: &str,
-        value: &'a Value,
+        object: &RotaryObject,
+        defaults: &RotaryDefaults,
         sizes: &Sizes,
     ) -> Result<RopeScaling, ConfigError> {
-        let empty = Map::new();
-        let object = value.as_object().unwrap_or(&empty);
+        let RotaryObject {
+            key: outer,
+            members: object,
+        } = object;
         let inner = |key: &str| format!("{outer}.{key}");
-        let kinds = ["rope_type", "type"]
+        let kinds = KIND
             .into_iter()
             .filter_map(|key| Some((inner(key), object.get(key)?)));
         let kind = agreed(kinds, self.path, |key, value| {
             let name = text(key, value, self.path)?;
-            SCALINGS
-                .into_iter()
-                .find(|known| *known == name)
-                .ok_or_else(|| ConfigError::UnknownName {
-                    path: self.path.into(),
-                    key: key.into(),
-                    found: excerpt(value),
-                    supported: SCALINGS.to_vec(),
-                })
+            let known = defaults.scalings.iter().find(|known| **known == name);
+            known.copied().ok_or_else(|| ConfigError::UnknownName {
+                path: self.path.into(),
+                key: key.into(),
+                found: excerpt(value),
+                supported: defaults.scalings.to_vec(),
+            })
         })?;
         let given = |key: &str| object.get(key).filter(|value| !value.is_null());
         let required = |key: &str| {
@@ -310,6 +426,12 @@ impl<'a> Reader<'a> {
                 let original_context = original_context()?;
                 let factor = match optional("factor", 1.0)? {
                     Some(factor) => factor,
+                    None if !object.contains_key("factor") => {
+                        return Err(ConfigError::MissingKey {
+                            path: self.path.into(),
+                            key: inner("factor"),
+                        });
+                    }
                     None => sizes.context as f64 / original_context as f64,
                 };
                 let growth = |scale: f64| 1.0 + 0.1 * scale * factor.max(1.0).ln();

@@ -10,7 +10,7 @@ use crate::tensors::Role;
 pub(super) static TABLE: FamilyTable = FamilyTable {
     covers: "Gemma 3 with images, its text part: as gemma3_text; the parts for images are left out, and told",
     keys: KeyTable {
-        read: &[KEYS, ROTARY, BOS, RMS_EPSILON],
+        read: &[KEYS, ROTARIES, BOS, RMS_EPSILON],
         refused: &[
             (
                 "attn_logit_softcapping",

@@ -79,7 +79,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
         read: &[
             KEYS,
             &[("final_logit_softcapping", Field::LogitCap, Nullable)],
-            ROTARY,
+            ROTARIES,
             BOS,
             RMS_EPSILON,
         ],

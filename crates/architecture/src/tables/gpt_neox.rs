@@ -10,8 +10,8 @@ use crate::tensors::{Fused, Role};
 pub(super) static TABLE: FamilyTable = FamilyTable {
     covers: "GPT-NeoX, Pythia, StableLM-Alpha: parallel or sequential blocks, partly rotary heads",
     keys: KeyTable {
-        read: &[SIZES, ROTARY, BOS, LAYER_EPSILON, &[("intermediate_size", Field::Neurons, Required), ("max_position_embeddings", Field::Context, Or(2048)), ("hidden_act", Field::Activation, Optional),
-  ("use_parallel_residual", Field::ParallelResidual, Optional), ("attention_bias", Field::AttentionBias, Optional), ("rotary_emb_base", Field::RotaryTheta, Optional), ("rotary_pct", Field::RotaryFraction, Optional)]],
+        read: &[SIZES, BOS, LAYER_EPSILON, &[("intermediate_size", Field::Neurons, Required), ("max_position_embeddings", Field::Context, Or(2048)), ("hidden_act", Field::Activation, Optional),
+  ("use_parallel_residual", Field::ParallelResidual, Optional), ("attention_bias", Field::AttentionBias, Optional), ("rotary_emb_base", Field::RotaryTheta, Optional), ("rotary_pct", Field::RotaryFraction, Optional), ("rope_scaling", Field::RotaryScaling, Nullable), ("rope_parameters", Field::RotaryParameters, Nullable), ORIGINAL_CONTEXT]],
         // Only the rotary code reads it, and takes it for the width that is rotated.
         refused: &[("head_dim", Accept::Off, "heads of a width of their own")],
         ignored: &["attention_dropout", "classifier_dropout", "hidden_dropout"],

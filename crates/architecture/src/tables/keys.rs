@@ -119,8 +119,8 @@ pub(crate) enum Presence {
 pub(crate) enum Accept {
     /// Null, false, zero, or an empty object or list.
     Off,
-    /// True or null.
-    OnOrNull,
+    /// True.
+    On,
 }
 
 impl Accept {
@@ -131,8 +131,7 @@ impl Accept {
             (Self::Off, Value::Number(number)) => number.as_f64() == Some(0.0),
             (Self::Off, Value::Array(items)) => items.is_empty(),
             (Self::Off, Value::Object(items)) => items.is_empty(),
-            (Self::OnOrNull, Value::Null) => true,
-            (Self::OnOrNull, Value::Bool(on)) => *on,
+            (Self::On, Value::Bool(on)) => *on,
             _ => false,
         }
     }
@@ -140,7 +139,7 @@ impl Accept {
     pub(crate) fn expected(self) -> &'static str {
         match self {
             Self::Off => "it absent, null, false, 0 or empty",
-            Self::OnOrNull => "true or null",
+            Self::On => "true",
         }
     }
 }
@@ -160,7 +159,7 @@ pub(crate) const COMMON_REFUSED: &[Refused] = &[
         Accept::Off,
         "code of the checkpoint's own, which may compute anything",
     ),
-    ("is_causal", Accept::OnOrNull, "attention to later tokens"),
+    ("is_causal", Accept::On, "attention to later tokens"),
     ("per_layer_config", Accept::Off, "a config for each block"),
     (
         "quantization_config",

@@ -24,7 +24,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
                 ),
                 ("sliding_window", Field::Window, Nullable),
             ],
-            ROTARY,
+            ROTARIES,
             RMS_EPSILON,
         ],
         refused: &[],
@@ -42,6 +42,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     },
     rotary: Some(RotaryDefaults {
         partial: true,
+        scalings: &["default", "longrope"],
         ..RotaryDefaults::WHOLE
     }),
     layers: Layers::Windowed,

@@ -27,7 +27,18 @@ pub(super) const ROTARY: &[KeyLine] = &[
     ("partial_rotary_factor", Field::RotaryFraction, Nullable),
     ("rope_scaling", Field::RotaryScaling, Nullable),
     ("rope_parameters", Field::RotaryParameters, Nullable),
+    ORIGINAL_CONTEXT,
 ];
+
+/// As [`ROTARY`], of families that do not read the context before a stretch there, or have a default for it.
+pub(super) const ROTARIES: &[KeyLine] = &[ROTARY[0], ROTARY[1], ROTARY[2], ROTARY[3]];
+
+/// It counts over the same key inside a rotary object.
+pub(super) const ORIGINAL_CONTEXT: KeyLine = (
+    "original_max_position_embeddings",
+    Field::OriginalContext,
+    Optional,
+);
 
 pub(super) const RMS_EPSILON: &[KeyLine] = &[("rms_norm_eps", Field::Epsilon, Optional)];
 pub(super) const LAYER_EPSILON: &[KeyLine] = &[("layer_norm_eps", Field::Epsilon, Optional)];

@@ -144,6 +144,8 @@ pub(crate) struct RotaryDefaults {
     pub(crate) pairs: Pairs,
     /// Whether a partial rotation is part of the family; of the others transformers ignores the key.
     pub(crate) partial: bool,
+    /// The names of the scalings that the family may have.
+    pub(crate) scalings: &'static [&'static str],
 }
 
 impl RotaryDefaults {
@@ -154,6 +156,7 @@ impl RotaryDefaults {
         fraction: 1.0,
         pairs: Pairs::Halves,
         partial: false,
+        scalings: &["default", "linear", "dynamic", "yarn", "longrope", "llama3"],
     };
 }
 

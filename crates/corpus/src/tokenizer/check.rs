@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::CorpusError;
-use crate::file::kind;
+use crate::file::{BYTE_ORDER_MARK, kind};
 
 /// The checks of one file.
 pub(super) struct Check<'a> {
@@ -18,6 +18,10 @@ impl Check<'_> {
     /// The object that a file holds.
     pub(super) fn parse(&self, bytes: &[u8]) -> Result<Map<String, Value>, CorpusError> {
         let object = "a JSON object";
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            let found = "a byte order mark before it: save the file as UTF-8 without one";
+            return Err(self.refuse("file", object, found));
+        }
         match serde_json::from_slice(bytes) {
             Ok(Value::Object(file)) => Ok(file),
             Ok(other) => Err(self.refuse("file", object, kind(&other))),

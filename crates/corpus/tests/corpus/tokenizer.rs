@@ -281,6 +281,10 @@ fn missing_cut_and_huge_files_are_refused() {
             "EOF while parsing an object at line 1 column",
         ),
         ("version 1", "expected value at line 1 column 1"),
+        (
+            &format!("\u{feff}{text}"),
+            "a byte order mark before it: save the file as UTF-8 without one",
+        ),
     ] {
         let path = folder.write("cut.json", content);
         let message = folder.message(&Tokenizer::open(&path, VOCAB).unwrap_err());

@@ -25,6 +25,14 @@ fn items(
     item: impl Fn(Value) -> Result<Item, Fault>,
 ) -> Result<Vec<Item>, TaskError> {
     let text = corpus::read_text(path)?;
+    if text.trim_start().starts_with('[') {
+        return Err(TaskError::Form {
+            path: path.to_owned(),
+            line: 1,
+            expected,
+            found: "an array of them: write each on a line of its own".to_owned(),
+        });
+    }
     let mut items = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
