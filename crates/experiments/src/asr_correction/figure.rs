@@ -33,7 +33,8 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
         return Vec::new();
     }
     let mut rows = Vec::new();
-    for model in distinct(records.iter().map(|r| r.model.as_str())) {
+    let models = distinct(records.iter().map(|r| r.model.as_str()));
+    for &model in &models {
         let own: Vec<&Record> = records
             .iter()
             .copied()
@@ -54,8 +55,12 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
             let bins: Vec<&ConfidenceRecord> = bins
                 .filter(|r| is_own((r.model.as_str(), r.set.as_str())))
                 .collect();
+            let title = match models.len() {
+                1 => set.to_owned(),
+                _ => format!("{set}, {model}"),
+            };
             rows.push(vec![
-                over_alpha(&format!("{model}, {set}"), &alphas, &of_set),
+                over_alpha(&title, &alphas, &of_set),
                 over_share(&shares),
                 systems(&of_set),
                 confidences(&bins),
@@ -233,7 +238,7 @@ fn confidences(bins: &[&ConfidenceRecord]) -> Panel {
         ],
     };
     Panel {
-        title: "Best: right blue, wrong orange".to_owned(),
+        title: "Right and wrong lists".to_owned(),
         x: Axis::new("Highest posterior", Scale::Linear).between(0.0, 1.0),
         y: Axis::new("Lists", Scale::Linear),
         y2: None,

@@ -95,7 +95,15 @@ impl Experiment for AsrCorrection {
             };
             format!("transcripts: {lists} lists of {}; {settings}", set.name)
         });
-        Ok(told.collect())
+        let sets = subject.data.get::<Sets>().into_iter();
+        let odd = sets.flat_map(|Sets(sets)| sets).filter_map(|set| {
+            let found = set.lists.oddities.positive_scores;
+            (found > 0).then(|| {
+                let name = &set.name;
+                format!("{name}: {found} scores above 0, which no log-probability is")
+            })
+        });
+        Ok(told.chain(odd).collect())
     }
 
     fn has_items(&self) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! The prompt is the default one of `rescore`, as what a user says where the checkpoint has a chat template, else as plain
 //! text; every utterance of more than one distinct hypothesis is sent.
-//! Free texts are judged as they are written, whatever rules they break. They end at an end token of the checkpoint, or at BOS.
+//! Free texts are judged as they are written, whatever rules they break; that on the number of words is one of the prompt's. They
+//! end at an end token of the checkpoint, or at BOS.
 
 use super::Written;
 use super::errors::of_written;
@@ -78,7 +79,7 @@ pub(super) fn measure(
     end_tokens.extend(subject.text.bos);
     let writer = Writer::new(subject.model, tokenizer, end_tokens)?;
     let mut is_share = false;
-    for ((mode, _), asked) in MODES.iter().zip(&asked) {
+    for ((mode, along), asked) in MODES.iter().zip(&asked) {
         let write = |_: usize, asked: &Asked| {
             let written = writer.write(asked).at(|| asked.id.clone())?;
             Ok((written.text, written.tokens))
@@ -97,9 +98,9 @@ pub(super) fn measure(
             continue;
         };
         let (corrections, tokens) = Asked::corrections(asked, &written);
-        let free = CountRule::Free;
+        let count = along.unwrap_or(CountRule::Keep);
         let (repair, normaliser) = (Repair::Never, Normaliser::Norm);
-        let system = System::external(&set, &corrections, free, repair, &normaliser, vocabulary)?;
+        let system = System::external(&set, &corrections, count, repair, &normaliser, vocabulary)?;
         let system = system.generated(mode, None, tokens);
         if let Some(found) = system.compare(&set, replicates, seed as u64)? {
             let [own, best] = of_written(&about, &system, &set);
