@@ -19,7 +19,7 @@ use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipp
 use crate::progress::{Pass, TERMINAL};
 use crate::results::Results;
 use crate::speed::bytes_of;
-use crate::stopwatch::Stopwatch;
+use crate::stopwatch::{Stopwatch, Timing};
 use crate::trial::Trial;
 use crate::{ending, interrupt, other_text, output, program, results};
 use anyhow::{Context, anyhow, ensure};
@@ -52,9 +52,8 @@ pub struct Arguments {
     run: Run,
     #[command(flatten)]
     prompts: labelled::Prompts,
-    /// Take times too, in sublayer-skip and early-exit: their columns then depend on this machine and its load
-    #[arg(long)]
-    times: bool,
+    #[command(flatten)]
+    times: Timing,
     /// The text of another kind, for experiments that compare two: a file as for --corpus [default: the source code of this project]
     #[arg(long, value_name = "FILE")]
     shift_corpus: Option<PathBuf>,
@@ -179,9 +178,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         models.iter().map(|_| None).collect()
     };
-    let stopwatch = arguments
-        .times
-        .then(|| Stopwatch::new(arguments.run.threads()));
+    let stopwatch = arguments.times.stopwatch(arguments.run.threads());
     let plan = Plan {
         arguments,
         stopwatch: stopwatch.as_ref(),
@@ -260,7 +257,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let verdicts = results.conclude(&arguments.out, &mut written)?;
     manifest.reported = Some(reported);
-    if arguments.times {
+    if stopwatch.is_some() {
         manifest = manifest.with_load(load, manifest::load_average());
     }
     output::write(

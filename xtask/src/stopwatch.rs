@@ -1,15 +1,44 @@
 //! The clock that experiments take times with.
 
-use crate::experiments::core::clock::Clock;
+use crate::experiments::core::clock::{Budget, Clock};
 use layerwise::transformer::Team;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Options of times.
+#[derive(clap::Args)]
+pub struct Timing {
+    /// Take times too, in sublayer-skip and early-exit: their columns then depend on this machine and its load
+    #[arg(long)]
+    times: bool,
+    /// Tokens that are decoded after each prompt where times are taken
+    #[arg(long, value_name = "N", default_value = "128")]
+    timed_tokens: NonZeroUsize,
+    /// Repetitions where times are taken, after one that is discarded
+    #[arg(long, value_name = "N", default_value = "5")]
+    timed_repetitions: NonZeroUsize,
+}
+
+impl Timing {
+    /// The clock, where times are to be taken.
+    pub fn stopwatch(&self, threads: NonZeroUsize) -> Option<Stopwatch> {
+        let budget = Budget::default().with(|it| {
+            it.decoded = self.timed_tokens.get();
+            it.repetitions = self.timed_repetitions.get();
+        });
+        self.times.then(|| Stopwatch {
+            budget,
+            ..Stopwatch::new(threads)
+        })
+    }
+}
+
 /// The clock of this machine, and the threads that share the work of each token.
 pub struct Stopwatch {
     started: Instant,
     team: Arc<Team>,
+    budget: Budget,
 }
 
 impl Stopwatch {
@@ -18,6 +47,7 @@ impl Stopwatch {
         Self {
             started: Instant::now(),
             team: Arc::new(Team::new(threads)),
+            budget: Budget::default(),
         }
     }
 }
@@ -29,5 +59,9 @@ impl Clock for Stopwatch {
 
     fn team(&self) -> &Arc<Team> {
         &self.team
+    }
+
+    fn budget(&self) -> Budget {
+        self.budget
     }
 }

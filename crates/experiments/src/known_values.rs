@@ -1,13 +1,14 @@
 //! The published numbers that are known, beside what a run measured of the same models.
 //!
-//! They are data, `data/known-values.csv`: most were read off pictures, with the error of that; points that were
+//! They are data, `data/known-values.csv`. Of the paper most were read off pictures, with the error of that; points that were
 //! interpolated between others, and numbers that were stated without one, have no error and are not judged.
 //! The texts that they were measured on are the first documents of the Pile (B.2); a run on others may differ by more.
+//! Numbers of related papers are those of abstracts, and those that other papers restate.
 
 use crate::EXPERIMENTS;
 use crate::core::known::{Compared, Published};
 use crate::core::models::Facts;
-use crate::core::published::published_name;
+use crate::core::published::{published_name, related_name};
 use crate::core::table::{self, TableError};
 use crate::core::tables::Tables;
 use std::path::Path;
@@ -41,13 +42,18 @@ pub fn compare(tables: &Tables, models: &[Facts]) -> Result<Vec<Compared>, Table
             continue;
         }
         for model in models {
-            if published_name(&model.name) == Some(known.model.as_str()) {
+            if name_of(&model.name) == Some(known.model.as_str()) {
                 let measured = measured(tables, &[model], &known);
                 compared.push(side_by_side(&known, &model.name, measured));
             }
         }
     }
     Ok(compared)
+}
+
+/// The model of a paper that a folder's name stands for.
+fn name_of(model: &str) -> Option<&'static str> {
+    published_name(model).or_else(|| related_name(model))
 }
 
 fn side_by_side(known: &Published, model: &str, measured: Option<f64>) -> Compared {
@@ -89,7 +95,7 @@ mod tests {
         let mut counts: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
         for known in &published {
             if !known.model.starts_with("families ") {
-                assert_eq!(published_name(&known.model), Some(known.model.as_str()));
+                assert_eq!(name_of(&known.model), Some(known.model.as_str()));
             }
             let mut quantities = EXPERIMENTS.iter().flat_map(|experiment| experiment.known());
             assert!(

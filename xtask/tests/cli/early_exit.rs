@@ -175,3 +175,28 @@ fn rules_are_put_to_the_test() {
     )
     .refused(&["options that differ in their first token"]);
 }
+
+#[test]
+fn long_prompts_are_left_out_and_answers_may_be_missing() {
+    let sandbox = Sandbox::new();
+    let item = |prompt: &str| {
+        let options = r#""options": ["state", "world"]"#;
+        format!("{{\"prompt\": \"{prompt}\", {options}}}\n")
+    };
+    let long = ["the"; 3000].join(" ");
+    let items = item("The people of the") + &item(&long);
+    sandbox.write("task.jsonl", items.as_bytes());
+    let evaluate = ["early-exit", "eval", "task.jsonl", "--exit", "gap:0.3"];
+    let told = run(&sandbox, &evaluate).succeeded();
+    let says = "task: 1 items have longer prompts than gpt2-8x160 has context";
+    assert!(told.stderr.contains(says), "{}", told.stderr);
+    let told = told.stdout;
+    assert!(told.starts_with("gpt2-8x160 on 1 items of task"), "{told}");
+    assert!(told.contains("agreement"), "{told}");
+    assert!(!told.contains("accuracy"), "{told}");
+    run(&sandbox, &[&evaluate[..], &["--strict"]].concat())
+        .refused(&["expected prompts of fewer than", "found 1 longer ones"]);
+    let train = ["early-exit", "train", "task.jsonl", "--out", "exit.json"];
+    run(&sandbox, &[&train[..], &["--label", "gold"]].concat())
+        .refused(&["expected the right answer of every item, found none in item 0"]);
+}

@@ -297,10 +297,18 @@ fn merged_shards_of_reproduce_draw_the_bytes_of_the_whole_run() {
         "benchmarks",
         "subword-heads",
         "sublayer-skip",
+        "early-exit",
         "lexical-semantics",
     ];
     let few = ["wic", "--tokens", "200", "--context", "48", "--items", "2"];
-    let fewer = ["--wic-items", "32", "--task-items", "1"];
+    let fewer = [
+        "--wic-items",
+        "32",
+        "--task-items",
+        "1",
+        "--exit-items",
+        "2",
+    ];
     check("passes", 3, &[&of_all[..], &few, &fewer].concat());
     let many = ["suffix-probe", "--tokens", "12000", "--context", "128"];
     let found = check("contexts", 2, &many);

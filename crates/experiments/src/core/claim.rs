@@ -51,6 +51,10 @@ pub enum Version {
     V3,
     /// NeurIPS 2025.
     Nips,
+    /// AdaInfer (arXiv 2403.02181).
+    Exits,
+    /// Skipping late sublayers (arXiv 2407.15516).
+    Skipping,
     /// Fantastic Semantics (arXiv 2403.01509).
     Semantics,
     /// Multi-stage correction for speech recognition (arXiv 2310.11532).
@@ -64,6 +68,10 @@ impl Version {
     pub const V3_ON: &'static [Self] = &[Self::V3, Self::Nips];
     /// The first version and the NeurIPS version.
     pub const V1_AND_NIPS: &'static [Self] = &[Self::V1, Self::Nips];
+    /// AdaInfer.
+    pub const EXITS: &'static [Self] = &[Self::Exits];
+    /// Skipping late sublayers.
+    pub const SKIPPING: &'static [Self] = &[Self::Skipping];
     /// Fantastic Semantics.
     pub const SEMANTICS: &'static [Self] = &[Self::Semantics];
     /// Multi-stage correction for speech recognition.
@@ -75,6 +83,8 @@ impl Version {
             Self::V1 => "v1",
             Self::V3 => "v3",
             Self::Nips => "nips",
+            Self::Exits => "arXiv 2403.02181",
+            Self::Skipping => "arXiv 2407.15516",
             Self::Semantics => "arXiv 2403.01509",
             Self::Correction => "arXiv 2310.11532",
         }

@@ -16,6 +16,11 @@ pub trait Clock: Sync {
 
     /// Who shares the work of each token.
     fn team(&self) -> &Arc<Team>;
+
+    /// How often, and on how many tokens, experiments take times.
+    fn budget(&self) -> Budget {
+        Budget::default()
+    }
 }
 
 /// How often, and on how many tokens, times are taken.

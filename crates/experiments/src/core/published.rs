@@ -91,6 +91,24 @@ pub fn published_name(model: &str) -> Option<&'static str> {
     published(model).map(|published| published.name)
 }
 
+/// Models of related papers, whose numbers are known.
+const RELATED: [&str; 4] = ["Llama-2-7B", "Llama-2-13B", "Llama-2-70B", "Mistral-7B"];
+
+/// The model of a related paper that a folder's name stands for, by that model's name; `-hf` and `-v0.1` do not count.
+///
+/// ```
+/// use layerwise_experiments::core::published::related_name;
+///
+/// assert_eq!(related_name("llama-2-7b-hf"), Some("Llama-2-7B"));
+/// assert_eq!(related_name("Llama-2-7b-chat-hf"), None);
+/// ```
+pub fn related_name(model: &str) -> Option<&'static str> {
+    let name = model.strip_suffix("-hf").unwrap_or(model);
+    let name = name.strip_suffix("-v0.1").unwrap_or(name);
+    let mut known = RELATED.into_iter();
+    known.find(|known| known.eq_ignore_ascii_case(name))
+}
+
 fn published(model: &str) -> Option<&'static Published> {
     let name = model.strip_suffix("-deduped").unwrap_or(model);
     let name = if name == "phi-1.5" { "phi-1_5" } else { name };

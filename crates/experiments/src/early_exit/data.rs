@@ -3,7 +3,7 @@
 use super::Tasks;
 use crate::core::data::{Limit, Source};
 use crate::core::error::ExperimentError;
-use layerwise_tasks::{DataSet, Task, Wanted, standins_of_one_token};
+use layerwise_tasks::{DataSet, Item, Task, Wanted, standins_of_one_token};
 use std::path::Path;
 
 /// Where the items come from.
@@ -13,7 +13,7 @@ pub(crate) static SOURCE: Source = Source {
     title: "Tasks of one token",
     limit: Limit {
         option: "exit-items",
-        help: "Test early-exit on N items of each task, and train it on as many others [default: 24]",
+        help: "Test early-exit on at most N items of each task (500 of mmlu and of both ARC, 872 of sst2, 1000 of lambada_openai), and train it on as many others, at most 1000 [default: 24]",
         least: 1,
         default: Some(24),
     },
@@ -27,27 +27,37 @@ pub(crate) static SOURCE: Source = Source {
     },
 };
 
-/// The data sets with answers of one token.
-const SETS: [&str; 5] = [
-    "mmlu",
-    "arc_easy",
-    "arc_challenge",
-    "sst2",
-    "lambada_openai",
+/// The data sets with answers of one token, and how many items of each test at most.
+const SETS: [(&str, usize); 5] = [
+    ("mmlu", 500),
+    ("arc_easy", 500),
+    ("arc_challenge", 500),
+    ("sst2", 872),
+    ("lambada_openai", 1000),
 ];
+
+/// How many items of a data set train at most.
+const MOST_TRAINING: usize = 1000;
 
 /// The data sets that a folder has; at least one.
 fn found(folder: &Path, most: usize) -> Result<Vec<Task>, ExperimentError> {
-    let sets = SETS.iter().filter_map(|name| DataSet::named(name));
-    let sets = sets.filter(|set| set.find(folder).is_some());
+    let sets = SETS
+        .iter()
+        .filter_map(|(name, test)| Some((DataSet::named(name)?, *test)));
+    let sets = sets.filter(|(set, _)| set.find(folder).is_some());
     let tasks: Vec<Task> = sets
-        .map(|set| {
-            // Where training items are kept apart, all others test; else every second one trains.
-            let has_training = set
+        .map(|(set, most_test)| {
+            let (test, training) = (most.min(most_test), most.min(MOST_TRAINING));
+            let is_apart = set
                 .find(folder)
                 .is_some_and(|path| path.join("train.tsv").is_file());
-            let items = if has_training { most } else { 2 * most };
-            Ok(set.read(folder, Wanted::new(items).training(most).of_one_token())?)
+            if is_apart {
+                let wanted = Wanted::new(test).training(training).of_one_token();
+                return Ok(set.read(folder, wanted)?);
+            }
+            let items = 2 * test.max(training);
+            let task = set.read(folder, Wanted::new(items).of_one_token())?;
+            Ok(split(task, test, training))
         })
         .collect::<Result<_, ExperimentError>>()?;
     match tasks.is_empty() {
@@ -59,14 +69,61 @@ fn found(folder: &Path, most: usize) -> Result<Vec<Task>, ExperimentError> {
     }
 }
 
+/// Items at even places train, those at odd ones test.
+fn split(mut task: Task, test: usize, training: usize) -> Task {
+    let mut sides = [Vec::new(), Vec::new()];
+    for (at, item) in task.items.drain(..).enumerate() {
+        sides[at % 2].push(item);
+    }
+    let [even, odd] = sides;
+    task.training = evenly(even, training);
+    task.items = evenly(odd, test);
+    task
+}
+
+/// So many items at most, in equal distances.
+fn evenly(items: Vec<Item>, most: usize) -> Vec<Item> {
+    let count = items.len();
+    let is_kept = |at: usize| count <= most || (at + 1) * most / count > at * most / count;
+    let places = items.into_iter().enumerate();
+    let kept = places.filter(|(at, _)| is_kept(*at));
+    kept.map(|(_, item)| item).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use layerwise_sweep::Rule;
 
     #[test]
     fn every_set_is_known() {
-        for name in SETS {
+        for (name, _) in SETS {
             assert!(DataSet::named(name).is_some(), "{name}");
         }
+    }
+
+    #[test]
+    fn even_items_train_and_odd_ones_test() {
+        let mut task = Task::new("numbers", Rule::Choice);
+        task.items = (0..20)
+            .map(|at| Item::new(at.to_string(), ["a", "b"]))
+            .collect();
+        let prompts = |items: &[Item]| -> Vec<usize> {
+            let each = items.iter();
+            each.map(|item| item.prompt.parse().unwrap()).collect()
+        };
+        let whole = split(task.clone(), 10, 10);
+        assert_eq!(
+            prompts(&whole.training),
+            (0..20).step_by(2).collect::<Vec<_>>()
+        );
+        assert_eq!(
+            prompts(&whole.items),
+            (1..20).step_by(2).collect::<Vec<_>>()
+        );
+        let few = split(task, 5, 4);
+        assert_eq!(prompts(&few.items), [3, 7, 11, 15, 19]);
+        assert_eq!(few.training.len(), 4);
+        assert!(prompts(&few.training).iter().all(|at| at % 2 == 0));
     }
 }

@@ -3,9 +3,10 @@
 use super::table::{FeatureRecord, HistogramRecord, Record, TimeRecord};
 use crate::core::table::distinct;
 use crate::core::tables::Tables;
+use layerwise_exits::Rule;
 use layerwise_plot::{
     Axis, Colour, Dash, Figure, Histogram, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel,
-    Point, Scale, Side, Style,
+    Point, Scale, Scatter, Side, Style,
 };
 
 const MARKERS: [Marker; 5] = [
@@ -16,8 +17,10 @@ const MARKERS: [Marker; 5] = [
     Marker::TriangleDown,
 ];
 
-/// The rules that are drawn against the part left out.
-const RULES: [&str; 7] = ["svm", "svm-rbf", "crf", "gap", "state", "patience", "fixed"];
+/// The rules that are drawn against the part left out; the last is what the others are held against.
+const RULES: [&str; 8] = [
+    "svm", "svm-rbf", "crf", "gap", "top", "state", "patience", "fixed",
+];
 
 /// The most tasks that are drawn.
 const MOST_TASKS: usize = 6;
@@ -28,6 +31,20 @@ const GREY: Style = Style {
     dash: Dash::Solid,
     marker: Marker::Circle,
 };
+
+/// Of a rule at its usual threshold.
+const USUAL: Style = Style {
+    colour: Colour(0, 0, 0),
+    dash: Dash::Solid,
+    marker: Marker::Diamond,
+};
+
+fn look_of_rule(at: usize) -> Style {
+    match RULES[at] {
+        "fixed" => GREY,
+        _ => look(at, Dash::Dashed),
+    }
+}
 
 fn look(at: usize, dash: Dash) -> Style {
     Style {
@@ -99,8 +116,9 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
         .collect();
     if models.len() == 1 {
         for (at, rule) in RULES.iter().enumerate() {
-            legend.push(entry(rule, "rule", look(at, Dash::Dashed)));
+            legend.push(entry(rule, "rule", look_of_rule(at)));
         }
+        legend.push(entry("at the usual threshold", "rule", USUAL));
         legend.push(entry("answer stays from here on", "stops", GREY));
         for (at, label) in HEADS.iter().enumerate() {
             legend.push(entry(label, "time", look(at, Dash::Solid)));
@@ -114,7 +132,8 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
             "Confidence by depth: the gap between the two most probable tokens and the first's probability, means over test \
              instances with bands of one standard error. Histograms of the blocks after which the linear machine stops at its \
              usual threshold (coloured; darker where the answer agrees with the full model) beside the depth from which the \
-             answer stays (grey). Agreement with the full model against the part of the blocks left out, one line a rule. \
+             answer stays (grey). Agreement with the full model against the part of the blocks left out, one line a rule, black points at its \
+             usual threshold. \
              Time over that of the full model against the part of the blocks that is run, as the cost model foresees it, and as \
              it was measured where times were taken. \
              Models: {}.",
@@ -253,35 +272,46 @@ fn cost(tables: &Tables, model: &str, setting: &str) -> Panel {
 }
 
 fn agreement(tables: &Tables, model: &str, task: &str) -> Panel {
-    let marks = RULES.iter().enumerate().map(|(at, rule)| {
+    let own = |rule: &'static str| {
         let own = tables.of::<Record>().iter();
-        let own = own.filter(|r| {
+        own.filter(move |r| {
             r.model == model
                 && r.task == task
-                && r.rule == *rule
+                && r.rule == rule
                 && r.vocab == "full"
                 && (r.train_task.is_empty() || r.train_task == r.task)
-        });
-        let mut points: Vec<Point> = own
-            .map(|r| Point {
-                x: r.pruning_ratio,
-                y: r.agreement,
-                error: None,
-            })
-            .collect();
+        })
+    };
+    let point = |r: &Record| Point {
+        x: r.pruning_ratio,
+        y: r.agreement,
+        error: None,
+    };
+    let lines = RULES.into_iter().enumerate().map(|(at, rule)| {
+        let mut points: Vec<Point> = own(rule).map(point).collect();
         points.sort_by(|a, b| a.x.total_cmp(&b.x).then(b.y.total_cmp(&a.y)));
         Mark::Line(Line {
-            style: look(at, Dash::Dashed),
-            label: (*rule).to_owned(),
+            style: look_of_rule(at),
+            label: rule.to_owned(),
             points,
             side: Side::Left,
         })
+    });
+    let usual = RULES.into_iter().flat_map(|name| {
+        let usual = name.parse::<Rule>().ok().and_then(Rule::usual);
+        own(name).filter(move |r| Some(r.threshold) == usual)
+    });
+    let usual = Mark::Scatter(Scatter {
+        style: USUAL,
+        label: "at the usual threshold".to_owned(),
+        points: usual.map(point).collect(),
+        side: Side::Left,
     });
     Panel {
         title: format!("{task}: agreement"),
         x: Axis::new("Part of the blocks left out", Scale::Linear).between(0.0, 1.0),
         y: Axis::new("Agreement with the full model", Scale::Linear).between(0.0, 1.0),
         y2: None,
-        marks: marks.collect(),
+        marks: lines.chain([usual]).collect(),
     }
 }

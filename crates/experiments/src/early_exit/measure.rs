@@ -2,6 +2,7 @@
 
 use super::Tasks;
 use super::instance::{Instance, NEXT_TOKEN, Read, Reads};
+use super::laws::{self, Checked};
 use super::readings::{Group, Position, Prompt, Readings, candidates};
 use super::recording::{Applied, Recording};
 use super::times;
@@ -16,7 +17,7 @@ use layerwise_tasks::{Item, Task};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Prompts with the same shots that are run together.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 32;
 /// The most positions of running text that are read.
 const POSITIONS: usize = 20_000;
 /// The most positions of a sequence that are read.
@@ -24,19 +25,28 @@ const POSITIONS_OF_SEQUENCE: usize = 64;
 /// By which rows are drawn.
 const SEED: u64 = 0;
 
-/// The prompts of a task: those of the training split, then those of the items.
+/// The prompts of a task, those of a subject together.
 struct Encoded {
     name: String,
     /// Neighbours with a long beginning in common are run together.
     groups: Vec<Group>,
-    /// For each prompt the index of the right option.
-    answers: Vec<Option<usize>>,
-    /// How many of them are of the training split; without one, every second is.
-    training: usize,
+    /// What is known of each prompt.
+    prompts: Vec<Known>,
     /// How many did not fit the model's context, and are left out.
     too_long: usize,
     /// What the prompts take.
     memory: Held,
+}
+
+/// What is known of a prompt.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Its place among those of the training split and then those of the items.
+    place: usize,
+    /// Index of the right option.
+    answer: Option<usize>,
+    /// Whether it trains; where no training split is kept apart, every second does.
+    trains: bool,
 }
 
 impl Encoded {
@@ -45,8 +55,25 @@ impl Encoded {
             return Ok(None);
         };
         let encoder = encoder(subject, tokenizer)?;
-        let items: Vec<&Item> = task.training.iter().chain(&task.items).collect();
-        let longest = items.iter().map(|item| {
+        let trains = |place: usize| match task.training.len() {
+            0 => place.is_multiple_of(2),
+            training => place < training,
+        };
+        let all = task.training.iter().chain(&task.items).enumerate();
+        let mut items: Vec<(Known, &Item)> = all
+            .map(|(place, item)| {
+                let known = Known {
+                    place,
+                    answer: item.answer,
+                    trains: trains(place),
+                };
+                (known, item)
+            })
+            .collect();
+        if !task.shots.is_empty() {
+            items.sort_by(|a, b| a.1.subject.cmp(&b.1.subject));
+        }
+        let longest = items.iter().map(|(_, item)| {
             let preamble = task.preamble(&item.subject);
             preamble.len() + item.prompt.len()
         });
@@ -56,10 +83,9 @@ impl Encoded {
             result: 0,
         };
         let mut encoded = Self::empty(subject, task.name.clone())?;
-        encoded.training = task.training.len();
         let memory = Mutex::new(&mut encoded.memory);
-        let prompts = subject.runs.over(&items, bytes, |index, item| {
-            let found = encoder.first_tokens(task, item, index);
+        let prompts = subject.runs.over(&items, bytes, |_, (known, item)| {
+            let found = encoder.first_tokens(task, item, known.place);
             let (tokens, firsts) = found.at(|| subject.name.to_owned())?;
             let gold = item.answer.map(|answer| firsts[answer]);
             let options = if firsts.len() > 1 { firsts } else { Vec::new() };
@@ -74,14 +100,12 @@ impl Encoded {
             Ok(prompt)
         })?;
         let prompts = prompts.into_parts().0.into_iter();
-        for (index, (prompt, item)) in prompts.zip(items).enumerate() {
+        for (prompt, (known, _)) in prompts.zip(items) {
             // What is longer was cut to the context.
-            if prompt.tokens.len() < subject.model.config().context {
-                encoded.add(prompt, item.answer);
-                continue;
+            match prompt.tokens.len() < subject.model.config().context {
+                true => encoded.add(prompt, known),
+                false => encoded.too_long += 1,
             }
-            encoded.too_long += 1;
-            encoded.training -= usize::from(index < task.training.len());
         }
         Ok(Some(encoded))
     }
@@ -106,7 +130,13 @@ impl Encoded {
                 options: Vec::new(),
             };
             encoded.memory.grow(PROMPTS, prompt.bytes() as u64)?;
-            encoded.add(prompt, None);
+            let place = encoded.prompts.len();
+            let known = Known {
+                place,
+                answer: None,
+                trains: place.is_multiple_of(2),
+            };
+            encoded.add(prompt, known);
         }
         Ok(encoded)
     }
@@ -115,15 +145,14 @@ impl Encoded {
         Ok(Self {
             name,
             groups: Vec::new(),
-            answers: Vec::new(),
-            training: 0,
+            prompts: Vec::new(),
             too_long: 0,
             memory: subject.runs.hold(PROMPTS, 0)?,
         })
     }
 
-    fn add(&mut self, prompt: Prompt, answer: Option<usize>) {
-        self.answers.push(answer);
+    fn add(&mut self, prompt: Prompt, known: Known) {
+        self.prompts.push(known);
         match self.groups.last_mut() {
             Some(group) if group.prompts.len() < TOGETHER && group.is_like(&prompt) => {
                 group.prompts.push(prompt);
@@ -132,6 +161,14 @@ impl Encoded {
                 prompts: vec![prompt],
             }),
         }
+    }
+
+    /// The prompts that test and have one answer, with the name of the task.
+    fn tested(&self) -> impl Iterator<Item = (&str, &[u32])> {
+        let prompts = self.groups.iter().flat_map(|group| &group.prompts);
+        let known = self.prompts.iter().zip(prompts);
+        let tested = known.filter(|(known, prompt)| !known.trains && prompt.positions.len() == 1);
+        tested.map(|(_, prompt)| (self.name.as_str(), prompt.tokens.as_slice()))
     }
 
     /// The instances, by split, from the prompts in their order with what was read of all their positions.
@@ -146,12 +183,8 @@ impl Encoded {
             test: Vec::new(),
             too_long: self.too_long,
         };
-        for (index, (answer, prompt)) in self.answers.iter().zip(prompts).enumerate() {
-            let is_training = match self.training {
-                0 => index % 2 == 0,
-                training => index < training,
-            };
-            let split = match is_training {
+        for (known, prompt) in self.prompts.iter().zip(prompts) {
+            let split = match known.trains {
                 true => &mut read.training,
                 false => &mut read.test,
             };
@@ -161,11 +194,11 @@ impl Encoded {
                 split.push(Instance {
                     position,
                     gold: *gold,
-                    answer: *answer,
+                    answer: known.answer,
                     options: prompt.options.clone(),
                     prompt: Vec::new(),
                     tokens: at + 1,
-                    cluster: index,
+                    cluster: known.place,
                 });
             }
             if let [instance] = &mut split[first..] {
@@ -204,7 +237,7 @@ impl Size {
         Self {
             name: task.name.clone(),
             positions: prompts().map(|prompt| prompt.positions.len()).sum(),
-            prompts: task.answers.len(),
+            prompts: task.prompts.len(),
             tokens: prompts().map(|prompt| prompt.tokens.len()).sum(),
             too_long: task.too_long,
         }
@@ -299,7 +332,10 @@ pub(super) fn measure(
     tables: &mut Tables,
 ) -> Result<Vec<String>, ExperimentError> {
     let layers = subject.model.config().layers;
-    let mut reads = read(subject, encoded(subject)?, candidates(layers))?;
+    let encoded = encoded(subject)?;
+    // Before the readings, which end a share.
+    let of_runs = laws::of_runs(subject, encoded.iter().flat_map(Encoded::tested))?;
+    let mut reads = read(subject, encoded, candidates(layers))?;
     reads.tasks.retain(|task| !task.test.is_empty());
     let tasks = &reads.tasks;
     let _memory = hold_for_rules(subject, tasks)?;
@@ -309,6 +345,7 @@ pub(super) fn measure(
         recording.features(task, tables);
     }
     times::record(subject, tables)?;
+    let mut rising = vec![Checked::default(); tasks.len()];
     for rule in RULES {
         for own in tasks {
             for vocab in vocabs(rule, own, layers) {
@@ -322,7 +359,7 @@ pub(super) fn measure(
                 };
                 // A linear machine is tried on the other tasks too.
                 let is_published = rule == Rule::Svm && vocab == Vocab::Full;
-                for task in tasks {
+                for (task, rising) in tasks.iter().zip(&mut rising) {
                     let is_own = task.name == own.name;
                     if !is_own && !is_published {
                         continue;
@@ -335,11 +372,13 @@ pub(super) fn measure(
                         let stop = Stop::trained(trained.clone(), usual, vocab);
                         applied.times = times::of_prompts(subject, task, &stop, PROMPTS_TIMED)?;
                     }
-                    recording.rule(&applied, task, &thresholds(rule, layers), tables)?;
+                    let thresholds = thresholds(rule, layers);
+                    *rising += recording.rule(&applied, task, &thresholds, tables)?;
                 }
             }
         }
     }
+    laws::record(subject, tasks, &of_runs, &rising, tables);
     Ok(notes)
 }
 

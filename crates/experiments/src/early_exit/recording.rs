@@ -1,6 +1,7 @@
 //! Where rules stop, and what that costs and saves, as lines of tables.
 
 use super::instance::{Instance, NEXT_TOKEN, Read};
+use super::laws::Checked;
 use super::table::{FeatureRecord, HistogramRecord, LossRecord, Record};
 use super::times::PromptTimes;
 use crate::core::error::ExperimentError;
@@ -109,14 +110,15 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// A rule at some thresholds on one task.
+    /// A rule at some thresholds on one task. Returns how often an instance stops no earlier at the next higher threshold.
     pub(super) fn rule(
         &self,
         applied: &Applied<'_>,
         task: &Read,
         thresholds: &[f64],
         tables: &mut Tables,
-    ) -> Result<(), ExperimentError> {
+    ) -> Result<Checked, ExperimentError> {
+        let mut all: Vec<(f64, Vec<usize>)> = Vec::new();
         let scores = task.test.iter().map(|it| applied.scores(it.readings()));
         let scores: Vec<Vec<f64>> = scores.collect();
         for &threshold in thresholds {
@@ -137,8 +139,9 @@ impl<'a> Recording<'a> {
             if task.name == NEXT_TOKEN && applied.vocab == Vocab::Full && own {
                 tables.push(self.loss(&stopped)?);
             }
+            all.push((threshold, stopped.exits));
         }
-        Ok(())
+        Ok(Checked::of_rising(all))
     }
 
     fn record(&self, stopped: &Stopped<'_>) -> Record {

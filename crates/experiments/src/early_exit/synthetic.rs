@@ -1,6 +1,6 @@
 //! Results as published, for tests of claims.
 
-use super::table::{FeatureRecord, LossRecord, Record, TimeRecord};
+use super::table::{FeatureRecord, Law, LawRecord, LossRecord, Record, TimeRecord};
 use crate::core::models::Facts;
 use crate::core::tables::Tables;
 
@@ -76,6 +76,15 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 stable_match_rate: depth,
             });
         }
+    }
+    for law in [Law::Full, Law::Keep, Law::Threshold] {
+        tables.push(LawRecord {
+            model: facts.name.clone(),
+            task: "mmlu".to_owned(),
+            law,
+            checked: 100,
+            broken: 0,
+        });
     }
     tables.push(LossRecord {
         model: facts.name.clone(),

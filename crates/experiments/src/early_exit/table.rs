@@ -1,6 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::table::{is_share, negative_error, record};
+use serde::{Deserialize, Serialize};
 
 record! {
     /// One line of `early-exit.csv`: one rule at one threshold on one task.
@@ -161,4 +162,34 @@ record! {
         pub seconds: Option<f64>,
     }
     table("early-exit-times") key(model, setting, reads_head, blocks_run) fault(|r| negative_error([("time_ratio_se", r.time_ratio_se)]))
+}
+
+/// What exits obey whatever the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Law {
+    /// A run that stops after all blocks ends as the full model does.
+    Full,
+    /// A run that stops after k blocks ends as the schedule `keep(0..k)` does.
+    Keep,
+    /// No instance stops earlier where a threshold rises.
+    Threshold,
+}
+
+record! {
+    /// One line of `early-exit-laws.csv`: how often a law was looked at on one task, and how often it was broken.
+    pub struct LawRecord {
+        /// Name of the model.
+        pub model: String,
+        /// The task.
+        pub task: String,
+        /// `full`, a run that stops after all blocks ends as the full model does, to the bit; `keep`, one that stops after k
+        /// ends as `keep(0..k)` does; or `threshold`, an instance stops no earlier where a rule's threshold rises.
+        pub law: Law,
+        /// Runs, or instances at pairs of thresholds.
+        pub checked: u64,
+        /// Those that break it.
+        pub broken: u64,
+    }
+    table("early-exit-laws") key(model, task, law) fault(|r| (r.broken > r.checked).then(|| ("broken", format!("at most {}", r.checked))))
 }

@@ -18,10 +18,6 @@ use std::hint::black_box;
 const PROMPT: usize = 128;
 /// The part of it that is run once for many prompts, as shots are, in the setting `question`.
 const SHARED: [usize; 2] = [3, 4];
-/// Tokens that are decoded after it.
-const DECODED: usize = 32;
-/// Repetitions, after one that is discarded.
-const REPETITIONS: usize = 5;
 
 /// Stops after so many blocks, with or without reading the head after each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +74,11 @@ struct Lengths {
 pub(super) fn record(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
     let config = subject.model.config();
     let prompt = PROMPT.min(config.context / 2);
+    let budget = subject.clock.map(Clock::budget).unwrap_or_default();
     let lengths = Lengths {
         prompt,
         shared: prompt * SHARED[0] / SHARED[1],
-        decoded: DECODED.min(config.context - prompt),
+        decoded: budget.decoded.min(config.context - prompt),
     };
     let all = Timed::all(config.layers);
     let full = Timed::full(config.layers);
@@ -226,7 +223,7 @@ fn measured(
         shots.extend(&tokens[..lengths.shared])?;
     }
     let mut seconds = [const { Vec::new() }; 3];
-    for repetition in 0..=REPETITIONS {
+    for repetition in 0..=clock.budget().repetitions {
         let (mut states, mut whole, mut question) = (Vec::new(), Vec::new(), Vec::new());
         for own in all {
             let state = ExitingState::new(model, tokens.len(), Missing::Recompute)?;

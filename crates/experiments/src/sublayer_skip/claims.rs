@@ -3,9 +3,10 @@
 use super::measure::PROMPTS;
 use super::table::{PairRecord, Record, SimilarityRecord, SpeedRecord, TaskRecord};
 use super::variants::{FRACTIONS, Family, Kind};
-use crate::core::claim::{Claim, Evidence, each_model};
+use crate::core::claim::{Claim, Evidence, Version, each_model};
 use crate::core::curve::needs;
 use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold, difference};
+use crate::core::published::related_name;
 
 const fn claim(
     id: &'static str,
@@ -14,7 +15,7 @@ const fn claim(
 ) -> Claim {
     Claim {
         id,
-        versions: &[],
+        versions: Version::SKIPPING,
         statement,
         needs: &["sublayer-skip"],
         models: "",
@@ -145,22 +146,29 @@ fn late_third(
 
 fn t3(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
+        let lost = late_third(evidence, model, |r| r.relative_drop, |_| None).map(|lost| {
+            let error = error_of_drop(evidence, model);
+            lost.with_error(error)
+        });
         vec![Finding::of(
             model,
             "part of the mean accuracy that is lost, last 33 % of the attention",
             Threshold::AtMost(0.05),
-            late_third(
-                evidence,
-                model,
-                |r| r.relative_drop,
-                |r| {
-                    // The plain model's mean is taken as given.
-                    let plain = r.benchmark_mean? / (1.0 - r.relative_drop?);
-                    Some(r.benchmark_mean_se? / plain)
-                },
-            ),
+            lost,
         )]
     })
+}
+
+/// The standard error of the part that is lost, from the changes of the tasks, which are paired by item; the plain model's
+/// mean is taken as given.
+fn error_of_drop(evidence: &Evidence<'_>, model: &str) -> Option<f64> {
+    let record = record(evidence, model, (Kind::DropAttn, Family::Latter), THIRD).ok()?;
+    let tasks = evidence.tables.of::<TaskRecord>().iter();
+    let own = tasks.filter(|r| r.model == model && r.schedule == record.schedule);
+    let changes: Vec<&TaskRecord> = own.collect();
+    let squares: Option<f64> = changes.iter().map(|r| Some(r.change_se?.powi(2))).sum();
+    let plain: f64 = changes.iter().map(|r| r.accuracy - r.change).sum();
+    (plain > 0.0).then_some(squares?.sqrt() / plain)
 }
 
 /// The speeds of a kind at one fraction by the length of the cache.
@@ -187,20 +195,29 @@ fn no_times() -> NotTested {
 
 fn t4(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
-        [32, 512, 2048]
-            .map(|cached| {
-                let outcome = speed(evidence, model, Kind::DropAttn, cached).and_then(|r| {
-                    let measured = r.decode_ratio.ok_or_else(no_times)?;
-                    Ok(Measured::of((measured - r.predicted_ratio).abs()).with_error(r.decode_ratio_se))
-                });
-                Finding::of(
+        let mut findings = Vec::new();
+        for cached in [32, 512, 2048] {
+            let measured = |value: fn(&SpeedRecord, f64) -> f64| -> Outcome {
+                let r = speed(evidence, model, Kind::DropAttn, cached)?;
+                let ratio = r.decode_ratio.ok_or_else(no_times)?;
+                Ok(Measured::of(value(r, ratio)).with_error(r.decode_ratio_se))
+            };
+            findings.push(Finding::of(
+                model,
+                format!("measured less predicted decode ratio, last 50 % of the attention, {cached} tokens cached"),
+                Threshold::AtMost(0.05),
+                measured(|r, ratio| (ratio - r.predicted_ratio).abs()),
+            ));
+            if related_name(model) == Some("Llama-2-7B") {
+                findings.push(Finding::of(
                     model,
-                    format!("measured less predicted decode ratio, last 50 % of the attention, {cached} tokens cached"),
-                    Threshold::AtMost(0.05),
-                    outcome,
-                )
-            })
-            .to_vec()
+                    format!("decode ratio, last 50 % of the attention, {cached} tokens cached"),
+                    Threshold::AtLeast(1.15),
+                    measured(|_, ratio| ratio),
+                ));
+            }
+        }
+        findings
     })
 }
 
@@ -329,15 +346,26 @@ fn t9(evidence: &Evidence<'_>) -> Vec<Finding> {
     for model in evidence.models {
         let records = evidence.tables.of::<Record>().iter();
         let schedules: Vec<&str> = records
-            .filter(|r| r.model == model.name && r.kind == Kind::DropAttn && r.fraction <= THIRD)
+            .filter(|r| r.model == model.name && r.kind == Kind::DropAttn)
+            .filter(|r| (f64::MIN_POSITIVE..=THIRD).contains(&r.fraction))
             .map(|r| r.schedule.as_str())
             .collect();
         let tasks = evidence.tables.of::<TaskRecord>().iter();
         let own =
             tasks.filter(|r| r.model == model.name && schedules.contains(&r.schedule.as_str()));
+        let own: Vec<&TaskRecord> = own.collect();
+        let rises = own
+            .iter()
+            .filter(|r| r.change_se.is_some_and(|e| r.change > e));
+        let note = format!(
+            "{} of {} changes lie above one standard error",
+            rises.count(),
+            own.len()
+        );
         let before = findings.len();
         for r in own {
             let outcome = difference(r.change, r.change_se, Some(r.items));
+            let outcome = outcome.map(|change| change.noting(note.as_str()));
             let part = format!("change of accuracy, {}, {}", r.task, r.schedule);
             let finding = Finding::of(&model.name, part, Threshold::Above(0.0), outcome);
             findings.push(finding.of_some());

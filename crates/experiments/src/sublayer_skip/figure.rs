@@ -110,7 +110,7 @@ fn one_model(tables: &Tables, model: &str) -> Vec<Vec<Panel>> {
 }
 
 fn fraction_axis() -> Axis {
-    Axis::new("Fraction left out", Scale::Linear).between(0.2, 0.55)
+    Axis::new("Fraction left out", Scale::Linear).between(0.0, 0.55)
 }
 
 /// A line for each kind and drawn family.

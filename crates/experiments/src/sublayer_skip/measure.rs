@@ -3,21 +3,21 @@
 //! Similarities decide which variants there are: each share of a run measures all of them, and its part of what follows.
 
 use super::Tasks;
-use super::plan::plan;
+use super::plan::{altered, plan};
 use super::second_order;
 use super::similarity::Similarities;
 use super::table::{PairRecord, Record, SimilarityRecord, SpeedRecord, TaskRecord};
 use super::variants::{self, FRACTIONS, Family, Kind, Variant, plain_variants};
+use super::writing::{CONTINUATION, Difference, written};
 use crate::core::choices::{Answers, Choosing};
 use crate::core::clock::{self, Times};
-use crate::core::error::{ExperimentError, OfShare, Place};
+use crate::core::error::{ExperimentError, OfShare};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use layerwise_generate::{Generation, Settings};
 use layerwise_metrics::ClusteredMean;
-use layerwise_schedule::{Edit, Schedule};
-use layerwise_sweep::{Divergence, MeasureId, Statistics, WorkBytes, collect, cost};
-use layerwise_transformer::{Cost, Precision, State};
+use layerwise_schedule::Schedule;
+use layerwise_sweep::{Divergence, Statistics, collect, cost};
+use layerwise_transformer::{Cost, Precision};
 
 /// The most sequences that the loss is measured on, and as many others for the similarities.
 const SEQUENCES: usize = 64;
@@ -27,10 +27,6 @@ const SEQUENCES_ONE_BY_ONE: usize = 4;
 pub(super) const PROMPTS: usize = 64;
 /// Tokens of a prompt, of a sequence that has twice as many.
 const PROMPT: usize = 64;
-/// Tokens of a continuation.
-const CONTINUATION: usize = 32;
-/// Prompts that are continued as one item.
-const PROMPTS_AT_ONCE: usize = 8;
 /// Tokens in the cache for which bytes are told.
 const CACHED: [usize; 3] = [32, 512, 2048];
 
@@ -154,7 +150,8 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
         }
         None => Some(None),
     };
-    let written = written(subject, &chosen_edits).if_whole()?;
+    let prompts = prompts(subject, most_prompts(subject));
+    let written = written(subject, &chosen_edits, &prompts).if_whole()?;
     let (Some(statistics), Some(orders), Some(answers), Some(written)) =
         (losses, orders, answers, written)
     else {
@@ -174,6 +171,14 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             nll_difference: difference.mean().unwrap_or(f64::NAN),
             nll_difference_se: difference.standard_error(),
         });
+    }
+    for kind in Kind::OF_ONE_SORT {
+        tables.push(of_plain(
+            subject,
+            kind,
+            answers.as_deref(),
+            !written[0].is_empty(),
+        ));
     }
     let speeds = speeds(subject, &variants)?;
     for variant in &variants {
@@ -238,6 +243,42 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     Ok(())
 }
 
+/// The plain model, as the fraction 0 of a kind.
+fn of_plain(
+    subject: &Subject<'_>,
+    kind: Kind,
+    answers: Option<&[Answers]>,
+    writes: bool,
+) -> Record {
+    let tasks = answers.map_or_else(Told::default, |answers| Told::of(answers, 0));
+    Record {
+        model: subject.name.to_owned(),
+        kind,
+        family: Family::Latter,
+        fraction: 0.0,
+        k: 0,
+        schedule: "id".to_owned(),
+        nll_increase: 0.0,
+        nll_increase_se: None,
+        kl_nats: 0.0,
+        kl_nats_se: None,
+        kl_second_order_nats: 0.0,
+        corpus: subject.text.name(),
+        benchmark_mean: tasks.mean,
+        benchmark_mean_se: tasks.mean_se,
+        relative_drop: tasks.relative_drop,
+        agreement: tasks.agreement,
+        agreement_se: tasks.agreement_se,
+        first_difference_mean: writes.then_some(CONTINUATION as f64),
+        identical_share: writes.then_some(1.0),
+        decode_ratio: None,
+        decode_ratio_se: None,
+        predicted_ratio: 1.0,
+        first_token_ratio: None,
+        cache_ratio: 1.0,
+    }
+}
+
 /// The pairs of variants whose losses claims compare, at every fraction.
 fn pairs(variants: &[Variant]) -> Vec<(&Variant, &Variant)> {
     use Family::{FirstBlockZeroKept, Latter, LatterLastKept, Similarity};
@@ -276,10 +317,6 @@ fn distinct_edits<'a>(variants: impl Iterator<Item = &'a Variant>) -> Vec<&'a st
 fn position(edits: &[&str], edit: &str) -> usize {
     let found = edits.iter().position(|known| *known == edit);
     found.expect("every variant's edit is in the list")
-}
-
-fn altered(plain: &Schedule, edit: &str) -> Result<Schedule, ExperimentError> {
-    Ok(edit.parse::<Edit>()?.apply(plain)?)
 }
 
 /// What a model costs under schedules.
@@ -346,7 +383,7 @@ fn speeds(subject: &Subject<'_>, variants: &[Variant]) -> Result<Vec<Speed>, Exp
     let altered = altered.collect::<Result<Vec<Schedule>, _>>()?;
     let mut schedules = vec![&plain];
     schedules.extend(&altered);
-    let budget = clock::Budget::default();
+    let budget = clock.budget();
     let context = subject.model.config().context;
     let mut speeds = Vec::new();
     for cached in CACHED {
@@ -564,90 +601,5 @@ impl Told {
             agreement: agreement.mean(),
             agreement_se: agreement.standard_error(),
         }
-    }
-}
-
-/// The continuations of all prompts under the plain schedule and all edits.
-fn written(subject: &Subject<'_>, edits: &[&str]) -> Result<Vec<Vec<Vec<u32>>>, ExperimentError> {
-    let prompts = prompts(subject, most_prompts(subject));
-    let plain = Schedule::plain(subject.model.stack())?;
-    let mut schedules = vec![plain.clone()];
-    for edit in edits {
-        schedules.push(altered(&plain, edit)?);
-    }
-    let groups: Vec<&[Vec<u32>]> = prompts.chunks(PROMPTS_AT_ONCE).collect();
-    let items: Vec<(usize, &[Vec<u32>])> = (0..schedules.len())
-        .flat_map(|schedule| groups.iter().map(move |group| (schedule, *group)))
-        .collect();
-    let names: Vec<String> = schedules.iter().map(Schedule::to_string).collect();
-    let id = MeasureId::new("continuations", 1).with_settings(names.join("\n"));
-    let found = subject.runs.kept(
-        id,
-        &items,
-        continuations_bytes(subject, &schedules, prompts.first().map_or(0, Vec::len)),
-        |(schedule, group)| {
-            let mut numbers = vec![*schedule as u32];
-            numbers.extend(group.iter().flatten());
-            numbers
-        },
-        |found: &Vec<Vec<u32>>| found.len() <= PROMPTS_AT_ONCE,
-        |_, (schedule, group)| {
-            let settings = Settings::default().with(|s| s.max_tokens = CONTINUATION);
-            let continued = group.iter().map(|prompt| {
-                let schedule = &schedules[*schedule];
-                let generation = Generation::new(subject.model, schedule, prompt, settings.clone());
-                let tokens = generation.at(|| schedule.to_string())?;
-                tokens
-                    .map(|choice| Ok(choice.at(|| schedule.to_string())?.token))
-                    .collect::<Result<Vec<u32>, ExperimentError>>()
-            });
-            continued.collect()
-        },
-    )?;
-    let mut written = vec![Vec::new(); schedules.len()];
-    for ((schedule, _), continued) in items.iter().zip(found.iter()) {
-        written[*schedule].extend(continued.iter().cloned());
-    }
-    Ok(written)
-}
-
-/// What the continuations of one item take, after prompts of at most so many tokens: keys and values of one at a time, its
-/// logits, and the tokens of all.
-fn continuations_bytes(subject: &Subject<'_>, schedules: &[Schedule], prompt: usize) -> WorkBytes {
-    let (config, precision) = (subject.model.config(), Precision::F32);
-    let tokens = prompt + CONTINUATION;
-    let kept = schedules
-        .iter()
-        .map(|schedule| State::most_bytes(config, schedule, tokens, precision))
-        .max();
-    // Logits, their copies while a token is chosen, and the order that they are sorted into.
-    let choosing = 8 * config.vocab * size_of::<f64>();
-    WorkBytes {
-        reading: kept.unwrap_or(0)
-            + State::most_step_bytes(config, prompt.max(1), tokens, 1)
-            + choosing,
-        // As results, and as what is put together from them.
-        result: 2 * PROMPTS_AT_ONCE * (CONTINUATION * size_of::<u32>() + size_of::<Vec<u32>>()),
-    }
-}
-
-/// How continuations differ from the plain model's.
-struct Difference {
-    first: f64,
-    identical: f64,
-}
-
-impl Difference {
-    fn of(plain: &[Vec<u32>], own: &[Vec<u32>]) -> Option<Self> {
-        let pairs = || plain.iter().zip(own);
-        let count = pairs().count();
-        let first = |(plain, own): (&Vec<u32>, &Vec<u32>)| {
-            plain.iter().zip(own).take_while(|(a, b)| a == b).count() as f64
-        };
-        let alike = pairs().filter(|(plain, own)| plain == own).count();
-        (count > 0).then(|| Self {
-            first: pairs().map(first).sum::<f64>() / count as f64,
-            identical: alike as f64 / count as f64,
-        })
     }
 }

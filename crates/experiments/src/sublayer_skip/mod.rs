@@ -10,6 +10,7 @@
 pub mod claims;
 mod data;
 pub mod figure;
+mod known;
 mod measure;
 mod plan;
 pub mod search;
@@ -19,6 +20,7 @@ mod similarity;
 pub(crate) mod synthetic;
 mod table;
 mod variants;
+mod writing;
 
 pub use table::{PairRecord, Record, SimilarityRecord, SpeedRecord, TaskRecord};
 pub use variants::{FRACTIONS, Family, Kind, Variant};
@@ -27,6 +29,7 @@ use crate::core::claim::Claim;
 use crate::core::data::Source;
 use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs, Passes};
+use crate::core::known::Quantity;
 use crate::core::subject::Subject;
 use crate::core::tables::{TableId, Tables};
 use crate::register;
@@ -108,5 +111,9 @@ impl Experiment for SublayerSkip {
 
     fn claims(&self) -> &'static [Claim] {
         claims::CLAIMS
+    }
+
+    fn known(&self) -> &'static [Quantity] {
+        known::QUANTITIES
     }
 }

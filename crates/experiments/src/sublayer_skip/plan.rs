@@ -1,8 +1,8 @@
-//! Edits as a plan.
+//! Edits as a plan, and as schedules.
 
 use crate::core::error::ExperimentError;
 use crate::core::subject::Subject;
-use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily};
+use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Edit, EditFamily, Schedule};
 use layerwise_sweep::Plan;
 
 /// The plan of some edits, in their order behind the plain schedule.
@@ -14,4 +14,9 @@ pub(super) fn plan(subject: &Subject<'_>, edits: &[&str]) -> Result<Plan, Experi
         &families,
         DEFAULT_MAX_MEMBERS,
     )?)
+}
+
+/// The schedule of an edit.
+pub(super) fn altered(plain: &Schedule, edit: &str) -> Result<Schedule, ExperimentError> {
+    Ok(edit.parse::<Edit>()?.apply(plain)?)
 }

@@ -57,7 +57,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 accuracy_by_length: Some(0.5),
                 accuracy_by_length_se: Some(0.01),
                 change: 0.02,
-                change_se: Some(0.01),
+                change_se: Some(0.005),
                 agreement: 0.9,
             });
         }

@@ -12,7 +12,7 @@ record! {
         pub kind: Kind,
         /// Which of them.
         pub family: Family,
-        /// The fraction of the blocks that is left out; of both kinds together of the sublayers.
+        /// The fraction of the blocks that is left out, 0 for the plain model; of both kinds together of the sublayers.
         pub fraction: f64,
         /// How many.
         pub k: usize,
