@@ -50,7 +50,8 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
     let tokens = tokens(&reference).with_context(in_tokens)?;
 
     let sites: Vec<Site> = Site::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|site| check_site(config, *site).is_ok())
         .collect();
     let mut recording = Recording::of(config, &sites)?;

@@ -10,12 +10,12 @@ impl FromStr for Site {
     type Err = ScheduleError;
 
     fn from_str(name: &str) -> Result<Self, ScheduleError> {
-        if let Some(site) = Self::ALL.into_iter().find(|site| site.name() == name) {
+        if let Some(site) = Self::ALL.iter().copied().find(|site| site.name() == name) {
             return Ok(site);
         }
         Err(ScheduleError::UnknownSite {
             name: name.to_owned(),
-            nearest: nearest_names(name, Self::ALL.map(Self::name)),
+            nearest: nearest_names(name, Self::ALL.iter().map(|site| site.name())),
         })
     }
 }
@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for site in Site::ALL {
+        for &site in Site::ALL {
             assert_eq!(site.name().parse::<Site>().unwrap(), site);
         }
     }

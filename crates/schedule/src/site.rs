@@ -51,7 +51,7 @@ pub enum Site {
 
 impl Site {
     /// Every site, in the order of the forward pass.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: &'static [Self] = &[
         Self::Embed,
         Self::ResidPre,
         Self::AttnNorm,

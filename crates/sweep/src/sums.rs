@@ -31,7 +31,7 @@ pub enum Statistic {
 
 impl Statistic {
     /// Those that every sweep has.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: &'static [Self] = &[
         Self::KlNats,
         Self::Top1Agreement,
         Self::Top5Overlap,
@@ -40,7 +40,8 @@ impl Statistic {
     ];
 
     /// Those that [`Divergence::both_ways`](crate::Divergence::both_ways) adds.
-    pub const BOTH_WAYS: [Self; 3] = [Self::ReverseKlNats, Self::JsNats, Self::ReciprocalRank];
+    pub const BOTH_WAYS: &'static [Self] =
+        &[Self::ReverseKlNats, Self::JsNats, Self::ReciprocalRank];
 }
 
 impl fmt::Display for Statistic {
@@ -62,7 +63,7 @@ impl FromStr for Statistic {
     type Err = SweepError;
 
     fn from_str(text: &str) -> Result<Self, SweepError> {
-        let mut all = Self::ALL.into_iter();
+        let mut all = Self::ALL.iter().copied();
         all.find(|statistic| statistic.to_string() == text)
             .ok_or_else(|| SweepError::Statistic {
                 found: text.to_owned(),

@@ -121,7 +121,8 @@ fn sites_have_the_shapes_their_names_promise() {
     for model in models() {
         let c = model.config().clone();
         let sites: Vec<Site> = Site::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|site| check_site(&c, *site).is_ok())
             .collect();
         let mut recording = Recording::of(&c, &sites).unwrap();

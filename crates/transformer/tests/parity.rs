@@ -101,7 +101,8 @@ fn check(folder: &Path, golden: &SafeTensors<'_>) -> Result<usize, String> {
     let model = Model::open(folder).map_err(|error| error.to_string())?;
     let tokens = ids(golden, "tokens");
     let sites: Vec<Site> = Site::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|site| check_site(model.config(), *site).is_ok())
         .collect();
     let mut recording = Recording::of(model.config(), &sites).unwrap();

@@ -58,7 +58,7 @@ fn run_with(model: &Model, text: &str, donor: &[u32]) -> Array2<f32> {
 /// The writable sites that a model has, with a block.
 fn sites(model: &Model) -> impl Iterator<Item = Site> {
     let has = |site: &Site| site.is_writable() && check_site(model.config(), *site).is_ok();
-    Site::ALL.into_iter().filter(has)
+    Site::ALL.iter().copied().filter(has)
 }
 
 fn largest_difference(a: &Array2<f32>, b: &Array2<f32>) -> f32 {
