@@ -211,7 +211,7 @@
     });
   });
 
-  // Files: a drawing with the glyphs that the page shares, its picture at 300 dots per inch, the rows of a table.
+  // Files: a drawing with the labels and glyphs that the page shares, its picture at 300 dots per inch, the rows of a table.
   const save = (blob, name) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
@@ -223,10 +223,17 @@
     const copy = svg.cloneNode(true);
     if (current?.svg === svg) copy.lastElementChild.remove();
     const defined = document.createElementNS("http://www.w3.org/2000/svg", "defs");
-    const names = new Set([...copy.querySelectorAll("use")].map((use) => use.getAttribute("href").slice(1)));
+    const names = new Set();
+    const gather = (from) => {
+      for (const use of from.querySelectorAll("use")) names.add(use.getAttribute("href").slice(1));
+    };
+    gather(copy);
+    // A label names glyphs, which are visited after it.
     for (const name of names) {
-      const glyph = document.getElementById(name);
-      if (glyph) defined.append(glyph.cloneNode(true));
+      const shared = document.getElementById(name);
+      if (!shared) continue;
+      defined.append(shared.cloneNode(true));
+      gather(shared);
     }
     copy.prepend(defined);
     copy.removeAttribute("aria-hidden");

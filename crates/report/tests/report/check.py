@@ -255,7 +255,11 @@ def check(browser, page, pictures):
     )
     expect(last, "a link does not unfold the part that it leads to")
 
-    # The table of verdicts, in the order of its columns.
+    # The table of verdicts, whole in a window of 1,200 px, and in the order of its columns.
+    screen(1200, 900, False)
+    cut = browser.run("(() => { const t = document.querySelector('.glance'); return t.scrollWidth - t.parentElement.clientWidth; })()")
+    expect(cut <= 0, f"the table of verdicts is {cut} px too wide for a window of 1200")
+    screen(1280, 900, False)
     column = (
         "[...document.querySelectorAll('.sortable tbody tr')].map((row) => row.cells[1].dataset.order).join('')"
     )
