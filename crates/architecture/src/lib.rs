@@ -27,7 +27,7 @@ pub use config::{
 pub use error::ConfigError;
 pub use family::Family;
 pub use per_layer::PerLayer;
-pub use plan::{Note, PlannedTensor, TensorPlan, plan};
+pub use plan::{Note, PlannedTensor, TensorPlan, plan, unfused};
 pub use reader::unread_keys;
 pub use rotary::{Pairs, RopeScaling, Rotary};
 pub use tables::{covers, left_out};

@@ -299,6 +299,29 @@ pub fn plan<'a>(
     Ok(plan)
 }
 
+/// The tensors of a model whose weights are given by their roles: none fused, outputs first, named by role and block.
+pub fn unfused(config: &ModelConfig) -> Vec<PlannedTensor> {
+    let is_own = |role: &Role| {
+        let is_tied = config.tied && *role == Role::Unembedding;
+        role.is_used(config) && role.parts().is_empty() && !is_tied
+    };
+    let blocks = std::iter::once(None).chain((0..config.layers).map(Some));
+    let of = |layer: Option<usize>| {
+        let roles = Role::all().iter().copied().filter(is_own);
+        let roles = roles.filter(move |role| role.is_per_layer() == layer.is_some());
+        roles.map(move |role| PlannedTensor {
+            role,
+            layer,
+            row: None,
+            name: layer.map_or(format!("{role:?}"), |layer| format!("{role:?}[{layer}]")),
+            layout: Layout::OutIn,
+            fused: None,
+            shape: role.shape(config),
+        })
+    };
+    blocks.flat_map(of).collect()
+}
+
 /// What the names of heads for other tasks begin with: value heads of TRL and of reward models, and what transformers puts
 /// on decoders to sort texts or tokens, to answer questions, and to choose.
 const OTHER_HEADS: &[&str] = &[

@@ -77,6 +77,29 @@ pub fn read(
     }
 }
 
+/// A text in memory, as one document that is cut into consecutive windows.
+///
+/// ```no_run
+/// # use layerwise_corpus::{Options, Tokenizer, of_text};
+/// let tokenizer = Tokenizer::open("path/to/tokenizer.json".as_ref(), 50_257)?;
+/// let corpus = of_text("Call me Ishmael. Some years ago …", &tokenizer, &Options::new(512, 50_257))?;
+/// println!("{} sequences of at most 512 tokens", corpus.sequences().len());
+/// # Ok::<(), layerwise_corpus::CorpusError>(())
+/// ```
+///
+/// # Errors
+///
+/// Options that cannot be met, a text that the tokenizer cannot encode, and one without any usable sequence; messages call it
+/// `text in memory`.
+pub fn of_text(
+    text: &str,
+    tokenizer: &Tokenizer,
+    options: &Options,
+) -> Result<Corpus, CorpusError> {
+    options.check()?;
+    text::windows(Path::new("text in memory"), text, tokenizer, options)
+}
+
 /// What a file holds, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

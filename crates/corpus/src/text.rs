@@ -34,8 +34,17 @@ pub(crate) fn read_document(
     options: &Options,
 ) -> Result<Corpus, CorpusError> {
     let bytes = read_all_text(path, MAX_DOCUMENT)?;
+    windows(path, document_text(path, &bytes)?, tokenizer, options)
+}
+
+/// The consecutive windows of a document.
+pub(crate) fn windows(
+    path: &Path,
+    text: &str,
+    tokenizer: &Tokenizer,
+    options: &Options,
+) -> Result<Corpus, CorpusError> {
     let mut collection = Collection::new(path, options);
-    let text = document_text(path, &bytes)?;
     collection.check_encoding(text)?;
     let ids = tokenizer.encode(text)?;
     collection.document();

@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --package layerwise --example compare_models -- MODEL OTHER text.txt
 
-use layerwise::metrics::{ClusteredMean, divergence::kl_nats};
+use layerwise::sweep::compare;
 use std::error::Error;
 use std::path::Path;
 
@@ -16,20 +16,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 pub(crate) fn run(folder: &str, other: &str, text: &Path) -> Result<(), Box<dyn Error>> {
     let [one, other] = [layerwise::open(folder)?, layerwise::open(other)?];
-    let mut kl = ClusteredMean::new();
+    let mut paragraphs = Vec::new();
     let text = layerwise::corpus::read_text(text)?;
     for paragraph in text.split("\n\n").filter(|it| !it.trim().is_empty()) {
         let mut tokens = one.tokens(paragraph)?;
         tokens.truncate(64);
-        let p = one.model.logits(&tokens, &one.model.plain())?;
-        let q = other.model.logits(&tokens, &other.model.plain())?;
-        let mut sum = 0.0;
-        for (p, q) in p.outer_iter().zip(q.outer_iter()) {
-            sum += kl_nats(p, q)?;
-        }
-        kl.push(sum, tokens.len() as u64);
+        paragraphs.push(tokens);
     }
-    let (mean, error) = (kl.mean(), kl.standard_error());
+    let found = compare(&one.model, &other.model, &paragraphs)?;
+    let (mean, error) = (found.kl_nats.mean(), found.kl_nats.standard_error());
     println!(
         "{:.4} ± {:.4} nats",
         mean.unwrap_or(0.0),

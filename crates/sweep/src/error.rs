@@ -1,13 +1,23 @@
 use layerwise_journal::{JournalError, Shard, Units};
 use layerwise_schedule::{ScheduleError, Source, Stack};
 use layerwise_transformer::{NotFinite, TransformerError};
+use std::fmt;
+
+/// What is wrong with an edit, whose text is told once.
+fn of_edit(edit: &str, source: &impl fmt::Display) -> String {
+    let told = source.to_string();
+    match told.starts_with(&format!("`{edit}`")) {
+        true => format!("edit {told}"),
+        false => format!("edit `{edit}`: {told}"),
+    }
+}
 
 /// What can go wrong in a sweep.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
     /// A family or edit does not fit the model.
-    #[error("edit `{edit}`: {source}")]
+    #[error("{}", of_edit(edit, source))]
     Schedule {
         /// The text as given.
         edit: String,
@@ -23,6 +33,16 @@ pub enum SweepError {
         found: Stack,
         /// The model's stack.
         expected: Stack,
+    },
+    /// Two models that are compared do not have the same vocabulary.
+    #[error(
+        "the models have vocabularies of {expected} tokens and {found}; expected one vocabulary"
+    )]
+    OtherVocabulary {
+        /// Tokens of the first.
+        expected: usize,
+        /// Tokens of the second.
+        found: usize,
     },
     /// An item's tokens do not fit the model.
     #[error("{unit} {item}: {source}")]
@@ -47,7 +67,7 @@ pub enum SweepError {
         found: usize,
     },
     /// An edit of values takes what is missing or has another shape.
-    #[error("edit `{edit}`: {source}")]
+    #[error("{}", of_edit(edit, source))]
     Values {
         /// The edit of the schedule.
         edit: String,

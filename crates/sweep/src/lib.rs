@@ -22,6 +22,7 @@
 
 mod checks;
 mod classes;
+mod comparing;
 pub mod cost;
 mod divergence;
 mod engine;
@@ -44,6 +45,7 @@ mod work;
 
 pub use checks::self_check;
 pub use classes::Classes;
+pub use comparing::{ModelDifference, compare};
 pub use divergence::Divergence;
 pub use engine::Engine;
 pub use error::SweepError;

@@ -261,7 +261,7 @@ fn what_is_missing_is_refused_before_a_run() {
     check(
         "zero(embed@7)",
         &items,
-        "edit `zero(embed@7)`: `zero(embed@7)`: position 7 is out of range in a sequence of 6 tokens",
+        "edit `zero(embed@7)`: position 7 is out of range in a sequence of 6 tokens",
     );
     let uneven = [(vec![1, 2, 3, 4], vec![1, 2, 3])];
     check(

@@ -1,9 +1,13 @@
-use layerwise_architecture::ConfigError;
+use layerwise_architecture::{ConfigError, Role};
 use layerwise_kernels::gemm::Precision;
 use layerwise_kernels::{bf16_features, cpu_features};
 use layerwise_schedule::{ScheduleError, Source, Stack};
 use layerwise_weights::WeightsError;
 use std::path::PathBuf;
+
+fn of_block(block: Option<usize>) -> String {
+    block.map_or(String::new(), |block| format!(" of block {block}"))
+}
 
 /// What can go wrong when a model is built or run.
 ///
@@ -31,6 +35,29 @@ pub enum TransformerError {
         embedding: String,
         /// The first index, in row-major order, at which they differ.
         index: usize,
+    },
+    /// A weight that is given in code is missing, or has another shape.
+    #[error("weight {role:?}{}: expected an array of shape {expected:?}, found {}", of_block(*block), match found {
+        Some(found) => format!("{found:?}"),
+        None => "none".to_owned(),
+    })]
+    Weight {
+        /// The part that it plays.
+        role: Role,
+        /// Its block, if it belongs to one.
+        block: Option<usize>,
+        /// The shape that the config gives.
+        expected: Vec<usize>,
+        /// The shape given; `None` where the weight is missing.
+        found: Option<Vec<usize>>,
+    },
+    /// A weight is given in code that the config has no place for.
+    #[error("weight {role:?}{}: expected none in a model of this config", of_block(*block))]
+    NoPlace {
+        /// The part that it plays.
+        role: Role,
+        /// Its block, if it belongs to one.
+        block: Option<usize>,
     },
     /// A number format whose products this machine could only compute slowly.
     #[error(

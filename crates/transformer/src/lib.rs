@@ -28,6 +28,7 @@
 //! A [`State`] keeps what a sequence needs to go on, and takes further tokens; in an [`ExitingState`] each may stop after
 //! another number of blocks.
 
+mod arrays;
 mod attending;
 mod batch;
 mod blocks;
@@ -53,6 +54,7 @@ mod site;
 mod state;
 mod values;
 
+pub use arrays::Arrays;
 pub use batch::Batch;
 pub use cost::Cost;
 pub use differences::{Difference, Differences};

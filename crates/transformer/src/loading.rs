@@ -46,11 +46,20 @@ impl Model {
         TransformerError::check_instructions(precision)?;
         let planned = Planned::new(checkpoint)?;
         let bytes = packed_bytes(&planned.config, precision);
-        let tensors = Tensors::new(checkpoint, &planned, precision, bytes);
-        let blocks = (0..planned.config.layers)
-            .map(|layer| tensors.block(layer))
-            .collect::<Result<_, _>>()?;
-        Self::around(&tensors, Blocks::Held(blocks), &planned.notes)
+        let read = |tensor: &PlannedTensor| Ok(checkpoint.tensor(&tensor.name)?);
+        let tensors = Tensors::new(&read, &planned.config, &planned.tensors, precision, bytes);
+        Self::around(&tensors, tensors.held()?, &planned.notes)
+    }
+
+    /// Builds a model in f32 of tensors that a function reads.
+    pub(crate) fn of_planned(
+        config: &ModelConfig,
+        planned: &[PlannedTensor],
+        read: &Read<'_>,
+    ) -> Result<Self, TransformerError> {
+        let bytes = packed_bytes(config, Precision::F32);
+        let tensors = Tensors::new(read, config, planned, Precision::F32, bytes);
+        Self::around(&tensors, tensors.held()?, &[])
     }
 
     /// Builds the model of an opened checkpoint whose blocks stay in their files: one is in memory at a time, read and packed
@@ -72,7 +81,8 @@ impl Model {
             checkpoint.tensor(&tensor.name)?;
         }
         let ends = bytes_of_ends(&planned.config, precision);
-        let tensors = Tensors::new(checkpoint, &planned, precision, ends);
+        let read = |tensor: &PlannedTensor| Ok(checkpoint.tensor(&tensor.name)?);
+        let tensors = Tensors::new(&read, &planned.config, &planned.tensors, precision, ends);
         let source = Files {
             checkpoint: Arc::clone(checkpoint),
             planned: Arc::clone(&planned),
@@ -102,11 +112,6 @@ impl Model {
         notes: &[Note],
     ) -> Result<Self, TransformerError> {
         let config = tensors.config.clone();
-        for note in notes {
-            if let Note::TiedHeadPresent { name } = note {
-                tensors.same_as_embedding(name)?;
-            }
-        }
         let positions = tensors
             .planned
             .get(&(Role::PositionEmbedding, None, None))
@@ -138,14 +143,14 @@ impl Model {
 
 /// A checkpoint's config, and what part its tensors play.
 #[derive(Debug)]
-struct Planned {
-    config: ModelConfig,
-    tensors: Vec<PlannedTensor>,
+pub(crate) struct Planned {
+    pub(crate) config: ModelConfig,
+    pub(crate) tensors: Vec<PlannedTensor>,
     notes: Vec<Note>,
 }
 
 impl Planned {
-    fn new(checkpoint: &Checkpoint) -> Result<Self, TransformerError> {
+    pub(crate) fn new(checkpoint: &Checkpoint) -> Result<Self, TransformerError> {
         let path = checkpoint.folder();
         let config = ModelConfig::from_json(checkpoint.config(), &path.join("config.json"))?;
         let stored: Vec<(&str, &[usize])> = checkpoint
@@ -157,6 +162,11 @@ impl Planned {
         let unread = architecture::unread_keys(checkpoint.config(), &path.join("config.json"))?;
         if !unread.is_empty() {
             plan.notes.push(Note::UnreadKeys { keys: unread });
+        }
+        for note in &plan.notes {
+            if let Note::TiedHeadPresent { name } = note {
+                same_as_embedding(checkpoint, &plan.tensors, name)?;
+            }
         }
         Ok(Self {
             config,
@@ -180,8 +190,12 @@ impl Source for Files {
     }
 
     fn block(&self, index: usize) -> Result<Block, TransformerError> {
-        let bytes = bytes_of_block(&self.planned.config, self.precision);
-        Tensors::new(&self.checkpoint, &self.planned, self.precision, bytes).block(index)
+        let Planned {
+            config, tensors, ..
+        } = &*self.planned;
+        let bytes = bytes_of_block(config, self.precision);
+        let read = |tensor: &PlannedTensor| Ok(self.checkpoint.tensor(&tensor.name)?);
+        Tensors::new(&read, config, tensors, self.precision, bytes).block(index)
     }
 }
 
@@ -218,9 +232,12 @@ fn bytes_of_block(config: &ModelConfig, precision: Precision) -> usize {
         + bytes(c.neurons, c.model)
 }
 
-/// The tensors of a checkpoint by the part they play.
+/// Reads a tensor, of the shape that is planned.
+pub(crate) type Read<'a> = dyn Fn(&PlannedTensor) -> Result<Tensor, TransformerError> + 'a;
+
+/// The tensors of a model by the part they play.
 struct Tensors<'a> {
-    checkpoint: &'a Checkpoint,
+    read: &'a Read<'a>,
     config: &'a ModelConfig,
     precision: Precision,
     /// Of all packed matrices.
@@ -232,23 +249,26 @@ struct Tensors<'a> {
 impl<'a> Tensors<'a> {
     /// With room for so many bytes of packed matrices.
     fn new(
-        checkpoint: &'a Checkpoint,
-        planned: &'a Planned,
+        read: &'a Read<'a>,
+        config: &'a ModelConfig,
+        planned: &'a [PlannedTensor],
         precision: Precision,
         bytes: usize,
     ) -> Self {
-        let tensors = planned.tensors.iter();
         Self {
-            checkpoint,
-            config: &planned.config,
+            read,
+            config,
             precision,
             arena: RefCell::new(Arena::with_capacity(bytes)),
-            planned: tensors.map(|t| ((t.role, t.layer, t.row), t)).collect(),
+            planned: planned
+                .iter()
+                .map(|t| ((t.role, t.layer, t.row), t))
+                .collect(),
         }
     }
 
     fn read(&self, planned: &PlannedTensor) -> Result<Tensor, TransformerError> {
-        Ok(self.checkpoint.tensor(&planned.name)?)
+        (self.read)(planned)
     }
 
     fn packed(&self, weight: ArrayView2<'_, f32>, bias: Option<Vec<f32>>) -> Linear {
@@ -350,6 +370,12 @@ impl<'a> Tensors<'a> {
         Ok(Some(self.packed(weight, None)))
     }
 
+    /// All blocks, in memory.
+    fn held(&self) -> Result<Blocks, TransformerError> {
+        let blocks = (0..self.config.layers).map(|layer| self.block(layer));
+        Ok(Blocks::Held(blocks.collect::<Result<_, _>>()?))
+    }
+
     fn block(&self, layer: usize) -> Result<Block, TransformerError> {
         let c = self.config;
         let (query_width, key_width) = (c.heads * c.head, c.kv_heads * c.head);
@@ -437,27 +463,32 @@ impl<'a> Tensors<'a> {
             bias,
         ))
     }
+}
 
-    /// Checks that an unembedding stored beside a tied embedding holds the same values.
-    fn same_as_embedding(&self, unembedding: &str) -> Result<(), TransformerError> {
-        let embedding = &self.planned[&(Role::TokenEmbedding, None, None)].name;
-        let first = self.checkpoint.tensor(embedding)?;
-        let second = self.checkpoint.tensor(unembedding)?;
-        let pairs = first.as_slice().iter().zip(second.as_slice());
-        match pairs.enumerate().find(|(_, (a, b))| a != b) {
-            None => Ok(()),
-            Some((index, _)) => Err(TransformerError::UntiedHead {
-                path: self.checkpoint.folder().to_path_buf(),
-                unembedding: unembedding.to_owned(),
-                embedding: embedding.clone(),
-                index,
-            }),
-        }
+/// Checks that an unembedding stored beside a tied embedding holds the same values.
+fn same_as_embedding(
+    checkpoint: &Checkpoint,
+    tensors: &[PlannedTensor],
+    unembedding: &str,
+) -> Result<(), TransformerError> {
+    let embedding = tensors.iter().find(|it| it.role == Role::TokenEmbedding);
+    let embedding = &embedding.expect("every model has one").name;
+    let first = checkpoint.tensor(embedding)?;
+    let second = checkpoint.tensor(unembedding)?;
+    let pairs = first.as_slice().iter().zip(second.as_slice());
+    match pairs.enumerate().find(|(_, (a, b))| a != b) {
+        None => Ok(()),
+        Some((index, _)) => Err(TransformerError::UntiedHead {
+            path: checkpoint.folder().to_path_buf(),
+            unembedding: unembedding.to_owned(),
+            embedding: embedding.clone(),
+            index,
+        }),
     }
 }
 
 /// \[groups, sharing + 2, size\] to \[groups · sharing + 2 · groups, size\]: all queries, then all keys, then all values.
-fn by_part(values: &[f32], groups: usize, sharing: usize, size: usize) -> Vec<f32> {
+pub(crate) fn by_part(values: &[f32], groups: usize, sharing: usize, size: usize) -> Vec<f32> {
     let queries = (0..groups).flat_map(|group| (0..sharing).map(move |query| (group, query)));
     let keys = (0..groups).map(|group| (group, sharing));
     let values_of = (0..groups).map(|group| (group, sharing + 1));

@@ -3,7 +3,7 @@
 use crate::error::TransformerError;
 use layerwise_architecture::{Mlp, ModelConfig, Residual};
 use layerwise_schedule::Site;
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD};
+use ndarray::{ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, Slice};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -112,9 +112,21 @@ impl Observer for () {
 }
 
 /// An [`Observer`] that keeps copies of the chosen sites at every step.
+///
+/// ```
+/// use layerwise_transformer::{Model, ModelConfig, Recording, Site};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let mut recording = Recording::of(model.config(), &[Site::ResidPost])?.at_last();
+/// model.run(&[0, 5, 3], &model.plain(), &mut recording)?;
+/// let last = recording.matrix(Some(2), Site::ResidPost).expect("there is a block 2");
+/// assert_eq!(last.dim(), (1, 32)); // [positions, model]
+/// # Ok::<(), layerwise_transformer::TransformerError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     sites: Vec<Site>,
+    at_last: bool,
     kept: BTreeMap<Address, ArrayD<f32>>,
 }
 
@@ -129,8 +141,18 @@ impl Recording {
         }
         Ok(Self {
             sites: sites.to_vec(),
+            at_last: false,
             kept: BTreeMap::new(),
         })
+    }
+
+    /// Will keep the last position alone, whose axis then has the length 1; of a batch, its last row.
+    #[must_use]
+    pub fn at_last(self) -> Self {
+        Self {
+            at_last: true,
+            ..self
+        }
     }
 
     /// What has been kept, in address order.
@@ -145,6 +167,16 @@ impl Recording {
             .find(|(address, _)| address.block == block && address.site == site)
             .map(|(_, activation)| activation)
     }
+
+    /// The first activation kept for a site of a source block, as a matrix: positions by whatever else the site has, in one row.
+    /// Of [`Site::AttnPattern`], heads by queries and keys.
+    pub fn matrix(&self, block: Option<usize>, site: Site) -> Option<ArrayView2<'_, f32>> {
+        let kept = self.get(block, site)?;
+        let rows = kept.len_of(Axis(0));
+        let shape = (rows, kept.len() / rows.max(1));
+        // Kept arrays are in row-major order.
+        kept.view().into_shape_with_order(shape).ok()
+    }
 }
 
 impl Observer for Recording {
@@ -153,7 +185,14 @@ impl Observer for Recording {
     }
 
     fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>) {
-        self.kept.insert(address, activation.to_owned());
+        let positions = Axis(usize::from(address.site == Site::AttnPattern));
+        let last = match self.at_last {
+            true => activation.len_of(positions).saturating_sub(1),
+            false => 0,
+        };
+        let kept = activation.slice_axis(positions, Slice::from(last..));
+        self.kept
+            .insert(address, kept.as_standard_layout().into_owned());
     }
 }
 

@@ -85,6 +85,21 @@ impl Tensor {
         })))
     }
 
+    /// A tensor of values in memory, with a name for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::NotFinite`], whose path is `memory`.
+    ///
+    /// # Panics
+    ///
+    /// If a dimension is zero.
+    pub fn of_array(name: &str, array: ArrayViewD<'_, f32>) -> Result<Self, WeightsError> {
+        assert!(!array.is_empty(), "tensor `{name}` has a dimension of zero");
+        let values = Values::Owned(array.iter().copied().collect());
+        Self::new(Path::new("memory"), name, array.shape(), values)
+    }
+
     /// Name of the tensor in the checkpoint.
     pub fn name(&self) -> &str {
         &self.0.name

@@ -1,6 +1,6 @@
 //! The rules of each format.
 
-use layerwise_corpus::{Bos, Corpus, CorpusError, Options, Skipped, read, sha256};
+use layerwise_corpus::{Bos, Corpus, CorpusError, Options, Skipped, of_text, read, sha256};
 use proptest::prelude::*;
 
 use crate::fixtures::{Folder, VOCAB, npy, npy_u16};
@@ -22,6 +22,16 @@ fn sequences(texts: &[&str]) -> Vec<Vec<u32>> {
 fn counts(corpus: &Corpus) -> (usize, usize, usize, usize) {
     let Skipped { empty, short } = corpus.skipped();
     (corpus.documents(), corpus.cut(), empty, short)
+}
+
+#[test]
+fn a_text_in_memory_is_read_as_a_file() {
+    let folder = Folder::new();
+    let read = |text| of_text(text, &folder.tokenizer, &options(4));
+    let corpus = read("cdefghi").expect("two windows");
+    assert_eq!(corpus.sequences(), sequences(&["cdef", "ghi"]));
+    let error = read("").expect_err("nothing to read").to_string();
+    assert!(error.starts_with("text in memory: "), "{error}");
 }
 
 #[test]
