@@ -2,11 +2,15 @@
 
 use layerwise_corpus::Tokenizer;
 use layerwise_transformer::Model;
-use std::path::Path;
+use std::env;
+use std::path::PathBuf;
 
-/// A model of `fixtures/models`, and its tokenizer.
+/// A model of `models` in the repository's fixtures, or where this source lies elsewhere in those that `LAYERWISE_FIXTURES`
+/// names; and its tokenizer.
 pub(crate) fn embedded() -> (Model, Tokenizer) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/gpt2-8x160");
+    let of_repository = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures").into();
+    let fixtures = env::var_os("LAYERWISE_FIXTURES").map_or_else(of_repository, PathBuf::from);
+    let folder = fixtures.join("models/gpt2-8x160");
     let model = Model::open(&folder).unwrap();
     let tokenizer = Tokenizer::open(&folder.join("tokenizer.json"), model.config().vocab).unwrap();
     (model, tokenizer)

@@ -12,6 +12,7 @@ use layerwise_transformer::Model;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -300,9 +301,10 @@ pub(crate) fn runs(model: &Model, threads: usize) -> Runs<'_> {
     }
 }
 
-/// The folder of fixtures.
+/// The folder of fixtures: the repository's, or where this source lies elsewhere the one that `LAYERWISE_FIXTURES` names.
 pub(crate) fn fixtures() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures"))
+    let of_repository = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures").into();
+    env::var_os("LAYERWISE_FIXTURES").map_or_else(of_repository, PathBuf::from)
 }
 
 /// The tokenizer of the first of the small trained models.
