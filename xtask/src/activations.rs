@@ -24,8 +24,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Options of `activations`.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
-The file holds a tensor for each site and block, [tokens, …]: the rows of one sequence after those of another. Sites of heads
-have the axes [tokens, heads, head]. `tokens` are the token ids, `sequence_offsets` where each sequence begins, and at last their
+The file holds a tensor for each site and block, [tokens, …]: the rows of one sequence after those of another. Sites of heads \
+have the axes [tokens, heads, head]. `tokens` are the token ids, `sequence_offsets` where each sequence begins, and at last their \
 number, both in I64.
 
 Examples:

@@ -32,7 +32,7 @@ pub struct Inputs {
     /// Tokens of a sequence, BOS included [default: 512, or the model's maximum where that is less]
     #[arg(long, value_name = "T")]
     pub context: Option<usize>,
-    /// Take at most N tokens
+    /// Take at most N tokens [default: 20000 where `reproduce` is given neither this nor --rows, else all]
     #[arg(long, value_name = "N")]
     pub tokens: Option<usize>,
     /// The token before each text: what the checkpoint's tokenizer puts there (auto), none, or an id

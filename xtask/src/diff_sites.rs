@@ -13,10 +13,10 @@ use std::path::PathBuf;
 /// Options of `diff-sites`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The reference holds `tokens` (I64 or I32, [seq]) and activations in F32, named f32/<block>/<site>, f32/embed,
+The reference holds `tokens` (I64 or I32, [seq]) and activations in F32, named f32/<block>/<site>, f32/embed, \
 f32/final.norm and f32/logits, as fixtures/parity/sites.py writes them with Hugging Face transformers.
 The first site beyond 5e-5 of its largest value is named, and the exit code is then not 0.
-On long sequences the f32 of transformers may itself be off as far. With `--precision f32 f64` the reference holds f64/… too:
+On long sequences the f32 of transformers may itself be off as far. With `--precision f32 f64` the reference holds f64/… too: \
 then a site also agrees if it is at most four times as far from f64 as the reference's f32 is.")]
 pub struct Arguments {
     /// An embedded model's name, a checkpoint folder, or the name of a model of the Hugging Face hub that its cache holds

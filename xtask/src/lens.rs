@@ -11,10 +11,10 @@ use std::num::NonZeroUsize;
 /// Options of `lens`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Each row is a residual stream: the embedding, then the stream after each block, or after each step where a block is not run as a
-whole. The standard lens applies the final norm to
-it and unembeds it; the legacy lens divides it by the scale that the final norm has at the last stream, as the first
-versions of the paper did. The output's first choice is green wherever it stands, and probabilities below 0.1 are pale.
+Each row is a residual stream: the embedding, then the stream after each block, or after each step where a block is not \
+run as a whole. The standard lens applies the final norm to it and unembeds it; the legacy lens divides it by the scale that \
+the final norm has at the last stream, as the first versions of the paper did. The output's first choice is green wherever \
+it stands, and probabilities below 0.1 are pale.
 With --json there is one line a row: step, standard, legacy, each a list of token, text, probability.")]
 pub struct Arguments {
     #[command(flatten)]

@@ -5,6 +5,7 @@
 
 pub mod activations;
 pub mod arguments;
+pub mod chosen;
 pub mod conversation;
 pub mod diff_sites;
 pub mod draw;
@@ -13,6 +14,7 @@ pub mod embedded;
 pub mod ending;
 pub mod facts;
 pub mod fastest;
+pub mod first;
 pub mod generate;
 pub mod growth;
 pub mod hub;
@@ -150,13 +152,55 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// An error and its causes. Many errors repeat their cause in their own text; such a cause is left out.
+/// An error and its causes. Many errors repeat their cause in their own text; such a cause is left out. What a cause begins
+/// with and the message ends with, as the text of an edit, is told once.
 fn message(error: &anyhow::Error) -> String {
     let mut message = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !message.ends_with(&cause) {
-            message = format!("{message}: {cause}");
+        if message.ends_with(&cause) {
+            continue;
+        }
+        let (about, _) = cause.split_once(": ").unwrap_or_default();
+        match message.strip_suffix(about) {
+            Some(before) if !about.is_empty() => message = format!("{before}{cause}"),
+            _ => message = format!("{message}: {cause}"),
         }
     }
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    /// clap wraps what it is given, so that a text which is wrapped already comes out ragged.
+    #[test]
+    fn help_is_wrapped_once() {
+        let mut commands = vec![Arguments::command()];
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands().cloned());
+            let help = command.get_after_help().map(ToString::to_string);
+            for line in help.unwrap_or_default().lines() {
+                let is_whole =
+                    line.is_empty() || line.starts_with("  ") || line.ends_with(['.', ':']);
+                assert!(is_whole, "{}: {line}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_cause_repeats_is_told_once() {
+        let check = |cause: &'static str, context: &'static str, expected: &str| {
+            assert_eq!(message(&anyhow!(cause).context(context)), expected);
+        };
+        check("no file", "model", "model: no file");
+        check("no file", "model: no file", "model: no file");
+        check(
+            "`drop(9)`: no block",
+            "edit `drop(9)`",
+            "edit `drop(9)`: no block",
+        );
+        check(": odd", "model", "model: : odd");
+    }
 }

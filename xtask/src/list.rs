@@ -8,6 +8,9 @@ use layerwise::files::{Folder, Links};
 use std::io::Write;
 use std::path::Path;
 
+/// What most experiments need.
+const ANY: &str = "a model, a text";
+
 /// Options of `list`.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -30,17 +33,18 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
     }
     writeln!(
         out,
-        "Experiments ({} reproduce EXPERIMENT):",
+        "Experiments ({} reproduce EXPERIMENT, or the name of a figure or a claim), on {ANY} where nothing else is said:",
         program::name()
     )?;
     for experiment in EXPERIMENTS.iter() {
         let (id, about) = (experiment.id(), experiment.about());
-        writeln!(
-            out,
-            "  {id:<18} {}; needs {}",
-            about.summary,
-            experiment.needs()
-        )?;
+        let needs = experiment.needs().to_string();
+        let told = match needs.as_str() {
+            ANY => String::new(),
+            "a model" => "; needs no text".to_owned(),
+            needs => format!("; needs {needs}"),
+        };
+        writeln!(out, "  {id:<18} {}{told}", about.summary)?;
     }
     writeln!(out, "\nClaims (claims.csv of reproduce):")?;
     for claim in claims() {

@@ -106,12 +106,12 @@ pub fn announce<M: Measure>(
     let unit = measure.unit();
     let tokens = |item: &M::Item| measure.batch(item).rows();
     output::say(format_args!(
-        "{}: {} schedules, {} steps ({} without sharing), on {} {unit}s, {} tokens",
+        "{}: {} schedules, {} steps ({} without sharing), on {}, {} tokens",
         opened.name,
         plan.entries().len(),
         plan.planned_steps(),
         plan.naive_steps(),
-        items.len(),
+        output::counted(items.len(), unit),
         items.iter().map(tokens).sum::<usize>(),
     ));
     if portion.shard != Shard::WHOLE {

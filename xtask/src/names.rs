@@ -69,7 +69,7 @@ fn one(given: &str, fetch: bool) -> anyhow::Result<Named> {
             return Ok(Named { name, folder });
         }
         bail!(
-            "--model {given}: there is no such folder and no embedded model of this name; give a checkpoint folder, or one of {}",
+            "--model {given}: there is no such folder and no embedded model of this name; give a checkpoint folder, ORG/NAME for a model of the Hugging Face hub, or one of {}",
             embedded.join(", ")
         );
     };

@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 /// Options of `next`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The plain model comes first, as the edit `id`; its first choice is green wherever it stands, and probabilities below 0.1 are
+The plain model comes first, as the edit `id`; its first choice is green wherever it stands, and probabilities below 0.1 are \
 pale. The last line is KL(plain ‖ edited) at this position, in nats.
 With --json there is one line an edit: edit, kl_nats, next, a list of token, text, probability.")]
 pub struct Arguments {

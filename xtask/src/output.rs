@@ -182,6 +182,14 @@ pub fn say(message: impl Display) {
     let _ = writeln!(io::stderr(), "{}", plain(&message.to_string()));
 }
 
+/// So many of something.
+pub fn counted(count: usize, unit: &str) -> String {
+    match count {
+        1 => format!("1 {unit}"),
+        _ => format!("{count} {unit}s"),
+    }
+}
+
 /// A text with its control characters spelt out, line ends among them. A name that a stranger chose must neither steer
 /// the terminal nor look like a message of this program.
 pub fn plain(text: &str) -> String {

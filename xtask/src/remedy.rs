@@ -57,6 +57,7 @@ fn of_config(error: &ConfigError) -> Option<String> {
 
 fn of_text(error: &CorpusError) -> Option<&'static str> {
     match error {
+        CorpusError::Field { .. } => Some("give --field NAME, if the text stands in another"),
         CorpusError::Bos { .. } => Some("give --bos ID, or --bos none"),
         CorpusError::UnknownExtension { found: None, .. } => Some(
             "give a file with one of these, or a data set of the Hugging Face cache as NAME:CONFIG:SPLIT:FIELD",

@@ -1,6 +1,7 @@
 //! `reproduce`: the paper's figures.
 
 use crate::arguments::{self, Bos, Inputs, Run};
+use crate::experiments;
 use crate::experiments::core::clock::Clock;
 use crate::experiments::core::data::{Data, Shared};
 use crate::experiments::core::error::ExperimentError;
@@ -10,8 +11,9 @@ use crate::experiments::core::plain::{self, Observation};
 use crate::experiments::core::subject::{Runs, Subject};
 use crate::experiments::core::sweep::{Sweep, Swept};
 use crate::experiments::core::tables::Tables;
-use crate::experiments::{self, EXPERIMENTS};
+use crate::experiments;
 use crate::facts::{self, subject_facts};
+use crate::first::First;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest, Reported};
@@ -21,15 +23,14 @@ use crate::results::Results;
 use crate::speed::bytes_of;
 use crate::stopwatch::{Stopwatch, Timing};
 use crate::trial::Trial;
-use crate::{ending, interrupt, other_text, output, program, results};
+use crate::{chosen, ending, interrupt, other_text, output, program, results};
 use anyhow::{Context, anyhow, ensure};
-use clap::builder::PossibleValue;
 use indicatif::HumanDuration;
 use layerwise::chat::Template;
 use layerwise::corpus::Tokenizer;
 use layerwise::journal::{Divided, Shard};
 use layerwise::sweep::{Divergence, Journals, Sums, Target, collect, cost};
-use std::fmt::Display;
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -41,8 +42,8 @@ Without options: every figure, on the embedded models and text.
 With a real model:
   {} reproduce robustness --model path/to/pythia-410m --corpus pile.jsonl --out layerwise-pythia", program::name()))]
 pub struct Arguments {
-    /// Experiments to run [default: all]
-    #[arg(value_name = "EXPERIMENT", value_parser = known())]
+    /// Experiments to run, or figures (as nips-fig5a) or claims (as D5) that stand on them [default: all]
+    #[arg(value_name = "EXPERIMENT", value_parser = chosen::names())]
     experiments: Vec<String>,
     #[command(flatten)]
     inputs: Inputs,
@@ -141,12 +142,7 @@ const DEFAULT_TOKENS: usize = 20_000;
 pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     output::check_folder_of_results(&arguments.out)?;
     interrupt::watch(true)?;
-    let named = |id: &str| arguments.experiments.iter().any(|named| named == id);
-    let chosen: Vec<&dyn Experiment> = EXPERIMENTS
-        .iter()
-        .copied()
-        .filter(|experiment| arguments.experiments.is_empty() || named(experiment.id()))
-        .collect();
+    let chosen = chosen::experiments(&arguments.experiments);
     let ids: Vec<&str> = chosen.iter().map(|experiment| experiment.id()).collect();
     let limited = arguments.inputs.rows.is_some() || arguments.inputs.tokens.is_some();
     let tokens = (!limited).then_some(DEFAULT_TOKENS);
@@ -157,14 +153,14 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let models = inputs::open_models(&arguments.inputs)?;
     check_folders(&arguments.out, &models)?;
     let asked = chosen.iter().copied().filter(|experiment| {
-        let id = experiment.id();
-        named(id) || arguments.labelled.given(id).is_some()
+        chosen::is_named(*experiment, &arguments.experiments)
+            || arguments.labelled.given(experiment.id()).is_some()
     });
     let tokenizers = models
         .iter()
         .map(inputs::open_tokenizer)
         .collect::<anyhow::Result<Vec<_>>>()?;
-    tokenizers_for(asked, &models, &tokenizers)?;
+    chosen::check_tokenizers(asked, &models, &tokenizers)?;
     let talks = needed.iter().any(|experiment| experiment.needs().template);
     let templates = inputs::chat_templates(&models, talks)?;
     // What does not fit a model is found before the first of them runs.
@@ -185,11 +181,13 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         data: labelled.data(),
         experiments: &needed,
     };
+    output::say(format_args!("experiments: {}", of_needed.join(", ")));
+    let mut told = BTreeSet::new();
     let mut all_measured = Vec::new();
     for (at, opened) in models.iter().enumerate() {
         let text = (tokenizers[at].as_ref(), templates[at].as_ref());
         let measured = plan.measured(opened, text, &corpora[at], shifted[at].as_ref())?;
-        plan.announce(&measured)?;
+        plan.announce(&measured, &mut told)?;
         all_measured.push(measured);
     }
     let passes = all_measured
@@ -218,10 +216,17 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let provenance = facts::provenance(arguments.labelled.told());
     for (at, (measured, facts)) in all_measured.iter().zip(&facts).enumerate() {
         let folder = arguments.out.join(&measured.opened.name);
-        let mut tables = plan.run(measured, &mut manifest)?;
-        derive(&chosen, &mut tables, std::slice::from_ref(facts));
-        let tables = results::write_tables(&folder, &chosen, &tables, &mut written)?;
         let caption = results::caption(&captioned[at..=at], &provenance);
+        let first = First {
+            folder: &folder,
+            experiments: &chosen,
+            caption: &caption,
+        };
+        let mut tables = plan.run(measured, &mut manifest, |passes| {
+            first.draw(&measured.subject, passes, facts)
+        })?;
+        results::derive(&chosen, &mut tables, std::slice::from_ref(facts));
+        let tables = results::write_tables(&folder, &chosen, &tables, &mut written)?;
         drawn.push(results::draw(
             &folder,
             &chosen,
@@ -231,7 +236,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         )?);
         all.extend(tables);
     }
-    derive(&chosen, &mut all, &facts);
+    results::derive(&chosen, &mut all, &facts);
     let mut together = None;
     if models.len() > 1 {
         all = results::write_tables(&arguments.out, &chosen, &all, &mut written)?;
@@ -370,45 +375,49 @@ impl<'a> Plan<'a> {
             .collect()
     }
 
-    /// Tells what a model is going to be put through, and refuses what does not fit it.
-    fn announce(&self, measured: &Measured<'_>) -> anyhow::Result<()> {
+    /// Tells what a model is going to be put through, and refuses what does not fit it. What was told of a model before it, word
+    /// for word, is not told again.
+    fn announce(&self, measured: &Measured<'_>, told: &mut BTreeSet<String>) -> anyhow::Result<()> {
         let Measured {
             opened,
             corpus,
             subject,
             ..
         } = measured;
-        let say = |told: &dyn Display| output::say(format_args!("{}: {told}", opened.name));
-        let ids: Vec<&str> = self
-            .experiments
-            .iter()
-            .map(|experiment| experiment.id())
-            .collect();
-        say(&format_args!("experiments: {}", ids.join(", ")));
+        let (name, before) = (&opened.name, told.len());
+        let mut as_before = 0;
+        let mut say = |line: String| match told.contains(&line) {
+            true => as_before += 1,
+            false => {
+                output::say(format_args!("{name}: {line}"));
+                told.insert(line);
+            }
+        };
         if let Some(Sweep { plan, measure, .. }) = &measured.sweep {
             let (run, portion) = (&self.arguments.run, self.portion(opened));
             announce(opened, &items(corpus, measure), plan, run, &portion);
             tell_skipped(corpus);
         }
         if !self.observations().is_empty() {
-            say(&format_args!("plain: {}", subject.text));
+            say(format!("plain: {}", subject.text));
         }
         for experiment in self.experiments {
             let needs = experiment.needs();
             if needs.tokenizer && subject.tokenizer.is_none() {
                 let id = experiment.id();
-                say(&format_args!(
+                say(format!(
                     "{id} is left empty: no tokenizer.json to read text with"
                 ));
                 continue;
             }
-            for told in experiment.announce(subject)? {
-                say(&told);
-            }
+            experiment.announce(subject)?.into_iter().for_each(&mut say);
             // A dry run does not write the source code of this project.
             if needs.other_text && subject.other_text.is_none() {
-                say(&"plain, other text: on the source code of this project");
+                say("plain, other text: on the source code of this project".to_owned());
             }
+        }
+        if as_before > 0 && before > 0 {
+            output::say(format_args!("{name}: all else as above"));
         }
         Ok(())
     }
@@ -429,16 +438,16 @@ impl<'a> Plan<'a> {
         };
         let each = self.experiments.iter();
         let mut passes = Vec::new();
-        if let Some(Sweep { plan, .. }) = sweep {
-            let layers = opened.model.config().layers;
-            let swept = each.clone().filter(|it| !it.edits(layers).is_empty());
-            let work = cost::of_plan(&opened.model, plan, corpus.corpus.tokens());
-            passes.push(of(swept.map(|it| it.id()).collect(), work));
-        }
         if !self.observations().is_empty() {
-            let observed = each.filter(|it| !it.observations().is_empty());
+            let observed = each.clone().filter(|it| !it.observations().is_empty());
             let work = cost::of_plain(&opened.model, corpus.corpus.tokens());
             passes.push(of(observed.map(|it| it.id()).collect(), work));
+        }
+        if let Some(Sweep { plan, .. }) = sweep {
+            let layers = opened.model.config().layers;
+            let swept = each.filter(|it| !it.edits(layers).is_empty());
+            let work = cost::of_plan(&opened.model, plan, corpus.corpus.tokens());
+            passes.push(of(swept.map(|it| it.id()).collect(), work));
         }
         for experiment in self.own(subject) {
             passes.push(of(vec![experiment.id()], experiment.work(subject)?));
@@ -579,7 +588,12 @@ impl<'a> Plan<'a> {
     }
 
     /// Makes the passes that experiments share, then every experiment.
-    fn run(&self, measured: &Measured<'_>, manifest: &mut Manifest) -> anyhow::Result<Tables> {
+    fn run(
+        &self,
+        measured: &Measured<'_>,
+        manifest: &mut Manifest,
+        first: impl Fn(&Passes) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Tables> {
         let Measured {
             opened,
             corpus,
@@ -594,6 +608,15 @@ impl<'a> Plan<'a> {
         };
         let mut record = manifest::Run::new(opened, corpus).with_shifted(*shifted);
         let mut passes = Passes::default();
+        // The plain model first: it is quick, and gives the first figures.
+        let observations = self.observations();
+        if !observations.is_empty() {
+            let sequences = subject.text.sequences();
+            TERMINAL.next_pass();
+            passes.observed = plain::observe(&subject.runs, sequences, &observations)
+                .with_context(|| opened.name.clone())?;
+            first(&passes)?;
+        }
         if let Some(sweep) = sweep {
             TERMINAL.next_pass();
             let swept = self.sweep(measured, sweep)?;
@@ -604,13 +627,6 @@ impl<'a> Plan<'a> {
                 plan: swept.plan,
                 sums: swept.sums,
             });
-        }
-        let observations = self.observations();
-        if !observations.is_empty() {
-            let sequences = subject.text.sequences();
-            TERMINAL.next_pass();
-            passes.observed = plain::observe(&subject.runs, sequences, &observations)
-                .with_context(|| opened.name.clone())?;
         }
         let mut tables = Tables::default();
         for experiment in self.experiments {
@@ -656,40 +672,4 @@ fn shifted(
         return Ok(models.iter().map(|_| None).collect());
     }
     other_text::open(file, &arguments.inputs, tokens, models, &arguments.out)
-}
-
-/// Refuses experiments that were asked for, by name or with data of their own, of a model that has no tokenizer for them.
-fn tokenizers_for(
-    mut experiments: impl Iterator<Item = &'static dyn Experiment>,
-    models: &[OpenedModel],
-    tokenizers: &[Option<Tokenizer>],
-) -> anyhow::Result<()> {
-    let Some(experiment) = experiments.find(|experiment| experiment.needs().tokenizer) else {
-        return Ok(());
-    };
-    for (opened, tokenizer) in models.iter().zip(tokenizers) {
-        ensure!(
-            tokenizer.is_some(),
-            "{}: {} needs a tokenizer.json to read text with, found none in {}",
-            opened.name,
-            experiment.id(),
-            opened.folder.display()
-        );
-    }
-    Ok(())
-}
-
-/// Fills in what is made from other experiments' tables.
-fn derive(experiments: &[&dyn Experiment], tables: &mut Tables, models: &[Facts]) {
-    for experiment in experiments {
-        experiment.derive(tables, models);
-    }
-}
-
-/// The names that the command line knows, with what each shows.
-fn known() -> Vec<PossibleValue> {
-    let value = |experiment: &&dyn Experiment| {
-        PossibleValue::new(experiment.id()).help(experiment.about().summary)
-    };
-    EXPERIMENTS.iter().map(value).collect()
 }

@@ -37,6 +37,13 @@ fn tables_of(experiments: &[&dyn Experiment]) -> Vec<TableId> {
     all
 }
 
+/// Fills the tables that nothing has to be measured for.
+pub fn derive(experiments: &[&dyn Experiment], tables: &mut Tables, models: &[Facts]) {
+    for experiment in experiments {
+        experiment.derive(tables, models);
+    }
+}
+
 /// Writes the tables that experiments need and reads them back, so that what is drawn and judged is what the files say.
 ///
 /// # Errors

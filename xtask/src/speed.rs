@@ -15,11 +15,11 @@ use std::path::PathBuf;
 /// Options of `speed`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The plain model comes first, as the schedule `id`. A repetition reads the prompt under each schedule, then decodes token by
-token, each token under all schedules in turn, and keeps the median of a schedule's times. The tokens are a fixed sequence of
+The plain model comes first, as the schedule `id`. A repetition reads the prompt under each schedule, then decodes token by \
+token, each token under all schedules in turn, and keeps the median of a schedule's times. The tokens are a fixed sequence of \
 ids; nothing is chosen from their logits.
-Columns: prefill_tokens_per_s counts the logits of the last position; first_token_ms is the prompt and one further token;
-decode_ms_per_token is at cache lengths from prompt_tokens on; ratio_to_plain is the plain model's time by the schedule's, in
+Columns: prefill_tokens_per_s counts the logits of the last position; first_token_ms is the prompt and one further token; \
+decode_ms_per_token is at cache lengths from prompt_tokens on; ratio_to_plain is the plain model's time by the schedule's, in \
 the same repetition; predicted_ratio is that of the bytes read; cache_bytes are the keys and values of all tokens.
 *_se are standard errors over repetitions.")]
 pub struct Arguments {

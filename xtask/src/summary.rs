@@ -56,8 +56,10 @@ impl Summary {
         let order = self.order(statistics.len(), |at| &statistics[at]);
         let positions = statistics.first().map_or(0, |first| first.kl_nats.count());
         self.title(&format!(
-            "{}: {sequences} sequences, {positions} positions; means ± standard errors clustered by sequence\n",
-            output::plain(model)
+            "{}: {}, {positions} positions; {}\n",
+            output::plain(model),
+            output::counted(sequences, "sequence"),
+            shown(sequences, "sequence")
         ));
         let mut lines = vec![HEADS.map(str::to_owned).to_vec()];
         lines.extend(order.into_iter().map(|at| {
@@ -78,8 +80,10 @@ impl Summary {
     ) {
         let order = self.order(statistics.len(), |at| &statistics[at].divergence);
         self.title(&format!(
-            "{}: {pairs} pairs; means ± standard errors clustered by pair\n",
-            output::plain(model)
+            "{}: {}; {}\n",
+            output::plain(model),
+            output::counted(pairs, "pair"),
+            shown(pairs, "pair")
         ));
         let mut lines = vec![HEADS_OF_PAIRS.map(str::to_owned).to_vec()];
         lines.extend(order.into_iter().map(|at| {
@@ -119,6 +123,14 @@ impl Summary {
     /// The text.
     pub fn text(&self) -> &str {
         &self.text
+    }
+}
+
+/// What stands in the columns of so many units.
+fn shown(count: usize, unit: &str) -> String {
+    match count {
+        1 => format!("means; a standard error needs two {unit}s"),
+        _ => format!("means ± standard errors clustered by {unit}"),
     }
 }
 

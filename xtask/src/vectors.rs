@@ -16,10 +16,10 @@ use std::path::PathBuf;
 /// Options of `vectors`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The file has the columns of WiC between tabs, a line a pair: a word, its part of speech, two indices of words joined by
-`-`, and two sentences. The output holds `states` in F32, [pairs, 2, states, model]: the residual streams from the
-embedding to the last block's output; and `normed`, [pairs, 2, model]: the last one after the final norm. With --state K
-it holds `states`, [pairs, 2, model], of that one. Which state tells senses best: lexical-semantics-best.csv of
+The file has the columns of WiC between tabs, a line a pair: a word, its part of speech, two indices of words joined by \
+`-`, and two sentences. The output holds `states` in F32, [pairs, 2, states, model]: the residual streams from the \
+embedding to the last block's output; and `normed`, [pairs, 2, model]: the last one after the final norm. With --state K \
+it holds `states`, [pairs, 2, model], of that one. Which state tells senses best: lexical-semantics-best.csv of \
 `reproduce lexical-semantics`.")]
 pub struct Arguments {
     /// Words in their sentences

@@ -26,12 +26,12 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 #[command(after_help = "\
 The plain model comes first, as the edit `id`. Without --temperature the most likely token is always taken.
-A line of --prompts is an object with one of `prompt` (a text), `messages` (objects with `role` and `content`, with --chat)
+A line of --prompts is an object with one of `prompt` (a text), `messages` (objects with `role` and `content`, with --chat) \
 and `ids` (token ids); its continuations are printed, or written to --out, as with --json, each with its `line`.
-With --json there is one line an edit: edit, prompt_ids, ids, text, logprobs (natural logarithms of the model's own
-probabilities), first_difference (the first token that differs from the plain model's, counted from 0; null where none
+With --json there is one line an edit: edit, prompt_ids, ids, text, logprobs (natural logarithms of the model's own \
+probabilities), first_difference (the first token that differs from the plain model's, counted from 0; null where none \
 does), prefill_tokens_per_s, decode_ms_per_token; with --exit also blocks, those that the prompt ran and then each token.
-All continuations are made together, so that the weights are read once for all of them: their times are those of all of
+All continuations are made together, so that the weights are read once for all of them: their times are those of all of \
 them; `speed` times edits one by one.")]
 pub struct Arguments {
     /// The text to continue

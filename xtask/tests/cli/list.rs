@@ -18,8 +18,8 @@ fn list_names_every_experiment_model_and_format() {
         assert!(line(experiment.id()).contains(told), "{said}");
     }
     for (id, needs) in [
-        ("robustness", "needs a model, a text"),
-        ("neurons", "needs a model"),
+        ("robustness", "v1-fig2, v1-fig3)"),
+        ("neurons", "needs no text"),
         ("suffix-neurons", "needs a model with its tokenizer.json"),
         (
             "wic",

@@ -335,7 +335,7 @@ fn text_of_another_kind_is_source_code_where_it_can_be_read() {
     ];
     let said = sandbox.xtask(&given).succeeded().stderr;
     assert!(said.contains("gpt2: shift is left out"), "{said}");
-    assert!(said.contains("gpt2: experiments: "), "{said}");
+    assert!(said.contains("experiments: "), "{said}");
     assert!(!sandbox.path("out/source-code.jsonl").exists());
     let on_embedded = [
         "reproduce",

@@ -159,7 +159,7 @@ pub(crate) fn corpora() -> Vec<Case> {
             },
             &[
                 "some.jsonl: skipped 1 short and 2 empty sequences",
-                "on 1 sequences, 16 tokens",
+                "on 1 sequence, 16 tokens",
             ],
         )
         .on("some.jsonl", &[]),
