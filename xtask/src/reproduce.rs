@@ -11,7 +11,6 @@ use crate::experiments::core::plain::{self, Observation};
 use crate::experiments::core::subject::{Runs, Subject};
 use crate::experiments::core::sweep::{Sweep, Swept};
 use crate::experiments::core::tables::Tables;
-use crate::experiments;
 use crate::facts::{self, subject_facts};
 use crate::first::First;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
