@@ -8,7 +8,8 @@ use ndarray::{Axis, s};
 fn the_last_position_is_that_of_the_whole() {
     let model = Model::random(ModelConfig::tiny(), 7);
     let sites: Vec<Site> = Site::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|site| check_site(model.config(), *site).is_ok())
         .collect();
     let recorded = |at_last: bool| {
