@@ -145,6 +145,6 @@ fn what_is_embedded_is_listed_without_being_written() {
     command.env("LAYERWISE_CACHE", sandbox.path("cache"));
     let said = Outcome::of(&mut command).succeeded().stdout;
     assert!(said.contains(MODEL), "{said}");
-    assert!(said.contains("(layerwise reproduce EXPERIMENT)"), "{said}");
+    assert!(said.contains("(layerwise reproduce EXPERIMENT, "), "{said}");
     assert!(!sandbox.path("cache").exists());
 }

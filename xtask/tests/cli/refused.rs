@@ -149,7 +149,7 @@ fn models_that_are_not_there() {
         &[
             "--model no-such-model",
             "no such folder and no embedded model of this name",
-            "give a checkpoint folder, or one of ",
+            "give a checkpoint folder, ORG/NAME for a model of the Hugging Face hub, or one of ",
         ],
     );
     models(&["text.txt"], &["--model text.txt", "no such folder"]);
