@@ -256,14 +256,14 @@ impl Corrected {
                 }
             };
             let searched = lattice.as_ref().filter(|_| method.mode == Mode::Lattice);
-            let mut search = searched.map(|lattice| Search::new(method, lattice, paths));
+            let search =
+                searched.map(|lattice| Search::new(method, lattice, paths, vocabulary, model));
+            let mut search = search.transpose().map_err(Failure::LanguageModel)?;
             for &alpha in &method.grid.alpha {
                 for &beta in &method.grid.beta {
                     let words = match (method.mode, &lattice, &mut search) {
                         (Mode::Vote, Some(lattice), _) => lattice.heaviest(),
-                        (_, _, Some(search)) => search
-                            .best(alpha, beta, vocabulary, model)
-                            .map_err(Failure::LanguageModel)?,
+                        (_, _, Some(search)) => search.best(alpha, beta),
                         (Mode::Select, ..) => {
                             gate.alpha = alpha;
                             let scores = gate.scores(list, scale, language);
@@ -409,45 +409,57 @@ fn first_highest(scores: &[f64]) -> usize {
 }
 
 /// A lattice that is searched for several α and β.
-struct Search<'a> {
+struct Search {
     decoder: Decoder,
-    lattice: &'a Lattice,
     /// All paths of a lattice that is searched exactly.
     paths: Vec<Candidate>,
+    /// What is left in the beam of each α and β that is still to come, in their order; of a lattice that is not.
+    beams: std::vec::IntoIter<Vec<Candidate>>,
     is_exact: bool,
 }
 
-impl<'a> Search<'a> {
-    fn new(method: &Method, lattice: &'a Lattice, scores: &[LanguageScore]) -> Self {
-        let is_exact = method.decoder.is_exact(lattice);
-        let mut paths = match is_exact {
-            true => method.decoder.paths(lattice),
-            false => Vec::new(),
-        };
-        for (path, score) in paths.iter_mut().zip(scores) {
-            path.language = *score;
-        }
-        Self {
-            decoder: method.decoder,
-            lattice,
-            paths,
-            is_exact,
-        }
-    }
-
-    fn best<L: LanguageModel>(
-        &mut self,
-        alpha: f64,
-        beta: f64,
+impl Search {
+    fn new<L: LanguageModel>(
+        method: &Method,
+        lattice: &Lattice,
+        scores: &[LanguageScore],
         vocabulary: &Vocabulary,
         model: &mut L,
-    ) -> Result<Vec<WordId>, L::Error> {
+    ) -> Result<Self, L::Error> {
+        let is_exact = method.decoder.is_exact(lattice);
+        let (mut paths, mut beams) = (Vec::new(), Vec::new());
+        if is_exact {
+            paths = method.decoder.paths(lattice);
+            for (path, score) in paths.iter_mut().zip(scores) {
+                path.language = *score;
+            }
+        } else {
+            let decoders = method.grid.alpha.iter().flat_map(|&alpha| {
+                let decoder = move |&beta: &f64| Decoder {
+                    alpha,
+                    beta,
+                    ..method.decoder
+                };
+                method.grid.beta.iter().map(decoder)
+            });
+            beams = Decoder::beams(&decoders.collect::<Vec<_>>(), lattice, vocabulary, model)?;
+        }
+        Ok(Self {
+            decoder: method.decoder,
+            paths,
+            beams: beams.into_iter(),
+            is_exact,
+        })
+    }
+
+    /// The best words at the next α and β.
+    fn best(&mut self, alpha: f64, beta: f64) -> Vec<WordId> {
         (self.decoder.alpha, self.decoder.beta) = (alpha, beta);
         if !self.is_exact {
-            self.paths = self.decoder.candidates(self.lattice, vocabulary, model)?;
+            self.paths = self.beams.next().unwrap_or_default();
         }
         let best = self.decoder.best(&self.paths);
-        Ok(best.map(|best| best.words.clone()).unwrap_or_default())
+        best.map(|best| best.words.clone()).unwrap_or_default()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 
-use crate::{LanguageModel, LanguageScore, Lattice, Vocabulary, WordId};
+use crate::{LanguageModel, LanguageScore, Lattice, Slot, Vocabulary, WordId};
 
 /// What is added to a weight before its logarithm is taken.
 const FLOOR: f64 = 1e-6;
@@ -78,8 +78,11 @@ impl Decoder {
     /// not asked, and its scores are 0.
     pub fn paths(&self, lattice: &Lattice) -> Vec<Candidate> {
         let silent = |states: &[(&(), WordId)]| Ok::<_, Infallible>(vec![None; states.len()]);
-        match self.walk(lattice, usize::MAX, (), silent) {
-            Ok(beam) => beam.into_iter().map(|(_, candidate)| candidate).collect(),
+        match Self::walk(&[*self], lattice, usize::MAX, (), silent) {
+            Ok(beams) => {
+                let beam = beams.into_iter().flatten();
+                beam.map(|(_, candidate)| candidate).collect()
+            }
             Err(never) => match never {},
         }
     }
@@ -113,85 +116,133 @@ impl Decoder {
             }
             return Ok(candidates);
         }
-        let start = model.start();
-        let extend = |words: &[(&L::State, WordId)]| match asks {
-            false => Ok(vec![None; words.len()]),
-            true => {
-                let words: Vec<(&L::State, &str)> = words
-                    .iter()
-                    .map(|&(state, word)| (state, vocabulary.word(word)))
-                    .collect();
-                Ok(model.extend(&words)?.into_iter().map(Some).collect())
-            }
-        };
-        let mut beam = self.walk(lattice, self.width.max(1), start, extend)?;
-        if asks {
-            let states: Vec<&L::State> = beam.iter().map(|(state, _)| state).collect();
-            let ends = model.end(&states)?;
-            for ((_, candidate), end) in beam.iter_mut().zip(ends) {
-                candidate.language = candidate.language.then(end);
-            }
-        }
-        Ok(beam.into_iter().map(|(_, candidate)| candidate).collect())
+        let mut beams = Self::beams(&[*self], lattice, vocabulary, model)?;
+        Ok(beams.pop().unwrap_or_default())
     }
 
-    /// Goes from slot to slot and keeps so many word sequences; `extend` scores one more word after each state, or says
-    /// nothing of it.
+    /// The words of the paths that are left in the beam of each of some decoders of one width.
+    ///
+    /// Beams go from slot to slot together, so that a beginning that several have is followed once.
+    ///
+    /// # Errors
+    ///
+    /// The language model's.
+    pub(crate) fn beams<L: LanguageModel>(
+        decoders: &[Self],
+        lattice: &Lattice,
+        vocabulary: &Vocabulary,
+        model: &mut L,
+    ) -> Result<Vec<Vec<Candidate>>, L::Error> {
+        let mut found = vec![Vec::new(); decoders.len()];
+        for asks in [false, true] {
+            let own = decoders.iter().enumerate();
+            let own = own.filter(|(_, decoder)| (decoder.alpha != 0.0) == asks);
+            let (places, own): (Vec<usize>, Vec<Self>) = own.unzip();
+            let Some(width) = own.first().map(|decoder| decoder.width.max(1)) else {
+                continue;
+            };
+            let start = model.start();
+            let extend = |words: &[(&L::State, WordId)]| match asks {
+                false => Ok(vec![None; words.len()]),
+                true => {
+                    let words: Vec<(&L::State, &str)> = words
+                        .iter()
+                        .map(|&(state, word)| (state, vocabulary.word(word)))
+                        .collect();
+                    Ok(model.extend(&words)?.into_iter().map(Some).collect())
+                }
+            };
+            let mut beams = Self::walk(&own, lattice, width, start, extend)?;
+            if asks {
+                let states = beams.iter().flatten().map(|(state, _)| state);
+                let mut ends = model.end(&states.collect::<Vec<_>>())?.into_iter();
+                let candidates = beams.iter_mut().flatten();
+                for ((_, candidate), end) in candidates.zip(ends.by_ref()) {
+                    candidate.language = candidate.language.then(end);
+                }
+            }
+            for (place, beam) in places.into_iter().zip(beams) {
+                found[place] = beam.into_iter().map(|(_, candidate)| candidate).collect();
+            }
+        }
+        Ok(found)
+    }
+
+    /// Goes from slot to slot and keeps so many word sequences for each decoder; `extend` scores one more word after each
+    /// state, or says nothing of it.
     fn walk<S: Clone, E>(
-        &self,
+        decoders: &[Self],
         lattice: &Lattice,
         width: usize,
         start: S,
         mut extend: impl FnMut(&[(&S, WordId)]) -> Result<Vec<Option<(S, LanguageScore)>>, E>,
-    ) -> Result<Vec<(S, Candidate)>, E> {
+    ) -> Result<Vec<Vec<(S, Candidate)>>, E> {
         let empty = Candidate {
             words: Vec::new(),
             lattice: 0.0,
             language: LanguageScore::default(),
         };
-        let mut beam = vec![(start, empty)];
+        let mut beams = vec![vec![(start, empty)]; decoders.len()];
         for slot in lattice.slots() {
-            let asked: Vec<(&S, WordId)> = beam
-                .iter()
-                .flat_map(|(state, _)| {
+            let mut asked: Vec<(&S, WordId)> = Vec::new();
+            // Where the scores of the words after each beginning are.
+            let mut firsts: HashMap<Vec<WordId>, usize> = HashMap::new();
+            for (state, candidate) in beams.iter().flatten() {
+                if !firsts.contains_key(&candidate.words) {
+                    firsts.insert(candidate.words.clone(), asked.len());
                     let words = slot.arcs.iter().filter_map(|arc| arc.word);
-                    words.map(move |word| (state, word))
-                })
-                .collect();
-            let mut scored = extend(&asked)?.into_iter();
-            let mut next: Vec<(S, Candidate)> = Vec::new();
-            let mut places: HashMap<Vec<WordId>, usize> = HashMap::new();
-            for (state, candidate) in &beam {
-                for arc in &slot.arcs {
-                    let mut words = candidate.words.clone();
-                    words.extend(arc.word);
-                    let (state, language) = match arc.word.and_then(|_| scored.next().flatten()) {
-                        Some((state, score)) => (state, candidate.language.then(score)),
-                        None => (state.clone(), candidate.language),
-                    };
-                    let lattice = candidate.lattice + libm::log(arc.weight + FLOOR);
-                    // Equal words have one score of the language model, so that the lattice's decides.
-                    if let Some(&place) = places.get(&words) {
-                        let other = &mut next[place].1;
-                        other.lattice = other.lattice.max(lattice);
-                        continue;
-                    }
-                    places.insert(words.clone(), next.len());
-                    let candidate = Candidate {
-                        words,
-                        lattice,
-                        language,
-                    };
-                    next.push((state, candidate));
+                    asked.extend(words.map(|word| (state, word)));
                 }
             }
-            if next.len() > width {
-                let score = |(_, candidate): &(S, Candidate)| candidate.score(self);
-                next.sort_by(|a, b| score(b).total_cmp(&score(a)));
-                next.truncate(width);
+            let scored = extend(&asked)?;
+            for (decoder, beam) in decoders.iter().zip(&mut beams) {
+                let after = |words: &[WordId]| &scored[firsts.get(words).copied().unwrap_or(0)..];
+                let mut next = followed(beam, slot, after);
+                if next.len() > width {
+                    let score = |(_, candidate): &(S, Candidate)| candidate.score(decoder);
+                    next.sort_by(|a, b| score(b).total_cmp(&score(a)));
+                    next.truncate(width);
+                }
+                *beam = next;
             }
-            beam = next;
         }
-        Ok(beam)
+        Ok(beams)
     }
+}
+
+/// Word sequences followed by each arc of a slot; `after` has the scores of the slot's words after a sequence, in their order.
+fn followed<'s, S: Clone + 's>(
+    beam: &[(S, Candidate)],
+    slot: &Slot,
+    after: impl Fn(&[WordId]) -> &'s [Option<(S, LanguageScore)>],
+) -> Vec<(S, Candidate)> {
+    let mut next: Vec<(S, Candidate)> = Vec::new();
+    let mut places: HashMap<Vec<WordId>, usize> = HashMap::new();
+    for (state, candidate) in beam {
+        let mut scored = after(&candidate.words).iter();
+        for arc in &slot.arcs {
+            let mut words = candidate.words.clone();
+            words.extend(arc.word);
+            let score = arc.word.and_then(|_| scored.next()?.as_ref());
+            let (state, language) = match score {
+                Some((state, score)) => (state, candidate.language.then(*score)),
+                None => (state, candidate.language),
+            };
+            let lattice = candidate.lattice + libm::log(arc.weight + FLOOR);
+            // Equal words have one score of the language model, so that the lattice's decides.
+            if let Some(&place) = places.get(&words) {
+                let other = &mut next[place].1;
+                other.lattice = other.lattice.max(lattice);
+                continue;
+            }
+            places.insert(words.clone(), next.len());
+            let candidate = Candidate {
+                words,
+                lattice,
+                language,
+            };
+            next.push((state.clone(), candidate));
+        }
+    }
+    next
 }

@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_transcripts::{
-    CountRule, Decoder, DistinctList, Gate, KneserNey, LanguageModel, Lattice, Normaliser,
-    ScoreScale, Utterance, Vocabulary, WordId, distance, read_columns, violations,
+    Corrected, CountRule, Decoder, DistinctList, Gate, Grid, KneserNey, LanguageModel,
+    LanguageScore, Lattice, Method, Mode, Normaliser, ScoreScale, Utterance, Vocabulary, WordId,
+    distance, read_columns, violations,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -118,6 +119,29 @@ proptest! {
         }
         let kept = case.lattice.under(CountRule::Keep).nearest(&case.reference).1;
         prop_assert!(oracle <= kept);
+    }
+
+    #[test]
+    fn beams_that_go_together_are_those_that_go_alone(hypotheses in texts()) {
+        let mut case = case(&hypotheses, &[]);
+        let mut decoder = Decoder::default();
+        (decoder.width, decoder.exact_paths) = (2, 0);
+        let scores = vec![LanguageScore::default(); case.list.hypotheses.len()];
+        let mut corrected = |grid: Grid| {
+            let gate = Gate::new(ScoreScale::Absent);
+            let method = Method::new(Mode::Lattice, CountRule::Free, gate, decoder, grid);
+            let lists = [(&case.list, scores.as_slice())];
+            let scale = ScoreScale::Absent;
+            let found = Corrected::all(&method, &lists, scale, &case.vocabulary, &mut case.model);
+            found.unwrap().remove(0)
+        };
+        let grid = Grid::of(Mode::Lattice, ScoreScale::Absent);
+        let together = corrected(grid.clone());
+        prop_assert!(!together.is_exact());
+        for (at, point) in grid.points().into_iter().enumerate() {
+            let alone = corrected(Grid::fixed(point.kappa, point.alpha, point.beta));
+            prop_assert_eq!(together.words(at), alone.words(0), "{:?}", point);
+        }
     }
 
     #[test]
