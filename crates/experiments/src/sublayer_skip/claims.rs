@@ -1,6 +1,5 @@
 //! The claims that are judged from this experiment.
 
-use super::measure::PROMPTS;
 use super::table::{PairRecord, Record, SimilarityRecord, SpeedRecord, TaskRecord};
 use super::variants::{FRACTIONS, Family, Kind};
 use crate::core::claim::{Claim, Evidence, Version, each_model};
@@ -144,6 +143,14 @@ fn late_third(
     Ok(Measured::of(value(record).ok_or_else(missing)?).with_error(error(record)))
 }
 
+/// The share of continuations without a difference under the last third of the attention, with Wilson's interval.
+fn identical(evidence: &Evidence<'_>, model: &str) -> Outcome {
+    let share = late_third(evidence, model, |r| r.identical_share, |_| None)?;
+    let record = record(evidence, model, (Kind::DropAttn, Family::Latter), THIRD)?;
+    let range = wilson(share.value, record.continuations as f64);
+    Ok(share.within(range))
+}
+
 fn t3(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
         let lost = late_third(evidence, model, |r| r.relative_drop, |_| None).map(|lost| {
@@ -282,10 +289,7 @@ fn t7(evidence: &Evidence<'_>) -> Vec<Finding> {
                 model,
                 "share of identical continuations, last 33 % of the attention",
                 Threshold::AtMost(0.5),
-                late_third(evidence, model, |r| r.identical_share, |_| None).map(|share| {
-                    let range = wilson(share.value, PROMPTS as f64);
-                    share.within(range)
-                }),
+                identical(evidence, model),
             ),
         ]
     })
@@ -490,6 +494,18 @@ mod tests {
             2,
             |t| records(t, |r| r.identical_share = Some(0.8)),
             1,
+        );
+        // Of two continuations neither is like the plain one: that tells little.
+        let few = |t: &mut Tables| {
+            records(t, |r| {
+                r.identical_share = Some(0.0);
+                r.continuations = 2;
+            })
+        };
+        Judged::of(CLAIMS, "T7", &[synthetic::add]).check_all(
+            2 * MODELS,
+            few,
+            [MODELS, 0, MODELS, 0],
         );
         let ranks = |t: &mut Tables| {
             for r in t.of_mut::<SimilarityRecord>() {

@@ -24,7 +24,7 @@ const SEQUENCES: usize = 64;
 /// The most sequences for similarities of what is left, which are measured after each part that goes.
 const SEQUENCES_ONE_BY_ONE: usize = 4;
 /// The most prompts that are continued.
-pub(super) const PROMPTS: usize = 64;
+const PROMPTS: usize = 64;
 /// Tokens of a prompt, of a sequence that has twice as many.
 const PROMPT: usize = 64;
 /// Tokens in the cache for which bytes are told.
@@ -177,7 +177,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             subject,
             kind,
             answers.as_deref(),
-            !written[0].is_empty(),
+            written[0].len(),
         ));
     }
     let speeds = speeds(subject, &variants)?;
@@ -219,6 +219,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             agreement_se: tasks.agreement_se,
             first_difference_mean: difference.as_ref().map(|difference| difference.first),
             identical_share: difference.as_ref().map(|difference| difference.identical),
+            continuations: difference.map_or(0, |difference| difference.prompts),
             decode_ratio: speed(512).and_then(|speed| speed.decode[0]),
             decode_ratio_se: speed(512).and_then(|speed| speed.decode[1]),
             predicted_ratio: cost.ratio(&schedule, 512),
@@ -248,7 +249,7 @@ fn of_plain(
     subject: &Subject<'_>,
     kind: Kind,
     answers: Option<&[Answers]>,
-    writes: bool,
+    written: usize,
 ) -> Record {
     let tasks = answers.map_or_else(Told::default, |answers| Told::of(answers, 0));
     Record {
@@ -269,8 +270,9 @@ fn of_plain(
         relative_drop: tasks.relative_drop,
         agreement: tasks.agreement,
         agreement_se: tasks.agreement_se,
-        first_difference_mean: writes.then_some(CONTINUATION as f64),
-        identical_share: writes.then_some(1.0),
+        first_difference_mean: (written > 0).then_some(CONTINUATION as f64),
+        identical_share: (written > 0).then_some(1.0),
+        continuations: written,
         decode_ratio: None,
         decode_ratio_se: None,
         predicted_ratio: 1.0,

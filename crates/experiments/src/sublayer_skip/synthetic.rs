@@ -40,6 +40,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             agreement_se: Some(0.01),
             first_difference_mean: Some(9.0),
             identical_share: Some(0.3),
+            continuations: 64,
             decode_ratio: Some(1.2),
             decode_ratio_se: Some(0.01),
             predicted_ratio: 1.2,

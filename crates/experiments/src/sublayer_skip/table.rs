@@ -44,6 +44,8 @@ record! {
         pub first_difference_mean: Option<f64>,
         /// Share of continuations without a difference.
         pub identical_share: Option<f64>,
+        /// Prompts that were continued.
+        pub continuations: usize,
         /// Measured time of a decoded token of the plain model over that of the schedule; empty where none was measured.
         pub decode_ratio: Option<f64>,
         /// Its standard error.

@@ -86,6 +86,7 @@ pub(super) struct Difference {
     pub(super) first: f64,
     /// Share of prompts without one.
     pub(super) identical: f64,
+    pub(super) prompts: usize,
 }
 
 impl Difference {
@@ -99,6 +100,7 @@ impl Difference {
         (count > 0).then(|| Self {
             first: pairs().map(first).sum::<f64>() / count as f64,
             identical: alike as f64 / count as f64,
+            prompts: count,
         })
     }
 }
