@@ -135,7 +135,7 @@ pub trait Experiment: Sync {
         Ok(Vec::new())
     }
 
-    /// About how many multiply-adds its own runs take, as [`work`](super::work) counts them; 0 where that is not known before.
+    /// About how many multiply-adds its own runs take, as [`cost`](layerwise_sweep::cost) counts them; 0 where that is not known before.
     ///
     /// # Errors
     /// As for [`announce`](Self::announce).
