@@ -58,18 +58,25 @@ pub fn draw(arguments: &Arguments) -> anyhow::Result<()> {
     let mut drawn = Vec::new();
     let told = reported.told();
     for ((tables, folder), own) in each.iter().zip(&told) {
-        let caption = results::caption(std::slice::from_ref(own), &reported.provenance);
         drawn.push(results::draw(
             folder,
             &chosen,
             tables,
-            &caption,
+            std::slice::from_ref(own),
+            &reported.provenance,
             &mut written,
         )?);
     }
-    let caption = results::caption(&told, &reported.provenance);
+    let provenance = &reported.provenance;
     let drawn_together = match &together {
-        Some(tables) => Some(results::draw(out, &chosen, tables, &caption, &mut written)?),
+        Some(tables) => Some(results::draw(
+            out,
+            &chosen,
+            tables,
+            &told,
+            provenance,
+            &mut written,
+        )?),
         None => None,
     };
     let none = Tables::default();

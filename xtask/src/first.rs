@@ -5,6 +5,7 @@ use crate::experiments::core::models::Facts;
 use crate::experiments::core::subject::Subject;
 use crate::experiments::core::tables::Tables;
 use crate::{output, results};
+use layerwise::report::ModelFacts;
 use std::path::Path;
 
 /// Where the figures of a model go, of which experiments, and what stands below them.
@@ -13,8 +14,10 @@ pub struct First<'a> {
     pub folder: &'a Path,
     /// All experiments of the run.
     pub experiments: &'a [&'static dyn Experiment],
-    /// The caption of the run.
-    pub caption: &'a str,
+    /// What captions say of the model.
+    pub captioned: &'a [ModelFacts],
+    /// Where the numbers of the run come from.
+    pub provenance: &'a [(String, String)],
 }
 
 impl First<'_> {
@@ -51,7 +54,14 @@ impl First<'_> {
         }
         results::derive(&done, &mut tables, std::slice::from_ref(facts));
         let tables = results::write_tables(self.folder, &done, &tables, &mut Vec::new())?;
-        results::draw(self.folder, &done, &tables, self.caption, &mut Vec::new())?;
+        results::draw(
+            self.folder,
+            &done,
+            &tables,
+            self.captioned,
+            self.provenance,
+            &mut Vec::new(),
+        )?;
         output::say(format_args!(
             "{}: its first figures are in {}",
             subject.name,

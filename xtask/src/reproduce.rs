@@ -215,11 +215,11 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let provenance = facts::provenance(arguments.labelled.told());
     for (at, (measured, facts)) in all_measured.iter().zip(&facts).enumerate() {
         let folder = arguments.out.join(&measured.opened.name);
-        let caption = results::caption(&captioned[at..=at], &provenance);
         let first = First {
             folder: &folder,
             experiments: &chosen,
-            caption: &caption,
+            captioned: &captioned[at..=at],
+            provenance: &provenance,
         };
         let mut tables = plan.run(measured, &mut manifest, |passes| {
             first.draw(&measured.subject, passes, facts)
@@ -230,7 +230,8 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
             &folder,
             &chosen,
             &tables,
-            &caption,
+            &captioned[at..=at],
+            &provenance,
             &mut written,
         )?);
         all.extend(tables);
@@ -239,12 +240,12 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let mut together = None;
     if models.len() > 1 {
         all = results::write_tables(&arguments.out, &chosen, &all, &mut written)?;
-        let caption = results::caption(&captioned, &provenance);
         together = Some(results::draw(
             &arguments.out,
             &chosen,
             &all,
-            &caption,
+            &captioned,
+            &provenance,
             &mut written,
         )?);
     }

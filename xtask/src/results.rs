@@ -81,8 +81,9 @@ fn file_of(table: TableId) -> String {
     format!("{}.csv", table.name())
 }
 
-/// What stands below each figure: the text, its size and the models of a run, and the version that drew it.
-pub fn caption(models: &[ModelFacts], provenance: &[(String, String)]) -> String {
+/// What stands below a figure: the models of a run, the version that drew it, and, where the figure has numbers of it, the text
+/// with its size.
+pub fn caption(models: &[ModelFacts], provenance: &[(String, String)], on_text: bool) -> String {
     let of = |facts: &[(String, String)], name: &str| {
         let found = facts.iter().find(|(own, _)| own == name);
         found.map_or_else(|| "?".to_owned(), |(_, value)| value.clone())
@@ -91,14 +92,18 @@ pub fn caption(models: &[ModelFacts], provenance: &[(String, String)]) -> String
         let [text, sequences, tokens, precision] =
             ["Text", "Sequences", "Tokens", "Precision"].map(|fact| of(&model.facts, fact));
         let name = &model.name;
-        format!("{name} in {precision} on {text} ({sequences} sequences, {tokens} tokens)")
+        let text = match on_text {
+            true => format!(" on {text} ({sequences} sequences, {tokens} tokens)"),
+            false => String::new(),
+        };
+        format!("{name} in {precision}{text}")
     });
     let models: Vec<String> = models.collect();
     let version = of(provenance, "layerwise");
     format!("{}. layerwise {version}.", models.join("; "))
 }
 
-/// Draws the experiments' figures, as SVG and PNG; below each stand its description and the `caption` of the run.
+/// Draws the experiments' figures of these models, as SVG and PNG; below each stand its description and the [`caption`].
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -106,11 +111,13 @@ pub fn draw(
     folder: &Path,
     experiments: &[&dyn Experiment],
     tables: &Tables,
-    caption: &str,
+    models: &[ModelFacts],
+    provenance: &[(String, String)],
     written: &mut Vec<PathBuf>,
 ) -> anyhow::Result<Drawn> {
     let mut drawn = Drawn::default();
     for experiment in experiments {
+        let caption = caption(models, provenance, experiment.needs().corpus);
         for (name, figure) in experiment.drawings(tables) {
             let path = |extension: &str| folder.join(format!("{name}.{extension}"));
             let (svg, png) = (path("svg"), path("png"));
@@ -222,5 +229,37 @@ impl Judgements {
             written.push(path);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caption_names_the_text_of_its_numbers_alone() {
+        let facts = [
+            ("Text", "a.jsonl"),
+            ("Sequences", "3"),
+            ("Tokens", "90"),
+            ("Precision", "f32"),
+        ];
+        let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let model = ModelFacts {
+            name: "gpt2".to_owned(),
+            kind: String::new(),
+            about: String::new(),
+            facts: facts.map(pair).to_vec(),
+        };
+        let version = [pair(("layerwise", "0.2.0"))];
+        let check = |on_text: bool, expected: &str| {
+            let models = std::slice::from_ref(&model);
+            assert_eq!(caption(models, &version, on_text), expected);
+        };
+        check(
+            true,
+            "gpt2 in f32 on a.jsonl (3 sequences, 90 tokens). layerwise 0.2.0.",
+        );
+        check(false, "gpt2 in f32. layerwise 0.2.0.");
     }
 }

@@ -13,10 +13,10 @@ pub struct Timing {
     #[arg(long)]
     times: bool,
     /// Tokens that are decoded after each prompt where times are taken
-    #[arg(long, value_name = "N", default_value = "128")]
+    #[arg(long, value_name = "N", default_value = "128", requires = "times")]
     timed_tokens: NonZeroUsize,
     /// Repetitions where times are taken, after one that is discarded
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "5", requires = "times")]
     timed_repetitions: NonZeroUsize,
 }
 

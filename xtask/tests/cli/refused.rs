@@ -98,6 +98,12 @@ fn arguments_that_are_missing_or_mean_nothing() {
         &[&["reproduce", "robustnes"], on.as_slice()].concat(),
         &["robustnes", "possible values: stages, robustness"],
     );
+    for timed in ["--timed-tokens", "--timed-repetitions"] {
+        check(
+            &[&["reproduce", "early-exit", timed, "8"], on.as_slice()].concat(),
+            &["required", "--times"],
+        );
+    }
     check(&["swep"], &["unrecognized subcommand 'swep'", "sweep"]);
     check(&[], &["reproduce", "sweep", "diff-sites", "list"]);
 }

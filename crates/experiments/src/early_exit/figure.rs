@@ -1,21 +1,14 @@
 //! The drawings.
 
 use super::table::{FeatureRecord, HistogramRecord, Record, TimeRecord};
+use crate::core::styles;
 use crate::core::table::distinct;
 use crate::core::tables::Tables;
 use layerwise_exits::Rule;
 use layerwise_plot::{
-    Axis, Colour, Dash, Figure, Histogram, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel,
-    Point, Scale, Scatter, Side, Style,
+    Axis, Colour, Dash, Figure, Histogram, LegendEntry, Line, Mark, Marker, Panel, Point, Scale,
+    Scatter, Side, Style,
 };
-
-const MARKERS: [Marker; 5] = [
-    Marker::Circle,
-    Marker::Square,
-    Marker::Triangle,
-    Marker::Diamond,
-    Marker::TriangleDown,
-];
 
 /// The rules that are drawn against the part left out; the last is what the others are held against.
 const RULES: [&str; 8] = [
@@ -48,9 +41,8 @@ fn look_of_rule(at: usize) -> Style {
 
 fn look(at: usize, dash: Dash) -> Style {
     Style {
-        colour: OKABE_ITO[at % OKABE_ITO.len()],
         dash,
-        marker: MARKERS[at % MARKERS.len()],
+        ..styles::nth(at)
     }
 }
 

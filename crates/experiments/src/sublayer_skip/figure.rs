@@ -89,7 +89,7 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
         description: format!(
             "Loss, accuracy and predicted gain in decoding speed when fractions of the attention sublayers, the MLPs or the \
              blocks are left out, and how similar each sublayer's output is to its input. Bands and bars: one standard \
-             error. The line of the last panel joins the schedules that none beats in both. Models: {}.",
+             error. The dotted line of gain against loss joins the schedules that none beats in both. Models: {}.",
             models.join(", ")
         ),
         rows,
