@@ -7,8 +7,10 @@ use layerwise_transformer::{
     Address, Batch, Constants, Model, Observer, State, Taken, TransformerError, Values, check_site,
 };
 use ndarray::{Array2, ArrayD, ArrayViewD, ArrayViewMutD, IxDyn, s};
+use proptest::prelude::*;
+use proptest::sample::Index;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 const TOKENS: [u32; 7] = [3, 0, 5, 3, 8, 1, 7];
 const OTHERS: [u32; 7] = [4, 2, 5, 9, 8, 6, 2];
@@ -266,6 +268,43 @@ fn an_edit_changes_nothing_before_its_positions() {
             );
             assert_ne!(edited, plain, "{name}: {site}");
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Of a model of any family, on any tokens, at any site and positions. That the edits change anything is tested above: on
+    /// equal tokens, say, queries change nothing.
+    #[test]
+    fn edits_of_values_keep_their_laws(
+        (model, site) in any::<(Index, Index)>(),
+        tokens in proptest::collection::vec(0_u32..10, 2..9),
+        from in any::<Index>(),
+        moving in proptest::sample::select(vec!["drop(0)", "swap(0,1)", "repeat(1)", "reverse(0..L)", "parallel(0..2)"]),
+    ) {
+        static MODELS: LazyLock<Vec<(String, Model)>> = LazyLock::new(models);
+        let (name, model) = model.get(&MODELS[..]);
+        let sites: Vec<Site> = sites(model).collect();
+        let (site, from) = (site.get(&sites), from.index(tokens.len()));
+        let at = format!("{site}@{from}..");
+        let run = |text: &str| -> Array2<f32> {
+            let (plain, schedule) = (made(model, "id"), made(model, text));
+            let mut taken = Taken::of(schedule.overlay().taken_from(Source::Plain));
+            model.run(&tokens, &plain, &mut taken).unwrap();
+            let mut values = Values::default();
+            values.take(Source::Plain, taken);
+            model.run(&tokens, (&schedule, &values), &mut ()).unwrap()
+        };
+        let plain = run("id");
+        prop_assert_eq!(&run(&format!("plain({at})")), &plain, "{} {}", name, at);
+        let scaled = format!("scale({at},-3)");
+        let edited = run(&scaled);
+        prop_assert_eq!(edited.slice(s![..from, ..]), plain.slice(s![..from, ..]), "{} {}", name, at);
+        let [last, both] = [run(&format!("zero({at})")), run(&format!("{scaled};zero({at})"))];
+        prop_assert_eq!(both, last, "{} {}", name, at);
+        let [before, after] = [format!("{scaled};{moving}"), format!("{moving};{scaled}")];
+        prop_assert_eq!(run(&before), run(&after), "{} {}", name, before);
     }
 }
 
