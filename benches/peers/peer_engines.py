@@ -27,6 +27,14 @@ class Traced(torch.nn.Module):
         return self.model(input_ids=ids, use_cache=False).logits
 
 
+def exported(hf, ids, options):
+    """The model in ONNX, which both engines read: OpenVINO's own reader of PyTorch lacks an operation of transformers' masks."""
+    path = os.path.join(options.model, f"plain-{options.T}.onnx")
+    if not os.path.exists(path):
+        torch.onnx.export(Traced(hf), (ids[0],), path, dynamo=True, external_data=True, input_names=["ids"], output_names=["logits"])
+    return path
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("engine", choices=["onednn", "openvino", "onnxruntime", "zentorch"])
@@ -55,13 +63,13 @@ def main():
         both = lambda: [one(0), one(1)]
     elif options.engine == "zentorch":
         import zentorch
-        import torch._inductor.config
-        torch._inductor.config.freezing = True
+        from torch._inductor import config as inductor
+        inductor.freezing = True
         compiled = torch.compile(Traced(hf.to(torch.bfloat16 if bf16 else torch.float32)), backend="zentorch", dynamic=False)
         both = lambda: [compiled(ids[0])[0], compiled(ids[1])[0]]
     elif options.engine == "openvino":
         import openvino
-        converted = openvino.convert_model(Traced(hf), example_input=ids[0], input=[1, options.T])
+        converted = openvino.convert_model(exported(hf, ids, options))
         settings = {"INFERENCE_PRECISION_HINT": options.dtype, "INFERENCE_NUM_THREADS": options.threads,
                     "NUM_STREAMS": options.threads, "ENABLE_CPU_PINNING": False}
         compiled = openvino.Core().compile_model(converted, "CPU", settings)
@@ -75,9 +83,7 @@ def main():
             return [request.get_output_tensor().data[0] for request in requests]
     else:
         import onnxruntime
-        path = os.path.join(options.model, f"plain-{options.T}.onnx")
-        if not os.path.exists(path):
-            torch.onnx.export(Traced(hf), (ids[0],), path, dynamo=True, external_data=True, input_names=["ids"], output_names=["logits"])
+        path = exported(hf, ids, options)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
