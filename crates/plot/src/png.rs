@@ -73,9 +73,39 @@ fn png(svg: &str, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
     let mut picture = tiny_skia::Pixmap::new(across as u32, down as u32).ok_or_else(size_error)?;
     let transform = tiny_skia::Transform::from_scale(scale as f32, scale as f32);
     resvg::render(&tree, transform, &mut picture.as_mut());
-    picture.encode_png().map_err(|error| PngError::Encoding {
+    encode(picture, dots_per_inch).map_err(|error| PngError::Encoding {
         reason: error.to_string(),
     })
+}
+
+/// A PNG file with its resolution. Lines of a drawing repeat themselves, so that they are packed smaller without a filter, and
+/// in half the time.
+fn encode(picture: tiny_skia::Pixmap, dots_per_inch: f64) -> Result<Vec<u8>, png::EncodingError> {
+    let (width, height) = (picture.width(), picture.height());
+    let opaque = picture.pixels().iter().all(|pixel| pixel.alpha() == 255);
+    let mut pixels = picture.take_demultiplied();
+    let color = if opaque {
+        for at in 0..pixels.len() / 4 {
+            pixels.copy_within(4 * at..4 * at + 3, 3 * at);
+        }
+        pixels.truncate(pixels.len() / 4 * 3);
+        png::ColorType::Rgb
+    } else {
+        png::ColorType::Rgba
+    };
+    let dots_per_metre = (dots_per_inch / 0.0254).round() as u32;
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_filter(png::Filter::NoFilter);
+    encoder.set_pixel_dims(Some(png::PixelDimensions {
+        xppu: dots_per_metre,
+        yppu: dots_per_metre,
+        unit: png::Unit::Meter,
+    }));
+    encoder.write_header()?.write_image_data(&pixels)?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -91,6 +121,25 @@ mod tests {
         assert_eq!((picture.width(), picture.height()), (300, 150));
         let red = tiny_skia::PremultipliedColorU8::from_rgba(255, 0, 0, 255).unwrap();
         assert!(picture.pixels().iter().all(|&pixel| pixel == red));
+    }
+
+    #[test]
+    fn files_tell_their_resolution_and_keep_what_shines_through() {
+        let half = SVG.replace("fill=", "fill-opacity=\"0.5\" fill=");
+        for (svg, color, pixel) in [
+            (SVG, png::ColorType::Rgb, &[255, 0, 0][..]),
+            (&half, png::ColorType::Rgba, &[255, 0, 0, 128]),
+        ] {
+            let file = png(svg, 300.0).unwrap();
+            let mut reader = png::Decoder::new(std::io::Cursor::new(&file))
+                .read_info()
+                .unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            assert_eq!(reader.next_frame(&mut pixels).unwrap().color_type, color);
+            assert_eq!(&pixels[..pixel.len()], pixel);
+            // 300 dots an inch are 11,811 a metre.
+            assert_eq!(reader.info().pixel_dims.unwrap().xppu, 11_811);
+        }
     }
 
     #[test]
