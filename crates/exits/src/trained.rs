@@ -12,7 +12,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// The fewest instances that a classifier is trained on.
 pub const LEAST_INSTANCES: usize = 20;
-/// The most rows that a machine is trained on, drawn by seed.
+/// The most rows that a machine with a Gaussian kernel is trained on, drawn by seed: what it costs to apply grows with them.
 const MOST_ROWS: usize = 4000;
 /// C of the machines.
 const INVERSE_PENALTY: f64 = 1.0;
@@ -39,8 +39,8 @@ impl Trained {
     /// Trains a classifier to tell the depths at which an instance is answered as `is_final` says: by default as the full
     /// model answers it.
     ///
-    /// An instance is its readings after the blocks 1 to L. A machine takes at most 4,000 rows, drawn by the seed, with C = 1
-    /// and classes that count alike; γ is 1/(number of features), the variance of standardised features being 1.
+    /// An instance is its readings after the blocks 1 to L. Machines have C = 1 and classes that count alike. One with a
+    /// Gaussian kernel takes at most 4,000 rows, drawn by the seed; its γ is 1/(number of features), the variance of standardised features being 1.
     ///
     /// # Errors
     /// Fewer than [`LEAST_INSTANCES`], rows of one kind only, or no convergence.
@@ -98,7 +98,10 @@ impl Trained {
             }
             _ => panic!("{rule} is not trained"),
         };
-        let kept = drawn(rows, seed);
+        let kept = match kernel {
+            Kernel::Linear => rows,
+            _ => drawn(rows, seed),
+        };
         let labels: Vec<bool> = kept.iter().map(|row| row.1).collect();
         let x = scale.apply(matrix(&kept).view())?;
         let machine = support_vectors(x.view(), &labels, kernel, INVERSE_PENALTY, SVM_TOLERANCE)?;

@@ -150,12 +150,17 @@ pub fn support_vectors(
     {
         return Err(MetricsError::InvalidKernel { found: gamma });
     }
-    let rows = x.outer_iter().map(|row| row.to_vec()).collect();
+    let features = x.ncols();
+    let values: Vec<f64> = x.iter().copied().collect();
+    let row = |i: usize| &values[i * features..][..features];
+    let own = (0..samples).map(|i| kernel.of(row(i), row(i))).collect();
     let share = |count: usize| inverse_penalty * samples as f64 / (2.0 * count as f64);
     let bounds = [share(samples - positive), share(positive)];
     let mut dual = Dual {
         kernel,
-        rows,
+        features,
+        own,
+        values,
         signs: labels
             .iter()
             .map(|label| if *label { 1.0 } else { -1.0 })
@@ -181,7 +186,11 @@ pub fn support_vectors(
 /// The dual problem: minimise ½αᵀQα − Σα with 0 ≤ α_i ≤ C·c_i and Σ y_i·α_i = 0, Q_ij = y_i·y_j·K(x_i, x_j).
 struct Dual {
     kernel: Kernel,
-    rows: Vec<Vec<f64>>,
+    features: usize,
+    /// The rows of X, one after another.
+    values: Vec<f64>,
+    /// K(x_i, x_i).
+    own: Vec<f64>,
     signs: Vec<f64>,
     bounds: Vec<f64>,
     weights: Vec<f64>,
@@ -190,8 +199,17 @@ struct Dual {
 }
 
 impl Dual {
+    fn row(&self, i: usize) -> &[f64] {
+        &self.values[i * self.features..][..self.features]
+    }
+
     fn similarity(&self, i: usize, j: usize) -> f64 {
-        self.kernel.of(&self.rows[i], &self.rows[j])
+        self.kernel.of(self.row(i), self.row(j))
+    }
+
+    /// ‖φ(x_i) − φ(x_j)‖².
+    fn curvature(&self, i: usize, j: usize) -> f64 {
+        self.own[i] + self.own[j] - 2.0 * self.similarity(i, j)
     }
 
     /// Whether a sample's y·α can grow, and whether it can shrink.
@@ -213,7 +231,6 @@ impl Dual {
             }
         }
         let i = first?;
-        let own = self.similarity(i, i);
         let mut second: Option<(usize, f64)> = None;
         let mut least = f64::INFINITY;
         for j in 0..self.weights.len() {
@@ -223,8 +240,7 @@ impl Dual {
             least = least.min(slope(j));
             let gain = slope(i) - slope(j);
             if gain > 0.0 {
-                let curvature = own + self.similarity(j, j) - 2.0 * self.similarity(i, j);
-                let decrease = gain * gain / curvature.max(LEAST_CURVATURE);
+                let decrease = gain * gain / self.curvature(i, j).max(LEAST_CURVATURE);
                 if second.is_none_or(|(_, best)| decrease > best) {
                     second = Some((j, decrease));
                 }
@@ -238,9 +254,8 @@ impl Dual {
 
     /// Moves y·α of the one up and of the other down, as far as that lowers the objective and the bounds allow.
     fn change(&mut self, i: usize, j: usize) {
-        let curvature = self.similarity(i, i) + self.similarity(j, j) - 2.0 * self.similarity(i, j);
         let slope = |i: usize| -self.signs[i] * self.gradient[i];
-        let mut step = (slope(i) - slope(j)) / curvature.max(LEAST_CURVATURE);
+        let mut step = (slope(i) - slope(j)) / self.curvature(i, j).max(LEAST_CURVATURE);
         let room_up = match self.signs[i] > 0.0 {
             true => self.bounds[i] - self.weights[i],
             false => self.weights[i],
@@ -285,7 +300,7 @@ impl Dual {
         SupportVectors {
             kernel: self.kernel,
             vectors: with_weight
-                .map(|i| (self.rows[i].clone(), self.signs[i] * self.weights[i]))
+                .map(|i| (self.row(i).to_vec(), self.signs[i] * self.weights[i]))
                 .collect(),
             intercept,
         }

@@ -22,7 +22,7 @@ use layerwise_transformer::{Cost, Precision};
 /// The most sequences that the loss is measured on, and as many others for the similarities.
 const SEQUENCES: usize = 64;
 /// The most sequences for similarities of what is left, which are measured after each part that goes.
-const SEQUENCES_ONE_BY_ONE: usize = 4;
+const SEQUENCES_ONE_BY_ONE: usize = 16;
 /// The most prompts that are continued.
 const PROMPTS: usize = 64;
 /// Tokens of a prompt, of a sequence that has twice as many.
