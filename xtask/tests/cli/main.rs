@@ -55,6 +55,65 @@ fn tiny(case: &str) -> String {
     folder.to_str().unwrap().to_owned()
 }
 
+/// Writes a GPT-2 of two narrow blocks with the tokenizer of an embedded model, for runs that need text and no good model.
+/// Its name, which is that of its folder in the sandbox.
+fn narrow(sandbox: &Sandbox) -> &'static str {
+    use safetensors::tensor::{Dtype, TensorView};
+    let [_, embedded] = statistics::embedded_model();
+    let config = br#"{"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "activation_function": "gelu_new", "n_embd": 16,
+        "n_head": 2, "n_layer": 2, "n_positions": 256, "vocab_size": 2048, "bos_token_id": 0, "eos_token_id": 0}"#;
+    let mut shapes = vec![
+        ("wte.weight".to_owned(), vec![2048, 16]),
+        ("wpe.weight".to_owned(), vec![256, 16]),
+    ];
+    let of_block: [(&str, &[usize]); 12] = [
+        ("ln_1.weight", &[16]),
+        ("ln_1.bias", &[16]),
+        ("attn.c_attn.weight", &[16, 48]),
+        ("attn.c_attn.bias", &[48]),
+        ("attn.c_proj.weight", &[16, 16]),
+        ("attn.c_proj.bias", &[16]),
+        ("ln_2.weight", &[16]),
+        ("ln_2.bias", &[16]),
+        ("mlp.c_fc.weight", &[16, 64]),
+        ("mlp.c_fc.bias", &[64]),
+        ("mlp.c_proj.weight", &[64, 16]),
+        ("mlp.c_proj.bias", &[16]),
+    ];
+    for block in 0..2 {
+        shapes.extend(of_block.map(|(name, shape)| (format!("h.{block}.{name}"), shape.to_vec())));
+    }
+    shapes.extend(["ln_f.weight", "ln_f.bias"].map(|name| (name.to_owned(), vec![16])));
+    let mut values = token_ids(1, 50_000, 2001).concat().into_iter();
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
+        .into_iter()
+        .map(|(name, shape)| {
+            // Weights of norms lie about 1, all others about 0.
+            let middle = f32::from(u8::from(name.contains("ln_") && name.ends_with("weight")));
+            let own = values.by_ref().take(shape.iter().product());
+            let bytes =
+                own.flat_map(|value| (middle + (f32::from(value) - 1000.0) / 2000.0).to_le_bytes());
+            (name, shape, bytes.collect())
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap();
+        (name.as_str(), view)
+    });
+    fs::create_dir(sandbox.path("narrow")).unwrap();
+    sandbox.write("narrow/config.json", config);
+    sandbox.write(
+        "narrow/model.safetensors",
+        &safetensors::serialize(views, None).unwrap(),
+    );
+    fs::copy(
+        Path::new(&embedded).join("tokenizer.json"),
+        sandbox.path("narrow/tokenizer.json"),
+    )
+    .unwrap();
+    "narrow"
+}
+
 /// Token ids below `vocab` that look random and are always the same, [count][length].
 fn token_ids(count: usize, length: usize, vocab: u64) -> Vec<Vec<u16>> {
     let mut state = 7_u64;

@@ -1,7 +1,7 @@
 //! `reproduce`: the files of a figure.
 
 use crate::statistics::embedded_model;
-use crate::{Sandbox, Table, tiny, token_ids};
+use crate::{Sandbox, Table, narrow, tiny, token_ids};
 use std::path::PathBuf;
 
 /// The files of the figure in one folder.
@@ -337,9 +337,12 @@ fn text_of_another_kind_is_source_code_where_it_can_be_read() {
     assert!(said.contains("gpt2: shift is left out"), "{said}");
     assert!(said.contains("experiments: "), "{said}");
     assert!(!sandbox.path("out/source-code.jsonl").exists());
-    let on_embedded = [
+    let narrow = narrow(&sandbox);
+    let on_text = [
         "reproduce",
         "shift",
+        "--model",
+        narrow,
         "--rows",
         "2",
         "--context",
@@ -347,12 +350,11 @@ fn text_of_another_kind_is_source_code_where_it_can_be_read() {
         "--out",
         "own",
     ];
-    sandbox.xtask(&on_embedded).succeeded();
+    sandbox.xtask(&on_text).succeeded();
     let lines = String::from_utf8(sandbox.read("own/source-code.jsonl")).unwrap();
     let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert!(first["text"].as_str().unwrap().starts_with("//!"));
-    let [name, _] = embedded_model();
-    let table = Table::new(&sandbox.read(&format!("own/{name}/shift.csv")));
+    let table = Table::new(&sandbox.read("own/narrow/shift.csv"));
     let shifted = (0..table.rows.len()).filter(|row| table.text(*row, "shifted") == "true");
     assert_eq!(shifted.count() * 2, table.rows.len());
     sandbox

@@ -1,7 +1,6 @@
 //! Runs that were stopped, in every way a run can be stopped, and go on.
 
-use crate::statistics::embedded_model;
-use crate::{Outcome, Sandbox, tiny, token_ids};
+use crate::{Outcome, Sandbox, narrow, tiny, token_ids};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -49,12 +48,13 @@ impl Stopped {
 
     /// The stand-ins for benchmarks, of which there are two kinds.
     fn benchmarks(items: usize) -> Self {
-        let [model, _] = embedded_model();
+        let sandbox = Sandbox::new();
+        let model = narrow(&sandbox).to_owned();
         let items_each = (items / 2).to_string();
         let arguments = ["reproduce", "benchmarks", "--out", "out", "--items"];
         let arguments = [&arguments[..], &[&items_each, "--model", &model]].concat();
         Self {
-            sandbox: Sandbox::new(),
+            sandbox,
             arguments: arguments.into_iter().map(str::to_owned).collect(),
             output: format!("out/{model}/benchmarks.csv"),
             belongings: vec!["out"],
@@ -377,11 +377,11 @@ fn items(sandbox: &Sandbox, answer: &str, gold: usize) {
 
 #[test]
 fn answers_to_other_items_are_not_taken_up() {
-    let [model, _] = embedded_model();
     let sandbox = Sandbox::new();
+    let model = narrow(&sandbox);
     let run = |out: &str, options: &[&str]| {
         let given = ["reproduce", "benchmarks", "--benchmarks", "items"];
-        let on = ["--model", &model, "--out", out];
+        let on = ["--model", model, "--out", out];
         let said = sandbox
             .xtask(&[&given[..], &on, options].concat())
             .succeeded();
@@ -420,8 +420,8 @@ fn answers_to_other_items_are_not_taken_up() {
 /// Every reading that keeps what it finishes, given again.
 #[test]
 fn what_every_reading_keeps_is_taken_up() {
-    let [model, _] = embedded_model();
     let sandbox = Sandbox::new();
+    let model = narrow(&sandbox);
     let figures = [
         "robustness",
         "mlp-norm",
@@ -430,7 +430,7 @@ fn what_every_reading_keeps_is_taken_up() {
         "benchmarks",
     ];
     let on = ["--rows", "24", "--context", "256", "--items", "2"];
-    let to = ["--model", &model, "--out", "out"];
+    let to = ["--model", model, "--out", "out"];
     let arguments = [&["reproduce"], &figures[..], &on, &to].concat();
     let files = || -> Vec<(PathBuf, Vec<u8>)> {
         let all = sandbox.contents().into_iter();

@@ -1,6 +1,6 @@
 //! Runs in shards, and their merging.
 
-use crate::{Outcome, Sandbox, npy, tiny, token_ids};
+use crate::{Outcome, Sandbox, narrow, npy, tiny, token_ids};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -247,10 +247,11 @@ fn results(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 #[test]
 fn merged_shards_of_reproduce_draw_the_bytes_of_the_whole_run() {
-    let sandbox = Sandbox::with_ids(&token_ids(1, 8, 29));
+    let sandbox = Sandbox::new();
+    let model = narrow(&sandbox);
     let check = |name: &str, shards: usize, arguments: &[&str]| {
         let run = |more: &[&str]| {
-            let fixed = ["reproduce", "--model", "gpt2-8x160"];
+            let fixed = ["reproduce", "--model", model];
             sandbox.xtask(&[&fixed[..], arguments, more].concat())
         };
         let whole = format!("{name}-whole");
@@ -272,7 +273,7 @@ fn merged_shards_of_reproduce_draw_the_bytes_of_the_whole_run() {
             assert!(results(&sandbox.path(&out(k))).is_empty(), "{name}");
             if k == 1 {
                 let merged = sandbox.xtask(&["merge", &out(1), "--out", "early"]);
-                merged.refused(&["gpt2-8x160", "the shares are not finished: missing are"]);
+                merged.refused(&[model, "the shares are not finished: missing are"]);
             }
         }
         let mut runs: Vec<String> = (1..=shards).map(out).collect();
@@ -312,7 +313,7 @@ fn merged_shards_of_reproduce_draw_the_bytes_of_the_whole_run() {
     check("passes", 3, &[&of_all[..], &few, &fewer].concat());
     let many = ["suffix-probe", "--tokens", "12000", "--context", "128"];
     let found = check("contexts", 2, &many);
-    let table = &found[Path::new("gpt2-8x160/suffix-probe.csv")];
+    let table = &found[Path::new("narrow/suffix-probe.csv")];
     assert!(
         table.iter().filter(|byte| **byte == b'\n').count() > 1,
         "there are contexts"
