@@ -123,6 +123,9 @@ impl Contents<'_> {
         if let Some(finding) = experiment.finding(self.tables) {
             return finding;
         }
+        if needing(experiment.id()).next().is_none() {
+            return "Descriptive: no claim rests on this figure alone.".to_owned();
+        }
         let sentences: Vec<String> = needing(experiment.id())
             .filter_map(|claim| {
                 let judged = self
@@ -138,7 +141,7 @@ impl Contents<'_> {
                     .then(|| format!("{} ({}): {}.", claim.id, claim.statement, told.join(", ")))
             })
             .collect();
-        match sentences.is_empty() && needing(experiment.id()).next().is_some() {
+        match sentences.is_empty() {
             true => {
                 "No claim about this figure could be tested with these models and data.".to_owned()
             }

@@ -178,10 +178,19 @@ mod tests {
     #[test]
     fn every_claim_has_its_place_and_its_lines() {
         let ids: Vec<&str> = claims().iter().map(|claim| claim.id).collect();
-        let expected: Vec<String> = [("D", 30), ("A", 9), ("F", 10), ("M", 9), ("T", 10)]
-            .into_iter()
-            .flat_map(|(letter, last)| (1..=last).map(move |number| format!("{letter}{number}")))
-            .collect();
+        let expected: Vec<String> = [
+            ("D", 30),
+            ("A", 9),
+            ("F", 10),
+            ("G", 1),
+            ("L", 1),
+            ("M", 9),
+            ("P", 2),
+            ("T", 10),
+        ]
+        .into_iter()
+        .flat_map(|(letter, last)| (1..=last).map(move |number| format!("{letter}{number}")))
+        .collect();
         assert_eq!(ids, expected);
         for claim in claims() {
             for id in claim.needs {

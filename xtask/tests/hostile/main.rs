@@ -1,4 +1,4 @@
-//! The project's list of 92 bad inputs, through the built program.
+//! The project's list of 93 bad inputs, through the built program.
 //!
 //! Every case builds its input by code, in a folder of its own, from a checkpoint and texts that are good (a test
 //! says so), and runs the program there. Refused means: exit code 1 or 2; a message that names the file, the item, what
@@ -16,6 +16,7 @@ mod folder;
 mod generation;
 mod numbers;
 mod parquet;
+mod results;
 mod runs;
 mod safetensors;
 mod sandbox;

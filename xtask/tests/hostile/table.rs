@@ -1,8 +1,8 @@
 //! `README.md`, written from the cases.
 
 use crate::{
-    Case, Expected, architecture, config, folder, generation, numbers, parquet, runs, safetensors,
-    tasks, text, values,
+    Case, Expected, architecture, config, folder, generation, numbers, parquet, results, runs,
+    safetensors, tasks, text, values,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -64,11 +64,15 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
             "tasks.rs: classifiers_that_cannot_be_used",
             tasks::classifiers(),
         ),
+        (
+            "results.rs: tables_of_results_that_cannot_be_read",
+            results::tables(),
+        ),
     ]
 }
 
 /// What is tested in another way: the number, what it is, and the test, by its file.
-const OTHERS: [(u8, &str, &str); 35] = [
+const OTHERS: [(u8, &str, &str); 36] = [
     (
         32,
         "misaligned data, all seven ways",
@@ -236,6 +240,11 @@ const OTHERS: [(u8, &str, &str); 35] = [
         "closed pipe",
         "xtask/tests/cli/generated.rs: a_reader_that_goes_away_is_no_failure",
     ),
+    (
+        93,
+        "units: sums that are NaN or infinite, counts of 0, no units, one unit, points of different numbers of units",
+        "results.rs: units_that_say_nothing_decide_nothing",
+    ),
 ];
 
 fn table() -> String {
@@ -273,7 +282,7 @@ fn table() -> String {
 const HEAD: &str = "\
 # Bad inputs
 
-Every one of the 92 bad inputs that the project must take well, and where that is tested.
+Every one of the 93 bad inputs that the project must take well, and where that is tested.
 Tests named by a file alone are in this folder and run the built program; the others run the libraries.
 *Refused*: exit code 1 or 2, a message that holds the parts given, no panic, nothing written, within 4 GB of memory.
 *Stopped*: the same once a run has begun; its journal stays, and no table is written.
@@ -300,7 +309,7 @@ fn the_table_lists_every_case() {
     let listed = tests().into_iter().flat_map(|(_, cases)| cases);
     let listed = listed.map(|case| case.number);
     let listed: BTreeSet<u8> = listed.chain(OTHERS.map(|(number, ..)| number)).collect();
-    let all: BTreeSet<u8> = (1..=92).collect();
+    let all: BTreeSet<u8> = (1..=93).collect();
     assert_eq!(listed, all);
 
     let tests = tests().into_iter().map(|(test, _)| test);

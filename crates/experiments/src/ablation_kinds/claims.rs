@@ -5,6 +5,7 @@ use crate::core::ablation::Kind;
 use crate::core::claim::{Claim, Evidence, each_model};
 use crate::core::curve::needs;
 use crate::core::finding::{Finding, Measured, NotTested, Threshold};
+use crate::core::sample::interval_of_ranks;
 
 /// The claim that is judged from this experiment.
 pub const CLAIMS: &[Claim] = &[Claim {
@@ -37,10 +38,7 @@ pub fn d30(evidence: &Evidence<'_>) -> Vec<Finding> {
                 );
                 return Err(NotTested(reason));
             }
-            // What the number of blocks leaves open (Fisher's z).
-            let width = 1.96 / (r.blocks as f64 - 3.0).max(1.0).sqrt();
-            let z = r.rank_correlation.clamp(-0.999_999, 0.999_999).atanh();
-            let range = [(z - width).tanh(), (z + width).tanh()];
+            let range = interval_of_ranks(r.rank_correlation, r.blocks);
             Ok(Measured::of(r.rank_correlation).within(range).noting(format!(
                 "{} blocks; the median divergence under zero is {:.2} times that under resampling",
                 r.blocks, r.ratio_of_medians
@@ -59,8 +57,42 @@ pub fn d30(evidence: &Evidence<'_>) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::ablation_kinds::synthetic;
+    use crate::core::ablation::Agreement;
+    use crate::core::models::Facts;
     use crate::core::tables::Tables;
-    use crate::core::testing::{Judged, MODELS};
+    use crate::core::testing::{Judged, MODELS, Simulated, small};
+
+    /// Divergences of a model's blocks under both kinds, whose normal scores are correlated so.
+    fn ranked(correlation: f64) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
+        move |simulated, facts, tables| {
+            synthetic::add(facts, tables);
+            let rest = (1.0 - correlation * correlation).sqrt();
+            let each = (0..facts.layers).map(|_| {
+                let (one, other) = (simulated.gaussian(), simulated.gaussian());
+                (one, correlation * one + rest * other)
+            });
+            let agreement = Agreement::of(&each.collect::<Vec<_>>());
+            for r in tables.of_mut::<AgreementRecord>() {
+                r.rank_correlation = agreement.rank_correlation;
+            }
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_not_taken_for_none() {
+        let judged = Judged::of(CLAIMS, "D30", &[synthetic::add]);
+        let deep = Facts {
+            layers: 24,
+            ..small()
+        };
+        // The normal correlation of a rank correlation of 0.8.
+        let proxy = 2.0 * (std::f64::consts::PI * 0.8 / 6.0).sin();
+        for facts in [small(), deep.clone()] {
+            judged.check_null(&[facts], ranked(proxy));
+        }
+        judged.check_effect(&[deep], true, ranked(0.2));
+        judged.check_effect(&[small()], false, ranked(0.2));
+    }
 
     #[test]
     fn d30_zero_is_no_proxy() {
@@ -70,8 +102,8 @@ mod tests {
             }
         };
         let judged = Judged::of(CLAIMS, "D30", &[synthetic::add]);
-        // Twelve blocks are few for a rank correlation.
-        judged.check(|_| {}, [MODELS - 1, 0, 1, 0]);
+        // Twelve and sixteen blocks are few for a rank correlation.
+        judged.check(|_| {}, [MODELS - 2, 0, 2, 0]);
         judged.check(alike, [0, MODELS, 0, 0]);
         let undefined = |tables: &mut Tables| {
             for r in tables.of_mut::<AgreementRecord>() {

@@ -4,9 +4,16 @@ use super::similarity::{self, Turn};
 use super::table::{PruningRecord, Record, Strategy};
 use crate::core::ablation::{self, Even};
 use crate::core::error::ExperimentError;
+use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_sweep::{Divergence, collect};
+
+/// The name of the angular distance over each block.
+pub(super) const CURVE: &str = "angular distance";
+
+/// The sample that it is measured on, a part of the text.
+const SAMPLE: &str = "first sequences of one length, first half";
 
 /// The most blocks that are left out: half of them.
 fn most(layers: usize) -> usize {
@@ -108,6 +115,10 @@ pub(super) fn measure(
     let (choosing, measuring) = halves(&even.sequences);
     let turns = similarity::turns(subject, choosing)?;
     for turn in &turns {
+        if turn.layer == turn.last_layer {
+            let (layer, distance) = (turn.layer, &turn.angular_distance);
+            tables.push(Units::of(subject.name, CURVE, SAMPLE, layer, distance));
+        }
         tables.push(Record {
             model: subject.name.to_owned(),
             model_type: subject.model_type().to_owned(),

@@ -5,8 +5,9 @@
 //! - **Needs** any models and any text; the first half of its sequences chooses blocks, the other half measures the cost.
 //! - **Computes** the cosine and the angular distance arccos(cos)/π of the residual streams before and after each run of blocks; and,
 //!   for four ways to choose n blocks, the change of the loss and the divergence without them.
-//! - **Feeds no claim**; `sublayer-skip` leaves out sublayers.
+//! - **Feeds the claim** G1; `sublayer-skip` leaves out sublayers.
 
+pub mod claims;
 pub mod figure;
 mod measure;
 mod similarity;
@@ -14,6 +15,7 @@ mod table;
 
 pub use table::{PruningRecord, Record, Strategy};
 
+use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs, Passes};
 use crate::core::subject::Subject;
@@ -71,5 +73,9 @@ impl Experiment for BlockPruning {
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
         figure::drawings(tables.of(), tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::ExperimentError;
 use super::subject::{Subject, Text};
-use layerwise_metrics::correlation;
+use layerwise_metrics::{ClusteredMean, correlation};
 use layerwise_schedule::{Bounds, EditFamily, Member, Source};
 use layerwise_sweep::{
     Divergence, Held, Plan, Sources, Statistics, Sums, add_means, collect, partners,
@@ -155,7 +155,7 @@ pub struct Ablated {
 }
 
 /// What one schedule of a family does to the sequences.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Effect<'a> {
     /// Index of the family.
     pub family: usize,
@@ -165,7 +165,9 @@ pub struct Effect<'a> {
     pub kl_nats: f64,
     /// Its standard error, clustered by sequence, nats.
     pub kl_nats_se: Option<f64>,
-    /// Altered less plain loss, paired, nats a token.
+    /// Altered less plain loss of each sequence, nats a token.
+    pub loss_difference: ClusteredMean,
+    /// Its mean.
     pub loss_difference_nats: f64,
     /// Its standard error, nats a token.
     pub loss_difference_nats_se: Option<f64>,
@@ -192,6 +194,7 @@ impl Ablated {
                     kl_nats_se: own.kl_nats.standard_error(),
                     loss_difference_nats: loss.mean().unwrap_or(f64::NAN),
                     loss_difference_nats_se: loss.standard_error(),
+                    loss_difference: loss,
                     positions: own.kl_nats.count(),
                 })
             })

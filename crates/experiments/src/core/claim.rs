@@ -1,6 +1,6 @@
 //! The paper's qualitative claims, each judged by a small function from recorded results.
 //!
-//! A claim (D1 to D27 of the paper, D28 to D30 of ours; A1 to A9, F1 to F10, M1 to M9 and T1 to T10 of related systems) yields lines of
+//! A claim (D1 to D27 of the paper, D28 to D30 of ours; those with other letters of related papers) yields lines of
 //! `claims.csv`, each of which holds the interval of one measured number against one threshold, and for each version that makes
 //! it a verdict in `verdicts.csv`.
 //! Thresholds are those that the claims were written down with, before anything was measured, or those of the audit that
@@ -59,6 +59,12 @@ pub enum Version {
     Semantics,
     /// Multi-stage correction for speech recognition (arXiv 2310.11532).
     Correction,
+    /// The Unreasonable Ineffectiveness of the Deeper Layers (arXiv 2403.17887).
+    Deeper,
+    /// The tuned lens (arXiv 2303.08112).
+    Tuned,
+    /// Transformer Layers as Painters (arXiv 2407.09298).
+    Painters,
 }
 
 impl Version {
@@ -76,6 +82,12 @@ impl Version {
     pub const SEMANTICS: &'static [Self] = &[Self::Semantics];
     /// Multi-stage correction for speech recognition.
     pub const CORRECTION: &'static [Self] = &[Self::Correction];
+    /// The Unreasonable Ineffectiveness of the Deeper Layers.
+    pub const DEEPER: &'static [Self] = &[Self::Deeper];
+    /// The tuned lens.
+    pub const TUNED: &'static [Self] = &[Self::Tuned];
+    /// Transformer Layers as Painters.
+    pub const PAINTERS: &'static [Self] = &[Self::Painters];
 
     /// Its short name.
     pub fn name(self) -> &'static str {
@@ -87,6 +99,9 @@ impl Version {
             Self::Skipping => "arXiv 2407.15516",
             Self::Semantics => "arXiv 2403.01509",
             Self::Correction => "arXiv 2310.11532",
+            Self::Deeper => "arXiv 2403.17887",
+            Self::Tuned => "arXiv 2303.08112",
+            Self::Painters => "arXiv 2407.09298",
         }
     }
 }

@@ -182,6 +182,27 @@ impl Measured {
         }
     }
 
+    /// The same number, which is the most extreme of so many: its error is as wide as Bonferroni's correction has it.
+    pub fn chosen_from(self, looks: usize) -> Self {
+        let Spread::Error { error, units } = self.spread else {
+            return self;
+        };
+        // The errors that leave the share of one look on a side.
+        let (mut low, mut high) = (errors_in_interval(None), 40.0);
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            match one_sided(middle) * looks as f64 > ONE_SIDE {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        let error = error * low / errors_in_interval(None);
+        Self {
+            spread: Spread::Error { error, units },
+            ..self
+        }
+    }
+
     /// The same number, from the one to the other by choices that are not sampled.
     pub fn within(self, range: [f64; 2]) -> Self {
         Self {
@@ -318,6 +339,24 @@ pub fn difference(value: f64, standard_error: Option<f64>, units: Option<u64>) -
     }
 }
 
+/// Wilson's interval of 95 % of a share of so many.
+pub fn wilson(share: f64, count: f64) -> [f64; 2] {
+    let errors = errors_in_interval(None);
+    let square = errors * errors;
+    let scale = 1.0 + square / count;
+    let centre = (share + square / (2.0 * count)) / scale;
+    let variance = share * (1.0 - share) / count + square / (4.0 * count * count);
+    let half = errors * variance.sqrt() / scale;
+    [centre - half, centre + half]
+}
+
+/// The standard error of a mean change of so many items, if no more than this share of them changed by 1: as of two changes in
+/// four items more than were seen (Agresti and Coull 1998), so that where none changed something is left open.
+pub fn error_of_changes(share: f64, items: f64) -> f64 {
+    let all = items + 4.0;
+    ((share * items + 2.0) / all / all).sqrt()
+}
+
 /// Which of the models a claim is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -437,6 +476,29 @@ mod tests {
             let NotTested(told) = difference(0.5, Some(error), None).unwrap_err();
             assert!(told.contains(reason), "{told}");
         }
+    }
+
+    #[test]
+    fn the_most_extreme_of_many_has_a_wider_error() {
+        let half = |looks: usize| {
+            let measured = Measured::of(0.0).with_error(Some(1.0)).chosen_from(looks);
+            measured.interval().unwrap()[1]
+        };
+        // Normal quantiles that leave 0.025, 0.0125 and 0.0025.
+        for (looks, expected) in [(1, 1.959_964), (2, 2.241_403), (10, 2.807_034)] {
+            assert!((half(looks) - expected).abs() < 1e-6, "{}", half(looks));
+        }
+    }
+
+    #[test]
+    fn shares_of_few_items_leave_much_open() {
+        let [low, high] = wilson(1.0, 5.0);
+        assert!(
+            (low - 0.5655).abs() < 1e-3 && (high - 1.0).abs() < 1e-9,
+            "{low} {high}"
+        );
+        assert!((error_of_changes(0.0, 10.0) - 2.0_f64.sqrt() / 14.0).abs() < 1e-12);
+        assert!((error_of_changes(0.5, 1e6) - (0.5_f64 / 1e6).sqrt()).abs() < 1e-6);
     }
 
     #[test]

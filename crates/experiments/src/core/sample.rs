@@ -7,13 +7,13 @@ use super::claim::Evidence;
 use super::curve::{Point, needs, point};
 use super::finding::{Measured, NotTested, Outcome, Spread};
 use super::models::{Facts, relative_depth, state_depth};
-use super::table::record;
+use super::table::{TableError, record};
 use layerwise_metrics::{ClusteredMean, ClusteredRatio, Draws, MetricsError, Resamples};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Draws; tests that simulate many runs make do with fewer.
-const DRAWS: usize = if cfg!(test) { 200 } else { 2000 };
+pub(crate) const DRAWS: usize = if cfg!(test) { 200 } else { 2000 };
 
 /// Numbers in one field, with spaces between them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,13 +28,21 @@ impl From<Numbers> for String {
 }
 
 impl TryFrom<String> for Numbers {
-    type Error = std::num::ParseFloatError;
+    type Error = TableError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let numbers = text.split_ascii_whitespace().map(str::parse);
+        let number = |word: &str| {
+            word.parse().map_err(|_| TableError::Word {
+                word: word.chars().take(40).collect(),
+            })
+        };
+        let numbers = text.split_ascii_whitespace().map(number);
         Ok(Self(numbers.collect::<Result<_, _>>()?))
     }
 }
+
+/// No model has so many blocks, or pairs of them.
+const MOST_INDEX: usize = u32::MAX as usize;
 
 record! {
     /// One line of `units.csv`: what each independent unit adds to one mean, the mean being the sum of sums by that of counts.
@@ -59,7 +67,18 @@ record! {
             units => format!("1 or {units} numbers"),
         };
         let fits = counts.len() == 1 || counts.len() == sums.len();
-        (!fits).then_some(("counts", expected))
+        // A quotation mark that is not closed takes in the lines below.
+        let names = [("model", &units.model), ("curve", &units.curve), ("sample", &units.sample)];
+        if let Some((column, _)) = names.iter().find(|(_, name)| name.contains(char::is_control)) {
+            return Some((column, "a name on one line".to_owned()));
+        }
+        if units.index > MOST_INDEX {
+            return Some(("index", format!("at most {MOST_INDEX}")));
+        }
+        match counts.iter().all(|count| count.is_finite()) {
+            true => (!fits).then_some(("counts", expected)),
+            false => Some(("counts", "finite numbers".to_owned())),
+        }
     })
 }
 
@@ -351,6 +370,15 @@ pub fn over_places(outcome: Outcome, places: usize) -> Outcome {
     })
 }
 
+/// The interval of 95 % of a rank correlation that so many places give: of Fisher's z, with the variance (1 + ρ²/2)/(n − 3)
+/// (Bonett and Wright 2000).
+pub fn interval_of_ranks(correlation: f64, places: usize) -> [f64; 2] {
+    let variance = (1.0 + correlation * correlation / 2.0) / (places as f64 - 3.0).max(1.0);
+    let half = 1.96 * variance.sqrt();
+    let z = correlation.clamp(-0.999_999, 0.999_999).atanh();
+    [(z - half).tanh(), (z + half).tanh()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,7 +404,7 @@ mod tests {
         let numbers = [0.1 + 0.2, -1e-300, f64::INFINITY, 5e-324, f64::MAX];
         let all = [
             units("a", 0, &numbers, &[7.0]),
-            units("a", 1, &numbers, &numbers),
+            units("a", 1, &numbers, &numbers.map(|number| number.min(1e300))),
             units("b", 0, &[], &[3.0]),
         ];
         let mut text = Vec::new();
@@ -389,8 +417,13 @@ mod tests {
             error.to_string()
         };
         assert!(refused("m,a,text,0,1 2 3,1 2").contains("expected 1 or 3 numbers"));
-        assert!(refused("m,a,text,0,1 2 x,1").contains("units.csv: line 2"));
+        assert!(refused("m,a,text,0,1 2 x,1").contains("units.csv: line 2: sums"));
+        assert!(
+            refused("m,\"a\nb\",text,0,1 2 3,1").contains("curve: expected a name on one line")
+        );
         assert!(refused("m,a,text,-1,1 2 3,1").contains("index"));
+        assert!(refused("m,a,text,5000000000,1 2 3,1").contains("at most 4294967295"));
+        assert!(refused("m,a,text,0,1 2 3,1 NaN 1").contains("finite numbers"));
     }
 
     #[test]

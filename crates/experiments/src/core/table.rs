@@ -84,6 +84,9 @@ pub fn write<R: Record>(records: &[R], target: impl Write) -> io::Result<()> {
     writer.flush()
 }
 
+/// The most characters of a field that an error tells.
+const MOST_TOLD: usize = 200;
+
 /// Parses the CSV of a table; `path` is named in errors.
 ///
 /// # Errors
@@ -116,8 +119,8 @@ pub fn parse<R: Record>(source: impl Read, path: &Path) -> Result<Vec<R>, TableE
                 expected,
                 found: index
                     .and_then(|index| row.get(index))
-                    .unwrap_or_default()
-                    .to_owned(),
+                    .map(|field| field.chars().take(MOST_TOLD).collect())
+                    .unwrap_or_default(),
             }
         };
         let record: R = row.deserialize(None).map_err(|error| match error.kind() {
@@ -125,8 +128,11 @@ pub fn parse<R: Record>(source: impl Read, path: &Path) -> Result<Vec<R>, TableE
                 let kind = err.kind().to_string();
                 // Numbers tell their field; a named choice is told by its text.
                 let index = err.field().map(|index| index as usize).or_else(|| {
-                    row.iter()
-                        .position(|field| kind.contains(&format!("`{field}`")))
+                    let is_told = |text: &str| kind.contains(&format!("`{text}`"));
+                    let mut fields = row.iter();
+                    fields.position(|field| {
+                        is_told(field) || field.split_ascii_whitespace().any(is_told)
+                    })
                 });
                 let column = index.and_then(|index| R::COLUMNS.get(index));
                 let expected = format!("a value of the column ({kind})");
@@ -183,6 +189,12 @@ pub enum TableError {
         path: PathBuf,
         /// What the system or the CSV reader says.
         source: io::Error,
+    },
+    /// A list of numbers has something else in it.
+    #[error("`{word}` is no number")]
+    Word {
+        /// What it has.
+        word: String,
     },
     /// The first line does not name the columns of this table.
     #[error("{}: line 1: expected the columns {expected}, found {found}", path.display())]

@@ -2,9 +2,10 @@
 
 use super::table::{FeatureRecord, Law, LawRecord, LossRecord, Record, TimeRecord};
 use crate::core::claim::{Claim, Evidence, Version};
-use crate::core::curve::needs;
-use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};
+use crate::core::curve::{needs, together};
+use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold, error_of_changes};
 use crate::core::models::Facts;
+use crate::core::sample::interval_of_ranks;
 use crate::core::table::distinct;
 use crate::core::tables::Tables;
 use layerwise_metrics::correlation;
@@ -58,6 +59,20 @@ fn over(values: &[f64], units: &str) -> Outcome {
         .noting(format!("{count} {units}")))
 }
 
+/// The same, where each number has an error of its own items too: tasks may agree by chance where items are few. The interval is
+/// the wider one of both.
+fn over_with_items(values: &[(f64, f64)]) -> Outcome {
+    let numbers: Vec<f64> = values.iter().map(|(value, _)| *value).collect();
+    let mean = over(&numbers, "tasks")?;
+    let Some([low, high]) = mean.interval() else {
+        return Ok(mean);
+    };
+    let squares: f64 = values.iter().map(|(_, error)| error.powi(2)).sum();
+    let half = 1.96 * squares.sqrt() / values.len() as f64;
+    let range = [low.min(mean.value - half), high.max(mean.value + half)];
+    Ok(mean.within(range))
+}
+
 /// The records of a rule on the whole vocabulary, trained on the task itself.
 fn own<'a>(tables: &'a Tables, model: &str, task: &str, rule: &str) -> Vec<&'a Record> {
     let records = tables.of::<Record>().iter();
@@ -109,9 +124,9 @@ fn a1(evidence: &Evidence<'_>) -> Vec<Finding> {
                         .filter(|r| 2 * r.blocks_run >= model.layers)
                         .map(|r| (r.blocks_run as f64, feature(r)))
                         .collect();
-                    Some((correlation::spearman(&pairs)?, *task))
+                    Some((correlation::spearman(&pairs)?, *task, pairs.len()))
                 });
-                let mut all: Vec<(f64, &str)> = correlations.collect();
+                let mut all: Vec<(f64, &str, usize)> = correlations.collect();
                 all.sort_by(|a, b| a.0.total_cmp(&b.0));
                 let ends = all.first().zip(all.last());
                 let outcome = ends.ok_or_else(|| needs("early-exit"));
@@ -121,10 +136,12 @@ fn a1(evidence: &Evidence<'_>) -> Vec<Finding> {
                         "least rank correlation of depth and mean {name} among tasks, from L/2 on"
                     ),
                     Threshold::AtLeast(0.8),
-                    outcome.map(|((least, task), (greatest, _))| {
-                        Measured::of(*least)
-                            .within([*least, *greatest])
-                            .noting(format!("{task}; the range is that of the tasks"))
+                    outcome.map(|((least, task, depths), (greatest, ..))| {
+                        let [low, _] = interval_of_ranks(*least, *depths);
+                        let [_, high] = interval_of_ranks(*greatest, *depths);
+                        Measured::of(*least).within([low, high]).noting(format!(
+                            "{task}; range over tasks, and over what {depths} depths leave open"
+                        ))
                     }),
                 )
             })
@@ -137,12 +154,18 @@ fn a2(evidence: &Evidence<'_>) -> Vec<Finding> {
         let found = tasks(evidence.tables, &model.name).into_iter();
         let depths =
             found.filter_map(|task| at(evidence.tables, &model.name, task, "oracle-stable", 0.5));
-        let least = depths.min_by(|a, b| a.exit_blocks_mean.total_cmp(&b.exit_blocks_mean));
+        let depths: Vec<&Record> = depths.collect();
+        let each = depths.iter();
+        let least = each.min_by(|a, b| a.exit_blocks_mean.total_cmp(&b.exit_blocks_mean));
         let outcome = least.ok_or_else(|| needs("early-exit")).map(|r| {
             let layers = model.layers as f64;
+            let error = r.exit_blocks_se.map(|error| error / layers);
+            // Positions of one text are no units of their own.
+            let units = (r.task != NEXT_TOKEN).then_some(r.instances);
             Measured::of(r.exit_blocks_mean / layers)
-                .with_error(r.exit_blocks_se.map(|error| error / layers))
-                .noting(r.task.as_str())
+                .with_error_of(error, units)
+                .chosen_from(depths.len())
+                .noting(format!("{}, the least of {} tasks", r.task, depths.len()))
         });
         vec![Finding::of(
             &model.name,
@@ -157,12 +180,9 @@ fn a3(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
         let usual = |task| at(evidence.tables, &model.name, task, "svm", 0.0);
         let outcome = usual("sst2").zip(usual("mmlu")).map(|(easy, hard)| {
-            let error = easy
-                .exit_blocks_se
-                .unwrap_or(0.0)
-                .hypot(hard.exit_blocks_se.unwrap_or(0.0));
+            let error = together(easy.exit_blocks_se, hard.exit_blocks_se);
             Measured::of(hard.exit_blocks_mean - easy.exit_blocks_mean)
-                .with_error(Some(error))
+                .with_error_of(error, Some(easy.instances.min(hard.instances)))
                 .noting(format!(
                     "{:.2} and {:.2} blocks",
                     easy.exit_blocks_mean, hard.exit_blocks_mean
@@ -184,22 +204,28 @@ fn a4(evidence: &Evidence<'_>) -> Vec<Finding> {
         let records: Vec<&Record> = found
             .filter_map(|task| at(evidence.tables, &model.name, task, "svm", 0.0))
             .collect();
-        let mean = |value: &dyn Fn(&Record) -> Option<f64>| {
-            let values: Vec<f64> = records.iter().filter_map(|r| value(r)).collect();
-            over(&values, "tasks")
+        let mean = |value: &dyn Fn(&Record) -> Option<(f64, f64)>| {
+            let values: Vec<(f64, f64)> = records.iter().filter_map(|r| value(r)).collect();
+            over_with_items(&values)
         };
+        // Only where the token is another can a right answer be lost.
+        let of_changes = |r: &Record| error_of_changes(1.0 - r.agreement, r.instances as f64);
+        let layers = model.layers as f64;
         vec![
             Finding::of(
                 &model.name,
                 "accuracy lost, points, mean over tasks, linear machine at 0",
                 Threshold::AtMost(1.0),
-                mean(&|r| Some(100.0 * (r.acc_full? - r.acc_exit?))),
+                mean(&|r| {
+                    let lost = 100.0 * (r.acc_full? - r.acc_exit?);
+                    Some((lost, 100.0 * of_changes(r)))
+                }),
             ),
             Finding::of(
                 &model.name,
                 "part of the blocks left out, mean over tasks, linear machine at 0",
                 Threshold::AtLeast(0.1),
-                mean(&|r| Some(r.pruning_ratio)),
+                mean(&|r| Some((r.pruning_ratio, r.exit_blocks_se? / layers))),
             ),
         ]
     })
@@ -319,9 +345,11 @@ fn a7(evidence: &Evidence<'_>) -> Vec<Finding> {
                 let off = off.max_by(|a, b| a.0.total_cmp(&b.0));
                 let outcome = off.ok_or_else(missing).map(|(off, r)| {
                     let error = r.time_ratio_se.map(|error| error / r.predicted_ratio);
+                    let repetitions = r.repetitions.map(|count| count as u64);
                     let head = if r.reads_head { "with" } else { "without" };
                     let note = format!("{} blocks, {head} the head after each", r.blocks_run);
-                    Measured::of(off).with_error(error).noting(note)
+                    let off = Measured::of(off).with_error_of(error, repetitions);
+                    off.noting(note)
                 });
                 Finding::of(
                     &model.name,
@@ -343,7 +371,9 @@ fn a7(evidence: &Evidence<'_>) -> Vec<Finding> {
                 "{} of {} blocks, predicted {:.2}",
                 r.blocks_run, model.layers, r.predicted_ratio
             );
-            Measured::of(ratio).with_error(r.time_ratio_se).noting(note)
+            let repetitions = r.repetitions.map(|count| count as u64);
+            let ratio = Measured::of(ratio).with_error_of(r.time_ratio_se, repetitions);
+            ratio.noting(note)
         });
         findings.push(Finding::of(
             &model.name,
@@ -368,7 +398,7 @@ fn a8(evidence: &Evidence<'_>) -> Vec<Finding> {
         };
         let outcome = least.ok_or_else(missing).map(|r| {
             Measured::of(r.loss_increase_nats)
-                .with_error(r.loss_increase_se)
+                .with_error_of(r.loss_increase_se, Some(r.sequences))
                 .noting(format!(
                     "{:.1} % of the blocks left out",
                     100.0 * r.pruning_ratio

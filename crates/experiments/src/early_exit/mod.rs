@@ -19,6 +19,8 @@ pub mod own;
 mod readings;
 mod recording;
 #[cfg(test)]
+mod simulations;
+#[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
 mod times;

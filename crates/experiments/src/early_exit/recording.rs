@@ -239,6 +239,7 @@ impl<'a> Recording<'a> {
             loss_full_nats: full.mean().unwrap_or(f64::NAN),
             loss_increase_nats: increase.mean().unwrap_or(f64::NAN),
             loss_increase_se: increase.standard_error(),
+            sequences: increase.clusters().len() as u64,
         })
     }
 

@@ -26,7 +26,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             vocab: "full".to_owned(),
             train_task: train_task.to_owned(),
             threshold,
-            instances: 100,
+            instances: 4000,
             acc_full: Some(0.4),
             acc_full_se: Some(0.01),
             acc_exit: Some(0.399),
@@ -95,6 +95,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
         loss_full_nats: 3.0,
         loss_increase_nats: 0.9,
         loss_increase_se: Some(0.05),
+        sequences: 39,
     });
     for (setting, reads_head) in [("prompt", false), ("decode", false), ("decode", true)] {
         let predicted_ratio = if reads_head { 4.0 } else { 0.5 };
@@ -107,6 +108,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             predicted_ratio,
             time_ratio: Some(1.05 * predicted_ratio),
             time_ratio_se: Some(0.01),
+            repetitions: Some(5),
             seconds: Some(0.1),
         });
     }

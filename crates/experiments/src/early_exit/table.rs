@@ -134,6 +134,8 @@ record! {
         pub loss_increase_nats: f64,
         /// Its standard error, clustered by sequence.
         pub loss_increase_se: Option<f64>,
+        /// Sequences.
+        pub sequences: u64,
     }
     table("early-exit-loss") key(model, rule, threshold) fault(|r| negative_error([("loss_increase_se", r.loss_increase_se)]))
 }
@@ -158,6 +160,8 @@ record! {
         pub time_ratio: Option<f64>,
         /// Its standard error over repetitions.
         pub time_ratio_se: Option<f64>,
+        /// How many there were; empty where no times were taken.
+        pub repetitions: Option<usize>,
         /// Median seconds.
         pub seconds: Option<f64>,
     }

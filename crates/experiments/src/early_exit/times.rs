@@ -108,6 +108,7 @@ pub(super) fn record(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), E
                 predicted_ratio: predicted(timed) / predicted(&full),
                 time_ratio: ratio.and_then(|[mean, _]| mean),
                 time_ratio_se: ratio.and_then(|[_, error]| error),
+                repetitions: measured.as_ref().map(|all| all[setting].len()),
                 seconds: own(&|times| times[place]).and_then(|[mean, _]| mean),
             });
         }

@@ -3,7 +3,7 @@
 //! - **Stands for** nothing published: zero, mean and resample ablation are what the field uses side by side.
 //! - **Needs** any models and any text.
 //! - **Computes** the divergence when the values of one head are 0, their mean, or another sequence's.
-//! - **Feeds no claim**; `ablation-kinds` compares whole sublayers.
+//! - **Feeds no claim**: it is descriptive; `ablation-kinds` compares whole sublayers.
 
 pub mod figure;
 mod measure;

@@ -155,10 +155,14 @@ pub fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
     for other in ["phi-1_5", "phi-2"] {
         let densities = || {
             let (small, other) = (named("phi-1")?, named(other)?);
-            neurons::over_thresholds(&neurons::PREDICTION, |percent| {
-                Ok(neurons::highest(evidence.tables, &small.name, percent)?
-                    / neurons::highest(evidence.tables, &other.name, percent)?)
-            })
+            neurons::over_thresholds(
+                evidence.tables,
+                &neurons::PREDICTION,
+                |densities, percent| {
+                    Ok(densities.highest(&small.name, percent)?
+                        / densities.highest(&other.name, percent)?)
+                },
+            )
         };
         findings.push(Finding::of(
             "*",
@@ -193,19 +197,22 @@ pub fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
     ] {
         for (kind, readings) in kinds {
             let several = || {
-                let of = |family: &str, percent| -> Result<Vec<Point>, NotTested> {
+                let of = |densities: &neurons::Densities<'_>,
+                          family: &str,
+                          percent|
+                 -> Result<Vec<Point>, NotTested> {
                     let own = evidence.models.iter().filter(|model| {
                         published_name(&model.name).is_some_and(|name| name.starts_with(family))
                     });
                     let own = own.map(|model| {
-                        let highest = neurons::highest(evidence.tables, &model.name, percent)?;
+                        let highest = densities.highest(&model.name, percent)?;
                         Ok(point(0, 0.0, highest, None))
                     });
                     own.collect()
                 };
-                neurons::over_thresholds(readings, |percent| {
-                    let best = peak(&of("phi", percent)?).map(|best| best.value);
-                    let both = best.zip(mean(&of(family, percent)?));
+                neurons::over_thresholds(evidence.tables, readings, |densities, percent| {
+                    let best = peak(&of(densities, "phi", percent)?).map(|best| best.value);
+                    let both = best.zip(mean(&of(densities, family, percent)?));
                     let missing = || NotTested(format!("needs the paper's Phi and {name} models"));
                     let (best, mean) = both.ok_or_else(missing)?;
                     Ok(best / mean)
@@ -333,6 +340,23 @@ mod tests {
         });
     }
 
+    /// Models with neurons of both kinds by the model, more with depth, and whose divergences fall so steeply in the second half.
+    fn families(
+        about: impl Fn(&str) -> [f64; 2],
+        steepness: impl Fn(&str) -> f64,
+    ) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
+        move |simulated, facts, tables| {
+            let about = about(&facts.name);
+            let of_block = |depth: f64| about.map(|about| about * depth);
+            neurons::synthetic::add_counts(simulated, facts, tables, &of_block);
+            let steepness = steepness(&facts.name);
+            let fall = |_: &mut Simulated, state: usize| {
+                12.0 - steepness * (2.0 * state as f64 - facts.layers as f64).max(0.0) / 2.0
+            };
+            lenses(fall)(simulated, facts, tables);
+        }
+    }
+
     #[test]
     fn d18_phi_has_more_neurons() {
         let alike = |tables: &mut Tables| {
@@ -345,7 +369,23 @@ mod tests {
                 Some(if model == "phi-1" { -2.0 } else { -1.0 } * state as f64)
             });
         };
-        judged("D18").check_all(10, alike, [0, 10, 0, 0]);
+        // Equal counts leave open which is greater.
+        judged("D18").check_all(10, alike, [0, 8, 2, 0]);
+        // Models that differ in nothing, and such as the paper's, of which GPT-2's counts leave their ratio open.
+        let named = ["phi-1", "phi-1_5", "phi-2", "gpt2", "pythia-410m"];
+        let few = named.map(|name| Facts {
+            name: name.to_owned(),
+            ..small()
+        });
+        judged("D18").check_null(&few, families(|_| [40.0, 60.0], |_| 0.5));
+        let several = |name: &str| match name {
+            "phi-1" => [90.0, 150.0],
+            name if name.starts_with("phi") => [260.0, 325.0],
+            name if name.starts_with("gpt2") => [40.0, 50.0],
+            _ => [52.0, 65.0],
+        };
+        let flat = |name: &str| if name == "phi-1" { 0.3 } else { 0.9 };
+        judged("D18").check_effect(&few, false, families(several, flat));
         let models: Vec<Facts> = models()
             .into_iter()
             .filter(|model| model.name != "phi-1")

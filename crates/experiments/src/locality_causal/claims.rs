@@ -53,8 +53,8 @@ fn later_less_early(tables: &Tables, model: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::models::relative_depth;
-    use crate::core::testing::{Judged, MODELS};
+    use crate::core::models::{Facts, relative_depth};
+    use crate::core::testing::{Judged, MODELS, Simulated, small};
     use crate::locality_causal::synthetic;
 
     #[test]
@@ -72,6 +72,18 @@ mod tests {
             }
         };
         judged.check(alone, [0, 0, MODELS, 0]);
+        // By so many of a sequence's standard deviations, on as many sequences as there are at most.
+        let later = |difference: f64| {
+            move |simulated: &mut Simulated, facts: &Facts, tables: &mut Tables| {
+                synthetic::add(facts, tables);
+                for r in tables.of_mut::<DifferenceRecord>() {
+                    r.sequences = 16;
+                    (r.difference_nats, r.difference_nats_se) = simulated.mean(difference, 1.0, 16);
+                }
+            }
+        };
+        judged.check_null(&[small()], later(0.0));
+        judged.check_effect(&[small()], true, later(1.0));
     }
 
     #[test]

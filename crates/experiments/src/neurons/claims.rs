@@ -1,9 +1,11 @@
 //! The claims that are judged from this experiment.
 
-use super::table::{self, PREDICTION, Percent, SUPPRESSION, over_thresholds};
+use super::table::{PREDICTION, Percent, SUPPRESSION, over_thresholds};
 use crate::core::claim::{Claim, Evidence, Version};
-use crate::core::curve::{Point, peak};
+use crate::core::curve::{Point, lies_between, mean, peak};
 use crate::core::finding::{Finding, NotTested, Threshold};
+use crate::core::models::Facts;
+use crate::core::published::published_name;
 
 /// The claims that are judged from this experiment.
 pub const CLAIMS: &[Claim] = &[
@@ -12,7 +14,7 @@ pub const CLAIMS: &[Claim] = &[
         versions: Version::ALL,
         statement: "prediction neurons peak at about 85 % of depth and are fewer at the end",
         needs: &["neurons"],
-        models: "",
+        models: "the paper's models",
         judge: d15,
     },
     Claim {
@@ -20,7 +22,7 @@ pub const CLAIMS: &[Claim] = &[
         versions: Version::ALL,
         statement: "suppression neurons overtake and peak at the very end",
         needs: &["neurons"],
-        models: "",
+        models: "the paper's models",
         judge: d16,
     },
 ];
@@ -41,83 +43,120 @@ pub fn densest(curve: &[Point], kind: &str) -> Result<Point, NotTested> {
 /// The least share of the densest block's density that counts as there.
 const ONSET: f64 = 0.1;
 
-/// Prediction neurons appear at about half of the depth (0.4 to 0.6), are densest at a depth of 0.75 to 0.95, and less dense in
-/// the last block.
-pub fn d15(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for model in evidence.models {
-        let of = |number: fn(&[Point], Point) -> f64| {
-            over_thresholds(&PREDICTION, |percent| {
-                let density = table::density(evidence.tables, &model.name, percent)?;
-                let densest = densest(&density, "prediction")?;
-                Ok(number(&density, densest))
-            })
-        };
-        for (part, threshold, outcome) in [
-            (
-                "depth of the first block with a tenth of the highest density of prediction neurons",
-                Threshold::Between(0.4, 0.6),
-                of(|density, densest| {
-                    let mut own = density.iter();
-                    let first = own.find(|block| block.value >= ONSET * densest.value);
-                    first.map_or(f64::NAN, |block| block.depth)
-                }),
-            ),
-            (
-                "depth of the block with the most prediction neurons",
-                Threshold::Between(0.75, 0.95),
-                of(|_, densest| densest.depth),
-            ),
-            (
-                "prediction neurons of the last block less those of the densest, percent",
-                Threshold::Below(0.0),
-                of(|density, densest| density[density.len() - 1].value - densest.value),
-            ),
-        ] {
-            findings.push(Finding::of(&model.name, part, threshold, outcome));
+/// Where prediction neurons are said to be densest.
+const PEAK: [f64; 2] = [0.75, 0.95];
+
+/// The lines on each of the paper's models; the claim is about no other.
+fn of_published(
+    evidence: &Evidence<'_>,
+    lines: fn(&Evidence<'_>, &Facts) -> Vec<Finding>,
+) -> Vec<Finding> {
+    let each = evidence.models.iter().flat_map(|model| {
+        let mut own = lines(evidence, model);
+        if published_name(&model.name).is_none() {
+            let reason = "not tested on models of this kind: the claim is about the paper's models";
+            for finding in &mut own {
+                finding.outcome = Err(NotTested::because(reason));
+            }
         }
-    }
+        own
+    });
+    each.collect()
+}
+
+/// The lines of [`prediction_peaks`] on the paper's models.
+pub fn d15(evidence: &Evidence<'_>) -> Vec<Finding> {
+    of_published(evidence, prediction_peaks)
+}
+
+/// The lines of [`suppression_overtakes`] on the paper's models.
+pub fn d16(evidence: &Evidence<'_>) -> Vec<Finding> {
+    of_published(evidence, suppression_overtakes)
+}
+
+/// Prediction neurons appear at about half of the depth (0.4 to 0.6), are densest at a depth of 0.75 to 0.95, and less dense in
+/// the last block than there. What is densest by chance is not held against the last block: that would be less in any case.
+pub fn prediction_peaks(evidence: &Evidence<'_>, model: &Facts) -> Vec<Finding> {
+    let of = |number: fn(&[Point], Point) -> f64| {
+        over_thresholds(evidence.tables, &PREDICTION, |densities, percent| {
+            let density = densities.of(&model.name, percent)?;
+            let densest = densest(&density, "prediction")?;
+            Ok(number(&density, densest))
+        })
+    };
+    let lines = [
+        (
+            "depth of the first block with a tenth of the highest density of prediction neurons",
+            Threshold::Between(0.4, 0.6),
+            of(|density, densest| {
+                let mut own = density.iter();
+                let first = own.find(|block| block.value >= ONSET * densest.value);
+                first.map_or(f64::NAN, |block| block.depth)
+            }),
+        ),
+        (
+            "depth of the block with the most prediction neurons",
+            Threshold::Between(PEAK[0], PEAK[1]),
+            of(|_, densest| densest.depth),
+        ),
+        (
+            "prediction neurons of the last block less the mean over depths 0.75 to 0.95, percent",
+            Threshold::Below(0.0),
+            of(|density, _| {
+                let there = density.iter();
+                let there = there.filter(|block| lies_between(block.depth, PEAK[0], PEAK[1]));
+                let there = mean(&there.copied().collect::<Vec<_>>()).unwrap_or(f64::NAN);
+                density[density.len() - 1].value - there
+            }),
+        ),
+    ];
+    let findings = lines.into_iter();
     findings
+        .map(|(part, threshold, outcome)| Finding::of(&model.name, part, threshold, outcome))
+        .collect()
 }
 
 /// Suppression neurons are densest in one of the last two blocks, and denser than prediction neurons in the last.
-pub fn d16(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for model in evidence.models {
-        let density = |percent| table::density(evidence.tables, &model.name, percent);
-        let from_end = over_thresholds(&SUPPRESSION, |percent| {
-            let density = density(percent)?;
-            let peak = densest(&density, "suppression")?;
-            Ok((density[density.len() - 1].index - peak.index) as f64)
-        });
-        let ways: Vec<(Percent, Percent)> = PREDICTION.into_iter().zip(SUPPRESSION).collect();
-        let overtaken = over_thresholds(&ways, |(predicts, suppresses)| {
-            let (predicting, suppressing) = (density(predicts)?, density(suppresses)?);
+pub fn suppression_overtakes(evidence: &Evidence<'_>, model: &Facts) -> Vec<Finding> {
+    let from_end = over_thresholds(evidence.tables, &SUPPRESSION, |densities, percent| {
+        let density = densities.of(&model.name, percent)?;
+        let peak = densest(&density, "suppression")?;
+        Ok((density[density.len() - 1].index - peak.index) as f64)
+    });
+    let ways: Vec<(Percent, Percent)> = PREDICTION.into_iter().zip(SUPPRESSION).collect();
+    let overtaken = over_thresholds(
+        evidence.tables,
+        &ways,
+        |densities, (predicts, suppresses)| {
+            let predicting = densities.of(&model.name, predicts)?;
+            let suppressing = densities.of(&model.name, suppresses)?;
             densest(&suppressing, "suppression")?;
             let last = |curve: &[Point]| curve[curve.len() - 1].value;
             Ok(last(&suppressing) - last(&predicting))
-        });
-        findings.push(Finding::of(
+        },
+    );
+    vec![
+        Finding::of(
             &model.name,
             "blocks after the one with the most suppression neurons",
             Threshold::AtMost(1.0),
             from_end,
-        ));
-        findings.push(Finding::of(
+        ),
+        Finding::of(
             &model.name,
             "suppression less prediction neurons of the last block, percent",
             Threshold::Above(0.0),
             overtaken,
-        ));
-    }
-    findings
+        ),
+    ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::finding::Verdict;
     use crate::core::tables::Tables;
-    use crate::core::testing::{Judged, MODELS};
+    use crate::core::testing::{Judged, MODELS, Simulated};
     use crate::neurons::{Record, synthetic};
 
     fn judged(claim: &str) -> Judged {
@@ -131,6 +170,51 @@ mod tests {
             r.percents_mut()
                 .into_iter()
                 .for_each(|percent| *percent = value);
+        }
+    }
+
+    /// A model of the paper with neurons that the weights make by chance: of each kind, in a block at this depth, about so many
+    /// of 4,096 with kurtosis above 8.
+    fn made(about: impl Fn(f64) -> [f64; 2]) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
+        move |simulated, facts, tables| synthetic::add_counts(simulated, facts, tables, &about)
+    }
+
+    fn published() -> [Facts; 1] {
+        [Facts {
+            name: "gpt2-medium".to_owned(),
+            family: "gpt2".to_owned(),
+            layers: 24,
+            parameters: 355_000_000,
+        }]
+    }
+
+    #[test]
+    fn what_the_weights_make_by_chance_shows_no_stages() {
+        for claim in ["D15", "D16"] {
+            // Many of them, or one in two blocks; alike at all depths.
+            for about in [40.0, 0.5] {
+                judged(claim).check_null(&published(), made(|_| [about; 2]));
+            }
+            let late = |depth: f64| {
+                let rise = 60.0 + 180.0 * ((depth - 0.5) / 0.35).powi(2);
+                let fall = 240.0 - 160.0 * (depth - 0.85) / 0.15;
+                let prediction = if depth < 0.5 { 0.0 } else { rise.min(fall) };
+                [prediction, 400.0 * ((depth - 0.7) / 0.3).max(0.0)]
+            };
+            judged(claim).check_effect(&published(), true, made(late));
+        }
+    }
+
+    #[test]
+    fn other_models_than_the_papers_are_not_judged() {
+        for claim in ["D15", "D16"] {
+            let mut own = published();
+            own[0].name = "gpt2-8x160".to_owned();
+            let rows = judged(claim).rows(&judged(claim).tables(&own), &own);
+            for row in rows {
+                assert_eq!(row.verdict, Verdict::NotTested);
+                assert!(row.reason.contains("the paper's models"), "{}", row.reason);
+            }
         }
     }
 
@@ -155,6 +239,12 @@ mod tests {
     fn d16_suppression_neurons_overtake() {
         let early = |tables: &mut Tables| {
             set(tables, |depth| 1.0 - depth);
+            for r in tables.of_mut::<Record>() {
+                r.percents_mut()
+                    .into_iter()
+                    .take(PREDICTION.len())
+                    .for_each(|percent| *percent += 0.5);
+            }
         };
         judged("D16").check_all(2 * MODELS, early, [0, 2 * MODELS, 0, 0]);
         judged("D16").check(|tables| set(tables, |_| 0.0), [0, 0, 0, 2 * MODELS]);

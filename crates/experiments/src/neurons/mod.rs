@@ -21,8 +21,8 @@ pub(crate) mod synthetic;
 mod table;
 
 pub use table::{
-    Kind, PREDICTION, Percent, Record, SUPPRESSION, density, highest, over_thresholds, prediction,
-    suppression,
+    Densities, Kind, PREDICTION, Percent, Record, SUPPRESSION, density, over_thresholds,
+    prediction, suppression,
 };
 
 use crate::core::claim::Claim;

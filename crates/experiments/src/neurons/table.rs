@@ -2,9 +2,12 @@
 
 use crate::core::curve::{self, Point, point};
 use crate::core::finding::{Measured, NotTested, Outcome};
+use crate::core::gaussian::Gaussian;
+use crate::core::sample::DRAWS;
 use crate::core::table::record;
 use crate::core::tables::Tables;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 
 /// What a neuron does to the vocabulary (B.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -113,32 +116,102 @@ pub const SUPPRESSION: [Percent; 4] = [
     |r| r.suppression_by_third_moment_percent,
 ];
 
-/// A number that depends on how neurons are counted, with its range over the ways of counting them. Ways by which it is not
-/// defined are left out, but for the first.
+/// Densities as they were counted, or as they are in a draw of what the counts leave open.
+///
+/// A block of n neurons with k of a kind has the density k/n, and a draw of it is that of the distribution of a rate which k
+/// counts leave (Jeffreys): Gamma(k + ½)/n, by the cube root of a normal number (Wilson and Hilferty 1931). A single neuron
+/// more or less then decides nothing.
+pub struct Densities<'t> {
+    tables: &'t Tables,
+    random: Option<RefCell<Gaussian>>,
+}
+
+impl<'t> Densities<'t> {
+    /// As they were counted.
+    pub fn counted(tables: &'t Tables) -> Self {
+        Self {
+            tables,
+            random: None,
+        }
+    }
+
+    /// Drawn, each time that one is asked for.
+    fn drawn(tables: &'t Tables) -> Self {
+        Self {
+            tables,
+            random: Some(RefCell::new(Gaussian::seeded(0))),
+        }
+    }
+
+    /// A density against the block, percent of the block's neurons.
+    ///
+    /// # Errors
+    /// The results do not reach.
+    pub fn of(&self, model: &str, percent: Percent) -> Result<Vec<Point>, NotTested> {
+        let own = |r: &Record| r.model == model;
+        curve::curve(self.tables.of(), "neurons", own, |r| {
+            let counted = percent(r);
+            let value = match &self.random {
+                Some(random) => self::drawn(counted, r.neurons, random.borrow_mut().draw()),
+                None => counted,
+            };
+            point(r.layer, r.relative_depth, value, None)
+        })
+    }
+
+    /// The highest density of a model's blocks.
+    ///
+    /// # Errors
+    /// The results do not reach.
+    pub fn highest(&self, model: &str, percent: Percent) -> Result<f64, NotTested> {
+        let density = self.of(model, percent)?;
+        Ok(curve::peak(&density).map_or(0.0, |peak| peak.value))
+    }
+}
+
+/// A percentage of so many neurons by a draw of the normal distribution.
+fn drawn(percent: f64, neurons: usize, normal: f64) -> f64 {
+    let neurons = neurons as f64;
+    let shape = percent / 100.0 * neurons + 0.5;
+    let root = 1.0 - 1.0 / (9.0 * shape) + normal / (3.0 * shape.sqrt());
+    100.0 * shape * root.max(0.0).powi(3) / neurons
+}
+
+/// A number that depends on how neurons are counted: its range over the ways of counting them, each with the interval of 95 %
+/// that the counts leave. Ways by which it is not defined are left out, but for the first.
 ///
 /// # Errors
 /// Why it is not defined by the first.
-pub fn over_thresholds<T: Copy>(ways: &[T], of: impl Fn(T) -> Result<f64, NotTested>) -> Outcome {
+pub fn over_thresholds<T: Copy>(
+    tables: &Tables,
+    ways: &[T],
+    of: impl Fn(&Densities<'_>, T) -> Result<f64, NotTested>,
+) -> Outcome {
     let first = ways
         .first()
         .ok_or_else(|| NotTested::because("there is no way to count"))?;
-    let value = of(*first)?;
-    let others = ways.iter().filter_map(|way| of(*way).ok());
-    let others = others.filter(|other| other.is_finite());
-    let range = others.fold([value; 2], |[low, high], other| {
-        [low.min(other), high.max(other)]
-    });
-    let note = "range over kurtosis above 8, 10 and 12 and over both signs of activations";
+    let counted = Densities::counted(tables);
+    let value = of(&counted, *first)?;
+    let mut range = [value; 2];
+    let mut widen = |other: f64| range = [range[0].min(other), range[1].max(other)];
+    for way in ways {
+        let Some(own) = of(&counted, *way).ok().filter(|own| own.is_finite()) else {
+            continue;
+        };
+        widen(own);
+        let densities = Densities::drawn(tables);
+        let draws = (0..DRAWS).filter_map(|_| of(&densities, *way).ok());
+        let mut draws: Vec<f64> = draws.filter(|draw| draw.is_finite()).collect();
+        draws.sort_by(f64::total_cmp);
+        let outside = (0.025 * (draws.len() as f64 + 1.0)).floor() as usize;
+        let at = outside.saturating_sub(1);
+        if let [.., last] = draws.as_slice() {
+            widen(*draws.get(at).unwrap_or(last));
+            widen(draws[draws.len() - 1 - at]);
+        }
+    }
+    let note = "range over kurtosis above 8, 10 and 12, over both signs of activations, and over what the counts leave open";
     Ok(Measured::of(value).within(range).noting(note))
-}
-
-/// The highest density of a model's blocks.
-///
-/// # Errors
-/// The results do not reach.
-pub fn highest(tables: &Tables, model: &str, percent: Percent) -> Result<f64, NotTested> {
-    let density = density(tables, model, percent)?;
-    Ok(curve::peak(&density).map_or(0.0, |peak| peak.value))
 }
 
 /// A density against the block, percent of the block's neurons.
@@ -146,10 +219,7 @@ pub fn highest(tables: &Tables, model: &str, percent: Percent) -> Result<f64, No
 /// # Errors
 /// The results do not reach.
 pub fn density(tables: &Tables, model: &str, percent: Percent) -> Result<Vec<Point>, NotTested> {
-    let own = |r: &Record| r.model == model;
-    curve::curve(tables.of(), "neurons", own, |r| {
-        point(r.layer, r.relative_depth, percent(r), None)
-    })
+    Densities::counted(tables).of(model, percent)
 }
 
 #[cfg(test)]

@@ -3,12 +3,21 @@
 use super::table::{Record, Variant};
 use crate::core::ablation::{self, Even};
 use crate::core::error::ExperimentError;
+use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use std::ops::Range;
 
 /// Random orders of the same blocks.
-const DRAWS: u64 = 5;
+pub(super) const DRAWS: u64 = 5;
+
+/// The sample that losses are measured on, a part of the text.
+const SAMPLE: &str = "first sequences of one length";
+
+/// The name of the change of the loss under a variant, and its draw, by the number of blocks.
+pub(super) fn curve_name(variant: Variant, draw: u64) -> String {
+    format!("loss difference {} {draw}", variant.name())
+}
 
 /// One variant as an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +112,8 @@ pub(super) fn measure(
     let knowledge = (config.vocab as f64).ln() - plain_loss;
     for effect in run.effects()? {
         let own = &painted[effect.family];
+        let (curve, loss) = (curve_name(own.variant, own.draw), &effect.loss_difference);
+        tables.push(Units::of(subject.name, &curve, SAMPLE, own.blocks, loss));
         tables.push(Record {
             model: subject.name.to_owned(),
             model_type: subject.model_type().to_owned(),

@@ -5,14 +5,16 @@
 //! - **Computes** for each variant, with n blocks around the middle: the loss, and the normalised score
 //!   1 − (loss − plain loss)/(ln |V| − plain loss), which is 1 for the plain model and 0 for one that knows nothing. The source
 //!   normalises accuracies on benchmarks in the same way.
-//! - **Feeds no claim**.
+//! - **Feeds the claims** P1, P2.
 
+pub mod claims;
 pub mod figure;
 mod measure;
 mod table;
 
 pub use table::{Record, Variant};
 
+use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs, Passes};
 use crate::core::subject::Subject;
@@ -70,5 +72,9 @@ impl Experiment for Painters {
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
         figure::drawings(tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
     }
 }

@@ -456,6 +456,12 @@ mod tests {
                 let (a, b) = (0.05 * simulated.gaussian(), 0.3 * simulated.gaussian());
                 sweep(|_, _| 0.7 + a, |_, _| 2.0 + b, 0.0, 0.5)(simulated, facts, tables);
             });
+            judged.check_effect(&many, true, |simulated, facts, tables| {
+                let gpt2 = f64::from(u8::from(facts.name.starts_with("gpt2")));
+                let a = 0.05 * simulated.gaussian() + 0.2 * gpt2;
+                let b = 0.3 * simulated.gaussian() - gpt2;
+                sweep(|_, _| 0.6 + a, |_, _| 2.5 + b, 0.0, 0.5)(simulated, facts, tables);
+            });
         }
         let own = [Facts {
             name: "gpt2-8x160".to_owned(),
@@ -513,6 +519,10 @@ mod tests {
         judged("D7").check_null(&lengths, |simulated, facts, tables| {
             let own = 0.05 * simulated.gaussian();
             sweep(|_, _| 0.7 + own, |_, _| 1.0, 0.0, 0.5)(simulated, facts, tables);
+        });
+        judged("D7").check_effect(&lengths, true, |simulated, facts, tables| {
+            let own = 0.02 * simulated.gaussian() + 0.01 * facts.layers as f64;
+            sweep(|_, _| 0.5 + own, |_, _| 1.0, 0.0, 0.5)(simulated, facts, tables);
         });
     }
 }

@@ -46,8 +46,8 @@ pub fn d25(evidence: &Evidence<'_>) -> Vec<Finding> {
             let alone = of_one(evidence, model);
             let mut lines = on_text(&alone);
             lines.extend([
-                ("D15", neurons::claims::d15(&alone)),
-                ("D16", neurons::claims::d16(&alone)),
+                ("D15", neurons::claims::prediction_peaks(&alone, model)),
+                ("D16", neurons::claims::suppression_overtakes(&alone, model)),
             ]);
             Finding::of(
                 &model.name,

@@ -170,6 +170,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             other_family: other.family,
             nll_difference: difference.mean().unwrap_or(f64::NAN),
             nll_difference_se: difference.standard_error(),
+            sequences: difference.clusters().len() as u64,
         });
     }
     for kind in Kind::OF_ONE_SORT {
@@ -237,6 +238,9 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
                     predicted_ratio: cost.ratio(&schedule, cached),
                     decode_ratio: speed(cached).and_then(|speed| speed.decode[0]),
                     decode_ratio_se: speed(cached).and_then(|speed| speed.decode[1]),
+                    repetitions: speed(cached)
+                        .and(subject.clock)
+                        .map(|clock| clock.budget().repetitions),
                 });
             }
         }

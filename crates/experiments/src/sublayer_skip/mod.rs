@@ -17,6 +17,8 @@ pub mod search;
 mod second_order;
 mod similarity;
 #[cfg(test)]
+mod simulations;
+#[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
 mod variants;

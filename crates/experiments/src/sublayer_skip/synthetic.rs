@@ -78,6 +78,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                     predicted_ratio,
                     decode_ratio: Some(predicted_ratio),
                     decode_ratio_se: Some(0.005),
+                    repetitions: Some(5),
                 });
             }
         }
@@ -102,6 +103,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 other_family,
                 nll_difference: 0.5,
                 nll_difference_se: Some(0.1),
+                sequences: 39,
             });
         }
     }

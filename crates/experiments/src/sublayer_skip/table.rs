@@ -132,6 +132,8 @@ record! {
         pub decode_ratio: Option<f64>,
         /// Its standard error.
         pub decode_ratio_se: Option<f64>,
+        /// Repetitions, which the mean and its error are over; empty where none was measured.
+        pub repetitions: Option<usize>,
     }
     table("sublayer-skip-speed") key(model, kind, fraction, cached_tokens) fault(|r| negative_error([("decode_ratio_se", r.decode_ratio_se)]))
 }
@@ -155,6 +157,8 @@ record! {
         pub nll_difference: f64,
         /// Its standard error, clustered by sequence.
         pub nll_difference_se: Option<f64>,
+        /// Sequences.
+        pub sequences: u64,
     }
     table("sublayer-skip-pairs") key(model, fraction, kind, family, other_kind, other_family) fault(|r| negative_error([("nll_difference_se", r.nll_difference_se)]))
 }

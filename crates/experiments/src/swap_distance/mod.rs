@@ -4,7 +4,7 @@
 //!   its authors would ask next, beside the similarity of states (`cka`).
 //! - **Needs** any models and any text: one sweep of `swap(l,m)`.
 //! - **Computes** the divergence and the change of the loss for each pair of blocks.
-//! - **Feeds no claim**.
+//! - **Feeds no claim**: it is descriptive, as nothing published says what to expect.
 
 pub mod figure;
 mod measure;

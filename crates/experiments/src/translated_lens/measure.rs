@@ -3,6 +3,7 @@
 use super::table::{Reading, Record};
 use crate::core::error::{ExperimentError, Place};
 use crate::core::models::state_depth;
+use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
 use crate::core::tables::Tables;
@@ -20,6 +21,14 @@ const SEQUENCES: usize = 16;
 const LENGTH: usize = 128;
 /// The penalty as a share of the median sum of squares of a dimension.
 const PENALTY: f64 = 0.01;
+
+/// The sample that is measured, a part of the text.
+const SAMPLE: &str = "first sequences, every second one";
+
+/// The name of the divergence of a reading, by residual stream.
+pub(super) fn curve_name(reading: Reading) -> String {
+    format!("{} lens beside its translation kl_nats", reading.name())
+}
 
 /// The residual streams of a sequence at positions 1…, from the embedding on, each \[positions, model\].
 #[derive(Default)]
@@ -170,6 +179,8 @@ pub(super) fn measure(
     for (place, reading) in (0..2 * layers).map(|place| (place, Reading::BOTH[place % 2])) {
         let mean = |of: fn(&View) -> Sum| mean(sequences.iter().map(|views| of(&views[place])));
         let (kl_nats, kl_nats_se, sums) = mean(|view| view.kl_nats);
+        let curve = curve_name(reading);
+        tables.push(Units::of(subject.name, &curve, SAMPLE, place / 2, &sums));
         let (reverse_kl_nats, reverse_kl_nats_se, _) = mean(|view| view.reverse_kl_nats);
         let (entropy_bits, entropy_bits_se, _) = mean(|view| view.entropy_bits);
         let (top1_agreement, top1_agreement_se, _) = mean(|view| view.top1_agreement);

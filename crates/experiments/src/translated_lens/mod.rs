@@ -5,15 +5,17 @@
 //! - **Needs** any models and any text; every second sequence fits the maps, the others measure.
 //! - **Computes** h_L ≈ A·h_s + b by ridge regression for each stream s, and for h_s as it is (the standard lens) and translated: KL
 //!   from the output, both ways, entropy, and top-1 agreement.
-//! - **Feeds no claim**. Where the standard lens diverges and the translated one does not, the stream holds the answer in another
+//! - **Feeds the claim** L1. Where the standard lens diverges and the translated one does not, the stream holds the answer in another
 //!   basis than the unembedding's.
 
+pub mod claims;
 pub mod figure;
 mod measure;
 mod table;
 
 pub use table::{Reading, Record};
 
+use crate::core::claim::Claim;
 use crate::core::error::ExperimentError;
 use crate::core::experiment::{About, Experiment, Needs, Passes};
 use crate::core::subject::Subject;
@@ -67,5 +69,9 @@ impl Experiment for TranslatedLens {
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
         figure::drawings(tables.of())
+    }
+
+    fn claims(&self) -> &'static [Claim] {
+        claims::CLAIMS
     }
 }
