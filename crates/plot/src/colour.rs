@@ -115,6 +115,8 @@ pub enum Marker {
     TriangleDown,
     /// A star of five rays, larger than the others.
     Star,
+    /// Nothing: what is interpolated has no points.
+    None,
 }
 
 #[cfg(test)]

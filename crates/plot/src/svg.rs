@@ -161,6 +161,7 @@ impl<'a> Svg<'a> {
             format!("<path d=\"{}Z\" {look}/>", path(&corners))
         };
         let element = match marker {
+            Marker::None => return,
             Marker::Circle => format!(
                 "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {look}/>",
                 number(x),

@@ -421,9 +421,9 @@ fn every_claim_is_judged() {
     let scale = Table::new(&sandbox.read("out/scale.csv"));
     assert_eq!(scale.text(0, "layers"), "3");
     assert!(scale.number(1, "median_drop_kl_nats") > 0.0);
-    assert!(
-        sandbox.path("out/scale.png").is_file() && sandbox.path("out/stages-models.svg").is_file()
-    );
+    // Of models of one number of blocks there is nothing to draw against it.
+    assert!(!sandbox.path("out/scale.png").exists());
+    assert!(sandbox.path("out/stages-models.svg").is_file());
 }
 
 /// A model of one block has no block to drop or swap; whatever needs no second one is measured all the same.

@@ -143,6 +143,20 @@ pub fn upper_end(lines: &[Line]) -> Option<f64> {
     (rest > 0.0 && embedding > 2.0 * rest).then_some(1.1 * rest)
 }
 
+/// Lines by residual stream with the embedding, at 0, as a line of its own: what a lens reads off it is the token that was put in,
+/// and no step leads from there to what blocks compute.
+pub fn embedding_apart(lines: Vec<Line>) -> Vec<Line> {
+    let apart = lines.into_iter().flat_map(|line| {
+        let (embedding, rest): (Vec<Point>, Vec<Point>) =
+            line.points.iter().partition(|point| point.x == 0.0);
+        [embedding, rest].map(|points| Line {
+            points,
+            ..line.clone()
+        })
+    });
+    apart.filter(|line| !line.points.is_empty()).collect()
+}
+
 /// The models family by family, in the order of the legend.
 pub fn families<'m, 'a>(models: &'m [Model<'a>]) -> Vec<&'m [Model<'a>]> {
     models.chunk_by(|a, b| a.family == b.family).collect()

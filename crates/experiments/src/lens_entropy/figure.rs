@@ -32,7 +32,10 @@ pub fn nips_fig7b(records: &[Record]) -> Figure {
                 ..Axis::new("Entropy (bits)", Scale::Linear)
             },
             y2: None,
-            marks: lines.into_iter().map(Mark::Line).collect(),
+            marks: models::embedding_apart(lines)
+                .into_iter()
+                .map(Mark::Line)
+                .collect(),
         }
     };
     Figure {
@@ -40,7 +43,7 @@ pub fn nips_fig7b(records: &[Record]) -> Figure {
         description: format!(
             "Mean entropy of the lens distribution of each residual stream, in bits. Left: the final norm is recomputed on \
              each stream; right: every stream is divided by the scale of the last, without bias. Horizontal axis: relative \
-             depth, from the embedding to the output. Bands: one standard deviation of the sequences' means to either side. \
+             depth, from the embedding, which stands apart, to the output. Bands: one standard deviation of the sequences' means to either side. \
              Models: {}.",
             models::names(&models)
         ),
@@ -83,13 +86,16 @@ mod tests {
         {
             assert_eq!(panel.title, title);
             let lines = lines_of(panel);
-            assert_eq!(lines.len(), 1);
-            let expected = [0.0, 0.5, 1.0].map(|x| Point {
+            let point = |x: f64| Point {
                 x,
                 y: entropy,
                 error: Some(1.5),
-            });
-            assert_eq!(lines[0].points, expected);
+            };
+            let [embedding, blocks] = lines.as_slice() else {
+                panic!("the embedding stands apart: {lines:?}");
+            };
+            assert_eq!(embedding.points, [point(0.0)]);
+            assert_eq!(blocks.points, [0.5, 1.0].map(point));
         }
         assert_eq!(figure.legend.len(), 1);
     }

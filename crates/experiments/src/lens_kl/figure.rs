@@ -63,6 +63,7 @@ fn grid(
         let own = records.iter().filter(|r| r.lens == lens);
         let mut lines = models::lines(family, own, point);
         let upper = models::upper_end(&lines);
+        lines = models::embedding_apart(lines);
         let densities = densities(family, neurons);
         let y2 = (!densities.is_empty()).then(|| Axis {
             min: Some(0.0),
@@ -116,7 +117,7 @@ fn grid(
             "Mean {quantity} of each residual stream in nats, left axis. Columns: the final norm recomputed on each stream, \
              and every stream divided by the scale of the last, without bias. Right axis, where neurons were counted: \
              prediction and suppression neurons in percent of their block, block ℓ at ℓ/(L−1). Horizontal axis: relative \
-             depth, from the embedding to the output; an open marker lies beyond its axis. Bands: one standard error to \
+             depth, from the embedding, which stands apart, to the output; an open marker lies beyond its axis. Bands: one standard error to \
              either side. Models: {}.",
             models::names(&models)
         ),
@@ -243,9 +244,11 @@ mod tests {
             for row in &figure.rows {
                 for (panel, value) in row.iter().zip(values) {
                     let lines = lines_of(panel);
-                    assert_eq!(lines.len(), 1);
-                    assert_eq!(lines[0].points.len(), 3);
-                    assert!(lines[0].points.iter().all(|point| point.y == value));
+                    // The embedding, and what blocks leave.
+                    let points: Vec<usize> = lines.iter().map(|line| line.points.len()).collect();
+                    assert_eq!(points, [1, 2]);
+                    let mut points = lines.iter().flat_map(|line| &line.points);
+                    assert!(points.all(|point| point.y == value));
                     assert_eq!(panel.y2, None);
                 }
             }

@@ -15,10 +15,19 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             .iter()
             .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
-    let share = |title: &str, label: &str, value: fn(&Record) -> f64| Panel {
-        // A density is never negative, and is often zero in every block of a small model.
-        y: Axis::new(label, Scale::Linear)
-            .between(0.0, records.iter().map(value).fold(1.0, f64::max)),
+    // A density is never negative, and is often zero in every block of a small model.
+    let linear = |label: &str, value: fn(&Record) -> f64| {
+        let most = records.iter().map(value).fold(1.0, f64::max);
+        Axis::new(label, Scale::Linear).between(0.0, most)
+    };
+    // What grows a hundredfold towards the end would hide where it begins.
+    let logarithmic =
+        |label: &str, value: fn(&Record) -> f64| match records.iter().any(|r| value(r) > 0.0) {
+            true => Axis::new(label, Scale::Log10),
+            false => linear(label, value),
+        };
+    let share = |title: &str, y: Axis, value: fn(&Record) -> f64| Panel {
+        y,
         ..panel(
             records,
             &models,
@@ -59,16 +68,28 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         description: format!(
             "Above: percent of each block's neurons with kurtosis above 10 and positive skewness (prediction), negative \
              skewness (suppression), and with variance above 0.005 and kurtosis below 3 (partition), of the cosines of \
-             output weights with the columns of W_U, in a gated MLP along the sign of the neuron's mean activation. Below: their kurtosis and skewness over the neurons of a block \
+             output weights with the columns of W_U, in a gated MLP along the sign of the neuron's mean activation; on a logarithmic axis a block without any lies at the lower end. Below: their kurtosis and skewness over the neurons of a block \
              (median; for a single model quartiles dashed, 5th and 95th percentile dotted), and the median skewness of \
              neurons with kurtosis above 10. Horizontal axis: relative depth of block ℓ. Models: {}.",
             models::names(&models),
         ),
         rows: vec![
             vec![
-                share("Prediction", "Neurons (%)", |r| r.prediction_percent),
-                share("Suppression", "Neurons (%)", |r| r.suppression_percent),
-                share("Partition", "Neurons (%)", |r| r.partition_percent),
+                share(
+                    "Prediction",
+                    logarithmic("Neurons (%)", |r| r.prediction_percent),
+                    |r| r.prediction_percent,
+                ),
+                share(
+                    "Suppression",
+                    logarithmic("Neurons (%)", |r| r.suppression_percent),
+                    |r| r.suppression_percent,
+                ),
+                share(
+                    "Partition",
+                    linear("Neurons (%)", |r| r.partition_percent),
+                    |r| r.partition_percent,
+                ),
             ],
             vec![
                 moment(

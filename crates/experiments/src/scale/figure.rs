@@ -3,13 +3,21 @@
 use super::table::Record;
 use crate::core::models;
 use layerwise_plot::{Axis, Figure, Mark, Panel, Point, Scale, Scatter, Side};
+use std::collections::BTreeSet;
 
 /// A panel: its title, its vertical axis, and what it shows.
 type Quantity = (&'static str, fn() -> Axis, fn(&Record) -> Option<f64>);
 
-/// The drawings with the names of their files: medians and peaks against the number of blocks.
+/// How many numbers of blocks there are.
+pub fn depths(records: &[Record]) -> usize {
+    let depths: BTreeSet<usize> = records.iter().map(|r| r.layers).collect();
+    depths.len()
+}
+
+/// The drawings with the names of their files: medians and peaks against the number of blocks; none of models that all have one
+/// number of them.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
-    if records.is_empty() {
+    if depths(records) < 2 {
         return Vec::new();
     }
     let accuracy = || Axis::new("Median relative accuracy", Scale::Linear).between(0.0, 1.0);

@@ -65,6 +65,13 @@ impl Experiment for Scale {
         *tables.of_mut() = measure::derive(tables, models);
     }
 
+    fn finding(&self, tables: &Tables) -> Option<String> {
+        let is_one = figure::depths(tables.of()) == 1;
+        let told =
+            "All models have the same number of blocks: there is nothing to draw against it.";
+        is_one.then(|| told.to_owned())
+    }
+
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {
         figure::drawings(tables.of())
     }

@@ -23,16 +23,16 @@ impl Curve {
 
     /// The paper's colours: blue, purple, green and red.
     fn style(self) -> Style {
-        let (colour, dash, marker) = match self {
-            Self::Ablation => (Colour(0x23, 0x7f, 0xc8), Dash::Solid, Marker::Circle),
-            Self::LocalAttention => (Colour(0x8c, 0x4f, 0xb5), Dash::Dashed, Marker::Square),
-            Self::Prediction => (Colour(0x19, 0x96, 0x6e), Dash::DashDotted, Marker::Diamond),
-            Self::Suppression => (Colour(0xd0, 0x3a, 0x2b), Dash::Dotted, Marker::Triangle),
+        let (colour, dash) = match self {
+            Self::Ablation => (Colour(0x23, 0x7f, 0xc8), Dash::Solid),
+            Self::LocalAttention => (Colour(0x8c, 0x4f, 0xb5), Dash::Dashed),
+            Self::Prediction => (Colour(0x19, 0x96, 0x6e), Dash::DashDotted),
+            Self::Suppression => (Colour(0xd0, 0x3a, 0x2b), Dash::Dotted),
         };
         Style {
             colour,
             dash,
-            marker,
+            marker: Marker::None,
         }
     }
 }
@@ -90,7 +90,7 @@ fn figure(records: &[Record], models: &[&str], of: &str) -> Figure {
         description: "Horizontal axis: relative depth. Vertical axis: each curve from its minimum to its maximum. \
                       Curves: KL(plain ‖ block left out), total attention to the five previous tokens, densities of \
                       prediction and of suppression neurons; those that are the same at every depth are left out. Values \
-                      between blocks are interpolated; markers stand at every tenth of the depth, and not at blocks."
+                      between blocks are interpolated."
             .to_owned(),
         rows: panels.chunks(PANELS).map(<[Panel]>::to_vec).collect(),
         legend: Curve::ALL
