@@ -2,13 +2,13 @@
 
 use crate::arguments::{self, Inputs};
 use crate::experiments::core::subject::Text;
-use crate::hub::HubCorpus;
 use crate::names::{self, Named};
-use crate::{embedded, memory, output, program};
+use crate::{embedded, fetch, memory, output, program};
 use anyhow::{Context, anyhow, ensure};
 use layerwise::architecture::Note;
 use layerwise::chat::Template;
 use layerwise::corpus::{self, Corpus, Format, Replaced, Tokenizer};
+use layerwise::hub::HubCorpus;
 use layerwise::sweep::{Budget, Held};
 use layerwise::transformer::{Model, Precision};
 use layerwise::weights::{self, Links, OpenOptions};
@@ -338,7 +338,7 @@ fn corpus_file(inputs: &Inputs) -> anyhow::Result<(PathBuf, String)> {
     let named = path.to_str().and_then(HubCorpus::parse);
     match named.filter(|_| !path.exists()) {
         Some(corpus) => {
-            let file = corpus.find(inputs.fetch);
+            let file = fetch::corpus(&corpus, inputs.fetch);
             let file = file.with_context(|| format!("--corpus {}", path.display()))?;
             Ok((file, corpus.field.to_owned()))
         }

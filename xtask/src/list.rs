@@ -1,10 +1,11 @@
 //! `list`: the experiments, claims, models and corpora, and what each needs.
 
 use crate::experiments::{EXPERIMENTS, claims};
-use crate::{embedded, hub, output, program};
+use crate::{embedded, output, program};
 use layerwise::architecture::{self, Family, ModelConfig};
 use layerwise::corpus;
 use layerwise::files::{Folder, Links};
+use layerwise::hub::Cache;
 use std::io::Write;
 use std::path::Path;
 
@@ -71,9 +72,10 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
             config.family, config.layers, config.model, config.vocab
         )?;
     }
-    let cached = hub::cached();
-    if let (Some(cache), false) = (hub::cache(), cached.is_empty()) {
-        let cache = output::plain(&cache.display().to_string());
+    let cache = Cache::of_user().ok();
+    let cached = cache.as_ref().map_or_else(Vec::new, Cache::models);
+    if let (Some(cache), false) = (&cache, cached.is_empty()) {
+        let cache = output::plain(&cache.folder().display().to_string());
         writeln!(
             out,
             "\nModels in the Hugging Face cache {cache} (--model ORG/NAME):"
@@ -129,9 +131,9 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
         ".parquet"
     )?;
     writeln!(out, "  {:<14} rows of token ids", ".npy")?;
-    let cached = hub::cached_corpora();
-    if let (Some(cache), false) = (hub::cache(), cached.is_empty()) {
-        let cache = output::plain(&cache.display().to_string());
+    let cached = cache.as_ref().map_or_else(Vec::new, Cache::corpora);
+    if let (Some(cache), false) = (&cache, cached.is_empty()) {
+        let cache = output::plain(&cache.folder().display().to_string());
         writeln!(
             out,
             "\nCorpora in the Hugging Face cache {cache} (--corpus NAME:CONFIG:SPLIT:FIELD):"

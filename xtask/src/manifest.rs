@@ -1,7 +1,6 @@
 //! The manifest: everything that a result was made from.
 
 use crate::experiments::core::models::Facts;
-use crate::hub;
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::Measurement;
 use crate::rounding::Rounding;
@@ -9,6 +8,7 @@ use crate::version;
 use anyhow::{Context, ensure};
 use layerwise::corpus::{self, Bos, Tokenizer};
 use layerwise::files::{Folder, Links};
+use layerwise::hub;
 use layerwise::journal::{Divided, Merged, RunKey, Shard};
 use layerwise::kernels::cpu_features;
 use layerwise::report::ModelFacts;

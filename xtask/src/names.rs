@@ -1,9 +1,8 @@
 //! What models are called: results go into a folder of a model's name, and tables tell models apart by it.
 
-use crate::embedded;
-use crate::hub::HubName;
+use crate::{embedded, fetch};
 use anyhow::{Context, bail, ensure};
-use layerwise::files::{self, Links};
+use layerwise::hub::{Cache, HubName, model_name, revision_of};
 use std::path::{Path, PathBuf};
 
 /// A model as it is named on the command line.
@@ -56,16 +55,14 @@ fn one(given: &str, fetch: bool) -> anyhow::Result<Named> {
     }
     let path = PathBuf::from(given);
     if path.is_dir() {
-        let name = name_of(&path);
+        let name = model_name(&path);
         return Ok(Named { name, folder: path });
     }
     let embedded: Vec<&str> = embedded::model_names().collect();
     let Some((label, folder)) = given.split_once('=') else {
         if let Some(name) = of_hub(given) {
-            let folder = name
-                .find(fetch)
-                .with_context(|| format!("--model {given}"))?;
-            let name = name_of(&folder);
+            let folder = fetch::model(&name, fetch).with_context(|| format!("--model {given}"))?;
+            let name = model_name(&folder);
             return Ok(Named { name, folder });
         }
         bail!(
@@ -87,9 +84,7 @@ fn one(given: &str, fetch: bool) -> anyhow::Result<Named> {
         Some(embedded) => embedded,
         None if Path::new(folder).is_dir() => PathBuf::from(folder),
         None => match of_hub(folder) {
-            Some(name) => name
-                .find(fetch)
-                .with_context(|| format!("--model {given}"))?,
+            Some(name) => fetch::model(&name, fetch).with_context(|| format!("--model {given}"))?,
             None => PathBuf::from(folder),
         },
     };
@@ -104,26 +99,8 @@ fn one(given: &str, fetch: bool) -> anyhow::Result<Named> {
 
 /// A name on the hub: one with an organisation or a revision, or one that the cache holds.
 fn of_hub(given: &str) -> Option<HubName<'_>> {
-    HubName::parse(given).filter(|name| name.is_plain() || name.is_cached())
-}
-
-/// A checkpoint folder's name; for a snapshot in the hub's cache, the repository's.
-fn name_of(folder: &Path) -> String {
-    let folder = resolved(folder);
-    let hub = folder
-        .components()
-        .filter_map(|part| part.as_os_str().to_str()?.strip_prefix("models--"))
-        .next_back()
-        .and_then(|name| name.rsplit("--").next())
-        // Results go into a folder of this name, which must not be another's.
-        .filter(|name| !matches!(*name, "" | "." | ".."))
-        .map(str::to_owned);
-    let own = || {
-        folder
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-    };
-    hub.or_else(own).unwrap_or_else(|| "model".to_owned())
+    let is_cached = |name: &HubName<'_>| Cache::of_user().is_ok_and(|cache| cache.has_model(name));
+    HubName::parse(given).filter(|name| name.is_plain() || is_cached(name))
 }
 
 /// The same model with its revision in its name, unless the user named it.
@@ -137,60 +114,10 @@ fn with_revision(model: &Named, is_label: bool) -> Named {
     }
 }
 
-/// The revision of a snapshot in the hub's cache: the name that `refs` gives it, such as `step1000`, or the first digits of
-/// its commit.
-fn revision_of(folder: &Path) -> Option<String> {
-    /// As many digits as hosts show.
-    const DIGITS: usize = 8;
-    const LONGEST: u64 = 100;
-    let folder = resolved(folder);
-    let snapshots = folder.parent()?;
-    let commit = folder.file_name()?.to_str()?;
-    if snapshots.file_name()? != "snapshots" {
-        return None;
-    }
-    let refs = snapshots.parent()?.join("refs");
-    let refs = files::Folder::open(&refs, Links::Refuse);
-    let refers = |refs: &files::Folder, name: &str| {
-        let bytes = refs
-            .file(name, "a commit")
-            .and_then(|file| file.read_all(LONGEST));
-        bytes.is_ok_and(|bytes| bytes.trim_ascii() == commit.as_bytes())
-    };
-    let found = refs.ok().and_then(|refs| {
-        let names = refs.names().ok()?;
-        names.into_iter().find(|name| refers(&refs, name))
-    });
-    Some(found.unwrap_or_else(|| commit.chars().take(DIGITS).collect()))
-}
-
-fn resolved(folder: &Path) -> PathBuf {
-    folder
-        .canonicalize()
-        .unwrap_or_else(|_| folder.to_path_buf())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
-
-    #[test]
-    fn a_model_is_named_by_one_folder() {
-        let check = |folder: &str, expected: &str| {
-            assert_eq!(name_of(Path::new(folder)), expected, "{folder}");
-        };
-        check("nowhere/gpt2", "gpt2");
-        check("hub/models--gpt2/snapshots/0123abcd", "gpt2");
-        check(
-            "hub/models--EleutherAI--pythia-70m/snapshots/01",
-            "pythia-70m",
-        );
-        check("hub/models--a--../snapshots/01", "01");
-        check("hub/models--a--./snapshots/01", "01");
-        check("hub/models--", "models--");
-        check("nowhere/..", "model");
-    }
 
     #[test]
     fn revisions_and_labels_tell_models_apart() {

@@ -2,10 +2,12 @@
 
 use crate::program;
 use layerwise::architecture::ConfigError;
+use layerwise::arrays::ArrayError;
 use layerwise::corpus::CorpusError;
 use layerwise::experiments::core::table::TableError;
 use layerwise::files::FileError;
 use layerwise::journal::JournalError;
+use layerwise::recordings::RecordingError;
 use layerwise::schedule::{ScheduleError, Source};
 use layerwise::sweep::SweepError;
 use layerwise::transformer::{MissingValues, TransformerError};
@@ -36,10 +38,14 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
         let remedy = journal.or_else(|| file.and_then(of_file)).or(text);
         let of_sweep = || cause.downcast_ref().and_then(of_sweep);
         let of_table = || cause.downcast_ref().and_then(of_table);
+        let of_recording = || cause.downcast_ref().and_then(of_recording);
+        let of_array = || cause.downcast_ref().and_then(of_array);
         remedy
             .map(str::to_owned)
             .or_else(of_sweep)
             .or_else(of_table)
+            .or_else(of_array)
+            .or_else(of_recording)
     })
 }
 
@@ -114,6 +120,22 @@ fn of_table(error: &TableError) -> Option<String> {
             "if another version wrote it, give the command of `reproduce` again that its manifest holds"
                 .to_owned(),
         ),
+        _ => None,
+    }
+}
+
+fn of_array(error: &ArrayError) -> Option<String> {
+    match error {
+        ArrayError::OtherArray { .. } => Some("give another --out, or remove it".to_owned()),
+        _ => None,
+    }
+}
+
+fn of_recording(error: &RecordingError) -> Option<String> {
+    match error {
+        RecordingError::Unkept { .. } => {
+            Some("give --fresh to run it once more, or another --out".to_owned())
+        }
         _ => None,
     }
 }

@@ -5,7 +5,6 @@ use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Items, Portion, announce, measure, tell_skipped};
 use crate::pairs::OpenedPairs;
-use crate::per_token::PerToken;
 use crate::sources::{Sourced, Values};
 use crate::summary::Summary;
 use crate::table::Table;
@@ -14,6 +13,7 @@ use crate::{interrupt, output, program};
 use anyhow::{Context, ensure};
 use layerwise::corpus::{Labels, Tokenizer};
 use layerwise::journal::Shard;
+use layerwise::recordings::{PerToken, Place};
 use layerwise::schedule::{Bounds, EditFamily};
 use layerwise::sweep::{
     Divergence, Journals, Label, Measure, PairStatistics, Patching, Plan, Statistic, Target,
@@ -464,8 +464,8 @@ impl<'a> Prepared<'a> {
         let what = format!("{name}: classes of tokens");
         let _memory = self.opened.budget.hold(&what, bytes)?;
         let token_bytes = self.bytes.as_ref().map(|bytes| bytes.of.as_slice());
-        let classes = file.classes(corpus, token_bytes, self.labels.as_ref())?;
-        output::write(path, &file.class_table(self.opened, labels, &classes)?)?;
+        let classes = file.classes(corpus.corpus.sequences(), token_bytes, self.labels.as_ref())?;
+        output::write(path, &file.class_table(name, labels, &classes)?)?;
         output::print_paths([path])?;
         Ok(())
     }
@@ -494,15 +494,13 @@ impl<'a> Prepared<'a> {
                 let per_token = per_token.map(|(folder, path)| {
                     let journal = folder.journal(opened);
                     let sequences = self.text.sequences();
-                    PerToken::begin(
+                    let place = Place {
                         path,
-                        &folder.path,
-                        &journal,
-                        run.fresh,
-                        opened,
-                        &labels,
-                        sequences,
-                    )
+                        folder: &folder.path,
+                        journal: &journal,
+                        fresh: run.fresh,
+                    };
+                    PerToken::begin(place, &opened.subject(), &labels, sequences)
                 });
                 let per_token = per_token.transpose()?.map(Arc::new);
                 let divergence = self.divergence(arguments, per_token.as_ref());

@@ -133,7 +133,7 @@ impl Table {
 }
 
 /// A number where there is one.
-pub fn optional(value: Option<f64>) -> String {
+fn optional(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 

@@ -27,7 +27,7 @@
 //! # The crates
 //! Arrows point one way: this facade, then [`experiments`], then [`sweep`], then [`transformer`], then [`architecture`],
 //! [`weights`], [`schedule`] and [`kernels`];
-//! [`generate`], on [`transformer`] as well; [`chat`], [`corpus`], [`metrics`], [`journal`] and [`report`], which stands on [`plot`], are beside them, and [`files`] below.
+//! [`generate`], on [`transformer`] as well; [`chat`], [`corpus`], [`metrics`], [`journal`], [`arrays`], [`recordings`] and [`report`], which stands on [`plot`], are beside them, and [`hub`] and [`files`] below.
 //!
 //! | module | what it is for |
 //! |---|---|
@@ -37,13 +37,16 @@
 //! | [`weights`] | checkpoint folders, mapped and validated |
 //! | [`corpus`] | text or token ids to sequences |
 //! | [`files`] | opening files that are not trusted |
+//! | [`hub`] | models and data sets by their names on the Hugging Face hub, in the cache of its tools |
 //! | [`metrics`] | divergences, clustered standard errors, moments, CKA, probes, factorisations |
 //! | [`sweep`] | plan, engine, statistics |
+//! | [`recordings`] | what runs give at each token, streamed to safetensors files: activations of any sites, and what schedules change |
 //! | [`exits`] | stopping early: what the head says after every block, rules and trained classifiers that stop |
 //! | [`generate`] | continuations of a prompt: sampling, constraints, streamed text |
 //! | [`chat`] | conversations as text, by a checkpoint's own template |
 //! | [`experiments`] | the paper's experiments: records, drawings, claims, a folder each |
 //! | [`journal`] | checksummed logs of finished work: keys, shards, merging |
+//! | [`arrays`] | runs divided into an array of tasks: scripts for Slurm or a shell, and how far each task is |
 //! | [`tasks`] | multiple-choice tasks: readers, prompts with shots, accuracy as lm-evaluation-harness has it |
 //! | [`transcripts`] | N-best lists of a recogniser, word error rate, word lattices, correction, significance |
 //! | [`rescoring`] | a transformer as a language model of transcripts |
@@ -52,6 +55,7 @@
 //! | [`report`] | drawings, tables and verdicts as one HTML page |
 
 pub use layerwise_architecture as architecture;
+pub use layerwise_arrays as arrays;
 #[cfg(feature = "text")]
 pub use layerwise_chat as chat;
 #[cfg(feature = "text")]
@@ -61,10 +65,13 @@ pub use layerwise_exits as exits;
 pub use layerwise_experiments as experiments;
 pub use layerwise_files as files;
 pub use layerwise_generate as generate;
+pub use layerwise_hub as hub;
 pub use layerwise_journal as journal;
 pub use layerwise_kernels as kernels;
 pub use layerwise_metrics as metrics;
 pub use layerwise_plot as plot;
+#[cfg(feature = "text")]
+pub use layerwise_recordings as recordings;
 pub use layerwise_report as report;
 #[cfg(feature = "experiments")]
 pub use layerwise_rescoring as rescoring;

@@ -3,6 +3,7 @@
 use layerwise_architecture::Bos;
 use layerwise_corpus::{CorpusError, Habit, Tokenizer};
 use layerwise_files::FileError;
+use layerwise_hub::{Cache, HubError, HubName};
 use layerwise_transformer::{Model, TransformerError};
 use layerwise_weights::{OpenOptions, WeightsError};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,14 @@ pub enum OpenError {
     /// The tokenizer, or a text.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
+    /// Neither a folder nor the name of a model that the Hugging Face cache holds.
+    #[error("{}: there is no such folder, and {source}", name.display())]
+    Hub {
+        /// What was to be opened.
+        name: PathBuf,
+        /// What the cache lacks, and the command that fetches it.
+        source: HubError,
+    },
     /// A text was given to a model without tokenizer.
     #[error(
         "{}: no tokenizer.json is there to read text with; give token ids",
@@ -47,7 +56,9 @@ pub enum OpenError {
     },
 }
 
-/// Opens a checkpoint folder in the Hugging Face layout, in f32.
+/// Opens a checkpoint folder in the Hugging Face layout, in f32, or a model by its name on the Hugging Face hub, as `ORG/NAME`
+/// or `ORG/NAME@REVISION`, from the cache of its tools. A path that is a folder is never taken for a name, and nothing is
+/// fetched.
 ///
 /// ```no_run
 /// let opened = layerwise::open("path/to/checkpoint")?;
@@ -59,9 +70,10 @@ pub enum OpenError {
 /// ```
 ///
 /// # Errors
-/// A folder, config, weights or tokenizer that cannot be accepted.
+/// A name that the cache lacks, or a folder, config, weights or tokenizer that cannot be accepted.
 pub fn open(folder: impl AsRef<Path>) -> Result<Opened, OpenError> {
-    let path = folder.as_ref();
+    let named = folder_of(folder.as_ref(), Cache::of_user)?;
+    let path = named.as_path();
     let options = OpenOptions::new();
     let model = Model::from_checkpoint(&options.open(path)?)?;
     let folder = options.folder(path)?;
@@ -76,6 +88,24 @@ pub fn open(folder: impl AsRef<Path>) -> Result<Opened, OpenError> {
         bos,
         folder: path.to_path_buf(),
     })
+}
+
+/// A folder, or that of a model in the Hugging Face cache.
+fn folder_of(
+    given: &Path,
+    cache: impl FnOnce() -> Result<Cache, HubError>,
+) -> Result<PathBuf, OpenError> {
+    let name = given.to_str().and_then(HubName::parse);
+    match name.filter(|name| name.is_plain() && !given.exists()) {
+        None => Ok(given.to_path_buf()),
+        Some(name) => {
+            let found = cache().and_then(|cache| cache.model(&name));
+            found.map_err(|source| OpenError::Hub {
+                name: given.to_path_buf(),
+                source,
+            })
+        }
+    }
 }
 
 /// What a family puts before a text, as a tokenizer takes it.
@@ -116,5 +146,45 @@ impl Opened {
             .ok_or_else(|| OpenError::NoTokenizer {
                 folder: self.folder.clone(),
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_name_is_looked_for_in_the_cache_where_no_folder_has_it() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let folder = tempfile::tempdir().unwrap();
+        let repository = folder.path().join("models--org--name");
+        let snapshot = repository.join("snapshots").join(commit);
+        fs::create_dir_all(&snapshot).unwrap();
+        fs::create_dir_all(repository.join("refs")).unwrap();
+        fs::write(repository.join("refs/main"), commit).unwrap();
+        for file in ["config.json", "model.safetensors"] {
+            fs::write(snapshot.join(file), "").unwrap();
+        }
+        let find = |given: &Path| folder_of(given, || Ok(Cache::new(folder.path())));
+        for name in ["org/name".to_owned(), format!("org/name@{commit}")] {
+            assert_eq!(find(Path::new(&name)).unwrap(), snapshot);
+        }
+        for path in [
+            folder.path(),
+            Path::new("src"),
+            Path::new("path/to/nothing"),
+        ] {
+            assert_eq!(find(path).unwrap(), path);
+        }
+        let told = find(Path::new("org/other")).unwrap_err().to_string();
+        assert!(
+            told.starts_with("org/other: there is no such folder, and in"),
+            "{told}"
+        );
+        assert!(
+            told.ends_with("`hf download org/other` fetches it"),
+            "{told}"
+        );
     }
 }

@@ -4,11 +4,8 @@
 //! preempted or killed goes on when it is started again.
 
 mod command;
-mod folder;
-mod numbers;
 mod script;
 mod slurm;
-mod state;
 mod status;
 
 use crate::memory::Size;
@@ -16,10 +13,9 @@ use crate::trial::Trial;
 use crate::{arguments, output, program};
 use anyhow::Context;
 use command::Command;
-use folder::ArrayFolder;
+use layerwise::arrays::{self, ArrayFolder, Job, Record, TimeLimit};
 use layerwise::journal::Shard;
-use numbers::TimeLimit;
-use script::Job;
+use script::Commands;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -102,7 +98,7 @@ fn submit_slurm(arguments: &Slurm) -> anyhow::Result<()> {
     }
     let place = Place::of(&command)?;
     let record = place.folder.record(array.tasks, true, &array.command);
-    place.folder.check(&record)?;
+    place.check(&record)?;
     let foreseen = match (time, memory) {
         (Some(_), Some(_)) => None,
         _ => {
@@ -115,7 +111,7 @@ fn submit_slurm(arguments: &Slurm) -> anyhow::Result<()> {
         }
     };
     let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
-    let job = Job {
+    let limits = Limits {
         time: Some(match (time, foreseen) {
             (Some(time), _) => time.clone(),
             (None, foreseen) => {
@@ -123,10 +119,10 @@ fn submit_slurm(arguments: &Slurm) -> anyhow::Result<()> {
                 let share = share.context(
                     "nothing of this run is made of items that could be timed; give --time T",
                 )?;
-                TimeLimit::at_least(START + share * 2)
+                TimeLimit::at_least((START + share * 2).as_secs())
             }
         }),
-        memory: Some(match (memory, foreseen) {
+        memory_mib: Some(match (memory, foreseen) {
             (Some(size), _) => mebibytes(size.0),
             (None, foreseen) => {
                 let bound = mebibytes(foreseen.unwrap_or_default().bytes);
@@ -134,19 +130,18 @@ fn submit_slurm(arguments: &Slurm) -> anyhow::Result<()> {
             }
         }),
         partition: partition.clone(),
-        ..place.job(&command, array)
     };
-    let (task, merge) = (job.task(), job.merge());
+    let [task, merge] = place.scripts(&command, array, limits);
     show(&place.folder, &task, &merge)?;
     if array.dry_run {
         return Ok(());
     }
-    place.folder.write(&record, &task, &merge)?;
+    place.write(&record, &task, &merge)?;
     let [array, merge] = slurm::submit(&place.folder)?;
     output::say(format_args!(
         "submitted: the tasks as job {array}, the merge as job {merge}; `{} submit status {}` tells how far they are",
         program::name(),
-        script::quoted(&place.folder.path().display().to_string())
+        arrays::quoted(&place.folder.path().display().to_string())
     ));
     output::print_paths([place.folder.path()])?;
     Ok(())
@@ -156,23 +151,22 @@ fn submit_shell(array: &Array) -> anyhow::Result<()> {
     let command = Command::parse(&array.command)?;
     let place = Place::of(&command)?;
     let record = place.folder.record(array.tasks, false, &array.command);
-    place.folder.check(&record)?;
-    let job = place.job(&command, array);
-    let (task, merge) = (job.task(), job.merge());
+    place.check(&record)?;
+    let [task, merge] = place.scripts(&command, array, Limits::default());
     show(&place.folder, &task, &merge)?;
     if array.dry_run {
         return Ok(());
     }
-    place.folder.write(&record, &task, &merge)?;
+    place.write(&record, &task, &merge)?;
     let (path, tasks) = (place.folder.path(), format!("$(seq {})", array.tasks));
     let at_once = arguments::threads_or_cores(None).get() / array.cpus.get();
     output::say(format_args!(
         "one task after the other: {}",
-        script::shell_loop(path, &tasks)
+        arrays::shell_loop(path, &tasks)
     ));
     output::say(format_args!(
         "with GNU parallel: {}",
-        script::parallel(path, &tasks, at_once.max(1))
+        arrays::parallel(path, &tasks, at_once.max(1))
     ));
     output::print_paths([path])?;
     Ok(())
@@ -182,6 +176,18 @@ fn submit_shell(array: &Array) -> anyhow::Result<()> {
 const START: Duration = Duration::from_secs(300);
 /// MiB of a task besides what is counted: the program, its threads' stacks, a tokenizer.
 const BESIDES: u64 = 512;
+
+/// The scripts of an array, in its folder.
+const TASKS: &str = "tasks.sh";
+const MERGE: &str = "merge.sh";
+
+/// What Slurm is asked for.
+#[derive(Default)]
+struct Limits {
+    time: Option<TimeLimit>,
+    memory_mib: Option<u64>,
+    partition: Option<String>,
+}
 
 /// Where things are, in words that scripts can hold.
 struct Place {
@@ -210,25 +216,54 @@ impl Place {
         })
     }
 
-    fn job<'a>(&'a self, command: &'a Command, array: &Array) -> Job<'a> {
-        Job {
+    /// The scripts: that of a task, and the one that merges.
+    fn scripts(&self, command: &Command, array: &Array, limits: Limits) -> [String; 2] {
+        let commands = Commands {
             command,
             tasks: array.tasks,
             cpus: array.cpus,
-            memory: None,
-            time: None,
-            partition: None,
-            from: &self.from,
+            memory_mib: limits.memory_mib,
             program: &self.program,
             folder: &self.folder,
+        };
+        let job = Job {
+            tasks: array.tasks,
+            cpus: array.cpus,
+            memory_mib: limits.memory_mib,
+            time: limits.time,
+            partition: limits.partition,
+            from: &self.from,
+            folder: &self.folder,
+            run: &commands.run(),
+            merge: &commands.merge(),
+        };
+        [job.task_script(), job.merge_script()]
+    }
+
+    /// Refuses a folder that holds another array, or cannot be written to.
+    fn check(&self, record: &Record) -> anyhow::Result<()> {
+        let path = self.folder.path();
+        output::check_folder(path)?;
+        for file in [Record::FILE, TASKS, MERGE] {
+            output::check_file(&path.join(file))?;
         }
+        Ok(self.folder.check(record)?)
+    }
+
+    /// Writes the scripts, and what the array is.
+    fn write(&self, record: &Record, task: &str, merge: &str) -> anyhow::Result<()> {
+        let path = self.folder.path();
+        output::make_folder(path)?;
+        output::write(&path.join(TASKS), task.as_bytes())?;
+        output::write(&path.join(MERGE), merge.as_bytes())?;
+        output::write(&path.join(Record::FILE), record.json()?.as_bytes())
     }
 }
 
 /// Prints the scripts.
 fn show(folder: &ArrayFolder, task: &str, merge: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    for (name, text) in [("tasks.sh", task), ("merge.sh", merge)] {
+    for (name, text) in [(TASKS, task), (MERGE, merge)] {
         let path = folder.path().join(name);
         writeln!(out, "== {}", output::plain(&path.display().to_string()))?;
         for line in text.lines() {

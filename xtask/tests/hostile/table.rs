@@ -183,7 +183,7 @@ const OTHERS: [(u8, &str, &str); 36] = [
     (
         90,
         "a model folder whose name leads out of the folder of results",
-        "xtask/src/names.rs: a_model_is_named_by_one_folder",
+        "crates/hub/src/snapshot.rs: a_model_is_named_by_one_folder",
     ),
     (
         90,

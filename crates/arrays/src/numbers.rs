@@ -1,12 +1,12 @@
 //! Numbers of tasks and lengths of time, as Slurm writes them.
 
+use crate::ArrayError;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 /// An array expression: `1-3,7`.
-pub(super) struct Tasks<'a>(pub &'a BTreeSet<u32>);
+pub struct Tasks<'a>(pub &'a BTreeSet<u32>);
 
 impl fmt::Display for Tasks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,12 +25,12 @@ impl fmt::Display for Tasks<'_> {
 
 /// A limit on time, in the forms that Slurm has: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M` and `D-H:M:S`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TimeLimit(String);
+pub struct TimeLimit(String);
 
 impl TimeLimit {
-    /// The least whole minutes that are as long.
-    pub(super) fn at_least(time: Duration) -> Self {
-        let minutes = time.as_secs().saturating_add(59).div_euclid(60).max(1);
+    /// The least whole minutes that are as long as so many seconds.
+    pub fn at_least(seconds: u64) -> Self {
+        let minutes = seconds.saturating_add(59).div_euclid(60).max(1);
         let (days, hours) = (minutes / (24 * 60), minutes / 60 % 24);
         Self(format!("{days}-{hours:02}:{:02}:00", minutes % 60))
     }
@@ -43,9 +43,9 @@ impl fmt::Display for TimeLimit {
 }
 
 impl FromStr for TimeLimit {
-    type Err = String;
+    type Err = ArrayError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ArrayError> {
         let is_number = |part: &str| {
             (1..=6).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
         };
@@ -60,7 +60,9 @@ impl FromStr for TimeLimit {
             && text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
         match is_time {
             true => Ok(Self(text.to_owned())),
-            false => Err("expected minutes, H:M:S or D-H:M:S, above 0".to_owned()),
+            false => Err(ArrayError::TimeLimit {
+                found: text.to_owned(),
+            }),
         }
     }
 }
@@ -114,7 +116,7 @@ mod tests {
     #[test]
     fn a_limit_is_no_shorter_than_what_is_asked_for() {
         let check = |seconds: u64, expected: &str| {
-            let limit = TimeLimit::at_least(Duration::from_secs(seconds)).to_string();
+            let limit = TimeLimit::at_least(seconds).to_string();
             assert_eq!(limit, expected);
             assert!(limit.parse::<TimeLimit>().is_ok());
         };

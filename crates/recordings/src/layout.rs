@@ -1,27 +1,27 @@
 //! A safetensors file whose shapes are known beforehand, written part by part in any order, by runs that may be interrupted.
 
-use anyhow::Context;
-use layerwise::files::sha256;
+use crate::RecordingError;
+use layerwise_files::sha256;
 use serde_json::{Map, Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
 /// A tensor of the file.
-pub struct Entry {
+pub(crate) struct Entry {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// The number format as safetensors names it.
-    pub dtype: &'static str,
+    pub(crate) dtype: &'static str,
     /// Its shape.
-    pub shape: Vec<usize>,
+    pub(crate) shape: Vec<usize>,
     /// Bytes of all its values.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The header of a file, and where everything is.
 #[derive(Debug)]
-pub struct Layout {
+pub(crate) struct Layout {
     header: Vec<u8>,
     starts: Vec<u64>,
     end: u64,
@@ -33,11 +33,11 @@ impl Layout {
     ///
     /// # Errors
     /// The header cannot be written as JSON.
-    pub fn new(
+    pub(crate) fn new(
         metadata: &Value,
         sequences: &[Vec<u32>],
         tensors: impl IntoIterator<Item = Entry>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, RecordingError> {
         let tokens: usize = sequences.iter().map(Vec::len).sum();
         let integers = |name: &str, length: usize| Entry {
             name: name.to_owned(),
@@ -73,17 +73,17 @@ impl Layout {
     }
 
     /// Where the values of a tensor begin in the file, by its index among those given.
-    pub fn start(&self, tensor: usize) -> u64 {
+    pub(crate) fn start(&self, tensor: usize) -> u64 {
         self.starts[tensor]
     }
 
     /// The bytes of the whole file.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.end
     }
 
     /// A hash of the header.
-    pub fn hash(&self) -> String {
+    pub(crate) fn hash(&self) -> String {
         sha256(&self.header)
     }
 
@@ -91,16 +91,19 @@ impl Layout {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn is_begun(&self, partial: &Path) -> anyhow::Result<bool> {
+    pub(crate) fn is_begun(&self, partial: &Path) -> Result<bool, RecordingError> {
         let Ok(mut file) = File::open(partial) else {
             return Ok(false);
         };
-        let unreadable = || format!("{}: cannot be read", partial.display());
-        if file.metadata().with_context(unreadable)?.len() != self.end {
+        let unreadable = |source| RecordingError::Unreadable {
+            path: partial.to_owned(),
+            source,
+        };
+        if file.metadata().map_err(unreadable)?.len() != self.end {
             return Ok(false);
         }
         let mut header = vec![0; self.header.len()];
-        file.read_exact(&mut header).with_context(unreadable)?;
+        file.read_exact(&mut header).map_err(unreadable)?;
         Ok(header == self.header)
     }
 
@@ -108,12 +111,12 @@ impl Layout {
     ///
     /// # Errors
     /// A file that cannot be written, or that another run is writing.
-    pub fn begin(
+    pub(crate) fn begin(
         &self,
         partial: &Path,
         is_begun: bool,
         sequences: &[Vec<u32>],
-    ) -> anyhow::Result<File> {
+    ) -> Result<File, RecordingError> {
         let opened = OpenOptions::new()
             .read(true)
             .write(true)
@@ -137,12 +140,15 @@ impl Layout {
             }
             Ok(file)
         });
-        begun.with_context(|| format!("{}: cannot be written", partial.display()))
+        begun.map_err(|source| RecordingError::Unwritable {
+            path: partial.to_owned(),
+            source,
+        })
     }
 }
 
 /// The first row of each sequence, and at last the number of rows.
-pub fn first_rows(sequences: &[Vec<u32>]) -> Vec<usize> {
+pub(crate) fn first_rows(sequences: &[Vec<u32>]) -> Vec<usize> {
     let mut rows = vec![0];
     for sequence in sequences {
         rows.push(rows[rows.len() - 1] + sequence.len());

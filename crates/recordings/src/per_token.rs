@@ -1,13 +1,10 @@
 //! What a sweep gives at each token, as a file of tensors, and means over classes of tokens.
 
-use crate::inputs::{OpenedCorpus, OpenedModel};
+use crate::RecordingError;
 use crate::layout::{Entry, Layout, first_rows};
-use crate::output;
-use crate::table::optional;
-use anyhow::{Context, ensure};
-use layerwise::corpus::{Labels, Piece};
-use layerwise::metrics::ClusteredMean;
-use layerwise::sweep::{Classes, Label, Position, Positions};
+use layerwise_corpus::{Labels, Piece};
+use layerwise_metrics::ClusteredMean;
+use layerwise_sweep::{Classes, Label, Position, Positions, Subject};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -44,20 +41,36 @@ struct Written {
     missing: Vec<usize>,
 }
 
+/// Where the file of a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The finished file.
+    pub path: &'a Path,
+    /// The run's folder, in which the file grows.
+    pub folder: &'a Path,
+    /// The run's journal.
+    pub journal: &'a Path,
+    /// Whether what an earlier run has left is discarded.
+    pub fresh: bool,
+}
+
 impl PerToken {
     /// Begins the file, or goes on with what an earlier run has left of it in the run's folder, or at its place.
     ///
     /// # Errors
     /// A file that cannot be written, or a journal of what is not in it.
     pub fn begin(
-        path: &Path,
-        folder: &Path,
-        journal: &Path,
-        fresh: bool,
-        opened: &OpenedModel,
+        place: Place<'_>,
+        subject: &Subject<'_>,
         labels: &[Label],
         sequences: &[Vec<u32>],
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, RecordingError> {
+        let Place {
+            path,
+            folder,
+            journal,
+            fresh,
+        } = place;
         let offsets = first_rows(sequences);
         let shape = [labels.len(), offsets[offsets.len() - 1]];
         let bytes = VALUE * shape[0] as u64 * shape[1] as u64;
@@ -72,25 +85,30 @@ impl PerToken {
         let edits: Vec<&str> = labels.iter().map(|label| label.edit.as_str()).collect();
         let metadata = json!({
             "layerwise": env!("CARGO_PKG_VERSION"),
-            "model": opened.name,
-            "precision": opened.model.precision().name(),
+            "model": subject.name,
+            "precision": subject.model.precision().name(),
             "schedules": serde_json::to_string(&edits)?,
         });
         let layout = Layout::new(&metadata, sequences, numbers.chain(whole))?;
         let partial = folder.join("per-token.partial");
-        output::make_folder(folder)?;
+        fs::create_dir_all(folder).map_err(|source| RecordingError::Folder {
+            path: folder.to_owned(),
+            source,
+        })?;
         let mut is_begun = !fresh && layout.is_begun(&partial)?;
         if !is_begun && !fresh && layout.is_begun(path)? {
-            fs::rename(path, &partial)
-                .with_context(|| format!("{}: cannot be taken up", path.display()))?;
+            fs::rename(path, &partial).map_err(|source| RecordingError::NotTakenUp {
+                path: path.to_owned(),
+                source,
+            })?;
             is_begun = true;
         }
-        ensure!(
-            is_begun || fresh || !journal.exists(),
-            "{}: tells of an earlier run whose values for each token are not in {}; give --fresh to run it once more, or another --out",
-            journal.display(),
-            path.display()
-        );
+        if !is_begun && !fresh && journal.exists() {
+            return Err(RecordingError::Unkept {
+                journal: journal.to_owned(),
+                path: path.to_owned(),
+            });
+        }
         let written = Written {
             file: layout.begin(&partial, is_begun, sequences)?,
             missing: vec![labels.len(); sequences.len()],
@@ -112,10 +130,13 @@ impl PerToken {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn finish(&self, path: &Path) -> anyhow::Result<()> {
+    pub fn finish(&self, path: &Path) -> Result<(), RecordingError> {
         let finished = self.written().file.sync_all();
         let finished = finished.and_then(|()| fs::rename(&self.partial, path));
-        finished.with_context(|| format!("{}: cannot be written", path.display()))
+        finished.map_err(|source| RecordingError::Unwritable {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
@@ -160,10 +181,10 @@ impl PerToken {
     /// The file cannot be read, or the CSV writer fails.
     pub fn class_table(
         &self,
-        opened: &OpenedModel,
+        model: &str,
         labels: &[Label],
         classes: &[Classes],
-    ) -> anyhow::Result<Vec<u8>> {
+    ) -> Result<Vec<u8>, RecordingError> {
         let lengths: Vec<usize> = self.offsets.windows(2).map(|own| own[1] - own[0]).collect();
         let mut writer = csv::Writer::from_writer(Vec::new());
         let statistics = MEANS.iter().map(|(name, _)| (*name).to_owned());
@@ -177,7 +198,7 @@ impl PerToken {
             let values = tensors.map(|tensor| self.values(tensor, schedule));
             let values = values
                 .collect::<io::Result<Vec<_>>>()
-                .context("the values for each token cannot be read")?;
+                .map_err(unreadable("values for each token"))?;
             if schedule == 0 {
                 plain.clone_from(&values);
             }
@@ -192,7 +213,7 @@ impl PerToken {
                     let own = means.iter().map(|means| &means[class]);
                     let own = own.flat_map(|mean| [mean.mean(), mean.standard_error()]);
                     let row = [
-                        opened.name.clone(),
+                        model.to_owned(),
                         label.family.clone(),
                         label.edit.clone(),
                         index(label.l).unwrap_or_default(),
@@ -206,9 +227,8 @@ impl PerToken {
                 }
             }
         }
-        writer
-            .into_inner()
-            .context("the table of classes cannot be put together")
+        let table = writer.into_inner();
+        Ok(table.map_err(|error| csv::Error::from(error.into_error()))?)
     }
 
     /// Classes of the tokens: by frequency in this text, piece of a word, position and the plain model's entropy, and the user's.
@@ -217,11 +237,10 @@ impl PerToken {
     /// The file cannot be read.
     pub fn classes(
         &self,
-        corpus: &OpenedCorpus,
+        sequences: &[Vec<u32>],
         token_bytes: Option<&[Option<Vec<u8>>]>,
         labels: Option<&Labels>,
-    ) -> anyhow::Result<Vec<Classes>> {
-        let sequences = corpus.corpus.sequences();
+    ) -> Result<Vec<Classes>, RecordingError> {
         let tokens: Vec<Option<u32>> = sequences.iter().flatten().copied().map(Some).collect();
         let mut classes = vec![
             Classes::frequency_deciles("frequency_decile", &tokens),
@@ -229,9 +248,7 @@ impl PerToken {
             Classes::positions("position", sequences.iter().map(Vec::len)),
             Classes::deciles(
                 "plain_entropy_decile",
-                &self
-                    .values(ENTROPY, 0)
-                    .context("the entropies cannot be read")?,
+                &self.values(ENTROPY, 0).map_err(unreadable("entropies"))?,
             ),
         ];
         if let Some(bytes) = token_bytes {
@@ -260,6 +277,15 @@ impl PerToken {
         }
         next
     }
+}
+
+fn unreadable(values: &'static str) -> impl Fn(io::Error) -> RecordingError {
+    move |source| RecordingError::Values { values, source }
+}
+
+/// A number where there is one.
+fn optional(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
 }
 
 const KL: usize = 0;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What becomes of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum State {
+pub enum State {
     /// Everything is done, and its journals hold it.
     Finished,
     /// A process is at work.

@@ -1,0 +1,357 @@
+//! What sites hold on a text, as a file.
+
+use crate::RecordingError;
+use crate::layout::{Entry, Layout, first_rows};
+use layerwise_schedule::{Schedule, Selection, Site, Source};
+use layerwise_sweep::{Failure, MeasureId, Plan, Runner, Subject, SweepError, Work, WorkBytes};
+use layerwise_transformer::{
+    Address, Model, ModelConfig, Observer, Precision, Taken, Values, Workspace,
+    shape_at_one_position,
+};
+use ndarray::{ArrayViewD, Axis};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A block, where there is one, and a site.
+type At = layerwise_transformer::Place;
+
+/// A tensor of the file.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    name: String,
+    place: At,
+    /// Where a block runs several times, which of them, from 0.
+    occurrence: usize,
+    /// The units; `None` for all.
+    units: Option<Vec<usize>>,
+    /// At one position.
+    shape: Vec<usize>,
+}
+
+impl Tensor {
+    fn row_bytes(&self, dtype: Precision) -> u64 {
+        self.shape.iter().product::<usize>() as u64 * element_bytes(dtype)
+    }
+}
+
+fn element_bytes(dtype: Precision) -> u64 {
+    match dtype {
+        Precision::Bf16 => 2,
+        _ => 4,
+    }
+}
+
+/// How often each block has each of its sites in a run.
+///
+/// # Errors
+/// The run fails.
+pub fn occurrences(
+    model: &Model,
+    plan: &Plan,
+    schedule: &Schedule,
+    tokens: &[u32],
+) -> Result<BTreeMap<At, usize>, SweepError> {
+    #[derive(Default)]
+    struct Counting(BTreeMap<At, usize>);
+    impl Observer for Counting {
+        fn wants(&self, address: Address) -> bool {
+            address.site != Site::AttnPattern
+        }
+        fn observe(&mut self, address: Address, _: ArrayViewD<'_, f32>) {
+            *self.0.entry((address.block, address.site)).or_default() += 1;
+        }
+    }
+    let mut counting = Counting::default();
+    run(model, plan, schedule, 0, tokens, &mut counting)?;
+    Ok(counting.0)
+}
+
+/// Runs a schedule on the sequence of an index, with what its edits take of plain runs.
+fn run(
+    model: &Model,
+    plan: &Plan,
+    schedule: &Schedule,
+    at: usize,
+    tokens: &[u32],
+    observer: &mut impl Observer,
+) -> Result<(), SweepError> {
+    let fails = |source| SweepError::DoesNotFit {
+        unit: "sequence",
+        item: at,
+        source: Box::new(source),
+    };
+    let plain = &plan.entries()[0].member.schedule;
+    let sources = plan.sources();
+    let mut values = Values::of(Arc::clone(&sources.constants));
+    for (source, own) in [
+        (Source::Plain, Some(tokens)),
+        (
+            Source::Resample,
+            sources.partners.get(at).map(Vec::as_slice),
+        ),
+    ] {
+        let mut taken = Taken::of(schedule.overlay().taken_from(source));
+        if let Some(own) = own.filter(|_| schedule.overlay().taken_from(source).next().is_some()) {
+            model.run(own, plain, &mut taken).map_err(fails)?;
+            values.take(source, taken);
+        }
+    }
+    let end = model.run(tokens, (schedule, &values), observer);
+    end.map(drop).map_err(fails)
+}
+
+/// The tensors of selections, each block and run of a block apart; `counts` are the [`occurrences`] of a run.
+///
+/// # Errors
+/// A selection of which there are no rows for all tokens.
+pub fn tensors(
+    config: &ModelConfig,
+    counts: &BTreeMap<At, usize>,
+    selections: &[Selection],
+) -> Result<Vec<Tensor>, RecordingError> {
+    let mut tensors: Vec<Tensor> = Vec::new();
+    for selection in selections {
+        let site = selection.site();
+        if matches!(site, Site::AttnPattern | Site::FinalNorm | Site::Logits) {
+            return Err(RecordingError::NoRows { site });
+        }
+        if selection.chosen_positions().is_some() {
+            return Err(RecordingError::Positions {
+                selection: selection.clone(),
+            });
+        }
+        let at_one = shape_at_one_position(config, site);
+        let units: Option<Vec<usize>> = selection
+            .chosen_units()
+            .map(|units| units.members(at_one[0]).collect());
+        let blocks: Vec<Option<usize>> = match (site.in_block(), selection.chosen_blocks()) {
+            (false, _) => vec![None],
+            (true, None) => (0..config.layers).map(Some).collect(),
+            (true, Some(blocks)) => blocks.members(config.layers).map(Some).collect(),
+        };
+        for block in blocks {
+            let runs = counts.get(&(block, site)).copied().unwrap_or(0);
+            if runs == 0 && selection.chosen_blocks().is_some() {
+                return Err(RecordingError::NotRun {
+                    selection: selection.clone(),
+                    block: block.unwrap_or(0),
+                });
+            }
+            for occurrence in 0..runs {
+                let mut name = match block {
+                    None => site.to_string(),
+                    Some(block) => format!("{site}[{block}]"),
+                };
+                if let (Some(units), Some(block)) = (selection.chosen_units(), block) {
+                    name = format!("{site}[{block},{units}]");
+                }
+                if occurrence > 0 {
+                    name = format!("{name}#{}", occurrence + 1);
+                }
+                let mut shape = at_one.clone();
+                shape[0] = units.as_ref().map_or(shape[0], Vec::len);
+                if tensors.iter().all(|known| known.name != name) {
+                    tensors.push(Tensor {
+                        name,
+                        place: (block, site),
+                        occurrence,
+                        units: units.clone(),
+                        shape,
+                    });
+                }
+            }
+        }
+    }
+    Ok(tensors)
+}
+
+/// The tensors of the file, and where they are.
+#[derive(Debug)]
+pub struct Activations {
+    tensors: Vec<Tensor>,
+    dtype: Precision,
+    layout: Layout,
+    /// The first row of each sequence, and at last the number of rows.
+    offsets: Vec<usize>,
+}
+
+impl Activations {
+    /// A file of these tensors, whose rows are those of the sequences one after another, in `dtype`; `edit` is the text of the
+    /// schedule.
+    ///
+    /// # Errors
+    /// The header cannot be put together.
+    pub fn new(
+        tensors: Vec<Tensor>,
+        sequences: &[Vec<u32>],
+        dtype: Precision,
+        edit: &str,
+        subject: &Subject<'_>,
+    ) -> Result<Self, RecordingError> {
+        let offsets = first_rows(sequences);
+        let tokens = offsets[offsets.len() - 1];
+        let metadata = json!({"edit": edit, "model": subject.name, "precision": subject.model.precision().name()});
+        let entries = tensors.iter().map(|tensor| Entry {
+            name: tensor.name.clone(),
+            dtype: match dtype {
+                Precision::Bf16 => "BF16",
+                _ => "F32",
+            },
+            shape: [&[tokens], tensor.shape.as_slice()].concat(),
+            bytes: tensor.row_bytes(dtype) * tokens as u64,
+        });
+        Ok(Self {
+            layout: Layout::new(&metadata, sequences, entries)?,
+            tensors,
+            dtype,
+            offsets,
+        })
+    }
+
+    /// How many tensors of activations it has.
+    pub fn tensors(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// The bytes of the whole file.
+    pub fn bytes(&self) -> u64 {
+        self.layout.bytes()
+    }
+
+    /// Whether an earlier run has begun this very file.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn is_begun(&self, partial: &Path) -> Result<bool, RecordingError> {
+        self.layout.is_begun(partial)
+    }
+
+    /// The file with its tokens and all else 0, or as an earlier run has left it.
+    ///
+    /// # Errors
+    /// A file that cannot be written, or that another run is writing.
+    pub fn begin(
+        &self,
+        partial: &Path,
+        is_begun: bool,
+        sequences: &[Vec<u32>],
+    ) -> Result<File, RecordingError> {
+        self.layout.begin(partial, is_begun, sequences)
+    }
+
+    /// Runs a model on all sequences under a schedule, whose sources are those of `plan`, and writes what the runner's journal
+    /// does not say to be written.
+    ///
+    /// # Errors
+    /// As [`Runner::measure`], and rows that cannot be written.
+    pub fn record(
+        &self,
+        target: File,
+        runner: &Runner<'_>,
+        subject: Subject<'_>,
+        (plan, schedule): (&Plan, &Schedule),
+        sequences: &[Vec<u32>],
+    ) -> Result<File, SweepError> {
+        let model = subject.model;
+        let target = Mutex::new(target);
+        let write = |at: usize, tokens: &Vec<u32>| {
+            let rows = rows(model, plan, schedule, at, tokens, self).map_err(Failure::other)?;
+            let mut target = target.lock().unwrap_or_else(PoisonError::into_inner);
+            self.write(&mut target, self.offsets[at], &rows)
+                .map_err(Failure::other)
+        };
+        let id = MeasureId::new("activations", 1).with_settings(self.layout.hash());
+        let work = Work::new(id, self.work_bytes(model, plan, sequences), write)
+            .depending_on(|tokens: &Vec<u32>| tokens.clone());
+        let plain = Plan::plain(model.stack())?.with_sources(plan.sources().clone());
+        runner.measure(subject, &plain, &work, sequences)?;
+        drop(work);
+        Ok(target.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes the rows of one sequence, one part for each tensor, from row `first` on.
+    fn write(&self, file: &mut File, first: usize, rows: &[Vec<u8>]) -> std::io::Result<()> {
+        for (at, (tensor, rows)) in self.tensors.iter().zip(rows).enumerate() {
+            let start = self.layout.start(at) + tensor.row_bytes(self.dtype) * first as u64;
+            file.seek(SeekFrom::Start(start))?;
+            file.write_all(rows)?;
+        }
+        // What the journal tells to be finished is.
+        file.sync_data()
+    }
+
+    /// The most bytes that the run and the rows of one sequence take.
+    fn work_bytes(&self, model: &Model, plan: &Plan, sequences: &[Vec<u32>]) -> WorkBytes {
+        let config = model.config();
+        let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
+        let rows = self.tensors.iter().map(|own| own.row_bytes(self.dtype));
+        let rows = rows.sum::<u64>() as usize * longest;
+        let taken = [Source::Plain, Source::Resample]
+            .map(|source| Taken::bytes(config, plan.taken_from(source), longest, longest));
+        WorkBytes {
+            reading: 2 * rows
+                + 2 * taken.iter().sum::<usize>()
+                + Workspace::most_bytes(config, longest)
+                + 3 * longest * config.model * size_of::<f32>(),
+            result: 0,
+        }
+    }
+}
+
+/// The bytes of a sequence's rows, for each tensor.
+fn rows(
+    model: &Model,
+    plan: &Plan,
+    schedule: &Schedule,
+    at: usize,
+    tokens: &[u32],
+    file: &Activations,
+) -> Result<Vec<Vec<u8>>, SweepError> {
+    let mut rows = Rows {
+        file,
+        seen: BTreeMap::new(),
+        bytes: vec![Vec::new(); file.tensors.len()],
+    };
+    run(model, plan, schedule, at, tokens, &mut rows)?;
+    Ok(rows.bytes)
+}
+
+struct Rows<'f> {
+    file: &'f Activations,
+    /// How often each place was met.
+    seen: BTreeMap<At, usize>,
+    bytes: Vec<Vec<u8>>,
+}
+
+impl Observer for Rows<'_> {
+    fn wants(&self, address: Address) -> bool {
+        let place = (address.block, address.site);
+        self.file.tensors.iter().any(|own| own.place == place)
+    }
+
+    fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>) {
+        let place = (address.block, address.site);
+        let met = self.seen.entry(place).or_default();
+        let occurrence = *met;
+        *met += 1;
+        let tensors = self.file.tensors.iter().zip(&mut self.bytes);
+        let own = tensors.filter(|(own, _)| (own.place, own.occurrence) == (place, occurrence));
+        for (tensor, bytes) in own {
+            let chosen = match &tensor.units {
+                Some(units) => activation.select(Axis(1), units),
+                None => activation.to_owned(),
+            };
+            match self.file.dtype {
+                Precision::Bf16 => bytes.extend(chosen.iter().flat_map(|value| {
+                    let bits = Precision::Bf16.round(*value).to_bits() >> 16;
+                    (bits as u16).to_le_bytes()
+                })),
+                _ => bytes.extend(chosen.iter().flat_map(|value| value.to_le_bytes())),
+            }
+        }
+    }
+}
