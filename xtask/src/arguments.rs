@@ -139,6 +139,16 @@ pub enum Bos {
     Id(u32),
 }
 
+impl Bos {
+    /// The token that the user names, where there is one.
+    pub fn given(self) -> Option<u32> {
+        match self {
+            Self::Id(id) => Some(id),
+            Self::Auto | Self::None => None,
+        }
+    }
+}
+
 impl FromStr for Bos {
     type Err = String;
 

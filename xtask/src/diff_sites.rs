@@ -42,9 +42,7 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
         fetch: arguments.fetch,
         ..Inputs::of_model(&arguments.model)
     };
-    let opened = inputs::open_models(&inputs)?
-        .pop()
-        .context("one model was named")?;
+    let opened = inputs::open_one(&inputs)?;
     let config = opened.model.config();
     let in_tokens = || format!("{path}: tensor `tokens`");
     let tokens = tokens(&reference).with_context(in_tokens)?;

@@ -2,9 +2,9 @@
 
 use crate::experiments;
 use crate::experiments::core::tables::Tables;
+use crate::experiments::results::Results;
 use crate::manifest::Reported;
-use crate::results::{self, Results};
-use crate::{ending, output, program};
+use crate::{ending, output, program, results};
 use anyhow::Context;
 use std::path::PathBuf;
 
@@ -86,8 +86,10 @@ pub fn draw(arguments: &Arguments) -> anyhow::Result<()> {
         tables: together.as_ref().unwrap_or(first),
         each: &drawn,
         together: drawn_together.as_ref(),
-        reported: &reported,
+        models: &reported.facts(),
+        facts: told,
+        provenance: provenance.clone(),
     };
-    let verdicts = results.conclude(out, &mut written)?;
+    let verdicts = results::conclude(results, out, &mut written)?;
     arguments.show.show(&verdicts, &written)
 }

@@ -1,9 +1,9 @@
 //! `early-exit`: trains a classifier that stops a model early, and tells what a rule saves and loses on a task.
 
-use crate::arguments::{self, Inputs, Run};
+use crate::arguments::{Inputs, Run};
 use crate::experiments::core::clock::Clock;
-use crate::experiments::core::data::{Data, Shared};
-use crate::experiments::core::subject::{Runs, Subject};
+use crate::experiments::core::data::Data;
+use crate::experiments::core::subject::Subject;
 use crate::experiments::early_exit::Record;
 use crate::experiments::early_exit::own::{Evaluated, Instances, Target, Tested, evaluate, train};
 use crate::inputs::{self, OpenedModel};
@@ -290,26 +290,15 @@ fn with_subject<T>(
     // Nothing is read of the text.
     let corpus = inputs::open_corpus(&asked.inputs, Some(TOKENS), model)?;
     let data = Data::default();
-    let subject = Subject {
-        model: &model.model,
-        name: &model.name,
-        tokenizer: Some(&opened.tokenizer),
-        text: corpus.text(None),
-        other_text: None,
-        bos: match asked.inputs.bos {
-            arguments::Bos::Id(id) => Some(id),
-            arguments::Bos::Auto | arguments::Bos::None => None,
-        },
-        end_tokens: Vec::new(),
-        template: None,
-        data: &data,
-        runs: Runs {
-            model: model.subject(),
-            runner: model.runner(&asked.run),
-        },
-        clock: stopwatch.map(|stopwatch| stopwatch as &dyn Clock),
-        shared: Shared::default(),
-    };
+    let how = (&asked.inputs, &asked.run);
+    let clock = stopwatch.map(|stopwatch| stopwatch as &dyn Clock);
+    let subject = model.alone(
+        Some(&opened.tokenizer),
+        corpus.text(None),
+        how,
+        &data,
+        clock,
+    );
     work(&subject)
 }
 

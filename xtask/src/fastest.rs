@@ -1,11 +1,10 @@
 //! `fastest`: the fastest schedule that loses little on a task.
 
 use crate::arguments::{Inputs, Run};
-use crate::experiments::core::data::{Data, Shared};
-use crate::experiments::core::subject::{Runs, Subject};
+use crate::experiments::core::data::Data;
 use crate::experiments::sublayer_skip::search::{Found, Tried, fastest, schedules};
 use crate::inputs::{self, OpenedModel};
-use crate::{arguments, interrupt, output};
+use crate::{interrupt, output};
 use anyhow::{Context, ensure};
 use layerwise::tasks::read_own;
 use std::io::Write;
@@ -72,26 +71,9 @@ fn search(
         task.name
     ));
     let data = Data::default();
-    let subject = Subject {
-        model: &opened.model,
-        name: &opened.name,
-        tokenizer: tokenizer.as_ref(),
-        text: corpus.text(arguments.inputs.tokens),
-        other_text: None,
-        bos: match arguments.inputs.bos {
-            arguments::Bos::Id(id) => Some(id),
-            arguments::Bos::Auto | arguments::Bos::None => None,
-        },
-        end_tokens: Vec::new(),
-        template: None,
-        data: &data,
-        runs: Runs {
-            model: opened.subject(),
-            runner: opened.runner(&arguments.run),
-        },
-        clock: None,
-        shared: Shared::default(),
-    };
+    let text = corpus.text(arguments.inputs.tokens);
+    let how = (&arguments.inputs, &arguments.run);
+    let subject = opened.alone(tokenizer.as_ref(), text, how, &data, None);
     Ok(fastest(&subject, task, arguments.lose)?)
 }
 

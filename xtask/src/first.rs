@@ -4,6 +4,7 @@ use crate::experiments::core::experiment::{Experiment, Passes};
 use crate::experiments::core::models::Facts;
 use crate::experiments::core::subject::Subject;
 use crate::experiments::core::tables::Tables;
+use crate::experiments::results::derive;
 use crate::{output, results};
 use layerwise::report::ModelFacts;
 use std::path::Path;
@@ -52,7 +53,7 @@ impl First<'_> {
         for experiment in &done {
             experiment.measure(subject, passes, &mut tables)?;
         }
-        results::derive(&done, &mut tables, std::slice::from_ref(facts));
+        derive(&done, &mut tables, std::slice::from_ref(facts));
         let tables = results::write_tables(self.folder, &done, &tables, &mut Vec::new())?;
         results::draw(
             self.folder,

@@ -65,6 +65,14 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
         .collect()
 }
 
+/// Opens the model that the command line names, where there is one.
+///
+/// # Errors
+/// As [`open_models`].
+pub fn open_one(inputs: &Inputs) -> anyhow::Result<OpenedModel> {
+    open_models(inputs)?.pop().context("one model was named")
+}
+
 /// How a model is opened.
 struct Opening {
     options: OpenOptions,
@@ -353,10 +361,7 @@ impl OpenedCorpus {
             path: &self.path,
             options: &self.options,
             corpus: &self.corpus,
-            bos: match self.options.bos {
-                corpus::Bos::None => None,
-                corpus::Bos::Auto(id) | corpus::Bos::Id(id) => Some(id),
-            },
+            bos: self.options.bos.id(),
             most_tokens,
         }
     }

@@ -1,9 +1,8 @@
 //! `lens`: what each residual stream of a prompt says of the next token.
 
 use crate::prompted::{self, CELL, Prompted, Shown};
-use layerwise::schedule::{Edit, Schedule, Step, Sublayer};
-use layerwise::transformer::Workspace;
-use ndarray::{Array2, s};
+use layerwise::schedule::{Edit, Schedule};
+use layerwise::transformer::Stream;
 use serde::Serialize;
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -81,50 +80,20 @@ fn rows(
     arguments: &Arguments,
 ) -> anyhow::Result<Vec<Row>> {
     let model = &prompted.opened.model;
-    let steps = schedule.steps();
-    let mut residual = model.embed(&prompted.ids)?;
-    let last = residual.nrows() - 1;
-    let last_row = |residual: &Array2<f32>| residual.slice(s![last.., ..]).to_owned();
-    let mut streams = vec![("embedding".to_owned(), last_row(&residual))];
-    let mut workspace = Workspace::new(model, &(&prompted.ids).into());
-    let whole = |at: usize| match (arguments.sublayers, steps.get(at..at + 2)) {
-        (false, Some([attention, mlp])) => block(attention, mlp),
-        _ => None,
-    };
-    let mut keep = |done: usize, residual: &Array2<f32>, _: &mut Workspace| {
-        let Some(at) = done.checked_sub(1) else {
-            return;
-        };
-        if whole(at).is_some() {
-            return;
-        }
-        let block = at.checked_sub(1).and_then(whole);
-        let made = block.map_or_else(|| steps[at].to_string(), |block| format!("block {block}"));
-        streams.push((made, last_row(residual)));
-    };
-    model.run_steps(schedule, &mut residual, &mut workspace, &mut (), &mut keep);
-    let end = last_row(&residual);
-    let row = |(step, stream): (String, Array2<f32>)| {
-        let standard = model.standard_lens(stream.view());
-        let legacy = model.legacy_lens(stream.view(), end.view());
+    let streams = model.streams(&prompted.ids, schedule, arguments.sublayers)?;
+    let end = streams
+        .last()
+        .map(|last| last.residual.clone())
+        .unwrap_or_default();
+    let row = |stream: Stream| {
+        let residual = stream.residual.view();
+        let standard = model.standard_lens(residual);
+        let legacy = model.legacy_lens(residual, end.view());
         Ok(Row {
-            step,
+            step: stream.made_by,
             standard: prompted.likely(standard.row(0), arguments.top)?,
             legacy: prompted.likely(legacy.row(0), arguments.top)?,
         })
     };
     streams.into_iter().map(row).collect()
-}
-
-/// The block whose attention and MLP two steps run, one after the other and unscaled.
-fn block(attention: &Step, mlp: &Step) -> Option<usize> {
-    let single = |step: &Step, sublayer: Sublayer| match step {
-        Step::Update(parts) => match parts[..] {
-            [part] if part.sublayer() == sublayer && part.scale() == 1.0 => Some(part.block()),
-            _ => None,
-        },
-        Step::Branches(_) => None,
-    };
-    let block = single(attention, Sublayer::Attn)?;
-    (single(mlp, Sublayer::Mlp)? == block).then_some(block)
 }

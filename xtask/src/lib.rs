@@ -47,7 +47,6 @@ pub mod stopwatch;
 pub mod submit;
 pub mod summary;
 pub mod sweep;
-pub mod table;
 pub mod trial;
 pub mod vectors;
 pub mod version;

@@ -6,7 +6,7 @@ use crate::measurement::Measurement;
 use crate::rounding::Rounding;
 use crate::version;
 use anyhow::{Context, ensure};
-use layerwise::corpus::{self, Bos, Tokenizer};
+use layerwise::corpus::{self, Tokenizer};
 use layerwise::files::{Folder, Links};
 use layerwise::hub;
 use layerwise::journal::{Divided, Merged, RunKey, Shard};
@@ -538,10 +538,7 @@ impl CorpusFile {
             commit: hub::commit_of_file(&corpus.path),
             sha256: corpus.sha256.clone(),
             tokenizer_sha256: corpus.tokenizer_sha256.clone(),
-            bos: match corpus.options.bos {
-                Bos::None => None,
-                Bos::Auto(id) | Bos::Id(id) => Some(id),
-            },
+            bos: corpus.options.bos.id(),
             bos_source: corpus.bos_source.clone(),
             eos_left_out: corpus.eos_left_out.clone(),
             context_tokens: corpus.options.context,

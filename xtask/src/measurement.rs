@@ -1,12 +1,16 @@
 //! One model's sweep over one corpus, with self-checks and what the user is told.
 
-use crate::arguments::Run;
+use crate::arguments::{Inputs, Run};
+use crate::experiments::core::clock::Clock;
+use crate::experiments::core::data::{Data, Shared};
+use crate::experiments::core::subject::{self as experiment, Runs, Text};
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::interrupt::STOP;
 use crate::output;
 use crate::progress::TERMINAL;
 use crate::rounding::{self, Rounding};
 use anyhow::Context;
+use layerwise::corpus::Tokenizer;
 use layerwise::journal::{RunKey, Shard};
 use layerwise::schedule::Source;
 use layerwise::sweep::{
@@ -69,6 +73,34 @@ impl OpenedModel {
     pub fn subject(&self) -> Subject<'_> {
         let hashes = self.files.iter().map(|(_, _, sha256)| sha256.as_str());
         Subject::new(&self.model, &self.name, hashes.collect())
+    }
+
+    /// The model as experiments see it, for a command that runs a part of one: no other text, no data sets.
+    pub fn alone<'a>(
+        &'a self,
+        tokenizer: Option<&'a Tokenizer>,
+        text: Text<'a>,
+        (inputs, run): (&Inputs, &Run),
+        data: &'a Data,
+        clock: Option<&'a dyn Clock>,
+    ) -> experiment::Subject<'a> {
+        experiment::Subject {
+            model: &self.model,
+            name: &self.name,
+            tokenizer,
+            text,
+            other_text: None,
+            bos: inputs.bos.given(),
+            end_tokens: Vec::new(),
+            template: None,
+            data,
+            runs: Runs {
+                model: self.subject(),
+                runner: self.runner(run),
+            },
+            clock,
+            shared: Shared::default(),
+        }
     }
 
     /// How runs of the model are carried out: on the threads asked for, within its memory, until an interrupt.

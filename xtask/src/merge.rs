@@ -2,16 +2,15 @@
 
 use crate::manifest::Joined;
 use crate::sweep::run_folder;
-use crate::table::Table;
 use crate::{output, program, reproduce, version};
 use anyhow::{Context, ensure};
 use layerwise::journal::{self, Divided, Recorded, RunDescription};
 use layerwise::sweep::{
     self, Described, Divergence, KeptMeasure, Label, Measure, PairStatistics, PairSums, Patching,
-    Sums,
+    Sums, Table,
 };
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Options of `merge`.
 #[derive(clap::Args)]
@@ -101,7 +100,7 @@ fn of_pairs(journals: &[PathBuf]) -> anyhow::Result<bool> {
 fn join<M: KeptMeasure>(
     journals: &[PathBuf],
     units: &str,
-    mut push: impl FnMut(&RunDescription<Described>, &[Label], Vec<&[M::Sums]>) -> anyhow::Result<()>,
+    mut push: impl FnMut(&RunDescription<Described>, &[Label], Vec<&[M::Sums]>) -> io::Result<()>,
 ) -> anyhow::Result<Joined> {
     let journals = journals.iter().map(|path| {
         Recorded::read(path, |run: &Described, sums: &Vec<M::Sums>| {

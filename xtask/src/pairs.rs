@@ -4,7 +4,7 @@ use crate::arguments::Inputs;
 use crate::inputs::{self, OpenedModel};
 use crate::manifest::FileHash;
 use anyhow::{Context, bail, ensure};
-use layerwise::corpus::{Bos, MIN_TOKENS, Tokenizer};
+use layerwise::corpus::{MIN_TOKENS, Tokenizer};
 use layerwise::files::{self, Links};
 use layerwise::sweep::{Held, Pair};
 use serde_json::{Map, Value};
@@ -189,11 +189,7 @@ impl Reading<'_> {
             let text = format!("each prompt of {}", file.to_string_lossy());
             let (bos, _) =
                 inputs::beginning(self.inputs.bos, &text, self.opened, Some(&tokenizer))?;
-            let bos = match bos {
-                Bos::Id(id) | Bos::Auto(id) => Some(id),
-                Bos::None => None,
-            };
-            self.tokenizer = Some((tokenizer, bos));
+            self.tokenizer = Some((tokenizer, bos.id()));
         }
         Ok(self.tokenizer.as_ref().expect("it was opened above"))
     }

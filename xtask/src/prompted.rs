@@ -66,14 +66,12 @@ impl Prompted {
     /// # Errors
     /// A model that cannot be opened, one without tokenizer, or a prompt that is empty.
     pub fn open(arguments: &Arguments) -> anyhow::Result<Self> {
-        let opened = inputs::open_models(&Inputs {
+        let opened = inputs::open_one(&Inputs {
             fetch: arguments.fetch,
             follow_links: arguments.follow_links,
             max_memory: arguments.max_memory,
             ..Inputs::of_model(&arguments.model)
-        })?
-        .pop()
-        .context("one model was named")?;
+        })?;
         let tokenizer = inputs::open_tokenizer(&opened)?.ok_or_else(|| {
             anyhow!(
                 "{} has no tokenizer.json to read the prompt with; `generate --ids` takes token ids",

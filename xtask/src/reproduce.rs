@@ -1,8 +1,8 @@
 //! `reproduce`: the paper's figures.
 
-use crate::arguments::{self, Bos, Inputs, Run};
+use crate::arguments::{self, Inputs, Run};
 use crate::experiments;
-use crate::experiments::core::clock::Clock;
+use crate::experiments::core::clock::{Clock, bytes_of};
 use crate::experiments::core::data::{Data, Shared};
 use crate::experiments::core::error::ExperimentError;
 use crate::experiments::core::experiment::{Experiment, Passes};
@@ -11,6 +11,7 @@ use crate::experiments::core::plain::{self, Observation};
 use crate::experiments::core::subject::{Runs, Subject};
 use crate::experiments::core::sweep::{Sweep, Swept};
 use crate::experiments::core::tables::Tables;
+use crate::experiments::results::{Results, derive};
 use crate::facts::{self, subject_facts};
 use crate::first::First;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
@@ -18,8 +19,6 @@ use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest, Reported};
 use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipped};
 use crate::progress::{Pass, TERMINAL};
-use crate::results::Results;
-use crate::speed::bytes_of;
 use crate::stopwatch::{Stopwatch, Timing};
 use crate::trial::Trial;
 use crate::{chosen, ending, interrupt, other_text, output, program, results};
@@ -224,7 +223,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         let mut tables = plan.run(measured, &mut manifest, |passes| {
             first.draw(&measured.subject, passes, facts)
         })?;
-        results::derive(&chosen, &mut tables, std::slice::from_ref(facts));
+        derive(&chosen, &mut tables, std::slice::from_ref(facts));
         let tables = results::write_tables(&folder, &chosen, &tables, &mut written)?;
         drawn.push(results::draw(
             &folder,
@@ -236,7 +235,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         )?);
         all.extend(tables);
     }
-    results::derive(&chosen, &mut all, &facts);
+    derive(&chosen, &mut all, &facts);
     let mut together = None;
     if models.len() > 1 {
         all = results::write_tables(&arguments.out, &chosen, &all, &mut written)?;
@@ -258,9 +257,11 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         tables: &all,
         each: &drawn,
         together: together.as_ref(),
-        reported: &reported,
+        models: &reported.facts(),
+        facts: reported.told(),
+        provenance: reported.provenance.clone(),
     };
-    let verdicts = results.conclude(&arguments.out, &mut written)?;
+    let verdicts = results::conclude(results, &arguments.out, &mut written)?;
     manifest.reported = Some(reported);
     if stopwatch.is_some() {
         manifest = manifest.with_load(load, manifest::load_average());
@@ -346,10 +347,7 @@ impl<'a> Plan<'a> {
                 tokenizer,
                 text: text(corpus),
                 other_text: shifted.map(text),
-                bos: match inputs.bos {
-                    Bos::Id(id) => Some(id),
-                    Bos::Auto | Bos::None => None,
-                },
+                bos: inputs.bos.given(),
                 end_tokens: inputs::end_tokens(opened)?,
                 template,
                 data: self.data,

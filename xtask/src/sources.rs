@@ -79,7 +79,11 @@ impl Values {
                 let found = sweep::partners(own, SEED).into_iter();
                 found.map(|at| at.map(|at| &own[at])).collect()
             }
-            (Some(other), true) => among(own, other.corpus.sequences()),
+            (Some(other), true) => {
+                let others = other.corpus.sequences();
+                let found = sweep::partners_among(own, others, SEED).into_iter();
+                found.map(|at| at.map(|at| &others[at])).collect()
+            }
         };
         let kept: Vec<bool> = found.iter().map(Option::is_some).collect();
         let (mut partners, mut memory) = (Vec::new(), None);
@@ -201,19 +205,6 @@ impl Sourced {
         let sources = self.plan.sources().clone().constants(constants);
         Ok(self.plan.clone().with_sources(sources))
     }
-}
-
-/// For each sequence one of another text, in a seeded order within its length.
-fn among<'o>(own: &[Vec<u32>], others: &'o [Vec<u32>]) -> Vec<Option<&'o Vec<u32>>> {
-    let order = sweep::partners(others, SEED);
-    let partner = |(at, sequence): (usize, &Vec<u32>)| {
-        let alike: Vec<usize> = (0..others.len())
-            .filter(|other| others[*other].len() == sequence.len())
-            .collect();
-        let found = *alike.get(at.checked_rem(alike.len())?)?;
-        Some(&others[order[found].unwrap_or(found)])
-    };
-    own.iter().enumerate().map(partner).collect()
 }
 
 /// Reads those tensors of a file that edits name; gives all names that the file has and edits can say.

@@ -1,14 +1,14 @@
 //! `speed`: how fast prompts are read and tokens decoded under edits, beside what the bytes that are read predict.
 
 use crate::arguments::{self, Inputs};
-use crate::experiments::core::clock::{self, Clock, Times, over};
+use crate::experiments::core::clock::{self, Clock};
 use crate::inputs::{self, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::stopwatch::Stopwatch;
 use crate::{output, sweep};
 use anyhow::{Context, ensure};
 use layerwise::schedule::{Edit, Schedule};
-use layerwise::transformer::{Cost, Precision, State};
+use layerwise::transformer::{Precision, State};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -95,16 +95,14 @@ pub fn speed(arguments: &Arguments) -> anyhow::Result<()> {
     let manifest_file = folder.join("manifest.json");
     output::check_file(&arguments.out)?;
     output::check_file(&manifest_file)?;
-    let opened = inputs::open_models(&Inputs {
+    let opened = inputs::open_one(&Inputs {
         fetch: arguments.fetch,
         no_mmap: arguments.no_mmap,
         follow_links: arguments.follow_links,
         precision: arguments.precision,
         max_memory: arguments.max_memory,
         ..Inputs::of_model(&arguments.model)
-    })?
-    .pop()
-    .context("one model was named")?;
+    })?;
     let plain = Schedule::plain(opened.model.stack())?;
     let mut schedules = vec![("id".to_owned(), plain.clone())];
     for edit in &arguments.edits {
@@ -119,7 +117,6 @@ pub fn speed(arguments: &Arguments) -> anyhow::Result<()> {
         repetitions: arguments.repetitions.get(),
         cache: arguments.cache,
         clock: Stopwatch::new(threads),
-        cost: Cost::new(opened.model.config()),
     };
     for prompt in &arguments.prompt_tokens {
         bench.check(prompt.get())?;
@@ -151,7 +148,6 @@ struct Bench<'a> {
     repetitions: usize,
     cache: Precision,
     clock: Stopwatch,
-    cost: Cost,
 }
 
 impl Bench<'_> {
@@ -185,67 +181,35 @@ impl Bench<'_> {
             it.repetitions = self.repetitions;
             it.cache = self.cache;
         });
-        let kept = clock::times(&self.opened.model, &schedules, prompt, budget, &self.clock)?;
-        let rows = self
-            .schedules
-            .iter()
-            .enumerate()
-            .map(|(at, (name, schedule))| {
-                let mean =
-                    |of: &dyn Fn(&Times) -> f64| over(kept.iter().map(|times| of(&times[at])));
-                let ratios = kept.iter().map(|times| times[0].decode / times[at].decode);
-                let decode = mean(&|times| 1e3 * times.decode);
-                let bytes = self.bytes(schedule, prompt);
-                output::say(format_args!(
-                    "{name}, {prompt} tokens: {:.2} ms a token, {:.1} GB/s",
-                    decode[0].unwrap_or(f64::NAN),
-                    bytes / decode[0].unwrap_or(f64::NAN) / 1e6
-                ));
-                let plain = self.bytes(&self.schedules[0].1, prompt);
-                let mut row = vec![
-                    self.opened.name.clone(),
-                    name.clone(),
-                    self.opened.model.precision().name().to_owned(),
-                    self.clock.team().threads().to_string(),
-                    prompt.to_string(),
-                    self.decoded.to_string(),
-                    self.repetitions.to_string(),
-                ];
-                let measured = [
-                    mean(&|times| prompt as f64 / times.prefill),
-                    mean(&|times| 1e3 * times.first),
-                    decode,
-                    over(ratios),
-                ];
-                let said =
-                    |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-                row.extend(measured.into_iter().flatten().map(said));
-                row.push((plain / bytes).to_string());
-                let number = bytes_of(self.cache);
-                let cache = self
-                    .cost
-                    .bytes_kept(schedule, prompt + self.decoded, number);
-                row.push(cache.to_string());
-                row
-            });
+        let speeds = clock::speeds(&self.opened.model, &schedules, prompt, budget, &self.clock)?;
+        let rows = self.schedules.iter().zip(speeds).map(|((name, _), speed)| {
+            let decode = speed.decode_ms_per_token[0].unwrap_or(f64::NAN);
+            output::say(format_args!(
+                "{name}, {prompt} tokens: {decode:.2} ms a token, {:.1} GB/s",
+                speed.bytes_per_token / decode / 1e6
+            ));
+            let mut row = vec![
+                self.opened.name.clone(),
+                name.clone(),
+                self.opened.model.precision().name().to_owned(),
+                self.clock.team().threads().to_string(),
+                prompt.to_string(),
+                self.decoded.to_string(),
+                self.repetitions.to_string(),
+            ];
+            let measured = [
+                speed.prefill_tokens_per_s,
+                speed.first_token_ms,
+                speed.decode_ms_per_token,
+                speed.ratio_to_first,
+            ];
+            let said =
+                |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+            row.extend(measured.into_iter().flatten().map(said));
+            row.push(speed.predicted_ratio.to_string());
+            row.push(speed.cache_bytes.to_string());
+            row
+        });
         Ok(rows.collect())
-    }
-
-    /// The bytes that decoding a token reads, the mean over the decoded tokens.
-    fn bytes(&self, schedule: &Schedule, prompt: usize) -> f64 {
-        let (weight, number) = (
-            bytes_of(self.opened.model.precision()),
-            bytes_of(self.cache),
-        );
-        let of = |cached| self.cost.bytes_of_token(schedule, cached, weight, number) as f64;
-        (prompt..prompt + self.decoded).map(of).sum::<f64>() / self.decoded as f64
-    }
-}
-
-/// Bytes of one number.
-pub fn bytes_of(precision: Precision) -> usize {
-    match precision {
-        Precision::F32 => 4,
-        Precision::Bf16 => 2,
     }
 }

@@ -7,7 +7,6 @@ use crate::measurement::{Items, Portion, announce, measure, tell_skipped};
 use crate::pairs::OpenedPairs;
 use crate::sources::{Sourced, Values};
 use crate::summary::Summary;
-use crate::table::Table;
 use crate::trial::Trial;
 use crate::{interrupt, output, program};
 use anyhow::{Context, ensure};
@@ -16,7 +15,7 @@ use layerwise::journal::Shard;
 use layerwise::recordings::{PerToken, Place};
 use layerwise::schedule::{Bounds, EditFamily};
 use layerwise::sweep::{
-    Divergence, Journals, Label, Measure, PairStatistics, Patching, Plan, Statistic, Target,
+    Divergence, Journals, Label, Measure, PairStatistics, Patching, Plan, Statistic, Table, Target,
     collect,
 };
 use std::io::Write;

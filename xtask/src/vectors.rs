@@ -72,8 +72,7 @@ pub fn vectors(arguments: &Arguments) -> anyhow::Result<()> {
     let mut inputs = Inputs::of_model(&arguments.model);
     inputs.precision = arguments.precision;
     inputs.fetch = arguments.fetch;
-    let opened = inputs::open_models(&inputs)?;
-    let opened = opened.into_iter().next().context("one model was named")?;
+    let opened = inputs::open_one(&inputs)?;
     let config = opened.model.config();
     if let Some(state) = arguments.state {
         let last = config.layers;
@@ -91,18 +90,20 @@ pub fn vectors(arguments: &Arguments) -> anyhow::Result<()> {
         )
     })?;
     let (bos, _) = inputs::beginning(arguments.bos, "each sentence", &opened, Some(&tokenizer))?;
-    let bos = match bos {
-        corpus::Bos::Id(id) | corpus::Bos::Auto(id) => Some(id),
-        corpus::Bos::None => None,
-    };
     let elements = pairs.len() * 2 * (config.layers + 2) * config.model;
     // The array, and its bytes as they are written.
     let bytes = 3 * (elements * size_of::<f32>()) as u64;
     opened
         .budget
         .check(&format!("{file}: the states of its words"), bytes)?;
-    let all = lexical_semantics::vectors(&opened.model, &tokenizer, bos, &pairs, arguments.setting)
-        .with_context(|| file.clone())?;
+    let all = lexical_semantics::vectors(
+        &opened.model,
+        &tokenizer,
+        bos.id(),
+        &pairs,
+        arguments.setting,
+    )
+    .with_context(|| file.clone())?;
     let last = config.layers;
     let tensors = match arguments.state {
         Some(state) => vec![(

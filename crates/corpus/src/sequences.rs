@@ -16,6 +16,16 @@ pub enum Bos {
     Id(u32),
 }
 
+impl Bos {
+    /// The token, where there is one.
+    pub fn id(self) -> Option<u32> {
+        match self {
+            Self::None => None,
+            Self::Auto(id) | Self::Id(id) => Some(id),
+        }
+    }
+}
+
 /// What to read from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {

@@ -9,6 +9,7 @@ pub mod contents;
 pub mod core;
 pub mod foreword;
 pub mod known_values;
+pub mod results;
 
 pub mod ablation_kinds;
 pub mod asr_correction;

@@ -35,6 +35,9 @@ pub enum GenerateError {
         /// Its logit.
         found: f32,
     },
+    /// Beams of runs that stop early.
+    #[error("beams are of whole runs; leave out the rule that stops some early")]
+    ExitingBeams,
     /// A constraint under which nothing may follow, and which has not ended.
     #[error("after {tokens} tokens the constraint allows no token of the vocabulary")]
     DeadEnd {

@@ -19,7 +19,8 @@
 //!
 //! [`Sampling`] says how a token is chosen, a [`Constraint`] which ones may be, and [`TextStream`] turns tokens into text
 //! as they come. [`BeamSearch`] looks for the likeliest continuations instead. [`Spells`] makes a constraint of an
-//! automaton that reads text, as of a set of texts or a word lattice ([`TextLattice`]).
+//! automaton that reads text, as of a set of texts or a word lattice ([`TextLattice`]). A [`Writer`] continues many prompts in
+//! several ways, all together.
 
 mod beams;
 mod choosing;
@@ -29,6 +30,7 @@ mod generation;
 mod text;
 mod texts;
 mod token_texts;
+mod writer;
 
 pub use beams::{BeamSearch, Beams, Hypothesis, Stopping};
 pub use choosing::{Choice, Sampling};
@@ -38,3 +40,4 @@ pub use generation::{End, Generation, Settings};
 pub use text::TextStream;
 pub use texts::{Places, Spells, TextAutomaton, TextLattice};
 pub use token_texts::TokenTexts;
+pub use writer::{Continuation, Failed, Reader, Run, Way, Writer};

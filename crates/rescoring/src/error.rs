@@ -2,6 +2,7 @@
 
 use layerwise_corpus::CorpusError;
 use layerwise_generate::GenerateError;
+use layerwise_journal::JournalError;
 use layerwise_schedule::ScheduleError;
 use layerwise_transcripts::TranscriptError;
 use layerwise_transformer::TransformerError;
@@ -53,9 +54,12 @@ pub enum RescoringError {
         /// Batches of the request.
         all: usize,
     },
-    /// Scores cannot be kept.
+    /// Whoever is told of scores refuses them.
     #[error(transparent)]
     Watcher(Box<dyn std::error::Error + Send + Sync>),
+    /// Scores cannot be kept, or an earlier run's not be taken up.
+    #[error("{0}")]
+    Journal(#[from] JournalError),
     /// The model cannot write a correction.
     #[error(transparent)]
     Generate(#[from] GenerateError),

@@ -8,6 +8,7 @@
 mod asked;
 mod branch;
 mod error;
+mod kept;
 mod scorer;
 #[cfg(test)]
 mod testing;
@@ -16,5 +17,6 @@ mod writer;
 
 pub use asked::{Answer, Asked};
 pub use error::RescoringError;
+pub use kept::KeptScores;
 pub use scorer::{Options, Prefix, Scored, Scorer, Watcher};
 pub use writer::{Writer, Written};

@@ -53,6 +53,23 @@ impl Sources {
     }
 }
 
+/// For each sequence the index of one of another text that has its length, in a seeded order; `None` where there is none.
+pub fn partners_among(
+    sequences: &[Vec<u32>],
+    others: &[Vec<u32>],
+    seed: u64,
+) -> Vec<Option<usize>> {
+    let order = partners(others, seed);
+    let partner = |(at, sequence): (usize, &Vec<u32>)| {
+        let alike: Vec<usize> = (0..others.len())
+            .filter(|other| others[*other].len() == sequence.len())
+            .collect();
+        let found = *alike.get(at.checked_rem(alike.len())?)?;
+        Some(order[found].unwrap_or(found))
+    };
+    sequences.iter().enumerate().map(partner).collect()
+}
+
 /// Sequences paired within their lengths by one seeded cyclic shift of a seeded shuffle, so that none meets itself.
 ///
 /// Returns, for each sequence, the index of its partner; `None` where no other has its length.

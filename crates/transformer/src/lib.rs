@@ -52,6 +52,7 @@ mod rotary;
 mod scoring;
 mod site;
 mod state;
+mod streams;
 mod values;
 
 pub use arrays::Arrays;
@@ -68,4 +69,5 @@ pub use layerwise_schedule::Site;
 pub use model::Model;
 pub use site::{Address, FirstNotFinite, NotFinite, Observer, Recording, check_site};
 pub use state::State;
+pub use streams::Stream;
 pub use values::{Constants, Place, Program, Taken, Values, shape_at_one_position};

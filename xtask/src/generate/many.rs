@@ -1,12 +1,13 @@
 //! Continuations of a file of prompts, many made together, kept as they are finished.
 
 use super::prompt::Prompt;
-use super::writing::{Continuation, Work};
+use super::writing::{Nobody, Work, line};
 use super::{Arguments, first_difference};
 use crate::arguments::Run;
 use crate::manifest::{self, Manifest, Prompts};
 use crate::sweep::run_folder;
 use crate::{interrupt, output};
+use layerwise::generate::Continuation;
 use layerwise::sweep::{Failure, Journals, Measure, MeasureId, PlainResults, Plan, Reached};
 use layerwise::transformer::Batch;
 use std::io::Write;
@@ -55,7 +56,7 @@ impl Measure for Continuations<'_> {
     }
 
     fn weight(&self, prompt: &Prompt) -> usize {
-        prompt.ids.len() + self.work.settings.max_tokens
+        prompt.ids.len() + self.work.settings().max_tokens
     }
 
     fn plain(
@@ -63,7 +64,7 @@ impl Measure for Continuations<'_> {
         reached: &Reached<'_, Prompt>,
         _: Option<()>,
     ) -> Result<((), Vec<Continuation>), Failure> {
-        let found = self.work.write(&[&reached.item.ids], &mut ());
+        let found = self.work.write(&[&reached.item.ids], &mut Nobody);
         let found = found.map_err(|failed| Failure::other(failed.error))?;
         Ok(((), found))
     }
@@ -77,7 +78,7 @@ impl Measure for Continuations<'_> {
         let mut all = Vec::new();
         for (part, reached) in reached.chunks(self.together).enumerate() {
             let prompts: Vec<&[u32]> = reached.iter().map(|it| &*it.item.ids).collect();
-            let found = self.work.write(&prompts, &mut ());
+            let found = self.work.write(&prompts, &mut Nobody);
             let found = found.map_err(|failed| {
                 let at = part * self.together + failed.at / ways;
                 (at, Failure::other(failed.error))
@@ -146,13 +147,13 @@ pub(super) fn write(
             .unwrap_or_default();
         for (way, found) in work.ways().iter().zip(found) {
             let difference = first_difference(&first, &found.ids);
-            lines += &found.line(Some(prompt.line), &way.name, &prompt.ids, difference)?;
+            lines += &line(found, Some(prompt.line), &way.name, &prompt.ids, difference)?;
             lines.push('\n');
         }
     }
     match &arguments.out {
         Some(out) => {
-            let mut manifest = Manifest::new(work.settings.threads.get());
+            let mut manifest = Manifest::new(work.settings().threads.get());
             manifest.runs.push(manifest::Run::of_model(work.opened));
             manifest.prompts = Some(Prompts::new(file, work.tokenizer, &key)?);
             let path = run_folder(out).join(MANIFEST);

@@ -7,7 +7,7 @@ mod writing;
 
 use self::page::Page;
 use self::prompt::Prompter;
-use self::writing::{Run, Way, Work};
+use self::writing::Work;
 use crate::arguments::{Bos, Inputs};
 use crate::early_exit::Stopping;
 use crate::inputs::{self, OpenedModel};
@@ -15,7 +15,7 @@ use crate::{arguments, output};
 use anyhow::{Context, ensure};
 use layerwise::chat::DateTime;
 use layerwise::exits::Vocab;
-use layerwise::generate::{Sampling, Settings};
+use layerwise::generate::{Run, Sampling, Settings, Way};
 use layerwise::schedule::{Edit, Schedule};
 use layerwise::sweep;
 use layerwise::transformer::{Missing, Precision, State};
@@ -173,16 +173,14 @@ fn missing(text: &str) -> Result<Missing, String> {
 /// # Errors
 /// A model, prompt, edit, rule or setting that cannot be accepted, more memory than there is, or output that cannot be written.
 pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
-    let opened = inputs::open_models(&Inputs {
+    let opened = inputs::open_one(&Inputs {
         fetch: arguments.fetch,
         no_mmap: arguments.no_mmap,
         follow_links: arguments.follow_links,
         precision: arguments.precision,
         max_memory: arguments.max_memory,
         ..Inputs::of_model(&arguments.model)
-    })?
-    .pop()
-    .context("one model was named")?;
+    })?;
     let tokenizer = inputs::open_tokenizer(&opened)?;
     for (option, is_given) in [
         ("--stop", !arguments.stop.is_empty()),
@@ -195,7 +193,7 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
         );
     }
     let plain = Schedule::plain(opened.model.stack())?;
-    let way = |name: String, run: Run| Way { name, run };
+    let way = |name: String, run: Run<_>| Way { name, run };
     let mut ways = vec![way("id".to_owned(), Run::Under(plain.clone()))];
     for edit in &arguments.edit {
         let name = edit.to_string();
@@ -233,7 +231,7 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
         None => prompter()?.text(arguments.prompt.as_deref().unwrap_or_default())?,
     };
     work.check_memory(prompt.len(), 1)?;
-    let settings = &work.settings;
+    let settings = work.settings();
     if settings.cache != Precision::F32 {
         let (cache, threads) = (settings.cache, settings.threads);
         let [mean, most] = sweep::rounding_of_cache(&opened.model, &prompt, cache, threads)?;

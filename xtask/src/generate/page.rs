@@ -1,8 +1,9 @@
 //! The continuations of one prompt below each other, as text or as lines of JSON.
 
 use super::first_difference;
-use super::writing::{Continuation, Reader, Work, printable};
+use super::writing::{Work, line, printable, speeds};
 use crate::output;
+use layerwise::generate::{Continuation, Reader};
 use std::io::{StdoutLock, Write};
 
 /// Shows continuations as they come.
@@ -36,6 +37,8 @@ impl<'a> Page<'a> {
 }
 
 impl Reader for Page<'_> {
+    type Error = anyhow::Error;
+
     fn goes_on(&mut self, at: usize, piece: &str) -> anyhow::Result<()> {
         if self.is_json {
             return Ok(());
@@ -56,7 +59,7 @@ impl Reader for Page<'_> {
         let difference = first_difference(&self.plain, &found.ids);
         if self.is_json {
             let edit = &self.work.ways()[at].name;
-            let line = found.line(None, edit, self.prompt, difference)?;
+            let line = line(found, None, edit, self.prompt, difference)?;
             writeln!(self.out, "{line}")?;
             self.out.flush()?;
             return Ok(());
@@ -67,7 +70,7 @@ impl Reader for Page<'_> {
             (_, None) => "; the same tokens as the plain model's".to_owned(),
             (_, Some(at)) => format!("; differs from token {at} on"),
         };
-        let said = format!("[{}{difference}]", found.speeds(self.prompt.len()));
+        let said = format!("[{}{difference}]", speeds(found, self.prompt.len()));
         match self.is_alone() {
             true => output::say(said),
             false => writeln!(self.out, "{said}\n")?,

@@ -6,9 +6,9 @@ use crate::output;
 use crate::progress;
 use crate::version;
 use indicatif::ProgressBar;
-use layerwise::journal::{Journal, RunDescription, RunKey};
+use layerwise::journal::RunKey;
 use layerwise::kernels::cpu_features;
-use layerwise::rescoring::{Scored, Watcher};
+use layerwise::rescoring::{KeptScores, Scored, Watcher};
 use layerwise::transcripts::LanguageScore;
 use std::error::Error;
 use std::path::Path;
@@ -17,12 +17,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The journal of scores, in the folder of outputs.
 pub(super) const SCORES: &str = "scores.journal";
 
-/// Batches that a journal may hold.
-const MOST_BATCHES: usize = 1 << 40;
-
-/// Sentences of a batch; of each and of its end the bits of the log-probability, and the tokens.
-type Batch = Vec<(String, [(u64, usize); 2])>;
-
 /// Keeps scores in a journal, where there is one, and shows how far the work is.
 pub(super) struct Keeper {
     name: String,
@@ -30,7 +24,7 @@ pub(super) struct Keeper {
 }
 
 struct Inner {
-    journal: Option<Journal<Batch>>,
+    kept: Option<KeptScores>,
     bar: Option<ProgressBar>,
 }
 
@@ -57,33 +51,28 @@ impl Keeper {
         ];
         parts.extend(opened.files.iter().map(|(_, _, sha256)| sha256.as_str()));
         let key = RunKey::of(parts);
-        let open = |folder: &Path| -> anyhow::Result<Journal<Batch>> {
-            let about = "scores of sentences".to_owned();
-            let run = RunDescription::new(key, opened.name.clone(), MOST_BATCHES, about);
+        let open = |folder: &Path| -> anyhow::Result<KeptScores> {
             let path = folder.join(SCORES);
-            let journal = Journal::open(&path, &run, arguments.fresh, |batch: &Batch| {
-                let mut bits = batch.iter().flat_map(|(_, scores)| scores);
-                bits.all(|(bits, _)| f64::from_bits(*bits).is_finite())
-            })?;
-            if journal.was_torn() {
+            let kept = KeptScores::open(&path, key, &opened.name, arguments.fresh)?;
+            if kept.was_torn() {
                 output::say(format_args!(
                     "{}: the last line was cut off and is computed again",
                     path.display()
                 ));
             }
-            let known: usize = journal.finished().values().map(Vec::len).sum();
+            let known = kept.known().count();
             if known > 0 {
                 output::say(format_args!(
                     "{}: {known} sentences were scored by an earlier run",
                     opened.name
                 ));
             }
-            Ok(journal)
+            Ok(kept)
         };
-        let journal = arguments.out.as_deref().map(open).transpose()?;
+        let kept = arguments.out.as_deref().map(open).transpose()?;
         Ok(Self {
             name: opened.name.clone(),
-            inner: Mutex::new(Inner { journal, bar: None }),
+            inner: Mutex::new(Inner { kept, bar: None }),
         })
     }
 
@@ -94,11 +83,9 @@ impl Keeper {
     /// What an earlier run has scored.
     pub(super) fn known(&self) -> Vec<(String, [LanguageScore; 2])> {
         let inner = self.lock();
-        let batches = inner.journal.iter().flat_map(Journal::finished);
-        let score = |(bits, tokens): (u64, usize)| LanguageScore::new(f64::from_bits(bits), tokens);
-        let known = batches.flat_map(|(_, batch)| batch);
+        let known = inner.kept.iter().flat_map(KeptScores::known);
         known
-            .map(|(text, scores)| (text.clone(), scores.map(score)))
+            .map(|(text, scores)| (text.to_owned(), scores))
             .collect()
     }
 
@@ -122,13 +109,9 @@ impl Watcher for Keeper {
         if let Some(bar) = inner.bar.as_ref().filter(|bar| !bar.is_finished()) {
             bar.inc(1);
         }
-        let Some(journal) = &mut inner.journal else {
-            return Ok(());
-        };
-        let kept = |score: LanguageScore| (score.log_probability.to_bits(), score.tokens);
-        let batch = scored
-            .iter()
-            .map(|(text, scores)| ((*text).to_owned(), scores.map(kept)));
-        Ok(journal.record(journal.finished().len(), batch.collect())?)
+        match &mut inner.kept {
+            Some(kept) => Ok(kept.keep(scored)?),
+            None => Ok(()),
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::arguments::{Inputs, threads_or_cores};
 use crate::inputs::{self, OpenedModel};
 use crate::interrupt::STOP;
 use anyhow::Context;
-use layerwise::corpus::{Bos, Tokenizer};
+use layerwise::corpus::Tokenizer;
 use layerwise::rescoring::{Options, Scorer};
 
 /// Opens the model that was named, with its tokenizer.
@@ -21,9 +21,7 @@ pub(super) fn open(arguments: &Arguments, model: &str) -> anyhow::Result<(Opened
         max_memory: arguments.max_memory,
         ..Inputs::of_model(model)
     };
-    let opened = inputs::open_models(&inputs)?
-        .pop()
-        .context("a model was named")?;
+    let opened = inputs::open_one(&inputs)?;
     let tokenizer = inputs::open_tokenizer(&opened)?.with_context(|| {
         format!(
             "{}: needs a tokenizer.json to read text with, found none in {}",
@@ -44,10 +42,7 @@ pub(super) fn bos(
     tokenizer: &Tokenizer,
 ) -> anyhow::Result<Option<u32>> {
     let found = inputs::beginning(arguments.bos, "each sentence", opened, Some(tokenizer))?;
-    Ok(match found.0 {
-        Bos::None => None,
-        Bos::Id(id) | Bos::Auto(id) => Some(id),
-    })
+    Ok(found.0.id())
 }
 
 /// What scores sentences, as the command line says, within the memory that is left.

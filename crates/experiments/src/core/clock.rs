@@ -4,7 +4,7 @@
 
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::Schedule;
-use layerwise_transformer::{Model, Precision, State, Team, TransformerError};
+use layerwise_transformer::{Cost, Model, Precision, State, Team, TransformerError};
 use ndarray::s;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -118,6 +118,69 @@ pub fn times(
     };
     repetition()?;
     (0..budget.repetitions).map(|_| repetition()).collect()
+}
+
+/// How fast one schedule is, beside what the bytes that it reads predict. What was timed has a mean and a standard error over
+/// repetitions.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Speed {
+    /// Tokens of the prompt a second, with the logits of its last position.
+    pub prefill_tokens_per_s: [Option<f64>; 2],
+    /// Of the prompt and one further token, in milliseconds.
+    pub first_token_ms: [Option<f64>; 2],
+    /// Of a decoded token, in milliseconds.
+    pub decode_ms_per_token: [Option<f64>; 2],
+    /// The first schedule's time of a decoded token by this one's, in the same repetition.
+    pub ratio_to_first: [Option<f64>; 2],
+    /// That ratio of the bytes that a token reads.
+    pub predicted_ratio: f64,
+    /// Bytes that decoding a token reads, the mean over the decoded tokens.
+    pub bytes_per_token: f64,
+    /// Bytes of the keys and values of all tokens.
+    pub cache_bytes: usize,
+}
+
+/// Times schedules as [`times`] does, and compares each with the first.
+///
+/// # Errors
+/// As [`times`].
+pub fn speeds(
+    model: &Model,
+    schedules: &[&Schedule],
+    prompt: usize,
+    budget: Budget,
+    clock: &dyn Clock,
+) -> Result<Vec<Speed>, TransformerError> {
+    let cost = Cost::new(model.config());
+    let (weight, number) = (bytes_of(model.precision()), bytes_of(budget.cache));
+    let bytes = |schedule: &Schedule| {
+        let of = |cached| cost.bytes_of_token(schedule, cached, weight, number) as f64;
+        (prompt..prompt + budget.decoded).map(of).sum::<f64>() / budget.decoded as f64
+    };
+    let kept = times(model, schedules, prompt, budget, clock)?;
+    let speed = |(at, schedule): (usize, &&Schedule)| {
+        let mean = |of: &dyn Fn(&Times) -> f64| over(kept.iter().map(|times| of(&times[at])));
+        let bytes_per_token = bytes(schedule);
+        Speed {
+            prefill_tokens_per_s: mean(&|times| prompt as f64 / times.prefill),
+            first_token_ms: mean(&|times| 1e3 * times.first),
+            decode_ms_per_token: mean(&|times| 1e3 * times.decode),
+            ratio_to_first: over(kept.iter().map(|times| times[0].decode / times[at].decode)),
+            predicted_ratio: bytes(schedules[0]) / bytes_per_token,
+            bytes_per_token,
+            cache_bytes: cost.bytes_kept(schedule, prompt + budget.decoded, number),
+        }
+    };
+    Ok(schedules.iter().enumerate().map(speed).collect())
+}
+
+/// Bytes of one number.
+pub fn bytes_of(precision: Precision) -> usize {
+    match precision {
+        Precision::F32 => 4,
+        Precision::Bf16 => 2,
+    }
 }
 
 /// The median, the upper one of an even number.

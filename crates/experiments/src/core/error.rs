@@ -1,5 +1,6 @@
-//! Why an experiment cannot be measured.
+//! Why an experiment cannot be measured, or its results not be told.
 
+use super::table::TableError;
 use layerwise_chat::ChatError;
 use layerwise_corpus::CorpusError;
 use layerwise_exits::ExitError;
@@ -11,8 +12,9 @@ use layerwise_sweep::SweepError;
 use layerwise_tasks::TaskError;
 use layerwise_transcripts::TranscriptError;
 use layerwise_transformer::TransformerError;
+use std::io;
 
-/// Why an experiment cannot be measured.
+/// Why an experiment cannot be measured, or its results not be told.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExperimentError {
@@ -52,6 +54,12 @@ pub enum ExperimentError {
     /// A line of a data set is no JSON of its form.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
+    /// A table cannot be read.
+    #[error("{0}")]
+    Table(#[from] TableError),
+    /// A table cannot be written.
+    #[error("{0}")]
+    Write(#[from] io::Error),
     /// Data or activations are other than they have to be.
     #[error("expected {expected}, found {found}")]
     Unexpected {

@@ -1,8 +1,9 @@
 //! The table of a sweep.
 
-use anyhow::Context;
-use layerwise::metrics::{ClusteredMean, ClusteredRatio};
-use layerwise::sweep::{Label, PairStatistics, Statistics};
+use crate::{Label, PairStatistics, Statistics};
+use layerwise_metrics::{ClusteredMean, ClusteredRatio};
+use std::fmt;
+use std::io;
 
 /// The columns. Other programs may rely on their names.
 const COLUMNS: [&str; 28] = [
@@ -48,9 +49,15 @@ const OF_PAIRS: [&str; 8] = [
     "recovered_se",
 ];
 
-/// The table of a sweep, in memory.
+/// The table of a sweep as CSV, in memory: a row for each schedule of each model.
 pub struct Table {
     writer: csv::Writer<Vec<u8>>,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").finish_non_exhaustive()
+    }
 }
 
 impl Table {
@@ -58,7 +65,7 @@ impl Table {
     ///
     /// # Errors
     /// The CSV writer fails.
-    pub fn new() -> anyhow::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Self::of(COLUMNS.iter())
     }
 
@@ -66,11 +73,11 @@ impl Table {
     ///
     /// # Errors
     /// The CSV writer fails.
-    pub fn of_pairs() -> anyhow::Result<Self> {
+    pub fn of_pairs() -> io::Result<Self> {
         Self::of(COLUMNS.iter().chain(&OF_PAIRS))
     }
 
-    fn of<'a>(columns: impl Iterator<Item = &'a &'a str>) -> anyhow::Result<Self> {
+    fn of<'a>(columns: impl Iterator<Item = &'a &'a str>) -> io::Result<Self> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(columns)?;
         Ok(Self { writer })
@@ -86,7 +93,7 @@ impl Table {
         labels: &[Label],
         sequences: usize,
         statistics: &[Statistics],
-    ) -> anyhow::Result<()> {
+    ) -> io::Result<()> {
         for (label, statistics) in labels.iter().zip(statistics) {
             self.writer
                 .write_record(row(model, label, sequences, statistics))?;
@@ -104,7 +111,7 @@ impl Table {
         labels: &[Label],
         pairs: usize,
         statistics: &[PairStatistics],
-    ) -> anyhow::Result<()> {
+    ) -> io::Result<()> {
         for (label, own) in labels.iter().zip(statistics) {
             let means = [
                 &own.logit_difference,
@@ -125,10 +132,10 @@ impl Table {
     ///
     /// # Errors
     /// The CSV writer fails.
-    pub fn bytes(self) -> anyhow::Result<Vec<u8>> {
+    pub fn bytes(self) -> io::Result<Vec<u8>> {
         self.writer
             .into_inner()
-            .context("the table cannot be put together")
+            .map_err(csv::IntoInnerError::into_error)
     }
 }
 

@@ -1,0 +1,237 @@
+//! What is made of a run's tables: figures, verdicts, the paper's tables and the report, as names and bytes of files.
+
+use crate::contents::{Contents, Drawn};
+use crate::core::claim;
+use crate::core::error::ExperimentError;
+use crate::core::experiment::Experiment;
+use crate::core::finding::Verdict;
+use crate::core::known::Compared;
+use crate::core::models::Facts;
+use crate::core::published::TextTable;
+use crate::core::sample::Units;
+use crate::core::table;
+use crate::core::tables::{TableId, Tables};
+use crate::known_values;
+use layerwise_plot::PngError;
+use layerwise_report::ModelFacts;
+use std::collections::BTreeSet;
+use std::io;
+
+/// Name and bytes of a file.
+pub type File = (String, Vec<u8>);
+
+/// Resolution of the PNG files, fit for print.
+const DOTS_PER_INCH: f64 = 300.0;
+
+/// The units that verdicts are made from, and the tables that experiments fill, derive from or draw from, each once.
+pub fn tables_of(experiments: &[&dyn Experiment]) -> Vec<TableId> {
+    let mut all = vec![TableId::of::<Units>()];
+    for experiment in experiments {
+        for table in experiment.tables().iter().chain(experiment.needs().tables) {
+            if !all.contains(table) {
+                all.push(*table);
+            }
+        }
+    }
+    all
+}
+
+/// Fills the tables that nothing has to be measured for.
+pub fn derive(experiments: &[&dyn Experiment], tables: &mut Tables, models: &[Facts]) {
+    for experiment in experiments {
+        experiment.derive(tables, models);
+    }
+}
+
+/// What stands below a figure: the models of a run, the version that drew it, and, where the figure has numbers of it, the text
+/// with its size.
+pub fn caption(models: &[ModelFacts], provenance: &[(String, String)], on_text: bool) -> String {
+    let of = |facts: &[(String, String)], name: &str| {
+        let found = facts.iter().find(|(own, _)| own == name);
+        found.map_or_else(|| "?".to_owned(), |(_, value)| value.clone())
+    };
+    let models = models.iter().map(|model| {
+        let [text, sequences, tokens, precision] =
+            ["Text", "Sequences", "Tokens", "Precision"].map(|fact| of(&model.facts, fact));
+        let name = &model.name;
+        let text = match on_text {
+            true => format!(" on {text} ({sequences} sequences, {tokens} tokens)"),
+            false => String::new(),
+        };
+        format!("{name} in {precision}{text}")
+    });
+    let models: Vec<String> = models.collect();
+    let version = of(provenance, "layerwise");
+    format!("{}. layerwise {version}.", models.join("; "))
+}
+
+/// A figure in both forms, with its description and the [`caption`] below.
+pub struct Drawing {
+    /// The name of its files, without an extension.
+    pub name: String,
+    /// As SVG.
+    pub svg: String,
+    /// As PNG.
+    pub png: Vec<u8>,
+}
+
+/// Draws the experiments' figures of these models one after the other, and hands each over.
+///
+/// # Errors
+/// A figure that cannot be drawn, and those of `keep`.
+pub fn draw<E: From<PngError>>(
+    experiments: &[&dyn Experiment],
+    tables: &Tables,
+    models: &[ModelFacts],
+    provenance: &[(String, String)],
+    mut keep: impl FnMut(Drawing) -> Result<(), E>,
+) -> Result<Drawn, E> {
+    let mut drawn = Drawn::default();
+    for experiment in experiments {
+        let caption = caption(models, provenance, experiment.needs().corpus);
+        for (name, figure) in experiment.drawings(tables) {
+            let caption = format!("{}\n{caption}", figure.description);
+            keep(Drawing {
+                name: name.clone(),
+                svg: figure.svg(&caption),
+                png: figure.png(&caption, DOTS_PER_INCH)?,
+            })?;
+            // The report has captions of its own.
+            drawn.add(experiment.id(), name, &figure, figure.svg(""));
+        }
+    }
+    Ok(drawn)
+}
+
+/// A run whose tables are complete.
+pub struct Results<'a> {
+    /// The experiments, in the order of the report.
+    pub experiments: &'a [&'a dyn Experiment],
+    /// The tables of all models, with what is derived from them all together.
+    pub tables: &'a Tables,
+    /// Each model's drawings.
+    pub each: &'a [Drawn],
+    /// The drawings of all models, where there are several.
+    pub together: Option<&'a Drawn>,
+    /// The models.
+    pub models: &'a [Facts],
+    /// What a reader wants to know of each model.
+    pub facts: Vec<ModelFacts>,
+    /// Facts of the run by name.
+    pub provenance: Vec<(String, String)>,
+}
+
+/// What is concluded from results.
+pub struct Conclusions {
+    /// The files of verdicts and of the paper's tables, and at last that of the report.
+    pub files: Vec<File>,
+    /// The verdicts on the claims whose experiments were run, or that could be judged nonetheless.
+    pub verdicts: Vec<claim::Judgement>,
+}
+
+impl Results<'_> {
+    /// Judges the results.
+    ///
+    /// # Errors
+    /// None that memory gives; the type is that of the writer of tables.
+    pub fn conclude(self) -> Result<Conclusions, ExperimentError> {
+        let judgements = Judgements::of(self.tables, self.models)?;
+        let mut files = judgements.files()?;
+        let report = Contents {
+            experiments: self.experiments,
+            tables: self.tables,
+            each: self.each,
+            together: self.together,
+            models: self.models,
+            facts: self.facts,
+            claims: &judgements.claims,
+            known: &judgements.known,
+            text_tables: &judgements.tables,
+            provenance: self.provenance,
+        };
+        let report = report.report()?.html();
+        files.push(("report.html".to_owned(), report.into_bytes()));
+        let is_run = |id: &&str| self.experiments.iter().any(|own| own.id() == *id);
+        let mut told: BTreeSet<&str> = crate::claims()
+            .into_iter()
+            .filter(|claim| claim.needs.iter().all(is_run))
+            .map(|claim| claim.id)
+            .collect();
+        let mut verdicts = judgements.claims.claims;
+        let judged = verdicts
+            .iter()
+            .filter(|row| row.verdict != Verdict::NotTested);
+        let judged: BTreeSet<String> = judged.map(|row| row.claim.clone()).collect();
+        told.extend(judged.iter().map(String::as_str));
+        verdicts.retain(|row| told.contains(row.claim.as_str()));
+        Ok(Conclusions { files, verdicts })
+    }
+}
+
+/// What the results of all models say of the paper: its claims, its numbers, its tables.
+struct Judgements {
+    claims: claim::Judged,
+    known: Vec<Compared>,
+    tables: Vec<TextTable>,
+}
+
+impl Judgements {
+    fn of(tables: &Tables, models: &[Facts]) -> Result<Self, ExperimentError> {
+        Ok(Self {
+            claims: crate::judge(tables, models),
+            known: known_values::compare(tables, models)?,
+            tables: crate::text_tables(tables, models),
+        })
+    }
+
+    /// Names and bytes of the files.
+    fn files(&self) -> io::Result<Vec<File>> {
+        let mut verdicts = Vec::new();
+        table::write(&self.claims.claims, &mut verdicts)?;
+        let mut claims = Vec::new();
+        table::write(&self.claims.lines, &mut claims)?;
+        let mut known = Vec::new();
+        table::write(&self.known, &mut known)?;
+        let mut files = vec![
+            ("verdicts.csv".to_owned(), verdicts),
+            ("claims.csv".to_owned(), claims),
+            ("known-values.csv".to_owned(), known),
+        ];
+        for table in &self.tables {
+            files.push((format!("{}.csv", table.name), table.csv()?));
+        }
+        Ok(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caption_names_the_text_of_its_numbers_alone() {
+        let facts = [
+            ("Text", "a.jsonl"),
+            ("Sequences", "3"),
+            ("Tokens", "90"),
+            ("Precision", "f32"),
+        ];
+        let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let model = ModelFacts {
+            name: "gpt2".to_owned(),
+            kind: String::new(),
+            about: String::new(),
+            facts: facts.map(pair).to_vec(),
+        };
+        let version = [pair(("layerwise", "0.2.0"))];
+        let check = |on_text: bool, expected: &str| {
+            let models = std::slice::from_ref(&model);
+            assert_eq!(caption(models, &version, on_text), expected);
+        };
+        check(
+            true,
+            "gpt2 in f32 on a.jsonl (3 sequences, 90 tokens). layerwise 0.2.0.",
+        );
+        check(false, "gpt2 in f32. layerwise 0.2.0.");
+    }
+}

@@ -1,0 +1,571 @@
+//! Prompts continued in several ways, all together, or searched for one after another, each with its text and its times.
+
+use crate::beams::{BeamSearch, Beams};
+use crate::choosing::Choice;
+use crate::error::GenerateError;
+use crate::generation::{Generation, Settings};
+use crate::text::TextStream;
+use crate::texts::{Spells, TextLattice};
+use layerwise_schedule::Schedule;
+use layerwise_transformer::{Exit, Missing, Model};
+use serde::{Deserialize, Serialize};
+
+/// What a prompt is continued by.
+#[derive(Clone, Debug)]
+pub struct Way<E> {
+    /// What readers know it by, as an edit's text.
+    pub name: String,
+    /// How tokens are run.
+    pub run: Run<E>,
+}
+
+/// How tokens are run.
+#[derive(Clone, Debug)]
+pub enum Run<E> {
+    /// Each under a schedule.
+    Under(Schedule),
+    /// Each stops where the rule says; and what later tokens find of it.
+    Exiting(E, Missing),
+}
+
+/// A continuation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Continuation {
+    /// Its tokens.
+    pub ids: Vec<u32>,
+    /// The model's own log-probability of each, natural.
+    pub logprobs: Vec<f64>,
+    /// `None` without a tokenizer.
+    pub text: Option<String>,
+    /// Its part of what running the prompts took, by their tokens.
+    pub prefill_seconds: f64,
+    /// What looking for the tokens after the first took, those of others that were made with it included, and how many of its
+    /// own they were.
+    pub decode_seconds: f64,
+    /// See above.
+    pub decoded: u32,
+    /// With early exit the blocks that the prompt ran, and then each token that was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<usize>,
+}
+
+/// Is told of continuations in their order: of each its text as it comes, once those before it have ended.
+pub trait Reader {
+    /// Why it does not read on.
+    type Error;
+
+    /// The text of continuation `at` goes on.
+    ///
+    /// # Errors
+    /// Nothing more is written.
+    fn goes_on(&mut self, at: usize, piece: &str) -> Result<(), Self::Error>;
+
+    /// Continuation `at` has ended.
+    ///
+    /// # Errors
+    /// Nothing more is written.
+    fn has_ended(&mut self, at: usize, found: &Continuation) -> Result<(), Self::Error>;
+}
+
+/// Which continuation cannot be made, and why.
+#[derive(Debug)]
+pub struct Failed<E> {
+    /// Its place.
+    pub at: usize,
+    /// Whether its way does not work out; else its text cannot be decoded, or is not read.
+    pub is_of_way: bool,
+    /// Why.
+    pub error: E,
+}
+
+/// Continues prompts in several ways: under schedules, and by rules of early exit.
+///
+/// `D` decodes tokens; without it ids stand for themselves.
+#[derive(Clone, Debug)]
+pub struct Writer<'a, E, D> {
+    model: &'a Model,
+    ways: Vec<Way<E>>,
+    settings: Settings,
+    beams: Option<Beams>,
+    /// Before the first token.
+    constraint: Option<Spells<TextLattice>>,
+    decode: Option<D>,
+    stops: Vec<String>,
+    seconds: fn() -> f64,
+}
+
+/// The place of the first continuation that cannot be made, and why.
+type FirstFailed = Box<(usize, GenerateError)>;
+
+/// A prompt that is continued in some way.
+struct Task<'a, E> {
+    way: &'a Way<E>,
+    prompt: &'a [u32],
+}
+
+impl<'a, E, D, X> Writer<'a, E, D>
+where
+    E: Exit + Clone + Send,
+    D: Fn(&[u32]) -> Result<String, X>,
+{
+    /// A writer whose tokens are chosen one by one; `seconds` is a clock.
+    pub fn new(
+        model: &'a Model,
+        ways: Vec<Way<E>>,
+        settings: Settings,
+        decode: Option<D>,
+        seconds: fn() -> f64,
+    ) -> Self {
+        Self {
+            model,
+            ways,
+            settings,
+            beams: None,
+            constraint: None,
+            decode,
+            stops: Vec::new(),
+            seconds,
+        }
+    }
+
+    /// Ends continuations before these texts.
+    #[must_use]
+    pub fn stopping_before(self, stops: Vec<String>) -> Self {
+        Self { stops, ..self }
+    }
+
+    /// Searches for the likeliest continuations instead.
+    #[must_use]
+    pub fn searching(self, beams: Option<Beams>) -> Self {
+        Self { beams, ..self }
+    }
+
+    /// Lets continuations spell what an automaton reads, and nothing else.
+    #[must_use]
+    pub fn constrained(self, constraint: Option<Spells<TextLattice>>) -> Self {
+        Self { constraint, ..self }
+    }
+
+    /// What each prompt is continued by.
+    pub fn ways(&self) -> &[Way<E>] {
+        &self.ways
+    }
+
+    /// What is continued how far.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The most bytes that the continuations of so many prompts of so many tokens take, made together in all ways: keys and
+    /// values, the buffers of a run, logits.
+    pub fn most_bytes(&self, prompt: usize, together: usize) -> usize {
+        let config = self.model.config();
+        let schedules = self.ways.iter().filter_map(|way| match &way.run {
+            Run::Under(schedule) => Some((schedule, prompt)),
+            Run::Exiting(..) => None,
+        });
+        let of_prompt: Vec<(&Schedule, usize)> = schedules.collect();
+        let exiting = self.ways.iter().map(|way| match &way.run {
+            Run::Under(_) => 0,
+            Run::Exiting(_, missing) => {
+                let prompts = vec![prompt; together];
+                self.settings.most_bytes_exiting(config, &prompts, *missing)
+            }
+        });
+        match self.beams {
+            None => self
+                .settings
+                .most_bytes(config, &of_prompt.repeat(together))
+                .saturating_add(exiting.sum()),
+            // One search after another; the beams of one step are made before those of the last are dropped.
+            Some(beams) => {
+                let searches = of_prompt.iter().map(|one| {
+                    let one = self.settings.most_bytes(config, &[*one]);
+                    one.saturating_mul(beams.count.saturating_mul(2))
+                });
+                searches.max().unwrap_or(0)
+            }
+        }
+    }
+
+    /// Continues each prompt in all ways, those of one prompt after another, and tells a reader of it.
+    ///
+    /// # Errors
+    /// Those of the first continuation that cannot be made, with its place, once all before it are told.
+    pub fn write<R: Reader>(
+        &self,
+        prompts: &[&[u32]],
+        reader: &mut R,
+    ) -> Result<Vec<Continuation>, Failed<R::Error>>
+    where
+        R::Error: From<GenerateError> + From<X>,
+    {
+        let mut tasks = Vec::new();
+        for prompt in prompts {
+            tasks.extend(self.ways.iter().map(|way| Task { way, prompt }));
+        }
+        let Some(beams) = self.beams else {
+            return self.choose(&tasks, reader);
+        };
+        let searched = tasks.iter().enumerate().map(|(at, task)| {
+            let found = self.search::<R::Error>(at, task, beams)?;
+            let told = reader
+                .goes_on(at, found.text.as_deref().unwrap_or_default())
+                .and_then(|()| reader.has_ended(at, &found));
+            told.map(|()| found).map_err(|error| Failed {
+                at,
+                is_of_way: false,
+                error,
+            })
+        });
+        searched.collect()
+    }
+
+    /// The best continuation that a beam search finds.
+    fn search<F: From<GenerateError> + From<X>>(
+        &self,
+        at: usize,
+        task: &Task<'_, E>,
+        beams: Beams,
+    ) -> Result<Continuation, Failed<F>> {
+        let failed = |error: F| Failed {
+            at,
+            is_of_way: true,
+            error,
+        };
+        let of_way = |error: GenerateError| failed(error.into());
+        let Run::Under(schedule) = &task.way.run else {
+            return Err(of_way(GenerateError::ExitingBeams));
+        };
+        let constraint = self.constraint.clone();
+        let mut teller = self.teller(task.prompt);
+        let started = (self.seconds)();
+        let search = BeamSearch::new(
+            self.model,
+            schedule,
+            task.prompt,
+            self.settings.clone(),
+            beams,
+            constraint,
+        )
+        .map_err(of_way)?;
+        let begun = (self.seconds)();
+        let best = search.run().map_err(of_way)?.swap_remove(0);
+        let ended = (self.seconds)();
+        for token in &best.tokens {
+            teller.push(*token).map_err(|error| failed(error.into()))?;
+        }
+        teller.finish().map_err(|error| failed(error.into()))?;
+        let mut logprobs = best.log_probabilities;
+        logprobs.truncate(best.tokens.len());
+        Ok(Continuation {
+            text: teller.text(),
+            decoded: u32::try_from(best.tokens.len()).unwrap_or(u32::MAX),
+            ids: best.tokens,
+            logprobs,
+            prefill_seconds: begun - started,
+            decode_seconds: ended - begun,
+            blocks: Vec::new(),
+        })
+    }
+
+    /// Runs the prompts of all: those under schedules together, then those whose tokens may stop early.
+    fn begin(
+        &self,
+        tasks: &[Task<'_, E>],
+    ) -> Result<Vec<Generation<'a, Option<Spells<TextLattice>>>>, FirstFailed>
+    where
+        E: 'a,
+    {
+        let (model, settings, constraint) = (self.model, &self.settings, &self.constraint);
+        let mut begun = Vec::with_capacity(tasks.len());
+        let mut take = |places: Vec<usize>, all: Result<Vec<_>, FirstFailed>| {
+            let all = all.map_err(|failed| Box::new((places[failed.0], failed.1)))?;
+            begun.extend(places.into_iter().zip(all));
+            Ok::<(), FirstFailed>(())
+        };
+        let (mut places, mut prompts) = (Vec::new(), Vec::new());
+        for (at, task) in tasks.iter().enumerate() {
+            if let Run::Under(schedule) = &task.way.run {
+                places.push(at);
+                prompts.push((schedule, task.prompt));
+            }
+        }
+        take(
+            places,
+            Generation::all(model, &prompts, settings, constraint),
+        )?;
+        for way in &self.ways {
+            if let Run::Exiting(exit, missing) = &way.run {
+                let own = tasks.iter().enumerate();
+                let own = own.filter(|(_, task)| std::ptr::eq(task.way, way));
+                let (places, prompts): (Vec<_>, Vec<_>) =
+                    own.map(|(at, task)| (at, task.prompt)).unzip();
+                let all =
+                    Generation::exiting(model, &prompts, settings, constraint, exit, *missing);
+                take(places, all)?;
+            }
+        }
+        begun.sort_by_key(|(at, _)| *at);
+        Ok(begun.into_iter().map(|(_, begun)| begun).collect())
+    }
+
+    /// Chooses the tokens of all, one step after another.
+    fn choose<R: Reader>(
+        &self,
+        tasks: &[Task<'_, E>],
+        reader: &mut R,
+    ) -> Result<Vec<Continuation>, Failed<R::Error>>
+    where
+        R::Error: From<GenerateError> + From<X>,
+    {
+        let of_reader = |at: usize| {
+            move |error: R::Error| Failed {
+                at,
+                is_of_way: false,
+                error,
+            }
+        };
+        let of_text = |at: usize| move |error: X| of_reader(at)(error.into());
+        let failed = |at: usize, error: GenerateError| Failed {
+            at,
+            is_of_way: true,
+            error: error.into(),
+        };
+        let started = (self.seconds)();
+        let mut all = self.begin(tasks).map_err(|it| failed(it.0, it.1))?;
+        let tokens: usize = tasks.iter().map(|task| task.prompt.len()).sum();
+        let seconds_per_token = ((self.seconds)() - started) / tokens as f64;
+        let new = |task: &Task<'_, E>| Writing {
+            teller: self.teller(task.prompt),
+            logprobs: Vec::new(),
+            decode_seconds: 0.0,
+            decoded: 0,
+            has_ended: false,
+        };
+        let mut writings: Vec<_> = tasks.iter().map(new).collect();
+        let mut failure = None;
+        let mut whole = Vec::new();
+        loop {
+            // What is told first is told as it comes; what stands below waits.
+            while let Some(writing) = writings.get_mut(whole.len()) {
+                let at = whole.len();
+                reader
+                    .goes_on(at, &writing.teller.take_untold())
+                    .map_err(of_reader(at))?;
+                if !writing.has_ended {
+                    break;
+                }
+                let found = Continuation {
+                    ids: all[at].tokens().to_vec(),
+                    logprobs: std::mem::take(&mut writing.logprobs),
+                    text: writing.teller.text(),
+                    prefill_seconds: seconds_per_token * tasks[at].prompt.len() as f64,
+                    decode_seconds: writing.decode_seconds,
+                    decoded: writing.decoded,
+                    blocks: all[at].blocks().to_vec(),
+                };
+                reader.has_ended(at, &found).map_err(of_reader(at))?;
+                whole.push(found);
+            }
+            let (places, mut going): (Vec<usize>, Vec<_>) = all
+                .iter_mut()
+                .enumerate()
+                .take(writings.len())
+                .filter(|(at, _)| !writings[*at].has_ended)
+                .unzip();
+            if going.is_empty() {
+                break;
+            }
+            let started = (self.seconds)();
+            let chosen = Generation::step_all(&mut going);
+            let seconds = (self.seconds)() - started;
+            for (at, choice) in places.into_iter().zip(chosen) {
+                match choice {
+                    Some(Ok(choice)) => writings[at].add(choice, seconds).map_err(of_text(at))?,
+                    Some(Err(error)) => {
+                        // Nothing of those below is told.
+                        failure = Some(failed(at, error));
+                        writings.truncate(at);
+                        break;
+                    }
+                    None => writings[at].finish().map_err(of_text(at))?,
+                }
+            }
+        }
+        failure.map_or(Ok(whole), Err)
+    }
+
+    fn teller(&self, prompt: &[u32]) -> Teller<&D> {
+        let stream = self
+            .decode
+            .as_ref()
+            .map(|decode| TextStream::new(decode, self.stops.clone()).after(prompt));
+        Teller {
+            stream,
+            text: String::new(),
+            told: 0,
+        }
+    }
+}
+
+/// A continuation in the making.
+struct Writing<D> {
+    teller: Teller<D>,
+    logprobs: Vec<f64>,
+    decode_seconds: f64,
+    decoded: u32,
+    has_ended: bool,
+}
+
+impl<X, D: FnMut(&[u32]) -> Result<String, X>> Writing<D> {
+    /// A token came after so many seconds.
+    fn add(&mut self, choice: Choice, seconds: f64) -> Result<(), X> {
+        if !self.logprobs.is_empty() {
+            self.decode_seconds += seconds;
+            self.decoded += 1;
+        }
+        self.logprobs.push(choice.log_probability);
+        self.teller.push(choice.token)?;
+        if self.teller.is_stopped() {
+            self.finish()?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), X> {
+        self.has_ended = true;
+        self.teller.finish()
+    }
+}
+
+/// Makes text of tokens as they come.
+struct Teller<D> {
+    /// `None` without a tokenizer: ids stand for themselves.
+    stream: Option<TextStream<D>>,
+    text: String,
+    /// Bytes of it that were taken.
+    told: usize,
+}
+
+impl<X, D: FnMut(&[u32]) -> Result<String, X>> Teller<D> {
+    fn push(&mut self, token: u32) -> Result<(), X> {
+        match &mut self.stream {
+            Some(stream) => self.text += &stream.push(token)?,
+            None => self.text += &format!("{token} "),
+        }
+        Ok(())
+    }
+
+    /// Whether a stop string has come.
+    fn is_stopped(&self) -> bool {
+        self.stream.as_ref().is_some_and(TextStream::is_stopped)
+    }
+
+    /// Adds what was held.
+    fn finish(&mut self) -> Result<(), X> {
+        if let Some(stream) = &mut self.stream {
+            self.text += &stream.finish()?;
+        }
+        Ok(())
+    }
+
+    /// The text since the last call.
+    fn take_untold(&mut self) -> String {
+        let untold = self.text[self.told..].to_owned();
+        self.told = self.text.len();
+        untold
+    }
+
+    /// The whole text; `None` where there is no tokenizer.
+    fn text(&self) -> Option<String> {
+        self.stream.as_ref().map(|_| self.text.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use layerwise_schedule::Edit;
+    use layerwise_transformer::ModelConfig;
+
+    /// What a reader is told: pieces of text with their places, and the places of those that have ended.
+    #[derive(Default)]
+    struct Heard {
+        pieces: Vec<(usize, String)>,
+        ended: Vec<usize>,
+    }
+
+    impl Reader for Heard {
+        type Error = GenerateError;
+
+        fn goes_on(&mut self, at: usize, piece: &str) -> Result<(), GenerateError> {
+            self.pieces.push((at, piece.to_owned()));
+            Ok(())
+        }
+
+        fn has_ended(&mut self, at: usize, _: &Continuation) -> Result<(), GenerateError> {
+            self.ended.push(at);
+            Ok(())
+        }
+    }
+
+    type Decode = fn(&[u32]) -> Result<String, GenerateError>;
+
+    fn writer(model: &Model) -> Writer<'_, usize, Decode> {
+        let plain = model.plain();
+        let dropped = "drop(1)".parse::<Edit>().unwrap().apply(&plain).unwrap();
+        let exiting = Run::Exiting(1, Missing::Recompute);
+        let ways = [Run::Under(plain), Run::Under(dropped), exiting];
+        let ways = ways.into_iter().enumerate().map(|(at, run)| Way {
+            name: at.to_string(),
+            run,
+        });
+        let decode: Decode = |ids| Ok(ids.iter().map(|id| format!("{id};")).collect());
+        let settings = Settings::default().with(|it| it.max_tokens = 4);
+        Writer::new(model, ways.collect(), settings, Some(decode), || 0.0)
+    }
+
+    #[test]
+    fn continuations_made_together_are_those_made_alone_and_are_told_in_order() {
+        let model = Model::random(ModelConfig::tiny(), 7);
+        let writer = writer(&model);
+        let prompts: [&[u32]; 2] = [&[0, 5, 3], &[2, 9]];
+        let mut heard = Heard::default();
+        let found = writer.write(&prompts, &mut heard).unwrap();
+        assert_eq!(found.len(), 6);
+        assert_eq!(heard.ended, [0, 1, 2, 3, 4, 5]);
+        assert!(heard.pieces.is_sorted_by_key(|(at, _)| *at));
+        for (at, own) in found.iter().enumerate() {
+            let (prompt, way) = (prompts[at / 3], &writer.ways()[at % 3]);
+            if let Run::Under(schedule) = &way.run {
+                let settings = writer.settings().clone();
+                let alone = Generation::new(&model, schedule, prompt, settings).unwrap();
+                let alone: Vec<u32> = alone.map(|choice| choice.unwrap().token).collect();
+                assert_eq!(own.ids, alone, "{at}");
+                assert!(own.blocks.is_empty());
+            } else {
+                assert!(!own.blocks.is_empty());
+            }
+            let told = heard.pieces.iter().filter(|(of, _)| *of == at);
+            let told: String = told.map(|(_, piece)| piece.as_str()).collect();
+            let expected: String = own.ids.iter().map(|id| format!("{id};")).collect();
+            assert_eq!(
+                (own.text.as_deref(), &told),
+                (Some(told.as_str()), &expected)
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_that_cannot_be_made_is_named_once_those_before_it_are_told() {
+        let model = Model::random(ModelConfig::tiny(), 7);
+        let writer = writer(&model).searching(Some(Beams::new(2)));
+        let mut heard = Heard::default();
+        let failed = writer.write(&[&[0, 5, 3]], &mut heard).unwrap_err();
+        assert_eq!((failed.at, failed.is_of_way), (2, true));
+        assert!(matches!(failed.error, GenerateError::ExitingBeams));
+        assert_eq!(heard.ended, [0, 1]);
+    }
+}

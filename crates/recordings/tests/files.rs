@@ -1,0 +1,111 @@
+//! What is in the files is what runs give.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use layerwise_recordings::{Activations, PerToken, Place, occurrences, tensors};
+use layerwise_schedule::{Selection, Site};
+use layerwise_sweep::{Divergence, Plan, Runner, Subject, collect};
+use layerwise_transformer::{Model, ModelConfig, Precision, Recording};
+use layerwise_weights::TensorFile;
+use std::path::Path;
+use std::sync::Arc;
+
+const SEQUENCES: [&[u32]; 2] = [&[1, 2, 3], &[4, 5, 6, 7, 8]];
+
+fn sequences() -> Vec<Vec<u32>> {
+    SEQUENCES.map(<[u32]>::to_vec).to_vec()
+}
+
+fn read<T: layerwise_weights::Element>(file: &Path, name: &str) -> Vec<T> {
+    let file = TensorFile::open(file).unwrap();
+    file.read(name).unwrap().unwrap().into_iter().collect()
+}
+
+#[test]
+fn rows_are_those_of_the_sequences_one_after_another() {
+    let model = Model::random(ModelConfig::tiny(), 3);
+    let (schedule, sequences) = (model.plain(), sequences());
+    let plan = Plan::plain(model.stack()).unwrap();
+    let selections = Selection::read_all("resid.post", model.stack()).unwrap();
+    let counts = occurrences(&model, &plan, &schedule, &sequences[0]).unwrap();
+    let tensors = tensors(model.config(), &counts, &selections).unwrap();
+    let subject = Subject::from(&model);
+    let file = Activations::new(tensors, &sequences, Precision::F32, "id", &subject).unwrap();
+    assert_eq!(file.tensors(), model.config().layers);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("activations.safetensors");
+    assert!(!file.is_begun(&path).unwrap());
+    let target = file.begin(&path, false, &sequences).unwrap();
+    let runner = Runner::new();
+    let recorded = file.record(target, &runner, subject, (&plan, &schedule), &sequences);
+    drop(recorded.unwrap());
+    assert!(file.is_begun(&path).unwrap());
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), file.bytes());
+    assert_eq!(read::<i64>(&path, "tokens"), [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(read::<i64>(&path, "sequence_offsets"), [0, 3, 8]);
+    for block in 0..model.config().layers {
+        let mut expected = Vec::new();
+        for tokens in &sequences {
+            let mut recording = Recording::of(model.config(), &[Site::ResidPost]).unwrap();
+            model.run(tokens, &schedule, &mut recording).unwrap();
+            let own = recording.get(Some(block), Site::ResidPost).unwrap();
+            expected.extend(own.iter().copied());
+        }
+        assert_eq!(
+            read::<f32>(&path, &format!("resid.post[{block}]")),
+            expected
+        );
+    }
+}
+
+#[test]
+fn values_of_tokens_have_the_means_of_the_sweep() {
+    let model = Model::random(ModelConfig::tiny(), 3);
+    let sequences = sequences();
+    let plan = Plan::new(model.stack(), &["drop(l)".parse().unwrap()], 64).unwrap();
+    let labels = plan.labels();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokens.safetensors");
+    let place = Place {
+        path: &path,
+        folder: &folder.path().join("run"),
+        journal: &folder.path().join("run/model.journal"),
+        fresh: false,
+    };
+    let file = PerToken::begin(place, &Subject::from(&model), &labels, &sequences).unwrap();
+    let file = Arc::new(file);
+    let divergence = Divergence::new().per_position(Arc::clone(&file) as _, file.hash());
+    let measured = Runner::new().measure(&model, &plan, &divergence, &sequences);
+    let measured = measured.unwrap();
+    file.finish(&path).unwrap();
+    let results = measured.results.iter().map(Vec::as_slice);
+    let statistics = collect(labels.len(), results);
+    let tokens: usize = sequences.iter().map(Vec::len).sum();
+    let kl = read::<f32>(&path, "kl_nats");
+    assert_eq!(kl.len(), labels.len() * tokens);
+    for (own, statistics) in kl.chunks(tokens).zip(&statistics) {
+        // The first position of a sequence predicts nothing that is measured.
+        assert!(own[0].is_nan() && own[3].is_nan());
+        let found: Vec<f64> = own
+            .iter()
+            .filter(|kl| !kl.is_nan())
+            .map(|kl| f64::from(*kl))
+            .collect();
+        let mean = found.iter().sum::<f64>() / found.len() as f64;
+        let expected = statistics.kl_nats.mean().unwrap();
+        assert_eq!(found.len() as u64, statistics.kl_nats.count());
+        assert!(
+            (mean - expected).abs() <= 1e-6 * expected.max(1e-3),
+            "{mean} {expected}"
+        );
+    }
+    let classes = file.classes(&sequences, None, None).unwrap();
+    let table = file.class_table("tiny", &labels, &classes).unwrap();
+    let table = String::from_utf8(table).unwrap();
+    assert!(table.starts_with("model,family,schedule,l,m,classes,class,positions"));
+    assert!(
+        table.contains("tiny,drop(l),drop(0),0,,position,"),
+        "{table}"
+    );
+}
