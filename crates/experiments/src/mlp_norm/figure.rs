@@ -36,8 +36,9 @@ pub fn nips_fig12b(records: &[Record]) -> Figure {
     Figure {
         title: "Size of what each MLP writes".to_owned(),
         description: format!(
-            "Mean L2 norm over positions of the MLP's output, before it is added to the residual stream. Horizontal axis: \
-             relative depth of the block. Bands: one standard error to either side. Models: {}.",
+            "Mean L2 norm over positions of the MLP's output, before it is added to the residual stream; the axis is \
+             logarithmic, and what rises at the end looks flatter than on a linear one. Horizontal axis: relative depth of the \
+             block. Bands: one standard error to either side. Models: {}.",
             models::names(&models)
         ),
         rows: models::rows_of(panels, 3),
