@@ -67,8 +67,11 @@ record! {
             units => format!("1 or {units} numbers"),
         };
         let fits = counts.len() == 1 || counts.len() == sums.len();
-        // A quotation mark that is not closed takes in the lines below.
-        let names = [("model", &units.model), ("curve", &units.curve), ("sample", &units.sample)];
+        // A quotation mark that is not closed takes in the lines below. A model's own name may have line ends.
+        if takes_in_lines(&units.model) {
+            return Some(("model", "a name on one line".to_owned()));
+        }
+        let names = [("curve", &units.curve), ("sample", &units.sample)];
         if let Some((column, _)) = names.iter().find(|(_, name)| name.contains(char::is_control)) {
             return Some((column, "a name on one line".to_owned()));
         }
@@ -80,6 +83,12 @@ record! {
             false => Some(("counts", "finite numbers".to_owned())),
         }
     })
+}
+
+/// Whether a name is followed by its line and the beginning of another of the same name.
+fn takes_in_lines(name: &str) -> bool {
+    let parts = name.split_once(',');
+    parts.is_some_and(|(own, below)| below.contains(&format!("\n{own},")))
 }
 
 /// The sample of the sequences of the text.
