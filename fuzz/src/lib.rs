@@ -20,7 +20,7 @@ pub use labels::labels;
 use labels::labels_seeds;
 use layerwise::chat::{self, Message, Template};
 use layerwise::corpus::{self, Options};
-use layerwise::journal::{Divided, Journal, Recorded, RunDescription, RunKey};
+use layerwise::journal::{Divided, Journal, Part, Recorded, RunDescription, RunKey};
 use layerwise::schedule::{
     Bounds, Edit, EditFamily, MAX_TEXT_BYTES, Residual, Schedule, Selection, Stack, Units,
 };
@@ -438,9 +438,12 @@ pub fn journal(bytes: &[u8]) {
     for bytes in [bytes.to_vec(), with_checksums(bytes)] {
         let folder = folder(&[("journal", &bytes)]);
         let path = folder.path().join("journal");
-        let two = |sums: &Vec<Sums>| sums.len() == 2;
-        let open = || Journal::open(&path, &run, false, two);
-        if let Err(error) = Recorded::read(&path, |_: &Vec<Label>, sums| two(sums)) {
+        let fit = |parts: Option<&[usize]>, sums: &Vec<Sums>| match parts {
+            None => sums.len() == 2,
+            Some(at) => sums.len() == at.len() && at.iter().all(|at| *at < 2),
+        };
+        let open = || Journal::open(&path, &run, false, fit);
+        if let Err(error) = Recorded::read(&path, |_: &Vec<Label>, parts, sums| fit(parts, sums)) {
             message(error);
         }
         match open() {
@@ -449,10 +452,12 @@ pub fn journal(bytes: &[u8]) {
                 assert_eq!(fs::read(&path).unwrap(), bytes, "nothing is lost");
             }
             // What was taken up once is taken up again.
-            Ok(journal) => {
-                let finished = journal.finished().clone();
+            Ok(mut journal) => {
+                let (finished, parts) = (journal.finished().clone(), journal.take_parts());
                 drop(journal);
-                assert_eq!(open().unwrap().finished(), &finished);
+                let mut again = open().unwrap();
+                assert_eq!(again.finished(), &finished);
+                assert_eq!(again.take_parts(), parts);
             }
         }
     }
@@ -480,8 +485,15 @@ fn with_checksums(bytes: &[u8]) -> Vec<u8> {
 fn journal_seeds() -> Vec<Vec<u8>> {
     let folder = folder(&[]);
     let path = folder.path().join("journal");
-    let mut journal = Journal::open(&path, &described_run(), false, |_| true).unwrap();
+    let mut journal = Journal::open(&path, &described_run(), false, |_, _| true).unwrap();
     let begun = fs::read(&path).unwrap();
+    let part = Part {
+        at: vec![1],
+        results: vec![Sums::default()],
+    };
+    journal
+        .record_parts([(0, part.clone()), (2, part)])
+        .unwrap();
     for sequence in [3, 0] {
         journal.record(sequence, vec![Sums::default(); 2]).unwrap();
     }

@@ -7,6 +7,7 @@ use indicatif::HumanDuration;
 use layerwise::rescoring::RescoringError;
 use layerwise::sweep::SweepError;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// What the program exits with after an interrupt, as a shell would say it.
 pub const EXIT_CODE: u8 = 130;
@@ -36,7 +37,10 @@ pub fn watch(kept: bool) -> anyhow::Result<()> {
         // The terminal has put `^C` on the line.
         output::say("");
         let takes = match TERMINAL.in_hand() {
-            Some(takes) => format!(", which takes up to about {}", HumanDuration(takes)),
+            Some(takes) => {
+                let takes = HumanDuration(takes.max(Duration::from_secs(1)));
+                format!(", which takes up to about {takes}")
+            }
             None => String::new(),
         };
         let becomes = match kept {

@@ -85,7 +85,7 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
 fn of_pairs(journals: &[PathBuf]) -> anyhow::Result<bool> {
     let mut found = None;
     for path in journals {
-        let recorded = Recorded::read(path, |_: &Described, _: &serde_json::Value| true)?;
+        let recorded = Recorded::read(path, |_: &Described, _, _: &serde_json::Value| true)?;
         let of_pairs = recorded.description.about.measure == Patching::new().id().name;
         ensure!(
             *found.get_or_insert(of_pairs) == of_pairs,
@@ -103,8 +103,8 @@ fn join<M: KeptMeasure>(
     mut push: impl FnMut(&RunDescription<Described>, &[Label], Vec<&[M::Sums]>) -> io::Result<()>,
 ) -> anyhow::Result<Joined> {
     let journals = journals.iter().map(|path| {
-        Recorded::read(path, |run: &Described, sums: &Vec<M::Sums>| {
-            sums.len() == run.schedules.len()
+        Recorded::read(path, |run: &Described, parts, sums: &Vec<M::Sums>| {
+            sums.len() == parts.map_or(run.schedules.len(), <[usize]>::len)
         })
     });
     let merged = journal::merge(journals.collect::<Result<_, _>>()?)?;

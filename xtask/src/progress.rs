@@ -104,9 +104,9 @@ struct Running {
     /// What the first item is called, with the model's name; `None` once it is finished, or where nothing is told.
     first: Option<String>,
     others: String,
-    items: usize,
     weight: usize,
     at_once: usize,
+    in_hand: f64,
     finished_weight: usize,
     /// What part of the run the engine has done, in items that need not be finished.
     advanced: f64,
@@ -171,13 +171,12 @@ impl Terminal {
         }
     }
 
-    /// About how long the items under way take; `None` where nothing runs, or nothing is done yet.
+    /// About how long it takes at most until a stop is noticed; `None` where nothing runs, or nothing is done yet.
     pub fn in_hand(&self) -> Option<Duration> {
         let state = self.lock();
         let running = state.running.as_ref()?;
         let all = running.start.elapsed().as_secs_f64() / running.part();
-        let groups = running.items as f64 / running.at_once as f64;
-        Duration::try_from_secs_f64(all / groups.max(1.0)).ok()
+        Duration::try_from_secs_f64(all * running.in_hand).ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -197,6 +196,12 @@ impl Progress for Terminal {
             output::say(format_args!(
                 "{}: {} {} were finished by an earlier run",
                 run.subject, run.resumed, run.units
+            ));
+        }
+        if run.in_part > 0 {
+            output::say(format_args!(
+                "{}: of {} more, some schedules were",
+                run.subject, run.in_part
             ));
         }
         let units = if run.weight > run.items {
@@ -227,9 +232,9 @@ impl Progress for Terminal {
             first: (run.is_keepable && run.items > 1)
                 .then(|| format!("{}: the first {}", run.subject, run.unit)),
             others: format!("{most}{}", run.items.saturating_sub(1)),
-            items: run.items,
             weight: run.weight,
             at_once: run.at_once,
+            in_hand: run.in_hand,
             finished_weight: 0,
             advanced: 0.0,
             told: None,

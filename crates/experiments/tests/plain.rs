@@ -506,7 +506,7 @@ fn sums_of_another_form_are_refused() {
     let none = json!({ "attention": [], "updates": [] });
     let few = json!({ "attention": [], "updates": [], "lenses": { "standard": [], "legacy": [] } });
     for sums in [none, few] {
-        let mut journal = Journal::open(&path, &description, true, |_| true).unwrap();
+        let mut journal = Journal::open(&path, &description, true, |_, _| true).unwrap();
         journal.record(2, vec![sums]).unwrap();
         drop(journal);
         let error = observe().unwrap_err().to_string();

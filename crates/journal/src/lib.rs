@@ -3,6 +3,8 @@
 //! A run is a number of *units* of work, each with one result.
 //! The [`Journal`] takes up each finished unit: one line of JSON behind its checksum, appended and synchronised with the
 //! disk before it counts.
+//! Of a long unit it takes up parts as well ([`Journal::record_parts`]), so that an interruption costs no more than what is
+//! in hand.
 //! A crash of the program, or of the machine, can tear no line but the last.
 //! The first line is the [`RunDescription`], whose [`RunKey`] is a hash of everything the results depend on:
 //! a journal of other inputs is refused.
@@ -19,11 +21,11 @@
 //! let run = RunDescription::new(RunKey::of([b"inputs".as_slice()]), "squares".to_owned(), 3, ());
 //! for unit in 0..3 {
 //!     // Each opening goes on where the last one stopped.
-//!     let mut journal = Journal::open(&folder.join("journal"), &run, false, |_| true)?;
+//!     let mut journal = Journal::open(&folder.join("journal"), &run, false, |_, _| true)?;
 //!     assert_eq!(journal.finished().len(), unit);
 //!     journal.record(unit, unit * unit)?;
 //! }
-//! let finished = Journal::<usize>::open(&folder.join("journal"), &run, false, |_| true)?.into_finished();
+//! let finished = Journal::<usize>::open(&folder.join("journal"), &run, false, |_, _| true)?.into_finished();
 //! assert_eq!(finished.into_values().collect::<Vec<_>>(), [0, 1, 4]);
 //! std::fs::remove_dir_all(&folder)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -53,12 +55,15 @@ mod key;
 mod lines;
 mod log;
 mod merging;
+mod recorded;
 mod shard;
 
 pub use description::RunDescription;
 pub use divided::Divided;
 pub use error::{JournalError, Units};
 pub use key::RunKey;
-pub use log::{Journal, Recorded, Seen, journals_in};
+pub use lines::Part;
+pub use log::Journal;
 pub use merging::{Merged, merge};
+pub use recorded::{Recorded, Seen, journals_in};
 pub use shard::{Shard, ShardError};

@@ -5,7 +5,7 @@ use crate::error::JournalError;
 use crate::key::{CHECKSUM, checksum};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -24,11 +24,35 @@ fn oldest_format() -> u32 {
     1
 }
 
-/// A line after the first.
+/// A line after the first: a finished unit.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Unit<T> {
     pub(crate) unit: usize,
     pub(crate) result: T,
+}
+
+/// A line after the first: parts of a unit that is not finished. It has no name in common with [`Unit`].
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PartLine<T> {
+    pub(crate) part_of: usize,
+    pub(crate) at: Vec<usize>,
+    pub(crate) results: T,
+}
+
+/// Parts of a unit that is not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part<T> {
+    /// Which parts, ascending; none of them is in another [`Part`] of the unit.
+    pub at: Vec<usize>,
+    /// Their results.
+    pub results: T,
+}
+
+/// What the lines after the first tell of.
+pub(crate) struct Found<T> {
+    pub(crate) finished: BTreeMap<usize, T>,
+    /// Of units that are not finished.
+    pub(crate) parts: BTreeMap<usize, Vec<Part<T>>>,
 }
 
 /// The whole lines of a journal, of which one is in memory at a time.
@@ -102,21 +126,46 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// The lines after the first, which must be units of the run.
+    /// The lines after the first, which must be units of the run, or parts of those.
+    ///
+    /// `fits` says whether a result has the form that the run gives it: that of a whole unit, or of such parts of one.
     pub(crate) fn units<D, T: DeserializeOwned>(
         &mut self,
         run: &RunDescription<D>,
-        fits: impl Fn(&T) -> bool,
-    ) -> Result<BTreeMap<usize, T>, JournalError> {
-        let mut finished = BTreeMap::new();
+        fits: impl Fn(Option<&[usize]>, &T) -> bool,
+    ) -> Result<Found<T>, JournalError> {
+        let (mut finished, mut parts) = (BTreeMap::new(), BTreeMap::<usize, Vec<Part<T>>>::new());
+        let mut known = BTreeSet::new();
         while self.advance()? {
-            let Unit { unit, result } = self.parsed(self.checked()?)?;
-            let belongs = run.holds(unit) && fits(&result);
-            if !belongs || finished.insert(unit, result).is_some() {
+            let json = self.checked()?;
+            let belongs = match serde_json::from_slice(json) {
+                Ok(Unit { unit, result }) => {
+                    parts.remove(&unit);
+                    run.holds(unit)
+                        && fits(None, &result)
+                        && finished.insert(unit, result).is_none()
+                }
+                Err(_) => {
+                    let PartLine {
+                        part_of,
+                        at,
+                        results,
+                    } = self.parsed(json)?;
+                    let belongs = run.holds(part_of)
+                        && !finished.contains_key(&part_of)
+                        && at.is_sorted_by(|a, b| a < b)
+                        && fits(Some(&at), &results)
+                        && at.iter().all(|part| known.insert((part_of, *part)));
+                    let own = parts.entry(part_of).or_default();
+                    own.push(Part { at, results });
+                    belongs
+                }
+            };
+            if !belongs {
                 return Err(self.damaged());
             }
         }
-        Ok(finished)
+        Ok(Found { finished, parts })
     }
 
     /// The JSON of the line, whose checksum is right.

@@ -5,10 +5,11 @@
 use crate::description::RunDescription;
 use crate::error::JournalError;
 use crate::key::checksum;
-use crate::lines::{FORMAT, Lines, Unit};
-use layerwise_files::{Links, open_to_append};
+use crate::lines::{FORMAT, Found, Lines, Part, PartLine, Unit};
+use crate::recorded::{Recorded, locked};
+use layerwise_files::open_to_append;
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -32,6 +33,7 @@ pub struct Journal<T> {
     /// A line could not be written.
     broken: bool,
     finished: BTreeMap<usize, T>,
+    parts: BTreeMap<usize, Vec<Part<T>>>,
     torn: bool,
 }
 
@@ -44,6 +46,11 @@ impl<T> Journal<T> {
     /// The result of each finished unit, by its index in the run.
     pub fn finished(&self) -> &BTreeMap<usize, T> {
         &self.finished
+    }
+
+    /// Takes what was known of units that are not finished when the journal was opened or took up others.
+    pub fn take_parts(&mut self) -> BTreeMap<usize, Vec<Part<T>>> {
+        std::mem::take(&mut self.parts)
     }
 
     /// Closes the journal and gives the result of each finished unit.
@@ -62,7 +69,8 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     ///
     /// With `fresh`, what an existing journal holds is thrown away.
     /// A last line that was torn by a crash is dropped ([`Journal::was_torn`] says so).
-    /// `fits` says whether a result has the form that this run gives it; one that has not is damage.
+    /// `fits` says whether a result has the form that this run gives it, that of a whole unit or of the given parts of one; one
+    /// that has not is damage.
     ///
     /// # Errors
     /// The file cannot be opened, is a link or no regular file; another process holds it; it is of another run, shard or format; or
@@ -71,7 +79,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         path: &Path,
         description: &RunDescription<D>,
         fresh: bool,
-        fits: impl Fn(&T) -> bool,
+        fits: impl Fn(Option<&[usize]>, &T) -> bool,
     ) -> Result<Self, JournalError> {
         let io = |source| JournalError::Io {
             path: path.to_owned(),
@@ -90,8 +98,11 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }
         let mut lines = Lines::new(path, &file);
         let found = lines.description::<D>()?;
-        let finished = match &found {
-            None => BTreeMap::new(),
+        let Found { finished, parts } = match &found {
+            None => Found {
+                finished: BTreeMap::new(),
+                parts: BTreeMap::new(),
+            },
             Some(found) => {
                 check_same(path, description, found)?;
                 lines.units(found, fits)?
@@ -104,24 +115,32 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             length,
             broken: false,
             finished,
+            parts,
             torn,
         };
         journal.end_at(journal.length).map_err(io)?;
         if found.is_none() {
-            journal.append(&Header {
+            journal.append([Header {
                 format: FORMAT,
                 run: description,
-            })?;
+            }])?;
         }
         Ok(journal)
     }
 
-    /// Counts units as finished that another journal of the same run holds, and does not write them down.
+    /// Counts units as finished, and parts of others as known, that another journal of the same run holds, and does not write
+    /// them down.
     ///
     /// What this journal holds itself stays as it is.
-    pub fn take_up(&mut self, finished: BTreeMap<usize, T>) {
-        for (unit, result) in finished {
+    pub fn take_up<D>(&mut self, recorded: Recorded<D, T>) {
+        for (unit, result) in recorded.finished {
             self.finished.entry(unit).or_insert(result);
+            self.parts.remove(&unit);
+        }
+        for (unit, parts) in recorded.parts {
+            if !self.finished.contains_key(&unit) {
+                self.parts.entry(unit).or_default().extend(parts);
+            }
         }
     }
 
@@ -131,12 +150,33 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     /// The file cannot be written (a full disk, say), or could not be before; it stays readable up to the unit before.
     pub fn record(&mut self, unit: usize, result: T) -> Result<(), JournalError> {
         let line = Unit { unit, result };
-        self.append(&line)?;
+        self.append([&line])?;
+        self.parts.remove(&unit);
         self.finished.insert(unit, line.result);
         Ok(())
     }
 
-    fn append(&mut self, value: &impl Serialize) -> Result<(), JournalError> {
+    /// Writes parts of units down that are not finished, so that an interruption does not lose them; the results of a unit's
+    /// parts are those of its own that no line tells of yet. They are not kept in memory.
+    ///
+    /// # Errors
+    /// As [`Journal::record`].
+    pub fn record_parts(
+        &mut self,
+        parts: impl IntoIterator<Item = (usize, Part<T>)>,
+    ) -> Result<(), JournalError> {
+        self.append(parts.into_iter().map(|(part_of, part)| PartLine {
+            part_of,
+            at: part.at,
+            results: part.results,
+        }))
+    }
+
+    /// Writes lines, and returns when they are on the disk.
+    fn append(
+        &mut self,
+        lines: impl IntoIterator<Item = impl Serialize>,
+    ) -> Result<(), JournalError> {
         let io = |source| JournalError::Io {
             path: self.path.clone(),
             source,
@@ -144,12 +184,18 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         if self.broken {
             return Err(io(io::Error::other("an earlier line could not be written")));
         }
-        let json = serde_json::to_string(value).map_err(|error| io(error.into()))?;
-        let line = format!("{} {json}\n", checksum(json.as_bytes()));
-        let written = self.file.write_all(line.as_bytes());
+        let mut length = self.length;
+        // One line at a time is in memory.
+        let mut write = |line| {
+            let json = serde_json::to_string(&line)?;
+            let line = format!("{} {json}\n", checksum(json.as_bytes()));
+            length += line.len() as u64;
+            self.file.write_all(line.as_bytes())
+        };
+        let written = lines.into_iter().try_for_each(&mut write);
         match written.and_then(|()| self.file.sync_data()) {
             Ok(()) => {
-                self.length += line.len() as u64;
+                self.length = length;
                 Ok(())
             }
             Err(source) => {
@@ -170,119 +216,6 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     }
 }
 
-/// A journal as it is read for merging.
-#[derive(Clone, Debug)]
-pub struct Recorded<D, T> {
-    /// The journal.
-    pub path: PathBuf,
-    /// What the run is.
-    pub description: RunDescription<D>,
-    /// The result of each finished unit, by its index in the run.
-    pub finished: BTreeMap<usize, T>,
-}
-
-impl<D: DeserializeOwned, T: DeserializeOwned> Recorded<D, T> {
-    /// Reads a journal, and leaves it as it is; a last line that was torn by a crash counts as not written.
-    ///
-    /// `fits` says whether a result has the form that such a run gives it; one that has not is damage.
-    ///
-    /// # Errors
-    /// The file cannot be opened, is a link or no regular file; a process is writing to it; it is of another format or kind; it
-    /// holds no whole line, or a line other than a torn last one is damaged.
-    pub fn read(path: &Path, fits: impl Fn(&D, &T) -> bool) -> Result<Self, JournalError> {
-        let file = layerwise_files::open(path, Links::Refuse)?.into_file()?;
-        locked(path, file.try_lock_shared())?;
-        let mut lines = Lines::new(path, &file);
-        let description = lines
-            .description::<D>()?
-            .ok_or_else(|| JournalError::Empty {
-                path: path.to_owned(),
-            })?;
-        Ok(Self {
-            path: path.to_owned(),
-            finished: lines.units(&description, |result| fits(&description.about, result))?,
-            description,
-        })
-    }
-}
-
-/// How far a journal is; a process may be writing to it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Seen<D> {
-    /// The journal.
-    pub path: PathBuf,
-    /// What the run is.
-    pub description: RunDescription<D>,
-    /// The finished units by their indices in the run, ascending.
-    pub finished: Vec<usize>,
-    /// Units of its share, ascending, that are not finished.
-    pub missing: Vec<usize>,
-    /// Whether a process holds it.
-    pub is_held: bool,
-}
-
-impl<D: DeserializeOwned> Seen<D> {
-    /// Looks at a journal without holding it; `None` where its first line is not written yet.
-    ///
-    /// # Errors
-    /// As [`Recorded::read`], but for a process that is writing.
-    pub fn look(path: &Path) -> Result<Option<Self>, JournalError> {
-        let file = layerwise_files::open(path, Links::Refuse)?.into_file()?;
-        // The lock is given back at once: a process that is just starting wants it.
-        let is_held = match locked(path, file.try_lock_shared()) {
-            Ok(()) => file
-                .unlock()
-                .map(|()| false)
-                .map_err(|source| JournalError::Io {
-                    path: path.to_owned(),
-                    source,
-                })?,
-            Err(JournalError::Locked { .. }) => true,
-            Err(error) => return Err(error),
-        };
-        let mut lines = Lines::new(path, &file);
-        let Some(description) = lines.description::<D>()? else {
-            return Ok(None);
-        };
-        let finished = lines.units(&description, |_: &IgnoredAny| true)?;
-        let share = (0..description.units).filter(|unit| description.holds(*unit));
-        Ok(Some(Self {
-            path: path.to_owned(),
-            missing: share.filter(|unit| !finished.contains_key(unit)).collect(),
-            finished: finished.into_keys().collect(),
-            description,
-            is_held,
-        }))
-    }
-}
-
-/// The journals of a folder whose names begin in one way, sorted; none where there is no folder.
-///
-/// # Errors
-/// The folder cannot be read.
-pub fn journals_in(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, JournalError> {
-    let unreadable = |source| JournalError::Io {
-        path: folder.to_owned(),
-        source,
-    };
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(unreadable)?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(prefix) && name.ends_with(".journal") {
-            found.push(entry.path());
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 /// Holds a journal. Those who only read it are waited for, as shards that begin together look at each other's journals.
 fn lock(path: &Path, file: &File) -> Result<(), JournalError> {
     match file.try_lock() {
@@ -295,18 +228,6 @@ fn lock(path: &Path, file: &File) -> Result<(), JournalError> {
         }
         outcome => locked(path, outcome),
     }
-}
-
-fn locked(path: &Path, result: Result<(), TryLockError>) -> Result<(), JournalError> {
-    result.map_err(|error| match error {
-        TryLockError::WouldBlock => JournalError::Locked {
-            path: path.to_owned(),
-        },
-        TryLockError::Error(source) => JournalError::NoLocks {
-            path: path.to_owned(),
-            source,
-        },
-    })
 }
 
 /// Refuses a journal of another run, share or place.
@@ -350,14 +271,15 @@ fn check_same<D: PartialEq>(
 mod tests {
     use super::*;
     use crate::key::RunKey;
+    use layerwise_files::Links;
     use proptest::prelude::{any as arbitrary, proptest};
     use std::fmt::Debug;
 
     type Journal = super::Journal<Vec<f64>>;
-    type Recorded = super::Recorded<String, Vec<f64>>;
+    type Recorded = crate::recorded::Recorded<String, Vec<f64>>;
 
     /// Every result fits.
-    fn any<T>(_: &T) -> bool {
+    fn any<T>(_: Option<&[usize]>, _: &T) -> bool {
         true
     }
 
@@ -372,7 +294,7 @@ mod tests {
     }
 
     fn read(path: &Path) -> Result<Recorded, JournalError> {
-        Recorded::read(path, |_, _| true)
+        Recorded::read(path, |_, _, _| true)
     }
 
     /// Results of one type, of the units 4 and 1.
@@ -402,6 +324,80 @@ mod tests {
         check([BTreeMap::from([(7, 3), (9, 1)]), BTreeMap::new()]);
     }
 
+    fn part(at: &[usize]) -> Part<Vec<f64>> {
+        let results = at.iter().map(|at| 0.1 * *at as f64).collect();
+        Part {
+            at: at.to_vec(),
+            results,
+        }
+    }
+
+    #[test]
+    fn parts_are_read_back_until_their_unit_is_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = open(&path, &run("a", 3)).unwrap();
+        journal
+            .record_parts([(4, part(&[1])), (7, part(&[0, 2]))])
+            .unwrap();
+        journal.record_parts([(7, part(&[1]))]).unwrap();
+        drop(journal);
+        let expected =
+            BTreeMap::from([(4, vec![part(&[1])]), (7, vec![part(&[0, 2]), part(&[1])])]);
+        assert_eq!(read(&path).unwrap().parts, expected);
+        let mut journal = open(&path, &run("a", 3)).unwrap();
+        assert!(journal.finished().is_empty());
+        journal.record(7, vec![1.0]).unwrap();
+        assert_eq!(
+            journal.take_parts(),
+            BTreeMap::from([(4, vec![part(&[1])])])
+        );
+        assert!(journal.take_parts().is_empty());
+        drop(journal);
+
+        // Another journal of the run takes them up, but for what it has finished itself.
+        let other = folder.path().join("other");
+        let mut journal = open(&other, &run("a", 3)).unwrap();
+        journal.take_up(read(&path).unwrap());
+        assert_eq!(journal.finished(), &BTreeMap::from([(7, vec![1.0])]));
+        assert_eq!(
+            journal.take_parts(),
+            BTreeMap::from([(4, vec![part(&[1])])])
+        );
+        journal.record(4, vec![2.0]).unwrap();
+        journal.take_up(read(&path).unwrap());
+        assert!(journal.take_parts().is_empty());
+    }
+
+    #[test]
+    fn parts_that_cannot_be_are_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let check = |lines: &[(usize, Part<Vec<f64>>)], line: usize| {
+            let mut journal = Journal::open(&path, &run("a", 3), true, any).unwrap();
+            journal.record(3, vec![1.0]).unwrap();
+            journal.record_parts(lines.iter().cloned()).unwrap();
+            drop(journal);
+            let fits = |parts: Option<&[usize]>, result: &Vec<f64>| {
+                parts.is_none_or(|at| at.len() == result.len() && at.iter().all(|at| *at < 3))
+            };
+            let found = Journal::open(&path, &run("a", 3), false, fits).map(drop);
+            match (line, found) {
+                (0, Ok(())) => {}
+                (expected, Err(JournalError::Damaged { line, .. })) => assert_eq!(line, expected),
+                (_, found) => panic!("{lines:?}: {found:?}"),
+            }
+        };
+        check(&[(2, part(&[0, 1])), (2, part(&[2]))], 0);
+        check(&[(2, part(&[0, 1])), (2, part(&[1, 2]))], 4);
+        check(&[(2, part(&[1, 0]))], 3);
+        check(&[(2, part(&[0, 0]))], 3);
+        check(&[(2, part(&[3]))], 3);
+        // Of a finished unit, and of one that there is not.
+        check(&[(3, part(&[0]))], 3);
+        check(&[(10, part(&[0]))], 3);
+    }
+
     #[test]
     fn results_that_do_not_fit_are_damage() {
         let folder = tempfile::tempdir().unwrap();
@@ -411,8 +407,8 @@ mod tests {
         drop(journal);
         let of_type = super::Journal::<bool>::open(&path, &run("a", 1), false, any).map(drop);
         let of_form =
-            Journal::open(&path, &run("a", 1), false, |result| result.len() == 2).map(drop);
-        let read = Recorded::read(&path, |about, _| about == "2 numbers").map(drop);
+            Journal::open(&path, &run("a", 1), false, |_, result| result.len() == 2).map(drop);
+        let read = Recorded::read(&path, |about, _, _| about == "2 numbers").map(drop);
         for outcome in [of_type, of_form, read] {
             let error = outcome.unwrap_err();
             assert!(
@@ -427,7 +423,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         drop(open(&path, &run("a", 1)).unwrap());
-        let error = super::Recorded::<[u8; 2], ()>::read(&path, |_, _| true).unwrap_err();
+        let error =
+            crate::recorded::Recorded::<[u8; 2], ()>::read(&path, |_, _, _| true).unwrap_err();
         assert!(matches!(error, JournalError::OtherKind { .. }), "{error}");
 
         // The first line of version 0.1.0, which named no format.
@@ -486,7 +483,7 @@ mod tests {
 
     #[test]
     fn a_journal_is_seen_while_it_is_written() {
-        type Seen = super::Seen<String>;
+        type Seen = crate::recorded::Seen<String>;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         let shard = run("a", 1).part("1/2".parse().unwrap(), &[1; 10]);
@@ -608,7 +605,12 @@ mod tests {
         let path = folder.path().join("journal");
         let mut journal = open(&path, &run("a", 1)).unwrap();
         journal.record(3, vec![1.0]).unwrap();
-        journal.take_up(BTreeMap::from([(3, vec![9.0]), (4, vec![2.0])]));
+        let other = folder.path().join("other");
+        let mut others = open(&other, &run("a", 1)).unwrap();
+        others.record(3, vec![9.0]).unwrap();
+        others.record(4, vec![2.0]).unwrap();
+        drop(others);
+        journal.take_up(read(&other).unwrap());
         let expected = BTreeMap::from([(3, vec![1.0]), (4, vec![2.0])]);
         assert_eq!(*journal.finished(), expected);
         drop(journal);

@@ -2,7 +2,7 @@
 
 use crate::description::RunDescription;
 use crate::error::JournalError;
-use crate::log::Recorded;
+use crate::recorded::Recorded;
 use crate::shard::Shard;
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 
 use layerwise_journal::{JournalError, RunDescription, RunKey, Shard, merge};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 const UNITS: usize = 12;
@@ -24,6 +25,7 @@ fn shard(name: &str, place: usize, shard: Shard) -> Recorded {
     Recorded {
         path: PathBuf::from(format!("{name}-{}", shard.index())),
         finished: finished.map(|unit| (unit, result(unit))).collect(),
+        parts: BTreeMap::new(),
         description: RunDescription::new(key, name.to_owned(), UNITS, about)
             .at_place(place)
             .part(shard, &COSTS),

@@ -31,14 +31,7 @@ pub struct PerToken {
     /// The first row of each sequence, and at last the number of rows.
     offsets: Vec<usize>,
     partial: PathBuf,
-    written: Mutex<Written>,
-}
-
-#[derive(Debug)]
-struct Written {
-    file: File,
-    /// How many schedules of each sequence are still to come.
-    missing: Vec<usize>,
+    written: Mutex<File>,
 }
 
 /// Where the file of a run is.
@@ -109,15 +102,12 @@ impl PerToken {
                 path: path.to_owned(),
             });
         }
-        let written = Written {
-            file: layout.begin(&partial, is_begun, sequences)?,
-            missing: vec![labels.len(); sequences.len()],
-        };
+        let file = layout.begin(&partial, is_begun, sequences)?;
         Ok(Self {
             layout,
             offsets,
             partial,
-            written: Mutex::new(written),
+            written: Mutex::new(file),
         })
     }
 
@@ -131,7 +121,7 @@ impl PerToken {
     /// # Errors
     /// It cannot be written.
     pub fn finish(&self, path: &Path) -> Result<(), RecordingError> {
-        let finished = self.written().file.sync_all();
+        let finished = self.written().sync_all();
         let finished = finished.and_then(|()| fs::rename(&self.partial, path));
         finished.map_err(|source| RecordingError::Unwritable {
             path: path.to_owned(),
@@ -139,7 +129,7 @@ impl PerToken {
         })
     }
 
-    fn written(&self) -> MutexGuard<'_, Written> {
+    fn written(&self) -> MutexGuard<'_, File> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -157,8 +147,8 @@ impl PerToken {
         let mut bytes = vec![0; VALUE as usize * self.tokens()];
         let mut written = self.written();
         let place = self.place(tensor, schedule, 0);
-        written.file.seek(SeekFrom::Start(place))?;
-        written.file.read_exact(&mut bytes)?;
+        written.seek(SeekFrom::Start(place))?;
+        written.read_exact(&mut bytes)?;
         let (values, _) = bytes.as_chunks::<{ VALUE as usize }>();
         let whole = tensor >= NUMBERS.len();
         let value = |bytes: &[u8; 4]| match (whole, i32::from_le_bytes(*bytes)) {
@@ -357,17 +347,15 @@ impl Positions for PerToken {
         for schedule in schedules {
             for (tensor, bytes) in tensors.iter().enumerate() {
                 let place = self.place(tensor, *schedule, first);
-                written.file.seek(SeekFrom::Start(place))?;
-                written.file.write_all(bytes)?;
+                written.seek(SeekFrom::Start(place))?;
+                written.write_all(bytes)?;
             }
         }
-        let missing = &mut written.missing[sequence];
-        *missing = missing.saturating_sub(schedules.len());
-        if *missing == 0 {
-            // What the journal tells to be finished is.
-            written.file.sync_data()?;
-        }
         Ok(())
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        self.written().sync_data()
     }
 }
 

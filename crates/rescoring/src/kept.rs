@@ -25,9 +25,9 @@ impl KeptScores {
     pub fn open(path: &Path, key: RunKey, name: &str, fresh: bool) -> Result<Self, RescoringError> {
         let about = "scores of sentences".to_owned();
         let run = RunDescription::new(key, name.to_owned(), MOST_BATCHES, about);
-        let journal = Journal::open(path, &run, fresh, |batch: &Batch| {
+        let journal = Journal::open(path, &run, fresh, |parts, batch: &Batch| {
             let mut bits = batch.iter().flat_map(|(_, scores)| scores);
-            bits.all(|(bits, _)| f64::from_bits(*bits).is_finite())
+            parts.is_none() && bits.all(|(bits, _)| f64::from_bits(*bits).is_finite())
         })?;
         Ok(Self { journal })
     }

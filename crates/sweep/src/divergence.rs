@@ -296,6 +296,13 @@ impl Measure for Divergence {
         3
     }
 
+    fn settle(&self, _: usize) -> std::io::Result<()> {
+        match &self.positions {
+            Some((taker, _)) => taker.settle(),
+            None => Ok(()),
+        }
+    }
+
     fn plain(
         &self,
         reached: &Reached<'_, Vec<u32>>,

@@ -1,7 +1,9 @@
 //! Threads, items and subtrees.
 
+mod needed;
 mod parts;
 mod streaming;
+mod unit;
 
 use crate::error::SweepError;
 use crate::fitting::{self, path_lengths};
@@ -13,13 +15,19 @@ use layerwise_transformer::{
     Batch, Model, NotFinite, Taken, Team, TransformerError, Values, Workspace,
 };
 use ndarray::{Array2, s};
+use needed::Needed;
 use parts::{Parts, Watch};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use streaming::Streams;
+pub(crate) use unit::{Handed, Results};
+use unit::{Item, Unit};
+
+/// What earlier runs have left of items that are not finished: by the item's index in the run and the schedule's in the plan.
+pub(crate) type Known<S> = BTreeMap<usize, BTreeMap<usize, S>>;
 
 /// Runs the schedules of a plan on items and measures where each of them ends.
 ///
@@ -56,7 +64,8 @@ impl<'a, M: Measure> Engine<'a, M> {
         Self { threads, ..self }
     }
 
-    /// Once `stop` is true, no further item is begun; those in hand are finished.
+    /// Once `stop` is true, each thread ends at the next step: what items that are not finished have is lost, but for what a
+    /// [`Runner`](crate::Runner) puts into a journal.
     pub fn stop(self, stop: &'a AtomicBool) -> Self {
         Self { stop, ..self }
     }
@@ -73,7 +82,21 @@ impl<'a, M: Measure> Engine<'a, M> {
     pub fn run<E: From<SweepError> + Send>(
         &self,
         items: &[(usize, &M::Item)],
-        finished: impl FnMut(usize, Vec<M::Sums>) -> Result<(), E> + Send,
+        mut finished: impl FnMut(usize, Vec<M::Sums>) -> Result<(), E> + Send,
+    ) -> Result<(), E> {
+        self.run_in_parts(items, BTreeMap::new(), |handed| match handed {
+            Handed::Item(index, sums) => finished(index, sums),
+            Handed::Parts(_) => Ok(()),
+        })
+    }
+
+    /// The same, going on from what is known of the items. What items have that are not finished is handed over now and then,
+    /// and after a stop; together with what is known, and with the rest, it is one result for each schedule.
+    pub(crate) fn run_in_parts<E: From<SweepError> + Send>(
+        &self,
+        items: &[(usize, &M::Item)],
+        known: Known<M::Sums>,
+        finished: impl FnMut(Handed<M::Sums>) -> Result<(), E> + Send,
     ) -> Result<(), E> {
         let (found, expected) = (self.plan.stack(), self.model.stack());
         if found != expected {
@@ -93,12 +116,24 @@ impl<'a, M: Measure> Engine<'a, M> {
             false => (self.threads.get(), None),
         };
         let groups = groups(&rows, most_rows(self.model), workers);
-        let tokens = rows.iter().sum();
-        drop(rows);
+        let needed: BTreeMap<usize, Arc<Needed>> = (0..groups.len())
+            .filter_map(|group| {
+                Some((
+                    group,
+                    Arc::new(self.needed(&items[groups[group].clone()], &known)?),
+                ))
+            })
+            .collect();
+        let each = groups.iter().enumerate().map(|(group, own)| {
+            let rows = rows[own.clone()].iter().sum();
+            (rows, needed.get(&group).map(|needed| &**needed))
+        });
         let run = Run {
-            parts: Parts::of(self.model, self.plan, tokens, self.watch),
+            parts: Parts::of(self.model, self.plan, each, self.watch),
             engine: self,
             items,
+            known: Mutex::new(known),
+            needed,
             groups,
             team,
             queue: Mutex::new(Queue {
@@ -135,6 +170,19 @@ impl<'a, M: Measure> Engine<'a, M> {
             None => Ok(()),
         }
     }
+
+    /// What is left of a group; `None` where nothing is known of its items.
+    fn needed(&self, items: &[(usize, &M::Item)], known: &Known<M::Sums>) -> Option<Needed> {
+        let known = |(index, _): &(usize, _)| known.get(index);
+        let known: Vec<Option<&BTreeMap<usize, M::Sums>>> = items.iter().map(known).collect();
+        let has = |schedule| {
+            move |known: &Option<&BTreeMap<_, _>>| {
+                known.is_some_and(|known| known.contains_key(&schedule))
+            }
+        };
+        let is_any = known.iter().any(Option::is_some);
+        is_any.then(|| Needed::of(self.plan, |schedule| !known.iter().all(has(schedule))))
+    }
 }
 
 /// One call of [`Engine::run`].
@@ -142,6 +190,10 @@ struct Run<'a, M: Measure, E, F> {
     engine: &'a Engine<'a, M>,
     parts: Parts<'a>,
     items: &'a [(usize, &'a M::Item)],
+    /// Of groups that have not begun.
+    known: Mutex<Known<M::Sums>>,
+    /// By the group; none for those of which nothing is known.
+    needed: BTreeMap<usize, Arc<Needed>>,
     /// Items that are run together.
     groups: Vec<Range<usize>>,
     /// The threads that share each product, of a streamed model.
@@ -182,32 +234,6 @@ struct Branching<'a, M: Measure> {
     residual: Array2<f32>,
 }
 
-/// A group of items under all schedules.
-struct Unit<'a, M: Measure> {
-    /// All of them together.
-    batch: Batch,
-    items: Vec<Item<'a, M>>,
-    /// What the plain run leaves of each item.
-    plain: OnceLock<Vec<M::Reference>>,
-    /// What edits of values take from plain runs of these items and their partners, and constants.
-    values: OnceLock<Values>,
-}
-
-struct Item<'a, M: Measure> {
-    index: usize,
-    item: &'a M::Item,
-    batch: Batch,
-    /// Where it is in the batch of the unit.
-    rows: Range<usize>,
-    progress: Mutex<Progress<M::Sums>>,
-}
-
-struct Progress<S> {
-    sums: Vec<Option<S>>,
-    /// Schedules without a result yet.
-    missing: usize,
-}
-
 enum Task<'a, M: Measure> {
     Begin(usize),
     Branch(Branching<'a, M>),
@@ -229,7 +255,7 @@ impl<'a, M, E, F> Run<'a, M, E, F>
 where
     M: Measure,
     E: From<SweepError> + Send,
-    F: FnMut(usize, Vec<M::Sums>) -> Result<(), E> + Send,
+    F: FnMut(Handed<M::Sums>) -> Result<(), E> + Send,
 {
     fn work(&self) {
         let mut workspace = None;
@@ -239,7 +265,7 @@ where
                 Task::Begin(group) if self.engine.model.is_streamed() => {
                     self.begin_streamed(group, &mut workspace)
                 }
-                Task::Begin(group) => self.begin(group, &mut workspace, None),
+                Task::Begin(group) => self.begin(group, &mut workspace, None).map(drop),
                 Task::Branch(branching) => self.branch(branching, &mut workspace),
             };
             let mut queue = self.lock_queue();
@@ -259,24 +285,31 @@ where
         }
     }
 
+    fn is_stopped(&self) -> bool {
+        self.engine.stop.load(Ordering::Relaxed)
+    }
+
     fn lock_queue(&self) -> MutexGuard<'_, Queue<'a, M, E>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Subtrees in hand come before new items, so that few items are under way at once.
+    /// Subtrees in hand come before new items, so that few items are under way at once. After a stop they are taken too, so that
+    /// what their items have is handed over.
     ///
     /// After a failure only tasks whose turn is earlier are left to do: which failure is told does not depend on threads.
     fn next_task(&self) -> Option<Task<'a, M>> {
         let mut queue = self.lock_queue();
         loop {
             let failed = queue.failure.as_ref().map(|(turn, _)| *turn);
-            let stopped = || self.engine.stop.load(Ordering::Relaxed);
             let mut branches = queue.branches.iter();
             let waiting = branches.position(|task| failed.is_none_or(|turn| task.turn < turn));
             let task = match waiting.and_then(|at| queue.branches.remove(at)) {
                 Some(branching) => Some(Task::Branch(branching)),
                 // Groups are begun in order: those before a failure have been.
-                None if failed.is_none() && queue.next < self.groups.len() && !stopped() => {
+                None if failed.is_none()
+                    && queue.next < self.groups.len()
+                    && !self.is_stopped() =>
+                {
                     queue.next += 1;
                     Some(Task::Begin(queue.next - 1))
                 }
@@ -302,25 +335,14 @@ where
         group: usize,
         workspace: &mut Option<Workspace>,
         mut streams: Option<&mut Streams<'a, M>>,
-    ) -> Result<(), E> {
+    ) -> Result<Arc<Unit<'a, M>>, E> {
         let Engine {
             model,
             plan,
             measure,
             ..
         } = *self.engine;
-        let mut batch = Batch::default();
-        let items = &self.items[self.groups[group].clone()];
-        let items = items
-            .iter()
-            .map(|&(index, item)| self.item(index, item, &mut batch))
-            .collect::<Result<Vec<_>, _>>()?;
-        let unit = Arc::new(Unit {
-            batch,
-            items,
-            plain: OnceLock::new(),
-            values: OnceLock::new(),
-        });
+        let unit = Arc::new(self.unit(group)?);
         let mut values = Values::of(Arc::clone(&plan.sources().constants));
         let observers = unit.items.iter();
         let mut observers: Vec<Option<M::Observer<'_>>> = observers
@@ -346,8 +368,9 @@ where
                 unit.values.get_or_init(|| std::mem::take(&mut values));
             }
             let mut keep = |at: usize, residual: &Array2<f32>, w: &mut Workspace| {
-                let on_path = path.get(at + 1);
-                if plan.branches_at(path[at], on_path) {
+                let on_path = path.get(at + 1).copied();
+                let ends_early = on_path.is_some() && !self.ends(&unit, path[at]).is_empty();
+                if ends_early || !self.children(&unit, path[at], on_path).is_empty() {
                     branchings.push_back(Branching {
                         turn: Turn {
                             group,
@@ -355,13 +378,13 @@ where
                         },
                         unit: Arc::clone(&unit),
                         node: path[at],
-                        on_path: on_path.copied(),
+                        on_path,
                         residual: residual.clone(),
                     });
                 }
                 if let Some(streams) = &mut along {
                     self.leave(streams, branchings.drain(..));
-                    self.go_along(streams, path[at], on_path.copied(), w);
+                    self.go_along(streams, path[at], on_path, w);
                 }
             };
             keep(0, &residual, w);
@@ -381,7 +404,7 @@ where
             };
             model.run_steps(plain, &mut residual, w, &mut together, keep);
             values.take(Source::Plain, together.taken);
-            self.parts.done(&unit.batch, path.len() - 1, 1);
+            self.done(&unit, path.len() - 1, 1);
             residual
         };
         unit.values.get_or_init(|| values);
@@ -407,39 +430,8 @@ where
                 self.changed.notify_all();
             }
         }
-        self.record(&unit, end, sums)
-    }
-
-    /// An item with its place in the batch of its group.
-    fn item(
-        &self,
-        index: usize,
-        item: &'a M::Item,
-        group: &mut Batch,
-    ) -> Result<Item<'a, M>, SweepError> {
-        let measure = self.engine.measure;
-        let batch = measure.batch(item);
-        let schedules = self.engine.plan.entries().len();
-        // Altered schedules need something to run on.
-        let least = measure.least_tokens().max(usize::from(schedules > 1));
-        if batch.rows() < least {
-            return Err(SweepError::TooShort {
-                unit: measure.unit(),
-                item: index,
-                expected: least,
-                found: batch.rows(),
-            });
-        }
-        Ok(Item {
-            index,
-            item,
-            rows: group.append(&batch),
-            batch,
-            progress: Mutex::new(Progress {
-                sums: vec![None; schedules],
-                missing: schedules,
-            }),
-        })
+        self.record(&unit, end, sums)?;
+        Ok(unit)
     }
 
     /// The first item of a unit that the model cannot run.
@@ -480,39 +472,43 @@ where
             ..
         } = branching;
         let w = self.workspace(workspace, &unit.batch);
-        let children = self.engine.plan.trie.children(node).iter();
-        let children: Vec<usize> = children
-            .copied()
-            .filter(|child| Some(*child) != on_path)
-            .collect();
-        if on_path.is_some() {
+        if on_path.is_some() && !self.is_stopped() {
             // A schedule such as `keep(0..3)` ends where the plain one goes on.
             self.finish(&unit, node, &residual)?;
         }
-        self.walk(&unit, &children, residual, w)
+        let children = self.children(&unit, node, on_path);
+        self.walk(&unit, children, residual, w)?;
+        match self.is_stopped() {
+            true => self.hand_over_parts(&unit),
+            false => Ok(()),
+        }
     }
 
-    /// Runs the subtrees of `children`, which all start from `residual`; the last one uses it up.
+    /// Runs the subtrees of `children`, which all start from `residual`, until a stop; the last one uses it up.
     fn walk(
         &self,
         unit: &Unit<'a, M>,
-        children: &[usize],
+        mut children: Vec<usize>,
         mut residual: Array2<f32>,
         workspace: &mut Workspace,
     ) -> Result<(), E> {
-        let trie = &self.engine.plan.trie;
-        let mut children = children;
         // The last child is followed in this loop, not by recursion: schedules may be long.
-        while let Some((&last, others)) = children.split_last() {
-            for &child in others {
+        while let Some(last) = children.pop() {
+            for child in children {
+                if self.is_stopped() {
+                    return Ok(());
+                }
                 let mut own = residual.clone();
                 self.advance(unit, child, &mut own, workspace);
                 self.finish(unit, child, &own)?;
-                self.walk(unit, trie.children(child), own, workspace)?;
+                self.walk(unit, self.children(unit, child, None), own, workspace)?;
+            }
+            if self.is_stopped() {
+                return Ok(());
             }
             self.advance(unit, last, &mut residual, workspace);
             self.finish(unit, last, &residual)?;
-            children = trie.children(last);
+            children = self.children(unit, last, None);
         }
         Ok(())
     }
@@ -527,7 +523,7 @@ where
         if let Some(stage) = self.engine.plan.trie.stage(node) {
             let values = unit.values.get().expect("the plain schedule runs first");
             self.engine.model.apply(stage, residual, workspace, values);
-            self.parts.done(&unit.batch, 1, 0);
+            self.done(unit, 1, 0);
         }
     }
 
@@ -593,7 +589,7 @@ where
 
     /// Measures the schedules that end at a node.
     fn finish(&self, unit: &Unit<'a, M>, node: usize, residual: &Array2<f32>) -> Result<(), E> {
-        if self.engine.plan.trie.ends(node).is_empty() {
+        if self.ends(unit, node).is_empty() {
             return Ok(());
         }
         let plain = unit.plain.get().expect("the plain schedule runs first");
@@ -603,7 +599,7 @@ where
             .measure
             .altered_of_all(&reached, plain)
             .map_err(|(at, failure)| self.failed(unit, &reached[at], failure))?;
-        self.parts.done(&unit.batch, 0, reached[0].schedules.len());
+        self.done(unit, 0, reached[0].schedules.len());
         self.record(unit, node, sums)
     }
 
@@ -660,35 +656,5 @@ where
                 source,
             },
         }
-    }
-
-    /// Writes the results of the schedules that end at a node; an item's last one hands the item over.
-    fn record(&self, unit: &Unit<'a, M>, node: usize, sums: Vec<M::Sums>) -> Result<(), E> {
-        assert_eq!(sums.len(), unit.items.len(), "one result for each item");
-        let ends = self.engine.plan.trie.ends(node);
-        let (&last, others) = ends.split_last().expect("a schedule ends here");
-        for (item, sums) in unit.items.iter().zip(sums) {
-            let mut progress = item.progress.lock().unwrap_or_else(PoisonError::into_inner);
-            for &schedule in others {
-                progress.sums[schedule] = Some(sums.clone());
-            }
-            progress.sums[last] = Some(sums);
-            progress.missing -= ends.len();
-            if progress.missing > 0 {
-                continue;
-            }
-            let sums = std::mem::take(&mut progress.sums);
-            drop(progress);
-            let sums = sums.into_iter().flatten().collect();
-            let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.is_unkept.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            if let Err(failure) = finished(item.index, sums) {
-                self.is_unkept.store(true, Ordering::Relaxed);
-                return Err(failure);
-            }
-        }
-        Ok(())
     }
 }

@@ -12,6 +12,14 @@ fn of_edit(edit: &str, source: &impl fmt::Display) -> String {
     }
 }
 
+/// What is kept besides finished items.
+fn of_parts(items: usize) -> String {
+    match items {
+        0 => String::new(),
+        items => format!(", and parts of {items} more"),
+    }
+}
+
 /// What can go wrong in a sweep.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -135,7 +143,7 @@ pub enum SweepError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A run was stopped with work left to do.
-    #[error("interrupted: {finished} of {all} {units} are finished{}", if *kept { " and kept" } else { ", and none is kept" })]
+    #[error("interrupted: {finished} of {all} {units} are finished{}{}", if *kept { " and kept" } else { ", and none is kept" }, of_parts(*parts))]
     Interrupted {
         /// Items whose results are there.
         finished: usize,
@@ -143,6 +151,8 @@ pub enum SweepError {
         all: usize,
         /// What they are, as `sequences`.
         units: String,
+        /// Items of which the journal keeps results of some schedules.
+        parts: usize,
         /// Whether the finished ones are in a journal.
         kept: bool,
     },

@@ -214,6 +214,16 @@ pub trait Measure: Sync {
         .collect()
     }
 
+    /// Called before an item's results are handed over, whole or in parts: what the measure writes elsewhere of the item, and of
+    /// the schedules that have been read, is on the disk when this returns.
+    ///
+    /// # Errors
+    /// It cannot be written; the run ends.
+    fn settle(&self, index: usize) -> std::io::Result<()> {
+        let _ = index;
+        Ok(())
+    }
+
     /// Whether a result that a journal kept has the form that this measure gives it.
     fn fits(&self, sums: &Self::Sums) -> bool {
         let _ = sums;

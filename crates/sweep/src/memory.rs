@@ -55,7 +55,10 @@ pub fn worker_bytes<M: Measure>(
         0 => 0,
         _ => Workspace::most_bytes(config, rows),
     };
-    let item = schedules * (size_of::<Option<M::Sums>>() + size_of::<M::Sums>())
+    // A result is there a second time when it is handed over; of an item that is not finished with the schedule's index, which is
+    // in a list besides that grows by doubling.
+    let indices = 3 * size_of::<usize>();
+    let item = schedules * (size_of::<Option<M::Sums>>() + size_of::<M::Sums>() + indices)
         + size_of::<M::Reference>()
         + 512;
     let taken = |source| Taken::bytes(config, plan.taken_from(source), rows, seq);

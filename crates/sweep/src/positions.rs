@@ -25,13 +25,18 @@ pub struct Position {
 
 /// Takes up what a sweep gives at each position.
 ///
-/// Sequences and schedules come in any order and from any thread, each schedule of a sequence once; after an interruption those of
-/// sequences that were not finished come again. A sequence is finished, and in the journal, once all its schedules have been taken
-/// up without an error.
+/// Sequences and schedules come in any order and from any thread, each schedule of a sequence once; after an interruption those
+/// come again that had not been settled.
 pub trait Positions: Debug + Send + Sync {
     /// Takes up positions 1..=T−1 of a sequence, by its index, under equal schedules, by theirs.
     ///
     /// # Errors
     /// They cannot be written; the run ends.
     fn take(&self, sequence: usize, schedules: &[usize], positions: &[Position]) -> io::Result<()>;
+
+    /// What has been taken up is on the disk when this returns: then the journal tells of it.
+    ///
+    /// # Errors
+    /// As [`Positions::take`].
+    fn settle(&self) -> io::Result<()>;
 }

@@ -138,10 +138,14 @@ pub struct Begun<'a> {
     pub weight: usize,
     /// Items that an earlier run had finished.
     pub resumed: usize,
+    /// Others of which it had finished some schedules.
+    pub in_part: usize,
     /// The journal, if its last line had been torn by a crash and is computed again.
     pub torn: Option<&'a Path>,
     /// Items that are under way at the same time.
     pub at_once: usize,
+    /// About the largest part of the run that is done between a stop and the end.
+    pub in_hand: f64,
     /// Whether fewer items may be enough.
     pub has_target: bool,
     /// Whether the results are of a kind that journals keep; other work is short.
@@ -249,8 +253,8 @@ impl<'a> Runner<'a> {
         self.stop
     }
 
-    /// Once `stop` is true, no further item is begun: those in hand are finished, and the run ends as
-    /// [`SweepError::Interrupted`].
+    /// Once `stop` is true, each thread ends at the next step, and the run ends as [`SweepError::Interrupted`]. A journal keeps what
+    /// is finished, of items that are not the schedules that are.
     pub fn stop(self, stop: &'a AtomicBool) -> Self {
         Self {
             stop: Some(stop),
@@ -454,15 +458,21 @@ impl<'a> Runner<'a> {
             .at_place(self.place)
             .part(self.part(), &costs(measure, items));
         let schedules = plan.entries().len();
-        let fits = |sums: &Vec<M::Sums>| {
-            sums.len() == schedules && sums.iter().all(|sums| measure.fits(sums))
+        let fits = |parts: Option<&[usize]>, sums: &Vec<M::Sums>| {
+            let is_all = match parts {
+                None => sums.len() == schedules,
+                Some(at) => sums.len() == at.len() && at.iter().all(|at| *at < schedules),
+            };
+            is_all && sums.iter().all(|sums| measure.fits(sums))
         };
         let path = journals.path(&id, &run.key, self.shard);
         let mut kept = Journal::open(&path, &description, self.fresh, fits)?;
         for other in self.others(journals, &path, &id, &run.key)? {
-            let of_run = |about: &Described, sums: &_| *about == description.about && fits(sums);
+            let of_run = |about: &Described, parts: Option<&[usize]>, sums: &_| {
+                *about == description.about && fits(parts, sums)
+            };
             match Recorded::read(&other, of_run) {
-                Ok(found) if found.description.key == run.key => kept.take_up(found.finished),
+                Ok(found) if found.description.key == run.key => kept.take_up(found),
                 Ok(_) => {}
                 // One that is being written, or was only begun, has its units for itself.
                 Err(JournalError::Locked { .. } | JournalError::Empty { .. })

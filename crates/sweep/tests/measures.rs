@@ -185,7 +185,7 @@ where
         let finished = runner.measure(model, plan, measure, items).unwrap();
         assert!(finished.results.len() < items.len(), "{name}");
     }
-    let read = |shard| Recorded::read(&path(shard), |_: &Described, _| true).unwrap();
+    let read = |shard| Recorded::read(&path(shard), |_: &Described, _, _| true).unwrap();
     let merged = merge(division.all().map(read).collect()).unwrap().remove(0);
     let found: Vec<Vec<M::Sums>> = merged.finished.into_values().collect();
     assert_eq!(found, expected, "{name}, merged");

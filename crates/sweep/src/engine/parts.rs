@@ -1,6 +1,7 @@
 //! What part of a run is done, by the work that it takes.
 
 use super::Engine;
+use super::needed::Needed;
 use crate::cost;
 use crate::plan::Plan;
 use layerwise_transformer::{Batch, Model};
@@ -29,30 +30,42 @@ impl<'a, M> Engine<'a, M> {
     }
 }
 
-/// What part of a run a step of a schedule and a schedule's end are, on one token.
+/// What a step of a schedule and a schedule's end take on one token, and the run.
 pub(super) struct Parts<'a> {
     watch: Watch<'a>,
     step: f64,
     end: f64,
+    whole: f64,
 }
 
 impl<'a> Parts<'a> {
-    /// Of a run of all schedules on so many tokens.
-    pub(super) fn of(model: &Model, plan: &Plan, tokens: usize, watch: Watch<'a>) -> Self {
-        let whole = cost::of_plan(model, plan, tokens);
+    /// Of a run of groups of so many rows, of which some have results already.
+    pub(super) fn of<'n>(
+        model: &Model,
+        plan: &Plan,
+        groups: impl IntoIterator<Item = (usize, Option<&'n Needed>)>,
+        watch: Watch<'a>,
+    ) -> Self {
+        let cost = |(rows, needed): (usize, Option<&Needed>)| match needed {
+            None => cost::of_plan(model, plan, rows),
+            Some(needed) => cost::of_steps(model, needed.steps, needed.schedules, rows),
+        };
         Self {
             watch,
-            step: cost::of_steps(model, 1, 0, 1) / whole,
-            end: cost::of_steps(model, 0, 1, 1) / whole,
+            step: cost::of_steps(model, 1, 0, 1),
+            end: cost::of_steps(model, 0, 1, 1),
+            whole: groups.into_iter().map(cost).sum(),
         }
     }
 
-    /// So many steps and ends were done on a batch.
-    pub(super) fn done(&self, batch: &Batch, steps: usize, ends: usize) {
+    /// So many steps and ends were done on a batch; returns their multiply-adds.
+    pub(super) fn done(&self, batch: &Batch, steps: usize, ends: usize) -> f64 {
+        let work = batch.rows() as f64 * (steps as f64 * self.step + ends as f64 * self.end);
         if let Watch(Some(watch)) = self.watch
             && batch.rows() > 0
         {
-            watch(batch.rows() as f64 * (steps as f64 * self.step + ends as f64 * self.end));
+            watch(work / self.whole);
         }
+        work
     }
 }

@@ -5,7 +5,7 @@
 //! What goes back to an earlier block, as `swap(l,l+1)` does, is run after the plain schedule, from the first block to the last,
 //! and so is everything where an edit takes values of the plain run, which are there at its end.
 
-use super::{Branching, Run, Unit};
+use super::{Branching, Handed, Run, Unit};
 use crate::error::SweepError;
 use crate::measure::Measure;
 use layerwise_schedule::Step;
@@ -33,7 +33,7 @@ impl<'a, M, E, F> Run<'a, M, E, F>
 where
     M: Measure,
     E: From<SweepError> + Send,
-    F: FnMut(usize, Vec<M::Sums>) -> Result<(), E> + Send,
+    F: FnMut(Handed<M::Sums>) -> Result<(), E> + Send,
 {
     /// Runs a group of items under all schedules.
     pub(super) fn begin_streamed(
@@ -45,19 +45,24 @@ where
             waiting: BTreeMap::new(),
             ended: Vec::new(),
         };
-        self.begin(group, workspace, Some(&mut streams))?;
+        let unit = self.begin(group, workspace, Some(&mut streams))?;
         let mut block = 0;
         loop {
             for stream in streams.ended.drain(..) {
+                if self.is_stopped() {
+                    break;
+                }
                 self.finish(&stream.unit, stream.node, &stream.residual)?;
+            }
+            if self.is_stopped() {
+                return self.hand_over_parts(&unit);
             }
             // From the first block to the last, and again while there are streams that wait for an earlier one.
             let next = streams.waiting.range(block..).next();
-            let Some((&next, first)) = next.or(streams.waiting.iter().next()) else {
+            let Some((&next, _)) = next.or(streams.waiting.iter().next()) else {
                 return Ok(());
             };
             block = next;
-            let unit = Arc::clone(&first[0].unit);
             let workspace = self.workspace(workspace, &unit.batch);
             self.run_block(&mut streams, block, workspace);
         }
@@ -77,8 +82,7 @@ where
                 residual,
                 ..
             } = branching;
-            let children = self.engine.plan.trie.children(node).iter().copied();
-            let children: Vec<usize> = children.filter(|child| Some(*child) != on_path).collect();
+            let children = self.children(&unit, node, on_path);
             // At the path's end it is the plain schedule that ends.
             self.hold(
                 streams,
@@ -109,13 +113,16 @@ where
         }
     }
 
-    /// Runs all streams that wait for a block, until none does.
+    /// Runs all streams that wait for a block, until none does, or until a stop.
     fn run_block(&self, streams: &mut Streams<'a, M>, block: usize, workspace: &mut Workspace) {
         while let Some(waiting) = streams.waiting.remove(&block) {
             for mut stream in waiting {
+                if self.is_stopped() {
+                    return;
+                }
                 self.advance(&stream.unit, stream.node, &mut stream.residual, workspace);
-                let children = self.engine.plan.trie.children(stream.node);
-                self.hold(streams, stream, children, true);
+                let children = self.children(&stream.unit, stream.node, None);
+                self.hold(streams, stream, &children, true);
             }
         }
     }
@@ -130,7 +137,7 @@ where
         may_end: bool,
     ) {
         let trie = &self.engine.plan.trie;
-        let ends = may_end && !trie.ends(stream.node).is_empty();
+        let ends = may_end && !self.ends(&stream.unit, stream.node).is_empty();
         let Stream {
             unit,
             node,

@@ -1,18 +1,19 @@
 //! The items of a run that are not finished yet, one after another.
 
 use super::{Begun, Measured, Runner, Subject};
-use crate::engine::Engine;
+use crate::cost;
+use crate::engine::{Engine, Handed, Known, Results};
 use crate::error::SweepError;
 use crate::grouping::{groups, most_rows};
 use crate::measure::Measure;
 use crate::memory::{Held, results_bytes};
 use crate::plan::Plan;
 use crate::stopping::{Judge, Target};
-use layerwise_journal::{Journal, RunKey};
+use layerwise_journal::{Journal, Part, RunKey};
 use layerwise_transformer::Model;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -55,6 +56,16 @@ impl<M: Measure> Run<'_, M> {
                 .filter(|index| kept.contains_key(index))
                 .count()
         };
+        let mut known = kept.take_parts();
+        known.retain(|index, _| share.binary_search(index).is_ok());
+        let schedules = plan.entries().len();
+        let whole = |(index, results): (&usize, &BTreeMap<usize, _>)| {
+            (results.len() == schedules).then_some(*index)
+        };
+        for index in known.iter().filter_map(whole).collect::<Vec<_>>() {
+            let results = known.remove(&index).into_iter().flatten();
+            kept.keep(index, results.map(|(_, sums)| sums).collect())?;
+        }
         let resumed = finished(kept.finished());
 
         let judged = |(index, sums): (usize, &M::Sums), target: &Target| {
@@ -85,6 +96,7 @@ impl<M: Measure> Run<'_, M> {
                 missing: missing.into(),
             });
         }
+        let under_way = UnderWay::of(runner, subject.model, plan, measure, &todo);
         runner.progress.begin(&Begun {
             subject: subject.name,
             unit: &units.one,
@@ -93,11 +105,14 @@ impl<M: Measure> Run<'_, M> {
             shares: runner.part().count(),
             weight: todo.iter().map(|(_, item)| measure.weight(item)).sum(),
             resumed,
+            in_part: known.len(),
             torn: kept.torn(),
-            at_once: Self::at_once(runner, subject.model, plan, measure, &todo),
+            at_once: under_way.at_once,
+            in_hand: under_way.in_hand,
             has_target: target.is_some(),
             is_keepable,
         });
+        let mut in_part: BTreeSet<usize> = known.keys().copied().collect();
         let outcome = if reached.is_some() {
             Ok(())
         } else {
@@ -108,12 +123,19 @@ impl<M: Measure> Run<'_, M> {
             if let Some(stop) = runner.stop {
                 engine = engine.stop(stop);
             }
-            engine.run(&todo, |index, sums| {
-                kept.keep(index, sums)?;
-                runner.progress.finished(measure.weight(&items[index]));
-                match follow(kept.finished()) {
-                    Some(enough) => Err(Halt::Reached(enough)),
-                    None => Ok(()),
+            engine.run_in_parts(&todo, known, |handed| match handed {
+                Handed::Parts(parts) => {
+                    in_part.extend(parts.iter().map(|(index, _)| *index));
+                    Ok(kept.keep_parts(parts)?)
+                }
+                Handed::Item(index, sums) => {
+                    in_part.remove(&index);
+                    kept.keep(index, sums)?;
+                    runner.progress.finished(measure.weight(&items[index]));
+                    match follow(kept.finished()) {
+                        Some(enough) => Err(Halt::Reached(enough)),
+                        None => Ok(()),
+                    }
                 }
             })
         };
@@ -129,6 +151,10 @@ impl<M: Measure> Run<'_, M> {
                 finished,
                 all,
                 units: units.several,
+                parts: match kept.is_journal() {
+                    true => in_part.len(),
+                    false => 0,
+                },
                 kept: kept.is_journal(),
             });
         }
@@ -146,26 +172,54 @@ impl<M: Measure> Run<'_, M> {
             memory: memory.into(),
         })
     }
+}
 
-    /// Items that are under way at the same time: those of one group, of each thread where there are no schedules to share
-    /// out.
-    fn at_once(
+/// What of a run is under way.
+struct UnderWay {
+    /// Items that are under way at the same time: those of one group, of each thread where there are no schedules to share out.
+    at_once: usize,
+    /// About the largest part of the run that is done between a stop and the end.
+    in_hand: f64,
+}
+
+impl UnderWay {
+    fn of<M: Measure>(
         runner: &Runner<'_>,
         model: &Model,
         plan: &Plan,
         measure: &M,
         items: &[(usize, &M::Item)],
-    ) -> usize {
+    ) -> Self {
         let rows = items.iter().map(|(_, item)| measure.batch(item).rows());
+        let rows: Vec<usize> = rows.collect();
         let workers = match model.is_streamed() {
             true => 1,
             false => runner.threads.get(),
         };
-        let groups = groups(&rows.collect::<Vec<_>>(), most_rows(model), workers);
+        let groups = groups(&rows, most_rows(model), workers);
         let own = groups.first().map_or(1, Range::len);
-        match plan.entries().len() {
-            1 => (own * workers).min(items.len()),
-            _ => own,
+        // A thread looks at the signal after each step of an altered schedule, and after the whole of the plain one.
+        let work = |rows: usize| cost::of_steps(model, plan.plain_path.len() - 1, 1, rows);
+        let all = match rows.iter().sum() {
+            0 => None,
+            rows => Some(cost::of_plan(model, plan, rows)),
+        };
+        let weight = |own: &[(usize, &M::Item)]| {
+            let weights = own.iter().map(|(_, item)| measure.weight(item));
+            weights.sum::<usize>() as f64
+        };
+        let part = |group: &Range<usize>| match all {
+            Some(all) => work(rows[group.clone()].iter().sum()) / all,
+            None => weight(&items[group.clone()]) / weight(items),
+        };
+        let largest = groups.iter().map(part).fold(0.0, f64::max);
+        Self {
+            at_once: match plan.entries().len() {
+                1 => (own * workers).min(items.len()),
+                _ => own,
+            },
+            // All threads do such a part in the meantime.
+            in_hand: (largest * workers as f64).min(1.0),
         }
     }
 }
@@ -207,6 +261,12 @@ pub(super) trait Kept<S> {
 
     fn keep(&mut self, index: usize, sums: Vec<S>) -> Result<(), SweepError>;
 
+    /// Takes up results of items that are not finished, as far as they can be kept.
+    fn keep_parts(&mut self, parts: Vec<(usize, Results<S>)>) -> Result<(), SweepError>;
+
+    /// What an earlier run has left of items that are not finished.
+    fn take_parts(&mut self) -> Known<S>;
+
     fn is_journal(&self) -> bool;
 
     /// The journal's path, if a crash had torn its last line.
@@ -225,6 +285,14 @@ impl<S> Kept<S> for BTreeMap<usize, Vec<S>> {
     fn keep(&mut self, index: usize, sums: Vec<S>) -> Result<(), SweepError> {
         self.insert(index, sums);
         Ok(())
+    }
+
+    fn keep_parts(&mut self, _: Vec<(usize, Results<S>)>) -> Result<(), SweepError> {
+        Ok(())
+    }
+
+    fn take_parts(&mut self) -> Known<S> {
+        Known::new()
     }
 
     fn is_journal(&self) -> bool {
@@ -247,6 +315,26 @@ impl<S: Serialize + DeserializeOwned> Kept<S> for Journal<Vec<S>> {
 
     fn keep(&mut self, index: usize, sums: Vec<S>) -> Result<(), SweepError> {
         Ok(self.record(index, sums)?)
+    }
+
+    fn keep_parts(&mut self, parts: Vec<(usize, Results<S>)>) -> Result<(), SweepError> {
+        let parts = parts.into_iter().map(|(index, results)| {
+            let (at, results) = results.into_iter().unzip();
+            (index, Part { at, results })
+        });
+        Ok(self.record_parts(parts)?)
+    }
+
+    fn take_parts(&mut self) -> Known<S> {
+        let results = |parts: Vec<Part<Vec<S>>>| {
+            let each = parts.into_iter();
+            let each = each.flat_map(|part| part.at.into_iter().zip(part.results));
+            each.collect()
+        };
+        let parts = Journal::take_parts(self).into_iter();
+        parts
+            .map(|(index, parts)| (index, results(parts)))
+            .collect()
     }
 
     fn is_journal(&self) -> bool {

@@ -1,0 +1,147 @@
+//! Journals as others than their writer read them.
+
+use crate::description::RunDescription;
+use crate::error::JournalError;
+use crate::lines::{Found, Lines, Part};
+use layerwise_files::Links;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use std::collections::BTreeMap;
+use std::fs::{self, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A journal as it is read for merging.
+#[derive(Clone, Debug)]
+pub struct Recorded<D, T> {
+    /// The journal.
+    pub path: PathBuf,
+    /// What the run is.
+    pub description: RunDescription<D>,
+    /// The result of each finished unit, by its index in the run.
+    pub finished: BTreeMap<usize, T>,
+    /// What is known of units that are not finished.
+    pub parts: BTreeMap<usize, Vec<Part<T>>>,
+}
+
+impl<D: DeserializeOwned, T: DeserializeOwned> Recorded<D, T> {
+    /// Reads a journal, and leaves it as it is; a last line that was torn by a crash counts as not written.
+    ///
+    /// `fits` says whether a result has the form that such a run gives it, that of a whole unit or of the given parts of one;
+    /// one that has not is damage.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is a link or no regular file; a process is writing to it; it is of another format or kind; it
+    /// holds no whole line, or a line other than a torn last one is damaged.
+    pub fn read(
+        path: &Path,
+        fits: impl Fn(&D, Option<&[usize]>, &T) -> bool,
+    ) -> Result<Self, JournalError> {
+        let file = layerwise_files::open(path, Links::Refuse)?.into_file()?;
+        locked(path, file.try_lock_shared())?;
+        let mut lines = Lines::new(path, &file);
+        let description = lines
+            .description::<D>()?
+            .ok_or_else(|| JournalError::Empty {
+                path: path.to_owned(),
+            })?;
+        let Found { finished, parts } = lines.units(&description, |parts, result| {
+            fits(&description.about, parts, result)
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            finished,
+            parts,
+            description,
+        })
+    }
+}
+
+/// How far a journal is; a process may be writing to it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Seen<D> {
+    /// The journal.
+    pub path: PathBuf,
+    /// What the run is.
+    pub description: RunDescription<D>,
+    /// The finished units by their indices in the run, ascending.
+    pub finished: Vec<usize>,
+    /// Units of its share, ascending, that are not finished.
+    pub missing: Vec<usize>,
+    /// Whether a process holds it.
+    pub is_held: bool,
+}
+
+impl<D: DeserializeOwned> Seen<D> {
+    /// Looks at a journal without holding it; `None` where its first line is not written yet.
+    ///
+    /// # Errors
+    /// As [`Recorded::read`], but for a process that is writing.
+    pub fn look(path: &Path) -> Result<Option<Self>, JournalError> {
+        let file = layerwise_files::open(path, Links::Refuse)?.into_file()?;
+        // The lock is given back at once: a process that is just starting wants it.
+        let is_held = match locked(path, file.try_lock_shared()) {
+            Ok(()) => file
+                .unlock()
+                .map(|()| false)
+                .map_err(|source| JournalError::Io {
+                    path: path.to_owned(),
+                    source,
+                })?,
+            Err(JournalError::Locked { .. }) => true,
+            Err(error) => return Err(error),
+        };
+        let mut lines = Lines::new(path, &file);
+        let Some(description) = lines.description::<D>()? else {
+            return Ok(None);
+        };
+        let Found { finished, .. } = lines.units(&description, |_, _: &IgnoredAny| true)?;
+        let share = (0..description.units).filter(|unit| description.holds(*unit));
+        Ok(Some(Self {
+            path: path.to_owned(),
+            missing: share.filter(|unit| !finished.contains_key(unit)).collect(),
+            finished: finished.into_keys().collect(),
+            description,
+            is_held,
+        }))
+    }
+}
+
+/// The journals of a folder whose names begin in one way, sorted; none where there is no folder.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn journals_in(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, JournalError> {
+    let unreadable = |source| JournalError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(unreadable)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(prefix) && name.ends_with(".journal") {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Takes an attempt to lock a journal.
+pub(crate) fn locked(path: &Path, result: Result<(), TryLockError>) -> Result<(), JournalError> {
+    result.map_err(|error| match error {
+        TryLockError::WouldBlock => JournalError::Locked {
+            path: path.to_owned(),
+        },
+        TryLockError::Error(source) => JournalError::NoLocks {
+            path: path.to_owned(),
+            source,
+        },
+    })
+}

@@ -1,0 +1,248 @@
+//! Items under way, what is known of them, and how their results are handed over.
+
+use super::Run;
+use super::needed::Needed;
+use crate::error::SweepError;
+use crate::measure::Measure;
+use layerwise_transformer::{Batch, Values};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// Results of some schedules, each with its index in the plan, ascending.
+pub(crate) type Results<S> = Vec<(usize, S)>;
+
+/// What an engine hands over.
+pub(crate) enum Handed<S> {
+    /// An item's index in the run, and its result for each schedule of the plan.
+    Item(usize, Vec<S>),
+    /// Of items that are not finished, results that have not been handed over yet.
+    Parts(Vec<(usize, Results<S>)>),
+}
+
+/// Multiply-adds of a group after which results are handed over before its items are finished, so that what a killed process
+/// loses takes a few seconds: a core does 2³⁵ in a second or less.
+const HANDED_EVERY: u64 = 1 << 37;
+
+/// A group of items under all schedules.
+pub(super) struct Unit<'a, M: Measure> {
+    /// All of them together.
+    pub(super) batch: Batch,
+    pub(super) items: Vec<Item<'a, M>>,
+    /// What is left to run, where results are known already.
+    pub(super) needed: Option<Arc<Needed>>,
+    /// What the plain run leaves of each item.
+    pub(super) plain: OnceLock<Vec<M::Reference>>,
+    /// What edits of values take from plain runs of these items and their partners, and constants.
+    pub(super) values: OnceLock<Values>,
+    /// One for each item.
+    progress: Mutex<Vec<Progress<M::Sums>>>,
+    /// Multiply-adds whose results have not been handed over.
+    work: AtomicU64,
+}
+
+pub(super) struct Item<'a, M: Measure> {
+    pub(super) index: usize,
+    pub(super) item: &'a M::Item,
+    pub(super) batch: Batch,
+    /// Where it is in the batch of the unit.
+    pub(super) rows: Range<usize>,
+}
+
+struct Progress<S> {
+    sums: Vec<Option<S>>,
+    /// Schedules without a result yet.
+    missing: usize,
+    /// Schedules whose results have not been handed over.
+    fresh: Vec<usize>,
+}
+
+impl<S: Clone> Progress<S> {
+    /// Takes up a schedule's result, unless it is there.
+    fn take(&mut self, schedule: usize, sums: S) {
+        let place = &mut self.sums[schedule];
+        if place.is_none() {
+            *place = Some(sums);
+            self.missing -= 1;
+            self.fresh.push(schedule);
+        }
+    }
+}
+
+impl<'a, M: Measure> Unit<'a, M> {
+    fn progress(&self) -> MutexGuard<'_, Vec<Progress<M::Sums>>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a, M, E, F> Run<'a, M, E, F>
+where
+    M: Measure,
+    E: From<SweepError> + Send,
+    F: FnMut(Handed<M::Sums>) -> Result<(), E> + Send,
+{
+    /// The items of a group.
+    pub(super) fn unit(&self, group: usize) -> Result<Unit<'a, M>, SweepError> {
+        let mut batch = Batch::default();
+        let items = &self.items[self.groups[group].clone()];
+        let items = items
+            .iter()
+            .map(|&(index, item)| self.item(index, item, &mut batch))
+            .collect::<Result<Vec<_>, _>>()?;
+        let schedules = self.engine.plan.entries().len();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = items.iter().map(|item| {
+            let mut progress = Progress {
+                sums: vec![None; schedules],
+                missing: schedules,
+                fresh: Vec::new(),
+            };
+            for (schedule, sums) in known.remove(&item.index).into_iter().flatten() {
+                progress.take(schedule, sums);
+            }
+            progress.fresh.clear();
+            progress
+        });
+        Ok(Unit {
+            batch,
+            progress: Mutex::new(progress.collect()),
+            items,
+            needed: self.needed.get(&group).cloned(),
+            plain: OnceLock::new(),
+            values: OnceLock::new(),
+            work: AtomicU64::new(0),
+        })
+    }
+
+    /// An item with its place in the batch of its group.
+    fn item(
+        &self,
+        index: usize,
+        item: &'a M::Item,
+        group: &mut Batch,
+    ) -> Result<Item<'a, M>, SweepError> {
+        let measure = self.engine.measure;
+        let batch = measure.batch(item);
+        // Altered schedules need something to run on.
+        let least = usize::from(self.engine.plan.entries().len() > 1);
+        let least = measure.least_tokens().max(least);
+        if batch.rows() < least {
+            return Err(SweepError::TooShort {
+                unit: measure.unit(),
+                item: index,
+                expected: least,
+                found: batch.rows(),
+            });
+        }
+        Ok(Item {
+            index,
+            item,
+            rows: group.append(&batch),
+            batch,
+        })
+    }
+
+    /// The schedules that end at a node, unless their results are known.
+    pub(super) fn ends(&self, unit: &Unit<'a, M>, node: usize) -> &'a [usize] {
+        match &unit.needed {
+            Some(needed) if !needed.ends[node] => &[],
+            _ => self.engine.plan.trie.ends(node),
+        }
+    }
+
+    /// The nodes that follow a node, but for one of them, and but for what leads to known results alone.
+    pub(super) fn children(
+        &self,
+        unit: &Unit<'a, M>,
+        node: usize,
+        but: Option<usize>,
+    ) -> Vec<usize> {
+        let children = self.engine.plan.trie.children(node).iter().copied();
+        let is_left = |child: &usize| {
+            let needed = unit.needed.as_ref();
+            Some(*child) != but && needed.is_none_or(|needed| needed.nodes[*child])
+        };
+        children.filter(is_left).collect()
+    }
+
+    /// So many steps and ends were done on a group.
+    pub(super) fn done(&self, unit: &Unit<'a, M>, steps: usize, ends: usize) {
+        let work = self.parts.done(&unit.batch, steps, ends);
+        unit.work.fetch_add(work as u64, Ordering::Relaxed);
+    }
+
+    /// Takes up the results of the schedules that end at a node; an item's last one hands the item over.
+    pub(super) fn record(
+        &self,
+        unit: &Unit<'a, M>,
+        node: usize,
+        sums: Vec<M::Sums>,
+    ) -> Result<(), E> {
+        assert_eq!(sums.len(), unit.items.len(), "one result for each item");
+        let ends = self.engine.plan.trie.ends(node);
+        let (&last, others) = ends.split_last().expect("a schedule ends here");
+        for (at, sums) in sums.into_iter().enumerate() {
+            let mut all = unit.progress();
+            let progress = &mut all[at];
+            let missing = progress.missing;
+            for &schedule in others {
+                progress.take(schedule, sums.clone());
+            }
+            progress.take(last, sums);
+            if missing == 0 || progress.missing > 0 {
+                continue;
+            }
+            let sums = std::mem::take(&mut progress.sums);
+            drop(all);
+            let sums = sums.into_iter().flatten().collect();
+            let index = unit.items[at].index;
+            self.settle(&unit.items[at])?;
+            self.hand_over(Handed::Item(index, sums))?;
+        }
+        match unit.work.load(Ordering::Relaxed) < HANDED_EVERY {
+            true => Ok(()),
+            false => self.hand_over_parts(unit),
+        }
+    }
+
+    /// Hands over what is there of items that are not finished.
+    pub(super) fn hand_over_parts(&self, unit: &Unit<'a, M>) -> Result<(), E> {
+        unit.work.store(0, Ordering::Relaxed);
+        // Held until they are handed over, so that no item is finished meanwhile.
+        let mut progress = unit.progress();
+        let mut parts = Vec::new();
+        for (item, progress) in unit.items.iter().zip(&mut *progress) {
+            let mut fresh = std::mem::take(&mut progress.fresh);
+            if progress.missing == 0 || fresh.is_empty() {
+                continue;
+            }
+            self.settle(item)?;
+            fresh.sort_unstable();
+            let mut results = Vec::with_capacity(fresh.len());
+            let result = |schedule: usize| Some((schedule, progress.sums[schedule].clone()?));
+            results.extend(fresh.into_iter().filter_map(result));
+            parts.push((item.index, results));
+        }
+        match parts.is_empty() {
+            true => Ok(()),
+            false => self.hand_over(Handed::Parts(parts)),
+        }
+    }
+
+    fn settle(&self, item: &Item<'a, M>) -> Result<(), SweepError> {
+        let settled = self.engine.measure.settle(item.index);
+        settled.map_err(|source| SweepError::Measure {
+            unit: self.engine.measure.unit(),
+            item: item.index,
+            source: source.into(),
+        })
+    }
+
+    fn hand_over(&self, handed: Handed<M::Sums>) -> Result<(), E> {
+        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_unkept.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        finished(handed).inspect_err(|_| self.is_unkept.store(true, Ordering::Relaxed))
+    }
+}
