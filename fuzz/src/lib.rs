@@ -10,6 +10,7 @@
 mod checkpoint;
 mod exits;
 mod labels;
+mod packs;
 mod parquet;
 mod tokenizers;
 
@@ -29,6 +30,8 @@ use layerwise::tasks::{self, DATA_SETS, Task, Wanted};
 use layerwise::transcripts::{self, Limits, NBestLists, Normaliser, Vocabulary};
 use layerwise::transformer::{Constants, Model, ModelConfig, Values};
 use layerwise::weights::{Folder, Links, OpenOptions, TensorFile, end_tokens};
+pub use packs::packs;
+use packs::packs_seeds;
 pub use parquet::parquet;
 use parquet::parquet_seeds;
 use std::fmt::Display;
@@ -66,6 +69,7 @@ pub const TARGETS: &[Target] = &[
     ("nbest", nbest, nbest_seeds),
     ("tasks", tasks, tasks_seeds),
     ("vectors", vectors, vectors_seeds),
+    ("packs", packs, packs_seeds),
     ("labels", labels, labels_seeds),
 ];
 

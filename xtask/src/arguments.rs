@@ -49,6 +49,11 @@ pub struct Inputs {
     /// where the weights do not fit into --max-memory]
     #[arg(long)]
     pub stream: bool,
+    /// Keep packed weights in this folder, and map them at the next start instead of reading, checking and packing the
+    /// checkpoint again. Takes as much room as the weights in --precision, of each model and number format; of a large file
+    /// whose size, inode and times are as they were, the hash is remembered
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["no_mmap", "stream"])]
+    pub pack_cache: Option<PathBuf>,
     /// Follow links out of a model's folder. Links to its own files and to blobs of its Hugging Face cache are always
     /// followed
     #[arg(long)]
@@ -76,6 +81,7 @@ impl Inputs {
             field: "text".to_owned(),
             no_mmap: false,
             stream: false,
+            pack_cache: None,
             follow_links: false,
             precision: Precision::F32,
             max_memory: None,

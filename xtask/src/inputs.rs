@@ -10,8 +10,8 @@ use layerwise::chat::Template;
 use layerwise::corpus::{self, Corpus, Format, Replaced, Tokenizer};
 use layerwise::hub::HubCorpus;
 use layerwise::sweep::{Budget, Held};
-use layerwise::transformer::{Model, Precision};
-use layerwise::weights::{self, Links, OpenOptions};
+use layerwise::transformer::{Model, Packing, Precision};
+use layerwise::weights::{self, Checkpoint, Links, OpenOptions, OpenedFile, PackCache};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -59,6 +59,7 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
                 options: options.clone(),
                 precision: inputs.precision,
                 stream: inputs.stream,
+                cache: inputs.pack_cache.as_ref().map(PackCache::new),
             };
             open_model(name, folder, opening, &budget)
         })
@@ -79,6 +80,8 @@ struct Opening {
     precision: Precision,
     /// Whether its blocks stay in their files, even if there is memory for them.
     stream: bool,
+    /// Where packed weights are kept.
+    cache: Option<PackCache>,
 }
 
 fn open_model(
@@ -88,7 +91,10 @@ fn open_model(
     budget: &Budget,
 ) -> anyhow::Result<OpenedModel> {
     let Opening {
-        options, precision, ..
+        options,
+        precision,
+        cache,
+        ..
     } = opening;
     let mut checkpoint = Arc::new(options.open(&folder)?);
     let fits = match opening.stream {
@@ -96,7 +102,17 @@ fn open_model(
         false => Some(memory::take(budget, &name, &checkpoint, precision)),
     };
     let model = match fits {
-        Some(Ok(())) => Model::from_checkpoint_in(&checkpoint, precision)?,
+        Some(Ok(())) => match &cache {
+            None => Model::from_checkpoint_in(&checkpoint, precision)?,
+            Some(cache) => {
+                let files = files_of(&checkpoint, Some(cache))?;
+                let hashes: Vec<&str> = files.iter().map(|(_, _, hash)| hash.as_str()).collect();
+                let (model, packing) =
+                    Model::from_checkpoint_or_packs(&checkpoint, &hashes, precision, cache)?;
+                tell_packing(&name, &packing);
+                model
+            }
+        },
         Some(Err(error))
             if memory::take_streamed(budget, &name, &checkpoint, precision).is_err() =>
         {
@@ -127,10 +143,7 @@ fn open_model(
         };
         output::say(format_args!("note: {name}: {note}{doubt}"));
     }
-    let files = checkpoint
-        .files()
-        .map(|file| Ok((file.path().to_path_buf(), file.size(), file.sha256()?)))
-        .collect::<anyhow::Result<_>>()?;
+    let files = files_of(&checkpoint, cache.as_ref())?;
     Ok(OpenedModel {
         name,
         folder,
@@ -139,6 +152,45 @@ fn open_model(
         model,
         budget: budget.clone(),
     })
+}
+
+/// Path, bytes and SHA-256 of a checkpoint's files; a cache may know the hashes of large ones.
+fn files_of(
+    checkpoint: &Checkpoint,
+    cache: Option<&PackCache>,
+) -> anyhow::Result<Vec<(PathBuf, u64, String)>> {
+    let hashed = |file: &OpenedFile| {
+        let hash = match cache {
+            Some(cache) => cache.sha256(file),
+            None => file.sha256(),
+        };
+        Ok((file.path().to_path_buf(), file.size(), hash?))
+    };
+    checkpoint.files().map(hashed).collect()
+}
+
+/// Says what became of the packed weights, unless they were simply found.
+fn tell_packing(name: &str, packing: &Packing) {
+    match packing {
+        Packing::Made { path, damage } => {
+            if let Some(damage) = damage {
+                output::say(format_args!(
+                    "warning: {damage}; the weights are packed again"
+                ));
+            }
+            output::say(format_args!(
+                "{name}: packed weights are kept in {}",
+                path.display()
+            ));
+        }
+        Packing::Doubtful => output::say(format_args!(
+            "{name}: packed weights are not kept, as there is something to be warned of"
+        )),
+        Packing::Unkept { error } => output::say(format_args!(
+            "warning: {error}: packed weights are not kept"
+        )),
+        _ => {}
+    }
 }
 
 /// A model's tokenizer; `None` where its folder holds none.

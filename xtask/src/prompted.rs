@@ -11,6 +11,7 @@ use layerwise::schedule::{Edit, Schedule};
 use ndarray::ArrayView1;
 use serde::Serialize;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// Options of such commands.
 #[derive(clap::Args)]
@@ -31,6 +32,9 @@ pub struct Arguments {
     /// The token put before the prompt: the family's own, none, or an id
     #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
     bos: Bos,
+    /// Keep packed weights in this folder, and start from them the next time
+    #[arg(long, value_name = "DIR")]
+    pack_cache: Option<PathBuf>,
     /// Follow links in the model's folder wherever they lead
     #[arg(long)]
     follow_links: bool,
@@ -68,6 +72,7 @@ impl Prompted {
     pub fn open(arguments: &Arguments) -> anyhow::Result<Self> {
         let opened = inputs::open_one(&Inputs {
             fetch: arguments.fetch,
+            pack_cache: arguments.pack_cache.clone(),
             follow_links: arguments.follow_links,
             max_memory: arguments.max_memory,
             ..Inputs::of_model(&arguments.model)

@@ -255,3 +255,13 @@ fn tasks() {
 fn vectors() {
     check("vectors");
 }
+
+#[test]
+fn labels() {
+    check("labels");
+}
+
+#[test]
+fn packs() {
+    check("packs");
+}

@@ -140,6 +140,19 @@ impl OpenedFile {
         Ok(hexadecimal(&hash.finalize()))
     }
 
+    /// What the system says of the file besides its bytes, as text: device, inode, size, and when its bytes and its inode were last
+    /// written. A file of the same stamp has the same bytes, as far as the system's clock can tell two moments apart. `None`
+    /// where the system has no such numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Io`].
+    pub fn stamp(&self) -> Result<Option<String>, FileError> {
+        let metadata = self.handle().metadata();
+        let metadata = metadata.map_err(|e| FileError::io(&self.path, "inspect", e))?;
+        Ok(stamp(&metadata))
+    }
+
     /// Fails if the file's size is not as at opening.
     ///
     /// # Errors
@@ -317,6 +330,26 @@ pub(crate) fn kind(file: FileType) -> &'static str {
     } else {
         "something else"
     }
+}
+
+#[cfg(unix)]
+fn stamp(of: &Metadata) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    Some(format!(
+        "device {} inode {} bytes {} modified {}.{:09} changed {}.{:09}",
+        of.dev(),
+        of.ino(),
+        of.size(),
+        of.mtime(),
+        of.mtime_nsec(),
+        of.ctime(),
+        of.ctime_nsec()
+    ))
+}
+
+#[cfg(not(unix))]
+fn stamp(_: &Metadata) -> Option<String> {
+    None
 }
 
 #[cfg(test)]

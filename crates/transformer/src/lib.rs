@@ -66,6 +66,7 @@ pub use layerwise_architecture::ModelConfig;
 pub use layerwise_kernels::gemm::Precision;
 pub use layerwise_kernels::team::Team;
 pub use layerwise_schedule::Site;
+pub use loading::Packing;
 pub use model::Model;
 pub use site::{Address, FirstNotFinite, NotFinite, Observer, Recording, check_site};
 pub use state::State;

@@ -2,7 +2,7 @@
 
 use crate::crew::Crew;
 use layerwise_architecture::Layout;
-use layerwise_kernels::gemm::{Arena, Packed, Precision, Scratch, Write, multiply};
+use layerwise_kernels::gemm::{Packed, Precision, Scratch, Write, multiply};
 use layerwise_weights::Tensor;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder};
 use std::ops::Range;
@@ -47,21 +47,6 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
-    /// As [`Linear::new`], the weight in an arena.
-    pub(crate) fn new_in(
-        arena: &mut Arena,
-        weight: ArrayView2<'_, f32>,
-        bias: Option<Vec<f32>>,
-        precision: Precision,
-    ) -> Self {
-        let mut packed = Packed::zeros_in(arena, weight.nrows(), weight.ncols(), precision);
-        packed.put(0, weight);
-        Self {
-            weight: Arc::new(packed),
-            bias,
-        }
-    }
-
     pub(crate) fn new(
         weight: ArrayView2<'_, f32>,
         bias: Option<Vec<f32>>,

@@ -7,12 +7,13 @@ use crate::model::Model;
 use layerwise_architecture::{
     self as architecture, Fused, Layout, Mlp, ModelConfig, NormGain, Note, PlannedTensor, Role,
 };
-use layerwise_kernels::gemm::{Arena, Packed, Precision};
-use layerwise_weights::{Checkpoint, Tensor};
-use ndarray::ArrayView2;
-use std::cell::RefCell;
+use layerwise_kernels::cpu_features;
+use layerwise_kernels::gemm::{Arena, Bytes, LAYOUT, Packed, Precision};
+use layerwise_weights::{Checkpoint, PackCache, Packs, Tensor, WeightsError};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Model {
@@ -49,6 +50,66 @@ impl Model {
         let read = |tensor: &PlannedTensor| Ok(checkpoint.tensor(&tensor.name)?);
         let tensors = Tensors::new(&read, &planned.config, &planned.tensors, precision, bytes);
         Self::around(&tensors, tensors.held()?, &planned.notes)
+    }
+
+    /// As [`Model::from_checkpoint_in`], but packed weights that the cache has of this checkpoint, named by the hashes of its files,
+    /// are mapped where they lie: they are neither read from the checkpoint, nor checked, nor packed again. What it does not
+    /// have, it has afterwards.
+    ///
+    /// The model gives the same bits either way. Tables of vectors that are no products, norms and biases come from the
+    /// checkpoint. Weights of which something is worth a warning are not kept, so that it is told each time.
+    ///
+    /// # Errors
+    /// As [`Model::from_checkpoint_in`]; a cache that cannot be used is none.
+    pub fn from_checkpoint_or_packs(
+        checkpoint: &Checkpoint,
+        hashes: &[&str],
+        precision: Precision,
+        cache: &PackCache,
+    ) -> Result<(Self, Packing), TransformerError> {
+        TransformerError::check_instructions(precision)?;
+        let fixed = [
+            "1",
+            env!("CARGO_PKG_VERSION"),
+            LAYOUT,
+            precision.name(),
+            cpu_features(),
+        ];
+        let of = [&fixed, hashes].concat();
+        let planned = Planned::new(checkpoint)?;
+        let read = |tensor: &PlannedTensor| Ok(checkpoint.tensor(&tensor.name)?);
+        let damage = match cache.open(&of) {
+            Ok(None) => None,
+            Err(damage) => Some(damage),
+            Ok(Some(packs)) => {
+                let packs = Matrices::kept(packs);
+                let tensors =
+                    Tensors::of(&read, &planned.config, &planned.tensors, precision, packs);
+                match tensors
+                    .held()
+                    .and_then(|held| Self::around(&tensors, held, &planned.notes))
+                {
+                    Ok(model) => return Ok((model, Packing::Found)),
+                    Err(TransformerError::Weights(damage @ WeightsError::PackShape { .. })) => {
+                        Some(damage)
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let bytes = packed_bytes(&planned.config, precision);
+        let tensors = Tensors::new(&read, &planned.config, &planned.tensors, precision, bytes);
+        let model = Self::around(&tensors, tensors.held()?, &planned.notes)?;
+        if !checkpoint.warnings().is_empty() {
+            return Ok((model, Packing::Doubtful));
+        }
+        let made = tensors.made.into_inner();
+        let parts: Vec<&[u8]> = made.iter().map(|packed| packed.as_bytes()).collect();
+        let packing = match cache.keep(&of, &parts) {
+            Ok(path) => Packing::Made { path, damage },
+            Err(error) => Packing::Unkept { error },
+        };
+        Ok((model, packing))
     }
 
     /// Builds a model in f32 of tensors that a function reads.
@@ -139,6 +200,28 @@ impl Model {
             config,
         })
     }
+}
+
+/// What became of a cache of packed weights.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Packing {
+    /// The weights were in it.
+    Found,
+    /// They were put there.
+    Made {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong with the file that was there.
+        damage: Option<WeightsError>,
+    },
+    /// Something is worth a warning, and they are not kept.
+    Doubtful,
+    /// They could not be put there.
+    Unkept {
+        /// Why not.
+        error: WeightsError,
+    },
 }
 
 /// A checkpoint's config, and what part its tensors play.
@@ -240,10 +323,35 @@ struct Tensors<'a> {
     read: &'a Read<'a>,
     config: &'a ModelConfig,
     precision: Precision,
-    /// Of all packed matrices.
-    arena: RefCell<Arena>,
+    matrices: Matrices,
+    /// All packed matrices so far, in the order in which a cache keeps them.
+    made: RefCell<Vec<Arc<Packed>>>,
     /// By role, block and row.
     planned: BTreeMap<(Role, Option<usize>, Option<usize>), &'a PlannedTensor>,
+}
+
+/// Where packed matrices come from.
+enum Matrices {
+    /// They are packed, into one piece of memory.
+    Packing(RefCell<Arena>),
+    /// They were packed before, and come one after another.
+    Kept {
+        path: PathBuf,
+        bytes: Bytes,
+        parts: Vec<Range<usize>>,
+        next: Cell<usize>,
+    },
+}
+
+impl Matrices {
+    fn kept(packs: Packs) -> Self {
+        Self::Kept {
+            path: packs.path().to_owned(),
+            parts: packs.parts().to_vec(),
+            bytes: Arc::new(packs),
+            next: Cell::new(0),
+        }
+    }
 }
 
 impl<'a> Tensors<'a> {
@@ -255,11 +363,23 @@ impl<'a> Tensors<'a> {
         precision: Precision,
         bytes: usize,
     ) -> Self {
+        let arena = RefCell::new(Arena::with_capacity(bytes));
+        Self::of(read, config, planned, precision, Matrices::Packing(arena))
+    }
+
+    fn of(
+        read: &'a Read<'a>,
+        config: &'a ModelConfig,
+        planned: &'a [PlannedTensor],
+        precision: Precision,
+        matrices: Matrices,
+    ) -> Self {
         Self {
             read,
             config,
             precision,
-            arena: RefCell::new(Arena::with_capacity(bytes)),
+            matrices,
+            made: RefCell::default(),
             planned: planned
                 .iter()
                 .map(|t| ((t.role, t.layer, t.row), t))
@@ -271,8 +391,54 @@ impl<'a> Tensors<'a> {
         (self.read)(planned)
     }
 
-    fn packed(&self, weight: ArrayView2<'_, f32>, bias: Option<Vec<f32>>) -> Linear {
-        Linear::new_in(&mut self.arena.borrow_mut(), weight, bias, self.precision)
+    /// A packed matrix \[inputs, outputs\], which `fill` fills where it is not packed already.
+    fn matrix(
+        &self,
+        [inputs, outputs]: [usize; 2],
+        fill: impl FnOnce(&mut Packed) -> Result<(), TransformerError>,
+    ) -> Result<Arc<Packed>, TransformerError> {
+        let packed = match &self.matrices {
+            Matrices::Packing(arena) => {
+                let mut arena = arena.borrow_mut();
+                let mut packed = Packed::zeros_in(&mut arena, inputs, outputs, self.precision);
+                fill(&mut packed)?;
+                packed
+            }
+            Matrices::Kept {
+                path,
+                bytes,
+                parts,
+                next,
+            } => {
+                let part = next.replace(next.get() + 1);
+                let range = parts.get(part).cloned();
+                let shape = [inputs, outputs];
+                range
+                    .and_then(|range| Packed::of_bytes(bytes, range, shape, self.precision))
+                    .ok_or_else(|| WeightsError::PackShape {
+                        path: path.clone(),
+                        part,
+                    })?
+            }
+        };
+        let packed = Arc::new(packed);
+        self.made.borrow_mut().push(Arc::clone(&packed));
+        Ok(packed)
+    }
+
+    /// A tensor as a packed matrix.
+    fn stored(
+        &self,
+        planned: &PlannedTensor,
+        [inputs, outputs]: [usize; 2],
+    ) -> Result<Arc<Packed>, TransformerError> {
+        self.matrix([inputs, outputs], |packed| {
+            let tensor = self.read(planned)?;
+            // Of padded rows only those of the vocabulary are used.
+            let values = &tensor.as_slice()[..inputs * outputs];
+            packed.put(0, as_input_output(values, planned.layout, inputs, outputs));
+            Ok(())
+        })
     }
 
     fn vector(
@@ -295,22 +461,21 @@ impl<'a> Tensors<'a> {
     /// The token embedding and the unembedding, which may be one; of padded rows only those of the vocabulary are used.
     fn ends(&self) -> Result<(Table, Linear), TransformerError> {
         let c = self.config;
-        let embedding = self.read(self.planned[&(Role::TokenEmbedding, None, None)])?;
+        let embedding = self.planned[&(Role::TokenEmbedding, None, None)];
         let bias = self.vector(Role::UnembeddingBias, None)?.map(|mut bias| {
             bias.truncate(c.vocab);
             bias
         });
-        let packed = |table: &Tensor| {
-            let width = c.embedding_width();
-            let rows = &table.as_slice()[..c.vocab * width];
-            let weight = as_input_output(rows, Layout::OutIn, width, c.vocab);
-            self.packed(weight, bias)
+        let shape = [c.embedding_width(), c.vocab];
+        let (table, weight) = match c.tied {
+            true => (Table::Unembedding, self.stored(embedding, shape)?),
+            false => {
+                let unembedding = self.planned[&(Role::Unembedding, None, None)];
+                let table = Table::Checkpoint(self.read(embedding)?);
+                (table, self.stored(unembedding, shape)?)
+            }
         };
-        if c.tied {
-            return Ok((Table::Unembedding, packed(&embedding)));
-        }
-        let unembedding = self.read(self.planned[&(Role::Unembedding, None, None)])?;
-        Ok((Table::Checkpoint(embedding), packed(&unembedding)))
+        Ok((table, Linear { weight, bias }))
     }
 
     /// Maps of one input, packed side by side.
@@ -321,22 +486,24 @@ impl<'a> Tensors<'a> {
         layer: usize,
     ) -> Result<Linear, TransformerError> {
         let outputs = roles.iter().map(|(_, _, outputs)| outputs).sum();
-        let mut arena = self.arena.borrow_mut();
-        let mut packed = Packed::zeros_in(&mut arena, inputs, outputs, self.precision);
-        let mut biases = Vec::new();
-        let mut first = 0;
-        for &(weight, bias, outputs) in roles {
-            let planned = self.planned[&(weight, Some(layer), None)];
-            let tensor = self.read(planned)?;
-            let weight = as_input_output(tensor.as_slice(), planned.layout, inputs, outputs);
-            packed.put(first, weight);
-            first += outputs;
-            biases.push(self.vector(bias, Some(layer))?);
-        }
+        let weight = self.matrix([inputs, outputs], |packed| {
+            let mut first = 0;
+            for &(weight, _, outputs) in roles {
+                let planned = self.planned[&(weight, Some(layer), None)];
+                let tensor = self.read(planned)?;
+                let weight = as_input_output(tensor.as_slice(), planned.layout, inputs, outputs);
+                packed.put(first, weight);
+                first += outputs;
+            }
+            Ok(())
+        })?;
+        let biases = roles
+            .iter()
+            .map(|(_, bias, _)| self.vector(*bias, Some(layer)));
         // All maps have a bias, or none.
-        let biases: Option<Vec<Vec<f32>>> = biases.into_iter().collect();
+        let biases: Option<Vec<Vec<f32>>> = biases.collect::<Result<_, _>>()?;
         Ok(Linear {
-            weight: Arc::new(packed),
+            weight,
             bias: biases.map(|biases| biases.concat()),
         })
     }
@@ -362,12 +529,11 @@ impl<'a> Tensors<'a> {
         let Some(planned) = self.planned.get(&(role, None, None)) else {
             return Ok(None);
         };
-        let tensor = self.read(planned)?;
         let [outputs, inputs] = *planned.shape.as_slice() else {
             unreachable!("the plan checked the shape");
         };
-        let weight = as_input_output(tensor.as_slice(), planned.layout, inputs, outputs);
-        Ok(Some(self.packed(weight, None)))
+        let weight = self.stored(planned, [inputs, outputs])?;
+        Ok(Some(Linear { weight, bias: None }))
     }
 
     /// All blocks, in memory.
@@ -395,10 +561,8 @@ impl<'a> Tensors<'a> {
         let mlp_in = match (c.mlp, gate_up) {
             (Mlp::Plain, _) => self.linear(&[up], c.model, layer)?,
             (Mlp::Gated, Some(planned)) => {
-                let tensor = self.read(planned)?;
-                let outputs = 2 * c.neurons;
-                let weight = as_input_output(tensor.as_slice(), planned.layout, c.model, outputs);
-                self.packed(weight, None)
+                let weight = self.stored(planned, [c.model, 2 * c.neurons])?;
+                Linear { weight, bias: None }
             }
             (Mlp::Gated, None) => self.linear(
                 &[(Role::MlpGate, Role::MlpGateBias, c.neurons), up],
@@ -445,23 +609,23 @@ impl<'a> Tensors<'a> {
     /// Queries, keys and values that are stored as one tensor.
     fn fused_qkv(&self, planned: &PlannedTensor, layer: usize) -> Result<Linear, TransformerError> {
         let c = self.config;
-        let outputs = (c.heads + 2 * c.kv_heads) * c.head;
-        let tensor = self.read(planned)?;
+        let shape = [c.model, (c.heads + 2 * c.kv_heads) * c.head];
         let bias = self.vector(Role::QkvBias, Some(layer))?;
-        if planned.fused == Some(Fused::ByGroup) {
-            // Outputs come by key head, as its queries, key and value; they are put part by part.
-            let sharing = c.heads / c.kv_heads;
-            let weight = by_part(tensor.as_slice(), c.kv_heads, sharing, c.head * c.model);
-            let bias = bias.map(|bias| by_part(&bias, c.kv_heads, sharing, c.head));
-            return Ok(self.packed(
-                as_input_output(&weight, Layout::OutIn, c.model, outputs),
-                bias,
-            ));
+        if planned.fused != Some(Fused::ByGroup) {
+            let weight = self.stored(planned, shape)?;
+            return Ok(Linear { weight, bias });
         }
-        Ok(self.packed(
-            as_input_output(tensor.as_slice(), planned.layout, c.model, outputs),
-            bias,
-        ))
+        // Outputs come by key head, as its queries, key and value; they are put part by part.
+        let sharing = c.heads / c.kv_heads;
+        let weight = self.matrix(shape, |packed| {
+            let tensor = self.read(planned)?;
+            let weight = by_part(tensor.as_slice(), c.kv_heads, sharing, c.head * c.model);
+            let [inputs, outputs] = shape;
+            packed.put(0, as_input_output(&weight, Layout::OutIn, inputs, outputs));
+            Ok(())
+        })?;
+        let bias = bias.map(|bias| by_part(&bias, c.kv_heads, sharing, c.head));
+        Ok(Linear { weight, bias })
     }
 }
 

@@ -47,6 +47,54 @@ pub enum WeightsError {
         /// The checkpoint folder in it whose name comes last.
         found: String,
     },
+    /// The head of a file of packed weights is damaged.
+    #[error("{path}: expected packed weights, found a damaged head")]
+    PackHead {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of packed weights is of something else.
+    #[error("{path}: expected packed weights of {expected}, found those of {found:?}")]
+    PackOther {
+        /// The file.
+        path: PathBuf,
+        /// The hash of what they should depend on.
+        expected: String,
+        /// The hash in the file.
+        found: String,
+    },
+    /// A file of packed weights does not end where its parts do.
+    #[error("{path}: expected packed weights of {expected} bytes, found {found}")]
+    PackLength {
+        /// The file.
+        path: PathBuf,
+        /// Where the last part ends, in bytes.
+        expected: u64,
+        /// The file's size in bytes.
+        found: u64,
+    },
+    /// A part of a file of packed weights is damaged.
+    #[error("{path}: expected the checksum {expected:08x} of part {part}, found {found:08x}")]
+    PackSum {
+        /// The file.
+        path: PathBuf,
+        /// Index of the part.
+        part: usize,
+        /// The checksum in the file's head.
+        expected: u32,
+        /// That of the part's bytes.
+        found: u32,
+    },
+    /// A file of packed weights does not have the matrices of the model.
+    #[error(
+        "{path}: expected other parts than the packed weights have, found part {part} not to be the model's matrix"
+    )]
+    PackShape {
+        /// The file.
+        path: PathBuf,
+        /// Index of the first part that is not as expected.
+        part: usize,
+    },
     /// A file has no bytes.
     #[error("{path}: expected {expected}, found an empty file")]
     Empty {

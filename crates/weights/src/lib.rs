@@ -60,6 +60,7 @@ mod header;
 mod index;
 mod json;
 mod mapping;
+mod packs;
 mod shard;
 mod tensor;
 
@@ -68,6 +69,7 @@ pub use end_tokens::end_tokens;
 pub use error::{Warning, WeightsError};
 pub use file::{Element, TensorFile};
 pub use layerwise_files::{FileError, Folder, Links, OpenedFile};
+pub use packs::{PackCache, Packs};
 pub use safetensors::Dtype;
 pub use tensor::Tensor;
 

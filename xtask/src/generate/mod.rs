@@ -151,6 +151,9 @@ pub struct Arguments {
     /// Read files of weights instead of mapping them
     #[arg(long)]
     no_mmap: bool,
+    /// Keep packed weights in this folder, and start from them the next time
+    #[arg(long, value_name = "DIR", conflicts_with = "no_mmap")]
+    pack_cache: Option<PathBuf>,
     /// Follow links in the model's folder wherever they lead
     #[arg(long)]
     follow_links: bool,
@@ -176,6 +179,7 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
     let opened = inputs::open_one(&Inputs {
         fetch: arguments.fetch,
         no_mmap: arguments.no_mmap,
+        pack_cache: arguments.pack_cache.clone(),
         follow_links: arguments.follow_links,
         precision: arguments.precision,
         max_memory: arguments.max_memory,

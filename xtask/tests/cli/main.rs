@@ -16,6 +16,7 @@ mod installed;
 mod list;
 mod looked;
 mod outputs;
+mod packed;
 mod per_token;
 mod planned;
 mod precision;

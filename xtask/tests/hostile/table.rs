@@ -72,7 +72,7 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
 }
 
 /// What is tested in another way: the number, what it is, and the test, by its file.
-const OTHERS: [(u8, &str, &str); 36] = [
+const OTHERS: [(u8, &str, &str); 39] = [
     (
         32,
         "misaligned data, all seven ways",
@@ -144,6 +144,21 @@ const OTHERS: [(u8, &str, &str); 36] = [
         "xtask/tests/cli/resumed.rs: a_run_is_held_by_one_process",
     ),
     (89, "full disk", "faults.rs: a_disk_that_is_full"),
+    (
+        89,
+        "parts of a unit in a journal that cannot be",
+        "crates/journal/src/log.rs: parts_that_cannot_be_are_damage",
+    ),
+    (
+        89,
+        "packed weights of which a byte is changed",
+        "crates/weights/src/packs.rs: every_changed_byte_is_found_and_what_was_damaged_is_made_again",
+    ),
+    (
+        89,
+        "packed weights that are damaged, cut or of something else",
+        "xtask/tests/cli/packed.rs: a_table_has_the_same_bytes_from_packed_weights",
+    ),
     (
         89,
         "files that cannot grow",

@@ -5,14 +5,14 @@
 
 #![allow(
     unsafe_code,
-    reason = "memory is taken in one piece, aligned to huge pages, and handed out part by part"
+    reason = "memory is taken in one piece, aligned to huge pages, and handed out part by part; or it is somebody else's"
 )]
 
 use super::format::Format;
 use super::panel::PanelRow;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -53,9 +53,20 @@ impl Arena {
             // SAFETY: it lies in an allocation, or is the dangling start of an empty region.
             start: unsafe { NonNull::new_unchecked(start) },
             length,
-            region: Arc::clone(&self.region),
+            memory: Memory::Region(Arc::clone(&self.region)),
         }
     }
+}
+
+/// Bytes that packed matrices are read from where they are, such as a file in memory.
+pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// What keeps rows where they are.
+enum Memory {
+    /// A part of a region that is the rows' own.
+    Region(Arc<Region>),
+    /// Bytes of somebody else, which are never written.
+    Others { _held: Bytes },
 }
 
 /// An allocation.
@@ -104,14 +115,36 @@ impl Drop for Region {
     }
 }
 
-/// Rows of panels: a part of a region that nothing else reads or writes.
+/// Rows of panels: a part of a region that nothing else reads or writes, or bytes that nobody writes.
 pub(super) struct Rows<T> {
     start: NonNull<PanelRow<T>>,
     length: usize,
-    region: Arc<Region>,
+    memory: Memory,
 }
 
-// SAFETY: it owns its part of the region.
+impl<T: Format> Rows<T> {
+    /// Rows that lie in somebody else's bytes; `None` where the bytes are not these many rows, or not aligned as rows are.
+    pub(super) fn of(bytes: &Bytes, range: Range<usize>, length: usize) -> Option<Self> {
+        let own: &[u8] = (**bytes).as_ref().get(range)?;
+        let start = NonNull::from(own).cast::<PanelRow<T>>();
+        let is_whole = length.checked_mul(size_of::<PanelRow<T>>()) == Some(own.len());
+        (is_whole && start.is_aligned()).then(|| Self {
+            start,
+            length,
+            memory: Memory::Others {
+                _held: Arc::clone(bytes),
+            },
+        })
+    }
+
+    /// The bytes as they lie in memory.
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: rows are arrays of numbers without padding, and these are as many bytes as the rows have.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), size_of_val(&**self)) }
+    }
+}
+
+// SAFETY: it owns its part of the region, or shares bytes that are only read.
 unsafe impl<T: Send> Send for Rows<T> {}
 // SAFETY: as above.
 unsafe impl<T: Sync> Sync for Rows<T> {}
@@ -120,13 +153,19 @@ impl<T> Deref for Rows<T> {
     type Target = [PanelRow<T>];
 
     fn deref(&self) -> &Self::Target {
-        // SAFETY: the rows were written when the part was handed out, and the region lives as long as they do.
+        // SAFETY: the rows were written when the part was handed out, and the region lives as long as they do. Of somebody else's
+        // bytes, which were borrowed from behind a handle that is held, they are a part, aligned, and every pattern of bits is
+        // a number.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }
 
-impl<T> DerefMut for Rows<T> {
+/// What lies in somebody else's bytes is copied first.
+impl<T: Format> DerefMut for Rows<T> {
     fn deref_mut(&mut self) -> &mut Self::Target {
+        if let Memory::Others { .. } = self.memory {
+            *self = self.clone();
+        }
         // SAFETY: as above, and the part is this value's own.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
     }
@@ -149,7 +188,10 @@ impl<T: PartialEq> PartialEq for Rows<T> {
 
 impl<T> fmt::Debug for Rows<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} rows in {:?}", self.length, self.region)
+        match &self.memory {
+            Memory::Region(region) => write!(formatter, "{} rows in {region:?}", self.length),
+            Memory::Others { .. } => write!(formatter, "{} rows of somebody else", self.length),
+        }
     }
 }
 
@@ -200,5 +242,42 @@ mod tests {
                 assert_eq!(*part == parts[value], value != 2);
             }
         }
+    }
+
+    /// Bytes that begin where rows may.
+    struct Aligned(Rows<f32>);
+
+    impl AsRef<[u8]> for Aligned {
+        fn as_ref(&self) -> &[u8] {
+            self.0.bytes()
+        }
+    }
+
+    #[test]
+    fn rows_of_others_are_read_where_they_are_and_copied_before_they_are_written() {
+        const ROW: usize = size_of::<PanelRow<f32>>();
+        let mut rows = Arena::with_capacity(0).rows(5);
+        for (value, row) in rows.iter_mut().enumerate() {
+            row.0.fill(value as f32);
+        }
+        let bytes: Bytes = Arc::new(Aligned(rows));
+        let of = |range, length| Rows::<f32>::of(&bytes, range, length);
+        let mut part = of(ROW..3 * ROW, 2).unwrap();
+        assert_eq!(part.bytes().as_ptr(), (*bytes).as_ref()[ROW..].as_ptr());
+        assert!(part[0].0 == [1.0; _] && part[1].0 == [2.0; _]);
+        for (range, length) in [
+            (ROW..3 * ROW, 3),
+            (ROW..3 * ROW + 1, 2),
+            (4..ROW + 4, 1),
+            (ROW..6 * ROW, 5),
+            (0..0, usize::MAX),
+        ] {
+            assert!(of(range.clone(), length).is_none(), "{range:?} {length}");
+        }
+        assert!(of(0..0, 0).unwrap().is_empty());
+        fill(&mut part, 9.0);
+        let again = of(ROW..3 * ROW, 2).unwrap();
+        drop(bytes);
+        assert!(part.iter().all(|row| row.0 == [9.0; _]) && again[1].0 == [2.0; _]);
     }
 }

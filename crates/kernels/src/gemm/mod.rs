@@ -37,8 +37,8 @@ mod x86;
 
 pub use format::Precision;
 pub use macrokernel::Write;
-pub use memory::Arena;
-pub use packed::Packed;
+pub use memory::{Arena, Bytes};
+pub use packed::{LAYOUT, Packed};
 pub(crate) use panel::MR;
 pub(crate) use product::PackedA;
 pub use product::{Scratch, multiply};

@@ -1,11 +1,16 @@
 //! The right factor B, packed once.
 
 use super::format::{Format, Pair, Precision};
-use super::memory::{Arena, Rows};
+use super::memory::{Arena, Bytes, Rows};
 use super::pack::Pack;
 use super::panel::{NR, PanelRow};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use std::ops::Range;
+
+/// The order in which a packed matrix lies in memory; changes when that does.
+pub const LAYOUT: &str = "panels of 32 columns, a row for each term: 1 input in f32, 2 in bf16";
+
+const _: () = assert!(NR == 32);
 
 /// A matrix B \[inputs, outputs\], packed for products A · B.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +64,43 @@ impl Packed {
             inputs,
             outputs,
             panels,
+        }
+    }
+
+    /// A packed matrix \[inputs, outputs\] whose bytes, as [`Packed::as_bytes`] gives them, lie somewhere already; `None` where
+    /// they are not as many, or do not begin at a multiple of 64 bytes.
+    pub fn of_bytes(
+        bytes: &Bytes,
+        range: Range<usize>,
+        [inputs, outputs]: [usize; 2],
+        precision: Precision,
+    ) -> Option<Self> {
+        fn rows<T: Format>(
+            bytes: &Bytes,
+            range: Range<usize>,
+            [inputs, outputs]: [usize; 2],
+        ) -> Option<Rows<T>> {
+            let length = inputs.div_ceil(T::INPUTS) * outputs.div_ceil(NR);
+            Rows::of(bytes, range, length)
+        }
+        let shape = [inputs, outputs];
+        let panels = match precision {
+            Precision::F32 => Panels::F32(rows(bytes, range, shape)?),
+            Precision::Bf16 => Panels::Bf16(rows(bytes, range, shape)?),
+        };
+        Some(Self {
+            inputs,
+            outputs,
+            panels,
+        })
+    }
+
+    /// The bytes in which it lies: another program reads them as the same matrix if its [`LAYOUT`] and the order of a number's
+    /// bytes are the same.
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.panels {
+            Panels::F32(panels) => panels.bytes(),
+            Panels::Bf16(panels) => panels.bytes(),
         }
     }
 

@@ -1,0 +1,481 @@
+//! Packed weights that are kept on disk, so that the next start finds them.
+//!
+//! A file of packed weights is named by a hash of everything that they depend on, and that hash stands in it. It is
+//!
+//! - 16 bytes that say what it is, and a CRC-32 of the rest of its head, in 8 bytes;
+//! - the hash, 64 hexadecimal digits; how many parts there are, in 8 bytes; of each its bytes and their CRC-32, in 8 bytes each;
+//! - zeros up to a multiple of 4096 bytes, and then part after part, of multiples of 128 bytes.
+//!
+//! Numbers are little-endian, the parts as they lie in memory. All of this is checked whenever a file is opened.
+
+use crate::error::WeightsError;
+use crate::mapping::Mapping;
+use layerwise_files::{FileError, Links, OpenedFile, open, sha256};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The beginning of every such file.
+const MAGIC: &[u8; 16] = b"layerwise packs\n";
+/// Bytes of the hash.
+const HASH: usize = 64;
+/// Bytes before the list of parts.
+const FIXED: usize = MAGIC.len() + 8 + HASH + 8;
+/// Bytes of a part in the list.
+const ENTRY: usize = 16;
+/// The most parts; a model has a few for each block.
+const MOST_PARTS: u64 = 1 << 20;
+/// Where parts may begin: a page.
+const PAGE: usize = 4096;
+/// What the bytes of a part are a multiple of: a row of a panel.
+const ROW: u64 = 128;
+/// Files of fewer bytes are hashed anew each time: they could change and change again within one tick of the system's clock.
+const LEAST_REMEMBERED: u64 = 16 << 20;
+/// Bytes of a hash that is remembered, with its stamp.
+const MOST_STAMP: u64 = 4096;
+
+/// A folder of packed weights.
+///
+/// Its files are written under a name of their own and then renamed, so that one is whole or absent, whatever other process
+/// writes the same. What is in a file is trusted as far as its checksums tell: the folder should be writable by its user alone.
+///
+/// ```
+/// use layerwise_weights::PackCache;
+///
+/// let folder = tempfile::tempdir()?;
+/// let cache = PackCache::new(folder.path());
+/// assert!(cache.open(&["a model", "f32"])?.is_none());
+/// cache.keep(&["a model", "f32"], &[&[1; 128], &[2; 256]])?;
+/// let packs = cache.open(&["a model", "f32"])?.expect("kept before");
+/// assert_eq!(packs.as_ref()[packs.parts()[1].clone()], [2; 256]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackCache {
+    folder: PathBuf,
+}
+
+/// A file of packed weights, mapped into memory and checked.
+#[derive(Debug)]
+pub struct Packs {
+    path: PathBuf,
+    mapping: Mapping,
+    parts: Vec<Range<usize>>,
+}
+
+impl Packs {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its parts are.
+    pub fn parts(&self) -> &[Range<usize>] {
+        &self.parts
+    }
+}
+
+/// The bytes of the file.
+impl AsRef<[u8]> for Packs {
+    fn as_ref(&self) -> &[u8] {
+        &self.mapping
+    }
+}
+
+impl PackCache {
+    /// In a folder, which is made once something is kept in it.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+        }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The packed weights that were kept of what these texts say; `None` where there are none.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, or is damaged or of something else: one that [`PackCache::keep`] replaces.
+    pub fn open(&self, of: &[&str]) -> Result<Option<Packs>, WeightsError> {
+        let key = key(of);
+        let path = self.path(&key);
+        let file = match open(&path, Links::Refuse) {
+            Err(FileError::Missing { .. }) => return Ok(None),
+            file => file?,
+        };
+        let parts = head(&file, &key)?;
+        let mapping = Mapping::new(&file.handle(), file.size_in_memory()?);
+        let mapping = mapping.map_err(|source| FileError::io(&path, "map", source))?;
+        for (index, (part, sum)) in parts.iter().enumerate() {
+            let found = crc32fast::hash(&mapping[part.clone()]);
+            if found != *sum {
+                return Err(WeightsError::PackSum {
+                    path,
+                    part: index,
+                    expected: *sum,
+                    found,
+                });
+            }
+        }
+        Ok(Some(Packs {
+            path,
+            mapping,
+            parts: parts.into_iter().map(|(part, _)| part).collect(),
+        }))
+    }
+
+    /// Keeps packed weights, in place of what was kept of the same, and returns the file.
+    ///
+    /// # Errors
+    /// The folder or the file cannot be written.
+    ///
+    /// # Panics
+    /// If a part is no multiple of 128 bytes.
+    pub fn keep(&self, of: &[&str], parts: &[&[u8]]) -> Result<PathBuf, WeightsError> {
+        let key = key(of);
+        let path = self.path(&key);
+        let mut rest = key.as_bytes().to_vec();
+        rest.extend((parts.len() as u64).to_le_bytes());
+        for part in parts {
+            assert!(
+                (part.len() as u64).is_multiple_of(ROW),
+                "parts are whole rows"
+            );
+            rest.extend((part.len() as u64).to_le_bytes());
+            rest.extend(u64::from(crc32fast::hash(part)).to_le_bytes());
+        }
+        let start = MAGIC.len() + 8;
+        rest.resize((start + rest.len()).next_multiple_of(PAGE) - start, 0);
+        let sum = u64::from(crc32fast::hash(&rest)).to_le_bytes();
+        let head: [&[u8]; 3] = [MAGIC, &sum, &rest];
+        self.replace(&path, head.into_iter().chain(parts.iter().copied()))?;
+        Ok(path)
+    }
+
+    /// A file's SHA-256. Of a large file it is remembered together with the file's stamp ([`OpenedFile::stamp`]), so that one that
+    /// was not written since is not read again.
+    ///
+    /// # Errors
+    /// The file cannot be read. What cannot be remembered is computed again the next time.
+    pub fn sha256(&self, file: &OpenedFile) -> Result<String, FileError> {
+        let stamp = match file.size() >= LEAST_REMEMBERED {
+            true => file.stamp()?,
+            false => None,
+        };
+        let Some(stamp) = stamp else {
+            return file.sha256();
+        };
+        let path = self
+            .folder
+            .join(format!("{}.sha256", &key(&[&stamp])[..32]));
+        if let Some(known) = remembered(&path, &stamp) {
+            return Ok(known);
+        }
+        let hash = file.sha256()?;
+        if file.stamp()?.as_ref() == Some(&stamp) {
+            let text = format!("{stamp}\n{hash}\n");
+            let _ = self.replace(&path, [text.as_bytes()]);
+        }
+        Ok(hash)
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        self.folder.join(format!("{}.packed", &key[..32]))
+    }
+
+    /// Writes a file under a name of its own, and puts it at its place.
+    fn replace<'b>(
+        &self,
+        path: &Path,
+        parts: impl IntoIterator<Item = &'b [u8]>,
+    ) -> Result<(), FileError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| FileError::io(&path, "write", source)
+        };
+        fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
+        let (partial, mut file) = partial(path).map_err(failed(path))?;
+        let write = || -> io::Result<()> {
+            parts
+                .into_iter()
+                .try_for_each(|part| file.write_all(part))?;
+            fs::rename(&partial, path)
+        };
+        write().map_err(|source| {
+            let _ = fs::remove_file(&partial);
+            failed(path)(source)
+        })
+    }
+}
+
+/// A new file beside another, which nobody else writes to.
+fn partial(path: &Path) -> io::Result<(PathBuf, File)> {
+    for number in 0_u64.. {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}.partial"));
+        let partial = PathBuf::from(name);
+        match File::create_new(&partial) {
+            Ok(file) => return Ok((partial, file)),
+            // Another thread or process writes it, or was killed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    unreachable!("a folder has fewer files")
+}
+
+/// A hash of texts.
+fn key(of: &[&str]) -> String {
+    let mut bytes = Vec::new();
+    for text in of {
+        bytes.extend((text.len() as u64).to_le_bytes());
+        bytes.extend(text.as_bytes());
+    }
+    sha256(&bytes)
+}
+
+/// The hash that a file keeps of another with this stamp.
+fn remembered(path: &Path, stamp: &str) -> Option<String> {
+    let bytes = open(path, Links::Refuse).ok()?.read_all(MOST_STAMP).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let hash = text
+        .strip_prefix(stamp)?
+        .strip_prefix('\n')?
+        .strip_suffix('\n')?;
+    let is_hash =
+        hash.len() == HASH && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    is_hash.then(|| hash.to_owned())
+}
+
+/// The parts of a file with their checksums; its size, its head and its hash are right.
+fn head(file: &OpenedFile, key: &str) -> Result<Vec<(Range<usize>, u32)>, WeightsError> {
+    let damaged = || WeightsError::PackHead {
+        path: file.path().to_owned(),
+    };
+    let size = file.size();
+    let mut fixed = [0; FIXED];
+    if size < FIXED as u64 {
+        return Err(damaged());
+    }
+    file.read_at(0, &mut fixed)?;
+    let number = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).unwrap_or(u64::MAX);
+    let count = number(&fixed[FIXED - 8..]);
+    let start = MAGIC.len() + 8;
+    let length = count
+        .checked_mul(ENTRY as u64)
+        .map(|list| (FIXED as u64 + list).next_multiple_of(PAGE as u64))
+        .filter(|length| count <= MOST_PARTS && *length <= size && fixed.starts_with(MAGIC))
+        .ok_or_else(damaged)?;
+    let mut head = vec![0; length as usize];
+    file.read_at(0, &mut head)?;
+    let sum = number(&head[MAGIC.len()..start]);
+    if sum != u64::from(crc32fast::hash(&head[start..])) {
+        return Err(damaged());
+    }
+    if head[FIXED + count as usize * ENTRY..]
+        .iter()
+        .any(|byte| *byte != 0)
+    {
+        return Err(damaged());
+    }
+    let found = &head[start..start + HASH];
+    if found != key.as_bytes() {
+        return Err(WeightsError::PackOther {
+            path: file.path().to_owned(),
+            expected: key.to_owned(),
+            found: String::from_utf8_lossy(found).into_owned(),
+        });
+    }
+    let mut end = length;
+    let mut parts = Vec::with_capacity(count as usize);
+    for entry in head[FIXED..FIXED + count as usize * ENTRY].chunks_exact(ENTRY) {
+        let (bytes, sum) = (number(&entry[..8]), number(&entry[8..]));
+        let first = end;
+        end = end
+            .checked_add(bytes)
+            .filter(|end| *end <= size && bytes.is_multiple_of(ROW))
+            .ok_or_else(damaged)?;
+        let sum = u32::try_from(sum).map_err(|_| damaged())?;
+        parts.push((first as usize..end as usize, sum));
+    }
+    match end == size {
+        true => Ok(parts),
+        false => Err(WeightsError::PackLength {
+            path: file.path().to_owned(),
+            expected: end,
+            found: size,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const OF: [&str; 2] = ["a model", "f32"];
+
+    fn kept() -> (tempfile::TempDir, PackCache, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = PackCache::new(folder.path().join("packs"));
+        let path = cache.keep(&OF, &[&[1; 256], &[], &[2; 128]]).unwrap();
+        (folder, cache, path)
+    }
+
+    #[test]
+    fn what_is_kept_is_found_by_all_that_it_depends_on() {
+        let (_folder, cache, path) = kept();
+        let packs = cache.open(&OF).unwrap().unwrap();
+        let parts: Vec<&[u8]> = packs
+            .parts()
+            .iter()
+            .map(|own| &packs.as_ref()[own.clone()])
+            .collect();
+        assert_eq!(parts, [&[1; 256][..], &[], &[2; 128]]);
+        assert_eq!((packs.path(), packs.parts()[0].start % PAGE), (&*path, 0));
+        for other in [&["a model", "bf16"][..], &["a modelf32"], &["a model"], &[]] {
+            assert!(cache.open(other).unwrap().is_none(), "{other:?}");
+        }
+        // It may be replaced while it is in use.
+        cache.keep(&OF, &[&[3; 128]]).unwrap();
+        assert_eq!(packs.as_ref()[packs.parts()[2].clone()], [2; 128]);
+        assert_eq!(cache.open(&OF).unwrap().unwrap().parts().len(), 1);
+        let names = fs::read_dir(cache.folder()).unwrap();
+        assert_eq!(names.count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn every_changed_byte_is_found_and_what_was_damaged_is_made_again() {
+        let (_folder, cache, path) = kept();
+        let whole = fs::read(&path).unwrap();
+        // The zeros of the head are looked at here and there.
+        let step = |at: usize| match (200..PAGE - 1).contains(&at) {
+            true => 97,
+            false => 1,
+        };
+        let mut at = 0;
+        while at < whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            fs::write(&path, bytes).unwrap();
+            let error = cache.open(&OF).map(drop).unwrap_err().to_string();
+            assert!(error.contains(".packed: expected"), "byte {at}: {error}");
+            at += step(at);
+        }
+        for length in [
+            0,
+            1,
+            15,
+            95,
+            96,
+            200,
+            PAGE - 1,
+            PAGE,
+            PAGE + 128,
+            whole.len() - 1,
+        ] {
+            fs::write(&path, &whole[..length]).unwrap();
+            cache.open(&OF).map(drop).unwrap_err();
+        }
+        fs::write(&path, [&whole[..], &[0; 128]].concat()).unwrap();
+        let error = cache.open(&OF).map(drop).unwrap_err();
+        assert!(matches!(error, WeightsError::PackLength { .. }), "{error}");
+        cache.keep(&OF, &[&[1; 256], &[], &[2; 128]]).unwrap();
+        assert!(cache.open(&OF).unwrap().is_some());
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_told_apart_from_damage() {
+        let (_folder, cache, path) = kept();
+        let other = cache.keep(&["another"], &[&[1; 128]]).unwrap();
+        fs::rename(other, path).unwrap();
+        let error = cache.open(&OF).map(drop).unwrap_err();
+        assert!(matches!(error, WeightsError::PackOther { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_an_error() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let cache = PackCache::new(file.path());
+        cache.keep(&OF, &[&[1; 128]]).unwrap_err();
+    }
+
+    #[test]
+    fn threads_that_keep_the_same_leave_one_file() {
+        let (_folder, cache, path) = kept();
+        let whole = fs::read(&path).unwrap();
+        let parts: [&[u8]; 3] = [&[1; 256], &[], &[2; 128]];
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        cache.keep(&OF, &parts).unwrap();
+                        cache.open(&OF).unwrap().unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_large_file_is_hashed_once_until_it_is_written() {
+        let (folder, cache, _) = kept();
+        let large = folder.path().join("large");
+        let hash = |bytes: &[u8]| {
+            fs::write(&large, bytes).unwrap();
+            let file = open(&large, Links::Refuse).unwrap();
+            (cache.sha256(&file).unwrap(), file)
+        };
+        let mut bytes = vec![7; LEAST_REMEMBERED as usize];
+        let (first, file) = hash(&bytes);
+        assert_eq!(first, sha256(&bytes));
+        let stamp = file.stamp().unwrap().unwrap();
+        let kept = cache
+            .folder()
+            .join(format!("{}.sha256", &key(&[&stamp])[..32]));
+        assert_eq!(remembered(&kept, &stamp).as_ref(), Some(&first));
+        // It is believed, so that the file is not read.
+        let told = "0".repeat(HASH);
+        fs::write(&kept, format!("{stamp}\n{told}\n")).unwrap();
+        assert_eq!(cache.sha256(&file).unwrap(), told);
+        // What is no hash of this stamp is not.
+        for text in [
+            String::new(),
+            format!("{stamp}\n"),
+            format!("{stamp}\n{}\n", "g".repeat(HASH)),
+            format!("{stamp}\n{told}"),
+            format!("{stamp}\n{told}\n\n"),
+            format!("another\n{told}\n"),
+            "x".repeat(MOST_STAMP as usize + 1),
+        ] {
+            fs::write(&kept, text).unwrap();
+            assert_eq!(cache.sha256(&file).unwrap(), first);
+        }
+        bytes[5] = 8;
+        let (second, _) = hash(&bytes);
+        assert_eq!(second, sha256(&bytes));
+        // Small files are not remembered.
+        let before = fs::read_dir(cache.folder()).unwrap().count();
+        hash(&bytes[..1000]);
+        assert_eq!(fs::read_dir(cache.folder()).unwrap().count(), before);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_packs_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let (_folder, cache, path) = kept();
+            let with_magic = [&MAGIC[..], &bytes].concat();
+            for bytes in [bytes, with_magic] {
+                fs::write(&path, bytes).unwrap();
+                prop_assert!(cache.open(&OF).is_err());
+            }
+        }
+    }
+}
