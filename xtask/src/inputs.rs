@@ -4,7 +4,7 @@ use crate::arguments::{self, Inputs};
 use crate::experiments::core::subject::Text;
 use crate::names::{self, Named};
 use crate::{embedded, fetch, memory, output, program};
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use layerwise::architecture::Note;
 use layerwise::chat::Template;
 use layerwise::corpus::{self, Corpus, Format, Replaced, Tokenizer};
@@ -52,6 +52,15 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
         false => Links::Refuse,
     };
     let options = OpenOptions::new().mmap(!inputs.no_mmap).links(links);
+    if let Some(cache) = &inputs.pack_cache
+        && cache.exists()
+        && !cache.is_dir()
+    {
+        bail!(
+            "--pack-cache {}: expected a folder, found a file; name a folder, which need not be there yet",
+            cache.display()
+        );
+    }
     chosen
         .into_iter()
         .map(|Named { name, folder }| {
@@ -105,10 +114,8 @@ fn open_model(
         Some(Ok(())) => match &cache {
             None => Model::from_checkpoint_in(&checkpoint, precision)?,
             Some(cache) => {
-                let files = files_of(&checkpoint, Some(cache))?;
-                let hashes: Vec<&str> = files.iter().map(|(_, _, hash)| hash.as_str()).collect();
                 let (model, packing) =
-                    Model::from_checkpoint_or_packs(&checkpoint, &hashes, precision, cache)?;
+                    Model::from_checkpoint_or_packs(&checkpoint, precision, cache)?;
                 tell_packing(&name, &packing);
                 model
             }
@@ -185,6 +192,9 @@ fn tell_packing(name: &str, packing: &Packing) {
         }
         Packing::Doubtful => output::say(format_args!(
             "{name}: packed weights are not kept, as there is something to be warned of"
+        )),
+        Packing::Changed => output::say(format_args!(
+            "warning: {name}: packed weights are not kept, as a file of the model was written while it was read"
         )),
         Packing::Unkept { error } => output::say(format_args!(
             "warning: {error}: packed weights are not kept"

@@ -48,10 +48,7 @@ pub fn take(
     checkpoint: &Checkpoint,
     precision: Precision,
 ) -> Result<(), SweepError> {
-    let element = match precision {
-        Precision::F32 => 4,
-        Precision::Bf16 => 2,
-    };
+    let element = precision.bytes() as u64;
     let bytes = |name: &str| {
         let shape = checkpoint.info(name).map_or(&[][..], |info| info.shape);
         let count = shape

@@ -2,7 +2,7 @@
 
 use crate::arguments::{self, Inputs, Run};
 use crate::experiments;
-use crate::experiments::core::clock::{Clock, bytes_of};
+use crate::experiments::core::clock::Clock;
 use crate::experiments::core::data::{Data, Shared};
 use crate::experiments::core::error::ExperimentError;
 use crate::experiments::core::experiment::{Experiment, Passes};
@@ -490,7 +490,7 @@ impl<'a> Plan<'a> {
                 seconds += pass.work / rate / threads.get() as f64;
                 count += 1;
             }
-            weights += model.config().parameters() * bytes_of(model.precision()) as u64;
+            weights += model.config().parameters() * model.precision().bytes() as u64;
             if let Some(Sweep { plan, measure, .. }) = sweep {
                 let runner = self.portion(opened).of(opened.runner(&self.arguments.run));
                 runs = runs.max(runner.bytes(model, plan, measure, corpus.corpus.sequences()));

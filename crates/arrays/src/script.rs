@@ -84,7 +84,7 @@ pub fn quoted(word: &str) -> String {
 pub fn shell_loop(folder: &Path, tasks: &str) -> String {
     let folder = quoted(&folder.display().to_string());
     format!(
-        "cd {folder} && for task in {tasks}; do sh tasks.sh \"$task\" || break; done && sh merge.sh"
+        "cd {folder} && (for task in {tasks}; do sh tasks.sh \"$task\" || exit; done) && sh merge.sh"
     )
 }
 
@@ -113,6 +113,28 @@ mod tests {
         check("a\n#SBATCH --wrap=id", "'a\n#SBATCH --wrap=id'");
         check("a b\\", "'a b\\'");
         check("é", "'é'");
+    }
+
+    /// A task that fails ends the loop, and nothing is merged.
+    #[cfg(unix)]
+    #[test]
+    fn a_loop_merges_after_all_tasks_alone() {
+        let check = |failing: &str, expected: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let task = format!("echo $1 >> log; test $1 != {failing}");
+            std::fs::write(folder.path().join("tasks.sh"), task).unwrap();
+            std::fs::write(folder.path().join("merge.sh"), "echo merged >> log").unwrap();
+            let command = shell_loop(folder.path(), "1 2 3");
+            let ended = std::process::Command::new("sh")
+                .args(["-c", &command])
+                .status()
+                .unwrap();
+            let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+            assert_eq!(log, expected);
+            assert_eq!(ended.success(), expected.contains("merged"));
+        };
+        check("4", "1\n2\n3\nmerged\n");
+        check("2", "1\n2\n");
     }
 
     /// What a shell makes of quoted words is what they were.

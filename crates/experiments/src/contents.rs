@@ -48,11 +48,11 @@ impl Drawn {
     }
 }
 
-/// What a report is made from.
-pub struct Contents<'a> {
-    /// The experiments of the run, in reading order.
+/// A run whose tables are complete.
+pub struct Results<'a> {
+    /// The experiments, in the order of the report.
     pub experiments: &'a [&'a dyn Experiment],
-    /// The results of all models, with what is derived from them all together.
+    /// The tables of all models, with what is derived from them all together.
     pub tables: &'a Tables,
     /// Each model's drawings.
     pub each: &'a [Drawn],
@@ -62,14 +62,20 @@ pub struct Contents<'a> {
     pub models: &'a [Facts],
     /// For each model, what a reader wants to know of it.
     pub facts: Vec<ModelFacts>,
-    /// The claims, judged.
-    pub claims: &'a Judged,
-    /// Published values beside measured ones.
-    pub known: &'a [Compared],
-    /// The paper's tables.
-    pub text_tables: &'a [TextTable],
-    /// Facts of the run.
+    /// Facts of the run by name.
     pub provenance: Vec<(String, String)>,
+}
+
+/// What a report is made from.
+pub(crate) struct Contents<'a> {
+    /// The run.
+    pub(crate) results: Results<'a>,
+    /// The claims, judged.
+    pub(crate) claims: &'a Judged,
+    /// Published values beside measured ones.
+    pub(crate) known: &'a [Compared],
+    /// The paper's tables.
+    pub(crate) text_tables: &'a [TextTable],
 }
 
 impl Contents<'_> {
@@ -77,8 +83,9 @@ impl Contents<'_> {
     ///
     /// # Errors
     /// None that memory gives; the type is that of the writer of tables.
-    pub fn report(self) -> io::Result<Report> {
+    pub(crate) fn report(self) -> io::Result<Report> {
         let mut sections = self
+            .results
             .experiments
             .iter()
             .map(|experiment| self.section(*experiment))
@@ -87,23 +94,24 @@ impl Contents<'_> {
         Ok(Report {
             title: foreword::TITLE.to_owned(),
             introduction: foreword::introduction(),
-            models: self.facts,
+            models: self.results.facts,
             sections,
             claims: judged(self.claims),
             known: self.known.iter().map(known_row).collect(),
             glossary: foreword::glossary(),
             citations: foreword::citations(),
-            provenance: self.provenance,
+            provenance: self.results.provenance,
         })
     }
 
     fn section(&self, experiment: &dyn Experiment) -> io::Result<Section> {
         let (id, about) = (experiment.id(), experiment.about());
         let together = self
+            .results
             .together
             .into_iter()
             .flat_map(|drawn| drawn.of(id, None));
-        let each = self.models.iter().zip(self.each);
+        let each = self.results.models.iter().zip(self.results.each);
         let each = each.flat_map(|(model, drawn)| drawn.of(id, Some(&model.name)));
         Ok(Section {
             id: id.to_owned(),
@@ -120,7 +128,7 @@ impl Contents<'_> {
 
     /// What an experiment found, or the deciding numbers of the claims that need it, in a sentence for each.
     fn measured(&self, experiment: &dyn Experiment) -> String {
-        if let Some(finding) = experiment.finding(self.tables) {
+        if let Some(finding) = experiment.finding(self.results.tables) {
             return finding;
         }
         if needing(experiment.id()).next().is_none() {
@@ -154,19 +162,19 @@ impl Contents<'_> {
         let mut table = Table::default();
         for id in experiment.tables() {
             let name = format!("{}.csv", id.name());
-            let own = self.models.iter().map(|model| TableFile {
+            let own = self.results.models.iter().map(|model| TableFile {
                 model: Some(model.name.clone()),
                 path: format!("{}/{name}", model.name),
             });
             table.files.extend(own);
-            if self.models.len() > 1 {
+            if self.results.models.len() > 1 {
                 table.files.push(TableFile {
                     model: None,
                     path: name,
                 });
             }
             if table.columns.is_empty() {
-                let csv = id.csv(self.tables)?;
+                let csv = id.csv(self.results.tables)?;
                 let mut reader = csv::Reader::from_reader(csv.as_slice());
                 let cells = |row: &csv::StringRecord| row.iter().map(str::to_owned).collect();
                 table.columns = cells(reader.headers()?);

@@ -1,6 +1,7 @@
 //! What is made of a run's tables: figures, verdicts, the paper's tables and the report, as names and bytes of files.
 
-use crate::contents::{Contents, Drawn};
+use crate::contents::Contents;
+pub use crate::contents::{Drawn, Results};
 use crate::core::claim;
 use crate::core::error::ExperimentError;
 use crate::core::experiment::Experiment;
@@ -103,24 +104,6 @@ pub fn draw<E: From<PngError>>(
     Ok(drawn)
 }
 
-/// A run whose tables are complete.
-pub struct Results<'a> {
-    /// The experiments, in the order of the report.
-    pub experiments: &'a [&'a dyn Experiment],
-    /// The tables of all models, with what is derived from them all together.
-    pub tables: &'a Tables,
-    /// Each model's drawings.
-    pub each: &'a [Drawn],
-    /// The drawings of all models, where there are several.
-    pub together: Option<&'a Drawn>,
-    /// The models.
-    pub models: &'a [Facts],
-    /// What a reader wants to know of each model.
-    pub facts: Vec<ModelFacts>,
-    /// Facts of the run by name.
-    pub provenance: Vec<(String, String)>,
-}
-
 /// What is concluded from results.
 pub struct Conclusions {
     /// The files of verdicts and of the paper's tables, and at last that of the report.
@@ -133,25 +116,20 @@ impl Results<'_> {
     /// Judges the results.
     ///
     /// # Errors
-    /// None that memory gives; the type is that of the writer of tables.
+    /// The table of published values, which is part of this crate, does not say what it should.
     pub fn conclude(self) -> Result<Conclusions, ExperimentError> {
         let judgements = Judgements::of(self.tables, self.models)?;
         let mut files = judgements.files()?;
+        let experiments = self.experiments;
         let report = Contents {
-            experiments: self.experiments,
-            tables: self.tables,
-            each: self.each,
-            together: self.together,
-            models: self.models,
-            facts: self.facts,
+            results: self,
             claims: &judgements.claims,
             known: &judgements.known,
             text_tables: &judgements.tables,
-            provenance: self.provenance,
         };
         let report = report.report()?.html();
         files.push(("report.html".to_owned(), report.into_bytes()));
-        let is_run = |id: &&str| self.experiments.iter().any(|own| own.id() == *id);
+        let is_run = |id: &&str| experiments.iter().any(|own| own.id() == *id);
         let mut told: BTreeSet<&str> = crate::claims()
             .into_iter()
             .filter(|claim| claim.needs.iter().all(is_run))

@@ -153,6 +153,21 @@ impl OpenedFile {
         Ok(stamp(&metadata))
     }
 
+    /// Whether the bytes and the inode of the file were last written at least two seconds before another file's bytes were, by the
+    /// clocks of their file systems; two seconds are what the coarsest of those tell apart. A stamp that was taken for the other
+    /// file then names these bytes and no later ones. `false` where the system has no such times.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Io`].
+    pub fn is_older_than(&self, other: &Self) -> Result<bool, FileError> {
+        let of = |file: &Self| {
+            let metadata = file.handle().metadata();
+            metadata.map_err(|e| FileError::io(&file.path, "inspect", e))
+        };
+        Ok(is_older(&of(self)?, &of(other)?))
+    }
+
     /// Fails if the file's size is not as at opening.
     ///
     /// # Errors
@@ -350,6 +365,19 @@ fn stamp(of: &Metadata) -> Option<String> {
 #[cfg(not(unix))]
 fn stamp(_: &Metadata) -> Option<String> {
     None
+}
+
+#[cfg(unix)]
+fn is_older(of: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let written = of.mtime().max(of.ctime());
+    // Whole seconds: more than two of them apart are at least two.
+    other.mtime().saturating_sub(written) > 2
+}
+
+#[cfg(not(unix))]
+fn is_older(_: &Metadata, _: &Metadata) -> bool {
+    false
 }
 
 #[cfg(test)]

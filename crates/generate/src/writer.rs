@@ -40,10 +40,9 @@ pub struct Continuation {
     pub text: Option<String>,
     /// Its part of what running the prompts took, by their tokens.
     pub prefill_seconds: f64,
-    /// What looking for the tokens after the first took, those of others that were made with it included, and how many of its
-    /// own they were.
+    /// Seconds of the steps after the prompt; a step that several continuations share counts in full for each.
     pub decode_seconds: f64,
-    /// See above.
+    /// Tokens of its own that these steps made: all but the first, which the prompt gives; with beams all of them.
     pub decoded: u32,
     /// With early exit the blocks that the prompt ran, and then each token that was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -6,22 +6,23 @@ use std::path::{Path, PathBuf};
 /// The longest file of `refs` that is read, in bytes; a commit has 40.
 pub(crate) const LONGEST_REF: u64 = 100;
 
+/// The name of a folder that is a snapshot by its place, which is a commit's.
+fn commit_named(folder: &Path) -> Option<&str> {
+    let commit = folder.file_name()?.to_str()?;
+    let is_snapshot = folder.parent()?.file_name()? == "snapshots";
+    (is_snapshot && is_commit(commit)).then_some(commit)
+}
+
 /// The commit of a folder that is a snapshot in the cache.
 pub fn commit_of(folder: &Path) -> Option<String> {
     let folder = folder.canonicalize().ok()?;
-    let commit = folder.file_name()?.to_str()?;
-    let is_snapshot = folder.parent()?.file_name()? == "snapshots";
-    (is_snapshot && is_commit(commit)).then(|| commit.to_owned())
+    commit_named(&folder).map(str::to_owned)
 }
 
 /// The commit of a file that lies in a snapshot of the cache, as it is named.
 pub fn commit_of_file(file: &Path) -> Option<String> {
     let mut folders = file.ancestors().skip(1);
-    folders.find_map(|folder| {
-        let commit = folder.file_name()?.to_str()?;
-        let is_snapshot = folder.parent()?.file_name()? == "snapshots";
-        (is_snapshot && is_commit(commit)).then(|| commit.to_owned())
-    })
+    folders.find_map(commit_named).map(str::to_owned)
 }
 
 /// A checkpoint folder's name; for a snapshot in the cache, the repository's.
@@ -49,12 +50,8 @@ pub fn revision_of(folder: &Path) -> Option<String> {
     /// As many digits as hosts show.
     const DIGITS: usize = 8;
     let folder = resolved(folder);
-    let snapshots = folder.parent()?;
-    let commit = folder.file_name()?.to_str()?;
-    if snapshots.file_name()? != "snapshots" {
-        return None;
-    }
-    let refs = snapshots.parent()?.join("refs");
+    let commit = commit_named(&folder)?;
+    let refs = folder.parent()?.parent()?.join("refs");
     let refs = Folder::open(&refs, Links::Refuse);
     let refers = |refs: &Folder, name: &str| {
         let bytes = refs

@@ -156,8 +156,8 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         Ok(())
     }
 
-    /// Writes parts of units down that are not finished, so that an interruption does not lose them; the results of a unit's
-    /// parts are those of its own that no line tells of yet. They are not kept in memory.
+    /// Writes parts of unfinished units down, so that an interruption does not lose them. No result may be in an earlier line of its
+    /// unit. Parts are not kept in memory.
     ///
     /// # Errors
     /// As [`Journal::record`].

@@ -79,7 +79,7 @@ fn png(svg: &str, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
 }
 
 /// A PNG file with its resolution. Lines of a drawing repeat themselves, so that they are packed smaller without a filter, and
-/// in half the time.
+/// sooner.
 fn encode(picture: tiny_skia::Pixmap, dots_per_inch: f64) -> Result<Vec<u8>, png::EncodingError> {
     let (width, height) = (picture.width(), picture.height());
     let opaque = picture.pixels().iter().all(|pixel| pixel.alpha() == 255);

@@ -34,14 +34,7 @@ pub struct Tensor {
 
 impl Tensor {
     fn row_bytes(&self, dtype: Precision) -> u64 {
-        self.shape.iter().product::<usize>() as u64 * element_bytes(dtype)
-    }
-}
-
-fn element_bytes(dtype: Precision) -> u64 {
-    match dtype {
-        Precision::Bf16 => 2,
-        _ => 4,
+        self.shape.iter().product::<usize>() as u64 * dtype.bytes() as u64
     }
 }
 
@@ -199,7 +192,7 @@ impl Activations {
             name: tensor.name.clone(),
             dtype: match dtype {
                 Precision::Bf16 => "BF16",
-                _ => "F32",
+                Precision::F32 => "F32",
             },
             shape: [&[tokens], tensor.shape.as_slice()].concat(),
             bytes: tensor.row_bytes(dtype) * tokens as u64,
@@ -350,7 +343,7 @@ impl Observer for Rows<'_> {
                     let bits = Precision::Bf16.round(*value).to_bits() >> 16;
                     (bits as u16).to_le_bytes()
                 })),
-                _ => bytes.extend(chosen.iter().flat_map(|value| value.to_le_bytes())),
+                Precision::F32 => bytes.extend(chosen.iter().flat_map(|value| value.to_le_bytes())),
             }
         }
     }

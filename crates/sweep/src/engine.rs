@@ -64,7 +64,8 @@ impl<'a, M: Measure> Engine<'a, M> {
         Self { threads, ..self }
     }
 
-    /// Once `stop` is true, each thread ends at the next step: what items that are not finished have is lost, but for what a
+    /// Once `stop` is true, each thread ends at the next step of an altered schedule, or at the end of a plain one: what items that are not finished have is
+    /// lost, but for what a
     /// [`Runner`](crate::Runner) puts into a journal.
     pub fn stop(self, stop: &'a AtomicBool) -> Self {
         Self { stop, ..self }

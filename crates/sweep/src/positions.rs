@@ -25,8 +25,8 @@ pub struct Position {
 
 /// Takes up what a sweep gives at each position.
 ///
-/// Sequences and schedules come in any order and from any thread, each schedule of a sequence once; after an interruption those
-/// come again that had not been settled.
+/// Sequences and schedules come in any order and from any thread, each schedule of a sequence once in a run; after an interruption
+/// some may come again, with the same values.
 pub trait Positions: Debug + Send + Sync {
     /// Takes up positions 1..=T−1 of a sequence, by its index, under equal schedules, by theirs.
     ///

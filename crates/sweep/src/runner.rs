@@ -253,8 +253,8 @@ impl<'a> Runner<'a> {
         self.stop
     }
 
-    /// Once `stop` is true, each thread ends at the next step, and the run ends as [`SweepError::Interrupted`]. A journal keeps what
-    /// is finished, of items that are not the schedules that are.
+    /// Once `stop` is true, each thread ends at the next step of an altered schedule, or at the end of a plain one, and the run ends
+    /// as [`SweepError::Interrupted`]. A journal keeps finished items, and of others the finished schedules.
     pub fn stop(self, stop: &'a AtomicBool) -> Self {
         Self {
             stop: Some(stop),

@@ -63,7 +63,6 @@ impl Model {
     /// As [`Model::from_checkpoint_in`]; a cache that cannot be used is none.
     pub fn from_checkpoint_or_packs(
         checkpoint: &Checkpoint,
-        hashes: &[&str],
         precision: Precision,
         cache: &PackCache,
     ) -> Result<(Self, Packing), TransformerError> {
@@ -74,13 +73,30 @@ impl Model {
             LAYOUT,
             precision.name(),
             cpu_features(),
+            match cfg!(target_endian = "little") {
+                true => "little-endian",
+                false => "big-endian",
+            },
         ];
-        let of = [&fixed, hashes].concat();
+        let hashed = || -> Result<Vec<String>, WeightsError> {
+            let hashes = checkpoint.files().map(|file| cache.sha256(file));
+            hashes.map(|hash| Ok(hash?)).collect()
+        };
+        let hashes = hashed()?;
+        let of: Vec<&str> = fixed
+            .into_iter()
+            .chain(hashes.iter().map(String::as_str))
+            .collect();
         let planned = Planned::new(checkpoint)?;
         let read = |tensor: &PlannedTensor| Ok(checkpoint.tensor(&tensor.name)?);
+        let mut unusable = None;
         let damage = match cache.open(&of) {
             Ok(None) => None,
-            Err(damage) => Some(damage),
+            Err(damage) if damage.is_of_packs() => Some(damage),
+            Err(error) => {
+                unusable = Some(error);
+                None
+            }
             Ok(Some(packs)) => {
                 let packs = Matrices::kept(packs);
                 let tensors =
@@ -102,6 +118,13 @@ impl Model {
         let model = Self::around(&tensors, tensors.held()?, &planned.notes)?;
         if !checkpoint.warnings().is_empty() {
             return Ok((model, Packing::Doubtful));
+        }
+        if let Some(error) = unusable {
+            return Ok((model, Packing::Unkept { error }));
+        }
+        // Weights that were read while somebody wrote them are not those of the hashes.
+        if hashed()? != hashes {
+            return Ok((model, Packing::Changed));
         }
         let made = tensors.made.into_inner();
         let parts: Vec<&[u8]> = made.iter().map(|packed| packed.as_bytes()).collect();
@@ -217,6 +240,8 @@ pub enum Packing {
     },
     /// Something is worth a warning, and they are not kept.
     Doubtful,
+    /// A file of the checkpoint was written while it was read, and they are not kept.
+    Changed,
     /// They could not be put there.
     Unkept {
         /// Why not.

@@ -24,9 +24,9 @@ fn logits(model: &Model) -> Vec<u32> {
     logits.iter().map(|value| value.to_bits()).collect()
 }
 
-fn open(folder: &Path, hash: &str, precision: Precision, cache: &PackCache) -> (Model, Packing) {
+fn open(folder: &Path, precision: Precision, cache: &PackCache) -> (Model, Packing) {
     let checkpoint = Checkpoint::open(folder).unwrap();
-    Model::from_checkpoint_or_packs(&checkpoint, &[hash], precision, cache).unwrap()
+    Model::from_checkpoint_or_packs(&checkpoint, precision, cache).unwrap()
 }
 
 #[test]
@@ -41,20 +41,20 @@ fn every_family_gives_the_same_bits_from_what_was_kept() {
                 Err(TransformerError::MissingInstructions { .. }) => continue,
                 model => logits(&model.unwrap()),
             };
-            let hash = folder.to_str().unwrap();
-            let (model, packing) = open(&folder, hash, precision, &cache);
-            assert!(logits(&model) == expected, "{hash}");
+            let name = folder.to_str().unwrap();
+            let (model, packing) = open(&folder, precision, &cache);
+            assert!(logits(&model) == expected, "{name}");
             if let Packing::Doubtful = packing {
                 continue;
             }
             assert!(
                 matches!(packing, Packing::Made { damage: None, .. }),
-                "{hash}: {packing:?}"
+                "{name}: {packing:?}"
             );
             files += 1;
-            let (model, packing) = open(&folder, hash, precision, &cache);
-            assert!(matches!(packing, Packing::Found), "{hash}: {packing:?}");
-            assert!(logits(&model) == expected, "{hash}");
+            let (model, packing) = open(&folder, precision, &cache);
+            assert!(matches!(packing, Packing::Found), "{name}: {packing:?}");
+            assert!(logits(&model) == expected, "{name}");
             // What is changed in memory is a copy.
             let folded = model.fold_norms();
             drop(folded);
@@ -70,7 +70,7 @@ fn what_is_damaged_or_of_another_model_is_packed_again_and_told() {
     let folder = &checkpoints()[0];
     let cached = tempfile::tempdir().unwrap();
     let cache = PackCache::new(cached.path());
-    let (model, packing) = open(folder, "a", Precision::F32, &cache);
+    let (model, packing) = open(folder, Precision::F32, &cache);
     let Packing::Made { path, .. } = packing else {
         panic!("{packing:?}");
     };
@@ -80,7 +80,7 @@ fn what_is_damaged_or_of_another_model_is_packed_again_and_told() {
     changed[whole.len() - 5] ^= 4;
     let checked = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
-        let (model, packing) = open(folder, "a", Precision::F32, &cache);
+        let (model, packing) = open(folder, Precision::F32, &cache);
         assert!(logits(&model) == expected && fs::read(&path).unwrap() == whole);
         match packing {
             Packing::Made { damage, .. } => damage.unwrap(),
@@ -106,7 +106,6 @@ fn a_cache_that_cannot_be_written_is_told() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let (model, packing) = open(
         &checkpoints()[0],
-        "a",
         Precision::F32,
         &PackCache::new(file.path()),
     );

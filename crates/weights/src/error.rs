@@ -454,6 +454,20 @@ pub enum WeightsError {
     },
 }
 
+impl WeightsError {
+    /// Whether a file of packed weights is not what it should be, rather than out of reach.
+    pub fn is_of_packs(&self) -> bool {
+        matches!(
+            self,
+            Self::PackHead { .. }
+                | Self::PackOther { .. }
+                | Self::PackLength { .. }
+                | Self::PackSum { .. }
+                | Self::PackShape { .. }
+        )
+    }
+}
+
 /// Something about a checkpoint that is allowed but probably not meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[non_exhaustive]

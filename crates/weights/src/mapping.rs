@@ -19,8 +19,9 @@ impl Mapping {
         // This process never writes to the file: it is opened for reading only, and the mapping is read-only.
         // The caller has checked that it is a regular file of at least `len` bytes, so no page lies past its end.
         // That no other process truncates or rewrites it meanwhile cannot be had from the operating system; it is
-        // stated as a condition in the crate's documentation, `OpenOptions::mmap(false)` avoids it, and the bytes
-        // are only ever read as `u8` or, for the same bits, `f32`, for which every bit pattern is a valid value.
+        // stated as a condition in the crate's documentation. `OpenOptions::mmap(false)` avoids it for checkpoints, and packed
+        // weights are mapped only for who asks for a cache. The bytes are only ever read as `u8`, `u16` or, for the same
+        // bits, `f32`, for which every bit pattern is a valid value.
         let map = unsafe { MmapOptions::new().len(len).map(file) }?;
         Ok(Self(map))
     }

@@ -30,7 +30,7 @@ const MOST_PARTS: u64 = 1 << 20;
 const PAGE: usize = 4096;
 /// What the bytes of a part are a multiple of: a row of a panel.
 const ROW: u64 = 128;
-/// Files of fewer bytes are hashed anew each time: they could change and change again within one tick of the system's clock.
+/// Files of fewer bytes are hashed anew each time, which takes no time.
 const LEAST_REMEMBERED: u64 = 16 << 20;
 /// Bytes of a hash that is remembered, with its stamp.
 const MOST_STAMP: u64 = 4096;
@@ -38,7 +38,7 @@ const MOST_STAMP: u64 = 4096;
 /// A folder of packed weights.
 ///
 /// Its files are written under a name of their own and then renamed, so that one is whole or absent, whatever other process
-/// writes the same. What is in a file is trusted as far as its checksums tell: the folder should be writable by its user alone.
+/// writes the same; after a loss of power its checksums tell. The folder is created for the user alone. What is in a file is trusted as far as its checksums tell: the folder should be writable by its user alone.
 ///
 /// ```
 /// use layerwise_weights::PackCache;
@@ -157,7 +157,8 @@ impl PackCache {
     }
 
     /// A file's SHA-256. Of a large file it is remembered together with the file's stamp ([`OpenedFile::stamp`]), so that one that
-    /// was not written since is not read again.
+    /// was not written since is not read again. What is remembered is believed only if it was written two seconds after the file
+    /// or later ([`OpenedFile::is_older_than`]): before, the file could be written again under the same stamp.
     ///
     /// # Errors
     /// The file cannot be read. What cannot be remembered is computed again the next time.
@@ -172,7 +173,7 @@ impl PackCache {
         let path = self
             .folder
             .join(format!("{}.sha256", &key(&[&stamp])[..32]));
-        if let Some(known) = remembered(&path, &stamp) {
+        if let Some(known) = remembered(&path, &stamp, file) {
             return Ok(known);
         }
         let hash = file.sha256()?;
@@ -197,7 +198,7 @@ impl PackCache {
             let path = path.to_owned();
             move |source| FileError::io(&path, "write", source)
         };
-        fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
+        own_folder(&self.folder).map_err(failed(&self.folder))?;
         let (partial, mut file) = partial(path).map_err(failed(path))?;
         let write = || -> io::Result<()> {
             parts
@@ -210,6 +211,15 @@ impl PackCache {
             failed(path)(source)
         })
     }
+}
+
+/// Creates a folder, which the user alone may read and write, unless it is there.
+fn own_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// A new file beside another, which nobody else writes to.
@@ -238,9 +248,13 @@ fn key(of: &[&str]) -> String {
     sha256(&bytes)
 }
 
-/// The hash that a file keeps of another with this stamp.
-fn remembered(path: &Path, stamp: &str) -> Option<String> {
-    let bytes = open(path, Links::Refuse).ok()?.read_all(MOST_STAMP).ok()?;
+/// The hash that a file keeps of another with this stamp, if it was written long enough after it.
+fn remembered(path: &Path, stamp: &str, of: &OpenedFile) -> Option<String> {
+    let kept = open(path, Links::Refuse).ok()?;
+    if !of.is_older_than(&kept).ok()? {
+        return None;
+    }
+    let bytes = kept.read_all(MOST_STAMP).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let hash = text
         .strip_prefix(stamp)?
@@ -440,10 +454,25 @@ mod tests {
         let kept = cache
             .folder()
             .join(format!("{}.sha256", &key(&[&stamp])[..32]));
-        assert_eq!(remembered(&kept, &stamp).as_ref(), Some(&first));
-        // It is believed, so that the file is not read.
         let told = "0".repeat(HASH);
-        fs::write(&kept, format!("{stamp}\n{told}\n")).unwrap();
+        let tell = |seconds: u64, text: &str| {
+            fs::write(&kept, text).unwrap();
+            let written = File::open(&large)
+                .unwrap()
+                .metadata()
+                .unwrap()
+                .modified()
+                .unwrap();
+            let kept = File::options().write(true).open(&kept).unwrap();
+            kept.set_modified(written + std::time::Duration::from_secs(seconds))
+                .unwrap();
+        };
+        // What was remembered right after the file was written is not believed: it could be written again in the same moment.
+        assert_eq!(remembered(&kept, &stamp, &file), None);
+        tell(1, &format!("{stamp}\n{told}\n"));
+        assert_eq!(cache.sha256(&file).unwrap(), first);
+        // Later it is, so that the file is not read.
+        tell(60, &format!("{stamp}\n{told}\n"));
         assert_eq!(cache.sha256(&file).unwrap(), told);
         // What is no hash of this stamp is not.
         for text in [
@@ -455,7 +484,7 @@ mod tests {
             format!("another\n{told}\n"),
             "x".repeat(MOST_STAMP as usize + 1),
         ] {
-            fs::write(&kept, text).unwrap();
+            tell(60, &text);
             assert_eq!(cache.sha256(&file).unwrap(), first);
         }
         bytes[5] = 8;

@@ -63,6 +63,16 @@ fn a_table_has_the_same_bytes_from_packed_weights() {
     sandbox
         .xtask(&["sweep", "drop(l)", "--pack-cache", "packs", "--no-mmap"])
         .refused(&["--pack-cache", "--no-mmap"]);
+    sandbox
+        .xtask(&[
+            "sweep",
+            "drop(l)",
+            "--model",
+            &tiny("gpt2"),
+            "--pack-cache",
+            "ids.npy",
+        ])
+        .refused(&["--pack-cache ids.npy: expected a folder, found a file"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! After each, a run that nothing hinders ends in the bytes of one that nothing ever hindered.
 
+use crate::REPRODUCE;
 use crate::runs::SWEEP;
 use crate::sandbox::{Sandbox, ids, npy, program};
 use std::ffi::OsStr;
@@ -203,17 +204,7 @@ fn clocks_that_jump() {
 fn figures() -> (Sandbox, [&'static str; 8]) {
     let sandbox = Sandbox::new();
     sandbox.write("ids.npy", &npy("<u2", "(150, 8)", &ids(1200)));
-    let arguments = [
-        "reproduce",
-        "robustness",
-        "--model",
-        "model",
-        "--corpus",
-        "ids.npy",
-        "--out",
-        "out",
-    ];
-    (sandbox, arguments)
+    (sandbox, REPRODUCE)
 }
 
 /// The files of figures and tables, which do not depend on times; every name but those being written.

@@ -28,6 +28,18 @@ mod values;
 use sandbox::{Outcome, Sandbox};
 use std::path::{Path, PathBuf};
 
+/// An experiment on the model and the token ids of a sandbox.
+const REPRODUCE: [&str; 8] = [
+    "reproduce",
+    "robustness",
+    "--model",
+    "model",
+    "--corpus",
+    "ids.npy",
+    "--out",
+    "out",
+];
+
 /// What must become of a case.
 #[derive(Clone, Copy, PartialEq)]
 enum Expected {
@@ -112,21 +124,11 @@ impl Case {
             ];
             [&fixed, arguments].concat()
         };
-        let reproduce = [
-            "reproduce",
-            "robustness",
-            "--model",
-            "model",
-            "--corpus",
-            "ids.npy",
-            "--out",
-            "out",
-        ];
         match (&self.command, self.expected) {
             (Command::Model, Expected::Refused | Expected::Stopped) => vec![
                 sweep("ids.npy", &[]),
                 sweep("ids.npy", &["--no-mmap"]),
-                reproduce.to_vec(),
+                REPRODUCE.to_vec(),
             ],
             (Command::Model, Expected::Accepted) => {
                 vec![sweep("ids.npy", &[]), sweep("ids.npy", &["--no-mmap"])]

@@ -1,7 +1,7 @@
 //! Tables of results that `draw` cannot read, or that say nothing.
 
 use crate::sandbox::Sandbox;
-use crate::{Case, check};
+use crate::{Case, REPRODUCE, check};
 use std::fs;
 
 const NUMBER: u8 = 93;
@@ -13,17 +13,7 @@ const DRAW: [&str; 2] = ["draw", "out"];
 
 /// A finished `reproduce robustness`, with its units changed.
 fn reproduced(sandbox: &Sandbox, change: impl Fn(&str) -> Vec<u8>) {
-    let arguments = [
-        "reproduce",
-        "robustness",
-        "--model",
-        "model",
-        "--corpus",
-        "ids.npy",
-        "--out",
-        "out",
-    ];
-    let outcome = sandbox.run(&arguments);
+    let outcome = sandbox.run(&REPRODUCE);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let units = String::from_utf8(sandbox.read(UNITS)).unwrap();
     sandbox.write(UNITS, &change(&units));

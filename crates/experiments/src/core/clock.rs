@@ -153,7 +153,7 @@ pub fn speeds(
     clock: &dyn Clock,
 ) -> Result<Vec<Speed>, TransformerError> {
     let cost = Cost::new(model.config());
-    let (weight, number) = (bytes_of(model.precision()), bytes_of(budget.cache));
+    let (weight, number) = (model.precision().bytes(), budget.cache.bytes());
     let bytes = |schedule: &Schedule| {
         let of = |cached| cost.bytes_of_token(schedule, cached, weight, number) as f64;
         (prompt..prompt + budget.decoded).map(of).sum::<f64>() / budget.decoded as f64
@@ -173,14 +173,6 @@ pub fn speeds(
         }
     };
     Ok(schedules.iter().enumerate().map(speed).collect())
-}
-
-/// Bytes of one number.
-pub fn bytes_of(precision: Precision) -> usize {
-    match precision {
-        Precision::F32 => 4,
-        Precision::Bf16 => 2,
-    }
 }
 
 /// The median, the upper one of an even number.

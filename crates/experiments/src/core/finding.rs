@@ -182,10 +182,16 @@ impl Measured {
         }
     }
 
-    /// The same number, which is the most extreme of so many: its error is as wide as Bonferroni's correction has it.
+    /// The same number, which is the most extreme of so many: its error is as wide as Bonferroni's correction has it. Of a number
+    /// without a known error nothing is known.
+    ///
+    /// # Panics
+    /// If the number has an interval already.
     pub fn chosen_from(self, looks: usize) -> Self {
-        let Spread::Error { error, units } = self.spread else {
-            return self;
+        let (error, units) = match self.spread {
+            Spread::Error { error, units } => (error, units),
+            Spread::Unknown => return self,
+            _ => panic!("a number is chosen from others before it has an interval"),
         };
         // The errors that leave the share of one look on a side.
         let (mut low, mut high) = (errors_in_interval(None), 40.0);

@@ -8,7 +8,9 @@ use super::curve::{Point, needs, point};
 use super::finding::{Measured, NotTested, Outcome, Spread};
 use super::models::{Facts, relative_depth, state_depth};
 use super::table::{TableError, record};
-use layerwise_metrics::{ClusteredMean, ClusteredRatio, Draws, MetricsError, Resamples};
+use layerwise_metrics::{
+    ClusteredMean, ClusteredRatio, Draws, MetricsError, Resamples, errors_in_interval,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -366,7 +368,7 @@ fn undecided(measured: Measured, why: &str) -> Measured {
 
 /// A rank correlation over so many places: its interval is at least that which their number gives, ±1.96/√(n−1).
 pub fn over_places(outcome: Outcome, places: usize) -> Outcome {
-    let width = 1.96 / (places.saturating_sub(1).max(1) as f64).sqrt();
+    let width = errors_in_interval(None) / (places.saturating_sub(1).max(1) as f64).sqrt();
     outcome.map(|measured| match measured.spread {
         Spread::Drawn { draws, .. } => Measured {
             spread: Spread::Drawn {
@@ -380,10 +382,13 @@ pub fn over_places(outcome: Outcome, places: usize) -> Outcome {
 }
 
 /// The interval of 95 % of a rank correlation that so many places give: of Fisher's z, with the variance (1 + ρ²/2)/(n − 3)
-/// (Bonett and Wright 2000).
+/// (Bonett and Wright 2000); of three places or fewer, all that a correlation can be.
 pub fn interval_of_ranks(correlation: f64, places: usize) -> [f64; 2] {
-    let variance = (1.0 + correlation * correlation / 2.0) / (places as f64 - 3.0).max(1.0);
-    let half = 1.96 * variance.sqrt();
+    if places <= 3 {
+        return [-1.0, 1.0];
+    }
+    let variance = (1.0 + correlation * correlation / 2.0) / (places as f64 - 3.0);
+    let half = errors_in_interval(None) * variance.sqrt();
     let z = correlation.clamp(-0.999_999, 0.999_999).atanh();
     [(z - half).tanh(), (z + half).tanh()]
 }

@@ -59,7 +59,8 @@ fn difference(
         ));
     }
     statistic([&standard, &translated], |[standard, translated]| {
-        let pairs = standard.iter().zip(translated);
+        let same = |a: &Point| translated.iter().find(|b| b.index == a.index);
+        let pairs = standard.iter().filter_map(|a| Some((a, same(a)?)));
         let less = pairs.map(|(a, b)| point(a.index, a.depth, b.value - a.value, None));
         let found = of(&less.collect::<Vec<Point>>());
         let (value, note) = found.ok_or_else(|| needs("translated-lens"))?;

@@ -323,5 +323,12 @@ mod tests {
             &[small()],
             simulated(|_| 0.6, |_, state| 8.0 - state as f64),
         );
+        let middle = |state: usize| 0.75 - 0.05 * (state as f64 - 4.0).abs();
+        let apart = |lens, state: usize| match (lens, state) {
+            (Lens::Standard, _) => 8.0 - state as f64,
+            (_, 0..=2) => 15.0,
+            _ => 5.0 + 0.1 * state as f64,
+        };
+        judged("D27").check_effect(&[small()], true, simulated(middle, apart));
     }
 }

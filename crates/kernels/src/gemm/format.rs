@@ -21,6 +21,14 @@ impl Precision {
         }
     }
 
+    /// Bytes of one number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+
     /// A value as this format holds it.
     #[inline(always)]
     pub fn round(self, value: f32) -> f32 {

@@ -123,7 +123,8 @@ pub(super) struct Rows<T> {
 }
 
 impl<T: Format> Rows<T> {
-    /// Rows that lie in somebody else's bytes; `None` where the bytes are not these many rows, or not aligned as rows are.
+    /// Rows that lie in somebody else's bytes; `None` where the bytes are not these many rows, or not aligned as rows are. The bytes
+    /// are borrowed from behind a handle that the rows hold, and any bits are numbers of a [`Format`].
     pub(super) fn of(bytes: &Bytes, range: Range<usize>, length: usize) -> Option<Self> {
         let own: &[u8] = (**bytes).as_ref().get(range)?;
         let start = NonNull::from(own).cast::<PanelRow<T>>();
@@ -154,8 +155,7 @@ impl<T> Deref for Rows<T> {
 
     fn deref(&self) -> &Self::Target {
         // SAFETY: the rows were written when the part was handed out, and the region lives as long as they do. Of somebody else's
-        // bytes, which were borrowed from behind a handle that is held, they are a part, aligned, and every pattern of bits is
-        // a number.
+        // bytes they are a part, as `Rows::of` checked.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }

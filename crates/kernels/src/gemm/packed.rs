@@ -80,7 +80,9 @@ impl Packed {
             range: Range<usize>,
             [inputs, outputs]: [usize; 2],
         ) -> Option<Rows<T>> {
-            let length = inputs.div_ceil(T::INPUTS) * outputs.div_ceil(NR);
+            let length = inputs
+                .div_ceil(T::INPUTS)
+                .checked_mul(outputs.div_ceil(NR))?;
             Rows::of(bytes, range, length)
         }
         let shape = [inputs, outputs];
