@@ -29,7 +29,7 @@ use layerwise::sweep::{Label, Sums};
 use layerwise::tasks::{self, DATA_SETS, Task, Wanted};
 use layerwise::transcripts::{self, Limits, NBestLists, Normaliser, Vocabulary};
 use layerwise::transformer::{Constants, Model, ModelConfig, Values};
-use layerwise::weights::{Folder, Links, OpenOptions, TensorFile, end_tokens};
+use layerwise::weights::{Folder, Links, OpenOptions, StableFiles, TensorFile, end_tokens};
 pub use packs::packs;
 use packs::packs_seeds;
 pub use parquet::parquet;
@@ -93,11 +93,18 @@ fn message(error: impl Display) -> String {
     message
 }
 
+/// The promise that files of a target's own folder do not change while they are mapped.
+#[allow(unsafe_code, reason = "promises that mapped files do not change")]
+fn stable() -> StableFiles {
+    // SAFETY: a target writes its files before it opens them, and nobody else knows of its folder.
+    unsafe { StableFiles::promise() }
+}
+
 /// Opens a checkpoint and reads every tensor, mapped and not, which must agree.
 fn read_tensors(folder: &Path) {
     let read = |mmap| -> Result<Vec<(String, Vec<u32>)>, String> {
         let checkpoint = OpenOptions::new()
-            .mmap(mmap)
+            .map(mmap.then(stable))
             .open(folder)
             .map_err(message)?;
         let names: Vec<String> = checkpoint.names().map(str::to_owned).collect();

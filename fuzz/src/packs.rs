@@ -1,6 +1,6 @@
 //! Packed weights that are kept on disk.
 
-use super::{folder, message};
+use super::{folder, message, stable};
 use layerwise::weights::PackCache;
 use std::fs;
 
@@ -15,7 +15,7 @@ const FIXED: usize = 96;
 pub fn packs(bytes: &[u8]) {
     for bytes in [bytes.to_vec(), with_sums(bytes)] {
         let folder = folder(&[]);
-        let cache = PackCache::new(folder.path());
+        let cache = PackCache::new(folder.path(), stable());
         let path = cache.keep(&OF, &[]).unwrap();
         fs::write(&path, &bytes).unwrap();
         match cache.open(&OF) {
@@ -83,7 +83,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 pub(super) fn packs_seeds() -> Vec<Vec<u8>> {
     let folder = folder(&[]);
-    let cache = PackCache::new(folder.path());
+    let cache = PackCache::new(folder.path(), stable());
     let seed = |parts: &[&[u8]]| fs::read(cache.keep(&OF, parts).unwrap()).unwrap();
     vec![
         seed(&[]),

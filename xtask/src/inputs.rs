@@ -11,7 +11,9 @@ use layerwise::corpus::{self, Corpus, Format, Replaced, Tokenizer};
 use layerwise::hub::HubCorpus;
 use layerwise::sweep::{Budget, Held};
 use layerwise::transformer::{Model, Packing, Precision};
-use layerwise::weights::{self, Checkpoint, Links, OpenOptions, OpenedFile, PackCache};
+use layerwise::weights::{
+    self, Checkpoint, Links, OpenOptions, OpenedFile, PackCache, StableFiles,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -34,6 +36,14 @@ pub struct OpenedModel {
     pub budget: Budget,
 }
 
+/// The promise that files which are mapped do not change while the command runs.
+#[allow(unsafe_code, reason = "promises that mapped files do not change")]
+fn stable_files() -> StableFiles {
+    // SAFETY: the program writes to no file of weights, and replaces packed weights by renaming alone. For other
+    // programs nobody can promise: `SECURITY.md` and `--no-mmap` tell the user so.
+    unsafe { StableFiles::promise() }
+}
+
 /// Opens the models that the command line names, or the embedded ones.
 ///
 /// # Errors
@@ -51,7 +61,10 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
         true => Links::Follow,
         false => Links::Refuse,
     };
-    let options = OpenOptions::new().mmap(!inputs.no_mmap).links(links);
+    let stable = stable_files();
+    let options = OpenOptions::new()
+        .map((!inputs.no_mmap).then_some(stable))
+        .links(links);
     if let Some(cache) = &inputs.pack_cache
         && cache.exists()
         && !cache.is_dir()
@@ -68,7 +81,10 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
                 options: options.clone(),
                 precision: inputs.precision,
                 stream: inputs.stream,
-                cache: inputs.pack_cache.as_ref().map(PackCache::new),
+                cache: inputs
+                    .pack_cache
+                    .as_ref()
+                    .map(|folder| PackCache::new(folder, stable)),
             };
             open_model(name, folder, opening, &budget)
         })
@@ -133,7 +149,7 @@ fn open_model(
                 "{name}: streamed: a block is in memory while it is run, and read from its file each time"
             ));
             // Pages of a mapping would count as memory of the program.
-            checkpoint = Arc::new(options.clone().mmap(false).open(&folder)?);
+            checkpoint = Arc::new(options.clone().map(None).open(&folder)?);
             Model::streamed(&checkpoint, precision)?
         }
     };

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_transformer::{Model, Packing, Precision, TransformerError};
-use layerwise_weights::{Checkpoint, PackCache, WeightsError};
+use layerwise_weights::{Checkpoint, PackCache, StableFiles, WeightsError};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,13 @@ fn logits(model: &Model) -> Vec<u32> {
     logits.iter().map(|value| value.to_bits()).collect()
 }
 
+/// A cache in a folder.
+#[allow(unsafe_code, reason = "promises that mapped files do not change")]
+fn cache_in(folder: &Path) -> PackCache {
+    // SAFETY: what a test has mapped it drops before it writes to the file.
+    PackCache::new(folder, unsafe { StableFiles::promise() })
+}
+
 fn open(folder: &Path, precision: Precision, cache: &PackCache) -> (Model, Packing) {
     let checkpoint = Checkpoint::open(folder).unwrap();
     Model::from_checkpoint_or_packs(&checkpoint, precision, cache).unwrap()
@@ -32,7 +39,7 @@ fn open(folder: &Path, precision: Precision, cache: &PackCache) -> (Model, Packi
 #[test]
 fn every_family_gives_the_same_bits_from_what_was_kept() {
     let cached = tempfile::tempdir().unwrap();
-    let cache = PackCache::new(cached.path());
+    let cache = cache_in(cached.path());
     let (mut kept, mut files) = (0, 0);
     for precision in [Precision::F32, Precision::Bf16] {
         for folder in checkpoints() {
@@ -69,7 +76,7 @@ fn every_family_gives_the_same_bits_from_what_was_kept() {
 fn what_is_damaged_or_of_another_model_is_packed_again_and_told() {
     let folder = &checkpoints()[0];
     let cached = tempfile::tempdir().unwrap();
-    let cache = PackCache::new(cached.path());
+    let cache = cache_in(cached.path());
     let (model, packing) = open(folder, Precision::F32, &cache);
     let Packing::Made { path, .. } = packing else {
         panic!("{packing:?}");
@@ -104,11 +111,7 @@ fn what_is_damaged_or_of_another_model_is_packed_again_and_told() {
 #[test]
 fn a_cache_that_cannot_be_written_is_told() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let (model, packing) = open(
-        &checkpoints()[0],
-        Precision::F32,
-        &PackCache::new(file.path()),
-    );
+    let (model, packing) = open(&checkpoints()[0], Precision::F32, &cache_in(file.path()));
     assert!(matches!(packing, Packing::Unkept { .. }), "{packing:?}");
     assert!(!logits(&model).is_empty());
 }

@@ -12,6 +12,7 @@ use crate::MAX_CONFIG_BYTES;
 use crate::error::{Warning, WeightsError};
 use crate::index::{INDEX_NAME, Index};
 use crate::json::read_object;
+use crate::mapping::StableFiles;
 use crate::shard::Shard;
 use crate::tensor::Tensor;
 use layerwise_files::{FileError, Folder, Links, OpenedFile};
@@ -31,36 +32,36 @@ const FOREIGN_ENDINGS: [&str; 7] = ["bin", "ckpt", "gguf", "h5", "msgpack", "pt"
 /// ```
 /// use layerwise_weights::{Links, OpenOptions};
 ///
-/// let options = OpenOptions::new().mmap(false).links(Links::Follow);
+/// let options = OpenOptions::new().links(Links::Follow);
 /// assert!(options.open("no/such/folder".as_ref()).is_err());
 /// ```
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    mmap: bool,
+    map: Option<StableFiles>,
     links: Links,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
         Self {
-            mmap: true,
+            map: None,
             links: Links::Refuse,
         }
     }
 }
 
 impl OpenOptions {
-    /// Files of weights are mapped, and links that lead out of the folder are refused.
+    /// Each tensor is read when it is asked for, and links that lead out of the folder are refused.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether files of weights are mapped into memory (as they are by default), or each tensor is read when it is
-    /// asked for.
+    /// Maps files of weights into memory, on the caller's promise that they do not change; with `None` each tensor is
+    /// read when it is asked for, as it is by default.
     ///
-    /// The crate's documentation says what a file that changes while mapped can do.
-    pub fn mmap(mut self, mmap: bool) -> Self {
-        self.mmap = mmap;
+    /// A mapping spares the copy of tensors that are used as they lie in the file: those in f32 that are not packed.
+    pub fn map(mut self, stable: Option<StableFiles>) -> Self {
+        self.map = stable;
         self
     }
 
@@ -127,19 +128,14 @@ impl OpenOptions {
 
     fn single(&self, folder: &Folder, name: &str) -> Result<Weights, WeightsError> {
         let file = folder.file(name, "the weights")?;
-        Weights::new(None, vec![Shard::open(file, self.mmap)?])
+        Weights::new(None, vec![Shard::open(file, self.map)?])
     }
 
     fn sharded(&self, folder: &Folder, index: Index) -> Result<Weights, WeightsError> {
         let shards = index
             .shards()
             .into_iter()
-            .map(|name| {
-                Shard::open(
-                    folder.file(name, "a shard that the index names")?,
-                    self.mmap,
-                )
-            })
+            .map(|name| Shard::open(folder.file(name, "a shard that the index names")?, self.map))
             .collect::<Result<_, _>>()?;
         let weights = Weights::new(Some(&index), shards)?;
         Ok(Weights {

@@ -41,7 +41,7 @@ impl TensorFile {
     /// # Errors
     /// A file that cannot be opened, or whose header breaks the format.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
-        Ok(Self(Shard::open(open(path, Links::Follow)?, false)?))
+        Ok(Self(Shard::open(open(path, Links::Follow)?, None)?))
     }
 
     /// The file's size in bytes.

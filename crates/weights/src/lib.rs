@@ -1,4 +1,4 @@
-//! Checkpoint folders in the Hugging Face layout: safetensors files, mapped into memory and validated, and `config.json`.
+//! Checkpoint folders in the Hugging Face layout: safetensors files, read or mapped, and validated, and `config.json`.
 //!
 //! # Why a second check in front of the safetensors crate
 //!
@@ -32,7 +32,7 @@
 //! `config.json`, and either `model.safetensors` or the shards that `model.safetensors.index.json` names.
 //! Pickle files (`.bin`, `.pth`) are never opened.
 //! A tensor of F32, F16 or BF16 becomes `f32` when it is asked for; widening is exact.
-//! An aligned F32 tensor is borrowed from the mapping, so that it costs no memory of its own.
+//! An aligned F32 tensor is borrowed from a mapping where files are mapped, so that it costs no memory of its own.
 //! Tensors of other types may lie in the file, and are refused only when they are read.
 //!
 //! # Security
@@ -43,13 +43,14 @@
 //! [`MAX_INDEX_BYTES`], a config of [`MAX_CONFIG_BYTES`], a small multiple of those in memory while they are parsed,
 //! and four bytes for every element of the F16 and BF16 tensors that are read.
 //!
-//! **A file that another process changes while it is mapped is outside this protection.**
+//! Each tensor is read into memory when it is asked for: a file that has shrunk is an error, and what has been read
+//! stays as it was checked.
+//!
+//! **With [`OpenOptions::map`] a file that another process changes is outside this protection.**
 //! If the file shrinks, touching the lost pages ends the process with a signal (`SIGBUS` on Unix).
 //! If its bytes are overwritten in place, the numbers change under the computation, after they have been checked.
 //! Every tensor read compares the file's size with the size at opening, which turns the common accident into an
-//! error but cannot close the gap.
-//! The answer is [`OpenOptions::mmap`] with `false`: each tensor is then read once into memory, a file that has
-//! shrunk is an error, and what has been read stays as it was checked.
+//! error but cannot close the gap; so the caller promises that it does not happen ([`StableFiles`]).
 //! Replacing a file by renaming another over it is harmless in both modes, since the opened file stays.
 
 mod checkpoint;
@@ -69,6 +70,7 @@ pub use end_tokens::end_tokens;
 pub use error::{Warning, WeightsError};
 pub use file::{Element, TensorFile};
 pub use layerwise_files::{FileError, Folder, Links, OpenedFile};
+pub use mapping::StableFiles;
 pub use packs::{PackCache, Packs};
 pub use safetensors::Dtype;
 pub use tensor::Tensor;

@@ -8,20 +8,44 @@ use std::ops::Deref;
 
 use memmap2::{Mmap, MmapOptions};
 
+/// The promise that files which are mapped stay as they are.
+///
+/// Memory that shows a file changes with the file, and ends the process when the file shrinks.
+/// No operating system keeps other processes from writing, so the caller promises in its stead.
+///
+/// ```
+/// use layerwise_weights::{OpenOptions, StableFiles};
+///
+/// // SAFETY: nobody writes to the checkpoint while this program runs.
+/// let stable = unsafe { StableFiles::promise() };
+/// assert!(OpenOptions::new().map(Some(stable)).open("no/such/folder".as_ref()).is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StableFiles(());
+
+impl StableFiles {
+    /// # Safety
+    ///
+    /// Until everything that was read from a mapped file is dropped, nobody may write to that file or shorten it.
+    /// To rename another file over it is harmless, since the opened file stays.
+    pub const unsafe fn promise() -> Self {
+        Self(())
+    }
+}
+
 /// A whole file, mapped read-only.
 #[derive(Debug)]
 pub(crate) struct Mapping(Mmap);
 
 impl Mapping {
     /// Maps the first `len` bytes of a regular file.
-    pub(crate) fn new(file: &File, len: usize) -> io::Result<Self> {
+    pub(crate) fn new(file: &File, len: usize, _: StableFiles) -> io::Result<Self> {
         // SAFETY: a mapping is sound as long as the mapped bytes stay as they are.
         // This process never writes to the file: it is opened for reading only, and the mapping is read-only.
         // The caller has checked that it is a regular file of at least `len` bytes, so no page lies past its end.
-        // That no other process truncates or rewrites it meanwhile cannot be had from the operating system; it is
-        // stated as a condition in the crate's documentation. `OpenOptions::mmap(false)` avoids it for checkpoints, and packed
-        // weights are mapped only for who asks for a cache. The bytes are only ever read as `u8`, `u16` or, for the same
-        // bits, `f32`, for which every bit pattern is a valid value.
+        // `StableFiles` is the caller's promise that no other process truncates or rewrites it meanwhile.
+        // The bytes are only ever read as `u8`, `u16` or, for the same bits, `f32`, for which every bit pattern is a
+        // valid value.
         let map = unsafe { MmapOptions::new().len(len).map(file) }?;
         Ok(Self(map))
     }
@@ -35,6 +59,13 @@ impl Deref for Mapping {
     }
 }
 
+/// The promise for files in temporary folders.
+#[cfg(test)]
+pub(crate) fn stable() -> StableFiles {
+    // SAFETY: tests write to their own files alone, and not to those that are mapped.
+    unsafe { StableFiles::promise() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,7 +76,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let bytes: Vec<u8> = (0..=255).cycle().take(10_000).collect();
         file.write_all(&bytes).unwrap();
-        let mapping = Mapping::new(file.as_file(), bytes.len()).unwrap();
+        let mapping = Mapping::new(file.as_file(), bytes.len(), stable()).unwrap();
         file.close().unwrap();
         assert_eq!(&*mapping, bytes);
     }

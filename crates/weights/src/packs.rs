@@ -9,7 +9,7 @@
 //! Numbers are little-endian, the parts as they lie in memory. All of this is checked whenever a file is opened.
 
 use crate::error::WeightsError;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, StableFiles};
 use layerwise_files::{FileError, Links, OpenedFile, open, sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -41,10 +41,12 @@ const MOST_STAMP: u64 = 4096;
 /// writes the same; after a loss of power its checksums tell. The folder is created for the user alone. What is in a file is trusted as far as its checksums tell: the folder should be writable by its user alone.
 ///
 /// ```
-/// use layerwise_weights::PackCache;
+/// use layerwise_weights::{PackCache, StableFiles};
 ///
 /// let folder = tempfile::tempdir()?;
-/// let cache = PackCache::new(folder.path());
+/// // SAFETY: nobody else writes to the folder.
+/// let stable = unsafe { StableFiles::promise() };
+/// let cache = PackCache::new(folder.path(), stable);
 /// assert!(cache.open(&["a model", "f32"])?.is_none());
 /// cache.keep(&["a model", "f32"], &[&[1; 128], &[2; 256]])?;
 /// let packs = cache.open(&["a model", "f32"])?.expect("kept before");
@@ -54,6 +56,7 @@ const MOST_STAMP: u64 = 4096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackCache {
     folder: PathBuf,
+    stable: StableFiles,
 }
 
 /// A file of packed weights, mapped into memory and checked.
@@ -84,10 +87,12 @@ impl AsRef<[u8]> for Packs {
 }
 
 impl PackCache {
-    /// In a folder, which is made once something is kept in it.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
+    /// In a folder, which is made once something is kept in it. Its files are mapped, on the caller's promise that nobody
+    /// writes to them; the cache itself replaces them by renaming.
+    pub fn new(folder: impl Into<PathBuf>, stable: StableFiles) -> Self {
         Self {
             folder: folder.into(),
+            stable,
         }
     }
 
@@ -108,7 +113,7 @@ impl PackCache {
             file => file?,
         };
         let parts = head(&file, &key)?;
-        let mapping = Mapping::new(&file.handle(), file.size_in_memory()?);
+        let mapping = Mapping::new(&file.handle(), file.size_in_memory()?, self.stable);
         let mapping = mapping.map_err(|source| FileError::io(&path, "map", source))?;
         for (index, (part, sum)) in parts.iter().enumerate() {
             let found = crc32fast::hash(&mapping[part.clone()]);
@@ -329,13 +334,14 @@ fn head(file: &OpenedFile, key: &str) -> Result<Vec<(Range<usize>, u32)>, Weight
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mapping::stable;
     use proptest::prelude::*;
 
     const OF: [&str; 2] = ["a model", "f32"];
 
     fn kept() -> (tempfile::TempDir, PackCache, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
-        let cache = PackCache::new(folder.path().join("packs"));
+        let cache = PackCache::new(folder.path().join("packs"), stable());
         let path = cache.keep(&OF, &[&[1; 256], &[], &[2; 128]]).unwrap();
         (folder, cache, path)
     }
@@ -415,7 +421,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_is_an_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let cache = PackCache::new(file.path());
+        let cache = PackCache::new(file.path(), stable());
         cache.keep(&OF, &[&[1; 128]]).unwrap_err();
     }
 

@@ -10,7 +10,7 @@ use safetensors::tensor::TensorInfo;
 
 use crate::error::WeightsError;
 use crate::header::Header;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, StableFiles};
 use crate::tensor::{Tensor, Values};
 use layerwise_files::{FileError, OpenedFile};
 
@@ -22,20 +22,20 @@ const PIECE: usize = 1 << 15;
 pub(crate) struct Shard {
     pub(crate) file: OpenedFile,
     pub(crate) header: Header,
-    /// Whether tensors are read through a mapping of the file or from the file.
-    mmap: bool,
+    /// With it tensors are read through a mapping of the file, else from the file.
+    map: Option<StableFiles>,
 }
 
 impl Shard {
-    pub(crate) fn open(file: OpenedFile, mmap: bool) -> Result<Self, WeightsError> {
+    pub(crate) fn open(file: OpenedFile, map: Option<StableFiles>) -> Result<Self, WeightsError> {
         let header = Header::read(&file)?;
-        Ok(Self { file, header, mmap })
+        Ok(Self { file, header, map })
     }
 
     /// Maps the whole file.
-    fn map(&self) -> Result<Mapping, FileError> {
+    fn mapping(&self, stable: StableFiles) -> Result<Mapping, FileError> {
         let size = self.file.size_in_memory()?;
-        let mapping = Mapping::new(&self.file.handle(), size);
+        let mapping = Mapping::new(&self.file.handle(), size, stable);
         let mapping = mapping.map_err(|e| FileError::io(self.file.path(), "map", e))?;
         self.file.check_size()?;
         Ok(mapping)
@@ -67,9 +67,9 @@ impl Shard {
         let (begin, end) = info.data_offsets;
         let bytes = self.header.data_start + begin..self.header.data_start + end;
         // A mapping of its own for each tensor: the pages that were read go back once nothing borrows from them.
-        let mapping = match self.mmap {
-            true => Some(Arc::new(self.map()?)),
-            false => None,
+        let mapping = match self.map {
+            Some(stable) => Some(Arc::new(self.mapping(stable)?)),
+            None => None,
         };
         let values = match borrowed(mapping.as_ref(), info.dtype, bytes.clone()) {
             Some(values) => values,

@@ -4,7 +4,7 @@ use std::fs;
 
 use layerwise_weights::{FileError, OpenOptions, Warning, WeightsError};
 
-use crate::{Case, check, file, is, vectors, write};
+use crate::{Case, check, file, is, stable, vectors, write};
 
 /// A case whose `model.safetensors` has one tensor `w`.
 fn tensor(
@@ -146,7 +146,7 @@ fn case_32_misaligned_tensors_load_by_copy() {
         write(folder.path(), "model.safetensors", &file(header, &data));
         for mmap in [true, false] {
             let tensor = OpenOptions::new()
-                .mmap(mmap)
+                .map(stable(mmap))
                 .open(folder.path())
                 .unwrap()
                 .tensor("w")
@@ -186,7 +186,10 @@ fn case_34_an_all_zero_weight_loads_with_a_warning_that_names_it() {
         &file(format!("{{{}}}", entries.join(",")), &data),
     );
     for mmap in [true, false] {
-        let checkpoint = OpenOptions::new().mmap(mmap).open(folder.path()).unwrap();
+        let checkpoint = OpenOptions::new()
+            .map(stable(mmap))
+            .open(folder.path())
+            .unwrap();
         assert_eq!(checkpoint.warnings(), []);
         // Read twice and out of order: the warnings are sorted and come once.
         for name in [
@@ -222,7 +225,10 @@ fn case_52_a_file_that_changes_size_after_opening_is_refused() {
             let folder = tempfile::tempdir().unwrap();
             write(folder.path(), "config.json", b"{}");
             write(folder.path(), "model.safetensors", &good);
-            let checkpoint = OpenOptions::new().mmap(mmap).open(folder.path()).unwrap();
+            let checkpoint = OpenOptions::new()
+                .map(stable(mmap))
+                .open(folder.path())
+                .unwrap();
             let file = fs::OpenOptions::new()
                 .write(true)
                 .open(folder.path().join("model.safetensors"))
