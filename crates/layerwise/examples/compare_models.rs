@@ -1,4 +1,4 @@
-//! How far two models with one vocabulary are apart on a text, with a standard error by paragraph.
+//! Measures how far apart two models with one vocabulary are on a text, with a standard error clustered by paragraph.
 //!
 //!     cargo run --release --package layerwise --example compare_models -- MODEL OTHER text.txt
 

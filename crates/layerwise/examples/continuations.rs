@@ -1,4 +1,4 @@
-//! Twenty tokens by the plain model and with a block dropped, made together.
+//! Generates twenty tokens with the plain model and with an altered one, in one batch.
 //!
 //!     cargo run --release --package layerwise --example continuations -- MODEL "The capital of France is" "drop(5)"
 

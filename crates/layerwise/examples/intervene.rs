@@ -1,4 +1,4 @@
-//! Interventions on a prompt, and what each changes of the next token: a head without output, an MLP at its mean, a steering
+//! Intervenes on a prompt and prints how each intervention changes the next token: a zeroed head, an MLP at its mean, a steering
 //! vector, a frozen attention pattern.
 //!
 //!     cargo run --release --package layerwise --example intervene -- MODEL "The capital of France is"
@@ -23,7 +23,8 @@ pub(crate) fn run(folder: &str, prompt: &str) -> Result<(), Box<dyn Error>> {
     let (model, tokens) = (&opened.model, opened.tokens(prompt)?);
     let (plain, middle) = (model.plain(), model.config().layers / 2);
 
-    // The mean of an MLP over the prompt, and the direction from its first state to its last, taken from a plain run.
+    // From a plain run: the mean output of an MLP over the prompt, and the direction from the first position's state to the
+    // last's.
     let mut recording = Recording::of(model.config(), &[Site::MlpOut, Site::ResidPost])?;
     model.run(&tokens, &plain, &mut recording)?;
     let of = |site| {
@@ -51,7 +52,7 @@ pub(crate) fn run(folder: &str, prompt: &str) -> Result<(), Box<dyn Error>> {
     ] {
         let edited = text.parse::<Edit>()?.apply(&plain)?;
         let mut values = Values::of(Arc::clone(&constants));
-        // What is frozen comes from the plain run of the same prompt.
+        // Frozen activations come from the plain run of the same prompt.
         let mut taken = Taken::of(edited.overlay().taken_from(Source::Plain));
         model.run(&tokens, &plain, &mut taken)?;
         values.take(Source::Plain, taken);

@@ -1,4 +1,4 @@
-//! What the logit lens reads after every block at the last position of a prompt.
+//! Prints what the logit lens reads after every block at the last position of a prompt.
 //!
 //!     cargo run --release --package layerwise --example lens -- MODEL "The capital of France is"
 

@@ -1,4 +1,4 @@
-//! The five likeliest tokens after a prompt.
+//! Prints the five likeliest tokens after a prompt.
 //!
 //!     cargo run --release --package layerwise --example next_token -- MODEL "The capital of France is"
 

@@ -1,4 +1,4 @@
-//! A sweep with a metric of one's own: how far the right answer's logit is above the wrong one's, under every schedule.
+//! Sweeps with your own metric: how far the right answer's logit is above the wrong one's, under every schedule.
 //!
 //!     cargo run --release --package layerwise --example own_metric -- MODEL "drop(l)"
 
@@ -14,7 +14,7 @@ struct Question {
     wrong: u32,
 }
 
-/// The right answer's logit less the wrong one's.
+/// The right answer's logit minus the wrong one's.
 struct LogitDifference;
 
 impl LogitDifference {

@@ -1,4 +1,4 @@
-//! A model of one's own shape and weights, under every schedule that drops a block.
+//! Builds a model from your own shape and weights, and runs it under every schedule that drops one block.
 //!
 //!     cargo run --release --package layerwise --example own_model
 
@@ -17,7 +17,7 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         it.context = 128;
     });
     let mut state = 1_u32;
-    // From −0.1 to 0.1; the vectors, which are gains and biases, are 1.
+    // Matrices get values from −0.1 to 0.1; vectors, which are gains and biases, are 1.
     let mut draw = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 8) as f32 / 8.4e7 - 0.1

@@ -1,6 +1,7 @@
 //! A patching study: which block's state at which position carries what tells two prompts apart?
 //!
-//! Each state of the clean prompt is put into the run of the corrupted one; 1 is all of the clean prompt's answer, 0 none.
+//! Puts each state of the clean prompt into the run of the corrupted one, and prints the share of the clean prompt's logit
+//! difference that this recovers: 1 is all of it, 0 none.
 //!
 //!     cargo run --release --package layerwise --example patching -- MODEL "The king said that he" "The queen said that he" " was" " is"
 
@@ -26,7 +27,7 @@ pub(crate) fn run(
     let [clean, corrupted] = [opened.tokens(prompts[0])?, opened.tokens(prompts[1])?];
     if clean.len() != corrupted.len() {
         return Err(format!(
-            "{} and {} tokens: expected as many",
+            "the prompts have {} and {} tokens; give prompts of equal length",
             clean.len(),
             corrupted.len()
         )

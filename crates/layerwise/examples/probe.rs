@@ -1,4 +1,4 @@
-//! A linear probe of every block's output, and how alike the blocks are: does a token begin with a space?
+//! Probes every block's output linearly (does a token begin with a space?), and prints how alike the blocks are.
 //!
 //!     cargo run --release --package layerwise --example probe -- MODEL text.txt
 
@@ -35,7 +35,7 @@ pub(crate) fn run(folder: &str, text: &Path) -> Result<(), Box<dyn Error>> {
     let mut cka = Cka::new(blocks.len());
     cka.push(&blocks)?;
     let similarity = cka.similarity()?;
-    // Fitted on the first half, tested on the second.
+    // Fit on the first half, test on the second.
     let half = tokens.len() / 2;
     for (block, states) in blocks.iter().enumerate() {
         let (train, test) = (states.slice(s![..half, ..]), states.slice(s![half.., ..]));

@@ -1,4 +1,4 @@
-//! The residual stream after every block, at every position of a text, as a NumPy file [blocks, tokens, width].
+//! Writes the residual stream after every block, at every position of a text, to a NumPy file [blocks, tokens, width].
 //!
 //!     cargo run --release --package layerwise --example record -- MODEL "A text." states.npy
 

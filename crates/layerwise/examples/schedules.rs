@@ -1,4 +1,4 @@
-//! A sweep over schedules of one's own on a text of one's own, with progress and a way to stop.
+//! Sweeps your own schedules over your own text, with progress and a way to stop.
 //!
 //!     cargo run --release --package layerwise --example schedules -- MODEL text.txt
 
@@ -9,7 +9,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set it from anywhere, as from a handler of Ctrl-C: sequences in hand are finished, and the run ends.
+/// Set it from anywhere, such as a handler of Ctrl-C: each thread ends at its next step, and the run ends as interrupted.
 static STOP: AtomicBool = AtomicBool::new(false);
 
 struct Told;
@@ -40,7 +40,7 @@ pub(crate) fn run(folder: &str, text: &Path) -> Result<(), Box<dyn Error>> {
     options.rows = Some(4);
     options.bos = opened.bos.map_or(Bos::None, Bos::Auto);
     let corpus = corpus::read(text, opened.tokenizer.as_ref(), &options)?;
-    // Every block at half of its weight, and the model read backwards.
+    // Every block at half its weight, and the blocks in reverse order.
     let families: Vec<EditFamily> = vec!["scale(l,0.5)".parse()?, "reverse(0..L)".parse()?];
     let plan = Plan::new(opened.model.stack(), &families, 4096)?;
     STOP.store(false, Ordering::Relaxed);

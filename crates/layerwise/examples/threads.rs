@@ -1,4 +1,4 @@
-//! Two models in two threads: models, schedules and tokenizers may be shared between threads.
+//! Runs two models in two threads: threads may share models, schedules and tokenizers.
 //!
 //!     cargo run --release --package layerwise --example threads -- MODEL OTHER "The capital of France is"
 
@@ -7,7 +7,7 @@ use layerwise::metrics::distribution::top;
 use std::error::Error;
 use std::thread;
 
-/// What a thread can hand to another.
+/// An error that one thread can hand to another.
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {

@@ -7,15 +7,15 @@
 //! | [`interventions`] | reading and writing activations |
 //! | [`statistics`] | many schedules over many sequences, with standard errors |
 //! | [`figure`] | from statistics to a figure as a paper prints it |
-//! | [`determinism`] | what makes results the same bits, and what may change them |
-//! | [`extending`] | a measure, an experiment and a model family of one's own |
+//! | [`determinism`] | what keeps results bit-identical, and what may change them |
+//! | [`extending`] | your own measure, experiment or model family |
 //!
 //! The programs in `examples/` of this crate do the same with checkpoints and texts.
 
 /// A model, a prompt, the next token, a continuation.
 ///
-/// [`layerwise::open`](crate::open) gives a checkpoint's model, its tokenizer and the token that stands before a text.
-/// Here a random model stands for it, and token ids for a prompt:
+/// [`layerwise::open`](crate::open) returns a checkpoint's model, its tokenizer and the token that stands before a text.
+/// Here a random model and token ids take the place of a checkpoint and a text:
 ///
 /// ```
 /// use layerwise::metrics::distribution::top;
@@ -29,7 +29,7 @@
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A continuation runs each token once, and gives the bits of running all of the text again:
+/// Generation runs each token once, and gives the same bits as running the whole text again:
 ///
 /// ```
 /// use layerwise::generate::{Generation, Settings};
@@ -43,8 +43,8 @@
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A rule of [`exits`](crate::exits) stops each token as soon as it takes it for final, here where one token has nine tenths of
-/// the probability; a classifier that `early-exit train` wrote is another:
+/// A rule of [`exits`](crate::exits) stops the blocks of each token once it takes the prediction as final. This rule stops when
+/// one token has nine tenths of the probability; a classifier that `early-exit train` wrote is another kind of rule:
 ///
 /// ```
 /// use layerwise::exits::{Rule, Stop, Vocab};
@@ -64,8 +64,8 @@ pub mod prompt {}
 
 /// Ways of running the blocks, as values.
 ///
-/// A [`Schedule`](crate::schedule::Schedule) is a sequence of residual updates; an [`Edit`](crate::schedule::Edit) maps one to
-/// another, and has a text form, whose table stands on the page of [`schedule`](crate::schedule):
+/// A [`Schedule`](crate::schedule::Schedule) is a sequence of residual updates. An [`Edit`](crate::schedule::Edit) maps one
+/// schedule to another and has a text form; the page of [`schedule`](crate::schedule) lists all edits:
 ///
 /// ```
 /// use layerwise::schedule::Edit;
@@ -109,8 +109,8 @@ pub mod algebra {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What is put in their place is an edit like any other, so that it can be chained, printed and swept; here a head without
-/// output:
+/// What is put in its place is an edit like any other, so it can be chained, printed and swept. This one zeroes the output of a
+/// head:
 ///
 /// ```
 /// use layerwise::schedule::Edit;
@@ -122,14 +122,14 @@ pub mod algebra {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Values of other runs come with the schedule, as [`Values`](crate::transformer::Values) says; whatever the edits cannot say,
-/// an observer of one's own may write.
+/// Values taken from other runs come with the schedule, as [`Values`](crate::transformer::Values) describes. An observer of your
+/// own can write what no edit can express.
 pub mod interventions {}
 
 /// Many schedules over many sequences, with standard errors.
 ///
-/// A [`Plan`](crate::sweep::Plan) expands families of edits and shares what schedules have in common; a
-/// [`Runner`](crate::sweep::Runner) carries it out, with threads, a journal, shards and a limit on memory as asked:
+/// A [`Plan`](crate::sweep::Plan) expands families of edits and runs the steps that schedules share once. A
+/// [`Runner`](crate::sweep::Runner) carries the plan out; it takes a number of threads, a journal, shards and a memory limit:
 ///
 /// ```
 /// use layerwise::sweep::{Divergence, Plan, Runner, collect};
@@ -145,15 +145,15 @@ pub mod interventions {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Positions of one sequence are not independent: standard errors are those of sequences
-/// ([`ClusteredMean`](crate::metrics::ClusteredMean)), and two schedules are compared on the same sequences, by their
-/// [`difference`](crate::metrics::ClusteredMean::difference).
+/// Positions of one sequence are not independent, so standard errors are clustered by sequence
+/// ([`ClusteredMean`](crate::metrics::ClusteredMean)). Two schedules are compared on the same sequences, by their
+/// paired [`difference`](crate::metrics::ClusteredMean::difference).
 pub mod statistics {}
 
 /// From statistics to a figure as a paper prints it.
 ///
-/// A [`Figure`](crate::plot::Figure) is a value: panels of marks with their axes. It is drawn as SVG and PNG, the same bytes
-/// everywhere, and says itself what it shows:
+/// A [`Figure`](crate::plot::Figure) is a value: panels of marks with their axes. Its SVG and PNG have the same bytes on every
+/// machine, and carry a description of what they show:
 ///
 /// ```
 /// use layerwise::plot::{Axis, Dash, Figure, Line, Mark, Marker, OKABE_ITO, Panel, Point, Scale, Side, Style};
@@ -191,10 +191,10 @@ pub mod statistics {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The figures of the experiments are made in the same way, from their tables alone.
+/// The experiments make their figures in the same way, from their tables alone.
 pub mod figure {}
 
-/// What makes results the same bits, and what may change them.
+/// What keeps results bit-identical, and what may change them.
 ///
 /// The same inputs give the same bits on one type of machine, whatever the threads, shards, batches and interruptions:
 ///
@@ -210,18 +210,18 @@ pub mod figure {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Another machine type, as one without AVX-512, agrees within rounding: the instructions found are part of a run's key. bf16
-/// is a choice of its own, and a run in bf16 says how far it is from f32. Random choices have a seed.
+/// Another type of machine, such as one without AVX-512, agrees within rounding; the detected instruction sets are part of a
+/// run's key. bf16 is opt-in, and a run in bf16 reports its difference from f32. Random choices take a seed.
 pub mod determinism {}
 
-/// A measure, an experiment and a model family of one's own.
+/// Your own measure, experiment or model family.
 ///
-/// A [`Measure`](crate::sweep::Measure) says what an item is and which sums a schedule leaves of it; all else is the engine's.
-/// Its page has a whole one in forty lines, and `examples/own_metric.rs` another.
+/// A [`Measure`](crate::sweep::Measure) says what an item is and which sums a schedule leaves for it; the engine does the rest.
+/// Its page shows a whole measure in forty lines, and `examples/own_metric.rs` shows another.
 ///
-/// An experiment of the report is a measure with tables, drawings and claims, and registers itself from any crate that is linked
+/// An experiment of the report is a measure with tables, figures and claims. It registers itself from any crate that is linked
 /// into the program: see [`experiments`](crate::experiments).
 ///
-/// A family is a table of config keys, defaults and tensor names: see [`architecture`](crate::architecture), and
-/// `ARCHITECTURE.md` for the files that it takes and the tests that take it up.
+/// A family is a table of config keys, defaults and tensor names: see [`architecture`](crate::architecture). `ARCHITECTURE.md`
+/// lists the files to touch and the tests that pick the family up.
 pub mod extending {}

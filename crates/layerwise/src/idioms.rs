@@ -1,9 +1,9 @@
-//! From TransformerLens and nnsight to this project: ten things that one does to a model, in its words.
+//! From TransformerLens and nnsight to layerwise: ten things to do with a model, in the words of both.
 //!
 //! In those libraries an intervention is a function that is called with a tensor.
-//! Here it is a value, an edit with a text: it can be printed, compared, planned together with others and run again from a log;
-//! what edits have in common is computed once.
-//! A function of your own is possible as well ([the ninth](#9-a-function-of-your-own)).
+//! Here it is a value: an edit with a text form. It can be printed, compared, planned together with others and run again from a
+//! log. What edits have in common is computed once.
+//! A function of your own works as well ([the ninth idiom](#9-a-function-of-your-own)).
 //!
 //! Every snippet begins with these lines; a real model is opened with `Model::open("path/to/checkpoint")`.
 //!
@@ -65,7 +65,7 @@
 //!
 //! # 3. Mean-ablate every head, and see what each costs
 //!
-//! A loop over blocks and heads with a hook that writes `cache.mean(...)`; here a family, whose members share prefixes.
+//! There: a loop over blocks and heads with a hook that writes `cache.mean(...)`. Here: a family, whose members share prefixes.
 //!
 //! ```
 //! # use layerwise::transformer::{Model, ModelConfig};
@@ -111,7 +111,7 @@
 //! let statistics = PairStatistics::collect(plan.entries().len(), results);
 //! let labels = plan.labels();
 //! let at = |l, p| labels.iter().position(|own| (own.l, own.p) == (Some(l), Some(p))).unwrap();
-//! // What differs is at position 1 of the first block's input.
+//! // The prompts differ at position 1 only, so the first block's input there carries all of the difference.
 //! assert_eq!(statistics[at(0, 1)].recovered.ratio(), Some(1.0));
 //! assert_eq!(statistics[at(0, 0)].recovered.ratio(), Some(0.0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -143,7 +143,7 @@
 //!
 //! # 6. Knock out attention
 //!
-//! A hook on `hook_attn_scores` that writes −∞ where the last token looks at the first two; or at all that is far away.
+//! A hook on `hook_attn_scores` that writes −∞ where the last token attends to the first two, or to everything beyond a window.
 //!
 //! ```
 //! # use layerwise::schedule::{Edit, Schedule};
@@ -165,7 +165,7 @@
 //!
 //! # 7. Freeze what an ablation would change: the direct effect of a head
 //!
-//! Two runs, the second with hooks that write back the first one's activations; here `plain` takes them from the plain pass.
+//! There: two runs, the second with hooks that write back activations of the first. Here `plain` takes them from the plain pass.
 //!
 //! ```
 //! # use layerwise::transformer::{Model, ModelConfig};
@@ -174,7 +174,7 @@
 //!
 //! let families = [
 //!     "zero(attn.head_out[0,1])".parse()?,
-//!     // All that later blocks add stays as it was.
+//!     // Everything that later blocks add stays as in the plain run.
 //!     "zero(attn.head_out[0,1]);plain(attn.out[1..4]);plain(mlp.out)".parse()?,
 //! ];
 //! let plan = Plan::new(model.stack(), &families, 1)?;
@@ -202,7 +202,7 @@
 //! let parts = [Site::Embed, Site::AttnOut, Site::MlpOut];
 //! let mut cache = Recording::of(model.config(), &parts)?;
 //! let last = model.run(&tokens, &plain, &mut cache)?;
-//! // Each part is centred, and divided by what the final norm divides the whole stream by.
+//! // Each part is centred, then divided by the final norm's divisor for the whole stream.
 //! let mut sum = Array2::zeros((5, 50));
 //! for (address, part) in cache.activations() {
 //!     let part = part.view().into_dimensionality::<Ix2>()?;
@@ -210,7 +210,7 @@
 //!     println!("{:?} {}: {} nats", address.block, address.site, logits[[4, 7]]);
 //!     sum += &logits;
 //! }
-//! // Together they are the logits, but for the bias of the final norm.
+//! // Together they are the logits, except for the bias of the final norm.
 //! let whole = model.legacy_lens(last.view(), last.view());
 //! assert!((&sum - &whole).iter().all(|off| off.abs() < 1e-3));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -218,7 +218,7 @@
 //!
 //! # 9. A function of your own
 //!
-//! `with model.trace(tokens): model.transformer.h[1].mlp.output[0, -1] *= 2`, or any hook.
+//! `with model.trace(tokens): model.transformer.h[1].mlp.output[0, -1] *= 2`, or a hook of any kind.
 //!
 //! ```
 //! # use layerwise::schedule::{Edit, Schedule};
@@ -247,7 +247,7 @@
 //! }
 //!
 //! let written = model.run(&tokens, &plain, &mut Doubled)?;
-//! // What can be said as an edit gives the same bits.
+//! // An edit that says the same gives the same bits.
 //! let edit = "scale(mlp.out[1]@-1,2)".parse::<Edit>()?.apply(&plain)?;
 //! assert_eq!(written, model.run(&tokens, &edit, &mut ())?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -255,9 +255,9 @@
 //!
 //! # 10. A cache on disk
 //!
-//! `ActivationsStore`, or `torch.save(cache)`. The program streams a text's activations of any size under any edit:
+//! `ActivationsStore`, or `torch.save(cache)`. The program streams the activations of a text of any size under any edit:
 //! `layerwise activations --sites 'resid.post,attn.head_out[5,2]' --corpus text.jsonl --out cache.safetensors`.
-//! From Rust, of one sequence:
+//! From Rust, for one sequence:
 //!
 //! ```
 //! # use layerwise::schedule::{Edit, Schedule};

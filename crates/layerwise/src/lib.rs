@@ -1,8 +1,9 @@
-//! What every layer of a decoder-only language model contributes, measured by running the model under altered layer schedules.
+//! Measures what every layer of a decoder-only language model contributes, by running the model under altered layer schedules.
 //!
-//! A [`schedule`] says which blocks of a model run, in which order, from which state and with which weight.
-//! Schedules come from an algebra of edits with a text form: `drop(5)`, `swap(3,4)`, `repeat(4..8)`, `parallel(2..6);drop_mlp(7)`.
-//! A [`transformer`] runs under any of them; a [`sweep`] runs many over a corpus and compares each with the plain model.
+//! A [`schedule`] says which blocks of a model run, in which order, on which state and with which weight.
+//! Schedules come from an algebra of edits with a text form: `drop(5)`, `swap(3,4)`, `repeat(4..8)`,
+//! `parallel(2..6);drop_mlp(7)`. A [`transformer`] runs under any of them; a [`sweep`] runs many over a corpus and compares each
+//! with the plain model.
 //!
 //! ```
 //! use layerwise::schedule::EditFamily;
@@ -21,38 +22,40 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`guide`] goes on from here, and the programs in `examples/` do the same with checkpoints and texts.
-//! [`idioms`] shows how things that one does with TransformerLens or nnsight are done here.
+//! [`guide`] continues from here. The programs in `examples/` do the same with checkpoints and texts.
+//! [`idioms`] translates ten idioms of TransformerLens and nnsight.
 //!
 //! # The crates
-//! Arrows point one way: this facade, then [`experiments`], then [`sweep`], then [`transformer`], then [`architecture`],
-//! [`weights`], [`schedule`] and [`kernels`];
-//! [`generate`], on [`transformer`] as well; [`chat`], [`corpus`], [`metrics`], [`journal`], [`arrays`], [`recordings`] and [`report`], which stands on [`plot`], are beside them, and [`hub`] and [`files`] below.
+//! Dependencies point one way: this facade depends on [`experiments`], which depends on [`sweep`], then [`transformer`], then
+//! [`architecture`], [`weights`], [`schedule`] and [`kernels`].
+//! [`generate`] depends on [`transformer`] too.
+//! [`chat`], [`corpus`], [`metrics`], [`journal`], [`arrays`], [`recordings`] and [`report`], which draws with [`plot`], stand
+//! beside these; [`hub`] and [`files`] lie below them.
 //!
-//! | module | what it is for |
+//! | module | what it does |
 //! |---|---|
 //! | [`schedule`] | the algebra: steps, schedules, edits, families, laws, prefix sharing |
 //! | [`architecture`] | model families as data: sizes and switches of the block equation, config keys, tensor names |
-//! | [`transformer`] | forward pass, sites, lenses, folding |
+//! | [`transformer`] | forward pass, sites, lenses, folding of norm gains into weights |
 //! | [`weights`] | checkpoint folders, mapped and validated |
-//! | [`corpus`] | text or token ids to sequences |
-//! | [`files`] | opening files that are not trusted |
-//! | [`hub`] | models and data sets by their names on the Hugging Face hub, in the cache of its tools |
+//! | [`corpus`] | turns text or token ids into sequences |
+//! | [`files`] | opens untrusted files |
+//! | [`hub`] | finds models and data sets in the Hugging Face cache by their names on the hub |
 //! | [`metrics`] | divergences, clustered standard errors, moments, CKA, probes, factorisations |
 //! | [`sweep`] | plan, engine, statistics |
-//! | [`recordings`] | what runs give at each token, streamed to safetensors files: activations of any sites, and what schedules change |
-//! | [`exits`] | stopping early: what the head says after every block, rules and trained classifiers that stop |
+//! | [`recordings`] | per-token results, streamed to safetensors files: activations at any site, and what schedules change |
+//! | [`exits`] | early exit: what the unembedding predicts after every block, and the rules and trained classifiers that stop there |
 //! | [`generate`] | continuations of a prompt: sampling, constraints, streamed text |
-//! | [`chat`] | conversations as text, by a checkpoint's own template |
-//! | [`experiments`] | the paper's experiments: records, drawings, claims, a folder each |
+//! | [`chat`] | renders conversations as text with a checkpoint's own chat template |
+//! | [`experiments`] | the paper's experiments: records, figures and claims, one folder each |
 //! | [`journal`] | checksummed logs of finished work: keys, shards, merging |
-//! | [`arrays`] | runs divided into an array of tasks: scripts for Slurm or a shell, and how far each task is |
-//! | [`tasks`] | multiple-choice tasks: readers, prompts with shots, accuracy as lm-evaluation-harness has it |
-//! | [`transcripts`] | N-best lists of a recogniser, word error rate, word lattices, correction, significance |
+//! | [`arrays`] | divides a run into an array of tasks: scripts for Slurm or a shell, and the progress of each task |
+//! | [`tasks`] | multiple-choice tasks: readers, few-shot prompts, accuracy as lm-evaluation-harness computes it |
+//! | [`transcripts`] | N-best lists of a speech recogniser, word error rate, word lattices, correction, significance |
 //! | [`rescoring`] | a transformer as a language model of transcripts |
-//! | [`kernels`] | products, norms, activations, the vocabulary pass |
+//! | [`kernels`] | matrix products, norms, activation functions, the vocabulary pass |
 //! | [`plot`] | charts as plain values, drawn as SVG and PNG |
-//! | [`report`] | drawings, tables and verdicts as one HTML page |
+//! | [`report`] | figures, tables and verdicts as one HTML page |
 
 pub use layerwise_architecture as architecture;
 pub use layerwise_arrays as arrays;
@@ -81,7 +84,7 @@ pub use layerwise_tasks as tasks;
 pub use layerwise_transcripts as transcripts;
 pub use layerwise_transformer as transformer;
 pub use layerwise_weights as weights;
-/// The arrays that models take and give, in the version that they are made with.
+/// The `ndarray` version whose arrays models take and return.
 pub use ndarray;
 
 #[cfg(feature = "experiments")]
@@ -92,7 +95,7 @@ mod opened;
 #[cfg(feature = "text")]
 pub use opened::{OpenError, Opened, habit, open};
 
-/// The examples of the front page, as tests.
+/// Runs the examples of the README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;

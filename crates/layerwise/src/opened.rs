@@ -14,40 +14,41 @@ use std::path::{Path, PathBuf};
 pub struct Opened {
     /// The model.
     pub model: Model,
-    /// The tokenizer; `None` where the folder has none.
+    /// The tokenizer, or `None` if the folder has none.
     pub tokenizer: Option<Tokenizer>,
-    /// The id of the token before each text, by the tokenizer's files or else by the family's habit; `None` for nothing.
+    /// The id of the token before each text, or `None` if nothing precedes a text. The tokenizer's files decide; if they do not
+    /// say, the family's habit does.
     pub bos: Option<u32>,
     folder: PathBuf,
 }
 
-/// Why a checkpoint folder cannot be opened, or its text not be read.
+/// Why a checkpoint folder cannot be opened or its text cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The folder or its weights.
+    /// The folder or its weights cannot be read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// The model.
+    /// The config or weights do not make a model.
     #[error(transparent)]
     Transformer(#[from] TransformerError),
-    /// A file of the tokenizer.
+    /// A file of the tokenizer cannot be opened.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The tokenizer, or a text.
+    /// The tokenizer is refused, or it refuses a text.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
-    /// Neither a folder nor the name of a model that the Hugging Face cache holds.
-    #[error("{}: there is no such folder, and {source}", name.display())]
+    /// The path is no folder and not the name of a model in the Hugging Face cache.
+    #[error("{}: no such folder, and {source}", name.display())]
     Hub {
-        /// What was to be opened.
+        /// The path or name that was given.
         name: PathBuf,
         /// What the cache lacks, and the command that fetches it.
         source: HubError,
     },
-    /// A text was given to a model without tokenizer.
+    /// A text was given to a model without a tokenizer.
     #[error(
-        "{}: no tokenizer.json is there to read text with; give token ids",
+        "{}: no tokenizer.json, so text cannot be read; give token ids instead",
         folder.display()
     )]
     NoTokenizer {
@@ -56,9 +57,8 @@ pub enum OpenError {
     },
 }
 
-/// Opens a checkpoint folder in the Hugging Face layout, in f32, or a model by its name on the Hugging Face hub, as `ORG/NAME`
-/// or `ORG/NAME@REVISION`, from the cache of its tools. A path that is a folder is never taken for a name, and nothing is
-/// fetched.
+/// Opens a model in f32: a checkpoint folder in the Hugging Face layout, or a name on the Hugging Face hub, as `ORG/NAME` or
+/// `ORG/NAME@REVISION`, that the local cache holds. An existing folder always wins over a name. Nothing is fetched.
 ///
 /// ```no_run
 /// let opened = layerwise::open("path/to/checkpoint")?;
@@ -70,7 +70,7 @@ pub enum OpenError {
 /// ```
 ///
 /// # Errors
-/// A name that the cache lacks, or a folder, config, weights or tokenizer that cannot be accepted.
+/// The name is not in the cache, or the folder, config, weights or tokenizer is refused.
 pub fn open(folder: impl AsRef<Path>) -> Result<Opened, OpenError> {
     let named = folder_of(folder.as_ref(), Cache::of_user)?;
     let path = named.as_path();
@@ -90,7 +90,7 @@ pub fn open(folder: impl AsRef<Path>) -> Result<Opened, OpenError> {
     })
 }
 
-/// A folder, or that of a model in the Hugging Face cache.
+/// The given folder, or the folder of a model in the Hugging Face cache.
 fn folder_of(
     given: &Path,
     cache: impl FnOnce() -> Result<Cache, HubError>,
@@ -108,7 +108,7 @@ fn folder_of(
     }
 }
 
-/// What a family puts before a text, as a tokenizer takes it.
+/// Converts what a family puts before a text to the tokenizer's type.
 pub fn habit(bos: Bos) -> Habit {
     match bos {
         Bos::Nothing => Habit::Nothing,
@@ -118,10 +118,10 @@ pub fn habit(bos: Bos) -> Habit {
 }
 
 impl Opened {
-    /// The token ids of a text, with what stands before it.
+    /// The token ids of a text, preceded by [`Opened::bos`].
     ///
     /// # Errors
-    /// A model without tokenizer, or a text that it cannot encode.
+    /// The model has no tokenizer, or the tokenizer cannot encode the text.
     pub fn tokens(&self, text: &str) -> Result<Vec<u32>, OpenError> {
         let mut ids = self.needed()?.encode(text)?;
         if let Some(bos) = self.bos
@@ -135,7 +135,7 @@ impl Opened {
     /// The text of token ids.
     ///
     /// # Errors
-    /// A model without tokenizer, or ids that it cannot decode.
+    /// The model has no tokenizer, or the tokenizer cannot decode the ids.
     pub fn text(&self, ids: &[u32]) -> Result<String, OpenError> {
         Ok(self.needed()?.decode(ids)?)
     }
@@ -179,7 +179,7 @@ mod tests {
         }
         let told = find(Path::new("org/other")).unwrap_err().to_string();
         assert!(
-            told.starts_with("org/other: there is no such folder, and in"),
+            told.starts_with("org/other: no such folder, and in"),
             "{told}"
         );
         assert!(

@@ -76,7 +76,7 @@ fn studies() {
     patching::run(GPT2, prompts, [" the", " a"]).unwrap();
 }
 
-/// What is recorded is read back as token ids are: by its header.
+/// The test reads the recording back as it would read token ids: by its header.
 #[test]
 fn recorded_states_are_a_numpy_file() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A model with its tokenizer, opened at once.
+//! `layerwise::open` returns a model with its tokenizer.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise::OpenError;

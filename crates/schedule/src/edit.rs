@@ -11,10 +11,9 @@ use crate::syntax::{Parsed, parse};
 
 /// A chain of edits: a map from schedules to schedules.
 ///
-/// An edit is written down before the model is known, so it may say `L` for the number of blocks and count from the
-/// end.
-/// [`resolve`](Self::resolve) puts numbers in their place; [`apply`](Self::apply) does that on the way.
-/// The text form, the meaning of every edit and the errors are described in the [crate documentation](crate).
+/// An edit is written before the model is known, so it may say `L` for the number of blocks and count from the end.
+/// [`resolve`](Self::resolve) replaces these with numbers; [`apply`](Self::apply) resolves first.
+/// The [crate documentation](crate) describes the text form, the meaning of every edit and the errors.
 ///
 /// ```
 /// use layerwise_schedule::{Edit, Residual, Schedule, Stack};
@@ -27,7 +26,7 @@ use crate::syntax::{Parsed, parse};
 /// # Ok::<(), layerwise_schedule::ScheduleError>(())
 /// ```
 ///
-/// An edit can also be built from [`Operation`]s, and one that was parsed gives its operations.
+/// An edit can also be built from [`Operation`]s, and a parsed edit returns its operations.
 ///
 /// ```
 /// use layerwise_schedule::{Edit, Operation, Replacement, Residual, Selection, Site, Stack, Units};
@@ -46,7 +45,7 @@ use crate::syntax::{Parsed, parse};
 ///
 /// # The shuffle
 ///
-/// `shuffle(a..b,s)` is fixed by this description, whatever library draws the numbers.
+/// This description fixes `shuffle(a..b,s)`, whatever library draws the numbers.
 /// ChaCha with 8 rounds is keyed with the eight little-endian bytes of `s` followed by 24 zero bytes; nonce and
 /// 64-bit block counter start at 0.
 /// Each draw is the next two 32-bit output words, the low word first.
@@ -55,29 +54,29 @@ use crate::syntax::{Parsed, parse};
 /// Label a+k becomes p\[k\].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Edit {
-    /// Without free variables.
+    /// Contain no free variables.
     operations: Vec<Written>,
 }
 
 impl Edit {
-    /// First `self`, then `next`: the text `self;next`.
+    /// Applies `self`, then `next`: the text `self;next`.
     #[must_use]
     pub fn then(mut self, next: Self) -> Self {
         self.operations.extend(next.operations);
         self
     }
 
-    /// The edit for a stack, with every index a plain number; positions may still count from the end.
+    /// Resolves the edit for a stack: every index becomes a plain number. Positions may still count from the end.
     ///
     /// # Errors
     ///
-    /// An index is out of range, a range is empty, a list is no permutation, or models of this stack lack the site.
+    /// An index is out of range, a range is empty, a list is not a permutation, or models with this stack lack the site.
     pub fn resolve(&self, stack: Stack) -> Result<Self, ScheduleError> {
         self.resolved(stack)
             .map(|operations| Self::from_resolved(&operations))
     }
 
-    /// The operations for a stack, with every index a plain number.
+    /// The operations, resolved for a stack: every index is a plain number.
     ///
     /// # Errors
     ///
@@ -91,7 +90,7 @@ impl Edit {
         &self.operations
     }
 
-    /// The schedule that this edit makes of `schedule`.
+    /// Applies the edit to `schedule`.
     ///
     /// # Errors
     ///
@@ -152,7 +151,7 @@ impl fmt::Display for Edit {
     }
 }
 
-/// Resolves a chain, indices and ranges before everything else.
+/// Resolves a chain; every index and range is checked before any edit is applied.
 pub(crate) fn resolve(
     operations: &[Written],
     bindings: &Bindings,
@@ -177,7 +176,7 @@ pub(crate) fn apply(
         })
 }
 
-/// Writes a chain; the empty one is `id`.
+/// Writes a chain; an empty chain prints as `id`.
 pub(crate) fn write_chain(f: &mut fmt::Formatter<'_>, operations: &[Written]) -> fmt::Result {
     if operations.is_empty() {
         return f.write_str("id");

@@ -3,7 +3,7 @@ use crate::sublayer::Sublayer;
 
 /// Why a text, an edit or a family was refused.
 ///
-/// `edit` fields hold the one edit of a chain that is at fault, printed without spaces.
+/// `edit` fields hold the edit of the chain that is at fault, printed without spaces.
 /// Byte positions count from the start of the text that was parsed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -36,9 +36,9 @@ pub enum ScheduleError {
         /// The known names that are closest to it.
         nearest: Vec<&'static str>,
     },
-    /// A single edit was asked for, but the text has a free variable and thus is a family.
+    /// A single edit is needed, but the text has a free variable, which makes it a family.
     #[error(
-        "free variable `{variable}` at byte {at}: this is a family, a single edit was expected"
+        "free variable `{variable}` at byte {at}: this is a family of edits; give a single edit"
     )]
     FreeVariable {
         /// `l`, `m`, `h` or `p`.
@@ -46,7 +46,7 @@ pub enum ScheduleError {
         /// Byte position of the variable's first use.
         at: usize,
     },
-    /// `repeat` or `loop` with a count, or `window` with a width, of 0 or too large.
+    /// The count of `repeat` or `loop`, or the width of `window`, is 0 or too large.
     #[error("count {count} of `{edit}` at byte {at} is outside 1..={max}")]
     Count {
         /// The name of the edit.
@@ -74,7 +74,7 @@ pub enum ScheduleError {
         /// The index expression.
         expression: String,
     },
-    /// An index names no block of the stack.
+    /// An index is not a block of the stack.
     #[error("`{edit}`: {index} is out of range in a stack of {layers} blocks")]
     IndexOutOfRange {
         /// The edit, as written.
@@ -127,7 +127,7 @@ pub enum ScheduleError {
         /// The step cap, [`MAX_STEPS`](crate::MAX_STEPS).
         max: usize,
     },
-    /// `loop` or `parallel` on a segment that no longer stands.
+    /// `loop` or `parallel` on a segment that is no longer intact.
     #[error(
         "`{edit}` needs blocks {start}..{end} side by side, ascending, one unbroken run each; found {found}"
     )]
@@ -138,7 +138,7 @@ pub enum ScheduleError {
         start: usize,
         /// One past the last block of the range.
         end: usize,
-        /// The runs from the first to the last that is in the range; a parallel step is in parentheses.
+        /// The runs from the first block of the range to the last; a parallel step is in parentheses.
         found: String,
     },
     /// `scale` makes a coefficient overflow.
@@ -172,7 +172,7 @@ pub enum ScheduleError {
         /// The largest number of members.
         max: usize,
     },
-    /// A name that no site has.
+    /// No site has this name.
     #[error("unknown site `{name}`; the nearest are {}", nearest.join(", "))]
     UnknownSite {
         /// What was given.
@@ -190,7 +190,7 @@ pub enum ScheduleError {
         /// The nearest names.
         nearest: Vec<&'static str>,
     },
-    /// A site that models of this stack do not have.
+    /// Models with this stack lack the site.
     #[error("`{edit}`: site `{site}` does not exist in this model: {reason}")]
     NoSuchSite {
         /// The edit, as written.
@@ -200,7 +200,7 @@ pub enum ScheduleError {
         /// Why not.
         reason: &'static str,
     },
-    /// A site that can be read only.
+    /// The site can be read but not written.
     #[error(
         "`{edit}`: site `{site}` can be read but not written; write what goes into it or comes out of it"
     )]
@@ -210,7 +210,7 @@ pub enum ScheduleError {
         /// The site.
         site: Site,
     },
-    /// `embed` with blocks or units.
+    /// `embed` was given blocks or units.
     #[error("`{edit}`: `{site}` belongs to no block; leave the brackets out")]
     BlockOfEmbed {
         /// The edit, as written.
@@ -218,7 +218,7 @@ pub enum ScheduleError {
         /// The site.
         site: Site,
     },
-    /// `mean`, `put` or `add` of attention patterns.
+    /// `mean`, `put` or `add` was applied to attention patterns.
     #[error(
         "`{edit}`: attention patterns have no mean and no tensor of one position; use zero, scale, plain, donor or resample, or hide keys with cut or window"
     )]
@@ -226,7 +226,7 @@ pub enum ScheduleError {
         /// The edit, as written.
         edit: String,
     },
-    /// An index names no unit of the site.
+    /// An index is not a unit of the site.
     #[error("`{edit}`: {index} is out of range: `{site}` has {units} {grain} in this model")]
     UnitOutOfRange {
         /// The edit, as written.
@@ -240,18 +240,18 @@ pub enum ScheduleError {
         /// What they are.
         grain: Grain,
     },
-    /// A position that a sequence does not have.
+    /// The sequence lacks a position.
     #[error("`{edit}`: position {index} is out of range{}", positions.map_or(String::new(), |positions| format!(" in a sequence of {positions} tokens")))]
     PositionOutOfRange {
         /// The edit.
         edit: String,
         /// The position; a negative number counts from the end.
         index: i128,
-        /// Tokens of the sequence, where that is known.
+        /// Number of tokens of the sequence, if known.
         positions: Option<usize>,
     },
-    /// An empty range of positions.
-    #[error("`{edit}`: positions {start}..{end}: no position lies in this range")]
+    /// A range of positions is empty.
+    #[error("`{edit}`: the range of positions {start}..{end} is empty")]
     EmptyPositions {
         /// The edit.
         edit: String,
@@ -260,8 +260,8 @@ pub enum ScheduleError {
         /// One past the last position.
         end: i64,
     },
-    /// An empty set of indices.
-    #[error("`{edit}`: expected at least one index in each set")]
+    /// A set of indices is empty.
+    #[error("`{edit}`: a set of indices is empty; give at least one index")]
     EmptySet {
         /// The edit.
         edit: String,
@@ -277,10 +277,10 @@ pub enum ScheduleError {
         head: usize,
         /// The query's position.
         query: usize,
-        /// Tokens of the sequence.
+        /// Number of tokens of the sequence.
         positions: usize,
     },
-    /// A count of `repeat` or `loop`, or the width of `window`, that is 0 or too large.
+    /// The count of `repeat` or `loop`, or the width of `window`, is 0 or too large.
     #[error("`{edit}`: {count} is outside 1..={max}")]
     CountOutOfRange {
         /// The edit.
@@ -290,7 +290,7 @@ pub enum ScheduleError {
         /// The largest count.
         max: usize,
     },
-    /// A name that is not allowed for a tensor.
+    /// The name is not allowed for a tensor.
     #[error("tensor name `{name}`: expected 1 to {max} letters, digits or `_ . - / :`")]
     TensorName {
         /// The name.
@@ -298,7 +298,7 @@ pub enum ScheduleError {
         /// The longest name, in bytes.
         max: usize,
     },
-    /// A family over positions where sequences differ in length.
+    /// A family runs over positions, but sequences differ in length.
     #[error(
         "family `{family}` runs over positions: give sequences that all have the same number of tokens"
     )]
@@ -306,9 +306,9 @@ pub enum ScheduleError {
         /// The family.
         family: String,
     },
-    /// A family over units that are not heads, without a limit.
+    /// A family runs over units that are not heads, and no limit on its members is set.
     #[error(
-        "family `{family}` runs over the {units} {grain} of `{site}`: say how many members it may have"
+        "family `{family}` runs over the {units} {grain} of `{site}`: set the largest number of members"
     )]
     UnitsWithoutLimit {
         /// The family.

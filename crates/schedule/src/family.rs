@@ -18,14 +18,14 @@ pub const DEFAULT_MAX_MEMBERS: usize = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Bounds {
-    /// The largest number of members. Without it [`DEFAULT_MAX_MEMBERS`] is the limit, and `h` may run over heads only.
+    /// The largest number of members. If `None`, [`DEFAULT_MAX_MEMBERS`] is the limit and `h` may run over heads only.
     pub max_members: Option<usize>,
-    /// The number of positions of every sequence, where all have the same number: what `p` runs over.
+    /// The number of positions of every sequence, which `p` runs over; `None` if the sequences differ in length.
     pub positions: Option<usize>,
 }
 
 impl Bounds {
-    /// At most so many members.
+    /// Sets the largest number of members.
     #[must_use]
     pub fn max_members(self, max_members: Option<usize>) -> Self {
         Self {
@@ -34,14 +34,14 @@ impl Bounds {
         }
     }
 
-    /// On sequences that all have so many positions.
+    /// Sets the number of positions that every sequence has.
     #[must_use]
     pub fn positions(self, positions: Option<usize>) -> Self {
         Self { positions, ..self }
     }
 }
 
-/// At most so many members, on sequences of any lengths.
+/// Limits the number of members; sequences may have any lengths.
 impl From<usize> for Bounds {
     fn from(max_members: usize) -> Self {
         Self::default().max_members(Some(max_members))
@@ -50,11 +50,11 @@ impl From<usize> for Bounds {
 
 /// An edit text with the free variables `l`, `m`, `h` and `p`, or with none.
 ///
-/// `l` and `m` run over the blocks, `h` over the units of its site (of several sites, the most), `p` over the positions of
-/// sequences that all have the same number; `l` in the outermost and `p` in the innermost loop.
+/// `l` and `m` run over the blocks, `h` over the units of its site (of several sites, the largest number of units), and `p` over
+/// the positions, which all sequences must have in the same number. `l` is the outermost loop and `p` the innermost.
 /// A binding is left out if it puts an index out of range, makes a range empty or reversed, or leaves no step.
-/// If several variables occur, so are members whose schedule equals the plain model's or an earlier member's.
-/// A text without variables has one member, and nothing about it is left out.
+/// If several variables occur, members whose schedule equals the plain model's or an earlier member's are left out too.
+/// A text without variables has one member, which is never left out.
 ///
 /// ```
 /// use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, Residual, Stack};
@@ -200,7 +200,7 @@ impl EditFamily {
             let count = |site: &Site| site.grain().count(stack.units);
             count(a).cmp(&count(b))
         };
-        // Outside units, `h` numbers heads.
+        // Without units, `h` numbers heads.
         let site = sites.max_by(largest).unwrap_or(Site::AttnHeadOut);
         let (grain, units) = (site.grain(), site.grain().count(stack.units));
         match grain {
@@ -268,7 +268,7 @@ impl Variables {
     }
 }
 
-/// What a variable is bound to in turn; once to nothing if the family does not use it.
+/// The values that a variable takes in turn; a single `None` if the family does not use it.
 fn bindings_of(used: bool, count: usize) -> impl Iterator<Item = Option<usize>> {
     (0..if used { count } else { 1 }).map(move |at| used.then_some(at))
 }

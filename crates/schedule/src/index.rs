@@ -81,7 +81,7 @@ impl From<Range<usize>> for Span {
 pub(crate) enum Item<I> {
     Block(I),
     Span(Span<I>),
-    /// All from here on.
+    /// Everything from here on.
     From(I),
 }
 
@@ -117,7 +117,7 @@ impl<I> FromIterator<I> for Set<I> {
 }
 
 impl<I> Set<I> {
-    /// These and others.
+    /// Adds others to these.
     #[must_use]
     pub fn and(mut self, others: impl Into<Self>) -> Self {
         self.0.extend(others.into().0);
@@ -133,11 +133,11 @@ impl Set {
     }
 }
 
-/// The numbers that the names in an expression stand for.
+/// The values of the names in an expression.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bindings {
     pub(crate) stack: Stack,
-    /// Positions of every sequence, where all have the same number.
+    /// The number of positions of every sequence, if all have the same number.
     pub(crate) positions: Option<usize>,
     pub(crate) l: Option<usize>,
     pub(crate) m: Option<usize>,
@@ -154,7 +154,7 @@ enum Kind {
 }
 
 impl Expression {
-    /// The expression that is the number `value`; a negative one counts from the end.
+    /// The expression for the number `value`; a negative one counts from the end.
     pub(crate) fn number(value: i64) -> Self {
         let factors = vec![Factor::Number(value.unsigned_abs())];
         Self {
@@ -165,7 +165,7 @@ impl Expression {
         }
     }
 
-    /// Whether the variable occurs in it.
+    /// Whether the variable occurs in the expression.
     pub(crate) fn mentions(&self, variable: Variable) -> bool {
         let mut factors = self.terms.iter().flat_map(|term| &term.factors);
         factors.any(|factor| match factor {
@@ -213,7 +213,7 @@ impl Expression {
 }
 
 impl Bindings {
-    /// A stack alone, for an edit without variables.
+    /// For an edit without variables: the stack alone.
     pub(crate) fn of(stack: Stack) -> Self {
         Self {
             stack,
@@ -225,7 +225,7 @@ impl Bindings {
         }
     }
 
-    /// The parser lets no variable through unless a family binds it.
+    /// The parser admits no variable that a family does not bind.
     fn variable(&self, variable: Variable) -> usize {
         match variable {
             Variable::L => self.l,
@@ -309,7 +309,7 @@ impl Bindings {
         kind: Kind,
         edit: &dyn fmt::Display,
     ) -> Result<Span<usize>, ScheduleError> {
-        // Both ends may reach the count, so that `12..12` is called empty rather than out of range.
+        // Both ends may equal the count, so that `12..12` is called empty rather than out of range.
         let limit = self.count(kind).saturating_add(1);
         let start = self.resolve(&span.start, kind, limit, edit)?;
         let end = self.resolve(&span.end, kind, limit, edit)?;
@@ -381,7 +381,7 @@ impl Bindings {
         self.set(set, Kind::Unit(site, site.grain()), edit)
     }
 
-    /// The position that `expression` names; a literal negative number counts from an end that is not known yet.
+    /// The position that `expression` names; a literal negative number counts from an end that is not yet known.
     fn position(
         &self,
         expression: &Expression,
@@ -429,7 +429,7 @@ impl Bindings {
     }
 }
 
-/// Positions lie below this.
+/// Positions must be below this.
 const MAX_POSITION: i64 = 1 << 40;
 
 impl<I> Set<I> {
@@ -455,7 +455,7 @@ impl<I> Set<I> {
         Set(self.0.iter().map(item).collect())
     }
 
-    /// Every number of it.
+    /// Every number in the set.
     pub(crate) fn indices(&self) -> impl Iterator<Item = &I> {
         self.0.iter().flat_map(|item| match item {
             Item::Block(index) | Item::From(index) => vec![index],
@@ -475,7 +475,7 @@ impl Span<usize> {
 }
 
 impl Set<usize> {
-    /// For every block of a stack, whether it is in the set.
+    /// For every block of a stack, whether the set contains it.
     pub(crate) fn mask(&self, layers: usize) -> Vec<bool> {
         let mut mask = vec![false; layers];
         for item in &self.0 {

@@ -2,15 +2,13 @@
 //!
 //! # Why an algebra
 //!
-//! Robustness experiments on language models ask the same question again and again: what does the model still do if
-//! its blocks are run in another way — one dropped, two exchanged, five repeated?
-//! Written as model surgery, each such question is a program of its own, its cases overlap without anyone noticing,
-//! and whether two of them agree can be learnt only by running both.
-//! Here a way of running the blocks is a *value*, a [`Schedule`], and an experiment is an [`Edit`] of the plain
-//! schedule.
-//! Values can be compared, printed and counted before any tensor is touched; edits can be chained, and the laws that
-//! they obey are tested as equations.
-//! Because schedules are sequences, those of one run share their prefixes in a [`Trie`], and each shared prefix is
+//! Robustness experiments on language models keep asking one question: what can the model still do if its blocks run in another
+//! way: one dropped, two exchanged, five repeated?
+//! Written as model surgery, each such question is a program of its own. Their cases overlap without anyone noticing, and only
+//! running two of them shows whether they agree.
+//! Here a way of running the blocks is a *value*, a [`Schedule`], and an experiment is an [`Edit`] of the plain schedule.
+//! Values can be compared, printed and counted before any tensor is touched. Edits can be chained, and the laws that they obey
+//! are tested as equations.
 //! computed once.
 //!
 //! # Guide
@@ -41,7 +39,7 @@
 //! # Ok::<(), layerwise_schedule::ScheduleError>(())
 //! ```
 //!
-//! A text with the variables `l` and `m` is a [`EditFamily`] of edits, one for each block, or pair of blocks, that fits and
+//! A text with the variables `l` and `m` is an [`EditFamily`]: one edit for each block, or pair of blocks, that is in range and
 //! leaves a step:
 //!
 //! ```
@@ -59,7 +57,7 @@
 //! # Ok::<(), layerwise_schedule::ScheduleError>(())
 //! ```
 //!
-//! Whatever cannot be meant is refused with a [`ScheduleError`] that names the edit and the numbers:
+//! Anything without a meaning is refused with a [`ScheduleError`] that names the edit and the numbers:
 //!
 //! ```
 //! use layerwise_schedule::Edit;
@@ -86,44 +84,45 @@
 //! | `repeat(S)` `repeat(S,n)` | each block of S runs n times in place (…5,5,6,6…); n is 2 if left out |
 //! | `loop(a..b)` `loop(a..b,n)` | the segment runs n times as a whole (…5,6,5,6…); n is 2 if left out |
 //! | `replace(i,j)` | block j's computation where i stood |
-//! | `parallel(a..b)` `parallel(a..b,sum)` | the segment's blocks read its input; updates averaged, or summed |
+//! | `parallel(a..b)` `parallel(a..b,sum)` | the segment's blocks all read its input; their updates are averaged, or summed |
 //! | `scale(S,α)` `scale_attn(S,α)` `scale_mlp(S,α)` | multiply the updates by the finite number α |
-//! | `zero(A)` | the values A are 0 |
-//! | `mean(A)` | the mean over positions 1… of a reference text under the plain model; not of `attn.pattern` |
-//! | `resample(A)` | the values at the same positions of another sequence of the reference text under the plain model |
-//! | `plain(A)` | the values of the same sequence under the plain schedule: what is frozen |
-//! | `donor(A)` | the values of the paired sequence under the plain schedule: activation patching |
-//! | `put(A,NAME)` `add(A,NAME,α)` | a named tensor; the value plus α times a named tensor |
-//! | `scale(A,α)` | α times the value |
-//! | `window(S,w)` `window(S,w,strict)` | in blocks S a query sees itself, the w−1 tokens before it, and position 0 unless strict |
-//! | `cut(S,U,Q,K)` | in heads U of blocks S, queries Q do not see keys K; the other weights are renormalised |
+//! | `zero(A)` | set the values A to 0 |
+//! | `mean(A)` | replace by the mean over positions 1… of a reference text under the plain model; not of `attn.pattern` |
+//! | `resample(A)` | replace by the values at the same positions of another sequence of the reference text under the plain model |
+//! | `plain(A)` | freeze: replace by the values of the same sequence under the plain schedule |
+//! | `donor(A)` | replace by the values of the paired sequence under the plain schedule: activation patching |
+//! | `put(A,NAME)` `add(A,NAME,α)` | replace by a named tensor; add α times a named tensor |
+//! | `scale(A,α)` | multiply the value by α |
+//! | `window(S,w)` `window(S,w,strict)` | in blocks S a query attends to itself, the w−1 tokens before it, and position 0 unless strict |
+//! | `cut(S,U,Q,K)` | in heads U of blocks S, queries Q do not attend to keys K; the other attention weights are renormalised |
 //! | `e₁ ; e₂` | first e₁, then e₂ |
 //!
 //! S is one block `5`, a half-open range `4..8`, or a bracketed list of both, `[5,7,9..12]`.
 //! A block is an expression of integers, `L` (the number of blocks) and, in a family, `l` and `m`, with `+`, `-`, `*`,
 //! parentheses, and a sign in front; `*` binds tighter than `+` and `-`.
-//! An expression that is a literal negative number counts from the end, `drop(-1)`; any other that is negative,
-//! such as `(-1)` or `l-1` at l = 0, is out of range.
-//! A is `SITE`, `SITE[S]` or `SITE[S,U]`, each with or without `@P`: a [`Site`] by its name, blocks S, units U and positions
-//! P; all of them where they are left out.
-//! Units are heads, KV heads, neurons or dimensions of the residual stream, as the site has.
+//! A literal negative number counts from the end, as in `drop(-1)`. Any other negative expression, such as `(-1)` or `l-1` at l =
+//! 0, is out of range.
+//! A is `SITE`, `SITE[S]` or `SITE[S,U]`, each with or without `@P`: a [`Site`] by its name, blocks S, units U and positions P.
+//! What is left out means all of them.
+//! The site decides what its units are: heads, KV heads, neurons or dimensions of the residual stream.
 //! Positions count from 0; a literal negative number counts from the end of the sequence.
-//! Of U and P a range may be open, `4..`; in a family they may use `h`, which runs over units, and `p`, over positions.
+//! Ranges in U and P may be open, `4..`. In a family they may use `h`, which runs over units, and `p`, which runs over positions.
 //! `embed` belongs to no block.
 //! Spaces are allowed between all parts; printing uses none.
 //! Seeds are integers below 2⁶⁴, counts lie in 1..=65,536, and α is a decimal number such as `0.5`, `-1` or `1e-3`.
 //!
-//! Where the table leaves a choice, it is this:
+//! Where the table leaves something open, these rules decide:
 //!
 //! - Relabelling (`swap`, `reverse`, `shuffle`, `permute`, `replace`) reaches into branches.
 //!   Coefficients and weights stay with the place.
-//! - Blocks that are no longer in the schedule are left alone, but an index that the stack never had is an error.
+//! - Edits ignore blocks that are no longer in the schedule, but an index that the stack never had is an error.
 //! - A *run* of a block is a maximal sequence of consecutive steps with that source in one step list: the schedule's
 //!   own, or a branch's.
 //!   `repeat` puts n copies of each run of a block where the run stood, inside branches too.
-//! - `loop` and `parallel` act on the one step list in which the whole segment stands: every block of the range has
-//!   exactly one run in the whole schedule, in ascending order, with nothing in between.
-//!   Repeated, scaled, or lacking a sublayer, a block still counts as present.
+//! - `loop` and `parallel` act on the one step list that holds the whole segment: every block of the range has exactly one run in
+//!   the
+//! whole schedule, in ascending order, with nothing in between.
+//! A block that is repeated, scaled or lacks a sublayer still counts as present.
 //!   For `loop`, a parallel step counts as the blocks of its branches.
 //!   `parallel` refuses a segment with a parallel step, except over one block, where it is `id`.
 //! - The branches of `parallel` are the runs of the segment.
@@ -135,10 +134,10 @@
 //!
 //! # Values
 //!
-//! Edits of values do not touch the steps: they are kept in the schedule's [`Overlay`].
-//! They belong to *source blocks*: wherever a block runs, and each time it runs, its replacements act; where it does not run,
-//! they do nothing. `replace(i,j)` puts block j where i stood, and what was said of j acts there.
-//! Of several edits at one address the last one counts, where it replaces the value.
+//! Edits of values do not touch the steps; the schedule's [`Overlay`] keeps them.
+//! They belong to *source blocks*: a block's replacements act wherever and each time it runs, and do nothing where it does not
+//! run. `replace(i,j)` puts block j where i stood, so edits of j's values act there.
+//! Of several edits that replace the value at one address, the last one counts.
 //!
 //! ```
 //! use layerwise_schedule::{Edit, Residual, Schedule, Stack, Units};
@@ -155,21 +154,21 @@
 //!
 //! # Laws
 //!
-//! These hold as equations between schedules, wherever the edits are accepted, and are tested as such:
+//! These hold as equations between schedules, wherever the edits are accepted, and are tested as equations:
 //!
 //! - parse ∘ print = id, and resolving keeps the meaning;
 //! - `;` is associative with the neutral element `id`;
 //! - `swap` is an involution, `reverse` twice is `id`, and relabellings compose as permutations;
 //! - `drop` is idempotent, drops commute, `drop(S)` = `drop_attn(S);drop_mlp(S)`, `keep(S)` = `drop(∁S)`;
 //! - `repeat(S,1)` = `scale(S,1)` = `id`, and `loop` of one present block = `repeat`;
-//! - edits of values commute with all edits that move blocks, and with each other where their addresses are apart;
+//! - edits of values commute with all edits that move blocks, and with each other if their addresses are disjoint;
 //! - `scale(A,1)` = `add(A,v,0)` = `id`, and `scale(A,0)` = `zero(A)`;
 //! - edits on disjoint sources commute, where the sources of `keep(S)` are ∁S and those of `replace(i,j)` both blocks.
 //!
 //! The last law has one limit.
-//! After `replace`, one label may stand at places that differ, as in `scale(6,0.5);replace(6,4)`.
-//! Dropping block 5 joins the unlike runs of block 4 into one, and `repeat(4)` copies what is one run at that moment;
-//! so here `drop(5);repeat(4)` and `repeat(4);drop(5)` differ.
+//! After `replace`, one label may stand at places with different coefficients, as in `scale(6,0.5);replace(6,4)`.
+//! Dropping block 5 joins the unlike runs of block 4 into one, and `repeat(4)` copies what is one run at that moment. So here
+//! `drop(5);repeat(4)` and `repeat(4);drop(5)` differ.
 
 mod edit;
 mod error;

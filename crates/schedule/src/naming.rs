@@ -1,4 +1,4 @@
-//! Sites by their names.
+//! Looks sites up by name.
 
 use std::str::FromStr;
 

@@ -1,14 +1,14 @@
-//! The known names that a misspelt one may have meant.
+//! Finds the known names that a misspelt name may have meant.
 
 use strsim::normalized_damerau_levenshtein;
 
-/// A name is left out if its likeness falls short of the best one's by more than this.
+/// A name is left out if its similarity is below the best one's by more than this.
 const SLACK: f64 = 0.15;
 
-/// The known names that are most like `written`, in their order; several if they are about equally alike.
+/// The known names most similar to `written`, in their given order; several if they are about equally similar.
 ///
-/// Likeness is one minus the letters that must be inserted, removed, replaced or exchanged with a neighbour
-/// (Damerau–Levenshtein) as a share of the longer name; capitals do not count.
+/// Similarity is 1 − d/n, where d counts the letters that must be inserted, removed, replaced or exchanged with a neighbour
+/// (Damerau–Levenshtein) and n is the length of the longer name. Upper and lower case count as equal.
 ///
 /// ```
 /// use layerwise_schedule::nearest_names;

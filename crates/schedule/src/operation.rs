@@ -5,14 +5,14 @@ use crate::step::{Coefficient, write_joined};
 use crate::values::{Replacement, Selection, WrittenSelection};
 use crate::{MAX_STEPS, ScheduleError, Site, Sublayer};
 
-/// How often `repeat` and `loop` run if the text does not say.
+/// How often `repeat` and `loop` run a segment if the text does not say.
 pub(crate) const DEFAULT_COUNT: usize = 2;
 
 /// One edit of a chain.
 ///
-/// Its indices are block numbers and its positions numbers, as here, or expressions of a text
+/// Here its indices are block numbers and its positions numbers; in a parsed text they are expressions
 /// ([`Edit::operations`](crate::Edit::operations)).
-/// `id` has no operation: it is the empty chain. What each means is in the [crate documentation](crate).
+/// `id` has no operation: it is the empty chain. The [crate documentation](crate) says what each operation means.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation<I = usize, P = i64> {
@@ -44,7 +44,7 @@ pub enum Operation<I = usize, P = i64> {
     Window {
         /// The blocks.
         blocks: Set<I>,
-        /// Positions that a query sees, its own included.
+        /// The number of positions that a query attends to, its own included.
         width: usize,
         /// Whether position 0 is hidden as well.
         strict: bool,
@@ -57,7 +57,7 @@ pub enum Operation<I = usize, P = i64> {
         heads: Set<I>,
         /// The queries.
         queries: Set<P>,
-        /// The keys that they do not see.
+        /// The keys that they do not attend to.
         keys: Set<P>,
     },
 }
@@ -103,7 +103,7 @@ impl Target {
 }
 
 impl Written {
-    /// The operation with block numbers; its ranges are not empty and all its blocks, units and sites exist.
+    /// Resolves indices to block numbers; the result has no empty range, and all its blocks, units and sites exist.
     pub(crate) fn resolve(&self, bindings: &Bindings) -> Result<Operation, ScheduleError> {
         let block = |index: &Expression| bindings.block(index, self);
         let set = |set: &Set<Expression>| bindings.blocks(set, self);
@@ -194,7 +194,7 @@ impl Written {
         }
     }
 
-    /// Every expression that stands for a block or a unit, and every one that stands for a position.
+    /// Every expression for a block or a unit, and every expression for a position.
     fn expressions(&self) -> Vec<&Expression> {
         let mut all = Vec::new();
         match self {
@@ -232,7 +232,7 @@ impl Written {
         all
     }
 
-    /// Whether a variable occurs in it.
+    /// Whether a variable occurs in the operation.
     pub(crate) fn mentions(&self, variable: Variable) -> bool {
         self.expressions()
             .iter()
@@ -253,7 +253,7 @@ impl Written {
     }
 }
 
-/// The values that a selection names, in what a message calls `edit`; whether its site is there has been checked.
+/// The values that a selection names. `edit` is what a message calls them; the caller has checked that the stack has the site.
 pub(crate) fn resolve_selection(
     selection: &WrittenSelection,
     bindings: &Bindings,
@@ -283,7 +283,7 @@ pub(crate) fn resolve_selection(
 }
 
 impl Operation {
-    /// Refuses a list that is no permutation of its range, and counts out of range.
+    /// Refuses a list that is not a permutation of its range, and counts out of range.
     pub(crate) fn check(&self) -> Result<(), ScheduleError> {
         match self {
             Self::Permute(Span { start, end }, labels) => {

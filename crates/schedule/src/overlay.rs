@@ -1,4 +1,4 @@
-//! What acts on the activations of a schedule's blocks.
+//! The edits that act on the activations of a schedule's blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::site::Site;
 use crate::step::{Part, Step};
 use crate::values::{Replacement, Selection, Source, TensorName};
 
-/// What one edit does to some units of a site: at some positions, a replacement.
+/// One edit of some units of a site: a replacement at some positions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Change {
@@ -26,52 +26,51 @@ pub struct Change {
 pub struct Changed {
     /// The units.
     pub units: UnitRanges,
-    /// What happens to them, one after another.
+    /// The changes, in the order in which they apply.
     pub changes: Vec<Change>,
 }
 
-/// Keys that the queries of a block do not attend to; the weights of the others are renormalised.
+/// Hides keys from the queries of a block; the attention weights of the remaining keys are renormalised.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Mask {
-    /// All but the query's own position and the `width` − 1 before it, and, unless it is strict, position 0.
+    /// Hides all keys but the query's own, the `width` − 1 before it and, unless strict, position 0.
     Window {
-        /// Positions that a query sees, its own included.
+        /// The number of positions that a query attends to, its own included.
         width: usize,
         /// Whether position 0 is hidden as well.
         strict: bool,
     },
-    /// Some keys, for some queries of some heads.
+    /// Hides some keys from some queries of some heads.
     Cut {
         /// The query heads.
         heads: UnitRanges,
         /// The queries.
         queries: Positions,
-        /// The keys that they do not see.
+        /// The keys that they do not attend to.
         keys: Positions,
     },
 }
 
-/// What acts on activations while the blocks of a schedule run: replacements of values, and keys that are hidden.
+/// The edits that act on activations while a schedule runs: replaced values and hidden keys.
 ///
-/// It belongs to *source blocks*: wherever a block runs, and each time it runs, it acts; where the block does not run, it
-/// does nothing.
-/// Edits that say the same of every unit in the same order give equal overlays; so do edits on units or positions that are
-/// apart, in whatever order.
+/// An overlay belongs to *source blocks*: it acts wherever and each time a block runs, and does nothing where the block does not
+/// run. Edits that do the same to every unit in the same order give equal overlays. So do edits of disjoint units or positions,
+/// in any order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Overlay {
-    /// By block (`None` for `embed`) and site; units of a site are in one entry at most, and no list of changes is empty.
+    /// By block (`None` for `embed`) and site. A unit is in at most one entry of its site, and no list of changes is empty.
     sites: BTreeMap<(Option<usize>, Site), Vec<Changed>>,
     masks: BTreeMap<usize, BTreeSet<Mask>>,
 }
 
 impl Overlay {
-    /// Whether it changes nothing.
+    /// Whether the overlay changes nothing.
     pub fn is_empty(&self) -> bool {
         self.sites.is_empty() && self.masks.is_empty()
     }
 
-    /// What is changed at a site of a block (`None` for `embed`).
+    /// The changes at a site of a block (`None` for `embed`).
     pub fn changed(&self, block: Option<usize>, site: Site) -> &[Changed] {
         match self.sites.is_empty() {
             true => &[],
@@ -85,7 +84,7 @@ impl Overlay {
         sites.map(|((block, site), changed)| (*block, *site, changed.as_slice()))
     }
 
-    /// The keys that the queries of a block do not see.
+    /// The masks that hide keys from the queries of a block.
     pub fn masks(&self, block: usize) -> impl Iterator<Item = &Mask> {
         self.masks.get(&block).into_iter().flatten()
     }
@@ -102,7 +101,7 @@ impl Overlay {
             .map(|(place, _)| *place)
     }
 
-    /// The tensors that are put in or added, with the places where they are.
+    /// The named tensors that edits put in or add, with their blocks and sites.
     pub fn tensors(&self) -> impl Iterator<Item = (&TensorName, Option<usize>, Site, &UnitRanges)> {
         self.sites().flat_map(|(block, site, changed)| {
             changed.iter().flat_map(move |own| {
@@ -125,7 +124,7 @@ impl Overlay {
             })
     }
 
-    /// Checks that a sequence of `len` positions has all that are named, and that every query sees a key.
+    /// Checks that a sequence of `len` positions has every position named, and that every query attends to at least one key.
     ///
     /// # Errors
     /// [`ScheduleError::PositionOutOfRange`], [`ScheduleError::EmptyPositions`] and [`ScheduleError::NoKeyLeft`].
@@ -170,7 +169,7 @@ impl Overlay {
                                         && keys.iter().any(|range| range.contains(&key))
                                 })
                         };
-                        // A query that sees itself is the common case.
+                        // A query that attends to itself is the common case.
                         if !(0..=query).rev().any(seen) {
                             return Err(ScheduleError::NoKeyLeft {
                                 edit: text_of_mask(block, mask),
@@ -186,7 +185,7 @@ impl Overlay {
         Ok(())
     }
 
-    /// What of it concerns the blocks of a step.
+    /// The part of the overlay that concerns the blocks of a step.
     pub(crate) fn of_step(&self, step: &Step) -> Self {
         let mut own = Self::default();
         if !self.is_empty() {
@@ -205,7 +204,7 @@ impl Overlay {
         own
     }
 
-    /// What of it concerns the embedding.
+    /// The part of the overlay that concerns the embedding.
     pub(crate) fn of_embed(&self) -> Self {
         let place = (None, Site::Embed);
         let own = self.sites.get(&place);
@@ -218,7 +217,7 @@ impl Overlay {
         }
     }
 
-    /// Without what acts at a site of a block.
+    /// Removes the changes at a site of a block.
     pub(crate) fn forget(&mut self, block: usize, site: Site) {
         self.sites.remove(&(Some(block), site));
     }
@@ -280,7 +279,7 @@ impl Overlay {
         for block in blocks {
             let masks = self.masks.entry(block).or_default();
             if let Mask::Window { width, strict } = *mask {
-                // Of two windows of one kind only the narrower one matters.
+                // Of two windows of the same kind only the narrower one matters.
                 let kept: Vec<Mask> = masks
                     .iter()
                     .filter(
@@ -300,7 +299,7 @@ impl Overlay {
         }
     }
 
-    /// A mask of keys; `heads` is the number of query heads.
+    /// Adds a cut; `heads` is the number of query heads.
     pub(crate) fn cut(
         heads: &Set,
         queries: &Set<i64>,
@@ -316,9 +315,9 @@ impl Overlay {
 }
 
 impl Mask {
-    /// Whether a query of a head does not see a key, in a sequence of `len` positions.
+    /// Whether a key is hidden from a query of a head, in a sequence of `len` positions.
     ///
-    /// Positions that the sequence lacks hide nothing.
+    /// Positions outside the sequence hide nothing.
     pub fn hides(&self, head: usize, query: usize, key: usize, len: usize) -> bool {
         match self {
             Self::Window { width, strict } => key + width <= query && (*strict || key > 0),
@@ -346,14 +345,14 @@ fn hidden_by_windows(masks: &BTreeSet<Mask>, query: usize, key: usize) -> bool {
     windows.any(|mask| mask.hides(0, query, key, query + 1))
 }
 
-/// Adds a change and removes those that it covers. Changes of disjoint positions are sorted, so that edits which commute give
+/// Adds a change and removes those that it overwrites. Changes of disjoint positions are sorted, so that commuting edits give
 /// equal overlays.
 fn with_change(mut changes: Vec<Change>, change: &Change) -> Vec<Change> {
     if change.replacement.replaces() {
         changes.retain(|earlier| !earlier.positions.are_within(&change.positions));
     }
     changes.push(change.clone());
-    // Neighbours with disjoint positions may change places: take the least sequence that this can give.
+    // Neighbours with disjoint positions may be exchanged; take the least order that exchanges can reach.
     let mut ordered = Vec::with_capacity(changes.len());
     while !changes.is_empty() {
         let free = |at: &usize| {
@@ -382,7 +381,7 @@ fn collect_blocks(step: &Step, blocks: &mut BTreeSet<usize>) {
     }
 }
 
-/// Values as the text of an edit writes them.
+/// Values, written as in the text of an edit.
 struct Written<'a> {
     block: Option<usize>,
     site: Site,
@@ -403,7 +402,7 @@ impl fmt::Display for Written<'_> {
     }
 }
 
-/// The edit that makes a change alone.
+/// The text of the edit that makes this change alone.
 pub fn text_of(block: Option<usize>, site: Site, units: &UnitRanges, change: &Change) -> String {
     struct Edit<'a>(&'a Replacement, Written<'a>);
     impl fmt::Display for Edit<'_> {
@@ -420,7 +419,7 @@ pub fn text_of(block: Option<usize>, site: Site, units: &UnitRanges, change: &Ch
     Edit(&change.replacement, written).to_string()
 }
 
-/// The edit that makes a mask alone.
+/// The text of the edit that makes this mask alone.
 pub fn text_of_mask(block: usize, mask: &Mask) -> String {
     match mask {
         Mask::Window {
@@ -439,7 +438,7 @@ pub fn text_of_mask(block: usize, mask: &Mask) -> String {
     }
 }
 
-/// Prints as a chain of edits, `id` if nothing acts.
+/// Prints a chain of edits, or `id` if nothing acts.
 impl fmt::Display for Overlay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let changes = self.sites().flat_map(|(block, site, changed)| {

@@ -1,7 +1,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Shuffles by Fisher–Yates on ChaCha8, exactly as the documentation of [`Edit`](crate::Edit) fixes it.
+/// Shuffles by Fisher–Yates on ChaCha8, exactly as the documentation of [`Edit`](crate::Edit#the-shuffle) specifies.
 pub fn shuffle(labels: &mut [usize], seed: u64) {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn draws_from_the_incomplete_multiple_are_rejected() {
-        // 2⁶⁴ mod 3 = 1, so that only the largest draw is rejected.
+        // 2⁶⁴ mod 3 = 1, so only the largest draw is rejected.
         let mut draws = [u64::MAX, u64::MAX - 1].into_iter();
         assert_eq!(draw_below(3, || draws.next().unwrap()), (u64::MAX - 1) % 3);
         // A power of two rejects nothing.

@@ -1,4 +1,4 @@
-//! Positions and units, as ranges in one form.
+//! Positions and units, as ranges in a canonical form.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use crate::index::{Item, Set, Span};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Positions(Vec<PositionRange>);
 
-/// Positions from one on, up to another or to the end; negative numbers count from the end.
+/// Positions from a first one up to another or to the end; negative numbers count from the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct PositionRange {
     start: i64,
@@ -23,7 +23,7 @@ impl PositionRange {
         end: None,
     };
 
-    /// Whether every position of `self` is one of `other`, whatever the length.
+    /// Whether `self` lies within `other`, whatever the sequence's length.
     fn is_within(&self, other: &Self) -> bool {
         let starts = other == &Self::ALL
             || ((self.start < 0) == (other.start < 0) && other.start <= self.start);
@@ -35,7 +35,7 @@ impl PositionRange {
         starts && ends
     }
 
-    /// Whether `self` ends before `other` starts, whatever the length.
+    /// Whether `self` ends before `other` starts, whatever the sequence's length.
     fn is_before(&self, other: &Self) -> bool {
         self.end
             .is_some_and(|end| (end < 0) == (other.start < 0) && end <= other.start)
@@ -86,12 +86,12 @@ impl Positions {
         Self(merged)
     }
 
-    /// Whether they are all positions.
+    /// Whether these are all positions.
     pub fn are_all(&self) -> bool {
         self.0.contains(&PositionRange::ALL)
     }
 
-    /// Whether some are counted from the end of the sequence.
+    /// Whether some positions count from the end of the sequence.
     pub fn count_from_end(&self) -> bool {
         let negative = |at: i64| at < 0;
         let mut ranges = self.0.iter();
@@ -101,7 +101,7 @@ impl Positions {
     /// The rows of a sequence of `len` positions, ascending and without overlap.
     ///
     /// # Errors
-    /// What is out of range or empty in a sequence of that length, with the text of an edit.
+    /// A position is out of range or a range is empty in a sequence of that length; the error holds the text of the edit.
     pub(crate) fn rows(
         &self,
         len: usize,
@@ -145,7 +145,7 @@ impl Positions {
         Ok(apart)
     }
 
-    /// The rows of a part of a sequence, the positions `part`, as far as they are counted from its start.
+    /// The rows of `part`, a part of a sequence, at these positions; only positions that count from the start matter.
     pub fn within(&self, part: Range<usize>, len: usize) -> Vec<Range<usize>> {
         let all = self.rows(len, &String::new).unwrap_or_default();
         let cut = all
@@ -177,11 +177,11 @@ impl fmt::Display for Positions {
     }
 }
 
-/// Units of a site: ascending ranges that do not touch.
+/// Units of a site, as ascending ranges that do not touch.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitRanges(pub(crate) Vec<Range1>);
 
-/// A half-open range that can be compared.
+/// A half-open range that is ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Range1 {
     pub(crate) start: usize,
@@ -212,7 +212,7 @@ impl UnitRanges {
         self.0.iter().map(|range| range.start..range.end)
     }
 
-    /// Whether they are all of so many units.
+    /// Whether they are all of `count` units.
     pub fn are_all(&self, count: usize) -> bool {
         self.0
             == [Range1 {
@@ -221,7 +221,7 @@ impl UnitRanges {
             }]
     }
 
-    /// How many there are.
+    /// The number of units.
     pub fn count(&self) -> usize {
         self.0.iter().map(|range| range.end - range.start).sum()
     }
@@ -231,7 +231,7 @@ impl UnitRanges {
         self.ranges().any(|range| range.contains(&unit))
     }
 
-    /// Those that are in `other` as well, and those that are not.
+    /// Splits the units into those also in `other` and those not.
     pub(crate) fn split(&self, other: &Self) -> (Self, Self) {
         let (mut both, mut own) = (Vec::new(), Vec::new());
         for range in &self.0 {

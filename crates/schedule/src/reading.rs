@@ -1,4 +1,4 @@
-//! Selections of values as a text, for what reads them.
+//! Parses selections of values from a text.
 
 use crate::error::ScheduleError;
 use crate::index::Bindings;
@@ -8,8 +8,8 @@ use crate::syntax::parse_selections;
 use crate::values::Selection;
 
 impl Selection {
-    /// Reads selections of a stack's values: `SITE`, `SITE[S]` or `SITE[S,U]`, each with or without `@P`, between commas; sites
-    /// that no edit can write are among them.
+    /// Parses selections of a stack's values: `SITE`, `SITE[S]` or `SITE[S,U]`, each with or without `@P`, separated by commas.
+    /// Sites that no edit can write are accepted.
     ///
     /// ```
     /// use layerwise_schedule::{Residual, Selection, Site, Stack, Units};
@@ -24,7 +24,7 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// A text that is none, with the place; a site that the stack has not; or what is out of range or empty.
+    /// The text does not follow the grammar, the stack lacks a site, or an index is out of range or a range empty.
     pub fn read_all(text: &str, stack: Stack) -> Result<Vec<Self>, ScheduleError> {
         let bindings = Bindings::of(stack);
         let written = parse_selections(text)?;

@@ -12,7 +12,7 @@ use crate::step::{Branch, Coefficient, Part, Step, count_updates};
 use crate::{MAX_STEPS, ScheduleError};
 
 impl Operation {
-    /// The schedule with this operation applied; the operation is resolved for the schedule's stack.
+    /// Applies this operation, which must be resolved for the schedule's stack.
     pub(crate) fn apply(&self, schedule: &Schedule) -> Result<Schedule, ScheduleError> {
         let layers = schedule.stack().layers;
         let mut steps = schedule.steps().to_vec();
@@ -96,7 +96,7 @@ impl Operation {
             })
     }
 
-    /// The overlay of a schedule with this edit of values.
+    /// The schedule's overlay with this edit of values added.
     fn overlaid(&self, schedule: &Schedule) -> Overlay {
         let (layers, units) = (schedule.stack().layers, schedule.stack().units);
         let mut overlay = schedule.overlay().clone();
@@ -163,15 +163,15 @@ impl Operation {
     }
 }
 
-/// Where a segment of blocks stands: a range of steps of one step list.
+/// The place of a segment of blocks: a range of steps of one step list.
 struct Segment {
-    /// The branch whose list it is, as (step, branch) from the outermost list inwards.
+    /// The branch that holds the list, as (step, branch) from the outermost list inwards.
     path: Vec<(usize, usize)>,
     steps: Range<usize>,
 }
 
 impl Segment {
-    /// The one unbroken segment that holds every block of `span`, ascending, one run each.
+    /// The one unbroken segment that holds every block of `span`, in ascending order, one run each.
     fn locate(steps: &[Step], span: &Span<usize>) -> Option<Self> {
         let mut path = Vec::new();
         let mut list = steps;
@@ -201,7 +201,7 @@ impl Segment {
         }
     }
 
-    /// The step list of `steps` in which the segment stands.
+    /// The step list of `steps` that holds the segment.
     fn list<'a>(&self, steps: &'a mut Vec<Step>) -> &'a mut Vec<Step> {
         self.path
             .iter()
@@ -306,7 +306,7 @@ fn drop_parts(steps: &mut Vec<Step>, target: Target, mask: &[bool]) {
     });
 }
 
-/// `count` copies of `steps`, one after the other.
+/// `count` copies of `steps`, one after another.
 fn copies(steps: &[Step], count: usize) -> impl Iterator<Item = Step> {
     std::iter::repeat_n(steps, count).flatten().cloned()
 }

@@ -12,12 +12,11 @@ pub const MAX_STEPS: usize = 65_536;
 
 /// A finite, non-empty sequence of steps over the blocks of a [`Stack`].
 ///
-/// A schedule is made by [`Schedule::plain`] and changed by [`Edit::apply`](crate::Edit::apply), so it always fits
-/// its stack.
-/// It prints for reading only: `attn0 mlp0`, `attn0+mlp0` for one step with two parts, `0.5*mlp0` for a coefficient,
+/// [`Schedule::plain`] makes a schedule and [`Edit::apply`](crate::Edit::apply) changes it, so a schedule always fits its stack.
+/// Its text is for reading only: `attn0 mlp0`, `attn0+mlp0` for one step with two parts, `0.5*mlp0` for a coefficient,
 /// `(0.5*[attn0 mlp0]|0.5*[attn1 mlp1])` for branches, and in braces the edits of values.
 ///
-/// Beside its steps a schedule has an [`Overlay`], which says what activations are replaced by while its blocks run.
+/// Beside its steps a schedule has an [`Overlay`], which says what replaces activations while its blocks run.
 /// Two schedules are equal if their steps and overlays are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Schedule {
@@ -31,7 +30,7 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// [`ScheduleError::EmptyStack`] without blocks, [`ScheduleError::TooManySteps`] beyond [`MAX_STEPS`].
+    /// [`ScheduleError::EmptyStack`] if there are no blocks, [`ScheduleError::TooManySteps`] beyond [`MAX_STEPS`].
     pub fn plain(stack: Stack) -> Result<Self, ScheduleError> {
         if stack.layers == 0 {
             return Err(ScheduleError::EmptyStack);
@@ -79,7 +78,7 @@ impl Schedule {
         })
     }
 
-    /// The same steps with another overlay.
+    /// The same steps with a different overlay.
     pub(crate) fn with_overlay(&self, overlay: Overlay) -> Self {
         Self {
             stack: self.stack,
@@ -88,7 +87,7 @@ impl Schedule {
         }
     }
 
-    /// What acts on activations while the steps run.
+    /// The edits that act on activations while the steps run.
     pub fn overlay(&self) -> &Overlay {
         &self.overlay
     }
@@ -103,12 +102,12 @@ impl Schedule {
         &self.steps
     }
 
-    /// The steps, each with what of the overlay acts on it; before them the change of the embedding, if there is one.
+    /// The steps, each with the part of the overlay that acts on it; first the change of the embedding, if there is one.
     pub fn stages(&self) -> impl Iterator<Item = Stage> + '_ {
         stages(&self.steps, &self.overlay)
     }
 
-    /// The number of residual updates, counting those inside branches and not the parallel steps that hold them.
+    /// The number of residual updates. It counts updates inside branches, but not the parallel steps that hold them.
     ///
     /// This is the count that [`MAX_STEPS`] bounds; it is at least `steps().len()`.
     pub fn step_count(&self) -> usize {

@@ -4,42 +4,42 @@ use std::fmt;
 
 use crate::stack::{Residual, Stack, Units};
 
-/// A place in the forward pass whose activation can be read, and in most cases written. One name, one tensor, one shape.
+/// A place in the forward pass whose activation can be read and, in most cases, written. One name, one tensor, one shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Site {
-    /// What the first block reads: token embedding, scaled or normed as the model does it, plus learned positions,
+    /// What the first block reads: the token embedding, scaled or normed as in the model, plus learned positions,
     /// \[seq, model\].
     Embed,
-    /// The residual stream that a block reads, \[seq, model\]: at the first step of each of its runs, also where an edit
-    /// dropped one of its sublayers.
+    /// The residual stream that a block reads, \[seq, model\], at the first step of each of its runs, even if an edit dropped one
+    /// of its sublayers.
     ResidPre,
     /// The attention's normalised input, \[seq, model\].
     AttnNorm,
-    /// Queries before rotary, normed where the model norms them, \[seq, heads, head\].
+    /// Queries before rotary, normed if the model norms them, \[seq, heads, head\].
     AttnQ,
-    /// Keys before rotary, normed where the model norms them, \[seq, kv_heads, head\].
+    /// Keys before rotary, normed if the model norms them, \[seq, kv_heads, head\].
     AttnK,
     /// Values, \[seq, kv_heads, head\].
     AttnV,
-    /// Attention weights, \[heads, seq, seq\]; rows are queries and sum to one. Of several sequences that run together the
-    /// last axis are the positions of the query's path, as many as the longest one has.
+    /// Attention weights, \[heads, seq, seq\]; rows are queries and sum to one. If several sequences run together, the last axis
+    /// holds the positions of the query's path and is as long as the longest path.
     AttnPattern,
     /// Each head's weighted values before the output projection, \[seq, heads, head\].
     AttnHeadOut,
-    /// The attention's update before any scale of the schedule, \[seq, model\]: normed and scaled as the model does it before
-    /// it is added. Where the model norms the sum of stream and update, the update before that norm.
+    /// The attention's update before any scale of the schedule, \[seq, model\], normed and scaled as in the model before it is
+    /// added. If the model norms the sum of stream and update, this is the update before that norm.
     AttnOut,
     /// The residual stream after the attention of a sequential block, \[seq, model\].
     ResidMid,
     /// The MLP's normalised input, \[seq, model\].
     MlpNorm,
-    /// The MLP before its activation (the gate, in gated MLPs), \[seq, neurons\].
+    /// The MLP's values before the activation function (in gated MLPs, the gate), \[seq, neurons\].
     MlpPre,
     /// The up projection of a gated MLP, \[seq, neurons\].
     MlpUp,
-    /// The neurons: what the down projection reads, \[seq, neurons\].
+    /// The neurons: the input of the down projection, \[seq, neurons\].
     MlpPost,
-    /// The MLP's update before any scale of the schedule, \[seq, model\]; normed and scaled as [`Site::AttnOut`].
+    /// The MLP's update before any scale of the schedule, \[seq, model\], normed and scaled as [`Site::AttnOut`].
     MlpOut,
     /// The residual stream after the last step of each run of a block, \[seq, model\].
     ResidPost,
@@ -96,12 +96,12 @@ impl Site {
         }
     }
 
-    /// Whether the site belongs to a block, rather than to the model's ends.
+    /// Whether the site belongs to a block, rather than to the embedding or the output.
     pub fn in_block(self) -> bool {
         !matches!(self, Self::Embed | Self::FinalNorm | Self::Logits)
     }
 
-    /// Whether edits and observers can write it: all sites but the outputs of norms and the logits.
+    /// Whether edits and observers can write the site: all sites except the outputs of norms and the logits.
     pub fn is_writable(self) -> bool {
         !matches!(
             self,
@@ -109,7 +109,7 @@ impl Site {
         )
     }
 
-    /// What its units are.
+    /// What the site's units are.
     pub fn grain(self) -> Grain {
         match self {
             Self::AttnQ | Self::AttnPattern | Self::AttnHeadOut => Grain::Heads,
@@ -120,10 +120,10 @@ impl Site {
         }
     }
 
-    /// Why models with this stack have no such site, where they have none.
+    /// Why models with this stack lack the site; `None` if they have it.
     pub(crate) fn missing(self, stack: Stack) -> Option<&'static str> {
         match self {
-            _ if stack.units == Units::default() => Some("the stack was made without its units"),
+            _ if stack.units == Units::default() => Some("the stack does not say how many units its blocks have"),
             Self::ResidMid if stack.residual == Residual::Parallel => {
                 Some("attention and MLP read the same residual stream")
             }
@@ -156,7 +156,7 @@ pub enum Grain {
 }
 
 impl Grain {
-    /// How many a model with these units has; of tokens, none that an edit could choose.
+    /// The number of such units in a model; 0 for tokens, because no edit can select them.
     pub fn count(self, units: Units) -> usize {
         match self {
             Self::Heads => units.heads,

@@ -3,7 +3,7 @@
 /// How the two sublayers of a block read the residual stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Residual {
-    /// The MLP reads what the attention has written: a block is two steps.
+    /// The MLP reads the stream after the attention's update: a block is two steps.
     Sequential,
     /// Both read the block's input (GPT-NeoX, Phi): a block is one step with two parts.
     Parallel,
@@ -22,7 +22,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// A stack of blocks whose units are not known: enough for edits that move blocks, not for edits of values.
+    /// A stack of blocks with unknown units. It suffices for edits that move blocks, not for edits of values.
     pub const fn new(layers: usize, residual: Residual) -> Self {
         Self {
             layers,
@@ -31,14 +31,14 @@ impl Stack {
         }
     }
 
-    /// The same stack with the units of its blocks.
+    /// The same stack with these units in each block.
     #[must_use]
     pub const fn with_units(self, units: Units) -> Self {
         Self { units, ..self }
     }
 }
 
-/// The units of a block's activations, which edits of values choose from.
+/// The units of a block's activations, which edits of values select from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Units {
@@ -57,7 +57,7 @@ pub struct Units {
 impl Units {
     const UNKNOWN: Self = Self::new(0, 0, 0, 0);
 
-    /// The units of a block without a gate.
+    /// The units of a block without a gated MLP.
     pub const fn new(heads: usize, kv_heads: usize, neurons: usize, width: usize) -> Self {
         Self {
             heads,
@@ -68,7 +68,7 @@ impl Units {
         }
     }
 
-    /// With or without a gate.
+    /// Sets whether the MLP has a gate.
     #[must_use]
     pub const fn gated(self, gated: bool) -> Self {
         Self { gated, ..self }

@@ -1,4 +1,4 @@
-//! The steps of a schedule, each with what acts on it.
+//! The steps of a schedule, each with the edits that act on it.
 
 use std::sync::Arc;
 
@@ -7,30 +7,30 @@ use crate::site::Site;
 use crate::step::Step;
 use crate::sublayer::Sublayer;
 
-/// A step of a schedule, or the change of its embedding, with all that decides what it does to the stream.
+/// A step of a schedule, or the change of its embedding, with everything that decides its effect on the stream.
 ///
 /// Equal stages turn equal streams into equal streams.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Stage {
     step: Option<Step>,
-    /// What acts on the step's blocks; at its last site only where the step ends a run of its block.
+    /// The edits that act on the step's blocks; at `resid.post` only if the step ends a run of its block.
     overlay: Option<Arc<Overlay>>,
 }
 
 impl Stage {
-    /// The step; `None` for what changes the embedding before any step.
+    /// The step; `None` for the stage that changes the embedding before any step.
     pub fn step(&self) -> Option<&Step> {
         self.step.as_ref()
     }
 
-    /// What acts on activations on the way; nothing at `resid.pre` unless the step begins a run of its block, nothing at
-    /// `resid.post` unless it ends one.
+    /// The edits that act on activations during the step. They include `resid.pre` only if the step begins a run of its block,
+    /// and `resid.post` only if it ends one.
     pub fn overlay(&self) -> Option<&Overlay> {
         self.overlay.as_deref()
     }
 }
 
-/// The stages of a schedule: one for the embedding, if that is changed, and one for each step.
+/// The stages of a schedule: one for the embedding, if an edit changes it, and one for each step.
 pub(crate) fn stages<'a>(
     steps: &'a [Step],
     whole: &'a Overlay,
@@ -70,7 +70,7 @@ pub fn ends_of_runs(steps: &[Step], at: usize) -> [bool; 2] {
     [begins, ends]
 }
 
-/// Whether two steps that follow each other are one run of a block: its attention, then its MLP.
+/// Whether two consecutive steps are one run of a block: its attention, then its MLP.
 fn are_one_run(step: &Step, next: &Step) -> bool {
     let alone = |step: &Step, sublayer| match step {
         Step::Update(parts) => match parts.as_slice() {

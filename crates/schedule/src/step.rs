@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use crate::sublayer::Sublayer;
 
-/// A finite number that is compared and hashed by its bits; −0 is stored as 0.
+/// A finite number, compared and hashed by its bits; −0 is stored as 0.
 #[derive(Debug, Clone, Copy)]
 pub struct Coefficient(f64);
 
@@ -111,11 +111,11 @@ impl fmt::Display for Part {
 /// One residual update, h ← h + Σᵢ αᵢ·fᵢ(h) or h ← h + Σᵢ wᵢ·(branchᵢ(h) − h).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// All parts read the same h.
+    /// Every part reads the same h.
     ///
     /// In a schedule there is at least one part, and all parts have the same source block.
     Update(Vec<Part>),
-    /// All branches start from the same h.
+    /// Every branch starts from the same h.
     ///
     /// In a schedule there is at least one branch, and each has at least one step.
     Branches(Vec<Branch>),
@@ -144,7 +144,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// A branch of a parallel step: steps run from the step's input, and the weight of their update.
+/// A branch of a parallel step: steps that run from the parallel step's input, and the weight of their update.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Branch {
     pub(crate) weight: Coefficient,

@@ -1,6 +1,6 @@
 //! The grammar of edit texts.
 //!
-//! The parser reads from left to right and never goes back; its recursion is bounded by [`MAX_DEPTH`].
+//! The parser reads from left to right without backtracking; [`MAX_DEPTH`] bounds its recursion.
 
 use crate::index::{Expression, Factor, Item, Set, Span, Term, Variable};
 use crate::nearest::nearest_names;
@@ -15,7 +15,7 @@ pub const MAX_TEXT_BYTES: usize = 65_536;
 /// How deeply parentheses may be nested in an index expression.
 const MAX_DEPTH: usize = 32;
 
-/// What the name of an edit stands for.
+/// What the name of an edit means.
 #[derive(Clone, Copy)]
 enum Name {
     Id,
@@ -137,7 +137,7 @@ impl<'a> Parser<'a> {
         rest
     }
 
-    /// The error where anything but `expected` comes next.
+    /// The error if anything but `expected` comes next.
     fn unexpected(&mut self, expected: &'static str) -> ScheduleError {
         let found = match self.rest().chars().next() {
             Some(found) => format!("{found:?}"),
@@ -327,7 +327,7 @@ impl<'a> Parser<'a> {
         }))
     }
 
-    /// Whether a site comes next: `embed`, or a word, a full stop and a word.
+    /// Whether a site comes next: `embed`, or two words joined by a full stop.
     fn is_at_site(&mut self) -> bool {
         let rest = self.rest();
         let word = rest.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '_');

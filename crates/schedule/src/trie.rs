@@ -4,16 +4,15 @@ use crate::schedule::Schedule;
 use crate::stage::Stage;
 use crate::step::Step;
 
-/// The schedules of a run, with every common prefix held once.
+/// The schedules of a run as a prefix trie: every common prefix is stored once.
 ///
-/// Each node but the root is one [`Stage`], run on the stream that its parent left: a step with what of the schedule's
-/// overlay concerns its blocks, so that schedules part at the first block where they differ.
+/// Each node but the root is one [`Stage`], run on the stream that its parent left: a step with the part of the schedule's
+/// overlay that concerns its blocks. So schedules part at the first block where they differ.
 /// A schedule is the path from the root to the node where it ends.
 /// The number of schedules that end in a node's subtree is the node's *weight*; children are ordered by weight,
 /// the heaviest last, ties by first insertion.
 ///
-/// A depth-first walk saves a copy of the stream at a node before each child but the last, which may use up the
-/// stream itself.
+/// A depth-first walk saves a copy of the stream at a node before each child but the last, which may overwrite the stream itself.
 /// A child that is not the last has at most half of its parent's weight, so at most ⌊log₂(schedules)⌋ copies are held
 /// at once, besides the stream in hand.
 /// A walk must not recurse into the last child: schedules may be 65,536 steps deep.
@@ -29,7 +28,7 @@ use crate::step::Step;
 /// assert_eq!(trie.planned_steps(), 24 + 22 - 10);
 /// assert_eq!(trie.saved_streams(), 1);
 ///
-/// // The copies that are held while the walk is at a node are those of the calls above it.
+/// // The calls above a node hold the copies that exist while the walk is at the node.
 /// fn walk(trie: &Trie, mut node: usize, found: &mut Vec<usize>) {
 ///     loop {
 ///         found.extend(trie.ends(node));
@@ -67,7 +66,7 @@ impl Trie {
 
     /// The trie of `schedules`, which are named by their position in the slice.
     ///
-    /// All of them should be over the same stack: a step is known by its blocks alone.
+    /// All of them should be over the same stack: steps are compared by their blocks alone.
     pub fn new(schedules: &[Schedule]) -> Self {
         let mut nodes = vec![Node::default()];
         let mut edges: HashMap<(usize, Stage), usize> = HashMap::new();
@@ -96,21 +95,21 @@ impl Trie {
         }
     }
 
-    /// What leads to `node`; `None` for the root.
+    /// The stage that leads to `node`; `None` for the root.
     ///
     /// # Panics
     ///
-    /// If `node` is no node of this trie, like the other methods that take a node.
+    /// If `node` is not a node of this trie; so do the other methods that take a node.
     pub fn stage(&self, node: usize) -> Option<&Stage> {
         self.nodes[node].stage.as_ref()
     }
 
-    /// The step that leads to `node`; `None` for the root and where the embedding is changed.
+    /// The step that leads to `node`; `None` for the root and for a stage that changes the embedding.
     pub fn step(&self, node: usize) -> Option<&Step> {
         self.stage(node)?.step()
     }
 
-    /// The nodes one step further, the heaviest last.
+    /// The children of `node`, the heaviest last.
     pub fn children(&self, node: usize) -> &[usize] {
         &self.nodes[node].children
     }
@@ -140,7 +139,7 @@ impl Trie {
 fn order_children(nodes: &mut [Node]) -> usize {
     let mut weights = vec![0; nodes.len()];
     let mut saved = vec![0; nodes.len()];
-    // A child comes after its parent, so that this order meets children first.
+    // Children come after their parents, so the reverse order visits children first.
     for index in (0..nodes.len()).rev() {
         let node = &mut nodes[index];
         // The sort is stable.

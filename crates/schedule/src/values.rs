@@ -1,4 +1,4 @@
-//! What an edit of values says: which values, and what takes their place.
+//! An edit of values: which values it selects, and what replaces them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use crate::index::{Expression, Set};
 use crate::site::Site;
 use crate::step::Coefficient;
 
-/// The longest name of a tensor that a text can say, in bytes.
+/// The longest tensor name in an edit text, in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 256;
 
-/// Values of activations: a site, in some blocks, units and positions; all of those that are not named.
+/// A selection of activation values: a site and some of its blocks, units and positions. What is not named is not restricted.
 ///
-/// As a text `SITE[blocks,units]@positions`.
+/// Its text is `SITE[blocks,units]@positions`.
 /// Positions are numbers from the start of a sequence, or negative ones from its end.
 ///
 /// ```
@@ -32,7 +32,7 @@ pub struct Selection<I = usize, P = i64> {
 }
 
 impl Selection {
-    /// All values of a site.
+    /// Selects all values of a site.
     pub fn of(site: Site) -> Self {
         Self {
             site,
@@ -42,7 +42,7 @@ impl Selection {
         }
     }
 
-    /// Of these blocks alone.
+    /// Restricts the selection to these blocks.
     #[must_use]
     pub fn blocks(self, blocks: impl Into<Set>) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Selection {
         }
     }
 
-    /// Of these units alone: heads, KV heads, neurons or dimensions, as the site has.
+    /// Restricts the selection to these units: heads, KV heads, neurons or dimensions, depending on the site.
     #[must_use]
     pub fn units(self, units: impl Into<Set>) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Selection {
         }
     }
 
-    /// At these positions alone; negative ones count from the end.
+    /// Restricts the selection to these positions; negative ones count from the end.
     #[must_use]
     pub fn at(self, positions: impl Into<Set<i64>>) -> Self {
         Self {
@@ -143,7 +143,7 @@ impl fmt::Display for TensorName {
     }
 }
 
-/// What takes the place of values.
+/// What replaces values.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Replacement {
@@ -180,12 +180,12 @@ impl Replacement {
         }
     }
 
-    /// Whether it overwrites the value that was there.
+    /// Whether it overwrites the old value.
     pub fn replaces(&self) -> bool {
         !matches!(self, Self::Add(..) | Self::Scale(_))
     }
 
-    /// Where it takes its values from, if it takes any.
+    /// The run that it takes values from, if any.
     pub fn source(&self) -> Option<Source> {
         match self {
             Self::Mean => Some(Source::Mean),
@@ -196,7 +196,7 @@ impl Replacement {
         }
     }
 
-    /// The tensor that it names, if it names one.
+    /// The tensor that it names, if any.
     pub fn tensor(&self) -> Option<&TensorName> {
         match self {
             Self::Put(name) | Self::Add(name, _) => Some(name),
@@ -204,7 +204,7 @@ impl Replacement {
         }
     }
 
-    /// The edit's text on values that are written down already.
+    /// Writes the edit's text; `on` prints the selected values.
     pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>, on: &dyn fmt::Display) -> fmt::Result {
         match self {
             Self::Put(name) => write!(f, "put({on},{name})"),
@@ -214,7 +214,7 @@ impl Replacement {
         }
     }
 
-    /// `None` for what leaves every value as it is; otherwise its simplest form.
+    /// The simplest form of the replacement; `None` if it leaves every value as it is.
     pub(crate) fn simplest(self) -> Option<Self> {
         match self {
             Self::Scale(factor) if factor == Coefficient::ONE => None,

@@ -57,7 +57,7 @@ fn members_print_as_instances_in_order() {
             3,
             vec!["drop_attn(0..3)", "drop_attn(1..3)", "drop_attn(2..3)"],
         ),
-        // A binding that leaves no step is left out, wherever in the chain that shows.
+        // A binding that leaves no step is left out, wherever in the chain the schedule becomes empty.
         ("drop(l..L)", 3, vec!["drop(1..3)", "drop(2..3)"]),
         (
             "drop(l..L);repeat(0)",

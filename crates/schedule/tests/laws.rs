@@ -209,7 +209,7 @@ proptest! {
     #[test]
     fn looping_one_present_block_is_repeating_it((schedule, ((_, b), n)) in on_schedule(|n| (block(n), 1..4_usize))) {
         let looped = apply(&format!("loop({b}..{b}+1,{n})"), &schedule);
-        // A block with no run, or several, is not present as `loop` needs it.
+        // `loop` does not count a block with no run, or with several, as present.
         prop_assume!(looped.is_ok());
         prop_assert_eq!(looped, apply(&format!("repeat({b},{n})"), &schedule));
     }
@@ -313,7 +313,7 @@ fn dropping_between_unlike_runs_does_not_commute_with_repeating() {
     assert_eq!(joined, apply("drop(5);loop(4..5)", &base).unwrap());
 }
 
-/// The strategies reach what the laws speak of.
+/// The strategies generate every edit that the laws mention.
 #[test]
 fn random_edits_cover_every_name() {
     use proptest::strategy::ValueTree;

@@ -474,7 +474,7 @@ fn messages_name_the_edit_and_the_numbers() {
         ("lop(1..2)", "unknown edit `lop` at byte 0; nearest: loop"),
         (
             "drop(l)",
-            "free variable `l` at byte 5: this is a family, a single edit was expected",
+            "free variable `l` at byte 5: this is a family of edits; give a single edit",
         ),
         (
             "repeat(5,0)",

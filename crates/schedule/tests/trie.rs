@@ -10,7 +10,7 @@ use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, Residual, Schedule, St
 use proptest::prelude::*;
 use strategies::{edited, stack};
 
-/// What a depth-first walk has met.
+/// What a depth-first walk has seen.
 #[derive(Default)]
 struct Walk {
     /// The steps from the root to the node in hand.

@@ -1,4 +1,4 @@
-//! Edits of values: their texts, their refusals and the laws that they obey as values.
+//! Edits of values: their texts, their refusals and their laws as values.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -144,7 +144,7 @@ fn what_a_schedule_does_to_values_can_be_inspected() {
         overlay.to_string(),
         "mean(attn.head_out[1,0]);mean(attn.head_out[1,1]);zero(attn.head_out[1,1]@-1);mean(attn.head_out[2,0..2]);window(2,4)"
     );
-    // The text is that of an edit which makes the same overlay.
+    // Parsing the text again gives the same overlay.
     assert_eq!(made(&overlay.to_string()).unwrap().overlay(), overlay);
 }
 
@@ -207,7 +207,7 @@ fn what_cannot_be_meant_is_refused_and_named() {
     );
     check(
         "zero(attn.q@4..2)",
-        "`zero(attn.q@4..2)`: positions 4..2: no position lies in this range",
+        "`zero(attn.q@4..2)`: the range of positions 4..2 is empty",
     );
     check(
         "mean(attn.pattern[0])",
@@ -252,7 +252,7 @@ fn positions_are_checked_against_the_length_of_a_sequence() {
     check(
         "zero(embed@2..-1)",
         3,
-        Some("`zero(embed@2..-1)`: positions 2..-1: no position lies in this range"),
+        Some("`zero(embed@2..-1)`: the range of positions 2..-1 is empty"),
     );
     check("cut(0,1,2,0..2)", 3, None);
     let none_left = "`cut(0,1,2,0..3)`: in a sequence of 3 tokens, query 2 of head 1 is left without any key; at least one must remain";
@@ -281,7 +281,7 @@ fn families_run_over_heads_and_positions() {
     );
     assert_eq!(names("zero(attn.k[2,h])", Bounds::default()).len(), 2);
     let error = expand("zero(mlp.post[2,h])", Bounds::default()).unwrap_err();
-    let expected = "family `zero(mlp.post[2,h])` runs over the 6 neurons of `mlp.post`: say how many members it may have";
+    let expected = "family `zero(mlp.post[2,h])` runs over the 6 neurons of `mlp.post`: set the largest number of members";
     assert_eq!(error.to_string(), expected);
     assert_eq!(names("zero(mlp.post[2,h])", 10.into()).len(), 6);
     let error = expand("donor(resid.post[l]@p)", Bounds::default()).unwrap_err();
@@ -296,7 +296,8 @@ fn families_run_over_heads_and_positions() {
         (30, Some(1), Some(2))
     );
     assert_eq!(names("donor(embed@p..p+2)", of_five).len(), 4);
-    // A window at least as long as the sequence changes no output, but the algebra does not know the length; `scale` by 1 it knows.
+    // A window at least as long as the sequence changes no output, but the algebra does not know the length. It does simplify
+    // `scale` by 1.
     let error = expand("scale(attn.q[l,h],1)", Bounds::default()).unwrap_err();
     assert!(matches!(error, ScheduleError::NoMembers { .. }), "{error}");
 }
@@ -313,10 +314,11 @@ fn programs_share_what_comes_before_the_first_difference() {
     .map(|text| made(text).unwrap())
     .to_vec();
     let trie = Trie::new(&schedules);
-    // Blocks 0 to 2 are shared, and block 3's attention where its stream's last value alone changes; `embed` is a stage of its own.
+    // Blocks 0 to 2 are shared; so is block 3's attention, unless an edit changes the stream at its end. `embed` is a stage of
+    // its own.
     assert_eq!(trie.naive_steps(), 5 * 12 + 1);
     assert_eq!(trie.planned_steps(), 12 + 6 + 6 + 5 + 13);
-    // Where the MLP is dropped, the attention ends the block's run.
+    // If the MLP is dropped, the attention ends the block's run.
     let dropped =
         ["drop_mlp(3)", "drop_mlp(3);zero(resid.post[3])"].map(|text| made(text).unwrap());
     let trie = Trie::new(&dropped);
@@ -415,7 +417,7 @@ proptest! {
         prop_assert_eq!(made(&format!("{same};{later}")).unwrap(), made(&later).unwrap());
         let twice = made(&format!("{later};{later}")).unwrap();
         prop_assert_eq!(&twice, &made(&later).unwrap());
-        // Whatever came before, doing the same again changes nothing.
+        // Doing the same again changes nothing, whatever came before.
         prop_assert_eq!(made(&format!("{earlier};{later};{later}")).unwrap(), made(&format!("{earlier};{later}")).unwrap());
     }
 

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 pub(crate) struct Sourced {
     /// The text of one edit.
     pub(crate) text: String,
-    /// The source blocks that the edit speaks of.
+    /// The source blocks that the edit addresses.
     pub(crate) sources: BTreeSet<usize>,
 }
 
@@ -142,7 +142,7 @@ pub(crate) fn stack() -> impl Strategy<Value = Stack> {
     (1..7_usize, residual()).prop_map(|(layers, residual)| Stack::new(layers, residual))
 }
 
-/// A schedule that random edits have made, leaving out those that are refused, and the edits that made it.
+/// A schedule made by random edits, without those that are refused, and the edits that made it.
 pub(crate) fn edited(stack: Stack) -> impl Strategy<Value = (Schedule, Vec<Sourced>)> {
     prop::collection::vec(edit(stack.layers), 0..6).prop_map(move |edits| {
         let mut schedule = Schedule::plain(stack).unwrap();
