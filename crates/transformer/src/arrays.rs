@@ -1,4 +1,4 @@
-//! Weights as arrays, by the part that they play.
+//! Weights as arrays, by role.
 
 use crate::error::TransformerError;
 use crate::loading::{Planned, by_part};
@@ -10,11 +10,12 @@ use layerwise_weights::{Checkpoint, Tensor};
 use ndarray::{ArrayD, Axis, Slice};
 use std::collections::{BTreeMap, btree_map::Entry};
 
-/// A model's config and its weights by role and block: read from a checkpoint, changed, or made in code, and made a model.
+/// A model's config and its weights by role and block. They can be read from a checkpoint, changed or made in code, and built
+/// into a model.
 ///
-/// Matrices have their outputs first, as PyTorch's `Linear`, and queries, keys, values, gates and ups are apart, however a
-/// checkpoint stores them. A tied unembedding is no weight of its own. Gains are as they are stored: of Gemma, 1 less than
-/// what the norm multiplies with.
+/// Matrices have their outputs first, as in PyTorch's `Linear`. Queries, keys, values, gates and ups are separate arrays, however
+/// a checkpoint stores them. A tied unembedding is not a weight of its own. Gains are as stored: in Gemma, the norm multiplies by
+/// 1 plus the stored gain.
 ///
 /// ```
 /// use layerwise_architecture::Role;
@@ -37,12 +38,12 @@ use std::collections::{BTreeMap, btree_map::Entry};
 pub struct Arrays {
     /// The architecture.
     pub config: ModelConfig,
-    /// By role, and block where every block has one.
+    /// By role, and by block for roles that every block has.
     pub weights: BTreeMap<(Role, Option<usize>), ArrayD<f32>>,
 }
 
 impl Arrays {
-    /// The weights that a model of this config is made of, with their shapes.
+    /// The weights that a model of this config needs, with their shapes.
     pub fn shapes(config: &ModelConfig) -> BTreeMap<(Role, Option<usize>), Vec<usize>> {
         let planned = architecture::unfused(config).into_iter();
         planned.map(|it| ((it.role, it.layer), it.shape)).collect()
@@ -69,7 +70,7 @@ impl Arrays {
                     Entry::Vacant(free) => {
                         free.insert(array);
                     }
-                    // Rows that are tensors of their own come in their order.
+                    // Rows stored as separate tensors come in order.
                     Entry::Occupied(mut rows) => rows
                         .get_mut()
                         .append(Axis(0), array.view())
@@ -89,10 +90,10 @@ impl Arrays {
         Ok(Self { config, weights })
     }
 
-    /// The model of these weights, in f32.
+    /// Builds the model of these weights, in f32.
     ///
     /// # Errors
-    /// A weight that is missing, that the config has no place for, of another shape, or with a value that is not finite.
+    /// A weight is missing, has another shape or holds a value that is not finite, or the config has no place for it.
     pub fn model(&self) -> Result<Model, TransformerError> {
         let planned = architecture::unfused(&self.config);
         let known = |at: &(Role, Option<usize>)| {
@@ -121,7 +122,7 @@ impl Arrays {
     }
 }
 
-/// What a tensor holds: itself, outputs first, or the parts that it fuses.
+/// The contents of a tensor, outputs first: itself, or the parts that it fuses.
 fn parts(
     planned: &PlannedTensor,
     array: ArrayD<f32>,
@@ -131,7 +132,7 @@ fn parts(
         Layout::OutIn => array,
         Layout::InOut => array.reversed_axes().as_standard_layout().into_owned(),
     };
-    // A row of a table keeps its axis.
+    // The rows of a table are not transposed.
     let array = match planned.row {
         Some(_) => array.insert_axis(Axis(0)),
         None => array,

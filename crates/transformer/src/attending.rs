@@ -1,4 +1,4 @@
-//! Attention of some heads of a segment over what is kept of its path.
+//! Attention of some heads of a segment over the keys and values kept for its path.
 
 use crate::batch::Segment;
 use crate::crew::{Crew, Hand};
@@ -13,17 +13,17 @@ pub(crate) const QUERY_TILE: usize = 48;
 /// One attention sublayer, once its keys and values are in place.
 pub(crate) struct Attending<'a> {
     pub(crate) head: usize,
-    /// Query heads of a KV head.
+    /// Query heads per KV head.
     pub(crate) sharing: usize,
     pub(crate) scoring: Scoring<'a>,
     /// \[seq, heads · head\].
     pub(crate) queries: ArrayView2<'a, f32>,
-    /// The keys that edits hide, by the first row of a segment; nothing is hidden from others.
+    /// The keys that edits hide, by the first row of a segment. A segment without an entry has no hidden keys.
     pub(crate) hidden: Vec<(usize, Hidden)>,
 }
 
 impl Attending<'_> {
-    /// The most rows of scores that a thread holds, for segments of at most so many queries.
+    /// The largest number of rows of scores that a thread holds, for segments of at most `queries` queries.
     pub(crate) fn most_rows(queries: usize, sharing: usize) -> usize {
         match queries {
             0 => 0,
@@ -38,7 +38,7 @@ impl Attending<'_> {
         own.map(|(_, hidden)| hidden)
     }
 
-    /// The outputs of some heads, all of one KV head, by weights that were changed after they were computed.
+    /// The outputs of some heads, all of one KV head, from attention weights that an edit or observer changed.
     pub(crate) fn sum_by(
         &self,
         pattern: &Array3<f32>,
@@ -64,7 +64,7 @@ impl Attending<'_> {
 
     /// The outputs \[segment, heads · head\] of some heads, all of one KV head, whose keys and values `path` holds.
     ///
-    /// One query is multiplied for all of the heads at once, so that keys and values are read once.
+    /// A single query is multiplied for all of the heads at once, so that keys and values are read once.
     pub(crate) fn attend(
         &self,
         path: &Kept,
@@ -103,7 +103,7 @@ impl Attending<'_> {
                 let rows = segment.first_row + first..segment.first_row + last;
                 let position = segment.position + first;
                 let seen = segment.position + last;
-                // The pages before those that the first query's window reaches have the weight 0 for all.
+                // Keys on pages before the first query's window have the weight 0 for every query.
                 let start = Kept::start_of_page(self.scoring.first_key(position));
                 let keys = seen - start;
                 let mut scores = hand.scores.slice_mut(s![..last - first, ..keys]);
@@ -123,8 +123,8 @@ impl Attending<'_> {
         }
     }
 
-    /// The outputs \[seq, heads · head\] of all heads, shared by a crew; the segments come in the order of their rows, each
-    /// with what is kept of its path, KV head by KV head.
+    /// The outputs \[seq, heads · head\] of all heads, computed by a crew. The segments come in the order of their rows, each
+    /// with the keys and values kept for its path, one KV head after another.
     pub(crate) fn share<'k>(
         &self,
         segments: impl ExactSizeIterator<Item = (&'k Segment, &'k [Kept])>,
@@ -132,8 +132,8 @@ impl Attending<'_> {
         crew: &mut Crew,
     ) {
         let heads = out.ncols() / self.head;
-        // Heads of one query are cheap together; where there are more queries, or sequences to share, each part is one
-        // head or one sequence, whoever is free takes the next.
+        // Heads of a single query are cheap and run together. With more queries or several sequences, each part is one head of
+        // one sequence, and each free thread takes the next part.
         let threads = crew.hands.len();
         let for_all = segments.len() >= 2 * threads;
         let (mut rest, mut parts) = (out, Vec::new());

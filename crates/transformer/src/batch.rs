@@ -4,18 +4,18 @@ use crate::error::TransformerError;
 use layerwise_architecture::ModelConfig;
 use std::ops::Range;
 
-/// Tokens that are run together, each a row of every product: a forest of segments.
+/// Tokens that run together, one row each of every product: a forest of segments.
 ///
-/// A segment is a run of tokens, and may continue a parent segment: its positions go on from the parent's end, and its
-/// queries see the keys of all its ancestors and, causally, its own. So one batch holds one sequence; or several sequences
-/// of any lengths; or a question once, with one child for each of its choices; or a trie of continuations.
+/// A segment is a run of tokens that may continue a parent segment. Its positions continue from the parent's end, and its queries
+/// attend to the keys of all its ancestors and, causally, to its own. So one batch can hold one sequence; several sequences of
+/// any lengths; a question once, with one child for each of its choices; or a trie of continuations.
 ///
-/// Each row's bits equal those of running the path from its root to it alone, under any schedule and precision. A batch
-/// changes the speed only: a product of few rows reaches a smaller share of the machine's peak (16 rows about half of what
-/// 128 reach), and what segments share is run once.
+/// Each row's bits equal those of running the path from its root to it alone, under any schedule and precision. A batch changes
+/// only the speed: a product of few rows reaches a smaller share of the machine's peak (16 rows about half of what 128 reach),
+/// and tokens that segments share run once.
 ///
-/// The residual stream and whatever else has the axis `seq` has one row for each token of the batch, segment after segment
-/// in the order in which they were added; [`Batch::rows_of`] says which are a segment's.
+/// The residual stream and everything else with the axis `seq` has one row for each token of the batch, segment after segment in
+/// the order of adding. [`Batch::rows_of`] returns a segment's rows.
 ///
 /// ```
 /// use layerwise_schedule::Schedule;
@@ -39,12 +39,12 @@ pub struct Batch {
     segments: Vec<Segment>,
 }
 
-/// A run of tokens with one parent at most.
+/// A run of tokens with at most one parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub(crate) first_row: usize,
     pub(crate) len: usize,
-    /// The position of its first token: how many tokens come before, its ancestors' or kept ones.
+    /// The position of its first token: the number of tokens before it, whether its ancestors' or kept in a state.
     pub(crate) position: usize,
     parent: Option<usize>,
 }
@@ -54,7 +54,7 @@ impl Segment {
         self.first_row..self.first_row + self.len
     }
 
-    /// Tokens of the path that ends with it.
+    /// The number of tokens of the path that ends with this segment.
     pub(crate) fn end(&self) -> usize {
         self.position + self.len
     }
@@ -74,7 +74,7 @@ impl Batch {
         self.push(Some(parent), self.segments[parent].end(), tokens)
     }
 
-    /// Adds the segments of another batch behind this one's, and returns their rows. Neither sees the other's tokens.
+    /// Adds the segments of another batch after this one's, and returns their rows. Neither batch attends to the other's tokens.
     pub fn append(&mut self, other: &Self) -> Range<usize> {
         let (rows, segments) = (self.rows(), self.segments());
         self.segments
@@ -87,7 +87,7 @@ impl Batch {
         rows..self.rows()
     }
 
-    /// Adds a segment that goes on after tokens which are not in the batch, so many.
+    /// Adds a segment that continues after `position` tokens that are not in the batch.
     pub(crate) fn add_after(&mut self, position: usize, tokens: &[u32]) -> usize {
         self.push(None, position, tokens)
     }
@@ -108,7 +108,7 @@ impl Batch {
         &self.tokens
     }
 
-    /// Rows: tokens of all segments.
+    /// The number of rows: the tokens of all segments.
     pub fn rows(&self) -> usize {
         self.tokens.len()
     }
@@ -131,7 +131,7 @@ impl Batch {
         self.segments[segment].position
     }
 
-    /// The rows that the last token of a segment sees, its ancestors' first: the sequence that the segment ends.
+    /// The rows that the last token of a segment attends to, its ancestors' first: the sequence that the segment ends.
     ///
     /// # Panics
     /// If there is no such segment.
@@ -146,8 +146,8 @@ impl Batch {
         path
     }
 
-    /// The segments with every parent before its children, and nothing of another path between: whoever writes what
-    /// belongs to positions into one place, segment after segment, finds there the ancestors of each at its turn.
+    /// The segments with every parent before its children, and no other path in between. So a caller that writes values by
+    /// position into one buffer, segment after segment, finds each segment's ancestors there.
     pub(crate) fn depth_first(&self) -> Vec<Segment> {
         let roots = self.segments.len();
         let mut first_child = vec![None; roots + 1];
@@ -170,23 +170,23 @@ impl Batch {
         ordered
     }
 
-    /// The most bytes that the segments of a batch of so many rows take, ordered and being ordered anew.
+    /// The most bytes that the segments of a batch of `rows` rows take, including the copy that depth-first ordering makes.
     pub(crate) fn most_order_bytes(rows: usize) -> usize {
         2 * rows * size_of::<Segment>() + (2 * rows + 1) * size_of::<Option<usize>>()
     }
 
-    /// Whether each segment is a sequence of its own, from its first token on.
+    /// Whether each segment is a separate sequence, starting at its first token.
     pub(crate) fn is_of_sequences(&self) -> bool {
         let mut segments = self.segments.iter();
         segments.all(|segment| segment.parent.is_none() && segment.position == 0)
     }
 
-    /// Tokens of the longest path.
+    /// The number of tokens of the longest path.
     pub(crate) fn longest_path(&self) -> usize {
         self.segments.iter().map(Segment::end).max().unwrap_or(0)
     }
 
-    /// The different numbers of tokens of the paths that no other goes on from.
+    /// The distinct lengths of the paths that no other path continues.
     pub(crate) fn path_lengths(&self) -> std::collections::BTreeSet<usize> {
         let is_leaf = |at: usize| self.segments.iter().all(|other| other.parent != Some(at));
         let leaves = (0..self.segments.len()).filter(|at| is_leaf(*at));
@@ -200,7 +200,7 @@ impl Batch {
             .flat_map(|segment| segment.position..segment.end())
     }
 
-    /// Checks that a model of this config can run it.
+    /// Checks that a model of this config can run the batch.
     pub(crate) fn check(&self, config: &ModelConfig) -> Result<(), TransformerError> {
         let (context, vocab) = (config.context, config.vocab);
         if self.segments.is_empty() {
@@ -270,7 +270,7 @@ impl From<&Vec<u32>> for Batch {
     }
 }
 
-/// A copy: small beside what running it takes.
+/// A copy, which is small beside the buffers of a run.
 impl From<&Batch> for Batch {
     fn from(batch: &Batch) -> Self {
         batch.clone()

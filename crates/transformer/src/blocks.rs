@@ -1,4 +1,4 @@
-//! Where the blocks of a model are: packed in memory, or in their files, one in memory at a time.
+//! The blocks of a model: packed in memory, or in their files and read one at a time.
 
 use crate::error::TransformerError;
 use crate::linear::Linear;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     pub(crate) attn_norm: NormWeights,
-    /// `None` where attention and MLP share a norm.
+    /// `None` if attention and MLP share a norm.
     pub(crate) mlp_norm: Option<NormWeights>,
     /// The norms of the sublayers' outputs.
     pub(crate) after_norms: Option<[NormWeights; 2]>,
@@ -42,12 +42,12 @@ impl NormWeights {
     }
 }
 
-/// Where blocks come from.
+/// A source of blocks.
 pub(crate) trait Source: Debug + Send + Sync {
-    /// How many there are.
+    /// The number of blocks.
     fn layers(&self) -> usize;
 
-    /// One of them, packed.
+    /// Reads and packs a block.
     fn block(&self, index: usize) -> Result<Block, TransformerError>;
 }
 
@@ -58,13 +58,13 @@ pub(crate) enum Blocks {
     Streamed(Arc<Streamed>),
 }
 
-/// Blocks that are read and packed when they are asked for.
+/// Blocks that are read and packed on request.
 #[derive(Debug)]
 pub(crate) struct Streamed {
     source: Box<dyn Source>,
-    /// The one that was asked for last, and its index.
+    /// The block requested last, and its index.
     last: Mutex<Option<(usize, Arc<Block>)>>,
-    /// How often one was read.
+    /// How many times a block was read.
     read: AtomicU64,
 }
 
@@ -77,15 +77,15 @@ impl Streamed {
         }
     }
 
-    /// How often a block was read.
+    /// How many times a block was read.
     pub(crate) fn read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// A block, which is in memory as long as it is used, or until another is asked for.
+    /// A block. It stays in memory while it is used, or until another is requested.
     ///
     /// # Panics
-    /// If the files, which were read once, cannot be read again: somebody changed them, or the disk failed.
+    /// If the files cannot be read a second time: somebody changed them, or the disk failed.
     fn get(&self, index: usize) -> Arc<Block> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((found, block)) = &*last
@@ -93,11 +93,11 @@ impl Streamed {
         {
             return Arc::clone(block);
         }
-        // Its memory is given back before the next block takes its own.
+        // Frees the old block's memory before the next block takes its own.
         *last = None;
         self.read.fetch_add(1, Ordering::Relaxed);
         let block = self.source.block(index).unwrap_or_else(|error| {
-            panic!("weights that were read before cannot be read again: {error}")
+            panic!("the weights of a streamed block cannot be read again: {error}")
         });
         let block = Arc::new(block);
         *last = Some((index, Arc::clone(&block)));
@@ -123,7 +123,7 @@ impl Deref for InUse<'_> {
 }
 
 impl Blocks {
-    /// A block, brought into memory where it is not there.
+    /// A block, read into memory if necessary.
     pub(crate) fn get(&self, index: usize) -> InUse<'_> {
         match self {
             Self::Held(blocks) => InUse::Held(&blocks[index]),
@@ -131,7 +131,7 @@ impl Blocks {
         }
     }
 
-    /// All of them in memory, to be changed.
+    /// All blocks, which are in memory, for changing.
     pub(crate) fn held(&mut self) -> &mut Vec<Block> {
         if let Self::Streamed(streamed) = self {
             let blocks = 0..streamed.source.layers();

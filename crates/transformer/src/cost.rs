@@ -1,11 +1,11 @@
-//! What a token costs: matrix parameters, and the bytes that decoding reads.
+//! The cost of a token: matrix parameters, and the bytes that decoding reads.
 
 use layerwise_architecture::{Mlp, ModelConfig};
 use layerwise_schedule::{Part, Schedule, Step, Sublayer};
 
 /// Matrix parameters of a model's parts, and the bytes that decoding a token reads under a schedule.
 ///
-/// At batch 1 decoding is bound by memory, so its speed under two schedules should differ as these bytes do.
+/// At batch 1, memory bandwidth limits decoding, so decoding times under two schedules should be in the ratio of these bytes.
 ///
 /// ```
 /// use layerwise_schedule::Schedule;
@@ -29,9 +29,9 @@ pub struct Cost {
     pub mlp: usize,
     /// Matrix parameters of the unembedding.
     pub unembedding: usize,
-    /// Numbers that an attention sublayer keeps of a position.
+    /// Numbers that an attention sublayer keeps for a position.
     kept: usize,
-    /// Of each block, the positions that its attention sees at most.
+    /// For each block, the largest number of positions that its attention sees, if it has a window.
     windows: Vec<Option<usize>>,
 }
 
@@ -58,7 +58,7 @@ impl Cost {
         }
     }
 
-    /// Bytes that decoding a token reads with `cached` tokens before it, at so many bytes a weight and a kept number.
+    /// Bytes that decoding a token reads after `cached` earlier tokens, given the bytes of a weight and of a kept number.
     pub fn bytes_of_token(
         &self,
         schedule: &Schedule,
@@ -80,7 +80,7 @@ impl Cost {
                 .sum::<usize>()
     }
 
-    /// Bytes of the keys and values of so many tokens, at so many bytes a number.
+    /// Bytes of the keys and values of `tokens` tokens, given the bytes of a number.
     pub fn bytes_kept(&self, schedule: &Schedule, tokens: usize, number: usize) -> usize {
         let of = |part: &&Part| {
             let window = self.windows[part.block()].unwrap_or(usize::MAX);
@@ -95,7 +95,7 @@ impl Cost {
     }
 }
 
-/// The sublayers that steps run, in branches as well.
+/// The parts that steps run, including those inside branches.
 fn parts(steps: &[Step]) -> Vec<&Part> {
     let each = steps.iter().flat_map(|step| match step {
         Step::Update(own) => own.iter().collect::<Vec<_>>(),
@@ -107,7 +107,7 @@ fn parts(steps: &[Step]) -> Vec<&Part> {
     each.collect()
 }
 
-/// The blocks of the attention sublayers that steps run, in their order: what a state keeps keys and values for.
+/// The blocks of the attention sublayers that steps run, in order. A state keeps keys and values for each of them.
 pub(crate) fn attentions(steps: &[Step]) -> impl Iterator<Item = usize> {
     let parts = parts(steps).into_iter();
     parts
@@ -119,7 +119,7 @@ pub(crate) fn attentions(steps: &[Step]) -> impl Iterator<Item = usize> {
 mod tests {
     use super::*;
 
-    /// The table of the contract, in millions of parameters, and its gains from skipping half of the attention sublayers.
+    /// Checks the published sizes, in millions of parameters, and the gains from skipping half of the attention sublayers.
     #[test]
     fn published_shapes_have_their_known_costs() {
         let shape = |model, heads, kv_heads, head, neurons, vocab, layers| {

@@ -1,11 +1,11 @@
-//! Who carries out a forward pass: threads, and what each needs for itself.
+//! The threads of a forward pass, and the buffers of each.
 
 use layerwise_kernels::gemm::Scratch;
 use layerwise_kernels::team::Team;
 use ndarray::Array2;
 use std::sync::Arc;
 
-/// A team with its tools.
+/// A team of threads with their buffers.
 #[derive(Debug)]
 pub(crate) struct Crew {
     team: Arc<Team>,
@@ -13,7 +13,7 @@ pub(crate) struct Crew {
     pub(crate) hands: Vec<Hand>,
 }
 
-/// What a thread needs for itself.
+/// The buffers of one thread.
 #[derive(Debug)]
 pub(crate) struct Hand {
     pub(crate) scratch: Scratch,
@@ -22,7 +22,7 @@ pub(crate) struct Hand {
 }
 
 impl Crew {
-    /// With room for attention scores \[queries, keys\] on each thread.
+    /// Allocates room for attention scores \[queries, keys\] on each thread.
     pub(crate) fn new(team: &Arc<Team>, queries: usize, keys: usize) -> Self {
         let hand = |_| Hand {
             scratch: Scratch::default(),
@@ -34,7 +34,7 @@ impl Crew {
         }
     }
 
-    /// Does the work on every part, each on one thread.
+    /// Runs `work` on every part, each part on one thread.
     pub(crate) fn share<T: Send>(
         &mut self,
         parts: impl IntoIterator<Item = T>,

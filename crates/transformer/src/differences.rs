@@ -1,15 +1,15 @@
-//! Where activations first differ from those of a reference.
+//! Finds where activations first differ from a reference.
 
 use crate::site::Address;
 use layerwise_schedule::Site;
 use ndarray::{ArrayD, ArrayViewD};
 use std::collections::BTreeMap;
 
-/// How activations differ from a reference's, from the first that was compared to the last.
+/// How activations differ from a reference's, in the order of comparison.
 ///
-/// An activation agrees where no value is further from the reference than [`Differences::TOLERANCE`] of the reference's
-/// largest value; or where the reference is there in f64 too, and no value is further from that than
-/// [`Differences::ERROR_RATIO`] times what the reference's own f32 is.
+/// An activation agrees in either of two cases. No value differs from the reference by more than [`Differences::TOLERANCE`] times
+/// the reference's largest value. Or the reference also exists in f64, and the activation's error against it is at most
+/// [`Differences::ERROR_RATIO`] times the error of the reference's own f32.
 #[derive(Clone, Debug, Default)]
 pub struct Differences {
     worst: BTreeMap<Site, Difference>,
@@ -22,9 +22,9 @@ pub struct Differences {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// The largest |Δ|; NaN where one value is no number.
+    /// The largest |Δ|; NaN if a value is NaN.
     pub largest: f64,
-    /// The reference's largest value.
+    /// The largest absolute value of the reference.
     pub scale: f64,
     /// The block of the activation.
     pub block: Option<usize>,
@@ -51,7 +51,7 @@ impl Difference {
         found
     }
 
-    /// The largest difference as a share of the reference's largest value.
+    /// The largest difference divided by the reference's largest value.
     pub fn relative(&self) -> f64 {
         match self.scale > 0.0 {
             true => self.largest / self.scale,
@@ -59,26 +59,27 @@ impl Difference {
         }
     }
 
-    /// Whether it is at least as large as another; what is no number is the largest of all.
+    /// Whether it is at least as large as another; NaN counts as the largest.
     fn is_as_large_as(&self, other: f64) -> bool {
         self.relative().is_nan() || self.relative() >= other
     }
 }
 
 impl Differences {
-    /// |Δ| that counts as agreement, as a share of the reference's largest value.
+    /// The largest |Δ| that counts as agreement, as a share of the reference's largest value.
     pub const TOLERANCE: f64 = 5e-5;
 
-    /// An activation may be so many times as far from the reference in f64 as the reference's own f32.
+    /// The largest error against the f64 reference that counts as agreement, as a multiple of the error of the reference's own
+    /// f32.
     pub const ERROR_RATIO: f64 = 4.0;
 
-    /// Compares an activation with the reference's of the same shape; `double` gives that in f64, where there is one.
+    /// Compares an activation with the reference's of the same shape; `double` returns the reference in f64, if there is one.
     ///
     /// # Errors
-    /// Those of `double`.
+    /// The errors of `double`.
     ///
     /// # Panics
-    /// If both shapes are not the same.
+    /// If the shapes differ.
     pub fn compare<E>(
         &mut self,
         address: Address,
@@ -105,12 +106,12 @@ impl Differences {
         Ok(())
     }
 
-    /// How many activations were compared.
+    /// The number of activations compared.
     pub fn compared(&self) -> usize {
         self.compared
     }
 
-    /// How many agree only by the reference in f64.
+    /// The number of activations that agree only by the comparison in f64.
     pub fn excused(&self) -> usize {
         self.excused
     }
@@ -126,7 +127,8 @@ impl Differences {
     }
 }
 
-/// Whether an activation is about as near to the reference in f64 as the reference's own f32.
+/// Whether the activation's error against the f64 reference is at most [`Differences::ERROR_RATIO`] times that of the reference's
+/// f32.
 fn is_as_near(
     activation: &ArrayViewD<'_, f32>,
     single: &ArrayViewD<'_, f32>,
@@ -138,7 +140,7 @@ fn is_as_near(
     let (mut ours, mut theirs) = (0.0_f64, 0.0_f64);
     for (own, (single, double)) in activation.iter().zip(single.iter().zip(double)) {
         let (own, single) = (f64::from(*own), f64::from(*single));
-        // The largest of numbers and NaN is not NaN.
+        // `f64::max` would drop NaN.
         if !own.is_finite() || !single.is_finite() || !double.is_finite() {
             return false;
         }
@@ -170,7 +172,7 @@ mod tests {
                 .unwrap();
         };
         compare(0, Site::AttnOut, 2.0 + 9e-5, None);
-        // Off by 1e-3 of f32, which is off by as much of f64.
+        // The f32 reference is off by 1e-3, and its f64 twin by as much.
         compare(1, Site::AttnOut, 2.001, Some(2.0005));
         compare(1, Site::MlpOut, 2.001, Some(2.0));
         compare(2, Site::MlpOut, f32::NAN, None);

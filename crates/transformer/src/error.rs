@@ -9,19 +9,19 @@ fn of_block(block: Option<usize>) -> String {
     block.map_or(String::new(), |block| format!(" of block {block}"))
 }
 
-/// What can go wrong when a model is built or run.
+/// Why a model cannot be built or run.
 ///
-/// Once a model is built, running it fails only on the variants about sequences, schedules and sites.
+/// Once a model is built, running it fails only with the variants about sequences, schedules and sites.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransformerError {
     /// The checkpoint's files cannot be read or are malformed.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// `config.json`, or the tensors it promises, cannot be accepted.
+    /// `config.json`, or the tensors that it promises, are refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The config says that the unembedding is the token embedding, but the file holds a different one.
+    /// The config says that the unembedding is the token embedding, but the file holds a different matrix.
     #[error(
         "{}: `tie_word_embeddings` is true, but tensor `{unembedding}` differs from `{embedding}`; expected the same values, found a difference at index {index}",
         path.display()
@@ -36,46 +36,46 @@ pub enum TransformerError {
         /// The first index, in row-major order, at which they differ.
         index: usize,
     },
-    /// A weight that is given in code is missing, or has another shape.
+    /// A weight given in code is missing or has another shape.
     #[error("weight {role:?}{}: expected an array of shape {expected:?}, found {}", of_block(*block), match found {
         Some(found) => format!("{found:?}"),
         None => "none".to_owned(),
     })]
     Weight {
-        /// The part that it plays.
+        /// The weight's role.
         role: Role,
         /// Its block, if it belongs to one.
         block: Option<usize>,
         /// The shape that the config gives.
         expected: Vec<usize>,
-        /// The shape given; `None` where the weight is missing.
+        /// The shape given; `None` if the weight is missing.
         found: Option<Vec<usize>>,
     },
-    /// A weight is given in code that the config has no place for.
+    /// The config has no place for a weight given in code.
     #[error("weight {role:?}{}: expected none in a model of this config", of_block(*block))]
     NoPlace {
-        /// The part that it plays.
+        /// The weight's role.
         role: Role,
         /// Its block, if it belongs to one.
         block: Option<usize>,
     },
-    /// A number format whose products this machine could only compute slowly.
+    /// The CPU lacks the instructions that make products in a number format fast.
     #[error(
         "precision {}: expected a CPU with the instructions {expected}, found {found}; use f32",
         precision.name()
     )]
     MissingInstructions {
-        /// The number format that was asked for.
+        /// The requested number format.
         precision: Precision,
         /// The instructions it needs.
         expected: &'static str,
-        /// The instructions that products in f32 run on here.
+        /// The instructions on which this CPU computes products in f32.
         found: &'static str,
     },
     /// A sequence without tokens.
     #[error("the sequence is empty; expected at least one token")]
     EmptySequence,
-    /// A sequence longer than the model's positions.
+    /// A sequence is longer than the model's context.
     #[error("the sequence has {found} tokens; expected at most {context}, the model's context")]
     SequenceTooLong {
         /// Tokens in the sequence.
@@ -83,64 +83,64 @@ pub enum TransformerError {
         /// The model's context.
         context: usize,
     },
-    /// A state under an altered schedule, where one of the plain model was expected.
+    /// A state under an altered schedule was given, but the plain schedule is required.
     #[error("expected a state of the plain schedule, found one of {found}")]
     NotPlain {
-        /// Its schedule.
+        /// The state's schedule.
         found: String,
     },
-    /// A state of the whole model was asked of a sequence in which tokens have stopped for good.
+    /// A state of the whole model was requested, but tokens of the sequence have stopped early for good.
     #[error(
-        "{stopped} tokens have stopped and left in later blocks nothing, or what they would not have left there; only what is recomputed gives a state of the whole model"
+        "{stopped} tokens stopped early, so later blocks lack their exact keys and values; use Missing::Recompute to get a state of the whole model"
     )]
     NotWhole {
-        /// The tokens that have stopped and are not recomputed.
+        /// The number of tokens that have stopped and are not recomputed.
         stopped: usize,
     },
-    /// More tokens than a state has room for.
+    /// A state has no room for so many tokens.
     #[error(
         "the sequence would have {found} tokens; its state was made for at most {capacity}; make it larger"
     )]
     StateFull {
-        /// Tokens that it would hold.
+        /// The number of tokens that it would hold.
         found: usize,
-        /// Tokens that it can hold.
+        /// The number of tokens that it can hold.
         capacity: usize,
     },
-    /// A state that is cut to more tokens than it has.
+    /// A state cannot be cut to more tokens than it has.
     #[error("a state of {len} tokens cannot be cut to {found}")]
     CutBeyondEnd {
-        /// Tokens asked for.
+        /// The number of tokens asked for.
         found: usize,
-        /// Tokens that it holds.
+        /// The number of tokens that it holds.
         len: usize,
     },
-    /// A state that is cut so that the window of what comes next reaches back to what it has forgotten.
+    /// A state cannot be cut so far back that the next token's window reaches positions that it has dropped.
     #[error(
-        "a state that has forgotten what lies before its windows cannot be cut to {found} tokens; cut it to {least} or more, or to none"
+        "the state no longer holds the keys before its attention windows, so it cannot be cut to {found} tokens; cut it to {least} or more, or to none"
     )]
     CutBeforeWindow {
-        /// Tokens asked for.
+        /// The number of tokens asked for.
         found: usize,
-        /// The fewest tokens that can be gone on from, besides none.
+        /// The smallest number of tokens, besides none, that the state can continue from.
         least: usize,
     },
-    /// States that cannot be extended in one product.
+    /// States cannot be extended in one product.
     #[error("the states belong to different models; extend them one by one")]
     StatesDiffer,
-    /// A batch of short and long sequences for a model whose rotary frequencies depend on the length.
+    /// A batch mixes short and long sequences, but the model's rotary frequencies depend on the length.
     #[error(
-        "sequences of {short} and of {long} tokens cannot share a run: this model rotates those of more than {limit} tokens at other frequencies; run them apart"
+        "sequences of {short} and of {long} tokens cannot share a run: this model uses other rotary frequencies beyond {limit} tokens; run them separately"
     )]
     MixedLengths {
-        /// Tokens of the shortest sequence.
+        /// The length of the shortest sequence, in tokens.
         short: usize,
-        /// Tokens of the longest.
+        /// The length of the longest sequence, in tokens.
         long: usize,
-        /// The longest sequence at the frequencies of short ones.
+        /// The longest sequence that uses the frequencies of short ones, in tokens.
         limit: usize,
     },
-    /// A token id outside the vocabulary.
+    /// A token id is outside the vocabulary.
     #[error("token {token} at position {position}; expected an id below {vocab}")]
     TokenOutOfRange {
         /// The id.
@@ -150,15 +150,15 @@ pub enum TransformerError {
         /// The model's vocabulary.
         vocab: usize,
     },
-    /// A schedule made for another model.
-    #[error("the schedule is for {found:?}; expected {expected:?}, the model's blocks")]
+    /// The schedule was made for another model.
+    #[error("the schedule is for {found:?}, but the model is {expected:?}; make the schedule for the model's stack")]
     ScheduleMismatch {
         /// The schedule's stack.
         found: Stack,
         /// The model's stack.
         expected: Stack,
     },
-    /// A site that the model's blocks do not have.
+    /// The model's blocks lack the site.
     #[error("site `{site}` does not exist in this model: {reason}")]
     NoSuchSite {
         /// The site.
@@ -166,7 +166,7 @@ pub enum TransformerError {
         /// Why not.
         reason: &'static str,
     },
-    /// An edit of values that does not fit the sequence.
+    /// An edit of values does not fit the sequence.
     #[error(transparent)]
     Schedule(Box<ScheduleError>),
     /// An edit takes values that the run was not given.
@@ -177,19 +177,19 @@ pub enum TransformerError {
         /// What it takes.
         what: MissingValues,
     },
-    /// Values that an edit takes have another shape.
+    /// Values that an edit takes have the wrong shape.
     #[error("`{edit}`: expected values of shape {expected:?}{}, found {found:?}", or.as_ref().map_or(String::new(), |or| format!(" or {or:?}")))]
     ValuesShape {
         /// The edit.
         edit: String,
         /// The shape that fits.
         expected: Vec<usize>,
-        /// Another shape that fits.
+        /// Another accepted shape, if any.
         or: Option<Vec<usize>>,
         /// The shape that they have.
         found: Vec<usize>,
     },
-    /// A tensor with a value that is not finite.
+    /// A tensor holds a value that is not finite.
     #[error(
         "tensor `{name}`: expected finite values, found {value} at index {index} in row-major order"
     )]
@@ -201,21 +201,21 @@ pub enum TransformerError {
         /// The value.
         value: f32,
     },
-    /// Positions counted from the end of sequences whose end is not known.
+    /// A schedule counts positions from the end of sequences whose end is unknown.
     #[error("the schedule edits values at positions counted from the end, but {reason}")]
     EndUnknown {
-        /// Why the end is not known.
+        /// Why the end is unknown.
         reason: &'static str,
     },
-    /// A weight transformation that would change the function of this model.
+    /// A weight transformation would change the function of this model.
     #[error(
-        "{transformation} needs LayerNorm; this model has RMSNorm, which does not ignore a shift of the residual stream"
+        "{transformation} needs LayerNorm; this model has RMSNorm, whose output changes when the residual stream is shifted"
     )]
     NeedsLayerNorm {
         /// The transformation.
         transformation: &'static str,
     },
-    /// A weight transformation that is not exact for this model.
+    /// A weight transformation is not exact for this model.
     #[error("{transformation} would change what this model computes: {reason}")]
     NotExact {
         /// The transformation.
@@ -231,7 +231,7 @@ impl From<ScheduleError> for TransformerError {
     }
 }
 
-/// What a run was not given.
+/// Values that a run was not given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissingValues {
@@ -254,7 +254,7 @@ impl std::fmt::Display for MissingValues {
 }
 
 impl TransformerError {
-    /// Refuses a number format that the processor has no instructions for.
+    /// Refuses a number format for which the CPU lacks instructions.
     pub(crate) fn check_instructions(precision: Precision) -> Result<(), Self> {
         match precision {
             Precision::Bf16 if bf16_features().is_none() => Err(Self::MissingInstructions {

@@ -1,4 +1,4 @@
-//! A sequence whose tokens stop after different numbers of blocks.
+//! A sequence in which each token may stop after a different number of blocks.
 
 use crate::batch::Batch;
 use crate::error::TransformerError;
@@ -14,14 +14,14 @@ use layerwise_schedule::{Schedule, Step};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate};
 use std::sync::Arc;
 
-/// Says after how many blocks a run stops.
+/// Decides after how many blocks a run stops.
 pub trait Exit: std::fmt::Debug {
-    /// The last position's first residual stream, \[model\], before any block.
+    /// Receives the last position's first residual stream, \[model\], before any block.
     fn begins(&mut self, model: &Model, stream: ArrayView1<'_, f32>) {
         let _ = (model, stream);
     }
 
-    /// Whether the run stops, given the last position's residual stream after so many blocks, \[model\].
+    /// Whether the run stops, given the last position's residual stream after `blocks` blocks, \[model\].
     fn stops(&mut self, model: &Model, blocks: usize, stream: ArrayView1<'_, f32>) -> bool;
 }
 
@@ -32,30 +32,30 @@ impl Exit for () {
     }
 }
 
-/// Stops after so many blocks.
+/// Stops after this many blocks.
 impl Exit for usize {
     fn stops(&mut self, _: &Model, blocks: usize, _: ArrayView1<'_, f32>) -> bool {
         blocks >= *self
     }
 }
 
-/// What later tokens find of a token that has stopped, in the blocks that it has not run.
+/// What later tokens attend to in the blocks that a stopped token did not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
-    /// What it would have left: its stream is kept, and goes on with the first later token that runs deeper. The keys and
-    /// values are then those of the whole model, to the bit.
+    /// The keys and values of the whole model, to the bit: the token's stream is kept, and runs the missing blocks together with
+    /// the first later token that reaches them.
     Recompute,
-    /// Each block's own keys and values of the stream with which it stopped (CALM).
+    /// Each block's own keys and values, projected from the stream with which the token stopped (CALM).
     Propagate,
-    /// Nothing: later tokens do not see it there.
+    /// Nothing: in those blocks, later tokens do not attend to it.
     Absent,
 }
 
-/// The entries that a list has room for, at most, when it takes its first.
+/// The capacity that a list gets with its first entry, at most.
 const LEAST_ROOM: usize = 4;
 
-/// A sequence under the plain schedule, each of whose parts may stop after another number of blocks.
+/// A sequence under the plain schedule whose tokens may stop after different numbers of blocks.
 ///
 /// ```
 /// use layerwise_transformer::{ExitingState, Missing, Model, ModelConfig};
@@ -76,18 +76,18 @@ pub struct ExitingState<'m> {
     missing: Missing,
     /// The steps of each block.
     steps: Vec<Vec<Step>>,
-    /// For each block, the positions that have gone through it.
+    /// For each block, the positions that have run it.
     done: Vec<usize>,
     /// For each block, the streams of the positions that stopped right before it, in order, each \[positions, model\].
     waiting: Vec<Vec<Array2<f32>>>,
-    /// For each block, the positions that it has never seen, ascending.
+    /// For each block, the positions that never ran it, ascending.
     absent: Vec<Vec<usize>>,
-    /// Positions that have stopped and do not wait.
+    /// The number of positions that have stopped for good.
     stopped: usize,
 }
 
 impl<'m> ExitingState<'m> {
-    /// An empty sequence with room for `capacity` tokens.
+    /// Creates an empty sequence with room for `capacity` tokens.
     ///
     /// # Errors
     /// As [`State::new`].
@@ -99,7 +99,7 @@ impl<'m> ExitingState<'m> {
         Self::new_in(model, capacity, missing, Precision::F32)
     }
 
-    /// As [`ExitingState::new`], with keys and values in a number format.
+    /// As [`ExitingState::new`], with keys and values kept in a number format.
     ///
     /// # Errors
     /// As [`State::new_in`].
@@ -113,10 +113,10 @@ impl<'m> ExitingState<'m> {
         Self::after(State::new_in(model, &plain, capacity, precision)?, missing)
     }
 
-    /// Goes on after a state of the plain schedule, as after shots that many prompts share.
+    /// Continues a state of the plain schedule, such as that of shots shared by many prompts.
     ///
     /// # Errors
-    /// A state of another schedule.
+    /// The state is of another schedule.
     pub fn after(state: State<'m>, missing: Missing) -> Result<Self, TransformerError> {
         let model = state.model();
         let plain = Schedule::plain(model.stack())?;
@@ -142,14 +142,14 @@ impl<'m> ExitingState<'m> {
         })
     }
 
-    /// The same with threads that share its products and attention heads.
+    /// Shares products and attention heads among the threads of a team.
     #[must_use]
     pub fn with_team(mut self, team: &Arc<Team>) -> Self {
         self.state = self.state.with_team(team);
         self
     }
 
-    /// Tokens so far.
+    /// The number of tokens so far.
     pub fn len(&self) -> usize {
         self.state.len()
     }
@@ -172,8 +172,8 @@ impl<'m> ExitingState<'m> {
         self.state.logits(residual)
     }
 
-    /// The most bytes that are kept of `capacity` tokens: their keys and values in a number format, and the streams that wait
-    /// or the positions that are absent.
+    /// The most bytes kept for `capacity` tokens: their keys and values in a number format, and the waiting streams or the list
+    /// of absent positions.
     pub fn most_bytes(
         config: &ModelConfig,
         capacity: usize,
@@ -181,7 +181,7 @@ impl<'m> ExitingState<'m> {
         precision: Precision,
     ) -> usize {
         let kept = State::bytes_of(config, config.layers, capacity, precision);
-        // While a list grows, it is held twice, and the new one may have twice the room.
+        // A growing list is briefly held twice, and the new one may have twice the room.
         let list = |entry: usize| 3 * (capacity + LEAST_ROOM) * entry;
         let left = match missing {
             Missing::Recompute => {
@@ -194,8 +194,8 @@ impl<'m> ExitingState<'m> {
         kept + left
     }
 
-    /// The most bytes that running `tokens` further tokens takes besides what is kept, as [`State::most_step_bytes`]: with
-    /// [`Missing::Recompute`] all of the `capacity` tokens may run, those that wait and the further ones.
+    /// The most bytes, besides those kept, that running `tokens` further tokens takes; as [`State::most_step_bytes`]. With
+    /// [`Missing::Recompute`] all `capacity` tokens may run at once: those that wait, and the further ones.
     pub fn most_step_bytes(
         config: &ModelConfig,
         tokens: usize,
@@ -211,11 +211,11 @@ impl<'m> ExitingState<'m> {
         State::most_step_bytes(config, tokens, capacity, threads) + hidden
     }
 
-    /// Runs further tokens until `exit` stops, all of them after the same number of blocks, at the latest after the last
-    /// block. Returns the last token's residual stream \[model\] there, and the number of blocks.
+    /// Runs further tokens until `exit` stops, at the latest after the last block; all of them run the same number of blocks.
+    /// Returns the last token's residual stream \[model\] there, and the number of blocks.
     ///
     /// # Errors
-    /// As [`State::extend`]. The sequence is then as before.
+    /// As [`State::extend`]. On an error the sequence is unchanged.
     pub fn extend(
         &mut self,
         tokens: &[u32],
@@ -235,12 +235,10 @@ impl<'m> ExitingState<'m> {
         Ok((last, blocks))
     }
 
-    /// Lets every position that waits go through the blocks that it has not run. The state is that of the whole model, to the
-    /// bit.
+    /// Runs every waiting position through its missing blocks. The result is the state of the whole model, to the bit.
     ///
     /// # Errors
-    /// Tokens have stopped whose keys and values were propagated or are absent: what they and later tokens left is not the
-    /// whole model's.
+    /// Tokens have stopped and their keys and values were propagated or are absent, so the state is not that of the whole model.
     pub fn finish(mut self) -> Result<State<'m>, TransformerError> {
         if self.stopped > 0 {
             return Err(TransformerError::NotWhole {
@@ -253,7 +251,7 @@ impl<'m> ExitingState<'m> {
         Ok(self.state)
     }
 
-    /// Takes the last positions through the blocks, and with them those that wait before a block.
+    /// Runs the last positions through the blocks, joined by the positions that wait before each block.
     fn run(&mut self, mut rows: Array2<f32>, exit: &mut dyn Exit) -> (Array2<f32>, usize) {
         let (model, end) = (self.model(), self.len());
         let layers = self.steps.len();
@@ -280,7 +278,7 @@ impl<'m> ExitingState<'m> {
         (rows, layers)
     }
 
-    /// Buffers for the last so many positions.
+    /// Buffers for the last `rows` positions.
     fn workspace(&self, rows: usize) -> Workspace {
         let mut batch = Batch::default();
         batch.add_after(self.len() - rows, &vec![0; rows]);
@@ -299,7 +297,7 @@ impl<'m> ExitingState<'m> {
         }
     }
 
-    /// What positions leave that stop after so many blocks.
+    /// Stores what [`Missing`] asks for of positions that stop after `blocks` blocks.
     fn leave(&mut self, rows: Array2<f32>, blocks: usize) {
         let (model, end, layers) = (self.model(), self.len(), self.steps.len());
         if blocks == layers {
@@ -326,7 +324,7 @@ impl<'m> ExitingState<'m> {
         }
     }
 
-    /// Forgets what lies before every window of what is still to be run.
+    /// Drops keys and values before every window of the positions still to run.
     fn forget(&mut self) {
         for (block, done) in self.done.iter().enumerate() {
             self.state.forget_before(block, *done);
@@ -352,8 +350,8 @@ mod tests {
 
     const TOKENS: [u32; 9] = [3, 1, 4, 1, 5, 9, 2, 6, 5];
 
-    /// Law G4: whatever stopped where, a token that runs through all blocks has the bits of the whole model, and each that
-    /// stopped those of the model's first blocks.
+    /// Law G4: wherever tokens stopped, a token that runs all blocks has the bits of the whole model, and a token that stopped
+    /// has the bits of the model's first blocks.
     #[test]
     fn recomputed_states_are_those_of_the_whole_model() {
         for model in models() {
@@ -379,7 +377,7 @@ mod tests {
                 assert_eq!(found, blocks);
                 assert_eq!(last, first_blocks(blocks).row(state.len() - 1));
             }
-            // What waits is run at last.
+            // The waiting positions run at the end.
             let mut state = state.finish().unwrap();
             state.truncate(8).unwrap();
             let last = state.extend(&TOKENS[8..]).unwrap();
@@ -387,7 +385,7 @@ mod tests {
         }
     }
 
-    /// Where the later blocks change nothing, the stream with which a token stopped is that which it would have there.
+    /// If the later blocks change nothing, the stream with which a token stopped is the one that it would have there.
     #[test]
     fn propagated_keys_are_projected_from_the_stream_of_the_exit() {
         for mut model in models() {
@@ -415,7 +413,7 @@ mod tests {
         }
     }
 
-    /// What is absent from the later blocks is what an edit hides there.
+    /// A token absent from later blocks has the effect of an edit that hides it there.
     #[test]
     fn absent_tokens_are_hidden_where_they_have_not_been() {
         for model in models() {
@@ -433,7 +431,7 @@ mod tests {
         }
     }
 
-    /// What has stopped for good gives no state of the whole model; where nothing has, there is one.
+    /// There is a state of the whole model only if no token has stopped for good.
     #[test]
     fn only_whole_sequences_give_a_state() {
         let model = Model::random(ModelConfig::tiny(), 5);

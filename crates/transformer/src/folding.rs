@@ -1,8 +1,8 @@
-//! Exact changes of weights that leave the model's function alone (paper B.1 and section E).
+//! Changes of weights that leave the model's function unchanged (paper B.1 and section E).
 //!
-//! They matter for what is read off weights (the effect of a neuron on the vocabulary), for norms, and for lenses.
-//! Sums are in f64; the results are new matrices, so the changed weights no longer share the checkpoint's mapping.
-//! Matrices keep their number format: in bf16 the changes are exact but for the rounding of their results.
+//! They matter for quantities read off weights (the effect of a neuron on the vocabulary), for norms, and for lenses.
+//! Sums are in f64. The results are new matrices, so changed weights no longer share the checkpoint's mapping.
+//! Matrices keep their number format: in bf16 the changes are exact except for rounding the results.
 
 use crate::blocks::NormWeights;
 use crate::error::TransformerError;
@@ -13,11 +13,11 @@ use ndarray::{Array2, Axis};
 use std::sync::Arc;
 
 impl Model {
-    /// Moves the gain and bias of every norm that a product follows into that product: W_eff = diag(γ)·W and b_eff = b + Wᵀβ.
+    /// Moves the gain and bias of every norm whose output enters a product into that product: W_eff = diag(γ)·W, b_eff = b + Wᵀβ.
     ///
-    /// Under LayerNorm the effective weights are then centred over the residual width, which changes nothing because a
-    /// normalised state has mean zero. A tied unembedding becomes a matrix of its own. Logits do not change.
-    /// The norms of sublayers' outputs, of queries and keys and of the embedding keep theirs: no product follows them.
+    /// Under LayerNorm the effective weights are then centred over the residual width. This changes nothing, because a normalised
+    /// state has mean zero. A tied unembedding becomes a separate matrix. Logits do not change.
+    /// The norms of sublayer outputs, of queries and keys and of the embedding stay as they are, because no product follows them.
     pub fn fold_norms(&self) -> Self {
         let mut model = self.clone();
         let centre = self.config.norm == Norm::LayerNorm;
@@ -39,7 +39,8 @@ impl Model {
             match &mut model.embedding_out {
                 Some(projection) => fold(projection, &norm, centre),
                 None => {
-                    // Logits are scaled before the unembedding's bias is added, so its share of the norm's bias is too.
+                    // Logits are scaled before the unembedding's bias is added, so the norm bias's share of it needs the same
+                    // scale.
                     let scale = self.config.logit_scale as f32;
                     norm.bias.iter_mut().flatten().for_each(|b| *b *= scale);
                     fold(&mut model.unembedding, &norm, centre);
@@ -49,12 +50,12 @@ impl Model {
         model
     }
 
-    /// Removes, from everything that writes to the residual stream, its mean over the residual width.
+    /// Removes its mean over the residual width from everything that writes to the residual stream.
     ///
     /// LayerNorm subtracts that mean anyway, so logits do not change.
     ///
     /// # Errors
-    /// A model with RMSNorm, which does not subtract it, or in which something else than a LayerNorm reads the stream.
+    /// The model has RMSNorm, which does not subtract the mean, or something other than a LayerNorm reads the stream.
     pub fn center_writing_weights(&self) -> Result<Self, TransformerError> {
         let transformation = "centring the writing weights";
         let refused = |reason| {
@@ -99,17 +100,17 @@ impl Model {
         Ok(model)
     }
 
-    /// Removes from each residual direction's row of W_U its mean over the vocabulary, and from the unembedding's bias its mean.
+    /// Removes from each row of W_U, which belongs to a residual direction, its mean over the vocabulary; likewise from the bias.
     ///
-    /// Every logit of a position moves by the same amount, so probabilities do not change.
+    /// All logits of a position shift by the same amount, so probabilities do not change.
     ///
     /// # Errors
-    /// A model with a soft cap on its logits, which does not move with them.
+    /// The model caps its logits: a soft cap is not invariant under a shift.
     pub fn center_unembedding(&self) -> Result<Self, TransformerError> {
         if self.config.logit_cap.is_some() {
             return Err(TransformerError::NotExact {
                 transformation: "centring the unembedding",
-                reason: "a cap follows its logits, and does not move with them",
+                reason: "a soft cap follows its logits, and is not invariant under a shift",
             });
         }
         let mut model = self.clone();
@@ -122,7 +123,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Rows of the table of learned positions.
+    /// The number of rows of the table of learned positions.
     fn position_rows(&self) -> usize {
         let offset = self
             .config
@@ -131,7 +132,7 @@ impl Model {
         offset + self.config.context
     }
 
-    /// The embedding, as a table of its own where the unembedding is about to change.
+    /// The embedding as a separate table, for when the unembedding is about to change.
     fn untied_embedding(&self) -> Table {
         match &self.embedding {
             Table::Unembedding => {
@@ -160,7 +161,7 @@ impl Model {
     }
 }
 
-/// The matrix less its mean along an axis.
+/// The matrix minus its mean along an axis.
 pub(crate) fn centred(matrix: Array2<f32>, axis: Axis) -> Array2<f32> {
     let values = matrix.mapv(f64::from);
     let means = values

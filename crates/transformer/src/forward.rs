@@ -25,17 +25,17 @@ use layerwise_schedule::{Part, Schedule, Site, Stage, Step, Sublayer, ends_of_ru
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use std::sync::Arc;
 
-/// The buffers that running blocks on one [`Batch`] needs, made once and used for every step.
+/// The buffers for running blocks on one [`Batch`], allocated once and used for every step.
 ///
-/// What is called `seq` below are the rows of the batch, and `path` the tokens of its longest path.
+/// Below, `seq` is the number of rows of the batch, and `path` the number of tokens of its longest path.
 #[derive(Debug)]
 pub struct Workspace {
     seq: usize,
     /// The batch's segments, depth first.
     segments: Vec<Segment>,
-    /// From the lowest position of a row to the end of the longest path, for each kind of attention.
+    /// For each kind of attention, from the lowest position of a row to the end of the longest path.
     rotations: Vec<Option<Rotations>>,
-    /// ALiBi of the longest path, \[heads, path\].
+    /// ALiBi biases for the longest path, \[heads, path\].
     biases: Option<Array2<f32>>,
     /// \[seq, model\].
     normed: Array2<f32>,
@@ -51,17 +51,17 @@ pub struct Workspace {
     attn_update: Array2<f32>,
     /// \[seq, model\].
     mlp_update: Array2<f32>,
-    /// Each with scores \[queries, path + ROW_PADDING\].
+    /// One hand per thread, each with scores \[queries, path + ROW_PADDING\].
     crew: Crew,
 }
 
 impl Workspace {
-    /// Buffers for a batch that the calling thread runs.
+    /// Allocates buffers for a batch that the calling thread runs.
     pub fn new(model: &Model, batch: &Batch) -> Self {
         Self::shared(model, batch, &Arc::new(Team::alone()))
     }
 
-    /// Buffers for a batch whose products and attention heads a team shares.
+    /// Allocates buffers for a batch whose products and attention heads a team shares.
     pub fn shared(model: &Model, batch: &Batch, team: &Arc<Team>) -> Self {
         let c = &model.config;
         let (seq, segments) = (batch.rows(), batch.depth_first());
@@ -109,7 +109,7 @@ impl Workspace {
         Self::most_shared_bytes(config, seq, seq, 1)
     }
 
-    /// The most bytes that the buffers take of any batch of at most `seq` rows, whose paths end at `path` at most, if so many
+    /// The most bytes that the buffers take for any batch of at most `seq` rows whose paths end at `path` or before, if `threads`
     /// threads share it.
     pub fn most_shared_bytes(
         config: &ModelConfig,
@@ -133,7 +133,7 @@ impl Workspace {
                 .iter()
                 .filter_map(|kind| kind.rotary.as_ref())
         };
-        // Cosines and sines of each kind, and of one the angles in f64 that they are made from.
+        // Cosines and sines of every kind, and, while they are computed, the angles of one kind in f64.
         let cosines: usize = rotaries().map(|rotary| seq * rotary.size).sum();
         let angles = rotaries()
             .map(|rotary| seq * rotary.size)
@@ -149,7 +149,7 @@ impl Workspace {
             + threads * hand
     }
 
-    /// Whether the buffers are for batches of this one's shape: of segments with as many tokens and the same parents.
+    /// Whether the buffers fit a batch of this shape: segments with the same numbers of tokens and the same parents.
     pub fn fits(&self, batch: &Batch) -> bool {
         self.segments == batch.depth_first()
     }
@@ -159,7 +159,7 @@ impl Model {
     /// The first residual stream of a batch: token embeddings plus learned positions, \[seq, model\].
     ///
     /// # Errors
-    /// A batch with an empty segment or without any, a path longer than the model's context, or a token outside the
+    /// The batch is empty or has an empty segment, a path is longer than the model's context, or a token is outside the
     /// vocabulary.
     pub fn embed(&self, batch: impl Into<Batch>) -> Result<Array2<f32>, TransformerError> {
         let batch = batch.into();
@@ -193,12 +193,12 @@ impl Model {
 
     /// Runs a schedule and returns the last residual stream, \[seq, model\], which [`Model::final_norm`] reads.
     ///
-    /// The batch may be one sequence of tokens, as it is, or a [`Batch`] by reference; the program a schedule by reference,
-    /// or a pair of a schedule and the [`Values`] that its edits take.
+    /// `batch` may be the tokens of one sequence or a reference to a [`Batch`]. `program` may be a reference to a schedule, or a
+    /// pair of it and the [`Values`] that its edits take.
     ///
     /// # Errors
-    /// As [`Model::embed`], a schedule made for another stack, an edit of positions that a sequence lacks, and values that an
-    /// edit takes and that are missing or of another shape.
+    /// As [`Model::embed`]. Also: the schedule was made for another stack, an edit names positions that a sequence lacks, or
+    /// values that an edit takes are missing or have the wrong shape.
     pub fn run<'p>(
         &self,
         batch: impl Into<Batch>,
@@ -219,12 +219,12 @@ impl Model {
         Ok(residual)
     }
 
-    /// Runs the steps of a program for this model's [`stack`](Model::stack) on a first residual stream, in place, and shows
-    /// the stream after each step: `after` receives the number of steps done, the stream, and the workspace, which it may use.
+    /// Runs the steps of a program for this model's [`stack`](Model::stack) on a first residual stream, in place. After each step
+    /// it calls `after` with the number of steps done, the stream, and the workspace, which `after` may use.
     ///
     /// # Panics
-    /// If the workspace was made for another batch, a step names a block that the model lacks, or an edit takes values that
-    /// the program has not.
+    /// If the workspace was made for another batch, a step names a block that the model lacks, or the program lacks values that
+    /// an edit takes.
     pub fn run_steps<'p>(
         &self,
         program: impl Into<Program<'p>>,
@@ -282,11 +282,11 @@ impl Model {
 
     /// Applies one stage of a schedule of this model's [`stack`](Model::stack) to a residual stream \[seq, model\], in place.
     ///
-    /// This is the building block of a sweep that shares prefixes between schedules.
+    /// A sweep that shares prefixes between schedules is built on this.
     ///
     /// # Panics
-    /// If the workspace was made for another number of rows, the step names a block that the model lacks, or an edit takes
-    /// values that are not there.
+    /// If the workspace was made for another number of rows, the step names a block that the model lacks, or values that an edit
+    /// takes are missing.
     pub fn apply(
         &self,
         stage: &Stage,
@@ -308,8 +308,8 @@ impl Model {
         }
     }
 
-    /// Runs a step of schedules that have no overlay on rows that go on after what is kept: for each segment of the batch, the
-    /// keys and values of every attention sublayer from this step on and every KV head, to which its own are added.
+    /// Runs a step, without an overlay, on rows that continue after kept tokens. `kept` holds, for each segment of the batch, the
+    /// keys and values of every attention sublayer from this step on and of every KV head; the segment's own are added to them.
     pub(crate) fn extend_by(
         &self,
         step: &Step,
@@ -323,7 +323,7 @@ impl Model {
         self.step(step, [true, true], residual, workspace, &mut reading);
     }
 
-    /// Runs a schedule on rows that go on after what is kept, that of every attention sublayer.
+    /// Runs a schedule on rows that continue after kept tokens; `kept` covers every attention sublayer.
     pub(crate) fn extend(
         &self,
         schedule: &Schedule,
@@ -350,7 +350,7 @@ impl Model {
         }
     }
 
-    /// Applies steps that follow each other; `after` receives the number of steps done, the stream after each, and the workspace.
+    /// Runs consecutive steps; calls `after` with the number of steps done, the stream after each, and the workspace.
     fn steps(
         &self,
         steps: &[Step],
@@ -366,7 +366,7 @@ impl Model {
         }
     }
 
-    /// Applies a step, which may begin and end a run of its block.
+    /// Runs a step, which may begin and end a run of its block.
     pub(crate) fn step(
         &self,
         step: &Step,
@@ -404,7 +404,7 @@ impl Model {
         }
     }
 
-    /// h ← h + Σ αᵢ·fᵢ(h): every part reads the stream before any is added.
+    /// h ← h + Σ αᵢ·fᵢ(h): every part reads the stream before any update is added.
     fn update(
         &self,
         parts: &[Part],
@@ -450,7 +450,7 @@ impl Model {
         reading.block = None;
     }
 
-    /// Leaves what a sublayer's first product makes of the residual stream, normed where the block does so.
+    /// Computes the input of a sublayer's first product from the residual stream, normed if the block does so.
     #[expect(
         clippy::too_many_arguments,
         reason = "the parts of a workspace are lent one by one"
@@ -473,7 +473,7 @@ impl Model {
         product.apply_shared(normed.view(), out, crew);
     }
 
-    /// Norms and scales a sublayer's output, where the block does so.
+    /// Norms and scales a sublayer's output, if the block does so.
     fn finish(
         &self,
         norm: Option<&NormWeights>,
@@ -490,7 +490,7 @@ impl Model {
         }
     }
 
-    /// Where the block norms the sum of stream and output, turns the output into the change of the stream.
+    /// If the block norms the sum of stream and output, turns the output into the change of the stream.
     fn norm_the_sum(
         &self,
         norm: &NormWeights,

@@ -4,20 +4,21 @@ use layerwise_kernels::gemm::{Arena, Packed, Precision, SLICE, Scratch, Write, m
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 use std::sync::Arc;
 
-/// Positions of a page: a slice of the products with values, so that pages add up to the bits of one product.
+/// Positions of a page. It equals the slice of the products with values, so that summing page by page gives the bits of one
+/// product.
 const PAGE: usize = SLICE;
 
 /// Keys and values of the positions 0, 1, … of one path, as products read them.
 ///
-/// A fork shares the pages; whichever writes first copies those it writes to.
+/// A fork shares the pages; the first to write copies the pages it writes to.
 #[derive(Debug)]
 pub(crate) struct Kept {
     head: usize,
     capacity: usize,
     precision: Precision,
-    /// Pages before the first that is held.
+    /// The number of pages dropped at the start.
     forgotten: usize,
-    /// All of [`PAGE`] positions but the last, which ends at the capacity.
+    /// Every page has [`PAGE`] positions, except the last, which ends at the capacity.
     pages: Vec<Arc<Page>>,
 }
 
@@ -29,7 +30,7 @@ struct Page {
     values: Packed,
 }
 
-/// The positions of each page of so many.
+/// The number of positions on each page, for `positions` positions.
 fn pages(positions: usize) -> impl Iterator<Item = usize> {
     (0..positions)
         .step_by(PAGE)
@@ -37,7 +38,7 @@ fn pages(positions: usize) -> impl Iterator<Item = usize> {
 }
 
 impl Kept {
-    /// Room for so many positions of a head in a number format, which is taken page by page.
+    /// Reserves room for `capacity` positions of a head in a number format; memory is taken page by page.
     pub(crate) fn new(head: usize, capacity: usize, precision: Precision) -> Self {
         Self {
             head,
@@ -48,7 +49,7 @@ impl Kept {
         }
     }
 
-    /// The same keys and values in the same memory.
+    /// A second copy that shares the same memory.
     pub(crate) fn fork(&self) -> Self {
         let mut fork = Self::new(self.head, self.capacity, self.precision);
         fork.forgotten = self.forgotten;
@@ -56,7 +57,7 @@ impl Kept {
         fork
     }
 
-    /// The most bytes that so many positions of a head take.
+    /// The most bytes that `capacity` positions of a head take.
     pub(crate) fn most_bytes(head: usize, capacity: usize, precision: Precision) -> usize {
         let page = |positions| {
             let counts = 2 * size_of::<usize>();
@@ -68,13 +69,13 @@ impl Kept {
         pages(capacity).map(page).sum()
     }
 
-    /// The first position that has no page yet.
+    /// The first position without a page.
     pub(crate) fn end_of_pages(&self) -> usize {
         self.capacity
             .min((self.forgotten + self.pages.len()) * PAGE)
     }
 
-    /// The bytes that [`Kept::add_page`] takes of an arena.
+    /// The bytes that [`Kept::add_page`] takes from an arena.
     pub(crate) fn bytes_of_next_page(&self) -> usize {
         let positions = PAGE.min(self.capacity - self.end_of_pages());
         Packed::bytes_in(self.head, positions, self.precision)
@@ -90,7 +91,7 @@ impl Kept {
         }));
     }
 
-    /// Puts keys and values, each \[positions, head\], into the place of those from `first` on.
+    /// Stores keys and values, each \[positions, head\], at the positions from `first` on.
     pub(crate) fn put(
         &mut self,
         first: usize,
@@ -113,12 +114,12 @@ impl Kept {
         }
     }
 
-    /// The first position of the page that holds one.
+    /// The first position of the page that holds `position`.
     pub(crate) fn start_of_page(position: usize) -> usize {
         position / PAGE * PAGE
     }
 
-    /// Scores \[queries, keys\] of queries \[queries, head\] with the keys from `start` on, where a page begins.
+    /// Scores \[queries, keys\] of queries \[queries, head\] against the keys from `start` on; `start` begins a page.
     pub(crate) fn score(
         &self,
         queries: ArrayView2<'_, f32>,
@@ -134,8 +135,8 @@ impl Kept {
         }
     }
 
-    /// The sums \[queries, head\] of the values from `start` on, where a page begins, by weights \[queries, values\]: the bits
-    /// that they have where all values before `start` are finite and have the weight 0.
+    /// The sums \[queries, head\] of the values from `start` on, weighted by \[queries, values\]; `start` begins a page. The bits
+    /// equal those of a sum over all values, if the values before `start` are finite and have the weight 0.
     pub(crate) fn sum(
         &self,
         weights: ArrayView2<'_, f32>,
@@ -157,7 +158,7 @@ impl Kept {
         }
     }
 
-    /// Forgets the pages that hold none of the first `len` positions.
+    /// Drops the pages that hold none of the first `len` positions.
     pub(crate) fn truncate(&mut self, len: usize) {
         let pages = len.div_ceil(PAGE);
         self.pages.truncate(pages.saturating_sub(self.forgotten));
@@ -166,7 +167,7 @@ impl Kept {
         }
     }
 
-    /// Forgets the pages whose positions all come before one.
+    /// Drops the pages whose positions all come before `position`.
     pub(crate) fn forget_before(&mut self, position: usize) {
         let last = self.forgotten + self.pages.len();
         let first = (position / PAGE).clamp(self.forgotten, last);

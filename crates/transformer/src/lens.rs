@@ -1,4 +1,4 @@
-//! Logit lenses: the output distribution that an intermediate residual stream would give.
+//! Logit lenses: the output distribution that the unembedding reads from an intermediate residual stream.
 
 use crate::model::Model;
 use layerwise_architecture::Norm;
@@ -9,16 +9,16 @@ use layerwise_kernels::normalization::{layer_norm_scale, rms_norm_scale};
 use layerwise_kernels::vocabulary::{Summary, Unembedding};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
-/// A residual stream as both lenses read it.
+/// A residual stream, prepared for both lenses.
 #[derive(Clone, Debug)]
 pub struct LensState {
     /// The final norm's output, \[seq, model\].
     normed: Array2<f32>,
-    /// What the final norm divides by, \[seq\].
+    /// The divisor of the final norm, \[seq\].
     scales: Vec<f64>,
 }
 
-/// What both lenses say of several residual streams of one sequence, \[states\]\[seq\], beside the output distribution.
+/// What both lenses read from several residual streams of one sequence, \[states\]\[seq\], beside the output distribution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LensComparisons {
     /// The distributions of [`Model::standard_lens`].
@@ -40,11 +40,11 @@ impl Model {
         self.unembed(self.final_norm(residual).view())
     }
 
-    /// The standard lens of one position's residual stream \[model\] at some tokens alone: their logits, within rounding those
-    /// of [`Model::standard_lens`]. Only their columns of the unembedding are read.
+    /// The standard lens of one position's residual stream \[model\], restricted to some tokens: their logits, which agree with
+    /// [`Model::standard_lens`] within rounding. Only the columns of these tokens are read from the unembedding.
     ///
     /// # Panics
-    /// If the width is not the model's, or a token is not in the vocabulary.
+    /// If the width is not the model's, or a token is outside the vocabulary.
     pub fn lens_of_tokens(&self, stream: ArrayView1<'_, f32>, tokens: &[u32]) -> Vec<f32> {
         let read = self.final_norm(stream.insert_axis(Axis(0)));
         let Unembedding { weight, bias, cap } = self.unembedding();
@@ -61,8 +61,8 @@ impl Model {
         logits
     }
 
-    /// The lens of the paper's first versions: the state divided by the scale that the final norm has at the *last* residual
-    /// stream, position by position, then the unembedding with the norm's gain folded in, without any bias; \[seq, vocab\].
+    /// The lens of the paper's first versions. At each position it divides the state by the final norm's scale at the *last*
+    /// residual stream, and applies the unembedding with the norm's gain folded in and without any bias; \[seq, vocab\].
     ///
     /// Early states are much smaller than the last, so it makes early distributions look almost uniform (paper 0.3 and B.8).
     ///
@@ -116,20 +116,20 @@ impl Model {
         }
     }
 
-    /// Reads residual streams of one sequence with both lenses and compares each with the output, that is the last of them,
+    /// Reads residual streams of one sequence with both lenses, and compares each with the output, which is the last stream,
     /// position by position (paper B.8).
     ///
-    /// Of logits only tiles are held, and each product serves both lenses: with s(h) what the final norm divides h by, β its
-    /// bias and b the unembedding's,
+    /// Only tiles of the logits are held, and each product serves both lenses. With s(h) the divisor of the final norm at h, β
+    /// its bias and b the unembedding's bias,
     ///
-    /// z_legacy(h) = s(h)/s(last)·(z_standard(h) − c), where c = W_Uᵀβ + b and a cap of the logits comes last,
+    /// z_legacy(h) = s(h)/s(last)·(z_standard(h) − c), where c = W_Uᵀβ + b, and a soft cap of the logits is applied last.
     ///
-    /// because the gained and centred state before β is the same but for its scale.
+    /// This holds because the centred state times the gain, before β is added, differs only by its scale.
     ///
     /// # Panics
     /// If there is no state, or the states differ in shape.
     pub fn compare_lenses(&self, states: &[LensState]) -> LensComparisons {
-        let last = states.last().expect("the last state is the output's");
+        let last = states.last().expect("there is at least one state");
         let scales =
             Array2::from_shape_fn((states.len(), last.scales.len()), |(state, position)| {
                 (states[state].scales[position] / last.scales[position]) as f32
@@ -142,7 +142,7 @@ impl Model {
         });
         let rescaling = Rescaling {
             scales: scales.view(),
-            // Without a norm's bias, c is the unembedding's alone.
+            // If the norm has no bias, c is the unembedding's bias alone.
             shift: bias.as_deref().or(self.unembedding.bias.as_deref()),
         };
         let normed: Vec<ArrayView2<'_, f32>> =
@@ -155,7 +155,7 @@ impl Model {
         }
     }
 
-    /// What the final norm subtracts from a row \[model\] of the residual stream and divides it by.
+    /// The mean that the final norm subtracts from a row \[model\] of the residual stream, and its divisor.
     fn final_centre_and_scale(&self, row: &[f32]) -> (f64, f64) {
         if !self.config.final_norm {
             return (0.0, 1.0);
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use layerwise_architecture::ModelConfig;
 
-    /// Logits of some tokens are those of the whole vocabulary, with the head's bias and its cap.
+    /// The logits of some tokens equal those in the whole vocabulary, including the unembedding's bias and soft cap.
     #[test]
     fn the_lens_of_tokens_is_the_standard_lens_at_them() {
         let biased = ModelConfig::tiny().with(|c| c.unembedding_bias = true);

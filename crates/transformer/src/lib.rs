@@ -1,10 +1,10 @@
 //! A decoder-only transformer in plain `ndarray`, on the CPU, that runs under any layer schedule.
 //!
-//! Why not a general inference engine: here the order of the blocks is an *input*.
-//! A [`Schedule`](layerwise_schedule::Schedule) says which sublayers run, in which order, from which state and with which weight,
-//! and the forward pass is one loop over its steps.
-//! One block body serves every family; what differs between GPT-2 and Gemma 3 is data
-//! ([`ModelConfig`] and the tables in [`layerwise_architecture`]).
+//! Unlike a general inference engine, it takes the order of the blocks as an *input*.
+//! A [`Schedule`](layerwise_schedule::Schedule) says which sublayers run, in which order, on which state and with which weight.
+//! The forward pass is one loop over its steps.
+//! One block body serves every family; the differences between GPT-2 and Gemma 3 are data ([`ModelConfig`] and the tables in
+//! [`layerwise_architecture`]).
 //!
 //! ```
 //! use layerwise_schedule::{Edit, Schedule};
@@ -22,11 +22,11 @@
 //! ```
 //!
 //! # Axes
-//! `seq` positions, `model` residual width, `heads`, `kv_heads`, `head` (width of one), `neurons` MLP width, `vocab`, `layers` blocks.
-//! The position fed to rotary or learned embeddings is the token's index in its sequence, whatever the schedule.
-//! Several sequences run together as a [`Batch`], whose rows then are the axis `seq`.
-//! A [`State`] keeps what a sequence needs to go on, and takes further tokens; in an [`ExitingState`] each may stop after
-//! another number of blocks.
+//! `seq` positions, `model` residual width, `heads`, `kv_heads`, `head` (width of one), `neurons` MLP width, `vocab`, `layers`
+//! blocks. The position fed to rotary or learned embeddings is the token's index in its sequence, whatever the schedule.
+//! Several sequences run together as a [`Batch`]; its rows are then the axis `seq`.
+//! A [`State`] keeps the keys and values of a sequence, so that further tokens run without the earlier ones. In an
+//! [`ExitingState`] each token may stop after a different number of blocks.
 
 mod arrays;
 mod attending;

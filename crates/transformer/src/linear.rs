@@ -8,10 +8,10 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A stored matrix seen as \[input, output\], whichever way it lies.
+/// A stored matrix, viewed as \[input, output\] whether it is stored transposed or not.
 ///
 /// # Panics
-/// If the slice is shorter than the extents say.
+/// If the slice is shorter than the extents require.
 pub(crate) fn as_input_output(
     values: &[f32],
     layout: Layout,
@@ -26,12 +26,12 @@ pub(crate) fn as_input_output(
         .expect("a matrix's extents are those of its tensor")
 }
 
-/// A table of vectors, one a token or position, \[entries, model\].
+/// A table of vectors, one for each token or position, \[entries, model\].
 #[derive(Clone, Debug)]
 pub(crate) enum Table {
-    /// Part of a checkpoint, mapped where it can be.
+    /// A tensor of a checkpoint, mapped if possible.
     Checkpoint(Tensor),
-    /// Made here, row by row.
+    /// Computed, one row per entry.
     Made(Arc<Array2<f32>>),
     /// The columns of the unembedding.
     Unembedding,
@@ -68,7 +68,7 @@ impl Linear {
         self.apply_to(0..self.weight.outputs(), x, out, scratch);
     }
 
-    /// As [`Linear::apply`], each hand with a share of the columns.
+    /// As [`Linear::apply`], with the columns divided among the hands.
     pub(crate) fn apply_shared(
         &self,
         x: ArrayView2<'_, f32>,
@@ -86,7 +86,7 @@ impl Linear {
         });
     }
 
-    /// Some columns of the output.
+    /// Computes some columns of the output.
     fn apply_to(
         &self,
         columns: Range<usize>,

@@ -1,4 +1,4 @@
-//! From a checkpoint folder to a model.
+//! Builds a model from a checkpoint folder.
 
 use crate::blocks::{Block, Blocks, NormWeights, Source, Streamed};
 use crate::error::TransformerError;
@@ -20,7 +20,7 @@ impl Model {
     /// Opens a checkpoint folder in the Hugging Face layout and builds its model.
     ///
     /// # Errors
-    /// Files, config or tensors that cannot be accepted; the message names file, item, expected and found.
+    /// Files, config or tensors are refused; the message names the file, the item, and what was expected and found.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, TransformerError> {
         Self::from_checkpoint(&Checkpoint::open(folder.as_ref())?)
     }
@@ -33,10 +33,10 @@ impl Model {
         Self::from_checkpoint_in(checkpoint, Precision::F32)
     }
 
-    /// Builds the model of an opened checkpoint, its weight matrices in a number format.
+    /// Builds the model of an opened checkpoint, with its weight matrices in a number format.
     ///
-    /// Tensors are widened, exactly, and packed for products one at a time, so that the peak is the packed model plus one
-    /// tensor in f32; an embedding that is not tied is kept in f32, in the mapping where it is stored as aligned F32.
+    /// Tensors are widened exactly and packed for products one at a time, so the peak memory is the packed model plus one tensor
+    /// in f32. An embedding that is not tied stays in f32; if it is stored as aligned F32, it stays in the mapping.
     ///
     /// # Errors
     /// As [`Model::open`], and [`TransformerError::MissingInstructions`] for bf16 on a CPU without AVX512-BF16.
@@ -52,15 +52,15 @@ impl Model {
         Self::around(&tensors, tensors.held()?, &planned.notes)
     }
 
-    /// As [`Model::from_checkpoint_in`], but packed weights that the cache has of this checkpoint, named by the hashes of its files,
-    /// are mapped where they lie: they are neither read from the checkpoint, nor checked, nor packed again. What it does not
-    /// have, it has afterwards.
+    /// As [`Model::from_checkpoint_in`], but with a cache of packed weights, whose files are named by the hashes of the
+    /// checkpoint's files. Weights found there are mapped: they are not read from the checkpoint, checked or packed again.
+    /// Weights not found there are added.
     ///
-    /// The model gives the same bits either way. Tables of vectors that are no products, norms and biases come from the
-    /// checkpoint. Weights of which something is worth a warning are not kept, so that it is told each time.
+    /// Both ways give a model with the same bits. Tables of vectors that enter no product, norms and biases always come from the
+    /// checkpoint. Weights that cause a warning are not cached, so that the warning appears each time.
     ///
     /// # Errors
-    /// As [`Model::from_checkpoint_in`]; a cache that cannot be used is none.
+    /// As [`Model::from_checkpoint_in`]. A cache that cannot be used is ignored.
     pub fn from_checkpoint_or_packs(
         checkpoint: &Checkpoint,
         precision: Precision,
@@ -135,7 +135,7 @@ impl Model {
         Ok((model, packing))
     }
 
-    /// Builds a model in f32 of tensors that a function reads.
+    /// Builds a model in f32 from tensors that a function reads.
     pub(crate) fn of_planned(
         config: &ModelConfig,
         planned: &[PlannedTensor],
@@ -146,12 +146,12 @@ impl Model {
         Self::around(&tensors, tensors.held()?, &[])
     }
 
-    /// Builds the model of an opened checkpoint whose blocks stay in their files: one is in memory at a time, read and packed
-    /// when it is run. All of them are read once here, so that what cannot be accepted is found.
+    /// Builds the model of an opened checkpoint whose blocks stay in their files. One block is in memory at a time; it is read
+    /// and packed when it runs. All blocks are read once here, so that errors in them are found before a run.
     ///
-    /// The checkpoint is best opened without mapping its files, as the pages of a mapping count as memory of the program.
-    /// Running a block reads it; whoever runs many sequences or schedules does well to run a block on all of them. A file that
-    /// is changed in the meantime ends the program.
+    /// Open the checkpoint without mapping its files, because the pages of a mapping count as memory of the program. Each run of
+    /// a block reads it, so run a block on all sequences and schedules before the next. If a file changes in the meantime, the
+    /// program panics.
     ///
     /// # Errors
     /// As [`Model::from_checkpoint_in`].
@@ -176,7 +176,7 @@ impl Model {
         Self::around(&tensors, blocks, &planned.notes)
     }
 
-    /// The bytes that the weights take of a model whose blocks are streamed: one block, the unembedding and the tables.
+    /// The bytes of the weights of a streamed model: one block, the unembedding and the tables.
     pub fn streamed_bytes(config: &ModelConfig, precision: Precision) -> u64 {
         let tables = match config.tied {
             true => 0,
@@ -189,7 +189,7 @@ impl Model {
         (packed + tables + positions) as u64
     }
 
-    /// What stands before the blocks and after them, and the blocks.
+    /// The weights before and after the blocks, and the blocks.
     fn around(
         tensors: &Tensors<'_>,
         blocks: Blocks,
@@ -225,31 +225,31 @@ impl Model {
     }
 }
 
-/// What became of a cache of packed weights.
+/// What happened to a cache of packed weights.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Packing {
-    /// The weights were in it.
+    /// The weights were found in it.
     Found,
-    /// They were put there.
+    /// The weights were added to it.
     Made {
         /// The file.
         path: PathBuf,
-        /// What was wrong with the file that was there.
+        /// What was wrong with an existing file that was replaced, if anything.
         damage: Option<WeightsError>,
     },
-    /// Something is worth a warning, and they are not kept.
+    /// The weights caused a warning, so they were not added.
     Doubtful,
-    /// A file of the checkpoint was written while it was read, and they are not kept.
+    /// A file of the checkpoint was written while it was read, so the weights were not added.
     Changed,
-    /// They could not be put there.
+    /// The weights could not be added.
     Unkept {
         /// Why not.
         error: WeightsError,
     },
 }
 
-/// A checkpoint's config, and what part its tensors play.
+/// A checkpoint's config, and the roles of its tensors.
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) config: ModelConfig,
@@ -307,7 +307,7 @@ impl Source for Files {
     }
 }
 
-/// A note where the weights are stored in more than one element type.
+/// A note if the weights are stored in more than one element type.
 fn mixed_dtypes(checkpoint: &Checkpoint, tensors: &[PlannedTensor]) -> Option<Note> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for info in tensors.iter().filter_map(|t| checkpoint.info(&t.name)) {
@@ -316,7 +316,7 @@ fn mixed_dtypes(checkpoint: &Checkpoint, tensors: &[PlannedTensor]) -> Option<No
     (counts.len() > 1).then_some(Note::MixedDtypes { counts })
 }
 
-/// The bytes of the blocks' packed matrices and the unembedding: all that a token's products read.
+/// The bytes of the blocks' packed matrices and the unembedding: everything that the products of one token read.
 fn packed_bytes(config: &ModelConfig, precision: Precision) -> usize {
     config.layers * bytes_of_block(config, precision) + bytes_of_ends(config, precision)
 }
@@ -340,26 +340,26 @@ fn bytes_of_block(config: &ModelConfig, precision: Precision) -> usize {
         + bytes(c.neurons, c.model)
 }
 
-/// Reads a tensor, of the shape that is planned.
+/// Reads a tensor of the planned shape.
 pub(crate) type Read<'a> = dyn Fn(&PlannedTensor) -> Result<Tensor, TransformerError> + 'a;
 
-/// The tensors of a model by the part they play.
+/// The tensors of a model by role.
 struct Tensors<'a> {
     read: &'a Read<'a>,
     config: &'a ModelConfig,
     precision: Precision,
     matrices: Matrices,
-    /// All packed matrices so far, in the order in which a cache keeps them.
+    /// All packed matrices so far, in the order of the cache.
     made: RefCell<Vec<Arc<Packed>>>,
     /// By role, block and row.
     planned: BTreeMap<(Role, Option<usize>, Option<usize>), &'a PlannedTensor>,
 }
 
-/// Where packed matrices come from.
+/// The source of packed matrices.
 enum Matrices {
-    /// They are packed, into one piece of memory.
+    /// They are packed here, into one allocation.
     Packing(RefCell<Arena>),
-    /// They were packed before, and come one after another.
+    /// They were packed earlier, and are taken in order.
     Kept {
         path: PathBuf,
         bytes: Bytes,
@@ -380,7 +380,7 @@ impl Matrices {
 }
 
 impl<'a> Tensors<'a> {
-    /// With room for so many bytes of packed matrices.
+    /// Reserves room for `bytes` bytes of packed matrices.
     fn new(
         read: &'a Read<'a>,
         config: &'a ModelConfig,
@@ -416,7 +416,7 @@ impl<'a> Tensors<'a> {
         (self.read)(planned)
     }
 
-    /// A packed matrix \[inputs, outputs\], which `fill` fills where it is not packed already.
+    /// A packed matrix \[inputs, outputs\]; `fill` fills it unless it is cached.
     fn matrix(
         &self,
         [inputs, outputs]: [usize; 2],
@@ -459,7 +459,7 @@ impl<'a> Tensors<'a> {
     ) -> Result<Arc<Packed>, TransformerError> {
         self.matrix([inputs, outputs], |packed| {
             let tensor = self.read(planned)?;
-            // Of padded rows only those of the vocabulary are used.
+            // Of padded rows, only those of the vocabulary are used.
             let values = &tensor.as_slice()[..inputs * outputs];
             packed.put(0, as_input_output(values, planned.layout, inputs, outputs));
             Ok(())
@@ -483,7 +483,7 @@ impl<'a> Tensors<'a> {
         Ok(Some(vector))
     }
 
-    /// The token embedding and the unembedding, which may be one; of padded rows only those of the vocabulary are used.
+    /// The token embedding and the unembedding, which may be tied; of padded rows, only those of the vocabulary are used.
     fn ends(&self) -> Result<(Table, Linear), TransformerError> {
         let c = self.config;
         let embedding = self.planned[&(Role::TokenEmbedding, None, None)];
@@ -503,7 +503,7 @@ impl<'a> Tensors<'a> {
         Ok((table, Linear { weight, bias }))
     }
 
-    /// Maps of one input, packed side by side.
+    /// Several linear maps of the same input, packed side by side.
     fn linear(
         &self,
         roles: &[(Role, Role, usize)],
@@ -525,7 +525,7 @@ impl<'a> Tensors<'a> {
         let biases = roles
             .iter()
             .map(|(_, bias, _)| self.vector(*bias, Some(layer)));
-        // All maps have a bias, or none.
+        // Either all of the maps have a bias, or none.
         let biases: Option<Vec<Vec<f32>>> = biases.collect::<Result<_, _>>()?;
         Ok(Linear {
             weight,
@@ -631,7 +631,7 @@ impl<'a> Tensors<'a> {
         })
     }
 
-    /// Queries, keys and values that are stored as one tensor.
+    /// Queries, keys and values stored as one tensor.
     fn fused_qkv(&self, planned: &PlannedTensor, layer: usize) -> Result<Linear, TransformerError> {
         let c = self.config;
         let shape = [c.model, (c.heads + 2 * c.kv_heads) * c.head];
@@ -640,7 +640,7 @@ impl<'a> Tensors<'a> {
             let weight = self.stored(planned, shape)?;
             return Ok(Linear { weight, bias });
         }
-        // Outputs come by key head, as its queries, key and value; they are put part by part.
+        // Outputs are grouped by KV head, each group with its queries, key and value; each part is stored where it belongs.
         let sharing = c.heads / c.kv_heads;
         let weight = self.matrix(shape, |packed| {
             let tensor = self.read(planned)?;

@@ -1,4 +1,4 @@
-//! A model: config and weights, checked against each other.
+//! A model: a config and weights that fit it.
 
 use crate::blocks::{Blocks, NormWeights};
 use crate::linear::{Linear, Table};
@@ -14,20 +14,20 @@ use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 
 /// A decoder-only transformer, ready to run under any [`Schedule`](layerwise_schedule::Schedule) of its [`stack`](Model::stack).
 ///
-/// Cloning is cheap where weights are mapped or shared.
+/// Cloning is cheap if the weights are mapped or shared.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub(crate) config: ModelConfig,
-    /// Vectors of tokens, \[vocab, embedding\].
+    /// Token vectors, \[vocab, embedding\].
     pub(crate) embedding: Table,
     /// From the embedding to the residual stream, \[embedding, model\].
     pub(crate) embedding_in: Option<Linear>,
     pub(crate) embedding_norm: Option<NormWeights>,
-    /// Learned vectors of positions, \[offset + context, model\].
+    /// Learned position vectors, \[offset + context, model\].
     pub(crate) positions: Option<Table>,
     pub(crate) blocks: Blocks,
     pub(crate) final_norm: NormWeights,
-    /// From the final norm to what the unembedding reads, \[model, embedding\].
+    /// From the final norm to the input of the unembedding, \[model, embedding\].
     pub(crate) embedding_out: Option<Linear>,
     pub(crate) unembedding: Linear,
     pub(crate) notes: Vec<Note>,
@@ -39,12 +39,12 @@ impl Model {
         &self.config
     }
 
-    /// What was worth saying about the checkpoint; empty for models made in code.
+    /// Notes about the checkpoint that a user should read; empty for models made in code.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// The shape of the block stack, which schedules are made for.
+    /// The shape of the block stack; schedules are made for it.
     pub fn stack(&self) -> Stack {
         let residual = match self.config.residual {
             architecture::Residual::Sequential => Residual::Sequential,
@@ -57,14 +57,14 @@ impl Model {
         Stack::new(c.layers, residual).with_units(units.gated(c.mlp == architecture::Mlp::Gated))
     }
 
-    /// Whether blocks are read from their files when they are run, one in memory at a time.
+    /// Whether blocks are read from their files when they run, one in memory at a time.
     ///
-    /// Whoever runs many schedules then does well to run each block on all of them before the next.
+    /// If so, run each block on all schedules and sequences before the next.
     pub fn is_streamed(&self) -> bool {
         matches!(self.blocks, Blocks::Streamed(_))
     }
 
-    /// How often a block was read from its file to be run; 0 of a model in memory.
+    /// How many times a block was read from its file to run; 0 for a model in memory.
     pub fn blocks_read(&self) -> u64 {
         match &self.blocks {
             Blocks::Held(_) => 0,
@@ -77,14 +77,14 @@ impl Model {
         Schedule::plain(self.stack()).expect("a model has blocks")
     }
 
-    /// The number format of the weight matrices, and of what is multiplied with them.
+    /// The number format of the weight matrices, and of the values multiplied with them.
     ///
-    /// The residual stream, norms, biases, attention scores and all sums are in f32 in either.
+    /// In both formats, the residual stream, norms, biases, attention scores and all sums are in f32.
     pub fn precision(&self) -> Precision {
         self.unembedding.weight.precision()
     }
 
-    /// The unembedding W_U \[model, vocab\] and its bias, as the vocabulary pass reads them.
+    /// The unembedding W_U \[model, vocab\] and its bias, packed for the vocabulary pass.
     ///
     /// It applies to outputs of [`Model::final_norm`].
     pub fn unembedding(&self) -> Unembedding<'_> {
@@ -95,10 +95,10 @@ impl Model {
         }
     }
 
-    /// What the unembedding reads of a residual stream \[seq, model\]: its final norm, projected to the width of the
-    /// embedding and scaled where the model does so, in the number format that the unembedding reads; \[seq, embedding\].
+    /// The input of the unembedding for a residual stream \[seq, model\]: its final norm, projected to the width of the embedding
+    /// and scaled if the model does so, in the number format of the unembedding; \[seq, embedding\].
     ///
-    /// Rounding here, and not as the unembedding reads, makes logits linear in what is returned.
+    /// Rounding happens here and not inside the unembedding, so that logits are linear in the returned state.
     ///
     /// # Panics
     /// If the width is not the model's.
@@ -106,7 +106,7 @@ impl Model {
         self.read_out(self.normed_last(residual))
     }
 
-    /// The final norm's output, \[seq, model\]; the residual stream itself in a model without a final norm.
+    /// The final norm's output, \[seq, model\]; if the model has no final norm, the residual stream itself.
     pub(crate) fn normed_last(&self, residual: ArrayView2<'_, f32>) -> Array2<f32> {
         if !self.config.final_norm {
             return residual.as_standard_layout().into_owned();
@@ -116,8 +116,8 @@ impl Model {
         out
     }
 
-    /// What the unembedding reads, \[seq, embedding\], of the final norm's output: projected where the model does so, times
-    /// the scale of its logits.
+    /// The input of the unembedding, \[seq, embedding\], from the final norm's output: projected if the model does so, times the
+    /// scale of the logits.
     pub(crate) fn read_out(&self, normed: Array2<f32>) -> Array2<f32> {
         let mut out = match &self.embedding_out {
             None => normed,
@@ -137,12 +137,12 @@ impl Model {
         out
     }
 
-    /// Whether what the unembedding reads is the final norm's output itself.
+    /// Whether the unembedding reads the final norm's output directly.
     pub(crate) fn reads_norm(&self) -> bool {
         self.embedding_out.is_none() && self.config.logit_scale == 1.0
     }
 
-    /// Logits \[seq, vocab\] of outputs of [`Model::final_norm`].
+    /// Logits \[seq, vocab\] from outputs of [`Model::final_norm`].
     ///
     /// # Panics
     /// If the width is not the model's.
@@ -152,7 +152,7 @@ impl Model {
         logits
     }
 
-    /// Logits before their cap, \[seq, vocab\].
+    /// Logits before the soft cap, \[seq, vocab\].
     pub(crate) fn uncapped_logits(&self, normed: ArrayView2<'_, f32>) -> Array2<f32> {
         let mut logits = Array2::zeros((normed.nrows(), self.config.vocab));
         self.unembedding
@@ -160,7 +160,7 @@ impl Model {
         logits
     }
 
-    /// Caps logits \[seq, vocab\], where the model does so.
+    /// Applies the soft cap to logits \[seq, vocab\], if the model has one.
     pub(crate) fn cap_logits(&self, logits: &mut Array2<f32>) {
         if let Some(most) = self.config.logit_cap {
             for mut row in logits.outer_iter_mut() {

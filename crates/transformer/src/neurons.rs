@@ -1,8 +1,8 @@
-//! What neurons write, and how the unembedding reads it: the two matrices behind a neuron's effect on the vocabulary
-//! (paper B.1, B.9 and section E, "Universal neurons").
+//! The two matrices behind a neuron's effect on the vocabulary: what neurons write, and how the unembedding reads it (paper B.1,
+//! B.9 and section E, "Universal neurons").
 //!
-//! Both are those of the model after [`Model::fold_norms`], [`Model::center_writing_weights`] (under LayerNorm) and
-//! [`Model::center_unembedding`], made one at a time, so that no second copy of the whole model is needed.
+//! Both are the matrices of the model after [`Model::fold_norms`], [`Model::center_writing_weights`] (under LayerNorm) and
+//! [`Model::center_unembedding`]. They are computed one at a time, so no second copy of the whole model is needed.
 
 use crate::folding::{centred, fold};
 use crate::linear::Linear;
@@ -11,7 +11,7 @@ use layerwise_architecture::Norm;
 use ndarray::{Array2, Axis};
 
 impl Model {
-    /// From the final norm's output to logits before their scale and cap, \[model, vocab\].
+    /// From the final norm's output to logits before the scale and soft cap, \[model, vocab\].
     fn whole_unembedding(&self) -> Linear {
         match &self.embedding_out {
             None => self.unembedding.clone(),
@@ -27,10 +27,10 @@ impl Model {
         }
     }
 
-    /// W_U \[model, vocab\] as it reads a normalised state: with the final norm's gain folded in, under LayerNorm centred
-    /// over the residual width, and centred over the vocabulary.
+    /// W_U \[model, vocab\] as applied to a normalised state: the final norm's gain is folded in, under LayerNorm it is centred
+    /// over the residual width, and it is centred over the vocabulary.
     ///
-    /// A column times what a neuron writes is what the neuron adds to the token's logit, before the final norm's scale.
+    /// The product of a column and a neuron's output is what the neuron adds to the token's logit, before the final norm's scale.
     pub fn folded_unembedding(&self) -> Array2<f32> {
         let mut unembedding = self.whole_unembedding();
         fold(
@@ -41,9 +41,9 @@ impl Model {
         centred(unembedding.weight.unpack(), Axis(1))
     }
 
-    /// What each neuron of a block writes to the residual stream for a unit of activation, \[neurons, model\]: the rows of
-    /// the MLP's output projection (the down projection of a gated MLP), under LayerNorm centred over the residual width.
-    /// Where a norm follows the MLP, times that norm's gain: what is written is that, divided by the size of the MLP's output.
+    /// What each neuron of a block writes to the residual stream per unit of activation, \[neurons, model\]: the rows of the
+    /// MLP's output projection (in a gated MLP, the down projection), centred over the residual width under LayerNorm. If a norm
+    /// follows the MLP, the rows are multiplied by its gain; the model also divides them by the size of the MLP's output.
     ///
     /// # Panics
     /// If the model has no such block.

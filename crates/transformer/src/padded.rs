@@ -1,11 +1,12 @@
-//! A matrix whose rows lie apart.
+//! A matrix with padded rows.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, ShapeBuilder, s};
 
-/// Added to the length of a buffer's rows, so that they do not lie a power of two apart and meet in the cache.
+/// Values added to the length of a buffer's rows, so that rows are not a power of two apart, which would cause cache-set
+/// conflicts.
 pub(crate) const ROW_PADDING: usize = 16;
 
-/// A matrix whose rows lie [`ROW_PADDING`] apart, of which views by head can be had.
+/// A matrix with [`ROW_PADDING`] unused values after each row, which can be viewed by head.
 #[derive(Debug)]
 pub(crate) struct Padded {
     /// \[seq, width + ROW_PADDING\].

@@ -11,7 +11,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::sync::Arc;
 
 impl Model {
-    /// A model of any architecture with random weights, the same for the same seed.
+    /// A model of any architecture with random weights, which depend only on the seed.
     ///
     /// # Panics
     /// If the config is not one that [`ModelConfig::from_json`] could have returned (KV heads that do not divide heads, say).

@@ -1,4 +1,4 @@
-//! Where a run stands, and who reads and writes on its way.
+//! The progress of a run, and who reads and writes its activations.
 
 use crate::batch::Segment;
 use crate::kept::Kept;
@@ -8,16 +8,16 @@ use crate::values::Overlaid;
 use layerwise_schedule::Site;
 use ndarray::{ArrayViewD, ArrayViewMutD};
 
-/// The observer of a run, its edits of values, what it continues, and where it stands.
+/// The observer of a run, its edits of values, the kept tokens that it continues, and its progress.
 pub(crate) struct Reading<'a> {
     pub(crate) observer: &'a mut dyn Observer,
-    /// `None` where no value is edited.
+    /// `None` if no value is edited.
     pub(crate) overlaid: Option<Overlaid<'a>>,
-    /// For each segment of the batch, the keys and values that it goes on after; empty where every path begins in the batch.
+    /// For each segment of the batch, the keys and values that it continues after; empty if every path begins in the batch.
     pub(crate) kept: Vec<&'a mut [Kept]>,
-    /// The positions that the sublayer has kept nothing of, where some have stopped before it.
+    /// The positions for which the sublayer kept no keys and values, because they stopped before it.
     pub(crate) absent: Option<Hidden>,
-    /// Attention sublayers before this one.
+    /// The number of attention sublayers before this one.
     pub(crate) attentions: usize,
     pub(crate) step: usize,
     pub(crate) block: Option<usize>,
@@ -48,7 +48,7 @@ impl<'a> Reading<'a> {
         self.observer.wants(self.address(site))
     }
 
-    /// Whether the schedule or the observer writes the site.
+    /// Whether the schedule or the observer writes at the site.
     pub(crate) fn edits(&self, site: Site) -> bool {
         self.is_overlaid(site) || self.observer.edits(self.address(site))
     }
@@ -58,13 +58,13 @@ impl<'a> Reading<'a> {
         overlaid.is_some_and(|own| !own.overlay.changed(self.block, site).is_empty())
     }
 
-    /// What is hidden from segments because it is not there.
+    /// The absent keys of each segment.
     pub(crate) fn absent(&self, segments: &[Segment]) -> Vec<(usize, Hidden)> {
         let of = |segment: &Segment| Some((segment.first_row, self.absent.clone()?));
         segments.iter().filter_map(of).collect()
     }
 
-    /// Lets a writable activation be edited by the schedule, then by the observer, and shows it.
+    /// Lets the schedule, then the observer, edit a writable activation; then shows it to the observer.
     pub(crate) fn offer<'v>(
         &mut self,
         site: Site,
@@ -88,7 +88,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Shows an activation that can be read only.
+    /// Shows a read-only activation to the observer.
     pub(crate) fn show<'v>(
         &mut self,
         site: Site,

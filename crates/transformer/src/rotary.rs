@@ -1,11 +1,11 @@
-//! Rotary positions.
+//! Rotary position embeddings.
 
 use layerwise_architecture::{Pairs, Rotary};
 use layerwise_kernels::rotary::rotate;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
-/// cos and sin of the angles of positions that follow each other, each \[positions, size/2\].
+/// Cosines and sines of the angles of consecutive positions, each \[positions, size/2\].
 #[derive(Clone, Debug)]
 pub(crate) struct Rotations {
     /// The lowest of the positions.
@@ -30,8 +30,7 @@ impl Rotations {
         }
     }
 
-    /// Turns the pairs of every head in `x` \[rows, heads · head\], whose rows stand at the positions from
-    /// `first` on.
+    /// Rotates the pairs of every head in `x` \[rows, heads · head\], whose rows are at the positions from `first` on.
     pub(crate) fn apply(&self, x: ArrayViewMut2<'_, f32>, head: usize, first: usize) {
         let row = first - self.first;
         let positions = s![row..row + x.nrows(), ..];
@@ -43,7 +42,7 @@ impl Rotations {
     }
 }
 
-/// Turns the pairs (2i, 2i + 1) of every head in `x` \[rows, heads · head\] by angles \[rows, size/2\].
+/// Rotates the pairs (2i, 2i + 1) of every head in `x` \[rows, heads · head\] by angles \[rows, size/2\].
 fn rotate_neighbours(
     mut x: ArrayViewMut2<'_, f32>,
     head: usize,

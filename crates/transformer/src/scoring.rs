@@ -1,4 +1,4 @@
-//! From products of queries and keys to attention weights: scale, cap, ALiBi, window, softmax.
+//! From products of queries and keys to attention weights: scale, soft cap, ALiBi, window, softmax.
 
 use layerwise_architecture::{Alibi, Attention, ModelConfig};
 use layerwise_kernels::activation::cap;
@@ -33,14 +33,14 @@ impl<'a> Scoring<'a> {
         }
     }
 
-    /// The first key that the query at a position sees.
+    /// The first key that the query at a position attends to.
     pub(crate) fn first_key(&self, position: usize) -> usize {
         self.window
             .map_or(0, |window| (position + 1).saturating_sub(window))
     }
 
-    /// Turns scores \[queries, keys\] of a head into weights, in place; the first row is the query at `position`, the first
-    /// column the key at `start`, which no query's window begins before.
+    /// Turns scores \[queries, keys\] of a head into weights, in place. The first row is the query at `position`, the first
+    /// column the key at `start`; no query's window begins before `start`.
     pub(crate) fn weigh(
         &self,
         mut scores: ArrayViewMut2<'_, f32>,
@@ -85,7 +85,7 @@ impl<'a> Scoring<'a> {
 }
 
 impl Scoring<'_> {
-    /// Weights of the keys that are not hidden; the others get 0.
+    /// Weights of the keys that are not hidden; hidden keys get 0.
     fn weigh_seen(
         &self,
         mut scores: ArrayViewMut2<'_, f32>,
@@ -114,10 +114,10 @@ impl Scoring<'_> {
 /// The keys that edits hide from the queries of a block, in one sequence.
 #[derive(Clone, Debug)]
 pub(crate) struct Hidden {
-    /// Widths, and whether position 0 is hidden as well.
+    /// The width of each window, and whether it hides position 0 too.
     windows: Vec<(usize, bool)>,
     cuts: Vec<Cut>,
-    /// Keys that are hidden from all queries, ascending.
+    /// Keys hidden from all queries, ascending.
     absent: Vec<usize>,
 }
 
@@ -129,7 +129,7 @@ struct Cut {
 }
 
 impl Hidden {
-    /// `None` where nothing is hidden in a sequence that ends at `end`, which may be a part of a longer one.
+    /// `None` if nothing is hidden in a sequence that ends at `end`, which may be part of a longer one.
     pub(crate) fn new<'m>(masks: impl Iterator<Item = &'m Mask>, end: usize) -> Option<Self> {
         let (mut windows, mut cuts) = (Vec::new(), Vec::new());
         for mask in masks {
@@ -184,7 +184,7 @@ impl Hidden {
     }
 }
 
-/// What is added to the scaled scores of each head, key by key, \[heads, keys\].
+/// The biases added to the scaled scores of each head, by key, \[heads, keys\].
 pub(crate) fn alibi_biases(kind: Alibi, heads: usize, head: usize, keys: usize) -> Array2<f32> {
     let slopes = Alibi::slopes(heads);
     let rounded = |value: f64| f64::from(Precision::Bf16.round(value as f32));

@@ -1,4 +1,4 @@
-//! Addresses of activations, and how a run lets them be read and written.
+//! Addresses of activations, and the trait through which a run lets them be read and written.
 
 use crate::error::TransformerError;
 use layerwise_architecture::{Mlp, ModelConfig, Residual};
@@ -10,7 +10,8 @@ use std::fmt;
 /// Checks that a model of this config has a site.
 ///
 /// # Errors
-/// `resid.mid` in a model with parallel residuals, `mlp.up` in one without gates, a norm in one that lacks it.
+/// The site is `resid.mid` and the model has parallel residuals, `mlp.up` and the MLP has no gate, or a norm that the model
+/// lacks.
 pub fn check_site(config: &ModelConfig, site: Site) -> Result<(), TransformerError> {
     let reason = match site {
         Site::ResidMid if config.residual != Residual::Sequential => {
@@ -29,36 +30,36 @@ pub fn check_site(config: &ModelConfig, site: Site) -> Result<(), TransformerErr
     })
 }
 
-/// Where one activation of one run stands.
+/// The place of one activation in a run.
 ///
 /// A repeated block has a distinct address for each of its runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
-    /// The step, numbered in the order of execution (depth first through branches); 0 for `embed`,
-    /// and the number of steps for `final.norm` and `logits`.
+    /// The step, numbered in the order of execution (depth first through branches); 0 for `embed`, and the number of steps for
+    /// `final.norm` and `logits`.
     pub step: usize,
-    /// The source block; `None` at the model's ends.
+    /// The source block; `None` for the embedding and for sites after the last block.
     pub block: Option<usize>,
     /// The site.
     pub site: Site,
 }
 
-/// Something that reads activations during a run, and may write them.
+/// Reads activations during a run, and may write them.
 ///
-/// Of a [`Batch`](crate::Batch) it receives the rows of all segments at once: the axis `seq` are the batch's rows.
+/// For a [`Batch`](crate::Batch) it receives the rows of all segments at once: the axis `seq` is the batch's rows.
 /// Views are of the run's own buffers: heads are strided, and nothing is copied.
-/// What [`Observer::wants`] and [`Observer::edits`] decline costs nothing, and attention patterns are not even built.
+/// Sites that [`Observer::wants`] and [`Observer::edits`] decline cost nothing; declined attention patterns are not even built.
 /// `()` observes nothing.
 ///
-/// At each address the schedule's own edits of values come first, then [`Observer::edit`], then [`Observer::observe`], which
-/// thus sees what the model goes on with.
+/// At each address the schedule's own edits of values come first, then [`Observer::edit`], then [`Observer::observe`], which thus
+/// sees the values that the run continues with.
 ///
 /// ```
 /// use layerwise_schedule::{Schedule, Site};
 /// use layerwise_transformer::{Address, Model, ModelConfig, Observer};
 /// use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
 ///
-/// /// Keeps the largest neuron of each position alone.
+/// /// Keeps only the largest neuron of each position.
 /// struct WinnerTakesAll;
 ///
 /// impl Observer for WinnerTakesAll {
@@ -91,13 +92,13 @@ pub trait Observer {
     /// Receives a wanted activation, in the shape that its [`Site`] names. The view is valid only during the call.
     fn observe(&mut self, address: Address, activation: ArrayViewD<'_, f32>);
 
-    /// Whether the activation at this address is to be written. Asked at [writable](Site::is_writable) sites only.
+    /// Whether the observer writes the activation at this address. Asked at [writable](Site::is_writable) sites only.
     fn edits(&self, address: Address) -> bool {
         let _ = address;
         false
     }
 
-    /// Writes an activation, in the shape that its [`Site`] names; the run goes on with what it leaves.
+    /// Writes an activation, in the shape that its [`Site`] names; the run continues with the new values.
     fn edit(&mut self, address: Address, activation: ArrayViewMutD<'_, f32>) {
         let _ = (address, activation);
     }
@@ -131,10 +132,10 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Will keep these sites, wherever a model of this config has them.
+    /// Records these sites in every block that has them.
     ///
     /// # Errors
-    /// A site that the model does not have (see [`check_site`]).
+    /// The model lacks a site (see [`check_site`]).
     pub fn of(config: &ModelConfig, sites: &[Site]) -> Result<Self, TransformerError> {
         for site in sites {
             check_site(config, *site)?;
@@ -146,7 +147,7 @@ impl Recording {
         })
     }
 
-    /// Will keep the last position alone, whose axis then has the length 1; of a batch, its last row.
+    /// Records only the last position (in a batch, the last row); its axis then has length 1.
     #[must_use]
     pub fn at_last(self) -> Self {
         Self {
@@ -155,12 +156,12 @@ impl Recording {
         }
     }
 
-    /// What has been kept, in address order.
+    /// The recorded activations, in address order.
     pub fn activations(&self) -> &BTreeMap<Address, ArrayD<f32>> {
         &self.kept
     }
 
-    /// The first activation kept for a site of a source block (`None` for the model's ends).
+    /// The first recorded activation of a site of a source block (`None` for sites outside the blocks).
     pub fn get(&self, block: Option<usize>, site: Site) -> Option<&ArrayD<f32>> {
         self.kept
             .iter()
@@ -168,13 +169,13 @@ impl Recording {
             .map(|(_, activation)| activation)
     }
 
-    /// The first activation kept for a site of a source block, as a matrix: positions by whatever else the site has, in one row.
-    /// Of [`Site::AttnPattern`], heads by queries and keys.
+    /// The first recorded activation of a site of a source block, as a matrix: one row per position, with all other axes
+    /// flattened into the columns. For [`Site::AttnPattern`] the rows are heads, the columns queries and keys.
     pub fn matrix(&self, block: Option<usize>, site: Site) -> Option<ArrayView2<'_, f32>> {
         let kept = self.get(block, site)?;
         let rows = kept.len_of(Axis(0));
         let shape = (rows, kept.len() / rows.max(1));
-        // Kept arrays are in row-major order.
+        // Recorded arrays are in row-major order.
         kept.view().into_shape_with_order(shape).ok()
     }
 }
@@ -202,7 +203,7 @@ pub struct FirstNotFinite {
     found: Option<NotFinite>,
 }
 
-/// A value that is not a number, or infinite, where it arose.
+/// A NaN or infinite value, and where it arose.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NotFinite {
     /// The activation.
@@ -224,7 +225,7 @@ impl fmt::Display for NotFinite {
 }
 
 impl FirstNotFinite {
-    /// The first such value, in the order of the forward pass; of one activation, the first in row-major order.
+    /// The first such value in the order of the forward pass; within one activation, in row-major order.
     pub fn found(&self) -> Option<NotFinite> {
         self.found
     }

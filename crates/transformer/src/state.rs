@@ -1,4 +1,4 @@
-//! What a sequence leaves behind, so that it can go on: keys and values under one schedule.
+//! The state of a sequence that can be continued: its keys and values under one schedule.
 
 use crate::batch::Batch;
 use crate::cost::attentions;
@@ -17,14 +17,15 @@ use std::sync::Arc;
 
 /// A sequence under one schedule, which can be extended by further tokens without running the earlier ones again.
 ///
-/// It keeps the keys (after rotary) and values of every position, for each *occurrence* of an attention sublayer in the
-/// schedule: a repeated block has one set for each of its runs, a dropped attention none.
+/// It keeps the keys (after rotary) and values of every position, for each *occurrence* of an attention sublayer in the schedule:
+/// a repeated block has one set for each of its runs, a dropped attention none.
 /// Whether tokens are added at once or one by one, the bits of every row are those of [`Model::run`] on all tokens so far.
 ///
-/// It belongs to the model and the schedule that it was made with. Numbers are kept in f32, or with [`State::new_in`] in bf16,
-/// which halves their memory, and where the bits are those of adding the same tokens at once to another such state.
+/// A state belongs to the model and the schedule that it was made with. Keys and values are kept in f32 or, with
+/// [`State::new_in`], in bf16, which halves their memory. In bf16 the bits equal those of adding the same tokens at once to
+/// another bf16 state.
 ///
-/// What lies before the window of a block with sliding attention is forgotten, in pages of 256 tokens.
+/// In a block with sliding-window attention, keys and values before the window are dropped, in pages of 256 tokens.
 ///
 /// ```
 /// use layerwise_schedule::Schedule;
@@ -48,22 +49,22 @@ pub struct State<'m> {
     schedule: Arc<Schedule>,
     len: usize,
     capacity: usize,
-    /// Of every occurrence of an attention sublayer, every KV head.
+    /// For every occurrence of an attention sublayer, every KV head.
     kept: Vec<Kept>,
-    /// Of every occurrence of an attention sublayer, the positions that it sees at most.
+    /// For every occurrence of an attention sublayer, the largest number of positions that it sees, if it has a window.
     windows: Arc<[Option<usize>]>,
     team: Arc<Team>,
 }
 
 impl<'m> State<'m> {
-    /// An empty sequence with room for `capacity` tokens. Memory is taken as tokens are added, up to
+    /// Creates an empty sequence with room for `capacity` tokens. Memory is taken as tokens are added, up to
     /// [`State::most_bytes`].
     ///
-    /// Edits of values act on the tokens that are added, at positions of the whole sequence.
+    /// Edits of values act on added tokens, at positions of the whole sequence.
     ///
     /// # Errors
-    /// A schedule made for another stack, one whose edits take values of other runs or named tensors or count positions from
-    /// the end or beyond the capacity, or a capacity beyond the model's context.
+    /// The schedule was made for another stack; its edits take values of other runs or named tensors, or use positions counted
+    /// from the end or beyond the capacity; or the capacity exceeds the model's context.
     pub fn new(
         model: &'m Model,
         schedule: &Schedule,
@@ -72,7 +73,7 @@ impl<'m> State<'m> {
         Self::new_in(model, schedule, capacity, Precision::F32)
     }
 
-    /// As [`State::new`], with keys and values in a number format. In bf16 queries and attention weights are rounded as they
+    /// As [`State::new`], with keys and values in a number format. In bf16, queries and attention weights are rounded when they
     /// are multiplied with them; sums are in f32.
     ///
     /// # Errors
@@ -89,7 +90,7 @@ impl<'m> State<'m> {
         Program::from(schedule).check_values(config, Expected::Never)?;
         if schedule.overlay().counts_from_end() {
             return Err(TransformerError::EndUnknown {
-                reason: "a state does not know where its sequence will end: count from the start",
+                reason: "the length of a state's sequence is not known in advance; count from the start",
             });
         }
         schedule.overlay().check_positions(capacity)?;
@@ -116,7 +117,7 @@ impl<'m> State<'m> {
         })
     }
 
-    /// The state with threads that share its products and attention heads; forks share them as well. The bits stay the same.
+    /// Shares products and attention heads among the threads of a team; forks share them as well. The bits stay the same.
     #[must_use]
     pub fn with_team(mut self, team: &Arc<Team>) -> Self {
         self.team = Arc::clone(team);
@@ -138,7 +139,7 @@ impl<'m> State<'m> {
         )
     }
 
-    /// As [`State::most_bytes`], of so many attention sublayers.
+    /// As [`State::most_bytes`], for a number of attention sublayers.
     pub(crate) fn bytes_of(
         config: &ModelConfig,
         attentions: usize,
@@ -152,14 +153,14 @@ impl<'m> State<'m> {
     /// Runs further tokens, and returns their last residual stream, \[tokens, model\].
     ///
     /// # Errors
-    /// No tokens, more than there is room for, one outside the vocabulary, or as many as make a short sequence a long one
-    /// for a model that rotates those at other frequencies. The state is then as before.
+    /// There are no tokens, more than there is room for, or one outside the vocabulary; or the added tokens carry a sequence past
+    /// the length at which the model changes its rotary frequencies. The state is then unchanged.
     pub fn extend(&mut self, tokens: &[u32]) -> Result<Array2<f32>, TransformerError> {
         Self::extend_all(&mut [(self, tokens)])
     }
 
-    /// Logits \[seq, vocab\] of rows of the last residual stream, \[seq, model\]: the bits of [`Model::unembed`], by the
-    /// state's threads.
+    /// Logits \[seq, vocab\] of rows of the last residual stream, \[seq, model\], computed by the state's threads; the bits are
+    /// those of [`Model::unembed`].
     ///
     /// # Panics
     /// If the width is not the model's.
@@ -173,8 +174,9 @@ impl<'m> State<'m> {
         logits
     }
 
-    /// The most bytes that running `tokens` further tokens takes besides what is kept, and logits of one row, if so many
-    /// threads share it and there are at most `capacity` tokens in all. Under several schedules at once it takes twice that.
+    /// The most bytes, besides the keys and values, that running `tokens` further tokens takes, and the logits of one row, if
+    /// `threads` threads share it and there are at most `capacity` tokens in all. States under several schedules at once take
+    /// twice that.
     pub fn most_step_bytes(
         config: &ModelConfig,
         tokens: usize,
@@ -185,14 +187,14 @@ impl<'m> State<'m> {
         Workspace::most_shared_bytes(config, tokens, capacity, threads) + streams * size_of::<f32>()
     }
 
-    /// Runs further tokens of several sequences together, and returns their last residual streams below each other,
-    /// \[tokens of all, model\]: the bits are those of extending one after another.
+    /// Runs further tokens of several sequences together, and returns their last residual streams one below the other,
+    /// \[tokens of all, model\]. The bits are those of extending one state after another.
     ///
-    /// Each matrix is read once for all sequences that are at the same step. Under different schedules those that have the
-    /// most steps left go first, so that a sequence that drops or repeats a block soon meets the others again.
+    /// Each matrix is read once for all sequences that are at the same step. Under different schedules the states with the most
+    /// steps left run first, so that a sequence that drops or repeats a block soon meets the others again.
     ///
     /// # Errors
-    /// As [`State::extend`], and states of different models. All states are then as before.
+    /// As [`State::extend`], or the states belong to different models. All states are then unchanged.
     pub fn extend_all(states: &mut [(&mut Self, &[u32])]) -> Result<Array2<f32>, TransformerError> {
         let mut batch = Batch::default();
         for (state, tokens) in &*states {
@@ -253,7 +255,7 @@ impl<'m> State<'m> {
                 Workspace::shared(model, &own, team),
             )
         };
-        // What acts on activations is told by the steps of a schedule, so those schedules are run for themselves.
+        // A step alone does not say which edits of values act on it, so schedules with an overlay run by themselves.
         let is_alone = walks.len() == 1;
         for walk in walks.extract_if(.., |walk| is_alone || !walk.schedule.overlay().is_empty()) {
             let (rows, mut workspace) = of_part(&walk.states);
@@ -272,7 +274,7 @@ impl<'m> State<'m> {
         while let Some(schedule) = Walk::longest(&walks) {
             let (schedule, done) = (Arc::clone(&schedule.schedule), schedule.done);
             let step = &schedule.steps()[done];
-            // For each state that goes along, the attention sublayers that it has behind it.
+            // For each state in the group, the number of attention sublayers behind it.
             let mut from = vec![None; states.len()];
             for walk in walks.iter_mut().filter(|walk| walk.next() == Some(step)) {
                 walk.states
@@ -306,8 +308,9 @@ impl<'m> State<'m> {
         }
     }
 
-    /// Takes the pages of positions before `end`. Those of all heads and attention sublayers lie behind each other, so that a
-    /// step reads them from huge pages; but what windows forget lies apart, since memory is given back as a whole.
+    /// Allocates the pages of positions before `end`. Pages of all heads and attention sublayers are adjacent, so that a step
+    /// reads them from huge pages. Pages that a window will drop are allocated separately, because an allocation is freed as a
+    /// whole.
     fn add_pages(&mut self, end: usize) {
         let kv_heads = self.model.config.kv_heads;
         for is_windowed in [false, true] {
@@ -326,9 +329,9 @@ impl<'m> State<'m> {
         }
     }
 
-    /// Forgets what lies before every window.
+    /// Drops keys and values before every window.
     fn forget(&mut self) {
-        // An edit may look further.
+        // An edit may attend to earlier positions.
         if !self.schedule.overlay().is_empty() {
             return;
         }
@@ -337,7 +340,7 @@ impl<'m> State<'m> {
         }
     }
 
-    /// Forgets what an attention keeps before the window of its next position.
+    /// Drops an attention's keys and values before the window of its next position.
     pub(crate) fn forget_before(&mut self, occurrence: usize, next: usize) {
         if let Some(window) = self.windows[occurrence] {
             let first = (next + 1).saturating_sub(window);
@@ -346,7 +349,7 @@ impl<'m> State<'m> {
         }
     }
 
-    /// What an attention keeps, a KV head each.
+    /// The keys and values of an attention, one entry per KV head.
     pub(crate) fn kept_of(&mut self, occurrence: usize) -> &mut [Kept] {
         let kv_heads = self.model.config.kv_heads;
         &mut self.kept[occurrence * kv_heads..(occurrence + 1) * kv_heads]
@@ -356,7 +359,7 @@ impl<'m> State<'m> {
         &self.team
     }
 
-    /// Checks that there is room for `end` tokens in all, and that they fit the earlier ones.
+    /// Checks that there is room for `end` tokens in all, and that they use the same rotary frequencies as the earlier ones.
     pub(crate) fn check_room(&self, end: usize) -> Result<(), TransformerError> {
         if end > self.capacity {
             return Err(TransformerError::StateFull {
@@ -367,12 +370,12 @@ impl<'m> State<'m> {
         self.check_frequencies(self.len, end)
     }
 
-    /// Counts tokens whose keys and values are put in place by the caller.
+    /// Counts tokens whose keys and values the caller stores.
     pub(crate) fn advance(&mut self, end: usize) {
         self.len = end;
     }
 
-    /// Checks that keys turned in a sequence of one length fit one of the other.
+    /// Checks that keys rotated in a sequence of one length are valid in one of the other length.
     fn check_frequencies(&self, short: usize, long: usize) -> Result<(), TransformerError> {
         let kinds = self.model.config.attention.kinds().iter();
         let mut limits = kinds.filter_map(|kind| kind.rotary.as_ref()?.changes_beyond());
@@ -382,11 +385,11 @@ impl<'m> State<'m> {
         }
     }
 
-    /// Forgets all but the first `len` tokens.
+    /// Drops all but the first `len` tokens.
     ///
     /// # Errors
-    /// If there are fewer, the model rotates sequences of that length at other frequencies, or a window of the last of them
-    /// reaches back to what is forgotten.
+    /// There are fewer tokens, the model uses other rotary frequencies for sequences of that length, or the window of the next
+    /// token reaches positions that were dropped.
     pub fn truncate(&mut self, len: usize) -> Result<(), TransformerError> {
         if len > self.len {
             return Err(TransformerError::CutBeyondEnd {
@@ -412,8 +415,8 @@ impl<'m> State<'m> {
         Ok(())
     }
 
-    /// A second state with the same tokens. Both share the memory of what they have in common: pages of 256 tokens, of
-    /// which only the last is copied when one of them goes on.
+    /// A second state with the same tokens. Both share the memory of their common pages of 256 tokens; when one of them
+    /// continues, only the last page is copied.
     #[must_use]
     pub fn fork(&self) -> Self {
         Self {
@@ -437,7 +440,7 @@ impl<'m> State<'m> {
         &self.schedule
     }
 
-    /// Tokens so far.
+    /// The number of tokens so far.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -447,26 +450,26 @@ impl<'m> State<'m> {
         self.len == 0
     }
 
-    /// Tokens there is room for.
+    /// The largest number of tokens that the state can hold.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 }
 
-/// Puts rows back that were taken out.
+/// Writes rows back after they were taken out.
 fn put_rows(residual: &mut Array2<f32>, rows: &[usize], own: &Array2<f32>) {
     for (row, own) in rows.iter().zip(own.outer_iter()) {
         residual.row_mut(*row).assign(&own);
     }
 }
 
-/// Where the states of one schedule stand in it.
+/// The progress of the states of one schedule.
 struct Walk {
     schedule: Arc<Schedule>,
     states: Vec<usize>,
-    /// Steps behind them.
+    /// The number of steps done.
     done: usize,
-    /// Attention sublayers behind them.
+    /// The number of attention sublayers done.
     attentions: usize,
 }
 
@@ -484,7 +487,7 @@ impl Walk {
         self.schedule.steps().get(self.done)
     }
 
-    /// The first of those that have the most steps left; `None` if all are done.
+    /// The first walk among those with the most steps left; `None` if all are done.
     fn longest(walks: &[Self]) -> Option<&Self> {
         let left = |walk: &&Self| walk.schedule.steps().len() - walk.done;
         walks
@@ -501,8 +504,8 @@ mod tests {
     use crate::blocks::Blocks;
     use layerwise_schedule::Edit;
 
-    /// A repeated block has keys and values of its own for each of its runs: the bits are those of a model in which the block
-    /// lies twice.
+    /// A repeated block has separate keys and values for each of its runs: the bits are those of a model that holds the block
+    /// twice.
     #[test]
     fn a_repeated_block_is_as_a_copied_one() {
         let model = Model::random(ModelConfig::tiny(), 5);

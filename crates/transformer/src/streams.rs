@@ -8,18 +8,18 @@ use ndarray::{Array2, s};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stream {
-    /// What made it: `embedding`, `block 3`, or the text of a step.
+    /// What produced it: `embedding`, `block 3`, or the text of a step.
     pub made_by: String,
     /// The stream, \[1, model\].
     pub residual: Array2<f32>,
 }
 
 impl Model {
-    /// The streams of the last position under a schedule: the embedding's, and that after each block that is run as a whole and
-    /// each other step; with `sublayers` that after every step.
+    /// The streams of the last position under a schedule: after the embedding, after each block that runs whole, and after each
+    /// other step. With `sublayers`, after every step.
     ///
     /// # Errors
-    /// Tokens that do not fit the model.
+    /// The tokens do not fit the model.
     ///
     /// # Panics
     /// If the schedule was made for another stack.
@@ -59,7 +59,7 @@ impl Model {
     }
 }
 
-/// The block whose attention and MLP two steps run, one after the other and unscaled.
+/// The block that two steps run, unscaled, as attention and then MLP.
 fn block(attention: &Step, mlp: &Step) -> Option<usize> {
     let single = |step: &Step, sublayer: Sublayer| match step {
         Step::Update(parts) => match parts[..] {

@@ -1,4 +1,4 @@
-//! What edits of values take from elsewhere, and how they are carried out.
+//! The values that edits take from elsewhere, and how edits of values are carried out.
 
 use crate::batch::{Batch, Segment};
 use crate::error::{MissingValues, TransformerError};
@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Where values are taken: a block (`None` for `embed`) and a site.
+/// A place that values are taken from: a block (`None` for `embed`) and a site.
 pub type Place = (Option<usize>, Site);
 
 /// A schedule with the values that its edits take from elsewhere.
 ///
-/// Made of a schedule alone, where its edits take none, or of both.
+/// It converts from a schedule alone, if its edits take no values, or from a pair of both.
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'a> {
     pub(crate) schedule: &'a Schedule,
@@ -41,7 +41,7 @@ impl<'a> From<(&'a Schedule, &'a Values)> for Program<'a> {
     }
 }
 
-/// Means and named tensors: what is the same for every sequence.
+/// Means and named tensors: values that are the same for every sequence.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Constants {
     means: BTreeMap<Place, ArrayD<f32>>,
@@ -74,7 +74,7 @@ impl Constants {
         self.means.is_empty() && self.tensors.is_empty()
     }
 
-    /// Checks that the means and tensors which the edits of a schedule take are there and fit a model of this config.
+    /// Checks that the means and tensors that the edits of a schedule take are present and fit a model of this config.
     ///
     /// # Errors
     /// [`TransformerError::MissingValues`] and [`TransformerError::ValuesShape`].
@@ -87,10 +87,10 @@ impl Constants {
         Program::from((schedule, &values)).check_values(config, Expected::Later)
     }
 
-    /// Adds a named tensor, for `put` and `add`: in the shape of the site at one position, or of one head.
+    /// Adds a named tensor for `put` and `add`, in the shape of the site at one position, or of one head.
     ///
     /// # Errors
-    /// A value that is not finite.
+    /// The tensor holds a value that is not finite.
     pub fn set_tensor(
         &mut self,
         name: TensorName,
@@ -119,7 +119,7 @@ impl Constants {
 /// let plain = Schedule::plain(model.stack())?;
 /// let (clean, corrupted) = ([0, 5, 3, 8], [0, 2, 3, 8]);
 ///
-/// // What the clean run has at the places that are patched.
+/// // The clean run's activations at the patched places.
 /// let patched = "donor(resid.post[1])".parse::<Edit>()?.apply(&plain)?;
 /// let mut taken = Taken::of(patched.overlay().taken_from(Source::Donor));
 /// let end = model.run(&clean, &plain, &mut taken)?;
@@ -133,12 +133,12 @@ impl Constants {
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     constants: Arc<Constants>,
-    /// In the shapes of their sites; the axis `seq` are the rows of the batch.
+    /// In the shapes of their sites; the axis `seq` is the batch's rows.
     taken: BTreeMap<(Source, Place), ArrayD<f32>>,
 }
 
 impl Values {
-    /// Means and named tensors alone.
+    /// Values with means and named tensors alone.
     pub fn of(constants: Arc<Constants>) -> Self {
         Self {
             constants,
@@ -146,14 +146,14 @@ impl Values {
         }
     }
 
-    /// Adds what was taken from a run of a batch of the same shape.
+    /// Adds activations taken from a run of a batch of the same shape.
     pub fn take(&mut self, source: Source, taken: Taken) {
         let kept = taken.kept.into_iter();
         self.taken
             .extend(kept.map(|(place, values)| ((source, place), values)));
     }
 
-    /// The values of some of the batch's rows, whose longest path has `path` tokens.
+    /// The values of some of the batch's rows; the longest path among them has `path` tokens.
     #[must_use]
     pub fn of_rows(&self, rows: Range<usize>, path: usize) -> Self {
         let of_rows = |(place, values): (&(Source, Place), &ArrayD<f32>)| {
@@ -172,14 +172,14 @@ impl Values {
         }
     }
 
-    /// Bytes of the activations that were taken from runs.
+    /// The bytes of the activations taken from runs.
     pub fn bytes(&self) -> usize {
         let values = self.taken.values();
         values.map(|values| values.len() * size_of::<f32>()).sum()
     }
 }
 
-/// An [`Observer`] that keeps copies of some places of a plain run, for [`Values::take`].
+/// An [`Observer`] that copies some places of a plain run, for [`Values::take`].
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     places: BTreeSet<Place>,
@@ -187,7 +187,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Will keep these places.
+    /// Copies these places.
     pub fn of(places: impl IntoIterator<Item = Place>) -> Self {
         Self {
             places: places.into_iter().collect(),
@@ -195,12 +195,12 @@ impl Taken {
         }
     }
 
-    /// What has been kept.
+    /// The copied activations.
     pub fn kept(&self) -> &BTreeMap<Place, ArrayD<f32>> {
         &self.kept
     }
 
-    /// The bytes that the places take of a batch of so many rows whose longest path has so many tokens.
+    /// The bytes that the places take for a batch of `rows` rows whose longest path has `path` tokens.
     pub fn bytes(
         config: &ModelConfig,
         places: impl IntoIterator<Item = Place>,
@@ -227,7 +227,7 @@ impl Observer for Taken {
     }
 }
 
-/// A site's shape at one position; of attention patterns, the number of heads.
+/// A site's shape at one position; for attention patterns, the number of heads.
 pub fn shape_at_one_position(config: &ModelConfig, site: Site) -> Vec<usize> {
     let c = config;
     match site {
@@ -240,19 +240,19 @@ pub fn shape_at_one_position(config: &ModelConfig, site: Site) -> Vec<usize> {
     }
 }
 
-/// When values of other runs are to be there.
+/// When values of other runs must be present.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Expected<'a> {
     /// Now, for the rows of this batch.
     OfBatch(&'a Batch),
-    /// Once a batch is run.
+    /// When a batch runs.
     Later,
-    /// There is no other run.
+    /// Never: there is no other run.
     Never,
 }
 
 impl Program<'_> {
-    /// Checks that a batch has the positions that the edits name, and that the values which they take are there and fit.
+    /// Checks that a batch has the positions that the edits name, and that the values that they take are present and fit.
     pub(crate) fn check(&self, model: &Model, batch: &Batch) -> Result<(), TransformerError> {
         model.check_schedule(self.schedule)?;
         let overlay = self.schedule.overlay();
@@ -261,7 +261,7 @@ impl Program<'_> {
         }
         if !batch.is_of_sequences() && overlay.counts_from_end() {
             return Err(TransformerError::EndUnknown {
-                reason: "the batch holds sequences that share their beginning: give each as a segment of its own",
+                reason: "sequences of the batch share their beginning; give each sequence as a separate segment",
             });
         }
         for len in batch.path_lengths() {
@@ -270,7 +270,7 @@ impl Program<'_> {
         self.check_values(&model.config, Expected::OfBatch(batch))
     }
 
-    /// Checks that the values which edits take are there and fit.
+    /// Checks that the values that edits take are present and fit.
     pub(crate) fn check_values(
         &self,
         config: &ModelConfig,
@@ -353,7 +353,7 @@ pub(crate) struct Overlaid<'a> {
 }
 
 impl<'a> Overlaid<'a> {
-    /// `None` where nothing is edited.
+    /// `None` if nothing is edited.
     pub(crate) fn new(
         overlay: &'a Overlay,
         values: Option<&'a Values>,
@@ -366,7 +366,7 @@ impl<'a> Overlaid<'a> {
         })
     }
 
-    /// Changes an activation at a site.
+    /// Applies the edits of a place to its activation.
     pub(crate) fn change(&self, place: Place, activation: &mut ArrayViewMutD<'_, f32>) {
         let (block, site) = place;
         let (unit_axis, row_axis) = match site {
@@ -377,7 +377,7 @@ impl<'a> Overlaid<'a> {
             for change in &own.changes {
                 for segment in &self.segments {
                     let part = segment.position..segment.end();
-                    // Without positions from the end, an edit may name some that are yet to come.
+                    // A schedule without positions from the end may name positions that are yet to come.
                     let len = match change.positions.count_from_end() {
                         true => segment.end(),
                         false => usize::MAX / 4,
@@ -397,7 +397,7 @@ impl<'a> Overlaid<'a> {
         }
     }
 
-    /// Replaces chosen values, which are those of some rows and units.
+    /// Replaces the selected values of some rows and units.
     fn replace(
         &self,
         replacement: &Replacement,
@@ -440,11 +440,11 @@ impl<'a> Overlaid<'a> {
         }
     }
 
-    /// What a named tensor has for some units, as it is broadcast over rows; `rank` is that of the activation.
+    /// The values of a named tensor for some units, ready to be broadcast over rows; `rank` is the activation's rank.
     fn tensor(&self, name: &TensorName, units: &Range<usize>, rank: usize) -> ArrayViewD<'_, f32> {
         let values = self.values.expect("values are checked before the run");
         let mut tensor = values.constants.tensors[name].view();
-        // One head's values serve every head.
+        // A tensor in the shape of one head serves every head.
         if tensor.ndim() + 1 == rank {
             tensor.slice_axis_inplace(Axis(0), slice(units));
         }
@@ -457,7 +457,7 @@ fn slice(range: &Range<usize>) -> Slice {
 }
 
 impl NotFinite {
-    /// Runs a schedule, to find the first such value: where an overflow arises that shows only in what comes after.
+    /// Runs a schedule to find the first such value: the place of an overflow whose effect shows only later.
     ///
     /// # Errors
     /// As [`Model::run`].

@@ -1,4 +1,4 @@
-//! Weights as arrays: what is read from a checkpoint of any family makes the same model again.
+//! Weights as arrays: those read from a checkpoint of any family make the same model again.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_architecture::Role;

@@ -1,4 +1,4 @@
-//! The law of batches: a row's bits are those of running the path to it alone.
+//! The law of batches: a row's bits are those of running its path alone.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod parity_models;
@@ -9,7 +9,7 @@ use ndarray::{Array2, Axis, s};
 use parity_models::{EDITS, models, room, schedule};
 use proptest::prelude::*;
 
-/// Segments as (which earlier one is continued, tokens): cut to the context, tokens to the vocabulary.
+/// Segments as (the earlier one that it continues, tokens), cut to the context and the vocabulary.
 fn batch(model: &Model, drawn: &[(Option<prop::sample::Index>, Vec<u32>)]) -> Batch {
     let (context, vocab) = (room(model), model.config().vocab as u32);
     let mut batch = Batch::default();
@@ -31,7 +31,7 @@ fn batch(model: &Model, drawn: &[(Option<prop::sample::Index>, Vec<u32>)]) -> Ba
 }
 
 fn any_segments() -> impl Strategy<Value = Vec<(Option<prop::sample::Index>, Vec<u32>)>> {
-    // Longer ones than a tile of queries among them.
+    // Some are longer than a tile of queries.
     let length = prop_oneof![4 => 1..9_usize, 1 => 40..64_usize];
     let tokens = length.prop_flat_map(|length| proptest::collection::vec(any::<u32>(), length));
     proptest::collection::vec((any::<Option<prop::sample::Index>>(), tokens), 1..9)
@@ -177,8 +177,8 @@ fn short_and_long_sequences_at_other_frequencies_are_refused() {
     let error = model.logits(&batch, &schedule(&model, "id")).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "sequences of 16 and of 17 tokens cannot share a run: this model rotates those of more than 16 tokens at other \
-         frequencies; run them apart"
+        "sequences of 16 and of 17 tokens cannot share a run: this model uses other rotary frequencies beyond 16 \
+         tokens; run them separately"
     );
     let mut whole = Batch::from(&[1; 9]);
     whole.add_child(0, &[1; 8]);

@@ -1,4 +1,4 @@
-//! Folding and centring leave the model's function alone.
+//! Folding and centring leave the model's function unchanged.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod parity_models;
@@ -9,7 +9,7 @@ use ndarray::{Array2, Axis};
 use parity_models::models;
 use std::path::Path;
 
-/// Logits less each position's mean: what is left when a constant per position does not matter.
+/// Logits minus each position's mean, so that a constant per position does not matter.
 fn up_to_a_constant(logits: Array2<f32>) -> Array2<f64> {
     let logits = logits.mapv(f64::from);
     let means = logits.mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
@@ -59,7 +59,7 @@ fn folding_norms_keeps_the_logits() {
     for name in LAYER_NORM.iter().chain(&RMS_NORM) {
         let model = fixture(name);
         let folded = model.fold_norms();
-        // A LayerNorm model's unembedding is centred over the residual width too, which no logit notices.
+        // A LayerNorm model's unembedding is also centred over the residual width, which changes no logit.
         check(name, &model, &folded, true);
         check(name, &folded, &folded.fold_norms(), true);
     }
@@ -105,7 +105,7 @@ fn centred_writing_weights_write_no_mean() {
 fn neurons_move_logits_by_their_outputs_times_the_unembedding() {
     for name in LAYER_NORM.iter().chain(&RMS_NORM) {
         let model = fixture(name);
-        // The matrices of the model that was folded as a whole: its lens without a norm is the unembedding alone.
+        // The whole model, folded; `unembed` applies its unembedding without a norm.
         let folded = match model.center_writing_weights() {
             Ok(centred) => centred.fold_norms().center_unembedding().unwrap(),
             Err(_) => model.fold_norms().center_unembedding().unwrap(),

@@ -14,7 +14,7 @@ fn sequential(seed: u64) -> Model {
     Model::random(ModelConfig::tiny(), seed)
 }
 
-/// Parallel residuals, rotary positions, gated MLP, grouped KV heads, RMSNorm: everything `tiny` is not.
+/// Everything that `tiny` is not: parallel residuals, rotary positions, gated MLP, grouped KV heads, RMSNorm.
 fn parallel(seed: u64) -> Model {
     let config = ModelConfig::tiny().with(|c| {
         c.family = Family::GptNeoX;
@@ -154,8 +154,8 @@ fn sites_have_the_shapes_their_names_promise() {
     }
 }
 
-/// Every run of a block reads the stream once as `resid.pre` and leaves it once as `resid.post`, whatever an edit left of
-/// it; each run takes up the stream where the one before left it.
+/// Every run of a block offers the stream once as `resid.pre` and once as `resid.post`, whatever parts an edit left of the block.
+/// Each run reads the stream that the run before it left.
 #[test]
 fn each_run_of_a_block_offers_the_stream_before_and_after_it() {
     let edits = [

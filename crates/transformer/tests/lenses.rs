@@ -1,4 +1,4 @@
-//! Both lenses compared with the output in tiles, against whole rows of logits.
+//! Compares both lenses with the output in tiles, and checks the result against whole rows of logits.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_architecture::{Mlp, Norm, NormPlace};
@@ -7,7 +7,7 @@ use layerwise_schedule::Schedule;
 use layerwise_transformer::{Address, Model, ModelConfig, Observer, Site};
 use ndarray::{Array2, ArrayView1, ArrayViewD};
 
-/// Every residual stream of a run, the embedding first.
+/// Every residual stream of a run, starting with the embedding.
 struct Streams(Vec<Array2<f32>>);
 
 impl Observer for Streams {

@@ -1,4 +1,4 @@
-//! What the buffers of a batch take, measured by counting every allocation of this process; so this file has one test only.
+//! Memory of a batch's buffers, measured by counting every allocation of the process; therefore this file has one test only.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_architecture::{Attention, Mlp, PerLayer, Rotary};
@@ -56,7 +56,7 @@ fn buffers_are_within_their_bound_whatever_the_shape_of_the_batch() {
             let taken = ALLOCATED.current_usage() - before;
             assert!(taken <= bound + schedule, "{taken} bytes, at most {bound}");
             assert!(taken > bound - bound / 8, "{taken} bytes of {bound}");
-            // A fork shares what it has in common.
+            // A fork shares the common pages.
             let fork = state.fork();
             let taken = ALLOCATED.current_usage() - before - taken;
             assert!(taken < bound / 4, "{taken} bytes beside {bound}");
@@ -75,7 +75,7 @@ fn buffers_are_within_their_bound_whatever_the_shape_of_the_batch() {
             }
             let taken = ALLOCATED.current_usage() - before;
             assert!(taken <= kept + schedule, "{taken} bytes, at most {kept}");
-            // The last token takes along all that wait.
+            // The last token runs together with all waiting tokens.
             ALLOCATED.reset_peak_usage();
             state.extend(&[1], &mut ()).unwrap();
             let (peak, bound) = (ALLOCATED.peak_usage() - before, kept + step);

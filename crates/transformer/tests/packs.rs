@@ -1,4 +1,4 @@
-//! Models whose packed weights were kept give the bits of those that are packed from the checkpoint.
+//! Models with cached packed weights have the bits of those packed from the checkpoint.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_transformer::{Model, Packing, Precision, TransformerError};
@@ -62,7 +62,7 @@ fn every_family_gives_the_same_bits_from_what_was_kept() {
             let (model, packing) = open(&folder, precision, &cache);
             assert!(matches!(packing, Packing::Found), "{name}: {packing:?}");
             assert!(logits(&model) == expected, "{name}");
-            // What is changed in memory is a copy.
+            // Changes in memory act on a copy.
             let folded = model.fold_norms();
             drop(folded);
             kept += 1;

@@ -59,7 +59,7 @@ fn largest(values: impl IntoIterator<Item = f64>) -> f64 {
     })
 }
 
-/// Compares with the f32 and the f64 golden of one tensor; the differences are those of the worst element.
+/// Compares one tensor with its f32 and f64 goldens; the differences are those of the worst element.
 fn compare(
     golden: &SafeTensors<'_>,
     at: &str,
@@ -85,7 +85,7 @@ fn compare(
     }
     let theirs = largest(&single - &double);
     let ours = largest(&got - &double);
-    // One rounding of the largest value is always allowed: their error can be 0 by chance.
+    // One rounding of the largest value is always allowed, because the golden's own error can be 0 by chance.
     if ours.is_nan()
         || ours > (Differences::ERROR_RATIO * theirs).max(scale * f64::from(f32::EPSILON))
     {
@@ -96,7 +96,7 @@ fn compare(
     Ok(())
 }
 
-/// Every site of a case, in the order of the forward pass; the first failure of a case is its first divergent site.
+/// Checks every site of a case, in the order of the forward pass; the first failure is the first divergent site.
 fn check(folder: &Path, golden: &SafeTensors<'_>) -> Result<usize, String> {
     let model = Model::open(folder).map_err(|error| error.to_string())?;
     let tokens = ids(golden, "tokens");
@@ -189,7 +189,7 @@ fn altered_schedules_agree_with_hugging_face() {
     assert!(compared > 30, "only {compared} schedules were compared");
 }
 
-/// The means of all places that edits take means of, over positions 1… of the rows of `reference`.
+/// The means that edits take, over positions 1… of the rows of `reference`.
 fn means(model: &Model, golden: &SafeTensors<'_>, schedules: &[Schedule], into: &mut Constants) {
     let plain = Schedule::plain(model.stack()).unwrap();
     let reference = numbers(golden, "reference").unwrap();

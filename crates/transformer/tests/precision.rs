@@ -7,7 +7,7 @@ use layerwise_transformer::{Model, Precision, TransformerError};
 use layerwise_weights::Checkpoint;
 use std::path::{Path, PathBuf};
 
-/// |Δ| of logits in bf16 from those in f32, as a fraction of the largest: a few roundings of 2⁻⁹ in each of the blocks.
+/// The largest |Δ| of logits in bf16 from those in f32, as a fraction of the largest logit: a few roundings of 2⁻⁹ per block.
 const TOLERANCE: f32 = 0.05;
 
 fn cases() -> Vec<PathBuf> {
@@ -62,7 +62,7 @@ fn every_family_runs_in_bf16_and_stays_near_f32() {
         );
         assert!(off > 0.0, "{name}: nothing was rounded");
 
-        // The laws that hold to the bit in f32 hold in bf16.
+        // The laws that hold to the bit in f32 also hold in bf16.
         let residual = rounded.run(&tokens, &plain, &mut ()).unwrap();
         assert_eq!(rounded.standard_lens(residual.view()), logits, "{name}");
         let fewer = rounded.logits(&tokens[..tokens.len() - 2], &plain).unwrap();

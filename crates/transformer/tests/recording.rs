@@ -1,4 +1,4 @@
-//! What a recording keeps, as matrices and of the last position alone.
+//! A recording as matrices, and of the last position alone.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_transformer::{Model, ModelConfig, Recording, Site, check_site};

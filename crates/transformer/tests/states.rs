@@ -16,7 +16,7 @@ fn bits(model: &Model, residual: &Array2<f32>) -> Vec<u32> {
     logits.iter().map(|logit| logit.to_bits()).collect()
 }
 
-/// The residual streams of tokens added in parts, below each other.
+/// The residual streams of tokens added in parts, one below the other.
 fn in_parts(state: &mut State<'_>, tokens: &[u32], cuts: &[usize]) -> Array2<f32> {
     let model = state.model();
     let mut rows = Array2::zeros((0, model.config().model));
@@ -71,7 +71,7 @@ fn any_tokens(most: usize) -> impl Strategy<Value = Vec<u32>> {
     proptest::collection::vec(any::<u32>(), 1..most)
 }
 
-/// A model whose two blocks see the last 300 positions, more than a page of keys, of 900.
+/// A model with two blocks, each with a window of 300 of the 900 positions: more than a page of keys.
 fn windowed() -> (Model, Vec<u32>) {
     let config = ModelConfig::tiny().with(|c| {
         c.layers = 2;
@@ -99,7 +99,7 @@ fn what_lies_before_the_windows_leaves_no_trace() {
         let rows = model.run(tokens, &plain, &mut ()).unwrap();
         bits(&model, &rows.slice(s![899.., ..]).to_owned())
     };
-    // Two windows reach 2 * 299 positions back from the last one, 899.
+    // Two windows reach 2 * 299 positions back from the last position, 899.
     for (changed, is_seen) in [(301, false), (302, true)] {
         let mut other = tokens.clone();
         other[..changed]
@@ -153,7 +153,7 @@ proptest! {
             let rows = fork.extend(&changed[cut..]).unwrap();
             prop_assert_eq!(bits(model, &rows), expected.clone());
         }
-        // What the fork did shows in nothing that the first state does.
+        // Nothing that the fork did changes the first state.
         if tokens.len() < room(model) {
             let longer = [&tokens[..], &[1]].concat();
             let whole = model.run(&longer, &schedule, &mut ()).unwrap();
@@ -208,7 +208,7 @@ fn every_family_and_edit_goes_on_token_by_token() {
     }
 }
 
-/// 700 tokens lie on three pages.
+/// 700 tokens span three pages.
 #[test]
 fn pages_add_up_to_one_product() {
     let config = ModelConfig::tiny().with(|c| c.context = 700);
@@ -234,7 +234,7 @@ fn pages_add_up_to_one_product() {
     assert_eq!(bits(&model, &row), bits(&model, &expected));
 }
 
-/// Windows of 40 and 300 tokens in turn with full attention: pages go while 700 tokens are added, and no bit changes.
+/// Windows of 40 and 300 tokens alternate with full attention. Pages are dropped while 700 tokens are added, and no bit changes.
 #[test]
 fn what_lies_before_a_window_is_forgotten() {
     let config = ModelConfig::tiny().with(|c| {
@@ -260,7 +260,7 @@ fn what_lies_before_a_window_is_forgotten() {
         let expected = whole.slice(s![cut.., ..]).to_owned();
         assert_eq!(bits(&model, &rows), bits(&model, &expected), "{cut}");
     }
-    // The window of token 554 begins at 255, whose page is gone.
+    // The window of token 554 begins at 255, whose page was dropped.
     let error = state.truncate(554).unwrap_err();
     let refused = TransformerError::CutBeforeWindow {
         found: 554,
@@ -273,7 +273,7 @@ fn what_lies_before_a_window_is_forgotten() {
     assert_eq!(bits(&model, &rows), bits(&model, &whole));
 }
 
-/// In bf16 the split of a text changes no bit either, and the rounding is what 8 bits of significand make it.
+/// In bf16 the split of a text changes no bit either, and the rounding error is that of 8 bits of significand.
 #[test]
 fn states_in_bf16_are_rounded_and_as_independent_of_their_parts() {
     for (name, model) in models() {

@@ -15,7 +15,7 @@ use std::sync::{Arc, LazyLock};
 const TOKENS: [u32; 7] = [3, 0, 5, 3, 8, 1, 7];
 const OTHERS: [u32; 7] = [4, 2, 5, 9, 8, 6, 2];
 
-/// Every fixture, of which those for the loading of weights alone add nothing.
+/// Every fixture; those that only test loading add no new case.
 fn models() -> Vec<(String, Model)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parity");
     let mut folders: Vec<PathBuf> = std::fs::read_dir(root)
@@ -45,7 +45,7 @@ fn run(model: &Model, text: &str) -> Array2<f32> {
     model.run(&TOKENS, &made(model, text), &mut ()).unwrap()
 }
 
-/// Runs an edit on the first tokens whose `plain` values are their own and whose `donor` values are another sequence's.
+/// Runs an edit on the first tokens. Its `plain` values come from the same tokens, its `donor` values from another sequence.
 fn run_with(model: &Model, text: &str, donor: &[u32]) -> Array2<f32> {
     let (plain, schedule) = (made(model, "id"), made(model, text));
     let mut values = Values::default();
@@ -57,7 +57,7 @@ fn run_with(model: &Model, text: &str, donor: &[u32]) -> Array2<f32> {
     model.run(&TOKENS, (&schedule, &values), &mut ()).unwrap()
 }
 
-/// The writable sites that a model has, with a block.
+/// The writable sites that a model has, each with a block.
 fn sites(model: &Model) -> impl Iterator<Item = Site> {
     let has = |site: &Site| site.is_writable() && check_site(model.config(), *site).is_ok();
     Site::ALL.iter().copied().filter(has)
@@ -80,7 +80,7 @@ fn plain_values_and_those_of_the_sequence_itself_change_no_bit() {
                 assert_eq!(found, expected, "{name}: {verb} of {site}");
             }
         }
-        // Also where only some units and positions are.
+        // The same with only some units and positions.
         for edit in [
             "plain(attn.head_out[1,0]@2)",
             "donor(attn.k[0..2,-1]@-3..)",
@@ -108,7 +108,7 @@ fn a_donor_of_the_whole_stream_takes_over() {
         for edit in edits {
             assert_eq!(run_with(&model, &edit, &OTHERS), donor, "{name}: {edit}");
         }
-        // At the last position alone, what comes before stays.
+        // An edit of the last position leaves earlier positions as they are.
         let one = run_with(&model, &format!("donor(resid.post[{last}]@-1)"), &OTHERS);
         assert_eq!(one.row(6), donor.row(6), "{name}");
         assert_eq!(
@@ -189,7 +189,7 @@ fn scales_are_what_they_say() {
                 "{name}: {site}"
             );
         }
-        // Without a bias at the output, heads scaled one by one are the attention scaled.
+        // Without an output bias, scaling the heads one by one is scaling the attention.
         let biased = largest_difference(
             &run(&model, "zero(attn.head_out[0])"),
             &run(&model, "drop_attn(0)"),
@@ -274,8 +274,8 @@ fn an_edit_changes_nothing_before_its_positions() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Of a model of any family, on any tokens, at any site and positions. That the edits change anything is tested above: on
-    /// equal tokens, say, queries change nothing.
+    /// Laws for any family, tokens, site and positions. That edits change anything is tested above: on equal tokens, for example,
+    /// an edit of queries changes nothing.
     #[test]
     fn edits_of_values_keep_their_laws(
         (model, site) in any::<(Index, Index)>(),
@@ -409,7 +409,7 @@ fn what_a_state_cannot_know_is_refused_with_a_reason() {
     check("mean(attn.out[0])", "takes means of a reference text");
     check(
         "zero(embed@-1)",
-        "does not know where its sequence will end",
+        "is not known in advance",
     );
     check(
         "zero(embed@7)",

@@ -1,4 +1,4 @@
-//! The whole checkpoint: its config and its tensors by name.
+//! A whole checkpoint: its config and its tensors by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -22,7 +22,7 @@ const CONFIG_NAME: &str = "config.json";
 /// Name of the only file of weights in a checkpoint folder without an index.
 const SINGLE_NAME: &str = "model.safetensors";
 
-/// Name of the first of one shards, whose index some programs leave out.
+/// Name of the first of one shards; some programs write such a shard without an index.
 const ONLY_SHARD_NAME: &str = "model-00001-of-00001.safetensors";
 /// Endings of weight files that are not safetensors.
 const FOREIGN_ENDINGS: [&str; 7] = ["bin", "ckpt", "gguf", "h5", "msgpack", "pt", "pth"];
@@ -51,27 +51,27 @@ impl Default for OpenOptions {
 }
 
 impl OpenOptions {
-    /// Each tensor is read when it is asked for, and links that lead out of the folder are refused.
+    /// Reads each tensor when it is requested, and refuses links that lead out of the folder.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Maps files of weights into memory, on the caller's promise that they do not change; with `None` each tensor is
-    /// read when it is asked for, as it is by default.
+    /// Maps files of weights into memory, on the caller's promise that they do not change. With `None`, the default, each tensor
+    /// is read when it is requested.
     ///
-    /// A mapping spares the copy of tensors that are used as they lie in the file: those in f32 that are not packed.
+    /// A mapping saves copying tensors that are used as they are stored: those in f32 that are not packed.
     pub fn map(mut self, stable: Option<StableFiles>) -> Self {
         self.map = stable;
         self
     }
 
-    /// What happens at a link that leads neither to a file of the folder nor to a blob of the same hub cache.
+    /// Sets what happens at a link that leads neither to a file of the folder nor to a blob of the same hub cache.
     pub fn links(mut self, links: Links) -> Self {
         self.links = links;
         self
     }
 
-    /// The folder alone, for files that are no part of the model, such as its tokenizer.
+    /// Opens the folder alone, for files that are not part of the model, such as its tokenizer.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// Any [`WeightsError`] that can be seen without reading the tensors' values.
+    /// Any [`WeightsError`] that can be detected without reading the tensors' values.
     pub fn open(&self, folder: &Path) -> Result<Checkpoint, WeightsError> {
         let folder = self.folder(folder)?;
         if !folder.has(CONFIG_NAME)?
@@ -145,7 +145,7 @@ impl OpenOptions {
     }
 }
 
-/// The error of a folder that holds neither `model.safetensors` nor an index.
+/// The error for a folder that holds neither `model.safetensors` nor an index.
 fn no_weights(folder: &Folder) -> WeightsError {
     let names = match folder.names() {
         Ok(names) => names,
@@ -182,7 +182,7 @@ fn no_weights(folder: &Folder) -> WeightsError {
     }
 }
 
-/// The folder below, last by name, that holds a config, as a trainer's root does.
+/// The subfolder, last by name, that holds a config: a trainer writes its checkpoints below one root.
 fn nested(folder: &Folder) -> Result<Option<String>, FileError> {
     for name in folder.names()?.into_iter().rev() {
         if folder.has(&format!("{name}/{CONFIG_NAME}"))? {
@@ -192,7 +192,7 @@ fn nested(folder: &Folder) -> Result<Option<String>, FileError> {
     Ok(None)
 }
 
-/// Files of weights, and which of them holds which tensor.
+/// The files of weights, and the file that holds each tensor.
 #[derive(Debug)]
 struct Weights {
     index_file: Option<OpenedFile>,
@@ -235,7 +235,7 @@ impl Weights {
         Some((shard, shard.header.tensors.info(name)?))
     }
 
-    /// Dtype and shape of a tensor in words.
+    /// Dtype and shape of a tensor, for a message.
     fn describe(&self, name: &str) -> String {
         match self.find(name) {
             Some((_, info)) => format!("{} {:?}", info.dtype, info.shape),
@@ -265,7 +265,7 @@ fn refuse_difference(
     Ok(())
 }
 
-/// What is known of a tensor without reading its values.
+/// What is known about a tensor without reading its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TensorInfo<'a> {
     /// Element type in the file.
@@ -291,12 +291,12 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// Any [`WeightsError`] that can be seen without reading the tensors' values.
+    /// Any [`WeightsError`] that can be detected without reading the tensors' values.
     pub fn open(folder: &Path) -> Result<Self, WeightsError> {
         OpenOptions::default().open(folder)
     }
 
-    /// The folder, as it was given.
+    /// The folder as given.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -311,7 +311,7 @@ impl Checkpoint {
         self.weights.owners.keys().map(String::as_str)
     }
 
-    /// Dtype, shape and file of a tensor, if there is one of this name.
+    /// Dtype, shape and file of a tensor; `None` if there is none of this name.
     pub fn info(&self, name: &str) -> Option<TensorInfo<'_>> {
         let (shard, info) = self.weights.find(name)?;
         Some(TensorInfo {
@@ -329,7 +329,7 @@ impl Checkpoint {
     ///
     /// [`WeightsError::NoSuchTensor`], [`WeightsError::UnsupportedDtype`] if it is not F32, F16 or BF16,
     /// [`WeightsError::ZeroSize`], [`WeightsError::NotFinite`], [`WeightsError::OutOfMemory`],
-    /// [`FileError::SizeChanged`] if the file's size is not as at opening, or [`FileError::Io`].
+    /// [`FileError::SizeChanged`] if the file's size has changed since it was opened, or [`FileError::Io`].
     pub fn tensor(&self, name: &str) -> Result<Tensor, WeightsError> {
         let Some((shard, info)) = self.weights.find(name) else {
             return Err(WeightsError::NoSuchTensor {
@@ -350,9 +350,9 @@ impl Checkpoint {
         Ok(tensor)
     }
 
-    /// The files the checkpoint was read from: `config.json`, the index if there is one, the files of weights.
+    /// The files that the checkpoint was read from: `config.json`, the index if there is one, and the files of weights.
     ///
-    /// Of a folder that holds the same tensors as a single file and as shards, only the single file is used.
+    /// If a folder holds the same tensors as a single file and as shards, only the single file is used.
     pub fn files(&self) -> impl Iterator<Item = &OpenedFile> {
         let weights = self.weights.shards.iter().map(|shard| &shard.file);
         std::iter::once(&self.config_file)
@@ -360,7 +360,7 @@ impl Checkpoint {
             .chain(weights)
     }
 
-    /// What was noticed in the tensors read so far, sorted, each once.
+    /// Warnings about the tensors read so far, sorted and without repetition.
     pub fn warnings(&self) -> Vec<Warning> {
         self.warnings
             .lock()

@@ -1,4 +1,4 @@
-//! The tokens that end a text, as a checkpoint folder says.
+//! The tokens that end a text, according to a checkpoint folder.
 
 use crate::MAX_CONFIG_BYTES;
 use crate::error::WeightsError;
@@ -6,10 +6,10 @@ use crate::json::{read_object, unexpected};
 use layerwise_files::Folder;
 use serde_json::Value;
 
-/// The tokens that end a text: `eos_token_id` of `generation_config.json`, or else of `config.json`; none where neither says.
+/// The tokens that end a text: `eos_token_id` of `generation_config.json`, or else of `config.json`; none if both lack it.
 ///
 /// # Errors
-/// A file that cannot be read, or another value than an id, ids or null.
+/// A file cannot be read, or the value is not an id, a list of ids or null.
 pub fn end_tokens(folder: &Folder) -> Result<Vec<u32>, WeightsError> {
     for name in ["generation_config.json", "config.json"] {
         if !folder.has(name)? {

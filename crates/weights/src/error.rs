@@ -1,4 +1,4 @@
-//! What can be wrong with a checkpoint folder.
+//! Why a checkpoint folder is refused.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use layerwise_files::FileError;
 use safetensors::{Dtype, SafeTensorError};
 
-/// A checkpoint folder that cannot be used.
+/// Why a checkpoint folder cannot be used.
 ///
-/// Names that come from a file are printed quoted and escaped, and long ones are cut.
+/// Messages quote and escape names that come from a file, and cut long ones.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
@@ -26,7 +26,7 @@ pub enum WeightsError {
         /// The first such file, by name.
         found: String,
     },
-    /// The folder holds safetensors files, but none of a name that says that it is the model.
+    /// The folder holds safetensors files, but their names do not say that they are the model.
     #[error(
         "{folder}: expected model.safetensors or model.safetensors.index.json, found {found}; \
          if it holds the whole model, rename it to model.safetensors"
@@ -37,14 +37,14 @@ pub enum WeightsError {
         /// The safetensors files, quoted, at most three of them.
         found: String,
     },
-    /// The folder holds checkpoint folders and is none itself.
+    /// The folder is not a checkpoint folder, but holds some.
     #[error(
         "{folder}: expected config.json, found it in the folder {found:?} instead; name that folder"
     )]
     Nested {
         /// The folder.
         folder: PathBuf,
-        /// The checkpoint folder in it whose name comes last.
+        /// The subfolder that is a checkpoint folder, last by name.
         found: String,
     },
     /// The head of a file of packed weights is damaged.
@@ -53,17 +53,17 @@ pub enum WeightsError {
         /// The file.
         path: PathBuf,
     },
-    /// A file of packed weights is of something else.
+    /// A file of packed weights belongs to another model or format.
     #[error("{path}: expected packed weights of {expected}, found those of {found:?}")]
     PackOther {
         /// The file.
         path: PathBuf,
-        /// The hash of what they should depend on.
+        /// The hash of the inputs that the weights should depend on.
         expected: String,
         /// The hash in the file.
         found: String,
     },
-    /// A file of packed weights does not end where its parts do.
+    /// A file of packed weights is longer or shorter than its parts.
     #[error("{path}: expected packed weights of {expected} bytes, found {found}")]
     PackLength {
         /// The file.
@@ -82,12 +82,12 @@ pub enum WeightsError {
         part: usize,
         /// The checksum in the file's head.
         expected: u32,
-        /// That of the part's bytes.
+        /// The checksum of the part's bytes.
         found: u32,
     },
-    /// A file of packed weights does not have the matrices of the model.
+    /// A file of packed weights does not hold the model's matrices.
     #[error(
-        "{path}: expected other parts than the packed weights have, found part {part} not to be the model's matrix"
+        "{path}: part {part} of the packed weights is not the model's matrix"
     )]
     PackShape {
         /// The file.
@@ -123,7 +123,7 @@ pub enum WeightsError {
         /// The length declared, in bytes.
         found: u64,
     },
-    /// The header is not an object with nothing but spaces after it.
+    /// The header is not a JSON object followed by nothing but spaces.
     #[error("{path}: header: expected {expected:?} as its {place} byte, found {:?}", char::from(*.found))]
     HeaderFrame {
         /// The file.
@@ -145,14 +145,14 @@ pub enum WeightsError {
         /// Offset in bytes of the first wrong byte from the start of the item.
         offset: usize,
     },
-    /// JSON that does not parse, or a value of the wrong kind.
+    /// JSON does not parse, or a value is of the wrong kind.
     #[error("{path}: {item}: {reason}")]
     Json {
         /// The file.
         path: PathBuf,
         /// The part of the file.
         item: String,
-        /// The parser's reason, with what it expected and found, and the place.
+        /// The parser's reason: what it expected and found, and where.
         reason: String,
     },
     /// A key occurs twice in one JSON object.
@@ -175,7 +175,7 @@ pub enum WeightsError {
         /// The name, cut if long.
         found: String,
     },
-    /// An element type that the format does not have.
+    /// The format has no such element type.
     #[error(
         "{path}: tensor {tensor:?}: dtype: expected one of the format's (F32, F16, BF16 …), found {found:?}"
     )]
@@ -261,7 +261,7 @@ pub enum WeightsError {
     },
     /// Two tensors share bytes.
     #[error(
-        "{path}: tensor {tensor:?} overlaps the one before it: expected to begin at byte {expected}, found {found}"
+        "{path}: tensor {tensor:?} overlaps the one before it: expected it to begin at byte {expected}, found {found}"
     )]
     Overlap {
         /// The file.
@@ -273,21 +273,21 @@ pub enum WeightsError {
         /// Where it begins.
         found: usize,
     },
-    /// Bytes between two tensors belong to none.
+    /// Bytes between two tensors belong to no tensor.
     #[error(
-        "{path}: a hole lies before tensor {tensor:?}: expected to begin at byte {expected}, found {found}"
+        "{path}: unused bytes before tensor {tensor:?}: expected it to begin at byte {expected}, found {found}"
     )]
     Hole {
         /// The file.
         path: PathBuf,
-        /// The tensor after the hole.
+        /// The tensor after the unused bytes.
         tensor: String,
         /// Where the data before it ends.
         expected: usize,
         /// Where it begins.
         found: usize,
     },
-    /// Bytes after the last tensor belong to none.
+    /// Bytes after the last tensor belong to no tensor.
     #[error(
         "{path}: expected {expected} bytes of data (the end of the last tensor), found {found}"
     )]
@@ -315,7 +315,7 @@ pub enum WeightsError {
         /// The name asked for.
         tensor: String,
     },
-    /// A tensor is not of a type that weights can have.
+    /// A weight has an element type that weights cannot have.
     #[error(
         "{path}: tensor {tensor:?}: dtype: expected F32, F16 or BF16 for a weight, found {found}"
     )]
@@ -327,14 +327,14 @@ pub enum WeightsError {
         /// The dtype found.
         found: Dtype,
     },
-    /// A tensor of a named file is not of the type that it is read as.
+    /// A tensor of a named file has another element type than the requested one.
     #[error("{path}: tensor {tensor:?}: expected {expected}, found {found}")]
     OtherDtype {
         /// The file.
         path: PathBuf,
         /// The tensor.
         tensor: String,
-        /// The type that it is read as.
+        /// The requested type.
         expected: Dtype,
         /// Its type.
         found: Dtype,
@@ -363,7 +363,7 @@ pub enum WeightsError {
         /// Its value.
         found: f32,
     },
-    /// The memory for a tensor cannot be had.
+    /// The memory for a tensor cannot be allocated.
     #[error("{path}: tensor {tensor:?}: cannot allocate {bytes} bytes")]
     OutOfMemory {
         /// The file.
@@ -386,7 +386,7 @@ pub enum WeightsError {
         /// The shard's name, cut if long.
         found: String,
     },
-    /// Two shard names are the same file where case does not count.
+    /// Two shard names differ only in case, and are one file on some systems.
     #[error("{path}: shards {first:?} and {second:?} differ only in case, expected distinct names")]
     NameClash {
         /// The index.
@@ -426,7 +426,7 @@ pub enum WeightsError {
         /// The second shard.
         second: PathBuf,
     },
-    /// The index declares another size than its shards have.
+    /// The index declares a size that differs from the size of its shards.
     #[error(
         "{path}: total_size: expected {expected} bytes, the sum over the tensors (or that over the files), found {found}"
     )]
@@ -455,7 +455,7 @@ pub enum WeightsError {
 }
 
 impl WeightsError {
-    /// Whether a file of packed weights is not what it should be, rather than out of reach.
+    /// Whether a file of packed weights is damaged or of something else, rather than unreadable.
     pub fn is_of_packs(&self) -> bool {
         matches!(
             self,
@@ -468,7 +468,7 @@ impl WeightsError {
     }
 }
 
-/// Something about a checkpoint that is allowed but probably not meant.
+/// Something about a checkpoint that is valid but probably a mistake.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[non_exhaustive]
 pub enum Warning {

@@ -1,4 +1,4 @@
-//! One safetensors file that is no part of a checkpoint.
+//! A safetensors file outside a checkpoint.
 
 use std::path::Path;
 
@@ -11,11 +11,11 @@ use crate::error::WeightsError;
 use crate::shard::Shard;
 use crate::tensor::Tensor;
 
-/// A safetensors file that the user named, as activations of a reference or vectors for edits; its header is held to the
+/// A safetensors file that the user named, such as activations of a reference or vectors for edits. Its header must follow the
 /// same rules as a checkpoint's.
 ///
-/// [`TensorFile::read`] gives values as they are, NaN among them; [`TensorFile::tensor`] reads a tensor as a checkpoint's
-/// weights are read.
+/// [`TensorFile::read`] returns values as stored, including NaN; [`TensorFile::tensor`] reads a tensor as a checkpoint's weights
+/// are read.
 ///
 /// ```
 /// use layerwise_weights::TensorFile;
@@ -36,10 +36,10 @@ use crate::tensor::Tensor;
 pub struct TensorFile(Shard);
 
 impl TensorFile {
-    /// Opens a file, or what a link leads to, and checks its header.
+    /// Opens a file, following links, and checks its header.
     ///
     /// # Errors
-    /// A file that cannot be opened, or whose header breaks the format.
+    /// The file cannot be opened, or its header breaks the format.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         Ok(Self(Shard::open(open(path, Links::Follow)?, None)?))
     }
@@ -54,7 +54,7 @@ impl TensorFile {
         self.0.header.tensors.offset_keys()
     }
 
-    /// The type and shape of a tensor; `None` where there is none of this name.
+    /// The type and shape of a tensor; `None` if there is none of this name.
     pub fn info(&self, name: &str) -> Option<TensorInfo<'_>> {
         let info = self.0.header.tensors.info(name)?;
         Some(TensorInfo {
@@ -64,7 +64,7 @@ impl TensorFile {
         })
     }
 
-    /// The bytes that [`TensorFile::tensor`] takes; `None` where there is none of this name.
+    /// The bytes that [`TensorFile::tensor`] allocates; `None` if there is none of this name.
     pub fn bytes(&self, name: &str) -> Option<u64> {
         let info = self.0.header.tensors.info(name)?;
         let elements = info.shape.iter().map(|length| *length as u64);
@@ -72,19 +72,19 @@ impl TensorFile {
         Some(elements.saturating_mul(size_of::<f32>() as u64))
     }
 
-    /// Reads a tensor of F32, F16 or BF16, widened exactly to `f32`; `None` where there is none of this name.
+    /// Reads a tensor of F32, F16 or BF16, widened exactly to `f32`; `None` if there is none of this name.
     ///
     /// # Errors
-    /// Another type, a dimension of zero, a value that is not finite, or a file that has changed.
+    /// The tensor has another type, a dimension of zero or a value that is not finite, or the file has changed.
     pub fn tensor(&self, name: &str) -> Result<Option<Tensor>, WeightsError> {
         let info = self.0.header.tensors.info(name);
         info.map(|info| self.0.tensor(name, info)).transpose()
     }
 
-    /// Reads a tensor as it is; `None` where there is none of this name.
+    /// Reads a tensor as stored; `None` if there is none of this name.
     ///
     /// # Errors
-    /// A tensor of another type, or a file that cannot be read.
+    /// The tensor has another type, or the file cannot be read.
     pub fn read<T: Element>(&self, name: &str) -> Result<Option<ArrayD<T>>, WeightsError> {
         let Some(info) = self.0.header.tensors.info(name) else {
             return Ok(None);
@@ -108,16 +108,16 @@ impl TensorFile {
 }
 
 mod sealed {
-    /// Only the types of this file are elements.
+    /// Prevents implementations outside this file.
     pub trait Sealed {}
 }
 
 /// An element type of a [`TensorFile`].
 pub trait Element: sealed::Sealed + Sized {
-    /// Its name in the format.
+    /// The type's name in the format.
     const DTYPE: Dtype;
 
-    /// The elements, from bytes in little-endian order.
+    /// Decodes elements from little-endian bytes.
     fn of(bytes: &[u8]) -> Vec<Self>;
 }
 

@@ -1,4 +1,4 @@
-//! The header of a safetensors file: our own strict reading, and then the validation of the safetensors crate.
+//! The header of a safetensors file: read strictly here, then validated by the safetensors crate.
 //!
 //! A file is eight bytes of header length (little-endian), the header (a JSON object, padded with spaces), and the
 //! data of the tensors without gaps.
@@ -273,7 +273,7 @@ impl<'de> Visitor<'de> for HeaderVisitor<'_, '_> {
     }
 }
 
-/// The free-form text of a header: checked, and not kept, since nothing depends on it.
+/// The free-form text of a header: checked but not kept, because nothing depends on it.
 struct MetadataText<'f, 'a>(&'f Faults<'a>);
 
 impl<'de> DeserializeSeed<'de> for MetadataText<'_, '_> {

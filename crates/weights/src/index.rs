@@ -1,4 +1,4 @@
-//! `model.safetensors.index.json`: which shard holds which tensor.
+//! `model.safetensors.index.json`: the shard of each tensor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,7 +15,7 @@ use layerwise_files::{Folder, OpenedFile};
 /// Name of the index in a checkpoint folder.
 pub(crate) const INDEX_NAME: &str = "model.safetensors.index.json";
 
-/// A validated index; its shards have not been looked at.
+/// A validated index; the shards themselves are not yet checked.
 #[derive(Debug)]
 pub(crate) struct Index {
     pub(crate) file: OpenedFile,
@@ -79,7 +79,7 @@ impl Index {
         self.weight_map.values().map(String::as_str).collect()
     }
 
-    /// Checks that the shards hold what the index says; `owners` gives each tensor's position in `shards`.
+    /// Checks that the shards hold the tensors that the index assigns to them; `owners` gives each tensor's position in `shards`.
     pub(crate) fn check(
         &self,
         shards: &[Shard],
@@ -107,7 +107,7 @@ impl Index {
             });
         }
         let expected = shards.iter().map(Shard::data_bytes).sum();
-        // Some programs count whole files, headers included.
+        // Some programs sum the sizes of whole files, headers included.
         let files: u64 = shards.iter().map(|shard| shard.file.size()).sum();
         match self.total_size {
             Some(found) if found != expected && found != files => Err(WeightsError::TotalSize {

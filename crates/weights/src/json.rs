@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::error::{WeightsError, excerpt};
 use layerwise_files::OpenedFile;
 
-/// Carries a typed error past serde, whose own errors hold only text.
+/// Carries a typed error through serde, whose own errors hold only text.
 #[derive(Debug)]
 pub(crate) struct Faults<'a> {
     path: &'a Path,
@@ -30,13 +30,13 @@ impl<'a> Faults<'a> {
         self.path
     }
 
-    /// Keeps `error` and returns an error that stops the parser.
+    /// Stores `error` and returns an error that stops the parser.
     pub(crate) fn refuse<E: de::Error>(&self, error: WeightsError) -> E {
         self.first.borrow_mut().get_or_insert(error);
         E::custom("refused")
     }
 
-    /// Notes that the parser stopped with `error` inside `item`, unless something more exact is known.
+    /// Records that the parser stopped with `error` inside `item`, unless a more exact error is already stored.
     pub(crate) fn inside<E: de::Error>(&self, item: String, error: E) -> E {
         let reason = excerpt(&error.to_string());
         self.first
@@ -58,7 +58,7 @@ impl<'a> Faults<'a> {
     }
 }
 
-/// Text of a file, or the offset at which it stops being UTF-8.
+/// Text of a file, or the offset of the first byte that is not UTF-8.
 pub(crate) fn utf8<'b>(path: &Path, item: &str, bytes: &'b [u8]) -> Result<&'b str, WeightsError> {
     std::str::from_utf8(bytes).map_err(|e| WeightsError::Utf8 {
         path: path.to_owned(),
@@ -101,7 +101,7 @@ pub(crate) fn read_object(
     }
 }
 
-/// The error of a value that is not of the expected kind.
+/// The error for a value that is not of the expected kind.
 pub(crate) fn unexpected(path: &Path, item: &str, expected: &str, found: &Value) -> WeightsError {
     let found = match found {
         Value::Array(_) => "an array".to_owned(),
@@ -116,7 +116,7 @@ pub(crate) fn unexpected(path: &Path, item: &str, expected: &str, found: &Value)
     }
 }
 
-/// Any JSON value, nested at most as deep as serde_json allows (128), with no key twice in one object.
+/// Any JSON value, nested no deeper than serde_json allows (128), with no key twice in one object.
 #[derive(Clone, Copy)]
 struct StrictValue<'f, 'a>(&'f Faults<'a>);
 

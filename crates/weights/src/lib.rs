@@ -1,11 +1,11 @@
 //! Checkpoint folders in the Hugging Face layout: safetensors files, read or mapped, and validated, and `config.json`.
 //!
-//! # Why a second check in front of the safetensors crate
+//! # Why the header is checked twice
 //!
-//! A checkpoint is somebody else's file, and the numbers computed from it are published under our name.
-//! The published reader accepts some files that cannot be meant, such as a header that names one tensor twice, and
-//! overflows on sizes near `usize::MAX`.
-//! So this crate reads the header itself, strictly, and hands the result to [`safetensors`] for its own validation.
+//! A checkpoint comes from strangers, and the numbers computed from it are published under our name.
+//! The safetensors crate accepts some files that must be mistakes, such as a header that names one tensor twice, and it overflows
+//! on sizes near `usize::MAX`.
+//! So this crate first reads the header itself, strictly, and then hands the result to [`safetensors`] for its own validation.
 //! Every refusal is a [`WeightsError`] that names the file, the item, what was expected and what was found.
 //!
 //! ```
@@ -31,27 +31,26 @@
 //!
 //! `config.json`, and either `model.safetensors` or the shards that `model.safetensors.index.json` names.
 //! Pickle files (`.bin`, `.pth`) are never opened.
-//! A tensor of F32, F16 or BF16 becomes `f32` when it is asked for; widening is exact.
-//! An aligned F32 tensor is borrowed from a mapping where files are mapped, so that it costs no memory of its own.
-//! Tensors of other types may lie in the file, and are refused only when they are read.
+//! A tensor of F32, F16 or BF16 becomes `f32` when it is requested; widening is exact.
+//! If files are mapped, an aligned F32 tensor is borrowed from the mapping and takes no memory of its own.
+//! The file may hold tensors of other types, which are refused only when they are read.
 //!
 //! # Security
 //!
-//! A hostile folder cannot cause undefined behaviour, make this crate read a file outside the folder (other than the
-//! blob of a hub cache that a snapshot links to; [`OpenOptions::links`] lifts that), run code, or block on a FIFO.
-//! It can cost time and memory within these limits: a header of [`MAX_HEADER_BYTES`], an index of
-//! [`MAX_INDEX_BYTES`], a config of [`MAX_CONFIG_BYTES`], a small multiple of those in memory while they are parsed,
-//! and four bytes for every element of the F16 and BF16 tensors that are read.
+//! A hostile folder cannot cause undefined behaviour, run code, block on a FIFO, or make this crate read a file outside the
+//! folder. One exception is the blob of a hub cache that a snapshot links to; [`OpenOptions::links`] allows more.
+//! It can cost time and memory within these limits: a header of [`MAX_HEADER_BYTES`], an index of [`MAX_INDEX_BYTES`], a config
+//! of [`MAX_CONFIG_BYTES`], a small multiple of those in memory during parsing, and four bytes for every element of the F16 and
+//! BF16 tensors that are read.
 //!
-//! Each tensor is read into memory when it is asked for: a file that has shrunk is an error, and what has been read
-//! stays as it was checked.
+//! Each tensor is read into memory when it is requested: a shrunken file is an error, and checked values stay as they are.
 //!
-//! **With [`OpenOptions::map`] a file that another process changes is outside this protection.**
+//! **With [`OpenOptions::map`] there is no protection against another process that changes a file.**
 //! If the file shrinks, touching the lost pages ends the process with a signal (`SIGBUS` on Unix).
-//! If its bytes are overwritten in place, the numbers change under the computation, after they have been checked.
-//! Every tensor read compares the file's size with the size at opening, which turns the common accident into an
-//! error but cannot close the gap; so the caller promises that it does not happen ([`StableFiles`]).
-//! Replacing a file by renaming another over it is harmless in both modes, since the opened file stays.
+//! If its bytes are overwritten in place, the numbers change after they were checked.
+//! Every read of a tensor compares the file's size with its size at opening. This turns the common accident into an error, but
+//! cannot close the gap, so the caller promises that it does not happen ([`StableFiles`]).
+//! Replacing a file by renaming another over it is harmless in both modes, because the opened file stays.
 
 mod checkpoint;
 mod end_tokens;

@@ -1,4 +1,4 @@
-//! The one place where a file is mapped into memory.
+//! Maps files into memory; no other file does.
 
 #![allow(unsafe_code)]
 
@@ -8,10 +8,10 @@ use std::ops::Deref;
 
 use memmap2::{Mmap, MmapOptions};
 
-/// The promise that files which are mapped stay as they are.
+/// The caller's promise that mapped files do not change.
 ///
-/// Memory that shows a file changes with the file, and ends the process when the file shrinks.
-/// No operating system keeps other processes from writing, so the caller promises in its stead.
+/// Mapped memory changes with its file, and touching it after the file shrinks ends the process.
+/// No operating system prevents other processes from writing, so the caller must promise it.
 ///
 /// ```
 /// use layerwise_weights::{OpenOptions, StableFiles};
@@ -27,7 +27,7 @@ impl StableFiles {
     /// # Safety
     ///
     /// Until everything that was read from a mapped file is dropped, nobody may write to that file or shorten it.
-    /// To rename another file over it is harmless, since the opened file stays.
+    /// Renaming another file over it is harmless, because the opened file stays.
     pub const unsafe fn promise() -> Self {
         Self(())
     }
@@ -40,12 +40,11 @@ pub(crate) struct Mapping(Mmap);
 impl Mapping {
     /// Maps the first `len` bytes of a regular file.
     pub(crate) fn new(file: &File, len: usize, _: StableFiles) -> io::Result<Self> {
-        // SAFETY: a mapping is sound as long as the mapped bytes stay as they are.
+        // SAFETY: a mapping is sound as long as the mapped bytes do not change.
         // This process never writes to the file: it is opened for reading only, and the mapping is read-only.
-        // The caller has checked that it is a regular file of at least `len` bytes, so no page lies past its end.
-        // `StableFiles` is the caller's promise that no other process truncates or rewrites it meanwhile.
-        // The bytes are only ever read as `u8`, `u16` or, for the same bits, `f32`, for which every bit pattern is a
-        // valid value.
+        // The caller has checked that it is a regular file of at least `len` bytes, so every page lies within it.
+        // `StableFiles` is the caller's promise that no other process truncates or rewrites the file meanwhile.
+        // The bytes are only ever read as `u8`, `u16` or, for the same bits, `f32`, for which every bit pattern is a valid value.
         let map = unsafe { MmapOptions::new().len(len).map(file) }?;
         Ok(Self(map))
     }

@@ -1,12 +1,12 @@
-//! Packed weights that are kept on disk, so that the next start finds them.
+//! Packed weights kept on disk for the next start.
 //!
-//! A file of packed weights is named by a hash of everything that they depend on, and that hash stands in it. It is
+//! A file of packed weights is named by a hash of everything that the weights depend on, and holds that hash. Its contents are
 //!
-//! - 16 bytes that say what it is, and a CRC-32 of the rest of its head, in 8 bytes;
-//! - the hash, 64 hexadecimal digits; how many parts there are, in 8 bytes; of each its bytes and their CRC-32, in 8 bytes each;
-//! - zeros up to a multiple of 4096 bytes, and then part after part, of multiples of 128 bytes.
+//! - 16 bytes that identify the format, and a CRC-32 of the rest of its head, in 8 bytes;
+//! - the hash, 64 hexadecimal digits; the number of parts, in 8 bytes; for each part its length and its CRC-32, in 8 bytes each;
+//! - zeros up to a multiple of 4096 bytes, and then the parts in order, each a multiple of 128 bytes.
 //!
-//! Numbers are little-endian, the parts as they lie in memory. All of this is checked whenever a file is opened.
+//! Numbers are little-endian, and parts are stored as they lie in memory. Opening a file checks all of this.
 
 use crate::error::WeightsError;
 use crate::mapping::{Mapping, StableFiles};
@@ -16,29 +16,30 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// The beginning of every such file.
+/// The first bytes of every such file.
 const MAGIC: &[u8; 16] = b"layerwise packs\n";
 /// Bytes of the hash.
 const HASH: usize = 64;
 /// Bytes before the list of parts.
 const FIXED: usize = MAGIC.len() + 8 + HASH + 8;
-/// Bytes of a part in the list.
+/// Bytes of a part's entry in the list.
 const ENTRY: usize = 16;
-/// The most parts; a model has a few for each block.
+/// The largest number of parts; a model has a few for each block.
 const MOST_PARTS: u64 = 1 << 20;
-/// Where parts may begin: a page.
+/// Parts begin at a multiple of this: a page.
 const PAGE: usize = 4096;
-/// What the bytes of a part are a multiple of: a row of a panel.
+/// The length of a part is a multiple of this: a row of a panel.
 const ROW: u64 = 128;
-/// Files of fewer bytes are hashed anew each time, which takes no time.
+/// Files of fewer bytes are hashed each time, which takes almost no time.
 const LEAST_REMEMBERED: u64 = 16 << 20;
-/// Bytes of a hash that is remembered, with its stamp.
+/// Bytes of a remembered hash with its stamp.
 const MOST_STAMP: u64 = 4096;
 
 /// A folder of packed weights.
 ///
-/// Its files are written under a name of their own and then renamed, so that one is whole or absent, whatever other process
-/// writes the same; after a loss of power its checksums tell. The folder is created for the user alone. What is in a file is trusted as far as its checksums tell: the folder should be writable by its user alone.
+/// Files are written under a unique name and then renamed, so that a file is whole or absent, whatever other process writes the
+/// same; after a loss of power its checksums show damage. The folder is created for the user alone. Checksums detect damage but
+/// not tampering, so only the user should be able to write to the folder.
 ///
 /// ```
 /// use layerwise_weights::{PackCache, StableFiles};
@@ -73,7 +74,7 @@ impl Packs {
         &self.path
     }
 
-    /// Where its parts are.
+    /// The byte ranges of its parts.
     pub fn parts(&self) -> &[Range<usize>] {
         &self.parts
     }
@@ -87,8 +88,8 @@ impl AsRef<[u8]> for Packs {
 }
 
 impl PackCache {
-    /// In a folder, which is made once something is kept in it. Its files are mapped, on the caller's promise that nobody
-    /// writes to them; the cache itself replaces them by renaming.
+    /// A cache in a folder, which is created when the first weights are kept. Its files are mapped, on the caller's promise that
+    /// nobody writes to them; the cache itself replaces them by renaming.
     pub fn new(folder: impl Into<PathBuf>, stable: StableFiles) -> Self {
         Self {
             folder: folder.into(),
@@ -101,10 +102,10 @@ impl PackCache {
         &self.folder
     }
 
-    /// The packed weights that were kept of what these texts say; `None` where there are none.
+    /// The packed weights kept for these texts; `None` if there are none.
     ///
     /// # Errors
-    /// A file that cannot be opened, or is damaged or of something else: one that [`PackCache::keep`] replaces.
+    /// The file cannot be opened, is damaged, or belongs to other inputs; [`PackCache::keep`] replaces it.
     pub fn open(&self, of: &[&str]) -> Result<Option<Packs>, WeightsError> {
         let key = key(of);
         let path = self.path(&key);
@@ -133,13 +134,13 @@ impl PackCache {
         }))
     }
 
-    /// Keeps packed weights, in place of what was kept of the same, and returns the file.
+    /// Keeps packed weights for these texts, replacing earlier ones, and returns the file.
     ///
     /// # Errors
     /// The folder or the file cannot be written.
     ///
     /// # Panics
-    /// If a part is no multiple of 128 bytes.
+    /// If the length of a part is not a multiple of 128 bytes.
     pub fn keep(&self, of: &[&str], parts: &[&[u8]]) -> Result<PathBuf, WeightsError> {
         let key = key(of);
         let path = self.path(&key);
@@ -161,12 +162,12 @@ impl PackCache {
         Ok(path)
     }
 
-    /// A file's SHA-256. Of a large file it is remembered together with the file's stamp ([`OpenedFile::stamp`]), so that one that
-    /// was not written since is not read again. What is remembered is believed only if it was written two seconds after the file
-    /// or later ([`OpenedFile::is_older_than`]): before, the file could be written again under the same stamp.
+    /// A file's SHA-256. For a large file it is remembered together with the file's stamp ([`OpenedFile::stamp`]), so that a file
+    /// that has not been written since is not read again. A remembered hash is trusted only if it was written at least two
+    /// seconds after the file ([`OpenedFile::is_older_than`]); before that, the file could be written again under the same stamp.
     ///
     /// # Errors
-    /// The file cannot be read. What cannot be remembered is computed again the next time.
+    /// The file cannot be read. A hash that cannot be remembered is computed again the next time.
     pub fn sha256(&self, file: &OpenedFile) -> Result<String, FileError> {
         let stamp = match file.size() >= LEAST_REMEMBERED {
             true => file.stamp()?,
@@ -193,7 +194,7 @@ impl PackCache {
         self.folder.join(format!("{}.packed", &key[..32]))
     }
 
-    /// Writes a file under a name of its own, and puts it at its place.
+    /// Writes a file under a unique name, and renames it to its place.
     fn replace<'b>(
         &self,
         path: &Path,
@@ -218,7 +219,7 @@ impl PackCache {
     }
 }
 
-/// Creates a folder, which the user alone may read and write, unless it is there.
+/// Creates a folder that only the user may read and write, unless it exists.
 fn own_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -227,7 +228,7 @@ fn own_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// A new file beside another, which nobody else writes to.
+/// Creates a file next to another, under a name that nobody else writes to.
 fn partial(path: &Path) -> io::Result<(PathBuf, File)> {
     for number in 0_u64.. {
         let mut name = path.as_os_str().to_owned();
@@ -235,7 +236,7 @@ fn partial(path: &Path) -> io::Result<(PathBuf, File)> {
         let partial = PathBuf::from(name);
         match File::create_new(&partial) {
             Ok(file) => return Ok((partial, file)),
-            // Another thread or process writes it, or was killed.
+            // Another thread or process is writing it, or was killed while writing.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
@@ -253,7 +254,7 @@ fn key(of: &[&str]) -> String {
     sha256(&bytes)
 }
 
-/// The hash that a file keeps of another with this stamp, if it was written long enough after it.
+/// The hash remembered for a file with this stamp, if it was written long enough after the file.
 fn remembered(path: &Path, stamp: &str, of: &OpenedFile) -> Option<String> {
     let kept = open(path, Links::Refuse).ok()?;
     if !of.is_older_than(&kept).ok()? {
@@ -270,7 +271,7 @@ fn remembered(path: &Path, stamp: &str, of: &OpenedFile) -> Option<String> {
     is_hash.then(|| hash.to_owned())
 }
 
-/// The parts of a file with their checksums; its size, its head and its hash are right.
+/// The parts of a file with their checksums, after its size, head and hash are checked.
 fn head(file: &OpenedFile, key: &str) -> Result<Vec<(Range<usize>, u32)>, WeightsError> {
     let damaged = || WeightsError::PackHead {
         path: file.path().to_owned(),
@@ -360,7 +361,7 @@ mod tests {
         for other in [&["a model", "bf16"][..], &["a modelf32"], &["a model"], &[]] {
             assert!(cache.open(other).unwrap().is_none(), "{other:?}");
         }
-        // It may be replaced while it is in use.
+        // A file may be replaced while it is in use.
         cache.keep(&OF, &[&[3; 128]]).unwrap();
         assert_eq!(packs.as_ref()[packs.parts()[2].clone()], [2; 128]);
         assert_eq!(cache.open(&OF).unwrap().unwrap().parts().len(), 1);
@@ -372,7 +373,7 @@ mod tests {
     fn every_changed_byte_is_found_and_what_was_damaged_is_made_again() {
         let (_folder, cache, path) = kept();
         let whole = fs::read(&path).unwrap();
-        // The zeros of the head are looked at here and there.
+        // Samples the zeros of the head instead of changing each.
         let step = |at: usize| match (200..PAGE - 1).contains(&at) {
             true => 97,
             false => 1,
@@ -473,14 +474,14 @@ mod tests {
             kept.set_modified(written + std::time::Duration::from_secs(seconds))
                 .unwrap();
         };
-        // What was remembered right after the file was written is not believed: it could be written again in the same moment.
+        // A hash remembered right after the file was written is not trusted: the file could be written again in the same moment.
         assert_eq!(remembered(&kept, &stamp, &file), None);
         tell(1, &format!("{stamp}\n{told}\n"));
         assert_eq!(cache.sha256(&file).unwrap(), first);
-        // Later it is, so that the file is not read.
+        // A later one is trusted, so the file is not read.
         tell(60, &format!("{stamp}\n{told}\n"));
         assert_eq!(cache.sha256(&file).unwrap(), told);
-        // What is no hash of this stamp is not.
+        // A text that is not a hash with this stamp is not trusted.
         for text in [
             String::new(),
             format!("{stamp}\n"),

@@ -1,4 +1,4 @@
-//! One safetensors file, and the reading of its tensors.
+//! One safetensors file, and reading its tensors.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::mapping::{Mapping, StableFiles};
 use crate::tensor::{Tensor, Values};
 use layerwise_files::{FileError, OpenedFile};
 
-/// Elements of 16 bits that are read and widened at a time; 32-bit elements take two.
+/// 16-bit elements that are read and widened at a time; 32-bit elements take the place of two.
 const PIECE: usize = 1 << 15;
 
 /// One file of weights: `model.safetensors` or a shard.
@@ -22,7 +22,7 @@ const PIECE: usize = 1 << 15;
 pub(crate) struct Shard {
     pub(crate) file: OpenedFile,
     pub(crate) header: Header,
-    /// With it tensors are read through a mapping of the file, else from the file.
+    /// With this promise tensors are read through a mapping of the file, otherwise from the file.
     map: Option<StableFiles>,
 }
 
@@ -66,7 +66,7 @@ impl Shard {
         self.file.check_size()?;
         let (begin, end) = info.data_offsets;
         let bytes = self.header.data_start + begin..self.header.data_start + end;
-        // A mapping of its own for each tensor: the pages that were read go back once nothing borrows from them.
+        // Each tensor has a separate mapping, so that its pages are released once nothing borrows from them.
         let mapping = match self.map {
             Some(stable) => Some(Arc::new(self.mapping(stable)?)),
             None => None,
@@ -78,7 +78,7 @@ impl Shard {
         Tensor::new(path, name, &info.shape, values)
     }
 
-    /// The values as `f32`, in memory of their own.
+    /// The values as `f32`, in separate memory.
     fn widened(
         &self,
         mapping: Option<&Mapping>,
@@ -136,7 +136,7 @@ impl Shard {
     }
 }
 
-/// The values where they lie in the mapping, if they are `f32` there.
+/// The values borrowed from the mapping, if they are stored there as `f32`.
 fn borrowed(mapping: Option<&Arc<Mapping>>, dtype: Dtype, bytes: Range<usize>) -> Option<Values> {
     if dtype != Dtype::F32 || cfg!(target_endian = "big") {
         return None;

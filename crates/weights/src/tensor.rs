@@ -12,7 +12,7 @@ use crate::mapping::Mapping;
 
 /// A tensor in `f32`, in row-major order; every value is finite and no dimension is zero.
 ///
-/// Borrowed from the mapping where the file holds aligned F32 (no copy), otherwise owned.
+/// It borrows from the mapping if the file holds aligned F32 (no copy), and owns its values otherwise.
 /// Cloning is cheap: clones share the values.
 #[derive(Clone)]
 pub struct Tensor(Arc<Inner>);
@@ -25,7 +25,7 @@ struct Inner {
     values: Values,
 }
 
-/// Where the values of a tensor lie.
+/// The storage of a tensor's values.
 pub(crate) enum Values {
     Owned(Vec<f32>),
     Mapped(MappedValues),
@@ -59,7 +59,7 @@ impl Values {
 }
 
 impl Tensor {
-    /// Checks the values of a tensor; there are as many as `shape` says.
+    /// Checks the values of a tensor; `shape` matches their number.
     pub(crate) fn new(
         path: &Path,
         name: &str,
@@ -85,11 +85,11 @@ impl Tensor {
         })))
     }
 
-    /// A tensor of values in memory, with a name for messages.
+    /// A tensor of values in memory; `name` appears in messages.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::NotFinite`], whose path is `memory`.
+    /// [`WeightsError::NotFinite`], with the path `memory`.
     ///
     /// # Panics
     ///
@@ -181,7 +181,7 @@ impl fmt::Debug for Tensor {
 
 /// Position of the first NaN or infinity.
 fn first_not_finite(values: &[f32]) -> Option<usize> {
-    /// A block is judged without branches, which the compiler turns into SIMD.
+    /// A block is scanned without branches, which lets the compiler vectorise the scan.
     const BLOCK: usize = 4096;
     let bad = values.chunks(BLOCK).position(|block| {
         !block

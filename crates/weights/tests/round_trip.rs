@@ -1,4 +1,4 @@
-//! Valid checkpoints come back exactly, and no bytes make the reader panic.
+//! Valid checkpoints are read back exactly, and no bytes make the reader panic.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,7 +24,7 @@ struct Written {
 }
 
 impl Written {
-    /// What the bytes stand for, by `half`'s conversion of one number at a time.
+    /// The values that the bytes encode, converted one at a time by `half`.
     fn values(&self) -> Vec<f32> {
         let half = |pair: &[u8]| u16::from_le_bytes(pair.try_into().unwrap());
         match self.dtype {
@@ -78,7 +78,7 @@ fn write(folder: &Path, tensors: &BTreeMap<String, Written>, shards: usize) {
     }
 }
 
-/// Compares bit by bit, so that minus zero is not zero.
+/// Compares bit by bit, so that minus zero differs from zero.
 fn assert_same(tensor: &Tensor, written: &Written) {
     assert_eq!(tensor.shape(), written.shape);
     let bits = |values: &[f32]| {
@@ -148,7 +148,7 @@ fn every_finite_f16_and_bf16_widens_exactly() {
     assert_eq!(tensors["f16"].shape, [65_536 - 2 * 1024]);
     assert_eq!(tensors["bf16"].shape, [65_536 - 2 * 128]);
     check_round_trip(&tensors);
-    // An F16 number is its digits times a power of two, whatever converts it.
+    // Independently of any conversion, an F16 number is its significand times a power of two.
     for (bits, value) in [
         (0x0001, 2.0_f32.powi(-24)),
         (0x3c00, 1.0),
@@ -196,7 +196,7 @@ fn written() -> impl Strategy<Value = Written> {
     let shape = prop::collection::vec(1_usize..6, 0..=4);
     (dtype, shape, any::<u64>()).prop_map(|(dtype, shape, seed)| {
         let count: usize = shape.iter().product();
-        // A linear congruential generator; a bit of the exponent is cleared where all are set.
+        // A linear congruential generator; if all bits of an exponent are set, one is cleared.
         let mut state = seed;
         let mut next = || {
             state = state
@@ -245,7 +245,7 @@ enum Damage {
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
-    // Characters that mean something in a header are likelier to get past the first check.
+    // Characters with a meaning in a header are more likely to get past the first check.
     let byte = prop_oneof![
         any::<u8>(),
         prop::sample::select(b"{}[]\":,-.0129eFBU \\\0".to_vec())
@@ -278,7 +278,7 @@ fn apply(damage: &Damage, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Opens a folder and reads every tensor in both modes, which must agree; whether it works is not asked.
+/// Opens a folder and reads every tensor in both modes, which must agree; either outcome is accepted.
 fn open_and_read(folder: &Path) -> Result<(), TestCaseError> {
     let outcome = |mmap| -> Result<Vec<(String, Vec<u32>)>, String> {
         let checkpoint = OpenOptions::new()
@@ -301,7 +301,7 @@ fn open_and_read(folder: &Path) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What every tensor that was handed out promises.
+/// The guarantees for every tensor that was returned.
 fn assert_promises(tensor: &Tensor) {
     assert!(
         tensor.as_slice().iter().all(|value| value.is_finite()),

@@ -11,7 +11,7 @@ use layerwise_schedule::Site;
 use ndarray::{Array3, ArrayView2, Axis, s};
 
 impl Model {
-    /// Leaves an attention's queries, keys and values in `workspace.qkv`, as they are multiplied.
+    /// Computes an attention's queries, keys and values into `workspace.qkv`, ready for their products.
     fn project(
         &self,
         index: usize,
@@ -61,7 +61,7 @@ impl Model {
         }
     }
 
-    /// Adds what an attention keeps of rows of a residual stream, without running it.
+    /// Adds the keys and values of rows of a residual stream to those kept, without running the attention.
     pub(crate) fn keep(
         &self,
         index: usize,
@@ -88,7 +88,7 @@ impl Model {
         }
     }
 
-    /// Leaves the attention's update in `workspace.attn_update`.
+    /// Computes the attention's update into `workspace.attn_update`.
     pub(super) fn attention(
         &self,
         index: usize,
@@ -130,7 +130,7 @@ impl Model {
             (keys.slice(shared), values.slice(shared))
         };
         if reading.kept.is_empty() {
-            // What belongs to positions of the ancestors was put into place by the ancestors.
+            // The ancestors' positions were filled in at the ancestors' turn.
             for group in 0..kv_heads {
                 let own = group * sharing..(group + 1) * sharing;
                 for segment in &w.segments {

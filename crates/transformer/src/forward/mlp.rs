@@ -9,7 +9,7 @@ use layerwise_schedule::Site;
 use ndarray::{ArrayView2, Axis};
 
 impl Model {
-    /// Leaves the MLP's update in `workspace.mlp_update`.
+    /// Computes the MLP's update into `workspace.mlp_update`.
     pub(super) fn mlp(
         &self,
         index: usize,

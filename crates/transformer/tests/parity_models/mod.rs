@@ -8,7 +8,7 @@ use layerwise_weights::Checkpoint;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// Every parity fixture, in f32 and, where this machine can, in bf16.
+/// Every parity fixture, in f32 and, if this machine supports it, in bf16.
 pub(crate) fn models() -> &'static [(String, Model)] {
     static MODELS: OnceLock<Vec<(String, Model)>> = OnceLock::new();
     MODELS.get_or_init(|| {
@@ -35,7 +35,7 @@ pub(crate) fn models() -> &'static [(String, Model)] {
     })
 }
 
-/// The longest sequence of a model; where its rotary frequencies depend on the length, the longest at those of short ones.
+/// The longest sequence of a model; if its rotary frequencies depend on the length, the longest with those of short sequences.
 pub(crate) fn room(model: &Model) -> usize {
     let kinds = model.config().attention.kinds().iter();
     let short = kinds.filter_map(|kind| kind.rotary.as_ref()?.changes_beyond());

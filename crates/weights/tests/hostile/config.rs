@@ -1,4 +1,4 @@
-//! C 54: `config.json` as a file; what it says is judged by whoever builds the model.
+//! C 54: `config.json` as a file; its contents are checked by whoever builds the model.
 
 use std::fs;
 

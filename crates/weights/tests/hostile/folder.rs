@@ -1,4 +1,4 @@
-//! B 40, 41 and 48–51: what kinds of files a folder may hold, and where its links may lead.
+//! B 40, 41 and 48–51: the kinds of files that a folder may hold, and where its links may lead.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use layerwise_weights::{Checkpoint, FileError, WeightsError};
 
 use crate::{Case, check, is, vectors, write};
 
-/// The only shard of a checkpoint is the checkpoint, with or without an index.
+/// A checkpoint with a single shard is complete, with or without an index.
 #[test]
 fn the_first_of_one_shards_needs_no_index() {
     let folder = tempfile::tempdir().unwrap();

@@ -35,7 +35,7 @@ fn layouts_that_do_not_cover_the_data_are_refused() {
         ),
         header(
             "22 sizes that sum beyond 64 bits",
-            // Sizes in bits overflow first for any larger tensor, so nine of 2^61 - 1 bytes are needed.
+            // Sizes in bits overflow first for any larger tensor, so the overflow in bytes needs nine tensors of 2^61 - 1 bytes.
             of(&(0..9_u64)
                 .map(|i| {
                     let size = (1_u64 << 61) - 1;

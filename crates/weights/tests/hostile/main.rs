@@ -1,6 +1,6 @@
 //! Hostile and broken checkpoint folders: each is refused with an error that names what is wrong, or loads as stated.
 //!
-//! The number that starts a case's name is that of the project's list of bad inputs.
+//! The number at the start of a case's name is its number in the project's list of bad inputs.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use layerwise_weights::{OpenOptions, StableFiles, WeightsError};
 
-/// A bad folder and the error it must give.
+/// A bad folder and the expected error.
 struct Case {
     /// Number in the list of bad inputs, and what is wrong.
     name: &'static str,
@@ -30,12 +30,12 @@ struct Case {
     build: Box<dyn Fn(&Path) -> PathBuf>,
     /// Whether the error is of the right kind.
     is_expected: fn(&WeightsError) -> bool,
-    /// What the message must say.
+    /// Texts that the message must contain.
     says: Vec<String>,
 }
 
 impl Case {
-    /// A case whose checkpoint folder holds a good config, and what `build` puts there.
+    /// A case whose checkpoint folder holds a good config and whatever `build` adds.
     fn new(
         name: &'static str,
         build: impl Fn(&Path) + 'static,
@@ -118,7 +118,7 @@ fn stable(mmap: bool) -> Option<StableFiles> {
 
 /// Opens a folder and reads every tensor; returns their names.
 ///
-/// A load that hangs fails the test instead of stopping it for ever.
+/// A load that hangs fails the test instead of blocking it for ever.
 fn load(folder: &Path, mmap: bool) -> Result<Vec<String>, WeightsError> {
     let (sender, receiver) = mpsc::channel();
     let folder = folder.to_owned();
@@ -149,7 +149,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) {
     fs::write(folder.join(name), bytes).unwrap();
 }
 
-/// A safetensors file of this header and data, whatever they are.
+/// A safetensors file with this header and data, valid or not.
 fn file(header: impl AsRef<[u8]>, data: &[u8]) -> Vec<u8> {
     let header = header.as_ref();
     [&(header.len() as u64).to_le_bytes(), header, data].concat()

@@ -1,4 +1,4 @@
-//! A 18 and 31–34, 52: what shows only when a tensor is read.
+//! A 18 and 31–34, 52: faults that appear only when a tensor is read.
 
 use std::fs;
 
@@ -129,7 +129,7 @@ fn case_18_a_tensor_of_another_type_does_no_harm_unread() {
     assert_eq!(checkpoint.info("mask").unwrap().shape, [1, 1, 2, 2]);
 }
 
-/// The data starts 1 to 7 bytes off, which the format allows and a cast does not.
+/// The data is misaligned by 1 to 7 bytes, which the format allows but a cast would not.
 #[test]
 fn case_32_misaligned_tensors_load_by_copy() {
     let values: Vec<f32> = (0..40_000).map(|i| i as f32 * 0.37 - 1.0).collect();
@@ -178,7 +178,7 @@ fn case_34_an_all_zero_weight_loads_with_a_warning_that_names_it() {
         entry("h.0.ln_1.bias", 8),
         entry("ln_f.weight", 12),
     ];
-    // Minus zero is zero; the last tensor ends in the smallest number that is not.
+    // Minus zero counts as zero; the last tensor ends in the smallest number that does not.
     let data = [0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
     write(
         folder.path(),
@@ -191,7 +191,7 @@ fn case_34_an_all_zero_weight_loads_with_a_warning_that_names_it() {
             .open(folder.path())
             .unwrap();
         assert_eq!(checkpoint.warnings(), []);
-        // Read twice and out of order: the warnings are sorted and come once.
+        // Read twice and out of order; each warning appears once, sorted.
         for name in [
             "wte.weight",
             "ln_f.weight",
