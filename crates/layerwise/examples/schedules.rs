@@ -9,7 +9,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set it from anywhere, such as a handler of Ctrl-C: each thread ends at its next step, and the run ends as interrupted.
+/// Set it from anywhere, such as a handler of Ctrl-C: each thread ends within a schedule, and the run ends as interrupted.
 static STOP: AtomicBool = AtomicBool::new(false);
 
 struct Told;

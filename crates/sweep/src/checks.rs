@@ -1,4 +1,4 @@
-//! Laws that are checked on the model at hand before any result is written.
+//! Laws that are checked on a model before any result is written.
 
 use crate::error::SweepError;
 use layerwise_kernels::vocabulary;
@@ -7,15 +7,16 @@ use layerwise_schedule::{Edit, Schedule};
 use layerwise_transformer::{Model, NotFinite, Recording, Site};
 use ndarray::{Array2, Axis};
 
-/// Tokens of the sequence that the checks read.
+/// Tokens in the sequence that the checks run.
 const PROBE: usize = 16;
 
-/// Checks, on the first tokens of a sequence: the empty edit is the plain forward pass; attention rows sum to one;
-/// no position sees a later one; the standard lens at the last state gives the logits; KL(p ‖ p) is 0 (within 1e-6 nats);
+/// Checks these laws on the first tokens of a sequence: the empty edit is the plain forward pass; attention rows sum to one; no
+/// position attends to a later one; the standard lens at the last state gives the logits; KL(p ‖ p) is 0 (within 1e-6 nats);
 /// entropy lies in 0..=log₂ vocab bits; the streamed vocabulary pass agrees with whole rows of logits.
 ///
 /// # Errors
-/// [`SweepError::SelfCheck`] naming the law that does not hold, [`SweepError::NotFinite`] of the plain model, or a sequence that does not fit the model.
+/// [`SweepError::SelfCheck`] with the law that does not hold, [`SweepError::NotFinite`] for the plain model, or the sequence does
+/// not fit the model.
 pub fn self_check(model: &Model, tokens: &[u32]) -> Result<(), SweepError> {
     let tokens = &tokens[..tokens.len().min(PROBE)];
     let fails = |law, found| Err(SweepError::SelfCheck { law, found });

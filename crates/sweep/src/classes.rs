@@ -1,24 +1,24 @@
-//! Means over the positions of a class of tokens, from what a sweep gives at each position.
+//! Means over the positions of a class of tokens, from the per-position results of a sweep.
 
 use layerwise_metrics::ClusteredMean;
 
-/// A way to divide tokens into classes, as by their frequency.
+/// A partition of tokens into classes, for example by frequency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Classes {
-    /// What they are called together, as `frequency_decile`.
+    /// The name of the partition, such as `frequency_decile`.
     pub name: String,
-    /// What each is called.
+    /// The name of each class.
     pub names: Vec<String>,
-    /// For each token of all sequences, one after another, the index of its class; `None` where it has none.
+    /// For each token of all sequences, one sequence after another, the index of its class; `None` if it has none.
     pub of_tokens: Vec<Option<u16>>,
 }
 
 impl Classes {
-    /// Classes of these names, to which tokens belong by their index.
+    /// Classes with these names; each token gives the index of its class.
     ///
     /// # Panics
-    /// If an index is that of no name.
+    /// If an index has no name.
     pub fn new(
         name: impl Into<String>,
         names: impl IntoIterator<Item = impl Into<String>>,
@@ -37,8 +37,8 @@ impl Classes {
         }
     }
 
-    /// Ten classes of about as many tokens, by a value: 1 has the smallest. Tokens of one value are in one class, that of the
-    /// middle one among them; those whose value is NaN are in none.
+    /// Ten classes of roughly equal size, by a value; class 1 has the smallest. Tokens with equal values share the class of their
+    /// middle token. Tokens whose value is NaN have no class.
     pub fn deciles(name: impl Into<String>, values: &[f64]) -> Self {
         let mut order: Vec<usize> = (0..values.len())
             .filter(|at| !values[*at].is_nan())
@@ -48,7 +48,7 @@ impl Classes {
         let all = order.len();
         let mut before = 0;
         for equal in order.chunk_by(|a, b| values[*a] == values[*b]) {
-            // ⌊10·(before + equal/2)/all⌋, in whole numbers.
+            // ⌊10·(before + equal/2)/all⌋, in integers.
             let decile = 10 * (2 * before + equal.len()) / (2 * all);
             for at in equal {
                 of_tokens[*at] = u16::try_from(decile.min(9)).ok();
@@ -58,8 +58,8 @@ impl Classes {
         Self::new(name, (1..=10).map(|decile| decile.to_string()), of_tokens)
     }
 
-    /// How frequent each token is among all tokens, in deciles of the text: 1 has the rarest. `None` stands for a place without a
-    /// token.
+    /// The frequency of each token among all tokens, in deciles of the text; class 1 has the rarest. `None` stands for a place
+    /// without a token.
     pub fn frequency_deciles(name: impl Into<String>, tokens: &[Option<u32>]) -> Self {
         let vocab = tokens
             .iter()
@@ -76,7 +76,7 @@ impl Classes {
         Self::deciles(name, &values)
     }
 
-    /// Positions within sequences of these lengths: 1, 2–3, 4–7 and so on; position 0 is in none.
+    /// Classes of positions within sequences of these lengths: 1, 2–3, 4–7 and so on; position 0 has no class.
     pub fn positions(name: impl Into<String>, lengths: impl IntoIterator<Item = usize>) -> Self {
         let mut of_tokens = Vec::new();
         let mut most = None;
@@ -96,11 +96,11 @@ impl Classes {
         Self::new(name, (0..names).map(name_of), of_tokens)
     }
 
-    /// The mean of a value of each token over each class, with a standard error clustered by sequence, of which `lengths` are the
-    /// lengths. NaN counts as no value.
+    /// The mean of a value over the tokens of each class, with a standard error clustered by sequence; `lengths` are the lengths
+    /// of the sequences. NaN counts as no value.
     ///
     /// # Panics
-    /// If there are not as many values as tokens.
+    /// If the numbers of values and tokens differ.
     pub fn means(&self, lengths: &[usize], values: &[f64]) -> Vec<ClusteredMean> {
         assert_eq!(values.len(), self.of_tokens.len(), "a value for each token");
         assert_eq!(

@@ -1,24 +1,24 @@
-//! How far a model is from another.
+//! Compares two models.
 
 use crate::error::SweepError;
 use layerwise_metrics::{ClusteredMean, divergence};
 use layerwise_transformer::{Model, TransformerError};
 use ndarray::{Array2, s};
 
-/// Positions whose logits are held at once.
+/// Positions whose logits are in memory at once.
 const POSITIONS: usize = 64;
 
-/// How a model differs from another over sequences, at positions 1 to T−1; standard errors are clustered by sequence.
+/// How one model differs from another over sequences, at positions 1 to T−1; standard errors are clustered by sequence.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ModelDifference {
     /// KL(model ‖ other), in nats.
     pub kl_nats: ClusteredMean,
-    /// The share of positions whose most probable token is the same.
+    /// The share of positions at which both models have the same most probable token.
     pub top1_agreement: ClusteredMean,
 }
 
-/// Compares the plain models, which read the same token ids: of two precisions, two steps of a training, two sizes.
+/// Compares two plain models that read the same token ids, such as two precisions, two training steps or two sizes.
 ///
 /// ```
 /// use layerwise_sweep::compare;
@@ -32,7 +32,7 @@ pub struct ModelDifference {
 /// ```
 ///
 /// # Errors
-/// Sequences that do not fit both models, vocabularies of unlike size, or outputs that are not finite.
+/// A sequence does not fit both models, the vocabularies differ in size, or an output is not finite.
 pub fn compare(
     model: &Model,
     other: &Model,

@@ -1,19 +1,20 @@
-//! How much there is to run, so that the time it takes can be told before it has been taken.
+//! The amount of work in a run, for estimating its time in advance.
 
 use crate::plan::Plan;
 use layerwise_transformer::Model;
 
-/// Multiply-adds of every schedule of a plan on so many tokens; steps that schedules share count once.
+/// Multiply-adds of all schedules of a plan on `tokens` tokens; shared steps count once.
 pub fn of_plan(model: &Model, plan: &Plan, tokens: usize) -> f64 {
     of_steps(model, plan.planned_steps(), plan.entries().len(), tokens)
 }
 
-/// Multiply-adds of the plain model on so many tokens, without its output.
+/// Multiply-adds of the plain model on `tokens` tokens, without the unembedding.
 pub fn of_plain(model: &Model, tokens: usize) -> f64 {
     of_steps(model, model.plain().steps().len(), 0, tokens)
 }
 
-/// Multiply-adds of so many schedules that take so many steps together: products of weights, which a token meets once a step.
+/// Multiply-adds of `schedules` schedules that together take `steps` steps. Only products with weights count; each step
+/// multiplies a token with its weights once.
 pub fn of_steps(model: &Model, steps: usize, schedules: usize, tokens: usize) -> f64 {
     let config = model.config();
     let vocabulary = config.vocab as f64 * config.model as f64;

@@ -1,4 +1,4 @@
-//! How far altered outputs are from the plain model's.
+//! How far altered outputs differ from the plain model's.
 
 use crate::grouping::MOST_ROWS;
 use crate::measure::{Failure, Measure, MeasureId, Reached};
@@ -13,24 +13,24 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// KL(plain ‖ altered), top-1 agreement, top-5 overlap, entropy and loss of each schedule on sequences, as sums over positions.
+/// Measures KL(plain ‖ altered), top-1 agreement, top-5 overlap, entropy and loss of each schedule, as sums over positions.
 ///
-/// With positions 0..T−1 of a sequence, KL, agreement, overlap and entropy cover positions 1..=T−1 (position 0 sees only BOS, or
-/// nothing); the loss at position i is that of predicting token i+1 and covers 1..=T−2.
+/// In a sequence with positions 0..T−1, KL, agreement, overlap and entropy cover positions 1..=T−1 (position 0 attends only to
+/// BOS, or predicts without context). The loss at position i is that of predicting token i+1, and covers 1..=T−2.
 ///
-/// Logits are never kept: the plain run leaves its expected unembedding rows, with which an altered run needs one pass
-/// over the vocabulary.
+/// Logits are never stored: the plain run leaves its expected unembedding rows, with which an altered run needs one pass over the
+/// vocabulary.
 #[derive(Clone, Debug, Default)]
 pub struct Divergence {
-    /// Schedules whose most probable tokens are counted.
+    /// Schedules for which the most probable tokens are counted.
     counted: Vec<usize>,
-    /// The number of sequences, from the first, on which they are.
+    /// The number of sequences, from the first, on which they are counted.
     sequences: usize,
-    /// Whether the outputs are contrasted both ways.
+    /// Whether outputs are compared in both directions.
     both_ways: bool,
-    /// Bytes of every token of the vocabulary, and what says so.
+    /// The bytes of every token of the vocabulary, and a hash of their source.
     bytes: Option<(Arc<[u32]>, String)>,
-    /// Who takes up every position, and a name of what is taken up.
+    /// The receiver of every position, and a name for where it puts them.
     positions: Option<(Arc<dyn Positions>, String)>,
 }
 
@@ -38,12 +38,12 @@ pub struct Divergence {
 const COUNT_BYTES: usize = 3 * (size_of::<(u32, u64)>() + size_of::<usize>());
 
 impl Divergence {
-    /// The statistics alone.
+    /// Measures the statistics alone.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Counts for some schedules of the plan, on the first sequences of the corpus, how often each token is the most
+    /// For some schedules of the plan, on the first sequences of the corpus, also counts how often each token is the most
     /// probable one ([`Sums::predicted`]).
     pub fn counting(self, schedules: impl IntoIterator<Item = usize>, sequences: usize) -> Self {
         Self {
@@ -53,8 +53,8 @@ impl Divergence {
         }
     }
 
-    /// Takes a second look at the vocabulary, at the cost of two more products with the unembedding: KL(altered ‖ plain), the
-    /// Jensen–Shannon divergence and the rank of the next token ([`Sums::both_ways`]).
+    /// Also measures KL(altered ‖ plain), the Jensen–Shannon divergence and the rank of the next token ([`Sums::both_ways`]).
+    /// This takes a second pass over the vocabulary, with two more products with the unembedding.
     pub fn both_ways(self) -> Self {
         Self {
             both_ways: true,
@@ -62,8 +62,8 @@ impl Divergence {
         }
     }
 
-    /// Counts the bytes of what is predicted ([`Sums::loss_bytes`]), given those of every token of the vocabulary; `source` is
-    /// a hash of what they come from.
+    /// Also counts the bytes of the predicted tokens ([`Sums::loss_bytes`]), given the bytes of every token of the vocabulary.
+    /// `source` is a hash of their source.
     pub fn with_bytes(self, bytes: Arc<[u32]>, source: impl Into<String>) -> Self {
         Self {
             bytes: Some((bytes, source.into())),
@@ -71,8 +71,8 @@ impl Divergence {
         }
     }
 
-    /// Hands every position over, both ways; `file` is a hash of where `positions` puts them, so that a journal is not taken up
-    /// for another place.
+    /// Also hands every position over, compared in both directions. `file` is a hash of the place where `positions` puts them, so
+    /// that a journal is not resumed for another place.
     pub fn per_position(self, positions: Arc<dyn Positions>, file: impl Into<String>) -> Self {
         Self {
             positions: Some((positions, file.into())),
@@ -163,7 +163,7 @@ fn add(sums: &mut BothWays, position: &Contrast) {
         .map_or(0.0, |rank| 1.0 / f64::from(rank));
 }
 
-/// The share of the first tokens that are among the others; a small vocabulary has fewer of them.
+/// The share of the plain model's tokens that are among the altered model's. A small vocabulary has fewer than five.
 fn overlap(plain: &[u32; TOP], altered: &[u32; TOP]) -> f64 {
     let tokens = plain.iter().filter(|token| **token != u32::MAX);
     let (mut all, mut shared) = (0_u32, 0_u32);
@@ -174,8 +174,8 @@ fn overlap(plain: &[u32; TOP], altered: &[u32; TOP]) -> f64 {
     f64::from(shared) / f64::from(all.max(1))
 }
 
-/// The final-norm outputs of positions 1..=T−1 of each sequence, one sequence after another, and the token that each
-/// position is to predict; 0 for the last of a sequence, which predicts none.
+/// The final-norm outputs of positions 1..=T−1 of each sequence, one sequence after another, and the token that each position
+/// should predict; 0 for the last position of a sequence, which predicts none.
 fn together(reached: &[Reached<'_, Vec<u32>>]) -> (Array2<f32>, Vec<u32>) {
     let states: Vec<ArrayView2<'_, f32>> = reached
         .iter()
@@ -190,7 +190,7 @@ fn together(reached: &[Reached<'_, Vec<u32>>]) -> (Array2<f32>, Vec<u32>) {
     )
 }
 
-/// The rows of each sequence among those of [`together`].
+/// The rows of each sequence in the result of [`together`].
 fn rows_of(reached: &[Reached<'_, Vec<u32>>]) -> Vec<Range<usize>> {
     let mut end = 0;
     let rows = |reached: &Reached<'_, Vec<u32>>| {
@@ -201,14 +201,14 @@ fn rows_of(reached: &[Reached<'_, Vec<u32>>]) -> Vec<Range<usize>> {
     reached.iter().map(rows).collect()
 }
 
-/// The unembedding that the sequences are passed through together; none where there is one sequence, or logits are capped
-/// and compared beside the plain model's.
+/// The unembedding that the sequences share one product with; `None` if there is only one sequence, or if capped logits must be
+/// compared next to the plain model's.
 fn shared<'r>(reached: &'r [Reached<'_, Vec<u32>>]) -> Option<Unembedding<'r>> {
     let unembedding = reached[0].model.unembedding();
     (reached.len() > 1 && unembedding.cap.is_none()).then_some(unembedding)
 }
 
-/// What a function gives for each sequence; an error with the sequence's place.
+/// Applies a function to each sequence; an error carries the sequence's place.
 fn each<R>(
     reached: &[Reached<'_, Vec<u32>>],
     read: impl Fn(usize, &Reached<'_, Vec<u32>>) -> Result<R, Failure>,
@@ -227,18 +227,19 @@ fn own_summaries(summaries: &[Summary], rows: Range<usize>) -> Vec<Summary> {
     own
 }
 
-/// What the plain model leaves for the comparison with it, for positions 1..=T−1.
+/// The plain model's outputs that altered outputs are compared with, for positions 1..=T−1.
 #[derive(Debug)]
 pub struct Plain {
     /// Final-norm outputs, \[positions, model\].
     normed: Array2<f32>,
     summaries: Vec<Summary>,
-    /// Expected unembedding rows, \[positions, model\]; `None` where logits are capped, and so not linear in the state.
+    /// Expected unembedding rows, \[positions, model\]; `None` if logits are capped and therefore not linear in the state.
     expected: Option<Array2<f32>>,
 }
 
 impl Plain {
-    /// Σ_v p_v·(z_v − y_v) at each position, for the logits z of other states, by the plain model's expected rows.
+    /// Σ_v p_v·(z_v − y_v) at each position, computed from expected rows; z are the logits of the given states, y those of the
+    /// plain model.
     fn changes(&self, expected: &Array2<f32>, normed: ArrayView2<'_, f32>) -> Vec<f64> {
         let rows = normed.outer_iter().zip(self.normed.outer_iter());
         rows.zip(expected.outer_iter())
@@ -399,7 +400,7 @@ impl Measure for Divergence {
         })
     }
 
-    /// Final-norm outputs, expected rows and summaries; and the counts.
+    /// Final-norm outputs, expected rows, summaries and counts.
     fn kept_bytes(&self, config: &ModelConfig, seq: usize, _: usize) -> usize {
         let counts = self.counted.len() * COUNT_BYTES;
         2 * seq * config.model * size_of::<f32>() + seq * (size_of::<Summary>() + counts)
@@ -411,8 +412,8 @@ impl Measure for Divergence {
         self.counted.len() * COUNT_BYTES * positions
     }
 
-    /// A final-norm output, a tile of logits, summaries and changes; of several sequences together, their states, expected
-    /// rows and summaries before each has its own.
+    /// A final-norm output, a tile of logits, summaries and changes. For several sequences together, also their joint states,
+    /// expected rows and summaries, before they are split.
     fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
         let together = seq.min(MOST_ROWS);
         let contrasts = match self.both_ways {

@@ -26,15 +26,15 @@ use streaming::Streams;
 pub(crate) use unit::{Handed, Results};
 use unit::{Item, Unit};
 
-/// What earlier runs have left of items that are not finished: by the item's index in the run and the schedule's in the plan.
+/// Results of earlier runs for items that are not finished, by the item's index in the run and the schedule's in the plan.
 pub(crate) type Known<S> = BTreeMap<usize, BTreeMap<usize, S>>;
 
-/// Runs the schedules of a plan on items and measures where each of them ends.
+/// Runs the schedules of a plan on items, and measures at the end of each schedule.
 ///
-/// The engine hands items and subtrees of the plan's trie to threads; a common prefix of schedules is run once for an item.
-/// Consecutive short items are run in one product, which is faster.
-/// Neither threads nor groups nor stopping change a bit of any result.
-/// A [`Runner`](crate::Runner) adds what a run that lasts needs: journal, shards, a target, progress.
+/// The engine hands items and subtrees of the plan's trie to threads. A common prefix of schedules runs once per item.
+/// Consecutive short items run in one product, which is faster.
+/// Threads, groups and stopping change no bit of any result.
+/// A [`Runner`](crate::Runner) adds what long runs need: a journal, shards, a target, progress.
 #[derive(Debug)]
 pub struct Engine<'a, M> {
     model: &'a Model,
@@ -46,7 +46,7 @@ pub struct Engine<'a, M> {
 }
 
 impl<'a, M: Measure> Engine<'a, M> {
-    /// An engine of one thread that is never stopped.
+    /// An engine with one thread and no stop signal.
     pub fn new(model: &'a Model, plan: &'a Plan, measure: &'a M) -> Self {
         static NEVER: AtomicBool = AtomicBool::new(false);
         Self {
@@ -59,27 +59,26 @@ impl<'a, M: Measure> Engine<'a, M> {
         }
     }
 
-    /// With so many worker threads.
+    /// Sets the number of worker threads.
     pub fn threads(self, threads: NonZeroUsize) -> Self {
         Self { threads, ..self }
     }
 
-    /// Once `stop` is true, each thread ends at the next step of an altered schedule, or at the end of a plain one: what items that are not finished have is
-    /// lost, but for what a
-    /// [`Runner`](crate::Runner) puts into a journal.
+    /// Sets a stop signal. Once it is true, each thread ends at the next step of an altered schedule, or at the end of a plain
+    /// one. Results of unfinished items are lost, except those that a [`Runner`](crate::Runner) writes to a journal.
     pub fn stop(self, stop: &'a AtomicBool) -> Self {
         Self { stop, ..self }
     }
 
-    /// Runs every schedule on the given items and hands over the results of each item as it is finished.
+    /// Runs every schedule on the given items, and hands over the results of each finished item.
     ///
-    /// `items` are (index in the run, item), begun in the order given; `finished` receives the index and one result for
-    /// each of the plan's entries, in the order of completion, which depends on the threads. The results do not.
+    /// `items` are (index in the run, item), begun in the given order. `finished` receives the index and one result for each of
+    /// the plan's entries. The order of these calls depends on the threads; the results do not.
     /// An error from `finished` stops the run and is returned.
     ///
     /// # Errors
-    /// A plan that was made for another model's [`stack`](Model::stack), an item that does not fit the model, a measure that
-    /// cannot go on, or threads that the system does not start.
+    /// The plan was made for another model's [`stack`](Model::stack), an item does not fit the model, the measure fails, or the
+    /// system does not start the threads.
     pub fn run<E: From<SweepError> + Send>(
         &self,
         items: &[(usize, &M::Item)],
@@ -91,8 +90,8 @@ impl<'a, M: Measure> Engine<'a, M> {
         })
     }
 
-    /// The same, going on from what is known of the items. What items have that are not finished is handed over now and then,
-    /// and after a stop; together with what is known, and with the rest, it is one result for each schedule.
+    /// As `run`, but continues from known results. Results of unfinished items are handed over from time to time and after a
+    /// stop. Known results, these parts and the rest add up to one result for each schedule.
     pub(crate) fn run_in_parts<E: From<SweepError> + Send>(
         &self,
         items: &[(usize, &M::Item)],
@@ -111,7 +110,7 @@ impl<'a, M: Measure> Engine<'a, M> {
             self.measure,
             items.iter().map(|own| own.1),
         )?;
-        // The threads share each product of a streamed model, of which one block is in memory.
+        // The threads share each product of a streamed model, because only one block is in memory.
         let (workers, team) = match self.model.is_streamed() {
             true => (1, Some(Arc::new(Team::new(self.threads)))),
             false => (self.threads.get(), None),
@@ -148,7 +147,7 @@ impl<'a, M: Measure> Engine<'a, M> {
             is_unkept: AtomicBool::new(false),
         };
         std::thread::scope(|scope| {
-            // No work begins before all threads are there.
+            // Workers wait until all threads have started.
             let mut queue = run.lock_queue();
             for started in 1..workers {
                 let spawned = std::thread::Builder::new().spawn_scoped(scope, || run.work());
@@ -172,7 +171,7 @@ impl<'a, M: Measure> Engine<'a, M> {
         }
     }
 
-    /// What is left of a group; `None` where nothing is known of its items.
+    /// The remaining work of a group; `None` if nothing is known of its items.
     fn needed(&self, items: &[(usize, &M::Item)], known: &Known<M::Sums>) -> Option<Needed> {
         let known = |(index, _): &(usize, _)| known.get(index);
         let known: Vec<Option<&BTreeMap<usize, M::Sums>>> = items.iter().map(known).collect();
@@ -191,18 +190,18 @@ struct Run<'a, M: Measure, E, F> {
     engine: &'a Engine<'a, M>,
     parts: Parts<'a>,
     items: &'a [(usize, &'a M::Item)],
-    /// Of groups that have not begun.
+    /// Known results of groups that have not begun.
     known: Mutex<Known<M::Sums>>,
-    /// By the group; none for those of which nothing is known.
+    /// The remaining work by group; groups without known results have no entry.
     needed: BTreeMap<usize, Arc<Needed>>,
-    /// Items that are run together.
+    /// Items that run together.
     groups: Vec<Range<usize>>,
-    /// The threads that share each product, of a streamed model.
+    /// For a streamed model, the threads that share each product.
     team: Option<Arc<Team>>,
     queue: Mutex<Queue<'a, M, E>>,
     changed: Condvar,
     finished: Mutex<F>,
-    /// A result could not be handed over, so that no further one can be.
+    /// A result could not be handed over, so no further one can be.
     is_unkept: AtomicBool,
 }
 
@@ -213,18 +212,18 @@ struct Queue<'a, M: Measure, E> {
     branches: VecDeque<Branching<'a, M>>,
     /// Workers that may still add branches or finish units.
     busy: usize,
-    /// The one that a single thread would have met first, of those met so far.
+    /// Among the failures so far, the one that a single thread would have met first.
     failure: Option<(Turn, E)>,
 }
 
-/// When a single thread comes to a task: the number of the group, then the depth at which the task leaves the plain path.
+/// The order in which a single thread would reach tasks: by group, then by the depth at which the task leaves the plain path.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     group: usize,
     depth: usize,
 }
 
-/// What leaves the plain path at one of its nodes: schedules that end there and children that are not on the path.
+/// The work that leaves the plain path at one of its nodes: schedules that end there, and children off the path.
 struct Branching<'a, M: Measure> {
     turn: Turn,
     unit: Arc<Unit<'a, M>>,
@@ -272,7 +271,7 @@ where
             let mut queue = self.lock_queue();
             queue.busy -= 1;
             if let Err(failure) = result {
-                // Tasks of an earlier turn are finished for what they may tell, unless there is nowhere to put it.
+                // Tasks of an earlier turn still run, because they may fail first, unless results can no longer be handed over.
                 let turn = match self.is_unkept.load(Ordering::Relaxed) {
                     true => Turn::default(),
                     false => turn,
@@ -294,10 +293,10 @@ where
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Subtrees in hand come before new items, so that few items are under way at once. After a stop they are taken too, so that
-    /// what their items have is handed over.
+    /// Subtrees come before new items, so that few items are in progress at once. They run after a stop too, so that the results
+    /// of their items are handed over.
     ///
-    /// After a failure only tasks whose turn is earlier are left to do: which failure is told does not depend on threads.
+    /// After a failure only tasks with an earlier turn still run, so that the reported failure does not depend on threads.
     fn next_task(&self) -> Option<Task<'a, M>> {
         let mut queue = self.lock_queue();
         loop {
@@ -306,7 +305,7 @@ where
             let waiting = branches.position(|task| failed.is_none_or(|turn| task.turn < turn));
             let task = match waiting.and_then(|at| queue.branches.remove(at)) {
                 Some(branching) => Some(Task::Branch(branching)),
-                // Groups are begun in order: those before a failure have been.
+                // Groups begin in order, so all groups before a failed one have begun.
                 None if failed.is_none()
                     && queue.next < self.groups.len()
                     && !self.is_stopped() =>
@@ -330,7 +329,8 @@ where
         }
     }
 
-    /// Runs the plain schedule and queues what branches off it. Streams of a streamed model go along, as far as they can.
+    /// Runs the plain schedule and queues the branches off it. In a streamed model, streams move along with it as far as they
+    /// can.
     fn begin(
         &self,
         group: usize,
@@ -363,7 +363,7 @@ where
             let w = self.workspace(workspace, &unit.batch);
             donors = self.run_partners(&unit, w, &mut values)?;
             let taken = plan.taken_from(Source::Plain);
-            // What edits take of the plain run itself is there at its end.
+            // Values that edits take from the plain run itself are complete at its end.
             let mut along = streams.as_deref_mut().filter(|_| taken.is_empty());
             if along.is_some() {
                 unit.values.get_or_init(|| std::mem::take(&mut values));
@@ -435,7 +435,7 @@ where
         Ok(unit)
     }
 
-    /// The first item of a unit that the model cannot run.
+    /// The first item of a unit that does not fit the model.
     fn does_not_fit(&self, unit: &Unit<'a, M>, source: TransformerError) -> SweepError {
         let model = self.engine.model;
         let mut items = unit.items.iter();
@@ -448,7 +448,7 @@ where
         }
     }
 
-    /// A worker's buffers, made anew only where the batch's form changes.
+    /// A worker's buffers, reallocated only when the batch's shape changes.
     fn workspace<'w>(&self, kept: &'w mut Option<Workspace>, batch: &Batch) -> &'w mut Workspace {
         let fitting = kept.take().filter(|workspace| workspace.fits(batch));
         let model = self.engine.model;
@@ -474,7 +474,7 @@ where
         } = branching;
         let w = self.workspace(workspace, &unit.batch);
         if on_path.is_some() && !self.is_stopped() {
-            // A schedule such as `keep(0..3)` ends where the plain one goes on.
+            // A schedule such as `keep(0..3)` ends where the plain one continues.
             self.finish(&unit, node, &residual)?;
         }
         let children = self.children(&unit, node, on_path);
@@ -485,7 +485,7 @@ where
         }
     }
 
-    /// Runs the subtrees of `children`, which all start from `residual`, until a stop; the last one uses it up.
+    /// Runs the subtrees of `children`, which all start from `residual`, until a stop; the last child overwrites it.
     fn walk(
         &self,
         unit: &Unit<'a, M>,
@@ -493,7 +493,7 @@ where
         mut residual: Array2<f32>,
         workspace: &mut Workspace,
     ) -> Result<(), E> {
-        // The last child is followed in this loop, not by recursion: schedules may be long.
+        // A loop and not recursion follows the last child, because schedules may be long.
         while let Some(last) = children.pop() {
             for child in children {
                 if self.is_stopped() {
@@ -528,7 +528,7 @@ where
         }
     }
 
-    /// Runs the plain schedule on the items' partners, keeps what edits take of them, and returns the donors' last stream.
+    /// Runs the plain schedule on the items' partners, stores the values that edits take, and returns the donors' last streams.
     fn run_partners(
         &self,
         unit: &Unit<'a, M>,
@@ -604,7 +604,7 @@ where
         self.record(unit, node, sums)
     }
 
-    /// The end of a run for each item of a unit.
+    /// The end of a run, for each item of a unit.
     fn reached<'r>(
         &'r self,
         unit: &'r Unit<'a, M>,
@@ -639,7 +639,7 @@ where
         let origin = |schedule: &Schedule| {
             let longest = path_lengths(reached.batch).into_iter().max()?;
             let values = group.values.get()?.of_rows(rows()?, longest);
-            // The tokens and the schedule fit: they have been run.
+            // The tokens and the schedule fit, because they have run before.
             NotFinite::first(reached.model, reached.batch, (schedule, &values)).ok()?
         };
         let member = &self.engine.plan.entries()[reached.schedules[0]].member;

@@ -3,7 +3,7 @@ use layerwise_schedule::{ScheduleError, Source, Stack};
 use layerwise_transformer::{NotFinite, TransformerError};
 use std::fmt;
 
-/// What is wrong with an edit, whose text is told once.
+/// What is wrong with an edit; the edit's text appears once.
 fn of_edit(edit: &str, source: &impl fmt::Display) -> String {
     let told = source.to_string();
     match told.starts_with(&format!("`{edit}`")) {
@@ -12,7 +12,7 @@ fn of_edit(edit: &str, source: &impl fmt::Display) -> String {
     }
 }
 
-/// What is kept besides finished items.
+/// The part of the message about results of unfinished items.
 fn of_parts(items: usize) -> String {
     match items {
         0 => String::new(),
@@ -20,7 +20,7 @@ fn of_parts(items: usize) -> String {
     }
 }
 
-/// What can go wrong in a sweep.
+/// Why a sweep fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
@@ -32,9 +32,9 @@ pub enum SweepError {
         /// What is wrong with it.
         source: Box<ScheduleError>,
     },
-    /// A plan was made for another model.
+    /// The plan was made for another model.
     #[error(
-        "the plan is for {found:?}; expected {expected:?}, the model's blocks: make it with this model's `stack()`"
+        "the plan is for {found:?}, but the model is {expected:?}; make the plan with this model's `stack()`"
     )]
     OtherStack {
         /// The plan's stack.
@@ -42,14 +42,14 @@ pub enum SweepError {
         /// The model's stack.
         expected: Stack,
     },
-    /// Two models that are compared do not have the same vocabulary.
+    /// Two models to be compared have different vocabularies.
     #[error(
-        "the models have vocabularies of {expected} tokens and {found}; expected one vocabulary"
+        "the models have vocabularies of {expected} and {found} tokens; compare models with one vocabulary"
     )]
     OtherVocabulary {
-        /// Tokens of the first.
+        /// The size of the first vocabulary, in tokens.
         expected: usize,
-        /// Tokens of the second.
+        /// The size of the second vocabulary, in tokens.
         found: usize,
     },
     /// An item's tokens do not fit the model.
@@ -62,7 +62,7 @@ pub enum SweepError {
         /// What is wrong with it.
         source: Box<TransformerError>,
     },
-    /// An item has too few tokens to be measured.
+    /// An item has too few tokens for the measure.
     #[error("{unit} {item} has {found} tokens; expected at least {expected}")]
     TooShort {
         /// What an item is called.
@@ -71,10 +71,10 @@ pub enum SweepError {
         item: usize,
         /// The fewest tokens that the measure accepts.
         expected: usize,
-        /// Its tokens.
+        /// The number of its tokens.
         found: usize,
     },
-    /// An edit of values takes what is missing or has another shape.
+    /// The values that an edit takes are missing or have the wrong shape.
     #[error("{}", of_edit(edit, source))]
     Values {
         /// The edit of the schedule.
@@ -82,32 +82,32 @@ pub enum SweepError {
         /// What is wrong with it.
         source: Box<TransformerError>,
     },
-    /// An edit takes values of another sequence, and there is none.
+    /// An edit takes values of another sequence, but there is none.
     #[error("edit `{edit}`: {}", match source_of_values {
-        Source::Donor => "it takes values of paired sequences, and these are not pairs",
-        _ => "expected another sequence of the same length for each: give a reference text with some",
+        Source::Donor => "it takes values of paired sequences, but the items are not pairs",
+        _ => "each sequence needs another one of the same length; give a reference text that has some",
     })]
     NoSource {
         /// The edit of the schedule.
         edit: String,
-        /// Where it takes values from.
+        /// The run that it takes values from.
         source_of_values: Source,
     },
-    /// A sequence that values are taken from has another number of tokens than the item.
+    /// The sequence that values are taken from has another length than the item.
     #[error(
-        "{unit} {item} has {expected} tokens; expected as many in the sequence that values are taken from, found {found}"
+        "{unit} {item} has {expected} tokens, but the sequence that it takes values from has {found}; give sequences of equal length"
     )]
     PartnerDiffers {
         /// What an item is called.
         unit: &'static str,
         /// Index of the item in the run.
         item: usize,
-        /// The item's tokens.
+        /// The number of the item's tokens.
         expected: usize,
-        /// The other sequence's.
+        /// The number of the other sequence's tokens.
         found: usize,
     },
-    /// The mean of an activation over a reference text is no number.
+    /// The mean of an activation over a reference text is not finite.
     #[error(
         "the mean of {place}: expected finite activations of the reference text, found NaN or infinity"
     )]
@@ -115,7 +115,7 @@ pub enum SweepError {
         /// The site, and its block.
         place: String,
     },
-    /// The model's output is not a number.
+    /// The model's output is not finite.
     #[error(
         "schedule `{schedule}`, {unit} {item}, position {position}: expected finite logits, found NaN or infinity; {}",
         origin.map_or("every activation is finite".to_owned(), |origin| format!("the first is {origin}"))
@@ -129,10 +129,10 @@ pub enum SweepError {
         item: usize,
         /// The first such position.
         position: usize,
-        /// Where the first such value of the forward pass arises.
+        /// The first NaN or infinite value of the forward pass.
         origin: Option<NotFinite>,
     },
-    /// A measure cannot go on.
+    /// The measure fails.
     #[error("{unit} {item}: {source}")]
     Measure {
         /// What an item is called.
@@ -142,57 +142,57 @@ pub enum SweepError {
         /// The reason.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A run was stopped with work left to do.
+    /// The run was stopped before all items were finished.
     #[error("interrupted: {finished} of {all} {units} are finished{}{}", if *kept { " and kept" } else { ", and none is kept" }, of_parts(*parts))]
     Interrupted {
-        /// Items whose results are there.
+        /// The number of finished items.
         finished: usize,
-        /// Items of the run.
+        /// The number of items of the run.
         all: usize,
-        /// What they are, as `sequences`.
+        /// What items are called, as `sequences`.
         units: String,
-        /// Items of which the journal keeps results of some schedules.
+        /// The number of unfinished items for which the journal keeps some results.
         parts: usize,
-        /// Whether the finished ones are in a journal.
+        /// Whether a journal keeps the finished items.
         kept: bool,
     },
-    /// Shares that are put together leave items out.
-    #[error("{what}: the shares are not finished: missing are {missing}")]
+    /// The shares to be merged do not cover all items.
+    #[error("{what}: the shares are not finished: missing {missing}")]
     Unfinished {
-        /// The model, and what the items are.
+        /// The model, and what the items are called.
         what: String,
-        /// The items, by their indices in the run.
+        /// The missing items, by their indices in the run.
         missing: Units,
     },
-    /// What is to be run needs more memory than there is.
+    /// The run needs more memory than is available.
     #[error("{what}: needs {} of memory, but only {} is available", mebibytes(*needed), mebibytes(*limit))]
     Memory {
         /// What needs it.
         what: String,
-        /// Bytes needed, with what is held already.
+        /// Bytes needed, including those already in use.
         needed: u64,
-        /// Bytes that may be taken in all.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// A standard error was asked for of a part of a run: the first sequences of a part are not those of the whole.
-    #[error("a target for the standard error needs the whole run, found shard {shard}")]
+    /// A target for the standard error was set for a shard. The first sequences of a shard are not those of the whole run.
+    #[error("a target for the standard error needs the whole run, but this is shard {shard}")]
     TargetOfShard {
         /// The shard.
         shard: Shard,
     },
-    /// The system does not start as many threads as were asked for.
+    /// The system does not start enough threads.
     #[error(
-        "threads: expected {expected}, found that the system starts no more than {found}: {source}"
+        "the system starts only {found} of {expected} threads: {source}"
     )]
     Threads {
-        /// Threads asked for.
+        /// The number of threads requested.
         expected: usize,
-        /// Threads that were started.
+        /// The number of threads started.
         found: usize,
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The engine contradicts one of its own laws: nothing it says can be trusted.
+    /// The engine violates one of its own laws, so its results cannot be trusted.
     #[error("self-check failed: {law}; {found}")]
     SelfCheck {
         /// The law.
@@ -200,15 +200,15 @@ pub enum SweepError {
         /// What was found instead.
         found: String,
     },
-    /// Unknown statistic.
+    /// The statistic is unknown.
     #[error("statistic `{found}`: expected {expected}")]
     Statistic {
         /// The text as given.
         found: String,
-        /// The statistics that there are.
+        /// The known statistics.
         expected: String,
     },
-    /// A target for the standard error that is none.
+    /// The text is not a target for the standard error.
     #[error("target `{found}`: expected STATISTIC=VALUE with a positive number, as kl_nats=0.01")]
     Target {
         /// The text as given.
@@ -220,7 +220,7 @@ pub enum SweepError {
 }
 
 impl SweepError {
-    /// Index of the item that the error is about, where it is about one.
+    /// The index of the item that the error concerns, if any.
     pub fn item(&self) -> Option<usize> {
         match self {
             Self::DoesNotFit { item, .. }

@@ -1,4 +1,4 @@
-//! Whether edits of values fit what they are run on.
+//! Checks that edits of values fit the items.
 
 use crate::error::SweepError;
 use crate::measure::Measure;
@@ -7,11 +7,11 @@ use layerwise_schedule::Source;
 use layerwise_transformer::{Batch, Model};
 use std::collections::BTreeSet;
 
-/// Checks that every edit of a plan fits the items, and that what it takes is there; a [`Runner`](crate::Runner) does so before
-/// it runs anything.
+/// Checks that every edit of a plan fits the items, and that the values that it takes are present. A [`Runner`](crate::Runner)
+/// checks this before it runs anything.
 ///
 /// # Errors
-/// A position that an item lacks, values that are missing or of another shape, or items without a donor.
+/// An item lacks a position, values are missing or have the wrong shape, or items lack a donor.
 pub fn check<'i, M: Measure>(
     model: &Model,
     plan: &Plan,
@@ -65,7 +65,7 @@ where
     Ok(())
 }
 
-/// The numbers of tokens of a batch's paths.
+/// The lengths of a batch's paths, in tokens.
 pub(crate) fn path_lengths(batch: &Batch) -> Vec<usize> {
     let segments = 0..batch.segments();
     segments.map(|at| batch.path_to(at).len()).collect()

@@ -1,22 +1,22 @@
-//! Which items are run in one product, and what watches them there.
+//! Groups items that run in one product, and splits observation between them.
 
 use layerwise_transformer::{Address, Model, Observer, Site, Taken};
 use ndarray::{ArrayViewD, Axis, Slice};
 use std::ops::Range;
 
-/// Rows up to which short items are run together: a product of 16 rows reaches about half of the peak that one of 128 does,
-/// and beyond this little is gained.
+/// Short items run together up to this many rows. A product of 16 rows reaches about half of the peak that one of 128 reaches,
+/// and more than 256 rows gain little.
 pub(crate) const MOST_ROWS: usize = 256;
 
-/// The same of a model whose blocks are read for each group.
+/// The same for a model whose blocks are read once per group.
 const MOST_STREAMED_ROWS: usize = 1024;
 
-/// The most items of a group.
+/// The largest number of items in a group.
 pub(crate) const MOST_ITEMS: usize = 32;
 
-/// Consecutive items that are run together, given the rows of each.
+/// Groups consecutive items that run together, given the rows of each.
 ///
-/// Each of `threads` has a group before another has two. Groups change no bit of any result.
+/// Each of `threads` threads gets a group before any gets a second. Groups change no bit of any result.
 pub(crate) fn groups(rows: &[usize], most_rows: usize, threads: usize) -> Vec<Range<usize>> {
     let all: usize = rows.iter().sum();
     let most_rows = most_rows.min(all.div_ceil(threads));
@@ -37,7 +37,7 @@ pub(crate) fn groups(rows: &[usize], most_rows: usize, threads: usize) -> Vec<Ra
     groups
 }
 
-/// Rows up to which items of a model are run together.
+/// The largest number of rows up to which items of a model run together.
 pub(crate) fn most_rows(model: &Model) -> usize {
     match model.is_streamed() {
         true => MOST_STREAMED_ROWS,
@@ -45,18 +45,18 @@ pub(crate) fn most_rows(model: &Model) -> usize {
     }
 }
 
-/// The observers of the items of one batch: each sees the rows of its own item, as if it were alone.
+/// The observers of the items of one batch: each sees the rows of its own item, as if that ran alone.
 pub(crate) struct Together<'o, O> {
     pub(crate) observers: Vec<Watching<'o, O>>,
-    /// Keeps what edits of values take of the plain run, of all items together.
+    /// Copies the values that edits take from the plain run, for all items together.
     pub(crate) taken: Taken,
 }
 
-/// One observer, and what it sees.
+/// One observer and the rows that it sees.
 pub(crate) struct Watching<'o, O> {
     /// The rows of its item.
     pub(crate) rows: Range<usize>,
-    /// Tokens of the longest path of its item.
+    /// The length of its item's longest path, in tokens.
     pub(crate) path: usize,
     pub(crate) observer: &'o mut O,
 }
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn short_items_are_together_and_long_ones_alone() {
-        // The ends of groups, which follow each other.
+        // The ends of consecutive groups.
         let check = |rows: &[usize], threads: usize, expected: &[usize]| {
             let groups = groups(rows, MOST_ROWS, threads);
             let starts = groups.iter().map(|group| group.start);

@@ -1,15 +1,15 @@
-//! What runs cost as models grow: the numbers of their products, their memory, and shares of them.
+//! How the cost of runs grows with model size: multiply-adds, memory, and division into shares.
 
 use crate::{Plan, SweepError};
 use layerwise_journal::{RunKey, Shard};
 use layerwise_schedule::{EditFamily, Residual, Stack};
 
-/// A model: what its products and its memory follow from.
+/// The sizes of a model that decide its multiply-adds and its memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Its name.
     pub name: &'static str,
-    /// Blocks.
+    /// The number of blocks.
     pub layers: usize,
     /// Width of the residual stream.
     pub width: usize,
@@ -19,9 +19,9 @@ pub struct Shape {
     pub neurons: usize,
     /// Whether its MLPs are gated.
     pub is_gated: bool,
-    /// Tokens of the vocabulary.
+    /// The size of the vocabulary, in tokens.
     pub vocab: usize,
-    /// Whether attention and MLP of a block read the same stream.
+    /// Whether attention and MLP of a block read the same residual stream.
     pub is_parallel: bool,
     /// Whether embedding and unembedding are one matrix.
     pub is_tied: bool,
@@ -47,7 +47,7 @@ const fn shape(
     }
 }
 
-/// The 18 models of the paper, by their configs.
+/// The 18 models of the paper, from their configs.
 pub const MODELS: [Shape; 18] = [
     shape("gpt2", [12, 768, 768, 3072, 50257], false, false, true),
     shape(
@@ -148,7 +148,7 @@ pub const MODELS: [Shape; 18] = [
 ];
 
 impl Shape {
-    /// Matrix parameters of a block.
+    /// The number of matrix parameters of a block.
     fn block(&self) -> f64 {
         let attention = 2 * self.width * (self.width + self.keys);
         let mlp = if self.is_gated { 3 } else { 2 } * self.width * self.neurons;
@@ -159,23 +159,23 @@ impl Shape {
         (self.width * self.vocab) as f64
     }
 
-    /// Matrix parameters.
+    /// The number of matrix parameters.
     pub fn parameters(&self) -> f64 {
         let tables = if self.is_tied { 1.0 } else { 2.0 };
         self.layers as f64 * self.block() + tables * self.unembedding()
     }
 
-    /// Bytes of the weights, at so many a packed number; a table that is not tied is in f32.
+    /// Bytes of the weights, with `number` bytes per packed number; an untied embedding table is in f32.
     pub fn bytes(&self, number: f64) -> f64 {
         let table = if self.is_tied { 0.0 } else { 4.0 };
         number * (self.layers as f64 * self.block() + self.unembedding())
             + table * self.unembedding()
     }
 
-    /// The plain schedule, and those of some families.
+    /// The plain schedule and those of some families.
     ///
     /// # Errors
-    /// A family that does not fit so many blocks.
+    /// A family does not fit the number of blocks.
     pub fn plan(&self, families: &[EditFamily]) -> Result<Plan, SweepError> {
         let residual = match self.is_parallel {
             true => Residual::Parallel,
@@ -184,12 +184,12 @@ impl Shape {
         Plan::new(Stack::new(self.layers, residual), families, 4096)
     }
 
-    /// Additions and multiplications of a token under all schedules of a plan, in a sequence of so many tokens.
+    /// Additions and multiplications per token under all schedules of a plan, in a sequence of `context` tokens.
     pub fn operations(&self, plan: &Plan, context: usize) -> f64 {
-        // A step of a sequential stack is one of a block's two sublayers.
+        // In a sequential stack, each of a block's two sublayers is a step.
         let steps = if self.is_parallel { 1.0 } else { 2.0 };
         let blocks = plan.planned_steps() as f64 / steps;
-        // Scores, and what they weigh: a token sees half of the sequence in the mean.
+        // Scores and weighted sums: a token attends to half of the sequence on average.
         let attending = 2.0 * (self.width * context) as f64;
         // The expected rows of the plain model take a second pass.
         let vocabulary = (plan.entries().len() + 1) as f64 * self.unembedding();
@@ -197,28 +197,27 @@ impl Shape {
     }
 }
 
-/// Tokens that a model is run on, in [`Timed::longest_share`].
+/// The number of tokens in [`Timed::longest_share`].
 const MILLION: f64 = 1e6;
 
-/// What was timed of a model.
+/// Timings of a model.
 #[derive(Clone, Debug)]
 pub struct Timed {
     /// Seconds of each unit.
     pub units: Vec<f64>,
-    /// Additions and multiplications a second, by the mean.
+    /// Additions and multiplications per second, on average.
     pub speed: f64,
 }
 
 impl Timed {
-    /// Seconds of the node that ends last, where the units of a million tokens of all models take so many seconds in all, each
-    /// node runs its share of every model's, one model after the other, and a unit takes as much more or less than the mean as
-    /// the timed ones did in turn.
+    /// Seconds of the slowest node. The units of a million tokens, over all models, take `seconds` in all, and each node runs its
+    /// share of every model. Relative to the mean, the units vary as the timed ones do, in turn.
     pub fn longest_share(&self, seconds: f64, context: usize, nodes: Shard) -> f64 {
         let mean = self.units.iter().sum::<f64>() / self.units.len() as f64;
         let units = (MILLION / context as f64).ceil() as usize;
         let key = RunKey::of(["units"]);
         let costs = vec![context as u64; units];
-        // A model's units differ from another's by the same factor on every node.
+        // A unit's factor is the same on every node.
         let spread = |unit: usize| self.units[unit % self.units.len()] / mean;
         let busy = nodes.all().map(|shard| {
             let own = shard.units(&key, &costs);
@@ -232,7 +231,7 @@ impl Timed {
 mod tests {
     use super::*;
 
-    /// The numbers of parameters that the models' makers give, of which embeddings of positions and norms are left out here.
+    /// Parameter counts as published; embeddings of positions and norms are left out here.
     #[test]
     fn shapes_have_the_published_sizes() {
         let check = |name: &str, billions: f64| {
@@ -261,7 +260,7 @@ mod tests {
             2.0 * (12.0 * gpt2.block() + 2.0 * gpt2.unembedding()) + 12.0 * 2.0 * 768.0 * 512.0;
         assert!((plain / expected - 1.0).abs() < 1e-12);
         let drop = gpt2.operations(&gpt2.plan(&["drop(l)".parse().unwrap()]).unwrap(), 512);
-        // Dropping block l leaves 11 − l blocks to run anew.
+        // Dropping block l leaves 11 − l blocks to run again.
         let more =
             2.0 * (66.0 * gpt2.block() + 12.0 * gpt2.unembedding()) + 66.0 * 2.0 * 768.0 * 512.0;
         assert!(

@@ -1,24 +1,24 @@
-//! Anything that can be measured of a model under altered layer schedules, over many items, as streamed statistics.
+//! Measures a model under altered layer schedules, over many items, as streamed statistics.
 //!
-//! The work of a run is a [`Plan`]: the plain schedule and the members of the given edit families, in a prefix trie,
-//! so that what schedules have in common is computed once per item.
-//! A [`Measure`] says what an item is (a sequence, a question, a window of words) and what is read where a schedule ends.
-//! The [`Engine`] hands items and subtrees of the trie to threads, and the [`Runner`] adds what a run that lasts needs.
-//! Each (item, schedule) pair gives a handful of sums, which are put together in the order of the items:
-//! neither threads nor sharing change a bit of any result.
+//! A [`Plan`] is the work of a run: the plain schedule and the members of the given edit families, in a prefix trie, so that
+//! common prefixes of schedules are computed once per item.
+//! A [`Measure`] says what an item is (a sequence, a question, a window of words) and what is measured where a schedule ends.
+//! The [`Engine`] hands items and subtrees of the trie to threads, and the [`Runner`] adds what long runs need.
+//! Each (item, schedule) pair gives a handful of sums, which are combined in the order of the items.
+//! Neither threads nor sharing change a bit of any result.
 //!
-//! [`Divergence`] is the measure of a sweep: how far altered outputs are from the plain model's.
+//! [`Divergence`] is the measure of a sweep: how far altered outputs differ from the plain model's.
 //!
 //! # Memory
-//! Besides the model, a worker holds the buffers of one block ([`layerwise_transformer::Workspace`]), what the measure needs,
-//! at most one residual stream for each point where a schedule leaves the plain model's path, and ⌊log₂ schedules⌋ more;
-//! nothing has the size positions × vocabulary, and nothing grows with the number of items.
-//! [`worker_bytes`] is the bound. The results of finished items are kept, which is [`results_bytes`]; a [`Budget`] counts both
+//! Besides the model, a worker holds the buffers of one block ([`layerwise_transformer::Workspace`]), what the measure needs, and
+//! at most one residual stream for each point where a schedule leaves the plain model's path, and ⌊log₂ schedules⌋ more.
+//! Nothing has the size positions × vocabulary, and nothing grows with the number of items.
+//! [`worker_bytes`] is the bound. The results of finished items are kept; [`results_bytes`] bounds them. A [`Budget`] counts both
 //! before a run begins.
 //!
-//! # Runs that last
-//! A [`Journal`](layerwise_journal::Journal) takes up each finished item, so that a run can be stopped at any moment and
-//! shared out; a [`Judge`] finds the least number of items that makes a standard error small enough.
+//! # Long runs
+//! A [`Journal`](layerwise_journal::Journal) records each finished item, so that a run can be stopped at any moment, resumed, and
+//! divided into shards. A [`Judge`] finds the smallest number of items that makes a standard error small enough.
 
 mod checks;
 mod classes;

@@ -1,4 +1,4 @@
-//! How probable continuations of a context are.
+//! Log-likelihoods of continuations of a context.
 
 use crate::grouping::MOST_ROWS;
 use crate::measure::{Failure, Measure, MeasureId, Reached};
@@ -17,36 +17,36 @@ pub struct Continuation {
     pub targets: Vec<u32>,
 }
 
-/// When a question is answered rightly.
+/// When an answer counts as right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
-    /// The right continuation is the most probable one, the first of equals.
+    /// The right continuation is the most probable one; of equally probable ones the first counts.
     Choice,
     /// Each token of the right continuation is the most probable one at its position.
     Greedy,
 }
 
-/// Continuations to choose from.
+/// Several continuations to choose from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The continuations, with their contexts: what these share is run once.
+    /// The continuations, with their contexts; common beginnings run once.
     pub continuations: Vec<Continuation>,
-    /// The right one and how it is found, where that is known.
+    /// The right one and the rule that judges it, if known.
     pub answer: Option<(usize, Rule)>,
 }
 
-/// What a schedule gives a continuation.
+/// The likelihood of a continuation under a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Likelihood {
-    /// Sum over the continuation's tokens, nats.
+    /// The sum over the continuation's tokens, in nats.
     pub log_likelihood: f64,
-    /// Whether each of them is the most probable one at its position.
+    /// Whether each token is the most probable one at its position.
     pub greedy: bool,
 }
 
 impl Question {
-    /// Whether likelihoods, one for each continuation, answer it rightly; `None` where the answer is not known.
+    /// Whether the likelihoods, one for each continuation, answer the question rightly; `None` if the answer is not known.
     pub fn is_right(&self, likelihoods: &[Likelihood]) -> Option<bool> {
         let (right, rule) = self.answer?;
         let likelihood = likelihoods.get(right)?;
@@ -55,7 +55,7 @@ impl Question {
             Rule::Choice => {
                 let own = likelihood.log_likelihood;
                 let others = likelihoods.iter().enumerate();
-                // Of equals the first is chosen.
+                // Of equally probable continuations the first is chosen.
                 others.fold(true, |is_largest, (at, other)| {
                     is_largest
                         && match at < right {
@@ -67,8 +67,8 @@ impl Question {
         })
     }
 
-    /// The batch, and for each continuation the rows that predict its tokens. What neighbours among the continuations
-    /// begin with is there once.
+    /// The batch, and for each continuation the rows that predict its tokens. A beginning that neighbouring continuations share
+    /// is in the batch once.
     fn rows(&self) -> (Batch, Vec<Vec<usize>>) {
         let mut batch = Batch::default();
         let mut ends = vec![None; self.continuations.len()];
@@ -81,8 +81,8 @@ impl Question {
         (batch, rows)
     }
 
-    /// Adds what some neighbouring continuations have from the token `at` on, below the segment of what they share before
-    /// it, and notes where each ends.
+    /// Adds the tokens of some neighbouring continuations from `at` on, below the segment that they share before it, and notes
+    /// where each continuation ends.
     fn add(
         &self,
         batch: &mut Batch,
@@ -120,14 +120,14 @@ impl Question {
     }
 }
 
-/// Tokens that both begin with.
+/// The number of tokens that both begin with.
 fn common(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
-/// The log-likelihood of each continuation of a question, and whether greedy decoding would give it.
+/// Measures the log-likelihood of each continuation of a question, and whether greedy decoding would produce it.
 ///
-/// What the continuations share is run once, and only the rows that predict their tokens go through the unembedding.
+/// Common beginnings of continuations run once, and only the rows that predict their tokens go through the unembedding.
 #[derive(Clone, Debug)]
 pub struct LogLikelihood {
     name: &'static str,
@@ -136,7 +136,7 @@ pub struct LogLikelihood {
 }
 
 impl LogLikelihood {
-    /// The measure of such questions, by the name of what they are from.
+    /// The measure for such questions; `name` says where they come from.
     pub fn of(name: &'static str, questions: &[Question]) -> Self {
         let targets = |question: &Question| -> usize {
             let continuations = question.continuations.iter();
@@ -282,8 +282,8 @@ impl Measure for LogLikelihood {
         2 * schedules * self.most_continuations * size_of::<Likelihood>()
     }
 
-    /// Of rows that go through the unembedding their states and final-norm outputs, a tile of logits, and a few numbers for
-    /// each target.
+    /// For rows that go through the unembedding: their states and final-norm outputs, a tile of logits, and a few numbers per
+    /// target.
     fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
         let targets = self.most_targets * seq.clamp(1, crate::grouping::MOST_ITEMS);
         let rows = MOST_ROWS.min(targets);
@@ -344,10 +344,10 @@ mod tests {
             5,
             &[&[1, 2], &[1, 3, 4]],
         );
-        // One is the other's beginning.
+        // One continuation is the beginning of the other.
         check(&[(&[5, 6], 1), (&[5, 6, 7], 2)], 3, &[&[1], &[1, 2]]);
         check(&[(&[5], 1), (&[6, 7], 1)], 3, &[&[0], &[2]]);
-        // Shots, two questions after them, and options that share a beginning.
+        // Shots, two questions after them, and options with a common beginning.
         check(
             &[
                 (&[5, 6, 1], 1),

@@ -1,21 +1,21 @@
-//! What is measured of the models that an engine runs.
+//! The trait for what an engine measures.
 
 use layerwise_transformer::{Batch, Model, ModelConfig, Observer};
 use ndarray::ArrayView2;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A name for a measure and a version of its numbers.
+/// The name of a measure and the version of its numbers.
 ///
-/// All of it goes into the key of a run, so that an old journal is not taken up by a measure that means something else.
+/// All fields go into the key of a run, so that a run never resumes a journal whose numbers mean something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MeasureId {
-    /// The name, which is also that of the folder of its journals.
+    /// The name, which also names the folder of its journals.
     pub name: &'static str,
-    /// Changes when the meaning or the rounding of a number does.
+    /// Changes when the meaning or the rounding of a number changes.
     pub version: u32,
-    /// What else the numbers depend on besides the model, the schedules and the items.
+    /// Everything else that the numbers depend on, besides the model, the schedules and the items.
     pub settings: String,
 }
 
@@ -38,20 +38,18 @@ impl MeasureId {
     }
 }
 
-/// Something that is measured of a model, item by item, under the plain schedule and under altered ones.
+/// Something that is measured on a model, item by item, under the plain schedule and under altered ones.
 ///
-/// A measure reduces what a run leaves to a handful of numbers; threads, prefix sharing, journals, shards, memory and
-/// cancellation are the engine's and the [`Runner`](crate::Runner)'s.
+/// A measure reduces the result of a run to a handful of numbers. Threads, prefix sharing, journals, shards, memory and
+/// cancellation are the concern of the engine and the [`Runner`](crate::Runner).
 ///
-/// For each *item* the engine runs the plain schedule, on whose way an [`Observer`] may watch, and calls
-/// [`Measure::plain`] with the last residual stream.
-/// The [`Reference`](Measure::Reference) that this leaves is handed to [`Measure::altered`] for each altered schedule
-/// that ends, in any order and on any thread.
-/// What comes back must depend on the arguments alone: results are the same bits whatever the threads and shards.
+/// For each *item* the engine runs the plain schedule, which an [`Observer`] may watch, and calls [`Measure::plain`] with the
+/// last residual stream. It hands the [`Reference`](Measure::Reference) that this returns to [`Measure::altered`] for each
+/// altered schedule that ends, in any order and on any thread.
+/// Results must depend on the arguments alone, so that they have the same bits whatever the threads and shards.
 ///
-/// An item without tokens is work that runs no schedule, as a block of weights that is looked at, or a fold of a probe:
-/// it has [`Measure::plain`] called with an empty stream.
-///
+/// An item without tokens is work that runs no schedule, such as a scan of a block's weights or a fold of a probe. The engine
+/// calls [`Measure::plain`] for it with an empty stream.
 /// ```
 /// use layerwise_sweep::{Failure, Measure, MeasureId, Plan, Reached, Runner};
 /// use layerwise_transformer::{Batch, Model, ModelConfig};
@@ -97,18 +95,18 @@ impl MeasureId {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Measure: Sync {
-    /// A unit of work: a sequence, a question with its answer, a window of words.
+    /// A unit of work: a sequence, a question with its answers, a window of words.
     type Item: Sync;
-    /// Watches the plain run of an item; `()` where nothing is observed.
+    /// Watches the plain run of an item; `()` if nothing is observed.
     type Observer<'a>: Observer
     where
         Self: 'a;
-    /// What the plain run leaves for the altered ones of the same item.
+    /// The result of the plain run that the altered runs of the same item are compared with.
     type Reference: Send + Sync;
-    /// What one schedule leaves of one item. A journal takes it up as JSON, which has no number for NaN and infinities.
+    /// The result of one schedule on one item. A journal stores it as JSON, which cannot represent NaN and infinities.
     type Sums: Clone + Send;
 
-    /// What it is called and which version of it this is.
+    /// The measure's name and version.
     fn id(&self) -> MeasureId;
 
     /// What an item is called, as `sequence`.
@@ -116,38 +114,39 @@ pub trait Measure: Sync {
         "item"
     }
 
-    /// What users know the work by, as the name of an experiment: `3 sequences of TITLE were finished`. By default its name.
+    /// The name of the work that users see, such as an experiment's: `3 sequences of TITLE were finished`. By default the
+    /// measure's name.
     fn title(&self) -> &'static str {
         self.id().name
     }
 
-    /// The tokens that the model is run on: one sequence, or several that share what they have in common, as a question and
-    /// its choices; an empty batch for work that runs no schedule.
+    /// The tokens that the model runs on: one sequence, or several with common beginnings, such as a question and its choices. An
+    /// empty batch is work that runs no schedule.
     fn batch(&self, item: &Self::Item) -> Batch;
 
-    /// The sequence that an item is paired with, from which `donor` takes values; of the same shape as the item's batch.
+    /// The sequence that an item is paired with, from which `donor` takes values; it has the shape of the item's batch.
     fn donor(&self, item: &Self::Item) -> Option<Batch> {
         let _ = item;
         None
     }
 
-    /// The fewest tokens that an item's batch may have.
+    /// The smallest number of tokens that an item's batch may have.
     fn least_tokens(&self) -> usize {
         0
     }
 
-    /// What an item's results depend on besides its batch, as numbers; they go into the key of a run.
+    /// Everything that an item's results depend on besides its batch, as numbers; they go into the key of a run.
     fn particulars(&self, item: &Self::Item) -> Vec<u32> {
         let _ = item;
         Vec::new()
     }
 
-    /// Work that an item takes, in any unit that is the same for all items; shown as progress. By default its tokens.
+    /// The work of an item, in any unit that is the same for all items; used for progress. By default its number of tokens.
     fn weight(&self, item: &Self::Item) -> usize {
         self.batch(item).rows().max(1)
     }
 
-    /// What watches the plain run of an item.
+    /// The observer of an item's plain run.
     fn observer<'a>(
         &'a self,
         model: &'a Model,
@@ -157,12 +156,12 @@ pub trait Measure: Sync {
         None
     }
 
-    /// Reads the end of the plain run: what it leaves for the altered ones, and its own result.
+    /// Reads the end of the plain run; returns the reference for the altered runs, and the plain run's own result.
     ///
-    /// `observed` is what [`Measure::observer`] gave, after the run.
+    /// `observed` is the observer that [`Measure::observer`] returned, after the run.
     ///
     /// # Errors
-    /// Numbers that are not finite, or whatever else the measure cannot go on with.
+    /// A number is not finite, or the measure fails for another reason.
     fn plain(
         &self,
         reached: &Reached<'_, Self::Item>,
@@ -179,11 +178,12 @@ pub trait Measure: Sync {
         plain: &Self::Reference,
     ) -> Result<Self::Sums, Failure>;
 
-    /// Reads the end of the plain run of several items that were run together, as [`Measure::plain`] reads each: to the bit
-    /// the same results. A measure that runs products of its own, as with the unembedding, has them for all items at once here.
+    /// Reads the ends of the plain runs of several items that ran together; to the bit, the results are those of
+    /// [`Measure::plain`] for each. A measure that computes products of its own, such as with the unembedding, can do so here for
+    /// all items at once.
     ///
     /// # Errors
-    /// As [`Measure::plain`], with the item's place among those given.
+    /// As [`Measure::plain`], with the item's place among the given ones.
     fn plain_of_all<'a>(
         &'a self,
         reached: &[Reached<'_, Self::Item>],
@@ -197,10 +197,10 @@ pub trait Measure: Sync {
         .collect()
     }
 
-    /// Reads the end of an altered run of several items that were run together, as [`Measure::altered`] reads each.
+    /// Reads the ends of the altered runs of several items that ran together, as [`Measure::altered`] reads each.
     ///
     /// # Errors
-    /// As [`Measure::altered`], with the item's place among those given.
+    /// As [`Measure::altered`], with the item's place among the given ones.
     fn altered_of_all(
         &self,
         reached: &[Reached<'_, Self::Item>],
@@ -214,36 +214,38 @@ pub trait Measure: Sync {
         .collect()
     }
 
-    /// Called before an item's results are handed over, whole or in parts: what the measure writes elsewhere of the item, and of
-    /// the schedules that have been read, is on the disk when this returns.
+    /// Called before an item's results are handed over, in whole or in part. Whatever the measure itself writes for the item and
+    /// for the schedules read so far must be on disk when this returns.
     ///
     /// # Errors
-    /// It cannot be written; the run ends.
+    /// Writing fails; the run ends.
     fn settle(&self, index: usize) -> std::io::Result<()> {
         let _ = index;
         Ok(())
     }
 
-    /// Whether a result that a journal kept has the form that this measure gives it.
+    /// Whether a result from a journal has the form that this measure gives it.
     fn fits(&self, sums: &Self::Sums) -> bool {
         let _ = sums;
         true
     }
 
-    /// The most bytes that it keeps of one item of `seq` tokens from its plain run to its last schedule, besides the `Sums`
-    /// of `schedules` schedules themselves: its observer, its reference, what its `Sums` point to. At most linear in `seq`.
+    /// The largest number of bytes that the measure holds for one item of `seq` tokens, from its plain run to its last schedule:
+    /// its observer, its reference, and what its `Sums` of `schedules` schedules point to. The `Sums` themselves do not count. At
+    /// most linear in `seq`.
     fn kept_bytes(&self, config: &ModelConfig, seq: usize, schedules: usize) -> usize {
         let _ = (config, seq, schedules);
         0
     }
 
-    /// The most bytes that reading one end of a run takes, of items of `seq` tokens together.
+    /// The largest number of bytes that reading one end of a run takes, for items of `seq` tokens together.
     fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
         let _ = (config, seq);
         0
     }
 
-    /// The most bytes that the results of `items` under `schedules` schedules point to, besides the `Sums` themselves.
+    /// The largest number of bytes that the results of `items` under `schedules` schedules point to, besides the `Sums`
+    /// themselves.
     fn result_bytes(&self, config: &ModelConfig, items: &[Self::Item], schedules: usize) -> usize {
         let _ = (config, items, schedules);
         0
@@ -254,7 +256,7 @@ pub trait Measure: Sync {
         &[]
     }
 
-    /// The sum and the number of terms that an item's result adds to the mean of a statistic, one of
+    /// The sum and the number of terms that an item's result adds to the mean of a statistic, which is one of
     /// [`Measure::statistics`].
     fn observations(&self, item: &Self::Item, sums: &Self::Sums, statistic: &str) -> (f64, u64) {
         let _ = (item, sums, statistic);
@@ -262,7 +264,7 @@ pub trait Measure: Sync {
     }
 }
 
-/// What plain runs of several items leave, in their order: for each the reference and the result.
+/// The results of the plain runs of several items, in order: for each its reference and its own result.
 pub type PlainResults<R, S> = Vec<(R, S)>;
 
 /// The end of a run of one item under one schedule.
@@ -277,21 +279,21 @@ pub struct Reached<'a, I> {
     pub index: usize,
     /// The item's tokens.
     pub batch: &'a Batch,
-    /// The schedule's index in the plan; several where schedules are equal.
+    /// The schedule's index in the plan; several if schedules are equal.
     pub schedules: &'a [usize],
-    /// The last residual stream of the item's donor under the plain schedule, \[seq, model\], at the end of the plain run; of
-    /// altered ones there is none.
+    /// At the end of the plain run, the last residual stream of the item's donor under the plain schedule, \[seq, model\]; `None`
+    /// for altered runs.
     pub donor: Option<ArrayView2<'a, f32>>,
-    /// The last residual stream, \[seq, model\], which [`Model::final_norm`] reads; [`Batch::rows_of`] says which of its rows
-    /// are a segment's.
+    /// The last residual stream, \[seq, model\], which [`Model::final_norm`] reads; [`Batch::rows_of`] returns the rows of a
+    /// segment.
     pub states: ArrayView2<'a, f32>,
 }
 
-/// Why a measure cannot go on.
+/// Why a measure fails.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure {
-    /// What the model gives at a position is NaN or infinite; the engine finds out where that begins.
+    /// An output of the model is NaN or infinite; the engine finds where the first such value arises.
     NotFinite {
         /// The first such position.
         position: usize,
@@ -313,7 +315,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
     }
 }
 
-/// A [`Measure`] whose sums a journal can keep.
+/// A [`Measure`] with sums that a journal can store.
 pub trait KeptMeasure: Measure<Sums: Serialize + DeserializeOwned> {}
 
 impl<M: Measure<Sums: Serialize + DeserializeOwned>> KeptMeasure for M {}

@@ -1,4 +1,4 @@
-//! What a worker may hold, and how much memory there is.
+//! The memory of workers, and a budget for it.
 
 use crate::error::SweepError;
 use crate::grouping::{MOST_ITEMS, most_rows};
@@ -10,28 +10,28 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The most memory, in bytes, that the engine takes for each worker thread, with `items` items of at most `seq` tokens.
+/// The largest number of bytes that the engine takes for each worker thread, with `items` items of at most `seq` tokens.
 ///
-/// Short items are run together, so that `rows` are the larger of `seq` and what a group may have.
-/// In units of one residual stream, `rows · model · 4` bytes, that is
+/// Short items run together, so `rows` is the larger of `seq` and the rows that a group may have.
+/// In units of one residual stream, `rows · model · 4` bytes, it is
 ///
-/// - one for each [branch point](Plan::branch_points) of the plan, kept until a worker takes it up;
-/// - one in hand and at most ⌊log₂ schedules⌋ saved on the way through its subtree;
+/// - one for each [branch point](Plan::branch_points) of the plan, held until a worker takes it;
+/// - one in progress, and at most ⌊log₂ schedules⌋ saved on the way through its subtree;
 /// - two for each level of `parallel` within a step;
-/// - of a [streamed](Model::is_streamed) model, one for each schedule, as all of them wait for the same block, and three more,
-///   as its groups are larger;
+/// - for a [streamed](Model::is_streamed) model, one for each schedule, because all of them wait for the same block, and three
+///   more,
+/// because its groups are larger;
 ///
-/// and the buffers of one block, what the measure says that it [keeps](Measure::kept_bytes) and
-/// [takes](Measure::reading_bytes), and its result for each schedule.
-/// Where schedules take values of plain runs, those of a group are kept until its last schedule, at the places that some
+/// plus the buffers of one block, the bytes that the measure [keeps](Measure::kept_bytes) and
+/// [reads with](Measure::reading_bytes), and its result for each schedule.
+/// If schedules take values of plain runs, the values of a group are held until its last schedule, at the places that some
 /// schedule reads ([`Taken::bytes`]).
-/// There is nothing of the size positions × vocabulary, and nothing that grows with the number of items but a list of
-/// groups, at most five numbers an item.
-/// A worker begins items only when no kept stream waits, so that there are never more groups under way than workers, and
-/// the bound holds for all workers together: one may hold more while another holds less.
+/// Nothing has the size positions × vocabulary. Only a list of groups grows with the number of items, by at most five numbers an
+/// item. A worker begins items only when no stored stream waits, so there are never more groups in progress than workers. The
+/// bound holds for all workers together: one may hold more while another holds less.
 ///
-/// Not included: the weights, which all workers share; thread stacks; the items; and what `finished` of
-/// [`Engine::run`](crate::Engine::run) does with the results that it is handed, which is [`results_bytes`].
+/// Not included are the weights, which all workers share; thread stacks; the items; and what `finished` of
+/// [`Engine::run`](crate::Engine::run) does with its results, which [`results_bytes`] bounds.
 pub fn worker_bytes<M: Measure>(
     model: &Model,
     plan: &Plan,
@@ -49,14 +49,14 @@ pub fn worker_bytes<M: Measure>(
     let streams = plan.branch_points() + 1 + waiting + gathered + 2 * nested;
     let together = items.clamp(1, MOST_ITEMS);
     let rows = seq.max(most_rows(model).min(items.saturating_mul(seq)));
-    // The handles of kept streams, in a queue that grows by doubling, and locks.
+    // Handles of stored streams, in a queue that grows by doubling, and locks.
     let handles = 512 * (plan.branch_points() + 2);
     let workspace = match rows {
         0 => 0,
         _ => Workspace::most_bytes(config, rows),
     };
-    // A result is there a second time when it is handed over; of an item that is not finished with the schedule's index, which is
-    // in a list besides that grows by doubling.
+    // Results exist twice while they are handed over. For an unfinished item each comes with the schedule's index, in a list that
+    // grows by doubling.
     let indices = 3 * size_of::<usize>();
     let item = schedules * (size_of::<Option<M::Sums>>() + size_of::<M::Sums>() + indices)
         + size_of::<M::Reference>()
@@ -64,12 +64,12 @@ pub fn worker_bytes<M: Measure>(
     let taken = |source| Taken::bytes(config, plan.taken_from(source), rows, seq);
     let sources = [Source::Plain, Source::Donor, Source::Resample];
     let taken: usize = sources.into_iter().map(taken).sum();
-    // The partners' streams, their tokens and handles of what is kept.
+    // The partners' streams and tokens, and handles of stored values.
     let partners = match taken {
         0 => 0,
         _ => 2 * rows * (config.model * size_of::<f32>() + size_of::<u32>()) + 4096,
     };
-    // The pattern of one block, where some schedule reads or writes one.
+    // The attention pattern of one block, if some schedule reads or writes one.
     let pattern = match plan.builds_patterns() {
         true => config.heads * rows * seq * size_of::<f32>(),
         false => 0,
@@ -88,16 +88,16 @@ pub fn worker_bytes<M: Measure>(
         + handles
 }
 
-/// The most memory, in bytes, that the finished results of a run take, and the line of one of them in a journal.
+/// The largest number of bytes that the finished results of a run take, plus the journal line of one of them.
 pub fn results_bytes<M: Measure>(
     model: &Model,
     plan: &Plan,
     measure: &M,
     items: &[M::Item],
 ) -> usize {
-    /// A place in a map and then in a list, those of the lists that say who holds it, and what the allocator adds.
+    /// An entry in a map and later in a list, entries in the lists of who holds it, and the allocator's overhead.
     const PLACE: usize = 240;
-    /// A number takes up to 24 characters, which are there three times while a line is made.
+    /// A number takes up to 24 characters, which exist three times while a line is written.
     const WRITTEN: usize = 10;
     let schedules = plan.entries().len();
     let own = (schedules + 1) * size_of::<M::Sums>();
@@ -108,7 +108,7 @@ pub fn results_bytes<M: Measure>(
     items.len() * (own + PLACE) + pointed_to(items) + WRITTEN * (own + largest.max().unwrap_or(0))
 }
 
-/// The most bytes that each further thread takes where threads share the products of a streamed model.
+/// The largest number of bytes for each further thread, if threads share the products of a streamed model.
 pub(crate) fn hand_bytes(model: &Model, items: usize, seq: usize) -> usize {
     let rows = seq.max(most_rows(model).min(items.saturating_mul(seq)));
     let [one, two] =
@@ -116,9 +116,9 @@ pub(crate) fn hand_bytes(model: &Model, items: usize, seq: usize) -> usize {
     two - one
 }
 
-/// How much memory may be taken, and how much of it is. Clones share what is taken.
+/// A limit on memory, and the amount in use. Clones share both.
 ///
-/// Whoever allocates what grows with the input asks first, and keeps the [`Held`] for as long as the memory is in use:
+/// Whatever allocates memory that grows with the input asks first, and keeps the [`Held`] as long as the memory is in use:
 ///
 /// ```
 /// use layerwise_sweep::Budget;
@@ -133,14 +133,14 @@ pub(crate) fn hand_bytes(model: &Model, items: usize, seq: usize) -> usize {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Budget {
-    /// In bytes; `None` where there is no limit.
+    /// In bytes; `None` if there is no limit.
     limit: Option<u64>,
     held: Arc<AtomicU64>,
     most: Arc<AtomicU64>,
 }
 
 impl Budget {
-    /// A budget of so many bytes; without a limit where there is none.
+    /// A budget of `limit` bytes; `None` means no limit.
     pub fn new(limit: Option<u64>) -> Self {
         Self {
             limit,
@@ -149,21 +149,21 @@ impl Budget {
         }
     }
 
-    /// The most bytes that were taken at one time.
+    /// The largest number of bytes in use at one time.
     pub fn most(&self) -> u64 {
         self.most.load(Ordering::Relaxed)
     }
 
-    /// Bytes that are left; `None` where there is no limit.
+    /// The number of bytes left; `None` if there is no limit.
     pub fn left(&self) -> Option<u64> {
         let held = self.held.load(Ordering::Relaxed);
         self.limit.map(|limit| limit.saturating_sub(held))
     }
 
-    /// Takes bytes until the value that is returned is dropped.
+    /// Takes bytes until the returned value is dropped.
     ///
     /// # Errors
-    /// [`SweepError::Memory`] where fewer are left, which says what would be needed in all.
+    /// [`SweepError::Memory`] if too few bytes are left; it says how many would be needed in all.
     pub fn hold(&self, what: &str, bytes: u64) -> Result<Held, SweepError> {
         let mut held = Held {
             budget: self.clone(),
@@ -173,7 +173,7 @@ impl Budget {
         Ok(held)
     }
 
-    /// Refuses what needs more bytes than are left beside what is held, and takes none.
+    /// Refuses a need that exceeds the bytes left, without taking any.
     ///
     /// # Errors
     /// As [`Budget::hold`].
@@ -193,7 +193,7 @@ impl Held {
     /// Takes more bytes.
     ///
     /// # Errors
-    /// As [`Budget::hold`]; then what was held before still is.
+    /// As [`Budget::hold`]; the bytes held before are then still held.
     pub fn grow(&mut self, what: &str, bytes: u64) -> Result<(), SweepError> {
         let Budget { limit, held, most } = &self.budget;
         let more = |held: u64| {
@@ -214,14 +214,14 @@ impl Held {
         }
     }
 
-    /// Gives back all but so many bytes.
+    /// Returns all but `bytes` bytes.
     pub fn shrink_to(&mut self, bytes: u64) {
         let back = self.bytes.saturating_sub(bytes);
         self.bytes -= back;
         self.budget.held.fetch_sub(back, Ordering::Relaxed);
     }
 
-    /// Counts the bytes for as long as there are clones of the budget, as those of a model's weights.
+    /// Counts the bytes as long as any clone of the budget exists, as for a model's weights.
     pub fn forever(mut self) {
         self.bytes = 0;
     }
@@ -233,7 +233,7 @@ impl Drop for Held {
     }
 }
 
-/// A value with the memory that a budget counts for it.
+/// A value, and the memory that a budget counts for it.
 #[derive(Clone, Debug)]
 pub struct Counted<T> {
     value: T,
@@ -241,7 +241,7 @@ pub struct Counted<T> {
 }
 
 impl<T> Counted<T> {
-    /// A value that takes what is held.
+    /// Ties a value to the memory that it takes.
     pub fn new(value: T, memory: impl Into<Arc<Held>>) -> Self {
         Self {
             value,
@@ -249,7 +249,7 @@ impl<T> Counted<T> {
         }
     }
 
-    /// The value, and what is to be kept for as long as it is.
+    /// The value, and its memory, which must be kept as long as the value is.
     pub fn into_parts(self) -> (T, Arc<Held>) {
         (self.value, self.memory)
     }
@@ -263,7 +263,7 @@ impl<T> Deref for Counted<T> {
     }
 }
 
-/// How deep branches are nested in a step.
+/// How deeply branches are nested in a step.
 fn levels(step: &Step) -> usize {
     match step {
         Step::Update(_) => 0,
@@ -290,7 +290,7 @@ mod tests {
         // Nothing overflows.
         budget.check("a", u64::MAX).unwrap_err();
         assert_eq!(budget.left(), Some(6 << 20));
-        // What is refused takes nothing, and what is given back can be taken again, by any clone.
+        // A refused request takes nothing, and returned bytes can be taken again by any clone.
         held.grow("a", 7 << 20).unwrap_err();
         held.grow("a", 6 << 20).unwrap();
         assert_eq!(budget.clone().left(), Some(0));

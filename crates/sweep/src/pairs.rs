@@ -1,4 +1,4 @@
-//! Pairs of sequences that differ in what decides the next token: activation patching.
+//! Activation patching: pairs of sequences that differ in what decides the next token.
 
 use crate::divergence::{Divergence, Plain};
 use crate::grouping::MOST_ITEMS;
@@ -9,24 +9,24 @@ use layerwise_transformer::{Batch, ModelConfig};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate, s};
 use serde::{Deserialize, Serialize};
 
-/// Two sequences of the same length, and the tokens between which they decide.
+/// Two sequences of the same length, and the tokens that follow them.
 ///
-/// Edits act on the corrupted one; `donor` takes values of the clean one.
+/// Edits act on the corrupted sequence; `donor` takes values of the clean one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pair {
-    /// The sequence after which the answer comes.
+    /// The sequence that the answer follows.
     pub clean: Vec<u32>,
-    /// The sequence that is run under every schedule.
+    /// The sequence that every schedule runs on.
     pub corrupted: Vec<u32>,
     /// The token that should follow the clean sequence.
     pub answer: Option<u32>,
-    /// The token that should follow the corrupted one.
+    /// The token that should follow the corrupted sequence.
     pub wrong: Option<u32>,
 }
 
 impl Pair {
-    /// Two sequences, without tokens that should follow.
+    /// Two sequences without the tokens that follow them.
     pub fn new(clean: Vec<u32>, corrupted: Vec<u32>) -> Self {
         Self {
             clean,
@@ -36,7 +36,7 @@ impl Pair {
         }
     }
 
-    /// With the token that should follow the clean sequence, and the one that should follow the corrupted one.
+    /// Sets the token that should follow the clean sequence, and the one that should follow the corrupted sequence.
     #[must_use]
     pub fn deciding(self, answer: Option<u32>, wrong: Option<u32>) -> Self {
         Self {
@@ -47,22 +47,22 @@ impl Pair {
     }
 }
 
-/// What the last position of pairs says of their answers under each schedule; and, unless it is left out, the divergence from
-/// the plain model at all positions of the corrupted sequence.
+/// Measures the answers at the last position of pairs under each schedule and, by default, the divergence from the plain model at
+/// all positions of the corrupted sequence.
 #[derive(Clone, Debug)]
 pub struct Patching {
     divergence: Option<Divergence>,
 }
 
 impl Patching {
-    /// The last position, and the statistics of [`Divergence`].
+    /// Measures the last position, and the statistics of [`Divergence`].
     pub fn new() -> Self {
         Self {
             divergence: Some(Divergence::new()),
         }
     }
 
-    /// The last position alone, which takes less time.
+    /// Measures the last position alone, which takes less time.
     pub fn at_last_position() -> Self {
         Self { divergence: None }
     }
@@ -74,20 +74,20 @@ impl Default for Patching {
     }
 }
 
-/// What the last position's output says of a pair.
+/// The output at the last position of a sequence of a pair.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Last {
-    /// The answer's logit less the wrong one's, in nats; where the pair has both.
+    /// The answer's logit minus the wrong token's, in nats; `None` if the pair lacks one of them.
     pub logit_difference: Option<f64>,
-    /// The probability of the answer, where the pair has one.
+    /// The probability of the answer; `None` if the pair has none.
     pub answer_probability: Option<f64>,
-    /// How many tokens are at least as probable as the answer, itself included; where the pair has one.
+    /// The number of tokens at least as probable as the answer, itself included; `None` if the pair has no answer.
     pub answer_rank: Option<u64>,
 }
 
 impl Last {
-    /// What `recovered` is a share of: the logit difference, or without a wrong token the probability of the answer.
+    /// The metric behind `recovered`: the logit difference or, without a wrong token, the probability of the answer.
     pub fn metric(&self) -> Option<f64> {
         self.logit_difference.or(self.answer_probability)
     }
@@ -115,21 +115,21 @@ impl Last {
     }
 }
 
-/// What one schedule leaves of one pair.
+/// The result of one schedule on one pair.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PairSums {
-    /// How far the outputs on the corrupted sequence are from the plain model's, where that was asked for.
+    /// The divergence from the plain model's outputs on the corrupted sequence, if it is measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divergence: Option<Sums>,
     /// The last position of the corrupted sequence.
     pub last: Last,
-    /// The last position of the clean sequence: in the plain model's result alone.
+    /// The last position of the clean sequence; only in the plain model's result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clean: Option<Last>,
 }
 
-/// The corrupted sequence's end, as the end of a run of a sequence.
+/// The end of the corrupted sequence's run, as that of a single sequence.
 fn as_sequence<'a>(reached: &Reached<'a, Pair>) -> Reached<'a, Vec<u32>> {
     Reached {
         model: reached.model,
@@ -142,13 +142,13 @@ fn as_sequence<'a>(reached: &Reached<'a, Pair>) -> Reached<'a, Vec<u32>> {
     }
 }
 
-/// The last row of some states.
+/// The last row of a matrix of states.
 fn last(states: ArrayView2<'_, f32>) -> ArrayView2<'_, f32> {
     let rows = states.nrows();
     states.slice_move(s![rows - 1.., ..])
 }
 
-/// The logits after each of some states, which are their last rows, \[states, vocab\].
+/// The logits of the last row of each matrix of states, \[states, vocab\].
 fn logits(reached: &[Reached<'_, Pair>], states: &[ArrayView2<'_, f32>]) -> Array2<f32> {
     let states = concatenate(Axis(0), states).expect("residual streams have one width");
     reached[0].model.standard_lens(states.view())
@@ -284,7 +284,7 @@ impl Measure for Patching {
         reached: &[Reached<'_, Pair>],
         plain: &[Option<Plain>],
     ) -> Result<Vec<PairSums>, (usize, Failure)> {
-        // The positions of a pair make a product that is large enough; the last ones alone of all pairs are put together.
+        // The positions of one pair make a large enough product; only the last positions of all pairs are combined.
         if self.divergence.is_some() {
             let each = reached.iter().zip(plain).enumerate();
             return each
@@ -306,11 +306,11 @@ impl Measure for Patching {
     fn kept_bytes(&self, config: &ModelConfig, seq: usize, schedules: usize) -> usize {
         let divergence = self.divergence.as_ref();
         let divergence = divergence.map_or(0, |own| own.kept_bytes(config, seq, schedules));
-        // The clean sequences' streams and tokens, also where no edit takes values of them.
+        // The clean sequences' streams and tokens, even if no edit takes values of them.
         divergence + 2 * seq * (config.model * size_of::<f32>() + size_of::<u32>())
     }
 
-    /// Logits of last positions, and the states before them.
+    /// Logits of last positions, and their states.
     fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
         let divergence = self.divergence.as_ref();
         let divergence = divergence.map_or(0, |own| own.reading_bytes(config, seq));
@@ -334,25 +334,25 @@ impl Measure for Patching {
     }
 }
 
-/// One schedule on pairs, with standard errors clustered by pair.
+/// The statistics of one schedule on pairs, with standard errors clustered by pair.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PairStatistics {
-    /// The divergence from the plain model on the corrupted sequences, where it was measured.
+    /// The divergence from the plain model on the corrupted sequences, if it was measured.
     pub divergence: Statistics,
-    /// The answer's logit less the wrong one's, nats.
+    /// The answer's logit minus the wrong token's, in nats.
     pub logit_difference: ClusteredMean,
     /// The probability of the answer.
     pub answer_probability: ClusteredMean,
     /// The rank of the answer, from 1.
     pub answer_rank: ClusteredMean,
-    /// (m(edited) − m(corrupted)) / (m(clean) − m(corrupted)), where m is the logit difference, or without a wrong token the
-    /// probability of the answer: a ratio of sums over pairs.
+    /// (m(edited) − m(corrupted)) / (m(clean) − m(corrupted)) as a ratio of sums over pairs. m is the logit difference or,
+    /// without a wrong token, the probability of the answer.
     pub recovered: ClusteredRatio,
 }
 
 impl PairStatistics {
-    /// Puts the sums of pairs together, one for each schedule.
+    /// Combines the sums of pairs, for each schedule.
     ///
     /// `pairs` holds, in the order of the pairs, the sums of every schedule, the plain one's first.
     pub fn collect<'a>(

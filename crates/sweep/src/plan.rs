@@ -1,4 +1,4 @@
-//! What a run computes.
+//! The schedules that a run computes.
 
 use crate::error::SweepError;
 use crate::sources::Sources;
@@ -8,42 +8,42 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// One schedule of a run, and where it came from.
+/// One schedule of a run, and its origin.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Entry {
-    /// The edit, the schedule that it makes and the blocks that its variables are bound to; `id` for the plain model.
+    /// The edit, its schedule, and the values of its variables; `id` for the plain model.
     pub member: Member,
     /// Index of its family among [`Plan::families`]; `None` for the plain model.
     pub family: Option<usize>,
 }
 
-/// What a table shows of an [`Entry`], and a journal keeps.
+/// The description of an [`Entry`] in tables and journals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     /// The family's text, as `drop(l)`; `id` for the plain model.
     pub family: String,
     /// The member's edit, as `drop(5)`; `id` for the plain model.
     pub edit: String,
-    /// The binding of the family's variable `l`, where it has one.
+    /// The binding of the family's variable `l`, if it has one.
     pub l: Option<usize>,
-    /// The binding of the family's variable `m`, where it has one.
+    /// The binding of the family's variable `m`, if it has one.
     pub m: Option<usize>,
-    /// The binding of the family's variable `h`, where it has one.
+    /// The binding of the family's variable `h`, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub h: Option<usize>,
-    /// The binding of the family's variable `p`, where it has one.
+    /// The binding of the family's variable `p`, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<usize>,
 }
 
-/// The schedules of a run, the plain one first, with their common prefixes found.
+/// The schedules of a run, the plain one first, with their common prefixes.
 #[derive(Clone, Debug)]
 pub struct Plan {
     families: Vec<EditFamily>,
     entries: Vec<Entry>,
     pub(crate) trie: Trie,
-    /// Nodes from the root to the plain schedule's end, both included.
+    /// The nodes from the root to the plain schedule's end, both included.
     pub(crate) plain_path: Vec<usize>,
     stack: Stack,
     sources: Arc<Sources>,
@@ -53,8 +53,8 @@ impl Plan {
     /// Expands families (or single edits) for a model's stack.
     ///
     /// # Errors
-    /// An edit that does not fit, or a family with no member or more than `bounds` allow: the largest number of members, or
-    /// [`Bounds`].
+    /// An edit does not fit the stack, or a family has no member or more than `bounds` allow. `bounds` is the largest number of
+    /// members, or [`Bounds`].
     pub fn new(
         stack: Stack,
         families: &[EditFamily],
@@ -76,7 +76,7 @@ impl Plan {
         Ok(Self::of(stack, families.to_vec(), entries))
     }
 
-    /// With what edits of values take from elsewhere than the items.
+    /// Adds the values that edits take from sources other than the items.
     #[must_use]
     pub fn with_sources(self, sources: Sources) -> Self {
         Self {
@@ -85,23 +85,23 @@ impl Plan {
         }
     }
 
-    /// What edits of values take from elsewhere than the items.
+    /// The values that edits take from sources other than the items.
     pub fn sources(&self) -> &Sources {
         &self.sources
     }
 
-    /// The plain model alone.
+    /// A plan of the plain model alone.
     ///
     /// # Errors
-    /// A stack without blocks.
+    /// The stack has no blocks.
     pub fn plain(stack: Stack) -> Result<Self, SweepError> {
         Self::new(stack, &[], 0)
     }
 
-    /// The plain model and some of the other schedules, named by their index.
+    /// A plan of the plain model and some of the other schedules, given by their index.
     ///
     /// # Panics
-    /// If there is no such schedule.
+    /// If an index is out of range.
     pub fn select(&self, schedules: impl IntoIterator<Item = usize>) -> Self {
         let chosen = schedules.into_iter().filter(|at| *at > 0);
         let chosen = [0].into_iter().chain(chosen);
@@ -112,7 +112,7 @@ impl Plan {
         }
     }
 
-    /// `entries` has the plain model first.
+    /// `entries` begins with the plain model.
     fn of(stack: Stack, families: Vec<EditFamily>, entries: Vec<Entry>) -> Self {
         let schedules: Vec<Schedule> = entries.iter().map(|e| e.member.schedule.clone()).collect();
         let trie = Trie::new(&schedules);
@@ -137,12 +137,12 @@ impl Plan {
         }
     }
 
-    /// The families, as they were given.
+    /// The families as given.
     pub fn families(&self) -> &[EditFamily] {
         &self.families
     }
 
-    /// What a table shows of each schedule, the plain one first.
+    /// The label of each schedule, the plain one first.
     pub fn labels(&self) -> Vec<Label> {
         let label = |entry: &Entry| {
             let edit = entry.member.edit.to_string();
@@ -171,7 +171,7 @@ impl Plan {
         self.stack
     }
 
-    /// Places of the plain schedule where another one leaves it or ends: there the engine keeps the residual stream.
+    /// The nodes of the plain path where another schedule leaves it or ends; the engine stores the residual stream there.
     pub fn branch_points(&self) -> usize {
         let nexts = self.plain_path[1..].iter().map(Some).chain([None]);
         self.plain_path
@@ -181,14 +181,14 @@ impl Plan {
             .count()
     }
 
-    /// Whether at a node of the plain path a schedule ends too early or a child leaves it; `next` is the path's next node.
+    /// Whether at a node of the plain path a schedule ends early or a child leaves the path; `next` is the path's next node.
     pub(crate) fn branches_at(&self, node: usize, next: Option<&usize>) -> bool {
         let ends_early = next.is_some() && !self.trie.ends(node).is_empty();
         let mut children = self.trie.children(node).iter();
         ends_early || children.any(|child| Some(child) != next)
     }
 
-    /// The most residual streams that a walk through a subtree saves at once, at most ⌊log₂ schedules⌋.
+    /// The largest number of residual streams that a walk through a subtree saves at once, at most ⌊log₂ schedules⌋.
     pub fn saved_streams(&self) -> usize {
         self.trie.saved_streams()
     }
@@ -199,7 +199,7 @@ impl Plan {
         entries.any(|entry| !entry.member.schedule.overlay().is_empty())
     }
 
-    /// Whether some schedule reads or writes attention patterns, which are built for that alone.
+    /// Whether some schedule reads or writes attention patterns, which are built only then.
     pub(crate) fn builds_patterns(&self) -> bool {
         let overlays = self
             .entries
@@ -209,7 +209,7 @@ impl Plan {
         sites.any(|(_, site, _)| site == Site::AttnPattern)
     }
 
-    /// The places whose values some schedule takes from a source.
+    /// The places at which some schedule takes values from a source.
     pub fn taken_from(&self, source: Source) -> BTreeSet<Place> {
         let schedules = self.entries.iter().map(|entry| &entry.member.schedule);
         schedules
@@ -222,12 +222,12 @@ impl Plan {
         (0..=self.trie.planned_steps()).filter_map(|node| self.trie.step(node))
     }
 
-    /// Steps of all schedules, each run alone.
+    /// The number of steps if each schedule ran alone.
     pub fn naive_steps(&self) -> usize {
         self.trie.naive_steps()
     }
 
-    /// Steps of the run, each common prefix run once.
+    /// The number of steps of the run, with each common prefix run once.
     pub fn planned_steps(&self) -> usize {
         self.trie.planned_steps()
     }

@@ -1,9 +1,9 @@
-//! What one schedule gives at each position of a sequence, for those who keep it.
+//! The results of a schedule at each position of a sequence.
 
 use std::fmt::Debug;
 use std::io;
 
-/// What one schedule gives at one position.
+/// The results of one schedule at one position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Position {
@@ -23,18 +23,18 @@ pub struct Position {
     pub top1: u32,
 }
 
-/// Takes up what a sweep gives at each position.
+/// Receives the results of a sweep at each position.
 ///
-/// Sequences and schedules come in any order and from any thread, each schedule of a sequence once in a run; after an interruption
-/// some may come again, with the same values.
+/// Sequences and schedules come in any order and from any thread, each schedule of a sequence once in a run. After an
+/// interruption some may come again, with the same values.
 pub trait Positions: Debug + Send + Sync {
-    /// Takes up positions 1..=T−1 of a sequence, by its index, under equal schedules, by theirs.
+    /// Receives positions 1..=T−1 of a sequence, given by its index, under schedules that are equal, given by theirs.
     ///
     /// # Errors
-    /// They cannot be written; the run ends.
+    /// Writing fails; the run ends.
     fn take(&self, sequence: usize, schedules: &[usize], positions: &[Position]) -> io::Result<()>;
 
-    /// What has been taken up is on the disk when this returns: then the journal tells of it.
+    /// Everything received so far must be on disk when this returns; the journal records it afterwards.
     ///
     /// # Errors
     /// As [`Positions::take`].

@@ -11,10 +11,10 @@ use layerwise_transformer::{
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use std::collections::BTreeSet;
 
-/// The most parts that a reference text is cut into: a journal has a line for each, whatever the length of the text.
+/// A reference text is cut into at most this many parts, and a journal has one line for each, however long the text is.
 const MOST_PARTS: usize = 64;
 
-/// Sums over positions 1… of sequences, in f64, place by place.
+/// Sums over positions 1… of sequences, in f64, by place.
 struct Summing<'p> {
     places: &'p BTreeSet<Place>,
     sums: Vec<Vec<f64>>,
@@ -49,13 +49,13 @@ fn widths(model: &Model, places: &BTreeSet<Place>) -> Vec<usize> {
 
 /// Adds the means of some places over positions 1… of sequences, under the plain model.
 ///
-/// Sums are in f64, added up in an order that depends on the sequences alone, whatever the threads.
-/// The runner keeps the sums of finished parts of the text in its journal, of at most 64, and takes them up from there; a
-/// runner of a share needs the whole of them, and sums up all.
+/// Sums are in f64, and their order depends on the sequences alone, whatever the threads.
+/// The runner's journal keeps the sums of finished parts of the text, at most 64, and a resumed run continues from them. A runner
+/// of a share sums up the whole text, because it needs the mean of the whole.
 ///
 /// # Errors
-/// A sequence that does not fit the model, sequences without a position 1, activations that are not finite, too little
-/// memory, a journal that cannot be used, or [`SweepError::Interrupted`].
+/// A sequence does not fit the model, no sequence has a position 1, an activation is not finite, there is too little memory, the
+/// journal cannot be used, or [`SweepError::Interrupted`].
 pub fn add_means<'s>(
     constants: &mut Constants,
     runner: &Runner<'_>,
@@ -93,7 +93,7 @@ pub fn add_means<'s>(
         result,
     };
     let id = MeasureId::new("means", 2).with_settings(format!("{places:?}"));
-    // Each part with the index of its first sequence.
+    // Each part, with the index of its first sequence.
     let size = sequences.len().div_ceil(MOST_PARTS);
     let parts: Vec<(usize, &[Vec<u32>])> = sequences
         .chunks(size)
@@ -148,7 +148,7 @@ pub fn add_means<'s>(
     Ok(())
 }
 
-/// A place as edits write it.
+/// A place in the notation of edits.
 fn told((block, site): &Place) -> String {
     match block {
         Some(block) => format!("{site}[{block}]"),

@@ -1,4 +1,4 @@
-//! What rounding to a shorter number format changes, measured on one sequence.
+//! The effect of rounding to a shorter number format, measured on one sequence.
 
 use crate::divergence::Divergence;
 use crate::error::SweepError;
@@ -13,12 +13,12 @@ use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-/// Altered schedules that are run in both formats.
+/// Altered schedules that run in both formats.
 const SCHEDULES: usize = 4;
-/// Positions whose logits are held at once.
+/// Positions whose logits are in memory at once.
 const POSITIONS: usize = 64;
 
-/// How a model whose weights are rounded differs from the same in f32 on one sequence, over positions 1..=T−1.
+/// How a model with rounded weights differs from the same model in f32 on one sequence, over positions 1..=T−1.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Rounding {
@@ -26,9 +26,9 @@ pub struct Rounding {
     pub positions: usize,
     /// KL(f32 ‖ rounded) of the plain model, mean over positions, in nats.
     pub plain_kl_nats_mean: f64,
-    /// The largest of them.
+    /// The largest KL(f32 ‖ rounded) at a position.
     pub plain_kl_nats_max: f64,
-    /// The share of positions whose most probable token is the same in both formats, plain model.
+    /// The share of positions at which the plain model has the same most probable token in both formats.
     pub plain_top1_agreement: f64,
     /// Schedules spread over the run, each in both formats.
     pub schedules: Vec<RoundedSchedule>,
@@ -42,19 +42,19 @@ pub struct RoundedSchedule {
     pub schedule: String,
     /// KL(plain ‖ altered) in f32, in nats.
     pub kl_nats_f32: f64,
-    /// The same in the shorter format.
+    /// KL(plain ‖ altered) in the shorter format, in nats.
     pub kl_nats: f64,
-    /// The share of positions whose most probable token stays, in f32.
+    /// The share of positions at which the altered and the plain model have the same most probable token, in f32.
     pub top1_agreement_f32: f64,
-    /// The same in the shorter format.
+    /// The same share in the shorter format.
     pub top1_agreement: f64,
 }
 
 impl Rounding {
-    /// Runs the plain schedule, and a few of a plan's others, by a model in f32 and by the same model rounded.
+    /// Runs the plain schedule and a few of a plan's others on a model in f32, and on the same model rounded.
     ///
     /// # Errors
-    /// A sequence that does not fit the model, or outputs that are not finite.
+    /// The sequence does not fit the model, or an output is not finite.
     pub fn between(
         exact: &Model,
         rounded: &Model,
@@ -105,20 +105,20 @@ impl Rounding {
     }
 }
 
-/// Distributions of some positions, held against others.
+/// A running comparison of distributions at some positions.
 struct Compared {
     /// The position of the first distribution in its text.
     first: usize,
     positions: usize,
-    /// Of KL(p ‖ q), in nats.
+    /// The sum of KL(p ‖ q), in nats.
     sum: f64,
     most: f64,
-    /// Positions whose most probable token is the same.
+    /// The number of positions at which both have the same most probable token.
     same: usize,
 }
 
 impl Compared {
-    /// No distributions yet; the first will be that of a position.
+    /// An empty comparison; the first distribution will be that of position `first`.
     fn from_position(first: usize) -> Self {
         Self {
             first,
@@ -151,11 +151,11 @@ impl Compared {
     }
 }
 
-/// What keys and values in a number format change along a text: the mean and the largest KL(p ‖ q), in nats, of the next-token
-/// distributions p with keys and values in f32 and q with these.
+/// The effect of keeping keys and values in a number format, along a text: the mean and the largest KL(p ‖ q), in nats. p are the
+/// next-token distributions with keys and values in f32, q those in the format.
 ///
 /// # Errors
-/// A text that the model cannot read, or a format that the processor has no instructions for.
+/// The text does not fit the model, or the CPU lacks the instructions for the format.
 pub fn rounding_of_cache(
     model: &Model,
     tokens: &[u32],
@@ -184,7 +184,7 @@ pub fn rounding_of_cache(
     Ok([compared.sum / tokens.len() as f64, compared.most])
 }
 
-/// The most bytes that [`rounding_of_cache`] takes on so many threads.
+/// The largest number of bytes that [`rounding_of_cache`] takes on `threads` threads.
 pub fn most_bytes_of_cache(
     config: &ModelConfig,
     plain: &Schedule,
@@ -229,7 +229,7 @@ fn statistics(
 mod tests {
     use super::*;
 
-    /// A model against itself, and against one whose weights are others.
+    /// A model compared with itself, and with one that has other weights.
     #[test]
     fn a_model_does_not_differ_from_itself() {
         let config = ModelConfig::tiny();

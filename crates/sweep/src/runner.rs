@@ -1,4 +1,4 @@
-//! Runs that last: journals, shards, targets, memory, cancellation and progress of any measure.
+//! Long runs of any measure: journals, shards, targets, memory, cancellation and progress.
 
 use crate::error::SweepError;
 use crate::fitting;
@@ -20,11 +20,11 @@ mod run;
 
 use run::Run;
 
-/// Changes when the engine gives the same inputs other numbers, so that old journals are not taken up; what concerns one
-/// measure alone is the version of its [`MeasureId`].
+/// Changes when the engine gives other numbers for the same inputs, so that old journals are not resumed. If only one measure
+/// changes, the version of its [`MeasureId`] changes instead.
 const ENGINE_VERSION: &str = "4";
 
-/// How runs are carried out. But for a share or a target, none of it changes a result.
+/// How runs are carried out. Apart from a share and a target, no setting changes a result.
 ///
 /// ```
 /// use layerwise_sweep::{Divergence, Plan, Runner, collect};
@@ -54,18 +54,18 @@ pub struct Runner<'a> {
     fresh: bool,
 }
 
-/// Where the journal of a run is.
+/// The place of a run's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Journals {
-    /// In this file, whatever is measured: a run with other inputs, or another share, is refused there.
+    /// This file, whatever is measured. It is refused if it belongs to a run with other inputs, or to another share.
     File(PathBuf),
-    /// Below this folder, in `MEASURE.run/KEY.journal`, or `MEASURE.run/KEY.K-of-N.journal` of a share: runs with other
-    /// inputs and other shares stand beside each other, and each takes up what the others of its key have finished.
+    /// Below this folder, in `MEASURE.run/KEY.journal` or, for a share, in `MEASURE.run/KEY.K-of-N.journal`. Runs with other
+    /// inputs and other shares have separate files, and each run resumes from all files of its key.
     Folder(PathBuf),
 }
 
-/// The folder of a measure's journals, and what the names of those of a key begin with.
+/// The folder of a measure's journals, and the prefix of the names of those with a key.
 fn journals_of(folder: &Path, measure: &MeasureId, key: &RunKey) -> (PathBuf, String) {
     let folder = folder.join(format!("{}.run", measure.name));
     (folder, key.as_str()[..16].to_owned())
@@ -86,7 +86,7 @@ impl Journals {
     }
 }
 
-/// What the first line of a run's journal says of it besides its key.
+/// What the first line of a run's journal contains besides its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Described {
     /// The measure's name.
@@ -95,23 +95,23 @@ pub struct Described {
     pub schedules: Vec<Label>,
 }
 
-/// Is told how far a run is.
+/// Receives the progress of a run.
 pub trait Progress: Sync {
-    /// A run begins, or goes on.
+    /// A run begins or resumes.
     fn begin(&self, run: &Begun<'_>);
 
-    /// One more item is finished; `weight` is its part of [`Begun::weight`]. Called by one thread at a time.
+    /// One more item is finished; `weight` is its share of [`Begun::weight`]. Called by one thread at a time.
     fn finished(&self, weight: usize);
 
-    /// About this part of what [`begin`](Self::begin) told of was done since the last call, in items that need not be
-    /// finished. Called often, by any thread; never for items without tokens.
+    /// Roughly this share of the run that [`begin`](Self::begin) announced was done since the last call, in items that need not
+    /// be finished. Called often, by any thread; never for items without tokens.
     fn advanced(&self, _part: f64) {}
 
-    /// The run has ended, in whatever way.
+    /// The run has ended, for whatever reason.
     fn end(&self);
 }
 
-/// Tells nobody.
+/// Ignores progress.
 impl Progress for () {
     fn begin(&self, _: &Begun<'_>) {}
 
@@ -120,52 +120,52 @@ impl Progress for () {
     fn end(&self) {}
 }
 
-/// A run as it begins, or goes on.
+/// A run at its beginning or resumption.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Begun<'a> {
     /// The model's name.
     pub subject: &'a str,
-    /// What one item is called, as `sequence` or `item of benchmarks`.
+    /// The name of one item, as `sequence` or `item of benchmarks`.
     pub unit: &'a str,
-    /// What several are called.
+    /// The name of several items.
     pub units: &'a str,
-    /// Items that are still to be done.
+    /// The number of items still to do.
     pub items: usize,
-    /// Shares that the items are divided into; 1 where every share runs all of them.
+    /// The number of shares that the items are divided into; 1 if every share runs all of them.
     pub shares: u32,
-    /// The weight of all of them together.
+    /// The weight of these items together.
     pub weight: usize,
-    /// Items that an earlier run had finished.
+    /// The number of items that an earlier run finished.
     pub resumed: usize,
-    /// Others of which it had finished some schedules.
+    /// The number of other items for which it finished some schedules.
     pub in_part: usize,
-    /// The journal, if its last line had been torn by a crash and is computed again.
+    /// The journal, if a crash left its last line incomplete; that item runs again.
     pub torn: Option<&'a Path>,
-    /// Items that are under way at the same time.
+    /// The number of items in progress at the same time.
     pub at_once: usize,
-    /// About the largest part of the run that is done between a stop and the end.
+    /// Roughly the largest share of the run that is still done between a stop signal and the end.
     pub in_hand: f64,
-    /// Whether fewer items may be enough.
+    /// Whether fewer items may suffice.
     pub has_target: bool,
-    /// Whether the results are of a kind that journals keep; other work is short.
+    /// Whether journals can keep the results; other work is short.
     pub is_keepable: bool,
 }
 
-/// What identifies a model: its name and the hashes of the files that it was read from.
+/// The identity of a model: its name and the hashes of the files that it was read from.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Subject<'a> {
     /// The model.
     pub model: &'a Model,
-    /// Its name among those of a table.
+    /// Its name in a table.
     pub name: &'a str,
     /// Hashes of its files.
     pub hashes: Vec<&'a str>,
 }
 
 impl<'a> Subject<'a> {
-    /// A model with its name and the hashes of its files.
+    /// Identifies a model by its name and the hashes of its files.
     pub fn new(model: &'a Model, name: &'a str, hashes: Vec<&'a str>) -> Self {
         Self {
             model,
@@ -175,7 +175,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// A model of which nothing is known but itself: its journals do not tell it from others of the same name.
+/// A model without a name and hashes of its own: its journals do not distinguish it from any other such model.
 impl<'a> From<&'a Model> for Subject<'a> {
     fn from(model: &'a Model) -> Self {
         Self::new(model, "model", Vec::new())
@@ -186,21 +186,21 @@ impl<'a> From<&'a Model> for Subject<'a> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Measured<S> {
-    /// Hash of everything the results depend on.
+    /// The hash of everything that the results depend on.
     pub key: RunKey,
-    /// For each item that counts, in their order, the result of each schedule of the plan.
+    /// For each item, in order, the result of each schedule of the plan.
     ///
-    /// Those are the items of the shard, or with a target the first that reach it.
+    /// The items are those of the shard or, with a target, the first ones that reach it.
     pub results: Vec<Vec<S>>,
-    /// Items of the run, or of its shard.
+    /// The number of items of the run, or of its shard.
     pub items: usize,
-    /// Items that an earlier run had finished.
+    /// The number of items that an earlier run had finished.
     pub resumed: usize,
-    /// Whether the target for the standard error is reached; `None` where there was none.
+    /// Whether the target for the standard error was reached; `None` without a target.
     pub reached: Option<bool>,
-    /// The schedule with the largest standard error, and that; where there was a target.
+    /// The schedule with the largest standard error, and that error; `None` without a target.
     pub worst: Option<(usize, f64)>,
-    /// The memory of the results, counted for as long as this is kept.
+    /// The memory of the results, counted as long as this is kept.
     pub memory: Arc<Held>,
 }
 
@@ -233,28 +233,29 @@ impl Default for Runner<'_> {
 }
 
 impl<'a> Runner<'a> {
-    /// One thread, no journal, nobody told; the whole run, without a limit on memory.
+    /// One thread, no journal, no progress; the whole run, without a limit on memory.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With so many worker threads.
+    /// Sets the number of worker threads.
     pub fn threads(self, threads: NonZeroUsize) -> Self {
         Self { threads, ..self }
     }
 
-    /// How many worker threads it has.
+    /// The number of worker threads.
     pub fn thread_count(&self) -> NonZeroUsize {
         self.threads
     }
 
-    /// The signal to stop, where there is one.
+    /// The stop signal, if there is one.
     pub fn stop_signal(&self) -> Option<&'a AtomicBool> {
         self.stop
     }
 
-    /// Once `stop` is true, each thread ends at the next step of an altered schedule, or at the end of a plain one, and the run ends
-    /// as [`SweepError::Interrupted`]. A journal keeps finished items, and of others the finished schedules.
+    /// Sets a stop signal. Once it is true, each thread ends at the next step of an altered schedule, or at the end of a plain
+    /// one, and the run ends with [`SweepError::Interrupted`]. A journal keeps finished items and, of unfinished items, the
+    /// finished schedules.
     pub fn stop(self, stop: &'a AtomicBool) -> Self {
         Self {
             stop: Some(stop),
@@ -262,12 +263,12 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Tells `progress` how far runs are.
+    /// Reports progress to `progress`.
     pub fn progress(self, progress: &'a dyn Progress) -> Self {
         Self { progress, ..self }
     }
 
-    /// The budget of memory, for what is allocated outside any run, such as a copy of weights.
+    /// The memory budget, for allocations outside any run, such as a copy of weights.
     pub fn budget(&self) -> &Budget {
         &self.memory
     }
@@ -277,13 +278,13 @@ impl<'a> Runner<'a> {
         Self { memory, ..self }
     }
 
-    /// Runs a share of the items only.
+    /// Runs only a share of the items.
     pub fn shard(self, shard: Shard) -> Self {
         Self { shard, ..self }
     }
 
-    /// Runs all items in spite of the share, as work does that decides which items there are. Journals keep the share's
-    /// names, so that processes with other shares do not write to the same.
+    /// Runs all items in spite of the share, as for work that decides which items there are. Journals keep the share's names, so
+    /// that processes with other shares do not write to the same file.
     pub fn all_items(self) -> Self {
         Self {
             all_items: true,
@@ -291,7 +292,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// The share of the items that is run.
+    /// The share of the items to run.
     fn part(&self) -> Shard {
         match self.all_items {
             true => Shard::WHOLE,
@@ -299,19 +300,19 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// The model's place among those of its table, from 0; kept in the journal, so that shards of several models are merged
-    /// in this order.
+    /// Sets the model's place in its table, from 0. The journal keeps it, so that shards of several models are merged in this
+    /// order.
     pub fn place(self, place: usize) -> Self {
         Self { place, ..self }
     }
 
-    /// Takes the fewest items that bring the worst schedule's standard error down to the target; a measure without that
-    /// statistic takes all items.
+    /// Takes the smallest number of items that brings the worst schedule's standard error down to the target. A measure without
+    /// that statistic takes all items.
     pub fn until_se(self, until_se: Option<Target>) -> Self {
         Self { until_se, ..self }
     }
 
-    /// Keeps what is finished in a journal, and goes on from there.
+    /// Keeps finished results in a journal, and resumes from it.
     pub fn journals(self, journals: Journals) -> Self {
         Self {
             journals: Some(journals),
@@ -319,8 +320,8 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Takes up what other journals of the same run have finished, whatever their shares: below these folders, each as
-    /// that of [`Journals::Folder`].
+    /// Also resumes from other journals of the same run, whatever their shares, below these folders, each like that of
+    /// [`Journals::Folder`].
     pub fn taking_up(self, folders: Vec<PathBuf>) -> Self {
         Self {
             taken_up: folders,
@@ -328,7 +329,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Refuses a run with a journal of which an item is not finished yet, as where shares are put together.
+    /// Refuses a run with a journal that lacks an item, as when shares are merged.
     pub fn only_taken_up(self, only_taken_up: bool) -> Self {
         Self {
             only_taken_up,
@@ -336,12 +337,12 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Whether every item is run, and not a share of them.
+    /// Whether every item runs, and not only a share.
     pub fn is_whole(&self) -> bool {
         self.part() == Shard::WHOLE
     }
 
-    /// Keeps nothing.
+    /// Keeps no journal.
     pub fn without_journals(self) -> Self {
         Self {
             journals: None,
@@ -349,13 +350,13 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Throws away what a journal holds.
+    /// Sets whether the contents of an existing journal are discarded.
     pub fn fresh(self, fresh: bool) -> Self {
         Self { fresh, ..self }
     }
 
-    /// The key of a run: a hash of the program's version, the machine type, the model, the measure, the schedules with
-    /// their families, and the items.
+    /// The key of a run: a hash of the program's version, the machine type, the model, the measure, the schedules with their
+    /// families, and the items.
     pub fn key<'s, M: Measure>(
         subject: impl Into<Subject<'s>>,
         plan: &Plan,
@@ -385,12 +386,12 @@ impl<'a> Runner<'a> {
             parts.extend([label.family, label.edit, schedule].map(String::into_bytes));
         }
         parts.extend(plan.sources().parts());
-        // One item after another, so that no copy of all of them is made.
+        // Items are hashed one after another, so that they are not all copied at once.
         let items = items.iter().flat_map(|item| item_parts(measure, item));
         RunKey::of(parts.into_iter().chain(items))
     }
 
-    /// The items of a share of a run, by their indices: shares weigh the same to within one item.
+    /// The items of a share of a run, by their indices; the weights of shares differ by at most one item.
     pub fn share<M: Measure>(
         shard: Shard,
         key: &RunKey,
@@ -400,8 +401,8 @@ impl<'a> Runner<'a> {
         shard.units(key, &costs(measure, items))
     }
 
-    /// The most memory that a run takes besides the weights, in bytes: [`worker_bytes`] for each thread, and the results of
-    /// all items.
+    /// The largest number of bytes that a run takes besides the weights: [`worker_bytes`] for each thread, and the results of all
+    /// items.
     pub fn bytes<M: Measure>(
         &self,
         model: &Model,
@@ -422,7 +423,7 @@ impl<'a> Runner<'a> {
         workers.saturating_add(results_bytes(model, plan, measure, items) as u64)
     }
 
-    /// Threads that have something to do: those beyond the number of items only where there are altered schedules.
+    /// The number of threads with work; only altered schedules can occupy more threads than there are items.
     fn workers(&self, plan: &Plan, items: usize) -> usize {
         match plan.entries().len() {
             1 => self.threads.get().min(items),
@@ -430,10 +431,11 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Measures every item under every schedule of the plan, going on where an earlier run with the same inputs stopped.
+    /// Measures every item under every schedule of the plan, resuming an earlier run with the same inputs.
     ///
     /// # Errors
-    /// Too little memory, a journal that cannot be used, [`SweepError::Interrupted`], or as [`Engine::run`](crate::Engine::run).
+    /// There is too little memory, a journal cannot be used, [`SweepError::Interrupted`], or as
+    /// [`Engine::run`](crate::Engine::run).
     pub fn measure<'s, M>(
         &self,
         subject: impl Into<Subject<'s>>,
@@ -474,7 +476,7 @@ impl<'a> Runner<'a> {
             match Recorded::read(&other, of_run) {
                 Ok(found) if found.description.key == run.key => kept.take_up(found),
                 Ok(_) => {}
-                // One that is being written, or was only begun, has its units for itself.
+                // A journal that is being written, or was only begun, is not taken into account.
                 Err(JournalError::Locked { .. } | JournalError::Empty { .. })
                     if !self.only_taken_up => {}
                 Err(error) => return Err(error.into()),
@@ -483,7 +485,7 @@ impl<'a> Runner<'a> {
         run.carry_out(kept, true)
     }
 
-    /// Other journals of a run, sorted by name.
+    /// The other journals of a run, sorted by name.
     fn others(
         &self,
         journals: &Journals,
@@ -506,10 +508,11 @@ impl<'a> Runner<'a> {
         Ok(found)
     }
 
-    /// The same without a journal, for results that are too large to be kept; of all items, whatever the share.
+    /// As [`Runner::measure`] but without a journal, for results that are too large for one, and for all items, whatever the
+    /// share.
     ///
     /// # Errors
-    /// Too little memory, [`SweepError::Interrupted`], or as [`Engine::run`](crate::Engine::run).
+    /// There is too little memory, [`SweepError::Interrupted`], or as [`Engine::run`](crate::Engine::run).
     pub fn measure_unkept<'s, M: Measure>(
         &self,
         subject: impl Into<Subject<'s>>,
@@ -522,7 +525,7 @@ impl<'a> Runner<'a> {
         run.carry_out(BTreeMap::new(), false)
     }
 
-    /// Refuses what is refused before any work, and takes the memory of the run.
+    /// Makes the checks that precede any work, and takes the memory of the run.
     fn prepare<'r, M: Measure>(
         &'r self,
         subject: Subject<'r>,
@@ -548,7 +551,7 @@ impl<'a> Runner<'a> {
         })
     }
 
-    /// The target, where the measure has its statistic.
+    /// The target, if the measure has its statistic.
     fn target<M: Measure>(&self, measure: &M) -> Result<Option<&Target>, SweepError> {
         let target = self.until_se.as_ref();
         let target = target.filter(|target| measure.statistics().contains(&&*target.statistic));
@@ -559,13 +562,13 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// What the key of a run says of an item.
+/// The item's contribution to the key of a run.
 fn item_parts<M: Measure>(measure: &M, item: &M::Item) -> Vec<Vec<u8>> {
     let bytes = |ids: &[u32]| ids.iter().flat_map(|id| id.to_le_bytes()).collect();
     let batch = measure.batch(item);
     let mut parts = vec![batch.segments().to_le_bytes().to_vec()];
     for segment in 0..batch.segments() {
-        // The path tells where a segment begins; its length, where it is no part of the path's other segments.
+        // The path says where a segment begins; its length says which tokens of the path are its own.
         let path = batch.path_to(segment);
         let path: Vec<u32> = path.iter().map(|row| batch.tokens()[*row]).collect();
         let own = batch.rows_of(segment).len();
@@ -578,7 +581,7 @@ fn item_parts<M: Measure>(measure: &M, item: &M::Item) -> Vec<Vec<u8>> {
     parts
 }
 
-/// What each item costs: its weight, as all of them take the same steps.
+/// The cost of each item: its weight, because all items take the same steps.
 fn costs<M: Measure>(measure: &M, items: &[M::Item]) -> Vec<u64> {
     let weights = items.iter().map(|item| measure.weight(item) as u64);
     weights.collect()

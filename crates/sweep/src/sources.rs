@@ -1,4 +1,4 @@
-//! What edits of values take from elsewhere than the item at hand.
+//! The values that edits take from sources other than the item.
 
 use layerwise_transformer::Constants;
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 pub struct Sources {
     /// Means of a reference text, and named tensors.
     pub constants: Arc<Constants>,
-    /// For each item of the run, the sequence that `resample` takes values from: as long as the item.
+    /// For each item of the run, the sequence that `resample` takes values from; it has the item's length.
     pub partners: Arc<Vec<Vec<u32>>>,
 }
 
 impl Sources {
-    /// Means and named tensors.
+    /// Sets means and named tensors.
     #[must_use]
     pub fn constants(self, constants: Constants) -> Self {
         Self {
@@ -24,7 +24,7 @@ impl Sources {
         }
     }
 
-    /// For each item of the run, the sequence that `resample` takes values from.
+    /// Sets, for each item of the run, the sequence that `resample` takes values from.
     #[must_use]
     pub fn partners(self, partners: Vec<Vec<u32>>) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Sources {
         }
     }
 
-    /// All of it as bytes, for the key of a run; empty where there is nothing.
+    /// Everything as bytes, for the key of a run; empty if there is nothing.
     pub(crate) fn parts(&self) -> Vec<Vec<u8>> {
         let mut parts = Vec::new();
         let mut add = |name: String, values: &ndarray::ArrayD<f32>| {
@@ -53,7 +53,7 @@ impl Sources {
     }
 }
 
-/// For each sequence the index of one of another text that has its length, in a seeded order; `None` where there is none.
+/// For each sequence, the index of a sequence of another text with the same length, in a seeded order; `None` if there is none.
 pub fn partners_among(
     sequences: &[Vec<u32>],
     others: &[Vec<u32>],
@@ -70,9 +70,9 @@ pub fn partners_among(
     sequences.iter().enumerate().map(partner).collect()
 }
 
-/// Sequences paired within their lengths by one seeded cyclic shift of a seeded shuffle, so that none meets itself.
+/// Pairs sequences of equal length by one seeded cyclic shift of a seeded shuffle, so that no sequence is its own partner.
 ///
-/// Returns, for each sequence, the index of its partner; `None` where no other has its length.
+/// Returns, for each sequence, the index of its partner; `None` if no other sequence has its length.
 ///
 /// ```
 /// use layerwise_sweep::partners;
@@ -95,7 +95,7 @@ pub fn partners(sequences: &[Vec<u32>], seed: u64) -> Vec<Option<usize>> {
         if count < 2 {
             continue;
         }
-        // Each length has a stream of its own, so that further lengths do not disturb it.
+        // Each length has a separate random stream, so that further lengths do not change it.
         let seed = seed ^ (length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         layerwise_schedule::shuffle(&mut alike, seed);
         let mut shifts: Vec<usize> = (1..count).collect();

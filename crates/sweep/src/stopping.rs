@@ -1,4 +1,4 @@
-//! Running until a mean is known well enough.
+//! Stops a run once a mean is known well enough.
 
 use crate::error::SweepError;
 use layerwise_metrics::ClusteredMean;
@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// A standard error that every schedule's mean of one statistic should come down to; `kl_nats=0.01` in text.
+/// A target for the standard error of every schedule's mean of one statistic; its text is `kl_nats=0.01`.
 ///
-/// Whether there is such a statistic is up to the measure ([`Measure::statistics`](crate::Measure::statistics)).
+/// The measure decides which statistics exist ([`Measure::statistics`](crate::Measure::statistics)).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// The statistic's name.
@@ -49,27 +49,27 @@ impl FromStr for Target {
     }
 }
 
-/// Finds the least number of items, from the start of the run, that brings a standard error down to a value.
+/// Finds the smallest number of items, from the start of the run, that brings a standard error down to a value.
 ///
-/// Items are judged in their order and the schedule with the largest standard error decides, so that the outcome depends on
-/// the items and the value alone: not on the order in which items were finished, nor on how many more of them were.
+/// Items are judged in order, and the schedule with the largest standard error decides. So the outcome depends on the items and
+/// the value alone, not on the order in which items finish or on how many more of them finish.
 #[derive(Clone, Debug)]
 pub struct Judge {
     standard_error: f64,
     /// One for each schedule, over the items judged so far.
     means: Vec<ClusteredMean>,
     items: usize,
-    /// The schedule that failed last, which most likely fails again: others need not be looked at then.
+    /// The schedule that failed last. It will most likely fail again, and then the others need no check.
     failing: usize,
     reached: bool,
 }
 
 impl Judge {
-    /// Fewer items are not judged: their standard errors are too uncertain themselves
-    /// (by a quarter of their value with eight items, by more than half with two).
+    /// With fewer items nothing is judged, because the standard errors themselves are too uncertain (by a quarter of their value
+    /// with eight items, by more than half with two).
     pub const LEAST_ITEMS: usize = 8;
 
-    /// A judge that has seen no item; `standard_error` is the largest allowed.
+    /// A judge without items; `standard_error` is the largest allowed.
     pub fn new(standard_error: f64, schedules: usize) -> Self {
         Self {
             standard_error,
@@ -80,13 +80,13 @@ impl Judge {
         }
     }
 
-    /// Goes on through finished items, by their index in the run, up to the first that is missing or the one that reaches
-    /// the target; returns the number of items that reach it.
+    /// Judges further finished items, by their index in the run, up to the first that is missing or the one that reaches the
+    /// target. Returns the number of items that reach it.
     ///
     /// `observations` gives the sum and the number of terms that a schedule's result on an item adds to its mean.
     ///
     /// # Panics
-    /// If an item has not one result for each schedule.
+    /// If an item does not have one result for each schedule.
     pub fn follow<S>(
         &mut self,
         finished: &BTreeMap<usize, Vec<S>>,
@@ -111,15 +111,15 @@ impl Judge {
         let mut order = (0..schedules).map(|offset| (self.failing + offset) % schedules);
         let failing = order.find(|&schedule| {
             let error = self.means[schedule].standard_error();
-            // An error that is not known, or not a number, is not small.
+            // An error that is unknown or NaN is not small.
             !error.is_some_and(|error| error <= self.standard_error)
         });
         self.failing = failing.unwrap_or(self.failing);
         failing.is_none()
     }
 
-    /// The largest standard error of any schedule over the items judged so far, and the schedule's index; `None` where
-    /// no schedule has one.
+    /// The largest standard error of any schedule over the items judged so far, and the schedule's index; `None` if no schedule
+    /// has one.
     pub fn worst(&self) -> Option<(usize, f64)> {
         let errors = self.means.iter().map(ClusteredMean::standard_error);
         errors
@@ -135,7 +135,7 @@ mod tests {
     use crate::sums::{Statistic, Sums, collect};
     use proptest::prelude::*;
 
-    /// Two schedules; KL of the second varies by `sizes`, that of the first not at all.
+    /// Two schedules: KL of the second varies by `sizes`, KL of the first is constant.
     fn finished(sizes: &[f64]) -> BTreeMap<usize, Vec<Sums>> {
         let sums = |kl_nats| Sums {
             positions: 2,
@@ -150,7 +150,7 @@ mod tests {
         sums.observations(Statistic::KlNats)
     }
 
-    /// The definition, word for word.
+    /// The definition, written directly.
     fn least(finished: &BTreeMap<usize, Vec<Sums>>, target: f64) -> Option<usize> {
         (Judge::LEAST_ITEMS..=finished.len()).find(|&sequences| {
             let first = finished.values().take(sequences).map(Vec::as_slice);
@@ -191,7 +191,7 @@ mod tests {
             Judge::new(1e-9, 2).follow(&all, kl_nats),
             Some(Judge::LEAST_ITEMS)
         );
-        // No position has a loss, so that nothing is known of it.
+        // No position has a loss, so the mean is unknown.
         let mut judge = Judge::new(1.0, 2);
         let loss_nats = |_, sums: &Sums| sums.observations(Statistic::LossNats);
         assert_eq!((judge.follow(&all, loss_nats), judge.worst()), (None, None));

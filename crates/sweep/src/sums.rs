@@ -8,12 +8,12 @@ use std::f64::consts::LN_2;
 use std::fmt;
 use std::str::FromStr;
 
-/// What is measured of a schedule, by the names of the table's columns.
+/// The statistics of a schedule, named as the table's columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistic {
     /// KL(plain ‖ altered), nats.
     KlNats,
-    /// Fraction of positions whose arg-max token is the plain model's.
+    /// Fraction of positions at which the altered and the plain model have the same arg-max token.
     Top1Agreement,
     /// Share of the plain model's five most probable tokens that are among the altered model's.
     Top5Overlap,
@@ -30,7 +30,7 @@ pub enum Statistic {
 }
 
 impl Statistic {
-    /// Those that every sweep has.
+    /// The statistics of every sweep.
     pub const ALL: &'static [Self] = &[
         Self::KlNats,
         Self::Top1Agreement,
@@ -39,7 +39,7 @@ impl Statistic {
         Self::LossNats,
     ];
 
-    /// Those that [`Divergence::both_ways`](crate::Divergence::both_ways) adds.
+    /// The statistics that [`Divergence::both_ways`](crate::Divergence::both_ways) adds.
     pub const BOTH_WAYS: &'static [Self] =
         &[Self::ReverseKlNats, Self::JsNats, Self::ReciprocalRank];
 }
@@ -73,14 +73,14 @@ impl FromStr for Statistic {
     }
 }
 
-/// One schedule on one sequence: sums over its positions.
+/// The sums of one schedule over the positions of one sequence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
     /// Positions 1..=T−1.
     pub positions: u64,
     /// Σ KL(plain ‖ altered), nats.
     pub kl_nats: f64,
-    /// How many positions have the plain model's arg-max token.
+    /// The number of positions with the plain model's arg-max token.
     pub top1_agreements: u64,
     /// Σ of the share of the plain model's five most probable tokens that are among the altered model's.
     pub top5_overlap: f64,
@@ -90,20 +90,20 @@ pub struct Sums {
     pub loss_positions: u64,
     /// Σ loss of predicting the next token, nats.
     pub loss_nats: f64,
-    /// How often each token is the most probable one, at positions 1..=T−1; where that was asked for
-    /// ([`Divergence::counting`](crate::Divergence::counting)).
+    /// How often each token is the most probable one, at positions 1..=T−1; `None` unless
+    /// [`Divergence::counting`](crate::Divergence::counting) was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted: Option<BTreeMap<u32, u64>>,
-    /// Bytes of the tokens that are predicted at positions 1..=T−2, where the bytes of tokens are known
-    /// ([`Divergence::with_bytes`](crate::Divergence::with_bytes)).
+    /// Bytes of the tokens that positions 1..=T−2 predict; `None` unless
+    /// [`Divergence::with_bytes`](crate::Divergence::with_bytes) was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss_bytes: Option<u64>,
-    /// Where it was asked for ([`Divergence::both_ways`](crate::Divergence::both_ways)).
+    /// `None` unless [`Divergence::both_ways`](crate::Divergence::both_ways) was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub both_ways: Option<BothWays>,
 }
 
-/// What takes a second look at the vocabulary: sums over the positions of one sequence.
+/// Statistics that take a second pass over the vocabulary, as sums over the positions of one sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BothWays {
@@ -140,12 +140,12 @@ impl Sums {
     }
 }
 
-/// One schedule on a corpus: means over positions, with standard errors clustered by sequence.
+/// The statistics of one schedule on a corpus: means over positions, with standard errors clustered by sequence.
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
     /// KL(plain ‖ altered), nats.
     pub kl_nats: ClusteredMean,
-    /// Fraction of positions whose arg-max token is the plain model's.
+    /// Fraction of positions at which the altered and the plain model have the same arg-max token.
     pub top1_agreement: ClusteredMean,
     /// Share of the plain model's five most probable tokens that are among the altered model's.
     pub top5_overlap: ClusteredMean,
@@ -153,18 +153,18 @@ pub struct Statistics {
     pub entropy_bits: ClusteredMean,
     /// Loss of predicting the next token, nats.
     pub loss_nats: ClusteredMean,
-    /// Loss of predicting the next token, bits for each byte of what is predicted: the same for all tokenizers. Without a ratio
-    /// where the bytes of tokens are not known.
+    /// Loss of predicting the next token in bits per byte of text, comparable across tokenizers. It has no ratio if the bytes of
+    /// tokens are not known.
     pub bits_per_byte: ClusteredRatio,
-    /// KL(altered ‖ plain), nats; of no positions where it was not asked for.
+    /// KL(altered ‖ plain), nats; over no positions unless it was measured.
     pub reverse_kl_nats: ClusteredMean,
-    /// The Jensen–Shannon divergence of the two outputs, nats; of no positions where it was not asked for.
+    /// The Jensen–Shannon divergence of the two outputs, nats; over no positions unless it was measured.
     pub js_nats: ClusteredMean,
-    /// One over the rank of the next token; of no positions where it was not asked for.
+    /// One over the rank of the next token; over no positions unless it was measured.
     pub reciprocal_rank: ClusteredMean,
 }
 
-/// Puts the sums of sequences together, one [`Statistics`] for each schedule.
+/// Combines the sums of sequences into one [`Statistics`] for each schedule.
 ///
 /// `sequences` holds, in corpus order, the sums of every schedule.
 pub fn collect<'a>(

@@ -5,7 +5,7 @@ use layerwise_metrics::{ClusteredMean, ClusteredRatio};
 use std::fmt;
 use std::io;
 
-/// The columns. Other programs may rely on their names.
+/// The columns; other programs may rely on their names.
 const COLUMNS: [&str; 28] = [
     "model",
     "family",
@@ -37,7 +37,7 @@ const COLUMNS: [&str; 28] = [
     "reciprocal_rank_se",
 ];
 
-/// Further columns where pairs were measured; then `sequences` are pairs.
+/// Further columns for pairs; the column `sequences` then counts pairs.
 const OF_PAIRS: [&str; 8] = [
     "logit_difference_nats",
     "logit_difference_nats_se",
@@ -49,7 +49,7 @@ const OF_PAIRS: [&str; 8] = [
     "recovered_se",
 ];
 
-/// The table of a sweep as CSV, in memory: a row for each schedule of each model.
+/// The table of a sweep as CSV, in memory: one row for each schedule of each model.
 pub struct Table {
     writer: csv::Writer<Vec<u8>>,
 }
@@ -61,7 +61,7 @@ impl fmt::Debug for Table {
 }
 
 impl Table {
-    /// The header alone, of a sweep on sequences.
+    /// A table of a sweep on sequences, with a header alone.
     ///
     /// # Errors
     /// The CSV writer fails.
@@ -69,7 +69,7 @@ impl Table {
         Self::of(COLUMNS.iter())
     }
 
-    /// The header alone, of a sweep on pairs.
+    /// A table of a sweep on pairs, with a header alone.
     ///
     /// # Errors
     /// The CSV writer fails.
@@ -139,7 +139,7 @@ impl Table {
     }
 }
 
-/// A number where there is one.
+/// The number as text, or an empty field.
 fn optional(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }

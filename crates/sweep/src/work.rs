@@ -6,9 +6,9 @@ use layerwise_transformer::{Batch, ModelConfig};
 type Particulars<'a, I> = dyn Fn(&I) -> Vec<u32> + Sync + 'a;
 type Read<'a, I, S> = dyn Fn(usize, &I) -> Result<S, Failure> + Sync + 'a;
 
-/// A function of each item as a [`Measure`]: a block of weights, a fold of a probe, a document that is searched.
+/// A function of each item as a [`Measure`]: over a block of weights, a fold of a probe, a document to search.
 ///
-/// It is run under [`Plan::plain`](crate::Plan::plain), once an item. What the function needs it holds itself.
+/// It runs under [`Plan::plain`](crate::Plan::plain), once per item. The function captures whatever else it needs.
 pub struct Work<'a, I, S> {
     id: MeasureId,
     unit: &'static str,
@@ -19,17 +19,17 @@ pub struct Work<'a, I, S> {
     fits: Box<dyn Fn(&S) -> bool + Sync + 'a>,
 }
 
-/// Memory that one item of [`Work`] takes at most, in bytes.
+/// The largest number of bytes that one item of [`Work`] takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkBytes {
-    /// While it is read.
+    /// While the item is read.
     pub reading: usize,
     /// What its result points to, besides the result itself.
     pub result: usize,
 }
 
 impl<'a, I, S> Work<'a, I, S> {
-    /// `read` receives an item's index and the item, and takes no more memory than `bytes`.
+    /// `read` receives an item's index and the item, and takes at most `bytes`.
     pub fn new(
         id: MeasureId,
         bytes: WorkBytes,
@@ -46,7 +46,7 @@ impl<'a, I, S> Work<'a, I, S> {
         }
     }
 
-    /// What users are told of it: an item's name, as `utterance`, and that of the work.
+    /// Sets the names that users see: an item's, as `utterance`, and the work's.
     pub fn called(self, unit: &'static str, title: &'static str) -> Self {
         Self {
             unit,
@@ -55,7 +55,7 @@ impl<'a, I, S> Work<'a, I, S> {
         }
     }
 
-    /// What an item's result depends on, as numbers: they go into the key of a run, and their count is the item's weight.
+    /// Sets the numbers that an item's result depends on. They go into the key of a run, and their count is the item's weight.
     pub fn depending_on(self, particulars: impl Fn(&I) -> Vec<u32> + Sync + 'a) -> Self {
         Self {
             particulars: Box::new(particulars),
@@ -63,7 +63,7 @@ impl<'a, I, S> Work<'a, I, S> {
         }
     }
 
-    /// Whether a result that a journal kept has the form that `read` gives it.
+    /// Sets the check that a result from a journal has the form that `read` gives it.
     pub fn fitting(self, fits: impl Fn(&S) -> bool + Sync + 'a) -> Self {
         Self {
             fits: Box::new(fits),

@@ -1,4 +1,4 @@
-//! Two models on one text, against whole logits compared position by position.
+//! Two models on one text, compared with whole logits, position by position.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_metrics::{ClusteredMean, divergence};
@@ -9,7 +9,7 @@ use layerwise_transformer::{Model, ModelConfig};
 fn a_model_is_compared_with_itself_and_with_another() {
     let config = ModelConfig::tiny().with(|it| it.context = 128);
     let [one, other] = [3, 4].map(|seed| Model::random(config.clone(), seed));
-    // More positions than are held at once.
+    // More positions than are in memory at once.
     let sequences = [70, 5].map(|length| (0..length).map(|at| at * 7 % 50).collect::<Vec<u32>>());
     let same = compare(&one, &one, &sequences).unwrap();
     assert!(same.kl_nats.mean().unwrap().abs() < 1e-9);

@@ -1,4 +1,4 @@
-//! The engine against each schedule run alone, and against itself with other threads.
+//! The engine, compared with each schedule run alone, and with itself on other numbers of threads.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_architecture::{Attention, Family, Mlp, Norm, NormPlace, PerLayer, Residual, Rotary};
@@ -33,7 +33,7 @@ fn parallel() -> Model {
     Model::random(config, 4)
 }
 
-/// Logits that are capped, and so not linear in the final state; norms around the sublayers, capped scores, two windows.
+/// A model with capped logits, which are not linear in the final state; norms around the sublayers, capped scores, two windows.
 fn capped() -> Model {
     let config = ModelConfig::tiny().with(|c| {
         c.norm = Norm::RmsNorm;
@@ -376,7 +376,7 @@ proptest! {
     }
 }
 
-/// What overflows is named with the place where it arises, and nothing is handed over.
+/// An overflow is reported with the place where it arises, and no result is handed over.
 #[test]
 fn an_overflow_names_its_first_site() {
     let model = sequential();
@@ -402,7 +402,7 @@ fn an_overflow_names_its_first_site() {
         panic!("{message}");
     };
     assert_eq!(schedule, edit);
-    // Blocks before the scaled one are as they were; a step is a sublayer, its first site the stream after it.
+    // Blocks before the scaled one are unchanged. A step is a sublayer, and its first site is the stream after it.
     assert_eq!(origin.address.block, Some(1));
     assert_eq!(origin.address.step, 2);
     assert_eq!(origin.position, 0);

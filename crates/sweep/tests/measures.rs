@@ -1,4 +1,4 @@
-//! What holds for every measure: bits whatever the threads, groups, shards and stops; and what runners refuse.
+//! Laws for every measure: the same bits whatever the threads, groups, shards and stops; and the refusals of runners.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_journal::{JournalError, Recorded, Shard, merge};
@@ -65,7 +65,7 @@ fn questions() -> Vec<Question> {
     (0..14).map(question).collect()
 }
 
-/// Sums of what a plain run shows at two sites, and of the last states of each run, to the bit.
+/// Sums of the activations at two sites of a plain run, and of the last states of each run, to the bit.
 struct Watched;
 
 #[derive(Default)]
@@ -97,7 +97,7 @@ impl Measure for Watched {
     }
 
     fn observer<'a>(&'a self, _: &'a Model, item: &'a Vec<u32>) -> Option<Watcher> {
-        // Some items are not watched, and run beside others that are.
+        // Some items are not watched, and run together with others that are.
         (item.len() != 12).then(Watcher::default)
     }
 
@@ -120,7 +120,7 @@ fn threads(count: usize) -> Runner<'static> {
     Runner::new().threads(NonZeroUsize::new(count).unwrap())
 }
 
-/// Stops a run after so many items.
+/// Stops a run after a number of items.
 struct StopAfter<'a> {
     left: AtomicUsize,
     stop: &'a AtomicBool,
@@ -138,7 +138,7 @@ impl Progress for StopAfter<'_> {
     fn end(&self) {}
 }
 
-/// The laws of a measure on items under a plan.
+/// Checks the laws of a measure on items under a plan.
 fn check<M>(model: &Model, plan: &Plan, measure: &M, items: &[M::Item])
 where
     M: Measure<Item: Clone, Sums: Serialize + DeserializeOwned + PartialEq + Debug>,
@@ -157,7 +157,7 @@ where
         assert_eq!(&found.results[0], expected, "{name}, an item alone");
     }
 
-    // Shards, each stopped and resumed, make up the whole.
+    // Shards that are each stopped and resumed make up the whole run.
     let folder = tempfile::tempdir().unwrap();
     let division: Shard = "1/3".parse().unwrap();
     let path = |shard: Shard| {
@@ -190,7 +190,7 @@ where
     let found: Vec<Vec<M::Sums>> = merged.finished.into_values().collect();
     assert_eq!(found, expected, "{name}, merged");
 
-    // In one folder, shares take up what those of another division have finished, and the whole is put together from them.
+    // In one folder, shares resume from those of another division, and the whole run is merged from them.
     let shared = tempfile::tempdir().unwrap();
     let runner = threads(1).journals(Journals::Folder(shared.path().to_owned()));
     let earlier: Shard = "2/2".parse().unwrap();
@@ -234,7 +234,7 @@ where
         (items.len(), expected.clone())
     );
 
-    // A finished journal is taken up as it is; with other items it is refused.
+    // A finished journal is accepted as it is; with other items it is refused.
     let whole = Journals::Folder(folder.path().to_owned());
     let runner = threads(2).journals(whole);
     let first = runner.measure(model, plan, measure, items).unwrap();
@@ -393,7 +393,7 @@ fn a_measure_that_fails_names_the_item() {
     let error = outcome.map(drop).unwrap_err();
     assert_eq!(error.item(), Some(5));
     assert_eq!(error.to_string(), "item 5: no more");
-    // In a group the item is found that does not fit.
+    // In a group, the error names the item that does not fit.
     let mut items = sequences();
     items[5][2] = 50;
     let outcome = threads(1).measure(&model, &plain, &Divergence::new(), &items);

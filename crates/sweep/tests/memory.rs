@@ -1,4 +1,4 @@
-//! What the engine holds, measured by counting every allocation of this process; so this file has one test only.
+//! The engine's memory, measured by counting every allocation of the process; therefore this file has one test only.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_architecture::{Attention, Mlp, PerLayer, Rotary};
@@ -15,23 +15,23 @@ use std::num::NonZeroUsize;
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
-/// Tokens of the longest sequence.
+/// The length of the longest sequence, in tokens.
 const LENGTH: usize = 60;
 
-/// Tokens of a vocabulary whose logits are larger than all that a worker may hold.
+/// A vocabulary so large that its logits exceed the memory that a worker may hold.
 const WIDE_VOCAB: usize = 5_000;
 
-/// Bytes by which the growth of a queue may differ between runs: four places of a subtree that waits.
+/// Bytes by which the growth of a queue may differ between runs: four entries of waiting subtrees.
 const SLACK: usize = 600;
 
-/// Items of a long run, and of a short one.
+/// The number of items of a long run; a short run has fewer.
 const MANY: usize = 8;
 const FEW: usize = 4;
 
-/// What the engine's list of groups may take for each item.
+/// The bytes that the engine's list of groups may take for each item.
 const ITEM: usize = 5 * size_of::<usize>();
 
-/// The most bytes that a run holds besides what was there before.
+/// The largest number of bytes that a run holds, beyond those held before.
 fn peak<M: Measure>(
     model: &Model,
     plan: &Plan,
@@ -47,7 +47,7 @@ fn peak<M: Measure>(
     ALLOCATED.peak_usage() - before
 }
 
-/// Tokens of an item; the first is the longest, and the lengths of others differ, so that buffers are made anew.
+/// Tokens of an item; the first item is the longest, and the other lengths differ, so that buffers are reallocated.
 fn tokens(model: &Model, item: usize, length: usize) -> Vec<u32> {
     let vocab = model.config().vocab;
     (0..length)
@@ -55,7 +55,7 @@ fn tokens(model: &Model, item: usize, length: usize) -> Vec<u32> {
         .collect()
 }
 
-/// Holds a measure to its bound on few and on many items of at most `seq` tokens.
+/// Checks a measure's bound on few and on many items of at most `seq` tokens.
 fn check<M: Measure>(model: &Model, plan: &Plan, measure: &M, items: &[M::Item], seq: usize) {
     let name = measure.id().name;
     let schedules = plan.entries().len();
@@ -65,7 +65,7 @@ fn check<M: Measure>(model: &Model, plan: &Plan, measure: &M, items: &[M::Item],
         few <= bound,
         "{name}, {schedules} schedules: {few} bytes, at most {bound}"
     );
-    // Were anything kept of an item, more of them would show.
+    // If anything of an item were kept, more items would show it.
     let many = peak(model, plan, measure, items, 1);
     let most = worker_bytes(model, plan, measure, items.len(), seq);
     assert!(
@@ -93,7 +93,7 @@ fn check<M: Measure>(model: &Model, plan: &Plan, measure: &M, items: &[M::Item],
     }
 }
 
-/// Keeps every row of every attention pattern of a plain run, and nothing of others.
+/// Keeps every row of every attention pattern of a plain run, and nothing of altered runs.
 struct Patterns;
 
 #[derive(Default)]
@@ -139,7 +139,7 @@ impl Measure for Patterns {
         Ok(0.0)
     }
 
-    /// Sequences are at most as long as [`LENGTH`]; a growing list is there twice while it moves.
+    /// Sequences are at most [`LENGTH`] long; a growing list exists twice while it moves.
     fn kept_bytes(&self, config: &ModelConfig, seq: usize, _: usize) -> usize {
         3 * config.layers * config.heads * seq * LENGTH * size_of::<f32>()
     }

@@ -1,4 +1,4 @@
-//! Pairs of sequences through the engine, against the whole logits of each run.
+//! Pairs of sequences through the engine, compared with the whole logits of each run.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_schedule::{Bounds, EditFamily, Schedule, Source};
@@ -101,7 +101,7 @@ fn a_whole_donor_recovers_everything_and_the_plain_model_nothing() {
         "one pair has no wrong token"
     );
     assert_eq!(of("id").answer_rank.count(), 4);
-    // The divergence is that of the corrupted sequences, which no donor touches.
+    // The divergence is that of the corrupted sequences, which no donor affects.
     let corrupted: Vec<Vec<u32>> = pairs.iter().map(|pair| pair.corrupted.clone()).collect();
     let drops = Plan::new(model.stack(), &["drop(l)".parse().unwrap()], 9).unwrap();
     let alone = Runner::new()

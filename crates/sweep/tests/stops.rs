@@ -1,4 +1,4 @@
-//! Runs that are stopped at every possible point go on to the same bytes, and no schedule is measured twice.
+//! Runs that are stopped at any point resume to the same bytes, and no schedule is measured twice.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_schedule::EditFamily;
@@ -10,11 +10,11 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// The last states of each run, to the bit; counts the altered ones, and what is settled.
+/// Measures the last states of each run, to the bit; counts altered runs and settled results.
 #[derive(Default)]
 struct Counted {
     altered: AtomicUsize,
-    /// Results that are not on the disk yet, were this a measure that writes.
+    /// Results that are not on disk yet, if this were a measure that writes.
     unsettled: AtomicUsize,
 }
 
@@ -57,7 +57,7 @@ fn bits(reached: &Reached<'_, Vec<u32>>) -> Vec<u32> {
     last.iter().map(|value| value.to_bits()).collect()
 }
 
-/// Stops a run when it has told so often that something is done.
+/// Stops a run after a number of progress reports.
 struct StopAt<'a> {
     left: AtomicUsize,
     stop: &'a AtomicBool,
@@ -100,7 +100,7 @@ fn items(lengths: &[usize]) -> Vec<Vec<u32>> {
         .collect()
 }
 
-/// One run in a folder, stopped once something was done so often; whether it came to its end.
+/// One run in a folder, stopped after a number of progress reports; returns whether it finished.
 fn run(
     folder: &Path,
     model: &Model,
@@ -130,7 +130,7 @@ fn run(
     }
 }
 
-/// Results of each schedule are kept wherever a run is stopped, of items that are run together and alone.
+/// The results of each schedule are kept wherever a run is stopped, for items that run together and alone.
 fn check(model: &Model, lengths: &[usize], threads: usize) {
     let items = items(lengths);
     let folder = tempfile::tempdir().unwrap();
@@ -162,7 +162,7 @@ fn check(model: &Model, lengths: &[usize], threads: usize) {
 #[test]
 fn a_stop_at_any_point_loses_nothing() {
     let model = Model::random(ModelConfig::tiny(), 3);
-    // Together, and, being as long as a group may be for two threads, alone.
+    // Together, and alone, because their length is the largest of a group for two threads.
     for threads in [1, 2] {
         check(&model, &[9, 3, 17], threads);
         check(&model, &[20; 5], threads);
@@ -180,12 +180,12 @@ fn a_run_that_is_stopped_again_and_again_comes_to_its_end() {
     let measure = Counted::default();
     let mut stops = 0;
     let found = loop {
-        // The plain schedule, and the steps and the end of one other.
+        // The plain schedule, and the steps and the end of one altered schedule.
         match run(folder.path(), &model, &measure, &items, 1, 12) {
             Ok(found) => break found,
             Err(_) => stops += 1,
         }
-        // A crash may tear the last line, which costs its schedules.
+        // A crash may leave the last line incomplete, which loses its schedules.
         if stops % 3 == 0 {
             let path = folder.path().join("journal");
             let bytes = std::fs::read(&path).unwrap();
@@ -216,10 +216,10 @@ fn what_a_stop_takes_at_most_is_told() {
         measured.unwrap();
         progress.in_hand.into_inner()
     };
-    // One plain schedule among a dozen that begin as it does, of one group of four.
+    // One of four groups, and in it one of a dozen schedules that share the plain schedule's beginning.
     let one = told(&[64; 4], 1);
     assert!((100..300).contains(&one), "{one}");
-    // Of two groups, one after the other and at the same time.
+    // Two groups, one after the other and at the same time.
     assert!(told(&[64; 8], 1).abs_diff(one / 2) <= 1);
     assert!(told(&[64; 8], 2).abs_diff(one) <= 1);
 }

@@ -1,4 +1,4 @@
-//! Edits of values through the engine: many programs together are each of them alone, to the bit.
+//! Edits of values through the engine: many programs together have the bits of each one alone.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_schedule::{Bounds, Edit, EditFamily, Schedule, Site, Source};
@@ -11,7 +11,7 @@ use ndarray::{ArrayD, IxDyn};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
-/// The bits of the last stream, and of the donor's at the end of the plain run.
+/// The bits of the last stream and, at the end of the plain run, of the donor's.
 struct Streams;
 
 /// A sequence and its donor.
@@ -186,7 +186,7 @@ fn means_are_those_of_the_reference_whatever_the_threads() {
 
 #[test]
 fn means_are_kept_in_parts_and_taken_up() {
-    /// How many items a run had left to do.
+    /// The number of items that a run had left to do.
     #[derive(Default)]
     struct Left(Mutex<Vec<usize>>);
     impl Progress for Left {
@@ -213,7 +213,7 @@ fn means_are_kept_in_parts_and_taken_up() {
         let journals = Journals::Folder(folder.path().to_owned());
         Runner::new().journals(journals).progress(&left)
     };
-    // A share sums up the whole text; the second run finds all that the first has finished.
+    // A share sums up the whole text; the second run finds everything that the first has finished.
     assert_eq!(
         made(kept().shard("1/3".parse().unwrap()), &sequences),
         plain
@@ -251,12 +251,12 @@ fn what_is_missing_is_refused_before_a_run() {
     check(
         "donor(embed)",
         &single,
-        "edit `donor(embed)`: it takes values of paired sequences, and these are not pairs",
+        "edit `donor(embed)`: it takes values of paired sequences, but the items are not pairs",
     );
     check(
         "resample(embed)",
         &items,
-        "edit `resample(embed)`: expected another sequence of the same length for each: give a reference text with some",
+        "edit `resample(embed)`: each sequence needs another one of the same length; give a reference text that has some",
     );
     check(
         "zero(embed@7)",
@@ -267,7 +267,7 @@ fn what_is_missing_is_refused_before_a_run() {
     check(
         "donor(embed)",
         &uneven,
-        "item 0 has 4 tokens; expected as many in the sequence that values are taken from, found 3",
+        "item 0 has 4 tokens, but the sequence that it takes values from has 3; give sequences of equal length",
     );
 }
 
@@ -302,7 +302,7 @@ fn sources_are_part_of_the_key_and_nothing_else_is() {
 
 #[test]
 fn a_value_that_is_not_finite_is_found_where_an_edit_makes_it() {
-    /// The end of a run, which is to be finite.
+    /// Requires the end of a run to be finite.
     struct Finite;
     impl Measure for Finite {
         type Item = Vec<u32>;

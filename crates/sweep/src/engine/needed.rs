@@ -1,23 +1,23 @@
-//! What is left to run of a group, where an earlier run has left results of some schedules.
+//! The remaining work of a group for which an earlier run has left results of some schedules.
 
 use crate::plan::Plan;
 
-/// The part of a plan's trie that leads to schedules without a result. The plain path is always part of it, as all others need
-/// what it leaves.
+/// The part of a plan's trie that leads to schedules without a result. It always includes the plain path, because all other
+/// schedules need the plain reference.
 #[derive(Debug)]
 pub(super) struct Needed {
-    /// Whether a node's step is run.
+    /// Whether a node's step runs.
     pub(super) nodes: Vec<bool>,
     /// Whether the schedules that end at a node are measured.
     pub(super) ends: Vec<bool>,
-    /// Steps that are run.
+    /// The number of steps that run.
     pub(super) steps: usize,
-    /// Schedules that are measured.
+    /// The number of schedules that are measured.
     pub(super) schedules: usize,
 }
 
 impl Needed {
-    /// That of a group in which some item has no result yet for the schedules that `is_missing` says.
+    /// The remaining work of a group; `is_missing` says whether some item lacks the result of a schedule.
     pub(super) fn of(plan: &Plan, is_missing: impl Fn(usize) -> bool) -> Self {
         let count = plan.planned_steps() + 1;
         let (mut nodes, mut ends) = (vec![false; count], vec![false; count]);
@@ -26,7 +26,7 @@ impl Needed {
         }
         ends[plan.plain_path[plan.plain_path.len() - 1]] = true;
         let mut schedules = 0;
-        // A child comes after its parent, so that this order meets children first.
+        // Children come after their parents, so the reverse order visits children first.
         for node in (0..count).rev() {
             let own = plan.trie.ends(node);
             ends[node] |= own.iter().any(|schedule| is_missing(*schedule));
@@ -54,7 +54,7 @@ mod tests {
     fn what_leads_to_missing_schedules_is_left() {
         let model = Model::random(ModelConfig::tiny(), 0);
         let plan = Plan::new(model.stack(), &["drop(l)".parse().unwrap()], 4096).unwrap();
-        // Two steps a block, four blocks, of which the first schedules leave the plain path early.
+        // Four blocks of two steps each; schedules with small l leave the plain path early.
         let check = |missing: &[usize], steps: usize| {
             let needed = Needed::of(&plan, |schedule| missing.contains(&schedule));
             assert_eq!(needed.steps, steps, "{missing:?}");

@@ -1,4 +1,4 @@
-//! What part of a run is done, by the work that it takes.
+//! Reports the finished share of a run, measured by its work.
 
 use super::Engine;
 use super::needed::Needed;
@@ -6,7 +6,7 @@ use crate::cost;
 use crate::plan::Plan;
 use layerwise_transformer::{Batch, Model};
 
-/// Who is told what part of a run was done.
+/// The receiver of finished shares.
 #[derive(Clone, Copy)]
 pub(super) struct Watch<'a>(pub(super) Option<&'a (dyn Fn(f64) + Sync)>);
 
@@ -21,7 +21,7 @@ impl std::fmt::Debug for Watch<'_> {
 }
 
 impl<'a, M> Engine<'a, M> {
-    /// Tells `watch` about what part of a run was done since the last call; it is called often, by any thread.
+    /// Calls `watch` with the share of the run finished since the last call. It is called often, by any thread.
     pub fn watch(self, watch: &'a (dyn Fn(f64) + Sync)) -> Self {
         Self {
             watch: Watch(Some(watch)),
@@ -30,7 +30,7 @@ impl<'a, M> Engine<'a, M> {
     }
 }
 
-/// What a step of a schedule and a schedule's end take on one token, and the run.
+/// The work of one step and of one schedule's end per token, and the work of the run.
 pub(super) struct Parts<'a> {
     watch: Watch<'a>,
     step: f64,
@@ -39,7 +39,7 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Of a run of groups of so many rows, of which some have results already.
+    /// For a run of groups, each with its rows and, if some results are known, its remaining work.
     pub(super) fn of<'n>(
         model: &Model,
         plan: &Plan,
@@ -58,7 +58,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// So many steps and ends were done on a batch; returns their multiply-adds.
+    /// Reports that steps and ends were done on a batch; returns their multiply-adds.
     pub(super) fn done(&self, batch: &Batch, steps: usize, ends: usize) -> f64 {
         let work = batch.rows() as f64 * (steps as f64 * self.step + ends as f64 * self.end);
         if let Watch(Some(watch)) = self.watch

@@ -1,9 +1,9 @@
-//! A model whose blocks are read from files when they are run: every schedule of a group runs a block before the next is read.
+//! Runs a model whose blocks are read from files: every schedule of a group runs a block before the next block is read.
 //!
-//! Streams that have left the plain path go along with it: once the plain schedule has run a block, those that wait for it run
-//! it too. So a family such as `drop(l)`, whose schedules run blocks in their order, reads each block once for a group.
-//! What goes back to an earlier block, as `swap(l,l+1)` does, is run after the plain schedule, from the first block to the last,
-//! and so is everything where an edit takes values of the plain run, which are there at its end.
+//! Streams that have left the plain path move along with it: once the plain schedule has run a block, the streams that wait for
+//! that block run it too. So a family such as `drop(l)`, whose schedules run blocks in order, reads each block once per group.
+//! Streams that go back to an earlier block, as in `swap(l,l+1)`, run after the plain schedule, from the first block to the last.
+//! So do all streams if an edit takes values of the plain run, because these are complete only at its end.
 
 use super::{Branching, Handed, Run, Unit};
 use crate::error::SweepError;
@@ -14,7 +14,7 @@ use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A residual stream at a node of the trie, or before one.
+/// A residual stream at a node of the trie, or before a node's step.
 struct Stream<'a, M: Measure> {
     unit: Arc<Unit<'a, M>>,
     node: usize,
@@ -23,9 +23,9 @@ struct Stream<'a, M: Measure> {
 
 /// The streams of a group that have left the plain path.
 pub(super) struct Streams<'a, M: Measure> {
-    /// Those before a node, by the block that its step runs first.
+    /// Streams before a node's step, by the first block that the step runs.
     waiting: BTreeMap<usize, Vec<Stream<'a, M>>>,
-    /// Those at a node where schedules end that are to be measured.
+    /// Streams at a node where schedules end that are still to be measured.
     ended: Vec<Stream<'a, M>>,
 }
 
@@ -57,7 +57,7 @@ where
             if self.is_stopped() {
                 return self.hand_over_parts(&unit);
             }
-            // From the first block to the last, and again while there are streams that wait for an earlier one.
+            // Sweeps from the first block to the last, and repeats while streams wait for an earlier block.
             let next = streams.waiting.range(block..).next();
             let Some((&next, _)) = next.or(streams.waiting.iter().next()) else {
                 return Ok(());
@@ -68,7 +68,7 @@ where
         }
     }
 
-    /// Takes what leaves the plain path, before its first block off it.
+    /// Stores the streams that leave the plain path, each before its first block off it.
     pub(super) fn leave(
         &self,
         streams: &mut Streams<'a, M>,
@@ -83,7 +83,7 @@ where
                 ..
             } = branching;
             let children = self.children(&unit, node, on_path);
-            // At the path's end it is the plain schedule that ends.
+            // At the path's end, the schedule that ends is the plain one.
             self.hold(
                 streams,
                 Stream {
@@ -97,7 +97,7 @@ where
         }
     }
 
-    /// Runs what waits for the block of a node on the plain path, if the next node is of another block.
+    /// Runs the streams that wait for a node's block on the plain path, if the next node is of another block.
     pub(super) fn go_along(
         &self,
         streams: &mut Streams<'a, M>,
@@ -113,7 +113,7 @@ where
         }
     }
 
-    /// Runs all streams that wait for a block, until none does, or until a stop.
+    /// Runs all streams that wait for a block, until none is left or a stop.
     fn run_block(&self, streams: &mut Streams<'a, M>, block: usize, workspace: &mut Workspace) {
         while let Some(waiting) = streams.waiting.remove(&block) {
             for mut stream in waiting {
@@ -127,8 +127,8 @@ where
         }
     }
 
-    /// Keeps a stream that has come to a node: for the schedules that end there, and before each of some nodes that follow. The
-    /// last of all these takes it, the others get copies.
+    /// Stores a stream that has reached a node: for the schedules that end there, and before each of some following nodes. The
+    /// last of these takes the stream itself, the others get copies.
     fn hold(
         &self,
         streams: &mut Streams<'a, M>,

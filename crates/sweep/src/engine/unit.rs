@@ -1,4 +1,4 @@
-//! Items under way, what is known of them, and how their results are handed over.
+//! Items in progress, their known results, and how results are handed over.
 
 use super::Run;
 use super::needed::Needed;
@@ -9,35 +9,35 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Results of some schedules, each with its index in the plan, ascending.
+/// Results of some schedules, each with its index in the plan, in ascending order.
 pub(crate) type Results<S> = Vec<(usize, S)>;
 
 /// What an engine hands over.
 pub(crate) enum Handed<S> {
     /// An item's index in the run, and its result for each schedule of the plan.
     Item(usize, Vec<S>),
-    /// Of items that are not finished, results that have not been handed over yet.
+    /// For unfinished items, results that have not been handed over yet.
     Parts(Vec<(usize, Results<S>)>),
 }
 
-/// Multiply-adds of a group after which results are handed over before its items are finished, so that what a killed process
-/// loses takes a few seconds: a core does 2³⁵ in a second or less.
+/// After this many multiply-adds of a group, results are handed over before its items are finished. A core does 2³⁵ in a second
+/// or less, so a killed process loses a few seconds.
 const HANDED_EVERY: u64 = 1 << 37;
 
 /// A group of items under all schedules.
 pub(super) struct Unit<'a, M: Measure> {
-    /// All of them together.
+    /// The batch of all items.
     pub(super) batch: Batch,
     pub(super) items: Vec<Item<'a, M>>,
-    /// What is left to run, where results are known already.
+    /// The remaining work, if some results are known already.
     pub(super) needed: Option<Arc<Needed>>,
-    /// What the plain run leaves of each item.
+    /// The plain run's reference for each item.
     pub(super) plain: OnceLock<Vec<M::Reference>>,
-    /// What edits of values take from plain runs of these items and their partners, and constants.
+    /// The values that edits take from plain runs of these items and their partners, and constants.
     pub(super) values: OnceLock<Values>,
     /// One for each item.
     progress: Mutex<Vec<Progress<M::Sums>>>,
-    /// Multiply-adds whose results have not been handed over.
+    /// Multiply-adds since results were last handed over.
     work: AtomicU64,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Item<'a, M: Measure> {
     pub(super) index: usize,
     pub(super) item: &'a M::Item,
     pub(super) batch: Batch,
-    /// Where it is in the batch of the unit.
+    /// The item's rows in the unit's batch.
     pub(super) rows: Range<usize>,
 }
 
@@ -58,7 +58,7 @@ struct Progress<S> {
 }
 
 impl<S: Clone> Progress<S> {
-    /// Takes up a schedule's result, unless it is there.
+    /// Stores a schedule's result, unless one is there.
     fn take(&mut self, schedule: usize, sums: S) {
         let place = &mut self.sums[schedule];
         if place.is_none() {
@@ -114,7 +114,7 @@ where
         })
     }
 
-    /// An item with its place in the batch of its group.
+    /// An item with its rows in the batch of its group.
     fn item(
         &self,
         index: usize,
@@ -123,7 +123,7 @@ where
     ) -> Result<Item<'a, M>, SweepError> {
         let measure = self.engine.measure;
         let batch = measure.batch(item);
-        // Altered schedules need something to run on.
+        // Altered schedules need at least one token to run on.
         let least = usize::from(self.engine.plan.entries().len() > 1);
         let least = measure.least_tokens().max(least);
         if batch.rows() < least {
@@ -150,7 +150,7 @@ where
         }
     }
 
-    /// The nodes that follow a node, but for one of them, and but for what leads to known results alone.
+    /// The children of a node, except one of them and those that lead only to known results.
     pub(super) fn children(
         &self,
         unit: &Unit<'a, M>,
@@ -165,13 +165,13 @@ where
         children.filter(is_left).collect()
     }
 
-    /// So many steps and ends were done on a group.
+    /// Counts steps and ends that were done on a group.
     pub(super) fn done(&self, unit: &Unit<'a, M>, steps: usize, ends: usize) {
         let work = self.parts.done(&unit.batch, steps, ends);
         unit.work.fetch_add(work as u64, Ordering::Relaxed);
     }
 
-    /// Takes up the results of the schedules that end at a node; an item's last one hands the item over.
+    /// Stores the results of the schedules that end at a node; the last result of an item hands the item over.
     pub(super) fn record(
         &self,
         unit: &Unit<'a, M>,
@@ -205,10 +205,10 @@ where
         }
     }
 
-    /// Hands over what is there of items that are not finished.
+    /// Hands over the results of unfinished items.
     pub(super) fn hand_over_parts(&self, unit: &Unit<'a, M>) -> Result<(), E> {
         unit.work.store(0, Ordering::Relaxed);
-        // Held until they are handed over, so that no item is finished meanwhile.
+        // The lock is held until they are handed over, so that no item finishes meanwhile.
         let mut progress = unit.progress();
         let mut parts = Vec::new();
         for (item, progress) in unit.items.iter().zip(&mut *progress) {

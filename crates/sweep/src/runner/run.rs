@@ -1,4 +1,4 @@
-//! The items of a run that are not finished yet, one after another.
+//! Runs the unfinished items of a run in order.
 
 use super::{Begun, Measured, Runner, Subject};
 use crate::cost;
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
-/// A run that may begin.
+/// A run that has passed all checks.
 pub(super) struct Run<'r, M: Measure> {
     pub(super) runner: &'r Runner<'r>,
     pub(super) subject: Subject<'r>,
@@ -26,14 +26,14 @@ pub(super) struct Run<'r, M: Measure> {
     pub(super) items: &'r [M::Item],
     pub(super) target: Option<&'r Target>,
     pub(super) key: RunKey,
-    /// The items that are run.
+    /// The items to run.
     pub(super) share: Vec<usize>,
-    /// That of the workers and of the results.
+    /// The memory of the workers and of the results.
     pub(super) memory: Held,
 }
 
 impl<M: Measure> Run<'_, M> {
-    /// Measures the items that are not in `kept`; `is_keepable` says whether a journal could have kept their results.
+    /// Measures the items that are not in `kept`; `is_keepable` says whether a journal could keep their results.
     pub(super) fn carry_out(
         self,
         mut kept: impl Kept<M::Sums> + Send,
@@ -79,7 +79,7 @@ impl<M: Measure> Run<'_, M> {
             let (target, judge) = judge.as_mut()?;
             judge.follow(finished, |index, sums| judged((index, sums), target))
         };
-        // An earlier run may have gone far enough already.
+        // An earlier run may already have reached the target.
         let mut reached = follow(kept.finished());
 
         let todo: Vec<(usize, &M::Item)> = share
@@ -158,7 +158,7 @@ impl<M: Measure> Run<'_, M> {
                 kept: kept.is_journal(),
             });
         }
-        // Results are kept by the index of their item: this is the order of items, and what reaches a target are the first.
+        // Results are stored by the item's index, so they come in the order of items, and the first ones reach the target.
         let mut kept = kept.into_finished();
         let results = share.iter().filter_map(|index| kept.remove(index));
         memory.shrink_to(results_bytes(subject.model, plan, measure, items) as u64);
@@ -174,11 +174,12 @@ impl<M: Measure> Run<'_, M> {
     }
 }
 
-/// What of a run is under way.
+/// The part of a run in progress.
 struct UnderWay {
-    /// Items that are under way at the same time: those of one group, of each thread where there are no schedules to share out.
+    /// The number of items in progress at the same time: one group, or one per thread if there are no altered schedules to
+    /// divide.
     at_once: usize,
-    /// About the largest part of the run that is done between a stop and the end.
+    /// Roughly the largest share of the run that is still done between a stop signal and the end.
     in_hand: f64,
 }
 
@@ -198,7 +199,7 @@ impl UnderWay {
         };
         let groups = groups(&rows, most_rows(model), workers);
         let own = groups.first().map_or(1, Range::len);
-        // A thread looks at the signal after each step of an altered schedule, and after the whole of the plain one.
+        // A thread checks the signal after each step of an altered schedule, but only after the whole plain schedule.
         let work = |rows: usize| cost::of_steps(model, plan.plain_path.len() - 1, 1, rows);
         let all = match rows.iter().sum() {
             0 => None,
@@ -218,13 +219,13 @@ impl UnderWay {
                 1 => (own * workers).min(items.len()),
                 _ => own,
             },
-            // All threads do such a part in the meantime.
+            // Each thread may do such a share meanwhile.
             in_hand: (largest * workers as f64).min(1.0),
         }
     }
 }
 
-/// What a measure's items are called.
+/// The names of a measure's items.
 struct Units {
     one: String,
     several: String,
@@ -240,7 +241,7 @@ impl Units {
     }
 }
 
-/// Why the engine is left before its items are used up.
+/// Why the engine stops before all items are done.
 enum Halt {
     /// The standard error is small enough, with this number of items.
     Reached(usize),
@@ -253,7 +254,7 @@ impl From<SweepError> for Halt {
     }
 }
 
-/// What is finished, in a journal or in memory alone.
+/// Finished results, in a journal or in memory alone.
 pub(super) trait Kept<S> {
     fn finished(&self) -> &BTreeMap<usize, Vec<S>>;
 
@@ -261,15 +262,15 @@ pub(super) trait Kept<S> {
 
     fn keep(&mut self, index: usize, sums: Vec<S>) -> Result<(), SweepError>;
 
-    /// Takes up results of items that are not finished, as far as they can be kept.
+    /// Stores results of unfinished items, as far as they can be kept.
     fn keep_parts(&mut self, parts: Vec<(usize, Results<S>)>) -> Result<(), SweepError>;
 
-    /// What an earlier run has left of items that are not finished.
+    /// Results of unfinished items that an earlier run left.
     fn take_parts(&mut self) -> Known<S>;
 
     fn is_journal(&self) -> bool;
 
-    /// The journal's path, if a crash had torn its last line.
+    /// The journal's path, if a crash left its last line incomplete.
     fn torn(&self) -> Option<&Path>;
 }
 
