@@ -1,4 +1,4 @@
-//! The likeliest continuations, looked for side by side.
+//! Beam search: the likeliest continuations.
 
 use crate::choosing::{log_sum_exp, penalize};
 use crate::constraint::Constraint;
@@ -8,24 +8,24 @@ use layerwise_schedule::Schedule;
 use layerwise_transformer::{Model, State};
 use ndarray::{Array2, ArrayView2, s};
 
-/// How many continuations are followed side by side, and which of those that have ended are the best.
+/// The width of a beam search, and how finished continuations are ranked.
 ///
-/// The search is that of Hugging Face transformers: of the continuations by one more token the likeliest are kept, those
-/// that end are put aside with the score log-probability / tokens^`length_penalty`, the end token counted, and the search
-/// stops as [`Stopping`] says.
+/// The search is that of Hugging Face transformers. Each step extends every beam by one token and keeps the likeliest extensions.
+/// Those that end are set aside with the score log-probability / tokens^`length_penalty`, the end token counted. [`Stopping`]
+/// says when the search stops.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Beams {
-    /// Continuations that are followed, and the most that are returned.
+    /// The number of beams, and the largest number of continuations returned.
     pub count: usize,
-    /// Above 0 longer ones are preferred, below 0 shorter ones; 0 ranks by probability.
+    /// Above 0 it favours longer continuations, below 0 shorter ones; 0 ranks by probability.
     pub length_penalty: f64,
     /// When the search stops.
     pub stopping: Stopping,
 }
 
 impl Beams {
-    /// So many, with the length penalty 1, which ranks by the mean log-probability of a token.
+    /// A search with `count` beams and the length penalty 1, which ranks by the mean log-probability per token.
     pub fn new(count: usize) -> Self {
         Self {
             count,
@@ -34,7 +34,7 @@ impl Beams {
         }
     }
 
-    /// With changes.
+    /// Applies changes.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
@@ -60,16 +60,16 @@ impl Beams {
     }
 }
 
-/// When a beam search stops, besides at the most tokens; `early_stopping` in transformers.
+/// When a beam search stops before [`Settings::max_tokens`]; `early_stopping` in transformers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stopping {
-    /// Once as many have ended as there are beams.
+    /// Once as many continuations have ended as there are beams.
     Full,
-    /// Once as many have ended as there are beams, and the best one that goes on has no better score at its length.
+    /// Once as many have ended as there are beams, and no running one has a better score at its present length.
     Unlikely,
-    /// Once as many have ended as there are beams, and the best one that goes on could have no better score at any length
-    /// that favours it.
+    /// Once as many have ended as there are beams, and no running one could reach a better score at the length that favours it
+    /// most.
     Impossible,
 }
 
@@ -79,21 +79,20 @@ pub enum Stopping {
 pub struct Hypothesis {
     /// Its tokens, without the end token.
     pub tokens: Vec<u32>,
-    /// For each token the natural logarithm of the model's own probability for it; then that of the end token, if there is
-    /// one.
+    /// For each token the natural logarithm of its probability under the model, then that of the end token, if there is one.
     pub log_probabilities: Vec<f64>,
-    /// What it is ranked by.
+    /// The score that ranks it.
     pub score: f64,
     /// Why it ended.
     pub end: End,
 }
 
-/// One that goes on.
+/// A continuation that has not ended.
 struct Running<'m, C> {
     state: State<'m>,
     tokens: Vec<u32>,
     log_probabilities: Vec<f64>,
-    /// The sum of what tokens were ranked by.
+    /// The sum of the tokens' scores.
     sum: f64,
     constraint: C,
 }
@@ -108,7 +107,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// The likelier first; of equals that of the earlier beam and the lower token.
+    /// The likelier first; among equals the earlier beam, then the lower token.
     fn before(&self, other: &Self) -> std::cmp::Ordering {
         let order = other.sum.total_cmp(&self.sum);
         order.then((self.beam, self.token).cmp(&(other.beam, other.token)))
@@ -117,22 +116,22 @@ impl Candidate {
 
 /// A search for the likeliest continuations of a prompt.
 ///
-/// The repetition penalty of the settings counts; there is nothing to draw, so that the temperature must be 0.
+/// It honours the repetition penalty of the settings. It draws nothing at random, so the temperature must be 0.
 #[derive(Debug)]
 pub struct BeamSearch<'m, C> {
     model: &'m Model,
     prompt: Vec<u32>,
     settings: Settings,
     beams: Beams,
-    /// The prompt.
+    /// The state of the prompt.
     state: State<'m>,
-    /// The last row of its residual stream, \[1, model\].
+    /// The last row of the prompt's residual stream, \[1, model\].
     residual: Array2<f32>,
     constraint: C,
 }
 
 impl<'m, C: Constraint + Clone> BeamSearch<'m, C> {
-    /// Runs a prompt, whose continuations a constraint must allow.
+    /// Runs a prompt. The constraint applies to its continuations.
     ///
     /// # Errors
     /// Those of [`Generation::new`](crate::Generation::new).
@@ -150,7 +149,7 @@ impl<'m, C: Constraint + Clone> BeamSearch<'m, C> {
             return Err(GenerateError::Setting {
                 setting: "temperature",
                 found: settings.sampling.temperature,
-                expected: "0 with beams, which take the likeliest",
+                expected: "0 with beams, which draw nothing at random",
             });
         }
         let capacity = settings.capacity(prompt.len(), model.config().context);
@@ -167,12 +166,12 @@ impl<'m, C: Constraint + Clone> BeamSearch<'m, C> {
         })
     }
 
-    /// The likeliest continuations, the best first, at most [`Beams::count`] of them.
+    /// The likeliest continuations, the best first, at most [`Beams::count`].
     ///
     /// # Errors
-    /// Logits that are no numbers, and a constraint under which no continuation ends.
+    /// A logit is not finite, or no continuation can end under the constraint.
     pub fn run(self) -> Result<Vec<Hypothesis>, GenerateError> {
-        // The last token that is chosen is not run.
+        // The last token is chosen but never run.
         let room = self.model.config().context - self.prompt.len() + 1;
         let most = self.settings.max_tokens.min(room);
         let mut search = Search {
@@ -215,12 +214,13 @@ struct Search<'a> {
     prompt: &'a [u32],
     beams: Beams,
     most: usize,
-    /// The best that have ended, the best first.
+    /// The best continuations that have ended, the best first.
     ended: Vec<Hypothesis>,
 }
 
 impl Search<'_> {
-    /// The likeliest tokens after any of the beams: so many that each beam could end by every end token and enough go on.
+    /// The likeliest tokens after any of the beams, in such number that enough beams remain even if each ends with every end
+    /// token.
     fn candidates<C: Constraint>(
         &self,
         model: &Model,
@@ -269,7 +269,7 @@ impl Search<'_> {
         Ok(all)
     }
 
-    /// Puts those aside that end, and returns those that go on.
+    /// Sets aside the continuations that end, and returns the others.
     fn go_on<'m, C: Constraint + Clone>(
         &mut self,
         candidates: Vec<Candidate>,
@@ -295,7 +295,7 @@ impl Search<'_> {
             if end.is_none() && next.len() == self.beams.count {
                 continue;
             }
-            // One that ends counts only if it is among the likeliest.
+            // A continuation that ends counts only if it is among the likeliest.
             if end.is_some() && (is_full || rank >= self.beams.count) {
                 continue;
             }
@@ -319,7 +319,7 @@ impl Search<'_> {
                 }),
             }
         }
-        // Of equals the one that ended first stays first.
+        // The sort is stable: among equals the one that ended first stays first.
         self.ended.sort_by(|a, b| b.score.total_cmp(&a.score));
         self.ended.truncate(self.beams.count);
         next

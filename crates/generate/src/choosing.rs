@@ -1,4 +1,4 @@
-//! The next token, from logits.
+//! Chooses the next token from logits.
 
 use crate::constraint::Constraint;
 use crate::error::GenerateError;
@@ -7,9 +7,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// How a token is chosen.
 ///
-/// The steps, in the order of Hugging Face transformers: the repetition penalty divides positive logits of tokens that the
-/// prompt or the continuation has, and multiplies negative ones; the temperature divides all; then what top-k, top-p and
-/// min-p leave out has no probability. Among equal logits the lower token comes first.
+/// The steps follow Hugging Face transformers. The repetition penalty divides positive logits of tokens that occur in the prompt
+/// or the continuation, and multiplies negative ones. The temperature divides all logits. Tokens that top-k, top-p and min-p
+/// exclude get probability 0. Among equal logits the lower token comes first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Sampling {
@@ -17,17 +17,17 @@ pub struct Sampling {
     pub temperature: f64,
     /// Only this many of the most likely tokens.
     pub top_k: Option<usize>,
-    /// Only the most likely tokens that together first reach this probability.
+    /// Only the most likely tokens, as many as are needed to reach this total probability.
     pub top_p: Option<f64>,
     /// Only tokens of at least this share of the most likely one's probability.
     pub min_p: Option<f64>,
-    /// 1 changes nothing; above it, what was said is less likely.
+    /// 1 changes nothing; larger values make repeated tokens less likely.
     pub repetition_penalty: f64,
-    /// Of ChaCha8: the same tokens anywhere.
+    /// The seed of ChaCha8; it gives the same tokens on every machine.
     pub seed: u64,
 }
 
-/// Always the most likely token.
+/// Chooses the most likely token.
 impl Default for Sampling {
     fn default() -> Self {
         Self {
@@ -42,7 +42,7 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// With changes.
+    /// Applies changes.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
@@ -105,12 +105,11 @@ impl Sampling {
 pub struct Choice {
     /// Its id.
     pub token: u32,
-    /// The natural logarithm of the model's own probability for it: before penalty, temperature, top-k, top-p, min-p and
-    /// constraint.
+    /// The natural logarithm of its probability under the model, before penalty, temperature, top-k, top-p, min-p and constraint.
     pub log_probability: f64,
 }
 
-/// Chooses tokens; holds the random numbers.
+/// Chooses tokens; holds the random number generator.
 #[derive(Debug)]
 pub(crate) struct Chooser {
     sampling: Sampling,
@@ -126,7 +125,7 @@ impl Chooser {
         })
     }
 
-    /// The token after `before`, from the finite logits of all tokens; `None` if the constraint allows none.
+    /// The token after `before`, from the finite logits of the vocabulary; `None` if the constraint allows none.
     pub(crate) fn choose(
         &mut self,
         logits: &[f32],
@@ -156,7 +155,7 @@ impl Chooser {
         })
     }
 
-    /// One of the candidates, likeliest first, by their weights exp(score / temperature).
+    /// Draws one of the candidates, which come likeliest first, with the weights exp(score / temperature).
     fn draw(&mut self, mut candidates: Vec<(u32, f64)>, temperature: f64) -> Option<u32> {
         let (_, top) = *candidates.first()?;
         if let Some(k) = self.sampling.top_k {
@@ -179,7 +178,7 @@ impl Chooser {
             weights.truncate(count);
         }
         if let Some(share) = self.sampling.min_p {
-            // The first one weighs 1.
+            // The first candidate has the weight 1.
             weights.retain(|weight| *weight >= share);
         }
         let total: f64 = weights.iter().sum();
@@ -189,13 +188,13 @@ impl Chooser {
             left -= weight;
             left < 0.0
         });
-        // Rounding may leave a remainder after the last.
+        // Rounding may leave a remainder after the last candidate.
         let at = drawn.unwrap_or(weights.len() - 1);
         Some(candidates[at].0)
     }
 }
 
-/// Divides positive scores of tokens that came before by the penalty, and multiplies negative ones.
+/// Divides positive scores of tokens that occurred before by the penalty, and multiplies negative ones.
 pub(crate) fn penalize(scores: &mut [f64], before: &[u32], penalty: f64) {
     if penalty == 1.0 {
         return;
@@ -228,7 +227,7 @@ mod tests {
 
     const LOGITS: [f32; 6] = [0.0, 2.0, -1.0, 2.0, 1.5, -30.0];
 
-    /// How often each token is drawn in 4,000 draws.
+    /// How many times each token is drawn in 4,000 draws.
     fn counts(sampling: Sampling) -> [usize; 6] {
         let mut chooser = Chooser::new(sampling).unwrap();
         let mut counts = [0; 6];
@@ -334,7 +333,7 @@ mod tests {
             let best = Chooser::new(Sampling::default()).unwrap().choose(&logits, &[], &Free).unwrap();
             let cold = warm().with(|it| (it.seed, it.temperature) = (seed, 1e-9));
             let drawn = Chooser::new(cold).unwrap().choose(&logits, &[], &Free).unwrap();
-            // Logits nearer to each other than the temperature may be drawn as well.
+            // Tokens with logits closer together than the temperature can be drawn too.
             prop_assert!((logits[best.token as usize] - logits[drawn.token as usize]).abs() < 1e-6);
         }
     }

@@ -1,11 +1,11 @@
-//! Which tokens may follow.
+//! Constraints on the tokens of a continuation.
 
 /// An automaton that reads the continuation and says which tokens may follow.
 pub trait Constraint {
     /// Whether the token may come next.
     fn allows(&self, token: u32) -> bool;
 
-    /// The token was chosen.
+    /// Reads the chosen token.
     fn advance(&mut self, token: u32);
 
     /// Whether the continuation must end here.
@@ -14,7 +14,7 @@ pub trait Constraint {
     }
 }
 
-/// Everything is allowed, always.
+/// Allows every token.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Free;
 
@@ -43,20 +43,20 @@ impl<C: Constraint> Constraint for Option<C> {
     }
 }
 
-/// The continuation is one of a set of token sequences, such as the encoded choices of a question.
+/// Requires the continuation to be one of a set of token sequences, such as the encoded choices of a question.
 ///
-/// Where one is the beginning of another, the end token, if there is one, may follow the shorter; without an end token the
-/// continuation goes on to the longer.
+/// If one sequence is the beginning of another, the end token may follow the shorter one. Without an end token the continuation
+/// goes on to the longer one.
 #[derive(Clone, Debug)]
 pub struct OneOf {
-    /// Sequences that begin with what was chosen.
+    /// The sequences that begin with the chosen tokens.
     left: Vec<Vec<u32>>,
     chosen: usize,
     end: Option<u32>,
 }
 
 impl OneOf {
-    /// One of these sequences, followed by the token `end` if there is one.
+    /// Requires one of these sequences, followed by the token `end` if there is one.
     pub fn new(sequences: Vec<Vec<u32>>, end: Option<u32>) -> Self {
         Self {
             left: sequences,
@@ -65,7 +65,7 @@ impl OneOf {
         }
     }
 
-    /// The token of a sequence that comes next.
+    /// The next token of a sequence.
     fn next(&self, sequence: &[u32]) -> Option<u32> {
         match sequence.get(self.chosen) {
             Some(token) => Some(*token),

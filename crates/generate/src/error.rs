@@ -1,13 +1,13 @@
 use layerwise_transformer::TransformerError;
 
-/// What can go wrong when a continuation is made.
+/// Why a continuation cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GenerateError {
     /// The prompt or the schedule does not fit the model.
     #[error(transparent)]
     Model(#[from] TransformerError),
-    /// A setting out of its range.
+    /// A setting is out of its range.
     #[error("{setting} is {found}; it must be {expected}")]
     Setting {
         /// The setting's name.
@@ -17,31 +17,31 @@ pub enum GenerateError {
         /// The values that it may have.
         expected: &'static str,
     },
-    /// A setting that changes nothing, because the most likely token is always chosen.
+    /// A setting has no effect, because at temperature 0 the most likely token is always chosen.
     #[error("{setting} has no effect at temperature 0; raise the temperature or leave it out")]
     NoEffect {
         /// The setting's name.
         setting: &'static str,
     },
-    /// A logit that is not a number, or is infinite.
+    /// A logit is NaN or infinite.
     #[error(
         "after {tokens} tokens the logit of token {token} is {found}; the weights or the schedule make the model overflow"
     )]
     NotFinite {
-        /// Tokens that the model had read.
+        /// The number of tokens that the model had read.
         tokens: usize,
         /// The token.
         token: usize,
         /// Its logit.
         found: f32,
     },
-    /// Beams of runs that stop early.
-    #[error("beams are of whole runs; leave out the rule that stops some early")]
+    /// Beam search was combined with early exit.
+    #[error("beam search cannot stop tokens early; leave out either the beams or the exit rule")]
     ExitingBeams,
-    /// A constraint under which nothing may follow, and which has not ended.
+    /// The constraint allows no token, but is not finished.
     #[error("after {tokens} tokens the constraint allows no token of the vocabulary")]
     DeadEnd {
-        /// Tokens of the continuation.
+        /// The number of tokens of the continuation.
         tokens: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! One continuation.
+//! Continuations of a prompt.
 
 use crate::choosing::{Choice, Chooser, Sampling};
 use crate::constraint::{Constraint, Free};
@@ -11,21 +11,20 @@ use ndarray::Axis;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-/// Tokens up to which prompts are run in one product: beyond, little is gained, and memory grows.
+/// Prompts run in one product up to this many tokens; beyond, the speed hardly rises and memory grows.
 const MOST_ROWS: usize = 256;
 
-/// What is continued how far.
+/// How a prompt is continued, and how far.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The most tokens of the continuation.
+    /// The largest number of tokens of the continuation.
     pub max_tokens: usize,
-    /// Tokens that end it, and are not part of it.
+    /// Tokens that end the continuation and are not part of it.
     pub end_tokens: Vec<u32>,
     /// How tokens are chosen.
     pub sampling: Sampling,
-    /// The number format of the keys and values of what was read. In bf16 they take half the memory, and the tokens may be
-    /// others.
+    /// The number format of cached keys and values. bf16 halves their memory, and may change the tokens.
     pub cache: Precision,
     /// Threads that share the products and attention heads of each token. The tokens stay the same.
     pub threads: NonZeroUsize,
@@ -45,22 +44,22 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// With changes.
+    /// Applies changes.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    /// Tokens that a [`State`] must have room for, with a prompt of so many tokens and a model of that context:
-    /// [`State::most_bytes`] says what that takes. The last token that is chosen is not run.
+    /// The number of tokens that a [`State`] must have room for, given the tokens of the prompt and the model's context;
+    /// [`State::most_bytes`] bounds its memory. The last token is chosen but never run.
     pub fn capacity(&self, prompt: usize, context: usize) -> usize {
         let all = prompt.saturating_add(self.max_tokens.saturating_sub(1));
         all.min(context.max(prompt))
     }
 
-    /// The most bytes that continuations take which [`Generation::all`] makes together, of prompts of so many tokens: keys and
-    /// values, the buffers of a run, and logits.
+    /// The largest number of bytes for continuations that [`Generation::all`] makes together, given the tokens of each prompt:
+    /// keys and values, the buffers of a run, and logits.
     pub fn most_bytes(&self, config: &ModelConfig, prompts: &[(&Schedule, usize)]) -> usize {
         let kept = prompts.iter().map(|(schedule, prompt)| {
             let capacity = self.capacity(*prompt, config.context);
@@ -73,13 +72,13 @@ impl Settings {
         let rows = longest.max(rows.min(MOST_ROWS));
         let capacity = self.capacity(longest, config.context);
         let step = State::most_step_bytes(config, rows, capacity, self.threads.get());
-        // Rows are copied where schedules part.
+        // Rows are copied where schedules diverge.
         let copies = if prompts.len() > 1 { 2 } else { 1 };
         kept.saturating_add(copies * step)
             .saturating_add(self.bytes_of_logits(config, prompts.len()))
     }
 
-    /// The same of continuations whose tokens may stop early, as [`Generation::exiting`] makes them.
+    /// As [`Settings::most_bytes`], for continuations whose tokens may stop early, as [`Generation::exiting`] makes them.
     pub fn most_bytes_exiting(
         &self,
         config: &ModelConfig,
@@ -91,7 +90,7 @@ impl Settings {
             .iter()
             .map(|prompt| ExitingState::most_bytes(config, capacity(prompt), missing, self.cache));
         let kept = kept.fold(0_usize, usize::saturating_add);
-        // One after another is run.
+        // Tokens that may stop early run one continuation after another.
         let steps = prompts.iter().map(|prompt| {
             let threads = self.threads.get();
             ExitingState::most_step_bytes(config, *prompt, capacity(prompt), threads, missing)
@@ -101,7 +100,7 @@ impl Settings {
     }
 
     fn bytes_of_logits(&self, config: &ModelConfig, prompts: usize) -> usize {
-        // Twice, once as they come, and three times in f64 on each thread that chooses.
+        // Logits exist twice as they are computed, and three times in f64 on each thread that chooses.
         let numbers = 2 * size_of::<f32>() * prompts + 3 * size_of::<f64>() * self.threads.get();
         numbers * config.vocab
     }
@@ -111,20 +110,20 @@ impl Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// It has as many tokens as were asked for.
+    /// It reached [`Settings::max_tokens`].
     Length,
-    /// This end token came.
+    /// The model chose this end token.
     Token(u32),
-    /// The model has no further positions.
+    /// The model's context is full.
     Context,
-    /// The constraint has ended.
+    /// The constraint is finished.
     Constraint,
 }
 
-/// A continuation in the making: an iterator of tokens, which ends after the first error.
+/// A continuation in progress: an iterator over tokens that ends after the first error.
 ///
-/// [`Generation::all`] and [`Generation::step_all`] make several together, of other prompts or under other schedules, and read
-/// each matrix once for all of them. Their tokens are those of each alone, to the bit of every probability:
+/// [`Generation::all`] and [`Generation::step_all`] make several together, of different prompts or under different schedules, and
+/// read each matrix once for all of them. Their tokens are those of each made alone, to the bit of every probability:
 ///
 /// ```
 /// use layerwise_generate::{Free, Generation, Settings};
@@ -139,7 +138,7 @@ pub enum End {
 /// let mut all = Generation::all(&model, &prompts, &settings, &Free).map_err(|failed| failed.1)?;
 /// while all.iter().any(|it| it.end().is_none()) {
 ///     for choice in Generation::step_all(&mut all.iter_mut().collect::<Vec<_>>()) {
-///         choice.transpose()?; // `None` of one that has ended
+///         choice.transpose()?; // `None` after the end
 ///     }
 /// }
 /// let mut alone = Generation::new(&model, &dropped, &[0, 5, 3], settings)?;
@@ -154,29 +153,29 @@ pub struct Generation<'m, C = Free> {
     settings: Settings,
     chooser: Chooser,
     constraint: C,
-    /// The prompt and what was chosen.
+    /// The prompt and the chosen tokens.
     tokens: Vec<u32>,
     prompt: usize,
-    /// Of the token after the last one that was run, \[vocab\].
+    /// The logits after the last token that was run, \[vocab\].
     logits: Vec<f32>,
     end: Option<End>,
     has_failed: bool,
 }
 
-/// What runs the tokens.
+/// Runs the tokens.
 #[derive(Debug)]
 enum Sequence<'m> {
     Whole(State<'m>),
     Exiting {
         state: ExitingState<'m>,
         exit: Box<dyn Exit + Send + 'm>,
-        /// Those that the prompt ran, and then each token.
+        /// The number of blocks that the prompt ran, and then each token.
         blocks: Vec<usize>,
     },
 }
 
 impl<'m> Sequence<'m> {
-    /// With room for a prompt and its continuation under a schedule.
+    /// Reserves room for a prompt and its continuation under a schedule.
     fn whole(
         model: &'m Model,
         schedule: &Schedule,
@@ -189,7 +188,7 @@ impl<'m> Sequence<'m> {
         Ok(Self::Whole(state.with_team(team)))
     }
 
-    /// Tokens that were run.
+    /// The number of tokens that were run.
     fn len(&self) -> usize {
         match self {
             Self::Whole(state) => state.len(),
@@ -206,11 +205,11 @@ impl<'m> Sequence<'m> {
 }
 
 impl<'m> Generation<'m> {
-    /// Runs a prompt, whose continuation then comes token by token.
+    /// Runs a prompt; the iterator then yields its continuation token by token.
     ///
     /// # Errors
-    /// An empty prompt or one longer than the model's context, a token outside the vocabulary, a schedule made for another
-    /// stack, or settings out of range.
+    /// The prompt is empty or longer than the model's context, a token is outside the vocabulary, the schedule was made for
+    /// another stack, or a setting is out of its range.
     pub fn new(
         model: &'m Model,
         schedule: &Schedule,
@@ -222,7 +221,7 @@ impl<'m> Generation<'m> {
 }
 
 impl<'m, C: Constraint> Generation<'m, C> {
-    /// As [`Generation::new`], with tokens that a constraint allows.
+    /// As [`Generation::new`], restricted to tokens that a constraint allows.
     ///
     /// # Errors
     /// As [`Generation::new`].
@@ -240,7 +239,7 @@ impl<'m, C: Constraint> Generation<'m, C> {
         Ok(unread)
     }
 
-    /// Before the prompt is run.
+    /// The state before the prompt is run.
     fn unread(
         sequence: Sequence<'m>,
         prompt: &[u32],
@@ -262,17 +261,17 @@ impl<'m, C: Constraint> Generation<'m, C> {
         })
     }
 
-    /// Tokens of the continuation so far.
+    /// The tokens of the continuation so far.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens[self.prompt..]
     }
 
-    /// Why the continuation ended; `None` before it has.
+    /// Why the continuation ended; `None` while it is in progress.
     pub fn end(&self) -> Option<End> {
         self.end
     }
 
-    /// With early exit the blocks that were run, of the prompt first and then of each token that was; else nothing.
+    /// With early exit, the number of blocks that the prompt ran, and then each token that was run; otherwise empty.
     pub fn blocks(&self) -> &[usize] {
         match &self.sequence {
             Sequence::Whole(_) => &[],
@@ -280,8 +279,8 @@ impl<'m, C: Constraint> Generation<'m, C> {
         }
     }
 
-    /// Runs what is not run yet of each, the prompt or the last token, as many together as is useful; returns those that
-    /// failed, by their places.
+    /// Runs the unread tokens of each (the prompt or the last token), as many together as is useful. Returns the places and
+    /// errors of those that failed.
     fn run_all(all: &mut [&mut Self]) -> Vec<(usize, TransformerError)> {
         let mut failed = Vec::new();
         let mut first = 0;
@@ -291,13 +290,13 @@ impl<'m, C: Constraint> Generation<'m, C> {
                 rows += it.tokens.len() - it.sequence.len();
                 rows <= MOST_ROWS && matches!(it.sequence, Sequence::Whole(_))
             };
-            // One that may stop early is run alone.
+            // A continuation that may stop early runs alone.
             let count = all[first..].iter().take_while(fits).count().max(1);
             let part = &mut all[first..first + count];
             match (Self::run_part(part), part.len()) {
                 (Ok(()), _) => {}
                 (Err(error), 1) => failed.push((first, error)),
-                // All are as before: one after another tells whose error it is.
+                // An error leaves all unchanged, so running them one by one shows which of them fail.
                 (Err(_), _) => {
                     let each = (first..).zip(part.chunks_mut(1));
                     let each = each.filter_map(|(at, it)| Some((at, Self::run_part(it).err()?)));
@@ -309,7 +308,7 @@ impl<'m, C: Constraint> Generation<'m, C> {
         failed
     }
 
-    /// What is not run yet, with what runs it; `None` of one whose tokens may stop early.
+    /// The state and its unread tokens; `None` if tokens may stop early.
     fn unrun(&mut self) -> Option<(&mut State<'m>, &[u32])> {
         let from = self.sequence.len();
         match &mut self.sequence {
@@ -318,7 +317,7 @@ impl<'m, C: Constraint> Generation<'m, C> {
         }
     }
 
-    /// Several together, or one whose tokens may stop early.
+    /// Runs several together, or one whose tokens may stop early.
     fn run_part(part: &mut [&mut Self]) -> Result<(), TransformerError> {
         for it in part.iter_mut() {
             it.run_exiting()?;
@@ -342,7 +341,7 @@ impl<'m, C: Constraint> Generation<'m, C> {
         Ok(())
     }
 
-    /// Runs what is not run yet where tokens may stop early.
+    /// Runs the unread tokens of a continuation whose tokens may stop early.
     fn run_exiting(&mut self) -> Result<(), TransformerError> {
         let from = self.sequence.len();
         if let Sequence::Exiting {
@@ -359,7 +358,7 @@ impl<'m, C: Constraint> Generation<'m, C> {
         Ok(())
     }
 
-    /// Whether there is a token to choose; where there is none, it says why.
+    /// Whether a token is to be chosen; if not, it records why the continuation ended.
     fn goes_on(&mut self) -> bool {
         if self.end.is_some() || self.has_failed {
             return false;
@@ -375,7 +374,7 @@ impl<'m, C: Constraint> Generation<'m, C> {
         self.end.is_none()
     }
 
-    /// Whether the last token is not run yet.
+    /// Whether the last token has not been run yet.
     fn is_behind(&self) -> bool {
         self.sequence.len() < self.tokens.len()
     }
@@ -385,7 +384,7 @@ impl<'m, C: Constraint> Generation<'m, C> {
         Some(Err(error.into()))
     }
 
-    /// The next token, where all are run.
+    /// Chooses the next token; all tokens must have been run.
     fn choose(&mut self) -> Option<Result<Choice, GenerateError>> {
         if let Some(token) = self.logits.iter().position(|logit| !logit.is_finite()) {
             return self.fail(GenerateError::NotFinite {
@@ -413,10 +412,10 @@ impl<'m, C: Constraint> Generation<'m, C> {
 }
 
 impl<'m, C: Constraint + Clone + Send> Generation<'m, C> {
-    /// Runs prompts together, each under its schedule and with the constraint of its own.
+    /// Runs prompts together, each under its own schedule and constraint.
     ///
     /// # Errors
-    /// As [`Generation::new`], with the place of the first prompt that cannot be continued.
+    /// As [`Generation::new`], with the place of the first prompt that fails.
     pub fn all(
         model: &'m Model,
         prompts: &[(&Schedule, &[u32])],
@@ -431,8 +430,9 @@ impl<'m, C: Constraint + Clone + Send> Generation<'m, C> {
         Self::begun(sequences, settings, constraint, &team)
     }
 
-    /// Runs prompts under the plain schedule, where `exit` stops each, and then every token, after some block; `missing` says
-    /// what later tokens find of those that have stopped. The logits are the head's there.
+    /// Runs prompts under the plain schedule, where `exit` stops each prompt, and then each token, after some block. `missing`
+    /// says what later tokens attend to in the blocks that a stopped token did not run. The unembedding reads the logits at that
+    /// block.
     ///
     /// ```
     /// use layerwise_generate::{Free, Generation, Settings};
@@ -444,7 +444,7 @@ impl<'m, C: Constraint + Clone + Send> Generation<'m, C> {
     /// let all = Generation::exiting(&model, &[&[0, 5]], &settings, &Free, &exit, Missing::Recompute);
     /// let mut found = all.map_err(|failed| failed.1)?.swap_remove(0);
     /// assert_eq!(found.by_ref().count(), 3);
-    /// assert_eq!(found.blocks(), [2, 2, 2]); // of the prompt, and of every token but the last
+    /// assert_eq!(found.blocks(), [2, 2, 2]); // for the prompt, and for every token but the last
     /// # Ok::<(), layerwise_generate::GenerateError>(())
     /// ```
     ///
@@ -494,9 +494,9 @@ impl<'m, C: Constraint + Clone + Send> Generation<'m, C> {
         }
     }
 
-    /// The next token of each, as [`Iterator::next`] gives it, after one run of all that have one to run.
+    /// The next token of each, as [`Iterator::next`] returns it, after running the unread tokens of all.
     ///
-    /// An error of one ends that one alone.
+    /// An error in one continuation ends only that one.
     pub fn step_all(all: &mut [&mut Self]) -> Vec<Option<Result<Choice, GenerateError>>> {
         let mut chosen: Vec<Option<Result<Choice, GenerateError>>> = Vec::new();
         chosen.resize_with(all.len(), || None);

@@ -1,7 +1,7 @@
 //! Continuations of a prompt, token by token, under any layer schedule.
 //!
-//! Each token is run once: keys and values are kept ([`layerwise_transformer::State`]), and the logits have the bits that
-//! running the whole text again would give.
+//! Each token runs once: keys and values are cached ([`layerwise_transformer::State`]), and the logits have the bits of running
+//! the whole text again.
 //!
 //! ```
 //! use layerwise_generate::{Generation, Settings};
@@ -17,10 +17,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Sampling`] says how a token is chosen, a [`Constraint`] which ones may be, and [`TextStream`] turns tokens into text
-//! as they come. [`BeamSearch`] looks for the likeliest continuations instead. [`Spells`] makes a constraint of an
-//! automaton that reads text, as of a set of texts or a word lattice ([`TextLattice`]). A [`Writer`] continues many prompts in
-//! several ways, all together.
+//! [`Sampling`] says how a token is chosen, a [`Constraint`] which tokens are allowed, and [`TextStream`] turns tokens into text
+//! as they come. [`BeamSearch`] searches for the likeliest continuations instead. [`Spells`] makes a constraint from an automaton
+//! that reads text, such as a set of texts or a word lattice ([`TextLattice`]). A [`Writer`] continues many prompts in several
+//! ways, all together.
 
 mod beams;
 mod choosing;

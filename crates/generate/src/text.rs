@@ -1,11 +1,11 @@
-//! Tokens to text, as they come.
+//! Turns tokens into text as they come.
 
-/// Turns tokens into text as they come: only whole characters, and nothing of a stop string.
+/// Turns tokens into text as they come, only in whole characters, and without stop strings.
 ///
-/// A token may be a part of a character, and what it stands for may depend on the one before it (a space is dropped at the
-/// beginning of a text, say). So a few tokens are decoded together, and text is handed out once it cannot change. (One kind
-/// of decoder turns whole characters that were spelt in bytes into U+FFFD once a byte follows that makes no character: those
-/// characters stay as they were handed out.)
+/// A token may be part of a character, and its text may depend on the token before it (for example, a space is dropped at the
+/// beginning of a text). So a few tokens are decoded together, and text is returned once it cannot change. (Some decoders turn
+/// whole characters that were spelt in bytes into U+FFFD once an invalid byte follows; characters that were already returned stay
+/// as they are.)
 ///
 /// ```
 /// use layerwise_generate::TextStream;
@@ -23,18 +23,18 @@ pub struct TextStream<D> {
     decode: D,
     stops: Vec<String>,
     tokens: Vec<u32>,
-    /// Tokens from here on are decoded: those up to `read` only for what they change in what follows.
+    /// Decoding starts here; tokens from here to `read` only affect the text of those that follow.
     first: usize,
-    /// Tokens whose text was handed out or is held.
+    /// The number of tokens with text that was returned or is held back.
     read: usize,
-    /// Text that may be the beginning of a stop string.
+    /// Held-back text, which may be the beginning of a stop string.
     held: String,
     is_stopped: bool,
 }
 
 impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
-    /// With the decoder of a tokenizer, which puts U+FFFD for bytes that are no character, and strings that end the text.
-    /// Empty ones are ignored.
+    /// `decode` decodes tokens, and puts U+FFFD for bytes that are not a character. `stops` are strings that end the text; empty
+    /// ones are ignored.
     pub fn new(decode: D, stops: Vec<String>) -> Self {
         Self {
             decode,
@@ -47,8 +47,8 @@ impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
         }
     }
 
-    /// The same stream of text that goes on after the tokens of a prompt: what its first token stands for may depend on the
-    /// prompt's last, as where a tokenizer leaves out the space at the beginning of a text.
+    /// The same stream for text that follows the tokens of a prompt. The text of the first token may depend on the prompt's last,
+    /// because some tokenizers drop the space at the beginning of a text.
     #[must_use]
     pub fn after(self, prompt: &[u32]) -> Self {
         Self {
@@ -58,17 +58,17 @@ impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
         }
     }
 
-    /// Adds a token and returns the text that is certain now. After a stop string there is none.
+    /// Adds a token and returns the text that is now final. After a stop string there is none.
     ///
     /// # Errors
-    /// Those of the decoder.
+    /// The errors of the decoder.
     pub fn push(&mut self, token: u32) -> Result<String, E> {
         if self.is_stopped {
             return Ok(String::new());
         }
         self.tokens.push(token);
         let (text, goes_on_whole) = self.unread()?;
-        // A character of U+FFFD itself waits for the next token.
+        // A real U+FFFD character also waits for the next token.
         if text.is_empty() || text.ends_with('\u{FFFD}') {
             return Ok(String::new());
         }
@@ -76,10 +76,10 @@ impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
         Ok(self.release(false))
     }
 
-    /// Ends the text and returns what was still held.
+    /// Ends the text and returns what was held back.
     ///
     /// # Errors
-    /// Those of the decoder.
+    /// The errors of the decoder.
     pub fn finish(&mut self) -> Result<String, E> {
         if self.is_stopped {
             return Ok(String::new());
@@ -91,16 +91,16 @@ impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
         Ok(text)
     }
 
-    /// Whether a stop string has come, or the text was ended.
+    /// Whether a stop string was found or the text was ended.
     pub fn is_stopped(&self) -> bool {
         self.is_stopped
     }
 
-    /// The text of the tokens that are not read yet, and whether those before them end with a whole character.
+    /// The text of the unread tokens, and whether the tokens before them end with a whole character.
     fn unread(&mut self) -> Result<(String, bool), E> {
         let before = (self.decode)(&self.tokens[self.first..self.read])?;
         let all = (self.decode)(&self.tokens[self.first..])?;
-        // A prompt of token ids may end within a character, which then belongs to what follows.
+        // A prompt of token ids may end within a character, which then belongs to the following text.
         let whole = || all.strip_prefix(before.trim_end_matches('\u{FFFD}'));
         let text = all.strip_prefix(&before).or_else(whole);
         let is_whole = !before.ends_with('\u{FFFD}');
@@ -109,14 +109,14 @@ impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
 
     fn take(&mut self, text: &str, goes_on_whole: bool) {
         self.held.push_str(text);
-        // What is decoded next must not begin within a character.
+        // The next decoding must not begin within a character.
         if goes_on_whole {
             self.first = self.read;
         }
         self.read = self.tokens.len();
     }
 
-    /// What of the held text may be handed out.
+    /// The part of the held-back text that may be returned.
     fn release(&mut self, is_end: bool) -> String {
         let found = self.stops.iter().filter_map(|stop| self.held.find(stop));
         if let Some(at) = found.min() {
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Each token is a byte, as in the worst byte-pair encoding.
+    /// Each token is a byte, the worst case of byte-pair encoding.
     fn bytes(ids: &[u32]) -> Result<String, ()> {
         let bytes: Vec<u8> = ids.iter().map(|id| *id as u8).collect();
         Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_a_token_means_may_depend_on_the_one_before() {
-        // As in SentencePiece: the space before the first word of what is decoded is dropped.
+        // As in SentencePiece: a space before the first decoded word is dropped.
         let words = ["▁one", "▁two", "three", "▁four"];
         let decode = |ids: &[u32]| {
             let text: String = ids.iter().map(|id| words[*id as usize]).collect();
@@ -186,7 +186,7 @@ mod tests {
             let mut all = String::new();
             for byte in text.bytes() {
                 all += &stream.push(byte.into()).unwrap();
-                // What was handed out is never taken back.
+                // Returned text never changes.
                 prop_assert!(text.starts_with(&all));
             }
             let was_stopped = stream.is_stopped();

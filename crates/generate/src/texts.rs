@@ -1,36 +1,35 @@
-//! Automata over the bytes of a text as constraints on tokens.
+//! Automata over the bytes of a text, as constraints on tokens.
 
 use crate::constraint::Constraint;
 use crate::token_texts::TokenTexts;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// An automaton that reads a text byte by byte. From every state that it can be in, some text must lead to one in which it
-/// accepts.
+/// An automaton that reads a text byte by byte. From every reachable state, some text must lead to an accepting state.
 pub trait TextAutomaton {
-    /// What it remembers of the text so far.
+    /// The automaton's state.
     type State: Clone;
 
-    /// Before the first byte.
+    /// The state before the first byte.
     fn start(&self) -> Self::State;
 
-    /// After one more byte; `None` where none of the texts has it here.
+    /// The state after one more byte; `None` if no text has that byte here.
     fn step(&self, state: &Self::State, byte: u8) -> Option<Self::State>;
 
     /// Whether the text may end here.
     fn accepts(&self, state: &Self::State) -> bool;
 }
 
-/// The continuation spells a text that an automaton accepts, in any tokens, of which one may be a part of a character.
+/// Requires the continuation to spell a text that an automaton accepts, in any tokens, including parts of characters.
 ///
-/// Where the text may end or go on, an end token ends it; without one it goes on.
+/// If a text may end or go on, an end token ends it. Without end tokens it goes on.
 #[derive(Debug)]
 pub struct Spells<A: TextAutomaton> {
     automaton: Arc<A>,
     tokens: Arc<TokenTexts>,
     end_tokens: Vec<u32>,
     state: A::State,
-    /// Whether each token of the vocabulary may come next, end tokens left aside.
+    /// Whether each token of the vocabulary may come next, apart from end tokens.
     allowed: Vec<bool>,
     has_ended: bool,
 }
@@ -49,7 +48,7 @@ impl<A: TextAutomaton> Clone for Spells<A> {
 }
 
 impl<A: TextAutomaton> Spells<A> {
-    /// A text of the automaton, followed by one of the end tokens if there are any.
+    /// Requires a text of the automaton, followed by one of the end tokens if there are any.
     pub fn new(automaton: Arc<A>, tokens: Arc<TokenTexts>, end_tokens: Vec<u32>) -> Self {
         let state = automaton.start();
         let mut spells = Self {
@@ -107,21 +106,21 @@ impl<A: TextAutomaton> Constraint for Spells<A> {
     }
 }
 
-/// Texts that are put together from one text of each slot in a row: a set of texts is a single slot, and a word lattice a
-/// row of slots in which a slot may be passed by.
+/// Texts that concatenate one text from each of a row of slots. A set of texts is a single slot; a word lattice is a row of
+/// slots, some of which may be skipped.
 ///
 /// ```
 /// use layerwise_generate::{Constraint, Spells, TextLattice, TokenTexts};
 /// use std::sync::Arc;
 ///
-/// let words = Arc::new(TextLattice::words(&[vec![Some("show")], vec![Some("flights"), Some("fights")], vec![None, Some("now")]], false));
-/// let tokens = ["sh", "ow", " f", "l", "ights", " now", "x"].map(|text| Some(text.as_bytes().to_vec()));
+/// let words = Arc::new(TextLattice::words(&[vec![Some("show")], vec![Some("flights"), Some("fights")], vec![None, Some("now")]],
+/// false)); let tokens = ["sh", "ow", " f", "l", "ights", " now", "x"].map(|text| Some(text.as_bytes().to_vec()));
 /// let mut constraint = Spells::new(words, Arc::new(TokenTexts::new(tokens)), Vec::new());
 /// for token in [0, 1, 2, 4] {
 ///     assert!(constraint.allows(token) && !constraint.allows(6));
 ///     constraint.advance(token);
 /// }
-/// assert!(constraint.allows(5)); // "show fights" may go on
+/// assert!(constraint.allows(5)); // "show fights" may continue
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextLattice {
@@ -130,7 +129,7 @@ pub struct TextLattice {
     has_no_first_space: bool,
 }
 
-/// Places in a [`TextLattice`] where a text may stand.
+/// The possible places in a [`TextLattice`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places(BTreeSet<Place>);
 
@@ -145,7 +144,7 @@ enum Place {
 }
 
 impl TextLattice {
-    /// Any one of these texts.
+    /// Requires one of these texts.
     pub fn one_of<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
         let texts = texts.into_iter().map(|text| text.as_ref().into());
         Self {
@@ -154,10 +153,10 @@ impl TextLattice {
         }
     }
 
-    /// One word of each slot, or, for `None`, no word; a space stands between words, and before the first one too if the
-    /// text goes on after a word.
+    /// Requires one word of each slot, or no word for `None`. A space separates words, and precedes the first word if the text
+    /// follows a word.
     ///
-    /// Empty words are as `None`.
+    /// Empty words count as `None`.
     pub fn words<T: AsRef<str>>(slots: &[Vec<Option<T>>], begins_with_space: bool) -> Self {
         let text = |word: &Option<T>| match word {
             Some(word) if !word.as_ref().is_empty() => format!(" {}", word.as_ref()).into_bytes(),
@@ -172,7 +171,7 @@ impl TextLattice {
         }
     }
 
-    /// Adds what empty texts lead to.
+    /// Adds the places that empty texts lead to.
     fn closed(&self, mut places: BTreeSet<Place>) -> BTreeSet<Place> {
         for slot in 0..self.slots.len() {
             let has_empty = self.slots[slot].iter().any(Vec::is_empty);
@@ -225,7 +224,7 @@ impl TextAutomaton for TextLattice {
         }
         let end = Place::Before(self.slots.len());
         let mut places = self.stepped(&start, b' ');
-        // No word at all has no space before it.
+        // If no word is chosen, there is no space either.
         places.extend(start.contains(&end).then_some(end));
         Places(places)
     }

@@ -1,21 +1,21 @@
-//! What text each token stands for.
+//! The bytes of each token.
 
-/// Longer tokens are taken for no text.
+/// Longer tokens count as having no text.
 const LONGEST: usize = 1024;
 
-/// The bytes that each token of a vocabulary adds to a text, in an order in which those with one beginning are neighbours.
+/// The bytes that each token of a vocabulary adds to a text, sorted so that tokens with a common beginning are neighbours.
 ///
-/// A token may be a part of a character, as those of a byte-level encoding are.
+/// A token may be part of a character, as in a byte-level encoding.
 #[derive(Clone, Debug)]
 pub struct TokenTexts {
-    /// In the order of their bytes; none is empty.
+    /// Sorted by their bytes; none is empty.
     sorted: Vec<(Vec<u8>, u32)>,
-    /// Tokens of the vocabulary, with those that are no text.
+    /// The size of the vocabulary, including tokens without text.
     vocab: usize,
 }
 
 impl TokenTexts {
-    /// From the bytes of each token in the order of ids. Those without bytes are no text, as a special token.
+    /// From the bytes of each token, in the order of ids. Tokens without bytes, such as special tokens, have no text.
     pub fn new(tokens: impl IntoIterator<Item = Option<Vec<u8>>>) -> Self {
         let mut vocab = 0;
         let mut sorted = Vec::new();
@@ -28,12 +28,12 @@ impl TokenTexts {
         Self { sorted, vocab }
     }
 
-    /// Tokens of the vocabulary.
+    /// The size of the vocabulary.
     pub fn vocab(&self) -> usize {
         self.vocab
     }
 
-    /// Calls `found` with every token whose bytes an automaton takes from a state.
+    /// Calls `found` with every token whose bytes an automaton accepts from a state.
     pub(crate) fn follow<S>(
         &self,
         state: &S,
@@ -50,7 +50,7 @@ impl TokenTexts {
     }
 }
 
-/// `tokens` have the first `depth` bytes in common, with which the automaton came to `state`.
+/// `tokens` share their first `depth` bytes, which took the automaton to `state`.
 fn follow<S>(
     mut tokens: &[(Vec<u8>, u32)],
     depth: usize,

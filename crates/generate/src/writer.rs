@@ -1,4 +1,4 @@
-//! Prompts continued in several ways, all together, or searched for one after another, each with its text and its times.
+//! Continues many prompts in several ways, all together, or by one beam search after another; each with its text and timings.
 
 use crate::beams::{BeamSearch, Beams};
 use crate::choosing::Choice;
@@ -10,10 +10,10 @@ use layerwise_schedule::Schedule;
 use layerwise_transformer::{Exit, Missing, Model};
 use serde::{Deserialize, Serialize};
 
-/// What a prompt is continued by.
+/// A way of continuing a prompt.
 #[derive(Clone, Debug)]
 pub struct Way<E> {
-    /// What readers know it by, as an edit's text.
+    /// The name that readers see, such as the text of an edit.
     pub name: String,
     /// How tokens are run.
     pub run: Run<E>,
@@ -22,9 +22,9 @@ pub struct Way<E> {
 /// How tokens are run.
 #[derive(Clone, Debug)]
 pub enum Run<E> {
-    /// Each under a schedule.
+    /// Each token runs under this schedule.
     Under(Schedule),
-    /// Each stops where the rule says; and what later tokens find of it.
+    /// Each token stops where the rule says; [`Missing`] says what later tokens attend to in the blocks that it did not run.
     Exiting(E, Missing),
 }
 
@@ -34,70 +34,70 @@ pub enum Run<E> {
 pub struct Continuation {
     /// Its tokens.
     pub ids: Vec<u32>,
-    /// The model's own log-probability of each, natural.
+    /// The natural logarithm of each token's probability under the model.
     pub logprobs: Vec<f64>,
-    /// `None` without a tokenizer.
+    /// The text; `None` without a tokenizer.
     pub text: Option<String>,
-    /// Its part of what running the prompts took, by their tokens.
+    /// Its share of the time for running the prompts, in proportion to their tokens.
     pub prefill_seconds: f64,
     /// Seconds of the steps after the prompt; a step that several continuations share counts in full for each.
     pub decode_seconds: f64,
-    /// Tokens of its own that these steps made: all but the first, which the prompt gives; with beams all of them.
+    /// The number of its tokens from these steps: all but the first, which the prompt gives; with beams all of them.
     pub decoded: u32,
-    /// With early exit the blocks that the prompt ran, and then each token that was.
+    /// With early exit, the number of blocks that the prompt ran, and then each token that was run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<usize>,
 }
 
-/// Is told of continuations in their order: of each its text as it comes, once those before it have ended.
+/// Receives continuations in order: the text of each as it comes, once those before it have ended.
 pub trait Reader {
-    /// Why it does not read on.
+    /// Why it stops reading.
     type Error;
 
-    /// The text of continuation `at` goes on.
+    /// Receives more text of continuation `at`.
     ///
     /// # Errors
-    /// Nothing more is written.
+    /// Stops the writing.
     fn goes_on(&mut self, at: usize, piece: &str) -> Result<(), Self::Error>;
 
-    /// Continuation `at` has ended.
+    /// Receives continuation `at`, which has ended.
     ///
     /// # Errors
-    /// Nothing more is written.
+    /// Stops the writing.
     fn has_ended(&mut self, at: usize, found: &Continuation) -> Result<(), Self::Error>;
 }
 
-/// Which continuation cannot be made, and why.
+/// The first continuation that failed, and why.
 #[derive(Debug)]
 pub struct Failed<E> {
     /// Its place.
     pub at: usize,
-    /// Whether its way does not work out; else its text cannot be decoded, or is not read.
+    /// Whether its way failed; otherwise its text could not be decoded, or the reader failed.
     pub is_of_way: bool,
-    /// Why.
+    /// The error.
     pub error: E,
 }
 
 /// Continues prompts in several ways: under schedules, and by rules of early exit.
 ///
-/// `D` decodes tokens; without it ids stand for themselves.
+/// `D` decodes tokens; without it continuations have ids but no text.
 #[derive(Clone, Debug)]
 pub struct Writer<'a, E, D> {
     model: &'a Model,
     ways: Vec<Way<E>>,
     settings: Settings,
     beams: Option<Beams>,
-    /// Before the first token.
+    /// The constraint before the first token.
     constraint: Option<Spells<TextLattice>>,
     decode: Option<D>,
     stops: Vec<String>,
     seconds: fn() -> f64,
 }
 
-/// The place of the first continuation that cannot be made, and why.
+/// The place of the first continuation that failed, and why.
 type FirstFailed = Box<(usize, GenerateError)>;
 
-/// A prompt that is continued in some way.
+/// A prompt with one way of continuing it.
 struct Task<'a, E> {
     way: &'a Way<E>,
     prompt: &'a [u32],
@@ -108,7 +108,7 @@ where
     E: Exit + Clone + Send,
     D: Fn(&[u32]) -> Result<String, X>,
 {
-    /// A writer whose tokens are chosen one by one; `seconds` is a clock.
+    /// A writer that chooses tokens one by one; `seconds` is a clock.
     pub fn new(
         model: &'a Model,
         ways: Vec<Way<E>>,
@@ -128,36 +128,36 @@ where
         }
     }
 
-    /// Ends continuations before these texts.
+    /// Sets texts before which continuations end.
     #[must_use]
     pub fn stopping_before(self, stops: Vec<String>) -> Self {
         Self { stops, ..self }
     }
 
-    /// Searches for the likeliest continuations instead.
+    /// Searches with beams instead.
     #[must_use]
     pub fn searching(self, beams: Option<Beams>) -> Self {
         Self { beams, ..self }
     }
 
-    /// Lets continuations spell what an automaton reads, and nothing else.
+    /// Restricts continuations to texts that an automaton accepts.
     #[must_use]
     pub fn constrained(self, constraint: Option<Spells<TextLattice>>) -> Self {
         Self { constraint, ..self }
     }
 
-    /// What each prompt is continued by.
+    /// The ways of continuing each prompt.
     pub fn ways(&self) -> &[Way<E>] {
         &self.ways
     }
 
-    /// What is continued how far.
+    /// The settings of all continuations.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The most bytes that the continuations of so many prompts of so many tokens take, made together in all ways: keys and
-    /// values, the buffers of a run, logits.
+    /// The largest number of bytes for continuations of `together` prompts of `prompt` tokens, made together in all ways: keys
+    /// and values, the buffers of a run, logits.
     pub fn most_bytes(&self, prompt: usize, together: usize) -> usize {
         let config = self.model.config();
         let schedules = self.ways.iter().filter_map(|way| match &way.run {
@@ -177,7 +177,7 @@ where
                 .settings
                 .most_bytes(config, &of_prompt.repeat(together))
                 .saturating_add(exiting.sum()),
-            // One search after another; the beams of one step are made before those of the last are dropped.
+            // Searches run one after another. A step makes the new beams before it drops the old ones.
             Some(beams) => {
                 let searches = of_prompt.iter().map(|one| {
                     let one = self.settings.most_bytes(config, &[*one]);
@@ -188,10 +188,11 @@ where
         }
     }
 
-    /// Continues each prompt in all ways, those of one prompt after another, and tells a reader of it.
+    /// Continues each prompt in all ways, all ways of one prompt before the next prompt, and passes the continuations to a
+    /// reader.
     ///
     /// # Errors
-    /// Those of the first continuation that cannot be made, with its place, once all before it are told.
+    /// The error of the first continuation that failed, with its place; all those before it have been passed on.
     pub fn write<R: Reader>(
         &self,
         prompts: &[&[u32]],
@@ -221,7 +222,7 @@ where
         searched.collect()
     }
 
-    /// The best continuation that a beam search finds.
+    /// The best continuation of a beam search.
     fn search<F: From<GenerateError> + From<X>>(
         &self,
         at: usize,
@@ -269,7 +270,7 @@ where
         })
     }
 
-    /// Runs the prompts of all: those under schedules together, then those whose tokens may stop early.
+    /// Runs all prompts: those under schedules together, then those whose tokens may stop early.
     fn begin(
         &self,
         tasks: &[Task<'_, E>],
@@ -310,7 +311,7 @@ where
         Ok(begun.into_iter().map(|(_, begun)| begun).collect())
     }
 
-    /// Chooses the tokens of all, one step after another.
+    /// Chooses the tokens of all continuations, step by step.
     fn choose<R: Reader>(
         &self,
         tasks: &[Task<'_, E>],
@@ -347,7 +348,7 @@ where
         let mut failure = None;
         let mut whole = Vec::new();
         loop {
-            // What is told first is told as it comes; what stands below waits.
+            // The first unfinished continuation is passed on as it comes; later ones wait.
             while let Some(writing) = writings.get_mut(whole.len()) {
                 let at = whole.len();
                 reader
@@ -384,7 +385,7 @@ where
                 match choice {
                     Some(Ok(choice)) => writings[at].add(choice, seconds).map_err(of_text(at))?,
                     Some(Err(error)) => {
-                        // Nothing of those below is told.
+                        // Continuations after this one are dropped.
                         failure = Some(failed(at, error));
                         writings.truncate(at);
                         break;
@@ -409,7 +410,7 @@ where
     }
 }
 
-/// A continuation in the making.
+/// A continuation in progress.
 struct Writing<D> {
     teller: Teller<D>,
     logprobs: Vec<f64>,
@@ -419,7 +420,7 @@ struct Writing<D> {
 }
 
 impl<X, D: FnMut(&[u32]) -> Result<String, X>> Writing<D> {
-    /// A token came after so many seconds.
+    /// Adds a token that took `seconds`.
     fn add(&mut self, choice: Choice, seconds: f64) -> Result<(), X> {
         if !self.logprobs.is_empty() {
             self.decode_seconds += seconds;
@@ -439,12 +440,12 @@ impl<X, D: FnMut(&[u32]) -> Result<String, X>> Writing<D> {
     }
 }
 
-/// Makes text of tokens as they come.
+/// Turns tokens into text as they come.
 struct Teller<D> {
-    /// `None` without a tokenizer: ids stand for themselves.
+    /// `None` without a tokenizer.
     stream: Option<TextStream<D>>,
     text: String,
-    /// Bytes of it that were taken.
+    /// The number of bytes already taken.
     told: usize,
 }
 
@@ -457,12 +458,12 @@ impl<X, D: FnMut(&[u32]) -> Result<String, X>> Teller<D> {
         Ok(())
     }
 
-    /// Whether a stop string has come.
+    /// Whether a stop string was found.
     fn is_stopped(&self) -> bool {
         self.stream.as_ref().is_some_and(TextStream::is_stopped)
     }
 
-    /// Adds what was held.
+    /// Adds the held-back text.
     fn finish(&mut self) -> Result<(), X> {
         if let Some(stream) = &mut self.stream {
             self.text += &stream.finish()?;
@@ -477,7 +478,7 @@ impl<X, D: FnMut(&[u32]) -> Result<String, X>> Teller<D> {
         untold
     }
 
-    /// The whole text; `None` where there is no tokenizer.
+    /// The whole text; `None` without a tokenizer.
     fn text(&self) -> Option<String> {
         self.stream.as_ref().map(|_| self.text.clone())
     }
@@ -489,7 +490,7 @@ mod tests {
     use layerwise_schedule::Edit;
     use layerwise_transformer::ModelConfig;
 
-    /// What a reader is told: pieces of text with their places, and the places of those that have ended.
+    /// What a reader received: pieces of text with their places, and the places of ended continuations.
     #[derive(Default)]
     struct Heard {
         pieces: Vec<(usize, String)>,

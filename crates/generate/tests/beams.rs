@@ -1,4 +1,4 @@
-//! Beam search against trying all continuations, and against transformers.
+//! Beam search, compared with trying all continuations, and with transformers.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_generate::{
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use std::path::Path;
 
-/// Only tokens below a number.
+/// Allows only tokens below a number.
 #[derive(Clone, Copy)]
 struct Below(u32);
 

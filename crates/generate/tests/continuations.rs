@@ -1,4 +1,4 @@
-//! Continuations against running the whole text again for every token.
+//! Continuations, compared with running the whole text again for every token.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_generate::{End, Free, GenerateError, Generation, OneOf, Sampling, Settings};
@@ -19,7 +19,7 @@ fn tokens(count: usize) -> Settings {
     Settings::default().with(|it| it.max_tokens = count)
 }
 
-/// The most likely tokens, by running all of the text for each, and their log-probabilities.
+/// The most likely tokens and their log-probabilities, from running the whole text again for each.
 fn again(model: &Model, schedule: &Schedule, prompt: &[u32], count: usize) -> Vec<(u32, f64)> {
     let mut text = prompt.to_vec();
     let mut chosen = Vec::new();
@@ -94,7 +94,7 @@ fn it_ends_where_it_must() {
     assert_eq!(generation.by_ref().count(), at);
     assert_eq!(generation.end(), Some(End::Token(greedy[at].0)));
 
-    // All 64 positions are read, and one more token is chosen.
+    // All 64 positions are run, and one more token is chosen.
     let mut generation = Generation::new(&model, &plain, &[3; 60], tokens(1000)).unwrap();
     assert_eq!(generation.by_ref().count(), 5);
     assert_eq!(generation.end(), Some(End::Context));
@@ -145,8 +145,8 @@ fn what_cannot_be_continued_is_refused() {
     ));
 }
 
-/// Tokens that all stop after the same number of blocks are those of the model's first blocks, whatever is missing of them,
-/// and beside continuations of other schedules.
+/// Tokens that all stop after the same number of blocks give the outputs of the model's first blocks, whatever the missing blocks
+/// leave, and next to continuations under other schedules.
 #[test]
 fn exits_at_one_depth_are_the_first_blocks() {
     let model = model();

@@ -1,4 +1,4 @@
-//! Constraints on text, and text as it comes, with every kind of tokenizer.
+//! Constraints on text, and streamed text, with every kind of tokenizer.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_corpus::Tokenizer;
@@ -31,7 +31,7 @@ static TOKENIZERS: LazyLock<Vec<(String, usize, Tokenizer)>> = LazyLock::new(|| 
     kinds.iter().map(open).collect()
 });
 
-/// A copy of a tokenizer's folder. One that was made for encoding alone is given the decoder of Llama 2.
+/// A copy of a tokenizer's folder. A tokenizer that can only encode gets the decoder of Llama 2.
 fn with_decoder(folder: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -54,7 +54,7 @@ fn with_decoder(folder: &Path) -> TempDir {
     copy
 }
 
-/// Texts of a constraint, by always taking any one of the tokens that it allows.
+/// Texts of a constraint, by taking any token that it allows, again and again.
 fn spelt(
     mut constraint: impl Constraint,
     vocab: usize,
@@ -72,7 +72,7 @@ fn spelt(
         constraint.advance(token);
         ids.push(token);
     }
-    // As after a text, where no space is left out.
+    // As after other text, where no space is dropped.
     let before = tokenizer.encode("a").unwrap();
     let all = tokenizer.decode(&[&before[..], &ids].concat()).unwrap();
     let before = tokenizer.decode(&before).unwrap();
@@ -87,7 +87,7 @@ proptest! {
         texts in proptest::collection::btree_set("[ abé你😀]{1,6}", 1..6),
         pick: u64,
     ) {
-        // Without an end token only a text that no other goes on from can be the last.
+        // Without an end token, only a text that is not the beginning of another can come last.
         let ends = |text: &String| !texts.iter().any(|other| other != text && other.starts_with(text));
         let last: BTreeSet<&String> = texts.iter().filter(|text| ends(text)).collect();
         let lattice = Arc::new(TextLattice::one_of(&texts));
@@ -141,7 +141,7 @@ proptest! {
         prop_assert!(automaton.allows(&found), "{}: {:?}", kind, found);
     }
 
-    /// Any tokens of a byte-level encoding, of which some are parts of characters, or of none.
+    /// Any tokens of a byte-level encoding, including parts of characters and invalid bytes.
     #[test]
     fn any_tokens_come_as_the_text_of_all(
         picks in proptest::collection::vec(any::<u32>(), 0..24),
@@ -153,7 +153,7 @@ proptest! {
         }
     }
 
-    /// A text whose tokens are cut into a prompt and what follows it.
+    /// A text whose tokens are split into a prompt and its continuation.
     #[test]
     fn a_text_comes_as_it_is(text in "[ abé你😀\n\u{FFFD}]{0,16}", at: usize) {
         for (kind, _, tokenizer) in &*TOKENIZERS {
@@ -166,13 +166,13 @@ proptest! {
 
 fn is_of_bytes(kind: &str) -> bool {
     let file = std::fs::read(fixtures().join(kind).join("tokenizer.json"));
-    // Without that file it is GPT-2's kind.
+    // Without that file it is handled as GPT-2's kind.
     file.is_ok_and(|file| {
         serde_json::from_slice::<Value>(&file).unwrap()["decoder"]["type"] == "ByteLevel"
     })
 }
 
-/// Tokens that come one by one after a prompt give what they add to the prompt's text if all are decoded at once.
+/// Tokens that come one by one after a prompt give the text that decoding all of them at once adds to the prompt's text.
 fn same_as_at_once(kind: &str, tokenizer: &Tokenizer, prompt: &[u32], ids: &[u32]) {
     let decode = |ids: &[u32]| tokenizer.decode(ids);
     let mut stream = TextStream::new(decode, Vec::new()).after(prompt);
@@ -193,7 +193,7 @@ fn same_as_at_once(kind: &str, tokenizer: &Tokenizer, prompt: &[u32], ids: &[u32
     );
 }
 
-/// What tokens stand for, put together, is the text that decoding all of them gives, but for a space at its beginning.
+/// The texts of the tokens concatenate to the decoded text, except for a space at its beginning.
 #[test]
 fn bytes_of_tokens_add_up_to_the_text() {
     let goldens = std::fs::read_to_string(fixtures().join("goldens.json")).unwrap();
@@ -205,7 +205,7 @@ fn bytes_of_tokens_add_up_to_the_text() {
         for ids in goldens["kinds"][kind]["ids"].as_array().unwrap() {
             let ids: Vec<u32> = serde_json::from_value(ids.clone()).unwrap();
             let of = |id: &u32| bytes.get(*id as usize)?.as_deref();
-            // Special tokens are no text.
+            // Special tokens have no text.
             let Some(bytes) = ids.iter().map(of).collect::<Option<Vec<&[u8]>>>() else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! Continuations that are made together, against each made alone and against running the whole text again.
+//! Continuations made together, compared with each made alone and with running the whole text again.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_generate::{Choice, End, Free, GenerateError, Generation, OneOf, Sampling, Settings};
@@ -13,7 +13,7 @@ fn schedule(model: &Model, edit: &str) -> Schedule {
     edit.parse::<Edit>().unwrap().apply(&plain).unwrap()
 }
 
-/// Steps until all have ended; the choices of each.
+/// Steps until all have ended; returns the choices of each.
 fn run(mut all: Vec<Generation<'_>>) -> Vec<(Vec<Choice>, Option<End>)> {
     let mut chosen: Vec<Vec<Choice>> = vec![Vec::new(); all.len()];
     while all.iter().any(|it| it.end().is_none()) {
@@ -67,7 +67,7 @@ proptest! {
     }
 }
 
-/// The likeliest token, the first of equals, and its log-probability.
+/// The likeliest token, the first among equals, and its log-probability.
 fn likeliest(logits: ArrayView1<'_, f32>) -> (u32, f64) {
     let better = |best: (u32, f32), next: (u32, &f32)| match *next.1 > best.1 {
         true => (next.0, *next.1),
@@ -80,7 +80,7 @@ fn likeliest(logits: ArrayView1<'_, f32>) -> (u32, f64) {
     (token, -above.sum::<f64>().ln())
 }
 
-/// Of every family under an edit of every kind, 64 tokens or as many as the model has positions for.
+/// Every family, under an edit of every kind: 64 tokens, or as many as fit the model's context.
 #[test]
 fn decoding_is_running_all_again_in_every_family() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parity");
@@ -95,7 +95,7 @@ fn decoding_is_running_all_again_in_every_family() {
         let schedules = EDITS.map(|edit| schedule(&model, edit));
         let prompt = [2, 5, 3];
         let tasks = schedules.each_ref().map(|it| (it, &prompt[..]));
-        // Where the frequencies change with the length, a sequence ends before.
+        // If the rotary frequencies change with the length, a sequence ends before that.
         let kinds = model.config().attention.kinds().iter();
         let short = kinds
             .filter_map(|kind| kind.rotary.as_ref()?.changes_beyond())

@@ -1,26 +1,26 @@
-//! What a run is.
+//! The description of a run.
 
 use crate::key::RunKey;
 use crate::shard::Shard;
 use serde::{Deserialize, Serialize};
 
-/// What a run is: the first line of its journal.
+/// The description of a run: the first line of its journal.
 ///
-/// `D` is what the caller says of it besides: all that a table made from journals alone needs to know.
+/// `D` is the caller's part of it: everything that a table made from journals alone needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunDescription<D> {
     /// Hash of everything the results depend on.
     pub key: RunKey,
-    /// What the run is called among those that make up one table; the name of its model, say.
+    /// The name of the run among those of one table, such as its model's name.
     pub name: String,
-    /// The run's place among those of its table, from 0.
+    /// The place of the run among those of its table, from 0.
     pub place: usize,
-    /// Units of the whole run, of which a shard holds some.
+    /// The number of units of the whole run, of which a shard holds some.
     pub units: usize,
-    /// The share of them that the journal is for.
+    /// The share of the units that the journal is for.
     pub shard: Shard,
-    /// The units of that share, ascending; `None` where it is the whole run.
+    /// The units of that share, ascending; `None` for the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Vec<usize>>,
     /// The caller's description.
@@ -46,7 +46,7 @@ impl<D> RunDescription<D> {
         Self { place, ..self }
     }
 
-    /// A share of the same run, of which `costs` has one for each unit.
+    /// A share of the same run; `costs` has one entry for each unit.
     pub fn part(self, shard: Shard, costs: &[u64]) -> Self {
         let units = || shard.units(&self.key, costs);
         Self {
@@ -56,7 +56,7 @@ impl<D> RunDescription<D> {
         }
     }
 
-    /// Whether a unit is one of the share.
+    /// Whether the share contains a unit.
     pub(crate) fn holds(&self, unit: usize) -> bool {
         unit < self.units
             && match &self.share {

@@ -1,11 +1,11 @@
-//! What another process has to know to put shares together.
+//! How a divided run was started, for merging its shares.
 
 use crate::JournalError;
 use layerwise_files::{Links, open};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// How a share of several runs was started, so that the same command can be given once more, with all shares at hand.
+/// The command that started a share of several runs, so that it can be repeated once all shares are done.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Divided {
@@ -13,18 +13,18 @@ pub struct Divided {
     layerwise: String,
     /// The folder that the command was given in.
     folder: PathBuf,
-    /// The command's name and its arguments.
+    /// The command's name and arguments.
     command: Vec<String>,
 }
 
 impl Divided {
-    /// The file's name, in the folder of outputs.
+    /// The file's name, in the output folder.
     pub const FILE: &str = "shard.json";
 
-    /// The most bytes that are read.
+    /// The largest number of bytes that are read.
     const MOST_BYTES: u64 = 1 << 20;
 
-    /// A share that a version of the program was started on by a command, in a folder.
+    /// Describes a share: the version of the program, the folder, and the command that started it.
     pub fn new(version: &str, folder: PathBuf, command: Vec<String>) -> Self {
         Self {
             layerwise: version.to_owned(),
@@ -33,10 +33,10 @@ impl Divided {
         }
     }
 
-    /// Reads it from the folder of a share's outputs.
+    /// Reads the file from the output folder of a share.
     ///
     /// # Errors
-    /// A file that cannot be opened, or says something else.
+    /// The file cannot be opened, or holds something else.
     pub fn read(outputs: &Path) -> Result<Self, JournalError> {
         let file = open(&outputs.join(Self::FILE), Links::Refuse)?;
         let bytes = file.read_all(Self::MOST_BYTES)?;
@@ -54,7 +54,7 @@ impl Divided {
         }
     }
 
-    /// The version of the program that the share was started on.
+    /// The version of the program that started the share.
     pub fn version(&self) -> &str {
         &self.layerwise
     }
@@ -64,15 +64,15 @@ impl Divided {
         &self.folder
     }
 
-    /// The command's name and its arguments.
+    /// The command's name and arguments.
     pub fn command(&self) -> &[String] {
         &self.command
     }
 
-    /// As indented JSON, with a final newline.
+    /// The description as indented JSON, with a final newline.
     ///
     /// # Errors
-    /// A folder whose path is not UTF-8.
+    /// The folder's path is not UTF-8.
     pub fn json(&self) -> Result<String, JournalError> {
         serde_json::to_string_pretty(self)
             .map(|text| text + "\n")

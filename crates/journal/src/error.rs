@@ -15,30 +15,30 @@ pub enum JournalError {
     Io {
         /// The journal.
         path: PathBuf,
-        /// What the system says.
+        /// The system's message.
         source: std::io::Error,
     },
-    /// A journal that was begun and holds nothing yet.
-    #[error("{}: the journal holds no whole line", path.display())]
+    /// The journal was begun but holds nothing yet.
+    #[error("{}: the journal has no complete line", path.display())]
     Empty {
         /// The journal.
         path: PathBuf,
     },
-    /// Another process is at work on the same run.
-    #[error("{}: another process holds this run", path.display())]
+    /// Another process is working on the same run.
+    #[error("{}: another process is working on this run", path.display())]
     Locked {
         /// The journal.
         path: PathBuf,
     },
-    /// The file system gives no lock, so that nothing would keep two processes apart.
-    #[error("{}: the file system gives no lock on the journal: {source}", path.display())]
+    /// The file system provides no locks, so nothing would keep two processes apart.
+    #[error("{}: the file system provides no lock on the journal: {source}", path.display())]
     NoLocks {
         /// The journal.
         path: PathBuf,
-        /// What the system says.
+        /// The system's message.
         source: std::io::Error,
     },
-    /// The journal was written in another form.
+    /// The journal has another format.
     #[error(
         "{}: the journal is of format {found}, written by another version of the program; this one reads format {expected}",
         path.display()
@@ -48,18 +48,18 @@ pub enum JournalError {
         path: PathBuf,
         /// The format of this version.
         expected: u32,
-        /// The journal's format; 0 for those that do not name one.
+        /// The journal's format; 0 if it does not name one.
         found: u32,
     },
-    /// The journal describes a run of another kind.
-    #[error("{}: the journal is of a run of another kind", path.display())]
+    /// The journal belongs to another kind of run.
+    #[error("{}: the journal belongs to another kind of run", path.display())]
     OtherKind {
         /// The journal.
         path: PathBuf,
     },
     /// The journal belongs to a run with other inputs.
     #[error(
-        "{}: the journal is of another run (key {found}, expected {expected}): the inputs or the program changed",
+        "{}: the journal belongs to another run (key {found}, expected {expected}): the inputs or the program changed",
         path.display()
     )]
     OtherRun {
@@ -71,26 +71,26 @@ pub enum JournalError {
         found: String,
     },
     /// The journal belongs to another share of this run.
-    #[error("{}: the journal is of shard {found}, expected shard {expected}", path.display())]
+    #[error("{}: the journal belongs to shard {found}, expected shard {expected}", path.display())]
     OtherShard {
         /// The journal.
         path: PathBuf,
-        /// The share that is to be run.
+        /// The share to be run.
         expected: Shard,
         /// The journal's share.
         found: Shard,
     },
-    /// The journal's run stood in another place of the table.
+    /// The journal's run had another place in the table.
     #[error("{}: the journal's run is number {found} of its table, expected number {expected}", path.display())]
     OtherPlace {
         /// The journal.
         path: PathBuf,
         /// The run's place now, from 1.
         expected: usize,
-        /// Its place then, from 1.
+        /// Its place in the journal, from 1.
         found: usize,
     },
-    /// A line of the journal is not what was written.
+    /// A line of the journal is damaged.
     #[error("{}: line {line} is damaged (its checksum or content does not fit)", path.display())]
     Damaged {
         /// The journal.
@@ -98,26 +98,26 @@ pub enum JournalError {
         /// The line, from 1.
         line: usize,
     },
-    /// A file does not say how a share was started.
-    #[error("{}: expected how a share was started, as this program writes it; found {found}", path.display())]
+    /// A file does not describe how a share was started.
+    #[error("{}: expected this program's record of how a share was started, found {found}", path.display())]
     NotDivided {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         found: String,
     },
-    /// A folder's path cannot be written down.
+    /// A folder's path is not UTF-8 and cannot be recorded.
     #[error(
-        "{}: the path of a share's folder is written down, and has to be UTF-8; run the share in a folder with such a path",
+        "{}: the path of a share's folder must be UTF-8, because it is recorded; run the share in another folder",
         path.display()
     )]
     NotUtf8 {
         /// The folder.
         path: PathBuf,
     },
-    /// Two journals of one name that are not of one run.
+    /// Two journals with one name belong to different runs.
     #[error(
-        "{} and {} are of different runs of {name}: the inputs or the program changed between them; expected shards of one run",
+        "{} and {} belong to different runs of {name}: the inputs or the program changed between them; expected shards of one run",
         path.display(), other.display()
     )]
     MergeOtherRun {
@@ -125,30 +125,30 @@ pub enum JournalError {
         name: String,
         /// The first of the run's journals.
         path: PathBuf,
-        /// One that does not belong to it.
+        /// A journal that belongs to another run.
         other: PathBuf,
     },
-    /// Units of a run are in none of its journals.
-    #[error("{name}: {}missing are {units}", without(missing))]
+    /// No journal of a run holds some of its units.
+    #[error("{name}: {}missing {units}", without(missing))]
     MergeMissing {
         /// The run's name.
         name: String,
-        /// Shards without a journal, where all journals are of one division.
+        /// Shards without a journal, if all journals belong to one division.
         missing: Vec<Shard>,
-        /// The units.
+        /// The missing units.
         units: Units,
     },
-    /// A shard was not run to its end.
-    #[error("{}: shard {shard} is not finished: missing are {units}", path.display())]
+    /// A shard is not finished.
+    #[error("{}: shard {shard} is not finished: missing {units}", path.display())]
     MergeUnfinished {
         /// The journal.
         path: PathBuf,
-        /// Its share.
+        /// The journal's share.
         shard: Shard,
-        /// The units that it should hold and does not.
+        /// The units of the share that the journal lacks.
         units: Units,
     },
-    /// Two journals of one shard that do not say the same.
+    /// Two journals of one shard contradict each other.
     #[error("{} and {} have different results for unit {unit}", path.display(), other.display())]
     MergeConflict {
         /// A journal.
@@ -160,7 +160,7 @@ pub enum JournalError {
     },
 }
 
-/// Units of a run by their indices, ascending; as text `unit 3` or `units 0, 4-9`, no more than a line of them.
+/// Units of a run by their indices, ascending. The text, such as `unit 3` or `units 0, 4-9`, is at most about a line long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Units(Vec<usize>);
 
@@ -199,7 +199,7 @@ impl fmt::Display for Units {
     }
 }
 
-/// `no journal of 2/3, 3/3; ` where shards are known to have none.
+/// The beginning of a message, `found no journal of 2/3, 3/3; `, if shards are known to have none.
 fn without(shards: &[Shard]) -> String {
     match shards {
         [] => String::new(),
@@ -207,7 +207,7 @@ fn without(shards: &[Shard]) -> String {
     }
 }
 
-/// `2/3, 3/3`; no more than a line of them.
+/// `2/3, 3/3`, at most about a line long.
 fn list(shards: &[Shard]) -> String {
     const SHOWN: usize = 8;
     let shown: Vec<String> = shards.iter().take(SHOWN).map(Shard::to_string).collect();

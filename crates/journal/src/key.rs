@@ -1,4 +1,4 @@
-//! Hashes: of what a run depends on, and of lines.
+//! Hashes of a run's inputs and of lines.
 
 use layerwise_files::hexadecimal;
 use serde::{Deserialize, Serialize};
@@ -6,13 +6,13 @@ use sha2::{Digest, Sha256};
 
 /// A hash of everything a run's results depend on: input files, settings, code version.
 ///
-/// It says nothing of shards: all shards of a run have its key.
+/// It does not depend on shards: all shards of a run have its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunKey(String);
 
 impl RunKey {
-    /// The hash of parts, in order. Each part is delimited by its length, so that no two lists of parts read alike.
+    /// The hash of parts, in order. Each part is preceded by its length, so that no two lists of parts hash alike.
     pub fn of(parts: impl IntoIterator<Item: AsRef<[u8]>>) -> Self {
         let mut hash = Sha256::new();
         for part in parts {

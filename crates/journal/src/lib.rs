@@ -1,17 +1,16 @@
-//! A log of finished work, so that a run can be stopped at any moment and go on later, or be shared out among processes.
+//! A log of finished work, so that a run can be stopped at any moment and resumed later, or divided among processes.
 //!
 //! A run is a number of *units* of work, each with one result.
-//! The [`Journal`] takes up each finished unit: one line of JSON behind its checksum, appended and synchronised with the
-//! disk before it counts.
-//! Of a long unit it takes up parts as well ([`Journal::record_parts`]), so that an interruption costs no more than what is
-//! in hand.
-//! A crash of the program, or of the machine, can tear no line but the last.
-//! The first line is the [`RunDescription`], whose [`RunKey`] is a hash of everything the results depend on:
-//! a journal of other inputs is refused.
-//! A [`Shard`] is a share of a run's units, and [`merge`] puts the journals of all shards together; [`Divided`] says by which
-//! command a share of several runs was started.
+//! The [`Journal`] records each finished unit: one line of JSON after its checksum, appended and synchronised to disk before the
+//! unit counts.
+//! It also records parts of a long unit ([`Journal::record_parts`]), so that an interruption loses only the work in progress.
+//! A crash of the program or the machine can damage no line but the last.
+//! The first line is the [`RunDescription`]. Its [`RunKey`] is a hash of everything the results depend on, and a journal with
+//! other inputs is refused.
+//! A [`Shard`] is a share of a run's units, and [`merge`] combines the journals of all shards. [`Divided`] records the command
+//! that started a share of several runs.
 //!
-//! What a unit is, and what its result says, is up to the caller: nothing here knows models or schedules.
+//! The caller defines what a unit and its result are; this crate knows no models or schedules.
 //!
 //! ```
 //! use layerwise_journal::{Journal, RunDescription, RunKey, Shard};
@@ -20,7 +19,7 @@
 //! std::fs::create_dir_all(&folder)?;
 //! let run = RunDescription::new(RunKey::of([b"inputs".as_slice()]), "squares".to_owned(), 3, ());
 //! for unit in 0..3 {
-//!     // Each opening goes on where the last one stopped.
+//!     // Each opening resumes where the last one stopped.
 //!     let mut journal = Journal::open(&folder.join("journal"), &run, false, |_, _| true)?;
 //!     assert_eq!(journal.finished().len(), unit);
 //!     journal.record(unit, unit * unit)?;
@@ -31,22 +30,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What a journal asks of the file system
-//! Three things, all on the journal's own file: a lock that other processes see (`flock`), appended bytes that are on the
-//! disk once `fdatasync` has returned, and `ftruncate`.
+//! # Requirements on the file system
+//! There are three, all on the journal's own file: a lock that other processes see (`flock`), appended bytes that are on disk
+//! once `fdatasync` has returned, and `ftruncate`.
 //! It renames nothing, and needs no lock on a folder.
-//! Network file systems give the three to different degrees.
-//! NFS version 4 does, on Linux; NFS version 3 without a lock daemon refuses the lock, and opening the journal fails as
-//! [`JournalError::NoLocks`].
-//! Lustre has locks that other hosts see only where it is mounted with the option `flock`: with `localflock`, two hosts that
-//! were given the same output would both write to it.
-//! Give each process of a shared run its own [`Shard`] and its own journal, as the command line does: then no two hosts ever
+//! Network file systems differ in what they provide.
+//! On Linux, NFS version 4 provides all three. NFS version 3 without a lock daemon refuses the lock, and opening the journal
+//! fails with [`JournalError::NoLocks`].
+//! Lustre has locks that other hosts see only if it is mounted with the option `flock`; with `localflock`, two hosts that were
+//! given the same output would both write to it.
+//! Give each process of a shared run its own [`Shard`] and its own journal, as the command line does. Then no two hosts write to
+//! one file, and the lock only guards against starting the same shard twice.
 //! write to one file, and the lock only guards against the same shard being started twice.
 //!
-//! Who reads another's journal ([`Recorded::read`], [`Seen::look`]) takes a shared lock, or is told that it is held.
-//! A writer waits for those who only read its journal.
-//! Another host sees appended lines when its cache lets it, on NFS up to a minute later: what is not seen yet counts as not
-//! finished, which costs a unit computed twice, and never a wrong one.
+//! A reader of another process's journal ([`Recorded::read`], [`Seen::look`]) takes a shared lock, or learns that a writer holds
+//! it. A writer waits for readers of its journal.
+//! Another host sees appended lines only when its cache is refreshed, on NFS up to a minute later. Until then it counts them as
+//! not finished, which may compute a unit twice but never gives a wrong one.
 
 mod description;
 mod divided;

@@ -1,4 +1,4 @@
-//! The lines of a journal as they are read.
+//! Reads the lines of a journal.
 
 use crate::description::RunDescription;
 use crate::error::JournalError;
@@ -10,10 +10,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// The form of the lines. Journals of before it was written down have form 1.
+/// The format of the lines. Journals from before the format was recorded have format 1.
 pub(crate) const FORMAT: u32 = 3;
 
-/// As much of the first line as says whether the rest can be read.
+/// The part of the first line that says whether the rest can be read.
 #[derive(Deserialize)]
 struct FormatOnly {
     #[serde(default = "oldest_format")]
@@ -31,7 +31,7 @@ pub(crate) struct Unit<T> {
     pub(crate) result: T,
 }
 
-/// A line after the first: parts of a unit that is not finished. It has no name in common with [`Unit`].
+/// A line after the first: parts of an unfinished unit. It shares no field name with [`Unit`].
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PartLine<T> {
     pub(crate) part_of: usize,
@@ -39,33 +39,33 @@ pub(crate) struct PartLine<T> {
     pub(crate) results: T,
 }
 
-/// Parts of a unit that is not finished.
+/// Parts of an unfinished unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part<T> {
-    /// Which parts, ascending; none of them is in another [`Part`] of the unit.
+    /// The indices of the parts, ascending; no other [`Part`] of the unit has any of them.
     pub at: Vec<usize>,
     /// Their results.
     pub results: T,
 }
 
-/// What the lines after the first tell of.
+/// The contents of the lines after the first.
 pub(crate) struct Found<T> {
     pub(crate) finished: BTreeMap<usize, T>,
-    /// Of units that are not finished.
+    /// By unfinished unit.
     pub(crate) parts: BTreeMap<usize, Vec<Part<T>>>,
 }
 
-/// The whole lines of a journal, of which one is in memory at a time.
+/// Reads the complete lines of a journal, one at a time.
 pub(crate) struct Lines<'a> {
     path: &'a Path,
     reader: BufReader<&'a File>,
-    /// The last one that was read, without its newline.
+    /// The line read last, without its newline.
     line: Vec<u8>,
     /// Its number, from 1.
     at: usize,
-    /// Bytes of the whole lines so far.
+    /// The number of bytes of the complete lines so far.
     pub(crate) whole: u64,
-    /// Whether a line without its newline was found at the end: its writing was cut off.
+    /// Whether the file ends with a line without newline: its writing was interrupted.
     pub(crate) torn: bool,
 }
 
@@ -81,7 +81,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Reads the next line; false where there is no further whole one.
+    /// Reads the next line; returns false if there is no further complete one.
     fn advance(&mut self) -> Result<bool, JournalError> {
         self.line.clear();
         let read = self.reader.read_until(b'\n', &mut self.line);
@@ -102,7 +102,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The first line; `None` where there is none.
+    /// The first line; `None` if there is none.
     pub(crate) fn description<D: DeserializeOwned>(
         &mut self,
     ) -> Result<Option<RunDescription<D>>, JournalError> {
@@ -118,7 +118,7 @@ impl<'a> Lines<'a> {
                 found: format,
             });
         }
-        // What any run says is read first, so that damage is not taken for another kind of run.
+        // First reads the part that every run has, so that damage is not reported as another kind of run.
         let _: RunDescription<IgnoredAny> = self.parsed(json)?;
         let description = serde_json::from_slice(json);
         description.map(Some).map_err(|_| JournalError::OtherKind {
@@ -126,9 +126,9 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// The lines after the first, which must be units of the run, or parts of those.
+    /// The lines after the first, which must be units of the run or parts of them.
     ///
-    /// `fits` says whether a result has the form that the run gives it: that of a whole unit, or of such parts of one.
+    /// `fits` says whether a result has the form that the run gives it: that of a whole unit, or of the given parts.
     pub(crate) fn units<D, T: DeserializeOwned>(
         &mut self,
         run: &RunDescription<D>,
@@ -168,7 +168,7 @@ impl<'a> Lines<'a> {
         Ok(Found { finished, parts })
     }
 
-    /// The JSON of the line, whose checksum is right.
+    /// The JSON of the line, after checking the checksum.
     fn checked(&self) -> Result<&[u8], JournalError> {
         let split = self.line.split_at_checked(CHECKSUM);
         split

@@ -1,6 +1,6 @@
-//! The file: its first line, the units after it, and how both are read and appended.
+//! The journal file: its first line and the units after it, for reading and appending.
 //!
-//! JSON has no number for NaN and infinities: results that may be such are written in another form.
+//! JSON has no NaN and no infinities, so results that may be either need another representation.
 
 use crate::description::RunDescription;
 use crate::error::JournalError;
@@ -15,7 +15,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// The first line, with the form of all lines.
+/// The first line, with the format of all lines.
 #[derive(Serialize)]
 struct Header<'a, D> {
     format: u32,
@@ -28,9 +28,9 @@ struct Header<'a, D> {
 pub struct Journal<T> {
     path: PathBuf,
     file: File,
-    /// Bytes of whole lines.
+    /// The number of bytes of complete lines.
     length: u64,
-    /// A line could not be written.
+    /// Whether a line could not be written.
     broken: bool,
     finished: BTreeMap<usize, T>,
     parts: BTreeMap<usize, Vec<Part<T>>>,
@@ -48,33 +48,33 @@ impl<T> Journal<T> {
         &self.finished
     }
 
-    /// Takes what was known of units that are not finished when the journal was opened or took up others.
+    /// Takes the known parts of units that were unfinished when the journal was opened or took up others.
     pub fn take_parts(&mut self) -> BTreeMap<usize, Vec<Part<T>>> {
         std::mem::take(&mut self.parts)
     }
 
-    /// Closes the journal and gives the result of each finished unit.
+    /// Closes the journal and returns the result of each finished unit.
     pub fn into_finished(self) -> BTreeMap<usize, T> {
         self.finished
     }
 
-    /// Whether opening dropped a last line that a crash had torn.
+    /// Whether opening dropped a last line that a crash had left incomplete.
     pub fn was_torn(&self) -> bool {
         self.torn
     }
 }
 
 impl<T: Serialize + DeserializeOwned> Journal<T> {
-    /// Opens the journal at `path`, or begins one, also the folders above it, and locks it against other processes.
+    /// Opens the journal at `path` or creates it, with the folders above it, and locks it against other processes.
     ///
-    /// With `fresh`, what an existing journal holds is thrown away.
-    /// A last line that was torn by a crash is dropped ([`Journal::was_torn`] says so).
-    /// `fits` says whether a result has the form that this run gives it, that of a whole unit or of the given parts of one; one
-    /// that has not is damage.
+    /// With `fresh`, the contents of an existing journal are discarded.
+    /// A last line that a crash left incomplete is dropped; [`Journal::was_torn`] reports it.
+    /// `fits` says whether a result has the form that this run gives it: that of a whole unit, or of the given parts of one. A
+    /// result that does not fit is damage.
     ///
     /// # Errors
-    /// The file cannot be opened, is a link or no regular file; another process holds it; it is of another run, shard or format; or
-    /// a line other than a torn last one is damaged.
+    /// The file cannot be opened, or is a link or not a regular file; another process holds it; it belongs to another run, shard
+    /// or format; or a line other than an incomplete last one is damaged.
     pub fn open<D: Serialize + DeserializeOwned + PartialEq>(
         path: &Path,
         description: &RunDescription<D>,
@@ -128,10 +128,10 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         Ok(journal)
     }
 
-    /// Counts units as finished, and parts of others as known, that another journal of the same run holds, and does not write
-    /// them down.
+    /// Counts finished units, and known parts of others, that another journal of the same run holds. It does not write them to
+    /// this journal.
     ///
-    /// What this journal holds itself stays as it is.
+    /// This journal's own units stay as they are.
     pub fn take_up<D>(&mut self, recorded: Recorded<D, T>) {
         for (unit, result) in recorded.finished {
             self.finished.entry(unit).or_insert(result);
@@ -144,10 +144,11 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }
     }
 
-    /// Writes a finished unit down.
+    /// Records a finished unit.
     ///
     /// # Errors
-    /// The file cannot be written (a full disk, say), or could not be before; it stays readable up to the unit before.
+    /// The file cannot be written (for example because the disk is full), or an earlier write failed. The journal stays readable
+    /// up to the last recorded unit.
     pub fn record(&mut self, unit: usize, result: T) -> Result<(), JournalError> {
         let line = Unit { unit, result };
         self.append([&line])?;
@@ -156,8 +157,8 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         Ok(())
     }
 
-    /// Writes parts of unfinished units down, so that an interruption does not lose them. No result may be in an earlier line of its
-    /// unit. Parts are not kept in memory.
+    /// Records parts of unfinished units, so that an interruption does not lose them. A result must not be in an earlier line of
+    /// its unit. Parts are not kept in memory.
     ///
     /// # Errors
     /// As [`Journal::record`].
@@ -172,7 +173,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }))
     }
 
-    /// Writes lines, and returns when they are on the disk.
+    /// Writes lines, and returns once they are on disk.
     fn append(
         &mut self,
         lines: impl IntoIterator<Item = impl Serialize>,
@@ -185,7 +186,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             return Err(io(io::Error::other("an earlier line could not be written")));
         }
         let mut length = self.length;
-        // One line at a time is in memory.
+        // Only one line at a time is in memory.
         let mut write = |line| {
             let json = serde_json::to_string(&line)?;
             let line = format!("{} {json}\n", checksum(json.as_bytes()));
@@ -200,8 +201,8 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             }
             Err(source) => {
                 let error = io(source);
-                // Nothing may follow a line that was cut off. If it cannot be taken back, the next opening drops it, or
-                // takes it up where it is whole after all.
+                // Nothing may follow an incomplete line. If it cannot be removed, the next opening drops it, or accepts it if it
+                // is complete after all.
                 self.broken = true;
                 let _ = self.end_at(self.length);
                 Err(error)
@@ -209,14 +210,14 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }
     }
 
-    /// Cuts the file, and goes on writing there.
+    /// Truncates the file and continues writing there.
     fn end_at(&mut self, length: u64) -> io::Result<()> {
         self.file.set_len(length)?;
         self.file.seek(SeekFrom::Start(length)).map(drop)
     }
 }
 
-/// Holds a journal. Those who only read it are waited for, as shards that begin together look at each other's journals.
+/// Locks a journal. Waits for readers, because shards that begin together look at each other's journals.
 fn lock(path: &Path, file: &File) -> Result<(), JournalError> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) if file.try_lock_shared().is_ok() => {
@@ -278,12 +279,12 @@ mod tests {
     type Journal = super::Journal<Vec<f64>>;
     type Recorded = crate::recorded::Recorded<String, Vec<f64>>;
 
-    /// Every result fits.
+    /// Accepts every result.
     fn any<T>(_: Option<&[usize]>, _: &T) -> bool {
         true
     }
 
-    /// A run of ten units with as many numbers each.
+    /// A run of ten units with `numbers` numbers each.
     fn run(key: &str, numbers: usize) -> RunDescription<String> {
         let key = RunKey::of([key.as_bytes()]);
         RunDescription::new(key, "tiny".to_owned(), 10, format!("{numbers} numbers"))
@@ -297,7 +298,7 @@ mod tests {
         Recorded::read(path, |_, _, _| true)
     }
 
-    /// Results of one type, of the units 4 and 1.
+    /// Checks results of one type, of the units 4 and 1.
     fn check<T>([first, second]: [T; 2])
     where
         T: Serialize + DeserializeOwned + Clone + PartialEq + Debug,
@@ -355,7 +356,7 @@ mod tests {
         assert!(journal.take_parts().is_empty());
         drop(journal);
 
-        // Another journal of the run takes them up, but for what it has finished itself.
+        // Another journal of the run takes them up, except those that it has finished itself.
         let other = folder.path().join("other");
         let mut journal = open(&other, &run("a", 3)).unwrap();
         journal.take_up(read(&path).unwrap());
@@ -393,7 +394,7 @@ mod tests {
         check(&[(2, part(&[1, 0]))], 3);
         check(&[(2, part(&[0, 0]))], 3);
         check(&[(2, part(&[3]))], 3);
-        // Of a finished unit, and of one that there is not.
+        // Parts of a finished unit, and of a unit out of range.
         check(&[(3, part(&[0]))], 3);
         check(&[(10, part(&[0]))], 3);
     }
@@ -427,7 +428,7 @@ mod tests {
             crate::recorded::Recorded::<[u8; 2], ()>::read(&path, |_, _, _| true).unwrap_err();
         assert!(matches!(error, JournalError::OtherKind { .. }), "{error}");
 
-        // The first line of version 0.1.0, which named no format.
+        // The first line of version 0.1.0, which had no format.
         let json =
             r#"{"key":"00","model":"tiny","place":0,"sequences":1,"shard":"1/1","schedules":[]}"#;
         std::fs::write(&path, format!("{} {json}\n", checksum(json.as_bytes()))).unwrap();
@@ -656,7 +657,7 @@ mod tests {
             std::fs::write(&path, &bytes[..cut]).unwrap();
             let mut journal = open(&path, &run("a", 1)).unwrap();
             assert_eq!(journal.was_torn(), bytes[cut - 1] != b'\n');
-            // The line that was torn is written again, and the file ends as if it had never been.
+            // The incomplete line is written again, and the file ends as if it had never been interrupted.
             for unit in journal.finished().len()..3 {
                 journal.record(unit, vec![unit as f64]).unwrap();
             }

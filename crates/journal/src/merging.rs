@@ -1,4 +1,4 @@
-//! Shards of runs, put together.
+//! Merges the shards of runs.
 
 use crate::description::RunDescription;
 use crate::error::JournalError;
@@ -12,23 +12,23 @@ use std::path::PathBuf;
 /// A whole run.
 #[derive(Clone, Debug)]
 pub struct Merged<D, T> {
-    /// What the run is, as if it had never been divided.
+    /// The description of the run, as if it had never been divided.
     pub description: RunDescription<D>,
-    /// The result of each unit, by its index in the run: all of them, so that their order is that of the run.
+    /// The result of each unit, by its index in the run; all units are present, so their order is that of the run.
     pub finished: BTreeMap<usize, T>,
-    /// The journals, with the number of units in each, in the order of shards.
+    /// The journals in the order of shards, each with its number of units.
     pub parts: Vec<(PathBuf, Shard, usize)>,
 }
 
-/// Puts the journals of one or more runs together; those of one name are of one run.
+/// Merges the journals of one or more runs; journals with one name belong to one run.
 ///
-/// The runs are in the order of their places in the tables that the journals were made for, equal places in the order
-/// of the arguments. The results are those of an undivided run, bit for bit, however the journals are ordered.
-/// A shard may be given twice if both say the same, and shards of several divisions go together: what counts is that each
-/// unit is in one of them.
+/// The runs come in the order of their places in the journals' tables; runs with equal places keep the order of the arguments.
+/// The results are those of an undivided run, bit for bit, in whatever order the journals are given.
+/// A shard may be given twice if both journals agree, and shards of several divisions can be mixed, as long as some journal holds
+/// each unit.
 ///
 /// # Errors
-/// Journals of one name that are not of one run, units that no journal holds, and two journals that contradict each other.
+/// Journals with one name belong to different runs, no journal holds some unit, or two journals contradict each other.
 pub fn merge<D, T>(journals: Vec<Recorded<D, T>>) -> Result<Vec<Merged<D, T>>, JournalError>
 where
     D: Clone + PartialEq,
@@ -49,7 +49,7 @@ where
     runs.into_iter().map(merge_run).collect()
 }
 
-/// The journals of one run, of which there is at least one.
+/// Merges the journals of one run, of which there is at least one.
 fn merge_run<D, T>(mut journals: Vec<Recorded<D, T>>) -> Result<Merged<D, T>, JournalError>
 where
     D: Clone + PartialEq,
@@ -109,7 +109,7 @@ where
     })
 }
 
-/// Says who should have finished the units that are missing.
+/// Says which shards should have finished the missing units.
 fn unfinished<D, T>(
     name: String,
     journals: &[Recorded<D, T>],
@@ -143,7 +143,7 @@ fn unfinished<D, T>(
     }
 }
 
-/// Whether two results are one line of a journal: floats that print alike are the same to the bit.
+/// Whether two results are the same line of a journal: floats that print alike are equal to the bit.
 fn say_the_same<T: Serialize>(a: &T, b: &T) -> bool {
     let lines = [a, b].map(serde_json::to_string);
     matches!(lines, [Ok(a), Ok(b)] if a == b)

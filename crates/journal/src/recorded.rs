@@ -1,4 +1,4 @@
-//! Journals as others than their writer read them.
+//! Reads journals without writing to them.
 
 use crate::description::RunDescription;
 use crate::error::JournalError;
@@ -10,28 +10,28 @@ use std::fs::{self, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A journal as it is read for merging.
+/// A journal, read for merging.
 #[derive(Clone, Debug)]
 pub struct Recorded<D, T> {
     /// The journal.
     pub path: PathBuf,
-    /// What the run is.
+    /// The run's description.
     pub description: RunDescription<D>,
     /// The result of each finished unit, by its index in the run.
     pub finished: BTreeMap<usize, T>,
-    /// What is known of units that are not finished.
+    /// The known parts of unfinished units.
     pub parts: BTreeMap<usize, Vec<Part<T>>>,
 }
 
 impl<D: DeserializeOwned, T: DeserializeOwned> Recorded<D, T> {
-    /// Reads a journal, and leaves it as it is; a last line that was torn by a crash counts as not written.
+    /// Reads a journal without changing it; a last line that a crash left incomplete counts as not written.
     ///
-    /// `fits` says whether a result has the form that such a run gives it, that of a whole unit or of the given parts of one;
-    /// one that has not is damage.
+    /// `fits` says whether a result has the form that such a run gives it: that of a whole unit, or of the given parts of one. A
+    /// result that does not fit is damage.
     ///
     /// # Errors
-    /// The file cannot be opened, is a link or no regular file; a process is writing to it; it is of another format or kind; it
-    /// holds no whole line, or a line other than a torn last one is damaged.
+    /// The file cannot be opened, or is a link or not a regular file; a process is writing to it; it has another format or kind;
+    /// it has no complete line; or a line other than an incomplete last one is damaged.
     pub fn read(
         path: &Path,
         fits: impl Fn(&D, Option<&[usize]>, &T) -> bool,
@@ -56,30 +56,30 @@ impl<D: DeserializeOwned, T: DeserializeOwned> Recorded<D, T> {
     }
 }
 
-/// How far a journal is; a process may be writing to it.
+/// The progress of a journal that a process may be writing to.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Seen<D> {
     /// The journal.
     pub path: PathBuf,
-    /// What the run is.
+    /// The run's description.
     pub description: RunDescription<D>,
     /// The finished units by their indices in the run, ascending.
     pub finished: Vec<usize>,
-    /// Units of its share, ascending, that are not finished.
+    /// The unfinished units of its share, ascending.
     pub missing: Vec<usize>,
-    /// Whether a process holds it.
+    /// Whether a process holds its lock.
     pub is_held: bool,
 }
 
 impl<D: DeserializeOwned> Seen<D> {
-    /// Looks at a journal without holding it; `None` where its first line is not written yet.
+    /// Looks at a journal without holding it; `None` if its first line is not written yet.
     ///
     /// # Errors
-    /// As [`Recorded::read`], but for a process that is writing.
+    /// As [`Recorded::read`], except that a process may be writing.
     pub fn look(path: &Path) -> Result<Option<Self>, JournalError> {
         let file = layerwise_files::open(path, Links::Refuse)?.into_file()?;
-        // The lock is given back at once: a process that is just starting wants it.
+        // The lock is released at once, because a process that is just starting may want it.
         let is_held = match locked(path, file.try_lock_shared()) {
             Ok(()) => file
                 .unlock()
@@ -107,7 +107,7 @@ impl<D: DeserializeOwned> Seen<D> {
     }
 }
 
-/// The journals of a folder whose names begin in one way, sorted; none where there is no folder.
+/// The journals of a folder with a prefix, sorted by name; none if the folder does not exist.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -133,7 +133,7 @@ pub fn journals_in(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, JournalE
     Ok(found)
 }
 
-/// Takes an attempt to lock a journal.
+/// Interprets an attempt to lock a journal.
 pub(crate) fn locked(path: &Path, result: Result<(), TryLockError>) -> Result<(), JournalError> {
     result.map_err(|error| match error {
         TryLockError::WouldBlock => JournalError::Locked {

@@ -1,4 +1,4 @@
-//! Which units of a run are one process's share.
+//! Divides the units of a run among processes.
 
 use crate::key::RunKey;
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ use std::str::FromStr;
 
 /// Share K of N of a run's units; `K/N` in text, K from 1.
 ///
-/// What the units cost decides who holds them, and between units that cost the same a hash of the run's key and the unit's
-/// index: every process comes to the same answer by itself, and a stretch of long documents does not fall to one of them.
-/// The costs of two shares differ by no more than that of one unit.
+/// The costs of the units decide which share holds them. Among equal costs, a hash of the run's key and the unit's index decides.
+/// So every process computes the same division by itself, and a stretch of long documents does not fall to one share.
+/// The costs of two shares differ by at most the cost of one unit.
 ///
 /// ```
 /// use layerwise_journal::{RunKey, Shard};
@@ -38,7 +38,7 @@ impl Shard {
     /// The whole run, `1/1`.
     pub const WHOLE: Self = Self { index: 1, count: 1 };
 
-    /// The most shards of a run.
+    /// The largest number of shards of a run.
     pub const MAX_COUNT: u32 = 10_000;
 
     /// K, from 1 to [`Shard::count`].
@@ -57,10 +57,10 @@ impl Shard {
         (1..=count).map(move |index| Self { count, index })
     }
 
-    /// The units of this share of a run, by their indices there, ascending; `costs` has one for each unit of the run.
+    /// The units of this share of a run, by their indices, ascending; `costs` has one entry for each unit of the run.
     ///
-    /// The dearest unit comes first and goes to the share that has least so far (longest processing time first), so that
-    /// two shares differ by at most the cost of one unit, and where all cost the same by at most one unit.
+    /// Units are assigned in order of decreasing cost, each to the share with the smallest cost so far (longest processing time
+    /// first). So two shares differ by at most the cost of one unit and, if all costs are equal, by at most one unit.
     pub fn units(self, key: &RunKey, costs: &[u64]) -> Vec<usize> {
         if self == Self::WHOLE {
             return (0..costs.len()).collect();
@@ -70,7 +70,8 @@ impl Shard {
             .map(|(unit, &cost)| (Reverse(cost), hash(key, unit as u64), unit))
             .collect();
         order.sort_unstable();
-        // Of shares that have the same, one that depends on the run comes first: over many runs none has more than others.
+        // Among shares with equal cost, the run's key decides which comes first, so that over many runs no share has more than
+        // others.
         let count = u64::from(self.count);
         let first = hash(key, u64::MAX) % count;
         let place = |index: u64| (index + count - first) % count;
@@ -85,7 +86,7 @@ impl Shard {
             if least.0.1 == own {
                 held.push(unit);
             }
-            // What costs nothing is shared out too.
+            // Units without cost are divided too.
             least.0.0 = least.0.0.saturating_add(cost.max(1));
         }
         held.sort_unstable();
@@ -115,7 +116,7 @@ impl fmt::Display for Shard {
     }
 }
 
-/// A text that names no share of a run.
+/// A text that is not a share of a run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "shard `{found}`: expected K/N with K from 1 to N, and N at most {}",
@@ -130,7 +131,7 @@ impl FromStr for Shard {
     type Err = ShardError;
 
     fn from_str(text: &str) -> Result<Self, ShardError> {
-        // `parse` would take a sign.
+        // `parse` would accept a sign.
         let number = |text: &str| {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
             digits.then(|| text.parse::<u32>().ok()).flatten()
@@ -236,7 +237,7 @@ mod tests {
         let of = |run: &[u8]| shares(&RunKey::of([run]), 4, &[3; 8]);
         assert_eq!(of(b"a").iter().map(Vec::len).collect::<Vec<_>>(), [2; 4]);
         assert_ne!(of(b"a"), of(b"b"));
-        // No share is always the one that has more.
+        // No share is always the one with more units.
         let more = (0..64_u8).map(|run| shares(&RunKey::of([[run]]), 2, &[1; 3])[0].len());
         let more: usize = more.sum();
         assert!((64 + 16..128 - 16).contains(&more), "{more}");

@@ -1,4 +1,4 @@
-//! Shards that are put together, and those that must not be.
+//! Merging shards, and refusing those that do not belong together.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_journal::{JournalError, RunDescription, RunKey, Shard, merge};
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 const UNITS: usize = 12;
 
-/// What each unit costs.
+/// The cost of each unit.
 const COSTS: [u64; UNITS] = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8];
 
 type Recorded = layerwise_journal::Recorded<String, Vec<f64>>;
@@ -65,7 +65,7 @@ proptest! {
     }
 }
 
-/// What is said of the shards 1/3 to 3/3 of a run, changed in one way.
+/// The message about the shards 1/3 to 3/3 of a run, changed in one way.
 #[track_caller]
 fn check(change: impl FnOnce(&mut Vec<Recorded>), expected: &[&str]) -> JournalError {
     let mut journals = shards("tiny", 0, 3);
@@ -82,7 +82,7 @@ fn check(change: impl FnOnce(&mut Vec<Recorded>), expected: &[&str]) -> JournalE
 fn what_does_not_belong_together_is_refused() {
     let error = check(
         |j| drop(j.remove(1)),
-        &["tiny: found no journal of 2/3; missing are units "],
+        &["tiny: found no journal of 2/3; missing units "],
     );
     assert!(
         matches!(error, JournalError::MergeMissing { .. }),
@@ -94,7 +94,7 @@ fn what_does_not_belong_together_is_refused() {
     let own = third.units(&RunKey::of([b"tiny".as_slice()]), &COSTS);
     let error = check(
         |j| j[2].finished.clear(),
-        &["tiny-3: shard 3/3 is not finished: missing are units "],
+        &["tiny-3: shard 3/3 is not finished: missing units "],
     );
     let JournalError::MergeUnfinished { units, .. } = error else {
         panic!("{error:?}")
@@ -113,10 +113,10 @@ fn what_does_not_belong_together_is_refused() {
     check(|j| j[2].description.place += 1, &["tiny-1 and tiny-3"]);
     check(|j| j[2].description.about.push('!'), &["tiny-1 and tiny-3"]);
 
-    // Shards of two divisions leave units out: the units are named, but not the shards that lack them.
+    // If shards of two divisions leave units out, the message names the units, but not the shards that lack them.
     let error = check(
         |j| *j = vec![j[0].clone(), shard("tiny", 0, "2/4".parse().unwrap())],
-        &["tiny: missing are units "],
+        &["tiny: missing units "],
     );
     assert!(
         matches!(error, JournalError::MergeMissing { .. }),
@@ -144,7 +144,7 @@ fn what_does_not_belong_together_is_refused() {
 fn shards_of_two_divisions_make_up_a_run() {
     let mut journals = shards("tiny", 0, 3);
     journals.remove(1);
-    // What is missing was done in a run of other shards, besides what is there already.
+    // The missing units were computed in a run with other shards, in addition to units that are already there.
     journals.extend(shards("tiny", 0, 4));
     let merged = merge(journals).unwrap().remove(0);
     assert_eq!(merged.finished, shard("tiny", 0, Shard::WHOLE).finished);

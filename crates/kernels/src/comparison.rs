@@ -1,9 +1,9 @@
 //! Comparisons of many distributions over the vocabulary with one reference, position by position.
 //!
 //! A logit lens turns every residual stream of a sequence into a distribution and compares it with the output.
-//! [`compare`] goes over the vocabulary once, in tiles of columns. The logits of the reference are computed once for all states,
-//! and the logits of each state serve two lenses: one takes them as they are, one rescales them ([`Rescaling`]).
-//! Both directions of the Kullback–Leibler divergence need no more than sums of differences of logits:
+//! [`compare`] passes over the vocabulary once, in tiles of columns. It computes the logits of the reference once for all states.
+//! The logits of each state serve two lenses: one takes them as they are, the other rescales them ([`Rescaling`]).
+//! Both directions of the Kullback–Leibler divergence need only sums of differences of logits:
 //!
 //! KL(p ‖ q) = (ℓ_q − ℓ_p) − Σ_v p_v·(z_q,v − z_p,v), and KL(q ‖ p) likewise with p and q exchanged.
 
@@ -16,18 +16,18 @@ use crate::online_softmax::{OnlineSoftmax, Summary};
 use crate::vocabulary::{TILE_COLUMNS, Unembedding, pass, tile_of, tile_rows};
 use ndarray::{ArrayView2, s};
 
-/// One position's distribution q = softmax(z_q) beside the reference's p = softmax(z_p).
+/// One position's distribution q = softmax(z_q), compared with the reference's p = softmax(z_p).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
     /// The sums over q. There is no target.
     pub summary: Summary,
-    /// Σ_v p_v·(z_q,v − z_p,v), nats: what KL(p ‖ q) needs besides the two log-sum-exps.
+    /// Σ_v p_v·(z_q,v − z_p,v), nats: the term of KL(p ‖ q) besides the two log-sum-exps.
     pub change_under_reference: f64,
-    /// Σ_v q_v·(z_p,v − z_q,v), nats: what KL(q ‖ p) needs.
+    /// Σ_v q_v·(z_p,v − z_q,v), nats: the same term of KL(q ‖ p).
     pub change_under_own: f64,
 }
 
-/// A second lens on logits z: scale·(z − shift). Where logits are capped, both lenses are capped at last.
+/// A second lens on logits z: scale·(z − shift). If logits are capped, the cap is applied last in both lenses.
 #[derive(Clone, Copy, Debug)]
 pub struct Rescaling<'a> {
     /// The scale of each state at each position, \[states, seq\].
@@ -36,12 +36,12 @@ pub struct Rescaling<'a> {
     pub shift: Option<&'a [f32]>,
 }
 
-/// What [`compare`] found.
+/// The result of [`compare`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparisons {
-    /// Of the logits as they are, \[states\]\[seq\].
+    /// For the logits as they are, \[states\]\[seq\].
     pub plain: Vec<Vec<Comparison>>,
-    /// Of the rescaled logits, \[states\]\[seq\].
+    /// For the rescaled logits, \[states\]\[seq\].
     pub rescaled: Vec<Vec<Comparison>>,
     /// The reference's own distributions, \[seq\].
     pub reference: Vec<Summary>,

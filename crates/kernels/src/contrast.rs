@@ -1,30 +1,31 @@
-//! What two distributions over the vocabulary of which both summaries are known have in common, position by position.
+//! Contrasts two distributions over the vocabulary, position by position, after passes that computed both summaries.
 //!
-//! The divergence of the second from the first, the one between both, and the rank of a token need the log-sum-exps, or the
-//! token's logit, before the first tile of logits: so [`contrast`] is a pass of its own, after those that made the summaries.
+//! The divergence of the second from the first, the divergence between both, and the rank of a token need the log-sum-exps, or
+//! the token's logit, before the first tile of logits. So [`contrast`] is a separate pass, after those that computed the
+//! summaries.
 
 use crate::online_softmax::Summary;
 use crate::vocabulary::{Unembedding, each_pair_of_rows};
 use ndarray::ArrayView2;
 use std::f64::consts::LN_2;
 
-/// One position's distribution q = softmax(z) beside the plain one's p = softmax(y).
+/// One position's distribution q = softmax(z), contrasted with the plain one's p = softmax(y).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Contrast {
     /// KL(q ‖ p) = Σ_v q_v·ln(q_v/p_v), nats.
     pub reverse_kl_nats: f64,
     /// The Jensen–Shannon divergence ½·KL(p ‖ m) + ½·KL(q ‖ m) with m = (p + q)/2, nats: from 0 to ln 2.
     pub js_nats: f64,
-    /// The rank of the target under q, from 1: how many tokens have a larger logit, or as large a one and a lower id, and one
-    /// more. `None` where there is no target.
+    /// The rank of the target under q, from 1: one more than the number of tokens with a larger logit, or an equal logit and a
+    /// lower id. `None` if there is no target.
     pub target_rank: Option<u32>,
 }
 
-/// Contrasts each row of `states` \[seq, model\] with the same row of `plain_states`, all of them final-norm outputs, of which the
-/// summaries are those that a pass over the vocabulary has given.
+/// Contrasts each row of `states` \[seq, model\] with the same row of `plain_states`. All rows are final-norm outputs, and the
+/// summaries are those of a pass over the vocabulary.
 ///
-/// Row `i` has the target `targets[i]` where its summary has a target's logit. Costs two products with the unembedding.
-/// Log-sum-exps that are NaN make divergences NaN.
+/// Row `i` has the target `targets[i]` if its summary has a target's logit. The pass takes two products with the unembedding.
+/// NaN log-sum-exps give NaN divergences.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -70,10 +71,10 @@ pub fn contrast(
     contrasts
 }
 
-/// The terms of KL(q ‖ p) and of the Jensen–Shannon divergence of some tokens; `change` is the log-sum-exp of q less that of p.
+/// The terms of KL(q ‖ p) and of the Jensen–Shannon divergence for some tokens; `change` is the log-sum-exp of q minus that of p.
 ///
-/// With d = ln(q/p), a the larger of p and q and t = e^{−|d|} the smaller by the larger, a token's term of the latter is
-/// ½·a·((1 + t)·(ln 2 − ln(1 + t)) − t·|d|): no difference of nearly equal probabilities is taken.
+/// With d = ln(q/p), a the larger of p and q, and t = e^{−|d|} the ratio of the smaller to the larger, a token's term of the
+/// latter is ½·a·((1 + t)·(ln 2 − ln(1 + t)) − t·|d|). It subtracts no nearly equal probabilities.
 fn divergences(logits: &[f32], plain: &[f32], log_sum_exp: f64, change: f64) -> (f64, f64) {
     let (mut reverse, mut js) = (0.0_f64, 0.0_f64);
     for (z, y) in logits.iter().zip(plain) {
@@ -88,7 +89,7 @@ fn divergences(logits: &[f32], plain: &[f32], log_sum_exp: f64, change: f64) -> 
     (reverse, js)
 }
 
-/// How many logits are larger than the target's; those of the first `before` also where they are as large.
+/// The number of logits larger than the target's; among the first `before` logits, equal ones count too.
 fn ranked_before(logits: &[f32], target: f32, before: usize) -> u32 {
     let (lower, higher) = logits.split_at(before.min(logits.len()));
     let ahead = lower.iter().filter(|z| **z >= target).count()
@@ -145,7 +146,7 @@ mod tests {
                 }
                 prop_assert_eq!(found[i].target_rank == Some(1), targets.get(i) == Some(&own[i].argmax));
             }
-            // A distribution is no distance from itself.
+            // A distribution has distance 0 from itself.
             let same = contrast(others.view(), &plain, others.view(), &plain, unembedding, &targets);
             prop_assert!(same.iter().all(|own| own.reverse_kl_nats == 0.0 && own.js_nats.abs() < 1e-12));
         }

@@ -1,16 +1,16 @@
 //! Matrix products, normalisation, activations and the vocabulary pass, over array views.
 //!
 //! Everything that must be fast, and everything that must add numbers in one fixed order, is in this crate and nowhere else.
-//! Callers hold shapes and meaning; this crate holds arithmetic.
+//! Callers know shapes and meaning; this crate knows arithmetic.
 //! It knows no model and does no I/O.
 //!
-//! Every function runs on the thread that calls it; a [`team::Team`] is how callers share their work.
+//! Every function runs on the calling thread; callers share work among threads with a [`team::Team`].
 //! The same inputs give the same bits on one type of machine, whichever thread calls and however many rows are computed together:
 //! each output row depends on its own input row alone.
-//! The instruction set (AVX-512, AVX2 with FMA, or portable code) is chosen at run time. [`cpu_features`] names the choice,
-//! [`bf16_features`] that for products in bf16.
+//! The instruction set (AVX-512, AVX2 with FMA, or portable code) is chosen at run time. [`cpu_features`] names the choice, and
+//! [`bf16_features`] the choice for products in bf16.
 //!
-//! Shapes are checked with `assert!`: a wrong shape is an error of the calling code, never of a user's file.
+//! Shapes are checked with `assert!`: a wrong shape is a bug of the calling code, never the fault of a user's file.
 
 pub mod activation;
 pub mod comparison;

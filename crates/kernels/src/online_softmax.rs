@@ -1,12 +1,12 @@
-//! The online softmax: what softmax(z) amounts to, from a row of logits z that is seen in pieces.
+//! The online softmax: statistics of softmax(z) from a row of logits z that arrives in pieces.
 //!
-//! Sums are kept relative to the largest logit so far, and rescaled when a larger one comes (Milakov and Gimelshein 2018,
+//! Sums are relative to the largest logit so far, and are rescaled when a larger one arrives (Milakov and Gimelshein 2018,
 //! "Online normalizer calculation for softmax").
 
-/// How many of the most probable tokens are kept.
+/// The number of most probable tokens that are kept.
 pub const TOP: usize = 5;
 
-/// One distribution q = softmax(z), in sums over its logits.
+/// Sums over the logits of one distribution q = softmax(z).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
     /// log Σ_v e^{z_v}, nats.
@@ -15,13 +15,14 @@ pub struct Summary {
     pub mean_logit: f64,
     /// The token with the largest logit, the first of `top`.
     pub argmax: u32,
-    /// The tokens with the largest logits, in their order; of equal ones the lowest ids. `u32::MAX` where there are fewer tokens.
+    /// The tokens with the largest logits, in descending order; equal logits are ordered by id. `u32::MAX` fills up a smaller
+    /// vocabulary.
     pub top: [u32; TOP],
     /// The logit of the target token, for positions that have one.
     pub target_logit: Option<f32>,
 }
 
-/// The largest logits so far, in their order, with their tokens.
+/// The largest logits so far in descending order, with their tokens.
 #[derive(Clone, Copy)]
 struct Largest {
     logits: [f32; TOP],
@@ -29,7 +30,7 @@ struct Largest {
 }
 
 impl Largest {
-    /// Puts a logit in its place, behind those that are as large.
+    /// Inserts a logit at its place, after equal ones.
     fn insert(&mut self, logit: f32, token: u32) {
         let place = self.logits.iter().position(|own| logit > *own);
         let Some(place) = place else { return };
@@ -75,10 +76,9 @@ impl OnlineSoftmax {
         self.sum
     }
 
-    /// Takes up those of some logits that are among the largest so far; the largest of them is `top`, and the first has the
-    /// index `first`.
+    /// Adds the logits that are among the largest so far; `top` is the largest of them, and `first` is the index of the first.
     pub(crate) fn rank(&mut self, top: f32, logits: &[f32], first: usize) {
-        // Few pieces of a row have one of its largest logits.
+        // Few pieces of a row contain one of its largest logits.
         if top > self.largest.logits[TOP - 1] {
             for (index, logit) in logits.iter().enumerate() {
                 self.largest.insert(*logit, (first + index) as u32);
@@ -88,8 +88,8 @@ impl OnlineSoftmax {
 
     /// Raises the maximum to `top`, and rescales the sums.
     ///
-    /// Gives e^{old maximum − top}, by which the caller rescales sums of its own that are relative to the maximum; `None` if
-    /// there are no logits before these.
+    /// Returns e^{old maximum − top}, by which the caller rescales its own sums relative to the maximum; `None` if there were no
+    /// logits before.
     pub(crate) fn raise(&mut self, top: f32) -> Option<f64> {
         // With d = maximum − top, Σ(z − m)e^{z − m} becomes e^d·(Σ(z − m)e^{z − m} + d·Σe^{z − m}).
         let factor = (self.sum > 0.0).then(|| {
@@ -108,14 +108,14 @@ impl OnlineSoftmax {
         self.weighted += weighted;
     }
 
-    /// Adds sums that are relative to `top`, and gives e^{top − maximum}, the factor between the two.
+    /// Adds sums that are relative to `top`, and returns e^{top − maximum}, the factor between the two.
     pub(crate) fn add_relative_to(&mut self, top: f32, sum: f64, weighted: f64) -> f64 {
         let d = f64::from(top) - f64::from(self.maximum);
         self.add(d.exp() * sum, d.exp() * (weighted + d * sum));
         d.exp()
     }
 
-    /// The distribution, if these were all logits. NaN logits make its sums NaN.
+    /// The distribution, once all logits have been added. NaN logits make its sums NaN.
     pub(crate) fn summary(&self, target_logit: Option<f32>) -> Summary {
         let maximum = f64::from(self.maximum);
         Summary {

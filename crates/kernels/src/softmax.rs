@@ -8,17 +8,17 @@ use ndarray::ArrayViewMut2;
 vectorized! {
     /// Turns a tile of attention scores \[queries, keys\] into attention weights, in place.
     ///
-    /// Row `i` belongs to the query at position `first_query + i`. It sees the keys 0..=first_query + i; later keys get weight 0.
-    /// Scores are multiplied by `scale`, usually 1/√head. The weights of a row sum to one.
-    /// A row's weights depend, to the bit, on the scores that it sees alone.
+    /// Row `i` belongs to the query at position `first_query + i`. It attends to the keys 0..=first_query + i; later keys get
+    /// weight 0. Scores are multiplied by `scale`, usually 1/√head. The weights of a row sum to one.
+    /// The weights of a row depend, to the bit, only on the scores of the keys that it attends to.
     ///
     /// # Panics
-    /// If a row sees more keys than the tile has, or the rows are not contiguous.
+    /// If a row attends to more keys than the tile has, or the rows are not contiguous.
     pub fn causal_softmax(scores: ArrayViewMut2<'_, f32>, first_query: usize, scale: f32) {
         let mut scores = scores;
         assert!(
             first_query + scores.nrows() <= scores.ncols(),
-            "the tile holds every key its last query sees"
+            "the tile holds every key that its last query attends to"
         );
         for (i, mut row) in scores.outer_iter_mut().enumerate() {
             let row = row.as_slice_mut().expect("rows of a score tile are contiguous");

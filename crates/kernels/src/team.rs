@@ -1,7 +1,7 @@
-//! Threads that share one piece of work after another, each too short to start threads for.
+//! Threads that share short pieces of work, too short to start threads for each.
 #![allow(
     unsafe_code,
-    reason = "threads that outlive a piece of work are lent what it borrows"
+    reason = "threads outlive the borrows of the work that they run"
 )]
 
 use std::cell::UnsafeCell;
@@ -12,45 +12,46 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle, Thread};
 
-/// How often a thread looks for work, or for the others' end, before it sleeps: some ten microseconds. The products of a token
-/// follow each other faster than a sleeping thread wakes up.
+/// How often a thread polls for work, or for the end of the others' work, before it sleeps: some ten microseconds. The products
+/// of a token follow each other faster than a sleeping thread wakes up.
 const SPINS: u32 = 1 << 10;
 
-/// The caller and some threads that wait for its work.
+/// The calling thread, and threads that wait for its work.
 ///
-/// What comes out of [`Team::share`] must not depend on who does which part; then it does not depend on the number of threads.
+/// If the result of [`Team::share`] does not depend on which thread runs which part, it does not depend on the number of threads
+/// either.
 pub struct Team {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    /// Held by whoever gives the workers something to do.
+    /// Held by the thread that gives the workers a round of work.
     turn: Mutex<()>,
 }
 
 struct Shared {
-    /// Counts the pieces of work; each begins with a new number.
+    /// Counts the rounds; each begins with a new number.
     round: AtomicUsize,
     /// Workers that have not finished the round.
     left: AtomicUsize,
     has_panicked: AtomicBool,
     has_ended: AtomicBool,
-    /// Written between two rounds alone, when no worker reads it.
+    /// Written only between two rounds, when no worker reads it.
     work: UnsafeCell<Option<Work>>,
 }
 
-/// What a round does, by the number of the thread, and who waits for it.
+/// The work of a round, called with the number of the thread, and the thread that waits for its end.
 struct Work {
     run: *const (dyn Fn(usize) + Sync),
     caller: Thread,
 }
 
 // SAFETY: `round` and `left` order every access to `work`: the caller writes it before it begins a round, and again only after
-// all workers have finished that round. What `run` points to is `Sync` and outlives the round.
+// all workers have finished that round. `run` points to a `Sync` value that outlives the round.
 unsafe impl Sync for Shared {}
 // SAFETY: as above; nothing in it belongs to the thread that made it.
 unsafe impl Send for Shared {}
 
 impl Team {
-    /// The caller and `threads − 1` threads, or as many as the system gives.
+    /// The calling thread and `threads − 1` further threads, or as many as the system starts.
     pub fn new(threads: NonZeroUsize) -> Self {
         let shared = Arc::new(Shared {
             round: AtomicUsize::new(0),
@@ -71,20 +72,20 @@ impl Team {
         }
     }
 
-    /// The caller alone.
+    /// The calling thread alone.
     pub fn alone() -> Self {
         Self::new(NonZeroUsize::MIN)
     }
 
-    /// Threads, the caller among them.
+    /// The number of threads, including the caller.
     pub fn threads(&self) -> usize {
         self.workers.len() + 1
     }
 
-    /// Does `work` on every part. Each thread has one of `tools` for itself, and takes the next part when it is done with one;
-    /// at most as many threads work as there are tools.
+    /// Runs `work` on every part. Each thread takes one of `tools`, and then part after part until none is left; no more threads
+    /// work than there are tools.
     ///
-    /// While the team works for another thread, the caller does all parts by itself.
+    /// While the team works for another thread, the caller runs all parts by itself.
     ///
     /// # Panics
     /// If there is no tool, or the work panics on any thread.
@@ -104,7 +105,7 @@ impl Team {
         parts: impl IntoIterator<Item = T>,
         work: impl Fn(&mut R, T) + Sync,
     ) {
-        assert!(!tools.is_empty(), "a tool for the caller");
+        assert!(!tools.is_empty(), "there is a tool for the caller");
         let mut parts = parts.into_iter();
         if self.workers.is_empty() || tools.len() == 1 {
             let tool = &mut tools[0];
@@ -118,7 +119,7 @@ impl Team {
             let Some(tool) = tools.get(thread) else {
                 return;
             };
-            // A panic is told by `run`; what it leaves half-done is not read.
+            // `run` reports a panic; the half-done results of a part that panicked are not read.
             let mut tool = tool.lock().unwrap_or_else(PoisonError::into_inner);
             while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let part = part.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -135,7 +136,7 @@ impl Team {
             Err(TryLockError::WouldBlock) => return work(0),
         };
         let shared = &*self.shared;
-        // SAFETY: only the lifetime changes. The workers call it in this round alone, and `run` does not return, nor unwind,
+        // SAFETY: only the lifetime changes. The workers call it in this round alone, and `run` neither returns nor unwinds
         // before all have finished the round.
         let run = unsafe {
             std::mem::transmute::<*const (dyn Fn(usize) + Sync), *const (dyn Fn(usize) + Sync)>(
@@ -143,7 +144,7 @@ impl Team {
             )
         };
         let caller = thread::current();
-        // SAFETY: no round is under way, so no worker reads it, and `turn` keeps other callers away.
+        // SAFETY: no round is in progress, so no worker reads it, and `turn` keeps other callers away.
         unsafe { *shared.work.get() = Some(Work { run, caller }) };
         shared.left.store(self.workers.len(), Ordering::Relaxed);
         shared.round.fetch_add(1, Ordering::Release);
@@ -161,7 +162,7 @@ impl Team {
 }
 
 impl Shared {
-    /// Waits for rounds and does a worker's part of each.
+    /// A worker's loop: waits for rounds and does its part of each.
     fn serve(&self, number: usize) {
         let mut seen = 0;
         loop {
@@ -170,10 +171,10 @@ impl Shared {
             if self.has_ended.load(Ordering::Relaxed) {
                 return;
             }
-            // SAFETY: a round is under way, so nobody writes it until this worker has finished.
+            // SAFETY: a round is in progress, so nobody writes it until this worker has finished.
             let work = unsafe { (*self.work.get()).as_ref() }.expect("a round has work");
             let caller = work.caller.clone();
-            // SAFETY: the caller waits for the end of the round before what it lends goes away.
+            // SAFETY: the caller waits for the end of the round before the borrowed work is dropped.
             let run = unsafe { &*work.run };
             if catch_unwind(AssertUnwindSafe(|| run(number))).is_err() {
                 self.has_panicked.store(true, Ordering::Relaxed);
@@ -185,7 +186,7 @@ impl Shared {
     }
 }
 
-/// Whoever makes it true unparks the waiting thread.
+/// The thread that makes the condition true unparks the waiting thread.
 fn wait_until(is_true: impl Fn() -> bool) {
     for _ in 0..SPINS {
         if is_true() {
@@ -204,7 +205,7 @@ impl Drop for Team {
         self.shared.round.fetch_add(1, Ordering::Release);
         for worker in self.workers.drain(..) {
             worker.thread().unpark();
-            // A worker catches the panics of its work.
+            // A worker catches panics of its work.
             let _ = worker.join();
         }
     }
@@ -245,7 +246,7 @@ mod tests {
         }
     }
 
-    /// Long enough a wait between rounds for the workers to sleep.
+    /// The pauses between rounds are long enough for the workers to sleep.
     #[test]
     fn sleeping_threads_wake_up() {
         let team = team(3);

@@ -3,8 +3,8 @@
 //! The unembedding is the widest product of a model, and its result, positions × vocabulary, the largest array.
 //! [`pass`] computes it in tiles of columns. For each position it keeps the sums of an online softmax, the arg-max and the logit
 //! of one target token; entropy and loss follow from these.
-//! A divergence from another distribution p needs one more number, Σ_v p_v·z_v. Logits are linear in the state, so that is a dot
-//! product with the *expected unembedding row* Σ_v p_v·W\[:, v\], which [`pass_with_expected_rows`] gives.
+//! A divergence from another distribution p needs one more number, Σ_v p_v·z_v. Logits are linear in the state, so it is a dot
+//! product with the *expected unembedding row* Σ_v p_v·W\[:, v\], which [`pass_with_expected_rows`] computes.
 
 use crate::activation::cap;
 use crate::cpu::vectorized;
@@ -40,12 +40,12 @@ pub struct Unembedding<'a> {
     pub weight: &'a Packed,
     /// \[vocab\].
     pub bias: Option<&'a [f32]>,
-    /// Logits z become cap·tanh(z/cap) at last.
+    /// Caps logits z last: z becomes cap·tanh(z/cap).
     pub cap: Option<f32>,
 }
 
 impl Unembedding<'_> {
-    /// The size of the vocabulary, which the bias must have too.
+    /// The size of the vocabulary; the bias must have the same length.
     pub(crate) fn vocab(&self) -> usize {
         let vocab = self.weight.outputs();
         if let Some(bias) = self.bias {
@@ -113,14 +113,14 @@ pub fn pass(
     sums.summaries()
 }
 
-/// Does what [`pass`] does, and gives the expected unembedding row Σ_v p_v·W\[:, v\] of each position's distribution p as well,
+/// Does what [`pass`] does, and also computes the expected unembedding row Σ_v p_v·W\[:, v\] of each position's distribution p,
 /// \[seq, model\].
 ///
 /// For another state t, Σ_v p_v·(z_v(t) − z_v(state)) = (t − state)·row: the cross term of KL(p ‖ q) without a vocabulary pass.
 /// If the weight is packed in bf16, the p_v are rounded to bf16 relative to the largest, and divided by their sum.
 ///
 /// # Panics
-/// As [`pass`], and if the logits are capped: they are not linear in the state then, and [`pass_beside`] is the way.
+/// As [`pass`], and if the logits are capped: they are then not linear in the state, and [`pass_beside`] must be used.
 pub fn pass_with_expected_rows(
     states: ArrayView2<'_, f32>,
     unembedding: Unembedding<'_>,
@@ -149,7 +149,7 @@ pub fn pass_with_expected_rows(
             let before = sums.running[first_row + i].maximum();
             sums.absorb(first_row + i, first_column, row);
             let maximum = sums.running[first_row + i].maximum();
-            // As in the online softmax: what is relative to the old maximum becomes relative to the new one.
+            // As in the online softmax: sums relative to the old maximum become relative to the new one.
             if maximum > before {
                 let factor = (before - maximum).exp();
                 expected.row_mut(i).mapv_inplace(|value| value * factor);
@@ -174,10 +174,10 @@ pub fn pass_with_expected_rows(
     (sums.summaries(), expected)
 }
 
-/// Does what [`pass`] does, and gives Σ_v p_v·(z_v − y_v) for each row, the cross term of KL(p ‖ q) between the row's logits z and
-/// the logits y of other states, whose distributions p have the summaries `plain`.
+/// Does what [`pass`] does, and also computes Σ_v p_v·(z_v − y_v) for each row. This is the cross term of KL(p ‖ q) between the
+/// row's logits z and the logits y of other states, whose distributions p have the summaries `plain`.
 ///
-/// It computes the logits of both, so it costs two passes. It is the way where logits are capped.
+/// It computes the logits of both, so it costs two passes. Capped logits need it.
 ///
 /// # Panics
 /// As [`pass`], or if the two differ in shape.
@@ -212,7 +212,7 @@ pub(crate) fn each_pair_of_rows(
     unembedding: Unembedding<'_>,
     mut visit: impl FnMut(usize, usize, &[f32], &[f32]),
 ) {
-    assert_eq!(states.dim(), others.dim(), "a plain state for each state");
+    assert_eq!(states.dim(), others.dim(), "there is a plain state for each state");
     let mut scratch = Scratch::default();
     let mut buffer = Vec::new();
     let mut packed = None;
@@ -220,7 +220,7 @@ pub(crate) fn each_pair_of_rows(
         let rows = first_row..first_row + tile.nrows();
         buffer.resize(tile.len(), 0.0);
         let mut beside = tile_of(&mut buffer, tile.nrows(), tile.ncols());
-        // With one tile of positions its states are packed once for all columns.
+        // With a single tile of positions, its states are packed once for all columns.
         let is_packed = matches!(&packed, Some((first, _)) if *first == first_row);
         if !is_packed {
             packed = Some((

@@ -1,16 +1,16 @@
-//! States of words as directions: what all words share is taken away before their cosine is measured.
+//! Removes the direction that all word states share, before their cosine is measured.
 
 use ndarray::{Array1, ArrayView1};
 
 use crate::MetricsError;
 
-/// What is added to a deviation before it divides, in the state's unit (Fantastic Semantics, arXiv 2403.01509).
+/// Added to a deviation before the division, in the state's unit (Fantastic Semantics, arXiv 2403.01509).
 const LEAST_DEVIATION: f64 = 1e-6;
 
-/// The map (x − μ)/(σ + 10⁻⁶) of each dimension, with the mean μ and the sample standard deviation σ of the states that it
-/// was fitted to.
+/// The map (x − μ)/(σ + 10⁻⁶) of each dimension, with the mean μ and the sample standard deviation σ of the states that it was
+/// fitted to.
 ///
-/// States of one layer lie in a narrow cone, which lifts the cosine of any two; the map takes the cone's axis away.
+/// States of one layer lie in a narrow cone, which raises the cosine of any two; the map removes the cone's axis.
 ///
 /// ```
 /// use layerwise_metrics::{Anisotropy, cosine};
@@ -31,11 +31,11 @@ pub struct Anisotropy {
 }
 
 impl Anisotropy {
-    /// The map fitted to states, each `[model]`.
+    /// Fits the map to states, each `[model]`.
     ///
     /// # Errors
     ///
-    /// There must be two states at least: the deviation of one is not defined.
+    /// At least two states are needed, because one state has no standard deviation.
     pub fn fit<'a>(
         states: impl IntoIterator<Item = ArrayView1<'a, f32>> + Clone,
     ) -> Result<Self, MetricsError> {
@@ -72,7 +72,7 @@ impl Anisotropy {
     }
 }
 
-/// The cosine of the angle between two vectors, from −1 to 1; `None` where one has no length.
+/// The cosine of the angle between two vectors, from −1 to 1; `None` if one has length 0.
 pub fn cosine<T: Copy + Into<f64>>(a: ArrayView1<'_, T>, b: ArrayView1<'_, T>) -> Option<f64> {
     let [a, b] = [a, b].map(|row| row.mapv(Into::<f64>::into));
     let lengths = (a.dot(&a) * b.dot(&b)).sqrt();

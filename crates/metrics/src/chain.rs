@@ -1,4 +1,4 @@
-//! Conditional random fields of two labels along a chain.
+//! Linear-chain conditional random fields with two labels.
 
 use ndarray::{Array1, Array2};
 
@@ -12,25 +12,25 @@ pub struct ChainField {
     parameters: Vec<f64>,
 }
 
-/// One chain to learn from: the features of each place, and its labels.
+/// One training chain: the features of each place, and its labels.
 pub type Chain = (Vec<Vec<f64>>, Vec<bool>);
 
-/// The gradient's largest entry, for each chain, at which a fit has converged.
+/// A fit has converged when the gradient's largest entry, divided by the number of chains, is at most this.
 const TOLERANCE: f64 = 1e-6;
-/// Steps before a fit is given up.
+/// The largest number of steps of a fit.
 const STEPS: usize = 500;
-/// Halvings of a step before a line search ends.
+/// The largest number of halvings of a step in a line search.
 const HALVINGS: usize = 40;
-/// The part of what a step promises that it must keep.
+/// The fraction of a step's predicted decrease that it must achieve (Armijo).
 const PROMISE: f64 = 1e-4;
 
 impl ChainField {
-    /// Fits the field with the largest penalised likelihood of the labels, −Σ ln p(y | x) + ½‖θ‖² at its least, by BFGS on
-    /// the exact gradient, which forward–backward gives.
+    /// Fits the field that maximises the penalised likelihood of the labels, by minimising −Σ ln p(y | x) + ½‖θ‖² with BFGS. The
+    /// gradient is exact, by forward–backward.
     ///
     /// # Errors
-    /// No chain, a chain whose numbers of labels, places and features do not fit, features that are not finite, one label
-    /// only, or no convergence. A row of an error is counted within its chain.
+    /// There are no chains, the numbers of labels, places and features of a chain do not match, a feature is not finite, only one
+    /// label occurs, or the fit does not converge. The row in an error counts within its chain.
     pub fn fit(chains: &[Chain]) -> Result<Self, MetricsError> {
         let features = chains
             .iter()
@@ -50,7 +50,7 @@ impl ChainField {
                     matrix: "x",
                     rows: x.len(),
                     columns: row.len(),
-                    expected: format!("{features} columns, one a feature"),
+                    expected: format!("{features} columns, one per feature"),
                 });
             }
             for (at, row) in x.iter().enumerate() {
@@ -80,10 +80,10 @@ impl ChainField {
         Ok(field)
     }
 
-    /// A field that was fitted before: u and b of the label `false`, those of the label `true`, then A row by row.
+    /// A field with given parameters: u and b of the label `false`, those of the label `true`, then A row by row.
     ///
     /// # Errors
-    /// Another number of parameters than 2·(features + 1) + 4.
+    /// The number of parameters is not 2·(features + 1) + 4.
     pub fn new(features: usize, parameters: Vec<f64>) -> Result<Self, MetricsError> {
         let expected = 2 * (features + 1) + 4;
         match parameters.len() == expected {
@@ -103,7 +103,7 @@ impl ChainField {
         &self.parameters
     }
 
-    /// Goes down from the parameters at hand until the gradient is as good as zero.
+    /// Descends from the current parameters until the gradient is within the tolerance.
     fn descend(&mut self, chains: &[Chain]) -> Result<(), MetricsError> {
         let tolerance = TOLERANCE * chains.len() as f64;
         let size = self.parameters.len();
@@ -181,7 +181,7 @@ impl ChainField {
         self.parameters[2 * (self.features + 1) + 2 * from + to]
     }
 
-    /// For each place ln Σ exp(score) over the labels before it, by its own label.
+    /// For each place and label, ln Σ exp(score) over the labels before it.
     fn forward(&self, x: &[Vec<f64>]) -> Vec<[f64; 2]> {
         let mut sums: Vec<[f64; 2]> = Vec::with_capacity(x.len());
         for row in x {
@@ -200,7 +200,7 @@ impl ChainField {
     /// The filtered probability that the label of each place is `true`, given the features up to it.
     ///
     /// # Panics
-    /// If a place has another number of features.
+    /// If a place has the wrong number of features.
     pub fn filtered(&self, x: &[Vec<f64>]) -> Vec<f64> {
         let sums = self.forward(x).into_iter();
         sums.map(|sums| (sums[1] - log_sum(sums)).exp()).collect()
@@ -266,7 +266,7 @@ fn log_sum([a, b]: [f64; 2]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Chains whose first feature tells how far the turn of the labels is, and whose second tells nothing.
+    /// Chains whose first feature predicts when the label changes, and whose second carries no information.
     fn chains() -> Vec<Chain> {
         let value = |at: usize| ((at * 37 + 11) % 17) as f64 / 17.0;
         (0..12)
@@ -281,7 +281,7 @@ mod tests {
             .collect()
     }
 
-    /// Sums over all 2ⁿ labellings, the slow way.
+    /// Compares with direct sums over all 2ⁿ labellings.
     #[test]
     fn sums_over_labellings_are_exact() {
         let field = ChainField {

@@ -4,10 +4,10 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
 use crate::MetricsError;
 
-/// Fewest samples of a batch: the estimator divides by N − 3.
+/// The smallest number of samples in a batch: the estimator divides by N − 3.
 const FEWEST_SAMPLES: usize = 4;
 
-/// If centring leaves less than this share of a Gram matrix's squares, what is left counts as rounding error.
+/// If centring leaves less than this share of a Gram matrix's sum of squares, the rest counts as rounding error.
 const NO_VARIANCE: f64 = 1e-20;
 
 /// Linear centred kernel alignment (CKA) between layers, with the unbiased HSIC averaged over batches (Nguyen, Raghu and
@@ -45,7 +45,7 @@ pub struct Cka {
 }
 
 impl Cka {
-    /// The alignment of `layers` layers over no batches yet.
+    /// An alignment of `layers` layers, without batches.
     pub fn new(layers: usize) -> Self {
         Self {
             hsic: Array2::zeros((layers, layers)),
@@ -62,13 +62,12 @@ impl Cka {
     /// Adds one batch: the states `[samples, width]` of each layer, row by row of the same samples.
     ///
     /// Layers may differ in width, and batches in samples; each batch has the same weight.
-    /// Meanwhile layers × samples²/2 numbers of 8 bytes are in memory.
+    /// Takes layers × samples²/2 numbers of 8 bytes of temporary memory.
     ///
     /// # Errors
     ///
-    /// There must be as many layers as the alignment was made for, all with the same number of samples, at least 4, and
-    /// no NaN or infinity.
-    /// After an error the alignment is as it was before.
+    /// There must be as many layers as the alignment was made for, all with the same number of samples, at least 4, and no NaN or
+    /// infinity. An error leaves the alignment unchanged.
     pub fn push(&mut self, states: &[ArrayView2<'_, f32>]) -> Result<(), MetricsError> {
         let samples = self.check(states)?;
         let pairs = samples * (samples - 1) / 2;
@@ -104,22 +103,22 @@ impl Cka {
         Ok(())
     }
 
-    /// The numbers that it sums up over batches: HSIC(i, j), `[layers, layers]` row by row, then for each layer the bound that
-    /// tells its variance from rounding errors.
+    /// The numbers summed over batches: HSIC(i, j), `[layers, layers]` row by row, then for each layer the bound that
+    /// distinguishes its variance from rounding errors.
     pub fn terms(&self) -> impl Iterator<Item = f64> + '_ {
         self.hsic.iter().chain(&self.magnitudes).copied()
     }
 
-    /// How many [terms](Cka::terms) there are of so many layers.
+    /// The number of [terms](Cka::terms) of `layers` layers.
     pub fn terms_of(layers: usize) -> usize {
         layers * (layers + 1)
     }
 
-    /// The alignment over one batch that left these [terms](Cka::terms).
+    /// The alignment over one batch, from its [terms](Cka::terms).
     ///
     /// # Errors
     ///
-    /// There must be as many as so many layers have.
+    /// The number of terms must be that of `layers` layers.
     pub fn of_one_batch(layers: usize, terms: &[f64]) -> Result<Self, MetricsError> {
         if terms.len() != Self::terms_of(layers) {
             return Err(MetricsError::Terms {
@@ -166,7 +165,7 @@ impl Cka {
         }))
     }
 
-    /// The number of samples of a batch that fits.
+    /// Checks a batch; returns its number of samples.
     fn check(&self, states: &[ArrayView2<'_, f32>]) -> Result<usize, MetricsError> {
         if states.len() != self.magnitudes.len() {
             return Err(MetricsError::LayerNumbers {
@@ -203,15 +202,14 @@ impl Cka {
     }
 }
 
-/// Writes the upper triangle of a layer's U-centred Gram matrix, row after row without the diagonal, and returns the sum
-/// of squares that the triangle had before.
+/// Writes the upper triangle of a layer's U-centred Gram matrix, row after row without the diagonal. Returns the triangle's sum
+/// of squares before centring.
 ///
 /// U-centring (Székely and Rizzo 2014) subtracts from K̃_ab, a ≠ b, the sums of its row and of its column, each divided by
 /// N − 2, and adds the sum of all entries, divided by (N−1)(N−2).
 /// HSIC(i, j) is then the inner product of two centred matrices over N(N−3): no large terms cancel, and the matrix of
 /// HSIC is positive semidefinite by construction.
-/// A shift of the states does not change it. So their mean is subtracted first, and streams with a large mean lose no
-/// digits.
+/// A shift of the states does not change it, so their mean is subtracted first: streams with a large mean then lose no digits.
 fn centred_gram(states: ArrayView2<'_, f32>, mut triangle: ndarray::ArrayViewMut1<'_, f64>) -> f64 {
     let samples = states.nrows();
     let states = states.mapv(f64::from);

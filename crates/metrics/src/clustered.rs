@@ -11,7 +11,7 @@ pub struct Cluster {
     pub count: u64,
 }
 
-/// A mean over observations that come in clusters, with its cluster-robust standard error.
+/// A mean over clustered observations, with its cluster-robust standard error.
 ///
 /// Positions of one sequence are not independent, so the sequence is the unit of sampling.
 /// With X_s the sum and n_s the count of cluster s, and G clusters,
@@ -20,10 +20,9 @@ pub struct Cluster {
 /// - SE² = G/(G−1) · Σ(X_s − x̄·n_s)² / (Σn_s)²,
 ///
 /// both in the observations' unit.
-/// This is the linearised variance of a ratio of two sums; with one observation a cluster it is the usual
-/// standard error of a mean.
-/// The pairs (X_s, n_s) are kept in the order in which they were pushed and summed in that order, so that the
-/// same clusters give the same bits.
+/// This is the linearised variance of a ratio of two sums; with one observation per cluster it is the usual standard error of a
+/// mean. The pairs (X_s, n_s) are kept and summed in the order in which they were pushed, so that the same clusters give the same
+/// bits.
 ///
 /// A cluster without observations is kept, so that pairs stay aligned, but G does not count it.
 ///
@@ -31,7 +30,7 @@ pub struct Cluster {
 /// use layerwise_metrics::ClusteredMean;
 ///
 /// let mut loss = ClusteredMean::new();
-/// loss.push(6.0, 2); // sum over the positions of the first sequence, and how many there are
+/// loss.push(6.0, 2); // sum over the positions of the first sequence, and their number
 /// assert_eq!((loss.mean(), loss.standard_error()), (Some(3.0), None));
 /// loss.push(10.0, 2);
 /// assert_eq!((loss.mean(), loss.standard_error()), (Some(4.0), Some(1.0)));
@@ -63,7 +62,7 @@ impl ClusteredMean {
         counts.fold(0, u64::saturating_add)
     }
 
-    /// The mean x̄, or `None` where there are no observations.
+    /// The mean x̄, or `None` if there are no observations.
     pub fn mean(&self) -> Option<f64> {
         let count = self.count();
         let sum: f64 = self.clusters.iter().map(|cluster| cluster.sum).sum();
@@ -81,7 +80,7 @@ impl ClusteredMean {
 
     /// The mean of the paired differences `self − other` over the same clusters.
     ///
-    /// Its sums are X_s − Y_s and its counts are n_s, so that its standard error is that of the difference.
+    /// Its sums are X_s − Y_s and its counts n_s, so its standard error is that of the difference.
     ///
     /// # Errors
     ///
@@ -131,7 +130,7 @@ fn linearised(
 ///
 /// With X_s and Y_s the two sums of cluster s, and G clusters,
 ///
-/// - r = ΣX_s / ΣY_s, without unit where both have the same,
+/// - r = ΣX_s / ΣY_s, without unit if both have the same,
 /// - SE² = G/(G−1) · Σ(X_s − r·Y_s)² / (ΣY_s)²,
 ///
 /// the linearised variance of a ratio: a [`ClusteredMean`] whose counts are any numbers.
@@ -177,7 +176,7 @@ impl ClusteredRatio {
         })
     }
 
-    /// The ratio r, or `None` where the sums below come to 0.
+    /// The ratio r, or `None` if the denominators sum to 0.
     pub fn ratio(&self) -> Option<f64> {
         let (above, below) = self.sums();
         (below != 0.0).then(|| above / below)

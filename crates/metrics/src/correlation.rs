@@ -3,7 +3,7 @@
 /// Pearson's correlation Σ(x − x̄)(y − ȳ)/√(Σ(x − x̄)²·Σ(y − ȳ)²) of pairs (x, y), without unit.
 ///
 /// It lies between −1 and 1, within rounding.
-/// `None` where it is not defined: fewer than two pairs, one side constant, or a number that is NaN or infinite.
+/// `None` if it is not defined: fewer than two pairs, one side constant, or a NaN or infinite number.
 ///
 /// ```
 /// use layerwise_metrics::correlation::{pearson, spearman};
@@ -21,7 +21,7 @@ pub fn pearson(pairs: &[(f64, f64)]) -> Option<f64> {
 /// Spearman's correlation of pairs (x, y): Pearson's of their ranks, without unit.
 ///
 /// Equal numbers share the mean of their ranks.
-/// `None` where it is not defined, as for [`pearson`].
+/// `None` if it is not defined, as for [`pearson`].
 pub fn spearman(pairs: &[(f64, f64)]) -> Option<f64> {
     if !pairs.iter().all(|(x, y)| x.is_finite() && y.is_finite()) {
         return None;
@@ -32,14 +32,14 @@ pub fn spearman(pairs: &[(f64, f64)]) -> Option<f64> {
     pearson(&ranked)
 }
 
-/// Deviations from the mean, scaled to a vector of length 1; `None` where there is no such vector.
+/// Deviations from the mean, scaled to a vector of length 1; `None` if all are 0 or a number is not finite.
 fn directions(values: impl Iterator<Item = f64>) -> Option<Vec<f64>> {
     let mut values: Vec<f64> = values.collect();
     if !values.iter().all(|value| value.is_finite()) {
         return None;
     }
-    // Differences of halves cannot overflow. Taken before anything else, they are exactly zero for equal values and lose
-    // no digits to a large mean.
+    // Halves cannot overflow when subtracted. Subtracting first makes equal values exactly zero, and loses no digits to a large
+    // mean.
     let first = *values.first()?;
     for value in &mut values {
         *value = *value / 2.0 - first / 2.0;
@@ -65,7 +65,7 @@ fn directions(values: impl Iterator<Item = f64>) -> Option<Vec<f64>> {
     Some(values)
 }
 
-/// Ranks from 1 of finite values; equal ones share the mean of theirs.
+/// Ranks from 1 of finite values; equal values share the mean of their ranks.
 fn ranks(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let values: Vec<f64> = values.collect();
     let mut order: Vec<usize> = (0..values.len()).collect();

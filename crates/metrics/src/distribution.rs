@@ -14,7 +14,7 @@ pub struct Likely {
     pub probability: f64,
 }
 
-/// The probabilities that a row of logits \[vocab\] stands for, computed in f64.
+/// The probabilities of a row of logits \[vocab\], computed in f64.
 ///
 /// ```
 /// use layerwise_metrics::distribution::softmax;
@@ -32,7 +32,7 @@ pub fn softmax(logits: ArrayView1<'_, f32>) -> Result<Array1<f64>, MetricsError>
     Ok(logits.mapv(|logit| (f64::from(logit) - log_sum_exp).exp()))
 }
 
-/// The `count` most likely tokens of a row of logits \[vocab\], the most likely first; of equals, the lower id first.
+/// The `count` most likely tokens of a row of logits \[vocab\], the most likely first; among equals, the lower id first.
 ///
 /// ```
 /// use layerwise_metrics::distribution::top;

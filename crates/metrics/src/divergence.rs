@@ -1,9 +1,8 @@
 //! Quantities of next-token distributions, from whole rows of logits.
 //!
 //! A row `[vocab]` of logits z stands for the distribution p_v = exp(z_v − ℓ) with ℓ = ln Σ_v exp z_v.
-//! These functions take rows of `f32` or `f64`, compute in `f64`, and read each row several times: they are the
-//! reference, not the fast way.
-//! Nothing is clamped: rounding may leave a divergence or an entropy slightly below zero.
+//! These functions take rows of `f32` or `f64`, compute in `f64`, and read each row several times: they are the reference for
+//! faster code. Nothing is clamped: rounding may leave a divergence or an entropy slightly below zero.
 //!
 //! A logit of −∞ is a token of probability 0, and a term 0·ln 0 counts as 0.
 //!
@@ -48,8 +47,7 @@ pub fn entropy_bits(logits: ArrayView1<'_, impl Copy + Into<f64>>) -> Result<f64
 ///
 /// # Errors
 ///
-/// See [the module](self#errors); the rows must have the same length, and every token to which p gives weight
-/// must have some in q.
+/// See [the module](self#errors). The rows must have the same length, and every token with weight in p must have weight in q.
 pub fn kl_nats(
     p_logits: ArrayView1<'_, impl Copy + Into<f64>>,
     q_logits: ArrayView1<'_, impl Copy + Into<f64>>,
@@ -81,7 +79,7 @@ pub fn kl_nats(
 ///
 /// # Errors
 ///
-/// See [the module](self#errors); the target must be in the vocabulary and have weight.
+/// See [the module](self#errors). The target must be in the vocabulary and have weight.
 pub fn loss_nats(
     logits: ArrayView1<'_, impl Copy + Into<f64>>,
     target: usize,
@@ -100,7 +98,7 @@ pub fn loss_nats(
     Ok(loss)
 }
 
-/// Token id of the largest logit of a row `[vocab]`; of several, the lowest.
+/// Token id of the largest logit of a row `[vocab]`; among equals, the lowest id.
 ///
 /// # Errors
 ///

@@ -17,15 +17,15 @@ pub enum MetricsError {
         /// The value found.
         found: f64,
     },
-    /// Every logit of a row is −∞, which is no distribution.
+    /// Every logit of a row is −∞, so the row is not a distribution.
     #[error("all {vocab} logits of a row are -inf; at least one must be finite")]
     NoFiniteLogit {
         /// Length of the row.
         vocab: usize,
     },
-    /// Two rows that are compared differ in length.
+    /// Two rows to be compared differ in length.
     #[error(
-        "two rows of logits have {expected} and {found} entries; rows that are compared must have equally many"
+        "two rows of logits have {expected} and {found} entries; rows to be compared must have the same length"
     )]
     RowLengths {
         /// Length of the first row.
@@ -46,7 +46,7 @@ pub enum MetricsError {
         "the KL divergence is infinite: token {token} has probability {probability:e} in the first row and 0 in the second"
     )]
     InfiniteDivergence {
-        /// First token id of that kind.
+        /// The first such token.
         token: usize,
         /// Its probability in the first row.
         probability: f64,
@@ -57,25 +57,25 @@ pub enum MetricsError {
         /// The target's id.
         target: usize,
     },
-    /// There are too few units to draw from.
+    /// There are too few units for resampling.
     #[error("an interval needs at least {least} units, found {found}")]
     TooFewUnits {
-        /// The fewest.
+        /// The smallest number of units.
         least: usize,
-        /// Units that there are.
+        /// The number of units.
         found: usize,
     },
-    /// A statistic is not defined for the units, or for too many draws of them.
+    /// A statistic is not defined on the units, or on too many draws of them.
     #[error(
-        "the statistic is not defined for the units, or for more than one draw in twenty: it is for {defined} of {draws}"
+        "the statistic is not defined on the units themselves, or on more than one draw in twenty: it is defined on {defined} of {draws}"
     )]
     UndefinedStatistic {
-        /// Draws for which it is.
+        /// The number of draws on which it is defined.
         defined: usize,
-        /// All draws.
+        /// The number of draws.
         draws: usize,
     },
-    /// Two clustered means that are to be subtracted have different numbers of clusters.
+    /// Two clustered means with different numbers of clusters cannot be subtracted.
     #[error(
         "means over {expected} and {found} clusters cannot be subtracted; both must be over the same clusters"
     )]
@@ -85,7 +85,7 @@ pub enum MetricsError {
         /// Clusters of the second mean.
         found: usize,
     },
-    /// A cluster has different counts in two clustered means that are to be subtracted.
+    /// Two clustered means with different counts in a cluster cannot be subtracted.
     #[error(
         "means cannot be subtracted: cluster {cluster} has {expected} observations in the first and {found} in the second"
     )]
@@ -163,25 +163,25 @@ pub enum MetricsError {
         /// Columns of the matrix.
         columns: usize,
     },
-    /// An alignment got a number of layers that it was not made for.
-    #[error("{found} layers were given to an alignment of {expected}")]
+    /// The number of layers is not that of the alignment.
+    #[error("the alignment has {expected} layers, but {found} were given; give as many")]
     LayerNumbers {
         /// Layers of the alignment.
         expected: usize,
         /// Layers given.
         found: usize,
     },
-    /// An alignment is made from another number of terms than its layers have.
-    #[error("{found} terms of an alignment; its layers have {expected}")]
+    /// The number of terms does not fit the number of layers.
+    #[error("an alignment was given {found} terms, but its layers have {expected}")]
     Terms {
         /// Terms that the layers have.
         expected: usize,
         /// Terms given.
         found: usize,
     },
-    /// A layer has another number of samples than the first one.
+    /// A layer has a different number of samples than the first one.
     #[error(
-        "layer {layer} has {found} samples and layer 0 has {expected}; layers of a batch must have equally many"
+        "layer {layer} has {found} samples and layer 0 has {expected}; layers of a batch must have the same number of samples"
     )]
     LayerSamples {
         /// Index of the first such layer.
@@ -221,13 +221,13 @@ pub enum MetricsError {
         /// Index of the first such layer.
         layer: usize,
     },
-    /// An alignment was asked for without any batch.
+    /// An alignment without batches has no similarity.
     #[error("an alignment of layers has no batches; it needs at least one")]
     NoBatches,
-    /// A curve without points.
+    /// A curve has no points.
     #[error("a curve has no points; it needs at least one")]
     EmptyCurve,
-    /// A point of a curve is not finite or not beyond the one before it.
+    /// A point of a curve is not finite, or its depth is not beyond that of the point before.
     #[error(
         "point {point} of a curve is {value} at depth {depth}; numbers must be finite, and depths must increase"
     )]
@@ -245,16 +245,16 @@ pub enum MetricsError {
         /// Index of the first such sample.
         sample: usize,
     },
-    /// A deviation was asked for of fewer than two states.
-    #[error("{found} states have no standard deviation; there must be 2 at least")]
+    /// Fewer than two states have no standard deviation.
+    #[error("{found} states have no standard deviation; give at least 2")]
     TooFewStates {
         /// States.
         found: u64,
     },
-    /// A threshold was to be chosen without samples.
+    /// There are no samples to choose a threshold from.
     #[error("a threshold cannot be chosen without samples")]
     NoScores,
-    /// A threshold was to be chosen from an empty grid.
+    /// The grid of thresholds is empty.
     #[error("a threshold cannot be chosen from an empty grid")]
     NoThresholds,
     /// A threshold is NaN.
@@ -263,7 +263,7 @@ pub enum MetricsError {
         /// Index of the first such threshold.
         index: usize,
     },
-    /// Groups cannot be divided into so many folds.
+    /// Groups cannot be divided into this many folds.
     #[error(
         "{groups} groups cannot be divided into {folds} folds; take at least 2 folds, and no more than there are groups"
     )]
@@ -273,7 +273,7 @@ pub enum MetricsError {
         /// The number of distinct groups.
         groups: usize,
     },
-    /// There are more or fewer labels than samples.
+    /// The numbers of labels and samples differ.
     #[error("there are {found} labels for {expected} samples; each sample needs one")]
     LabelNumbers {
         /// Number of samples.
@@ -303,7 +303,7 @@ pub enum MetricsError {
     },
     /// A logistic regression did not converge.
     #[error(
-        "the logistic regression of {samples} samples with {features} features did not converge: the norm of its gradient is {gradient:e}, and should be at most {tolerance:e}"
+        "the logistic regression of {samples} samples with {features} features did not converge: the norm of its gradient is {gradient:e}, but should be at most {tolerance:e}"
     )]
     LogisticNotConverged {
         /// Number of samples.
@@ -317,30 +317,30 @@ pub enum MetricsError {
     },
     /// A support vector machine did not converge.
     #[error(
-        "the support vector machine did not converge within {changes} changes of its weights; scale the features, or lower C"
+        "the support vector machine did not converge within {changes} updates of its weights; scale the features, or lower C"
     )]
     MachineNotConverged {
-        /// Changes of a pair of weights.
+        /// The number of updates of a pair of weights.
         changes: usize,
     },
     /// A conditional random field did not converge.
     #[error(
-        "the chain field did not converge in {steps} steps: the largest entry of its gradient is {gradient:e}, and should be at most {tolerance:e}; scale the features"
+        "the chain field did not converge in {steps} steps: the largest entry of its gradient is {gradient:e}, but should be at most {tolerance:e}; scale the features"
     )]
     ChainNotConverged {
-        /// Steps that were taken.
+        /// The number of steps taken.
         steps: usize,
         /// The gradient's largest entry at the end.
         gradient: f64,
         /// The entry at which it counts as converged.
         tolerance: f64,
     },
-    /// A chain has another number of parameters than its features ask for.
-    #[error("a chain has {found} parameters, and its features ask for {expected}")]
+    /// The number of parameters of a chain does not fit its number of features.
+    #[error("a chain has {found} parameters, but its features need {expected}")]
     ChainParameters {
-        /// Parameters of so many features.
+        /// The number of parameters for its features.
         expected: usize,
-        /// Parameters given.
+        /// The number of parameters given.
         found: usize,
     },
 }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::MetricsError;
 
-/// The fold, from 0 to `folds` − 1, of each sample, such that samples of one group are in one fold.
+/// Assigns each sample a fold, from 0 to `folds` − 1, so that the samples of one group share a fold.
 ///
-/// Samples of one group, a document for example, are not independent of each other.
+/// Samples of one group, such as a document, are not independent of each other.
 /// A probe that is tested on one fold is trained on all others, so no document is on both sides.
-/// Groups are taken by size, the largest first, and each goes to the fold with the fewest samples so far. Folds then differ
-/// by at most the size of one group. Among equal groups, and among equal folds, the first is taken.
+/// Groups are taken by size, the largest first, and each goes to the fold with the fewest samples so far. Folds then differ by at
+/// most the size of one group. Among equal groups, and among equal folds, the first is taken.
 ///
 /// # Errors
 ///
-/// There must be at least two folds, and as many groups as folds.
+/// There must be at least two folds, and at least as many groups as folds.
 ///
 /// ```
 /// use layerwise_metrics::group_folds;

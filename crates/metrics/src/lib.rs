@@ -6,19 +6,20 @@
 //! Faster passes elsewhere are tested against them.
 //!
 //! - [`divergence`]: entropy, Kullback–Leibler divergence, loss and arg-max of whole rows of logits;
-//! - [`streamed`]: the same quantities from the few sums that one streamed pass over the vocabulary yields;
+//! - [`streamed`]: the same quantities from the few sums of one streamed pass over the vocabulary;
 //! - [`ClusteredMean`]: a mean over positions with its standard error clustered by sequence;
-//! - [`Moments`]: mean, variance, skewness and kurtosis of values that come in pieces;
+//! - [`Moments`]: mean, variance, skewness and kurtosis of values that arrive in pieces;
 //! - [`Cka`]: centred kernel alignment between layers, over batches;
-//! - [`correlation`]: Pearson's and Spearman's;
+//! - [`correlation`]: Pearson's and Spearman's correlation;
 //! - [`logistic_regression`]: the linear probe for two classes; [`Standardizer`]: features on one scale;
-//! - [`support_vectors`]: the machine with the widest margin, linear or with a Gaussian kernel; [`ChainField`]: labels along a
-//!   chain, by a conditional random field;
+//! - [`support_vectors`]: support vector machines, linear or with a Gaussian kernel; [`ChainField`]: labels along a chain, by a
+//!   conditional
+//! random field;
 //! - [`threshold`]: decisions by a threshold on a score, and their accuracy;
 //! - [`group_folds`]: cross-validation that keeps groups together;
-//! - [`Anisotropy`] and [`cosine`]: the angle between states of words, less what all share;
-//! - [`Resamples`]: intervals of any statistic of independent units, by the bootstrap;
-//! - [`mcnemar`]: whether two decisions on the same items differ;
+//! - [`Anisotropy`] and [`cosine`]: the angle between word states, after removing the direction that all share;
+//! - [`Resamples`]: bootstrap intervals for any statistic of independent units;
+//! - [`mcnemar`]: McNemar's test of whether two decisions on the same items differ;
 //! - [`rescale`]: curves on a common grid of depths and a common scale;
 //! - [`factorization`]: least squares, Cholesky, symmetric eigenvalues and ridge regression, in pure Rust or
 //!   through the system's LAPACK (feature `lapack`).

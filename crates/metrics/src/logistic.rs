@@ -5,16 +5,16 @@ use ndarray::{Array1, ArrayView1, ArrayView2, Axis, s};
 use crate::MetricsError;
 use crate::matrix::{check_finite, column_means, shape};
 
-/// The gradient's norm at which a fit counts as converged, where rounding allows it.
+/// The norm of the gradient at which a fit has converged, unless rounding errors are larger.
 const TOLERANCE: f64 = 1e-6;
 
 /// The rounding of a gradient, as a share of the sum of its terms' norms.
 const ROUNDING: f64 = 1e-13;
 
-/// Newton steps before a fit is given up.
+/// The largest number of Newton steps of a fit.
 const NEWTON_STEPS: usize = 200;
 
-/// Halvings of a step before a line search is given up.
+/// The largest number of halvings of a step in a line search.
 const HALVINGS: usize = 60;
 
 /// A linear decision between two classes, fitted by [`logistic_regression`].
@@ -29,15 +29,15 @@ pub struct LogisticFit {
 impl LogisticFit {
     /// Log-odds w·x + b of the label `true`, in nats, `[samples]`, for X `[samples, features]`.
     ///
-    /// A positive one is a decision for `true`, so that the probe's accuracy is that of the
-    /// [threshold](crate::threshold::accuracy) 0.
+    /// A positive value is a decision for `true`, so the probe's accuracy is that of the [threshold](crate::threshold::accuracy)
+    /// 0.
     ///
     /// # Errors
     ///
-    /// X must have one column a feature.
+    /// X must have one column per feature.
     pub fn log_odds(&self, x: ArrayView2<'_, f64>) -> Result<Array1<f64>, MetricsError> {
         if x.ncols() != self.coefficients.len() {
-            let expected = format!("{} columns, one a feature", self.coefficients.len());
+            let expected = format!("{} columns, one per feature", self.coefficients.len());
             return Err(shape("x", x, expected));
         }
         Ok(x.dot(&self.coefficients) + self.intercept)
@@ -52,19 +52,18 @@ impl LogisticFit {
 /// `inverse_penalty` (paper B.10 and B.12; scikit-learn's `LogisticRegression(C)`).
 ///
 /// The sum is not divided by the number of samples, and the intercept b is not penalised.
-/// Features should be on like scales, as from a [`Standardizer`](crate::Standardizer), for the penalty to mean the same
-/// for all.
+/// Features should have similar scales, as from a [`Standardizer`](crate::Standardizer), so that the penalty treats them alike.
 ///
-/// The method is Newton's with a line search; each step is found by conjugate gradients, so that no matrix of size
-/// features² is made and features may outnumber samples.
-/// A fit has converged when the gradient's norm is at most 10⁻⁶, or 10⁻¹³ of the sum of its terms' norms where that is
-/// more (very large C).
-/// As the penalty bends the objective by 1 in every direction of w, w is then as close to the minimum as that norm.
+/// The method is Newton's with a line search. Conjugate gradients find each step, so no matrix of size features² is formed and
+/// features may outnumber samples.
+/// A fit has converged when the gradient's norm is at most 10⁻⁶, or at most 10⁻¹³ of the sum of its terms' norms if that is
+/// larger (very large C).
+/// The penalty adds a curvature of 1 in every direction of w, so w is then within that norm of the minimum.
 ///
 /// # Errors
 ///
-/// X must have rows, columns and finite entries, one label a row, samples of both classes; C must be positive and finite.
-/// A fit that does not converge, with numbers beyond the reach of `f64`, is an error.
+/// X must have rows, columns and finite entries, one label per row, and samples of both classes; C must be positive and finite.
+/// A fit whose numbers exceed the range of `f64` does not converge, which is an error.
 ///
 /// ```
 /// use layerwise_metrics::{logistic_regression, threshold};
@@ -109,7 +108,7 @@ pub fn logistic_regression(
         labels,
         inverse_penalty,
     };
-    // Without features, the best log-odds are those of the classes.
+    // Without features, the best log-odds are those of the class frequencies.
     let mut start = Array1::zeros(x.ncols() + 1);
     start[x.ncols()] = (positives as f64 / negatives as f64).ln();
     let mut fit = problem.minimise(start)?;
@@ -121,10 +120,10 @@ pub fn logistic_regression(
     })
 }
 
-/// The objective as a function of θ `[features + 1]`: w, and last the intercept that goes with centred features.
+/// The objective as a function of θ `[features + 1]`: w, then the intercept for centred features.
 ///
-/// The intercept is free, so that centring does not change w; it makes the problem far better conditioned.
-/// The features are centred in passing rather than copied.
+/// The intercept is not penalised, so centring does not change w; it makes the problem far better conditioned.
+/// Features are centred on the fly rather than copied.
 struct Problem<'a> {
     /// `[samples, features]`.
     x: ArrayView2<'a, f64>,
@@ -144,7 +143,7 @@ impl Problem<'_> {
         for _ in 0..NEWTON_STEPS {
             let gradient = self.gradient(theta.view(), log_odds.view());
             norm = gradient.dot(&gradient).sqrt();
-            // Numbers so large that rounding has no bound are left to the line search, which gives up.
+            // If numbers are so large that rounding has no bound, the line search gives up.
             if norm <= tolerance && tolerance.is_finite() {
                 return Ok(theta);
             }
@@ -171,9 +170,9 @@ impl Problem<'_> {
         self.x.dot(&weights) + (intercept[0] - self.mean.dot(&weights))
     }
 
-    /// Σ of factor·(x − mean, 1) over the samples, `[features + 1]`, where a factor may depend on its row x.
+    /// Σ factor·(x − mean, 1) over the samples, `[features + 1]`; a factor may depend on its row x.
     ///
-    /// One pass over the features, each row while it is at hand.
+    /// One pass over the features computes both.
     fn sum_rows(&self, mut factor: impl FnMut(usize, ArrayView1<'_, f64>) -> f64) -> Array1<f64> {
         let features = self.mean.len();
         let mut sum = Array1::zeros(features + 1);
@@ -189,7 +188,7 @@ impl Problem<'_> {
         sum
     }
 
-    /// Sum over the samples of the largest norms that their terms of the gradient can have.
+    /// The sum over the samples of the largest possible norms of their gradient terms.
     fn gradient_terms(&self) -> f64 {
         let rows = self.x.outer_iter();
         let norms = rows.map(|row| (row.dot(&row) + self.mean.dot(&self.mean) + 1.0).sqrt());
@@ -235,7 +234,7 @@ impl Problem<'_> {
         let mut preconditioned = &residual / &diagonal;
         let mut search = preconditioned.clone();
         let mut size = residual.dot(&preconditioned);
-        // Exact arithmetic would need as many steps as there are unknowns; rounding may need some more.
+        // In exact arithmetic there are at most as many steps as unknowns; rounding may need some more.
         for _ in 0..2 * gradient.len() + 10 {
             let image = self.hessian_times(search.view(), curvatures.view());
             let curvature = search.dot(&image);
@@ -279,12 +278,12 @@ impl Problem<'_> {
                 *entry += curvature * (x - mean) * (x - mean);
             }
         }
-        // Where every sample is decided, the intercept has next to no curvature.
+        // If every sample is decided with certainty, the intercept has almost no curvature.
         diagonal[features] = curvatures.sum().max(f64::EPSILON);
         diagonal
     }
 
-    /// The first of 1, ½, ¼, … that lowers the objective in proportion to the step, or `None`.
+    /// The first of 1, ½, ¼, … that decreases the objective in proportion to the step, or `None`.
     fn step(
         &self,
         theta: &Array1<f64>,
@@ -295,7 +294,7 @@ impl Problem<'_> {
     ) -> Option<f64> {
         let objective = self.objective(theta, log_odds);
         let slope = gradient.dot(direction);
-        // Close to the minimum, the objective changes by less than it rounds.
+        // Close to the minimum, the objective changes by less than its rounding error.
         let rounding = 1e-13 * objective;
         let mut step = 1.0;
         for _ in 0..HALVINGS {

@@ -1,15 +1,15 @@
-//! Checks and column means of matrices that functions of this crate are given.
+//! Checks and column means of matrix arguments.
 
 use ndarray::{Array1, ArrayView2, Axis};
 
 use crate::MetricsError;
 
-/// Means over the rows of a matrix that has at least one row, `[columns]`.
+/// Means over the rows, `[columns]`, of a matrix with at least one row.
 pub(crate) fn column_means(matrix: ArrayView2<'_, f64>) -> Array1<f64> {
     matrix.sum_axis(Axis(0)) / matrix.nrows() as f64
 }
 
-/// The error that the argument `name` does not have what is `expected`.
+/// The error for an argument `name` that lacks what is `expected`.
 pub(crate) fn shape(
     name: &'static str,
     found: ArrayView2<'_, f64>,
@@ -23,7 +23,7 @@ pub(crate) fn shape(
     }
 }
 
-/// Refuses a matrix without entries, and one with NaN or an infinity.
+/// Refuses a matrix that has no entries, or has NaN or an infinity.
 pub(crate) fn check_finite(
     name: &'static str,
     matrix: ArrayView2<'_, f64>,

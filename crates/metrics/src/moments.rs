@@ -1,24 +1,23 @@
 //! Population moments of streamed values.
 
-/// Number of partial sums, so that a sum is independent additions in one fixed order.
+/// Number of partial sums: independent additions in one fixed order, which vectorise.
 const LANES: usize = 8;
 
-/// Mean, variance, skewness and kurtosis of values that come in pieces.
+/// Mean, variance, skewness and kurtosis of values that arrive in pieces.
 ///
 /// With E the mean over all n values, μ = E\[c\] and σ² = E\[(c − μ)²\] (divided by n, not n − 1),
 ///
 /// - skewness is E\[((c − μ)/σ)³\],
 /// - kurtosis is E\[((c − μ)/σ)⁴\], not the excess over a normal distribution's 3.
 ///
-/// These are the moments that single out prediction and suppression neurons (paper B.9 and section E, "Universal
-/// neurons").
+/// These moments identify prediction and suppression neurons (paper B.9 and section E, "Universal neurons").
 ///
-/// Each piece is summed about its own mean, and pieces are joined by the update formulas of Pébay (2008).
-/// So no digits are lost if the mean is large beside σ.
+/// Each piece is summed about its own mean, and pieces are merged by the update formulas of Pébay (2008). So a mean that is large
+/// beside σ loses no digits.
 /// The same pieces merged in the same order give the same bits; another order agrees within rounding.
 /// Fourth powers of deviations must stay in the range of `f64`.
 ///
-/// NaN and infinities are passed on as NaN.
+/// NaN and infinities give NaN.
 ///
 /// ```
 /// use layerwise_metrics::Moments;
@@ -111,20 +110,20 @@ impl Moments {
         (self.count > 0).then(|| self.squares / self.count as f64)
     }
 
-    /// E\[((c − μ)/σ)³\], without unit, or `None` where σ is 0 or there are no values.
+    /// E\[((c − μ)/σ)³\], without unit, or `None` if σ is 0 or there are no values.
     pub fn skewness(&self) -> Option<f64> {
         let variance = self.variance().filter(|&variance| variance != 0.0)?;
         Some(self.cubes / self.count as f64 / (variance * variance.sqrt()))
     }
 
-    /// E\[((c − μ)/σ)⁴\], without unit and at least 1, or `None` where σ is 0 or there are no values.
+    /// E\[((c − μ)/σ)⁴\], without unit and at least 1, or `None` if σ is 0 or there are no values.
     pub fn kurtosis(&self) -> Option<f64> {
         let variance = self.variance().filter(|&variance| variance != 0.0)?;
         Some(self.fourths / self.count as f64 / (variance * variance))
     }
 }
 
-/// Sums of N terms of each value, over a fixed number of lanes in one order.
+/// Sums N terms of each value, over a fixed number of lanes in one order.
 fn sums<const N: usize>(
     values: &[impl Copy + Into<f64>],
     terms: impl Fn(f64) -> [f64; N],

@@ -1,19 +1,19 @@
-//! Intervals of any statistic of independent units, from the same resamples for all.
+//! Bootstrap intervals for any statistic of independent units, all from the same resamples.
 
 use crate::MetricsError;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Fewer units say too little about how they vary.
+/// With fewer units, their variation is too uncertain.
 const FEWEST: usize = 5;
 /// Draws of [`Resamples::of`].
 const DRAWS: usize = 2000;
 
-/// Units drawn with replacement, as often as there are units, many times: sequences, items, words or pairs, whichever are
-/// independent of each other.
+/// Resamples of independent units (sequences, items, words or pairs): each resample draws as many units as there are, with
+/// replacement.
 ///
-/// A statistic is a function of how often each unit was drawn. The same draws serve every schedule, curve and contrast, so
-/// that what is paired or selected in the statistic is so in every resample.
+/// A statistic is a function of how many times each unit was drawn. All schedules, curves and contrasts use the same draws, so
+/// anything paired or selected in the statistic is paired or selected in every resample.
 ///
 /// ```
 /// use layerwise_metrics::Resamples;
@@ -34,25 +34,25 @@ pub struct Resamples {
     draws: usize,
 }
 
-/// An interval of 95 %.
+/// A 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Interval {
-    /// The statistic of all units, each once.
+    /// The statistic with each unit counted once.
     pub value: f64,
     /// The interval's lower end.
     pub low: f64,
-    /// Its upper end.
+    /// The interval's upper end.
     pub high: f64,
-    /// Draws in which the statistic is defined.
+    /// The number of draws in which the statistic is defined.
     pub draws: usize,
 }
 
 impl Resamples {
-    /// 2,000 draws of so many units.
+    /// Makes 2,000 draws of `units` units.
     ///
     /// # Errors
-    /// Fewer than 5 units.
+    /// There are fewer than 5 units.
     pub fn of(units: usize, seed: u64) -> Result<Self, MetricsError> {
         if units < FEWEST {
             return Err(MetricsError::TooFewUnits {
@@ -67,25 +67,25 @@ impl Resamples {
         })
     }
 
-    /// The same with so many draws.
+    /// Sets the number of draws.
     #[must_use]
     pub fn drawing(self, draws: usize) -> Self {
         Self { draws, ..self }
     }
 
-    /// The units.
+    /// The number of units.
     pub fn units(&self) -> usize {
         self.units
     }
 
-    /// Tells `visit`, for each draw, how often each unit comes.
+    /// Calls `visit` for each draw with the number of times each unit occurs.
     fn each(&self, mut visit: impl FnMut(&[u32])) {
         let mut times = vec![0_u32; self.units];
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         for _ in 0..self.draws {
             times.fill(0);
             for _ in 0..self.units {
-                // A unit's share of 2³² differs from the others' by one part in 2³²/units.
+                // Each unit's share of 2³² differs from the others' by at most one part in 2³²/units.
                 let unit = (u64::from(random.next_u32()) * self.units as u64) >> 32;
                 times[unit as usize] += 1;
             }
@@ -93,10 +93,10 @@ impl Resamples {
         }
     }
 
-    /// For each draw, the sums of some numbers over the units that were drawn; each of `columns` has a number for each unit.
+    /// For each draw, the sums of some numbers over the drawn units; each of `columns` has one number per unit.
     ///
     /// # Panics
-    /// A column with another number of units.
+    /// If a column has another number of units.
     pub fn sums(&self, columns: &[&[f64]]) -> Vec<Vec<f64>> {
         assert!(columns.iter().all(|column| column.len() == self.units));
         let mut drawn = Vec::with_capacity(self.draws);
@@ -114,7 +114,8 @@ impl Resamples {
         drawn
     }
 
-    /// The interval of a statistic, which is told how often each unit comes; draws in which it is not defined are left out.
+    /// The interval of a statistic, which is called with the number of times each unit occurs. Draws in which it is not defined
+    /// are left out.
     ///
     /// # Errors
     /// As [`Draws::of`].
@@ -129,7 +130,7 @@ impl Resamples {
     }
 }
 
-/// A statistic in every draw, in ascending order.
+/// The values of a statistic in all draws, ascending.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draws {
     units: usize,
@@ -138,10 +139,10 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// A statistic of all units, each once, and what it is in each draw; draws in which it is not defined are left out.
+    /// From a statistic on all units, each once, and its value in each draw; draws in which it is not defined are left out.
     ///
     /// # Errors
-    /// A statistic that is not defined, or not finite, where each unit comes once, or in more than one draw in twenty.
+    /// The statistic is undefined or not finite with each unit counted once, or in more than one draw in twenty.
     pub fn of(
         units: usize,
         value: Option<f64>,
@@ -166,20 +167,20 @@ impl Draws {
         }
     }
 
-    /// The statistic of all units, each once.
+    /// The statistic with each unit counted once.
     pub fn value(&self) -> f64 {
         self.value
     }
 
-    /// The interval of 95 %.
+    /// The 95 % interval.
     ///
-    /// It is the percentile interval (Efron 1979) with the ends moved out as a t interval's are where units are few: the
-    /// share left out on a side is Φ(−√(n/(n−1))·t), t the quantile of Student's distribution of n − 1 degrees (Hesterberg
-    /// 2015, The American Statistician 69, section 3.2). For many units that is the plain percentile interval.
+    /// It is the percentile interval (Efron 1979) with the ends moved outwards as in a t interval, for small numbers of units.
+    /// The share left out on each side is Φ(−√(n/(n−1))·t), with t the quantile of Student's distribution of n − 1 degrees of
+    /// freedom (Hesterberg 2015, The American Statistician 69, section 3.2). For many units it is the plain percentile interval.
     pub fn interval(&self) -> Interval {
         let outside = normal(-self.widening() * student(self.units as f64 - 1.0, Z));
         let last = self.drawn.len() - 1;
-        // As many are beyond an end as leave the share of k + 1 of B + 1 within what is left out, as `at_most` counts.
+        // The largest k for which (k + 1)/(B + 1) is within the share to leave out, as `at_most` counts.
         let beyond = (outside * (self.drawn.len() as f64 + 1.0)).floor() as usize;
         let at = beyond.saturating_sub(1).min(last / 2);
         Interval {
@@ -196,9 +197,10 @@ impl Draws {
         (n / (n - 1.0)).sqrt()
     }
 
-    /// The one-sided p that speaks against a truth of at most `bound`: what the interval's share on a side would have to be
-    /// for its lower end to reach the bound. With k of B draws at or below it, that is the share of (k + 1)/(B + 1), moved
-    /// as the interval's is where units are few; beyond all draws that of a normal number of their deviation.
+    /// The one-sided p-value against a true value of at most `bound`: the share that the interval would have to leave out on a
+    /// side for its lower end to reach the bound. With k of B draws at or below the bound, this is the share (k + 1)/(B + 1),
+    /// adjusted for few units as the interval is. Beyond all draws, it is the tail of a normal distribution with the draws'
+    /// standard deviation.
     pub fn at_most(&self, bound: f64) -> f64 {
         self.tail(
             self.value - bound,
@@ -206,7 +208,7 @@ impl Draws {
         )
     }
 
-    /// The same against a truth of at least `bound`.
+    /// The same against a true value of at least `bound`.
     pub fn at_least(&self, bound: f64) -> f64 {
         let below = self.drawn.partition_point(|drawn| *drawn < bound);
         self.tail(bound - self.value, self.drawn.len() - below)
@@ -218,7 +220,7 @@ impl Draws {
         let squares: f64 = self.drawn.iter().map(|drawn| (drawn - mean).powi(2)).sum();
         let deviation = (squares / n).sqrt();
         if count == 0 && deviation > 0.0 {
-            // Beyond all draws, as a normal number of their deviation.
+            // Beyond all draws, the tail of a normal distribution with their standard deviation.
             let scale = Z / (self.widening() * student(self.units as f64 - 1.0, Z));
             return normal(-scale * room / deviation).min(1.0 / (n + 1.0));
         }
@@ -226,7 +228,7 @@ impl Draws {
         if share >= 0.5 {
             return share.min(1.0);
         }
-        // The normal quantile whose widened t quantile leaves the share.
+        // The normal quantile whose widened t quantile leaves out the share.
         let (mut low, mut high) = (0.0, 40.0);
         for _ in 0..60 {
             let middle = f64::midpoint(low, high);
@@ -244,11 +246,11 @@ pub(crate) fn normal(x: f64) -> f64 {
     libm::erfc(-x / std::f64::consts::SQRT_2) / 2.0
 }
 
-/// The quantile of the normal distribution that leaves 2.5 % out.
+/// The quantile of the normal distribution with 2.5 % above it.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// Half the width of the 95 % interval of a mean in its standard errors: the quantile of Student's distribution where the
-/// units are known, else the normal one.
+/// Half the width of a mean's 95 % interval, in standard errors: the quantile of Student's distribution if the number of units is
+/// known, otherwise the normal quantile.
 pub fn errors_in_interval(units: Option<u64>) -> f64 {
     match units {
         Some(units) if units > 1 => student(units as f64 - 1.0, Z),
@@ -256,13 +258,13 @@ pub fn errors_in_interval(units: Option<u64>) -> f64 {
     }
 }
 
-/// The one-sided p of a normal number that lies `errors` of its standard errors beyond a bound.
+/// The one-sided p-value of a normal variable that lies `errors` standard errors beyond a bound.
 pub fn one_sided(errors: f64) -> f64 {
     normal(-errors)
 }
 
-/// The quantile of Student's distribution that leaves as much out as `z` of the normal one, to 1 % at 2.5 % from 4 degrees
-/// of freedom on (Abramowitz and Stegun 26.7.5).
+/// The quantile of Student's distribution with the same tail as `z` of the normal distribution; accurate to 1 % at 2.5 % from 4
+/// degrees of freedom on (Abramowitz and Stegun 26.7.5).
 fn student(degrees: f64, z: f64) -> f64 {
     let power = |exponent: i32| z.powi(exponent);
     let terms = [
@@ -306,7 +308,7 @@ mod tests {
         (-2.0 * unit().ln()).sqrt() * (std::f64::consts::TAU * unit()).cos()
     }
 
-    /// Per cent of simulated samples whose interval holds the true value.
+    /// The percentage of simulated samples whose interval contains the true value.
     fn coverage(
         units: usize,
         truth: f64,
@@ -326,14 +328,14 @@ mod tests {
         100.0 * held.count() as f64 / SAMPLES as f64
     }
 
-    /// The mean of the first numbers.
+    /// The mean of the first numbers of each pair.
     fn mean(sample: &[[f64; 2]], times: &[u32]) -> f64 {
         let pairs = sample.iter().zip(times);
         let sum: f64 = pairs.map(|([x, _], times)| x * f64::from(*times)).sum();
         sum / sample.len() as f64
     }
 
-    /// The sum of the first numbers by that of the second.
+    /// The sum of the first numbers divided by the sum of the second.
     fn ratio(sample: &[[f64; 2]], times: &[u32]) -> f64 {
         let sum = |at: usize| -> f64 {
             let pairs = sample.iter().zip(times);
@@ -356,10 +358,10 @@ mod tests {
                 coverage(units, 0.0, 1, normal, mean),
             );
         }
-        // Accuracies of 0.3 with items of one size.
+        // Accuracies of 0.3 on items of equal size.
         let right = |random: &mut ChaCha8Rng| [f64::from(random.next_u32() < 1_288_490_189), 0.0];
         check("accuracy", coverage(200, 0.3, 2, right, mean));
-        // Errors by words, of utterances of unequal length.
+        // Errors per word, for utterances of unequal length.
         let utterance = |random: &mut ChaCha8Rng| {
             let words = 5 + random.next_u32() % 20;
             let errors = (0..words)

@@ -1,4 +1,4 @@
-//! Curves of different units and numbers of layers, brought to one scale and one grid (paper A.1, nips-fig1).
+//! Curves with different units and numbers of layers, on one scale and one grid (paper A.1, nips-fig1).
 
 use crate::MetricsError;
 
@@ -13,7 +13,7 @@ pub fn depths() -> [f64; DEPTHS] {
 /// The values of a curve at the [common depths](depths), linearly interpolated between its points, in their unit.
 ///
 /// A point is a relative depth and a value.
-/// Before the first point and after the last one, the curve keeps the value of that point.
+/// Before the first point and after the last, the curve has the value of that point.
 ///
 /// # Errors
 ///
@@ -55,9 +55,9 @@ pub fn interpolate(curve: &[(f64, f64)]) -> Result<[f64; DEPTHS], MetricsError> 
     }))
 }
 
-/// Values moved and scaled so that the least is 0 and the greatest 1, without unit.
+/// Values shifted and scaled so that the smallest is 0 and the largest 1, without unit.
 ///
-/// `None` where that is not defined: no value, nothing but equal values, or NaN or an infinity.
+/// `None` if that is not defined: there are no values, all are equal, or one is NaN or infinite.
 pub fn min_max(values: &[f64]) -> Option<Vec<f64>> {
     if !values.iter().all(|value| value.is_finite()) {
         return None;

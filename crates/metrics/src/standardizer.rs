@@ -1,14 +1,14 @@
-//! Features brought to one scale.
+//! Standardised features: mean 0 and deviation 1.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis};
 
 use crate::MetricsError;
 use crate::matrix::{check_finite, column_means, shape};
 
-/// The map (x − μ)/σ of each feature, with the mean μ and the population standard deviation σ of the samples that it was
-/// fitted to.
+/// The map (x − μ)/σ of each feature, with the mean μ and the population standard deviation σ of the samples that it was fitted
+/// to.
 ///
-/// It is fitted to the training samples and applied to those of every split (paper B.12).
+/// It is fitted to the training samples and applied to every split (paper B.12).
 /// A constant feature is shifted but not scaled.
 ///
 /// ```
@@ -26,12 +26,12 @@ use crate::matrix::{check_finite, column_means, shape};
 pub struct Standardizer {
     /// μ, `[features]`.
     mean: Array1<f64>,
-    /// σ, or 1 where that is 0, `[features]`.
+    /// σ, or 1 if σ is 0, `[features]`.
     scale: Array1<f64>,
 }
 
 impl Standardizer {
-    /// The map fitted to samples X, `[samples, features]`.
+    /// Fits the map to samples X, `[samples, features]`.
     ///
     /// # Errors
     ///
@@ -53,10 +53,10 @@ impl Standardizer {
         Ok(Self { mean, scale })
     }
 
-    /// A map that was fitted before: μ and σ of each feature.
+    /// A map with given μ and σ of each feature.
     ///
     /// # Errors
-    /// Unequal numbers of them, a μ that is not finite, or a σ that is not positive and finite.
+    /// Their numbers differ, a μ is not finite, or a σ is not positive and finite.
     pub fn new(mean: Vec<f64>, scale: Vec<f64>) -> Result<Self, MetricsError> {
         let (mean, scale) = (Array1::from(mean), Array1::from(scale));
         let own = mean.view().insert_axis(Axis(0));
@@ -74,7 +74,7 @@ impl Standardizer {
         &self.mean
     }
 
-    /// σ of each feature, or 1 where that is 0.
+    /// σ of each feature, or 1 if σ is 0.
     pub fn scale(&self) -> &Array1<f64> {
         &self.scale
     }
@@ -83,7 +83,7 @@ impl Standardizer {
     ///
     /// # Errors
     ///
-    /// X must have rows, finite entries and one column a feature.
+    /// X must have rows, finite entries and one column per feature.
     pub fn apply(
         &self,
         x: ArrayView2<'_, impl Copy + Into<f64>>,
@@ -91,7 +91,7 @@ impl Standardizer {
         let mut x = x.mapv(Into::into);
         check_finite("x", x.view())?;
         if x.ncols() != self.mean.len() {
-            let expected = format!("{} columns, one a feature", self.mean.len());
+            let expected = format!("{} columns, one per feature", self.mean.len());
             return Err(shape("x", x.view(), expected));
         }
         for mut row in x.axis_iter_mut(Axis(0)) {
@@ -104,7 +104,7 @@ impl Standardizer {
     ///
     /// # Panics
     ///
-    /// If the sample has another number of features.
+    /// If the sample has the wrong number of features.
     pub fn apply_row(&self, x: ArrayView1<'_, f64>) -> Array1<f64> {
         assert_eq!(
             x.len(),

@@ -1,13 +1,13 @@
 //! Quantities of next-token distributions, from the sums of one streamed pass over the vocabulary.
 //!
-//! A pass that never holds a whole row of logits z can still yield, for each position,
+//! A pass that never holds a whole row of logits z can still compute, for each position,
 //!
 //! - ℓ = ln Σ_v exp z_v, the log-sum-exp,
 //! - z̄ = Σ_v q_v z_v, the mean logit under the row's own distribution q_v = exp(z_v − ℓ),
 //! - Σ_v p_v (z_{q,v} − z_{p,v}), the mean change of the logits under another row's distribution p.
 //!
 //! The formulas below turn these into the quantities of [`divergence`](crate::divergence), without clamping.
-//! They pass NaN and infinities on; a caller checks ℓ and the sums once for all of them.
+//! NaN and infinities propagate; a caller checks ℓ and the sums once for all of them.
 
 use std::f64::consts::LN_2;
 
@@ -24,7 +24,7 @@ pub fn loss_nats(log_sum_exp: f64, target_logit: f64) -> f64 {
 /// Kullback–Leibler divergence KL(p ‖ q) = (ℓ_q − ℓ_p) − Σ_v p_v (z_{q,v} − z_{p,v}), in nats.
 ///
 /// `mean_change` is the sum over the vocabulary: the mean, under p, of q's logits minus p's.
-/// Differences of numbers of like size are taken first, so that few digits are lost if p and q are close.
+/// Numbers of similar size are subtracted first, so that few digits are lost if p and q are close.
 pub fn kl_nats(p_log_sum_exp: f64, q_log_sum_exp: f64, mean_change: f64) -> f64 {
     (q_log_sum_exp - p_log_sum_exp) - mean_change
 }

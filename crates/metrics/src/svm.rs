@@ -1,11 +1,11 @@
-//! Support vector machines of two classes, linear or with a Gaussian kernel.
+//! Support vector machines for two classes, linear or with a Gaussian kernel.
 
 use ndarray::ArrayView2;
 
 use crate::MetricsError;
 use crate::matrix::check_finite;
 
-/// How alike two samples are.
+/// The similarity of two samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Kernel {
@@ -35,15 +35,15 @@ impl Kernel {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SupportVectors {
     kernel: Kernel,
-    /// Samples with a weight, each with the weight times its sign.
+    /// Support vectors, each with its weight times its sign.
     vectors: Vec<(Vec<f64>, f64)>,
     /// b.
     pub intercept: f64,
 }
 
 impl SupportVectors {
-    /// A machine that was fitted before: samples with their weights times their signs, and b. Of a linear machine one vector
-    /// may stand for all, their weighted sum with the weight 1.
+    /// A machine with given support vectors (each with its weight times its sign) and b. For a linear machine, one vector may
+    /// stand for all: their weighted sum, with the weight 1.
     pub fn new(kernel: Kernel, vectors: Vec<(Vec<f64>, f64)>, intercept: f64) -> Self {
         Self {
             kernel,
@@ -52,10 +52,10 @@ impl SupportVectors {
         }
     }
 
-    /// The decision value of a sample: positive for the label `true`.
+    /// The decision value of a sample; positive for the label `true`.
     ///
     /// # Panics
-    /// If the sample has another number of features.
+    /// If the sample has the wrong number of features.
     pub fn decision(&self, sample: &[f64]) -> f64 {
         let each = self.vectors.iter().map(|(vector, weight)| {
             assert_eq!(
@@ -73,12 +73,12 @@ impl SupportVectors {
         self.kernel
     }
 
-    /// Samples with a weight, each with the weight times its sign.
+    /// The support vectors, each with its weight times its sign.
     pub fn vectors(&self) -> &[(Vec<f64>, f64)] {
         &self.vectors
     }
 
-    /// w of a linear machine; `None` with another kernel.
+    /// w of a linear machine; `None` for another kernel.
     pub fn weights(&self) -> Option<Vec<f64>> {
         if self.kernel != Kernel::Linear {
             return None;
@@ -94,29 +94,29 @@ impl SupportVectors {
     }
 }
 
-/// The violation of the optimality conditions at which a fit has converged.
+/// A fit has converged when the optimality conditions are violated by at most this.
 pub const SVM_TOLERANCE: f64 = 1e-4;
 
-/// Changes of a pair before a fit is given up, for each sample.
+/// The largest number of pair updates of a fit, per sample.
 const MOST_CHANGES: usize = 1000;
 
-/// The least curvature along a pair that is divided by.
+/// The smallest curvature along a pair; smaller ones are raised to it before the division.
 const LEAST_CURVATURE: f64 = 1e-12;
 
 /// Fits a machine to samples X `[samples, features]`: the w and b that minimise
 ///
 /// ½‖w‖² + C·Σ c_i·max(0, 1 − y_i·(w·φ(x_i) + b)),
 ///
-/// with y = 1 for the label `true` and −1 for `false`, φ that of the kernel, and weights c = n/(2·n_class) that make both
-/// classes count alike (scikit-learn's `SVC(class_weight="balanced")`).
+/// with y = 1 for the label `true` and −1 for `false`, φ the kernel's feature map, and weights c = n/(2·n_class) that give both
+/// classes equal weight (scikit-learn's `SVC(class_weight="balanced")`).
 ///
-/// It is solved in the dual, two coordinates at a time, because the free b ties them; the pair is the one that violates the
-/// conditions most, by second-order information (Fan, Chen and Lin 2005). Nothing is drawn, so that the same samples give
-/// the same bits.
+/// The dual problem is solved two coordinates at a time, because the unpenalised b ties them. Each step takes the pair that
+/// violates the conditions most, by second-order information (Fan, Chen and Lin 2005). Nothing is random, so the same samples
+/// give the same bits.
 ///
 /// # Errors
-/// X without rows or with entries that are not finite, another number of labels than samples, one class only, a C or γ that
-/// is not positive, or no convergence.
+/// X has no rows or an entry that is not finite, the numbers of labels and samples differ, only one class occurs, C or γ is not
+/// positive, or the fit does not converge.
 pub fn support_vectors(
     x: ArrayView2<'_, f64>,
     labels: &[bool],
@@ -212,7 +212,7 @@ impl Dual {
         self.own[i] + self.own[j] - 2.0 * self.similarity(i, j)
     }
 
-    /// Whether a sample's y·α can grow, and whether it can shrink.
+    /// Whether a sample's y·α can increase, and whether it can decrease.
     fn can(&self, i: usize) -> (bool, bool) {
         let (below, above) = (self.weights[i] < self.bounds[i], self.weights[i] > 0.0);
         match self.signs[i] > 0.0 {
@@ -221,7 +221,7 @@ impl Dual {
         }
     }
 
-    /// The pair to change next; `None` once the conditions hold within the tolerance.
+    /// The pair to update next; `None` once the conditions hold within the tolerance.
     fn pair(&self, tolerance: f64) -> Option<(usize, usize)> {
         let slope = |i: usize| -self.signs[i] * self.gradient[i];
         let mut first: Option<usize> = None;
@@ -252,7 +252,7 @@ impl Dual {
         }
     }
 
-    /// Moves y·α of the one up and of the other down, as far as that lowers the objective and the bounds allow.
+    /// Increases y·α of one sample and decreases that of the other, as far as this lowers the objective and the bounds allow.
     fn change(&mut self, i: usize, j: usize) {
         let slope = |i: usize| -self.signs[i] * self.gradient[i];
         let mut step = (slope(i) - slope(j)) / self.curvature(i, j).max(LEAST_CURVATURE);
@@ -266,7 +266,7 @@ impl Dual {
         };
         step = step.min(room_up).min(room_down);
         for (at, change, room) in [(i, step, room_up), (j, -step, room_down)] {
-            // What reaches its bound is put there, so that rounding leaves nothing behind.
+            // A weight that reaches its bound is set to it exactly, so that no rounding error remains.
             self.weights[at] = match (step == room, self.signs[at] * change > 0.0) {
                 (true, true) => self.bounds[at],
                 (true, false) => 0.0,
@@ -285,7 +285,7 @@ impl Dual {
             .filter(|&i| self.can(i) == (true, true))
             .map(slope)
             .collect();
-        // b is the slope of every free sample; without one, the middle of what the bounds allow.
+        // b is the gradient of every free sample; if there is none, the middle of the allowed range.
         let intercept = match free.len() {
             0 => {
                 let all = || 0..self.weights.len();
@@ -312,7 +312,7 @@ mod tests {
     use super::*;
     use ndarray::{Array2, array};
 
-    /// Samples, labels and decisions of scikit-learn, from `tests/classifiers/make.py`.
+    /// Samples, labels and scikit-learn's decisions, from `tests/classifiers/make.py`.
     fn golden(text: &str) -> (Array2<f64>, Vec<bool>, Vec<f64>) {
         let rows: Vec<Vec<f64>> = text
             .lines()
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn the_widest_margin_is_found() {
-        // Two clusters on a line: the border is half-way, and only the nearest samples carry it.
+        // Two clusters on a line: the boundary is half-way, and only the nearest samples support it.
         let x = array![[-3.0], [-1.0], [1.0], [4.0]];
         let labels = [false, false, true, true];
         let machine = support_vectors(x.view(), &labels, Kernel::Linear, 10.0, 1e-9).unwrap();

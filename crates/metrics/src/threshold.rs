@@ -7,7 +7,7 @@ pub fn cosine_grid() -> [f64; 20] {
     std::array::from_fn(|index| index as f64 / 20.0)
 }
 
-/// Share of samples that the decision "score > threshold" gets right, each sample a cluster of its own.
+/// The share of samples that the decision "score > threshold" gets right; each sample is a separate cluster.
 ///
 /// A sample is its score and its label.
 ///
@@ -33,7 +33,7 @@ pub fn accuracy(samples: &[(f64, bool)], threshold: f64) -> Result<ClusteredMean
     Ok(accuracy)
 }
 
-/// The threshold of a grid with the highest [accuracy]; of several, the first.
+/// The threshold of a grid with the highest [accuracy]; among equals, the first.
 ///
 /// # Errors
 ///
@@ -63,9 +63,10 @@ pub fn best(samples: &[(f64, bool)], grid: &[f64]) -> Result<f64, MetricsError> 
     Ok(best)
 }
 
-/// The area under the ROC curve: how often a sample of the label `true` has the higher score of two, ties by half.
+/// The area under the ROC curve: the probability that a sample labelled `true` scores higher than one labelled `false`; ties
+/// count half.
 ///
-/// `None` where all samples have one label.
+/// `None` if all samples have the same label.
 ///
 /// # Errors
 ///

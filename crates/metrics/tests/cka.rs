@@ -61,7 +61,7 @@ fn it_is_the_published_formula() {
         &expected,
         1e-12,
     );
-    // The reference is of some use only if the layers are neither equal nor unrelated.
+    // The reference is a useful test only if the layers are neither equal nor unrelated.
     assert!(
         expected.iter().any(|c| (0.2..0.9).contains(c)),
         "{expected}"
@@ -86,9 +86,9 @@ fn batches_may_be_merged() {
 
 #[test]
 fn shared_means_cost_no_digits() {
-    // Residual streams have entries that are thousands at every position.
+    // Residual streams have entries that are in the thousands at every position.
     let layers = [dense(20, 6, 0), dense(20, 6, 1)];
-    // Eighths stand exactly beside 4096 in `f32`.
+    // Eighths next to 4096 are exact in `f32`.
     let layers: Vec<_> = layers
         .iter()
         .map(|x| x.mapv(|x| (x * 8.0).round() / 8.0))
@@ -104,7 +104,7 @@ fn shared_means_cost_no_digits() {
 
 #[test]
 fn unrelated_layers_are_about_zero() {
-    // A biased estimate would be near 1 here, where widths are far above the number of samples.
+    // A biased estimate would be near 1 here, because the widths are far above the number of samples.
     let batches: Vec<_> = (0..4)
         .map(|seed| vec![dense(16, 400, seed), dense(16, 400, seed + 91)])
         .collect();
@@ -175,10 +175,10 @@ fn layers_without_variance_are_refused() {
     check(Array2::zeros((5, 3)));
     check(Array2::from_elem((5, 3), 0.1));
     check(Array2::zeros((5, 0)));
-    // One sample that differs is not enough for the unbiased estimate.
+    // One differing sample is not enough for the unbiased estimate.
     check(array![[0.3], [0.3], [0.3], [0.7], [0.3]]);
     assert_eq!(Cka::new(2).similarity(), Err(MetricsError::NoBatches));
-    // A batch without variance beside one with some is no error.
+    // A batch without variance, next to one with some, is not an error.
     let batches = [vec![dense(5, 3, 0)], vec![Array2::zeros((4, 3))]];
     assert_eq!(cka(&batches).unwrap().similarity(), Ok(array![[1.0]]));
 }

@@ -101,7 +101,7 @@ fn differences_need_the_same_clusters() {
 
 #[test]
 fn pairing_removes_what_clusters_share() {
-    // The sequences differ widely; the second schedule adds exactly 1 a position to each.
+    // The sequences differ widely; the second schedule adds exactly 1 per position to each.
     let plain = clustered(&[(10.0, 2), (200.0, 4), (3.0, 1)]);
     let altered = clustered(&[(12.0, 2), (204.0, 4), (4.0, 1)]);
     let difference = altered.difference(&plain).unwrap();
@@ -149,7 +149,7 @@ proptest! {
         let expected = direct_standard_error(&sequences);
         prop_assert_eq!(found.is_some(), expected.is_some());
         if let (Some(found), Some(expected)) = (found, expected) {
-            // Near zero the square root of a rounding error remains.
+            // Near zero, the square root of a rounding error remains.
             prop_assert!((found - expected).abs() <= 1e-6, "{found} against {expected}");
             prop_assert!((found * found - expected * expected).abs() <= 1e-12);
         }

@@ -46,11 +46,11 @@ fn known_divergences() {
         assert_close(divergence::kl_nats(p, q), nats);
     };
     let ln3 = 3.0_f64.ln();
-    // (1/2, 1/2) against (1/4, 3/4), and back.
+    // (1/2, 1/2) against (1/4, 3/4), and the reverse.
     check(&[0.0, 0.0], &[0.0, ln3], (4.0_f64 / 3.0).ln() / 2.0);
     let back = 0.25 * 0.5_f64.ln() + 0.75 * 1.5_f64.ln();
     check(&[0.0, ln3], &[0.0, 0.0], back);
-    // Where p is zero q may be anything.
+    // Where p is zero, q may have any value.
     check(&[0.0, NEG_INFINITY], &[0.0, 0.0], LN_2);
     check(&[0.0, NEG_INFINITY], &[0.0, NEG_INFINITY], 0.0);
 }
@@ -120,7 +120,7 @@ fn bad_logits_are_refused() {
         let row = ArrayView1::from(row);
         for (name, quantity) in quantities {
             let error = quantity(row).expect_err(name);
-            // NaN is unequal to itself: compare what is printed.
+            // NaN is unequal to itself, so printed values are compared.
             assert_eq!(format!("{error:?}"), format!("{expected:?}"), "{name}");
             assert_eq!(error.to_string(), message, "{name}");
         }
@@ -159,7 +159,7 @@ fn bad_pairs_and_targets_are_refused() {
         divergence::loss_nats(row.view(), 1),
         Err(InfiniteLoss { target: 1 })
     );
-    // Finite logits too far apart for their difference are no better.
+    // Finite logits whose difference overflows are refused too.
     assert_eq!(
         divergence::loss_nats(array![f64::MAX, f64::MIN].view(), 1),
         Err(InfiniteLoss { target: 1 })
@@ -213,7 +213,7 @@ proptest! {
         let nats = divergence::kl_nats(p.view(), q.view()).unwrap();
         prop_assert!(nats >= -1e-12);
 
-        // A constant added to all logits changes the log-sum-exp alone.
+        // A constant added to all logits changes only the log-sum-exp.
         let close = |found: Result<f64, MetricsError>, expected: f64| {
             (found.unwrap() - expected).abs() <= 1e-12
         };

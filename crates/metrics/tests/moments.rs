@@ -48,7 +48,7 @@ fn moments_are_those_of_scipy() {
             let names = ["mean", "variance", "skewness", "kurtosis"];
             for (name, found) in names.into_iter().zip(all(&moments)) {
                 let expected = case[name].as_f64().unwrap();
-                // Means near 1e6 have rounding errors of 1e-10, and so have deviations from them.
+                // Means near 1e6 have rounding errors of 1e-10, and so do deviations from them.
                 let what = format!("{}, {name}", case["name"]);
                 assert_close(found.unwrap(), expected, 1e-9, &what);
             }
@@ -68,7 +68,7 @@ fn without_spread_there_is_no_shape() {
     };
     check(&[], [None, None]);
     check(&[3.5], [Some(3.5), Some(0.0)]);
-    // A tenth has no exact sum of copies.
+    // A sum of tenths is not exact.
     check(&[0.1; 1001], [Some(0.1), Some(0.0)]);
     check(&[-1e300; 5], [Some(-1e300), Some(0.0)]);
 }
@@ -85,7 +85,7 @@ fn what_is_not_finite_is_passed_on() {
 
 #[test]
 fn a_large_mean_costs_no_digits() {
-    // 1e9 ± 1 are exact, so that the moments are those of a fair coin.
+    // 1e9 ± 1 are exact, so the moments are those of a fair coin.
     let values: Vec<f64> = (0..10_000).map(|i| 1e9 + f64::from(i % 2) * 2.0).collect();
     let pieces: Vec<&[f64]> = values.chunks(77).collect();
     for moments in [Moments::of(&values), merged(&pieces)] {

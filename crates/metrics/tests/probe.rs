@@ -15,7 +15,7 @@ fn accuracy(fit: &LogisticFit, x: ArrayView2<'_, f64>, labels: &[bool]) -> f64 {
     threshold::accuracy(&samples, 0.0).unwrap().mean().unwrap()
 }
 
-/// The gradient ‖(w, 0) + C·Σ(p − y)·(x, 1)‖ in plain form.
+/// The norm of the gradient (w, 0) + C·Σ(p − y)·(x, 1), computed directly.
 fn gradient_norm(fit: &LogisticFit, x: ArrayView2<'_, f64>, labels: &[bool], c: f64) -> f64 {
     let log_odds = fit.log_odds(x).unwrap();
     let labels = Array1::from_iter(labels.iter().map(|&label| f64::from(label)));
@@ -58,7 +58,7 @@ fn known_fits() {
     let w = fit.coefficients[0];
     assert!((w - 2.0 / (1.0 + w.exp())).abs() <= 1e-6, "{w}");
     assert!(fit.intercept.abs() <= 1e-6);
-    // Features that say nothing leave the log-odds of the classes.
+    // Features without information leave the log-odds of the class frequencies.
     let x = Array2::from_elem((4, 2), 0.3);
     let fit = logistic_regression(x.view(), &[true, true, false, true], 1.0).unwrap();
     assert_eq!(fit.coefficients, array![0.0, 0.0]);
@@ -67,7 +67,7 @@ fn known_fits() {
 
 #[test]
 fn correlated_features_beyond_the_samples_converge() {
-    // Features share three directions of very different sizes, as those of hidden states do.
+    // Features share three directions of very different sizes, as hidden states do.
     let wave =
         |row: usize, column: usize| ((1 + 7 * row + 13 * column + row * column) as f64).sin();
     let hidden = Array2::from_shape_fn((40, 3), |(row, column)| {

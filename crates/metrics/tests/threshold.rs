@@ -30,10 +30,10 @@ fn known_thresholds() {
     // The first maximum in the order of the grid, which need not be ascending.
     check(&separable, &[0.6, 0.5, 0.0], 0.6, 1.0);
     check(&separable, &[0.95, 0.15], 0.15, 0.75);
-    // A score at the threshold is below it.
+    // A score equal to the threshold counts as below it.
     check(&[(0.5, false)], &[0.4, 0.5], 0.5, 1.0);
     check(&[(0.5, true)], &[0.5, 0.4], 0.4, 1.0);
-    // Never better than the worst.
+    // If every threshold is wrong on all samples, the first of the grid is best.
     check(&[(0.9, false), (0.1, true)], &[0.5, 0.6], 0.5, 0.0);
     check(
         &[(f64::INFINITY, true), (f64::NEG_INFINITY, false)],

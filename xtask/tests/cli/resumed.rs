@@ -351,7 +351,7 @@ fn a_run_is_held_by_one_process() {
     held.lock().unwrap();
     stopped
         .run()
-        .refused(&["qwen2.journal", "another process holds this run"]);
+        .refused(&["qwen2.journal", "another process is working on this run"]);
     assert!(!stopped.sandbox.path("out.csv").exists());
     held.unlock().unwrap();
     stopped.run().succeeded();

@@ -107,7 +107,7 @@ fn what_does_not_make_up_a_run_is_refused() {
     };
     check(
         &["part-1.csv.run", "part-3.csv.run"],
-        &["phi: found no journal of 2/3; missing are units "],
+        &["phi: found no journal of 2/3; missing units "],
     );
     let all = ["part-1.csv.run", "part-2.csv.run", "part-3.csv.run"];
     check(&["part-4.csv.run"], &["part-4.csv.run", "not found"]);
@@ -162,7 +162,7 @@ fn a_run_goes_on_as_the_shard_it_was() {
     for other in ["2/2", "1/3", "1/1"] {
         sharded.sweep(&["part-1.csv", "--shard", other]).refused(&[
             "part-1.csv.run/phi.journal",
-            "is of shard 1/2",
+            "belongs to shard 1/2",
             &format!("expected shard {other}"),
         ]);
         assert!(sharded.sandbox.read("part-1.csv.run/phi.journal") == journal);
@@ -273,7 +273,7 @@ fn merged_shards_of_reproduce_draw_the_bytes_of_the_whole_run() {
             assert!(results(&sandbox.path(&out(k))).is_empty(), "{name}");
             if k == 1 {
                 let merged = sandbox.xtask(&["merge", &out(1), "--out", "early"]);
-                merged.refused(&[model, "the shares are not finished: missing are"]);
+                merged.refused(&[model, "the shares are not finished: missing"]);
             }
         }
         let mut runs: Vec<String> = (1..=shards).map(out).collect();

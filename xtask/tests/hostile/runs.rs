@@ -281,7 +281,7 @@ const MERGE: [&str; 4] = ["merge", "shard", "--out", "merged"];
 
 /// Case 89, of shards of `reproduce`.
 pub(crate) fn dividing() -> Vec<Case> {
-    let starts = "expected how a share was started";
+    let starts = "expected this program's record of how a share was started";
     let other = "expected the arguments of reproduce, found";
     vec![
         divided(

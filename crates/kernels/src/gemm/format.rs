@@ -2,10 +2,10 @@
 
 use super::panel::KR;
 
-/// The number format of a product's factors. Sums are in f32 in either case.
+/// The number format of a product's factors. Sums are in f32 in both formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// Both factors as they are.
+    /// Both factors in f32.
     #[default]
     F32,
     /// Both factors rounded to bfloat16 (8 bits of significand), to nearest, ties to even.
@@ -29,7 +29,7 @@ impl Precision {
         }
     }
 
-    /// A value as this format holds it.
+    /// The value, rounded to this format.
     #[inline(always)]
     pub fn round(self, value: f32) -> f32 {
         match self {
@@ -44,8 +44,8 @@ pub(super) trait Format: Copy + Default + PartialEq {
     /// Inputs of one term.
     const INPUTS: usize;
 
-    /// Terms of one slice of the inner dimension, which is one chain of multiply-adds; a multiple of KR.
-    /// Short chains round less, long chains spare the traffic of partial sums.
+    /// Terms of one slice of the inner dimension, which form one chain of multiply-adds; a multiple of KR.
+    /// Short chains round less, long chains save the traffic of partial sums.
     const KC: usize;
 
     /// One of the term's inputs.
@@ -92,7 +92,7 @@ pub(super) struct Pair(pub(super) [u16; 2]);
 
 impl Format for Pair {
     const INPUTS: usize = 2;
-    // Longer than in f32: rounding the factors to bf16 outweighs the rounding of sums.
+    // Longer than in f32, because rounding the factors to bf16 outweighs the rounding of sums.
     const KC: usize = 384;
 
     #[inline(always)]
@@ -105,7 +105,7 @@ impl Format for Pair {
         self.0[input] = other.0[of_other];
     }
 
-    /// As `vdpbf16ps`: adds the second product first, rounds after each addition, and takes subnormal numbers for zero.
+    /// As `vdpbf16ps`: adds the second product first, rounds after each addition, and treats subnormal numbers as zero.
     #[inline(always)]
     fn multiply_add(self, by: Self, sum: f32) -> f32 {
         let [x, y] = [0, 1].map(|at| (flush(self.value(at)), flush(by.value(at))));

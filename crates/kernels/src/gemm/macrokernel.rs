@@ -55,7 +55,7 @@ pub(super) struct Output<'a> {
     pub(super) c: ArrayViewMut2<'a, f32>,
     pub(super) write: Write<'a>,
     /// Memory for the sums of NC columns between two slices.
-    /// They do not wait in C itself: if its rows lie a power of two apart, they map to the same cache sets and evict each other.
+    /// They are not kept in C itself: if its rows are a power of two apart, they map to the same cache sets and evict each other.
     pub(super) partial: &'a mut Vec<PanelRow<f32>>,
 }
 
@@ -64,7 +64,8 @@ pub(super) struct Output<'a> {
 struct Ahead {
     /// The cache lines that each tile prefetches for each chunk of KR panel rows.
     lines: usize,
-    /// Whether these are spread over the chunk's terms. If not, they are prefetched together, and lines of C as well.
+    /// Whether these prefetches are spread over the chunk's terms. If not, they are issued together, and prefetch lines of C as
+    /// well.
     spread: bool,
 }
 
@@ -73,7 +74,7 @@ impl Ahead {
         let tiles = rows.div_ceil(MR);
         Self {
             lines: match rows {
-                // Bound by memory: the hardware prefetches the panel by itself, and one line in 2 KiB makes the processor look up
+                // Memory-bound: the hardware prefetches the panel by itself, and one line in 2 KiB makes the processor look up
                 // the next page in time.
                 0..=4 => 2,
                 // The tiles together prefetch every row once. Tiles from the KR-th on repeat rows, at no cost.
@@ -113,11 +114,12 @@ pub(super) fn multiply_packed<T: Microkernel>(
         row: KR,
         chunk: rows_of_tile(rows) * KR,
     };
-    // SAFETY: the slice holds the chunks of every tile where `PackedShape` places them, and the strides are those of packed A.
+    // SAFETY: the slice holds the chunks of every tile at the places given by `PackedShape`, and the strides are those of packed
+    // A.
     unsafe { run::<T, true>(set, a.as_ptr().cast(), strides, b, output) }
 }
 
-/// The product of rows \[rows, terms\] of A, read where they lie, with panels.
+/// The product of rows \[rows, terms\] of A, read in place, with panels.
 pub(super) fn multiply_in_place<T: Microkernel>(
     set: InstructionSet,
     a: ArrayView2<'_, T>,
@@ -171,7 +173,7 @@ unsafe fn run<T: Microkernel, const PACKED: bool>(
     let (tiles, shape) = (height.div_ceil(MR), PackedShape::new(height, b.terms));
     let (panels, slices) = (width.div_ceil(NR), b.terms.div_ceil(T::KC));
     let ahead = Ahead::new(height);
-    // One tile of A stays in the cache anyway. Then panels are read one after another, as they lie in memory.
+    // One tile of A stays in the cache anyway, so panels are read one after another, in memory order.
     let panels_of_group = if tiles == 1 { 1 } else { NC / NR };
     if slices > 1 {
         grow(
@@ -185,7 +187,7 @@ unsafe fn run<T: Microkernel, const PACKED: bool>(
         for (slice, panel) in
             (0..slices).flat_map(|slice| group.clone().map(move |panel| (slice, panel)))
         {
-            // What is multiplied next, and prefetched meanwhile.
+            // The next operand, which is prefetched meanwhile.
             let (next_panel, next_slice) = if panel + 1 < group.end {
                 (panel + 1, slice)
             } else if slice + 1 < slices {
@@ -219,10 +221,10 @@ unsafe fn run<T: Microkernel, const PACKED: bool>(
                     true => KR * shape.index::<T>(tile, slice * T::KC / KR),
                     false => first * strides.row + slice * T::KC,
                 };
-                // SAFETY: the caller vouches for A at every row and term, and a slice begins with a whole chunk. C was
-                // checked above: from row `first` on it has `rows` rows of `columns` contiguous elements, `stride` apart, and
-                // the bias has as many columns. The partial sums have NR elements for every row and every panel of the group,
-                // and each slice but the last writes them before the next one reads them.
+                // SAFETY: the caller guarantees A at every row and term, and a slice begins with a whole chunk. C was checked
+                // above: from row `first` on it has `rows` rows of `columns` contiguous elements, `stride` apart, and the bias
+                // has as many columns. The partial sums have NR elements for every row and every panel of the group, and each
+                // slice but the last writes them before the next one reads them.
                 unsafe {
                     let tile = Tile {
                         a: a.add(offset),

@@ -1,11 +1,11 @@
-//! Memory of packed matrices, on huge pages if the system has them to give.
+//! Memory for packed matrices, on huge pages if the system provides them.
 //!
-//! A product of few rows reads a matrix once, from end to end. With pages of 4 KiB much of that time goes into address
-//! translation, above all in a virtual machine, and the hardware stops prefetching at each page's end.
+//! A product of few rows reads a matrix once, from end to end. With pages of 4 KiB, address translation takes much of that time,
+//! above all in a virtual machine, and the hardware prefetcher stops at the end of each page.
 
 #![allow(
     unsafe_code,
-    reason = "memory is taken in one piece, aligned to huge pages, and handed out part by part; or it is somebody else's"
+    reason = "one allocation, aligned to huge pages, is handed out part by part; or rows borrow bytes that others own"
 )]
 
 use super::format::Format;
@@ -16,9 +16,9 @@ use std::ops::{Deref, DerefMut, Range};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// One piece of memory for many packed matrices, so that they lie on huge pages behind each other, however small each is.
+/// One allocation for many packed matrices, so that they lie on huge pages one after another, however small each is.
 ///
-/// It is given back when the last matrix in it is dropped.
+/// It is freed when the last matrix in it is dropped.
 #[derive(Debug)]
 pub struct Arena {
     region: Arc<Region>,
@@ -26,8 +26,8 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Room for matrices of so many bytes in all, as [`Packed::bytes`](super::Packed::bytes) counts them. A matrix that finds
-    /// no room is put elsewhere.
+    /// Room for matrices of `bytes` bytes in all, as [`Packed::bytes`](super::Packed::bytes) counts them. A matrix that does not
+    /// fit gets an allocation of its own.
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
             region: Arc::new(Region::new(bytes)),
@@ -35,7 +35,7 @@ impl Arena {
         }
     }
 
-    /// So many rows of zeros.
+    /// Takes `length` rows of zeros.
     pub(super) fn rows<T: Format>(&mut self, length: usize) -> Rows<T> {
         let bytes = length * size_of::<PanelRow<T>>();
         if bytes > self.region.layout.size() - self.used {
@@ -45,12 +45,12 @@ impl Arena {
         self.used += bytes;
         let start = start.cast::<PanelRow<T>>();
         for row in 0..length {
-            // SAFETY: the region has room for `length` rows from here on, nothing else has been given this part, and parts
-            // are whole rows behind each other from an aligned start.
+            // SAFETY: the region has room for `length` rows from here on, this part has been given to nobody else, and parts are
+            // whole rows, one after another from an aligned start.
             unsafe { start.add(row).write(PanelRow([T::default(); _])) };
         }
         Rows {
-            // SAFETY: it lies in an allocation, or is the dangling start of an empty region.
+            // SAFETY: the address lies in an allocation, or is the dangling start of an empty region.
             start: unsafe { NonNull::new_unchecked(start) },
             length,
             memory: Memory::Region(Arc::clone(&self.region)),
@@ -58,14 +58,14 @@ impl Arena {
     }
 }
 
-/// Bytes that packed matrices are read from where they are, such as a file in memory.
+/// Bytes from which packed matrices are read in place, such as a mapped file.
 pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
-/// What keeps rows where they are.
+/// Keeps the memory of rows alive.
 enum Memory {
-    /// A part of a region that is the rows' own.
+    /// A part of a region that belongs to these rows alone.
     Region(Arc<Region>),
-    /// Bytes of somebody else, which are never written.
+    /// Bytes that others own; they are never written.
     Others { _held: Bytes },
 }
 
@@ -76,15 +76,15 @@ struct Region {
     layout: Layout,
 }
 
-// SAFETY: it owns its memory, which only [`Rows`] read and write, each its own part.
+// SAFETY: it owns its memory, and each [`Rows`] reads and writes a different part of it.
 unsafe impl Send for Region {}
 // SAFETY: as above.
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// Memory that has asked for huge pages before it is first written.
+    /// Allocates memory, and requests huge pages before it is first written.
     fn new(bytes: usize) -> Self {
-        /// Of the usual huge page. Smaller regions need no more than a row does.
+        /// The usual size of a huge page. Smaller regions need only the alignment of a row.
         const HUGE: usize = 1 << 21;
         let align = match bytes {
             HUGE.. => HUGE,
@@ -109,7 +109,7 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         if self.layout.size() > 0 {
-            // SAFETY: it was allocated with this layout, and no rows are left that point into it.
+            // SAFETY: the memory was allocated with this layout, and no rows that point into it are left.
             unsafe { dealloc(self.start.as_ptr(), self.layout) };
         }
     }
@@ -123,8 +123,8 @@ pub(super) struct Rows<T> {
 }
 
 impl<T: Format> Rows<T> {
-    /// Rows that lie in somebody else's bytes; `None` where the bytes are not these many rows, or not aligned as rows are. The bytes
-    /// are borrowed from behind a handle that the rows hold, and any bits are numbers of a [`Format`].
+    /// Rows in bytes that others own; `None` if the range does not hold exactly these rows, or is not aligned as rows must be.
+    /// The rows hold the handle that owns the bytes, and every bit pattern is a number of a [`Format`].
     pub(super) fn of(bytes: &Bytes, range: Range<usize>, length: usize) -> Option<Self> {
         let own: &[u8] = (**bytes).as_ref().get(range)?;
         let start = NonNull::from(own).cast::<PanelRow<T>>();
@@ -138,9 +138,9 @@ impl<T: Format> Rows<T> {
         })
     }
 
-    /// The bytes as they lie in memory.
+    /// The bytes of the rows.
     pub(super) fn bytes(&self) -> &[u8] {
-        // SAFETY: rows are arrays of numbers without padding, and these are as many bytes as the rows have.
+        // SAFETY: rows are arrays of numbers without padding, and the slice is as long as the rows.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), size_of_val(&**self)) }
     }
 }
@@ -154,24 +154,24 @@ impl<T> Deref for Rows<T> {
     type Target = [PanelRow<T>];
 
     fn deref(&self) -> &Self::Target {
-        // SAFETY: the rows were written when the part was handed out, and the region lives as long as they do. Of somebody else's
-        // bytes they are a part, as `Rows::of` checked.
+        // SAFETY: for a region, the rows were written when the part was handed out, and the region lives as long as they do. For
+        // borrowed bytes, the rows are a part of them, as `Rows::of` checked.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }
 
-/// What lies in somebody else's bytes is copied first.
+/// Borrowed bytes are copied first.
 impl<T: Format> DerefMut for Rows<T> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         if let Memory::Others { .. } = self.memory {
             *self = self.clone();
         }
-        // SAFETY: as above, and the part is this value's own.
+        // SAFETY: as above, and the part belongs to this value alone.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
     }
 }
 
-/// A copy in memory of its own.
+/// A copy in a separate allocation.
 impl<T: Format> Clone for Rows<T> {
     fn clone(&self) -> Self {
         let mut copy = Arena::with_capacity(size_of_val(&**self)).rows(self.length);
@@ -190,7 +190,7 @@ impl<T> fmt::Debug for Rows<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.memory {
             Memory::Region(region) => write!(formatter, "{} rows in {region:?}", self.length),
-            Memory::Others { .. } => write!(formatter, "{} rows of somebody else", self.length),
+            Memory::Others { .. } => write!(formatter, "{} borrowed rows", self.length),
         }
     }
 }
@@ -198,13 +198,13 @@ impl<T> fmt::Debug for Rows<T> {
 /// Asks for transparent huge pages.
 #[cfg(target_os = "linux")]
 fn advise_huge_pages(start: NonNull<u8>, bytes: usize) {
-    /// Smaller matrices stay in the L2 cache while they are used.
+    /// Smaller matrices stay in the L2 cache during use.
     const LEAST_BYTES: usize = 1 << 18;
     if bytes < LEAST_BYTES {
         return;
     }
-    // SAFETY: the advice changes neither contents nor access rights, of the region or of what else lies in its first and last
-    // page. If the system refuses it, pages stay small, so the result does not matter.
+    // SAFETY: the advice changes neither contents nor access rights, neither of the region nor of other data on its first and
+    // last page. If the system refuses it, pages stay small, so the result does not matter.
     unsafe {
         let page = libc::sysconf(libc::_SC_PAGESIZE).unsigned_abs() as usize;
         let start = start.as_ptr().cast::<libc::c_void>();
@@ -244,7 +244,7 @@ mod tests {
         }
     }
 
-    /// Bytes that begin where rows may.
+    /// Bytes with the alignment of rows.
     struct Aligned(Rows<f32>);
 
     impl AsRef<[u8]> for Aligned {

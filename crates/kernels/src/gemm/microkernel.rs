@@ -1,4 +1,4 @@
-//! The choice of microkernel: for each number format, the code of the instruction set at hand.
+//! The choice of microkernel: for each number format, the code for the detected instruction set.
 #![allow(
     unsafe_code,
     reason = "microkernels read and write through raw pointers"
@@ -16,8 +16,8 @@ pub(super) trait Microkernel: Format {
     /// Computes one tile.
     ///
     /// `PACKED` says that A is packed, so that its row stride is known at compile time.
-    /// `SPREAD` says to spread the prefetching of `tile.lines` over the terms of a chunk. It should be set if C has few tiles, each
-    /// of which must prefetch much.
+    /// `SPREAD` says to spread the prefetching of `tile.lines` over the terms of a chunk. Set it if C has few tiles, because each
+    /// tile must then prefetch much.
     ///
     /// # Safety
     /// - The processor has the instructions of `set`.

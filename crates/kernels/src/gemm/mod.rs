@@ -1,6 +1,6 @@
 //! Matrix products C = A · B with a B that is packed once: weights, which never change, or the keys and values of one head.
 //!
-//! The design is that of GotoBLAS and BLIS, whose names it uses.
+//! The design and the names are those of GotoBLAS and BLIS.
 //!
 //! - B \[inputs, outputs\] is stored in *panels* of NR = 32 columns, each row by row, so that the microkernel reads it in order.
 //! - A \[rows, inputs\] is packed MC = 528 rows at a time.
@@ -8,10 +8,10 @@
 //! - The inner dimension is cut into slices of KC terms. A slice of packed A meets NC = 128 columns of B before the next slice,
 //!   so that both the slice and its sums stay in the L2 cache.
 //!
-//! Both factors are held in f32 or in bf16 ([`Precision`]). In bf16 two consecutive inputs share the four bytes of one f32, and
-//! one instruction multiplies and adds both. Sums are in f32 in either case.
+//! Both factors are in f32 or in bf16 ([`Precision`]). In bf16 two consecutive inputs share the four bytes of one f32, and one
+//! instruction multiplies and adds both. Sums are in f32 in both formats.
 //!
-//! # Which bits come out
+//! # Which bits a product has
 //!
 //! An element of C is a sum of chains. Each chain is a sequence of fused multiply-adds over KC terms, in order: 256 inputs in
 //! f32, 384 pairs of inputs in bf16. The chains are then added in order.
@@ -43,7 +43,8 @@ pub(crate) use panel::MR;
 pub(crate) use product::PackedA;
 pub use product::{Scratch, multiply};
 
-/// KC in f32: inputs of one chain. Products of so many inputs, added up in order, give the bits of one product of all.
+/// KC in f32: the inputs of one chain. Adding up products over slices of this length, in order, gives the bits of one product
+/// over all.
 pub const SLICE: usize = <f32 as format::Format>::KC;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::panel::{Chunk, KR, MR, NR, PanelRow, rows_of_tile};
 use crate::cpu::{prefetch, vectorized};
 use ndarray::{ArrayView2, Axis, s};
 
-/// Rows of A packed in one of the formats. The two vectors are kept apart, so that memory is used again whichever is needed.
+/// Rows of A packed in one of the formats. Each format has a vector, so that memory is reused whichever is needed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PackBuffer {
     singles: Vec<Chunk<f32>>,
@@ -26,7 +26,7 @@ pub(super) trait Pack: Format {
     /// The packed rows in this format.
     fn packed(buffer: &PackBuffer) -> &[Chunk<Self>];
 
-    /// Rows of A as the microkernel may read them without packing, if this format is that of the array.
+    /// Rows of A that the microkernel may read without packing, if the array is in this format.
     fn in_place(block: ArrayView2<'_, f32>) -> Option<ArrayView2<'_, Self>>;
 }
 
@@ -129,7 +129,7 @@ pub(super) fn packed_bytes(rows: usize, inputs: usize) -> usize {
     rows.next_multiple_of(MR) * inputs.next_multiple_of(KR) * size_of::<f32>()
 }
 
-/// How many rows and chunks packed A has, and so where each chunk lies.
+/// The number of rows and chunks of packed A, which decide where each chunk lies.
 #[derive(Clone, Copy)]
 pub(super) struct PackedShape {
     tiles: usize,
@@ -155,8 +155,8 @@ impl PackedShape {
 
     /// The index of a tile's first row, for one chunk of the inner dimension.
     ///
-    /// Packed A is ordered \[slice of KC terms\]\[tile\]\[chunk of the slice\]\[row of the tile\]: what meets one panel slice is
-    /// contiguous.
+    /// Packed A is ordered \[slice of KC terms\]\[tile\]\[chunk of the slice\]\[row of the tile\]: the data multiplied with one
+    /// panel slice is contiguous.
     pub(super) fn index<T: Format>(self, tile: usize, chunk: usize) -> usize {
         let slice = T::KC / KR;
         let first = chunk / slice * slice;
@@ -250,7 +250,7 @@ fn pack_rows<T: Pack>(block: ArrayView2<'_, f32>, packed: &mut Vec<Chunk<T>>) {
     }
 }
 
-/// Makes a vector at least so long. The old values are dropped first, so that they never lie in memory beside the new ones.
+/// Makes a vector at least `length` long. The old values are dropped first, so that they never exist next to the new ones.
 pub(super) fn grow<T: Copy>(values: &mut Vec<T>, length: usize, value: T) {
     if values.len() < length {
         values.clear();

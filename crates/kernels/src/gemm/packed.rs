@@ -7,7 +7,7 @@ use super::panel::{NR, PanelRow};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use std::ops::Range;
 
-/// The order in which a packed matrix lies in memory; changes when that does.
+/// The memory layout of a packed matrix; this text changes when the layout does.
 pub const LAYOUT: &str = "panels of 32 columns, a row for each term: 1 input in f32, 2 in bf16";
 
 const _: () = assert!(NR == 32);
@@ -46,7 +46,7 @@ impl Packed {
         Self::zeros_in(&mut Arena::with_capacity(bytes), inputs, outputs, precision)
     }
 
-    /// As [`Packed::zeros`], in memory that it shares with other matrices.
+    /// As [`Packed::zeros`], in an allocation shared with other matrices.
     pub fn zeros_in(
         arena: &mut Arena,
         inputs: usize,
@@ -67,8 +67,8 @@ impl Packed {
         }
     }
 
-    /// A packed matrix \[inputs, outputs\] whose bytes, as [`Packed::as_bytes`] gives them, lie somewhere already; `None` where
-    /// they are not as many, or do not begin at a multiple of 64 bytes.
+    /// A packed matrix \[inputs, outputs\] that borrows existing bytes, as [`Packed::as_bytes`] returns them; `None` if their
+    /// number is wrong, or they do not begin at a multiple of 64 bytes.
     pub fn of_bytes(
         bytes: &Bytes,
         range: Range<usize>,
@@ -97,8 +97,8 @@ impl Packed {
         })
     }
 
-    /// The bytes in which it lies: another program reads them as the same matrix if its [`LAYOUT`] and the order of a number's
-    /// bytes are the same.
+    /// The bytes of the packed matrix. Another program reads them as the same matrix if its [`LAYOUT`] and byte order are the
+    /// same.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.panels {
             Panels::F32(panels) => panels.bytes(),
@@ -108,7 +108,7 @@ impl Packed {
 
     /// Overwrites the columns from `first_column` on with a matrix \[inputs, columns\] with any strides.
     ///
-    /// A matrix that is stored in several parts is packed so, without being put together first.
+    /// A matrix that is stored in several parts is packed part by part, without being assembled first.
     ///
     /// # Panics
     /// If the part has another number of rows, or reaches past the last column.
@@ -164,7 +164,7 @@ impl Packed {
                 return;
             }
             let terms = rows.start / T::INPUTS..rows.end.div_ceil(T::INPUTS);
-            // The second of a pair whose first is there already.
+            // The second input of a pair whose first is already there.
             let second = rows.start % T::INPUTS;
             let panels = panels.chunks_exact_mut(inputs.div_ceil(T::INPUTS));
             for (panel, own) in panels.zip(part.axis_chunks_iter(Axis(1), NR)) {
@@ -239,7 +239,7 @@ impl Packed {
     /// One column, \[inputs\].
     ///
     /// # Panics
-    /// If there is no such column.
+    /// If the column is out of range.
     pub fn column(&self, column: usize) -> impl Iterator<Item = f32> + '_ {
         assert!(column < self.outputs, "column {column} of {}", self.outputs);
         let inputs = self.inputs;
@@ -264,7 +264,7 @@ impl Packed {
     /// Some columns as the rows of another packed matrix, \[columns, inputs\], in the same number format.
     ///
     /// # Panics
-    /// If there are no such columns, or the first does not begin a panel.
+    /// If the columns are out of range, or the first does not begin a panel.
     pub(crate) fn transposed(&self, columns: Range<usize>) -> Self {
         assert!(
             columns.end <= self.outputs && columns.start.is_multiple_of(NR),

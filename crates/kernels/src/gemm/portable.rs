@@ -15,7 +15,7 @@ pub(super) unsafe fn compute<T: Format>(tile: Tile<'_, T>) {
     for row in 0..tile.rows {
         let mut sums = [0.0_f32; NR];
         for (k, b) in tile.panel.iter().enumerate() {
-            // SAFETY: the caller lets every row and term of the tile be read.
+            // SAFETY: the caller guarantees that every row and term of the tile can be read.
             let x = unsafe { *a.add(row * strides.row + k / KR * strides.chunk + k % KR) };
             for (sum, b) in sums.iter_mut().zip(&b.0) {
                 *sum = x.multiply_add(*b, *sum);
@@ -37,7 +37,7 @@ pub(super) unsafe fn store_row(
     row: usize,
 ) {
     for (column, sum) in sums.iter().enumerate() {
-        // SAFETY: the caller vouches for the row.
+        // SAFETY: the caller guarantees the row.
         unsafe {
             let sum = match start {
                 Some(start) => *start.at_row(row).first.add(column) + sum,

@@ -12,7 +12,7 @@ use crate::cpu::InstructionSet;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
-/// Memory that products need meanwhile. One value serves any number of products, one after another.
+/// Temporary memory for products. One value serves any number of products, one after another.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     a: PackBuffer,
@@ -24,7 +24,7 @@ impl Scratch {
     pub fn most_bytes(rows: usize, inputs: usize) -> usize {
         let block = rows_of_block(rows);
         let packed = packed_bytes(block, inputs);
-        // bf16 has a buffer of its own, of half the size.
+        // bf16 has a separate buffer, of half the size.
         packed + packed / 2 + partial_bytes::<f32>(block, inputs)
     }
 }
@@ -34,7 +34,7 @@ impl Scratch {
 /// `a` is \[rows, inputs\], `c` is \[rows, columns\]. If `a` has fewer columns than `b` has rows, the first rows of `b` are used.
 /// Rows of `a` and of `c` must be contiguous. `columns` must begin at a multiple of 32, the width of a panel;
 /// [`Packed::shares`] gives such ranges.
-/// The [module](crate::gemm) says which bits come out.
+/// The [module](crate::gemm) specifies the bits of the result.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -94,7 +94,7 @@ pub(super) fn multiply_with(
     }
 }
 
-/// A product in blocks of at most MC rows, each of which is packed, multiplied and forgotten.
+/// A product in blocks of at most MC rows; each block is packed, multiplied and dropped.
 fn multiply_blocks<T: Microkernel + Pack>(
     set: InstructionSet,
     a: ArrayView2<'_, f32>,
@@ -103,7 +103,7 @@ fn multiply_blocks<T: Microkernel + Pack>(
     write: Write<'_>,
     scratch: &mut Scratch,
 ) {
-    // Packing A costs more than it gains if A meets at most two panels.
+    // If A is multiplied with at most two panels, packing it costs more than it gains.
     let few_columns = c.ncols() <= 2 * NR;
     let (rows, block) = (a.nrows(), rows_of_block(a.nrows()));
     for first in (0..rows).step_by(block) {
@@ -203,7 +203,7 @@ impl PackedA {
         packed_bytes(rows, inputs) + partial_bytes::<f32>(rows, inputs)
     }
 
-    /// Does what [`multiply`] does with the rows before they were packed, to the bit.
+    /// Does what [`multiply`] does with the unpacked rows, to the bit.
     ///
     /// # Panics
     /// As [`multiply`], and if `b` has another number of inputs or is packed in another precision.

@@ -8,7 +8,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use proptest::prelude::*;
 use std::ops::Range;
 
-/// The chains that every element is made of, written as plainly as can be.
+/// The chains of every element, written as plainly as possible.
 fn reference(
     a: &Array2<f32>,
     b: &Array2<f32>,
@@ -207,7 +207,7 @@ fn subnormal_numbers_count_as_zero_in_bf16() {
     }
 }
 
-/// `c = a · b` or `c += a · b`, with a `b` that is used once.
+/// `c = a · b` or `c += a · b`, for a `b` that is used once.
 fn matmul(
     a: ArrayView2<'_, f32>,
     b: ArrayView2<'_, f32>,

@@ -1,4 +1,4 @@
-//! What a microkernel is asked to compute: one tile of C, for one slice of the inner dimension.
+//! The task of a microkernel: one tile of C, for one slice of the inner dimension.
 
 use super::panel::PanelRow;
 
@@ -28,7 +28,7 @@ impl RowPointer {
     }
 }
 
-/// Where the terms of A lie, in elements.
+/// The strides of A, in elements.
 #[derive(Clone, Copy)]
 pub(super) struct Strides {
     /// From one row to the next.
@@ -48,10 +48,10 @@ pub(super) struct Tile<'a, T> {
     pub(super) rows: usize,
     /// 1..=NR.
     pub(super) columns: usize,
-    /// What the sums are added to; `None` stands for zeros.
+    /// The starting values of the sums; `None` stands for zeros.
     pub(super) start: Option<RowPointer>,
     pub(super) out: RowPointer,
-    /// What the first chunk prefetches of the next panel. Each further chunk prefetches what lies KR rows on.
+    /// Where the first chunk prefetches the next panel. Each further chunk prefetches KR rows later.
     /// The address need not be valid.
     pub(super) ahead: *const PanelRow<T>,
     /// The cache lines that each chunk prefetches from there: at most 2 · KR.

@@ -54,7 +54,7 @@ const AHEAD: usize = 6;
 /// Prefetches a cache line into L1 in order to write to it.
 #[inline(always)]
 fn prefetch_to_write(place: *mut f32) {
-    // SAFETY: a prefetch of any address is harmless, and a processor without `prefetchw` takes it for a no-op.
+    // SAFETY: a prefetch of any address is harmless, and a processor without `prefetchw` treats it as a no-op.
     unsafe { asm!("prefetchw [{}]", in(reg) place, options(nostack, preserves_flags)) }
 }
 
@@ -62,14 +62,14 @@ fn prefetch_to_write(place: *mut f32) {
 #[inline]
 #[target_feature(enable = "avx512f")]
 unsafe fn load(row: *const f32) -> __m512 {
-    // SAFETY: the caller vouches for 16 floats, aligned to 64 bytes.
+    // SAFETY: the caller guarantees 16 floats, aligned to 64 bytes.
     unsafe { _mm512_load_ps(row) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 unsafe fn broadcast(value: *const f32) -> __m512 {
-    // SAFETY: the caller vouches for the value.
+    // SAFETY: the caller guarantees the value.
     _mm512_set1_ps(unsafe { *value })
 }
 
@@ -84,14 +84,14 @@ fn multiply_add(a: __m512, b: __m512, sum: __m512) -> __m512 {
 #[inline]
 #[target_feature(enable = "avx512f")]
 unsafe fn load_pairs(row: *const Pair) -> __m512i {
-    // SAFETY: the caller vouches for 16 pairs, aligned to 64 bytes.
+    // SAFETY: the caller guarantees 16 pairs, aligned to 64 bytes.
     unsafe { _mm512_load_si512(row.cast()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 unsafe fn broadcast_pair(pair: *const Pair) -> __m512i {
-    // SAFETY: the caller vouches for the pair, which is four bytes of integers.
+    // SAFETY: the caller guarantees the pair, which is four bytes of integers.
     _mm512_set1_epi32(unsafe { pair.cast::<i32>().read_unaligned() })
 }
 
@@ -99,7 +99,7 @@ unsafe fn broadcast_pair(pair: *const Pair) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn multiply_add_pairs(a: __m512i, b: __m512i, sum: __m512) -> __m512 {
-    // SAFETY: both types are 64 bytes, and any bits are a value of either.
+    // SAFETY: both types are 64 bytes, and every bit pattern is valid for either.
     let [a, b] = unsafe { [a, b].map(|pairs| std::mem::transmute::<__m512i, __m512bh>(pairs)) };
     _mm512_dpbf16_ps(sum, a, b)
 }
@@ -122,7 +122,7 @@ macro_rules! avx512_tile {
             let strides = strides::<PACKED, _>(&tile);
             let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
             for (chunk, panel) in tile.panel.chunks(KR).enumerate() {
-                // No more than a few lines at once: a burst of prefetches would delay the loads that are needed now.
+                // Only a few lines at once: a burst of prefetches would delay the loads that are needed now.
                 let ahead = tile.ahead.wrapping_add(chunk * KR).cast::<i8>();
                 let a_ahead = tile.a.wrapping_add((chunk + AHEAD) * strides.chunk);
                 if !SPREAD {
@@ -141,7 +141,7 @@ macro_rules! avx512_tile {
                         }
                     }
                     if PACKED {
-                        // Over the terms of a chunk, one line for each row.
+                        // Spread over the terms of a chunk, one line for each row.
                         _mm_prefetch::<_MM_HINT_T0>(a_ahead.wrapping_add(k * ROWS).cast());
                     }
                     // SAFETY: a panel row is 32 terms of 4 bytes, aligned to 64. A may be read at every row and term of
@@ -157,7 +157,7 @@ macro_rules! avx512_tile {
                     }
                 }
             }
-            // SAFETY: the caller vouches for both places.
+            // SAFETY: the caller guarantees both places.
             unsafe { store(sums, tile.columns, tile.start, tile.out) }
         }
     };
@@ -219,7 +219,7 @@ unsafe fn store<const ROWS: usize>(
 pub(super) unsafe fn avx2<const PACKED: bool>(tile: Tile<'_, f32>) {
     let row_stride = strides::<PACKED, _>(&tile).row;
     for first in (0..tile.rows).step_by(6) {
-        // SAFETY: `first` is a row of the tile, so the pointers stay in what the caller vouches for, and the part has only
+        // SAFETY: `first` is a row of the tile, so the pointers stay within what the caller guarantees, and the part has only
         // rows of the tile.
         unsafe {
             let part = Tile {

@@ -1,7 +1,7 @@
 //! Factorisations of matrices in `f64`.
 //!
-//! There are two implementations: pure Rust (nalgebra) and, with the feature `lapack`, the system's LAPACK.
-//! They agree within rounding, not bit for bit. A build has one of them.
+//! There are two implementations: pure Rust (nalgebra) and, with the feature `lapack`, the system's LAPACK. A build contains one
+//! of them. They agree within rounding, not bit for bit.
 //!
 //! # Errors
 //!
@@ -37,7 +37,7 @@ struct Svd {
 }
 
 impl Svd {
-    /// The solution of least norm of min ‖A·X − B‖, `[n, columns of B]`.
+    /// The least-norm solution of min ‖A·X − B‖, `[n, columns of B]`.
     ///
     /// Singular values up to max(m, n)·ε·σ₁ count as zero.
     fn solve(&self, b: ArrayView2<'_, f64>) -> Array2<f64> {
@@ -51,7 +51,7 @@ impl Svd {
     }
 }
 
-/// The X of least norm, `[n, k]`, that minimises ‖A·X − B‖ for A `[m, n]` and B `[m, k]`.
+/// The least-norm X, `[n, k]`, that minimises ‖A·X − B‖ for A `[m, n]` and B `[m, k]`.
 ///
 /// A may have any shape and any rank.
 ///
@@ -88,10 +88,10 @@ pub fn solve_positive_definite(
     })
 }
 
-/// Eigenvalues `[n]`, ascending, and eigenvectors `[n, n]`, one a column in the same order and of length 1, of a
-/// symmetric A `[n, n]`.
+/// Eigenvalues `[n]`, ascending, and eigenvectors `[n, n]`, of length 1, one per column in the same order, of a symmetric A
+/// `[n, n]`.
 ///
-/// The sign of each vector is such that its entry of largest size (the first of several) is positive.
+/// The sign of each vector makes its entry of largest magnitude (the first of several) positive.
 ///
 /// # Errors
 ///
@@ -127,10 +127,10 @@ impl LinearFit {
     ///
     /// # Errors
     ///
-    /// X must have one column a feature.
+    /// X must have one column per feature.
     pub fn predict(&self, x: ArrayView2<'_, f64>) -> Result<Array2<f64>, MetricsError> {
         if x.ncols() != self.coefficients.nrows() {
-            let expected = format!("{} columns, one a feature", self.coefficients.nrows());
+            let expected = format!("{} columns, one per feature", self.coefficients.nrows());
             return Err(shape("x", x, expected));
         }
         Ok(x.dot(&self.coefficients) + &self.intercept)
@@ -141,8 +141,7 @@ impl LinearFit {
 /// `[samples, features]`, Y `[samples, targets]` and λ = `penalty`.
 ///
 /// The sum is not divided by the number of samples, and the intercept b is not penalised.
-/// With λ = 0, or one so small that it vanishes beside the squares of X, this is least squares with the W of
-/// least norm.
+/// With λ = 0, or a λ so small that it vanishes beside the squares of X, this is least squares with the least-norm W.
 ///
 /// # Errors
 ///

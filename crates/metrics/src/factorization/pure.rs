@@ -6,16 +6,16 @@ use ndarray::{Array1, Array2, ArrayView2};
 use super::Svd;
 use crate::MetricsError;
 
-/// Jacobi sweeps after which the iteration counts as stuck: ten are many.
+/// The iteration counts as stuck after this many Jacobi sweeps; ten are already many.
 const SWEEPS: usize = 100;
 
-/// Steps after which an eigenvalue iteration counts as stuck: an eigenvalue needs about two.
+/// An eigenvalue iteration counts as stuck after this many steps; an eigenvalue needs about two.
 const STEPS_PER_EIGENVALUE: usize = 100;
 
 /// One-sided Jacobi (Hestenes) on the triangular factor of the taller of A and Aᵀ.
 ///
-/// nalgebra's own decomposition is not used: with some matrices of deficient rank, `[[6, 6], [4, 4]]` among them,
-/// it returns factors whose product is another matrix.
+/// nalgebra's own decomposition is not used: for some rank-deficient matrices, `[[6, 6], [4, 4]]` among them, the product of the
+/// factors it returns is a different matrix.
 pub(super) fn svd(a: ArrayView2<'_, f64>) -> Result<Svd, MetricsError> {
     let (rows, columns) = a.dim();
     if rows < columns {
@@ -66,7 +66,8 @@ pub(super) fn svd(a: ArrayView2<'_, f64>) -> Result<Svd, MetricsError> {
     })
 }
 
-/// Rotates pairs of columns of W, and those of V likewise, until W's are orthogonal; false if they never are.
+/// Rotates pairs of columns of W, and those of V likewise, until the columns of W are orthogonal; returns false if they never
+/// are.
 fn orthogonalise(images: &mut [Vec<f64>], basis: &mut [Vec<f64>]) -> bool {
     let tolerance = images.len() as f64 * f64::EPSILON;
     for _ in 0..SWEEPS {
@@ -75,7 +76,7 @@ fn orthogonalise(images: &mut [Vec<f64>], basis: &mut [Vec<f64>]) -> bool {
             for first in 0..second {
                 let (x, y) = (&images[first], &images[second]);
                 let (xx, yy, xy) = (dot(x, x), dot(y, y), dot(x, y));
-                // A column whose square is lost is zero to working precision.
+                // A column whose square underflows is zero to working precision.
                 let lost = xx.min(yy) < f64::MIN_POSITIVE;
                 if lost || xy.abs() <= tolerance * xx.sqrt() * yy.sqrt() {
                     continue;

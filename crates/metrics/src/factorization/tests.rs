@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// An `[rows, columns]` matrix of small integers: exact, and often of deficient rank.
+/// An `[rows, columns]` matrix of small integers: exact, and often rank-deficient.
 fn integers(rows: usize, columns: usize) -> impl Strategy<Value = Array2<f64>> {
     prop::collection::vec(-3..=3_i8, rows * columns).prop_map(move |entries| {
         Array2::from_shape_fn((rows, columns), |(row, column)| {
@@ -23,7 +23,7 @@ fn reals(rows: usize, columns: usize) -> impl Strategy<Value = Array2<f64>> {
     })
 }
 
-/// A and B with as many rows, A of any shape and of rank at most 3 where it is a product.
+/// A and B with the same number of rows. A has any shape, and rank at most 3 if it is a product.
 fn systems() -> impl Strategy<Value = (Array2<f64>, Array2<f64>)> {
     (1..9_usize, 1..9_usize, 1..4_usize).prop_flat_map(|(m, n, r)| {
         let low_rank = (integers(m, r), integers(r, n)).prop_map(|(left, right)| left.dot(&right));
@@ -164,7 +164,7 @@ fn ridge_of_known_samples() {
             1e-13,
         );
     }
-    // One sample says nothing but the intercept.
+    // One sample determines nothing but the intercept.
     let fit = ridge(array![[1.0, 2.0]].view(), array![[7.0]].view(), 0.5).unwrap();
     assert_eq!(fit.coefficients, Array2::<f64>::zeros((2, 1)));
     assert_eq!(fit.intercept, array![7.0]);
@@ -228,7 +228,7 @@ fn bad_matrices_are_refused() {
         check("penalty", ridges(&two, &two, penalty), &expected);
     }
     let fit = ridge(two.view(), two.view(), 1.0).unwrap();
-    let expected = "matrix x is 1 x 1; it must have 2 columns, one a feature";
+    let expected = "matrix x is 1 x 1; it must have 2 columns, one per feature";
     check("prediction", fit.predict(one.view()).map(drop), expected);
 }
 
@@ -240,7 +240,7 @@ proptest! {
         let scale = 1.0 + size(a.view()).powi(2) * (1.0 + size(x.view()));
         assert_close(normal.view(), Array2::zeros(normal.dim()).view(), 1e-10 * scale);
 
-        // The solution of least norm lies in the row space: its part outside, x − Aᵀw, is zero.
+        // The least-norm solution lies in the row space: its part outside, x − Aᵀw, is zero.
         let w = least_squares(a.t(), x.view()).unwrap();
         assert_close(a.t().dot(&w).view(), x.view(), 1e-9 * (1.0 + size(x.view())));
     }
@@ -320,7 +320,7 @@ proptest! {
             pure_values.view().insert_axis(Axis(0)),
             tolerance,
         );
-        // Vectors of equal eigenvalues are not unique: each must satisfy A·v = λ·v of the other's λ.
+        // Eigenvectors of equal eigenvalues are not unique, so each must satisfy A·v = λ·v for the other implementation's λ.
         let image = gram.dot(&lapack_vectors);
         assert_close(image.view(), (&lapack_vectors * &pure_values).view(), 10.0 * tolerance);
     }
