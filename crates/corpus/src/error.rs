@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use layerwise_files::FileError;
 
-/// Where in a file a sequence comes from.
+/// The origin of a sequence in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
@@ -37,7 +37,7 @@ pub enum CorpusError {
     /// A file cannot be opened or read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file's extension names no format.
+    /// The file's extension stands for no known format.
     #[error(
         "{}: expected the extension .txt, .raw, .jsonl or .json, one of them with .gz, .parquet or .npy, found {}",
         path.display(),
@@ -46,10 +46,10 @@ pub enum CorpusError {
     UnknownExtension {
         /// The file.
         path: PathBuf,
-        /// Its extension, where it has one that is Unicode.
+        /// Its extension, if it has one that is Unicode.
         found: Option<String>,
     },
-    /// An array of token ids is compressed: its size would show only once all of it is read.
+    /// An array of token ids is compressed, so its size would be known only after reading all of it.
     #[error("{}: expected token ids uncompressed, found .npy.gz; unpack it with gunzip", path.display())]
     CompressedIds {
         /// The file.
@@ -62,27 +62,27 @@ pub enum CorpusError {
         path: PathBuf,
         /// What is too long.
         item: String,
-        /// The longest that is read, in bytes.
+        /// The largest accepted length, in bytes.
         limit: u64,
-        /// The length found, in bytes; of a line, that of the part read.
+        /// The length found, in bytes; for a line, the length of the part read.
         found: u64,
     },
-    /// Text was to be read without a tokenizer.
+    /// Text cannot be read without a tokenizer.
     #[error("{}: expected a tokenizer for text, found none", path.display())]
     NoTokenizer {
         /// The text file.
         path: PathBuf,
     },
-    /// What is to be read takes more memory than [`Options::memory`](crate::Options::memory).
+    /// Reading takes more memory than [`Options::memory`](crate::Options::memory) allows.
     #[error("{}: {item}: needs {needed} bytes of memory, but only {limit} are available", path.display())]
     Memory {
         /// The file.
         path: PathBuf,
         /// What takes the memory.
         item: String,
-        /// What it may take, in bytes.
+        /// The limit, in bytes.
         limit: u64,
-        /// What it would take, in bytes.
+        /// The memory needed, in bytes.
         needed: u64,
     },
     /// The value of an option is out of range.
@@ -95,7 +95,7 @@ pub enum CorpusError {
         /// The value found.
         found: String,
     },
-    /// A BOS token was asked for with a file of token ids, whose rows are taken as they stand.
+    /// A BOS token was given for a file of token ids, whose rows are used as they are.
     #[error(
         "{}: expected no BOS token with a file of token ids, whose rows are used verbatim, found id {bos}",
         path.display()
@@ -103,7 +103,7 @@ pub enum CorpusError {
     BosWithTokenIds {
         /// The file of token ids.
         path: PathBuf,
-        /// The id asked for.
+        /// The given id.
         bos: u32,
     },
     /// Text is not UTF-8.
@@ -123,7 +123,7 @@ pub enum CorpusError {
     Json {
         /// The file.
         path: PathBuf,
-        /// The line that the parser stopped in.
+        /// The line, row or element in which the parser stopped.
         place: Place,
         /// What was expected.
         expected: &'static str,
@@ -132,7 +132,7 @@ pub enum CorpusError {
         /// The parser's reason.
         reason: String,
     },
-    /// A document's JSON does not hold its text.
+    /// The JSON of a document does not hold its text.
     #[error("{}: {place}: expected an object with a string in field `{field}`, found {found}", path.display())]
     Field {
         /// The file.
@@ -156,7 +156,7 @@ pub enum CorpusError {
         /// What was found.
         found: String,
     },
-    /// A `.parquet` file breaks the format, or its texts are in a form that is not read.
+    /// A `.parquet` file breaks the format, or stores its texts in an unsupported form.
     #[error("{}: {item}: expected {expected}, found {found}", path.display())]
     Parquet {
         /// The file.
@@ -180,12 +180,12 @@ pub enum CorpusError {
         /// What was found.
         found: String,
     },
-    /// A token id is not in the model's vocabulary.
+    /// A token id is outside the model's vocabulary.
     #[error("{}: {place}, token {index}: expected an id from 0 to below {vocab}, found {found}", path.display())]
     TokenOutOfRange {
         /// The file.
         path: PathBuf,
-        /// Where the sequence comes from.
+        /// The origin of the sequence.
         place: Place,
         /// Index of the token in the row or document, counted from 0.
         index: usize,
@@ -194,7 +194,7 @@ pub enum CorpusError {
         /// The id found.
         found: i128,
     },
-    /// A file holds no sequence that can be used.
+    /// A file has no usable sequence.
     #[error(
         "{}: expected at least one sequence of {} tokens or more{}, found none in {documents} document(s): \
          {empty} empty, {short} too short",
@@ -205,16 +205,16 @@ pub enum CorpusError {
     NoSequence {
         /// The file.
         path: PathBuf,
-        /// Documents read.
+        /// The number of documents read.
         documents: usize,
-        /// Empty lines and documents among them.
+        /// The number of empty lines and documents among them.
         empty: usize,
-        /// Sequences that are too short.
+        /// The number of sequences that are too short.
         short: usize,
-        /// The limit on the number of tokens, where one was set.
+        /// The limit on the number of tokens, if one was set.
         limit: Option<usize>,
     },
-    /// A `tokenizer.json` holds something that would give wrong tokens.
+    /// A `tokenizer.json` contains something that would give wrong tokens.
     #[error("{}: {item}: expected {expected}, found {found}", path.display())]
     Tokenizer {
         /// The file.
@@ -226,7 +226,7 @@ pub enum CorpusError {
         /// What was found.
         found: String,
     },
-    /// A folder's tokenizer is in a form that is not read.
+    /// A folder's tokenizer is in an unsupported form.
     #[error(
         "{}: expected tokenizer.json, found a tokenizer in another form; make one with: {}",
         path.display(),
@@ -238,8 +238,8 @@ pub enum CorpusError {
         /// The checkpoint folder.
         folder: PathBuf,
     },
-    /// More than one token stands before a text, or one that the vocabulary lacks.
-    #[error("{}: expected one token that is put before a text, or none, found {found}; say which BOS to use", path.display())]
+    /// A text is preceded by more than one token, or by one outside the vocabulary.
+    #[error("{}: expected at most one token before a text, found {found}; say which BOS to use", path.display())]
     Bos {
         /// The tokenizer's file.
         path: PathBuf,
@@ -259,7 +259,7 @@ pub enum CorpusError {
     Encode {
         /// The tokenizer's file.
         path: PathBuf,
-        /// Length of the text.
+        /// The length of the text in bytes.
         bytes: usize,
         /// The library's reason.
         reason: String,
@@ -276,7 +276,7 @@ pub enum CorpusError {
     },
 }
 
-/// A command for a shell that makes a `tokenizer.json` from the tokenizer in a folder.
+/// A shell command that makes a `tokenizer.json` from the tokenizer in a folder.
 fn conversion(folder: &Path) -> String {
     let folder = folder.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);

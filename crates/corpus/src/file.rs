@@ -13,7 +13,7 @@ use crate::CorpusError;
 ///
 /// # Errors
 ///
-/// The path must lead to a regular file that can be read.
+/// The path must lead to a readable regular file.
 pub fn sha256(path: &Path) -> Result<String, CorpusError> {
     Ok(open(path)?.sha256()?)
 }
@@ -28,7 +28,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// The bytes of a byte order mark in UTF-8.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Opens a file of text: decompressed where it is compressed with gzip, and without a byte order mark.
+/// Opens a text file: decompresses gzip, and skips a byte order mark.
 pub(crate) fn open_text(path: &Path) -> Result<Box<dyn BufRead>, CorpusError> {
     let file = open(path)?;
     let length = file.size();
@@ -48,10 +48,10 @@ pub(crate) fn open_text(path: &Path) -> Result<Box<dyn BufRead>, CorpusError> {
     Ok(text)
 }
 
-/// The bytes of a file of text, of which there may be `limit`.
+/// The bytes of a text file, of which there may be `limit`.
 pub(crate) fn read_all_text(path: &Path, limit: u64) -> Result<Vec<u8>, CorpusError> {
     let mut bytes = Vec::new();
-    // One byte more shows a file that is too long; what a compressed one holds shows only as it is read.
+    // One byte more shows that a file is too long; the size of a compressed file is known only as it is read.
     let mut text = open_text(path)?.take(limit + 1);
     text.read_to_end(&mut bytes).map_err(read_error(path))?;
     match bytes.len() as u64 {
@@ -65,7 +65,7 @@ pub(crate) fn read_all_text(path: &Path, limit: u64) -> Result<Vec<u8>, CorpusEr
     }
 }
 
-/// Turns an error of reading into the crate's.
+/// Converts a read error into the crate's error.
 pub(crate) fn read_error(path: &Path) -> impl Fn(io::Error) -> CorpusError + '_ {
     |source| FileError::io(path, "read", source).into()
 }
@@ -82,10 +82,10 @@ pub(crate) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A file's bytes as text; what is wrong is named by its line.
+/// A file's bytes as text; an error names the line.
 pub(crate) fn document_text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, CorpusError> {
     std::str::from_utf8(bytes).or_else(|error| {
-        // The line in question is found again, so that the position can be named within it.
+        // The faulty line is found again, so that the error can give the position within it.
         let before = &bytes[..error.valid_up_to()];
         let start = before
             .iter()

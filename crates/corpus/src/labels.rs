@@ -1,4 +1,4 @@
-//! Labels that a user has given to the tokens of a corpus.
+//! A user's labels for the tokens of a corpus.
 
 use crate::file::{document_text, read_all_text};
 use crate::text::MAX_DOCUMENT;
@@ -6,7 +6,7 @@ use crate::{CorpusError, Place};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The most labels that differ.
+/// The largest number of distinct labels.
 const MOST_LABELS: usize = 1000;
 /// The longest label, in bytes.
 const LONGEST_LABEL: usize = 100;
@@ -19,8 +19,8 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Reads a file with a line for each sequence: a JSON array with a label, or null, for each of the sequence's tokens, of which
-    /// there are `tokens`.
+    /// Reads a file with a line for each sequence: a JSON array with a label, or null, for each token of the sequence. `tokens`
+    /// holds the number of tokens of each sequence.
     ///
     /// ```text
     /// [null, "noun", "verb", "noun"]
@@ -28,9 +28,9 @@ impl Labels {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read or is larger than 256 MiB, a line that is something else or has another number of labels than its
-    /// sequence has tokens, another number of lines than sequences, a label of more than 100 bytes, more than 1000 different ones,
-    /// or none at all.
+    /// The file cannot be read or is larger than 256 MiB; a line is not such an array, or its number of labels is not the number
+    /// of tokens of its sequence; the numbers of lines and sequences differ; a label has more than 100 bytes; there are more than
+    /// 1000 distinct labels, or none at all.
     pub fn read(path: &Path, tokens: &[usize]) -> Result<Self, CorpusError> {
         let bytes = read_all_text(path, MAX_DOCUMENT)?;
         let text = document_text(path, &bytes)?;
@@ -91,12 +91,12 @@ impl Labels {
         Ok(labels)
     }
 
-    /// The labels that occur, in the order in which they first do.
+    /// The labels, in the order of their first occurrence.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// For each token of all sequences the index of its label, where it has one.
+    /// For each token of all sequences, the index of its label, if it has one.
     pub fn of_tokens(&self) -> &[Option<u16>] {
         &self.of_tokens
     }

@@ -1,27 +1,28 @@
-//! Text or token ids to the token sequences that a model is run on.
+//! Turns text or token ids into the token sequences that a model runs on.
 //!
 //! [`read`] turns one file into a [`Corpus`], by its extension:
 //!
 //! - `.txt`, `.raw`: one document, cut into consecutive windows of T tokens;
-//! - `.jsonl`: one document a line, of which the first window is taken, or a JSON array of such documents (`.json`);
-//! - `.parquet`: one document a row, in a column of texts, as `.jsonl`;
-//! - `.npy`: a two-dimensional array of token ids, each row a sequence, cut to T; integers of any size and byte order, stored
-//!   by rows or by columns.
+//! - `.jsonl`: one document per line, reduced to its first window, or a JSON array of such documents (`.json`);
+//! - `.parquet`: one document per row, in a column of texts, treated like `.jsonl`;
+//! - `.npy`: a two-dimensional array of token ids, with a sequence in each row, cut to T; integers of any size and byte order,
+//!   stored by
+//! rows or by columns.
 //!
-//! Text may be compressed with gzip, and begin with a byte order mark, which is no part of it. The numbers NaN and Infinity,
-//! which Python writes and JSON does not have, may stand in fields that are not read.
+//! Text may be compressed with gzip, and may begin with a byte order mark, which is skipped. Fields that are not read may hold
+//! NaN and Infinity, which Python writes although JSON lacks them.
 //!
-//! T, the context, counts the beginning-of-sequence token (BOS) where there is one.
+//! T, the context, counts the beginning-of-sequence token (BOS) if there is one.
 //! Sequences are never padded.
-//! Shorter ones are kept as they are; those of fewer than [`MIN_TOKENS`] tokens are skipped and counted.
+//! Shorter sequences are kept as they are; those of fewer than [`MIN_TOKENS`] tokens are skipped and counted.
 //!
-//! Files come from elsewhere and are not trusted: what does not fit is an error that names the file, the item,
-//! what was expected and what was found, and nothing is guessed.
+//! Files are not trusted: whatever does not fit is an error that names the file, the item, and what was expected and found.
+//! Nothing is guessed.
 //! Only regular files are opened.
 //!
-//! [`read_text`] and [`Tokenizer`] serve readers of other forms of text, such as labelled examples.
-//! [`Labels`] are what a user says of every token, [`Piece`] what the tokenizer does.
-//! [`sha256`] hashes a file on its own, so that reading the first lines of a long file does not read all of it.
+//! [`read_text`] and [`Tokenizer`] serve readers of other kinds of text, such as labelled examples.
+//! [`Labels`] hold what a user says about every token; [`Piece`] says whether a token begins a word.
+//! [`sha256`] hashes a file separately, so that reading the first lines of a long file does not read all of it.
 
 mod error;
 mod file;
@@ -46,18 +47,18 @@ pub use sequences::{Bos, Corpus, Options, Skipped};
 pub use text::read_text;
 pub use tokenizer::{Beginning, BosSource, Habit, Replaced, Tokenizer};
 
-/// The fewest tokens a usable sequence has: one to see, one to predict from, one to predict.
+/// The smallest number of tokens of a usable sequence: one to attend to, one to predict from, one to predict.
 pub const MIN_TOKENS: usize = 3;
 
 /// Reads the file at `path` into token sequences.
 ///
-/// Text needs a tokenizer; token ids need none, and leave one unused.
-/// Reading stops as soon as the [limits](Options) are reached, so that what follows in the file is not checked.
+/// Text needs a tokenizer; token ids ignore it.
+/// Reading stops as soon as the [limits](Options) are reached, so the rest of the file is not checked.
 ///
 /// # Errors
 ///
-/// A file of no known extension or that breaks its format, text without a tokenizer, token ids that are not below
-/// [`Options::vocab`], options that cannot be met, and a file without any usable sequence.
+/// The file has an unknown extension, breaks its format or has no usable sequence; text has no tokenizer; a token id is not below
+/// [`Options::vocab`]; or the options cannot be met.
 pub fn read(
     path: &Path,
     tokenizer: Option<&Tokenizer>,
@@ -77,7 +78,7 @@ pub fn read(
     }
 }
 
-/// A text in memory, as one document that is cut into consecutive windows.
+/// Reads a text in memory as one document, cut into consecutive windows.
 ///
 /// ```no_run
 /// # use layerwise_corpus::{Options, Tokenizer, of_text};
@@ -89,7 +90,7 @@ pub fn read(
 ///
 /// # Errors
 ///
-/// Options that cannot be met, a text that the tokenizer cannot encode, and one without any usable sequence; messages call it
+/// The options cannot be met, the tokenizer cannot encode the text, or the text has no usable sequence. Messages call it
 /// `text in memory`.
 pub fn of_text(
     text: &str,
@@ -100,22 +101,22 @@ pub fn of_text(
     text::windows(Path::new("text in memory"), text, tokenizer, options)
 }
 
-/// What a file holds, by its name.
+/// The format of a file, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
     /// One document of text: `.txt`, `.raw`.
     Document,
-    /// A document of text a line, in JSON, or an array of them: `.jsonl`, `.json`.
+    /// One document per line, in JSON, or an array of documents: `.jsonl`, `.json`.
     Documents,
-    /// A document of text a row: `.parquet`.
+    /// One document per row: `.parquet`.
     Table,
     /// Rows of token ids: `.npy`.
     TokenIds,
 }
 
 impl Format {
-    /// By the extension, in capitals or not; text may be compressed, which `.gz` after the extension says.
+    /// The format by the extension, ignoring case; a further `.gz` says that text is compressed.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Token ids in NumPy's `.npy` format: a header, then rows.
 //!
-//! The header is a Python dictionary in text. Only the form that NumPy writes is read, by a parser without
-//! recursion, and every size is checked against the file's before anything is allocated.
+//! The header is a Python dictionary as text. A parser without recursion reads the form that NumPy writes and no other. Every
+//! size is checked against the file's size before anything is allocated.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -11,7 +11,7 @@ use crate::file::{open, read_error};
 use crate::sequences::Collection;
 use crate::{Bos, Corpus, CorpusError, Options, Place};
 
-/// The longest header text that is read, in bytes; NumPy's is under 128.
+/// The longest accepted header text, in bytes; NumPy's is under 128.
 const MAX_HEADER: u64 = 1 << 16;
 
 /// Reads the rows of a two-dimensional array of token ids.
@@ -27,11 +27,11 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Corpus, CorpusError
     let mut file = BufReader::new(file.into_file()?);
     let array = read_header(path, &mut file, length)?;
     let mut collection = Collection::new(path, options);
-    // Lossless: a row of so many elements was found to lie within the file.
+    // Lossless: a row of this many elements lies within the file.
     let taken = array.columns.min(options.context as u64) as usize;
     let mut bytes = vec![0; taken * array.element.size()];
     let rest = (array.columns - taken as u64) * array.element.size() as u64;
-    // Of an array that is stored by columns, the rows that are taken are held.
+    // If an array is stored by columns, all rows that are taken are in memory at once.
     let columns = match array.by_columns {
         true => {
             let size = (taken * array.element.size()) as u64 * array.rows;
@@ -53,7 +53,7 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Corpus, CorpusError
             Some(columns) => {
                 let size = array.element.size();
                 for (column, element) in bytes.chunks_exact_mut(size).enumerate() {
-                    // Lossless: the whole fits into memory.
+                    // Lossless: the whole array fits into memory.
                     let at = (column * array.rows as usize + row as usize) * size;
                     element.copy_from_slice(&columns[at..at + size]);
                 }
@@ -72,17 +72,17 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Corpus, CorpusError
     collection.finish()
 }
 
-/// What the header says: `[rows, columns]` of `element`.
+/// The contents of the header: `[rows, columns]` of `element`.
 #[derive(Debug, PartialEq)]
 struct Array {
     rows: u64,
     columns: u64,
     element: Element,
-    /// Whether the elements of a column follow each other, rather than those of a row.
+    /// Whether the elements of a column are contiguous, rather than those of a row.
     by_columns: bool,
 }
 
-/// A type of elements that can hold token ids: integers.
+/// An element type that can hold token ids: an integer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Element {
     /// In bytes: 1, 2, 4 or 8.
@@ -92,7 +92,7 @@ struct Element {
 }
 
 impl Element {
-    /// Of NumPy's three characters: the order of bytes, the kind, the size.
+    /// From NumPy's three characters: byte order, kind, size.
     fn from_descr(descr: &str) -> Option<Self> {
         let &[order, kind, size @ (b'1' | b'2' | b'4' | b'8')] = descr.as_bytes() else {
             return None;
@@ -106,7 +106,7 @@ impl Element {
         })
     }
 
-    /// In bytes.
+    /// The size in bytes.
     fn size(self) -> usize {
         self.size
     }
@@ -250,7 +250,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The rest of a header. Each method takes one item, or takes nothing and returns `None`.
+/// The rest of a header. Each method reads one item, or returns `None` and reads nothing.
 struct Rest<'a>(&'a str);
 
 impl<'a> Rest<'a> {

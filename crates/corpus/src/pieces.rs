@@ -1,21 +1,22 @@
-//! Which tokens begin a word, and which continue one.
+//! Whether a token begins or continues a word.
 
-/// What a token is of a word.
+/// The part of a word that a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
-    /// It has no letter and no digit: punctuation, spaces.
+    /// It has no letter or digit, such as punctuation or spaces.
     None,
-    /// It begins a word, or is one.
+    /// It begins a word, or is a whole word.
     First,
     /// Its first character continues the word of the token before it.
     Continuing,
 }
 
 impl Piece {
-    /// Of each token of a sequence, given the bytes of every token of the vocabulary; `None` for tokens without bytes.
+    /// Classifies each token of a sequence, given the bytes of every token of the vocabulary; `None` stands for tokens without
+    /// bytes.
     ///
-    /// A token continues a word where it begins with a letter or a digit, or inside a character, and what stands before it ends with
-    /// one; other bytes than ASCII count as letters. The first token of a sequence continues nothing.
+    /// A token continues a word if it begins with a letter or a digit, or within a character, and the token before it ends with
+    /// one. Bytes other than ASCII count as letters. The first token of a sequence continues nothing.
     pub fn of_sequence(tokens: &[u32], bytes: &[Option<Vec<u8>>]) -> Vec<Option<Self>> {
         let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || !byte.is_ascii();
         let mut within = false;

@@ -1,23 +1,23 @@
-//! What to read, and the sequences that were read.
+//! Options for reading, and the sequences that were read.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::{CorpusError, MIN_TOKENS, Place, Tokenizer};
 
-/// The token that is put before each sequence of text.
+/// The token before each sequence of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bos {
-    /// None.
+    /// No token.
     None,
-    /// The model family's own, with text; rows of token ids are taken as they stand.
+    /// The model family's own token, for text; rows of token ids are used as they are.
     Auto(u32),
-    /// One that the user asked for; with a file of token ids it is refused.
+    /// A token that the user asked for; it is refused with a file of token ids.
     Id(u32),
 }
 
 impl Bos {
-    /// The token, where there is one.
+    /// The token, if there is one.
     pub fn id(self) -> Option<u32> {
         match self {
             Self::None => None,
@@ -31,22 +31,23 @@ impl Bos {
 pub struct Options {
     /// The context T: the longest sequence, in tokens, BOS included; at least [`MIN_TOKENS`].
     pub context: usize,
-    /// Size of the model's vocabulary: every token id is below it.
+    /// The size of the model's vocabulary; every token id is below it.
     pub vocab: usize,
     /// The token before each sequence of text.
     pub bos: Bos,
-    /// How many usable sequences to take, from the first; `None` takes all.
+    /// The number of usable sequences to read; `None` reads all.
     pub rows: Option<usize>,
-    /// The most tokens to take, BOS included: reading stops before the sequence that would exceed it; `None` never stops.
+    /// The largest number of tokens to read, BOS included. Reading stops before the sequence that would exceed it; `None` sets no
+    /// limit.
     pub tokens: Option<usize>,
-    /// Bytes of memory that the sequences, or the encoding of a document, may take; `None` sets no limit.
+    /// The largest number of bytes for the sequences, and for encoding a document; `None` sets no limit.
     pub memory: Option<u64>,
     /// The field of a `.jsonl` line that holds its text.
     pub field: String,
 }
 
 impl Options {
-    /// Everything in the file, without BOS, the text in field `text`.
+    /// Reads everything in the file, without BOS, with the text in field `text`.
     pub fn new(context: usize, vocab: usize) -> Self {
         Self {
             context,
@@ -92,7 +93,7 @@ impl Options {
     }
 }
 
-/// What was skipped.
+/// The number of skipped items.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Skipped {
     /// Empty lines, and documents without a token.
@@ -112,12 +113,12 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// The sequences, each of [`MIN_TOKENS`] to T token ids; at least one, unless all were [left out](Self::retain).
+    /// The sequences, each of [`MIN_TOKENS`] to T token ids. There is at least one, unless all were [removed](Self::retain).
     pub fn sequences(&self) -> &[Vec<u32>] {
         &self.sequences
     }
 
-    /// Keeps the sequences whose index `keep` admits.
+    /// Keeps only the sequences whose index `keep` accepts.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         let mut index = 0;
         self.sequences.retain(|_| {
@@ -126,31 +127,31 @@ impl Corpus {
         });
     }
 
-    /// Number of tokens in all sequences, BOS included.
+    /// The number of tokens in all sequences, BOS included.
     pub fn tokens(&self) -> usize {
         self.sequences.iter().map(Vec::len).sum()
     }
 
-    /// The most bytes of memory that the sequences take.
+    /// The largest number of bytes that the sequences take.
     pub fn bytes(&self) -> usize {
         let own = self.sequences.iter();
         own.map(|tokens| SEQUENCE_BYTES as usize + 4 * tokens.len())
             .sum()
     }
 
-    /// Number of documents read: lines or rows, the skipped ones included, or 1.
+    /// The number of documents read: lines or rows, including skipped ones, or 1.
     ///
-    /// Where a limit stopped the reading, the document at which it did is the last.
+    /// If a limit stopped the reading, the document at the limit is the last.
     pub fn documents(&self) -> usize {
         self.documents
     }
 
-    /// Number of lines or rows of which only the first window was taken, because they are longer than the context.
+    /// The number of lines or rows that are longer than the context, so that only their first window was taken.
     pub fn cut(&self) -> usize {
         self.cut
     }
 
-    /// Number of documents whose text spells the token that is put before it, so that it stands there twice.
+    /// The number of documents whose text itself begins with the BOS token, so that it occurs twice.
     pub fn spelled_bos(&self) -> usize {
         self.spelled
     }
@@ -161,18 +162,17 @@ impl Corpus {
     }
 }
 
-/// A corpus that is being read.
+/// A corpus while it is read.
 pub(crate) struct Collection<'a> {
     path: &'a Path,
     options: &'a Options,
     corpus: Corpus,
     tokens: usize,
-    /// Bytes of memory that the sequences take.
+    /// The number of bytes that the sequences take.
     held: u64,
 }
 
-/// Bytes of memory that a sequence takes besides its tokens: its place in the list, which may be half empty, and what the
-/// allocator adds.
+/// Bytes of a sequence besides its tokens: its entry in the list, which may be half empty, and the allocator's overhead.
 const SEQUENCE_BYTES: u64 = 64;
 
 impl<'a> Collection<'a> {
@@ -186,7 +186,7 @@ impl<'a> Collection<'a> {
         }
     }
 
-    /// Refuses to encode a document for which there is not enough memory.
+    /// Refuses to encode a document if there is too little memory.
     pub(crate) fn check_encoding(&self, document: &str) -> Result<(), CorpusError> {
         let bytes = document.len() as u64;
         let needed = self
@@ -195,7 +195,7 @@ impl<'a> Collection<'a> {
         self.check_memory(needed, || format!("encoding a document of {bytes} bytes"))
     }
 
-    /// Refuses what needs more bytes of memory than may be taken.
+    /// Refuses to exceed the memory limit.
     pub(crate) fn check_memory(
         &self,
         needed: u64,
@@ -222,12 +222,12 @@ impl<'a> Collection<'a> {
         self.corpus.skipped.empty += 1;
     }
 
-    /// Counts a document that is longer than its one window.
+    /// Counts a document that is longer than its single window.
     pub(crate) fn cut(&mut self) {
         self.corpus.cut += 1;
     }
 
-    /// Adds a sequence: BOS, if any, and the ids from index `first` of their document or row on.
+    /// Adds a sequence: BOS, if any, and the ids of their document or row from index `first` on.
     ///
     /// Returns `Break` once a limit is reached.
     pub(crate) fn push(
@@ -281,7 +281,7 @@ impl<'a> Collection<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The corpus, unless it is empty.
+    /// The corpus; an error if it is empty.
     pub(crate) fn finish(self) -> Result<Corpus, CorpusError> {
         if self.corpus.sequences.is_empty() {
             return Err(CorpusError::NoSequence {

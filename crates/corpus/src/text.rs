@@ -1,4 +1,4 @@
-//! Text: one document a file, or one a line.
+//! Text: one document per file, or one per line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,20 +14,20 @@ use crate::file::{document_text, kind, line_text, open_text, read_all_text, read
 use crate::sequences::Collection;
 use crate::{Corpus, CorpusError, Options, Place, Tokenizer};
 
-/// The longest document that is read, in bytes.
+/// The longest accepted document, in bytes.
 pub(crate) const MAX_DOCUMENT: u64 = 256 << 20;
 
 /// The text of a whole file.
 ///
 /// # Errors
 ///
-/// The file must be regular, of at most 256 MiB and UTF-8; the line of the first byte that is not is named.
+/// The file must be regular, in UTF-8 and have at most 256 MiB. An error names the line of the first byte that is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, CorpusError> {
     let bytes = read_all_text(path, MAX_DOCUMENT)?;
     document_text(path, &bytes).map(str::to_owned)
 }
 
-/// One document, in consecutive windows.
+/// Reads one document in consecutive windows.
 pub(crate) fn read_document(
     path: &Path,
     tokenizer: &Tokenizer,
@@ -63,7 +63,7 @@ pub(crate) fn windows(
     collection.finish()
 }
 
-/// Documents in JSON, one a line or in an array; the first window of each.
+/// Reads JSON documents, one per line or in an array; the first window of each.
 pub(crate) fn read_documents(
     path: &Path,
     tokenizer: &Tokenizer,
@@ -74,7 +74,7 @@ pub(crate) fn read_documents(
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();
-        // One byte more shows a line that is too long.
+        // One byte more shows that a line is too long.
         let mut limited = file.by_ref().take(MAX_DOCUMENT + 1);
         let read = limited
             .read_until(b'\n', &mut bytes)
@@ -105,10 +105,10 @@ pub(crate) fn read_documents(
     documents.finish()
 }
 
-/// What a line holds.
+/// The expected contents of a line.
 const OBJECT: &str = "a JSON object";
 
-/// The documents of a file as they are read.
+/// The documents of a file, while they are read.
 pub(crate) struct Documents<'a> {
     path: &'a Path,
     tokenizer: &'a Tokenizer,
@@ -126,7 +126,7 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// Refuses what needs more memory than may be taken.
+    /// Refuses to exceed the memory limit.
     pub(crate) fn check_memory(
         &self,
         needed: u64,
@@ -151,7 +151,7 @@ impl<'a> Documents<'a> {
         })
     }
 
-    /// The elements of an array, each a document, until a limit is reached.
+    /// Reads the elements of an array, each a document, until a limit is reached.
     fn array(&mut self, bytes: &[u8]) -> Result<(), CorpusError> {
         let text = document_text(self.path, bytes)?;
         let text = &with_null_for_nan(text);
@@ -184,7 +184,7 @@ impl<'a> Documents<'a> {
         self.text(place, &text)
     }
 
-    /// Adds a document's first window; breaks where a limit is reached.
+    /// Adds a document's first window; breaks if a limit is reached.
     pub(crate) fn text(
         &mut self,
         place: Place,
@@ -226,7 +226,7 @@ impl<'a> Documents<'a> {
     }
 }
 
-/// Hands the elements of an array over, one by one, until one is not taken.
+/// Passes the elements of an array on, one by one, until one is declined.
 struct Each<'f>(&'f mut dyn FnMut(Value) -> bool);
 
 impl<'de> Visitor<'de> for Each<'_> {
@@ -246,7 +246,7 @@ impl<'de> Visitor<'de> for Each<'_> {
     }
 }
 
-/// A JSON value in which NaN and infinities, that Python writes, count as null.
+/// A JSON value; NaN and infinities, which Python writes, count as null.
 fn parsed(content: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(content).or_else(|error| match with_null_for_nan(content) {
         Cow::Owned(content) => serde_json::from_str(&content).map_err(|_| error),
@@ -254,12 +254,12 @@ fn parsed(content: &str) -> Result<Value, serde_json::Error> {
     })
 }
 
-/// The JSON with null, or 0.0 for NaN, in place of the numbers that JSON does not have; its length stays.
+/// Replaces numbers that JSON lacks by null, or NaN by 0.0, without changing the length.
 fn with_null_for_nan(json: &str) -> Cow<'_, str> {
     const NUMBERS: [(&str, &str); 3] = [
         ("-Infinity", "null     "),
         ("Infinity", "null    "),
-        // "null" would be longer; nothing reads the number.
+        // "null" would be longer than NaN; nothing reads the number.
         ("NaN", "0.0"),
     ];
     let mut changed = String::new();

@@ -14,47 +14,47 @@ pub enum ExitError {
     /// A classifier cannot be fitted.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// A file is not a classifier's.
-    #[error("{}: expected a classifier of early exit in JSON: {found}", path.display())]
+    /// A file is not a classifier.
+    #[error("{}: expected an early-exit classifier in JSON: {found}", path.display())]
     Form {
         /// The file.
         path: PathBuf,
-        /// What the reader of JSON says.
+        /// The JSON reader's message.
         found: String,
     },
-    /// A field of a classifier cannot be what it is.
+    /// A field of a classifier has an impossible value.
     #[error("{}: {field}: expected {expected}, found {found}", path.display())]
     Field {
         /// The file.
         path: PathBuf,
         /// The field.
         field: &'static str,
-        /// What has to be there.
+        /// The accepted values.
         expected: String,
-        /// What is.
+        /// The value found.
         found: String,
     },
-    /// A field of a classifier that is to be written cannot be what it is.
+    /// A field of a classifier to be written has an impossible value.
     #[error("{field} of the classifier: expected {expected}, found {found}")]
     Unwritable {
         /// The field.
         field: &'static str,
-        /// What has to be there.
+        /// The accepted values.
         expected: String,
-        /// What is.
+        /// The value found.
         found: String,
     },
-    /// Too little to train on.
+    /// There are too few training instances.
     #[error("{found} training instances; a classifier needs at least {least}")]
     TooFewInstances {
-        /// The fewest that are accepted.
+        /// The smallest accepted number.
         least: usize,
-        /// Those given.
+        /// The number given.
         found: usize,
     },
-    /// Nothing to tell apart.
+    /// All training rows have the same label.
     #[error("all {rows} training rows {}; a classifier needs rows of both kinds", match is_final {
-        true => "have their final answer already",
+        true => "already have their final answer",
         false => "do not have their final answer yet",
     })]
     OneKind {
@@ -63,27 +63,27 @@ pub enum ExitError {
         /// Whether the answers of all of them are final.
         is_final: bool,
     },
-    /// A rule is not among those that are known.
+    /// The rule is unknown.
     #[error("unknown {what} `{found}`; expected {expected}")]
     Unknown {
-        /// What was to be named.
+        /// What the name stands for.
         what: &'static str,
         /// The name.
         found: String,
-        /// The names that are known.
+        /// The known names.
         expected: String,
     },
     /// A threshold is NaN.
     #[error("the threshold is NaN; give a number")]
     InvalidThreshold,
-    /// A rule that knows the end cannot run ahead of it.
-    #[error("`{rule}` looks at the last block, and cannot stop a run before it")]
+    /// The rule needs the end of a run, so it cannot stop one early.
+    #[error("`{rule}` reads the last block, so it cannot stop a run before it")]
     LooksAhead {
         /// The rule's name.
         rule: &'static str,
     },
-    /// A rule that is trained was asked for without a classifier.
-    #[error("`{rule}` is trained: give a classifier's file")]
+    /// A trained rule was requested without a classifier.
+    #[error("`{rule}` is a trained rule: give the file of its classifier")]
     Untrained {
         /// The rule's name.
         rule: &'static str,

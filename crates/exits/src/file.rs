@@ -1,4 +1,4 @@
-//! A trained classifier as a file.
+//! The file format of a trained classifier.
 
 use crate::error::ExitError;
 use crate::reading::Vocab;
@@ -8,36 +8,36 @@ use layerwise_metrics::{ChainField, Kernel, Standardizer, SupportVectors};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The most bytes that a classifier's file may have.
+/// The largest accepted file of a classifier, in bytes.
 pub const MOST_BYTES: u64 = 4 << 20;
-/// What a file says that it is.
+/// The format that a file declares.
 const FORMAT: &str = "layerwise-early-exit-1";
-/// What a classifier looks at, in this order.
+/// The features of a classifier, in this order.
 const FEATURE_NAMES: [&str; FEATURES] = ["gap", "top"];
-/// What is divided by, at least.
+/// The smallest accepted deviation, because features are divided by it.
 const LEAST_DEVIATION: f64 = 1e-50;
-/// Letters of a SHA-256.
+/// Characters of a SHA-256.
 const HASH: usize = 64;
 
-/// A trained classifier with what it was trained on, and the model that it is for.
+/// A trained classifier, its training data, and the model that it is for.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Classifier {
     /// The classifier.
     pub trained: Trained,
-    /// It stops where its score lies above.
+    /// A run stops at the first score above this.
     pub threshold: f64,
-    /// What the head is read over.
+    /// The tokens over which the unembedding is read.
     pub vocab: Vocab,
-    /// Blocks of the model.
+    /// The number of blocks of the model.
     pub blocks: usize,
     /// SHA-256 of the hashes of the model's files.
     pub model: String,
-    /// SHA-256 of the tokenizer; empty where there was none.
+    /// SHA-256 of the tokenizer; empty if there was none.
     pub tokenizer: String,
-    /// The tasks that it was trained on.
+    /// The tasks of the training data.
     pub tasks: Vec<String>,
-    /// Instances that it was trained on.
+    /// The number of training instances.
     pub instances: u64,
 }
 
@@ -74,7 +74,7 @@ enum WrittenDecision {
 }
 
 impl Classifier {
-    /// A classifier for a model of so many blocks; `model` is the SHA-256 of the hashes of its files.
+    /// A classifier for a model of `blocks` blocks; `model` is the SHA-256 of the hashes of its files.
     pub fn new(
         trained: Trained,
         vocab: Vocab,
@@ -94,17 +94,17 @@ impl Classifier {
         }
     }
 
-    /// With changes.
+    /// Applies changes.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    /// The file, in lines that people can read.
+    /// The file's text, as readable JSON.
     ///
     /// # Errors
-    /// A field that [`Classifier::read`] would refuse.
+    /// A field is one that [`Classifier::read`] would refuse.
     pub fn text(&self) -> Result<String, ExitError> {
         let decision = match &self.trained.decision {
             Decision::Chain(field) => WrittenDecision::Crf {
@@ -153,10 +153,10 @@ impl Classifier {
         Ok(text)
     }
 
-    /// Reads a file, which may be anybody's.
+    /// Reads an untrusted file.
     ///
     /// # Errors
-    /// A file that is missing or larger than [`MOST_BYTES`], that is no JSON of this form, or a field that cannot be.
+    /// The file is missing, larger than [`MOST_BYTES`] or not JSON of this form, or a field has an impossible value.
     pub fn read(path: &Path) -> Result<Self, ExitError> {
         let bytes = open(path, Links::Follow)?.read_all(MOST_BYTES)?;
         let form = |error: serde_json::Error| ExitError::Form {
@@ -174,7 +174,7 @@ impl Classifier {
             })
     }
 
-    /// Checks that it is for a model of so many blocks with these hashes.
+    /// Checks that the classifier is for a model with this number of blocks and these hashes.
     ///
     /// # Errors
     /// It is for another model or tokenizer.
@@ -199,17 +199,17 @@ impl Classifier {
             Some((field, expected, found)) => Err(ExitError::Field {
                 path: path.to_owned(),
                 field,
-                expected: format!("{expected:?}, that of the model at hand"),
+                expected: format!("{expected:?}, as in this model"),
                 found: format!("{found:?}"),
             }),
         }
     }
 }
 
-/// A field, what it has to be, and what it is.
+/// A field, its accepted values, and the value found.
 type Fault = (&'static str, String, String);
 
-/// As much of what was found as a message shows.
+/// The value found, shortened for a message.
 fn shown(found: &str) -> String {
     found.chars().take(80).collect()
 }
@@ -308,11 +308,11 @@ impl Written {
     }
 }
 
-/// Checks that there are so many numbers, none too large to be squared.
+/// Checks the number of numbers, and that none is too large to be squared.
 fn numbers(field: &'static str, values: &[f64], expected: usize) -> Result<(), Fault> {
     const LARGEST: f64 = 1e50;
     if values.len() != expected {
-        let found = format!("{} of them", values.len());
+        let found = format!("{} numbers", values.len());
         return Err((field, format!("{expected} numbers"), found));
     }
     match values
@@ -370,7 +370,7 @@ mod tests {
         }
     }
 
-    /// What could not be read again is not written.
+    /// A classifier that could not be read back is not written.
     #[test]
     fn classifiers_that_cannot_be_are_refused() {
         let check = |change: fn(&mut Classifier), says: &str| {
@@ -401,10 +401,10 @@ mod tests {
             assert!(svm.contains(from), "{svm}");
             svm.replacen(from, to, 1)
         };
-        check(String::new(), "expected a classifier of early exit in JSON");
+        check(String::new(), "expected an early-exit classifier in JSON");
         check(
             "[]".to_owned(),
-            "expected a classifier of early exit in JSON",
+            "expected an early-exit classifier in JSON",
         );
         check(
             change("exit-1", "exit-2"),

@@ -1,10 +1,10 @@
-//! Early exit: stopping a model where a rule says that its answer is already final (AdaInfer, arXiv 2403.02181).
+//! Early exit: stops a model where a rule says that its answer is already final (AdaInfer, arXiv 2403.02181).
 //!
-//! After every block the last position is read through the head ([`Reading`]): the gap between the two most probable tokens
-//! and the probability of the first. A [`Rule`] gives each depth a score, and stops at the first that lies above its
-//! threshold, or reaches it where scores count blocks. Some rules are trained ([`Trained`]): a support vector machine, linear or with a Gaussian kernel, and a
-//! conditional random field along the depths. [`Classifier`] is a trained one as a file, and [`Stop`] any of them as a
-//! generation takes it.
+//! After every block the unembedding reads the last position ([`Reading`]): the gap between the two most probable tokens, and the
+//! probability of the first. A [`Rule`] gives each depth a score and stops at the first score above its threshold; rules whose
+//! scores count blocks stop on reaching it. Some rules are trained ([`Trained`]): a support vector machine, linear or with a
+//! Gaussian kernel, and a conditional random field along the depths. A [`Classifier`] is a trained rule in a file, and a [`Stop`]
+//! applies any rule to a generation.
 //!
 //! "Exit at k" means that k blocks are run, 1 to L.
 //!

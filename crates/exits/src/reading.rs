@@ -1,4 +1,4 @@
-//! What the head says after a block.
+//! What the unembedding predicts after a block.
 
 use crate::error::ExitError;
 use ndarray::ArrayView1;
@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// How sharp a distribution is.
+/// The sharpness of a distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sharpness {
-    /// The largest probability less the second largest.
+    /// The largest probability minus the second largest.
     pub gap: f64,
     /// The largest probability.
     pub top: f64,
-    /// The index that has it, the first of equals.
+    /// The index of the largest probability; among equals, the first.
     pub first: u32,
 }
 
 impl Sharpness {
-    /// Of the softmax of some logits, one at least.
+    /// The sharpness of the softmax of some logits, of which there is at least one.
     pub fn of(logits: impl Iterator<Item = f64> + Clone) -> Self {
         let mut first = (f64::NEG_INFINITY, 0);
         let mut second = f64::NEG_INFINITY;
@@ -41,25 +41,25 @@ impl Sharpness {
     }
 }
 
-/// What the head says of one position after one block.
+/// What the unembedding predicts at one position after one block.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Reading {
     /// Over the whole vocabulary; the index is a token.
     pub full: Sharpness,
-    /// Over the answer's options, renormalised; the index is that of an option. `None` without options.
+    /// Over the answer's options, renormalised; the index is that of an option. `None` if there are no options.
     pub options: Option<Sharpness>,
-    /// Over the most probable tokens of an earlier depth, renormalised; the index is a token. `None` before that depth.
+    /// Over the most probable tokens at an earlier depth, renormalised; the index is a token. `None` before that depth.
     pub candidates: Option<Sharpness>,
-    /// Cosine between the block's input and its output; 0 where one of them is zero.
+    /// Cosine between the block's input and its output; 0 if one of them is zero.
     pub state: f64,
 }
 
 impl Reading {
-    /// The reading of a row of logits \[vocab\]; `None` where one is not finite.
+    /// The reading of a row of logits \[vocab\]; `None` if a logit is not finite.
     ///
     /// # Panics
-    /// If an option or a candidate is not in the vocabulary.
+    /// If an option or a candidate is outside the vocabulary.
     pub fn of(
         logits: ArrayView1<'_, f32>,
         options: &[u32],
@@ -86,7 +86,7 @@ impl Reading {
         })
     }
 
-    /// A reading of some tokens alone, in whose place the whole vocabulary's is put.
+    /// A reading of some tokens alone, which takes the place of the whole vocabulary's.
     pub(crate) fn of_few(few: Sharpness, state: f64) -> Self {
         Self {
             full: few,
@@ -97,24 +97,24 @@ impl Reading {
     }
 }
 
-/// What the head is read over.
+/// The tokens over which the unembedding is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vocab {
     /// The whole vocabulary.
     Full,
     /// The first tokens of the answer's options, renormalised.
     Options,
-    /// The most probable tokens of the whole vocabulary after some blocks, renormalised; before that nothing is read.
+    /// The most probable tokens of the whole vocabulary after some blocks, renormalised; before that depth nothing is read.
     Candidates {
-        /// How many.
+        /// The number of candidates.
         count: usize,
-        /// After how many blocks they are chosen.
+        /// The number of blocks after which they are chosen.
         blocks: usize,
     },
 }
 
 impl Vocab {
-    /// What is looked at of a reading.
+    /// The part of a reading that this selects.
     pub fn of(self, reading: &Reading) -> Option<Sharpness> {
         match self {
             Self::Full => Some(reading.full),
@@ -123,7 +123,7 @@ impl Vocab {
         }
     }
 
-    /// What the full model answers, given its last reading: a token, or of options an option.
+    /// The full model's answer, given its last reading: a token or, with options, an option.
     pub fn answer(self, last: &Reading) -> Option<u32> {
         match self {
             Self::Options => last.options.map(|own| own.first),

@@ -1,16 +1,16 @@
-//! When to stop: rules that give every depth a score.
+//! Rules that score every depth and decide when to stop.
 
 use crate::error::ExitError;
 use crate::reading::{Reading, Vocab};
 use std::fmt;
 use std::str::FromStr;
 
-/// How depths are scored. A run stops at the first depth whose score lies above a threshold, or reaches it where scores count
-/// blocks ([`Rule::Patience`], [`Rule::Fixed`]).
+/// How depths are scored. A run stops at the first depth whose score is above a threshold. Scores that count blocks
+/// ([`Rule::Patience`], [`Rule::Fixed`]) stop on reaching it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
-    /// The decision value of a linear support vector machine on gap and top.
+    /// The decision value of a linear support vector machine on gap and top probability.
     Svm,
     /// The same with a Gaussian kernel.
     SvmRbf,
@@ -22,13 +22,13 @@ pub enum Rule {
     Top,
     /// The cosine between a block's input and its output (CALM).
     State,
-    /// How many blocks right before had the same answer.
+    /// The number of immediately preceding blocks with the same answer.
     Patience,
     /// The number of blocks.
     Fixed,
-    /// Whether the answer is the final one. It knows the end.
+    /// Whether the answer is the final one. It needs the end of the run.
     OracleFirst,
-    /// Whether the answer is the final one from here on. It knows the end.
+    /// Whether the answer is the final one from here on. It needs the end of the run.
     OracleStable,
 }
 
@@ -47,7 +47,7 @@ pub const RULES: [Rule; 10] = [
 ];
 
 impl Rule {
-    /// Its name.
+    /// The rule's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Svm => "svm",
@@ -63,27 +63,27 @@ impl Rule {
         }
     }
 
-    /// Whether it is trained.
+    /// Whether the rule is trained.
     pub fn is_trained(self) -> bool {
         matches!(self, Self::Svm | Self::SvmRbf | Self::Crf)
     }
 
-    /// Whether it knows how the run ends, and so cannot stop one.
+    /// Whether the rule needs the end of a run, and so cannot stop one.
     pub fn looks_ahead(self) -> bool {
         matches!(self, Self::OracleFirst | Self::OracleStable)
     }
 
-    /// Whether earlier readings of a run count.
+    /// Whether the rule uses earlier readings of a run.
     pub fn looks_back(self) -> bool {
         matches!(self, Self::Crf | Self::Patience)
     }
 
-    /// Whether it reads the head after every block.
+    /// Whether the rule reads the unembedding after every block.
     pub fn reads_head(self) -> bool {
         !matches!(self, Self::Fixed | Self::State)
     }
 
-    /// The threshold where none is given; of a fixed depth there is none.
+    /// The default threshold; `None` for a fixed depth.
     pub fn usual(self) -> Option<f64> {
         match self {
             Self::Svm | Self::SvmRbf => Some(0.0),
@@ -95,7 +95,7 @@ impl Rule {
         }
     }
 
-    /// Whether a score stops; of a number of blocks the threshold itself does.
+    /// Whether a score stops the run; scores that count blocks also stop at the threshold itself.
     pub(crate) fn stops(self, score: f64, threshold: f64) -> bool {
         match self {
             Self::Patience | Self::Fixed => score >= threshold,
@@ -103,7 +103,7 @@ impl Rule {
         }
     }
 
-    /// What a rule without training says after each of the blocks that were read; −∞ where nothing was.
+    /// The scores of an untrained rule after each block that was read; −∞ if nothing was read.
     ///
     /// # Panics
     /// If the rule is trained.
@@ -158,9 +158,9 @@ impl FromStr for Rule {
     }
 }
 
-/// Blocks that are run: those up to the first whose score stops, all where none does.
+/// The number of blocks that run: those up to the first score that stops, or all.
 ///
-/// Depths before `least` are passed over, as are all but every `every`-th.
+/// Depths before `least` are skipped, and so are all but every `every`-th.
 pub fn exit(rule: Rule, scores: &[f64], threshold: f64, least: usize, every: usize) -> usize {
     let is_tested = |k: &usize| *k >= least && k.is_multiple_of(every.max(1));
     let mut depths = (1..=scores.len()).filter(is_tested);
@@ -187,7 +187,7 @@ mod tests {
         check(Rule::Gap, 0.25, 4);
         check(Rule::Top, 0.25, 4);
         check(Rule::State, 0.4, 1);
-        check(Rule::State, 0.5, 6); // never
+        check(Rule::State, 0.5, 6); // never stops
         check(Rule::Patience, 1.0, 3);
         check(Rule::Patience, 2.0, 6);
         check(Rule::Fixed, 4.0, 4);
@@ -221,7 +221,7 @@ mod tests {
         }
     }
 
-    /// What a rule says of a depth does not change with what is read later, and a higher threshold never stops earlier.
+    /// The score of a depth does not depend on later readings, and a higher threshold never stops earlier.
     #[test]
     fn rules_run_ahead_and_are_monotone() {
         let readings = readings(&[5, 7, 7, 5, 7, 7]);

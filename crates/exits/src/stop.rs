@@ -1,4 +1,4 @@
-//! A rule that watches a run.
+//! Applies a rule to a run.
 
 use crate::error::ExitError;
 use crate::reading::{Reading, Sharpness, Vocab};
@@ -8,9 +8,9 @@ use layerwise_metrics::{cosine, distribution};
 use layerwise_transformer::{Exit, Model};
 use ndarray::{Array1, ArrayView1, Axis};
 
-/// A rule with its threshold, which stops the runs that it watches.
+/// A rule with its threshold, applied to a run.
 ///
-/// It reads the head where the rule needs it: over the whole vocabulary, or of few tokens their columns alone.
+/// It reads the unembedding if the rule needs it: over the whole vocabulary, or only the columns of a few tokens.
 #[derive(Clone, Debug)]
 pub struct Stop {
     rule: Rule,
@@ -21,25 +21,25 @@ pub struct Stop {
     every: usize,
     options: Vec<u32>,
     candidates: Vec<u32>,
-    /// Those that the rule looks back to, or the last.
+    /// The readings that the rule looks back to, or the last one.
     readings: Vec<Reading>,
     before: Array1<f32>,
 }
 
 impl Stop {
-    /// A rule without training.
+    /// An untrained rule.
     ///
     /// # Panics
     /// If the rule is trained, or looks ahead.
     pub fn new(rule: Rule, threshold: f64, vocab: Vocab) -> Self {
         assert!(
             !rule.is_trained() && !rule.looks_ahead(),
-            "{rule} is no rule for a run"
+            "{rule} cannot stop a run"
         );
         Self::with(rule, None, threshold, vocab)
     }
 
-    /// A classifier.
+    /// A trained classifier.
     pub fn trained(trained: Trained, threshold: f64, vocab: Vocab) -> Self {
         Self::with(trained.rule(), Some(trained), threshold, vocab)
     }
@@ -62,7 +62,7 @@ impl Stop {
     /// A rule by its name.
     ///
     /// # Errors
-    /// An unknown name, a rule that is trained or looks ahead, or a threshold that is NaN.
+    /// The name is unknown, the rule is trained or needs the end of a run, or the threshold is NaN.
     pub fn named(name: &str, threshold: Option<f64>, vocab: Vocab) -> Result<Self, ExitError> {
         let rule: Rule = name.parse()?;
         let name = rule.name();
@@ -79,7 +79,7 @@ impl Stop {
         }
     }
 
-    /// The same rule, which passes over depths before `least` and all but every `every`-th.
+    /// The same rule, tested only at depths from `least` on, and there at every `every`-th.
     #[must_use]
     pub fn testing(self, least: usize, every: usize) -> Self {
         Self {
@@ -108,17 +108,17 @@ impl Stop {
         self.threshold
     }
 
-    /// What the head is read over.
+    /// The tokens over which the unembedding is read.
     pub fn vocab(&self) -> Vocab {
         self.vocab
     }
 
-    /// Whether candidates are chosen after so many blocks.
+    /// Whether candidates are chosen after `blocks` blocks.
     fn chooses(&self, blocks: usize) -> bool {
         matches!(self.vocab, Vocab::Candidates { blocks: from, .. } if from == blocks)
     }
 
-    /// What the head says; `None` before candidates are chosen, without options where those are read, or where a logit is
+    /// The reading after a block; `None` before candidates are chosen, if options are read but there are none, or if a logit is
     /// not finite.
     fn read(
         &mut self,
@@ -153,7 +153,7 @@ impl Stop {
     }
 }
 
-/// The tokens with the largest logits \[vocab\], the largest first; none where one is not finite.
+/// The tokens with the largest logits \[vocab\], in descending order; empty if a logit is not finite.
 fn best(logits: ArrayView1<'_, f32>, count: usize) -> Vec<u32> {
     let likely = distribution::top(logits, count).unwrap_or_default();
     likely.iter().map(|likely| likely.token).collect()
@@ -171,7 +171,7 @@ impl Exit for Stop {
         if self.rule == Rule::Fixed {
             return is_tested && self.rule.stops(blocks as f64, self.threshold);
         }
-        // A stream that is zero is like none.
+        // A zero stream counts as missing.
         let state = cosine(self.before.view(), stream).unwrap_or(0.0);
         self.before = stream.to_owned();
         if !is_tested && !self.rule.looks_back() && !self.chooses(blocks) {
@@ -212,7 +212,7 @@ mod tests {
     use layerwise_schedule::Edit;
     use layerwise_transformer::{ExitingState, Missing, ModelConfig};
 
-    /// A rule that watches a run stops where it stops once everything was read.
+    /// A rule applied to a run stops where it would stop given all readings.
     #[test]
     fn a_run_stops_where_its_readings_say() {
         let model = Model::random(ModelConfig::tiny().with(|c| c.layers = 7), 3);
@@ -259,7 +259,7 @@ mod tests {
                     let mut state = ExitingState::new(&model, 4, Missing::Absent).unwrap();
                     let mut stop = stop.among(&options).testing(least, every);
                     let (_, found) = state.extend(&tokens, &mut stop).unwrap();
-                    // Few columns are summed in another order than the whole head.
+                    // A few columns are summed in another order than the whole unembedding.
                     assert_eq!(
                         found, expected,
                         "{rule} {vocab} {threshold} {least} {every}"
@@ -293,8 +293,8 @@ mod tests {
         assert_eq!(named("gap", None).unwrap().threshold(), 0.5);
         assert_eq!(named("fixed", Some(3.0)).unwrap().rule(), Rule::Fixed);
         for (name, threshold, says) in [
-            ("svm", None, "`svm` is trained: give a classifier's file"),
-            ("oracle-first", None, "looks at the last block"),
+            ("svm", None, "`svm` is a trained rule: give the file of its classifier"),
+            ("oracle-first", None, "reads the last block"),
             ("gap", Some(f64::NAN), "the threshold is NaN"),
             ("gab", None, "unknown rule `gab`"),
         ] {

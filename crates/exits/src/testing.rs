@@ -4,7 +4,7 @@ use crate::reading::{Reading, Sharpness, Vocab};
 use crate::rule::Rule;
 use crate::trained::Trained;
 
-/// Readings whose answers are these tokens and whose sharpness grows; candidates are chosen after three blocks.
+/// Readings with these tokens as answers and growing sharpness; candidates are chosen after three blocks.
 pub(crate) fn readings(tokens: &[u32]) -> Vec<Reading> {
     let reading = |(at, token): (usize, &u32)| {
         let own = Sharpness {
@@ -22,7 +22,7 @@ pub(crate) fn readings(tokens: &[u32]) -> Vec<Reading> {
     tokens.iter().enumerate().map(reading).collect()
 }
 
-/// A classifier trained on made-up readings, with their last answers as final.
+/// A classifier trained on made-up readings; the last answer of each counts as final.
 pub(crate) fn trained(rule: Rule) -> Trained {
     let instances: Vec<Vec<Reading>> = (0..24)
         .map(|at| match at % 3 {

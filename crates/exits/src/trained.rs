@@ -1,4 +1,4 @@
-//! Classifiers that tell whether the answer is already final.
+//! Classifiers that predict whether the answer is already final.
 
 use crate::error::ExitError;
 use crate::reading::{Reading, Vocab};
@@ -10,13 +10,13 @@ use ndarray::{Array2, aview1};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// The fewest instances that a classifier is trained on.
+/// The smallest number of training instances.
 pub const LEAST_INSTANCES: usize = 20;
-/// The most rows that a machine with a Gaussian kernel is trained on, drawn by seed: what it costs to apply grows with them.
+/// The largest number of training rows for a Gaussian kernel, drawn by seed: the cost of applying the machine grows with them.
 const MOST_ROWS: usize = 4000;
-/// C of the machines.
+/// C of the support vector machines.
 const INVERSE_PENALTY: f64 = 1.0;
-/// The features: gap and top.
+/// The features: gap and top probability.
 pub(crate) const FEATURES: usize = 2;
 
 /// A classifier on standardised gap and top.
@@ -32,18 +32,19 @@ pub(crate) enum Decision {
     Chain(ChainField),
 }
 
-/// What the depths of an instance are labelled by.
+/// The features of a depth of an instance, and its label.
 type Row = ([f64; FEATURES], bool);
 
 impl Trained {
-    /// Trains a classifier to tell the depths at which an instance is answered as `is_final` says: by default as the full
-    /// model answers it.
+    /// Trains a classifier to predict at which depths the answer of an instance passes `is_final`: by default, whether it is the
+    /// full model's.
     ///
-    /// An instance is its readings after the blocks 1 to L. Machines have C = 1 and classes that count alike. One with a
-    /// Gaussian kernel takes at most 4,000 rows, drawn by the seed; its γ is 1/(number of features), the variance of standardised features being 1.
+    /// An instance consists of its readings after the blocks 1 to L. Support vector machines have C = 1 and classes of equal
+    /// weight. One with a Gaussian kernel takes at most 4,000 rows, drawn by the seed; its γ is 1/(number of features), because
+    /// standardised features have variance 1.
     ///
     /// # Errors
-    /// Fewer than [`LEAST_INSTANCES`], rows of one kind only, or no convergence.
+    /// There are fewer than [`LEAST_INSTANCES`], all rows have the same label, or the fit does not converge.
     ///
     /// # Panics
     /// If the rule is not trained.
@@ -115,7 +116,7 @@ impl Trained {
         })
     }
 
-    /// The rule that it carries out.
+    /// The rule that it applies.
     pub fn rule(&self) -> Rule {
         match &self.decision {
             Decision::Machine(machine) => match machine.kernel() {
@@ -126,7 +127,7 @@ impl Trained {
         }
     }
 
-    /// What it says after each block; −∞ where nothing was read.
+    /// The score after each block; −∞ if nothing was read.
     pub fn scores(&self, readings: &[Reading], vocab: Vocab) -> Vec<f64> {
         let rows: Vec<Vec<f64>> = readings
             .iter()
@@ -137,14 +138,14 @@ impl Trained {
             Decision::Machine(machine) => rows.iter().map(|row| machine.decision(row)).collect(),
             Decision::Chain(field) => field.filtered(&rows),
         };
-        // Nothing is read before candidates are chosen, and something after every later block.
+        // Nothing is read before candidates are chosen; after every later block something is.
         let mut scores = vec![f64::NEG_INFINITY; readings.len() - own.len()];
         scores.extend(own);
         scores
     }
 }
 
-/// So many rows at most, drawn by a seed and in their order, with both kinds among them.
+/// `MOST_ROWS` rows drawn by a seed, or all if there are fewer, in their order; one more if a label was not drawn.
 fn drawn(rows: Vec<&Row>, seed: u64) -> Vec<&Row> {
     if rows.len() <= MOST_ROWS {
         return rows;
@@ -204,7 +205,7 @@ mod tests {
             let scores = trained.scores(&instances[0], Vocab::Full);
             let stop = exit(rule, &scores, rule.usual().unwrap(), 1, 1);
             assert!((3..=4).contains(&stop), "{rule}: {scores:?}");
-            // What is read later changes nothing.
+            // Later readings change nothing.
             assert_eq!(trained.scores(&instances[0][..3], Vocab::Full), scores[..3]);
         }
     }
@@ -220,7 +221,7 @@ mod tests {
         let alike: Vec<Vec<Reading>> = (0..20).map(|_| readings(&[4, 4])).collect();
         let error = trained(Rule::Crf, &alike).unwrap_err().to_string();
         assert!(
-            error.contains("all 40 training rows have their final answer already"),
+            error.contains("all 40 training rows already have their final answer"),
             "{error}"
         );
     }

@@ -1,4 +1,4 @@
-//! Why a file is not opened or read.
+//! Why a file cannot be opened or read.
 
 use std::fmt;
 use std::io;
@@ -23,9 +23,9 @@ pub enum FileError {
     Missing {
         /// The path looked for.
         path: PathBuf,
-        /// What it would have held, or who names it.
+        /// What it should hold, or what names it.
         expected: String,
-        /// An unfinished download in the same hub cache.
+        /// An unfinished download in the same hub cache, if there is one.
         unfinished: Option<PathBuf>,
     },
     /// The path of a folder leads to something else.
@@ -36,7 +36,7 @@ pub enum FileError {
         /// The kind of file found.
         found: &'static str,
     },
-    /// A directory, FIFO, socket or device stands where a file is needed.
+    /// A directory, FIFO, socket or device is in the place of a file.
     #[error("{path}: expected a regular file, found {found}")]
     NotRegular {
         /// The file.
@@ -44,7 +44,7 @@ pub enum FileError {
         /// The kind of file found.
         found: &'static str,
     },
-    /// A symbolic link stands where only the file itself is accepted.
+    /// A symbolic link is in the place of a file that must not be a link.
     #[error("{path}: expected the file itself, found a link{}", LinkTarget(.target.as_deref()))]
     Link {
         /// The link.
@@ -80,7 +80,7 @@ pub enum FileError {
         /// The unfinished download of that blob.
         unfinished: Option<PathBuf>,
     },
-    /// A file changed its size while it was being used.
+    /// The size of a file changed while it was in use.
     #[error("{path}: the file changed while in use: expected {expected} bytes, found {found}")]
     SizeChanged {
         /// The file.
@@ -90,7 +90,7 @@ pub enum FileError {
         /// Size in bytes now.
         found: u64,
     },
-    /// A file is larger than can be accepted.
+    /// A file is larger than the limit.
     #[error("{path}: expected at most {limit} bytes, found {found}")]
     TooLarge {
         /// The file.
@@ -100,7 +100,7 @@ pub enum FileError {
         /// The file's size in bytes.
         found: u64,
     },
-    /// A Git LFS pointer stands in place of the file it points to.
+    /// A Git LFS pointer is in the place of the file that it points to.
     #[error(
         "{path}: expected the file itself, found the text of a Git LFS pointer; fetch it with `git lfs pull`"
     )]
@@ -111,7 +111,7 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// The error of `action` on `path` that the operating system refused.
+    /// The error for an `action` on `path` that the operating system refused.
     pub fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
         Self::Io {
             path: path.to_owned(),

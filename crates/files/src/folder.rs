@@ -1,4 +1,4 @@
-//! A folder whose files belong together, and which of its links may be followed.
+//! A folder of files that belong together, and the rule for following its links.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,10 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use crate::opened::kind;
 use crate::{FileError, Links, OpenedFile};
 
-/// A folder that somebody else made, such as a checkpoint or a data set.
+/// A folder that comes from elsewhere, such as a checkpoint or a data set.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    /// As it was given; messages use this.
+    /// As given; used in messages.
     path: PathBuf,
     /// With every link resolved.
     real: PathBuf,
@@ -21,8 +21,8 @@ pub struct Folder {
 impl Folder {
     /// The folder at `path`, which may itself be a link.
     ///
-    /// With [`Links::Refuse`] the links in it may lead to its own files and, where it is a snapshot of the Hugging Face
-    /// cache, to blobs of the same cache; with [`Links::Follow`] they may lead anywhere.
+    /// With [`Links::Refuse`] its links may lead to its own files and, if it is a snapshot of the Hugging Face cache, to blobs of
+    /// the same cache. With [`Links::Follow`] they may lead anywhere.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl Folder {
         })
     }
 
-    /// The folder, as it was given.
+    /// The folder as given.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -64,7 +64,7 @@ impl Folder {
         file_names(&self.path).map_err(|e| FileError::io(&self.path, "list", e))
     }
 
-    /// Whether the folder has an entry of this name, be it a dangling link.
+    /// Whether the folder has an entry of this name, even a dangling link.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Folder {
         }
     }
 
-    /// Opens a file of the folder; `expected` says what it holds, for the message if it is missing.
+    /// Opens a file of the folder. `expected` says what the file should hold, for the message if it is missing.
     ///
     /// `name` is a file name, or a path of names below the folder (`train/train.data.txt`).
     ///
@@ -105,7 +105,7 @@ impl Folder {
             ErrorKind::NotFound | ErrorKind::NotADirectory => self.missing(name, expected),
             _ => FileError::io(&path, "inspect", e),
         })?;
-        // A folder on the way may be a link as well as the file itself.
+        // Folders on the way may be links, as well as the file itself.
         let real = if metadata.is_symlink() || parts.count() > 1 {
             self.follow(&path)?
         } else {
@@ -114,7 +114,7 @@ impl Folder {
         OpenedFile::open(path, &real, Links::Refuse)
     }
 
-    /// The error of a file that is not there.
+    /// The error for a missing file.
     pub fn missing(&self, name: &str, expected: &str) -> FileError {
         FileError::Missing {
             path: self.path.join(name),
@@ -123,7 +123,7 @@ impl Folder {
         }
     }
 
-    /// Where a path below this folder leads, if its links may be followed.
+    /// Resolves a path below this folder, if its links may be followed.
     fn follow(&self, path: &Path) -> Result<PathBuf, FileError> {
         let target = || fs::read_link(path).or_else(|_| fs::canonicalize(path));
         let unreadable = |e| FileError::io(path, "inspect", e);
@@ -178,7 +178,7 @@ impl Folder {
     /// The first unfinished download of the hub cache, by name, among those that start with `prefix`.
     fn unfinished_blob(&self, prefix: &str) -> Option<PathBuf> {
         let blobs = self.hub_blobs()?;
-        // This only adds to a message, so a cache that cannot be listed is left out of it.
+        // This only extends a message, so a cache that cannot be listed is ignored.
         let names = file_names(&blobs).ok()?;
         let name = names
             .into_iter()
@@ -203,7 +203,7 @@ mod tests {
     #[cfg(unix)]
     use std::os::unix::fs::symlink;
 
-    /// What opening `name` in a folder gives: the file's text, or the error.
+    /// Checks the result of opening `name` in a folder: the file's text, or the error.
     #[cfg(unix)]
     fn check(links: Links, name: &str, expected: Result<&str, fn(&FileError) -> bool>) {
         let outer = tempfile::tempdir().unwrap();

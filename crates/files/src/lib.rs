@@ -1,15 +1,16 @@
-//! Opening files that are not trusted: checkpoints, tokenizers, texts, data sets, journals.
+//! Opens untrusted files: checkpoints, tokenizers, texts, data sets, journals.
 //!
-//! Whoever reads a stranger's file reads it through this crate, so that what is promised of files holds for all of them:
+//! Every crate that reads files from strangers opens them here, so that these guarantees hold for all of them:
 //!
 //! - Only regular files are opened. A file is inspected, opened without blocking and inspected again, so that a FIFO,
 //!   socket or device is refused even when it takes the file's place in between.
-//! - A [`Folder`] gives the files in it and follows a link only to another of its files, or, in a snapshot of the
-//!   Hugging Face cache, to a blob of the same cache. [`Links::Follow`] lifts that where the user asks for it.
-//! - [`open`] opens a path that the user named; [`Links`] says whether that may be a link.
-//! - [`open_to_append`] opens or makes a file that is written to, such as a journal, and never through a link.
-//! - Sizes are compared before and after, and reading whole files has a limit ([`OpenedFile::read_all`]).
-//! - A Git LFS pointer in a file's place is named as such.
+//! - A [`Folder`] opens its own files. It follows a link only to another of its files or, in a snapshot of the Hugging Face
+//!   cache, to a
+//! blob of the same cache. [`Links::Follow`] allows every link, if the user asks for it.
+//! - [`open`] opens a path that the user named; [`Links`] says whether it may be a link.
+//! - [`open_to_append`] opens or creates a file to write to, such as a journal, and never follows a link.
+//! - Sizes are compared before and after opening, and reading a whole file has a limit ([`OpenedFile::read_all`]).
+//! - A Git LFS pointer in the place of a file is reported as such.
 //!
 //! ```
 //! use layerwise_files::{Folder, Links};

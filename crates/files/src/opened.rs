@@ -1,4 +1,4 @@
-//! One opened file.
+//! An opened file.
 
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -13,12 +13,12 @@ use crate::hash::hexadecimal;
 /// First line of a Git LFS pointer.
 const LFS_START: &[u8] = b"version https://git-lfs.github.com/spec/v1";
 
-/// What happens at a symbolic link.
+/// What to do at a symbolic link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// It is an error. A [`Folder`](crate::Folder) still follows links to its own files and to its hub cache's blobs.
+    /// Refuse it. A [`Folder`](crate::Folder) still follows links to its own files and to its hub cache's blobs.
     Refuse,
-    /// It is followed, wherever it leads.
+    /// Follow it, wherever it leads.
     Follow,
 }
 
@@ -40,10 +40,10 @@ pub fn open(path: &Path, links: Links) -> Result<OpenedFile, FileError> {
     OpenedFile::open(path.to_owned(), path, links)
 }
 
-/// Opens the regular file at `path` for reading and writing, and makes an empty one if there is none.
+/// Opens the regular file at `path` for reading and writing, and creates an empty one if there is none.
 ///
-/// A link is refused, also one that leads to nothing: neither is a file elsewhere changed, nor is one made there.
-/// What the file holds is left as it is, and reading begins at its start.
+/// A link is refused, even one that leads nowhere, so no file elsewhere is changed or created.
+/// The contents are left as they are, and reading begins at the start.
 ///
 /// # Errors
 ///
@@ -123,7 +123,7 @@ impl OpenedFile {
     ///
     /// # Errors
     ///
-    /// [`FileError::Io`] if it cannot be read, [`FileError::SizeChanged`] if its size is not as at opening.
+    /// [`FileError::Io`] if it cannot be read, [`FileError::SizeChanged`] if its size has changed since it was opened.
     pub fn sha256(&self) -> Result<String, FileError> {
         let mut hash = Sha256::new();
         let mut piece = vec![0; 1 << 20];
@@ -140,9 +140,9 @@ impl OpenedFile {
         Ok(hexadecimal(&hash.finalize()))
     }
 
-    /// What the system says of the file besides its bytes, as text: device, inode, size, and when its bytes and its inode were last
-    /// written. A file of the same stamp has the same bytes, as far as the system's clock can tell two moments apart. `None`
-    /// where the system has no such numbers.
+    /// Metadata of the file as text: device, inode, size, and when its bytes and its inode were last written. Files with the same
+    /// stamp have the same bytes, as far as the system's clock can distinguish two moments. `None` if the system provides no such
+    /// numbers.
     ///
     /// # Errors
     ///
@@ -153,9 +153,9 @@ impl OpenedFile {
         Ok(stamp(&metadata))
     }
 
-    /// Whether the bytes and the inode of the file were last written at least two seconds before another file's bytes were, by the
-    /// clocks of their file systems; two seconds are what the coarsest of those tell apart. A stamp that was taken for the other
-    /// file then names these bytes and no later ones. `false` where the system has no such times.
+    /// Whether this file's bytes and inode were last written at least two seconds before another file's bytes, by the clocks of
+    /// their file systems; the coarsest of these distinguish two seconds. A stamp taken for the other file then names these bytes
+    /// and no later ones. `false` if the system provides no such times.
     ///
     /// # Errors
     ///
@@ -168,7 +168,7 @@ impl OpenedFile {
         Ok(is_older(&of(self)?, &of(other)?))
     }
 
-    /// Fails if the file's size is not as at opening.
+    /// Fails if the file's size has changed since it was opened.
     ///
     /// # Errors
     ///
@@ -190,7 +190,7 @@ impl OpenedFile {
     ///
     /// # Errors
     ///
-    /// [`FileError::Io`], also where the file ends before.
+    /// [`FileError::Io`], also if the file ends too early.
     pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), FileError> {
         let mut file = self.handle();
         file.seek(SeekFrom::Start(offset))
@@ -217,7 +217,7 @@ impl OpenedFile {
         Ok(bytes)
     }
 
-    /// The size as a length in memory; a 32-bit host cannot have every file there.
+    /// The size as a `usize`; a 32-bit host cannot hold every file in memory.
     ///
     /// # Errors
     ///
@@ -230,13 +230,13 @@ impl OpenedFile {
         })
     }
 
-    /// The system's handle, at no particular position; for mapping.
+    /// The system's handle, at an unspecified position; for mapping.
     pub fn handle(&self) -> MutexGuard<'_, File> {
-        // Every read seeks first, so a position left by a panicking thread does no harm.
+        // Every read seeks first, so the position left by a panicking thread does not matter.
         self.handle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The system's handle, at the file's start; for reading piece by piece.
+    /// The system's handle, at the file's start; for reading in pieces.
     ///
     /// # Errors
     ///
@@ -267,7 +267,7 @@ impl OpenedFile {
     }
 }
 
-/// The size of what was found at `real`, which must be a regular file.
+/// The size of the file found at `real`, which must be regular.
 fn inspected(path: &Path, real: &Path, found: &Metadata) -> Result<u64, FileError> {
     if found.is_file() {
         return Ok(found.len());
@@ -288,7 +288,7 @@ fn link(path: &Path, real: &Path) -> FileError {
     }
 }
 
-/// Opens `real`. On Unix neither a FIFO nor, unless it may be followed, a link that took its place does harm.
+/// Opens `real`. On Unix this cannot block on a FIFO or follow a forbidden link that took the file's place.
 fn opened(
     path: &Path,
     real: &Path,
@@ -310,7 +310,7 @@ fn opened(
     })
 }
 
-/// Whether `error` is that of opening a link which must not be followed.
+/// Whether `error` means that the path is a link that must not be followed.
 fn is_loop(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
@@ -323,7 +323,7 @@ fn is_loop(error: &io::Error) -> bool {
     }
 }
 
-/// What a thing in a folder is, in words.
+/// The kind of a file, for messages.
 pub(crate) fn kind(file: FileType) -> &'static str {
     #[cfg(unix)]
     {
@@ -390,7 +390,7 @@ mod tests {
         open(&path, Links::Refuse).unwrap()
     }
 
-    /// Case 52 of the bad inputs: the size at inspection is not the size at opening.
+    /// Case 52 of the bad inputs: the size at inspection differs from the size at opening.
     #[test]
     fn a_file_that_changed_size_since_it_was_inspected_is_refused() {
         let folder = tempfile::tempdir().unwrap();
@@ -405,7 +405,7 @@ mod tests {
         }
     }
 
-    /// Case 41 of the bad inputs: a FIFO that took the file's place after it was inspected.
+    /// Case 41 of the bad inputs: a FIFO takes the file's place after the inspection.
     #[cfg(unix)]
     #[test]
     fn opening_a_fifo_does_not_block_and_is_refused() {
@@ -436,7 +436,7 @@ mod tests {
         }
     }
 
-    /// A link is refused before it is opened, and one that takes the file's place after the inspection as well.
+    /// A link is refused before it is opened, and also if it takes the file's place after the inspection.
     #[cfg(unix)]
     #[test]
     fn links_are_followed_only_where_that_is_allowed() {
@@ -531,7 +531,7 @@ mod tests {
     #[test]
     fn sha256_is_that_of_the_bytes_across_pieces() {
         let folder = tempfile::tempdir().unwrap();
-        // The digests of "abc" and of a million times "a" are those of FIPS 180-4's examples.
+        // The digests of "abc" and of a million times "a" are examples of FIPS 180-4.
         for (bytes, digest) in [
             (
                 b"abc".to_vec(),

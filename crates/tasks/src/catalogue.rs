@@ -1,4 +1,4 @@
-//! The data sets that are known, and how each is found in a folder.
+//! The known data sets, and how each is found in a folder.
 
 use crate::error::TaskError;
 use crate::read;
@@ -7,33 +7,32 @@ use layerwise_sweep::Rule;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How a question is put.
+/// How a question is put to the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Form {
-    /// As lm-evaluation-harness puts it: what is scored is the option's text, of MMLU its letter.
+    /// As in lm-evaluation-harness: the option's text is scored; in MMLU, its letter.
     Harness,
-    /// With answers of one token: lettered options for ARC, `Q:`/`A:` for SST-2; for data sets without such a form as the
-    /// harness has it.
+    /// With answers of one token: lettered options for ARC, `Q:`/`A:` for SST-2. Data sets without such a form use the harness's.
     OneToken,
 }
 
-/// How much of a data set is wanted.
+/// How much of a data set to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wanted {
-    /// The most items; of data sets with subjects as many from each as can be.
+    /// The largest number of items; data sets with subjects take equally many from each, as far as possible.
     pub items: usize,
-    /// The most items of the training split, where one is kept apart.
+    /// The largest number of items of the training split, if there is a separate one.
     pub training: usize,
-    /// The most shots before an item, of those that the data set has.
+    /// The largest number of shots before an item, out of those that the data set has.
     pub shots: usize,
-    /// How a question is put.
+    /// How a question is put to the model.
     pub form: Form,
 }
 
 impl Wanted {
-    /// So many items, as the harness puts them, without shots but those that a data set is published with (MMLU five).
+    /// Reads `items` items in the harness's form, without shots except those that a data set is published with (MMLU has five).
     pub fn new(items: usize) -> Self {
         Self {
             items,
@@ -43,7 +42,7 @@ impl Wanted {
         }
     }
 
-    /// The form with answers of one token.
+    /// Uses the form with answers of one token.
     #[must_use]
     pub fn of_one_token(self) -> Self {
         Self {
@@ -52,27 +51,27 @@ impl Wanted {
         }
     }
 
-    /// With so many items of the training split.
+    /// Sets the number of items of the training split.
     #[must_use]
     pub fn training(self, training: usize) -> Self {
         Self { training, ..self }
     }
 
-    /// With at most so many shots.
+    /// Sets the largest number of shots.
     #[must_use]
     pub fn shots(self, shots: usize) -> Self {
         Self { shots, ..self }
     }
 }
 
-/// A data set that is known.
+/// A known data set.
 #[derive(Clone, Copy, Debug)]
 pub struct DataSet {
-    /// The harness's name of it.
+    /// The harness's name for it.
     pub name: &'static str,
-    /// Names that its file may have; of MMLU its folder.
+    /// Possible names of its file; for MMLU, of its folder.
     files: &'static [&'static str],
-    /// How many shots the form of one token has.
+    /// The number of shots in the form with answers of one token.
     shots: usize,
     kind: Kind,
 }
@@ -89,7 +88,7 @@ enum Kind {
     Sst2,
 }
 
-/// The data sets that are known.
+/// The known data sets.
 pub const DATA_SETS: [DataSet; 9] = [
     DataSet {
         name: "lambada_openai",
@@ -148,12 +147,12 @@ pub const DATA_SETS: [DataSet; 9] = [
 ];
 
 impl DataSet {
-    /// A data set by its name.
+    /// The data set with a name.
     pub fn named(name: &str) -> Option<&'static Self> {
         DATA_SETS.iter().find(|set| set.name == name)
     }
 
-    /// Where a folder has it: there, or in its folder `zero-shot`.
+    /// The data set's path in a folder: directly, or in the subfolder `zero-shot`.
     pub fn find(&self, folder: &Path) -> Option<PathBuf> {
         let folders = [folder.to_owned(), folder.join("zero-shot")];
         let paths = folders
@@ -166,10 +165,10 @@ impl DataSet {
         paths.into_iter().find(is_it)
     }
 
-    /// Reads it from a folder.
+    /// Reads the data set from a folder.
     ///
     /// # Errors
-    /// A file that is missing or not text, or a line in another form, which is named.
+    /// A file is missing or not text, or a line has another form; the error names it.
     pub fn read(&self, folder: &Path, wanted: Wanted) -> Result<Task, TaskError> {
         let path = self
             .find(folder)
@@ -198,7 +197,7 @@ impl DataSet {
         if self.kind == Kind::Mmlu {
             task.header = read::MMLU_HEADER;
         }
-        // Of a data set in one file the first items are the shots, and are no items.
+        // In a data set with one file, the first items are the shots, and are not items.
         let shots = match one_token {
             true => self.shots.min(wanted.shots).min(items.len() / 2),
             false => 0,
@@ -213,7 +212,7 @@ impl DataSet {
         Ok(task)
     }
 
-    /// The folder of MMLU: `test` with a file for each subject, and `dev` with the shots.
+    /// Reads the folder of MMLU: `test` with a file for each subject, and `dev` with the shots.
     fn mmlu(&self, folder: &Path, wanted: Wanted) -> Result<Task, TaskError> {
         let mut task = Task::new(self.name, Rule::Choice);
         task.header = read::MMLU_HEADER;
@@ -235,7 +234,7 @@ impl DataSet {
         Ok(task)
     }
 
-    /// The folder of SST-2: `train.tsv` with shots and training items, `dev.tsv` with the items.
+    /// Reads the folder of SST-2: `train.tsv` with shots and training items, `dev.tsv` with the items.
     fn sst2(&self, folder: &Path, wanted: Wanted) -> Result<Task, TaskError> {
         let mut task = Task::new(self.name, Rule::Choice);
         let one_token = wanted.form == Form::OneToken;
@@ -257,7 +256,7 @@ impl DataSet {
     }
 }
 
-/// The `.csv` files of a folder, by name.
+/// The `.csv` files of a folder, sorted by name.
 fn csv_files(folder: &Path) -> Result<Vec<PathBuf>, TaskError> {
     let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
         Ok(entries) => entries
@@ -276,7 +275,7 @@ fn csv_files(folder: &Path) -> Result<Vec<PathBuf>, TaskError> {
     Ok(paths)
 }
 
-/// At most so many items, from every list as evenly as can be, list after list.
+/// At most `most` items, taken as evenly as possible from every list, list after list.
 fn evenly(lists: Vec<Vec<Item>>, most: usize) -> Vec<Item> {
     let count = lists.len();
     let share = |index: usize| most / count + usize::from(index < most % count);

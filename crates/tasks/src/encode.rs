@@ -1,4 +1,4 @@
-//! Items as token ids.
+//! Encodes items as token ids.
 
 use crate::error::TaskError;
 use crate::task::{Item, Task};
@@ -6,8 +6,9 @@ use layerwise_corpus::Tokenizer;
 use layerwise_sweep::{Continuation, Question};
 use std::ops::Range;
 
-/// How items become token ids, as in lm-evaluation-harness: context and continuation are encoded together, and the
-/// continuation's tokens are those past the length of the encoded context; the caller says what stands before them; what does not
+/// Encodes items as lm-evaluation-harness does. Context and continuation are encoded together, and the continuation's tokens are
+/// those beyond the length of the encoded context. `bos` precedes the context. Tokens that do not fit into the model's context
+/// are cut off on the left.
 /// fit into the model is cut off on the left.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoder<'a> {
@@ -17,7 +18,7 @@ pub struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// For a model of so many positions.
+    /// For a model with a context of `positions` tokens.
     pub fn new(tokenizer: &'a Tokenizer, bos: Option<u32>, positions: usize) -> Self {
         Self {
             tokenizer,
@@ -26,13 +27,13 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// An item of the task.
+    /// Encodes an item of the task.
     ///
     /// # Errors
-    /// A context or an option without tokens, an option longer than the model's context, or text that cannot be encoded.
+    /// A context or an option has no tokens, an option is longer than the model's context, or text cannot be encoded.
     ///
     /// # Panics
-    /// If there is no such item.
+    /// If the index is out of range.
     pub fn question(&self, task: &Task, index: usize) -> Result<Question, TaskError> {
         let item = &task.items[index];
         let options = 0..item.options.len();
@@ -46,10 +47,10 @@ impl<'a> Encoder<'a> {
         })
     }
 
-    /// A context with the first token that each option adds to it.
+    /// A context, with the first token that each option adds to it.
     ///
     /// # Errors
-    /// As [`Encoder::question`], and options that share their first token or stand after different contexts.
+    /// As [`Encoder::question`]; or options share their first token, or follow different contexts.
     pub fn first_tokens(
         &self,
         task: &Task,
@@ -75,7 +76,7 @@ impl<'a> Encoder<'a> {
                 return Err(fault("options that differ in their first token", found));
             }
             firsts.push(first);
-            // A longer option may have cut more of the context off; the shortest option's is the longest context.
+            // A longer option may have cut off more of the context; the shortest option has the longest context.
             let own = &pair.tokens[..own];
             match &context {
                 Some(known) if known.ends_with(own) => {}
@@ -100,7 +101,7 @@ impl<'a> Encoder<'a> {
             expected,
             found,
         };
-        // Spaces at the context's end go to the continuation, with which they are one token.
+        // Spaces at the context's end move to the continuation, because they form one token with its beginning.
         let kept = context.trim_end();
         let continuation = format!("{}{continuation}", &context[kept.len()..]);
         let before = self.tokenizer.encode(kept)?.len();
@@ -143,19 +144,19 @@ fn excerpt(text: &str) -> String {
     }
 }
 
-/// Items that are run in one batch, so that what they share is run once.
+/// Items that run in one batch, so that common beginnings run once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sheet {
-    /// The options of all its items, one item after the other.
+    /// The options of all its items, item after item.
     pub question: Question,
     /// The items, by their indices among those given.
     pub items: Range<usize>,
-    /// For each item how many options it has.
+    /// The number of options of each item.
     pub options: Vec<usize>,
 }
 
-/// Groups questions whose items stand side by side and have shots in common: `preambles` names each item's shots by any
-/// number, `None` for an item without. The groups have at most `most` items.
+/// Groups questions with neighbouring items and common shots. `preambles` identifies each item's shots by a number; `None` stands
+/// for an item without shots. A group has at most `most` items.
 pub fn sheets(questions: &[Question], preambles: &[Option<usize>], most: usize) -> Vec<Sheet> {
     let mut sheets: Vec<Sheet> = Vec::new();
     for (index, question) in questions.iter().enumerate() {

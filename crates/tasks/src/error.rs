@@ -10,19 +10,19 @@ pub enum TaskError {
     /// A file cannot be opened, or text cannot be encoded.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
-    /// A line is not of any form that is read.
+    /// A line has an unknown form.
     #[error("{}: line {line}: expected {expected}: {found}", path.display())]
     Form {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// The forms.
+        /// The accepted forms.
         expected: &'static str,
-        /// What the reader of JSON or CSV says.
+        /// The message of the JSON or CSV reader.
         found: String,
     },
-    /// A field cannot be what it is.
+    /// A field has an impossible value.
     #[error("{}: line {line}: {field}: expected {expected}, found {found}", path.display())]
     Field {
         /// The file.
@@ -31,29 +31,29 @@ pub enum TaskError {
         line: usize,
         /// The field.
         field: &'static str,
-        /// What has to be there.
+        /// The accepted values.
         expected: String,
-        /// What is.
+        /// The value found.
         found: String,
     },
-    /// A file without an item.
+    /// A file has no items.
     #[error("{}: expected {expected} on each line, found no line", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
-        /// The forms.
+        /// The accepted forms.
         expected: &'static str,
     },
-    /// An item does not become tokens as it has to.
+    /// An item cannot be encoded as needed.
     #[error("{task} item {item}: expected {expected}, found {found}")]
     Tokens {
         /// The task.
         task: String,
         /// The item's index, from 0.
         item: usize,
-        /// What has to be.
+        /// What is needed.
         expected: String,
-        /// What is.
+        /// What was found.
         found: String,
     },
 }

@@ -1,10 +1,10 @@
-//! Multiple-choice tasks: readers of the usual data sets, prompts with shots, and accuracy as lm-evaluation-harness has it.
+//! Multiple-choice tasks: readers of the usual data sets, few-shot prompts, and accuracy as lm-evaluation-harness computes it.
 //!
-//! A [`Task`] is a list of [`Item`]s: a prompt, options, and which of them is right. [`DATA_SETS`] reads MMLU, ARC, SST-2,
-//! HellaSwag, PIQA, WinoGrande, BoolQ and LAMBADA from a folder, in the layouts of their authors, of the hub (`.jsonl`) and
-//! of llm-foundry; [`read_own`] reads the user's own `.jsonl`; [`standins`] makes tasks from any text.
-//! [`Encoder`] turns items into the token ids that [`LogLikelihood`](layerwise_sweep::LogLikelihood) scores, and
-//! [`Task::score`] turns what it gives into `acc` and `acc_norm`.
+//! A [`Task`] is a list of [`Item`]s: a prompt, options, and the index of the right one. [`DATA_SETS`] reads MMLU, ARC, SST-2,
+//! HellaSwag, PIQA, WinoGrande, BoolQ and LAMBADA from a folder, in the layouts of their authors, of the hub (`.jsonl`) and of
+//! llm-foundry. [`read_own`] reads the user's own `.jsonl`, and [`standins`] makes tasks from any text.
+//! [`Encoder`] turns items into the token ids that [`LogLikelihood`](layerwise_sweep::LogLikelihood) scores, and [`Task::score`]
+//! turns the scores into `acc` and `acc_norm`.
 //!
 //! ```
 //! use layerwise_sweep::Rule;

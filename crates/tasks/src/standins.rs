@@ -1,30 +1,32 @@
 //! Stand-ins for tasks, made from any text.
 //!
-//! They let figures be drawn without any download, and are no benchmarks that anyone else uses:
+//! They allow figures to be drawn without any download. They are not benchmarks that anyone else uses:
 //!
-//! - `standin-cloze`, in LAMBADA's form: the last word of a passage of 41 words, a plain word of four letters or more that
-//!   occurs earlier in the passage.
-//! - `standin-continuation`, in HellaSwag's form: which of four passages of 8 words follows 16 words; one does, the others
-//!   stand at the same place of three other documents.
-//! - `standin-next-word` and `standin-letters`: the first words of those passages, as they stand and as lettered options.
+//! - `standin-cloze`, in LAMBADA's form: predict the last word of a passage of 41 words, a plain word of at least four letters
+//!   that occurs
+//! earlier in the passage.
+//! - `standin-continuation`, in HellaSwag's form: which of four passages of 8 words follows 16 words? One does; the others are at
+//!   the same
+//! place in three other documents.
+//! - `standin-next-word` and `standin-letters`: the first words of those passages, in running text and as lettered options.
 
 use crate::read::lettered;
 use crate::task::{Item, Task};
 use layerwise_sweep::Rule;
 use std::collections::BTreeSet;
 
-/// Words before the last of a cloze passage.
+/// Words before the last word of a cloze passage.
 const CLOZE_CONTEXT: usize = 40;
-/// Letters of its last word, at least.
+/// The smallest number of letters of its last word.
 const CLOZE_LETTERS: usize = 4;
 /// Words before a choice of continuations.
 const CHOICE_CONTEXT: usize = 16;
 /// Words of a continuation.
 const CHOICE_LENGTH: usize = 8;
-/// Continuations to choose from.
+/// The number of continuations to choose from.
 const CHOICES: usize = 4;
 
-/// The stand-ins, with at most `most` items each.
+/// Makes the stand-ins, with at most `most` items each.
 pub fn standins(documents: &[String], most: usize) -> Vec<Task> {
     let documents: Vec<Vec<&str>> = documents
         .iter()
@@ -49,9 +51,8 @@ pub fn standins(documents: &[String], most: usize) -> Vec<Task> {
         .collect()
 }
 
-/// Items with answers of one token, made from text: the first word of the passage that follows, among the first words of
-/// three others, all of which begin with different letters. They are those of `standin-continuation`, in lettered form and in
-/// running form.
+/// Makes items with answers of one token from text: the first word of the passage that follows, among the first words of three
+/// others, all with different first letters. They are the items of `standin-continuation`, in lettered form and in running form.
 pub fn standins_of_one_token(documents: &[String], most: usize) -> Vec<Task> {
     let documents: Vec<Vec<&str>> = documents
         .iter()
@@ -65,7 +66,7 @@ pub fn standins_of_one_token(documents: &[String], most: usize) -> Vec<Task> {
         });
         words.collect()
     };
-    // Words with other first letters have other first tokens, in any tokenizer that keeps letters apart.
+    // Words with different first letters have different first tokens, in any tokenizer that distinguishes letters.
     let differ = |words: &[String]| {
         let letters = words.iter().filter_map(|word| word.bytes().next());
         let letters = letters.filter(u8::is_ascii_alphabetic);
@@ -95,7 +96,7 @@ pub fn standins_of_one_token(documents: &[String], most: usize) -> Vec<Task> {
         .collect()
 }
 
-/// So many items, evenly from all documents.
+/// At most `most` items, evenly from all documents.
 fn spread(items: Vec<Item>, most: usize) -> Vec<Item> {
     let all = items.len();
     let taken = most.min(all);
@@ -143,7 +144,7 @@ fn continuations(documents: &[Vec<&str>]) -> Vec<Item> {
             let gold = items.len() % CHOICES;
             let others = (1..CHOICES).map(|other| {
                 let words = long[(index + other) % long.len()];
-                // A shorter document gives its end.
+                // A shorter document contributes its end.
                 let start = middle.min(words.len() - CHOICE_LENGTH);
                 &words[start..start + CHOICE_LENGTH]
             });

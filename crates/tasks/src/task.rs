@@ -1,4 +1,4 @@
-//! What a task is, and how its answers are scored.
+//! Tasks, and the scoring of their answers.
 
 use layerwise_sweep::{Likelihood, Rule};
 use std::collections::BTreeMap;
@@ -7,9 +7,9 @@ use std::path::PathBuf;
 /// One option of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// What stands between the prompt and what is scored; empty but where options differ before it, as in WinoGrande.
+    /// Text between the prompt and the scored text; usually empty, except where options differ before it, as in WinoGrande.
     pub given: String,
-    /// What is scored, with the space that it begins with.
+    /// The scored text, with its leading space.
     pub scored: String,
 }
 
@@ -17,18 +17,18 @@ pub struct Choice {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Item {
-    /// What it is about; shots and header go by it. Empty where a task has no subjects.
+    /// The subject, which selects shots and header; empty if a task has no subjects.
     pub subject: String,
-    /// What is given.
+    /// The text before the options.
     pub prompt: String,
-    /// What may follow.
+    /// The possible continuations.
     pub options: Vec<Choice>,
-    /// Index of the right option, where it is known.
+    /// Index of the right option, if known.
     pub answer: Option<usize>,
 }
 
 impl Item {
-    /// An item whose options are scored after the prompt; each gets the space that it begins with.
+    /// An item whose options are scored after the prompt; a leading space is added to each.
     pub fn new<S: AsRef<str>>(
         prompt: impl Into<String>,
         options: impl IntoIterator<Item = S>,
@@ -45,7 +45,7 @@ impl Item {
         }
     }
 
-    /// The same item with its answer.
+    /// Sets the answer.
     #[must_use]
     pub fn answered(self, answer: usize) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Item {
         }
     }
 
-    /// The same item of a subject.
+    /// Sets the subject.
     #[must_use]
     pub fn about(self, subject: impl Into<String>) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl Item {
         }
     }
 
-    /// The item with its right option, as a shot; nothing where the answer is not known.
+    /// The item with its right option, as a shot; empty if the answer is not known.
     fn shown(&self) -> String {
         let answer = self.answer.and_then(|answer| self.options.get(answer));
         answer.map_or_else(String::new, |option| {
@@ -76,17 +76,17 @@ impl Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Task {
-    /// The harness's name of it, a stand-in's, or that of the user's file.
+    /// The harness's name, a stand-in's name, or the name of the user's file.
     pub name: String,
     /// How its items are judged.
     pub rule: Rule,
-    /// What stands before the shots; `{subject}` is the item's subject. Empty where nothing does.
+    /// The text before the shots; `{subject}` stands for the item's subject. May be empty.
     pub header: &'static str,
-    /// Answered items that stand before an item of the same subject, in this order.
+    /// Answered items that precede an item of the same subject, in this order.
     pub shots: BTreeMap<String, Vec<Item>>,
-    /// Its items, in their order.
+    /// The items, in order.
     pub items: Vec<Item>,
-    /// Answered items of the training split, where one was read.
+    /// Answered items of the training split, if it was read.
     pub training: Vec<Item>,
     /// The files that it was read from.
     pub files: Vec<PathBuf>,
@@ -106,7 +106,7 @@ impl Task {
         }
     }
 
-    /// The header and the shots that items of a subject have before them: a blank line after each.
+    /// The header and the shots before items of a subject; a blank line follows each.
     pub fn preamble(&self, subject: &str) -> String {
         let mut text = self.header.replace("{subject}", &subject.replace('_', " "));
         for shot in self.shots.get(subject).into_iter().flatten() {
@@ -116,18 +116,18 @@ impl Task {
         text
     }
 
-    /// What stands before the scored part of an option.
+    /// The text before the scored part of an option.
     ///
     /// # Panics
-    /// If there is no such item or option.
+    /// If an index is out of range.
     pub fn context(&self, item: usize, option: usize) -> String {
         self.context_of(&self.items[item], option)
     }
 
-    /// What stands before the scored part of an option of any item, one of the training split too.
+    /// The text before the scored part of an option of any item, including items of the training split.
     ///
     /// # Panics
-    /// If there is no such option.
+    /// If the option is out of range.
     pub fn context_of(&self, item: &Item, option: usize) -> String {
         let Item {
             subject, prompt, ..
@@ -139,14 +139,14 @@ impl Task {
         )
     }
 
-    /// How an item's options are judged, from their likelihoods in order.
+    /// Judges an item's options by their likelihoods, given in order.
     ///
     /// # Panics
-    /// If there is no such item.
+    /// If the item is out of range.
     pub fn score(&self, item: usize, likelihoods: &[Likelihood]) -> Score {
         let item = &self.items[item];
         let of_length = |(likelihood, option): (&Likelihood, &Choice)| {
-            // Characters of the option as it was written, as the harness counts them.
+            // Characters of the option as written, as the harness counts them.
             let text = option.scored.strip_prefix(' ').unwrap_or(&option.scored);
             likelihood.log_likelihood / text.chars().count().max(1) as f64
         };
@@ -178,16 +178,16 @@ impl Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Score {
-    /// The most probable option, the first of equals; of a task of one greedy continuation 0 where it is what greedy
-    /// decoding gives, else 1.
+    /// The most probable option, the first among equals. For a task with one greedy continuation, 0 if greedy decoding produces
+    /// it, otherwise 1.
     pub chosen: usize,
-    /// Whether it is right; `None` where the answer is not known.
+    /// Whether it is right; `None` if the answer is not known.
     pub acc: Option<bool>,
-    /// Whether the option with the largest log-likelihood per character is right; `None` where that is not defined.
+    /// Whether the option with the largest log-likelihood per character is right; `None` if that is not defined.
     pub acc_norm: Option<bool>,
 }
 
-/// The index of the largest value, the first of equals.
+/// The index of the largest value, the first among equals.
 fn first_largest(values: impl Iterator<Item = f64>) -> usize {
     let mut best = (0, f64::NEG_INFINITY);
     for (index, value) in values.enumerate() {

@@ -1,4 +1,4 @@
-//! Every data set, in each layout that it is kept in, gives the prompts of lm-evaluation-harness; bad lines are named.
+//! Every data set, in each of its layouts, gives the prompts of lm-evaluation-harness; errors name bad lines.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -254,7 +254,7 @@ fn bad_lines_are_named() {
     lambada("\n\n{", &format!("line 3: {form}: EOF"));
     lambada(
         "[{\"text\": \"one two\"},\n {\"text\": \"three four\"}]",
-        &format!("line 1: {form}: an array of them: write each on a line of its own"),
+        &format!("line 1: {form}: an array of them; write each on a separate line"),
     );
     lambada(
         "{\"context\": \"a\"}",

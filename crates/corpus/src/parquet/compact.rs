@@ -1,8 +1,8 @@
-//! Thrift's compact protocol, in which Parquet writes what is not data: structures of numbered fields.
+//! Thrift's compact protocol, which encodes Parquet's metadata: structures of numbered fields.
 //!
-//! Nothing is allocated here; what a structure says of lengths is believed only as far as there are bytes.
+//! Nothing is allocated here, and lengths in the data are trusted only as far as there are bytes.
 
-/// Kinds of values that are read here; others are passed over.
+/// Types of values that are read here; others are skipped.
 const TRUE: u8 = 1;
 const FALSE: u8 = 2;
 const BYTE: u8 = 3;
@@ -13,10 +13,10 @@ const SET: u8 = 10;
 const MAP: u8 = 11;
 const STRUCT: u8 = 12;
 
-/// How deep structures may stand in each other.
+/// The deepest accepted nesting of structures.
 const MOST_DEPTH: u8 = 16;
 
-/// Bytes that are read from their start on. Where they break the protocol, or end, there is `None`.
+/// Reads bytes from the start. Methods return `None` if the bytes end or break the protocol.
 #[derive(Clone, Debug)]
 pub(super) struct Compact<'a> {
     rest: &'a [u8],
@@ -35,7 +35,7 @@ impl<'a> Compact<'a> {
         }
     }
 
-    /// How many bytes have not been read.
+    /// The number of unread bytes.
     pub(super) fn left(&self) -> usize {
         self.rest.len()
     }
@@ -97,7 +97,7 @@ impl<'a> Compact<'a> {
         }
     }
 
-    /// A whole number; of another kind there is none.
+    /// An integer; `None` for another type.
     pub(super) fn number(&mut self, kind: Kind) -> Option<i64> {
         match kind.0 {
             BYTE => Some(self.byte()?.cast_signed().into()),
@@ -159,7 +159,7 @@ impl<'a> Compact<'a> {
         Some((count, Kind(head & 0xf)))
     }
 
-    /// Passes over a value.
+    /// Skips a value.
     fn pass(&mut self, kind: Kind) -> Option<()> {
         match kind.0 {
             TRUE | FALSE => Some(()),
@@ -187,7 +187,7 @@ impl<'a> Compact<'a> {
         }
     }
 
-    /// Passes over an element, which takes a byte at least, whatever its kind.
+    /// Skips an element. It takes at least one byte, whatever its type.
     fn pass_element(&mut self, kind: Kind) -> Option<()> {
         self.depth += 1;
         if self.depth > MOST_DEPTH {

@@ -1,26 +1,26 @@
-//! What a Parquet file says of its columns, at its end.
+//! The footer of a Parquet file, which describes its columns.
 
 use super::compact::{Compact, Kind};
 
-/// Where a column of texts lies.
+/// The location of a column of texts.
 #[derive(Debug, PartialEq)]
 pub(super) struct Column {
-    /// Whether a row may be without a text.
+    /// Whether a row may lack a text.
     pub(super) is_optional: bool,
     /// One for each group of rows.
     pub(super) chunks: Vec<Chunk>,
 }
 
-/// The part of a column that belongs to one group of rows.
+/// The part of a column in one row group.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Chunk {
-    /// The number of its compression.
+    /// The number of its compression codec.
     pub(super) codec: i64,
-    /// Rows of the group.
+    /// The number of rows of the group.
     pub(super) values: u64,
-    /// Where its pages begin in the file.
+    /// The position of its first page in the file.
     pub(super) start: u64,
-    /// Bytes of its pages in the file.
+    /// The length of its pages in the file, in bytes.
     pub(super) length: u64,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Field {
     is_optional: bool,
 }
 
-/// What a footer holds that concerns a reader of one column.
+/// The parts of a footer that a reader of one column needs.
 #[derive(Debug, Default)]
 pub(super) struct Footer {
     pub(super) fields: Vec<Field>,
@@ -41,12 +41,12 @@ pub(super) struct Footer {
 
 /// The physical type of strings.
 const BYTE_ARRAY: i64 = 6;
-/// The kinds of fields: one that each row has, one that a row may have.
+/// Repetition types of fields: required in each row, or optional.
 const REQUIRED: i64 = 0;
 const OPTIONAL: i64 = 1;
 
 impl Footer {
-    /// Reads a footer; the chunks are those of the top-level column of a name. `None` where it breaks the format.
+    /// Reads a footer, with the chunks of the named top-level column. `None` if it breaks the format.
     pub(super) fn read(bytes: &[u8], column: &str) -> Option<Self> {
         let mut footer = Self::default();
         let mut schema = Schema::default();
@@ -65,7 +65,7 @@ impl Footer {
         Some(footer)
     }
 
-    /// The column, if its values are texts, one a row.
+    /// The column, if it has one text per row.
     pub(super) fn column(self, name: &str) -> Option<Column> {
         let field = self.fields.iter().find(|field| field.name == name)?;
         field.is_text.then_some(Column {
@@ -74,19 +74,19 @@ impl Footer {
         })
     }
 
-    /// Names of the columns of texts.
+    /// Names of the columns with texts.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         let texts = self.fields.iter().filter(|field| field.is_text);
         texts.map(|field| field.name.as_str())
     }
 }
 
-/// The tree of columns, which comes as a list of nodes, each before its children.
+/// The tree of columns, stored as a list in which each node precedes its children.
 #[derive(Debug, Default)]
 struct Schema {
     fields: Vec<Field>,
     is_begun: bool,
-    /// Nodes that are below a top-level one and still to come.
+    /// The number of nodes still to come below a top-level one.
     below: u64,
 }
 
@@ -123,7 +123,7 @@ impl Schema {
     }
 }
 
-/// The chunk of a column in a group of rows.
+/// The chunk of a column in a row group.
 fn row_group(compact: &mut Compact<'_>, kind: Kind, column: &str) -> Option<Option<Chunk>> {
     let mut found = None;
     compact.inner(kind, |compact, number, kind| {
@@ -146,7 +146,7 @@ fn row_group(compact: &mut Compact<'_>, kind: Kind, column: &str) -> Option<Opti
     Some(found)
 }
 
-/// A chunk, if it is of the top-level column.
+/// A chunk, if it belongs to the top-level column.
 fn chunk(compact: &mut Compact<'_>, kind: Kind, column: &str) -> Option<Option<Chunk>> {
     let mut chunk = Chunk::default();
     let (mut depth, mut is_it) = (0, false);
@@ -168,7 +168,7 @@ fn chunk(compact: &mut Compact<'_>, kind: Kind, column: &str) -> Option<Option<C
         }
         Some(true)
     })?;
-    // Some writers give 0 where there is no dictionary.
+    // Some writers give 0 if there is no dictionary.
     let dictionary = dictionary.filter(|start| *start > 0);
     chunk.start = dictionary.map_or(data, |start| start.min(data));
     Some((is_it && depth == 1).then_some(chunk))

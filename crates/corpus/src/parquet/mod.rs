@@ -1,8 +1,8 @@
-//! Parquet files: one column of texts, a document a row.
+//! Parquet files: one column of texts, one document per row.
 //!
-//! Read here and not by the crate `parquet`: version 60.1 without arrow builds in 30 seconds of processor time with a dozen
-//! crates, which is little, but it panicked on 43 of the 117,968 files that differ by one bit from four of
-//! `fixtures/parquet`, takes the memory that a page says it needs, and reads Zstandard through a C library.
+//! This is not done with the crate `parquet`. Version 60.1 without arrow is cheap to build (30 seconds of processor time, a dozen
+//! crates). But it panicked on 43 of the 117,968 files that differ by one bit from four of `fixtures/parquet`, allocates whatever
+//! memory a page claims to need, and reads Zstandard through a C library.
 
 mod compact;
 mod footer;
@@ -21,25 +21,25 @@ use page::{Fault, Found, Header};
 
 /// The bytes at both ends of a file.
 const MAGIC: &[u8; 4] = b"PAR1";
-/// The most bytes of a footer, which has some hundred for each column of each group of rows.
+/// The largest accepted footer, in bytes; a footer has some hundred bytes for each column of each row group.
 const MAX_FOOTER: u64 = 64 << 20;
-/// The most bytes of a page, compressed or not.
+/// The largest accepted page, in bytes, compressed or not.
 const MAX_PAGE: u64 = 256 << 20;
-/// The most bytes of what stands before a page.
+/// The largest accepted page header, in bytes.
 const MAX_HEADER: u64 = 1 << 20;
 
-/// Names of the columns of a Parquet file that hold one text a row.
+/// Names of the columns of a Parquet file that hold one text per row.
 ///
 /// # Errors
 ///
-/// A file that cannot be opened or is not Parquet.
+/// The file cannot be opened or is not Parquet.
 pub fn text_columns(path: &Path) -> Result<Vec<String>, CorpusError> {
     let file = open(path)?;
     let footer = read_footer(path, &file, "")?;
     Ok(footer.texts().map(str::to_owned).collect())
 }
 
-/// Documents in the rows of a column; the first window of each.
+/// Reads the documents in the rows of a column; the first window of each.
 pub(crate) fn read_documents(
     path: &Path,
     tokenizer: &Tokenizer,
@@ -114,13 +114,13 @@ fn read_footer(path: &Path, file: &OpenedFile, column: &str) -> Result<Footer, C
     let footer = Footer::read(&bytes, column);
     footer.ok_or_else(|| {
         fault(
-            "what Parquet says of columns, in Thrift's compact protocol",
+            "Parquet's description of columns, in Thrift's compact protocol",
             "other bytes".to_owned(),
         )
     })
 }
 
-/// The rows of a file as they are read.
+/// Reads the rows of a file.
 struct Rows<'a> {
     path: &'a Path,
     file: &'a OpenedFile,
@@ -129,7 +129,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Adds the documents of a group of rows; breaks where a limit is reached.
+    /// Adds the documents of a row group; breaks if a limit is reached.
     fn chunk(
         &mut self,
         group: usize,
@@ -192,7 +192,7 @@ impl Rows<'_> {
             0 => Ok(ControlFlow::Continue(())),
             left => {
                 let expected = format!("pages with {} values", chunk.values);
-                let found = format!("the end of its pages, {left} values before");
+                let found = format!("the end of its pages, {left} values too early");
                 Err(faulty(
                     self.path,
                     format!("row group {group}"),
@@ -202,7 +202,7 @@ impl Rows<'_> {
         }
     }
 
-    /// The page at a place, whose chunk has an end, decompressed.
+    /// The decompressed page at a position; the chunk ends at `end`.
     fn page(
         &self,
         item: &str,
@@ -211,7 +211,7 @@ impl Rows<'_> {
         codec: i64,
     ) -> Result<(Header, Page), CorpusError> {
         let fault = |fault: Fault| faulty(self.path, item, fault);
-        // A header has some ten bytes, or some hundred where it holds extremes.
+        // A header has some ten bytes, or some hundred if it holds minimum and maximum.
         let mut window = 256;
         let (header, length) = loop {
             let mut bytes = vec![0; window.min(end - at) as usize];
@@ -220,7 +220,7 @@ impl Rows<'_> {
                 Some(found) => break found,
                 None if window < (end - at).min(MAX_HEADER) => window *= 16,
                 None => {
-                    let expected = "what stands before a page, in Thrift's compact protocol";
+                    let expected = "a page header in Thrift's compact protocol";
                     return Err(fault((expected.to_owned(), "other bytes".to_owned())));
                 }
             }
@@ -245,13 +245,13 @@ impl Rows<'_> {
     }
 }
 
-/// A page, and where the next one is.
+/// A page, and the position of the next one.
 struct Page {
     bytes: Vec<u8>,
     next: u64,
 }
 
-/// Texts that pages name by their numbers.
+/// Texts that pages refer to by number.
 #[derive(Default)]
 struct Dictionary {
     bytes: Vec<u8>,

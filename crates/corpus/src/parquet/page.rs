@@ -1,23 +1,23 @@
-//! Pages: how their values are compressed and encoded.
+//! Pages: the compression and encoding of their values.
 
 use super::compact::Compact;
 use flate2::bufread::MultiGzDecoder;
 use std::io::Read;
 
-/// What is wrong with a page: what was expected, and what was found.
+/// A fault of a page: what was expected, and what was found.
 pub(super) type Fault = (String, String);
 
-/// What stands before a page's bytes.
+/// A page's header.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Header {
     kind: i64,
-    /// Bytes of the page once it is decompressed.
+    /// The size of the decompressed page, in bytes.
     pub(super) uncompressed: u64,
-    /// Bytes of the page in the file.
+    /// The size of the page in the file, in bytes.
     pub(super) compressed: u64,
     values: u64,
     encoding: i64,
-    /// Bytes of levels before the values, in pages of the second kind.
+    /// In pages of version 2, the bytes of levels before the values.
     levels: u64,
     is_plain: bool,
 }
@@ -26,11 +26,11 @@ const DATA: i64 = 0;
 const DICTIONARY: i64 = 2;
 const DATA_V2: i64 = 3;
 
-/// The most values of a page. Writers make pages of about a megabyte.
+/// The largest accepted number of values in a page; writers make pages of about a megabyte.
 const MOST_VALUES: u64 = 1 << 24;
 
 impl Header {
-    /// Reads a header from its bytes, which others follow, and the number of bytes that it takes.
+    /// Reads a header from bytes that may continue after it; returns it with its length in bytes.
     pub(super) fn read(bytes: &[u8]) -> Option<(Self, usize)> {
         let mut header = Self::default();
         let mut repetitions = 0;
@@ -64,12 +64,12 @@ impl Header {
             }
             Some(true)
         })?;
-        // A column with one value a row has no levels of repetition.
+        // A column with one value per row has no repetition levels.
         let is_flat = repetitions == 0;
         is_flat.then_some((header, bytes.len() - compact.left()))
     }
 
-    /// The bytes of the page, decompressed. Not more is allocated than the header says, which the caller has limited.
+    /// The decompressed bytes of the page. At most the size in the header is allocated, which the caller has limited.
     pub(super) fn decompress(&self, codec: i64, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
         let fault = |found: &str| {
             let expected = format!("a page of {} bytes once decompressed", self.uncompressed);
@@ -124,7 +124,7 @@ impl Header {
         Ok([levels, &values].concat())
     }
 
-    /// Whether the page holds the dictionary of those that follow.
+    /// Whether the page holds the dictionary for the following pages.
     pub(super) fn is_dictionary(&self) -> bool {
         self.kind == DICTIONARY
     }
@@ -145,7 +145,7 @@ impl Header {
         }
     }
 
-    /// The places of a dictionary's texts in the bytes of its page.
+    /// The positions of a dictionary's texts in the bytes of its page.
     pub(super) fn dictionary(&self, page: &[u8]) -> Result<Vec<[u32; 2]>, Fault> {
         let mut plain = Plain { page, at: 0 };
         let mut places = Vec::new();
@@ -155,7 +155,7 @@ impl Header {
         Ok(places)
     }
 
-    /// The texts of a data page, as places in its bytes or in those of the dictionary; `None` for rows without one.
+    /// The texts of a data page, as positions in its bytes or entries of the dictionary; `None` for rows without a text.
     pub(super) fn texts<'p>(&self, page: &'p [u8], is_optional: bool) -> Result<Texts<'p>, Fault> {
         let cut = || {
             (
@@ -201,7 +201,7 @@ impl Header {
                 ];
                 let name = usize::try_from(other).ok().and_then(|at| names.get(at));
                 return Err((
-                    "texts that are encoded plainly or by a dictionary".to_owned(),
+                    "texts in the plain or dictionary encoding".to_owned(),
                     name.filter(|name| !name.is_empty())
                         .map_or_else(|| format!("encoding {other}"), |name| (*name).to_owned()),
                 ));
@@ -214,7 +214,7 @@ impl Header {
     }
 }
 
-/// Texts behind each other, each after its length in four bytes.
+/// Consecutive texts, each preceded by its length in four bytes.
 #[derive(Debug)]
 struct Plain<'p> {
     page: &'p [u8],
@@ -222,7 +222,7 @@ struct Plain<'p> {
 }
 
 impl Plain<'_> {
-    /// Where the next text begins and ends.
+    /// The beginning and end of the next text.
     fn next(&mut self) -> Result<[u32; 2], Fault> {
         let place = || {
             let length = self.page.get(self.at..)?.first_chunk()?;
@@ -243,10 +243,10 @@ impl Plain<'_> {
     }
 }
 
-/// A text of a data page.
+/// The location of a data page's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The row has none.
+    /// The row has no text.
     Nothing,
     /// It lies in the page.
     InPage([u32; 2]),
@@ -254,7 +254,7 @@ pub(super) enum Found {
     InDictionary(u32),
 }
 
-/// The texts of a data page, one after the other.
+/// Iterates over the texts of a data page.
 #[derive(Debug)]
 pub(super) struct Texts<'p> {
     levels: Option<Hybrid<'p>>,
@@ -282,16 +282,16 @@ impl Texts<'_> {
     }
 }
 
-/// Small numbers, in runs of one number and in groups of eight that are packed bit by bit.
+/// Small numbers in Parquet's hybrid encoding: runs of one number, and bit-packed groups of eight.
 #[derive(Debug)]
 struct Hybrid<'p> {
     bytes: Compact<'p>,
     all: &'p [u8],
     width: u8,
-    /// Numbers of the run or of the groups in hand that are left.
+    /// The remaining numbers of the current run or groups.
     left: u64,
     run: Option<u32>,
-    /// The next number's first bit, counted from the first byte.
+    /// The position of the next number's first bit, from the first byte.
     bit: u64,
 }
 
@@ -310,7 +310,7 @@ impl<'p> Hybrid<'p> {
     fn next(&mut self) -> Result<u32, Fault> {
         self.number().ok_or_else(|| {
             let expected = format!("numbers of {} bits in runs and groups", self.width);
-            (expected, "their end".to_owned())
+            (expected, "the end of the page".to_owned())
         })
     }
 
@@ -333,7 +333,7 @@ impl<'p> Hybrid<'p> {
                     self.left = (head >> 1).checked_mul(8)?;
                     self.run = None;
                     self.bit = at as u64 * 8;
-                    // The last group may be cut where no number is left.
+                    // The last group may be cut off where no further number is needed.
                     let rest = self.all.len() - at;
                     usize::try_from(bytes).unwrap_or(usize::MAX).min(rest)
                 }
@@ -372,7 +372,7 @@ mod tests {
         };
         check(&[], 1, &[]);
         check(&[8, 1, 4, 0], 1, &[1, 1, 1, 1, 0, 0]);
-        // The example of the format's documentation: 0 to 7 in three bits each.
+        // The example in the format's documentation: 0 to 7 in three bits each.
         check(
             &[3, 0b1000_1000, 0b1100_0110, 0b1111_1010],
             3,

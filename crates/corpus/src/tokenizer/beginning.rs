@@ -1,4 +1,4 @@
-//! What a tokenizer puts before a text, and which file says so.
+//! The token that a tokenizer puts before a text, and the file that decides it.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use super::{Tokenizer, contain};
 use crate::CorpusError;
 
-/// What models of a family were trained to see before a text, where their tokenizer does not say.
+/// The token before a text in a family's training, for tokenizers that do not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
-    /// Nothing.
+    /// No token.
     Nothing,
     /// This token.
     Token(u32),
@@ -18,7 +18,7 @@ pub enum Habit {
     EndOfText,
 }
 
-/// What decides which token stands before a text.
+/// What decides the token before a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BosSource {
@@ -26,10 +26,10 @@ pub enum BosSource {
     PostProcessor,
     /// `add_bos_token` of `tokenizer_config.json`.
     Settings,
-    /// The habit of the model's family; the tokenizer says nothing.
+    /// The habit of the model's family, because the tokenizer says nothing.
     Habit,
-    /// The tokenizer adds nothing, and its BOS token, given here, is not the one that ends documents: it begins something
-    /// else, such as a turn of a conversation.
+    /// The tokenizer adds nothing, and its BOS token, given here, differs from the token that ends documents. So it begins
+    /// something else, such as a turn of a conversation.
     OtherUse(String),
 }
 
@@ -49,17 +49,17 @@ impl fmt::Display for BosSource {
     }
 }
 
-/// What stands before each text.
+/// The token before each text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Beginning {
     /// The token, if any.
     pub bos: Option<u32>,
-    /// What decides that.
+    /// What decides it.
     pub source: BosSource,
 }
 
-/// What `tokenizer_config.json`, and `special_tokens_map.json` beside it, say of the ends of a text.
+/// What `tokenizer_config.json`, and `special_tokens_map.json` next to it, say about the tokens around a text.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     add_bos: Option<bool>,
@@ -69,8 +69,8 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Beside a `tokenizer.json` (`is_beside`) transformers takes tokens from its post-processor alone, whatever
-    /// `add_bos_token` and `add_eos_token` ask for.
+    /// If there is a `tokenizer.json` (`is_beside`), transformers adds only the tokens of its post-processor, whatever
+    /// `add_bos_token` and `add_eos_token` say.
     pub(super) fn new(settings: &Map<String, Value>, is_beside: bool) -> Self {
         let token = |key| content(settings.get(key)?);
         let asks = |key| settings.get(key).and_then(Value::as_bool);
@@ -83,25 +83,26 @@ impl Settings {
     }
 }
 
-/// The text of a token, which is written alone or in an object.
+/// The text of a token, given as a string or within an object.
 pub(super) fn content(token: &Value) -> Option<String> {
     let text = token.as_str().or_else(|| token.get("content")?.as_str())?;
     Some(text.to_owned())
 }
 
 impl Tokenizer {
-    /// What the checkpoint puts before a text: what the post-processor of its `tokenizer.json` adds, or where it has none what
-    /// `add_bos_token` of its `tokenizer_config.json` says, else the habit of the model's family.
+    /// The token before a text: the one that the post-processor of `tokenizer.json` adds; without a post-processor, what
+    /// `add_bos_token` of `tokenizer_config.json` says; otherwise the habit of the model's family.
     ///
-    /// As in transformers 5, `add_bos_token` beside a `tokenizer.json` adds nothing. Where it is false nothing stands before a
+    /// As in transformers 5, `add_bos_token` adds nothing if there is a `tokenizer.json`. If it is false, no token precedes a
     /// text, whatever the habit.
     ///
-    /// A habit gives way where the tokenizer's own BOS and EOS tokens are known and differ: such a BOS is added by a
+    /// The habit does not apply if the tokenizer's BOS and EOS tokens are known and differ: such a BOS is added by a
+    /// post-processor, or marks something else.
     /// post-processor or marks something else.
     ///
     /// # Errors
     ///
-    /// [`CorpusError::Bos`] where more than one token is put before a text, or one that is no token; and the errors of
+    /// [`CorpusError::Bos`] if more than one token precedes a text, or one outside the vocabulary; and the errors of
     /// [`Tokenizer::encode`].
     pub fn beginning(&self, habit: Habit) -> Result<Beginning, CorpusError> {
         let found = |bos, source| Ok(Beginning { bos, source });
@@ -121,7 +122,7 @@ impl Tokenizer {
             (Some(true), Some(token)) => {
                 return match self.inner.token_to_id(token) {
                     Some(id) => found(Some(id), BosSource::Settings),
-                    None => Err(self.no_bos(format!("bos_token {token:?}, which is no token"))),
+                    None => Err(self.no_bos(format!("bos_token {token:?}, which is not a token"))),
                 };
             }
             (Some(true), None) | (None, _) => {}
@@ -139,10 +140,10 @@ impl Tokenizer {
         }
     }
 
-    /// What the checkpoint puts after a text: what the post-processor of its `tokenizer.json` adds, or where it has no such file
-    /// its EOS, if `add_eos_token` of its `tokenizer_config.json` says so.
+    /// The tokens after a text: those that the post-processor of `tokenizer.json` adds or, without that file, EOS if
+    /// `add_eos_token` of `tokenizer_config.json` says so.
     ///
-    /// [`read`](crate::read) adds none of it: a window is a part of a text, and a prompt goes on.
+    /// [`read`](crate::read) adds none of them, because a window is a part of a text, and a prompt is continued.
     ///
     /// # Errors
     ///
@@ -157,7 +158,7 @@ impl Tokenizer {
         }
     }
 
-    /// What the post-processor puts before and after a text.
+    /// The tokens that the post-processor puts before and after a text.
     fn around_text(&self) -> Result<(Vec<u32>, Vec<u32>), CorpusError> {
         const TEXT: &str = "a";
         let bare = self.encode(TEXT)?;
@@ -180,5 +181,5 @@ impl Tokenizer {
     }
 }
 
-/// The token that separates documents in the training of GPT-2 and of many models since.
+/// The token that separates documents in the training of GPT-2 and many later models.
 const END_OF_TEXT: &str = "<|endoftext|>";

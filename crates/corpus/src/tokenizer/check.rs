@@ -1,4 +1,4 @@
-//! What the tokenizers library does not check of a `tokenizer.json`.
+//! Checks of a `tokenizer.json` that the tokenizers library omits.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::CorpusError;
 use crate::file::{BYTE_ORDER_MARK, kind};
 
-/// The checks of one file.
+/// Checks one file.
 pub(super) struct Check<'a> {
     pub(super) path: &'a Path,
     pub(super) vocab: usize,
@@ -29,7 +29,7 @@ impl Check<'_> {
         }
     }
 
-    /// Checks what a `tokenizer.json` holds; returns its added tokens with their ids.
+    /// Checks the contents of a `tokenizer.json`; returns its added tokens with their ids.
     pub(super) fn file(
         &self,
         file: &Map<String, Value>,
@@ -41,7 +41,7 @@ impl Check<'_> {
         }
         let model = self.object("model", file.get("model").unwrap_or(&Value::Null))?;
         match model.get("type") {
-            // Older files do not name the type; theirs follows from the merges, which are required below.
+            // Older files do not name the type; it follows from the merges, which are required below.
             None => {}
             Some(Value::String(name)) if name == "BPE" => {}
             Some(other) => return Err(self.refuse("model.type", "\"BPE\"", other.to_string())),
@@ -77,7 +77,7 @@ impl Check<'_> {
                 }
             };
             let id = fields.get("id").unwrap_or(&Value::Null);
-            // A token that the embedding has no row for, such as one for padding, does no harm until a text spells it.
+            // A token without a row in the embedding, such as a padding token, does no harm until a text contains it.
             added.push((
                 token.clone(),
                 self.token(&mut tokens, &item, token, id, None)?,
@@ -86,7 +86,7 @@ impl Check<'_> {
         Ok(added)
     }
 
-    /// Checks that a token's id is no other token's, and below the size of the vocabulary where that is given.
+    /// Checks that no other token has a token's id, and that the id is below the size of the vocabulary, if that is given.
     fn token<'t>(
         &self,
         tokens: &mut HashMap<u32, &'t str>,
@@ -109,14 +109,14 @@ impl Check<'_> {
         };
         match tokens.insert(valid, token) {
             Some(other) if other != token => refuse(
-                "an id of its own".to_owned(),
+                "a unique id".to_owned(),
                 format!("id {valid}, which is that of token {other:?}"),
             ),
             _ => Ok(valid),
         }
     }
 
-    /// Checks that each merge joins two tokens into a third.
+    /// Checks that each merge joins two tokens of the vocabulary into a third.
     fn merges(
         &self,
         model: &Map<String, Value>,
@@ -139,7 +139,7 @@ impl Check<'_> {
         };
         for (index, merge) in merges.iter().enumerate() {
             let pair = match merge {
-                // The first line of a merges file, which older tokenizers kept.
+                // The first line of a merges file, which older tokenizers kept in the list.
                 Value::String(line) if line.starts_with("#version") => continue,
                 Value::String(line) => line.split_once(' '),
                 Value::Array(pair) => match pair.as_slice() {
@@ -192,7 +192,7 @@ impl Check<'_> {
     }
 }
 
-/// A value in at most 80 characters.
+/// The value in at most 80 characters.
 fn shorten(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(79) {

@@ -1,8 +1,8 @@
-//! The class of transformers that reads a tokenizer, and what it puts in place of what `tokenizer.json` says.
+//! The tokenizer classes of transformers, and the parts of a `tokenizer.json` that they replace.
 //!
-//! `AutoTokenizer` of transformers 5 takes from a `tokenizer.json` the vocabulary, the merges, the added tokens and the
-//! post-processor, and lets the class that the checkpoint names, or its type of model, bring the rest. A class without parts
-//! of its own reads the file as it is.
+//! `AutoTokenizer` of transformers 5 takes the vocabulary, the merges, the added tokens and the post-processor from a
+//! `tokenizer.json`. The class that the checkpoint names, or that its model type implies, supplies the rest. A class without
+//! parts of its own uses the file as it is.
 
 use std::fmt::Debug;
 
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokenizers::{DecoderWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
-/// A class that brings parts of its own.
+/// A class with parts of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     CodeGen,
@@ -23,17 +23,17 @@ pub(super) enum Class {
     Qwen2,
 }
 
-/// What a class put in place of what a `tokenizer.json` says.
+/// The parts of a `tokenizer.json` that a class replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replaced {
     /// The class of transformers.
     pub class: &'static str,
-    /// The keys of the file whose values have no say, such as `normalizer`.
+    /// The keys of the file whose values are ignored, such as `normalizer`.
     pub parts: Vec<&'static str>,
 }
 
-/// The class that stands for a type of model in transformers' `TOKENIZER_MAPPING_NAMES`; `None` is the file as it is.
+/// The class for each model type in transformers' `TOKENIZER_MAPPING_NAMES`; `None` uses the file as it is.
 const REGISTERED: &[(&str, Option<Class>)] = &[
     ("cohere", Some(Class::Cohere)),
     ("gemma", Some(Class::Gemma)),
@@ -57,11 +57,10 @@ const REGISTERED: &[(&str, Option<Class>)] = &[
     ("starcoder2", Some(Class::Gpt2)),
 ];
 
-/// The key of tokens that have no use of their own.
+/// The key of special tokens without a designated use.
 pub(super) const FURTHER: &str = "extra_special_tokens";
 
-/// Types of model whose registered class counts, whatever class the checkpoint names
-/// (`MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS`).
+/// Model types whose registered class is used, whatever class the checkpoint names (`MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS`).
 const OVERRULED: &[&str] = &["phi3", "qwen2"];
 
 impl Class {
@@ -93,7 +92,7 @@ impl Class {
         Self::ALL.into_iter().find(|class| class.name() == name)
     }
 
-    /// The class for a checkpoint that names one, or none, and has a type of model; `None` reads the file as it is.
+    /// The class for a checkpoint with a model type that may name a class; `None` uses the file as it is.
     pub(super) fn of(
         named: Option<&str>,
         model_type: Option<&str>,
@@ -112,7 +111,7 @@ impl Class {
         }
     }
 
-    /// Whether transformers makes a tokenizer of this class from `vocab.json` and `merges.txt`.
+    /// Whether transformers builds this class from `vocab.json` and `merges.txt`.
     pub(super) fn is_of_two_files(self) -> bool {
         match self {
             Self::CodeGen | Self::Gpt2 | Self::GptNeoX | Self::Qwen2 => true,
@@ -120,7 +119,7 @@ impl Class {
         }
     }
 
-    /// The tokens that the class has where nothing names others, each with its key.
+    /// The class's default tokens, each with its key.
     pub(super) fn tokens(self) -> &'static [(&'static str, &'static str)] {
         const END: &str = "<|endoftext|>";
         match self {
@@ -168,13 +167,13 @@ impl Class {
         }
     }
 
-    /// Whether a token that the settings name, or name as a [further](FURTHER) one, loses the properties that the list of
-    /// added tokens gives it.
+    /// Whether a token that the settings name, or list as a [further](FURTHER) one, loses the properties given in the list of
+    /// added tokens.
     pub(super) fn adds_anew(self, is_further: bool) -> bool {
         self == Self::Qwen2 || (self == Self::Cohere && is_further)
     }
 
-    /// Puts the parts of the class into what a `tokenizer.json` holds; returns the keys whose values were others.
+    /// Replaces the class's parts in the contents of a `tokenizer.json`; returns the keys whose values differed.
     ///
     /// `settings` are the checkpoint's, with the names of its tokens.
     pub(super) fn replace(
@@ -203,7 +202,7 @@ impl Class {
                 replaced.push(key);
             }
         }
-        // This class makes the post-processor anew, from settings that do not reach it.
+        // This class rebuilds the post-processor, from settings that do not reach it.
         let found = file.entry("post_processor").or_insert(Value::Null);
         if self == Self::GptNeoX && !found.is_null() {
             let adds = found.to_string().contains("SpecialToken");
@@ -308,17 +307,17 @@ impl Class {
     }
 }
 
-/// What a class brings.
+/// The parts that a class supplies.
 struct Parts {
     normalizer: Value,
     pre_tokenizer: Value,
     decoder: Value,
     unknown: Option<String>,
-    /// Whether unknown characters are bytes, and what is unknown after that one token, as in SentencePiece.
+    /// Whether unknown characters become bytes, and a run of what is still unknown one token, as in SentencePiece.
     is_spm: bool,
 }
 
-/// Whether two values are the same part to the library; defaults may be left out of either.
+/// Whether the library reads two values as the same part; either may omit defaults.
 fn is_same<T: Debug + DeserializeOwned>(found: &Value, part: &Value) -> bool {
     let read = |value: &Value| {
         let part = serde_json::from_value::<T>(value.clone()).ok()?;
@@ -327,7 +326,7 @@ fn is_same<T: Debug + DeserializeOwned>(found: &Value, part: &Value) -> bool {
     found == part || read(found).is_some_and(|found| Some(found) == read(part))
 }
 
-/// The words of Qwen 2.
+/// The pre-tokenisation pattern of Qwen 2.
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 #[cfg(test)]

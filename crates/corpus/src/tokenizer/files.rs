@@ -12,7 +12,7 @@ use super::class::{Class, FURTHER, Replaced};
 use crate::CorpusError;
 use crate::file::document_text;
 
-/// The largest file of a tokenizer that is read, in bytes; those of large vocabularies have about 20 MiB.
+/// The largest accepted file of a tokenizer, in bytes; those of large vocabularies have about 20 MiB.
 pub(super) const MAX_FILE: u64 = 64 << 20;
 
 const WHOLE: &str = "tokenizer.json";
@@ -23,7 +23,7 @@ const SPECIAL: &str = "special_tokens_map.json";
 const ADDED: &str = "added_tokens.json";
 /// The key of the settings that lists added tokens by their ids.
 const DECODER: &str = "added_tokens_decoder";
-/// Files of tokenizers that only other programs read.
+/// Files of tokenizers that this crate cannot read.
 const FOREIGN: &[&str] = &[
     "tokenizer.model",
     "spiece.model",
@@ -33,7 +33,7 @@ const FOREIGN: &[&str] = &[
 ];
 
 const CONFIG: &str = "config.json";
-/// Keys of the tokens that have a use, in the order in which transformers adds them.
+/// Keys of special tokens with a designated use, in the order in which transformers adds them.
 const NAMED: &[&str] = &[
     "bos_token",
     "eos_token",
@@ -44,18 +44,17 @@ const NAMED: &[&str] = &[
     "mask_token",
 ];
 impl Tokenizer {
-    /// The tokenizer of a checkpoint's folder, for a model of `vocab` tokens; `None` where the folder holds none.
+    /// The tokenizer of a checkpoint's folder, for a model of `vocab` tokens; `None` if the folder has none.
     ///
-    /// That is `tokenizer.json`, or else `vocab.json` and `merges.txt`, as `AutoTokenizer` of transformers 5 reads them: the
-    /// class that `tokenizer_config.json` or the type of model in `config.json` calls for may have a normalizer, a
-    /// pre-tokenizer and a decoder of its own ([`Tokenizer::replaced`]), and tokens named in the settings are found in a text
-    /// before it is split. What stands before a text is read from `tokenizer_config.json` as well
-    /// ([`Tokenizer::beginning`]).
+    /// It is `tokenizer.json`, or else `vocab.json` and `merges.txt`, read as `AutoTokenizer` of transformers 5 does. The class
+    /// that `tokenizer_config.json` or the model type in `config.json` implies may bring a normalizer, a pre-tokenizer and a
+    /// decoder of its own ([`Tokenizer::replaced`]), and tokens named in the settings are found in a text before it is split.
+    /// `tokenizer_config.json` also decides the token before a text ([`Tokenizer::beginning`]).
     ///
     /// # Errors
     ///
-    /// Those of [`Tokenizer::open`], and [`CorpusError::TokenizerForm`] where the folder's tokenizer is in a form that is not
-    /// read, such as SentencePiece's.
+    /// Those of [`Tokenizer::open`], and [`CorpusError::TokenizerForm`] if the folder's tokenizer has an unsupported form, such
+    /// as SentencePiece's.
     pub fn of_folder(folder: &Folder, vocab: usize) -> Result<Option<Self>, CorpusError> {
         let is_whole = folder.has(WHOLE)?;
         let is_read = is_whole || (folder.has(VOCABULARY)? && folder.has(MERGES)?);
@@ -78,7 +77,7 @@ impl Tokenizer {
         Ok(Some(tokenizer))
     }
 
-    /// Whether a folder holds a tokenizer, be it one that cannot be accepted.
+    /// Whether a folder has a tokenizer, even one that would be refused.
     ///
     /// # Errors
     ///
@@ -93,7 +92,7 @@ impl Tokenizer {
     }
 }
 
-/// The JSON object in a file of the folder, if it is there.
+/// The JSON object in a file of the folder, if the file exists.
 fn object(folder: &Folder, name: &str) -> Result<Option<Map<String, Value>>, CorpusError> {
     if !folder.has(name)? {
         return Ok(None);
@@ -116,13 +115,13 @@ fn other_form(folder: &Folder, name: &str) -> CorpusError {
     }
 }
 
-/// What the files beside the tokenizer say of it.
+/// What the files next to the tokenizer say about it.
 struct Given {
     /// Whether there is a `tokenizer_config.json`.
     has_settings: bool,
-    /// `tokenizer_config.json`, and over it `special_tokens_map.json` where the former lists no added tokens.
+    /// `tokenizer_config.json`; if it lists no added tokens, entries of `special_tokens_map.json` override it.
     settings: Map<String, Value>,
-    /// `added_tokens.json`, where `tokenizer_config.json` lists no added tokens.
+    /// `added_tokens.json`, if `tokenizer_config.json` lists no added tokens.
     added: Map<String, Value>,
     /// The class that the checkpoint names.
     class: Option<String>,
@@ -162,7 +161,7 @@ impl Given {
     }
 }
 
-/// The tokenizer of a `tokenizer.json`.
+/// Builds the tokenizer from a `tokenizer.json`.
 fn of_whole_file(folder: &Folder, vocab: usize, given: &Given) -> Result<Tokenizer, CorpusError> {
     let opened = folder.file(WHOLE, "the tokenizer of the model")?;
     let bytes = opened.read_all(MAX_FILE)?;
@@ -192,7 +191,7 @@ fn of_whole_file(folder: &Folder, vocab: usize, given: &Given) -> Result<Tokeniz
     Ok(tokenizer)
 }
 
-/// The tokenizer of a `vocab.json` and a `merges.txt`.
+/// Builds the tokenizer from a `vocab.json` and a `merges.txt`.
 fn of_two_files(folder: &Folder, vocab: usize, given: &Given) -> Result<Tokenizer, CorpusError> {
     let class = match given.class(true) {
         None if given.class.is_none() => Class::Gpt2,
@@ -219,7 +218,7 @@ fn of_two_files(folder: &Folder, vocab: usize, given: &Given) -> Result<Tokenize
 
 /// Adds the tokens that are found in a text before it is split, as transformers does; returns whether the list changed.
 ///
-/// A token that only the class names is left out where the model has no row for it.
+/// A token that only the class names is left out if the model has no row for it.
 fn add_tokens(
     file: &mut Map<String, Value>,
     given: &Given,
@@ -246,7 +245,7 @@ fn add_tokens(
         places: HashMap::new(),
     };
     let decoder = given.settings.get(DECODER).and_then(Value::as_object);
-    // A class with parts of its own takes the tokens of the settings in place of those of the file.
+    // A class with parts of its own uses the tokens of the settings instead of those of the file.
     if decoder.is_none() || class.is_none() {
         for token in &listed {
             tokens.keep(token.clone());
@@ -297,26 +296,26 @@ fn add_tokens(
     is_changed
 }
 
-/// The tokens that the settings name without a use of their own; the second is their key in older files.
+/// The tokens that the settings list without a designated use; the second key is the one in older files.
 fn further(settings: &Map<String, Value>) -> impl Iterator<Item = &Value> {
     let lists = [FURTHER, "additional_special_tokens"].into_iter();
     let mut lists = lists.filter_map(|key| settings.get(key)?.as_array());
     lists.find(|list| !list.is_empty()).into_iter().flatten()
 }
 
-/// The list of added tokens, while it grows.
+/// The list of added tokens, as it grows.
 struct Added {
     /// The ids of the vocabulary.
     ids: HashMap<String, u64>,
-    /// The id of the next token that the vocabulary lacks.
+    /// The id of the next token outside the vocabulary.
     beyond: u64,
     tokens: Vec<Value>,
-    /// The place of each text in the list.
+    /// The index of each text in the list.
     places: HashMap<String, usize>,
 }
 
 impl Added {
-    /// A token as the file lists it.
+    /// Adds a token as the file lists it.
     fn keep(&mut self, token: Value) {
         if let Some(text) = content(&token) {
             if !self.ids.contains_key(&text) && !self.places.contains_key(&text) {
@@ -327,14 +326,14 @@ impl Added {
         self.tokens.push(token);
     }
 
-    /// The id that the library gives a text.
+    /// The id that the library assigns to a text.
     fn id(&self, text: &str) -> u64 {
         let listed = self.places.get(text).map(|place| &self.tokens[*place]);
         let listed = listed.and_then(|token| token.get("id")?.as_u64());
         listed.unwrap_or_else(|| self.ids.get(text).copied().unwrap_or(self.beyond))
     }
 
-    /// Adds a token, or gives the one of the same text other properties.
+    /// Adds a token, or changes the properties of the one with the same text.
     fn add(&mut self, token: &Value, is_special: bool) {
         let Some(text) = content(token).filter(|text| !text.is_empty()) else {
             return;
@@ -356,7 +355,8 @@ impl Added {
         }
     }
 
-    /// Adds a token that the settings name, unless it is listed; or in any case, without the properties it had.
+    /// Adds a token that the settings name, unless it is listed. With `anew` it is added in any case, without its former
+    /// properties.
     fn name(&mut self, token: &Value, anew: bool) {
         match content(token) {
             Some(text) if anew => self.add(&json!(text), true),

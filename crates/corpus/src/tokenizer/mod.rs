@@ -1,8 +1,8 @@
-//! A tokenizer's files, checked before the tokenizers library sees them.
+//! A tokenizer's files, checked before the tokenizers library reads them.
 //!
-//! The library panics on some files and accepts others that give wrong tokens. So this module checks what it does not: the
-//! vocabulary's ids, the merges, and that nothing cuts, pads or draws at random.
-//! A panic that is still left in it becomes an error.
+//! The library panics on some files, and accepts others that give wrong tokens. So this module checks what the library does not:
+//! the ids of the vocabulary, the merges, and that nothing truncates, pads or draws at random.
+//! A remaining panic of the library becomes an error.
 
 mod beginning;
 mod check;
@@ -26,12 +26,12 @@ use check::Check;
 pub use class::Replaced;
 use files::MAX_FILE;
 
-/// A byte-pair encoding of text, from a `tokenizer.json` or from a `vocab.json` and a `merges.txt`.
+/// A byte-pair encoding (BPE) tokenizer, from a `tokenizer.json` or from a `vocab.json` and a `merges.txt`.
 pub struct Tokenizer {
     path: PathBuf,
     inner: tokenizers::Tokenizer,
     sha256: String,
-    /// What `tokenizer_config.json` says, where there is one.
+    /// The contents of `tokenizer_config.json`, if there is one.
     settings: Option<Settings>,
     beyond: Vec<String>,
     replaced: Option<Replaced>,
@@ -49,15 +49,15 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// The file must be regular, of at most 64 MiB and a JSON object that the tokenizers library loads.
-    /// It refuses models other than BPE, dropout, truncation and padding, ids that stand for two tokens or, but for added
-    /// tokens, are not below `vocab`, added tokens that would get another id than theirs, and merges of or into unknown
-    /// tokens.
+    /// The file must be regular, of at most 64 MiB, and a JSON object that the tokenizers library loads.
+    /// These are refused: models other than BPE; dropout, truncation and padding; ids that two tokens share, or that are not
+    /// below `vocab` (except for added tokens); added tokens to which the library would give another id; and merges of or into
+    /// unknown tokens.
     pub fn open(path: &Path, vocab: usize) -> Result<Self, CorpusError> {
         Self::from_file(&open(path)?, vocab)
     }
 
-    /// The tokenizer of an opened `tokenizer.json`, such as that of a checkpoint's folder.
+    /// Builds the tokenizer from an opened `tokenizer.json`, such as that of a checkpoint's folder.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Tokenizer {
         Self::from_json(path, &Check { path, vocab }.parse(&bytes)?, &bytes, vocab)
     }
 
-    /// The tokenizer that a `tokenizer.json` describes, which messages call `path`; `bytes` are those of `file`.
+    /// Builds the tokenizer from the text of a `tokenizer.json`, which messages call `path`; `bytes` are those of `file`.
     fn from_json(
         path: &Path,
         file: &Map<String, Value>,
@@ -104,55 +104,55 @@ impl Tokenizer {
         })
     }
 
-    /// The file: `tokenizer.json`, or `vocab.json` of the two.
+    /// The file: `tokenizer.json`, or `vocab.json` if there are two.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// SHA-256 of the `tokenizer.json`, or of what the files would be as one where transformers reads them as another.
+    /// SHA-256 of the `tokenizer.json`. If transformers changes or combines the files, it is that of the resulting JSON.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
 
-    /// Added tokens whose ids are not below the size of the model's vocabulary, such as one for padding. A text that spells
-    /// one of them cannot be run.
+    /// Added tokens with ids beyond the model's vocabulary, such as a padding token. A text that contains one of them cannot be
+    /// run.
     pub fn beyond_vocabulary(&self) -> &[String] {
         &self.beyond
     }
 
-    /// What the class of transformers that the checkpoint calls for put in place of what its `tokenizer.json` says, where
-    /// that differs.
+    /// The parts of the `tokenizer.json` that the checkpoint's tokenizer class in transformers replaces; `None` if it changes
+    /// nothing.
     pub fn replaced(&self) -> Option<&Replaced> {
         self.replaced.as_ref()
     }
 
-    /// About the most bytes of memory that encoding a text of so many bytes takes.
+    /// Roughly the largest number of bytes of memory for encoding a text of `text` bytes.
     pub fn encoding_bytes(text: usize) -> usize {
         text.saturating_mul(50)
     }
 
-    /// About the most bytes of memory that decoding so many tokens takes.
+    /// Roughly the largest number of bytes of memory for decoding `tokens` tokens.
     pub fn decoding_bytes(tokens: usize) -> usize {
         tokens.saturating_mul(200)
     }
 
-    /// Token ids of a text, without special tokens around it.
+    /// The token ids of a text, without special tokens around it.
     ///
-    /// A special token that is spelt out within the text, such as `<|endoftext|>`, is encoded as such.
+    /// A special token that the text spells out, such as `<|endoftext|>`, is encoded as that token.
     ///
     /// # Errors
     ///
-    /// The tokenizers library may fail on a text, for instance where a character is unknown.
+    /// The tokenizers library may fail on a text, for example on an unknown character.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
         let encoding = contain(|| self.inner.encode_fast(text, false));
         let encoding = encoding.map_err(|reason| self.encoding_failed(text, reason))?;
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// As [`Tokenizer::encode`], and for each token the bytes of the text that it stands for.
+    /// As [`Tokenizer::encode`], with the byte range of the text that each token covers.
     ///
-    /// Whether the space before a word is among its bytes is up to the file. Where one character is several tokens, each
-    /// of them stands for the whole character.
+    /// The file decides whether the space before a word belongs to its range. If several tokens make up one character, each of
+    /// them covers the whole character.
     ///
     /// # Errors
     ///
@@ -175,10 +175,10 @@ impl Tokenizer {
         }
     }
 
-    /// The text of token ids, special tokens spelt out.
+    /// The text of token ids, with special tokens spelt out.
     ///
-    /// Bytes that are not UTF-8, as where a character is cut, become U+FFFD. An id that stands for no token, as in a
-    /// vocabulary that was padded, adds nothing.
+    /// Bytes that are not UTF-8, as when a character is cut, become U+FFFD. An id without a token, as in a padded vocabulary,
+    /// adds nothing.
     ///
     /// # Errors
     ///
@@ -193,10 +193,10 @@ impl Tokenizer {
 }
 
 impl Tokenizer {
-    /// The bytes that each of the ids below `vocab` adds to a text: a part of a character, or several. `None` for special
-    /// tokens and for ids that stand for no token.
+    /// The bytes that each id below `vocab` adds to a text: part of a character, or several. `None` for special tokens and for
+    /// ids without a token.
     ///
-    /// They are those within a text: [`Tokenizer::decode`] may leave out a space at the beginning.
+    /// They are the bytes within a text; at its beginning [`Tokenizer::decode`] may leave out a space.
     pub fn token_bytes(&self, vocab: usize) -> Vec<Option<Vec<u8>>> {
         let decoder = serde_json::to_string(&self.inner.get_decoder()).unwrap_or_default();
         let is_of_bytes = decoder.contains("\"ByteLevel\"");
@@ -223,8 +223,8 @@ impl Tokenizer {
     }
 }
 
-/// The byte that a character stands for in a byte-level vocabulary: printable ones of Latin-1 stand for themselves, and the
-/// others, in order, are written from U+0100 on.
+/// The byte that a character stands for in a byte-level vocabulary. Printable characters of Latin-1 stand for themselves; the
+/// other bytes are written, in order, from U+0100 on.
 fn byte_of(c: char) -> Option<u8> {
     let is_itself = |byte: u32| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
     let c = u32::from(c);
@@ -237,7 +237,7 @@ fn byte_of(c: char) -> Option<u8> {
     byte.and_then(|byte| u8::try_from(byte).ok())
 }
 
-/// Runs a call of the tokenizers library, a panic in which becomes an error.
+/// Calls the tokenizers library; a panic in it becomes an error.
 fn contain<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(result) => result.map_err(|error| error.to_string()),

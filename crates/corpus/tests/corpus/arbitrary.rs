@@ -1,4 +1,4 @@
-//! No bytes make a reader panic: what does not load is an error.
+//! No bytes make a reader panic: whatever does not load is an error.
 
 use layerwise_corpus::{CorpusError, Options, Tokenizer};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn changed(mut file: Vec<u8>, changes: &[(prop::sample::Index, u8)]) -> Vec<u8> 
     file
 }
 
-/// Reads a file; a corpus must keep its promises.
+/// Reads a file; if it loads, checks the guarantees of a corpus.
 fn check(name: &str, content: &[u8]) {
     let folder = Folder::new();
     if let Ok(corpus) = folder.read(name, content, &Options::new(8, VOCAB)) {
@@ -68,7 +68,7 @@ proptest! {
                     prop_assert!(ids.iter().all(|&id| (id as usize) < VOCAB));
                 }
             }
-            // A panic that was contained would mean that a check is missing.
+            // A contained panic would mean that a check is missing.
             Err(CorpusError::TokenizerLoad { reason, .. }) => prop_assert!(!reason.contains("panicked")),
             Err(_) => {}
         }

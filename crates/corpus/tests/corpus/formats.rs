@@ -18,7 +18,7 @@ fn sequences(texts: &[&str]) -> Vec<Vec<u32>> {
     texts.iter().map(|text| ids(text)).collect()
 }
 
-/// What a corpus consists of beside its sequences.
+/// The counts of a corpus besides its sequences.
 fn counts(corpus: &Corpus) -> (usize, usize, usize, usize) {
     let Skipped { empty, short } = corpus.skipped();
     (corpus.documents(), corpus.cut(), empty, short)
@@ -211,7 +211,7 @@ fn rows_of_token_ids_are_used_verbatim() {
     );
 }
 
-/// The forms in which people keep the same two documents.
+/// The same two documents in every form in which people keep them.
 #[test]
 fn documents_are_read_from_every_published_form() {
     let folder = Folder::new();
@@ -274,11 +274,11 @@ fn documents_are_read_from_every_published_form() {
         let corpus = folder.read(name, content, &options(4)).expect(name);
         assert_eq!(corpus.sequences(), sequences(&["cdef", "ghi"]), "{name}");
     }
-    // What is within a text stays.
+    // NaN and Infinity within a text stay.
     let quoted = "{\"text\": \"NaN \\\" -Infinity\", \"x\": NaN}";
     let corpus = folder.read("quoted.jsonl", quoted, &options(30)).unwrap();
     assert_eq!(corpus.sequences(), sequences(&["NaN \" -Infinity"]));
-    // An array is read as far as it is needed.
+    // An array is read only as far as needed.
     let limited = Options {
         rows: Some(1),
         ..options(8)
@@ -289,7 +289,7 @@ fn documents_are_read_from_every_published_form() {
     assert_eq!(corpus.sequences(), sequences(&["cdef"]));
 }
 
-/// A file that unpacks to more than a document may have is refused, without being held.
+/// A file that unpacks to more than a document may have is refused without being held in memory.
 #[test]
 fn what_unpacks_to_too_much_is_refused() {
     let folder = Folder::new();
@@ -313,7 +313,7 @@ fn what_unpacks_to_too_much_is_refused() {
 #[test]
 fn reading_stops_at_the_limits() {
     let folder = Folder::new();
-    // What follows the limit is broken, and is not read.
+    // The file is broken after the limit, where it is not read.
     let content = "{\"text\": \"c\"}\n{\"text\": \"cdef\"}\n{\"text\": \"ghij\"}\n{\"text\": \"klm\"}\nbroken";
     let check = |name: &str, rows, tokens, expected: &[&str], documents: usize| {
         let options = Options {
@@ -357,7 +357,7 @@ fn hash_is_of_the_whole_file() {
     assert_eq!(sha256(&path).unwrap(), expected);
 }
 
-/// Whether a file was refused because its one document is too short.
+/// Whether a file was refused because its only document is too short.
 fn is_too_short(read: &Result<Corpus, CorpusError>) -> bool {
     matches!(
         read,
@@ -370,7 +370,7 @@ fn is_too_short(read: &Result<Corpus, CorpusError>) -> bool {
 }
 
 proptest! {
-    /// Windows follow one another without gap or overlap; only a tail of under 3 tokens is missing.
+    /// Windows are consecutive, without gap or overlap; only a tail of fewer than 3 tokens may be missing.
     #[test]
     fn windows_tile_the_document(text in "[a-d é\n]{3,80}", context in 3..12_usize, bos in any::<bool>()) {
         let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Every kind of tokenizer against transformers' `AutoTokenizer`, by the goldens of `fixtures/tokenizers`.
+//! Every kind of tokenizer, compared with transformers' `AutoTokenizer` by the goldens of `fixtures/tokenizers`.
 
 use std::path::{Path, PathBuf};
 
@@ -59,7 +59,7 @@ fn ids_and_what_stands_before_a_text_are_those_of_transformers() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// A folder with a tokenizer of some kind, the post-processor and the settings of a row of the goldens.
+/// A folder with a tokenizer, and the post-processor and settings of a row of the goldens.
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 fn with_ends(row: &Value) -> tempfile::TempDir {
     let kind = folder().join(row["kind"].as_str().unwrap());
@@ -135,7 +135,7 @@ fn classes_of_transformers_bring_their_own_parts() {
         let settings = row["settings"].to_string();
         std::fs::write(made.path().join("tokenizer_config.json"), settings).unwrap();
         let folder = Folder::open(made.path(), Links::Refuse).unwrap();
-        // Room for the tokens that settings and classes add.
+        // Room for tokens added by settings and classes.
         let tokenizer = Tokenizer::of_folder(&folder, 800).unwrap().unwrap();
         for (at, text) in goldens["texts"].as_array().unwrap().iter().enumerate() {
             let expected = row["ids"].get(at.to_string());
@@ -179,7 +179,7 @@ fn parts_that_a_class_replaces_are_named() {
     check("deepseek", "GPT2Tokenizer", Some(&["pre_tokenizer"]));
 }
 
-/// What each tokenizer puts before a text, where its family would put token 7, and where that is written.
+/// The token that each tokenizer puts before a text, if its family would use token 7, and the file that decides it.
 #[test]
 fn a_habit_counts_only_where_the_tokenizer_says_nothing() {
     let check = |kind, habit, bos: Option<u32>, source: BosSource| {
@@ -203,13 +203,13 @@ fn a_habit_counts_only_where_the_tokenizer_says_nothing() {
     }
     check("opt-files", seven, Some(2), BosSource::Settings);
     check("add-bos-false", seven, None, BosSource::Settings);
-    // A marker of turns is called BOS, and nothing adds it.
+    // Its BOS marks turns, and nothing adds it.
     let marker = BosSource::OtherUse("<|im_start|>".to_owned());
     check("chat-marker", seven, None, marker);
-    // Without settings beside it, the tokenizer is silent.
+    // Without settings, the tokenizer says nothing.
     let alone = Tokenizer::open(&folder().join("chat-marker/tokenizer.json"), 700).unwrap();
     assert_eq!(alone.beginning(seven).unwrap().bos, Some(7));
-    // No token is called so.
+    // No token has that name.
     let error = opened("llama-3", 700);
     assert!(error.beginning(Habit::EndOfText).is_ok());
     let error = opened("metaspace-first", 700)
@@ -238,7 +238,7 @@ fn tokens_beyond_the_vocabulary_are_named_and_harmless() {
     );
     assert_eq!(tokenizer.encode("<pad>").unwrap(), [700]);
     assert!(opened("pad-beyond", 701).beyond_vocabulary().is_empty());
-    // A token of the vocabulary itself is another matter.
+    // Only added tokens may be beyond the model's vocabulary.
     let folder = Folder::open(&folder().join("pad-beyond"), Links::Refuse).unwrap();
     let error = Tokenizer::of_folder(&folder, 600).unwrap_err().to_string();
     assert!(error.contains("expected an id below 600"), "{error}");

@@ -1,4 +1,4 @@
-//! Parquet files: those that pyarrow wrote, and bytes that break the format.
+//! Parquet files written by pyarrow, and bytes that break the format.
 
 use crate::fixtures::{Folder, VOCAB, tokenizer_json};
 use layerwise_corpus::{Options, Skipped, Tokenizer, read, text_columns};
@@ -9,7 +9,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../fixtures/parquet/{name}.parquet"))
 }
 
-/// What `fixtures/parquet/make.py` writes, but for the rows without a word.
+/// The texts that `fixtures/parquet/make.py` writes, without the rows that have no word.
 fn texts() -> Vec<String> {
     let text = |row: usize| match row {
         7 | 11 => None,
@@ -154,7 +154,7 @@ fn what_is_not_read_is_named() {
     check(
         &changed("none.parquet", &length(0)),
         "text",
-        &["footer: expected what Parquet says of columns"],
+        &["footer: expected Parquet's description of columns"],
     );
     let small = Options {
         memory: Some(2000),
@@ -167,7 +167,7 @@ fn what_is_not_read_is_named() {
     );
 }
 
-/// Every byte of a file, changed or missing: an error or a corpus, and no panic.
+/// Every byte of a file, changed or missing, gives an error or a corpus, but never a panic.
 #[test]
 fn damage_is_an_error_or_another_text() {
     let folder = Folder::new();

@@ -1,10 +1,10 @@
-//! Real tokenizers and texts, where they are at hand: `data` and `models` beside the repository, or skipped.
+//! Real tokenizers and texts, if they are available in `data` and `models` next to the repository; otherwise skipped.
 
 use std::path::{Path, PathBuf};
 
 use layerwise_corpus::{Options, Tokenizer, read};
 
-/// A file of the measured data, or `None`, saying so, where it is absent.
+/// A file of the measured data; if it is absent, prints that and returns `None`.
 fn file(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let path = root.join(name);
@@ -15,8 +15,7 @@ fn file(name: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// Ids and hashes are those of the tokenizers library's Python package 0.23, which uses another engine of regular
-/// expressions.
+/// Ids and hashes come from the tokenizers library's Python package 0.23, which uses another regular expression engine.
 #[test]
 fn tokenizers_of_the_families_give_known_ids() {
     let check = |name: &str, vocab: usize, expected: &[u32], tokens: usize, hash: &str| {
@@ -35,7 +34,7 @@ fn tokenizers_of_the_families_give_known_ids() {
         let bytes: Vec<u8> = ids.into_iter().flat_map(u32::to_le_bytes).collect();
         assert_eq!(layerwise_files::sha256(&bytes), hash, "{name}");
 
-        // A model with one token fewer than the tokenizer, which is an added one in GPT-NeoX.
+        // A model with one token fewer than the tokenizer; in GPT-NeoX the last is an added token.
         match Tokenizer::open(&path, vocab - 1) {
             Ok(tokenizer) => assert_eq!(tokenizer.beyond_vocabulary().len(), 1, "{name}"),
             Err(error) => assert!(
@@ -67,7 +66,7 @@ fn tokenizers_of_the_families_give_known_ids() {
     );
 }
 
-/// The rows of token ids and the lines of text are the same sequences.
+/// The rows of token ids and the lines of text give the same sequences.
 #[test]
 fn token_ids_are_those_of_the_text() {
     let names = [
@@ -91,6 +90,6 @@ fn token_ids_are_those_of_the_text() {
         (rows.sequences().len(), lines.sequences().len()),
         (200, 200)
     );
-    // Decoding and encoding again is not the identity for every row of ids.
+    // Decoding and encoding again does not restore every row of ids.
     assert!(equal >= 190, "{equal} of 200 are equal");
 }

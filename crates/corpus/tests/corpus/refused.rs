@@ -1,4 +1,4 @@
-//! Items 84 to 86 of the list of bad inputs, and options: each is refused with its message.
+//! Items 84 to 86 of the list of bad inputs, and options; each is refused with its message.
 
 use layerwise_corpus::{Bos, CorpusError, FileError, Options, read, sha256};
 
@@ -413,7 +413,7 @@ fn only_regular_files_are_opened() {
 fn a_document_of_too_many_bytes_is_refused() {
     let folder = Folder::new();
     let path = folder.write("long.txt", "");
-    // Sparse: nothing of this length is written or read.
+    // Sparse: no bytes of this length are written or read.
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len((256 << 20) + 1).unwrap();
     let error = read(&path, Some(&folder.tokenizer), &Options::new(4, VOCAB)).unwrap_err();

@@ -1,4 +1,4 @@
-//! Items 78 to 83 of the list of bad inputs: what a `tokenizer.json` may hold.
+//! Items 78 to 83 of the list of bad inputs: the contents of a `tokenizer.json`.
 
 use layerwise_corpus::{CorpusError, FileError, Tokenizer};
 use serde_json::{Value, json};
@@ -140,12 +140,12 @@ fn bad_tokenizers_are_refused() {
     check(
         "80 two tokens of one id",
         &|file| file["model"]["vocab"]["cd"] = json!(99),
-        "model.vocab, token \"cd\": expected an id of its own, found id 99, which is that of token \"c\"",
+        "model.vocab, token \"cd\": expected a unique id, found id 99, which is that of token \"c\"",
     );
     check(
         "80 added token with the id of another",
         &|file| file["added_tokens"][0]["id"] = json!(256),
-        "added_tokens[0], token \"<end>\": expected an id of its own, found id 256, which is that of \
+        "added_tokens[0], token \"<end>\": expected a unique id, found id 256, which is that of \
          token \"ab\"",
     );
     for id in [
@@ -164,7 +164,7 @@ fn bad_tokenizers_are_refused() {
                  found {id}"
             ),
         );
-        // Added tokens may lie beyond the vocabulary, as one for padding does, but not where the library would not put them.
+        // Added tokens may lie beyond the vocabulary, as a padding token does, but only with the id that the library assigns.
         let expected = match id.as_u64().is_some_and(|id| u32::try_from(id).is_ok()) {
             true => format!("expected id {id}, found that it would be given id 257"),
             false => format!("expected an id below 2^32, found {id}"),
@@ -299,7 +299,7 @@ fn missing_cut_and_huge_files_are_refused() {
     let message = folder.message(&Tokenizer::open(&path, VOCAB).unwrap_err());
     assert!(message.contains("Git LFS pointer"), "{message}");
 
-    // Sparse: nothing of this length is written or read.
+    // Sparse: no bytes of this length are written or read.
     let path = folder.write("huge.json", "{");
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len((64 << 20) + 1).unwrap();

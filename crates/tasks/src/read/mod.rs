@@ -1,4 +1,4 @@
-//! Readers of the files that data sets are kept in.
+//! Readers of data set files.
 
 mod published;
 mod tables;
@@ -14,11 +14,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
 
-/// What stands before the shots of MMLU.
+/// The text before the shots of MMLU.
 pub(crate) const MMLU_HEADER: &str =
     "The following are multiple choice questions (with answers) about {subject}.\n\n";
 
-/// The lines of a `.jsonl` file that are not empty, with their numbers from 1, each made into an item; at least one.
+/// Makes an item from each non-empty line of a `.jsonl` file, with line numbers from 1; there must be at least one.
 fn items(
     path: &Path,
     expected: &'static str,
@@ -30,7 +30,7 @@ fn items(
             path: path.to_owned(),
             line: 1,
             expected,
-            found: "an array of them: write each on a line of its own".to_owned(),
+            found: "an array of them; write each on a separate line".to_owned(),
         });
     }
     let mut items = Vec::new();
@@ -98,10 +98,10 @@ impl Fault {
     }
 }
 
-/// An index that is no choice, so that an answer that names none is refused as such.
+/// An index that is not a choice, so that an answer that names no choice is refused as such.
 const NO_CHOICE: usize = usize::MAX;
 
-/// The item, unless one of its parts cannot be.
+/// Returns the item, or the fault of one of its parts.
 fn checked(item: Item) -> Result<Item, Fault> {
     let options = item.options.len();
     if item.prompt.trim().is_empty() && item.options.iter().any(|o| o.given.trim().is_empty()) {
@@ -132,7 +132,7 @@ fn checked(item: Item) -> Result<Item, Fault> {
     }
 }
 
-/// The item, unless it has fewer than two options.
+/// Returns the item, unless it has fewer than two options.
 fn of_choice(item: Item) -> Result<Item, Fault> {
     match item.options.len() {
         0 | 1 => Err(Fault::field(
@@ -144,7 +144,7 @@ fn of_choice(item: Item) -> Result<Item, Fault> {
     }
 }
 
-/// An index that may be written as a number or in digits.
+/// An index given as a number or in digits.
 fn index_of(value: &Value) -> usize {
     let found = match value {
         Value::String(digits) => digits.trim().parse().ok(),
@@ -167,13 +167,13 @@ struct Own {
     subject: String,
 }
 
-/// The user's own task: a `.jsonl` file whose lines are objects with `prompt`, `options`, and where it is known `gold`, the
-/// index of the right option; `subject` where there are several. What follows the prompt is a space and an option.
+/// Reads the user's own task: a `.jsonl` file whose lines are objects with `prompt`, `options`, optionally `gold`, the index of
+/// the right option, and optionally `subject`. A space and an option follow the prompt.
 ///
 /// # Errors
-/// A file that is missing or not text, or a line in another form, which is named.
+/// The file is missing or not text, or a line has another form; the error names it.
 pub fn read_own(path: &Path, most: usize) -> Result<Task, TaskError> {
-    const EXPECTED: &str = "an object with the string prompt, the array of strings options and, where known, the number gold";
+    const EXPECTED: &str = "an object with the string prompt, the array of strings options and, optionally, the number gold";
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let mut task = Task::new(name, Rule::Choice);
     task.items = items(path, EXPECTED, |line| {

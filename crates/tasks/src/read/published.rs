@@ -1,7 +1,7 @@
-//! Data sets of one JSON object a line, in the layouts of their authors, of the hub and of llm-foundry.
+//! Data sets with one JSON object per line, in the layouts of their authors, of the hub and of llm-foundry.
 //!
-//! Prompts are those of lm-evaluation-harness. llm-foundry's HellaSwag lacks the capital that the harness gives the last,
-//! unfinished sentence; it is put back.
+//! Prompts are those of lm-evaluation-harness. In HellaSwag the harness capitalises the last, unfinished sentence, but
+//! llm-foundry's version does not; the capital is put back.
 
 use super::tables::{letter_or_index, lettered};
 use super::{Fault, NO_CHOICE, index_of, items, of_choice};
@@ -35,7 +35,7 @@ struct Keyed {
     answer_key: String,
 }
 
-/// The question itself, which holds its choices in the original files.
+/// The question itself; in the original files it contains its choices.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Stem {
@@ -49,7 +49,7 @@ struct Marked {
     label: String,
 }
 
-/// Choices as the hub's copy keeps them.
+/// Choices in the layout of the hub's copy.
 #[derive(Deserialize)]
 struct Labelled {
     text: Vec<String>,
@@ -177,7 +177,7 @@ impl Keyed {
     }
 }
 
-/// A question in llm-foundry's form, with what it must have.
+/// Checks a question in llm-foundry's form.
 fn foundry(line: Value) -> Result<Question, Fault> {
     let question: Question = serde_json::from_value(line)?;
     let (choices, gold) = (question.choices.len(), question.gold);
@@ -230,7 +230,7 @@ pub(crate) fn hellaswag(path: &Path) -> Result<Vec<Item>, TaskError> {
     })
 }
 
-/// As Python's `capitalize`: the first letter a capital, the others small.
+/// Like Python's `capitalize`: the first letter in upper case, the others in lower case.
 fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     match letters.next() {
@@ -242,7 +242,7 @@ fn capitalized(text: &str) -> String {
     }
 }
 
-/// A query whose last, unfinished sentence begins with a capital, the rest of it in small letters.
+/// A query whose last, unfinished sentence has a capital first letter, followed by lower case.
 fn with_last_capital(query: &str) -> String {
     let is_finished = query.ends_with(['.', '!', '?', '"']);
     let ends = [". ", "! ", "? "].iter().filter_map(|end| query.rfind(end));
@@ -258,7 +258,7 @@ fn with_last_capital(query: &str) -> String {
     }
 }
 
-/// Text of WikiHow without what stands in brackets, as lm-evaluation-harness cleans it.
+/// Text of WikiHow without bracketed parts, as lm-evaluation-harness cleans it.
 fn without_markup(text: &str) -> String {
     let text = text.trim().replace(" [title]", ". ");
     let mut kept = String::new();
@@ -292,7 +292,7 @@ pub(crate) fn piqa(path: &Path) -> Result<Vec<Item>, TaskError> {
     })
 }
 
-/// WinoGrande by partial scoring: each option fills the blank, and what follows it is scored.
+/// WinoGrande by partial scoring: each option fills the blank, and the text after the blank is scored.
 pub(crate) fn winogrande(path: &Path) -> Result<Vec<Item>, TaskError> {
     let expected = "an object with sentence, option1, option2 and answer, or with context_options, continuation and gold";
     items(path, expected, |line| {
@@ -325,7 +325,7 @@ pub(crate) fn winogrande(path: &Path) -> Result<Vec<Item>, TaskError> {
     })
 }
 
-/// BoolQ: a passage, a question, no or yes.
+/// BoolQ: a passage, a question, and the answers no and yes.
 pub(crate) fn boolq(path: &Path) -> Result<Vec<Item>, TaskError> {
     let expected = "an object with passage, question and answer, or with the string query, the array of strings choices and the number gold";
     items(path, expected, |line| {
@@ -348,7 +348,7 @@ pub(crate) fn boolq(path: &Path) -> Result<Vec<Item>, TaskError> {
     })
 }
 
-/// MMLU in one file of lines with question, choices, answer and subject, as the hub has it.
+/// MMLU in one file, in the hub's layout: lines with question, choices, answer and subject.
 pub(crate) fn mmlu_lines(path: &Path) -> Result<Vec<Item>, TaskError> {
     let expected = "an object with the strings question and subject, four choices and the answer";
     items(path, expected, |line| {

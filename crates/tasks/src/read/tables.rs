@@ -9,7 +9,7 @@ use std::path::Path;
 /// The letters of options.
 const LETTERS: [&str; 8] = ["A", "B", "C", "D", "E", "F", "G", "H"];
 
-/// A question with lettered options; what is scored is the letter.
+/// A question with lettered options; the letter is scored.
 pub(crate) fn lettered(question: &str, options: &[String]) -> Item {
     let mut prompt = question.trim().to_owned();
     let letters = LETTERS.iter().zip(options);
@@ -27,8 +27,8 @@ pub(super) fn letter_or_index(text: &str) -> usize {
     letter.or_else(|| text.parse().ok()).unwrap_or(NO_CHOICE)
 }
 
-/// One subject of MMLU: with the columns question, choice0 to choice3, answer (an index), or as published without names of
-/// columns and with a letter.
+/// One subject of MMLU: with the columns question, choice0 to choice3 and answer (an index); or as published, without column
+/// names and with a letter as answer.
 pub(crate) fn mmlu(path: &Path, subject: &str) -> Result<Vec<Item>, TaskError> {
     const EXPECTED: &str = "a question, four choices and the answer";
     let rows = rows(path, b',', EXPECTED)?;
@@ -52,7 +52,7 @@ pub(crate) fn mmlu(path: &Path, subject: &str) -> Result<Vec<Item>, TaskError> {
     not_empty(items, path, EXPECTED)
 }
 
-/// SST-2: a sentence and its label, 0 for negative; with names of columns or not; or `.jsonl` of the hub.
+/// SST-2: a sentence and its label, 0 for negative, with or without column names; or the hub's `.jsonl`.
 pub(crate) fn sst2(path: &Path, one_token: bool) -> Result<Vec<Item>, TaskError> {
     const EXPECTED: &str = "a sentence and its label, 0 or 1";
     let item = |sentence: &str, label: usize| {
@@ -91,7 +91,7 @@ pub(crate) fn sst2(path: &Path, one_token: bool) -> Result<Vec<Item>, TaskError>
     not_empty(items, path, EXPECTED)
 }
 
-/// The rows of a file with the lines that they begin at; tabs stand between columns without quotes.
+/// The rows of a file, with the lines at which they begin; columns are separated by tabs, without quotes.
 fn rows(
     path: &Path,
     delimiter: u8,
