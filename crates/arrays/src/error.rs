@@ -1,21 +1,21 @@
-//! Why an array cannot be had.
+//! Why an array cannot be made or read.
 
 use layerwise_files::FileError;
 use layerwise_journal::{JournalError, Shard};
 use std::io;
 use std::path::PathBuf;
 
-/// Why there is no such array, or its state cannot be read.
+/// Why an array cannot be made, or its state cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArrayError {
-    /// Scripts cannot hold the path.
+    /// The path cannot be written into scripts.
     #[error("{}: expected a path in UTF-8", path.display())]
     NotUtf8 {
         /// The path of the output.
         path: PathBuf,
     },
-    /// The output has no name, as the root.
+    /// The output has no name, such as the root.
     #[error("{}: expected the name of an output", path.display())]
     NoName {
         /// The path of the output.
@@ -24,15 +24,15 @@ pub enum ArrayError {
     /// A file cannot be opened or read.
     #[error("{0}")]
     File(#[from] FileError),
-    /// The file is no record of an array.
-    #[error("{}: not what `submit` writes", path.display())]
+    /// The file is not the record of an array.
+    #[error("{}: not a record that `submit` writes", path.display())]
     NotARecord {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The JSON reader's error.
         source: serde_json::Error,
     },
-    /// The record has a number of tasks that no array has.
+    /// The record has an impossible number of tasks.
     #[error(
         "{}: tasks: expected a number from 2 to {}, found {found}",
         path.display(),
@@ -41,10 +41,10 @@ pub enum ArrayError {
     Tasks {
         /// The file.
         path: PathBuf,
-        /// The number that it has.
+        /// The number found.
         found: u32,
     },
-    /// The record names jobs as none is named.
+    /// The record has an impossible job name.
     #[error(
         "{}: name: expected letters, digits and `-`, found {found:.100?}",
         path.display()
@@ -52,16 +52,16 @@ pub enum ArrayError {
     Name {
         /// The file.
         path: PathBuf,
-        /// The name that it has.
+        /// The name found.
         found: String,
     },
-    /// The text is no limit on time.
+    /// The text is not a time limit.
     #[error("expected minutes, H:M:S or D-H:M:S, above 0")]
     TimeLimit {
         /// The text.
         found: String,
     },
-    /// The folder is another array's.
+    /// The folder belongs to another array.
     #[error(
         "{}: holds an array of {tasks} tasks of another command or number",
         path.display()
@@ -69,7 +69,7 @@ pub enum ArrayError {
     OtherArray {
         /// The folder.
         path: PathBuf,
-        /// Tasks of the array that it holds.
+        /// The number of tasks of that array.
         tasks: u32,
     },
     /// A folder cannot be read.
@@ -77,7 +77,7 @@ pub enum ArrayError {
     Unreadable {
         /// The folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's message.
         source: io::Error,
     },
     /// A journal cannot be read.

@@ -1,4 +1,4 @@
-//! The folder of an array: its scripts, its shards, and what it is.
+//! The folder of an array: its scripts, its shards and its record.
 
 use crate::ArrayError;
 use layerwise_files::{self as files, Links};
@@ -6,7 +6,7 @@ use layerwise_journal::Shard;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// `OUT.array`, beside the output of the whole run.
+/// `OUT.array`, next to the output of the whole run.
 #[derive(Clone, Debug)]
 pub struct ArrayFolder {
     path: PathBuf,
@@ -14,30 +14,30 @@ pub struct ArrayFolder {
     name: String,
 }
 
-/// What an array is, in its folder.
+/// The record of an array, in its folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     layerwise: String,
-    /// How many tasks there are.
+    /// The number of tasks.
     pub tasks: u32,
     /// The name of its jobs.
     pub name: String,
-    /// Whether Slurm has it.
+    /// Whether it runs on Slurm.
     pub is_slurm: bool,
     /// The command of which each task runs a shard.
     pub command: Vec<String>,
 }
 
-/// The most bytes of a record that are read.
+/// The largest accepted record, in bytes.
 const MOST_BYTES: u64 = 1 << 20;
 
 impl ArrayFolder {
-    /// That of a run with this output, which is relative to `from`.
+    /// The folder for a run with this output, which is relative to `from`.
     ///
     /// # Errors
-    /// A path that scripts cannot hold, or an output that is none.
+    /// The path cannot be written into scripts, or is not that of an output.
     pub fn of(from: &Path, out: &Path) -> Result<Self, ArrayError> {
-        // As components, so that a slash at the end is gone.
+        // As components, so that a trailing slash is dropped.
         let out: PathBuf = from.join(out).components().collect();
         let Some(text) = out.to_str() else {
             return Err(ArrayError::NotUtf8 { path: out });
@@ -62,12 +62,12 @@ impl ArrayFolder {
         &self.name
     }
 
-    /// Where the output of the whole run goes.
+    /// The output of the whole run.
     pub fn out(&self) -> &str {
         &self.out
     }
 
-    /// What the outputs of a sweep's tasks begin with; their numbers and `.csv` follow.
+    /// The prefix of the outputs of a sweep's tasks; their numbers and `.csv` follow.
     pub fn part_prefix(&self) -> String {
         format!("{}.array/part-", self.out)
     }
@@ -77,12 +77,12 @@ impl ArrayFolder {
         format!("{}.array/shards", self.out)
     }
 
-    /// What the marks of tasks that have ended well begin with; their numbers follow.
+    /// The prefix of the marks that successful tasks leave; their numbers follow.
     pub fn done_prefix(&self) -> String {
         format!("{}.array/done-", self.out)
     }
 
-    /// What the array is.
+    /// The record of the array.
     pub fn record(&self, tasks: u32, is_slurm: bool, command: &[String]) -> Record {
         Record {
             layerwise: env!("CARGO_PKG_VERSION").to_owned(),
@@ -96,7 +96,7 @@ impl ArrayFolder {
     /// Refuses a folder that holds another array.
     ///
     /// # Errors
-    /// It does, or holds what is none.
+    /// The folder holds another array, or an invalid record.
     pub fn check(&self, record: &Record) -> Result<(), ArrayError> {
         if !self.path.join(Record::FILE).exists() {
             return Ok(());
@@ -119,15 +119,15 @@ impl Record {
     /// As JSON, with a final newline.
     ///
     /// # Errors
-    /// None that memory gives; the type is that of the writer of JSON.
+    /// Never for values in memory; the type is that of the JSON writer.
     pub fn json(&self) -> Result<String, serde_json::Error> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// That of a folder.
+    /// The record of a folder.
     ///
     /// # Errors
-    /// No such file, or one that says something else.
+    /// The file does not exist, or says something else.
     pub fn read(folder: &Path) -> Result<Self, ArrayError> {
         let file = files::open(&folder.join(Self::FILE), Links::Refuse)?;
         let path = || file.path().to_owned();

@@ -1,8 +1,8 @@
-//! Runs divided into an array of tasks, each of which runs a shard: the scripts, for Slurm or a shell, and how far each task is.
+//! Divides runs into an array of tasks, each of which runs a shard: scripts for Slurm or a shell, and the progress of each task.
 //!
-//! What is finished is in the journals of the shards, so that a task that was preempted or killed goes on when it is started
-//! again, and [`Status`] is read from them. Nothing here starts a program: whoever submits hands the scripts to `sbatch`, and
-//! the answers of Slurm to [`queued`].
+//! The journals of the shards hold all finished work, so a task that was preempted or killed resumes when it is started again,
+//! and [`Status`] is read from them. Nothing here starts a program: the caller passes the scripts to `sbatch`, and the answers of
+//! Slurm to [`queued`].
 //!
 //! ```
 //! use layerwise_arrays::{ArrayFolder, Job};

@@ -1,4 +1,4 @@
-//! Numbers of tasks and lengths of time, as Slurm writes them.
+//! Task numbers and times in Slurm's notation.
 
 use crate::ArrayError;
 use std::collections::BTreeSet;
@@ -23,12 +23,12 @@ impl fmt::Display for Tasks<'_> {
     }
 }
 
-/// A limit on time, in the forms that Slurm has: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M` and `D-H:M:S`.
+/// A time limit, in Slurm's forms: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M` and `D-H:M:S`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeLimit(String);
 
 impl TimeLimit {
-    /// The least whole minutes that are as long as so many seconds.
+    /// The smallest number of whole minutes that lasts at least `seconds` seconds.
     pub fn at_least(seconds: u64) -> Self {
         let minutes = seconds.saturating_add(59).div_euclid(60).max(1);
         let (days, hours) = (minutes / (24 * 60), minutes / 60 % 24);

@@ -1,36 +1,36 @@
-//! The scripts: one that runs a task, whoever starts it, and one that merges.
+//! The scripts: one that runs a task, on Slurm or in a shell, and one that merges.
 
 use crate::folder::ArrayFolder;
 use crate::numbers::TimeLimit;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-/// What the scripts are made from.
+/// The inputs of the scripts.
 pub struct Job<'a> {
-    /// How many tasks there are.
+    /// The number of tasks.
     pub tasks: u32,
-    /// Cores of a task.
+    /// The number of cores of a task.
     pub cpus: NonZeroUsize,
-    /// Memory of a task, in MiB.
+    /// The memory of a task, in MiB.
     pub memory_mib: Option<u64>,
-    /// Time of a task.
+    /// The time limit of a task.
     pub time: Option<TimeLimit>,
-    /// Where Slurm runs it.
+    /// The Slurm partition.
     pub partition: Option<String>,
-    /// The folder that the commands are run in, absolute.
+    /// The folder that the commands run in; absolute.
     pub from: &'a str,
     /// The folder of the array.
     pub folder: &'a ArrayFolder,
-    /// The command of a task, as a shell reads it; the task's number is in `$task`.
+    /// The shell command of a task; `$task` holds the task's number.
     pub run: &'a str,
-    /// The commands that join what all tasks have finished, as a shell reads them.
+    /// The shell commands that merge the results of all tasks.
     pub merge: &'a str,
 }
 
 impl Job<'_> {
     /// The script of a task, whose number is in `SLURM_ARRAY_TASK_ID` or is the argument.
     ///
-    /// The number of shards is written down: when some tasks are tried again, `SLURM_ARRAY_TASK_COUNT` counts those alone.
+    /// The number of shards is written into it, because `SLURM_ARRAY_TASK_COUNT` counts only the tasks of a retry.
     pub fn task_script(&self) -> String {
         let Self { tasks, run, .. } = self;
         let name = self.folder.name();
@@ -47,7 +47,7 @@ impl Job<'_> {
         )
     }
 
-    /// The script that joins what all tasks have finished.
+    /// The script that merges the results of all tasks.
     pub fn merge_script(&self) -> String {
         let name = format!("{}-merge", self.folder.name());
         let head = self.head(&name, "", "merge.log");
@@ -66,12 +66,12 @@ impl Job<'_> {
         if let Some(partition) = &self.partition {
             text += &format!("#SBATCH --partition={partition}\n");
         }
-        // The folder of the array is where the job is submitted.
+        // The job is submitted from the folder of the array.
         text + &format!("#SBATCH --output={log}\n#SBATCH --open-mode=append\n#SBATCH --requeue\n")
     }
 }
 
-/// A word as a shell reads it back, whatever it holds.
+/// A word quoted for the shell, whatever it contains.
 pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {
@@ -80,7 +80,7 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-/// The command that runs the script of one task after the other, and then merges.
+/// The command that runs the script for one task after another, and then merges.
 pub fn shell_loop(folder: &Path, tasks: &str) -> String {
     let folder = quoted(&folder.display().to_string());
     format!(
@@ -88,7 +88,7 @@ pub fn shell_loop(folder: &Path, tasks: &str) -> String {
     )
 }
 
-/// The same with GNU parallel, so many at once.
+/// The same with GNU parallel, `at_once` tasks at a time.
 pub fn parallel(folder: &Path, tasks: &str, at_once: usize) -> String {
     let folder = quoted(&folder.display().to_string());
     format!("cd {folder} && parallel -j {at_once} sh tasks.sh ::: {tasks} && sh merge.sh")
@@ -137,7 +137,7 @@ mod tests {
         check("2", "1\n2\n");
     }
 
-    /// What a shell makes of quoted words is what they were.
+    /// A shell reads quoted words back unchanged.
     #[cfg(unix)]
     #[test]
     fn a_shell_reads_quoted_words_back() {

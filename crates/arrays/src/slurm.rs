@@ -1,4 +1,4 @@
-//! What Slurm's programs print, and the commands that ask them.
+//! The output of Slurm's programs, and commands for users to run.
 
 use crate::script::quoted;
 use crate::state::State;
@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 
-/// The number in what `sbatch --parsable` prints: `NUMBER` or `NUMBER;CLUSTER`.
+/// The job number in the output of `sbatch --parsable`: `NUMBER` or `NUMBER;CLUSTER`.
 pub fn job_number(said: &str) -> Option<String> {
     let number = said.trim().split(';').next()?;
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| number.to_owned())
 }
 
-/// The tasks in the answer of `squeue`: a line for each, with its number and state.
+/// The tasks in the output of `squeue`, which has a line for each with its number and state.
 pub fn queued(said: &str) -> BTreeMap<u32, State> {
     let mut found = BTreeMap::new();
     for line in said.lines() {
@@ -26,7 +26,7 @@ pub fn queued(said: &str) -> BTreeMap<u32, State> {
                 State::Waiting
             }
             "RUNNING" | "CONFIGURING" | "STOPPED" => State::Running,
-            // It is ending.
+            // The task is ending.
             _ => continue,
         };
         if let Ok(task) = task.parse() {
@@ -45,7 +45,7 @@ pub fn retry(folder: &Path, tasks: &impl Display) -> String {
     )
 }
 
-/// The command that runs some tasks again while others are under way.
+/// The command that runs some tasks again while others are still running.
 pub fn retry_before_merging(folder: &Path, tasks: &impl Display) -> String {
     let folder = quoted(&folder.display().to_string());
     format!("cd {folder} && sbatch --array={tasks} tasks.sh")

@@ -1,13 +1,13 @@
-//! What becomes of the tasks of an array.
+//! The state of a task.
 
 use std::fmt;
 
-/// What becomes of a task.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// Everything is done, and its journals hold it.
+    /// All of its work is done, and its journals hold it.
     Finished,
-    /// A process is at work.
+    /// A process is working on it.
     Running,
     /// Slurm will start it.
     Waiting,

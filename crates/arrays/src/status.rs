@@ -1,4 +1,4 @@
-//! How far an array is, as its journals say.
+//! The progress of an array, from its journals.
 
 use crate::ArrayError;
 use crate::folder::{ArrayFolder, Record};
@@ -9,38 +9,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How far an array is.
+/// The progress of an array.
 #[derive(Clone, Debug)]
 pub struct Status {
     folder: PathBuf,
     record: Record,
     parts: Vec<Part>,
-    /// Tasks that have left the mark of a good end.
+    /// Tasks that left the mark of success.
     done: BTreeSet<u32>,
 }
 
-/// One measurement of one model, of all tasks together.
+/// One measurement of one model, over all tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measurement {
     /// The model's name.
     pub model: String,
     /// The measure's name.
     pub measure: String,
-    /// Units of the whole run.
+    /// The number of units of the whole run.
     pub units: usize,
-    /// How many of them are finished.
+    /// The number of finished units.
     pub finished: usize,
-    /// Those that are not.
+    /// The unfinished units.
     pub missing: Units,
 }
 
-/// What a task has done of one measurement of one model.
+/// The work of one task on one measurement of one model.
 #[derive(Clone, Debug)]
 struct Part {
     task: u32,
     /// The model and the measure.
     of: (String, String),
-    /// Units of the whole run.
+    /// The number of units of the whole run.
     units: usize,
     finished: Vec<usize>,
     missing: usize,
@@ -48,10 +48,10 @@ struct Part {
 }
 
 impl Status {
-    /// That of the array in a folder, or beside the output of a whole run.
+    /// The progress of the array in a folder, or next to the output of a whole run.
     ///
     /// # Errors
-    /// A folder that is none of an array, or a journal that cannot be read.
+    /// The folder has no array, or a journal cannot be read.
     pub fn read(run: &Path) -> Result<Self, ArrayError> {
         let mut folder = run.to_owned();
         if !folder.join(Record::FILE).exists() {
@@ -77,17 +77,17 @@ impl Status {
         &self.folder
     }
 
-    /// What the array is.
+    /// The record of the array.
     pub fn record(&self) -> &Record {
         &self.record
     }
 
-    /// What each task is at; `queue` holds the tasks that Slurm still has.
+    /// The state of each task; `queue` holds the tasks that Slurm still has.
     pub fn states(&self, queue: &BTreeMap<u32, State>) -> BTreeMap<u32, State> {
         states(self.record.tasks, &self.parts, &self.done, queue)
     }
 
-    /// What all tasks have done together, by the names of models and measures.
+    /// The progress of all tasks together, by the names of models and measures.
     pub fn measurements(&self) -> Vec<Measurement> {
         measurements(&self.parts)
     }
@@ -115,7 +115,7 @@ fn measurements(parts: &[Part]) -> Vec<Measurement> {
     all.collect()
 }
 
-/// What each task is at.
+/// The state of each task.
 fn states(
     tasks: u32,
     parts: &[Part],
@@ -124,7 +124,7 @@ fn states(
 ) -> BTreeMap<u32, State> {
     let state = |task: u32| {
         let own: Vec<&Part> = parts.iter().filter(|part| part.task == task).collect();
-        // A journal of earlier inputs may be left beside the one that took its place.
+        // A journal for earlier inputs may remain next to the one that replaced it.
         let is_whole = |part: &&Part| {
             let others = own.iter().filter(|other| other.of == part.of);
             others.map(|other| other.missing).min() == Some(0)
@@ -140,10 +140,10 @@ fn states(
     (1..=tasks).map(|task| (task, state(task))).collect()
 }
 
-/// How deep journals lie in the folder of an array: `shards/MODEL/MEASURE.run`.
+/// The depth of journals in the folder of an array: `shards/MODEL/MEASURE.run`.
 const DEPTH: usize = 3;
 
-/// What the journals of an array say, in the order of their paths.
+/// The contents of an array's journals, in the order of their paths.
 fn parts_of(folder: &Path, tasks: u32) -> Result<Vec<Part>, ArrayError> {
     let mut found = Vec::new();
     let mut folders = vec![(folder.to_owned(), 0)];
@@ -219,11 +219,11 @@ mod tests {
         check(&[], &[], &[(2, State::Running)], State::Running);
         check(from_ref(&half), &[], &[], State::Missing);
         check(from_ref(&half), &[], &[(2, State::Waiting)], State::Waiting);
-        // The mark of another end says nothing if the journal is not whole.
+        // A mark that an earlier run left says nothing if the journal is incomplete.
         check(from_ref(&half), &[2], &[], State::Missing);
         check(from_ref(&whole), &[2], &[], State::Finished);
         check(&[whole.clone(), half.clone()], &[2], &[], State::Finished);
-        // Whole, and another measurement may follow.
+        // Complete, but another measurement may follow.
         check(from_ref(&whole), &[], &[], State::Missing);
         check(from_ref(&whole), &[1], &[], State::Missing);
         check(&[whole, held], &[2], &[], State::Running);

@@ -1,53 +1,53 @@
 use layerwise_files::FileError;
 use std::path::PathBuf;
 
-/// What can go wrong with a template or a conversation.
+/// Why a template or a conversation fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChatError {
     /// A file cannot be opened or read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Something in a file of a checkpoint, or in a message, is not what it must be.
+    /// Something in a checkpoint's file or in a message is not as required.
     #[error("{}: {item}: expected {expected}, found {found}", path.display())]
     Item {
         /// The file.
         path: PathBuf,
-        /// What of it.
+        /// The item.
         item: String,
         /// What was expected.
         expected: &'static str,
         /// What was found.
         found: String,
     },
-    /// A template that cannot be read as Jinja, or that uses what templates may not.
+    /// The template is not valid Jinja, or uses something that templates may not use.
     #[error("{}: the chat template cannot be read: {reason}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Why, and in which line.
+        /// The reason, with the line.
         reason: String,
     },
-    /// A template that refuses the conversation by `raise_exception`.
+    /// The template refuses the conversation with `raise_exception`.
     #[error("{}: the chat template refuses the conversation: {message}", path.display())]
     Raised {
         /// The file.
         path: PathBuf,
-        /// What the template says.
+        /// The template's message.
         message: String,
     },
-    /// A template that fails on the conversation.
+    /// The template fails on the conversation.
     #[error("{}: the chat template fails: {reason}", path.display())]
     Failed {
         /// The file.
         path: PathBuf,
-        /// Why, and in which line.
+        /// The reason, with the line.
         reason: String,
     },
-    /// A conversation without a message.
+    /// The conversation has no message.
     #[error("the conversation has no message")]
     NoMessages,
-    /// A template that works too long or makes too much on the way.
+    /// The template takes too many steps, or creates too much temporary text.
     #[error(
         "{}: the chat template takes more than {limit} steps, a step being an instruction or 64 bytes of text; it loops, or \
          the conversation is too long for it",
@@ -56,23 +56,23 @@ pub enum ChatError {
     TooMuchWork {
         /// The file.
         path: PathBuf,
-        /// Steps that it may take.
+        /// The largest number of steps.
         limit: u64,
     },
-    /// A template that takes too long.
+    /// The template takes too long.
     #[error("{}: the chat template takes more than {seconds} seconds", path.display())]
     TooLong {
         /// The file.
         path: PathBuf,
-        /// Seconds that it may take.
+        /// The time limit in seconds.
         seconds: u64,
     },
-    /// A template that writes too much.
+    /// The template writes too much.
     #[error("{}: the chat template writes more than {limit} bytes", path.display())]
     TooMuchOutput {
         /// The file.
         path: PathBuf,
-        /// Bytes that it may write.
+        /// The largest output in bytes.
         limit: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! JSON as Python's `json.dumps` writes it, which chat templates were tried with.
+//! JSON in the format of Python's `json.dumps`, which chat templates were tested with.
 
 use minijinja::value::Kwargs;
 use minijinja::{Error, ErrorKind, Value};
@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use std::io::{self, Write};
 
-/// Writes at most so many bytes.
+/// Writes at most a number of bytes.
 pub(crate) struct Limited {
     pub(crate) bytes: Vec<u8>,
     pub(crate) limit: usize,
@@ -38,10 +38,10 @@ impl Write for Limited {
     }
 }
 
-/// How deep what is written may be.
+/// The deepest nesting that is written.
 const MOST_DEEP: usize = 100;
 
-/// On one line with a space after each comma and colon, or on lines of their own with an indentation.
+/// The layout: one line with a space after each comma and colon, or one line per entry with indentation.
 struct Layout<'a> {
     lines: Option<PrettyFormatter<'a>>,
     depth: usize,
@@ -127,7 +127,7 @@ impl Formatter for Layout<'_> {
     }
 }
 
-/// The filter `tojson` of transformers, with the option `indent`, and `ensure_ascii` where it is false.
+/// The filter `tojson` of transformers, with the option `indent`, and with `ensure_ascii` if it is false.
 pub(crate) fn tojson(value: &Value, options: Kwargs, limit: usize) -> Result<Value, Error> {
     const MOST_SPACES: usize = 16;
     let indent: Option<usize> = options.get::<Option<usize>>("indent")?;

@@ -1,12 +1,12 @@
 use serde_json::{Map, Value};
 
-/// One turn of a conversation: an object with a `role`, as `system`, `user` or `assistant`, and whatever else the template
-/// reads of it, as a rule `content`.
+/// One turn of a conversation: an object with a `role`, such as `system`, `user` or `assistant`, usually `content`, and whatever
+/// else the template reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message(pub(crate) Map<String, Value>);
 
 impl Message {
-    /// A role and a text.
+    /// A message with a role and a text.
     pub fn new(role: &str, content: &str) -> Self {
         let fields = [("role", role), ("content", content)];
         Self(
@@ -17,7 +17,7 @@ impl Message {
         )
     }
 
-    /// A message as files hold it; `None` unless it is an object with a text as `role`.
+    /// A message from a file's JSON; `None` unless it is an object whose `role` is a string.
     pub fn from_json(value: &Value) -> Option<Self> {
         let object = value.as_object()?;
         object.get("role")?.as_str()?;

@@ -1,4 +1,4 @@
-//! A template and what it may do.
+//! Chat templates and their limits.
 
 use crate::json::{Limited, tojson};
 use crate::{ChatError, Message};
@@ -16,22 +16,22 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// The largest template that is read, in bytes; published ones have up to 20 KiB.
+/// The largest accepted template, in bytes; published ones have up to 20 KiB.
 pub const MAX_TEMPLATE: usize = 64 << 10;
-/// Steps that a template may take: an instruction is one, and 64 bytes of text that it makes on the way are one.
+/// The largest number of steps of a template; each instruction is one, and so are each 64 bytes of temporary text.
 pub const MAX_FUEL: u64 = 250_000;
-/// Bytes that a template may write.
+/// The largest output of a template, in bytes.
 pub const MAX_OUTPUT: usize = 4 << 20;
-/// How long a template may take where steps do not count it, as in comparing values that hold each other.
+/// The time limit of a template, for work that steps do not count, such as comparing values that contain each other.
 pub const MAX_TIME: Duration = Duration::from_secs(5);
 
-/// Bytes of the stack on which templates are read and run: enough for the deepest expression of [`MAX_TEMPLATE`] bytes, and
-/// for the deepest value of [`MAX_FUEL`] steps.
+/// Bytes of the stack on which templates are parsed and run. It suffices for the deepest expression of [`MAX_TEMPLATE`] bytes,
+/// and for the deepest value of [`MAX_FUEL`] steps.
 const STACK: usize = 128 << 20;
 
-/// The largest `tokenizer_config.json` that is read, in bytes.
+/// The largest accepted `tokenizer_config.json`, in bytes.
 const MAX_SETTINGS: u64 = 64 << 20;
-/// Characters of a template's own message that are shown.
+/// The largest number of characters shown of a template's own message.
 const LONGEST_REASON: usize = 500;
 
 const FILE: &str = "chat_template.jinja";
@@ -43,7 +43,7 @@ const SPECIAL: &str = "special_tokens_map.json";
 pub struct Template {
     path: PathBuf,
     source: String,
-    /// `bos_token`, `eos_token` and the like.
+    /// `bos_token`, `eos_token` and similar keys.
     tokens: Map<String, Json>,
 }
 
@@ -51,7 +51,7 @@ impl Template {
     /// A template, which messages call `path`, without special tokens.
     ///
     /// # Errors
-    /// [`ChatError::Item`] where it is too long, and [`ChatError::Syntax`].
+    /// [`ChatError::Item`] if it is too long, and [`ChatError::Syntax`].
     pub fn new(path: impl AsRef<Path>, source: &str) -> Result<Self, ChatError> {
         let path = path.as_ref().to_owned();
         if source.len() > MAX_TEMPLATE {
@@ -62,7 +62,7 @@ impl Template {
                 found: format!("{} bytes", source.len()),
             });
         }
-        // What marks an assistant's words for training changes nothing of the text.
+        // Markers of an assistant's words for training do not change the text.
         static MARK: LazyLock<Option<Regex>> =
             LazyLock::new(|| Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}").ok());
         let source = match &*MARK {
@@ -90,11 +90,11 @@ impl Template {
         Ok(template)
     }
 
-    /// The template of a checkpoint's folder: `chat_template.jinja`, or else `chat_template` of `tokenizer_config.json`, of
-    /// several the one named `default`. `None` where there is none.
+    /// The template of a checkpoint's folder: `chat_template.jinja`, or else `chat_template` of `tokenizer_config.json`; among
+    /// several, the one named `default`. `None` if there is none.
     ///
     /// # Errors
-    /// Files that cannot be read or are not what they must be, several templates without a default, and those of
+    /// A file cannot be read or is not as required, there are several templates without a default, and the errors of
     /// [`Template::new`].
     pub fn of_folder(folder: &Folder) -> Result<Option<Self>, ChatError> {
         let settings = object(folder, SETTINGS)?;
@@ -113,11 +113,11 @@ impl Template {
         }
     }
 
-    /// The template in a file, without special tokens: of a `.json` file, as `tokenizer_config.json` is one, its
-    /// `chat_template`; any other file is the template itself.
+    /// The template in a file, without special tokens. In a `.json` file, such as `tokenizer_config.json`, it is `chat_template`;
+    /// any other file is the template itself.
     ///
     /// # Errors
-    /// A file that cannot be read or is no text, a `.json` file without a template, and those of [`Template::new`].
+    /// The file cannot be read or is not text, a `.json` file has no template, and the errors of [`Template::new`].
     pub fn of_file(file: &OpenedFile) -> Result<Self, ChatError> {
         let extension = file.path().extension();
         if extension.is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
@@ -143,11 +143,11 @@ impl Template {
         Self::new(file.path(), source)
     }
 
-    /// The same template with the special tokens that a checkpoint's folder names: the keys of `tokenizer_config.json` and
+    /// Adds the special tokens that a checkpoint's folder names: the keys of `tokenizer_config.json` and
     /// `special_tokens_map.json` that end in `_token`.
     ///
     /// # Errors
-    /// Files that cannot be read or hold no JSON object.
+    /// A file cannot be read, or is not a JSON object.
     pub fn with_tokens_of(self, folder: &Folder) -> Result<Self, ChatError> {
         let mut tokens = Map::new();
         for file in [SPECIAL, SETTINGS] {
@@ -166,8 +166,8 @@ impl Template {
         &self.path
     }
 
-    /// The text of a conversation, up to where the assistant's answer begins. `now` is the time that the template may ask
-    /// for (`strftime_now`).
+    /// The text of a conversation, up to the beginning of the assistant's answer. `now` is the time that the template gets from
+    /// `strftime_now`.
     ///
     /// # Errors
     /// [`ChatError::Raised`], [`ChatError::Failed`], [`ChatError::TooMuchWork`], [`ChatError::TooMuchOutput`].
@@ -257,15 +257,14 @@ impl Template {
     }
 }
 
-/// Does something with a template on a thread of its own, which has the stack for it. A thread that takes too long is left
-/// behind.
+/// Runs a function on a template, on a separate thread with a large enough stack. A thread that takes too long is abandoned.
 fn on_own_stack<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> Result<T, ChatError> + Send + 'static,
 ) -> Result<T, ChatError> {
     let (sender, receiver) = mpsc::channel();
     let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
-        // Whoever waited may have gone.
+        // The receiver may have given up waiting.
         let _ = sender.send(work());
     });
     let failed = |reason: String| ChatError::Failed {
@@ -285,12 +284,12 @@ fn on_own_stack<T: Send + 'static>(
     }
 }
 
-/// What a template refused the conversation with.
+/// The message with which a template refused the conversation.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Raised(String);
 
-/// What a template can call, as transformers has it.
+/// The functions and filters of a template, as in transformers.
 fn environment(now: DateTime) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.remove_global("debug");
@@ -329,7 +328,7 @@ fn environment(now: DateTime) -> Result<Environment<'static>, Error> {
     Ok(environment)
 }
 
-/// Python's `str.title`, for which any letter after another character than a letter begins a word.
+/// Python's `str.title`: a letter after a non-letter begins a word.
 fn title(text: &str) -> String {
     let mut is_inside = false;
     let mut titled = String::new();
@@ -343,7 +342,7 @@ fn title(text: &str) -> String {
     titled
 }
 
-/// The JSON object in a file of the folder; an empty one if it is not there.
+/// The JSON object in a file of the folder; empty if the file does not exist.
 fn object(folder: &Folder, name: &str) -> Result<Map<String, Json>, ChatError> {
     if !folder.has(name)? {
         return Ok(Map::new());
@@ -370,7 +369,7 @@ fn settings(file: &OpenedFile) -> Result<Map<String, Json>, ChatError> {
     }
 }
 
-/// The template in `chat_template`: a text, or of a list of named ones the one called `default`.
+/// The template in `chat_template`: a string, or the one named `default` in a list.
 fn chosen<'a>(path: &Path, found: Option<&'a Json>) -> Result<Option<&'a str>, ChatError> {
     let refused = |item: String, expected, found: String| ChatError::Item {
         path: path.to_owned(),
@@ -415,7 +414,7 @@ fn chosen<'a>(path: &Path, found: Option<&'a Json>) -> Result<Option<&'a str>, C
     ))
 }
 
-/// An error with its causes, in one line.
+/// An error with its causes, on one line.
 fn reason(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

@@ -1,4 +1,4 @@
-//! Templates of chat models against transformers' `apply_chat_template`, by the goldens of `fixtures/chat`.
+//! Templates of chat models, compared with transformers' `apply_chat_template` by the goldens of `fixtures/chat`.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_chat::{ChatError, DateTime, Message, Template};
@@ -55,7 +55,7 @@ fn texts_are_those_of_transformers() {
     );
 }
 
-/// A `tokenizer_config.json` that is given in place of a template is one by its `chat_template`.
+/// A `tokenizer_config.json` given as a template stands for its `chat_template`.
 #[test]
 fn settings_of_a_tokenizer_stand_for_their_template() {
     let folder = Folder::open(&fixtures().join("smollm2"), Links::Refuse).unwrap();

@@ -9,7 +9,7 @@ fn rendered(source: &str) -> Result<String, ChatError> {
     Template::new("chat_template.jinja", source)?.render(&messages, now)
 }
 
-/// The template must fail, with a message that names it and holds `says`.
+/// The template must fail with a message that names it and contains `says`.
 fn refused(source: &str, says: &str) {
     let error = rendered(source).unwrap_err();
     let message = error.to_string();
@@ -61,7 +61,7 @@ fn templates_that_work_without_end() {
     );
 }
 
-/// A list that holds another one twice, level upon level, is small in memory and endless in print.
+/// A list that contains another one twice, level by level, is small in memory and endless in print.
 #[test]
 fn values_that_hold_each_other() {
     let shared = |end: &str| {
@@ -137,7 +137,7 @@ fn templates_that_are_broken() {
         "cannot be read",
     );
     refused(&"{% if 1 %}".repeat(6_000), "cannot be read");
-    // The deepest nesting that is accepted; the templates themselves are valid.
+    // The deepest accepted nesting; the templates themselves are valid.
     let deep = |before: &str, repeated: &str, after: &str| {
         let count = (MAX_TEMPLATE - before.len() - after.len()) / repeated.len();
         rendered(&format!("{before}{}{after}", repeated.repeat(count)))

@@ -1,4 +1,4 @@
-//! The cache of the Hugging Face tools, and what it holds.
+//! The cache of the Hugging Face tools, and its contents.
 
 use crate::error::{Download, HubError, Missing};
 use crate::name::{HubCorpus, HubName};
@@ -8,14 +8,14 @@ use layerwise_files::{Folder, Links};
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// What the names of the cache's folders begin with: those of models, and those of data sets.
+/// Prefixes of the cache's folders: for models, and for data sets.
 const MODELS: &str = "models--";
 const DATA_SETS: &str = "datasets--";
 
-/// A data set in the cache: its name, and the parts that can be read, each with one of its files.
+/// A data set in the cache: its name and its readable parts, each with one of its files.
 pub type CachedCorpus = (String, Vec<(String, PathBuf)>);
 
-/// The cache of the Hugging Face tools. It is only read.
+/// The cache of the Hugging Face tools. Nothing writes to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
     folder: PathBuf,
@@ -29,11 +29,11 @@ impl Cache {
         }
     }
 
-    /// The user's cache, where the Hugging Face tools look for it: by the variables `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`,
-    /// `HF_HOME` and `XDG_CACHE_HOME`, or in the home folder.
+    /// The user's cache, where the Hugging Face tools look for it: given by `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME` or
+    /// `XDG_CACHE_HOME`, or in the home folder.
     ///
     /// # Errors
-    /// None of them says where it is.
+    /// None of these is set.
     pub fn of_user() -> Result<Self, HubError> {
         let home = env::home_dir();
         let variable = |name: &str| {
@@ -53,12 +53,12 @@ impl Cache {
         folder.map(Self::new).ok_or(HubError::NoCache)
     }
 
-    /// Its folder.
+    /// The cache's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Whether it holds a repository as a model, in any revision.
+    /// Whether the cache has a repository as a model, in any revision.
     pub fn has_model(&self, name: &HubName<'_>) -> bool {
         self.repository(MODELS, name).is_dir()
     }
@@ -66,7 +66,7 @@ impl Cache {
     /// The folder of a model's revision, with config and weights.
     ///
     /// # Errors
-    /// A repository, revision or file that the cache lacks, and a damaged cache.
+    /// The cache lacks the repository, revision or a file, or is damaged.
     pub fn model(&self, name: &HubName<'_>) -> Result<PathBuf, HubError> {
         let missing = |what| self.missing(what, name, None);
         let snapshot = match self.snapshot(MODELS, name)? {
@@ -92,7 +92,7 @@ impl Cache {
     /// The files of a corpus.
     ///
     /// # Errors
-    /// A repository, revision or part that the cache lacks, and a damaged cache.
+    /// The cache lacks the repository, revision or part, or is damaged.
     pub fn split(&self, corpus: &HubCorpus<'_>) -> Result<Split, HubError> {
         let name = &corpus.name;
         let missing = |what| self.missing(what, name, Some(corpus.split));
@@ -111,7 +111,7 @@ impl Cache {
         })
     }
 
-    /// Names of its models, each with the folder of its main revision, if that is whole; sorted.
+    /// Names of the cached models, sorted, each with the folder of its main revision if that is complete.
     pub fn models(&self) -> Vec<(String, Option<PathBuf>)> {
         let found = self.names_of(MODELS).into_iter().map(|name| {
             let parsed = HubName::parse(&name);
@@ -121,7 +121,7 @@ impl Cache {
         found.collect()
     }
 
-    /// Its data sets, in their main revisions; sorted.
+    /// The cached data sets, in their main revisions; sorted.
     pub fn corpora(&self) -> Vec<CachedCorpus> {
         let found = self.names_of(DATA_SETS).into_iter().map(|name| {
             let parsed = HubName::parse(&name);
@@ -131,7 +131,7 @@ impl Cache {
         found.collect()
     }
 
-    /// The parts of a data set that can be read, each with one of its files.
+    /// The readable parts of a data set, each with one of its files.
     fn parts(&self, name: &HubName<'_>) -> Option<Vec<(String, PathBuf)>> {
         let repository = self.repository(DATA_SETS, name);
         let commit = commit(&repository, name.revision).ok()??;
@@ -147,7 +147,7 @@ impl Cache {
         Some(parts)
     }
 
-    /// Names of the repositories whose folders begin so, sorted.
+    /// Names of the repositories whose folders have this prefix, sorted.
     fn names_of(&self, prefix: &str) -> Vec<String> {
         let Ok(folder) = Folder::open(&self.folder, Links::Refuse) else {
             return Vec::new();
@@ -200,7 +200,7 @@ impl Cache {
     }
 }
 
-/// The commit that a revision names; `None` where the cache does not know it.
+/// The commit of a revision; `None` if the cache does not know the revision.
 fn commit(repository: &Path, revision: &str) -> Result<Option<String>, HubError> {
     let refs = repository.join("refs");
     if refs.join(revision).is_file() {
@@ -225,7 +225,7 @@ mod tests {
 
     const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-    /// A cache that holds an empty file at each path.
+    /// A cache with an empty file at each path.
     fn cache(paths: &[&str]) -> (tempfile::TempDir, Cache) {
         let folder = tempfile::tempdir().unwrap();
         for path in paths {

@@ -1,30 +1,30 @@
-//! Why a model or a data set cannot be had.
+//! Why the cache cannot provide a model or a data set.
 
 use crate::name::MAIN;
 use layerwise_files::FileError;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why a model or a data set cannot be had from the cache.
+/// Why the cache cannot provide a model or a data set.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubError {
-    /// No variable of the environment says where the cache is.
+    /// No environment variable says where the cache is.
     #[error(
-        "the Hugging Face cache is nowhere: set HF_HUB_CACHE, HF_HOME or XDG_CACHE_HOME, or HOME"
+        "the Hugging Face cache cannot be found: set HF_HUB_CACHE, HF_HOME or XDG_CACHE_HOME, or HOME"
     )]
     NoCache,
-    /// The cache does not hold it.
+    /// The cache lacks something.
     #[error("in the Hugging Face cache {} {what}; `{download}` fetches it", cache.display())]
     Missing {
         /// The folder of the cache.
         cache: PathBuf,
         /// What is missing.
         what: Box<Missing>,
-        /// What fetches it.
+        /// The command that fetches it.
         download: Box<Download>,
     },
-    /// What the cache says of a revision is no commit.
+    /// The cache's file for a revision does not hold a commit.
     #[error(
         "{}: expected a commit in hexadecimal digits, found {found:?}",
         path.display()
@@ -32,15 +32,15 @@ pub enum HubError {
     NotACommit {
         /// The file of the revision.
         path: PathBuf,
-        /// What it holds.
+        /// Its contents.
         found: String,
     },
-    /// A file or folder of the cache.
+    /// A file or folder of the cache cannot be used.
     #[error("{0}")]
     File(#[from] FileError),
 }
 
-/// What the cache does not hold.
+/// What the cache lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
@@ -49,33 +49,33 @@ pub enum Missing {
         /// Its name.
         repository: String,
     },
-    /// A revision of it.
+    /// A revision of a repository.
     Revision {
         /// The name of the repository.
         repository: String,
-        /// The branch, tag or commit that was named.
+        /// The given branch, tag or commit.
         revision: String,
-        /// Its commit, where the cache knows that.
+        /// Its commit, if the cache knows it.
         commit: Option<String>,
     },
     /// A file of a model.
     File {
         /// The name of the repository.
         repository: String,
-        /// The branch, tag or commit that was named.
+        /// The given branch, tag or commit.
         revision: String,
         /// The name of the file.
         file: &'static str,
     },
     /// A part of a data set.
     Split {
-        /// The name of the repository, with its revision where that is not the main one.
+        /// The name of the repository, with its revision unless that is the main one.
         name: String,
         /// The configuration.
         config: String,
-        /// The part of it.
+        /// The split.
         split: String,
-        /// Configurations and parts that are there, as `CONFIG:SPLIT`.
+        /// The configurations and splits that are present, as `CONFIG:SPLIT`.
         there: Vec<String>,
     },
 }
@@ -111,7 +111,7 @@ impl fmt::Display for Missing {
                 split,
                 there,
             } => {
-                /// As many as a line holds.
+                /// As many as fit on a line.
                 const SHOWN: usize = 12;
                 write!(
                     f,
@@ -133,7 +133,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// What of a model's repository is fetched: it may hold the same weights in other forms as well.
+/// The files of a model's repository that are fetched; it may hold the same weights in other forms too.
 const FILES: [&str; 4] = ["*.safetensors", "*.json", "*.jinja", "*.txt"];
 
 /// A call of the tool `hf` that fetches a model, or a part of a data set, into the cache.
@@ -165,7 +165,7 @@ impl Download {
     }
 }
 
-/// As a user types it.
+/// As a user would type it.
 impl fmt::Display for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "hf download {}", self.repository)?;

@@ -1,7 +1,7 @@
-//! Models and data sets by their names on the Hugging Face hub, in the cache that its tools keep.
+//! Finds models and data sets in the Hugging Face cache, by their names on the hub.
 //!
-//! The cache is only read: what is not there is an error that says which command of the tool `hf` fetches it, and nothing
-//! here opens a network connection.
+//! The cache is only read. Anything missing is an error with the `hf` command that fetches it. Nothing here opens a network
+//! connection.
 //!
 //! ```no_run
 //! use layerwise_hub::{Cache, HubName};

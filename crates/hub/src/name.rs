@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A name as the hub has it, and a revision: `ORG/NAME`, `NAME`, either with `@REVISION`.
+/// A name on the hub with a revision: `ORG/NAME` or `NAME`, either with `@REVISION`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubName<'a> {
     pub(crate) repository: &'a str,
@@ -10,7 +10,7 @@ pub struct HubName<'a> {
     pub(crate) revision: &'a str,
 }
 
-/// The revision that is meant where none is named.
+/// The revision if none is named.
 pub(crate) const MAIN: &str = "main";
 
 impl fmt::Display for HubName<'_> {
@@ -24,7 +24,7 @@ impl fmt::Display for HubName<'_> {
 }
 
 impl<'a> HubName<'a> {
-    /// The name in a text; `None` where it cannot be one.
+    /// Parses a name; `None` if the text is not one.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (repository, revision) = text.split_once('@').unwrap_or((text, MAIN));
         let is_part = |part: &str| {
@@ -45,7 +45,7 @@ impl<'a> HubName<'a> {
         })
     }
 
-    /// Whether it cannot be taken for another name: it has an organisation or a revision.
+    /// Whether it is unambiguously a hub name: it has an organisation or a revision.
     pub fn is_plain(&self) -> bool {
         self.repository.contains('/') || self.revision != MAIN
     }
@@ -62,7 +62,7 @@ pub struct HubCorpus<'a> {
 }
 
 impl<'a> HubCorpus<'a> {
-    /// The corpus in a text; `None` where it cannot be one.
+    /// Parses a corpus; `None` if the text is not one.
     pub fn parse(text: &'a str) -> Option<Self> {
         let parts: Vec<&str> = text.splitn(4, ':').collect();
         let [name, config, split, field] = parts[..] else {

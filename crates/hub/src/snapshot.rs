@@ -1,9 +1,9 @@
-//! What the place of a folder or file in the cache says of it.
+//! What a path within the cache says about a folder or file.
 
 use layerwise_files::{Folder, Links};
 use std::path::{Path, PathBuf};
 
-/// The longest file of `refs` that is read, in bytes; a commit has 40.
+/// The longest accepted file of `refs`, in bytes; a commit has 40.
 pub(crate) const LONGEST_REF: u64 = 100;
 
 /// The name of a folder that is a snapshot by its place, which is a commit's.
@@ -19,7 +19,7 @@ pub fn commit_of(folder: &Path) -> Option<String> {
     commit_named(&folder).map(str::to_owned)
 }
 
-/// The commit of a file that lies in a snapshot of the cache, as it is named.
+/// The commit of a file whose path, as named, is in a snapshot of the cache.
 pub fn commit_of_file(file: &Path) -> Option<String> {
     let mut folders = file.ancestors().skip(1);
     folders.find_map(commit_named).map(str::to_owned)
@@ -33,7 +33,7 @@ pub fn model_name(folder: &Path) -> String {
         .filter_map(|part| part.as_os_str().to_str()?.strip_prefix("models--"))
         .next_back()
         .and_then(|name| name.rsplit("--").next())
-        // Results go into a folder of this name, which must not be another's.
+        // Results go into a folder of this name, so it must not equal another model's.
         .filter(|name| !matches!(*name, "" | "." | ".."))
         .map(str::to_owned);
     let own = || {
@@ -44,10 +44,10 @@ pub fn model_name(folder: &Path) -> String {
     hub.or_else(own).unwrap_or_else(|| "model".to_owned())
 }
 
-/// The revision of a snapshot in the cache: the name that `refs` gives it, such as `step1000`, or the first digits of its
-/// commit. `None` for another folder.
+/// The revision of a snapshot in the cache: its name in `refs`, such as `step1000`, or the first digits of its commit. `None` for
+/// another folder.
 pub fn revision_of(folder: &Path) -> Option<String> {
-    /// As many digits as hosts show.
+    /// As many digits as hosting sites show.
     const DIGITS: usize = 8;
     let folder = resolved(folder);
     let commit = commit_named(&folder)?;

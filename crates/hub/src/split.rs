@@ -1,4 +1,4 @@
-//! Files of data sets: which of them are a part that somebody names.
+//! Which files of a data set belong to a named part.
 
 use crate::HubError;
 use layerwise_files::{Folder, Links};
@@ -13,27 +13,27 @@ pub struct Split {
 }
 
 impl Split {
-    /// How many files the part has.
+    /// The number of the part's files.
     pub fn files(&self) -> usize {
         self.files
     }
 
-    /// The first of them, as its path in the snapshot.
+    /// The path of the first file in the snapshot.
     pub fn first(&self) -> &str {
         &self.first
     }
 
-    /// The first of them, which can be opened.
+    /// The first file, which can be opened.
     ///
     /// # Errors
-    /// It is no regular file, or a link that leaves the cache.
+    /// It is not a regular file, or a link that leaves the cache.
     pub fn path(&self) -> Result<PathBuf, HubError> {
-        // The file's blob may lie only in the same cache.
+        // The file's blob must be in the same cache.
         Folder::open(&self.snapshot, Links::Refuse)?.file(&self.first, "texts of a data set")?;
         Ok(self.snapshot.join(&self.first))
     }
 
-    /// The files of a part in a snapshot; where it has none, the parts that the snapshot has.
+    /// The files of a part in a snapshot; if there are none, the parts that the snapshot has.
     pub(crate) fn find(
         snapshot: &Path,
         config: &str,
@@ -58,14 +58,14 @@ impl Split {
     }
 }
 
-/// Ends of the names of files that corpora are read from.
+/// Endings of files that corpora can be read from.
 const TEXTS: [&str; 4] = [".parquet", ".jsonl", ".jsonl.gz", ".txt"];
-/// Folders of a data set that are no configuration.
+/// Folders of a data set that are not configurations.
 const NO_CONFIGS: [&str; 2] = ["data", "default"];
 
 /// The files of texts in a snapshot of a data set, as their paths in it, sorted.
 pub(crate) fn texts_in(snapshot: &Path) -> Result<Vec<String>, HubError> {
-    /// As deep as data sets have folders, and as many files as are looked at.
+    /// The deepest folders of data sets, and the largest number of files that are examined.
     const DEPTH: usize = 4;
     const MOST: usize = 20_000;
     let mut found = Vec::new();
@@ -89,8 +89,8 @@ pub(crate) fn texts_in(snapshot: &Path) -> Result<Vec<String>, HubError> {
     Ok(found)
 }
 
-/// The configuration and the part that a file of a data set belongs to, by its path: `CONFIG/SPLIT-00000-of-00001.parquet`,
-/// `CONFIG/SPLIT/0000.parquet`, `data/SPLIT.jsonl` and the like.
+/// The configuration and split of a data set's file, from its path: `CONFIG/SPLIT-00000-of-00001.parquet`,
+/// `CONFIG/SPLIT/0000.parquet`, `data/SPLIT.jsonl` and similar.
 pub(crate) fn place_of(path: &str) -> (&str, &str) {
     let mut parts: Vec<&str> = path.split('/').collect();
     let file = parts.pop().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What sites hold on a text, as a file.
+//! Writes the activations at sites on a text to a file.
 
 use crate::RecordingError;
 use crate::layout::{Entry, Layout, first_rows};
@@ -16,7 +16,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A block, where there is one, and a site.
+/// A block, if the site has one, and a site.
 type At = layerwise_transformer::Place;
 
 /// A tensor of the file.
@@ -24,11 +24,11 @@ type At = layerwise_transformer::Place;
 pub struct Tensor {
     name: String,
     place: At,
-    /// Where a block runs several times, which of them, from 0.
+    /// If a block runs several times, the number of this run, from 0.
     occurrence: usize,
     /// The units; `None` for all.
     units: Option<Vec<usize>>,
-    /// At one position.
+    /// The shape at one position.
     shape: Vec<usize>,
 }
 
@@ -38,7 +38,7 @@ impl Tensor {
     }
 }
 
-/// How often each block has each of its sites in a run.
+/// The number of times that each site of each block occurs in a run.
 ///
 /// # Errors
 /// The run fails.
@@ -63,7 +63,7 @@ pub fn occurrences(
     Ok(counting.0)
 }
 
-/// Runs a schedule on the sequence of an index, with what its edits take of plain runs.
+/// Runs a schedule on the sequence with an index, with the values that its edits take from plain runs.
 fn run(
     model: &Model,
     plan: &Plan,
@@ -97,10 +97,10 @@ fn run(
     end.map(drop).map_err(fails)
 }
 
-/// The tensors of selections, each block and run of a block apart; `counts` are the [`occurrences`] of a run.
+/// The tensors of selections, separate for each block and each run of a block; `counts` are the [`occurrences`] of a run.
 ///
 /// # Errors
-/// A selection of which there are no rows for all tokens.
+/// A selection does not have a row for each token.
 pub fn tensors(
     config: &ModelConfig,
     counts: &BTreeMap<At, usize>,
@@ -162,22 +162,22 @@ pub fn tensors(
     Ok(tensors)
 }
 
-/// The tensors of the file, and where they are.
+/// The tensors of the file, and their positions.
 #[derive(Debug)]
 pub struct Activations {
     tensors: Vec<Tensor>,
     dtype: Precision,
     layout: Layout,
-    /// The first row of each sequence, and at last the number of rows.
+    /// The first row of each sequence, and finally the number of rows.
     offsets: Vec<usize>,
 }
 
 impl Activations {
-    /// A file of these tensors, whose rows are those of the sequences one after another, in `dtype`; `edit` is the text of the
+    /// A file of these tensors in `dtype`, whose rows are those of the sequences, one after another; `edit` is the text of the
     /// schedule.
     ///
     /// # Errors
-    /// The header cannot be put together.
+    /// The header cannot be made.
     pub fn new(
         tensors: Vec<Tensor>,
         sequences: &[Vec<u32>],
@@ -205,28 +205,28 @@ impl Activations {
         })
     }
 
-    /// How many tensors of activations it has.
+    /// The number of tensors of activations.
     pub fn tensors(&self) -> usize {
         self.tensors.len()
     }
 
-    /// The bytes of the whole file.
+    /// The size of the whole file, in bytes.
     pub fn bytes(&self) -> u64 {
         self.layout.bytes()
     }
 
-    /// Whether an earlier run has begun this very file.
+    /// Whether an earlier run began this same file.
     ///
     /// # Errors
-    /// A file that cannot be read.
+    /// The file cannot be read.
     pub fn is_begun(&self, partial: &Path) -> Result<bool, RecordingError> {
         self.layout.is_begun(partial)
     }
 
-    /// The file with its tokens and all else 0, or as an earlier run has left it.
+    /// Creates the file with its tokens and zeros elsewhere, or opens it as an earlier run left it.
     ///
     /// # Errors
-    /// A file that cannot be written, or that another run is writing.
+    /// The file cannot be written, or another run is writing it.
     pub fn begin(
         &self,
         partial: &Path,
@@ -236,11 +236,11 @@ impl Activations {
         self.layout.begin(partial, is_begun, sequences)
     }
 
-    /// Runs a model on all sequences under a schedule, whose sources are those of `plan`, and writes what the runner's journal
-    /// does not say to be written.
+    /// Runs a model on all sequences under a schedule, with the sources of `plan`. Writes the rows that the runner's journal does
+    /// not record as written.
     ///
     /// # Errors
-    /// As [`Runner::measure`], and rows that cannot be written.
+    /// As [`Runner::measure`], or rows cannot be written.
     pub fn record(
         &self,
         target: File,
@@ -273,11 +273,11 @@ impl Activations {
             file.seek(SeekFrom::Start(start))?;
             file.write_all(rows)?;
         }
-        // What the journal tells to be finished is.
+        // Rows must be on disk before the journal records them.
         file.sync_data()
     }
 
-    /// The most bytes that the run and the rows of one sequence take.
+    /// The largest number of bytes that the run takes, with the rows of one sequence.
     fn work_bytes(&self, model: &Model, plan: &Plan, sequences: &[Vec<u32>]) -> WorkBytes {
         let config = model.config();
         let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
@@ -315,7 +315,7 @@ fn rows(
 
 struct Rows<'f> {
     file: &'f Activations,
-    /// How often each place was met.
+    /// The number of times that each place occurred so far.
     seen: BTreeMap<At, usize>,
     bytes: Vec<Vec<u8>>,
 }

@@ -9,33 +9,33 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordingError {
-    /// The site has no row for each token.
+    /// The site does not have a row for each token.
     #[error(
-        "`{site}` has no row for each token that could be written; expected a site of the residual stream, of heads or of the MLP"
+        "`{site}` does not have one row per token; choose a site of the residual stream, of heads or of the MLP"
     )]
     NoRows {
         /// The site.
         site: Site,
     },
-    /// Some positions are chosen.
-    #[error("`{selection}`: expected all positions, which `sequence_offsets` tells apart")]
+    /// The selection is restricted to some positions.
+    #[error("`{selection}`: choose all positions; `sequence_offsets` in the file separates the sequences")]
     Positions {
         /// What was chosen.
         selection: Selection,
     },
-    /// A block that was chosen is not run.
-    #[error("`{selection}`: block {block} has none under this edit")]
+    /// The schedule does not run a selected block.
+    #[error("`{selection}`: block {block} does not run under this edit")]
     NotRun {
         /// What was chosen.
         selection: Selection,
         /// The block.
         block: usize,
     },
-    /// The header of the file cannot be put together.
+    /// The header of the file cannot be made.
     #[error("{0}")]
     Header(#[from] serde_json::Error),
-    /// A folder cannot be made.
-    #[error("{}: the folder cannot be made", path.display())]
+    /// A folder cannot be created.
+    #[error("{}: the folder cannot be created", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -58,27 +58,27 @@ pub enum RecordingError {
         /// What the system says.
         source: io::Error,
     },
-    /// A finished file cannot be gone on with.
-    #[error("{}: cannot be taken up", path.display())]
+    /// A finished file cannot be reopened for writing.
+    #[error("{}: cannot be reopened for writing", path.display())]
     NotTakenUp {
         /// The file.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
     },
-    /// The journal tells of values that are nowhere.
+    /// The journal records values that are missing.
     #[error(
-        "{}: tells of an earlier run whose values for each token are not in {}",
+        "{}: records an earlier run, but its values for each token are not in {}",
         journal.display(),
         path.display()
     )]
     Unkept {
         /// The journal.
         journal: PathBuf,
-        /// The file in which the values should be.
+        /// The file that should hold the values.
         path: PathBuf,
     },
-    /// What was written cannot be read back.
+    /// Written values cannot be read back.
     #[error("the {values} cannot be read")]
     Values {
         /// Which values.
@@ -86,8 +86,8 @@ pub enum RecordingError {
         /// What the system says.
         source: io::Error,
     },
-    /// A table cannot be put together.
-    #[error("the table of classes cannot be put together")]
+    /// A table cannot be made.
+    #[error("the table of classes cannot be made")]
     Table(#[from] csv::Error),
     /// The run failed.
     #[error("{0}")]

@@ -1,4 +1,4 @@
-//! A safetensors file whose shapes are known beforehand, written part by part in any order, by runs that may be interrupted.
+//! A safetensors file with shapes that are known in advance, written in parts in any order, by runs that may be interrupted.
 
 use crate::RecordingError;
 use layerwise_files::sha256;
@@ -11,15 +11,15 @@ use std::path::Path;
 pub(crate) struct Entry {
     /// Its name.
     pub(crate) name: String,
-    /// The number format as safetensors names it.
+    /// The number format in safetensors' notation.
     pub(crate) dtype: &'static str,
     /// Its shape.
     pub(crate) shape: Vec<usize>,
-    /// Bytes of all its values.
+    /// The size of all its values, in bytes.
     pub(crate) bytes: u64,
 }
 
-/// The header of a file, and where everything is.
+/// The header of a file, and the position of everything in it.
 #[derive(Debug)]
 pub(crate) struct Layout {
     header: Vec<u8>,
@@ -28,8 +28,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// A file with the tokens of some sequences, one after another, as `tokens`, where each begins, as `sequence_offsets`, both in
-    /// I64, and then these tensors.
+    /// A file with the tokens of some sequences, one after another, as `tokens`, and the position where each begins as
+    /// `sequence_offsets`, both in I64, followed by these tensors.
     ///
     /// # Errors
     /// The header cannot be written as JSON.
@@ -72,12 +72,12 @@ impl Layout {
         })
     }
 
-    /// Where the values of a tensor begin in the file, by its index among those given.
+    /// The position of a tensor's values in the file, by its index in `entries`.
     pub(crate) fn start(&self, tensor: usize) -> u64 {
         self.starts[tensor]
     }
 
-    /// The bytes of the whole file.
+    /// The size of the whole file, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.end
     }
@@ -87,10 +87,10 @@ impl Layout {
         sha256(&self.header)
     }
 
-    /// Whether an earlier run has begun this very file.
+    /// Whether an earlier run began this same file.
     ///
     /// # Errors
-    /// A file that cannot be read.
+    /// The file cannot be read.
     pub(crate) fn is_begun(&self, partial: &Path) -> Result<bool, RecordingError> {
         let Ok(mut file) = File::open(partial) else {
             return Ok(false);
@@ -107,10 +107,10 @@ impl Layout {
         Ok(header == self.header)
     }
 
-    /// The file with its tokens and all else 0, or as an earlier run has left it.
+    /// Creates the file with its tokens and zeros elsewhere, or opens it as an earlier run left it.
     ///
     /// # Errors
-    /// A file that cannot be written, or that another run is writing.
+    /// The file cannot be written, or another run is writing it.
     pub(crate) fn begin(
         &self,
         partial: &Path,
@@ -124,7 +124,7 @@ impl Layout {
             .truncate(false)
             .open(partial);
         let begun = opened.and_then(|mut file| {
-            // Another run may be writing it: nothing is cut off before the file is this run's own.
+            // Another run may be writing it, so nothing is truncated before the file is locked.
             file.try_lock()?;
             if !is_begun {
                 file.set_len(0)?;
@@ -147,7 +147,7 @@ impl Layout {
     }
 }
 
-/// The first row of each sequence, and at last the number of rows.
+/// The first row of each sequence, and finally the number of rows.
 pub(crate) fn first_rows(sequences: &[Vec<u32>]) -> Vec<usize> {
     let mut rows = vec![0];
     for sequence in sequences {

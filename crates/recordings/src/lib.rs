@@ -1,10 +1,10 @@
-//! What runs give at each token, streamed to safetensors files that a stopped run goes on with.
+//! Per-token results, streamed to safetensors files that a stopped run resumes.
 //!
-//! [`Activations`] holds what any sites hold under a schedule; [`PerToken`] what every schedule of a sweep gives at each token,
-//! with means over classes of tokens. Both files begin with the token ids, in I64: `tokens`, the sequences one after another,
-//! and `sequence_offsets`, where each begins and at last their number.
+//! [`Activations`] holds the activations at any sites under a schedule; [`PerToken`] holds the results of every schedule of a
+//! sweep at each token, with means over classes of tokens. Both files begin with the token ids, in I64: `tokens`, the sequences
+//! one after another, and `sequence_offsets`, the position where each begins and finally their total number.
 //!
-//! A file grows under a temporary name in the folder of its run, beside the journal, and is renamed once it is whole.
+//! A file grows under a temporary name in the folder of its run, next to the journal, and is renamed once it is complete.
 
 mod activations;
 mod error;

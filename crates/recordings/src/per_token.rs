@@ -1,4 +1,4 @@
-//! What a sweep gives at each token, as a file of tensors, and means over classes of tokens.
+//! The results of a sweep at each token, as a file of tensors, and means over classes of tokens.
 
 use crate::RecordingError;
 use crate::layout::{Entry, Layout, first_rows};
@@ -11,7 +11,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Tensors of numbers, \[schedules, tokens\] in F32; NaN where there is none.
+/// Tensors of numbers, \[schedules, tokens\] in F32; NaN if there is no value.
 const NUMBERS: [&str; 5] = [
     "kl_nats",
     "reverse_kl_nats",
@@ -19,22 +19,22 @@ const NUMBERS: [&str; 5] = [
     "entropy_bits",
     "loss_nats",
 ];
-/// Tensors of whole numbers, \[schedules, tokens\] in I32; −1 where there is none.
+/// Tensors of integers, \[schedules, tokens\] in I32; −1 if there is no value.
 const WHOLE_NUMBERS: [&str; 2] = ["rank", "top1"];
 /// Bytes of a value.
 const VALUE: u64 = 4;
 
-/// The file, as it is written.
+/// The file, while it is written.
 #[derive(Debug)]
 pub struct PerToken {
     layout: Layout,
-    /// The first row of each sequence, and at last the number of rows.
+    /// The first row of each sequence, and finally the number of rows.
     offsets: Vec<usize>,
     partial: PathBuf,
     written: Mutex<File>,
 }
 
-/// Where the file of a run is.
+/// The location of a run's file.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// The finished file.
@@ -43,15 +43,15 @@ pub struct Place<'a> {
     pub folder: &'a Path,
     /// The run's journal.
     pub journal: &'a Path,
-    /// Whether what an earlier run has left is discarded.
+    /// Whether the results of an earlier run are discarded.
     pub fresh: bool,
 }
 
 impl PerToken {
-    /// Begins the file, or goes on with what an earlier run has left of it in the run's folder, or at its place.
+    /// Creates the file, or resumes what an earlier run left of it in the run's folder or at its final place.
     ///
     /// # Errors
-    /// A file that cannot be written, or a journal of what is not in it.
+    /// The file cannot be written, or the journal records values that the file lacks.
     pub fn begin(
         place: Place<'_>,
         subject: &Subject<'_>,
@@ -111,15 +111,15 @@ impl PerToken {
         })
     }
 
-    /// A hash of the file's header, which says what is in it.
+    /// A hash of the file's header, which identifies its contents.
     pub fn hash(&self) -> String {
         self.layout.hash()
     }
 
-    /// Puts the finished file at its place.
+    /// Moves the finished file to its place.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be moved or written.
     pub fn finish(&self, path: &Path) -> Result<(), RecordingError> {
         let finished = self.written().sync_all();
         let finished = finished.and_then(|()| fs::rename(&self.partial, path));
@@ -137,12 +137,12 @@ impl PerToken {
         self.offsets[self.offsets.len() - 1]
     }
 
-    /// Where a tensor has the value of a schedule at a row.
+    /// The position of a tensor's value for a schedule at a row.
     fn place(&self, tensor: usize, schedule: usize, row: usize) -> u64 {
         self.layout.start(tensor) + VALUE * (schedule * self.tokens() + row) as u64
     }
 
-    /// The values of a schedule at all tokens; NaN where there is none.
+    /// The values of a schedule at all tokens; NaN if there is no value.
     fn values(&self, tensor: usize, schedule: usize) -> io::Result<Vec<f64>> {
         let mut bytes = vec![0; VALUE as usize * self.tokens()];
         let mut written = self.written();
@@ -159,9 +159,9 @@ impl PerToken {
         Ok(values.iter().map(value).collect())
     }
 
-    /// The most bytes of memory that [`PerToken::class_table`] takes for so many tokens.
+    /// The largest number of bytes of memory that [`PerToken::class_table`] takes for `tokens` tokens.
     pub fn table_bytes(tokens: usize) -> u64 {
-        // Nine values of a schedule, seven classes, and what sorts them.
+        // Nine values of a schedule, seven classes, and memory for sorting them.
         tokens as u64 * (9 * 8 + 7 * 4 + 3 * 8)
     }
 
@@ -221,7 +221,8 @@ impl PerToken {
         Ok(table.map_err(|error| csv::Error::from(error.into_error()))?)
     }
 
-    /// Classes of the tokens: by frequency in this text, piece of a word, position and the plain model's entropy, and the user's.
+    /// Classes of the tokens: by frequency in this text, piece of a word, position and the plain model's entropy, and the user's
+    /// labels.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -259,7 +260,7 @@ impl PerToken {
         Ok(classes)
     }
 
-    /// What the token after each token has; nothing at the end of a sequence.
+    /// The value of the following token, for each token; `None` at the end of a sequence.
     fn next<T: Copy>(&self, of_tokens: &[Option<T>]) -> Vec<Option<T>> {
         let mut next: Vec<Option<T>> = of_tokens.iter().skip(1).copied().chain([None]).collect();
         for end in &self.offsets[1..] {
@@ -273,7 +274,7 @@ fn unreadable(values: &'static str) -> impl Fn(io::Error) -> RecordingError {
     move |source| RecordingError::Values { values, source }
 }
 
-/// A number where there is one.
+/// The number as text, or an empty field.
 fn optional(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
@@ -284,7 +285,7 @@ const LOSS: usize = 4;
 const RANK: usize = NUMBERS.len();
 const TOP1: usize = NUMBERS.len() + 1;
 
-/// From the values of a schedule and those of the plain one, tensor by tensor, to a value for each token.
+/// Computes a value for each token from the values of a schedule and of the plain one, tensor by tensor.
 type Of = fn(&[Vec<f64>], &[Vec<f64>]) -> Vec<f64>;
 
 /// The means of the table of classes. Differences from the plain model are paired.
@@ -307,7 +308,7 @@ const MEANS: [(&str, Of); 8] = [
     }),
 ];
 
-/// A function of two values at each token; NaN where one is.
+/// A function of two values at each token; NaN if either is NaN.
 fn pairs(own: &[f64], plain: &[f64], of: impl Fn(f64, f64) -> f64) -> Vec<f64> {
     let value = |(own, plain): (&f64, &f64)| match own.is_nan() || plain.is_nan() {
         true => f64::NAN,

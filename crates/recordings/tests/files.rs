@@ -1,4 +1,4 @@
-//! What is in the files is what runs give.
+//! The files contain the values of the runs.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! What a transformer is asked to write.
+//! A correction that a transformer is to write.
 
 use crate::error::RescoringError;
 use layerwise_corpus::Tokenizer;
@@ -6,12 +6,12 @@ use layerwise_transcripts::{CountRule, DistinctList, Lattice, Vocabulary};
 use layerwise_transformer::{Model, Precision, State};
 use std::collections::BTreeMap;
 
-/// Tokens of a free text, besides twice those of the longest hypothesis.
+/// Tokens of a free text beyond twice those of the longest hypothesis.
 const MORE_TOKENS: usize = 16;
-/// Bytes of a token's text, as a rule at most.
+/// The usual largest number of bytes of a token's text.
 const TOKEN_BYTES: usize = 16;
 
-/// A correction that is to be written: a prompt, and what may follow it.
+/// A correction to be written: a prompt, and the allowed answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Asked {
@@ -19,38 +19,38 @@ pub struct Asked {
     pub id: String,
     /// The prompt, in tokens.
     pub prompt: Vec<u32>,
-    /// What may follow it.
+    /// The allowed answers.
     pub answer: Answer,
 }
 
-/// What may follow a prompt.
+/// The allowed answers to a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
     /// Any text.
     Free {
-        /// The most tokens that it may have.
+        /// The largest number of tokens.
         most_tokens: usize,
     },
     /// One path of a word lattice.
     Path {
-        /// For each slot its words; `None` for no word.
+        /// The words of each slot; `None` for no word.
         slots: Vec<Vec<Option<String>>>,
     },
 }
 
-/// Stands after the bytes of a word; no byte has this value, nor those of the next two.
+/// Follows the bytes of a word; neither this nor the next two values are bytes.
 const WORD_ENDS: u32 = 256;
 /// Stands for no word.
 const NO_WORD: u32 = 257;
-/// Stands after the words of a slot.
+/// Follows the words of a slot.
 const SLOT_ENDS: u32 = 258;
 
 impl Asked {
-    /// A correction of a list: free, or along the paths of its lattice that a rule on the number of words leaves.
+    /// A correction of a list: free, or along the paths of its lattice that obey a rule on the number of words.
     ///
     /// # Errors
-    /// A hypothesis that the tokenizer refuses, or a lattice of too many slots.
+    /// The tokenizer refuses a hypothesis, or the lattice has too many slots.
     pub fn new(
         id: &str,
         prompt: Vec<u32>,
@@ -80,7 +80,7 @@ impl Asked {
         })
     }
 
-    /// What decides the correction, as numbers: two that differ have other numbers.
+    /// The inputs of the correction as numbers; different inputs give different numbers.
     pub fn numbers(&self) -> Vec<u32> {
         let mut numbers = vec![self.prompt.len() as u32];
         numbers.extend(&self.prompt);
@@ -104,14 +104,15 @@ impl Asked {
         numbers
     }
 
-    /// The most tokens of the prompt and its answer.
+    /// The largest number of tokens of the prompt with its answer.
     pub fn most_tokens(&self) -> usize {
         self.prompt.len() + self.answer.most_tokens()
     }
 
-    /// Memory that writing one of some corrections takes at most, and that what is written takes, in bytes.
+    /// The largest number of bytes for writing one of some corrections, and for its result.
     ///
-    /// Keys and values are those of the prompt and of all that may follow it. The text counts twice: as a result, and among the
+    /// Keys and values cover the prompt and the longest answer. The text counts twice: as a result, and in the collected
+    /// corrections.
     /// corrections.
     pub fn most_bytes(asked: &[Self], model: &Model) -> [usize; 2] {
         let config = model.config();
@@ -124,7 +125,8 @@ impl Asked {
         [writing, 2 * TOKEN_BYTES * room]
     }
 
-    /// Corrections by utterance, and the tokens of all prompts and texts; `written` holds each text with its tokens.
+    /// Corrections by utterance, and the number of tokens of all prompts and texts; `written` holds each text with its number of
+    /// tokens.
     pub fn corrections(
         asked: &[Self],
         written: &[(String, usize)],
@@ -140,7 +142,7 @@ impl Asked {
 }
 
 impl Answer {
-    /// The most tokens: of a path one for each byte, with the blank before each word, and one that ends it.
+    /// The largest number of tokens: for a path one per byte, with the space before each word, and an end token.
     pub fn most_tokens(&self) -> usize {
         let longest = |slot: &Vec<Option<String>>| {
             let words = slot.iter().flatten().map(|word| word.len() + 1);

@@ -1,4 +1,4 @@
-//! Sentences that grow, each from the keys and values of what it begins with.
+//! Growing sentences, each from the keys and values of its beginning.
 
 use crate::RescoringError;
 use crate::trie::log_probabilities;
@@ -10,12 +10,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Rows of one step, about.
+/// Roughly the number of rows of one step.
 const STEP_ROWS: usize = 256;
-/// Room that is made for the tokens of a sentence, or a multiple of it: a fork copies what there is room for.
+/// Room is reserved in multiples of this many tokens, because a fork copies all the room.
 const ROOM: usize = 64;
 
-/// The tokens of the beginning of a sentence, as they were run.
+/// The beginning of a sentence, after its tokens were run.
 pub(crate) struct Branch<'m> {
     state: State<'m>,
     tokens: Vec<u32>,
@@ -30,13 +30,13 @@ impl Branch<'_> {
         self.scores
     }
 
-    /// The memory of one of as many tokens as there is room for at first, in bytes.
+    /// The memory of a branch with as many tokens as the first reservation holds, in bytes.
     pub(crate) fn most_bytes(config: &ModelConfig, plain: &Schedule) -> usize {
         State::most_bytes(config, plain, ROOM.min(config.context), Precision::F32)
     }
 }
 
-/// What all branches of one scorer have in common.
+/// What all branches of one scorer share.
 pub(crate) struct Grower<'s, 'm> {
     pub(crate) model: &'m Model,
     pub(crate) plain: &'s Schedule,
@@ -47,7 +47,7 @@ pub(crate) struct Grower<'s, 'm> {
     pub(crate) stop: Option<&'s AtomicBool>,
 }
 
-/// A sentence on its way: what goes on, and the tokens that it has behind it.
+/// A sentence in progress: its state, and the number of its tokens that were run.
 struct Growth<'b, 'm> {
     state: State<'m>,
     begun: Option<&'b Branch<'m>>,
@@ -61,10 +61,10 @@ impl Growth<'_, '_> {
 }
 
 impl<'m> Grower<'_, 'm> {
-    /// Runs sentences of at least one token, each from the branch that is given where the sentence begins with its tokens.
+    /// Runs sentences of at least one token, each from the branch of its beginning, if one is given.
     ///
     /// # Errors
-    /// An interrupt, a log-probability that is not finite, or what the model refuses.
+    /// The stop signal was given, a log-probability is not finite, or the model refuses the tokens.
     pub(crate) fn grow<'b>(
         &self,
         sentences: impl Iterator<Item = (Option<&'b Branch<'m>>, &'b [u32])>,
@@ -122,7 +122,7 @@ impl<'m> Grower<'_, 'm> {
         })
     }
 
-    /// Runs the rests of some sentences together.
+    /// Runs the remaining tokens of some sentences together.
     fn step<'b>(
         &self,
         mut group: Vec<Growth<'b, 'm>>,
@@ -136,7 +136,7 @@ impl<'m> Grower<'_, 'm> {
             .collect();
         let residual = State::extend_all(&mut states)?;
         let normed = self.model.final_norm(residual.view());
-        // The state that predicts each token that is scored, and the token; then those of the ends.
+        // The state that predicts each scored token, with the token; then those of the ends.
         let mut states: Vec<ArrayView1<'_, f32>> = Vec::new();
         let mut targets: Vec<u32> = Vec::new();
         let mut row = 0;

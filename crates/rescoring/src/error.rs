@@ -11,17 +11,17 @@ use layerwise_transformer::TransformerError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RescoringError {
-    /// A token before or after each sentence is not in the model's vocabulary.
+    /// A token before or after each sentence is outside the model's vocabulary.
     #[error("token {token}: expected an id below {vocab}, the size of the model's vocabulary")]
     Token {
         /// The token.
         token: u32,
-        /// Tokens of the vocabulary.
+        /// The size of the vocabulary, in tokens.
         vocab: usize,
     },
     /// A token spans the end of the prefix and the beginning of a sentence.
     #[error(
-        "the prefix {prefix:?} does not end where a token ends before {sentence:?}; end it with a full stop"
+        "the prefix {prefix:?} shares a token with the beginning of {sentence:?}; end the prefix with a full stop"
     )]
     Prefix {
         /// The prefix.
@@ -29,19 +29,19 @@ pub enum RescoringError {
         /// The sentence.
         sentence: String,
     },
-    /// A sentence, with what stands before it, is longer than the model's context.
+    /// A sentence, with the text before it, is longer than the model's context.
     #[error(
         "a sentence of {found} tokens is longer than the model's context of {context}: {sentence:.60?}"
     )]
     Length {
         /// The sentence.
         sentence: String,
-        /// Its tokens, with those before it.
+        /// The number of its tokens, with those before it.
         found: usize,
         /// The model's context, in tokens.
         context: usize,
     },
-    /// The model gives a token a log-probability that is not finite.
+    /// The log-probability that the model gives a token is not finite.
     #[error(
         "the log-probability of a sentence is not finite; the model's weights overflow, or are damaged"
     )]
@@ -49,15 +49,15 @@ pub enum RescoringError {
     /// The stop signal was given.
     #[error("interrupted: {finished} of {all} batches of sentences are finished")]
     Interrupted {
-        /// Batches that are finished.
+        /// The number of finished batches.
         finished: usize,
-        /// Batches of the request.
+        /// The number of batches of the request.
         all: usize,
     },
-    /// Whoever is told of scores refuses them.
+    /// The watcher refuses scores.
     #[error(transparent)]
     Watcher(Box<dyn std::error::Error + Send + Sync>),
-    /// Scores cannot be kept, or an earlier run's not be taken up.
+    /// Scores cannot be stored, or those of an earlier run cannot be used.
     #[error("{0}")]
     Journal(#[from] JournalError),
     /// The model cannot write a correction.

@@ -1,27 +1,28 @@
-//! Scores that are kept as they are finished.
+//! Stores scores in a journal as they are finished.
 
 use crate::{RescoringError, Scored};
 use layerwise_journal::{Journal, RunDescription, RunKey};
 use layerwise_transcripts::LanguageScore;
 use std::path::Path;
 
-/// Batches that a journal may hold.
+/// The largest number of batches in a journal.
 const MOST_BATCHES: usize = 1 << 40;
 
-/// Sentences of a batch; of each and of its end the bits of the log-probability, and the tokens.
+/// The sentences of a batch; for each sentence and for its end, the bits of the log-probability and the number of tokens.
 type Batch = Vec<(String, [(u64, usize); 2])>;
 
-/// Scores of sentences in a journal, batch by batch.
+/// A journal of sentence scores, batch by batch.
 #[derive(Debug)]
 pub struct KeptScores {
     journal: Journal<Batch>,
 }
 
 impl KeptScores {
-    /// Those of an earlier run of the same key, or none; `name` is the model's, and `fresh` discards what is there.
+    /// Opens the scores of an earlier run with the same key, or begins anew. `name` is the model's; `fresh` discards existing
+    /// scores.
     ///
     /// # Errors
-    /// A journal that cannot be used, or is another run's.
+    /// The journal cannot be used, or belongs to another run.
     pub fn open(path: &Path, key: RunKey, name: &str, fresh: bool) -> Result<Self, RescoringError> {
         let about = "scores of sentences".to_owned();
         let run = RunDescription::new(key, name.to_owned(), MOST_BATCHES, about);
@@ -32,7 +33,7 @@ impl KeptScores {
         Ok(Self { journal })
     }
 
-    /// Whether the last line was cut off.
+    /// Whether the last line was incomplete.
     pub fn was_torn(&self) -> bool {
         self.journal.was_torn()
     }
@@ -47,7 +48,7 @@ impl KeptScores {
     /// Adds a batch.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The batch cannot be written.
     pub fn keep(&mut self, scored: &[Scored<'_>]) -> Result<(), RescoringError> {
         let kept = |score: LanguageScore| (score.log_probability.to_bits(), score.tokens);
         let batch = scored

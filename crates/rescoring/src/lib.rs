@@ -1,9 +1,9 @@
 //! A transformer as a language model of transcripts.
 //!
-//! [`Scorer`] is a [`LanguageModel`](layerwise_transcripts::LanguageModel) over any model and its tokenizer, so that
-//! everything in [`layerwise_transcripts`] can ask it. The sentences of one request that begin alike are branches of one
-//! batch, and what they share is run once; sentences that grow word by word, as along the beams of a lattice, go on from forked
-//! keys and values. A [`Writer`] continues prompts, freely or along the paths of a word lattice.
+//! [`Scorer`] is a [`LanguageModel`](layerwise_transcripts::LanguageModel) over any model and its tokenizer, for everything in
+//! [`layerwise_transcripts`]. Sentences of one request with a common beginning are branches of one batch, and the beginning runs
+//! once. Sentences that grow word by word, as along the beams of a lattice, continue from forked keys and values. A [`Writer`]
+//! continues prompts, freely or along the paths of a word lattice.
 
 mod asked;
 mod branch;

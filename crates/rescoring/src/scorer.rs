@@ -1,4 +1,4 @@
-//! Scores of sentences, as a language model gives them.
+//! Scores sentences with a language model.
 
 use crate::RescoringError;
 use crate::branch::{Branch, Grower};
@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-/// Rows of one batch, about: enough for the products, and few enough for the caches.
+/// Roughly the number of rows of one batch: enough for efficient products, and few enough for the caches.
 const BATCH_ROWS: usize = 256;
 
-/// What stands around each sentence, and how the work is carried out.
+/// The text around each sentence, and how the work is carried out.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options<'a> {
@@ -31,23 +31,23 @@ pub struct Options<'a> {
     watcher: &'a (dyn Watcher + Sync),
 }
 
-/// Who is told how far a [`Scorer`] is, and what it has scored.
+/// Receives the progress of a [`Scorer`], and its scores.
 pub trait Watcher {
-    /// A request begins that takes so many batches.
+    /// A request of `batches` batches begins.
     fn begin(&self, batches: usize);
 
-    /// A batch is finished, or a step of growing sentences, which no `begin` announces: sentences with their scores and
-    /// the scores of their ends.
+    /// A batch is finished, or a step of growing sentences, which no `begin` announces: sentences with their scores and those of
+    /// their ends.
     ///
     /// # Errors
-    /// The scores cannot be kept; nothing further is scored.
+    /// The scores cannot be stored; scoring stops.
     fn finished(&self, scored: &[Scored<'_>]) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
 /// A sentence, its score, and the score of its end.
 pub type Scored<'s> = (&'s str, [LanguageScore; 2]);
 
-/// Nobody is told.
+/// Ignores progress.
 impl Watcher for () {
     fn begin(&self, _: usize) {}
 
@@ -76,43 +76,43 @@ impl Default for Options<'_> {
 }
 
 impl<'a> Options<'a> {
-    /// Nothing around a sentence, on one thread.
+    /// No text around a sentence, and one thread.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The token before each sentence, and before the prefix.
+    /// Sets the token before each sentence, or before the prefix.
     pub fn bos(mut self, token: Option<u32>) -> Self {
         self.bos = token;
         self
     }
 
-    /// Text before each sentence that the model sees and that is not scored, as a word on the domain; blanks at its end
-    /// are dropped.
+    /// Sets a text before each sentence that the model reads but that is not scored, such as a hint at the domain. Spaces at its
+    /// end are dropped.
     pub fn prefix(mut self, text: &'a str) -> Self {
         self.prefix = text.trim_end();
         self
     }
 
-    /// A token that is scored at the end of each sentence.
+    /// Sets a token that is scored at the end of each sentence.
     pub fn end_token(mut self, token: Option<u32>) -> Self {
         self.end_token = token;
         self
     }
 
-    /// Threads that share out the batches of a request; no score depends on their number.
+    /// Sets the number of threads for the batches of a request; no score depends on it.
     pub fn threads(mut self, threads: NonZeroUsize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Work ends with [`RescoringError::Interrupted`] soon after this is set.
+    /// Sets a stop signal; soon after it is true, work ends with [`RescoringError::Interrupted`].
     pub fn stop(mut self, stop: &'a AtomicBool) -> Self {
         self.stop = Some(stop);
         self
     }
 
-    /// Who is told what is finished.
+    /// Sets the receiver of progress and scores.
     pub fn watcher(mut self, watcher: &'a (dyn Watcher + Sync)) -> Self {
         self.watcher = watcher;
         self
@@ -121,11 +121,11 @@ impl<'a> Options<'a> {
 
 /// A transformer as a language model of words.
 ///
-/// A sentence is its words joined by blanks, after BOS and a prefix where there are some; its score is the sum of the
-/// log-probabilities of its tokens, in nats. Scores are kept, so that a sentence is run once.
+/// A sentence is its words joined by spaces, after BOS and the prefix, if any. Its score is the sum of the log-probabilities of
+/// its tokens, in nats. Scores are remembered, so each sentence runs once.
 ///
-/// Whole sentences are branches of one batch; sentences that grow word by word go on from forked keys and values. Both
-/// give the same bits.
+/// Whole sentences are branches of one batch; sentences that grow word by word continue from forked keys and values. Both give
+/// the same bits.
 ///
 /// ```no_run
 /// use layerwise_corpus::Tokenizer;
@@ -145,15 +145,15 @@ pub struct Scorer<'a> {
     tokenizer: &'a Tokenizer,
     options: Options<'a>,
     plain: Schedule,
-    /// Tokens of BOS and the prefix.
+    /// The tokens of BOS and the prefix.
     start: Vec<u32>,
-    /// What was scored, with the score of the end.
+    /// Scored sentences, each with the score of its end.
     known: HashMap<Rc<str>, [LanguageScore; 2]>,
-    /// Threads that share the steps of growing sentences.
+    /// The threads that share the steps of growing sentences.
     team: Arc<Team>,
 }
 
-/// The words so far, their score, and what they leave behind where they were run.
+/// The words so far, their score, and their branch if they were run.
 #[derive(Clone)]
 pub struct Prefix<'a> {
     text: Rc<str>,
@@ -162,10 +162,10 @@ pub struct Prefix<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    /// A language model that has scored nothing yet.
+    /// A language model without remembered scores.
     ///
     /// # Errors
-    /// [`RescoringError::Token`] for BOS or the end token, or a prefix that the tokenizer refuses.
+    /// [`RescoringError::Token`] for BOS or the end token, or the tokenizer refuses the prefix.
     pub fn new(
         model: &'a Model,
         tokenizer: &'a Tokenizer,
@@ -190,7 +190,7 @@ impl<'a> Scorer<'a> {
         })
     }
 
-    /// The same, which knows the scores of sentences, as a [`Watcher`] was told them.
+    /// Adds known scores of sentences, as a [`Watcher`] received them.
     #[must_use]
     pub fn knowing<'s>(mut self, scored: impl IntoIterator<Item = Scored<'s>>) -> Self {
         let scored = scored.into_iter();
@@ -199,21 +199,21 @@ impl<'a> Scorer<'a> {
         self
     }
 
-    /// About the most memory that one thread takes, in bytes.
+    /// Roughly the largest number of bytes that one thread takes.
     pub fn worker_bytes(config: &ModelConfig) -> usize {
-        // A sentence may be longer than what is left of a batch.
+        // A sentence may be longer than the rest of a batch.
         let rows = BATCH_ROWS + config.context.min(2048);
         let states = 4 * rows * config.model * size_of::<f32>();
         Workspace::most_bytes(config, rows) + states
     }
 
-    /// About the most memory that a beam of `width` sentences takes, in bytes.
+    /// Roughly the largest number of bytes that a beam of `width` sentences takes.
     pub fn beam_bytes(config: &ModelConfig, plain: &Schedule, width: usize) -> usize {
-        // Each is followed by the words of a slot, of which there are seldom more.
+        // Each is followed by the words of a slot, which are seldom more than this.
         8 * width * Branch::most_bytes(config, plain)
     }
 
-    /// The tokens of a sentence, with what stands before it.
+    /// The tokens of a sentence, with those before it.
     fn tokens(&self, text: &str) -> Result<Vec<u32>, RescoringError> {
         let prefix = self.options.prefix;
         let whole = match (prefix, text) {
@@ -240,7 +240,7 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// Scores the sentences that are not known yet.
+    /// Scores the sentences whose scores are not known yet.
     fn score(&mut self, texts: &[Rc<str>]) -> Result<(), RescoringError> {
         let mut fresh: Vec<(Rc<str>, Vec<u32>)> = Vec::new();
         let mut seen: HashSet<&str> = HashSet::new();
@@ -330,8 +330,8 @@ impl<'a> Scorer<'a> {
         Ok(scores)
     }
 
-    /// Scores those of the texts that are not known yet, each from the branch of what it begins with, and gives their
-    /// branches. A beginning that has none, as its score was known, is run for itself.
+    /// Scores the texts whose scores are not known yet, each from the branch of its beginning, and returns their branches. A
+    /// beginning without a branch, because its score was known, is run again.
     fn grow<'t>(
         &mut self,
         texts: impl Iterator<Item = (&'t Prefix<'a>, &'t Rc<str>)>,
@@ -482,7 +482,7 @@ mod tests {
         sentences.map(|text| text.split(' ').collect()).collect()
     }
 
-    /// Scores of sentences that grow side by side, word by word.
+    /// Scores of sentences that grow together, word by word.
     fn grown(scorer: &mut Scorer<'_>) -> Vec<LanguageScore> {
         let sentences = words();
         let start = scorer.start();
@@ -527,9 +527,9 @@ mod tests {
                     assert!(apart.abs() < 1e-9, "{found:?} {expected:?}");
                 }
             }
-            // Each was scored from what it begins with, to the bit as by itself.
+            // Each sentence was scored from its beginning; to the bit, the score is that of the sentence run alone.
             assert_eq!(growing.sentences(&words()).unwrap(), expected);
-            // What is known of some is no hindrance to others.
+            // Known scores of some sentences do not affect the others.
             let mut part = new();
             part.sentences(&words()[..2]).unwrap();
             grown(&mut part);

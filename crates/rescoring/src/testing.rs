@@ -5,8 +5,8 @@ use layerwise_transformer::Model;
 use std::env;
 use std::path::PathBuf;
 
-/// A model of `models` in the repository's fixtures, or where this source lies elsewhere in those that `LAYERWISE_FIXTURES`
-/// names; and its tokenizer.
+/// An embedded model of `models` in the repository's fixtures with its tokenizer. If this source is elsewhere,
+/// `LAYERWISE_FIXTURES` names the fixtures.
 pub(crate) fn embedded() -> (Model, Tokenizer) {
     let of_repository = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures").into();
     let fixtures = env::var_os("LAYERWISE_FIXTURES").map_or_else(of_repository, PathBuf::from);

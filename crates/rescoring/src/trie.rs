@@ -1,4 +1,4 @@
-//! Sentences that begin alike, scored together.
+//! Scores sentences with common beginnings together.
 
 use crate::RescoringError;
 use layerwise_kernels::vocabulary;
@@ -7,10 +7,10 @@ use layerwise_transcripts::LanguageScore;
 use layerwise_transformer::{Batch, Model};
 use ndarray::{ArrayView2, Axis};
 
-/// Sentences as branches of what they share.
+/// Sentences as branches of their common beginnings.
 pub(crate) struct Trie {
     nodes: Vec<Node>,
-    /// The last node of each sentence; none of an empty one.
+    /// The last node of each sentence; `None` for an empty one.
     ends: Vec<Option<usize>>,
 }
 
@@ -22,7 +22,7 @@ struct Node {
 }
 
 impl Trie {
-    /// Merges what sentences share from their beginning.
+    /// Merges the common beginnings of sentences.
     pub(crate) fn new(sentences: &[&[u32]]) -> Self {
         let mut trie = Self {
             nodes: Vec::new(),
@@ -61,11 +61,11 @@ impl Trie {
         trie
     }
 
-    /// Runs the model, and gives each sentence the score of its tokens past the first `unscored` (or past the first, which
-    /// nothing predicts), and that of the end token after it.
+    /// Runs the model, and scores each sentence: its tokens after the first `unscored` (at least after the first, which nothing
+    /// predicts), and the end token after it.
     ///
     /// # Errors
-    /// A log-probability that is not finite.
+    /// A log-probability is not finite.
     pub(crate) fn score(
         &self,
         model: &Model,
@@ -80,7 +80,7 @@ impl Trie {
         let (batch, rows) = self.batch();
         let residual = model.run(&batch, plain, &mut ())?;
         let normed = model.final_norm(residual.view());
-        // Each token that is scored, and the row that predicts it.
+        // Each scored token, and the row that predicts it.
         let mut predicted: Vec<(usize, u32)> = Vec::new();
         let mut places: Vec<Option<usize>> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
@@ -99,7 +99,7 @@ impl Trie {
         let targets: Vec<u32> = predicted.iter().map(|(_, token)| *token).collect();
         let states = normed.select(Axis(0), &chosen);
         let found = log_probabilities(model, states.view(), &targets);
-        // Parents come before their children.
+        // Parents precede their children.
         let mut totals: Vec<LanguageScore> = Vec::with_capacity(self.nodes.len());
         for (node, place) in self.nodes.iter().zip(&places) {
             let before = node
@@ -132,7 +132,7 @@ impl Trie {
         let mut batch = Batch::default();
         let mut rows = vec![0; self.nodes.len()];
         let roots = (0..self.nodes.len()).filter(|&at| self.nodes[at].parent.is_none());
-        // Where a segment begins, and the segment that it continues.
+        // The position at which a segment begins, and the segment that it continues.
         let mut open: Vec<(usize, Option<usize>)> = roots.map(|root| (root, None)).collect();
         while let Some((first, parent)) = open.pop() {
             let mut chain = vec![first];
@@ -156,7 +156,7 @@ impl Trie {
     }
 }
 
-/// What normed states \[rows, model\] say of a token each, in nats.
+/// The log-probabilities, in nats, of one token for each of the normed states \[rows, model\].
 pub(crate) fn log_probabilities(
     model: &Model,
     normed: ArrayView2<'_, f32>,

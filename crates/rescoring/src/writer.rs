@@ -1,4 +1,4 @@
-//! Corrections that a model writes itself.
+//! Corrections written by a model.
 
 use crate::asked::{Answer, Asked};
 use crate::error::RescoringError;
@@ -8,10 +8,10 @@ use layerwise_schedule::Schedule;
 use layerwise_transformer::Model;
 use std::sync::Arc;
 
-/// A transformer that continues prompts, always by the likeliest token.
+/// A transformer that continues prompts greedily.
 ///
-/// Its text is free, or spells one path of a word lattice: at each step only tokens that go on along an arc of the slots that
-/// can be reached are allowed, and the text ends only after the last slot.
+/// The text is free, or spells one path of a word lattice. On a path, each step allows only tokens that continue along an arc of
+/// a reachable slot, and the text ends only after the last slot.
 pub struct Writer<'a> {
     model: &'a Model,
     tokenizer: &'a Tokenizer,
@@ -20,21 +20,22 @@ pub struct Writer<'a> {
     texts: Arc<TokenTexts>,
 }
 
-/// What was written.
+/// A written text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
-    /// The text after the prompt, without blanks around it.
+    /// The text after the prompt, without surrounding spaces.
     pub text: String,
-    /// Its tokens.
+    /// The number of its tokens.
     pub tokens: usize,
 }
 
 impl<'a> Writer<'a> {
-    /// A writer whose texts end at one of some tokens, and at a line break; along a lattice where that is one token.
+    /// A writer whose texts end at any of some tokens, and at a line break; along a lattice, only at a line break that is one
+    /// token.
     ///
     /// # Errors
-    /// A model without a plain schedule.
+    /// The model has no plain schedule.
     pub fn new(
         model: &'a Model,
         tokenizer: &'a Tokenizer,
@@ -50,19 +51,19 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Tokens that end a text.
+    /// The tokens that end a text.
     pub fn end_tokens(&self) -> &[u32] {
         &self.end_tokens
     }
 
     /// Writes a correction.
     ///
-    /// A free text goes to the end of the first line that is not blank. Before the first word of a path stands a blank, unless
-    /// the prompt ends with white space.
+    /// A free text ends at the end of its first non-blank line. A space precedes the first word of a path, unless the prompt ends
+    /// with white space.
     ///
     /// # Errors
-    /// A prompt that is empty or longer than the model's context, logits that are not finite, a word that no tokens spell, and
-    /// a path that is longer than the model's context.
+    /// The prompt is empty or longer than the model's context, a logit is not finite, no tokens spell a word, or a path is longer
+    /// than the model's context.
     pub fn write(&self, asked: &Asked) -> Result<Written, RescoringError> {
         let most = asked.answer.most_tokens();
         match &asked.answer {

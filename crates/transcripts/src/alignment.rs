@@ -7,9 +7,9 @@ use std::ops::{Add, AddAssign};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
-    /// A reference word that the hypothesis has.
+    /// A reference word that the hypothesis has too.
     Correct,
-    /// A reference word for which the hypothesis has another.
+    /// A reference word that the hypothesis replaces by another.
     Substitution,
     /// A reference word that the hypothesis lacks.
     Deletion,
@@ -23,16 +23,16 @@ pub enum Operation {
 pub struct ErrorCounts {
     /// Words of the references.
     pub reference_words: u64,
-    /// Reference words for which the hypotheses have another.
+    /// Reference words that the hypotheses replace by another.
     pub substitutions: u64,
     /// Reference words that the hypotheses lack.
     pub deletions: u64,
-    /// Words that the references lack.
+    /// Words of the hypotheses that the references lack.
     pub insertions: u64,
 }
 
 impl ErrorCounts {
-    /// Counts of one utterance, from its alignment.
+    /// The counts of one utterance, from its alignment.
     pub fn of(alignment: &[Operation]) -> Self {
         let count = |wanted| alignment.iter().filter(|&&found| found == wanted).count() as u64;
         let insertions = count(Operation::Insertion);
@@ -54,7 +54,7 @@ impl ErrorCounts {
         (self.reference_words > 0).then(|| self.errors() as f64 / self.reference_words as f64)
     }
 
-    /// [`rate`](Self::rate) of one utterance, which without reference words is the number of errors, as jiwer has it.
+    /// The [`rate`](Self::rate) of one utterance; without reference words it is the number of errors, as in jiwer.
     pub fn utterance_rate(&self) -> f64 {
         self.rate().unwrap_or(self.errors() as f64)
     }
@@ -85,7 +85,7 @@ impl Sum for ErrorCounts {
     }
 }
 
-/// The lengths of the prefix and of the suffix that both have.
+/// The lengths of the common prefix and suffix.
 fn shared_ends<W: Eq>(a: &[W], b: &[W]) -> (usize, usize) {
     let prefix = a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let (a, b) = (&a[prefix..], &b[prefix..]);
@@ -93,9 +93,9 @@ fn shared_ends<W: Eq>(a: &[W], b: &[W]) -> (usize, usize) {
     (prefix, suffix.take_while(|(a, b)| a == b).count())
 }
 
-/// The fewest substitutions, deletions and insertions that make one sequence the other.
+/// The smallest number of substitutions, deletions and insertions that turn one sequence into the other.
 ///
-/// What both begin and end with is set aside; the rest takes time in the product of the lengths and one row of memory.
+/// Common beginnings and ends are skipped; the rest takes time in the product of the lengths, and one row of memory.
 pub fn distance<W: Eq>(reference: &[W], hypothesis: &[W]) -> usize {
     let (prefix, suffix) = shared_ends(reference, hypothesis);
     let reference = &reference[prefix..reference.len() - suffix];
@@ -118,10 +118,10 @@ pub fn distance<W: Eq>(reference: &[W], hypothesis: &[W]) -> usize {
     row[hypothesis.len()]
 }
 
-/// An alignment of the fewest errors.
+/// An alignment with the fewest errors.
 ///
-/// Of several such alignments, the one is taken that, read from the end, prefers a pair of words to a deletion and a
-/// deletion to an insertion. What both sequences begin and end with is set aside first.
+/// If there are several, it is the one that, read from the end, prefers a pair of words to a deletion, and a deletion to an
+/// insertion. Common beginnings and ends are aligned first.
 pub fn align<W: Eq>(reference: &[W], hypothesis: &[W]) -> Vec<Operation> {
     let (prefix, suffix) = shared_ends(reference, hypothesis);
     let mut alignment = vec![Operation::Correct; prefix];
@@ -170,7 +170,7 @@ fn align_middle<W: Eq>(reference: &[W], hypothesis: &[W]) -> Vec<Operation> {
     alignment
 }
 
-/// Counts of one hypothesis against its reference.
+/// The counts of one hypothesis against its reference.
 pub fn errors<W: Eq>(reference: &[W], hypothesis: &[W]) -> ErrorCounts {
     ErrorCounts::of(&align(reference, hypothesis))
 }
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The distance by its definition: every way to the end, tried.
+    /// The distance by its definition, trying every sequence of operations.
     fn by_force(reference: &[u8], hypothesis: &[u8]) -> usize {
         match (reference, hypothesis) {
             ([], rest) | (rest, []) => rest.len(),

@@ -1,11 +1,11 @@
-//! Two systems on the same references.
+//! Compares two systems on the same references.
 
 use crate::{
     Bootstrap, ErrorCounts, MatchedPairs, Operation, TranscriptError, WordId, align, bootstrap,
     matched_pairs,
 };
 
-/// The errors of two systems, and what chance makes of their difference.
+/// The errors of two systems, and the statistical significance of their difference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Comparison {
@@ -13,19 +13,19 @@ pub struct Comparison {
     pub first: ErrorCounts,
     /// The second system's errors.
     pub second: ErrorCounts,
-    /// The mean of the second system's error rates of single utterances; not the rate of the corpus.
+    /// The mean over utterances of the second system's error rate; not the corpus's rate.
     pub second_utterance_mean: f64,
     /// Intervals, from resampled utterances.
     pub bootstrap: Bootstrap,
-    /// The matched-pairs test, first less second; none where it does not apply.
+    /// The matched-pairs test, first minus second; `None` if it does not apply.
     pub matched_pairs: Option<MatchedPairs>,
 }
 
-/// Compares two systems' words of the same utterances, each as `[reference, first, second]`.
+/// Compares two systems on the same utterances, each given as `[reference, first, second]`.
 ///
 /// # Errors
 ///
-/// There is no reference word, or there are no replicates.
+/// There are no reference words, or no replicates.
 pub fn compare(
     utterances: &[[&[WordId]; 3]],
     replicates: usize,

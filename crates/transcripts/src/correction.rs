@@ -1,8 +1,8 @@
-//! Corrections of many utterances over a grid of settings, and the choice of settings by word error rate.
+//! Corrects many utterances over a grid of settings, and chooses settings by word error rate.
 //!
-//! [`Corrected`] holds what every point of a [`Grid`] makes of one utterance: the language model is asked once for the
-//! paths of lattices that are searched exactly, whatever the number of points. [`Tuned::on_others`] and [`Tuned::on`] choose points by the errors of utterances that they are not
-//! used for.
+//! [`Corrected`] holds the result of every point of a [`Grid`] for one utterance. For lattices that are searched exactly, the
+//! language model scores all paths once, whatever the number of points. [`Tuned::on_others`] and [`Tuned::on`] choose points by
+//! the errors on utterances for which the points are not used.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub enum Mode {
     Best,
     /// The heaviest word of each slot: ROVER without context.
     Vote,
-    /// The hypothesis of the highest S = A + α·G.
+    /// The hypothesis with the highest S = A + α·G.
     Select,
     /// The best path through the word lattice.
     Lattice,
@@ -39,7 +39,7 @@ impl Mode {
         }
     }
 
-    /// The rule that its outputs are under: `asked` where they come from a lattice, else none.
+    /// The rule that its outputs obey: `asked` if they come from a lattice, otherwise none.
     pub fn count_rule(self, asked: CountRule) -> CountRule {
         match self {
             Self::Lattice | Self::Vote => asked,
@@ -57,15 +57,15 @@ impl Mode {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Point {
-    /// What a rank costs where there are no scores, in nats.
+    /// The cost of a rank in nats, if there are no scores.
     pub kappa: f64,
-    /// The share of the language model.
+    /// The weight of the language model.
     pub alpha: f64,
-    /// What a word adds, in nats.
+    /// The bonus per word, in nats.
     pub beta: f64,
 }
 
-/// Settings that are tried, in ascending order: of points that make equally few errors the first is taken.
+/// The settings to try, in ascending order; among points with equally few errors, the first is taken.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Grid {
@@ -77,11 +77,11 @@ pub struct Grid {
     pub beta: Vec<f64>,
 }
 
-/// Thresholds of the gate that are tried.
+/// The thresholds of the gate to try.
 pub const TAUS: &[f64] = &[0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
 
 impl Grid {
-    /// The values that are tried for a mode.
+    /// The values to try for a mode.
     pub fn of(mode: Mode, scale: ScoreScale) -> Self {
         let kappa = match scale {
             ScoreScale::Absent => vec![0.0, 0.05, 0.1, 0.2, 0.5],
@@ -101,7 +101,7 @@ impl Grid {
         Self { kappa, alpha, beta }
     }
 
-    /// One point.
+    /// A grid with one point.
     pub fn fixed(kappa: f64, alpha: f64, beta: f64) -> Self {
         Self {
             kappa: vec![kappa],
@@ -110,7 +110,7 @@ impl Grid {
         }
     }
 
-    /// The points: β changes fastest, then α, then κ.
+    /// The points; β varies fastest, then α, then κ.
     pub fn points(&self) -> Vec<Point> {
         let alphas = |&kappa: &f64| self.alpha.iter().map(move |&alpha| (kappa, alpha));
         let pairs = self.kappa.iter().flat_map(alphas);
@@ -130,16 +130,16 @@ pub struct Method {
     pub mode: Mode,
     /// The rule on the number of words of a lattice's paths.
     pub count: CountRule,
-    /// Where the weights of hypotheses come from; κ is the grid's.
+    /// How hypotheses are weighted; κ is the grid's.
     pub gate: Gate,
     /// How a lattice is searched; α and β are the grid's.
     pub decoder: Decoder,
-    /// The points that are tried.
+    /// The points to try.
     pub grid: Grid,
 }
 
 impl Method {
-    /// A method with all its parts.
+    /// A method from its parts.
     pub fn new(mode: Mode, count: CountRule, gate: Gate, decoder: Decoder, grid: Grid) -> Self {
         Self {
             mode,
@@ -151,38 +151,38 @@ impl Method {
     }
 }
 
-/// The words that each point of a grid finds in one list.
+/// The words that each point of a grid finds for one list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Distinct sequences of words.
     pub outputs: Vec<Vec<WordId>>,
-    /// For each point the place of its output.
+    /// For each point, the index of its output.
     pub places: Vec<usize>,
-    /// Whether the lattice, where there was one, was searched exactly.
+    /// Whether the lattice, if there was one, was searched exactly.
     pub is_exact: bool,
 }
 
-/// What each point of a grid makes of one utterance.
+/// The results of each point of a grid for one utterance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corrected {
     found: Found,
-    /// The highest posterior of each point.
+    /// The highest posterior at each point.
     confidences: Vec<f64>,
-    /// Errors of each output; without a reference none.
+    /// The errors of each output; empty without a reference.
     errors: Vec<usize>,
     best_errors: usize,
     is_single: bool,
 }
 
 impl Corrected {
-    /// Corrects lists, each with the language model's scores of its hypotheses, at every point of a method's grid.
+    /// Corrects lists at every point of a method's grid, given the language model's scores of their hypotheses.
     ///
-    /// The language model is asked for all paths of all lattices that are searched exactly at once, so that it can run them
-    /// together; then for the beams of the others.
+    /// The language model scores the paths of all lattices that are searched exactly in one request, so that it can run them
+    /// together; then the beams of the others.
     ///
     /// # Errors
     ///
-    /// The language model's, and a lattice of too many slots, with the place of its list.
+    /// The language model's errors, and a lattice with too many slots, with the index of its list.
     pub fn all<L: LanguageModel>(
         method: &Method,
         lists: &[(&DistinctList, &[LanguageScore])],
@@ -227,7 +227,7 @@ impl Corrected {
             .collect()
     }
 
-    /// Corrects one list; `paths` has the scores of the paths of a lattice that is searched exactly.
+    /// Corrects one list; `paths` holds the scored paths of a lattice that is searched exactly.
     fn one<L: LanguageModel>(
         method: &Method,
         list: &DistinctList,
@@ -284,11 +284,11 @@ impl Corrected {
         Ok(Self::of(method, list, scale, language, found))
     }
 
-    /// What has been found in a list before, by the same method.
+    /// A result that the same method found for a list before.
     ///
     /// # Panics
     ///
-    /// If `found` has not a place for each point of the grid, or not an output at each place.
+    /// If `found` does not have an index for each point of the grid, or an output for each index.
     pub fn of(
         method: &Method,
         list: &DistinctList,
@@ -297,9 +297,9 @@ impl Corrected {
         found: Found,
     ) -> Self {
         let points = method.grid.points().len();
-        assert_eq!(found.places.len(), points, "a place for each point");
+        assert_eq!(found.places.len(), points, "each point has an index");
         let has_output = |place: &usize| *place < found.outputs.len();
-        assert!(found.places.iter().all(has_output), "an output at a place");
+        assert!(found.places.iter().all(has_output), "each index has an output");
         let per_kappa = method.grid.alpha.len() * method.grid.beta.len();
         let confidences = method.grid.kappa.iter().flat_map(|&kappa| {
             let mut gate = method.gate;
@@ -320,7 +320,7 @@ impl Corrected {
         }
     }
 
-    /// The words that each point finds.
+    /// The words found by each point.
     pub fn found(&self) -> &Found {
         &self.found
     }
@@ -330,12 +330,12 @@ impl Corrected {
         &self.found.outputs[self.found.places[point]]
     }
 
-    /// Errors at a point; 0 without a reference.
+    /// The errors at a point; 0 without a reference.
     pub(crate) fn errors_at(&self, point: usize) -> usize {
         self.errors(point, None)
     }
 
-    /// Errors of the best hypothesis; 0 without a reference.
+    /// The errors of the best hypothesis; 0 without a reference.
     pub(crate) fn best_errors(&self) -> usize {
         self.best_errors
     }
@@ -345,17 +345,17 @@ impl Corrected {
         self.confidences[point]
     }
 
-    /// Whether the lattice, where there was one, was searched exactly.
+    /// Whether the lattice, if there was one, was searched exactly.
     pub fn is_exact(&self) -> bool {
         self.found.is_exact
     }
 
-    /// Whether a gate of this threshold sends the list on to correction at a point.
+    /// Whether a gate with this threshold sends the list to correction at a point.
     pub fn is_sent(&self, point: usize, tau: f64, send_single: bool) -> bool {
         self.confidences[point] <= tau && (!self.is_single || send_single)
     }
 
-    /// Errors at a point, behind a gate where there is one.
+    /// The errors at a point, behind the gate if one is given.
     fn errors(&self, point: usize, gate: Option<(f64, bool)>) -> usize {
         match gate {
             Some((tau, send_single)) if !self.is_sent(point, tau, send_single) => self.best_errors,
@@ -371,12 +371,12 @@ impl Corrected {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CorrectionError<E> {
-    /// A list asks for too much.
+    /// A list exceeds a limit.
     #[error("list {index}: {source}")]
     Transcript {
-        /// The place of the list, from 0.
+        /// The index of the list, from 0.
         index: usize,
-        /// What it asks for.
+        /// The limit that it exceeds.
         source: TranscriptError,
     },
     /// The language model failed.
@@ -402,7 +402,7 @@ impl<E> From<TranscriptError> for Failure<E> {
     }
 }
 
-/// The first place of the highest number.
+/// The index of the highest number; the first among equals.
 fn first_highest(scores: &[f64]) -> usize {
     let higher = |best: usize, at: usize| if scores[at] > scores[best] { at } else { best };
     (0..scores.len()).reduce(higher).unwrap_or(0)
@@ -411,9 +411,9 @@ fn first_highest(scores: &[f64]) -> usize {
 /// A lattice that is searched for several α and β.
 struct Search {
     decoder: Decoder,
-    /// All paths of a lattice that is searched exactly.
+    /// The paths of a lattice that is searched exactly.
     paths: Vec<Candidate>,
-    /// What is left in the beam of each α and β that is still to come, in their order; of a lattice that is not.
+    /// For a lattice that is not: the remaining candidates of the beam for each further α and β, in order.
     beams: std::vec::IntoIter<Vec<Candidate>>,
     is_exact: bool,
 }
@@ -463,18 +463,18 @@ impl Search {
     }
 }
 
-/// Settings for each of some utterances, and the gate's threshold where there is one.
+/// The settings of each of some utterances, with the gate's threshold if there is one.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Tuned {
-    /// The point that each utterance is corrected with.
+    /// The point for each utterance.
     pub points: Vec<usize>,
-    /// The threshold that each utterance is gated with; none without a gate.
+    /// The gate's threshold for each utterance; `None` without a gate.
     pub taus: Vec<Option<f64>>,
 }
 
 impl Tuned {
-    /// One point and threshold for all.
+    /// One point and threshold for all utterances.
     pub fn fixed(utterances: usize, point: usize, tau: Option<f64>) -> Self {
         Self {
             points: vec![point; utterances],
@@ -482,10 +482,10 @@ impl Tuned {
         }
     }
 
-    /// Even utterances are corrected with what is best for the odd ones, and the other way round.
+    /// Corrects even utterances with the settings that are best for the odd ones, and vice versa.
     ///
-    /// The point is the one of the fewest errors without a gate; with `gate`, which says whether single hypotheses are sent,
-    /// the threshold is then the one of the fewest errors.
+    /// The point is the one with the fewest errors without a gate. With `gate`, which says whether single hypotheses are sent,
+    /// the threshold is then the one with the fewest errors.
     pub fn on_others(corrected: &[Corrected], gate: Option<bool>) -> Self {
         let half = |parity: usize| {
             let other = corrected.iter().skip(1 - parity).step_by(2);
@@ -499,7 +499,7 @@ impl Tuned {
         }
     }
 
-    /// All utterances are corrected with what is best for those of another set.
+    /// Corrects all utterances with the settings that are best for another set.
     pub fn on(set: &[Corrected], utterances: usize, gate: Option<bool>) -> Self {
         let (point, tau) = choose(&set.iter().collect::<Vec<_>>(), gate);
         Self::fixed(utterances, point, tau)
@@ -523,7 +523,7 @@ impl Tuned {
     }
 }
 
-/// The point, and with a gate the threshold, of the fewest errors.
+/// The point with the fewest errors and, with a gate, the threshold with the fewest errors.
 fn choose(set: &[&Corrected], gate: Option<bool>) -> (usize, Option<f64>) {
     let errors = |point: usize, gate: Option<(f64, bool)>| -> usize {
         set.iter().map(|found| found.errors(point, gate)).sum()
@@ -680,13 +680,13 @@ mod tests {
             ..grid
         };
         let found = corrected(&mut set, Mode::Select, grid.clone());
-        // Even utterances gain from α = 1; the odd ones do not, so that α = 0 is the first of the best.
+        // Even utterances gain from α = 1; the odd ones do not, so α = 0 is the first of the best points.
         let tuned = Tuned::on_others(&found, Some(false));
         assert_eq!(tuned.points, [0, 1, 0, 1]);
         assert_eq!(tuned.taus[0], Some(0.5));
         let tuned = Tuned::on(&found[..1], 4, Some(false));
         assert_eq!(tuned.points, [1; 4]);
-        // The first list's best hypothesis has a posterior of 0.46, the third's one of 1.
+        // The best hypothesis of the first list has a posterior of 0.46, that of the third list 1.
         assert_eq!(tuned.taus, [Some(0.5); 4]);
         let found = texts(&set, &found, &tuned);
         assert_eq!(found[0], ("a b".to_owned(), true));

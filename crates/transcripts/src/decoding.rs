@@ -5,25 +5,25 @@ use std::convert::Infallible;
 
 use crate::{LanguageModel, LanguageScore, Lattice, Slot, Vocabulary, WordId};
 
-/// What is added to a weight before its logarithm is taken.
+/// Added to a weight before its logarithm is taken.
 const FLOOR: f64 = 1e-6;
 
-/// How a path is scored and looked for.
+/// How paths are scored and searched.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Decoder {
-    /// The share of the language model.
+    /// The weight of the language model.
     pub alpha: f64,
-    /// What a word adds, in nats, against the language model's liking for short sentences.
+    /// A bonus per word, in nats, which offsets the language model's preference for short sentences.
     pub beta: f64,
-    /// Paths that are kept at each slot of a lattice that is not searched exactly.
+    /// The number of paths kept at each slot, for a lattice that is not searched exactly.
     pub width: usize,
-    /// The most paths of a lattice that is searched exactly.
+    /// The largest number of paths of a lattice that is searched exactly.
     pub exact_paths: u128,
 }
 
 impl Default for Decoder {
-    /// α = 0.7, β = 3, 32 paths kept, 256 searched exactly.
+    /// α = 0.7, β = 3, 32 paths kept, up to 256 searched exactly.
     fn default() -> Self {
         Self {
             alpha: 0.7,
@@ -34,15 +34,15 @@ impl Default for Decoder {
     }
 }
 
-/// The words of one path or of several, with the parts of their score.
+/// The words of one or more paths, with the parts of their score.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Candidate {
     /// The words.
     pub words: Vec<WordId>,
-    /// Σ log(P + 10⁻⁶) over the slots, P the weight of the path's arc; the highest of the paths with these words.
+    /// Σ log(P + 10⁻⁶) over the slots, where P is the weight of the path's arc; the highest value of the paths with these words.
     pub lattice: f64,
-    /// What the language model says of the words and the end of the sentence.
+    /// The language model's score of the words and the end of the sentence.
     pub language: LanguageScore,
 }
 
@@ -62,7 +62,7 @@ impl Decoder {
         lattice.path_count() <= self.exact_paths
     }
 
-    /// The best of candidates; of equal ones the first.
+    /// The best candidate; the first among equals.
     pub fn best<'c>(&self, candidates: &'c [Candidate]) -> Option<&'c Candidate> {
         let mut best: Option<(&Candidate, f64)> = None;
         for candidate in candidates {
@@ -74,8 +74,8 @@ impl Decoder {
         best.map(|(candidate, _)| candidate)
     }
 
-    /// The words of every path of a lattice, each once, in an order that does not depend on weights; the language model is
-    /// not asked, and its scores are 0.
+    /// The words of every path of a lattice, each once, in an order that does not depend on weights. The language model is not
+    /// called, and its scores are 0.
     pub fn paths(&self, lattice: &Lattice) -> Vec<Candidate> {
         let silent = |states: &[(&(), WordId)]| Ok::<_, Infallible>(vec![None; states.len()]);
         match Self::walk(&[*self], lattice, usize::MAX, (), silent) {
@@ -87,14 +87,14 @@ impl Decoder {
         }
     }
 
-    /// The words of the paths that are left at the end of the lattice: all of them in a lattice that is searched exactly,
-    /// where they do not depend on α and β; else those of a beam.
+    /// The words of the candidate paths at the end of the lattice. If the lattice is searched exactly, these are all paths,
+    /// whatever α and β; otherwise those of a beam.
     ///
-    /// With α = 0 the language model is not asked, and its scores are 0.
+    /// With α = 0 the language model is not called, and its scores are 0.
     ///
     /// # Errors
     ///
-    /// The language model's.
+    /// The language model's errors.
     pub fn candidates<L: LanguageModel>(
         &self,
         lattice: &Lattice,
@@ -120,13 +120,13 @@ impl Decoder {
         Ok(beams.pop().unwrap_or_default())
     }
 
-    /// The words of the paths that are left in the beam of each of some decoders of one width.
+    /// The words of the paths in the final beam of each of some decoders with one width.
     ///
-    /// Beams go from slot to slot together, so that a beginning that several have is followed once.
+    /// Beams advance from slot to slot together, so a beginning that several share is extended once.
     ///
     /// # Errors
     ///
-    /// The language model's.
+    /// The language model's errors.
     pub(crate) fn beams<L: LanguageModel>(
         decoders: &[Self],
         lattice: &Lattice,
@@ -168,8 +168,8 @@ impl Decoder {
         Ok(found)
     }
 
-    /// Goes from slot to slot and keeps so many word sequences for each decoder; `extend` scores one more word after each
-    /// state, or says nothing of it.
+    /// Advances from slot to slot, keeping a number of word sequences for each decoder. `extend` scores one more word after each
+    /// state, or drops it with `None`.
     fn walk<S: Clone, E>(
         decoders: &[Self],
         lattice: &Lattice,
@@ -185,7 +185,7 @@ impl Decoder {
         let mut beams = vec![vec![(start, empty)]; decoders.len()];
         for slot in lattice.slots() {
             let mut asked: Vec<(&S, WordId)> = Vec::new();
-            // Where the scores of the words after each beginning are.
+            // The positions of the scores of the words after each beginning.
             let mut firsts: HashMap<Vec<WordId>, usize> = HashMap::new();
             for (state, candidate) in beams.iter().flatten() {
                 if !firsts.contains_key(&candidate.words) {
@@ -210,7 +210,7 @@ impl Decoder {
     }
 }
 
-/// Word sequences followed by each arc of a slot; `after` has the scores of the slot's words after a sequence, in their order.
+/// Extends word sequences by each arc of a slot; `after` holds the scores of the slot's words after a sequence, in order.
 fn followed<'s, S: Clone + 's>(
     beam: &[(S, Candidate)],
     slot: &Slot,
@@ -229,7 +229,7 @@ fn followed<'s, S: Clone + 's>(
                 None => (state, candidate.language),
             };
             let lattice = candidate.lattice + libm::log(arc.weight + FLOOR);
-            // Equal words have one score of the language model, so that the lattice's decides.
+            // Equal words have the same language model score, so the lattice score decides.
             if let Some(&place) = places.get(&words) {
                 let other = &mut next[place].1;
                 other.lattice = other.lattice.max(lattice);

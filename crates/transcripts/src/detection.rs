@@ -1,29 +1,29 @@
-//! How well what the gate looks at tells wrong hypotheses from right ones.
+//! How well the gate's features separate wrong hypotheses from right ones.
 
 use crate::{ErrorCounts, Gate, ScoredLists, TAUS, auc};
 
-/// Some lists sent to correction by one feature, the most doubtful first.
+/// Lists sent to correction by one feature, the most doubtful first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Detection {
-    /// What lists are ordered by: `posterior`, `gap`, `hypotheses` or `distance`.
+    /// The feature that orders the lists: `posterior`, `gap`, `hypotheses` or `distance`.
     pub feature: &'static str,
-    /// The area under the curve of wrong best hypotheses found against right ones sent; `None` where all are wrong or none.
+    /// The area under the ROC curve for detecting wrong best hypotheses; `None` if all are wrong or none is.
     pub auc: Option<f64>,
-    /// The threshold on the posterior that sends them; `None` where half of the lists are sent.
+    /// The threshold on the posterior; `None` if half of the lists are sent.
     pub tau: Option<f64>,
-    /// Lists that are sent.
+    /// The number of lists that are sent.
     pub sent: usize,
-    /// Lists with a reference.
+    /// The number of lists with a reference.
     pub lists: usize,
-    /// Errors of the best hypotheses of those that are sent.
+    /// The errors of the best hypotheses of the lists that are sent.
     pub sent_errors: ErrorCounts,
-    /// Errors of the best hypotheses of the others.
+    /// The errors of the best hypotheses of the others.
     pub kept_errors: ErrorCounts,
 }
 
 impl Detection {
-    /// Sends half of the lists by each feature, and by the posterior also what each of [`TAUS`] sends.
+    /// Sends half of the lists by each feature and, by the posterior, also those below each of [`TAUS`].
     pub fn all(gate: &Gate, set: &ScoredLists) -> Vec<Self> {
         let mut judged: Vec<([f64; 4], ErrorCounts)> = Vec::new();
         for (list, judgement) in set.distinct.iter().zip(set.judgements(gate)) {

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::io;
 
-/// Where in a file of lists something stands.
+/// A position in a file of lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
     /// An utterance of a JSON list, from 0, and the field that was read.
     Utterance {
-        /// Its place in the list, from 0.
+        /// Its index in the list, from 0.
         index: usize,
-        /// The field, where one was being read.
+        /// The field, if one was being read.
         field: Option<&'static str>,
     },
     /// A line, from 1.
@@ -34,7 +34,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why lists cannot be read, or transcripts not be compared.
+/// Why lists cannot be read, or transcripts cannot be compared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TranscriptError {
@@ -42,47 +42,47 @@ pub enum TranscriptError {
     #[error("reading failed: {0}")]
     Io(#[from] io::Error),
     /// Something is larger than a [limit](crate::Limits) allows.
-    #[error("{place}: {found} {unit} are more than the {limit} that are read")]
+    #[error("{place}: expected at most {limit} {unit}, found {found}")]
     TooMany {
-        /// Where.
+        /// The position.
         place: Place,
         /// What is counted.
         unit: &'static str,
         /// The limit.
         limit: u64,
-        /// How many there are, or how many were counted before reading stopped.
+        /// The number found, possibly when reading stopped.
         found: u64,
     },
-    /// The file is no JSON, or JSON of another shape.
+    /// The file is not JSON, or JSON of another shape.
     #[error("{place}: {reason}")]
     Json {
-        /// Where.
+        /// The position.
         place: Place,
-        /// What the JSON reader says.
+        /// The JSON reader's message.
         reason: String,
     },
-    /// A field, line or file that breaks the format.
+    /// A field, line or file breaks the format.
     #[error("{place}: expected {expected}, found {found}")]
     Format {
-        /// Where.
+        /// The position.
         place: Place,
-        /// What the format asks for.
+        /// What the format requires.
         expected: String,
-        /// What is there instead.
+        /// What was found.
         found: String,
     },
-    /// One identifier stands for two utterances.
-    #[error("{place}: the id `{id}` was given to an earlier utterance too; give each its own")]
+    /// Two utterances have the same identifier.
+    #[error("{place}: an earlier utterance has the id `{id}` too; give each utterance a unique id")]
     RepeatedId {
-        /// Where the second one is.
+        /// The position of the second one.
         place: Place,
         /// The identifier.
         id: String,
     },
-    /// An identifier that no utterance of the lists has.
+    /// No utterance of the lists has the identifier.
     #[error("{place}: no utterance has the id `{id}`")]
     UnknownId {
-        /// Where it is named.
+        /// The position of the identifier.
         place: Place,
         /// The identifier.
         id: String,
@@ -93,36 +93,36 @@ pub enum TranscriptError {
         /// The limit.
         limit: usize,
     },
-    /// Two systems that are compared have not transcribed the same utterances.
+    /// Two systems to be compared did not transcribe the same utterances.
     #[error(
         "comparison: {expected} utterances in the first output, {found} in the second; both must have the same"
     )]
     UtteranceNumbers {
-        /// Utterances of the first.
+        /// The number of utterances of the first.
         expected: usize,
-        /// Utterances of the second.
+        /// The number of utterances of the second.
         found: usize,
     },
-    /// The two systems are held against different references.
+    /// The references of the two systems differ.
     #[error(
-        "comparison, utterance {index}: {expected} reference words in the first output, {found} in the second"
+        "comparison, utterance {index}: {expected} reference words in the first output, {found} in the second; give both the same references"
     )]
     References {
-        /// The utterance, from 0.
+        /// The index of the utterance, from 0.
         index: usize,
-        /// Reference words for the first system.
+        /// The number of reference words for the first system.
         expected: u64,
-        /// Reference words for the second.
+        /// The number of reference words for the second system.
         found: u64,
     },
-    /// A setting outside its range.
+    /// A setting is outside its range.
     #[error("{setting}: expected {expected}, found {found}")]
     Setting {
         /// Its name.
         setting: &'static str,
-        /// What it may be.
+        /// The accepted values.
         expected: &'static str,
-        /// What it is.
+        /// The value.
         found: String,
     },
 }

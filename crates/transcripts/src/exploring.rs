@@ -1,37 +1,37 @@
-//! Error rates over settings: how they change with the language model's share, and with the share of lists that are sent.
+//! How error rates change with the weight of the language model, and with the share of lists that are sent.
 
 use crate::{Corrected, Method, Point, ScoredLists};
 
-/// The error rate at one share of the language model.
+/// The error rate at one weight of the language model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct AlphaRate {
-    /// The settings: κ and β are those that the first utterance is corrected with.
+    /// The settings; κ and β are those of the first utterance.
     pub point: Point,
-    /// Errors for each reference word.
+    /// Errors per reference word.
     pub rate: f64,
-    /// Its standard error over utterances; `None` of a single one.
+    /// Its standard error over utterances; `None` for a single utterance.
     pub standard_error: Option<f64>,
 }
 
-/// The error rate where some lists are sent to correction.
+/// The error rate if a share of the lists is sent to correction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct ShareRate {
     /// The share of lists that are sent, the most doubtful first.
     pub share: f64,
-    /// Errors for each reference word.
+    /// Errors per reference word.
     pub rate: f64,
-    /// Its standard error over utterances; `None` of a single one.
+    /// Its standard error over utterances; `None` for a single utterance.
     pub standard_error: Option<f64>,
 }
 
-/// Steps from no list sent to all.
+/// The number of steps from no list sent to all.
 const STEPS: usize = 10;
 
-/// The rate of errors and words of each utterance, and its standard error; `None` without words.
+/// The error rate, from the errors and words of each utterance, and its standard error; `None` without words.
 ///
-/// The error is that of a ratio of sums over independent utterances, linearised: √(n/(n−1)·Σ(eᵢ − r·wᵢ)²)/Σwᵢ.
+/// The standard error is that of a ratio of sums over independent utterances, linearised: √(n/(n−1)·Σ(eᵢ − r·wᵢ)²)/Σwᵢ.
 fn rate(utterances: &[(usize, usize)]) -> Option<(f64, Option<f64>)> {
     let sum = |of: fn(&(usize, usize)) -> usize| utterances.iter().map(of).sum::<usize>() as f64;
     let (errors, words) = (sum(|it| it.0), sum(|it| it.1));
@@ -46,7 +46,7 @@ fn rate(utterances: &[(usize, usize)]) -> Option<(f64, Option<f64>)> {
     Some((rate, error))
 }
 
-/// The words of each utterance's reference; `None` where one has none.
+/// The number of words of each utterance's reference; `None` if one has none.
 fn words(set: &ScoredLists) -> Option<Vec<usize>> {
     let references = set.distinct.iter();
     references
@@ -54,7 +54,7 @@ fn words(set: &ScoredLists) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// The rates over α, at κ and β of the point that the first utterance is corrected with.
+/// The rates over α, with κ and β of the first utterance's point.
 pub(crate) fn by_alpha(
     method: &Method,
     set: &ScoredLists,
@@ -81,7 +81,7 @@ pub(crate) fn by_alpha(
     found.collect()
 }
 
-/// The rates over the share of lists that are sent, each list at its own point.
+/// The rates over the share of lists that are sent, with each list at its own point.
 pub(crate) fn by_share(
     set: &ScoredLists,
     corrected: &[Corrected],
@@ -103,7 +103,7 @@ pub(crate) fn by_share(
             .iter()
             .enumerate()
             .map(|(rank, &at)| {
-                // A list of one hypothesis stays, unless single ones are sent.
+                // A list with one hypothesis is not sent, unless single ones are.
                 let is_sent = rank < sent && corrected[at].is_sent(points[at], 1.0, send_single);
                 let errors = match is_sent {
                     true => corrected[at].errors_at(points[at]),

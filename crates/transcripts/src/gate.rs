@@ -1,26 +1,26 @@
-//! Stage 1: which utterances the recogniser is unsure of.
+//! Stage 1: selects the utterances that the recogniser is unsure of.
 
 use crate::{DistinctList, LanguageScore, ScoreScale, TranscriptError, distance};
 
-/// How sure a recogniser is, and when that is enough.
+/// Measures how sure a recogniser is, and decides when that suffices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Gate {
-    /// The share of the language model's score beside the recogniser's.
+    /// The weight of the language model's score relative to the recogniser's.
     pub alpha: f64,
     /// The temperature of the softmax over hypotheses, in nats.
     pub theta: f64,
-    /// What a rank costs where there are no scores, in nats.
+    /// The cost of a rank in nats, if there are no scores.
     pub kappa: f64,
-    /// The posterior that the best hypothesis must exceed for the list to be kept.
+    /// The posterior that the best hypothesis must exceed for the list not to be corrected.
     pub tau: f64,
-    /// Whether lists of one distinct hypothesis are corrected too.
+    /// Whether lists with one distinct hypothesis are corrected too.
     pub send_single: bool,
 }
 
 impl Gate {
-    /// No language model, ranks at 0.1 nats, a threshold of 0.9, and the temperature of the scale: 1 for whole
-    /// transcripts, else 0.05, as means differ by few hundredths.
+    /// No language model, 0.1 nats per rank, a threshold of 0.9, and the temperature of the score scale: 1 for whole transcripts
+    /// and 0.05 otherwise, because means differ by few hundredths.
     pub fn new(scale: ScoreScale) -> Self {
         Self {
             alpha: 0.0,
@@ -34,11 +34,11 @@ impl Gate {
         }
     }
 
-    /// Checks the ranges of the settings.
+    /// Checks that the settings are in range.
     ///
     /// # Errors
     ///
-    /// A threshold outside 0..1, a temperature that is not above 0, or a number that is not finite or below 0.
+    /// The threshold is outside 0..1, the temperature is not above 0, or a number is not finite or below 0.
     pub fn check(&self) -> Result<(), TranscriptError> {
         let refuse = |setting, expected, found: f64| {
             Err(TranscriptError::Setting {
@@ -61,9 +61,9 @@ impl Gate {
         Ok(())
     }
 
-    /// S = A + α·G of each hypothesis, in nats; without scores A is −κ·rank.
+    /// S = A + α·G of each hypothesis, in nats; without scores, A is −κ·rank.
     ///
-    /// `language` may be empty where α is 0.
+    /// `language` may be empty if α is 0.
     pub fn scores(
         &self,
         list: &DistinctList,
@@ -101,7 +101,7 @@ impl Gate {
     }
 }
 
-/// What the gate makes of a list.
+/// The gate's judgement of a list.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Judgement {
@@ -109,13 +109,13 @@ pub struct Judgement {
     pub posteriors: Vec<f64>,
     /// The highest posterior.
     pub confidence: f64,
-    /// The highest posterior less the second.
+    /// The highest posterior minus the second.
     pub gap: f64,
-    /// The mean edit distance of the other hypotheses to the best, in words.
+    /// The mean edit distance of the other hypotheses from the best, in words.
     pub mean_distance: f64,
-    /// Distinct hypotheses.
+    /// The number of distinct hypotheses.
     pub distinct: usize,
-    /// Whether the list goes on to correction; else its best hypothesis is kept.
+    /// Whether the list is sent to correction; otherwise its best hypothesis is kept.
     pub is_sent: bool,
 }
 
@@ -130,9 +130,9 @@ pub fn posteriors(scores: &[f64], theta: f64) -> Vec<f64> {
     weights.iter().map(|weight| weight / total).collect()
 }
 
-/// The area under the ROC curve: how often something marked has a higher number than something unmarked, ties by half.
+/// The area under the ROC curve: the probability that a marked case has a higher number than an unmarked one; ties count half.
 ///
-/// `None` where all are marked or none is.
+/// `None` if all are marked or none is.
 pub fn auc(cases: &[(f64, bool)]) -> Option<f64> {
     let mut cases = cases.to_vec();
     cases.sort_by(|a, b| a.0.total_cmp(&b.0));

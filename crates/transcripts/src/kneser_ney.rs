@@ -1,14 +1,14 @@
-//! A trigram model with interpolated Kneser–Ney smoothing: a language model that is made in a second.
+//! A trigram model with interpolated Kneser–Ney smoothing: a language model that trains in a second.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 
 use crate::{LanguageModel, LanguageScore, TranscriptError};
 
-/// The absolute discount of every order.
+/// The absolute discount, for every order.
 const DISCOUNT: f64 = 0.75;
 
-/// Numbers of what is no word of the training sentences.
+/// The ids of symbols that are not words of the training sentences.
 const START: u32 = 0;
 const END: u32 = 1;
 const UNKNOWN: u32 = 2;
@@ -16,7 +16,7 @@ const FIRST_WORD: u32 = 3;
 
 /// A trigram model, interpolated with bigrams, unigrams and the uniform distribution.
 ///
-/// Counts of the lower orders are numbers of distinct words before (Kneser & Ney 1995; Chen & Goodman 1999, section 3), and
+/// Counts of the lower orders are numbers of distinct preceding words (Kneser & Ney 1995; Chen & Goodman 1999, section 3), and
 /// each order is discounted by 0.75. Sentences end with an end token, which is scored.
 #[derive(Debug, Clone)]
 pub struct KneserNey {
@@ -29,12 +29,12 @@ pub struct KneserNey {
     none: History,
 }
 
-/// What follows some words in the training sentences.
+/// The words that follow a history in the training sentences.
 #[derive(Debug, Clone, Copy, Default)]
 struct History {
-    /// The sum of the counts of what follows.
+    /// The sum of their counts.
     total: u32,
-    /// How many distinct words do.
+    /// The number of distinct words.
     distinct: u32,
 }
 
@@ -44,7 +44,7 @@ impl History {
         self.distinct += 1;
     }
 
-    /// The probability of a word with a count, where the next lower order gives it `lower`.
+    /// The probability of a word with a count, given its probability `lower` in the next lower order.
     fn interpolate(self, count: u32, lower: f64) -> f64 {
         if self.total == 0 {
             return lower;
@@ -59,11 +59,11 @@ impl History {
 pub struct Context([u32; 2]);
 
 impl KneserNey {
-    /// Counts the trigrams of sentences, each a list of words.
+    /// Trains a model on the trigrams of sentences, each a list of words.
     ///
     /// # Errors
     ///
-    /// There is no sentence.
+    /// There are no sentences.
     pub fn train<S, W>(sentences: impl IntoIterator<Item = S>) -> Result<Self, TranscriptError>
     where
         S: IntoIterator<Item = W>,
@@ -111,7 +111,7 @@ impl KneserNey {
         Ok(model)
     }
 
-    /// The probability of a word after two others; those of all words, the end and one unknown word sum to 1.
+    /// The probability of a word after two others; over all words, the end and one unknown word, it sums to 1.
     fn probability(&self, [a, b]: [u32; 2], c: u32) -> f64 {
         let count = |found: Option<&u32>| found.copied().unwrap_or(0);
         let uniform = 1.0 / f64::from(self.none.distinct + 1);

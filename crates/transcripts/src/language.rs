@@ -1,22 +1,22 @@
-//! Scores of words by a language model.
+//! Language model scores of words.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 
 use crate::ScoreScale;
 
-/// What a language model says of words, in nats.
+/// A language model's score of words, in nats.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LanguageScore {
-    /// The log-probability of all of them.
+    /// The log-probability of all words.
     pub log_probability: f64,
-    /// The tokens that it is a sum over, an end token included.
+    /// The number of tokens that it sums over, including an end token.
     pub tokens: usize,
 }
 
 impl LanguageScore {
-    /// A score over so many tokens.
+    /// A score over a number of tokens.
     pub fn new(log_probability: f64, tokens: usize) -> Self {
         Self {
             log_probability,
@@ -24,12 +24,12 @@ impl LanguageScore {
         }
     }
 
-    /// The mean over tokens; 0 where there are none.
+    /// The mean per token; 0 if there are none.
     pub fn mean(&self) -> f64 {
         self.log_probability / self.tokens.max(1) as f64
     }
 
-    /// The score as it is added to a recogniser's: whole beside whole transcripts, else the mean.
+    /// The score in the form in which it is added to a recogniser's: the sum for whole transcripts, otherwise the mean.
     pub fn on(&self, scale: ScoreScale) -> f64 {
         match scale {
             ScoreScale::Sum => self.log_probability,
@@ -37,7 +37,7 @@ impl LanguageScore {
         }
     }
 
-    /// The score of what it stands for, followed by what `next` stands for.
+    /// The score of a text, followed by the text of `next`.
     pub fn then(self, next: Self) -> Self {
         Self {
             log_probability: self.log_probability + next.log_probability,
@@ -48,38 +48,38 @@ impl LanguageScore {
 
 /// A language model that scores words from left to right.
 ///
-/// Both methods take many at once, so that a model can run them together.
+/// Its methods take many states at once, so that a model can run them together.
 pub trait LanguageModel {
-    /// What the words so far leave for those that follow.
+    /// The state after some words.
     type State: Clone;
-    /// Why a score can fail.
+    /// The model's error.
     type Error;
 
-    /// Before the first word.
+    /// The state before the first word.
     fn start(&self) -> Self::State;
 
     /// Scores one more word after each state.
     ///
     /// # Errors
     ///
-    /// The model's own.
+    /// The model's errors.
     fn extend(
         &mut self,
         words: &[(&Self::State, &str)],
     ) -> Result<Vec<(Self::State, LanguageScore)>, Self::Error>;
 
-    /// Scores the end of the sentence after each state; nothing, in a model that does not score ends.
+    /// Scores the end of the sentence after each state; a model without end scores returns 0 over no tokens.
     ///
     /// # Errors
     ///
-    /// The model's own.
+    /// The model's errors.
     fn end(&mut self, states: &[&Self::State]) -> Result<Vec<LanguageScore>, Self::Error>;
 
-    /// Scores whole sentences, with their ends; a beginning that several share is scored once.
+    /// Scores whole sentences, with their ends; common beginnings are scored once.
     ///
     /// # Errors
     ///
-    /// The model's own.
+    /// The model's errors.
     fn sentences(&mut self, sentences: &[Vec<&str>]) -> Result<Vec<LanguageScore>, Self::Error> {
         let mut nodes = vec![(self.start(), LanguageScore::default())];
         let mut at = vec![0; sentences.len()];
@@ -114,7 +114,7 @@ pub trait LanguageModel {
     }
 }
 
-/// A language model that says nothing of words: all scores are 0, over no tokens.
+/// A language model without information: all scores are 0, over no tokens.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoLanguageModel;
 
@@ -133,7 +133,7 @@ impl LanguageModel for NoLanguageModel {
     }
 }
 
-/// A language model whose tokens are counted.
+/// A language model that counts its tokens.
 #[derive(Debug, Clone)]
 pub struct Counted<L> {
     model: L,
@@ -141,12 +141,12 @@ pub struct Counted<L> {
 }
 
 impl<L> Counted<L> {
-    /// Counts what `model` scores from now on.
+    /// Counts the tokens that `model` scores from now on.
     pub fn new(model: L) -> Self {
         Self { model, tokens: 0 }
     }
 
-    /// Tokens that were scored; of whole sentences all, also those of a beginning that several share.
+    /// The number of scored tokens. For whole sentences all tokens count, including those of common beginnings.
     pub fn tokens(&self) -> u64 {
         self.tokens
     }

@@ -1,35 +1,35 @@
-//! Word lattices (confusion networks) by the alignment of ROVER.
+//! Word lattices (confusion networks), built with ROVER's alignment.
 //!
-//! A lattice is a row of slots; each holds words, and NULL where a hypothesis has no word there, with the weight of the
-//! hypotheses that say so. A path takes one arc of each slot.
+//! A lattice is a row of slots. Each slot holds words, and NULL if a hypothesis has no word there, with the weight of the
+//! hypotheses that agree. A path takes one arc of each slot.
 
 use std::collections::HashSet;
 
 use crate::{DistinctList, TranscriptError, Vocabulary, WordId};
 
-/// Costs of ROVER's alignment; a correct word costs nothing, nor does a deletion where the slot holds NULL.
+/// Costs of ROVER's alignment. A correct word costs nothing; neither does a deletion in a slot with NULL.
 const INSERTION: u32 = 3;
 const DELETION: u32 = 3;
 const SUBSTITUTION: u32 = 4;
 
-/// The most slots that a lattice may have.
+/// The largest number of slots of a lattice.
 pub const MAX_SLOTS: usize = 4096;
 
-/// One choice of a slot.
+/// An arc of a slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Arc {
     /// The word; `None` is NULL.
     pub word: Option<WordId>,
-    /// The weight of the hypotheses that have it here.
+    /// The total weight of the hypotheses with this word here.
     pub weight: f64,
 }
 
-/// What may stand at one place of a transcript.
+/// The alternatives at one place of a transcript.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Slot {
-    /// One or more, of distinct words, in the order in which they were added.
+    /// At least one arc; their words are distinct, in the order of adding.
     pub arcs: Vec<Arc>,
     /// Whether the best hypothesis has no word here.
     pub inserted: bool,
@@ -52,9 +52,9 @@ impl Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CountRule {
-    /// Slots are used as they are.
+    /// Slots are used unchanged.
     Free,
-    /// Slots that insertions opened stay NULL, and no other slot may be.
+    /// Slots opened by insertions stay NULL, and no other slot may be NULL.
     Keep,
 }
 
@@ -82,29 +82,29 @@ enum Move {
 }
 
 impl Lattice {
-    /// Merges a list's hypotheses with equal weights, as a lattice is made whose paths alone matter.
+    /// Merges a list's hypotheses with equal weights, for uses that depend only on the paths.
     ///
     /// # Errors
     ///
-    /// More than [`MAX_SLOTS`] slots.
+    /// The lattice has more than [`MAX_SLOTS`] slots.
     pub fn of(list: &DistinctList) -> Result<Self, TranscriptError> {
         Self::rover(&list.hypotheses, &vec![1.0; list.hypotheses.len()])
     }
 
     /// Merges hypotheses into the first one, in order, each with its weight.
     ///
-    /// Each is aligned with the slots at ROVER's costs (insertion 3, deletion 3, substitution 4; a deletion is free where
-    /// the slot holds NULL). A pair adds the word to its slot and a deletion adds NULL; an insertion opens a slot that
-    /// holds NULL with the weight merged so far. Of alignments of one cost, the one is taken that, read from the end,
-    /// prefers pairs to deletions and deletions to insertions.
+    /// Each hypothesis is aligned with the slots at ROVER's costs (insertion 3, deletion 3, substitution 4; a deletion is free in
+    /// a slot with NULL). A pair adds the word to its slot, and a deletion adds NULL. An insertion opens a slot that holds NULL
+    /// with the weight merged so far. Among alignments with equal cost it takes the one that, read from the end, prefers pairs to
+    /// deletions and deletions to insertions.
     ///
     /// # Errors
     ///
-    /// More than [`MAX_SLOTS`] slots.
+    /// The lattice has more than [`MAX_SLOTS`] slots.
     ///
     /// # Panics
     ///
-    /// If there is no hypothesis, or another number of weights.
+    /// If there are no hypotheses, or the number of weights differs.
     pub fn rover(
         hypotheses: &[impl AsRef<[WordId]>],
         weights: &[f64],
@@ -112,7 +112,7 @@ impl Lattice {
         assert_eq!(
             hypotheses.len(),
             weights.len(),
-            "a weight for each hypothesis"
+            "each hypothesis has a weight"
         );
         let slot = |&word: &WordId| Slot {
             arcs: vec![Arc {
@@ -229,7 +229,7 @@ impl Lattice {
         self.slots.iter().fold(1, count)
     }
 
-    /// The words of the heaviest arcs; of equal ones the first.
+    /// The words of the heaviest arcs; the first among equals.
     pub fn heaviest(&self) -> Vec<WordId> {
         let heaviest = |slot: &Slot| {
             let mut arcs = slot.arcs.iter();
@@ -243,9 +243,9 @@ impl Lattice {
         self.slots.iter().filter_map(heaviest).collect()
     }
 
-    /// The path nearest to words, as the words of the path and its distance in errors.
+    /// The words of the path with the fewest errors relative to some words, and the number of errors.
     ///
-    /// With the reference as words, the distance is the lattice oracle.
+    /// With the reference as words, the number is the lattice oracle.
     pub fn nearest(&self, words: &[WordId]) -> (Vec<WordId>, usize) {
         let columns = words.len() + 1;
         let mut costs: Vec<usize> = (0..columns).collect();
@@ -255,7 +255,7 @@ impl Lattice {
             .iter()
             .zip(moves[columns..].chunks_exact_mut(columns))
         {
-            // A word of the slot without one among `words`.
+            // The cost of a slot that is paired with no word: 1, unless it holds NULL.
             let extra = usize::from(!slot.has(None));
             let mut diagonal = costs[0];
             costs[0] += extra;
@@ -263,7 +263,7 @@ impl Lattice {
             for (j, &word) in words.iter().enumerate() {
                 let known = slot.has(Some(word));
                 let pair = diagonal + usize::from(!known);
-                // A slot of NULL alone has no word to pair.
+                // A slot with NULL alone has no word to pair.
                 let has_word = slot.arcs.iter().any(|arc| arc.word.is_some());
                 let mut best = match has_word {
                     true => (pair, Move::Pair),
@@ -304,7 +304,7 @@ impl Lattice {
         (path, costs[words.len()])
     }
 
-    /// The words of each slot as texts; `None` is NULL.
+    /// The words of each slot as strings; `None` is NULL.
     pub fn texts(&self, vocabulary: &Vocabulary) -> Vec<Vec<Option<String>>> {
         let text = |arc: &Arc| arc.word.map(|word| vocabulary.word(word).to_owned());
         let slots = self.slots.iter();
@@ -313,7 +313,7 @@ impl Lattice {
             .collect()
     }
 
-    /// The automaton of the paths.
+    /// The automaton that accepts the paths.
     pub fn automaton(&self) -> Automaton<'_> {
         Automaton { slots: &self.slots }
     }
@@ -321,27 +321,27 @@ impl Lattice {
 
 /// The transcripts that a lattice allows, word by word.
 ///
-/// Its states are sets of slots before which a transcript may stand; NULL leads on without a word.
+/// A state is the set of slots that may come next; NULL leads to the next slot without a word.
 #[derive(Debug, Clone, Copy)]
 pub struct Automaton<'a> {
     slots: &'a [Slot],
 }
 
-/// Slots before which a transcript may stand, ascending; never empty.
+/// The slots that may come next, ascending; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State(Vec<usize>);
 
 impl Automaton<'_> {
-    /// Before the first word.
+    /// The state before the first word.
     pub fn start(&self) -> State {
         self.closed(vec![0])
     }
 
-    /// Adds what NULL leads to.
+    /// Adds the slots reached through NULL.
     fn closed(&self, places: Vec<usize>) -> State {
         let mut closed: Vec<usize> = Vec::with_capacity(places.len());
         for place in places {
-            // Places before are closed already, so that what they lead to is there.
+            // Earlier slots are already closed, so everything reached from them is present.
             if closed.last().is_some_and(|&last| last >= place) {
                 continue;
             }
@@ -352,7 +352,7 @@ impl Automaton<'_> {
         State(closed)
     }
 
-    /// After one more word; `None` where no path has it here.
+    /// The state after one more word; `None` if no path has it here.
     pub fn step(&self, state: &State, word: WordId) -> Option<State> {
         let next = |&place: &usize| {
             let slot = self.slots.get(place)?;

@@ -1,19 +1,20 @@
 //! Transcripts of speech: N-best lists, word error rates, word lattices, rescoring and significance.
 //!
-//! A recogniser gives N best hypotheses of each utterance. [`read_hyporadise`], [`read_columns`] and [`read_kaldi`] read
+//! A recogniser proposes N best hypotheses for each utterance. [`read_hyporadise`], [`read_columns`] and [`read_kaldi`] read
 //! them, strictly and within [`Limits`]; a [`Normaliser`] turns texts into words; [`Utterance::distinct`] drops copies.
 //! Correction has two stages:
 //!
-//! 1. a [`Gate`] keeps the lists that the recogniser is sure of;
-//! 2. of the others, a [`Lattice`] is made, and a [`Decoder`] looks for its best path with any [`LanguageModel`].
+//! 1. a [`Gate`] keeps the best hypothesis of lists that the recogniser is sure of;
+//! 2. the others become a [`Lattice`], and a [`Decoder`] searches its best path with any [`LanguageModel`].
 //!
-//! Words of a path come from the hypotheses alone, so that a correction keeps the rules by construction; the
-//! [`Automaton`] of a lattice says which word may follow, and [`violations`] checks what other programs made.
-//! A [`System`] is one way of correcting [`ScoredLists`], with what it made of each; its settings are given, or [tuned](Tuning) on
-//! other utterances. [`errors`] counts, [`bootstrap`] and [`matched_pairs`] tell a difference from chance.
+//! The words of a path come from the hypotheses alone, so a correction obeys the rules by construction. The [`Automaton`] of a
+//! lattice says which word may follow, and [`violations`] checks corrections of other programs.
+//! A [`System`] is one way of correcting [`ScoredLists`], with its result for each list; its settings are given, or
+//! [tuned](Tuning) on other utterances. [`errors`] counts, and [`bootstrap`] and [`matched_pairs`] test whether a difference is
+//! due to chance.
 //!
-//! Nothing here knows a neural model or opens a file. [`KneserNey`] is a trigram model, so that the whole chain can be run
-//! in a second:
+//! Nothing here knows a neural model or opens a file. [`KneserNey`] is a trigram model with which the whole chain runs in a
+//! second:
 //!
 //! ```
 //! use layerwise_transcripts::{
@@ -33,7 +34,7 @@
 //! let decoder = Decoder::default();
 //! let candidates = decoder.candidates(&lattice, &vocabulary, &mut model).unwrap_or_default();
 //! let best = decoder.best(&candidates).ok_or("a lattice has a path")?;
-//! assert_eq!(vocabulary.text(&best.words), "show me flights to boston"); // which no hypothesis is
+//! assert_eq!(vocabulary.text(&best.words), "show me flights to boston"); // none of the hypotheses
 //! assert!(lattice.automaton().allows(&best.words));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

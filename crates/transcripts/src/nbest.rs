@@ -1,4 +1,4 @@
-//! N-best lists: what a recogniser took each utterance to be, and what was said.
+//! N-best lists: a recogniser's hypotheses for each utterance, and its reference.
 
 use std::collections::BTreeSet;
 
@@ -8,72 +8,71 @@ use crate::{ErrorCounts, Normaliser, TranscriptError, Vocabulary, WordId, distan
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Hypothesis {
-    /// Its text, as the file has it.
+    /// Its text, as in the file.
     pub text: String,
     /// The recogniser's log-probability, on the lists' [scale](NBestLists::scale).
     pub score: Option<f64>,
 }
 
-/// What a recogniser made of one utterance.
+/// A recogniser's hypotheses for one utterance.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Utterance {
-    /// Unique among the lists; where the file names none, its place from 0.
+    /// Unique among the lists; if the file gives none, its index from 0.
     pub id: String,
-    /// One or more, the best first.
+    /// At least one, the best first.
     pub hypotheses: Vec<Hypothesis>,
-    /// What was said.
+    /// The reference transcript.
     pub reference: Option<String>,
 }
 
-/// What the scores of a file stand for.
+/// The meaning of a file's scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScoreScale {
-    /// There are none; the order of the hypotheses is all that is known.
+    /// There are no scores; only the order of the hypotheses is known.
     Absent,
-    /// Mean log-probabilities of a token, in nats.
+    /// Mean log-probabilities per token, in nats.
     Mean,
     /// Log-probabilities of whole transcripts, in nats.
     Sum,
 }
 
-/// What was odd in a file and did not keep it from being read.
+/// Peculiarities of a file that did not prevent reading it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Oddities {
-    /// Scores above 0, which no log-probability is.
+    /// The number of scores above 0, which cannot be log-probabilities.
     pub positive_scores: usize,
-    /// Hypotheses without words.
+    /// The number of hypotheses without words.
     pub empty_hypotheses: usize,
-    /// Keys of JSON objects that were not read; at most 16 are kept.
+    /// Keys of JSON objects that were ignored, at most 16 of them.
     pub unread_keys: BTreeSet<String>,
 }
 
-/// Lists of hypotheses, one list an utterance, in the order of the file.
+/// Lists of hypotheses, one per utterance, in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct NBestLists {
-    /// One or more.
+    /// At least one.
     pub utterances: Vec<Utterance>,
-    /// What their scores are; all have some or none has.
+    /// The meaning of the scores; either all lists have scores or none has.
     pub scale: ScoreScale,
-    /// What was odd.
+    /// Peculiarities of the file.
     pub oddities: Oddities,
 }
 
 /// The distinct hypotheses of one utterance, as words.
 ///
-/// Lists that a recogniser could not fill are often filled up with copies, so equal hypotheses count once: the first, with
-/// its score.
+/// Recognisers often fill up short lists with copies, so equal hypotheses count once: the first, with its score.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DistinctList {
-    /// One or more, the best first; words of hypotheses may be none.
+    /// At least one, the best first; a hypothesis may have no words.
     pub hypotheses: Vec<Vec<WordId>>,
-    /// The recogniser's scores of them, where it gave some.
+    /// The recogniser's scores of them, if it gave any.
     pub scores: Option<Vec<f64>>,
-    /// The words that were said, where that is known.
+    /// The words of the reference, if known.
     pub reference: Option<Vec<WordId>>,
 }
 
@@ -108,14 +107,14 @@ impl DistinctList {
         hypotheses.map(|words| vocabulary.words(words)).collect()
     }
 
-    /// The fewest errors that a hypothesis of the list has; `None` without a reference.
+    /// The smallest number of errors of a hypothesis in the list; `None` without a reference.
     pub fn oracle_errors(&self) -> Option<usize> {
         let reference = self.reference.as_ref()?;
         let errors = self.hypotheses.iter();
         errors.map(|words| distance(reference, words)).min()
     }
 
-    /// The errors of words against the reference; `None` without one.
+    /// The errors of words against the reference; `None` without a reference.
     pub fn errors(&self, words: &[WordId]) -> Option<ErrorCounts> {
         let reference = self.reference.as_ref()?;
         Some(crate::errors(reference, words))
@@ -123,11 +122,11 @@ impl DistinctList {
 }
 
 impl NBestLists {
-    /// Gives utterances the references of a table with a line for each id.
+    /// Gives utterances the references of a table, by id.
     ///
     /// # Errors
     ///
-    /// An id that the lists do not have. An utterance without a line stays without a reference.
+    /// The lists lack an id. An utterance without an entry has no reference.
     pub fn set_references(
         &mut self,
         references: Vec<(String, String)>,
@@ -146,11 +145,11 @@ impl NBestLists {
         Ok(())
     }
 
-    /// Checks that every id is that of an utterance.
+    /// Checks that every id belongs to an utterance.
     ///
     /// # Errors
     ///
-    /// The first that is not.
+    /// The first id that does not.
     pub fn check_ids<'i>(
         &self,
         ids: impl IntoIterator<Item = &'i String>,

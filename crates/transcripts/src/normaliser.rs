@@ -1,4 +1,4 @@
-//! What is done to transcripts before words are compared.
+//! Normalises transcripts before words are compared.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,18 +7,18 @@ use std::sync::LazyLock;
 use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
-/// How a transcript is turned into words. Every output names the one that was used.
+/// How a transcript is turned into words. Every output names the normaliser.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Normaliser {
-    /// Words are what stands between blanks.
+    /// Words are separated by white space, and otherwise unchanged.
     None,
-    /// Lower case; what is no letter, digit, apostrophe or blank becomes a blank; then every longest run of words of one
-    /// character other than `a` and `i` is joined (`u s` becomes `us`).
+    /// Lower case; every character other than a letter, digit, apostrophe or space becomes a space; then each longest run of
+    /// one-character words other than `a` and `i` is joined (`u s` becomes `us`).
     #[default]
     Norm,
-    /// Whisper's English normaliser, without its rules for numbers; the table gives other spellings, such as British
-    /// words and their American form.
+    /// Whisper's English normaliser, without its rules for numbers; the table maps spellings, such as British words to their
+    /// American form.
     WhisperEn(BTreeMap<String, String>),
 }
 
@@ -121,7 +121,7 @@ const REPLACEMENTS: [(&str, &str); 56] = [
     (r"([^0-9])%", "$1 "),
 ];
 
-/// Marks that a compatibility decomposition splits from their letters.
+/// Marks that a compatibility decomposition separates from their letters.
 const DECOMPOSED: &str = r"\p{Mn}";
 
 fn whisper_en(text: &str, spellings: &BTreeMap<String, String>) -> Vec<String> {
@@ -130,7 +130,7 @@ fn whisper_en(text: &str, spellings: &BTreeMap<String, String>) -> Vec<String> {
             r"[<\[][^>\]]*[>\]]",
             r"\([^)]+?\)",
             r"\b(hmm|mm|mhm|mmm|uh|um)\b",
-            // A blank before an apostrophe; the apostrophe is put back.
+            // Removes a space before an apostrophe; the apostrophe is put back.
             r"\s+'",
         ]
         .map(compiled)
@@ -167,7 +167,7 @@ fn replace(text: &mut String, pattern: &Regex, with: &str) {
     }
 }
 
-/// Letters that no decomposition turns into plain Latin ones.
+/// Letters that no decomposition turns into plain Latin letters.
 fn latin(c: char) -> Cow<'static, str> {
     Cow::Borrowed(match c {
         'œ' => "oe",

@@ -1,16 +1,16 @@
-//! The text that asks another program for a correction.
+//! The prompt that asks another program for a correction.
 
 use crate::TranscriptError;
 
-/// A prompt with places for the list.
+/// A prompt with placeholders for the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(String);
 
-/// The places that a template may have.
+/// The placeholders of a template.
 const PLACES: [&str; 3] = ["{n}", "{list}", "{first}"];
 
 impl Default for Template {
-    /// The list, eight rules, and the line that the correction follows.
+    /// The list, eight rules, and the line before the correction.
     fn default() -> Self {
         Self(
             "Below are {n} numbered transcriptions of one utterance, made by a speech recogniser; the first is its best guess.\n\
@@ -31,12 +31,12 @@ impl Default for Template {
 }
 
 impl Template {
-    /// A template in which `{n}` stands for the number of transcriptions, `{list}` for their numbered lines and `{first}`
-    /// for the first of them.
+    /// A template, in which `{n}` stands for the number of transcriptions, `{list}` for their numbered lines, and `{first}` for
+    /// the first of them.
     ///
     /// # Errors
     ///
-    /// It has no `{list}`, or another word in braces.
+    /// It lacks `{list}`, or has another word in braces.
     pub fn new(text: &str) -> Result<Self, TranscriptError> {
         let refuse = |expected, found: &str| {
             Err(TranscriptError::Setting {
@@ -63,7 +63,7 @@ impl Template {
         }
     }
 
-    /// The prompt for a list of one text or more.
+    /// The prompt for a list of at least one text.
     pub fn prompt(&self, texts: &[String]) -> String {
         let numbered = (1..).zip(texts);
         let lines: Vec<String> = numbered

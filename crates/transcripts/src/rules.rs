@@ -1,27 +1,27 @@
-//! The rules of a correction that a machine can check.
+//! The rules of a correction that a program can check.
 
 use crate::{CountRule, DistinctList, WordId};
 
-/// How a transcript breaks the rules.
+/// The rules that a transcript breaks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Violations {
     /// It has a word that no hypothesis has (R6).
     pub words: bool,
-    /// It has not as many words as the best hypothesis, and has to (R4, R5).
+    /// Its number of words differs from the best hypothesis's, although the rule requires it (R4, R5).
     pub count: bool,
-    /// It is not one sentence: it has a line break, text after the end of a sentence, or nothing at all (R8).
+    /// It is not one sentence: it has a line break, has text after the end of a sentence, or is empty (R8).
     pub form: bool,
 }
 
 impl Violations {
-    /// Whether there is any.
+    /// Whether any rule is broken.
     pub fn any(&self) -> bool {
         self.words || self.count || self.form
     }
 }
 
-/// Checks a correction, as text and as its words.
+/// Checks a correction, given as text and as words.
 pub fn violations(
     list: &DistinctList,
     count: CountRule,

@@ -1,11 +1,11 @@
-//! Lists as words, with what a language model says of them.
+//! Lists as words, with a language model's scores.
 
 use crate::{
     CountRule, DistinctList, Gate, Judgement, LanguageModel, LanguageScore, Lattice, NBestLists,
     Template, TranscriptError, Vocabulary,
 };
 
-/// Lists, their distinct hypotheses, and a language model's scores of those.
+/// Lists, their distinct hypotheses, and a language model's scores of these.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ScoredLists {
@@ -13,16 +13,16 @@ pub struct ScoredLists {
     pub lists: NBestLists,
     /// Their distinct hypotheses as words, in the same order.
     pub distinct: Vec<DistinctList>,
-    /// Scores of each list's hypotheses; without a language model zeros.
+    /// The scores of each list's hypotheses; zeros without a language model.
     pub language: Vec<Vec<LanguageScore>>,
 }
 
 impl ScoredLists {
-    /// Asks a language model for every hypothesis, all in one request.
+    /// Scores every hypothesis with a language model, in one request.
     ///
     /// # Errors
     ///
-    /// The language model's.
+    /// The language model's errors.
     pub fn new<L: LanguageModel>(
         lists: NBestLists,
         distinct: Vec<DistinctList>,
@@ -41,18 +41,18 @@ impl ScoredLists {
         Ok(Self::of(lists, distinct, language))
     }
 
-    /// Lists whose hypotheses have been scored before.
+    /// Lists with known scores of their hypotheses.
     ///
     /// # Panics
     ///
-    /// If there are not as many distinct lists, and scores of as many, as there are lists.
+    /// If the numbers of lists, distinct lists and scores differ.
     pub fn of(
         lists: NBestLists,
         distinct: Vec<DistinctList>,
         language: Vec<Vec<LanguageScore>>,
     ) -> Self {
         let count = lists.utterances.len();
-        assert_eq!([distinct.len(), language.len()], [count; 2], "of each list");
+        assert_eq!([distinct.len(), language.len()], [count; 2], "one of each per list");
         Self {
             lists,
             distinct,
@@ -60,7 +60,7 @@ impl ScoredLists {
         }
     }
 
-    /// What a gate makes of each list.
+    /// A gate's judgement of each list.
     pub fn judgements(&self, gate: &Gate) -> Vec<Judgement> {
         let lists = self.distinct.iter().zip(&self.language);
         let judge = |(list, language): (&DistinctList, &Vec<LanguageScore>)| {
@@ -69,7 +69,7 @@ impl ScoredLists {
         lists.map(judge).collect()
     }
 
-    /// The prompt of each list that a gate sends, after the list's place.
+    /// The prompts of the lists that a gate sends, each with the list's index.
     pub fn prompts(
         &self,
         gate: &Gate,
@@ -86,25 +86,25 @@ impl ScoredLists {
         sent.map(prompt).collect()
     }
 
-    /// Words of all references.
+    /// The number of words of all references.
     pub fn reference_words(&self) -> usize {
         let references = self.distinct.iter();
         let words = references.filter_map(|list| Some(list.reference.as_ref()?.len()));
         words.sum()
     }
 
-    /// Errors of the hypothesis of each list that has the fewest; `None` without references.
+    /// The total errors of each list's best possible hypothesis; `None` without references.
     pub fn list_oracle(&self) -> Option<usize> {
         let errors = self.distinct.iter();
         let errors = errors.filter_map(DistinctList::oracle_errors);
         errors.reduce(|all, one| all + one)
     }
 
-    /// Errors of the path of each list's lattice that has the fewest; `None` without references.
+    /// The total errors of the best possible path of each list's lattice; `None` without references.
     ///
     /// # Errors
     ///
-    /// A lattice of too many slots.
+    /// A lattice has too many slots.
     pub fn lattice_oracle(&self, count: CountRule) -> Result<Option<usize>, TranscriptError> {
         let mut all = None;
         for list in &self.distinct {

@@ -1,11 +1,11 @@
-//! Whether one system's errors are fewer than another's by more than chance.
+//! Tests whether one system makes significantly fewer errors than another.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::{ErrorCounts, Operation, TranscriptError};
 
-/// An interval of 95 %.
+/// A 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Interval {
@@ -15,7 +15,7 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What resampled utterances say of two systems; rates are errors for each reference word.
+/// Bootstrap results for two systems; rates are errors per reference word.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Bootstrap {
@@ -23,7 +23,7 @@ pub struct Bootstrap {
     pub first: Interval,
     /// The second system's error rate.
     pub second: Interval,
-    /// The second system's rate less the first's.
+    /// The second system's rate minus the first's.
     pub difference: Interval,
     /// The share of replicates in which the second system has strictly fewer errors.
     pub improvement: f64,
@@ -33,12 +33,12 @@ pub struct Bootstrap {
 
 /// Draws utterances with replacement, the same ones for both systems (Bisani & Ney 2004).
 ///
-/// Intervals reach from the 2.5th to the 97.5th percentile of the replicates. Replicates without a reference word are left
-/// out of the rates.
+/// Intervals extend from the 2.5th to the 97.5th percentile of the replicates. Replicates without reference words are left out of
+/// the rates.
 ///
 /// # Errors
 ///
-/// The systems have not transcribed the same utterances, or there are no reference words or replicates.
+/// The systems did not transcribe the same utterances, or there are no reference words or replicates.
 pub fn bootstrap(
     first: &[ErrorCounts],
     second: &[ErrorCounts],
@@ -64,7 +64,7 @@ pub fn bootstrap(
     for _ in 0..replicates {
         let mut sums = [0_u64; 3];
         for _ in 0..utterances.len() {
-            // The share of 2^32 that an utterance gets differs from the others' by one part in 2^32/n.
+            // Each utterance's share of 2³² differs from the others' by at most one part in 2³²/n.
             let at = (u64::from(rng.next_u32()) * utterances.len() as u64) >> 32;
             for (sum, value) in sums.iter_mut().zip(utterances[at as usize]) {
                 *sum += value;
@@ -128,32 +128,32 @@ fn check(first: &[ErrorCounts], second: &[ErrorCounts]) -> Result<(), Transcript
     Ok(())
 }
 
-/// What matched segments say of two systems.
+/// The matched-pairs test of two systems.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct MatchedPairs {
-    /// Segments in which a system has an error.
+    /// The number of segments in which a system has an error.
     pub segments: usize,
-    /// The mean of the first system's errors less the second's.
+    /// The mean of the first system's errors minus the second's.
     pub mean_difference: f64,
-    /// The mean in units of its standard error: positive where the second system is better.
+    /// The mean divided by its standard error; positive if the second system is better.
     pub z: f64,
-    /// The probability of so large a |Z| without a difference, from the normal distribution.
+    /// The probability of a |Z| at least this large without a difference, from the normal distribution.
     pub p: f64,
 }
 
-/// Correct reference words that end a segment.
+/// The number of consecutive correct reference words that ends a segment.
 const BOUNDARY: usize = 2;
 
 /// The matched-pairs test on segments of utterances (MAPSSWE; Gillick & Cox 1989).
 ///
-/// Takes the alignments of both systems with the same references. Segments with an error of a system are bounded by the ends
-/// of the utterance, or by two words or more that both systems have right. `None` where fewer than two segments are found,
-/// or all have one difference.
+/// Takes the alignments of both systems with the same references. A segment contains an error of either system, and is bounded by
+/// the ends of the utterance or by at least two consecutive words that both systems have right. `None` if there are fewer than
+/// two segments, or the difference is the same in all.
 ///
 /// # Errors
 ///
-/// The systems have not transcribed the same utterances.
+/// The systems did not transcribe the same utterances.
 pub fn matched_pairs(
     first: &[Vec<Operation>],
     second: &[Vec<Operation>],
@@ -207,7 +207,7 @@ pub fn matched_pairs(
     }))
 }
 
-/// Errors before the first reference word, at it, before the second, at it, …, and after the last.
+/// The errors before the first reference word, at it, before the second, at it, …, and after the last.
 fn by_word(alignment: &[Operation]) -> Vec<u64> {
     let mut errors = vec![0];
     for operation in alignment {
@@ -240,7 +240,7 @@ mod tests {
     fn a_system_against_itself_is_no_improvement() {
         let system = counts(&[(10, 1), (5, 0), (8, 3)]);
         let found = bootstrap(&system, &system, 500, 1).unwrap();
-        // A tie is neither.
+        // A tie counts as neither.
         assert_eq!((found.improvement, found.worsening), (0.0, 0.0));
         assert_eq!((found.difference.low, found.difference.high), (0.0, 0.0));
         assert_eq!(found.first, found.second);
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn replicates_that_tie_count_for_neither_system() {
-        // The systems differ in one utterance of two, which a quarter of the replicates lack.
+        // The systems differ in one of two utterances, which a quarter of the replicates lack.
         let first = counts(&[(10, 1), (10, 1)]);
         let second = counts(&[(10, 1), (10, 2)]);
         let found = bootstrap(&first, &second, 4000, 1).unwrap();
@@ -270,7 +270,7 @@ mod tests {
         assert!((found.worsening - 0.75).abs() < 0.03, "{}", found.worsening);
     }
 
-    /// Utterances of one word each, wrong with probability 0.2: the interval is that of a binomial proportion.
+    /// Utterances of one word each, wrong with probability 0.2, so the interval is that of a binomial proportion.
     #[test]
     fn intervals_are_as_wide_as_they_should_be() {
         let system: Vec<(u64, u64)> = (0..400).map(|at| (1, u64::from(at % 5 == 0))).collect();
@@ -287,7 +287,7 @@ mod tests {
             let words = |text: &str| text.chars().collect::<Vec<_>>();
             align(&words(reference), &words(hypothesis))
         };
-        // Errors at b of the first, at f of the second: `cd` between them ends the segment, one word would not.
+        // Errors of the first system at b, of the second at f: `c d` between them ends the segment; one word would not.
         let check = |reference: &str, a: &str, b: &str, expected: Option<(usize, f64)>| {
             let found = matched_pairs(&[align(reference, a)], &[align(reference, b)]).unwrap();
             let found = found.map(|found| (found.segments, found.mean_difference));
@@ -297,13 +297,13 @@ mod tests {
         check("abcdefghi", "axcdxfghi", "abcdefghx", Some((3, 1.0 / 3.0)));
         check("abcd", "axcd", "abcx", None);
         check("abcdef", "abcdef", "abcdef", None);
-        // An insertion between two right words keeps them from being a boundary.
+        // An insertion between two correct words prevents them from being a boundary.
         check("abcdefg", "axczdefx", "abcdefg", Some((2, 1.5)));
     }
 
     #[test]
     fn z_by_hand() {
-        // Differences 1, 1, 1, 0, -1 in as many utterances.
+        // Differences 1, 1, 1, 0, −1 in five utterances.
         let words = |text: &str| text.chars().collect::<Vec<_>>();
         let aligned = |hypothesis: &str| align(&words("abc"), &words(hypothesis));
         let first = ["xbc", "xbc", "xbc", "xbc", "abc"].map(aligned);

@@ -1,4 +1,4 @@
-//! Systems: ways of correcting lists, and what comes out.
+//! Systems: ways of correcting lists, with their outputs.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use crate::{
     compare, violations,
 };
 
-/// Which utterances settings are chosen by.
+/// The utterances by which settings are chosen.
 #[derive(Debug)]
 pub enum Tuning<'a, L: ?Sized = ScoredLists> {
-    /// None: the method's grid has one point, and the gate its threshold.
+    /// None: the method's grid has one point, and the gate has its threshold.
     Fixed,
-    /// Those of the other half: even ones by the odd ones, and the other way round.
+    /// The other half: even utterances by the odd ones, and vice versa.
     Halves,
     /// Those of other lists.
     On(&'a L),
@@ -28,18 +28,18 @@ impl<L: ?Sized> Clone for Tuning<'_, L> {
 
 impl<L: ?Sized> Copy for Tuning<'_, L> {}
 
-/// What stands for a correction that breaks a rule.
+/// The replacement for a correction that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repair {
     /// The nearest path of the word lattice.
     Nearest,
     /// The best hypothesis.
     Best,
-    /// Nothing: it stays as it is.
+    /// None: the correction stays as it is.
     Never,
 }
 
-/// What a system makes of one utterance.
+/// A system's result for one utterance.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Output {
@@ -49,44 +49,44 @@ pub struct Output {
     pub is_sent: bool,
 }
 
-/// One way of correcting lists, and what it made of each utterance.
+/// One way of correcting lists, with its result for each utterance.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct System {
     /// The mode's name.
     pub mode: &'static str,
-    /// How the outputs were found; `None` where they are texts that were written.
+    /// How the outputs were found; `None` for corrections written as texts.
     pub method: Option<Method>,
-    /// The settings of each utterance, of which texts that were written have the gate's threshold alone.
+    /// The settings of each utterance; for corrections written as texts, the gate's threshold alone.
     pub tuned: Option<Tuned>,
-    /// The rule on the number of words that the outputs are under.
+    /// The rule on the number of words that the outputs obey.
     pub count: CountRule,
     /// The words of each utterance, in the order of the lists.
     pub outputs: Vec<Output>,
-    /// The rules that each output breaks; texts that were written before they were repaired.
+    /// The rules that each output breaks; for corrections written as texts, before they were repaired.
     pub violations: Vec<Violations>,
-    /// Tokens that the language model scored.
+    /// The number of tokens that the language model scored.
     pub tokens: u64,
-    /// Lattices that were searched with a beam, as they have too many paths for an exact search.
+    /// The number of lattices searched with a beam, because they have too many paths for an exact search.
     pub inexact: usize,
-    /// The error rate at each share of the language model that was tried; empty where there was one, or without references.
+    /// The error rate at each weight of the language model that was tried; empty if there was only one, or without references.
     pub by_alpha: Vec<AlphaRate>,
-    /// The error rate where some shares of the lists, the most doubtful first, are sent to correction; empty of the best
-    /// hypotheses, where the outputs are texts that were written, or without references.
+    /// The error rate if a share of the lists, the most doubtful first, is sent to correction; empty for the best hypotheses, for
+    /// corrections written as texts, or without references.
     pub by_share: Vec<ShareRate>,
 }
 
 impl System {
-    /// The mode's name where another program wrote the outputs.
+    /// The mode's name if another program wrote the outputs.
     pub const EXTERNAL: &'static str = "external";
-    /// The mode's name where the language model wrote them.
+    /// The mode's name if the language model wrote them.
     pub const GENERATE: &'static str = "generate";
-    /// The mode's name where the language model wrote them along paths of the word lattices.
+    /// The mode's name if the language model wrote them along paths of the word lattices.
     pub const CONSTRAINED: &'static str = "constrained";
 
-    /// Corrects lists by one method: without a gate, and with `gated` behind one too.
+    /// Corrects lists by one method, without a gate and, with `gated`, behind one too.
     ///
-    /// The language model is asked once for both. `tokens` is what it had scored for the lists before.
+    /// The language model is called once for both. `tokens` is the number of tokens that it scored for the lists before.
     ///
     /// # Errors
     ///
@@ -118,9 +118,9 @@ impl System {
         ))
     }
 
-    /// The same of lists that have been corrected at every point of the method's grid.
+    /// The same for lists that were corrected at every point of the method's grid.
     ///
-    /// `tokens` is what the language model scored for that.
+    /// `tokens` is the number of tokens that the language model scored for that.
     pub fn of_corrected(
         method: &Method,
         set: &ScoredLists,
@@ -184,13 +184,13 @@ impl System {
         gates.iter().map(system).collect()
     }
 
-    /// Takes up corrections that were written as texts, by the ids of utterances.
+    /// Takes corrections written as texts, by utterance id.
     ///
-    /// What breaks the rules is repaired, and an utterance without a correction keeps its best hypothesis.
+    /// Corrections that break the rules are repaired, and an utterance without a correction keeps its best hypothesis.
     ///
     /// # Errors
     ///
-    /// An id that the lists do not have, or a lattice of too many slots.
+    /// The lists lack an id, or a lattice has too many slots.
     pub fn external(
         set: &ScoredLists,
         corrections: &BTreeMap<String, String>,
@@ -239,8 +239,8 @@ impl System {
         Ok(system)
     }
 
-    /// The same as the language model's own: under the name of a mode, behind a gate of threshold `tau` where there is one,
-    /// of so many tokens that it read and wrote.
+    /// The same as the language model's own output: under the name of a mode, behind a gate with threshold `tau` if given, with
+    /// the number of tokens that it read and wrote.
     #[must_use]
     pub fn generated(self, mode: &'static str, tau: Option<f64>, tokens: u64) -> Self {
         Self {
@@ -272,7 +272,7 @@ impl System {
         format!("{mode}{keep}{gated}")
     }
 
-    /// The values of a setting that utterances were corrected with, each once, in order of appearance.
+    /// The distinct values of a setting over the utterances, in order of appearance.
     fn values(&self, value: impl Fn(usize) -> Option<f64>) -> Vec<f64> {
         let mut values: Vec<f64> = Vec::new();
         for at in 0..self.outputs.len() {
@@ -289,31 +289,31 @@ impl System {
         self.values(|at| Some(setting(points.get(tuned.points[at])?)))
     }
 
-    /// The shares of the language model that utterances were corrected with; none in modes that do not ask it.
+    /// The weights of the language model over the utterances; empty for modes that do not use it.
     pub fn alphas(&self) -> Vec<f64> {
         let method = self.method.as_ref();
         let asks = method.is_some_and(|method| method.mode.needs_language_model());
         self.points(asks, |point| point.alpha)
     }
 
-    /// What a word added to a lattice's path, in nats; none outside lattices.
+    /// The bonus per word of a lattice's path, in nats; empty without lattices.
     pub fn betas(&self) -> Vec<f64> {
         self.points(self.mode == Mode::Lattice.name(), |point| point.beta)
     }
 
-    /// The gate's thresholds; none without a gate.
+    /// The gate's thresholds; empty without a gate.
     pub fn taus(&self) -> Vec<f64> {
         self.values(|at| self.tuned.as_ref()?.taus[at])
     }
 
-    /// The temperature of the softmax over hypotheses, in nats, where the outputs depend on it.
+    /// The temperature of the softmax over hypotheses, in nats, if the outputs depend on it.
     pub fn theta(&self) -> Option<f64> {
         let method = self.method.as_ref()?;
         let uses_it = self.is_gated() || matches!(method.mode, Mode::Vote | Mode::Lattice);
         uses_it.then_some(method.gate.theta)
     }
 
-    /// Utterances that were sent to correction.
+    /// The number of utterances sent to correction.
     pub fn sent(&self) -> usize {
         let sent = self.outputs.iter().filter(|output| output.is_sent);
         sent.count()

@@ -1,4 +1,4 @@
-//! Words as numbers, so that comparing two costs one instruction.
+//! Words as integers, so that comparing two costs one instruction.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub struct WordId(u32);
 
 impl WordId {
-    /// Its place in the order in which words were added.
+    /// Its index in the order of adding.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -22,16 +22,16 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// No words.
+    /// An empty vocabulary.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The number of a word, which is added where it is new.
+    /// The id of a word, which is added if it is new.
     ///
     /// # Panics
     ///
-    /// At 2³² words, which the readers' limits do not reach.
+    /// At 2³² words, which the readers' limits exclude.
     pub fn add(&mut self, word: &str) -> WordId {
         if let Some(&id) = self.ids.get(word) {
             return id;
@@ -43,7 +43,7 @@ impl Vocabulary {
         id
     }
 
-    /// The numbers of words in order.
+    /// The ids of words, in order.
     pub fn add_all<W: AsRef<str>>(&mut self, words: impl IntoIterator<Item = W>) -> Vec<WordId> {
         words
             .into_iter()
@@ -51,7 +51,7 @@ impl Vocabulary {
             .collect()
     }
 
-    /// The number of a word, if it is known.
+    /// The id of a word, if it is known.
     pub fn id(&self, word: &str) -> Option<WordId> {
         self.ids.get(word).copied()
     }
@@ -60,7 +60,7 @@ impl Vocabulary {
     ///
     /// # Panics
     ///
-    /// If the number is of another vocabulary with more words.
+    /// If the id belongs to another vocabulary with more words.
     pub fn word(&self, id: WordId) -> &str {
         &self.words[id.index()]
     }
@@ -70,12 +70,12 @@ impl Vocabulary {
         self.words.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no words.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
 
-    /// Words as texts.
+    /// The words as strings.
     ///
     /// # Panics
     ///
@@ -84,7 +84,7 @@ impl Vocabulary {
         words.iter().map(|&id| self.word(id)).collect()
     }
 
-    /// Words joined by blanks.
+    /// The words joined by spaces.
     ///
     /// # Panics
     ///

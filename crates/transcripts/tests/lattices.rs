@@ -1,4 +1,4 @@
-//! Laws of word lattices and of what is decoded from them.
+//! Laws of word lattices and their decoding.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -198,7 +198,7 @@ fn rover_by_hand() {
             inserted.to_owned() + &arcs.collect::<Vec<_>>().concat()
         })
         .collect();
-    // `b d` costs a deletion of a, none of d, and a substitution of c.
+    // `b d` costs a deletion of a, nothing at the slot of d, which holds NULL, and a substitution of c.
     assert_eq!(slots, ["a-", "+-d", "b", "cd"]);
     assert_eq!(case.lattice.path_count(), 8);
     assert_eq!(case.vocabulary.text(&case.lattice.heaviest()), "a b c");

@@ -1,4 +1,4 @@
-//! The numbers of the six HyPoradise sets, which are looked for beside the repository.
+//! The published numbers of the six HyPoradise sets, if the data are next to the repository.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -9,7 +9,7 @@ use layerwise_transcripts::{
 use std::fs;
 use std::path::Path;
 
-/// A set by its file's name; `None`, said so, where there are no data.
+/// A set by its file's name; if there are no data, prints that and returns `None`.
 fn set(
     name: &str,
     normaliser: &Normaliser,
@@ -35,7 +35,7 @@ fn percent(errors: usize, words: usize) -> f64 {
     100.0 * errors as f64 / words as f64
 }
 
-/// Utterances, words, WER, list oracle; normalised also lattice oracles, free and of the same count.
+/// Utterances, words, WER, list oracle; for normalised lists also the lattice oracles, free and with the same number of words.
 type Row = (&'static str, usize, [(usize, f64, f64); 2], [f64; 2]);
 
 const ROWS: [Row; 6] = [
@@ -100,7 +100,7 @@ fn error_rates_and_oracles_are_those_of_the_sets() {
                 let what = format!("{name} {} {what}: {found} {expected}", normaliser.name());
                 assert!((found - expected).abs() <= within, "{what}");
             };
-            // To the last digit that is published.
+            // To the last published digit.
             close(counts.errors() as usize, wer, 0.005 + 1e-9, "WER");
             close(oracle, list, 0.005 + 1e-9, "list oracle");
             if *normaliser == Normaliser::Norm {
@@ -120,7 +120,7 @@ fn error_rates_and_oracles_are_those_of_the_sets() {
     }
 }
 
-/// What one system makes of a set, in per cent.
+/// The error rate of one system on a set, in per cent.
 fn wer(set: &[DistinctList], correct: impl FnMut(&DistinctList) -> Vec<WordId>) -> f64 {
     let words: usize = set
         .iter()

@@ -1,4 +1,4 @@
-//! What the readers take, and what they refuse with which message.
+//! What the readers accept, and the messages of their refusals.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

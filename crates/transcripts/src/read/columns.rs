@@ -1,4 +1,4 @@
-//! Two columns: an id, blanks, and a text to the end of the line.
+//! Two columns: an id, white space, and a text to the end of the line.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -7,7 +7,7 @@ use super::{Collection, Limits, check, excerpt, read_text};
 use crate::nbest::{Hypothesis, NBestLists, ScoreScale};
 use crate::{Place, TranscriptError};
 
-/// Lines that are not empty, as number, first word, and the rest without blanks at its ends.
+/// The non-empty lines: number, first word, and the trimmed rest.
 pub(super) fn rows(text: &str) -> impl Iterator<Item = (Place, &str, &str)> {
     let numbered = (1..).zip(text.lines());
     numbered.filter_map(|(number, line)| {
@@ -17,13 +17,13 @@ pub(super) fn rows(text: &str) -> impl Iterator<Item = (Place, &str, &str)> {
     })
 }
 
-/// Reads lists in two columns: lines of one id follow one another and hold its hypotheses, the best first.
+/// Reads lists in two columns. The lines of one id are consecutive and hold its hypotheses, the best first.
 ///
-/// An id alone on its line has a hypothesis without words. There are no scores and no references.
+/// A line with an id alone is a hypothesis without words. There are no scores and no references.
 ///
 /// # Errors
 ///
-/// Text that is no UTF-8, a file without lines, an id whose lines are apart, or more than a limit allows.
+/// The text is not UTF-8, there are no lines, the lines of an id are not consecutive, or a limit is exceeded.
 pub fn read_columns(input: impl Read, limits: &Limits) -> Result<NBestLists, TranscriptError> {
     let text = read_text(input, limits)?;
     let mut collection = Collection::new(limits);
@@ -54,7 +54,7 @@ pub fn read_columns(input: impl Read, limits: &Limits) -> Result<NBestLists, Tra
 ///
 /// # Errors
 ///
-/// Text that is no UTF-8, an id that stands on two lines, or more than a limit allows.
+/// The text is not UTF-8, an id occurs on two lines, or a limit is exceeded.
 pub fn read_table(
     input: impl Read,
     limits: &Limits,
@@ -76,7 +76,7 @@ pub fn read_table(
     Ok(table)
 }
 
-/// Reads a table of two columns whose second is one finite number.
+/// Reads a table of two columns whose second column is a finite number.
 pub(super) fn read_numbers(
     input: impl Read,
     limits: &Limits,

@@ -1,4 +1,4 @@
-//! Corrections that another program made: a line `{"id": …, "correction": …}` for each utterance.
+//! Corrections from another program: a line `{"id": …, "correction": …}` for each utterance.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,13 +9,13 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use super::{Limits, check, read_text};
 use crate::{Place, TranscriptError};
 
-/// Reads lines of JSON objects with an `id` and a `correction`; other keys are left unread.
+/// Reads lines of JSON objects with an `id` and a `correction`; other keys are ignored.
 ///
-/// Corrections stand as the program made them, line breaks included: whether they keep the rules is checked elsewhere.
+/// Corrections are kept as the program wrote them, including line breaks; [`violations`](crate::violations) checks the rules.
 ///
 /// # Errors
 ///
-/// A line that is no such object, an id that stands on two lines, or more than a limit allows.
+/// A line is not such an object, an id occurs on two lines, or a limit is exceeded.
 pub fn read_corrections(
     input: impl Read,
     limits: &Limits,

@@ -1,4 +1,4 @@
-//! Lists in the form of HyPoradise: a JSON list of `{"input": [hypotheses], "output": reference, …}`.
+//! Lists in HyPoradise's form: a JSON list of `{"input": [hypotheses], "output": reference, …}`.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -10,18 +10,18 @@ use super::{Collection, Limits, check, excerpt, read_text};
 use crate::nbest::{Hypothesis, NBestLists, ScoreScale};
 use crate::{Place, TranscriptError};
 
-/// The most keys that are named as unread.
+/// The largest number of ignored keys that are reported.
 const MAX_UNREAD: usize = 16;
 
-/// Reads lists in the form of HyPoradise.
+/// Reads lists in HyPoradise's form.
 ///
-/// Each object has `input`, a list of one or more strings, and may have `output`, the reference; `score` or `am_score`, a
-/// list of as many mean log-probabilities; and `id`. Other keys are left unread, and named in the lists' oddities.
-/// All objects have scores or none has.
+/// Each object has `input`, a list of at least one string. It may have `output`, the reference; `score` or `am_score`, a list of
+/// equally many mean log-probabilities; and `id`. Other keys are ignored, and reported in the lists' oddities.
+/// Either all objects have scores or none has.
 ///
 /// # Errors
 ///
-/// A file that is no such list, repeats a key or an id, or exceeds a limit.
+/// The file is not such a list, repeats a key or an id, or exceeds a limit.
 pub fn read_hyporadise(input: impl Read, limits: &Limits) -> Result<NBestLists, TranscriptError> {
     let text = read_text(input, limits)?;
     let reading = RefCell::new(Reading {
@@ -52,9 +52,9 @@ pub fn read_hyporadise(input: impl Read, limits: &Limits) -> Result<NBestLists, 
 }
 
 struct Reading<'a> {
-    /// What is being read.
+    /// The current position.
     place: Place,
-    /// An error with fields, where one ended the reading.
+    /// The error with fields that ended the reading, if any.
     failure: Option<TranscriptError>,
     collection: Collection<'a>,
     /// Whether the utterances before this one have scores.
@@ -62,7 +62,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Keeps an error and gives the reader one that stands for it.
+    /// Stores an error, and returns one for the JSON reader in its place.
     fn kept<E: Error>(&mut self, result: Result<(), TranscriptError>) -> Result<(), E> {
         result.map_err(|failure| {
             self.failure = Some(failure);
@@ -214,7 +214,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
     }
 }
 
-/// The hypotheses of an utterance.
+/// Reads the hypotheses of an utterance.
 struct Texts<'r, 'a>(Shared<'r, 'a>);
 
 impl<'de> DeserializeSeed<'de> for Texts<'_, '_> {
@@ -254,7 +254,7 @@ impl<'de> Visitor<'de> for Texts<'_, '_> {
     }
 }
 
-/// The scores of an utterance's hypotheses.
+/// Reads the scores of an utterance's hypotheses.
 struct Scores<'r, 'a>(Shared<'r, 'a>);
 
 impl<'de> DeserializeSeed<'de> for Scores<'_, '_> {

@@ -1,4 +1,4 @@
-//! N-best lists as Kaldi's `lattice-to-nbest` and `nbest-to-linear` leave them.
+//! N-best lists written by Kaldi's `lattice-to-nbest` and `nbest-to-linear`.
 
 use std::io::Read;
 
@@ -7,15 +7,15 @@ use super::{Collection, Limits, excerpt, read_text};
 use crate::nbest::{Hypothesis, NBestLists, ScoreScale};
 use crate::{Place, TranscriptError};
 
-/// Reads lists in Kaldi's form: lines of `UTTERANCE-N words`, N from 1 in order, the utterances one after another.
+/// Reads lists in Kaldi's form: lines of `UTTERANCE-N words`, with N from 1 in order, one utterance after another.
 ///
-/// Each of `costs` is a table of the same keys with a cost, a negative log-probability, on each line; a hypothesis' score
-/// is their sum with the sign turned, on the scale of whole transcripts.
+/// Each of `costs` is a table of the same keys with a cost, a negative log-probability, on each line. A hypothesis' score is the
+/// negated sum of its costs, on the scale of whole transcripts.
 ///
 /// # Errors
 ///
-/// Text that is no UTF-8, a key that ends in no number or is out of order, a table of costs with other keys, or more than a
-/// limit allows.
+/// The text is not UTF-8, a key does not end in a number or is out of order, a table of costs has other keys, or a limit is
+/// exceeded.
 pub fn read_kaldi<R: Read>(
     input: impl Read,
     costs: impl IntoIterator<Item = R>,
@@ -41,7 +41,7 @@ pub fn read_kaldi<R: Read>(
             (is_number && !id.is_empty()).then_some((id, number))
         });
         let Some((id, number)) = numbered else {
-            return Err(refuse("a key as `utterance-1`".to_owned()));
+            return Err(refuse("a key such as `utterance-1`".to_owned()));
         };
         if current.as_ref().is_none_or(|(_, before, _)| *before != id) {
             if let Some((place, id, hypotheses)) = current.take() {

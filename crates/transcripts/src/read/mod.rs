@@ -1,7 +1,7 @@
 //! Strict readers of lists and transcripts.
 //!
-//! Files come from elsewhere: every count has a [limit](Limits) that is checked before what is counted is kept, and what
-//! does not fit the format is an error that names the utterance or line, the field, what was expected and what was found.
+//! Files are not trusted. Every count has a [limit](Limits) that is checked before the counted item is stored. Whatever breaks
+//! the format is an error that names the utterance or line, the field, and what was expected and found.
 
 mod columns;
 mod corrections;
@@ -18,24 +18,24 @@ pub use kaldi::read_kaldi;
 use crate::nbest::{Hypothesis, NBestLists, Oddities, ScoreScale, Utterance};
 use crate::{Place, TranscriptError};
 
-/// The most that a reader takes.
+/// The limits of a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a file.
+    /// The largest number of bytes of a file.
     pub bytes: u64,
-    /// Utterances of a file.
+    /// The largest number of utterances of a file.
     pub utterances: usize,
-    /// Hypotheses of one utterance.
+    /// The largest number of hypotheses of one utterance.
     pub hypotheses: usize,
-    /// Hypotheses of all utterances.
+    /// The largest number of hypotheses of all utterances.
     pub all_hypotheses: usize,
-    /// Words, between blanks, of a hypothesis or reference.
+    /// The largest number of words, separated by white space, of a hypothesis or reference.
     pub words: usize,
 }
 
 impl Default for Limits {
-    /// 128 MiB, 2²⁰ utterances, 1,000 hypotheses of an utterance and 2²² in all, 512 words.
+    /// 128 MiB, 2²⁰ utterances, 1,000 hypotheses per utterance and 2²² in all, 512 words.
     fn default() -> Self {
         Self {
             bytes: 1 << 27,
@@ -47,10 +47,10 @@ impl Default for Limits {
     }
 }
 
-/// Reads all of a text.
+/// Reads a whole text.
 fn read_text(input: impl Read, limits: &Limits) -> Result<String, TranscriptError> {
     let mut bytes = Vec::new();
-    // One byte more shows that there is more.
+    // One byte more shows that the limit is exceeded.
     input.take(limits.bytes + 1).read_to_end(&mut bytes)?;
     check(Place::File, "bytes", limits.bytes, bytes.len() as u64)?;
     String::from_utf8(bytes).map_err(|error| TranscriptError::Format {
@@ -75,13 +75,13 @@ fn check(place: Place, unit: &'static str, limit: u64, found: u64) -> Result<(),
     }
 }
 
-/// A part of a text that is fit for a message.
+/// A part of a text that is short enough for a message.
 fn excerpt(text: &str) -> String {
     let end = text.char_indices().nth(60).map_or(text.len(), |(at, _)| at);
     format!("`{}`", text[..end].escape_debug())
 }
 
-/// Lists that are being read.
+/// Lists while they are read.
 struct Collection<'a> {
     limits: &'a Limits,
     utterances: Vec<Utterance>,
@@ -101,7 +101,7 @@ impl<'a> Collection<'a> {
         }
     }
 
-    /// Checks the number of utterances with one more.
+    /// Checks that there is room for one more utterance.
     fn check_room(&self, place: &Place) -> Result<(), TranscriptError> {
         let found = self.utterances.len() as u64 + 1;
         check(
@@ -112,7 +112,7 @@ impl<'a> Collection<'a> {
         )
     }
 
-    /// Checks the number of hypotheses of an utterance that has so many, with one more.
+    /// Checks that an utterance with `before` hypotheses has room for one more.
     fn check_hypothesis(&self, place: &Place, before: usize) -> Result<(), TranscriptError> {
         let (one, all) = (before as u64 + 1, (self.hypotheses + before) as u64 + 1);
         check(
@@ -135,7 +135,7 @@ impl<'a> Collection<'a> {
         check(place.clone(), "words", self.limits.words as u64, found)
     }
 
-    /// Adds an utterance with one hypothesis or more.
+    /// Adds an utterance with at least one hypothesis.
     fn push(
         &mut self,
         place: &Place,
@@ -163,7 +163,7 @@ impl<'a> Collection<'a> {
         Ok(())
     }
 
-    /// The lists, of which there must be one.
+    /// The lists; at least one is required.
     fn finish(self, scale: ScoreScale) -> Result<NBestLists, TranscriptError> {
         if self.utterances.is_empty() {
             return Err(TranscriptError::Format {
