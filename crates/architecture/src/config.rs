@@ -1,6 +1,6 @@
 //! The architecture of one model as plain values: the axis lengths and the switches of its block equation.
 //!
-//! The enums are exhaustive on purpose: each variant is an equation, and what runs a model has to answer all of them.
+//! The enums are exhaustive on purpose: each variant is an equation, and code that runs a model must handle all of them.
 
 use crate::family::Family;
 use crate::per_layer::PerLayer;
@@ -12,7 +12,7 @@ use crate::rotary::Rotary;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ModelConfig {
-    /// The family whose tables named the keys and name the tensors.
+    /// The family, whose table gives the names of config keys and tensors.
     pub family: Family,
     /// Number of blocks.
     pub layers: usize,
@@ -30,40 +30,40 @@ pub struct ModelConfig {
     pub vocab: usize,
     /// The longest sequence the model was built for, in tokens.
     pub context: usize,
-    /// Width of the token embedding and of what the unembedding reads, where projections stand between them and the
-    /// residual stream; `model` if `None`.
+    /// Width of the token embedding and of the unembedding's input, if projections connect them to the residual stream; `None`
+    /// means `model`.
     pub embedding: Option<usize>,
-    /// What a token's embedding is multiplied with.
+    /// The factor of a token's embedding.
     pub embedding_scale: f64,
     /// Whether a norm with gain and bias follows the embedding.
     pub embedding_norm: bool,
-    /// The learned vectors of positions that are added to the embedding.
+    /// The learned position vectors that are added to the embedding.
     pub learned_positions: Option<LearnedPositions>,
     /// The kind of all norms over the residual width.
     pub norm: Norm,
     /// Added to the variance (LayerNorm) or the mean square (RMSNorm) under the root.
     pub norm_epsilon: f64,
-    /// What the norms multiply with.
+    /// The gain of the norms.
     pub norm_gain: NormGain,
     /// Whether a LayerNorm adds a bias; an RMSNorm has none.
     pub norm_bias: bool,
-    /// Where the norms of a block stand.
+    /// The position of the norms in a block.
     pub norm_place: NormPlace,
-    /// Whether a norm stands before the unembedding.
+    /// Whether there is a norm before the unembedding.
     pub final_norm: bool,
     /// How the two sublayers of a block read and write the residual stream.
     pub residual: Residual,
-    /// What a sublayer's output is multiplied with before it is added.
+    /// The factor of a sublayer's output before it is added.
     pub residual_scale: f64,
-    /// Windows, rotary positions and scales of attention, block by block.
+    /// Windows, rotary positions and score scales of attention, block by block.
     pub attention: PerLayer<Attention>,
     /// The norm of queries and keys, before they are rotated.
     pub query_key_norm: Option<QueryKeyNorm>,
     /// The largest absolute value that queries, keys and values keep.
     pub qkv_clip: Option<f64>,
-    /// Scores s become cap·tanh(s/cap) before the softmax.
+    /// The soft cap of scores: s becomes cap·tanh(s/cap) before the softmax.
     pub score_cap: Option<f64>,
-    /// The bias of scores that grows with the position of the key.
+    /// The bias of scores that grows with the key's position.
     pub alibi: Option<Alibi>,
     /// Plain or gated MLP.
     pub mlp: Mlp,
@@ -77,23 +77,24 @@ pub struct ModelConfig {
     pub mlp_bias: bool,
     /// Whether the unembedding has a bias `[vocab]`.
     pub unembedding_bias: bool,
-    /// What logits are multiplied with.
+    /// The factor of the logits.
     pub logit_scale: f64,
-    /// Logits z become cap·tanh(z/cap), after their scale; what is linear in the final state ends there.
+    /// The soft cap of logits: z becomes cap·tanh(z/cap), after their scale. Beyond it, logits are not linear in the final state.
     pub logit_cap: Option<f64>,
     /// Whether the unembedding is the token embedding.
     pub tied: bool,
-    /// What an automatic BOS prepends to a text.
+    /// The token that an automatic BOS prepends to a text.
     pub bos: Bos,
 }
 
 impl ModelConfig {
-    /// Whether the MLP multiplies its activations with an up projection, so that a neuron's signs are a symmetry of the model.
+    /// Whether the MLP multiplies its activations with an up projection, so that flipping a neuron's signs is a symmetry of the
+    /// model.
     pub fn has_gated_mlp(&self) -> bool {
         self.mlp == Mlp::Gated
     }
 
-    /// Width of the token embedding and of what the unembedding reads.
+    /// Width of the token embedding and of the unembedding's input.
     pub fn embedding_width(&self) -> usize {
         self.embedding.unwrap_or(self.model)
     }
@@ -124,7 +125,7 @@ pub enum Residual {
     ParallelTwoNorms,
 }
 
-/// What norms multiply with.
+/// The gain of norms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormGain {
     /// Nothing.
@@ -135,7 +136,7 @@ pub enum NormGain {
     OnePlusStored,
 }
 
-/// Where the norms of a block stand, for a sublayer f that reads the stream h.
+/// The position of a block's norms, for a sublayer f that reads the stream h.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormPlace {
     /// `h + f(norm(h))`.
@@ -164,7 +165,7 @@ impl NormPlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LearnedPositions {
-    /// Rows before that of the first position.
+    /// The number of rows before that of the first position.
     pub offset: usize,
 }
 
@@ -174,7 +175,7 @@ impl LearnedPositions {
         Self { offset: 0 }
     }
 
-    /// A table whose first rows belong to no position.
+    /// A table with `offset` rows before that of the first token.
     pub fn after(offset: usize) -> Self {
         Self { offset }
     }
@@ -190,11 +191,11 @@ impl Default for LearnedPositions {
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Attention {
-    /// The number of latest positions that a query sees, its own among them; all earlier ones if `None`.
+    /// The number of most recent positions that a query attends to, including its own; `None` for all earlier ones.
     pub window: Option<usize>,
-    /// The rotation of queries and keys; none if `None`.
+    /// The rotation of queries and keys, if any.
     pub rotary: Option<Rotary>,
-    /// What scores are multiplied with; 1/√head if `None`.
+    /// The factor of the scores; `None` means 1/√head.
     pub scale: Option<f64>,
 }
 
@@ -219,7 +220,7 @@ impl Attention {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueryKeyNorm {
-    /// What one gain reaches over.
+    /// The values that share one gain.
     pub over: QueryKeyWidth,
     /// LayerNorm or RMSNorm, with the epsilon of the other norms.
     pub norm: Norm,
@@ -237,25 +238,25 @@ impl QueryKeyNorm {
         }
     }
 
-    /// With a bias.
+    /// Adds a bias.
     #[must_use]
     pub fn biased(self) -> Self {
         Self { bias: true, ..self }
     }
 }
 
-/// What a norm of queries and keys reaches over.
+/// The values that a norm of queries and keys covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryKeyWidth {
-    /// Each head by itself, all with one gain `[head]`.
+    /// Each head separately, all with the same gain `[head]`.
     Head,
-    /// Each head by itself, with a gain of its own: `[heads, head]`.
+    /// Each head separately, each with its own gain: `[heads, head]`.
     OwnHead,
     /// All heads together: `[heads * head]`.
     AllHeads,
 }
 
-/// A bias of scores that grows with the position of the key (ALiBi): slope of the head times position.
+/// A bias of scores that grows with the key's position (ALiBi): slope of the head times position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alibi {
     /// Added to the scaled scores, as Bloom does.
@@ -304,10 +305,10 @@ pub enum Activation {
 /// The token that an automatic BOS prepends to a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bos {
-    /// This id. It is checked against `vocab` where it is used, like every token.
+    /// This id. It is checked against `vocab` when it is used, like every token.
     Token(u32),
-    /// The config names no id: the tokenizer's `<|endoftext|>`.
+    /// The config gives no id: the tokenizer's `<|endoftext|>`.
     EndOfText,
-    /// The family was trained without a BOS: nothing.
+    /// No token: the family was trained without a BOS.
     Nothing,
 }

@@ -1,17 +1,17 @@
-//! What can be wrong with a config, and with the tensors beside it.
+//! Why a config, or the tensors of its checkpoint, are refused.
 
 use std::path::PathBuf;
 
 use crate::family::Family;
 
-/// Why a `config.json`, or the tensors beside it, cannot be used.
+/// Why a `config.json`, or the tensors of its checkpoint, cannot be used.
 ///
-/// `path` is the config file in the first group and the checkpoint folder in the second; `found` values are the
-/// JSON text as written, cut to a readable length.
+/// In the first group of variants `path` is the config file, in the second the checkpoint folder. `found` values are the JSON
+/// text as written, cut to a readable length.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// `model_type` names no supported family.
+    /// `model_type` is not a supported family.
     #[error(
         "{}: `model_type` is {found}{}; supported: {}",
         path.display(), reason.map(|reason| format!(" ({reason})")).unwrap_or_default(), supported.join(", ")
@@ -19,31 +19,31 @@ pub enum ConfigError {
     UnknownFamily {
         /// The config file.
         path: PathBuf,
-        /// What it holds, as JSON text.
+        /// The value found, as JSON text.
         found: String,
-        /// Why it is left out, if it is a known family.
+        /// Why it is not supported, if it is a known family.
         reason: Option<&'static str>,
-        /// What it may be.
+        /// The supported values.
         supported: Vec<&'static str>,
     },
-    /// A key that the family needs is absent.
-    #[error("{}: required key `{key}` is absent", path.display())]
+    /// A required key is missing.
+    #[error("{}: required key `{key}` is missing", path.display())]
     MissingKey {
         /// The config file.
         path: PathBuf,
         /// The key.
         key: String,
     },
-    /// A value is not of the key's JSON type.
+    /// A value has the wrong JSON type.
     #[error("{}: `{key}`: expected {expected}, found {found}", path.display())]
     WrongType {
         /// The config file.
         path: PathBuf,
         /// The key.
         key: String,
-        /// What it may hold.
+        /// The accepted values.
         expected: String,
-        /// What it holds, as JSON text.
+        /// The value found, as JSON text.
         found: String,
     },
     /// A number is outside its range.
@@ -53,35 +53,35 @@ pub enum ConfigError {
         path: PathBuf,
         /// The key.
         key: String,
-        /// What it may hold.
+        /// The accepted values.
         expected: String,
-        /// What it holds, as JSON text.
+        /// The value found, as JSON text.
         found: String,
     },
-    /// A text names nothing that is implemented.
+    /// A name is unknown or not implemented.
     #[error("{}: `{key}` is {found}; supported: {}", path.display(), supported.join(", "))]
     UnknownName {
         /// The config file.
         path: PathBuf,
         /// The key.
         key: String,
-        /// What it holds, as JSON text.
+        /// The value found, as JSON text.
         found: String,
-        /// What it may be.
+        /// The supported values.
         supported: Vec<&'static str>,
     },
-    /// A key asks for what is not implemented.
+    /// A key asks for a feature that is not implemented.
     #[error("{}: `{key}` asks for {meaning}, which is not implemented: expected {expected}, found {found}", path.display())]
     Unsupported {
         /// The config file.
         path: PathBuf,
         /// The key.
         key: String,
-        /// What the model would do.
+        /// The feature.
         meaning: &'static str,
-        /// What it may hold.
+        /// The accepted values.
         expected: &'static str,
-        /// What it holds, as JSON text.
+        /// The value found, as JSON text.
         found: String,
     },
     /// A count does not divide another.
@@ -98,7 +98,7 @@ pub enum ConfigError {
         /// The value of the divisor.
         divisor: usize,
     },
-    /// The rotated part of a head is empty or odd.
+    /// The rotated part of a head has no dimensions or an odd number of them.
     #[error("{}: `{key}` = {fraction} of heads of width {head} rotates {size} dimensions; expected an even number from 2 to {head}", path.display())]
     RotarySize {
         /// The config file.
@@ -109,18 +109,18 @@ pub enum ConfigError {
         fraction: f64,
         /// The width of a head.
         head: usize,
-        /// The dimensions that this rotates.
+        /// The number of dimensions that this rotates.
         size: usize,
     },
-    /// Something is wrong in the config of the part that is run, inside that of the whole model.
+    /// An error in the config of the part that runs, inside the config of the whole model.
     #[error("{error} (in `{key}`)")]
     Inside {
         /// The key of the part's config.
         key: &'static str,
-        /// What is wrong with it.
+        /// The error.
         error: Box<ConfigError>,
     },
-    /// Two spellings of one setting differ.
+    /// Two spellings of one setting have different values.
     #[error("{}: `{key}` = {value} and `{other_key}` = {other_value} disagree", path.display())]
     Disagreement {
         /// The config file.
@@ -135,7 +135,7 @@ pub enum ConfigError {
         other_value: String,
     },
 
-    /// Tensors that the config needs are absent.
+    /// Tensors that the config needs are missing.
     #[error("{}: {} tensors of a {family} model are missing: {}", path.display(), names.len(), listed(names))]
     MissingTensors {
         /// The checkpoint folder.
@@ -145,7 +145,7 @@ pub enum ConfigError {
         /// The tensors, in order.
         names: Vec<String>,
     },
-    /// All names begin with what a program adds that wraps models.
+    /// All names begin with a prefix that a program adds to a wrapped model.
     #[error(
         "{}: the names of the tensors begin with `{prefix}`, as in `{name}`, which {program} adds; save the model inside \
          it, or rename the tensors without it",
@@ -154,14 +154,14 @@ pub enum ConfigError {
     WrappedNames {
         /// The checkpoint folder.
         path: PathBuf,
-        /// What stands before the family's names.
+        /// The prefix before the family's names.
         prefix: String,
-        /// The program that adds the last part of it.
+        /// The program that adds the last part of the prefix.
         program: &'static str,
-        /// A tensor's name.
+        /// The name of a tensor.
         name: String,
     },
-    /// Tensors that no table knows, or that the config has no place for.
+    /// Tensors are unknown to the family's table, or have no place in this config.
     #[error("{}: {} unexpected tensors for this {family} config: {}", path.display(), names.len(), listed(names))]
     UnexpectedTensors {
         /// The checkpoint folder.
@@ -171,7 +171,7 @@ pub enum ConfigError {
         /// The tensors, in order.
         names: Vec<String>,
     },
-    /// Some tensors carry the family's prefix and some do not.
+    /// Some tensors have the family's prefix and some do not.
     #[error("{}: both `{prefixed}` and `{bare}` are present; expected all names with the prefix, or none", path.display())]
     TwoPrefixes {
         /// The checkpoint folder.
@@ -181,26 +181,26 @@ pub enum ConfigError {
         /// A name without it.
         bare: String,
     },
-    /// The weights have another number of blocks than the config.
+    /// The numbers of blocks of the config and the weights differ.
     #[error("{}: the config declares {expected} layers, the weights have {found}", path.display())]
     LayerCount {
         /// The checkpoint folder.
         path: PathBuf,
-        /// Blocks of the config.
+        /// The number of blocks in the config.
         expected: usize,
-        /// One more than the highest block of the weights.
+        /// One more than the highest block index in the weights.
         found: usize,
     },
-    /// An embedding has fewer rows than the vocabulary has ids.
+    /// An embedding has fewer rows than the vocabulary has tokens.
     #[error("{}: tensor `{name}`: expected at least {expected} rows (the vocabulary), found {found}", path.display())]
     VocabularyRows {
         /// The checkpoint folder.
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// Ids of the config.
+        /// The size of the vocabulary in the config.
         expected: usize,
-        /// Rows stored.
+        /// The number of stored rows.
         found: usize,
     },
     /// A matrix is stored with its axes exchanged.
@@ -210,9 +210,9 @@ pub enum ConfigError {
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// The shape that the config gives.
+        /// The shape that the config requires.
         expected: Vec<usize>,
-        /// The shape stored.
+        /// The stored shape.
         found: Vec<usize>,
     },
     /// A fused query-key-value tensor has the wrong number of outputs.
@@ -222,25 +222,25 @@ pub enum ConfigError {
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// Outputs that the heads of the config make.
+        /// The number of outputs that the config's heads require.
         expected: usize,
-        /// Outputs stored.
+        /// The number of stored outputs.
         found: usize,
     },
-    /// A tensor has another shape than the config asks for.
+    /// The shape of a tensor does not fit the config.
     #[error("{}: tensor `{name}`: expected shape {expected:?}, found {found:?}", path.display())]
     TensorShape {
         /// The checkpoint folder.
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// The shape that the config gives.
+        /// The shape that the config requires.
         expected: Vec<usize>,
-        /// The shape stored.
+        /// The stored shape.
         found: Vec<usize>,
     },
-    /// The config unties the unembedding from the embedding, but there is no unembedding.
-    #[error("{}: `tie_word_embeddings` is false, but the unembedding `{name}` is absent", path.display())]
+    /// The config says that the unembedding is not tied, but there is no unembedding.
+    #[error("{}: `tie_word_embeddings` is false, but the unembedding `{name}` is missing", path.display())]
     NoUnembedding {
         /// The checkpoint folder.
         path: PathBuf,
@@ -249,7 +249,7 @@ pub enum ConfigError {
     },
 }
 
-/// Names in as many bytes as a message may reasonably have, and how many more there are.
+/// As many names as a message can hold, and the number of the others.
 fn listed(names: &[String]) -> String {
     const MOST: usize = 8000;
     let mut listed = String::new();

@@ -1,4 +1,4 @@
-//! The names of the model families.
+//! The model families.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ macro_rules! families {
                 &[$(Self::$family),+]
             }
 
-            /// The name of the family, as `model_type` in a config writes it.
+            /// The name of the family, as `model_type` in a config.
             pub fn model_type(self) -> &'static str {
                 match self {
                     $(Self::$family => $model_type,)+
@@ -42,13 +42,13 @@ families! {
     Qwen3 = "qwen3",
     /// Mistral: as Llama, with a window.
     Mistral = "mistral",
-    /// Gemma: as Llama, with scaled embeddings.
+    /// Gemma: like Llama, with scaled embeddings.
     Gemma = "gemma",
     /// Gemma 2: norms around the sublayers, capped scores and logits.
     Gemma2 = "gemma2",
     /// Gemma 3, its text model: norms around the sublayers, two rotations.
     Gemma3 = "gemma3_text",
-    /// Gemma 3 with images, its text part.
+    /// Gemma 3 with images, of which the text part runs.
     Gemma3Images = "gemma3",
     /// Phi-3 and Phi-4-mini: as Llama, with LongRoPE.
     Phi3 = "phi3",

@@ -1,10 +1,10 @@
-//! What a decoder-only transformer is made of, as data: the block equation's sizes and switches, and for each model family
-//! how checkpoints spell them.
+//! Decoder-only transformers as data: the sizes and switches of the block equation and, for each model family, its config keys
+//! and tensor names.
 //!
-//! Three layers, each of which knows only those before it:
+//! There are three layers, each of which knows only those before it:
 //!
 //! 1. plain types: [`ModelConfig`] with its enums, [`Rotary`], [`Role`];
-//! 2. one table a family: its config keys with their defaults, and its tensors' names;
+//! 2. one table per family: its config keys with their defaults, and its tensors' names;
 //! 3. the readers: [`ModelConfig::from_json`] of a `config.json`, and [`plan`] of a checkpoint's tensors.
 //!
 //! Nothing here computes with tensors or opens a file.

@@ -1,11 +1,11 @@
 //! A setting that may differ from block to block.
 
-/// One value for each block: the few distinct ones, and which block has which.
+/// One value per block, stored as the distinct values and an index for each block.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PerLayer<T> {
     /// The distinct values, at least one.
     kinds: Vec<T>,
-    /// For each block the index of its value; empty where all blocks have the first.
+    /// For each block the index of its value; empty if all blocks have the first.
     of_layer: Vec<usize>,
 }
 
@@ -18,10 +18,10 @@ impl<T: PartialEq> PerLayer<T> {
         }
     }
 
-    /// A value for each block, in order.
+    /// One value per block, in order.
     ///
     /// # Panics
-    /// If there are none.
+    /// If there are no values.
     pub fn each(values: impl IntoIterator<Item = T>) -> Self {
         let mut kinds: Vec<T> = Vec::new();
         let mut of_layer = Vec::new();
@@ -46,10 +46,10 @@ impl<T> PerLayer<T> {
         &self.kinds
     }
 
-    /// Where the value of a block stands among the distinct ones.
+    /// The index of a block's value among the distinct ones.
     ///
     /// # Panics
-    /// If the values differ and there is none for this block.
+    /// If values differ and there is none for this block.
     pub fn kind_of(&self, layer: usize) -> usize {
         if self.of_layer.is_empty() {
             0

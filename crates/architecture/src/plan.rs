@@ -1,4 +1,4 @@
-//! Which tensor of a checkpoint is which part of the model.
+//! Assigns the tensors of a checkpoint to the parts of the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,10 +14,10 @@ use crate::tensors::{Fused, Layout, Role};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TensorPlan {
-    /// One entry for each tensor that the model uses, block by block in the order of [`Role::all`] within a block,
-    /// those outside the blocks first.
+    /// One entry for each tensor that the model uses: those outside the blocks first, then block by block in the order of
+    /// [`Role::all`].
     pub tensors: Vec<PlannedTensor>,
-    /// What is worth saying about a checkpoint that is accepted.
+    /// Notes on a checkpoint that is accepted.
     pub notes: Vec<Note>,
 }
 
@@ -25,11 +25,11 @@ pub struct TensorPlan {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PlannedTensor {
-    /// The part it plays.
+    /// Its role.
     pub role: Role,
     /// The block it belongs to, if any.
     pub layer: Option<usize>,
-    /// Which row of the part it is, where each is stored as a tensor of its own.
+    /// The row of the part that it holds, if each row is a separate tensor.
     pub row: Option<usize>,
     /// Its name in the checkpoint.
     pub name: String,
@@ -45,38 +45,38 @@ pub struct PlannedTensor {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
-    /// A vocabulary tensor has more rows than the config has ids; the rows from `vocab` on are left out.
+    /// A vocabulary tensor has more rows than the config has tokens; rows from `vocab` on are left out.
     PaddedRows {
         /// The tensor.
         name: String,
-        /// Rows stored.
+        /// The number of stored rows.
         rows: usize,
-        /// Ids of the config.
+        /// The size of the vocabulary in the config.
         vocab: usize,
     },
-    /// The config ties the unembedding to the embedding, and the checkpoint stores both; they must be equal.
+    /// The config ties the unembedding to the embedding, but the checkpoint stores both; they must be equal.
     TiedHeadPresent {
         /// The unembedding.
         name: String,
     },
-    /// The config has keys that transformers does not read for the family, so that they change nothing.
+    /// The config has keys that transformers does not read for this family, so they have no effect.
     UnreadKeys {
         /// The keys.
         keys: Vec<String>,
     },
     /// The weights are stored in more than one element type; all are widened to f32.
     MixedDtypes {
-        /// Each type, with the number of weights stored in it.
+        /// The number of weights stored in each type.
         counts: BTreeMap<String, usize>,
     },
-    /// Tensors of a head beside the unembedding, which reads the same states: a value head, or one that sorts texts.
+    /// Tensors of another head, which reads the same states as the unembedding: a value head, or a classifier.
     HeadLeftOut {
         /// The tensors.
         names: Vec<String>,
     },
-    /// Parts of a larger model, beside the text model that is run.
+    /// Tensors of other parts of a larger model, of which only the text model runs.
     PartsLeftOut {
-        /// What the names of their tensors begin with, each with the number of tensors.
+        /// The prefixes of their names, each with the number of tensors.
         counts: BTreeMap<String, usize>,
     },
 }
@@ -87,7 +87,7 @@ impl fmt::Display for Note {
             Self::PaddedRows { name, rows, vocab } => {
                 write!(
                     f,
-                    "tensor `{name}` has {rows} rows for {vocab} token ids; the rest are left out"
+                    "tensor `{name}` has {rows} rows for {vocab} token ids; the other rows are left out"
                 )
             }
             Self::TiedHeadPresent { name } => {
@@ -103,7 +103,7 @@ impl fmt::Display for Note {
                     .collect();
                 write!(
                     f,
-                    "config keys without effect, which transformers does not read here: {}",
+                    "config keys without effect, because transformers does not read them for this family: {}",
                     keys.join(", ")
                 )
             }
@@ -117,7 +117,7 @@ impl fmt::Display for Note {
             Self::HeadLeftOut { names } => {
                 write!(
                     f,
-                    "a head for another task is left out, which has no part in next-token logits: {}",
+                    "a head for another task is left out, because it does not affect next-token logits: {}",
                     names.join(", ")
                 )
             }
@@ -128,7 +128,7 @@ impl fmt::Display for Note {
                 let counts: Vec<String> = counts.collect();
                 write!(
                     f,
-                    "only the text part of the model is run; left out: {}",
+                    "only the text part of the model runs; left out: {}",
                     counts.join(", ")
                 )
             }
@@ -136,7 +136,7 @@ impl fmt::Display for Note {
     }
 }
 
-/// A stored tensor, as far as its name and shape go.
+/// The name and shape of a stored tensor.
 struct Stored<'a> {
     name: &'a str,
     shape: &'a [usize],
@@ -144,13 +144,13 @@ struct Stored<'a> {
 
 /// Resolves the names and shapes of a checkpoint's tensors against its config.
 ///
-/// `path` is the checkpoint folder, for the messages. The prefix of the family may precede all names or none.
-/// A square matrix that is stored transposed cannot be told from one that is not.
+/// `path` is the checkpoint folder, for messages. Either all names have the family's prefix or none.
+/// If a square matrix is stored transposed, this cannot be detected.
 ///
 /// # Errors
 ///
-/// The tensor variants of [`ConfigError`], checked in this order: two prefixes, another number of blocks, missing
-/// tensors, unexpected tensors, shapes.
+/// The tensor variants of [`ConfigError`], checked in this order: two prefixes, another number of blocks, missing tensors,
+/// unexpected tensors, shapes.
 pub fn plan<'a>(
     config: &ModelConfig,
     tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
@@ -168,7 +168,7 @@ pub fn plan<'a>(
     let mut parts: BTreeMap<String, usize> = BTreeMap::new();
     for tensor in &stored {
         match classify(table, prefix, tensor.name) {
-            // Where a part has several names, a checkpoint uses one of them.
+            // If a part has several possible names, a checkpoint uses one of them.
             Some(Kind::Weight(template, place))
                 if template.role.is_used(config)
                     && template.rows_hold(config, place)
@@ -227,7 +227,7 @@ pub fn plan<'a>(
                         let prefix = if template.prefixed { prefix } else { "" };
                         let name = instantiate(template.name, place);
                         missing.push((template.role, format!("{prefix}{name}")));
-                        // A config may ask for any number of rows: the first that is missing tells.
+                        // A config may require any number of rows; the message names the first that is missing.
                         break;
                     }
                 }
@@ -299,7 +299,7 @@ pub fn plan<'a>(
     Ok(plan)
 }
 
-/// The tensors of a model whose weights are given by their roles: none fused, outputs first, named by role and block.
+/// The tensors of a model whose weights are given by role: not fused, outputs first, named by role and block.
 pub fn unfused(config: &ModelConfig) -> Vec<PlannedTensor> {
     let is_own = |role: &Role| {
         let is_tied = config.tied && *role == Role::Unembedding;
@@ -322,8 +322,8 @@ pub fn unfused(config: &ModelConfig) -> Vec<PlannedTensor> {
     blocks.flat_map(of).collect()
 }
 
-/// What the names of heads for other tasks begin with: value heads of TRL and of reward models, and what transformers puts
-/// on decoders to sort texts or tokens, to answer questions, and to choose.
+/// Name prefixes of heads for other tasks: value heads of TRL and of reward models, and transformers' heads for classifying texts
+/// or tokens, answering questions, and multiple choice.
 const OTHER_HEADS: &[&str] = &[
     "v_head.",
     "value_head.",
@@ -333,7 +333,7 @@ const OTHER_HEADS: &[&str] = &[
     "multiple_choice_head.",
 ];
 
-/// What programs put before every name of a model that they wrap, and what each of them is.
+/// Prefixes that programs add to every name of a model that they wrap, each with the program.
 const WRAPPERS: &[(&str, &str)] = &[
     ("_orig_mod.", "torch.compile"),
     ("_forward_module.", "Lightning Fabric"),
@@ -346,7 +346,7 @@ const WRAPPERS: &[(&str, &str)] = &[
     ("text_model.", "a multimodal model"),
 ];
 
-/// Whether a tensor is a table that rotary positions are computed from; the config gives the same.
+/// Whether a tensor is a buffer of rotary frequencies, which follow from the config.
 fn is_rotary_buffer(config: &ModelConfig, name: &str) -> bool {
     let buffers = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
     config
@@ -361,7 +361,7 @@ fn is_rotary_buffer(config: &ModelConfig, name: &str) -> bool {
             })
 }
 
-/// The error of names that are the family's behind what a wrapper puts before them.
+/// The error for names that are the family's after a wrapper's prefix.
 fn wrapped(table: &'static FamilyTable, stored: &[Stored<'_>], path: &Path) -> Option<ConfigError> {
     stored.iter().find_map(|tensor| {
         let mut inner = tensor.name;
@@ -388,11 +388,11 @@ fn wrapped(table: &'static FamilyTable, stored: &[Stored<'_>], path: &Path) -> O
 enum Kind {
     Weight(&'static TensorTemplate, Place),
     Ignored,
-    /// Of another part of the model whose text part is run: what its names begin with.
+    /// A tensor of another part of a model whose text part runs; the prefix of its name.
     OtherPart(&'static str),
 }
 
-/// What a table says of a tensor's name, under the prefix that the checkpoint uses.
+/// What a table says about a tensor's name, under the checkpoint's prefix.
 fn classify(table: &'static FamilyTable, prefix: &str, name: &str) -> Option<Kind> {
     let inner = name.strip_prefix(prefix);
     for template in table.templates() {
@@ -447,7 +447,7 @@ fn prefix(
     }
 }
 
-/// Checks a tensor's shape; the number of rows stored where a vocabulary is padded.
+/// Checks a tensor's shape; returns the number of stored rows if a vocabulary is padded.
 fn checked_rows(
     template: &TensorTemplate,
     config: &ModelConfig,

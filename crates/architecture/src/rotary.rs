@@ -1,6 +1,6 @@
-//! Rotary positions: which dimensions of a head turn, and how fast.
+//! Rotary positions: which dimensions of a head rotate, and how fast.
 
-/// Rotary positions: which dimensions of a head turn, and how fast.
+/// Rotary positions: which dimensions of a head rotate, and how fast.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Rotary {
@@ -8,13 +8,13 @@ pub struct Rotary {
     pub size: usize,
     /// The base of the geometric series of wavelengths.
     pub theta: f64,
-    /// Which dimensions turn together.
+    /// Which dimensions form pairs.
     pub pairs: Pairs,
     /// The change of the frequencies for a longer context.
     pub scaling: RopeScaling,
 }
 
-/// Which dimensions of a head turn together.
+/// Which dimensions form pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pairs {
     /// `i` and `i + size / 2`.
@@ -23,7 +23,7 @@ pub enum Pairs {
     Neighbours,
 }
 
-/// A change of the rotary frequencies that stretches a model to a longer context.
+/// A change of the rotary frequencies that extends a model to a longer context.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RopeScaling {
@@ -34,7 +34,7 @@ pub enum RopeScaling {
         /// At least 1.
         factor: f64,
     },
-    /// Llama 3.1: low frequencies divided by `factor`, high ones kept, those between interpolated.
+    /// Llama 3.1: low frequencies are divided by `factor`, high ones kept, and those in between interpolated.
     Llama3 {
         /// At least 1.
         factor: f64,
@@ -45,22 +45,22 @@ pub enum RopeScaling {
         /// Context length before the stretch, in tokens.
         original_context: usize,
     },
-    /// YaRN: as Llama 3.1, with a ramp over pairs instead of wavelengths, and longer queries and keys.
+    /// YaRN: like Llama 3.1, with a ramp over pairs instead of wavelengths, and with scaled queries and keys.
     Yarn {
         /// At least 1.
         factor: f64,
-        /// Pairs that turn more often than this over the original context are kept.
+        /// Pairs with more rotations than this over the original context are kept.
         beta_fast: f64,
-        /// Pairs that turn less often than this over the original context are stretched in full.
+        /// Pairs with fewer rotations than this over the original context are stretched in full.
         beta_slow: f64,
         /// Context length before the stretch, in tokens.
         original_context: usize,
-        /// Whether the ends of the ramp are whole pairs.
+        /// Whether the ends of the ramp are rounded to whole pairs.
         truncate: bool,
-        /// What queries and keys are multiplied with.
+        /// The factor of queries and keys.
         amplitude: f64,
     },
-    /// LongRoPE: every frequency divided by a factor of its own, one list for short sequences and one for long.
+    /// LongRoPE: each frequency is divided by its own factor, from one list for short sequences and another for long ones.
     LongRope {
         /// For sequences of at most `original_context` tokens, `[size / 2]`.
         short: Vec<f64>,
@@ -68,13 +68,13 @@ pub enum RopeScaling {
         long: Vec<f64>,
         /// Context length before the stretch, in tokens.
         original_context: usize,
-        /// What queries and keys are multiplied with.
+        /// The factor of queries and keys.
         amplitude: f64,
     },
 }
 
 impl Rotary {
-    /// Turns the first `size` dimensions of each head, at the frequencies as trained.
+    /// Rotates the first `size` dimensions of each head, at the frequencies of training.
     pub fn new(size: usize, theta: f64) -> Self {
         Self {
             size,
@@ -84,13 +84,13 @@ impl Rotary {
         }
     }
 
-    /// With a change of the frequencies.
+    /// Sets a change of the frequencies.
     #[must_use]
     pub fn scaled(self, scaling: RopeScaling) -> Self {
         Self { scaling, ..self }
     }
 
-    /// With other dimensions turning together.
+    /// Sets which dimensions form pairs.
     #[must_use]
     pub fn pairing(self, pairs: Pairs) -> Self {
         Self { pairs, ..self }
@@ -98,7 +98,7 @@ impl Rotary {
 
     /// The angle per token of each rotated pair in sequences of `seq` tokens, `[size / 2]`, in radians.
     ///
-    /// `theta^(-2i / size)` for pair `i`, changed as [`RopeScaling`] says.
+    /// `theta^(-2i / size)` for pair `i`, changed by the [`RopeScaling`].
     /// The formulas are those of `modeling_rope_utils.py` in Hugging Face transformers, in `f64`.
     pub fn inverse_frequencies(&self, seq: usize) -> Vec<f64> {
         (0..self.size / 2)
@@ -156,13 +156,13 @@ impl Rotary {
             .collect()
     }
 
-    /// The pair, as a real number, that turns `turns` times over `context` tokens.
+    /// The pair, as a real number, with `turns` rotations over `context` tokens.
     fn pair_that_turns(&self, turns: f64, context: f64) -> f64 {
         self.size as f64 * (context / (turns * std::f64::consts::TAU)).ln()
             / (2.0 * self.theta.ln())
     }
 
-    /// What rotated queries and keys are multiplied with.
+    /// The factor of rotated queries and keys.
     pub fn amplitude(&self) -> f64 {
         match self.scaling {
             RopeScaling::Yarn { amplitude, .. } | RopeScaling::LongRope { amplitude, .. } => {
@@ -172,7 +172,7 @@ impl Rotary {
         }
     }
 
-    /// The longest sequence for which the frequencies are those of short sequences, if they depend on the length.
+    /// The longest sequence that uses the frequencies of short sequences, if they depend on the length.
     pub fn changes_beyond(&self) -> Option<usize> {
         match self.scaling {
             RopeScaling::LongRope {

@@ -1,8 +1,8 @@
-//! What the block equation needs of a checkpoint, and how a family names and stores it.
+//! The tensors that the block equation needs, and how a family names and stores them.
 
 use crate::config::{Mlp, ModelConfig, NormGain, NormPlace, QueryKeyNorm, QueryKeyWidth, Residual};
 
-/// The part that a tensor plays in the model.
+/// The role of a tensor in the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Role {
@@ -16,7 +16,8 @@ pub enum Role {
     EmbeddingIn,
     /// `[offset + context, model]`.
     PositionEmbedding,
-    /// `[model]`; the one norm of a [`Residual::ParallelOneNorm`] block, the norm of the sum under [`NormPlace::OfSum`](crate::NormPlace::OfSum).
+    /// `[model]`; the one norm of a [`Residual::ParallelOneNorm`] block, the norm of the sum under
+    /// [`NormPlace::OfSum`](crate::NormPlace::OfSum).
     AttnNormGain,
     /// `[model]`.
     AttnNormBias,
@@ -32,7 +33,7 @@ pub enum Role {
     V,
     /// `[kv_heads * head]`.
     VBias,
-    /// Queries, keys and values in one: `[(heads + 2 * kv_heads) * head, model]`.
+    /// Queries, keys and values in one tensor: `[(heads + 2 * kv_heads) * head, model]`.
     Qkv,
     /// `[(heads + 2 * kv_heads) * head]`.
     QkvBias,
@@ -56,15 +57,15 @@ pub enum Role {
     MlpNormGain,
     /// `[model]`.
     MlpNormBias,
-    /// The projection that the activation acts on in a gated MLP: `[neurons, model]`.
+    /// In a gated MLP, the projection before the activation function: `[neurons, model]`.
     MlpGate,
     /// `[neurons]`.
     MlpGateBias,
-    /// The input projection of a plain MLP, the up projection of a gated one: `[neurons, model]`.
+    /// The input projection of a plain MLP, or the up projection of a gated one: `[neurons, model]`.
     MlpIn,
     /// `[neurons]`.
     MlpInBias,
-    /// Gate and up projection of a gated MLP in one: `[2 * neurons, model]`.
+    /// Gate and up projection of a gated MLP in one tensor: `[2 * neurons, model]`.
     MlpGateUp,
     /// `[model, neurons]`.
     MlpOut,
@@ -78,7 +79,7 @@ pub enum Role {
     FinalNormGain,
     /// `[model]`.
     FinalNormBias,
-    /// From the residual stream to what the unembedding reads: `[embedding, model]`.
+    /// From the residual stream to the unembedding's input: `[embedding, model]`.
     EmbeddingOut,
     /// `[vocab, embedding]`.
     Unembedding,
@@ -132,7 +133,7 @@ impl Role {
         ]
     }
 
-    /// Whether every block has a tensor of this role, rather than the model one.
+    /// Whether each block has a tensor of this role, rather than the model as a whole.
     pub fn is_per_layer(self) -> bool {
         !matches!(
             self,
@@ -151,7 +152,7 @@ impl Role {
 
     /// Whether a model of this config has a tensor of this role.
     ///
-    /// Projections that a checkpoint may store fused count as had both ways; a checkpoint has them one way.
+    /// A projection that may be stored fused counts as used in both forms; a checkpoint has one of them.
     pub(crate) fn is_used(self, config: &ModelConfig) -> bool {
         let gain = config.norm_gain != NormGain::None;
         let bias = config.has_norm_bias();
@@ -193,7 +194,7 @@ impl Role {
         }
     }
 
-    /// Of a role that several others stand for together or alone, which those are.
+    /// For a fused role, the roles that it combines.
     pub(crate) fn parts(self) -> &'static [Self] {
         match self {
             Self::Qkv => &[Self::Q, Self::K, Self::V],
@@ -280,9 +281,9 @@ impl Role {
 /// The order of a stored matrix's axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// As PyTorch's `Linear` and `Embedding`: outputs (or rows of a table) first. Vectors are this too.
+    /// Like PyTorch's `Linear` and `Embedding`: outputs (or rows of a table) first. Vectors count as this.
     OutIn,
-    /// As GPT-2's `Conv1D`: inputs first.
+    /// Like GPT-2's `Conv1D`: inputs first.
     InOut,
 }
 
@@ -291,12 +292,12 @@ pub enum Layout {
 pub enum Fused {
     /// All queries, then all keys, then all values: `[(heads + 2 * kv_heads), head]`.
     Stacked,
-    /// For each key head its queries, its key and its value: `[kv_heads, heads / kv_heads + 2, head]`.
+    /// For each KV head its queries, its key and its value: `[kv_heads, heads / kv_heads + 2, head]`.
     ByGroup,
 }
 
 impl ModelConfig {
-    /// How many numbers the model's weights are; tied matrices count once, padded rows of a vocabulary not at all.
+    /// The number of weights of the model; tied matrices count once, padding rows of a vocabulary do not count.
     pub fn parameters(&self) -> u64 {
         let own = Role::all().iter().filter(|role| {
             role.is_used(self)

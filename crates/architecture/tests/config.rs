@@ -45,7 +45,7 @@ fn read(map: &Map<String, Value>) -> Result<ModelConfig, String> {
     ModelConfig::from_json(map, Path::new("config.json")).map_err(|error| error.to_string())
 }
 
-/// `config` with the keys of `edits` set, or taken out where the edit is the text `absent`.
+/// `config` with the keys of `edits` set, or removed if the edit is the text `absent`.
 fn edited(config: &str, edits: Value) -> Map<String, Value> {
     let mut map = case(config);
     for (key, value) in edits.as_object().expect("an object of edits") {
@@ -122,7 +122,7 @@ fn published_configs_have_their_published_sizes() {
     assert_eq!(cases().iter().map(line).collect::<Vec<_>>(), expected);
 }
 
-/// The numbers that Hugging Face's `num_parameters` gives for the published checkpoints.
+/// The parameter counts that Hugging Face's `num_parameters` gives for the published checkpoints.
 #[test]
 fn published_configs_have_their_published_parameters() {
     let check = |name: &str, parameters: u64| {
@@ -425,7 +425,7 @@ fn inverse_frequencies_are_those_of_the_reference() {
     check(Rotary::new(4, 1e4), &[(0, 1.0), (1, 0.01)]);
 }
 
-/// A key that transformers does not read is named, and changes nothing; no published config has one unseen.
+/// A key that transformers does not read is reported and has no effect; no published config has an unknown one.
 #[test]
 fn unread_keys_are_named() {
     for (name, mut map) in cases() {
@@ -440,7 +440,7 @@ fn unread_keys_are_named() {
     }
 }
 
-/// As transformers has it, what stands in the rotary object counts, and a key beside it that says otherwise is not read.
+/// As in transformers, a setting inside the rotary object counts, and a different value next to it is not read.
 #[test]
 fn a_setting_inside_the_rotary_object_counts() {
     let check = |base: &str, edits: Value, counts: Value, not_read: &str| {
@@ -472,14 +472,14 @@ fn a_setting_inside_the_rotary_object_counts() {
         json!({"partial_rotary_factor": 0.5}),
         "partial_rotary_factor",
     );
-    // GPT-NeoX has names of its own.
+    // GPT-NeoX uses other names.
     check(
         "pythia-70m",
         json!({"rope_theta": 20000, "rotary_emb_base": "absent"}),
         json!({"rotary_emb_base": 10000}),
         "rope_theta",
     );
-    // Of the context before a stretch, the key beside the object counts.
+    // For the context before a stretch, the key next to the object counts.
     let yarn = |original: u64| json!({"type": "yarn", "factor": 4.0, "original_max_position_embeddings": original});
     check(
         "Llama-2-7b-hf",
@@ -489,7 +489,7 @@ fn a_setting_inside_the_rotary_object_counts() {
     );
 }
 
-/// In Gemma 3 the older object is laid over the newer one of the blocks without a window.
+/// In Gemma 3 the older object overrides the newer one for the blocks without a window.
 #[test]
 fn a_scaling_beside_rotations_of_two_kinds_is_that_of_blocks_without_a_window() {
     let gemma = |keys: Value| {
@@ -514,7 +514,7 @@ fn a_scaling_beside_rotations_of_two_kinds_is_that_of_blocks_without_a_window() 
     assert_eq!(gemma(both), Ok(older));
 }
 
-/// Each line of the table is a published config with some keys changed, and the message it must be refused with.
+/// Each line of the table is a published config with some keys changed, and the message that must refuse it.
 #[test]
 fn bad_configs_are_refused_with_a_reason() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config_refusals.json");
@@ -565,7 +565,7 @@ fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A text that no config holds.
+/// A text that no config contains.
 fn other_text() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["", "x", "n_layers", "\u{0}\u{1b}[2J", "été "])
 }
@@ -586,7 +586,7 @@ fn known_key() -> impl Strategy<Value = String> {
     prop::sample::select(keys)
 }
 
-/// What holds of every config that is accepted.
+/// Properties of every accepted config.
 fn assert_sound(config: &ModelConfig) {
     assert!(sizes(config).iter().all(|&size| size >= 1));
     assert!(config.layers <= 4096 && config.model <= 1 << 20 && config.vocab <= 1 << 24);

@@ -9,8 +9,7 @@ use serde_json::json;
 
 type Tensors = Vec<(String, Vec<usize>)>;
 
-/// The families whose tensors are written out below. The tables of all are checked beside them, and executed by the
-/// parity tests.
+/// The families with tensors written out below. Their tables, and those of the others, are also run by the parity tests.
 const SAMPLED: [Family; 5] = [
     Family::Gpt2,
     Family::GptNeoX,
@@ -42,14 +41,14 @@ fn config(family: Family) -> ModelConfig {
 /// The names of a published checkpoint of the family, cut to two blocks, with the shapes of [`config`].
 fn checkpoint(family: Family) -> Tensors {
     let text = match family {
-        // As openai-community/gpt2: no prefix, and the causal masks.
+        // Like openai-community/gpt2: no prefix, and the causal masks.
         Family::Gpt2 => {
             "wte.weight 11 12, wpe.weight 7 12, h.*.attn.bias 1 1 7 7, h.*.ln_1.weight 12, h.*.ln_1.bias 12,
             h.*.attn.c_attn.weight 12 36, h.*.attn.c_attn.bias 36, h.*.attn.c_proj.weight 12 12,
             h.*.attn.c_proj.bias 12, h.*.ln_2.weight 12, h.*.ln_2.bias 12, h.*.mlp.c_fc.weight 12 48,
             h.*.mlp.c_fc.bias 48, h.*.mlp.c_proj.weight 48 12, h.*.mlp.c_proj.bias 12, ln_f.weight 12, ln_f.bias 12"
         }
-        // As EleutherAI/pythia-410m-deduped.
+        // Like EleutherAI/pythia-410m-deduped.
         Family::GptNeoX => {
             "gpt_neox.embed_in.weight 11 24, embed_out.weight 11 24, gpt_neox.layers.*.attention.bias 1 1 7 7,
             gpt_neox.layers.*.attention.masked_bias, gpt_neox.layers.*.attention.rotary_emb.inv_freq 1,
@@ -62,7 +61,7 @@ fn checkpoint(family: Family) -> Tensors {
             gpt_neox.layers.*.mlp.dense_4h_to_h.bias 24, gpt_neox.final_layer_norm.weight 24,
             gpt_neox.final_layer_norm.bias 24"
         }
-        // As microsoft/phi-2.
+        // Like microsoft/phi-2.
         Family::Phi => {
             "model.embed_tokens.weight 11 24, lm_head.weight 11 24, lm_head.bias 11,
             model.layers.*.input_layernorm.weight 24, model.layers.*.input_layernorm.bias 24,
@@ -74,7 +73,7 @@ fn checkpoint(family: Family) -> Tensors {
             model.layers.*.mlp.fc2.weight 24 32, model.layers.*.mlp.fc2.bias 24,
             model.final_layernorm.weight 24, model.final_layernorm.bias 24"
         }
-        // As meta-llama/Llama-2-7b-hf.
+        // Like meta-llama/Llama-2-7b-hf.
         Family::Llama => {
             "model.embed_tokens.weight 11 24, lm_head.weight 11 24, model.layers.*.input_layernorm.weight 24,
             model.layers.*.self_attn.q_proj.weight 32 24, model.layers.*.self_attn.k_proj.weight 16 24,
@@ -83,7 +82,7 @@ fn checkpoint(family: Family) -> Tensors {
             model.layers.*.mlp.gate_proj.weight 36 24, model.layers.*.mlp.up_proj.weight 36 24,
             model.layers.*.mlp.down_proj.weight 24 36, model.norm.weight 24"
         }
-        // As Qwen/Qwen2.5-14B.
+        // Like Qwen/Qwen2.5-14B.
         Family::Qwen2 => {
             "model.embed_tokens.weight 11 24, lm_head.weight 11 24, model.layers.*.input_layernorm.weight 24,
             model.layers.*.self_attn.q_proj.weight 32 24, model.layers.*.self_attn.q_proj.bias 32,
@@ -128,7 +127,7 @@ fn reshaped(family: Family, name: &str, shape: &[usize]) -> Tensors {
     tensors
 }
 
-/// The checkpoint with tensors added.
+/// The checkpoint with further tensors.
 fn extended(family: Family, names: &[(&str, &[usize])]) -> Tensors {
     let added = names
         .iter()
@@ -150,7 +149,7 @@ fn published_names_resolve_to_roles() {
         let tensors = checkpoint(family);
         let plan = planned(&config(family), &tensors).unwrap();
         assert_eq!(plan.notes, [], "{family}");
-        // Everything but the buffers is used, once, with the shape that is stored.
+        // Everything except the buffers is used once, with its stored shape.
         let mut used: Tensors = plan
             .tensors
             .iter()
@@ -340,8 +339,8 @@ fn padded_rows_and_a_stored_tied_head_are_said() {
     );
 }
 
-/// Buffers that rotary positions are computed from are in the config as well; a head for another task reads the states
-/// that the unembedding reads. Neither changes a logit.
+/// Buffers of rotary positions follow from the config, and a head for another task only reads the unembedding's input. Neither
+/// affects a logit.
 #[test]
 fn buffers_and_other_heads_are_left_out() {
     let rotary: Vec<Family> = SAMPLED
@@ -393,7 +392,7 @@ fn buffers_and_other_heads_are_left_out() {
     }
 }
 
-/// The names of a block with gated MLP behind a prefix, with norms of the given names.
+/// The names of a block with a gated MLP after a prefix, with norms of the given names.
 fn gated_block(prefix: &str, width: usize, norms: &[(&str, usize)]) -> Tensors {
     let matrices = [
         ("self_attn.q_proj", 2, 2),
@@ -494,7 +493,7 @@ fn other_parts_of_a_larger_model_are_told() {
         assert_eq!(
             note.to_string(),
             format!(
-                "only the text part of the model is run; left out: 1 tensors of `{outer}multi_modal_projector.`, \
+                "only the text part of the model runs; left out: 1 tensors of `{outer}multi_modal_projector.`, \
                  1 tensors of `{outer}vision_tower.`"
             )
         );
@@ -525,7 +524,7 @@ fn names_of_a_wrapped_model_are_explained() {
             }
         }
     }
-    // What no wrapper is known to add is told as what is missing.
+    // A prefix that no known wrapper adds is reported as missing tensors.
     let foreign: Tensors = checkpoint(Family::Llama)
         .into_iter()
         .map(|(name, shape)| (format!("own.{name}"), shape))
@@ -569,7 +568,7 @@ fn bad_tensor_sets_are_refused_with_a_reason() {
             69,
             config(Llama),
             reduced(Llama, "lm_head"),
-            "`tie_word_embeddings` is false, but the unembedding `lm_head.weight` is absent",
+            "`tie_word_embeddings` is false, but the unembedding `lm_head.weight` is missing",
         ),
         (
             72,

@@ -1,26 +1,26 @@
-//! Axes: the range of a set of values, the place of a value in it, and the ticks.
+//! Axes: the range of a set of values, the position of a value in it, and the ticks.
 
 /// One axis of a panel.
 ///
 /// Equal axes in one column of panels share one range.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// What is measured, with its unit.
+    /// The measured quantity, with its unit.
     pub label: String,
-    /// How values become distances.
+    /// How values are mapped to distances.
     pub scale: Scale,
-    /// Lower end. Without one, or with one that is not positive on a logarithmic axis, the values decide.
+    /// The lower end. If `None`, or not positive on a logarithmic axis, the values decide.
     ///
     /// Ends that are equal or in the wrong order are moved apart.
     pub min: Option<f64>,
     /// Upper end; as for `min`.
     pub max: Option<f64>,
-    /// What stands at whole numbers, from the lower end or 0 on, in place of the numbers; none for an axis of numbers.
+    /// Names shown instead of whole numbers, from the lower end or 0 on; empty for an axis of numbers.
     pub names: Vec<String>,
 }
 
 impl Axis {
-    /// An axis whose ends come from the values.
+    /// An axis whose ends depend on the values.
     pub fn new(label: impl Into<String>, scale: Scale) -> Self {
         Self {
             label: label.into(),
@@ -39,7 +39,7 @@ impl Axis {
         self
     }
 
-    /// The same axis with names in place of numbers.
+    /// The same axis with names instead of numbers.
     #[must_use]
     pub fn named(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.names = names.into_iter().map(Into::into).collect();
@@ -58,7 +58,7 @@ impl Axis {
     }
 }
 
-/// How an axis turns values into distances.
+/// How an axis maps values to distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scale {
@@ -70,16 +70,16 @@ pub enum Scale {
     Log10,
 }
 
-/// The most decades that a logarithmic axis reaches below its largest value.
+/// The largest number of decades that a logarithmic axis extends below its largest value.
 ///
 /// Without a limit, a value of 1e-30 that should be zero would leave no room for the others.
 const MOST_DECADES: i32 = 8;
 
-/// Axes stay within these magnitudes, so that no difference or power of their ends overflows or underflows f64.
+/// Axis ends stay within this magnitude, so that no difference or power of them overflows or underflows f64.
 const LARGEST: f64 = 1e300;
 const SMALLEST: f64 = 1e-300;
 
-/// The stretch of values that an axis shows; `low < high`, and both are positive on a logarithmic axis.
+/// The range of values that an axis shows; `low < high`, and both are positive on a logarithmic axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Range {
     pub(crate) scale: Scale,
@@ -87,19 +87,19 @@ pub(crate) struct Range {
     pub(crate) high: f64,
 }
 
-/// Where a value lies on an axis.
+/// The position of a value on an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Place {
     /// Distance from the lower end as a fraction of the axis, 0 to 1.
     pub(crate) fraction: f64,
-    /// Whether the value itself lies beyond the end at which it is placed.
+    /// Whether the value itself is beyond the end at which it is placed.
     pub(crate) beyond: bool,
 }
 
 /// Ticks of an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ticks {
-    /// Labelled ticks, upwards.
+    /// Labelled ticks, in ascending order.
     pub(crate) major: Vec<(f64, String)>,
     /// Ticks without a label.
     pub(crate) minor: Vec<f64>,
@@ -151,7 +151,7 @@ impl Range {
         if fixed_high.is_none() {
             high = (high / unit - 1e-9).ceil() * unit;
         }
-        // Rounding to whole numbers may have made both ends equal.
+        // Rounding to whole numbers may have made the ends equal.
         if high <= low {
             if fixed_high.is_none() {
                 high = low + unit;
@@ -186,20 +186,20 @@ impl Range {
         }
     }
 
-    /// Where `value` lies; none for NaN.
+    /// The position of `value`; `None` for NaN.
     pub(crate) fn place(&self, value: f64) -> Option<Place> {
         if value.is_nan() {
             return None;
         }
         let (position, low, high) = match self.scale {
             Scale::Linear | Scale::Integer => (value, self.low, self.high),
-            // Zero becomes −∞ and a negative value is set to it: both lie at the lower end.
+            // Zero becomes −∞, and so do negative values: both lie at the lower end.
             Scale::Log10 => (value.max(0.0).log10(), self.low.log10(), self.high.log10()),
         };
         let fraction = (position - low) / (high - low);
         Some(Place {
             fraction: fraction.clamp(0.0, 1.0),
-            // Ends and ticks are rounded; a hundred-thousandth of the axis cannot be seen.
+            // Ends and ticks are rounded; a hundred-thousandth of the axis is invisible.
             beyond: !(-1e-5..=1.0 + 1e-5).contains(&fraction),
         })
     }
@@ -217,7 +217,7 @@ impl Range {
         let size = step.size();
         let largest = self.low.abs().max(self.high.abs());
         let label = |value: f64| step.label(value, largest);
-        // On an axis much shorter than one, a whole number close by counts as a multiple within it.
+        // On an axis much shorter than 1, whole numbers are too coarse, and multiples within it are used.
         let on_axis = |value: &f64| self.place(*value).is_some_and(|place| !place.beyond);
         let major: Vec<(f64, String)> = multiples(self.low, self.high, size)
             .filter(on_axis)
@@ -258,7 +258,7 @@ impl Range {
         }
         let decades = (last - first + 1) as usize;
         let stride = decades.div_ceil(most.max(2)) as i32;
-        // Labelled decades are multiples of the stride, so 10⁰ is among them wherever the axis crosses it.
+        // Labelled decades are multiples of the stride, so 10⁰ is among them if the axis crosses it.
         let labelled = |decade: i32| decade.rem_euclid(stride) == 0;
         let major = (first..=last)
             .filter(|&decade| labelled(decade))
@@ -270,7 +270,7 @@ impl Range {
                 .filter(|&value| inside(value))
                 .collect()
         } else {
-            // The ticks of a hundred decades would run together.
+            // Minor ticks of a hundred decades would merge.
             (first..=last)
                 .filter(|&decade| decades <= 30 && !labelled(decade))
                 .map(|decade| power(decade, 1))
@@ -288,7 +288,7 @@ struct Step {
 }
 
 impl Step {
-    /// The smallest step by which at most `most` ticks cover `length`; `whole` steps are whole numbers.
+    /// The smallest step with which at most `most` ticks cover `length`; with `whole`, steps are whole numbers.
     fn covering(length: f64, most: usize, whole: bool) -> Self {
         let intervals = most.max(3) as f64 - 1.0;
         let first = (length / intervals).log10().floor() as i32;
@@ -351,7 +351,7 @@ fn multiples(low: f64, high: f64, step: f64) -> impl Iterator<Item = f64> {
     (0..count).map(move |index| (first + f64::from(index)) * step + 0.0)
 }
 
-/// `digit` · 10^`decade`, correctly rounded where a power of ten is exact.
+/// `digit` · 10^`decade`, correctly rounded if the power of ten is exact.
 fn power(decade: i32, digit: i32) -> f64 {
     if decade < 0 {
         f64::from(digit) / 10_f64.powi(-decade)

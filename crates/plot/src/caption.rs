@@ -1,4 +1,4 @@
-//! Where the lines of a caption lie.
+//! The positions of a caption's lines.
 
 use crate::page::{GAP, MARGIN};
 use crate::svg::Position;
@@ -8,7 +8,7 @@ pub(crate) const CAPTION_SIZE: f64 = 6.5;
 /// Distance of lines of the caption.
 const CAPTION_PITCH: f64 = 8.5;
 
-/// Places a caption below `top`, a paragraph a line, broken between words, and gives its lower end.
+/// Places a caption below `top`, broken between words, with each paragraph on new lines; returns its lower end.
 pub(crate) fn caption(
     caption: &str,
     font: &Font,
@@ -32,7 +32,7 @@ pub(crate) fn caption(
     (placed, bottom)
 }
 
-/// A paragraph in lines that fit; a word that is longer than a line is cut.
+/// A paragraph in lines that fit; a word longer than a line is cut.
 fn broken(paragraph: &str, font: &Font, room: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in paragraph.split_whitespace() {

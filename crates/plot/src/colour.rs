@@ -1,12 +1,12 @@
-//! Colours, line styles, and the palette for series that have no colour of their own.
+//! Colours, line styles, and the palette for series without a colour of their own.
 
 use std::fmt;
 
 /// Colour of text.
 pub(crate) const INK: Colour = Colour(0x22, 0x22, 0x22);
 
-/// Okabe and Ito's palette ("Color universal design", 2008): seven colours that stay apart under every colour vision.
-/// Its yellow is left out, because lines in it are too light on white.
+/// Okabe and Ito's palette ("Color universal design", 2008): seven colours that are distinguishable with every type of colour
+/// vision. Its yellow is left out, because yellow lines are too light on white.
 pub const OKABE_ITO: &[Colour] = &[
     Colour(0x00, 0x72, 0xb2),
     Colour(0xd5, 0x5e, 0x00),
@@ -29,12 +29,12 @@ pub struct Colour(
 );
 
 impl Colour {
-    /// The colour at `fraction` of the way through `stops`, which lie at equal distances; channels are mixed linearly in
-    /// sRGB. Fractions outside 0 to 1 give the nearest end.
+    /// The colour at `fraction` of the way through equally spaced `stops`; channels are mixed linearly in sRGB. Fractions outside
+    /// 0 to 1 give the nearest end.
     ///
     /// # Panics
     ///
-    /// Where there are fewer than two stops.
+    /// If there are fewer than two stops.
     #[must_use]
     pub fn along(stops: &[Self], fraction: f64) -> Self {
         assert!(stops.len() > 1, "a ramp has two ends");
@@ -62,7 +62,7 @@ impl Colour {
     }
 }
 
-/// As CSS and SVG write it: `#rrggbb`.
+/// Prints as in CSS and SVG: `#rrggbb`.
 impl fmt::Display for Colour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{:02x}{:02x}{:02x}", self.0, self.1, self.2)
@@ -95,11 +95,11 @@ pub enum Dash {
 }
 
 impl Dash {
-    /// All patterns, from the plainest.
+    /// All patterns, from the plainest on.
     pub const ALL: &'static [Self] = &[Self::Solid, Self::Dashed, Self::DashDotted, Self::Dotted];
 }
 
-/// Shape that marks a point.
+/// The shape that marks a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Marker {
@@ -115,7 +115,7 @@ pub enum Marker {
     TriangleDown,
     /// A star of five rays, larger than the others.
     Star,
-    /// Nothing: what is interpolated has no points.
+    /// No marker: an interpolated curve has no points.
     None,
 }
 

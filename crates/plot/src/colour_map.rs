@@ -2,8 +2,8 @@
 
 use crate::colour::Colour;
 
-/// Colours from a low to a high value; in both the lightness changes in one direction, so that they can be read in
-/// grey and with any colour vision.
+/// Colours from a low to a high value. In both maps the lightness changes in one direction, so that they can be read in grey and
+/// with any type of colour vision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ColourMap {

@@ -1,4 +1,4 @@
-//! Drawing a figure that has been laid out.
+//! Draws a figure after its layout.
 
 use crate::axis::{Range, Ticks};
 use crate::caption::CAPTION_SIZE;
@@ -20,12 +20,12 @@ const FRAME_WIDTH: f64 = 0.6;
 const MINOR_LENGTH: f64 = 1.7;
 /// Height of a legend's sample of filled steps.
 const SWATCH: f64 = 5.0;
-/// Steps of a colour bar: enough that none is visible.
+/// The number of steps of a colour bar, enough to look continuous.
 const BAR_STEPS: u32 = 64;
 
 impl Figure {
-    /// The figure as an SVG document, with a caption below it, a paragraph a line; none where that is empty. The same figure gives
-    /// the same bytes.
+    /// The figure as an SVG document. A caption, if not empty, is drawn below it, with each paragraph on new lines. The same
+    /// figure gives the same bytes.
     #[must_use]
     pub fn svg(&self, caption: &str) -> String {
         svg(self, caption)
@@ -88,7 +88,7 @@ fn svg(figure: &Figure, caption: &str) -> String {
     )
 }
 
-/// Writes "no values" into an empty panel, so that nobody looks for a fault in the drawing.
+/// Writes "no values" into an empty panel, so that nobody mistakes it for a drawing error.
 fn say_empty(svg: &mut Svg<'_>, frame: Rect) {
     let at = (
         frame.x + frame.width / 2.0,
@@ -104,7 +104,7 @@ fn say_empty(svg: &mut Svg<'_>, frame: Rect) {
     );
 }
 
-/// Draws what the marks of a style look like; a line where the figure has none.
+/// Draws a sample of a style: its marks in the figure, or a line if there are none.
 fn draw_sample(svg: &mut Svg<'_>, figure: &Figure, style: Style, slot: &LegendSlot) {
     let marks = || figure.rows.iter().flatten().flat_map(|panel| &panel.marks);
     let is_line = |mark: &Mark| matches!(mark, Mark::Line(line) if line.style == style);
@@ -219,7 +219,7 @@ fn draw_axes(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, font: &Font) {
         );
         svg.text(at, label, TICK_SIZE, Anchor::End, Weight::Regular, INK);
     }
-    // A label as long as a frame with its title still does not reach the panels above and below.
+    // A label as long as a frame with its title does not reach the panels above and below.
     let room = bottom - panel.outer.y;
     let middle = frame.y + frame.height / 2.0;
     if panel.y_labelled {
@@ -252,7 +252,7 @@ fn draw_axes(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, font: &Font) {
     let indent = letter
         .as_ref()
         .map_or(0.0, |letter| font.width(letter, TITLE_SIZE) + 4.0);
-    // A title that is wider than its frame begins above the labels of the vertical axis.
+    // A title wider than its frame begins above the labels of the vertical axis.
     let room = panel.outer.right() - panel.outer.x - indent;
     let title = font.fit(&panel.panel.title, TITLE_SIZE, room);
     let spare = panel.outer.right() - left - indent - font.width(&title, TITLE_SIZE);
@@ -277,7 +277,7 @@ fn draw_axes(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, font: &Font) {
     );
 }
 
-/// Draws an axis with its ticks and their labels on the right of what it measures.
+/// Draws an axis with its ticks and their labels on the right side.
 fn draw_right_axis(
     svg: &mut Svg<'_>,
     x: f64,

@@ -1,4 +1,4 @@
-//! What a figure shows, as plain values.
+//! The contents of a figure, as plain values.
 
 use crate::axis::Axis;
 use crate::colour::Style;
@@ -8,28 +8,28 @@ use ndarray::Array2;
 /// A figure: rows of panels, and a legend below them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// What the figure is. It is not drawn; screen readers and file lists use it.
+    /// The name of the figure. It is not drawn; screen readers and file lists use it.
     pub title: String,
-    /// What the figure shows, at more length. It is not drawn; screen readers use it.
+    /// A longer description of what the figure shows. It is not drawn; screen readers use it.
     pub description: String,
     /// Panels, row by row; rows may differ in length.
     pub rows: Vec<Vec<Panel>>,
-    /// Entries of the legend; entries of one group stand together.
+    /// Entries of the legend; entries of one group are placed together.
     pub legend: Vec<LegendEntry>,
 }
 
 /// One chart of a figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
-    /// Title above the panel. In a figure of 2 to 26 panels a letter, (a) to (z), stands before it.
+    /// Title above the panel. In a figure of 2 to 26 panels a letter, (a) to (z), precedes it.
     pub title: String,
-    /// The horizontal axis. Its labels are left out where the panel below has an equal axis over the same values.
+    /// The horizontal axis. Its labels are omitted if the panel below has an equal axis over the same values.
     pub x: Axis,
     /// The vertical axis, on the left.
     pub y: Axis,
     /// A second vertical axis, on the right.
     pub y2: Option<Axis>,
-    /// What is drawn, later marks over earlier ones; bands and histograms lie under all lines.
+    /// The marks, later ones drawn over earlier ones; bands and histograms lie below all lines.
     pub marks: Vec<Mark>,
 }
 
@@ -37,7 +37,7 @@ pub struct Panel {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Mark {
-    /// A line with markers and band.
+    /// A line with markers and a band.
     Line(Line),
     /// A dotted reference line.
     Rule(Rule),
@@ -55,33 +55,33 @@ pub enum Side {
     /// The left axis.
     #[default]
     Left,
-    /// The right axis; the left one in a panel that has no other.
+    /// The right axis; the left one if the panel has no other.
     Right,
 }
 
 /// A line through points, with a marker at each and a band of one standard error to either side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// How the line looks.
+    /// The style of the line.
     pub style: Style,
     /// Name of the line, part of each `data-value`.
     pub label: String,
-    /// Points in the order in which they are joined.
+    /// The points, in the order in which they are joined.
     pub points: Vec<Point>,
-    /// The axis that `y` is measured on.
+    /// The axis of `y`.
     pub side: Side,
 }
 
-/// Markers that no line joins, each with a bar of one standard error to either side.
+/// Unconnected markers, each with a bar of one standard error to either side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scatter {
-    /// How the markers look.
+    /// The style of the markers.
     pub style: Style,
     /// Name of the series, part of each `data-value`.
     pub label: String,
-    /// Where the markers are.
+    /// The positions of the markers.
     pub points: Vec<Point>,
-    /// The axis that `y` is measured on.
+    /// The axis of `y`.
     pub side: Side,
 }
 
@@ -101,16 +101,16 @@ pub struct Point {
 pub struct Rule {
     /// Value on the left vertical axis.
     pub y: f64,
-    /// The series that the rule belongs to, whose colour it has; grey without one.
+    /// The style of the series that the rule belongs to; grey if `None`.
     pub style: Option<Style>,
 }
 
 /// Counts in bins, drawn as translucent steps so that several can overlap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// How the steps look. Only the colour is used.
+    /// The style of the steps, of which only the colour is used.
     pub style: Style,
-    /// Edges of the bins, ascending; one more than there are counts.
+    /// Edges of the bins, ascending; one more than counts.
     pub edges: Vec<f64>,
     /// Counts, or densities, of the bins.
     pub counts: Vec<f64>,
@@ -118,8 +118,8 @@ pub struct Histogram {
 
 /// A matrix as coloured cells.
 ///
-/// The cells are centred on whole numbers. The first column is at the `min` of the panel's horizontal axis, or at 0
-/// without one, and the first row likewise on the vertical axis.
+/// Cells are centred on whole numbers. The first column is at the `min` of the panel's horizontal axis, or at 0 if that is
+/// `None`; likewise the first row on the vertical axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeatMap {
     /// Values of the cells (row, column).
@@ -130,11 +130,11 @@ pub struct HeatMap {
     pub high: f64,
     /// Colours from `low` to `high`.
     pub map: ColourMap,
-    /// Where the first row is.
+    /// The position of the first row.
     pub row_zero: RowZero,
-    /// Texts in the cells (row, column), of the shape of `values`.
+    /// Texts in the cells (row, column), in the shape of `values`.
     pub labels: Option<Array2<String>>,
-    /// What is measured, with its unit: the label of the colour bar.
+    /// The measured quantity, with its unit: the label of the colour bar.
     ///
     /// Neighbours in a row whose bars would be equal share one.
     pub unit: String,

@@ -1,4 +1,4 @@
-//! Where everything in a figure lies: frames of panels with room for their labels, and the legend below all of them.
+//! The positions of everything in a figure: frames of panels with room for their labels, and the legend below all of them.
 
 use crate::axis::{Axis, Range, Scale, Ticks};
 use crate::caption::caption;
@@ -8,12 +8,12 @@ use crate::page::{GAP, MARGIN, Rect};
 use crate::svg::Position;
 use crate::text::Font;
 
-/// Width of a figure: the two columns of a paper, 7 inches.
+/// Width of a figure: two columns of a paper, 7 inches.
 const PAGE: f64 = 504.0;
-/// A figure of this many columns or more is a grid of small panels: only the first of equal vertical axes in a row has
-/// a label.
+/// A figure with at least this many columns is a grid of small panels: of equal vertical axes in a row only the first has a
+/// label.
 const SMALL_PANELS: usize = 5;
-/// The least width of a panel, and of a small one. A figure with more columns than fit grows wider.
+/// The smallest width of a panel, and of a small panel. A figure with more columns than fit becomes wider.
 const NARROWEST: f64 = 72.0;
 const NARROWEST_SMALL: f64 = 56.0;
 /// Distance between a frame and the values at its ends, so that no line is drawn on the frame.
@@ -23,9 +23,9 @@ pub(crate) const TITLE_SIZE: f64 = 8.5;
 pub(crate) const LABEL_SIZE: f64 = 8.0;
 pub(crate) const TICK_SIZE: f64 = 7.0;
 
-/// Height above a frame that its title takes.
+/// The height of a title above a frame.
 const TITLE_HEIGHT: f64 = 13.0;
-/// Distance from a frame to the far end of its tick labels' room, without their width or height.
+/// Distance from a frame to the far end of its tick labels, not counting their width or height.
 pub(crate) const TICK_LENGTH: f64 = 3.0;
 pub(crate) const TICK_GAP: f64 = 2.0;
 /// Distance between the tick labels and the axis label.
@@ -41,7 +41,7 @@ pub(crate) struct Layout<'a> {
     pub(crate) height: f64,
     pub(crate) panels: Vec<PanelLayout<'a>>,
     pub(crate) legend: Vec<LegendSlot>,
-    /// Lines of the caption, with the places where they begin.
+    /// Lines of the caption with their starting positions.
     pub(crate) caption: Vec<(Position, String)>,
 }
 
@@ -49,19 +49,19 @@ pub(crate) struct Layout<'a> {
 #[derive(Debug)]
 pub(crate) struct PanelLayout<'a> {
     pub(crate) panel: &'a Panel,
-    /// The letter by which a text refers to the panel; `None` in a figure of one panel or of more than 26.
+    /// The letter by which texts refer to the panel; `None` in a figure of one panel or of more than 26.
     pub(crate) letter: Option<char>,
-    /// The panel with its title and labels.
+    /// The area of the panel with its title and labels.
     pub(crate) outer: Rect,
-    /// What the axes enclose.
+    /// The area that the axes enclose.
     pub(crate) frame: Rect,
     pub(crate) x: Range,
     pub(crate) y: Range,
     pub(crate) x_ticks: Ticks,
     pub(crate) y_ticks: Ticks,
-    /// Whether the x axis has labels; it has none where the panel below shows the same axis.
+    /// Whether the x axis has labels; it has none if the panel below shows the same axis.
     pub(crate) x_labelled: bool,
-    /// Whether the y axis has its label; among small panels one stands for a row.
+    /// Whether the y axis has its label; among small panels one label serves a row.
     pub(crate) y_labelled: bool,
     /// The right axis.
     pub(crate) y2: Option<(Range, Ticks)>,
@@ -82,7 +82,7 @@ impl PanelLayout<'_> {
         heat_map(self.panel)
     }
 
-    /// The range that `side` measures.
+    /// The range of the axis on `side`.
     pub(crate) fn range(&self, side: Side) -> Range {
         match (side, &self.y2) {
             (Side::Right, Some((range, _))) => *range,
@@ -90,7 +90,7 @@ impl PanelLayout<'_> {
         }
     }
 
-    /// Where `fraction` of the x axis lies.
+    /// The x coordinate of `fraction` of the x axis.
     pub(crate) fn across(&self, fraction: f64) -> f64 {
         let inset = if self.heat_map().is_some() {
             0.0
@@ -100,7 +100,7 @@ impl PanelLayout<'_> {
         self.frame.x + inset + fraction * (self.frame.width - 2.0 * inset)
     }
 
-    /// Where `fraction` of a y axis lies.
+    /// The y coordinate of `fraction` of a y axis.
     pub(crate) fn up(&self, fraction: f64) -> f64 {
         let (frame, panel) = (self.frame, self.panel);
         if let Some(map) = self.heat_map() {
@@ -120,12 +120,12 @@ impl PanelLayout<'_> {
     }
 }
 
-/// One column of panels, top to bottom; none where a row has fewer panels.
+/// One column of panels, top to bottom; `None` for rows with fewer panels.
 struct Column<'a> {
     cells: Vec<Option<Cell<'a>>>,
-    /// Width of the labels left of the frames.
+    /// The width of the labels left of the frames.
     left: f64,
-    /// Width of what stands right of the frames: labels of a second axis, colour bars.
+    /// The width of everything right of the frames: labels of a second axis, colour bars.
     right: f64,
 }
 
@@ -158,13 +158,13 @@ impl<'a> Layout<'a> {
             .iter()
             .map(|column| column.left + column.right)
             .sum();
-        // The last tick label of an axis may reach past its frame by half its width.
+        // The last tick label of an axis may extend past its frame by half its width.
         let spare = 2.0 * MARGIN + beside + gap * count.saturating_sub(1) as f64 + 6.0;
         let narrowest = if small { NARROWEST_SMALL } else { NARROWEST };
         let mut frame_width = ((PAGE - spare) / count.max(1) as f64).max(narrowest);
         let mut frame_height = height;
         if has_square(figure) {
-            // The cells of a square matrix are squares.
+            // The cells of a square matrix are square.
             frame_width = frame_width.min(260.0);
             frame_height = frame_width;
             for cell in columns
@@ -297,7 +297,8 @@ impl<'a> Column<'a> {
                     x,
                     y,
                     y_ticks: ticks_up(&panel.y, y, frame_height),
-                    // Heat maps in a column may differ in size. Each has labels, or which ones have them would be chance.
+                    // Heat maps in a column may differ in size, so each has labels; which of their axes are equal would be
+                    // chance.
                     x_labelled: heat_map(panel).is_some()
                         || below.is_none_or(|below| below.x != panel.x || ranges(below).0 != x),
                     y_labelled: !panel.y.label.is_empty()
@@ -333,7 +334,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// The number of labels that fit beside a vertical axis of `height` points.
+/// The number of labels that fit along a vertical axis of `height` points.
 fn labels_up(height: f64) -> usize {
     (height / 18.0) as usize
 }
@@ -344,7 +345,7 @@ fn ticks_up(axis: &Axis, range: Range, height: f64) -> Ticks {
     axis.named_ticks().unwrap_or_else(numbers)
 }
 
-/// Ticks of a horizontal axis of `width` points, whose labels stand apart if they are numbers.
+/// Ticks of a horizontal axis of `width` points; labels that are numbers are kept apart.
 fn ticks_across(axis: &Axis, range: Range, width: f64, font: &Font) -> Ticks {
     if let Some(ticks) = axis.named_ticks() {
         return ticks;
@@ -383,7 +384,7 @@ fn heat_map(panel: &Panel) -> Option<&HeatMap> {
     })
 }
 
-/// The range of an axis along `count` cells, half a cell more than their centres to either side.
+/// The range of an axis along `count` cells: half a cell beyond their centres on either side.
 fn cells_of(axis: &Axis, count: usize) -> Range {
     let low = first_cell(axis) - 0.5;
     let high = low + count.max(1) as f64;
@@ -391,14 +392,14 @@ fn cells_of(axis: &Axis, count: usize) -> Range {
     Range { scale, low, high }
 }
 
-/// The whole number at which the first cell of a heat map stands.
+/// The whole number at which the first cell of a heat map is centred.
 pub(crate) fn first_cell(axis: &Axis) -> f64 {
     let far = f64::from(i32::MAX);
     let first = axis.min.filter(|min| min.is_finite()).unwrap_or(0.0);
     first.round().clamp(-far, far)
 }
 
-/// Whether a figure holds the heat map of a square matrix, and no chart of another kind.
+/// Whether a figure has the heat map of a square matrix, and no other kind of chart.
 fn has_square(figure: &Figure) -> bool {
     let mut maps = figure.rows.iter().flatten().map(heat_map).peekable();
     maps.peek().is_some()
@@ -419,7 +420,7 @@ fn bar(figure: &Figure, row: usize, index: usize) -> Option<Range> {
             ) == (own.low.to_bits(), own.high.to_bits(), own.map, &own.unit)
         })
     };
-    // A row that ends early has panels above and to the right with the same bar.
+    // The row ends early; panels above and to the right have the same bar.
     let said_above = row > 0 && alike(map(row - 1, index)) && alike(map(row - 1, index + 1));
     if alike(map(row, index + 1)) || said_above {
         return None;
@@ -442,8 +443,8 @@ fn x_values(panel: &Panel) -> Vec<f64> {
     values
 }
 
-/// The values that the y axis of a side covers: bands count on linear axes only, as on a logarithmic one a band that
-/// reaches down to zero has no lower end.
+/// The values that the y axis on a side covers. Bands count on linear axes only: on a logarithmic axis, a band that extends to
+/// zero has no lower end.
 fn y_values(panel: &Panel, side: Side) -> Vec<f64> {
     let axis = match (side, &panel.y2) {
         (Side::Right, Some(axis)) => axis,
@@ -470,7 +471,7 @@ fn y_values(panel: &Panel, side: Side) -> Vec<f64> {
             Mark::Histogram(histogram) if side == Side::Left => {
                 values.extend(&histogram.counts);
                 if logarithmic {
-                    // The axis begins below the lowest count, so that its step has a height.
+                    // The axis begins below the smallest count, so that its step is visible.
                     values.extend(histogram.counts.iter().map(|count| count / 2.0));
                 } else {
                     values.push(0.0);

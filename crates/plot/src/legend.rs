@@ -1,4 +1,4 @@
-//! Where the entries of a legend lie.
+//! The positions of a legend's entries.
 
 use crate::figure::Figure;
 use crate::page::{GAP, MARGIN, Rect};
@@ -7,7 +7,7 @@ use crate::text::Font;
 pub(crate) const LEGEND_SIZE: f64 = 7.5;
 /// Distance of lines of the legend.
 pub(crate) const LEGEND_PITCH: f64 = 11.5;
-/// Width of a legend entry's sample of line, with the gap to its label.
+/// Width of a legend entry's sample, with the gap to its label.
 pub(crate) const SAMPLE: f64 = 20.0;
 pub(crate) const SAMPLE_GAP: f64 = 4.0;
 /// Distance between columns of the legend.
@@ -21,9 +21,9 @@ pub(crate) struct LegendSlot {
     pub(crate) label: String,
 }
 
-/// Places the legend below `top`, and gives its lower end.
+/// Places the legend below `top`, and returns its lower end.
 ///
-/// Entries stand in aligned columns. If every group has two entries or more, each group starts a line.
+/// Entries are in aligned columns. If every group has at least two entries, each group starts a new line.
 pub(crate) fn legend(figure: &Figure, font: &Font, width: f64, top: f64) -> (Vec<LegendSlot>, f64) {
     if figure.legend.is_empty() {
         return (Vec::new(), top - GAP * 0.8);
@@ -74,7 +74,7 @@ pub(crate) fn legend(figure: &Figure, font: &Font, width: f64, top: f64) -> (Vec
     (slots, bottom)
 }
 
-/// Line and column of each entry of the legend, with at most `most` entries a line, and the widths of the columns.
+/// Line and column of each entry of the legend, with at most `most` entries per line, and the widths of the columns.
 fn arrange(groups: &[usize], widths: &[f64], most: usize) -> (Vec<(usize, usize)>, Vec<f64>) {
     let mut cells = Vec::with_capacity(widths.len());
     let mut first = 0;
@@ -94,7 +94,7 @@ fn arrange(groups: &[usize], widths: &[f64], most: usize) -> (Vec<(usize, usize)
     (cells, columns)
 }
 
-/// Width of columns of the legend with the gaps between them.
+/// The width of the legend's columns with the gaps between them.
 fn span(columns: &[f64]) -> f64 {
     columns.iter().sum::<f64>() + LEGEND_GAP * columns.len().saturating_sub(1) as f64
 }

@@ -1,7 +1,7 @@
 //! Charts as plain values, drawn as SVG and as PNG.
 //!
-//! A [`Figure`] is a grid of panels with a legend below. It says what is shown. Where things lie and how they look is
-//! decided here, one way for every figure: 7 inches wide, the two columns of a paper, with text of about 8 points.
+//! A [`Figure`] is a grid of panels with a legend below, and says what is shown. This crate decides the positions and the look,
+//! in the same way for every figure: 7 inches wide, two columns of a paper, with text of about 8 points.
 //!
 //! ```
 //! use layerwise_plot::{
@@ -36,28 +36,28 @@
 //!
 //! # Why this crate exists
 //!
-//! The figures need four things together that plotting libraries do not offer: a legend that covers no data, heat maps
-//! whose cells lie where their values are, marks that carry their values for a reader with a pointer, and the same
-//! bytes on every machine, so that a test can compare them. This crate does that and no more. It knows no model and
-//! does no I/O. A further kind of chart is a further [`Mark`].
+//! The figures need four things together that plotting libraries do not offer: a legend that covers no data, heat maps with cells
+//! at the position of their values, marks that reveal their values under a pointer, and the same bytes on every machine, so that
+//! tests can compare them. This crate does that and no more. It knows no model and does no I/O. Each kind of chart is a [`Mark`].
 //!
-//! # Promises
+//! # Guarantees
 //!
-//! Drawing is total and exact: every figure can be drawn, whatever its numbers and names, and the same figure gives the
-//! same bytes of SVG. Text is drawn as outlines of one carried font, so that a picture looks the same everywhere.
+//! Drawing is total and exact: every figure can be drawn, whatever its numbers and names, and the same figure gives the same
+//! bytes of SVG. Text is drawn as outlines of one embedded font, so that a picture looks the same everywhere.
 //!
-//! Values that cannot be drawn where they are:
+//! Values that cannot be drawn at their position are drawn as follows:
 //!
 //! - NaN leaves a gap in its line; a point between two gaps still shows its marker.
-//! - A value beyond its axis, such as zero on a logarithmic one or an infinity, lies at the nearest end of the axis and
-//!   has an open marker.
-//! - A band or an error bar is cut off at the ends of its axis; on a logarithmic axis one that reaches zero goes down
-//!   to the lower end. It is left out where the standard error is missing.
-//! - A bin of a histogram that counts nothing, or NaN, lies on the baseline, also on a logarithmic axis.
+//! - A value beyond its axis, such as zero on a logarithmic axis or an infinity, lies at the nearest end of the axis and has an
+//!   open marker.
+//! - A band or an error bar is cut off at the ends of its axis; on a logarithmic axis, one that reaches zero extends to the lower
+//!   end. It is
+//! left out if there is no standard error.
+//! - A bin of a histogram whose count is 0 or NaN lies on the baseline, even on a logarithmic axis.
 //! - A NaN in a heat map is a grey, hatched cell; a value beyond the colour bar has the colour of its nearest end.
 //!
-//! Every marker, every cell of a heat map and every full bin of a histogram says its value in the attribute
-//! `data-value`. A histogram whose bins are too narrow to be pointed at says its sum and mode instead.
+//! Every marker, every cell of a heat map and every non-empty bin of a histogram has its value in the attribute `data-value`. A
+//! histogram with bins too narrow for a pointer gives its sum and mode instead.
 
 mod axis;
 mod caption;

@@ -1,4 +1,4 @@
-//! Drawing the marks of a panel that has been laid out.
+//! Draws the marks of a panel after its layout.
 
 use crate::axis::{Axis, Range};
 use crate::colour::{Colour, Dash, INK};
@@ -18,20 +18,20 @@ pub(crate) const LINE_WIDTH: f64 = 1.0;
 pub(crate) const RULE_WIDTH: f64 = 0.8;
 pub(crate) const MARKER_RADIUS: f64 = 1.3;
 const SCATTER_RADIUS: f64 = 1.8;
-/// What an open marker reaches beyond a full one.
+/// How far an open marker extends beyond a full one.
 const OPENING: f64 = 0.4;
 /// Half the width of the ends of an error bar.
 const CAP: f64 = 1.6;
-/// Distance along an edge of the lines that hatch a cell without a value.
+/// The distance, along an edge, of the lines that hatch a cell without a value.
 const HATCH_PITCH: f64 = 4.0;
-/// A line of more points than this is taken for an interpolated curve. Ten of its points have markers, evenly spaced,
-/// since markers at every point would hide the dash pattern.
+/// A line with more points than this counts as an interpolated curve. It has ten evenly spaced markers, because markers at every
+/// point would hide the dash pattern.
 const MOST_MARKERS: usize = 100;
 const MARKERS_OF_A_CURVE: usize = 10;
-/// Bins narrower than this, in points, are too narrow to point at one by one.
+/// Bins narrower than this, in points, are too narrow for a pointer.
 const NARROWEST_TARGET: f64 = 1.0;
 
-/// Draws all marks of a panel that holds no heat map.
+/// Draws all marks of a panel without a heat map.
 pub(crate) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
     for mark in &panel.panel.marks {
         match mark {
@@ -51,7 +51,7 @@ pub(crate) fn draw(svg: &mut Svg<'_>, panel: &PanelLayout<'_>) {
     }
 }
 
-/// Whether a panel shows no value. A grey rule does not count.
+/// Whether a panel shows no value; a grey rule does not count.
 pub(crate) fn is_empty(panel: &Panel) -> bool {
     let finite = |points: &[Point]| points.iter().any(|p| p.x.is_finite() && p.y.is_finite());
     !panel.marks.iter().any(|mark| match mark {
@@ -72,14 +72,14 @@ fn draw_rule(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, rule: &Rule) {
     svg.line(&ends, colour, RULE_WIDTH, Dash::Dotted);
 }
 
-/// Where a value on the axis `y` lies; none if a coordinate is NaN.
+/// The position of a value on the axis `y`; `None` if a coordinate is NaN.
 fn position(panel: &PanelLayout<'_>, x: f64, y: f64, range: Range) -> Option<(Position, bool)> {
     let (x, y) = (panel.x.place(x)?, range.place(y)?);
     let at = (panel.across(x.fraction), panel.up(y.fraction));
     Some((at, x.beyond || y.beyond))
 }
 
-/// Where the points of a series lie.
+/// The positions of the points of a series.
 fn positions(
     panel: &PanelLayout<'_>,
     points: &[Point],
@@ -92,7 +92,7 @@ fn positions(
         .collect()
 }
 
-/// The ends of one standard error to either side of a point, the upper one first.
+/// The positions one standard error above and below a point, the upper one first.
 fn error_ends(
     panel: &PanelLayout<'_>,
     point: &Point,
@@ -135,7 +135,7 @@ fn draw_scatter(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, scatter: &Scatter) {
     for point in &scatter.points {
         if let Some(((upper, above), (lower, below))) = error_ends(panel, point, scatter.side) {
             bars.push((upper, lower));
-            // A bar that leaves the axis has no end there.
+            // A bar that extends beyond the axis has no cap there.
             for ((x, y), beyond) in [(upper, above), (lower, below)] {
                 if !beyond {
                     bars.push(((x - CAP, y), (x + CAP, y)));
@@ -155,7 +155,7 @@ fn draw_scatter(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, scatter: &Scatter) {
     }
 }
 
-/// Radius and filling of a marker, by whether its value lies beyond the axis.
+/// Radius and fill of a marker, depending on whether its value is beyond the axis.
 fn filled(radius: f64, beyond: bool) -> (f64, Fill) {
     if beyond {
         (radius + OPENING, Fill::Open)
@@ -175,7 +175,7 @@ fn draw_band(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, line: &Line) {
         let run: Vec<(Position, Position)> = run.iter().flatten().copied().collect();
         match run.as_slice() {
             [] => {}
-            // A band needs two points; one alone is drawn as an error bar.
+            // A band needs two points; a single point gets an error bar.
             [bar] => svg.segments(&[*bar], line.style.colour, LINE_WIDTH),
             _ => {
                 let upper = run.iter().map(|&(upper, _)| upper);
@@ -187,7 +187,7 @@ fn draw_band(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, line: &Line) {
     }
 }
 
-/// A bin of a histogram: where its bar is, and what it counts from where to where.
+/// A bin of a histogram: the position of its bar, its edges and its count.
 struct Bar {
     rect: Rect,
     from: f64,
@@ -202,7 +202,7 @@ impl Bar {
     }
 }
 
-/// The bars of the bins whose edges are numbers.
+/// The bars of the bins with finite edges.
 fn bars(panel: &PanelLayout<'_>, histogram: &Histogram) -> Vec<Bar> {
     let zero = panel.y.place(0.0).map_or(0.0, |place| place.fraction);
     let baseline = panel.up(zero);
@@ -240,7 +240,7 @@ fn draw_histogram(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histog
         (first.right(), first.y),
     ];
     for Bar { rect, .. } in others {
-        // Neighbouring steps of equal height, such as those of empty bins, share one line.
+        // Neighbouring steps of equal height, such as empty bins, share one line.
         match outline.last_mut() {
             Some(last) if last.1 == rect.y => last.0 = rect.right(),
             _ => outline.extend([(rect.x, rect.y), (rect.right(), rect.y)]),
@@ -256,7 +256,7 @@ fn too_narrow(bar: &Bar) -> bool {
     bar.rect.width < NARROWEST_TARGET
 }
 
-/// Says the values of the bins that are not empty, unless some are too narrow to be pointed at.
+/// Adds the values of the non-empty bins as attributes, unless some are too narrow for a pointer.
 fn say_bins(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histogram) {
     let bars = bars(panel, histogram);
     let full = bars.iter().filter(|bar| bar.rect.height > 0.0);
@@ -266,7 +266,7 @@ fn say_bins(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, histogram: &Histogram) {
     }
 }
 
-/// The bins of a histogram in words.
+/// A description of all bins of a histogram.
 fn said_together(bars: &[Bar]) -> String {
     let counted = || bars.iter().filter(|bar| bar.count.is_finite());
     let sum: f64 = counted().map(|bar| bar.count).sum();
@@ -325,7 +325,7 @@ pub(crate) fn draw_heat_map(
     }
     svg.close_group();
     svg.segments(&hatching, HATCHING, 0.4);
-    // Words are slanted, so that longer ones fit; numbers of one or two digits are upright.
+    // Words are slanted so that longer ones fit; numbers of one or two digits are upright.
     let is_word = |(row, column)| text(row, column).is_some_and(|text| text.chars().count() > 2);
     let words = ndarray::indices_of(&map.values).into_iter().any(is_word);
     let degrees: f64 = if words { 20.0 } else { 0.0 };
@@ -346,12 +346,12 @@ pub(crate) fn draw_heat_map(
     }
 }
 
-/// Slanted lines over a rectangle.
+/// Slanted lines across a rectangle.
 fn hatch(rect: Rect) -> impl Iterator<Item = (Position, Position)> {
     let (width, height) = (rect.width, rect.height);
     let lines = ((width + height) / HATCH_PITCH).ceil().min(1000.0) as u32;
     (1..lines).map(move |line| {
-        // How far the line is from the lower left corner, along the lower and then the right side.
+        // The distance of the line from the lower left corner, along the lower and then the right side.
         let along = (width + height) * f64::from(line) / f64::from(lines);
         let from = (
             rect.x + (along - height).max(0.0),
@@ -365,13 +365,13 @@ fn hatch(rect: Rect) -> impl Iterator<Item = (Position, Position)> {
     })
 }
 
-/// Contrast of two colours as in WCAG 2, from 1 to 21.
+/// The WCAG 2 contrast of two colours, from 1 to 21.
 fn contrast(a: Colour, b: Colour) -> f64 {
     let (a, b) = (a.luminance() + 0.05, b.luminance() + 0.05);
     a.max(b) / a.min(b)
 }
 
-/// A point of a series in words.
+/// A description of a point of a series.
 fn spoken(label: &str, point: &Point) -> String {
     let name = if label.is_empty() {
         String::new()

@@ -1,4 +1,4 @@
-//! Numbers in words.
+//! Formats numbers.
 
 /// A number with `digits` significant digits, at least one, without trailing zeros and with a minus sign.
 ///

@@ -1,6 +1,6 @@
-//! Measures of the page that its parts share.
+//! Page dimensions shared by all parts.
 
-/// Blank margin around everything.
+/// The blank margin on all sides.
 pub(crate) const MARGIN: f64 = 3.0;
 /// Distance between panels with their labels.
 pub(crate) const GAP: f64 = 12.0;

@@ -1,19 +1,19 @@
-//! SVG to PNG.
+//! Converts SVG to PNG.
 
 use crate::figure::Figure;
 use resvg::{tiny_skia, usvg};
 
-/// Why a figure could not be turned into a PNG file.
+/// Why a figure cannot be converted to a PNG file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PngError {
-    /// The drawing could not be read as SVG, which would be a fault of this crate.
+    /// The drawing is not valid SVG, which would be a bug of this crate.
     #[error("the drawing is not a valid SVG document: {reason}")]
     Svg {
-        /// What the SVG reader says.
+        /// The SVG reader's message.
         reason: String,
     },
-    /// The picture has no pixel, or too many.
+    /// The picture would have no pixel, or too many.
     #[error(
         "cannot draw {width}×{height} points at {dots_per_inch} dots per inch: expected 1 to 400,000,000 pixels"
     )]
@@ -22,22 +22,22 @@ pub enum PngError {
         width: f64,
         /// Height of the drawing in points.
         height: f64,
-        /// The resolution asked for.
+        /// The requested resolution.
         dots_per_inch: f64,
     },
     /// The pixels could not be encoded.
     #[error("cannot encode the picture as PNG: {reason}")]
     Encoding {
-        /// What the encoder says.
+        /// The encoder's message.
         reason: String,
     },
 }
 
-/// The most pixels of a picture: those of a poster of 1 m by 1 m at 500 dots per inch. More are taken for a mistake.
+/// The largest number of pixels: a poster of 1 m by 1 m at 500 dots per inch. A larger picture is probably a mistake.
 const MOST_PIXELS: f64 = 4e8;
 
 impl Figure {
-    /// The figure as a PNG file of `dots_per_inch`, with a caption as in [`Figure::svg`]; 300 is fit for print.
+    /// The figure as a PNG file of `dots_per_inch`, with a caption as in [`Figure::svg`]; 300 is suitable for print.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ impl Figure {
 }
 
 fn png(svg: &str, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
-    // The page is measured in points here: at 72 dots per inch one point is one unit of the view box.
+    // The page is measured in points: at 72 dots per inch, one point is one unit of the view box.
     let options = usvg::Options {
         dpi: 72.0,
         ..usvg::Options::default()
@@ -78,8 +78,7 @@ fn png(svg: &str, dots_per_inch: f64) -> Result<Vec<u8>, PngError> {
     })
 }
 
-/// A PNG file with its resolution. Lines of a drawing repeat themselves, so that they are packed smaller without a filter, and
-/// sooner.
+/// Encodes a PNG file with its resolution. Lines of a drawing repeat, so they compress better without a filter, and faster.
 fn encode(picture: tiny_skia::Pixmap, dots_per_inch: f64) -> Result<Vec<u8>, png::EncodingError> {
     let (width, height) = (picture.width(), picture.height());
     let opaque = picture.pixels().iter().all(|pixel| pixel.alpha() == 255);
@@ -137,7 +136,7 @@ mod tests {
             let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
             assert_eq!(reader.next_frame(&mut pixels).unwrap().color_type, color);
             assert_eq!(&pixels[..pixel.len()], pixel);
-            // 300 dots an inch are 11,811 a metre.
+            // 300 dots per inch are 11,811 per metre.
             assert_eq!(reader.info().pixel_dims.unwrap().xppu, 11_811);
         }
     }

@@ -1,10 +1,10 @@
-//! Writes SVG. The same drawing gives the same bytes.
+//! Writes SVG; the same drawing gives the same bytes.
 //!
-//! Numbers have at most two decimals, elements stand in the order in which they were drawn, and nothing depends on the
-//! machine. Text is written as outlines: each glyph that occurs is defined once and used by reference. An SVG viewer
-//! then needs no font, so the figure looks the same in a browser, in Inkscape or Illustrator, after conversion to PDF
-//! and in the PNG; about half of these programs would replace a named or embedded font. The text of the outlines is
-//! in `aria-label`, and the whole figure has `<title>` and `<desc>`.
+//! Numbers have at most two decimals, elements are in drawing order, and nothing depends on the machine. Text is written as
+//! outlines: each glyph that occurs is defined once and used by reference. A viewer then needs no font, so the figure looks the
+//! same in a browser, in Inkscape or Illustrator, after conversion to PDF and in the PNG; about half of these programs would
+//! replace a named or embedded font. The text of the outlines is in `aria-label`, and the whole figure has `<title>` and
+//! `<desc>`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use crate::text::Font;
 /// A point in SVG coordinates: points of 1/72 inch from the left and from the top.
 pub(crate) type Position = (f64, f64);
 
-/// Where the given position lies on a line of text.
+/// The part of a text line that is at the given position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -28,7 +28,7 @@ pub(crate) enum Anchor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weight {
     Regular,
-    /// Thickened by a stroke, since one font is carried.
+    /// Thickened by a stroke, because there is only one embedded font.
     Bold,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Weight {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fill {
     Full,
-    /// White inside: the value itself lies beyond the axis.
+    /// White inside: the value itself is beyond the axis.
     Open,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Svg<'a> {
         }
     }
 
-    /// Opens a group; its name is for readers of the file.
+    /// Opens a group; its name helps readers of the file.
     pub(crate) fn open_group(&mut self, name: &str) {
         self.element(format_args!("<g data-part=\"{}\">", escape(name)));
     }
@@ -66,7 +66,7 @@ impl<'a> Svg<'a> {
         self.element(format_args!("</g>"));
     }
 
-    /// A broken line through `points`.
+    /// A polyline through `points`.
     pub(crate) fn line(&mut self, points: &[Position], colour: Colour, width: f64, dash: Dash) {
         let pattern = match dash {
             Dash::Solid => "",
@@ -81,7 +81,7 @@ impl<'a> Svg<'a> {
         ));
     }
 
-    /// Separate straight lines of one look.
+    /// Separate straight lines of one style.
     pub(crate) fn segments(&mut self, lines: &[(Position, Position)], colour: Colour, width: f64) {
         if lines.is_empty() {
             return;
@@ -94,7 +94,7 @@ impl<'a> Svg<'a> {
         ));
     }
 
-    /// A see-through area.
+    /// A translucent area.
     pub(crate) fn area(&mut self, outline: &[Position], colour: Colour) {
         self.element(format_args!(
             "<path d=\"{}Z\" fill=\"{colour}\" fill-opacity=\"0.2\"/>",
@@ -111,7 +111,7 @@ impl<'a> Svg<'a> {
         ));
     }
 
-    /// Opens a group of cells, which are drawn without a seam between neighbours.
+    /// Opens a group of cells, which are drawn without seams between neighbours.
     pub(crate) fn open_cells(&mut self) {
         self.element(format_args!("<g shape-rendering=\"crispEdges\">"));
     }
@@ -125,7 +125,7 @@ impl<'a> Svg<'a> {
         ));
     }
 
-    /// Invisible rectangles with their values as attributes, for a pointer to find.
+    /// Invisible rectangles with their values as attributes, as targets for a pointer.
     pub(crate) fn targets(&mut self, targets: &[(Rect, String)]) {
         self.element(format_args!("<g fill=\"none\" pointer-events=\"all\">"));
         for (rect, value) in targets {
@@ -303,7 +303,7 @@ impl<'a> Svg<'a> {
     }
 }
 
-/// Path data of a broken line. A coordinate that does not change is left out (`H`, `V`).
+/// Path data of a polyline. A coordinate that does not change is left out (`H`, `V`).
 fn path(points: &[Position]) -> String {
     let mut data = String::new();
     let mut last: Option<(String, String)> = None;
@@ -345,7 +345,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// Text for an XML document; characters that XML does not allow become U+FFFD.
+/// Escapes text for an XML document; characters that XML does not allow become U+FFFD.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

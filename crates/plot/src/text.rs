@@ -1,7 +1,7 @@
-//! Text, set in the one font that this crate carries.
+//! Text in the one font that this crate embeds.
 //!
-//! Layout measures text here and drawing takes its outlines from here. Both read the same font, so a label takes up
-//! exactly the room that was reserved for it.
+//! Layout measures text here, and drawing gets its outlines here. Both use the same font, so a label takes exactly the room that
+//! was reserved for it.
 
 use std::fmt::Write as _;
 
@@ -10,27 +10,27 @@ use ttf_parser::{Face, GlyphId, OutlineBuilder};
 /// Arimo Regular, subset; see `fonts/README.md`.
 const ARIMO: &[u8] = include_bytes!("../fonts/arimo-regular.ttf");
 
-/// Height of digits and capitals as a part of the text size; half of it centres a label on its tick.
+/// Height of digits and capitals as a fraction of the text size; half of it centres a label on its tick.
 pub(crate) const CAPITAL: f64 = 0.69;
 
-/// The carried font.
+/// The embedded font.
 pub(crate) struct Font {
     face: Face<'static>,
 }
 
 /// One line of text as glyphs.
 pub(crate) struct Line {
-    /// Each glyph and the left end of its box, in font units from the start of the line.
+    /// Each glyph with the left end of its box, in font units from the start of the line.
     pub(crate) glyphs: Vec<(GlyphId, i32)>,
     /// Width of the line, in font units.
     pub(crate) advance: i32,
 }
 
 impl Font {
-    /// Opens the carried font.
+    /// Opens the embedded font.
     pub(crate) fn carried() -> Self {
         Self {
-            face: Face::parse(ARIMO, 0).expect("the carried font is a valid TrueType file"),
+            face: Face::parse(ARIMO, 0).expect("the embedded font is a valid TrueType file"),
         }
     }
 
@@ -41,7 +41,7 @@ impl Font {
 
     /// Sets `text` on one line with pair kerning.
     ///
-    /// A character that the font lacks becomes its box for missing glyphs.
+    /// A character that the font lacks becomes the font's box for missing glyphs.
     pub(crate) fn line(&self, text: &str) -> Line {
         let mut glyphs: Vec<(GlyphId, i32)> = Vec::new();
         let mut advance = 0_i32;
@@ -62,7 +62,7 @@ impl Font {
         f64::from(self.line(text).advance) * self.unit(size)
     }
 
-    /// The longest beginning of `text` that fits into `width` points at `size` points, with `…` where it was cut.
+    /// The longest beginning of `text` that fits into `width` points at `size` points; `…` marks a cut.
     pub(crate) fn fit(&self, text: &str, size: f64, width: f64) -> String {
         let line = self.line(text);
         if f64::from(line.advance) * self.unit(size) <= width {
@@ -98,7 +98,7 @@ impl Font {
     }
 }
 
-/// Path data; the coordinates of a TrueType outline are whole numbers or halves of them, which print exactly.
+/// Path data; coordinates of a TrueType outline are whole numbers or halves, which print exactly.
 struct PathData(String);
 
 impl PathData {

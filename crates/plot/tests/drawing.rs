@@ -1,4 +1,4 @@
-//! Every kind of mark is drawn, whatever its values, and to the same bytes.
+//! Every kind of mark is drawn, whatever its values, and with the same bytes.
 
 #![allow(
     clippy::expect_used,
@@ -27,7 +27,7 @@ const fn style(colour: Colour, marker: Marker) -> Style {
     }
 }
 
-/// A figure that has every mark, scale and way out: a gap, values beyond the axis, bands, a lone error bar.
+/// A figure with every mark, scale and special case: a gap, values beyond the axis, bands, a lone error bar.
 fn small_figure() -> Figure {
     let models = [
         ("gpt2", "gpt2"),
@@ -199,7 +199,7 @@ fn panel(title: &str, x: Axis, y: Axis, marks: Vec<Mark>) -> Panel {
     }
 }
 
-/// Markers with and without error bars, some beyond their axis, over the references of their series.
+/// Markers with and without error bars, some beyond their axis, over the reference rules of their series.
 fn scatter_figure() -> Figure {
     let scatter = |series: usize| {
         let points = (0..12).map(|rank| {
@@ -276,7 +276,7 @@ fn two_axes_figure() -> Figure {
     )
 }
 
-/// A grid of small histograms on logarithmic axes, and bins that cannot be.
+/// A grid of small histograms on logarithmic axes, and impossible bins.
 fn histogram_figure(columns: usize, rows: usize, bins: u32) -> Figure {
     let histogram = |series: usize, shift: f64| {
         let edges: Vec<f64> = (0..=bins)
@@ -335,7 +335,7 @@ fn heat_map(values: Array2<f64>, map: ColourMap, row_zero: RowZero, unit: &str) 
     }
 }
 
-/// Square maps of different sizes whose bars are equal, the last row short; one has a cell without a value.
+/// Square maps of different sizes with equal bars; the last row is short, and one map has a cell without a value.
 fn heat_map_figure() -> Figure {
     let layer = || Axis::new("Layer", Scale::Integer);
     let map = |layers: usize| {
@@ -513,7 +513,7 @@ fn markers_and_cells_say_their_values() {
         12 * 12 + 4 * 4 + 24 * 24 + 9 * 9,
         "row 1, column 2: no value",
     );
-    // The bin that counts NaN says nothing.
+    // The bin whose count is NaN has no value.
     check(histogram_figure(1, 1, 40), 1, "1 to 2: 5");
     let narrow = histogram_figure(6, 1, 100);
     check(
@@ -555,8 +555,8 @@ fn long_curves_have_few_markers_and_empty_panels_say_so() {
     check(Vec::new(), 0, true);
 }
 
-/// Set `UPDATE_SNAPSHOTS` to write the files anew, and look at them before they are committed; `PICTURES` names a
-/// folder that gets the figures as PNG files.
+/// Set `UPDATE_SNAPSHOTS` to rewrite the files, and look at them before committing; `PICTURES` names a folder for the figures as
+/// PNG files.
 #[test]
 fn drawing_is_the_same_byte_for_byte() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");

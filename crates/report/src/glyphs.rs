@@ -1,12 +1,12 @@
-//! Prepares drawings to stand together in one document.
+//! Prepares drawings to share one document.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// The outlines of glyphs, and the labels made of them, that the drawings of a page share.
+/// The glyph outlines, and the labels made of them, that the drawings of a page share.
 ///
-/// Every drawing defines the glyphs that it uses, and writes out each of its labels. On one page each glyph and each label
-/// is defined once. This makes a page of many drawings a quarter as large, and keeps ids unique in the document.
+/// Every drawing defines the glyphs that it uses, and writes out each of its labels. On a page, each glyph and each label is
+/// defined once. This reduces a page of many drawings to a quarter of its size, and keeps ids unique in the document.
 #[derive(Debug, Default)]
 pub(crate) struct Glyphs {
     /// Name by outline.
@@ -16,10 +16,10 @@ pub(crate) struct Glyphs {
 }
 
 impl Glyphs {
-    /// `svg` as an element of a page: without a document's heading, its glyphs among the shared ones, and without the
+    /// `svg` as an element of a page: without the document's heading, with its glyphs among the shared ones, and without the
     /// title, which browsers would show over the values of marks.
     ///
-    /// The drawing is one of [`layerwise_plot`]'s. The definitions of any other SVG document are left as they are.
+    /// The drawing must come from [`layerwise_plot`]. Definitions in any other SVG document are left as they are.
     pub(crate) fn inline(&mut self, svg: &str) -> String {
         let svg = &svg[svg.find("<svg").unwrap_or(0)..];
         let svg = without(svg, "<title>", "</title>\n");
@@ -54,7 +54,7 @@ impl Glyphs {
             .collect()
     }
 
-    /// A line that is a label, as a reference to the shared one.
+    /// A reference to the shared label, if the line is a label.
     fn label(&mut self, line: &str) -> Option<String> {
         let group = line.strip_suffix("</g>\n")?;
         let (text, rest) = group
@@ -76,7 +76,7 @@ impl Glyphs {
         })
     }
 
-    /// An element that defines the shared glyphs and shows nothing.
+    /// An element that defines the shared glyphs and is invisible.
     pub(crate) fn definitions(&self) -> String {
         let mut definitions: Vec<String> = self
             .names
@@ -140,7 +140,7 @@ mod tests {
             first,
             "<svg viewBox=\"0 0 1 1\">\n<g><use href=\"#g0\" x=\"0\"/><use href=\"#g1\" x=\"5\"/></g>\n</svg>\n"
         );
-        // Another font: the names are taken, the outlines partly new.
+        // Another font: the names are taken, but some outlines are new.
         let second = glyphs.inline(&drawing(&[("glyph-1", "M3"), ("glyph-2", "M1")], text));
         assert!(second.contains("<use href=\"#g2\" x=\"0\"/><use href=\"#g0\" x=\"5\"/>"));
         let definitions = glyphs.definitions();

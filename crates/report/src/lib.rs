@@ -1,6 +1,6 @@
-//! One HTML page that holds the figures of a run with their numbers, and what was judged by them.
+//! One HTML page with the figures of a run, their numbers, and the verdicts on its claims.
 //!
-//! A [`Report`] says what is on the page; [`Report::html`] is a pure function from it to the page.
+//! A [`Report`] holds the contents of the page; [`Report::html`] is a pure function from it to the page.
 //!
 //! ```
 //! use layerwise_report::{Report, Section, Table};
@@ -26,15 +26,13 @@
 //!
 //! # Why this crate exists
 //!
-//! A run leaves some fifty files. What a reader needs is one that can be mailed, opened from a folder and printed,
-//! and that is safe to open whatever a model is called: the page asks for no other file, and its content security
-//! policy forbids every connection, and every script but its own. This crate knows drawings, tables and verdicts, and
-//! no experiment.
+//! A run leaves some fifty files. Readers need a single one that can be mailed, opened from a folder and printed, and that is
+//! safe to open whatever a model is called. The page loads no other file, and its content security policy forbids every
+//! connection, and every script but its own. This crate knows drawings, tables and verdicts, but no experiment.
 //!
-//! With its script the page shows one model or all of them, and the value of the mark under the pointer, at the last
-//! tap, or chosen with the arrow keys: whatever carries `data-value` in a drawing. It puts the verdicts in the order of any
-//! column, and saves drawings and numbers as files. What is chosen stands in the page's address. Without the script
-//! everything is shown, folded.
+//! With its script, the page shows one model or all of them, and the value of the mark under the pointer, at the last tap, or
+//! chosen with the arrow keys: any element with `data-value`. It sorts the verdicts by any column, and saves drawings and numbers
+//! as files. The selection is part of the page's address. Without the script everything is shown, folded.
 
 mod glyphs;
 mod page;

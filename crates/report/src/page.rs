@@ -66,7 +66,7 @@ fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// What was measured, on which models, and what came out.
+/// The measured models and the outcome.
 fn summary(report: &Report, claims: &Claims<'_>) -> Markup {
     // The paper's tables have no drawings.
     let figures = report.sections.iter();
@@ -190,7 +190,7 @@ fn citations_part(citations: &[Citation]) -> Markup {
             div.citation {
                 p {
                     (text)
-                    // An address that is no `https` address would be followed by a click all the same.
+                    // An address other than an `https` one could do harm when clicked, so it is not made a link.
                     @if address.starts_with("https://") { " " a href=(address) rel="noreferrer" { (address) } }
                 }
                 pre tabindex="0" { (bibtex) }

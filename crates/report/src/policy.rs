@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-/// A policy that allows the page `script`, `style` and the pictures that the script makes, and forbids every connection,
+/// A policy that allows the page's `script`, its `style` and the pictures that the script makes, and forbids every connection,
 /// form and other script.
 pub(crate) fn policy(script: &str, style: &str) -> String {
     format!(
@@ -14,7 +14,7 @@ pub(crate) fn policy(script: &str, style: &str) -> String {
     )
 }
 
-/// How a policy names an inline script or style: by its hash.
+/// The name of an inline script or style in a policy: its hash.
 fn source(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn scripts_are_named_by_their_hash() {
-        // The example of the policy's specification, "Content Security Policy Level 2", section 7.17.2.
+        // The example in the policy's specification, "Content Security Policy Level 2", section 7.17.2.
         let expected = "sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng=";
         assert_eq!(source("alert('Hello, world.');"), expected);
     }

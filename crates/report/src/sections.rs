@@ -1,4 +1,4 @@
-//! A figure's section: its drawings, what is claimed of it, its numbers.
+//! A figure's section: its drawings, its claims, its numbers.
 
 use crate::glyphs::Glyphs;
 use crate::report::{Drawing, ModelFacts, Report, Section, Table};
@@ -18,7 +18,7 @@ const MODEL_COLUMN: &str = "model";
 const ROWS: usize = 12;
 /// Significant digits of the numbers in a table.
 const DIGITS: usize = 5;
-/// The most bytes of a table that the page holds to be saved: a page that can be mailed holds no more.
+/// The largest table, in bytes, that the page contains for saving; larger ones would make the page too large to mail.
 const MOST_BYTES: usize = 1 << 20;
 
 /// The sections of a report, in order. The first is unfolded.
@@ -50,7 +50,7 @@ pub(crate) fn sections(report: &Report, claims: &Claims<'_>, glyphs: &mut Glyphs
         .collect()
 }
 
-/// A part of the page that folds. A link to it unfolds it, also without the script: what it leads to lies inside.
+/// A part of the page that folds. A link to it unfolds it even without the script, because the link's target is inside.
 pub(crate) fn folded(id: &str, title: &str, marks: &Markup, open: bool, body: &Markup) -> Markup {
     html! {
         details.part open[open] {
@@ -64,7 +64,7 @@ fn drawing_part(drawing: &Drawing, models: &[ModelFacts], glyphs: &mut Glyphs) -
     let model = drawing.model.as_deref().unwrap_or_default();
     let kind = models.iter().find(|facts| facts.name == model);
     let kind = kind.map_or("", |facts| facts.kind.as_str());
-    // What is around it speaks for it.
+    // The surrounding element describes it.
     let svg = glyphs.inline(&drawing.svg);
     let svg = svg.replacen("<svg", "<svg aria-hidden=\"true\"", 1);
     let kinds = models.iter().filter(|facts| !facts.kind.is_empty()).count();
@@ -146,7 +146,7 @@ fn table_body(section: &Section) -> Markup {
     }
 }
 
-/// All rows of a table as CSV, compressed, for the script to save.
+/// All rows of a table as compressed CSV, for the script to save.
 fn saved(section: &Section) -> Markup {
     let Some(csv) = csv(&section.table).filter(|csv| csv.len() <= MOST_BYTES) else {
         return html! {};
@@ -165,7 +165,7 @@ fn saved(section: &Section) -> Markup {
     }
 }
 
-/// A table as RFC 4180 has it; none of an empty one.
+/// A table in RFC 4180 format; `None` if it is empty.
 fn csv(table: &Table) -> Option<String> {
     let cell = |cell: &String| match cell.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
@@ -182,8 +182,8 @@ fn shortened(cell: &str) -> String {
     number.map_or_else(|| cell.to_owned(), |number| significant(number, DIGITS))
 }
 
-/// The address of a path from the page, with everything but letters, digits and `-._/` percent-encoded: a name can
-/// neither name a scheme nor break out of its place.
+/// The address of a path relative to the page, with everything but letters, digits and `-._/` percent-encoded, so that a name can
+/// neither set a scheme nor escape from the attribute.
 fn address(path: &str) -> String {
     let mut address = String::new();
     for byte in path.bytes() {
@@ -194,6 +194,6 @@ fn address(path: &str) -> String {
             _ => address.push_str(&format!("%{byte:02X}")),
         }
     }
-    // Without a folder in front two slashes would name another machine.
+    // Without a folder in front, two slashes would name another host.
     format!("./{}", address.trim_start_matches('/'))
 }

@@ -1,4 +1,4 @@
-//! Claims and what was judged of them.
+//! Claims and the verdicts on them.
 
 use crate::report::{Claim, ClaimLine, Report, Section, Verdict};
 use maud::{Markup, html};
@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The model of a line that compares models.
 const ACROSS: &str = "*";
 
-/// How a verdict is shown. The sign tells it without colour.
+/// How a verdict is shown; the sign conveys it without colour.
 struct Shown {
     class: &'static str,
     sign: &'static str,
     word: &'static str,
-    /// The word as it stands behind a number of claims.
+    /// The word after a number of claims.
     of_many: &'static str,
 }
 
@@ -39,10 +39,10 @@ fn shown(verdict: Verdict) -> Shown {
     }
 }
 
-/// The claims of a report, and where the page tells them.
+/// The claims of a report, and the sections that present them.
 pub(crate) struct Claims<'a> {
     all: &'a [Claim],
-    /// The section that tells a claim, by its place on the page: the first that it belongs to.
+    /// The section that presents a claim, by its index on the page: the first that the claim belongs to.
     home: BTreeMap<&'a str, usize>,
     sections: &'a [Section],
 }
@@ -66,7 +66,7 @@ impl<'a> Claims<'a> {
         self.all.iter().filter(move |claim| claim.name == name)
     }
 
-    /// The verdicts on the claims that a section tells, as signs in its heading.
+    /// The verdicts on the claims that a section presents, as signs in its heading.
     pub(crate) fn marks(&self, place: usize) -> Markup {
         let own = self.sections[place].claims.iter();
         let own = own.filter(|name| self.home.get(name.as_str()) == Some(&place));
@@ -83,7 +83,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// The claims of a section: those that it tells, and links to those that another does.
+    /// The claims of a section: those that it presents, and links to those that another presents.
     pub(crate) fn part(&self, place: usize) -> Markup {
         let (own, others): (Vec<&str>, Vec<&str>) = self.sections[place]
             .claims
@@ -109,7 +109,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// How many claims hold, fail, and so on.
+    /// The number of claims that hold, fail, and so on.
     pub(crate) fn counts(&self) -> Markup {
         let count = |verdict| {
             self.all
@@ -126,7 +126,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// The models that lines are about: in the report's order, then those that only claims name, then comparisons.
+    /// The models with lines: in the report's order, then models that only claims name, then comparisons.
     fn models(&self, report: &'a Report) -> Vec<&'a str> {
         let lines = self.all.iter().flat_map(|claim| &claim.lines);
         let named: BTreeSet<&str> = lines.map(|line| line.model.as_str()).collect();
@@ -141,7 +141,7 @@ impl<'a> Claims<'a> {
         models
     }
 
-    /// The verdicts on all claims at a glance, then the claims that no section tells.
+    /// The verdicts on all claims at a glance, then the claims that no section presents.
     pub(crate) fn table(&self, report: &'a Report) -> Markup {
         if self.all.is_empty() {
             return html! {};
@@ -185,7 +185,7 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// The heading of a column that the script makes a button of; the table begins in the order of one.
+/// The heading of a column, which the script turns into a sort button; the table is initially sorted by one of them.
 fn heading(name: &str, model: &str, is_order: bool) -> Markup {
     html! {
         th scope="col" data-model=(model) aria-sort=[is_order.then_some("ascending")] { (name) }
@@ -202,7 +202,7 @@ fn id(claim: &Claim) -> String {
     format!("claim-{}-{}", kept(&claim.name), kept(&claim.version))
 }
 
-/// The model that an element belongs to, as the script reads it: empty for all of them.
+/// The model of an element, as the script reads it; empty for all models.
 fn model_of(model: &str) -> &str {
     if model == ACROSS { "" } else { model }
 }
@@ -215,7 +215,7 @@ fn spoken(model: &str) -> &str {
     }
 }
 
-/// What a claim's lines say of a model: the verdict that they share, or how many have each.
+/// A claim's verdict on a model: the one that its lines share, or the number of lines for each.
 fn cell(claim: &Claim, model: &str) -> Markup {
     let count = |verdict| {
         let own = claim.lines.iter().filter(|line| line.model == model);
@@ -226,7 +226,7 @@ fn cell(claim: &Claim, model: &str) -> Markup {
         .map(|verdict| (verdict, count(verdict)))
         .filter(|(_, count)| *count > 0)
         .collect();
-    // In the order of a column, what holds comes first, and what is mixed by its first verdict.
+    // Sorted by a column, claims that hold come first; mixed ones are sorted by their first verdict.
     let order = counts.first().map_or(VERDICTS.len() * 2, |(verdict, _)| {
         2 * *verdict as usize + usize::from(counts.len() > 1)
     });

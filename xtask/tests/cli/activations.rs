@@ -185,14 +185,14 @@ fn what_cannot_be_written_is_refused() {
     for (arguments, expected) in [
         (
             &["--sites", "attn.pattern[0]"][..],
-            "`attn.pattern` has no row for each token",
+            "`attn.pattern` does not have one row per token",
         ),
-        (&["--sites", "resid.post@3"], "expected all positions"),
+        (&["--sites", "resid.post@3"], "choose all positions"),
         (&["--sites", "resid.pots"], "unknown site `resid.pots`"),
         (&["--sites", "resid.post[3]"], "3 is out of range"),
         (
             &["drop(1)", "--sites", "attn.out[1]"],
-            "has none under this edit",
+            "does not run under this edit",
         ),
         (&["drop(l)", "--sites", "attn.out"], "`l`"),
         (&["donor(embed)", "--sites", "attn.out"], "pairs"),

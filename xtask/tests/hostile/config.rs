@@ -91,7 +91,7 @@ pub(crate) fn configs() -> Vec<Case> {
             |config| {
                 config.shift_remove("num_hidden_layers");
             },
-            &["required key `num_hidden_layers` is absent"],
+            &["required key `num_hidden_layers` is missing"],
         ),
         set(
             (58, "wrong type"),

@@ -139,7 +139,7 @@ pub(crate) fn classifiers() -> Vec<Case> {
             "full",
             &[
                 "exit.json: model: expected",
-                "that of the model at hand",
+                "as in this model",
                 "found \"0000",
             ],
         ),
@@ -147,7 +147,7 @@ pub(crate) fn classifiers() -> Vec<Case> {
             "a classifier of another number of blocks",
             "\"blocks\": 2",
             "\"blocks\": 3",
-            &["exit.json: blocks: expected \"2\", that of the model at hand, found \"3\""],
+            &["exit.json: blocks: expected \"2\", as in this model, found \"3\""],
         ),
         changed(
             "a classifier with other features",
@@ -159,7 +159,7 @@ pub(crate) fn classifiers() -> Vec<Case> {
             "a classifier whose threshold is NaN",
             "\"threshold\": 0.5",
             "\"threshold\": NaN",
-            &["exit.json: expected a classifier of early exit in JSON"],
+            &["exit.json: expected an early-exit classifier in JSON"],
         ),
         changed(
             "a classifier that divides by zero",
@@ -171,7 +171,7 @@ pub(crate) fn classifiers() -> Vec<Case> {
             "a classifier with too many weights",
             "1.5, -0.25",
             "1.5, -0.25, 1.0",
-            &["weights: expected 2 numbers, found 3 of them"],
+            &["weights: expected 2 numbers, found 3 numbers"],
         ),
         changed(
             "a classifier of another version",
@@ -203,7 +203,7 @@ pub(crate) fn classifiers() -> Vec<Case> {
         generate(
             "a rule that looks ahead",
             "oracle-first",
-            &["looks at the last block"],
+            &["reads the last block"],
         ),
         generate(
             "a trained rule without its file",

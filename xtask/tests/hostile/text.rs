@@ -80,7 +80,7 @@ pub(crate) fn tokenizers() -> Vec<Case> {
             json!(99),
             &[
                 "token \"cd\"",
-                "expected an id of its own",
+                "expected a unique id",
                 "found id 99",
                 "token \"c\"",
             ],

@@ -10,7 +10,7 @@ use crate::rotary::Rotary;
 use crate::tables::keys::Field;
 use crate::tables::{Layers, RotaryDefaults};
 
-/// What the settings of attention depend on.
+/// The sizes that the settings of attention depend on.
 pub(super) struct Sizes {
     pub(super) layers: usize,
     pub(super) head: usize,
@@ -52,7 +52,7 @@ impl Reader<'_> {
         Ok(PerLayer::each(attention))
     }
 
-    /// The rotation of blocks without a window, and of those with one if theirs is another.
+    /// The rotation of blocks without a window, and that of blocks with one if it differs.
     fn rotaries(
         &self,
         defaults: &RotaryDefaults,
@@ -64,7 +64,7 @@ impl Reader<'_> {
         Ok((self.rotary(defaults, sizes)?, local.transpose()?))
     }
 
-    /// What scores are multiplied with, if it is not 1/√head.
+    /// The factor of the scores, unless it is 1/√head.
     fn score_scale(&self, head: usize) -> Result<Option<f64>, ConfigError> {
         let block = &self.table.block;
         if let Some(scale) = self.multiplier(Field::AttentionScale)? {
@@ -81,7 +81,7 @@ impl Reader<'_> {
         Ok(scalar.map(|scalar| 1.0 / scalar.sqrt()))
     }
 
-    /// For each block whether it has the window, if there is one.
+    /// For each block, whether it has the window, if there is one.
     fn windowed(&self, layers: usize, is_given: bool) -> Result<Vec<bool>, ConfigError> {
         if let Some(types) = self.layer_types(layers)? {
             return Ok(types);
@@ -117,7 +117,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Which blocks `layer_types` or `attention_types` gives a window.
+    /// The blocks to which `layer_types` or `attention_types` gives a window.
     fn layer_types(&self, layers: usize) -> Result<Option<Vec<bool>>, ConfigError> {
         let kinds = self.value(Field::LayerTypes, |key, value| {
             let expected =
@@ -170,7 +170,7 @@ impl Reader<'_> {
         })
     }
 
-    /// For each block whether it rotates queries and keys.
+    /// For each block, whether it rotates queries and keys.
     fn rotated(&self, layers: usize) -> Result<Vec<bool>, ConfigError> {
         let Layers::RotatedBut(interval) = self.table.layers else {
             return Ok(vec![true; layers]);

@@ -1,7 +1,7 @@
-//! Reads a `config.json` under the table of its family.
+//! Reads a `config.json` with the table of its family.
 //!
-//! A feature that transformers reads and that is not implemented here is an error that names it.
-//! A key that transformers does not read for the family changes nothing; [`unread_keys`] names those.
+//! A feature that transformers reads but that is not implemented here is an error that names it.
+//! A key that transformers does not read for the family has no effect; [`unread_keys`] returns those.
 
 mod attention;
 mod rotary;
@@ -21,11 +21,11 @@ use crate::tables::keys::{
 };
 use crate::tables::{EmbeddingScale, FamilyTable, Whole, left_out, table};
 
-/// The most blocks a config may declare.
+/// The largest number of blocks in a config.
 const LAYERS_CAP: u64 = 1 << 12;
-/// The largest width: of the residual stream, and of all heads of a block together.
+/// The largest residual width, and the largest total width of a block's heads.
 const WIDTH_CAP: u64 = 1 << 20;
-/// The most neurons of one MLP.
+/// The largest number of neurons in an MLP.
 const NEURONS_CAP: u64 = 1 << 22;
 /// The largest vocabulary.
 const VOCAB_CAP: u64 = 1 << 24;
@@ -33,16 +33,16 @@ const VOCAB_CAP: u64 = 1 << 24;
 const CONTEXT_CAP: u64 = 1 << 28;
 
 impl ModelConfig {
-    /// Reads the object of a `config.json`; `path` is only for the messages.
+    /// Reads the object of a `config.json`; `path` is only for messages.
     ///
-    /// Both spellings of the rotary keys load: `rope_theta` with `rope_scaling`, and `rope_parameters`. Where they give
+    /// Both spellings of the rotary keys are accepted: `rope_theta` with `rope_scaling`, and `rope_parameters`. If they give
     /// different bases, that of `rope_parameters` counts, as in transformers 5.
-    /// Keys that are absent take the defaults of Hugging Face's config class, except sizes, which must be given.
+    /// Missing keys take the defaults of Hugging Face's config class, except sizes, which must be given.
     ///
     /// # Errors
     ///
-    /// One of the first variants of [`ConfigError`], up to [`ConfigError::Disagreement`]: an unknown family, key or
-    /// name, a missing key, a wrong type, a value out of range, or a feature that is on and not implemented.
+    /// One of the first variants of [`ConfigError`], up to [`ConfigError::Disagreement`]: an unknown family, key or name, a
+    /// missing key, a wrong type, a value out of range, or a feature that is on but not implemented.
     ///
     /// ```
     /// # use layerwise_architecture::{ConfigError, ModelConfig};
@@ -63,7 +63,7 @@ impl ModelConfig {
         }
     }
 
-    /// Reads the config of a text model under the table of a family.
+    /// Reads the config of a text model with the table of a family.
     fn of_text(map: &Map<String, Value>, path: &Path, family: Family) -> Result<Self, ConfigError> {
         let table = table(family);
         let reader = Reader::new(map, path, family)?;
@@ -180,7 +180,7 @@ impl ModelConfig {
     }
 }
 
-/// Reads the config of a model of which `family` runs the text part.
+/// Reads the config of a larger model, of which `family` runs the text part.
 fn of_part(
     map: &Map<String, Value>,
     path: &Path,
@@ -205,7 +205,7 @@ fn of_part(
         }
     }
     let config = ModelConfig::of_text(text_config, path, family).map_err(inside)?;
-    // What ties the head is the outer key.
+    // The outer key decides whether the head is tied.
     let outer = map.get(TIED).cloned().unwrap_or(whole.tied.into());
     let tied = outer
         .as_bool()
@@ -222,7 +222,7 @@ fn of_part(
     }
 }
 
-/// Whether the unembedding is the embedding, in the config of a whole model.
+/// In the config of a whole model: whether the unembedding is the embedding.
 const TIED: &str = "tie_word_embeddings";
 
 /// The config of the text part of a model.
@@ -240,7 +240,7 @@ fn text_of<'a>(
         .ok_or_else(|| wrong_type(whole.key, "an object", value, path))
 }
 
-/// Refuses the keys of a config that ask for what is not implemented.
+/// Refuses the keys of a config that ask for features that are not implemented.
 fn refuse_switched_on<'a>(
     map: &Map<String, Value>,
     refused: impl Iterator<Item = &'a Refused> + Clone,
@@ -262,7 +262,7 @@ fn refuse_switched_on<'a>(
     Ok(())
 }
 
-/// The keys of a config that transformers does not read for its family, so that they cannot change what the model computes.
+/// The keys of a config that transformers does not read for its family, so that they cannot change the model's outputs.
 ///
 /// # Errors
 /// As [`ModelConfig::from_json`] for the family.
@@ -336,7 +336,7 @@ fn family_of(map: &Map<String, Value>, path: &Path) -> Result<Family, ConfigErro
         })
 }
 
-/// One config object under the table of its family, with every key of the object accounted for.
+/// A config object with the table of its family; every key of the object is accounted for.
 struct Reader<'a> {
     map: &'a Map<String, Value>,
     path: &'a Path,
@@ -344,7 +344,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Checks the set of keys, and that nothing unimplemented is on.
+    /// Checks the set of keys, and that no feature that is not implemented is on.
     fn new(
         map: &'a Map<String, Value>,
         path: &'a Path,
@@ -369,7 +369,7 @@ impl<'a> Reader<'a> {
         Ok(Self { map, path, table })
     }
 
-    /// The keys of `field` that hold something, with their values.
+    /// The keys of `field` that have a value, with their values.
     fn values(&self, field: Field) -> impl Iterator<Item = (&'static str, &'a Value)> {
         self.table
             .keys
@@ -381,7 +381,7 @@ impl<'a> Reader<'a> {
             })
     }
 
-    /// The one value that all keys of `field` hold, or `None` where there is none.
+    /// The value on which all keys of `field` agree; `None` if there is none.
     fn value<T: PartialEq>(
         &self,
         field: Field,
@@ -393,7 +393,7 @@ impl<'a> Reader<'a> {
         agreed(spellings, self.path, parse)
     }
 
-    /// A count from 1 to `cap`; what an absent key stands for, if it stands for one.
+    /// A count from 1 to `cap`; a missing key gives its default, if it has one.
     fn size(&self, field: Field, cap: u64) -> Result<Option<usize>, ConfigError> {
         let given = self.value(field, |key, value| whole(key, value, cap, self.path))?;
         let is_absent = || {
@@ -406,7 +406,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The size that an absent key stands for.
+    /// The default size of a missing key.
     fn default(&self, field: Field) -> Option<usize> {
         self.table
             .keys
@@ -417,7 +417,7 @@ impl<'a> Reader<'a> {
             })
     }
 
-    /// A number above 0 that something is multiplied with, divided by or cut at.
+    /// A number above 0 that is a factor, a divisor or a limit.
     fn multiplier(&self, field: Field) -> Result<Option<f64>, ConfigError> {
         self.value(field, |key, value| {
             number(
@@ -430,7 +430,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A soft cap: the default where the key is absent, none where it is null.
+    /// A soft cap: the default if the key is missing, none if it is null.
     fn cap(&self, field: Field, default: Option<f64>) -> Result<Option<f64>, ConfigError> {
         match self.key_of(field) {
             Some(key) if self.map.contains_key(key) => self.multiplier(field),
@@ -440,7 +440,7 @@ impl<'a> Reader<'a> {
 
     /// The number of key and value heads.
     fn kv_heads(&self, heads: usize) -> Result<usize, ConfigError> {
-        // Falcon's older form does not count them: it has one for all heads, or one for each.
+        // Falcon's older form gives no number: it has one KV head for all heads, or one for each.
         if self.key_of(Field::NewDecoder).is_some() && self.switch(Field::NewDecoder)? != Some(true)
         {
             return Ok(match self.switch(Field::MultiQuery)? {
@@ -451,7 +451,7 @@ impl<'a> Reader<'a> {
         Ok(self.size(Field::KvHeads, WIDTH_CAP)?.unwrap_or(heads))
     }
 
-    /// How the two sublayers of a block stand to each other.
+    /// The structure of a block's residual connections.
     fn residual(&self, default: Residual) -> Result<Residual, ConfigError> {
         let new = self.switch(Field::NewDecoder)? == Some(true);
         let norms = self.size(Field::ParallelNorms, 2)?;
@@ -472,7 +472,7 @@ impl<'a> Reader<'a> {
         self.size(field, cap)?.ok_or_else(missing)
     }
 
-    /// Refuses a `multiple` that is none of `divisor`.
+    /// Refuses a `multiple` that `divisor` does not divide.
     fn divides(
         &self,
         multiple: (Field, usize),

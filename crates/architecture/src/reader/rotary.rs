@@ -1,9 +1,10 @@
 //! The rotary keys, in both spellings.
 //!
-//! Older configs write `rope_theta`, a fraction and `rope_scaling` side by side; newer ones write one object,
-//! `rope_parameters`, or one for each kind of block inside it. What stands inside an object counts, as in transformers, and
-//! a key of that setting beside it is not read; but for the context before a stretch, of which the key beside counts.
-//! Where both objects are there, each must give the same rotation alone: transformers 5 takes the older one, and 4 too.
+//! Older configs write `rope_theta`, a fraction and `rope_scaling` side by side. Newer ones write one object, `rope_parameters`,
+//! which may contain one object for each kind of block. As in transformers, a setting inside an object counts, and a key of that
+//! setting next to the object is not read; the exception is the context before a stretch, for which the key next to the object
+//! counts. If both objects are present, each alone must give the same rotation, because transformers 5 uses the older one and
+//! version 4 does too.
 
 use serde_json::{Map, Value};
 
@@ -35,11 +36,11 @@ pub(super) const INNER_KEYS: [&str; 17] = [
     "mrope_section",
 ];
 
-/// The objects of a `rope_parameters` that has one for each kind of block.
+/// The objects inside a `rope_parameters` that has one for each kind of block.
 const FULL: &str = "full_attention";
 const SLIDING: &str = "sliding_attention";
 
-/// The setting of transformers 5 that names a scaling, and its older name.
+/// The key of transformers 5 that names a scaling, and its older name.
 const KIND: [&str; 2] = ["rope_type", "type"];
 
 /// A rotary object: its key, for messages, and its members.
@@ -48,7 +49,7 @@ struct RotaryObject {
     members: Map<String, Value>,
 }
 
-/// The rotary settings that are given another value in another place, where it counts, so that they have no say.
+/// The rotary settings that have no effect, because another place that takes precedence gives another value.
 pub(super) fn overruled(keys: &KeyTable, map: &Map<String, Value>) -> Vec<String> {
     let is_object = |field| matches!(field, Field::RotaryScaling | Field::RotaryParameters);
     let outer = keys
@@ -106,7 +107,7 @@ impl<'a> Reader<'a> {
         self.agreed_rotation(&objects, theta, defaults, sizes)
     }
 
-    /// The rotation of blocks with a window, where it has a base of its own.
+    /// The rotation of blocks with a window, if it has its own base.
     pub(super) fn local_rotary(
         &self,
         defaults: &RotaryDefaults,
@@ -117,8 +118,8 @@ impl<'a> Reader<'a> {
         self.agreed_rotation(&objects, (Field::LocalTheta, theta), defaults, sizes)
     }
 
-    /// The objects that hold rotary settings, the older spelling first, each as it would count alone; of a family that
-    /// rotates blocks of two kinds differently, those of `kind`.
+    /// The objects with rotary settings, the older spelling first, each as if it were alone; for a family that rotates two kinds
+    /// of blocks differently, those of `kind`.
     fn rotary_objects(&self, kind: Option<&str>) -> Result<Vec<RotaryObject>, ConfigError> {
         let mut objects = Vec::new();
         for field in [Field::RotaryParameters, Field::RotaryScaling] {
@@ -154,7 +155,7 @@ impl<'a> Reader<'a> {
                 match (kind, field) {
                     (None, _) if is_split => {
                         return Err(unsupported(
-                            "a rotation of its own for each kind of block",
+                            "a separate rotation for each kind of block",
                             "one object for all blocks",
                         ));
                     }
@@ -177,7 +178,7 @@ impl<'a> Reader<'a> {
                         );
                     }
                     (Some(FULL), _) => {
-                        // It is laid over the object of these blocks, which names its scaling by the newer name.
+                        // It overrides the object of these blocks, which names its scaling by the newer name.
                         if let [newer, older] = KIND
                             && let (None, Some(name)) = (object.get(newer), object.get(older))
                         {
@@ -207,7 +208,7 @@ impl<'a> Reader<'a> {
         Ok(objects)
     }
 
-    /// The one rotation that all objects give, or that without any.
+    /// The rotation on which all objects agree, or the one without any object.
     fn agreed_rotation(
         &self,
         objects: &[RotaryObject],
@@ -228,7 +229,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Two objects that give different rotations, by the member that differs if both have one.
+    /// The error for two objects with different rotations; it names the differing member if both have one.
     fn disagreement(&self, one: &RotaryObject, other: &RotaryObject) -> ConfigError {
         let differing = one.members.iter().find_map(|(key, value)| {
             let other = other.members.get(key)?;
@@ -300,15 +301,15 @@ impl<'a> Reader<'a> {
                 |fraction| 0.0 < fraction && fraction <= 1.0,
             )
         })?;
-        // Of most families transformers rotates whole heads, whatever the key says; with a scaling it fails.
+        // For most families transformers rotates whole heads, whatever the key says, and fails if there is a scaling too.
         let fraction = match fraction {
             Some(fraction) if !defaults.partial => {
                 if scaling != RopeScaling::None && fraction < 1.0 {
                     return Err(ConfigError::Unsupported {
                         path: self.path.into(),
                         key: fraction_key,
-                        meaning: "a scaling of the rotations of a part of each head",
-                        expected: "it absent or 1 beside a scaling",
+                        meaning: "a scaling of partial rotations",
+                        expected: "it to be absent or 1 next to a scaling",
                         found: fraction.to_string(),
                     });
                 }
@@ -317,7 +318,7 @@ impl<'a> Reader<'a> {
             fraction => fraction.unwrap_or(defaults.fraction),
         };
         let dims = self.size(Field::RotaryDims, head as u64)?;
-        // Rounded towards zero, as Hugging Face does.
+        // Rounded towards zero, as in Hugging Face.
         let size = dims.unwrap_or((head as f64 * fraction) as usize);
         if size < 2 || size > head || !size.is_multiple_of(2) {
             return Err(ConfigError::RotarySize {

@@ -1,4 +1,4 @@
-//! Cohere (Command R, Aya): parallel blocks with one LayerNorm without bias, neighbours rotated, scaled logits.
+//! Cohere (Command R, Aya): parallel blocks with one LayerNorm without bias, rotation of neighbouring dimensions, scaled logits.
 
 use super::keys::{Field, KeyTable, Presence::*};
 use super::shared::*;

@@ -1,4 +1,4 @@
-//! Falcon: parallel blocks with one or two norms, or sequential ones; one key head for all, for groups, or for each.
+//! Falcon: parallel blocks with one or two norms, or sequential ones; one KV head for all heads, for groups, or for each.
 
 use super::keys::{Field, KeyTable, Presence::*};
 use super::shared::*;

@@ -1,4 +1,4 @@
-//! Gemma: as Llama, with gains of 1 + γ, scaled embeddings and GELU.
+//! Gemma: like Llama, with gains of 1 + γ, scaled embeddings and GELU.
 
 use super::keys::{Accept, Field, KeyTable, Presence::*};
 use super::shared::*;
@@ -17,7 +17,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
                 ("intermediate_size", Field::Neurons, Required),
                 ("max_position_embeddings", Field::Context, Or(8192)),
                 ("attention_bias", Field::AttentionBias, Optional),
-                // The first configs say `gelu` of models that were trained with its tanh approximation.
+                // Early configs say `gelu`, although the models were trained with its tanh approximation.
                 ("hidden_act", Field::TanhActivation, Optional),
             ],
             ROTARY,

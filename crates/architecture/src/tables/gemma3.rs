@@ -8,7 +8,7 @@ use super::templates::out_in;
 use crate::tensors::Role;
 
 pub(super) static TABLE: FamilyTable = FamilyTable {
-    covers: "Gemma 3 with images, its text part: as gemma3_text; the parts for images are left out, and told",
+    covers: "Gemma 3 with images, its text part: as gemma3_text; the parts for images are left out, with a note",
     keys: KeyTable {
         read: &[KEYS, ROTARIES, BOS, RMS_EPSILON],
         refused: &[
@@ -32,7 +32,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     layers: Layers::WindowedBut(6),
     tied: true,
     bos: Some(2),
-    // As published, and as transformers holds them.
+    // As published, and as in transformers.
     prefixes: &["language_model.model.", "model.language_model."],
     tensors: &[
         ENDS,

@@ -7,7 +7,7 @@ use super::templates::{TensorTemplate, vector};
 use crate::config::{Activation, Norm, NormGain, NormPlace, QueryKeyNorm, QueryKeyWidth};
 use crate::tensors::Role;
 
-/// The keys of a text model's config, but for the one that the model with images does not read.
+/// The keys of a text model's config, except the one that the model with images does not read.
 pub(super) const KEYS: &[KeyLine] = &[
     ("num_hidden_layers", Field::Layers, Or(26)),
     ("hidden_size", Field::Model, Or(2304)),
@@ -27,7 +27,7 @@ pub(super) const KEYS: &[KeyLine] = &[
     ("rope_local_base_freq", Field::LocalTheta, Optional),
 ];
 
-/// Keys of the model with images that stand in every config of transformers 5, and the dropout of training.
+/// Keys of the model with images that every config of transformers 5 contains, and the dropout of training.
 pub(super) const IGNORED: &[&str] = &[
     "attention_dropout",
     "image_token_id",

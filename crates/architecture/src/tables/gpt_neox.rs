@@ -12,8 +12,8 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     keys: KeyTable {
         read: &[SIZES, BOS, LAYER_EPSILON, &[("intermediate_size", Field::Neurons, Required), ("max_position_embeddings", Field::Context, Or(2048)), ("hidden_act", Field::Activation, Optional),
   ("use_parallel_residual", Field::ParallelResidual, Optional), ("attention_bias", Field::AttentionBias, Optional), ("rotary_emb_base", Field::RotaryTheta, Optional), ("rotary_pct", Field::RotaryFraction, Optional), ("rope_scaling", Field::RotaryScaling, Nullable), ("rope_parameters", Field::RotaryParameters, Nullable), ORIGINAL_CONTEXT]],
-        // Only the rotary code reads it, and takes it for the width that is rotated.
-        refused: &[("head_dim", Accept::Off, "heads of a width of their own")],
+        // Only the rotary code reads it, as the width to rotate.
+        refused: &[("head_dim", Accept::Off, "a separate head width")],
         ignored: &["attention_dropout", "classifier_dropout", "hidden_dropout"],
     },
     block: Block { residual: Residual::ParallelTwoNorms, activation: Activation::Gelu, ..Block::PLAIN },
@@ -26,7 +26,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
   out_in(Role::Qkv, "layers.{}.attention.query_key_value.weight").fused(Fused::ByGroup), vector(Role::QkvBias, "layers.{}.attention.query_key_value.bias").fused(Fused::ByGroup), out_in(Role::AttnOut, "layers.{}.attention.dense.weight"), vector(Role::AttnOutBias, "layers.{}.attention.dense.bias"),
   vector(Role::MlpNormGain, "layers.{}.post_attention_layernorm.weight"), vector(Role::MlpNormBias, "layers.{}.post_attention_layernorm.bias"), out_in(Role::MlpIn, "layers.{}.mlp.dense_h_to_4h.weight"), vector(Role::MlpInBias, "layers.{}.mlp.dense_h_to_4h.bias"), out_in(Role::MlpOut, "layers.{}.mlp.dense_4h_to_h.weight"), vector(Role::MlpOutBias, "layers.{}.mlp.dense_4h_to_h.bias"),
   vector(Role::FinalNormGain, "final_layer_norm.weight"), vector(Role::FinalNormBias, "final_layer_norm.bias"), out_in(Role::Unembedding, "embed_out.weight").without_prefix()]],
-    ignored_tensors: // The causal mask, its fill value, and the rotary frequencies, which the config gives.
+    ignored_tensors: // The causal mask, its fill value, and the rotary frequencies, which follow from the config.
     &["layers.{}.attention.bias", "layers.{}.attention.masked_bias", "layers.{}.attention.rotary_emb.inv_freq"],
     whole: None,
 };

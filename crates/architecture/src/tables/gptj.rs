@@ -1,4 +1,4 @@
-//! GPT-J: parallel blocks with one norm, neighbours rotated in part of each head, a biased unembedding.
+//! GPT-J: parallel blocks with one norm, rotation of neighbouring dimensions in part of each head, a biased unembedding.
 
 use super::keys::{Field, KeyTable, Presence::*};
 use super::shared::*;

@@ -1,17 +1,17 @@
-//! Config keys: what each one sets.
+//! Config keys and their settings.
 
 use serde_json::Value;
 
 use crate::config::Activation;
 
-/// The keys of one family's config, in three columns. A key in none of them, nor in the common ones, is one that
-/// transformers does not read for the family; it is told and changes nothing.
+/// The keys of one family's config, in three columns. transformers does not read any other key for the family, except the common
+/// ones; such a key is reported and has no effect.
 pub(crate) struct KeyTable {
     /// Keys that set something. A field with two keys has two spellings, which must agree.
     pub(crate) read: &'static [&'static [KeyLine]],
-    /// Keys that only one value of leaves the block equation as it is.
+    /// Keys that leave the block equation unchanged only at one value.
     pub(crate) refused: &'static [Refused],
-    /// Keys that change nothing in a forward pass.
+    /// Keys without effect on a forward pass.
     pub(crate) ignored: &'static [&'static str],
 }
 
@@ -22,10 +22,10 @@ impl KeyTable {
     }
 }
 
-/// A key, what it sets, and whether it must be there.
+/// A key, its setting, and whether it is required.
 pub(crate) type KeyLine = (&'static str, Field, Presence);
 
-/// What a key sets.
+/// The setting of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     Layers,
@@ -38,7 +38,7 @@ pub(crate) enum Field {
     Context,
     Epsilon,
     Activation,
-    /// The nonlinearity, of which `gelu` means the tanh approximation.
+    /// The nonlinearity, for families in which `gelu` means the tanh approximation.
     TanhActivation,
     Tied,
     Bos,
@@ -51,7 +51,7 @@ pub(crate) enum Field {
     RotaryScaling,
     /// The newer object, `rope_parameters`.
     RotaryParameters,
-    /// The base of windowed layers, where theirs is another.
+    /// The base of windowed blocks, if it differs.
     LocalTheta,
     /// The number of rotated dimensions.
     RotaryDims,
@@ -64,13 +64,13 @@ pub(crate) enum Field {
     /// Whether queries and keys are normed.
     QueryKeyNorm,
     QkvClip,
-    /// What scores are multiplied with.
+    /// The factor of the scores.
     AttentionScale,
-    /// Scores are divided by its root.
+    /// Scores are divided by its square root.
     QueryScalar,
     /// Whether scores are divided by √head at all.
     ScaleScores,
-    /// Whether scores are divided by the number of the block, from 1, too.
+    /// Whether scores are also divided by the number of the block, from 1.
     ScaleByLayer,
     ScoreCap,
     LogitCap,
@@ -84,16 +84,16 @@ pub(crate) enum Field {
     NormAffine,
     Window,
     UseWindow,
-    /// The first windowed layer.
+    /// The first windowed block.
     WindowFrom,
-    /// Every which layer has no window.
+    /// Every n-th block has no window.
     WindowPattern,
     LayerTypes,
     /// Runs of kinds of attention: `[[[kind, …], times], …]`.
     AttentionTypes,
-    /// For each layer 1 if it rotates.
+    /// For each block, 1 if it rotates.
     RotaryLayers,
-    /// Every which layer does not rotate.
+    /// Every n-th block does not rotate.
     NoRotaryInterval,
     Alibi,
     MultiQuery,
@@ -101,20 +101,20 @@ pub(crate) enum Field {
     ParallelNorms,
 }
 
-/// Whether a key must be there.
+/// Whether a key is required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// The key and a value other than null.
+    /// The key is required, with a value other than null.
     Required,
     /// The key may be absent.
     Optional,
     /// The key may be absent or null.
     Nullable,
-    /// The key may be absent, which stands for this size, or null.
+    /// The key may be absent, which means this size, or null.
     Or(u64),
 }
 
-/// The values of a key that leave the block equation as it is.
+/// The values of a key that leave the block equation unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Accept {
     /// Null, false, zero, or an empty object or list.
@@ -138,16 +138,16 @@ impl Accept {
 
     pub(crate) fn expected(self) -> &'static str {
         match self {
-            Self::Off => "it absent, null, false, 0 or empty",
+            Self::Off => "it to be absent, null, false, 0 or empty",
             Self::On => "true",
         }
     }
 }
 
-/// A key, the values that leave the block equation as it is, and what any other asks for.
+/// A key, the values that leave the block equation unchanged, and the feature that any other value asks for.
 pub(crate) type Refused = (&'static str, Accept, &'static str);
 
-/// Features that any config may switch on and no family here has.
+/// Features that any config may switch on and that no family here supports.
 pub(crate) const COMMON_REFUSED: &[Refused] = &[
     (
         "attention_chunk_size",
@@ -157,7 +157,7 @@ pub(crate) const COMMON_REFUSED: &[Refused] = &[
     (
         "auto_map",
         Accept::Off,
-        "code of the checkpoint's own, which may compute anything",
+        "the checkpoint's own code, which may compute anything",
     ),
     ("is_causal", Accept::On, "attention to later tokens"),
     ("per_layer_config", Accept::Off, "a config for each block"),
@@ -168,7 +168,7 @@ pub(crate) const COMMON_REFUSED: &[Refused] = &[
     ),
 ];
 
-/// Keys of any config that change nothing in a forward pass: provenance, storage, training, generation, other heads.
+/// Keys of any config without effect on a forward pass: provenance, storage, training, generation, other heads.
 pub(crate) const COMMON_IGNORED: &[&str] = &[
     "_attn_implementation",
     "_attn_implementation_autoset",
@@ -241,7 +241,7 @@ pub(crate) const ACTIVATIONS: [(&str, Activation); 9] = [
     ("gelu_new", Activation::GeluTanh),
     ("gelu_pytorch_tanh", Activation::GeluTanh),
     ("gelu_python_tanh", Activation::GeluTanh),
-    // The same formula with a ten-digit constant, which f32 cannot tell apart.
+    // The same formula with a ten-digit constant, which f32 cannot distinguish.
     ("gelu_fast", Activation::GeluTanh),
     ("gelu", Activation::Gelu),
     ("gelu_python", Activation::Gelu),

@@ -1,7 +1,7 @@
 //! The model families: for each, one table of its config keys and tensor names.
 //!
-//! A family is data. Adding one means one file with a `FamilyTable`, one line of [`Family`], and their pairing in
-//! [`table`]; the tests of this module fail while a table leaves a part of the block equation without a key or a tensor.
+//! A family is data. Adding one takes a file with a `FamilyTable`, a line in [`Family`], and a line in [`table`] that pairs them.
+//! The tests of this module fail if a table leaves a part of the block equation without a key or a tensor.
 
 mod bloom;
 mod cohere;
@@ -68,12 +68,12 @@ pub(crate) fn table(family: Family) -> &'static FamilyTable {
     }
 }
 
-/// What a family covers, in a few words: published models, and what is particular about their blocks.
+/// What a family covers, in a few words: published models, and the particularities of their blocks.
 pub fn covers(family: Family) -> &'static str {
     table(family).covers
 }
 
-/// Families that are known and not supported, by `model_type`, each with the reason.
+/// Known families that are not supported, by `model_type`, each with the reason.
 pub fn left_out() -> &'static [(&'static str, &'static str)] {
     const EXPERTS: &str = "a mixture of experts: its MLP is chosen token by token";
     const STATES: &str = "a state-space or recurrent model: it has no attention to edit";

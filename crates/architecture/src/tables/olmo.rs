@@ -1,4 +1,4 @@
-//! OLMo: as Llama, with LayerNorms that have neither gain nor bias, and no BOS.
+//! OLMo: like Llama, with LayerNorms without gain and bias, and no BOS.
 
 use super::keys::{Field, KeyTable, Presence::*};
 use super::shared::*;

@@ -1,4 +1,4 @@
-//! Groups of keys and tensors that several families write alike.
+//! Groups of keys and tensors that several families share.
 
 use super::keys::{Field, KeyLine, Presence::*};
 use super::templates::{TensorTemplate, out_in, vector};
@@ -13,7 +13,7 @@ pub(super) const SIZES: &[KeyLine] = &[
     ("tie_word_embeddings", Field::Tied, Optional),
 ];
 
-/// What most families with gated MLPs read besides.
+/// Further keys of most families with gated MLPs.
 pub(super) const GATED: &[KeyLine] = &[
     ("num_key_value_heads", Field::KvHeads, Nullable),
     ("head_dim", Field::Head, Nullable),
@@ -30,10 +30,10 @@ pub(super) const ROTARY: &[KeyLine] = &[
     ORIGINAL_CONTEXT,
 ];
 
-/// As [`ROTARY`], of families that do not read the context before a stretch there, or have a default for it.
+/// As [`ROTARY`], for families that do not read the context before a stretch there, or that have a default for it.
 pub(super) const ROTARIES: &[KeyLine] = &[ROTARY[0], ROTARY[1], ROTARY[2], ROTARY[3]];
 
-/// It counts over the same key inside a rotary object.
+/// It takes precedence over the same key inside a rotary object.
 pub(super) const ORIGINAL_CONTEXT: KeyLine = (
     "original_max_position_embeddings",
     Field::OriginalContext,
@@ -44,7 +44,7 @@ pub(super) const RMS_EPSILON: &[KeyLine] = &[("rms_norm_eps", Field::Epsilon, Op
 pub(super) const LAYER_EPSILON: &[KeyLine] = &[("layer_norm_eps", Field::Epsilon, Optional)];
 pub(super) const BOS: &[KeyLine] = &[("bos_token_id", Field::Bos, Optional)];
 
-/// The ends of a model of Llama's naming.
+/// The tensors before and after the blocks, in Llama's naming.
 pub(super) const ENDS: &[TensorTemplate] = &[
     out_in(Role::TokenEmbedding, "embed_tokens.weight"),
     out_in(Role::Unembedding, "lm_head.weight").without_prefix(),
@@ -101,5 +101,5 @@ pub(super) const GATED_MLP_BIASES: &[TensorTemplate] = &[
     vector(Role::MlpOutBias, "layers.{}.mlp.down_proj.bias"),
 ];
 
-/// The rotary frequencies, which the config gives.
+/// The rotary frequencies, which follow from the config.
 pub(super) const FREQUENCIES: &[&str] = &["layers.{}.self_attn.rotary_emb.inv_freq"];

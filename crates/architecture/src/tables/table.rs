@@ -1,4 +1,4 @@
-//! The shape of a family's table.
+//! The structure of a family's table.
 
 use super::keys::KeyTable;
 use super::templates::TensorTemplate;
@@ -9,39 +9,39 @@ use crate::rotary::Pairs;
 pub(crate) struct FamilyTable {
     /// What the family covers, for a list of families.
     pub(crate) covers: &'static str,
-    /// The keys of the config: read, refused unless at a given value, ignored.
+    /// The keys of the config: read, refused except at a given value, ignored.
     pub(crate) keys: KeyTable,
-    /// The block where the config says nothing else.
+    /// The block, if the config does not say otherwise.
     pub(crate) block: Block,
-    /// Rotary settings where the config says nothing; `None` where nothing rotates.
+    /// Rotary settings, if the config does not say otherwise; `None` if the family does not rotate.
     pub(crate) rotary: Option<RotaryDefaults>,
     /// Which blocks have a window, and which rotate.
     pub(crate) layers: Layers,
-    /// Whether the unembedding is tied where the config says nothing.
+    /// Whether the unembedding is tied, if the config does not say.
     pub(crate) tied: bool,
-    /// The BOS id where the config has no key for it; `None` if the family prepends nothing.
+    /// The BOS id, if the config has no key for it; `None` if the family prepends nothing.
     pub(crate) bos: Option<u32>,
-    /// What precedes the names of all tensors but the unembedding, in all of them or in none: one of these.
+    /// Possible prefixes of the tensor names; either all names except the unembedding's have one of these, or none has.
     pub(crate) prefixes: &'static [&'static str],
-    /// The tensors, `{}` standing for the index of the block, in groups.
+    /// The tensors in groups; `{}` stands for the index of the block.
     pub(crate) tensors: &'static [&'static [TensorTemplate]],
-    /// Names of buffers that hold no weights, with the prefix where the tensors have it.
+    /// Names of buffers without weights, with the prefix if the tensors have it.
     pub(crate) ignored_tensors: &'static [&'static str],
-    /// Where the model is the text part of a larger one, how that one is written.
+    /// If the model is the text part of a larger one, the form of that one.
     pub(crate) whole: Option<Whole>,
 }
 
-/// A model of which a family runs the text part.
+/// A model whose text part a family runs.
 pub(crate) struct Whole {
     /// The key of the object that holds the config of the text part.
     pub(crate) key: &'static str,
     /// The `model_type` of the text part.
     pub(crate) text: &'static str,
-    /// Whether the unembedding is tied, where the outer config says nothing.
+    /// Whether the unembedding is tied, if the outer config does not say.
     pub(crate) tied: bool,
-    /// Keys beside that object that change nothing in the text part.
+    /// Keys next to that object without effect on the text part.
     pub(crate) ignored: &'static [&'static str],
-    /// What the names of the other parts' tensors begin with.
+    /// Prefixes of the other parts' tensors.
     pub(crate) parts: &'static [&'static str],
 }
 
@@ -52,7 +52,7 @@ impl FamilyTable {
     }
 }
 
-/// The switches of the block equation that a family fixes, or sets where its config is silent.
+/// The switches of the block equation that a family fixes, or sets if its config does not say.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
     pub(crate) norm: Norm,
@@ -67,15 +67,15 @@ pub(crate) struct Block {
     pub(crate) attention_out_bias: bool,
     pub(crate) mlp_bias: bool,
     pub(crate) unembedding_bias: bool,
-    /// The norm of queries and keys, where the config has no switch for it or switches it on.
+    /// The norm of queries and keys, if the config has no switch for it or switches it on.
     pub(crate) query_key_norm: Option<QueryKeyNorm>,
-    /// Rows of the table of learned positions before the first; `None` without such a table.
+    /// Rows before the first position in the table of learned positions; `None` if there is no such table.
     pub(crate) learned_positions: Option<usize>,
     pub(crate) embedding_norm: bool,
     pub(crate) alibi: Option<Alibi>,
-    /// What a token's embedding is multiplied with, where no key says so.
+    /// The factor of a token's embedding, if no key gives it.
     pub(crate) embedding_scale: EmbeddingScale,
-    /// Whether scores are divided by √head where no key says otherwise.
+    /// Whether scores are divided by √head, if no key says otherwise.
     pub(crate) scaled_scores: bool,
     pub(crate) query_scalar: Option<f64>,
     pub(crate) score_cap: Option<f64>,
@@ -83,7 +83,7 @@ pub(crate) struct Block {
     pub(crate) logit_scale: f64,
 }
 
-/// What a token's embedding is multiplied with.
+/// The factor of a token's embedding.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum EmbeddingScale {
     One,
@@ -132,24 +132,24 @@ impl Block {
     };
 }
 
-/// Rotary settings where a config says nothing.
+/// Rotary settings for configs that do not give them.
 pub(crate) struct RotaryDefaults {
     /// The base of the wavelengths.
     pub(crate) theta: f64,
-    /// The base in windowed layers, where it is another.
+    /// The base in windowed blocks, if it differs.
     pub(crate) local_theta: Option<f64>,
     /// The rotated part of each head, in (0, 1].
     pub(crate) fraction: f64,
-    /// Which dimensions turn together.
+    /// Which dimensions form pairs.
     pub(crate) pairs: Pairs,
-    /// Whether a partial rotation is part of the family; of the others transformers ignores the key.
+    /// Whether the family rotates partially; for other families transformers ignores the key.
     pub(crate) partial: bool,
-    /// The names of the scalings that the family may have.
+    /// The names of the scalings that the family supports.
     pub(crate) scalings: &'static [&'static str],
 }
 
 impl RotaryDefaults {
-    /// Whole heads, in halves, at base 10000.
+    /// Whole heads, paired by halves, at base 10000.
     pub(crate) const WHOLE: Self = Self {
         theta: 10_000.0,
         local_theta: None,
@@ -171,8 +171,8 @@ pub(crate) enum Layers {
     WindowedFrom,
     /// A window where `layer_types` says so, or in all but each n-th block.
     WindowedBut(usize),
-    /// No rotation in each n-th block; a window in those that do not rotate, if it is switched on.
+    /// No rotation in each n-th block; a window in those without rotation, if it is switched on.
     RotatedBut(usize),
-    /// As `attention_types` says; else every other block, from the second on.
+    /// As `attention_types` says; otherwise a window in every other block, from the second on.
     Listed,
 }

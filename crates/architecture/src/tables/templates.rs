@@ -7,8 +7,8 @@ use crate::tensors::{Fused, Layout, Role};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TensorTemplate {
     pub(crate) role: Role,
-    /// The name without the family's prefix, `{}` standing for the index of the block, and a second one for that of a row
-    /// that is a tensor of its own.
+    /// The name without the family's prefix. `{}` stands for the index of the block; a second `{}` stands for the index of a row
+    /// that is a separate tensor.
     pub(crate) name: &'static str,
     pub(crate) layout: Layout,
     /// For the fused roles, how their outputs are stacked.
@@ -56,7 +56,7 @@ impl TensorTemplate {
         }
     }
 
-    /// The rows that are tensors of their own, or the one tensor that holds all.
+    /// The rows, if each is a separate tensor; otherwise the one tensor with all rows.
     pub(crate) fn rows(&self, config: &ModelConfig) -> impl Iterator<Item = Option<usize>> + use<> {
         let apart = self
             .is_by_row()
@@ -66,12 +66,12 @@ impl TensorTemplate {
         apart.into_iter().flatten().chain(whole)
     }
 
-    /// Whether the config has the row that a name stands for.
+    /// Whether the config has the row of a name.
     pub(crate) fn rows_hold(&self, config: &ModelConfig, place: Place) -> bool {
         place.row.is_none_or(|row| row < self.role.shape(config)[0])
     }
 
-    /// Whether each row is a tensor of its own.
+    /// Whether each row is a separate tensor.
     pub(crate) fn is_by_row(&self) -> bool {
         self.name.matches("{}").count() == 2
     }
@@ -89,16 +89,16 @@ impl TensorTemplate {
     }
 }
 
-/// Which instance of a pattern a name is.
+/// The indices of a name within a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     /// The block, if it belongs to one.
     pub(crate) layer: Option<usize>,
-    /// The row, if each is a tensor of its own.
+    /// The row, if each is a separate tensor.
     pub(crate) row: Option<usize>,
 }
 
-/// Where `name` stands among the instances of `pattern`, if it is one.
+/// The indices of `name`, if it is an instance of `pattern`.
 pub(crate) fn instance(pattern: &str, name: &str) -> Option<Place> {
     let mut indices = [None; 2];
     let mut pieces = pattern.split("{}");
@@ -116,7 +116,7 @@ pub(crate) fn instance(pattern: &str, name: &str) -> Option<Place> {
     rest.is_empty().then_some(Place { layer, row })
 }
 
-/// The name of the instance of `pattern` at a place.
+/// The instance of `pattern` with some indices.
 pub(crate) fn instantiate(pattern: &str, place: Place) -> String {
     [place.layer, place.row]
         .into_iter()

@@ -10,7 +10,7 @@ use crate::config::{LearnedPositions, ModelConfig, Residual};
 use crate::family::Family;
 use crate::tensors::{Layout, Role};
 
-/// A config of `family` with one value for each key it requires, and `extra` besides.
+/// A config of `family` with one value for each required key, and with `extra`.
 fn config(family: Family, extra: &[(&str, bool)]) -> ModelConfig {
     let mut map = serde_json::Map::new();
     map.insert("model_type".into(), family.model_type().into());
@@ -152,7 +152,7 @@ fn every_role_of_the_block_equation_has_a_tensor() {
                 .copied()
                 .filter(|role| role.is_used(&config))
             {
-                // A part is stored by itself or with others in one tensor, never both.
+                // A part is stored by itself, or together with others in one tensor, but never both.
                 let whole = Role::all()
                     .iter()
                     .filter(|whole| whole.parts().contains(&role));
@@ -259,13 +259,13 @@ fn names_match_only_their_own_block() {
     assert_eq!(instance("wte.weight", "wte.weight2"), None);
 }
 
-/// What transformers reads of each family's config, as `fixtures/parity/keys.py` found it.
+/// The keys that transformers reads of each family's config, as found by `fixtures/parity/keys.py`.
 fn facts() -> serde_json::Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// The `model_type` of the config that a table's keys are those of.
+/// The `model_type` of the config that a table's keys belong to.
 fn text_type(family: Family) -> &'static str {
     let whole = &table_of(family).whole;
     whole
@@ -294,10 +294,10 @@ fn every_key_beside_the_config_of_a_part_is_known() {
     }
 }
 
-/// What names the kinds of blocks in a rotary object with one for each, which families with one rotation refuse.
+/// The key that names the kinds of blocks in a rotary object with one object for each, which families with one rotation refuse.
 const KINDS: &str = "layer_types";
 
-/// Keys that transformers moves elsewhere before it reads them, or that its code does not read and a table still does.
+/// Keys that transformers moves before it reads them, or that its code does not read although a table does.
 const MOVED: &[&str] = &[
     "rope_theta",
     "rope_scaling",
@@ -311,7 +311,7 @@ const MOVED: &[&str] = &[
     "use_sliding_window",
     "max_window_layers",
     "no_rope_layer_interval",
-    // The context of a Bloom, which has no limit of its own.
+    // The context of Bloom, which has no limit of its own.
     "seq_length",
     // Older names.
     "num_hidden_layers",
@@ -338,7 +338,7 @@ fn every_key_that_transformers_reads_is_in_the_table() {
         let mut read = names(&of["read"]);
         let table = table_of(family);
         let keys = &table.keys;
-        // What families share is the code of rotary positions; GPT-J's is its own.
+        // Families share the code of rotary positions, except GPT-J.
         let rotates = table.rotary.is_some();
         if rotates
             && keys
@@ -347,7 +347,7 @@ fn every_key_that_transformers_reads_is_in_the_table() {
         {
             read.extend(common.iter().cloned());
         }
-        // Of objects for kinds of blocks, what stands beside them does not count.
+        // For objects by kind of block, keys next to them do not count.
         if keys
             .lines()
             .any(|(_, field, _)| *field == Field::LocalTheta)
@@ -365,7 +365,7 @@ fn every_key_that_transformers_reads_is_in_the_table() {
                 || COMMON_REFUSED.iter().any(|(known, ..)| *known == key)
         };
         for key in &read {
-            // Another name of a key that the table has.
+            // An alternative name of a key in the table.
             let alias = declared.get(key).and_then(|value| value.as_str());
             let is_alias = alias
                 .and_then(|text| text.strip_prefix("another name of "))

@@ -1,11 +1,11 @@
-//! A reader of HTML that accepts no page which a browser would have to mend.
+//! An HTML reader that rejects every page that a browser would have to repair.
 
 /// Elements without content.
 const VOID: [&str; 6] = ["meta", "br", "img", "input", "link", "hr"];
 /// Elements whose content is not markup.
 const RAW: [&str; 2] = ["script", "style"];
 
-/// A page as its elements and texts, in their order.
+/// A page as its elements and texts, in order.
 pub(crate) struct Document {
     elements: Vec<Element>,
     texts: Vec<String>,
@@ -25,7 +25,7 @@ impl Element {
 }
 
 impl Document {
-    /// Reads a page; panics where it is not well-formed.
+    /// Reads a page; panics if it is not well-formed.
     pub(crate) fn parse(page: &str) -> Self {
         let mut rest = page
             .strip_prefix("<!DOCTYPE html>")
@@ -91,7 +91,7 @@ impl Document {
     }
 }
 
-/// The element that a start tag opens, whether it is closed at once, and what follows.
+/// The element of a start tag, whether it is closed at once, and the rest of the text.
 fn start_tag(tag: &str) -> (Element, bool, &str) {
     let end = |c: char| c.is_whitespace() || c == '>' || c == '/';
     let (name, mut rest) = tag.split_at(tag.find(end).expect("a tag ends"));

@@ -1,4 +1,4 @@
-//! The report as a whole: its HTML, and what a browser makes of it.
+//! The report as a whole: its HTML, and how a browser shows it.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -12,10 +12,10 @@ use layerwise_report::{
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A name that would break out of text, attributes, addresses and scripts, were it not escaped.
+/// A name that would break out of text, attributes, addresses and scripts if it were not escaped.
 const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;javascript:";
 
-/// A document that holds, if nothing is escaped, what [`HOSTILE`] says.
+/// A report that contains [`HOSTILE`] everywhere.
 fn hostile_report() -> Report {
     let text = || HOSTILE.to_owned();
     let svg = sample::lines(&[HOSTILE], 3).svg("");
@@ -99,7 +99,7 @@ fn pages_are_well_formed() {
                 );
             }
         }
-        // The policy of the page names its one script and its one style.
+        // The page's policy names its one script and its one style.
         assert_eq!(document.count("script"), 1);
         assert_eq!(document.count("style"), 1);
         assert!(document.values("style").is_empty() && document.values("src").is_empty());
@@ -112,7 +112,7 @@ fn names_are_text_and_nothing_else() {
     let document = Document::parse(&page);
     assert_eq!(document.count("img"), 0);
     assert!(document.values("onerror").is_empty());
-    // Once in the switch, and wherever something belongs to the model.
+    // Once in the menu, and wherever something belongs to the model.
     assert_eq!(document.values("value"), ["", HOSTILE]);
     assert!(document.values("data-model").contains(&HOSTILE));
     assert!(document.texts().any(|text| text == HOSTILE));
@@ -143,7 +143,7 @@ fn everything_of_the_report_is_on_the_page() {
         .iter()
         .map(|section| section.drawings.len())
         .sum();
-    // The shared glyphs are in an element of their own.
+    // The shared glyphs are in a separate element.
     assert_eq!(document.count("svg"), drawings + 1);
     let of = document.values("data-of");
     assert_eq!(of.len(), drawings);
@@ -311,7 +311,7 @@ fn a_claim_is_told_once_and_linked_from_elsewhere() {
         .values("id")
         .into_iter()
         .filter(|id| id.starts_with("claim-"));
-    // D9, which no figure judges, below the table of all claims; D12 in the first of its sections.
+    // D9, which no figure judges, is below the table of all claims; D12 is in the first of its sections.
     assert_eq!(
         claims.collect::<Vec<_>>(),
         ["claim-D9-nips", "claim-D12-nips", "claim-D4-nips"]
@@ -324,7 +324,7 @@ fn a_claim_is_told_once_and_linked_from_elsewhere() {
             .filter(|link| **link == target)
             .count()
     };
-    // From the table, and D12 from the second of its sections too.
+    // Linked from the table, and D12 from the second of its sections too.
     assert_eq!(
         ["#claim-D9-nips", "#claim-D12-nips", "#claim-D4-nips"].map(links),
         [1, 2, 1]
@@ -368,7 +368,7 @@ fn the_parts_of_a_claim_stand_apart_and_are_counted_together() {
     assert_eq!((count("drop"), count("swap")), (1, 1));
     let (_, glance) = page.split_once("class=\"glance sortable\"").unwrap();
     let (glance, _) = glance.split_once("</table>").unwrap();
-    // Of the claim, of a (which begins with what holds and is mixed), of b (which agrees), of c.
+    // The verdicts of the claim, of a (mixed, with "holds" first), of b (uniform), of c.
     let orders: Vec<&str> = glance
         .split("data-order=\"")
         .skip(1)
@@ -385,8 +385,7 @@ fn the_report_of_small_models_can_be_mailed() {
     assert!(page.len() < 5_000_000, "{} bytes", page.len());
 }
 
-/// Needs Chromium and Python, and says so where they are absent. `SCREENSHOTS` names a folder for the page and
-/// pictures of it.
+/// Needs Chromium and Python, and prints a note if they are absent. `SCREENSHOTS` names a folder for the page and pictures of it.
 #[test]
 fn a_browser_shows_it() {
     let found = |names: &[&str]| -> Option<PathBuf> {
@@ -409,7 +408,7 @@ fn a_browser_shows_it() {
         .join("report.html");
     let report = sample::report(3, 5, 8);
     std::fs::write(&page, report.html()).unwrap();
-    // What the page leads to is there.
+    // The targets of the page's links exist.
     for file in report
         .sections
         .iter()

@@ -1,4 +1,4 @@
-//! A report of made-up numbers, in every kind of drawing.
+//! A report with made-up numbers and every kind of drawing.
 
 use layerwise_plot::{
     Axis, ColourMap, Dash, Figure, HeatMap, Histogram, LegendEntry, Line, Mark, Marker, OKABE_ITO,
@@ -70,7 +70,7 @@ fn points(layers: usize, value: impl Fn(f64) -> f64) -> Vec<Point> {
         .collect()
 }
 
-/// Four panels of lines, as of the robustness to interventions.
+/// Four panels of lines, like those of the robustness experiment.
 pub(crate) fn lines(models: &[&str], layers: usize) -> Figure {
     let line = |index: usize, scale: f64| {
         Mark::Line(Line {
@@ -193,7 +193,7 @@ fn drawn(kind: usize, models: &[&str], layers: usize) -> Figure {
 
 /// A report of `models` models, at most three, and `figures` figures of models with `layers` blocks.
 ///
-/// Every figure has a drawing of each model, and all but every fourth one of all models.
+/// Every figure has a drawing of each model, and all but every fourth figure also one of all models.
 pub(crate) fn report(models: usize, figures: usize, layers: usize) -> Report {
     let models = &MODELS[..models];
     let drawing = |kind: usize, of: &[&str], model: Option<&str>| {
