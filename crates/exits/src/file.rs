@@ -402,10 +402,7 @@ mod tests {
             svm.replacen(from, to, 1)
         };
         check(String::new(), "expected an early-exit classifier in JSON");
-        check(
-            "[]".to_owned(),
-            "expected an early-exit classifier in JSON",
-        );
+        check("[]".to_owned(), "expected an early-exit classifier in JSON");
         check(
             change("exit-1", "exit-2"),
             "format: expected layerwise-early-exit-1",

@@ -293,7 +293,11 @@ mod tests {
         assert_eq!(named("gap", None).unwrap().threshold(), 0.5);
         assert_eq!(named("fixed", Some(3.0)).unwrap().rule(), Rule::Fixed);
         for (name, threshold, says) in [
-            ("svm", None, "`svm` is a trained rule: give the file of its classifier"),
+            (
+                "svm",
+                None,
+                "`svm` is a trained rule: give the file of its classifier",
+            ),
             ("oracle-first", None, "reads the last block"),
             ("gap", Some(f64::NAN), "the threshold is NaN"),
             ("gab", None, "unknown rule `gab`"),

@@ -212,7 +212,11 @@ pub(crate) fn each_pair_of_rows(
     unembedding: Unembedding<'_>,
     mut visit: impl FnMut(usize, usize, &[f32], &[f32]),
 ) {
-    assert_eq!(states.dim(), others.dim(), "there is a plain state for each state");
+    assert_eq!(
+        states.dim(),
+        others.dim(),
+        "there is a plain state for each state"
+    );
     let mut scratch = Scratch::default();
     let mut buffer = Vec::new();
     let mut packed = None;

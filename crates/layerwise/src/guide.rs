@@ -187,7 +187,7 @@ pub mod statistics {}
 ///     rows: vec![vec![panel]],
 ///     legend: Vec::new(),
 /// };
-/// assert!(figure.svg("A random model.").contains("KL divergence")); // what stands below the picture
+/// assert!(figure.svg("A random model.").contains("KL divergence")); // the caption
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

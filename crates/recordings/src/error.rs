@@ -18,7 +18,9 @@ pub enum RecordingError {
         site: Site,
     },
     /// The selection is restricted to some positions.
-    #[error("`{selection}`: choose all positions; `sequence_offsets` in the file separates the sequences")]
+    #[error(
+        "`{selection}`: choose all positions; `sequence_offsets` in the file separates the sequences"
+    )]
     Positions {
         /// What was chosen.
         selection: Selection,

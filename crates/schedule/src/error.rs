@@ -23,7 +23,7 @@ pub enum ScheduleError {
         at: usize,
         /// What the grammar allows there.
         expected: &'static str,
-        /// What stands there.
+        /// What was found there.
         found: String,
     },
     /// The text names an edit that does not exist.

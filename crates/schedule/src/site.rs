@@ -123,7 +123,9 @@ impl Site {
     /// Why models with this stack lack the site; `None` if they have it.
     pub(crate) fn missing(self, stack: Stack) -> Option<&'static str> {
         match self {
-            _ if stack.units == Units::default() => Some("the stack does not say how many units its blocks have"),
+            _ if stack.units == Units::default() => {
+                Some("the stack does not say how many units its blocks have")
+            }
             Self::ResidMid if stack.residual == Residual::Parallel => {
                 Some("attention and MLP read the same residual stream")
             }

@@ -14,7 +14,7 @@ use crate::step::Step;
 ///
 /// A depth-first walk saves a copy of the stream at a node before each child but the last, which may overwrite the stream itself.
 /// A child that is not the last has at most half of its parent's weight, so at most ⌊log₂(schedules)⌋ copies are held
-/// at once, besides the stream in hand.
+/// at once, besides the current stream.
 /// A walk must not recurse into the last child: schedules may be 65,536 steps deep.
 ///
 /// ```
@@ -129,7 +129,7 @@ impl Trie {
         self.nodes.len() - 1
     }
 
-    /// The largest number of saved streams that a depth-first walk holds at once, besides the one in hand.
+    /// The largest number of saved streams that a depth-first walk holds at once, besides the current one.
     pub fn saved_streams(&self) -> usize {
         self.saved_streams
     }

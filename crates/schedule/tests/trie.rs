@@ -13,7 +13,7 @@ use strategies::{edited, stack};
 /// What a depth-first walk has seen.
 #[derive(Default)]
 struct Walk {
-    /// The steps from the root to the node in hand.
+    /// The steps from the root to the current node.
     path: Vec<Step>,
     /// Each schedule's number with the path to the node where it ends.
     found: Vec<(usize, Vec<Step>)>,
@@ -23,7 +23,7 @@ struct Walk {
 }
 
 impl Walk {
-    /// Visits `node`, whose stream is in hand, and all below.
+    /// Visits `node`, whose stream is the current one, and everything below it.
     fn visit(&mut self, trie: &Trie, node: usize) {
         self.found
             .extend(trie.ends(node).iter().map(|&end| (end, self.path.clone())));

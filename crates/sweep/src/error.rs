@@ -181,9 +181,7 @@ pub enum SweepError {
         shard: Shard,
     },
     /// The system does not start enough threads.
-    #[error(
-        "the system starts only {found} of {expected} threads: {source}"
-    )]
+    #[error("the system starts only {found} of {expected} threads: {source}")]
     Threads {
         /// The number of threads requested.
         expected: usize,

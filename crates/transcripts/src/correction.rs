@@ -299,7 +299,10 @@ impl Corrected {
         let points = method.grid.points().len();
         assert_eq!(found.places.len(), points, "each point has an index");
         let has_output = |place: &usize| *place < found.outputs.len();
-        assert!(found.places.iter().all(has_output), "each index has an output");
+        assert!(
+            found.places.iter().all(has_output),
+            "each index has an output"
+        );
         let per_kappa = method.grid.alpha.len() * method.grid.beta.len();
         let confidences = method.grid.kappa.iter().flat_map(|&kappa| {
             let mut gate = method.gate;

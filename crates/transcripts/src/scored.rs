@@ -52,7 +52,11 @@ impl ScoredLists {
         language: Vec<Vec<LanguageScore>>,
     ) -> Self {
         let count = lists.utterances.len();
-        assert_eq!([distinct.len(), language.len()], [count; 2], "one of each per list");
+        assert_eq!(
+            [distinct.len(), language.len()],
+            [count; 2],
+            "one of each per list"
+        );
         Self {
             lists,
             distinct,

@@ -151,7 +151,9 @@ pub enum TransformerError {
         vocab: usize,
     },
     /// The schedule was made for another model.
-    #[error("the schedule is for {found:?}, but the model is {expected:?}; make the schedule for the model's stack")]
+    #[error(
+        "the schedule is for {found:?}, but the model is {expected:?}; make the schedule for the model's stack"
+    )]
     ScheduleMismatch {
         /// The schedule's stack.
         found: Stack,

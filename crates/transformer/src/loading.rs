@@ -122,7 +122,7 @@ impl Model {
         if let Some(error) = unusable {
             return Ok((model, Packing::Unkept { error }));
         }
-        // Weights that were read while somebody wrote them are not those of the hashes.
+        // If somebody wrote the files meanwhile, the weights do not belong to the hashes.
         if hashed()? != hashes {
             return Ok((model, Packing::Changed));
         }

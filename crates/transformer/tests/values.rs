@@ -407,10 +407,7 @@ fn what_a_state_cannot_know_is_refused_with_a_reason() {
     check("plain(attn.out[0])", "takes values of the plain run");
     check("donor(attn.out[0])", "takes values of a paired sequence");
     check("mean(attn.out[0])", "takes means of a reference text");
-    check(
-        "zero(embed@-1)",
-        "is not known in advance",
-    );
+    check("zero(embed@-1)", "is not known in advance");
     check(
         "zero(embed@7)",
         "position 7 is out of range in a sequence of 7 tokens",

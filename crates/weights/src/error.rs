@@ -86,9 +86,7 @@ pub enum WeightsError {
         found: u32,
     },
     /// A file of packed weights does not hold the model's matrices.
-    #[error(
-        "{path}: part {part} of the packed weights is not the model's matrix"
-    )]
+    #[error("{path}: part {part} of the packed weights is not the model's matrix")]
     PackShape {
         /// The file.
         path: PathBuf,

@@ -165,7 +165,10 @@ fn several_processes_on_one_folder() {
             let said = String::from_utf8(output.stderr).unwrap();
             match output.status.code() {
                 Some(0) => finished += 1,
-                Some(1) => assert!(said.contains("another process is working on this run"), "{said}"),
+                Some(1) => assert!(
+                    said.contains("another process is working on this run"),
+                    "{said}"
+                ),
                 code => panic!("exit code {code:?}: {said}"),
             }
         }

@@ -601,7 +601,10 @@ pub(crate) fn arguments() -> Vec<Case> {
                 fs::create_dir(s.path("out.csv.array")).unwrap();
                 s.write("out.csv.array/array.json", b"{\"layerwise\"");
             },
-            &["out.csv.array/array.json", "not a record that `submit` writes"],
+            &[
+                "out.csv.array/array.json",
+                "not a record that `submit` writes",
+            ],
         )
         .exactly(&["submit", "status", "out.csv"]),
         Case::refused(

@@ -124,7 +124,7 @@ impl Pack for Pair {
     }
 }
 
-/// The bytes of `rows` packed rows of A with so many inputs, in f32; in bf16 half of that.
+/// The bytes of `rows` packed rows of A with `inputs` inputs, in f32; in bf16 half of that.
 pub(super) fn packed_bytes(rows: usize, inputs: usize) -> usize {
     rows.next_multiple_of(MR) * inputs.next_multiple_of(KR) * size_of::<f32>()
 }

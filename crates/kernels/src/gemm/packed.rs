@@ -310,7 +310,7 @@ impl Packed {
     }
 }
 
-/// One element of a matrix with so many inputs.
+/// One element of a matrix with `inputs` inputs.
 #[inline(always)]
 fn element<T: Format>(panels: &[PanelRow<T>], inputs: usize, input: usize, output: usize) -> f32 {
     let panel = output / NR * inputs.div_ceil(T::INPUTS);
