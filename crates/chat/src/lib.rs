@@ -7,8 +7,8 @@
 //! ```
 //! use layerwise_chat::{Message, Template};
 //!
-//! let source = "{% for it in messages %}<{{ it.role }}>{{ it.content }}{% endfor %}{% if add_generation_prompt %}<bot>{% endif
-//! %}"; let template = Template::new("chat_template.jinja", source)?; // or Template::of_folder(&folder)?
+//! let source = "{% for it in messages %}<{{ it.role }}>{{ it.content }}{% endfor %}{% if add_generation_prompt %}<bot>{% endif %}";
+//! let template = Template::new("chat_template.jinja", source)?; // or Template::of_folder(&folder)?
 //! let messages = [Message::new("user", "Who wrote Emma?")];
 //! let now = jiff::civil::date(2025, 7, 1).at(12, 0, 0, 0);
 //! assert_eq!(template.render(&messages, now)?, "<user>Who wrote Emma?<bot>");

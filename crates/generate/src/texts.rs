@@ -113,8 +113,8 @@ impl<A: TextAutomaton> Constraint for Spells<A> {
 /// use layerwise_generate::{Constraint, Spells, TextLattice, TokenTexts};
 /// use std::sync::Arc;
 ///
-/// let words = Arc::new(TextLattice::words(&[vec![Some("show")], vec![Some("flights"), Some("fights")], vec![None, Some("now")]],
-/// false)); let tokens = ["sh", "ow", " f", "l", "ights", " now", "x"].map(|text| Some(text.as_bytes().to_vec()));
+/// let words = Arc::new(TextLattice::words(&[vec![Some("show")], vec![Some("flights"), Some("fights")], vec![None, Some("now")]], false));
+/// let tokens = ["sh", "ow", " f", "l", "ights", " now", "x"].map(|text| Some(text.as_bytes().to_vec()));
 /// let mut constraint = Spells::new(words, Arc::new(TokenTexts::new(tokens)), Vec::new());
 /// for token in [0, 1, 2, 4] {
 ///     assert!(constraint.allows(token) && !constraint.allows(6));
