@@ -102,7 +102,7 @@ fn stable() -> StableFiles {
 
 /// Opens a checkpoint and reads every tensor, mapped and not, which must agree.
 fn read_tensors(folder: &Path) {
-    let read = |mmap| -> Result<Vec<(String, Vec<u32>)>, String> {
+    let read = |mmap: bool| -> Result<Vec<(String, Vec<u32>)>, String> {
         let checkpoint = OpenOptions::new()
             .map(mmap.then(stable))
             .open(folder)
