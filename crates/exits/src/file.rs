@@ -438,7 +438,7 @@ mod tests {
         );
         check(
             change("\"means\": [", "\"means\": [1.0,"),
-            "means: expected 2 numbers, found 3 of them",
+            "means: expected 2 numbers, found 3 numbers",
         );
         check(
             change("\"deviations\": [", "\"deviations\": [0.0,"),

@@ -450,7 +450,7 @@ mod tests {
             state.extend(&TOKENS[4..7], &mut 1_usize).unwrap();
             state.extend(&TOKENS[7..], &mut ()).unwrap();
             let error = state.finish().unwrap_err().to_string();
-            assert!(error.starts_with("3 tokens have stopped"), "{error}");
+            assert!(error.starts_with("3 tokens stopped early"), "{error}");
         }
     }
 

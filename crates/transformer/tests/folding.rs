@@ -166,7 +166,7 @@ fn every_family_folds_where_it_is_exact_and_refuses_where_not() {
             Ok(model) => check(name, &folded, &model, false),
             Err(error) => {
                 assert!(name.contains("gemma2"), "{name}: {error}");
-                assert!(error.to_string().contains("a cap follows its logits"));
+                assert!(error.to_string().contains("a soft cap follows its logits"));
             }
         }
         match model.center_writing_weights() {

@@ -273,12 +273,12 @@ pub enum WeightsError {
     },
     /// Bytes between two tensors belong to no tensor.
     #[error(
-        "{path}: unused bytes before tensor {tensor:?}: expected it to begin at byte {expected}, found {found}"
+        "{path}: a hole lies before tensor {tensor:?}: expected it to begin at byte {expected}, found {found}"
     )]
     Hole {
         /// The file.
         path: PathBuf,
-        /// The tensor after the unused bytes.
+        /// The tensor after the hole.
         tensor: String,
         /// Where the data before it ends.
         expected: usize,

@@ -118,7 +118,10 @@ fn what_edits_of_values_lack_is_refused_and_named() {
     );
     check(&["donor(embed)"], &["donor(embed)", "pairs"]);
     check(&["zero(embed@9)"], &["position 9 is out of range"]);
-    check(&["zero(mlp.post[0,h])"], &["how many members it may have"]);
+    check(
+        &["zero(mlp.post[0,h])"],
+        &["set the largest number of members"],
+    );
     check(&["cut(0,0,0,0)"], &["cut(0,0,0,0)", "without any key"]);
 }
 

@@ -338,7 +338,7 @@ pub(crate) fn headers() -> Vec<Case> {
             12,
             &[
                 "tensor \"b\" overlaps",
-                "expected to begin at byte 8, found 4",
+                "expected it to begin at byte 8, found 4",
             ],
         ),
         with_header(
@@ -348,7 +348,7 @@ pub(crate) fn headers() -> Vec<Case> {
             &[
                 "hole",
                 "tensor \"b\"",
-                "expected to begin at byte 8, found 12",
+                "expected it to begin at byte 8, found 12",
             ],
         ),
         with_header(

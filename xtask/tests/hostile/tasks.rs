@@ -183,7 +183,7 @@ pub(crate) fn classifiers() -> Vec<Case> {
             "a classifier that is cut off",
             "\"vocab\"",
             "",
-            &["exit.json: expected a classifier"],
+            &["exit.json: expected an early-exit classifier"],
         ),
         generate(
             "an unknown rule to stop by",
@@ -208,7 +208,7 @@ pub(crate) fn classifiers() -> Vec<Case> {
         generate(
             "a trained rule without its file",
             "svm",
-            &["`svm` is trained"],
+            &["`svm` is a trained rule"],
         ),
         generate(
             "a fixed depth without a number",

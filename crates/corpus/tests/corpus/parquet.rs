@@ -103,7 +103,7 @@ fn what_is_not_read_is_named() {
         &fixture("delta"),
         "text",
         &[
-            "plainly or by a dictionary",
+            "the plain or dictionary encoding",
             "found DELTA_LENGTH_BYTE_ARRAY",
         ],
     );

@@ -89,7 +89,7 @@ fn layouts_that_do_not_cover_the_data_are_refused() {
             &[
                 "tensor \"b\"",
                 "overlaps",
-                "expected to begin at byte 8",
+                "expected it to begin at byte 8",
                 "found 4",
             ],
         ),
@@ -98,7 +98,7 @@ fn layouts_that_do_not_cover_the_data_are_refused() {
             of(&[a.clone(), entry("b", "F32", "[2]", "[0,8]")]),
             8,
             is!(WeightsError::Overlap { .. }),
-            &["tensor \"b\"", "expected to begin at byte 8", "found 0"],
+            &["tensor \"b\"", "expected it to begin at byte 8", "found 0"],
         ),
         header(
             "25 nothing, but inside another",
@@ -115,7 +115,7 @@ fn layouts_that_do_not_cover_the_data_are_refused() {
             &[
                 "tensor \"b\"",
                 "hole",
-                "expected to begin at byte 8",
+                "expected it to begin at byte 8",
                 "found 12",
             ],
         ),
@@ -124,7 +124,7 @@ fn layouts_that_do_not_cover_the_data_are_refused() {
             of(&[entry("a", "F32", "[2]", "[4,12]")]),
             12,
             is!(WeightsError::Hole { .. }),
-            &["tensor \"a\"", "expected to begin at byte 0", "found 4"],
+            &["tensor \"a\"", "expected it to begin at byte 0", "found 4"],
         ),
         header(
             "27 trailing bytes",
