@@ -1,4 +1,4 @@
-//! What a run yields, as the parts of a report.
+//! The results of a run, as the parts of a report.
 
 use crate::claims;
 use crate::core::claim::{self, Judged};
@@ -19,7 +19,7 @@ use std::io;
 /// The drawings of one model, or of several together.
 #[derive(Debug, Default)]
 pub struct Drawn {
-    /// Each with the experiment that it belongs to.
+    /// Each with its experiment.
     drawings: Vec<(&'static str, Drawing)>,
 }
 
@@ -48,41 +48,41 @@ impl Drawn {
     }
 }
 
-/// A run whose tables are complete.
+/// A run with complete tables.
 pub struct Results<'a> {
     /// The experiments, in the order of the report.
     pub experiments: &'a [&'a dyn Experiment],
-    /// The tables of all models, with what is derived from them all together.
+    /// The tables of all models, with what is derived from all of them together.
     pub tables: &'a Tables,
     /// Each model's drawings.
     pub each: &'a [Drawn],
-    /// The drawings of all models, where there are several.
+    /// The drawings of all models together, if there are several.
     pub together: Option<&'a Drawn>,
     /// The models.
     pub models: &'a [Facts],
-    /// For each model, what a reader wants to know of it.
+    /// For each model, what a reader wants to know about it.
     pub facts: Vec<ModelFacts>,
     /// Facts of the run by name.
     pub provenance: Vec<(String, String)>,
 }
 
-/// What a report is made from.
+/// The contents of a report.
 pub(crate) struct Contents<'a> {
     /// The run.
     pub(crate) results: Results<'a>,
-    /// The claims, judged.
+    /// The judged claims.
     pub(crate) claims: &'a Judged,
-    /// Published values beside measured ones.
+    /// Published values next to measured ones.
     pub(crate) known: &'a [Compared],
     /// The paper's tables.
     pub(crate) text_tables: &'a [TextTable],
 }
 
 impl Contents<'_> {
-    /// The report of these contents.
+    /// The report with these contents.
     ///
     /// # Errors
-    /// None that memory gives; the type is that of the writer of tables.
+    /// None when writing to memory; the type is that of the writer of tables.
     pub(crate) fn report(self) -> io::Result<Report> {
         let mut sections = self
             .results
@@ -126,7 +126,7 @@ impl Contents<'_> {
         })
     }
 
-    /// What an experiment found, or the deciding numbers of the claims that need it, in a sentence for each.
+    /// The finding of an experiment, or the deciding numbers of the claims that need it, in a sentence each.
     fn measured(&self, experiment: &dyn Experiment) -> String {
         if let Some(finding) = experiment.finding(self.results.tables) {
             return finding;
@@ -221,7 +221,7 @@ fn judged(judged: &Judged) -> Vec<Claim> {
         let own = judged.lines.iter();
         let own = own.filter(|row| (&row.claim, &row.version) == (&claim.claim, &claim.version));
         let lines = own.map(|row| {
-            // A line states the claim, and after a colon which part of it it judges.
+            // A line states the claim and, after a colon, the part of it that it judges.
             let part = row.statement.strip_prefix(claim.statement.as_str());
             let both = row.low.zip(row.high);
             ClaimLine {
@@ -256,7 +256,7 @@ fn verdict(verdict: finding::Verdict) -> Verdict {
     }
 }
 
-/// A name of hyphenated words as the beginning of a sentence.
+/// A hyphenated name, as the beginning of a sentence.
 fn words(name: &str) -> String {
     let words = name.replace('-', " ");
     let (first, rest) = words.split_at(words.chars().next().map_or(0, char::len_utf8));

@@ -1,30 +1,30 @@
-//! What a report says of the paper, of this project and of their words, for readers who know neither.
+//! The report's words about the paper, this project and their terms, for readers who know neither.
 
 use layerwise_report::Citation;
 
 /// The title of the page.
-pub const TITLE: &str = "“The Remarkable Robustness of LLMs: Stages of Inference?”, measured anew";
+pub const TITLE: &str = "“The Remarkable Robustness of LLMs: Stages of Inference?”, measured again";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// What the page is about, a paragraph each.
+/// The subject of the page, a string for each paragraph.
 pub fn introduction() -> Vec<String> {
     vec![
         format!(
-            "Vedang Lad, Jin Hwa Lee, Wes Gurnee and Max Tegmark asked what becomes of a language model when layers are left \
-             out or swapped (arXiv 2406.19384: v1 of June 2024, v3 of June 2025, and nips, the NeurIPS 2025 version). They \
-             concluded that inference goes through four stages. This page shows their experiments, and some of related \
-             papers, as layerwise {VERSION} measured them on the models named below, and what the numbers say of each claim."
+                "Vedang Lad, Jin Hwa Lee, Wes Gurnee and Max Tegmark asked what happens to a language model when layers are left \
+                 out or swapped (arXiv 2406.19384: v1 of June 2024, v3 of June 2025, and nips, the NeurIPS 2025 version). They \
+                 concluded that inference goes through four stages. This page shows their experiments, and some from related \
+                 papers, as layerwise {VERSION} measured them on the models named below, and what the numbers say about each claim."
         ),
         "Such a model passes every token of a text through a stack of blocks, one after another. Here the blocks run in \
-         another order, or without some of them, and what the model then expects to come next is compared with what it \
-         expects unaltered. A glossary stands at the end."
+         another order, or some of them are left out, and the model’s prediction of the next token is compared with that of \
+         the unaltered model. A glossary is at the end."
             .to_owned(),
     ]
 }
 
-/// Words of the field that the page uses.
+/// Terms of the field that the page uses.
 pub fn glossary() -> Vec<(String, String)> {
     let words = [
         (
@@ -33,12 +33,12 @@ pub fn glossary() -> Vec<(String, String)> {
         ),
         (
             "block, layer",
-            "An attention sublayer and an MLP, which each add what they compute to the residual stream. A model of L blocks \
+            "An attention sublayer and an MLP sublayer, each of which adds its output to the residual stream. A model of L blocks \
              numbers them from 0 to L−1.",
         ),
         (
             "CKA",
-            "Centred kernel alignment: how alike two sets of states of the same tokens are, 1 for equal up to a rotation.",
+            "Centred kernel alignment: how similar two sets of states of the same tokens are; 1 means equal up to rotation and scale.",
         ),
         (
             "depth",
@@ -46,40 +46,40 @@ pub fn glossary() -> Vec<(String, String)> {
         ),
         (
             "entropy",
-            "How undecided the expected next token is, in bits: 0 for a certain one, log₂ of the vocabulary where all are as likely.",
+            "The uncertainty about the next token, in bits: 0 if one token is certain, log₂ of the vocabulary size if all are equally likely.",
         ),
         (
             "KL divergence",
-            "KL(plain ‖ altered), in nats: how much the altered model’s expectations differ from the plain one’s; 0 for equal.",
+            "KL(plain ‖ altered), in nats: how much the altered model’s next-token distribution differs from the plain model’s; 0 if they are equal.",
         ),
         (
             "logit lens",
             "The model’s last norm and output matrix applied to the residual stream after an earlier block, as if it were the \
-             last. The standard lens (nips) takes the norm of that stream; the legacy lens (v1, v3) that of the last.",
+             last. The standard lens (nips) uses the norm of that stream, the legacy lens (v1, v3) the norm of the last stream.",
         ),
         (
             "prediction and suppression neurons",
-            "MLP neurons whose output weights raise, or lower, the probability of a few tokens and leave the others alone.",
+            "MLP neurons whose output weights raise, or lower, the probability of a few tokens and hardly affect the others.",
         ),
         (
             "residual stream",
-            "The vector of a token that blocks read and add to.",
+            "A vector for each token, which every block reads and adds to.",
         ),
         (
             "schedule",
-            "Which blocks run, and in which order. The plain one is 0 to L−1; drop(ℓ) leaves a block out, swap(ℓ, ℓ+1) exchanges two.",
+            "The blocks that run, in order. The plain schedule is 0 to L−1; drop(ℓ) leaves a block out, swap(ℓ, ℓ+1) exchanges two.",
         ),
         (
             "stand-in",
-            "Items made from the text at hand, where the data set of the paper was not given. They show that the measurement works.",
+            "Items made from the text at hand, used if the paper’s data set was not given. They show that the measurement works.",
         ),
         (
             "toy",
-            "A model of a few million parameters that comes with layerwise. What fails on it does not refute a claim about language models.",
+            "A model of a few million parameters that comes with layerwise. A failure on it does not refute a claim about language models.",
         ),
         (
             "verdict",
-            "A claim holds or fails where the numbers leave no doubt, is undecided where they agree with both, and not tested where there are none.",
+            "A claim holds or fails if the numbers leave no doubt, is undecided if they are compatible with both, and is not tested if there are none.",
         ),
         (
             "versions",

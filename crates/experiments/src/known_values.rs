@@ -1,9 +1,9 @@
-//! The published numbers that are known, beside what a run measured of the same models.
+//! Published numbers next to what a run measured on the same models.
 //!
-//! They are data, `data/known-values.csv`. Of the paper most were read off pictures, with the error of that; points that were
-//! interpolated between others, and numbers that were stated without one, have no error and are not judged.
-//! The texts that they were measured on are the first documents of the Pile (B.2); a run on others may differ by more.
-//! Numbers of related papers are those of abstracts, and those that other papers restate.
+//! The numbers are in `data/known-values.csv`. Most of the paper's were read off pictures, and carry the reading error. Points
+//! that were interpolated between others, and numbers that were stated without an error, are not judged.
+//! The paper's texts are the first documents of the Pile (B.2); a run on other texts may differ by more.
+//! Numbers of related papers come from abstracts, or from papers that quote them.
 
 use crate::EXPERIMENTS;
 use crate::core::known::{Compared, Published};
@@ -22,7 +22,7 @@ pub fn published() -> Result<Vec<Published>, TableError> {
     table::parse(data.as_bytes(), Path::new("known-values.csv"))
 }
 
-/// The published numbers of the models that a run has, beside what it measured.
+/// The published numbers of a run's models, next to its measurements.
 ///
 /// # Errors
 /// As [`published`].
@@ -51,14 +51,14 @@ pub fn compare(tables: &Tables, models: &[Facts]) -> Result<Vec<Compared>, Table
     Ok(compared)
 }
 
-/// The model of a paper that a folder's name stands for.
+/// The name of a paper's model that a folder's name refers to.
 fn name_of(model: &str) -> Option<&'static str> {
     published_name(model).or_else(|| related_name(model))
 }
 
 fn side_by_side(known: &Published, model: &str, measured: Option<f64>) -> Compared {
     let measured = measured.filter(|value| value.is_finite());
-    // Both are decimal numbers, so that a difference at the very end of the error counts as within.
+    // Both are decimal numbers, so a difference equal to the error counts as within it, despite rounding.
     let within = measured
         .zip(known.read_off_error)
         .map(|(value, error)| (value - known.published).abs() <= error + 1e-12);
@@ -74,7 +74,7 @@ fn side_by_side(known: &Published, model: &str, measured: Option<f64>) -> Compar
     }
 }
 
-/// The number that a run has for a published one.
+/// A run's number for a published one.
 fn measured(tables: &Tables, models: &[&Facts], known: &Published) -> Option<f64> {
     let mut quantities = EXPERIMENTS.iter().flat_map(|experiment| experiment.known());
     let quantity = quantities.find(|quantity| quantity.name == known.quantity)?;

@@ -1,9 +1,9 @@
-//! The paper's experiments, a folder each, and what they share.
+//! The paper's experiments, one folder each, and the code they share.
 //!
-//! An experiment's folder holds its records (`table.rs`), what it measures (`measure.rs`), its drawings (`figure.rs`), its
-//! claims (`claims.rs`), and its words and needs (`mod.rs`). It is handed a model, texts and a runner as a
-//! [`Subject`](core::subject::Subject), and returns records. Drawings and claims are pure functions of tables, so that a
-//! figure can be redrawn from its CSV files without a model.
+//! An experiment's folder contains its records (`table.rs`), its measurement (`measure.rs`), its drawings (`figure.rs`), its
+//! claims (`claims.rs`), and its description and needs (`mod.rs`). It gets a model, texts and a runner as a
+//! [`Subject`](core::subject::Subject), and returns records. Drawings and claims are pure functions of tables, so a figure can
+//! be redrawn from its CSV files without a model.
 
 pub mod contents;
 pub mod core;

@@ -1,4 +1,4 @@
-//! The experiments by their names, and what all of them together say.
+//! The experiments by name, and their claims and tables taken together.
 
 use super::core::claim::{Claim, Evidence, Judged};
 use super::core::experiment::{Experiment, Registered};
@@ -21,7 +21,7 @@ pub fn experiment(id: &str) -> Option<&'static dyn Experiment> {
     experiments.find(|experiment| experiment.id() == id)
 }
 
-/// Some experiments and those whose tables they need, each after those that it needs.
+/// Some experiments and those whose tables they need, each after the ones it needs.
 pub fn with_needed(chosen: &[&'static dyn Experiment]) -> Vec<&'static dyn Experiment> {
     let mut found: Vec<&'static dyn Experiment> = Vec::new();
     for experiment in chosen {
@@ -48,7 +48,7 @@ pub fn claims() -> Vec<&'static Claim> {
         .iter()
         .flat_map(|experiment| experiment.claims());
     let mut claims: Vec<&Claim> = each.collect();
-    // The paper's own first, then those of related systems by their letters.
+    // The paper's own first, then those of related papers by their letters.
     claims.sort_by_key(|claim| {
         let (letter, number) = claim.id.split_at(1);
         (letter != "D", letter, number.len(), number)
@@ -197,7 +197,7 @@ mod tests {
                 assert!(experiment(id).is_some(), "{}: {id}", claim.id);
             }
         }
-        // Without a single model, each has a line still.
+        // Without any model, each claim still has a line.
         let none = judge(&Tables::default(), &[]);
         assert!(
             none.claims

@@ -1,4 +1,4 @@
-//! What is made of a run's tables: figures, verdicts, the paper's tables and the report, as names and bytes of files.
+//! The files made from a run's tables: figures, verdicts, the paper's tables and the report, as names and bytes.
 
 use crate::contents::Contents;
 pub use crate::contents::{Drawn, Results};
@@ -24,7 +24,7 @@ pub type File = (String, Vec<u8>);
 /// Resolution of the PNG files, fit for print.
 const DOTS_PER_INCH: f64 = 300.0;
 
-/// The units that verdicts are made from, and the tables that experiments fill, derive from or draw from, each once.
+/// The units that verdicts are computed from, and the tables that experiments fill, derive from or draw from, each once.
 pub fn tables_of(experiments: &[&dyn Experiment]) -> Vec<TableId> {
     let mut all = vec![TableId::of::<Units>()];
     for experiment in experiments {
@@ -37,14 +37,14 @@ pub fn tables_of(experiments: &[&dyn Experiment]) -> Vec<TableId> {
     all
 }
 
-/// Fills the tables that nothing has to be measured for.
+/// Fills the tables that need no measurement.
 pub fn derive(experiments: &[&dyn Experiment], tables: &mut Tables, models: &[Facts]) {
     for experiment in experiments {
         experiment.derive(tables, models);
     }
 }
 
-/// What stands below a figure: the models of a run, the version that drew it, and, where the figure has numbers of it, the text
+/// The line below a figure: the models of a run, the version that drew it and, if the figure shows numbers from it, the text
 /// with its size.
 pub fn caption(models: &[ModelFacts], provenance: &[(String, String)], on_text: bool) -> String {
     let of = |facts: &[(String, String)], name: &str| {
@@ -66,9 +66,9 @@ pub fn caption(models: &[ModelFacts], provenance: &[(String, String)], on_text: 
     format!("{}. layerwise {version}.", models.join("; "))
 }
 
-/// A figure in both forms, with its description and the [`caption`] below.
+/// A figure in both formats, with its description and its [`caption`].
 pub struct Drawing {
-    /// The name of its files, without an extension.
+    /// The name of its files, without extension.
     pub name: String,
     /// As SVG.
     pub svg: String,
@@ -76,10 +76,10 @@ pub struct Drawing {
     pub png: Vec<u8>,
 }
 
-/// Draws the experiments' figures of these models one after the other, and hands each over.
+/// Draws the experiments' figures of these models one after the other, and passes each to `keep`.
 ///
 /// # Errors
-/// A figure that cannot be drawn, and those of `keep`.
+/// A figure cannot be drawn, or an error of `keep`.
 pub fn draw<E: From<PngError>>(
     experiments: &[&dyn Experiment],
     tables: &Tables,
@@ -104,11 +104,11 @@ pub fn draw<E: From<PngError>>(
     Ok(drawn)
 }
 
-/// What is concluded from results.
+/// The conclusions from results.
 pub struct Conclusions {
-    /// The files of verdicts and of the paper's tables, and at last that of the report.
+    /// The files of verdicts and of the paper's tables, and last the report.
     pub files: Vec<File>,
-    /// The verdicts on the claims whose experiments were run, or that could be judged nonetheless.
+    /// The verdicts on claims whose experiments ran, and on claims that could be judged without them.
     pub verdicts: Vec<claim::Judgement>,
 }
 
@@ -116,7 +116,7 @@ impl Results<'_> {
     /// Judges the results.
     ///
     /// # Errors
-    /// The table of published values, which is part of this crate, does not say what it should.
+    /// The table of published values, which is part of this crate, is invalid.
     pub fn conclude(self) -> Result<Conclusions, ExperimentError> {
         let judgements = Judgements::of(self.tables, self.models)?;
         let mut files = judgements.files()?;
@@ -146,7 +146,7 @@ impl Results<'_> {
     }
 }
 
-/// What the results of all models say of the paper: its claims, its numbers, its tables.
+/// The conclusions from the results of all models: the paper's claims, numbers and tables.
 struct Judgements {
     claims: claim::Judged,
     known: Vec<Compared>,

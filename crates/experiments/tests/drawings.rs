@@ -1,4 +1,4 @@
-//! Drawings of the figures from weights and from labelled data, made from records alone.
+//! Drawings of figures from weights and from labelled data, made from records alone.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_experiments::benchmarks::{self, Intervention};

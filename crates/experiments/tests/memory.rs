@@ -1,5 +1,5 @@
-//! What experiments hold of their input, measured by counting every allocation of this process; so this file has one test
-//! only.
+//! The memory that experiments hold for their input, measured by counting every allocation of this process; so this file has
+//! only one test.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_corpus::{self as corpus, Bos, CorpusError, Options, Tokenizer};
@@ -21,17 +21,17 @@ use std::path::{Path, PathBuf};
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
-/// Bytes that are not counted because they do not grow with the input: tables, the tokenizer's cache, lists of constants.
+/// Uncounted bytes, which do not grow with the input: tables, the tokenizer's cache, lists of constants.
 const SLACK: usize = 512 << 10;
 
-/// Bytes that are enough for every experiment here.
+/// Enough bytes for every experiment here.
 const ENOUGH: u64 = 64 << 20;
 
 fn fixture(path: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(path)
 }
 
-/// Pairs of occurrences in contexts of eight words, no two of them alike.
+/// Pairs of occurrences in contexts of eight words, all different.
 fn pairs(text: &str) -> Pairs {
     let words: Vec<&str> = text.split_whitespace().collect();
     let occurrence = |at: usize| {
@@ -54,7 +54,7 @@ fn pairs(text: &str) -> Pairs {
     }
 }
 
-/// Items of four choices after twenty words, no two of them alike.
+/// Items of four choices after twenty words, all different.
 fn tasks(text: &str) -> Vec<Task> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let item = |at: usize| {
@@ -67,7 +67,7 @@ fn tasks(text: &str) -> Vec<Task> {
     vec![task]
 }
 
-/// Whether an error says that there is not enough memory.
+/// Whether an error says that memory is insufficient.
 fn is_of_memory(error: &ExperimentError) -> bool {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {
@@ -106,7 +106,7 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
         ..Options::new(model.config().context, 2048)
     };
     let read = |path: &Path| corpus::read(path, Some(&tokenizer), &options).unwrap();
-    // For what runs many schedules, or reads every block.
+    // For experiments that run many schedules, or read every block.
     let few = folder.path().join("few.jsonl");
     let lines: Vec<&str> = sample.lines().take(6).collect();
     fs::write(&few, lines.join("\n")).unwrap();
@@ -120,7 +120,7 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
     let documents: Vec<String> = sample.lines().map(str::to_owned).collect();
     data.insert(early_exit::Tasks(standins_of_one_token(&documents, 400)));
 
-    // The most that was allocated at a time, and the outcome.
+    // The peak of the allocations, and the outcome.
     let run = |id: &str, limit: u64| {
         let budget = Budget::new(Some(limit));
         let (path, corpus) = &texts[match id {
@@ -159,7 +159,7 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
             assert_eq!(measured.map_err(Box::new)?, [""; 0], "{id}");
             Ok::<(), Box<ExperimentError>>(())
         };
-        // What the weights alone take, whatever the text, comes first.
+        // The memory of the weights, which does not depend on the text, comes first.
         let (last, others) = needed.split_last().unwrap();
         let mut others = others.iter();
         let needed = others.try_for_each(|other| measure(*other, &mut tables));
@@ -184,7 +184,7 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
         outcome.unwrap();
         assert!(
             most > 2 * SLACK,
-            "{id}: {most} bytes show what is not counted"
+            "{id}: {most} bytes are too few to reveal memory that is not counted"
         );
         let mut refused = 0;
         for limit in (16..27).step_by(2).map(|bits| 1 << bits) {

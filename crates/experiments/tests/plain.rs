@@ -1,4 +1,4 @@
-//! The plain pass against whole attention patterns, whole rows of logits and formulas written out.
+//! The plain pass compared with whole attention patterns, whole rows of logits and explicit formulas.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_architecture::{Attention, Family, Mlp, Norm, PerLayer, Residual, Rotary};
@@ -27,7 +27,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-/// Experiments that want all that can be observed.
+/// Experiments that together observe everything that can be observed.
 const ALL: &[&str] = &[
     "attention-locality",
     "cka",
@@ -55,7 +55,7 @@ fn models() -> [Model; 2] {
     ]
 }
 
-/// Sequences of unequal lengths, some shorter than the farthest distance that is measured.
+/// Sequences of unequal lengths, some shorter than the greatest distance measured.
 fn sequences() -> Vec<Vec<u32>> {
     [21, 3, 40, 7, 18]
         .into_iter()
@@ -68,7 +68,7 @@ fn sequences() -> Vec<Vec<u32>> {
         .collect()
 }
 
-/// A text that nothing reads: the sequences are given.
+/// A text that nothing reads, since the sequences are given.
 fn no_text() -> (Corpus, Options) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ids.npy");
@@ -85,7 +85,7 @@ fn no_text() -> (Corpus, Options) {
     )
 }
 
-/// What some experiments record of sequences, with journals in a folder.
+/// The records of some experiments on sequences, with journals in a folder.
 fn observe(
     folder: &Path,
     model: &Model,
@@ -191,7 +191,7 @@ impl Seen {
     }
 }
 
-/// Mean and clustered standard error of values given sequence by sequence.
+/// Mean and clustered standard error of values, sequence by sequence.
 fn statistic(values: &[Vec<f64>]) -> (f64, f64) {
     let total: f64 = values.iter().flatten().sum();
     let count: usize = values.iter().map(Vec::len).sum();
@@ -444,7 +444,7 @@ fn similarity_is_that_of_the_formula() {
     }
 }
 
-/// The tables, as they are written.
+/// The tables, as CSV.
 fn bytes(tables: &Tables) -> Vec<u8> {
     let mut bytes = Vec::new();
     table::write(tables.of::<attention_locality::Record>(), &mut bytes).unwrap();
@@ -465,7 +465,7 @@ fn threads_change_no_byte() {
     }
 }
 
-/// The one journal below a folder.
+/// The only journal below a folder.
 fn journal(folder: &Path) -> PathBuf {
     let mut journals = fs::read_dir(folder.join("plain.run")).unwrap();
     let journal = journals.next().unwrap().unwrap().path();
@@ -500,7 +500,7 @@ fn sums_of_another_form_are_refused() {
     observe().unwrap();
     let path = journal(folder.path());
     let first_line = fs::read_to_string(&path).unwrap();
-    // The checksum and a space stand before the JSON.
+    // The checksum and a space precede the JSON.
     let description = &first_line.lines().next().unwrap()[17..];
     let description: RunDescription<Described> = serde_json::from_str(description).unwrap();
     let none = json!({ "attention": [], "updates": [] });

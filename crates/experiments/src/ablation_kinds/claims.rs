@@ -20,8 +20,8 @@ pub const CLAIMS: &[Claim] = &[Claim {
 /// The fewest blocks that are ranked.
 const FEWEST: usize = 3;
 
-/// A proxy would rank the blocks' MLPs as resampling does, with a rank correlation of at least 0.8. The claim holds below
-/// that and fails from there on.
+/// A proxy would rank the blocks' MLPs as resampling does, with a rank correlation of at least 0.8. The claim holds below 0.8
+/// and fails otherwise.
 pub fn d30(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
         let mut records = evidence.tables.of::<AgreementRecord>().iter();
@@ -62,7 +62,7 @@ mod tests {
     use crate::core::tables::Tables;
     use crate::core::testing::{Judged, MODELS, Simulated, small};
 
-    /// Divergences of a model's blocks under both kinds, whose normal scores are correlated so.
+    /// Divergences of a model's blocks under both kinds, with normal scores of this correlation.
     fn ranked(correlation: f64) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
         move |simulated, facts, tables| {
             synthetic::add(facts, tables);
@@ -85,7 +85,7 @@ mod tests {
             layers: 24,
             ..small()
         };
-        // The normal correlation of a rank correlation of 0.8.
+        // The normal correlation that corresponds to a rank correlation of 0.8.
         let proxy = 2.0 * (std::f64::consts::PI * 0.8 / 6.0).sin();
         for facts in [small(), deep.clone()] {
             judged.check_null(&[facts], ranked(proxy));

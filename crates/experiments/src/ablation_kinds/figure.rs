@@ -5,7 +5,7 @@ use crate::core::ablation::Kind;
 use crate::core::models::{self, Model};
 use layerwise_plot::{Dash, Figure, LegendEntry, Marker, OKABE_ITO, Panel, Point, Style};
 
-/// The drawing with the name of its file: a panel for each model and sublayer, a line for each kind.
+/// The drawing with its file name: a panel for each model and sublayer, a line for each kind.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let named = records.iter();
     let models = models::of(named.map(|r| (r.model.as_str(), r.model_type.as_str())));
@@ -18,7 +18,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let figure = Figure {
         title: "Divergence when a sublayer is ablated in three ways".to_owned(),
         description: format!(
-            "KL(plain ‖ altered) in nats when the update of a block's attention, or MLP, is 0, its mean, or that of another \
+            "KL(plain ‖ altered) in nats when the update of a block's attention, or MLP, is replaced by 0, its mean, or that of another \
              sequence. Horizontal axis: relative depth of the block. Bands: one standard error to either side. Models: {}.",
             models::names(&models)
         ),

@@ -8,7 +8,7 @@ use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_sweep::{Plan, cost};
 
-/// What is dropped, and how, in the order of the plan's families.
+/// Sublayer and kind of ablation of each family, in the order of the plan's families.
 const ABLATIONS: [(Sublayer, Kind); 6] = [
     (Sublayer::Attn, Kind::Zero),
     (Sublayer::Attn, Kind::Mean),
@@ -24,7 +24,7 @@ fn plan(subject: &Subject<'_>) -> Result<Plan, ExperimentError> {
     ablation::plan(subject, &ABLATIONS.map(family))
 }
 
-/// What is going to be run.
+/// Describes the runs.
 ///
 /// # Errors
 /// None: every model has both sublayers.
@@ -43,10 +43,10 @@ pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
     Ok(cost::of_plan(subject.model, &plan(subject)?, tokens))
 }
 
-/// Drops every sublayer in every way, and fills the tables.
+/// Ablates every sublayer in every way, and fills the tables.
 ///
 /// # Errors
-/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+/// Logits are not finite, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,

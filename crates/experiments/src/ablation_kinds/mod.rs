@@ -1,8 +1,8 @@
-//! A block's sublayers dropped by zero, by their mean, and by resampling.
+//! A block's sublayers ablated by zero, by their mean, and by resampling.
 //!
 //! - **Stands for** nothing published: the paper drops blocks, which is zero ablation.
 //! - **Needs** any models and any text.
-//! - **Computes** the divergence when the update of one sublayer is 0, its mean, or another sequence's.
+//! - **Computes** the divergence when the update of one sublayer is replaced by 0, its mean, or another sequence's update.
 //! - **Feeds the claim** D30.
 
 pub mod claims;
@@ -34,11 +34,11 @@ impl Experiment for AblationKinds {
 
     fn about(&self) -> About {
         About {
-            summary: "Dropping a block's sublayers by zero, mean and resampling",
-            title: "Dropping sublayers by zero, mean and resampling",
+            summary: "A block's sublayers ablated by zero, mean and resampling",
+            title: "Ablating sublayers by zero, mean and resampling",
             stands_for: "Nothing published; the paper's drop of a block is the zero ablation of both sublayers",
-            caption: "KL(plain ‖ altered) in nats when the update of one sublayer is 0, its mean over the sequences, or that of another sequence at the same position, against relative depth. Means over positions 1 to T−1 of the first sequences of the text, at most 16, cut to one length of at most 128 tokens; bands are one standard error, clustered by sequence.",
-            paper_says: "The paper drops blocks whole. A zero update is one that the later blocks never saw in training; a resampled one is as usual as any, and tells of another text.",
+            caption: "KL(plain ‖ altered) in nats when the update of one sublayer is replaced by 0, by its mean over the sequences, or by that of another sequence at the same position, against relative depth. Means over positions 1 to T−1 of at most the first 16 sequences of the text, cut to one length of at most 128 tokens. Bands are one standard error, clustered by sequence.",
+            paper_says: "The paper drops whole blocks. Later blocks never saw a zero update in training; a resampled update is a typical one, but carries information about another text.",
         }
     }
 

@@ -15,7 +15,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 sublayer,
                 kind,
                 other_kind,
-                // What is judged is the MLP under zero and resampling alone.
+                // Only the MLP under zero and resampling is judged.
                 rank_correlation: match (sublayer, kind, other_kind) {
                     (Sublayer::Mlp, Kind::Zero, Kind::Resample) => 0.5,
                     _ => 0.95,

@@ -4,7 +4,7 @@ use crate::core::ablation::Kind;
 use crate::core::table::{negative_error, record};
 use serde::{Deserialize, Serialize};
 
-/// A half of a block.
+/// A sublayer of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sublayer {
@@ -15,7 +15,7 @@ pub enum Sublayer {
 }
 
 impl Sublayer {
-    /// Both.
+    /// Both sublayers.
     pub const ALL: [Self; 2] = [Self::Attn, Self::Mlp];
 
     /// The site of its update.
@@ -50,19 +50,19 @@ record! {
         pub relative_depth: f64,
         /// Attention or MLP.
         pub sublayer: Sublayer,
-        /// What takes the place of its update.
+        /// The replacement of its update.
         pub kind: Kind,
         /// Mean KL(plain ‖ altered), nats.
         pub kl_nats: f64,
         /// Its standard error, clustered by sequence, nats.
         pub kl_nats_se: Option<f64>,
-        /// Altered less plain loss, paired, nats a token.
+        /// Altered minus plain loss, paired, nats a token.
         pub loss_difference_nats: f64,
         /// Its standard error, nats a token.
         pub loss_difference_nats_se: Option<f64>,
         /// Sequences, all of one length.
         pub sequences: u64,
-        /// Positions over which the divergence is a mean.
+        /// Positions over which the divergence is averaged.
         pub positions: u64,
     }
     table("ablation-kinds") key(model, layer, sublayer, kind) fault(|r| negative_error([("kl_nats_se", r.kl_nats_se), ("loss_difference_nats_se", r.loss_difference_nats_se)]))
@@ -79,11 +79,11 @@ record! {
         pub sublayer: Sublayer,
         /// One kind.
         pub kind: Kind,
-        /// The other.
+        /// The other kind.
         pub other_kind: Kind,
         /// Rank correlation of the blocks' divergences, −1 to 1.
         pub rank_correlation: f64,
-        /// The median divergence under the first kind, in multiples of that under the other.
+        /// The median divergence under the first kind, divided by that under the other.
         pub ratio_of_medians: f64,
         /// Blocks of the model.
         pub blocks: usize,

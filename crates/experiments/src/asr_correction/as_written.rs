@@ -6,11 +6,11 @@ use layerwise_transcripts::{
     NoLanguageModel, Normaliser, ScoredLists, System, TranscriptError, Tuning, Vocabulary,
 };
 
-/// The line about the best hypotheses of lists in words between blanks, and the comparison that it is made of; `None` without
+/// The line about the best hypotheses of lists in words separated by blanks, and the comparison behind it; `None` without
 /// references. `names` are those of the model and the set.
 ///
 /// # Errors
-/// A lattice of too many slots, or no replicates.
+/// A lattice has too many slots, or there are no replicates.
 pub(super) fn as_written(
     [model, set]: [&str; 2],
     lists: &NBestLists,

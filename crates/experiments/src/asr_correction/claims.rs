@@ -1,4 +1,4 @@
-//! The claims that are judged from this experiment: M1 to M9. Rates are in per cent, differences in points.
+//! The claims judged from this experiment: M1 to M9. Rates are in per cent, differences in points.
 
 use super::errors::{KEPT, ORACLE, SENT, WRITTEN, curve_name};
 use super::table::{ConfidenceRecord, GateRecord, Record};
@@ -9,7 +9,7 @@ use crate::core::sample::statistic;
 use crate::core::table::distinct;
 use layerwise_transcripts::Normaliser;
 
-/// The claims that are judged from this experiment.
+/// The claims judged from this experiment.
 pub const CLAIMS: &[Claim] = &[
     claim("M1", "the gate finds the utterances with errors", m1),
     claim("M2", "correction behind a gate and under rules helps", m2),
@@ -60,7 +60,7 @@ impl Own<'_> {
         self.system("lattice", "free", false)
     }
 
-    /// What the gate does by the posterior where it sends half of the lists.
+    /// The gate by posterior, when it sends half of the lists.
     fn half(&self) -> Result<&GateRecord, NotTested> {
         let mut gate = self.gate.iter();
         let own = gate.find(|r| r.score == "posterior" && r.tau.is_none());
@@ -88,13 +88,13 @@ impl Own<'_> {
     }
 }
 
-/// The lines about words of the normaliser, and not about texts as they are written.
+/// The lines about words of the normaliser, not about texts as they are written.
 fn normalised<'a>(evidence: &Evidence<'a>) -> impl Iterator<Item = &'a Record> {
     let records = evidence.tables.of::<Record>().iter();
     records.filter(|r| r.normaliser != Normaliser::None.name())
 }
 
-/// What `judge` finds of each model on each of its sets.
+/// The findings of `judge` for each model on each of its sets.
 fn each(evidence: &Evidence<'_>, judge: impl Fn(&Own<'_>) -> Vec<Finding>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for facts in evidence.models {
@@ -120,13 +120,13 @@ fn each(evidence: &Evidence<'_>, judge: impl Fn(&Own<'_>) -> Vec<Finding>) -> Ve
     findings
 }
 
-/// A system: its mode, its rule on the number of words, and whether it stands behind the gate.
+/// A system: its mode, its rule on the number of words, and whether it is behind the gate.
 type System = (&'static str, &'static str, bool);
 
 const BEST: System = ("best", "free", false);
 const LATTICE: System = ("lattice", "free", false);
 
-/// A number of the rates of two systems on the same utterances.
+/// A function of the rates of two systems on the same utterances.
 fn of_both(
     own: &Own<'_>,
     [first, second]: [System; 2],
@@ -146,14 +146,14 @@ fn of_both(
     })
 }
 
-/// The rate of the first system less that of the second, on the same utterances.
+/// The rate of the first system minus that of the second, on the same utterances.
 fn less(own: &Own<'_>, first: System, second: System) -> Outcome {
     of_both(own, [first, second], |first, second| {
         Ok(Measured::of(first - second))
     })
 }
 
-/// The standard error of an area under a curve of so many right and wrong (Hanley and McNeil 1982).
+/// The standard error of an area under a curve, with these numbers of right and wrong lists (Hanley and McNeil 1982).
 fn error_of_area(area: f64, right: f64, wrong: f64) -> f64 {
     let (one, other) = (area / (2.0 - area), 2.0 * area * area / (1.0 + area));
     let square = area * area;
@@ -162,7 +162,7 @@ fn error_of_area(area: f64, right: f64, wrong: f64) -> f64 {
     (variance / (right * wrong)).sqrt()
 }
 
-/// AUC of the posterior ≥ 0.70, and WER sent > 2 × WER kept at half sent; sets with scores.
+/// AUC of the posterior ≥ 0.70, and WER sent > 2 × WER kept when half is sent; sets with scores.
 pub fn m1(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let area = || {
@@ -225,7 +225,7 @@ pub fn m2(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// Gated less ungated lattice ≤ 0.1 while ≤ 60 % are sent; sets with scores.
+/// Gated minus ungated lattice ≤ 0.1 while ≤ 60 % are sent; sets with scores.
 pub fn m3(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let gated = || {
@@ -252,7 +252,7 @@ pub fn m3(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// Free generation for all has more errors; LibriSpeech alone.
+/// Free generation for all utterances has more errors; LibriSpeech only.
 pub fn m4(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         vec![own.finding(
@@ -285,7 +285,7 @@ fn worsened(own: &Own<'_>) -> Outcome {
     less(own, ("generate", "keep", false), (WRITTEN, "free", false))
 }
 
-/// No violation in any lattice or in what is written along them; some in what is written freely.
+/// No violation in any lattice or in text written along one; some in text written freely.
 pub fn m5(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let broken = |modes: &[&str]| {
@@ -325,7 +325,7 @@ pub fn m6(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// WER(lattice) ≤ WER(select) + 0.05; the note has how often the lattice has fewer errors.
+/// WER(lattice) ≤ WER(select) + 0.05; the note says how often the lattice has fewer errors.
 pub fn m7(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let gain = less(own, LATTICE, ("select", "free", false)).map(|measured| {
@@ -340,7 +340,7 @@ pub fn m7(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// WER(lattice, count kept) − WER(lattice), and the same of the oracles.
+/// WER(lattice, count kept) − WER(lattice), and the same for the oracles.
 pub fn m8(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let cost = less(own, ("lattice", "keep", false), LATTICE);
@@ -425,7 +425,7 @@ mod tests {
         }
     }
 
-    /// Changes the rate of a curve that is no system's.
+    /// Changes the rate of a curve that does not belong to a system.
     fn rate(mode: &'static str, count: &'static str, rate: f64) -> impl Fn(&mut Tables) {
         move |tables| {
             let curve = curve_name("test_atis", mode, count, false);
@@ -437,7 +437,7 @@ mod tests {
         move |tables| tables.of_mut::<GateRecord>().iter_mut().for_each(change)
     }
 
-    /// Runs whose systems have these rates but for noise; records are those of the synthetic results, as `change` leaves them.
+    /// Runs in which systems have these rates plus noise; records are the synthetic results, as changed by `change`.
     fn simulated(
         rate: impl Fn(&str, &str, bool) -> f64,
         change: impl Fn(&mut Simulated, &mut Tables),
@@ -466,7 +466,7 @@ mod tests {
         }
     }
 
-    /// Gates whose posterior is `apart` lower in lists with errors, of half of the lists.
+    /// Gates for which the posterior is `apart` lower in lists with errors, which are half of the lists.
     fn judging(apart: f64) -> impl Fn(&mut Simulated, &mut Tables) {
         move |simulated, tables| {
             let mut cases: Vec<(f64, bool)> = Vec::new();
@@ -491,7 +491,7 @@ mod tests {
         };
         judged("M1").check_all(2 * MODELS, blind, [0, 2 * MODELS, 0, 0]);
         judged("M1").check(gate(|r| r.recogniser_scores = false), [0, 0, 0, 2 * MODELS]);
-        // A gate that sends any lists finds as many errors in both halves.
+        // A gate that sends arbitrary lists finds the same number of errors in both halves.
         judged("M1").check_null(&[small()], simulated(|_, _, _| 5.0, judging(0.0)));
         let found = |mode: &str, _: &str, _| if mode == SENT { 9.0 } else { 2.0 };
         judged("M1").check_effect(&[small()], true, simulated(found, judging(2.0)));
@@ -522,7 +522,7 @@ mod tests {
             r.sent_share = 70.0;
         });
         judged("M3").check_all(2 * MODELS, lost, [0, 2 * MODELS, 0, 0]);
-        // A gate that loses what it may not, of more than it may send; and one that loses nothing.
+        // A gate that loses more than it may while sending more than it may; and a gate that loses nothing.
         let losing = |lost: f64, sent: f64| {
             let rate = move |_: &str, _: &str, is_gated| if is_gated { 5.0 + lost } else { 5.0 };
             simulated(rate, move |_, tables| {

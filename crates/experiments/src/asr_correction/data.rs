@@ -1,10 +1,10 @@
 //! N-best lists: from files, and a stand-in made from the embedded text.
 //!
-//! The stand-in, `standin-nbest`, has 12 words of the text in a row as what was said, and five hypotheses of it. In each,
-//! every word may be taken for a neighbour in the alphabet of the text's words, be dropped, or come twice, all together
-//! with a probability of 0.1. A hypothesis' score falls by 0.02 nats a token with each error, and by as much again times a
-//! random number, so that the best one is not always first. No one else uses it, and its rates compare with nothing
-//! published.
+//! In the stand-in, `standin-nbest`, 12 consecutive words of the text are the reference, with five hypotheses. In each
+//! hypothesis every word may be replaced by a neighbour in the alphabetical list of the text's words, be dropped, or come
+//! twice, with a total probability of 0.1. Each error lowers a hypothesis' score by 0.02 nats a token, and by as much again
+//! times a random number, so that the best hypothesis is not always first. Nobody else uses this stand-in, and its rates
+//! compare with nothing published.
 
 use crate::core::data::{Limit, Source};
 use crate::core::error::{ExperimentError, Place};
@@ -20,14 +20,14 @@ use std::path::{Path, PathBuf};
 const WORDS: usize = 12;
 /// Hypotheses of an utterance.
 const HYPOTHESES: usize = 5;
-/// How likely a word is taken for another, and how likely it is dropped or comes twice.
+/// The probability that a word is replaced, and the probability that it is dropped or comes twice.
 const SUBSTITUTED: f64 = 0.07;
 const DROPPED: f64 = 0.015;
 const TWICE: f64 = 0.015;
-/// What an error takes from a score, in nats a token.
+/// The cost of an error in the score, in nats a token.
 const COST: f64 = 0.02;
 
-/// The files of HyPoradise that are read, without their ends.
+/// The files of HyPoradise that are read, without their extensions.
 const NAMES: [&str; 6] = [
     "test_wsj_score",
     "test_atis",
@@ -40,7 +40,7 @@ const NAMES: [&str; 6] = [
 /// Sets of HyPoradise, or the stand-in.
 pub(crate) static SOURCE: Source = Source {
     option: "asr",
-    help: "A folder with sets of HyPoradise, any of test_wsj_score.json, test_atis.json, test_chime4.json, test_td3.json, test_ls_clean.json and test_ls_other.json; settings are chosen by train_NAME.json beside test_NAME.json, else by the other half [default: a stand-in from the embedded text]",
+    help: "A folder with sets of HyPoradise, any of test_wsj_score.json, test_atis.json, test_chime4.json, test_td3.json, test_ls_clean.json and test_ls_other.json; settings are chosen on train_NAME.json next to test_NAME.json, else on the other half [default: a stand-in from the embedded text]",
     title: "N-best lists of a recogniser",
     limit: Limit {
         option: "asr-items",
@@ -60,7 +60,7 @@ pub(crate) static SOURCE: Source = Source {
         Ok(())
     },
     stand_in: |documents, most, data| {
-        // Text cannot break the form of lists.
+        // Text always has the form of lists.
         if let Ok(Some(sets)) = Sets::standin(documents, most.unwrap_or(usize::MAX)) {
             data.insert(sets);
         }
@@ -78,16 +78,16 @@ pub struct Set {
     pub name: String,
     /// The lists that are corrected.
     pub lists: NBestLists,
-    /// Others, which settings are chosen by; where there are none, each half is the other's.
+    /// Other lists, on which settings are chosen; without them, each half's settings are chosen on the other half.
     pub training: Option<NBestLists>,
 }
 
 impl Sets {
-    /// The first `most` lists of files in HyPoradise's JSON, each a set of its file's name. Beside `test_NAME.json` there may
-    /// be `train_NAME.json`, of which as many choose the settings.
+    /// The first `most` lists of files in HyPoradise's JSON, each a set with its file's name. If `train_NAME.json` lies next to
+    /// `test_NAME.json`, its first `most` lists choose the settings.
     ///
     /// # Errors
-    /// A file that breaks its form, or lists without any reference; the file is named.
+    /// A file breaks its format, or lists have no reference; the error names the file.
     pub fn from_files(files: &[PathBuf], most: usize) -> Result<Self, ExperimentError> {
         let mut sets = Vec::new();
         for file in files {
@@ -104,10 +104,10 @@ impl Sets {
         Ok(Self(sets))
     }
 
-    /// The stand-in, of `most` utterances; `None` where the text is too short for two.
+    /// The stand-in, with `most` utterances; `None` if the text is too short for two.
     ///
     /// # Errors
-    /// None that text gives; the type is that of the reader of lists.
+    /// None for text; the type is that of the reader of lists.
     pub fn standin(documents: &[String], most: usize) -> Result<Option<Self>, ExperimentError> {
         let own =
             |word: &&str| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -126,7 +126,7 @@ impl Sets {
             return Ok(None);
         }
         let mut random = ChaCha8Rng::seed_from_u64(0);
-        // Evenly from the text.
+        // Spread evenly over the text.
         let lists = (0..count).map(|at| list(said[at * said.len() / count], &known, &mut random));
         let lists = Value::Array(lists.collect()).to_string();
         let lists = read_hyporadise(lists.as_bytes(), &Limits::default())?;
@@ -179,7 +179,7 @@ fn list(said: &[&str], known: &[&str], random: &mut ChaCha8Rng) -> Value {
                     };
                     words.push(known[other]);
                 } else if drawn < SUBSTITUTED + DROPPED {
-                    // The word is not there.
+                    // The word is dropped.
                 } else if drawn < SUBSTITUTED + DROPPED + TWICE {
                     words.extend([word, word]);
                 } else {

@@ -1,4 +1,4 @@
-//! What utterances add to error rates, for intervals.
+//! The errors that each utterance contributes to error rates, for intervals.
 
 use super::table::About;
 use crate::core::sample::Units;
@@ -7,13 +7,13 @@ use layerwise_transcripts::{
     CountRule, DistinctList, ErrorCounts, Gate, Lattice, ScoredLists, System, TranscriptError,
 };
 
-/// The curve, of one point, of a system's errors in a hundred words of the references; the sample is that of its utterances.
+/// The curve, with one point, of a system's errors per hundred words of the references; the sample contains its utterances.
 pub(super) fn curve_name(set: &str, mode: &str, count: &str, is_gated: bool) -> String {
     let gate = if is_gated { " behind the gate" } else { "" };
     format!("errors {set} {mode} {count}{gate}")
 }
 
-/// The modes of curves that are no system's: the best hypotheses of those utterances of which the model writes corrections,
+/// The modes of curves that belong to no system: the best hypotheses of the utterances for which the model writes corrections,
 /// those of the half that the gate sends and of the half that it keeps, and the best paths by the reference.
 pub(super) const WRITTEN: &str = "best of the written";
 pub(super) const SENT: &str = "best of the half that is sent";
@@ -24,7 +24,7 @@ fn sample(about: &About) -> String {
     format!("utterances of {}", about.set)
 }
 
-/// What errors of each utterance add to a rate in per cent.
+/// The contribution of each utterance's errors to a rate in per cent.
 fn of<'e>(
     about: &About,
     (mode, count, is_gated): (&str, CountRule, bool),
@@ -51,13 +51,13 @@ fn best(list: &DistinctList) -> Option<ErrorCounts> {
     list.errors(&list.hypotheses[0])
 }
 
-/// What each utterance adds to a system's error rate, in per cent.
+/// The contribution of each utterance to a system's error rate, in per cent.
 pub(super) fn units(about: &About, system: &System, set: &ScoredLists) -> Units {
     let way = (system.mode, system.count, system.is_gated());
     of(about, way, &sample(about), outputs(system, set))
 }
 
-/// The same of what the model writes, and of the best hypotheses of the same utterances.
+/// The same for what the model writes, and for the best hypotheses of the same utterances.
 pub(super) fn of_written(about: &About, system: &System, set: &ScoredLists) -> [Units; 2] {
     let sample = format!("written utterances of {}", about.set);
     let way = (system.mode, system.count, system.is_gated());
@@ -68,8 +68,8 @@ pub(super) fn of_written(about: &About, system: &System, set: &ScoredLists) -> [
     ]
 }
 
-/// What the best hypotheses of each half of the lists add to its rate, by the posterior: of those that are sent, and of those
-/// that are kept. Which half a list is in stays where lists are drawn again.
+/// The contribution of the best hypotheses of each half of the lists, sent and kept by posterior, to the rate of that half. A
+/// list stays in its half when lists are resampled.
 pub(super) fn of_halves(about: &About, gate: &Gate, set: &ScoredLists) -> [Units; 2] {
     let judged = set.distinct.iter().zip(set.judgements(gate));
     let judged: Vec<(f64, ErrorCounts)> = judged
@@ -91,10 +91,10 @@ pub(super) fn of_halves(about: &About, gate: &Gate, set: &ScoredLists) -> [Units
     })
 }
 
-/// What the best path of each lattice by the reference adds to the rate of those paths.
+/// The contribution of each lattice's best path by the reference to the rate of those paths.
 ///
 /// # Errors
-/// A lattice of too many slots.
+/// A lattice has too many slots.
 pub(super) fn of_oracle(
     about: &About,
     set: &ScoredLists,

@@ -22,9 +22,9 @@ const SYSTEMS: [(&str, &str, bool, &str); 8] = [
     ("constrained", "free", false, "written along the lattice"),
 ];
 
-/// The drawing with the name of its file: for each model and set a row of four panels.
+/// The drawing with its file name: for each model and set a row of four panels.
 pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
-    // Texts as they are written have another number of words.
+    // Leave out texts as they are written, which have another number of words.
     let records = tables.of::<Record>().iter();
     let records: Vec<&Record> = records
         .filter(|r| r.normaliser != Normaliser::None.name())
@@ -85,7 +85,7 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
                       95 % bands over utterances; dotted lines are the best hypotheses and, by the reference, the best of \
                       each list and of each lattice. Word error rate against the share of lists that are sent to \
                       correction. Word error rate of each system, with the 95 % interval over resampled utterances; what \
-                      the model writes freely is in the table alone. Lists by the highest posterior of a hypothesis, blue \
+                      the model writes freely is only in the table. Lists by the highest posterior of a hypothesis, blue \
                       where the best hypothesis is right, vermilion where it is wrong."
             .to_owned(),
         rows,
@@ -116,7 +116,7 @@ fn y() -> Axis {
     Axis::new("Word error rate (%)", Scale::Linear)
 }
 
-/// A line of each system among records, which are told by mode and count rule.
+/// A line for each system among records, which are distinguished by mode and count rule.
 fn lines<R>(
     records: &[&R],
     system: impl Fn(&R) -> (&str, &str),

@@ -1,7 +1,7 @@
 //! From lists to lines: `asr-correction` (arXiv 2310.11532).
 //!
 //! Hypotheses are compared as words of the normaliser `norm`. Settings of every system are chosen on training lists, or else
-//! on the other half of the utterances. What the model says of lists is kept, and what it writes.
+//! on the other half of the utterances. Both the model's scores of lists and the texts it writes are kept.
 
 use super::as_written::as_written;
 use super::data::{Set, Sets};
@@ -19,12 +19,12 @@ use layerwise_transcripts::{
     Vocabulary,
 };
 
-/// Resamplings of the utterances, as Kaldi has them.
+/// Resamples of the utterances; the number is Kaldi's.
 const REPLICATES: usize = 10_000;
-/// Of the resampling.
+/// Seed of the resampling.
 const SEED: u64 = 0;
 
-/// Ways of correcting, and whether the number of words is kept.
+/// Methods of correction, and whether each keeps the number of words.
 const METHODS: [(Mode, CountRule); 5] = [
     (Mode::Best, CountRule::Free),
     (Mode::Vote, CountRule::Free),
@@ -33,11 +33,11 @@ const METHODS: [(Mode, CountRule); 5] = [
     (Mode::Lattice, CountRule::Keep),
 ];
 
-/// Fills the tables, and tells of lattices that were too large for an exact search.
+/// Fills the tables, and reports lattices that were too large for an exact search.
 ///
 /// # Errors
-/// A sentence that the model cannot score, a lattice of too many slots, a journal that cannot be used, or an interrupt; of
-/// a share [`ExperimentError::ShareFinished`].
+/// The model cannot score a sentence, a lattice has too many slots, a journal cannot be used, or the user interrupts; in a
+/// share, [`ExperimentError::ShareFinished`].
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,
@@ -49,7 +49,7 @@ pub(super) fn measure(
             let told = of_set(subject, set, tables).if_whole();
             match told.at(|| set.name.clone())? {
                 Some(told) => notes.extend(told),
-                // Of a share, the other sets have theirs too.
+                // A share has items of the other sets too.
                 None => is_share = true,
             }
         }
@@ -60,7 +60,7 @@ pub(super) fn measure(
     }
 }
 
-/// Lists as words, and others that choose the settings.
+/// Lists as words, and other lists that choose the settings.
 struct Words<'a> {
     lists: &'a NBestLists,
     own: Vec<DistinctList>,
@@ -68,7 +68,7 @@ struct Words<'a> {
     vocabulary: Vocabulary,
 }
 
-/// What the model says of lists, and of those that choose the settings.
+/// The model's scores of lists, and of the lists that choose the settings.
 struct Said {
     own: Scores,
     training: Option<Scores>,
@@ -91,7 +91,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Asks the model; `None` of a share.
+    /// Asks the model; `None` in a share.
     fn said(
         &self,
         subject: &Subject<'_>,
@@ -146,7 +146,7 @@ fn of_set(
     let is_whole = said.is_some();
     let mut notes = match said {
         Some(said) => of_words(names, &words, said, tables)?,
-        // What the model writes has a share too.
+        // The share has corrections to write, too.
         None => Vec::new(),
     };
     let lists = (words.lists, words.own.as_slice());
@@ -252,7 +252,7 @@ fn of_words(
     Ok(notes)
 }
 
-/// Corrects lists by a method that asks the model for nothing but its scores of hypotheses.
+/// Corrects lists with a method that needs only the model's scores of hypotheses.
 fn unasked(
     method: &Method,
     set: &ScoredLists,

@@ -1,7 +1,7 @@
 //! Correction of a recogniser's transcripts by a language model, behind a gate.
-//!
+//! - **Stands for** multi-stage correction of speech recognition (arXiv 2310.11532), as far as it works without audio.
 //! - **Stands for** multi-stage correction of speech recognition (arXiv 2310.11532), as far as it goes without audio.
-//! - **Needs** any models, and N-best lists in HyPoradise's JSON: those that are given, else a stand-in made from text.
+//! - **Needs** any models, and N-best lists in HyPoradise's JSON, or else a stand-in made from text.
 //! - **Feeds the claims** M1 to M9.
 
 mod as_written;
@@ -27,7 +27,7 @@ use crate::register;
 use data::Sets;
 use layerwise_plot::Figure;
 
-/// Of how many utterances of each set, from its beginning, the model writes corrections, as a data set.
+/// The number of utterances of each set, from its beginning, for which the model writes corrections, as a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written(pub usize);
 
@@ -53,8 +53,8 @@ impl Experiment for AsrCorrection {
             summary: "Transcripts corrected along word lattices behind a gate (arXiv 2310.11532)",
             title: "Correction of a recogniser's transcripts",
             stands_for: "multi-stage correction for speech recognition (arXiv 2310.11532)",
-            caption: "A row for each set. First: word error rate in per cent against the model's share α, 95 % bands over utterances; dotted, from above: the best hypotheses, and by the reference the best of each list and of each lattice. Second: the rate where some share of the lists is sent to correction, the most doubtful first. Third: every system, with the 95 % interval over resampled utterances; what the model writes along lattices is of the first utterances alone (`utterances` in the table), and what it writes freely is in the table alone. Fourth: lists by the highest posterior of a hypothesis, those of a right best hypothesis and those of a wrong one. Settings were chosen on other utterances, but in the first chart.",
-            paper_says: "A gate finds the utterances that a recogniser is unsure of, and a language model that corrects those alone, under rules, lowers the word error rate without training.",
+            caption: "A row for each set. First: word error rate in per cent against the model's share α, 95 % bands over utterances; dotted, from top to bottom: the best hypotheses, and the best hypothesis of each list and the best path of each lattice by the reference. Second: the rate when a share of the lists is sent to correction, the most doubtful first. Third: every system, with the 95 % interval over resampled utterances. What the model writes along lattices covers only the first utterances (`utterances` in the table), and what it writes freely is only in the table. Fourth: lists by the highest posterior of a hypothesis, separately for right and wrong best hypotheses. Except in the first chart, settings were chosen on other utterances.",
+            paper_says: "A gate finds the utterances that a recogniser is unsure of, and a language model that corrects only those, under rules, lowers the word error rate without training.",
         }
     }
 
@@ -100,7 +100,7 @@ impl Experiment for AsrCorrection {
             let found = set.lists.oddities.positive_scores;
             (found > 0).then(|| {
                 let name = &set.name;
-                format!("{name}: {found} scores above 0, which no log-probability is")
+                format!("{name}: {found} scores above 0, so that they are not log-probabilities")
             })
         });
         Ok(told.chain(odd).collect())

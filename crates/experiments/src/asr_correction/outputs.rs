@@ -1,4 +1,4 @@
-//! What a correction of lists leaves: rows of tables, transcripts, and what became of each list as JSON.
+//! The outputs of a correction of lists: rows of tables, transcripts, and what happened to each list as JSON.
 
 use super::as_written::as_written;
 use super::table::{About, GateRecord, Record};
@@ -12,24 +12,24 @@ use serde_json::{Map, Value, json};
 const UTTERANCES: &str = "asr-utterances.jsonl";
 const LATTICES: &str = "lattices.jsonl";
 
-/// What is asked for.
+/// The requested outputs.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Ways of correcting that are searched for.
+    /// Methods of correction that search.
     pub modes: Vec<Mode>,
     /// Modes in which a transformer writes.
     pub written: Vec<&'static str>,
-    /// Whether another program corrects too.
+    /// Whether another program also corrects.
     pub is_external: bool,
     /// The rule on the number of words.
     pub count: CountRule,
-    /// Whether searched corrections are made behind the gate too.
+    /// Whether to make searched corrections behind the gate, too.
     pub is_gated: bool,
     /// Whether written corrections are behind the gate.
     pub writes_gated: bool,
-    /// Whether to leave what became of each list.
+    /// Whether to output what happened to each list.
     pub utterances: bool,
-    /// Whether to leave the word lattice of each list.
+    /// Whether to output the word lattice of each list.
     pub lattices: bool,
 }
 
@@ -63,18 +63,18 @@ pub struct Outputs<'a> {
     wanted: &'a Wanted,
     set: &'a ScoredLists,
     gate: Gate,
-    /// Resamplings of the utterances, and their seed.
+    /// The number of resamples of the utterances, and their seed.
     resampling: (usize, u64),
     /// `None` without references.
     about: Option<About>,
-    /// The best hypotheses as they are written, where another normaliser makes words of them.
+    /// The best hypotheses as they are written, if the normaliser changes words.
     raw: Option<(Record, Comparison)>,
     rows: Vec<Record>,
-    /// What is told at the end.
+    /// The summary printed at the end.
     summary: String,
     /// Names and contents of transcripts.
     transcripts: Vec<(String, String)>,
-    /// For each utterance what each system made of it.
+    /// Each system's output for each utterance.
     decisions: Vec<Map<String, Value>>,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Outputs<'a> {
     /// No corrections yet; `names` are those of the model, the set and the normaliser.
     ///
     /// # Errors
-    /// A lattice of too many slots.
+    /// A lattice has too many slots.
     pub fn new(
         names: [&str; 3],
         wanted: &'a Wanted,
@@ -100,7 +100,7 @@ impl<'a> Outputs<'a> {
                 let words = set.reference_words();
                 format!("WER, {words} words, normaliser {}:\n", names[2])
             }
-            None => "no references: transcripts alone\n".to_owned(),
+            None => "no references, so only transcripts are written\n".to_owned(),
         };
         Ok(Self {
             wanted,
@@ -116,7 +116,7 @@ impl<'a> Outputs<'a> {
         })
     }
 
-    /// Adds a system, with the seconds that it took.
+    /// Adds a system, with the seconds it took.
     ///
     /// # Errors
     /// The comparison with the best hypotheses fails.
@@ -149,7 +149,7 @@ impl<'a> Outputs<'a> {
     /// The names and bytes of all files.
     ///
     /// # Errors
-    /// A lattice of too many slots.
+    /// A lattice has too many slots.
     pub fn files(
         &self,
         vocabulary: &Vocabulary,
@@ -174,7 +174,7 @@ impl<'a> Outputs<'a> {
         Ok(files)
     }
 
-    /// A line of JSON for each utterance: what the gate and each system made of it.
+    /// A JSON line for each utterance: what the gate and each system did with it.
     fn utterances(&self) -> String {
         let judged = self
             .set
@@ -199,7 +199,7 @@ impl<'a> Outputs<'a> {
         lines
     }
 
-    /// A line of JSON for each utterance: its word lattice.
+    /// A JSON line for each utterance: its word lattice.
     fn lattices(&self, vocabulary: &Vocabulary) -> Result<String, TranscriptError> {
         let mut lines = String::new();
         let judged = self
@@ -222,7 +222,7 @@ impl<'a> Outputs<'a> {
         Ok(lines)
     }
 
-    /// What is told at the end: the error rates of every system.
+    /// The summary at the end: the error rates of every system.
     pub fn summary(&self) -> String {
         let mut summary = self.summary.clone();
         if let Some(about) = &self.about {
@@ -238,7 +238,7 @@ impl<'a> Outputs<'a> {
         let judged = self.set.judgements(&self.gate);
         let sent = judged.iter().filter(|judgement| judgement.is_sent);
         summary += &format!(
-            "{:>20}: {} of {} utterances are for a person to read, their posterior being at most {}; --utterances names them\n",
+            "{:>20}: a person should read {} of {} utterances, which have a posterior of at most {}; --utterances names them\n",
             "gate",
             sent.count(),
             judged.len(),
@@ -265,7 +265,7 @@ fn csv<R: table::Record>(records: &[R]) -> (String, Vec<u8>) {
     (format!("{}.csv", R::NAME), bytes)
 }
 
-/// A system's error rate, and its difference from the best hypotheses'.
+/// A system's error rate, and its difference from that of the best hypotheses.
 fn told(found: &Comparison) -> String {
     let change = found.second.errors() as f64 - found.first.errors() as f64;
     let points = 100.0 * change / found.second.reference_words as f64;

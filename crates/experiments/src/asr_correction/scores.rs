@@ -1,5 +1,5 @@
-//! What the model says of lists: scores of their hypotheses, and the paths that their lattices are corrected to at every point
-//! of a grid. Both are kept, some lists at a time.
+//! The model's scores of hypotheses, and the paths through lattices that it chooses at every point of a grid. Both are kept,
+//! some lists at a time.
 
 use crate::core::error::{ExperimentError, Place};
 use crate::core::subject::Subject;
@@ -15,38 +15,38 @@ use serde::{Deserialize, Serialize};
 /// Lists that are scored together: enough to fill the products.
 const LISTS: usize = 16;
 
-/// Lists of one set, with what a language model's answers depend on.
+/// Lists of one set, with everything that a language model's answers depend on.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub lists: &'a [DistinctList],
     pub scale: ScoreScale,
     pub vocabulary: &'a Vocabulary,
-    /// Those that search lattices.
+    /// The methods that search lattices.
     pub methods: &'a [Method],
 }
 
-/// What a language model says of lists.
+/// A language model's answers about lists.
 pub(super) struct Scores {
     /// Scores of each list's hypotheses.
     pub language: Vec<Vec<LanguageScore>>,
-    /// By each method, what it makes of each list.
+    /// For each method, its result for each list.
     pub corrected: Vec<Vec<Corrected>>,
-    /// By each method, the tokens that were scored for that.
+    /// For each method, the tokens scored for it.
     pub tokens: Vec<u64>,
 }
 
-/// The same of some lists as a journal keeps it.
+/// The answers about some lists, as a journal keeps them.
 #[derive(Clone, Serialize, Deserialize)]
 struct Kept {
     /// The bits of the log-probability of each list's hypotheses, and their tokens.
     language: Vec<Vec<(u64, usize)>>,
-    /// By each method, what it finds in each list.
+    /// For each method, its result for each list.
     found: Vec<Vec<KeptFound>>,
-    /// By each method, tokens.
+    /// For each method, its tokens.
     tokens: Vec<u64>,
 }
 
-/// [`Found`] with texts for words.
+/// [`Found`], with texts instead of words.
 #[derive(Clone, Serialize, Deserialize)]
 struct KeptFound {
     outputs: Vec<String>,
@@ -54,11 +54,11 @@ struct KeptFound {
     is_exact: bool,
 }
 
-/// Asks the model for what no earlier run has asked it for.
+/// Asks the model whatever no earlier run has asked.
 ///
 /// # Errors
-/// A sentence that the model cannot score, a lattice of too many slots, a journal that cannot be used, or an interrupt; of
-/// a share [`ExperimentError::ShareFinished`].
+/// The model cannot score a sentence, a lattice has too many slots, a journal cannot be used, or the user interrupts; in a
+/// share, [`ExperimentError::ShareFinished`].
 pub(super) fn scores(
     subject: &Subject<'_>,
     tokenizer: &Tokenizer,
@@ -139,7 +139,7 @@ impl KeptFound {
         }
     }
 
-    /// Words that the vocabulary lacks are left out; [`fits`] refuses them.
+    /// Words outside the vocabulary are left out; [`fits`] refuses them.
     fn words(&self, vocabulary: &Vocabulary) -> Found {
         let words = |text: &String| {
             let words = text.split_whitespace();
@@ -195,7 +195,7 @@ fn of_chunk<L: LanguageModel>(
     Ok(kept)
 }
 
-/// The error of a list or of the model, without the generic wrapper; `first` is the place of the first list.
+/// The error of a list or of the model, without the generic wrapper; `first` is the index of the first list.
 fn told(error: CorrectionError<RescoringError>, first: usize) -> ExperimentError {
     match error {
         CorrectionError::LanguageModel(error) => error.into(),
@@ -207,7 +207,7 @@ fn told(error: CorrectionError<RescoringError>, first: usize) -> ExperimentError
     }
 }
 
-/// What the answers about some lists depend on.
+/// Everything that the answers about some lists depend on.
 fn numbers(chunk: &[DistinctList], vocabulary: &Vocabulary) -> Vec<u32> {
     let mut numbers = Vec::new();
     for list in chunk {
@@ -278,7 +278,7 @@ fn bytes(
     })
 }
 
-/// Bytes of what is kept of a list, and the width of the beam that searches it; 0 where all paths are searched.
+/// Bytes kept for a list, and the width of the beam that searches it; 0 if all paths are searched.
 fn of_list(list: &DistinctList, asked: Asked<'_>) -> Result<(usize, usize), TranscriptError> {
     let lattice = Lattice::of(list)?;
     let texts = lattice.texts(asked.vocabulary);

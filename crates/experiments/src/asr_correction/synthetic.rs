@@ -1,4 +1,4 @@
-//! Results as they were found without a neural model on ATIS, for tests of claims.
+//! Results as found on ATIS without a neural model, for tests of claims.
 
 use super::errors::{KEPT, ORACLE, SENT, curve_name};
 use super::table::{ConfidenceRecord, GateRecord, Record};

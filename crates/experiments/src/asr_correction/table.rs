@@ -7,23 +7,23 @@ use layerwise_transcripts::{
 };
 
 record! {
-    /// One line of `asr-correction.csv`: one way of correcting the lists of one set.
+    /// One line of `asr-correction.csv`: one method of correcting the lists of one set.
     ///
-    /// Rates and shares are in per cent, changes in points of them.
+    /// Rates and shares are in per cent, changes of rates in points.
     pub struct Record {
         /// Name of the language model.
         pub model: String,
         /// Name of the set.
         pub set: String,
-        /// What is done to texts before words are compared.
+        /// The normaliser of texts before words are compared.
         pub normaliser: String,
-        /// How a transcript is found.
+        /// The method that finds a transcript.
         pub mode: String,
         /// Whether a transcript must have as many words as the best hypothesis.
         pub count_rule: String,
-        /// Shares of the language model that were used, joined by semicolons.
+        /// Weights of the language model that were used, joined by semicolons.
         pub alpha: String,
-        /// What a word added to a lattice's path, nats, joined by semicolons.
+        /// Bonuses for each word of a lattice's path, nats, joined by semicolons.
         pub beta: String,
         /// Temperature of the softmax over hypotheses, nats.
         pub theta: Option<f64>,
@@ -35,27 +35,27 @@ record! {
         pub reference_words: u64,
         /// Utterances that were sent to correction.
         pub sent: usize,
-        /// Their share.
+        /// The share of utterances that were sent.
         pub sent_share: f64,
-        /// Words that stand for others.
+        /// Words that replace others.
         pub substitutions: u64,
-        /// Words that are missing.
+        /// Missing words.
         pub deletions: u64,
-        /// Words too many.
+        /// Extra words.
         pub insertions: u64,
         /// Word error rate.
         pub wer: f64,
         /// Lower end of its 95 % interval, over resampled utterances.
         pub wer_low: f64,
-        /// Upper end of it.
+        /// Upper end of its 95 % interval.
         pub wer_high: f64,
-        /// Word error rate less that of the best hypotheses.
+        /// Word error rate minus that of the best hypotheses.
         pub wer_change: Option<f64>,
-        /// The same as a part of the rate of the best hypotheses, per cent.
+        /// The same, relative to the rate of the best hypotheses, per cent.
         pub relative_change: Option<f64>,
-        /// Share of resampled sets in which there are fewer errors than in the best hypotheses, from 0 to 1.
+        /// Share of resampled sets with fewer errors than the best hypotheses have, from 0 to 1.
         pub p_improvement: Option<f64>,
-        /// Share of them in which there are more errors, from 0 to 1.
+        /// Share of them with more errors, from 0 to 1.
         pub p_worsening: Option<f64>,
         /// Z of the matched-pairs test against the best hypotheses.
         pub mapsswe_z: Option<f64>,
@@ -65,20 +65,20 @@ record! {
         pub lattice_oracle: f64,
         /// Outputs with a word that no hypothesis has.
         pub violations_words: usize,
-        /// Outputs with another number of words than they must have.
+        /// Outputs with a number of words that the rule forbids.
         pub violations_count: usize,
         /// Outputs that are not one sentence.
         pub violations_form: usize,
         /// Tokens that the language model scored.
         pub lm_tokens: u64,
-        /// How long it took.
+        /// Seconds that it took.
         pub seconds: Option<f64>,
     }
     table("asr-correction") key(model, set, normaliser, mode, count_rule, tau) fault(|_| None)
 }
 
 record! {
-    /// One line of `asr-gate.csv`: some lists of one set sent to correction by one thing that the gate looks at.
+    /// One line of `asr-gate.csv`: some lists of one set sent to correction by one criterion of the gate.
     ///
     /// Rates and shares are in per cent.
     pub struct GateRecord {
@@ -86,44 +86,44 @@ record! {
         pub model: String,
         /// Name of the set.
         pub set: String,
-        /// What lists are ordered by.
+        /// The criterion that lists are ordered by.
         pub score: String,
         /// How often a list with a wrong best hypothesis is more doubtful than one with a right one, from 0 to 1.
         pub auc: Option<f64>,
-        /// Threshold on the posterior; empty where half of the lists are sent.
+        /// Threshold on the posterior; empty if half of the lists are sent.
         pub tau: Option<f64>,
         /// Share of lists that are sent.
         pub sent_share: f64,
-        /// Word error rate of the best hypotheses of those that are sent.
+        /// Word error rate of the best hypotheses of the lists that are sent.
         pub wer_sent: Option<f64>,
-        /// Word error rate of the best hypotheses of those that are kept.
+        /// Word error rate of the best hypotheses of the lists that are kept.
         pub wer_kept: Option<f64>,
-        /// Share of all errors that are in those that are sent.
+        /// Share of all errors that are in the lists that are sent.
         pub errors_caught: f64,
-        /// Whether the recogniser gave scores; else ranks stand for them.
+        /// Whether the recogniser gave scores; otherwise ranks replace them.
         pub recogniser_scores: bool,
     }
     table("asr-gate") key(model, set, score, tau) fault(|_| None)
 }
 
 record! {
-    /// One line of `asr-alpha.csv`: one way of correcting the lists of one set, at one share of the language model.
+    /// One line of `asr-alpha.csv`: one method of correcting the lists of one set, at one weight of the language model.
     pub struct AlphaRecord {
         /// Name of the language model.
         pub model: String,
         /// Name of the set.
         pub set: String,
-        /// How a transcript is found.
+        /// The method that finds a transcript.
         pub mode: String,
         /// Whether a transcript must have as many words as the best hypothesis.
         pub count_rule: String,
-        /// The share of the language model.
+        /// The weight of the language model.
         pub alpha: f64,
-        /// What a word adds to a lattice's path, nats: as the first utterance is corrected with.
+        /// Bonus for each word of a lattice's path, nats: the one used for the first utterance.
         pub beta: f64,
-        /// What a rank costs in lists without scores, nats: likewise.
+        /// Cost of a rank in lists without scores, nats: the one used for the first utterance.
         pub kappa: f64,
-        /// Word error rate in per cent of all utterances at this share, whatever they are tuned to.
+        /// Word error rate in per cent of all utterances at this weight, whichever utterances the other settings were chosen on.
         pub wer: f64,
         /// Its standard error over utterances.
         pub wer_se: Option<f64>,
@@ -132,17 +132,17 @@ record! {
 }
 
 record! {
-    /// One line of `asr-share.csv`: one way of correcting, of some share of the lists of one set.
+    /// One line of `asr-share.csv`: one method of correcting a share of the lists of one set.
     pub struct ShareRecord {
         /// Name of the language model.
         pub model: String,
         /// Name of the set.
         pub set: String,
-        /// How a transcript is found.
+        /// The method that finds a transcript.
         pub mode: String,
         /// Whether a transcript must have as many words as the best hypothesis.
         pub count_rule: String,
-        /// Per cent of lists that are sent to correction, those of the lowest highest posterior first.
+        /// Per cent of lists that are sent to correction; lists whose highest posterior is lowest come first.
         pub sent_share: f64,
         /// Word error rate in per cent.
         pub wer: f64,
@@ -153,19 +153,19 @@ record! {
 }
 
 record! {
-    /// One line of `asr-confidence.csv`: lists of one set whose highest posterior lies in one bin.
+    /// One line of `asr-confidence.csv`: lists of one set with a highest posterior in one bin.
     pub struct ConfidenceRecord {
         /// Name of the language model.
         pub model: String,
         /// Name of the set.
         pub set: String,
-        /// The bin's lower edge, which belongs to it.
+        /// The bin's lower edge, which is part of the bin.
         pub low: f64,
-        /// Its upper edge, which belongs to the next bin; 1 belongs to the last.
+        /// Its upper edge, which is part of the next bin; 1 is part of the last.
         pub high: f64,
-        /// Lists whose best hypothesis is right.
+        /// Lists with a right best hypothesis.
         pub right: usize,
-        /// Lists whose best hypothesis has an error.
+        /// Lists with an error in the best hypothesis.
         pub wrong: usize,
     }
     table("asr-confidence") key(model, set, low) fault(|_| None)
@@ -209,7 +209,7 @@ impl ShareRecord {
 }
 
 impl ConfidenceRecord {
-    /// The lines about what a gate makes of lists with references.
+    /// The lines about what a gate does with lists that have references.
     pub fn all(about: &About, gate: &Gate, lists: &ScoredLists) -> Vec<Self> {
         let mut counts = [[0_usize; 2]; BINS];
         for (list, judgement) in lists.distinct.iter().zip(lists.judgements(gate)) {
@@ -231,7 +231,7 @@ impl ConfidenceRecord {
     }
 }
 
-/// What all lines about one set say alike.
+/// What all lines about one set have in common.
 #[derive(Clone, Debug)]
 pub struct About {
     /// Name of the language model.
@@ -249,10 +249,10 @@ pub struct About {
 }
 
 impl About {
-    /// What all lines about `lists` say; `None` if they have no references.
+    /// What all lines about `lists` have in common; `None` if the lists have no references.
     ///
     /// # Errors
-    /// A lattice of too many slots.
+    /// A lattice has too many slots.
     pub fn new(
         [model, set, normaliser]: [&str; 3],
         lists: &ScoredLists,
@@ -271,7 +271,7 @@ impl About {
 }
 
 impl Record {
-    /// The line about a system and its comparison with the best hypotheses.
+    /// The line about a system, with its comparison with the best hypotheses.
     pub fn new(about: &About, system: &System, found: &Comparison, seconds: Option<f64>) -> Self {
         let joined = |values: Vec<f64>| {
             let values: Vec<String> = values.iter().map(f64::to_string).collect();

@@ -1,9 +1,9 @@
-//! Corrections that the model writes itself, freely and along word lattices, of the first utterances of each set.
+//! Corrections that the model writes itself, freely and along word lattices, for the first utterances of each set.
 //!
-//! The prompt is the default one of `rescore`, as what a user says where the checkpoint has a chat template, else as plain
-//! text; every utterance of more than one distinct hypothesis is sent.
-//! Free texts are judged as they are written, whatever rules they break; that on the number of words is one of the prompt's. They
-//! end at an end token of the checkpoint, or at BOS.
+//! The prompt is the default one of `rescore`: a user's message if the checkpoint has a chat template, else plain text. Every
+//! utterance with more than one distinct hypothesis is sent.
+//! Free texts are judged as they are written, whatever rules they break; the prompt itself states the rule on the number of
+//! words. They end at an end token of the checkpoint, or at BOS.
 
 use super::Written;
 use super::errors::of_written;
@@ -20,7 +20,7 @@ use layerwise_transcripts::{
     System, Template, Vocabulary,
 };
 
-/// The date that a chat template is told, which would else make prompts of another day others.
+/// The date given to a chat template, fixed so that prompts do not depend on the day.
 const DATE: DateTime = DateTime::constant(2025, 1, 1, 0, 0, 0, 0);
 
 /// Ways of writing, with the rule on the number of words along a lattice.
@@ -29,7 +29,7 @@ const MODES: [(&str, Option<CountRule>); 2] = [
     (System::CONSTRAINED, Some(CountRule::Free)),
 ];
 
-/// Adds a line for each of both modes, and tells why there are none; of a share [`ExperimentError::ShareFinished`].
+/// Adds a line for each of both modes, or says why there are none; in a share, [`ExperimentError::ShareFinished`].
 pub(super) fn measure(
     subject: &Subject<'_>,
     about: [&str; 3],
@@ -68,7 +68,7 @@ pub(super) fn measure(
     let longest = asked[0].iter().map(Asked::most_tokens).max();
     if let Some(longest) = longest.filter(|longest| *longest > context) {
         return Ok(Some(format!(
-            "{}: nothing was generated: a prompt and its answer take {longest} tokens, and the model has a context of {context}",
+            "{}: nothing was generated: a prompt and its answer take {longest} tokens, but the context of the model is {context}",
             about[1]
         )));
     }
@@ -93,7 +93,7 @@ pub(super) fn measure(
             .runs
             .kept(id, asked, bytes, Asked::numbers, fits, write);
         let Some(written) = written.if_whole()? else {
-            // Of a share, the other mode has its own too.
+            // A share has items of the other mode too.
             is_share = true;
             continue;
         };
@@ -105,7 +105,7 @@ pub(super) fn measure(
         if let Some(found) = system.compare(&set, replicates, seed as u64)? {
             let [own, best] = of_written(&about, &system, &set);
             tables.push(own);
-            // Both modes are held against the same.
+            // Both modes are compared with the same hypotheses.
             if *mode == System::GENERATE {
                 tables.push(best);
             }
@@ -118,7 +118,7 @@ pub(super) fn measure(
     }
 }
 
-/// A text as what a user says, or as it is.
+/// A text as a user's message, or unchanged.
 fn prompt(
     subject: &Subject<'_>,
     tokenizer: &Tokenizer,
@@ -129,7 +129,7 @@ fn prompt(
         prompt.extend(tokenizer.encode(text)?);
         return Ok(prompt);
     };
-    // A template writes what stands before a conversation.
+    // A template writes the beginning of a conversation itself.
     let said = template.render(&[Message::new("user", text)], DATE)?;
     Ok(tokenizer.encode(&said)?)
 }

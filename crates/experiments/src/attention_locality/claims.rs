@@ -17,12 +17,12 @@ pub const CLAIMS: &[Claim] = &[Claim {
     judge: d10,
 }];
 
-/// Attention to the previous five falls with depth and peaks before a quarter of it; it rises at the end in some models.
+/// Attention to the previous five falls with depth and peaks before depth 0.25; in some models it rises at the end.
 pub fn d10(evidence: &Evidence<'_>) -> Vec<Finding> {
     of_curve(evidence, CURVE)
 }
 
-/// The same of attention that was measured under another name.
+/// The same test for attention measured under another name.
 pub fn of_curve(evidence: &Evidence<'_>, curve: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
@@ -62,8 +62,8 @@ pub fn of_curve(evidence: &Evidence<'_>, curve: &str) -> Vec<Finding> {
     findings
 }
 
-/// What is least by chance is less than the last block for certain; so one half of the sequences finds the place, and the
-/// other judges it.
+/// A block that is chosen as the least lies below the last one by chance alone. So one half of the sequences chooses the block,
+/// and the other half judges it.
 fn rise(evidence: &Evidence<'_>, model: &Facts, curve: &str) -> Outcome {
     let attention = evidence.by_block(model, "attention-locality", curve)?;
     chosen_by_halves(&[attention], |chosen, judged| {
@@ -109,7 +109,7 @@ mod tests {
                 (curve == CURVE).then_some(0.01 + 0.01 * layer as f64)
             });
         };
-        // They rise at the end still.
+        // They still rise at the end.
         judged("D10").check_all(3 * MODELS, growing, [MODELS, 2 * MODELS, 0, 0]);
         let without_rise = |tables: &mut Tables| {
             change(tables, |model, curve, layer| {

@@ -8,8 +8,8 @@ use layerwise_plot::{
 };
 use std::collections::BTreeSet;
 
-/// Colours of the numbers of preceding tokens, from few to many: points of matplotlib's plasma, which can be told apart
-/// with any colour vision.
+/// Colours of the numbers of preceding tokens, from few to many: points of matplotlib's plasma, distinguishable with any colour
+/// vision.
 const RAMP: [(Colour, Marker); 5] = [
     (Colour(0x0d, 0x08, 0x87), Marker::Circle),
     (Colour(0x7e, 0x03, 0xa8), Marker::Square),
@@ -18,7 +18,7 @@ const RAMP: [(Colour, Marker); 5] = [
     (Colour(0xe0, 0xb0, 0x1c), Marker::TriangleDown),
 ];
 
-/// The drawings with the names of their files.
+/// The drawings with their file names.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     vec![
         ("attention-locality".to_owned(), nips_fig6a(records)),
@@ -34,7 +34,7 @@ pub fn nips_fig6a(records: &[Record]) -> Figure {
         records,
         Measure::Cumulative,
         "Attention to the preceding tokens",
-        "Mean attention weight on the k tokens before the query together",
+        "Mean total attention weight on the k tokens before the query",
         "Weight on k tokens before",
         |tokens| format!("k = {tokens}"),
     )
@@ -46,7 +46,7 @@ pub fn by_offset(records: &[Record]) -> Figure {
         records,
         Measure::Offset,
         "Attention to the token at a distance",
-        "Mean attention weight on the one token that stands i before the query",
+        "Mean attention weight on the one token at distance i before the query",
         "Weight on the i-th token before",
         |tokens| format!("i = {tokens}"),
     )
@@ -133,7 +133,7 @@ fn by_tokens(
     Figure {
         title: title.to_owned(),
         description: format!(
-            "{description}, over heads and the queries that have as many tokens before them. Horizontal axis: relative depth \
+            "{description}, over heads and the queries that have enough tokens before them. Horizontal axis: relative depth \
              of the block. Bands: one standard error to either side. Panels: {}.",
             models::names(&models)
         ),
@@ -155,7 +155,7 @@ fn models_of(records: &[Record]) -> Vec<Model<'_>> {
     models::of(named.map(|r| (r.model.as_str(), r.model_type.as_str())))
 }
 
-/// Weights start from none, so that panels can be compared.
+/// Weights start from 0, so that panels can be compared.
 fn weight_axis(label: &str) -> Axis {
     Axis {
         min: Some(0.0),

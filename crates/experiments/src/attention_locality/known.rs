@@ -1,9 +1,9 @@
-//! The quantity that published numbers are known of.
+//! The quantity with published numbers.
 
 use super::table::{Measure, Record};
 use crate::core::known::Quantity;
 
-/// Mean attention to the previous five, per pair, at a block.
+/// Mean attention to the previous five tokens, per pair, at a block.
 pub(super) const QUANTITIES: &[Quantity] = &[Quantity {
     name: "previous-five",
     of: |tables, models, layer| {

@@ -13,7 +13,7 @@ use ndarray::{Array2, ArrayView3, ArrayViewD, Ix3};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Distances, and numbers of preceding tokens, that are measured.
+/// Distances, and numbers of preceding tokens, to measure.
 const TOKENS: [usize; 5] = [1, 2, 4, 8, 16];
 
 /// Distances of the published notebook: the five tokens before the query.
@@ -24,11 +24,11 @@ const PREVIOUS: usize = 5;
 pub struct Locality {
     /// At each distance i of `TOKENS`, over the queries i..T−1.
     pub offset: [Sum; TOKENS.len()],
-    /// On the k preceding tokens together, over the queries k..T−1: those that have as many. A shorter window would hold
-    /// position 0, which draws weight wherever there is nothing to attend to.
+    /// On the k preceding tokens together, over the queries k..T−1, which have k preceding tokens. A shorter window would include
+    /// position 0, which draws weight wherever there is nothing else to attend to.
     pub cumulative: [Sum; TOKENS.len()],
-    /// At the distances 1 to 5, over all pairs of a query and a token before it, position 0 among them, as the published
-    /// notebook has it. It counts pairs.
+    /// At the distances 1 to 5, over all pairs of a query and a token before it, including position 0, as in the published
+    /// notebook. The count is of pairs.
     pub previous_five: Sum,
 }
 
@@ -36,7 +36,7 @@ pub struct Locality {
 fn locality(pattern: ArrayView3<'_, f32>) -> Locality {
     let (heads, seq, _) = pattern.dim();
     let farthest = TOKENS[TOKENS.len() - 1];
-    // Mean over heads of the weight of query q on the token i before it; zero where there is none.
+    // Mean over heads of the weight of query q on the token i before it; zero if there is no such token.
     let mut weights = Array2::<f64>::zeros((seq, farthest + 1));
     for head in pattern.outer_iter() {
         for (query, row) in head.outer_iter().enumerate() {
@@ -134,7 +134,7 @@ pub fn record(
         let mut record = |measure, tokens, of: &dyn Fn(&Locality) -> Sum| {
             let (attention, attention_se, sums) =
                 mean(sequences.iter().map(|blocks| of(&blocks[layer])));
-            // Sequences can be too short to have a token at the distance.
+            // Sequences can be too short for a token at this distance.
             if sums.count() == 0 {
                 return;
             }

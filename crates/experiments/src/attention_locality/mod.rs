@@ -1,4 +1,4 @@
-//! How much each block attends to the tokens just before.
+//! How much each block attends to the tokens just before the query.
 //!
 //! - **Stands for** Figure 6a of the NeurIPS version and of v3 (weight on the preceding 1, 2, 4, 8, 16 tokens), and v1's
 //!   figure of the mean attention to the previous five (paper B.6, C.2).
@@ -41,7 +41,7 @@ impl Experiment for AttentionLocality {
             title: "Attention to the tokens just before",
             stands_for: "Figure 6a of the NeurIPS version and v3; v1's figure of attention to the previous five tokens",
             caption: "Mean attention weight, 0 to 1, on the preceding 1, 2, 4, 8 and 16 tokens together, averaged over heads, query positions and sequences, against relative depth; and the mean over pairs of a query and one of its five previous tokens. Bands are one standard error, clustered by sequence.",
-            paper_says: "Attention in early layers is local and becomes less so with depth; in several models it rises a little at the end. This is the sign of detokenization: local context is integrated first.",
+            paper_says: "Attention in early layers is local and becomes less so with depth; in several models it rises a little at the end. The paper reads this as detokenization: local context is integrated first.",
         }
     }
 

@@ -6,15 +6,17 @@ use crate::core::table::{negative_error, record};
 use crate::core::tables::Tables;
 use serde::{Deserialize, Serialize};
 
-/// What a weight stands for.
+/// The meaning of a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
     /// The mean weight on the token exactly `tokens` before the query, over the queries that have one.
     Offset,
-    /// The mean total weight on the `tokens` tokens before the query, itself not counted, over the queries that have as many.
+    /// The mean total weight on the `tokens` tokens before the query, without the query itself, over the queries that have
+    /// that many.
     Cumulative,
-    /// The mean weight over all pairs of a query and one of the five tokens before it, as the published notebook has it (B.6): a mean over pairs, about a fifth of the total.
+    /// The mean weight over all pairs of a query and one of the five tokens before it, as in the published notebook (B.6): a mean
+    /// over pairs, about a fifth of the total.
     PreviousFive,
 }
 
@@ -31,9 +33,9 @@ record! {
         pub layers: usize,
         /// ℓ/(L−1).
         pub relative_depth: f64,
-        /// What is measured.
+        /// The measure.
         pub measure: Measure,
-        /// The offset, or how many preceding tokens are summed (5 for `previous-five`).
+        /// The offset, or the number of preceding tokens summed (5 for `previous-five`).
         pub tokens: usize,
         /// Mean over sequences, heads and query positions, 0 to 1.
         pub attention: f64,
@@ -41,7 +43,7 @@ record! {
         pub attention_se: Option<f64>,
         /// Sequences of the corpus.
         pub sequences: u64,
-        /// Positions over which the means go, those that have so many before them; for `previous-five` pairs of positions.
+        /// Positions that are averaged over, which have enough positions before them; for `previous-five`, pairs of positions.
         pub positions: u64,
     }
     table("attention-locality") key(model, layer, measure, tokens) fault(|r| negative_error([("attention_se", r.attention_se)]))
@@ -50,7 +52,7 @@ record! {
 /// The mean attention to the previous five against the block, per pair.
 ///
 /// # Errors
-/// The results do not reach.
+/// The results are incomplete.
 pub fn curve(tables: &Tables, model: &str) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model && r.measure == Measure::PreviousFive;
     curve::curve(tables.of(), "attention-locality", own, |r| {

@@ -34,7 +34,7 @@ pub const CLAIMS: &[Claim] = &[
 /// The tasks that the paper shows.
 const TASKS: [&str; 3] = ["arc_easy", "lambada_openai", "hellaswag"];
 
-/// The tasks that a model was run on; the paper's where there are none.
+/// The tasks that a model ran on; the paper's tasks if there are none.
 fn tasks<'e>(evidence: &Evidence<'e>, model: &str) -> BTreeSet<&'e str> {
     let own = evidence
         .tables
@@ -48,7 +48,7 @@ fn tasks<'e>(evidence: &Evidence<'e>, model: &str) -> BTreeSet<&'e str> {
     }
 }
 
-/// Over blocks, what an item loses goes with the divergence.
+/// Over blocks, the loss of accuracy follows the divergence.
 pub fn d8(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
@@ -92,8 +92,8 @@ fn mirrored(
     over_places(rank, places)
 }
 
-/// For some model and task a run of five blocks at depths 0.8 to 0.9 gains. The greatest gain is corrected for being the
-/// greatest: its interval is that of the largest deviation of any of the gains.
+/// For some model and task, repeating a run of five blocks at depths 0.8 to 0.9 gains accuracy. The greatest gain is corrected
+/// for having been selected: its interval is that of the largest deviation of any of the gains.
 pub fn d24(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
@@ -150,7 +150,7 @@ mod tests {
         )
     }
 
-    /// Divergences in the order of the losses: the paper's middle blocks are all alike otherwise.
+    /// Divergences in the order of the losses; otherwise the paper's middle blocks are all alike.
     fn mirrored_kl(facts: &Facts, tables: &mut Tables) {
         let layers = facts.layers;
         change(tables, |model, curve, layer| {
@@ -224,7 +224,7 @@ mod tests {
             }
         };
         judged("D8").check(unharmed, [0, 0, 0, 2 * MODELS]);
-        // Blocks cost what they cost, whatever their divergence.
+        // Losses do not depend on the divergence.
         judged("D8").check_null(&[small()], |simulated, facts, tables| {
             answers(|simulated, _| 0.1 * simulated.gaussian())(simulated, facts, tables);
             change(tables, |_, curve, layer| {

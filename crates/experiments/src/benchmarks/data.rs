@@ -5,10 +5,10 @@ use crate::core::error::ExperimentError;
 use layerwise_tasks::{DataSet, Task, Wanted, standins};
 use std::path::Path;
 
-/// Where the items come from.
+/// The source of the items.
 pub(crate) static SOURCE: Source = Source {
     option: "benchmarks",
-    help: "A folder with lambada_openai.jsonl, arc_easy.jsonl and hellaswag.jsonl in the form of llm-foundry, or as published: lambada_test.jsonl of OpenAI, ARC-Easy-Test.jsonl, hellaswag_val.jsonl [default: stand-ins from the embedded text]",
+    help: "A folder with lambada_openai.jsonl, arc_easy.jsonl and hellaswag.jsonl in llm-foundry's format, or as published: lambada_test.jsonl of OpenAI, ARC-Easy-Test.jsonl, hellaswag_val.jsonl [default: stand-ins from the embedded text]",
     title: "Benchmark items",
     limit: Limit {
         option: "items",
@@ -29,11 +29,11 @@ pub(crate) static SOURCE: Source = Source {
 const TASKS: [&str; 3] = ["lambada_openai", "arc_easy", "hellaswag"];
 
 /// The first `most` items of each of the paper's tasks, from a folder with `lambada_openai.jsonl`, `arc_easy.jsonl` and
-/// `hellaswag.jsonl` in llm-foundry's form, or, in these files or under their own names (`lambada_test.jsonl`,
-/// `ARC-Easy-Test.jsonl`, `hellaswag_val.jsonl`), in those of OpenAI, the Allen Institute and HellaSwag's authors.
+/// `hellaswag.jsonl` in llm-foundry's format, or in the formats of OpenAI, the Allen Institute and HellaSwag's authors, in
+/// these files or under their own names (`lambada_test.jsonl`, `ARC-Easy-Test.jsonl`, `hellaswag_val.jsonl`).
 ///
 /// # Errors
-/// A file that is missing or not text, or a line in another form, which is named.
+/// A file is missing or not text, or the named line has another form.
 pub fn from_folder(folder: &Path, most: usize) -> Result<Vec<Task>, ExperimentError> {
     let sets = TASKS.iter().filter_map(|name| DataSet::named(name));
     sets.map(|set| Ok(set.read(folder, Wanted::new(most))?))

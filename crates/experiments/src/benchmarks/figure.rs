@@ -6,15 +6,15 @@ use crate::core::models::Model;
 use crate::core::table::distinct;
 use layerwise_plot::{Axis, Figure, Mark, Panel, Point, Rule, Scale, Scatter, Side};
 
-/// The interventions that are drawn, with the ends of their files' names and their titles.
+/// The interventions to draw, with the suffixes of their file names and their titles.
 const DRAWN: [(Intervention, &str, &str); 3] = [
     (Intervention::Swap, "swap", "swap ℓ and ℓ+1"),
     (Intervention::Drop, "drop", "drop ℓ"),
     (Intervention::RepeatFive, "repeat", "repeat ℓ…ℓ+4"),
 ];
 
-/// The drawings with the names of their files: of one family a row for each intervention, of several families, as in the
-/// paper, a drawing for each intervention with a row for each family.
+/// The drawings with their file names. With one family, a row for each intervention; with several families, as in the paper, a
+/// drawing for each intervention with a row for each family.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     if records.is_empty() {
         return Vec::new();
@@ -34,7 +34,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let figure = |title: &str, rows: Vec<Vec<Panel>>, about: &str| Figure {
         title: title.to_owned(),
         description: format!(
-            "Rows: {about}. Columns: tasks. Accuracy without normalisation by length; dotted lines: the plain models. \
+            "Rows: {about}. Columns: tasks. Accuracy without length normalisation; dotted lines: the plain models. \
              Horizontal axis: relative depth of block ℓ, of a repeat its middle block. Bars: one standard error, to either \
              side, of the difference from the dotted line, paired by item. Models: {}.",
             models::names(&models),

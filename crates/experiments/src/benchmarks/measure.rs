@@ -17,24 +17,24 @@ use layerwise_tasks::Task;
 use layerwise_transformer::Model;
 use std::sync::Arc;
 
-/// The families of the figures, with what they are and the distance from l to the block that their depth is taken at.
+/// The families of the figures, with the intervention of each and the distance from l to the block that gives the depth.
 const FAMILIES: [(&str, Intervention, usize); 3] = [
     ("drop(l)", Intervention::Drop, 0),
     ("swap(l,l+1)", Intervention::Swap, 0),
     ("repeat(l..l+5)", Intervention::RepeatFive, 2),
 ];
 
-/// Blocks that a model has for each family at least.
+/// The fewest blocks that a model needs for each family.
 fn blocks_needed(intervention: Intervention) -> usize {
     match intervention {
         Intervention::None => 1,
-        // A schedule must keep a step.
+        // A schedule needs at least one step.
         Intervention::Drop | Intervention::Swap => 2,
         Intervention::RepeatFive => 5,
     }
 }
 
-/// The items of all tasks as token ids, one for each item, task after task; and the schedules that they are scored under.
+/// The items of all tasks as token ids, task after task, and the schedules that they are scored under.
 struct Scoring {
     plan: Plan,
     questions: Counted<Vec<Question>>,
@@ -69,10 +69,10 @@ fn scoring<'a>(subject: &Subject<'a>) -> Result<Option<Encoded<'a>>, ExperimentE
     Ok(Some((tasks, scoring)))
 }
 
-/// What is going to be run.
+/// Describes the runs.
 ///
 /// # Errors
-/// An item that cannot be encoded, or an interrupt.
+/// An item cannot be encoded, or the user interrupts.
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
     let Some((_, scoring)) = scoring(subject)? else {
         return Ok(Vec::new());
@@ -105,7 +105,7 @@ pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
 /// Scores every item under every schedule and records the accuracies.
 ///
 /// # Errors
-/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+/// Logits are not finite, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
     let Some((tasks, scoring)) = scoring(subject)? else {
         return Ok(());
@@ -141,7 +141,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     Ok(())
 }
 
-/// The task of an item and its index there.
+/// The task of an item, and the item's index in it.
 fn name_of(tasks: &[Task], mut item: usize) -> String {
     for task in tasks {
         match item.checked_sub(task.items.len()) {
@@ -152,14 +152,14 @@ fn name_of(tasks: &[Task], mut item: usize) -> String {
     format!("item {item}")
 }
 
-/// The curve of the differences from the plain model's accuracy by the first block of what is done.
+/// The curve of differences from the plain model's accuracy, by the first block of the intervention.
 pub(super) fn curve_name(intervention: Intervention, task: &str) -> String {
     format!("accuracy difference {intervention:?} {task}")
 }
 
 fn plan(model: &Model) -> Result<Plan, ExperimentError> {
     let layers = model.config().layers;
-    // Those that need most blocks stand last, so that a family's index is the same for every model.
+    // Families that need most blocks come last, so that a family's index is the same for every model.
     let families = FAMILIES
         .iter()
         .take_while(|(_, intervention, _)| blocks_needed(*intervention) <= layers)

@@ -1,12 +1,12 @@
 //! Accuracy on benchmarks under altered schedules.
 //!
 //! - **Stands for** Figures 15 (swap), 16 (drop) and 24 (repeats of five blocks) of the NeurIPS version, and v3's benchmark figure.
-//! - **Needs** any models, and items: LAMBADA, ARC-easy and HellaSwag where their folder is given, else stand-ins made from text.
+//! - **Needs** any models, and items: LAMBADA, ARC-easy and HellaSwag from a given folder, else stand-ins made from text.
 //! - **Computes** `acc` as lm-evaluation-harness does.
 //! - **Feeds the claims** D8, D24.
 //!
-//! The published figures leave out ℓ = L−1, the dropped last block among them; here nothing is left out. Dotted lines are
-//! the plain models, bars one standard error.
+//! The published figures leave out ℓ = L−1, including the dropped last block; here nothing is left out. Dotted lines are the
+//! plain models, bars one standard error.
 
 pub mod claims;
 pub mod data;
@@ -42,7 +42,7 @@ impl Experiment for Benchmarks {
             summary: "Accuracy under swaps, drops and repeats (nips-fig15, nips-fig16, nips-fig24)",
             title: "Benchmarks under altered schedules",
             stands_for: "Figures 15 (swap), 16 (drop) and 24 (repeats) of the NeurIPS version; v3's benchmark figure",
-            caption: "Accuracy on LAMBADA, ARC-Easy and HellaSwag, as lm-evaluation-harness has it (`acc`), or on stand-ins made from text where those are not given, against relative depth. Dotted: the plain model. Error bars are one standard error of the difference from it, paired by item.",
+            caption: "Accuracy on LAMBADA, ARC-Easy and HellaSwag, as lm-evaluation-harness computes it (`acc`), or on stand-ins made from text if those are not given, against relative depth. Dotted: the plain model. Error bars are one standard error of the difference from it, paired by item.",
             paper_says: "Accuracy mirrors the divergence: the first and last layers matter most, the middle stays near the plain model. Repeating late blocks improves Qwen models on HellaSwag.",
         }
     }

@@ -3,7 +3,7 @@
 use crate::core::table::{negative_error, record};
 use serde::{Deserialize, Serialize};
 
-/// What is done to the model.
+/// The intervention on the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Intervention {
@@ -26,19 +26,19 @@ record! {
         pub model_type: String,
         /// The task: `lambada_openai`, `arc_easy`, `hellaswag`, or a stand-in's name.
         pub task: String,
-        /// What is done.
+        /// The intervention.
         pub intervention: Intervention,
         /// The block ℓ, from 0; empty for the plain model.
         pub layer: Option<usize>,
         /// Blocks of the model, L.
         pub layers: usize,
-        /// ℓ/(L−1), for a repeat that of its middle block.
+        /// ℓ/(L−1); for a repeat, that of its middle block.
         pub relative_depth: Option<f64>,
-        /// Share of items answered rightly.
+        /// Share of items answered correctly.
         pub accuracy: f64,
         /// Its standard error.
         pub accuracy_se: Option<f64>,
-        /// Accuracy less the plain model's, paired.
+        /// Accuracy minus the plain model's, paired.
         pub difference: f64,
         /// Its standard error.
         pub difference_se: Option<f64>,

@@ -1,4 +1,4 @@
-//! The claim that is judged from this experiment, of "The Unreasonable Ineffectiveness of the Deeper Layers" (its Figure 4).
+//! The claim judged from this experiment, of "The Unreasonable Ineffectiveness of the Deeper Layers" (its Figure 4).
 
 use super::measure::CURVE;
 use crate::core::claim::{Claim, Evidence, Version};
@@ -6,7 +6,7 @@ use crate::core::curve::{Point, mean};
 use crate::core::finding::{Finding, Measured, NotTested, Threshold};
 use crate::core::sample::statistic;
 
-/// The claim that is judged from this experiment.
+/// The claim judged from this experiment.
 pub const CLAIMS: &[Claim] = &[Claim {
     id: "G1",
     versions: Version::DEEPER,
@@ -16,8 +16,8 @@ pub const CLAIMS: &[Claim] = &[Claim {
     judge: g1,
 }];
 
-/// The angular distance over the blocks of the second half, the last left out, lies below that of the first half; and that of the
-/// last block above both.
+/// The angular distance over the blocks of the second half without the last block is below that of the first half, and that of
+/// the last block is above both.
 pub fn g1(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {

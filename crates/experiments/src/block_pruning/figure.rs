@@ -8,8 +8,8 @@ use layerwise_plot::{
 };
 use ndarray::Array2;
 
-/// The drawings with the names of their files: the cost, a panel for each model and a line for each strategy; and the map of
-/// distances of each.
+/// The drawings with their file names: the cost, with a panel for each model and a line for each strategy; and each model's map
+/// of distances.
 pub fn drawings(costs: &[PruningRecord], distances: &[Record]) -> Vec<(String, Figure)> {
     let mut drawings = Vec::new();
     let named = costs.iter();
@@ -25,7 +25,7 @@ pub fn drawings(costs: &[PruningRecord], distances: &[Record]) -> Vec<(String, F
     drawings
 }
 
-/// The greatest cost among all models, so that their panels have one axis.
+/// The greatest cost among all models, so that their panels have the same axis.
 fn ends(costs: &[PruningRecord]) -> (f64, f64) {
     let ends = costs.iter().map(|r| {
         let error = r.loss_difference_nats_se.unwrap_or(0.0);
@@ -72,10 +72,10 @@ fn cost(costs: &[PruningRecord], models: &[Model<'_>]) -> Figure {
         }
     };
     Figure {
-        title: "What leaving out blocks costs, by how they are chosen".to_owned(),
+        title: "Cost of leaving out blocks, by the choice of blocks".to_owned(),
         description: format!(
-            "Altered less plain loss in nats a token when n blocks are left out: those of the least influence 1 − cos, the n in a row \
-             of the least angular distance, those whose leaving out alone diverges least, and those that do one after another. \
+            "Altered minus plain loss in nats a token when n blocks are left out: those of least influence 1 − cos, the n consecutive \
+             blocks of least angular distance, those with the least divergence when left out singly, and those chosen one by one. \
              Chosen on other sequences of the text. Bands: one standard error to either side, clustered by sequence. Models: {}.",
             models::names(models)
         ),

@@ -1,4 +1,4 @@
-//! Which blocks each strategy leaves out, and the cost.
+//! The blocks that each strategy leaves out, and the cost.
 
 use super::similarity::{self, Turn};
 use super::table::{PruningRecord, Record, Strategy};
@@ -12,7 +12,7 @@ use layerwise_sweep::{Divergence, collect};
 /// The name of the angular distance over each block.
 pub(super) const CURVE: &str = "angular distance";
 
-/// The sample that it is measured on, a part of the text.
+/// The sample it is measured on, a part of the text.
 const SAMPLE: &str = "first sequences of one length, first half";
 
 /// The most blocks that are left out: half of them.
@@ -20,12 +20,12 @@ fn most(layers: usize) -> usize {
     layers / 2
 }
 
-/// The sequences that choose, and those that measure.
+/// The sequences that choose blocks, and those that measure the cost.
 fn halves(sequences: &[Vec<u32>]) -> (&[Vec<u32>], &[Vec<u32>]) {
     sequences.split_at(sequences.len() / 2)
 }
 
-/// What is going to be run.
+/// Describes the runs.
 pub(super) fn announce(subject: &Subject<'_>) -> Vec<String> {
     let even = Even::of(&subject.text);
     let layers = subject.model.config().layers;
@@ -42,14 +42,14 @@ fn without(blocks: &[usize]) -> String {
     format!("drop([{}])", blocks.join(","))
 }
 
-/// Blocks by a value, the least first; of equal ones the earlier.
+/// Blocks in ascending order of a value; of equal values, the earlier block first.
 fn ascending(values: impl IntoIterator<Item = (usize, f64)>) -> Vec<usize> {
     let mut ranked: Vec<(usize, f64)> = values.into_iter().collect();
     ranked.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     ranked.into_iter().map(|(block, _)| block).collect()
 }
 
-/// The divergence of each edit on some sequences; a share of a run measures all of them.
+/// The divergence of each edit on some sequences; every share of a run measures all of them.
 fn divergences(
     subject: &Subject<'_>,
     edits: &[String],
@@ -66,7 +66,7 @@ fn divergences(
         .collect())
 }
 
-/// Blocks in the order in which they are left out one after another, up to half of them.
+/// Blocks in the order in which the greedy search leaves them out, up to half of them.
 fn greedily(
     subject: &Subject<'_>,
     first: usize,
@@ -84,7 +84,7 @@ fn greedily(
     Ok(gone)
 }
 
-/// The n blocks in a row over which the stream turns least.
+/// The n consecutive blocks over which the stream turns least.
 fn least_turned(turns: &[Turn], n: usize) -> Vec<usize> {
     let runs = turns
         .iter()
@@ -99,10 +99,10 @@ fn least_turned(turns: &[Turn], n: usize) -> Vec<usize> {
         .map_or_else(Vec::new, |first| (*first..first + n).collect())
 }
 
-/// Chooses blocks, measures what their absence costs, and fills the tables.
+/// Chooses blocks, measures the cost of leaving them out, and fills the tables.
 ///
 /// # Errors
-/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+/// Logits are not finite, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,
@@ -208,7 +208,7 @@ mod tests {
             turn(1, 2, 0.2),
         ];
         assert_eq!(least_turned(&turns, 1), [1]);
-        // Of two that turn as much, the earlier.
+        // Of two equal ones, the earlier.
         assert_eq!(least_turned(&turns, 2), [0, 1]);
         assert_eq!(without(&[5, 1]), "drop([1,5])");
         assert_eq!(ascending([(0, 2.0), (1, 1.0), (2, f64::NAN)]), [1, 0, 2]);

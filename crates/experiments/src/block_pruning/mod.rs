@@ -1,11 +1,11 @@
-//! Which blocks can be left out for good: what similarities of states recommend, and what it costs.
+//! Which blocks can be left out for good: the blocks that similarities of states suggest, and the cost.
 //!
 //! - **Stands for** the rankings of ShortGPT (Men et al. 2024, arXiv 2403.03853: block influence) and of "The Unreasonable
 //!   Ineffectiveness of the Deeper Layers" (Gromov et al. 2024, arXiv 2403.17887: angular distance over n blocks), without healing.
 //! - **Needs** any models and any text; the first half of its sequences chooses blocks, the other half measures the cost.
-//! - **Computes** the cosine and the angular distance arccos(cos)/π of the residual streams before and after each run of blocks; and,
-//!   for four ways to choose n blocks, the change of the loss and the divergence without them.
-//! - **Feeds the claim** G1; `sublayer-skip` leaves out sublayers.
+//! - **Computes** the cosine and the angular distance arccos(cos)/π between the residual streams before and after each run of
+//!   blocks; and, for four ways to choose n blocks, the change of the loss and the divergence without them.
+//! - **Feeds the claim** G1. (`sublayer-skip` leaves out sublayers.)
 
 pub mod claims;
 pub mod figure;
@@ -35,11 +35,11 @@ impl Experiment for BlockPruning {
 
     fn about(&self) -> About {
         About {
-            summary: "Block influence, angular distances, and what leaving out the blocks that they recommend costs",
+            summary: "Block influence, angular distances, and the cost of leaving out the blocks that they suggest",
             title: "Leaving out blocks for good",
             stands_for: "The rankings of ShortGPT (arXiv 2403.03853) and of \"The Unreasonable Ineffectiveness of the Deeper Layers\" (arXiv 2403.17887), without fine-tuning",
-            caption: "Maps: angular distance arccos(cos)/π between the residual streams before block ℓ and after block m, mean over positions 1 to T−1. Lines: altered less plain loss in nats a token against the share n/L of blocks left out, which are the n of the least block influence 1 − cos, the n in a row of the least angular distance, the n whose leaving out alone diverges least, and those that do one after another. The first half of at most 16 sequences of one length, at most 128 tokens, chooses; the other half measures. Bands are one standard error, clustered by sequence.",
-            paper_says: "ShortGPT: a quarter of the layers can go, those of the least influence, which are late ones. Gromov et al.: up to a half, in one run of deeper layers, the last excepted, after a little fine-tuning.",
+            caption: "Maps: angular distance arccos(cos)/π between the residual streams before block ℓ and after block m, mean over positions 1 to T−1. Lines: altered minus plain loss in nats a token against the share n/L of blocks left out. The blocks are the n of least block influence 1 − cos, the n consecutive ones of least angular distance, the n with the least divergence when left out singly, and n chosen one by one, each time the block that keeps the divergence least. Of at most 16 sequences of one length of at most 128 tokens, the first half chooses the blocks and the other half measures the cost. Bands are one standard error, clustered by sequence.",
+            paper_says: "ShortGPT: a quarter of the layers can be left out: those of least influence, which are late layers. Gromov et al.: up to half of the layers can be left out, as one run of deep layers without the last, after a little fine-tuning.",
         }
     }
 

@@ -1,4 +1,4 @@
-//! How far the residual stream turns over any run of blocks.
+//! The angle by which the residual stream turns over any run of blocks.
 
 use crate::core::error::{ExperimentError, Place};
 use crate::core::subject::Subject;
@@ -18,7 +18,7 @@ struct Turns {
     angles: Vec<f64>,
 }
 
-/// The streams of a sequence: what enters the first block, and what leaves each.
+/// The streams of a sequence: the input of the first block, and the output of each block.
 #[derive(Default)]
 struct Streams(Vec<Array2<f32>>);
 
@@ -37,7 +37,7 @@ impl Observer for Streams {
     }
 }
 
-/// The pairs of streams of so many blocks: before block ℓ and after block m ≥ ℓ.
+/// The pairs of streams: before block ℓ and after block m ≥ ℓ.
 pub(super) fn pairs(layers: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..layers).flat_map(move |layer| (layer..layers).map(move |last| (layer, last)))
 }
@@ -68,7 +68,7 @@ impl Streams {
                     false => 0.0,
                 };
                 cosine_sum += cosine;
-                // Rounding may leave a cosine beyond 1.
+                // Rounding may push a cosine beyond 1.
                 angle_sum += cosine.clamp(-1.0, 1.0).acos() / PI;
             }
             cosines.push(cosine_sum);
@@ -90,10 +90,10 @@ pub(super) struct Turn {
     pub(super) angular_distance: ClusteredMean,
 }
 
-/// Runs the plain model on some sequences; a share of a run runs it on all of them.
+/// Runs the plain model on some sequences; every share of a run runs it on all of them.
 ///
 /// # Errors
-/// Activations that are not finite, a journal that cannot be used, or an interrupt.
+/// Activations are not finite, a journal cannot be used, or the user interrupts.
 pub(super) fn turns(
     subject: &Subject<'_>,
     sequences: &[Vec<u32>],

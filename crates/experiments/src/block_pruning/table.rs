@@ -10,13 +10,13 @@ record! {
         pub model: String,
         /// The `model_type` of its config.
         pub model_type: String,
-        /// The block ℓ before which the first stream is, from 0.
+        /// The block ℓ, from 0; the first stream is its input.
         pub layer: usize,
-        /// The block m after which the other is, ℓ or a later one.
+        /// The block m, ℓ or later; the other stream is its output.
         pub last_layer: usize,
         /// Blocks of the model, L.
         pub layers: usize,
-        /// Mean cosine of the two; 1 less that of ℓ = m is the influence of a block.
+        /// Mean cosine of the two; 1 minus that of ℓ = m is the influence of a block.
         pub cosine: f64,
         /// Its standard error, clustered by sequence.
         pub cosine_se: Option<f64>,
@@ -26,23 +26,23 @@ record! {
         pub angular_distance_se: Option<f64>,
         /// Sequences, all of one length.
         pub sequences: u64,
-        /// Positions over which means are.
+        /// Positions that means are taken over.
         pub positions: u64,
     }
     table("block-distances") key(model, layer, last_layer) fault(|r| negative_error([("cosine_se", r.cosine_se), ("angular_distance_se", r.angular_distance_se)]))
 }
 
-/// How the blocks that are left out are chosen.
+/// How the blocks to leave out are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
-    /// The n of the least influence 1 − cos.
+    /// The n of least influence 1 − cos.
     BlockInfluence,
-    /// The n in a row of the least angular distance.
+    /// The n consecutive ones of least angular distance.
     AngularDistance,
-    /// The n whose leaving out alone has the least divergence.
+    /// The n with the least divergence when left out singly.
     Divergence,
-    /// One after another, each time the one with which the divergence stays least.
+    /// One by one, each time the block without which the divergence stays least.
     GreedyDivergence,
 }
 
@@ -55,7 +55,7 @@ impl Strategy {
         Self::GreedyDivergence,
     ];
 
-    /// As legends call it.
+    /// The name in legends.
     pub fn name(self) -> &'static str {
         match self {
             Self::BlockInfluence => "block influence",
@@ -73,9 +73,9 @@ record! {
         pub model: String,
         /// The `model_type` of its config.
         pub model_type: String,
-        /// How they are chosen.
+        /// How the blocks are chosen.
         pub strategy: Strategy,
-        /// How many, n.
+        /// Their number, n.
         pub removed: usize,
         /// Blocks of the model, L.
         pub layers: usize,
@@ -85,13 +85,13 @@ record! {
         pub kl_nats: f64,
         /// Its standard error, clustered by sequence, nats.
         pub kl_nats_se: Option<f64>,
-        /// Altered less plain loss, paired, nats a token.
+        /// Altered minus plain loss, paired, nats a token.
         pub loss_difference_nats: f64,
         /// Its standard error, nats a token.
         pub loss_difference_nats_se: Option<f64>,
-        /// Sequences that the cost is measured on; as many others chose.
+        /// Sequences that the cost is measured on; the same number of others chose the blocks.
         pub sequences: u64,
-        /// Positions over which the divergence is a mean.
+        /// Positions over which the divergence is averaged.
         pub positions: u64,
     }
     table("block-pruning") key(model, strategy, removed) fault(|r| negative_error([("kl_nats_se", r.kl_nats_se), ("loss_difference_nats_se", r.loss_difference_nats_se)]))

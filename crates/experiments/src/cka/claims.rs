@@ -19,7 +19,7 @@ pub const CLAIMS: &[Claim] = &[Claim {
 }];
 
 /// At the same distance, CKA of pairs within the robust region is above that of pairs across its ends, and CKA of block 0 with
-/// the region below that within it. Any similarity that falls with distance has neither.
+/// the region is below that within it. A similarity that merely falls with distance has neither property.
 pub fn d9(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
@@ -66,8 +66,8 @@ pub fn d9(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether a pair, by its two blocks and whether they lie in the middle, is held against those within; and the sign of the
-/// contrast.
+/// Whether a pair, by its two blocks and whether they lie in the middle, is compared with the pairs within the middle; and the
+/// sign of the contrast.
 type Others = fn([usize; 2], [bool; 2]) -> Option<f64>;
 
 fn across(_: [usize; 2], middle: [bool; 2]) -> Option<f64> {
@@ -78,7 +78,7 @@ fn first(blocks: [usize; 2], middle: [bool; 2]) -> Option<f64> {
     (blocks[0] == 0 && middle == [false, true]).then_some(-1.0)
 }
 
-/// The mean over distances of the mean CKA of pairs within the middle less that of the others at that distance, weighted by
+/// The mean over distances of the mean CKA of pairs within the middle minus that of the others at that distance, weighted by
 /// the smaller number of pairs; or its opposite.
 fn contrast(sampled: &Sampled, model: &Facts, others: Others) -> Outcome {
     let layers = model.layers;
@@ -175,7 +175,7 @@ mod tests {
             });
         };
         judged("D9").check_all(2 * MODELS, reversed, [2 * MODELS - 2, 2, 0, 0]);
-        // Similarity that falls with distance, and nothing else.
+        // Similarity that falls with distance, without any other structure.
         for width in [1.0, 4.0, 16.0] {
             let band = move |a: usize, b: usize| (-(b as f64 - a as f64) / width).exp();
             judged("D9").check_null(&[small()], matrix(band));

@@ -6,7 +6,7 @@ use crate::core::models::Model;
 use layerwise_plot::{Axis, ColourMap, Figure, HeatMap, Mark, Panel, RowZero, Scale};
 use ndarray::Array2;
 
-/// The drawings with the names of their files; an estimator without results has none.
+/// The drawings with their file names; an estimator without results has none.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     [
         (Estimator::LastToken, "cka"),
@@ -30,13 +30,13 @@ pub fn nips_fig5bc(records: &[Record], estimator: Estimator) -> Figure {
     );
     let vectors = match estimator {
         Estimator::LastToken => "the last position of each sequence",
-        Estimator::AllTokens => "all positions of a sequence but the first",
+        Estimator::AllTokens => "all positions of a sequence except the first",
     };
     let panels = models.iter().map(|model| panel(&own, model)).collect();
     Figure {
         title: "Similarity of the residual streams after each pair of blocks".to_owned(),
         description: format!(
-            "Unbiased linear CKA between the residual streams after each two blocks, over {vectors}, from 0 to 1. Both axes: \
+            "Unbiased linear CKA between the residual streams after each pair of blocks, over {vectors}, from 0 to 1. Both axes: \
              the block, from 0. Panels: {}.",
             models::names(&models)
         ),

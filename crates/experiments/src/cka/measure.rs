@@ -13,26 +13,26 @@ use ndarray::{Array2, ArrayView2, ArrayViewD, Ix2, s};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Sequences of one batch of last positions, where there are as many.
+/// Sequences in one batch of last positions, if there are that many.
 const BATCH: usize = 128;
 
-/// The fewest vectors of a batch: the estimator divides by their number less 3.
+/// The fewest vectors of a batch: the estimator divides by their number minus 3.
 const FEWEST: usize = 4;
 
-/// Positions of a sequence that the estimator over all tokens takes, for time and memory: 1 to 512.
+/// Positions of a sequence that the all-tokens estimator uses, to limit time and memory: 1 to 512.
 const POSITIONS: usize = 512;
 
-/// Sequences that it takes: the first ones.
+/// Sequences that it uses: the first ones.
 const SEQUENCES: usize = 32;
 
 /// The streams of one sequence after each block.
 struct Streams {
-    /// Positions 1.., of which the last is always there; others only where all of them are compared.
+    /// Positions 1…; the last is always present, the others only if all of them are compared.
     blocks: Vec<Array2<f32>>,
     all: bool,
 }
 
-/// What one sequence adds to the similarities.
+/// The contribution of one sequence to the similarities.
 #[derive(Clone, Serialize, Deserialize)]
 struct Vectors {
     /// The last position after each block, \[layers, model\] row by row.
@@ -44,14 +44,14 @@ struct Vectors {
 /// The positions of a sequence as a batch.
 #[derive(Clone, Serialize, Deserialize)]
 struct Batch {
-    /// How many they are.
+    /// The number of vectors.
     samples: usize,
-    /// The terms of their alignment, to the bit.
+    /// The terms of their alignment, exact to the bit.
     terms: Vec<u64>,
 }
 
 impl Vectors {
-    /// Whether it is of a model of so many blocks.
+    /// Whether it belongs to a model with this number of blocks.
     fn fits(&self, layers: usize) -> bool {
         let Floats(last) = &self.last;
         let all = self.all.as_ref();
@@ -60,7 +60,7 @@ impl Vectors {
             && all.is_none_or(|batch| batch.terms.len() == Cka::terms_of(layers))
     }
 
-    /// The last position after a block of so many.
+    /// The last position after one of so many blocks.
     fn after(&self, layer: usize, layers: usize) -> &[f32] {
         let Floats(last) = &self.last;
         let width = last.len() / layers;
@@ -68,7 +68,7 @@ impl Vectors {
     }
 }
 
-/// The similarity of each two blocks by one estimator.
+/// The similarity of each pair of blocks by one estimator.
 struct Similarity {
     /// The estimator.
     estimator: Estimator,
@@ -78,12 +78,12 @@ struct Similarity {
     each: Vec<Cka>,
     /// Batches.
     batches: u64,
-    /// Vectors of the smallest batch.
+    /// Vectors in the smallest batch.
     samples: u64,
 }
 
 impl Streams {
-    /// The streams of the sequence of this index in the corpus.
+    /// The streams of the sequence with this index in the corpus.
     fn of(sequence: usize) -> Self {
         Self {
             blocks: Vec::new(),
@@ -91,10 +91,10 @@ impl Streams {
         }
     }
 
-    /// What the sequence adds.
+    /// The contribution of the sequence.
     ///
     /// # Errors
-    /// Numbers that are not finite.
+    /// Numbers are not finite.
     fn vectors(self) -> Result<Vectors, MetricsError> {
         let last = self
             .blocks
@@ -123,10 +123,10 @@ impl Streams {
     }
 }
 
-/// Puts the sequences together, in corpus order; an estimator without a batch is left out.
+/// Combines the sequences, in corpus order; an estimator without a batch is left out.
 ///
 /// # Errors
-/// Numbers that are not finite, or a block after which all vectors are alike.
+/// Numbers are not finite, or all vectors after a block are alike.
 fn similarities(sequences: &[Vectors], layers: usize) -> Result<Vec<Similarity>, MetricsError> {
     let mut found = Vec::new();
     let size = BATCH.min(sequences.len());
@@ -178,7 +178,7 @@ fn similarities(sequences: &[Vectors], layers: usize) -> Result<Vec<Similarity>,
     Ok(found)
 }
 
-/// The residual streams that are compared.
+/// The residual streams to compare.
 pub const STREAMS: Compared = Compared;
 
 /// See [`STREAMS`].
@@ -197,9 +197,9 @@ impl Observation for Compared {
         Vectors::deserialize(left).is_ok_and(|vectors| vectors.fits(layers))
     }
 
-    /// The last vectors, as text and as numbers, and the terms of each two blocks, as JSON and as numbers.
+    /// The last vectors, as text and as numbers, and the terms of each pair of blocks, as JSON and as numbers.
     fn left_bytes(&self, config: &ModelConfig) -> usize {
-        /// Of a number of four bytes, in base64 and by itself.
+        /// Bytes of a four-byte number in base64, and in memory.
         const NUMBER: usize = 6 + size_of::<f32>();
         let term = size_of::<Value>() + 2 * size_of::<f64>();
         let last = config.layers * config.model * NUMBER;
@@ -239,10 +239,10 @@ pub(super) fn curve_name(estimator: Estimator) -> &'static str {
     }
 }
 
-/// Records the similarities, and says why there are none.
+/// Records the similarities, or says why there are none.
 ///
 /// # Errors
-/// Numbers that are not finite.
+/// Numbers are not finite.
 pub(super) fn record(
     subject: &Subject<'_>,
     observed: &Observed,
@@ -250,7 +250,7 @@ pub(super) fn record(
 ) -> Result<Vec<String>, ExperimentError> {
     let layers = subject.model.config().layers;
     let found = match similarities(&observed.of::<Vectors>(&STREAMS)?, layers) {
-        // A text of sequences that are all alike says nothing of similarity, and is no fault of the other experiments.
+        // A text whose sequences are all alike tells nothing about similarity, and must not stop the other experiments.
         Err(error @ MetricsError::NoVariance { .. }) => {
             return Ok(vec![format!("cka is left out: {error}")]);
         }

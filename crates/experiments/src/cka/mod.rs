@@ -38,8 +38,8 @@ impl Experiment for Cka {
             summary: "Similarity of the residual streams after each pair of blocks (nips-fig5bc, nips-fig14)",
             title: "Similarity of representations",
             stands_for: "Figures 5b, 5c and 14 of the NeurIPS version; v3's CKA figure",
-            caption: "Unbiased linear CKA, 0 to 1 without unit, between the residual streams after each pair of blocks. Last position of each sequence, in batches of sequences; in the other drawing positions 1 to T−1 of each of the first 32 sequences are a batch. The published code takes position 0 as well, whose state is so large in many models that it alone decides the similarity.",
-            paper_says: "Representations form blocks of similar layers, which line up with the region that is robust to dropping and swapping; the first layers stand apart.",
+            caption: "Unbiased linear CKA, 0 to 1 without unit, between the residual streams after each pair of blocks. One drawing uses the last position of each sequence, in batches of sequences; in the other, positions 1 to T−1 of each of the first 32 sequences are a batch. The published code includes position 0, but its state is so large in many models that it alone decides the similarity.",
+            paper_says: "Representations form groups of similar layers, which coincide with the region that is robust to dropping and swapping; the first layers are different.",
         }
     }
 

@@ -3,12 +3,12 @@
 use crate::core::table::record;
 use serde::{Deserialize, Serialize};
 
-/// Which vectors are compared.
+/// The vectors that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimator {
-    /// The last position of each sequence, in whole batches of 128 sequences, or one of all where there are fewer (the text
-    /// of the NeurIPS version; the default).
+    /// The last position of each sequence, in whole batches of 128 sequences, or in one batch if there are fewer (the text of the
+    /// NeurIPS version; the default).
     LastToken,
     /// All positions of one sequence as a batch (the published code): of the first 32 sequences, at most 512 positions each.
     AllTokens,
@@ -21,7 +21,7 @@ record! {
         pub model: String,
         /// The `model_type` of its config.
         pub model_type: String,
-        /// Which vectors.
+        /// The vectors that are compared.
         pub estimator: Estimator,
         /// The first block, from 0.
         pub layer: usize,
@@ -33,7 +33,7 @@ record! {
         pub cka: f64,
         /// Batches over which the terms are averaged.
         pub batches: u64,
-        /// Vectors of a batch; of the smallest, where they differ.
+        /// Vectors of a batch; of the smallest batch, if sizes differ.
         pub samples: u64,
     }
     table("cka") key(model, estimator, layer, other_layer) fault(|_| None)

@@ -1,4 +1,4 @@
-//! Ablations of values on sequences of one length: zero, mean and resample beside each other.
+//! Ablations of values on sequences of one length: zero, mean and resample, next to each other.
 
 use super::error::ExperimentError;
 use super::subject::{Subject, Text};
@@ -14,14 +14,14 @@ use std::sync::Arc;
 
 /// The most sequences that values are ablated on.
 const SEQUENCES: usize = 16;
-/// The most tokens of one.
+/// The most tokens of a sequence.
 const LENGTH: usize = 128;
-/// The most schedules of one family: more heads than any model has.
+/// The most schedules of one family: more than any model has heads.
 const MOST_MEMBERS: usize = 1 << 20;
-/// The seed by which sequences find the ones that they are resampled from.
+/// The seed that chooses, for each sequence, the one it is resampled from.
 const SEED: u64 = 0;
 
-/// What takes the place of a value.
+/// The replacement of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -37,7 +37,7 @@ impl Kind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Zero, Self::Mean, Self::Resample];
 
-    /// As in tables, and as the edit is called.
+    /// The name in tables, and of the edit.
     pub fn name(self) -> &'static str {
         match self {
             Self::Zero => "zero",
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// As in titles.
+    /// The name in titles.
     pub fn title(self) -> &'static str {
         match self {
             Self::Zero => "Zero",
@@ -65,17 +65,17 @@ impl Kind {
     }
 }
 
-/// Sequences of a text that are cut to one length, so that each can be resampled from another.
+/// Sequences of a text, cut to one length so that each can be resampled from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Even {
-    /// All of one length.
+    /// The sequences, all of one length.
     pub sequences: Vec<Vec<u32>>,
-    /// Sequences of the text that are shorter.
+    /// The number of shorter sequences in the text.
     pub shorter: usize,
 }
 
 impl Even {
-    /// The first sequences of a text, cut to at most 128 tokens: as many as at least half of the text's sequences have.
+    /// The first sequences of a text, cut to at most 128 tokens: to a length that at least half of the text's sequences have.
     pub fn of(text: &Text<'_>) -> Self {
         Self::of_sequences(text.sequences())
     }
@@ -96,12 +96,12 @@ impl Even {
         }
     }
 
-    /// How many tokens each has.
+    /// The number of tokens of each.
     pub fn length(&self) -> usize {
         self.sequences.first().map_or(0, Vec::len)
     }
 
-    /// Why nothing is measured, where that is so.
+    /// Why nothing is measured, if so.
     pub fn refusal(&self, experiment: &str) -> Option<String> {
         (self.sequences.len() < 2).then(|| {
             format!(
@@ -111,12 +111,12 @@ impl Even {
         })
     }
 
-    /// How many tokens there are.
+    /// The total number of tokens.
     pub fn tokens(&self) -> usize {
         self.sequences.len() * self.length()
     }
 
-    /// What is going to be run, of so many schedules.
+    /// Describes a run of this many schedules.
     pub fn told(&self, experiment: &str, schedules: usize) -> String {
         let Self { sequences, shorter } = self;
         let left_out = match shorter {
@@ -134,7 +134,7 @@ impl Even {
 /// A plan of some families.
 ///
 /// # Errors
-/// A family that does not fit the model.
+/// A family does not fit the model.
 pub fn plan(subject: &Subject<'_>, families: &[String]) -> Result<Plan, ExperimentError> {
     let families = families.iter().map(|family| family.parse::<EditFamily>());
     let families = families.collect::<Result<Vec<_>, _>>()?;
@@ -142,44 +142,44 @@ pub fn plan(subject: &Subject<'_>, families: &[String]) -> Result<Plan, Experime
     Ok(Plan::new(subject.model.stack(), &families, bounds)?)
 }
 
-/// Schedules that were run on sequences of one length.
+/// Schedules that ran on sequences of one length.
 pub struct Ablated {
     /// The schedules.
     pub plan: Plan,
     /// The sums of each sequence, one for each schedule.
     pub sums: Vec<Vec<Sums>>,
-    /// One for each schedule, the plain one first.
+    /// Statistics for each schedule, the plain one first.
     pub statistics: Vec<Statistics>,
-    /// The memory of the sums.
+    /// The memory that the sums occupy.
     _memory: Arc<Held>,
 }
 
-/// What one schedule of a family does to the sequences.
+/// The effect of one schedule of a family on the sequences.
 #[derive(Clone, Debug)]
 pub struct Effect<'a> {
-    /// Index of the family.
+    /// The index of the family.
     pub family: usize,
-    /// What the family's variables are bound to.
+    /// The values of the family's variables.
     pub member: &'a Member,
     /// Mean KL(plain ‖ altered), nats.
     pub kl_nats: f64,
     /// Its standard error, clustered by sequence, nats.
     pub kl_nats_se: Option<f64>,
-    /// Altered less plain loss of each sequence, nats a token.
+    /// Altered minus plain loss of each sequence, nats a token.
     pub loss_difference: ClusteredMean,
     /// Its mean.
     pub loss_difference_nats: f64,
     /// Its standard error, nats a token.
     pub loss_difference_nats_se: Option<f64>,
-    /// Positions over which the divergence is a mean.
+    /// Positions over which the divergence is averaged.
     pub positions: u64,
 }
 
 impl Ablated {
-    /// The effect of each schedule but the plain one.
+    /// The effect of each schedule except the plain one.
     ///
     /// # Errors
-    /// None of schedules that were run on the same sequences.
+    /// None for schedules that ran on the same sequences.
     pub fn effects(&self) -> Result<Vec<Effect<'_>>, ExperimentError> {
         let plain = &self.statistics[0];
         let entries = self.plan.entries().iter().zip(&self.statistics);
@@ -202,10 +202,10 @@ impl Ablated {
     }
 }
 
-/// Runs a plan on sequences, with means over them and each resampled from another.
+/// Runs a plan on sequences, with means over them, and each resampled from another.
 ///
 /// # Errors
-/// Logits that are not finite, too little memory, a journal that cannot be used, or an interrupt; of a share
+/// Logits are not finite, memory is insufficient, a journal cannot be used, or the user interrupts; in a share,
 /// [`ExperimentError::ShareFinished`].
 pub fn run(subject: &Subject<'_>, plan: Plan, even: &Even) -> Result<Ablated, ExperimentError> {
     let sequences = &even.sequences;
@@ -238,19 +238,19 @@ pub fn run(subject: &Subject<'_>, plan: Plan, even: &Even) -> Result<Ablated, Ex
     })
 }
 
-/// How alike two kinds of ablation judge the same parts of a model.
+/// How well two kinds of ablation agree on the same parts of a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Agreement {
     /// The rank correlation of the parts' divergences.
     pub rank_correlation: f64,
-    /// The median divergence under the first kind, in multiples of that under the second.
+    /// The median divergence under the first kind, divided by that under the second.
     pub ratio_of_medians: f64,
-    /// How many parts there are.
+    /// The number of parts.
     pub parts: usize,
 }
 
 impl Agreement {
-    /// Of each pair of kinds, on the parts that have a divergence under both; `divergences` names the kind and the part.
+    /// The agreement of each pair of kinds, over the parts that have a divergence under both; `divergences` gives kind and part.
     pub fn of_kinds<P: Ord>(
         divergences: impl IntoIterator<Item = (Kind, P, f64)>,
     ) -> [([Kind; 2], Self); 3] {
@@ -265,7 +265,7 @@ impl Agreement {
         })
     }
 
-    /// Of divergences under two kinds, part by part; NaN where a number is not defined.
+    /// From divergences under two kinds, part by part; a number that is not defined is NaN.
     pub fn of(pairs: &[(f64, f64)]) -> Self {
         let median = |side: fn(&(f64, f64)) -> f64| {
             let mut values: Vec<f64> = pairs.iter().map(side).collect();

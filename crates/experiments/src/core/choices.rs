@@ -1,4 +1,4 @@
-//! How a model chooses among the options of tasks, under several schedules.
+//! A model's choices among the options of tasks, under several schedules.
 
 use super::error::{ExperimentError, Place};
 use super::harness::{question_bytes, questions};
@@ -9,12 +9,12 @@ use layerwise_sweep::{Counted, LogLikelihood, Plan, Question};
 use layerwise_tasks::{Score, Task, sheets};
 use std::fmt;
 
-/// The most items that are run together after shots that they share.
+/// The most items that run together after shots that they share.
 const ITEMS_AFTER_SHOTS: usize = 8;
 
-/// The items of some tasks as a model reads them. Items with the same shots are run together, and the shots once.
+/// The items of some tasks as a model reads them. Items with the same shots run together, and the shots run once.
 pub struct Choosing {
-    /// For each item of each question how many options it has.
+    /// For each item, the number of options of each of its questions.
     options: Vec<Vec<usize>>,
     questions: Counted<Vec<Question>>,
     tokens: usize,
@@ -31,7 +31,7 @@ impl Choosing {
     /// Encodes the items for a model.
     ///
     /// # Errors
-    /// An item that cannot be encoded, or an interrupt.
+    /// An item cannot be encoded, or the user interrupts.
     pub fn new(
         subject: &Subject<'_>,
         tokenizer: &Tokenizer,
@@ -76,10 +76,10 @@ impl Choosing {
         })
     }
 
-    /// How all items are answered under the schedules of a plan, task by task; `tasks` are those that were encoded.
+    /// The answers to all items under the schedules of a plan, task by task; `tasks` are those that were encoded.
     ///
     /// # Errors
-    /// Logits that are not finite, a journal that cannot be used, or an interrupt.
+    /// Logits are not finite, a journal cannot be used, or the user interrupts.
     pub fn answers(
         &self,
         name: &'static str,
@@ -117,7 +117,7 @@ impl Choosing {
 }
 
 impl fmt::Display for Choosing {
-    /// How much it is.
+    /// The amount of work, in words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             items,
@@ -132,22 +132,22 @@ impl fmt::Display for Choosing {
     }
 }
 
-/// How the items of one task are answered.
+/// The answers to the items of one task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answers {
     /// The task.
     pub task: String,
-    /// For each item, for each schedule of the plan.
+    /// For each item, the answer under each schedule of the plan.
     pub scores: Vec<Vec<Score>>,
 }
 
 impl Answers {
-    /// How many items there are.
+    /// The number of items.
     pub fn items(&self) -> usize {
         self.scores.len()
     }
 
-    /// The share of right answers under a schedule, over the items whose answer is known.
+    /// The share of right answers under a schedule, over the items with a known answer.
     pub fn accuracy(&self, schedule: usize) -> ClusteredMean {
         let mut mean = ClusteredMean::new();
         for scores in &self.scores {
@@ -158,7 +158,7 @@ impl Answers {
         mean
     }
 
-    /// The same by the option with the largest log-likelihood per character, as the harness's `acc_norm`.
+    /// The same for the option with the largest log-likelihood per character, the harness's `acc_norm`.
     pub fn accuracy_by_length(&self, schedule: usize) -> ClusteredMean {
         let mut mean = ClusteredMean::new();
         for scores in &self.scores {
@@ -169,7 +169,7 @@ impl Answers {
         mean
     }
 
-    /// The share of items for which a schedule chooses what the plain model chooses.
+    /// The share of items for which a schedule chooses the same option as the plain model.
     pub fn agreement(&self, schedule: usize) -> ClusteredMean {
         let mut mean = ClusteredMean::new();
         for scores in &self.scores {

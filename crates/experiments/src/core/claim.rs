@@ -1,20 +1,20 @@
 //! The paper's qualitative claims, each judged by a small function from recorded results.
 //!
-//! A claim (D1 to D27 of the paper, D28 to D30 of ours; those with other letters of related papers) yields lines of
-//! `claims.csv`, each of which holds the interval of one measured number against one threshold, and for each version that makes
-//! it a verdict in `verdicts.csv`.
-//! Thresholds are those that the claims were written down with, before anything was measured, or those of the audit that
-//! replaced a test which held where there is nothing to find; none is tuned.
-//! What cannot be judged from the results at hand is a line too, `not tested`, with the reason.
+//! A claim (D1 to D27 are the paper's, D28 to D30 this project's; other letters belong to related papers) yields lines of
+//! `claims.csv`, each of which compares the interval of one measured number with one threshold; and, for each version that
+//! makes the claim, a verdict in `verdicts.csv`.
+//! Thresholds were fixed before anything was measured, or by the audit that replaced tests that held although there was nothing
+//! to find; none is tuned.
+//! A claim that cannot be judged from the results at hand gets a line too, `not tested`, with the reason.
 //!
 //! Claims are made by versions of the paper; where the versions used different logit lenses (0.3), the standard lens
-//! stands for the NeurIPS version and the legacy lens for those before.
+//! stands for the NeurIPS version and the legacy lens for earlier versions.
 //!
-//! A line holds where its whole interval is as claimed, fails where none of it is, and is undecided otherwise. Intervals of
-//! 95 % come from resamples of the independent units ([`sample`](super::sample)); a number that is read off the weights has
-//! the range that it takes as thresholds vary, and one that compares models the share of their arrangements that are as
-//! extreme.
-//! A claim fails if a line fails, and holds if every line that was tested holds; what is said of some model or task holds if
+//! A line holds if its whole interval is as claimed, fails if none of it is, and is undecided otherwise. Intervals of 95 %
+//! come from resamples of the independent units ([`sample`](super::sample)). A number read off the weights has the range that
+//! it takes as thresholds vary; a number that compares models has the share of arrangements of the models that are as extreme.
+//! A claim fails if a line fails, and holds if every tested line holds. A claim about some model or task holds if one of its
+//! lines does after Holm's correction for all of them.
 //! one of its lines does after Holm's correction for all of them.
 
 use super::finding::{Finding, NotTested, Reach, Threshold, Verdict};
@@ -24,7 +24,7 @@ use super::table::{Record, record};
 use super::tables::Tables;
 use serde::{Deserialize, Serialize};
 
-/// The results of a run, and the models that were in it.
+/// The results of a run, and its models.
 #[derive(Clone, Copy)]
 pub struct Evidence<'a> {
     /// The results.
@@ -33,7 +33,7 @@ pub struct Evidence<'a> {
     pub models: &'a [Facts],
 }
 
-/// What `findings` says of each model, in the order of the run.
+/// The `findings` for each model, in the order of the run.
 pub fn each_model(
     evidence: &Evidence<'_>,
     findings: impl Fn(&str) -> Vec<Finding>,
@@ -42,7 +42,7 @@ pub fn each_model(
     models.flat_map(|model| findings(&model.name)).collect()
 }
 
-/// Who makes a claim: a version of the paper, or a related paper.
+/// The source of a claim: a version of the paper, or a related paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// The first one, June 2024.
@@ -89,7 +89,7 @@ impl Version {
     /// Transformer Layers as Painters.
     pub const PAINTERS: &'static [Self] = &[Self::Painters];
 
-    /// Its short name.
+    /// The short name.
     pub fn name(self) -> &'static str {
         match self {
             Self::V1 => "v1",
@@ -106,7 +106,7 @@ impl Version {
     }
 }
 
-/// Names of versions, joined by commas; `ours` where it is no claim of the paper.
+/// Names of versions, joined by commas; `ours` for a claim that is not the paper's.
 fn names(versions: impl Iterator<Item = Version>) -> String {
     let names: Vec<&str> = versions.map(Version::name).collect();
     match names.as_slice() {
@@ -118,13 +118,13 @@ fn names(versions: impl Iterator<Item = Version>) -> String {
 record! {
     /// One line of `claims.csv`: one number against one threshold.
     pub struct Row {
-        /// Name of the claim, as D1.
+        /// Name of the claim, such as D1.
         pub claim: String,
         /// The versions of the paper that make it, a related paper, or `ours`.
         pub version: String,
-        /// The model, or `*` where models are compared.
+        /// The model, or `*` for a comparison of models.
         pub model: String,
-        /// What is claimed, and which part of it this line judges.
+        /// The statement of the claim, and the part of it that this line judges.
         pub statement: String,
         /// The deciding number.
         pub measured: Option<f64>,
@@ -136,30 +136,30 @@ record! {
         pub threshold: String,
         /// The outcome.
         pub verdict: Verdict,
-        /// What else bears on the outcome; why, where it is not tested.
+        /// Notes on the outcome; if it is not tested, the reason.
         pub reason: String,
     }
     table("claims") key(claim, version, model, statement) fault(|_| None)
 }
 
-/// One line of `verdicts.csv`: a claim as the versions that are named make it.
+/// One line of `verdicts.csv`: a claim, as the named versions make it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
-    /// Name of the claim, as D1.
+    /// Name of the claim, such as D1.
     pub claim: String,
     /// The versions of the paper that make it, a related paper, or `ours`.
     pub version: String,
-    /// What is claimed.
+    /// The statement.
     pub statement: String,
     /// The outcome.
     pub verdict: Verdict,
-    /// Its lines that hold.
+    /// The number of its lines that hold.
     pub hold: usize,
-    /// Its lines that fail.
+    /// The number that fail.
     pub fail: usize,
-    /// Its lines that are undecided.
+    /// The number that are undecided.
     pub undecided: usize,
-    /// Its lines that are not tested.
+    /// The number that are not tested.
     pub not_tested: usize,
     /// The line that decided, or why there is none.
     pub reason: String,
@@ -184,7 +184,7 @@ impl Record for Judgement {
         format!("claim {:?}, version {:?}", self.claim, self.version)
     }
 
-    /// It is about all of them.
+    /// The claim is about all of them.
     fn model(&self) -> &'static str {
         "*"
     }
@@ -197,7 +197,7 @@ impl Record for Judgement {
 /// Claims, judged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Judged {
-    /// One for each claim and the versions that make it alike.
+    /// One verdict for each claim and set of versions that make it alike.
     pub claims: Vec<Judgement>,
     /// Their lines.
     pub lines: Vec<Row>,
@@ -205,15 +205,15 @@ pub struct Judged {
 
 /// One claim.
 pub struct Claim {
-    /// Its name: a letter for the paper and a number, as D1.
+    /// Its name: a letter for the paper and a number, such as D1.
     pub id: &'static str,
     /// The versions that make it.
     pub versions: &'static [Version],
-    /// What is claimed.
+    /// The statement.
     pub statement: &'static str,
     /// The experiments whose results it is judged from.
     pub needs: &'static [&'static str],
-    /// The models that it is about; empty where any will do.
+    /// The models it is about; empty if it is about any model.
     pub models: &'static str,
     /// Its test.
     pub judge: fn(&Evidence<'_>) -> Vec<Finding>,
@@ -225,7 +225,7 @@ impl Claim {
         names(self.versions.iter().copied())
     }
 
-    /// This claim on the results: by model in the order of the run, lines that compare models last.
+    /// The lines of this claim on the results: by model in the order of the run, comparisons of models last.
     pub fn judged(&self, evidence: &Evidence<'_>) -> Judged {
         let mut findings = (self.judge)(evidence);
         if findings.is_empty() {
@@ -250,7 +250,7 @@ impl Claim {
         }
     }
 
-    /// What the lines of a version say together.
+    /// The verdict from all lines of a version.
     fn judgement(&self, version: &str, lines: &[(&Finding, &Row)]) -> Judgement {
         let count = |verdict| {
             let own = lines.iter().filter(|(_, line)| line.verdict == verdict);
@@ -270,7 +270,7 @@ impl Claim {
         }
     }
 
-    /// The line that a finding makes.
+    /// The line for a finding.
     fn row(&self, finding: &Finding) -> Row {
         let mut statement = self.statement.to_owned();
         if !finding.part.is_empty() {
@@ -279,7 +279,7 @@ impl Claim {
         let mut versions = self.versions.to_vec();
         if let Some(lens) = finding.lens {
             statement = format!("{statement} ({} lens)", lens.name());
-            // Only the NeurIPS version has the standard lens.
+            // Only the NeurIPS version uses the standard lens.
             versions.retain(|version| (*version == Version::Nips) == (lens == Lens::Standard));
         }
         let (measured, interval, reason) = match &finding.outcome {
@@ -306,10 +306,10 @@ impl Claim {
     }
 }
 
-/// The p of one side that a line must not exceed, as its interval of 95 % has it.
+/// The one-sided p that a line must not exceed, matching its interval of 95 %.
 const ONE_SIDE: f64 = 0.025;
 
-/// What lines say together, and which of them decides.
+/// The joint outcome of lines, and the line that decides it.
 fn together(lines: &[(&Finding, &Row)]) -> (Verdict, String) {
     let told = |verdict: Verdict, line: &(&Finding, &Row)| {
         let (finding, line) = line;
@@ -333,7 +333,7 @@ fn together(lines: &[(&Finding, &Row)]) -> (Verdict, String) {
             .into_iter()
             .map(|line| (line.1.verdict, told(line.1.verdict, line))),
     );
-    // The line that speaks most for it.
+    // The line with the strongest evidence.
     let p = |line: &&&(&Finding, &Row)| line.0.p().unwrap_or(f64::INFINITY);
     if let Some(best) = of_one.iter().min_by(|a, b| p(a).total_cmp(&p(b))) {
         let verdict = of_some(&of_one);
@@ -352,7 +352,7 @@ fn together(lines: &[(&Finding, &Row)]) -> (Verdict, String) {
     found.next().unwrap_or((Verdict::NotTested, String::new()))
 }
 
-/// What lines say of which one has to hold: the first step of Holm's correction (1979), which is Bonferroni's.
+/// The joint outcome of lines of which one has to hold: the first step of Holm's correction (1979), which is Bonferroni's.
 fn of_some(lines: &[&(&Finding, &Row)]) -> Verdict {
     let tested: Vec<f64> = lines
         .iter()
@@ -452,7 +452,7 @@ mod tests {
             Verdict::Holds,
             [1, 1, 0, 0],
         );
-        // One in twenty looks holds by chance.
+        // By chance one line in twenty seems to hold.
         check(
             |_| {
                 let others = (0..19).map(|_| line("b", 0.0, Some(1.0)).of_some());

@@ -1,6 +1,6 @@
-//! Times of runs, taken with a clock that whoever runs the experiments hands over.
+//! Times of runs, measured with a clock from whoever runs the experiments.
 //!
-//! They depend on the machine and its load: without a clock none are taken.
+//! They depend on the machine and its load: without a clock nothing is timed.
 
 use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::Schedule;
@@ -9,27 +9,27 @@ use ndarray::s;
 use std::hint::black_box;
 use std::sync::Arc;
 
-/// Tells the time.
+/// A clock.
 pub trait Clock: Sync {
-    /// Seconds since any moment that stays the same.
+    /// Seconds since a fixed moment.
     fn seconds(&self) -> f64;
 
-    /// Who shares the work of each token.
+    /// The threads that share the work of each token.
     fn team(&self) -> &Arc<Team>;
 
-    /// How often, and on how many tokens, experiments take times.
+    /// How often, and on how many tokens, experiments measure times.
     fn budget(&self) -> Budget {
         Budget::default()
     }
 }
 
-/// How often, and on how many tokens, times are taken.
+/// How often, and on how many tokens, times are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Budget {
     /// Tokens that are decoded one by one.
     pub decoded: usize,
-    /// Repetitions, after one that is discarded.
+    /// Repetitions, after a first one that is discarded.
     pub repetitions: usize,
     /// The number format of keys and values.
     pub cache: Precision,
@@ -47,7 +47,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// With changes.
+    /// The budget, changed by `change`.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
@@ -59,25 +59,25 @@ impl Budget {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Times {
-    /// Of the prompt, with the logits of its last position.
+    /// For the prompt, with the logits of its last position.
     pub prefill: f64,
-    /// Of the prompt and one further token.
+    /// For the prompt and one further token.
     pub first: f64,
-    /// Of a decoded token, the median.
+    /// For a decoded token, the median.
     pub decode: f64,
 }
 
-/// Fixed token ids, of which nothing is chosen.
+/// Fixed token ids; nothing is sampled.
 pub fn trace(model: &Model, tokens: usize) -> Vec<u32> {
     let vocab = model.config().vocab;
     (0..tokens).map(|at| (at * 7919 % vocab) as u32).collect()
 }
 
-/// Times prompts of so many tokens and decoding after them, interleaved: for each repetition that counts the times of each
-/// schedule.
+/// Times prompts of this many tokens and decoding after them, interleaved. Returns the times of each schedule for each
+/// repetition that counts.
 ///
 /// # Errors
-/// Prompts with their continuations that do not fit the model, or a schedule made for another stack.
+/// Prompts with their continuations do not fit the model, or a schedule was made for another stack.
 pub fn times(
     model: &Model,
     schedules: &[&Schedule],
@@ -120,22 +120,22 @@ pub fn times(
     (0..budget.repetitions).map(|_| repetition()).collect()
 }
 
-/// How fast one schedule is, beside what the bytes that it reads predict. What was timed has a mean and a standard error over
-/// repetitions.
+/// The speed of one schedule, next to the prediction from the bytes it reads. Measured values have a mean and a standard error
+/// over repetitions.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Speed {
-    /// Tokens of the prompt a second, with the logits of its last position.
+    /// Tokens of the prompt per second, with the logits of its last position.
     pub prefill_tokens_per_s: [Option<f64>; 2],
-    /// Of the prompt and one further token, in milliseconds.
+    /// For the prompt and one further token, in milliseconds.
     pub first_token_ms: [Option<f64>; 2],
-    /// Of a decoded token, in milliseconds.
+    /// For a decoded token, in milliseconds.
     pub decode_ms_per_token: [Option<f64>; 2],
-    /// The first schedule's time of a decoded token by this one's, in the same repetition.
+    /// The first schedule's time for a decoded token divided by this schedule's, in the same repetition.
     pub ratio_to_first: [Option<f64>; 2],
-    /// That ratio of the bytes that a token reads.
+    /// The same ratio of the bytes that a token reads.
     pub predicted_ratio: f64,
-    /// Bytes that decoding a token reads, the mean over the decoded tokens.
+    /// Bytes read to decode a token, mean over the decoded tokens.
     pub bytes_per_token: f64,
     /// Bytes of the keys and values of all tokens.
     pub cache_bytes: usize,
@@ -175,10 +175,10 @@ pub fn speeds(
     Ok(schedules.iter().enumerate().map(speed).collect())
 }
 
-/// The median, the upper one of an even number.
+/// The median; for an even number of values, the upper of the two in the middle.
 ///
 /// # Panics
-/// If there is none.
+/// If there is no value.
 pub fn median(mut values: Vec<f64>) -> f64 {
     let middle = values.len() / 2;
     *values.select_nth_unstable_by(middle, f64::total_cmp).1

@@ -10,24 +10,24 @@ pub struct Point {
     pub index: usize,
     /// From 0 to 1.
     pub depth: f64,
-    /// What is drawn against depth.
+    /// The value drawn against depth.
     pub value: f64,
     /// Its standard error.
     pub error: Option<f64>,
 }
 
-/// The depths that count as the middle, ends included (D1).
+/// The depths that count as the middle, including both ends (D1).
 const MIDDLE: [f64; 2] = [0.2, 0.9];
 
 /// Depths are quotients, compared within rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// Why a claim is not tested whose experiment has no results.
+/// Why a claim is not tested if its experiment has no results.
 pub fn needs(experiment: &str) -> NotTested {
     NotTested(format!("needs the results of {experiment}"))
 }
 
-/// The records that are `own` as a curve in the order of their indices.
+/// The records for which `own` holds, as a curve in the order of their indices.
 pub fn curve<R>(
     records: &[R],
     experiment: &str,
@@ -58,7 +58,7 @@ pub fn point(index: usize, depth: f64, value: f64, error: Option<f64>) -> Point 
     }
 }
 
-/// Whether a depth lies between two, ends included.
+/// Whether a depth lies between two depths, including both.
 pub fn lies_between(depth: f64, low: f64, high: f64) -> bool {
     depth >= low - ROUNDING && depth <= high + ROUNDING
 }
@@ -68,7 +68,7 @@ pub fn is_middle(depth: f64) -> bool {
     lies_between(depth, MIDDLE[0], MIDDLE[1])
 }
 
-/// The points in the middle; there must be one.
+/// The points in the middle, of which there must be at least one.
 pub fn middle(curve: &[Point]) -> Result<Vec<Point>, NotTested> {
     let middle: Vec<Point> = curve
         .iter()
@@ -83,7 +83,7 @@ pub fn middle(curve: &[Point]) -> Result<Vec<Point>, NotTested> {
     Ok(middle)
 }
 
-/// The median value; of an even number of points the mean of the two in the middle.
+/// The median value; for an even number of points, the mean of the two in the middle.
 pub fn median(points: &[Point]) -> Option<f64> {
     let mut sorted: Vec<f64> = points.iter().map(|point| point.value).collect();
     sorted.sort_by(f64::total_cmp);
@@ -91,7 +91,7 @@ pub fn median(points: &[Point]) -> Option<f64> {
     Some(sorted[(sorted.len() - 1) / 2].midpoint(*upper))
 }
 
-/// The first point of the greatest value.
+/// The first point with the greatest value.
 pub fn peak(curve: &[Point]) -> Option<Point> {
     curve
         .iter()
@@ -99,7 +99,7 @@ pub fn peak(curve: &[Point]) -> Option<Point> {
         .reduce(|best, next| if next.value > best.value { next } else { best })
 }
 
-/// The first point of the least value.
+/// The first point with the least value.
 pub fn trough(curve: &[Point]) -> Option<Point> {
     curve
         .iter()
@@ -113,7 +113,7 @@ pub fn mean(points: &[Point]) -> Option<f64> {
     (!points.is_empty()).then(|| sum / points.len() as f64)
 }
 
-/// The slope of the least-squares line, a unit of depth; none where depths do not differ.
+/// The slope of the least-squares line, per unit of depth; `None` if depths do not differ.
 pub fn slope(points: &[Point]) -> Option<f64> {
     let count = points.len() as f64;
     let depth: f64 = points.iter().map(|p| p.depth).sum::<f64>() / count;
@@ -126,7 +126,7 @@ pub fn slope(points: &[Point]) -> Option<f64> {
     (spread > 0.0).then(|| together / spread)
 }
 
-/// The standard error of a sum or difference of two numbers that are taken as independent.
+/// The standard error of a sum or difference of two numbers, treated as independent.
 pub fn together(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     Some(a?.hypot(b?))
 }
@@ -145,7 +145,7 @@ pub fn against_depth(curve: &[Point]) -> Outcome {
     Ok(Measured::of(correlation).noting(format!("{} blocks", pairs.len())))
 }
 
-/// The value nearest to a depth; of two that are as near the earlier one.
+/// The value nearest to a depth; of two equally near ones, the earlier.
 pub fn at_depth(curve: &[Point], depth: f64) -> Option<f64> {
     let nearest = curve.iter().copied().reduce(|best, next| {
         let distance = |point: Point| (point.depth - depth).abs();

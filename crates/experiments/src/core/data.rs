@@ -1,4 +1,4 @@
-//! Values by their types: data sets, and what experiments on one model share.
+//! Values by their types: data sets, and results that experiments on one model share.
 
 use super::error::ExperimentError;
 use std::any::{Any, TypeId};
@@ -6,33 +6,33 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Where an experiment's data set comes from: a folder that the user names, or else a stand-in made from text.
+/// The source of an experiment's data set: a folder that the user names, or else a stand-in made from text.
 #[derive(Debug)]
 pub struct Source {
     /// The option that names the folder.
     pub option: &'static str,
-    /// What the folder holds.
+    /// Help for the option: the contents of the folder.
     pub help: &'static str,
-    /// What the report calls the data.
+    /// The name of the data in the report.
     pub title: &'static str,
-    /// How many items are used.
+    /// The option for the number of items.
     pub limit: Limit,
-    /// Reads the first items of a folder, all where there is no number.
+    /// Reads the first items of a folder, or all without a number.
     pub read: fn(&Path, Option<usize>, &mut Data) -> Result<(), ExperimentError>,
-    /// Makes as many from the documents of a text; where it cannot, nothing is added.
+    /// Makes this many items from the documents of a text; adds nothing if it cannot.
     pub stand_in: fn(&[String], Option<usize>, &mut Data),
 }
 
-/// How many items of a data set are used.
+/// The number of items of a data set to use.
 #[derive(Debug)]
 pub struct Limit {
     /// The option that gives the number.
     pub option: &'static str,
-    /// What is counted, and the number where none is given.
+    /// Help for the option: what is counted, and the default.
     pub help: &'static str,
-    /// The smallest number that can be given.
+    /// The smallest allowed number.
     pub least: u32,
-    /// The number where none is given; all where there is none.
+    /// The default; `None` means all items.
     pub default: Option<u32>,
 }
 
@@ -43,7 +43,7 @@ pub struct Data {
 }
 
 impl Data {
-    /// Adds a data set, in place of one of its type.
+    /// Adds a data set, or replaces one of its type.
     pub fn insert<T: Send + Sync + 'static>(&mut self, set: T) {
         self.sets.insert(TypeId::of::<T>(), Box::new(set));
     }
@@ -56,14 +56,14 @@ impl Data {
 
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// What several experiments on one model need and one of them computes: one value of each type.
+/// Values that several experiments on one model need and one of them computes: one value of each type.
 #[derive(Default)]
 pub struct Shared {
     values: Mutex<BTreeMap<TypeId, Value>>,
 }
 
 impl Shared {
-    /// The value of a type, made the first time that it is asked for.
+    /// The value of a type, computed at the first request.
     ///
     /// # Errors
     /// That of `make`.

@@ -1,4 +1,4 @@
-//! Why an experiment cannot be measured, or its results not be told.
+//! Why an experiment cannot be measured, or its results cannot be reported.
 
 use super::table::TableError;
 use layerwise_chat::ChatError;
@@ -14,7 +14,7 @@ use layerwise_transcripts::TranscriptError;
 use layerwise_transformer::TransformerError;
 use std::io;
 
-/// Why an experiment cannot be measured, or its results not be told.
+/// Why an experiment cannot be measured, or its results cannot be reported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExperimentError {
@@ -51,7 +51,7 @@ pub enum ExperimentError {
     /// A model cannot score transcripts.
     #[error("{0}")]
     Rescoring(#[source] Box<RescoringError>),
-    /// A line of a data set is no JSON of its form.
+    /// A line of a data set is not JSON of the expected form.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
     /// A table cannot be read.
@@ -60,23 +60,23 @@ pub enum ExperimentError {
     /// A table cannot be written.
     #[error("{0}")]
     Write(#[from] io::Error),
-    /// Data or activations are other than they have to be.
+    /// Data or activations differ from what is expected.
     #[error("expected {expected}, found {found}")]
     Unexpected {
-        /// What has to be.
+        /// What was expected.
         expected: String,
-        /// What is.
+        /// What was found.
         found: String,
     },
-    /// A share of a measurement is finished, and what it says needs the others.
-    #[error("a share is finished; tables are made once all are")]
+    /// A share of a measurement is finished, but the results need the other shares.
+    #[error("this share is finished; tables need all shares")]
     ShareFinished,
-    /// Another error, with the place that it is about.
+    /// Another error, with its place.
     #[error("{place}: {source}")]
     In {
         /// A file and line, an item, or a part of a measurement.
         place: String,
-        /// What is wrong there.
+        /// The error at that place.
         source: Box<ExperimentError>,
     },
 }
@@ -94,7 +94,7 @@ impl From<RescoringError> for ExperimentError {
 }
 
 impl ExperimentError {
-    /// Data or activations are other than they have to be.
+    /// Data or activations differ from what is expected.
     pub fn unexpected(expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self::Unexpected {
             expected: expected.into(),
@@ -103,12 +103,12 @@ impl ExperimentError {
     }
 }
 
-/// Tells a finished share from what is wrong.
+/// Distinguishes a finished share from errors.
 pub trait OfShare<T> {
-    /// What all items give; `None` where a share of them is finished.
+    /// The result from all items; `None` if only a share of them is finished.
     ///
     /// # Errors
-    /// Any other error there was.
+    /// Any other error.
     fn if_whole(self) -> Result<Option<T>, ExperimentError>;
 }
 
@@ -122,12 +122,12 @@ impl<T> OfShare<T> for Result<T, ExperimentError> {
     }
 }
 
-/// Names the place that an error is about.
+/// Adds the place of an error.
 pub trait Place<T> {
     /// The error with its place.
     ///
     /// # Errors
-    /// The one there was.
+    /// The original error, with its place.
     fn at(self, place: impl FnOnce() -> String) -> Result<T, ExperimentError>;
 }
 

@@ -16,19 +16,19 @@ use std::fmt;
 /// An experiment in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct About {
-    /// What it shows, in a line, with the names of the published figures.
+    /// A one-line summary, with the names of the published figures.
     pub summary: &'static str,
     /// A title of a few words.
     pub title: &'static str,
-    /// The published figures and tables that it stands for, by version.
+    /// The published figures and tables that it reproduces, by version.
     pub stands_for: &'static str,
-    /// What is drawn, with units and the positions that means go over.
+    /// What is drawn, with units and the positions that means are taken over.
     pub caption: &'static str,
     /// What the paper states about it.
     pub paper_says: &'static str,
 }
 
-/// Where the report shows an experiment: beside a figure of the NeurIPS version and its panel, or after all of them.
+/// Where the report shows an experiment: next to a figure of the NeurIPS version and its panel, or after all of them.
 ///
 /// ```
 /// use layerwise_experiments::core::experiment::Place;
@@ -44,13 +44,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// What the paper does not show.
+    /// The place of experiments that the paper does not have.
     pub const AFTER_THE_PAPER: Self = Self {
         figure: u32::MAX,
         panel: "",
     };
 
-    /// A figure and its panel; what a panel is followed by comes after it, as `a, single neurons` after `a`.
+    /// A figure and its panel. A longer panel text comes after its beginning: `a, single neurons` after `a`.
     pub const fn beside(figure: u32, panel: &'static str) -> Self {
         Self { figure, panel }
     }
@@ -63,18 +63,18 @@ pub struct Needs {
     pub corpus: bool,
     /// Whether it reads a second text, of another kind.
     pub other_text: bool,
-    /// The data set that it reads, and what stands in for it.
+    /// The data set that it reads, and the stand-in for it.
     pub data: Option<&'static str>,
-    /// Whether it reads text, and not only token ids: without a tokenizer its tables stay empty.
+    /// Whether it reads text rather than only token ids: without a tokenizer its tables stay empty.
     pub tokenizer: bool,
-    /// Whether it talks to the model by the checkpoint's chat template, where there is one.
+    /// Whether it prompts the model through the checkpoint's chat template, if there is one.
     pub template: bool,
-    /// The tables of other experiments that it measures, derives or draws from. Their experiments run before it.
+    /// The tables of other experiments that it measures, derives or draws from. Their experiments run first.
     pub tables: &'static [TableId],
 }
 
 impl fmt::Display for Needs {
-    /// What the user has to give.
+    /// What the user has to supply.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a model")?;
         if self.tokenizer {
@@ -90,16 +90,16 @@ impl fmt::Display for Needs {
     }
 }
 
-/// What the passes gave that experiments share.
+/// The results of the passes that experiments share.
 #[derive(Default)]
 pub struct Passes {
-    /// The sweep, where an experiment wanted one.
+    /// The sweep, if an experiment requested one.
     pub swept: Option<Swept>,
-    /// The observed plain pass; empty where no experiment wanted one.
+    /// The observed plain pass; empty if no experiment requested one.
     pub observed: Observed,
 }
 
-/// One experiment: what it needs, the tables that it fills, what it draws from them, and the claims that they decide.
+/// One experiment: what it needs, the tables it fills, what it draws from them, and the claims that they decide.
 pub trait Experiment: Sync {
     /// Its name on the command line and in the names of its files.
     fn id(&self) -> &'static str;
@@ -107,7 +107,7 @@ pub trait Experiment: Sync {
     /// The experiment in words.
     fn about(&self) -> About;
 
-    /// Where the report shows it; experiments of one place follow each other by name.
+    /// Its place in the report; experiments with the same place are sorted by name.
     fn place(&self) -> Place {
         Place::AFTER_THE_PAPER
     }
@@ -117,7 +117,7 @@ pub trait Experiment: Sync {
         Needs::default()
     }
 
-    /// Where the data set that it reads comes from.
+    /// The source of its data set.
     fn source(&self) -> Option<&'static Source> {
         None
     }
@@ -125,18 +125,18 @@ pub trait Experiment: Sync {
     /// The tables that it fills; the report shows the first.
     fn tables(&self) -> &'static [TableId];
 
-    /// What is going to be run of a model, in lines for the user; what does not fit the model is refused here, before any
-    /// model runs.
+    /// Describes what will run on a model, in lines for the user. Refuses whatever does not fit the model before any model
+    /// runs.
     ///
     /// # Errors
-    /// Data that the model cannot read, or an interrupt.
+    /// The model cannot read the data, or the user interrupts.
     fn announce(&self, subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
         let _ = subject;
         Ok(Vec::new())
     }
 
-    /// About how many multiply-adds its own runs take, as [`cost`](layerwise_sweep::cost) counts them; 0 where that is not known before.
-    ///
+    /// The approximate multiply-adds of its own runs, as [`cost`](layerwise_sweep::cost) counts them; 0 if they are not known in
+    /// advance.
     /// # Errors
     /// As for [`announce`](Self::announce).
     fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
@@ -144,28 +144,30 @@ pub trait Experiment: Sync {
         Ok(0.0)
     }
 
-    /// The families of edits that it wants in the sweep of a model of so many blocks.
+    /// The families of edits to include in the sweep of a model with this many blocks.
     fn edits(&self, layers: usize) -> Vec<Edits> {
         let _ = layers;
         Vec::new()
     }
 
-    /// What it wants summed up while the plain model runs on the text.
+    /// The observations to make while the plain model runs on the text.
     fn observations(&self) -> &'static [&'static dyn Observation] {
         &[]
     }
 
-    /// Whether it measures items of its own, besides the passes that experiments share: of those a process that runs a share
-    /// does a share too.
+    /// Whether it measures items of its own, besides the passes that experiments share. A process that runs a share runs a
+    /// share of
+    /// those items, too.
     fn has_items(&self) -> bool {
         false
     }
 
-    /// Measures a model, or takes what it wants from the passes that experiments share, and fills its tables; `tables` holds
-    /// those that it needs. Returns what the user should know, as why a table stays empty.
+    /// Measures a model, or takes its part of the passes that experiments share, and fills its tables; `tables` contains the
+    /// tables
+    /// it needs. Returns notes for the user, such as why a table stays empty.
     ///
     /// # Errors
-    /// What cannot be measured, a journal that cannot be used, or an interrupt.
+    /// A measurement is impossible, a journal cannot be used, or the user interrupts.
     fn measure(
         &self,
         subject: &Subject<'_>,
@@ -176,31 +178,31 @@ pub trait Experiment: Sync {
         Ok(Vec::new())
     }
 
-    /// Fills its tables from those of other experiments, where nothing has to be measured for them.
+    /// Fills its tables from those of other experiments, if nothing has to be measured for them.
     fn derive(&self, tables: &mut Tables, models: &[Facts]) {
         let _ = (tables, models);
     }
 
-    /// The drawings with the names of their files, from the tables of one model or of several.
+    /// The drawings with their file names, from the tables of one model or of several.
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)>;
 
-    /// The claims that are decided by its tables.
+    /// The claims that its tables decide.
     fn claims(&self) -> &'static [Claim] {
         &[]
     }
 
-    /// The quantities that published numbers are known of.
+    /// The quantities with published numbers.
     fn known(&self) -> &'static [Quantity] {
         &[]
     }
 
-    /// What was found, in a sentence, where claims do not say it.
+    /// The finding in a sentence, if claims do not state it.
     fn finding(&self, tables: &Tables) -> Option<String> {
         let _ = tables;
         None
     }
 
-    /// The paper's tables that it gives numbers to.
+    /// The paper's tables that it supplies numbers for.
     fn text_tables(&self, evidence: &Evidence<'_>) -> Vec<TextTable> {
         let _ = evidence;
         Vec::new()
@@ -213,7 +215,7 @@ pub struct Registered(pub &'static dyn Experiment);
 
 inventory::collect!(Registered);
 
-/// Adds an experiment to [`EXPERIMENTS`](crate::EXPERIMENTS): a line of its own module, in this crate or in any other that is
+/// Adds an experiment to [`EXPERIMENTS`](crate::EXPERIMENTS): a line in its own module, in this crate or in any other that is
 /// linked into the program.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! What a claim's test finds: a number with its interval and what it is held against, or why there is none.
+//! The finding of a claim's test: a number with its interval and its threshold, or why there is none.
 
 use super::lens::Lens;
 use layerwise_metrics::{Draws, errors_in_interval, one_sided};
@@ -12,10 +12,10 @@ pub enum Verdict {
     /// The whole interval is as claimed.
     #[serde(rename = "holds")]
     Holds,
-    /// None of it is.
+    /// None of the interval is.
     #[serde(rename = "fails")]
     Fails,
-    /// Some of it is, or there is no interval.
+    /// Part of it is, or there is no interval.
     #[serde(rename = "undecided")]
     Undecided,
     /// There is no number.
@@ -24,10 +24,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// All four, in the order in which they are counted.
+    /// All four, in the order of counting.
     pub const ALL: [Self; 4] = [Self::Holds, Self::Fails, Self::Undecided, Self::NotTested];
 
-    /// As in `claims.csv`.
+    /// The name in `claims.csv`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Holds => "holds",
@@ -38,25 +38,25 @@ impl Verdict {
     }
 }
 
-/// What a number must be.
+/// The requirement on a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Threshold {
-    /// At least so much.
+    /// At least this.
     AtLeast(f64),
-    /// More.
+    /// More than this.
     Above(f64),
-    /// At most so much.
+    /// At most this.
     AtMost(f64),
-    /// Less.
+    /// Less than this.
     Below(f64),
-    /// From the first to the second, ends included.
+    /// Between these two, inclusive.
     Between(f64, f64),
-    /// Another.
+    /// Not this.
     Not(f64),
 }
 
 impl Threshold {
-    /// Whether a number is as it must be; NaN never is.
+    /// Whether a number satisfies it; NaN never does.
     pub fn admits(self, value: f64) -> bool {
         match self {
             Self::AtLeast(least) => value >= least,
@@ -68,7 +68,7 @@ impl Threshold {
         }
     }
 
-    /// What an interval says: that all of it is as it must be, that none of it is, or neither.
+    /// The outcome for an interval: all of it satisfies the requirement, none of it does, or neither.
     pub fn decides(self, [low, high]: [f64; 2]) -> Verdict {
         let lies_around = match self {
             Self::Between(least, most) => low < least && high > most,
@@ -83,7 +83,7 @@ impl Threshold {
         }
     }
 
-    /// The distances that a number has to keep: how far it lies above the lower bound, and below the upper one.
+    /// The margins of a number: how far it is above the lower bound, and below the upper bound.
     fn room(self, value: f64) -> [Option<f64>; 2] {
         match self {
             Self::AtLeast(bound) | Self::Above(bound) => [Some(value - bound), None],
@@ -108,29 +108,28 @@ impl fmt::Display for Threshold {
     }
 }
 
-/// How well a deciding number is known.
+/// The uncertainty of a deciding number.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Spread {
-    /// Nothing tells.
+    /// Unknown.
     Unknown,
-    /// A standard error, with the number of independent units where it is known.
+    /// A standard error, with the number of independent units if it is known.
     Error {
-        /// In the number's unit.
+        /// The standard error, in the number's unit.
         error: f64,
-        /// Sequences, items or words.
+        /// The number of sequences, items or words.
         units: Option<u64>,
     },
-    /// What it is in resamples of the independent units.
+    /// The values in resamples of the independent units.
     Drawn {
-        /// The number in each of them.
+        /// The value in each resample.
         draws: Arc<Draws>,
-        /// Half the least width of the interval, which the number of places that are compared gives; 0 where it gives none.
+        /// Half the least width of the interval, from the number of places compared; 0 if there is no such bound.
         least: f64,
     },
-    /// From the least to the greatest that choices give which are not sampled; of what is counted the number itself.
+    /// The range over choices that are not sampled; for a count, the number itself.
     Range([f64; 2]),
-    /// What the number is where models change places: the shares of arrangements in which it is at least as great, and at
-    /// most as great.
+    /// The shares of arrangements of the models in which the number is at least as great, and at most as great.
     Permuted {
         /// At least as great.
         at_least: f64,
@@ -146,15 +145,15 @@ pub struct Measured {
     pub value: f64,
     /// How well it is known.
     pub spread: Spread,
-    /// What else bears on the outcome.
+    /// Notes on the outcome.
     pub note: String,
 }
 
-/// The p of one side that an interval of 95 % stands for.
+/// The one-sided p that corresponds to an interval of 95 %.
 const ONE_SIDE: f64 = 0.025;
 
 impl Measured {
-    /// A number of which nothing says how well it is known.
+    /// A number with unknown uncertainty.
     pub fn of(value: f64) -> Self {
         Self {
             value,
@@ -163,17 +162,17 @@ impl Measured {
         }
     }
 
-    /// A number that is counted, and so known.
+    /// A number that is counted, and so exact.
     pub fn counted(value: f64) -> Self {
         Self::of(value).within([value, value])
     }
 
-    /// The same number with this standard error; of which nothing is known without one.
+    /// The same number with this standard error; without one, its uncertainty is unknown.
     pub fn with_error(self, standard_error: Option<f64>) -> Self {
         self.with_error_of(standard_error, None)
     }
 
-    /// The same number with this standard error over so many independent units.
+    /// The same number with this standard error over this many independent units.
     pub fn with_error_of(self, standard_error: Option<f64>, units: Option<u64>) -> Self {
         let error = standard_error.filter(|error| error.is_finite());
         Self {
@@ -182,18 +181,18 @@ impl Measured {
         }
     }
 
-    /// The same number, which is the most extreme of so many: its error is as wide as Bonferroni's correction has it. Of a number
-    /// without a known error nothing is known.
+    /// The same number as the most extreme of so many: its error is widened by Bonferroni's correction. A number without a known
+    /// error stays unknown.
     ///
     /// # Panics
-    /// If the number has an interval already.
+    /// If the number already has an interval.
     pub fn chosen_from(self, looks: usize) -> Self {
         let (error, units) = match self.spread {
             Spread::Error { error, units } => (error, units),
             Spread::Unknown => return self,
-            _ => panic!("a number is chosen from others before it has an interval"),
+            _ => panic!("a number must be marked as chosen before it has an interval"),
         };
-        // The errors that leave the share of one look on a side.
+        // The standard errors beyond which one comparison's share lies on one side.
         let (mut low, mut high) = (errors_in_interval(None), 40.0);
         for _ in 0..60 {
             let middle = f64::midpoint(low, high);
@@ -209,7 +208,7 @@ impl Measured {
         }
     }
 
-    /// The same number, from the one to the other by choices that are not sampled.
+    /// The same number with this range over choices that are not sampled.
     pub fn within(self, range: [f64; 2]) -> Self {
         Self {
             spread: Spread::Range(range),
@@ -225,7 +224,7 @@ impl Measured {
         }
     }
 
-    /// Its standard error, where it has one.
+    /// Its standard error, if it has one.
     pub fn standard_error(&self) -> Option<f64> {
         match self.spread {
             Spread::Error { error, .. } => Some(error),
@@ -252,7 +251,7 @@ impl Measured {
         }
     }
 
-    /// What it says of a threshold.
+    /// Its outcome against a threshold.
     fn verdict(&self, threshold: Threshold) -> Verdict {
         if let Spread::Permuted { at_least, at_most } = self.spread {
             let (own, opposite) = match threshold {
@@ -267,7 +266,7 @@ impl Measured {
         }
         let interval = self.interval();
         match interval.map_or(Verdict::Undecided, |interval| threshold.decides(interval)) {
-            // Either side would do, so that each gets half.
+            // A value on either side would satisfy it, so each side gets half.
             Verdict::Holds
                 if self.p(threshold) > ONE_SIDE && matches!(threshold, Threshold::Not(_)) =>
             {
@@ -277,13 +276,13 @@ impl Measured {
         }
     }
 
-    /// The one-sided p that speaks against the number's not being as it must be.
+    /// The one-sided p against the null hypothesis that the number does not satisfy the threshold.
     fn p(&self, threshold: Threshold) -> f64 {
         let [above, below] = threshold.room(self.value);
         let each = match &self.spread {
             Spread::Unknown => [Some(1.0), None],
             Spread::Error { error, units } => {
-                // In as many errors of a normal number as the interval has.
+                // In units of a normal number's standard error, as for the interval.
                 let scale = errors_in_interval(None) / errors_in_interval(*units);
                 let error = error.max(f64::MIN_POSITIVE);
                 [above, below].map(|room| Some(one_sided(scale * room? / error)))
@@ -320,7 +319,7 @@ impl Measured {
 pub struct NotTested(pub String);
 
 impl NotTested {
-    /// Why.
+    /// The reason.
     pub fn because(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
@@ -329,10 +328,10 @@ impl NotTested {
 /// A deciding number, or why there is none.
 pub type Outcome = Result<Measured, NotTested>;
 
-/// A paired difference with its standard error over so many units.
+/// A paired difference with its standard error over this many units.
 ///
 /// # Errors
-/// Why it has none that tells anything.
+/// The standard error is 0 or not defined.
 pub fn difference(value: f64, standard_error: Option<f64>, units: Option<u64>) -> Outcome {
     match standard_error {
         Some(0.0) => Err(NotTested::because(
@@ -345,7 +344,7 @@ pub fn difference(value: f64, standard_error: Option<f64>, units: Option<u64>) -
     }
 }
 
-/// Wilson's interval of 95 % of a share of so many.
+/// Wilson's 95 % interval of a share of so many.
 pub fn wilson(share: f64, count: f64) -> [f64; 2] {
     let errors = errors_in_interval(None);
     let square = errors * errors;
@@ -356,34 +355,34 @@ pub fn wilson(share: f64, count: f64) -> [f64; 2] {
     [centre - half, centre + half]
 }
 
-/// The standard error of a mean change of so many items, if no more than this share of them changed by 1: as of two changes in
-/// four items more than were seen (Agresti and Coull 1998), so that where none changed something is left open.
+/// The standard error of a mean change of this many items, if at most this share of them changed by 1. It assumes two more
+/// changes among four more items than were observed (Agresti and Coull 1998), so that it is not zero if nothing changed.
 pub fn error_of_changes(share: f64, items: f64) -> f64 {
     let all = items + 4.0;
     ((share * items + 2.0) / all / all).sqrt()
 }
 
-/// Which of the models a claim is about.
+/// The models that a claim is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Each that the line can be tested on.
+    /// Each model that the line can be tested on.
     Every,
-    /// Some one.
+    /// At least one model.
     Some,
 }
 
-/// One line to be: one number against one threshold.
+/// A future line: one number against one threshold.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// The model, or `*` where models are compared.
+    /// The model, or `*` for a comparison of models.
     pub model: String,
-    /// Which part of the claim it judges.
+    /// The part of the claim that it judges.
     pub part: String,
-    /// The lens, where one is read through.
+    /// The lens, if the number is read through one.
     pub lens: Option<Lens>,
-    /// Which models it is claimed of.
+    /// The models that it is claimed of.
     pub reach: Reach,
-    /// What the number must be.
+    /// The requirement on the number.
     pub threshold: Threshold,
     /// The number, or why there is none.
     pub outcome: Outcome,
@@ -420,7 +419,7 @@ impl Finding {
         }
     }
 
-    /// The same finding, claimed of some model and not of each.
+    /// The same finding, claimed of some model rather than of each.
     pub fn of_some(self) -> Self {
         Self {
             reach: Reach::Some,
@@ -436,7 +435,7 @@ impl Finding {
         }
     }
 
-    /// The one-sided p against its not holding; none where it is not tested.
+    /// The one-sided p against the null hypothesis that the line does not hold; `None` if it is not tested.
     pub fn p(&self) -> Option<f64> {
         let measured = self.outcome.as_ref().ok()?;
         Some(measured.p(self.threshold))
@@ -490,7 +489,7 @@ mod tests {
             let measured = Measured::of(0.0).with_error(Some(1.0)).chosen_from(looks);
             measured.interval().unwrap()[1]
         };
-        // Normal quantiles that leave 0.025, 0.0125 and 0.0025.
+        // Normal quantiles with 0.025, 0.0125 and 0.0025 beyond them.
         for (looks, expected) in [(1, 1.959_964), (2, 2.241_403), (10, 2.807_034)] {
             assert!((half(looks) - expected).abs() < 1e-6, "{}", half(looks));
         }

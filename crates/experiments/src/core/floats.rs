@@ -1,12 +1,12 @@
-//! Many numbers of a model, written down to the bit.
+//! Many numbers of a model, stored exactly.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Numbers that a journal keeps as one string, base64 of their bytes in little-endian order: five characters a number,
-/// and NaN and infinities among them, for which JSON has no number.
+/// Numbers that a journal keeps as one string: base64 of their little-endian bytes, about five characters a number. This
+/// includes NaN and infinities, for which JSON has no number.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Floats(pub Vec<f32>);
 

@@ -1,4 +1,4 @@
-//! Draws of the normal distribution.
+//! Draws from the normal distribution.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -17,7 +17,7 @@ impl Gaussian {
         (f64::from(self.0.next_u32()) + 0.5) / 4_294_967_296.0
     }
 
-    /// A draw of the standard normal distribution (Box and Muller).
+    /// A draw from the standard normal distribution (Box and Muller).
     pub(crate) fn draw(&mut self) -> f64 {
         (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }

@@ -7,12 +7,12 @@ use layerwise_sweep::{Continuation, Counted, Question, WorkBytes};
 use layerwise_tasks::{Encoder, Task};
 use std::sync::{Mutex, PoisonError};
 
-/// The encoder of tasks for a model, with the habit of lm-evaluation-harness 0.4.13: before an item stands what the user asks
-/// for, else what the tokenizer itself puts before a text, as those of Llama 2 and 3 do; nothing by a family's habit, but for
-/// Gemma, which gets its own BOS.
+/// The encoder of tasks for a model, with the rules of lm-evaluation-harness 0.4.13: before an item comes the token that the
+/// user asks for, else the token that the tokenizer itself puts before a text, as those of Llama 2 and 3 do. Habits of the
+/// family do not count, except that Gemma gets its BOS.
 ///
 /// # Errors
-/// A tokenizer that puts several tokens before a text.
+/// The tokenizer puts several tokens before a text.
 pub fn encoder<'a>(
     subject: &Subject<'_>,
     tokenizer: &'a Tokenizer,
@@ -32,7 +32,7 @@ pub fn encoder<'a>(
 /// The items of some tasks as a model reads them, one after another.
 ///
 /// # Errors
-/// An item that cannot be encoded, too little memory, or an interrupt.
+/// An item cannot be encoded, memory is insufficient, or the user interrupts.
 pub fn questions(
     subject: &Subject<'_>,
     tokenizer: &Tokenizer,
@@ -48,7 +48,7 @@ pub fn questions(
         .map(|(task, item)| task.context(*item, 0).len());
     let bytes = WorkBytes {
         reading: Tokenizer::encoding_bytes(texts.max().unwrap_or(0)),
-        // Each is counted as it is made: a bound from its text would be several times too high.
+        // Count each item as it is encoded: a bound from its text would be several times too high.
         result: 0,
     };
     let what = format!("{}: the items of tasks", subject.name);
@@ -64,7 +64,7 @@ pub fn questions(
     Ok(Counted::new(questions.into_parts().0, memory))
 }
 
-/// The bytes that a question takes.
+/// The bytes of a question.
 pub fn question_bytes(question: &Question) -> usize {
     let continuations = question.continuations.iter();
     let bytes = continuations.map(|continuation| {

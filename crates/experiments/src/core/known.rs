@@ -1,4 +1,4 @@
-//! Published numbers beside measured ones: the records of both, and how a measured one is found.
+//! Published numbers next to measured ones: the records of both, and the lookup of a measured number.
 
 use super::models::Facts;
 use super::table::record;
@@ -15,43 +15,43 @@ record! {
         pub index: Option<usize>,
         /// The number.
         pub published: f64,
-        /// How far it may be from what was drawn.
+        /// The reading error of the number.
         pub read_off_error: Option<f64>,
-        /// The section of the specification that has it.
+        /// The section of the specification that quotes it.
         pub source: String,
     }
     table("published-values") key(quantity, model, index) fault(|_| None)
 }
 
 record! {
-    /// One line of `known-values.csv`: a published number beside a measured one.
+    /// One line of `known-values.csv`: a published number next to a measured one.
     pub struct Compared {
         /// Name of the [`Quantity`].
         pub quantity: String,
-        /// The model as it is named in the run, or `families` and names of families.
+        /// The model's name in the run, or `families` and names of families.
         pub model: String,
         /// Block, residual stream or rank.
         pub index: Option<usize>,
         /// The published number.
         pub published: f64,
-        /// How far it may be from what was drawn.
+        /// The reading error of the number.
         pub read_off_error: Option<f64>,
-        /// The number of this run; empty where it was not measured.
+        /// This run's number; empty if it was not measured.
         pub measured: Option<f64>,
-        /// Whether the two differ by no more than that error; empty where either is missing.
+        /// Whether the two differ by at most that error; empty if either is missing.
         pub within: Option<bool>,
-        /// The section of the specification that has it.
+        /// The section of the specification that quotes it.
         pub source: String,
     }
     table("known-values") key(quantity, model, index) fault(|_| None)
 }
 
-/// A quantity that numbers are published of.
+/// A quantity with published numbers.
 #[derive(Clone, Copy)]
 pub struct Quantity {
     /// Its name, words joined by hyphens.
     pub name: &'static str,
-    /// The number that a run has for it: of one model, or of several of the published families together, at a block,
-    /// residual stream or rank.
+    /// A run's number for it, for one model or for several of the published families together, at a block, residual stream or
+    /// rank.
     pub of: fn(&Tables, &[&Facts], usize) -> Option<f64>,
 }

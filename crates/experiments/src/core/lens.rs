@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lens {
-    /// The final norm recomputed on each state.
+    /// The final norm, recomputed on each state.
     Standard,
     /// The final state's norm scale for every state, without bias: what v1 to v3 published by mistake.
     Legacy,

@@ -1,6 +1,6 @@
-//! What experiments share: records and their tables, curves, claims, the looks of models, and what an experiment is.
+//! What experiments share: records and their tables, curves, claims, styles of models, and the trait of an experiment.
 //!
-//! Nothing here knows an experiment.
+//! Nothing here knows a particular experiment.
 
 pub mod ablation;
 pub mod choices;

@@ -1,4 +1,4 @@
-//! Models as lines of a drawing: their order, their looks, their legend, and the depth that they share as an axis.
+//! Models as lines of a drawing: their order, their styles, their legend, and relative depth as an axis.
 
 use super::styles::{legend_order, styles_of_models};
 use super::table::Record;
@@ -15,17 +15,17 @@ pub struct Facts {
     pub family: String,
     /// Blocks, L.
     pub layers: usize,
-    /// Numbers in its weights.
+    /// The number of parameters.
     pub parameters: u64,
 }
 
-/// A model with the look of its lines, the same in every figure.
+/// A model with the style of its lines, the same in every figure.
 pub struct Model<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its family, the `model_type` of its config.
     pub family: &'a str,
-    /// The look of its lines.
+    /// The style of its lines.
     pub style: Style,
 }
 
@@ -57,12 +57,12 @@ pub fn legend(models: &[Model<'_>]) -> Vec<LegendEntry> {
         .collect()
 }
 
-/// ℓ/(L−1), the depth of block ℓ of L from 0 to 1; 0 in a model of one block.
+/// ℓ/(L−1), the depth of block ℓ of L blocks, from 0 to 1; 0 in a model of one block.
 pub fn relative_depth(layer: usize, layers: usize) -> f64 {
     layer as f64 / layers.saturating_sub(1).max(1) as f64
 }
 
-/// s/L, the depth of residual stream s of a model of L blocks, where 0 is the embedding and L the last block's output.
+/// s/L, the depth of residual stream s of a model of L blocks; 0 is the embedding and L the last block's output.
 pub fn state_depth(state: usize, layers: usize) -> f64 {
     state as f64 / layers.max(1) as f64
 }
@@ -77,8 +77,8 @@ pub fn state_axis() -> Axis {
     Axis::new("Relative depth s/L", Scale::Linear).between(0.0, 1.0)
 }
 
-/// A line for each model that has records, through their points from left to right, deeper models first: a short one's
-/// few points would be hidden below the many of a deep one.
+/// A line for each model that has records, through its points from left to right. Deeper models come first: the few points of
+/// a short model would be hidden below the many of a deep one.
 pub fn lines<'r, R: Record + 'r>(
     models: &[Model<'_>],
     records: impl Iterator<Item = &'r R> + Clone,
@@ -105,7 +105,7 @@ pub fn lines<'r, R: Record + 'r>(
     lines
 }
 
-/// A panel of the divergences of one model by depth: a line for each group of records, with its label and look.
+/// A panel of one model's divergences by depth: a line for each group of records, with its label and style.
 pub fn divergences<'r, R: Record + 'r>(
     title: String,
     model: &Model<'_>,
@@ -131,8 +131,8 @@ pub fn divergences<'r, R: Record + 'r>(
     }
 }
 
-/// The upper end of an axis that the embedding alone would stretch to more than twice what the rest needs, as with a tied
-/// unembedding, whose lens repeats the input with much confidence.
+/// The upper end of an axis, if the embedding alone would stretch it to more than twice what the rest needs. This happens with
+/// a tied unembedding, where the lens repeats the input token with high confidence.
 pub fn upper_end(lines: &[Line]) -> Option<f64> {
     let largest = |of: &dyn Fn(&Point) -> bool| {
         let points = lines.iter().flat_map(|line| &line.points);
@@ -143,8 +143,8 @@ pub fn upper_end(lines: &[Line]) -> Option<f64> {
     (rest > 0.0 && embedding > 2.0 * rest).then_some(1.1 * rest)
 }
 
-/// Lines by residual stream with the embedding, at 0, as a line of its own: what a lens reads off it is the token that was put in,
-/// and no step leads from there to what blocks compute.
+/// Lines by residual stream, with the embedding, at 0, as a separate line: a lens on the embedding reads the input token, and no
+/// step leads from there to what blocks compute.
 pub fn embedding_apart(lines: Vec<Line>) -> Vec<Line> {
     let apart = lines.into_iter().flat_map(|line| {
         let (embedding, rest): (Vec<Point>, Vec<Point>) =
@@ -162,7 +162,7 @@ pub fn families<'m, 'a>(models: &'m [Model<'a>]) -> Vec<&'m [Model<'a>]> {
     models.chunk_by(|a, b| a.family == b.family).collect()
 }
 
-/// The name of a family as papers write it; its `model_type` where it is another.
+/// The name of a family as papers write it; other families keep their `model_type`.
 pub fn family_name(model_type: &str) -> &str {
     match model_type {
         "gpt2" => "GPT-2",
@@ -174,14 +174,14 @@ pub fn family_name(model_type: &str) -> &str {
     }
 }
 
-/// Panels in rows of at most `columns`, as even as can be.
+/// Panels in rows of at most `columns`, as even as possible.
 pub fn rows_of(panels: Vec<Panel>, columns: usize) -> Vec<Vec<Panel>> {
     let rows = panels.len().div_ceil(columns).max(1);
     let width = panels.len().div_ceil(rows).max(1);
     panels.chunks(width).map(<[Panel]>::to_vec).collect()
 }
 
-/// The title of a model's panel, short enough for three side by side: its name, and the sequences that were measured.
+/// The title of a model's panel, short enough for three side by side: its name, and the number of sequences measured.
 pub fn title(model: &Model<'_>, mut sequences: impl Iterator<Item = u64>) -> String {
     let sequences = sequences.next().unwrap_or_default();
     format!("{}: {sequences} sequences", model.name)

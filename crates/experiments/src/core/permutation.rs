@@ -1,4 +1,4 @@
-//! Comparisons of models, whose unit is the model: how many of the arrangements of the models are as extreme.
+//! Comparisons of models, with the model as unit: how many arrangements of the models are as extreme.
 
 use super::finding::{Measured, Spread};
 use layerwise_metrics::correlation;
@@ -8,14 +8,14 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// Fewer models decide nothing.
 const FEWEST: usize = 5;
 
-/// All arrangements of so many models are tried; of more, so many drawn ones.
+/// The most models of which all arrangements are tried; for more models, the number of arrangements drawn at random.
 const ALL: usize = 8;
 const DRAWN: usize = 10_000;
 
 /// Equal statistics of other arrangements differ by rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// The mean of the first models less that of the others, among all ways of dividing the models into groups of these sizes.
+/// The mean of the first models minus that of the others, among all divisions of the models into groups of these sizes.
 pub fn difference(first: &[f64], others: &[f64]) -> Measured {
     let all = [first, others].concat();
     let total: f64 = all.iter().sum();
@@ -27,7 +27,7 @@ pub fn difference(first: &[f64], others: &[f64]) -> Measured {
     counts.measured(own, all.len())
 }
 
-/// Visits the sum of every choice of so many numbers.
+/// Visits the sum of every choice of this many numbers.
 fn choose(numbers: &[f64], most: usize, sum: f64, visit: &mut impl FnMut(f64)) {
     if most == 0 {
         visit(sum);
@@ -37,7 +37,7 @@ fn choose(numbers: &[f64], most: usize, sum: f64, visit: &mut impl FnMut(f64)) {
     }
 }
 
-/// Spearman's correlation of pairs, one for each model, among the arrangements of their second numbers; none where it is not
+/// Spearman's correlation of pairs, one pair for each model, among the arrangements of their second numbers; `None` if it is not
 /// defined.
 pub fn correlation(pairs: &[(f64, f64)]) -> Option<Measured> {
     let own = correlation::spearman(pairs)?;
@@ -62,7 +62,7 @@ pub fn correlation(pairs: &[(f64, f64)]) -> Option<Measured> {
     Some(counts.measured(own, pairs.len()))
 }
 
-/// Visits every arrangement of the second numbers from a place on.
+/// Visits every arrangement of the second numbers from an index on.
 fn permute(pairs: &mut [(f64, f64)], from: usize, visit: &mut impl FnMut(&[(f64, f64)])) {
     if from == pairs.len() {
         return visit(pairs);
@@ -80,7 +80,7 @@ fn swap(pairs: &mut [(f64, f64)], one: usize, other: usize) {
     pairs[other].1 = second;
 }
 
-/// How many arrangements there are, and how many are as extreme.
+/// The number of arrangements, and how many of them are as extreme.
 #[derive(Default)]
 struct Counts {
     all: f64,

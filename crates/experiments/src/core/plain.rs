@@ -1,6 +1,6 @@
-//! The plain model on a text: one forward pass a sequence, of which experiments sum up activations as they come.
+//! The plain model on a text: one forward pass for each sequence; experiments sum up its activations as they are computed.
 //!
-//! Experiments declare [`Observation`]s; the pass makes all of them at once, and a journal keeps what they leave of each
+//! Experiments declare [`Observation`]s. The pass makes all of them at once, and a journal keeps their results for each
 //! sequence.
 
 use super::error::{ExperimentError, Place};
@@ -12,25 +12,25 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What is summed up while the plain model runs on a sequence.
+/// A sum over activations while the plain model runs on a sequence.
 pub trait Observation: Sync {
-    /// Its name, which stands for all that it depends on: observations of one name are made once.
+    /// Its name, which identifies everything it depends on: observations with one name are made once.
     fn id(&self) -> &'static str;
 
     /// Watches a sequence, given its index in the text.
     fn begin<'m>(&self, model: &'m Model, sequence: usize) -> Box<dyn Watch + 'm>;
 
-    /// Whether what a journal holds of a sequence has the form that the observation leaves.
+    /// Whether a journal's entry for a sequence has the form of this observation's result.
     fn fits(&self, left: &Value, layers: usize) -> bool;
 
-    /// The most bytes that what it leaves of a sequence takes.
+    /// The largest result for a sequence, in bytes.
     fn left_bytes(&self, config: &ModelConfig) -> usize {
-        /// A dozen [sums](super::sum::Sum) of a block, as JSON in memory.
+        /// A dozen [sums](super::sum::Sum) for each block, as JSON in memory.
         const BLOCK: usize = 3 << 10;
         (config.layers + 1) * BLOCK
     }
 
-    /// The most bytes that it holds while it watches a sequence of `seq` tokens.
+    /// The most memory that it takes while it watches a sequence of `seq` tokens, in bytes.
     fn bytes(&self, config: &ModelConfig, seq: usize) -> usize {
         let _ = (config, seq);
         0
@@ -39,30 +39,30 @@ pub trait Observation: Sync {
 
 /// Watches one sequence.
 pub trait Watch: Observer {
-    /// What is left of the sequence, for the journal.
+    /// The result for the sequence, for the journal.
     ///
     /// # Errors
-    /// Numbers that are not finite.
+    /// Numbers are not finite.
     fn finish(self: Box<Self>) -> Result<Value, ExperimentError>;
 }
 
-/// What observations left of a text.
+/// The results of observations on a text.
 #[derive(Default)]
 pub struct Observed {
-    /// `None` where nothing was observed.
+    /// `None` if nothing was observed.
     sequences: Option<Counted<Vec<Sequence>>>,
 }
 
-/// What is left of one sequence, by the names of the observations.
+/// The results for one sequence, by names of the observations.
 type Sequence = BTreeMap<String, Value>;
 
 impl Observed {
-    /// How many sequences the text has.
+    /// The number of sequences of the text.
     pub fn sequences(&self) -> u64 {
         self.each().len() as u64
     }
 
-    /// What an observation left, in the order of the text; nothing if it was not made.
+    /// The results of one observation, in the order of the text; empty if it was not made.
     ///
     /// # Errors
     /// None: the form was checked when it was read.
@@ -81,11 +81,11 @@ impl Observed {
     }
 }
 
-/// Puts a model through sequences under some observations.
+/// Runs a model on sequences under some observations.
 ///
 /// # Errors
-/// A sequence that does not fit the model, numbers that are not finite, a journal that cannot be used, or an interrupt; of a
-/// share [`ExperimentError::ShareFinished`].
+/// A sequence does not fit the model, numbers are not finite, a journal cannot be used, or the user interrupts; in a share,
+/// [`ExperimentError::ShareFinished`].
 pub fn observe(
     runs: &Runs<'_>,
     sequences: &[Vec<u32>],
@@ -108,7 +108,7 @@ pub fn observe(
     })
 }
 
-/// Refuses the end of a run that is not finite: what is not finite anywhere is not finite in the end; sums may hide it.
+/// Refuses a final state that is not finite: a value that is not finite anywhere reaches the end, while sums may hide it.
 ///
 /// # Errors
 /// [`Failure::NotFinite`].

@@ -1,4 +1,4 @@
-//! The models of the paper, and its tables of them.
+//! The models of the paper, and the paper's tables about them.
 
 use super::models::Facts;
 use std::io;
@@ -8,19 +8,19 @@ use std::io;
 pub struct TextTable {
     /// Name of its file, without extension.
     pub name: &'static str,
-    /// What it is.
+    /// Its title.
     pub title: String,
-    /// Heads of the columns.
+    /// Column headers.
     pub columns: Vec<String>,
-    /// Cells, row by row, as many as there are columns.
+    /// Cells row by row, one for each column.
     pub rows: Vec<Vec<String>>,
 }
 
 impl TextTable {
-    /// The table as CSV, the heads first.
+    /// The table as CSV, headers first.
     ///
     /// # Errors
-    /// None that memory gives; the type is that of the writer.
+    /// None when writing to memory; the type is that of the writer.
     pub fn csv(&self) -> io::Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(&self.columns)?;
@@ -35,9 +35,9 @@ impl TextTable {
 struct Published {
     /// The name of its folder, without suffixes.
     name: &'static str,
-    /// As in table 2.
+    /// Its name in table 2.
     title: &'static str,
-    /// On the hub.
+    /// Its name on the hub.
     repository: &'static str,
     layers: usize,
     parameters: &'static str,
@@ -78,7 +78,7 @@ published! {
     "Qwen2.5-14B" "Qwen 2.5 14B" "Qwen/Qwen2.5-14B" 48 "14B" false;
 }
 
-/// The paper's model that a folder's name stands for, by that model's name; `-deduped` does not count.
+/// The name of the paper's model that a folder's name refers to; `-deduped` is ignored.
 ///
 /// ```
 /// use layerwise_experiments::core::published::published_name;
@@ -91,10 +91,10 @@ pub fn published_name(model: &str) -> Option<&'static str> {
     published(model).map(|published| published.name)
 }
 
-/// Models of related papers, whose numbers are known.
+/// Models of related papers with published numbers.
 const RELATED: [&str; 4] = ["Llama-2-7B", "Llama-2-13B", "Llama-2-70B", "Mistral-7B"];
 
-/// The model of a related paper that a folder's name stands for, by that model's name; `-hf` and `-v0.1` do not count.
+/// The name of the related paper's model that a folder's name refers to; `-hf` and `-v0.1` are ignored.
 ///
 /// ```
 /// use layerwise_experiments::core::published::related_name;

@@ -1,7 +1,7 @@
 //! Means over independent units as curves, and any statistic of such curves with its interval.
 //!
-//! A statistic is made again from resamples of the units, 2,000 times. Curves of one sample are resampled together, so that what
-//! a statistic pairs or chooses is paired and chosen in every resample.
+//! A statistic is recomputed on 2,000 resamples of the units. Curves of one sample are resampled together, so that whatever a
+//! statistic pairs or chooses is paired and chosen in every resample.
 
 use super::claim::Evidence;
 use super::curve::{Point, needs, point};
@@ -14,10 +14,10 @@ use layerwise_metrics::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Draws; tests that simulate many runs make do with fewer.
+/// Resamples; tests that simulate many runs use fewer.
 pub(crate) const DRAWS: usize = if cfg!(test) { 200 } else { 2000 };
 
-/// Numbers in one field, with spaces between them.
+/// Numbers in one field, separated by spaces.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Numbers(pub Vec<f64>);
@@ -43,15 +43,16 @@ impl TryFrom<String> for Numbers {
     }
 }
 
-/// No model has so many blocks, or pairs of them.
+/// No model has this many blocks, or pairs of blocks.
 const MOST_INDEX: usize = u32::MAX as usize;
 
 record! {
-    /// One line of `units.csv`: what each independent unit adds to one mean, the mean being the sum of sums by that of counts.
+    /// One line of `units.csv`: the contribution of each independent unit to one mean, which is the total of sums divided by that of
+    /// counts.
     pub struct Units {
         /// Name of the model.
         pub model: String,
-        /// The curve that the mean is a point of.
+        /// The sample: curves of one sample have the same units in the same order.
         pub curve: String,
         /// The sample: curves of one have the same units in the same order.
         pub sample: String,
@@ -59,7 +60,7 @@ record! {
         pub index: usize,
         /// For each unit the sum of its observations.
         pub sums: Numbers,
-        /// For each unit the number of its observations, or what the sum is a share of; one number where it is the same of all.
+        /// For each unit the number of its observations, or the denominator of a share; one number if it is the same for all.
         pub counts: Numbers,
     }
     table("units") key(model, curve, index) fault(|units| {
@@ -69,7 +70,7 @@ record! {
             units => format!("1 or {units} numbers"),
         };
         let fits = counts.len() == 1 || counts.len() == sums.len();
-        // A quotation mark that is not closed takes in the lines below. A model's own name may have line ends.
+        // An unclosed quotation mark would include the lines below. A model's own name may have line ends.
         if takes_in_lines(&units.model) {
             return Some(("model", "a name on one line".to_owned()));
         }
@@ -87,7 +88,7 @@ record! {
     })
 }
 
-/// Whether a name is followed by its line and the beginning of another of the same name.
+/// Whether a name is followed by its line and the beginning of another line with the same name.
 fn takes_in_lines(name: &str) -> bool {
     let parts = name.split_once(',');
     parts.is_some_and(|(own, below)| below.contains(&format!("\n{own},")))
@@ -155,7 +156,7 @@ pub struct Sampled {
 }
 
 impl Sampled {
-    /// The points that `keep` keeps by index and depth.
+    /// The points for which `keep` holds, by index and depth.
     #[must_use]
     pub fn retaining(mut self, keep: impl Fn(usize, f64) -> bool) -> Self {
         self.points
@@ -163,12 +164,12 @@ impl Sampled {
         self
     }
 
-    /// How many units there are.
+    /// The number of units.
     pub fn units(&self) -> usize {
         self.units
     }
 
-    /// The curve of all units, each once.
+    /// The curve over all units, each once.
     pub fn curve(&self) -> Vec<Point> {
         let sums: Vec<f64> = self
             .columns()
@@ -193,9 +194,9 @@ impl Sampled {
             .collect()
     }
 
-    /// The same curve over every second unit, from the first or the second on; and the units of the other half count nothing.
+    /// The same curve over every second unit, from the first or the second on; units of the other half count zero.
     ///
-    /// What one half chooses, the other can judge.
+    /// One half can choose a place, and the other half can judge it.
     #[must_use]
     pub fn half(&self, second: bool) -> Self {
         let mut half = self.clone();
@@ -209,7 +210,7 @@ impl Sampled {
     }
 
     fn draws(&self) -> Result<Vec<Vec<f64>>, MetricsError> {
-        // A sample's name decides its draws (FNV-1a).
+        // The name of a sample determines its resamples (FNV-1a).
         let seed = self
             .sample
             .bytes()
@@ -222,7 +223,7 @@ impl Sampled {
 }
 
 impl Evidence<'_> {
-    /// A curve that has been measured of a model; `depth` is that of an index.
+    /// A measured curve of a model; `depth` maps an index to its depth.
     ///
     /// # Errors
     /// `experiment` has not measured it.
@@ -292,7 +293,7 @@ impl Evidence<'_> {
 /// A statistic of curves with its interval: the statistic of each resample.
 ///
 /// # Errors
-/// What the statistic says of the curves of all units.
+/// The statistic fails on the curves of all units.
 pub fn statistic<const N: usize>(
     curves: [&Sampled; N],
     of: impl Fn([&[Point]; N]) -> Outcome,
@@ -302,10 +303,10 @@ pub fn statistic<const N: usize>(
     })
 }
 
-/// The same of any number of curves.
+/// The same for any number of curves.
 ///
 /// # Errors
-/// What the statistic says of the curves of all units.
+/// The statistic fails on the curves of all units.
 pub fn statistic_of_all(curves: &[&Sampled], of: impl Fn(&[Vec<Point>]) -> Outcome) -> Outcome {
     let plain: Vec<Vec<Point>> = curves.iter().map(|curve| curve.curve()).collect();
     let measured = of(&plain)?;
@@ -338,11 +339,11 @@ pub fn statistic_of_all(curves: &[&Sampled], of: impl Fn(&[Vec<Point>]) -> Outco
     }
 }
 
-/// A number at a place that the data choose: one half of the units chooses, the other judges, and the other way round; the
-/// mean of both. What is greatest by chance in one half is not in the other.
+/// A number at a place that the data choose: each half of the units chooses for the other half to judge, and the result is the
+/// mean of both. A place that is greatest by chance in one half is not greatest in the other.
 ///
 /// # Errors
-/// What the statistic says of the curves of all units.
+/// The statistic fails on the curves of all units.
 pub fn chosen_by_halves(
     curves: &[Sampled],
     of: impl Fn(&[Vec<Point>], &[Vec<Point>]) -> Outcome,
@@ -366,7 +367,7 @@ fn undecided(measured: Measured, why: &str) -> Measured {
     measured.noting(note)
 }
 
-/// A rank correlation over so many places: its interval is at least that which their number gives, ±1.96/√(n−1).
+/// A rank correlation over this many places: its interval is at least as wide as their number implies, ±1.96/√(n−1).
 pub fn over_places(outcome: Outcome, places: usize) -> Outcome {
     let width = errors_in_interval(None) / (places.saturating_sub(1).max(1) as f64).sqrt();
     outcome.map(|measured| match measured.spread {
@@ -381,8 +382,8 @@ pub fn over_places(outcome: Outcome, places: usize) -> Outcome {
     })
 }
 
-/// The interval of 95 % of a rank correlation that so many places give: of Fisher's z, with the variance (1 + ρ²/2)/(n − 3)
-/// (Bonett and Wright 2000); of three places or fewer, all that a correlation can be.
+/// The 95 % interval of a rank correlation over this many places: by Fisher's z, with the variance (1 + ρ²/2)/(n − 3) (Bonett
+/// and Wright 2000). For three places or fewer, the whole range of a correlation.
 pub fn interval_of_ranks(correlation: f64, places: usize) -> [f64; 2] {
     if places <= 3 {
         return [-1.0, 1.0];
@@ -465,7 +466,7 @@ mod tests {
     #[test]
     fn curves_of_one_sample_are_drawn_together() {
         let mut tables = Tables::default();
-        // Sequences differ much, and the second curve lies above the first in each by about as much.
+        // Sequences differ much, and in each the second curve is above the first by about the same amount.
         let first: Vec<f64> = (0..30_i32).map(|at| f64::from(at * at)).collect();
         let second: Vec<f64> = (0..30_i32)
             .map(|at| f64::from(at * at + 5 + at % 3))
@@ -521,7 +522,7 @@ mod tests {
     #[test]
     fn one_half_judges_what_the_other_chose() {
         let mut tables = Tables::default();
-        // By turns each place is the greatest: what one half likes best is the other's worst.
+        // The places take turns at being the greatest: the best in one half is the worst in the other.
         let of = |first: f64, second: f64| -> Vec<f64> {
             (0..20)
                 .map(|at| if at % 2 == 0 { first } else { second })

@@ -1,14 +1,14 @@
 //! Colours and line styles of models, the same for a model in every figure.
 //!
-//! A family has a hue and a marker; within it a larger model is darker. The hues of the two families that most figures
-//! compare, GPT-2 and Pythia, stay apart under red-green colour blindness at every pair of sizes; among five families
-//! hue alone cannot do that, so the marker tells families apart as well.
-//! A model whose name does not tell its size has the middle of its family's colours, so that it looks the same alone and
-//! beside others. A model of an unknown family takes the next colour of [`OKABE_ITO`].
+//! Each family has a hue and a marker, and larger models of a family are darker. The hues of the two families that most figures
+//! compare, GPT-2 and Pythia, stay distinct under red-green colour blindness at every pair of sizes. Among five families hue
+//! alone cannot achieve that, so the marker distinguishes families as well.
+//! A model whose name does not state its size has the middle colour of its family, so that it looks the same alone and next to
+//! others. A model of an unknown family takes the next colour of [`OKABE_ITO`].
 
 use layerwise_plot::{Colour, Dash, LegendEntry, Marker, OKABE_ITO, Style};
 
-/// The look of the line at a place among those that one model has.
+/// The style of the n-th line of one model.
 pub fn nth(place: usize) -> Style {
     const MARKERS: [Marker; 5] = [
         Marker::Circle,
@@ -25,7 +25,7 @@ pub fn nth(place: usize) -> Style {
     }
 }
 
-/// A legend of lines that look so, in their order.
+/// A legend of lines with these styles, in order.
 pub fn legend_of<'a>(labels: impl Iterator<Item = &'a str>) -> Vec<LegendEntry> {
     let entry = |(place, label): (usize, &str)| LegendEntry {
         label: label.to_owned(),
@@ -35,11 +35,11 @@ pub fn legend_of<'a>(labels: impl Iterator<Item = &'a str>) -> Vec<LegendEntry> 
     labels.enumerate().map(entry).collect()
 }
 
-/// What one family of models looks like.
+/// The style of one family of models.
 struct Look {
     /// Values of `model_type` that belong to the family.
     model_types: &'static [&'static str],
-    /// Colours of its smallest, its middle and its largest model, from light to dark.
+    /// Colours of its smallest, middle and largest model, from light to dark.
     ramp: [Colour; 3],
     marker: Marker,
     /// Parameters of the models at the ends of the ramp.
@@ -105,7 +105,7 @@ const FAMILIES: &[Look] = &[
     },
 ];
 
-/// Models whose names give no count of parameters. Phi-1 and Phi-1.5 are equally large; they are set apart by version.
+/// Models whose names state no number of parameters. Phi-1 and Phi-1.5 are equally large; their version distinguishes them.
 const NAMED_SIZES: &[(&str, f64)] = &[
     ("gpt2", 124e6),
     ("gpt2-medium", 355e6),
@@ -119,8 +119,8 @@ const NAMED_SIZES: &[(&str, f64)] = &[
 
 /// The colour of a model by its `name` and its `family` (the `model_type` of its config).
 ///
-/// None if the family is unknown. Where the name tells no size, as it is not one of GPT-2's or Phi's and has no part such
-/// as `410m` or `2.8B` between hyphens, the middle of the family's colours.
+/// `None` if the family is unknown. A name states a size if it is one of GPT-2's or Phi's or has a part such as `410m` or `2.8B`
+/// between hyphens; other models of a family get its middle colour.
 ///
 /// ```
 /// # use layerwise_experiments::core::styles::colour_of_model;
@@ -141,7 +141,7 @@ pub fn colour_of_model(name: &str, family: &str) -> Option<Colour> {
 
 /// Styles of the models of one figure, given as (name, family), in their order.
 ///
-/// Models that would get the same colour differ in their dash pattern, up to four of them.
+/// Models that would get the same colour differ in their dash pattern, for up to four of them.
 pub fn styles_of_models(models: &[(&str, &str)]) -> Vec<Style> {
     let mut styles: Vec<Style> = Vec::with_capacity(models.len());
     let mut unknown = 0;
@@ -160,13 +160,13 @@ pub fn styles_of_models(models: &[(&str, &str)]) -> Vec<Style> {
     styles
 }
 
-/// Where a model stands among others in a legend: known families first, each from small to large, then by name.
+/// The position of a model in a legend: known families first, each from small to large, then by name.
 pub fn legend_order<'a>(name: &'a str, family: &'a str) -> impl Ord + use<'a> {
     let rank = FAMILIES
         .iter()
         .position(|known| known.model_types.contains(&family))
         .unwrap_or(FAMILIES.len());
-    // Sizes are positive, and the bit patterns of positive numbers are ordered as the numbers are.
+    // Sizes are positive, and bit patterns of positive numbers are ordered as the numbers are.
     let size = parameters_of(name).map_or(u64::MAX, f64::to_bits);
     let family = if rank == FAMILIES.len() { family } else { "" };
     (rank, family, size, name)
@@ -178,7 +178,7 @@ fn family_of(model_type: &str) -> Option<&'static Look> {
         .find(|family| family.model_types.contains(&model_type))
 }
 
-/// The count of parameters that a model's name tells.
+/// The number of parameters that a model's name states.
 fn parameters_of(name: &str) -> Option<f64> {
     let name = name.rsplit('/').next().unwrap_or(name).to_lowercase();
     let named = NAMED_SIZES.iter().find(|(known, _)| *known == name);

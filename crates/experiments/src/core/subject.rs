@@ -1,4 +1,4 @@
-//! A model with what it reads, and how it is run.
+//! A model with its inputs and the way to run it.
 
 use super::clock::Clock;
 use super::data::{Data, Shared};
@@ -16,31 +16,31 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::path::Path;
 
-/// A model with what it reads, and how it is run.
+/// A model with its inputs and the way to run it.
 pub struct Subject<'a> {
     /// The model.
     pub model: &'a Model,
     /// Its name.
     pub name: &'a str,
-    /// Its tokenizer, where there is one.
+    /// Its tokenizer, if it has one.
     pub tokenizer: Option<&'a Tokenizer>,
     /// The text.
     pub text: Text<'a>,
     /// A text of another kind.
     pub other_text: Option<Text<'a>>,
-    /// The token that the user wants before every text, of data sets too.
+    /// The token that the user wants before every text, including those of data sets.
     pub bos: Option<u32>,
-    /// The tokens that end a text which the model writes.
+    /// The tokens that end a text written by the model.
     pub end_tokens: Vec<u32>,
-    /// The chat template of the checkpoint, where it has one and an experiment needs it.
+    /// The chat template of the checkpoint, if it has one and an experiment needs it.
     pub template: Option<&'a Template>,
     /// Data sets.
     pub data: &'a Data,
-    /// Its runs.
+    /// The way to run it.
     pub runs: Runs<'a>,
-    /// The clock, where times are to be taken.
+    /// The clock, if times are measured.
     pub clock: Option<&'a dyn Clock>,
-    /// What experiments on this model share.
+    /// Values that experiments on this model share.
     pub shared: Shared,
 }
 
@@ -49,18 +49,18 @@ pub struct Subject<'a> {
 pub struct Text<'a> {
     /// The file.
     pub path: &'a Path,
-    /// How it was read.
+    /// The options it was read with.
     pub options: &'a Options,
     /// Its sequences.
     pub corpus: &'a Corpus,
     /// The token before each sequence.
     pub bos: Option<u32>,
-    /// The most tokens that the user wants to be run.
+    /// The most tokens that the user wants to run.
     pub most_tokens: Option<usize>,
 }
 
 impl fmt::Display for Text<'_> {
-    /// How much it is.
+    /// The size of the text, in words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (sequences, tokens) = (self.sequences().len(), self.corpus.tokens());
         write!(f, "on {sequences} sequences, {tokens} tokens")
@@ -95,9 +95,9 @@ impl<'a> Subject<'a> {
     /// The unembedding with the final norm folded into it ([`Model::folded_unembedding`]), \[model, vocab\].
     ///
     /// # Errors
-    /// There is not enough memory for it.
+    /// Memory is insufficient.
     pub fn folded_unembedding(&self) -> Result<Counted<Array2<f32>>, ExperimentError> {
-        /// Bytes of an element that is folded in f64 and kept in f32.
+        /// Bytes of an element, folded in f64 and kept in f32.
         const FOLDED: usize = 12;
         let config = self.model.config();
         let elements = config.vocab.saturating_mul(config.model);
@@ -114,17 +114,17 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// How a model is run.
+/// How a model runs.
 #[derive(Clone)]
 pub struct Runs<'a> {
-    /// What identifies the model.
+    /// The identity of the model in keys.
     pub model: layerwise_sweep::Subject<'a>,
-    /// How runs are carried out; with journals, for what takes long.
+    /// How runs are carried out; with journals, if they take long.
     pub runner: Runner<'a>,
 }
 
 impl Runs<'_> {
-    /// The same for all items, whatever the share: what decides which items there are, every share measures whole.
+    /// The same for all items, whatever the share: every share runs completely whatever decides which items there are.
     pub fn of_all_items(&self) -> Self {
         Self {
             model: self.model.clone(),
@@ -132,12 +132,12 @@ impl Runs<'_> {
         }
     }
 
-    /// Runs `read` on every item and returns what it gives in their order. Nothing is kept in a journal.
+    /// Runs `read` on every item and returns the results in order. Keeps nothing in a journal.
     ///
-    /// `bytes` is the memory that `read` takes for one item at most.
+    /// `bytes` is the most memory that `read` takes for one item.
     ///
     /// # Errors
-    /// Too little memory, the first error of an item, or an interrupt.
+    /// Memory is insufficient, an item fails (the first error is returned), or the user interrupts.
     pub fn over<T: Sync, R: Clone + Send>(
         &self,
         items: &[T],
@@ -155,13 +155,14 @@ impl Runs<'_> {
 
     /// Runs `read` on every item that no earlier run has finished, and returns the results of all in their order.
     ///
-    /// `bytes` is the memory that `read` and what it returns take for one item at most.
-    /// `input` tells an item by numbers, about as many as it has tokens: they go into the key, and their count into the
-    /// estimate of the time. `fits` says whether a result that was kept has the form that `read` gives it.
+    /// `bytes` is the most memory that `read` and its result take for one item.
+    /// `input` identifies an item by numbers, about as many as it has tokens: they go into the key, and their count into the
+    /// time estimate. `fits` says whether a kept result has the form of `read`'s results.
     ///
     /// # Errors
-    /// Too little memory, a journal that cannot be used, the first error of an item, or an interrupt; of a share
-    /// [`ExperimentError::ShareFinished`].
+    /// Memory is insufficient, a journal cannot be used, an item fails (the first error is returned), or the user interrupts;
+    /// in a
+    /// share, [`ExperimentError::ShareFinished`].
     pub fn kept<T: Sync, R: Serialize + DeserializeOwned + Clone + Send>(
         &self,
         id: MeasureId,
@@ -176,11 +177,12 @@ impl Runs<'_> {
         self.plain(&work, items)
     }
 
-    /// Measures every item under the plain schedule, going on where an earlier run stopped.
+    /// Measures every item under the plain schedule; resumes where an earlier run stopped.
     ///
     /// # Errors
-    /// Too little memory, a journal that cannot be used, the first error of an item, or an interrupt; of a share
-    /// [`ExperimentError::ShareFinished`].
+    /// Memory is insufficient, a journal cannot be used, an item fails (the first error is returned), or the user interrupts;
+    /// in a
+    /// share, [`ExperimentError::ShareFinished`].
     pub fn plain<M>(
         &self,
         measure: &M,
@@ -193,11 +195,11 @@ impl Runs<'_> {
         Ok(self.measure(&plan, measure, items)?.into_plain())
     }
 
-    /// Measures every item under the schedules of a plan, going on where an earlier run stopped; or the share of them that
-    /// the runner is for.
+    /// Measures every item under the schedules of a plan, or the runner's share of the items; resumes where an earlier run
+    /// stopped.
     ///
     /// # Errors
-    /// As [`Runs::plain`]; of a share [`ExperimentError::ShareFinished`] once it is.
+    /// As [`Runs::plain`]; in a share, [`ExperimentError::ShareFinished`] when the share is finished.
     pub fn measure<M>(
         &self,
         plan: &Plan,
@@ -216,10 +218,10 @@ impl Runs<'_> {
         }
     }
 
-    /// Takes memory until the value that is returned is dropped.
+    /// Takes memory until the returned value is dropped.
     ///
     /// # Errors
-    /// There is not enough of it.
+    /// Memory is insufficient.
     pub fn hold(&self, what: &str, bytes: usize) -> Result<Held, ExperimentError> {
         let what = format!("{}: {what}", self.model.name);
         Ok(self.runner.budget().hold(&what, bytes as u64)?)

@@ -3,14 +3,14 @@
 use layerwise_metrics::ClusteredMean;
 use serde::{Deserialize, Serialize};
 
-/// A sum over a part of a text and the number of its terms, written down to the bit: it may be NaN or infinite, for which
-/// JSON has no number.
+/// A sum over a part of a text and the number of its terms, stored exactly: the sum may be NaN or infinite, for which JSON has
+/// no number.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "(u64, u64)", into = "(u64, u64)")]
 pub struct Sum {
     /// The sum.
     pub sum: f64,
-    /// Its terms.
+    /// The number of its terms.
     pub count: u64,
 }
 

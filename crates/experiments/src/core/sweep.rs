@@ -1,37 +1,37 @@
-//! The sweep that experiments share: each declares the families of edits that it wants, and all are run together, so that
-//! common prefixes are run once.
+//! The sweep that experiments share: each declares the families of edits that it needs, and all run together, so that common
+//! prefixes run once.
 
 use super::error::ExperimentError;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, ScheduleError};
 use layerwise_sweep::{Counted, Divergence, Plan, Statistics, Sums};
 use layerwise_transformer::Model;
 
-/// A family of edits that an experiment wants in the sweep.
+/// A family of edits that an experiment needs in the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edits {
-    /// Its text, as `drop(l)`.
+    /// Its text, such as `drop(l)`.
     pub family: &'static str,
-    /// Whether the most probable tokens are counted where the family's `l` is 0.
+    /// Whether to count the most probable tokens for the member with `l` = 0.
     pub counts_at_first_block: bool,
 }
 
-/// A token's share is known well enough from so many sequences; statistics are over all of them.
+/// A token's share is known well enough from this many sequences; statistics cover all sequences.
 const COUNTED_SEQUENCES: usize = 32;
 
-/// A sweep to be run.
+/// A sweep to run.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     /// The schedules.
     pub plan: Plan,
-    /// What is measured of them.
+    /// The measure.
     pub measure: Divergence,
 }
 
 impl Sweep {
-    /// The sweep of some families; `None` of no family.
+    /// The sweep of some families; `None` without families.
     ///
     /// # Errors
-    /// A model that is too short for a family.
+    /// A model is too short for a family.
     pub fn new(
         model: &Model,
         edits: impl IntoIterator<Item = Edits>,
@@ -52,13 +52,13 @@ impl Sweep {
                 counted.push(at);
             }
         }
-        // A model of one block, say, has no block that could be dropped or swapped: such a family yields nothing.
+        // A model of one block, for example, has no two blocks to swap: such a family has no members.
         let has_members = |family: &EditFamily| {
             let members = family.expand(model.stack(), DEFAULT_MAX_MEMBERS);
             !matches!(members, Err(ScheduleError::NoMembers { .. }))
         };
         let kept: Vec<bool> = families.iter().map(has_members).collect();
-        // The places of those that stay, among those that stay.
+        // New indices of the families that remain.
         let place = |at: usize| kept[..at].iter().filter(|kept| **kept).count();
         let counted: Vec<usize> = counted
             .into_iter()
@@ -84,12 +84,12 @@ impl Sweep {
     }
 }
 
-/// A sweep that was run.
+/// A finished sweep.
 #[derive(Clone, Debug)]
 pub struct Swept {
     /// The schedules.
     pub plan: Plan,
-    /// One for each schedule, the plain one first.
+    /// Statistics for each schedule, the plain one first.
     pub statistics: Vec<Statistics>,
     /// The sums of each sequence, one for each schedule.
     pub sums: Counted<Vec<Vec<Sums>>>,
@@ -98,7 +98,7 @@ pub struct Swept {
 /// One schedule of a family.
 #[derive(Clone, Copy, Debug)]
 pub struct Altered<'a> {
-    /// The block that the family's `l` is bound to.
+    /// The value of the family's `l`.
     pub layer: usize,
     /// The statistics of the schedule.
     pub statistics: &'a Statistics,
@@ -107,7 +107,7 @@ pub struct Altered<'a> {
 }
 
 impl Swept {
-    /// How many sequences the statistics are over.
+    /// The number of sequences that the statistics cover.
     pub fn sequences(&self) -> u64 {
         self.sums.len() as u64
     }
@@ -120,7 +120,7 @@ impl Swept {
     /// The schedules of a family, in the order of its blocks.
     ///
     /// # Errors
-    /// The text is no family.
+    /// The text is not one of the families.
     pub fn of(&self, family: &str) -> Result<Vec<Altered<'_>>, ExperimentError> {
         let family: EditFamily = family.parse()?;
         let at = self

@@ -1,4 +1,4 @@
-//! Tables of results: one type for a line, one way of writing and reading them as CSV.
+//! Tables of results: one type for each kind of line, and one way to write and read them as CSV.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,8 +8,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// One line of a table of results.
-///
-/// A mean that could not be measured is NaN; an optional field is empty where it does not apply, and a standard error
+/// A mean that could not be measured is NaN. An optional field is empty if it does not apply, and a standard error is empty if
+/// there is only one sequence.
 /// where there is one sequence only.
 pub trait Record:
     Serialize + DeserializeOwned + Clone + fmt::Debug + Send + Sync + 'static
@@ -17,21 +17,21 @@ pub trait Record:
     /// The name of the table's file, without extension.
     const NAME: &'static str;
 
-    /// The columns: the fields in their order.
+    /// The columns: the fields in order.
     const COLUMNS: &'static [&'static str];
 
-    /// What the line is about; a table has one line for each.
+    /// The key of the line; a table has one line for each key.
     fn key(&self) -> String;
 
     /// The model that the line is about.
     fn model(&self) -> &str;
 
-    /// The first field that cannot be, with what was expected.
+    /// The first invalid field, with what was expected.
     fn fault(&self) -> Option<(&'static str, String)>;
 }
 
-/// Declares a [`Record`]: a struct whose fields are columns, the name of its table, the fields that identify a line, and
-/// the check of a line.
+/// Declares a [`Record`]: a struct whose fields are columns, the name of its table, the fields that identify a line, and the
+/// check of a line.
 macro_rules! record {
     (
         $(#[$about:meta])*
@@ -68,11 +68,11 @@ macro_rules! record {
 }
 pub(crate) use record;
 
-/// Writes records as CSV; the first line names the columns, also where there is no record.
+/// Writes records as CSV; the first line names the columns, even if there is no record.
 ///
 /// # Errors
 ///
-/// What `target` says when it cannot be written to.
+/// `target` cannot be written to.
 pub fn write<R: Record>(records: &[R], target: impl Write) -> io::Result<()> {
     let mut writer = csv::WriterBuilder::new()
         .has_headers(false)
@@ -84,14 +84,14 @@ pub fn write<R: Record>(records: &[R], target: impl Write) -> io::Result<()> {
     writer.flush()
 }
 
-/// The most characters of a field that an error tells.
+/// The most characters of a field that an error quotes.
 const MOST_TOLD: usize = 200;
 
 /// Parses the CSV of a table; `path` is named in errors.
 ///
 /// # Errors
 ///
-/// [`TableError`] if the text has other columns, holds a field that cannot be, or two lines about the same thing.
+/// [`TableError`] if the text has other columns, an invalid field, or two lines with one key.
 pub fn parse<R: Record>(source: impl Read, path: &Path) -> Result<Vec<R>, TableError> {
     let file_error = |error: csv::Error| TableError::File {
         path: path.to_owned(),
@@ -126,7 +126,7 @@ pub fn parse<R: Record>(source: impl Read, path: &Path) -> Result<Vec<R>, TableE
         let record: R = row.deserialize(None).map_err(|error| match error.kind() {
             csv::ErrorKind::Deserialize { err, .. } => {
                 let kind = err.kind().to_string();
-                // Numbers tell their field; a named choice is told by its text.
+                // Errors about numbers name their field; errors about named choices quote the text.
                 let index = err.field().map(|index| index as usize).or_else(|| {
                     let is_told = |text: &str| kind.contains(&format!("`{text}`"));
                     let mut fields = row.iter();
@@ -152,7 +152,7 @@ pub fn parse<R: Record>(source: impl Read, path: &Path) -> Result<Vec<R>, TableE
     Ok(records)
 }
 
-/// The first negative standard error among named ones.
+/// The first negative standard error among the named columns.
 pub(crate) fn negative_error<const N: usize>(
     errors: [(&'static str, Option<f64>); N],
 ) -> Option<(&'static str, String)> {
@@ -162,7 +162,7 @@ pub(crate) fn negative_error<const N: usize>(
         .map(|(column, _)| (column, "a standard error, not negative".to_owned()))
 }
 
-/// Each name once, in the order of first appearance.
+/// Each name once, in order of first appearance.
 pub fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut distinct = Vec::new();
     for name in names {
@@ -173,7 +173,7 @@ pub fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     distinct
 }
 
-/// Whether a value is a share: from 0 to 1, or NaN where there is none.
+/// Whether a value is a share: from 0 to 1, or NaN for none.
 pub(crate) fn is_share(value: f64) -> bool {
     value.is_nan() || (0.0..=1.0).contains(&value)
 }
@@ -187,13 +187,13 @@ pub enum TableError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system or the CSV reader says.
+        /// The error of the system or the CSV reader.
         source: io::Error,
     },
-    /// A list of numbers has something else in it.
-    #[error("`{word}` is no number")]
+    /// A list of numbers contains something else.
+    #[error("`{word}` is not a number")]
     Word {
-        /// What it has.
+        /// The word.
         word: String,
     },
     /// The first line does not name the columns of this table.
@@ -201,12 +201,12 @@ pub enum TableError {
     Columns {
         /// The file.
         path: PathBuf,
-        /// Columns, joined by commas.
+        /// The expected columns, joined by commas.
         expected: String,
-        /// Columns, joined by commas.
+        /// The columns found, joined by commas.
         found: String,
     },
-    /// A field does not hold what its column is for.
+    /// A field is invalid in its column.
     #[error("{}: line {line}: {column}: expected {expected}, found {found:?}", path.display())]
     Field {
         /// The file.
@@ -215,9 +215,9 @@ pub enum TableError {
         line: u64,
         /// Name of the column.
         column: String,
-        /// What the column holds.
+        /// What the column must contain.
         expected: String,
-        /// What the field holds.
+        /// What the field contains.
         found: String,
     },
 }

@@ -13,7 +13,7 @@ pub struct Tables {
     tables: BTreeMap<&'static str, Box<dyn Lines>>,
 }
 
-/// A table whose type of record is known to itself alone.
+/// A table whose record type is erased.
 trait Lines: Any + fmt::Debug + Send + Sync {
     fn boxed(&self) -> Box<dyn Lines>;
     /// Appends a table of the same records.
@@ -43,7 +43,7 @@ impl Clone for Box<dyn Lines> {
     }
 }
 
-const ONE_TYPE: &str = "tables of one name have one type of record";
+const ONE_TYPE: &str = "tables with one name have one record type";
 
 impl Tables {
     /// The lines of one type.
@@ -54,7 +54,7 @@ impl Tables {
         })
     }
 
-    /// The lines of one type, to be changed.
+    /// The lines of one type, mutable.
     pub fn of_mut<R: Record>(&mut self) -> &mut Vec<R> {
         let lines = self.tables.entry(R::NAME);
         let lines: &mut dyn Any = &mut **lines.or_insert_with(|| Box::new(Vec::<R>::new()));
@@ -89,7 +89,7 @@ impl Tables {
     }
 }
 
-/// A type of record as a value: what a table can be written and read by where its type is not named.
+/// A record type as a value: a table can be written and read through it without naming the type.
 #[derive(Clone, Copy)]
 pub struct TableId {
     name: &'static str,
@@ -98,7 +98,7 @@ pub struct TableId {
 }
 
 impl TableId {
-    /// The table of such records.
+    /// The id of the table of `R`.
     pub const fn of<R: Record>() -> Self {
         Self {
             name: R::NAME,
@@ -122,12 +122,12 @@ impl TableId {
     /// The table as CSV.
     ///
     /// # Errors
-    /// None that memory gives; the type is that of the writer.
+    /// None when writing to memory; the type is that of the writer.
     pub fn csv(&self, tables: &Tables) -> io::Result<Vec<u8>> {
         (self.write)(tables)
     }
 
-    /// Reads CSV in place of the table's lines; `path` is named in errors.
+    /// Reads CSV to replace the table's lines; `path` is named in errors.
     ///
     /// # Errors
     /// As [`table::parse`].

@@ -1,4 +1,4 @@
-//! Claims on results that make them hold, fail, and be not tested; shared by the tests of all experiments.
+//! Claims on results that make them hold, fail, and stay untested; shared by the tests of all experiments.
 
 use super::claim::{Claim, Evidence, Row};
 use super::finding::Verdict;
@@ -37,7 +37,7 @@ pub(crate) fn models() -> Vec<Facts> {
     ]
 }
 
-/// How many [`models`] there are.
+/// The number of [`models`].
 pub(crate) const MODELS: usize = 9;
 
 /// Blocks with their depths.
@@ -55,7 +55,7 @@ pub(crate) fn states(facts: &Facts) -> impl Iterator<Item = (usize, f64)> + use<
 /// Units of a synthetic mean.
 const UNITS: usize = 20;
 
-/// A point of a curve: the mean of units that lie around a value with this standard deviation.
+/// A point of a curve: the mean of units that scatter around a value with this standard deviation.
 pub(crate) fn units(
     tables: &mut Tables,
     facts: &Facts,
@@ -78,7 +78,7 @@ pub(crate) fn units(
     });
 }
 
-/// Changes the means of the curves that `of` gives a value for, told a model, a curve and an index.
+/// Changes the means of the curves for which `of` gives a value, from model, curve and index.
 pub(crate) fn change(tables: &mut Tables, of: impl Fn(&str, &str, usize) -> Option<f64>) {
     for units in tables.of_mut::<Units>() {
         if let Some(value) = of(&units.model, &units.curve, units.index) {
@@ -89,7 +89,7 @@ pub(crate) fn change(tables: &mut Tables, of: impl Fn(&str, &str, usize) -> Opti
     }
 }
 
-/// Runs that are made up: curves of noise around values.
+/// Simulated runs: curves of noise around values.
 pub(crate) struct Simulated {
     random: Gaussian,
     /// The independent units of each curve.
@@ -102,12 +102,12 @@ impl Simulated {
         self.random.uniform()
     }
 
-    /// A draw of the standard normal distribution.
+    /// A draw from the standard normal distribution.
     pub(crate) fn gaussian(&mut self) -> f64 {
         self.random.draw()
     }
 
-    /// A draw of the Poisson distribution of this mean.
+    /// A draw from the Poisson distribution with this mean.
     pub(crate) fn count(&mut self, mean: f64) -> usize {
         let (mut count, mut waited) = (0, -self.uniform().ln());
         while waited < mean {
@@ -117,7 +117,7 @@ impl Simulated {
         count
     }
 
-    /// The mean of so many units that deviate from a value, and its standard error.
+    /// The mean of this many units that deviate from a value, and its standard error.
     pub(crate) fn mean(&mut self, value: f64, deviation: f64, units: usize) -> (f64, Option<f64>) {
         let drawn: Vec<f64> = (0..units)
             .map(|_| value + deviation * self.gaussian())
@@ -125,7 +125,7 @@ impl Simulated {
         mean_of(&drawn)
     }
 
-    /// A curve whose units deviate from its values, by a part that they share over the whole curve and one of each point's own.
+    /// A curve whose units deviate from its values: by a part shared over the whole curve, and by a part of each point's own.
     pub(crate) fn curve(
         &mut self,
         tables: &mut Tables,
@@ -160,7 +160,7 @@ pub(crate) fn mean_of(units: &[f64]) -> (f64, Option<f64>) {
     (mean, (units.len() > 1).then_some(error))
 }
 
-/// A model of eight blocks, as the program holds them.
+/// A model of eight blocks, like the embedded ones.
 pub(crate) fn small() -> Facts {
     Facts {
         name: "gpt2".to_owned(),
@@ -170,7 +170,7 @@ pub(crate) fn small() -> Facts {
     }
 }
 
-/// Adds results of one model as the paper has them: with them every claim holds, but for D27, because both lenses agree.
+/// Adds results of one model as in the paper: with them every claim holds, except D27, because both lenses agree.
 pub(crate) type Synthetic = fn(&Facts, &mut Tables);
 
 /// The synthetic results of some models.
@@ -184,10 +184,10 @@ pub(crate) fn tables(models: &[Facts], parts: &[Synthetic]) -> Tables {
     tables
 }
 
-/// What the share of a whole claim is called by.
+/// The label for the share of a whole claim.
 const CLAIM: &str = "the claim of ";
 
-/// A claim that is put to the test, with the synthetic results that it is about.
+/// A claim under test, with its synthetic results.
 pub(crate) struct Judged {
     claim: &'static Claim,
     parts: &'static [Synthetic],
@@ -212,8 +212,8 @@ impl Judged {
         self.claim.judged(&Evidence { tables, models }).lines
     }
 
-    /// How often the claim and each of its lines holds, and how often it fails, on runs of models that are made up; `add` makes one
-    /// of a model.
+    /// How often the claim and each of its lines hold, and how often it fails, on simulated runs; `add` makes one run of a
+    /// model.
     fn shares(
         &self,
         models: &[Facts],
@@ -251,7 +251,7 @@ impl Judged {
         shares
     }
 
-    /// Checks that neither the claim nor one of its lines holds in more than 5 % of runs in which there is nothing to find.
+    /// Checks that neither the claim nor any of its lines holds in more than 5 % of runs in which there is nothing to find.
     #[track_caller]
     pub(crate) fn check_null(
         &self,
@@ -263,8 +263,9 @@ impl Judged {
         }
     }
 
-    /// Checks that every line holds in at least 80 % of runs that have the effect; where the default run is too small for
-    /// that, that it does not fail in more than 5 % of them.
+    /// Checks that every line holds in at least 80 % of runs that have the effect. If the default run is too small for that,
+    /// checks
+    /// that the line fails in at most 5 % of them.
     #[track_caller]
     pub(crate) fn check_effect(
         &self,
@@ -282,7 +283,7 @@ impl Judged {
         }
     }
 
-    /// Checks how many lines hold, fail, are undecided and are not tested, once the synthetic results are changed.
+    /// Checks how many lines hold, fail, are undecided and are not tested after a change of the synthetic results.
     #[track_caller]
     pub(crate) fn check(&self, change: impl Fn(&mut Tables), expected: [usize; 4]) {
         let models = models();
@@ -334,7 +335,7 @@ impl Judged {
     }
 }
 
-/// Runs of a model on so many threads.
+/// Runs of a model on this many threads.
 pub(crate) fn runs(model: &Model, threads: usize) -> Runs<'_> {
     let threads = NonZeroUsize::new(threads).expect("a run has a thread");
     Runs {
@@ -343,7 +344,7 @@ pub(crate) fn runs(model: &Model, threads: usize) -> Runs<'_> {
     }
 }
 
-/// The folder of fixtures: the repository's, or where this source lies elsewhere the one that `LAYERWISE_FIXTURES` names.
+/// The folder of fixtures: the repository's, or the one that `LAYERWISE_FIXTURES` names if this source is elsewhere.
 pub(crate) fn fixtures() -> PathBuf {
     let of_repository = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures").into();
     env::var_os("LAYERWISE_FIXTURES").map_or_else(of_repository, PathBuf::from)

@@ -38,14 +38,14 @@ pub const CLAIMS: &[Claim] = &[
     claim("A9", "exits obey their laws", a9),
 ];
 
-/// The task of running text, which is no question.
+/// The task of running text, which has no questions.
 const NEXT_TOKEN: &str = super::instance::NEXT_TOKEN;
 
 fn each_model(evidence: &Evidence<'_>, findings: impl Fn(&Facts) -> Vec<Finding>) -> Vec<Finding> {
     evidence.models.iter().flat_map(findings).collect()
 }
 
-/// The mean of a number of each task, which is the independent unit.
+/// The mean over tasks of a number; the task is the independent unit.
 fn over(values: &[f64], units: &str) -> Outcome {
     let count = values.len() as f64;
     if values.is_empty() {
@@ -59,8 +59,8 @@ fn over(values: &[f64], units: &str) -> Outcome {
         .noting(format!("{count} {units}")))
 }
 
-/// The same, where each number has an error of its own items too: tasks may agree by chance where items are few. The interval is
-/// the wider one of both.
+/// The same for numbers with errors over their own items: with few items, tasks may agree by chance. Uses the wider of the two
+/// intervals.
 fn over_with_items(values: &[(f64, f64)]) -> Outcome {
     let numbers: Vec<f64> = values.iter().map(|(value, _)| *value).collect();
     let mean = over(&numbers, "tasks")?;
@@ -103,7 +103,7 @@ fn tasks<'a>(tables: &'a Tables, model: &str) -> Vec<&'a str> {
     )
 }
 
-/// The tasks that are questions.
+/// The tasks with questions.
 fn questions<'a>(tables: &'a Tables, model: &str) -> Vec<&'a str> {
     let mut tasks = tasks(tables, model);
     tasks.retain(|task| *task != NEXT_TOKEN);
@@ -160,7 +160,7 @@ fn a2(evidence: &Evidence<'_>) -> Vec<Finding> {
         let outcome = least.ok_or_else(|| needs("early-exit")).map(|r| {
             let layers = model.layers as f64;
             let error = r.exit_blocks_se.map(|error| error / layers);
-            // Positions of one text are no units of their own.
+            // Positions of one text are not independent units.
             let units = (r.task != NEXT_TOKEN).then_some(r.instances);
             Measured::of(r.exit_blocks_mean / layers)
                 .with_error_of(error, units)
@@ -208,7 +208,7 @@ fn a4(evidence: &Evidence<'_>) -> Vec<Finding> {
             let values: Vec<(f64, f64)> = records.iter().filter_map(|r| value(r)).collect();
             over_with_items(&values)
         };
-        // Only where the token is another can a right answer be lost.
+        // Accuracy can only be lost where the token differs.
         let of_changes = |r: &Record| error_of_changes(1.0 - r.agreement, r.instances as f64);
         let layers = model.layers as f64;
         vec![
@@ -231,7 +231,7 @@ fn a4(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// Agreement at a part of the blocks left out, on the line through a rule's points and the full model.
+/// Agreement at a fraction of the blocks left out, on the line through a rule's points and the full model.
 fn agreement_at(records: &[&Record], pruning: f64) -> Option<f64> {
     let mut points: Vec<(f64, f64)> = records
         .iter()
@@ -255,10 +255,10 @@ fn agreement_at(records: &[&Record], pruning: f64) -> Option<f64> {
     Some(y0 + share * (y1 - y0))
 }
 
-/// The parts of the blocks at which agreements are compared.
+/// The fractions of blocks at which agreements are compared.
 const PRUNINGS: [f64; 11] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5];
 
-/// Mean difference of two rules' agreements where both reach.
+/// Mean difference of two rules' agreements, over the range that both cover.
 fn difference(one: &[&Record], other: &[&Record]) -> Option<f64> {
     let differences: Vec<f64> = PRUNINGS
         .iter()
@@ -298,7 +298,7 @@ fn a5(evidence: &Evidence<'_>) -> Vec<Finding> {
 fn a6(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
         let found = questions(evidence.tables, &model.name);
-        // Those of one task share its answers, so that a task is the unit.
+        // Comparisons on one task share its answers, so the task is the unit.
         let mut losses = Vec::new();
         for task in &found {
             let trained_here = own(evidence.tables, &model.name, task, "svm");
@@ -361,7 +361,7 @@ fn a7(evidence: &Evidence<'_>) -> Vec<Finding> {
                 )
             })
             .to_vec();
-        // By the bytes, reading the head after each of k blocks costs more than it saves where k(1 + r) > L + r.
+        // By bytes read, reading the head after each of k blocks costs more than it saves if k(1 + r) > L + r.
         let slower =
             own().filter(|r| r.setting == "decode" && r.reads_head && r.predicted_ratio > 1.0);
         let least = slower.filter_map(|r| Some((r.time_ratio?, r)));
@@ -448,7 +448,7 @@ fn a9(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// How much can be saved at 99 % agreement: of the rules at their thresholds the one that leaves out most, for each task.
+/// The most that can be saved at 99 % agreement: for each task, the rule and threshold that leaves out most.
 pub(super) fn savings(tables: &Tables) -> Option<String> {
     let records = tables.of::<Record>();
     let subjects = distinct(records.iter().map(|r| r.model.as_str()));
@@ -469,7 +469,7 @@ pub(super) fn savings(tables: &Tables) -> Option<String> {
             }
             if let Some(best) = best {
                 told.push(format!(
-                    "{model} on {task}: {:.0} % of the blocks ({} at {}; operations with the head {:.2} of the full model's)",
+                    "{model} on {task}: {:.0} % of the blocks ({} at {}; operations including the head: {:.2} of the full model's)",
                     100.0 * best.pruning_ratio,
                     best.rule,
                     best.threshold,
@@ -478,7 +478,12 @@ pub(super) fn savings(tables: &Tables) -> Option<String> {
             }
         }
     }
-    (!told.is_empty()).then(|| format!("At 99 % agreement can be left out: {}.", told.join("; ")))
+    (!told.is_empty()).then(|| {
+        format!(
+            "At 99 % agreement a run can leave out: {}.",
+            told.join("; ")
+        )
+    })
 }
 
 #[cfg(test)]
@@ -578,7 +583,7 @@ mod tests {
         let tables = crate::core::testing::tables(&models[..1], &[synthetic::add]);
         let told = savings(&tables).unwrap();
         assert!(
-            told.starts_with("At 99 % agreement can be left out: gpt2 on mmlu: "),
+            told.starts_with("At 99 % agreement a run can leave out: gpt2 on mmlu: "),
             "{told}"
         );
         assert_eq!(savings(&Tables::default()), None);

@@ -1,4 +1,4 @@
-//! The tasks that are answered with one token.
+//! Tasks with one-token answers.
 
 use super::Tasks;
 use crate::core::data::{Limit, Source};
@@ -6,11 +6,11 @@ use crate::core::error::ExperimentError;
 use layerwise_tasks::{DataSet, Item, Task, Wanted, standins_of_one_token};
 use std::path::Path;
 
-/// Where the items come from.
+/// The source of the items.
 pub(crate) static SOURCE: Source = Source {
     option: "exit-tasks",
-    help: "A folder with data sets of tasks for early-exit, at least one of mmlu (a folder with test and dev), arc_easy, arc_challenge, lambada_openai (.jsonl, there or in its folder zero-shot) and sst2 (a folder with train.tsv and dev.tsv), as published or in the form of llm-foundry [default: stand-ins from the embedded text]",
-    title: "Tasks of one token",
+    help: "A folder with data sets of tasks for early-exit, at least one of mmlu (a folder with test and dev), arc_easy, arc_challenge, lambada_openai (.jsonl, there or in its folder zero-shot) and sst2 (a folder with train.tsv and dev.tsv), as published or in llm-foundry's format [default: stand-ins from the embedded text]",
+    title: "Tasks with one-token answers",
     limit: Limit {
         option: "exit-items",
         help: "Test early-exit on at most N items of each task (500 of mmlu and of both ARC, 872 of sst2, 1000 of lambada_openai), and train it on as many others, at most 1000 [default: 24]",
@@ -27,7 +27,7 @@ pub(crate) static SOURCE: Source = Source {
     },
 };
 
-/// The data sets with answers of one token, and how many items of each test at most.
+/// The data sets with one-token answers, and the most test items of each.
 const SETS: [(&str, usize); 5] = [
     ("mmlu", 500),
     ("arc_easy", 500),
@@ -36,10 +36,10 @@ const SETS: [(&str, usize); 5] = [
     ("lambada_openai", 1000),
 ];
 
-/// How many items of a data set train at most.
+/// The most training items of a data set.
 const MOST_TRAINING: usize = 1000;
 
-/// The data sets that a folder has; at least one.
+/// The data sets in a folder; at least one.
 fn found(folder: &Path, most: usize) -> Result<Vec<Task>, ExperimentError> {
     let sets = SETS
         .iter()
@@ -69,7 +69,7 @@ fn found(folder: &Path, most: usize) -> Result<Vec<Task>, ExperimentError> {
     }
 }
 
-/// Items at even places train, those at odd ones test.
+/// Items at even indices train, items at odd indices test.
 fn split(mut task: Task, test: usize, training: usize) -> Task {
     let mut sides = [Vec::new(), Vec::new()];
     for (at, item) in task.items.drain(..).enumerate() {
@@ -81,7 +81,7 @@ fn split(mut task: Task, test: usize, training: usize) -> Task {
     task
 }
 
-/// So many items at most, in equal distances.
+/// At most this many items, at equal distances.
 fn evenly(items: Vec<Item>, most: usize) -> Vec<Item> {
     let count = items.len();
     let is_kept = |at: usize| count <= most || (at + 1) * most / count > at * most / count;

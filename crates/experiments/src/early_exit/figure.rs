@@ -10,22 +10,22 @@ use layerwise_plot::{
     Scatter, Side, Style,
 };
 
-/// The rules that are drawn against the part left out; the last is what the others are held against.
+/// The rules that are drawn against the fraction left out; the last is the reference for the others.
 const RULES: [&str; 8] = [
     "svm", "svm-rbf", "crf", "gap", "top", "state", "patience", "fixed",
 ];
 
-/// The most tasks that are drawn.
+/// The most tasks to draw.
 const MOST_TASKS: usize = 6;
 
-/// Of the depth from which the answer stays.
+/// The style of the depth from which the answer stays.
 const GREY: Style = Style {
     colour: Colour(0x88, 0x88, 0x88),
     dash: Dash::Solid,
     marker: Marker::Circle,
 };
 
-/// Of a rule at its usual threshold.
+/// The style of a rule at its usual threshold.
 const USUAL: Style = Style {
     colour: Colour(0, 0, 0),
     dash: Dash::Solid,
@@ -124,10 +124,10 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
             "Confidence by depth: the gap between the two most probable tokens and the first's probability, means over test \
              instances with bands of one standard error. Histograms of the blocks after which the linear machine stops at its \
              usual threshold (coloured; darker where the answer agrees with the full model) beside the depth from which the \
-             answer stays (grey). Agreement with the full model against the part of the blocks left out, one line a rule, black points at its \
-             usual threshold. \
-             Time over that of the full model against the part of the blocks that is run, as the cost model foresees it, and as \
-             it was measured where times were taken. \
+             answer stays (grey). Agreement with the full model against the fraction of the blocks left out, one line for each rule; \
+             black points are at the usual threshold. \
+             Time over that of the full model against the fraction of the blocks that runs, as the cost model predicts it and, if \
+             times were measured, as measured. \
              Models: {}.",
             models.join(", ")
         ),
@@ -180,7 +180,7 @@ fn confidence(
     }
 }
 
-/// Where the machine stops; where there is none, where the answer first is final.
+/// The blocks after which the machine stops; without a machine, the depth from which the answer is final.
 fn exits(tables: &Tables, model: &str, task: &str, at: usize) -> Panel {
     let records = tables.of::<HistogramRecord>();
     let steps = |rule: &str, style: Style, count: fn(&HistogramRecord) -> u64| {
@@ -209,10 +209,10 @@ fn exits(tables: &Tables, model: &str, task: &str, at: usize) -> Panel {
     }
 }
 
-/// When the head is read, as the cost model foresees the time.
+/// When the head is read, in the cost model's predictions of time.
 const HEADS: [&str; 2] = ["head at the end", "head after each block"];
 
-/// Time over that of the full model against the part of the blocks that is run: lines foreseen, points measured.
+/// Time over that of the full model against the fraction of the blocks that runs: predictions as lines, measurements as points.
 fn cost(tables: &Tables, model: &str, setting: &str) -> Panel {
     let marks = [false, true]
         .into_iter()
@@ -256,7 +256,7 @@ fn cost(tables: &Tables, model: &str, setting: &str) -> Panel {
         });
     Panel {
         title: format!("{setting}: time"),
-        x: Axis::new("Part of the blocks that is run", Scale::Linear).between(0.0, 1.0),
+        x: Axis::new("Fraction of the blocks that runs", Scale::Linear).between(0.0, 1.0),
         y: Axis::new("Time over the full model's", Scale::Linear),
         y2: None,
         marks: marks.collect(),
@@ -301,7 +301,7 @@ fn agreement(tables: &Tables, model: &str, task: &str) -> Panel {
     });
     Panel {
         title: format!("{task}: agreement"),
-        x: Axis::new("Part of the blocks left out", Scale::Linear).between(0.0, 1.0),
+        x: Axis::new("Fraction of the blocks left out", Scale::Linear).between(0.0, 1.0),
         y: Axis::new("Agreement with the full model", Scale::Linear).between(0.0, 1.0),
         y2: None,
         marks: lines.chain([usual]).collect(),

@@ -1,4 +1,4 @@
-//! What is answered with one token, with what was read of it.
+//! Instances: one-token answers, with what was read of them.
 
 use super::readings::Position;
 use layerwise_exits::{Reading, Vocab};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// The name of the task of running text.
 pub(super) const NEXT_TOKEN: &str = "next-token";
 
-/// Something that is answered with one token.
+/// An instance: a prompt with a one-token answer.
 pub(super) struct Instance {
     pub(super) position: Position,
     pub(super) gold: Option<u32>,
@@ -16,37 +16,37 @@ pub(super) struct Instance {
     pub(super) answer: Option<usize>,
     /// The first tokens of its options.
     pub(super) options: Vec<u32>,
-    /// Its tokens; of running text none are kept.
+    /// Its tokens; for running text, empty.
     pub(super) prompt: Vec<u32>,
-    /// Tokens that are run for it.
+    /// Tokens run for it.
     pub(super) tokens: usize,
-    /// What errors are clustered by.
+    /// The cluster of its errors.
     pub(super) cluster: usize,
 }
 
 impl Instance {
-    /// After 1 to L blocks.
+    /// Readings after 1 to L blocks.
     pub(super) fn readings(&self) -> &[Reading] {
         &self.position.readings
     }
 
-    /// Whether a reading has the answer that the full model gives.
+    /// Whether a reading has the full model's answer.
     pub(super) fn is_final(&self, reading: &Reading, vocab: Vocab) -> bool {
         let answer = self.readings().last().and_then(|last| vocab.answer(last));
         answer.is_some() && vocab.of(reading).map(|own| own.first) == answer
     }
 }
 
-/// A task with what was read of it.
+/// A task with the readings of its instances.
 pub(super) struct Read {
     pub(super) name: String,
     pub(super) training: Vec<Instance>,
     pub(super) test: Vec<Instance>,
-    /// How many prompts are longer than the model's context, and left out.
+    /// The number of prompts longer than the model's context, which are left out.
     pub(super) too_long: usize,
 }
 
-/// Tasks with what was read of them, and the memory that they take.
+/// Tasks with their readings, and the memory that they take.
 pub(super) struct Reads {
     pub(super) tasks: Vec<Read>,
     pub(super) _memory: (Vec<Held>, Arc<Held>),

@@ -1,4 +1,4 @@
-//! The quantities that published numbers are known of: those of the linear machine at its usual threshold.
+//! The quantities with published numbers: those of the linear machine at its usual threshold.
 
 use super::claims::at;
 use super::table::Record;
@@ -10,7 +10,7 @@ fn usual<'a>(tables: &'a Tables, models: &[&Facts], task: &str) -> Option<&'a Re
     at(tables, &models[0].name, task, "svm", 0.0)
 }
 
-/// CommonsenseQA is published, and not measured here.
+/// CommonsenseQA is published, but not measured here.
 pub(super) const QUANTITIES: &[Quantity] = &[
     Quantity {
         name: "exit-full-accuracy-mmlu-percent",

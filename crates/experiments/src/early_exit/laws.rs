@@ -1,4 +1,4 @@
-//! What exits obey whatever the model: bits of the residual stream, and depths as thresholds rise.
+//! Laws that exits obey for every model: bits of the residual stream, and depths as thresholds rise.
 
 use super::instance::Read;
 use super::table::{Law, LawRecord};
@@ -11,10 +11,10 @@ use layerwise_transformer::{ExitingState, Missing, Precision, State, Workspace};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-/// Prompts of a task that are run again with exits, at most.
+/// The most prompts of a task that are run again with exits.
 const PROMPTS: usize = 2;
 
-/// How often a law was looked at, and how often it was broken.
+/// How often a law was checked, and how often it was broken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Checked {
     checked: u64,
@@ -29,7 +29,7 @@ impl AddAssign for Checked {
 }
 
 impl Checked {
-    /// Compares the depths at which instances stop at each threshold with those at the next higher one.
+    /// Compares the depths at which instances stop at each threshold with the depths at the next higher threshold.
     pub(super) fn of_rising(mut all: Vec<(f64, Vec<usize>)>) -> Self {
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut checked = Self::default();
@@ -44,17 +44,17 @@ impl Checked {
     }
 }
 
-/// What was found of runs to the bit, by task: of those that stop after all blocks, and of those that stop earlier.
+/// The bitwise comparisons of runs, by task: of runs that stop after all blocks, and of runs that stop earlier.
 pub(super) type OfRuns = BTreeMap<String, [Checked; 2]>;
 
-/// A prompt that is run to a depth.
+/// A prompt to run to a depth.
 struct Forced<'a> {
     task: &'a str,
     prompt: &'a [u32],
     blocks: usize,
 }
 
-/// Runs the first prompts of each task with exits and under the schedules that these stand for; a share of a run runs all
+/// Runs the first prompts of each task with exits and under the schedules that these exits equal; every share of a run runs all
 /// of them.
 pub(super) fn of_runs<'a>(
     subject: &Subject<'_>,
@@ -85,7 +85,7 @@ pub(super) fn of_runs<'a>(
     Ok(found)
 }
 
-/// Fills the table of laws; `rising` has what was found of each task's thresholds.
+/// Fills the table of laws; `rising` has the checks of each task's thresholds.
 pub(super) fn record(
     subject: &Subject<'_>,
     tasks: &[Read],
@@ -111,8 +111,8 @@ pub(super) fn record(
     }
 }
 
-/// For each item, how many numbers of the last position's stream differ from those of `keep(0..k)`, of all blocks from
-/// those of the plain schedule.
+/// For each item, how many numbers of the last position's stream differ from those of `keep(0..k)`; for all blocks, from those
+/// of the plain schedule.
 fn differing(subject: &Subject<'_>, items: &[Forced<'_>]) -> Result<Vec<u64>, ExperimentError> {
     let (model, config) = (subject.model, subject.model.config());
     let plain = model.plain();
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn an_instance_that_stops_earlier_breaks_the_law() {
         let rising = |low: [usize; 2], high: [usize; 2]| {
-            // In whatever order they come.
+            // In any order.
             Checked::of_rising(vec![(0.5, high.to_vec()), (-1.0, low.to_vec())])
         };
         let check = |low, high, broken| {
@@ -170,7 +170,7 @@ mod tests {
         };
         check([1, 4], [1, 4], 0);
         check([1, 4], [2, 6], 0);
-        // The mean rises all the same.
+        // The mean still rises.
         check([1, 4], [9, 3], 1);
     }
 }

@@ -16,36 +16,36 @@ use layerwise_sweep::{Held, WorkBytes, cost};
 use layerwise_tasks::{Item, Task};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Prompts with the same shots that are run together.
+/// Prompts with the same shots that run together.
 const TOGETHER: usize = 32;
-/// The most positions of running text that are read.
+/// The most positions of running text to read.
 const POSITIONS: usize = 20_000;
-/// The most positions of a sequence that are read.
+/// The most positions of a sequence to read.
 const POSITIONS_OF_SEQUENCE: usize = 64;
-/// By which rows are drawn.
+/// The seed for drawing rows.
 const SEED: u64 = 0;
 
-/// The prompts of a task, those of a subject together.
+/// The prompts of a task; those of a subject are adjacent.
 struct Encoded {
     name: String,
-    /// Neighbours with a long beginning in common are run together.
+    /// Neighbours that share a long beginning run together.
     groups: Vec<Group>,
-    /// What is known of each prompt.
+    /// Facts about each prompt.
     prompts: Vec<Known>,
-    /// How many did not fit the model's context, and are left out.
+    /// The number of prompts that did not fit the model's context, and are left out.
     too_long: usize,
-    /// What the prompts take.
+    /// The memory of the prompts.
     memory: Held,
 }
 
-/// What is known of a prompt.
+/// Facts about a prompt.
 #[derive(Clone, Copy)]
 struct Known {
-    /// Its place among those of the training split and then those of the items.
+    /// Its index among the training split followed by the items.
     place: usize,
     /// Index of the right option.
     answer: Option<usize>,
-    /// Whether it trains; where no training split is kept apart, every second does.
+    /// Whether it trains; without a separate training split, every second prompt does.
     trains: bool,
 }
 
@@ -79,7 +79,7 @@ impl Encoded {
         });
         let bytes = WorkBytes {
             reading: Tokenizer::encoding_bytes(longest.max().unwrap_or(0)),
-            // Each is counted as it is made.
+            // Count each prompt as it is made.
             result: 0,
         };
         let mut encoded = Self::empty(subject, task.name.clone())?;
@@ -101,7 +101,7 @@ impl Encoded {
         })?;
         let prompts = prompts.into_parts().0.into_iter();
         for (prompt, (known, _)) in prompts.zip(items) {
-            // What is longer was cut to the context.
+            // Longer prompts were cut to the context.
             match prompt.tokens.len() < subject.model.config().context {
                 true => encoded.add(prompt, known),
                 false => encoded.too_long += 1,
@@ -110,7 +110,7 @@ impl Encoded {
         Ok(Some(encoded))
     }
 
-    /// Running text: positions of sequences, whose next token is the answer.
+    /// Running text: positions of sequences; the next token is the answer.
     fn text(subject: &Subject<'_>) -> Result<Self, ExperimentError> {
         let mut encoded = Self::empty(subject, NEXT_TOKEN.to_owned())?;
         let mut left = POSITIONS;
@@ -163,7 +163,7 @@ impl Encoded {
         }
     }
 
-    /// The prompts that test and have one answer, with the name of the task.
+    /// The test prompts with one answer, with the name of the task.
     fn tested(&self) -> impl Iterator<Item = (&str, &[u32])> {
         let prompts = self.groups.iter().flat_map(|group| &group.prompts);
         let known = self.prompts.iter().zip(prompts);
@@ -171,7 +171,7 @@ impl Encoded {
         tested.map(|(_, prompt)| (self.name.as_str(), prompt.tokens.as_slice()))
     }
 
-    /// The instances, by split, from the prompts in their order with what was read of all their positions.
+    /// The instances by split, from the prompts in order and the readings of all their positions.
     fn read(
         &self,
         prompts: &mut impl Iterator<Item = Prompt>,
@@ -209,7 +209,7 @@ impl Encoded {
     }
 }
 
-/// What messages about memory call them.
+/// Their name in messages about memory.
 const PROMPTS: &str = "the prompts of early exit";
 
 fn encoded(subject: &Subject<'_>) -> Result<Vec<Encoded>, ExperimentError> {
@@ -222,7 +222,7 @@ fn encoded(subject: &Subject<'_>) -> Result<Vec<Encoded>, ExperimentError> {
     Ok(all)
 }
 
-/// How much there is of a task.
+/// The size of a task, in words.
 struct Size {
     name: String,
     positions: usize,
@@ -249,10 +249,10 @@ fn sizes(subject: &Subject<'_>) -> Result<Arc<Vec<Size>>, ExperimentError> {
     subject.shared.get(sizes)
 }
 
-/// What is going to be run.
+/// Describes the runs.
 ///
 /// # Errors
-/// Options that share their first token, an item that cannot be encoded, or an interrupt.
+/// Options share their first token, an item cannot be encoded, or the user interrupts.
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
     let sizes = sizes(subject)?;
     let told = sizes.iter().map(|task| {
@@ -268,7 +268,7 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
     Ok(told.collect())
 }
 
-/// Multiply-adds of the runs, at most: prompts may share what they begin with.
+/// An upper bound on the multiply-adds of the runs: prompts may share their beginnings.
 ///
 /// # Errors
 /// As for [`announce`].
@@ -308,7 +308,7 @@ fn read(
     })
 }
 
-/// Takes the memory for what rules are trained on, and for what they say.
+/// Takes the memory for training data and scores of the rules.
 fn hold_for_rules(subject: &Subject<'_>, tasks: &[Read]) -> Result<Held, ExperimentError> {
     let instances = tasks
         .iter()
@@ -320,13 +320,13 @@ fn hold_for_rules(subject: &Subject<'_>, tasks: &[Read]) -> Result<Held, Experim
     )
 }
 
-/// Of one depth of an instance: features three times, labels, scores.
+/// For one depth of an instance: features three times, labels, scores.
 const BYTES_OF_ROW: usize = 256;
 
 /// Reads every task and fills the tables. Returns why a rule is left out.
 ///
 /// # Errors
-/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+/// Logits are not finite, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,
@@ -357,7 +357,7 @@ pub(super) fn measure(
                         continue;
                     }
                 };
-                // A linear machine is tried on the other tasks too.
+                // A linear machine is also tested on the other tasks.
                 let is_published = rule == Rule::Svm && vocab == Vocab::Full;
                 for (task, rising) in tasks.iter().zip(&mut rising) {
                     let is_own = task.name == own.name;
@@ -382,10 +382,10 @@ pub(super) fn measure(
     Ok(notes)
 }
 
-/// Prompts of a task that are timed, at most.
+/// The most prompts of a task that are timed.
 const PROMPTS_TIMED: usize = 8;
 
-/// The thresholds that a rule is tried at; of a fixed depth they are the depths.
+/// The thresholds to try for a rule; for a fixed depth, the depths.
 fn thresholds(rule: Rule, layers: usize) -> Vec<f64> {
     let known: &[f64] = match rule {
         Rule::Svm => &[-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0],
@@ -407,7 +407,7 @@ fn trained(rule: Rule, task: &Read, vocab: Vocab) -> Result<Trained, ExitError> 
     Trained::new(rule, &instances.collect::<Vec<_>>(), vocab, is_final, SEED)
 }
 
-/// The readings of one task, whose items are all test items, and the memory for rules.
+/// The readings of one task, all of whose items are test items, and the memory for rules.
 pub(super) fn read_own(
     subject: &Subject<'_>,
     task: &Task,
@@ -418,7 +418,7 @@ pub(super) fn read_own(
     };
     let mut reads = read(subject, vec![encoded], vocab)?;
     for read in &mut reads.tasks {
-        // Training and test are told apart by turns; here all of them count.
+        // Every second instance would train; here all of them test.
         read.test.append(&mut read.training);
         read.test.sort_by_key(|instance| instance.cluster);
     }
@@ -426,7 +426,7 @@ pub(super) fn read_own(
     Ok((reads, memory))
 }
 
-/// What the head is read over for a rule on a task: for the linear machine and the gap also fewer tokens.
+/// The vocabularies that a rule reads the head over on a task: the linear machine and the gap also use smaller ones.
 fn vocabs(rule: Rule, task: &Read, layers: usize) -> Vec<Vocab> {
     let mut vocabs = vec![Vocab::Full];
     if matches!(rule, Rule::Svm | Rule::Gap) {

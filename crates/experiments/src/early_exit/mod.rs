@@ -1,12 +1,12 @@
-//! Early exit: stopping where a small classifier says that the answer is already final.
+//! Early exit: stopping when a small classifier says that the answer is already final.
 //!
 //! - **Stands for** AdaInfer, "Not All Layers of LLMs Are Necessary During Inference" (arXiv 2403.02181).
 //! - **Needs** a model and a text; for tasks a tokenizer and items whose options differ in their first token.
-//! - **Computes** after every block the gap between the two most probable tokens and the first's probability, where each
-//!   rule stops, and what that costs and saves.
+//! - **Computes** after every block the gap between the two most probable tokens and the first's probability; where each rule
+//!   stops; and what that costs and saves.
 //! - **Feeds the claims** A1 to A9.
 //!
-//! Every second item trains, the others test; SST-2 trains on its own split. Times are taken where there is a clock.
+//! Every second item trains, the others test; SST-2 trains on its own split. Times are measured if there is a clock.
 
 pub mod claims;
 mod data;
@@ -38,7 +38,7 @@ use crate::register;
 use layerwise_plot::Figure;
 use layerwise_tasks::Task;
 
-/// The tasks that are answered with one token.
+/// Tasks with one-token answers.
 pub struct Tasks(pub Vec<Task>);
 
 /// See the [module](self).
@@ -53,11 +53,11 @@ impl Experiment for EarlyExit {
 
     fn about(&self) -> About {
         About {
-            summary: "Stopping where a classifier says that the answer is final (AdaInfer, arXiv 2403.02181)",
+            summary: "Stopping when a classifier says that the answer is final (AdaInfer, arXiv 2403.02181)",
             title: "Early exit",
             stands_for: "AdaInfer, arXiv 2403.02181",
-            caption: "Confidence by depth, blocks after which the linear machine stops, and agreement with the full model against the part of the blocks that is left out. Answers of one token; every second item trains, the others test. Bands and bars are one standard error.",
-            paper_says: "Between a tenth and two fifths of the blocks can be left out with less than one point of accuracy lost; easy tasks stop earlier. Relatives: SpecEE, whose features are those of draft candidates, runs 23.2 of 32, 24.9 of 40 and 53.3 of 80 blocks; CALM lets its threshold fall with the output's position.",
+            caption: "Confidence by depth, blocks after which the linear machine stops, and agreement with the full model against the fraction of blocks left out. Answers are single tokens; every second item trains, the others test. Bands and bars are one standard error.",
+            paper_says: "Between a tenth and two fifths of the blocks can be left out with a loss of less than one point of accuracy; easy tasks stop earlier. Related work: SpecEE, which uses features of draft candidates, runs 23.2 of 32, 24.9 of 40 and 53.3 of 80 blocks; CALM lets its threshold fall with the output's position.",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Early exit on a task of the user's own: training a classifier, and what a rule saves and loses.
+//! Early exit on the user's own task: training a classifier, and measuring what a rule saves and loses.
 
 use super::instance::{Instance, Read};
 use super::measure::read_own;
@@ -11,7 +11,7 @@ use crate::core::tables::Tables;
 use layerwise_exits::{Reading, Rule, Stop, Trained, Vocab};
 use layerwise_tasks::Task;
 
-/// What counts as final where a classifier is trained.
+/// What counts as final in training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Target {
@@ -21,13 +21,13 @@ pub enum Target {
     Gold,
 }
 
-/// How many items of a task were used.
+/// The number of items of a task that were used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Instances {
-    /// Items that were run.
+    /// Items that ran.
     pub run: usize,
-    /// Items whose prompts are longer than the model's context, and were left out.
+    /// Items that were left out because their prompts are longer than the model's context.
     pub too_long: usize,
 }
 
@@ -40,11 +40,11 @@ impl Instances {
     }
 }
 
-/// Trains a classifier on all items of a task. Returns it with the number of instances.
+/// Trains a classifier on all items of a task. Returns the classifier and the number of instances.
 ///
 /// # Errors
-/// A model without tokenizer, an item that cannot be encoded, too few instances or rows of one kind, items without answers
-/// where those are the target, or an interrupt.
+/// The model has no tokenizer, an item cannot be encoded, there are too few instances or rows of one kind, items have no answers
+/// although those are the target, or the user interrupts.
 pub fn train(
     subject: &Subject<'_>,
     task: &Task,
@@ -80,7 +80,7 @@ pub fn train(
     Ok((trained.at(|| task.name.clone())?, Instances::of(read)))
 }
 
-/// Refuses items without options where those are read.
+/// Refuses items without options if the rule reads options.
 fn check_options(read: &Read, vocab: Vocab) -> Result<(), ExperimentError> {
     let mut instances = read.test.iter();
     match vocab == Vocab::Options && instances.any(|instance| instance.options.is_empty()) {
@@ -92,20 +92,20 @@ fn check_options(read: &Read, vocab: Vocab) -> Result<(), ExperimentError> {
     }
 }
 
-/// A rule as it is put to the test.
+/// A rule to test.
 #[derive(Clone, Debug)]
 pub struct Tested {
     /// The rule.
     pub rule: Rule,
-    /// Its classifier, where it is trained.
+    /// Its classifier, if it is a trained rule.
     pub trained: Option<Trained>,
-    /// What the head is read over.
+    /// The tokens that the head is read over.
     pub vocab: Vocab,
     /// Its threshold.
     pub threshold: f64,
-    /// Depths before this one are passed over, from 1,
+    /// Depths before this one, counted from 1, are skipped,
     pub least: usize,
-    /// as are all but every so-many-th.
+    /// and so are all but every `every`-th.
     pub every: usize,
 }
 
@@ -113,7 +113,7 @@ impl Tested {
     /// The rule as a run takes it.
     ///
     /// # Panics
-    /// If it is trained and has no classifier, or looks ahead.
+    /// If it is a trained rule without a classifier, or looks ahead.
     pub fn stop(&self) -> Stop {
         let stop = match &self.trained {
             Some(trained) => Stop::trained(trained.clone(), self.threshold, self.vocab),
@@ -129,16 +129,16 @@ impl Tested {
 pub struct Evaluated {
     /// The items.
     pub instances: Instances,
-    /// At the threshold that was given.
+    /// At the given threshold.
     pub own: Record,
     /// Where runs stop at it, one line for each number of blocks.
     pub histogram: Vec<HistogramRecord>,
-    /// At other thresholds, by what is left out, least first.
+    /// At other thresholds, in ascending order of what is left out.
     pub others: Vec<Record>,
 }
 
 impl Evaluated {
-    /// Of all thresholds the one that leaves out most at an agreement of at least so much.
+    /// The threshold that leaves out most at an agreement of at least this.
     pub fn most_saved(&self, agreement: f64) -> Option<&Record> {
         let enough = self.others.iter().chain([&self.own]);
         let enough = enough.filter(|record| record.agreement >= agreement);
@@ -146,15 +146,15 @@ impl Evaluated {
     }
 }
 
-/// How many thresholds are tried besides the one that is given.
+/// The number of thresholds to try besides the given one.
 const THRESHOLDS: usize = 64;
 
-/// Puts a rule to the test on all items of a task, at its threshold and at others between the scores that occur; times it on
-/// so many of them where there is a clock.
+/// Tests a rule on all items of a task, at its threshold and at others between the scores that occur. With a clock, also times
+/// it on this many items.
 ///
 /// # Errors
-/// A model without tokenizer, an item that cannot be encoded, items without options where the rule reads those, or an
-/// interrupt.
+/// The model has no tokenizer, an item cannot be encoded, items have no options although the rule reads them, or the user
+/// interrupts.
 pub fn evaluate(
     subject: &Subject<'_>,
     task: &Task,
@@ -191,7 +191,7 @@ pub fn evaluate(
     })
 }
 
-/// Scores that occur, evenly from all.
+/// Some of the scores that occur, spread evenly.
 fn thresholds(applied: &Applied<'_>, read: &Read) -> Vec<f64> {
     let scores = |instance: &Instance| applied.scores(instance.readings());
     let mut all: Vec<f64> = read.test.iter().flat_map(scores).collect();

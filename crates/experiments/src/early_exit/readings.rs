@@ -1,4 +1,4 @@
-//! What the head says after every block.
+//! The predictions of the head after every block.
 
 use layerwise_exits::{Reading, Vocab};
 use layerwise_metrics::{cosine, distribution};
@@ -7,12 +7,12 @@ use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
 use ndarray::{Array2, ArrayViewD, Axis, Ix2, s};
 use serde::{Deserialize, Serialize};
 
-/// How many candidates the restricted head has.
+/// The number of candidates of the restricted head.
 const CANDIDATES: usize = 8;
-/// The most positions whose logits are held at once.
+/// The most positions whose logits are in memory at once.
 const ROWS: usize = 32;
 
-/// The restricted head of a model: the best tokens at half of its blocks.
+/// The restricted head of a model: the best tokens after half of its blocks.
 pub(super) fn candidates(layers: usize) -> Vocab {
     Vocab::Candidates {
         count: CANDIDATES,
@@ -20,46 +20,46 @@ pub(super) fn candidates(layers: usize) -> Vocab {
     }
 }
 
-/// What the head says of one position.
+/// The readings of the head at one position.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Position {
     /// After 1 to L blocks.
     pub(super) readings: Vec<Reading>,
-    /// The loss of the token that should come, nats, after 1 to L blocks; empty where it is not known.
+    /// The loss of the correct next token, nats, after 1 to L blocks; empty if it is not known.
     pub(super) losses: Vec<f64>,
 }
 
-/// Prompts that are run together: what all of them begin with is run once.
+/// Prompts that run together: their common beginning runs once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Group {
     pub(super) prompts: Vec<Prompt>,
 }
 
-/// A prompt whose last token, or some of whose positions, are read.
+/// A prompt, of which the last token or some other positions are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Prompt {
     pub(super) tokens: Vec<u32>,
-    /// Positions that are read, ascending.
+    /// Positions to read, ascending.
     pub(super) positions: Vec<usize>,
     /// The first tokens of the options.
     pub(super) options: Vec<u32>,
-    /// For each position the token that should come, where it is known.
+    /// For each position the correct next token, if it is known.
     pub(super) gold: Vec<Option<u32>>,
 }
 
 impl Prompt {
-    /// What it takes.
+    /// The memory it takes.
     pub(super) fn bytes(&self) -> usize {
         let numbers = self.tokens.capacity() + self.options.capacity();
         let positions = self.positions.capacity() * size_of::<usize>()
             + self.gold.capacity() * size_of::<Option<u32>>();
-        // It lies in a list and then in a group, whose lists may have twice the room.
+        // It lies in a list and then in a group, whose lists may have twice the capacity they need.
         4 * size_of::<Self>() + numbers * size_of::<u32>() + positions + 64
     }
 }
 
 impl Group {
-    /// Whether a prompt has more than half of its tokens in common with the first.
+    /// Whether a prompt shares more than half of its tokens with the first.
     pub(super) fn is_like(&self, prompt: &Prompt) -> bool {
         self.prompts.first().is_some_and(|first| {
             let least = first.tokens.len().min(prompt.tokens.len());
@@ -83,7 +83,7 @@ impl Group {
         least.min(first.tokens.len() - 1)
     }
 
-    /// The batch, and the rows that are read, prompt after prompt.
+    /// The batch, and the rows to read, prompt after prompt.
     fn rows(&self) -> (Batch, Vec<usize>) {
         let mut batch = Batch::default();
         let shared = self.shared();
@@ -102,16 +102,16 @@ impl Group {
     }
 }
 
-/// How many tokens two prompts begin with alike.
+/// The length of the common beginning of two prompts.
 fn common(one: &[u32], other: &[u32]) -> usize {
     let pairs = one.iter().zip(other);
     pairs.take_while(|(a, b)| a == b).count()
 }
 
-/// Keeps the rows that are read of every residual stream.
+/// Keeps the rows to read of every residual stream.
 pub(super) struct Streams {
     rows: Vec<usize>,
-    /// Of the first block's input and every block's output.
+    /// The first block's input and every block's output.
     kept: Vec<Array2<f32>>,
 }
 
@@ -133,14 +133,14 @@ impl Observer for Streams {
 
 /// Reads every position after every block.
 pub(super) struct Readings {
-    /// Where it is over candidates, those are read too.
+    /// If the head is read over candidates, those are read too.
     pub(super) vocab: Vocab,
     /// Blocks of the model.
     pub(super) layers: usize,
 }
 
 impl Readings {
-    /// `None` where a logit is not finite.
+    /// `None` if a logit is not finite.
     fn of(&self, model: &Model, group: &Group, streams: &Streams) -> Option<Vec<Position>> {
         let places: Vec<(&Prompt, usize)> = group
             .prompts
@@ -165,7 +165,7 @@ impl Readings {
                         let likely = distribution::top(logits, count).ok()?;
                         best[row] = likely.iter().map(|likely| likely.token).collect();
                     }
-                    // A stream that is zero is like none.
+                    // A stream of zeros resembles no other.
                     let state = cosine(before.row(row), states.row(row)).unwrap_or(0.0);
                     let reading = Reading::of(logits, &prompt.options, &best[row], state)?;
                     let own = &mut positions[row];
@@ -249,7 +249,7 @@ impl Measure for Readings {
     }
 
     fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
-        // Logits of some positions, and the order of one's tokens.
+        // Logits of some positions, and the sorted order of one position's tokens.
         let rows = seq.min(ROWS) * (config.vocab + 2 * config.model);
         (rows + config.vocab) * size_of::<f32>()
     }
@@ -261,7 +261,7 @@ impl Measure for Readings {
     }
 }
 
-/// Bytes of a position; while lists grow, they may have twice the room.
+/// Bytes of a position; while lists grow, they may have twice the capacity they need.
 fn of_position(config: &ModelConfig) -> usize {
     size_of::<Position>() + 2 * config.layers * (size_of::<Reading>() + size_of::<f64>())
 }
@@ -281,8 +281,8 @@ mod tests {
         }
     }
 
-    /// Exit after k blocks is the schedule keep(0..k) to the bit, and after L blocks the model itself; prompts that share a
-    /// beginning give the bits of running each alone.
+    /// Exit after k blocks equals the schedule keep(0..k) bit for bit, and exit after L blocks equals the model itself; prompts
+    /// that share a beginning give the same bits as each alone.
     #[test]
     fn an_exit_is_the_schedule_that_keeps_the_first_blocks() {
         let model = Model::random(ModelConfig::tiny(), 3);

@@ -11,17 +11,17 @@ use layerwise_exits::{Reading, Rule, Trained, Vocab, exit};
 use layerwise_metrics::ClusteredMean;
 use layerwise_transformer::Cost;
 
-/// A rule, what it reads and what it was trained on.
+/// A rule, the tokens it reads the head over, and its training task.
 pub(super) struct Applied<'a> {
     pub(super) rule: Rule,
     trained: Option<&'a Trained>,
     pub(super) vocab: Vocab,
     pub(super) train_task: Option<&'a String>,
-    /// Depths before this one are passed over,
+    /// Depths before this one are skipped,
     pub(super) least: usize,
-    /// as are all but every so-many-th.
+    /// and so are all but every `every`-th.
     pub(super) every: usize,
-    /// The threshold whose exits are counted by depth.
+    /// The threshold at which exits are counted by depth.
     pub(super) shown: Option<f64>,
     /// Times of whole prompts at that threshold.
     pub(super) times: Option<PromptTimes>,
@@ -41,7 +41,7 @@ impl<'a> Applied<'a> {
         }
     }
 
-    /// How many columns of the head are read until a run has stopped after so many blocks.
+    /// The columns of the head that are read until a run stops after this many blocks.
     fn columns(&self, blocks: usize, vocab: usize, options: usize) -> usize {
         if !self.rule.reads_head() {
             // Once, at the end.
@@ -110,7 +110,7 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// A rule at some thresholds on one task. Returns how often an instance stops no earlier at the next higher threshold.
+    /// A rule at several thresholds on one task. Returns how often an instance stops earlier at the next higher threshold.
     pub(super) fn rule(
         &self,
         applied: &Applied<'_>,
@@ -243,7 +243,7 @@ impl<'a> Recording<'a> {
         })
     }
 
-    /// Operations of one block on so many tokens: matrices, causal scores and weighted sums.
+    /// Operations of one block on this many tokens: matrices, causal scores and weighted sums.
     fn of_block(&self, tokens: usize) -> f64 {
         let config = self.subject.model.config();
         let (tokens, width) = (tokens as f64, (config.heads * config.head) as f64);
@@ -277,7 +277,7 @@ impl Stopped<'_> {
         f64::from(instance.is_final(&instance.readings()[blocks - 1], self.applied.vocab))
     }
 
-    /// Whether the most probable token of those that the head is read over is the answer's first.
+    /// Whether the most probable of the tokens read is the answer's first token.
     fn is_right(&self, instance: &Instance, blocks: usize) -> Option<f64> {
         let reading = &instance.readings()[blocks - 1];
         let token = match self.applied.vocab {
@@ -290,7 +290,7 @@ impl Stopped<'_> {
     }
 }
 
-/// The mean of those that have a value, clustered; `value` receives the index and the instance.
+/// The clustered mean over the instances that have a value; `value` receives the index and the instance.
 fn over(instances: &[Instance], value: impl Fn(usize, &Instance) -> Option<f64>) -> ClusteredMean {
     let mut mean = ClusteredMean::new();
     let mut first = 0;

@@ -1,4 +1,4 @@
-//! The claims on runs that are made up: such as have nothing to find, and such as have the effect.
+//! The claims on simulated runs: some have nothing to find, some have the effect.
 
 use super::claims::CLAIMS;
 use super::synthetic;
@@ -46,7 +46,7 @@ fn a1_confidence_without_depth() {
     judged("A1").check_effect(&[small()], false, growing(1.0));
 }
 
-/// Instances that stop after so many of the blocks, by the task, and vary from each other.
+/// Instances that stop, with some scatter, after a fraction of the blocks given by the task.
 fn stopping(
     share: impl Fn(&str) -> f64,
     instances: usize,
@@ -64,7 +64,7 @@ fn stopping(
 
 #[test]
 fn a2_and_a3_depths_that_tell_nothing() {
-    // As deep as may be, on every task.
+    // The largest allowed depth, on every task.
     judged("A2").check_null(&[small()], stopping(|_| 0.9, 24));
     judged("A2").check_effect(&[small()], true, stopping(|_| 0.7, 24));
     judged("A3").check_null(&[small()], stopping(|_| 0.7, 24));
@@ -72,7 +72,7 @@ fn a2_and_a3_depths_that_tell_nothing() {
     judged("A3").check_effect(&[small()], true, stopping(easier, 24));
 }
 
-/// Answers of which such shares are right before, only before, and only after; and about so much of the blocks is left out.
+/// Answers with these shares right in both, only before, and only after; about this fraction of the blocks is left out.
 fn answering(
     [before, lost, won]: [f64; 3],
     left_out: f64,
@@ -110,7 +110,7 @@ fn a4_few_answers_do_not_show_that_little_is_lost() {
     judged("A4").check_effect(&[small()], false, answering([0.5, 0.005, 0.005], 0.3, 1000));
 }
 
-/// Agreements that fall with what is left out, by the rule and whether it was trained on the task, and differ from task to task.
+/// Agreements that fall with what is left out, depend on the rule and whether it was trained on the task, and vary among tasks.
 fn agreeing(fall: impl Fn(&str, bool) -> f64) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
     simulated(move |simulated, _, tables| {
         let mut falls: BTreeMap<[String; 3], f64> = BTreeMap::new();
@@ -126,7 +126,7 @@ fn agreeing(fall: impl Fn(&str, bool) -> f64) -> impl Fn(&mut Simulated, &Facts,
 
 #[test]
 fn a5_and_a6_rules_that_are_alike() {
-    // The machine is worse than the gap by more than may be, and no better than a fixed depth.
+    // The machine is worse than the gap by more than allowed, and no better than a fixed depth.
     let worse = |rule: &str, _| if rule == "svm" { 0.5 } else { 0.44 };
     judged("A5").check_null(&[small()], agreeing(worse));
     let better = |rule: &str, _| if rule == "fixed" { 1.0 } else { 0.4 };
@@ -138,7 +138,7 @@ fn a5_and_a6_rules_that_are_alike() {
     judged("A6").check_effect(&[small()], false, agreeing(|_, _| 0.4));
 }
 
-/// Times over the foreseen ones, but for the noise of five repetitions.
+/// Times relative to the predicted ones, with the noise of five repetitions.
 fn timed(of: fn(&TimeRecord) -> f64) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
     simulated(move |simulated, _, tables| {
         for r in tables.of_mut::<TimeRecord>() {

@@ -1,4 +1,4 @@
-//! What stopping early takes, by the clock and by the cost model.
+//! The time that stopping early takes, by the clock and by the cost model.
 
 use super::instance::Read;
 use super::table::TimeRecord;
@@ -14,12 +14,12 @@ use layerwise_transformer::{
 use ndarray::{ArrayView1, Axis};
 use std::hint::black_box;
 
-/// Tokens of the prompt, at most.
+/// The most tokens of the prompt.
 const PROMPT: usize = 128;
-/// The part of it that is run once for many prompts, as shots are, in the setting `question`.
+/// The fraction of it that runs once for many prompts, like shots, in the setting `question`.
 const SHARED: [usize; 2] = [3, 4];
 
-/// Stops after so many blocks, with or without reading the head after each.
+/// Stops after this many blocks, with or without reading the head after each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Timed {
     blocks: usize,
@@ -45,7 +45,7 @@ impl Timed {
         }
     }
 
-    /// Stops at the quarters of the blocks, and without any.
+    /// Stops at the quarters of the blocks, and the full model.
     fn all(layers: usize) -> Vec<Self> {
         let depths = (1..=4).map(|quarter| (layers * quarter).div_ceil(4));
         let mut depths: Vec<usize> = depths.collect();
@@ -58,19 +58,19 @@ impl Timed {
     }
 }
 
-/// How tokens come: a whole prompt, the end of a prompt whose beginning was run before, or one token after another.
+/// How tokens arrive: a whole prompt, the end of a prompt whose beginning ran before, or one token after another.
 const SETTINGS: [&str; 3] = ["prompt", "question", "decode"];
 
-/// How many tokens there are of each setting.
+/// The number of tokens in each setting.
 #[derive(Clone, Copy)]
 struct Lengths {
     prompt: usize,
-    /// Of the prompt, those that are run before.
+    /// Tokens of the prompt that ran before.
     shared: usize,
     decoded: usize,
 }
 
-/// Fills the table of times; measured ones only where there is a clock.
+/// Fills the table of times; measured times only with a clock.
 pub(super) fn record(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
     let config = subject.model.config();
     let prompt = PROMPT.min(config.context / 2);
@@ -153,13 +153,13 @@ fn bytes(subject: &Subject<'_>, timed: &Timed, cached: usize) -> f64 {
     once + (heads(timed) - 1.0) * (weight * cost.unembedding) as f64
 }
 
-/// What whole prompts take, the full model and a rule in turn.
+/// The time of whole prompts, for the full model and a rule in turn.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PromptTimes {
-    /// Of all prompts together.
+    /// The total over all prompts.
     pub(super) seconds_full: f64,
     pub(super) seconds_exit: f64,
-    /// Of the rule over the full model, mean over prompts.
+    /// The rule's time over the full model's, mean over prompts.
     pub(super) ratio: f64,
     pub(super) ratio_se: Option<f64>,
 }
@@ -185,7 +185,7 @@ pub(super) fn of_prompts(
             timed(clock, || state.extend(prompt, exit).map(drop))
         };
         let mut stop = stop.clone().among(&instance.options);
-        // The first of each is discarded.
+        // Discard the first of each.
         seconds(&mut full)?;
         seconds(&mut stop)?;
         let (whole, exit) = (seconds(&mut full)?, seconds(&mut stop)?);

@@ -9,8 +9,8 @@ use layerwise_plot::{
 use ndarray::Array2;
 use std::collections::BTreeMap;
 
-/// The drawings with the names of their files: of one model the maps of its heads, and of any number of models the means of
-/// each block's heads.
+/// The drawings with their file names: for one model, the maps of its heads; for any number of models, the means of each block's
+/// heads.
 pub fn drawings(records: &[Record], agreements: &[AgreementRecord]) -> Vec<(String, Figure)> {
     let named = records
         .iter()
@@ -29,12 +29,12 @@ pub fn drawings(records: &[Record], agreements: &[AgreementRecord]) -> Vec<(Stri
 fn logarithm(kl_nats: f64) -> f64 {
     match kl_nats > 0.0 {
         true => kl_nats.log10(),
-        // A divergence can round to 0, or just below.
+        // Rounding can make a divergence 0 or slightly negative.
         false => f64::NAN,
     }
 }
 
-/// A map for each kind, on one scale, and the agreement of the kinds.
+/// A map for each kind, on one colour scale, and the agreement of the kinds.
 fn maps(model: &str, records: &[Record], agreements: &[AgreementRecord]) -> Figure {
     let layers = records.iter().map(|r| r.layer + 1).max().unwrap_or(0);
     let heads = records.iter().map(|r| r.head + 1).max().unwrap_or(0);
@@ -72,8 +72,8 @@ fn maps(model: &str, records: &[Record], agreements: &[AgreementRecord]) -> Figu
     Figure {
         title: format!("Divergence when a head of {model} is ablated"),
         description: format!(
-            "Each cell is one head of {model}, coloured by the logarithm of KL(plain ‖ altered) in nats when its values are 0, \
-             their mean, or those of another sequence; hatched: no divergence. Last panel: rank correlations of the heads' \
+            "Each cell is one head of {model}, coloured by the logarithm of KL(plain ‖ altered) in nats when its values are replaced \
+             by 0, their mean, or those of another sequence; hatched: no divergence. Last panel: rank correlations of the heads' \
              divergences under two kinds of ablation."
         ),
         rows: vec![Kind::ALL.map(map).to_vec(), vec![agreement(agreements)]],

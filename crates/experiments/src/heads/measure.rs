@@ -13,7 +13,7 @@ fn plan(subject: &Subject<'_>) -> Result<Plan, ExperimentError> {
     ablation::plan(subject, &families)
 }
 
-/// What is going to be run.
+/// Describes the runs.
 ///
 /// # Errors
 /// None: every model has heads.
@@ -34,7 +34,7 @@ pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
 /// Ablates every head, and fills the tables.
 ///
 /// # Errors
-/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+/// Logits are not finite, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,

@@ -1,8 +1,8 @@
 //! Every head ablated in three ways.
 //!
-//! - **Stands for** nothing published: zero, mean and resample ablation are what the field uses side by side.
+//! - **Stands for** nothing published: zero, mean and resample ablation are all common in the field.
 //! - **Needs** any models and any text.
-//! - **Computes** the divergence when the values of one head are 0, their mean, or another sequence's.
+//! - **Computes** the divergence when the values of one head are replaced by 0, their mean, or another sequence's values.
 //! - **Feeds no claim**: it is descriptive; `ablation-kinds` compares whole sublayers.
 
 pub mod figure;
@@ -33,8 +33,8 @@ impl Experiment for Heads {
             summary: "Every attention head by zero, mean and resample ablation",
             title: "Ablating heads in three ways",
             stands_for: "Nothing published; the three ablations that the field uses, side by side",
-            caption: "KL(plain ‖ altered) in nats when the values of one head before the output projection are 0, their mean over the sequences, or those of another sequence at the same position. Heat maps by block and head, on a logarithmic scale; and the rank correlations of the heads' divergences under two kinds. Means over positions 1 to T−1 of the first sequences of the text, at most 16, cut to one length of at most 128 tokens.",
-            paper_says: "The paper does not ablate heads. Zero ablation takes a head out of its usual range; resampling keeps that range and takes the head's information away.",
+            caption: "KL(plain ‖ altered) in nats when the values of one head before the output projection are replaced by 0, by their mean over the sequences, or by those of another sequence at the same position. Heat maps by block and head, on a logarithmic scale, and the rank correlations of the heads' divergences under each two kinds. Means over positions 1 to T−1 of at most the first 16 sequences of the text, cut to one length of at most 128 tokens.",
+            paper_says: "The paper does not ablate heads. Zero ablation takes a head's values out of their usual range; resampling keeps the range but removes the head's information.",
         }
     }
 

@@ -20,19 +20,19 @@ record! {
         pub heads: usize,
         /// ℓ/(L−1).
         pub relative_depth: f64,
-        /// What takes the place of the head's values.
+        /// The replacement of the head's values.
         pub kind: Kind,
         /// Mean KL(plain ‖ altered), nats.
         pub kl_nats: f64,
         /// Its standard error, clustered by sequence, nats.
         pub kl_nats_se: Option<f64>,
-        /// Altered less plain loss, paired, nats a token.
+        /// Altered minus plain loss, paired, nats a token.
         pub loss_difference_nats: f64,
         /// Its standard error, nats a token.
         pub loss_difference_nats_se: Option<f64>,
         /// Sequences, all of one length.
         pub sequences: u64,
-        /// Positions over which the divergence is a mean.
+        /// Positions over which the divergence is averaged.
         pub positions: u64,
     }
     table("heads") key(model, layer, head, kind) fault(|r| negative_error([("kl_nats_se", r.kl_nats_se), ("loss_difference_nats_se", r.loss_difference_nats_se)]))
@@ -51,7 +51,7 @@ record! {
         pub other_kind: Kind,
         /// Rank correlation of the heads' divergences, −1 to 1.
         pub rank_correlation: f64,
-        /// The median divergence under the first kind, in multiples of that under the other.
+        /// The median divergence under the first kind, divided by that under the other.
         pub ratio_of_medians: f64,
         /// Heads of the model.
         pub heads: usize,
@@ -59,7 +59,7 @@ record! {
     table("heads-agreement") key(model, kind, other_kind) fault(|_| None)
 }
 
-/// How far zero and resampling agree, model by model.
+/// The agreement of zero and resample ablation, model by model.
 pub(super) fn finding(records: &[AgreementRecord]) -> Option<String> {
     let own = records
         .iter()

@@ -17,7 +17,7 @@ pub const CLAIMS: &[Claim] = &[Claim {
     judge: d21,
 }];
 
-/// The slope of the lens's entropy over the outputs of the last three blocks: positive in some models.
+/// The slope of the lens's entropy over the outputs of the last three blocks is positive in some models.
 pub fn d21(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {

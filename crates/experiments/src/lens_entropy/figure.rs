@@ -5,7 +5,7 @@ use crate::core::lens::Lens;
 use crate::core::models;
 use layerwise_plot::{Axis, Figure, Mark, Panel, Point, Scale};
 
-/// The drawings with the names of their files.
+/// The drawings with their file names.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     vec![("lens-entropy".to_owned(), nips_fig7b(records))]
 }
@@ -43,7 +43,7 @@ pub fn nips_fig7b(records: &[Record]) -> Figure {
         description: format!(
             "Mean entropy of the lens distribution of each residual stream, in bits. Left: the final norm is recomputed on \
              each stream; right: every stream is divided by the scale of the last, without bias. Horizontal axis: relative \
-             depth, from the embedding, which stands apart, to the output. Bands: one standard deviation of the sequences' means to either side. \
+             depth, from the embedding, drawn as a separate point, to the output. Bands: one standard deviation of the sequences' means. \
              Models: {}.",
             models::names(&models)
         ),

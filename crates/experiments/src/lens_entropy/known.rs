@@ -1,4 +1,4 @@
-//! The quantities that published numbers are known of.
+//! The quantities with published numbers.
 
 use super::table::Record;
 use crate::core::known::Quantity;

@@ -1,4 +1,4 @@
-//! What both logit lenses say of every residual stream (paper B.8).
+//! The distributions that both logit lenses read off every residual stream (paper B.8).
 
 use super::table::Record;
 use crate::core::error::{ExperimentError, Place};
@@ -50,10 +50,10 @@ impl Views {
     }
 }
 
-/// Sums up what the lenses say of the streams of one sequence, the output's last.
+/// Sums up the lenses' distributions for the streams of one sequence; the output's stream is last.
 ///
 /// # Errors
-/// Logits that are not finite.
+/// Logits are not finite.
 fn views(model: &Model, states: &[LensState]) -> Result<Views, ExperimentError> {
     let found = model.compare_lenses(states);
     let lens = |lens: &str, streams: &[Vec<Comparison>]| -> Result<Vec<View>, ExperimentError> {
@@ -74,7 +74,7 @@ fn views(model: &Model, states: &[LensState]) -> Result<Views, ExperimentError> 
     })
 }
 
-/// Sums up what a lens says of one stream at all positions, beside the output.
+/// Sums up a lens's distributions for one stream at all positions, compared with the output.
 pub(crate) fn view(positions: &[Comparison], output: &[Summary]) -> View {
     let mut sums = [0.0; 4];
     for (comparison, output) in positions.iter().zip(output) {
@@ -209,7 +209,7 @@ pub fn record(
     Ok(())
 }
 
-/// The standard deviation of the sequences' means, each of the same weight; none with fewer than two.
+/// The standard deviation of the sequences' means, all with the same weight; `None` with fewer than two.
 fn deviation(sums: &ClusteredMean) -> Option<f64> {
     let means: Vec<f64> = sums
         .clusters()

@@ -13,7 +13,7 @@ record! {
         pub model: String,
         /// The `model_type` of its config.
         pub model_type: String,
-        /// Which lens.
+        /// The lens.
         pub lens: Lens,
         /// The residual stream s: 0 is the embedding, s the output of block s−1.
         pub state: usize,
@@ -29,7 +29,7 @@ record! {
         pub entropy_bits_sd: Option<f64>,
         /// Sequences of the corpus.
         pub sequences: u64,
-        /// Positions over which the means go.
+        /// Positions that means are taken over.
         pub positions: u64,
     }
     table("lens-entropy") key(model, lens, state) fault(|r| negative_error([("entropy_bits_se", r.entropy_bits_se)]))
@@ -38,7 +38,7 @@ record! {
 /// The lens's entropy on each residual stream, bits.
 ///
 /// # Errors
-/// The results do not reach.
+/// The results are incomplete.
 pub fn curve(tables: &Tables, model: &str, lens: Lens) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model && r.lens == lens;
     curve::curve(tables.of(), "lens-entropy", own, |r| {

@@ -39,8 +39,8 @@ pub const CLAIMS: &[Claim] = &[
     },
 ];
 
-/// The slope after half of the depth is below 0 and below the slope before, which is taken from the first block's output on:
-/// a lens on the embedding reads the token that was put in.
+/// The slope after half of the depth is below 0 and below the slope before it. The earlier half begins with the first block's
+/// output, since a lens on the embedding reads the input token.
 pub fn d14(evidence: &Evidence<'_>) -> Vec<Finding> {
     let lenses = Lens::BOTH.map(|lens| {
         let names = [curve_name(lens), lens_entropy::measure::curve_name(lens)];
@@ -49,7 +49,7 @@ pub fn d14(evidence: &Evidence<'_>) -> Vec<Finding> {
     of_curves(evidence, &lenses)
 }
 
-/// The same of lenses whose divergence and entropy were measured under these names.
+/// The same test for lenses whose divergence and entropy have these curve names.
 pub fn of_curves(evidence: &Evidence<'_>, lenses: &[(Lens, [String; 2])]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
@@ -99,14 +99,14 @@ pub fn after(curve: &[Point]) -> Result<f64, NotTested> {
     slope_between(curve, 0.5, 1.0)
 }
 
-/// By how much the slope of the second half exceeds that of the first.
+/// The slope of the second half minus that of the first.
 pub fn bend(curve: &[Point]) -> Outcome {
     Ok(Measured::of(
         after(curve)? - slope_between(curve, 0.0, 0.5)?,
     ))
 }
 
-/// Over blocks but the first, the fall of the lens's KL goes with the density of prediction neurons.
+/// Over all blocks except the first, the fall of the lens's KL follows the density of prediction neurons.
 pub fn d17(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
@@ -144,7 +144,7 @@ fn together(evidence: &Evidence<'_>, model: &Facts, lens: Lens) -> Outcome {
     over_places(rank, blocks)
 }
 
-/// Phi-1 against Phi-1.5 and Phi-2, and the best Phi model against the means of GPT-2 and of Pythia; all of the paper's own.
+/// Phi-1 against Phi-1.5 and Phi-2, and the best Phi model against the means of GPT-2 and of Pythia; only the paper's models.
 pub fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
     let named = |published: &str| {
         let mut models = evidence.models.iter();
@@ -275,7 +275,7 @@ mod tests {
                 } else {
                     0.0
                 };
-                // It falls faster before than after.
+                // Curves that fall faster before than after.
                 curve
                     .ends_with("kl_nats")
                     .then_some(8.0 - 8.0 * depth + early)
@@ -302,7 +302,7 @@ mod tests {
             let layers: std::collections::BTreeMap<String, usize> =
                 models().into_iter().map(|m| (m.name, m.layers)).collect();
             change(tables, |model, curve, state| {
-                // It falls where there are few.
+                // Curves that fall where neurons are few.
                 let depth = state as f64 / layers[model] as f64;
                 curve
                     .ends_with("kl_nats")
@@ -340,7 +340,8 @@ mod tests {
         });
     }
 
-    /// Models with neurons of both kinds by the model, more with depth, and whose divergences fall so steeply in the second half.
+    /// Models with neurons of both kinds, depending on the model and rising with depth; divergences have this slope in the second
+    /// half.
     fn families(
         about: impl Fn(&str) -> [f64; 2],
         steepness: impl Fn(&str) -> f64,
@@ -369,9 +370,9 @@ mod tests {
                 Some(if model == "phi-1" { -2.0 } else { -1.0 } * state as f64)
             });
         };
-        // Equal counts leave open which is greater.
+        // Equal counts do not decide which is greater.
         judged("D18").check_all(10, alike, [0, 8, 2, 0]);
-        // Models that differ in nothing, and such as the paper's, of which GPT-2's counts leave their ratio open.
+        // Models without any difference, and models like the paper's, where the range of GPT-2's counts leaves their ratio open.
         let named = ["phi-1", "phi-1_5", "phi-2", "gpt2", "pythia-410m"];
         let few = named.map(|name| Facts {
             name: name.to_owned(),

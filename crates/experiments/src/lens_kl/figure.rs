@@ -9,7 +9,7 @@ use layerwise_plot::{
     Axis, Colour, Dash, Figure, LegendEntry, Line, Mark, Marker, Panel, Point, Scale, Side, Style,
 };
 
-/// The drawings with the names of their files.
+/// The drawings with their file names.
 pub fn drawings(records: &[Record], neurons: &[neurons::Record]) -> Vec<(String, Figure)> {
     vec![
         ("lens-kl".to_owned(), nips_fig8(records, neurons)),
@@ -32,7 +32,7 @@ pub fn nips_fig8(records: &[Record], neurons: &[neurons::Record]) -> Figure {
     )
 }
 
-/// As [`nips_fig8`], with the divergence taken the other way round (G.3).
+/// Like [`nips_fig8`], with the divergence in the other direction (G.3).
 pub fn reverse(records: &[Record], neurons: &[neurons::Record]) -> Figure {
     grid(
         records,
@@ -117,7 +117,7 @@ fn grid(
             "Mean {quantity} of each residual stream in nats, left axis. Columns: the final norm recomputed on each stream, \
              and every stream divided by the scale of the last, without bias. Right axis, where neurons were counted: \
              prediction and suppression neurons in percent of their block, block ℓ at ℓ/(L−1). Horizontal axis: relative \
-             depth, from the embedding, which stands apart, to the output; an open marker lies beyond its axis. Bands: one standard error to \
+             depth, from the embedding, drawn as a separate point, to the output; an open marker is beyond its axis. Bands: one standard error to \
              either side. Models: {}.",
             models::names(&models)
         ),
@@ -244,7 +244,7 @@ mod tests {
             for row in &figure.rows {
                 for (panel, value) in row.iter().zip(values) {
                     let lines = lines_of(panel);
-                    // The embedding, and what blocks leave.
+                    // The embedding, and the blocks' outputs.
                     let points: Vec<usize> = lines.iter().map(|line| line.points.len()).collect();
                     assert_eq!(points, [1, 2]);
                     let mut points = lines.iter().flat_map(|line| &line.points);

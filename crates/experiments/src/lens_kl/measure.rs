@@ -1,4 +1,4 @@
-//! The divergence of the lenses from the output, from what `lens_entropy` observes.
+//! The divergence of the lenses from the output, from the observations of `lens_entropy`.
 
 use super::table::Record;
 use crate::core::error::ExperimentError;

@@ -1,7 +1,7 @@
-//! Divergence of the logit lens from the output after each block, with both lenses, beside the densities of neurons.
+//! Divergence of the logit lens from the output after each block, with both lenses, next to the densities of neurons.
 //!
 //! - **Stands for** Figure 8 (a, b, c) of the NeurIPS version (`standard`), and the same figure of v1 and v3 (`legacy`).
-//! - **Needs** any models and any corpus: the plain pass; and the weights alone for the densities (see `neurons`).
+//! - **Needs** any models and any corpus: the plain pass; and for the densities only the weights (see `neurons`).
 //! - **Feeds the claims** D14, D17, D18, D27.
 
 pub mod claims;
@@ -39,7 +39,7 @@ impl Experiment for LensKl {
             summary: "Divergence of the logit lens from the output, both lenses, with neuron densities (nips-fig8, v1-fig-kl-neurons)",
             title: "Divergence of the logit lens from the output",
             stands_for: "Figure 8 of the NeurIPS version (standard lens); the same figure of v1 and v3 (legacy lens)",
-            caption: "Left axis: mean KL(output ‖ lens) in nats against depth, over positions 1 to T−1; the paper does not say which direction it shows, so that the other is in the table. Right axis: prediction and suppression neurons, percent of each block's.",
+            caption: "Left axis: mean KL(output ‖ lens) in nats against depth, over positions 1 to T−1; the paper does not say which direction it shows, so the other direction is in the table. Right axis: prediction and suppression neurons, as a percentage of each block's neurons.",
             paper_says: "The divergence falls from about mid-depth, fastest where the density of prediction neurons rises. Phi-1 has fewer such neurons and a flatter curve than Phi-1.5 and Phi-2.",
         }
     }

@@ -13,7 +13,7 @@ record! {
         pub model: String,
         /// The `model_type` of its config.
         pub model_type: String,
-        /// Which lens.
+        /// The lens.
         pub lens: Lens,
         /// The residual stream s: 0 is the embedding, s the output of block s−1.
         pub state: usize,
@@ -35,7 +35,7 @@ record! {
         pub top1_agreement_se: Option<f64>,
         /// Sequences of the corpus.
         pub sequences: u64,
-        /// Positions over which the means go.
+        /// Positions that means are taken over.
         pub positions: u64,
     }
     table("lens-kl") key(model, lens, state) fault(|r| negative_error([("kl_nats_se", r.kl_nats_se), ("reverse_kl_nats_se", r.reverse_kl_nats_se), ("top1_agreement_se", r.top1_agreement_se)]))
@@ -44,7 +44,7 @@ record! {
 /// KL(output ‖ lens) on each residual stream, nats.
 ///
 /// # Errors
-/// The results do not reach.
+/// The results are incomplete.
 pub fn curve(tables: &Tables, model: &str, lens: Lens) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model && r.lens == lens;
     curve::curve(tables.of(), "lens-kl", own, |r| {
@@ -55,7 +55,7 @@ pub fn curve(tables: &Tables, model: &str, lens: Lens) -> Result<Vec<Point>, Not
 /// The share of positions whose most probable token in the lens is the output's, on each residual stream.
 ///
 /// # Errors
-/// The results do not reach.
+/// The results are incomplete.
 pub fn agreement(tables: &Tables, model: &str, lens: Lens) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model && r.lens == lens;
     curve::curve(tables.of(), "lens-kl", own, |r| {

@@ -1,5 +1,5 @@
-//! The claims that are judged from this experiment: F1 to F10, on accuracies with removal within batches at the states of
-//! the published curves.
+//! The claims judged from this experiment: F1 to F10, on accuracies with removal within batches at the states of the published
+//! curves.
 
 use super::measure::curve_name;
 use super::table::{Compared, Comparison, Part, Record, Removal, Setting, percent};
@@ -79,7 +79,7 @@ impl Own<'_> {
         )
     }
 
-    /// Accuracies by state over the test pairs, in shares.
+    /// Accuracies by state over the test pairs, as shares.
     fn sampled(&self, setting: Setting) -> Result<Sampled, NotTested> {
         let curve = curve_name(&self.pairs_of, setting);
         let depth = |state| state_depth(state, self.layers);
@@ -87,7 +87,7 @@ impl Own<'_> {
             .sampled(self.model, "lexical-semantics", &curve, depth)
     }
 
-    /// A number of one curve with its interval.
+    /// A statistic of one curve with its interval.
     fn number(&self, setting: Setting, of: fn(&[Point]) -> Outcome) -> Outcome {
         statistic([&self.sampled(setting)?], |[curve]| of(curve))
     }
@@ -123,7 +123,7 @@ impl Own<'_> {
     }
 }
 
-/// What `judge` finds of each model on each set of pairs.
+/// The findings of `judge` for each model on each set of pairs.
 fn each(evidence: &Evidence<'_>, judge: impl Fn(&Own<'_>) -> Vec<Finding>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for facts in evidence.models {
@@ -148,7 +148,7 @@ fn each(evidence: &Evidence<'_>, judge: impl Fn(&Own<'_>) -> Vec<Finding>) -> Ve
     findings
 }
 
-/// A difference of two accuracies, in points, with the standard error of independent ones.
+/// A difference of two accuracies, in points, with the standard error for independent accuracies.
 fn less(a: Point, b: Point) -> Measured {
     Measured::of(a.value - b.value)
         .with_error(together(a.error, b.error))
@@ -167,7 +167,7 @@ fn best_depth(curve: &[Point]) -> Outcome {
     depth_of_peak(curve, "lexical-semantics")
 }
 
-/// The last state's accuracy less the best one's, in points; what is best the other half of the pairs says.
+/// The last state's accuracy minus the best one's, in points; the best state is chosen on the other half of the pairs.
 fn last_less_best(own: &Own<'_>, setting: Setting) -> Outcome {
     chosen_by_halves(&[own.sampled(setting)?], |chosen, judged| {
         let less = || {
@@ -237,7 +237,7 @@ pub fn f3(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// How many states later the first setting is best than the second.
+/// How many states later the second setting is best than the first.
 fn later(own: &Own<'_>, first: Setting, second: Setting) -> Outcome {
     let (first, second) = (own.sampled(first)?, own.sampled(second)?);
     statistic([&first, &second], |[first, second]| {
@@ -289,8 +289,8 @@ pub fn f5(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// base and repeat: Spearman from the peak on < 0. Which state is the peak one half of the pairs says, and the other half's
-/// accuracies are ranked: from what is highest by chance they fall.
+/// base and repeat: Spearman from the peak on < 0. One half of the pairs chooses the peak, and the other half's accuracies are
+/// ranked: after a peak that is highest by chance, accuracies fall anyway.
 pub fn f6(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let falling = |setting: Setting| {
@@ -309,7 +309,7 @@ pub fn f6(evidence: &Evidence<'_>) -> Vec<Finding> {
                     from => against_depth(from),
                 }
             });
-            // Two states are in some order in any case.
+            // Two states always have some order.
             match places {
                 0..=2 => rank,
                 _ => over_places(rank, places),
@@ -329,7 +329,7 @@ pub fn f6(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 const THREE: [Setting; 3] = [Setting::Base, Setting::Repeat, Setting::Prompt2];
 
-/// Best accuracy with removal less best without, above 0 for base, repeat and prompt2.
+/// Best accuracy with removal minus best without, above 0 for base, repeat and prompt2.
 pub fn f7(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let gain = |setting: Setting| {
@@ -345,7 +345,7 @@ pub fn f7(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// Nouns less verbs, each at its best state, above 0 in three settings.
+/// Nouns minus verbs, each at its best state, above 0 in three settings.
 pub fn f8(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let gap = |setting: Setting| {
@@ -381,7 +381,7 @@ pub fn f9(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// The best test accuracy of any setting ≥ 55.5 %; what is best the other half of the pairs says.
+/// The best test accuracy of any setting ≥ 55.5 %; the other half of the pairs chooses what is best.
 pub fn f10(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let best = || {
@@ -451,7 +451,7 @@ mod tests {
         }
     }
 
-    /// Runs whose accuracies are these, in shares, but for the noise of single pairs; comparisons differ by `difference`.
+    /// Runs with these accuracies, as shares, plus the noise of single pairs; comparisons differ by `difference`.
     fn simulated(
         accuracy: impl Fn(Setting, Part, usize) -> f64,
         difference: f64,
@@ -479,11 +479,11 @@ mod tests {
         }
     }
 
-    /// No claim holds where no state tells more than another, and all do of pairs enough where the published ones are so.
+    /// No claim holds if no state tells more than another; with enough pairs, all hold if accuracies are as published.
     #[test]
     fn where_there_is_nothing_to_find_nothing_holds() {
         for claim in CLAIMS {
-            // What is at chance has nothing to tell.
+            // Accuracies at chance contain no signal.
             judged(claim.id).check_null(&[small()], simulated(|_, _, _| 0.5, 0.0));
         }
     }
@@ -505,7 +505,7 @@ mod tests {
             own + of_part
         };
         for claim in CLAIMS {
-            // Ranks of few states, and small steps of 78 pairs, decide seldom.
+            // Ranks of few states, and small steps of 78 pairs, rarely decide.
             let is_large_enough = matches!(claim.id, "F2" | "F5" | "F7" | "F8" | "F9" | "F10");
             judged(claim.id).check_effect(&[small()], is_large_enough, simulated(steep, 0.3));
         }

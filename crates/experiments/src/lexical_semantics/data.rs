@@ -1,4 +1,4 @@
-//! Pairs of sentences whose word people rated: RAW-C (Trott and Bergen, 2021), which the user supplies.
+//! Pairs of sentences with a word that people rated: RAW-C (Trott and Bergen, 2021), which the user supplies.
 
 use crate::core::data::{Data, Limit, Source};
 use crate::core::error::{ExperimentError, Place};
@@ -8,10 +8,10 @@ use serde::Deserialize;
 use std::ops::Range;
 use std::path::Path;
 
-/// RAW-C, and how many pairs of the experiment `wic` are used, which it reads before.
+/// RAW-C, and the number of pairs to use from the experiment `wic`, which is read before.
 pub(crate) static SOURCE: Source = Source {
     option: "raw-c",
-    help: "A folder with the RAW-C data set, raw-c.csv with the columns word, sentence1, sentence2 and mean_relatedness: the cosines of lexical-semantics against relatedness as people judged it [default: none]",
+    help: "A folder with the RAW-C data set, raw-c.csv with the columns word, sentence1, sentence2 and mean_relatedness: compares the cosines of lexical-semantics with relatedness as people judged it [default: none]",
     title: "Rated pairs of word senses",
     limit: Limit {
         option: "wic-items",
@@ -27,7 +27,7 @@ pub(crate) static SOURCE: Source = Source {
     stand_in: |_, most, data| limit(most, data),
 };
 
-/// Leaves so many pairs for choosing and for testing.
+/// Keeps only this many pairs for choosing and for testing.
 fn limit(most: Option<usize>, data: &mut Data) {
     if let (Some(most), Some(pairs)) = (most, data.get::<Pairs>()) {
         let mut pairs = pairs.clone();
@@ -40,27 +40,27 @@ fn limit(most: Option<usize>, data: &mut Data) {
 /// Pairs with the mean relatedness of the word's two uses, as people judged it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RatedPairs {
-    /// The pairs; their labels tell nothing.
+    /// The pairs; their labels are meaningless.
     pub pairs: Vec<Pair>,
     /// A rating for each.
     pub ratings: Vec<f64>,
 }
 
-/// The columns that are read of a file with many.
+/// The columns that are read, of a file with many.
 #[derive(Deserialize)]
 struct Line {
     word: String,
-    /// The word as it stands in the sentences, where that is another form.
+    /// The word as it appears in the sentences, if that is another form.
     string: Option<String>,
     sentence1: String,
     sentence2: String,
     mean_relatedness: f64,
 }
 
-/// The pairs of a CSV file with the columns `word`, `sentence1`, `sentence2` and `mean_relatedness`, and perhaps `string`.
+/// The pairs of a CSV file with the columns `word`, `sentence1`, `sentence2` and `mean_relatedness`, and optionally `string`.
 ///
 /// # Errors
-/// A file that is not text, lacks a column, or has a line without the word or a rating, which is named.
+/// The file is not text, lacks a column, or has a line without the word or a rating, which the error names.
 pub fn rated(file: &Path) -> Result<RatedPairs, ExperimentError> {
     let text = corpus::read_text(file)?;
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -99,7 +99,7 @@ pub fn rated(file: &Path) -> Result<RatedPairs, ExperimentError> {
     Ok(rated)
 }
 
-/// The first word of a text that is the form, or else begins with it, whatever its case and the punctuation about it.
+/// The first word of a text that is the form, or else begins with it, ignoring case and surrounding punctuation.
 fn occurrence(text: &str, form: &str) -> Result<Occurrence, ExperimentError> {
     let form = form.to_lowercase();
     let bare = |word: Range<usize>| {

@@ -19,7 +19,7 @@ const GREY: [Colour; 3] = [
     Colour(0x70, 0x70, 0x70),
 ];
 
-/// The drawings with the names of their files: of one model its curves by setting, of several one panel for each setting.
+/// The drawings with their file names: for one model its curves by setting, for several models a panel for each setting.
 pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
     let records = tables.of::<Record>();
     let named = records
@@ -60,7 +60,7 @@ const PROBE: Style = Style {
     marker: Marker::Diamond,
 };
 
-/// The records of one curve, in the order of their states; those that are read after the final norm where they are published.
+/// The records of one curve, in the order of their states; published states are read after the final norm.
 fn own(records: &[Record], set: &str, setting: Setting, aniso: Removal, pos: Part) -> Vec<Record> {
     let own = records.iter().filter(|r| {
         let curve = (r.setting, r.aniso, r.pos) == (setting, aniso, pos);
@@ -127,7 +127,7 @@ fn chance(y: f64) -> Mark {
     Mark::Rule(Rule { y, style: None })
 }
 
-/// The published curves of some settings, each in a grey of its own.
+/// The published curves of some settings, each in its own shade of grey.
 fn grey(data: &[Published], settings: &[(&str, Setting)]) -> Vec<Mark> {
     let curves = settings.iter().zip(GREY).map(|((model, setting), colour)| {
         let own = data
@@ -200,14 +200,14 @@ fn of_one(model: &str, tables: &Tables) -> Figure {
     });
     Figure {
         title: format!("Word senses by the cosine of states of {model}"),
-        description: "Accuracy on the test pairs, same sense or not, by a threshold on the cosine that the development \
-                      pairs chose, without training; chance is the dotted line. Horizontal axis: depth of the residual \
+        description: "Accuracy on the test pairs, same sense or not, by a threshold on the cosine chosen on the development \
+                      pairs, without training; chance is the dotted line. Horizontal axis: depth of the residual \
                       stream s, from the embedding at 0 to the last block's output at 1, which is read after the final \
-                      norm; squares at 1 are the same without the norm. Stars: the best state. Bands: one binomial \
-                      standard error to either side. Panels: at the word in its sentence and in its repetition, with the \
+                      norm; squares at 1 are read without the norm. Stars: the best state. Bands: one binomial standard \
+                      error. Panels: at the word in its sentence and in its repetition, with the \
                       linear probe; at the word's repetition, before it, and at the end of a prompt; with (dashed) and \
                       without (dotted) removal of what all words share; nouns (dashed) and verbs (dotted); the chosen \
-                      thresholds; the area under the ROC curve, which needs none. Grey: published curves, in (a) \
+                      thresholds; the area under the ROC curve, which needs no threshold. Grey: published curves, in (a) \
                       of Llama-2-7B base and repeat and of BERT-large base, in (b) of Llama-2-7B prompt2 and repeat_prev."
             .to_owned(),
         rows: rows.collect(),
@@ -299,7 +299,7 @@ fn panels(set: &str, tables: &Tables) -> Vec<Vec<Panel>> {
     vec![
         vec![
             panel(&format!("{set}: at the word"), PERCENT, senses),
-            panel("Before it, and asked for", PERCENT, predictions),
+            panel("Before it, and by prompt", PERCENT, predictions),
             panel("With and without removal", PERCENT, removal),
         ],
         vec![
@@ -310,7 +310,7 @@ fn panels(set: &str, tables: &Tables) -> Vec<Vec<Panel>> {
     ]
 }
 
-/// The last residual stream as it is, beside the one after the final norm.
+/// The last residual stream without the final norm, next to the one after it.
 fn raw_last(records: &[Record], set: &str, setting: Setting) -> Option<Mark> {
     let own = records.iter().find(|r| {
         let curve = (r.setting, r.aniso, r.pos) == (setting, Removal::Batch, Part::All);
@@ -354,7 +354,7 @@ fn of_several(records: &[Record], models: &[models::Model<'_>]) -> Figure {
     Figure {
         title: "Word senses by the cosine of states, in six settings".to_owned(),
         description: format!(
-            "Accuracy on the test pairs, same sense or not, by a threshold on the cosine that the development pairs chose, \
+            "Accuracy on the test pairs, same sense or not, by a threshold on the cosine chosen on the development pairs, \
              without training; one panel for each setting. Dotted line: chance. Horizontal axis: depth of the residual \
              stream s; the last is read after the final norm. Stars: the best state. Bands: one binomial standard error to \
              either side. Models: {}.",

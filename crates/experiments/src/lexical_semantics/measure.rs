@@ -1,11 +1,11 @@
 //! Word senses by the cosine of states: `lexical-semantics` (Fantastic Semantics, arXiv 2403.01509).
 //!
-//! Each side of a pair is read in six settings, from three texts at most: the sentence twice serves the settings of the
-//! sentence and of its repetition. The cosine of both sides is taken at every state, before and after what all words share
-//! is removed, and held against a threshold that the development pairs choose. Nothing is trained.
+//! Each side of a pair is read in six settings, from at most three texts: the text with the sentence twice serves the settings
+//! of the sentence and of its repetition. At every state the cosine of both sides is computed, before and after removing what
+//! all words share, and compared with a threshold chosen on the development pairs. Nothing is trained.
 //!
-//! The states of the development pairs are held, because the removal over the whole set needs them; of the test pairs 30 at
-//! a time are, and their cosines go into a journal.
+//! The states of all development pairs are in memory, because the removal over the whole set needs them. Of the test pairs only
+//! 30 at a time are in memory, and their cosines go into a journal.
 
 use super::Template;
 use super::data::RatedPairs;
@@ -28,11 +28,11 @@ use ndarray::{Array3, Array4, ArrayView1, s};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Consecutive pairs within which mean and deviation are removed.
+/// The number of consecutive pairs within which mean and deviation are removed.
 const BATCH: usize = 30;
-/// Depth beyond which `repeat` is compared with `base`.
+/// The depth beyond which `repeat` is compared with `base`.
 const DEEP: f64 = 0.15;
-/// Of the resampling of test pairs.
+/// Seed for resampling test pairs.
 const SEED: u64 = 0;
 
 /// Consecutive pairs as texts.
@@ -49,16 +49,16 @@ struct Kept(Vec<u64>);
 /// Cosines of pairs, \[settings, removals, places, pairs\].
 type Cosines = Array4<f64>;
 
-/// What the decisions at one place come to.
+/// The decisions at one place.
 struct Decided {
     threshold: f64,
     dev_accuracy: f64,
     auc: Option<f64>,
-    /// Of each test pair, whether the decision is right.
+    /// For each test pair, whether the decision is right.
     right: Vec<bool>,
 }
 
-/// How one model reads pairs.
+/// One model's reading of pairs.
 pub(super) fn reader<'a>(subject: &'a Subject<'_>) -> Option<Reader<'a>> {
     Some(Reader {
         tokenizer: subject.tokenizer?,
@@ -76,8 +76,7 @@ fn chunks(
     name: &str,
 ) -> Result<Counted<Vec<Chunk>>, ExperimentError> {
     if pairs.len() % BATCH == 1 {
-        let expected =
-            format!("at least 2 pairs in each batch of {BATCH}, whose deviation is taken");
+        let expected = format!("at least 2 pairs in each batch of {BATCH}, to compute a deviation");
         let found = format!("1 in the last batch of {} pairs", pairs.len());
         return Err(ExperimentError::unexpected(expected, found)).at(|| name.to_owned());
     }
@@ -105,7 +104,7 @@ impl Chunk {
         vectors(subject.model, &sides)
     }
 
-    /// What the chunk's results depend on.
+    /// Everything that the chunk's results depend on.
     fn numbers(&self) -> Vec<u32> {
         let mut numbers = Vec::new();
         for side in self.sides.iter().flatten() {
@@ -184,7 +183,7 @@ fn cosines(
                         source: Box::new(fault),
                     }
                 })?;
-                // What is alike in all words has no direction once that is removed.
+                // A component that all words share has no direction once it is removed.
                 let removed = |first: &Anisotropy, second: &Anisotropy| {
                     cosine(first.remove(a).view(), second.remove(b).view()).unwrap_or(0.0)
                 };
@@ -212,7 +211,7 @@ fn joined(subject: &Subject<'_>, chunks: &[Cosines]) -> Result<Counted<Cosines>,
 /// Fills the tables.
 ///
 /// # Errors
-/// A text that cannot be encoded, a state that is zero, a journal that cannot be used, or an interrupt.
+/// A text cannot be encoded, a state is zero, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
     let (Some(reader), Some(pairs)) = (reader(subject), subject.data.get::<Pairs>()) else {
         return Ok(());
@@ -239,7 +238,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     let dev_numbers: Vec<u32> = dev.iter().flat_map(Chunk::numbers).collect();
     let id = MeasureId::new("lexical-semantics", 1);
     let per_pair = Setting::ALL.len() * Removal::ALL.len() * places(layers);
-    // The cosines as numbers, and as the bits that are kept of them.
+    // The cosines as numbers, and as the bits that are kept.
     let of_chunk = 2 * BATCH * per_pair * size_of::<u64>();
     let bytes = WorkBytes {
         reading: bytes.reading + of_chunk,
@@ -277,7 +276,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     Ok(())
 }
 
-/// What the states of a chunk take, and what is taken while they are collected, of texts of at most so many tokens, or
+/// The memory of a chunk's states, and the memory taken while they are collected, for texts of at most this many tokens, or
 /// compared.
 fn chunk_bytes(subject: &Subject<'_>, longest: usize) -> WorkBytes {
     let config = subject.model.config();
@@ -289,7 +288,7 @@ fn chunk_bytes(subject: &Subject<'_>, longest: usize) -> WorkBytes {
     }
 }
 
-/// Lines for the user about what is going to be run.
+/// Describes the runs, in lines for the user.
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
     let (Some(reader), Some(pairs)) = (reader(subject), subject.data.get::<Pairs>()) else {
         return Ok(Vec::new());
@@ -315,7 +314,7 @@ fn indices(pairs: &[Pair], part: Part) -> Vec<usize> {
     own.map(|(index, _)| index).collect()
 }
 
-/// The threshold of one place, and what it decides.
+/// The threshold of one place, and its decisions.
 fn decided(dev: &[(f64, bool)], test: &[(f64, bool)]) -> Result<Decided, ExperimentError> {
     let threshold = threshold::best(dev, &threshold::cosine_grid())?;
     let dev_accuracy = threshold::accuracy(dev, threshold)?;
@@ -334,12 +333,12 @@ fn share(right: &[bool]) -> f64 {
     right.iter().filter(|right| **right).count() as f64 / right.len() as f64
 }
 
-/// Thresholds, accuracies, comparisons and best states, from the cosines of both parts.
 /// The curve of the accuracy with removal within batches by state of the published curves, over test pairs.
 pub(super) fn curve_name(pairs_of: &str, setting: Setting) -> String {
     format!("accuracy {} {pairs_of}", setting.name())
 }
 
+/// Thresholds, accuracies, comparisons and best states, from the cosines of both parts.
 fn decide(
     subject: &Subject<'_>,
     pairs: &Pairs,

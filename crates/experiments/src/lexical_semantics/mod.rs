@@ -2,7 +2,7 @@
 //!
 //! - **Stands for** the figures of Fantastic Semantics (arXiv 2403.01509): a word in its sentence, in its repetition, before
 //!   it, and at the end of a prompt that asks for its meaning.
-//! - **Needs** any models, and word-in-context pairs: the real set where its folder is given, else a stand-in made from text.
+//! - **Needs** any models, and word-in-context pairs: the real set from its folder, else a stand-in made from text.
 //! - **Feeds the claims** F1 to F10.
 
 pub mod claims;
@@ -32,13 +32,13 @@ use layerwise_plot::Figure;
 use layerwise_transformer::Model;
 use ndarray::{Array4, s};
 
-/// The prompts of both sides of a pair, as a data set.
+/// How both sides of a pair are prompted, as a data set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Template {
-    /// As published: after `sentence` stands a blank on the first side and a colon on the second.
+    /// As published: `sentence` is followed by a blank on the first side and by a colon on the second.
     #[default]
     Published,
-    /// A blank on both.
+    /// A blank on both sides.
     Same,
 }
 
@@ -57,8 +57,8 @@ impl Experiment for LexicalSemantics {
             summary: "Word senses by the cosine of states, in six settings (Fantastic Semantics)",
             title: "Word senses by the cosine of states",
             stands_for: "the figures of Fantastic Semantics (arXiv 2403.01509)",
-            caption: "Accuracy in per cent, chance 50, of telling whether a word has one sense in two sentences: the cosine of both states is held against a threshold that the development pairs chose. Mean and deviation of each dimension are removed within 30 consecutive pairs, but for the dotted lines of (c). The last state is read after the final norm. Bands are one standard error; a star marks the best state; grey lines are published curves.",
-            paper_says: "A word's own state tells its sense best at a low depth and worse above it, while states that predict the word or answer a prompt get better with depth: generative models understand low and predict high.",
+            caption: "Accuracy in per cent, chance 50, of telling whether a word has one sense in two sentences: the cosine of the two states is compared with a threshold chosen on the development pairs. Mean and deviation of each dimension are removed within 30 consecutive pairs, except for the dotted lines of (c). The last state is read after the final norm. Bands are one standard error; a star marks the best state; grey lines are published curves.",
+            paper_says: "A word's own state tells its sense best at a low depth and worse later, while states that predict the word or answer a prompt get better with depth: generative models understand in low layers and predict in high ones.",
         }
     }
 
@@ -66,7 +66,7 @@ impl Experiment for LexicalSemantics {
         Needs {
             data: Some("word-in-context pairs (else a stand-in made from text)"),
             tokenizer: true,
-            // The linear probe is drawn beside the cosines.
+            // The linear probe is drawn next to the cosines.
             tables: const { &[TableId::of::<wic::Record>()] },
             ..Needs::default()
         }
@@ -115,12 +115,12 @@ impl Experiment for LexicalSemantics {
 }
 
 /// The states of both words of some pairs in one setting, \[pairs, 2, states, model\]: the embedding, the residual stream
-/// after each block, and last that of the last block after the final norm.
+/// after each block, and finally the last block's after the final norm.
 ///
 /// `bos` goes before every text; both sides of a prompt are as published.
 ///
 /// # Errors
-/// A pair that cannot be encoded, or is longer than the model's context.
+/// A pair cannot be encoded, or is longer than the model's context.
 pub fn vectors(
     model: &Model,
     tokenizer: &Tokenizer,

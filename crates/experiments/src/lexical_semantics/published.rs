@@ -10,7 +10,7 @@ record! {
     pub struct Published {
         /// The model.
         pub model: String,
-        /// Where the state is read.
+        /// The setting in which the state is read.
         pub setting: Setting,
         /// The residual stream; the last is read after the final norm.
         pub state: usize,

@@ -1,4 +1,4 @@
-//! Results as the published ones of Llama-2-7B, at the depths of any model, for tests of claims.
+//! Results like the published ones of Llama-2-7B, at the depths of any model, for tests of claims.
 
 use super::measure::curve_name;
 use super::published::published;

@@ -6,7 +6,7 @@ use crate::core::table::{is_share, negative_error, record};
 use crate::core::tables::Tables;
 use serde::{Deserialize, Serialize};
 
-/// Where a word's state is read.
+/// The setting in which a word's state is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Setting {
@@ -35,7 +35,7 @@ impl Setting {
         Self::Prompt2,
     ];
 
-    /// As in the tables.
+    /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Base => "base",
@@ -48,13 +48,13 @@ impl Setting {
     }
 }
 
-/// How what all words share is removed before a cosine is taken.
+/// How the part that all words share is removed before a cosine is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Removal {
     /// Not at all.
     None,
-    /// Mean and deviation within 30 consecutive pairs, each side by itself.
+    /// Mean and deviation within 30 consecutive pairs, for each side separately.
     Batch,
     /// Mean and deviation over both sides of all development pairs.
     Corpus,
@@ -65,15 +65,15 @@ impl Removal {
     pub const ALL: [Self; 3] = [Self::None, Self::Batch, Self::Corpus];
 }
 
-/// Which pairs.
+/// The pairs that are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// All pairs.
     All,
-    /// Those of nouns.
+    /// Pairs of nouns.
     Noun,
-    /// Those of verbs.
+    /// Pairs of verbs.
     Verb,
 }
 
@@ -86,11 +86,11 @@ record! {
         pub model_type: String,
         /// The set of pairs: `wic`, or the stand-in's name.
         pub pairs_of: String,
-        /// Where the state is read.
+        /// The setting in which the state is read.
         pub setting: Setting,
-        /// How what all words share is removed.
+        /// How the part that all words share is removed.
         pub aniso: Removal,
-        /// Which pairs.
+        /// The pairs that are judged.
         pub pos: Part,
         /// The residual stream s: 0 is the embedding, s the output of block s−1.
         pub state: usize,
@@ -100,8 +100,9 @@ record! {
         pub layers: usize,
         /// s/L.
         pub relative_depth: f64,
-        /// The cosine above which two words count as of one sense: the first of 0, 0.05, …, 0.95 that is best on the
-        /// development pairs.
+        /// The cosine above which two words count as having one sense: the first of 0, 0.05, …, 0.95 that is best on the
+        /// development
+        /// pairs.
         pub threshold: f64,
         /// Accuracy on the development pairs; chance is 0.5.
         pub dev_accuracy: f64,
@@ -125,7 +126,7 @@ record! {
     })
 }
 
-/// What is compared on the same test pairs.
+/// A comparison on the same test pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Comparison {
@@ -135,11 +136,11 @@ pub enum Comparison {
     FirstHalf,
     /// Two settings over the states of the second half, with removal within batches.
     SecondHalf,
-    /// What two settings differ by in the first half, less what they differ by in the second.
+    /// The difference of two settings in the first half, minus their difference in the second.
     Halves,
     /// Two settings, each at the state of its best accuracy, with removal within batches.
     Best,
-    /// One setting with removal within batches less without, each at the state of its best accuracy.
+    /// One setting with removal within batches minus without, each at the state of its best accuracy.
     Removal,
 }
 
@@ -150,21 +151,21 @@ record! {
         pub model: String,
         /// The set of pairs.
         pub pairs_of: String,
-        /// What is compared.
+        /// The comparison.
         pub comparison: Comparison,
         /// The first setting.
         pub setting: Setting,
         /// The second; the same for `removal`.
         pub other: Setting,
-        /// Accuracy of the first less that of the second.
+        /// Accuracy of the first minus that of the second.
         pub difference: f64,
         /// Its standard error, paired by item.
         pub difference_se: Option<f64>,
-        /// Pairs that the first alone gets right, where one state stands against one.
+        /// Pairs that only the first gets right, if one state is compared with one.
         pub only_first: Option<u64>,
-        /// Pairs that the second alone gets right.
+        /// Pairs that only the second gets right.
         pub only_second: Option<u64>,
-        /// McNemar's exact two-sided p-value; states that were chosen as best are taken as given.
+        /// McNemar's exact two-sided p-value, which ignores that the best states were chosen on these pairs.
         pub p_value: Option<f64>,
         /// Test pairs.
         pub items: u64,
@@ -175,27 +176,27 @@ record! {
 }
 
 record! {
-    /// One line of `lexical-semantics-best.csv`: which state to take for the vector of a word.
+    /// One line of `lexical-semantics-best.csv`: the state to use as the vector of a word.
     pub struct Best {
         /// Name of the model.
         pub model: String,
         /// The set of pairs.
         pub pairs_of: String,
-        /// Where the state is read.
+        /// The setting in which the state is read.
         pub setting: Setting,
-        /// How what all words share is removed.
+        /// How the part that all words share is removed.
         pub aniso: Removal,
-        /// The state of the best test accuracy, the first of equals.
+        /// The state with the best test accuracy; of equal ones the first.
         pub state: usize,
         /// Whether it is read after the final norm.
         pub normed: bool,
         /// Its accuracy.
         pub test_accuracy: f64,
-        /// The earliest state of the interval that holds 95 % of the best states of resampled test pairs.
+        /// The earliest state of the interval that contains 95 % of the best states of resampled test pairs.
         pub state_low: usize,
-        /// The latest.
+        /// The latest state of the interval.
         pub state_high: usize,
-        /// The share of replicates whose best state is the same.
+        /// The share of replicates with the same best state.
         pub same_state: f64,
         /// Replicates.
         pub replicates: u64,
@@ -210,15 +211,15 @@ record! {
     pub struct Rated {
         /// Name of the model.
         pub model: String,
-        /// Where the state is read.
+        /// The setting in which the state is read.
         pub setting: Setting,
-        /// How what all words share is removed.
+        /// How the part that all words share is removed.
         pub aniso: Removal,
         /// The residual stream.
         pub state: usize,
         /// Whether it is read after the final norm.
         pub normed: bool,
-        /// Spearman's correlation over pairs; empty where the cosine is constant.
+        /// Spearman's correlation over pairs; empty if the cosine is constant.
         pub spearman: Option<f64>,
         /// Pairs.
         pub items: u64,
@@ -226,7 +227,7 @@ record! {
     table("lexical-semantics-raw") key(model, setting, aniso, state, normed) fault(|_| None)
 }
 
-/// Whether a state is of the published curve: the residual streams before the last, and the last after the final norm.
+/// Whether a state belongs to the published curve: the residual streams before the last, and the last after the final norm.
 pub(super) fn is_published(state: usize, normed: bool, layers: usize) -> bool {
     normed == (state == layers)
 }
@@ -234,7 +235,7 @@ pub(super) fn is_published(state: usize, normed: bool, layers: usize) -> bool {
 /// Test accuracy in per cent at the states of the published curves, in their order.
 ///
 /// # Errors
-/// The results do not reach.
+/// The results are incomplete.
 pub fn percent(
     tables: &Tables,
     model: &str,

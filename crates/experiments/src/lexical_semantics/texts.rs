@@ -1,4 +1,4 @@
-//! A word in its sentence as texts that a model reads, and the tokens at which its state is read in each.
+//! The texts in which a model reads a word in its sentence, and the tokens at which the word's state is read in each text.
 
 use super::table::Setting;
 use crate::core::error::ExperimentError;
@@ -6,16 +6,16 @@ use crate::wic::data::{Occurrence, Pair, words};
 use layerwise_corpus::Tokenizer;
 use std::ops::Range;
 
-/// How texts are made.
+/// How texts are built.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     /// The model's tokenizer.
     pub tokenizer: &'a Tokenizer,
     /// The token before every text.
     pub bos: Option<u32>,
-    /// Positions of the model.
+    /// The context of the model.
     pub context: usize,
-    /// Whether both sides of a pair get the prompt of the first.
+    /// Whether both sides of a pair get the prompt of the first side.
     pub same_template: bool,
 }
 
@@ -24,12 +24,12 @@ pub(super) struct Reader<'a> {
 pub(super) struct Side {
     /// Token ids of each text.
     pub texts: Vec<Vec<u32>>,
-    /// For each of [`Setting::ALL`] the text and its tokens over which the mean is taken.
+    /// For each of [`Setting::ALL`], the index of its text and the tokens to average over.
     pub readings: Vec<(usize, Range<usize>)>,
 }
 
 impl Side {
-    /// The bytes that it takes.
+    /// The bytes of memory that it takes.
     pub(super) fn bytes(&self) -> usize {
         let text = |text: &Vec<u32>| size_of_val(text) + text.capacity() * size_of::<u32>() + 16;
         let texts: usize = self.texts.iter().map(text).sum();
@@ -39,7 +39,7 @@ impl Side {
             + 64
     }
 
-    /// What is read in one setting, and the text that it is read in.
+    /// The position read in one setting, and its text.
     pub(super) fn only(&self, setting: usize) -> Self {
         let (text, tokens) = self.readings[setting].clone();
         Self {
@@ -66,11 +66,11 @@ impl Reader<'_> {
             let expected = format!("a token before the second copy of {:?}", occurrence.text);
             return Err(ExperimentError::unexpected(expected, "none"));
         };
-        // What follows the last reading cannot change it, and is not run.
+        // Tokens after the last reading cannot change it, and do not run.
         let mut texts = vec![self.ids(&repeated[..own.end])?];
         let alone = self.spans(&occurrence.text)?;
         let word = tokens(&occurrence.text, &occurrence.word, &alone)?;
-        // Where the first copy has the tokens of the sentence alone, its states are those of the sentence.
+        // If the first copy has the same tokens as the sentence alone, its states are those of the sentence.
         let is_shared = word == first
             && alone[..word.end]
                 .iter()
@@ -133,12 +133,12 @@ fn tokens(
     })
 }
 
-/// A sentence, a blank, and the sentence once more.
+/// A sentence, a blank, and the sentence again.
 struct Twice {
     text: String,
     /// The word in the first copy.
     first: Range<usize>,
-    /// The word before it in the second copy; where it is the first one, the last of the first copy.
+    /// The word before it in the second copy; if it is the first word, the last word of the first copy.
     previous: Range<usize>,
     /// The word in the second copy.
     second: Range<usize>,
@@ -161,7 +161,7 @@ impl Twice {
     }
 }
 
-/// The prompts of one side of a pair. The published ones differ between the sides by one character after `sentence`.
+/// The prompts of one side of a pair. The published prompts differ between the sides in one character after `sentence`.
 fn prompts(word: &str, sentence: &str, side: usize) -> [String; 2] {
     let after = [' ', ':'][side];
     [
@@ -238,7 +238,7 @@ mod tests {
                 assert_eq!(said[4..], ["\"", "\""]);
                 assert_eq!(side.readings[3].1.len(), 1);
                 assert_eq!(side.readings[3].1.end, side.readings[1].1.start);
-                // One pass for what is read of the copies, one for each prompt.
+                // One pass for the readings of the copies, and one for each prompt.
                 assert_eq!(side.texts.len(), 3);
                 assert_ne!(side.texts[1], other.texts[1]);
                 let same = Reader {
@@ -270,7 +270,7 @@ mod tests {
         assert!(none.contains("tokens of \"\""), "{none}");
     }
 
-    /// Tokenizers that leave out characters, as one without positions does with every word.
+    /// Tokenizers that omit characters: a tokenizer without positions does so for every word.
     #[test]
     fn words_and_quotes_without_tokens_are_refused() {
         let folder = tempfile::tempdir().unwrap();

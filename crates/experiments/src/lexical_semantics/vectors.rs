@@ -8,7 +8,7 @@ use ndarray::{Array1, Array3, ArrayView2, ArrayViewD, Axis, s};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Rows of a batch at which it is run: a product of fewer is slower for each of them.
+/// Rows of a batch at which the batch runs: products of fewer rows take longer for each row.
 const ROWS: usize = 256;
 
 /// Residual streams of a model of `layers` blocks, and the last one after the final norm.
@@ -16,14 +16,14 @@ pub(super) fn places(layers: usize) -> usize {
     layers + 2
 }
 
-/// The state that a place is, and whether it is read after the final norm.
+/// The state of a place, and whether it is read after the final norm.
 pub(super) fn state(place: usize, layers: usize) -> (usize, bool) {
     (place.min(layers), place > layers)
 }
 
 /// The mean state of every reading of some sides, \[readings of all sides, places, model\].
 ///
-/// A text that several sides have is run once; the bits are those of running each by itself.
+/// A text that several sides share runs once; the bits are the same as for each side alone.
 pub(super) fn vectors(model: &Model, sides: &[&Side]) -> Result<Array3<f32>, ExperimentError> {
     let config = model.config();
     let mut wanted: BTreeMap<&[u32], Vec<(usize, Range<usize>)>> = BTreeMap::new();
@@ -56,10 +56,10 @@ pub(super) fn vectors(model: &Model, sides: &[&Side]) -> Result<Array3<f32>, Exp
     Ok(collector.means)
 }
 
-/// The most bytes that a run of texts of at most so many tokens takes besides the states that are collected.
+/// The most memory that a run of texts of at most this many tokens takes besides the collected states, in bytes.
 pub(super) fn running_bytes(config: &ModelConfig, longest: usize) -> usize {
     let rows = ROWS + longest;
-    // The residual stream, its norm, and a state in f64 while a mean is taken.
+    // The residual stream, its norm, and a state in f64 for computing a mean.
     let streams = 3 * rows * config.model * size_of::<f32>();
     Workspace::most_bytes(config, rows) + streams
 }
@@ -72,7 +72,7 @@ struct Collector {
 }
 
 impl Collector {
-    /// Runs a batch, and forgets its readings.
+    /// Runs a batch, and clears its readings.
     fn run(&mut self, model: &Model, batch: &Batch) -> Result<(), ExperimentError> {
         let plain = Schedule::plain(model.stack())?;
         let last = model.run(batch, &plain, self)?;

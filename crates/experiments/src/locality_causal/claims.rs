@@ -20,7 +20,7 @@ pub const CLAIMS: &[Claim] = &[Claim {
 /// The window that is judged, in tokens.
 const WINDOW: usize = 8;
 
-/// A window of 8 costs the blocks of the first quarter of depth less than those up to 0.6.
+/// A window of 8 costs the blocks of the first quarter of depth less than the blocks from there to depth 0.6.
 pub fn d28(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
         vec![Finding::of(
@@ -72,7 +72,7 @@ mod tests {
             }
         };
         judged.check(alone, [0, 0, MODELS, 0]);
-        // By so many of a sequence's standard deviations, on as many sequences as there are at most.
+        // By this many standard deviations of a sequence, on the most sequences a run has.
         let later = |difference: f64| {
             move |simulated: &mut Simulated, facts: &Facts, tables: &mut Tables| {
                 synthetic::add(facts, tables);

@@ -5,7 +5,7 @@ use crate::core::models::{self, Model};
 use layerwise_plot::{Colour, Dash, Figure, LegendEntry, Marker, Panel, Point, Style};
 use std::collections::BTreeSet;
 
-/// Colours of windows, from narrow to wide: points of matplotlib's plasma, which can be told apart with any colour vision.
+/// Colours of windows, from narrow to wide: points of matplotlib's plasma, distinguishable with any colour vision.
 const RAMP: [(Colour, Marker); 6] = [
     (Colour(0x0d, 0x08, 0x87), Marker::Circle),
     (Colour(0x6a, 0x00, 0xa8), Marker::Square),
@@ -15,7 +15,7 @@ const RAMP: [(Colour, Marker); 6] = [
     (Colour(0xd9, 0xc7, 0x1c), Marker::Circle),
 ];
 
-/// The drawing with the name of its file: a panel for each model, a line for each window.
+/// The drawing with its file name: a panel for each model, a line for each window.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let named = records.iter();
     let models = models::of(named.map(|r| (r.model.as_str(), r.model_type.as_str())));
@@ -27,8 +27,8 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let figure = Figure {
         title: "Divergence when a block sees only the nearest tokens".to_owned(),
         description: format!(
-            "KL(plain ‖ altered) in nats when every query of one block attends to itself, the w−1 tokens before it and \
-             position 0 alone. Horizontal axis: relative depth of the block. Bands: one standard error to either side. \
+            "KL(plain ‖ altered) in nats when every query of one block attends only to itself, the w−1 tokens before it \
+             and position 0. Horizontal axis: relative depth of the block. Bands: one standard error to either side. \
              Panels: {}.",
             models::names(&models)
         ),

@@ -10,10 +10,10 @@ use crate::core::tables::Tables;
 use layerwise_metrics::ClusteredMean;
 use layerwise_sweep::{Plan, Sums, cost};
 
-/// Tokens that a query sees, itself included.
+/// Tokens that a query sees, including itself.
 const WINDOWS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
-/// Where the early blocks end and those of the stage after begin, and where these end (D28).
+/// The depth at which early blocks end and the next stage begins, and the depth at which that stage ends (D28).
 pub(super) const EARLY: f64 = 0.25;
 pub(super) const LATER: f64 = 0.6;
 
@@ -21,7 +21,7 @@ fn plan(subject: &Subject<'_>) -> Result<Plan, ExperimentError> {
     ablation::plan(subject, &WINDOWS.map(|width| format!("window(l,{width})")))
 }
 
-/// What is going to be run.
+/// Describes the runs.
 ///
 /// # Errors
 /// None: every model has attention.
@@ -40,10 +40,10 @@ pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
     Ok(cost::of_plan(subject.model, &plan(subject)?, tokens))
 }
 
-/// Narrows the view of every block, and fills the tables.
+/// Narrows the attention of every block, and fills the tables.
 ///
 /// # Errors
-/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+/// Logits are not finite, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,
@@ -79,7 +79,7 @@ pub(super) fn measure(
     Ok(Vec::new())
 }
 
-/// Early blocks against later ones under the window of a family; `None` where a model has no block of one kind.
+/// Early blocks compared with later ones under the window of a family; `None` if a model has no block of one kind.
 fn difference(
     [model, model_type]: [&str; 2],
     plan: &Plan,
@@ -100,7 +100,7 @@ fn difference(
     if early.is_empty() || later.is_empty() {
         return Ok(None);
     }
-    // Of each sequence the mean over blocks, so that both sides count the same positions.
+    // For each sequence the mean over blocks, so that both sides count the same positions.
     let mean = |schedules: &[usize]| {
         let mut mean = ClusteredMean::new();
         for sums in all {
@@ -141,7 +141,8 @@ mod tests {
             .map(|width| format!("window(l,{width})").parse().unwrap())
             .collect();
         let plan = Plan::new(model.stack(), &families, Bounds::default()).unwrap();
-        // Of the window of 8: 1 nat at each position of blocks 0 and 1, 3 or 4 nats of blocks 2 to 4, 100 of the others.
+        // Divergences under the window of 8: 1 nat at each position of blocks 0 and 1, 3 or 4 nats of blocks 2 to 4, 100 of
+        // the others.
         let sequence = |later: f64| -> Vec<Sums> {
             let nats = |family: Option<usize>, layer: Option<usize>| match (family, layer) {
                 (Some(3), Some(0 | 1)) => 1.0,

@@ -2,7 +2,7 @@
 //!
 //! - **Stands for** nothing published: the paper shows where attention goes (figure 6a), not what it is needed for.
 //! - **Needs** any models and any text.
-//! - **Computes** the divergence when the queries of one block see a window of tokens and position 0 alone.
+//! - **Computes** the divergence when the queries of one block see only a window of tokens and position 0.
 //! - **Feeds the claim** D28.
 
 pub mod claims;
@@ -35,10 +35,10 @@ impl Experiment for LocalityCausal {
     fn about(&self) -> About {
         About {
             summary: "Divergence when a block sees only the nearest tokens",
-            title: "What a block loses when it sees only the nearest tokens",
+            title: "The effect of letting a block see only the nearest tokens",
             stands_for: "Nothing published; the causal twin of figure 6a of the NeurIPS version",
-            caption: "KL(plain ‖ altered) in nats when every query of one block attends to itself, the w−1 tokens before it and position 0 alone, for w from 1 to 32, against relative depth. Means over positions 1 to T−1 of sequences cut to one length; bands are one standard error, clustered by sequence.",
-            paper_says: "Attention in early layers is local, the sign of detokenization. That is a correlation: whether early blocks could do without distant tokens it does not say.",
+            caption: "KL(plain ‖ altered) in nats when every query of one block attends only to itself, the w−1 tokens before it and position 0, for w from 1 to 32, against relative depth. Means over positions 1 to T−1 of sequences cut to one length; bands are one standard error, clustered by sequence.",
+            paper_says: "Attention in early layers is local, which the paper reads as detokenization. That is a correlation: it does not say whether early blocks could do without distant tokens.",
         }
     }
 

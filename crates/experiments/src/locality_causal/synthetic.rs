@@ -13,7 +13,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             window,
             early_kl_nats: 0.02,
             later_kl_nats: 0.05,
-            // What is judged is a window of 8 alone.
+            // Only a window of 8 is judged.
             difference_nats: if window == 8 { 0.03 } else { -0.03 },
             difference_nats_se: Some(0.01),
             early_blocks: facts.layers / 4,

@@ -16,13 +16,13 @@ pub const CLAIMS: &[Claim] = &[Claim {
     judge: d22,
 }];
 
-/// The MLP's output norm is greatest at a depth of 0.85 or more, in the mean over positions and in their median, which no
+/// The MLP's output norm is greatest at depth 0.85 or later, both for its mean over positions and for its median, which no
 /// single token decides.
 pub fn d22(evidence: &Evidence<'_>) -> Vec<Finding> {
     of_curves(evidence, MEAN, MEDIAN)
 }
 
-/// The same of norms that were measured under other names.
+/// The same test for norms with other curve names.
 pub fn of_curves(evidence: &Evidence<'_>, mean: &str, median: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {

@@ -4,7 +4,7 @@ use super::table::Record;
 use crate::core::models;
 use layerwise_plot::{Axis, Figure, Mark, Panel, Point, Scale};
 
-/// The drawings with the names of their files.
+/// The drawings with their file names.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     vec![("mlp-norm".to_owned(), nips_fig12b(records))]
 }
@@ -34,10 +34,10 @@ pub fn nips_fig12b(records: &[Record]) -> Figure {
         })
         .collect();
     Figure {
-        title: "Size of what each MLP writes".to_owned(),
+        title: "Size of each MLP's output".to_owned(),
         description: format!(
             "Mean L2 norm over positions of the MLP's output, before it is added to the residual stream; the axis is \
-             logarithmic, and what rises at the end looks flatter than on a linear one. Horizontal axis: relative depth of the \
+             logarithmic, so that a rise at the end looks flatter than on a linear one. Horizontal axis: relative depth of the \
              block. Bands: one standard error to either side. Models: {}.",
             models::names(&models)
         ),

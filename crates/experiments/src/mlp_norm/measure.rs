@@ -1,4 +1,4 @@
-//! The size of what each MLP writes, from what `sublayer_ratio` observes.
+//! The size of each MLP's output, from the observations of `sublayer_ratio`.
 
 use super::table::Record;
 use crate::core::error::ExperimentError;
@@ -12,7 +12,7 @@ use crate::sublayer_ratio::measure::{SIZES, Sizes};
 
 /// The curve of the MLP's output norm by block, a mean over positions.
 pub const MEAN: &str = "mlp_out_norm";
-/// The same, of each sequence the median over its positions.
+/// The same for the median over each sequence's positions.
 pub const MEDIAN: &str = "mlp_out_norm median";
 
 /// Records the means over a text.

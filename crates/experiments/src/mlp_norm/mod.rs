@@ -1,4 +1,4 @@
-//! Size of what each MLP writes.
+//! Size of each MLP's output.
 //!
 //! - **Stands for** Figures 12b (10) and 20 of the NeurIPS version, and v1's and v3's figures of MLP norms.
 //! - **Needs** any models and any corpus: the plain pass.
@@ -35,10 +35,10 @@ impl Experiment for MlpNorm {
 
     fn about(&self) -> About {
         About {
-            summary: "Size of what each MLP writes (nips-fig12b, nips-fig20)",
-            title: "Size of what each MLP writes",
+            summary: "Size of each MLP's output (nips-fig12b, nips-fig20)",
+            title: "Size of each MLP's output",
             stands_for: "Figures 12b (10) and 20 of the NeurIPS version; v1's and v3's figures of MLP norms",
-            caption: "Mean L2 norm of each MLP's output before it is added, in the residual stream's own unit, against relative depth. Means over positions 1 to T−1; bands are one standard error, clustered by sequence.",
+            caption: "Mean L2 norm of each MLP's output before it is added to the residual stream, in the stream's own unit, against relative depth. Means over positions 1 to T−1; bands are one standard error, clustered by sequence.",
             paper_says: "The norm grows with depth and peaks in the last layers, in all 18 models: the last layers rework the residual stream before it is read out.",
         }
     }

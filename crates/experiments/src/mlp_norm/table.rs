@@ -24,7 +24,7 @@ record! {
         pub mlp_out_norm_se: Option<f64>,
         /// Sequences of the corpus.
         pub sequences: u64,
-        /// Positions over which the means go.
+        /// Positions that means are taken over.
         pub positions: u64,
     }
     table("mlp-norm") key(model, layer) fault(|r| negative_error([("mlp_out_norm_se", r.mlp_out_norm_se)]))
@@ -33,7 +33,7 @@ record! {
 /// The L2 norm of the MLP's output against the block.
 ///
 /// # Errors
-/// The results do not reach.
+/// The results are incomplete.
 pub fn curve(tables: &Tables, model: &str) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model;
     curve::curve(tables.of(), "mlp-norm", own, |r| {

@@ -1,4 +1,4 @@
-//! Which sign a neuron has where it is active.
+//! The sign that a neuron has when it is active.
 
 use crate::core::error::ExperimentError;
 use crate::core::plain::check_finite;
@@ -7,10 +7,10 @@ use layerwise_sweep::{Failure, Measure, MeasureId, Plan, Reached};
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
 use ndarray::{ArrayViewD, Ix2, s};
 
-/// Sequences of the text, the first ones, that activations are taken over.
+/// The number of first sequences of the text that activations are taken over.
 const SEQUENCES: usize = 16;
 
-/// Sequences that are run together.
+/// Sequences that run together.
 const AT_ONCE: usize = 8;
 
 /// A moment of a neuron's activation about 0.
@@ -30,7 +30,7 @@ pub struct Signs {
 }
 
 impl Signs {
-    /// Those of a plain MLP, whose activation functions are positive where a neuron is active.
+    /// The signs in a plain MLP, where activation functions are positive when a neuron is active.
     pub const AS_WEIGHTS: Self = Self { first: 1, third: 1 };
 
     /// The sign of a moment.
@@ -42,10 +42,10 @@ impl Signs {
     }
 }
 
-/// The signs of each block's neurons: as the weights are in a plain MLP, by their activations in a gated one.
+/// The signs of each block's neurons: those of the weights in a plain MLP, those of the activations in a gated one.
 ///
 /// # Errors
-/// Too little memory, numbers that are not finite, or an interrupt.
+/// Memory is insufficient, numbers are not finite, or the user interrupts.
 pub fn signs(subject: &Subject<'_>) -> Result<Vec<Vec<Signs>>, ExperimentError> {
     let config = subject.model.config();
     if !config.has_gated_mlp() {
@@ -59,7 +59,7 @@ pub fn signs(subject: &Subject<'_>) -> Result<Vec<Vec<Signs>>, ExperimentError> 
     let bytes = neurons * (size_of::<[f64; 2]>() + size_of::<Signs>());
     let _held = subject.runs.hold("activations of neurons", bytes)?;
     let mut sums = vec![[0.0; 2]; neurons];
-    // A few at a time, so that few sums are held beside those of all.
+    // Run a few sequences at a time, so that few sums are in memory besides the totals.
     for items in sequences[..sequences.len().min(SEQUENCES)].chunks(AT_ONCE) {
         let measured = runner.measure_unkept(runs.model.clone(), &plan, &Activations, items)?;
         for own in measured.into_plain().iter() {
@@ -80,7 +80,7 @@ pub fn signs(subject: &Subject<'_>) -> Result<Vec<Vec<Signs>>, ExperimentError> 
     Ok(each.collect())
 }
 
-/// For each neuron of each block the sums over positions 1..T−1 of its activation and of its third power.
+/// For each neuron of each block, the sums over positions 1..T−1 of its activation and of its third power.
 struct Activations;
 
 impl Measure for Activations {

@@ -27,10 +27,10 @@ pub const CLAIMS: &[Claim] = &[
     },
 ];
 
-/// The block with the highest density; the claims have no meaning where no block has such a neuron.
+/// The block with the highest density; the claims have no meaning if no block has such a neuron.
 ///
 /// # Errors
-/// There is none.
+/// No block has one.
 pub fn densest(curve: &[Point], kind: &str) -> Result<Point, NotTested> {
     let peak = peak(curve).filter(|peak| peak.value > 0.0);
     peak.ok_or_else(|| {
@@ -40,13 +40,13 @@ pub fn densest(curve: &[Point], kind: &str) -> Result<Point, NotTested> {
     })
 }
 
-/// The least share of the densest block's density that counts as there.
+/// The least fraction of the densest block's density at which neurons count as present.
 const ONSET: f64 = 0.1;
 
-/// Where prediction neurons are said to be densest.
+/// The depths at which prediction neurons are claimed to be densest.
 const PEAK: [f64; 2] = [0.75, 0.95];
 
-/// The lines on each of the paper's models; the claim is about no other.
+/// The lines for each of the paper's models; the claim is about no others.
 fn of_published(
     evidence: &Evidence<'_>,
     lines: fn(&Evidence<'_>, &Facts) -> Vec<Finding>,
@@ -74,8 +74,9 @@ pub fn d16(evidence: &Evidence<'_>) -> Vec<Finding> {
     of_published(evidence, suppression_overtakes)
 }
 
-/// Prediction neurons appear at about half of the depth (0.4 to 0.6), are densest at a depth of 0.75 to 0.95, and less dense in
-/// the last block than there. What is densest by chance is not held against the last block: that would be less in any case.
+/// Prediction neurons appear at about half of the depth (0.4 to 0.6), are densest at depths 0.75 to 0.95, and are less dense in
+/// the last block than there. The last block is compared with that range and not with the densest block, since a block that is
+/// densest by chance is denser than the last in any case.
 pub fn prediction_peaks(evidence: &Evidence<'_>, model: &Facts) -> Vec<Finding> {
     let of = |number: fn(&[Point], Point) -> f64| {
         over_thresholds(evidence.tables, &PREDICTION, |densities, percent| {
@@ -116,7 +117,7 @@ pub fn prediction_peaks(evidence: &Evidence<'_>, model: &Facts) -> Vec<Finding> 
         .collect()
 }
 
-/// Suppression neurons are densest in one of the last two blocks, and denser than prediction neurons in the last.
+/// Suppression neurons are densest in one of the last two blocks, and denser than prediction neurons in the last block.
 pub fn suppression_overtakes(evidence: &Evidence<'_>, model: &Facts) -> Vec<Finding> {
     let from_end = over_thresholds(evidence.tables, &SUPPRESSION, |densities, percent| {
         let density = densities.of(&model.name, percent)?;
@@ -163,7 +164,7 @@ mod tests {
         Judged::of(CLAIMS, claim, &[synthetic::add])
     }
 
-    /// Gives all ways of counting the same density of both kinds, by depth.
+    /// Gives the density of both kinds, by depth, under all ways of counting.
     fn set(tables: &mut Tables, density: impl Fn(f64) -> f64) {
         for r in tables.of_mut::<Record>() {
             let value = density(r.relative_depth);
@@ -173,8 +174,9 @@ mod tests {
         }
     }
 
-    /// A model of the paper with neurons that the weights make by chance: of each kind, in a block at this depth, about so many
-    /// of 4,096 with kurtosis above 8.
+    /// A model of the paper whose weights make neurons by chance: of each kind, in a block at this depth, about this many of
+    /// 4,096
+    /// with kurtosis above 8.
     fn made(about: impl Fn(f64) -> [f64; 2]) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
         move |simulated, facts, tables| synthetic::add_counts(simulated, facts, tables, &about)
     }
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn what_the_weights_make_by_chance_shows_no_stages() {
         for claim in ["D15", "D16"] {
-            // Many of them, or one in two blocks; alike at all depths.
+            // Many neurons, or one in every second block; at the same rate at all depths.
             for about in [40.0, 0.5] {
                 judged(claim).check_null(&published(), made(|_| [about; 2]));
             }

@@ -5,7 +5,7 @@ use crate::core::models;
 use crate::core::models::Model;
 use layerwise_plot::{Axis, Dash, Figure, Line, Mark, Panel, Point, Rule, Scale, Side, Style};
 
-/// The drawings with the names of their files.
+/// The drawings with their file names.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     if records.is_empty() {
         return Vec::new();
@@ -20,7 +20,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         let most = records.iter().map(value).fold(1.0, f64::max);
         Axis::new(label, Scale::Linear).between(0.0, most)
     };
-    // What grows a hundredfold towards the end would hide where it begins.
+    // On a linear axis a hundredfold rise towards the end would hide where it begins.
     let logarithmic =
         |label: &str, value: fn(&Record) -> f64| match records.iter().any(|r| value(r) > 0.0) {
             true => Axis::new(label, Scale::Log10),
@@ -49,7 +49,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         (Dash::Dotted, &|r| Some(r.skewness_p05)),
         (Dash::Dotted, &|r| Some(r.skewness_p95)),
     ];
-    // Percentiles of several models would lie over each other.
+    // Percentiles of several models would overlap.
     let curves = if models.len() == 1 { 5 } else { 1 };
     let moment = |title: &str, axis: Axis, rule: f64, curves: &[Curve<'_>]| {
         let mut panel = panel(records, &models, title, curves);
@@ -68,7 +68,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         description: format!(
             "Above: percent of each block's neurons with kurtosis above 10 and positive skewness (prediction), negative \
              skewness (suppression), and with variance above 0.005 and kurtosis below 3 (partition), of the cosines of \
-             output weights with the columns of W_U, in a gated MLP along the sign of the neuron's mean activation; on a logarithmic axis a block without any lies at the lower end. Below: their kurtosis and skewness over the neurons of a block \
+             output weights with the columns of W_U, in a gated MLP along the sign of the neuron's mean activation; on the logarithmic axis a block without any is at the lower end. Below: their kurtosis and skewness over the neurons of a block \
              (median; for a single model quartiles dashed, 5th and 95th percentile dotted), and the median skewness of \
              neurons with kurtosis above 10. Horizontal axis: relative depth of block ℓ. Models: {}.",
             models::names(&models),
@@ -117,7 +117,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     vec![("neurons".to_owned(), figure)]
 }
 
-/// A pattern of line, and what it shows of a block.
+/// A line pattern, and the value of a block that it shows.
 type Curve<'a> = (Dash, &'a dyn Fn(&Record) -> Option<f64>);
 
 fn panel(records: &[Record], models: &[Model<'_>], title: &str, curves: &[Curve<'_>]) -> Panel {

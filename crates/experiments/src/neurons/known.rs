@@ -1,4 +1,4 @@
-//! The quantities that published numbers are known of.
+//! The quantities with published numbers.
 
 use super::table::{Record, density, prediction, suppression};
 use crate::core::curve::{Point, mean, peak, point};
@@ -24,7 +24,7 @@ pub(super) const QUANTITIES: &[Quantity] = &[
         name: "best-suppression-percent",
         of: |tables, models, _| Some(peak(&peaks(tables, models, suppression))?.value),
     },
-    // Of the block with the most prediction neurons, mean over models.
+    // In the block with the most prediction neurons, mean over models.
     Quantity {
         name: "prediction-peak-depth",
         of: |tables, models, _| {

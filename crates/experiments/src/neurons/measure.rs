@@ -1,11 +1,11 @@
 //! Neurons read off the weights: `neurons` (paper B.1, B.9 and section E, "Universal neurons").
 //!
-//! In a gated MLP the signs of a neuron's up projection and of its output weights can be turned together without changing the
-//! model, so that weights alone do not tell promotion from suppression. There the output weights count along the sign of
-//! the neuron's mean activation on the first sequences of the text; the sign of its third moment is a second reading.
+//! In a gated MLP, flipping the signs of a neuron's up projection and of its output weights together does not change the model,
+//! so that weights alone do not distinguish promotion from suppression. There the output weights count with the sign of the
+//! neuron's mean activation on the first sequences of the text; the sign of its third moment is a second reading.
 //!
-//! The cosines of a neuron's output weights with every token's column of W_U are made in tiles and summed up at once;
-//! vocabulary × neurons is never stored. Blocks are shared out among threads, and within a block all sums have one order.
+//! The cosines of a neuron's output weights with every token's column of W_U are computed in tiles and summed up at once;
+//! nothing of size vocabulary × neurons is stored. Threads share the blocks, and within a block all sums have one order.
 
 use super::activations::{self, Moment, Signs};
 use super::table::{Kind, Record};
@@ -40,17 +40,17 @@ pub struct Neuron {
     pub index: usize,
     /// The moments of the cosines of its output weights with the columns of the unembedding.
     pub cosines: Moments,
-    /// The sign that it has where it is active, by both readings: 1, −1, or 0 where it is not.
+    /// Its sign when it is active, by both readings: 1, −1, or 0 if it is never active.
     pub signs: Signs,
 }
 
 impl Neuron {
-    /// What it does to the vocabulary.
+    /// Its effect on the vocabulary.
     pub fn kind(&self) -> Kind {
         self.kind_by(HEAVY_KURTOSIS, Moment::First)
     }
 
-    /// What it does, by another least kurtosis or another reading of its sign.
+    /// Its effect, with another kurtosis threshold or another reading of its sign.
     fn kind_by(&self, least: f64, moment: Moment) -> Kind {
         match (self.cosines.kurtosis(), self.skewness_by(moment)) {
             (Some(kurtosis), Some(skewness)) if kurtosis > least => {
@@ -66,7 +66,7 @@ impl Neuron {
         }
     }
 
-    /// The skewness of its cosines where it is active.
+    /// The skewness of its cosines when it is active.
     fn skewness_by(&self, moment: Moment) -> Option<f64> {
         Some(f64::from(self.signs.by(moment)) * self.cosines.skewness()?)
     }
@@ -89,16 +89,16 @@ impl Neuron {
 
 /// The folded unembedding as directions and lengths of its columns.
 pub struct Vocabulary {
-    /// Columns of length 1, \[model, vocab\]; a column of zeros stays so, and its cosines are 0.
+    /// Columns of length 1, \[model, vocab\]; a column of zeros stays zero, and its cosines are 0.
     directions: Packed,
     /// \[vocab\].
     lengths: Vec<f64>,
 }
 
 impl Vocabulary {
-    /// The most bytes that a model's takes.
+    /// The most bytes that the directions of a model take.
     fn bytes(model: &Model) -> usize {
-        /// Columns of a packed matrix come in groups of at most so many.
+        /// Columns of a packed matrix come in groups of at most this many.
         const GROUP: usize = 64;
         let config = model.config();
         let columns = config.vocab.saturating_add(GROUP);
@@ -190,7 +190,7 @@ impl Vocabulary {
     }
 }
 
-/// A model's weights as this experiment reads them; `suffix_neurons` goes on from there.
+/// A model's weights as this experiment reads them; `suffix_neurons` uses them, too.
 pub struct Weights {
     /// The folded unembedding.
     pub vocabulary: Counted<Vocabulary>,
@@ -202,7 +202,7 @@ impl Weights {
     /// The weights of a model, read once.
     ///
     /// # Errors
-    /// An interrupt.
+    /// The user interrupts.
     pub fn of(subject: &Subject<'_>) -> Result<Arc<Self>, ExperimentError> {
         subject.shared.get(|| {
             let what = "the directions of the unembedding";
@@ -225,7 +225,7 @@ fn blocks(
     let model = runs.model.model;
     let config = model.config();
     let layers: Vec<usize> = (0..config.layers).collect();
-    // Outputs as they are and at length 1, and a tile of products.
+    // Outputs unscaled and at length 1, and a tile of products.
     let outputs = 2 * config.neurons * config.model * size_of::<f32>();
     let tile = TILE_NEURONS * TILE_TOKENS * size_of::<f32>();
     let scratch = Scratch::most_bytes(TILE_NEURONS, config.model);
@@ -255,7 +255,7 @@ fn neurons(model: &Model, vocabulary: &Vocabulary, layer: usize, signs: &[Signs]
 /// Records the neurons of every block.
 ///
 /// # Errors
-/// An interrupt.
+/// The user interrupts.
 pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
     for (layer, block) in Weights::of(subject)?.blocks.iter().enumerate() {
         tables.push(block_record(subject, layer, block));
@@ -329,7 +329,7 @@ fn block_record(subject: &Subject<'_>, layer: usize, block: &[Neuron]) -> Record
     }
 }
 
-/// The value below which a share of ascending values lies, interpolated linearly between neighbours; `None` of none.
+/// The value below which a share of ascending values lies, interpolated linearly between neighbours; `None` without values.
 fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let place = share * last as f64;
@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn kinds_follow_kurtosis_and_skewness() {
-        // One value far out among many: kurtosis n − 2 + 1/(n − 1), skewness of the value's sign.
+        // One outlier among many values: kurtosis n − 2 + 1/(n − 1), skewness with the outlier's sign.
         let neuron = |values: &[f64]| Neuron {
             layer: 0,
             index: 0,

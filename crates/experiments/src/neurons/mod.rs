@@ -2,14 +2,14 @@
 //!
 //! - **Stands for** the densities of Figures 8 and 17 of the NeurIPS version and of v1's and v3's figures, and the bands of
 //!   kurtosis and skewness of the universal-neurons study.
-//! - **Needs** any models; of one with a gated MLP a text, on which its neurons show their signs.
+//! - **Needs** any models; for a model with a gated MLP also a text, on which its neurons show their signs.
 //! - **Computes** after folding (B.1) the cosine of each neuron's output weights with each token's column of the
-//!   unembedding, and its population moments over the vocabulary, streamed (B.9).
+//!   unembedding, and the population moments of these cosines over the vocabulary, streamed (B.9).
 //! - **Feeds the claims** D15, D16, D17, D18, and `stages`.
 //!
-//! Above, the shares of the three kinds. Below, kurtosis and skewness over the neurons of a block: for one model the
-//! median with quartiles (dashed) and 5th and 95th percentiles (dotted), for several the medians; and the median skewness
-//! of the neurons with kurtosis above 10, which is above zero where they promote tokens and below where they suppress.
+//! Above: the shares of the three kinds. Below: kurtosis and skewness over the neurons of a block (for one model the median
+//! with quartiles, dashed, and 5th and 95th percentiles, dotted; for several models the medians), and the median skewness of
+//! the neurons with kurtosis above 10, which is above zero if they promote tokens and below if they suppress them.
 
 pub mod activations;
 pub mod claims;
@@ -49,7 +49,7 @@ impl Experiment for Neurons {
             summary: "Prediction, suppression and partition neurons (nips-fig17)",
             title: "Prediction and suppression neurons",
             stands_for: "Figure 17 of the NeurIPS version and the densities of Figure 8; v1's and v3's densities",
-            caption: "Share of each block's neurons, percent, whose output weights' cosines with the columns of the unembedding have kurtosis above 10 and positive (prediction) or negative (suppression) skewness; partition neurons have high variance and low kurtosis. From the weights, after folding the norms. In a gated MLP a neuron's sign is a symmetry of the model: there output weights count along the sign of the neuron's mean activation on the first 16 sequences of the text.",
+            caption: "Share of each block's neurons, percent, whose output weights' cosines with the columns of the unembedding have kurtosis above 10 and positive (prediction) or negative (suppression) skewness; partition neurons have high variance and low kurtosis. From the weights, after folding the norms. In a gated MLP a neuron's sign is a symmetry of the model, so output weights count with the sign of the neuron's mean activation on the first 16 sequences of the text.",
             paper_says: "Prediction neurons appear at about half of the depth, peak at about 85 % and become fewer in the last tenth, where suppression neurons overtake them and peak in the last layers.",
         }
     }

@@ -5,7 +5,7 @@ use crate::core::models::Facts;
 use crate::core::tables::Tables;
 use crate::core::testing::{Simulated, blocks};
 
-/// Neurons of a block, so many that their counts leave nothing open.
+/// Neurons of a block: enough that counting errors do not matter.
 const NEURONS: usize = 1 << 22;
 
 /// Adds the records of one model.
@@ -54,9 +54,9 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     }
 }
 
-/// Adds the records of one model of 4,096 neurons a block, of which about so many by depth have kurtosis above 8 and predict, and
-/// so many suppress. Of those, seven in ten have kurtosis above 10 and half above 12, and one in ten has another sign by the
-/// third moment.
+/// Adds the records of one model of 4,096 neurons a block. These numbers of neurons, by depth, have kurtosis above 8 and predict
+/// or suppress. Of those, seven in ten have kurtosis above 10 and half above 12, and one in ten has another sign by the third
+/// moment.
 pub(crate) fn add_counts(
     simulated: &mut Simulated,
     facts: &Facts,

@@ -9,13 +9,13 @@ use crate::core::tables::Tables;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 
-/// What a neuron does to the vocabulary (B.9).
+/// A neuron's effect on the vocabulary (B.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Kurtosis above 10, and what it promotes where it is active are few tokens.
+    /// Kurtosis above 10; when active, it promotes few tokens.
     Prediction,
-    /// Kurtosis above 10, and what it suppresses where it is active are few tokens.
+    /// Kurtosis above 10; when active, it suppresses few tokens.
     Suppression,
     /// Neither.
     Other,
@@ -40,7 +40,8 @@ record! {
         pub prediction: usize,
         /// Neurons with kurtosis above 10 whose skewness has the other sign; in a plain MLP, negative.
         pub suppression: usize,
-        /// Neurons with variance above 0.005 and kurtosis below the normal distribution's, 3: the vocabulary in two large sets.
+        /// Neurons with variance above 0.005 and kurtosis below the normal distribution's 3: they split the vocabulary into
+        /// two large sets.
         pub partition: usize,
         /// Prediction neurons, percent of the block's.
         pub prediction_percent: f64,
@@ -56,7 +57,7 @@ record! {
         pub prediction_above_12_percent: f64,
         /// Suppression neurons with kurtosis above 12, percent.
         pub suppression_above_12_percent: f64,
-        /// Prediction neurons by the sign of the third moment of the activation in place of its mean, percent.
+        /// Prediction neurons by the sign of the third moment of the activation instead of its mean, percent.
         pub prediction_by_third_moment_percent: f64,
         /// Suppression neurons by that sign, percent.
         pub suppression_by_third_moment_percent: f64,
@@ -70,7 +71,7 @@ record! {
         pub kurtosis_p75: f64,
         /// 95th percentile.
         pub kurtosis_p95: f64,
-        /// 5th percentile of the skewness over neurons, as the weights are, whose signs are arbitrary in a gated MLP.
+        /// 5th percentile of the skewness over neurons, with the signs of the weights, which are arbitrary in a gated MLP.
         pub skewness_p05: f64,
         /// 25th percentile.
         pub skewness_p25: f64,
@@ -80,7 +81,7 @@ record! {
         pub skewness_p75: f64,
         /// 95th percentile.
         pub skewness_p95: f64,
-        /// Median of the skewness of the neurons with kurtosis above 10, taken along the sign of their mean activation.
+        /// Median of the skewness of the neurons with kurtosis above 10, with the sign of their mean activation.
         pub heavy_skewness_p50: Option<f64>,
     }
     table("neurons") key(model, layer) fault(|_| None)
@@ -99,8 +100,8 @@ pub fn suppression(record: &Record) -> f64 {
 /// A percentage of a block's neurons.
 pub type Percent = fn(&Record) -> f64;
 
-/// The ways of counting prediction neurons, the one that is reported first: by kurtosis above 10, 8 and 12, and by the third
-/// moment of activations.
+/// The ways of counting prediction neurons, the reported one first: by kurtosis above 10, 8 and 12, and by the third moment of
+/// activations.
 pub const PREDICTION: [Percent; 4] = [
     prediction,
     |r| r.prediction_above_8_percent,
@@ -116,18 +117,18 @@ pub const SUPPRESSION: [Percent; 4] = [
     |r| r.suppression_by_third_moment_percent,
 ];
 
-/// Densities as they were counted, or as they are in a draw of what the counts leave open.
+/// Densities as counted, or drawn from the uncertainty of the counts.
 ///
-/// A block of n neurons with k of a kind has the density k/n, and a draw of it is that of the distribution of a rate which k
-/// counts leave (Jeffreys): Gamma(k + ½)/n, by the cube root of a normal number (Wilson and Hilferty 1931). A single neuron
-/// more or less then decides nothing.
+/// A block of n neurons with k of a kind has the density k/n. A draw of it comes from the distribution of a rate given k counts
+/// (Jeffreys): Gamma(k + ½)/n, by the cube root of a normal number (Wilson and Hilferty 1931). So a single neuron more or less
+/// decides nothing.
 pub struct Densities<'t> {
     tables: &'t Tables,
     random: Option<RefCell<Gaussian>>,
 }
 
 impl<'t> Densities<'t> {
-    /// As they were counted.
+    /// As counted.
     pub fn counted(tables: &'t Tables) -> Self {
         Self {
             tables,
@@ -135,7 +136,7 @@ impl<'t> Densities<'t> {
         }
     }
 
-    /// Drawn, each time that one is asked for.
+    /// Drawn anew at each call.
     fn drawn(tables: &'t Tables) -> Self {
         Self {
             tables,
@@ -146,7 +147,7 @@ impl<'t> Densities<'t> {
     /// A density against the block, percent of the block's neurons.
     ///
     /// # Errors
-    /// The results do not reach.
+    /// The results are incomplete.
     pub fn of(&self, model: &str, percent: Percent) -> Result<Vec<Point>, NotTested> {
         let own = |r: &Record| r.model == model;
         curve::curve(self.tables.of(), "neurons", own, |r| {
@@ -162,14 +163,14 @@ impl<'t> Densities<'t> {
     /// The highest density of a model's blocks.
     ///
     /// # Errors
-    /// The results do not reach.
+    /// The results are incomplete.
     pub fn highest(&self, model: &str, percent: Percent) -> Result<f64, NotTested> {
         let density = self.of(model, percent)?;
         Ok(curve::peak(&density).map_or(0.0, |peak| peak.value))
     }
 }
 
-/// A percentage of so many neurons by a draw of the normal distribution.
+/// A percentage of this many neurons, from a draw of the normal distribution.
 fn drawn(percent: f64, neurons: usize, normal: f64) -> f64 {
     let neurons = neurons as f64;
     let shape = percent / 100.0 * neurons + 0.5;
@@ -177,11 +178,11 @@ fn drawn(percent: f64, neurons: usize, normal: f64) -> f64 {
     100.0 * shape * root.max(0.0).powi(3) / neurons
 }
 
-/// A number that depends on how neurons are counted: its range over the ways of counting them, each with the interval of 95 %
-/// that the counts leave. Ways by which it is not defined are left out, but for the first.
+/// A number that depends on how neurons are counted: its range over the ways of counting, each with the 95 % interval from the
+/// uncertainty of the counts. Ways for which the number is not defined are left out, except the first.
 ///
 /// # Errors
-/// Why it is not defined by the first.
+/// Why the number is not defined for the first way.
 pub fn over_thresholds<T: Copy>(
     tables: &Tables,
     ways: &[T],
@@ -217,7 +218,7 @@ pub fn over_thresholds<T: Copy>(
 /// A density against the block, percent of the block's neurons.
 ///
 /// # Errors
-/// The results do not reach.
+/// The results are incomplete.
 pub fn density(tables: &Tables, model: &str, percent: Percent) -> Result<Vec<Point>, NotTested> {
     Densities::counted(tables).of(model, percent)
 }

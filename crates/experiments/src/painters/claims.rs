@@ -1,5 +1,5 @@
-//! The claims that are judged from this experiment: which variants "Transformer Layers as Painters" finds most and least
-//! harmful (section "Which variants are least harmful?"), on the loss in place of benchmarks.
+//! The claims judged from this experiment: which variants "Transformer Layers as Painters" finds most and least harmful
+//! (section "Which variants are least harmful?"), on the loss instead of benchmarks.
 
 use super::measure::{DRAWS, curve_name};
 use super::table::Variant;
@@ -37,7 +37,7 @@ pub fn p1(evidence: &Evidence<'_>) -> Vec<Finding> {
     of_pairs(evidence, &pairs.collect::<Vec<_>>())
 }
 
-/// Each other variant has a greater loss than the two that are said to be the best.
+/// Each other variant has a greater loss than the two that are claimed to be best.
 pub fn p2(evidence: &Evidence<'_>) -> Vec<Finding> {
     use Variant::{LoopedParallel, MiddleRepeat, Parallel, RandomOrder, Reverse, Skip};
     let others = [Skip, MiddleRepeat, Reverse, Parallel].into_iter();
@@ -45,7 +45,7 @@ pub fn p2(evidence: &Evidence<'_>) -> Vec<Finding> {
     of_pairs(evidence, &pairs.collect::<Vec<_>>())
 }
 
-/// The first variant's loss lies above the second's.
+/// The first variant's loss is above the second's.
 fn of_pairs(evidence: &Evidence<'_>, pairs: &[[Variant; 2]]) -> Vec<Finding> {
     let models = evidence.models.iter();
     let each = models.flat_map(|model| pairs.iter().map(move |pair| (model, pair)));
@@ -100,7 +100,7 @@ mod tests {
     use crate::core::tables::Tables;
     use crate::core::testing::{Judged, MODELS, Simulated, change, small, units};
 
-    /// What each variant costs with n blocks, in nats.
+    /// The cost of each variant with n blocks, in nats.
     fn cost(variant: Variant) -> f64 {
         match variant {
             Variant::MiddleRepeat => 2.0,
@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// Runs on as many sequences as there are at most, whose losses vary together and each by itself.
+    /// Runs on the most sequences that a run has; losses vary partly together and partly independently.
     fn simulated(cost: fn(Variant) -> f64) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
         move |simulated, facts, tables| {
             simulated.units = 16;
@@ -172,7 +172,7 @@ mod tests {
         judged("P2").check_all(8 * MODELS, harsh, [8 * MODELS - 3, 3, 0, 0]);
         judged("P2").check_null(&[small()], simulated(|_| 1.0));
         judged("P2").check_effect(&[small()], true, simulated(cost));
-        // Of random orders the mean counts.
+        // The mean over random orders counts.
         let one = |tables: &mut Tables| {
             for units in tables.of_mut::<Units>() {
                 if units.curve == curve_name(Variant::RandomOrder, 3) {

@@ -6,7 +6,7 @@ use crate::core::styles;
 use layerwise_plot::{Axis, Figure, Line, Mark, Panel, Point, Scale, Side};
 use std::collections::BTreeMap;
 
-/// The drawing with the name of its file: a panel for each model, a line for each variant.
+/// The drawing with its file name: a panel for each model, a line for each variant.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let named = records.iter();
     let models = models::of(named.map(|r| (r.model.as_str(), r.model_type.as_str())));
@@ -33,7 +33,8 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
 fn panel(records: &[Record], model: &Model<'_>, lowest: f64) -> Panel {
     let own = || records.iter().filter(|r| r.model == model.name);
     let line = |(place, variant): (usize, Variant)| {
-        // Draws of one number of blocks are averaged; the standard error of each is about that of all, which share the text.
+        // Average the draws with the same number of blocks; the standard error of each is about that of the mean, since they
+        // share the text.
         let mut points: BTreeMap<usize, Vec<&Record>> = BTreeMap::new();
         for record in own().filter(|r| r.variant == variant) {
             points.entry(record.blocks).or_default().push(record);

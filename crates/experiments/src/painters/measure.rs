@@ -14,7 +14,7 @@ pub(super) const DRAWS: u64 = 5;
 /// The sample that losses are measured on, a part of the text.
 const SAMPLE: &str = "first sequences of one length";
 
-/// The name of the change of the loss under a variant, and its draw, by the number of blocks.
+/// The curve of the change of the loss under a variant and draw, by the number of blocks.
 pub(super) fn curve_name(variant: Variant, draw: u64) -> String {
     format!("loss difference {} {draw}", variant.name())
 }
@@ -61,7 +61,7 @@ fn edits(variant: Variant, blocks: Range<usize>) -> Vec<Painted> {
     painted.collect()
 }
 
-/// All variants of 2, 4, … blocks around the middle of so many, of which the first and the last stay as they are.
+/// All variants of 2, 4, … blocks around the middle; the first and the last block stay as they are.
 fn all(layers: usize) -> Vec<Painted> {
     let counts = (2..=layers.saturating_sub(2)).filter(|n| (layers - n).is_multiple_of(2));
     let ranges = counts.map(|n| (layers - n) / 2..(layers + n) / 2);
@@ -73,7 +73,7 @@ fn all(layers: usize) -> Vec<Painted> {
     each.collect()
 }
 
-/// What is going to be run.
+/// Describes the runs.
 ///
 /// # Errors
 /// None: the edits fit any model.
@@ -89,7 +89,7 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
 /// Runs every variant, and fills the table.
 ///
 /// # Errors
-/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+/// Logits are not finite, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,

@@ -1,9 +1,9 @@
-//! Layers as painters: the middle blocks left out, repeated, turned round, shuffled or side by side.
+//! Layers as painters: the middle blocks left out, repeated, reversed, shuffled or run in parallel.
 //!
 //! - **Stands for** Figures 5 to 9 of "Transformer Layers as Painters" (Sun et al. 2024, arXiv 2407.09298).
 //! - **Needs** any models and any text.
 //! - **Computes** for each variant, with n blocks around the middle: the loss, and the normalised score
-//!   1 − (loss − plain loss)/(ln |V| − plain loss), which is 1 for the plain model and 0 for one that knows nothing. The source
+//!   1 − (loss − plain loss)/(ln |V| − plain loss), which is 1 for the plain model and 0 for a uniform guess. The source
 //!   normalises accuracies on benchmarks in the same way.
 //! - **Feeds the claims** P1, P2.
 
@@ -36,8 +36,8 @@ impl Experiment for Painters {
         About {
             summary: "Layers as painters: middle blocks skipped, repeated, reversed, shuffled, in parallel",
             title: "Layers as painters",
-            stands_for: "Figures 5 to 9 of \"Transformer Layers as Painters\" (arXiv 2407.09298), on text in place of benchmarks",
-            caption: "n blocks around the middle are left out, replaced by the middle one, run in reverse or in random order (mean of five), run side by side with their updates averaged, and that three times over. Against n/L: 1 − (loss − plain loss)/(ln |V| − plain loss), which is 1 for the plain model and 0 for a uniform guess; the bands are one standard error, clustered by sequence, of the loss in that unit. Next tokens at positions 1 to T−2 of the first sequences of the text, at most 16, cut to one length of at most 128 tokens.",
+            stands_for: "Figures 5 to 9 of \"Transformer Layers as Painters\" (arXiv 2407.09298), on text instead of benchmarks",
+            caption: "n blocks around the middle are left out, replaced by the middle block, run in reverse or in random order (mean of five), run in parallel with their updates averaged, or run in parallel three times over. Against n/L: 1 − (loss − plain loss)/(ln |V| − plain loss), which is 1 for the plain model and 0 for a uniform guess; bands are one standard error of the loss in that unit, clustered by sequence. Loss at positions 1 to T−2 of at most the first 16 sequences of the text, cut to one length of at most 128 tokens.",
             paper_says: "\"Transformer Layers as Painters\": middle layers share a space of representations but are not the same; their order matters little; repeating one layer is worst, looped parallel and random order are best.",
         }
     }

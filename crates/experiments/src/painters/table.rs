@@ -3,19 +3,19 @@
 use crate::core::table::{negative_error, record};
 use serde::{Deserialize, Serialize};
 
-/// What is done with the middle blocks.
+/// The change to the middle blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
     /// They are left out.
     Skip,
-    /// The middle one stands in the place of each.
+    /// The middle block replaces each of them.
     MiddleRepeat,
     /// They run in reverse order.
     Reverse,
     /// They run in a random order.
     RandomOrder,
-    /// They run side by side, and their updates are averaged.
+    /// They run in parallel, and their updates are averaged.
     Parallel,
     /// The same, three times over.
     LoopedParallel,
@@ -32,7 +32,7 @@ impl Variant {
         Self::LoopedParallel,
     ];
 
-    /// As legends call it.
+    /// The name in legends.
     pub fn name(self) -> &'static str {
         match self {
             Self::Skip => "skip",
@@ -52,11 +52,11 @@ record! {
         pub model: String,
         /// The `model_type` of its config.
         pub model_type: String,
-        /// What is done.
+        /// The variant.
         pub variant: Variant,
-        /// With how many blocks around the middle, n.
+        /// The number of blocks around the middle, n.
         pub blocks: usize,
-        /// Which of several random orders, from 0.
+        /// The index among several random orders, from 0.
         pub draw: u64,
         /// Blocks of the model, L.
         pub layers: usize,
@@ -66,17 +66,17 @@ record! {
         pub kl_nats: f64,
         /// Its standard error, clustered by sequence, nats.
         pub kl_nats_se: Option<f64>,
-        /// Altered less plain loss, paired, nats a token.
+        /// Altered minus plain loss, paired, nats a token.
         pub loss_difference_nats: f64,
         /// Its standard error, nats a token.
         pub loss_difference_nats_se: Option<f64>,
         /// 1 − (loss − plain loss)/(ln |V| − plain loss): 1 for the plain model, 0 for a uniform guess.
         pub normalised_score: f64,
-        /// The standard error of the difference of losses in the same unit; that of the plain loss is left out of account.
+        /// The standard error of the difference of losses in the same unit; the error of the plain loss is ignored.
         pub normalised_score_se: Option<f64>,
         /// Sequences, all of one length.
         pub sequences: u64,
-        /// Positions over which the divergence is a mean.
+        /// Positions over which the divergence is averaged.
         pub positions: u64,
     }
     table("painters") key(model, variant, blocks, draw) fault(|r| negative_error([("kl_nats_se", r.kl_nats_se), ("loss_difference_nats_se", r.loss_difference_nats_se), ("normalised_score_se", r.normalised_score_se)]))

@@ -21,7 +21,7 @@ pub const CLAIMS: &[Claim] = &[Claim {
 /// The set that is judged.
 const SET: &str = "indirect-objects";
 
-/// What is at the subject's position leaves it in the stage of feature engineering.
+/// The information at the subject's position leaves it in the stage of feature engineering.
 pub fn d29(evidence: &Evidence<'_>) -> Vec<Finding> {
     let each = evidence.models.iter().map(|model| {
         Finding::of(
@@ -62,7 +62,7 @@ fn depth_of_drop(evidence: &Evidence<'_>, model: &Facts) -> Outcome {
     statistic([&recovered], |[curve]| largest_drop(curve))
 }
 
-/// The depth of the block at which most of the difference leaves. Before the first block the whole of it is there.
+/// The depth of the block at which most of the difference leaves. Before the first block all of it is there.
 fn largest_drop(curve: &[Point]) -> Outcome {
     let before = std::iter::once(1.0).chain(curve.iter().map(|point| point.value));
     let drops = curve
@@ -124,7 +124,7 @@ mod tests {
                 simulated.curve(tables, facts, &curve_name(SET), &values, [0.1, 0.3]);
             }
         };
-        // What leaves does so evenly.
+        // The difference leaves evenly over the blocks.
         judged.check_null(&[small()], pairs(|layer| 1.0 - (layer as f64 + 1.0) / 8.0));
         judged.check_effect(
             &[small()],

@@ -6,8 +6,8 @@ use crate::core::table::distinct;
 use layerwise_plot::{Axis, ColourMap, Figure, HeatMap, Mark, Panel, Point, RowZero, Rule, Scale};
 use ndarray::Array2;
 
-/// The drawings with the names of their files: of one model the maps of each set, and of any number of models what the stream
-/// at the subject's position recovers, where the subject is one token.
+/// The drawings with their file names: for one model the maps of each set; for any number of models what the stream at the
+/// subject's position recovers, if the subject is one token.
 pub fn drawings(records: &[Record], sets: &[SetRecord]) -> Vec<(String, Figure)> {
     let named = records
         .iter()
@@ -17,7 +17,7 @@ pub fn drawings(records: &[Record], sets: &[SetRecord]) -> Vec<(String, Figure)>
     if let [model] = models.as_slice() {
         drawings.push(("patching".to_owned(), maps(model.name, records)));
     }
-    // Of a subject of several tokens one alone is patched, which says little.
+    // Of a subject with several tokens only one is patched, which says little.
     let sets: Vec<&SetRecord> = sets
         .iter()
         .filter(|set| set.first_position == set.subject_position)
@@ -42,7 +42,7 @@ fn maps(model: &str, records: &[Record]) -> Figure {
     Figure {
         title: format!("Activation patching of {model}"),
         description: format!(
-            "Rows: sets of pairs of prompts. Columns: what is replaced by its value in the clean prompt. Each cell is one block \
+            "Rows: sets of pairs of prompts. Columns: the site that is replaced by its value in the clean prompt. Each cell is one block \
              and one position of {model}, coloured by the share of the logit difference that comes back."
         ),
         rows: sets.iter().map(row).collect(),
@@ -111,8 +111,8 @@ fn at_subject(records: &[Record], sets: &[&SetRecord], models: &[Model<'_>]) -> 
     Figure {
         title: "What the residual stream at the subject's position recovers".to_owned(),
         description: format!(
-            "The share of the logit difference that comes back when the residual stream after a block, at the position of the \
-             word that differs, is that of the clean prompt; of models for which that word is one token. Horizontal axis: relative depth of the block. Bands: one standard \
+            "The share of the logit difference that is recovered when the residual stream after a block, at the position of the \
+             word that differs, is replaced by that of the clean prompt; for models in which that word is one token. Horizontal axis: relative depth of the block. Bands: one standard \
              error to either side, clustered by pair. Models: {}.",
             models::names(models)
         ),
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].points.len(), 6, "at the subject alone");
         assert!(drawings(&[], &[]).is_empty());
-        // One token of a subject of two says little.
+        // One token of a two-token subject says little.
         let mut sets = one.of::<SetRecord>().to_vec();
         sets.iter_mut().for_each(|set| set.first_position -= 1);
         let names: Vec<String> = drawings(one.of(), &sets)

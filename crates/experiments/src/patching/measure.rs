@@ -1,4 +1,4 @@
-//! What comes back when one activation is replaced.
+//! The recovery of the logit difference when one activation is replaced.
 
 use super::sets::{Set, sets};
 use super::table::{Record, SetRecord};
@@ -11,7 +11,7 @@ use layerwise_metrics::ClusteredMean;
 use layerwise_schedule::{Bounds, EditFamily, Site};
 use layerwise_sweep::{PairStatistics, PairSums, Patching, Plan, cost};
 
-/// What is replaced.
+/// The sites that are replaced.
 const SITES: [Site; 3] = [Site::ResidPost, Site::AttnOut, Site::MlpOut];
 
 fn made(subject: &Subject<'_>) -> Result<(Vec<Set>, Vec<String>), ExperimentError> {
@@ -49,7 +49,7 @@ fn plan(subject: &Subject<'_>, set: &Set) -> Result<Plan, ExperimentError> {
     )?)
 }
 
-/// What is going to be run.
+/// Describes the runs.
 ///
 /// # Errors
 /// The tokenizer fails on a text.
@@ -83,7 +83,7 @@ pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
 /// Replaces every activation of every set, and fills the tables.
 ///
 /// # Errors
-/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+/// Logits are not finite, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,
@@ -92,7 +92,7 @@ pub(super) fn measure(
     let mut is_share = false;
     for set in &sets {
         match patch(subject, set, tables) {
-            // Of a share, the other sets have theirs too.
+            // A share has items of the other sets too.
             Err(ExperimentError::ShareFinished) => is_share = true,
             outcome => outcome?,
         }
@@ -103,7 +103,7 @@ pub(super) fn measure(
     }
 }
 
-/// The curve of what the stream at the subject's position recovers by block; and the sample, whose units are pairs.
+/// The curve of what the stream at the subject's position recovers, by block; and the sample, with pairs as units.
 pub(super) fn curve_name(set: &str) -> String {
     format!("recovered at the subject, {set}")
 }

@@ -1,10 +1,10 @@
-//! Activation patching: which blocks and positions carry what decides the next token.
+//! Activation patching: which blocks and positions carry the information that decides the next token.
 //!
-//! - **Stands for** nothing published; table 1 of the paper names the rise of patching importance as a sign of feature
+//! - **Stands for** nothing published; table 1 of the paper names rising patching importance as a sign of feature
 //!   engineering.
-//! - **Needs** a model with a tokenizer; the pairs of prompts are made here, of as many tokens on either side.
-//! - **Computes** the share of the logit difference that comes back when one activation of the corrupted prompt is replaced by
-//!   that of the clean one.
+//! - **Needs** a model with a tokenizer; the experiment makes pairs of prompts with the same number of tokens on both sides.
+//! - **Computes** the share of the logit difference that is recovered when one activation of the corrupted prompt is replaced
+//!   by that of the clean one.
 //! - **Feeds the claim** D29.
 
 pub mod claims;
@@ -40,7 +40,7 @@ impl Experiment for ActivationPatching {
             summary: "Activation patching on indirect objects, induction and agreement",
             title: "Activation patching",
             stands_for: "Nothing published; table 1 of the paper names patching importance as a sign of feature engineering",
-            caption: "Pairs of prompts that differ in one word. One activation of the corrupted prompt, at one block and position, is replaced by that of the clean prompt; recovered is the share of the difference of the two answers' logits that comes back, 0 for the corrupted prompt and 1 for the clean one. Positions before the first that differs are left out: there nothing is replaced.",
+            caption: "Pairs of prompts that differ in one word. One activation of the corrupted prompt, at one block and position, is replaced by that of the clean prompt; the recovered share is that of the difference between the two answers' logits, 0 for the corrupted prompt and 1 for the clean one. Positions before the first that differs are left out, since the prompts are equal there.",
             paper_says: "Patching importance rises in the stage of feature engineering (table 1); the paper does not show it.",
         }
     }

@@ -1,4 +1,4 @@
-//! Pairs of prompts, made for a tokenizer: both sides have as many tokens, and so have all pairs of a set.
+//! Pairs of prompts, made for a tokenizer: both sides, and all pairs of a set, have the same number of tokens.
 
 use crate::core::error::{ExperimentError, Place};
 use layerwise_corpus::Tokenizer;
@@ -6,11 +6,11 @@ use layerwise_schedule::shuffle;
 use layerwise_sweep::Pair;
 use std::collections::BTreeMap;
 
-/// Pairs of a set, where the words allow as many.
+/// Pairs of a set, if the words allow that many.
 const PAIRS: u64 = 8;
-/// How often a pair is drawn that may not fit the others.
+/// How many times a pair is drawn if it may not fit the others.
 const DRAWS: u64 = 4 * PAIRS;
-/// Tokens of a random string that is repeated.
+/// Tokens of the random string that is repeated.
 const REPEATED: usize = 8;
 
 const NAMES: &[&str] = &[
@@ -49,9 +49,9 @@ const NOUNS: &[[&str; 2]] = &[
 pub struct Set {
     /// Its name.
     pub name: &'static str,
-    /// What the pairs are.
+    /// A description of the pairs.
     pub description: &'static str,
-    /// The seed of the words that were drawn.
+    /// The seed for drawing words.
     pub seed: u64,
     /// The pairs.
     pub pairs: Vec<Pair>,
@@ -62,12 +62,12 @@ pub struct Set {
 }
 
 impl Set {
-    /// How many tokens each side of each pair has.
+    /// The number of tokens of each side of each pair.
     pub fn length(&self) -> usize {
         self.pairs.first().map_or(0, |pair| pair.clean.len())
     }
 
-    /// Of pairs that may have several lengths, those of the most frequent one; `None` of fewer than two.
+    /// The pairs of the most frequent length; `None` if they are fewer than two.
     fn of(
         name: &'static str,
         description: &'static str,
@@ -81,7 +81,7 @@ impl Set {
                 own.push(pair);
             }
         }
-        // Of lengths that are as frequent the shortest.
+        // Of equally frequent lengths, the shortest.
         let most = by_length.values().map(Vec::len).max()?;
         let mut pairs = by_length.into_values().find(|own| own.len() == most)?;
         pairs.truncate(PAIRS as usize);
@@ -105,8 +105,8 @@ impl Set {
     }
 }
 
-/// All sets for a tokenizer, of a model with so many tokens, each with the token before every prompt; and the names of those
-/// that cannot be made of this vocabulary.
+/// All sets for a tokenizer and a model with this context, each with the token before every prompt; and the names of sets that
+/// cannot be made from this vocabulary.
 ///
 /// # Errors
 /// The tokenizer fails on a text.
@@ -142,7 +142,7 @@ struct Word<'w> {
     tokens: Vec<u32>,
 }
 
-/// The `turn`-th order of some values that a seed gives.
+/// The `turn`-th order of some values under a seed.
 fn order<T: Copy>(values: &[T], seed: u64, turn: u64, part: u64) -> Vec<T> {
     let mut places: Vec<usize> = (0..values.len()).collect();
     shuffle(&mut places, (seed << 32) + (turn << 8) + part);
@@ -159,7 +159,7 @@ impl Words<'_> {
         Ok(self.bos.into_iter().chain(own).collect())
     }
 
-    /// The tokens that a word adds after another, in front of which some tokenizers put a token of its own.
+    /// The tokens that a word adds after another word; some tokenizers put a token of their own before a word that comes first.
     fn word(&self, text: &str) -> Result<Vec<u32>, ExperimentError> {
         const BEFORE: &str = "a";
         let before = self.encode(BEFORE)?.len();
@@ -167,7 +167,7 @@ impl Words<'_> {
         Ok(both.into_iter().skip(before).collect())
     }
 
-    /// The words with the number of tokens that most of them have.
+    /// The words with the most frequent number of tokens.
     fn alike<'w>(&self, words: &[&'w str]) -> Result<Vec<Word<'w>>, ExperimentError> {
         let mut by_count: BTreeMap<usize, Vec<Word<'w>>> = BTreeMap::new();
         for text in words {
@@ -180,7 +180,7 @@ impl Words<'_> {
         Ok(found.unwrap_or_default())
     }
 
-    /// Who was given something: the one of two people that is not named again.
+    /// Indirect objects: the one of two people who is not named again receives something.
     fn indirect_objects(&self, seed: u64) -> Result<Option<Set>, ExperimentError> {
         let [names, places, objects] = [NAMES, PLACES, OBJECTS].map(|words| self.alike(words));
         let (names, places, objects) = (names?, places?, objects?);
@@ -198,7 +198,7 @@ impl Words<'_> {
             let Some((one, rest)) = drawn.split_first() else {
                 break;
             };
-            // The answers are told apart by their first tokens.
+            // Answers are distinguished by their first tokens.
             let other = rest.iter().find(|word| word.tokens[0] != one.tokens[0]);
             let Some(other) = other else { continue };
             let place = pick(&places, seed, turn, 1);
@@ -220,7 +220,7 @@ impl Words<'_> {
         ))
     }
 
-    /// What followed a random string the first time.
+    /// Induction: the token that followed a random string the first time.
     fn induction(&self, seed: u64, vocab: usize) -> Option<Set> {
         let bytes = self.tokenizer.token_bytes(vocab);
         let is_word = |bytes: &[u8]| {
@@ -256,7 +256,7 @@ impl Words<'_> {
         )
     }
 
-    /// Whether a verb is that of one or of several.
+    /// Agreement: whether a verb is singular or plural.
     fn agreement(&self, seed: u64) -> Result<Option<Set>, ExperimentError> {
         let verbs = [self.word("are")?, self.word("is")?];
         let (Some(&are), Some(&is)) = (verbs[0].first(), verbs[1].first()) else {
@@ -333,7 +333,7 @@ mod tests {
         }
     }
 
-    /// Llama 2's puts ▁ before every text, so that a word after a space alone would begin with a ▁ of its own.
+    /// Llama 2's tokenizer puts ▁ before every text, so that a word after a space alone would begin with a ▁ of its own.
     #[test]
     fn words_are_told_apart_where_a_tokenizer_adds_a_space() {
         let file = testing::fixtures().join("tokenizers/llama-2/tokenizer.json");

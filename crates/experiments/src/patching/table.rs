@@ -11,7 +11,7 @@ record! {
         pub model_type: String,
         /// The set of pairs.
         pub set: String,
-        /// What is replaced: `resid.post`, `attn.out` or `mlp.out`.
+        /// The site that is replaced: `resid.post`, `attn.out` or `mlp.out`.
         pub site: String,
         /// The block ℓ, from 0.
         pub layer: usize,
@@ -21,11 +21,11 @@ record! {
         pub relative_depth: f64,
         /// The position, from 0.
         pub position: usize,
-        /// The share of the logit difference that comes back: 0 as in the corrupted prompt, 1 as in the clean one.
+        /// The recovered share of the logit difference: 0 as in the corrupted prompt, 1 as in the clean one.
         pub recovered: f64,
         /// Its standard error, clustered by pair.
         pub recovered_se: Option<f64>,
-        /// The answer's logit less the wrong one's, nats.
+        /// The answer's logit minus the wrong answer's, nats.
         pub logit_difference_nats: f64,
         /// Its standard error, nats.
         pub logit_difference_nats_se: Option<f64>,
@@ -36,7 +36,7 @@ record! {
 }
 
 record! {
-    /// One line of `patching-sets.csv`: one set of pairs, and how well the model tells its sides apart.
+    /// One line of `patching-sets.csv`: one set of pairs, and how well the model distinguishes its sides.
     pub struct SetRecord {
         /// Name of the model.
         pub model: String,
@@ -44,23 +44,23 @@ record! {
         pub model_type: String,
         /// The set of pairs.
         pub set: String,
-        /// What its pairs are.
+        /// A description of its pairs.
         pub description: String,
-        /// The seed of the words that were drawn.
+        /// The seed for drawing words.
         pub seed: u64,
         /// Pairs.
         pub pairs: usize,
-        /// Tokens of either side.
+        /// Tokens of each side.
         pub tokens: usize,
         /// The first position at which both sides differ.
         pub first_position: usize,
         /// The last such position: that of the word that differs.
         pub subject_position: usize,
-        /// The answer's logit less the wrong one's after the clean prompt, nats.
+        /// The answer's logit minus the wrong answer's after the clean prompt, nats.
         pub clean_logit_difference_nats: f64,
         /// The same after the corrupted prompt, nats.
         pub corrupted_logit_difference_nats: f64,
-        /// The first less the second, paired, nats.
+        /// The first minus the second, paired, nats.
         pub effect_nats: f64,
         /// Its standard error, clustered by pair, nats.
         pub effect_nats_se: Option<f64>,

@@ -17,7 +17,7 @@ pub const CLAIMS: &[Claim] = &[Claim {
     judge: d23,
 }];
 
-/// The runs that a line is about, by the depth of their middle block: those that the paper shows to lower the entropy, and
+/// The runs that a line is about, by the depth of their middle block: those for which the paper shows lower entropy, and those in
 /// the first half.
 const WINDOWS: [(&str, [f64; 2], Threshold); 2] = [
     ("at depths 0.6 to 0.9", [0.6, 0.9], Threshold::Below(0.0)),
@@ -25,7 +25,7 @@ const WINDOWS: [(&str, [f64; 2], Threshold); 2] = [
 ];
 
 /// Mean change of entropy over the runs at depths 0.6 to 0.9 below 0, over those in the first half not below 0. A run that
-/// holds the last block changes the output itself, and is told apart.
+/// contains the last block changes the output directly, and is reported separately.
 pub fn d23(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {

@@ -5,12 +5,12 @@ use crate::core::models;
 use crate::core::models::Model;
 use layerwise_plot::{Axis, Figure, Mark, Panel, Point, Rule, Scale};
 
-/// The drawings with the names of their files.
+/// The drawings with their file names.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     vec![("repeats".to_owned(), nips_fig12c(records))]
 }
 
-/// In the left column the change from the plain model, whose standard error is that of paired differences; in the right one
+/// The left column shows the change from the plain model, with the standard error of paired differences; the right column shows
 /// Figures 22 (three blocks), 12c and 23 (five) of the NeurIPS version.
 pub fn nips_fig12c(records: &[Record]) -> Figure {
     let models = models::of(
@@ -19,11 +19,11 @@ pub fn nips_fig12c(records: &[Record]) -> Figure {
             .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     Figure {
-        title: "Entropy of the output where a run of blocks is repeated".to_owned(),
+        title: "Entropy of the output when a run of blocks is repeated".to_owned(),
         description: format!(
-            "Each block of a run of three, or five, runs twice in place. Left: the entropy of the output in bits less the plain \
+            "Each block of a run of three, or five, runs twice in place. Left: the entropy of the output in bits minus the plain \
              model's, position by position. Right: its mean; dotted: the plain model's. Horizontal axis: relative depth of the \
-             run's middle block. Bands: one standard error to either side, clustered by sequence. The last run contains the \
+             run's middle block. Bands: one standard error, clustered by sequence. The last run contains the \
              last block. Models: {}.",
             models::names(&models)
         ),

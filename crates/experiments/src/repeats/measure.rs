@@ -1,4 +1,4 @@
-//! The sweep's statistics where a run of blocks is repeated.
+//! The sweep's statistics for repeated runs of blocks.
 
 use super::table::Record;
 use crate::core::error::ExperimentError;
@@ -9,10 +9,10 @@ use crate::core::sweep::{Edits, Swept};
 use crate::core::tables::Tables;
 use layerwise_metrics::ClusteredMean;
 
-/// Runs of repeated blocks, with their lengths (B.13).
+/// Numbers of blocks in a repeated run, with the families (B.13).
 const REPEATS: [(&str, usize); 2] = [("repeat(l..l+3)", 3), ("repeat(l..l+5)", 5)];
 
-/// The runs that a model is long enough for.
+/// The runs that fit into a model.
 pub(super) fn edits(layers: usize) -> Vec<Edits> {
     let fitting = REPEATS.iter().filter(|(_, blocks)| *blocks <= layers);
     fitting

@@ -23,7 +23,7 @@ record! {
         pub entropy_bits_se: Option<f64>,
         /// The plain model's, bits.
         pub plain_entropy_bits: f64,
-        /// Altered less plain, paired, bits.
+        /// Altered minus plain, paired, bits.
         pub entropy_difference_bits: f64,
         /// Its standard error, bits.
         pub entropy_difference_bits_se: Option<f64>,
@@ -31,13 +31,13 @@ record! {
         pub kl_nats: f64,
         /// Its standard error, nats.
         pub kl_nats_se: Option<f64>,
-        /// Altered less plain loss, paired, nats a token.
+        /// Altered minus plain loss, paired, nats a token.
         pub loss_difference_nats: f64,
         /// Its standard error, nats a token.
         pub loss_difference_nats_se: Option<f64>,
         /// Sequences of the corpus.
         pub sequences: u64,
-        /// Positions over which the means go.
+        /// Positions that means are taken over.
         pub positions: u64,
     }
     table("repeats") key(model, blocks, start) fault(|r| negative_error([("entropy_bits_se", r.entropy_bits_se), ("entropy_difference_bits_se", r.entropy_difference_bits_se), ("kl_nats_se", r.kl_nats_se), ("loss_difference_nats_se", r.loss_difference_nats_se)]))

@@ -94,7 +94,7 @@ fn first(curve: &[Point]) -> Result<Point, NotTested> {
     first.copied().ok_or_else(|| needs("robustness"))
 }
 
-/// What `outcome` gives of each model and intervention, as one part.
+/// The findings of `outcome` for each model and intervention, as one part.
 fn each(
     evidence: &Evidence<'_>,
     part: &str,
@@ -129,7 +129,7 @@ pub fn d1(evidence: &Evidence<'_>) -> Vec<Finding> {
     )
 }
 
-/// KL at block 0 at least 5 times the median in the middle; relative accuracy least at block 0.
+/// KL at block 0 at least 5 times the median in the middle; relative accuracy lowest at block 0.
 pub fn d2(evidence: &Evidence<'_>) -> Vec<Finding> {
     let part = "KL at block 0 over its median at depths 0.2 to 0.9";
     let mut findings = each(
@@ -161,7 +161,7 @@ pub fn d2(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// After block 0 is changed, the entropy is above the plain model's, and no token has more than half of the positions.
+/// With block 0 changed, the entropy is above the plain model's, and no token is predicted at more than half of the positions.
 pub fn d3(evidence: &Evidence<'_>) -> Vec<Finding> {
     let at_first = |quantity: &'static str| {
         move |model: &Facts, intervention: Intervention| {
@@ -179,7 +179,7 @@ pub fn d3(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The paper's GPT-2 models against its Pythia models, in one number each.
+/// The paper's GPT-2 models against its Pythia models, with one number for each model.
 fn gpt2_less_pythia(
     evidence: &Evidence<'_>,
     number: impl Fn(&Facts) -> Result<f64, NotTested>,
@@ -215,8 +215,8 @@ pub fn d4(evidence: &Evidence<'_>) -> Vec<Finding> {
     )]
 }
 
-/// KL after a swap less KL after a drop, mean over depths 0.2 to 0.9: below 0. The drop is that of the first block of the
-/// pair, and the milder one of both.
+/// KL after a swap minus KL after a drop, mean over depths 0.2 to 0.9: below 0. The drop is that of the pair's first block, and
+/// the milder of the drops of its two blocks.
 pub fn d5(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
@@ -260,7 +260,7 @@ pub fn d6(evidence: &Evidence<'_>) -> Vec<Finding> {
     let each = BOTH.iter().map(|&(intervention, name)| {
         let average = |model: &Facts| {
             let curve = sampled(evidence, model, intervention, "kl_nats")?.curve();
-            // On the common grid, so that models of different length weigh each depth alike.
+            // On the common grid, so that models of different depth weight each relative depth equally.
             let points: Vec<(f64, f64)> = curve.iter().map(|p| (p.depth, p.value)).collect();
             let values =
                 rescale::interpolate(&points).map_err(|error| NotTested(error.to_string()))?;
@@ -322,7 +322,7 @@ mod tests {
         Judged::of(CLAIMS, claim, &[synthetic::add])
     }
 
-    /// The sweep of a model whose blocks all do the same, or with values of its own for each block.
+    /// The sweep of a model in which all blocks have one effect, or each block has values of its own.
     fn sweep(
         agreement: impl Fn(Intervention, usize) -> f64,
         divergence: impl Fn(Intervention, usize) -> f64,

@@ -1,4 +1,4 @@
-//! Which token a model predicts most often once its first block is changed, as lines of `robustness-collapse` (D3).
+//! The token that a model with a changed first block predicts most often, as lines of `robustness-collapse` (D3).
 
 use super::table::{Collapse, Intervention};
 use crate::core::subject::Subject;
@@ -6,7 +6,7 @@ use crate::core::sweep::{Altered, Swept};
 use layerwise_metrics::ClusteredMean;
 use std::collections::BTreeMap;
 
-/// The most frequent token of a schedule, from the sums of sequences that counted it, with its share of each; none without
+/// The most frequent token of a schedule, from the sums of sequences that counted it, with its share in each; `None` without
 /// positions.
 pub(super) fn record(
     subject: &Subject<'_>,
@@ -33,13 +33,13 @@ pub(super) fn record(
     Some((collapse, share))
 }
 
-/// The most frequent token of all sequences, and its share with each sequence as a cluster; none without positions.
+/// The most frequent token of all sequences, and its share with each sequence as a cluster; `None` without positions.
 fn modal(counts: &[&BTreeMap<u32, u64>]) -> Option<(u32, ClusteredMean)> {
     let mut together: BTreeMap<u32, u64> = BTreeMap::new();
     for (&token, &count) in counts.iter().copied().flatten() {
         *together.entry(token).or_default() += count;
     }
-    // Of equal counts the last is taken, so that they stand in descending order of ids.
+    // Of equal counts the last is taken, so sort by descending id.
     let (&token, _) = together.iter().rev().max_by_key(|(_, count)| **count)?;
     let mut share = ClusteredMean::new();
     for sequence in counts {

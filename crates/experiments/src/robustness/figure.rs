@@ -6,7 +6,7 @@ use crate::core::models::Model;
 use layerwise_plot::{Axis, ColourMap, Figure, HeatMap, Mark, Panel, Point, RowZero, Rule, Scale};
 use ndarray::Array2;
 
-/// What a column of panels shows.
+/// The value that a column of panels shows.
 #[derive(Clone, Copy)]
 enum Quantity {
     Divergence,
@@ -35,7 +35,7 @@ impl Quantity {
     }
 }
 
-/// The drawings with the names of their files.
+/// The drawings with their file names.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     vec![
         ("robustness".to_owned(), nips_fig5a(records)),
@@ -47,8 +47,8 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
 /// Blocks of the model in the diagram.
 const DIAGRAM_BLOCKS: usize = 6;
 
-/// Figure 13 of the NeurIPS version: which blocks run, in which order, under each swap and each drop of a model of six
-/// blocks. It shows no results.
+/// Figure 13 of the NeurIPS version: the blocks that run, in order, under each swap and each drop of a model of six blocks. It
+/// shows no results.
 pub fn diagram() -> Figure {
     let panel = |title: &str, rows: usize, change: fn(&mut Vec<usize>, usize)| {
         let mut values = Array2::from_elem((rows, DIAGRAM_BLOCKS), f64::NAN);
@@ -105,7 +105,7 @@ pub fn nips_fig5a(records: &[Record]) -> Figure {
     )
 }
 
-/// Figure 3 of v1: as [`nips_fig5a`], and in a third column the change of the output's entropy.
+/// Figure 3 of v1: like [`nips_fig5a`], with the change of the output's entropy in a third column.
 pub fn v1_fig3(records: &[Record]) -> Figure {
     grid(
         records,
@@ -134,7 +134,7 @@ fn grid(records: &[Record], title: &str, description: &str, quantities: &[Quanti
     Figure {
         title: title.to_owned(),
         description: format!(
-            "{description} Horizontal axis: relative depth of block ℓ. Bands: one standard error to either side. \
+            "{description} Horizontal axis: relative depth of block ℓ. Bands: one standard error. \
              Models: {}.",
             models::names(&models),
         ),

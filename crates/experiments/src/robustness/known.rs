@@ -1,4 +1,4 @@
-//! The quantities that published numbers are known of.
+//! The quantities with published numbers.
 
 use super::table::Record;
 use crate::core::curve::is_middle;
@@ -6,7 +6,7 @@ use crate::core::known::Quantity;
 use crate::core::models::Facts;
 use crate::core::tables::Tables;
 
-/// The share of top-1 tokens that a drop or swap at depths 0.2 to 0.9 retains: of any block and model.
+/// The share of top-1 tokens retained by a drop or swap at depths 0.2 to 0.9, for any block and model.
 pub(super) const QUANTITIES: &[Quantity] = &[
     Quantity {
         name: "least-retained-share",

@@ -1,4 +1,4 @@
-//! The sweep's statistics where a block is left out or two are swapped.
+//! The sweep's statistics for dropped and swapped blocks.
 
 use super::collapse;
 use super::table::{Intervention, Record};
@@ -18,11 +18,11 @@ const fn edits(intervention: Intervention) -> (Edits, Intervention) {
     (edits, intervention)
 }
 
-/// What is done, as families of edits.
+/// The interventions, as families of edits.
 pub(super) const EDITS: [(Edits, Intervention); 2] =
     [edits(Intervention::Drop), edits(Intervention::Swap)];
 
-/// Records every schedule, compared with the plain one; and which token is predicted where the first block is changed.
+/// Records every schedule, compared with the plain one, and the token predicted most often when the first block is changed.
 ///
 /// # Errors
 /// None: statistics of one sweep are over the same sequences.

@@ -11,10 +11,10 @@
 //!   D4 (swapping the last pair), D5 (swap is milder than drop), D6 (GPT-2 against Pythia), D7 (deeper models are more
 //!   robust).
 //!
-//! A second table, [`Collapse`], says whether a model whose first block is changed gives one token everywhere (D3).
+//! A second table, [`Collapse`], says whether a model with a changed first block predicts one token everywhere (D3).
 //!
-//! Depth is relative, ℓ/(L−1), so that models of different length share an axis; a swap stands at the first block of
-//! its pair. Bands are one standard error to either side. Every model is a line of its own, without means over models.
+//! Depth is relative, ℓ/(L−1), so that models of different depth share an axis; a swap is plotted at the first block of its
+//! pair. Bands are one standard error. Every model has a line of its own, without means over models.
 
 pub mod claims;
 mod collapse;

@@ -7,7 +7,7 @@ use crate::core::table::{is_share, negative_error, record};
 use crate::core::tables::Tables;
 use serde::{Deserialize, Serialize};
 
-/// What is done to the model.
+/// The intervention on the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Intervention {
@@ -30,13 +30,13 @@ impl Intervention {
 record! {
     /// One line of `robustness.csv`: one intervention at one block of one model.
     ///
-    /// A mean that could not be measured is NaN; a standard error is empty where there is one sequence only.
+    /// A mean that could not be measured is NaN; a standard error is empty if there is only one sequence.
     pub struct Record {
         /// Name of the model.
         pub model: String,
         /// The `model_type` of its config.
         pub model_type: String,
-        /// What is done.
+        /// The intervention.
         pub intervention: Intervention,
         /// The block ℓ, from 0.
         pub layer: usize,
@@ -48,7 +48,7 @@ record! {
         pub kl_nats: f64,
         /// Its standard error, nats.
         pub kl_nats_se: Option<f64>,
-        /// Share of positions whose most probable token is the plain model's, 0 to 1.
+        /// Share of positions at which the most probable token is the plain model's, 0 to 1.
         pub top1_agreement: f64,
         /// Its standard error.
         pub top1_agreement_se: Option<f64>,
@@ -56,7 +56,7 @@ record! {
         pub entropy_bits: f64,
         /// Its standard error, bits.
         pub entropy_bits_se: Option<f64>,
-        /// Mean of the altered model's entropy less the plain model's, bits.
+        /// Mean of the altered model's entropy minus the plain model's, bits.
         pub entropy_difference_bits: f64,
         /// Its standard error, from paired sums, bits.
         pub entropy_difference_bits_se: Option<f64>,
@@ -66,32 +66,32 @@ record! {
         pub loss_nats_se: Option<f64>,
         /// Sequences of the corpus.
         pub sequences: u64,
-        /// Positions over which the means go (one fewer a sequence for the loss).
+        /// Positions that means are taken over (one fewer in each sequence for the loss).
         pub positions: u64,
     }
     table("robustness") key(model, intervention, layer) fault(fault)
 }
 
 record! {
-    /// One line of `robustness-collapse.csv`: what the altered model predicts most often.
+    /// One line of `robustness-collapse.csv`: the altered model's most frequent prediction.
     pub struct Collapse {
         /// Name of the model.
         pub model: String,
         /// The `model_type` of its config.
         pub model_type: String,
-        /// What is done.
+        /// The intervention.
         pub intervention: Intervention,
         /// The block ℓ, from 0.
         pub layer: usize,
-        /// The token that is the most probable one at most positions; of equally frequent ones the lowest id.
+        /// The token that is most probable at the most positions; of equally frequent tokens, the lowest id.
         pub modal_token: u32,
-        /// Share of positions at which it is, 0 to 1.
+        /// Share of positions at which it is most probable, 0 to 1.
         pub modal_share: f64,
-        /// Its standard error, clustered by sequence, the token taken as given.
+        /// Its standard error, clustered by sequence, for this token.
         pub modal_share_se: Option<f64>,
         /// Sequences read: the first of the corpus.
         pub sequences: u64,
-        /// Positions over which the share goes.
+        /// Positions that the share is taken over.
         pub positions: u64,
     }
     table("robustness-collapse") key(model, intervention, layer) fault(|r| {
@@ -103,7 +103,7 @@ record! {
     })
 }
 
-/// The first field of a record that cannot be, with what was expected.
+/// The first invalid field of a record, with what was expected.
 fn fault(record: &Record) -> Option<(&'static str, String)> {
     let last = match record.intervention {
         Intervention::Drop => 1,
@@ -140,7 +140,7 @@ fn fault(record: &Record) -> Option<(&'static str, String)> {
 /// A quantity against the block that is changed.
 ///
 /// # Errors
-/// The results do not reach.
+/// The results are incomplete.
 pub fn curve(
     tables: &Tables,
     model: &str,

@@ -5,17 +5,17 @@ use crate::core::models;
 use layerwise_plot::{Axis, Figure, Mark, Panel, Point, Scale, Scatter, Side};
 use std::collections::BTreeSet;
 
-/// A panel: its title, its vertical axis, and what it shows.
+/// A panel: its title, its vertical axis, and its value.
 type Quantity = (&'static str, fn() -> Axis, fn(&Record) -> Option<f64>);
 
-/// How many numbers of blocks there are.
+/// The number of different numbers of blocks.
 pub fn depths(records: &[Record]) -> usize {
     let depths: BTreeSet<usize> = records.iter().map(|r| r.layers).collect();
     depths.len()
 }
 
-/// The drawings with the names of their files: medians and peaks against the number of blocks; none of models that all have one
-/// number of them.
+/// The drawings with their file names: medians and peaks against the number of blocks; none if all models have the same number
+/// of blocks.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     if depths(records) < 2 {
         return Vec::new();

@@ -6,7 +6,7 @@ use crate::core::models::Facts;
 use crate::core::tables::Tables;
 use crate::{attention_locality, mlp_norm, neurons, robustness};
 
-/// The line of each model, from the other figures' results.
+/// The line of each model, from the results of other experiments.
 pub fn derive(tables: &Tables, models: &[Facts]) -> Vec<Record> {
     let median_of = |model: &str, intervention, quantity| {
         let curve = robustness::curve(tables, model, intervention, quantity).ok()?;
@@ -14,7 +14,7 @@ pub fn derive(tables: &Tables, models: &[Facts]) -> Vec<Record> {
     };
     let depth = |curve: Option<Vec<Point>>| {
         let peak = peak(&curve?)?;
-        // Where every block has none, none has most.
+        // If every block has none, no block has most.
         (peak.value > 0.0).then_some(peak.depth)
     };
     let agreement = |r: &robustness::Record| (r.top1_agreement, r.top1_agreement_se);

@@ -2,7 +2,7 @@
 //!
 //! - **Stands for** Figure 25 of the NeurIPS version (models above 10B parameters, which are given like any other), and v1's
 //!   remark that deeper models are more robust.
-//! - **Needs** the results of the other figures; what they do not have is left empty.
+//! - **Needs** the results of other experiments; values that they lack stay empty.
 //! - **Feeds the claims** D7, D25.
 
 pub mod figure;

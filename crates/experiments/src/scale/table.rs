@@ -11,7 +11,7 @@ record! {
         pub model_type: String,
         /// Blocks of the model, L.
         pub layers: usize,
-        /// Numbers in its weights.
+        /// The number of parameters.
         pub parameters: u64,
         /// Median over blocks at depths 0.2 to 0.9 of the top-1 agreement after a drop.
         pub median_drop_agreement: Option<f64>,

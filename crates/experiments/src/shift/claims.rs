@@ -26,14 +26,14 @@ pub const CLAIMS: &[Claim] = &[Claim {
     judge: d25,
 }];
 
-/// Models with more parameters than this are of the size that the claim is about.
+/// Models with more parameters than this have the size that the claim is about.
 const LARGE: u64 = 10_000_000_000;
 
-/// The least rank correlation of two curves of one shape.
+/// The least rank correlation between two curves of the same shape.
 const ALIKE: f64 = 0.8;
 
 /// D10, D14, D15, D16 and D22 do not fail above 10B parameters; on text of another kind the curves of D10, D14 and D22 keep
-/// their order, and none of their lines turns from one verdict to the opposite.
+/// their order, and none of their lines changes from one verdict to the opposite.
 pub fn d25(evidence: &Evidence<'_>) -> Vec<Finding> {
     let large: Vec<&Facts> = evidence
         .models
@@ -89,7 +89,7 @@ fn of_one<'e>(evidence: &Evidence<'e>, model: &'e Facts) -> Evidence<'e> {
     }
 }
 
-/// The curves that are compared: what they are of, who measures them, their names. Those of lenses from block 0's output on.
+/// The curves to compare: quantity, experiment and names. Curves of lenses begin at block 0's output.
 fn curves() -> [(&'static str, &'static str, String); 4] {
     [
         (
@@ -138,7 +138,7 @@ fn alike(evidence: &Evidence<'_>, model: &Facts, experiment: &str, curve: &str) 
 
 type Lines = Vec<(&'static str, Vec<Finding>)>;
 
-/// The lines on one model, of the lens that the NeurIPS version has.
+/// The lines on one model, for the lens of the NeurIPS version.
 fn on_text(alone: &Evidence<'_>) -> Lines {
     lines(
         alone,
@@ -263,7 +263,7 @@ mod tests {
                 .retain(|units| !units.curve.starts_with("other"));
         };
         judged("D25").check(only_the_plain_text, [1, 0, 0, 5 * MODELS]);
-        // Two texts whose curves have nothing to do with each other.
+        // Two texts with unrelated curves.
         judged("D25").check_null(&[small()], |simulated, facts, tables| {
             each_curve(simulated, facts, tables, |simulated, _, _| {
                 simulated.gaussian()

@@ -7,7 +7,7 @@ use layerwise_plot::{
 };
 use std::collections::BTreeSet;
 
-/// The drawings with the names of their files.
+/// The drawings with their file names.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     vec![("shift".to_owned(), nips_fig26(records))]
 }

@@ -1,4 +1,4 @@
-//! The plain pass on a text of another kind, beside the corpus.
+//! The plain pass on a text of another kind, next to that on the corpus.
 
 use super::table::{Measure, Record};
 use crate::core::error::ExperimentError;
@@ -9,14 +9,14 @@ use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use crate::{attention_locality, lens_entropy, lens_kl, mlp_norm, sublayer_ratio};
 
-/// What is observed on both texts.
+/// The observations made on both texts.
 const OBSERVATIONS: &[&dyn Observation] = &[
     &attention_locality::measure::LOCALITY,
     &lens_entropy::measure::VIEWS,
     &sublayer_ratio::measure::SIZES,
 ];
 
-/// Puts a model through the second text and records both: what it does on the corpus is in `tables` already.
+/// Runs a model on the second text and records both texts; the results on the corpus are in `tables` already.
 ///
 /// # Errors
 /// As [`observe`].
@@ -54,7 +54,7 @@ pub(super) fn on_other_text(units: Units) -> Units {
     }
 }
 
-/// The measures of the plain pass on one text, those of the standard lens.
+/// The measures of the plain pass on one text, with the standard lens.
 fn records(tables: &Tables, text: &str, shifted: bool) -> Vec<Record> {
     let text = || text.to_owned();
     let mut records = Vec::new();

@@ -1,7 +1,7 @@
-//! Whether the shape holds on text that the model was not made for.
+//! Whether the shape holds on text of another kind.
 //!
 //! - **Stands for** Figure 26 of the NeurIPS version.
-//! - **Needs** any models, any corpus, and a second one; where none is given, the source code of this project.
+//! - **Needs** any models, any corpus, and a second text; without one, this project's source code.
 //! - **Feeds the claim** D25.
 
 pub mod claims;

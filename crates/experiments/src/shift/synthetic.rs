@@ -8,7 +8,7 @@ use crate::core::sample::Units;
 use crate::core::tables::Tables;
 use crate::{attention_locality, lens_entropy, lens_kl, mlp_norm, neurons};
 
-/// Adds the plain measures of one model on the corpus, and the same ones as on another text.
+/// Adds the plain measures of one model on the corpus, and the same measures as those of another text.
 pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     let mut plain = Tables::default();
     for add in [

@@ -3,7 +3,7 @@
 use crate::core::table::{negative_error, record};
 use serde::{Deserialize, Serialize};
 
-/// What is measured.
+/// The measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
@@ -28,7 +28,7 @@ record! {
         pub text: String,
         /// Whether it is the second text.
         pub shifted: bool,
-        /// What is measured.
+        /// The measure.
         pub measure: Measure,
         /// The residual stream or block, from 0.
         pub index: usize,
@@ -42,7 +42,7 @@ record! {
         pub value_se: Option<f64>,
         /// Sequences of the corpus.
         pub sequences: u64,
-        /// Positions over which the means go.
+        /// Positions that means are taken over.
         pub positions: u64,
     }
     table("shift") key(model, text, shifted, measure, index) fault(|r| negative_error([("value_se", r.value_se)]))

@@ -8,7 +8,7 @@ use layerwise_plot::{
 
 /// Panels of one row.
 const PANELS: usize = 3;
-/// The colour of a curve in the legend that no panel has.
+/// The colour in the legend of a curve that no panel has.
 const MISSING: Colour = Colour(0xb0, 0xb0, 0xb0);
 
 impl Curve {
@@ -37,7 +37,7 @@ impl Curve {
     }
 }
 
-/// Where the curves peak, of the mean over families where there is one, in a sentence; empty without curves.
+/// The depths at which the curves peak, in a sentence, for the mean over families if there is one; empty without curves.
 pub fn peaks(records: &[Record]) -> String {
     let model = match records.iter().any(|r| r.model == EVERY_MODEL) {
         true => EVERY_MODEL,
@@ -60,7 +60,7 @@ pub fn peaks(records: &[Record]) -> String {
     }
 }
 
-/// The drawings with the names of their files: the mean over families, where there is one, and each model.
+/// The drawings with their file names: the mean over families, if there is one, and each model.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let own = |model: &str| records.iter().any(|r| r.model == model);
     let named = records.iter().filter(|r| r.model != EVERY_MODEL);

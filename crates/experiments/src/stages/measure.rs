@@ -42,7 +42,7 @@ impl Curve {
     }
 }
 
-/// The models of the results that the curves are made from, by family and name.
+/// The models with results for the curves, by family and name.
 fn measured(tables: &Tables) -> BTreeSet<(String, String)> {
     let blocks = tables
         .of::<robustness::Record>()
@@ -63,7 +63,7 @@ fn measured(tables: &Tables) -> BTreeSet<(String, String)> {
         .collect()
 }
 
-/// The curves from other experiments' tables: of each model, and with several models their mean.
+/// The curves from other experiments' tables: for each model and, with several models, their mean.
 ///
 /// A curve without results, or with a value that is not finite, is left out.
 pub fn derive(tables: &Tables) -> Vec<Record> {
@@ -89,7 +89,7 @@ pub fn derive(tables: &Tables) -> Vec<Record> {
     records
 }
 
-/// The mean of curves, depth by depth; none of no curve.
+/// The mean of curves, depth by depth; `None` without curves.
 fn mean(curves: &[Vec<f64>]) -> Option<Vec<f64>> {
     let count = curves.len() as f64;
     let depths = 0..curves.first()?.len();

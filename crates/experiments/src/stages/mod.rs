@@ -4,7 +4,7 @@
 //! - **Needs** the results of `robustness`, `attention-locality` and `neurons`.
 //! - **Computes** each curve at 101 depths, by linear interpolation between blocks; with several models also the mean of
 //!   each curve, over the models of a family and then over families. Every curve is then rescaled from its minimum to
-//!   its maximum, because the four have different units. A curve that is flat has no such scale and is not drawn.
+//!   its maximum, because the four have different units. A flat curve cannot be rescaled and is not drawn.
 
 pub mod figure;
 pub mod measure;

@@ -6,24 +6,24 @@ use crate::core::finding::NotTested;
 use crate::core::lens::Lens;
 use crate::{lens_entropy, lens_kl, mlp_norm, neurons, robustness, sublayer_ratio, wic};
 
-/// A number that a model has, if its figures were measured.
+/// A number of a model, if its experiments were measured.
 pub struct Number {
-    /// What it is, with its unit.
+    /// A description, with the unit.
     pub about: &'static str,
     /// The number of a model.
     pub of: fn(&Evidence<'_>, &str) -> Option<f64>,
 }
 
-/// A curve where it could be had; why not is told by the claims.
+/// A curve, if available; the claims say why it is not.
 type Curve = Result<Vec<Point>, NotTested>;
 
-/// Where every block has none of it, none has most.
+/// If every block has none, no block has most.
 fn depth_of_peak(curve: Curve) -> Option<f64> {
     let peak = peak(&curve.ok()?)?;
     (peak.value > 0.0).then_some(peak.depth)
 }
 
-/// How much worse the first block is than the others.
+/// How much worse changing the first block is than changing the others.
 pub const SENSITIVITY: Number = Number {
     about: "KL without block 0 over the median at depths 0.2 to 0.9",
     of: |evidence, model| {
@@ -39,7 +39,7 @@ pub const SENSITIVITY: Number = Number {
     },
 };
 
-/// How much more of the early computation is attention's.
+/// Attention's share of the early computation.
 pub const ATTENTION_HEAVY: Number = Number {
     about: "‖attn.out‖/‖mlp.out‖, mean of the first quarter of the blocks over mean of the rest",
     of: |evidence, model| {
@@ -52,12 +52,12 @@ pub const ATTENTION_HEAVY: Number = Number {
     },
 };
 
-/// How little of the way is gone by half of the depth, from the first block's output on.
+/// How little the lens has approached the output by half of the depth, from the first block's output on.
 pub const PROGRESS: Number = Number {
     about: "share of the fall of KL(output ‖ standard lens) after block 0 that is made by depth 0.5",
     of: |evidence, model| {
         let mut curve = lens_kl::curve(evidence.tables, model, Lens::Standard).ok()?;
-        // The step from the embedding, which no block has read yet, is most of the fall in every model.
+        // The step from the embedding, which no block has read, is most of the fall in every model.
         curve.retain(|point| point.depth > 0.0);
         let (first, last) = (curve.first()?.value, curve.last()?.value);
         let share = (first - at_depth(&curve, 0.5)?) / (first - last);
@@ -65,7 +65,7 @@ pub const PROGRESS: Number = Number {
     },
 };
 
-/// Where a probe reads best.
+/// The depth at which a probe reads best.
 pub const PROBE: Number = Number {
     about: "depth of the best probe of word senses",
     of: |evidence, model| {
@@ -75,7 +75,7 @@ pub const PROBE: Number = Number {
     },
 };
 
-/// Where prediction neurons are densest.
+/// The depth at which prediction neurons are densest.
 pub const PREDICTION: Number = Number {
     about: "depth of the block with the most prediction neurons",
     of: |evidence, model| {
@@ -97,7 +97,7 @@ pub const NARROWING: Number = Number {
     },
 };
 
-/// Where suppression neurons are densest.
+/// The depth at which suppression neurons are densest.
 pub const SUPPRESSION: Number = Number {
     about: "depth of the block with the most suppression neurons",
     of: |evidence, model| {
@@ -109,7 +109,7 @@ pub const SUPPRESSION: Number = Number {
     },
 };
 
-/// How much of the top-1 tokens is settled late.
+/// The share of top-1 tokens that is settled late.
 pub const TOP1: Number = Number {
     about: "share of positions whose most probable token in the standard lens is not yet the output's at depth 0.9",
     of: |evidence, model| {
@@ -118,7 +118,7 @@ pub const TOP1: Number = Number {
     },
 };
 
-/// Where the MLP writes most.
+/// The depth at which the MLP's output is largest.
 pub const MLP_NORM: Number = Number {
     about: "depth of the block whose MLP writes most",
     of: |evidence, model| depth_of_peak(mlp_norm::curve(evidence.tables, model)),

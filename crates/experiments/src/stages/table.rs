@@ -3,7 +3,7 @@
 use crate::core::table::record;
 use serde::{Deserialize, Serialize};
 
-/// Stands for the mean over families, where a model's name would be.
+/// Replaces a model's name for the mean over families.
 pub const EVERY_MODEL: &str = "*";
 
 /// A curve.
@@ -27,13 +27,13 @@ record! {
         pub model: String,
         /// The `model_type` of its config.
         pub model_type: String,
-        /// Which curve.
+        /// The curve.
         pub curve: Curve,
         /// Depth on the common grid of 101 points, 0 to 1.
         pub relative_depth: f64,
-        /// The curve's own unit, interpolated; for `*` the mean over models within families, then over families.
+        /// The value in the curve's own unit, interpolated; for `*` the mean over models within families, then over families.
         pub value: f64,
-        /// The curve from its minimum, 0, to its maximum, 1.
+        /// The curve, rescaled from its minimum, 0, to its maximum, 1.
         pub rescaled: f64,
     }
     table("stages") key(model, curve, relative_depth) fault(|_| None)

@@ -49,7 +49,7 @@ mod tests {
     fn d26_attention_writes_less_with_depth() {
         let growing = |tables: &mut Tables| change(tables, |_, _, layer| Some(0.01 * layer as f64));
         judged("D26").check_all(MODELS, growing, [0, MODELS, 0, 0]);
-        // Blocks differ as they like, and the text tells them apart well.
+        // Blocks differ arbitrarily, and the text distinguishes them well.
         judged("D26").check_null(&[small()], |simulated, facts, tables| {
             let values: Vec<(usize, f64)> = (0..facts.layers)
                 .map(|at| (at, simulated.gaussian()))

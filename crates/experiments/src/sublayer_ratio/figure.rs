@@ -9,7 +9,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     vec![("sublayer-ratio".to_owned(), v1_ratio(records))]
 }
 
-/// v1's figure of the ratio, and beside it how large the update of each block is and where it points.
+/// v1's figure of the ratio; next to it the size and direction of each block's update.
 pub fn v1_ratio(records: &[Record]) -> Figure {
     let models = models::of(
         records
@@ -38,9 +38,9 @@ pub fn v1_ratio(records: &[Record]) -> Figure {
     Figure {
         title: "Attention in comparison with the MLP".to_owned(),
         description: format!(
-            "Means over positions. Left: norm of the attention's output over that of the MLP's. Middle: norm of both together \
-             over that of the residual stream before the block. Right: cosine of both together with that stream, negative \
-             where a block erases and positive where it strengthens. Horizontal axis: relative depth of the block. Bands: \
+            "Means over positions. Left: norm of the attention's output divided by that of the MLP's. Middle: norm of their sum \
+             divided by that of the residual stream before the block. Right: cosine of their sum with that stream, negative \
+             if a block erases and positive if it strengthens. Horizontal axis: relative depth of the block. Bands: \
              one standard error to either side. Models: {}.",
             models::names(&models)
         ),

@@ -1,4 +1,4 @@
-//! What attention and MLP write to the residual stream (paper E, Csordás et al.).
+//! The outputs that attention and MLP add to the residual stream (paper E, Csordás et al.).
 
 use super::table::Record;
 use crate::core::error::ExperimentError;
@@ -63,7 +63,7 @@ impl Watch for Updates {
 }
 
 impl Updates {
-    /// The sizes of the block whose MLP wrote `mlp`.
+    /// The sizes of the block whose MLP output is `mlp`.
     fn sizes(&self, mlp: ArrayView2<'_, f32>) -> Sizes {
         let mut sums = [0.0; 5];
         let mut norms = Vec::with_capacity(mlp.nrows());
@@ -75,7 +75,7 @@ impl Updates {
         {
             let (attention_norm, mlp_norm) =
                 (dot(attention, attention).sqrt(), dot(mlp, mlp).sqrt());
-            // ‖a + m‖² and (a + m)·h from products of pairs: the sum is never rounded to f32.
+            // ‖a + m‖² and (a + m)·h are computed from products of pairs, so that the sum is never rounded to f32.
             let update = (dot(attention, attention) + 2.0 * dot(attention, mlp) + dot(mlp, mlp))
                 .max(0.0)
                 .sqrt();

@@ -1,4 +1,4 @@
-//! How much attention writes in comparison with the MLP.
+//! The size of attention's output in comparison with the MLP's.
 //!
 //! - **Stands for** v1's figure of the attention-to-MLP ratio, and the "attention-heavy computation" of table 1.
 //! - **Needs** any models and any corpus: the plain pass.
@@ -37,8 +37,8 @@ impl Experiment for SublayerRatio {
             summary: "Attention in comparison with the MLP (v1-fig-ratio)",
             title: "Attention in comparison with the MLP",
             stands_for: "v1's figure of the ratio, and “attention-heavy computation” in table 1",
-            caption: "Mean over positions of ‖attention output‖/‖MLP output‖; of ‖both‖/‖residual stream‖; and of the cosine of their sum with the residual stream, negative where a block erases. Against relative depth, positions 1 to T−1; bands are one standard error, clustered by sequence.",
-            paper_says: "The share of attention falls gradually in comparison with the MLP's with depth: early computation is attention-heavy.",
+            caption: "Means of ‖attention output‖/‖MLP output‖, of ‖sum of both‖/‖residual stream‖, and of the cosine of that sum with the residual stream, which is negative if a block erases. Against relative depth; means over positions 1 to T−1; bands are one standard error, clustered by sequence.",
+            paper_says: "With depth the share of attention falls gradually in comparison with the MLP's: early computation is attention-heavy.",
         }
     }
 

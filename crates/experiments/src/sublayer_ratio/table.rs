@@ -34,13 +34,13 @@ record! {
         pub relative_update: f64,
         /// Its standard error.
         pub relative_update_se: Option<f64>,
-        /// Mean cosine of attn.out + mlp.out with resid.pre: negative where a block erases, positive where it strengthens.
+        /// Mean cosine of attn.out + mlp.out with resid.pre: negative if a block erases, positive if it strengthens.
         pub update_cosine: f64,
         /// Its standard error.
         pub update_cosine_se: Option<f64>,
         /// Sequences of the corpus.
         pub sequences: u64,
-        /// Positions over which the means go.
+        /// Positions that means are taken over.
         pub positions: u64,
     }
     table("sublayer-ratio") key(model, layer) fault(|r| negative_error([("attn_out_norm_se", r.attn_out_norm_se), ("mlp_out_norm_se", r.mlp_out_norm_se), ("ratio_se", r.ratio_se), ("relative_update_se", r.relative_update_se), ("update_cosine_se", r.update_cosine_se)]))
@@ -49,7 +49,7 @@ record! {
 /// ‖attn.out‖/‖mlp.out‖ against the block.
 ///
 /// # Errors
-/// The results do not reach.
+/// The results are incomplete.
 pub fn curve(tables: &Tables, model: &str) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model;
     curve::curve(tables.of(), "sublayer-ratio", own, |r| {

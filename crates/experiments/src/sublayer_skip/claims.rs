@@ -59,7 +59,7 @@ const THIRD: f64 = 0.33;
 
 type Side = (Kind, Family);
 
-/// By how much the other side's loss lies above the one's, nats, paired by sequence.
+/// How far the second side's loss is above the first side's, nats, paired by sequence.
 fn loss_apart(
     evidence: &Evidence<'_>,
     model: &str,
@@ -125,7 +125,7 @@ fn record<'a>(
         .ok_or_else(|| needs("sublayer-skip"))
 }
 
-/// What the last third of the attention gives; absent where no task was run.
+/// The results for the last third of the attention; an error if no task ran.
 fn late_third<'a>(
     evidence: &Evidence<'a>,
     model: &str,
@@ -136,14 +136,14 @@ fn late_third<'a>(
     Ok((value(record).ok_or_else(missing)?, record))
 }
 
-/// The share of continuations without a difference under the last third of the attention, with Wilson's interval.
+/// The share of identical continuations under the last third of the attention, with Wilson's interval.
 fn identical(evidence: &Evidence<'_>, model: &str) -> Outcome {
     let (share, record) = late_third(evidence, model, |r| r.identical_share)?;
     let range = wilson(share, record.continuations as f64);
     Ok(Measured::of(share).within(range))
 }
 
-/// The share of items whose choice is the plain model's, with Wilson's interval.
+/// The share of items with the plain model's choice, with Wilson's interval.
 fn agreement(evidence: &Evidence<'_>, model: &str) -> Outcome {
     let (share, record) = late_third(evidence, model, |r| r.agreement)?;
     let items: u64 = tasks_of(evidence, record).iter().map(|r| r.items).sum();
@@ -174,8 +174,8 @@ fn t3(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// The standard error of the part that is lost, from the changes of the tasks, which are paired by item; the plain model's
-/// mean is taken as given.
+/// The standard error of the lost fraction, from the changes of the tasks, paired by item; the plain model's mean counts as
+/// exact.
 fn error_of_drop(tasks: &[&TaskRecord]) -> Option<f64> {
     let error = |r: &TaskRecord| {
         let items = r.items as f64;
@@ -188,7 +188,7 @@ fn error_of_drop(tasks: &[&TaskRecord]) -> Option<f64> {
     (plain > 0.0).then_some(squares?.sqrt() / plain)
 }
 
-/// The speeds of a kind at one fraction by the length of the cache.
+/// The speeds of a kind at one fraction, by the length of the cache.
 fn speed<'a>(
     evidence: &Evidence<'a>,
     model: &str,
@@ -210,10 +210,10 @@ fn no_times() -> NotTested {
     )
 }
 
-/// By how much a ratio may miss what the bytes foresee.
+/// The most by which a ratio may miss the prediction from bytes.
 pub(super) const MISSED: f64 = 0.05;
 
-/// A ratio of times meets that of bytes. Where the bytes foresee so little that a ratio of 1 would meet it too, nothing is tested.
+/// A ratio of times meets that of bytes. If the predicted ratio is so close to 1 that 1 would meet it too, nothing is tested.
 fn t4(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
         let mut findings = Vec::new();
@@ -332,7 +332,7 @@ fn t8(evidence: &Evidence<'_>) -> Vec<Finding> {
             return Err(needs("sublayer-skip"));
         }
         let most = (layers / 3).max(1);
-        // Late ones that are among the most similar, if their similarity is so many errors greater and that of early ones less.
+        // Late ones are among the most similar if their similarity is this many errors greater and that of early ones less.
         let late = |errors: f64| {
             let mut ranked: Vec<(f64, bool)> = own
                 .iter()
@@ -354,7 +354,7 @@ fn t8(evidence: &Evidence<'_>) -> Vec<Finding> {
             late as f64 / most as f64
         };
         let share = late(0.0);
-        // What so many drawn from all leave open: blocks are few, and their order may be any.
+        // The uncertainty of so few drawn from all: blocks are few, and their order may be arbitrary.
         let all = own.len() as f64;
         let rest = (all - most as f64) / (all - 1.0).max(1.0);
         let half = 1.96 * (0.25 / most as f64 * rest).sqrt();
@@ -422,7 +422,7 @@ fn t10(evidence: &Evidence<'_>) -> Vec<Finding> {
             (Kind::DropAttn, Family::Similarity),
             (Kind::DropAttn, Family::Latter),
         );
-        // The table has the last ones' loss less that of the ranked ones.
+        // The table has the loss of the last ones minus that of the ranked ones.
         let apart = apart.map(|measured| Measured {
             value: -measured.value,
             ..measured
@@ -525,7 +525,7 @@ mod tests {
             |t| records(t, |r| r.identical_share = Some(0.8)),
             1,
         );
-        // Of two continuations neither is like the plain one: that tells little.
+        // Two continuations, neither equal to the plain one, tell little.
         let few = |t: &mut Tables| {
             records(t, |r| {
                 r.identical_share = Some(0.0);
@@ -542,7 +542,7 @@ mod tests {
                 r.similarity_mean = 1.0 - 0.01 * r.source as f64;
             }
         };
-        // A third of twelve blocks, or of sixteen, is too few to be told from chance.
+        // A third of twelve or sixteen blocks is too few to differ from chance.
         let ranked = Judged::of(CLAIMS, "T8", &[synthetic::add]);
         ranked.check(|_| {}, [MODELS - 2, 0, 2, 0]);
         ranked.check(ranks, [0, MODELS, 0, 0]);

@@ -1,4 +1,4 @@
-//! The tasks that choices are made in.
+//! The tasks for choices.
 
 use super::Tasks;
 use crate::core::data::{Limit, Source};
@@ -6,14 +6,14 @@ use crate::core::error::ExperimentError;
 use layerwise_tasks::{DATA_SETS, Task, Wanted, standins};
 use std::path::Path;
 
-/// Where the items come from.
+/// The source of the items.
 pub(crate) static SOURCE: Source = Source {
     option: "tasks",
-    help: "A folder with data sets of tasks for sublayer-skip, at least one of lambada_openai, arc_easy, arc_challenge, hellaswag, piqa, winogrande, boolq (.jsonl, there or in its folder zero-shot) and mmlu (a folder with test and dev), as published or in the form of llm-foundry [default: stand-ins from the embedded text]",
+    help: "A folder with data sets of tasks for sublayer-skip, at least one of lambada_openai, arc_easy, arc_challenge, hellaswag, piqa, winogrande, boolq (.jsonl, there or in its folder zero-shot) and mmlu (a folder with test and dev), as published or in llm-foundry's format [default: stand-ins from the embedded text]",
     title: "Tasks",
     limit: Limit {
         option: "task-items",
-        help: "Take the first N items of each task for sublayer-skip, which runs some forty schedules on all of them, and continue at most as many prompts [default: 4]",
+        help: "Take the first N items of each task for sublayer-skip, which runs some forty schedules on all of them, and continue at most N prompts [default: 4]",
         least: 1,
         default: Some(4),
     },
@@ -26,7 +26,7 @@ pub(crate) static SOURCE: Source = Source {
     },
 };
 
-/// The data sets that a folder has, but for SST-2, which is no choice among continuations; at least one.
+/// The data sets in a folder, except SST-2, which is not a choice among continuations; at least one.
 fn found(folder: &Path, most: usize) -> Result<Vec<Task>, ExperimentError> {
     let sets = DATA_SETS.iter().filter(|set| set.name != "sst2");
     let sets = sets.filter(|set| set.find(folder).is_some());

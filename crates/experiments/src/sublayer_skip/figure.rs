@@ -44,7 +44,7 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// The drawing: of one model all panels, of several a row of two for each.
+/// The drawing: all panels of one model, or of several models a row of two panels each.
 pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
     let records = tables.of::<Record>();
     if records.is_empty() {
@@ -181,7 +181,7 @@ fn accuracy(tables: &Tables, model: &str) -> Panel {
     }
 }
 
-/// Lines of what bytes predict; points of what was measured.
+/// Predictions from bytes as lines, measurements as points.
 fn gain(tables: &Tables, model: &str, cached: usize) -> Panel {
     let mut marks = Vec::new();
     for kind in Kind::OF_ONE_SORT {
@@ -224,7 +224,7 @@ fn gain(tables: &Tables, model: &str, cached: usize) -> Panel {
     }
 }
 
-/// Similarity by block; those that go at 33 % by similarity are marked in black.
+/// Similarity by block; black marks those left out at 33 % by similarity.
 fn similarity(tables: &Tables, model: &str, kind: Kind) -> Panel {
     let own: Vec<&SimilarityRecord> = tables
         .of::<SimilarityRecord>()
@@ -268,7 +268,7 @@ fn similarity(tables: &Tables, model: &str, kind: Kind) -> Panel {
     }
 }
 
-/// What each schedule costs and gains: accuracy where tasks were run, else the loss; a line joins those that none beats.
+/// The cost and gain of each schedule: lost accuracy if tasks ran, else the loss; a line joins the schedules that no other beats.
 fn frontier(tables: &Tables, model: &str) -> Panel {
     let own: Vec<&Record> = tables
         .of::<Record>()

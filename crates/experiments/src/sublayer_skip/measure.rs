@@ -1,6 +1,6 @@
 //! The loss, the choices, the continuations and the bytes of every variant.
 //!
-//! Similarities decide which variants there are: each share of a run measures all of them, and its part of what follows.
+//! Similarities determine the variants, so each share of a run measures all similarities, and its part of the rest.
 
 use super::Tasks;
 use super::plan::{altered, plan};
@@ -19,24 +19,24 @@ use layerwise_schedule::Schedule;
 use layerwise_sweep::{Divergence, Statistics, collect, cost};
 use layerwise_transformer::{Cost, Precision};
 
-/// The most sequences that the loss is measured on, and as many others for the similarities.
+/// The most sequences that the loss is measured on; the same number of others is used for similarities.
 const SEQUENCES: usize = 64;
-/// The most sequences for similarities of what is left, which are measured after each part that goes.
+/// The most sequences for similarities of the remaining parts, which are measured again after each part that is left out.
 const SEQUENCES_ONE_BY_ONE: usize = 16;
-/// The most prompts that are continued.
+/// The most prompts to continue.
 const PROMPTS: usize = 64;
-/// Tokens of a prompt, of a sequence that has twice as many.
+/// Tokens of a prompt; its sequence has at least twice as many.
 const PROMPT: usize = 64;
-/// Tokens in the cache for which bytes are told.
+/// Tokens in the cache for which bytes are reported.
 const CACHED: [usize; 3] = [32, 512, 2048];
 
-/// The sequences of the text: those that the loss is measured on, and those that similarities are estimated on.
+/// The sequences of the text for measuring the loss, and those for estimating similarities.
 fn split<'a>(subject: &Subject<'a>) -> (Vec<Vec<u32>>, Vec<&'a Vec<u32>>) {
     let all = subject.text.sequences();
     let own = all.iter().step_by(2).take(SEQUENCES).cloned().collect();
     let others: Vec<&Vec<u32>> = all.iter().skip(1).step_by(2).take(SEQUENCES).collect();
     match others.is_empty() {
-        // Of a text of one sequence both are measured there.
+        // A text of one sequence serves both.
         true => (own, all.iter().collect()),
         false => (own, others),
     }
@@ -53,7 +53,7 @@ fn prompts(subject: &Subject<'_>, most: usize) -> Vec<Vec<u32>> {
     prompts.take(most).collect()
 }
 
-/// How many variants there are of a model of so many blocks, with and without tasks.
+/// The number of variants for a model with this many blocks, with and without tasks.
 fn variant_counts(layers: usize) -> (usize, usize) {
     let plain = plain_variants(layers);
     let with_tasks = plain
@@ -64,14 +64,14 @@ fn variant_counts(layers: usize) -> (usize, usize) {
         .iter()
         .filter(|fraction| (1..layers).contains(&variants::count(**fraction, layers)))
         .count();
-    // By similarity the three kinds and both together, one by one the three kinds.
+    // By similarity the three kinds and both kinds together; one by one, the three kinds.
     (plain.len() + 7 * of_model, with_tasks + 4 * of_model)
 }
 
-/// What is going to be run.
+/// Describes the runs.
 ///
 /// # Errors
-/// An item that cannot be encoded, or an interrupt.
+/// An item cannot be encoded, or the user interrupts.
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
     let layers = subject.model.config().layers;
     let (own, others) = split(subject);
@@ -91,7 +91,7 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
     Ok(told)
 }
 
-/// Multiply-adds of the runs, about: every variant counts as a whole model.
+/// The approximate multiply-adds of the runs: every variant counts as a whole model.
 ///
 /// # Errors
 /// As for [`announce`].
@@ -129,7 +129,7 @@ fn choosing(subject: &Subject<'_>) -> Result<Option<std::sync::Arc<Choosing>>, E
 /// Ranks the parts, runs every variant, and fills the tables.
 ///
 /// # Errors
-/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+/// Logits are not finite, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
     let (own, others) = split(subject);
     let plain = Schedule::plain(subject.model.stack())?;
@@ -309,7 +309,7 @@ fn pairs(variants: &[Variant]) -> Vec<(&Variant, &Variant)> {
     each.collect()
 }
 
-/// Each edit once, in the order of the variants.
+/// The distinct edits, in the order of the variants.
 fn distinct_edits<'a>(variants: impl Iterator<Item = &'a Variant>) -> Vec<&'a str> {
     let mut edits: Vec<&str> = Vec::new();
     for variant in variants {
@@ -325,7 +325,7 @@ fn position(edits: &[&str], edit: &str) -> usize {
     found.expect("every variant's edit is in the list")
 }
 
-/// What a model costs under schedules.
+/// The results of a model under schedules.
 pub(super) struct Costs {
     cost: Cost,
     plain: Schedule,
@@ -333,7 +333,7 @@ pub(super) struct Costs {
 }
 
 impl Costs {
-    /// Bytes of a kept number.
+    /// Bytes of a stored number.
     const NUMBER: usize = size_of::<f32>();
 
     pub(super) fn new(subject: &Subject<'_>, plain: &Schedule) -> Self {
@@ -347,7 +347,7 @@ impl Costs {
         }
     }
 
-    /// Bytes that decoding a token reads in the plain model over those under a schedule.
+    /// Bytes read to decode a token in the plain model, divided by those under a schedule.
     pub(super) fn ratio(&self, schedule: &Schedule, cached: usize) -> f64 {
         let bytes = |schedule| {
             let bytes = self
@@ -358,24 +358,24 @@ impl Costs {
         bytes(&self.plain) / bytes(schedule)
     }
 
-    /// Bytes of the cache under a schedule over those of the plain model.
+    /// Bytes of the cache under a schedule, divided by those of the plain model.
     fn cache_ratio(&self, schedule: &Schedule) -> f64 {
         let bytes = |schedule| self.cost.bytes_kept(schedule, 1, Self::NUMBER) as f64;
         bytes(schedule) / bytes(&self.plain)
     }
 }
 
-/// Times of the plain model over those of an edit, by the clock.
+/// Measured times of the plain model divided by those of an edit.
 struct Speed {
     edit: String,
     cached: usize,
-    /// Of a decoded token, mean and standard error over repetitions.
+    /// For a decoded token, mean and standard error over repetitions.
     decode: [Option<f64>; 2],
-    /// To the first token.
+    /// For the time to the first token.
     first: [Option<f64>; 2],
 }
 
-/// The speeds of the last ones of every kind, at each length of the cache that the model has room for; none without a clock.
+/// The speeds of the last ones of every kind, at each length of the cache that fits into the context; empty without a clock.
 fn speeds(subject: &Subject<'_>, variants: &[Variant]) -> Result<Vec<Speed>, ExperimentError> {
     let Some(clock) = subject.clock else {
         return Ok(Vec::new());
@@ -431,7 +431,7 @@ fn rank(subject: &Subject<'_>, similarities: &Similarities, tables: &mut Tables)
     }
 }
 
-/// The variants that leave out what changes its input least.
+/// The variants that leave out the parts that change their input least.
 fn by_similarity(similarities: &Similarities) -> Vec<Variant> {
     let mut variants = Vec::new();
     let layers = similarities.of_kind(0).len();
@@ -474,7 +474,7 @@ fn by_similarity(similarities: &Similarities) -> Vec<Variant> {
     variants
 }
 
-/// The variants that leave out one part after the other, each time the one that changes least what is left.
+/// The variants that leave out parts one by one, each time the part that changes its input least among those left.
 fn one_by_one(
     subject: &Subject<'_>,
     sequences: &[&Vec<u32>],
@@ -523,7 +523,7 @@ fn losses(
     Ok(collect(plan.entries().len(), sums))
 }
 
-/// How the items of all tasks are answered under all edits, the plain model's first; fills the table of tasks.
+/// The answers to all tasks under all edits, the plain model's first; fills the table of tasks.
 fn answered(
     subject: &Subject<'_>,
     choosing: &Choosing,
@@ -560,7 +560,7 @@ fn answered(
     Ok(answers)
 }
 
-/// What the tasks say of one schedule together.
+/// The results of all tasks together under one schedule.
 #[derive(Default)]
 struct Told {
     mean: Option<f64>,

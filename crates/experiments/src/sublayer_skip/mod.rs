@@ -5,7 +5,7 @@
 //! - **Computes** loss, choices, continuations and the bytes of decoding for every kind, family and fraction of sublayers.
 //! - **Feeds the claims** T1 to T10.
 //!
-//! Times are taken where there is a clock; the ratio of bytes that decoding reads is what they should be at batch 1.
+//! Times are measured if there is a clock; at batch size 1 they should have the ratio of the bytes that decoding reads.
 
 pub mod claims;
 mod data;
@@ -38,7 +38,7 @@ use crate::register;
 use layerwise_plot::Figure;
 use layerwise_tasks::Task;
 
-/// The tasks that choices are made in.
+/// The tasks for choices.
 pub struct Tasks(pub Vec<Task>);
 
 /// See the [module](self).
@@ -56,7 +56,7 @@ impl Experiment for SublayerSkip {
             summary: "Leaving out late attention, MLPs or blocks: loss, choices, writing, bytes (arXiv 2407.15516)",
             title: "Skipping late sublayers",
             stands_for: "Tyukin and others, arXiv 2407.15516 and 2404.05741; the ranking by similarity is LLM-Drop's",
-            caption: "Loss, accuracy and bytes read when a fraction of the sublayers is left out. Colours: attention, MLP, block; solid: the last ones, dashed: the last but one, dotted: the first after block 0. Similarity is the mean cosine between a sublayer's input and input plus update. Gains in speed are those predicted from the bytes that decoding reads.",
+            caption: "Loss, accuracy and bytes read when a fraction of the sublayers is left out. Colours: attention, MLP, block; solid: the last ones, dashed: the last ones except the very last, dotted: the first ones after block 0. Similarity is the mean cosine between a sublayer's input and input plus update. Gains in speed are predicted from the bytes that decoding reads.",
             paper_says: "Late attention sublayers can be left out with little loss, more so than MLPs or blocks; skipping them speeds up Llama-2-7B by 21 % for one token.",
         }
     }

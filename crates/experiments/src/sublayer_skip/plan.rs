@@ -5,7 +5,7 @@ use crate::core::subject::Subject;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, Edit, EditFamily, Schedule};
 use layerwise_sweep::Plan;
 
-/// The plan of some edits, in their order behind the plain schedule.
+/// The plan of some edits, in order after the plain schedule.
 pub(super) fn plan(subject: &Subject<'_>, edits: &[&str]) -> Result<Plan, ExperimentError> {
     let families = edits.iter().map(|edit| edit.parse::<EditFamily>());
     let families = families.collect::<Result<Vec<_>, _>>()?;

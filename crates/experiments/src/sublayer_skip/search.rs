@@ -1,4 +1,4 @@
-//! The fastest schedule that loses little on a task.
+//! The search for the fastest schedule that loses little on a task.
 
 use super::measure::Costs;
 use super::plan::plan;
@@ -16,33 +16,33 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Tried {
-    /// The edit, as every command takes it.
+    /// The edit, in the notation of every command.
     pub edit: String,
-    /// What decoding a token should gain: the plain model's bytes over the schedule's, with 512 tokens cached.
+    /// The predicted gain in decoding: the plain model's bytes divided by the schedule's, with 512 tokens cached.
     pub predicted_ratio: f64,
-    /// The quality that the limit is about: accuracy where answers are known, else agreement with the plain model.
+    /// The quality that the limit applies to: accuracy if answers are known, else agreement with the plain model.
     pub quality: f64,
-    /// The part of the plain model's quality that is lost.
+    /// The fraction of the plain model's quality that is lost.
     pub loss: f64,
     /// The standard error of the loss, paired over items.
     pub loss_se: Option<f64>,
-    /// Whether what is left out was drawn by chance: a control, which is never the answer.
+    /// Whether the parts left out were drawn at random: a control, which is never the answer.
     pub is_control: bool,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Found {
-    /// Whether the quality is agreement with the plain model, because the task's answers are not known.
+    /// Whether the quality is agreement with the plain model, because the task's answers are unknown.
     pub is_agreement: bool,
     /// The plain model's quality.
     pub plain: f64,
     /// Items.
     pub items: usize,
-    /// All that was tried, the fastest first.
+    /// All schedules that were tried, the fastest first.
     pub tried: Vec<Tried>,
-    /// The fastest of them within the limit, by its place; `None` where none is.
+    /// The index of the fastest one within the limit; `None` if there is none.
     pub best: Option<usize>,
 }
 
@@ -55,13 +55,13 @@ impl Found {
     }
 }
 
-/// Tries every fraction of every kind in the order "late first", "last kept" and "most similar first" on a task, and
-/// finds the fastest whose relative loss is at most `limit`. Beside them it tries as many parts drawn by chance, as a control.
+/// Tries every fraction of every kind in the orders "late first", "last kept" and "most similar first" on a task, and finds the
+/// fastest schedule with a relative loss of at most `limit`. Also tries equally many parts drawn at random, as a control.
 ///
 /// Similarities are estimated on the text of the subject.
 ///
 /// # Errors
-/// A model without tokenizer, an item that cannot be encoded, a journal that cannot be used, or an interrupt.
+/// The model has no tokenizer, an item cannot be encoded, a journal cannot be used, or the user interrupts.
 pub fn fastest(subject: &Subject<'_>, task: &Task, limit: f64) -> Result<Found, ExperimentError> {
     let Some(tokenizer) = subject.tokenizer else {
         return Err(ExperimentError::unexpected("a tokenizer", "none"));
@@ -117,7 +117,7 @@ pub fn fastest(subject: &Subject<'_>, task: &Task, limit: f64) -> Result<Found, 
     let plain = quality(0);
     let whole = plain.mean().filter(|mean| *mean > 0.0).ok_or_else(|| {
         ExperimentError::unexpected(
-            "a task that the plain model answers at times",
+            "a task of which the plain model answers at least one item correctly",
             "no right answer",
         )
     })?;
@@ -153,10 +153,10 @@ pub fn fastest(subject: &Subject<'_>, task: &Task, limit: f64) -> Result<Found, 
 /// The most sequences that similarities are estimated on.
 const SEQUENCES: usize = 16;
 
-/// By which controls are drawn.
+/// The seed for drawing controls.
 const SEED: u64 = 0;
 
-/// So many blocks by chance, ascending.
+/// This many random blocks, ascending.
 fn drawn(random: &mut ChaCha8Rng, count: usize, layers: usize) -> Vec<usize> {
     let mut blocks: Vec<usize> = (0..layers).collect();
     for at in 0..count {
@@ -168,7 +168,7 @@ fn drawn(random: &mut ChaCha8Rng, count: usize, layers: usize) -> Vec<usize> {
     blocks
 }
 
-/// How many schedules a search tries at most.
+/// The most schedules that a search tries.
 pub fn schedules(layers: usize) -> usize {
     4 * Kind::OF_ONE_SORT.len() * (layers / 2)
 }

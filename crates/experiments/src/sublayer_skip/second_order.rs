@@ -1,6 +1,6 @@
-//! How far second order foresees what leaving sublayers out does to the distributions.
+//! How well the second-order approximation predicts the effect of leaving out sublayers on the distributions.
 //!
-//! With Δz the change of the logits, KL(p ‖ q) = ln E_p exp(Δz) − E_p Δz, which to second order is Var_p(Δz)/2.
+//! With Δz the change of the logits, KL(p ‖ q) = ln E_p exp(Δz) − E_p Δz, which is Var_p(Δz)/2 to second order.
 
 use super::plan::plan;
 use crate::core::error::ExperimentError;
@@ -11,10 +11,10 @@ use layerwise_transformer::{Batch, Model, ModelConfig};
 use ndarray::{Array2, ArrayView1, s};
 use serde::{Deserialize, Serialize};
 
-/// The last positions of a sequence whose logits are compared.
+/// The number of last positions of a sequence whose logits are compared.
 const POSITIONS: usize = 16;
 
-/// Both numbers of one schedule, over sequences.
+/// Both numbers for one schedule, over sequences.
 pub(super) struct Orders {
     pub(super) kl: ClusteredMean,
     pub(super) half_variance: ClusteredMean,
@@ -36,7 +36,7 @@ fn last_logits(model: &Model, reached: &Reached<'_, Vec<u32>>) -> Array2<f32> {
     model.standard_lens(reached.states.slice(s![first.., ..]))
 }
 
-/// Half the variance of the difference of two rows of logits under the first.
+/// Half the variance of the difference of two rows of logits, under the first row's distribution.
 fn half_variance(
     plain: ArrayView1<'_, f32>,
     altered: ArrayView1<'_, f32>,
@@ -100,7 +100,7 @@ impl Measure for SecondOrder {
     }
 }
 
-/// Both numbers of every edit, on the last positions of each sequence.
+/// Both numbers for every edit, on the last positions of each sequence.
 pub(super) fn of(
     subject: &Subject<'_>,
     edits: &[&str],
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use ndarray::array;
 
-    /// Where logits change little, second order is all there is.
+    /// For small changes of the logits, the second order is exact.
     #[test]
     fn half_the_variance_is_the_divergence_of_small_changes() {
         let plain = array![0.5_f32, -1.0, 2.0, 0.0];
@@ -135,7 +135,7 @@ mod tests {
         };
         assert!((of(0.01) - 1.0).abs() < 0.01, "{}", of(0.01));
         assert!((of(2.0) - 1.0).abs() > 0.1, "{}", of(2.0));
-        // The same added to all logits changes nothing.
+        // A constant added to all logits changes nothing.
         let shifted = &plain + 1.0;
         assert!(half_variance(plain.view(), shifted.view()).unwrap() < 1e-9);
     }

@@ -1,4 +1,4 @@
-//! How similar the output of a sublayer is to its input.
+//! The similarity of a sublayer's output to its input.
 
 use super::variants::Kind;
 use crate::core::error::{ExperimentError, Place};
@@ -17,7 +17,7 @@ struct Cosines {
     sums: Vec<Vec<f64>>,
 }
 
-/// Watches a run, and sums up the cosines between inputs and outputs.
+/// Observes a run, and sums up the cosines between inputs and outputs.
 struct Watch {
     before: Option<Array2<f32>>,
     between: Option<Array2<f32>>,
@@ -36,7 +36,7 @@ impl Watch {
         }
     }
 
-    /// Adds the cosines of each row with itself and an update, or with another state.
+    /// Adds the cosines of each row with the sum of itself and an update, or with another state.
     fn add(&mut self, kind: usize, block: usize, input: &Array2<f32>, output: &Array2<f32>) {
         let rows = input.outer_iter().zip(output.outer_iter());
         let cosine = |(a, b): (ndarray::ArrayView1<'_, f32>, ndarray::ArrayView1<'_, f32>)| {
@@ -45,7 +45,7 @@ impl Watch {
                 [ab + a * b, aa + a * a, bb + b * b]
             });
             let length = (sums[1] * sums[2]).sqrt();
-            // A zero vector has no direction to be kept.
+            // A zero vector has no direction to keep.
             if length > 0.0 { sums[0] / length } else { 0.0 }
         };
         self.cosines.sums[kind][block] += rows.map(cosine).sum::<f64>();
@@ -87,9 +87,9 @@ impl Observer for Watch {
     }
 }
 
-/// What a sequence of so many tokens takes: a run, the states that its sublayers are watched by, and the sums.
+/// The memory of a sequence of this many tokens: a run, the observed states of its sublayers, and the sums.
 fn bytes(config: &ModelConfig, tokens: usize) -> WorkBytes {
-    /// The residual stream, what a sublayer reads, what it adds, and both together.
+    /// The residual stream, a sublayer's input, its update, and their sum.
     const STREAMS: usize = 6;
     WorkBytes {
         reading: Workspace::most_bytes(config, tokens)
@@ -98,15 +98,15 @@ fn bytes(config: &ModelConfig, tokens: usize) -> WorkBytes {
     }
 }
 
-/// Similarities of the parts that a schedule runs, with their standard errors over sequences: of each kind of
-/// [`Kind::OF_ONE_SORT`], of each block.
+/// Similarities of the parts that a schedule runs, with their standard errors over sequences: for each kind of
+/// [`Kind::OF_ONE_SORT`], for each block.
 pub(super) struct Similarities(Vec<Vec<ClusteredMean>>);
 
 impl Similarities {
-    /// Runs a schedule on some sequences; a share of a run runs it on all of them.
+    /// Runs a schedule on some sequences; every share of a run runs it on all of them.
     ///
     /// # Errors
-    /// A sequence that does not fit the model, a journal that cannot be used, or an interrupt.
+    /// A sequence does not fit the model, a journal cannot be used, or the user interrupts.
     pub(super) fn of(
         subject: &Subject<'_>,
         sequences: &[&Vec<u32>],
@@ -153,7 +153,7 @@ impl Similarities {
         &self.0[kind]
     }
 
-    /// The blocks by the similarity of a kind of part, the most similar first, the earlier of equals.
+    /// The blocks by the similarity of a kind of part, most similar first, of equal ones the earlier first.
     pub(super) fn ranked(&self, kind: usize) -> Vec<(usize, f64)> {
         let means = self.0[kind].iter().enumerate();
         let mut ranked: Vec<(usize, f64)> = means

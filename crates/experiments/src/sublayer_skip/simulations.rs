@@ -1,4 +1,4 @@
-//! The claims on runs that are made up: such as have nothing to find, and such as have the effect.
+//! The claims on simulated runs: some have nothing to find, some have the effect.
 
 use super::claims::{CLAIMS, MISSED};
 use super::synthetic;
@@ -17,7 +17,7 @@ fn simulated(
     }
 }
 
-/// Losses of pairs that differ by so many of a sequence's standard deviations.
+/// Losses of pairs that differ by this many of a sequence's standard deviations.
 fn apart(difference: f64) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
     simulated(move |simulated, tables| {
         for r in tables.of_mut::<PairRecord>() {
@@ -35,8 +35,8 @@ fn losses_that_do_not_differ_show_nothing() {
     }
 }
 
-/// Items of which such shares are answered rightly before, only before, and only after; of `tasks` tasks of so many items.
-/// Of 64 continuations about the share `same` is that of the plain model.
+/// Items with these shares answered right in both, only before, and only after, in `tasks` tasks of this many items. Of 64
+/// continuations about the share `same` equals the plain model's.
 fn answered(
     [before, lost, won]: [f64; 3],
     tasks: usize,
@@ -92,7 +92,7 @@ fn answered(
 #[test]
 fn few_items_do_not_show_that_little_is_lost() {
     let judged = |claim| Judged::of(CLAIMS, claim, &[synthetic::add]);
-    // Just as much is lost as may be: of few items, and of many.
+    // The loss is exactly the allowed one: with few items, and with many.
     for items in [24, 100] {
         judged("T3").check_null(&[small()], answered([0.6, 0.04, 0.01], 3, items, 0.5));
     }
@@ -103,12 +103,12 @@ fn few_items_do_not_show_that_little_is_lost() {
         judged("T7").check_null(&[small()], answered([0.6, 0.1, 0.1], 2, items, 0.5));
     }
     judged("T7").check_effect(&[small()], true, answered([0.6, 0.06, 0.06], 3, 200, 0.2));
-    // Accuracies that do not change, on several tasks; and such as rise.
+    // Accuracies that do not change, on several tasks; and accuracies that rise.
     judged("T9").check_null(&[small()], answered([0.5, 0.1, 0.1], 3, 24, 0.5));
     judged("T9").check_effect(&[small()], true, answered([0.5, 0.02, 0.15], 3, 100, 0.5));
 }
 
-/// Decode ratios that are `of` the foreseen ones, but for the noise of five repetitions.
+/// Decode ratios that are `of` times the predicted ones, with the noise of five repetitions.
 fn timed(of: fn(&SpeedRecord) -> f64) -> impl Fn(&mut Simulated, &Facts, &mut Tables) {
     simulated(move |simulated, tables| {
         for r in tables.of_mut::<SpeedRecord>() {
@@ -137,7 +137,7 @@ fn speeds_that_do_not_follow_the_bytes_show_nothing() {
             }
         }),
     );
-    // Bytes that foresee hardly anything.
+    // Bytes that predict hardly any gain.
     let hardly = |tables: &mut Tables| {
         for r in tables.of_mut::<SpeedRecord>() {
             r.predicted_ratio = 1.04;

@@ -8,17 +8,17 @@ record! {
     pub struct Record {
         /// Name of the model.
         pub model: String,
-        /// What is left out.
+        /// The kind of part left out.
         pub kind: Kind,
-        /// Which of them.
+        /// The family: which parts of the kind.
         pub family: Family,
-        /// The fraction of the blocks that is left out, 0 for the plain model; of both kinds together of the sublayers.
+        /// The fraction of the blocks left out, 0 for the plain model; for both kinds together, the fraction of the sublayers.
         pub fraction: f64,
-        /// How many.
+        /// The number of parts.
         pub k: usize,
-        /// The edit, as every command takes it.
+        /// The edit, in the notation of every command.
         pub schedule: String,
-        /// Loss of predicting the next token less the plain model's, nats, paired.
+        /// Next-token loss minus the plain model's, nats, paired.
         pub nll_increase: f64,
         /// Its standard error, clustered by sequence.
         pub nll_increase_se: Option<f64>,
@@ -26,35 +26,35 @@ record! {
         pub kl_nats: f64,
         /// Its standard error, clustered by sequence.
         pub kl_nats_se: Option<f64>,
-        /// What second order says of it: half the variance of the change of the logits under the plain model, nats.
+        /// Its second-order approximation: half the variance of the change of the logits under the plain model, nats.
         pub kl_second_order_nats: f64,
         /// The name of the text.
         pub corpus: String,
-        /// Mean of the tasks' accuracies; empty where no task was run.
+        /// Mean of the tasks' accuracies; empty if no task ran.
         pub benchmark_mean: Option<f64>,
         /// Its standard error.
         pub benchmark_mean_se: Option<f64>,
-        /// The part of the plain model's mean that is lost.
+        /// The fraction of the plain model's mean accuracy that is lost.
         pub relative_drop: Option<f64>,
-        /// Share of items of all tasks whose chosen option is the plain model's.
+        /// Share of items of all tasks with the plain model's choice.
         pub agreement: Option<f64>,
         /// Its standard error.
         pub agreement_se: Option<f64>,
-        /// Mean position of the first greedy token that differs from the plain model's, from 0; the length where none does.
+        /// Mean index of the first greedy token that differs from the plain model's, from 0; the length if none does.
         pub first_difference_mean: Option<f64>,
         /// Share of continuations without a difference.
         pub identical_share: Option<f64>,
         /// Prompts that were continued.
         pub continuations: usize,
-        /// Measured time of a decoded token of the plain model over that of the schedule; empty where none was measured.
+        /// Measured time of a decoded token of the plain model divided by that of the schedule; empty if not measured.
         pub decode_ratio: Option<f64>,
         /// Its standard error.
         pub decode_ratio_se: Option<f64>,
-        /// Bytes that decoding a token reads in the plain model over those under the schedule, with 512 tokens cached.
+        /// Bytes read to decode a token in the plain model divided by those under the schedule, with 512 tokens cached.
         pub predicted_ratio: f64,
-        /// Measured time to the first token of the plain model over that of the schedule; empty where none was measured.
+        /// Measured time to the first token of the plain model divided by that of the schedule; empty if not measured.
         pub first_token_ratio: Option<f64>,
-        /// Bytes of the cache over the plain model's.
+        /// Bytes of the cache divided by the plain model's.
         pub cache_ratio: f64,
     }
     table("sublayer-skip") key(model, kind, family, fraction) fault(|r| negative_error([("nll_increase_se", r.nll_increase_se), ("benchmark_mean_se", r.benchmark_mean_se), ("agreement_se", r.agreement_se), ("decode_ratio_se", r.decode_ratio_se)]))
@@ -71,19 +71,19 @@ record! {
         pub task: String,
         /// Items.
         pub items: u64,
-        /// Share of items answered rightly; NaN where the answers are not known.
+        /// Share of items answered correctly; NaN if the answers are not known.
         pub accuracy: f64,
         /// Its standard error.
         pub accuracy_se: Option<f64>,
-        /// The same by log-likelihood per character (`acc_norm`); empty where that is not defined.
+        /// The same by log-likelihood per character (`acc_norm`); empty if that is not defined.
         pub accuracy_by_length: Option<f64>,
         /// Its standard error.
         pub accuracy_by_length_se: Option<f64>,
-        /// Accuracy less the plain model's, paired.
+        /// Accuracy minus the plain model's, paired.
         pub change: f64,
         /// Its standard error.
         pub change_se: Option<f64>,
-        /// Share of items whose chosen option is the plain model's.
+        /// Share of items with the plain model's choice.
         pub agreement: f64,
     }
     table("sublayer-skip-tasks") key(model, schedule, task) fault(|r| {
@@ -99,7 +99,7 @@ record! {
     pub struct SimilarityRecord {
         /// Name of the model.
         pub model: String,
-        /// What would be left out: an attention sublayer, an MLP sublayer, a block.
+        /// The part that would be left out: an attention sublayer, an MLP sublayer, a block.
         pub kind: Kind,
         /// Its block.
         pub source: usize,
@@ -107,18 +107,18 @@ record! {
         pub similarity_mean: f64,
         /// Its standard error, clustered by sequence.
         pub similarity_se: Option<f64>,
-        /// Its place among those of its kind, 1 for the most similar.
+        /// Its rank among those of its kind, 1 for the most similar.
         pub rank: usize,
     }
     table("sublayer-similarity") key(model, kind, source) fault(|r| negative_error([("similarity_se", r.similarity_se)]))
 }
 
 record! {
-    /// One line of `sublayer-skip-speed.csv`: what the bytes that are read say of the speed at one cache length.
+    /// One line of `sublayer-skip-speed.csv`: the speed predicted from bytes read at one cache length.
     pub struct SpeedRecord {
         /// Name of the model.
         pub model: String,
-        /// What is left out.
+        /// The kind of part left out.
         pub kind: Kind,
         /// The fraction of the blocks, the last ones.
         pub fraction: f64,
@@ -126,34 +126,34 @@ record! {
         pub schedule: String,
         /// Tokens in the cache.
         pub cached_tokens: usize,
-        /// Bytes that decoding a token reads in the plain model over those under the schedule.
+        /// Bytes read to decode a token in the plain model divided by those under the schedule.
         pub predicted_ratio: f64,
-        /// Measured time of a decoded token of the plain model over that of the schedule; empty where none was measured.
+        /// Measured time of a decoded token of the plain model divided by that of the schedule; empty if not measured.
         pub decode_ratio: Option<f64>,
         /// Its standard error.
         pub decode_ratio_se: Option<f64>,
-        /// Repetitions, which the mean and its error are over; empty where none was measured.
+        /// Repetitions that the mean and its error are over; empty if not measured.
         pub repetitions: Option<usize>,
     }
     table("sublayer-skip-speed") key(model, kind, fraction, cached_tokens) fault(|r| negative_error([("decode_ratio_se", r.decode_ratio_se)]))
 }
 
 record! {
-    /// One line of `sublayer-skip-pairs.csv`: the losses under two schedules of one fraction, paired by sequence.
+    /// One line of `sublayer-skip-pairs.csv`: the losses under two schedules with one fraction, paired by sequence.
     pub struct PairRecord {
         /// Name of the model.
         pub model: String,
-        /// The fraction that is left out.
+        /// The fraction left out.
         pub fraction: f64,
-        /// What the one leaves out.
+        /// The kind that the first schedule leaves out.
         pub kind: Kind,
-        /// Which of them.
+        /// Its family.
         pub family: Family,
-        /// What the other leaves out.
+        /// The kind that the second schedule leaves out.
         pub other_kind: Kind,
-        /// Which of them.
+        /// Its family.
         pub other_family: Family,
-        /// The other's loss less the one's, nats.
+        /// The second loss minus the first, nats.
         pub nll_difference: f64,
         /// Its standard error, clustered by sequence.
         pub nll_difference_se: Option<f64>,

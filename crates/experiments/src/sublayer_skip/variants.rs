@@ -1,8 +1,8 @@
-//! The schedules that are compared: which sublayers are left out.
+//! The schedules that are compared: which sublayers each leaves out.
 
 use serde::{Deserialize, Serialize};
 
-/// What is left out.
+/// A kind of part that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -17,10 +17,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kinds of one sort of part.
+    /// The kinds that consist of one sort of part.
     pub const OF_ONE_SORT: [Self; 3] = [Self::DropAttn, Self::DropMlp, Self::Drop];
 
-    /// Its name in tables: that of the edit, where it is one.
+    /// Its name in tables, which is the edit's name if there is such an edit.
     pub fn name(self) -> &'static str {
         match self {
             Self::DropAttn => "drop_attn",
@@ -31,13 +31,13 @@ impl Kind {
     }
 }
 
-/// Which of them.
+/// A family: which parts of a kind are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
     /// The last k.
     Latter,
-    /// The last k but for the very last.
+    /// The last k, except the very last.
     LatterLastKept,
     /// The first k.
     First,
@@ -45,11 +45,11 @@ pub enum Family {
     FirstBlockZeroKept,
     /// The k in the middle.
     Middle,
-    /// The k whose output is most similar to their input.
+    /// The k with outputs most similar to their inputs.
     Similarity,
-    /// The same, one by one, with the similarities of what is left.
+    /// The same, chosen one by one with the similarities of what is left.
     OneByOne,
-    /// Drawn by chance.
+    /// Drawn at random.
     Random,
 }
 
@@ -63,7 +63,7 @@ impl Family {
         Self::Middle,
     ];
 
-    /// Whether tasks and continuations are run for it, which take longest.
+    /// Whether tasks and continuations, which take longest, run for it.
     pub fn has_tasks(self) -> bool {
         matches!(
             self,
@@ -71,7 +71,7 @@ impl Family {
         )
     }
 
-    /// The k blocks of L that it names; `None` where the stack is too short.
+    /// The k of L blocks that it names; `None` if the stack is too short.
     pub fn sources(self, k: usize, layers: usize) -> Option<Vec<usize>> {
         let room = |needed: usize| (k > 0 && needed <= layers && k < layers).then_some(());
         let range = match self {
@@ -86,10 +86,10 @@ impl Family {
     }
 }
 
-/// The fractions of the blocks that are left out; 0.33 is published.
+/// The fractions of the blocks to leave out; 0.33 is published.
 pub const FRACTIONS: [f64; 3] = [0.25, 0.33, 0.5];
 
-/// How many of L are left out, k = round(x·L).
+/// The number of L blocks to leave out, k = round(x·L).
 pub(super) fn count(fraction: f64, layers: usize) -> usize {
     (fraction * layers as f64).round() as usize
 }
@@ -97,20 +97,20 @@ pub(super) fn count(fraction: f64, layers: usize) -> usize {
 /// One schedule that is compared with the plain one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
-    /// What is left out.
+    /// The kind of part left out.
     pub kind: Kind,
-    /// Which of them.
+    /// The family.
     pub family: Family,
-    /// The fraction of the blocks, of both kinds together of the sublayers.
+    /// The fraction of the blocks; for both kinds together, of the sublayers.
     pub fraction: f64,
-    /// How many.
+    /// The number of parts.
     pub k: usize,
     /// The edit that does it.
     pub edit: String,
 }
 
 impl Variant {
-    /// Leaves out one kind of some blocks.
+    /// The edit that leaves out one kind of part of some blocks.
     pub fn new(kind: Kind, family: Family, fraction: f64, sources: &[usize]) -> Self {
         Self {
             kind,
@@ -121,7 +121,7 @@ impl Variant {
         }
     }
 
-    /// Leaves out attention sublayers and MLP sublayers, at least one in all.
+    /// The edit that leaves out attention sublayers and MLP sublayers, at least one in all.
     pub fn of_both(fraction: f64, attention: &[usize], mlp: &[usize]) -> Self {
         let parts = [(Kind::DropAttn, attention), (Kind::DropMlp, mlp)];
         let parts = parts.iter().filter(|(_, sources)| !sources.is_empty());
@@ -138,7 +138,7 @@ impl Variant {
     }
 }
 
-/// The variants that are known without a model, of a stack of so many blocks.
+/// The variants that are known without a model, for a stack of this many blocks.
 pub(super) fn plain_variants(layers: usize) -> Vec<Variant> {
     let mut variants = Vec::new();
     for kind in Kind::OF_ONE_SORT {
@@ -153,7 +153,7 @@ pub(super) fn plain_variants(layers: usize) -> Vec<Variant> {
     variants
 }
 
-/// Some blocks as edits name them: `5`, `4..8`, `[5,7,9..12]`.
+/// Some blocks in the notation of edits: `5`, `4..8`, `[5,7,9..12]`.
 fn set(sources: &[usize]) -> String {
     let mut sorted = sources.to_vec();
     sorted.sort_unstable();
@@ -191,7 +191,7 @@ mod tests {
         check(Family::Similarity, 2, None);
     }
 
-    /// Every variant is an edit, and leaves out as many parts as it says, once.
+    /// Every variant is an edit, and leaves out the stated number of parts, each once.
     #[test]
     fn variants_are_edits() {
         for layers in [1, 2, 8, 30] {

@@ -1,4 +1,4 @@
-//! What a model writes under edits, beside what it writes without.
+//! A model's continuations under edits, compared with the plain model's.
 
 use super::plan::altered;
 use crate::core::error::{ExperimentError, Place};
@@ -10,7 +10,7 @@ use layerwise_transformer::{Precision, State};
 
 /// Tokens of a continuation.
 pub(super) const CONTINUATION: usize = 32;
-/// Prompts that are continued as one item.
+/// Prompts that form one item.
 const PROMPTS_AT_ONCE: usize = 8;
 
 /// The continuations of all prompts under the plain schedule and all edits.
@@ -60,8 +60,8 @@ pub(super) fn written(
     Ok(written)
 }
 
-/// What the continuations of one item take, after prompts of at most so many tokens: keys and values of one at a time, its
-/// logits, and the tokens of all.
+/// The memory for the continuations of one item, after prompts of at most this many tokens: keys and values of one at a time,
+/// its logits, and the tokens of all.
 fn continuations_bytes(subject: &Subject<'_>, schedules: &[Schedule], prompt: usize) -> WorkBytes {
     let (config, precision) = (subject.model.config(), Precision::F32);
     let tokens = prompt + CONTINUATION;
@@ -69,22 +69,22 @@ fn continuations_bytes(subject: &Subject<'_>, schedules: &[Schedule], prompt: us
         .iter()
         .map(|schedule| State::most_bytes(config, schedule, tokens, precision))
         .max();
-    // Logits, their copies while a token is chosen, and the order that they are sorted into.
+    // Logits, their copies while a token is chosen, and the sorted order.
     let choosing = 8 * config.vocab * size_of::<f64>();
     WorkBytes {
         reading: kept.unwrap_or(0)
             + State::most_step_bytes(config, prompt.max(1), tokens, 1)
             + choosing,
-        // As results, and as what is put together from them.
+        // As results, and as the text assembled from them.
         result: 2 * PROMPTS_AT_ONCE * (CONTINUATION * size_of::<u32>() + size_of::<Vec<u32>>()),
     }
 }
 
-/// How continuations differ from the plain model's.
+/// The differences of continuations from the plain model's.
 pub(super) struct Difference {
-    /// The first place of a difference, mean over prompts.
+    /// The index of the first difference, mean over prompts.
     pub(super) first: f64,
-    /// Share of prompts without one.
+    /// Share of prompts without a difference.
     pub(super) identical: f64,
     pub(super) prompts: usize,
 }

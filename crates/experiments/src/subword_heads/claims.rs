@@ -19,14 +19,14 @@ pub const CLAIMS: &[Claim] = &[Claim {
     judge: d11,
 }];
 
-/// Attention from the last token to the first, second and third piece of a word of four.
+/// Attention from the last token to the first, second and third piece of a word of four tokens.
 type Pieces = [Point; 3];
 
-/// The least attention to a first piece that a merging head pays.
+/// The least attention to the first piece in a merging head.
 const FLOOR: f64 = 0.1;
 
-/// In a head that merges pieces, attention falls from the first piece to the third, and more than in windows without pieces;
-/// and there are more such heads in the first half of the blocks. Windows that a filter chose for falling attention prove
+/// In a head that merges pieces, attention falls from the first piece to the third, by more than in windows without pieces;
+/// and there are more such heads in the first half of the blocks. Windows that were filtered for falling attention prove
 /// nothing, and are not judged.
 pub fn d11(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -75,7 +75,7 @@ pub fn d11(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The least of the two falls; positive where attention falls from piece to piece.
+/// The smaller of the two falls; positive if attention falls from piece to piece.
 fn least_fall(curve: &[Point]) -> Result<f64, NotTested> {
     let at = |token: usize| curve.iter().find(|point| point.index == token);
     let pieces = at(3).zip(at(2)).zip(at(1));
@@ -93,7 +93,7 @@ fn pieces(own: &[&Record], head: (usize, usize), selection: Selection) -> Option
     Some([at(3)?, at(2)?, at(1)?])
 }
 
-/// Whether attention falls from piece to piece, from a first one that is attended to beyond its error.
+/// Whether attention falls from piece to piece, and the first piece gets attention beyond its error.
 fn merges(multi: &Pieces, single: Option<&Pieces>) -> bool {
     let falls = |pieces: &Pieces| pieces.windows(2).all(|pair| pair[0].value > pair[1].value);
     let first = multi[0];
@@ -163,7 +163,7 @@ mod tests {
             }
             for layer in 0..facts.layers {
                 for head in 0..8 {
-                    // A head that merges nothing pays its attention anywhere.
+                    // A head that merges nothing attends anywhere.
                     let merges = is_merging(simulated, layer);
                     for selection in [Selection::Single, Selection::Multi] {
                         for token in 1..=3 {

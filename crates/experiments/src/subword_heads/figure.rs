@@ -14,8 +14,8 @@ const SELECTIONS: [(Selection, &str); 3] = [
     (Selection::MultiFiltered, "Four tokens, filtered"),
 ];
 
-/// The drawings with the names of their files: of one model the maps of its head, and of any number of models the means of
-/// their heads.
+/// The drawings with their file names: for one model the maps of its head; for any number of models the means of their
+/// heads.
 pub fn drawings(records: &[Record], cells: &[Cell]) -> Vec<(String, Figure)> {
     let named = cells
         .iter()
@@ -38,7 +38,7 @@ fn maps(model: &str, cells: &[Cell]) -> Figure {
     let panels = SELECTIONS.into_iter().filter_map(|(selection, title)| {
         let own = cells.iter().filter(|cell| cell.selection == selection);
         let rows = own.clone().map(|cell| cell.sample).max()?;
-        // A few rows that passed the filter would only be stretched.
+        // If only a few rows passed the filter, drawing them would stretch them.
         if selection == Selection::MultiFiltered && rows < shown {
             return None;
         }
@@ -79,7 +79,7 @@ fn maps(model: &str, cells: &[Cell]) -> Figure {
     }
 }
 
-/// Mean attention by distance, of each model's head in the maps.
+/// Mean attention by distance, for each model's head in the maps.
 fn means(records: &[Record], cells: &[Cell], models: &[models::Model<'_>]) -> Figure {
     let panel = |(selection, title): (Selection, &str)| {
         let lines = models.iter().filter_map(|model| {
@@ -116,7 +116,7 @@ fn means(records: &[Record], cells: &[Cell], models: &[models::Model<'_>]) -> Fi
         title: "Attention from the last token of a window, of one head of each model".to_owned(),
         description: "Mean attention from the last token of a window to the tokens before it; distances 3, 2 and 1 are \
                       the first pieces of a word of four tokens. Panels: the last word is one token; it is four tokens; \
-                      and of the latter only windows that the filter of the published figure passes. Bands: one standard \
+                      and of the latter only windows that pass the filter of the published figure. Bands: one standard \
                       error to either side, clustered by document."
             .to_owned(),
         rows: vec![SELECTIONS.map(panel).to_vec()],

@@ -1,4 +1,4 @@
-//! The quantity that a published number is known of.
+//! The quantity with a published number.
 
 use super::table::{Record, Selection};
 use crate::core::known::Quantity;

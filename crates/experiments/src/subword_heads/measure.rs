@@ -1,15 +1,15 @@
 //! Attention from the last piece of a word: `subword-heads` (paper B.11).
 //!
 //! A document is split at white space; words with a digit or a sign of `SIGNS`, and words in capitals, are dropped. A
-//! window is 16 words and one more, the target, of lower-case ASCII letters. It counts as *multi* where the target is
-//! exactly the last four tokens and as *single* where it is exactly the last one. Multi windows are all those of the first
-//! 500 documents, or an even selection of them; single ones the first of each of 5,000 documents, then, where documents are
-//! few, the second of each of those searched in full and so on, as many as there are multi ones.
+//! window is 16 words and one more, the target, of lower-case ASCII letters. It counts as *multi* if the target is
+//! exactly the last four tokens and as *single* if it is exactly the last one. Multi windows are all those of the first
+//! 500 documents, or an even selection of them. Single windows are the first of each of 5,000 documents; if documents are few,
+//! then the second of each document searched in full, and so on, until there are as many as multi windows.
 //!
-//! Words of four tokens are rare, so they are looked for in whole documents, whatever the context, and `--tokens` limits
-//! the windows that the model is run on, not the text that is searched. Where documents are so short that the first 500
-//! have too few, all 5,000 are searched in full. A file of one document is searched in pieces of the context's length,
-//! which count as documents.
+//! Words of four tokens are rare, so whole documents are searched, whatever the context. `--tokens` limits the windows that
+//! the model runs on, not the text that is searched. If documents are so short that the first 500 contain too few multi
+//! windows, all 5,000 are searched in full. A file of one document is searched in pieces of the context's length, which count as
+//! documents.
 
 use super::readings::{PIECES, Reading, TOKENS, Window, means, record_halves, select};
 use super::table::{Cell, Record, Selection};
@@ -30,20 +30,20 @@ const WORDS: usize = 16;
 /// Documents that multi and single windows are taken from.
 const MULTI_DOCUMENTS: usize = 500;
 const SINGLE_DOCUMENTS: usize = 5_000;
-/// Multi windows at most; the paper's code found 988.
+/// The most multi windows; the paper's code found 988.
 const MOST_WINDOWS: usize = 1_000;
-/// Multi windows that the first documents have at least, or later ones are searched too.
+/// If the first documents contain fewer multi windows than this, later ones are searched, too.
 const FEW_WINDOWS: usize = 100;
 /// Rows of a heat map.
 const ROWS: usize = 10;
-/// A word with one of these is dropped. The published list is not known; this one keeps what stands within and after words.
+/// A word with one of these is dropped. The published list is unknown; this one keeps the signs within and after words.
 const SIGNS: &str = "!\"#$%&()*+/:;<=>?@[\\]^_`{|}~";
 
 /// The head of the published figure, for the model it was drawn for (paper 0.3).
 const PUBLISHED: (&str, usize, usize) = ("pythia-2.8b", 1, 6);
 
 impl Window {
-    /// The most bytes that it takes in a list that grows.
+    /// The most bytes that it takes in a growing list.
     fn bytes(&self) -> usize {
         3 * size_of::<Self>() + self.tokens.capacity() * size_of::<u32>() + 16
     }
@@ -52,7 +52,7 @@ impl Window {
 /// Records every head's attention from the last token, and the maps of one head.
 ///
 /// # Errors
-/// A tokenizer that cannot be accepted, or an interrupt.
+/// The tokenizer is invalid, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,
@@ -86,7 +86,7 @@ pub(super) fn measure(
     Ok(Vec::new())
 }
 
-/// The single windows and then as many multi ones, with their number.
+/// The single windows, then the same number of multi windows, and that number.
 fn chosen(
     subject: &Subject<'_>,
     tokenizer: &Tokenizer,
@@ -102,7 +102,7 @@ fn chosen(
     Ok(Counted::new((chosen().cloned().collect(), single), memory))
 }
 
-/// The texts that words are looked for in.
+/// The texts that are searched for words.
 fn documents(
     subject: &Subject<'_>,
     tokenizer: &Tokenizer,
@@ -136,7 +136,7 @@ fn documents(
     let mut documents = Vec::with_capacity(read.sequences().len());
     let mut memory = runs.hold(what, documents.capacity() * size_of::<String>())?;
     for tokens in read.sequences() {
-        // Rows of token ids may have one of their own.
+        // Rows of token ids may have a BOS of their own.
         let begins = tokens.first().copied() == text.bos && text.bos.is_some();
         let tokens = &tokens[usize::from(begins)..];
         let _decoding = runs.hold(what, Tokenizer::decoding_bytes(tokens.len()))?;
@@ -148,14 +148,14 @@ fn documents(
     Ok(Counted::new(documents, memory))
 }
 
-/// What was found in one document, in its order.
+/// The windows found in one document, in order.
 #[derive(Clone, Default)]
 struct Found {
     single: Vec<Window>,
     multi: Vec<Window>,
 }
 
-/// What is found in each document: in the first ones all there is, and in the later ones too if that is little.
+/// The windows found in each document: all in the first documents, and in later ones as well if those are few.
 fn search(
     runs: &Runs<'_>,
     documents: &[String],
@@ -183,10 +183,10 @@ fn search(
     Ok([found.into_parts().0, more.into_parts().0].concat())
 }
 
-/// The most bytes that looking for the windows of a text of so many bytes takes: its words, in a list that grows, and the
-/// encoding of a window.
+/// The most bytes that searching a text of this many bytes takes: its words, in a growing list, and the encoding of a
+/// window.
 fn reading_bytes(length: usize) -> usize {
-    /// Of a window; longer ones are counted when they are encoded.
+    /// Bytes of a window; longer ones are counted when they are encoded.
     const WINDOW: usize = 1 << 10;
     3 * length.div_ceil(2) * size_of::<&str>() + Tokenizer::encoding_bytes(length.min(WINDOW))
 }
@@ -209,14 +209,14 @@ fn windows(
             _ => continue,
         };
         let window = Window { document, tokens };
-        // With its places in two lists of those that are chosen from.
+        // Including its indices in two lists of candidates.
         memory.grow(what, (window.bytes() + 4 * size_of::<&Window>()) as u64)?;
         windows.push(window);
     }
     Ok(Counted::new(found, memory))
 }
 
-/// The first single window of a document alone.
+/// Only the first single window of a document.
 fn first_single(
     runs: &Runs<'_>,
     document: usize,
@@ -234,7 +234,7 @@ fn first_single(
     Ok(Counted::new(found, runs.hold("windows of words", bytes)?))
 }
 
-/// The windows of a text whose target can be told apart: of how many tokens the target is, and all tokens.
+/// The windows of a text with an identifiable target: the number of the target's tokens, and all tokens.
 fn targets(
     text: &str,
     tokenizer: &Tokenizer,
@@ -249,14 +249,14 @@ fn targets(
     })
 }
 
-/// Single and multi windows, as many of each, in the order of their documents; no more than about `limit` tokens in all,
-/// `bos` of them before each window.
+/// Single and multi windows, the same number of each, in the order of their documents; no more than about `limit` tokens in
+/// all, with `bos` tokens before each window.
 fn choose(
     found: &[Counted<Found>],
     limit: Option<usize>,
     bos: usize,
 ) -> (Vec<&Window>, Vec<&Window>) {
-    // Boilerplate that documents share says the same each time.
+    // Boilerplate that documents share would count repeatedly.
     let mut seen = BTreeSet::new();
     let mut multi: Vec<&Window> = found.iter().flat_map(|found| &found.multi).collect();
     multi.retain(|window| seen.insert(&window.tokens));
@@ -264,7 +264,7 @@ fn choose(
     let mut most = MOST_WINDOWS;
     if let Some(limit) = limit {
         let tokens: usize = multi.iter().map(|window| window.tokens.len() + bos).sum();
-        // Half for each kind, at least a window of each.
+        // Half for each kind, but at least one window of each.
         most = most.min((limit / 2 * all).checked_div(tokens).unwrap_or(0).max(1));
     }
     if all > most {
@@ -285,8 +285,8 @@ fn keeps(word: &str) -> bool {
     !capitals && !word.contains(|c: char| c.is_numeric() || SIGNS.contains(c))
 }
 
-/// The tokens of a text and how many of them are its last word, of `length` bytes, with the space before it; `None` if a
-/// token holds part of the word and of what is before the space, or the text has fewer tokens than are kept.
+/// The tokens of a text, and how many of them are its last word, of `length` bytes, with the space before it. `None` if a token
+/// contains part of the word and of the text before the space, or if the text has fewer tokens than are kept.
 fn pieces(
     text: &str,
     length: usize,
@@ -296,13 +296,13 @@ fn pieces(
     let spans = tokenizer.encode_with_spans(text)?;
     let pieces = spans.iter().filter(|(_, span)| span.end > start).count();
     let tokens: Vec<u32> = spans.into_iter().map(|(id, _)| id).collect();
-    // Whether spans hold spaces is up to the tokenizer, so that what is left of the word is compared as text.
+    // Tokenizers differ in whether spans include spaces, so compare the rest of the word as text.
     let before = tokenizer.decode(&tokens[..tokens.len() - pieces])?;
     let whole = Some(before.as_str()) == text[..start].strip_suffix(' ');
     Ok((whole && tokens.len() >= TOKENS).then_some((pieces, tokens)))
 }
 
-/// What the last token of a window attends to: [`Attention::shape`] numbers.
+/// The attention of a window's last token: [`Attention::shape`] numbers.
 struct Attention<'a> {
     bos: Option<u32>,
     config: &'a ModelConfig,
@@ -339,7 +339,7 @@ impl Measure for Attention<'_> {
     fn batch(&self, window: &Window) -> Batch {
         let own = window.tokens.iter().copied();
         let mut input: Vec<u32> = self.bos.into_iter().chain(own).collect();
-        // Words of very many tokens: what the model can see of them.
+        // Words of very many tokens: keep what fits into the context.
         let cut = input.len().saturating_sub(self.config.context);
         input.drain(..cut);
         Batch::from(&input)

@@ -1,4 +1,4 @@
-//! What the last tokens of windows attend to, and how it is told: by selection of windows, by halves of the documents.
+//! The attention of windows' last tokens, and its summary by selection of windows and by halves of the documents.
 
 use super::table::Selection;
 use crate::core::sample::Units;
@@ -12,8 +12,8 @@ pub(super) const TOKENS: usize = 16;
 /// Tokens of a target of several tokens.
 pub(super) const PIECES: usize = 4;
 
-/// The filter of the published examples: least attention to the tokens 3, 2 and 1 before the last, and most to the one 5
-/// before it.
+/// The filter of the published examples: least attention to the tokens 3, 2 and 1 before the last, and most attention to the one
+/// 5 before it.
 const FILTER_LEAST: [(usize, f32); 3] = [(3, 0.4), (2, 0.23), (1, 0.1)];
 const FILTER_MOST: (usize, f32) = (5, 0.07);
 
@@ -24,15 +24,15 @@ pub(super) struct Window {
     pub(super) tokens: Vec<u32>,
 }
 
-/// A window with what its last token attends to.
+/// A window with the attention of its last token.
 pub(super) struct Reading<'a> {
     pub(super) window: &'a Window,
     /// \[layers, heads, tokens\]; index t of the last axis is the token t before the last.
     pub(super) attention: ArrayView3<'a, f32>,
 }
 
-/// The curve of the attention to each token before the last, in one half of the documents, of the head that the other half
-/// chooses or that was published; and the sample, whose units are documents.
+/// The curve of the attention to each token before the last, in one half of the documents, for the head chosen on the other
+/// half or published; and the sample, with documents as units.
 pub(super) fn curve_name(selection: Selection, half: usize) -> String {
     format!("pieces {selection:?} half {half}")
 }
@@ -44,7 +44,7 @@ fn half_of<'a, 'r>(readings: &'a [Reading<'r>], half: usize) -> Vec<&'a Reading<
         .collect()
 }
 
-/// Records for each half of the documents the attention of the head that is best on the other.
+/// Records for each half of the documents the attention of the head that is best on the other half.
 pub(super) fn record_halves<'r>(
     subject: &Subject<'_>,
     single: &[Reading<'r>],
@@ -85,7 +85,7 @@ pub(super) fn record_halves<'r>(
     }
 }
 
-/// The windows of a selection; the filter looks at one head.
+/// The windows of a selection; the filter applies to one head.
 pub(super) fn select<'a, 'r>(
     selection: Selection,
     single: &'a [Reading<'r>],

@@ -3,7 +3,7 @@
 use crate::core::table::{negative_error, record};
 use serde::{Deserialize, Serialize};
 
-/// Whose attention is averaged.
+/// The windows whose attention is averaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Selection {
@@ -11,12 +11,14 @@ pub enum Selection {
     Single,
     /// The last word is four tokens; every window.
     Multi,
-    /// As `multi`, only windows that the published notebook would have shown (attention from the last token above 0.4, 0.23 and 0.1 to the word's pieces, below 0.07 to token −6).
+    /// As `multi`, but only windows that the published notebook would have shown (attention from the last token above 0.4,
+    /// 0.23 and
+    /// 0.1 to the word's pieces, below 0.07 to token −6).
     MultiFiltered,
 }
 
 record! {
-    /// One line of `subword-heads.csv`: one head, one kind of window, one token that is attended to.
+    /// One line of `subword-heads.csv`: one head, one kind of window, one token that receives attention.
     pub struct Record {
         /// Name of the model.
         pub model: String,
@@ -28,11 +30,11 @@ record! {
         pub head: usize,
         /// Blocks of the model, L.
         pub layers: usize,
-        /// Which windows.
+        /// The windows.
         pub selection: Selection,
         /// Tokens before the last: 3, 2, 1 are the pieces of a word of four tokens, first piece first.
         pub token: usize,
-        /// Mean attention from the last token of the window, 0 to 1; NaN where no window is selected.
+        /// Mean attention from the last token of the window, 0 to 1; NaN if no window is selected.
         pub attention: f64,
         /// Its standard error, clustered by document.
         pub attention_se: Option<f64>,
@@ -53,7 +55,7 @@ record! {
         pub layer: usize,
         /// The head, from 0.
         pub head: usize,
-        /// Which windows the rows are drawn from.
+        /// The windows that the rows come from.
         pub selection: Selection,
         /// Row, from 1.
         pub sample: usize,

@@ -22,8 +22,8 @@ const ENDING: Style = Style {
     marker: Marker::Circle,
 };
 
-/// The drawings with the names of their files: a grid of histograms and the pair of v1, of one model only. Several models
-/// have none together.
+/// The drawings with their file names: a grid of histograms and v1's pair, for one model only. Several models have no joint
+/// drawing.
 pub fn drawings(records: &[Record], bins: &[Bin]) -> Vec<(String, Figure)> {
     let models = models::of(
         records
@@ -63,7 +63,7 @@ fn grid(title: String, rows: &[&[&Record]], bins: &[Bin]) -> Figure {
     Figure {
         title,
         description: "Each histogram is one neuron, titled block.neuron with − for suppression and + for prediction: over \
-                      the vocabulary, what the neuron adds to a token's logit for a unit of activation, tokens with the \
+                      the vocabulary, the change of a token's logit for a unit of the neuron's activation, tokens with the \
                       ending apart from the others. Vertical axis: tokens, logarithmic."
             .to_owned(),
         rows: rows
@@ -102,7 +102,7 @@ fn histogram(record: &Record, bins: &[Bin], first: bool, last: bool) -> Panel {
             counts: own.iter().map(|bin| count(bin) as f64).collect(),
         })
     };
-    // Neurons differ much in size: each has its own axis.
+    // Neurons differ much in scale, so each has its own axis.
     let x = Axis::new(if last { "W_U·w_out" } else { "" }, Scale::Linear);
     let x = match (edges.first(), edges.last()) {
         (Some(&low), Some(&high)) => x.between(low, high),

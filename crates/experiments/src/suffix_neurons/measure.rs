@@ -24,14 +24,14 @@ pub fn has_ending(text: &str) -> bool {
 /// Whether each token of the vocabulary has the ending.
 ///
 /// # Errors
-/// A tokenizer that cannot decode its tokens.
+/// The tokenizer cannot decode its tokens.
 pub fn endings(tokenizer: &Tokenizer, vocab: usize) -> Result<Vec<bool>, ExperimentError> {
     (0..vocab as u32)
         .map(|id| Ok(has_ending(&tokenizer.decode(&[id])?)))
         .collect()
 }
 
-/// Mean of the columns of W_U with the ending less the mean of the others, \[model\]; `None` where either are none.
+/// Mean of the columns of W_U with the ending minus the mean of the others, \[model\]; `None` if either kind is missing.
 fn contrast(unembedding: &Array2<f32>, ending: &[bool]) -> Option<Vec<f64>> {
     let with = ending.iter().filter(|&&ending| ending).count();
     let without = ending.len() - with;
@@ -48,17 +48,17 @@ fn contrast(unembedding: &Array2<f32>, ending: &[bool]) -> Option<Vec<f64>> {
     Some(unembedding.outer_iter().map(difference).collect())
 }
 
-/// Records the neurons that move the ending most, where the model's tokenizer is at hand.
+/// Records the neurons that move the ending most, if the model has a tokenizer.
 ///
 /// # Errors
-/// A tokenizer that cannot decode its tokens, or an interrupt.
+/// The tokenizer cannot decode its tokens, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,
 ) -> Result<Vec<String>, ExperimentError> {
     let empty = |why: &str| Ok(vec![format!("suffix-neurons is left empty: {why}")]);
     let Some(tokenizer) = subject.tokenizer else {
-        let why = format!("no tokenizer.json tells which tokens end in {ENDING:?}");
+        let why = format!("there is no tokenizer.json to tell which tokens end in {ENDING:?}");
         return empty(&why);
     };
     let ending = endings(tokenizer, subject.model.config().vocab)?;
@@ -133,7 +133,7 @@ fn rank(
     }
 }
 
-/// Equal bins from the least to the greatest value: their ends, and counts of values without and with the ending.
+/// Equal bins from the least to the greatest value: their edges, and counts of values without and with the ending.
 fn histogram(values: &[f64], ending: &[bool]) -> Vec<(f64, f64, [u64; 2])> {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -143,7 +143,7 @@ fn histogram(values: &[f64], ending: &[bool]) -> Vec<(f64, f64, [u64; 2])> {
         .collect();
     for (&value, &ending) in values.iter().zip(ending) {
         let place = (value - low) / (high - low) * BINS as f64;
-        // The greatest value belongs to the last bin; where all are equal the place is no number, and the first bin's.
+        // The greatest value belongs to the last bin. If all values are equal, the quotient is NaN, which selects the first bin.
         let bin = (place as usize).min(BINS - 1);
         bins[bin].2[usize::from(ending)] += 1;
     }

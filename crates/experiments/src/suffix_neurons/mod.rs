@@ -3,9 +3,9 @@
 //! - **Stands for** Figure 21 of the NeurIPS version and v1's figure of the 36 neurons, and the histograms of v1's "-ing" figure.
 //! - **Needs** any models and their tokenizers, no text.
 //! - **Computes** for every neuron with kurtosis above 10 or variance above 0.005 (B.9) the mean of its output weights'
-//!   products with the columns of W_U over the tokens whose stripped, lower-cased text has the ending, less the mean over
-//!   the other tokens; the 36 of largest size, with histograms of 100 bins.
-//!   Of them the first suppression and the first prediction neuron, those of v1's histograms in GPT-2 XL, are also drawn
+//!   products with the columns of W_U over the tokens whose stripped, lower-cased text has the ending, minus the mean over
+//!   the other tokens; records the 36 of largest size, with histograms of 100 bins.
+//!   The first suppression and the first prediction neuron among them, those of v1's histograms in GPT-2 XL, are also drawn
 //!   side by side.
 //! - **Feeds** `suffix-probe`, which probes the first 32.
 
@@ -39,7 +39,7 @@ impl Experiment for SuffixNeurons {
             summary: "The neurons that move the ending “-ing” most (nips-fig21, v1-fig-top36)",
             title: "Neurons that move the ending “-ing” most",
             stands_for: "Figure 21 of the NeurIPS version; v1's figure of 36 neurons and its histograms",
-            caption: "For each neuron, how many tokens its output weights move by how much (logits a unit of activation): tokens that end in “-ing” and the others, on a logarithmic count axis. The 36 neurons with the largest difference of means among those of kurtosis above 10 or variance above 0.005. From the weights alone.",
+            caption: "For each neuron, a histogram over tokens of the change of the logit for a unit of activation: tokens that end in “-ing” and the others, on a logarithmic count axis. The 36 neurons with the largest difference of means among those with kurtosis above 10 or variance above 0.005. From the weights alone.",
             paper_says: "In the second half of GPT-2 XL, prediction neurons raise the tokens of the ending and suppression neurons lower them; of the first 32, 23 are of the first kind and 9 of the second.",
         }
     }

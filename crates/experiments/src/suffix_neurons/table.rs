@@ -18,9 +18,11 @@ record! {
         pub layers: usize,
         /// Its index in the block, from 0.
         pub neuron: usize,
-        /// What it does to the vocabulary.
+        /// Its effect on the vocabulary.
         pub kind: Kind,
-        /// Mean of its output weights' product with W_U over tokens with the ending, less the mean over the others (logits a unit of activation).
+        /// Mean of its output weights' product with W_U over tokens with the ending, minus the mean over the others (logits a
+        /// unit of
+        /// activation).
         pub effect: f64,
         /// Variance of its cosines with W_U over the vocabulary.
         pub variance: f64,
@@ -33,7 +35,7 @@ record! {
 }
 
 record! {
-    /// One line of `suffix-neurons-histogram.csv`: how many tokens a neuron moves by so much.
+    /// One line of `suffix-neurons-histogram.csv`: how many tokens a neuron moves by an amount in one bin.
     pub struct Bin {
         /// Name of the model.
         pub model: String,

@@ -1,22 +1,22 @@
-//! What answers, and the name of its accuracy's curve.
+//! The classifiers of the test examples, and the names of their accuracy curves.
 
-/// What answers the test examples, chosen on each fold's training part.
+/// A classifier of the test examples, chosen on each fold's training part.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Chosen {
     /// The best single neuron.
     Single,
     /// The best suppression neuron.
     Suppression,
-    /// The best of the others.
+    /// The best other neuron.
     Other,
     /// The best ensemble.
     Ensemble,
-    /// The model, which is not trained.
+    /// The model, which is not trained on the examples.
     Model,
 }
 
 impl Chosen {
-    /// The curve, of one point, of its accuracy.
+    /// The curve of its accuracy, which has one point.
     pub(super) fn curve(self) -> &'static str {
         match self {
             Self::Single => "suffix accuracy of the best neuron",

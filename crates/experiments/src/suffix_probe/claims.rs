@@ -26,10 +26,10 @@ pub const CLAIMS: &[Claim] = &[
     },
 ];
 
-/// How near two accuracies are that are about as good.
+/// The largest difference between accuracies that count as about equal.
 const MARGIN: f64 = 0.03;
 
-/// One accuracy less another, on the same examples. What is the best was chosen on other examples.
+/// One accuracy minus another, on the same examples. The best probe was chosen on other examples.
 fn less(evidence: &Evidence<'_>, model: &str, one: Chosen, other: Chosen) -> Outcome {
     let accuracy = |chosen: Chosen| {
         evidence
@@ -136,9 +136,9 @@ mod tests {
                 .retain(|units| units.curve != suppression);
         };
         judged("D19").check(none, [MODELS, 0, 0, MODELS]);
-        // 5 points below the model is not about as good, however few the examples.
+        // 5 points below the model is not about equal, however few the examples.
         judged("D19").check_null(&[small()], accuracies([0.75, 0.75, 0.75, 0.75, 0.8]));
-        // That two accuracies are alike takes more examples than the default run has.
+        // It takes more examples than the default run has to show that two accuracies are alike.
         judged("D19").check_effect(&[small()], false, accuracies([0.8, 0.8, 0.7, 0.9, 0.8]));
     }
 

@@ -41,7 +41,7 @@ const KINDS: [(Kind, &str, Style); 3] = [
     ),
 ];
 
-/// The drawing with the name of its file: one panel for each model.
+/// The drawing with its file name: one panel for each model.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     if records.is_empty() {
         return Vec::new();
@@ -51,7 +51,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             .iter()
             .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
-    // All panels share an axis, so that models compare.
+    // All panels share an axis, so that models can be compared.
     let ends = records.iter().flat_map(|r| {
         let around = |value: f64, error: Option<f64>| {
             let error = error.unwrap_or(0.0);
@@ -84,7 +84,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         title: "Probes for the ending \"-ing\" of the next token".to_owned(),
         description: "Test accuracy on balanced examples, in folds by document. Markers: logistic probes of single neurons, \
                       by rank on the training folds. Line: probes of the first k neurons together. Dotted line: how often \
-                      the model's most probable token has the ending where the true one has. Bars and band: one standard \
+                      the model's most probable token has the ending exactly when the true one has. Bars and band: one standard \
                       error to either side, clustered by document."
             .to_owned(),
         rows: panels.chunks(COLUMNS).map(<[Panel]>::to_vec).collect(),

@@ -1,13 +1,13 @@
 //! Probes for the ending of the next token: `suffix-probe` (paper B.10 and C.4).
 //!
 //! An example is 24 tokens of a document and the token after them; its label is whether that token, stripped and in lower
-//! case, ends in "ing". Classes are balanced within each document: to its tokens with the ending come as many of its
-//! others, evenly spread over those that are letters only. Parts of speech are not told apart, so that the published
+//! case, ends in "ing". Classes are balanced within each document: for its tokens with the ending, the same number of other
+//! tokens are taken, evenly spread over those that are letters only. Parts of speech are not distinguished, so the published
 //! condition that a verb follows is not met. The features are neurons after the activation, at the last of the 24 tokens.
 //!
 //! Probes are logistic regressions with C = 1 on standardised features, in five folds by document. On each fold's training
-//! part neurons are ranked by the accuracy of their own probe there, and ensembles take the first k; the ranks recorded
-//! are those of the accuracies summed over the folds.
+//! part, neurons are ranked by the accuracy of their own probe, and ensembles take the first k. The recorded ranks are those of
+//! the accuracies summed over the folds.
 
 use super::chosen::Chosen;
 use super::table::Record;
@@ -29,15 +29,15 @@ use layerwise_sweep::{Failure, Measure, MeasureId, PlainResults, Reached, WorkBy
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
 use ndarray::{Array2, ArrayViewD, Axis};
 
-/// Tokens of an example before the one that is told.
+/// Tokens of an example before the token to predict.
 const CONTEXT: usize = 24;
-/// Neurons that are probed.
+/// Neurons to probe.
 const NEURONS: usize = 32;
 /// Folds of the cross-validation.
 const FOLDS: usize = 5;
 /// Scikit-learn's C.
 const INVERSE_PENALTY: f64 = 1.0;
-/// Examples of each class at most (B.10's proposal), and at least.
+/// The most examples of each class (B.10's proposal), and the fewest.
 const MOST: usize = 5_000;
 const LEAST: usize = 50;
 
@@ -77,7 +77,7 @@ const GPT2_XL: [(usize, usize, bool); NEURONS] = [
     (34, 2122, false),
 ];
 
-/// A neuron that is probed.
+/// A neuron to probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Neuron {
     layer: usize,
@@ -89,7 +89,7 @@ struct Neuron {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     document: usize,
-    /// Index of the token that is told.
+    /// Index of the token to predict.
     token: usize,
     label: bool,
 }
@@ -101,14 +101,14 @@ struct Examples {
     labels: Vec<bool>,
     /// \[examples, neurons\].
     features: Array2<f32>,
-    /// Whether the model's most probable token has the ending where the true one has.
+    /// Whether the model's most probable token has the ending exactly when the true one has.
     model_right: Vec<bool>,
 }
 
-/// Records the probes of one model; `results` holds its `suffix_neurons`.
+/// Records the probes of one model; `results` contains its `suffix_neurons`.
 ///
 /// # Errors
-/// A tokenizer that cannot be accepted, a probe that cannot be fitted, a journal that cannot be used, or an interrupt.
+/// The tokenizer is invalid, a probe cannot be fitted, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,
@@ -117,7 +117,7 @@ pub(super) fn measure(
     let model = subject.model;
     let Some(tokenizer) = subject.tokenizer else {
         return empty(format!(
-            "no tokenizer.json tells which tokens end in {ENDING:?}"
+            "there is no tokenizer.json to tell which tokens end in {ENDING:?}"
         ));
     };
     let neurons = neurons(subject, tables);
@@ -193,7 +193,7 @@ fn neurons(subject: &Subject<'_>, tables: &Tables) -> Vec<Neuron> {
         .collect()
 }
 
-/// Which tokens are letters only, but for a space before them, and do not have the ending.
+/// Tokens that are letters only, except for a space before them, and do not have the ending.
 fn words(tokenizer: &Tokenizer, ending: &[bool]) -> Result<Vec<bool>, ExperimentError> {
     let ids = 0..ending.len() as u32;
     ids.zip(ending)
@@ -252,7 +252,7 @@ impl Measure for Contexts<'_> {
     where
         Self: 'b;
     type Reference = ();
-    /// The neurons to the bit, as JSON has no number for NaN; and the token.
+    /// The neurons as exact bits, since JSON has no number for NaN; and the token.
     type Sums = (Vec<u32>, u32);
 
     fn id(&self) -> MeasureId {
@@ -324,7 +324,7 @@ impl Measure for Contexts<'_> {
         3 * self.neurons.len() * size_of::<f32>()
     }
 
-    /// Last states, as they are and normed, and a tile of logits.
+    /// Last states, before and after the norm, and a tile of logits.
     fn reading_bytes(&self, config: &ModelConfig, seq: usize) -> usize {
         2 * seq * config.model * size_of::<f32>()
             + vocabulary::most_bytes(seq, config.model, config.vocab)
@@ -358,10 +358,10 @@ impl Observer for Collector<'_> {
     }
 }
 
-/// The sample, whose units are documents.
+/// The sample, with documents as units.
 const SAMPLE: &str = "documents with the suffix";
 
-/// What one fold gives.
+/// The results of one fold.
 #[derive(Clone)]
 struct Fold {
     /// Examples of the training part that each neuron's probe got right.
@@ -374,11 +374,11 @@ struct Fold {
     ensemble: Vec<Vec<bool>>,
     /// Neurons by their accuracy on the training part.
     ranking: Vec<usize>,
-    /// The number of neurons less 1 whose ensemble is best on the training part, the first of equals.
+    /// The number of neurons, minus 1, of the ensemble that is best on the training part; of equal ones the first.
     chosen: usize,
 }
 
-/// The most bytes that a fold takes: features as they are, standardised, and once more for some of the neurons; and whether
+/// The most bytes that a fold takes: features before and after standardisation, and again for some of the neurons; and whether
 /// each probe is right.
 fn fold_bytes(examples: usize, neurons: usize) -> WorkBytes {
     let answers = 2 * neurons * examples + 2 * examples * size_of::<usize>();
@@ -422,7 +422,7 @@ fn fold(examples: &Examples, folds: &[usize], fold: usize) -> Result<Fold, Metri
         single.push(on_test);
     }
     let mut ranking: Vec<usize> = (0..x.ncols()).collect();
-    // The sort is stable: of equal neurons the one of the larger effect comes first.
+    // The sort is stable: of equal neurons, the one with the larger effect comes first.
     ranking.sort_by_key(|&neuron| usize::MAX - trained[neuron]);
     let (mut chosen, mut most) = (0, 0);
     let mut ensemble = Vec::new();
@@ -642,7 +642,7 @@ mod tests {
             (state >> 40) as f32 / (1 << 23) as f32 - 1.0
         };
         let labels: Vec<bool> = (0..200).map(|e| e % 2 == 0).collect();
-        // The first neuron knows nothing, the second half, the third all.
+        // The first neuron carries no information, the second half of it, the third all.
         let features = Array2::from_shape_fn((200, 3), |(e, n)| {
             let sign = if e % 2 == 0 { 1.0 } else { -1.0 };
             match n {

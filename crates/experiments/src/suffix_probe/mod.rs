@@ -39,7 +39,7 @@ impl Experiment for SuffixProbe {
             summary: "Probes for the ending “-ing” of the next token (nips-fig12a, v1-fig-ing)",
             title: "Probes for the ending “-ing”",
             stands_for: "Figure 12a (9) of the NeurIPS version; v1's and v3's “-ing” figures",
-            caption: "Accuracy, chance 0.5, of telling from the activations of MLP neurons at the last but one token whether the next token ends in “-ing”. Points: probes on single neurons. Line: probes on the best k. Dotted: the model's own prediction. Balanced classes; folds keep documents apart.",
+            caption: "Accuracy, chance 0.5, of telling from the activations of MLP neurons at the last token of the context whether the next token ends in “-ing”. Points: probes on single neurons. Line: probes on the best k neurons. Dotted: the model's own prediction. Classes are balanced; a document is never in both the training and the test part.",
             paper_says: "The best single probes are suppression neurons and are about as good as the model; ensembles of prediction neurons beat single ones and sometimes the model.",
         }
     }

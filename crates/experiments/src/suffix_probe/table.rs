@@ -10,7 +10,7 @@ record! {
         pub model: String,
         /// The `model_type` of its config.
         pub model_type: String,
-        /// k: the neuron's rank by single accuracy on the training folds, and how many neurons the ensemble has.
+        /// k: the neuron's rank by single accuracy on the training folds, and the number of neurons in the ensemble.
         pub rank: usize,
         /// Block of the neuron, from 0.
         pub layer: usize,
@@ -18,7 +18,7 @@ record! {
         pub layers: usize,
         /// Its index in the block.
         pub neuron: usize,
-        /// What it does to the vocabulary.
+        /// Its effect on the vocabulary.
         pub kind: Kind,
         /// Test accuracy of the probe on this neuron alone.
         pub single_accuracy: f64,
@@ -28,7 +28,7 @@ record! {
         pub ensemble_accuracy: f64,
         /// Its standard error.
         pub ensemble_accuracy_se: Option<f64>,
-        /// Share of examples whose most probable next token has the ending exactly where the true one has.
+        /// Share of examples for which the most probable next token has the ending exactly when the true one has.
         pub model_accuracy: f64,
         /// Its standard error.
         pub model_accuracy_se: Option<f64>,

@@ -8,7 +8,7 @@ use layerwise_plot::{
 use ndarray::Array2;
 use std::collections::BTreeMap;
 
-/// The drawing with the name of its file: a map for each model, on one scale, and the median of each distance.
+/// The drawing with its file name: a map for each model, on one colour scale, and the median at each distance.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let named = records.iter();
     let models = models::of(named.map(|r| (r.model.as_str(), r.model_type.as_str())));
@@ -48,7 +48,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
 fn logarithm(kl_nats: f64) -> f64 {
     match kl_nats > 0.0 {
         true => kl_nats.log10(),
-        // A divergence can round to 0, or just below.
+        // Rounding can make a divergence 0 or slightly negative.
         false => f64::NAN,
     }
 }
@@ -79,7 +79,7 @@ fn map(records: &[Record], model: &Model<'_>, (low, high): (f64, f64)) -> Panel 
     }
 }
 
-/// The median divergence of the pairs of each distance.
+/// The median divergence of the pairs at each distance.
 fn by_distance(records: &[Record], models: &[Model<'_>]) -> Panel {
     let line = |model: &Model<'_>| {
         let mut distances: BTreeMap<usize, Vec<f64>> = BTreeMap::new();

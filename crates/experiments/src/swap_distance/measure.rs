@@ -1,4 +1,4 @@
-//! The divergence of every pair of blocks that is exchanged.
+//! The divergence under the exchange of each pair of blocks.
 
 use super::table::Record;
 use crate::core::ablation::{self, Even};
@@ -7,14 +7,14 @@ use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_sweep::Plan;
 
-/// The plan of all pairs; `None` where there is none.
+/// The plan of all pairs; `None` if there is no pair.
 fn plan(subject: &Subject<'_>) -> Result<Option<Plan>, ExperimentError> {
     let has_pairs = subject.model.config().layers > 1;
     let plan = has_pairs.then(|| ablation::plan(subject, &["swap(l,m)".to_owned()]));
     plan.transpose()
 }
 
-/// What is going to be run.
+/// Describes the runs.
 ///
 /// # Errors
 /// None: any two blocks can be exchanged.
@@ -24,10 +24,10 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
     Ok(plan(subject)?.map(told).into_iter().collect())
 }
 
-/// Exchanges every two blocks, and fills the table.
+/// Exchanges each pair of blocks, and fills the table.
 ///
 /// # Errors
-/// Logits that are not finite, a journal that cannot be used, or an interrupt.
+/// Logits are not finite, a journal cannot be used, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,

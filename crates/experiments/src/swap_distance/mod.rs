@@ -1,10 +1,10 @@
 //! Swapping any two blocks.
 //!
-//! - **Stands for** nothing published: the paper swaps neighbours; how far apart blocks may stand and still be exchanged is what
-//!   its authors would ask next, beside the similarity of states (`cka`).
+//! - **Stands for** nothing published: the paper swaps neighbours. The natural next question, besides the similarity of states
+//!   (`cka`), is how far apart blocks can be and still be exchangeable.
 //! - **Needs** any models and any text: one sweep of `swap(l,m)`.
 //! - **Computes** the divergence and the change of the loss for each pair of blocks.
-//! - **Feeds no claim**: it is descriptive, as nothing published says what to expect.
+//! - **Feeds no claim**: it is descriptive, since nothing published says what to expect.
 
 pub mod figure;
 mod measure;
@@ -33,9 +33,9 @@ impl Experiment for SwapDistance {
         About {
             summary: "Swapping any two blocks: divergence against their distance",
             title: "Swapping any two blocks",
-            stands_for: "Nothing published; the paper swaps neighbours alone",
-            caption: "KL(plain ‖ altered) in nats when blocks ℓ and m are exchanged: a heat map of all pairs on a logarithmic scale, and the median over pairs against the distance m − ℓ. Means over positions 1 to T−1 of the first sequences of the text, at most 16, cut to one length of at most 128 tokens.",
-            paper_says: "The paper swaps neighbouring blocks. If blocks of a stage do the same kind of work, those of one stage should be exchangeable over a distance, and those of two stages should not.",
+            stands_for: "Nothing published; the paper swaps only neighbours",
+            caption: "KL(plain ‖ altered) in nats when blocks ℓ and m are exchanged: a heat map of all pairs on a logarithmic scale, and the median over pairs against the distance m − ℓ. Means over positions 1 to T−1 of at most the first 16 sequences of the text, cut to one length of at most 128 tokens.",
+            paper_says: "The paper swaps neighbouring blocks. If blocks of a stage do the same kind of work, blocks of one stage should be exchangeable even at a distance, and blocks of different stages should not.",
         }
     }
 

@@ -11,7 +11,7 @@ record! {
         pub model_type: String,
         /// The first block ℓ, from 0.
         pub layer: usize,
-        /// The other block m, after it.
+        /// The other block m, with m > ℓ.
         pub other_layer: usize,
         /// Blocks of the model, L.
         pub layers: usize,
@@ -19,13 +19,13 @@ record! {
         pub kl_nats: f64,
         /// Its standard error, clustered by sequence, nats.
         pub kl_nats_se: Option<f64>,
-        /// Altered less plain loss, paired, nats a token.
+        /// Altered minus plain loss, paired, nats a token.
         pub loss_difference_nats: f64,
         /// Its standard error, nats a token.
         pub loss_difference_nats_se: Option<f64>,
         /// Sequences, all of one length.
         pub sequences: u64,
-        /// Positions over which the divergence is a mean.
+        /// Positions over which the divergence is averaged.
         pub positions: u64,
     }
     table("swap-distance") key(model, layer, other_layer) fault(|r| negative_error([("kl_nats_se", r.kl_nats_se), ("loss_difference_nats_se", r.loss_difference_nats_se)]))

@@ -5,7 +5,7 @@ use crate::core::models::{self, Model};
 use crate::core::styles;
 use layerwise_plot::{Axis, Figure, Line, Mark, Panel, Point, Scale};
 
-/// A column of the figure: its vertical axis, and what it shows with its standard error.
+/// A column of the figure: its vertical axis, and its value with its standard error.
 type Quantity = (fn() -> Axis, fn(&Record) -> (f64, Option<f64>));
 
 const QUANTITIES: [Quantity; 3] = [
@@ -23,7 +23,7 @@ const QUANTITIES: [Quantity; 3] = [
     ),
 ];
 
-/// The drawing with the name of its file: a row for each model, a line for each lens.
+/// The drawing with its file name: a row for each model, a line for each lens.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     let named = records.iter();
     let models = models::of(named.map(|r| (r.model.as_str(), r.model_type.as_str())));
@@ -35,7 +35,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         panels.to_vec()
     };
     let figure = Figure {
-        title: "Residual streams as they are, and translated to the last one".to_owned(),
+        title: "Residual streams, read directly and translated to the last one".to_owned(),
         description: format!(
             "KL from the output in nats, entropy in bits and top-1 agreement of the standard lens, and of the lens on streams that a \
              linear map, fitted on other sequences, has translated to the last. Horizontal axis: relative depth of the stream; 0 is \

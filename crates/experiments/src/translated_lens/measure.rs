@@ -1,4 +1,4 @@
-//! Maps from every residual stream to the last, and what is read through them.
+//! Linear maps from every residual stream to the last, and readings through them.
 
 use super::table::{Reading, Record};
 use crate::core::error::{ExperimentError, Place};
@@ -13,19 +13,19 @@ use layerwise_sweep::WorkBytes;
 use layerwise_transformer::{Address, Model, Observer, Site, Workspace};
 use ndarray::{Array2, ArrayView2, ArrayViewD, Axis, Ix2, s};
 
-/// The most tokens that fit the maps.
+/// The most tokens that the maps are fitted on.
 const FITTED: usize = 8192;
 /// The most sequences that are measured.
 const SEQUENCES: usize = 16;
-/// The most tokens of one.
+/// The most tokens of a sequence.
 const LENGTH: usize = 128;
-/// The penalty as a share of the median sum of squares of a dimension.
+/// The penalty, as a share of the median over dimensions of the sum of squares.
 const PENALTY: f64 = 0.01;
 
 /// The sample that is measured, a part of the text.
 const SAMPLE: &str = "first sequences, every second one";
 
-/// The name of the divergence of a reading, by residual stream.
+/// The curve of the divergence of a reading, by residual stream.
 pub(super) fn curve_name(reading: Reading) -> String {
     format!("{} lens beside its translation kl_nats", reading.name())
 }
@@ -52,7 +52,7 @@ fn streams(model: &Model, tokens: &[u32]) -> Result<Vec<Array2<f32>>, Experiment
     Ok(streams.0)
 }
 
-/// The sequences that fit the maps, the odd ones, and those that are measured, the even ones; none longer than 128 tokens.
+/// The sequences that fit the maps (odd indices) and those that are measured (even indices); none longer than 128 tokens.
 fn halves(sequences: &[Vec<u32>]) -> (Vec<&[u32]>, Vec<&[u32]>) {
     let cut = |tokens: &'_ Vec<u32>| tokens.len().min(LENGTH);
     let of = |odd: usize| {
@@ -68,7 +68,7 @@ fn halves(sequences: &[Vec<u32>]) -> (Vec<&[u32]>, Vec<&[u32]>) {
     (fitting.collect(), of(0).take(SEQUENCES).collect())
 }
 
-/// What is going to be run.
+/// Describes the runs.
 pub(super) fn announce(subject: &Subject<'_>) -> Vec<String> {
     let (fitting, measured) = halves(subject.text.sequences());
     let tokens: usize = fitting.iter().map(|tokens| tokens.len()).sum();
@@ -80,7 +80,7 @@ pub(super) fn announce(subject: &Subject<'_>) -> Vec<String> {
     )]
 }
 
-/// The map from one stream to another, rows of both being positions: ridge regression with a penalty that suits the stream's size.
+/// The map from one stream to another; rows of both are positions. Ridge regression with a penalty that fits the stream's scale.
 fn translator(
     from: ArrayView2<'_, f64>,
     to: ArrayView2<'_, f64>,
@@ -92,12 +92,12 @@ fn translator(
         .sum_axis(Axis(0))
         .to_vec();
     squares.sort_by(f64::total_cmp);
-    // A stream that is the same everywhere needs no penalty: there is nothing to be learnt of it.
+    // A constant stream needs no penalty: there is nothing to learn from it.
     let penalty = PENALTY * squares.get(squares.len() / 2).copied().unwrap_or(0.0);
     Ok(ridge(from, to, penalty)?)
 }
 
-/// All streams of some sequences at one place, one sequence below the other.
+/// All streams of some sequences at one depth, one sequence below the other.
 fn stacked(sequences: &[Vec<Array2<f32>>], stream: usize) -> Result<Array2<f64>, ExperimentError> {
     let views: Vec<ArrayView2<'_, f32>> = sequences.iter().map(|own| own[stream].view()).collect();
     let all = ndarray::concatenate(Axis(0), &views);
@@ -105,7 +105,7 @@ fn stacked(sequences: &[Vec<Array2<f32>>], stream: usize) -> Result<Array2<f64>,
     Ok(all.mapv(f64::from))
 }
 
-/// Reads every stream of a sequence as it is and translated: stream by stream, standard before translated, and the last at last.
+/// Reads every stream of a sequence directly and translated: stream by stream, standard before translated, the last stream last.
 fn views(model: &Model, maps: &[LinearFit], tokens: &[u32]) -> Result<Vec<View>, ExperimentError> {
     let streams = streams(model, tokens)?;
     let mut states = Vec::with_capacity(2 * maps.len() + 1);
@@ -131,7 +131,7 @@ fn views(model: &Model, maps: &[LinearFit], tokens: &[u32]) -> Result<Vec<View>,
 /// Fits the maps, reads through them, and fills the table.
 ///
 /// # Errors
-/// Numbers that are not finite, too little memory, or an interrupt.
+/// Numbers are not finite, memory is insufficient, or the user interrupts.
 pub(super) fn measure(
     subject: &Subject<'_>,
     tables: &mut Tables,
@@ -158,7 +158,7 @@ pub(super) fn measure(
     let rows: usize = kept.iter().map(|own| own[0].nrows()).sum();
     let square = width * width * size_of::<f64>();
     let bytes = WorkBytes {
-        // Two streams, centred too, and the matrices of the normal equations with their factor.
+        // Two streams, with centred copies, and the matrices of the normal equations with their factor.
         reading: 6 * rows * width * size_of::<f64>() + 4 * square,
         result: square + width * size_of::<f64>(),
     };
@@ -169,7 +169,7 @@ pub(super) fn measure(
     })?;
     drop(kept);
     let bytes = WorkBytes {
-        // States as they are and as lenses read them, both twice.
+        // States, raw and as lenses read them, each twice.
         reading: run + 6 * of_streams,
         result: (2 * layers + 1) * size_of::<View>(),
     };

@@ -1,12 +1,12 @@
-//! A third lens: each residual stream translated to the last one by a linear map, and then read as the model reads it.
+//! A third lens: each residual stream is translated to the last one by a linear map, and then read as the model reads it.
 //!
-//! - **Stands for** nothing that the paper shows; it is the linear case of the tuned lens (Belrose et al. 2023, arXiv 2303.08112)
-//!   in closed form.
-//! - **Needs** any models and any text; every second sequence fits the maps, the others measure.
-//! - **Computes** h_L ≈ A·h_s + b by ridge regression for each stream s, and for h_s as it is (the standard lens) and translated: KL
-//!   from the output, both ways, entropy, and top-1 agreement.
-//! - **Feeds the claim** L1. Where the standard lens diverges and the translated one does not, the stream holds the answer in another
-//!   basis than the unembedding's.
+//! - **Stands for** nothing in the paper; it is the linear case of the tuned lens (Belrose et al. 2023, arXiv 2303.08112) in
+//!   closed form.
+//! - **Needs** any models and any text; every second sequence fits the maps, the others are measured.
+//! - **Computes** h_L ≈ A·h_s + b by ridge regression for each stream s; and for h_s, read directly (the standard lens) and
+//!   translated: KL from the output, both ways, entropy, and top-1 agreement.
+//! - **Feeds the claim** L1. Where the standard lens diverges and the translated one does not, the stream contains the answer in
+//!   another basis than the unembedding's.
 
 pub mod claims;
 pub mod figure;
@@ -37,9 +37,9 @@ impl Experiment for TranslatedLens {
         About {
             summary: "A third lens: residual streams translated to the last one by ridge regression",
             title: "The translated lens",
-            stands_for: "Nothing that the paper shows; the tuned lens (arXiv 2303.08112) in its linear, closed form",
-            caption: "Residual stream s, 0 for the embedding, read as it is (standard) and translated by h_L ≈ A·h_s + b, against s/L: KL(output ‖ lens) in nats, entropy in bits, and the share of positions whose most probable token is the output's. A and b by ridge regression with a penalty of a hundredth of the median variance, fitted on every second sequence of the text, at most 8,192 tokens; means over positions 1 to T−1 of the others, at most 16 sequences of 128 tokens. Bands are one standard error, clustered by sequence. The last stream needs no translation.",
-            paper_says: "The paper reads states with the logit lens alone, which sees only what already stands in the basis of the unembedding.",
+            stands_for: "Nothing in the paper; the linear case of the tuned lens (arXiv 2303.08112), in closed form",
+            caption: "Residual stream s, 0 for the embedding, read directly (standard) and translated by h_L ≈ A·h_s + b, against s/L: KL(output ‖ lens) in nats, entropy in bits, and the share of positions whose most probable token is the output's. A and b come from ridge regression with a penalty of a hundredth of the median variance, fitted on every second sequence of the text, at most 8,192 tokens. Means over positions 1 to T−1 of the other sequences, at most 16 of 128 tokens. Bands are one standard error, clustered by sequence. The last stream needs no translation.",
+            paper_says: "The paper reads states only with the logit lens, which sees only information that is already in the basis of the unembedding.",
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reading {
-    /// As it is.
+    /// Directly.
     Standard,
     /// Translated to the last stream.
     Translated,
@@ -17,7 +17,7 @@ impl Reading {
     /// Both.
     pub const BOTH: [Self; 2] = [Self::Standard, Self::Translated];
 
-    /// As legends call it.
+    /// The name in legends.
     pub fn name(self) -> &'static str {
         match self {
             Self::Standard => "standard",
@@ -61,7 +61,7 @@ record! {
         pub fitted_tokens: u64,
         /// Sequences that are measured.
         pub sequences: u64,
-        /// Positions over which means are.
+        /// Positions that means are taken over.
         pub positions: u64,
     }
     table("translated-lens") key(model, lens, state) fault(|r| {

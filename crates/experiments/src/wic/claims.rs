@@ -39,7 +39,7 @@ pub const CLAIMS: &[Claim] = &[
     },
 ];
 
-/// The accuracy of the probe on each residual stream, for each set of pairs; one of the published set where there is none.
+/// The accuracy of the probe on each residual stream, for each set of pairs; an error for the published set if there is none.
 fn probes(evidence: &Evidence<'_>, model: &Facts) -> Vec<(String, Result<Sampled, NotTested>)> {
     let records = evidence.tables.of::<Record>().iter();
     let own = records.filter(|r| r.model == model.name && r.method == Method::Probe);
@@ -58,7 +58,7 @@ fn probes(evidence: &Evidence<'_>, model: &Facts) -> Vec<(String, Result<Sampled
         .collect()
 }
 
-/// The probe is best at a depth of 0.3 to 0.7, and better in the middle third than at the better end.
+/// The probe is best at depths 0.3 to 0.7, and better in the middle third than at the better end.
 pub fn d12(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
@@ -98,8 +98,8 @@ fn middle_less_ends(curve: &[Point]) -> Outcome {
     Ok(Measured::of(inside - first.value.max(last.value)))
 }
 
-/// Where the probe is best, which is before the end, the lens has more than half of the greatest entropy that it has on any
-/// block's output.
+/// At the depth where the probe is best, which is before the end, the lens has more than half of the greatest entropy that it
+/// has on any block's output.
 pub fn d13(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {
@@ -127,7 +127,7 @@ pub fn d13(evidence: &Evidence<'_>) -> Vec<Finding> {
 /// A probe that is best deeper than this reads the output.
 const LATEST: f64 = 0.8;
 
-/// The entropy where the probe is best by the greatest of any block's output.
+/// The entropy where the probe is best, divided by the greatest of any block's output.
 fn share(accuracy: &[Point], entropy: &[Point]) -> Outcome {
     let best = peak(accuracy).ok_or_else(|| needs("wic"))?;
     if best.depth > LATEST {
@@ -142,7 +142,7 @@ fn share(accuracy: &[Point], entropy: &[Point]) -> Outcome {
     Ok(Measured::of(there.value / greatest.value).noting(note))
 }
 
-/// What the lenses differ by in the numbers of D13, D14 and D21, on the same positions.
+/// The differences of the lenses in the numbers of D13, D14 and D21, on the same positions.
 pub fn d27(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for model in evidence.models {

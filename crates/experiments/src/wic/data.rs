@@ -1,10 +1,10 @@
 //! Word-in-context pairs: the WiC data set from its files, and a stand-in made from the embedded text.
 //!
-//! The stand-in, `standin-senses`, has senses by construction, so that the figure can be drawn without any download. Two
-//! words of similar frequency in the embedded text are merged into one form, that of the more frequent one, as a word
-//! with two meanings; the sense of an occurrence is the word that stood there. A context is the 16 words before it and
-//! the form itself. For each form there are four pairs of like and four of unlike senses, no occurrence in two of them,
-//! and all pairs of one form are in one split. No one else uses it, and its accuracies compare with nothing published.
+//! In the stand-in, `standin-senses`, senses are known by construction, so that the figure can be drawn without any download.
+//! Two words of similar frequency in the embedded text are merged into one form, the more frequent word, as a word with two
+//! meanings; the sense of an occurrence is the original word. A context is the 16 words before it and the form itself. For each
+//! form there are four pairs with equal senses and four with unequal senses; no occurrence is in two of them, and all pairs of
+//! one form are in one split. Nobody else uses this stand-in, and its accuracies compare with nothing published.
 
 use crate::core::data::{Limit, Source};
 use crate::core::error::{ExperimentError, Place};
@@ -23,7 +23,7 @@ pub struct Occurrence {
 }
 
 impl Occurrence {
-    /// The tokens that stand for the word among those of the text, each with its bytes: all whose bytes overlap the word's.
+    /// The tokens of the text that belong to the word, each with its bytes: all whose bytes overlap the word's.
     pub fn tokens(&self, spans: &[(u32, Range<usize>)]) -> Option<Range<usize>> {
         let is_own = |(_, span): &(u32, Range<usize>)| {
             span.start < self.word.end && span.end > self.word.start
@@ -34,7 +34,7 @@ impl Occurrence {
     }
 }
 
-/// A part of speech that is told apart.
+/// A part of speech that is distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartOfSpeech {
     /// `N` in the files.
@@ -48,9 +48,9 @@ pub enum PartOfSpeech {
 pub struct Pair {
     /// The word, in its dictionary form.
     pub word: String,
-    /// Its part of speech; none of another kind, or unknown.
+    /// Its part of speech; `None` for another kind, or if unknown.
     pub part_of_speech: Option<PartOfSpeech>,
-    /// Where it stands.
+    /// Where it occurs.
     pub occurrences: [Occurrence; 2],
     /// Whether its sense is the same.
     pub same: bool,
@@ -91,11 +91,11 @@ pub(crate) static SOURCE: Source = Source {
     },
 };
 
-/// WiC from a folder with `train`, `dev` and `test` as `.data.txt` and `.gold.txt`, each in a folder of its part's name or
-/// not; the first `most` training pairs.
+/// WiC from a folder with `train`, `dev` and `test` as `.data.txt` and `.gold.txt`, each optionally in a folder of its part's
+/// name; the first `most` training pairs.
 ///
 /// # Errors
-/// A file that is missing or not text, or a line in another form, which is named.
+/// A file is missing or not text, or the named line has another form.
 pub fn from_folder(folder: &Path, most: Option<usize>) -> Result<Pairs, ExperimentError> {
     let split = |name: &str| {
         // The published archive has a folder for each part.
@@ -119,10 +119,10 @@ pub fn from_folder(folder: &Path, most: Option<usize>) -> Result<Pairs, Experime
     })
 }
 
-/// The pairs of a file in the columns of WiC, without labels: each counts as of unlike senses.
+/// The pairs of a file in the columns of WiC, without labels: each counts as having unequal senses.
 ///
 /// # Errors
-/// A file that is not text, or a line in another form, which is named.
+/// The file is not text, or the named line has another form.
 pub fn unlabelled(data: &Path) -> Result<Vec<Pair>, ExperimentError> {
     let text = corpus::read_text(data)?;
     let lines = text.lines().enumerate();
@@ -205,7 +205,7 @@ fn pair(line: &str, same: bool) -> Result<Pair, ExperimentError> {
     })
 }
 
-/// The bytes of a text's words, which white space parts.
+/// The bytes of a text's words, which are separated by white space.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     text.split_whitespace().map(move |word| {
         let start = word.as_ptr() as usize - text.as_ptr() as usize;
@@ -215,14 +215,14 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
 
 /// Words before a form of the stand-in.
 const BEFORE: usize = 16;
-/// Occurrences of a word that are used: four pairs of like senses take two each of both words, four of unlike one each.
+/// Occurrences used of a word: four pairs with equal senses take two of each word, four with unequal senses take one of each.
 const OCCURRENCES: usize = 8;
-/// Letters of a word, at least.
+/// The fewest letters of a word.
 const LETTERS: usize = 4;
-/// Letters at the beginning in which the two words of a form must differ, so that they are not forms of one word.
+/// The two words of a form must differ within this many letters from the beginning, so that they are not forms of one word.
 const STEM: usize = 4;
 
-/// The stand-in, `None` where the text has too few frequent words.
+/// The stand-in; `None` if the text has too few frequent words.
 pub fn standin(documents: &[String]) -> Option<Pairs> {
     let mut places: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
     let documents: Vec<Vec<&str>> = documents
@@ -240,7 +240,7 @@ pub fn standin(documents: &[String]) -> Option<Pairs> {
         .into_iter()
         .filter(|(_, places)| places.len() >= OCCURRENCES)
         .collect();
-    // The sort is stable: words of one frequency stay in alphabetical order.
+    // The sort is stable: words of equal frequency stay in alphabetical order.
     frequent.sort_by_key(|(_, places)| usize::MAX - places.len());
     let mut pairs = Pairs {
         name: "standin-senses",
@@ -260,7 +260,7 @@ pub fn standin(documents: &[String]) -> Option<Pairs> {
         };
         forms += 1;
         let occurrence = |places: &[(usize, usize)], index: usize| {
-            // Evenly from all occurrences.
+            // Spread evenly over all occurrences.
             let (document, place) = places[index * places.len() / OCCURRENCES];
             let before = documents[document][place - BEFORE..place].join(" ");
             Occurrence {
@@ -423,7 +423,7 @@ mod tests {
 
     #[test]
     fn no_occurrence_is_in_two_pairs() {
-        // Every word of the text is another, but for eight occurrences each of twenty words.
+        // Every word of the text is different, except eight occurrences each of twenty words.
         let mut words: Vec<String> = Vec::new();
         for round in 0..8 {
             for word in 0..20 {

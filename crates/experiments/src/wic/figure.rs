@@ -6,7 +6,7 @@ use crate::core::models::Model;
 use crate::core::table::distinct;
 use layerwise_plot::{Axis, Figure, Line, Mark, Panel, Point, Rule, Scale, Side};
 
-/// The drawing with the name of its file.
+/// The drawing with its file name.
 pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     if records.is_empty() {
         return Vec::new();
@@ -16,7 +16,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             .iter()
             .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
-    // All panels share an axis, so that methods compare.
+    // All panels share an axis, so that methods can be compared.
     let ends = records.iter().map(|r| {
         let error = r.accuracy_se.unwrap_or(0.0);
         (r.accuracy - error, r.accuracy + error)
@@ -32,7 +32,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         description: format!(
             "Accuracy on the test pairs, same sense or not, at the target word: a logistic probe, and a threshold on the \
              cosine without training. Dotted line: chance. Horizontal axis: depth of the residual stream s, from the \
-             embedding at 0 to the last block's output at 1. Bands: one standard error to either side, clustered by word. \
+             embedding at 0 to the last block's output at 1. Bands: one standard error, clustered by word. \
              Models: {}.",
             models::names(&models),
         ),

@@ -1,11 +1,11 @@
 //! Word senses read from the residual streams: `wic` (paper B.12 and F.3).
 //!
-//! A word in a context is, for each residual stream, the mean of its tokens' states. What follows the word cannot change
-//! them and is not run, and occurrences in equal contexts are run once. Two ways of reading the label:
+//! A word in a context is represented, for each residual stream, by the mean of its tokens' states. Text after the word cannot
+//! change them and does not run, and occurrences in equal contexts run once. There are two ways of reading the label:
 //!
 //! - a probe: logistic regression on \[h₁; h₂; |h₁−h₂|; h₁⊙h₂\], standardised on the training pairs, with the penalty of
-//!   `INVERSE_PENALTIES` that the development pairs like best (the first of equals);
-//! - a cosine above a threshold that the development pairs choose from 0, 0.05, …, 0.95; before it, within every 30
+//!   `INVERSE_PENALTIES` that is best on the development pairs (of equal ones the first);
+//! - a cosine above a threshold that is chosen from 0, 0.05, …, 0.95 on the development pairs. Before that, within every 30
 //!   consecutive pairs, each dimension is centred and divided by its sample standard deviation plus 10⁻⁶, over the first
 //!   words of the pairs and over the second ones.
 
@@ -28,19 +28,19 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewD, Axis};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The inverse penalties C that the development pairs choose from (scikit-learn's C).
+/// The inverse penalties C to choose from on the development pairs (scikit-learn's C).
 const INVERSE_PENALTIES: [f64; 4] = [1e-5, 1e-4, 1e-3, 1e-2];
 /// Pairs over which the cosine's dimensions are standardised.
 const BATCH: usize = 30;
-/// Bytes of states that are held at once; more states than fit take further runs of the model. The memory at hand has no
-/// say in it, so that every process takes up the same journals.
+/// Bytes of states in memory at once; more states take further runs of the model. This does not depend on the available memory,
+/// so that every process reuses the same journals.
 const MOST_STATES: usize = 1 << 30;
 
 /// A context as tokens, cut after the word.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Input {
     tokens: Vec<u32>,
-    /// The first of the word's tokens, which are the last ones.
+    /// The index of the word's first token; the word's tokens are the last ones.
     word: usize,
 }
 
@@ -59,7 +59,7 @@ impl Split<'_> {
 /// Records the accuracy of both methods on every residual stream.
 ///
 /// # Errors
-/// A text that cannot be encoded, pairs that no probe can be fitted to, or an interrupt.
+/// A text cannot be encoded, no probe can be fitted to the pairs, or the user interrupts.
 pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
     let (Some(tokenizer), Some(pairs)) = (subject.tokenizer, subject.data.get::<Pairs>()) else {
         return Ok(());
@@ -101,7 +101,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     let all: Vec<usize> = (0..=config.layers).collect();
     let bytes = WorkBytes {
         reading: state_bytes + probe_bytes(config.model, [&train, &dev, &test]),
-        // For each method the words of the test.
+        // For each method, the words of the test.
         result: 2 * 2 * test.pairs.len() * size_of::<(f64, u64)>(),
     };
     for states in all.chunks(at_once) {
@@ -156,7 +156,7 @@ pub(super) fn curve_name(pairs_of: &str) -> String {
 fn inputs_bytes(pairs: &Pairs) -> usize {
     let all = [&pairs.train, &pairs.dev, &pairs.test];
     let occurrences = all.into_iter().flatten().flat_map(|pair| &pair.occurrences);
-    // In a map and in a list; no token stands for less than a byte, and a list of them grows by doubling.
+    // In a map and in a list; every token covers at least one byte, and a list of tokens grows by doubling.
     let bytes = occurrences.map(|occurrence| {
         4 * size_of::<Input>() + 64 + 2 * (occurrence.text.len() + 1) * size_of::<u32>()
     });
@@ -167,7 +167,7 @@ fn inputs_bytes(pairs: &Pairs) -> usize {
 fn probe_bytes(width: usize, splits: [&Split<'_>; 3]) -> usize {
     let pairs: usize = splits.iter().map(|split| split.pairs.len()).sum();
     let features = 4 * width;
-    // Features as they are and standardised; vectors of the fit; standardised words of a batch.
+    // Features before and after standardisation; vectors of the fit; standardised words of a batch.
     pairs * features * (size_of::<f32>() + size_of::<f64>())
         + 24 * (features + pairs) * size_of::<f64>()
         + 4 * BATCH * width * size_of::<f64>()
@@ -218,12 +218,12 @@ struct Collector {
 /// The mean state of each word in a range of residual streams, \[states, model\].
 struct Senses {
     states: Range<usize>,
-    /// Of a residual stream.
+    /// Bytes for a residual stream.
     width: usize,
 }
 
 impl Senses {
-    /// The words in the residual stream `at` the states' start, \[inputs, model\].
+    /// The words in the residual stream at index `at` of the states, \[inputs, model\].
     fn words(&self, means: &[Floats], at: usize) -> Array2<f32> {
         let mut words = Array2::zeros((means.len(), self.width));
         for (mut row, Floats(means)) in words.outer_iter_mut().zip(means) {
@@ -305,7 +305,7 @@ impl Measure for Senses {
 }
 
 impl Collector {
-    /// The residual stream that an address is of: 0 is the embedding, s the output of block s−1.
+    /// The residual stream of an address: 0 is the embedding, s the output of block s−1.
     fn state(address: Address) -> Option<usize> {
         match (address.site, address.block) {
             (Site::Embed, _) => Some(0),
@@ -415,7 +415,7 @@ fn by_cosine(
     Ok((chosen, accuracy))
 }
 
-/// The cosine of each pair, dimensions standardised within batches, each side by itself.
+/// The cosine of each pair, with dimensions standardised within batches, separately for each side.
 fn cosines(words: ArrayView2<'_, f32>, split: &Split<'_>) -> Result<Vec<f64>, ExperimentError> {
     let mut cosines = Vec::new();
     for batch in split.inputs.chunks(BATCH) {
@@ -428,7 +428,7 @@ fn cosines(words: ArrayView2<'_, f32>, split: &Split<'_>) -> Result<Vec<f64>, Ex
         cosines.extend(batch.iter().map(|inputs| {
             let a = first.remove(words.row(inputs[0]));
             let b = second.remove(words.row(inputs[1]));
-            // Words that are alike in everything have no direction left.
+            // Words that agree in every dimension have no direction left.
             cosine(a.view(), b.view()).unwrap_or(0.0)
         }));
     }
@@ -527,7 +527,7 @@ mod tests {
                 }
             }
         }
-        // Parts of the states, and threads, change no bit.
+        // Neither parts of the states nor threads change a bit.
         for states in [0..1, 0..2, 1..3, 2..layers + 1] {
             let part = measure(states.clone());
             let found = runs(&model, 3).plain(&part, &inputs).unwrap();
@@ -563,7 +563,7 @@ mod tests {
         assert_eq!(features(words.view(), &split), expected);
     }
 
-    /// Words whose sense is the sign of their first four dimensions, with noise; the others are noise.
+    /// Words in which the sign of the first four dimensions is the sense, with noise; the other dimensions are noise.
     fn senses(count: usize) -> (Array2<f32>, Vec<Pair>, Vec<[usize; 2]>) {
         let mut state = 1_u64;
         let mut noise = || {

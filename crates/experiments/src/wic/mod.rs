@@ -1,7 +1,7 @@
 //! Whether a word has the same sense in two contexts, read from each residual stream.
 //!
 //! - **Stands for** Figures 7a and 18 of the NeurIPS version, and v3's WiC figure.
-//! - **Needs** any models, and word-in-context pairs: the real set where its folder is given, else a stand-in made from text.
+//! - **Needs** any models, and word-in-context pairs: the real set from its folder, else a stand-in made from text.
 //! - **Feeds the claims** D12, D13.
 
 pub mod claims;
@@ -40,7 +40,7 @@ impl Experiment for Wic {
             title: "Word senses at each depth",
             stands_for: "Figures 7a and 18 of the NeurIPS version; v3's WiC figure",
             caption: "Accuracy, chance 0.5, of telling whether a word has one sense in two contexts, from the residual streams of the word's tokens; by a linear probe, and by a threshold on the cosine, against s/L. Bands are one standard error, clustered by word.",
-            paper_says: "Accuracy rises early, peaks in the middle of the model and falls after it: semantic features are built before predictions are.",
+            paper_says: "Accuracy rises early, peaks in the middle of the model and then falls: semantic features are built before predictions.",
         }
     }
 

@@ -37,7 +37,7 @@ record! {
         pub accuracy: f64,
         /// Its standard error, clustered by word.
         pub accuracy_se: Option<f64>,
-        /// The inverse penalty C, or the threshold, that the development pairs chose.
+        /// The inverse penalty C, or the threshold, chosen on the development pairs.
         pub chosen: f64,
         /// Pairs for training.
         pub train_pairs: u64,
@@ -52,7 +52,7 @@ record! {
 /// The accuracy of the probe on each residual stream, for one set of pairs.
 ///
 /// # Errors
-/// The results do not reach.
+/// The results are incomplete.
 pub fn curve(tables: &Tables, model: &str, pairs_of: &str) -> Result<Vec<Point>, NotTested> {
     let own = |r: &Record| r.model == model && r.method == Method::Probe && r.pairs_of == pairs_of;
     curve::curve(tables.of(), "wic", own, |r| {
