@@ -1,4 +1,4 @@
-//! What keys and values in bf16 change of a checkpoint's next-token distributions, against keys and values in f32, on texts.
+//! The effect of keys and values in bf16 on a checkpoint's next-token distributions on texts, compared with f32.
 //!
 //!     cargo run --release --package layerwise --example cache_precision -- MODEL CONTEXT ROWS FILE [FILE…]
 //!
@@ -11,7 +11,7 @@ use layerwise::transformer::{Precision, State, Team};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Positions whose logits are held at once.
+/// Positions whose logits are in memory at once.
 const POSITIONS: usize = 64;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             };
             let mut states = [state(Precision::F32)?, state(Precision::Bf16)?];
             let mut sums = [0.0; 4];
-            // The last token has nothing to predict.
+            // The last token has no next token.
             let read = &tokens[..tokens.len() - 1];
             for (part, next) in read.chunks(POSITIONS).zip(tokens[1..].chunks(POSITIONS)) {
                 let mut logits = Vec::new();

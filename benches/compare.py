@@ -49,7 +49,7 @@ class Bench:
                  "--target-dir", self.work / "candle"])
 
     def peak(self, threads, precision):
-        """The peak of so many cores at once, GFLOP/s: the best of three, because a disturbed one is not the peak."""
+        """The peak of this many cores at once, GFLOP/s: the best of three, because a disturbed one is not the peak."""
         def once():
             processes = [subprocess.Popen([self.work / "fma_peak", precision], stdout=subprocess.PIPE, text=True) for _ in range(threads)]
             return sum(float(process.communicate()[0].split()[0]) for process in processes)
@@ -89,7 +89,7 @@ class Bench:
         output, memory = run([self.options.python, HERE / "peers/peer_transformerlens.py", self.work / model, "-T", TOKENS, "-S", 1,
                               "--threads", threads, "--variants", 4],
                              HF_HUB_OFFLINE="1", PYTHONPATH=str(self.options.transformerlens))
-        # The time for building swapped models is left out: it does not grow with the tokens.
+        # The time for building swapped models is left out, since it does not grow with the tokens.
         return last_object(output)["sweep_s_per_1k_tokens"] * TOKENS / 1000, TOKENS, memory
 
     def our_plain(self, model, threads, precision):
@@ -131,7 +131,7 @@ class Bench:
 
 
 def print_ratios(model, times):
-    """For each program the median time, and the median of its ratio to layerwise's in the same round, with the ends."""
+    """For each program the median time, and the median and range of its ratio to layerwise's in the same round."""
     for (work, precision, threads, program), own in times.items():
         ours = times[work, precision, threads, "layerwise"] if (work, precision, threads, "layerwise") in times else own
         ratios = sorted(theirs / mine for theirs, mine in zip(own, ours))
@@ -140,7 +140,7 @@ def print_ratios(model, times):
 
 
 def machine():
-    """The processor as /proc/cpuinfo names it, with its family and model, which tell its generation."""
+    """The processor's name in /proc/cpuinfo, with its family and model, which identify its generation."""
     lines = [[part.strip() for part in line.split(":", 1)] for line in open("/proc/cpuinfo") if ":" in line]
     first, cores = dict(reversed(lines)), sum(name == "processor" for name, _ in lines)
     generation = f"family {first.get('cpu family', '?')}, model {first.get('model', '?')}"

@@ -110,7 +110,7 @@ def main():
         writer.writerow(COLUMNS)
         for (precision, threads, batch, program), rate in sorted(best.items()):
             each = bytes_per_token(config, precision, options.prompt + options.new / 2)
-            # A batch reads the weights once, so bytes per second are told of batch 1 alone.
+            # A batch reads the weights once, so bytes per second are reported only for batch 1.
             read = [f"{each:.0f}", f"{each * rate / 1e9:.1f}", f"{bandwidth[threads]:.1f}", f"{each * rate / 1e9 / bandwidth[threads]:.3f}"]
             writer.writerow([precision, threads, batch, program, options.rounds, f"{rate:.1f}", *(read if batch == 1 else [""] * 4)])
 

@@ -5,7 +5,7 @@ use layerwise::kernels::gemm::{Packed, Precision, Scratch, Write, multiply};
 use layerwise::kernels::vocabulary::{self, Unembedding};
 use ndarray::{Array2, s};
 
-/// On a CPU without AVX512-BF16 the second is slow.
+/// On a CPU without AVX512-BF16 the bf16 format is slow.
 const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
 
 fn matrix(rows: usize, columns: usize) -> Array2<f32> {
@@ -52,7 +52,7 @@ fn products(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The matrices of SmolLM2-135M's blocks and its unembedding, \[inputs, outputs\], and how often each occurs.
+/// The matrices of SmolLM2-135M's blocks and its unembedding, \[inputs, outputs\], and the number of times each occurs.
 const SMOLLM2: [(usize, usize, usize); 5] = [
     (30, 576, 960),
     (30, 576, 576),

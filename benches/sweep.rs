@@ -44,7 +44,7 @@ fn forward(criterion: &mut Criterion) {
 fn lens(criterion: &mut Criterion) {
     let (model, tokens) = (model(), tokens());
     let width = model.config().model;
-    // The cost does not depend on what the residual streams hold.
+    // The cost does not depend on the values in the residual streams.
     let states: Vec<_> = (0..=model.config().layers)
         .map(|state| {
             let stream = Array2::from_shape_fn((tokens.len(), width), |(position, feature)| {

@@ -1,10 +1,10 @@
-//! What edits of values cost: sweeps over the heads of a model of GPT-2 small's shape beside dropping its blocks, and the plain
-//! pass without edits and with observers that do nothing.
+//! The cost of edits of values: sweeps over the heads of a model with GPT-2 small's shape, next to dropping its blocks, and the
+//! plain pass without edits and with observers that do nothing.
 //!
 //!     cargo run --release --package layerwise --example values -- THREADS TOKENS SEQUENCES REPEATS > benches/results/NAME-values.csv
 //!
-//! `gflops` is the work as `benches/README.md` counts it, by the time it took; beside the machine's peak it is the share that a
-//! sweep reaches. Each line is the best of its repeats.
+//! `gflops` is the work as `benches/README.md` counts it, divided by the time it took; compared with the machine's peak, it gives
+//! the fraction of the peak that a sweep reaches. Each line is the best of its repeats.
 
 use layerwise::schedule::{Bounds, EditFamily, Schedule, Source, Step};
 use layerwise::sweep::{
@@ -26,7 +26,7 @@ const SWEEPS: [&str; 6] = [
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Neither reads nor writes, and says so only when it is asked.
+/// An observer that wants no activation.
 struct Idle;
 
 impl Observer for Idle {
@@ -98,7 +98,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// Operations of some steps for one token of a sequence of so many: products, and causal attention at half of T × T.
+/// Operations of some steps for one token of a sequence of this length: products, and causal attention at half of T × T.
 fn steps_flop<'s>(model: &Model, steps: impl IntoIterator<Item = &'s Step>, tokens: usize) -> f64 {
     let c = model.config();
     let heads = c.heads * c.head;
@@ -121,7 +121,7 @@ fn sweep(
     let means = plan.taken_from(Source::Mean);
     let mut best = f64::INFINITY;
     for _ in 0..repeats {
-        // Means and partners are a part of what an edit costs.
+        // The cost of an edit includes its means and partners.
         let start = Instant::now();
         let mut constants = Constants::default();
         if !means.is_empty() {
@@ -140,7 +140,7 @@ fn sweep(
     }
     let tokens: usize = text.iter().map(Vec::len).sum();
     let c = model.config();
-    // Half a block is a step; and the vocabulary of every schedule, twice for the plain one's expected rows.
+    // Half a block is a step; add the vocabulary pass of every schedule, twice for the plain one's expected rows.
     let step = steps_flop(
         model,
         &plan.entries()[0].member.schedule.steps()[..2],

@@ -1,5 +1,5 @@
-//! Lists what the program carries inside itself: the models of `fixtures/models`, and the source code of the library
-//! crates, which is the second text of the figure `shift`. Names the commit that it is built from.
+//! Lists what is embedded in the program: the models of `fixtures/models`, and the source code of the library crates, which is
+//! the second text of the figure `shift`. Records the commit that the program is built from.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,8 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Tells the program its commit, with a `+` where files were changed since. A debug build, which whoever changes the
-/// code makes after every commit, and one outside a checkout have none.
+/// Passes the commit to the program, with a `+` if files were changed since. A debug build has none, so that it is not rebuilt
+/// after every commit; a build outside a checkout has none either.
 fn name_commit() {
     let is_release = env::var_os("PROFILE").is_some_and(|profile| profile == "release");
     let commit = is_release
@@ -36,7 +36,7 @@ fn name_commit() {
     let Some(commit) = commit else {
         return;
     };
-    // Written whenever another commit is checked out; the folders of the code tell of changed files.
+    // Git writes this file whenever another commit is checked out; the folders of the code reveal changed files.
     if let Some(log) = git(&[
         "rev-parse",
         "--path-format=absolute",
@@ -55,7 +55,7 @@ fn name_commit() {
     println!("cargo::rustc-env=LAYERWISE_COMMIT={commit}{mark}");
 }
 
-/// What git says, if it is there and says something.
+/// The output of a git command, if git is there and prints anything.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let said = String::from_utf8(output.stdout).ok()?;
@@ -78,7 +78,7 @@ fn list_models(folder: &Path) -> io::Result<String> {
     Ok(list)
 }
 
-/// The Rust files of every crate's `src`, in the order of their paths.
+/// The Rust files of every crate's `src`, sorted by path.
 fn list_sources(crates: &Path) -> io::Result<String> {
     let mut files = Vec::new();
     for folder in entries(crates)? {
@@ -107,7 +107,7 @@ fn find_sources(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// What is in a folder, sorted.
+/// The entries of a folder, sorted.
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = fs::read_dir(folder)?
         .map(|entry| entry.map(|entry| entry.path()))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Peer: the plain forward pass of a GPT-2, logits at every position, in the engines that a user would pick.
+"""Peer: the plain forward pass of a GPT-2, logits at every position, in the engines that a user would choose.
 
 usage: peer_engines.py ENGINE MODEL_DIR [--dtype f32|bf16] [-T 512] [--threads 2] [--repeat 7]
 

@@ -4,7 +4,7 @@ use super::{folder, message};
 use layerwise::exits::{Classifier, Reading};
 use std::fs;
 
-/// A classifier of early exit: what is accepted is written back the same, and says a number of every reading.
+/// A classifier of early exit: an accepted one is written back identically, and gives a number for every reading.
 pub fn classifier(bytes: &[u8]) {
     let folder = folder(&[("exit.json", bytes)]);
     let path = folder.path().join("exit.json");

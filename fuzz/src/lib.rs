@@ -1,7 +1,7 @@
-//! What is done with bytes from strangers: no panic, no endless message, and nothing accepted that breaks a promise.
+//! What the targets do with bytes from strangers: no panic, no endless message, and no accepted input that breaks a property.
 //!
-//! One function for each kind of input. `fuzz_targets` gives them to libFuzzer, and `xtask/tests/mutations.rs`, which
-//! includes this file, gives them mutated seeds on the stable toolchain.
+//! Each kind of input has a function. `fuzz_targets` passes these to libFuzzer, and `xtask/tests/mutations.rs`, which
+//! includes this file, passes them mutated seeds on the stable toolchain.
 
 #![allow(clippy::unwrap_used, reason = "a target may panic")]
 
@@ -45,7 +45,7 @@ use tokenizers::{tokenizer_seeds, tokenizer_settings_seeds};
 /// The longest message that an error may have, in bytes.
 const LONGEST_MESSAGE: usize = 50_000;
 
-/// A target: what it is called, what is done with bytes, and good inputs to start from.
+/// A target: its name, its function, and good inputs to start from.
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// Every target.
@@ -73,7 +73,7 @@ pub const TARGETS: &[Target] = &[
     ("labels", labels, labels_seeds),
 ];
 
-/// A folder of these files.
+/// A folder with these files.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
@@ -170,7 +170,7 @@ pub fn vectors(bytes: &[u8]) {
         let schedule = edit.parse::<Edit>().unwrap().apply(&plain).unwrap();
         match constants.check(model.config(), &schedule) {
             Err(error) => drop(message(error)),
-            // What fits can be run.
+            // An accepted model must run.
             Ok(()) => {
                 let values = Values::of(Arc::clone(&constants));
                 model
@@ -193,7 +193,7 @@ fn vectors_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// An index, beside two shards.
+/// An index, next to two shards.
 pub fn index(bytes: &[u8]) {
     let tensors = Checkpoint::llama().tensors;
     let (first, second) = (
@@ -223,7 +223,7 @@ fn index_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// A config, beside the weights of a tiny model.
+/// A config, next to the weights of a tiny model.
 pub fn config(bytes: &[u8]) {
     static WEIGHTS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
         [Checkpoint::llama(), Checkpoint::gpt2()]
@@ -443,7 +443,7 @@ fn described_run() -> RunDescription<Vec<Label>> {
     RunDescription::new(key, "a".to_owned(), 4, vec![label("id"), label("drop(0)")])
 }
 
-/// A journal, as it is and with the checksums of its lines put right.
+/// A journal, as it is and with corrected checksums of its lines.
 pub fn journal(bytes: &[u8]) {
     let run = described_run();
     for bytes in [bytes.to_vec(), with_checksums(bytes)] {
@@ -462,7 +462,7 @@ pub fn journal(bytes: &[u8]) {
                 message(error);
                 assert_eq!(fs::read(&path).unwrap(), bytes, "nothing is lost");
             }
-            // What was taken up once is taken up again.
+            // Work that was reused once is reused again.
             Ok(mut journal) => {
                 let (finished, parts) = (journal.finished().clone(), journal.take_parts());
                 drop(journal);
@@ -474,7 +474,7 @@ pub fn journal(bytes: &[u8]) {
     }
 }
 
-/// Lines whose first 16 bytes are the checksum of what follows the 17th.
+/// Lines whose first 16 bytes become the checksum of everything from the 18th byte on.
 fn with_checksums(bytes: &[u8]) -> Vec<u8> {
     let folder = folder(&[]);
     let line = |line: &[u8]| match line.get(17..) {
@@ -511,7 +511,7 @@ fn journal_seeds() -> Vec<Vec<u8>> {
     vec![begun, fs::read(&path).unwrap()]
 }
 
-/// How a share was started: what is accepted is written down again as it was read.
+/// The command of a share: an accepted one is written back as it was read.
 pub fn divided(bytes: &[u8]) {
     let folder = folder(&[(Divided::FILE, bytes)]);
     match Divided::read(folder.path()) {
@@ -537,7 +537,7 @@ fn divided_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Lists of hypotheses in every form, and what is made of those that are read.
+/// Lists of hypotheses in every form, and the lattices of those that are accepted.
 pub fn nbest(bytes: &[u8]) {
     let limits = Limits::default();
     let none: [&[u8]; 0] = [];
@@ -561,7 +561,7 @@ pub fn nbest(bytes: &[u8]) {
     }
 }
 
-/// A lattice of each list holds its hypotheses, whatever they are.
+/// The lattice of each list contains its hypotheses, whatever they are.
 fn correct(lists: &NBestLists) {
     let gate = transcripts::Gate::new(lists.scale);
     for utterance in &lists.utterances {
@@ -641,7 +641,7 @@ pub fn tasks(bytes: &[u8]) {
     }
 }
 
-/// What every task promises of its items.
+/// The properties of every task's items.
 fn check_task(task: &Task) {
     assert!(task.items.len() <= 5);
     for (index, item) in task.items.iter().enumerate() {

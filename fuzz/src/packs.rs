@@ -1,17 +1,17 @@
-//! Packed weights that are kept on disk.
+//! Packed weights kept on disk.
 
 use super::{folder, message, stable};
 use layerwise::weights::PackCache;
 use std::fs;
 
-/// What the seeds depend on.
+/// The key that the seeds depend on.
 const OF: [&str; 2] = ["a model", "f32"];
 
 /// Bytes before the checksum of a head, and before the list of parts.
 const START: usize = 24;
 const FIXED: usize = 96;
 
-/// A file of packed weights, as it is and with its checksums put right: what is accepted is written again as it was read.
+/// A file of packed weights, as it is and with corrected checksums: an accepted one is written back as it was read.
 pub fn packs(bytes: &[u8]) {
     for bytes in [bytes.to_vec(), with_sums(bytes)] {
         let folder = folder(&[]);
@@ -31,7 +31,7 @@ pub fn packs(bytes: &[u8]) {
     }
 }
 
-/// A file whose checksums are those of its bytes, as far as it has parts.
+/// A file with corrected checksums, as far as it has parts.
 fn with_sums(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let number = |bytes: &[u8], at: usize| {

@@ -5,7 +5,7 @@ use super::{folder, message};
 use layerwise::corpus::{self, Options, Tokenizer};
 use std::sync::LazyLock;
 
-/// A file of rows, one column of which is text.
+/// A file of rows with one column of text.
 pub fn parquet(bytes: &[u8]) {
     static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
         let file = checkpoint::tokenizer().to_string();

@@ -1,4 +1,4 @@
-//! Tokenizers and what stands beside them.
+//! Tokenizers and their settings.
 
 use layerwise::corpus::{CorpusError, Habit, Tokenizer};
 use layerwise::weights::OpenOptions;
@@ -10,7 +10,7 @@ use super::{folder, message};
 pub fn tokenizer(bytes: &[u8]) {
     let folder = folder(&[("tokenizer.json", bytes)]);
     match Tokenizer::open(&folder.path().join("tokenizer.json"), VOCAB) {
-        // A panic that was contained means that a check is missing.
+        // A caught panic means that a check is missing.
         Err(CorpusError::TokenizerLoad { reason, .. }) => {
             assert!(!reason.contains("panicked"), "{reason}");
         }
@@ -45,7 +45,7 @@ pub fn tokenizer(bytes: &[u8]) {
 
 pub(super) fn tokenizer_seeds() -> Vec<Vec<u8>> {
     let byte_level = checkpoint::tokenizer();
-    // A small vocabulary leaves more of the mutations to what stands around it.
+    // A small vocabulary leaves more of the mutations to the rest of the file.
     let mut small = byte_level.clone();
     small["model"]["vocab"] = serde_json::json!({"a": 0, "b": 1, "ab": 2, "Ġ": 3, "c": 4});
     small["added_tokens"][0]["id"] = 5.into();
@@ -65,7 +65,7 @@ pub(super) fn tokenizer_seeds() -> Vec<Vec<u8>> {
         .to_vec()
 }
 
-/// A `tokenizer_config.json` beside a `tokenizer.json`, and texts for what both make.
+/// A `tokenizer_config.json` next to a `tokenizer.json`, and texts for the tokenizer that both define.
 pub fn tokenizer_settings(bytes: &[u8]) {
     let file = checkpoint::tokenizer().to_string();
     let folder = folder(&[

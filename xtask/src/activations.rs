@@ -1,4 +1,4 @@
-//! `activations`: what a model's sites hold on a text, as a file.
+//! `activations`: writes the activations of a model's sites on a text to a file.
 
 use crate::arguments::{Inputs, Run};
 use crate::inputs;
@@ -17,18 +17,18 @@ use std::path::PathBuf;
 /// Options of `activations`.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
-The file holds a tensor for each site and block, [tokens, …]: the rows of one sequence after those of another. Sites of heads \
-have the axes [tokens, heads, head]. `tokens` are the token ids, `sequence_offsets` where each sequence begins, and at last their \
-number, both in I64.
+The file has a tensor for each site and block, [tokens, …]: the rows of all sequences, one sequence after another. Sites of \
+heads have the axes [tokens, heads, head]. `tokens` has the token ids, and `sequence_offsets` where each sequence begins, \
+followed by the number of tokens, both in I64.
 
 Examples:
   {0} activations --sites 'resid.post,attn.head_out[5,2]' --model gpt2-8x160 --rows 8 --out plain.safetensors
   {0} activations 'zero(attn.head_out[5,2])' --sites 'resid.post[6..]' --model gpt2-8x160 --out ablated.safetensors", program::name()))]
 pub struct Arguments {
-    /// The edit under which the model is run [default: the plain model]
+    /// Run the model under this edit [default: the plain model]
     #[arg(value_name = "EDIT", default_value = "id")]
     edit: String,
-    /// Sites, with blocks and units where not all are wanted, between commas: resid.post[3],attn.head_out[5,2]
+    /// Sites, separated by commas, each with blocks and units unless all are wanted: resid.post[3],attn.head_out[5,2]
     #[arg(long, value_name = "SITE,…")]
     sites: String,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub struct Arguments {
     /// The number format of the values in the file
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
     dtype: Precision,
-    /// The file to write; FILE.run holds what is finished of it, and its manifest
+    /// The file to write; FILE.run keeps finished sequences and the manifest
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! Options that commands share.
+//! Options that several commands share.
 
 use crate::memory::Size;
 use crate::trial::Trial;
@@ -9,60 +9,60 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Which models, on which text.
+/// The models, and the text they run on.
 #[derive(Args, Clone, Debug)]
 pub struct Inputs {
-    /// The name of an embedded model, or a checkpoint folder in the Hugging Face layout (write ./NAME for a folder that is
-    /// named like an embedded model); LABEL= before it names it in the results; may be repeated [default: the embedded models]
+    /// The name of an embedded model, or a checkpoint folder in the Hugging Face layout (write ./NAME for a folder that has
+    /// the name of an embedded model); LABEL=DIR gives it a label in the results; repeatable [default: the embedded models]
     ///
-    /// A model on the Hugging Face hub is named ORG/NAME or ORG/NAME@REVISION, and looked for in the cache of its tools
+    /// ORG/NAME or ORG/NAME@REVISION names a model on the Hugging Face hub, which is taken from the Hugging Face cache
     #[arg(long, value_name = "NAME|DIR|ORG/NAME|LABEL=…")]
     pub model: Vec<String>,
-    /// Fetch models that are named ORG/NAME, and data sets, that are not in the Hugging Face cache, by its tool `hf`
+    /// Download missing models named ORG/NAME, and missing data sets, into the Hugging Face cache with the tool `hf`
     #[arg(long)]
     pub fetch: bool,
-    /// A file of text (.txt, .raw), of documents (.jsonl, a line each, or .json, an array), these also with .gz, of a column of
-    /// documents (.parquet), or of token ids (.npy); NAME:CONFIG:SPLIT:FIELD for a data set of the Hugging Face hub that its
-    /// cache holds [default: the embedded text]
+    /// A file of text (.txt, .raw), documents (.jsonl, one a line, or .json, an array), any of these also as .gz, a column of
+    /// documents (.parquet), or token ids (.npy); NAME:CONFIG:SPLIT:FIELD names a data set in the Hugging Face cache
+    /// [default: the embedded text]
     #[arg(long, value_name = "FILE|NAME:CONFIG:SPLIT:FIELD")]
     pub corpus: Option<PathBuf>,
     /// Take the first N usable sequences
     #[arg(long, value_name = "N")]
     pub rows: Option<usize>,
-    /// Tokens of a sequence, BOS included [default: 512, or the model's maximum where that is less]
+    /// Tokens of a sequence, BOS included [default: 512, or the model's maximum if that is less]
     #[arg(long, value_name = "T")]
     pub context: Option<usize>,
-    /// Take at most N tokens [default: 20000 where `reproduce` is given neither this nor --rows, else all]
+    /// Take at most N tokens [default: 20000 for `reproduce` without this and without --rows, else all]
     #[arg(long, value_name = "N")]
     pub tokens: Option<usize>,
-    /// The token before each text: what the checkpoint's tokenizer puts there (auto), none, or an id
+    /// The token before each text: as the checkpoint's tokenizer says (auto), none, or a token id
     #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
     pub bos: Bos,
-    /// The field of a .jsonl line, or the column of a .parquet file, that holds its text
+    /// The field of a .jsonl line, or the column of a .parquet file, that contains the text
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub field: String,
-    /// Read weights into memory instead of mapping their files: safe even if a file changes during the run, but takes more
+    /// Read weights into memory instead of mapping their files: safe even if a file changes during the run, but uses more
     /// memory
     #[arg(long)]
     pub no_mmap: bool,
-    /// Leave the blocks of models in their files and read each when it is run: for models larger than memory [default: only
-    /// where the weights do not fit into --max-memory]
+    /// Leave the blocks of models in their files and read each block when it runs: for models larger than memory [default:
+    /// only if the weights do not fit into --max-memory]
     #[arg(long)]
     pub stream: bool,
     /// Keep packed weights in this folder, and map them at the next start instead of reading, checking and packing the
-    /// checkpoint again. Takes as much room as the weights in --precision, of each model and number format; of a large file
-    /// whose size, inode and times are as they were, the hash is remembered
+    /// checkpoint again. Each model and number format takes as much room as its weights in --precision. The hash of a large
+    /// file is remembered as long as its size, inode and times stay the same
     #[arg(long, value_name = "DIR", conflicts_with_all = ["no_mmap", "stream"])]
     pub pack_cache: Option<PathBuf>,
     /// Follow links out of a model's folder. Links to its own files and to blobs of its Hugging Face cache are always
     /// followed
     #[arg(long)]
     pub follow_links: bool,
-    /// The number format of weight matrices and of the activations that they multiply; sums stay in f32. bf16 needs a CPU
-    /// with AVX512-BF16, and its difference from f32 is measured and printed
+    /// The number format of weight matrices and of the activations they multiply; sums stay in f32. bf16 needs a CPU with
+    /// AVX512-BF16, and the program measures and prints its difference from f32
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
     pub precision: Precision,
-    /// Refuse what would need more memory than this, such as 500M or 24G [default: what the machine has left]
+    /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
     #[arg(long, value_name = "SIZE")]
     pub max_memory: Option<Size>,
 }
@@ -89,7 +89,7 @@ impl Inputs {
     }
 }
 
-/// How a run is carried out; nothing here changes a result.
+/// How a run is carried out; none of these options changes a result.
 #[derive(Args, Clone, Debug)]
 pub struct Run {
     /// Worker threads [default: one for each core]
@@ -98,7 +98,7 @@ pub struct Run {
     /// Start over and discard what an earlier run has finished
     #[arg(long)]
     pub fresh: bool,
-    /// Only the first items are run, to see what the whole takes.
+    /// Run only the first items, to see how long all of them would take.
     #[arg(skip)]
     pub trial: Option<&'static Trial>,
 }
@@ -117,7 +117,7 @@ pub(crate) fn threads_or_cores(given: Option<NonZeroUsize>) -> NonZeroUsize {
         .unwrap_or(NonZeroUsize::MIN)
 }
 
-/// A larger number of threads is taken for a typing error.
+/// The program treats a larger number of threads as a typing error.
 const MAX_THREADS: usize = 1024;
 
 pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, String> {
@@ -134,10 +134,10 @@ pub(crate) fn precision(text: &str) -> Result<Precision, String> {
         .ok_or_else(|| "expected f32 or bf16".to_owned())
 }
 
-/// What `--bos` says.
+/// The value of `--bos`.
 #[derive(Clone, Copy, Debug)]
 pub enum Bos {
-    /// What the checkpoint's tokenizer, or else the model family, puts before a text.
+    /// The token that the checkpoint's tokenizer, or else the model family, puts before a text.
     Auto,
     /// No token.
     None,
@@ -146,7 +146,7 @@ pub enum Bos {
 }
 
 impl Bos {
-    /// The token that the user names, where there is one.
+    /// The token that the user names, if any.
     pub fn given(self) -> Option<u32> {
         match self {
             Self::Id(id) => Some(id),
@@ -170,7 +170,7 @@ impl FromStr for Bos {
     }
 }
 
-/// A target for the standard error of one of a sweep's statistics.
+/// A target for the standard error of one statistic of a sweep.
 ///
 /// # Errors
 /// The text is not of the form STATISTIC=ERROR, or names an unknown statistic.

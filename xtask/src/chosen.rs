@@ -1,4 +1,4 @@
-//! Which experiments a command line names: by their own names, or by those of figures and claims that stand on them.
+//! The experiments that a command line names: by their own names, or by the names of figures and claims that need them.
 
 use crate::experiments::core::experiment::Experiment;
 use crate::experiments::{EXPERIMENTS, claims};
@@ -7,12 +7,12 @@ use anyhow::ensure;
 use clap::builder::PossibleValue;
 use layerwise::corpus::Tokenizer;
 
-/// The names that the command line knows, with what each experiment shows; those of figures and claims are not listed.
+/// The names that the command line knows, with what each experiment shows. Names of figures and claims are not listed.
 pub fn names() -> Vec<PossibleValue> {
     let claims = claims();
     let value = |experiment: &&'static dyn Experiment| {
         let id = experiment.id();
-        // What needs several experiments is known once.
+        // A claim that needs several experiments names the first of them.
         let own = claims
             .iter()
             .filter(|claim| claim.needs.first() == Some(&id));
@@ -24,14 +24,14 @@ pub fn names() -> Vec<PossibleValue> {
     EXPERIMENTS.iter().map(value).collect()
 }
 
-/// The experiments that are named, in their own order; all, where none is.
+/// The named experiments, in their own order; all experiments if none is named.
 pub fn experiments(named: &[String]) -> Vec<&'static dyn Experiment> {
     let all = EXPERIMENTS.iter().copied();
     all.filter(|it| named.is_empty() || is_named(*it, named))
         .collect()
 }
 
-/// Whether one of the names is an experiment's: its own, a figure's, or that of a claim which is judged from it.
+/// Whether one of the names is an experiment's: its own name, a figure's, or that of a claim judged from the experiment.
 pub fn is_named(experiment: &dyn Experiment, named: &[String]) -> bool {
     let (id, claims) = (experiment.id(), claims());
     let is = |name: &String| {
@@ -43,10 +43,10 @@ pub fn is_named(experiment: &dyn Experiment, named: &[String]) -> bool {
     named.iter().any(is)
 }
 
-/// Refuses experiments that were asked for, by name or with data of their own, of a model that has no tokenizer for them.
+/// Refuses experiments that need a tokenizer of a model that has none, if the user asked for them by name or by their data.
 ///
 /// # Errors
-/// There is one.
+/// Such an experiment exists.
 pub fn check_tokenizers(
     mut experiments: impl Iterator<Item = &'static dyn Experiment>,
     models: &[OpenedModel],
@@ -58,7 +58,7 @@ pub fn check_tokenizers(
     for (opened, tokenizer) in models.iter().zip(tokenizers) {
         ensure!(
             tokenizer.is_some(),
-            "{}: {} needs a tokenizer.json to read text with, found none in {}",
+            "{}: {} needs a tokenizer.json to read text, but {} has none",
             opened.name,
             experiment.id(),
             opened.folder.display()
@@ -67,7 +67,7 @@ pub fn check_tokenizers(
     Ok(())
 }
 
-/// The names of published figures in what an experiment says of itself.
+/// The names of published figures in an experiment's description of itself.
 fn figures(experiment: &dyn Experiment) -> impl Iterator<Item = &'static str> {
     let words = experiment
         .about()
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(experiments(&[]).len(), EXPERIMENTS.len());
     }
 
-    /// Else one of two would be known, and not the other.
+    /// Otherwise one name would hide the other.
     #[test]
     fn no_name_means_two_things() {
         let mut names: Vec<String> = Vec::new();

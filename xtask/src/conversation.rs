@@ -1,4 +1,4 @@
-//! Conversations by the chat template of a checkpoint.
+//! Conversations formatted by the chat template of a checkpoint.
 
 use crate::inputs::{self, OpenedModel};
 use anyhow::{Context, ensure};
@@ -8,17 +8,17 @@ use layerwise::files::{self, Links};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// A template, and the date that it is told.
+/// A template, and the date it may ask for.
 pub(crate) struct Conversation {
     template: Template,
     now: DateTime,
 }
 
 impl Conversation {
-    /// The checkpoint's template, or the one that is given, told a date or else today's in UTC.
+    /// The checkpoint's template, or the given one, with the given date or else today's in UTC.
     ///
     /// # Errors
-    /// No template, or one that cannot be accepted.
+    /// The template is missing or invalid.
     pub(crate) fn new(
         opened: &OpenedModel,
         given: Option<&Path>,
@@ -27,17 +27,17 @@ impl Conversation {
         let found = Self::found(opened, given, date)?;
         found.with_context(|| {
             format!(
-                "{}: no chat_template.jinja, and no `chat_template` in tokenizer_config.json; the model may be none for \
-                 conversations, or give its template as --chat-template FILE",
+                "{}: no chat_template.jinja, and no `chat_template` in tokenizer_config.json; give its template as \
+                 --chat-template FILE, if the model is one for conversations",
                 opened.folder.display()
             )
         })
     }
 
-    /// The same, where there is a template.
+    /// Like [`Self::new`], but `None` if there is no template.
     ///
     /// # Errors
-    /// A template that cannot be accepted.
+    /// The template is invalid.
     pub(crate) fn found(
         opened: &OpenedModel,
         given: Option<&Path>,
@@ -61,10 +61,10 @@ impl Conversation {
         Ok(Some(Self { template, now }))
     }
 
-    /// Token ids of messages, up to where the model answers.
+    /// Token ids of messages, up to the point where the model answers.
     ///
     /// # Errors
-    /// A template that fails or writes nothing.
+    /// The template fails or writes nothing.
     pub(crate) fn ids(
         &self,
         messages: &[Message],
@@ -74,16 +74,17 @@ impl Conversation {
         let ids = tokenizer.encode(&text)?;
         ensure!(
             !ids.is_empty(),
-            "{}: the chat template writes nothing",
+            "{}: the chat template writes nothing for these messages",
             self.template.path().display()
         );
         Ok(ids)
     }
 }
 
-/// What the clock says, in UTC.
+/// The clock's time, in UTC.
 fn now() -> anyhow::Result<DateTime> {
-    let now = jiff::Timestamp::try_from(SystemTime::now())
-        .context("the clock is outside the years that there are")?;
+    let now = jiff::Timestamp::try_from(SystemTime::now()).context(
+        "the system clock shows a year that cannot be represented; set it, or give --date",
+    )?;
     Ok(jiff::tz::Offset::UTC.to_datetime(now))
 }

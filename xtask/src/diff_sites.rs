@@ -1,4 +1,4 @@
-//! `diff-sites`: where a model's activations first differ from a reference's.
+//! `diff-sites`: finds where a model's activations first differ from a reference's.
 
 use crate::arguments::Inputs;
 use crate::inputs;
@@ -13,16 +13,16 @@ use std::path::PathBuf;
 /// Options of `diff-sites`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The reference holds `tokens` (I64 or I32, [seq]) and activations in F32, named f32/<block>/<site>, f32/embed, \
+The reference contains `tokens` (I64 or I32, [seq]) and activations in F32, named f32/<block>/<site>, f32/embed, \
 f32/final.norm and f32/logits, as fixtures/parity/sites.py writes them with Hugging Face transformers.
-The first site beyond 5e-5 of its largest value is named, and the exit code is then not 0.
-On long sequences the f32 of transformers may itself be off as far. With `--precision f32 f64` the reference holds f64/… too: \
-then a site also agrees if it is at most four times as far from f64 as the reference's f32 is.")]
+The program names the first site that differs by more than 5e-5 of its largest value, and then exits with a code other than 0.
+On long sequences the f32 of transformers may itself be that far off. With `--precision f32 f64` the reference also contains \
+f64/…: then a site agrees, too, if it is at most four times as far from f64 as the reference's f32 is.")]
 pub struct Arguments {
-    /// An embedded model's name, a checkpoint folder, or the name of a model of the Hugging Face hub that its cache holds
+    /// An embedded model's name, a checkpoint folder, or ORG/NAME of a model in the Hugging Face cache
     #[arg(value_name = "MODEL")]
     model: String,
-    /// Fetch a model that is named ORG/NAME and is not in the Hugging Face cache, by its tool `hf`
+    /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
     #[arg(long)]
     fetch: bool,
     /// The reference's activations
@@ -33,7 +33,7 @@ pub struct Arguments {
 /// Runs the command.
 ///
 /// # Errors
-/// A model or reference that cannot be read, or a site that differs.
+/// A model or reference cannot be read, or a site differs.
 pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
     let path = arguments.reference.display();
     let reference = TensorFile::open(&arguments.reference)?;
@@ -79,13 +79,13 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
     }
     ensure!(
         differences.compared() > 0,
-        "{path}: holds no activation of a site of {}",
+        "{path}: contains no activation of any site of {}",
         opened.name
     );
     print(&differences)
 }
 
-/// The name of an activation in a reference.
+/// The name of an activation in a reference file.
 fn name(format: &str, address: Address) -> String {
     match address.block {
         Some(block) => format!("{format}/{block}/{}", address.site),
@@ -96,7 +96,7 @@ fn name(format: &str, address: Address) -> String {
 /// Prints the worst difference of each site, and how many activations agree.
 ///
 /// # Errors
-/// An activation that does not agree.
+/// An activation does not agree.
 fn print(differences: &Differences) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(
@@ -120,9 +120,9 @@ fn print(differences: &Differences) -> anyhow::Result<()> {
     let tolerance = Differences::TOLERANCE;
     if let Some((address, found, has_double)) = differences.first() {
         let otherwise = match has_double {
-            true => "or at most four times as far from f64 as the reference's f32",
+            true => "or at most four times the distance of the reference's f32 from its f64",
             false => {
-                "and the reference lacks f64, which would show whether its own f32 is off as far"
+                "and the reference has no f64 values, which would show whether its own f32 is as far off"
             }
         };
         bail!(
@@ -148,7 +148,7 @@ fn print(differences: &Differences) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The token ids of a reference.
+/// The token ids of a reference file.
 fn tokens(reference: &TensorFile) -> anyhow::Result<Vec<u32>> {
     let info = reference.info("tokens").context("not found")?;
     ensure!(

@@ -1,4 +1,4 @@
-//! `draw`: makes figures, verdicts and the report again, from the tables of an earlier `reproduce`.
+//! `draw`: redraws figures, verdicts and the report from the tables of an earlier `reproduce`.
 
 use crate::experiments;
 use crate::experiments::core::tables::Tables;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Options of `draw`.
 #[derive(clap::Args)]
 #[command(after_help = format!("\
-No model is opened. What is drawn and judged is what the tables in the folder say, even if you changed them.
+No model is opened. Figures and verdicts follow the tables in the folder, even if you changed them.
 
 Example:
   {} draw layerwise-out", program::name()))]
@@ -26,7 +26,7 @@ pub struct Arguments {
 /// Runs the command.
 ///
 /// # Errors
-/// A folder that holds no results, tables that cannot be read, or outputs that cannot be written.
+/// The folder contains no results, tables cannot be read, or outputs cannot be written.
 pub fn draw(arguments: &Arguments) -> anyhow::Result<()> {
     let out = &arguments.folder;
     let reported = Reported::read(out)?;
@@ -43,7 +43,7 @@ pub fn draw(arguments: &Arguments) -> anyhow::Result<()> {
             })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    // Everything is read before the first file is replaced.
+    // Read everything before replacing the first file.
     let mut each = Vec::new();
     for model in &reported.models {
         let folder = out.join(&model.name);

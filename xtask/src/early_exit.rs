@@ -1,4 +1,4 @@
-//! `early-exit`: trains a classifier that stops a model early, and tells what a rule saves and loses on a task.
+//! `early-exit`: trains a classifier that stops a model early, and reports what a rule saves and loses on a task.
 
 use crate::arguments::{Inputs, Run};
 use crate::experiments::core::clock::Clock;
@@ -29,24 +29,23 @@ pub struct Arguments {
 enum Command {
     /// Train a classifier on a task, and write it to a file
     Train(Train),
-    /// What a rule saves and loses on a task: agreement, blocks, operations, times, and where runs stop
+    /// Report what a rule saves and loses on a task: agreement, blocks, operations, times, and where runs stop
     Eval(Eval),
 }
 
-/// A task and the model that answers it.
+/// A task, and the model that answers it.
 #[derive(clap::Args)]
 struct Asked {
-    /// The task: a .jsonl file with prompt, options and, where it is known, gold on each line; with --set a folder of data
-    /// sets
+    /// The task: a .jsonl file with prompt, options and, if known, gold on each line; with --set, a folder of data sets
     #[arg(value_name = "FILE|DIR")]
     task: PathBuf,
-    /// The data set of the folder
+    /// The data set in the folder
     #[arg(long, value_name = "NAME")]
     set: Option<String>,
     /// Take the first N items
     #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u32).range(1..))]
     items: u32,
-    /// Refuse a task with a prompt that is longer than the model's context, in place of leaving it out
+    /// Refuse a task in which a prompt is longer than the model's context, instead of leaving that prompt out
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
@@ -56,19 +55,19 @@ struct Asked {
 }
 
 impl Asked {
-    /// Tells how many items are left out, or refuses them.
+    /// Reports how many items are left out, or refuses the task.
     fn accept(&self, opened: &Opened, instances: Instances) -> anyhow::Result<()> {
         let Instances { too_long, .. } = instances;
         ensure!(
             too_long == 0 || !self.strict,
-            "{}: expected prompts of fewer than {} tokens, the context of {}, found {too_long} longer ones; without --strict they are left out",
+            "{}: expected prompts of fewer than {} tokens, the context of {}, found {too_long} longer ones; leave out --strict to skip them",
             opened.task.name,
             opened.model.model.config().context,
             opened.model.name
         );
         if too_long > 0 {
             output::say(format_args!(
-                "{}: {too_long} items have longer prompts than {} has context, and are left out",
+                "{}: left out {too_long} items, whose prompts are longer than the context of {}",
                 opened.task.name, opened.model.name
             ));
         }
@@ -80,22 +79,22 @@ impl Asked {
 struct Train {
     #[command(flatten)]
     asked: Asked,
-    /// svm, svm-rbf or crf
+    /// The classifier: svm, svm-rbf or crf
     #[arg(long, value_name = "RULE", default_value = "svm")]
     rule: Rule,
-    /// What the head is read over: full, options, or top:R@K, the R best tokens after K blocks
+    /// What the head is read over: full (the vocabulary), options, or top:R@K, the R best tokens after K blocks
     #[arg(long, value_name = "full|options|top:R@K", default_value = "full")]
     vocab: Vocab,
-    /// What counts as final: the answer of the full model (final) or the right one (gold)
+    /// What counts as final: the answer of the full model (final) or the right answer (gold)
     #[arg(long, value_name = "final|gold", default_value = "final", value_parser = target)]
     label: Target,
-    /// It stops where its score lies above [default: 0, of crf 0.5]
+    /// Stop if the score is above this [default: 0, or 0.5 for crf]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     threshold: Option<f64>,
-    /// By which rows are drawn where there are too many
+    /// Seed for drawing rows if there are too many
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Where the classifier goes
+    /// The file to write the classifier to
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -106,10 +105,10 @@ struct Eval {
     asked: Asked,
     #[command(flatten)]
     stopping: Stopping,
-    /// Tell how much can be left out at an agreement of at least so much
+    /// Report how much can be left out at an agreement of at least this
     #[arg(long, value_name = "SHARE", default_value_t = 0.99)]
     agreement: f64,
-    /// Time the full model and the rule in turn on so many of the items
+    /// Time the full model and the rule in turn on this many items
     #[arg(long, value_name = "N", default_value_t = 0)]
     timed: usize,
     /// Print every threshold that was tried, as CSV
@@ -117,21 +116,21 @@ struct Eval {
     all: bool,
 }
 
-/// Which rule stops a run.
+/// The rule that stops a run.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Stopping {
-    /// What stops a run early: a classifier's file, or gap, top, state, patience or fixed, with its threshold behind a
-    /// colon, as gap:0.9
+    /// What stops a run early: a classifier's file, or gap, top, state, patience or fixed, followed by a colon and its
+    /// threshold, as in gap:0.9
     #[arg(long, value_name = "FILE|RULE:T")]
     exit: Option<String>,
-    /// What the head is read over: full, options, or top:R@K, the R best tokens after K blocks [default: that of the
-    /// classifier, else full]
+    /// What the head is read over: full (the vocabulary), options, or top:R@K, the R best tokens after K blocks [default: as
+    /// the classifier was trained, else full]
     #[arg(long, value_name = "full|options|top:R@K", requires = "exit")]
     exit_vocab: Option<Vocab>,
     /// Stop after N blocks at the earliest
     #[arg(long, value_name = "N", default_value_t = 1, requires = "exit")]
     min_depth: usize,
-    /// Look at every N-th block only
+    /// Apply the rule only after every N-th block
     #[arg(long, value_name = "N", default_value_t = 1, requires = "exit", value_parser = every)]
     every: usize,
 }
@@ -150,10 +149,10 @@ fn target(text: &str) -> Result<Target, String> {
 }
 
 impl Stopping {
-    /// The rule that is named; `None` where none is.
+    /// The named rule; `None` if none is named.
     ///
     /// # Errors
-    /// A classifier's file that cannot be accepted or is for another model, or a rule that cannot stop a run.
+    /// A classifier's file is invalid or belongs to another model, or the rule cannot stop a run.
     pub fn chosen(
         &self,
         opened: &OpenedModel,
@@ -165,9 +164,7 @@ impl Stopping {
         let (name, threshold) = match text.rsplit_once(':') {
             Some((name, threshold)) if name.parse::<Rule>().is_ok() => {
                 let found = threshold.parse().map_err(|_| {
-                    anyhow!(
-                        "--exit {text}: expected a number behind the colon, found {threshold:?}"
-                    )
+                    anyhow!("--exit {text}: expected a number after the colon, found {threshold:?}")
                 })?;
                 (name, Some(found))
             }
@@ -185,7 +182,7 @@ impl Stopping {
         let found = if let Ok(rule) = name.parse::<Rule>() {
             ensure!(
                 rule != Rule::Fixed || threshold.is_some(),
-                "--exit fixed: give the number of blocks, as fixed:{}",
+                "--exit fixed: expected the number of blocks, as in fixed:{}",
                 layers.div_ceil(2)
             );
             let stop = Stop::named(name, threshold, Vocab::Full);
@@ -217,7 +214,7 @@ impl Stopping {
     }
 }
 
-/// A hash of the hashes of a model's files.
+/// A hash over the hashes of a model's files.
 fn identity(opened: &OpenedModel) -> String {
     let hashes = opened.subject().hashes.join("\n");
     sha256(hashes.as_bytes())
@@ -226,7 +223,7 @@ fn identity(opened: &OpenedModel) -> String {
 /// Runs the command.
 ///
 /// # Errors
-/// Inputs that cannot be accepted, a classifier that cannot be trained or written, or an interrupt.
+/// Inputs are invalid, a classifier cannot be trained or written, or the user interrupts.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     interrupt::watch(true)?;
     match &arguments.command {
@@ -265,7 +262,7 @@ fn open(asked: &Asked) -> anyhow::Result<Opened> {
     let model = models.remove(0);
     let Some(tokenizer) = inputs::open_tokenizer(&model)? else {
         bail!(
-            "{}: found no tokenizer.json to read the task with",
+            "{}: the task needs a tokenizer.json, but the model's folder has none",
             model.name
         );
     };
@@ -276,7 +273,7 @@ fn open(asked: &Asked) -> anyhow::Result<Opened> {
     })
 }
 
-/// Tokens of the text, which has to be there.
+/// Tokens of the text, which an experiment requires.
 const TOKENS: usize = 4096;
 
 /// Calls `work` with the model as experiments see it.
@@ -287,7 +284,7 @@ fn with_subject<T>(
     work: impl FnOnce(&Subject<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let model = &opened.model;
-    // Nothing is read of the text.
+    // This experiment does not use the text.
     let corpus = inputs::open_corpus(&asked.inputs, Some(TOKENS), model)?;
     let data = Data::default();
     let how = (&asked.inputs, &asked.run);
@@ -305,7 +302,7 @@ fn with_subject<T>(
 fn train_on(arguments: &Train) -> anyhow::Result<()> {
     ensure!(
         arguments.rule.is_trained(),
-        "--rule {}: expected svm, svm-rbf or crf, which are trained",
+        "--rule {}: expected a rule that is trained: svm, svm-rbf or crf",
         arguments.rule
     );
     ensure!(
@@ -355,7 +352,7 @@ fn evaluate_on(arguments: &Eval) -> anyhow::Result<()> {
         .stopping
         .chosen(&opened.model, Some(&opened.tokenizer))?;
     let chosen = chosen.ok_or_else(|| {
-        anyhow!("expected a rule: --exit FILE, a classifier that `early-exit train` wrote, or --exit gap:0.9")
+        anyhow!("expected a rule; give --exit FILE, a classifier that `early-exit train` wrote, or a rule such as --exit gap:0.9")
     })?;
     let threads = arguments.asked.run.threads();
     let stopwatch = (arguments.timed > 0).then(|| Stopwatch::new(threads));
@@ -393,7 +390,7 @@ fn evaluate_on(arguments: &Eval) -> anyhow::Result<()> {
     match evaluated.most_saved(arguments.agreement) {
         Some(record) => writeln!(
             out,
-            "at an agreement of at least {}: {} (threshold {:.4}), the best of {} thresholds on these items: on others it may be less",
+            "at an agreement of at least {}: {} (threshold {:.4}), the best of {} thresholds on these items; it may be lower on other items",
             arguments.agreement,
             saved(record),
             record.threshold,
@@ -401,7 +398,7 @@ fn evaluate_on(arguments: &Eval) -> anyhow::Result<()> {
         )?,
         None => writeln!(
             out,
-            "at an agreement of at least {}: nothing can be left out by any threshold that was tried",
+            "at an agreement of at least {}: no threshold that was tried leaves anything out",
             arguments.agreement
         )?,
     }
@@ -414,7 +411,7 @@ fn evaluate_on(arguments: &Eval) -> anyhow::Result<()> {
             .map_or(String::new(), |error| format!(" ± {error:.3}"));
         writeln!(
             out,
-            "time with exits over that of the full model, in turn: {ratio:.3}{error}; {exit:.3} s and {full:.3} s in all"
+            "time with exits divided by time of the full model, timed in turn: {ratio:.3}{error}; {exit:.3} s and {full:.3} s in all"
         )?;
     }
     Ok(())
@@ -422,7 +419,7 @@ fn evaluate_on(arguments: &Eval) -> anyhow::Result<()> {
 
 fn saved(record: &Record) -> String {
     format!(
-        "{:.1} % of the blocks, {:.1} % of the operations with the head",
+        "{:.1} % of the blocks, {:.1} % of the operations including the head",
         100.0 * record.pruning_ratio,
         100.0 * (1.0 - record.ops_ratio_with_head)
     )

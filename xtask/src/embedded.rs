@@ -1,9 +1,9 @@
-//! The files inside the program: small trained models, a sample text, and its own source code as a second text.
+//! The files inside the program: small trained models, a sample text, and the program's source code as a second text.
 //!
 //! Weights are mapped from files, so an embedded model must be on disk before it is opened. If the checkout that the
-//! program was built from still has the model's files, they are used. Otherwise the files are written once, below the
-//! user's cache folder or, if it is set, below `LAYERWISE_CACHE`. Only files with the same bytes as the embedded ones
-//! are used.
+//! program was built from still has the model's files, they are used. Otherwise the program writes the files once, below
+//! the user's cache folder or, if it is set, below `LAYERWISE_CACHE`. It uses only files with the same bytes as the
+//! embedded ones.
 
 use crate::output;
 use anyhow::Context;
@@ -24,7 +24,7 @@ const SUMS: &[u8] = include_bytes!("../../fixtures/models/SHA256SUMS");
 const TEXT: &str = include_str!("../../fixtures/text/sample.jsonl");
 const TEXT_FILE: &str = "sample.jsonl";
 
-/// Names a folder to keep embedded files in.
+/// The environment variable that names a folder for embedded files.
 const CACHE: &str = "LAYERWISE_CACHE";
 
 /// Names of the embedded models, sorted.
@@ -32,7 +32,7 @@ pub fn model_names() -> impl Iterator<Item = &'static str> {
     MODELS.iter().map(|(name, _)| *name)
 }
 
-/// What a reader of results on an embedded model has to know of it first.
+/// What a reader of results on an embedded model has to know first.
 pub const ABOUT: &str = "A toy, trained for this project on speeches, plays and other free texts: it shows that the \
     measurements work, and refutes no claim about language models. ";
 
@@ -49,10 +49,10 @@ pub fn is_own(name: &str, files: &[(PathBuf, u64, String)]) -> bool {
             .all(|file| sums.lines().any(|own| own == line(file)))
 }
 
-/// The folder of an embedded model; `None` where none has that name.
+/// The folder of an embedded model; `None` if no embedded model has that name.
 ///
 /// # Errors
-/// The model's files are nowhere on disk and cannot be written.
+/// The model's files are not on disk and cannot be written.
 pub fn model(name: &str) -> anyhow::Result<Option<PathBuf>> {
     let Some((_, files)) = MODELS.iter().find(|(own, _)| *own == name) else {
         return Ok(None);
@@ -74,10 +74,10 @@ pub fn models() -> anyhow::Result<Vec<(String, PathBuf)>> {
     MODELS.iter().map(model).collect()
 }
 
-/// The config of an embedded model, with a path to name it by in messages.
+/// The config of an embedded model, and a path that stands for it in messages.
 ///
 /// # Errors
-/// It is no JSON object, or no model has that name; either would be a fault of this program.
+/// The config is not a JSON object, or no model has that name; either would be a bug in this program.
 pub fn config(name: &str) -> anyhow::Result<(Map<String, Value>, PathBuf)> {
     let path = Path::new(name).join("config.json");
     let files = MODELS.iter().find(|(own, _)| *own == name);
@@ -90,7 +90,7 @@ pub fn config(name: &str) -> anyhow::Result<(Map<String, Value>, PathBuf)> {
 /// The file of the embedded text.
 ///
 /// # Errors
-/// It is nowhere on disk and cannot be written.
+/// The file is not on disk and cannot be written.
 pub fn corpus() -> anyhow::Result<PathBuf> {
     let folder = on_disk("text", &[(TEXT_FILE, TEXT.as_bytes())])?;
     Ok(folder.join(TEXT_FILE))
@@ -99,7 +99,7 @@ pub fn corpus() -> anyhow::Result<PathBuf> {
 /// The documents of the embedded text.
 ///
 /// # Errors
-/// A line holds no document, which would be a fault of this program.
+/// A line contains no document, which would be a bug in this program.
 pub fn documents() -> anyhow::Result<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Document {
@@ -113,13 +113,13 @@ pub fn documents() -> anyhow::Result<Vec<String>> {
     documents.context("the embedded text: expected documents")
 }
 
-/// The Rust source of the library crates in the order of its paths, each file a line of JSON with its `text`.
+/// The Rust source of the library crates, sorted by path: each file is one JSON line with its `text`.
 pub fn source_code() -> String {
     let line = |(_, text): &(&str, &str)| serde_json::json!({ "text": text }).to_string() + "\n";
     SOURCES.iter().map(line).collect()
 }
 
-/// A folder that holds `files` byte for byte: `fixtures/FOLDER` of the checkout, or a folder that they are written to.
+/// A folder with exactly these `files`: `fixtures/FOLDER` of the checkout, or else a folder that they are written to.
 fn on_disk(folder: &str, files: &[File]) -> anyhow::Result<PathBuf> {
     let chosen = env::var_os(CACHE).filter(|path| !path.is_empty());
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("fixtures");
@@ -130,15 +130,20 @@ fn on_disk(folder: &str, files: &[File]) -> anyhow::Result<PathBuf> {
     let cache = match chosen {
         Some(chosen) => PathBuf::from(chosen),
         None => etcetera::choose_base_strategy()
-            .with_context(|| format!("no folder for embedded files; name one in {CACHE}"))?
+            .with_context(|| {
+                format!(
+                    "the system names no cache folder for the embedded files; name one in {CACHE}"
+                )
+            })?
             .cache_dir()
             .join("layerwise"),
     };
-    // A version of the program with other embedded files has another folder.
+    // A version of the program with other embedded files uses another folder.
     let contents: Vec<u8> = SUMS.iter().chain(TEXT.as_bytes()).copied().collect();
     let folder = cache.join(&sha256(&contents)[..16]).join(folder);
-    write_missing(&folder, files)
-        .with_context(|| format!("embedded files cannot be kept; name a folder in {CACHE}"))?;
+    write_missing(&folder, files).with_context(|| {
+        format!("the embedded files cannot be written; name a writable folder in {CACHE}")
+    })?;
     Ok(folder)
 }
 

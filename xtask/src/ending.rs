@@ -1,4 +1,4 @@
-//! What is shown at the end of `reproduce` and `draw`: the verdicts and where the report is, or all files.
+//! What `reproduce` and `draw` print at the end: the verdicts and the path of the report, or all files.
 
 use crate::experiments::core::claim::Judgement;
 use crate::experiments::core::finding::Verdict;
@@ -14,19 +14,19 @@ pub struct Options {
     /// Open the report in the browser
     #[arg(long)]
     open: bool,
-    /// List the files that were written, in place of the verdicts
+    /// List the files that were written, instead of the verdicts
     #[arg(long)]
     list_files: bool,
 }
 
-/// Most characters of a claim's statement in the table.
+/// The longest statement in the table, in characters.
 const STATEMENT: usize = 60;
 
 impl Options {
-    /// Prints verdicts and the path of the report, which is the last file, or the paths of all files, on standard output.
+    /// Prints to standard output the verdicts and the path of the report, which is the last file, or the paths of all files.
     ///
     /// # Errors
-    /// Nobody reads them, or the report is to be opened and cannot be.
+    /// Standard output is closed, or the report should be opened and cannot be.
     pub fn show(self, verdicts: &[Judgement], written: &[PathBuf]) -> anyhow::Result<()> {
         let report = written.last().context("a report was written")?;
         match self.list_files {
@@ -47,8 +47,7 @@ impl Options {
     }
 }
 
-/// The verdict on each claim and version, with the lines that hold of those that were tested; and how many claims have which
-/// verdict.
+/// The verdict on each claim and version, how many of its tested lines hold, and how many claims have each verdict.
 fn table(verdicts: &[Judgement]) -> String {
     let names = |own: &Judgement| (own.claim.len(), own.version.chars().count());
     let (claim, version) = verdicts.iter().map(names).fold((5, 7), |widest, own| {
@@ -61,7 +60,7 @@ fn table(verdicts: &[Judgement]) -> String {
     let mut text = line(["claim", "version", "verdict", "lines"], "");
     for own in verdicts {
         let tested = own.hold + own.fail + own.undecided;
-        // Nothing to be seen is easier to see than zeros.
+        // An empty cell is easier to read than a zero.
         let lines = match tested {
             0 => "·".to_owned(),
             tested => format!("{}/{tested}", own.hold),
@@ -76,7 +75,7 @@ fn table(verdicts: &[Judgement]) -> String {
     text + &format!("{} claims: {}\n", verdicts.len(), counts.join(", "))
 }
 
-/// A statement, no longer than a line of a terminal has room for.
+/// A statement, shortened to what fits on a line of a terminal.
 fn cut(statement: &str) -> String {
     match statement.char_indices().nth(STATEMENT) {
         None => statement.to_owned(),
@@ -88,7 +87,7 @@ fn cut(statement: &str) -> String {
     }
 }
 
-/// Opens a page as the system does.
+/// Opens a page with the system's default program.
 fn open(page: &Path) -> anyhow::Result<()> {
     let (program, arguments): (&str, &[&str]) = match std::env::consts::OS {
         "macos" => ("open", &[]),
@@ -102,10 +101,15 @@ fn open(page: &Path) -> anyhow::Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
-        .with_context(|| format!("{}: {program} cannot be started", page.display()))?;
+        .with_context(|| {
+            format!(
+                "{}: {program} cannot be started; open the page in a browser yourself",
+                page.display()
+            )
+        })?;
     ensure!(
         status.success(),
-        "{}: {program} cannot open it; open it in a browser",
+        "{}: {program} cannot open it; open the page in a browser yourself",
         page.display()
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! What a report tells of the models of a run.
+//! What a report says of the models of a run.
 
 use crate::embedded;
 use crate::inputs::{OpenedCorpus, OpenedModel};
@@ -53,19 +53,19 @@ pub fn subject_facts(
     }
 }
 
-/// What captions say of models, which differences from f32 are no part of.
+/// What captions say of models: the facts without differences from f32.
 pub fn captioned(models: &[OpenedModel], corpora: &[OpenedCorpus]) -> Vec<ModelFacts> {
     let subjects = models.iter().zip(corpora);
     let facts = subjects.map(|(opened, corpus)| subject_facts(opened, corpus, None));
     facts.collect()
 }
 
-/// Where the numbers of a run come from: the program, and what was told of data sets.
+/// The origin of a run's numbers: the program, and notes about data sets.
 pub fn provenance<'a>(labelled: impl Iterator<Item = (&'a str, String)>) -> Vec<(String, String)> {
     let own = [("layerwise", version::described().to_owned())];
     let files = [(
         "Files and their hashes",
-        "manifest.json, beside this page".to_owned(),
+        "manifest.json, next to this page".to_owned(),
     )];
     let facts = own.into_iter().chain(labelled).chain(files);
     facts

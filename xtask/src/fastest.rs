@@ -1,4 +1,4 @@
-//! `fastest`: the fastest schedule that loses little on a task.
+//! `fastest`: finds the fastest schedule that loses little on a task.
 
 use crate::arguments::{Inputs, Run};
 use crate::experiments::core::data::Data;
@@ -13,14 +13,14 @@ use std::path::PathBuf;
 /// Options of `fastest`.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The task: a .jsonl file with prompt, options and, where it is known, gold on each line
+    /// The task: a .jsonl file with prompt, options and, if known, gold on each line
     #[arg(value_name = "FILE")]
     task: PathBuf,
     #[command(flatten)]
     inputs: Inputs,
     #[command(flatten)]
     run: Run,
-    /// The part of the plain model's accuracy that may be lost (of its choices, where gold is not given)
+    /// The fraction of the plain model's accuracy that may be lost (of agreement with its choices if gold is not given)
     #[arg(long, value_name = "PART", default_value_t = 0.01)]
     lose: f64,
     /// Take the first N items
@@ -31,17 +31,17 @@ pub struct Arguments {
     all: bool,
 }
 
-/// Tokens of the text that similarities are estimated on.
+/// Tokens of the text that similarities are estimated from.
 const TOKENS: usize = 4096;
 
 /// Runs the command.
 ///
 /// # Errors
-/// Inputs that cannot be accepted, or an interrupt.
+/// Inputs are invalid, or the user interrupts.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     ensure!(
         (0.0..1.0).contains(&arguments.lose),
-        "--lose {}: expected a part from 0 to below 1",
+        "--lose {}: expected a fraction of at least 0 and below 1",
         arguments.lose
     );
     interrupt::watch(true)?;
@@ -115,7 +115,7 @@ fn print(arguments: &Arguments, opened: &OpenedModel, found: &Found) -> anyhow::
             ));
         }
         None => output::say(format_args!(
-            "{}: no schedule that was tried loses at most {}; --all prints them",
+            "{}: every schedule that was tried loses more than {}; raise --lose, or see them all with --all",
             opened.name, arguments.lose
         )),
     }
@@ -127,11 +127,11 @@ fn told(found: &Found, tried: &Tried, quality: &str) -> String {
         format!(" (standard error {:.1} %)", 100.0 * error)
     });
     let control = found.control().map_or(String::new(), |control| {
-        let drawn = format!("; as much drawn by chance, {}, loses", control.edit);
+        let drawn = format!("; an equally large random choice, {}, loses", control.edit);
         format!("{drawn} {:.1} %", 100.0 * control.loss)
     });
     format!(
-        "decoding should gain {:.1} % by the bytes that it reads, with 512 tokens cached; {quality} {:.3} of {:.3}, a loss of {:.1} %{error}, on {} items, among {} schedules that were tried: on other items it may lose more{control}",
+        "decoding should be {:.1} % faster by the bytes it reads, with 512 tokens cached; {quality} {:.3} of {:.3}, a loss of {:.1} %{error}, on {} items, chosen among {} schedules, so that it may lose more on other items{control}",
         100.0 * (tried.predicted_ratio - 1.0),
         tried.quality,
         found.plain,

@@ -1,4 +1,4 @@
-//! Models and corpora of the Hugging Face hub: what its cache lacks is fetched, if asked for, by the tool `hf`.
+//! Models and corpora of the Hugging Face hub. If asked to, the tool `hf` downloads what the cache lacks.
 
 use crate::output;
 use anyhow::{Context, bail, ensure};
@@ -7,15 +7,15 @@ use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The folder of a model's revision in the cache.
+/// The folder of a model's revision in the Hugging Face cache.
 ///
 /// # Errors
-/// A repository, revision or file that is not in the cache, a fetch that fails or is refused, and a damaged cache.
+/// The cache is damaged or lacks the repository, revision or file, or the download fails or is refused.
 pub fn model(name: &HubName<'_>, fetch: bool) -> anyhow::Result<PathBuf> {
     find(|cache| cache.model(name), "folder", fetch)
 }
 
-/// The file of a corpus in the cache. Of several the first is taken, and told.
+/// The file of a corpus in the Hugging Face cache. If there are several, takes the first and says so.
 ///
 /// # Errors
 /// As [`model`].
@@ -23,7 +23,7 @@ pub fn corpus(corpus: &HubCorpus<'_>, fetch: bool) -> anyhow::Result<PathBuf> {
     let found = find(|cache| cache.split(corpus), "file", fetch)?;
     if found.files() > 1 {
         output::say(format_args!(
-            "note: {} is the first of {} files of {}, and the one that is read; --corpus FILE takes another",
+            "note: reading {}, the first of {} files of {}; --corpus FILE reads another",
             found.first(),
             found.files(),
             corpus.part()
@@ -32,7 +32,8 @@ pub fn corpus(corpus: &HubCorpus<'_>, fetch: bool) -> anyhow::Result<PathBuf> {
     Ok(found.path()?)
 }
 
-/// What the cache holds, once it was fetched where that is asked for; a user could have meant something on the disk as well.
+/// Looks into the cache, after a download if `--fetch` was given. A failure also says that no such file is on the disk,
+/// since the user may have meant a path.
 fn find<T>(
     look: impl Fn(&Cache) -> Result<T, HubError>,
     on_disk: &str,
@@ -67,7 +68,7 @@ fn run(download: &Download) -> anyhow::Result<()> {
     }
     let mut command = Command::new("hf");
     command.args(download.arguments());
-    // The tool shows its progress on standard error, and prints the folder.
+    // The tool shows its progress on standard error, and prints the folder on standard output.
     let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
     let ended = ended.with_context(|| {
         format!(

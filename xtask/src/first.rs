@@ -1,4 +1,4 @@
-//! The first figures of a run: what the plain model's pass gives, drawn before anything else is run.
+//! The first figures of a run: those of the plain model's pass, drawn before anything else runs.
 
 use crate::experiments::core::experiment::{Experiment, Passes};
 use crate::experiments::core::models::Facts;
@@ -9,7 +9,7 @@ use crate::{output, results};
 use layerwise::report::ModelFacts;
 use std::path::Path;
 
-/// Where the figures of a model go, of which experiments, and what stands below them.
+/// Where the first figures of a model go, which experiments draw them, and their captions.
 pub struct First<'a> {
     /// The model's folder of results.
     pub folder: &'a Path,
@@ -22,10 +22,10 @@ pub struct First<'a> {
 }
 
 impl First<'_> {
-    /// Draws what experiments read from the plain model's pass alone; at the run's end the same files are written again.
+    /// Draws the experiments that read only the plain model's pass. The end of the run writes the same files again.
     ///
     /// # Errors
-    /// Results that cannot be drawn, or files that cannot be written.
+    /// Results cannot be drawn, or files cannot be written.
     pub fn draw(
         &self,
         subject: &Subject<'_>,
@@ -45,7 +45,7 @@ impl First<'_> {
             .map(|it| *it as &dyn Experiment)
             .filter(is_done)
             .collect();
-        // A run of nothing else is at its end.
+        // If the run has no other experiments, it is about to end and draw them anyway.
         if done.is_empty() || done.len() == self.experiments.len() {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl First<'_> {
             &mut Vec::new(),
         )?;
         output::say(format_args!(
-            "{}: its first figures are in {}",
+            "{}: the first figures are in {}",
             subject.name,
             self.folder.display()
         ));

@@ -1,4 +1,4 @@
-//! `growth`: what runs cost as models grow, from the numbers of their products and the speed of this machine.
+//! `growth`: the cost of runs as models grow, from the multiply-adds of their products and the speed of this machine.
 
 use crate::arguments::{self, threads_or_cores};
 use crate::{output, program};
@@ -27,13 +27,13 @@ pub struct Arguments {
     /// Threads of a node [default: one for each core]
     #[arg(long, value_name = "N", value_parser = arguments::threads)]
     threads: Option<NonZeroUsize>,
-    /// Units that are timed
+    /// Units to time
     #[arg(long, value_name = "N", default_value = "4")]
     units: NonZeroUsize,
-    /// Blocks of the model that is timed
+    /// Blocks of the model to time
     #[arg(long, value_name = "N", default_value = "12")]
     layers: NonZeroUsize,
-    /// Width of the model that is timed
+    /// Width of the model to time
     #[arg(long, value_name = "N", default_value = "768")]
     width: NonZeroUsize,
     /// Tokens of a unit
@@ -41,7 +41,7 @@ pub struct Arguments {
     context: NonZeroUsize,
 }
 
-/// The families of schedules, each with the edits that it consists of.
+/// The families of schedules, each with its edits.
 const FAMILIES: [(&str, &[&str]); 4] = [
     ("plain", &[]),
     ("drop", &["drop(l)"]),
@@ -54,7 +54,7 @@ fn families(edits: &[&str]) -> anyhow::Result<Vec<EditFamily>> {
     edits.iter().map(parse).collect()
 }
 
-/// Notes when each unit was finished.
+/// Notes when each unit finished.
 #[derive(Default)]
 struct Clock(Mutex<Vec<Instant>>);
 
@@ -74,7 +74,7 @@ impl Progress for Clock {
 /// Runs the command.
 ///
 /// # Errors
-/// A model that cannot be made or run, or output that cannot be written.
+/// A model cannot be made or run, or output cannot be written.
 pub fn growth(arguments: &Arguments) -> anyhow::Result<()> {
     let threads = threads_or_cores(arguments.threads);
     let timed = time(arguments, threads)?;
@@ -147,8 +147,8 @@ const GIB: f64 = (1_u64 << 30) as f64;
 /// The tables, in Markdown.
 fn page(context: usize, threads: NonZeroUsize, timed: &Timed) -> anyhow::Result<String> {
     let mut text = format!(
-        "Threads: {threads}; {:.1} GFLOP/s by {} units of {context} tokens.\n\n\
-         Hours of a million tokens, by the schedules:\n\n\
+        "Threads: {threads}; {:.1} GFLOP/s from {} units of {context} tokens.\n\n\
+         Hours for a million tokens, by family of schedules:\n\n\
          | model | parameters, 10⁹ | weights in f32, GiB | in bf16, GiB |",
         timed.speed / 1e9,
         timed.units.len()
@@ -175,7 +175,7 @@ fn page(context: usize, threads: NonZeroUsize, timed: &Timed) -> anyhow::Result<
         }
         text.push('\n');
     }
-    text += "\nNodes for all of them in a day, by the sum, and by the schedule of shares with the spread of the timed units:\n\n\
+    text += "\nNodes for all models in a day, by the sum, and by a schedule of shares with the spread of the timed units:\n\n\
              | schedules | node-days | nodes | longest node, hours |\n|---|---|---|---|\n";
     for ((family, _), days) in FAMILIES.iter().zip(days) {
         let mut nodes = days.ceil().max(1.0) as u32;

@@ -22,17 +22,17 @@ const DEFAULT_CONTEXT: usize = 512;
 
 /// An opened model, with the files that identify it.
 pub struct OpenedModel {
-    /// The embedded name, or the checkpoint folder's.
+    /// The name of the embedded model, or of the checkpoint folder.
     pub name: String,
     /// The checkpoint folder.
     pub folder: PathBuf,
-    /// Path, bytes and SHA-256 of each file that the model was read from.
+    /// Path, size in bytes and SHA-256 of each file that the model was read from.
     pub files: Vec<(PathBuf, u64, String)>,
     /// How the folder is opened.
     pub options: OpenOptions,
     /// The model.
     pub model: Model,
-    /// The memory that all models share.
+    /// The memory budget that all models share.
     pub budget: Budget,
 }
 
@@ -47,7 +47,7 @@ fn stable_files() -> StableFiles {
 /// Opens the models that the command line names, or the embedded ones.
 ///
 /// # Errors
-/// A name that is neither embedded nor a folder, two models of one name, or a checkpoint that cannot be accepted.
+/// A name is neither embedded nor a folder, two models have one name, or a checkpoint is invalid.
 pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
     let chosen: Vec<Named> = match inputs.model.is_empty() {
         true => embedded::models()?
@@ -91,7 +91,7 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
         .collect()
 }
 
-/// Opens the model that the command line names, where there is one.
+/// Opens the model that the command line names, if any.
 ///
 /// # Errors
 /// As [`open_models`].
@@ -103,9 +103,9 @@ pub fn open_one(inputs: &Inputs) -> anyhow::Result<OpenedModel> {
 struct Opening {
     options: OpenOptions,
     precision: Precision,
-    /// Whether its blocks stay in their files, even if there is memory for them.
+    /// Whether its blocks stay in their files even if they fit into memory.
     stream: bool,
-    /// Where packed weights are kept.
+    /// The folder for packed weights.
     cache: Option<PackCache>,
 }
 
@@ -146,9 +146,9 @@ fn open_model(
                 memory::take_streamed(budget, &name, &checkpoint, precision)?;
             }
             output::say(format_args!(
-                "{name}: streamed: a block is in memory while it is run, and read from its file each time"
+                "{name}: streamed: each block is read from its file whenever it runs, and is in memory only while it runs"
             ));
-            // Pages of a mapping would count as memory of the program.
+            // Mapped pages would count as memory of the program.
             checkpoint = Arc::new(options.clone().map(None).open(&folder)?);
             Model::streamed(&checkpoint, precision)?
         }
@@ -159,7 +159,7 @@ fn open_model(
     for note in model.notes() {
         let doubt = match note {
             Note::UnreadKeys { .. } => format!(
-                "; if you doubt it, compare the model with transformers by `{} diff-sites`",
+                "; to check, compare the model with transformers by `{} diff-sites`",
                 program::name()
             ),
             _ => String::new(),
@@ -177,7 +177,7 @@ fn open_model(
     })
 }
 
-/// Path, bytes and SHA-256 of a checkpoint's files; a cache may know the hashes of large ones.
+/// Path, size in bytes and SHA-256 of a checkpoint's files. A cache may know the hashes of large files.
 fn files_of(
     checkpoint: &Checkpoint,
     cache: Option<&PackCache>,
@@ -192,7 +192,7 @@ fn files_of(
     checkpoint.files().map(hashed).collect()
 }
 
-/// Says what became of the packed weights, unless they were simply found.
+/// Reports what happened to the packed weights, unless the cache had them.
 fn tell_packing(name: &str, packing: &Packing) {
     match packing {
         Packing::Made { path, damage } => {
@@ -207,7 +207,7 @@ fn tell_packing(name: &str, packing: &Packing) {
             ));
         }
         Packing::Doubtful => output::say(format_args!(
-            "{name}: packed weights are not kept, as there is something to be warned of"
+            "{name}: packed weights are not kept, because the checkpoint has warnings that only a full reading repeats"
         )),
         Packing::Changed => output::say(format_args!(
             "warning: {name}: packed weights are not kept, as a file of the model was written while it was read"
@@ -219,26 +219,26 @@ fn tell_packing(name: &str, packing: &Packing) {
     }
 }
 
-/// A model's tokenizer; `None` where its folder holds none.
+/// A model's tokenizer; `None` if its folder has none.
 ///
 /// # Errors
-/// A tokenizer that cannot be accepted.
+/// The tokenizer is invalid.
 pub fn open_tokenizer(opened: &OpenedModel) -> anyhow::Result<Option<Tokenizer>> {
     let folder = opened.options.folder(&opened.folder)?;
     let tokenizer = Tokenizer::of_folder(&folder, opened.model.config().vocab)?;
     Ok(tokenizer)
 }
 
-/// Whether a model's folder holds a tokenizer, valid or not.
+/// Whether a model's folder has a tokenizer, valid or not.
 pub(crate) fn has_tokenizer(opened: &OpenedModel) -> bool {
     let folder = opened.options.folder(&opened.folder);
     folder.is_ok_and(|folder| Tokenizer::is_in(&folder).unwrap_or(true))
 }
 
-/// The token before each text, and the file, option or habit that says so; `text` tells the user which text it is.
+/// The token before each text, and the file, option or habit of the family that determines it. `text` names the text in messages.
 ///
 /// # Errors
-/// A tokenizer that lacks the token.
+/// The tokenizer lacks the token.
 pub(crate) fn beginning(
     given: arguments::Bos,
     text: &str,
@@ -266,10 +266,10 @@ pub(crate) fn beginning(
     Ok((bos, source))
 }
 
-/// Token ids of a prompt, with what stands before it.
+/// Token ids of a prompt, with the token before it.
 ///
 /// # Errors
-/// A prompt without any token.
+/// The prompt has no token.
 pub(crate) fn prompt(
     text: &str,
     given: arguments::Bos,
@@ -280,10 +280,10 @@ pub(crate) fn prompt(
     prompt_after(bos, text, tokenizer)
 }
 
-/// Token ids of a prompt after what stands before it.
+/// Token ids of a prompt, after the given token.
 ///
 /// # Errors
-/// A prompt without any token.
+/// The prompt has no token.
 pub(crate) fn prompt_after(
     bos: corpus::Bos,
     text: &str,
@@ -302,12 +302,12 @@ pub(crate) fn prompt_after(
     Ok(ids)
 }
 
-/// What a tokenizer puts after a text, which is told and left out.
+/// What a tokenizer would put after a text; the program leaves it out and says so.
 fn ending(opened: &OpenedModel, tokenizer: &Tokenizer) -> anyhow::Result<Vec<u32>> {
     let ending = tokenizer.ending()?;
     if !ending.is_empty() {
         output::say(format_args!(
-            "note: {}: its tokenizer puts {:?} after a text, which is left out: a sequence is a part of a text",
+            "note: {}: its tokenizer puts {:?} after a text; this is left out, because a sequence is a part of a text",
             opened.name,
             tokenizer.decode(&ending)?
         ));
@@ -321,24 +321,24 @@ pub struct OpenedCorpus {
     pub path: PathBuf,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// How it was read.
+    /// The options it was read with.
     pub options: corpus::Options,
-    /// The file, option or habit that says what stands before each text.
+    /// The file, option or habit of the family that determines the token before each text.
     pub bos_source: String,
     /// What the tokenizer would put after each text.
     pub eos_left_out: Vec<u32>,
-    /// SHA-256 of the tokenizer, where one was needed.
+    /// SHA-256 of the tokenizer, if the corpus needed one.
     pub tokenizer_sha256: Option<String>,
     /// The sequences.
     pub corpus: Corpus,
-    /// The memory of the sequences.
+    /// The memory that the sequences occupy.
     _memory: Held,
 }
 
-/// Reads the corpus that the command line names, or the embedded text, with a model's tokenizer.
+/// Reads the named corpus, or the embedded text, with a model's tokenizer.
 ///
 /// # Errors
-/// A context longer than the model's, a missing tokenizer, or a file that cannot be accepted.
+/// The context is longer than the model's, a tokenizer is missing, or a file is invalid.
 pub fn open_corpus(
     inputs: &Inputs,
     tokens: Option<usize>,
@@ -359,20 +359,20 @@ pub fn open_corpus(
     let tokenizer = match is_text {
         true => Some(open_tokenizer(opened)?.ok_or_else(|| {
             let folder = opened.folder.display();
-            anyhow!("{folder}/tokenizer.json: not found; text is read with it: give one, or token ids as .npy")
+            anyhow!("{folder}/tokenizer.json: not found, but text needs a tokenizer; add the file, or give token ids as .npy")
         })?),
         false => None,
     };
     let tokenizer = tokenizer.as_ref();
     for token in tokenizer.map_or(&[][..], Tokenizer::beyond_vocabulary) {
         output::say(format_args!(
-            "note: {}: the token {token:?} has no row in the embedding; a text that spells it cannot be run",
+            "note: {}: the token {token:?} has no row in the embedding; a text that contains it cannot be run",
             opened.name
         ));
     }
     if let Some(Replaced { class, parts, .. }) = tokenizer.and_then(Tokenizer::replaced) {
         output::say(format_args!(
-            "note: {}: read as {class} of transformers 5, which has its own in place of these parts of tokenizer.json: {}",
+            "note: {}: read as {class} of transformers 5, which replaces these parts of tokenizer.json with its own: {}",
             opened.name,
             parts.join(", ")
         ));
@@ -395,7 +395,7 @@ pub fn open_corpus(
     let corpus = corpus::read(&path, tokenizer, &options)?;
     if corpus.spelled_bos() > 0 {
         output::say(format_args!(
-            "note: {}: {} of {} documents spell the BOS token at their beginning, so that they begin with two of them; --bos none \
+            "note: {}: {} of {} documents begin with the text of the BOS token, and so with two such tokens; --bos none \
              adds none",
             opened.name,
             corpus.spelled_bos(),
@@ -416,7 +416,7 @@ pub fn open_corpus(
     })
 }
 
-/// The file of the corpus that the command line names, and the field of its texts.
+/// The corpus file that the command line names, and the field with its texts.
 fn corpus_file(inputs: &Inputs) -> anyhow::Result<(PathBuf, String)> {
     let Some(path) = &inputs.corpus else {
         return Ok((embedded::corpus()?, inputs.field.clone()));
@@ -433,7 +433,7 @@ fn corpus_file(inputs: &Inputs) -> anyhow::Result<(PathBuf, String)> {
 }
 
 impl OpenedCorpus {
-    /// The text as experiments read it; `most_tokens` is what the user wants to be run at most.
+    /// The text as experiments read it. `most_tokens` is the most tokens that the user wants to run.
     pub fn text(&self, most_tokens: Option<usize>) -> Text<'_> {
         Text {
             path: &self.path,
@@ -445,7 +445,7 @@ impl OpenedCorpus {
     }
 }
 
-/// The tokens that end a text, as the checkpoint says.
+/// The tokens that end a text, according to the checkpoint.
 ///
 /// # Errors
 /// As [`weights::end_tokens`].
@@ -454,7 +454,7 @@ pub(crate) fn end_tokens(opened: &OpenedModel) -> anyhow::Result<Vec<u32>> {
     Ok(weights::end_tokens(&folder)?)
 }
 
-/// The chat templates of checkpoints that have one; none where nothing talks to them.
+/// The chat templates of checkpoints that have one. Reads none unless an experiment `talks` to the models.
 ///
 /// # Errors
 /// As [`chat_template`].
@@ -467,7 +467,7 @@ pub(crate) fn chat_templates(
     templates.map(|found| Ok(found?.flatten())).collect()
 }
 
-/// The chat template of a checkpoint, where it has one.
+/// The chat template of a checkpoint, if it has one.
 ///
 /// # Errors
 /// As [`Template::of_folder`].

@@ -1,4 +1,4 @@
-//! Ctrl-C: the first finishes what is in hand, the second ends the program.
+//! Ctrl-C: the first finishes work in progress, the second ends the program.
 
 use crate::output;
 use crate::progress::TERMINAL;
@@ -9,7 +9,7 @@ use layerwise::sweep::SweepError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// What the program exits with after an interrupt, as a shell would say it.
+/// The exit code after an interrupt, as shells use it.
 pub const EXIT_CODE: u8 = 130;
 
 /// Set by the first Ctrl-C.
@@ -25,16 +25,16 @@ pub fn is_cause_of(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Makes Ctrl-C set [`STOP`], and tells the user what becomes of finished work, by whether it is kept.
+/// Makes Ctrl-C set [`STOP`], and tells the user whether finished work is kept.
 ///
 /// # Errors
-/// The system refuses the handler.
+/// The system refuses the signal handler.
 pub fn watch(kept: bool) -> anyhow::Result<()> {
     ctrlc::set_handler(move || {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(EXIT_CODE.into());
         }
-        // The terminal has put `^C` on the line.
+        // The terminal has printed `^C` on this line.
         output::say("");
         let takes = match TERMINAL.in_hand() {
             Some(takes) => {
@@ -44,12 +44,12 @@ pub fn watch(kept: bool) -> anyhow::Result<()> {
             None => String::new(),
         };
         let becomes = match kept {
-            true => "what is finished is kept",
+            true => "finished work is kept",
             false => "nothing is kept without --out",
         };
         output::say(format_args!(
-            "finishing what is in hand{takes}; Ctrl-C again ends at once ({becomes})"
+            "finishing work in progress{takes}; Ctrl-C again ends at once ({becomes})"
         ));
     })
-    .context("Ctrl-C cannot be watched")
+    .context("the handler for Ctrl-C cannot be installed")
 }

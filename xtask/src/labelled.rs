@@ -1,8 +1,8 @@
-//! Labelled data that experiments need beside the corpus.
+//! Labelled data that experiments need in addition to the corpus.
 //!
-//! What the command line names is read whole before any model runs, and an error in it is an error of the run.
-//! What it does not name is replaced by a stand-in made from the embedded text. Experiments say what their data are
-//! ([`Source`]); each has an option for its folder and one for a number of items.
+//! Data that the command line names is read completely before any model runs, so that an error in it stops the run at
+//! once. A stand-in made from the embedded text replaces data that the command line does not name. Experiments describe
+//! their data ([`Source`]); each has an option for its folder and one for a number of items.
 
 use crate::embedded;
 use crate::experiments::core::data::{Data, Source};
@@ -13,14 +13,14 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-/// Where labelled data comes from, and how much of it is used, by the names of experiments.
+/// Where labelled data comes from, and how much of it is used, by experiment.
 #[derive(Clone, Debug)]
 pub struct Options {
     folders: BTreeMap<&'static str, PathBuf>,
     limits: BTreeMap<&'static str, u32>,
 }
 
-/// Names of experiments and where their data come from, in the order of the report.
+/// Names of experiments and where their data comes from, in the order of the report.
 fn sources() -> impl Iterator<Item = (&'static str, &'static Source)> {
     let experiments = EXPERIMENTS.iter();
     experiments.filter_map(|experiment| Some((experiment.id(), experiment.source()?)))
@@ -76,7 +76,7 @@ impl Options {
         self.folders.get(experiment).map(PathBuf::as_path)
     }
 
-    /// What each experiment's data are called, and the folder or what stands in for it.
+    /// The name of each experiment's data, and its folder or stand-in.
     pub fn told(&self) -> impl Iterator<Item = (&'static str, String)> {
         sources().map(|(id, source)| {
             let told = match self.given(id) {
@@ -88,13 +88,13 @@ impl Options {
     }
 }
 
-/// How models are asked about labelled data.
+/// How models are prompted with labelled data.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Prompts {
-    /// Give both sides of a pair the prompt of the first in lexical-semantics, where the published ones differ by a character
+    /// In lexical-semantics, give both words of a pair the prompt of the first; the published prompts differ in one character
     #[arg(long)]
     same_template: bool,
-    /// Let the model write corrections of the first N utterances of each set in asr-correction [default: 40]
+    /// In asr-correction, let the model write corrections of the first N utterances of each set [default: 40]
     #[arg(long, value_name = "N")]
     asr_written: Option<NonZeroUsize>,
 }
@@ -110,7 +110,7 @@ impl Labelled {
     /// Reads what the experiments need.
     ///
     /// # Errors
-    /// A folder that does not hold what it is named for.
+    /// A folder does not contain the data set it was given for.
     pub fn open(options: &Options, experiments: &[&str]) -> anyhow::Result<Self> {
         let mut data = Data::default();
         let mut folders = Vec::new();
@@ -127,7 +127,7 @@ impl Labelled {
         Ok(Self { data, folders })
     }
 
-    /// Adds how models are asked.
+    /// Adds the options of how models are prompted.
     pub fn ask(&mut self, prompts: &Prompts) {
         if prompts.same_template {
             self.data.insert(lexical_semantics::Template::Same);
@@ -145,7 +145,7 @@ impl Labelled {
     /// The files of the folders that were given and read.
     ///
     /// # Errors
-    /// One of them cannot be read any more.
+    /// One of them can no longer be read.
     pub fn files(&self) -> anyhow::Result<Vec<FileHash>> {
         let mut files = Vec::new();
         for folder in &self.folders {

@@ -1,4 +1,4 @@
-//! `lens`: what each residual stream of a prompt says of the next token.
+//! `lens`: what each residual stream of a prompt predicts for the next token.
 
 use crate::prompted::{self, CELL, Prompted, Shown};
 use layerwise::schedule::{Edit, Schedule};
@@ -10,29 +10,29 @@ use std::num::NonZeroUsize;
 /// Options of `lens`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Each row is a residual stream: the embedding, then the stream after each block, or after each step where a block is not \
-run as a whole. The standard lens applies the final norm to it and unembeds it; the legacy lens divides it by the scale that \
-the final norm has at the last stream, as the first versions of the paper did. The output's first choice is green wherever \
-it stands, and probabilities below 0.1 are pale.
-With --json there is one line a row: step, standard, legacy, each a list of token, text, probability.")]
+Each row is a residual stream: the embedding, then the stream after each block, or after each step of a block that does not \
+run as a whole. The standard lens applies the final norm to the stream and unembeds it; the legacy lens divides it by the \
+scale that the final norm has at the last stream, as the first versions of the paper did. The first choice of the output is \
+green wherever it appears, and probabilities below 0.1 are pale.
+With --json each row is one line: step, standard, legacy, each a list of token, text, probability.")]
 pub struct Arguments {
     #[command(flatten)]
     prompted: prompted::Arguments,
-    /// Look at the model under this edit
+    /// Run the model under this edit
     #[arg(long, value_name = "EDIT", default_value = "id")]
     edit: Edit,
-    /// Show the stream after each attention and each MLP
+    /// Show the stream after each attention and each MLP sublayer
     #[arg(long)]
     sublayers: bool,
-    /// The tokens that are shown of each lens
+    /// The number of tokens to show for each lens
     #[arg(long, value_name = "N", default_value = "3")]
     top: NonZeroUsize,
 }
 
-/// What both lenses say of a residual stream.
+/// What both lenses read from a residual stream.
 #[derive(Serialize)]
 struct Row {
-    /// What made the stream.
+    /// The embedding, block or step that the stream comes from.
     step: String,
     standard: Vec<Shown>,
     legacy: Vec<Shown>,
@@ -41,7 +41,7 @@ struct Row {
 /// Runs the command.
 ///
 /// # Errors
-/// A model, prompt or edit that cannot be accepted, or output that cannot be written.
+/// A model, prompt or edit is invalid, or output cannot be written.
 pub fn lens(arguments: &Arguments) -> anyhow::Result<()> {
     let prompted = Prompted::open(&arguments.prompted)?;
     let schedule = prompted.schedule(&arguments.edit)?;
@@ -73,7 +73,7 @@ pub fn lens(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A row for the embedding, one for each block that is run as a whole, and one for each other step.
+/// A row for the embedding, one for each block that runs as a whole, and one for each other step.
 fn rows(
     prompted: &Prompted,
     schedule: &Schedule,

@@ -1,7 +1,7 @@
-//! The program `layerwise`, in a checkout `cargo xtask`: sweeps, figures and their manifests.
+//! The program `layerwise` (`cargo xtask` in a checkout): sweeps, figures and their manifests.
 //!
-//! One file for each command, one for each thing that commands share.
-//! Only commands read inputs and write files; what they measure, draw and judge is in the library crates.
+//! Each command has a file, and so has each thing that several commands share.
+//! Only commands read inputs and write files; the library crates measure, draw and judge.
 
 pub mod activations;
 pub mod arguments;
@@ -56,7 +56,7 @@ pub use layerwise::experiments;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Measures what every layer of a language model contributes, by running it under altered layer schedules.
+/// Measures what every layer of a language model contributes, by running the model under altered layer schedules.
 #[derive(Parser)]
 #[command(name = "layerwise", version = version::described())]
 struct Arguments {
@@ -68,39 +68,39 @@ struct Arguments {
 enum Command {
     /// Draw the paper's figures: SVG, PNG, CSV and a manifest for each model
     Reproduce(reproduce::Arguments),
-    /// Draw figures and report once more, from the tables that reproduce wrote
+    /// Redraw figures and the report from the tables that reproduce wrote
     Draw(draw::Arguments),
-    /// Run any edits or families of edits; statistics to the terminal, or to CSV
+    /// Run any edits or families of edits; print statistics on the terminal, or write them to CSV
     Sweep(sweep::Arguments),
-    /// Write the activations of a text, under the plain model or an edit, to a safetensors file
+    /// Write activations on a text, under the plain model or an edit, to a safetensors file
     Activations(Box<activations::Arguments>),
-    /// Join the shards of a sweep into its table
+    /// Merge the shards of a sweep or of reproduce
     Merge(merge::Arguments),
-    /// Run a sweep, or reproduce, as an array of tasks: under Slurm, or from a shell
+    /// Run a sweep or reproduce as an array of tasks, under Slurm or from a shell
     Submit(submit::Arguments),
     /// Compare every activation of a model with a reference's, and name the first site that differs
     DiffSites(diff_sites::Arguments),
-    /// Continue a prompt, by the plain model and under any edits, one below the other
+    /// Continue a prompt with the plain model and under any edits, one below the other
     Generate(Box<generate::Arguments>),
-    /// What each residual stream of a prompt says of the next token, by both logit lenses
+    /// Show what each residual stream of a prompt predicts for the next token, by both logit lenses
     Lens(lens::Arguments),
-    /// The most likely next tokens of a prompt, by the plain model and under edits, side by side
+    /// Show the most likely next tokens of a prompt, for the plain model and under edits, side by side
     Next(next::Arguments),
-    /// Time prompts and decoding under edits, beside what the bytes that are read predict
+    /// Time prompts and decoding under edits, next to what the number of bytes read predicts
     Speed(speed::Arguments),
-    /// Find the fastest schedule that loses little on a task of yours, printed as an edit
+    /// Find the fastest schedule that loses little on your own task, and print it as an edit
     Fastest(Box<fastest::Arguments>),
-    /// Train a classifier that stops a model early, or tell what a rule saves and loses on a task
+    /// Train a classifier that stops a model early, or report what a rule saves and loses on a task
     EarlyExit(Box<early_exit::Arguments>),
     /// Correct the N-best lists of a speech recogniser, and measure word error rates
     Rescore(Box<rescore::Arguments>),
     /// Write the states of words in their sentences to a safetensors file
     Vectors(vectors::Arguments),
-    /// What runs cost as models grow, by the speed of this machine
+    /// Estimate the cost of runs as models grow, from the speed of this machine
     Growth(growth::Arguments),
-    /// Figures, embedded models and corpora, and what each needs
+    /// List experiments, claims, models, model families and corpora, and what each needs
     List(list::Arguments),
-    /// Print what a shell needs to complete commands and options
+    /// Print a shell script that completes commands and options
     Completions(shell::Completions),
     /// Write the manual pages
     Man(shell::Pages),
@@ -139,7 +139,7 @@ pub fn run() -> ExitCode {
                 output::say(format_args!("{}{remedy}", message(&error)));
                 return ExitCode::from(interrupt::EXIT_CODE);
             }
-            // A reader that has seen enough, as `head` has, is no failure.
+            // A closed pipe, as after `head`, is not a failure.
             if output::is_closed_pipe(&error) {
                 return ExitCode::SUCCESS;
             }
@@ -149,8 +149,8 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// An error and its causes. Many errors repeat their cause in their own text; such a cause is left out. What a cause begins
-/// with and the message ends with, as the text of an edit, is told once.
+/// An error and its causes. Many errors repeat their cause in their own text; such a cause is left out. Text that ends the
+/// message and begins the cause, such as the text of an edit, is printed once.
 fn message(error: &anyhow::Error) -> String {
     let mut message = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use anyhow::anyhow;
 
-    /// clap wraps what it is given, so that a text which is wrapped already comes out ragged.
+    /// clap wraps help texts itself; a text that is already wrapped would come out ragged.
     #[test]
     fn help_is_wrapped_once() {
         let mut commands = vec![Arguments::command()];

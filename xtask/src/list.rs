@@ -9,7 +9,7 @@ use layerwise::hub::Cache;
 use std::io::Write;
 use std::path::Path;
 
-/// What most experiments need.
+/// The needs of most experiments.
 const ANY: &str = "a model, a text";
 
 /// Options of `list`.
@@ -23,7 +23,7 @@ pub struct Arguments {
 /// Runs the command.
 ///
 /// # Errors
-/// An embedded model that cannot be read.
+/// An embedded model cannot be read.
 pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if arguments.ids {
@@ -34,7 +34,7 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
     }
     writeln!(
         out,
-        "Experiments ({} reproduce EXPERIMENT, or the name of a figure or a claim), on {ANY} where nothing else is said:",
+        "Experiments ({} reproduce EXPERIMENT, or the name of a figure or a claim), each on {ANY} unless it says otherwise:",
         program::name()
     )?;
     for experiment in EXPERIMENTS.iter() {
@@ -82,7 +82,7 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
         )?;
         for (name, folder) in cached {
             let said = folder.map_or_else(
-                || "not whole, or not in safetensors".to_owned(),
+                || "incomplete, or not in safetensors".to_owned(),
                 |it| described(&it),
             );
             writeln!(
@@ -113,11 +113,11 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
     writeln!(
         out,
         "  {:<14} the embedded text, public domain",
-        "(none given)"
+        "(default)"
     )?;
     writeln!(
         out,
-        "  {:<14} one document, cut into windows; needs the model's tokenizer",
+        "  {:<14} one document, cut into consecutive windows; needs the model's tokenizer",
         ".txt .raw"
     )?;
     writeln!(
@@ -127,7 +127,7 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
     )?;
     writeln!(
         out,
-        "  {:<14} one document a row, in a column of texts (--field); needs the model's tokenizer",
+        "  {:<14} one document a row, in the column that --field names; needs the model's tokenizer",
         ".parquet"
     )?;
     writeln!(out, "  {:<14} rows of token ids", ".npy")?;
@@ -142,7 +142,7 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
             if parts.is_empty() {
                 writeln!(
                     out,
-                    "  {}: no file that can be read (.parquet, .jsonl, .txt)",
+                    "  {}: no readable file (.parquet, .jsonl, .txt)",
                     output::plain(&name)
                 )?;
             }
@@ -155,7 +155,7 @@ pub fn list(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What can stand for FIELD, or why a file cannot be read.
+/// The possible values of FIELD, or why a file cannot be read.
 fn fields(file: &Path) -> String {
     match corpus::Format::of(file) {
         Ok(corpus::Format::Table) => match corpus::text_columns(file) {
@@ -163,8 +163,8 @@ fn fields(file: &Path) -> String {
             Ok(columns) => format!("fields: {}", columns.join(", ")),
             Err(error) => format!("cannot be read: {error}"),
         },
-        Ok(corpus::Format::Document) => "one document, whatever the field".to_owned(),
-        Ok(_) => "fields: those of its lines".to_owned(),
+        Ok(corpus::Format::Document) => "one document; FIELD is ignored".to_owned(),
+        Ok(_) => "fields: any key of its lines".to_owned(),
         Err(error) => format!("cannot be read: {error}"),
     }
 }

@@ -1,4 +1,4 @@
-//! The manifest: everything that a result was made from.
+//! The manifest: all inputs and settings that a result depends on.
 
 use crate::experiments::core::models::Facts;
 use crate::inputs::{OpenedCorpus, OpenedModel};
@@ -23,7 +23,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Serialize)]
 pub struct Manifest {
     layerwise: &'static str,
-    /// What the program was built from.
+    /// The version and commit that the program was built from.
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<&'static str>,
     command: Vec<String>,
@@ -32,16 +32,16 @@ pub struct Manifest {
     cpu_features: &'static str,
     /// The runs.
     pub runs: Vec<Run>,
-    /// The labelled data that was given, file by file.
+    /// The labelled data that the user gave, file by file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labelled: Vec<FileHash>,
-    /// The prompts that were continued, of a run that read a file of them.
+    /// The prompts that were continued, if the run read a file of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompts: Option<Prompts>,
     /// What the report says besides the tables.
     #[serde(rename = "report", skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
-    /// What has no influence on the results.
+    /// Facts that have no influence on the results.
     execution: Execution,
 }
 
@@ -72,13 +72,13 @@ impl Prompts {
 #[derive(Serialize)]
 struct Execution {
     threads: usize,
-    /// Of the machine, over a minute, before and after what was timed.
+    /// Load average of the machine over a minute, before and after the timed work.
     #[serde(skip_serializing_if = "Option::is_none")]
     load_average: Option<[Option<f64>; 2]>,
     finished_unix_seconds: u64,
 }
 
-/// What the report says besides the tables. The manifest holds it so that `draw` can make the report again.
+/// What the report says besides the tables; `draw` makes the report again from it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reported {
     /// Names of the experiments, in the order of the report.
@@ -89,10 +89,10 @@ pub struct Reported {
     pub provenance: Vec<(String, String)>,
 }
 
-/// A model as a report knows it.
+/// A model, as the report describes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReportedModel {
-    /// Its name, and that of the folder of its tables.
+    /// The model's name, which is also the name of the folder of its tables.
     pub name: String,
     family: String,
     layers: usize,
@@ -100,14 +100,14 @@ pub struct ReportedModel {
     /// What kind of model it is, such as a toy; may be empty.
     #[serde(default)]
     kind: String,
-    /// What a reader has to know of it first.
+    /// What a reader has to know about it first.
     #[serde(default)]
     about: String,
-    /// What it was run on, by name.
+    /// The corpus and settings it ran on, by name.
     facts: Vec<(String, String)>,
 }
 
-/// The most bytes of a manifest that is read.
+/// The largest manifest that is read, in bytes.
 const MOST_BYTES: u64 = 1 << 26;
 
 impl Reported {
@@ -136,7 +136,7 @@ impl Reported {
     /// Reads it from the manifest in a folder of results.
     ///
     /// # Errors
-    /// The manifest is missing, is that of another command, or names a model that cannot be a folder.
+    /// The manifest is missing, belongs to another command, or names a model whose name cannot be a folder's.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
         struct Recorded {
@@ -148,7 +148,7 @@ impl Reported {
         let recorded: Recorded = serde_json::from_slice(&file.read_all(MOST_BYTES)?)
             .with_context(|| format!("{path}: not a manifest"))?;
         let reported = recorded.report.with_context(|| {
-            format!("{path}: says nothing of a report; expected the manifest of `reproduce`")
+            format!("{path}: has no entry for a report; expected the manifest of `reproduce`")
         })?;
         for model in &reported.models {
             let parts: Vec<Component<'_>> = Path::new(&model.name).components().collect();
@@ -174,7 +174,7 @@ impl Reported {
             .collect()
     }
 
-    /// What a reader wants to know of each model.
+    /// What a reader wants to know about each model.
     pub fn told(&self) -> Vec<ModelFacts> {
         let told = |model: &ReportedModel| ModelFacts {
             name: model.name.clone(),
@@ -186,7 +186,7 @@ impl Reported {
     }
 }
 
-/// The manifest of a table that `merge` joined from shards. Each shard has a manifest of its own.
+/// The manifest of a table that `merge` made from shards. Each shard has a manifest of its own.
 #[derive(Serialize)]
 pub struct Joined {
     layerwise: &'static str,
@@ -265,28 +265,28 @@ pub struct Run {
     vocabulary: usize,
     precision: &'static str,
     folder: String,
-    /// The commit, of a snapshot in the Hugging Face cache.
+    /// The commit of a snapshot in the Hugging Face cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
     files: Vec<FileHash>,
-    /// The text, where one was read.
+    /// The text, if one was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     corpus: Option<CorpusFile>,
-    /// The text of another kind, where there is one.
+    /// The text of another kind, for `shift`.
     #[serde(skip_serializing_if = "Option::is_none")]
     shifted_corpus: Option<CorpusFile>,
-    /// The file of pairs, where they were run instead of a text.
+    /// The file of pairs, if the model ran on pairs instead of a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pairs: Option<FileHash>,
-    /// What edits of values take from elsewhere.
+    /// Values and tensors that edits take from elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     sources: Option<Sources>,
-    /// The sweep, where there was one.
+    /// The sweep, if there was one.
     #[serde(flatten)]
     sweep: Option<Sweep>,
 }
 
-/// What edits of values take from elsewhere.
+/// Values and tensors that edits take from elsewhere.
 #[derive(Clone, Default, Serialize)]
 pub struct Sources {
     /// The file of named tensors.
@@ -295,22 +295,22 @@ pub struct Sources {
     /// The tensors of that file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tensors: Vec<String>,
-    /// The text that means are over, where it is not the run's own.
+    /// The text that means are taken over, if it is not the run's own text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<CorpusFile>,
     /// How many blocks and sites have means.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean_places: Option<usize>,
-    /// The seed by which sequences found those that they are resampled from.
+    /// The seed that chose, for each sequence, the one it is resampled from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partners_seed: Option<u64>,
-    /// Sequences that found none, and are left out.
+    /// The number of sequences that have no partner of their length, and are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequences_without_partner: Option<usize>,
 }
 
 impl Sources {
-    /// Whether anything is taken.
+    /// Whether the edits take anything from elsewhere.
     pub fn says_something(&self) -> bool {
         self.vectors.is_some() || self.mean_places.is_some() || self.partners_seed.is_some()
     }
@@ -348,7 +348,7 @@ pub struct FileHash {
 }
 
 impl FileHash {
-    /// Reads the files of a folder, in the order of their names; the file's name tells it.
+    /// Reads the files of a folder, sorted by name. Records the file names without the folder.
     ///
     /// # Errors
     /// The folder or a file cannot be read.
@@ -383,7 +383,7 @@ impl FileHash {
 #[derive(Clone, Serialize)]
 pub struct CorpusFile {
     file: String,
-    /// The commit, of a data set in the Hugging Face cache.
+    /// The commit of a data set in the Hugging Face cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
     sha256: String,
@@ -422,7 +422,7 @@ impl Manifest {
         }
     }
 
-    /// Adds the load averages before and after what was timed.
+    /// Adds the load averages before and after the timed work.
     pub fn with_load(mut self, before: Option<f64>, after: Option<f64>) -> Self {
         self.execution.load_average = Some([before, after]);
         self
@@ -438,7 +438,7 @@ impl Manifest {
 }
 
 impl Run {
-    /// A model with the text that it reads.
+    /// A model, and the text that it reads.
     pub fn new(opened: &OpenedModel, corpus: &OpenedCorpus) -> Self {
         Self {
             corpus: Some(CorpusFile::new(corpus)),
@@ -492,13 +492,13 @@ impl Run {
         self.sweep.as_ref()?.rounding.as_ref()
     }
 
-    /// Adds the pairs that were run instead of a text.
+    /// Adds the pairs that the model runs on instead of a text.
     pub fn with_pairs(mut self, pairs: &FileHash) -> Self {
         self.pairs = Some(pairs.clone());
         self
     }
 
-    /// Adds what edits of values take from elsewhere.
+    /// Adds values and tensors that edits take from elsewhere.
     pub fn with_sources(mut self, sources: Option<&Sources>) -> Self {
         self.sources = sources.cloned();
         self
@@ -530,7 +530,7 @@ impl Run {
 }
 
 impl CorpusFile {
-    /// What is known of it.
+    /// The recorded facts about it.
     pub fn new(corpus: &OpenedCorpus) -> Self {
         let skipped = corpus.corpus.skipped();
         Self {
@@ -552,7 +552,7 @@ impl CorpusFile {
     }
 }
 
-/// The load average of the machine over a minute; `None` where the system tells none.
+/// The load average of the machine over a minute; `None` if the system does not report one.
 pub fn load_average() -> Option<f64> {
     let told = fs::read_to_string("/proc/loadavg").ok()?;
     told.split_whitespace().next()?.parse().ok()
@@ -561,13 +561,13 @@ pub fn load_average() -> Option<f64> {
 /// How this process was started, for the folder of a share.
 ///
 /// # Errors
-/// The folder that it runs in is gone.
+/// The current folder no longer exists.
 pub fn divided() -> anyhow::Result<Divided> {
-    let folder = std::env::current_dir().context("the folder of this process")?;
+    let folder = std::env::current_dir().context("the current folder cannot be determined")?;
     Ok(Divided::new(version::VERSION, folder, command()))
 }
 
-/// The arguments of this process, with U+FFFD for what is not UTF-8.
+/// The arguments of this process, with U+FFFD for bytes that are not UTF-8.
 fn command() -> Vec<String> {
     let arguments = std::env::args_os().skip(1);
     arguments

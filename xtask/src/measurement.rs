@@ -1,4 +1,4 @@
-//! One model's sweep over one corpus, with self-checks and what the user is told.
+//! One model's sweep over one corpus, with self-checks and messages to the user.
 
 use crate::arguments::{Inputs, Run};
 use crate::experiments::core::clock::Clock;
@@ -19,23 +19,23 @@ use layerwise::sweep::{
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How much of a run is to be done, and where its model stands in the table.
+/// How much of a run to do, and the model's place in the table.
 #[derive(Clone, Debug, Default)]
 pub struct Portion {
-    /// The model's place among those of the table, from 0.
+    /// The model's index among the models of the table, from 0.
     pub place: usize,
-    /// The share of the sequences.
+    /// The share of the sequences that this process runs.
     pub shard: Shard,
-    /// The standard error that is enough; judged on whole runs only.
+    /// The standard error at which the run stops; only whole runs are judged.
     pub until_se: Option<Target>,
     /// Folders in which shards of the run have their journals.
     pub taken_up: Vec<PathBuf>,
-    /// Whether the run is to be put together from those alone.
+    /// Whether to assemble the run from those journals alone.
     pub only_taken_up: bool,
 }
 
 impl Portion {
-    /// The portion of a runner's runs.
+    /// The portion, as a `Runner` takes it.
     pub fn of<'a>(&self, runner: Runner<'a>) -> Runner<'a> {
         runner
             .shard(self.shard)
@@ -46,36 +46,36 @@ impl Portion {
     }
 }
 
-/// A finished sweep, whose sequences, or pairs of them, leave such sums.
+/// A finished sweep; each sequence or pair left sums `S`.
 pub struct Measurement<S> {
-    /// What was run.
+    /// The schedules that ran.
     pub plan: Plan,
     /// The sums of each sequence of this portion, one for each of the plan's entries.
     pub sums: Counted<Vec<Vec<S>>>,
-    /// Sequences that the statistics are over.
+    /// The number of sequences that the statistics cover.
     pub sequences: usize,
-    /// What was asked for.
+    /// The requested portion.
     pub portion: Portion,
-    /// Whether the standard error that was asked for is reached; `None` where none was.
+    /// Whether the requested standard error was reached; `None` if none was requested.
     pub reached: Option<bool>,
-    /// Hash of everything the results depend on.
+    /// Hash of everything that the results depend on.
     pub key: RunKey,
     /// Sequences that an earlier run had finished.
     pub resumed: usize,
-    /// How far it is from the same run in f32; `None` where it is in f32.
+    /// The measured difference from the same run in f32; `None` for a run in f32.
     pub rounding: Option<Rounding>,
-    /// Time that this run took.
+    /// Seconds that this run took.
     pub elapsed: Duration,
 }
 
 impl OpenedModel {
-    /// What identifies the model in a run.
+    /// The identity of the model in a run's key.
     pub fn subject(&self) -> Subject<'_> {
         let hashes = self.files.iter().map(|(_, _, sha256)| sha256.as_str());
         Subject::new(&self.model, &self.name, hashes.collect())
     }
 
-    /// The model as experiments see it, for a command that runs a part of one: no other text, no data sets.
+    /// The model as experiments see it, for a command that runs part of an experiment: without a second text and data sets.
     pub fn alone<'a>(
         &'a self,
         tokenizer: Option<&'a Tokenizer>,
@@ -103,7 +103,7 @@ impl OpenedModel {
         }
     }
 
-    /// How runs of the model are carried out: on the threads asked for, within its memory, until an interrupt.
+    /// A runner with the requested threads, within the model's memory budget, that stops at an interrupt.
     pub fn runner(&self, run: &Run) -> Runner<'static> {
         let runner = Runner::new()
             .threads(run.threads())
@@ -116,17 +116,17 @@ impl OpenedModel {
     }
 }
 
-/// What a model is measured on, and how.
+/// A measure and its items.
 pub struct Items<'a, M: Measure> {
-    /// What is measured.
+    /// The measure.
     pub measure: &'a M,
-    /// What it is measured on.
+    /// The items it measures.
     pub items: &'a [M::Item],
     /// The sequence on which laws and rounding are checked.
     pub first: &'a [u32],
 }
 
-/// Tells what a run is going to do.
+/// Announces what a run will do.
 pub fn announce<M: Measure>(
     opened: &OpenedModel,
     on: &Items<'_, M>,
@@ -159,7 +159,7 @@ pub fn announce<M: Measure>(
     }
     if let Some(target) = &portion.until_se {
         output::say(format_args!(
-            "{}: as many of them as it takes for a standard error of {target} under every schedule, at least {}",
+            "{}: stops when every schedule has a standard error of {target}, after at least {}",
             opened.name,
             Judge::LEAST_ITEMS
         ));
@@ -174,7 +174,7 @@ pub fn announce<M: Measure>(
     ));
 }
 
-/// Tells what was skipped of a text.
+/// Reports what was skipped of a text.
 pub fn tell_skipped(corpus: &OpenedCorpus) {
     let skipped = corpus.corpus.skipped();
     if skipped.short + skipped.empty > 0 {
@@ -187,10 +187,10 @@ pub fn tell_skipped(corpus: &OpenedCorpus) {
     }
 }
 
-/// Runs a plan, or a portion of it, on some items, going on where an earlier run with the same inputs stopped.
+/// Runs a plan, or a portion of it, on items. Resumes where an earlier run with the same inputs stopped.
 ///
 /// # Errors
-/// Too little memory, a failed self-check, a journal that cannot be used, or an interrupt.
+/// Memory is insufficient, a self-check fails, a journal cannot be used, or the user interrupts.
 pub fn measure<M>(
     opened: &OpenedModel,
     on: &Items<'_, M>,
@@ -224,7 +224,7 @@ where
         .with_context(|| opened.name.clone())?;
     if opened.model.is_streamed() {
         output::say(format_args!(
-            "{}: blocks were read {} times since it was opened",
+            "{}: read blocks from their files {} times so far",
             opened.name,
             opened.model.blocks_read()
         ));
@@ -235,7 +235,7 @@ where
         let outcome = match reached {
             true => format!("reached by the first {counted} of {all} {unit}s"),
             false if all < least => format!(
-                "not judged: that takes at least {least} {unit}s, and there are {all}; give a longer text or more --rows"
+                "not judged: that needs at least {least} {unit}s, but there are {all}; give a longer text or more --rows"
             ),
             false => format!("not reached by all {all} {unit}s"),
         };
@@ -262,7 +262,7 @@ where
     })
 }
 
-/// The schedules that one sequence is enough for.
+/// The schedules that are checked on one sequence.
 fn without_donors(plan: &Plan) -> Plan {
     let entries = plan.entries().iter().enumerate();
     let own = entries.filter(|(_, entry)| {

@@ -1,4 +1,4 @@
-//! How much memory a run may take, checked before it is taken.
+//! The memory that a run may take, checked before it is allocated.
 
 use layerwise::architecture::ModelConfig;
 use layerwise::sweep::{Budget, SweepError};
@@ -7,7 +7,7 @@ use layerwise::weights::Checkpoint;
 use std::fs;
 use std::str::FromStr;
 
-/// A number of bytes, such as `2000000`, `500M` or `24G`; the letters stand for powers of 1024.
+/// A number of bytes, such as `2000000`, `500M` or `24G`; the letters are powers of 1024.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u64);
 
@@ -33,12 +33,12 @@ impl FromStr for Size {
     }
 }
 
-/// A budget with the given limit, or else with the memory that the machine has left.
+/// A budget with the given limit, or else the memory that is free.
 pub fn budget(given: Option<Size>) -> Budget {
     Budget::new(given.map(|size| size.0).or_else(available))
 }
 
-/// Checks that a checkpoint's weights fit, and takes what its model will hold from the budget.
+/// Checks that a checkpoint's weights fit, and takes the memory of the finished model from the budget.
 ///
 /// # Errors
 /// The weights need more than is left.
@@ -69,10 +69,10 @@ pub fn take(
     Ok(())
 }
 
-/// The same for a model whose blocks stay in their files.
+/// Like [`take`], for a model whose blocks stay in their files.
 ///
 /// # Errors
-/// A config that cannot be read, and as [`take`].
+/// A config cannot be read, or an error of [`take`].
 pub fn take_streamed(
     budget: &Budget,
     name: &str,
@@ -85,7 +85,7 @@ pub fn take_streamed(
         let elements = checkpoint.info(name)?.shape.iter().product::<usize>();
         Some(elements as u64 * 4)
     });
-    // A tensor in f32, and its bytes as they are in the file.
+    // A tensor in f32, and its bytes as stored in the file.
     let largest = sizes.max().unwrap_or(0).saturating_mul(2);
     let what = format!("{name}: the weights, streamed");
     let bytes = Model::streamed_bytes(&config, precision).saturating_add(largest);
@@ -93,7 +93,7 @@ pub fn take_streamed(
     Ok(())
 }
 
-/// Bytes of memory that can be taken without swapping or being killed; `None` where the system does not say.
+/// Bytes of memory that can be allocated without swapping or being killed; `None` if the system does not say.
 pub fn available() -> Option<u64> {
     let meminfo = fs::read_to_string("/proc/meminfo").ok();
     let machine = meminfo.as_deref().and_then(|text| {
@@ -103,7 +103,7 @@ pub fn available() -> Option<u64> {
         let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         kib.checked_mul(1024)
     });
-    // A container has a limit of its own.
+    // A container has its own limit.
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let container = number("/sys/fs/cgroup/memory.max")
         .zip(number("/sys/fs/cgroup/memory.current"))

@@ -1,4 +1,4 @@
-//! `merge`: the table of a sweep, or all that `reproduce` makes, from the journals of shards.
+//! `merge`: makes the table of a sweep, or everything that `reproduce` makes, from the journals of shards.
 
 use crate::manifest::Joined;
 use crate::sweep::run_folder;
@@ -16,8 +16,8 @@ use std::{fs, io};
 #[derive(clap::Args)]
 #[command(after_help = format!("\
 Tables and figures have the same bytes as those of a run that was never divided.
-For shards of a sweep neither models nor texts are needed. For shards of reproduce they are opened where the shards had them, \
-and only what belongs to no item is computed.
+Shards of a sweep need neither models nor texts. For shards of reproduce the program opens models and texts where the shards \
+had them, and computes only what belongs to no item.
 
 Examples:
   {0} sweep 'drop(l)' --shard 1/2 --out a.csv    (here)
@@ -29,7 +29,7 @@ pub struct Arguments {
     /// Run folders (FILE.run) or journals of all shards of a sweep, or folders (--out) of all shards of reproduce
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// The CSV file, whose manifest goes to FILE.run; of shards of reproduce the folder
+    /// The CSV file, whose manifest goes to FILE.run; for shards of reproduce, the folder
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
 }
@@ -37,14 +37,14 @@ pub struct Arguments {
 /// Runs the command.
 ///
 /// # Errors
-/// Journals that cannot be read or do not make up whole runs, or outputs that cannot be written.
+/// Journals cannot be read or do not make up whole runs, or outputs cannot be written.
 pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
     let is_reproduced = |run: &PathBuf| run.join(Divided::FILE).exists();
     if let Some(run) = arguments.runs.iter().find(|run| is_reproduced(run)) {
         let other = arguments.runs.iter().find(|run| !is_reproduced(run));
         ensure!(
             other.is_none(),
-            "{}: shards of reproduce; {} is none: join them alone",
+            "{}: contains shards of reproduce, but {} does not; merge them separately",
             run.display(),
             other.unwrap_or(run).display()
         );
@@ -81,7 +81,7 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether journals are of pairs; all of them, or none.
+/// Whether the journals are of pairs; it is an error if only some are.
 fn of_pairs(journals: &[PathBuf]) -> anyhow::Result<bool> {
     let mut found = None;
     for path in journals {
@@ -89,14 +89,14 @@ fn of_pairs(journals: &[PathBuf]) -> anyhow::Result<bool> {
         let of_pairs = recorded.description.about.measure == Patching::new().id().name;
         ensure!(
             *found.get_or_insert(of_pairs) == of_pairs,
-            "{}: some of the runs are of pairs and others are not: join them apart",
+            "{}: some of the runs are of pairs and others are not; merge them separately",
             path.display()
         );
     }
     Ok(found.unwrap_or(false))
 }
 
-/// Joins journals of units that are called so, and hands over each run with its schedules and the sums of its items.
+/// Merges journals with units of the given name, and passes on each run with its schedules and the sums of its items.
 fn join<M: KeptMeasure>(
     journals: &[PathBuf],
     units: &str,
@@ -126,13 +126,13 @@ fn join<M: KeptMeasure>(
     Ok(Joined::new(&merged))
 }
 
-/// Puts shards of `reproduce` together: the same command once more, with what they have finished.
+/// Merges shards of `reproduce`: runs the same command again, which reuses the work of the shards.
 fn reproduced(arguments: &Arguments, run: &Path) -> anyhow::Result<()> {
     let divided = Divided::read(run)?;
     let version = version::VERSION;
     ensure!(
         divided.version() == version,
-        "{}: a shard of version {:.40}, which {version} cannot join: join it with that version",
+        "{}: a shard of version {:.40}, which version {version} cannot merge; merge it with the version that made it",
         run.join(Divided::FILE).display(),
         divided.version()
     );
@@ -145,10 +145,10 @@ fn reproduced(arguments: &Arguments, run: &Path) -> anyhow::Result<()> {
     );
     let again = reproduce::Arguments::of_shards(divided.command(), runs, out)
         .with_context(|| run.join(Divided::FILE).display().to_string())?;
-    // The command may name files by paths that are relative to its folder.
+    // The command may name files by paths relative to its folder.
     std::env::set_current_dir(divided.folder()).with_context(|| {
         format!(
-            "{}: {}: cannot be entered, and the shards were run there",
+            "{}: {}: cannot be entered, but the shards ran there",
             run.join(Divided::FILE).display(),
             divided.folder().display()
         )
@@ -156,7 +156,7 @@ fn reproduced(arguments: &Arguments, run: &Path) -> anyhow::Result<()> {
     reproduce::reproduce(&again)
 }
 
-/// The journals of a run folder, sorted by name. A path that is no folder is taken for a journal.
+/// The journals of a run folder, sorted by name. A path that is not a folder is taken as a journal.
 fn journals_of(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !run.is_dir() {
         return Ok(vec![run.to_owned()]);
@@ -174,14 +174,14 @@ fn journals_of(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     ensure!(
         !journals.is_empty(),
-        "{}: the folder holds no journal (*.journal); give the run folder of a sweep, FILE.run",
+        "{}: the folder contains no journal (*.journal); give the run folder of a sweep, FILE.run",
         run.display()
     );
     journals.sort();
     Ok(journals)
 }
 
-/// Refuses an output whose manifest would overwrite a shard's.
+/// Refuses an output with a manifest that would overwrite a shard's.
 fn refuse_run_folder(folder: &Path, journals: &[PathBuf]) -> anyhow::Result<()> {
     let Ok(folder) = folder.canonicalize() else {
         return Ok(());
@@ -192,7 +192,7 @@ fn refuse_run_folder(folder: &Path, journals: &[PathBuf]) -> anyhow::Result<()> 
             .is_ok_and(|journal| journal.parent() == Some(&folder));
         ensure!(
             !inside,
-            "{}: the run is one of those to be merged; give another --out",
+            "{}: this run is one of those to merge; give another --out",
             folder.display()
         );
     }

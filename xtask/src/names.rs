@@ -1,26 +1,26 @@
-//! What models are called: results go into a folder of a model's name, and tables tell models apart by it.
+//! The names of models: each model's results go into a folder of its name, and tables distinguish models by name.
 
 use crate::{embedded, fetch};
 use anyhow::{Context, bail, ensure};
 use layerwise::hub::{Cache, HubName, model_name, revision_of};
 use std::path::{Path, PathBuf};
 
-/// A model as it is named on the command line.
+/// A model named on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// What it is called.
+    /// The name in results.
     pub name: String,
     /// The checkpoint folder.
     pub folder: PathBuf,
 }
 
-/// Names and folders of models that are given as an embedded model's name, as `DIR`, by their names on the Hugging Face hub,
-/// or as `LABEL=` before any of these. Models of the hub that its cache does not hold are fetched, where that is asked for.
+/// Names and folders of models that are given as an embedded model's name, as `DIR`, as a name on the Hugging Face hub, or
+/// with `LABEL=` before any of these. With `--fetch`, downloads models of the hub that are not in its cache.
 ///
-/// Revisions of one repository in the Hugging Face cache are named `NAME@REVISION`, where else two would have one name.
+/// Revisions of one repository in the Hugging Face cache are named `NAME@REVISION` if two would otherwise share a name.
 ///
 /// # Errors
-/// What is no model, a label that cannot be a folder's name or is an embedded model's, and two models of one name.
+/// An argument is no model, a label is an embedded model's name or cannot be a folder's, or two models have one name.
 pub fn all(given: &[String], fetch: bool) -> anyhow::Result<Vec<Named>> {
     let mut named = given
         .iter()
@@ -39,7 +39,7 @@ pub fn all(given: &[String], fetch: bool) -> anyhow::Result<Vec<Named>> {
     named = with_revisions;
     if let Some((at, other)) = (0..named.len()).find_map(|at| Some((at, clashes(&named, at)?))) {
         bail!(
-            "two models are named {}: {} and {}; results are kept by name, so give one another with --model LABEL=DIR",
+            "two models are named {}: {} and {}; results are kept by name, so give one of them a label with --model LABEL=DIR",
             named[at].name,
             named[at].folder.display(),
             named[other].folder.display()
@@ -78,7 +78,7 @@ fn one(given: &str, fetch: bool) -> anyhow::Result<Named> {
     );
     ensure!(
         !embedded.contains(&label),
-        "--model {given}: {label} is an embedded model; give another name"
+        "--model {given}: {label} is an embedded model; give another label"
     );
     let folder = match embedded::model(folder)? {
         Some(embedded) => embedded,
@@ -97,13 +97,13 @@ fn one(given: &str, fetch: bool) -> anyhow::Result<Named> {
     Ok(Named { name, folder })
 }
 
-/// A name on the hub: one with an organisation or a revision, or one that the cache holds.
+/// A name on the hub: one with an organisation or a revision, or one that the cache contains.
 fn of_hub(given: &str) -> Option<HubName<'_>> {
     let is_cached = |name: &HubName<'_>| Cache::of_user().is_ok_and(|cache| cache.has_model(name));
     HubName::parse(given).filter(|name| name.is_plain() || is_cached(name))
 }
 
-/// The same model with its revision in its name, unless the user named it.
+/// The same model with its revision in its name, unless the user gave a label.
 fn with_revision(model: &Named, is_label: bool) -> Named {
     match revision_of(&model.folder).filter(|_| !is_label) {
         Some(revision) => Named {
@@ -213,7 +213,7 @@ mod tests {
         );
     }
 
-    /// A folder whose name has the sign is a folder.
+    /// A folder with `=` in its name is a folder.
     #[test]
     fn a_folder_may_have_an_equals_sign_in_its_name() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! `next`: the most likely next tokens of a prompt, by the plain model and under edits, side by side.
+//! `next`: shows the most likely next tokens of a prompt, for the plain model and under edits, side by side.
 
 use crate::output;
 use crate::prompted::{self, CELL, Prompted, Shown};
@@ -12,16 +12,16 @@ use std::num::NonZeroUsize;
 /// Options of `next`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The plain model comes first, as the edit `id`; its first choice is green wherever it stands, and probabilities below 0.1 are \
+The plain model comes first, as the edit `id`. Its first choice is green wherever it appears, and probabilities below 0.1 are \
 pale. The last line is KL(plain ‖ edited) at this position, in nats.
-With --json there is one line an edit: edit, kl_nats, next, a list of token, text, probability.")]
+With --json each edit is one line: edit, kl_nats, next, a list of token, text, probability.")]
 pub struct Arguments {
     #[command(flatten)]
     prompted: prompted::Arguments,
-    /// An edit whose tokens stand beside the plain model's; may be repeated
+    /// An edit to show next to the plain model; repeatable
     #[arg(long, value_name = "EDIT")]
     edit: Vec<Edit>,
-    /// The tokens that are shown
+    /// The number of tokens to show
     #[arg(long, value_name = "N", default_value = "10")]
     top: NonZeroUsize,
 }
@@ -36,7 +36,7 @@ struct Column {
 /// Runs the command.
 ///
 /// # Errors
-/// A model, prompt or edit that cannot be accepted, or output that cannot be written.
+/// A model, prompt or edit is invalid, or output cannot be written.
 pub fn next(arguments: &Arguments) -> anyhow::Result<()> {
     let prompted = Prompted::open(&arguments.prompted)?;
     let columns = columns(&prompted, arguments)?;

@@ -5,16 +5,16 @@ use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::{embedded, output};
 use std::path::Path;
 
-/// The file that the default text is written to, below the folder of outputs.
+/// The file, below the output folder, that the default text is written to.
 const SOURCE_CODE: &str = "source-code.jsonl";
 
-/// Opens the second text as each model reads it: a file, or where none is given this project's own source code, which is
+/// Opens the second text as each model reads it: the given file or, without one, this project's own source code, which is
 /// written to `out` as a corpus.
 ///
-/// A model that has no tokenizer to read source code with gets none, and the user is told.
+/// A model without a tokenizer cannot read source code: its entry is `None`, and the user is told.
 ///
 /// # Errors
-/// As [`inputs::open_corpus`], and source code that cannot be read.
+/// As [`inputs::open_corpus`], or the source code cannot be read.
 pub fn open(
     file: Option<&Path>,
     inputs: &Inputs,
@@ -40,7 +40,7 @@ pub fn open(
     let open = |opened: &OpenedModel| {
         if !inputs::has_tokenizer(opened) {
             output::say(format_args!(
-                "{}: shift is left out: without a tokenizer.json, give the second text as token ids with --shift-corpus",
+                "{}: shift is left out for lack of a tokenizer.json; give the second text as token ids with --shift-corpus",
                 opened.name
             ));
             return Ok(None);

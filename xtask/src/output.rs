@@ -1,4 +1,4 @@
-//! Writes files whole or not at all, checks beforehand that they can be written, and prints messages.
+//! Writes files whole or not at all, checks in advance that they can be written, and prints messages.
 
 use anyhow::Context;
 use std::ffi::OsStr;
@@ -7,10 +7,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes a file under a temporary name beside its place, then puts it there.
+/// Writes a file under a temporary name in the same folder, then renames it.
 ///
 /// # Errors
-/// The path is no place for a file, or cannot be written.
+/// The path cannot be a file's, or the file cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     refuse_other_than_file(path)?;
     let temporary = path.with_file_name(temporary_name());
@@ -24,17 +24,17 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     written.with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-/// Makes a folder and those above it.
+/// Creates a folder and its parents.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be created.
 pub fn make_folder(path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(path)
-        .with_context(|| format!("{}: the folder cannot be made", path.display()))
+        .with_context(|| format!("{}: the folder cannot be created", path.display()))
 }
 
-/// Two processes may write the same file, each to a temporary one of its own. The name is short, because the file's own
-/// may be as long as the system allows.
+/// A temporary name of this process, since two processes may write the same file. The name is short, because the file's own
+/// name may be as long as the system allows.
 fn temporary_name() -> String {
     format!(".{}.tmp", std::process::id())
 }
@@ -42,17 +42,17 @@ fn temporary_name() -> String {
 /// Refuses an output file that could not be written, before any work is done for it.
 ///
 /// # Errors
-/// The path is no place for a file, or its folder no place for outputs; see [`check_folder`].
+/// The path cannot be a file's, or its folder cannot hold outputs; see [`check_folder`].
 pub fn check_file(path: &Path) -> anyhow::Result<()> {
     refuse_other_than_file(path)?;
     check_name(path)?;
     check_folder(path.parent().unwrap_or(Path::new("")))
 }
 
-/// Refuses a folder of outputs that is not a folder, cannot be made or cannot be written to, before any work is done.
+/// Refuses an output folder that is not a folder, or cannot be created or written to, before any work is done.
 ///
-/// Nothing is left behind. A missing folder is not made yet; whether an existing one can be written to is tried with a
-/// temporary file.
+/// Leaves nothing behind. Does not create a missing folder yet; writes a temporary file into an existing one to see whether
+/// that is possible.
 ///
 /// # Errors
 /// The message names the part of the path that is in the way.
@@ -67,7 +67,7 @@ pub fn check_folder(path: &Path) -> anyhow::Result<()> {
             Ok(found) if found.is_dir() => break,
             Ok(found) if found.is_file() => "a file",
             Ok(_) => "a pipe, socket or device",
-            Err(_) if existing.is_symlink() => "a link that leads nowhere",
+            Err(_) if existing.is_symlink() => "a dangling link",
             Err(error) if is_absence(&error) => {
                 missing.extend(existing.file_name());
                 existing = existing.parent().unwrap_or(Path::new(""));
@@ -124,7 +124,7 @@ pub fn is_name_of_result(path: &Path) -> bool {
     is_one(path.extension(), ENDS_OF_RESULTS) || is_one(path.file_name(), OTHER_RESULTS)
 }
 
-/// Refuses what [`check_folder`] refuses, and a folder in which something that is not a file has the name of a result.
+/// Refuses what [`check_folder`] refuses, and a folder in which something other than a file has the name of a result.
 ///
 /// # Errors
 /// The message names what is in the way.
@@ -154,9 +154,9 @@ fn refuse_other_than_file(path: &Path) -> anyhow::Result<()> {
         Ok(found) if found.is_dir() => "a folder",
         Ok(found) if found.is_symlink() => "a link",
         Ok(found) if !found.is_file() => "a pipe, socket or device",
-        _ if path.file_name().is_none() => "no name of one",
+        _ if path.file_name().is_none() => "a path without a file name",
         // `file_name` ignores a slash at the end.
-        _ if path.as_os_str().as_encoded_bytes().ends_with(b"/") => "the name of a folder",
+        _ if path.as_os_str().as_encoded_bytes().ends_with(b"/") => "a path that ends with a slash",
         _ => return Ok(()),
     };
     anyhow::bail!(
@@ -165,10 +165,10 @@ fn refuse_other_than_file(path: &Path) -> anyhow::Result<()> {
     )
 }
 
-/// Prints the paths of finished outputs, one a line, on standard output.
+/// Prints the paths of finished outputs on standard output, one a line.
 ///
 /// # Errors
-/// Nobody reads them.
+/// Standard output is closed.
 pub fn print_paths<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     for path in paths {
@@ -177,12 +177,12 @@ pub fn print_paths<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> io::Re
     Ok(())
 }
 
-/// Prints a message on standard error. If nobody reads it, the work goes on.
+/// Prints a message on standard error. If standard error is closed, the work goes on.
 pub fn say(message: impl Display) {
     let _ = writeln!(io::stderr(), "{}", plain(&message.to_string()));
 }
 
-/// So many of something.
+/// A count with its noun, in the singular or plural.
 pub fn counted(count: usize, unit: &str) -> String {
     match count {
         1 => format!("1 {unit}"),
@@ -190,8 +190,8 @@ pub fn counted(count: usize, unit: &str) -> String {
     }
 }
 
-/// A text with its control characters spelt out, line ends among them. A name that a stranger chose must neither steer
-/// the terminal nor look like a message of this program.
+/// A text with its control characters escaped, including line ends. A name that a stranger chose must neither control the
+/// terminal nor look like a message of this program.
 pub fn plain(text: &str) -> String {
     let spell = |c: char| match c.is_control() {
         true => c.escape_default().to_string(),
@@ -200,7 +200,7 @@ pub fn plain(text: &str) -> String {
     text.chars().map(spell).collect()
 }
 
-/// Whether an error comes from a pipe whose reader is gone.
+/// Whether an error comes from a closed pipe.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()

@@ -12,31 +12,31 @@ use std::path::{Path, PathBuf};
 
 /// The largest file of pairs, in bytes.
 const MOST_BYTES: u64 = 1 << 28;
-/// The most that a line takes in memory beside its tokens, in bytes.
+/// The most memory that a line takes besides its tokens, in bytes.
 const LINE_BYTES: u64 = 512;
 
 /// Pairs, encoded for one model.
 pub struct OpenedPairs {
-    /// The file, as the manifest tells it.
+    /// The file, as the manifest records it.
     pub file: FileHash,
     /// The pairs.
     pub pairs: Vec<Pair>,
-    /// The sequences that are run, which are their corrupted sides.
+    /// The corrupted sides, which are the sequences that run.
     pub corrupted: Vec<Vec<u32>>,
     _memory: Held,
 }
 
 impl OpenedPairs {
-    /// Reads a file of pairs: a JSON object on each line, with `clean` and `corrupted` and, where they are known, `answer` and
-    /// `wrong`, each a text or token ids.
+    /// Reads a file of pairs. Each line is a JSON object with `clean` and `corrupted` and, if known, `answer` and `wrong`, each a
+    /// text or token ids.
     ///
     /// # Errors
-    /// A file that cannot be read, or a line that does not fit the model, with its number.
+    /// The file cannot be read, or a line does not fit the model; the message names the line.
     pub fn open(path: &Path, opened: &OpenedModel, inputs: &Inputs) -> anyhow::Result<Self> {
         let file = files::open(path, Links::Follow)?;
         let what = format!("{}: the pairs of {}", opened.name, path.display());
         let budget = &opened.budget;
-        // Every byte may be a token, on both sides of what holds it.
+        // In the worst case every byte is a token, on both sides of the pair.
         let mut memory = budget.hold(&what, file.size().saturating_mul(10))?;
         let bytes = file.read_all(MOST_BYTES)?;
         let text = std::str::from_utf8(&bytes)
@@ -92,7 +92,7 @@ struct Reading<'a> {
     path: PathBuf,
     opened: &'a OpenedModel,
     inputs: &'a Inputs,
-    /// The tokenizer and what stands before each text, once a text has to be read.
+    /// The tokenizer and the token before each text, opened when the first text is read.
     tokenizer: Option<(Tokenizer, Option<u32>)>,
 }
 
@@ -112,14 +112,14 @@ impl Reading<'_> {
         let corrupted = self.sequence(&object, "corrupted")?;
         ensure!(
             clean.len() == corrupted.len(),
-            "expected as many tokens on both sides, found {} in `clean` and {} in `corrupted`",
+            "expected the same number of tokens on both sides, found {} in `clean` and {} in `corrupted`",
             clean.len(),
             corrupted.len()
         );
         let config = self.opened.model.config();
         ensure!(
             (MIN_TOKENS..=config.context).contains(&clean.len()),
-            "expected {MIN_TOKENS} to {} tokens on either side, found {}",
+            "expected {MIN_TOKENS} to {} tokens on each side, found {}",
             config.context,
             clean.len()
         );
@@ -127,7 +127,7 @@ impl Reading<'_> {
         let wrong = self.token(&object, "wrong")?;
         ensure!(
             answer.is_some() || wrong.is_none(),
-            "`wrong` says what `answer` is compared with: expected `answer` as well"
+            "found `wrong` without `answer`; give both, since `answer` is compared with `wrong`"
         );
         Ok(Pair::new(clean, corrupted).deciding(answer, wrong))
     }
@@ -156,7 +156,7 @@ impl Reading<'_> {
         match ids[..] {
             [id] => Ok(Some(id)),
             _ => bail!(
-                "`{key}` is {} tokens, {ids:?}; expected the first that follows the prompt: give its id, or a text of one token (with most tokenizers the space before a word is a part of it)",
+                "`{key}` is {} tokens, {ids:?}; expected the one token that follows the prompt; give its id, or a text of one token (with most tokenizers the space before a word is part of the token)",
                 ids.len()
             ),
         }
@@ -176,12 +176,12 @@ impl Reading<'_> {
         id.with_context(|| format!("`{key}`: expected token ids below {vocab}, found {value:.100}"))
     }
 
-    /// The model's tokenizer, and what stands before each text.
+    /// The model's tokenizer, and the token before each text.
     fn tokenizer(&mut self) -> anyhow::Result<&(Tokenizer, Option<u32>)> {
         if self.tokenizer.is_none() {
             let tokenizer = inputs::open_tokenizer(self.opened)?.with_context(|| {
                 format!(
-                    "{}: reads no text without a tokenizer.json: give token ids",
+                    "{}: has no tokenizer.json to read text with; give token ids",
                     self.opened.name
                 )
             })?;

@@ -1,4 +1,4 @@
-//! How far a run is, on the terminal.
+//! Progress of a run, on the terminal.
 
 use crate::output;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -6,16 +6,16 @@ use layerwise::sweep::{Begun, Progress};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The bar of the run that is under way; there is one at a time.
+/// The bar of the current run; there is one at a time.
 pub static TERMINAL: Terminal = Terminal(Mutex::new(State {
     passes: None,
     running: None,
 }));
 
-/// How often the bar is told how far a run is.
+/// The interval between updates of the bar.
 const TOLD_EVERY: Duration = Duration::from_millis(500);
 
-/// A bar of so many units that come one like another, on standard error; nothing is drawn where that is not a terminal.
+/// A bar over equal units, on standard error; draws nothing if standard error is not a terminal.
 pub fn bar(subject: &str, units: &str, all: u64) -> ProgressBar {
     bar_with("{per_sec}, {eta} left", subject, units, all)
 }
@@ -35,9 +35,9 @@ fn bar_with(ending: &str, subject: &str, units: &str, all: u64) -> ProgressBar {
 /// One pass of a command over a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
-    /// The experiments that it is made for, by the names that `list` shows, and the model.
+    /// The experiments that need it, by the names that `list` shows, and the model.
     pub name: String,
-    /// Its multiply-adds, about; 0 where they are not known before.
+    /// Its approximate multiply-adds; 0 if they are not known in advance.
     pub work: f64,
 }
 
@@ -45,18 +45,18 @@ pub struct Pass {
 #[derive(Debug, Default)]
 struct Passes {
     all: Vec<Pass>,
-    /// Passes that have begun.
+    /// The number of passes that have begun.
     begun: usize,
-    /// The part of the pass under way that is finished, 0 to 1, and what of it this process did.
+    /// The finished fraction of the current pass, 0 to 1, and the fraction that this process did.
     part: f64,
     done_of_part: f64,
-    /// What this process did of the passes before.
+    /// The work that this process did in earlier passes.
     done: f64,
     since: Option<Instant>,
 }
 
 impl Passes {
-    /// The pass under way; none before the first, or for a command that has no passes.
+    /// The current pass; `None` before the first, or for a command without passes.
     fn current(&self) -> Option<&Pass> {
         self.all.get(self.begun.checked_sub(1)?)
     }
@@ -71,13 +71,13 @@ impl Passes {
         self.since.get_or_insert(now);
     }
 
-    /// A part of the pass under way is finished; this process did some of that.
+    /// Records that a fraction of the current pass is finished, and what this process did of it.
     fn advance(&mut self, part: f64, did: f64) {
-        // Where a pass consists of several runs, the last is the longest: each begins at 0 again.
+        // If a pass consists of several runs, each begins at 0 again; the last is the longest.
         (self.part, self.done_of_part) = (part, did);
     }
 
-    /// About how long all passes will still take, at the rate of what is done; `None` where nothing is.
+    /// The approximate time left for all passes, at the rate so far; `None` if nothing is done.
     fn left(&self, now: Instant) -> Option<Duration> {
         let current = self.current()?.work;
         let done = self.done + current * self.done_of_part;
@@ -88,9 +88,9 @@ impl Passes {
     }
 }
 
-/// A progress bar on standard error; nothing is drawn where that is not a terminal.
+/// A progress bar on standard error; draws nothing if standard error is not a terminal.
 ///
-/// What an earlier run has left is told, and when the first item is finished, how long the others will take.
+/// Reports what an earlier run has finished and, after the first item, how long the others will take.
 pub struct Terminal(Mutex<State>);
 
 struct State {
@@ -101,28 +101,28 @@ struct State {
 struct Running {
     bar: ProgressBar,
     start: Instant,
-    /// What the first item is called, with the model's name; `None` once it is finished, or where nothing is told.
+    /// The name of the first item, with the model's; `None` once it is finished, or if nothing is reported.
     first: Option<String>,
     others: String,
     weight: usize,
     at_once: usize,
     in_hand: f64,
     finished_weight: usize,
-    /// What part of the run the engine has done, in items that need not be finished.
+    /// The work that the engine has done, in items, including parts of unfinished items.
     advanced: f64,
     told: Option<Instant>,
-    /// The part of the run's items that an earlier run had finished.
+    /// The fraction of the run's items that an earlier run finished.
     resumed: f64,
 }
 
 impl Running {
-    /// What part of the items that were left is done.
+    /// The finished fraction of the items that were left.
     fn part(&self) -> f64 {
         let finished = self.finished_weight as f64 / self.weight.max(1) as f64;
         finished.max(self.advanced).min(1.0)
     }
 
-    /// How long the rest will take, at the rate of what is done; `None` where nothing is.
+    /// The time left for this run, at the rate so far; `None` if nothing is done.
     fn left(&self, now: Instant) -> Option<Duration> {
         let part = self.part();
         let elapsed = now.duration_since(self.start).as_secs_f64();
@@ -131,7 +131,7 @@ impl Running {
 }
 
 impl State {
-    /// Moves the bar to what is done, and says how long the run and all passes will still take.
+    /// Moves the bar, and shows the time left for the run and for all passes.
     fn tell(&mut self) {
         let Some(running) = &mut self.running else {
             return;
@@ -156,7 +156,7 @@ impl State {
 }
 
 impl Terminal {
-    /// Says which passes a command makes, in their order.
+    /// Sets the passes of a command, in order.
     pub fn plan(&self, passes: Vec<Pass>) {
         self.lock().passes = Some(Passes {
             all: passes,
@@ -171,7 +171,7 @@ impl Terminal {
         }
     }
 
-    /// About how long it takes at most until a stop is noticed; `None` where nothing runs, or nothing is done yet.
+    /// The longest time, about, until the run notices a stop; `None` if nothing runs, or nothing is done yet.
     pub fn in_hand(&self) -> Option<Duration> {
         let state = self.lock();
         let running = state.running.as_ref()?;
@@ -188,7 +188,7 @@ impl Progress for Terminal {
     fn begin(&self, run: &Begun<'_>) {
         if let Some(path) = run.torn {
             output::say(format_args!(
-                "{}: the last line was cut off and is computed again",
+                "{}: the last line was cut off; it is computed again",
                 path.display()
             ));
         }
@@ -259,7 +259,7 @@ impl Progress for Terminal {
         };
         if let Some(first) = running.first.take() {
             let took = running.start.elapsed();
-            // Others that are under way are as far.
+            // Assumes that the other workers are equally far.
             let rest = (running.weight - weight) as f64 / weight as f64 / running.at_once as f64;
             let left = match running.advanced > 0.0 {
                 true => running.left(Instant::now()).unwrap_or_default(),
@@ -326,14 +326,14 @@ mod tests {
         // 50 took 5 seconds; 350 are left.
         assert_eq!(passes.left(at(5)), Some(Duration::from_secs(35)));
         passes.advance(1.0, 1.0);
-        // Another run of the same pass, which is finished too.
+        // Another run of the same pass has finished, too.
         passes.advance(0.0, 0.0);
         assert_eq!(passes.left(at(10)), None);
         passes.advance(1.0, 1.0);
         passes.next(at(10));
         passes.next(at(20));
         assert_eq!(passes.left(at(20)), Some(Duration::from_secs(60)));
-        // Two thirds were there before: they are not left, and tell nothing of the rate.
+        // An earlier run had done two thirds: they are not left, and do not count for the rate.
         passes.advance(2.0 / 3.0, 0.0);
         assert_eq!(passes.left(at(20)), Some(Duration::from_secs(20)));
     }

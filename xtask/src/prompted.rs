@@ -1,4 +1,4 @@
-//! A model and a prompt, for the commands that look at what the model expects next.
+//! A model and a prompt, for the commands that show which next token the model expects.
 
 use crate::arguments::{Bos, Inputs};
 use crate::inputs::{self, OpenedModel};
@@ -13,52 +13,52 @@ use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// Options of such commands.
+/// Options that these commands share.
 #[derive(clap::Args)]
-// The commands that take these have a group of this name of their own.
+// Commands that flatten these options have a group of this name of their own.
 #[group(skip)]
 pub struct Arguments {
-    /// An embedded model's name, a checkpoint folder, or the name of a model of the Hugging Face hub that its cache holds
+    /// An embedded model's name, a checkpoint folder, or ORG/NAME of a model in the Hugging Face cache
     #[arg(value_name = "NAME|DIR|ORG/NAME")]
     model: String,
-    /// Fetch a model that is named ORG/NAME and is not in the Hugging Face cache, by its tool `hf`
+    /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
     #[arg(long)]
     fetch: bool,
-    /// The text whose next token is asked for
+    /// The text to predict the next token of
     prompt: String,
-    /// One line of JSON for each row
+    /// Print one line of JSON for each row
     #[arg(long)]
     pub json: bool,
-    /// The token put before the prompt: the family's own, none, or an id
+    /// The token before the prompt: as the checkpoint's tokenizer says (auto), none, or a token id
     #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
     bos: Bos,
-    /// Keep packed weights in this folder, and start from them the next time
+    /// Keep packed weights in this folder, and map them at the next start
     #[arg(long, value_name = "DIR")]
     pack_cache: Option<PathBuf>,
-    /// Follow links in the model's folder wherever they lead
+    /// Follow links out of the model's folder
     #[arg(long)]
     follow_links: bool,
-    /// Refuse what would need more memory, as 500M or 24G [default: what the machine has left]
+    /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
     #[arg(long, value_name = "SIZE")]
     max_memory: Option<crate::memory::Size>,
 }
 
-/// An opened model with its prompt.
+/// An opened model and a prompt.
 pub struct Prompted {
     /// The model.
     pub opened: OpenedModel,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// The token ids of the prompt, with what stands before it.
+    /// The token ids of the prompt, with the token before it.
     pub ids: Vec<u32>,
 }
 
-/// A token that may come next.
+/// A possible next token.
 #[derive(Serialize)]
 pub struct Shown {
     /// The token's id.
     pub token: u32,
-    /// What it adds to the prompt.
+    /// The text it adds to the prompt.
     pub text: String,
     /// Its probability.
     pub probability: f64,
@@ -68,7 +68,7 @@ impl Prompted {
     /// Opens the model and reads the prompt with its tokenizer.
     ///
     /// # Errors
-    /// A model that cannot be opened, one without tokenizer, or a prompt that is empty.
+    /// The model cannot be opened or has no tokenizer, or the prompt is empty.
     pub fn open(arguments: &Arguments) -> anyhow::Result<Self> {
         let opened = inputs::open_one(&Inputs {
             fetch: arguments.fetch,
@@ -94,22 +94,22 @@ impl Prompted {
     /// The schedule of an edit of the plain model.
     ///
     /// # Errors
-    /// An edit that the model's blocks do not allow.
+    /// The model's blocks do not allow the edit.
     pub fn schedule(&self, edit: &Edit) -> anyhow::Result<Schedule> {
         let plain = Schedule::plain(self.opened.model.stack())?;
         edit.apply(&plain).with_context(|| format!("--edit {edit}"))
     }
 
-    /// The most likely next tokens by a row of logits \[vocab\].
+    /// The most likely next tokens for a row of logits \[vocab\].
     ///
     /// # Errors
-    /// Ids that the tokenizer cannot decode.
+    /// The tokenizer cannot decode an id.
     pub fn likely(
         &self,
         logits: ArrayView1<'_, f32>,
         count: NonZeroUsize,
     ) -> anyhow::Result<Vec<Shown>> {
-        // Tokenizers may strip a space from the beginning of a text, and a token by itself is one.
+        // Tokenizers may strip a space from the beginning of a text, even if the text is one token, so decode it after another.
         let before = &self.ids[self.ids.len() - 1..];
         let beginning = self.tokenizer.decode(before)?;
         let shown = |Likely {
@@ -132,7 +132,7 @@ impl Prompted {
 }
 
 impl Shown {
-    /// The text in quotes and the probability, in columns; `answer` is the token that the plain model would choose.
+    /// The text in quotes and the probability, in columns. `answer` is the plain model's first choice.
     pub fn cell(&self, answer: u32) -> String {
         let style = match self.token == answer {
             true => AnsiColor::Green.on_default().bold(),
@@ -148,8 +148,8 @@ impl Shown {
     }
 }
 
-/// The characters of a token that are shown.
+/// The most characters of a token that are shown.
 const WIDTH: usize = 12;
 
-/// The columns that [`Shown::cell`] takes.
+/// The width of [`Shown::cell`] in columns.
 pub const CELL: usize = WIDTH + 6;

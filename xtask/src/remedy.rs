@@ -1,4 +1,4 @@
-//! What to do about errors of crates that do not know the command line.
+//! Remedies for errors of crates that do not know the command line.
 
 use crate::program;
 use layerwise::architecture::ConfigError;
@@ -13,7 +13,7 @@ use layerwise::sweep::SweepError;
 use layerwise::transformer::{MissingValues, TransformerError};
 use layerwise::weights::WeightsError;
 
-/// What the user can do, where an error or one of its causes has a remedy.
+/// What the user can do, if an error or one of its causes has a remedy.
 pub fn of(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         let journal = cause.downcast_ref().and_then(of_journal);
@@ -53,8 +53,8 @@ fn of_config(error: &ConfigError) -> Option<String> {
     match error {
         ConfigError::Inside { error, .. } => of_config(error),
         ConfigError::Unsupported { .. } => Some(format!(
-            "give another checkpoint; if you know that the key changes nothing in this one, change it in a copy of the folder and \
-             compare that with transformers by `{} diff-sites`",
+            "give another checkpoint; if you know that the key has no effect in this one, change it in a copy of the folder and \
+             compare the copy with transformers by `{} diff-sites`",
             program::name()
         )),
         _ => None,
@@ -63,10 +63,10 @@ fn of_config(error: &ConfigError) -> Option<String> {
 
 fn of_text(error: &CorpusError) -> Option<&'static str> {
     match error {
-        CorpusError::Field { .. } => Some("give --field NAME, if the text stands in another"),
+        CorpusError::Field { .. } => Some("give --field NAME, if another field has the text"),
         CorpusError::Bos { .. } => Some("give --bos ID, or --bos none"),
         CorpusError::UnknownExtension { found: None, .. } => Some(
-            "give a file with one of these, or a data set of the Hugging Face cache as NAME:CONFIG:SPLIT:FIELD",
+            "give a file with one of these, or a data set in the Hugging Face cache as NAME:CONFIG:SPLIT:FIELD",
         ),
         _ => None,
     }
@@ -85,11 +85,11 @@ fn of_sweep(error: &SweepError) -> Option<String> {
         SweepError::NoSource {
             source_of_values: Source::Donor,
             ..
-        } => Some("give pairs of prompts by --pairs FILE.jsonl of `sweep`".to_owned()),
+        } => Some("give `sweep` pairs of prompts with --pairs FILE.jsonl".to_owned()),
         SweepError::Schedule { source, .. } => of_family(source).map(str::to_owned),
         SweepError::Values { source, .. } => of_values(source).map(str::to_owned),
         SweepError::Interrupted { kept: true, .. } => {
-            Some("the same command goes on from there".to_owned())
+            Some("the same command resumes there".to_owned())
         }
         _ => None,
     }
@@ -100,7 +100,7 @@ fn of_values(error: &TransformerError) -> Option<&'static str> {
         TransformerError::MissingValues {
             what: MissingValues::Tensor(_),
             ..
-        } => Some("give a file that has it by --vectors FILE.safetensors"),
+        } => Some("give a file that contains it with --vectors FILE.safetensors"),
         _ => None,
     }
 }
@@ -117,7 +117,7 @@ fn of_family(error: &ScheduleError) -> Option<&'static str> {
 fn of_table(error: &TableError) -> Option<String> {
     match error {
         TableError::Columns { .. } => Some(
-            "if another version wrote it, give the command of `reproduce` again that its manifest holds"
+            "if another version wrote it, run the command of `reproduce` in its manifest again"
                 .to_owned(),
         ),
         _ => None,
@@ -134,7 +134,7 @@ fn of_array(error: &ArrayError) -> Option<String> {
 fn of_recording(error: &RecordingError) -> Option<String> {
     match error {
         RecordingError::Unkept { .. } => {
-            Some("give --fresh to run it once more, or another --out".to_owned())
+            Some("give --fresh to run it again, or another --out".to_owned())
         }
         _ => None,
     }
@@ -143,7 +143,7 @@ fn of_recording(error: &RecordingError) -> Option<String> {
 fn of_file(error: &FileError) -> Option<&'static str> {
     match error {
         FileError::LinkLeaves { .. } => {
-            Some("give --follow-links, if you trust the folder, or copy the file with `cp -L`")
+            Some("give --follow-links if you trust the folder, or copy the file with `cp -L`")
         }
         _ => None,
     }
@@ -152,7 +152,7 @@ fn of_file(error: &FileError) -> Option<&'static str> {
 fn of_journal(error: &JournalError) -> Option<&'static str> {
     match error {
         JournalError::Locked { .. } => Some("wait for it, or give another output"),
-        JournalError::NoLocks { .. } => Some("give an output on a file system that has locks"),
+        JournalError::NoLocks { .. } => Some("give an output on a file system that supports locks"),
         JournalError::OtherFormat { .. }
         | JournalError::OtherKind { .. }
         | JournalError::OtherRun { .. }
@@ -164,7 +164,7 @@ fn of_journal(error: &JournalError) -> Option<&'static str> {
         }
         JournalError::Damaged { .. } => Some("start over with --fresh"),
         JournalError::Empty { .. } => Some("start its run again"),
-        JournalError::MergeUnfinished { .. } => Some("give the command of this shard again"),
+        JournalError::MergeUnfinished { .. } => Some("run the command of this shard again"),
         JournalError::MergeMissing { .. } => {
             Some("give the run folders of all shards, or run those that are missing")
         }

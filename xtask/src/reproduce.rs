@@ -1,4 +1,4 @@
-//! `reproduce`: the paper's figures.
+//! `reproduce`: draws the paper's figures.
 
 use crate::arguments::{self, Inputs, Run};
 use crate::experiments;
@@ -40,7 +40,7 @@ Without options: every figure, on the embedded models and text.
 With a real model:
   {} reproduce robustness --model path/to/pythia-410m --corpus pile.jsonl --out layerwise-pythia", program::name()))]
 pub struct Arguments {
-    /// Experiments to run, or figures (as nips-fig5a) or claims (as D5) that stand on them [default: all]
+    /// Experiments to run, or figures (such as nips-fig5a) or claims (such as D5) that need them [default: all]
     #[arg(value_name = "EXPERIMENT", value_parser = chosen::names())]
     experiments: Vec<String>,
     #[command(flatten)]
@@ -53,22 +53,23 @@ pub struct Arguments {
     prompts: labelled::Prompts,
     #[command(flatten)]
     times: Timing,
-    /// The text of another kind, for experiments that compare two: a file as for --corpus [default: the source code of this project]
+    /// The text of another kind, for experiments that compare two texts: a file as for --corpus [default: the source code of this
+    /// project]
     #[arg(long, value_name = "FILE")]
     shift_corpus: Option<PathBuf>,
-    /// Run only shard K of N of the items of every measurement; `merge` joins the shards and draws
+    /// Run only shard K of N of the items of every measurement; `merge` joins the shards and draws the figures
     #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE, conflicts_with = "until_se")]
     shard: Shard,
-    /// Take up what shards of this run have finished in a folder that is not --out, such as those of another division
+    /// Reuse what shards of this run have finished in a folder other than --out, such as shards of another division
     #[arg(long, value_name = "DIR")]
     take_up: Vec<PathBuf>,
-    /// Whether everything that a shard could do is taken up.
+    /// Whether to take a shard's whole work from those folders, and run nothing of it.
     #[arg(skip)]
     only_taken_up: bool,
-    /// Let the sweep take the fewest sequences whose standard error is that small under every schedule, as kl_nats=0.01
+    /// Stop the sweep at the fewest sequences that bring this standard error down under every schedule, such as kl_nats=0.01
     #[arg(long, value_name = "STATISTIC=ERROR", value_parser = arguments::target)]
     until_se: Option<Target>,
-    /// Show what would be run, and stop
+    /// Show the plan, and stop
     #[arg(long)]
     dry_run: bool,
     /// The folder for figures, tables and manifest
@@ -79,11 +80,11 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The arguments that shards were run with, of a command that puts them together in `out`. It fetches no model: the
-    /// shards may come from a stranger.
+    /// The arguments of a command whose shards ran, changed to merge them into `out`. It fetches no model: the shards may come
+    /// from a stranger.
     ///
     /// # Errors
-    /// A command line that this version does not know.
+    /// This version does not know the command line.
     pub fn of_shards(
         command: &[String],
         shards: Vec<PathBuf>,
@@ -108,7 +109,7 @@ impl Arguments {
         arguments.run.fresh = false;
         arguments.take_up = shards;
         arguments.only_taken_up = true;
-        // Nobody's command opens a browser here, or ends before anything is joined.
+        // A merge must not open a browser, or stop before anything is merged.
         arguments.show = ending::Options::default();
         arguments.dry_run = false;
         arguments.out = out;
@@ -120,7 +121,7 @@ impl Arguments {
         &self.out
     }
 
-    /// The same command, of which only the first items are run, on so many threads.
+    /// The same command, limited to the first items and the given number of threads.
     #[must_use]
     pub fn tried(mut self, trial: &'static Trial, threads: NonZeroUsize) -> Self {
         self.run.trial = Some(trial);
@@ -130,13 +131,13 @@ impl Arguments {
     }
 }
 
-/// Tokens of a run where neither `--rows` nor `--tokens` says how many: enough for the shape, minutes for a small model.
+/// Tokens of a run without `--rows` and `--tokens`: enough for the shape of the curves, minutes for a small model.
 const DEFAULT_TOKENS: usize = 20_000;
 
 /// Runs the command.
 ///
 /// # Errors
-/// Inputs that cannot be accepted, outputs that cannot be written, or an interrupt.
+/// Inputs are invalid, outputs cannot be written, or the user interrupts.
 pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     output::check_folder_of_results(&arguments.out)?;
     interrupt::watch(true)?;
@@ -161,7 +162,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     chosen::check_tokenizers(asked, &models, &tokenizers)?;
     let talks = needed.iter().any(|experiment| experiment.needs().template);
     let templates = inputs::chat_templates(&models, talks)?;
-    // What does not fit a model is found before the first of them runs.
+    // Find whatever does not fit a model before the first model runs.
     let corpora = models
         .iter()
         .map(|opened| inputs::open_corpus(&arguments.inputs, tokens, opened))
@@ -273,35 +274,35 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.show.show(&verdicts, &written)
 }
 
-/// Refuses folders of models that could not hold their results, or would take the place of a file.
+/// Refuses a folder of a model's results that could not hold them, or has the name of a file of results.
 fn check_folders(out: &Path, models: &[OpenedModel]) -> anyhow::Result<()> {
     for OpenedModel { name, .. } in models {
         ensure!(
             !output::is_name_of_result(Path::new(name)),
-            "the folder of {name}'s results would have the name of a file of results; give the model's folder another name"
+            "the folder of {name}'s results would have the name of a file of results; give the model another name with --model LABEL=DIR"
         );
         output::check_folder_of_results(&out.join(name))?;
     }
     Ok(())
 }
 
-/// One model with what it reads.
+/// One model and its inputs.
 struct Measured<'a> {
     opened: &'a OpenedModel,
     corpus: &'a OpenedCorpus,
     shifted: Option<&'a OpenedCorpus>,
     subject: Subject<'a>,
-    /// The sweep, where an experiment wants one.
+    /// The sweep, if an experiment needs one.
     sweep: Option<Sweep>,
 }
 
-/// What is run of each model.
+/// The work to do for each model.
 struct Plan<'a> {
     arguments: &'a Arguments,
-    /// The clock, where times are to be taken.
+    /// The clock, if times are measured.
     stopwatch: Option<&'a Stopwatch>,
     data: &'a Data,
-    /// The experiments, those that are needed for others first.
+    /// The experiments, each after those it needs.
     experiments: &'a [&'static dyn Experiment],
 }
 
@@ -328,7 +329,7 @@ impl<'a> Plan<'a> {
             inputs, run, out, ..
         } = self.arguments;
         let layers = opened.model.config().layers;
-        // The target is the sweep's.
+        // The target applies to the sweep only.
         let portion = Portion {
             until_se: None,
             ..self.portion(opened)
@@ -373,8 +374,8 @@ impl<'a> Plan<'a> {
             .collect()
     }
 
-    /// Tells what a model is going to be put through, and refuses what does not fit it. What was told of a model before it, word
-    /// for word, is not told again.
+    /// Prints what will run on a model, and refuses whatever does not fit it. Omits what it printed word for word for an earlier
+    /// model.
     fn announce(&self, measured: &Measured<'_>, told: &mut BTreeSet<String>) -> anyhow::Result<()> {
         let Measured {
             opened,
@@ -404,24 +405,23 @@ impl<'a> Plan<'a> {
             if needs.tokenizer && subject.tokenizer.is_none() {
                 let id = experiment.id();
                 say(format!(
-                    "{id} is left empty: no tokenizer.json to read text with"
+                    "{id} stays empty, because there is no tokenizer.json to read text with"
                 ));
                 continue;
             }
             experiment.announce(subject)?.into_iter().for_each(&mut say);
-            // A dry run does not write the source code of this project.
+            // A dry run does not write the source code of this project to a file.
             if needs.other_text && subject.other_text.is_none() {
                 say("plain, other text: on the source code of this project".to_owned());
             }
         }
         if as_before > 0 && before > 0 {
-            output::say(format_args!("{name}: all else as above"));
+            output::say(format_args!("{name}: otherwise as above"));
         }
         Ok(())
     }
 
-    /// What a model is put through, one after another: the passes that experiments share, then each experiment that runs the
-    /// model itself.
+    /// The passes of a model, in order: those that experiments share, then each experiment that runs the model itself.
     fn passes(&self, measured: &Measured<'_>) -> anyhow::Result<Vec<Pass>> {
         let Measured {
             opened,
@@ -453,7 +453,7 @@ impl<'a> Plan<'a> {
         Ok(passes)
     }
 
-    /// The experiments that run the model themselves, where they can.
+    /// The experiments that run the model themselves, if the model fits them.
     fn own(&self, subject: &Subject<'_>) -> impl Iterator<Item = &'static dyn Experiment> {
         let has_tokenizer = subject.tokenizer.is_some();
         self.experiments
@@ -462,7 +462,7 @@ impl<'a> Plan<'a> {
             .filter(move |it| it.has_items() && (has_tokenizer || !it.needs().tokenizer))
     }
 
-    /// Tells about how much time and memory all passes take, by a trial of the plain model on one thread.
+    /// Estimates the time and memory of all passes, from a trial of the plain model on one thread.
     fn estimate(&self, all: &[Measured<'_>], passes: &[Pass]) -> anyhow::Result<()> {
         const TOKENS: usize = 128;
         let threads = self.arguments.run.threads();
@@ -497,7 +497,7 @@ impl<'a> Plan<'a> {
             }
         }
         output::say(format_args!(
-            "{count} {}: about {} on {threads} threads, by a trial of {TOKENS} tokens, and some more for what is read from \
+            "{count} {}: about {} on {threads} threads, from a trial of {TOKENS} tokens, and some more for readings of \
              states and weights; {} MiB of weights, and at most {} MiB for the sweep",
             if count == 1 { "pass" } else { "passes" },
             HumanDuration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
@@ -507,7 +507,7 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Runs a model's sweep, or its share.
+    /// Runs a model's sweep, or its shard.
     fn sweep(&self, measured: &Measured<'_>, sweep: &Sweep) -> anyhow::Result<Measurement<Sums>> {
         let Measured { opened, corpus, .. } = measured;
         let run = &self.arguments.run;
@@ -522,7 +522,7 @@ impl<'a> Plan<'a> {
         )
     }
 
-    /// Runs a share of every measurement that has items, of all models.
+    /// Runs one shard of every measurement that has items, for all models.
     fn run_shard(&self, all: &[Measured<'_>]) -> anyhow::Result<()> {
         let Arguments { out, shard, .. } = self.arguments;
         output::make_folder(out)?;
@@ -530,7 +530,7 @@ impl<'a> Plan<'a> {
         output::write(&path, manifest::divided()?.json()?.as_bytes())?;
         self.run_items(all)?;
         output::say(format_args!(
-            "shard {shard} is finished; when all {} are, join them with `{} merge RUN… --out DIR`, where this RUN is:",
+            "shard {shard} is finished; when all {} are, merge them with `{} merge RUN… --out DIR`, where this RUN is:",
             shard.count(),
             program::name()
         ));
@@ -538,7 +538,7 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Runs what there is to do of every measurement that has items; of a trial its first items.
+    /// Runs this shard of every measurement that has items; in a trial, only the first items.
     fn run_items(&self, all: &[Measured<'_>]) -> anyhow::Result<()> {
         let with_items: Vec<&'static dyn Experiment> = self
             .experiments
@@ -567,7 +567,7 @@ impl<'a> Plan<'a> {
                 let observed = plain::observe(&subject.runs, sequences, &observations);
                 finished(shared(observed)).with_context(|| opened.name.clone())?;
             }
-            // Nothing is drawn of these tables; an experiment may need another's to know its items.
+            // These tables are not drawn, but an experiment may need another's table to know its items.
             let mut tables = Tables::default();
             for experiment in experiments::with_needed(&with_items) {
                 if !experiment.needs().tokenizer || subject.tokenizer.is_some() {
@@ -585,7 +585,7 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Makes the passes that experiments share, then every experiment.
+    /// Makes the passes that experiments share, then runs every experiment.
     fn run(
         &self,
         measured: &Measured<'_>,
@@ -606,7 +606,7 @@ impl<'a> Plan<'a> {
         };
         let mut record = manifest::Run::new(opened, corpus).with_shifted(*shifted);
         let mut passes = Passes::default();
-        // The plain model first: it is quick, and gives the first figures.
+        // The plain model runs first: it is quick, and gives the first figures.
         let observations = self.observations();
         if !observations.is_empty() {
             let sequences = subject.text.sequences();
@@ -651,7 +651,7 @@ fn items<'a>(corpus: &'a OpenedCorpus, measure: &'a Divergence) -> Items<'a, Div
     }
 }
 
-/// A share that is finished is no failure.
+/// A finished share is not an error.
 fn shared<T>(outcome: Result<T, ExperimentError>) -> anyhow::Result<()> {
     match outcome {
         Ok(_) | Err(ExperimentError::ShareFinished) => Ok(()),
@@ -659,7 +659,7 @@ fn shared<T>(outcome: Result<T, ExperimentError>) -> anyhow::Result<()> {
     }
 }
 
-/// The text of another kind as each model reads it; a dry run writes none.
+/// The text of another kind as each model reads it; a dry run does not write one.
 fn shifted(
     arguments: &Arguments,
     tokens: Option<usize>,

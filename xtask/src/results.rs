@@ -10,13 +10,13 @@ use layerwise::files::{Folder, Links};
 use layerwise::report::ModelFacts;
 use std::path::{Path, PathBuf};
 
-/// The most bytes of a table that is read, far more than the tables of any model have.
+/// The largest table that is read, in bytes: far larger than the tables of any model.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Writes the tables that experiments need and reads them back, so that what is drawn and judged is what the files say.
+/// Writes the tables that experiments need and reads them back, so that figures and verdicts follow from the files alone.
 ///
 /// # Errors
-/// A file that cannot be written.
+/// A file cannot be written.
 pub fn write_tables(
     folder: &Path,
     experiments: &[&dyn Experiment],
@@ -35,7 +35,7 @@ pub fn write_tables(
 /// Reads the tables that experiments need.
 ///
 /// # Errors
-/// A file that is missing, or is no such table.
+/// A file is missing, or is not the table that it should be.
 pub fn read_tables(folder: &Path, experiments: &[&dyn Experiment]) -> anyhow::Result<Tables> {
     let mut tables = Tables::default();
     let files = Folder::open(folder, Links::Refuse)?;
@@ -53,7 +53,7 @@ fn file_of(table: TableId) -> String {
 /// Draws the experiments' figures of these models, as SVG and PNG.
 ///
 /// # Errors
-/// A file that cannot be written.
+/// A file cannot be written.
 pub fn draw(
     folder: &Path,
     experiments: &[&dyn Experiment],
@@ -72,11 +72,11 @@ pub fn draw(
     })
 }
 
-/// Judges the results, and writes the verdicts, the paper's tables and, as the last file, the report. Returns the verdicts on the
-/// claims whose experiments were run, or that could be judged nonetheless.
+/// Judges the results, and writes the verdicts, the paper's tables and, as the last file, the report. Returns the verdicts on
+/// claims whose experiments ran, and on claims that could be judged without them.
 ///
 /// # Errors
-/// A file that cannot be written.
+/// A file cannot be written.
 pub fn conclude(
     results: Results<'_>,
     out: &Path,

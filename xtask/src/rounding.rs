@@ -1,4 +1,4 @@
-//! What a run in a shorter number format is told to lose against f32.
+//! The message about how a run in a shorter number format differs from f32.
 
 use crate::inputs::OpenedModel;
 use crate::output;
@@ -7,21 +7,21 @@ use layerwise::transformer::{Model, Precision};
 use serde::Serialize;
 use std::num::NonZeroUsize;
 
-/// The part of the memory left by the budget that a second copy of the model may take; the rest is for the run.
+/// The fraction of the free budget that a second copy of the model may take; the rest is for the run.
 const SHARE_OF_MEMORY: f64 = 0.8;
 
 /// A run's difference from the same run in f32, or why it is not known.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rounding {
-    /// Found on the first sequence of the corpus.
+    /// Measured on the first sequence of the corpus.
     Measured(sweep::Rounding),
     /// Why it was not measured.
     NotMeasured(String),
 }
 
 impl Rounding {
-    /// What differs, or why that is not known: of the plain model, then of each schedule (KL in nats).
+    /// The differences, or why they are unknown: of the plain model, then of each schedule (KL in nats).
     fn lines(&self, precision: Precision) -> Vec<String> {
         let format = precision.name();
         let difference = match self {
@@ -33,7 +33,7 @@ impl Rounding {
             Self::Measured(difference) => difference,
         };
         let plain = format!(
-            "{format} against f32 on the first sequence, plain model: KL(f32 ‖ {format}) {:.2e} nats in the mean, {:.2e} at most; same top token at {:.2} % of {} positions",
+            "{format} against f32 on the first sequence, plain model: KL(f32 ‖ {format}) {:.2e} nats on average, {:.2e} at most; same top token at {:.2} % of {} positions",
             difference.plain_kl_nats_mean,
             difference.plain_kl_nats_max,
             100.0 * difference.plain_top1_agreement,
@@ -52,24 +52,24 @@ impl Rounding {
         std::iter::once(plain).chain(schedules).collect()
     }
 
-    /// The same for the report, whose bytes do not depend on the memory that happened to be free.
+    /// The same for the report. Its bytes do not depend on how much memory was free.
     pub fn told(&self, precision: Precision) -> String {
         match self {
             Self::NotMeasured(_) => {
-                "not measured: there is no memory for the model in f32 beside itself".to_owned()
+                "not measured: memory is too small for a second copy of the model in f32".to_owned()
             }
             Self::Measured(_) => self.lines(precision).join(". "),
         }
     }
 }
 
-/// Runs the plain model and a few of the plan's schedules on one sequence in f32 as well, and tells the user what differs.
+/// Runs the plain model and a few of the plan's schedules on one sequence in f32 as well, and reports the differences.
 ///
-/// Where there is no memory for the model in f32 too, nothing is measured, and the user is told that.
+/// If memory is too small for the model in f32 as well, measures nothing and says so.
 /// `None` for a run in f32.
 ///
 /// # Errors
-/// A checkpoint or sequence that cannot be run.
+/// A checkpoint or sequence cannot be run.
 pub fn against_f32(
     opened: &OpenedModel,
     plan: &Plan,

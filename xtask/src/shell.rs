@@ -1,4 +1,4 @@
-//! `completions` and `man`: what a shell and `man` know of the commands.
+//! `completions` and `man`: completions for a shell, and manual pages.
 
 use crate::{output, version};
 use clap::Command;
@@ -26,10 +26,10 @@ pub struct Pages {
     folder: PathBuf,
 }
 
-/// Prints the completions of a command line for a shell.
+/// Prints a shell script that completes command lines.
 ///
 /// # Errors
-/// Nobody reads them.
+/// Standard output is closed.
 pub fn completions(arguments: &Completions, mut command: Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "layerwise", &mut script);
@@ -56,7 +56,7 @@ pub fn pages(arguments: &Pages, command: Command) -> anyhow::Result<()> {
     Ok(output::print_paths(&written)?)
 }
 
-/// A command and those below it, but for those that show help.
+/// A command and its subcommands, except those that show help.
 fn with_all_below(command: &Command) -> Vec<&Command> {
     let below = command
         .get_subcommands()

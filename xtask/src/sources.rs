@@ -1,4 +1,4 @@
-//! What edits of values take from elsewhere: means, partners and named tensors.
+//! What edits of values take from elsewhere: means, other sequences of the text, and named tensors.
 
 use crate::arguments::{Inputs, Run};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
@@ -19,34 +19,34 @@ pub struct Values {
     /// Named tensors for put and add
     #[arg(long, value_name = "FILE.safetensors")]
     vectors: Option<PathBuf>,
-    /// The text that mean and resample take values of [default: the corpus itself]
+    /// The text that mean and resample take their values from [default: the corpus itself]
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
 }
 
-/// The seed by which sequences find the ones that they are resampled from.
+/// The seed that chooses, for each sequence, the one it is resampled from.
 const SEED: u64 = 0;
 
-/// A plan with what its edits take, but for means, which are computed at last.
+/// A plan with the inputs of its edits; means are computed last.
 pub struct Sourced {
-    /// With zeros for means.
+    /// The plan, with zeros for means.
     plan: Plan,
-    /// The named tensors alone.
+    /// Only the named tensors.
     tensors: Constants,
     means: BTreeSet<Place>,
-    /// The text that means are over, where it is not the run's own.
+    /// The text that means are taken over, if it is not the run's own text.
     reference: Option<OpenedCorpus>,
     record: manifest::Sources,
-    /// The memory of the partners.
+    /// The memory of the sequences that values are resampled from.
     _memory: Option<Held>,
 }
 
 impl Values {
-    /// The plan with what its edits take, as far as it is known without running a model; and of each of the run's sequences
-    /// whether it can be run, or has no other of its length to be resampled from.
+    /// The plan with all inputs of its edits that need no run of the model; and, for each of the run's sequences, whether it can
+    /// run. A sequence cannot run if resampling finds no other of its length.
     ///
     /// # Errors
-    /// A file that cannot be accepted, or a reference text that does not fit the model.
+    /// A file is invalid, or a reference text does not fit the model.
     pub fn open(
         &self,
         plan: Plan,
@@ -91,7 +91,7 @@ impl Values {
             let left_out = kept.iter().filter(|kept| !**kept).count();
             if left_out == own.len() {
                 bail!(
-                    "no sequence has another of its length to be resampled from: give --context, so that sequences are cut to one length, or another text with --reference"
+                    "no sequence has another of its length to be resampled from; give --context to cut sequences to one length, or another text with --reference"
                 );
             }
             if left_out > 0 {
@@ -112,7 +112,7 @@ impl Values {
             record.sequences_without_partner = Some(left_out);
         }
         record.mean_places = (!means.is_empty()).then_some(means.len());
-        // Shapes are checked before anything is run.
+        // Check shapes before anything runs.
         let mut constants = tensors.clone();
         for place in &means {
             let shape = shape_at_one_position(opened.model.config(), place.1);
@@ -132,12 +132,12 @@ impl Values {
 }
 
 impl Sourced {
-    /// The plan as it is to be run, but for the values of means.
+    /// The plan to run, except the values of means.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// What the manifest says of it; nothing where no edit takes values from elsewhere.
+    /// The manifest's entry; `None` if no edit takes values from elsewhere.
     pub fn record(&self) -> Option<&manifest::Sources> {
         self.record.says_something().then_some(&self.record)
     }
@@ -145,7 +145,7 @@ impl Sourced {
     /// Refuses edits that do not fit the items of a run.
     ///
     /// # Errors
-    /// As a run would.
+    /// The same errors as the run itself.
     pub fn check<M: Measure>(
         &self,
         opened: &OpenedModel,
@@ -156,7 +156,7 @@ impl Sourced {
         fits.with_context(|| opened.name.clone())
     }
 
-    /// Tells what will be computed before the run.
+    /// Announces what will be computed before the run.
     pub fn announce(&self, opened: &OpenedModel, own: &[Vec<u32>]) {
         if self.means.is_empty() {
             return;
@@ -178,8 +178,8 @@ impl Sourced {
         }
     }
 
-    /// The plan with its means, over the reference text or the run's own sequences. Sums are kept in the folder of a run, where
-    /// there is one.
+    /// The plan with its means, over the reference text or the run's own sequences. Keeps sums in the run's folder, if there is
+    /// one.
     ///
     /// # Errors
     /// As [`sweep::add_means`].
@@ -207,7 +207,7 @@ impl Sourced {
     }
 }
 
-/// Reads those tensors of a file that edits name; gives all names that the file has and edits can say.
+/// Reads the tensors of a file that edits name. Also returns the names of all tensors in the file that edits can use.
 fn read_tensors(
     path: &Path,
     plan: &Plan,
@@ -221,12 +221,12 @@ fn read_tensors(
         .map(|(name, ..)| name)
         .collect();
     for name in named {
-        // A name that is not there is told of with the edit that says it.
+        // The error for a missing name comes later, with the edit that uses it.
         let Some(bytes) = file.bytes(name.as_str()) else {
             continue;
         };
         let what = format!("{}: tensor `{name}`", path.display());
-        // Twice while it is copied.
+        // Copying holds the bytes twice.
         opened.budget.check(&what, bytes.saturating_mul(2))?;
         if let Some(tensor) = file.tensor(name.as_str())? {
             constants

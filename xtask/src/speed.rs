@@ -1,4 +1,4 @@
-//! `speed`: how fast prompts are read and tokens decoded under edits, beside what the bytes that are read predict.
+//! `speed`: times prompts and decoding under edits, next to what the number of bytes read predicts.
 
 use crate::arguments::{self, Inputs};
 use crate::experiments::core::clock::{self, Clock};
@@ -15,36 +15,37 @@ use std::path::PathBuf;
 /// Options of `speed`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The plain model comes first, as the schedule `id`. A repetition reads the prompt under each schedule, then decodes token by \
-token, each token under all schedules in turn, and keeps the median of a schedule's times. The tokens are a fixed sequence of \
-ids; nothing is chosen from their logits.
-Columns: prefill_tokens_per_s counts the logits of the last position; first_token_ms is the prompt and one further token; \
-decode_ms_per_token is at cache lengths from prompt_tokens on; ratio_to_plain is the plain model's time by the schedule's, in \
-the same repetition; predicted_ratio is that of the bytes read; cache_bytes are the keys and values of all tokens.
+The plain model comes first, as the schedule `id`. A repetition reads the prompt under each schedule and then decodes, each \
+token under all schedules in turn; it keeps the median of a schedule's times. The tokens are a fixed sequence of ids; nothing \
+is sampled from their logits.
+Columns: prefill_tokens_per_s includes the logits of the last position; first_token_ms is the prompt and one further token; \
+decode_ms_per_token is at cache lengths from prompt_tokens on; ratio_to_plain is the plain model's time divided by the \
+schedule's, in the same repetition; predicted_ratio is the same ratio of bytes read; cache_bytes are the keys and values of all \
+tokens.
 *_se are standard errors over repetitions.")]
 pub struct Arguments {
     /// Edits whose speed is compared with the plain model's
     #[arg(value_name = "EDIT")]
     edits: Vec<Edit>,
-    /// An embedded model's name, a checkpoint folder, or the name of a model of the Hugging Face hub that its cache holds
+    /// An embedded model's name, a checkpoint folder, or ORG/NAME of a model in the Hugging Face cache
     #[arg(long, value_name = "NAME|DIR|ORG/NAME")]
     model: String,
-    /// Fetch a model that is named ORG/NAME and is not in the Hugging Face cache, by its tool `hf`
+    /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
     #[arg(long)]
     fetch: bool,
-    /// Lengths of the prompt
+    /// Lengths of the prompt, in tokens
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_values = ["32", "128", "512", "2048"])]
     prompt_tokens: Vec<NonZeroUsize>,
     /// Tokens decoded after each prompt
     #[arg(long, value_name = "N", default_value = "128")]
     decoded_tokens: NonZeroUsize,
-    /// Repetitions, after one that is discarded
+    /// Repetitions, after a first one that is discarded
     #[arg(long, value_name = "N", default_value = "5")]
     repetitions: NonZeroUsize,
     /// Threads that share the work of each token [default: one for each core]
     #[arg(long, value_name = "N", value_parser = arguments::threads)]
     threads: Option<NonZeroUsize>,
-    /// The number format of weight matrices and of what they are multiplied with
+    /// The number format of weight matrices and of the activations they multiply
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
     precision: Precision,
     /// The number format of keys and values
@@ -53,13 +54,13 @@ pub struct Arguments {
     /// Write the table to this file, and the manifest to FILE.run
     #[arg(long, value_name = "FILE", default_value = "generation-speed.csv")]
     out: PathBuf,
-    /// Read files of weights instead of mapping them
+    /// Read weights into memory instead of mapping their files
     #[arg(long)]
     no_mmap: bool,
-    /// Follow links in the model's folder wherever they lead
+    /// Follow links out of the model's folder
     #[arg(long)]
     follow_links: bool,
-    /// Refuse what would need more memory, as 500M or 24G [default: what the machine has left]
+    /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
     #[arg(long, value_name = "SIZE")]
     max_memory: Option<crate::memory::Size>,
 }
@@ -88,8 +89,8 @@ const COLUMNS: [&str; 17] = [
 /// Runs the command.
 ///
 /// # Errors
-/// A model or edit that cannot be accepted, prompts beyond the model's context, more memory than there is, or a file that
-/// cannot be written.
+/// A model or edit is invalid, prompts are longer than the model's context, memory is insufficient, or a file cannot be
+/// written.
 pub fn speed(arguments: &Arguments) -> anyhow::Result<()> {
     let folder = sweep::run_folder(&arguments.out);
     let manifest_file = folder.join("manifest.json");
@@ -133,9 +134,7 @@ pub fn speed(arguments: &Arguments) -> anyhow::Result<()> {
     manifest.runs.push(manifest::Run::of_model(&opened));
     output::make_folder(&folder)?;
     output::write(&manifest_file, manifest.json()?.as_bytes())?;
-    let table = writer
-        .into_inner()
-        .context("the table cannot be put together")?;
+    let table = writer.into_inner().context("the table cannot be made")?;
     output::write(&arguments.out, &table)?;
     output::print_paths([&arguments.out])?;
     Ok(())
@@ -151,18 +150,18 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Checks before anything is run that the prompts and their continuations fit the model and the memory.
+    /// Checks in advance that the prompts and their continuations fit the model and the memory.
     fn check(&self, prompt: usize) -> anyhow::Result<()> {
         let config = self.opened.model.config();
         let capacity = prompt + self.decoded;
         ensure!(
             capacity <= config.context,
-            "--prompt-tokens {prompt} and {} decoded tokens: {} has a context of {} tokens; give fewer",
+            "--prompt-tokens {prompt} and {} decoded tokens: {} has a context of {} tokens; give smaller numbers",
             self.decoded,
             self.opened.name,
             config.context
         );
-        // All schedules are decoded in turn, so their states are held together.
+        // All schedules decode in turn, so their states are in memory together.
         let kept = |(_, schedule): &(_, Schedule)| {
             State::most_bytes(config, schedule, capacity, self.cache)
         };

@@ -1,4 +1,4 @@
-//! The clock that experiments take times with.
+//! The clock for experiments that measure times.
 
 use crate::experiments::core::clock::{Budget, Clock};
 use layerwise::transformer::Team;
@@ -6,22 +6,22 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Options of times.
+/// Options for measuring times.
 #[derive(clap::Args)]
 pub struct Timing {
-    /// Take times too, in sublayer-skip and early-exit: their columns then depend on this machine and its load
+    /// Measure times too, in sublayer-skip and early-exit; their columns then depend on this machine and its load
     #[arg(long)]
     times: bool,
-    /// Tokens that are decoded after each prompt where times are taken
+    /// Tokens to decode after each prompt when times are measured
     #[arg(long, value_name = "N", default_value = "128", requires = "times")]
     timed_tokens: NonZeroUsize,
-    /// Repetitions where times are taken, after one that is discarded
+    /// Repetitions when times are measured, after a first one that is discarded
     #[arg(long, value_name = "N", default_value = "5", requires = "times")]
     timed_repetitions: NonZeroUsize,
 }
 
 impl Timing {
-    /// The clock, where times are to be taken.
+    /// The clock, if times are measured.
     pub fn stopwatch(&self, threads: NonZeroUsize) -> Option<Stopwatch> {
         let budget = Budget::default().with(|it| {
             it.decoded = self.timed_tokens.get();
@@ -42,7 +42,7 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// With so many threads.
+    /// The clock, with this many threads.
     pub fn new(threads: NonZeroUsize) -> Self {
         Self {
             started: Instant::now(),

@@ -4,7 +4,7 @@ use crate::output;
 use layerwise::metrics::ClusteredMean;
 use layerwise::sweep::{Label, PairStatistics, Statistic, Statistics};
 
-/// What is printed of a sweep: for each model a title and a row for each schedule.
+/// The printed summary of a sweep: for each model a title and a row for each schedule.
 #[derive(Default)]
 pub struct Summary {
     text: String,
@@ -28,7 +28,7 @@ const HEADS_OF_PAIRS: [&str; 6] = [
     "KL (nats)",
 ];
 
-/// What is printed of a schedule on sequences.
+/// The printed statistics of a schedule on sequences.
 const PRINTED: [Statistic; 4] = [
     Statistic::KlNats,
     Statistic::Top1Agreement,
@@ -37,7 +37,7 @@ const PRINTED: [Statistic; 4] = [
 ];
 
 impl Summary {
-    /// A summary whose rows stand in ascending order of a statistic, or as they are given.
+    /// A summary with rows in ascending order of a statistic, or in the given order.
     pub fn sorted_by(sort: Option<Statistic>) -> Self {
         Self {
             sort,
@@ -102,7 +102,7 @@ impl Summary {
         self.text += &aligned(&lines);
     }
 
-    /// The order of so many rows.
+    /// The order of the rows, as indices.
     fn order<'a>(&self, rows: usize, of: impl Fn(usize) -> &'a Statistics) -> Vec<usize> {
         let mut order: Vec<usize> = (0..rows).collect();
         if let Some(statistic) = self.sort {
@@ -120,13 +120,13 @@ impl Summary {
         self.text += title;
     }
 
-    /// The text.
+    /// The summary as text.
     pub fn text(&self) -> &str {
         &self.text
     }
 }
 
-/// What stands in the columns of so many units.
+/// Explains the columns, for this many units.
 fn shown(count: usize, unit: &str) -> String {
     match count {
         1 => format!("means; a standard error needs two {unit}s"),
@@ -155,7 +155,7 @@ fn measured(mean: Option<f64>, error: Option<f64>) -> String {
         (Some(mean), Some(0.0)) if mean.fract() == 0.0 => format!("{mean} ± 0"),
         (Some(mean), Some(0.0)) => format!("{mean:.4} ± 0"),
         (Some(mean), Some(error)) => {
-            // The exponent of the error once it is rounded to two digits: 0.0996 counts as 0.10.
+            // The exponent after rounding the error to two digits: 0.0996 becomes 0.10.
             let rounded = format!("{error:.1e}");
             let exponent = rounded.split_once('e').and_then(|(_, e)| e.parse().ok());
             match exponent.unwrap_or(0) {

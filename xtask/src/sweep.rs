@@ -1,4 +1,4 @@
-//! `sweep`: any edits or families, statistics to the terminal or to CSV.
+//! `sweep`: runs any edits or families, and prints statistics or writes them to CSV.
 
 use crate::arguments::{self, Inputs, Run};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
@@ -30,11 +30,11 @@ Edits name blocks of the model, from 0:
   drop(5)  drop_attn(4..8)  drop_mlp([1,5,9..12])  keep(0..6)  drop(-1)
   swap(3,4)  reverse(2..8)  shuffle(2..8,7)  permute(2..5,[4,2,3])
   repeat(4..8)  loop(4..8,3)  replace(5,6)  parallel(4..8)  scale(5,0.5)
-  drop(2);swap(5,6)        first one, then the other
+  drop(2);swap(5,6)        first the drop, then the swap
 Values of activations, by site, blocks, units and positions:
   zero(attn.head_out[5,2])  mean(mlp.out[3])  resample(resid.post[2]@-1)  scale(attn.v[0],0.5)
   plain(attn.pattern[3])  add(resid.post[4],NAME,2)  window(5,8)  cut(3,0..4,-1,0)
-With the free variables l and m, h for heads and p for positions, an edit is a family, run over all blocks:
+With the free variables l and m for blocks, h for heads and p for positions, an edit is a family of edits:
   'drop(l)'  'swap(l,l+1)'  'repeat(l..l+5)'  'drop_attn(l..L)'  'swap(l,m)'
 
 Examples:
@@ -57,46 +57,47 @@ pub struct Arguments {
     /// Print the rows in ascending order of kl_nats, top1_agreement, top5_overlap, entropy_bits or loss_nats [default: as given]
     #[arg(long, value_name = "STATISTIC", conflicts_with = "out")]
     sort: Option<Statistic>,
-    /// Run only shard K of N of the sequences, with an output of its own; `merge` joins the shards
+    /// Run only shard K of N of the sequences, with its own --out; `merge` joins the shards
     #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE, requires = "out")]
     shard: Shard,
     /// Stop at the fewest sequences that bring this standard error down under every schedule, such as kl_nats=0.01
     #[arg(long, value_name = "STATISTIC=ERROR", conflicts_with = "shard", value_parser = arguments::target)]
     until_se: Option<Target>,
-    /// Show what would be run, and stop
+    /// Show the plan, and stop
     #[arg(long)]
     dry_run: bool,
-    /// The most members that one family may have [default: 4096, and units that are heads]
+    /// The most members of one family [default: 4096, times the number of heads for families over heads]
     #[arg(long, value_name = "N")]
     max_members: Option<usize>,
-    /// Also KL(altered ‖ plain), the Jensen–Shannon divergence and the rank of the next token: two more products with the unembedding
+    /// Also measure KL(altered ‖ plain), the Jensen–Shannon divergence and the rank of the next token, which takes two more
+    /// products with the unembedding
     #[arg(long, conflicts_with = "pairs")]
     both_ways: bool,
-    /// Write what each schedule gives at each token to this file: both KLs, JS, entropy, loss, rank of the next token and top-1,
-    /// [schedules, tokens], of one model
+    /// Write the results of each schedule at each token of one model to this file: both KLs, JS, entropy, loss, rank of the next
+    /// token and top-1, [schedules, tokens]
     #[arg(long, value_name = "FILE.safetensors", requires = "out", conflicts_with_all = ["pairs", "shard", "until_se"])]
     per_token: Option<PathBuf>,
     /// Write means over classes of tokens to this file: by frequency, piece of a word, position and entropy of the plain model
     #[arg(long, value_name = "FILE.csv", requires = "per_token")]
     classes: Option<PathBuf>,
-    /// Classes of yours: for each sequence a line with a JSON array of as many labels as it has tokens, each a string or null
+    /// Your own classes: for each sequence a line with a JSON array of labels, one for each of its tokens, each a string or null
     #[arg(long, value_name = "FILE.jsonl", requires = "classes")]
     labels: Option<PathBuf>,
     #[command(flatten)]
     values: Values,
-    /// Pairs of prompts instead of a text, a JSON object a line: clean and corrupted, of as many tokens, and perhaps answer and
-    /// wrong; each a text or token ids. Edits act on the corrupted prompt, donor takes values of the clean one
+    /// Pairs of prompts instead of a text, one JSON object a line: clean and corrupted, of the same number of tokens, optionally
+    /// answer and wrong; each a text or token ids. Edits act on the corrupted prompt; donor takes values from the clean one
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["corpus", "context", "tokens"])]
     pairs: Option<PathBuf>,
 }
 
 impl Arguments {
-    /// The file of the table; `None` where it is printed.
+    /// The file of the table; `None` if the table is printed.
     pub fn out(&self) -> Option<&Path> {
         self.out.as_deref()
     }
 
-    /// The same command, of which only the first sequences are run, on so many threads.
+    /// The same command, limited to the first sequences and the given number of threads.
     #[must_use]
     pub fn tried(mut self, trial: &'static Trial, threads: NonZeroUsize) -> Self {
         self.run.trial = Some(trial);
@@ -108,7 +109,7 @@ impl Arguments {
 /// Runs the command.
 ///
 /// # Errors
-/// Inputs that cannot be accepted, outputs that cannot be written, or an interrupt.
+/// Inputs are invalid, outputs cannot be written, or the user interrupts.
 pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     let parse = |text: &String| {
         text.parse::<EditFamily>()
@@ -121,7 +122,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let folder = arguments.out.as_deref().map(RunFolder::of).transpose()?;
     let kept = folder.is_some();
-    // An edit or text that does not fit one of the models is refused before the first model runs.
+    // Refuse an edit or text that does not fit one of the models before the first model runs.
     let models = inputs::open_models(&arguments.inputs)?;
     for (folder, opened) in folder
         .iter()
@@ -158,7 +159,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     interrupt::watch(kept)?;
     if !kept {
         output::say(
-            "nothing is kept; give --out FILE for a CSV file, and a run that can be stopped and resumed",
+            "nothing is kept; give --out FILE to get a CSV file, and to be able to stop and resume the run",
         );
     }
     let mut results = Results {
@@ -186,9 +187,9 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         output::write(out, &table.bytes()?)?;
         output::print_paths([out])?;
     } else {
-        // No table is written: that of one shard could be mistaken for the whole.
+        // Write no table: that of one shard could be mistaken for the whole.
         output::say(format_args!(
-            "shard {} is finished; when all {} are, join them with `{} merge RUN… --out FILE`, where this RUN is:",
+            "shard {} is finished; when all {} are, merge them with `{} merge RUN… --out FILE`, where this RUN is:",
             arguments.shard,
             arguments.shard.count(),
             program::name()
@@ -204,7 +205,7 @@ struct RunFolder {
 }
 
 impl RunFolder {
-    /// The folder beside the file of a table.
+    /// The folder next to the file of a table.
     fn of(out: &Path) -> anyhow::Result<Self> {
         let folder = Self {
             path: run_folder(out),
@@ -237,7 +238,7 @@ struct Results {
     manifest: Manifest,
 }
 
-/// The bytes of every token, and the hash of the tokenizer that says so.
+/// The bytes of every token, and the hash of the tokenizer that determines them.
 struct TokenBytes {
     of: Vec<Option<Vec<u8>>>,
     lengths: Arc<[u32]>,
@@ -263,20 +264,20 @@ impl TokenBytes {
 fn labels_of(path: &Path, opened: &OpenedModel, sequences: &[Vec<u32>]) -> anyhow::Result<Labels> {
     let size = std::fs::metadata(path).map_or(0, |found| found.len());
     let what = format!("{}: the labels of {}", opened.name, path.display());
-    // A label takes four bytes of the file, and two in memory beside the file and a line of it as texts.
+    // A label takes four bytes in the file. In memory it takes two, besides the file and a line of it as strings.
     opened.budget.check(&what, size.saturating_mul(16))?;
     let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
     Ok(Labels::read(path, &lengths)?)
 }
 
-/// What one model is run on.
+/// The inputs of one model.
 enum Text {
     Sequences(OpenedCorpus),
     Pairs(OpenedPairs),
 }
 
 impl Text {
-    /// The sequences that are run; of pairs the corrupted ones.
+    /// The sequences to run; for pairs, the corrupted ones.
     fn sequences(&self) -> &[Vec<u32>] {
         match self {
             Self::Sequences(corpus) => corpus.corpus.sequences(),
@@ -292,14 +293,14 @@ impl Text {
     }
 }
 
-/// A model with what it is run on, and the schedules.
+/// A model with its inputs and schedules.
 struct Prepared<'a> {
     opened: &'a OpenedModel,
     text: Text,
     sourced: Sourced,
-    /// Where the text was read by a tokenizer.
+    /// Present if a tokenizer read the text.
     bytes: Option<TokenBytes>,
-    /// The user's of every token.
+    /// The user's label of every token.
     labels: Option<Labels>,
 }
 
@@ -360,7 +361,7 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// What is measured of sequences.
+    /// The measure for sequences.
     fn divergence(&self, arguments: &Arguments, per_token: Option<&Arc<PerToken>>) -> Divergence {
         let mut divergence = Divergence::new();
         if let Some(bytes) = &self.bytes {
@@ -413,7 +414,7 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// Runs the first items of a share, and keeps nothing of them.
+    /// Runs the first items of a share, and keeps no results.
     fn run_first(&self, arguments: &Arguments, place: usize, trial: &Trial) -> anyhow::Result<()> {
         let Self { opened, .. } = *self;
         let sequences = self.text.sequences();
@@ -425,7 +426,7 @@ impl<'a> Prepared<'a> {
             },
         );
         trial.saw(self.sourced.with_means(opened, sequences, run, None))?;
-        // Zeros for means take as long.
+        // Zeros take as long as means.
         let plan = self.sourced.plan().clone();
         match &self.text {
             Text::Sequences(_) => {
@@ -443,7 +444,7 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
-    /// Puts the finished file of all tokens at its place, and writes the means over their classes.
+    /// Moves the finished per-token file to its place, and writes the means over classes.
     fn write_per_token(
         &self,
         arguments: &Arguments,
@@ -469,7 +470,7 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
-    /// Runs a model, and adds what it gives to the outputs.
+    /// Runs a model, and adds its results to the outputs.
     fn run(
         &self,
         arguments: &Arguments,

@@ -1,4 +1,4 @@
-//! What a run is going to take, from the first items of each of its measurements.
+//! Estimates the time and memory of a run, from the first items of each of its measurements.
 
 use crate::interrupt::{self, STOP};
 use layerwise::journal::Shard;
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A run that ends each measurement after the items that it begins with, and keeps nothing of them.
+/// A trial run: it ends each measurement after the first items, and keeps no results.
 #[derive(Debug, Default)]
 pub struct Trial {
-    /// Whether items are run at all; without them, the memory is known all the same.
+    /// Whether to run items at all; the memory is known without.
     is_timed: bool,
     stop: AtomicBool,
     seen: Mutex<Seen>,
@@ -22,43 +22,43 @@ struct Seen {
     foreseen: Foreseen,
 }
 
-/// What a measurement says of its size as it begins.
+/// The size of a measurement, reported as it begins.
 #[derive(Clone, Copy, Debug)]
 struct Weights {
-    /// That of all items that the trial would run.
+    /// The weight of all items that the trial would run.
     all: usize,
-    /// Items that are under way at the same time.
+    /// The number of items in progress at the same time.
     at_once: usize,
-    /// Shares that have them; 1 where every share runs all.
+    /// The number of shares that divide the items; 1 if every share runs all.
     shares: u32,
 }
 
-/// What a run takes.
+/// The estimated cost of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Foreseen {
     /// The bound on memory, in bytes.
     pub bytes: u64,
-    /// All items that shares divide among them.
+    /// The time of all items that shares divide among them.
     divided: Duration,
-    /// What every share has besides: items that all of them run, and of each measurement the first item, which two shares may
-    /// differ by.
+    /// The further time of every share: items that all shares run, and the first item of each measurement, since two shares may
+    /// differ by one item.
     each: Duration,
 }
 
 impl Foreseen {
-    /// The time of one of so many shares; `None` where no item was timed.
+    /// The time of one of `shares` shares; `None` if no item was timed.
     pub fn share(&self, shares: u32) -> Option<Duration> {
         let time = self.divided / shares.max(1) + self.each;
         (!time.is_zero()).then_some(time)
     }
 
-    /// Adds a measurement whose first item, of this weight, took so long.
+    /// Adds a measurement whose first item, of this weight, took this long.
     fn add(&mut self, weights: Weights, first: usize, took: Duration) {
         let together = first.max(1) as f64 * weights.at_once.max(1) as f64;
         let all = took.mul_f64(weights.all as f64 / together);
         match weights.shares {
             1 => self.each += all,
-            // The trial is one of them.
+            // The trial is one of the shares.
             shares => self.divided += all * shares,
         }
         self.each += took;
@@ -66,7 +66,7 @@ impl Foreseen {
 }
 
 impl Trial {
-    /// One that runs first items, or one that only sees how much memory is taken.
+    /// A trial that runs first items, or one that only looks at memory.
     pub fn new(is_timed: bool) -> Self {
         Self {
             is_timed,
@@ -74,7 +74,7 @@ impl Trial {
         }
     }
 
-    /// The share of the run that is looked at: what only a whole run does is no part of it.
+    /// The share that the trial looks at; it skips what only a whole run does.
     pub fn share() -> Shard {
         "1/2".parse().unwrap_or_default()
     }
@@ -84,10 +84,10 @@ impl Trial {
         &self.stop
     }
 
-    /// Takes the end of a measurement, which the trial has brought about, for success.
+    /// Treats a measurement that the trial ended as a success.
     ///
     /// # Errors
-    /// Whatever else ended it, Ctrl-C among it.
+    /// Any other error, including Ctrl-C.
     pub fn saw<T>(&self, outcome: anyhow::Result<T>) -> anyhow::Result<()> {
         match outcome {
             Err(error) if interrupt::is_cause_of(&error) && !STOP.load(Ordering::Relaxed) => Ok(()),
@@ -95,13 +95,13 @@ impl Trial {
         }
     }
 
-    /// Takes note of what models and runs held of the memory.
+    /// Records the memory that models and runs held.
     pub fn held(&self, budget: &Budget) {
         let mut seen = self.lock();
         seen.foreseen.bytes = seen.foreseen.bytes.max(budget.most());
     }
 
-    /// What was found.
+    /// The estimated cost.
     pub fn foreseen(&self) -> Foreseen {
         self.lock().foreseen
     }
@@ -153,10 +153,10 @@ mod tests {
             at_once: 2,
             shares: 2,
         };
-        // Six such items in half of the run, two at a time: 24 seconds are divided.
+        // Half of the run has six such items, two at a time: 24 seconds to divide among shares.
         check(weights, 100, 10);
         check(weights, 300, 16);
-        // Every share has all of these.
+        // Every share runs all of these.
         let whole = Weights {
             shares: 1,
             ..weights

@@ -1,4 +1,4 @@
-//! `vectors`: the states of words in their sentences, as a file.
+//! `vectors`: writes the states of words in their sentences to a file.
 
 use crate::arguments::{self, Bos, Inputs};
 use crate::experiments::lexical_semantics::{self, Setting};
@@ -16,31 +16,31 @@ use std::path::PathBuf;
 /// Options of `vectors`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The file has the columns of WiC between tabs, a line a pair: a word, its part of speech, two indices of words joined by \
-`-`, and two sentences. The output holds `states` in F32, [pairs, 2, states, model]: the residual streams from the \
-embedding to the last block's output; and `normed`, [pairs, 2, model]: the last one after the final norm. With --state K \
-it holds `states`, [pairs, 2, model], of that one. Which state tells senses best: lexical-semantics-best.csv of \
-`reproduce lexical-semantics`.")]
+The file has the columns of WiC, separated by tabs, one pair a line: a word, its part of speech, two indices of words joined by \
+`-`, and two sentences. The output has `states` in F32, [pairs, 2, states, model]: the residual streams from the embedding to \
+the last block's output; and `normed`, [pairs, 2, model]: the last stream after the final norm. With --state K it has only \
+`states`, [pairs, 2, model], of stream K. lexical-semantics-best.csv of `reproduce lexical-semantics` says which state \
+distinguishes senses best.")]
 pub struct Arguments {
     /// Words in their sentences
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// An embedded model's name, a checkpoint folder, or the name of a model of the Hugging Face hub that its cache holds
+    /// An embedded model's name, a checkpoint folder, or ORG/NAME of a model in the Hugging Face cache
     #[arg(long, value_name = "NAME|DIR|ORG/NAME")]
     model: String,
-    /// Fetch a model that is named ORG/NAME and is not in the Hugging Face cache, by its tool `hf`
+    /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
     #[arg(long)]
     fetch: bool,
-    /// Where a state is read: base, repeat, repeat_prev, repeat_prev_token, prompt1 or prompt2
+    /// The setting in which a state is read: base, repeat, repeat_prev, repeat_prev_token, prompt1 or prompt2
     #[arg(long, value_name = "SETTING", default_value = "base", value_parser = setting)]
     setting: Setting,
-    /// This residual stream alone, 0 for the embedding
+    /// Write only this residual stream; 0 is the embedding
     #[arg(long, value_name = "K")]
     state: Option<usize>,
-    /// The token put before each sentence: the family's own, none, or an id
+    /// The token before each sentence: as the checkpoint's tokenizer says (auto), none, or a token id
     #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
     bos: Bos,
-    /// The number format of weight matrices and of what they are multiplied with
+    /// The number format of weight matrices and of the activations they multiply
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
     precision: Precision,
     /// The file to write
@@ -60,7 +60,7 @@ fn setting(text: &str) -> Result<Setting, String> {
 /// Runs the command.
 ///
 /// # Errors
-/// A model or file that cannot be accepted, more memory than there is, or output that cannot be written.
+/// A model or file is invalid, memory is insufficient, or output cannot be written.
 pub fn vectors(arguments: &Arguments) -> anyhow::Result<()> {
     output::check_file(&arguments.out)?;
     let file = arguments.file.display().to_string();
@@ -85,13 +85,13 @@ pub fn vectors(arguments: &Arguments) -> anyhow::Result<()> {
     let tokenizer = inputs::open_tokenizer(&opened)?;
     let tokenizer = tokenizer.with_context(|| {
         format!(
-            "{}: vectors needs a tokenizer.json to read text with",
+            "{}: has no tokenizer.json to read the sentences with; give a model that has one",
             opened.name
         )
     })?;
     let (bos, _) = inputs::beginning(arguments.bos, "each sentence", &opened, Some(&tokenizer))?;
     let elements = pairs.len() * 2 * (config.layers + 2) * config.model;
-    // The array, and its bytes as they are written.
+    // The array, and its bytes as written to the file.
     let bytes = 3 * (elements * size_of::<f32>()) as u64;
     opened
         .budget
@@ -145,7 +145,7 @@ pub fn vectors(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shape and little-endian bytes.
+/// The shape and the little-endian bytes.
 fn tensor(values: ArrayViewD<'_, f32>) -> (Vec<usize>, Vec<u8>) {
     let bytes = values.iter().flat_map(|value| value.to_le_bytes());
     (values.shape().to_vec(), bytes.collect())

@@ -1,8 +1,9 @@
-//! The bytes of every CSV file of a small `reproduce` and of a sweep, held as hashes under version control.
+//! The bytes of every CSV file of a small `reproduce` and of a sweep, kept as hashes under version control.
 //!
-//! A change that moves code must leave every byte as it is. One that has to change bytes is a commit of its own: run the
+//! A change that moves code must leave every byte as it is. A change that must alter bytes is a commit of its own: run the
 //! test with `UPDATE_GOLDEN=1` and commit the new hashes with the reason.
-//! Bits are promised for one type of machine, so each file of hashes is named after the system and the instruction set that the kernels chose.
+//! Bits are promised for one type of machine, so each file of hashes is named after the system and the instruction set that
+//! the kernels chose.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Models of two families, so that the tables across models are made too.
+/// Models of two families, so that the tables across models are made, too.
 const MODELS: [&str; 2] = ["gpt2-8x160", "llama-8x192"];
 
 fn root() -> PathBuf {
@@ -63,7 +64,7 @@ fn lines(tables: &BTreeMap<String, String>) -> String {
 fn tables_keep_their_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let fixtures = root().join("fixtures");
-    // The default, the source code of this project, changes with every commit.
+    // The default, this project's source code, changes with every commit.
     let shifted = root().join("LICENSE-APACHE");
     fs::copy(shifted, folder.path().join("other.txt")).unwrap();
     let models: Vec<String> = MODELS

@@ -1,6 +1,6 @@
 //! The fuzz targets on mutated seeds, without libFuzzer: the same inputs every time.
 //!
-//! `LAYERWISE_TEST_MUTATIONS` says how many for each target. A target that fails says which input it was.
+//! `LAYERWISE_TEST_MUTATIONS` sets the number for each target. A target that fails names the input.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -18,7 +18,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-/// Texts that mean something somewhere.
+/// Texts with a meaning in some format.
 const WORDS: [&str; 44] = [
     "{",
     "}",
@@ -106,7 +106,7 @@ fn mutate(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>, other: &[u8]) {
             bytes.splice(at..at, word.bytes());
         }
         _ => {
-            // A number gives way to another.
+            // Replaces a number by another.
             let is_digit = |byte: &u8| byte.is_ascii_digit();
             let Some(start) = bytes[at..].iter().position(is_digit) else {
                 return;

@@ -1,4 +1,4 @@
-//! Continuations of a file of prompts, many made together, kept as they are finished.
+//! Continuations of a file of prompts: many are decoded together, and each is kept when it is finished.
 
 use super::prompt::Prompt;
 use super::writing::{Nobody, Work, line};
@@ -14,14 +14,14 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-/// The most prompts that are continued together; the engine hands out as many items without tokens.
+/// The most prompts that are continued together; the engine hands out this many items without tokens.
 const MOST_TOGETHER: usize = 32;
 
-/// What each prompt is continued with, one continuation for each way.
+/// The ways to continue each prompt; each gives one continuation.
 struct Continuations<'a> {
     work: &'a Work<'a>,
     depends_on: String,
-    /// Prompts for whose keys and values there is memory.
+    /// The number of prompts whose keys and values fit into memory.
     together: usize,
 }
 
@@ -47,7 +47,7 @@ impl Measure for Continuations<'_> {
     }
 
     fn batch(&self, _: &Prompt) -> Batch {
-        // Prompts are run by what continues them.
+        // Decoding runs the prompts; the engine itself runs nothing.
         Batch::default()
     }
 
@@ -89,7 +89,7 @@ impl Measure for Continuations<'_> {
     }
 
     fn altered(&self, _: &Reached<'_, Prompt>, (): &()) -> Result<Vec<Continuation>, Failure> {
-        // The plan has the plain schedule alone.
+        // The plan contains only the plain schedule.
         Ok(Vec::new())
     }
 
@@ -98,10 +98,10 @@ impl Measure for Continuations<'_> {
     }
 }
 
-/// In the folder of the run, beside the journal.
+/// The journal's name, in the folder of the run.
 const MANIFEST: &str = "manifest.json";
 
-/// Continues all prompts of a file, and prints or writes a line for each of their continuations.
+/// Continues all prompts of a file, and prints or writes a line for each continuation.
 pub(super) fn write(
     arguments: &Arguments,
     work: &Work<'_>,
@@ -110,7 +110,7 @@ pub(super) fn write(
 ) -> anyhow::Result<()> {
     let longest = prompts.iter().map(|prompt| prompt.ids.len()).max();
     let longest = longest.unwrap_or(0);
-    // Fewer are continued together where there is no memory for all.
+    // Continues fewer prompts together if memory is too small for all.
     let mut together = MOST_TOGETHER.min(prompts.len());
     while together > 1 && work.check_memory(longest, together).is_err() {
         together /= 2;

@@ -1,4 +1,4 @@
-//! `generate`: what a model writes, as it is and under edits.
+//! `generate`: shows what a model writes, plain and under edits.
 
 mod many;
 mod page;
@@ -25,19 +25,19 @@ use std::path::PathBuf;
 /// Options of `generate`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The plain model comes first, as the edit `id`. Without --temperature the most likely token is always taken.
+The plain model comes first, as the edit `id`. Without --temperature the most likely token is always chosen.
 A line of --prompts is an object with one of `prompt` (a text), `messages` (objects with `role` and `content`, with --chat) \
-and `ids` (token ids); its continuations are printed, or written to --out, as with --json, each with its `line`.
-With --json there is one line an edit: edit, prompt_ids, ids, text, logprobs (natural logarithms of the model's own \
-probabilities), first_difference (the first token that differs from the plain model's, counted from 0; null where none \
-does), prefill_tokens_per_s, decode_ms_per_token; with --exit also blocks, those that the prompt ran and then each token.
-All continuations are made together, so that the weights are read once for all of them: their times are those of all of \
-them; `speed` times edits one by one.")]
+and `ids` (token ids). Its continuations are printed, or written to --out, in the form of --json, each with its `line`.
+With --json each edit is one line: edit, prompt_ids, ids, text, logprobs (natural logarithms of the model's own \
+probabilities), first_difference (the first token that differs from the plain model's, counted from 0; null if none does), \
+prefill_tokens_per_s, decode_ms_per_token; with --exit also blocks, the number run for the prompt and then for each token.
+All continuations are decoded together, so that the weights are read once for all of them; the times are those of all of \
+them. `speed` times edits one by one.")]
 pub struct Arguments {
     /// The text to continue
     #[arg(value_name = "PROMPT", required_unless_present_any = ["ids", "prompts"])]
     prompt: Option<String>,
-    /// Token ids to continue, in place of a text; nothing is put before them
+    /// Token ids to continue, instead of a text; no token is put before them
     #[arg(
         long,
         value_name = "ID,ID,…",
@@ -45,46 +45,46 @@ pub struct Arguments {
         conflicts_with_all = ["prompt", "prompts", "bos", "chat"]
     )]
     ids: Option<Vec<u32>>,
-    /// A file of prompts, a JSON object a line; up to 32 are continued together
+    /// A file of prompts, one JSON object a line; up to 32 are continued together
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     prompts: Option<PathBuf>,
-    /// Where the continuations of --prompts go: a run that was stopped goes on from what is kept beside it
+    /// The file for the continuations of --prompts; a stopped run resumes from what is kept next to it
     #[arg(long, value_name = "FILE", requires = "prompts")]
     out: Option<PathBuf>,
     /// Start over and discard what an earlier run with this --out has finished
     #[arg(long, requires = "out")]
     fresh: bool,
-    /// Put the prompt as what a user says, by the checkpoint's own chat template
+    /// Put the prompt as a user's message, in the checkpoint's own chat template
     #[arg(long, conflicts_with = "bos")]
     chat: bool,
-    /// What the conversation begins with: an instruction to the model
+    /// The system message: an instruction to the model at the beginning of the conversation
     #[arg(long, value_name = "TEXT", requires = "chat")]
     system: Option<String>,
-    /// A chat template in place of the checkpoint's, or a tokenizer_config.json that holds one
+    /// A chat template instead of the checkpoint's, or a tokenizer_config.json that contains one
     #[arg(long, value_name = "FILE", requires = "chat")]
     chat_template: Option<PathBuf>,
-    /// The date that a chat template is told, as 2025-07-01 [default: today's in UTC]
+    /// The date to give to a chat template, as 2025-07-01 [default: today's in UTC]
     #[arg(long, value_name = "DATE", requires = "chat")]
     date: Option<DateTime>,
     /// An embedded model's name, a checkpoint folder, or a model on the Hugging Face hub, as ORG/NAME or ORG/NAME@REVISION
     #[arg(long, value_name = "NAME|DIR|ORG/NAME")]
     model: String,
-    /// Fetch a model of the hub that is not in the Hugging Face cache, by its tool `hf`
+    /// Download a missing model of the hub into the Hugging Face cache with the tool `hf`
     #[arg(long)]
     fetch: bool,
-    /// An edit whose continuation stands below the plain model's; may be repeated
+    /// An edit whose continuation to show below the plain model's; repeatable
     #[arg(long, value_name = "EDIT")]
     edit: Vec<Edit>,
     #[command(flatten)]
     stopping: Stopping,
-    /// What later tokens find of one that has stopped early, in the blocks that it has not run: all of it, run as soon as it is
-    /// needed (recompute), the keys and values of its last state (propagate), or nothing (absent)
+    /// What later tokens read from a token that stopped early, in the blocks it did not run: its true keys and values, computed
+    /// when they are needed (recompute), keys and values computed from its last state (propagate), or nothing (absent)
     #[arg(long, value_name = "recompute|propagate|absent", default_value = "recompute", value_parser = missing, requires = "exit")]
     missing: Missing,
     /// The most tokens of a continuation
     #[arg(long, value_name = "N", default_value = "64")]
     max_tokens: NonZeroUsize,
-    /// Draw tokens, the more evenly the higher it is; 1 as the model says
+    /// Sample tokens at this temperature: the higher, the more evenly; 1 is the model's own distribution
     #[arg(
         long,
         value_name = "T",
@@ -92,16 +92,16 @@ pub struct Arguments {
         allow_negative_numbers = true
     )]
     temperature: f64,
-    /// Draw from the K most likely tokens
+    /// Sample from the K most likely tokens
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
-    /// Draw from the most likely tokens that together first reach the probability P
+    /// Sample from the smallest set of most likely tokens that together reach the probability P
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     top_p: Option<f64>,
-    /// Draw from tokens of at least P times the probability of the most likely one
+    /// Sample from tokens of at least P times the probability of the most likely one
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     min_p: Option<f64>,
-    /// Make tokens that were there before less likely, if above 1
+    /// Make tokens that occurred before less likely, if above 1
     #[arg(
         long,
         value_name = "R",
@@ -109,13 +109,13 @@ pub struct Arguments {
         allow_negative_numbers = true
     )]
     repetition_penalty: f64,
-    /// What is drawn: the same seed, the same tokens
+    /// Seed of the sampling: the same seed gives the same tokens
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Follow the N likeliest continuations side by side, and take the best that ends
+    /// Beam search: follow the N likeliest continuations side by side, and take the best that ends
     #[arg(long, value_name = "N", conflicts_with_all = ["stop", "exit"])]
     beams: Option<NonZeroUsize>,
-    /// Rank beams by their log-probability over the number of tokens to this power
+    /// Rank beams by their log-probability divided by the number of tokens to this power
     #[arg(
         long,
         value_name = "P",
@@ -124,40 +124,41 @@ pub struct Arguments {
         requires = "beams"
     )]
     length_penalty: f64,
-    /// The continuation must be this text, or one of several if repeated
+    /// Force the continuation to be this text, or one of several if repeated
     #[arg(long, value_name = "TEXT")]
     one_of: Vec<String>,
-    /// End before this text; may be repeated
+    /// Stop before this text; repeatable
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// End before this token, besides those that the checkpoint names; may be repeated
+    /// Stop before this token, in addition to those that the checkpoint names; repeatable
     #[arg(long, value_name = "ID")]
     stop_id: Vec<u32>,
-    /// One line of JSON for each edit
+    /// Print one line of JSON for each edit
     #[arg(long)]
     json: bool,
     /// Threads that share the work of each token [default: one for each core]
     #[arg(long, value_name = "N", value_parser = arguments::threads)]
     threads: Option<NonZeroUsize>,
-    /// The token put before the prompt: the family's own, none, or an id
+    /// The token before the prompt: as the checkpoint's tokenizer says (auto), none, or a token id
     #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
     bos: Bos,
-    /// The number format of weight matrices and of what they are multiplied with
+    /// The number format of weight matrices and of the activations they multiply
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
     precision: Precision,
-    /// The number format of keys and values; bf16 halves their memory, and its effect on the prompt is measured and told
+    /// The number format of keys and values; bf16 halves their memory, and the program measures and prints its effect on the
+    /// prompt
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
     cache: Precision,
-    /// Read files of weights instead of mapping them
+    /// Read weights into memory instead of mapping their files
     #[arg(long)]
     no_mmap: bool,
-    /// Keep packed weights in this folder, and start from them the next time
+    /// Keep packed weights in this folder, and map them at the next start
     #[arg(long, value_name = "DIR", conflicts_with = "no_mmap")]
     pack_cache: Option<PathBuf>,
-    /// Follow links in the model's folder wherever they lead
+    /// Follow links out of the model's folder
     #[arg(long)]
     follow_links: bool,
-    /// Refuse what would need more memory, as 500M or 24G [default: what the machine has left]
+    /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
     #[arg(long, value_name = "SIZE")]
     max_memory: Option<crate::memory::Size>,
 }
@@ -174,7 +175,7 @@ fn missing(text: &str) -> Result<Missing, String> {
 /// Runs the command.
 ///
 /// # Errors
-/// A model, prompt, edit, rule or setting that cannot be accepted, more memory than there is, or output that cannot be written.
+/// A model, prompt, edit, rule or setting is invalid, memory is insufficient, or output cannot be written.
 pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
     let opened = inputs::open_one(&Inputs {
         fetch: arguments.fetch,
@@ -192,7 +193,7 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
     ] {
         ensure!(
             tokenizer.is_some() || !is_given,
-            "{option}: {} has no tokenizer.json to make text with; give --stop-id",
+            "{option}: {} has no tokenizer.json to turn tokens into text with; give --stop-id instead",
             opened.name
         );
     }
@@ -206,7 +207,7 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
             .with_context(|| format!("--edit {name}"))?;
         if State::most_bytes(opened.model.config(), &schedule, 1, arguments.cache) == 0 {
             output::say(format_args!(
-                "{name} leaves no attention: each token depends on the one before it alone"
+                "{name} has no attention left: each token depends only on the one before it"
             ));
         }
         ways.push(way(name, Run::Under(schedule)));
@@ -215,7 +216,7 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
         let stop = chosen.stop();
         ensure!(
             stop.vocab() != Vocab::Options,
-            "--exit: expected a rule over full or top:R@K, found one over options, which a text has none of; give --exit-vocab"
+            "--exit: expected a rule over full or top:R@K, found one over options, but a text has no options; give --exit-vocab"
         );
         let name = format!(
             "exit by {} at {} over {}",
@@ -250,7 +251,7 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
     written.map(drop).map_err(|failed| failed.error)
 }
 
-/// The first place where two continuations differ: one that is a beginning of the other differs at its end.
+/// The first token at which two continuations differ. If one is the beginning of the other, they differ at its end.
 fn first_difference(plain: &[u32], other: &[u32]) -> Option<usize> {
     let common = plain.iter().zip(other).take_while(|(a, b)| a == b).count();
     (common < plain.len().max(other.len())).then_some(common)

@@ -1,4 +1,4 @@
-//! The continuations of one prompt below each other, as text or as lines of JSON.
+//! The continuations of one prompt below each other, as text or as JSON lines.
 
 use super::first_difference;
 use super::writing::{Work, line, printable, speeds};
@@ -6,15 +6,15 @@ use crate::output;
 use layerwise::generate::{Continuation, Reader};
 use std::io::{StdoutLock, Write};
 
-/// Shows continuations as they come.
+/// Shows continuations as they are decoded.
 pub(super) struct Page<'a> {
     out: StdoutLock<'static>,
     work: &'a Work<'a>,
     prompt: &'a [u32],
     is_json: bool,
-    /// The one whose name was written last.
+    /// The continuation whose name was written last.
     begun: Option<usize>,
-    /// Tokens of the plain model.
+    /// Tokens of the plain model's continuation.
     plain: Vec<u32>,
 }
 
@@ -30,7 +30,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Whoever keeps the text of one model wants nothing else in it.
+    /// Without edits the output contains nothing but the text.
     fn is_alone(&self) -> bool {
         self.work.ways().len() == 1
     }
@@ -67,7 +67,7 @@ impl Reader for Page<'_> {
         writeln!(self.out)?;
         let difference = match (at, difference) {
             (0, _) => String::new(),
-            (_, None) => "; the same tokens as the plain model's".to_owned(),
+            (_, None) => "; same tokens as the plain model".to_owned(),
             (_, Some(at)) => format!("; differs from token {at} on"),
         };
         let said = format!("[{}{difference}]", speeds(found, self.prompt.len()));

@@ -1,4 +1,4 @@
-//! What is continued: token ids, a text, or a conversation by the checkpoint's chat template.
+//! The prompts: token ids, texts, or conversations in the checkpoint's chat template.
 
 use super::Arguments;
 use crate::conversation::Conversation;
@@ -9,9 +9,9 @@ use layerwise::corpus::{self, Tokenizer};
 use serde_json::Value;
 use std::path::Path;
 
-/// What is to be continued.
+/// A prompt to continue.
 pub(super) struct Prompt {
-    /// The line of its file, from 1; of a prompt on the command line 1.
+    /// Its line in the file, from 1; 1 for a prompt on the command line.
     pub(super) line: usize,
     pub(super) ids: Vec<u32>,
 }
@@ -20,7 +20,7 @@ pub(super) struct Prompt {
 pub(super) struct Prompter<'a> {
     opened: &'a OpenedModel,
     tokenizer: Option<&'a Tokenizer>,
-    /// What stands before a text that is no conversation.
+    /// The token before a text that is not a conversation.
     bos: corpus::Bos,
     chat: Option<Chat>,
 }
@@ -47,7 +47,7 @@ impl<'a> Prompter<'a> {
             }),
             false => None,
         };
-        // A template writes what stands before the conversation, and ids are taken as they are.
+        // A template writes the beginning of a conversation itself, and ids are used as they are.
         let bos = match (&chat, &arguments.ids, tokenizer) {
             (None, None, Some(_)) => {
                 inputs::beginning(arguments.bos, "the prompt", opened, tokenizer)?.0
@@ -72,7 +72,7 @@ impl<'a> Prompter<'a> {
         }
     }
 
-    /// Token ids of a text, or of a conversation in which a user says it.
+    /// Token ids of a text, or of a conversation in which the text is a user's message.
     pub(super) fn text(&self, text: &str) -> anyhow::Result<Vec<u32>> {
         if let Some(chat) = &self.chat {
             let system = chat.system.iter().map(|text| Message::new("system", text));
@@ -82,7 +82,7 @@ impl<'a> Prompter<'a> {
         inputs::prompt_after(self.bos, text, self.tokenizer()?)
     }
 
-    /// The prompts of a file, a JSON object a line.
+    /// The prompts of a file, one JSON object a line.
     pub(super) fn file(&self, path: &Path) -> anyhow::Result<Vec<Prompt>> {
         let text = corpus::read_text(path)?;
         let lines = (1..)
@@ -91,7 +91,7 @@ impl<'a> Prompter<'a> {
         let prompts: Vec<Prompt> = lines
             .map(|(line, text)| {
                 let ids = self.line(text).and_then(|ids| {
-                    // Refused here, before anything is written.
+                    // Refuse this here, before any output is written.
                     self.opened.model.embed(&ids)?;
                     Ok(ids)
                 });
@@ -101,7 +101,7 @@ impl<'a> Prompter<'a> {
             .collect::<anyhow::Result<_>>()?;
         ensure!(
             !prompts.is_empty(),
-            "{}: no prompts; expected a JSON object a line, with `prompt`, `messages` or `ids`",
+            "{}: no prompts; expected one JSON object a line, with `prompt`, `messages` or `ids`",
             path.display()
         );
         Ok(prompts)
@@ -123,7 +123,7 @@ impl<'a> Prompter<'a> {
                 let chat = self
                     .chat
                     .as_ref()
-                    .context("`messages` are put together by a chat template; give --chat")?;
+                    .context("`messages` need a chat template; give --chat")?;
                 let system = chat
                     .system
                     .iter()
@@ -160,7 +160,7 @@ impl<'a> Prompter<'a> {
     }
 }
 
-/// A value in at most 80 characters.
+/// A value, cut to 80 characters.
 fn shortened(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(79) {

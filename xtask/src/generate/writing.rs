@@ -1,4 +1,4 @@
-//! What `generate` continues prompts by, and what is told of a continuation.
+//! How `generate` continues prompts, and what it reports of a continuation.
 
 use super::Arguments;
 use crate::inputs::OpenedModel;
@@ -13,20 +13,20 @@ use serde::Serialize;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-/// What decodes tokens.
+/// The settings of decoding.
 type Decode<'a> = Box<dyn Fn(&[u32]) -> Result<String, CorpusError> + Sync + 'a>;
 
-/// What is done with each prompt.
+/// The ways to continue each prompt.
 pub(super) struct Work<'a> {
     pub(super) opened: &'a OpenedModel,
     pub(super) tokenizer: Option<&'a Tokenizer>,
     writer: generate::Writer<'a, Stop, Decode<'a>>,
-    /// What [`Work::depends_on`] tells besides.
+    /// Further settings that [`Work::depends_on`] includes.
     stops: Vec<String>,
     beams: Option<Beams>,
 }
 
-/// One continuation, as a line of JSON.
+/// One continuation, as a JSON line.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,13 +39,13 @@ struct Line<'a> {
     logprobs: &'a [f64],
     first_difference: Option<usize>,
     prefill_tokens_per_s: f64,
-    /// `None` where no token but the first was looked for.
+    /// `None` if only the first token was decoded.
     decode_ms_per_token: Option<f64>,
     #[serde(skip_serializing_if = "<[usize]>::is_empty")]
     blocks: &'a [usize],
 }
 
-/// Milliseconds of each token after the first.
+/// Milliseconds for each token after the first.
 fn ms_per_token(found: &Continuation) -> Option<f64> {
     (found.decoded > 0).then(|| 1e3 * found.decode_seconds / f64::from(found.decoded))
 }
@@ -67,7 +67,7 @@ pub(super) fn speeds(found: &Continuation, prompt: usize) -> String {
     )
 }
 
-/// A continuation as a line of JSON; `line` is that of the prompt in its file.
+/// A continuation as a JSON line; `line` is the prompt's line in its file.
 pub(super) fn line(
     found: &Continuation,
     line: Option<usize>,
@@ -89,7 +89,7 @@ pub(super) fn line(
     })
 }
 
-/// Seconds of the clock.
+/// Seconds on the clock.
 fn seconds() -> f64 {
     static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
     STARTED.elapsed().as_secs_f64()
@@ -130,7 +130,7 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// What each prompt is continued by; the plain model first.
+    /// The schedules that continue each prompt, the plain model first.
     pub(super) fn ways(&self) -> &[Way<Stop>] {
         self.writer.ways()
     }
@@ -139,7 +139,7 @@ impl<'a> Work<'a> {
         self.writer.settings()
     }
 
-    /// All that a continuation depends on besides model and prompt.
+    /// Everything that a continuation depends on besides model and prompt.
     pub(super) fn depends_on(&self, arguments: &Arguments) -> String {
         let Settings {
             max_tokens,
@@ -162,7 +162,7 @@ impl<'a> Work<'a> {
         )
     }
 
-    /// Checks what the continuations of so many prompts of so many tokens take, made together in all ways.
+    /// Checks that memory suffices for `prompts` prompts of this length, continued together in all ways.
     pub(super) fn check_memory(&self, prompt: usize, together: usize) -> anyhow::Result<()> {
         let (config, settings) = (self.opened.model.config(), self.settings());
         let measuring = match settings.cache {
@@ -179,10 +179,10 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Continues each prompt in all ways, those of one prompt after another, and tells a reader of it.
+    /// Continues each prompt in all ways, one prompt after another, and passes each continuation to a reader.
     ///
     /// # Errors
-    /// Those of the first continuation that cannot be made, with its place, once all before it are told.
+    /// The error of the first continuation that fails, with its place, after all continuations before it were passed on.
     pub(super) fn write(
         &self,
         prompts: &[&[u32]],
@@ -201,7 +201,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Nobody.
+/// A reader that ignores everything.
 pub(super) struct Nobody;
 
 impl Reader for Nobody {
@@ -216,7 +216,7 @@ impl Reader for Nobody {
     }
 }
 
-/// A text as a terminal may have it: ends of lines and tabs stay, other control characters are spelt out.
+/// A text for a terminal: line ends and tabs stay, other control characters are escaped.
 pub(super) fn printable(text: &str) -> String {
     let spell = |c: char| match c.is_control() && !matches!(c, '\n' | '\t') {
         true => c.escape_default().to_string(),

@@ -23,49 +23,49 @@ With a transformer's scores, and with what it writes itself where the recogniser
 Two of the transcripts that it leaves, compared:
   {0} rescore test.json --compare rescored/best.txt rescored/lattice.txt", program::name()))]
 pub struct Arguments {
-    /// Lists of hypotheses: HyPoradise's JSON, two columns (ID TEXT, lines of one ID are one list), or Kaldi's n-best
+    /// Lists of hypotheses: HyPoradise's JSON, two columns (ID TEXT; lines with the same ID are one list), or Kaldi's n-best
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// The form of the lists [default: json for .json, else columns]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// Costs of Kaldi's hypotheses, a table of the same keys; may be repeated, and costs are added up
+    /// Costs of Kaldi's hypotheses, a table with the same keys; repeatable, and costs are added up
     #[arg(long, value_name = "FILE")]
     pub costs: Vec<PathBuf>,
-    /// What was said, in two columns
+    /// The references: what was said, in two columns
     #[arg(long, value_name = "FILE")]
     pub reference: Option<PathBuf>,
     /// Take the first N utterances
     #[arg(long, value_name = "N")]
     pub rows: Option<usize>,
-    /// What is done to texts before words are compared
+    /// The normaliser for texts before words are compared
     #[arg(long, value_enum, default_value = "norm")]
     pub normaliser: NormaliserName,
-    /// Other spellings for whisper-en, in two columns: the word found and the word meant
+    /// Alternative spellings for whisper-en, in two columns: the word to replace and its replacement
     #[arg(long, value_name = "FILE")]
     pub spellings: Option<PathBuf>,
-    /// How a transcript is found; may be repeated [default: best and vote; with a language model select and lattice too]
+    /// How to find a transcript; repeatable [default: best and vote; with a language model also select and lattice]
     ///
-    /// generate and constrained ask a transformer for each list that the gate sends, by the prompt of --template
+    /// generate and constrained prompt a transformer with each list that the gate sends, using --template
     #[arg(long, value_enum)]
     pub mode: Vec<ModeName>,
-    /// Make a Kneser-Ney trigram model from a text with a sentence on each line, or from the references of lists (.json)
+    /// Make a Kneser-Ney trigram model from a text with one sentence a line, or from the references of lists (.json)
     #[arg(long, value_name = "FILE")]
     pub trigrams: Option<PathBuf>,
-    /// Ask a transformer: an embedded model's name, a checkpoint folder in the Hugging Face layout, or the name of a model of the
-    /// hub that its cache holds
+    /// Use a transformer: an embedded model's name, a checkpoint folder in the Hugging Face layout, or ORG/NAME of a model in the
+    /// Hugging Face cache
     #[arg(long, value_name = "NAME|DIR|ORG/NAME", conflicts_with = "trigrams")]
     pub model: Option<String>,
-    /// Fetch a model that is named ORG/NAME and is not in the Hugging Face cache, by its tool `hf`
+    /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
     #[arg(long, requires = "model")]
     pub fetch: bool,
-    /// Text before each sentence that the transformer sees and that is not scored, as a word on the domain
+    /// Text before each sentence that the transformer reads but does not score, such as a word on the domain
     #[arg(long, value_name = "TEXT", default_value = "", requires = "model")]
     pub prefix: String,
-    /// A token that is scored at the end of each sentence
+    /// A token to score at the end of each sentence
     #[arg(long, value_name = "ID", requires = "model")]
     pub end_token: Option<u32>,
-    /// The token put before each sentence: the family's own, none, or an id
+    /// The token before each sentence: as the checkpoint's tokenizer says (auto), none, or a token id
     #[arg(
         long,
         value_name = "auto|none|ID",
@@ -73,25 +73,25 @@ pub struct Arguments {
         requires = "model"
     )]
     pub bos: Bos,
-    /// The number format of weight matrices and of what they are multiplied with
+    /// The number format of weight matrices and of the activations they multiply
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision, requires = "model")]
     pub precision: Precision,
-    /// Read files of weights instead of mapping them
+    /// Read weights into memory instead of mapping their files
     #[arg(long, requires = "model")]
     pub no_mmap: bool,
-    /// Refuse what would need more memory, as 500M or 24G [default: what the machine has left]
+    /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
     #[arg(long, value_name = "SIZE", requires = "model")]
     pub max_memory: Option<Size>,
     /// Worker threads of the transformer [default: one for each core]
     #[arg(long, value_name = "N", value_parser = threads, requires = "model")]
     pub threads: Option<NonZeroUsize>,
-    /// Whether a lattice's path must have as many words as the best hypothesis
+    /// Whether a path through a lattice must have as many words as the best hypothesis
     #[arg(long, value_enum, default_value = "free")]
     pub count: CountName,
-    /// The share of the language model [default: 0.35 in select, 0.7 in lattice, 0 without a language model]
+    /// The weight of the language model [default: 0.35 in select, 0.7 in lattice, 0 without a language model]
     #[arg(long, value_name = "NUMBER", conflicts_with = "tune")]
     pub alpha: Option<f64>,
-    /// What a word adds to a lattice's path, in nats
+    /// Bonus for each word of a lattice's path, in nats
     #[arg(
         long,
         value_name = "NUMBER",
@@ -99,16 +99,16 @@ pub struct Arguments {
         conflicts_with = "tune"
     )]
     pub beta: f64,
-    /// Paths that are kept at each slot of a lattice of more than 256
+    /// Beam width: paths kept at each slot of a lattice with more than 256 paths
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub width: u32,
     /// Temperature of the softmax over hypotheses, in nats [default: 0.05 for mean scores, 1 for sums]
     #[arg(long, value_name = "NUMBER")]
     pub theta: Option<f64>,
-    /// Keep the best hypothesis where its posterior is higher; a row without a gate is made too
+    /// Keep the best hypothesis if its posterior is higher than this; also adds a row without a gate
     #[arg(long, value_name = "NUMBER", conflicts_with = "tune")]
     pub tau: Option<f64>,
-    /// What a rank costs in lists without scores, in nats
+    /// Cost of a rank in lists without scores, in nats
     #[arg(
         long,
         value_name = "NUMBER",
@@ -116,25 +116,25 @@ pub struct Arguments {
         conflicts_with = "tune"
     )]
     pub kappa: f64,
-    /// The share of the language model in the posteriors
+    /// The weight of the language model in the posteriors
     #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
     pub gate_alpha: f64,
-    /// Send lists of one hypothesis on to correction, too
+    /// Correct lists of one hypothesis, too
     #[arg(long)]
     pub send_single: bool,
-    /// Choose alpha, beta, kappa and tau by word error rate: each half of the utterances on the other, or on other lists
+    /// Choose alpha, beta, kappa and tau by word error rate: for each half of the utterances on the other half, or on other lists
     #[arg(long, value_name = "halves|FILE")]
     pub tune: Option<Chosen>,
-    /// Write a prompt for each list that the gate sends (all of more than one hypothesis without --tau), as JSON lines
+    /// Write a prompt for each list that the gate sends (without --tau, every list of more than one hypothesis), as JSON lines
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
     /// The text of prompts, with {n}, {list} and {first} [default: the list and eight rules]
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
-    /// Put the transformer's prompts as they are, and not as what a user says where the checkpoint has a chat template
+    /// Give the transformer the prompts as plain text, not as a user's message in the checkpoint's chat template
     #[arg(long, requires = "model")]
     pub plain: bool,
-    /// A chat template in place of the checkpoint's, or a tokenizer_config.json that holds one
+    /// A chat template instead of the checkpoint's, or a tokenizer_config.json that contains one
     #[arg(
         long,
         value_name = "FILE",
@@ -142,7 +142,7 @@ pub struct Arguments {
         conflicts_with = "plain"
     )]
     pub chat_template: Option<PathBuf>,
-    /// The date that a chat template is told, as 2025-07-01 [default: today's in UTC]
+    /// The date to give to a chat template, as 2025-07-01 [default: today's in UTC]
     #[arg(
         long,
         value_name = "DATE",
@@ -150,29 +150,29 @@ pub struct Arguments {
         conflicts_with = "plain"
     )]
     pub date: Option<DateTime>,
-    /// Read corrections, a line {"id": ..., "correction": ...} each, and check them against the rules
+    /// Read corrections, one line {"id": ..., "correction": ...} each, and check them against the rules
     #[arg(long, value_name = "FILE")]
     pub corrections: Option<PathBuf>,
-    /// What stands for a correction that breaks a rule
+    /// What replaces a correction that breaks a rule
     #[arg(long, value_enum, default_value = "nearest")]
     pub repair: RepairName,
-    /// Compare two transcripts, in two columns, on the references of the lists; nothing is corrected
+    /// Compare two transcripts, in two columns, with the references of the lists; nothing is corrected
     #[arg(long, value_names = ["FIRST", "SECOND"], num_args = 2)]
     pub compare: Option<Vec<PathBuf>>,
-    /// Resampled sets of utterances for intervals
+    /// Number of resampled sets of utterances for intervals
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub replicates: u32,
     /// Seed of the resampling
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// A folder for asr-correction.csv, asr-gate.csv, a transcript of each mode and a manifest; what a transformer has
-    /// finished is kept there, and a run that was stopped goes on from it
+    /// A folder for asr-correction.csv, asr-gate.csv, a transcript of each mode and a manifest; keeps finished work of a
+    /// transformer, so that a stopped run resumes
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Start over and discard what an earlier run with this --out has finished
     #[arg(long, requires = "out")]
     pub fresh: bool,
-    /// Write asr-utterances.jsonl: what became of each list
+    /// Write asr-utterances.jsonl: what happened to each list
     #[arg(long, requires = "out")]
     pub utterances: bool,
     /// Write lattices.jsonl: the word lattice of each list
@@ -194,7 +194,7 @@ pub enum Format {
 /// A normaliser by name.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum NormaliserName {
-    /// Words between blanks
+    /// Words separated by spaces
     None,
     /// Lower case, letters, digits and apostrophes; single letters joined
     Norm,
@@ -218,20 +218,20 @@ impl NormaliserName {
 pub enum ModeName {
     /// The recogniser's best hypothesis
     Best,
-    /// The heaviest word of each slot of the word lattice
+    /// The heaviest word in each slot of the word lattice
     Vote,
-    /// The hypothesis of the highest score
+    /// The hypothesis with the highest score
     Select,
     /// The best path through the word lattice
     Lattice,
-    /// What the transformer writes, checked against the rules
+    /// Text written by the transformer, checked against the rules
     Generate,
-    /// What the transformer writes of the words that the word lattice allows next
+    /// Text written by the transformer, limited to the words that the word lattice allows next
     Constrained,
 }
 
 impl ModeName {
-    /// The mode of a system that is searched for; `None` where the transformer writes.
+    /// The mode of a system that searches; `None` if the transformer writes.
     fn mode(self) -> Option<Mode> {
         Some(match self {
             Self::Best => Mode::Best,
@@ -242,7 +242,7 @@ impl ModeName {
         })
     }
 
-    /// The name in outputs where the transformer writes.
+    /// The name in outputs, if the transformer writes.
     fn written(self) -> Option<&'static str> {
         match self {
             Self::Generate => Some(System::GENERATE),
@@ -257,7 +257,7 @@ impl ModeName {
 pub enum CountName {
     /// Any number
     Free,
-    /// That of the best hypothesis
+    /// As many as the best hypothesis has
     Keep,
 }
 
@@ -271,14 +271,14 @@ impl CountName {
     }
 }
 
-/// What stands for a correction that breaks a rule.
+/// What replaces a correction that breaks a rule.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RepairName {
     /// The nearest path of the word lattice
     Nearest,
     /// The best hypothesis
     Best,
-    /// Nothing: it stays as it is
+    /// Nothing: the correction stays
     Never,
 }
 
@@ -293,12 +293,12 @@ impl RepairName {
     }
 }
 
-/// Which utterances settings are chosen by.
+/// The utterances that settings are chosen on.
 #[derive(Clone, Debug)]
 pub enum Chosen {
-    /// The other half of the same.
+    /// The other half of the same utterances.
     Halves,
-    /// Those of another file.
+    /// The utterances of another file.
     On(PathBuf),
 }
 
@@ -318,10 +318,10 @@ impl Arguments {
         self.trigrams.is_some() || self.model.is_some()
     }
 
-    /// The modes that are run, the best hypothesis first.
+    /// The modes to run, the best hypothesis first.
     ///
     /// # Errors
-    /// A mode that needs a language model, where there is none.
+    /// A mode needs a language model, but there is none.
     fn modes(&self) -> anyhow::Result<Vec<Mode>> {
         let has_language_model = self.has_language_model();
         let chosen: Vec<Mode> = self.mode.iter().filter_map(|name| name.mode()).collect();
@@ -340,10 +340,10 @@ impl Arguments {
         Ok(modes)
     }
 
-    /// The modes in which the transformer writes, each once.
+    /// The modes in which the transformer writes, without duplicates.
     ///
     /// # Errors
-    /// There is no transformer, or nothing that asks for a template that was given.
+    /// There is no transformer, or a template was given and nothing uses it.
     fn written(&self) -> anyhow::Result<Vec<&'static str>> {
         let mut modes: Vec<&'static str> = Vec::new();
         for mode in self.mode.iter().filter_map(|name| name.written()) {
@@ -370,13 +370,13 @@ impl Arguments {
         ] {
             ensure!(
                 !is_given || can_be_used,
-                "{option} is for prompts; give --mode generate or --mode constrained, or with --template --prompts FILE"
+                "{option} is for prompts; give --mode generate or --mode constrained (or, for --template, --prompts FILE)"
             );
         }
         Ok(modes)
     }
 
-    /// Whether a language model's scores are asked for.
+    /// Whether a language model's scores are needed.
     pub fn needs_scores(&self, modes: &[Mode]) -> bool {
         self.gate_alpha > 0.0 || modes.iter().any(|mode| mode.needs_language_model())
     }
@@ -384,7 +384,7 @@ impl Arguments {
     /// The gate.
     ///
     /// # Errors
-    /// A setting out of range, or a share of a language model that there is not.
+    /// A setting is out of range, or a language model has a weight but does not exist.
     pub fn gate(&self, scale: ScoreScale) -> anyhow::Result<Gate> {
         let mut gate = Gate::new(scale);
         gate.alpha = self.gate_alpha;
@@ -399,10 +399,10 @@ impl Arguments {
         Ok(gate)
     }
 
-    /// How a lattice is searched.
+    /// The settings for searching a lattice.
     ///
     /// # Errors
-    /// A setting out of range.
+    /// A setting is out of range.
     pub fn decoder(&self, mode: Mode) -> anyhow::Result<Decoder> {
         let alpha = self.alpha.unwrap_or(match mode {
             Mode::Select => 0.35,
@@ -421,7 +421,7 @@ impl Arguments {
         Ok(decoder)
     }
 
-    /// What is written.
+    /// The additional outputs to write.
     ///
     /// # Errors
     /// As `Arguments::modes` and `Arguments::written`.
@@ -438,7 +438,7 @@ impl Arguments {
         })
     }
 
-    /// Whether rows behind a gate are made too.
+    /// Whether to add rows without a gate.
     pub fn is_gated(&self) -> bool {
         self.tau.is_some() || self.tune.is_some()
     }

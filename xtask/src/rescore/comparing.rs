@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-/// Compares two files of transcripts on the references of the lists.
+/// Compares two files of transcripts, with the references of the lists.
 ///
 /// # Errors
-/// Files that cannot be read, or that do not have the same utterances.
+/// Files cannot be read, or contain different utterances.
 pub(super) fn compare_outputs(
     arguments: &Arguments,
     first: &Path,
@@ -45,7 +45,7 @@ pub(super) fn compare_outputs(
             [first_words, _] => {
                 let lacking = if first_words.is_none() { first } else { second };
                 bail!(
-                    "{}: expected the utterance `{}`, as in the other transcript, found none",
+                    "{}: lacks the utterance `{}`, which the other transcript has",
                     lacking.display(),
                     utterance.id
                 );
@@ -66,7 +66,7 @@ pub(super) fn compare_outputs(
     let change = found.second.rate().unwrap_or(0.0) - found.first.rate().unwrap_or(0.0);
     writeln!(
         out,
-        "second less first: {:+.2} points [{:+.2}, {:+.2}]; the second has fewer errors in {:.1} % of {} replicates",
+        "second minus first: {:+.2} points [{:+.2}, {:+.2}]; the second has fewer errors in {:.1} % of {} replicates",
         100.0 * change,
         100.0 * difference.low,
         100.0 * difference.high,

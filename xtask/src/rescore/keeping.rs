@@ -1,4 +1,4 @@
-//! The transformer's scores, kept as they are finished, and how far the work is.
+//! The transformer's scores, kept in a journal, and the progress of the work.
 
 use super::arguments::Arguments;
 use crate::inputs::OpenedModel;
@@ -14,10 +14,10 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The journal of scores, in the folder of outputs.
+/// The journal of scores, in the output folder.
 pub(super) const SCORES: &str = "scores.journal";
 
-/// Keeps scores in a journal, where there is one, and shows how far the work is.
+/// Keeps scores in a journal, if there is one, and shows progress.
 pub(super) struct Keeper {
     name: String,
     inner: Mutex<Inner>,
@@ -29,11 +29,11 @@ struct Inner {
 }
 
 impl Keeper {
-    /// With the journal in a folder, where one is given: that of an earlier run goes on if the model and what stands around
+    /// Opens the journal in a folder, if one is given. The journal of an earlier run is reused if the model and the text around
     /// sentences are the same, whatever the lists, modes and settings.
     ///
     /// # Errors
-    /// A journal that cannot be used.
+    /// The journal cannot be used.
     pub(super) fn new(
         arguments: &Arguments,
         opened: &OpenedModel,
@@ -56,7 +56,7 @@ impl Keeper {
             let kept = KeptScores::open(&path, key, &opened.name, arguments.fresh)?;
             if kept.was_torn() {
                 output::say(format_args!(
-                    "{}: the last line was cut off and is computed again",
+                    "{}: the last line was cut off; it is computed again",
                     path.display()
                 ));
             }
@@ -80,7 +80,7 @@ impl Keeper {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What an earlier run has scored.
+    /// The scores of an earlier run.
     pub(super) fn known(&self) -> Vec<(String, [LanguageScore; 2])> {
         let inner = self.lock();
         let known = inner.kept.iter().flat_map(KeptScores::known);
@@ -89,7 +89,7 @@ impl Keeper {
             .collect()
     }
 
-    /// Ends what is shown.
+    /// Ends the progress bar.
     pub(super) fn end(&self) {
         if let Some(bar) = self.lock().bar.take() {
             bar.finish_and_clear();

@@ -31,7 +31,7 @@ use writing::Author;
 /// Runs the command.
 ///
 /// # Errors
-/// Inputs that cannot be accepted, settings out of range, or outputs that cannot be written.
+/// Inputs are invalid, settings are out of range, or outputs cannot be written.
 pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some([first, second]) = arguments.compare.as_deref() {
         return comparing::compare_outputs(arguments, first, second);
@@ -80,7 +80,7 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-/// Refuses a folder in which a file that this run writes could not be written.
+/// Refuses an output folder if one of this run's files could not be written into it.
 fn check(wanted: &Wanted, folder: &Path) -> anyhow::Result<()> {
     output::check_folder(folder)?;
     for name in wanted.names() {
@@ -96,14 +96,14 @@ fn check(wanted: &Wanted, folder: &Path) -> anyhow::Result<()> {
 
 const MANIFEST: &str = "manifest.json";
 
-/// What is corrected, and how.
+/// The lists to correct, and the settings.
 struct Work<'a> {
     arguments: &'a Arguments,
     wanted: Wanted,
     lists: (NBestLists, Vec<DistinctList>),
-    /// Other lists, to choose settings by.
+    /// Other lists, to choose settings on.
     other: Option<(NBestLists, Vec<DistinctList>)>,
-    /// What another program made, by utterance.
+    /// Corrections from another program, by utterance.
     corrections: Option<(&'a Path, BTreeMap<String, String>)>,
     reader: Reader<'a>,
 }
@@ -152,7 +152,7 @@ impl Work<'_> {
         Ok(manifest)
     }
 
-    /// Corrects the lists in every mode with one language model, and in those in which a transformer writes.
+    /// Corrects the lists in every mode with one language model, and in the modes in which a transformer writes.
     fn run<L>(
         self,
         name: &str,

@@ -10,7 +10,7 @@ use std::path::Path;
 /// Writes a prompt for each list that the gate sends.
 ///
 /// # Errors
-/// A template that cannot be used, or a file that cannot be written.
+/// The template cannot be used, or a file cannot be written.
 pub(super) fn write_prompts(
     arguments: &Arguments,
     vocabulary: &Vocabulary,
@@ -33,10 +33,10 @@ pub(super) fn write_prompts(
     Ok(())
 }
 
-/// The prompt of each list that the gate sends, after the list's place.
+/// The prompt of each list that the gate sends, with the list's index.
 ///
 /// # Errors
-/// A template that cannot be used.
+/// The template cannot be used.
 pub(super) fn prompts(
     arguments: &Arguments,
     vocabulary: &Vocabulary,

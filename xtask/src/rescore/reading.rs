@@ -11,27 +11,27 @@ use layerwise::transcripts::{
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Reads lists of one form, with one normaliser, into words of one vocabulary.
+/// Reads lists in one format, with one normaliser, into words of one vocabulary.
 pub(super) struct Reader<'a> {
     arguments: &'a Arguments,
     limits: Limits,
-    /// What texts are turned into words by.
+    /// The normaliser that turns texts into words.
     pub(super) normaliser: Normaliser,
-    /// The words.
+    /// The vocabulary.
     pub(super) vocabulary: Vocabulary,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader without words.
+    /// A reader with an empty vocabulary.
     ///
     /// # Errors
-    /// A table of spellings that cannot be read.
+    /// A table of spellings cannot be read.
     pub(super) fn new(arguments: &'a Arguments) -> anyhow::Result<Self> {
         let limits = Limits::default();
         ensure!(
             arguments.spellings.is_none()
                 || matches!(arguments.normaliser, NormaliserName::WhisperEn),
-            "--spellings are for --normaliser whisper-en"
+            "--spellings works only with --normaliser whisper-en"
         );
         let normaliser = match arguments.normaliser {
             NormaliserName::None => Normaliser::None,
@@ -50,17 +50,17 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reads lists, with the references that were given for the main file, and says what is odd.
+    /// Reads lists, with the references that were given for the main file, and reports oddities.
     ///
     /// # Errors
-    /// A file that breaks its form.
+    /// A file breaks its format.
     pub(super) fn lists(&mut self, file: &Path) -> anyhow::Result<(NBestLists, Vec<DistinctList>)> {
         let limits = &self.limits;
         let mut lists = match self.arguments.format.unwrap_or(form_of(file)) {
             Format::Json => parsed(file, limits, |bytes| read_hyporadise(bytes, limits))?,
             Format::Columns => parsed(file, limits, |bytes| read_columns(bytes, limits))?,
             Format::Kaldi => {
-                // Costs are those of the main file's keys.
+                // Costs have the keys of the main file.
                 let costs = match file == self.arguments.file {
                     true => self.arguments.costs.as_slice(),
                     false => &[],
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         let said = [
             (
                 odd.positive_scores,
-                "scores above 0, which no log-probability is",
+                "scores above 0, so that they are not log-probabilities",
             ),
             (odd.empty_hypotheses, "hypotheses without words"),
         ];
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
     /// Corrections by the ids of utterances.
     ///
     /// # Errors
-    /// A file that breaks its form.
+    /// A file breaks its format.
     pub(super) fn corrections(&self, file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         let found = parsed(file, &self.limits, |bytes| {
             read_corrections(bytes, &self.limits)
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
     /// The words of sentences: a text's lines, or the references of lists.
     ///
     /// # Errors
-    /// A file that breaks its form, or lists without references.
+    /// A file breaks its format, or lists have no references.
     pub(super) fn sentences(&self, file: &Path) -> anyhow::Result<Vec<Vec<String>>> {
         let limits = &self.limits;
         let texts: Vec<String> = match form_of(file) {
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         let sentences: Vec<Vec<String>> = words.filter(|words| !words.is_empty()).collect();
         ensure!(
             !sentences.is_empty(),
-            "{}: expected sentences to learn from, found none",
+            "{}: contains no sentences to learn from",
             file.display()
         );
         Ok(sentences)
@@ -169,7 +169,7 @@ pub(super) fn bytes(file: &Path, limits: &Limits) -> anyhow::Result<Vec<u8>> {
     Ok(open(file, Links::Follow)?.read_all(limits.bytes)?)
 }
 
-/// What a reader of bytes makes of a file.
+/// What a parser makes of the bytes of a file.
 fn parsed<T>(
     file: &Path,
     limits: &Limits,

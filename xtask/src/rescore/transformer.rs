@@ -9,10 +9,10 @@ use anyhow::Context;
 use layerwise::corpus::Tokenizer;
 use layerwise::rescoring::{Options, Scorer};
 
-/// Opens the model that was named, with its tokenizer.
+/// Opens the named model and its tokenizer.
 ///
 /// # Errors
-/// A model that cannot be accepted, or one without a tokenizer.
+/// The model is invalid, or has no tokenizer.
 pub(super) fn open(arguments: &Arguments, model: &str) -> anyhow::Result<(OpenedModel, Tokenizer)> {
     let inputs = Inputs {
         fetch: arguments.fetch,
@@ -24,7 +24,7 @@ pub(super) fn open(arguments: &Arguments, model: &str) -> anyhow::Result<(Opened
     let opened = inputs::open_one(&inputs)?;
     let tokenizer = inputs::open_tokenizer(&opened)?.with_context(|| {
         format!(
-            "{}: needs a tokenizer.json to read text with, found none in {}",
+            "{}: needs a tokenizer.json to read text with, but {} has none",
             opened.name,
             opened.folder.display()
         )
@@ -35,7 +35,7 @@ pub(super) fn open(arguments: &Arguments, model: &str) -> anyhow::Result<(Opened
 /// The token before each sentence.
 ///
 /// # Errors
-/// A tokenizer that lacks it.
+/// The tokenizer lacks the token.
 pub(super) fn bos(
     arguments: &Arguments,
     opened: &OpenedModel,
@@ -45,10 +45,10 @@ pub(super) fn bos(
     Ok(found.0.id())
 }
 
-/// What scores sentences, as the command line says, within the memory that is left.
+/// The scorer of sentences, with the options of the command line, within the memory that is left.
 ///
 /// # Errors
-/// A prefix or BOS that cannot be used, or too little memory.
+/// A prefix or BOS cannot be used, or memory is insufficient.
 pub(super) fn scorer<'a>(
     arguments: &'a Arguments,
     opened: &'a OpenedModel,

@@ -1,4 +1,4 @@
-//! Corrections that the transformer writes, kept as they are finished.
+//! Corrections that the transformer writes, kept in a journal.
 
 use super::arguments::Arguments;
 use super::prompts::prompts;
@@ -14,7 +14,7 @@ use layerwise::sweep::{Failure, Journals, MeasureId, Plan, Work, WorkBytes};
 use layerwise::transcripts::{Gate, ScoredLists, System};
 use std::path::{Path, PathBuf};
 
-/// Where a mode's corrections are kept.
+/// The journal of a mode's corrections.
 pub(super) fn journal(folder: &Path, mode: &str) -> PathBuf {
     folder.join(format!("{mode}.journal"))
 }
@@ -30,10 +30,10 @@ pub(super) struct Author<'a> {
 }
 
 impl<'a> Author<'a> {
-    /// The model with its prompts' form.
+    /// The model, with the format of its prompts.
     ///
     /// # Errors
-    /// A chat template that cannot be accepted, or end tokens that cannot be read.
+    /// A chat template is invalid, or end tokens cannot be read.
     pub(super) fn new(
         arguments: &'a Arguments,
         opened: &'a OpenedModel,
@@ -45,7 +45,7 @@ impl<'a> Author<'a> {
             false => Conversation::found(opened, given, arguments.date)?,
         };
         let bos = match &conversation {
-            // A template writes what stands before the conversation.
+            // A template writes the beginning of the conversation itself.
             Some(_) => Bos::None,
             None => inputs::beginning(arguments.bos, "each prompt", opened, Some(tokenizer))?.0,
         };
@@ -64,7 +64,7 @@ impl<'a> Author<'a> {
     /// Writes a correction of each list that the gate sends, and checks it against the rules.
     ///
     /// # Errors
-    /// A prompt that the model cannot take, a journal that cannot be used, or an interrupt.
+    /// A prompt does not fit the model, a journal cannot be used, or the user interrupts.
     pub(super) fn system(
         &self,
         mode: &'static str,

@@ -1,4 +1,4 @@
-//! The command that is divided: `sweep` or `reproduce`, as the user gave it.
+//! The command to divide: `sweep` or `reproduce`, as the user gave it.
 
 use crate::trial::Trial;
 use crate::{reproduce, sweep};
@@ -7,14 +7,14 @@ use clap::Parser;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// A command of which every task runs a shard.
+/// A command of which every task runs one shard.
 pub(super) struct Command {
     parsed: Parsed,
     /// `sweep` or `reproduce`.
     name: String,
-    /// The arguments after the name, but for where the output goes.
+    /// The arguments after the name, without the output.
     rest: Vec<String>,
-    /// Where the output of the whole run goes.
+    /// The output of the whole run.
     pub out: PathBuf,
 }
 
@@ -25,30 +25,30 @@ enum Parsed {
     Sweep(Box<sweep::Arguments>),
 }
 
-/// Options that tasks are given by themselves, and what to do instead.
+/// Options that the program sets for each task, or that do not work in an array, and what to do instead.
 const OWN: [(&str, &str); 6] = [
     ("--shard", "--array N says how many there are"),
     ("--threads", "--cpus C says how many each task has"),
     (
         "--dry-run",
-        "it stands before the command: submit … --dry-run -- …",
+        "put it before the command: submit … --dry-run -- …",
     ),
     (
         "--fresh",
-        "a task that starts again goes on from its journal; give another --out, or remove the old one",
+        "a task that starts again resumes from its journal; give another --out, or remove the old one",
     ),
     (
         "--until-se",
-        "a target is judged on the whole run; give --rows or --tokens",
+        "only a whole run can be judged against a target; give --rows or --tokens",
     ),
     ("--sort", "the rows of a file are in the order of the edits"),
 ];
 
 impl Command {
-    /// Takes a command line apart, as the program itself does.
+    /// Parses a command line as the program itself does.
     ///
     /// # Errors
-    /// Another command, one that the program does not accept, one without an output, and options that tasks have by
+    /// The command cannot be divided, the program does not accept it, it has no output, or it has an option that the tasks set
     /// themselves.
     pub(super) fn parse(words: &[String]) -> anyhow::Result<Self> {
         let (name, rest) = words
@@ -90,7 +90,7 @@ impl Command {
         })
     }
 
-    /// Whether it is a sweep, whose shards have an output each.
+    /// Whether it is a sweep, which has an output for each shard.
     pub(super) fn is_sweep(&self) -> bool {
         matches!(self.parsed, Parsed::Sweep(_))
     }
@@ -100,7 +100,7 @@ impl Command {
         &self.name
     }
 
-    /// The arguments after the name, but for where the output goes.
+    /// The arguments after the name, without the output.
     pub(super) fn rest(&self) -> &[String] {
         &self.rest
     }
@@ -110,10 +110,10 @@ impl Command {
         place_of(&self.rest, option).is_some()
     }
 
-    /// Runs the first items, on so many threads.
+    /// Runs the first items, on this many threads.
     ///
     /// # Errors
-    /// Inputs that cannot be accepted, too little memory here, or Ctrl-C.
+    /// Inputs are invalid, memory is insufficient on this machine, or the user presses Ctrl-C.
     pub(super) fn run_trial(
         self,
         trial: &'static Trial,
@@ -126,7 +126,7 @@ impl Command {
     }
 }
 
-/// Where an option stands, as `--name` or `--name=VALUE`; what follows `--` is no option.
+/// The index of an option, as `--name` or `--name=VALUE`; nothing after `--` is an option.
 fn place_of(words: &[String], option: &str) -> Option<usize> {
     let words = words.iter().take_while(|word| *word != "--");
     let is_it = |word: &String| {
@@ -136,7 +136,7 @@ fn place_of(words: &[String], option: &str) -> Option<usize> {
     words.clone().position(is_it)
 }
 
-/// The words without an option that has a value.
+/// The words, without an option that has a value.
 fn without(words: &[String], option: &str) -> Vec<String> {
     let mut words = words.to_vec();
     if let Some(at) = place_of(&words, option) {
@@ -188,7 +188,7 @@ mod tests {
         check("sweep drop(l) --out a.csv --threads 3", "--cpus C");
         check(
             "sweep drop(l) --out a.csv --fresh",
-            "goes on from its journal",
+            "resumes from its journal",
         );
         check(
             "sweep drop(l) --out a.csv --until-se kl_nats=1",

@@ -1,7 +1,7 @@
-//! `submit`: a sweep, or `reproduce`, as an array of tasks, each of which runs a shard, and a merge after them.
+//! `submit`: runs a sweep or `reproduce` as an array of tasks, each of which runs a shard, with a merge after them.
 //!
-//! Slurm and a plain shell run the same scripts. What is finished is in the journals of the shards, so that a task that was
-//! preempted or killed goes on when it is started again.
+//! Slurm and a plain shell run the same scripts. Finished work is in the journals of the shards, so that a task that was
+//! preempted or killed resumes when it is started again.
 
 mod command;
 mod script;
@@ -38,19 +38,19 @@ enum How {
     Slurm(Slurm),
     /// Write the same scripts for a shell, and show how to run them
     Shell(Array),
-    /// Which tasks are finished, running and missing, as their journals say, and how to run what is missing
+    /// Show which tasks are finished, running and missing, according to their journals, and how to run what is missing
     Status(status::Arguments),
 }
 
 #[derive(clap::Args)]
 struct Slurm {
-    /// The partition that the jobs go to [default: that of the cluster]
+    /// The partition for the jobs [default: the cluster's]
     #[arg(long, value_name = "P", value_parser = partition)]
     partition: Option<String>,
-    /// The time limit of a task, as Slurm writes it [default: twice what the first items foretell]
+    /// The time limit of a task, as Slurm writes it [default: twice the time predicted from the first items]
     #[arg(long, value_name = "T")]
     time: Option<TimeLimit>,
-    /// Memory of a task, such as 24G [default: the bound that the plan gives, and a quarter more]
+    /// Memory of a task, such as 24G [default: the bound of the plan, and a quarter more]
     #[arg(long, value_name = "M")]
     memory: Option<Size>,
     #[command(flatten)]
@@ -59,13 +59,13 @@ struct Slurm {
 
 #[derive(clap::Args)]
 struct Array {
-    /// How many tasks there are
+    /// The number of tasks
     #[arg(long = "array", value_name = "N", default_value = "4", value_parser = tasks)]
     tasks: u32,
     /// Cores of a task
     #[arg(long, value_name = "C", default_value = "2", value_parser = arguments::threads)]
     cpus: NonZeroUsize,
-    /// Show the scripts, and write and submit nothing
+    /// Show the scripts, without writing or submitting anything
     #[arg(long)]
     dry_run: bool,
     /// `sweep` or `reproduce`, with its options
@@ -76,7 +76,7 @@ struct Array {
 /// Runs the command.
 ///
 /// # Errors
-/// A command that cannot be divided, inputs that it does not accept, scripts that cannot be written, or a refusal of Slurm.
+/// The command cannot be divided, its inputs are invalid, scripts cannot be written, or Slurm refuses.
 pub fn submit(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.how {
         How::Slurm(slurm) => submit_slurm(slurm),
@@ -106,7 +106,7 @@ fn submit_slurm(arguments: &Slurm) -> anyhow::Result<()> {
             let again = Command::parse(&array.command)?;
             again
                 .run_trial(trial, array.cpus)
-                .context("the first items, which foretell memory and time (--memory and --time make them needless)")?;
+                .context("running the first items to predict memory and time (--memory and --time avoid this)")?;
             Some(trial.foreseen())
         }
     };
@@ -116,9 +116,8 @@ fn submit_slurm(arguments: &Slurm) -> anyhow::Result<()> {
             (Some(time), _) => time.clone(),
             (None, foreseen) => {
                 let share = foreseen.unwrap_or_default().share(array.tasks);
-                let share = share.context(
-                    "nothing of this run is made of items that could be timed; give --time T",
-                )?;
+                let share =
+                    share.context("this run has no items that could be timed; give --time T")?;
                 TimeLimit::at_least((START + share * 2).as_secs())
             }
         }),
@@ -139,7 +138,7 @@ fn submit_slurm(arguments: &Slurm) -> anyhow::Result<()> {
     place.write(&record, &task, &merge)?;
     let [array, merge] = slurm::submit(&place.folder)?;
     output::say(format_args!(
-        "submitted: the tasks as job {array}, the merge as job {merge}; `{} submit status {}` tells how far they are",
+        "submitted: the tasks as job {array}, the merge as job {merge}; `{} submit status {}` shows their progress",
         program::name(),
         arrays::quoted(&place.folder.path().display().to_string())
     ));
@@ -172,7 +171,7 @@ fn submit_shell(array: &Array) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The time that a task may take to start, to read its inputs and to end.
+/// The time allowed for a task to start, read its inputs and end.
 const START: Duration = Duration::from_secs(300);
 /// MiB of a task besides what is counted: the program, its threads' stacks, a tokenizer.
 const BESIDES: u64 = 512;
@@ -181,7 +180,7 @@ const BESIDES: u64 = 512;
 const TASKS: &str = "tasks.sh";
 const MERGE: &str = "merge.sh";
 
-/// What Slurm is asked for.
+/// The resources to request from Slurm.
 #[derive(Default)]
 struct Limits {
     time: Option<TimeLimit>,
@@ -189,7 +188,7 @@ struct Limits {
     partition: Option<String>,
 }
 
-/// Where things are, in words that scripts can hold.
+/// Paths, as text for the scripts.
 struct Place {
     from: String,
     program: String,
@@ -216,7 +215,7 @@ impl Place {
         })
     }
 
-    /// The scripts: that of a task, and the one that merges.
+    /// The scripts of a task and of the merge.
     fn scripts(&self, command: &Command, array: &Array, limits: Limits) -> [String; 2] {
         let commands = Commands {
             command,
@@ -250,7 +249,7 @@ impl Place {
         Ok(self.folder.check(record)?)
     }
 
-    /// Writes the scripts, and what the array is.
+    /// Writes the scripts, and the description of the array.
     fn write(&self, record: &Record, task: &str, merge: &str) -> anyhow::Result<()> {
         let path = self.folder.path();
         output::make_folder(path)?;

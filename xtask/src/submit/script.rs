@@ -1,4 +1,4 @@
-//! The commands of the scripts: that of a task, and the one that merges.
+//! The commands in the scripts of a task and of the merge.
 
 use super::command::Command;
 use layerwise::arrays::{ArrayFolder, quoted};
@@ -8,13 +8,13 @@ use std::num::NonZeroUsize;
 pub(super) struct Commands<'a> {
     /// The command of which each task runs a shard.
     pub command: &'a Command,
-    /// How many tasks there are.
+    /// The number of tasks.
     pub tasks: u32,
     /// Cores of a task.
     pub cpus: NonZeroUsize,
     /// Memory of a task, in MiB.
     pub memory_mib: Option<u64>,
-    /// This program, absolute.
+    /// The absolute path of this program.
     pub program: &'a str,
     /// The folder of the array.
     pub folder: &'a ArrayFolder,
@@ -44,7 +44,7 @@ impl Commands<'_> {
         )
     }
 
-    /// The commands that join what all tasks have finished.
+    /// The commands that merge what all tasks have finished.
     pub(super) fn merge(&self) -> String {
         let Self { tasks, folder, .. } = self;
         let shards = match self.command.is_sweep() {
@@ -58,7 +58,7 @@ impl Commands<'_> {
         format!("{shards}\nexec {program} merge \"$@\" --out {out}")
     }
 
-    /// What Slurm grants is what the program may take.
+    /// The program may take the memory that Slurm grants.
     fn limit(&self) -> String {
         match self.memory_mib {
             Some(memory) if !self.command.has("--max-memory") => format!(" --max-memory {memory}M"),

@@ -5,7 +5,7 @@ use layerwise::arrays::{ArrayFolder, State, job_number, queued};
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
-/// Refuses a machine that has no Slurm.
+/// Refuses a machine without Slurm.
 ///
 /// # Errors
 /// `sbatch` cannot be run.
@@ -22,7 +22,7 @@ pub(super) fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The array and, after it, the merge: numbers of both jobs.
+/// Submits the array and, after it, the merge; returns the numbers of both jobs.
 ///
 /// # Errors
 /// `sbatch` refuses one of them.
@@ -37,7 +37,7 @@ pub(super) fn submit(folder: &ArrayFolder) -> anyhow::Result<[String; 2]> {
     ];
     let merge = sbatch(folder, &merge).with_context(|| {
         format!(
-            "the tasks are submitted as job {array}, which `scancel {array}` ends; the merge is not"
+            "the tasks were submitted as job {array}, but not the merge; `scancel {array}` ends them"
         )
     })?;
     Ok([array, merge])
@@ -63,7 +63,7 @@ fn sbatch(folder: &ArrayFolder, arguments: &[&str]) -> anyhow::Result<String> {
         .with_context(|| format!("sbatch: expected the number of a job, found {said:.200?}"))
 }
 
-/// What Slurm says of the tasks of jobs of a name; nothing where it cannot be asked.
+/// Slurm's list of the tasks of jobs with a name; empty if Slurm cannot be asked.
 pub(super) fn queue(name: &str) -> BTreeMap<u32, State> {
     let asked = Command::new("squeue")
         .args(["--noheader", "--array", "--me", "--format=%K %T"])

@@ -1,4 +1,4 @@
-//! How far an array is, as its journals say; Slurm is only asked which tasks it still has.
+//! The progress of an array, from its journals; Slurm is asked only which tasks it still has.
 
 use super::slurm;
 use crate::output;
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 /// Runs the command.
 ///
 /// # Errors
-/// A folder that is none of an array, or a journal that cannot be read.
+/// The folder is not an array's, or a journal cannot be read.
 pub(super) fn status(arguments: &Arguments) -> anyhow::Result<()> {
     let status = Status::read(&arguments.run)?;
     let record = status.record();
@@ -35,7 +35,7 @@ pub(super) fn status(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the user reads.
+/// The status, as the user reads it.
 fn told(
     folder: &Path,
     record: &Record,
@@ -76,11 +76,11 @@ fn told(
     let in_folder = arrays::quoted(&folder.display().to_string());
     if missing.is_empty() && !busy {
         lines.push(format!(
-            "all that is left is to merge, if it is not done: sh {in_folder}/merge.sh"
+            "all tasks are finished; merge them, if that is not done: sh {in_folder}/merge.sh"
         ));
     } else if !missing.is_empty() {
         let expression = Tasks(&missing);
-        lines.push(format!("run what is missing (array {expression}) by:"));
+        lines.push(format!("run what is missing (array {expression}) with:"));
         lines.push(match (record.is_slurm, busy) {
             (true, false) => arrays::retry(folder, &expression),
             (true, true) => arrays::retry_before_merging(folder, &expression),
@@ -122,7 +122,7 @@ mod tests {
             told(&record(true), [finished, running, missing]),
             "/d/a.csv.array: 3 tasks\nfinished: 1 (1)\nrunning: 1 (2)\nmissing: 1 (3)\n\
              gpt2, sweep: 3 of 6 units are finished; missing: units 2-3, 5\n\
-             run what is missing (array 3) by:\n\
+             run what is missing (array 3) with:\n\
              cd /d/a.csv.array && sbatch --array=3 tasks.sh\n"
         );
         let text = told(&record(true), [finished, missing, missing]);

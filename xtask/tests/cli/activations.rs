@@ -1,4 +1,4 @@
-//! `activations`: what a model's sites hold on a text, as a file.
+//! `activations`: writes the activations of a model's sites on a text to a file.
 
 use crate::{Sandbox, tiny, token_ids};
 use layerwise::schedule::{Edit, Schedule, Site};
@@ -92,7 +92,7 @@ fn a_file_holds_what_an_observer_sees_under_any_program() {
             }
             assert_eq!(floats(tensor.data()), expected, "{edit}: {name}");
         }
-        // A block that runs twice has two of each.
+        // A block that runs twice has two rows of each.
         assert_eq!(
             file.tensor("resid.post[1]#2").is_ok(),
             edit.contains("repeat")
@@ -169,7 +169,7 @@ fn what_is_finished_is_taken_up() {
         "{told}"
     );
     assert_eq!(sandbox.read("a.safetensors"), bytes);
-    // Another file is begun anew.
+    // Another file starts from the beginning.
     sandbox.write(
         "a.safetensors.run/activations.partial",
         &partial[..partial.len() - 1],

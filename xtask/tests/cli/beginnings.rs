@@ -1,10 +1,10 @@
-//! What stands before each text: taken from the checkpoint's own tokenizer, told and recorded.
+//! The token before each text: taken from the checkpoint's own tokenizer, reported and recorded.
 
 use crate::{Sandbox, fixtures};
 use std::fs;
 
-/// A GPT-2 model with one of the small tokenizers of `fixtures/tokenizers`, on a text; returns what was said and the
-/// manifest's words of the corpus.
+/// Runs a GPT-2 model with one of the small tokenizers of `fixtures/tokenizers` on a text; returns the messages and the
+/// manifest's entry of the corpus.
 fn run(kind: &str, text: &str, more: &[&str]) -> (String, serde_json::Value) {
     let sandbox = Sandbox::new();
     let model = sandbox.path("model");
@@ -66,7 +66,7 @@ fn what_stands_before_a_text_is_told_with_its_source_and_recorded() {
 
 #[test]
 fn a_text_that_spells_its_bos_is_told() {
-    let says = "1 of 1 documents spell the BOS token at their beginning";
+    let says = "1 of 1 documents begin with the text of the BOS token";
     let (said, _) = run("gpt2", "<|endoftext|>A text of a few words.", &[]);
     assert!(said.contains(says), "{said}");
     for (text, more) in [
@@ -110,7 +110,7 @@ fn other_forms_of_tokenizers_are_named_with_their_conversion() {
 fn what_a_tokenizer_puts_after_a_text_is_told_and_left_out() {
     for (kind, text, id) in [("both-ends", "</s>", 1), ("add-eos-files", "</s>", 2)] {
         let (said, corpus) = run(kind, "A text of a few words.", &[]);
-        let told = format!("its tokenizer puts {text:?} after a text, which is left out");
+        let told = format!("its tokenizer puts {text:?} after a text; this is left out");
         assert!(said.contains(&told), "{kind}: {said}");
         assert_eq!(corpus["eos_left_out"], serde_json::json!([id]), "{kind}");
     }

@@ -2,7 +2,7 @@
 
 use crate::{Sandbox, tiny, token_ids};
 
-/// Runs of one question; the first answer is what all others must be.
+/// Runs of one question; all answers must equal the first.
 struct Asked {
     sandbox: Sandbox,
     model: String,

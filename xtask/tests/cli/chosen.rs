@@ -69,7 +69,7 @@ fn a_question_is_put_by_the_template_of_the_checkpoint() {
     let expected = ids_of(&model, "[system] Be brief.\n[user] Who wrote Emma?\n2001");
     assert_eq!(lines(&sandbox, &told)[0]["prompt_ids"], expected);
 
-    // A template that is given comes before the checkpoint's.
+    // A given template takes precedence over the checkpoint's.
     let smollm = fixtures().join("chat/smollm2");
     let folder = Folder::open(&smollm, Links::Refuse).unwrap();
     let template = Template::of_folder(&folder).unwrap().unwrap();
@@ -86,7 +86,7 @@ fn a_question_is_put_by_the_template_of_the_checkpoint() {
         ids_of(&model, "Hi!")
     );
     std::fs::remove_file(sandbox.path("model/chat_template.jinja")).unwrap();
-    // Without the tokens that the settings name, which this model has no rows for.
+    // Without the tokens that the settings name, since this model has no rows for them.
     let settings = std::fs::read(smollm.join("tokenizer_config.json")).unwrap();
     let mut settings: serde_json::Map<String, Value> = serde_json::from_slice(&settings).unwrap();
     settings.retain(|key, _| key == "chat_template");
@@ -219,7 +219,7 @@ fn a_file_of_prompts_is_continued_and_taken_up_again() {
         without_times(&sandbox.read("out.jsonl")),
         without_times(&first)
     );
-    // What was kept is of other settings.
+    // The kept work has other settings.
     let other = sandbox.xtask(&[&kept[..], &["--seed", "1"]].concat());
     other.refused(&["--fresh"]);
     sandbox
@@ -341,7 +341,7 @@ fn stop_strings_that_never_come_and_prompts_that_are_no_text() {
         "6",
     ];
     let free = lines(&sandbox, &fixed);
-    // What is held back because it may begin the stop string comes at the end.
+    // Text that may begin the stop string is held back, and comes at the end.
     let begun = format!("{}\u{1f600}", free[0]["text"].as_str().unwrap());
     let held = lines(&sandbox, &[&fixed[..], &["--stop", &begun]].concat());
     assert_eq!(held[0]["text"], free[0]["text"]);
@@ -354,7 +354,7 @@ fn stop_strings_that_never_come_and_prompts_that_are_no_text() {
     }
 }
 
-/// What was written before an interrupt stays, and is the beginning of the whole.
+/// Text written before an interrupt stays, and is the beginning of the whole.
 #[cfg(unix)]
 #[test]
 fn what_was_written_before_an_interrupt_stays() {

@@ -1,4 +1,4 @@
-//! `diff-sites`: every fixture agrees, and what differs is named.
+//! `diff-sites`: every fixture agrees, and differences are named.
 
 use crate::{Sandbox, fixtures, tiny};
 use safetensors::tensor::TensorView;
@@ -39,7 +39,7 @@ fn tensor<'a>(
     found.unwrap_or_else(|| panic!("no tensor {name}"))
 }
 
-/// `diff-sites` of a tiny model with the reference that `change` makes of its own.
+/// `diff-sites` of a tiny model with a copy of its reference that `change` has modified.
 fn compare(case: &str, change: impl FnOnce(&mut Tensors)) -> crate::Outcome {
     let sandbox = Sandbox::new();
     let mut tensors = golden(case);
@@ -98,8 +98,8 @@ fn the_first_site_that_differs_is_named() {
             shift(tensors, "f32/logits", 1e-3);
             without_f64(tensors);
         });
-        outcome.refused(&["f32/logits", "and the reference lacks f64"]);
-        // Where the reference itself is off from f64, what is nearer to that agrees.
+        outcome.refused(&["f32/logits", "and the reference has no f64"]);
+        // Where the reference itself is far from f64, a model that is nearer to f64 agrees.
         let outcome = compare(case, |tensors| shift(tensors, "f32/1/mlp.out", 1e-3));
         let said = outcome.succeeded().stdout;
         assert!(said.contains("1 more are at most 4 times as far"), "{said}");
@@ -114,10 +114,12 @@ fn the_first_site_that_differs_is_named() {
                 "first divergent site: f32/1/mlp.out",
                 "expected at most 5e-5",
             ]);
-            // Of a reference that is not a number nothing is as near.
+            // Nothing is near to a reference that is not a number.
             if !share.is_normal() {
-                compare(case, |tensors| shift(tensors, "f32/logits", share))
-                    .refused(&["first divergent site: f32/logits", "as far from f64"]);
+                compare(case, |tensors| shift(tensors, "f32/logits", share)).refused(&[
+                    "first divergent site: f32/logits",
+                    "distance of the reference's f32 from its f64",
+                ]);
             }
         }
     }
@@ -155,7 +157,7 @@ fn references_that_cannot_be_compared() {
     check(&["f32/0/attn.out", "expected the shape"], &|tensors| {
         tensor(tensors, "f32/0/attn.out").2.push(1);
     });
-    check(&["holds no activation"], &|tensors| {
+    check(&["contains no activation"], &|tensors| {
         tensors.retain(|tensor| !tensor.0.starts_with("f32/"));
     });
 }

@@ -1,11 +1,11 @@
-//! `draw`: what an earlier `reproduce` wrote, once more from its tables.
+//! `draw`: redraws what an earlier `reproduce` wrote, from its tables.
 
 use crate::{Sandbox, tiny, token_ids};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-/// A sandbox with the results of two models on two experiments, one of which draws from tables of others.
+/// A sandbox with the results of two models on two experiments, one of which draws from the tables of others.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::with_ids(&token_ids(3, 12, 29));
     let models = [tiny("gpt2"), tiny("llama")];
@@ -63,7 +63,7 @@ fn everything_but_tables_is_made_again_byte_for_byte() {
             .any(|line| line == path.to_str().unwrap());
         assert!(told, "{}: {}", path.display(), outcome.stdout);
     }
-    // Without the list, a line for each claim that could be judged, and the report's path last.
+    // Without the list: a line for each claim that could be judged, and the report's path last.
     let said = sandbox.xtask(&["draw", "out"]).succeeded().stdout;
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.last(), Some(&"out/report.html"), "{said}");
@@ -76,9 +76,9 @@ fn everything_but_tables_is_made_again_byte_for_byte() {
         .filter_map(|line| line.split_whitespace().next());
     let shown: Vec<&str> = shown.filter(|id| ids.contains(id)).collect();
     assert!(shown.contains(&"D22"), "{said}");
-    // Claims of experiments that were not run are in the file alone.
+    // Claims of experiments that did not run are only in the file.
     assert!(!shown.contains(&"T1") && ids.contains("T1"), "{said}");
-    // What is drawn is what the tables say.
+    // The drawing follows the tables.
     let table = String::from_utf8(sandbox.read("out/gpt2/mlp-norm.csv")).unwrap();
     let lines: Vec<&str> = table.lines().collect();
     let cut = [lines[0], lines[1], ""].join("\n");
@@ -135,7 +135,7 @@ fn what_holds_no_results_is_refused_and_nothing_is_touched() {
         "empty",
         &["empty", "manifest.json", "the manifest of `reproduce`"],
     );
-    check("swept", &["manifest.json", "says nothing of a report"]);
+    check("swept", &["manifest.json", "has no entry for a report"]);
 
     let whole = sandbox.read("out/manifest.json");
     let manifest: serde_json::Value = serde_json::from_slice(&whole).unwrap();
@@ -159,7 +159,7 @@ fn what_holds_no_results_is_refused_and_nothing_is_touched() {
     check("out", &["manifest.json: not a manifest"]);
     sandbox.write("out/manifest.json", &whole);
 
-    // Whichever table is wrong, none of the drawings is replaced.
+    // Whichever table is wrong, no drawing is replaced.
     let table = sandbox.read("out/llama/mlp-norm.csv");
     sandbox.write("out/llama/mlp-norm.csv", b"model,layer\n");
     check(

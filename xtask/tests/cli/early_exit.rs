@@ -61,7 +61,7 @@ fn a_classifier_is_trained_told_about_and_stops_what_is_written() {
         });
         assert_eq!(runs.sum::<u32>(), 24, "{told}");
         assert!(told.contains("at an agreement of at least 0.99:"), "{told}");
-        // The same inputs, the same bytes.
+        // The same inputs give the same bytes.
         let before = sandbox.read("exit.json");
         run(&sandbox, &train).succeeded();
         assert_eq!(sandbox.read("exit.json"), before);
@@ -84,7 +84,7 @@ fn a_classifier_is_trained_told_about_and_stops_what_is_written() {
     }
 }
 
-/// With every way of finding what is missing, stopping after the last block is the plain model.
+/// With every way of finding missing keys and values, stopping after the last block is the plain model.
 #[test]
 fn stopping_at_the_end_is_the_plain_model() {
     let sandbox = Sandbox::new();
@@ -146,11 +146,11 @@ fn rules_are_put_to_the_test() {
     assert!(
         told.succeeded()
             .stdout
-            .contains("time with exits over that of the full model, in turn: ")
+            .contains("time with exits divided by time of the full model, timed in turn: ")
     );
     evaluate(&["--exit", "gap:0.3", "--exit-vocab", "top:4@9"])
         .refused(&["top:R@K with 9 blocks", "has 8"]);
-    evaluate(&[]).refused(&["expected a rule: --exit FILE"]);
+    evaluate(&[]).refused(&["expected a rule; give --exit FILE"]);
     sandbox.write("few.jsonl", task().lines().next().unwrap().as_bytes());
     let train = ["early-exit", "train", "few.jsonl", "--out", "exit.json"];
     run(&sandbox, &train).refused(&["few: 1 training instances; a classifier needs at least 20"]);
@@ -166,7 +166,7 @@ fn rules_are_put_to_the_test() {
             "gap",
         ],
     )
-    .refused(&["--rule gap: expected svm, svm-rbf or crf"]);
+    .refused(&["--rule gap: expected a rule that is trained: svm, svm-rbf or crf"]);
     let alike = r#"{"prompt": "The", "options": ["state", "state"]}"#;
     sandbox.write("alike.jsonl", alike.as_bytes());
     run(
@@ -188,7 +188,7 @@ fn long_prompts_are_left_out_and_answers_may_be_missing() {
     sandbox.write("task.jsonl", items.as_bytes());
     let evaluate = ["early-exit", "eval", "task.jsonl", "--exit", "gap:0.3"];
     let told = run(&sandbox, &evaluate).succeeded();
-    let says = "task: 1 items have longer prompts than gpt2-8x160 has context";
+    let says = "task: left out 1 items, whose prompts are longer than the context of gpt2-8x160";
     assert!(told.stderr.contains(says), "{}", told.stderr);
     let told = told.stdout;
     assert!(told.starts_with("gpt2-8x160 on 1 items of task"), "{told}");

@@ -1,4 +1,4 @@
-//! `fastest`: a schedule for a task of the user's own.
+//! `fastest`: finds a schedule for a task of the user's own.
 
 use crate::Sandbox;
 use layerwise::schedule::Edit;
@@ -18,7 +18,7 @@ fn the_fastest_schedule_is_an_edit() {
     let found = sandbox.xtask(&arguments(&["--lose", "0.9"])).succeeded();
     let edit: Edit = found.stdout.trim().parse().unwrap();
     assert!(
-        found.stderr.contains("decoding should gain"),
+        found.stderr.contains("decoding should be"),
         "{}",
         found.stderr
     );
@@ -26,7 +26,7 @@ fn the_fastest_schedule_is_an_edit() {
     let mut lines = all.lines();
     let header = "model,schedule,predicted_ratio,accuracy,relative_loss,relative_loss_se,control";
     assert_eq!(lines.next(), Some(header));
-    // Nothing that was tried within the limit is predicted to be faster.
+    // No schedule that loses little enough is predicted to be faster.
     let controls = lines.clone().filter(|line| line.ends_with(",true")).count();
     assert_eq!(controls, 12, "one for each kind and number of parts");
     let lines: Vec<(String, f64, f64)> = lines
@@ -69,6 +69,6 @@ fn bad_tasks_are_refused() {
     refused(
         "task.jsonl",
         &["--lose", "1"],
-        &["--lose 1: expected a part from 0 to below 1"],
+        &["--lose 1: expected a fraction of at least 0 and below 1"],
     );
 }

@@ -1,4 +1,4 @@
-//! `generate`: what a model writes.
+//! `generate`: shows what a model writes.
 
 use crate::statistics::embedded_model;
 use crate::{Sandbox, tiny};
@@ -18,7 +18,7 @@ fn lines(arguments: &[&str]) -> Vec<Value> {
         .collect()
 }
 
-/// The most likely tokens, by running all of the text for each.
+/// The most likely tokens, found by running the whole text for each.
 fn again(model: &Model, edit: &str, prompt: &[u32], count: usize) -> Vec<u32> {
     let plain = Schedule::plain(model.stack()).unwrap();
     let schedule = edit.parse::<Edit>().unwrap().apply(&plain).unwrap();
@@ -118,7 +118,7 @@ fn text_comes_alone_or_below_the_name_of_its_edit() {
     assert!(several.contains("\ndrop(1)\n"), "{several}");
     assert!(several.contains("differs from token"), "{several}");
     assert!(
-        several.contains("the same tokens as the plain model's"),
+        several.contains("same tokens as the plain model"),
         "{several}"
     );
 
@@ -167,11 +167,12 @@ fn a_schedule_without_attention_is_said() {
     };
     let (long, short) = (of("3,1,4"), of("9,4"));
     assert!(
-        long.stderr.contains(&format!("{edit} leaves no attention")),
+        long.stderr
+            .contains(&format!("{edit} has no attention left")),
         "{}",
         long.stderr
     );
-    // Rotary positions show in attention alone.
+    // Rotary positions act in attention alone.
     let ids = |outcome: &crate::Outcome| -> Value {
         let last: Value = serde_json::from_str(outcome.stdout.lines().last().unwrap()).unwrap();
         last["ids"].clone()

@@ -9,7 +9,8 @@ use std::path::Path;
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const OLDER: &str = "89abcdef0123456789abcdef0123456789abcdef";
 
-/// Puts a tiny model into a cache: files are blobs, a snapshot's are links to them, and `refs` says what revisions are.
+/// Puts a tiny model into a cache: blobs are the files, a snapshot has links to them, and `refs` maps names of revisions to
+/// snapshots.
 fn put(cache: &Path, case: &str, repository: &str, revisions: &[(&str, &str)]) {
     let folder = cache.join(format!("models--{}", repository.replace('/', "--")));
     fs::create_dir_all(folder.join("blobs")).unwrap();
@@ -35,7 +36,7 @@ fn put(cache: &Path, case: &str, repository: &str, revisions: &[(&str, &str)]) {
     }
 }
 
-/// The program, to whom only these variables say where a cache is.
+/// The program, which learns only from these variables where a cache is.
 fn run(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {
     let mut command = sandbox.command(arguments);
     for name in [
@@ -197,7 +198,7 @@ fn what_is_not_in_the_cache_is_refused_with_the_command_that_fetches_it() {
     refused("org/tiny", &["refs/main", "100 bytes"]);
 }
 
-/// The tool that fetches is a script here, which puts a model into the cache.
+/// In these tests the tool that downloads is a script, which puts a model into the cache.
 #[test]
 fn a_model_is_fetched_only_if_asked_for_and_allowed() {
     let sandbox = Sandbox::new();
@@ -240,7 +241,7 @@ fn a_model_is_fetched_only_if_asked_for_and_allowed() {
         "{asked}"
     );
     fs::remove_file(sandbox.path("asked")).unwrap();
-    // What is there is not fetched again.
+    // A model in the cache is not downloaded again.
     fetch(&[("HF_HUB_OFFLINE", "1")], &path).succeeded();
     assert!(!sandbox.path("asked").exists());
     sandbox.write("bin/hf", b"#!/bin/sh\nexit 3\n");
@@ -250,7 +251,7 @@ fn a_model_is_fetched_only_if_asked_for_and_allowed() {
     fetch(&[], &path).refused(&["after `hf download org/tiny`", "missing"]);
 }
 
-/// Every command that takes a model by its name fetches it if asked for.
+/// Every command that takes a model by its name downloads it if asked to.
 #[test]
 fn every_command_fetches_what_it_is_asked_for() {
     let sandbox = Sandbox::new();
@@ -277,8 +278,8 @@ fn every_command_fetches_what_it_is_asked_for() {
     );
 }
 
-/// Puts files of a data set into a cache as `hf download` of huggingface_hub 2.4 does, each from a fixture or with a text of
-/// its own.
+/// Puts files of a data set into a cache as `hf download` of huggingface_hub 2.4 does, each from a fixture or with a given
+/// text.
 fn put_set(cache: &Path, repository: &str, files: &[(&str, &[u8])]) {
     let folder = cache.join(format!("datasets--{}", repository.replace('/', "--")));
     let snapshot = folder.join("snapshots").join(COMMIT);
@@ -350,7 +351,7 @@ fn a_corpus_is_found_by_its_name() {
         "plain/train-00000-of-00002.parquet",
     );
     assert!(
-        said.contains("is the first of 2 files of plain:train"),
+        said.contains("the first of 2 files of plain:train"),
         "{said}"
     );
     check("org/set:default:test:body", "data/test.jsonl");
@@ -372,8 +373,8 @@ fn a_corpus_is_found_by_its_name() {
     let listed = run(&sandbox, &cache, &["list"]).succeeded().stdout;
     for line in [
         "  org/set:plain:train:FIELD  fields: text, other\n",
-        "  org/set:default:test:FIELD  fields: those of its lines\n",
-        "  images: no file that can be read",
+        "  org/set:default:test:FIELD  fields: any key of its lines\n",
+        "  images: no readable file",
     ] {
         assert!(listed.contains(line), "no {line:?} in {listed}");
     }

@@ -46,7 +46,7 @@ fn help_has_the_name_that_the_user_called() {
     };
     check(None, "layerwise");
     check(Some(env!("CARGO_MANIFEST_DIR")), "cargo xtask");
-    // A program that Cargo runs for another package, as a build script may.
+    // A program that Cargo runs for another package, as a build script may do.
     check(Some("elsewhere"), "layerwise");
 }
 
@@ -120,7 +120,7 @@ fn embedded_models_and_text_need_no_checkout() {
         [&of_model[..], &["training.json", "sample.jsonl"]].concat()
     );
 
-    // What is no longer as the program has it is put right; what is, is left alone.
+    // A file that differs from the program's copy is written again; an equal file is left alone.
     let before = fs::metadata(&unpacked[0]).unwrap().modified().unwrap();
     let mut damaged = fs::read(&unpacked[1]).unwrap();
     let whole = damaged.clone();
@@ -134,7 +134,8 @@ fn embedded_models_and_text_need_no_checkout() {
     assert_eq!(after, before);
 
     sandbox.write("taken", b"");
-    sweep("refused.csv", Some("taken")).refused(&["taken", "name a folder in LAYERWISE_CACHE"]);
+    sweep("refused.csv", Some("taken"))
+        .refused(&["taken", "name a writable folder in LAYERWISE_CACHE"]);
     assert!(!sandbox.path("refused.csv.run").exists());
 }
 

@@ -1,4 +1,4 @@
-//! `list`, `--help`, and readers that go away.
+//! `list`, `--help`, and closed pipes.
 
 use crate::statistics::embedded_model;
 use crate::{Sandbox, tiny, token_ids};
@@ -107,7 +107,7 @@ fn help_names_every_command_and_option() {
     }
 }
 
-/// Every command does its work where nobody reads what it prints.
+/// Every command does its work even if nobody reads its output.
 #[test]
 fn a_closed_pipe_is_no_failure() {
     let sandbox = Sandbox::with_ids(&token_ids(2, 8, 29));

@@ -1,4 +1,4 @@
-//! `lens` and `next`: what a model expects after a prompt.
+//! `lens` and `next`: show what a model predicts after a prompt.
 
 use crate::Sandbox;
 use crate::statistics::embedded_model;
@@ -94,7 +94,7 @@ fn lens_ends_with_the_output() {
             assert_eq!(row[lens].as_array().unwrap().len(), 5);
         }
     }
-    // At the last stream both lenses divide by the same scale; they differ by biases at most.
+    // At the last stream both lenses divide by the same scale; they differ at most by biases.
     let token = |lens: &str| &last[lens][0]["token"];
     assert_eq!(token("standard"), token("legacy"));
 }

@@ -1,4 +1,4 @@
-//! The command line as a user has it: the built program, on tiny models and on what is embedded.
+//! The command line as a user sees it: the built program, on tiny models and on embedded files.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tempfile::TempDir;
 
-/// The CSV's first line, word for word what the contract says.
+/// The CSV's first line, word for word as promised to other programs.
 const HEADER: &str = "model,family,schedule,l,m,sequences,positions,kl_nats,kl_nats_se,top1_agreement,top1_agreement_se,\
 entropy_bits,entropy_bits_se,loss_positions,loss_nats,loss_nats_se,h,p,top5_overlap,top5_overlap_se,bits_per_byte,bits_per_byte_se,\
 reverse_kl_nats,reverse_kl_nats_se,js_nats,js_nats_se,reciprocal_rank,reciprocal_rank_se";
@@ -56,8 +56,8 @@ fn tiny(case: &str) -> String {
     folder.to_str().unwrap().to_owned()
 }
 
-/// Writes a GPT-2 of two narrow blocks with the tokenizer of an embedded model, for runs that need text and no good model.
-/// Its name, which is that of its folder in the sandbox.
+/// Writes a GPT-2 of two narrow blocks with the tokenizer of an embedded model, for runs that need text but no good model.
+/// Its name is that of its folder in the sandbox.
 fn narrow(sandbox: &Sandbox) -> &'static str {
     use safetensors::tensor::{Dtype, TensorView};
     let [_, embedded] = statistics::embedded_model();
@@ -89,7 +89,7 @@ fn narrow(sandbox: &Sandbox) -> &'static str {
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
         .into_iter()
         .map(|(name, shape)| {
-            // Weights of norms lie about 1, all others about 0.
+            // Weights of norms are around 1, all others around 0.
             let middle = f32::from(u8::from(name.contains("ln_") && name.ends_with("weight")));
             let own = values.by_ref().take(shape.iter().product());
             let bytes =
@@ -115,7 +115,7 @@ fn narrow(sandbox: &Sandbox) -> &'static str {
     "narrow"
 }
 
-/// Token ids below `vocab` that look random and are always the same, [count][length].
+/// Token ids below `vocab` that look random but are fixed, [count][length].
 fn token_ids(count: usize, length: usize, vocab: u64) -> Vec<Vec<u16>> {
     let mut state = 7_u64;
     let mut id = || {
@@ -136,7 +136,7 @@ fn npy(rows: &[Vec<u16>]) -> Vec<u8> {
         "{{'descr': '<u2', 'fortran_order': False, 'shape': ({}, {columns}), }}",
         rows.len()
     );
-    // Ten bytes stand before the header; the data begin at a multiple of 64.
+    // Ten bytes precede the header; the data begins at a multiple of 64.
     while (header.len() + 11) % 64 != 0 {
         header.push(' ');
     }
@@ -148,7 +148,7 @@ fn npy(rows: &[Vec<u16>]) -> Vec<u8> {
     bytes
 }
 
-/// What a finished process leaves behind.
+/// Exit code and output of a finished process.
 #[derive(Debug)]
 struct Outcome {
     code: Option<i32>,
@@ -168,14 +168,14 @@ impl Outcome {
         }
     }
 
-    /// The same outcome, which must be success.
+    /// The same outcome; it must be a success.
     #[track_caller]
     fn succeeded(self) -> Self {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         self
     }
 
-    /// An outcome that must be failure, with an error that mentions all of `mentioned` and no panic.
+    /// The same outcome; it must be a failure, with an error that mentions all of `mentioned` and without a panic.
     #[track_caller]
     fn refused(&self, mentioned: &[&str]) {
         let Self {
@@ -232,7 +232,7 @@ impl Sandbox {
         Outcome::of(&mut self.command(arguments))
     }
 
-    /// The program as it is when installed, to be started, with nothing to read and nobody to write to.
+    /// The installed program, ready to start, without standard input and with its output captured.
     fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = std::process::Command::new(program());
         command

@@ -1,9 +1,9 @@
-//! Outputs that cannot be written are refused before any work is done for them, by every command that has some.
+//! Every command refuses outputs that cannot be written before it does any work for them.
 
 use crate::{Sandbox, tiny, token_ids};
 use std::fs;
 
-/// A model whose name passes for another message of the program.
+/// A model whose name imitates another message of the program.
 const TWO_LINES: &str = "gpt2\nerror: not so";
 
 /// A sandbox with a finished run `a.csv`, models, and things that may be in the way of an output.
@@ -42,7 +42,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Runs a command that must refuse `--out out`, and must have done nothing.
+/// Runs a command that must refuse `--out out` without having done anything.
 #[track_caller]
 fn check(sandbox: &Sandbox, command: &str, out: &str, says: &str) {
     let models = [tiny("gpt2"), tiny("llama")];
@@ -56,7 +56,7 @@ fn check(sandbox: &Sandbox, command: &str, out: &str, says: &str) {
     let before = sandbox.contents();
     let outcome = sandbox.xtask(&[&arguments[..], &["--out", out]].concat());
     outcome.refused(&[says]);
-    // Every command tells its plan, or what it did, by the number of sequences.
+    // Every command prints the number of sequences in its plan or its report.
     assert!(!outcome.stderr.contains("sequences"), "{}", outcome.stderr);
     assert_eq!(sandbox.contents(), before, "{command} --out {out}");
 }
@@ -65,14 +65,17 @@ fn check(sandbox: &Sandbox, command: &str, out: &str, says: &str) {
 fn files_that_cannot_be_written() {
     let sandbox = sandbox();
     let long = "n".repeat(300);
-    // Such a name fits, and that of its run folder does not.
+    // This name fits, but the name of its run folder does not.
     let too_long_with_run = "n".repeat(252);
     let below_missing = format!("missing/{long}/out.csv");
     for command in ["sweep", "merge"] {
         for (out, says) in [
             ("folder", "folder: expected a file, found a folder"),
             ("folder/", "folder/: expected a file, found a folder"),
-            ("new/", "new/: expected a file, found the name of a folder"),
+            (
+                "new/",
+                "new/: expected a file, found a path that ends with a slash",
+            ),
             ("..", "..: expected a file, found a folder"),
             (
                 "text.txt/out.csv",
@@ -101,12 +104,12 @@ fn files_that_cannot_be_written() {
             ("link.csv", "link.csv: expected a file, found a link"),
             (
                 "lost/out.csv",
-                "lost: expected a folder, found a link that leads nowhere",
+                "lost: expected a folder, found a dangling link",
             ),
         ] {
             check(&sandbox, command, out, says);
         }
-        // A folder in which nobody can make a file, not even the system's administrator.
+        // A folder in which nobody can create a file, not even the system's administrator.
         #[cfg(target_os = "linux")]
         check(
             &sandbox,
@@ -153,7 +156,7 @@ fn folders_that_cannot_hold_results() {
         &sandbox,
         "reproduce",
         "lost",
-        "lost: expected a folder, found a link that leads nowhere",
+        "lost: expected a folder, found a dangling link",
     );
     #[cfg(target_os = "linux")]
     check(

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-/// A sweep of a tiny model, and what it says.
+/// A sweep of a tiny model, and its messages.
 fn sweep(sandbox: &Sandbox, out: &str, more: &[&str]) -> String {
     let model = tiny("llama-gqa-tied");
     let fixed = [
@@ -40,7 +40,7 @@ fn a_table_has_the_same_bytes_from_packed_weights() {
     assert!(!said.contains("packed weights"), "{said}");
     assert!(sandbox.read("second.csv") == expected);
 
-    // What is damaged, cut or of something else is told, never used, and made again.
+    // A file that is damaged, cut or something else is reported, never used, and made again.
     let mut changed = whole.clone();
     changed[whole.len() - 1] ^= 1;
     for (bytes, says) in [

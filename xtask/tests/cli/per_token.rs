@@ -1,4 +1,4 @@
-//! `sweep --per-token`, `--classes` and `--both-ways`: what a schedule gives at each token, against whole logits.
+//! `sweep --per-token`, `--classes` and `--both-ways`: the results of a schedule at each token, compared with whole logits.
 
 use crate::{Sandbox, Table, tiny, token_ids};
 use layerwise::corpus::Tokenizer;
@@ -172,7 +172,7 @@ fn a_finished_file_is_taken_up_and_classes_are_of_what_is_in_it() {
             .collect()
     };
     for (schedule, edit) in EDITS.iter().enumerate() {
-        // Every position is in one class of each kind, but for labels, and the means are those of all.
+        // Every position is in one class of each kind, except for labels, and together the means are those of all positions.
         for kind in ["position", "frequency_decile", "plain_entropy_decile"] {
             let (counts, kl) = (of(edit, kind, "positions"), of(edit, kind, "kl_nats"));
             assert_eq!(counts.iter().sum::<f64>(), (ROWS * (LENGTH - 1)) as f64);
@@ -197,7 +197,7 @@ fn a_finished_file_is_taken_up_and_classes_are_of_what_is_in_it() {
             "{edit}"
         );
     }
-    // The journal without the file tells of what is not there any more.
+    // A journal without the file refers to data that no longer exists.
     std::fs::remove_file(sandbox.path("tokens.safetensors")).unwrap();
     sweep(&sandbox, &[]).refused(&["tokens.safetensors", "--fresh"]);
     sweep(&sandbox, &["--fresh"]).succeeded();

@@ -1,4 +1,4 @@
-//! What is said before a run, and runs that end when enough is known.
+//! Messages before a run, and runs that stop when a standard error is reached.
 
 use crate::statistics::embedded_model;
 use crate::{Sandbox, Table, tiny, token_ids};
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 const SEQUENCES: usize = 30;
 
-/// A run whose corpus can be cut.
+/// A run whose corpus can be shortened.
 struct Adaptive {
     sandbox: Sandbox,
     model: String,
@@ -21,14 +21,14 @@ impl Adaptive {
         }
     }
 
-    /// What is said on the way to the table.
+    /// The messages printed before the table.
     fn run(&self, options: &[&str]) -> (String, Vec<u8>) {
         let on = ["--model", &self.model, "drop(l)", "swap(l,l+1)"];
         let outcome = self.sandbox.sweep(&[&on, options].concat()).succeeded();
         (outcome.stderr, self.sandbox.read("out.csv"))
     }
 
-    /// The largest standard error of KL with the first sequences alone.
+    /// The largest standard error of KL over the first sequences alone.
     fn worst(&self, sequences: usize) -> f64 {
         let rows = sequences.to_string();
         let table = Table::new(&self.run(&["--fresh", "--rows", &rows]).1);
@@ -41,7 +41,7 @@ impl Adaptive {
 fn as_many_sequences_as_a_standard_error_takes_whatever_the_threads() {
     let adaptive = Adaptive::new();
     let errors: Vec<f64> = (8..=SEQUENCES).map(|n| adaptive.worst(n)).collect();
-    // Between the smallest error and the first, so that some sequences are enough and more than the fewest are needed.
+    // Between the smallest error and the first, so that some sequences suffice but the fewest do not.
     let target = errors[0] * 0.5 + errors.iter().copied().fold(f64::MAX, f64::min) * 0.5;
     let enough = 8 + errors.iter().position(|error| *error <= target).unwrap();
     assert!((9..SEQUENCES).contains(&enough), "{errors:?}");
@@ -60,7 +60,7 @@ fn as_many_sequences_as_a_standard_error_takes_whatever_the_threads() {
     assert_eq!(run["until_se_reached"], true);
     assert_eq!(run["corpus"]["sequences"], SEQUENCES);
 
-    // From a journal alone, and from one that holds more than is needed.
+    // From the journal alone, and from a journal with more than is needed.
     let (said, table) = adaptive.run(&[&until]);
     assert!(said.contains("were finished by an earlier run"), "{said}");
     assert!(table == expected);
@@ -68,7 +68,7 @@ fn as_many_sequences_as_a_standard_error_takes_whatever_the_threads() {
     assert!(whole != expected);
     assert!(adaptive.run(&[&until]).1 == expected);
 
-    // What cannot be reached takes all there is.
+    // A target that cannot be reached takes all sequences.
     let (said, table) = adaptive.run(&["--until-se", "kl_nats=1e-12"]);
     let says = format!("not reached by all {SEQUENCES} sequences; the largest is");
     assert!(said.contains(&says), "{said}");
@@ -77,7 +77,7 @@ fn as_many_sequences_as_a_standard_error_takes_whatever_the_threads() {
     assert_eq!(manifest["runs"][0]["until_se_reached"], false);
 }
 
-/// Fewer sequences than a standard error takes are told, whatever the target: nothing was reached or missed.
+/// Too few sequences for a standard error are reported, whatever the target: it was neither reached nor missed.
 #[test]
 fn few_sequences_are_not_judged() {
     let adaptive = Adaptive::new();
@@ -88,7 +88,7 @@ fn few_sequences_are_not_judged() {
         let arguments = ["--fresh", "--rows", &rows, "--until-se", target];
         let (said, _) = adaptive.run(&arguments);
         let says = format!(
-            "{target} is not judged: that takes at least 8 sequences, and there are {rows};"
+            "{target} is not judged: that needs at least 8 sequences, but there are {rows};"
         );
         assert!(said.contains(&says), "{says}\n{said}");
         assert!(!said.contains("reached"), "{said}");
@@ -145,13 +145,13 @@ fn a_dry_run_says_the_plan_and_leaves_nothing() {
     assert!(said.contains("gpt2: shard 2/3 has "), "{said}");
     let said = dry(&["--until-se", "loss_nats=0.5"]);
     assert!(said.contains("standard error of loss_nats=0.5"), "{said}");
-    // What would be refused is refused.
+    // A dry run refuses what a run would refuse.
     let wrong = [&on[..2], &["--dry-run", "drop(9)"]].concat();
     adaptive
         .sandbox
         .sweep(&wrong)
         .refused(&["drop(9)", "out of range"]);
-    // Nothing of an earlier run is touched.
+    // An earlier run's files stay untouched.
     adaptive.run(&[]);
     let journal = adaptive.sandbox.read("out.csv.run/gpt2.journal");
     adaptive.sandbox.write("out.csv", b"mine");
@@ -192,7 +192,7 @@ fn a_dry_run_of_experiments_says_every_pass_and_leaves_nothing() {
     }
     let experiments = "\nexperiments: robustness, attention-locality, neurons, stages, ";
     assert!(said.contains(experiments), "{said}");
-    // A claim stands for what it is judged from.
+    // The name of a claim selects the experiments it is judged from.
     let said = dry(&["D22"]);
     let told: Vec<&str> = said
         .lines()

@@ -1,9 +1,9 @@
-//! Runs in bf16: what they record, and what they are kept apart from.
+//! Runs in bf16: what they record, and what they do not mix with.
 
 use crate::{Sandbox, Table, tiny, token_ids};
 use layerwise::kernels::bf16_features;
 
-/// The copy in f32 comes out of the memory that `--max-memory` allows, as everything else does.
+/// The copy in f32 takes its memory from `--max-memory`, as everything else does.
 #[test]
 fn a_copy_in_f32_that_does_not_fit_is_not_made() {
     if bf16_features().is_none() {
@@ -49,7 +49,7 @@ fn the_difference_from_f32_is_told_and_recorded() {
         return;
     }
 
-    // What was begun in one format is not gone on with in another.
+    // A run begun in one format does not resume in another.
     in_bf16(&[]).refused(&["out.csv.run/gpt2.journal", "--fresh"]);
     assert!(sandbox.read("out.csv") == exact);
 

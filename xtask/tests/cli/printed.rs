@@ -1,4 +1,4 @@
-//! A sweep without `--out`: a table for the reader, and nothing on disk.
+//! A sweep without `--out`: a printed table, and nothing on disk.
 
 use crate::{Outcome, Sandbox, Table, tiny, token_ids};
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 const STATISTICS: [&str; 4] = ["kl_nats", "top1_agreement", "entropy_bits", "loss_nats"];
 
-/// A sandbox whose temporary files lie in it.
+/// A sandbox that contains its own temporary files.
 struct Printed {
     sandbox: Sandbox,
     model: String,
@@ -31,7 +31,7 @@ impl Printed {
         command
     }
 
-    /// Runs a sweep that leaves nothing.
+    /// Runs a sweep that must leave no files.
     fn run(&self, options: &[&str]) -> Outcome {
         let before = self.sandbox.contents();
         let outcome = Outcome::of(&mut self.command(options)).succeeded();
@@ -146,7 +146,7 @@ fn an_interrupt_leaves_nothing_and_says_so() {
     let mut child = command.spawn().unwrap();
     let mut said = String::new();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    // Ctrl-C is watched before the plan is told.
+    // The handler for Ctrl-C is installed before the plan is printed.
     while !said.contains("besides the weights") {
         assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
     }
@@ -159,7 +159,7 @@ fn an_interrupt_leaves_nothing_and_says_so() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("of 20000 sequences of the sweep are finished, and none is kept"));
-    assert!(!said.contains("goes on from there"), "{said}");
+    assert!(!said.contains("resumes there"), "{said}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
     assert_eq!(printed.sandbox.contents(), before);
 }

@@ -1,9 +1,9 @@
-//! What the commands write, read in Python by the script of `fixtures/python`.
+//! Python reads the outputs of the commands with the script of `fixtures/python`.
 
 use crate::{Outcome, Sandbox, fixtures};
 use std::process::Command;
 
-/// Needs Python with the packages that `fixtures/python/README.md` names, and says so where they are absent.
+/// Needs Python with the packages that `fixtures/python/README.md` names; if they are absent, the test says so.
 #[test]
 fn results_are_read_by_pandas_polars_and_safetensors() {
     let imports = ["-c", "import pandas, polars, safetensors.numpy"];

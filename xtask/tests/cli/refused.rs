@@ -1,9 +1,9 @@
-//! Bad inputs: an error that names the item and what was expected, and nothing left behind.
+//! Bad inputs: an error that names the item and what was expected, and no files left behind.
 
 use crate::{Sandbox, npy, tiny, token_ids};
 use std::fs;
 
-/// A sandbox that holds one of each thing that a bad command line may name.
+/// A sandbox with one of each thing that a bad command line may name.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::with_ids(&token_ids(2, 16, 29));
     sandbox.write("high.npy", &npy(&[vec![1, 2, 28], vec![3, 29, 4]]));
@@ -31,7 +31,7 @@ fn check(arguments: &[&str], mentioned: &[&str]) {
     assert_eq!(sandbox.contents(), before, "{arguments:?} left something");
 }
 
-/// A `sweep` of the tiny GPT-2 (3 blocks, 29 tokens, context 16) that is right but for `arguments`.
+/// A `sweep` of the tiny GPT-2 (3 blocks, 29 tokens, context 16) that is valid except for `arguments`.
 #[track_caller]
 fn check_sweep(arguments: &[&str], mentioned: &[&str]) {
     let model = tiny("gpt2");
@@ -62,7 +62,7 @@ fn edits_that_do_not_fit() {
         ("repeat(0,0)", ["repeat(0,0)", "count 0", "1..="]),
     ] {
         check_sweep(&["--corpus", "ids.npy", edit], &mentioned);
-        // A good edit before it does not save it.
+        // A good edit before the bad one does not help.
         check_sweep(&["--corpus", "ids.npy", "drop(0)", edit], &mentioned);
     }
     check_sweep(
@@ -108,7 +108,7 @@ fn arguments_that_are_missing_or_mean_nothing() {
     check(&[], &["reproduce", "sweep", "diff-sites", "list"]);
 }
 
-/// Among all figures they stay empty; by name, or with data of their own, they are refused.
+/// Among all figures these stay empty; requested by name, or with data of their own, they are refused.
 #[test]
 fn figures_of_text_without_a_tokenizer() {
     let model = tiny("gpt2");
@@ -122,7 +122,7 @@ fn figures_of_text_without_a_tokenizer() {
         let on = ["--model", &model, "--corpus", "ids.npy", "--out", "out"];
         check(
             &[["reproduce", figure].as_slice(), &on].concat(),
-            &["gpt2", figure, "needs a tokenizer.json", "found none in"],
+            &["gpt2", figure, "needs a tokenizer.json", "has none"],
         );
     }
 }
@@ -265,7 +265,7 @@ fn the_journal_of_another_run_until_fresh() {
     assert!(sandbox.read("out.csv") != table);
 }
 
-/// What fits the first model and not the second is refused before the first has run.
+/// Whatever fits the first model but not the second is refused before the first has run.
 #[test]
 fn several_models_of_which_one_does_not_fit() {
     for (models, arguments, mentioned) in [

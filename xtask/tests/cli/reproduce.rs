@@ -18,7 +18,7 @@ const FIGURE: [&str; 7] = [
 /// The diagram of the interventions, which shows no model.
 const DIAGRAM: [&str; 2] = ["robustness-diagram.svg", "robustness-diagram.png"];
 
-/// What a run says of the paper, beside its models' folders.
+/// The files about the paper, next to the models' folders.
 const JUDGEMENTS: [&str; 7] = [
     "claims.csv",
     "known-values.csv",
@@ -29,7 +29,7 @@ const JUDGEMENTS: [&str; 7] = [
     "verdicts.csv",
 ];
 
-/// Checks that the files of the figure are there and hold pictures, and gives the table.
+/// Checks that the files of the figure exist and contain pictures, and returns the table.
 fn check(sandbox: &Sandbox, folder: &str, models: &[(&str, usize)]) {
     for file in FIGURE {
         let bytes = sandbox.read(&format!("{folder}/{file}"));
@@ -197,7 +197,7 @@ fn the_modal_token_is_that_of_the_logits() {
     }
 }
 
-/// The figure's numbers are those of the sweep.
+/// The figure's numbers equal those of the sweep.
 #[test]
 fn the_figures_table_agrees_with_sweep() {
     let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
@@ -284,7 +284,7 @@ fn figures_of_the_plain_pass_have_their_files() {
             .xtask(&[figures.as_slice(), &fixed, &options].concat())
             .succeeded();
     }
-    // Three blocks: a run of three fits once, one of five not at all. 16 positions: none is 16 after another.
+    // Three blocks: a run of three fits once, a run of five does not. 16 positions: none is 16 after another.
     let rows = [
         ("attention-locality", 3 * (4 + 4 + 1)),
         ("cka", 2 * 3 * 3),
@@ -370,7 +370,7 @@ fn text_of_another_kind_is_source_code_where_it_can_be_read() {
     assert!(!sandbox.path("none").exists());
 }
 
-/// Claims are judged from what was measured, and those about other figures say what they need.
+/// Claims are judged from measured values, and claims about other figures say what they need.
 #[test]
 fn every_claim_is_judged() {
     let sandbox = Sandbox::with_ids(&token_ids(3, 16, 29));
@@ -398,7 +398,7 @@ fn every_claim_is_judged() {
             .find(|&row| claims.text(row, "claim") == claim && claims.text(row, "model") == model);
         claims.text(row.unwrap(), "verdict")
     };
-    // Few sequences give no interval, and a Pythia is missing.
+    // With few sequences there is no interval, and a Pythia model is missing.
     assert_eq!(verdict("D2", "gpt2"), "undecided");
     assert_eq!(verdict("D6", "*"), "not tested");
     assert_eq!(verdict("D7", "*"), "not tested");
@@ -415,18 +415,18 @@ fn every_claim_is_judged() {
         rows.filter(|&row| stages.text(row, "model") == model)
             .count()
     };
-    // Other curves join this one when their figures' results are there.
+    // Other curves join this one when results of their figures exist.
     assert!(of("gpt2") % 101 == 0 && of("gpt2") > 0);
     assert_eq!(of("*"), of("gpt2"));
     let scale = Table::new(&sandbox.read("out/scale.csv"));
     assert_eq!(scale.text(0, "layers"), "3");
     assert!(scale.number(1, "median_drop_kl_nats") > 0.0);
-    // Of models of one number of blocks there is nothing to draw against it.
+    // Models with one number of blocks have nothing to plot against it.
     assert!(!sandbox.path("out/scale.png").exists());
     assert!(sandbox.path("out/stages-models.svg").is_file());
 }
 
-/// A model of one block has no block to drop or swap; whatever needs no second one is measured all the same.
+/// A model of one block has no block to drop or swap; everything that needs no second block is measured all the same.
 #[test]
 fn a_model_of_one_block_runs_what_needs_no_second() {
     use safetensors::SafeTensors;
@@ -463,7 +463,7 @@ fn a_model_of_one_block_runs_what_needs_no_second() {
     }
 }
 
-/// What readings of the weights copy comes out of the one budget of memory.
+/// Copies made for readings of the weights come out of the one memory budget.
 #[test]
 fn a_folded_unembedding_that_does_not_fit_is_refused() {
     let sandbox = Sandbox::with_ids(&token_ids(4, 12, 2000));

@@ -1,4 +1,4 @@
-//! Runs that were stopped, in every way a run can be stopped, and go on.
+//! Runs that were stopped, in every way a run can be stopped, and resume.
 
 use crate::{Outcome, Sandbox, narrow, tiny, token_ids};
 use std::fs::{self, File};
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 const JOURNAL: &str = "out.csv.run/qwen2.journal";
 const SEQUENCES: usize = 40;
 
-/// A run of some hundred milliseconds, or of a few seconds.
+/// A run that takes between some hundred milliseconds and a few seconds.
 struct Stopped {
     sandbox: Sandbox,
     arguments: Vec<String>,
-    /// What it writes, and what else belongs to it: files or folders.
+    /// The files and folders that it writes.
     output: String,
     belongings: Vec<&'static str>,
     /// The folder of its journal.
@@ -87,7 +87,7 @@ impl Stopped {
         self.sandbox.path(&self.output).exists()
     }
 
-    /// The table of a run that nothing stops.
+    /// The table of an uninterrupted run.
     fn uninterrupted(&self) -> Vec<u8> {
         self.run().succeeded();
         self.written()
@@ -104,7 +104,7 @@ impl Stopped {
         }
     }
 
-    /// What a run says that goes on after a number of units.
+    /// The message of a run that resumes after a number of units.
     fn says(&self, finished: usize) -> String {
         format!(
             "{}: {finished} {} were finished by an earlier run",
@@ -112,12 +112,12 @@ impl Stopped {
         )
     }
 
-    /// Units that the journal has finished.
+    /// The number of units that the journal has finished.
     fn journalled(&self) -> usize {
         self.lines("{\"unit\":")
     }
 
-    /// Whole lines of the journal with such a beginning behind their checksum.
+    /// Complete lines of the journal with this beginning after their checksum.
     fn lines(&self, beginning: &str) -> usize {
         let Ok(mut journals) = fs::read_dir(self.sandbox.path(&self.journals)) else {
             return 0;
@@ -127,7 +127,7 @@ impl Stopped {
         let bytes = fs::read(journal.unwrap_or_default()).unwrap_or_default();
         let whole = bytes.split_inclusive(|byte| *byte == b'\n');
         let whole = whole.filter(|line| line.ends_with(b"\n"));
-        // The checksum and a space stand before the JSON.
+        // The checksum and a space precede the JSON.
         whole
             .filter(|line| line[17..].starts_with(beginning.as_bytes()))
             .count()
@@ -176,11 +176,11 @@ fn a_journal_cut_anywhere_gives_the_same_table() {
     }
 }
 
-/// How often runs are killed, where the environment does not say.
+/// The number of kills, unless the environment says otherwise.
 const KILLS: usize = 6;
 
-/// Runs are killed (on Unix with signal 9) after a random number of units and a random time, each adding to what those
-/// before it have finished; once one has come to its end, all is begun anew.
+/// Kills runs (on Unix with signal 9) after a random number of units and a random time. Each run adds to what those before it
+/// have finished; once one has finished, the next starts over.
 fn check_kills(stopped: &Stopped) {
     let kills = std::env::var("LAYERWISE_TEST_KILLS");
     let kills = kills.map_or(KILLS, |kills| kills.parse().unwrap());
@@ -213,7 +213,7 @@ fn check_kills(stopped: &Stopped) {
             );
             stopped.forget();
         } else if kill % 2 == 1 {
-            // Every second one goes on to the end.
+            // Every second one runs to the end.
             let said = stopped.run().succeeded().stderr;
             let says = stopped.says(after);
             assert!(after == 0 || said.contains(&says), "kill {kill}: {said}");
@@ -257,7 +257,7 @@ fn check_interrupt(stopped: &Stopped) {
             };
             let says = format!(
                 "interrupted: {finished} of {all} {} are finished and kept{parts}; \
-                 the same command goes on from there",
+                 the same command resumes there",
                 stopped.unit
             );
             assert!(said.contains(&says), "{says}\n{said}");
@@ -291,7 +291,7 @@ fn an_interrupt_cuts_a_long_unit_and_loses_no_schedule() {
     let whole = stopped.sandbox.read(JOURNAL);
     stopped.forget();
     let mut parts = 0;
-    // The moment is not known beforehand at which a part of the schedules is finished.
+    // It is not known in advance when a part of the schedules is finished.
     for wait in (0..).map(Duration::from_millis).take(400) {
         let mut child = stopped.start();
         while !stopped.sandbox.path(JOURNAL).exists() && child.try_wait().unwrap().is_none() {
@@ -383,7 +383,7 @@ fn a_damaged_journal_is_refused_by_line_until_fresh() {
     }
 }
 
-/// A limit on the size of files stands for a full disk.
+/// A limit on file sizes stands in for a full disk.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_keeps_what_fits() {
@@ -394,7 +394,7 @@ fn a_full_disk_keeps_what_fits() {
     let expected = stopped.sandbox.read("out.csv");
     let journal = stopped.sandbox.read(JOURNAL);
     stopped.forget();
-    // In units of 512 bytes; a journal of two thirds ends within a line.
+    // The limit is in units of 512 bytes; two thirds of a journal end within a line.
     let blocks = (journal.len() * 2 / 3 / 512).to_string();
     let mut limited = std::process::Command::new("sh");
     limited
@@ -420,7 +420,7 @@ fn a_full_disk_keeps_what_fits() {
     assert!(stopped.sandbox.read("out.csv") == expected);
 }
 
-/// Items in the form of the real ones, of which one may be changed.
+/// Items in the form of the real data set; one may be changed.
 fn items(sandbox: &Sandbox, answer: &str, gold: usize) {
     let passage = r#"{"context": "the people of the", "continuation": "united states"}"#;
     let question = |query: &str, choices: [&str; 2], gold: usize| {
@@ -461,7 +461,7 @@ fn answers_to_other_items_are_not_taken_up() {
     };
     items(&sandbox, "a country", 0);
     let (_, before) = run("out", &[]);
-    // The journal holds log-likelihoods, which do not depend on the answer that counts as right.
+    // The journal contains log-likelihoods, which do not depend on which answer counts as right.
     for (at, (answer, gold, options, same_likelihoods)) in [
         ("a country of", 0, &[][..], false),
         ("a country", 1, &[], true),
@@ -477,13 +477,13 @@ fn answers_to_other_items_are_not_taken_up() {
         let (_, expected) = run(&format!("fresh-{at}"), options);
         assert!(found == expected, "{answer} {gold} {options:?}");
     }
-    // Nothing was lost meanwhile.
+    // Nothing was lost in the meantime.
     items(&sandbox, "a country", 0);
     assert!(run("out", &[]) == (true, before.clone()));
     assert!(run("out", &["--fresh"]) == (false, before));
 }
 
-/// Every reading that keeps what it finishes, given again.
+/// Every reading that keeps finished work, started again.
 #[test]
 fn what_every_reading_keeps_is_taken_up() {
     let sandbox = Sandbox::new();
@@ -502,7 +502,7 @@ fn what_every_reading_keeps_is_taken_up() {
         let all = sandbox.contents().into_iter();
         let files = all.filter(|path| sandbox.path("").join(path).is_file());
         files
-            // It tells the time.
+            // It shows the time.
             .filter(|path| !path.ends_with("manifest.json"))
             .map(|path| (path.clone(), fs::read(sandbox.path("").join(path)).unwrap()))
             .collect()

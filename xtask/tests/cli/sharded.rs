@@ -18,7 +18,7 @@ impl Sharded {
         Self { sandbox }
     }
 
-    /// `sweep` with further arguments, of which the first is the output.
+    /// `sweep` with further arguments, the first of which is the output.
     fn sweep(&self, arguments: &[&str]) -> Outcome {
         // The second model comes first by name.
         let models = [tiny("phi"), tiny("gpt2")];
@@ -113,15 +113,15 @@ fn what_does_not_make_up_a_run_is_refused() {
     check(&["part-4.csv.run"], &["part-4.csv.run", "not found"]);
     check(&["ids.npy"], &["ids.npy: line 1 is damaged"]);
     fs::create_dir(sharded.sandbox.path("empty")).unwrap();
-    check(&["empty"], &["empty: the folder holds no journal"]);
+    check(&["empty"], &["empty: the folder contains no journal"]);
     sharded
         .merge(&all, "part-1.csv")
-        .refused(&["part-1.csv.run", "one of those to be merged"]);
+        .refused(&["part-1.csv.run", "one of those to merge"]);
     sharded
         .merge(&all, "empty")
         .refused(&["empty: expected a file, found a folder"]);
 
-    // A shard that is not at its end; one that is torn is not either.
+    // An unfinished shard; a torn shard is unfinished, too.
     let journal = sharded.sandbox.read("part-2.csv.run/gpt2.journal");
     let torn = &journal[..journal.len() - 1];
     sharded.sandbox.write("part-2.csv.run/gpt2.journal", torn);
@@ -143,7 +143,7 @@ fn what_does_not_make_up_a_run_is_refused() {
         .sandbox
         .write("part-2.csv.run/gpt2.journal", &journal);
 
-    // Another text, another run.
+    // Another text makes another run.
     sharded
         .sandbox
         .write("ids.npy", &npy(&token_ids(SEQUENCES, 15, 29)));
@@ -168,7 +168,7 @@ fn a_run_goes_on_as_the_shard_it_was() {
         assert!(sharded.sandbox.read("part-1.csv.run/phi.journal") == journal);
     }
     assert!(!sharded.sandbox.path("part-1.csv").exists());
-    // Stopped halfway, it goes on, and the whole is what it would have been.
+    // Stopped halfway, it resumes, and the merged result is the same.
     sharded.shard(2, 2, &[]).succeeded();
     let half = &journal[..journal.len() / 2];
     sharded.sandbox.write("part-1.csv.run/phi.journal", half);
@@ -190,7 +190,7 @@ fn a_run_goes_on_as_the_shard_it_was() {
     assert!(!sharded.sandbox.path("wrong.csv.run").exists());
 }
 
-/// The table's rows are in the order of the models: a journal that was made for another place is not taken up.
+/// The table's rows are in the order of the models: a journal that was made for another place is not reused.
 #[test]
 fn models_keep_their_places() {
     let sharded = Sharded::new();

@@ -1,4 +1,4 @@
-//! `sweep`: the table, its values against whole logits, and the manifest.
+//! `sweep`: the table, its values compared with whole logits, and the manifest.
 
 use crate::{HEADER, Sandbox, Table, fixtures, tiny, token_ids};
 use layerwise::metrics::divergence::{argmax, entropy_bits, kl_nats, loss_nats};
@@ -9,7 +9,7 @@ use std::path::Path;
 
 const TOLERANCE: f64 = 1e-4;
 
-/// The columns that hold statistics, each followed by its standard error.
+/// The columns with statistics, each followed by its standard error.
 const STATISTICS: [&str; 5] = [
     "kl_nats",
     "top1_agreement",
@@ -196,7 +196,7 @@ fn one_sequence_has_no_standard_error() {
     check(&table, 0, &["id", "drop(1)"], Path::new(&model), &first);
 }
 
-/// Sequences of different lengths, from text, weigh by their positions.
+/// Sequences of different lengths, from text, are weighted by their positions.
 #[test]
 fn values_on_text_are_those_of_whole_logits() {
     let sandbox = Sandbox::new();

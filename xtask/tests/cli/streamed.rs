@@ -36,7 +36,7 @@ fn a_streamed_model_gives_the_bytes_of_one_in_memory() {
                 &["--fresh", "--stream", "--threads", threads],
             );
             assert!(
-                said.contains("streamed: a block is in memory while it is run"),
+                said.contains("streamed: each block is read from its file whenever it runs"),
                 "{said}"
             );
             assert!(
@@ -44,7 +44,7 @@ fn a_streamed_model_gives_the_bytes_of_one_in_memory() {
                 "{case}, {threads} threads"
             );
         }
-        // The journal of the one goes on as that of the other.
+        // Streamed and unstreamed runs share a journal.
         let said = sweep("streamed.csv", &[]);
         assert!(
             said.contains("5 sequences of the sweep were finished by an earlier run"),
@@ -113,14 +113,14 @@ fn a_model_larger_than_the_memory_is_streamed() {
         run("12M")
             .succeeded()
             .stderr
-            .contains("gpt2-8x160: streamed: a block")
+            .contains("gpt2-8x160: streamed: each block")
     );
     assert!(sandbox.read("out.csv") == expected);
     assert_eq!(Table::new(&expected).rows.len(), 9);
     run("100K").refused(&["gpt2-8x160: the weights: needs", "--max-memory"]);
 }
 
-/// A group of sequences brings each block into memory once, or once more where its schedules go back.
+/// A group of sequences brings each block into memory once, or once more if its schedules go back.
 #[test]
 fn schedules_of_a_group_run_a_block_together() {
     let sandbox = Sandbox::with_ids(&token_ids(5, 12, 29));
@@ -130,7 +130,7 @@ fn schedules_of_a_group_run_a_block_together() {
             .xtask(&[&["sweep"], edits, &fixed].concat())
             .succeeded()
             .stderr;
-        let told = said.split("blocks were read ").nth(1).unwrap();
+        let told = said.split("read blocks from their files ").nth(1).unwrap();
         told.split(' ').next().unwrap().parse::<u64>().unwrap()
     };
     let plain = read(&["id"]);
@@ -140,7 +140,7 @@ fn schedules_of_a_group_run_a_block_together() {
         read(&["drop(l)", "keep(0..l)", "drop_attn(l)", "zero(mlp.out[l])"]),
         plain
     );
-    // From the first block that is run late to the last.
+    // From the first block that runs late to the last.
     assert_eq!(read(&["swap(l,l+1)"]), plain + blocks);
     assert_eq!(
         read(&["drop(l)", "plain(attn.pattern[1])"]),

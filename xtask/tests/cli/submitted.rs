@@ -1,11 +1,11 @@
-//! Arrays of tasks, as scripts that a shell runs. What Slurm makes of the same scripts is tested with Slurm.
+//! Arrays of tasks, as scripts that a shell runs. Tests with Slurm cover the same scripts under Slurm.
 #![cfg(unix)]
 
 use crate::{Outcome, Sandbox, tiny, token_ids};
 use std::fs;
 use std::process::Command;
 
-/// The command that is divided, with words that a shell would take for its own.
+/// The command to divide, with words that a shell would interpret.
 fn sweep(out: &str) -> Vec<String> {
     let words = [
         "sweep",
@@ -26,7 +26,7 @@ fn run(sandbox: &Sandbox, before: &[&str], command: &[String]) -> Outcome {
     sandbox.xtask(&[before, &words].concat())
 }
 
-/// Scripts go to their folder by themselves, wherever they are started.
+/// Scripts change into their folder themselves, wherever they are started.
 fn shell(arguments: &[&str]) -> Outcome {
     let mut command = Command::new("sh");
     Outcome::of(command.args(arguments).env_remove("LAYERWISE_CACHE"))
@@ -72,7 +72,9 @@ fn a_shell_runs_the_tasks_and_what_is_missing_again() {
             .succeeded()
             .stdout
     };
-    assert!(status().contains("3 tasks\nmissing: 3 (1-3)\nrun what is missing (array 1-3) by:\n"));
+    assert!(
+        status().contains("3 tasks\nmissing: 3 (1-3)\nrun what is missing (array 1-3) with:\n")
+    );
 
     // One task runs, and another was stopped halfway.
     let script = folder.join("tasks.sh");
@@ -93,11 +95,11 @@ fn a_shell_runs_the_tasks_and_what_is_missing_again() {
     assert!(sandbox.read("a b.csv") == sandbox.read("whole.csv"));
     let told = status();
     assert!(
-        told.contains("finished: 3 (1-3)\n") && told.contains("all that is left is to merge"),
+        told.contains("finished: 3 (1-3)\n") && told.contains("all tasks are finished; merge them"),
         "{told}"
     );
 
-    // The same command again takes up everything; another one is refused.
+    // The same command again reuses all work; another command is refused.
     fs::remove_file(sandbox.path("a b.csv")).unwrap();
     run(
         &sandbox,
@@ -171,7 +173,7 @@ fn memory_and_time_are_foretold_by_the_first_items() {
         &["#SBATCH --mem=2048M\n", "#SBATCH --time=0-00:0"],
         &[],
     );
-    // With both, nothing is opened.
+    // With both, no model is opened.
     let both = ["--time", "7", "--memory", "2G", "--partition", "long"];
     check(&sweep, &both, &["--partition=long\n"], &["schedules"]);
     let few = [
@@ -251,7 +253,7 @@ fn what_cannot_be_timed_needs_a_limit() {
         ];
         sandbox.xtask(&[&slurm, limits, &weights].concat())
     };
-    submit(&["--memory", "1G"]).refused(&["nothing of this run is made of items", "give --time T"]);
+    submit(&["--memory", "1G"]).refused(&["this run has no items", "give --time T"]);
     let shown = submit(&["--time", "5"]).succeeded().stdout;
     assert!(shown.contains("#SBATCH --time=5\n"), "{shown}");
 }

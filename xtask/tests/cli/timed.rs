@@ -1,11 +1,11 @@
-//! `speed`: a row for each edit and length, beside what the bytes predict. No test looks at a time.
+//! `speed`: a row for each edit and length, next to what the number of bytes predicts. No test looks at a time.
 
 use crate::{Sandbox, tiny};
 use layerwise::schedule::{Edit, Schedule};
 use layerwise::transformer::{Cost, Model};
 use std::fs;
 
-/// The table's first line, word for word what the contract says.
+/// The table's first line, word for word as promised to other programs.
 const HEADER: &str = "model,schedule,precision,threads,prompt_tokens,decoded_tokens,repetitions,prefill_tokens_per_s,prefill_se,\
 first_token_ms,first_token_se,decode_ms_per_token,decode_se,ratio_to_plain,ratio_se,predicted_ratio,cache_bytes";
 

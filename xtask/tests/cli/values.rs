@@ -20,7 +20,7 @@ fn vectors(tensors: &[(&str, &[f32])]) -> Vec<u8> {
 #[test]
 fn edits_of_values_are_swept_like_edits_of_blocks() {
     let sandbox = Sandbox::with_ids(&token_ids(4, 9, 29));
-    // A norm that subtracts the mean would not see equal numbers.
+    // A norm that subtracts the mean would not notice equal numbers.
     let steering: Vec<f32> = (0..16_u8).map(f32::from).collect();
     sandbox.write(
         "v.safetensors",
@@ -97,7 +97,7 @@ fn what_edits_of_values_lack_is_refused_and_named() {
         &[
             "add(embed,v,1)",
             "a tensor `v`",
-            "give a file that has it by --vectors",
+            "give a file that contains it with --vectors",
         ],
     );
     check(
@@ -171,7 +171,7 @@ fn pairs_are_patched_and_their_shards_merged() {
         ["2", "", "4", "4"]
     );
     assert_eq!(table.text(row("zero(attn.head_out[1,3])"), "h"), "3");
-    // The last position of the last block is all that the output depends on.
+    // The output depends only on the last position of the last block.
     for (edit, recovered) in [
         ("id", 0.0),
         ("donor(embed)", 1.0),
@@ -191,7 +191,7 @@ fn pairs_are_patched_and_their_shards_merged() {
     assert_eq!(sandbox.read("merged.csv"), bytes);
     let manifest = sandbox.json("out.csv.run/manifest.json");
     assert_eq!(manifest["runs"][0]["pairs"]["file"], "pairs.jsonl");
-    // Without a file, a table of what comes back.
+    // Without a file, a printed table of what is restored.
     let fixed = [
         "sweep",
         "donor(embed)",
@@ -251,7 +251,7 @@ fn means_are_kept_with_a_run_and_sources_are_told() {
         .iter()
         .filter(|path| path.starts_with("out.csv.run/means.run"));
     assert_eq!(kept.count(), 2, "the folder, and a journal of sums");
-    // All of it is taken up again.
+    // All of it is reused.
     std::fs::remove_file(sandbox.path("out.csv")).unwrap();
     let told = run(&[]).stderr;
     assert!(

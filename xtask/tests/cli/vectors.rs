@@ -121,5 +121,5 @@ fn what_cannot_be_written_is_refused() {
     ];
     sandbox
         .xtask(&arguments)
-        .refused(&["needs a tokenizer.json"]);
+        .refused(&["has no tokenizer.json"]);
 }

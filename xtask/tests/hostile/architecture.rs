@@ -46,7 +46,7 @@ pub(crate) fn tensors() -> Vec<Case> {
             ],
         ),
         accepted(
-            (73, "buffers that are known to mean nothing"),
+            (73, "buffers that are known to have no meaning"),
             buffers(),
             &["model: 3 schedules"],
         ),

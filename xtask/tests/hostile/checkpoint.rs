@@ -2,16 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-/// Tokens of the models: the 256 bytes, two for padding, `ab` and the end of a text.
+/// Tokens of the models: the 256 bytes, two for padding, `ab` and the end-of-text token.
 pub(crate) const VOCAB: usize = 260;
 
-/// A checkpoint's config and tensors, to be spoilt.
+/// A checkpoint's config and tensors, for cases to damage.
 pub(crate) struct Checkpoint {
     pub(crate) config: Map<String, Value>,
     pub(crate) tensors: Vec<Tensor>,
 }
 
-/// A tensor as a file holds it.
+/// A tensor as stored in a file.
 #[derive(Clone)]
 pub(crate) struct Tensor {
     pub(crate) name: String,
@@ -21,7 +21,7 @@ pub(crate) struct Tensor {
 }
 
 impl Tensor {
-    /// A tensor of small random numbers; a norm's gain is about one.
+    /// A tensor of small random numbers; a norm's gain is around one.
     pub(crate) fn random(name: &str, shape: &[usize]) -> Self {
         let mut state = name.bytes().fold(1_u64, |state, byte| {
             state.wrapping_mul(257) + u64::from(byte)
@@ -46,7 +46,7 @@ impl Tensor {
         }
     }
 
-    /// Makes every value this one.
+    /// Sets every value to this one.
     pub(crate) fn fill(&mut self, value: f32) {
         self.data = value.to_le_bytes().repeat(self.data.len() / 4);
     }
@@ -136,14 +136,14 @@ impl Checkpoint {
         self
     }
 
-    /// The same checkpoint with one tensor more.
+    /// The same checkpoint with one more tensor.
     pub(crate) fn with(mut self, tensor: Tensor) -> Self {
         self.tensors.push(tensor);
         self
     }
 }
 
-/// A safetensors file of any header and data.
+/// A safetensors file with any header and data.
 pub(crate) fn file(header: impl AsRef<[u8]>, data: &[u8]) -> Vec<u8> {
     let header = header.as_ref();
     [&(header.len() as u64).to_le_bytes(), header, data].concat()
@@ -155,7 +155,7 @@ pub(crate) fn entry(name: &str, dtype: &str, shape: &str, begin: u64, end: u64) 
     format!(r#"{name}:{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{begin},{end}]}}"#)
 }
 
-/// The header of a file of tensors one after another.
+/// The header of a file with these tensors in order.
 pub(crate) fn header(tensors: &[Tensor]) -> String {
     let mut begin = 0;
     let entries: Vec<String> = tensors
@@ -184,7 +184,7 @@ pub(crate) fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
     file(header(tensors), &data(tensors))
 }
 
-/// The character that stands for a byte in byte-level vocabularies.
+/// The character that represents a byte in byte-level vocabularies.
 fn byte_character(byte: u8) -> char {
     let printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
     if printable(byte) {
@@ -194,7 +194,7 @@ fn byte_character(byte: u8) -> char {
     char::from_u32(256 + u32::try_from(others).unwrap()).unwrap()
 }
 
-/// A byte-level tokenizer in which each byte is the token of its number and `ab` is 256.
+/// A byte-level tokenizer in which each byte is the token with its number, and `ab` is 256.
 pub(crate) fn tokenizer() -> Value {
     let mut vocab: Map<String, Value> = (0..=255_u8)
         .map(|byte| (byte_character(byte).to_string(), json!(byte)))

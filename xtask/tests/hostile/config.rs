@@ -33,7 +33,7 @@ fn set(name: (u8, &'static str), key: &'static str, value: Value, says: &[&str])
     )
 }
 
-/// A config of these bytes.
+/// A `config.json` with these bytes.
 fn text(name: (u8, &'static str), text: &'static [u8], says: &[&str]) -> Case {
     let make = move |sandbox: &Sandbox| sandbox.write(FILE, text);
     Case::refused(name, make, &[&[FILE], says].concat())
@@ -43,7 +43,7 @@ fn checkpoint(name: (u8, &'static str), checkpoint: Checkpoint, says: &[&str]) -
     Case::refused(name, move |s| s.write_checkpoint(&checkpoint), says)
 }
 
-/// Cases 54 to 66, 70 and 71: what the file alone shows.
+/// Cases 54 to 66, 70 and 71: faults visible in the file alone.
 pub(crate) fn configs() -> Vec<Case> {
     let unsupported = |number, what, key, value| {
         set(
@@ -247,7 +247,7 @@ pub(crate) fn configs() -> Vec<Case> {
     ]
 }
 
-/// Cases 56, 61, 65, 68, 70, 71: what looks wrong and is not.
+/// Cases 56, 61, 65, 68, 70, 71: configs that look wrong but are valid.
 pub(crate) fn valid() -> Vec<Case> {
     let accepted = |name, change: fn(&mut Checkpoint), says: &[&str]| {
         let make = move |sandbox: &Sandbox| {
@@ -310,7 +310,7 @@ pub(crate) fn valid() -> Vec<Case> {
         ),
         unread(
             65,
-            "a base of rotations beside `rope_parameters` with another",
+            "a base of rotations next to `rope_parameters` with another base",
             |checkpoint| {
                 checkpoint.config.insert(
                     "rope_parameters".to_owned(),
@@ -404,7 +404,7 @@ pub(crate) fn against_weights() -> Vec<Case> {
                 "is available",
             ],
         )
-        // Not every system says what it has left.
+        // Not every system reports its free memory.
         .on(
             "ids.npy",
             match cfg!(target_os = "linux") {

@@ -1,6 +1,6 @@
-//! What can happen to a run: a full disk, a folder that may not be written, other processes, other clocks, kills.
+//! Faults during a run: a full disk, a folder without write permission, other processes, other clocks, kills.
 //!
-//! After each, a run that nothing hinders ends in the bytes of one that nothing ever hindered.
+//! After each fault, an undisturbed run ends in the same bytes as a run that was never disturbed.
 
 use crate::REPRODUCE;
 use crate::runs::SWEEP;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 const JOURNAL: &str = "out.csv.run/model.journal";
 const RUN: &str = "out.csv.run";
 
-/// The table of a run that nothing hinders.
+/// The table of an undisturbed run.
 fn expected() -> Vec<u8> {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.run(&SWEEP).code, Some(0));
@@ -30,14 +30,14 @@ fn check_end(sandbox: &Sandbox, expected: &[u8], after: &str) {
     assert!(sandbox.read("out.csv") == expected, "{after}");
 }
 
-/// No file may grow beyond some blocks of 512 bytes (1024 in some shells): writing fails at every place in turn.
+/// No file may grow beyond some blocks of 512 bytes (1024 in some shells), so that writing fails at each place in turn.
 #[test]
 fn files_that_cannot_grow() {
     let expected = expected();
     let mut refused = 0;
     for blocks in 0..8 {
         let sandbox = Sandbox::new();
-        // The signal that comes with the limit is ignored, as no disk sends one.
+        // The signal that comes with the limit is ignored, since no disk sends one.
         let limits = format!("trap '' XFSZ && ulimit -f {blocks}");
         let outcome = sandbox.run_under(&limits, &SWEEP);
         let after = format!("{blocks} blocks");
@@ -57,7 +57,7 @@ fn files_that_cannot_grow() {
     assert!(refused > 1, "{refused}");
 }
 
-/// A file system of some KiB that is full, until it is made larger.
+/// A file system of some KiB that is full, until it is enlarged.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_is_full() {
@@ -129,7 +129,7 @@ fn more_threads_than_the_system_starts() {
     assert!(!sandbox.path("out.csv").exists());
 }
 
-/// Neither the name of an output nor that of a text has to be UTF-8, and the manifest holds what can be held of them.
+/// Names of outputs and texts need not be UTF-8; the manifest holds as much of them as it can.
 #[cfg(target_os = "linux")]
 #[test]
 fn paths_that_are_not_utf_8() {
@@ -178,7 +178,7 @@ fn several_processes_on_one_folder() {
     }
 }
 
-/// No time of a file or of the clock decides anything.
+/// File times and the clock decide nothing.
 #[test]
 fn clocks_that_jump() {
     let expected = expected();
@@ -210,7 +210,7 @@ fn figures() -> (Sandbox, [&'static str; 8]) {
     (sandbox, REPRODUCE)
 }
 
-/// The files of figures and tables, which do not depend on times; every name but those being written.
+/// The files of figures and tables, which do not depend on times, except files that are being written.
 fn results(sandbox: &Sandbox) -> Vec<(String, Vec<u8>)> {
     let names = sandbox
         .contents()
@@ -230,7 +230,7 @@ fn results(sandbox: &Sandbox) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// `reproduce`, killed (every third time interrupted) at any moment, figures and tables included.
+/// `reproduce`, killed (every third time interrupted) at any moment, including while it writes figures and tables.
 ///
 /// `LAYERWISE_TEST_KILLS` says how many times.
 #[test]
@@ -276,7 +276,7 @@ fn stop(mut child: Child, interrupt: bool) {
     if interrupt {
         let id = child.id().to_string();
         let mut kill = Command::new("kill");
-        // It may have ended by itself.
+        // It may have finished by itself.
         let _ = kill.args(["-INT", &id]).stderr(Stdio::null()).status();
         let code = child.wait().unwrap().code();
         assert!(matches!(code, Some(0 | 130) | None), "{code:?}");
@@ -286,7 +286,7 @@ fn stop(mut child: Child, interrupt: bool) {
     }
 }
 
-/// Neither a run folder nor a journal that may not be written is written to; the message names the one that is in the way.
+/// A run folder or journal without write permission stays untouched; the message names the one that is in the way.
 #[test]
 fn a_journal_that_may_not_be_written() {
     for (folder_mode, in_the_way) in [(0o755, RUN), (0o777, JOURNAL)] {

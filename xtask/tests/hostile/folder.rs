@@ -14,7 +14,7 @@ const FILE: &str = "model/model.safetensors";
 const TOKENIZER: &str = "model/tokenizer.json";
 const INDEX: &str = "model/model.safetensors.index.json";
 
-/// Makes a FIFO, which blocks who opens it for reading.
+/// Makes a FIFO, which blocks whoever opens it for reading.
 pub(crate) fn make_fifo(sandbox: &Sandbox, name: &str) {
     let path = sandbox.path(name);
     let _ = fs::remove_file(&path);
@@ -22,7 +22,7 @@ pub(crate) fn make_fifo(sandbox: &Sandbox, name: &str) {
     assert!(made.success());
 }
 
-/// The good checkpoint in two shards, `s1` and `s2.safetensors`; returns its index, to be written.
+/// The good checkpoint in two shards, `s1` and `s2.safetensors`; returns its index for the caller to write.
 fn shards(sandbox: &Sandbox) -> Map<String, Value> {
     fs::remove_file(sandbox.path(FILE)).unwrap();
     let tensors = Checkpoint::llama().tensors;
@@ -55,7 +55,7 @@ fn mapped(
     Case::refused(name, make, says)
 }
 
-/// An index that names a shard so.
+/// An index that names a shard like this.
 fn named(name: (u8, &'static str), shard: &'static str) -> Case {
     let change = move |map: &mut Map<String, Value>| {
         map["lm_head.weight"] = json!(shard);
@@ -64,12 +64,12 @@ fn named(name: (u8, &'static str), shard: &'static str) -> Case {
     mapped(name, change, &says)
 }
 
-/// A folder that is changed after a good model was written there.
+/// A folder with a good model, changed afterwards.
 fn changed(name: (u8, &'static str), change: impl Fn(&Sandbox) + 'static, says: &[&str]) -> Case {
     Case::refused(name, change, says)
 }
 
-/// What stands in place of a file of the model.
+/// What replaces a file of the model.
 fn instead(
     name: (u8, &'static str),
     file: &'static str,
@@ -206,7 +206,7 @@ pub(crate) fn indices() -> Vec<Case> {
     ]
 }
 
-/// Cases 40, 41 and 48 to 51: what kinds of files there are, and where links lead.
+/// Cases 40, 41 and 48 to 51: kinds of files, and targets of links.
 pub(crate) fn kinds() -> Vec<Case> {
     let pickle = |name: (u8, &'static str), file: &'static str| {
         let make = move |sandbox: &Sandbox| {
@@ -271,7 +271,7 @@ pub(crate) fn kinds() -> Vec<Case> {
         )
         .on("text.txt", &[]),
         instead(
-            (40, "tokenizer that is a link to nothing"),
+            (40, "tokenizer that is a dangling link"),
             TOKENIZER,
             |sandbox, file| symlink("absent.json", sandbox.path(file)).unwrap(),
             &["found a link to absent.json", "does not exist"],
@@ -315,7 +315,7 @@ pub(crate) fn kinds() -> Vec<Case> {
             (41, "a socket for the weights"),
             FILE,
             |sandbox, file| {
-                // The longest path of a socket is short: it is made beside and moved.
+                // The path of a socket must be short: it is created nearby and moved.
                 drop(UnixListener::bind(sandbox.path("s")).unwrap());
                 fs::rename(sandbox.path("s"), sandbox.path(file)).unwrap();
             },
@@ -349,7 +349,7 @@ pub(crate) fn kinds() -> Vec<Case> {
             &["not found", "expected the weights"],
         ),
         changed(
-            (50, "link to a blob that is not there"),
+            (50, "link to a missing blob"),
             |sandbox| {
                 fs::remove_file(sandbox.path(FILE)).unwrap();
                 symlink("../blobs/248dfc39", sandbox.path(FILE)).unwrap();
@@ -401,7 +401,7 @@ fn kinds_of_files_and_links() {
     check(kinds());
 }
 
-/// A user who may not read a file of the model is told which.
+/// A user who may not read a file of the model learns which file it is.
 #[test]
 fn files_that_may_not_be_read() {
     for file in ["config.json", "model.safetensors"] {

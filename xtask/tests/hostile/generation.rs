@@ -1,4 +1,4 @@
-//! 91: what `generate` is given.
+//! 91: inputs of `generate`.
 
 use crate::sandbox::Sandbox;
 use crate::{Case, check};
@@ -64,17 +64,17 @@ pub(crate) fn generation() -> Vec<Case> {
             ],
         ),
         alone(
-            "temperature that is no number",
+            "temperature that is not a number",
             &["--ids", "1", "--temperature", "nan"],
             &["temperature is NaN"],
         ),
         alone(
-            "logits that are no numbers",
+            "logits that are not numbers",
             &["--ids", "1", "--edit", "scale_mlp(0,1e300)"],
             &["scale_mlp(0,", "the logit of token", "overflow"],
         ),
         alone(
-            "edit of a block that is not there",
+            "edit of a missing block",
             &["--ids", "1", "--edit", "drop(2)"],
             &["--edit drop(2)", "2 is out of range"],
         ),
@@ -98,7 +98,7 @@ pub(crate) fn generation() -> Vec<Case> {
             &["cannot be read"],
         ),
         chat(
-            "template that calls what it may not",
+            "template that calls a forbidden function",
             b"{{ open('/etc/passwd').read() }}",
             &["fails", "open"],
         ),

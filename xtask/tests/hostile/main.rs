@@ -1,9 +1,9 @@
 //! The project's list of 93 bad inputs, through the built program.
 //!
-//! Every case builds its input by code, in a folder of its own, from a checkpoint and texts that are good (a test
-//! says so), and runs the program there. Refused means: exit code 1 or 2; a message that names the file, the item, what
-//! was expected and what was found; no panic; nothing written; and all of it with limited memory, in limited time.
-//! `README.md` lists all cases; it is written from them, and a test keeps it so.
+//! Every case builds its input in code, in a folder of its own, from a checkpoint and texts that are good (a test checks
+//! that), and runs the program there. Refused means: exit code 1 or 2; a message that names the file, the item, what was
+//! expected and what was found; no panic; no output; and all of it with limited memory, in limited time.
+//! `README.md` lists all cases; it is generated from them, and a test keeps it current.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(unix)]
@@ -40,14 +40,14 @@ const REPRODUCE: [&str; 8] = [
     "out",
 ];
 
-/// What must become of a case.
+/// The expected outcome of a case.
 #[derive(Clone, Copy, PartialEq)]
 enum Expected {
-    /// An error, and nothing written.
+    /// An error, and no output.
     Refused,
-    /// An error once the run has begun: its journal stays, and there is no result.
+    /// An error after the run has begun: its journal stays, and there is no result.
     Stopped,
-    /// A result, and a word about what is unusual.
+    /// A result, and a message about what is unusual.
     Accepted,
 }
 
@@ -57,20 +57,20 @@ struct Case {
     number: u8,
     what: &'static str,
     expected: Expected,
-    /// Puts the input into a good sandbox.
+    /// Puts the input into a sandbox that is otherwise good.
     make: Box<dyn Fn(&Sandbox)>,
-    /// What the message must hold, or, of what is accepted, the messages.
+    /// Text that the message, or for accepted inputs the messages, must contain.
     says: Vec<String>,
     command: Command,
 }
 
-/// What is run on a case's input.
+/// The commands that run on a case's input.
 enum Command {
-    /// `sweep`, `sweep --no-mmap`, `reproduce`, all on token ids; they must agree.
+    /// `sweep`, `sweep --no-mmap` and `reproduce`, all on token ids; they must agree.
     Model,
     /// `sweep` on a corpus, with more arguments.
     Sweep(&'static str, Vec<&'static str>),
-    /// These arguments and no others.
+    /// Exactly these arguments.
     Exactly(Vec<&'static str>),
 }
 
@@ -96,7 +96,7 @@ impl Case {
         Self::new(name, Expected::Refused, make, says)
     }
 
-    /// A model that must load, with a word about it.
+    /// A model that must load, with a message about it.
     fn accepted(
         name: (u8, &'static str),
         make: impl Fn(&Sandbox) + 'static,
@@ -138,7 +138,7 @@ impl Case {
         }
     }
 
-    /// Everything that is wrong with how the program takes the case.
+    /// Everything that is wrong with how the program handles the case.
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for arguments in self.command_lines() {
@@ -164,7 +164,7 @@ impl Case {
                         let paths = after.iter().map(|(path, _)| path.clone());
                         let journals: Vec<PathBuf> =
                             paths.filter(|path| is_journal(path)).collect();
-                        // A journal, and the folders that it is in.
+                        // A journal, and its folders.
                         after.retain(|(path, _)| !journals.iter().any(|j| j.starts_with(path)));
                     }
                     if after != before {
@@ -193,7 +193,7 @@ fn faults_of_words(outcome: &Outcome, says: &[String], fault: &mut impl FnMut(St
     if said.contains("panicked") || said.contains("RUST_BACKTRACE") {
         fault(format!("a panic: {said}"));
     }
-    // A message that nobody can read helps nobody.
+    // The message must be readable.
     if said.len() > 10_000 {
         let start: String = said.chars().take(200).collect();
         fault(format!("{} bytes of messages: {start}…", said.len()));
@@ -208,13 +208,13 @@ fn faults_of_words(outcome: &Outcome, says: &[String], fault: &mut impl FnMut(St
     }
 }
 
-/// Runs cases; all that is wrong is reported together.
+/// Runs cases, and reports all faults together.
 fn check(cases: Vec<Case>) {
     let faults: Vec<String> = cases.iter().flat_map(Case::faults).collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// What the cases start from is good.
+/// The inputs that the cases start from are good.
 #[test]
 fn the_sandbox_is_good() {
     for corpus in ["ids.npy", "text.txt", "text.jsonl"] {

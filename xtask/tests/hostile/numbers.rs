@@ -1,4 +1,4 @@
-//! 33 and 88, as far as numbers go: what overflows on the way, and statistics of too little.
+//! 33 and 88, as far as numbers go: overflow on the way, and statistics of too few values.
 
 use crate::checkpoint::Checkpoint;
 use crate::runs::SWEEP;
@@ -18,7 +18,7 @@ fn overflowing(name: (u8, &'static str), checkpoint: Checkpoint, says: &[&str]) 
     Case::refused(name, move |s| s.write_checkpoint(&checkpoint), &says)
 }
 
-/// Case 88, as far as a model can bring it about.
+/// Case 88, as far as a model can cause it.
 pub(crate) fn overflows() -> Vec<Case> {
     let filled = |names: &[&str], value: f32| {
         let mut checkpoint = Checkpoint::llama();
@@ -125,7 +125,7 @@ fn fields(sandbox: &Sandbox) -> Vec<Vec<String>> {
     table.lines().map(fields).collect()
 }
 
-/// The numbers of a column, without the header; an empty field is none.
+/// The numbers of a column, without the header; `None` for an empty field.
 #[track_caller]
 fn column(table: &[Vec<String>], name: &str) -> Vec<Option<f64>> {
     let at = table[0].iter().position(|column| column == name).unwrap();
@@ -166,7 +166,7 @@ fn one_sequence_has_no_standard_error() {
     }
 }
 
-/// Three tokens are two positions, one of them with a loss.
+/// Three tokens give two positions, one of them with a loss.
 #[test]
 fn the_shortest_sequences_have_statistics() {
     let sandbox = Sandbox::new();
@@ -184,7 +184,7 @@ fn the_shortest_sequences_have_statistics() {
     }
 }
 
-/// An unembedding of zeros says the same of every token: all is defined, and the warning names it.
+/// An unembedding of zeros gives every token the same probability: all statistics are defined, and the warning names it.
 #[test]
 fn predictions_that_are_constant_have_statistics() {
     let sandbox = Sandbox::new();

@@ -5,7 +5,7 @@ use crate::{Case, check};
 use std::fs;
 use std::io::Write;
 
-/// A number as Thrift's compact protocol writes it.
+/// A number in Thrift's compact protocol.
 fn number(value: i64) -> Vec<u8> {
     let mut rest = (value << 1 ^ value >> 63) as u64;
     let mut bytes = Vec::new();
@@ -17,7 +17,7 @@ fn number(value: i64) -> Vec<u8> {
     bytes
 }
 
-/// A field, so many numbers after the one before.
+/// A field whose id is so much larger than the previous one's.
 fn field(step: u8, kind: u8, value: &[u8]) -> Vec<u8> {
     [&[step << 4 | kind], value].concat()
 }
@@ -30,7 +30,7 @@ fn text(step: u8, value: &str) -> Vec<u8> {
     field(step, 8, &[&[value.len() as u8], value.as_bytes()].concat())
 }
 
-/// A structure's bytes, ended.
+/// A structure's bytes with the end marker.
 fn structure(fields: &[Vec<u8>]) -> Vec<u8> {
     [fields.concat(), vec![0]].concat()
 }
@@ -47,7 +47,7 @@ struct Page {
     values: i64,
     uncompressed: i64,
     compressed: i64,
-    /// Bytes of the chunk, as the footer has them; `None` for what they are.
+    /// Bytes of the chunk, as the footer states them; `None` for the true number.
     chunk: Option<i64>,
     bytes: Vec<u8>,
 }

@@ -1,4 +1,4 @@
-//! Tables of results that `draw` cannot read, or that say nothing.
+//! Tables of results that `draw` cannot read, or that contain nothing.
 
 use crate::sandbox::Sandbox;
 use crate::{Case, REPRODUCE, check};
@@ -6,7 +6,7 @@ use std::fs;
 
 const NUMBER: u8 = 93;
 
-/// The units that verdicts are made from.
+/// The units that verdicts are computed from.
 const UNITS: &str = "out/model/units.csv";
 
 const DRAW: [&str; 2] = ["draw", "out"];
@@ -19,11 +19,11 @@ fn reproduced(sandbox: &Sandbox, change: impl Fn(&str) -> Vec<u8>) {
     sandbox.write(UNITS, &change(&units));
 }
 
-/// The first line below the head, with one field changed; the other lines as they are.
+/// The first line below the header, with one field changed; the other lines unchanged.
 fn with_field(units: &str, column: &str, value: &str) -> Vec<u8> {
     let mut lines: Vec<String> = units.lines().map(str::to_owned).collect();
     let at = lines[0].split(',').position(|name| name == column);
-    // No field but the curve's name has a comma, and that is quoted where it does.
+    // Only the curve's name contains commas, and then it is quoted.
     let mut fields: Vec<String> = Vec::new();
     let mut is_quoted = false;
     for part in lines[1].split(',') {
@@ -61,7 +61,7 @@ pub(crate) fn tables() -> Vec<Case> {
             &["line 1", "found model,curve,sample,index,sums"],
         ),
         refused(
-            "units: a line that is cut off",
+            "units: a truncated line",
             |units| {
                 let last = units.trim_end().rfind('\n').unwrap();
                 units.as_bytes()[..last + 9].to_vec()
@@ -148,10 +148,10 @@ fn tables_of_results_that_cannot_be_read() {
     check(tables());
 }
 
-/// What can be read and says nothing is drawn, and judged as such.
+/// Tables that can be read but contain nothing are drawn, and judged as such.
 #[test]
 fn units_that_say_nothing_decide_nothing() {
-    // Sums and counts of one curve; of its second point, where it has one.
+    // Sums and counts of one curve; of its second point, if it has one.
     let check = |[sums, counts]: [&str; 2], second: Option<[&str; 2]>| {
         let sandbox = Sandbox::new();
         reproduced(&sandbox, |units| {

@@ -1,6 +1,6 @@
-//! F, 87, 89 and 90: schedules, runs that are taken up again, and the command line.
+//! F, 87, 89 and 90: schedules, resumed runs, and the command line.
 //!
-//! What happens to a run, rather than what it is given, is in `faults.rs`.
+//! Faults during a run, rather than in its inputs, are in `faults.rs`.
 
 use crate::checkpoint::Checkpoint;
 use crate::folder::make_fifo;
@@ -9,14 +9,14 @@ use crate::{Case, check};
 use std::fs;
 use std::os::unix::fs::symlink;
 
-/// The command that the cases about taking up a run begin with.
+/// The command that the cases about resuming begin with.
 pub(crate) const SWEEP: [&str; 8] = [
     "sweep", "drop(l)", "--model", "model", "--corpus", "ids.npy", "--out", "out.csv",
 ];
 
 const JOURNAL: &str = "out.csv.run/model.journal";
 
-/// A finished run, of which the table is gone.
+/// A finished run without its table.
 fn finished(sandbox: &Sandbox) {
     let outcome = sandbox.run(&SWEEP);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -30,7 +30,7 @@ fn edit(what: &'static str, edit: &'static str, says: &[&str]) -> Case {
     Case::refused((87, what), |_| (), &[&["edit `", edit], says].concat()).exactly(&arguments)
 }
 
-/// A long text as one argument; its error has to be short all the same.
+/// A long text as one argument; the error must be short all the same.
 fn long(what: &'static str, edit: String, says: &[&str]) -> Case {
     let edit: &'static str = Box::leak(edit.into_boxed_str());
     let arguments = [
@@ -90,7 +90,7 @@ pub(crate) fn schedules() -> Vec<Case> {
             &["65536"],
         ),
         edit(
-            "loop over blocks that are gone",
+            "loop over dropped blocks",
             "drop(0);loop(0..2,3)",
             &["loop(0..2,3)", "0"],
         ),
@@ -140,8 +140,8 @@ fn resumed(what: &'static str, make: impl Fn(&Sandbox) + 'static, says: &[&str])
     Case::refused((89, what), make, &[&[JOURNAL], says].concat()).exactly(&SWEEP)
 }
 
-/// A journal that is a link to a file elsewhere, which stays as it is (its length is compared), or to nothing, which stays
-/// nothing.
+/// A journal that is a link to a file elsewhere, which must stay unchanged (its length is compared), or a dangling link, whose
+/// target must stay absent.
 fn linked_journal(what: &'static str, is_there: bool, more: &[&'static str]) -> Case {
     let make = move |sandbox: &Sandbox| {
         fs::create_dir(sandbox.path("out.csv.run")).unwrap();
@@ -177,7 +177,7 @@ pub(crate) fn resuming() -> Vec<Case> {
             },
             &[
                 JOURNAL,
-                "the last line was cut off and is computed again",
+                "the last line was cut off; it is computed again",
                 "2 sequences of the sweep were finished",
             ],
         )
@@ -263,7 +263,7 @@ pub(crate) fn resuming() -> Vec<Case> {
     ]
 }
 
-/// How a shard of `reproduce` was started, of which `merge` gives the command once more.
+/// How a shard of `reproduce` was started; `merge` runs this command again.
 fn divided(what: &'static str, text: &'static str, says: &[&str]) -> Case {
     let make = move |sandbox: &Sandbox| {
         fs::create_dir(sandbox.path("shard")).unwrap();
@@ -272,7 +272,7 @@ fn divided(what: &'static str, text: &'static str, says: &[&str]) -> Case {
     Case::refused((89, what), make, &[&["shard/shard.json"], says].concat()).exactly(&MERGE)
 }
 
-/// How a share was started, by this version where it names none.
+/// The text with this program's version in place of `VERSION`.
 fn of_this_version(text: &str) -> String {
     text.replace("VERSION", env!("CARGO_PKG_VERSION"))
 }
@@ -285,7 +285,7 @@ pub(crate) fn dividing() -> Vec<Case> {
     let other = "expected the arguments of reproduce, found";
     vec![
         divided(
-            "a shard's command that is cut off",
+            "a truncated command of a shard",
             "{\"layerwise\": \"0.1",
             &[starts, "EOF"],
         ),
@@ -297,10 +297,13 @@ pub(crate) fn dividing() -> Vec<Case> {
         divided(
             "a shard of another version",
             r#"{"layerwise": "0.0.1", "folder": "/", "command": ["reproduce"]}"#,
-            &["a shard of version 0.0.1", "join it with that version"],
+            &[
+                "a shard of version 0.0.1",
+                "merge it with the version that made it",
+            ],
         ),
         divided(
-            "a shard's command that is another",
+            "another command in place of a shard's",
             r#"{"layerwise": "VERSION", "folder": "/", "command": ["sweep", "drop(l)"]}"#,
             &[other, "another command"],
         ),
@@ -315,7 +318,7 @@ pub(crate) fn dividing() -> Vec<Case> {
             &[other],
         ),
         divided(
-            "a shard whose folder is not there",
+            "a shard with a missing folder",
             r#"{"layerwise": "VERSION", "folder": "/no/such/folder", "command": ["reproduce"]}"#,
             &["/no/such/folder: cannot be entered"],
         ),
@@ -405,7 +408,7 @@ pub(crate) fn arguments() -> Vec<Case> {
             &["sweep", "drop(l)", "--out", "text.txt/out.csv"],
             &["text.txt: expected a folder, found a file"],
         ),
-        // The same is said of a device, `/dev/null` among them, which must not be tried on.
+        // A device gets the same message, `/dev/null` included; the test must not touch that one.
         to(
             "output path that is a pipe",
             |s| make_fifo(s, "pipe.csv"),
@@ -422,7 +425,7 @@ pub(crate) fn arguments() -> Vec<Case> {
             "output path that ends like a folder's",
             |_| (),
             "out.csv/",
-            "the name of a folder",
+            "a path that ends with a slash",
         ),
         refused(
             "no output for a shard",
@@ -479,7 +482,7 @@ pub(crate) fn arguments() -> Vec<Case> {
         )
         .on("ids.npy", &["--bos", "5"]),
         Case::refused(
-            (90, "weights for which there is not enough memory"),
+            (90, "weights that do not fit into memory"),
             |_| (),
             &[
                 "model: the weights: needs",
@@ -489,7 +492,7 @@ pub(crate) fn arguments() -> Vec<Case> {
         )
         .on("ids.npy", &["--max-memory", "20K"]),
         Case::refused(
-            (90, "a run for which there is not enough memory"),
+            (90, "a run that does not fit into memory"),
             |_| (),
             &[
                 "model: the run: needs",
@@ -499,13 +502,13 @@ pub(crate) fn arguments() -> Vec<Case> {
         )
         .on("ids.npy", &["--max-memory", "100K"]),
         Case::refused(
-            (90, "token ids for which there is not enough memory"),
+            (90, "token ids that do not fit into memory"),
             |s| s.write("many.npy", &npy("<u2", "(3000, 8)", &ids(24_000))),
             &["many.npy: the first", "sequences: needs", "bytes of memory"],
         )
         .on("many.npy", &["--max-memory", "100K"]),
         Case::refused(
-            (90, "text for which there is not enough memory"),
+            (90, "text that does not fit into memory"),
             |s| s.write("long.txt", &b"some words ".repeat(1000)),
             &[
                 "long.txt: encoding a document of 11000 bytes: needs 550000",
@@ -541,7 +544,7 @@ pub(crate) fn arguments() -> Vec<Case> {
             &["`--shard` is not for the command of an array", "--array N"],
         ),
         submit(
-            "an array whose table is not kept",
+            "an array without an output for its table",
             &["shell", "--", "sweep", "drop(l)"],
             &["expected --out FILE"],
         ),
@@ -560,7 +563,7 @@ pub(crate) fn arguments() -> Vec<Case> {
             &["--partition", "expected the name of a partition"],
         ),
         submit(
-            "a time limit that is none",
+            "an invalid time limit",
             &[
                 "slurm", "--time", "soon", "--", "sweep", "drop(l)", "--out", "out.csv",
             ],
@@ -596,7 +599,7 @@ pub(crate) fn arguments() -> Vec<Case> {
         )
         .exactly(&["submit", "status", "out.csv"]),
         Case::refused(
-            (89, "an array's record that is cut"),
+            (89, "a truncated record of an array"),
             |s| {
                 fs::create_dir(s.path("out.csv.array")).unwrap();
                 s.write("out.csv.array/array.json", b"{\"layerwise\"");
@@ -621,7 +624,7 @@ pub(crate) fn arguments() -> Vec<Case> {
         )
         .exactly(&["submit", "status", "out.csv"]),
         submit(
-            "the state of what is no array",
+            "the status of something that is not an array",
             &["status", "ids.npy"],
             &["array.json"],
         ),
@@ -639,7 +642,7 @@ pub(crate) fn arguments() -> Vec<Case> {
             "\u{1b}[2Jx",
         ]),
         Case::refused(
-            (90, "a size that is none"),
+            (90, "an invalid size"),
             |_| (),
             &["--max-memory", "1.5G", "expected a number of bytes above 0"],
         )

@@ -8,13 +8,13 @@ use std::io::Write;
 
 const FILE: &str = "model/model.safetensors";
 
-/// A file of weights that is these bytes.
+/// A weights file with these bytes.
 fn bytes(name: (u8, &'static str), bytes: Vec<u8>, says: &[&str]) -> Case {
     let make = move |sandbox: &Sandbox| sandbox.write(FILE, &bytes);
     Case::refused(name, make, &[&[FILE], says].concat())
 }
 
-/// A file of weights with this header and as many bytes of zeros.
+/// A weights file with this header and the given number of zero bytes.
 fn with_header(
     name: (u8, &'static str),
     header: impl AsRef<[u8]>,
@@ -40,7 +40,7 @@ fn spoilt(name: (u8, &'static str), checkpoint: Checkpoint, says: &[&str]) -> Ca
     Case::refused(name, move |s| s.write_checkpoint(&checkpoint), says)
 }
 
-/// A file that says how long its header is, of some bytes at its start and end and holes between.
+/// A file that states the length of its header, with some bytes at its start and end and holes between.
 fn sparse(sandbox: &Sandbox, header: u64, length: u64, start: &[u8]) {
     let mut file = File::create(sandbox.path(FILE)).unwrap();
     file.write_all(&header.to_le_bytes()).unwrap();
@@ -83,7 +83,7 @@ pub(crate) fn frames() -> Vec<Case> {
             &["header length", &too_long, "found 18446744073709551615"],
         ),
         bytes(
-            (4, "length 2^64 - 8, which wraps"),
+            (4, "length 2^64 - 8, which overflows"),
             claims(u64::MAX - 7),
             &["header length", &too_long, "found 18446744073709551608"],
         ),
@@ -198,7 +198,7 @@ pub(crate) fn frames() -> Vec<Case> {
         )
         .on("ids.npy", &[]),
         Case::refused(
-            (13, "a million entries beside the model's own"),
+            (13, "a million entries in addition to the model's own"),
             |sandbox| {
                 let own = Checkpoint::llama().tensors;
                 let end = data(&own).len() as u64;
@@ -221,7 +221,7 @@ pub(crate) fn headers() -> Vec<Case> {
     let one = |dtype, shape, begin, end| of(&[entry("a", dtype, shape, begin, end)]);
     let metadata = |text: &str| format!("{{\"__metadata__\":{text},{}}}", a());
     let max = u64::MAX;
-    // The largest size that is one in bits too.
+    // The largest size that still fits when counted in bits.
     let most = max / 8;
     vec![
         with_header(
@@ -293,7 +293,7 @@ pub(crate) fn headers() -> Vec<Case> {
             ],
         ),
         with_header(
-            (21, "shape whose product overflows"),
+            (21, "shape with a product that overflows"),
             one("F32", "[4294967296,4294967296]", 0, 8),
             8,
             &[
@@ -420,7 +420,7 @@ pub(crate) fn values() -> Vec<Case> {
             }),
             &[up, "[0, 8]", "expected"],
         ),
-        // The header's length is no multiple of four, so that no tensor is aligned.
+        // The header's length is not a multiple of four, so that no tensor is aligned.
         Case::accepted(
             (32, "data that starts misaligned"),
             |sandbox| {
@@ -484,7 +484,7 @@ pub(crate) fn values() -> Vec<Case> {
     ]
 }
 
-/// The reference of `diff-sites` is a file from strangers too.
+/// The reference of `diff-sites` is a stranger's file, too.
 pub(crate) fn references() -> Vec<Case> {
     const COMPARE: [&str; 3] = ["diff-sites", "model", "reference.safetensors"];
     let eighth = u64::MAX / 8;
@@ -536,7 +536,7 @@ fn values_of_tensors() {
     check(values());
 }
 
-/// Misaligned data give the numbers of aligned data, by either way of reading.
+/// Misaligned data gives the numbers of aligned data, with either way of reading.
 #[test]
 fn misaligned_weights_give_the_same_table() {
     let table = |padding: usize, arguments: &[&str]| {

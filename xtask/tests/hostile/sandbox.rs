@@ -8,16 +8,16 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The most memory that the program may reserve, in KiB: enough for a header of 100 MB, not for what one may claim.
+/// The most memory that the program may reserve, in KiB: enough for a header of 100 MB, but not for what one may claim.
 const MEMORY_KIB: u32 = 4_000_000;
 
-/// A program that has not ended after this long hangs.
+/// A program that has not ended after this time counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// What a finished process leaves behind.
+/// Exit code and output of a finished process.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// The exit code; none after a signal.
+    /// The exit code; `None` after a signal.
     pub(crate) code: Option<i32>,
     pub(crate) stderr: String,
 }
@@ -88,7 +88,7 @@ impl Sandbox {
 
     /// Runs the program to its end, with little memory.
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
-        // Other systems do not know the limit.
+        // Other systems lack this limit.
         let limits = match cfg!(target_os = "linux") {
             true => format!("ulimit -v {MEMORY_KIB}"),
             false => ":".to_owned(),
@@ -101,7 +101,7 @@ impl Sandbox {
         finish(self.shell(limits, program(), arguments))
     }
 
-    /// Runs a copy of the program as a user who owns nothing, to its end; `None` where that cannot be done.
+    /// Runs a copy of the program as a user who owns nothing, to its end; `None` if that is impossible.
     pub(crate) fn run_as_nobody(&self, arguments: &[&str]) -> Option<Outcome> {
         self.run_as_nobody_under(":", arguments)
     }
@@ -138,7 +138,7 @@ impl Sandbox {
         command
     }
 
-    /// The program, to be started.
+    /// The program, ready to start.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command
@@ -155,7 +155,7 @@ impl Sandbox {
         let mut found = Vec::new();
         let mut folders = vec![self.folder.path().to_path_buf()];
         while let Some(folder) = folders.pop() {
-            // A case may have taken the right to read a folder away.
+            // A case may have removed the right to read a folder.
             for entry in fs::read_dir(folder).into_iter().flatten() {
                 let path = entry.unwrap().path();
                 let metadata = path.symlink_metadata().unwrap();
@@ -193,7 +193,7 @@ fn finish(command: Command) -> Outcome {
     }
 }
 
-/// Token ids below 200 that look random and are always the same, as little-endian u16.
+/// Token ids below 200 that look random but are fixed, as little-endian u16.
 pub(crate) fn ids(count: usize) -> Vec<u8> {
     let mut state = 7_u64;
     (0..count)
@@ -209,7 +209,7 @@ pub(crate) fn ids(count: usize) -> Vec<u8> {
 /// A file in NumPy's format, version 1.0.
 pub(crate) fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
-    // Ten bytes stand before the header; the data begin at a multiple of 64.
+    // Ten bytes precede the header; the data begins at a multiple of 64.
     while (header.len() + 11) % 64 != 0 {
         header.push(' ');
     }

@@ -1,4 +1,4 @@
-//! `README.md`, written from the cases.
+//! `README.md`, generated from the cases.
 
 use crate::{
     Case, Expected, architecture, config, folder, generation, numbers, parquet, results, runs,
@@ -71,7 +71,7 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
     ]
 }
 
-/// What is tested in another way: the number, what it is, and the test, by its file.
+/// What other tests cover: the number, a description, and the test, by file.
 const OTHERS: [(u8, &str, &str); 39] = [
     (
         32,
@@ -151,12 +151,12 @@ const OTHERS: [(u8, &str, &str); 39] = [
     ),
     (
         89,
-        "packed weights of which a byte is changed",
+        "packed weights with a changed byte",
         "crates/weights/src/packs.rs: every_changed_byte_is_found_and_what_was_damaged_is_made_again",
     ),
     (
         89,
-        "packed weights that are damaged, cut or of something else",
+        "packed weights that are damaged, truncated or of another model",
         "xtask/tests/cli/packed.rs: a_table_has_the_same_bytes_from_packed_weights",
     ),
     (
@@ -197,7 +197,7 @@ const OTHERS: [(u8, &str, &str); 39] = [
     ),
     (
         90,
-        "a model folder whose name leads out of the folder of results",
+        "a model folder with a name that leads out of the folder of results",
         "crates/hub/src/snapshot.rs: a_model_is_named_by_one_folder",
     ),
     (
@@ -232,7 +232,7 @@ const OTHERS: [(u8, &str, &str); 39] = [
     ),
     (
         91,
-        "schedule without any attention, which is allowed and said",
+        "schedule without any attention, which is allowed and reported",
         "xtask/tests/cli/generated.rs: a_schedule_without_attention_is_said",
     ),
     (
@@ -297,15 +297,15 @@ fn table() -> String {
 const HEAD: &str = "\
 # Bad inputs
 
-Every one of the 93 bad inputs that the project must take well, and where that is tested.
-Tests named by a file alone are in this folder and run the built program; the others run the libraries.
-*Refused*: exit code 1 or 2, a message that holds the parts given, no panic, nothing written, within 4 GB of memory.
-*Stopped*: the same once a run has begun; its journal stays, and no table is written.
-*Accepted*: a result, and a message that holds the parts given.
+Every one of the 93 bad inputs that the project must handle, and where it is tested.
+Tests named only by a file are in this folder and run the built program; the others run the libraries.
+*Refused*: exit code 1 or 2, a message with the given parts, no panic, no output, within 4 GB of memory.
+*Stopped*: the same after a run has begun; its journal stays, and no table is written.
+*Accepted*: a result, and a message with the given parts.
 Rows without an outcome are tests of another form.
 Refused models go through `sweep`, `sweep --no-mmap` and `reproduce`.
 
-This page is written by `LAYERWISE_WRITE_TABLE=1 cargo test -p xtask --test hostile table` and compared by the same test.
+`LAYERWISE_WRITE_TABLE=1 cargo test -p xtask --test hostile table` writes this page, and the same test checks it.
 ";
 
 #[test]

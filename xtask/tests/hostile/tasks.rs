@@ -1,4 +1,4 @@
-//! 90 and 91: tasks; classifiers and rules of early exit, which `generate` is given.
+//! 90 and 91: tasks; classifiers and rules of early exit for `generate`.
 
 use crate::{Case, check};
 
@@ -9,7 +9,7 @@ fn task(what: &'static str, text: &'static [u8], says: &[&str]) -> Case {
     Case::refused((90, what), move |s| s.write("task.jsonl", text), says).exactly(&FASTEST)
 }
 
-/// Case 90, as far as tasks show it.
+/// Case 90, as far as tasks cause it.
 pub(crate) fn tasks() -> Vec<Case> {
     vec![
         Case::refused(
@@ -24,7 +24,7 @@ pub(crate) fn tasks() -> Vec<Case> {
             &["task.jsonl", "found no line"],
         ),
         task(
-            "a task that is no JSON",
+            "a task that is not JSON",
             b"prompt,options\n",
             &["task.jsonl: line 1: expected an object with the string prompt"],
         ),
@@ -54,12 +54,12 @@ pub(crate) fn tasks() -> Vec<Case> {
             &["task.jsonl: line 1: options: expected text in each, found an empty one"],
         ),
         task(
-            "an item whose answer is no option",
+            "an item with an answer that is not an option",
             b"{\"prompt\": \"a\", \"options\": [\"b\", \"c\"], \"gold\": 2}\n",
             &["task.jsonl: line 1: answer: expected an index below 2, found 2"],
         ),
         task(
-            "an item whose answer is negative",
+            "an item with a negative answer",
             b"{\"prompt\": \"a\", \"options\": [\"b\", \"c\"], \"gold\": -1}\n",
             &["task.jsonl: line 1: answer: expected one of the 2 options"],
         ),
@@ -100,7 +100,7 @@ pub(crate) fn tasks() -> Vec<Case> {
     ]
 }
 
-/// A classifier that is good but for its model.
+/// A classifier that is good but belongs to another model.
 const CLASSIFIER: &str = r#"{"format": "layerwise-early-exit-1", "features": ["gap", "top"], "means": [0.25, 0.5],
 "deviations": [0.125, 2.0], "decision": {"svm": {"weights": [1.5, -0.25], "intercept": 0.125}}, "threshold": 0.5,
 "vocab": "full", "blocks": 2, "model": "0000000000000000000000000000000000000000000000000000000000000000",
@@ -125,7 +125,7 @@ fn changed(what: &'static str, from: &'static str, to: &'static str, says: &[&st
     }
 }
 
-/// Case 91, as far as classifiers and rules show it.
+/// Case 91, as far as classifiers and rules cause it.
 pub(crate) fn classifiers() -> Vec<Case> {
     vec![
         generate(
@@ -156,7 +156,7 @@ pub(crate) fn classifiers() -> Vec<Case> {
             &["exit.json: features: expected [\"gap\", \"top\"]"],
         ),
         changed(
-            "a classifier whose threshold is NaN",
+            "a classifier with a NaN threshold",
             "\"threshold\": 0.5",
             "\"threshold\": NaN",
             &["exit.json: expected an early-exit classifier in JSON"],
@@ -180,7 +180,7 @@ pub(crate) fn classifiers() -> Vec<Case> {
             &["exit.json: format: expected layerwise-early-exit-1"],
         ),
         changed(
-            "a classifier that is cut off",
+            "a truncated classifier",
             "\"vocab\"",
             "",
             &["exit.json: expected an early-exit classifier"],
@@ -191,12 +191,12 @@ pub(crate) fn classifiers() -> Vec<Case> {
             &["gab:0.5: not found"],
         ),
         generate(
-            "a rule whose threshold is no number",
+            "a rule with a threshold that is not a number",
             "gap:half",
-            &["--exit gap:half: expected a number behind the colon"],
+            &["--exit gap:half: expected a number after the colon"],
         ),
         generate(
-            "a rule whose threshold is NaN",
+            "a rule with a NaN threshold",
             "gap:NaN",
             &["the threshold is NaN"],
         ),
@@ -213,7 +213,7 @@ pub(crate) fn classifiers() -> Vec<Case> {
         generate(
             "a fixed depth without a number",
             "fixed",
-            &["give the number of blocks"],
+            &["expected the number of blocks"],
         ),
         generate(
             "a device for a classifier",

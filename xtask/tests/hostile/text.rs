@@ -19,7 +19,7 @@ fn changed(name: (u8, &'static str), change: impl Fn(&mut Value) + 'static, says
     Case::refused(name, make, &[&[FILE], says].concat()).on("text.txt", &[])
 }
 
-/// A `tokenizer.json` in which one value is set.
+/// A `tokenizer.json` with one value set.
 fn set(name: (u8, &'static str), pointer: &'static str, value: Value, says: &[&str]) -> Case {
     let change = move |file: &mut Value| {
         let (parent, key) = pointer.rsplit_once('/').unwrap();
@@ -124,7 +124,7 @@ pub(crate) fn tokenizers() -> Vec<Case> {
     ]
 }
 
-/// A corpus of these bytes.
+/// A corpus with these bytes.
 fn corpus(name: (u8, &'static str), file: &'static str, bytes: Vec<u8>, says: &[&str]) -> Case {
     let make = move |sandbox: &Sandbox| sandbox.write(file, &bytes);
     Case::refused(name, make, &[&[file], says].concat()).on(file, &[])

@@ -16,7 +16,7 @@ fn edit(what: &'static str, edit: &'static str, says: &[&str]) -> Case {
 pub(crate) fn edits() -> Vec<Case> {
     vec![
         edit(
-            "value edit of a site that is not there",
+            "value edit of an unknown site",
             "zero(attn.heads[0])",
             &["unknown site `attn.heads`", "attn.head_out"],
         ),
@@ -27,7 +27,7 @@ pub(crate) fn edits() -> Vec<Case> {
         )
         .on("ids.npy", &["zero(mlp.up[1])"]),
         edit(
-            "value edit of a site that is only read",
+            "value edit of a read-only site",
             "zero(attn.norm[0])",
             &["attn.norm"],
         ),
@@ -70,7 +70,7 @@ pub(crate) fn edits() -> Vec<Case> {
         edit("donor without pairs", "donor(embed)", &["pairs"]),
         edit("embed with a block", "zero(embed[0])", &["embed"]),
         edit(
-            "query that is left without a key",
+            "query without a key left",
             "cut(1,0,2,0..)",
             &["without any key"],
         ),
@@ -156,7 +156,7 @@ pub(crate) fn named_tensors() -> Vec<Case> {
     let edit = "add(resid.pre[1";
     vec![
         of_bytes(
-            "vector that is not there",
+            "missing vector",
             one("w", Dtype::F32, &[8], floats(&[1.0; 8])),
             &[edit, "tensor `v`"],
         ),
@@ -181,7 +181,7 @@ pub(crate) fn named_tensors() -> Vec<Case> {
             &["v.safetensors", "v", "[0]"],
         ),
         of_bytes(
-            "vectors in a file that is cut off",
+            "vectors in a truncated file",
             one("v", Dtype::F32, &[8], floats(&[1.0; 8]))[..60].to_vec(),
             &["v.safetensors", "expected", "found"],
         ),
@@ -222,7 +222,7 @@ fn pairs(what: &'static str, lines: &'static str, says: &[&str]) -> Case {
 pub(crate) fn files_of_pairs() -> Vec<Case> {
     vec![
         pairs(
-            "pair whose sides differ in length",
+            "pair with sides of different lengths",
             "{\"clean\":[1,2,3],\"corrupted\":[1,2,3]}\n{\"clean\":[1,2,3,4],\"corrupted\":[1,2,3]}\n",
             &["line 2", "found 4 in `clean` and 3 in `corrupted`"],
         ),
@@ -232,7 +232,7 @@ pub(crate) fn files_of_pairs() -> Vec<Case> {
             &["line 1", "expected `corrupted`"],
         ),
         pairs(
-            "pair that is no object",
+            "pair that is not an object",
             "[1,2,3]",
             &["line 1", "expected a JSON object"],
         ),
@@ -242,7 +242,7 @@ pub(crate) fn files_of_pairs() -> Vec<Case> {
             &["line 1", "`anwser`", "`answer`"],
         ),
         pairs(
-            "pair of tokens that are not there",
+            "pair of tokens outside the vocabulary",
             "{\"clean\":[1,2,4294967296],\"corrupted\":[1,2,3]}",
             &["line 1", "token ids below", "4294967296"],
         ),
@@ -259,12 +259,12 @@ pub(crate) fn files_of_pairs() -> Vec<Case> {
         pairs(
             "answer of several tokens",
             "{\"clean\":[1,2,3],\"corrupted\":[1,2,4],\"answer\":\"two words\"}",
-            &["line 1", "`answer`", "expected the first"],
+            &["line 1", "`answer`", "expected the one token"],
         ),
         pairs(
             "wrong token without an answer",
             "{\"clean\":[1,2,3],\"corrupted\":[1,2,4],\"wrong\":7}",
-            &["line 1", "expected `answer`"],
+            &["line 1", "found `wrong` without `answer`"],
         ),
         pairs(
             "pairs in an empty file",

@@ -1,4 +1,4 @@
-//! A Slurm cluster of one node, this machine, which lives in one folder and ends with the value.
+//! A Slurm cluster with one node, this machine, whose files are in one folder and which ends when the value is dropped.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// As long as any step of a cluster may take.
+/// The longest time that any step of a cluster may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Cluster {
@@ -18,13 +18,13 @@ pub(crate) struct Cluster {
     daemons: Vec<(&'static str, Child)>,
 }
 
-/// Why there is no cluster here.
+/// Why no cluster can run here.
 pub(crate) struct Unavailable(pub(crate) String);
 
 impl Cluster {
-    /// Starts it, with so many cores, be they there or not.
+    /// Starts it, with the given number of cores, whether or not the machine has them.
     ///
-    /// Whatever Slurm needs and is here, and does not work, is a failure of the test.
+    /// If a program that Slurm needs is installed but does not work, the test fails.
     pub(crate) fn start(cores: usize) -> Result<Self, Unavailable> {
         let unavailable = |why: &str| Err(Unavailable(why.to_owned()));
         for program in [
@@ -47,7 +47,7 @@ impl Cluster {
             return unavailable("Slurm's daemons are started as root, and this is another user");
         }
         let folder = tempfile::Builder::new().prefix("slurm-").tempdir().unwrap();
-        // Neither munged nor slurmd takes a folder that others may write to.
+        // Neither munged nor slurmd accepts a folder that others may write to.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let mut cluster = Self {
             folder,
@@ -178,7 +178,7 @@ impl Cluster {
             at("slurmd.log"),
         );
         fs::write(self.path("slurm.conf"), text).unwrap();
-        // Without this, releases from 23 on look for a hierarchy of cgroups, whatever the plugins.
+        // Without this, releases from 23 on look for a cgroup hierarchy, whatever the plugins.
         let version = answer(Command::new(found("slurmd")).arg("-V"));
         let release = version
             .rsplit(' ')
@@ -225,7 +225,7 @@ impl Cluster {
         self.daemons.push((program, child));
     }
 
-    /// Waits until the node takes jobs; what the daemons say, if it does not.
+    /// Waits until the node accepts jobs; otherwise returns the messages of the daemons.
     fn wait_for_node(&mut self) -> Result<(), String> {
         let start = Instant::now();
         loop {
@@ -252,7 +252,7 @@ impl Cluster {
 }
 
 impl Drop for Cluster {
-    /// Ends the jobs, then the daemons, also when a test has panicked.
+    /// Ends the jobs, then the daemons, even when a test has panicked.
     fn drop(&mut self) {
         let _ = self
             .command("scancel")
@@ -282,7 +282,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Daemons are where a user's path does not lead.
+/// Daemons are outside a user's path.
 fn found(program: &str) -> String {
     let places = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
     let paths = places.map(|place| Path::new(place).join(program));
@@ -303,7 +303,7 @@ fn answer(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Ports that nobody had a moment ago.
+/// Ports that were free a moment ago.
 fn free_ports() -> [u16; 2] {
     let bound = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
     bound.map(|listener| listener.local_addr().unwrap().port())

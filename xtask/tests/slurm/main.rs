@@ -1,7 +1,7 @@
-//! Arrays under a real Slurm, which the test starts and stops: a task is killed midway, what is missing is run again, and the
+//! Arrays under a real Slurm, which the test starts and stops: a task is killed midway, the missing part is run again, and the
 //! merged results have the bytes of undivided runs.
 //!
-//! Where Slurm is not installed, or its daemons cannot be started, the test says so and does nothing.
+//! If Slurm is not installed, or its daemons cannot be started, the test says so and does nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(unix)]
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_layerwise");
-/// What a task may take; given, so that no first item is run to foretell it.
+/// The memory of a task; given, so that no first item runs to predict it.
 const LIMITS: [&str; 10] = [
     "submit", "slurm", "--array", "4", "--cpus", "1", "--memory", "400M", "--time", "5",
 ];
@@ -39,7 +39,7 @@ const REPRODUCE: [&str; 9] = [
     "--context=128",
 ];
 
-/// Runs a command to its end, which must be success; what it printed.
+/// Runs a command to its end, which must be a success; returns its output.
 #[track_caller]
 fn run(cluster: &Cluster, mut command: Command) -> String {
     let output = command.current_dir(cluster.path("work")).output().unwrap();
@@ -61,7 +61,7 @@ fn program(cluster: &Cluster, arguments: &[&str]) -> Command {
     command
 }
 
-/// Which tasks are finished, missing and so on, as `submit status` says.
+/// The finished, missing and other tasks, according to `submit status`.
 fn status(cluster: &Cluster, out: &str) -> String {
     run(cluster, program(cluster, &["submit", "status", out]))
 }
@@ -91,7 +91,7 @@ fn arrays_under_slurm_make_the_bytes_of_undivided_runs() {
 
     let sweep = [&LIMITS[..], &["--"], &SWEEP[..], &["--out", "sweep.csv"]].concat();
     run(&cluster, program(&cluster, &sweep));
-    // The third task is killed once it has finished an item, and before it has finished all.
+    // The third task is killed after it has finished an item, but before it has finished all.
     let journal = work.join("sweep.csv.array/part-3.csv.run/gpt2-8x160.journal");
     let lines =
         || fs::read(&journal).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count() - 1);
@@ -121,7 +121,7 @@ fn arrays_under_slurm_make_the_bytes_of_undivided_runs() {
         ),
     );
 
-    // What depends on the killed task is given up, and the rest goes on.
+    // Whatever depends on the killed task is given up, and the rest continues.
     cluster.wait("the tasks that were not killed", || {
         status(&cluster, "sweep.csv").contains("finished: 3 (1-2,4)\nmissing: 1 (3)\n")
     });

@@ -9,9 +9,9 @@ pub(crate) struct Modules {
 
 struct Module {
     file: String,
-    /// Paths named in the code, from the crate's root.
+    /// Paths in the code, from the crate's root.
     paths: BTreeSet<Vec<String>>,
-    /// Names that the module hands on, with where each comes from.
+    /// Names that the module re-exports, with their origin.
     exports: BTreeMap<String, Vec<String>>,
 }
 
@@ -50,7 +50,7 @@ impl Modules {
     /// The module whose file defines what a path names.
     fn definer(&self, path: &[String]) -> Option<&Vec<String>> {
         let mut path = path.to_vec();
-        // Names can be handed on more than once; more often than this they are handed around.
+        // A name can be re-exported more than once; beyond this count the re-exports form a circle.
         for _ in 0..8 {
             let depth = (0..=path.len())
                 .rev()
@@ -65,7 +65,7 @@ impl Modules {
         None
     }
 
-    /// The circles of files that are larger than a module with its children, each sorted; and those among children.
+    /// The circles of files that are larger than a module with its children, each sorted; and circles among children.
     pub(crate) fn circles(&self) -> Vec<Vec<&str>> {
         let among_children = self.knots(|from, to| !to.starts_with(from));
         let is_family = |knot: &Vec<&Vec<String>>| {
@@ -226,7 +226,7 @@ fn inline_paths(code: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// A path from the crate's root; none for what is of another crate.
+/// A path from the crate's root; `None` for a path into another crate.
 fn from_root(own: &[String], path: &[String]) -> Option<Vec<String>> {
     let mut at = own.to_vec();
     let mut path = path.iter().peekable();
@@ -236,7 +236,7 @@ fn from_root(own: &[String], path: &[String]) -> Option<Vec<String>> {
         "super" => {
             at.pop()?;
         }
-        // A module or re-export that stands in the same file.
+        // A module or re-export in the same file.
         name => at.push(name.to_owned()),
     }
     while path.next_if(|part| *part == "super").is_some() {

@@ -1,4 +1,4 @@
-//! What ARCHITECTURE.md and README.md say of the source tree, checked against it.
+//! The statements of ARCHITECTURE.md and README.md about the source tree, checked against it.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -46,7 +46,7 @@ fn is_folder(path: &str) -> bool {
     root().join(path).is_dir()
 }
 
-/// Files of the repository below a folder; build outputs, virtual environments and hidden folders are not its own.
+/// Files of the repository below a folder, without build outputs, virtual environments and hidden folders.
 fn files(folder: &str, extensions: &[&str]) -> Vec<String> {
     let own = |path: &String| {
         let name = path.rsplit('/').next().unwrap();
@@ -66,7 +66,7 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<String> {
     found
 }
 
-/// Rust files, but for these tests, which hold the words that they look for.
+/// Rust files, except these tests, which contain the words that they search for.
 fn sources() -> Vec<String> {
     let mut sources = files(".", &["rs"]);
     assert!(sources.len() > 50, "the source tree is not found");
@@ -230,7 +230,7 @@ fn no_library_crate_depends_on_what_serves_the_command_line() {
     check(&faults);
 }
 
-/// What is compiled by default, build scripts and tests included, holds nothing that speaks over a network.
+/// The default build, including build scripts and tests, contains nothing that uses a network.
 #[test]
 fn no_crate_of_the_default_build_is_a_network_client() {
     let output = Command::new(env!("CARGO"))
@@ -312,7 +312,7 @@ fn every_published_crate_has_a_front_page_and_licences() {
                 faults.push(format!("{folder}/Cargo.toml: no {line}"));
             }
         }
-        // The first line says what crates.io shows beside the name.
+        // The description is the text that crates.io shows next to the name.
         let description = manifest
             .lines()
             .find_map(|line| line.strip_prefix("description = "))
@@ -379,7 +379,7 @@ fn input_and_output_are_where_the_architecture_says() {
         .map(|row| quoted(row[0])[0].to_owned())
         .collect();
     files.push("benches".to_owned());
-    // What is timed side by side is made of programs of its own, and so are examples.
+    // Benches compare with programs of their own, and examples are programs, too.
     let programs = [
         "xtask/src",
         "xtask/build.rs",
@@ -387,9 +387,9 @@ fn input_and_output_are_where_the_architecture_says() {
         "crates/layerwise/examples",
     ];
     let harness = programs.map(str::to_owned);
-    // A template that comes from a stranger is not waited for without end.
+    // The clock limits a template from a stranger, which might run for ever.
     let clock = [&harness[..], &["crates/chat/src/template.rs".to_owned()]].concat();
-    // Where a user's cache is, variables of the environment say.
+    // Environment variables say where a user's cache is.
     let environment = [&harness[..], &["crates/hub/src/cache.rs".to_owned()]].concat();
     let rules: [(&str, &[String]); 10] = [
         ("fs::", &files),
@@ -400,7 +400,7 @@ fn input_and_output_are_where_the_architecture_says() {
         ("stdin(", &harness),
         ("stdout(", &harness),
         ("stderr(", &harness),
-        // With `eprint!` and the forms that end a line.
+        // Includes `eprint!` and the forms that end a line.
         ("print!(", &harness),
         ("println!(", &harness),
     ];
@@ -447,7 +447,7 @@ fn no_library_crate_knows_the_fixtures() {
         }
         for (number, line) in code(&path) {
             let front_page = line.contains("README.md");
-            // A crate may hold a font or a style sheet of its own, and nothing from outside its folder.
+            // A crate may include a font or a style sheet of its own, but nothing from outside its folder.
             let reaches_out = line.contains("include_") && line.contains("../../");
             if line.contains("fixtures") || (reaches_out && !front_page) {
                 faults.push(format!("{path}:{number}: {}", line.trim()));
