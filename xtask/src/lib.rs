@@ -53,7 +53,9 @@ pub mod version;
 
 pub use layerwise::experiments;
 
+use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use layerwise::kernels;
 use std::process::ExitCode;
 
 /// Measures what every layer of a language model contributes, by running the model under altered layer schedules.
@@ -108,6 +110,10 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
+    if let Err(error) = limit_instructions() {
+        output::say(format_args!("error: {}", message(&error)));
+        return ExitCode::FAILURE;
+    }
     let command = Arguments::command().bin_name(program::name());
     let arguments = Arguments::from_arg_matches(&command.get_matches());
     let outcome = match arguments.unwrap_or_else(|error| error.exit()).command {
@@ -146,6 +152,19 @@ pub fn run() -> ExitCode {
             output::say(format_args!("error: {}{remedy}", message(&error)));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The variable of the environment that limits vector instructions.
+const INSTRUCTIONS: &str = "LAYERWISE_INSTRUCTIONS";
+
+/// Limits the kernels to the instruction set that the user names, before anything chooses one.
+fn limit_instructions() -> anyhow::Result<()> {
+    match std::env::var_os(INSTRUCTIONS) {
+        Some(set) if !set.is_empty() => {
+            kernels::limit_instructions(&set.to_string_lossy()).context(INSTRUCTIONS)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,32 @@
 //! Which vector instructions the processor has, and how code is compiled for each set of them.
 
+use std::sync::OnceLock;
+
+/// The set that kernels run on: fixed by the first kernel that runs, or before by [`limit_instructions`].
+static CHOSEN: OnceLock<InstructionSet> = OnceLock::new();
+
+/// Why instructions are not limited.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitError {
+    /// This processor has no set of that name.
+    #[error("expected an instruction set of this processor ({available}), found `{found:.50}`")]
+    Unavailable {
+        /// The name that was given.
+        found: String,
+        /// The names of this processor's sets, the widest first.
+        available: String,
+    },
+    /// A kernel has run, and its bits are those of another set.
+    #[error(
+        "kernels run on {chosen} already; limit the instructions before the first of them runs"
+    )]
+    InUse {
+        /// The set in use.
+        chosen: &'static str,
+    },
+}
+
 /// A set of vector instructions. Each set contains those listed after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InstructionSet {
@@ -16,8 +43,13 @@ pub(crate) enum InstructionSet {
 }
 
 impl InstructionSet {
-    /// The widest set that this processor and its operating system support. The standard library caches the answer.
+    /// The set that kernels run on.
     pub(crate) fn detect() -> Self {
+        *CHOSEN.get_or_init(Self::widest)
+    }
+
+    /// The widest set that this processor and its operating system support.
+    fn widest() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
             let avx2 = std::arch::is_x86_feature_detected!("avx2")
@@ -35,35 +67,71 @@ impl InstructionSet {
         Self::Portable
     }
 
-    /// Every set that this processor supports.
-    #[cfg(test)]
+    /// Every set that this processor supports, the narrowest first.
     pub(crate) fn available() -> Vec<Self> {
         let mut sets = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         {
-            if Self::detect() != Self::Portable {
+            if Self::widest() != Self::Portable {
                 sets.push(Self::Avx2);
             }
-            if matches!(Self::detect(), Self::Avx512 | Self::Avx512Bf16) {
+            if matches!(Self::widest(), Self::Avx512 | Self::Avx512Bf16) {
                 sets.push(Self::Avx512);
             }
-            if Self::detect() == Self::Avx512Bf16 {
+            if Self::widest() == Self::Avx512Bf16 {
                 sets.push(Self::Avx512Bf16);
             }
         }
         sets
     }
+
+    /// What f32 code of the set runs on.
+    fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 | Self::Avx512 => "avx512f",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2+fma",
+            Self::Portable if cfg!(target_arch = "aarch64") => "neon",
+            Self::Portable => "portable",
+        }
+    }
 }
 
 /// The instruction set that f32 code runs on, for manifests: `avx512f`, `avx2+fma`, `neon` or `portable`.
 pub fn cpu_features() -> &'static str {
-    match InstructionSet::detect() {
-        #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx512Bf16 | InstructionSet::Avx512 => "avx512f",
-        #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx2 => "avx2+fma",
-        InstructionSet::Portable if cfg!(target_arch = "aarch64") => "neon",
-        InstructionSet::Portable => "portable",
+    InstructionSet::detect().name()
+}
+
+/// Limits kernels to an instruction set, by a name of [`cpu_features`], so that processors that differ give the same bits.
+///
+/// # Errors
+/// This processor does not have the set, or a kernel has run on another one.
+///
+/// ```
+/// use layerwise_kernels::{cpu_features, limit_instructions};
+///
+/// let narrowest = if cfg!(target_arch = "aarch64") { "neon" } else { "portable" };
+/// limit_instructions(narrowest)?;
+/// assert_eq!(cpu_features(), narrowest);
+/// # Ok::<(), layerwise_kernels::LimitError>(())
+/// ```
+pub fn limit_instructions(name: &str) -> Result<(), LimitError> {
+    let available = InstructionSet::available();
+    let Some(set) = available.iter().rev().find(|set| set.name() == name) else {
+        let mut names: Vec<&str> = available.iter().rev().map(|set| set.name()).collect();
+        names.dedup();
+        return Err(LimitError::Unavailable {
+            found: name.to_owned(),
+            available: names.join(", "),
+        });
+    };
+    let chosen = CHOSEN.get_or_init(|| *set);
+    match chosen == set {
+        true => Ok(()),
+        false => Err(LimitError::InUse {
+            chosen: chosen.name(),
+        }),
     }
 }
 
@@ -147,5 +215,13 @@ mod tests {
         };
         assert_eq!(cpu_features(), expected);
         assert_eq!(bf16_features(), bf16.then_some("avx512bf16"));
+        // Tests share a process, so that the set in use is the only one that can be asked for.
+        limit_instructions(expected).unwrap();
+        let refused = limit_instructions("avx9").unwrap_err().to_string();
+        assert!(refused.contains(expected), "{refused}");
+        if expected != "portable" {
+            let refused = limit_instructions("portable").unwrap_err();
+            assert_eq!(refused, LimitError::InUse { chosen: expected });
+        }
     }
 }

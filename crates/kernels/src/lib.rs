@@ -7,8 +7,8 @@
 //! Every function runs on the calling thread; callers share work among threads with a [`team::Team`].
 //! The same inputs give the same bits on one type of machine, whichever thread calls and however many rows are computed together:
 //! each output row depends on its own input row alone.
-//! The instruction set (AVX-512, AVX2 with FMA, or portable code) is chosen at run time. [`cpu_features`] names the choice, and
-//! [`bf16_features`] the choice for products in bf16.
+//! The instruction set (AVX-512, AVX2 with FMA, or portable code) is chosen at run time; [`limit_instructions`] chooses a
+//! narrower one. [`cpu_features`] names the choice, and [`bf16_features`] the choice for products in bf16.
 //!
 //! Shapes are checked with `assert!`: a wrong shape is a bug of the calling code, never the fault of a user's file.
 
@@ -28,4 +28,4 @@ pub mod softmax;
 pub mod team;
 pub mod vocabulary;
 
-pub use cpu::{bf16_features, cpu_features};
+pub use cpu::{LimitError, bf16_features, cpu_features, limit_instructions};

@@ -210,8 +210,8 @@ pub mod figure {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Another type of machine, such as one without AVX-512, agrees within rounding; the detected instruction sets are part of a
-/// run's key. bf16 is opt-in, and a run in bf16 reports its difference from f32. Random choices take a seed.
+/// Another type of machine, such as one without AVX-512, agrees within rounding; the instruction set is part of a run's
+/// key. [`limit_instructions`](crate::kernels::limit_instructions) holds processors that differ to a set that all of them have. bf16 is opt-in, and a run in bf16 reports its difference from f32. Random choices take a seed.
 pub mod determinism {}
 
 /// Your own measure, experiment or model family.

@@ -1,6 +1,6 @@
 //! The program away from its checkout: its name, and the models and text inside it.
 
-use crate::{Outcome, Sandbox};
+use crate::{Outcome, Sandbox, program};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -64,6 +64,29 @@ fn the_version_names_system_and_instructions() {
         "{said}"
     );
     assert!(said.ends_with(&of_this_machine), "{said}");
+}
+
+#[test]
+fn the_environment_limits_the_instructions() {
+    let narrowest = match cfg!(target_arch = "aarch64") {
+        true => "neon",
+        false => "portable",
+    };
+    let run = |set: &str, arguments: &[&str]| {
+        let mut program = assert_cmd::Command::new(program());
+        program.env("LAYERWISE_INSTRUCTIONS", set).args(arguments);
+        program.assert()
+    };
+    let version = run(narrowest, &["--version"]).success();
+    let said = String::from_utf8_lossy(&version.get_output().stdout);
+    assert!(said.ends_with(&format!("{narrowest})\n")), "{said}");
+    let refused = run("avx9", &["next", "A city"]).failure();
+    let said = String::from_utf8_lossy(&refused.get_output().stderr);
+    assert!(
+        said.contains("LAYERWISE_INSTRUCTIONS: expected an instruction set of this processor")
+            && said.contains("`avx9`"),
+        "{said}"
+    );
 }
 
 #[test]
