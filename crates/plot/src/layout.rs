@@ -164,14 +164,17 @@ impl<'a> Layout<'a> {
         let mut frame_width = ((PAGE - spare) / count.max(1) as f64).max(narrowest);
         let mut frame_height = height;
         if has_square(figure) {
-            // The cells of a square matrix are square.
+            // The cells of a square matrix are square, and both axes have the same ticks.
             frame_width = frame_width.min(260.0);
             frame_height = frame_width;
             for cell in columns
                 .iter_mut()
                 .flat_map(|column| column.cells.iter_mut().flatten())
             {
-                cell.y_ticks = ticks_up(&cell.panel.y, cell.y, frame_height);
+                cell.y_ticks = match cell.x == cell.y {
+                    true => ticks_across(&cell.panel.y, cell.y, frame_width, font),
+                    false => ticks_up(&cell.panel.y, cell.y, frame_height),
+                };
             }
         }
         let width = PAGE.max(spare + frame_width * count as f64);
@@ -618,6 +621,35 @@ mod tests {
         check("aab", &[0, 0, 0]);
         check("abc", &[0, 0, 0]);
         check("aaaaaaaaaaabb", &[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn both_axes_of_a_square_matrix_have_the_same_ticks() {
+        let font = Font::carried();
+        let check = |panels: usize, blocks: usize| {
+            let mut figure = figure(panels, 1, &[]);
+            for panel in &mut figure.rows[0] {
+                panel.x = Axis::new("Block m", Scale::Integer);
+                panel.y = Axis::new("Block ℓ", Scale::Integer);
+                panel.marks = vec![Mark::HeatMap(HeatMap {
+                    values: ndarray::Array2::zeros((blocks, blocks)),
+                    low: 0.0,
+                    high: 1.0,
+                    map: crate::ColourMap::Blues,
+                    row_zero: RowZero::Bottom,
+                    labels: None,
+                    unit: "CKA".to_owned(),
+                })];
+            }
+            for panel in Layout::of(&figure, "", &font).panels {
+                assert_eq!(panel.x_ticks, panel.y_ticks, "{panels} of {blocks} blocks");
+            }
+        };
+        for panels in 1..=3 {
+            for blocks in [8, 12, 24, 30, 48] {
+                check(panels, blocks);
+            }
+        }
     }
 
     #[test]

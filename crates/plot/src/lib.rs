@@ -51,8 +51,7 @@
 //! - A value beyond its axis, such as zero on a logarithmic axis or an infinity, lies at the nearest end of the axis and has an
 //!   open marker.
 //! - A band or an error bar is cut off at the ends of its axis; on a logarithmic axis, one that reaches zero extends to the lower
-//!   end. It is
-//! left out if there is no standard error.
+//!   end. It is left out if there is no standard error, and has no width if that is 0.
 //! - A bin of a histogram whose count is 0 or NaN lies on the baseline, even on a logarithmic axis.
 //! - A NaN in a heat map is a grey, hatched cell; a value beyond the colour bar has the colour of its nearest end.
 //!

@@ -100,7 +100,7 @@ fn error_ends(
 ) -> Option<((Position, bool), (Position, bool))> {
     let error = point
         .error
-        .filter(|error| error.is_finite() && *error > 0.0)?;
+        .filter(|error| error.is_finite() && *error >= 0.0)?;
     let range = panel.range(side);
     Some((
         position(panel, point.x, point.y + error, range)?,
@@ -173,8 +173,11 @@ fn draw_band(svg: &mut Svg<'_>, panel: &PanelLayout<'_>, line: &Line) {
     let edges: Vec<Option<(Position, Position)>> = line.points.iter().map(edges).collect();
     for run in edges.split(Option::is_none) {
         let run: Vec<(Position, Position)> = run.iter().flatten().copied().collect();
+        // Without any width there is nothing to see.
+        if run.iter().all(|(upper, lower)| upper == lower) {
+            continue;
+        }
         match run.as_slice() {
-            [] => {}
             // A band needs two points; a single point gets an error bar.
             [bar] => svg.segments(&[*bar], line.style.colour, LINE_WIDTH),
             _ => {

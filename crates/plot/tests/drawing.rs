@@ -555,6 +555,39 @@ fn long_curves_have_few_markers_and_empty_panels_say_so() {
     check(Vec::new(), 0, true);
 }
 
+#[test]
+fn a_band_narrows_to_a_point_without_error() {
+    let check = |errors: [Option<f64>; 4], bands: &[usize]| {
+        let mut figure = small_figure();
+        figure.rows.truncate(1);
+        figure.rows[0].truncate(1);
+        figure.rows[0][0].marks.truncate(1);
+        let Mark::Line(line) = &mut figure.rows[0][0].marks[0] else {
+            panic!("a line");
+        };
+        let points = errors.into_iter().enumerate();
+        let points = points.map(|(x, error)| Point {
+            x: x as f64,
+            y: 0.5,
+            error,
+        });
+        line.points = points.collect();
+        let svg = figure.svg("");
+        let areas = svg.lines().filter(|line| line.contains("fill-opacity"));
+        // Corners of each band: two for each of its points.
+        let corners = areas.map(|area| area.matches(['M', 'L', 'H', 'V']).count());
+        let corners: Vec<usize> = corners.collect();
+        assert_eq!(corners, bands, "{errors:?}");
+    };
+    let some = Some(0.1);
+    check([some; 4], &[8]);
+    check([Some(0.0), some, some, some], &[8]);
+    check([None, some, some, some], &[6]);
+    check([some, some, None, some], &[4]);
+    check([Some(0.0); 4], &[]);
+    check([None; 4], &[]);
+}
+
 /// Set `UPDATE_SNAPSHOTS` to rewrite the files, and look at them before committing; `PICTURES` names a folder for the figures as
 /// PNG files.
 #[test]
