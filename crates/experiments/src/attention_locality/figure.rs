@@ -64,9 +64,13 @@ pub fn v1_attention(records: &[Record]) -> Figure {
             Panel {
                 title: models::family_name(family[0].family).to_owned(),
                 x: models::block_axis(),
-                y: weight_axis("Mean weight on previous five"),
+                y: weight_axis(
+                    "Mean weight on previous five",
+                    records,
+                    Measure::PreviousFive,
+                ),
                 y2: None,
-                marks: models::lines(family, own, point)
+                marks: models::with_mean(models::lines(family, own, point))
                     .into_iter()
                     .map(Mark::Line)
                     .collect(),
@@ -82,7 +86,7 @@ pub fn v1_attention(records: &[Record]) -> Figure {
             models::names(&models)
         ),
         rows: models::rows_of(panels, 3),
-        legend: models::legend(&models),
+        legend: models::legend_with_mean(&models),
     }
 }
 
@@ -122,10 +126,7 @@ fn by_tokens(
         Panel {
             title: model.name.to_owned(),
             x: models::block_axis(),
-            y: match measure {
-                Measure::Cumulative => weight_axis(label).between(0.0, 1.0),
-                _ => weight_axis(label),
-            },
+            y: weight_axis(label, records, measure),
             y2: None,
             marks: marks.collect(),
         }
@@ -155,12 +156,15 @@ fn models_of(records: &[Record]) -> Vec<Model<'_>> {
     models::of(named.map(|r| (r.model.as_str(), r.model_type.as_str())))
 }
 
-/// Weights start from 0, so that panels can be compared.
-fn weight_axis(label: &str) -> Axis {
-    Axis {
-        min: Some(0.0),
-        ..Axis::new(label, Scale::Linear)
-    }
+/// The axis of all panels, so that they compare: shares of the whole weight up to 1, means over tokens up to the largest.
+fn weight_axis(label: &str, records: &[Record], measure: Measure) -> Axis {
+    let own = records.iter().filter(|r| r.measure == measure);
+    let ends = own.map(|r| r.attention + r.attention_se.unwrap_or(0.0));
+    let most = match measure {
+        Measure::Cumulative => 1.0,
+        _ => ends.fold(0.0, f64::max),
+    };
+    Axis::new(label, Scale::Linear).between(0.0, most)
 }
 
 fn point(record: &Record) -> Point {
@@ -254,10 +258,13 @@ mod tests {
         assert_eq!(
             found,
             [
-                vec![("gpt2-xl", 0.05), ("gpt2", 0.05)],
+                vec![("gpt2-xl", 0.05), ("gpt2", 0.05), ("mean", 0.05)],
                 vec![("phi-2", 0.05)]
             ]
         );
-        assert_eq!(figure.legend.len(), 3);
+        // The largest weight is that of the last block of gpt2-xl.
+        let ends: Vec<Option<f64>> = figure.rows[0].iter().map(|panel| panel.y.max).collect();
+        assert_eq!(ends, [Some(0.08 + 0.001); 2]);
+        assert_eq!(figure.legend.len(), 4);
     }
 }

@@ -2,7 +2,10 @@
 
 use super::styles::{legend_order, styles_of_models};
 use super::table::Record;
-use layerwise_plot::{Axis, LegendEntry, Line, Mark, Panel, Point, Scale, Side, Style};
+use layerwise_metrics::rescale;
+use layerwise_plot::{
+    Axis, Colour, Dash, LegendEntry, Line, Mark, Marker, Panel, Point, Scale, Side, Style,
+};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -157,6 +160,57 @@ pub fn embedding_apart(lines: Vec<Line>) -> Vec<Line> {
     apart.filter(|line| !line.points.is_empty()).collect()
 }
 
+/// The look of the mean of a family.
+const MEAN: Style = Style {
+    colour: Colour(0x22, 0x22, 0x22),
+    dash: Dash::Dashed,
+    marker: Marker::None,
+};
+
+/// The mean of the lines of a family, interpolated between their points, over the depths that all of them reach; none of a single
+/// line.
+pub fn mean(lines: &[Line]) -> Option<Line> {
+    let [_, _, ..] = lines else { return None };
+    let mut curves = Vec::new();
+    let (mut first, mut last) = (0.0_f64, 1.0_f64);
+    for line in lines {
+        let points: Vec<(f64, f64)> = line.points.iter().map(|p| (p.x, p.y)).collect();
+        curves.push(rescale::interpolate(&points).ok()?);
+        first = first.max(points[0].0);
+        last = last.min(points[points.len() - 1].0);
+    }
+    let depths = rescale::depths().into_iter().enumerate();
+    let reached = depths.filter(|(_, depth)| (first..=last).contains(depth));
+    let points = reached.map(|(at, x)| Point {
+        x,
+        y: curves.iter().map(|curve| curve[at]).sum::<f64>() / curves.len() as f64,
+        error: None,
+    });
+    Some(Line {
+        style: MEAN,
+        label: "mean".to_owned(),
+        points: points.collect(),
+        side: Side::Left,
+    })
+}
+
+/// Lines of a family, and their [mean].
+pub fn with_mean(lines: Vec<Line>) -> Vec<Line> {
+    let mean = mean(&lines);
+    lines.into_iter().chain(mean).collect()
+}
+
+/// A legend of one entry for each model, and where a family has several of them one for their [mean].
+pub fn legend_with_mean(models: &[Model<'_>]) -> Vec<LegendEntry> {
+    let several = families(models).iter().any(|family| family.len() > 1);
+    let mean = several.then(|| LegendEntry {
+        label: "mean of a family".to_owned(),
+        group: "mean".to_owned(),
+        style: MEAN,
+    });
+    legend(models).into_iter().chain(mean).collect()
+}
+
 /// The models family by family, in the order of the legend.
 pub fn families<'m, 'a>(models: &'m [Model<'a>]) -> Vec<&'m [Model<'a>]> {
     models.chunk_by(|a, b| a.family == b.family).collect()
@@ -203,4 +257,52 @@ pub(crate) fn lines_of(panel: &Panel) -> Vec<&Line> {
             _ => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(points: &[(f64, f64)]) -> Line {
+        let points = points.iter().map(|&(x, y)| Point { x, y, error: None });
+        Line {
+            style: MEAN,
+            label: String::new(),
+            points: points.collect(),
+            side: Side::Left,
+        }
+    }
+
+    #[test]
+    fn a_mean_goes_over_the_depths_of_all_lines() {
+        let deep = line(&[(0.0, 1.0), (0.5, 1.0), (1.0, 3.0)]);
+        let check = |lines: &[&Line], expected: Option<(usize, [f64; 3])>| {
+            let lines: Vec<Line> = lines.iter().map(|&line| line.clone()).collect();
+            let found = mean(&lines).map(|mean| {
+                let points = mean.points;
+                let last = points[points.len() - 1];
+                (points.len(), [points[0].x, points[0].y, last.y])
+            });
+            assert_eq!(found, expected);
+        };
+        check(&[&deep], None);
+        check(&[], None);
+        check(&[&deep, &deep], Some((101, [0.0, 1.0, 3.0])));
+        let short = line(&[(0.5, 3.0), (1.0, 5.0)]);
+        check(&[&deep, &short], Some((51, [0.5, 2.0, 4.0])));
+        check(&[&deep, &line(&[(0.0, f64::NAN), (1.0, 1.0)])], None);
+        check(&[&deep, &line(&[])], None);
+    }
+
+    #[test]
+    fn a_legend_has_the_mean_where_a_family_has_several_models() {
+        let check = |named: &[(&str, &str)], expected: bool| {
+            let models = of(named.iter().copied());
+            let entries = legend_with_mean(&models).len();
+            assert_eq!(entries > named.len(), expected, "{named:?}");
+        };
+        check(&[("gpt2", "gpt2"), ("phi-2", "phi")], false);
+        check(&[("gpt2", "gpt2"), ("gpt2-xl", "gpt2")], true);
+        check(&[], false);
+    }
 }

@@ -39,7 +39,7 @@ impl Experiment for LensKl {
             summary: "Divergence of the logit lens from the output, both lenses, with neuron densities (nips-fig8, v1-fig-kl-neurons)",
             title: "Divergence of the logit lens from the output",
             stands_for: "Figure 8 of the NeurIPS version (standard lens); the same figure of v1 and v3 (legacy lens)",
-            caption: "Left axis: mean KL(output ‖ lens) in nats against depth, over positions 1 to T−1; the paper does not say which direction it shows, so the other direction is in the table. Right axis: prediction and suppression neurons, as a percentage of each block's neurons.",
+            caption: "Mean KL(output ‖ lens) in nats against depth, over positions 1 to T−1; the paper does not say which direction it shows, so the other direction has its own figure. Below it, on the same axis of depth, the fall of that divergence in each block, and prediction and suppression neurons, as a percentage of each block's neurons; the paper draws these neurons over the divergence, on a second axis.",
             paper_says: "The divergence falls from about mid-depth, fastest where the density of prediction neurons rises. Phi-1 has fewer such neurons and a flatter curve than Phi-1.5 and Phi-2.",
         }
     }

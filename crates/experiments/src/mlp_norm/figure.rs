@@ -29,7 +29,10 @@ pub fn nips_fig12b(records: &[Record]) -> Figure {
                 x: models::block_axis(),
                 y: Axis::new("Norm of MLP output", Scale::Log10),
                 y2: None,
-                marks: lines.into_iter().map(Mark::Line).collect(),
+                marks: models::with_mean(lines)
+                    .into_iter()
+                    .map(Mark::Line)
+                    .collect(),
             }
         })
         .collect();
@@ -42,7 +45,7 @@ pub fn nips_fig12b(records: &[Record]) -> Figure {
             models::names(&models)
         ),
         rows: models::rows_of(panels, 3),
-        legend: models::legend(&models),
+        legend: models::legend_with_mean(&models),
     }
 }
 
@@ -79,7 +82,7 @@ mod tests {
             .iter()
             .map(|panel| lines_of(panel).iter().map(|l| l.label.as_str()).collect())
             .collect();
-        assert_eq!(labels, [vec!["gpt2-xl", "gpt2"], vec!["phi-2"]]);
+        assert_eq!(labels, [vec!["gpt2-xl", "gpt2", "mean"], vec!["phi-2"]]);
         let last = lines_of(&figure.rows[0][1])[0].points[2];
         assert_eq!((last.x, last.y, last.error), (1.0, 4.0, Some(0.5)));
     }

@@ -20,12 +20,6 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         let most = records.iter().map(value).fold(1.0, f64::max);
         Axis::new(label, Scale::Linear).between(0.0, most)
     };
-    // On a linear axis a hundredfold rise towards the end would hide where it begins.
-    let logarithmic =
-        |label: &str, value: fn(&Record) -> f64| match records.iter().any(|r| value(r) > 0.0) {
-            true => Axis::new(label, Scale::Log10),
-            false => linear(label, value),
-        };
     let share = |title: &str, y: Axis, value: fn(&Record) -> f64| Panel {
         y,
         ..panel(
@@ -75,16 +69,12 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         ),
         rows: vec![
             vec![
-                share(
-                    "Prediction",
-                    logarithmic("Neurons (%)", |r| r.prediction_percent),
-                    |r| r.prediction_percent,
-                ),
-                share(
-                    "Suppression",
-                    logarithmic("Neurons (%)", |r| r.suppression_percent),
-                    |r| r.suppression_percent,
-                ),
+                share("Prediction", density_axis(records), |r| {
+                    r.prediction_percent
+                }),
+                share("Suppression", density_axis(records), |r| {
+                    r.suppression_percent
+                }),
                 share(
                     "Partition",
                     linear("Neurons (%)", |r| r.partition_percent),
@@ -115,6 +105,27 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         legend: models::legend(&models),
     };
     vec![("neurons".to_owned(), figure)]
+}
+
+/// Whether there is a prediction or a suppression neuron.
+pub fn are_found(records: &[Record]) -> bool {
+    densities(records).any(|percent| percent > 0.0)
+}
+
+fn densities(records: &[Record]) -> impl Iterator<Item = f64> + '_ {
+    let both = |r: &Record| [r.prediction_percent, r.suppression_percent];
+    records.iter().flat_map(both)
+}
+
+/// The axis of the densities of prediction and of suppression neurons, the same for both. It is logarithmic, since what grows a
+/// hundredfold towards the end would hide where it begins, and a block without any lies at its lower end.
+pub fn density_axis(records: &[Record]) -> Axis {
+    let axis = |scale| Axis::new("Neurons (%)", scale);
+    let found = || densities(records).filter(|percent| *percent > 0.0);
+    match found().reduce(f64::min).zip(found().reduce(f64::max)) {
+        Some((least, most)) => axis(Scale::Log10).between(least / 2.0, 1.2 * most),
+        None => axis(Scale::Linear).between(0.0, 1.0),
+    }
 }
 
 /// A line pattern, and the value of a block that it shows.
