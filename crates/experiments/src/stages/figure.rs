@@ -2,6 +2,7 @@
 
 use super::table::{Curve, EVERY_MODEL, Record};
 use crate::core::models;
+use layerwise_metrics::rescale;
 use layerwise_plot::{
     Axis, Colour, Dash, Figure, LegendEntry, Line, Mark, Marker, Panel, Point, Scale, Side, Style,
 };
@@ -10,6 +11,13 @@ use layerwise_plot::{
 const PANELS: usize = 3;
 /// The colour in the legend of a curve that no panel has.
 const MISSING: Colour = Colour(0xb0, 0xb0, 0xb0);
+/// The divergence once more, by its logarithm: the first block's is so large that the others lie at the bottom otherwise.
+const LOGARITHM: &str = "log KL without block ℓ";
+const LOGARITHM_STYLE: Style = Style {
+    colour: Colour(0x6d, 0xb3, 0xe6),
+    dash: Dash::Dashed,
+    marker: Marker::None,
+};
 
 impl Curve {
     pub(super) fn label(self) -> &'static str {
@@ -88,57 +96,79 @@ fn figure(records: &[Record], models: &[&str], of: &str) -> Figure {
     Figure {
         title: format!("Four stages of inference, {of}"),
         description: "Horizontal axis: relative depth. Vertical axis: each curve from its minimum to its maximum. \
-                      Curves: KL(plain ‖ block left out), total attention to the five previous tokens, densities of \
-                      prediction and of suppression neurons; those that are the same at every depth are left out. Values \
-                      between blocks are interpolated."
+                      Curves: KL(plain ‖ block left out), and its logarithm, which shows where the other blocks differ; total \
+                      attention to the five previous tokens; densities of prediction and of suppression neurons. Those that \
+                      are the same at every depth are left out. Values between blocks are interpolated."
             .to_owned(),
         rows: panels.chunks(PANELS).map(<[Panel]>::to_vec).collect(),
-        legend: Curve::ALL
-            .map(|curve| {
-                let own = records.iter().filter(|r| r.curve == curve);
-                let mut own = own.filter(|r| models.contains(&r.model.as_str())).peekable();
-                let missing = match (own.peek().is_some(), own.any(|r| r.rescaled.is_finite())) {
-                    (_, true) => None,
-                    (true, false) => Some("the same at every depth"),
-                    (false, false) => Some("not measured"),
-                };
-                LegendEntry {
-                    label: match missing {
-                        None => curve.label().to_owned(),
-                        Some(why) => format!("{}: {why}", curve.label()),
-                    },
-                    group: "stages".to_owned(),
-                    style: match missing {
-                        None => curve.style(),
-                        Some(_) => Style {
-                            colour: MISSING,
-                            ..curve.style()
-                        },
-                    },
-                }
-            })
-            .to_vec(),
+        legend: legend(records, models),
     }
 }
 
+fn legend(records: &[Record], models: &[&str]) -> Vec<LegendEntry> {
+    let entry = |label: String, style: Style| LegendEntry {
+        label,
+        group: "stages".to_owned(),
+        style,
+    };
+    let mut legend = Vec::new();
+    for curve in Curve::ALL {
+        let own: Vec<&Record> = records
+            .iter()
+            .filter(|r| r.curve == curve && models.contains(&r.model.as_str()))
+            .collect();
+        let missing = if own.is_empty() {
+            Some("not measured")
+        } else if own.iter().any(|r| r.rescaled.is_finite()) {
+            None
+        } else if own.iter().all(|r| r.value == 0.0) {
+            Some("none found")
+        } else {
+            Some("the same at every depth")
+        };
+        legend.push(match missing {
+            None => entry(curve.label().to_owned(), curve.style()),
+            Some(why) => entry(
+                format!("{}: {why}", curve.label()),
+                Style {
+                    colour: MISSING,
+                    ..curve.style()
+                },
+            ),
+        });
+        if curve == Curve::Ablation && missing.is_none() {
+            legend.push(entry(LOGARITHM.to_owned(), LOGARITHM_STYLE));
+        }
+    }
+    legend
+}
+
 fn panel(records: &[Record], model: &str) -> Panel {
-    let line = |curve: Curve| {
+    let line = |label: &str, style: Style, points: Vec<(f64, f64)>| {
+        let points = points.into_iter();
+        Mark::Line(Line {
+            label: label.to_owned(),
+            side: Side::Left,
+            style,
+            points: points.map(|(x, y)| Point { x, y, error: None }).collect(),
+        })
+    };
+    let of = |curve: Curve, value: fn(&Record) -> f64| -> Vec<(f64, f64)> {
         let own = records
             .iter()
             .filter(|r| r.model == model && r.curve == curve);
-        Mark::Line(Line {
-            label: curve.label().to_owned(),
-            side: Side::Left,
-            style: curve.style(),
-            points: own
-                .map(|r| Point {
-                    x: r.relative_depth,
-                    y: r.rescaled,
-                    error: None,
-                })
-                .collect(),
-        })
+        own.map(|r| (r.relative_depth, value(r))).collect()
     };
+    let mut marks: Vec<Mark> = Curve::ALL
+        .map(|curve| line(curve.label(), curve.style(), of(curve, |r| r.rescaled)))
+        .to_vec();
+    let (depths, logarithms): (Vec<f64>, Vec<f64>) =
+        of(Curve::Ablation, |r| r.value.ln()).into_iter().unzip();
+    // A divergence of zero has no logarithm.
+    if let Some(rescaled) = rescale::min_max(&logarithms) {
+        let points = depths.into_iter().zip(rescaled).collect();
+        marks.insert(1, line(LOGARITHM, LOGARITHM_STYLE, points));
+    }
     Panel {
         title: if model == EVERY_MODEL {
             "Mean over families".to_owned()
@@ -148,6 +178,6 @@ fn panel(records: &[Record], model: &str) -> Panel {
         x: Axis::new("Relative depth", Scale::Linear).between(0.0, 1.0),
         y: Axis::new("From minimum to maximum", Scale::Linear).between(0.0, 1.0),
         y2: None,
-        marks: Curve::ALL.map(line).to_vec(),
+        marks,
     }
 }

@@ -114,6 +114,7 @@ fn add(records: &mut Vec<Record>, model: &str, family: &str, curve: Curve, value
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::models::lines_of;
     use crate::core::testing::{self, Synthetic};
     use crate::stages::figure::{drawings, peaks};
 
@@ -198,11 +199,20 @@ mod tests {
         let labels: Vec<&str> = legend.iter().map(|entry| entry.label.as_str()).collect();
         let expected = [
             "KL without block ℓ",
+            "log KL without block ℓ",
             "Attention to previous five: not measured",
-            "Prediction neurons: the same at every depth",
+            "Prediction neurons: none found",
             "Suppression neurons: not measured",
         ];
         assert_eq!(labels, expected);
+        let mut records = records;
+        for r in &mut records {
+            (r.value, r.rescaled) = (0.5, f64::NAN);
+        }
+        let legend = &drawings(&records)[0].1.legend;
+        let flat = "KL without block ℓ: the same at every depth";
+        assert_eq!(legend[0].label, flat);
+        assert_eq!(legend.len(), 4);
         assert_eq!(derive(&Tables::default()), []);
     }
 
@@ -219,7 +229,37 @@ mod tests {
         let one = drawings(&derive(&tables.of_model("phi-2")));
         assert_eq!(one.len(), 1);
         assert_eq!(one[0].1.rows[0][0].title, "phi-2");
-        assert_eq!(one[0].1.rows[0][0].marks.len(), 4);
+        assert_eq!(one[0].1.rows[0][0].marks.len(), 5);
         assert!(drawings(&[]).is_empty());
+    }
+
+    #[test]
+    fn the_logarithm_of_the_divergence_has_a_curve_of_its_own() {
+        let mut tables = synthetic().of_model("gpt2");
+        let middle = 5.0 / 11.0;
+        for r in tables.of_mut::<robustness::Record>() {
+            // A hundredth of a nat in the middle, a tenth and ten at the ends.
+            r.kl_nats = match r.relative_depth {
+                depth if depth < middle - 1e-9 => 10.0,
+                depth if depth > middle + 1e-9 => 0.1,
+                _ => 0.01,
+            };
+        }
+        let figure = &drawings(&derive(&tables))[0].1;
+        let lines = lines_of(&figure.rows[0][0]);
+        let ends = |label: &str| {
+            let line = lines.iter().find(|line| line.label == label).unwrap();
+            [0, 100].map(|at: usize| line.points[at].y)
+        };
+        let close = |found: f64, expected: f64| assert!((found - expected).abs() < 0.05, "{found}");
+        let [first, last] = ends("log KL without block ℓ");
+        close(first, 1.0);
+        close(last, 0.29);
+        close(ends("KL without block ℓ")[1], 0.009);
+        for r in tables.of_mut::<robustness::Record>() {
+            r.kl_nats = if r.relative_depth == 0.0 { 0.0 } else { 1.0 };
+        }
+        let figure = &drawings(&derive(&tables))[0].1;
+        assert_eq!(lines_of(&figure.rows[0][0]).len(), 4);
     }
 }

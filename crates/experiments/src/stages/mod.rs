@@ -38,7 +38,7 @@ impl Experiment for Stages {
             summary: "The four stages in one picture (nips-fig1, table 1)",
             title: "Four stages of inference",
             stands_for: "Figure 1 and table 1 of every version",
-            caption: "KL(plain ‖ block left out), total attention to the five previous tokens, and the densities of prediction and suppression neurons against relative depth. Each model's curve is interpolated to 101 depths, averaged within and then over families, and rescaled from its minimum to its maximum, because the units differ. Means over positions 1 to T−1; no error bands.",
+            caption: "KL(plain ‖ block left out), total attention to the five previous tokens, and the densities of prediction and suppression neurons against relative depth. Each model's curve is interpolated to 101 depths, averaged within and then over families, and rescaled from its minimum to its maximum, because the units differ; the divergence also by its logarithm, as the first block's is many times the others'. Means over positions 1 to T−1; no error bands.",
             paper_says: "Four stages follow each other: detokenization, feature engineering, prediction ensembling and residual calibration. Sensitivity to ablation and local attention peak first, then prediction neurons at about 85 % of depth, then suppression neurons in the last layers.",
         }
     }
