@@ -14,6 +14,10 @@ const SELECTIONS: [(Selection, &str); 3] = [
     (Selection::MultiFiltered, "Four tokens, filtered"),
 ];
 
+/// The third selection in descriptions.
+const FILTERED: &str = "; and of the latter only windows that pass the filter of the published figure, which asks for \
+                        attention that falls from piece to piece, so this fall proves nothing";
+
 /// The drawings with their file names: for one model the maps of its head; for any number of models the means of their
 /// heads.
 pub fn drawings(records: &[Record], cells: &[Cell]) -> Vec<(String, Figure)> {
@@ -23,7 +27,8 @@ pub fn drawings(records: &[Record], cells: &[Cell]) -> Vec<(String, Figure)> {
     let models = models::of(named);
     let mut drawings = Vec::new();
     if let [model] = models.as_slice() {
-        drawings.push(("subword-heads".to_owned(), maps(model.name, cells)));
+        let maps = maps(model.name, records, cells);
+        drawings.push(("subword-heads".to_owned(), maps));
     }
     if !models.is_empty() {
         let means = means(records, cells, &models);
@@ -32,7 +37,7 @@ pub fn drawings(records: &[Record], cells: &[Cell]) -> Vec<(String, Figure)> {
     drawings
 }
 
-fn maps(model: &str, cells: &[Cell]) -> Figure {
+fn maps(model: &str, records: &[Record], cells: &[Cell]) -> Figure {
     let head = cells.first().map_or((0, 0), |cell| (cell.layer, cell.head));
     let shown = cells.iter().map(|cell| cell.sample).max().unwrap_or(0);
     let panels = SELECTIONS.into_iter().filter_map(|(selection, title)| {
@@ -52,8 +57,15 @@ fn maps(model: &str, cells: &[Cell]) -> Figure {
                 cell.text.trim().clone_into(label);
             }
         }
+        let mut windows = records
+            .iter()
+            .filter(|r| ((r.layer, r.head), r.selection) == (head, selection));
+        let windows = windows.next().map_or(0, |r| r.windows);
         Some(vec![Panel {
-            title: format!("{title}: block {}, head {}", head.0, head.1),
+            title: format!(
+                "{title}: block {}, head {}, {rows} of {windows} windows",
+                head.0, head.1
+            ),
             x: Axis::new("Token position", Scale::Integer).between(1.0, columns as f64),
             y: Axis::new("Sample", Scale::Integer).between(1.0, rows as f64),
             y2: None,
@@ -68,13 +80,19 @@ fn maps(model: &str, cells: &[Cell]) -> Figure {
             })],
         }])
     });
+    let panels: Vec<Vec<Panel>> = panels.collect();
+    let filtered = match panels.len() == SELECTIONS.len() {
+        true => FILTERED,
+        false => "",
+    };
     Figure {
         title: format!("A head of {model} that merges the pieces of a word"),
-        description: "Each row is one window of words, each cell one of its last 16 tokens, coloured by the attention \
-                      that the last token pays to it, from 0 to 1. Panels: the last word is one token; it is four \
-                      tokens; and of the latter only windows that the filter of the published figure passes."
-            .to_owned(),
-        rows: panels.collect(),
+        description: format!(
+            "Each row is one window of words, each cell one of its last 16 tokens, coloured by the attention that the last \
+             token pays to it, from 0 to 1. Rows are taken evenly from all windows, and no two have twelve tokens in a row in \
+             common. Panels: the last word is one token; it is four tokens{filtered}."
+        ),
+        rows: panels,
         legend: Vec::new(),
     }
 }
@@ -114,11 +132,11 @@ fn means(records: &[Record], cells: &[Cell], models: &[models::Model<'_>]) -> Fi
     };
     Figure {
         title: "Attention from the last token of a window, of one head of each model".to_owned(),
-        description: "Mean attention from the last token of a window to the tokens before it; distances 3, 2 and 1 are \
-                      the first pieces of a word of four tokens. Panels: the last word is one token; it is four tokens; \
-                      and of the latter only windows that pass the filter of the published figure. Bands: one standard \
-                      error to either side, clustered by document."
-            .to_owned(),
+        description: format!(
+            "Mean attention from the last token of a window to the tokens before it; distances 3, 2 and 1 are the first \
+             pieces of a word of four tokens. Panels: the last word is one token; it is four tokens{FILTERED}. Bands: one \
+             standard error to either side, clustered by document."
+        ),
         rows: vec![SELECTIONS.map(panel).to_vec()],
         legend: models::legend(models),
     }

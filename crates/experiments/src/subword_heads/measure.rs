@@ -11,7 +11,7 @@
 //! windows, all 5,000 are searched in full. A file of one document is searched in pieces of the context's length, which count as
 //! documents.
 
-use super::readings::{PIECES, Reading, TOKENS, Window, means, record_halves, select};
+use super::readings::{PIECES, Reading, TOKENS, Window, distinct, means, record_halves, select};
 use super::table::{Cell, Record, Selection};
 use crate::core::error::ExperimentError;
 use crate::core::floats::Floats;
@@ -461,9 +461,7 @@ fn record<'r>(
         Selection::MultiFiltered,
     ] {
         let chosen = select(selection, single, multi, layer, head);
-        let rows = ROWS.min(chosen.len());
-        for sample in 0..rows {
-            let reading = chosen[sample * chosen.len() / rows];
+        for (sample, reading) in distinct(&chosen, ROWS).into_iter().enumerate() {
             let tokens = &reading.window.tokens;
             for (position, &id) in tokens[tokens.len() - TOKENS..].iter().enumerate() {
                 let token = TOKENS - 1 - position;
@@ -608,6 +606,40 @@ mod tests {
                 assert_eq!(*value, pattern[[head, last, last - token]]);
             }
         }
+    }
+
+    #[test]
+    fn rows_of_a_map_show_no_text_twice() {
+        let attention = Array3::zeros((1, 1, TOKENS));
+        let check = |firsts: &[u32], rows: usize, expected: &[u32]| {
+            // Windows of a text in which each token is the one before and 1.
+            let windows: Vec<Window> = firsts
+                .iter()
+                .map(|&first| Window {
+                    document: 0,
+                    tokens: (first - 2..first + TOKENS as u32).collect(),
+                })
+                .collect();
+            let readings: Vec<Reading<'_>> = windows
+                .iter()
+                .map(|window| Reading {
+                    window,
+                    attention: attention.view(),
+                })
+                .collect();
+            let readings: Vec<&Reading<'_>> = readings.iter().collect();
+            let shown = distinct(&readings, rows).into_iter();
+            let shown: Vec<u32> = shown.map(|reading| reading.window.tokens[2]).collect();
+            assert_eq!(shown, expected, "{firsts:?}");
+        };
+        check(&[100, 200, 300, 400, 500, 600], 3, &[100, 300, 500]);
+        check(&[100, 200], 3, &[100, 200]);
+        check(&[], 3, &[]);
+        // The next that shares no run of twelve tokens stands for one that does, and the first where none is left.
+        check(&[100, 200, 101, 400, 500, 600], 3, &[100, 400, 500]);
+        check(&[100, 200, 300, 400, 101, 301], 3, &[100, 200, 300]);
+        check(&[100, 104, 105], 3, &[100, 105]);
+        check(&[100, 101, 102, 103], 3, &[100]);
     }
 
     #[test]

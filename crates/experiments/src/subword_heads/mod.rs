@@ -6,9 +6,9 @@
 //!   with standard errors clustered by document.
 //! - **Feeds the claim** D11.
 //!
-//! The maps show ten windows of the head that D11 judges: for Pythia-2.8B the published one, tensor index \[1, 6\]; else the
-//! head whose attention to the first of a word's four tokens exceeds most its attention to the same position if the word is
-//! one token.
+//! The maps show up to ten windows, no text twice, of the head that D11 judges: for Pythia-2.8B the published one, tensor
+//! index \[1, 6\]; else the head whose attention to the first of a word's four tokens exceeds most its attention to the
+//! same position if the word is one token.
 
 pub mod claims;
 pub mod figure;
@@ -46,7 +46,7 @@ impl Experiment for SubwordHeads {
             summary: "Heads that merge the pieces of a word (nips-fig6b, v1-fig-head)",
             title: "Heads that merge the pieces of a word",
             stands_for: "Figure 6b of the NeurIPS version and v3; v1's figure of subjoiner heads",
-            caption: "Attention of one head, 0 to 1, from the last of 16 tokens to each of them. Above: windows in which the last word is one token; below: windows in which it is four tokens. Ten windows each. The published windows of the second kind were filtered on the attention shown, so the table has the means with and without that filter.",
+            caption: "Attention of one head, 0 to 1, from the last of 16 tokens to each of them. Above: windows in which the last word is one token; below: windows in which it is four tokens. Up to ten windows each, no text twice. The published windows of the second kind were filtered on the attention shown, so the table has the means with and without that filter, and D11 is judged without it.",
             paper_says: "Early layers have heads in which the last piece of a word attends to its other pieces, most to the first, and which do nothing of the kind if the word is a single token.",
         }
     }

@@ -6,6 +6,7 @@ use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_metrics::ClusteredMean;
 use ndarray::{ArrayView3, s};
+use std::collections::BTreeSet;
 
 /// Tokens whose attention is kept: the last ones of a window.
 pub(super) const TOKENS: usize = 16;
@@ -105,6 +106,28 @@ pub(super) fn select<'a, 'r>(
         Selection::Multi => multi.iter().collect(),
         Selection::MultiFiltered => multi.iter().filter(shown).collect(),
     }
+}
+
+/// At most `rows` of the readings, in their order and evenly from all. No two of them show the same text but for a word of
+/// [`PIECES`] tokens, as windows of one sentence do, and of what documents have in common.
+pub(super) fn distinct<'a, 'r>(readings: &[&'a Reading<'r>], rows: usize) -> Vec<&'a Reading<'r>> {
+    let runs = |at: usize| {
+        let tokens = &readings[at].window.tokens;
+        tokens[tokens.len() - TOKENS..].windows(TOKENS - PIECES)
+    };
+    let rows = rows.min(readings.len());
+    let mut seen = BTreeSet::new();
+    let mut shown = Vec::with_capacity(rows);
+    for row in 0..rows {
+        let start = row * readings.len() / rows;
+        let mut places = (start..readings.len()).chain(0..start);
+        if let Some(at) = places.find(|&at| runs(at).all(|run| !seen.contains(run))) {
+            seen.extend(runs(at));
+            shown.push(at);
+        }
+    }
+    shown.sort_unstable();
+    shown.into_iter().map(|at| readings[at]).collect()
 }
 
 /// Mean attention of one head to each token, clustered by document; readings are in the order of their documents.
