@@ -252,6 +252,10 @@ fn one_model_has_percentiles_and_several_have_medians() {
         panic!("the median skewness is a line")
     };
     assert!(line.points[0].y.is_nan() && line.points[2].y == -0.5);
+    // From half of the least density to a little above the greatest.
+    let axes = [0, 1].map(|panel: usize| &figure.rows[0][panel].y);
+    assert_eq!(axes[0], axes[1]);
+    assert_eq!((axes[0].min, axes[0].max), (Some(5.0), Some(24.0)));
     let mut both = one;
     both.extend(results("gpt2-xl"));
     let figure = drawing("neurons", &both, "neurons");
@@ -315,6 +319,8 @@ fn tasks_are_columns_and_interventions_rows() {
     assert_eq!(shape(&figure), [1, 1, 1]);
     let counts: Vec<Vec<usize>> = figure.rows.iter().map(|row| points(&row[0])).collect();
     assert_eq!(counts, [[1], [2], [0]], "swap, drop, repeat");
+    let said = &figure.description;
+    assert!(said.contains("Items: standin-cloze 100."), "{said}");
     for row in &figure.rows {
         assert!(matches!(row[0].marks[0], Mark::Rule(_)), "the plain model");
     }
@@ -326,6 +332,9 @@ fn maps_show_windows_in_their_order() {
     let figure = drawing("subword-heads", &results, "subword-heads");
     // One filtered window is too few for a map.
     assert_eq!(shape(&figure), [1, 1]);
+    assert!(!figure.description.contains("filter"));
+    let title = "Last word four tokens: block 1, head 2, 10 of 10 windows";
+    assert_eq!(figure.rows[1][0].title, title);
     let Mark::HeatMap(map) = &figure.rows[1][0].marks[0] else {
         panic!("a heat map")
     };
@@ -345,6 +354,10 @@ fn senses_have_a_panel_for_each_method() {
     let figure = drawing("wic", &results("gpt2"), "wic");
     assert_eq!(shape(&figure), [2]);
     assert_eq!(points(&figure.rows[0][1]), [4]);
+    assert_eq!(figure.rows[0][0].y, figure.rows[0][1].y);
+    let said = &figure.description;
+    let sizes = "wic: 100 pairs to train, 10 to choose, 50 to test.";
+    assert!(said.contains(sizes), "{said}");
 }
 
 #[test]

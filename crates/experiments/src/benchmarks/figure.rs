@@ -25,6 +25,11 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
             .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let tasks = distinct(records.iter().map(|r| r.task.as_str()));
+    let sizes = tasks.iter().filter_map(|task| {
+        let own = records.iter().find(|r| r.task == *task)?;
+        Some(format!("{task} {}", own.items))
+    });
+    let sizes: Vec<String> = sizes.collect();
     let row = |models: &[Model<'_>], intervention: Intervention, title: &str| -> Vec<Panel> {
         let panels = tasks.iter();
         panels
@@ -36,7 +41,8 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         description: format!(
             "Rows: {about}. Columns: tasks. Accuracy without length normalisation; dotted lines: the plain models. \
              Horizontal axis: relative depth of block ℓ, of a repeat its middle block. Bars: one standard error, to either \
-             side, of the difference from the dotted line, paired by item. Models: {}.",
+             side, of the difference from the dotted line, paired by item. Items: {}. Models: {}.",
+            sizes.join(", "),
             models::names(&models),
         ),
         rows,

@@ -29,15 +29,18 @@ pub fn nips_fig5bc(records: &[Record], estimator: Estimator) -> Figure {
             .map(|r| (r.model.as_str(), r.model_type.as_str())),
     );
     let vectors = match estimator {
-        Estimator::LastToken => "the last position of each sequence",
+        Estimator::LastToken => {
+            "the last position of each sequence, in batches of 128 sequences as in the paper; with fewer sequences, or \
+             fewer than eight batches, the map is a first look"
+        }
         Estimator::AllTokens => "all positions of a sequence except the first",
     };
     let panels = models.iter().map(|model| panel(&own, model)).collect();
     Figure {
         title: "Similarity of the residual streams after each pair of blocks".to_owned(),
         description: format!(
-            "Unbiased linear CKA between the residual streams after each pair of blocks, over {vectors}, from 0 to 1. Both axes: \
-             the block, from 0. Panels: {}.",
+            "Unbiased linear CKA between the residual streams after each pair of blocks, from 0 to 1, over {vectors}. Both axes: \
+             the block, from 0. Titles: batches × states of a batch. Panels: {}.",
             models::names(&models)
         ),
         rows: models::rows_of(panels, 3),

@@ -26,14 +26,23 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         (low.min(own.0), high.max(own.1))
     });
     let sets = distinct(records.iter().map(|r| r.pairs_of.as_str()));
+    let sizes = sets.iter().filter_map(|set| {
+        let r = records.iter().find(|r| r.pairs_of == *set)?;
+        let (train, dev, test) = (r.train_pairs, r.dev_pairs, r.test_pairs);
+        Some(format!(
+            "{set}: {train} pairs to train, {dev} to choose, {test} to test"
+        ))
+    });
+    let sizes: Vec<String> = sizes.collect();
     let methods = [(Method::Probe, "linear probe"), (Method::Cosine, "cosine")];
     let figure = Figure {
         title: "Word senses, read from each residual stream".to_owned(),
         description: format!(
             "Accuracy on the test pairs, same sense or not, at the target word: a logistic probe, and a threshold on the \
              cosine without training. Dotted line: chance. Horizontal axis: depth of the residual stream s, from the \
-             embedding at 0 to the last block's output at 1. Bands: one standard error, clustered by word. \
-             Models: {}.",
+             embedding at 0 to the last block's output at 1. Bands: one standard error, clustered by word; it is 0 if all \
+             pairs get the same answer, which is right for half of each word's pairs. {}. Models: {}.",
+            sizes.join("; "),
             models::names(&models),
         ),
         rows: sets
