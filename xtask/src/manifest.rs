@@ -12,6 +12,7 @@ use layerwise::hub;
 use layerwise::journal::{Divided, Merged, RunKey, Shard};
 use layerwise::kernels::cpu_features;
 use layerwise::report::ModelFacts;
+use layerwise::schedule::Edit;
 use layerwise::sweep::Described;
 use layerwise::transformer::ModelConfig;
 use serde::{Deserialize, Serialize};
@@ -191,6 +192,9 @@ impl Reported {
 pub struct Joined {
     layerwise: &'static str,
     command: Vec<String>,
+    /// The schedule that all are compared with, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<String>,
     runs: Vec<JoinedRun>,
     execution: JoinedExecution,
 }
@@ -234,11 +238,18 @@ impl Joined {
         Self {
             layerwise: version::VERSION,
             command: command(),
+            baseline: None,
             runs: runs.iter().map(run).collect(),
             execution: JoinedExecution {
                 finished_unix_seconds: unix_seconds(),
             },
         }
+    }
+
+    /// Adds the schedule that all are compared with.
+    pub fn with_baseline(mut self, baseline: Option<&Edit>) -> Self {
+        self.baseline = baseline.map(ToString::to_string);
+        self
     }
 
     /// The manifest as indented JSON, with a final newline.
@@ -327,6 +338,9 @@ struct Sweep {
     shard: String,
     until_se: Option<String>,
     until_se_reached: Option<bool>,
+    /// The schedule that all are compared with, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<String>,
     schedules: usize,
     planned_steps: usize,
     naive_steps: usize,
@@ -517,6 +531,7 @@ impl Run {
                 .as_ref()
                 .map(|target| target.to_string()),
             until_se_reached: measurement.reached,
+            baseline: None,
             schedules: measurement.plan.entries().len(),
             planned_steps: measurement.plan.planned_steps(),
             naive_steps: measurement.plan.naive_steps(),
@@ -525,6 +540,14 @@ impl Run {
                 seconds: measurement.elapsed.as_secs_f64(),
             },
         });
+        self
+    }
+
+    /// Adds the schedule that all of the sweep are compared with.
+    pub fn with_baseline(mut self, baseline: Option<&Edit>) -> Self {
+        if let Some(sweep) = &mut self.sweep {
+            sweep.baseline = baseline.map(ToString::to_string);
+        }
         self
     }
 }

@@ -5,12 +5,13 @@ use crate::sweep::run_folder;
 use crate::{output, program, reproduce, version};
 use anyhow::{Context, ensure};
 use layerwise::journal::{self, Divided, Recorded, RunDescription};
+use layerwise::schedule::Edit;
 use layerwise::sweep::{
-    self, Described, Divergence, KeptMeasure, Label, Measure, PairStatistics, PairSums, Patching,
-    Sums, Table,
+    self, Described, Differences, Divergence, KeptMeasure, Label, Measure, PairStatistics,
+    PairSums, Patching, Sums, Table,
 };
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// Options of `merge`.
 #[derive(clap::Args)]
@@ -32,6 +33,9 @@ pub struct Arguments {
     /// The CSV file, whose manifest goes to FILE.run; for shards of reproduce, the folder
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
+    /// Of shards of a sweep, or of a whole one: also the differences of all schedules from this one, as `sweep --baseline`
+    #[arg(long, value_name = "EDIT")]
+    baseline: Option<Edit>,
 }
 
 /// Runs the command.
@@ -48,6 +52,11 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
             run.display(),
             other.unwrap_or(run).display()
         );
+        ensure!(
+            arguments.baseline.is_none(),
+            "{}: shards of reproduce, and --baseline is for those of a sweep",
+            run.display()
+        );
         return reproduced(arguments, run);
     }
     output::check_file(&arguments.out)?;
@@ -60,22 +69,35 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
     }
     refuse_run_folder(&own_folder, &journals)?;
     let of_pairs = of_pairs(&journals)?;
+    let baseline = arguments.baseline.as_ref();
+    ensure!(
+        !(of_pairs && baseline.is_some()),
+        "{}: a run of pairs, and --baseline is for those of sequences",
+        arguments.runs[0].display()
+    );
     let mut table = match of_pairs {
         true => Table::of_pairs()?,
+        false if baseline.is_some() => Table::of_differences()?,
         false => Table::new()?,
     };
     let joined = match of_pairs {
         true => join::<Patching>(&journals, "pairs", |run, labels, sums: Vec<&[PairSums]>| {
             let statistics = PairStatistics::collect(labels.len(), sums);
-            table.push_pairs(&run.name, labels, run.units, &statistics)
+            Ok(table.push_pairs(&run.name, labels, run.units, &statistics)?)
         })?,
         false => join::<Divergence>(&journals, "sequences", |run, labels, sums: Vec<&[Sums]>| {
             let statistics = sweep::collect(labels.len(), sums);
-            table.push(&run.name, labels, run.units, &statistics)
+            let name = &run.name;
+            let Some(baseline) = baseline else {
+                return Ok(table.push(name, labels, run.units, &statistics)?);
+            };
+            let own =
+                Differences::from(baseline, labels, &statistics).with_context(|| name.clone())?;
+            Ok(table.push_differences(name, labels, run.units, &statistics, &own)?)
         })?,
     };
     output::make_folder(&own_folder)?;
-    output::write(&manifest, joined.json()?.as_bytes())?;
+    output::write(&manifest, joined.with_baseline(baseline).json()?.as_bytes())?;
     output::write(&arguments.out, &table.bytes()?)?;
     output::print_paths([&arguments.out])?;
     Ok(())
@@ -100,7 +122,7 @@ fn of_pairs(journals: &[PathBuf]) -> anyhow::Result<bool> {
 fn join<M: KeptMeasure>(
     journals: &[PathBuf],
     units: &str,
-    mut push: impl FnMut(&RunDescription<Described>, &[Label], Vec<&[M::Sums]>) -> io::Result<()>,
+    mut push: impl FnMut(&RunDescription<Described>, &[Label], Vec<&[M::Sums]>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Joined> {
     let journals = journals.iter().map(|path| {
         Recorded::read(path, |run: &Described, parts, sums: &Vec<M::Sums>| {

@@ -1,8 +1,7 @@
 //! The table of a sweep as text for a terminal.
 
 use crate::output;
-use layerwise::metrics::ClusteredMean;
-use layerwise::sweep::{Label, PairStatistics, Statistic, Statistics};
+use layerwise::sweep::{Differences, Label, PairStatistics, Statistic, Statistics};
 
 /// The printed summary of a sweep: for each model a title and a row for each schedule.
 #[derive(Default)]
@@ -45,13 +44,15 @@ impl Summary {
         }
     }
 
-    /// Adds a model's rows, with statistics over a number of sequences.
+    /// Adds a model's rows, with statistics over a number of sequences; and below them, in the same order, what they differ by
+    /// from one of the schedules.
     pub fn push(
         &mut self,
         model: &str,
         labels: &[Label],
         sequences: usize,
         statistics: &[Statistics],
+        differences: Option<&Differences>,
     ) {
         let order = self.order(statistics.len(), |at| &statistics[at]);
         let positions = statistics.first().map_or(0, |first| first.kl_nats.count());
@@ -61,13 +62,16 @@ impl Summary {
             output::counted(sequences, "sequence"),
             shown(sequences, "sequence")
         ));
-        let mut lines = vec![HEADS.map(str::to_owned).to_vec()];
-        lines.extend(order.into_iter().map(|at| {
-            let means = PRINTED.map(|statistic| mean_of(&statistics[at], statistic));
-            let cells = means.map(|mean| measured(mean.mean(), mean.standard_error()));
-            [labels[at].edit.clone()].into_iter().chain(cells).collect()
-        }));
-        self.text += &aligned(&lines);
+        self.text += &rows(labels, &order, statistics);
+        if let Some(differences) = differences {
+            self.title(&format!(
+                "{}: differences from {}; {}\n",
+                output::plain(model),
+                differences.baseline,
+                shown(sequences, "sequence")
+            ));
+            self.text += &rows(labels, &order, &differences.statistics);
+        }
     }
 
     /// Adds a model's rows, with statistics over a number of pairs.
@@ -107,7 +111,7 @@ impl Summary {
         let mut order: Vec<usize> = (0..rows).collect();
         if let Some(statistic) = self.sort {
             // A mean over nothing comes last.
-            let key = |row: &usize| mean_of(of(*row), statistic).mean().unwrap_or(f64::INFINITY);
+            let key = |row: &usize| of(*row).mean_of(statistic).mean().unwrap_or(f64::INFINITY);
             order.sort_by(|a, b| key(a).total_cmp(&key(b)));
         }
         order
@@ -134,17 +138,16 @@ fn shown(count: usize, unit: &str) -> String {
     }
 }
 
-fn mean_of(statistics: &Statistics, statistic: Statistic) -> &ClusteredMean {
-    match statistic {
-        Statistic::KlNats => &statistics.kl_nats,
-        Statistic::Top1Agreement => &statistics.top1_agreement,
-        Statistic::Top5Overlap => &statistics.top5_overlap,
-        Statistic::EntropyBits => &statistics.entropy_bits,
-        Statistic::LossNats => &statistics.loss_nats,
-        Statistic::ReverseKlNats => &statistics.reverse_kl_nats,
-        Statistic::JsNats => &statistics.js_nats,
-        Statistic::ReciprocalRank => &statistics.reciprocal_rank,
-    }
+/// A row for each schedule, in an order.
+fn rows(labels: &[Label], order: &[usize], statistics: &[Statistics]) -> String {
+    let mut lines = vec![HEADS.map(str::to_owned).to_vec()];
+    lines.extend(order.iter().map(|at| {
+        let means = PRINTED.map(|statistic| statistics[*at].mean_of(statistic));
+        let cells = means.map(|mean| measured(mean.mean(), mean.standard_error()));
+        let edit = labels[*at].edit.clone();
+        [edit].into_iter().chain(cells).collect()
+    }));
+    aligned(&lines)
 }
 
 /// A mean and its standard error, both rounded to the second significant digit of the error.
@@ -195,6 +198,7 @@ fn aligned(lines: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use layerwise::metrics::ClusteredMean;
 
     #[test]
     fn errors_have_two_digits_and_means_as_many_decimals() {

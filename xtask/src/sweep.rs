@@ -13,10 +13,10 @@ use anyhow::{Context, ensure};
 use layerwise::corpus::{Labels, Tokenizer};
 use layerwise::journal::Shard;
 use layerwise::recordings::{PerToken, Place};
-use layerwise::schedule::{Bounds, EditFamily};
+use layerwise::schedule::{Bounds, Edit, EditFamily};
 use layerwise::sweep::{
-    Divergence, Journals, Label, Measure, PairStatistics, Patching, Plan, Statistic, Table, Target,
-    collect,
+    Differences, Divergence, Journals, Label, Measure, PairStatistics, Patching, Plan, Statistic,
+    Table, Target, collect,
 };
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -63,6 +63,10 @@ pub struct Arguments {
     /// Stop at the fewest sequences that bring this standard error down under every schedule, such as kl_nats=0.01
     #[arg(long, value_name = "STATISTIC=ERROR", conflicts_with = "shard", value_parser = arguments::target)]
     until_se: Option<Target>,
+    /// Add the difference of every schedule from this one (`id` is the plain model), with the standard error of the difference,
+    /// which is paired by sequence
+    #[arg(long, value_name = "EDIT", conflicts_with_all = ["pairs", "shard"])]
+    baseline: Option<Edit>,
     /// Show the plan, and stop
     #[arg(long)]
     dry_run: bool,
@@ -165,6 +169,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     let mut results = Results {
         table: match arguments.pairs {
             Some(_) => Table::of_pairs()?,
+            None if arguments.baseline.is_some() => Table::of_differences()?,
             None => Table::new()?,
         },
         summary: Summary::sorted_by(arguments.sort),
@@ -323,6 +328,9 @@ impl<'a> Prepared<'a> {
             .positions(first.filter(|first| lengths.all(|own| own == *first)));
         let plan = Plan::new(opened.model.stack(), families, bounds)
             .with_context(|| opened.name.clone())?;
+        if let Some(baseline) = &arguments.baseline {
+            Differences::index(baseline, &plan.labels()).with_context(|| opened.name.clone())?;
+        }
         let (sourced, kept) = arguments.values.open(plan, opened, sequences, inputs)?;
         text.retain(|at| kept[at]);
         let tokenizer = match &text {
@@ -511,13 +519,20 @@ impl<'a> Prepared<'a> {
                 }
                 let sums = measured.sums.iter().map(Vec::as_slice);
                 let (statistics, count) = (collect(labels.len(), sums), measured.sequences);
-                results
-                    .table
-                    .push(&opened.name, &labels, count, &statistics)?;
-                results
-                    .summary
-                    .push(&opened.name, &labels, count, &statistics);
-                manifest::Run::new(opened, corpus).with_sweep(&measured)
+                let name = &opened.name;
+                let baseline = arguments.baseline.as_ref();
+                let differences = baseline
+                    .map(|baseline| Differences::from(baseline, &labels, &statistics))
+                    .transpose()?;
+                let (table, summary) = (&mut results.table, &mut results.summary);
+                match &differences {
+                    Some(own) => table.push_differences(name, &labels, count, &statistics, own)?,
+                    None => table.push(name, &labels, count, &statistics)?,
+                }
+                summary.push(name, &labels, count, &statistics, differences.as_ref());
+                manifest::Run::new(opened, corpus)
+                    .with_sweep(&measured)
+                    .with_baseline(baseline)
             }
             Text::Pairs(pairs) => {
                 let patching = Patching::new();

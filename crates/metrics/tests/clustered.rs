@@ -2,6 +2,8 @@
 
 use layerwise_metrics::{ClusteredMean, ClusteredRatio, MetricsError};
 use proptest::prelude::*;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 fn clustered(clusters: &[(f64, u64)]) -> ClusteredMean {
     let mut mean = ClusteredMean::new();
@@ -108,6 +110,49 @@ fn pairing_removes_what_clusters_share() {
     assert_eq!(difference.mean(), Some(1.0));
     assert_eq!(difference.standard_error(), Some(0.0));
     assert!(plain.standard_error().unwrap() > 1.0);
+}
+
+/// A draw of the standard normal distribution (Box and Muller).
+fn gaussian(random: &mut ChaCha8Rng) -> f64 {
+    let mut unit = || (f64::from(random.next_u32()) + 0.5) / 4_294_967_296.0;
+    (-2.0 * unit().ln()).sqrt() * (std::f64::consts::TAU * unit()).cos()
+}
+
+/// Sequences of 20 to 119 positions, whose text is as hard for both schedules (`shared`) and besides in a way of its own for
+/// each (`own`); the difference is 0.1 in truth. Both are skewed, as divergences are.
+#[test]
+fn intervals_of_differences_hold_the_truth_as_often_as_they_say() {
+    const SAMPLES: usize = 4000;
+    const TRUTH: f64 = 0.1;
+    const WITHIN: f64 = 1.96;
+    let mut random = ChaCha8Rng::seed_from_u64(11);
+    let mut check = |sequences: usize, shared: f64, own: f64| {
+        let (mut paired, mut apart) = (0, 0);
+        for _ in 0..SAMPLES {
+            let [mut left, mut right] = [ClusteredMean::new(), ClusteredMean::new()];
+            for _ in 0..sequences {
+                let positions = 20 + u64::from(random.next_u32() % 100);
+                let hard = (shared * gaussian(&mut random)).exp();
+                for (mean, more) in [(&mut left, TRUTH), (&mut right, 0.0)] {
+                    let level = hard + more + own * (0.5 * gaussian(&mut random)).exp();
+                    mean.push(level * positions as f64, positions);
+                }
+            }
+            let difference = left.difference(&right).unwrap();
+            let off = (difference.mean().unwrap() - TRUTH).abs();
+            let errors = [&left, &right].map(|mean| mean.standard_error().unwrap());
+            paired += usize::from(off <= WITHIN * difference.standard_error().unwrap());
+            apart += usize::from(off <= WITHIN * errors[0].hypot(errors[1]));
+        }
+        let [paired, apart] = [paired, apart].map(|held| 100.0 * held as f64 / SAMPLES as f64);
+        let what = format!("{sequences} sequences, {shared} and {own}");
+        assert!((93.0..=97.0).contains(&paired), "{what}: {paired} %");
+        // The errors of the two means say nothing of their difference: such an interval is far too wide.
+        assert!(apart > 99.0, "{what}: {apart} % unpaired");
+    };
+    check(40, 0.5, 0.5);
+    check(100, 1.0, 0.2);
+    check(400, 0.3, 0.3);
 }
 
 /// Observations of several sequences, some of them without any.

@@ -1,4 +1,5 @@
 use layerwise_journal::{JournalError, Shard, Units};
+use layerwise_metrics::MetricsError;
 use layerwise_schedule::{ScheduleError, Source, Stack};
 use layerwise_transformer::{NotFinite, TransformerError};
 use std::fmt;
@@ -211,6 +212,22 @@ pub enum SweepError {
     Target {
         /// The text as given.
         found: String,
+    },
+    /// The baseline is no schedule of the run.
+    #[error(
+        "baseline `{edit}`: the run has no such schedule; expected `id`, the plain model, or one of the run's edits: add it to them"
+    )]
+    Baseline {
+        /// The baseline's edit.
+        edit: String,
+    },
+    /// A schedule was not measured where the baseline was.
+    #[error("edit `{edit}` beside the baseline: {source}")]
+    Unpaired {
+        /// The schedule's edit.
+        edit: String,
+        /// What is unlike.
+        source: MetricsError,
     },
     /// The journal cannot be used.
     #[error("{0}")]

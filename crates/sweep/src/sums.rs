@@ -1,7 +1,7 @@
 //! Sums over the positions of one sequence, and the statistics of a corpus.
 
 use crate::error::SweepError;
-use layerwise_metrics::{ClusteredMean, ClusteredRatio};
+use layerwise_metrics::{ClusteredMean, ClusteredRatio, MetricsError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::f64::consts::LN_2;
@@ -162,6 +162,43 @@ pub struct Statistics {
     pub js_nats: ClusteredMean,
     /// One over the rank of the next token; over no positions unless it was measured.
     pub reciprocal_rank: ClusteredMean,
+}
+
+impl Statistics {
+    /// The mean of a statistic.
+    pub fn mean_of(&self, statistic: Statistic) -> &ClusteredMean {
+        match statistic {
+            Statistic::KlNats => &self.kl_nats,
+            Statistic::Top1Agreement => &self.top1_agreement,
+            Statistic::Top5Overlap => &self.top5_overlap,
+            Statistic::EntropyBits => &self.entropy_bits,
+            Statistic::LossNats => &self.loss_nats,
+            Statistic::ReverseKlNats => &self.reverse_kl_nats,
+            Statistic::JsNats => &self.js_nats,
+            Statistic::ReciprocalRank => &self.reciprocal_rank,
+        }
+    }
+
+    /// The means of the differences from another schedule over the same sequences, each with the error of the difference.
+    pub(crate) fn difference(&self, other: &Self) -> Result<Self, MetricsError> {
+        let mean = |statistic| self.mean_of(statistic).difference(other.mean_of(statistic));
+        let mut bits_per_byte = ClusteredRatio::new();
+        let ratios = self.bits_per_byte.each().iter();
+        for ((bits, bytes), (others, _)) in ratios.zip(other.bits_per_byte.each()) {
+            bits_per_byte.push(bits - others, *bytes);
+        }
+        Ok(Self {
+            kl_nats: mean(Statistic::KlNats)?,
+            top1_agreement: mean(Statistic::Top1Agreement)?,
+            top5_overlap: mean(Statistic::Top5Overlap)?,
+            entropy_bits: mean(Statistic::EntropyBits)?,
+            loss_nats: mean(Statistic::LossNats)?,
+            bits_per_byte,
+            reverse_kl_nats: mean(Statistic::ReverseKlNats)?,
+            js_nats: mean(Statistic::JsNats)?,
+            reciprocal_rank: mean(Statistic::ReciprocalRank)?,
+        })
+    }
 }
 
 /// Combines the sums of sequences into one [`Statistics`] for each schedule.

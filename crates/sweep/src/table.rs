@@ -1,5 +1,6 @@
 //! The table of a sweep.
 
+use crate::differences::Differences;
 use crate::{Label, PairStatistics, Statistics};
 use layerwise_metrics::{ClusteredMean, ClusteredRatio};
 use std::fmt;
@@ -49,6 +50,29 @@ const OF_PAIRS: [&str; 8] = [
     "recovered_se",
 ];
 
+/// Further columns where schedules are compared with one of them.
+const OF_DIFFERENCES: [&str; 19] = [
+    "baseline",
+    "kl_nats_difference",
+    "kl_nats_difference_se",
+    "top1_agreement_difference",
+    "top1_agreement_difference_se",
+    "entropy_bits_difference",
+    "entropy_bits_difference_se",
+    "loss_nats_difference",
+    "loss_nats_difference_se",
+    "top5_overlap_difference",
+    "top5_overlap_difference_se",
+    "bits_per_byte_difference",
+    "bits_per_byte_difference_se",
+    "reverse_kl_nats_difference",
+    "reverse_kl_nats_difference_se",
+    "js_nats_difference",
+    "js_nats_difference_se",
+    "reciprocal_rank_difference",
+    "reciprocal_rank_difference_se",
+];
+
 /// The table of a sweep as CSV, in memory: one row for each schedule of each model.
 pub struct Table {
     writer: csv::Writer<Vec<u8>>,
@@ -77,6 +101,14 @@ impl Table {
         Self::of(COLUMNS.iter().chain(&OF_PAIRS))
     }
 
+    /// The header alone, of a sweep whose schedules are compared with one of them.
+    ///
+    /// # Errors
+    /// The CSV writer fails.
+    pub fn of_differences() -> io::Result<Self> {
+        Self::of(COLUMNS.iter().chain(&OF_DIFFERENCES))
+    }
+
     fn of<'a>(columns: impl Iterator<Item = &'a &'a str>) -> io::Result<Self> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(columns)?;
@@ -97,6 +129,29 @@ impl Table {
         for (label, statistics) in labels.iter().zip(statistics) {
             self.writer
                 .write_record(row(model, label, sequences, statistics))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a model's rows, one for each schedule, with statistics over a number of sequences and the differences from one of
+    /// the schedules.
+    ///
+    /// # Errors
+    /// The CSV writer fails.
+    pub fn push_differences(
+        &mut self,
+        model: &str,
+        labels: &[Label],
+        sequences: usize,
+        statistics: &[Statistics],
+        differences: &Differences,
+    ) -> io::Result<()> {
+        let each = labels.iter().zip(statistics).zip(&differences.statistics);
+        for ((label, statistics), own) in each {
+            let baseline = [differences.baseline.clone()];
+            let further = baseline.into_iter().chain(numbers(own));
+            let row = row(model, label, sequences, statistics);
+            self.writer.write_record(row.into_iter().chain(further))?;
         }
         Ok(())
     }
@@ -150,6 +205,22 @@ fn mean(mean: &ClusteredMean) -> [String; 2] {
 
 fn ratio(ratio: &ClusteredRatio) -> [String; 2] {
     [optional(ratio.ratio()), optional(ratio.standard_error())]
+}
+
+/// The columns of differences, but for the baseline's name.
+fn numbers(own: &Statistics) -> impl Iterator<Item = String> {
+    let first = [
+        &own.kl_nats,
+        &own.top1_agreement,
+        &own.entropy_bits,
+        &own.loss_nats,
+        &own.top5_overlap,
+    ];
+    let last = [&own.reverse_kl_nats, &own.js_nats, &own.reciprocal_rank];
+    let first = first.into_iter().flat_map(mean);
+    first
+        .chain(ratio(&own.bits_per_byte))
+        .chain(last.into_iter().flat_map(mean))
 }
 
 fn row(model: &str, label: &Label, sequences: usize, statistics: &Statistics) -> [String; 28] {

@@ -26,7 +26,7 @@ enum Parsed {
 }
 
 /// Options that the program sets for each task, or that do not work in an array, and what to do instead.
-const OWN: [(&str, &str); 6] = [
+const OWN: [(&str, &str); 7] = [
     ("--shard", "--array N says how many there are"),
     ("--threads", "--cpus C says how many each task has"),
     (
@@ -40,6 +40,10 @@ const OWN: [(&str, &str); 6] = [
     (
         "--until-se",
         "only a whole run can be judged against a target; give --rows or --tokens",
+    ),
+    (
+        "--baseline",
+        "give it to `merge`, with the same shards and another --out",
     ),
     ("--sort", "the rows of a file are in the order of the edits"),
 ];

@@ -7,6 +7,7 @@ mod beginnings;
 mod bytes;
 mod chosen;
 mod diff_sites;
+mod differences;
 mod drawn;
 mod early_exit;
 mod fastest;
