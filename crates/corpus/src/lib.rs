@@ -6,8 +6,7 @@
 //! - `.jsonl`: one document per line, reduced to its first window, or a JSON array of such documents (`.json`);
 //! - `.parquet`: one document per row, in a column of texts, treated like `.jsonl`;
 //! - `.npy`: a two-dimensional array of token ids, with a sequence in each row, cut to T; integers of any size and byte order,
-//!   stored by
-//! rows or by columns.
+//!   stored by rows or by columns.
 //!
 //! Text may be compressed with gzip, and may begin with a byte order mark, which is skipped. Fields that are not read may hold
 //! NaN and Infinity, which Python writes although JSON lacks them.

@@ -6,7 +6,7 @@
 //!   socket or device is refused even when it takes the file's place in between.
 //! - A [`Folder`] opens its own files. It follows a link only to another of its files or, in a snapshot of the Hugging Face
 //!   cache, to a
-//! blob of the same cache. [`Links::Follow`] allows every link, if the user asks for it.
+//!   blob of the same cache. [`Links::Follow`] allows every link, if the user asks for it.
 //! - [`open`] opens a path that the user named; [`Links`] says whether it may be a link.
 //! - [`open_to_append`] opens or creates a file to write to, such as a journal, and never follows a link.
 //! - Sizes are compared before and after opening, and reading a whole file has a limit ([`OpenedFile::read_all`]).

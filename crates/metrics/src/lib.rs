@@ -13,8 +13,7 @@
 //! - [`correlation`]: Pearson's and Spearman's correlation;
 //! - [`logistic_regression`]: the linear probe for two classes; [`Standardizer`]: features on one scale;
 //! - [`support_vectors`]: support vector machines, linear or with a Gaussian kernel; [`ChainField`]: labels along a chain, by a
-//!   conditional
-//! random field;
+//!   conditional random field;
 //! - [`threshold`]: decisions by a threshold on a score, and their accuracy;
 //! - [`group_folds`]: cross-validation that keeps groups together;
 //! - [`Anisotropy`] and [`cosine`]: the angle between word states, after removing the direction that all share;

@@ -120,9 +120,8 @@
 //!   own, or a branch's.
 //!   `repeat` puts n copies of each run of a block where the run stood, inside branches too.
 //! - `loop` and `parallel` act on the one step list that holds the whole segment: every block of the range has exactly one run in
-//!   the
-//! whole schedule, in ascending order, with nothing in between.
-//! A block that is repeated, scaled or lacks a sublayer still counts as present.
+//!   the whole schedule, in ascending order, with nothing in between.
+//!   A block that is repeated, scaled or lacks a sublayer still counts as present.
 //!   For `loop`, a parallel step counts as the blocks of its branches.
 //!   `parallel` refuses a segment with a parallel step, except over one block, where it is `id`.
 //! - The branches of `parallel` are the runs of the segment.

@@ -19,8 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// - one in progress, and at most ⌊log₂ schedules⌋ saved on the way through its subtree;
 /// - two for each level of `parallel` within a step;
 /// - for a [streamed](Model::is_streamed) model, one for each schedule, because all of them wait for the same block, and three
-///   more,
-/// because its groups are larger;
+///   more, because its groups are larger;
 ///
 /// plus the buffers of one block, the bytes that the measure [keeps](Measure::kept_bytes) and
 /// [reads with](Measure::reading_bytes), and its result for each schedule.

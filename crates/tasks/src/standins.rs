@@ -3,11 +3,9 @@
 //! They allow figures to be drawn without any download. They are not benchmarks that anyone else uses:
 //!
 //! - `standin-cloze`, in LAMBADA's form: predict the last word of a passage of 41 words, a plain word of at least four letters
-//!   that occurs
-//! earlier in the passage.
+//!   that occurs earlier in the passage.
 //! - `standin-continuation`, in HellaSwag's form: which of four passages of 8 words follows 16 words? One does; the others are at
-//!   the same
-//! place in three other documents.
+//!   the same place in three other documents.
 //! - `standin-next-word` and `standin-letters`: the first words of those passages, in running text and as lettered options.
 
 use crate::read::lettered;
