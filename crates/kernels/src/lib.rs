@@ -19,6 +19,7 @@ mod cpu;
 mod elementary;
 pub mod gemm;
 mod lanes;
+pub mod mixture;
 #[cfg(test)]
 mod noise;
 pub mod normalization;

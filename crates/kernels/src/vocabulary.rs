@@ -321,7 +321,7 @@ impl<'a> Sums<'a> {
 }
 
 /// Calls `visit(first row, first column, logits)` for every tile of the logits. Columns are the outer loop.
-fn each_tile(
+pub(crate) fn each_tile(
     states: ArrayView2<'_, f32>,
     unembedding: Unembedding<'_>,
     mut visit: impl FnMut(usize, usize, ArrayViewMut2<'_, f32>),

@@ -94,6 +94,10 @@ pub struct Sums {
     /// [`Divergence::counting`](crate::Divergence::counting) was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted: Option<BTreeMap<u32, u64>>,
+    /// Entropy of the mean of the output distributions at positions 1, 5, 9, … up to T−1, bits: one number for the sequence, not a
+    /// sum; `None` where `predicted` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_4th_mean_prediction_entropy_bits: Option<f64>,
     /// Bytes of the tokens that positions 1..=T−2 predict; `None` unless
     /// [`Divergence::with_bytes`](crate::Divergence::with_bytes) was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]

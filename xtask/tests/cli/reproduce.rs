@@ -154,9 +154,10 @@ fn several_models_have_a_figure_together() {
     assert_eq!([&runs[0]["model"], &runs[1]["model"]], ["phi", "llama"]);
 }
 
-/// The most frequent prediction without block 0 and with blocks 0 and 1 exchanged, counted from whole rows of logits.
+/// The most frequent prediction without block 0 and with blocks 0 and 1 exchanged, counted from whole rows of logits, and the
+/// entropy of the mean of their distributions at every fourth position.
 #[test]
-fn the_modal_token_is_that_of_the_logits() {
+fn the_modal_token_and_the_mean_prediction_are_those_of_the_logits() {
     let ids = token_ids(5, 16, 29);
     let sandbox = Sandbox::with_ids(&ids);
     let folder = tiny("llama");
@@ -175,15 +176,32 @@ fn the_modal_token_is_that_of_the_logits() {
     let found = Table::new(&sandbox.read("out/llama/robustness-collapse.csv"));
     let model = layerwise::transformer::Model::open(&folder).unwrap();
     let plain = layerwise::schedule::Schedule::plain(model.stack()).unwrap();
+    let logits = |tokens: &[u16], schedule: &layerwise::schedule::Schedule| {
+        let tokens: Vec<u32> = tokens.iter().map(|&id| u32::from(id)).collect();
+        let residual = model.run(&tokens, schedule, &mut ()).unwrap();
+        model.standard_lens(residual.slice(ndarray::s![1.., ..]))
+    };
+    let entropy_of_mean = |logits: &ndarray::Array2<f32>| {
+        let mut mean = vec![0.0; logits.ncols()];
+        let spread: Vec<_> = logits.outer_iter().step_by(4).collect();
+        for row in &spread {
+            let exponentials: Vec<f64> = row.iter().map(|z| f64::from(*z).exp()).collect();
+            let sum = exponentials.iter().sum::<f64>() * spread.len() as f64;
+            let each = mean.iter_mut().zip(exponentials);
+            each.for_each(|(mean, own)| *mean += own / sum);
+        }
+        -mean.iter().map(|m: &f64| m * m.log2()).sum::<f64>()
+    };
     for (row, edit) in ["drop(0)", "swap(0,1)"].into_iter().enumerate() {
         let edit: layerwise::schedule::Edit = edit.parse().unwrap();
         let schedule = edit.apply(&plain).unwrap();
         let mut counts = vec![0; model.config().vocab];
+        let (mut entropy, mut change) = (0.0, 0.0);
         for tokens in &ids {
-            let tokens: Vec<u32> = tokens.iter().map(|&id| u32::from(id)).collect();
-            let residual = model.run(&tokens, &schedule, &mut ()).unwrap();
-            let logits = model.standard_lens(residual.view());
-            for logits in logits.outer_iter().skip(1) {
+            let own = entropy_of_mean(&logits(tokens, &schedule));
+            entropy += own / 5.0;
+            change += (own - entropy_of_mean(&logits(tokens, &plain))) / 5.0;
+            for logits in logits(tokens, &schedule).outer_iter() {
                 let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 counts[logits.iter().position(|&logit| logit == best).unwrap()] += 1;
             }
@@ -192,6 +210,16 @@ fn the_modal_token_is_that_of_the_logits() {
         let token = counts.iter().position(|&count| count == most).unwrap();
         assert_eq!(found.number(row, "modal_token"), token as f64);
         assert_eq!(found.number(row, "modal_share"), f64::from(most) / 75.0);
+        for (column, expected) in [
+            ("every_4th_mean_prediction_entropy_bits", entropy),
+            ("every_4th_mean_prediction_entropy_difference_bits", change),
+        ] {
+            let found = found.number(row, column);
+            assert!(
+                (found - expected).abs() < 1e-6,
+                "{column}: {found} {expected}"
+            );
+        }
         assert_eq!(found.number(row, "positions"), 75.0);
         assert_eq!(found.number(row, "sequences"), 5.0);
     }

@@ -161,6 +161,8 @@ fn units_that_say_nothing_decide_nothing() {
                 "top1_agreement",
                 "entropy_difference_bits",
                 "modal_share",
+                "every_4th_mean_prediction_entropy_bits",
+                "every_4th_mean_prediction_entropy_difference_bits",
             ] {
                 let curve = format!("drop(l) {quantity}");
                 text += &format!("model,{curve},text,0,{sums},{counts}\n");

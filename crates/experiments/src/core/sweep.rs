@@ -11,11 +11,13 @@ use layerwise_transformer::Model;
 pub struct Edits {
     /// Its text, such as `drop(l)`.
     pub family: &'static str,
-    /// Whether to count the most probable tokens for the member with `l` = 0.
+    /// Whether to count the most probable tokens, and take the entropy of the mean prediction, for the member with `l` = 0 and the
+    /// plain model.
     pub counts_at_first_block: bool,
 }
 
-/// A token's share is known well enough from this many sequences; statistics cover all sequences.
+/// A token's share and the mean prediction's entropy are known well enough from this many sequences; statistics cover all
+/// sequences.
 const COUNTED_SEQUENCES: usize = 32;
 
 /// A sweep to run.
@@ -78,7 +80,7 @@ impl Sweep {
         let schedules: Vec<usize> = first.map(|(schedule, _)| schedule).collect();
         let measure = match schedules.is_empty() {
             true => Divergence::new(),
-            false => Divergence::new().counting(schedules, COUNTED_SEQUENCES),
+            false => Divergence::new().counting([vec![0], schedules].concat(), COUNTED_SEQUENCES),
         };
         Ok(Some(Self { plan, measure }))
     }

@@ -73,6 +73,12 @@ pub const CLAIMS: &[Claim] = &[
 
 const BOTH: [(Intervention, &str); 2] = [(Drop, "drop"), (Swap, "swap")];
 
+/// The entropy of the mean prediction of a sequence, and by how much it differs from the plain model's.
+const MEAN_PREDICTION: [&str; 2] = [
+    "every_4th_mean_prediction_entropy_bits",
+    "every_4th_mean_prediction_entropy_difference_bits",
+];
+
 /// A quantity of the sweep against the block that is changed.
 fn sampled(
     evidence: &Evidence<'_>,
@@ -161,7 +167,8 @@ pub fn d2(evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// With block 0 changed, the entropy is above the plain model's, and no token is predicted at more than half of the positions.
+/// With block 0 changed, the entropy is above the plain model's, and no token is predicted at more than half of the positions. The
+/// entropy of a sequence's mean prediction, which a collapse onto a few tokens lowers, is reported and not judged.
 pub fn d3(evidence: &Evidence<'_>) -> Vec<Finding> {
     let at_first = |quantity: &'static str| {
         move |model: &Facts, intervention: Intervention| {
@@ -175,6 +182,20 @@ pub fn d3(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = each(evidence, part, Threshold::Above(0.0), entropy);
     let part = "share of positions at which the modal token is predicted at block 0";
     let share = at_first("modal_share");
+    let share = |model: &Facts, intervention: Intervention| {
+        let mut numbers = [String::new(), String::new()];
+        for (number, quantity) in numbers.iter_mut().zip(MEAN_PREDICTION) {
+            let measured = at_first(quantity)(model, intervention)?;
+            *number = match measured.interval() {
+                Some([low, high]) => format!("{:.3} [{low:.3}, {high:.3}]", measured.value),
+                None => format!("{:.3}", measured.value),
+            };
+        }
+        let [entropy, change] = numbers;
+        Ok(share(model, intervention)?.noting(format!(
+            "the mean prediction of a sequence, at every fourth position, has {entropy} bits of entropy; less the plain model's, {change}"
+        )))
+    };
     findings.extend(each(evidence, part, Threshold::AtMost(0.5), share));
     findings
 }
@@ -401,8 +422,40 @@ mod tests {
             });
         };
         judged("D3").check_all(4 * MODELS, collapse, [4 * MODELS - 4, 4, 0, 0]);
-        judged("D3").check_null(&[small()], sweep(|_, _| 0.8, |_, _| 1.0, 0.0, 0.5));
-        judged("D3").check_effect(&[small()], true, sweep(|_, _| 0.8, |_, _| 1.0, 0.5, 0.3));
+        let with_means = |entropy, modal| {
+            let sweep = sweep(|_, _| 0.8, |_, _| 1.0, entropy, modal);
+            move |simulated: &mut Simulated, facts: &Facts, tables: &mut Tables| {
+                sweep(simulated, facts, tables);
+                for (intervention, _) in BOTH {
+                    for quantity in MEAN_PREDICTION {
+                        let curve = format!("{} {quantity}", intervention.family());
+                        simulated.curve(tables, facts, &curve, &[(0, 9.0)], [0.3, 0.3]);
+                    }
+                }
+            }
+        };
+        judged("D3").check_null(&[small()], with_means(0.0, 0.5));
+        judged("D3").check_effect(&[small()], true, with_means(0.5, 0.3));
+    }
+
+    #[test]
+    fn d3_tells_how_spread_out_the_mean_prediction_is() {
+        let models = [small()];
+        let mut tables = judged("D3").tables(&models);
+        change(&mut tables, |_, curve, _| match curve {
+            "swap(l,l+1) every_4th_mean_prediction_entropy_bits" => Some(7.25),
+            "swap(l,l+1) every_4th_mean_prediction_entropy_difference_bits" => Some(-1.5),
+            _ => None,
+        });
+        let rows = judged("D3").rows(&tables, &models);
+        let told: Vec<&str> = rows.iter().map(|row| row.reason.as_str()).collect();
+        assert!(told[0].is_empty() && told[1].is_empty(), "{told:?}");
+        for (told, numbers) in [
+            (told[2], ["10.000 [", "1.500 ["]),
+            (told[3], ["7.250 [", "-1.500 ["]),
+        ] {
+            assert!(numbers.iter().all(|number| told.contains(number)), "{told}");
+        }
     }
 
     #[test]

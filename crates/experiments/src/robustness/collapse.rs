@@ -1,4 +1,5 @@
-//! The token that a model with a changed first block predicts most often, as lines of `robustness-collapse` (D3).
+//! The token that a model with a changed first block predicts most often, and the entropy of its mean prediction, as lines of
+//! `robustness-collapse` (D3).
 
 use super::table::{Collapse, Intervention};
 use crate::core::subject::Subject;
@@ -6,19 +7,26 @@ use crate::core::sweep::{Altered, Swept};
 use layerwise_metrics::ClusteredMean;
 use std::collections::BTreeMap;
 
-/// The most frequent token of a schedule, from the sums of sequences that counted it, with its share in each; `None` without
-/// positions.
+/// What a schedule predicts, from the sums of sequences that counted it, with the curves of its means; `None` without positions.
 pub(super) fn record(
     subject: &Subject<'_>,
     intervention: Intervention,
     altered: Altered<'_>,
     swept: &Swept,
-) -> Option<(Collapse, ClusteredMean)> {
+) -> Option<(Collapse, [(&'static str, ClusteredMean); 3])> {
     let own = swept.sums.iter();
     let own: Vec<&BTreeMap<u32, u64>> = own
         .filter_map(|sums| sums[altered.schedule].predicted.as_ref())
         .collect();
     let (modal_token, share) = modal(&own)?;
+    let (mut entropy, mut change) = (ClusteredMean::new(), ClusteredMean::new());
+    for sums in swept.sums.iter() {
+        let of = |schedule: usize| sums[schedule].every_4th_mean_prediction_entropy_bits;
+        if let (Some(altered), Some(plain)) = (of(altered.schedule), of(0)) {
+            entropy.push(altered, 1);
+            change.push(altered - plain, 1);
+        }
+    }
     let collapse = Collapse {
         model: subject.name.to_owned(),
         model_type: subject.model_type().to_owned(),
@@ -27,10 +35,19 @@ pub(super) fn record(
         modal_token,
         modal_share: share.mean().unwrap_or(f64::NAN),
         modal_share_se: share.standard_error(),
+        every_4th_mean_prediction_entropy_bits: entropy.mean().unwrap_or(f64::NAN),
+        every_4th_mean_prediction_entropy_bits_se: entropy.standard_error(),
+        every_4th_mean_prediction_entropy_difference_bits: change.mean().unwrap_or(f64::NAN),
+        every_4th_mean_prediction_entropy_difference_bits_se: change.standard_error(),
         sequences: own.len() as u64,
         positions: share.count(),
     };
-    Some((collapse, share))
+    let curves = [
+        ("modal_share", share),
+        ("every_4th_mean_prediction_entropy_bits", entropy),
+        ("every_4th_mean_prediction_entropy_difference_bits", change),
+    ];
+    Some((collapse, curves))
 }
 
 /// The most frequent token of all sequences, and its share with each sequence as a cluster; `None` without positions.

@@ -69,9 +69,11 @@ pub(super) fn record(
             });
             if layer == 0 {
                 let collapse = collapse::record(subject, intervention, altered, swept);
-                if let Some((collapse, share)) = collapse {
-                    let curve = format!("{} modal_share", edits.family);
-                    tables.push(Units::of(subject.name, &curve, TEXT, layer, &share));
+                if let Some((collapse, curves)) = collapse {
+                    for (quantity, mean) in curves {
+                        let curve = format!("{} {quantity}", edits.family);
+                        tables.push(Units::of(subject.name, &curve, TEXT, layer, &mean));
+                    }
                     tables.push(collapse);
                 }
             }

@@ -11,7 +11,7 @@
 //!   D4 (swapping the last pair), D5 (swap is milder than drop), D6 (GPT-2 against Pythia), D7 (deeper models are more
 //!   robust).
 //!
-//! A second table, [`Collapse`], says whether a model with a changed first block predicts one token everywhere (D3).
+//! A second table, [`Collapse`], says whether a model with a changed first block predicts one token, or a few, everywhere (D3).
 //!
 //! Depth is relative, ℓ/(L−1), so that models of different depth share an axis; a swap is plotted at the first block of its
 //! pair. Bands are one standard error. Every model has a line of its own, without means over models.
@@ -52,7 +52,7 @@ impl Experiment for Robustness {
             summary: "Dropping a block and swapping two: KL, agreement, entropy (nips-fig5a, nips-fig13, v3-fig-robust, v1-fig2, v1-fig3)",
             title: "Robustness to dropping and swapping blocks",
             stands_for: "Figures 5a and 13 (the diagram) of the NeurIPS version and v3; Figures 2 (the diagram) and 3 of v1, with the change of entropy",
-            caption: "Above, blocks ℓ and ℓ+1 swapped; below, block ℓ left out; against ℓ/(L−1). KL(plain ‖ altered) in nats, share of positions whose most probable token stays the same, and change of the output's entropy in bits. Means over positions 1 to T−1; bands are one standard error, clustered by sequence.",
+            caption: "Above, blocks ℓ and ℓ+1 swapped; below, block ℓ left out; against ℓ/(L−1). KL(plain ‖ altered) in nats, share of positions whose most probable token stays the same, and change of the output's entropy in bits. Means over positions 1 to T−1; bands are one standard error, clustered by sequence. Of block 0 changed, robustness-collapse.csv has the most frequent prediction and the entropy of a sequence's mean prediction at every fourth position, which tells a collapse onto a few tokens.",
             paper_says: "Without any fine-tuning, dropping or swapping a middle layer keeps 72 to 95 % of the original top-1 predictions. The first layer is catastrophic in every model, and the last pair in some.",
         }
     }

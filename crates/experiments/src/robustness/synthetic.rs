@@ -50,14 +50,14 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 positions: 1000,
             });
         }
-        units(
-            tables,
-            facts,
-            &format!("{family} modal_share"),
-            0,
-            0.2,
-            0.01,
-        );
+        for (quantity, value) in [
+            ("modal_share", 0.2),
+            ("every_4th_mean_prediction_entropy_bits", 10.0),
+            ("every_4th_mean_prediction_entropy_difference_bits", 1.5),
+        ] {
+            let curve = format!("{family} {quantity}");
+            units(tables, facts, &curve, 0, value, 0.01);
+        }
         tables.push(Collapse {
             model: facts.name.clone(),
             model_type: facts.family.clone(),
@@ -66,6 +66,10 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
             modal_token: 11,
             modal_share: 0.2,
             modal_share_se: Some(0.01),
+            every_4th_mean_prediction_entropy_bits: 10.0,
+            every_4th_mean_prediction_entropy_bits_se: Some(0.01),
+            every_4th_mean_prediction_entropy_difference_bits: 1.5,
+            every_4th_mean_prediction_entropy_difference_bits_se: Some(0.01),
             sequences: 10,
             positions: 1000,
         });

@@ -73,7 +73,10 @@ record! {
 }
 
 record! {
-    /// One line of `robustness-collapse.csv`: the altered model's most frequent prediction.
+    /// One line of `robustness-collapse.csv`: the altered model's most frequent prediction, and the entropy of its mean prediction.
+    ///
+    /// The mean prediction of a sequence is the mean of the output distributions at its positions 1, 5, 9 and so on. Its entropy is
+    /// low where a model predicts a few tokens everywhere, whatever the share of the most frequent one.
     pub struct Collapse {
         /// Name of the model.
         pub model: String,
@@ -89,6 +92,14 @@ record! {
         pub modal_share: f64,
         /// Its standard error, clustered by sequence, for this token.
         pub modal_share_se: Option<f64>,
+        /// Entropy of the mean prediction of a sequence, mean over sequences, bits.
+        pub every_4th_mean_prediction_entropy_bits: f64,
+        /// Its standard error, bits.
+        pub every_4th_mean_prediction_entropy_bits_se: Option<f64>,
+        /// The same less that of the plain model, mean over sequences, bits.
+        pub every_4th_mean_prediction_entropy_difference_bits: f64,
+        /// Its standard error, paired by sequence, bits.
+        pub every_4th_mean_prediction_entropy_difference_bits_se: Option<f64>,
         /// Sequences read: the first of the corpus.
         pub sequences: u64,
         /// Positions that the share is taken over.
@@ -96,7 +107,17 @@ record! {
     }
     table("robustness-collapse") key(model, intervention, layer) fault(|r| {
         if is_share(r.modal_share) {
-            negative_error([("modal_share_se", r.modal_share_se)])
+            negative_error([
+                ("modal_share_se", r.modal_share_se),
+                (
+                    "every_4th_mean_prediction_entropy_bits_se",
+                    r.every_4th_mean_prediction_entropy_bits_se,
+                ),
+                (
+                    "every_4th_mean_prediction_entropy_difference_bits_se",
+                    r.every_4th_mean_prediction_entropy_difference_bits_se,
+                ),
+            ])
         } else {
             Some(("modal_share", "a share from 0 to 1".to_owned()))
         }
