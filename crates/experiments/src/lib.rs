@@ -17,6 +17,7 @@ pub mod attention_locality;
 pub mod benchmarks;
 pub mod block_pruning;
 pub mod cka;
+pub mod depth_scores;
 pub mod early_exit;
 pub mod heads;
 pub mod lens_entropy;
