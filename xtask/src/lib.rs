@@ -47,6 +47,7 @@ pub mod stopwatch;
 pub mod submit;
 pub mod summary;
 pub mod sweep;
+pub mod tasks;
 pub mod trial;
 pub mod vectors;
 pub mod version;

@@ -289,6 +289,9 @@ pub struct Run {
     /// The file of pairs, if the model ran on pairs instead of a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pairs: Option<FileHash>,
+    /// The files of tasks, if tasks were scored instead of a text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tasks: Vec<FileHash>,
     /// Values and tensors that edits take from elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     sources: Option<Sources>,
@@ -490,6 +493,7 @@ impl Run {
             corpus: None,
             shifted_corpus: None,
             pairs: None,
+            tasks: Vec::new(),
             sources: None,
             sweep: None,
         }
@@ -509,6 +513,12 @@ impl Run {
     /// Adds the pairs that the model runs on instead of a text.
     pub fn with_pairs(mut self, pairs: &FileHash) -> Self {
         self.pairs = Some(pairs.clone());
+        self
+    }
+
+    /// Adds the files of tasks that were scored instead of a text.
+    pub fn with_tasks(mut self, files: &[FileHash]) -> Self {
+        self.tasks = files.to_vec();
         self
     }
 

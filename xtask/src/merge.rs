@@ -1,9 +1,10 @@
 //! `merge`: makes the table of a sweep, or everything that `reproduce` makes, from the journals of shards.
 
+use crate::experiments::core::scoring::{Answer, ScoreTable, Scoring, TaskScores};
 use crate::manifest::Joined;
 use crate::sweep::run_folder;
 use crate::{output, program, reproduce, version};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use layerwise::journal::{self, Divided, Recorded, RunDescription};
 use layerwise::schedule::Edit;
 use layerwise::sweep::{
@@ -36,6 +37,9 @@ pub struct Arguments {
     /// Of shards of a sweep, or of a whole one: also the differences of all schedules from this one, as `sweep --baseline`
     #[arg(long, value_name = "EDIT")]
     baseline: Option<Edit>,
+    /// For shards of a sweep on tasks, write the answers of each edit to each item to this file
+    #[arg(long, value_name = "FILE.csv")]
+    per_item: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -68,54 +72,115 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
         journals.extend(journals_of(run)?);
     }
     refuse_run_folder(&own_folder, &journals)?;
-    let of_pairs = of_pairs(&journals)?;
+    let on = On::of(&journals)?;
     let baseline = arguments.baseline.as_ref();
     ensure!(
-        !(of_pairs && baseline.is_some()),
-        "{}: a run of pairs, and --baseline is for those of sequences",
-        arguments.runs[0].display()
+        on == On::Sequences || baseline.is_none(),
+        "{}: a run of {}, and --baseline is for those of sequences",
+        arguments.runs[0].display(),
+        on.name()
     );
-    let mut table = match of_pairs {
-        true => Table::of_pairs()?,
-        false if baseline.is_some() => Table::of_differences()?,
-        false => Table::new()?,
+    let mut items = match (&arguments.per_item, on) {
+        (None, _) => None,
+        (Some(path), On::Tasks) => {
+            output::check_file(path)?;
+            Some((path, ScoreTable::of_items()?))
+        }
+        (Some(_), _) => bail!("--per-item: expected shards of a sweep on tasks"),
     };
-    let joined = match of_pairs {
-        true => join::<Patching>(&journals, "pairs", |run, labels, sums: Vec<&[PairSums]>| {
-            let statistics = PairStatistics::collect(labels.len(), sums);
-            Ok(table.push_pairs(&run.name, labels, run.units, &statistics)?)
-        })?,
-        false => join::<Divergence>(&journals, "sequences", |run, labels, sums: Vec<&[Sums]>| {
-            let statistics = sweep::collect(labels.len(), sums);
-            let name = &run.name;
-            let Some(baseline) = baseline else {
-                return Ok(table.push(name, labels, run.units, &statistics)?);
+    let (joined, table) = match on {
+        On::Sequences => {
+            let mut table = match baseline {
+                Some(_) => Table::of_differences()?,
+                None => Table::new()?,
             };
-            let own =
-                Differences::from(baseline, labels, &statistics).with_context(|| name.clone())?;
-            Ok(table.push_differences(name, labels, run.units, &statistics, &own)?)
-        })?,
+            let push = |run: &RunDescription<_>, labels: &[Label], sums: Vec<&[Sums]>| {
+                let statistics = sweep::collect(labels.len(), sums);
+                let name = &run.name;
+                let Some(baseline) = baseline else {
+                    return Ok(table.push(name, labels, run.units, &statistics)?);
+                };
+                let own = Differences::from(baseline, labels, &statistics)
+                    .with_context(|| name.clone())?;
+                Ok(table.push_differences(name, labels, run.units, &statistics, &own)?)
+            };
+            (
+                join::<Divergence>(&journals, "sequences", push)?,
+                table.bytes()?,
+            )
+        }
+        On::Pairs => {
+            let mut table = Table::of_pairs()?;
+            let push = |run: &RunDescription<_>, labels: &[Label], sums: Vec<&[PairSums]>| {
+                let statistics = PairStatistics::collect(labels.len(), sums);
+                Ok(table.push_pairs(&run.name, labels, run.units, &statistics)?)
+            };
+            (join::<Patching>(&journals, "pairs", push)?, table.bytes()?)
+        }
+        On::Tasks => {
+            let mut table = ScoreTable::of_tasks()?;
+            let push = |run: &RunDescription<_>, labels: &[Label], answers: Vec<&[Answer]>| {
+                let scores = TaskScores::collect(answers.iter().copied());
+                table.push_tasks(&run.name, labels, &scores)?;
+                if let Some((_, items)) = &mut items {
+                    items.push_items(&run.name, labels, answers)?;
+                }
+                Ok(())
+            };
+            (
+                join::<Scoring<'_>>(&journals, "items", push)?,
+                table.bytes()?,
+            )
+        }
     };
     output::make_folder(&own_folder)?;
     output::write(&manifest, joined.with_baseline(baseline).json()?.as_bytes())?;
-    output::write(&arguments.out, &table.bytes()?)?;
+    output::write(&arguments.out, &table)?;
     output::print_paths([&arguments.out])?;
+    if let Some((path, items)) = items {
+        output::write(path, &items.bytes()?)?;
+        output::print_paths([path])?;
+    }
     Ok(())
 }
 
-/// Whether the journals are of pairs; it is an error if only some are.
-fn of_pairs(journals: &[PathBuf]) -> anyhow::Result<bool> {
-    let mut found = None;
-    for path in journals {
-        let recorded = Recorded::read(path, |_: &Described, _, _: &serde_json::Value| true)?;
-        let of_pairs = recorded.description.about.measure == Patching::new().id().name;
-        ensure!(
-            *found.get_or_insert(of_pairs) == of_pairs,
-            "{}: some of the runs are of pairs and others are not; merge them separately",
-            path.display()
-        );
+/// What sweeps are on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    Sequences,
+    Pairs,
+    Tasks,
+}
+
+impl On {
+    /// Its name, for messages.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sequences => "sequences",
+            Self::Pairs => "pairs",
+            Self::Tasks => "tasks",
+        }
     }
-    Ok(found.unwrap_or(false))
+
+    /// What the sweeps of journals are on, which is the same for all of them.
+    fn of(journals: &[PathBuf]) -> anyhow::Result<Self> {
+        let mut found = None;
+        for path in journals {
+            let recorded = Recorded::read(path, |_: &Described, _, _: &serde_json::Value| true)?;
+            let measure = &recorded.description.about.measure;
+            let on = match measure {
+                own if own == Patching::new().id().name => Self::Pairs,
+                own if own == Scoring::NAME => Self::Tasks,
+                _ => Self::Sequences,
+            };
+            ensure!(
+                *found.get_or_insert(on) == on,
+                "{}: the runs are not all of sequences, of pairs or of tasks: merge them separately",
+                path.display()
+            );
+        }
+        Ok(found.unwrap_or(Self::Sequences))
+    }
 }
 
 /// Merges journals with units of the given name, and passes on each run with its schedules and the sums of its items.

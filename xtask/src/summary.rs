@@ -1,5 +1,6 @@
 //! The table of a sweep as text for a terminal.
 
+use crate::experiments::core::scoring::TaskScores;
 use crate::output;
 use layerwise::sweep::{Differences, Label, PairStatistics, Statistic, Statistics};
 
@@ -25,6 +26,15 @@ const HEADS_OF_PAIRS: [&str; 6] = [
     "probability",
     "rank",
     "KL (nats)",
+];
+
+const HEADS_OF_TASKS: [&str; 6] = [
+    "edit",
+    "accuracy",
+    "change",
+    "by length",
+    "change",
+    "same choice",
 ];
 
 /// The printed statistics of a schedule on sequences.
@@ -104,6 +114,31 @@ impl Summary {
             first.into_iter().chain(cells).collect()
         }));
         self.text += &aligned(&lines);
+    }
+
+    /// Adds a model's rows, task by task.
+    pub fn push_scores(&mut self, model: &str, labels: &[Label], scores: &[TaskScores]) {
+        for task in scores {
+            self.title(&format!(
+                "{}: {}, {}; means ± standard errors, those of changes paired by item\n",
+                output::plain(model),
+                output::plain(&task.task),
+                output::counted(task.items, "item")
+            ));
+            let mut lines = vec![HEADS_OF_TASKS.map(str::to_owned).to_vec()];
+            lines.extend(labels.iter().zip(&task.schedules).map(|(label, own)| {
+                let means = [
+                    &own.acc,
+                    &own.acc_change,
+                    &own.acc_norm,
+                    &own.acc_norm_change,
+                    &own.same_choice,
+                ];
+                let cells = means.map(|mean| measured(mean.mean(), mean.standard_error()));
+                [label.edit.clone()].into_iter().chain(cells).collect()
+            }));
+            self.text += &aligned(&lines);
+        }
     }
 
     /// The order of the rows, as indices.

@@ -1,19 +1,21 @@
 //! `sweep`: runs any edits or families, and prints statistics or writes them to CSV.
 
 use crate::arguments::{self, Inputs, Run};
+use crate::experiments::core::scoring::{ScoreTable, TaskScores};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Items, Portion, announce, measure, tell_skipped};
 use crate::pairs::OpenedPairs;
 use crate::sources::{Sourced, Values};
 use crate::summary::Summary;
+use crate::tasks::OpenedTasks;
 use crate::trial::Trial;
 use crate::{interrupt, output, program};
 use anyhow::{Context, ensure};
 use layerwise::corpus::{Labels, Tokenizer};
 use layerwise::journal::Shard;
 use layerwise::recordings::{PerToken, Place};
-use layerwise::schedule::{Bounds, Edit, EditFamily};
+use layerwise::schedule::{Bounds, Edit, EditFamily, Source};
 use layerwise::sweep::{
     Differences, Divergence, Journals, Label, Measure, PairStatistics, Patching, Plan, Statistic,
     Table, Target, collect,
@@ -42,7 +44,8 @@ Examples:
   {0} sweep 'drop(l)' 'swap(l,l+1)' --model path/to/gpt2 --corpus text.jsonl --rows 64 --out gpt2.csv
   {0} sweep 'zero(attn.head_out[l,h])' 'mean(attn.head_out[l,h])' --model gpt2-8x160 --rows 8 --out heads.csv
   {0} sweep 'drop(l)' --model path/to/gpt2 --out gpt2.csv --per-token gpt2.safetensors --classes classes.csv
-  {0} sweep 'donor(resid.post[l]@p)' --model path/to/gpt2 --pairs pairs.jsonl --out patching.csv", program::name()))]
+  {0} sweep 'donor(resid.post[l]@p)' --model path/to/gpt2 --pairs pairs.jsonl --out patching.csv
+  {0} sweep 'drop(l)' --model path/to/gpt2 --tasks path/to/data --items 200 --out scores.csv --per-item items.csv", program::name()))]
 pub struct Arguments {
     /// Edits, or families of edits
     #[arg(required = true, value_name = "EDIT")]
@@ -93,6 +96,16 @@ pub struct Arguments {
     /// answer and wrong; each a text or token ids. Edits act on the corrupted prompt; donor takes values from the clean one
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["corpus", "context", "tokens"])]
     pairs: Option<PathBuf>,
+    /// Tasks to score instead of a text: a folder of data sets (arc_easy.jsonl, hellaswag.jsonl, the folder mmlu, …), or a file with
+    /// prompt, options and, if known, gold on each line. mean takes its values over --corpus
+    #[arg(long, value_name = "DIR|FILE.jsonl", conflicts_with_all = ["pairs", "per_token", "both_ways", "sort", "until_se", "baseline"])]
+    tasks: Option<PathBuf>,
+    /// Take the first N items of each task
+    #[arg(long, value_name = "N", requires = "tasks")]
+    items: Option<NonZeroUsize>,
+    /// Write the answers of each edit to each item to this file: choice, gold and the log-likelihoods of the options
+    #[arg(long, value_name = "FILE.csv", requires_all = ["tasks", "out"], conflicts_with = "shard")]
+    per_item: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -145,6 +158,9 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             models.len()
         );
     }
+    if let Some(path) = &arguments.per_item {
+        output::check_file(path)?;
+    }
     let prepare = |opened| Prepared::new(arguments, &families, opened);
     let prepared: Vec<Prepared<'_>> = models.iter().map(prepare).collect::<anyhow::Result<_>>()?;
     if arguments.dry_run {
@@ -172,6 +188,8 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             None if arguments.baseline.is_some() => Table::of_differences()?,
             None => Table::new()?,
         },
+        scores: ScoreTable::of_tasks()?,
+        items: ScoreTable::of_items()?,
         summary: Summary::sorted_by(arguments.sort),
         manifest: Manifest::new(arguments.run.threads().get()),
     };
@@ -180,6 +198,8 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let Results {
         table,
+        scores,
+        items,
         summary,
         manifest,
     } = results;
@@ -189,8 +209,16 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     };
     output::write(&folder.manifest(), manifest.json()?.as_bytes())?;
     if arguments.shard == Shard::WHOLE {
-        output::write(out, &table.bytes()?)?;
+        let table = match arguments.tasks {
+            Some(_) => scores.bytes()?,
+            None => table.bytes()?,
+        };
+        output::write(out, &table)?;
         output::print_paths([out])?;
+        if let Some(path) = &arguments.per_item {
+            output::write(path, &items.bytes()?)?;
+            output::print_paths([path])?;
+        }
     } else {
         // Write no table: that of one shard could be mistaken for the whole.
         output::say(format_args!(
@@ -236,9 +264,15 @@ pub fn run_folder(out: &Path) -> PathBuf {
     PathBuf::from(folder)
 }
 
+/// Tokens of the text that edits take values of, where tasks are scored and nothing says how many.
+const TOKENS_BESIDE_TASKS: usize = 4096;
+
 /// The outputs of all models.
 struct Results {
     table: Table,
+    /// Instead of the table, where tasks are scored.
+    scores: ScoreTable,
+    items: ScoreTable,
     summary: Summary,
     manifest: Manifest,
 }
@@ -279,20 +313,21 @@ fn labels_of(path: &Path, opened: &OpenedModel, sequences: &[Vec<u32>]) -> anyho
 enum Text {
     Sequences(OpenedCorpus),
     Pairs(OpenedPairs),
+    Tasks(OpenedCorpus, OpenedTasks),
 }
 
 impl Text {
-    /// The sequences to run; for pairs, the corrupted ones.
+    /// The sequences to run; for pairs, the corrupted ones; for tasks, the text that edits take means over.
     fn sequences(&self) -> &[Vec<u32>] {
         match self {
-            Self::Sequences(corpus) => corpus.corpus.sequences(),
+            Self::Sequences(corpus) | Self::Tasks(corpus, _) => corpus.corpus.sequences(),
             Self::Pairs(pairs) => &pairs.corrupted,
         }
     }
 
     fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         match self {
-            Self::Sequences(corpus) => corpus.corpus.retain(keep),
+            Self::Sequences(corpus) | Self::Tasks(corpus, _) => corpus.corpus.retain(keep),
             Self::Pairs(pairs) => pairs.retain(keep),
         }
     }
@@ -316,13 +351,24 @@ impl<'a> Prepared<'a> {
         opened: &'a OpenedModel,
     ) -> anyhow::Result<Self> {
         let inputs = &arguments.inputs;
-        let mut text = match &arguments.pairs {
-            Some(path) => Text::Pairs(OpenedPairs::open(path, opened, inputs)?),
-            None => Text::Sequences(inputs::open_corpus(inputs, None, opened)?),
+        let mut text = match (&arguments.pairs, &arguments.tasks) {
+            (Some(path), _) => Text::Pairs(OpenedPairs::open(path, opened, inputs)?),
+            (None, Some(path)) => {
+                let limited = inputs.rows.is_some() || inputs.tokens.is_some();
+                let tokens = (!limited).then_some(TOKENS_BESIDE_TASKS);
+                let corpus = inputs::open_corpus(inputs, tokens, opened)?;
+                let most = arguments.items.map(NonZeroUsize::get);
+                let on = (opened, &corpus);
+                let tasks = OpenedTasks::open(path, most, on, (inputs, &arguments.run))?;
+                Text::Tasks(corpus, tasks)
+            }
+            (None, None) => Text::Sequences(inputs::open_corpus(inputs, None, opened)?),
         };
         let sequences = text.sequences();
+        // Items of tasks have lengths of their own.
+        let is_of_tasks = matches!(text, Text::Tasks(..));
         let mut lengths = sequences.iter().map(Vec::len);
-        let first = lengths.next();
+        let first = lengths.next().filter(|_| !is_of_tasks);
         let bounds = Bounds::default()
             .max_members(arguments.max_members)
             .positions(first.filter(|first| lengths.all(|own| own == *first)));
@@ -331,6 +377,10 @@ impl<'a> Prepared<'a> {
         if let Some(baseline) = &arguments.baseline {
             Differences::index(baseline, &plan.labels()).with_context(|| opened.name.clone())?;
         }
+        ensure!(
+            !is_of_tasks || plan.taken_from(Source::Resample).is_empty(),
+            "resample takes values of another sequence of as many tokens, and items of tasks are no sequences: use mean or zero"
+        );
         let (sourced, kept) = arguments.values.open(plan, opened, sequences, inputs)?;
         text.retain(|at| kept[at]);
         let tokenizer = match &text {
@@ -356,6 +406,10 @@ impl<'a> Prepared<'a> {
                     .check(opened, &divergence, own.text.sequences())?;
             }
             Text::Pairs(pairs) => own.sourced.check(opened, &Patching::new(), &pairs.pairs)?,
+            Text::Tasks(_, tasks) => {
+                let scoring = tasks.scoring();
+                own.sourced.check(opened, &scoring, &tasks.questions)?;
+            }
         }
         Ok(own)
     }
@@ -411,6 +465,11 @@ impl<'a> Prepared<'a> {
                     &portion,
                 );
             }
+            Text::Tasks(_, tasks) => {
+                let scoring = tasks.scoring();
+                let on = self.of(&scoring, &tasks.questions);
+                announce(self.opened, &on, plan, run, &portion);
+            }
         }
     }
 
@@ -445,6 +504,11 @@ impl<'a> Prepared<'a> {
             Text::Pairs(pairs) => {
                 let patching = Patching::new();
                 let on = self.of(&patching, &pairs.pairs);
+                trial.saw(measure(opened, &on, plan, None, run, &portion))?;
+            }
+            Text::Tasks(_, tasks) => {
+                let scoring = tasks.scoring();
+                let on = self.of(&scoring, &tasks.questions);
                 trial.saw(measure(opened, &on, plan, None, run, &portion))?;
             }
         }
@@ -549,6 +613,21 @@ impl<'a> Prepared<'a> {
                     .push_pairs(&opened.name, &labels, count, &statistics);
                 manifest::Run::of_model(opened)
                     .with_pairs(&pairs.file)
+                    .with_sweep(&measured)
+            }
+            Text::Tasks(corpus, tasks) => {
+                let scoring = tasks.scoring();
+                let on = self.of(&scoring, &tasks.questions);
+                let measured = measure(opened, &on, plan, journals, run, &portion)?;
+                let answers = || measured.sums.iter().map(Vec::as_slice);
+                let scores = TaskScores::collect(answers());
+                results.scores.push_tasks(&opened.name, &labels, &scores)?;
+                results.summary.push_scores(&opened.name, &labels, &scores);
+                if arguments.per_item.is_some() {
+                    results.items.push_items(&opened.name, &labels, answers())?;
+                }
+                manifest::Run::new(opened, corpus)
+                    .with_tasks(&tasks.files)
                     .with_sweep(&measured)
             }
         };

@@ -13,6 +13,14 @@ pub struct Choice {
     pub scored: String,
 }
 
+impl Choice {
+    /// Characters of the option as it was written, as the harness counts them.
+    pub fn characters(&self) -> usize {
+        let text = self.scored.strip_prefix(' ').unwrap_or(&self.scored);
+        text.chars().count()
+    }
+}
+
 /// A prompt with its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -146,9 +154,7 @@ impl Task {
     pub fn score(&self, item: usize, likelihoods: &[Likelihood]) -> Score {
         let item = &self.items[item];
         let of_length = |(likelihood, option): (&Likelihood, &Choice)| {
-            // Characters of the option as written, as the harness counts them.
-            let text = option.scored.strip_prefix(' ').unwrap_or(&option.scored);
-            likelihood.log_likelihood / text.chars().count().max(1) as f64
+            likelihood.log_likelihood / option.characters().max(1) as f64
         };
         let plain = likelihoods
             .iter()

@@ -27,6 +27,7 @@ mod refused;
 mod reproduce;
 mod rescore;
 mod resumed;
+mod scored;
 mod sharded;
 mod statistics;
 mod streamed;

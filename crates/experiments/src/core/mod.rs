@@ -21,6 +21,7 @@ pub mod permutation;
 pub mod plain;
 pub mod published;
 pub mod sample;
+pub mod scoring;
 pub mod styles;
 pub mod subject;
 pub mod sum;

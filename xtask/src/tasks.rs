@@ -1,0 +1,74 @@
+//! Tasks that a sweep scores instead of a text.
+
+use crate::arguments::{Inputs, Run};
+use crate::experiments::core::data::Data;
+use crate::experiments::core::harness;
+use crate::experiments::core::scoring::Scoring;
+use crate::inputs::{self, OpenedCorpus, OpenedModel};
+use crate::manifest::FileHash;
+use anyhow::{Context, ensure};
+use layerwise::sweep::{Counted, Question};
+use layerwise::tasks::{DATA_SETS, Task, Wanted, read_own};
+use std::path::Path;
+
+/// Tasks, and their items as one model reads them.
+pub struct OpenedTasks {
+    /// The files, as the manifest tells them.
+    pub files: Vec<FileHash>,
+    /// The items of all tasks, one task after another.
+    pub questions: Counted<Vec<Question>>,
+    tasks: Vec<Task>,
+}
+
+impl OpenedTasks {
+    /// Reads the first `most` items of each task: of the data sets that a folder has, or of the user's own file.
+    ///
+    /// # Errors
+    /// A folder without a data set that is known, a file that cannot be read, or an item that does not fit the model.
+    pub fn open(
+        path: &Path,
+        most: Option<usize>,
+        (opened, corpus): (&OpenedModel, &OpenedCorpus),
+        (inputs, run): (&Inputs, &Run),
+    ) -> anyhow::Result<Self> {
+        let tasks = read(path, most.unwrap_or(usize::MAX))?;
+        let files = tasks.iter().flat_map(|task| &task.files);
+        let files = files.map(|path| FileHash::of_file(path));
+        let files = files.collect::<anyhow::Result<Vec<_>>>()?;
+        let tokenizer = inputs::open_tokenizer(opened)?.with_context(|| {
+            let folder = opened.folder.display();
+            format!("{folder}/tokenizer.json: not found; the items of tasks are read with it")
+        })?;
+        let data = Data::default();
+        let text = corpus.text(inputs.tokens);
+        let subject = opened.alone(Some(&tokenizer), text, (inputs, run), &data, None);
+        Ok(Self {
+            files,
+            questions: harness::questions(&subject, &tokenizer, &tasks)?,
+            tasks,
+        })
+    }
+
+    /// What is measured of the items.
+    pub fn scoring(&self) -> Scoring<'_> {
+        Scoring::of(&self.tasks, &self.questions)
+    }
+}
+
+fn read(path: &Path, most: usize) -> anyhow::Result<Vec<Task>> {
+    if !path.is_dir() {
+        return Ok(vec![read_own(path, most)?]);
+    }
+    let found = DATA_SETS.iter().filter(|set| set.find(path).is_some());
+    let tasks: Vec<Task> = found
+        .map(|set| set.read(path, Wanted::new(most)))
+        .collect::<Result<_, _>>()?;
+    let known: Vec<&str> = DATA_SETS.iter().map(|set| set.name).collect();
+    ensure!(
+        !tasks.is_empty(),
+        "{}: expected data sets of tasks, as NAME.jsonl or the folder mmlu, found none of {}",
+        path.display(),
+        known.join(", ")
+    );
+    Ok(tasks)
+}
