@@ -36,8 +36,12 @@ pub fn entropy_nats(
             add_probabilities(sums, row, summary.log_sum_exp);
         }
         if first_row + tile.nrows() == rows {
+            // A token whose probability underflows at every position adds nothing.
             let means = sums.iter().map(|sum| sum / rows as f64);
-            entropy -= means.map(|mean| mean * mean.ln()).sum::<f64>();
+            let terms = means
+                .filter(|mean| *mean > 0.0)
+                .map(|mean| mean * mean.ln());
+            entropy -= terms.sum::<f64>();
         }
     });
     entropy
@@ -111,6 +115,19 @@ mod tests {
             let found = entropy_nats(equal.view(), &summaries, unembedding);
             assert!((found - own).abs() < 1e-5, "{rows} rows: {found} {own}");
         }
+        // All but one of the tokens have no probability that f32 can hold.
+        let certain = Array2::from_shape_fn((2, 24), |(_, at)| if at == 0 { 1.0 } else { 0.0 });
+        let mut far = Array2::zeros((600, 24));
+        far[[7, 0]] = 500.0;
+        let unembedding_of_far = Unembedding {
+            weight: &Packed::new(far.t()),
+            ..unembedding
+        };
+        let summaries = pass(certain.view(), unembedding_of_far, &[]);
+        assert_eq!(
+            entropy_nats(certain.view(), &summaries, unembedding_of_far),
+            0.0
+        );
         let none = Array2::zeros((0, 24));
         assert_eq!(entropy_nats(none.view(), &[], unembedding), 0.0);
     }
