@@ -312,7 +312,7 @@ impl Written {
 fn numbers(field: &'static str, values: &[f64], expected: usize) -> Result<(), Fault> {
     const LARGEST: f64 = 1e50;
     if values.len() != expected {
-        let found = format!("{} numbers", values.len());
+        let found = values.len().to_string();
         return Err((field, format!("{expected} numbers"), found));
     }
     match values
@@ -438,7 +438,7 @@ mod tests {
         );
         check(
             change("\"means\": [", "\"means\": [1.0,"),
-            "means: expected 2 numbers, found 3 numbers",
+            "means: expected 2 numbers, found 3",
         );
         check(
             change("\"deviations\": [", "\"deviations\": [0.0,"),
@@ -452,7 +452,7 @@ mod tests {
         );
         check(
             rbf.replacen("\"rows\": [", "\"rows\": [[1.0],", 1),
-            "rows: expected 3 numbers, found 1 of them",
+            "rows: expected 3 numbers, found 1",
         );
         let crf = of(Rule::Crf);
         check(

@@ -40,5 +40,5 @@ fn a_model_is_compared_with_itself_and_with_another() {
 fn vocabularies_must_be_of_one_size() {
     let of = |vocab| Model::random(ModelConfig::tiny().with(|it| it.vocab = vocab), 1);
     let error = compare(&of(50), &of(51), &[vec![0, 1]]).unwrap_err();
-    assert!(error.to_string().contains("50 tokens and 51"), "{error}");
+    assert!(error.to_string().contains("50 and 51 tokens"), "{error}");
 }

@@ -143,25 +143,29 @@ fn bad_json_is_refused() {
         (r#"[{"input": ["\ud800"]}]"#, &["utterance 0, `input`"]),
         (
             r#"[{"input": ["a", "b", "c", "d", "e"]}]"#,
-            &["`input`", "5 hypotheses", "4"],
+            &["`input`", "at most 4 hypotheses", "found 5"],
         ),
         (
             r#"[{"input": ["a", "b", "c", "d"]}, {"input": ["a", "b", "c"]}]"#,
-            &["utterance 1, `input`", "7 hypotheses of the file", "6"],
+            &[
+                "utterance 1, `input`",
+                "at most 6 hypotheses of the file, found 7",
+                "6",
+            ],
         ),
         (
             r#"[{"input":["a"]},{"input":["a"]},{"input":["a"]},{"input":["a"]}]"#,
-            &["utterance 3", "4 utterances", "3"],
+            &["utterance 3", "at most 3 utterances", "found 4"],
         ),
         (
             r#"[{"input": ["a b c d e f"]}]"#,
-            &["`input`", "6 words", "5"],
+            &["`input`", "at most 5 words", "found 6"],
         ),
         (
             r#"[{"input": ["a"], "output": "a b c d e f"}]"#,
-            &["`output`", "6 words"],
+            &["`output`", "found 6"],
         ),
-        (&" ".repeat(401), &["file", "401 bytes", "400"]),
+        (&" ".repeat(401), &["file", "at most 400 bytes", "found 401"]),
         (&deep, &["utterance 0"]),
     ] {
         check_refused(
@@ -191,16 +195,25 @@ fn bad_columns_are_refused() {
     for (input, mentioned) in [
         ("", ["file", "at least one utterance"].as_slice()),
         ("x a\ny b\nx c", &["line 3", "`x`", "earlier"]),
-        ("w a\nx a\ny a\nz a", &["line 4", "4 utterances"]),
-        ("x a\nx b\nx c\nx d\nx e", &["line 5", "5 hypotheses"]),
-        ("x a b c d e f", &["line 1", "6 words"]),
+        (
+            "w a\nx a\ny a\nz a",
+            &["line 4", "at most 3 utterances, found 4"],
+        ),
+        (
+            "x a\nx b\nx c\nx d\nx e",
+            &["line 5", "at most 4 hypotheses", "found 5"],
+        ),
+        ("x a b c d e f", &["line 1", "at most 5 words, found 6"]),
     ] {
         check_refused(input, read_columns(input.as_bytes(), &small()), mentioned);
     }
     for (input, mentioned) in [
         ("x a\nx b", ["line 2", "`x`"].as_slice()),
-        ("w a\nx a\ny a\nz a", &["line 4", "4 lines"]),
-        ("x a b c d e f", &["line 1", "6 words"]),
+        (
+            "w a\nx a\ny a\nz a",
+            &["line 4", "at most 3 lines, found 4"],
+        ),
+        ("x a b c d e f", &["line 1", "at most 5 words, found 6"]),
     ] {
         check_refused(input, read_table(input.as_bytes(), &small()), mentioned);
     }
@@ -283,10 +296,10 @@ fn corrections_are_read() {
         ),
         (
             "{\"id\": \"x\", \"correction\": \"a b c d e f\"}",
-            &["line 1", "6 words"],
+            &["line 1", "at most 5 words, found 6"],
         ),
         (&twice, &["line 2", "`x`", "earlier"]),
-        (&many, &["line 4", "4 corrections"]),
+        (&many, &["line 4", "at most 3 corrections, found 4"]),
     ] {
         check_refused(
             input,

@@ -449,7 +449,7 @@ pub(crate) fn against_weights() -> Vec<Case> {
                 "model",
                 "`tie_word_embeddings` is false",
                 "lm_head.weight",
-                "absent",
+                "missing",
             ],
         ),
     ]

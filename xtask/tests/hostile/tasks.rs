@@ -171,7 +171,7 @@ pub(crate) fn classifiers() -> Vec<Case> {
             "a classifier with too many weights",
             "1.5, -0.25",
             "1.5, -0.25, 1.0",
-            &["weights: expected 2 numbers, found 3 numbers"],
+            &["weights: expected 2 numbers, found 3"],
         ),
         changed(
             "a classifier of another version",
