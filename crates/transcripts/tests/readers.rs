@@ -165,7 +165,10 @@ fn bad_json_is_refused() {
             r#"[{"input": ["a"], "output": "a b c d e f"}]"#,
             &["`output`", "found 6"],
         ),
-        (&" ".repeat(401), &["file", "at most 400 bytes", "found 401"]),
+        (
+            &" ".repeat(401),
+            &["file", "at most 400 bytes", "found 401"],
+        ),
         (&deep, &["utterance 0"]),
     ] {
         check_refused(
