@@ -52,7 +52,7 @@ pub(super) struct Effects {
     pub(super) updates: Vec<f64>,
     /// The largest of each.
     pub(super) largest: Vec<f64>,
-    /// Σ ‖p − p̄‖₂ for each block.
+    /// Σ ‖p − q‖₂ for each block.
     pub(super) outputs: Vec<f64>,
 }
 
@@ -148,7 +148,7 @@ fn relative_change(altered: [ArrayView1<'_, f32>; 2], plain: [ArrayView1<'_, f32
     }
 }
 
-/// Σ ‖p − p̄‖₂ of the outputs after two streams, over some positions.
+/// Σ ‖p − q‖₂ of the outputs after two streams, over some positions.
 fn output_change(
     model: &Model,
     streams: [ArrayView2<'_, f32>; 2],

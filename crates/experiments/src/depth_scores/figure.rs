@@ -41,7 +41,7 @@ fn lines(changes: &[ChangeRecord], models: &[Model<'_>]) -> Figure {
         Panel {
             title: format!("Output, {}", REACHES[reach]),
             x: Axis::new("Relative depth s/(L−1)", Scale::Linear).between(0.0, 1.0),
-            y: Axis::new("Change of the output ‖p − p̄‖₂", Scale::Linear),
+            y: Axis::new("Change of the output ‖p − q‖₂", Scale::Linear),
             y2: None,
             marks: lines.into_iter().map(Mark::Line).collect(),
         }

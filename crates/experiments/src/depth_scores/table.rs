@@ -42,7 +42,7 @@ record! {
         pub layers: usize,
         /// s/(L−1).
         pub relative_depth: f64,
-        /// Mean of ‖p − p̄‖₂, the Euclidean distance of the output distributions, 0 to √2.
+        /// Mean of ‖p − q‖₂, the Euclidean distance of the output distributions, 0 to √2.
         pub output_change: f64,
         /// Its standard error, clustered by sequence.
         pub output_change_se: Option<f64>,
