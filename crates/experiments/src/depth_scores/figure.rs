@@ -67,14 +67,17 @@ fn maps(effects: &[EffectRecord], models: &[Model<'_>]) -> Figure {
     let map = |model: &Model<'_>, reach: usize| {
         let own = || effects.iter().filter(|r| r.model == model.name);
         let layers = own().map(|r| r.layers).max().unwrap_or(0);
-        let mut values = Array2::from_elem((layers, layers), f64::NAN);
+        // Blocks before the skipped one do what they did.
+        let mut values = Array2::from_shape_fn((layers, layers), |(skipped, block)| {
+            if block < skipped { 0.0 } else { f64::NAN }
+        });
         for record in own() {
             values[(record.layer, record.later_layer)] = value(record, reach);
         }
         let sequences = own().map(|r| r.sequences);
         Panel {
             title: format!("{}, {}", models::title(model, sequences), REACHES[reach]),
-            x: Axis::new("Later block ℓ", Scale::Integer),
+            x: Axis::new("Block ℓ", Scale::Integer),
             y: Axis::new("Skipped block s", Scale::Integer),
             y2: None,
             marks: vec![Mark::HeatMap(HeatMap {
@@ -94,7 +97,7 @@ fn maps(effects: &[EffectRecord], models: &[Model<'_>]) -> Figure {
         description: format!(
             "Mean over positions of ‖u − ū‖/‖u‖, where u is the update of block ℓ in the plain model and ū that without block s; \
              1 and more have the last colour. Left: s is skipped at every position. Right: at the first half of the positions, mean \
-             over the other half. Hatched: no later block. Models: {}.",
+             over the other half. Earlier blocks do not change; hatched: s itself. Models: {}.",
             models::names(models)
         ),
         rows: models
@@ -148,7 +151,7 @@ mod tests {
                 panic!("a map");
             };
             assert_eq!(map.values[(0, 1)], cell);
-            assert!(map.values[(1, 0)].is_nan());
+            assert!(map.values[(0, 0)].is_nan() && map.values[(1, 0)] == 0.0);
         }
         assert!(drawings(&[], &[]).is_empty());
     }
