@@ -251,6 +251,18 @@ impl<M: Measure> Task<'_, M> {
     }
 }
 
+/// A worker with a task. When the task ends, by a panic too, the other workers are told, so that none waits for it for ever.
+struct Busy<'r, 'a, M: Measure, E, F>(&'r Run<'a, M, E, F>);
+
+impl<M: Measure, E, F> Drop for Busy<'_, '_, M, E, F> {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.busy -= 1;
+        drop(queue);
+        self.0.changed.notify_all();
+    }
+}
+
 impl<'a, M, E, F> Run<'a, M, E, F>
 where
     M: Measure,
@@ -261,6 +273,7 @@ where
         let mut workspace = None;
         while let Some(task) = self.next_task() {
             let turn = task.turn();
+            let busy = Busy(self);
             let result = match task {
                 Task::Begin(group) if self.engine.model.is_streamed() => {
                     self.begin_streamed(group, &mut workspace)
@@ -268,9 +281,8 @@ where
                 Task::Begin(group) => self.begin(group, &mut workspace, None).map(drop),
                 Task::Branch(branching) => self.branch(branching, &mut workspace),
             };
-            let mut queue = self.lock_queue();
-            queue.busy -= 1;
             if let Err(failure) = result {
+                let mut queue = self.lock_queue();
                 // Tasks of an earlier turn still run, because they may fail first, unless results can no longer be handed over.
                 let turn = match self.is_unkept.load(Ordering::Relaxed) {
                     true => Turn::default(),
@@ -280,8 +292,7 @@ where
                 let first = first.filter(|(met, _)| *met <= turn);
                 queue.failure = first.or(Some((turn, failure)));
             }
-            drop(queue);
-            self.changed.notify_all();
+            drop(busy);
         }
     }
 

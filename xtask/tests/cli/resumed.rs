@@ -1,6 +1,7 @@
 //! Runs that were stopped, in every way a run can be stopped, and resume.
 
 use crate::{Outcome, Sandbox, narrow, tiny, token_ids};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -114,13 +115,13 @@ impl Stopped {
 
     /// The number of units that the journal has finished.
     fn journalled(&self) -> usize {
-        self.lines("{\"unit\":")
+        self.units_of("unit").len()
     }
 
-    /// Complete lines of the journal with this beginning after their checksum.
-    fn lines(&self, beginning: &str) -> usize {
+    /// The units that complete lines of the journal give under this key, which comes first after their checksum.
+    fn units_of(&self, key: &str) -> BTreeSet<u64> {
         let Ok(mut journals) = fs::read_dir(self.sandbox.path(&self.journals)) else {
-            return 0;
+            return BTreeSet::new();
         };
         let is_journal = |path: &PathBuf| path.extension().is_some_and(|e| e == "journal");
         let journal = journals.find_map(|entry| Some(entry.unwrap().path()).filter(is_journal));
@@ -128,9 +129,13 @@ impl Stopped {
         let whole = bytes.split_inclusive(|byte| *byte == b'\n');
         let whole = whole.filter(|line| line.ends_with(b"\n"));
         // The checksum and a space precede the JSON.
-        whole
-            .filter(|line| line[17..].starts_with(beginning.as_bytes()))
-            .count()
+        let beginning = format!("{{\"{key}\":");
+        let values = whole.filter_map(|line| line[17..].strip_prefix(beginning.as_bytes()));
+        let unit = |value: &[u8]| {
+            let mut numbers = serde_json::Deserializer::from_slice(value).into_iter();
+            numbers.next().unwrap().unwrap()
+        };
+        values.map(unit).collect()
     }
 }
 
@@ -251,7 +256,8 @@ fn check_interrupt(stopped: &Stopped) {
     let (finished, all) = (stopped.journalled(), stopped.units);
     match output.status.code() {
         Some(130) => {
-            let parts = match stopped.lines("{\"part_of\":") {
+            // Each worker may have written a part of the same unit.
+            let parts = match stopped.units_of("part_of").len() {
                 0 => String::new(),
                 parts => format!(", and parts of {parts} more"),
             };
@@ -301,7 +307,7 @@ fn an_interrupt_cuts_a_long_unit_and_loses_no_schedule() {
         interrupt(&child);
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
-        parts = stopped.lines("{\"part_of\":");
+        parts = stopped.units_of("part_of").len();
         if parts > 0 || output.status.success() {
             assert!(
                 parts == 0 || said.contains("finished and kept, and parts of 1 more;"),

@@ -58,7 +58,7 @@ struct Progress<S> {
 }
 
 impl<S: Clone> Progress<S> {
-    /// Stores a schedule's result, unless one is there.
+    /// Stores a schedule's result in an unfinished item, unless one is there.
     fn take(&mut self, schedule: usize, sums: S) {
         let place = &mut self.sums[schedule];
         if place.is_none() {
@@ -184,12 +184,15 @@ where
         for (at, sums) in sums.into_iter().enumerate() {
             let mut all = unit.progress();
             let progress = &mut all[at];
-            let missing = progress.missing;
+            // The item is finished, and has given its results away, but others of its group are not.
+            if progress.missing == 0 {
+                continue;
+            }
             for &schedule in others {
                 progress.take(schedule, sums.clone());
             }
             progress.take(last, sums);
-            if missing == 0 || progress.missing > 0 {
+            if progress.missing > 0 {
                 continue;
             }
             let sums = std::mem::take(&mut progress.sums);
@@ -244,5 +247,52 @@ where
             return Ok(());
         }
         finished(handed).inspect_err(|_| self.is_unkept.store(true, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+    use crate::{Divergence, Plan};
+    use layerwise_transformer::{Model, ModelConfig};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::num::NonZeroUsize;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Items of one group may know different schedules, so that some finish before others.
+        #[test]
+        fn whatever_is_known_of_each_item_the_rest_is_measured_once(known in prop::collection::vec(any::<u32>(), 5), threads in 1usize..4) {
+            let model = Model::random(ModelConfig::tiny(), 2);
+            let families = ["drop(l)", "swap(l,l+1)", "keep(0..l)"].map(|text| text.parse().unwrap());
+            let plan = Plan::new(model.stack(), &families, 100).unwrap();
+            let sequence = |item: u32| -> Vec<u32> { (0..4 + item % 2).map(|at| (at * 3 + item) % 7).collect() };
+            let sequences: Vec<Vec<u32>> = (0..5).map(sequence).collect();
+            let items: Vec<(usize, &Vec<u32>)> = sequences.iter().enumerate().collect();
+            let measure = Divergence::new();
+            let engine = Engine::new(&model, &plan, &measure).threads(NonZeroUsize::new(threads).unwrap());
+            let run = |known: BTreeMap<usize, BTreeMap<usize, _>>| {
+                let mut all = BTreeMap::new();
+                let outcome: Result<(), SweepError> = engine.run_in_parts(&items, known, |handed| {
+                    if let Handed::Item(index, sums) = handed {
+                        assert!(all.insert(index, sums).is_none(), "item {index} is handed over twice");
+                    }
+                    Ok(())
+                });
+                outcome.unwrap();
+                all
+            };
+            let expected = run(BTreeMap::new());
+            prop_assert_eq!(expected.len(), items.len());
+            let some = expected.iter().map(|(&item, sums)| {
+                // At least the last schedule is left.
+                let is_known = |schedule: &usize| known[item] >> (schedule % 32) & 1 == 1 && schedule + 1 < sums.len();
+                let own = (0..sums.len()).filter(is_known).map(|schedule| (schedule, sums[schedule].clone()));
+                (item, own.collect())
+            });
+            prop_assert_eq!(run(some.collect()), expected);
+        }
     }
 }
