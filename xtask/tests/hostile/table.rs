@@ -213,12 +213,12 @@ const OTHERS: [(u8, &str, &str); 39] = [
     (
         91,
         "keys and values of another model",
-        "crates/transformer/tests/states.rs: what_does_not_fit_leaves_the_state_as_it_was",
+        "crates/transformer/tests/transformer/states.rs: what_does_not_fit_leaves_the_state_as_it_was",
     ),
     (
         91,
         "more tokens than keys and values have room for, and a cut beyond their end",
-        "crates/transformer/tests/states.rs: what_does_not_fit_leaves_the_state_as_it_was",
+        "crates/transformer/tests/transformer/states.rs: what_does_not_fit_leaves_the_state_as_it_was",
     ),
     (
         91,

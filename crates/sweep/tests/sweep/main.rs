@@ -1,0 +1,9 @@
+//! The tests of the crate through its interface, as one program, so that they are compiled and linked once.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod comparing;
+mod engine;
+mod measures;
+mod pairs;
+mod stops;
+mod values;
