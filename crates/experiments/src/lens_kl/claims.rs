@@ -2,7 +2,7 @@
 
 use super::measure::curve_name;
 use crate::core::claim::{Claim, Evidence, Version};
-use crate::core::curve::{Point, lies_between, mean, peak, point, slope};
+use crate::core::curve::{Point, lies_between, slope};
 use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};
 use crate::core::lens::Lens;
 use crate::core::models::Facts;
@@ -155,14 +155,11 @@ pub fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
     for other in ["phi-1_5", "phi-2"] {
         let densities = || {
             let (small, other) = (named("phi-1")?, named(other)?);
-            neurons::over_thresholds(
-                evidence.tables,
-                &neurons::PREDICTION,
-                |densities, percent| {
-                    Ok(densities.highest(&small.name, percent)?
-                        / densities.highest(&other.name, percent)?)
-                },
-            )
+            let both = [small.name.as_str(), other.name.as_str()];
+            let ways = neurons::PREDICTION.map(|way| both.map(|name| (name, way)).to_vec());
+            neurons::over_thresholds(evidence.tables, ways, |curves| {
+                Ok(neurons::highest(&curves[0]) / neurons::highest(&curves[1]))
+            })
         };
         findings.push(Finding::of(
             "*",
@@ -197,25 +194,28 @@ pub fn d18(evidence: &Evidence<'_>) -> Vec<Finding> {
     ] {
         for (kind, readings) in kinds {
             let several = || {
-                let of = |densities: &neurons::Densities<'_>,
-                          family: &str,
-                          percent|
-                 -> Result<Vec<Point>, NotTested> {
-                    let own = evidence.models.iter().filter(|model| {
+                let named = |family: &'static str| {
+                    let own = move |model: &&Facts| {
                         published_name(&model.name).is_some_and(|name| name.starts_with(family))
-                    });
-                    let own = own.map(|model| {
-                        let highest = densities.highest(&model.name, percent)?;
-                        Ok(point(0, 0.0, highest, None))
-                    });
-                    own.collect()
+                    };
+                    let own = evidence.models.iter().filter(own);
+                    own.map(|model| model.name.as_str()).collect::<Vec<_>>()
                 };
-                neurons::over_thresholds(evidence.tables, readings, |densities, percent| {
-                    let best = peak(&of(densities, "phi", percent)?).map(|best| best.value);
-                    let both = best.zip(mean(&of(densities, family, percent)?));
-                    let missing = || NotTested(format!("needs the paper's Phi and {name} models"));
-                    let (best, mean) = both.ok_or_else(missing)?;
-                    Ok(best / mean)
+                let (phi, others) = (named("phi"), named(family));
+                let ways = readings.iter().map(|way| {
+                    let both = phi.iter().chain(&others);
+                    both.map(|name| (*name, *way)).collect()
+                });
+                neurons::over_thresholds(evidence.tables, ways, |curves| {
+                    let highest = curves.iter().map(|curve| neurons::highest(curve));
+                    let highest: Vec<f64> = highest.collect();
+                    let (phi, others) = highest.split_at(phi.len());
+                    if phi.is_empty() || others.is_empty() {
+                        let reason = format!("needs the paper's Phi and {name} models");
+                        return Err(NotTested(reason));
+                    }
+                    let best = phi.iter().copied().fold(f64::MIN, f64::max);
+                    Ok(best / (others.iter().sum::<f64>() / others.len() as f64))
                 })
             };
             findings.push(Finding::of(

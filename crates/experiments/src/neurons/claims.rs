@@ -1,6 +1,6 @@
 //! The claims that are judged from this experiment.
 
-use super::table::{PREDICTION, Percent, SUPPRESSION, over_thresholds};
+use super::table::{PREDICTION, SUPPRESSION, over_thresholds};
 use crate::core::claim::{Claim, Evidence, Version};
 use crate::core::curve::{Point, lies_between, mean, peak};
 use crate::core::finding::{Finding, NotTested, Threshold};
@@ -79,10 +79,11 @@ pub fn d16(evidence: &Evidence<'_>) -> Vec<Finding> {
 /// densest by chance is denser than the last in any case.
 pub fn prediction_peaks(evidence: &Evidence<'_>, model: &Facts) -> Vec<Finding> {
     let of = |number: fn(&[Point], Point) -> f64| {
-        over_thresholds(evidence.tables, &PREDICTION, |densities, percent| {
-            let density = densities.of(&model.name, percent)?;
-            let densest = densest(&density, "prediction")?;
-            Ok(number(&density, densest))
+        let ways = PREDICTION.map(|percent| vec![(model.name.as_str(), percent)]);
+        over_thresholds(evidence.tables, ways, |curves| {
+            let density = &curves[0];
+            let densest = densest(density, "prediction")?;
+            Ok(number(density, densest))
         })
     };
     let lines = [
@@ -119,23 +120,21 @@ pub fn prediction_peaks(evidence: &Evidence<'_>, model: &Facts) -> Vec<Finding> 
 
 /// Suppression neurons are densest in one of the last two blocks, and denser than prediction neurons in the last block.
 pub fn suppression_overtakes(evidence: &Evidence<'_>, model: &Facts) -> Vec<Finding> {
-    let from_end = over_thresholds(evidence.tables, &SUPPRESSION, |densities, percent| {
-        let density = densities.of(&model.name, percent)?;
-        let peak = densest(&density, "suppression")?;
+    let name = model.name.as_str();
+    let ways = SUPPRESSION.map(|suppresses| vec![(name, suppresses)]);
+    let from_end = over_thresholds(evidence.tables, ways, |curves| {
+        let density = &curves[0];
+        let peak = densest(density, "suppression")?;
         Ok((density[density.len() - 1].index - peak.index) as f64)
     });
-    let ways: Vec<(Percent, Percent)> = PREDICTION.into_iter().zip(SUPPRESSION).collect();
-    let overtaken = over_thresholds(
-        evidence.tables,
-        &ways,
-        |densities, (predicts, suppresses)| {
-            let predicting = densities.of(&model.name, predicts)?;
-            let suppressing = densities.of(&model.name, suppresses)?;
-            densest(&suppressing, "suppression")?;
-            let last = |curve: &[Point]| curve[curve.len() - 1].value;
-            Ok(last(&suppressing) - last(&predicting))
-        },
-    );
+    let ways = PREDICTION.into_iter().zip(SUPPRESSION);
+    let ways = ways.map(|(predicts, suppresses)| vec![(name, predicts), (name, suppresses)]);
+    let overtaken = over_thresholds(evidence.tables, ways, |curves| {
+        let (predicting, suppressing) = (&curves[0], &curves[1]);
+        densest(suppressing, "suppression")?;
+        let last = |curve: &[Point]| curve[curve.len() - 1].value;
+        Ok(last(suppressing) - last(predicting))
+    });
     vec![
         Finding::of(
             &model.name,

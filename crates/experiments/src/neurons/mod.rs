@@ -21,7 +21,7 @@ pub(crate) mod synthetic;
 mod table;
 
 pub use table::{
-    Densities, Kind, PREDICTION, Percent, Record, SUPPRESSION, density, over_thresholds,
+    Densities, Kind, PREDICTION, Percent, Record, SUPPRESSION, density, highest, over_thresholds,
     prediction, suppression,
 };
 

@@ -7,7 +7,6 @@ use crate::core::sample::DRAWS;
 use crate::core::table::record;
 use crate::core::tables::Tables;
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
 
 /// A neuron's effect on the vocabulary (B.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,56 +116,37 @@ pub const SUPPRESSION: [Percent; 4] = [
     |r| r.suppression_by_third_moment_percent,
 ];
 
-/// Densities as counted, or drawn from the uncertainty of the counts.
+/// The densities of a model's blocks, in their order.
 ///
 /// A block of n neurons with k of a kind has the density k/n. A draw of it comes from the distribution of a rate given k counts
 /// (Jeffreys): Gamma(k + ½)/n, by the cube root of a normal number (Wilson and Hilferty 1931). So a single neuron more or less
 /// decides nothing.
-pub struct Densities<'t> {
-    tables: &'t Tables,
-    random: Option<RefCell<Gaussian>>,
+struct Counted {
+    /// Percent of the block's neurons.
+    density: Vec<Point>,
+    neurons: Vec<usize>,
 }
 
-impl<'t> Densities<'t> {
-    /// As counted.
-    pub fn counted(tables: &'t Tables) -> Self {
-        Self {
-            tables,
-            random: None,
-        }
-    }
-
-    /// Drawn anew at each call.
-    fn drawn(tables: &'t Tables) -> Self {
-        Self {
-            tables,
-            random: Some(RefCell::new(Gaussian::seeded(0))),
-        }
-    }
-
-    /// A density against the block, percent of the block's neurons.
-    ///
-    /// # Errors
-    /// The results are incomplete.
-    pub fn of(&self, model: &str, percent: Percent) -> Result<Vec<Point>, NotTested> {
+impl Counted {
+    fn of(tables: &Tables, model: &str, percent: Percent) -> Result<Self, NotTested> {
         let own = |r: &Record| r.model == model;
-        curve::curve(self.tables.of(), "neurons", own, |r| {
-            let counted = percent(r);
-            let value = match &self.random {
-                Some(random) => self::drawn(counted, r.neurons, random.borrow_mut().draw()),
-                None => counted,
-            };
-            point(r.layer, r.relative_depth, value, None)
+        let neurons = |r: &Record| point(r.layer, r.relative_depth, r.neurons as f64, None);
+        let neurons = curve::curve(tables.of(), "neurons", own, neurons)?;
+        Ok(Self {
+            density: curve::curve(tables.of(), "neurons", own, |r| {
+                point(r.layer, r.relative_depth, percent(r), None)
+            })?,
+            neurons: neurons.iter().map(|block| block.value as usize).collect(),
         })
     }
 
-    /// The highest density of a model's blocks.
-    ///
-    /// # Errors
-    /// The results are incomplete.
-    pub fn highest(&self, model: &str, percent: Percent) -> Result<f64, NotTested> {
-        let density = self.of(model, percent)?;
-        Ok(curve::peak(&density).map_or(0.0, |peak| peak.value))
+    fn draw(&self, random: &mut Gaussian) -> Vec<Point> {
+        let blocks = self.density.iter().zip(&self.neurons);
+        let drawn = blocks.map(|(block, neurons)| Point {
+            value: drawn(block.value, *neurons, random.draw()),
+            ..*block
+        });
+        drawn.collect()
     }
 }
 
@@ -178,41 +158,61 @@ fn drawn(percent: f64, neurons: usize, normal: f64) -> f64 {
     100.0 * shape * root.max(0.0).powi(3) / neurons
 }
 
+/// The densities that a number is made of, each of a model and a way of counting.
+pub type Densities<'m> = Vec<(&'m str, Percent)>;
+
 /// A number that depends on how neurons are counted: its range over the ways of counting, each with the 95 % interval from the
-/// uncertainty of the counts. Ways for which the number is not defined are left out, except the first.
+/// uncertainty of the counts. `of` makes the number from the curves of a way's densities, which are in percent against the
+/// block. Ways for which the number is not defined are left out, except the first.
 ///
 /// # Errors
 /// Why the number is not defined for the first way.
-pub fn over_thresholds<T: Copy>(
+pub fn over_thresholds<'m>(
     tables: &Tables,
-    ways: &[T],
-    of: impl Fn(&Densities<'_>, T) -> Result<f64, NotTested>,
+    ways: impl IntoIterator<Item = Densities<'m>>,
+    of: impl Fn(&[Vec<Point>]) -> Result<f64, NotTested>,
 ) -> Outcome {
-    let first = ways
-        .first()
-        .ok_or_else(|| NotTested::because("there is no way to count"))?;
-    let counted = Densities::counted(tables);
-    let value = of(&counted, *first)?;
-    let mut range = [value; 2];
-    let mut widen = |other: f64| range = [range[0].min(other), range[1].max(other)];
+    let mut number: Option<(f64, [f64; 2])> = None;
     for way in ways {
-        let Some(own) = of(&counted, *way).ok().filter(|own| own.is_finite()) else {
-            continue;
+        let counted = way.iter();
+        let counted = counted.map(|(model, percent)| Counted::of(tables, model, *percent));
+        let counted: Result<Vec<Counted>, NotTested> = counted.collect();
+        let curves = |counted: &[Counted]| -> Vec<Vec<Point>> {
+            counted.iter().map(|c| c.density.clone()).collect()
         };
-        widen(own);
-        let densities = Densities::drawn(tables);
-        let draws = (0..DRAWS).filter_map(|_| of(&densities, *way).ok());
-        let mut draws: Vec<f64> = draws.filter(|draw| draw.is_finite()).collect();
-        draws.sort_by(f64::total_cmp);
-        let outside = (0.025 * (draws.len() as f64 + 1.0)).floor() as usize;
-        let at = outside.saturating_sub(1);
-        if let [.., last] = draws.as_slice() {
-            widen(*draws.get(at).unwrap_or(last));
-            widen(draws[draws.len() - 1 - at]);
+        let (counted, own) = match counted.and_then(|c| Ok((of(&curves(&c))?, c))) {
+            Ok((own, counted)) => (counted, own),
+            Err(why) if number.is_none() => return Err(why),
+            Err(_) => continue,
+        };
+        let (value, mut range) = number.unwrap_or((own, [own; 2]));
+        if own.is_finite() {
+            let mut random = Gaussian::seeded(0);
+            let mut draw = || {
+                let curves: Vec<Vec<Point>> = counted.iter().map(|c| c.draw(&mut random)).collect();
+                of(&curves).ok().filter(|draw| draw.is_finite())
+            };
+            let mut draws: Vec<f64> = (0..DRAWS).filter_map(|_| draw()).collect();
+            draws.sort_by(f64::total_cmp);
+            let outside = (0.025 * (draws.len() as f64 + 1.0)).floor() as usize;
+            let at = outside.saturating_sub(1);
+            let mut widen = |other: f64| range = [range[0].min(other), range[1].max(other)];
+            widen(own);
+            if let [.., last] = draws.as_slice() {
+                widen(*draws.get(at).unwrap_or(last));
+                widen(draws[draws.len() - 1 - at]);
+            }
         }
+        number = Some((value, range));
     }
+    let (value, range) = number.ok_or_else(|| NotTested::because("there is no way to count"))?;
     let note = "range over kurtosis above 8, 10 and 12, over both signs of activations, and over what the counts leave open";
     Ok(Measured::of(value).within(range).noting(note))
+}
+
+/// The highest density of a curve's blocks.
+pub fn highest(density: &[Point]) -> f64 {
+    curve::peak(density).map_or(0.0, |peak| peak.value)
 }
 
 /// A density against the block, percent of the block's neurons.
@@ -220,7 +220,7 @@ pub fn over_thresholds<T: Copy>(
 /// # Errors
 /// The results are incomplete.
 pub fn density(tables: &Tables, model: &str, percent: Percent) -> Result<Vec<Point>, NotTested> {
-    Densities::counted(tables).of(model, percent)
+    Ok(Counted::of(tables, model, percent)?.density)
 }
 
 #[cfg(test)]
