@@ -7,7 +7,7 @@ use layerwise::architecture::{Mlp, ModelConfig};
 use layerwise::journal::Shard;
 use layerwise::schedule::EditFamily;
 use layerwise::sweep::growth::{MODELS, Shape, Timed};
-use layerwise::sweep::{Begun, Divergence, Progress, Runner};
+use layerwise::sweep::{Begun, Divergence, Plan, Progress, Runner};
 use layerwise::transformer::Model;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -30,9 +30,9 @@ pub struct Arguments {
     /// Units to time
     #[arg(long, value_name = "N", default_value = "4")]
     units: NonZeroUsize,
-    /// Blocks of the model to time
-    #[arg(long, value_name = "N", default_value = "12")]
-    layers: NonZeroUsize,
+    /// Blocks of the model to time, at least two to swap
+    #[arg(long, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u32).range(2..))]
+    layers: u32,
     /// Width of the model to time
     #[arg(long, value_name = "N", default_value = "768")]
     width: NonZeroUsize,
@@ -85,7 +85,7 @@ pub fn growth(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn time(arguments: &Arguments, threads: NonZeroUsize) -> anyhow::Result<Timed> {
     let (layers, width, context) = (
-        arguments.layers.get(),
+        arguments.layers as usize,
         arguments.width.get(),
         arguments.context.get(),
     );
@@ -113,7 +113,7 @@ fn time(arguments: &Arguments, threads: NonZeroUsize) -> anyhow::Result<Timed> {
         is_tied: true,
     };
     let model = Model::random(config, 0);
-    let plan = timed.plan(&families(FAMILIES[3].1)?)?;
+    let plan = Plan::new(model.stack(), &families(FAMILIES[3].1)?, MOST_SCHEDULES)?;
     let token = |unit: usize, at: usize| ((unit * 977 + at * at * 31 + at * 7) % vocab) as u32;
     let units = 0..arguments.units.get();
     let sequences: Vec<Vec<u32>> = units
@@ -139,6 +139,9 @@ fn time(arguments: &Arguments, threads: NonZeroUsize) -> anyhow::Result<Timed> {
         units,
     })
 }
+
+/// The most schedules of the timed model.
+const MOST_SCHEDULES: usize = 4096;
 
 const MILLION: f64 = 1e6;
 const DAY: f64 = 86_400.0;
@@ -178,20 +181,21 @@ fn page(context: usize, threads: NonZeroUsize, timed: &Timed) -> anyhow::Result<
     text += "\nNodes for all models in a day, by the sum, and by a schedule of shares with the spread of the timed units:\n\n\
              | schedules | node-days | nodes | longest node, hours |\n|---|---|---|---|\n";
     for ((family, _), days) in FAMILIES.iter().zip(days) {
-        let mut nodes = days.ceil().max(1.0) as u32;
-        let longest = loop {
+        let longest = |nodes: u32| -> anyhow::Result<f64> {
             let first: Shard = format!("1/{nodes}").parse()?;
-            let longest = timed.longest_share(days * DAY, context, first);
-            if longest <= DAY || nodes == Shard::MAX_COUNT {
-                break longest;
-            }
-            nodes += 1;
+            Ok(timed.longest_share(days * DAY, context, first))
         };
-        let _ = writeln!(
-            text,
-            "| {family} | {days:.2} | {nodes} | {:.2} |",
-            longest / 3600.0
-        );
+        // More nodes never take longer, so the fewest are found by halving.
+        let (mut nodes, mut most) = (days.ceil().max(1.0) as u32, Shard::MAX_COUNT);
+        while nodes < most {
+            let between = nodes.midpoint(most);
+            match longest(between)? <= DAY {
+                true => most = between,
+                false => nodes = between + 1,
+            }
+        }
+        let hours = longest(most)? / 3600.0;
+        let _ = writeln!(text, "| {family} | {days:.2} | {most} | {hours:.2} |");
     }
     Ok(text)
 }

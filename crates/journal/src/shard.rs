@@ -58,13 +58,19 @@ impl Shard {
     }
 
     /// The units of this share of a run, by their indices, ascending; `costs` has one entry for each unit of the run.
-    ///
-    /// Units are assigned in order of decreasing cost, each to the share with the smallest cost so far (longest processing time
-    /// first). So two shares differ by at most the cost of one unit and, if all costs are equal, by at most one unit.
     pub fn units(self, key: &RunKey, costs: &[u64]) -> Vec<usize> {
         if self == Self::WHOLE {
             return (0..costs.len()).collect();
         }
+        self.divide(key, costs).swap_remove(self.index as usize - 1)
+    }
+
+    /// The units of every share of a run that is divided like this one, as [`Shard::units`] gives them, in the order of
+    /// [`Shard::all`].
+    ///
+    /// Units are assigned in order of decreasing cost, each to the share with the smallest cost so far (longest processing time
+    /// first). So two shares differ by at most the cost of one unit and, if all costs are equal, by at most one unit.
+    pub fn divide(self, key: &RunKey, costs: &[u64]) -> Vec<Vec<usize>> {
         let units = costs.iter().enumerate();
         let mut order: Vec<(Reverse<u64>, u64, usize)> = units
             .map(|(unit, &cost)| (Reverse(cost), hash(key, unit as u64), unit))
@@ -74,22 +80,19 @@ impl Shard {
         // others.
         let count = u64::from(self.count);
         let first = hash(key, u64::MAX) % count;
-        let place = |index: u64| (index + count - first) % count;
         let mut shares: BinaryHeap<Reverse<(u64, u64)>> =
-            (0..count).map(|index| Reverse((0, place(index)))).collect();
-        let own = place(u64::from(self.index) - 1);
-        let mut held = Vec::new();
+            (0..count).map(|place| Reverse((0, place))).collect();
+        let mut held = vec![Vec::new(); self.count as usize];
         for (Reverse(cost), _, unit) in order {
             let Some(mut least) = shares.peek_mut() else {
                 break;
             };
-            if least.0.1 == own {
-                held.push(unit);
-            }
+            let index = (least.0.1 + first) % count;
+            held[index as usize].push(unit);
             // Units without cost are divided too.
             least.0.0 = least.0.0.saturating_add(cost.max(1));
         }
-        held.sort_unstable();
+        held.iter_mut().for_each(|units| units.sort_unstable());
         held
     }
 }

@@ -179,7 +179,8 @@ impl ClusteredRatio {
     /// The ratio r, or `None` if the denominators sum to 0.
     pub fn ratio(&self) -> Option<f64> {
         let (above, below) = self.sums();
-        (below != 0.0).then(|| above / below)
+        // The sum turns −0 into 0.
+        (below != 0.0).then(|| above / below + 0.0)
     }
 
     /// The standard error of the ratio, or `None` with fewer than two clusters.

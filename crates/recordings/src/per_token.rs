@@ -199,7 +199,11 @@ impl PerToken {
                     .collect();
                 for (class, name) in classes.names.iter().enumerate() {
                     let index = |value: Option<usize>| value.map(|value| value.to_string());
-                    let [positions, losses] = [KL, LOSS].map(|mean| means[mean][class].count());
+                    let [positions, losses] = ["kl_nats", "loss_nats"].map(|name| {
+                        let mut columns = MEANS.iter().zip(&means);
+                        let column = columns.find(|((own, _), _)| *own == name);
+                        column.map_or(0, |(_, means)| means[class].count())
+                    });
                     let own = means.iter().map(|means| &means[class]);
                     let own = own.flat_map(|mean| [mean.mean(), mean.standard_error()]);
                     let row = [

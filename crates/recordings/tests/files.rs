@@ -104,8 +104,22 @@ fn values_of_tokens_have_the_means_of_the_sweep() {
     let table = file.class_table("tiny", &labels, &classes).unwrap();
     let table = String::from_utf8(table).unwrap();
     assert!(table.starts_with("model,family,schedule,l,m,classes,class,positions"));
-    assert!(
-        table.contains("tiny,drop(l),drop(0),0,,position,"),
+    let rows = table
+        .lines()
+        .filter(|row| row.starts_with("tiny,drop(l),drop(0),0,,position,"));
+    let mut counts = [0, 0];
+    for row in rows {
+        let counted = row.split(',').skip(7);
+        for (all, own) in counts.iter_mut().zip(counted) {
+            *all += own.parse::<u64>().unwrap();
+        }
+    }
+    let at = labels.iter().position(|label| label.edit == "drop(0)");
+    let dropped = &statistics[at.unwrap()];
+    assert_eq!(
+        counts,
+        [dropped.kl_nats.count(), dropped.loss_nats.count()],
         "{table}"
     );
+    assert_ne!(counts[0], counts[1]);
 }

@@ -4,7 +4,7 @@ use crate::error::SweepError;
 use crate::measure::Measure;
 use crate::plan::Plan;
 use layerwise_schedule::Source;
-use layerwise_transformer::{Batch, Model};
+use layerwise_transformer::{Batch, Model, TransformerError};
 use std::collections::BTreeSet;
 
 /// Checks that every edit of a plan fits the items, and that the values that it takes are present. A [`Runner`](crate::Runner)
@@ -25,9 +25,11 @@ where
         return Ok(());
     }
     let mut lengths = BTreeSet::new();
-    let mut has_donors = true;
+    let (mut has_donors, mut shares) = (true, false);
     for item in items {
-        lengths.extend(path_lengths(&measure.batch(item)));
+        let batch = measure.batch(item);
+        lengths.extend(path_lengths(&batch));
+        shares |= !batch.is_of_sequences();
         has_donors &= measure.donor(item).is_some();
     }
     let sources = plan.sources();
@@ -37,6 +39,15 @@ where
             continue;
         }
         let edit = || entry.member.edit.to_string();
+        // Tokens that texts of different lengths share have several positions from the end.
+        if shares && schedule.overlay().counts_from_end() {
+            let reason =
+                "continuations of a text run its tokens once; count positions from the start";
+            return Err(SweepError::Values {
+                edit: edit(),
+                source: Box::new(TransformerError::EndUnknown { reason }),
+            });
+        }
         for &len in &lengths {
             let fits = schedule.overlay().check_positions(len);
             fits.map_err(|source| SweepError::Schedule {

@@ -219,11 +219,9 @@ impl Timed {
         let costs = vec![context as u64; units];
         // A unit's factor is the same on every node.
         let spread = |unit: usize| self.units[unit % self.units.len()] / mean;
-        let busy = nodes.all().map(|shard| {
-            let own = shard.units(&key, &costs);
-            own.into_iter().map(spread).sum::<f64>() * seconds / units as f64
-        });
-        busy.fold(0.0, f64::max)
+        let shares = nodes.divide(&key, &costs).into_iter();
+        let busy = shares.map(|own| own.into_iter().map(spread).sum::<f64>());
+        busy.fold(0.0, f64::max) * seconds / units as f64
     }
 }
 

@@ -87,11 +87,6 @@ pub struct Last {
 }
 
 impl Last {
-    /// The metric behind `recovered`: the logit difference or, without a wrong token, the probability of the answer.
-    pub fn metric(&self) -> Option<f64> {
-        self.logit_difference.or(self.answer_probability)
-    }
-
     fn of(logits: ArrayView1<'_, f32>, pair: &Pair) -> Self {
         let at = |token: u32| logits.get(token as usize).map(|logit| f64::from(*logit));
         let answer = pair.answer.and_then(at);
@@ -346,8 +341,8 @@ pub struct PairStatistics {
     pub answer_probability: ClusteredMean,
     /// The rank of the answer, from 1.
     pub answer_rank: ClusteredMean,
-    /// (m(edited) − m(corrupted)) / (m(clean) − m(corrupted)) as a ratio of sums over pairs. m is the logit difference or,
-    /// without a wrong token, the probability of the answer.
+    /// (m(edited) − m(corrupted)) / (m(clean) − m(corrupted)) as a ratio of sums over pairs. m is the logit difference or, if no
+    /// pair has a wrong token, the probability of the answer. Pairs without it do not count.
     pub recovered: ClusteredRatio,
 }
 
@@ -375,11 +370,17 @@ impl PairStatistics {
                 ..Self::default()
             })
             .collect();
+        // Nats of one pair and a probability of another do not add up.
+        let has_wrong = |own: &&[PairSums]| own[0].last.logit_difference.is_some();
+        let metric: fn(&Last) -> Option<f64> = match pairs.iter().any(has_wrong) {
+            true => |last| last.logit_difference,
+            false => |last| last.answer_probability,
+        };
         for own in pairs {
             assert_eq!(own.len(), schedules, "one sum for each schedule");
             let plain = &own[0];
-            let clean = plain.clean.as_ref().and_then(Last::metric);
-            let corrupted = plain.last.metric();
+            let clean = plain.clean.as_ref().and_then(metric);
+            let corrupted = metric(&plain.last);
             for (statistics, sums) in statistics.iter_mut().zip(own) {
                 let last = &sums.last;
                 let rank = last.answer_rank.map(|rank| rank as f64);
@@ -391,7 +392,7 @@ impl PairStatistics {
                     mean.push(value.unwrap_or(0.0), u64::from(value.is_some()));
                 }
                 if let (Some(edited), Some(corrupted), Some(clean)) =
-                    (last.metric(), corrupted, clean)
+                    (metric(last), corrupted, clean)
                 {
                     let recovered = &mut statistics.recovered;
                     recovered.push(edited - corrupted, clean - corrupted);

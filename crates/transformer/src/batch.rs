@@ -176,7 +176,7 @@ impl Batch {
     }
 
     /// Whether each segment is a separate sequence, starting at its first token.
-    pub(crate) fn is_of_sequences(&self) -> bool {
+    pub fn is_of_sequences(&self) -> bool {
         let mut segments = self.segments.iter();
         segments.all(|segment| segment.parent.is_none() && segment.position == 0)
     }

@@ -1,5 +1,6 @@
 //! The residual streams of the last position, one after another.
 
+use crate::values::Program;
 use crate::{Model, TransformerError, Workspace};
 use layerwise_schedule::{Schedule, Step, Sublayer};
 use ndarray::{Array2, s};
@@ -19,10 +20,7 @@ impl Model {
     /// other step. With `sublayers`, after every step.
     ///
     /// # Errors
-    /// The tokens do not fit the model.
-    ///
-    /// # Panics
-    /// If the schedule was made for another stack.
+    /// As [`Model::run`].
     pub fn streams(
         &self,
         tokens: &[u32],
@@ -31,6 +29,7 @@ impl Model {
     ) -> Result<Vec<Stream>, TransformerError> {
         let steps = schedule.steps();
         let mut residual = self.embed(tokens)?;
+        Program::from(schedule).check(self, &tokens.into())?;
         let last = residual.nrows() - 1;
         let stream = |made_by: String, residual: &Array2<f32>| Stream {
             made_by,
@@ -106,5 +105,15 @@ mod tests {
         assert_eq!(found.len(), 1 + layers);
         assert_eq!(found[2..], expected[2..]);
         assert_ne!(found[1], expected[1]);
+        for (edit, refused) in [
+            ("mean(mlp.out[0])", "mean"),
+            ("donor(resid.post[0])", "donor"),
+            ("put(mlp.out[0],a)", "a"),
+            ("zero(resid.post[0]@50)", "50"),
+        ] {
+            let edit = edit.parse::<Edit>().unwrap().apply(&plain).unwrap();
+            let found = model.streams(&tokens, &edit, false).unwrap_err();
+            assert!(found.to_string().contains(refused), "{found}");
+        }
     }
 }

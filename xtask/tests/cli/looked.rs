@@ -111,5 +111,14 @@ fn what_cannot_be_looked_at_is_refused() {
     );
     refused(&["next", &model, "a", "--edit", "drop(99)"], "drop(99)");
     refused(&["lens", &model, "a", "--edit", "drop(l)"], "`l`");
+    for (edit, said) in [
+        ("mean(mlp.out[0])", "mean(mlp.out[0,"),
+        ("plain(mlp.out[0])", "plain(mlp.out[0,"),
+        ("zero(resid.post[0]@50)", "50"),
+    ] {
+        for command in ["lens", "next"] {
+            refused(&[command, &model, "a", "--edit", edit], said);
+        }
+    }
     refused(&["lens", "no-such-model", "a"], "no-such-model");
 }

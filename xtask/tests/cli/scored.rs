@@ -279,6 +279,9 @@ fn what_cannot_be_scored_is_refused() {
         &[&["resample(mlp.out[1])"], &own[..]].concat(),
         &["resample", "use mean or zero"],
     );
+    for edit in ["zero(mlp.out[0]@-1)", "cut(1,0,-1,0)"] {
+        check(&[&[edit], &own[..]].concat(), &[edit, "from the start"]);
+    }
     check(
         &["drop(0)", "--tasks", "empty"],
         &["empty: expected data sets of tasks", "arc_easy"],

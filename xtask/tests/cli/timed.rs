@@ -1,4 +1,4 @@
-//! `speed`: a row for each edit and length, next to what the number of bytes predicts. No test looks at a time.
+//! `speed` and `growth`. No test looks at a time.
 
 use crate::{Sandbox, tiny};
 use layerwise::schedule::{Edit, Schedule};
@@ -9,6 +9,29 @@ use std::fs;
 const HEADER: &str = "model,schedule,precision,threads,prompt_tokens,decoded_tokens,repetitions,prefill_tokens_per_s,prefill_se,\
 first_token_ms,first_token_se,decode_ms_per_token,decode_se,ratio_to_plain,ratio_se,predicted_ratio,cache_bytes";
 
+#[test]
+fn growth_times_a_model_and_tells_of_the_papers() {
+    let sandbox = Sandbox::new();
+    let sizes = ["--width", "64", "--context", "8", "--units", "2"];
+    let layers = |layers| {
+        [
+            &["growth", "--layers", layers, "--threads", "1"],
+            &sizes[..],
+        ]
+        .concat()
+    };
+    let said = sandbox.xtask(&layers("2")).succeeded();
+    assert!(
+        said.stderr.contains("under 4 schedules of 2 blocks"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(said.stdout.matches("| Qwen2.5-14B |").count(), 1);
+    assert!(said.stdout.contains("| drop and swap |"), "{}", said.stdout);
+    sandbox.xtask(&layers("1")).refused(&["--layers", "2.."]);
+}
+
+/// A row for each edit and length, next to what the number of bytes predicts.
 #[test]
 fn each_edit_and_length_has_a_row_with_the_ratio_that_bytes_predict() {
     let folder = tiny("llama-gqa-tied");
