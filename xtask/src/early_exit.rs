@@ -112,7 +112,7 @@ struct Eval {
     #[arg(long, value_name = "N", default_value_t = 0)]
     timed: usize,
     /// Print every threshold that was tried, as CSV
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["agreement", "timed"])]
     all: bool,
 }
 

@@ -6,6 +6,7 @@
 pub mod activations;
 pub mod arguments;
 pub mod chosen;
+mod command_line;
 pub mod conversation;
 pub mod diff_sites;
 pub mod draw;
@@ -57,6 +58,7 @@ pub use layerwise::experiments;
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use layerwise::kernels;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Measures what every layer of a language model contributes, by running the model under altered layer schedules.
@@ -116,7 +118,9 @@ pub fn run() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let command = Arguments::command().bin_name(program::name());
-    let arguments = Arguments::from_arg_matches(&command.get_matches());
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let arguments =
+        command_line::parse(&command, &words).and_then(|found| Arguments::from_arg_matches(&found));
     let outcome = match arguments.unwrap_or_else(|error| error.exit()).command {
         Command::Reproduce(arguments) => reproduce::reproduce(&arguments),
         Command::Draw(arguments) => draw::draw(&arguments),
@@ -190,6 +194,10 @@ fn message(error: &anyhow::Error) -> String {
 mod tests {
     use super::*;
     use anyhow::anyhow;
+    use clap::Arg;
+    use clap::builder::Resettable::Reset;
+    use clap::builder::ValueParser;
+    use clap::error::{ContextKind, ContextValue};
 
     /// clap wraps help texts itself; a text that is already wrapped would come out ragged.
     #[test]
@@ -204,6 +212,94 @@ mod tests {
                 assert!(is_whole, "{}: {line}", command.get_name());
             }
         }
+    }
+
+    /// A command that takes any values, and in which nothing is required but what options require of each other.
+    fn relaxed(command: &clap::Command) -> clap::Command {
+        command.clone().mut_args(|own| {
+            let own = own.required(false).required_unless_present(Reset);
+            match own.get_action().takes_values() {
+                true => own.value_parser(ValueParser::string()),
+                false => own,
+            }
+        })
+    }
+
+    fn words(given: &[&Arg]) -> Vec<String> {
+        let mut words = vec!["layerwise".to_owned()];
+        for own in given {
+            words.extend(own.get_long().map(|long| format!("--{long}")));
+            if own.get_action().takes_values() {
+                let count = own.get_num_args().map_or(1, |count| count.min_values());
+                words.extend(vec!["1".to_owned(); count]);
+            }
+        }
+        words
+    }
+
+    /// What the given arguments require and is not given, whatever conflicts with it.
+    fn lacking<'a>(command: &'a clap::Command, given: &[&Arg]) -> Vec<&'a Arg> {
+        let alone = command.clone().mut_args(|own| own.conflicts_with(Reset));
+        let Err(error) = alone.try_get_matches_from(words(given)) else {
+            return Vec::new();
+        };
+        let Some(ContextValue::Strings(names)) = error.get(ContextKind::InvalidArg) else {
+            panic!("{error}");
+        };
+        let all = command.get_arguments();
+        all.filter(|own| names.contains(&own.to_string())).collect()
+    }
+
+    #[test]
+    fn no_option_of_any_command_is_accepted_without_what_it_requires() {
+        let mut refused = 0;
+        let mut commands = vec![Arguments::command()];
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands().cloned());
+            let command = relaxed(&command);
+            if command.has_subcommands() {
+                continue;
+            }
+            let conflict = |one: &Arg, other: &Arg| {
+                [(one, other), (other, one)].iter().any(|(one, other)| {
+                    let against = command.get_arg_conflicts_with(one);
+                    against.iter().any(|own| own.get_id() == other.get_id())
+                })
+            };
+            // Adds what is required, unless something given conflicts with it.
+            let complete = |given: &[&'_ Arg]| {
+                let mut given: Vec<Arg> = given.iter().map(|own| (*own).clone()).collect();
+                loop {
+                    let mut more = lacking(&command, &given.iter().collect::<Vec<_>>());
+                    more.retain(|own| !given.iter().any(|given| conflict(own, given)));
+                    if more.is_empty() {
+                        return given;
+                    }
+                    given.extend(more.into_iter().cloned());
+                }
+            };
+            for option in command
+                .get_arguments()
+                .filter(|own| own.get_long().is_some())
+            {
+                let whole = complete(&[option]);
+                let rules_out = |bar: &&Arg| {
+                    let mut required = whole[1..].iter();
+                    required.any(|own| conflict(bar, own)) && !conflict(bar, option)
+                };
+                for bar in command.get_arguments().filter(rules_out) {
+                    let given = complete(&[option, bar]);
+                    let words = words(&given.iter().collect::<Vec<_>>());
+                    let said = command_line::parse(&command, &words)
+                        .unwrap_err()
+                        .to_string();
+                    let named = said.contains("' needs '") && said.contains("cannot be used with");
+                    assert!(named, "{} {words:?}: {said}", command.get_name());
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 40, "{refused}");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     shift_corpus: Option<PathBuf>,
     /// Run only shard K of N of the items of every measurement; `merge` joins the shards and draws the figures
-    #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE, conflicts_with = "until_se")]
+    #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE, conflicts_with_all = ["until_se", "open", "list_files"])]
     shard: Shard,
     /// Reuse what shards of this run have finished in a folder other than --out, such as shards of another division
     #[arg(long, value_name = "DIR")]
@@ -70,7 +70,7 @@ pub struct Arguments {
     #[arg(long, value_name = "STATISTIC=ERROR", value_parser = arguments::target)]
     until_se: Option<Target>,
     /// Show the plan, and stop
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["open", "list_files"])]
     dry_run: bool,
     /// The folder for figures, tables and manifest
     #[arg(long, value_name = "DIR", default_value = "layerwise-out")]

@@ -157,7 +157,15 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value = "nearest")]
     pub repair: RepairName,
     /// Compare two transcripts, in two columns, with the references of the lists; nothing is corrected
-    #[arg(long, value_names = ["FIRST", "SECOND"], num_args = 2)]
+    #[arg(
+        long,
+        value_names = ["FIRST", "SECOND"],
+        num_args = 2,
+        conflicts_with_all = [
+            "mode", "trigrams", "model", "count", "alpha", "beta", "width", "theta", "tau", "kappa", "gate_alpha",
+            "send_single", "tune", "prompts", "template", "corrections", "repair", "out",
+        ]
+    )]
     pub compare: Option<Vec<PathBuf>>,
     /// Number of resampled sets of utterances for intervals
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -367,6 +375,7 @@ impl Arguments {
                 self.chat_template.is_some(),
                 !modes.is_empty(),
             ),
+            ("--date", self.date.is_some(), !modes.is_empty()),
         ] {
             ensure!(
                 !is_given || can_be_used,

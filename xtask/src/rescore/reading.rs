@@ -33,6 +33,10 @@ impl<'a> Reader<'a> {
                 || matches!(arguments.normaliser, NormaliserName::WhisperEn),
             "--spellings works only with --normaliser whisper-en"
         );
+        ensure!(
+            arguments.costs.is_empty() || matches!(arguments.format, Some(Format::Kaldi)),
+            "--costs are those of Kaldi's hypotheses; give --format kaldi"
+        );
         let normaliser = match arguments.normaliser {
             NormaliserName::None => Normaliser::None,
             NormaliserName::Norm => Normaliser::Norm,

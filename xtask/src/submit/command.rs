@@ -1,9 +1,9 @@
 //! The command to divide: `sweep` or `reproduce`, as the user gave it.
 
 use crate::trial::Trial;
-use crate::{reproduce, sweep};
+use crate::{command_line, reproduce, sweep};
 use anyhow::{Context, bail, ensure};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -68,7 +68,9 @@ impl Command {
                 "`{option}` is not for the command of an array: {instead}"
             );
         }
-        let parsed = match Parsed::try_parse_from(words) {
+        let parsed = command_line::parse(&Parsed::command(), words)
+            .and_then(|found| Parsed::from_arg_matches(&found));
+        let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(error) => {
                 let message = error.to_string();

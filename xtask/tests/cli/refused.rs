@@ -108,6 +108,223 @@ fn arguments_that_are_missing_or_mean_nothing() {
     check(&[], &["reproduce", "sweep", "diff-sites", "list"]);
 }
 
+/// clap drops what an option requires if that conflicts with another argument; the option would be ignored.
+#[test]
+fn options_that_would_have_no_effect() {
+    let sandbox = sandbox();
+    let before = sandbox.contents();
+    let check = |line: &str, mentioned: &[&str]| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let outcome = sandbox.xtask(&words);
+        assert_eq!(outcome.code, Some(2), "{line}: {}", outcome.stderr);
+        outcome.refused(mentioned);
+        assert_eq!(sandbox.contents(), before, "{line}");
+    };
+    for (line, option, needed, bar) in [
+        (
+            "sweep drop(l) --tasks t --classes c --out o",
+            "classes",
+            "per-token",
+            "--tasks",
+        ),
+        (
+            "sweep drop(l) --pairs p --classes c --out o",
+            "classes",
+            "per-token",
+            "--pairs",
+        ),
+        (
+            "sweep drop(l) --shard 1/2 --classes c --out o",
+            "classes",
+            "per-token",
+            "--shard",
+        ),
+        (
+            "sweep drop(l) --until-se kl_nats=1 --classes c --out o",
+            "classes",
+            "per-token",
+            "--until-se",
+        ),
+        (
+            "sweep drop(l) --sort kl_nats --per-token t",
+            "per-token",
+            "out",
+            "--sort",
+        ),
+        (
+            "sweep drop(l) --sort kl_nats --shard 1/2",
+            "shard",
+            "out",
+            "--sort",
+        ),
+        (
+            "sweep drop(l) --baseline id --items 1",
+            "items",
+            "tasks",
+            "--baseline",
+        ),
+        (
+            "sweep drop(l) --pairs p --items 1",
+            "items",
+            "tasks",
+            "--pairs",
+        ),
+        (
+            "sweep drop(l) --sort kl_nats --items 1",
+            "items",
+            "tasks",
+            "--sort",
+        ),
+        (
+            "sweep drop(l) --baseline id --per-item i --out o",
+            "per-item",
+            "tasks",
+            "--baseline",
+        ),
+        (
+            "sweep drop(l) --both-ways --per-item i --out o",
+            "per-item",
+            "tasks",
+            "--both-ways",
+        ),
+        (
+            "sweep drop(l) --sort kl_nats --per-item i",
+            "per-item",
+            "",
+            "--sort",
+        ),
+        ("generate x --model m --out o", "out", "prompts", "[PROMPT]"),
+        (
+            "generate x --model m --out o --fresh",
+            "out",
+            "prompts",
+            "[PROMPT]",
+        ),
+        (
+            "generate x --model m --beams 2 --min-depth 1",
+            "min-depth",
+            "exit",
+            "--beams",
+        ),
+        (
+            "generate x --model m --beams 2 --exit-vocab full",
+            "exit-vocab",
+            "exit",
+            "--beams",
+        ),
+        (
+            "generate x --model m --beams 2 --every 2",
+            "every",
+            "exit",
+            "--beams",
+        ),
+        (
+            "generate x --model m --beams 2 --missing absent",
+            "missing",
+            "exit",
+            "--beams",
+        ),
+        (
+            "generate x --model m --exit fixed:3 --length-penalty 2",
+            "length-penalty",
+            "beams",
+            "--exit",
+        ),
+        (
+            "generate --model m --ids 1 --system s",
+            "system",
+            "chat",
+            "--ids",
+        ),
+        (
+            "generate --model m --ids 1 --date 2025-07-01",
+            "date",
+            "chat",
+            "--ids",
+        ),
+        (
+            "generate --model m --ids 1 --chat-template t",
+            "chat-template",
+            "chat",
+            "--ids",
+        ),
+        (
+            "rescore l --trigrams t --prefix p",
+            "prefix",
+            "model",
+            "--trigrams",
+        ),
+        (
+            "rescore l --trigrams t --end-token 1",
+            "end-token",
+            "model",
+            "--trigrams",
+        ),
+        (
+            "rescore l --trigrams t --no-mmap",
+            "no-mmap",
+            "model",
+            "--trigrams",
+        ),
+        (
+            "rescore l --trigrams t --max-memory 1G",
+            "max-memory",
+            "model",
+            "--trigrams",
+        ),
+        (
+            "rescore l --compare a b --fresh",
+            "fresh",
+            "out",
+            "--compare",
+        ),
+        (
+            "rescore l --compare a b --prefix p",
+            "prefix",
+            "model",
+            "--compare",
+        ),
+    ] {
+        let option = format!("the argument '--{option}");
+        let needed = format!("' needs '--{needed}");
+        let bar = format!("which cannot be used with '{bar}");
+        check(line, &[&option, &needed, &bar, "leave out"]);
+    }
+    for (line, one, other) in [
+        ("rescore l --compare a b --out o", "--compare", "--out"),
+        ("rescore l --compare a b --mode vote", "--compare", "--mode"),
+        ("rescore l --compare a b --model m", "--compare", "--model"),
+        (
+            "rescore l --compare a b --trigrams t",
+            "--compare",
+            "--trigrams",
+        ),
+        (
+            "rescore l --compare a b --tune halves",
+            "--compare",
+            "--tune",
+        ),
+        (
+            "early-exit eval t --exit gap:1 --all --timed 2",
+            "--all",
+            "--timed",
+        ),
+        (
+            "early-exit eval t --exit gap:1 --all --agreement 0.9",
+            "--all",
+            "--agreement",
+        ),
+        ("reproduce --shard 1/2 --open", "--shard", "--open"),
+        (
+            "reproduce --dry-run --list-files",
+            "--dry-run",
+            "--list-files",
+        ),
+    ] {
+        check(line, &[one, other, "cannot be used with"]);
+    }
+}
+
 /// Among all figures these stay empty; requested by name, or with data of their own, they are refused.
 #[test]
 fn figures_of_text_without_a_tokenizer() {

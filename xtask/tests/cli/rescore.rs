@@ -477,6 +477,14 @@ fn what_cannot_be_rescored_is_refused() {
             ],
             &["none.jinja"],
         ),
+        (
+            &["--model", &model, "--date", "2025-07-01"],
+            &["--date", "--mode generate"],
+        ),
+        (
+            &["--costs", "sentences.txt"],
+            &["--costs", "--format kaldi"],
+        ),
         (&["--trigrams", "empty.txt"], &["empty.txt", "no sentences"]),
         (&["--trigrams", "none.txt"], &["none.txt"]),
         (
