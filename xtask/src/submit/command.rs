@@ -26,7 +26,7 @@ enum Parsed {
 }
 
 /// Options that the program sets for each task, or that do not work in an array, and what to do instead.
-const OWN: [(&str, &str); 7] = [
+const OWN: [(&str, &str); 13] = [
     ("--shard", "--array N says how many there are"),
     ("--threads", "--cpus C says how many each task has"),
     (
@@ -45,7 +45,31 @@ const OWN: [(&str, &str); 7] = [
         "--baseline",
         "give it to `merge`, with the same shards and another --out",
     ),
+    (
+        "--per-item",
+        "give it to `merge`, with the same shards and another --out",
+    ),
+    (
+        "--per-token",
+        "only a whole run writes this file; run the sweep itself, without `submit`",
+    ),
+    (
+        "--classes",
+        "only a whole run writes this file; run the sweep itself, without `submit`",
+    ),
+    (
+        "--labels",
+        "it is for --classes, which only a whole run writes; run the sweep itself, without `submit`",
+    ),
     ("--sort", "the rows of a file are in the order of the edits"),
+    (
+        "--open",
+        "the report is there after the merge; open it then",
+    ),
+    (
+        "--list-files",
+        "only the merge writes results, and `draw --list-files` lists them after it",
+    ),
 ];
 
 impl Command {
@@ -200,8 +224,44 @@ mod tests {
             "sweep drop(l) --out a.csv --until-se kl_nats=1",
             "whole run",
         );
+        for (option, instead) in [
+            ("--per-item i.csv", "give it to `merge`"),
+            ("--per-token t.st", "without `submit`"),
+            ("--classes c.csv", "without `submit`"),
+            ("--labels l.jsonl", "--classes"),
+        ] {
+            check(&format!("sweep drop(l) --out a.csv {option}"), instead);
+        }
+        check(
+            "sweep drop(l) --out a.csv --pairs p --items 1",
+            "'--items <N>' needs '--tasks",
+        );
+        check("reproduce --open", "after the merge");
         check("reproduce --dry-run", "before the command");
         check("reproduce nonsense", "nonsense");
         check("sweep drop(l) --nonsense", "--nonsense");
+    }
+
+    /// Otherwise the scripts would be written, and every task would refuse its command line.
+    #[test]
+    fn no_option_that_conflicts_with_a_shard_reaches_a_task() {
+        let mut found = 0;
+        for command in Parsed::command().get_subcommands() {
+            let shard = command.get_arguments().find(|own| own.get_id() == "shard");
+            let shard = shard.unwrap();
+            let against = |own: &&clap::Arg| {
+                let both = [(*own, shard), (shard, *own)];
+                both.iter().any(|(one, other)| {
+                    let conflicts = command.get_arg_conflicts_with(one);
+                    conflicts.iter().any(|own| own.get_id() == other.get_id())
+                })
+            };
+            for option in command.get_arguments().filter(against) {
+                let name = format!("--{}", option.get_long().unwrap());
+                assert!(OWN.iter().any(|(own, _)| *own == name), "{name}");
+                found += 1;
+            }
+        }
+        assert!(found > 5, "{found}");
     }
 }
