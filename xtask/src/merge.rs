@@ -61,6 +61,11 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
             "{}: shards of reproduce, and --baseline is for those of a sweep",
             run.display()
         );
+        ensure!(
+            arguments.per_item.is_none(),
+            "{}: shards of reproduce, and --per-item is for those of a sweep on tasks; leave it out",
+            run.display()
+        );
         return reproduced(arguments, run);
     }
     output::check_file(&arguments.out)?;

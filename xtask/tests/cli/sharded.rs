@@ -325,3 +325,20 @@ fn merged_shards_of_reproduce_draw_the_bytes_of_the_whole_run() {
         .xtask(&["merge", "contexts-1", "contexts-2", "--out", "torn"])
         .refused(&["contexts-1/shard.json"]);
 }
+
+#[test]
+fn what_a_merge_of_figures_cannot_write_is_refused() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("shards")).unwrap();
+    sandbox.write("shards/shard.json", b"{}");
+    let before = sandbox.contents();
+    for (option, mentioned) in [
+        (["--per-item", "items.csv"], "a sweep on tasks"),
+        (["--baseline", "id"], "a sweep"),
+    ] {
+        let merge = ["merge", "shards", "--out", "all"];
+        let outcome = sandbox.xtask(&[&merge[..], &option].concat());
+        outcome.refused(&["shards: shards of reproduce", option[0], mentioned]);
+    }
+    assert_eq!(sandbox.contents(), before);
+}
