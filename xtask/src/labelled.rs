@@ -8,6 +8,7 @@ use crate::embedded;
 use crate::experiments::core::data::{Data, Source};
 use crate::experiments::{EXPERIMENTS, asr_correction, lexical_semantics};
 use crate::manifest::FileHash;
+use anyhow::ensure;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -110,8 +111,15 @@ impl Labelled {
     /// Reads what the experiments need.
     ///
     /// # Errors
-    /// A folder does not contain the data set it was given for.
+    /// A folder does not contain the data set it was given for, or no experiment reads it.
     pub fn open(options: &Options, experiments: &[&str]) -> anyhow::Result<Self> {
+        for (id, source) in sources() {
+            ensure!(
+                options.given(id).is_none() || experiments.contains(&id),
+                "--{}: the experiment {id} reads it, which is not among those to run; name {id} too, or leave the option out",
+                source.option
+            );
+        }
         let mut data = Data::default();
         let mut folders = Vec::new();
         for (id, source) in sources().filter(|(id, _)| experiments.contains(id)) {

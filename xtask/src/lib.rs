@@ -48,6 +48,7 @@ pub mod stopwatch;
 pub mod submit;
 pub mod summary;
 pub mod sweep;
+mod taken_up;
 pub mod tasks;
 pub mod trial;
 pub mod vectors;

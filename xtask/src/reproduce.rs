@@ -21,7 +21,7 @@ use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipp
 use crate::progress::{Pass, TERMINAL};
 use crate::stopwatch::{Stopwatch, Timing};
 use crate::trial::Trial;
-use crate::{chosen, ending, interrupt, other_text, output, program, results};
+use crate::{chosen, ending, interrupt, other_text, output, program, results, taken_up};
 use anyhow::{Context, anyhow, ensure};
 use indicatif::HumanDuration;
 use layerwise::chat::Template;
@@ -140,6 +140,11 @@ const DEFAULT_TOKENS: usize = 20_000;
 /// Inputs are invalid, outputs cannot be written, or the user interrupts.
 pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     output::check_folder_of_results(&arguments.out)?;
+    let given = match arguments.only_taken_up {
+        true => &[],
+        false => arguments.take_up.as_slice(),
+    };
+    taken_up::check(given)?;
     interrupt::watch(true)?;
     let chosen = chosen::experiments(&arguments.experiments);
     let ids: Vec<&str> = chosen.iter().map(|experiment| experiment.id()).collect();
@@ -147,10 +152,17 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let tokens = (!limited).then_some(DEFAULT_TOKENS);
     let needed = experiments::with_needed(&chosen);
     let of_needed: Vec<&str> = needed.iter().map(|experiment| experiment.id()).collect();
+    let reads_other_text = chosen.iter().any(|it| it.needs().other_text);
+    ensure!(
+        reads_other_text || arguments.shift_corpus.is_none(),
+        "--shift-corpus: no experiment that is to run compares two texts; name one, such as shift, or leave the option out"
+    );
     let mut labelled = Labelled::open(&arguments.labelled, &of_needed)?;
     labelled.ask(&arguments.prompts);
     let models = inputs::open_models(&arguments.inputs)?;
     check_folders(&arguments.out, &models)?;
+    let names: Vec<&str> = models.iter().map(|opened| opened.name.as_str()).collect();
+    taken_up::tell_empty(given, &names);
     let asked = chosen.iter().copied().filter(|experiment| {
         chosen::is_named(*experiment, &arguments.experiments)
             || arguments.labelled.given(experiment.id()).is_some()
@@ -167,8 +179,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         .iter()
         .map(|opened| inputs::open_corpus(&arguments.inputs, tokens, opened))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let reads_other_text = |experiment: &&dyn Experiment| experiment.needs().other_text;
-    let shifted = if chosen.iter().any(reads_other_text) {
+    let shifted = if reads_other_text {
         shifted(arguments, tokens, &models)?
     } else {
         models.iter().map(|_| None).collect()
@@ -201,7 +212,9 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         return plan.run_items(&all_measured);
     }
     if arguments.shard != Shard::WHOLE {
-        return plan.run_shard(&all_measured);
+        plan.run_shard(&all_measured)?;
+        taken_up::tell_foreign(given, &names, &arguments.out);
+        return Ok(());
     }
     TERMINAL.plan(passes);
     let load = manifest::load_average();
@@ -271,6 +284,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         &arguments.out.join("manifest.json"),
         manifest.json()?.as_bytes(),
     )?;
+    taken_up::tell_foreign(given, &names, &arguments.out);
     arguments.show.show(&verdicts, &written)
 }
 

@@ -325,6 +325,34 @@ fn options_that_would_have_no_effect() {
     }
 }
 
+#[test]
+fn data_that_no_chosen_experiment_reads() {
+    for (option, reader) in [
+        ("--benchmarks", "benchmarks"),
+        ("--exit-tasks", "early-exit"),
+        ("--wic", "wic"),
+        ("--shift-corpus", "shift"),
+    ] {
+        check(
+            &["reproduce", "stages", option, "folder", "--out", "out"],
+            &[option, reader, "leave the option out"],
+        );
+    }
+}
+
+#[test]
+fn a_folder_to_take_work_from_that_is_not_there() {
+    for folder in ["misspelt", "text.txt"] {
+        check(
+            &["reproduce", "stages", "--take-up", folder, "--out", "out"],
+            &[
+                &format!("--take-up {folder}: there is no such folder"),
+                "give the --out",
+            ],
+        );
+    }
+}
+
 /// Among all figures these stay empty; requested by name, or with data of their own, they are refused.
 #[test]
 fn figures_of_text_without_a_tokenizer() {

@@ -327,6 +327,39 @@ fn merged_shards_of_reproduce_draw_the_bytes_of_the_whole_run() {
 }
 
 #[test]
+fn a_folder_with_nothing_of_a_run_is_told() {
+    let sandbox = Sandbox::new();
+    let model = narrow(&sandbox);
+    fs::create_dir(sandbox.path("empty")).unwrap();
+    let run = |tokens: &str, out: &str, more: &[&str]| {
+        let fixed = ["reproduce", "robustness", "--model", model];
+        let of = ["--context", "48", "--tokens", tokens, "--out", out];
+        let outcome = sandbox.xtask(&[&fixed[..], &of, more].concat());
+        outcome.succeeded().stderr
+    };
+    let shard = ["--shard", "1/2"];
+    let check = |tokens: &str, out: &str, folder: &str, mentioned: &str| {
+        let said = run(tokens, out, &[&shard[..], &["--take-up", folder]].concat());
+        assert!(said.contains(mentioned), "{said}");
+        said
+    };
+    let said = run("200", "first", &shard);
+    assert!(!said.contains("--take-up"), "{said}");
+    let said = check("200", "same", "first", "were finished by an earlier run");
+    assert!(!said.contains("note: --take-up"), "{said}");
+    check(
+        "150",
+        "other",
+        "first",
+        "note: --take-up first: holds only work of other runs",
+    );
+    let told = "note: --take-up empty: holds no finished work on narrow";
+    check("200", "same", "empty", told);
+    let dry = run("200", "dry", &["--dry-run", "--take-up", "empty"]);
+    assert!(dry.contains(told), "{dry}");
+}
+
+#[test]
 fn what_a_merge_of_figures_cannot_write_is_refused() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("shards")).unwrap();
