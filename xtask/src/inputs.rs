@@ -254,7 +254,8 @@ pub(crate) fn beginning(
     let Some(tokenizer) = tokenizer else {
         return Ok((corpus::Bos::None, "token ids, used as they are".to_owned()));
     };
-    let found = tokenizer.beginning(layerwise::habit(opened.model.config().bos))?;
+    let habit = layerwise::habit(opened.model.config().bos, &end_tokens(opened)?);
+    let found = tokenizer.beginning(habit)?;
     let bos = found.bos.map_or(corpus::Bos::None, corpus::Bos::Auto);
     let token = match found.bos {
         Some(id) => format!("token {id} ({:?})", tokenizer.decode(&[id])?),

@@ -305,7 +305,7 @@ pub enum Activation {
 /// The token that an automatic BOS prepends to a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bos {
-    /// This id. It is checked against `vocab` when it is used, like every token.
+    /// This id, where the tokenizer has it.
     Token(u32),
     /// The config gives no id: the tokenizer's `<|endoftext|>`.
     EndOfText,

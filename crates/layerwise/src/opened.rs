@@ -79,7 +79,11 @@ pub fn open(folder: impl AsRef<Path>) -> Result<Opened, OpenError> {
     let folder = options.folder(path)?;
     let tokenizer = Tokenizer::of_folder(&folder, model.config().vocab)?;
     let bos = match &tokenizer {
-        Some(tokenizer) => tokenizer.beginning(habit(model.config().bos))?.bos,
+        Some(tokenizer) => {
+            let end_tokens = layerwise_weights::end_tokens(&folder)?;
+            let habit = habit(model.config().bos, &end_tokens);
+            tokenizer.beginning(habit)?.bos
+        }
         None => None,
     };
     Ok(Opened {
@@ -108,11 +112,15 @@ fn folder_of(
     }
 }
 
-/// Converts what a family puts before a text to the tokenizer's type.
-pub fn habit(bos: Bos) -> Habit {
+/// Converts what a family puts before a text to the tokenizer's type. `end_tokens` are those of
+/// [`weights::end_tokens`](layerwise_weights::end_tokens).
+pub fn habit(bos: Bos, end_tokens: &[u32]) -> Habit {
     match bos {
         Bos::Nothing => Habit::Nothing,
-        Bos::Token(id) => Habit::Token(id),
+        Bos::Token(id) => Habit::Token {
+            id,
+            ends_text: end_tokens.contains(&id),
+        },
         Bos::EndOfText => Habit::EndOfText,
     }
 }

@@ -6,7 +6,8 @@ use crate::json::{read_object, unexpected};
 use layerwise_files::Folder;
 use serde_json::Value;
 
-/// The tokens that end a text: `eos_token_id` of `generation_config.json`, or else of `config.json`; none if both lack it.
+/// The tokens that end a text: `eos_token_id` of `generation_config.json`, or else of `config.json`; none if both lack it, or if
+/// it is −1.
 ///
 /// # Errors
 /// A file cannot be read, or the value is not an id, a list of ids or null.
@@ -22,11 +23,13 @@ pub fn end_tokens(folder: &Folder) -> Result<Vec<u32>, WeightsError> {
             Some(Value::Array(ids)) => ids.as_slice(),
             Some(id) => std::slice::from_ref(id),
         };
+        // Some configs say −1 for none.
+        let ids = ids.iter().filter(|id| id.as_i64() != Some(-1));
         let id = |id: &Value| {
             let found = id.as_u64().and_then(|id| u32::try_from(id).ok());
             found.ok_or_else(|| unexpected(file.path(), "`eos_token_id`", "a token id", id))
         };
-        return ids.iter().map(id).collect();
+        return ids.map(id).collect();
     }
     Ok(Vec::new())
 }
@@ -59,10 +62,11 @@ mod tests {
         check(Some(r#"{"eos_token_id": [3, 5]}"#), seven, Ok(&[3, 5]));
         check(Some(r#"{"eos_token_id": null}"#), seven, Ok(&[7]));
         check(Some("{}"), seven, Ok(&[7]));
+        check(Some(r#"{"eos_token_id": -1}"#), seven, Ok(&[]));
         for (id, says) in [
             (
-                "-1",
-                "generation_config.json: `eos_token_id`: expected a token id, found -1",
+                "-2",
+                "generation_config.json: `eos_token_id`: expected a token id, found -2",
             ),
             ("4294967296", "expected a token id, found 4294967296"),
             ("[1, \"a\"]", "expected a token id, found \"a\""),

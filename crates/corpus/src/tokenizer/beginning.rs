@@ -12,8 +12,13 @@ use crate::CorpusError;
 pub enum Habit {
     /// No token.
     Nothing,
-    /// This token.
-    Token(u32),
+    /// This token, if it separates documents.
+    Token {
+        /// Its id.
+        id: u32,
+        /// Whether the checkpoint says that it also ends a text.
+        ends_text: bool,
+    },
     /// The token `<|endoftext|>`, whatever its id.
     EndOfText,
 }
@@ -28,6 +33,10 @@ pub enum BosSource {
     Settings,
     /// The habit of the model's family, because the tokenizer says nothing.
     Habit,
+    /// `bos_token` of `tokenizer_config.json`, which is null.
+    NoBos,
+    /// The config names this id, which is no token of the model.
+    NoToken(u32),
     /// The tokenizer adds nothing, and its BOS token, given here, differs from the token that ends documents. So it begins
     /// something else, such as a turn of a conversation.
     OtherUse(String),
@@ -39,6 +48,13 @@ impl fmt::Display for BosSource {
             Self::PostProcessor => f.write_str("the post-processor of tokenizer.json"),
             Self::Settings => f.write_str("add_bos_token of tokenizer_config.json"),
             Self::Habit => f.write_str("the habit of the family"),
+            Self::NoBos => f.write_str("tokenizer_config.json, whose bos_token is null"),
+            Self::NoToken(id) => {
+                write!(
+                    f,
+                    "config.json, whose bos_token_id {id} is no token of the model"
+                )
+            }
             Self::OtherUse(token) => {
                 write!(
                     f,
@@ -64,6 +80,7 @@ pub struct Beginning {
 pub(super) struct Settings {
     add_bos: Option<bool>,
     add_eos: bool,
+    has_no_bos: bool,
     bos: Option<String>,
     eos: Option<String>,
 }
@@ -77,6 +94,7 @@ impl Settings {
         Self {
             add_bos: asks("add_bos_token").filter(|asks| !(*asks && is_beside)),
             add_eos: asks("add_eos_token") == Some(true) && !is_beside,
+            has_no_bos: settings.get("bos_token").is_some_and(Value::is_null),
             bos: token("bos_token"),
             eos: token("eos_token"),
         }
@@ -96,14 +114,14 @@ impl Tokenizer {
     /// As in transformers 5, `add_bos_token` adds nothing if there is a `tokenizer.json`. If it is false, no token precedes a
     /// text, whatever the habit.
     ///
-    /// The habit does not apply if the tokenizer's BOS and EOS tokens are known and differ: such a BOS is added by a
-    /// post-processor, or marks something else.
-    /// post-processor or marks something else.
+    /// The habit applies only to a token that separates documents: `<|endoftext|>`, or one that both begins and ends a text by
+    /// `tokenizer_config.json` or, if that does not name both, by the checkpoint. Any other BOS is added by a post-processor, or
+    /// marks something else, such as a turn of a conversation.
     ///
     /// # Errors
     ///
-    /// [`CorpusError::Bos`] if more than one token precedes a text, or one outside the vocabulary; and the errors of
-    /// [`Tokenizer::encode`].
+    /// [`CorpusError::Bos`] if the tokenizer puts more than one token before a text, or one outside the vocabulary; and the
+    /// errors of [`Tokenizer::encode`].
     pub fn beginning(&self, habit: Habit) -> Result<Beginning, CorpusError> {
         let found = |bos, source| Ok(Beginning { bos, source });
         match self.around_text()?.0.as_slice() {
@@ -127,16 +145,26 @@ impl Tokenizer {
             }
             (Some(true), None) | (None, _) => {}
         }
-        match (habit, &settings.bos, &settings.eos) {
-            (Habit::Token(_), Some(bos), Some(eos)) if bos != eos && settings.add_bos.is_none() => {
-                found(None, BosSource::OtherUse(bos.clone()))
-            }
-            (Habit::Nothing, ..) => found(None, BosSource::Habit),
-            (Habit::Token(id), ..) => found(Some(id), BosSource::Habit),
-            (Habit::EndOfText, ..) => match self.encode(END_OF_TEXT)?.as_slice() {
-                [id] => found(Some(*id), BosSource::Habit),
-                _ => Err(self.no_bos("none of that name".to_owned())),
+        let (id, ends_text) = match habit {
+            Habit::Nothing => return found(None, BosSource::Habit),
+            Habit::EndOfText => match self.encode(END_OF_TEXT)?.as_slice() {
+                [id] => return found(Some(*id), BosSource::Habit),
+                _ => return found(None, BosSource::Habit),
             },
+            Habit::Token { id, ends_text } => (id, ends_text),
+        };
+        if settings.has_no_bos {
+            return found(None, BosSource::NoBos);
+        }
+        let text = self.inner.id_to_token(id);
+        let Some(text) = text.filter(|text| !self.beyond.contains(text)) else {
+            return found(None, BosSource::NoToken(id));
+        };
+        match (settings.bos, settings.eos) {
+            (Some(bos), Some(eos)) if bos != eos => found(None, BosSource::OtherUse(bos)),
+            (Some(_), Some(_)) => found(Some(id), BosSource::Habit),
+            _ if ends_text || text == END_OF_TEXT => found(Some(id), BosSource::Habit),
+            _ => found(None, BosSource::OtherUse(text)),
         }
     }
 

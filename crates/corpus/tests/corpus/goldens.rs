@@ -186,7 +186,8 @@ fn a_habit_counts_only_where_the_tokenizer_says_nothing() {
         let beginning = opened(kind, 700).beginning(habit).unwrap();
         assert_eq!((beginning.bos, beginning.source), (bos, source), "{kind}");
     };
-    let seven = Habit::Token(7);
+    let token = |id, ends_text| Habit::Token { id, ends_text };
+    let seven = token(7, true);
     for kind in ["gpt2", "gpt2-files", "gpt-neox", "smollm"] {
         check(kind, seven, Some(7), BosSource::Habit);
         check(kind, Habit::Nothing, None, BosSource::Habit);
@@ -206,16 +207,53 @@ fn a_habit_counts_only_where_the_tokenizer_says_nothing() {
     // Its BOS marks turns, and nothing adds it.
     let marker = BosSource::OtherUse("<|im_start|>".to_owned());
     check("chat-marker", seven, None, marker);
-    // Without settings, the tokenizer says nothing.
+    // Without settings, the checkpoint says whether the token also ends a text.
     let alone = Tokenizer::open(&folder().join("chat-marker/tokenizer.json"), 700).unwrap();
-    assert_eq!(alone.beginning(seven).unwrap().bos, Some(7));
+    let check = |habit, bos, source| {
+        let beginning = alone.beginning(habit).unwrap();
+        assert_eq!(
+            (beginning.bos, beginning.source),
+            (bos, source),
+            "{habit:?}"
+        );
+    };
+    check(seven, Some(7), BosSource::Habit);
+    let other = BosSource::OtherUse(alone.decode(&[7]).unwrap());
+    check(token(7, false), None, other);
+    check(token(5000, true), None, BosSource::NoToken(5000));
+    let end_of_text = alone.encode("<|endoftext|>").unwrap()[0];
+    check(
+        token(end_of_text, false),
+        Some(end_of_text),
+        BosSource::Habit,
+    );
     // No token has that name.
-    let error = opened("llama-3", 700);
-    assert!(error.beginning(Habit::EndOfText).is_ok());
-    let error = opened("metaspace-first", 700)
-        .encode("<|endoftext|>")
-        .unwrap();
-    assert!(error.len() > 1);
+    let without = opened("metaspace-first", 700);
+    assert!(without.encode("<|endoftext|>").unwrap().len() > 1);
+    let nothing = without.beginning(Habit::EndOfText).unwrap();
+    assert_eq!((nothing.bos, nothing.source), (None, BosSource::Habit));
+}
+
+/// `"bos_token": null` says that there is none.
+#[test]
+fn a_tokenizer_may_say_that_it_has_no_bos() {
+    let own = tempfile::tempdir().unwrap();
+    let tokenizer = folder().join("chat-marker/tokenizer.json");
+    std::fs::copy(tokenizer, own.path().join("tokenizer.json")).unwrap();
+    let settings = own.path().join("tokenizer_config.json");
+    std::fs::write(
+        settings,
+        r#"{"bos_token": null, "eos_token": "<|endoftext|>"}"#,
+    )
+    .unwrap();
+    let opened = Folder::open(own.path(), Links::Refuse).unwrap();
+    let opened = Tokenizer::of_folder(&opened, 700).unwrap().unwrap();
+    let habit = Habit::Token {
+        id: 0,
+        ends_text: true,
+    };
+    let beginning = opened.beginning(habit).unwrap();
+    assert_eq!((beginning.bos, beginning.source), (None, BosSource::NoBos));
 }
 
 #[test]
