@@ -64,14 +64,39 @@ impl Differences {
     pub fn index(baseline: &Edit, labels: &[Label]) -> Result<usize, SweepError> {
         let baseline = baseline.to_string();
         let found = labels.iter().position(|label| label.edit == baseline);
-        found.ok_or(SweepError::Baseline { edit: baseline })
+        found.ok_or_else(|| SweepError::Baseline {
+            near: nearest(&baseline, labels),
+            edit: baseline,
+        })
     }
+}
+
+/// The last three of the edits that share the longest beginning with `edit`, if they are of the same kind.
+fn nearest(edit: &str, labels: &[Label]) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let shared = |other: &str| {
+        let alike = edit.bytes().zip(other.bytes());
+        alike.take_while(|(own, other)| own == other).count()
+    };
+    let edits = labels.iter().map(|label| label.edit.as_str());
+    let most = edits.clone().map(shared).max().unwrap_or(0);
+    if !edit.as_bytes()[..most].contains(&b'(') {
+        return Vec::new();
+    }
+    let near: Vec<&str> = edits.filter(|other| shared(other) == most).collect();
+    let first = near.len().saturating_sub(SHOWN);
+    near[first..]
+        .iter()
+        .map(|edit| (*edit).to_owned())
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Plan;
     use crate::sums::{Statistic, Sums, collect};
+    use layerwise_transformer::{Model, ModelConfig};
     use proptest::prelude::*;
 
     fn label(edit: &str) -> Label {
@@ -136,6 +161,29 @@ mod tests {
         }
     }
 
+    /// So a baseline that is resolved is found, however its indices are written.
+    #[test]
+    fn a_label_is_the_resolved_edit() {
+        let stack = Model::random(ModelConfig::tiny(), 0).stack();
+        for text in [
+            "id",
+            "drop(-1)",
+            "drop(-2..-1)",
+            "keep(0..-1)",
+            "swap(-1,0)",
+            "drop_attn(-1)",
+            "zero(resid.post[-2])",
+            "zero(attn.head_out[0,-1])",
+        ] {
+            let plan = Plan::new(stack, &[text.parse().unwrap()], 1).unwrap();
+            let edit: Edit = text.parse().unwrap();
+            let resolved = edit.resolve(stack).unwrap();
+            assert_eq!(plan.labels()[1].edit, resolved.to_string(), "{text}");
+            let at = Differences::index(&resolved, &plan.labels()).unwrap();
+            assert_eq!(at, usize::from(text != "id"), "{text}");
+        }
+    }
+
     #[test]
     fn what_cannot_be_paired_is_refused() {
         let sums = |positions| Sums {
@@ -156,7 +204,14 @@ mod tests {
         check(
             "drop(2)",
             [4, 4, 4],
-            "baseline `drop(2)`: the run has no such schedule",
+            "baseline `drop(2)`: the run has no such schedule; expected `id`, the plain model, or one of the run's edits, such as \
+             `drop(0)`, `drop(1)`, whose indices count from 0: add it to them",
+        );
+        check("drop(-1)", [4, 4, 4], "such as `drop(0)`, `drop(1)`, whose");
+        check(
+            "swap(0,1)",
+            [4, 4, 4],
+            "or one of the run's edits: add it to them",
         );
         check(
             "id",

@@ -215,11 +215,14 @@ pub enum SweepError {
     },
     /// The baseline is no schedule of the run.
     #[error(
-        "baseline `{edit}`: the run has no such schedule; expected `id`, the plain model, or one of the run's edits: add it to them"
+        "baseline `{edit}`: the run has no such schedule; expected `id`, the plain model, or one of the run's edits{}: add it to them",
+        such_as(near)
     )]
     Baseline {
         /// The baseline's edit.
         edit: String,
+        /// Edits of the run that begin like it, at most three.
+        near: Vec<String>,
     },
     /// A schedule was not measured where the baseline was.
     #[error("edit `{edit}` beside the baseline: {source}")]
@@ -250,4 +253,15 @@ impl SweepError {
 
 fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+/// `, such as …`, if there are examples.
+fn such_as(near: &[String]) -> String {
+    match near {
+        [] => String::new(),
+        near => format!(
+            ", such as `{}`, whose indices count from 0",
+            near.join("`, `")
+        ),
+    }
 }
