@@ -2,6 +2,7 @@
 
 use crate::RecordingError;
 use crate::layout::{Entry, Layout, first_rows};
+use crate::move_file;
 use layerwise_corpus::{Labels, Piece};
 use layerwise_metrics::ClusteredMean;
 use layerwise_sweep::{Classes, Label, Position, Positions, Subject};
@@ -90,7 +91,7 @@ impl PerToken {
         })?;
         let mut is_begun = !fresh && layout.is_begun(&partial)?;
         if !is_begun && !fresh && layout.is_begun(path)? {
-            fs::rename(path, &partial).map_err(|source| RecordingError::NotTakenUp {
+            move_file(path, &partial).map_err(|source| RecordingError::NotTakenUp {
                 path: path.to_owned(),
                 source,
             })?;
@@ -116,13 +117,13 @@ impl PerToken {
         self.layout.hash()
     }
 
-    /// Moves the finished file to its place.
+    /// Moves the finished file to its place, whose folder is created if it is missing.
     ///
     /// # Errors
     /// The file cannot be moved or written.
     pub fn finish(&self, path: &Path) -> Result<(), RecordingError> {
         let finished = self.written().sync_all();
-        let finished = finished.and_then(|()| fs::rename(&self.partial, path));
+        let finished = finished.and_then(|()| move_file(&self.partial, path));
         finished.map_err(|source| RecordingError::Unwritable {
             path: path.to_owned(),
             source,
