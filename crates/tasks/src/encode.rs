@@ -9,7 +9,6 @@ use std::ops::Range;
 /// Encodes items as lm-evaluation-harness does. Context and continuation are encoded together, and the continuation's tokens are
 /// those beyond the length of the encoded context. `bos` precedes the context. Tokens that do not fit into the model's context
 /// are cut off on the left.
-/// fit into the model is cut off on the left.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
@@ -88,6 +87,25 @@ impl<'a> Encoder<'a> {
         Ok((context.unwrap_or_default(), firsts))
     }
 
+    /// Whether the beginning of an item's context is cut off, because one of its options does not fit into the model with it.
+    ///
+    /// # Errors
+    /// As [`Encoder::question`].
+    ///
+    /// # Panics
+    /// If the index is out of range.
+    pub fn is_cut(&self, task: &Task, index: usize) -> Result<bool, TaskError> {
+        let item = &task.items[index];
+        for (option, choice) in item.options.iter().enumerate() {
+            let context = task.context_of(item, option);
+            let (tokens, _) = self.whole(&context, &choice.scored, &task.name, index)?;
+            if tokens.len() > self.positions {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn pair(
         &self,
         context: &str,
@@ -95,6 +113,22 @@ impl<'a> Encoder<'a> {
         task: &str,
         item: usize,
     ) -> Result<Continuation, TaskError> {
+        let (mut tokens, targets) = self.whole(context, continuation, task, item)?;
+        let cut = tokens.len().saturating_sub(self.positions);
+        Ok(Continuation {
+            tokens: tokens.split_off(cut),
+            targets,
+        })
+    }
+
+    /// All tokens of a context and a continuation except the last, and those of the continuation.
+    fn whole(
+        &self,
+        context: &str,
+        continuation: &str,
+        task: &str,
+        item: usize,
+    ) -> Result<(Vec<u32>, Vec<u32>), TaskError> {
         let fault = |expected: String, found: String| TaskError::Tokens {
             task: task.to_owned(),
             item,
@@ -125,11 +159,7 @@ impl<'a> Encoder<'a> {
             return Err(fault(expected, targets.len().to_string()));
         }
         whole.pop();
-        let cut = whole.len().saturating_sub(positions);
-        Ok(Continuation {
-            tokens: whole.split_off(cut),
-            targets,
-        })
+        Ok((whole, targets))
     }
 }
 

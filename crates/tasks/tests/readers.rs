@@ -289,6 +289,15 @@ fn bad_lines_are_named() {
         r#"{"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "E"}"#,
         "line 1: answer: expected one of the 2 options, found the answer of no choice",
     );
+    for gold in ["2", "-1", "1.0", "\"B\"", "[1]"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.jsonl");
+        let line = format!(r#"{{"prompt": "q", "options": ["a", "b"], "gold": {gold}}}"#);
+        std::fs::write(&path, line).unwrap();
+        let message = read_own(&path, 9).unwrap_err().to_string();
+        let expected = format!("line 1: gold: expected an index below 2, found {gold}");
+        assert!(message.contains(&expected), "{message}");
+    }
     refused(
         "winogrande",
         "winogrande.jsonl",

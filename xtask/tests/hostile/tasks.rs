@@ -56,12 +56,12 @@ pub(crate) fn tasks() -> Vec<Case> {
         task(
             "an item with an answer that is not an option",
             b"{\"prompt\": \"a\", \"options\": [\"b\", \"c\"], \"gold\": 2}\n",
-            &["task.jsonl: line 1: answer: expected an index below 2, found 2"],
+            &["task.jsonl: line 1: gold: expected an index below 2, found 2"],
         ),
         task(
             "an item with a negative answer",
             b"{\"prompt\": \"a\", \"options\": [\"b\", \"c\"], \"gold\": -1}\n",
-            &["task.jsonl: line 1: answer: expected one of the 2 options"],
+            &["task.jsonl: line 1: gold: expected an index below 2, found -1"],
         ),
         Case::refused(
             (90, "a folder without any data set of tasks"),

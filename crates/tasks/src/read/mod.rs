@@ -178,13 +178,17 @@ pub fn read_own(path: &Path, most: usize) -> Result<Task, TaskError> {
     let mut task = Task::new(name, Rule::Choice);
     task.items = items(path, EXPECTED, |line| {
         let own: Own = serde_json::from_value(line)?;
-        let mut item = Item::new(own.prompt, own.options).about(own.subject);
-        item.answer = own
-            .gold
-            .as_ref()
-            .filter(|gold| !gold.is_null())
-            .map(index_of);
-        of_choice(item)
+        let options = own.options.len();
+        let mut item = of_choice(Item::new(own.prompt, own.options).about(own.subject))?;
+        if let Some(gold) = own.gold.filter(|gold| !gold.is_null()) {
+            let answer = index_of(&gold);
+            if answer >= options {
+                let expected = format!("an index below {options}");
+                return Err(Fault::field("gold", expected, gold.to_string()));
+            }
+            item.answer = Some(answer);
+        }
+        Ok(item)
     })?;
     task.items.truncate(most);
     task.files = vec![path.to_owned()];
