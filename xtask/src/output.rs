@@ -1,18 +1,19 @@
 //! Writes files whole or not at all, checks in advance that they can be written, and prints messages.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
-/// Writes a file under a temporary name in the same folder, then renames it.
+/// Writes a file under a temporary name in the same folder, which is created if it is missing, then renames it.
 ///
 /// # Errors
 /// The path cannot be a file's, or the file cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     refuse_other_than_file(path)?;
+    make_folder(path.parent().unwrap_or(Path::new("")))?;
     let temporary = path.with_file_name(temporary_name());
     let written = File::create(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
@@ -49,6 +50,95 @@ pub fn check_file(path: &Path) -> anyhow::Result<()> {
     check_folder(path.parent().unwrap_or(Path::new("")))
 }
 
+/// A path of the command line, after the option that names it or what else it is; `None` if it was not given.
+pub type Named = (&'static str, Option<PathBuf>);
+
+/// Refuses an output that is the same file as another output or as one of `others`, or that lies below one of them: files
+/// that the command reads, journals, and the folder of the run. Links count as what they point to.
+///
+/// Also refuses to replace the journal of any run, since a journal is finished work.
+///
+/// # Errors
+/// The message names both paths.
+pub fn check_distinct(
+    outputs: impl IntoIterator<Item = Named>,
+    others: impl IntoIterator<Item = Named>,
+) -> anyhow::Result<()> {
+    let given = |(name, path): Named| {
+        let path = path?;
+        Some((name, place(&path), path))
+    };
+    let outputs: Vec<_> = outputs.into_iter().filter_map(given).collect();
+    let others: Vec<_> = others.into_iter().filter_map(given).collect();
+    for (at, (name, own, path)) in outputs.iter().enumerate() {
+        for (other_name, other, other_path) in outputs[..at].iter().chain(&others) {
+            let clash = if own == other {
+                "is the same file as"
+            } else if own.starts_with(other) {
+                "lies in"
+            } else if other.starts_with(own) {
+                "cannot be a file beside"
+            } else {
+                continue;
+            };
+            bail!(
+                "{name} {}: {clash} {other_name} {}; give another output",
+                path.display(),
+                other_path.display()
+            );
+        }
+        if own.extension().is_some_and(|end| end == "journal") && own.is_file() {
+            bail!(
+                "{name} {}: would replace a journal, which is the finished work of a run; give another output",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Refuses inputs that lie in a folder of results under the name of a result, which might replace them.
+///
+/// # Errors
+/// The message names the input.
+pub fn check_apart(
+    folders: &[PathBuf],
+    inputs: impl IntoIterator<Item = Named>,
+) -> anyhow::Result<()> {
+    let folders: Vec<PathBuf> = folders.iter().map(|folder| place(folder)).collect();
+    for (name, path) in inputs {
+        let Some(path) = path else { continue };
+        let own = place(&path);
+        let is_inside = folders.iter().any(|folder| own.parent() == Some(folder));
+        if is_inside && is_name_of_result(&own) {
+            bail!(
+                "{name} {}: lies where the results are written, and has the name of one; give another --out",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The place of a file that need not exist: its path without links, as far as there is anything.
+fn place(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut place = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            // What came before has no links any more, so that its parent is what the system finds.
+            Component::ParentDir => {
+                place.pop();
+            }
+            part => place.push(part),
+        }
+        if let Ok(found) = place.canonicalize() {
+            place = found;
+        }
+    }
+    place
+}
+
 /// Refuses an output folder that is not a folder, or cannot be created or written to, before any work is done.
 ///
 /// Leaves nothing behind. Does not create a missing folder yet; writes a temporary file into an existing one to see whether
@@ -75,7 +165,7 @@ pub fn check_folder(path: &Path) -> anyhow::Result<()> {
             }
             Err(error) => return Err(error).with_context(|| unwritable(existing)),
         };
-        anyhow::bail!(
+        bail!(
             "{}: expected a folder, found {found}; give another output",
             existing.display()
         );
@@ -159,7 +249,7 @@ fn refuse_other_than_file(path: &Path) -> anyhow::Result<()> {
         _ if path.as_os_str().as_encoded_bytes().ends_with(b"/") => "a path that ends with a slash",
         _ => return Ok(()),
     };
-    anyhow::bail!(
+    bail!(
         "{}: expected a file, found {found}; give another output",
         path.display()
     )
@@ -206,4 +296,59 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_told_apart_by_their_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for (file, bytes) in [("text.txt", "text"), ("kept.journal", "work")] {
+            fs::write(root.join(file), bytes).unwrap();
+        }
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        #[cfg(unix)]
+        for (target, link) in [("text.txt", "link.txt"), ("a", "to-a")] {
+            std::os::unix::fs::symlink(target, root.join(link)).unwrap();
+        }
+        let check = |outputs: &[&str], others: &[&str], expected: &str| {
+            let named = |name: &'static str, paths: &[&str]| -> Vec<Named> {
+                let paths = paths.iter().map(|path| (name, Some(root.join(path))));
+                paths.chain([("--absent", None)]).collect()
+            };
+            let found = check_distinct(named("--out", outputs), named("--in", others));
+            match (expected, found) {
+                ("", found) => found.unwrap(),
+                (expected, found) => {
+                    let said = found.unwrap_err().to_string();
+                    assert!(said.contains(expected), "{outputs:?} {others:?}: {said}");
+                }
+            }
+        };
+        check(&["x.csv", "y.csv"], &["text.txt", "x.csv.run"], "");
+        check(&["a/x.csv", "a/b/x.csv"], &["x.csv"], "");
+        check(&["new/x.csv", "x.csv"], &[], "");
+        let same = "is the same file as";
+        check(&["x.csv", "x.csv"], &[], same);
+        check(&["x.csv", "./x.csv"], &[], same);
+        check(&["x.csv", "a/../x.csv"], &[], same);
+        check(&["x.csv", "new/../x.csv"], &[], same);
+        check(&["new/x.csv", "new/./x.csv"], &[], same);
+        check(&["text.txt"], &["a/b/../../text.txt"], same);
+        check(&["x.run/y.csv"], &["x.run"], "x.run/y.csv: lies in --in ");
+        check(&["x", "x/y"], &[], "x/y: lies in --out ");
+        check(&["x/y", "x"], &[], "x: cannot be a file beside --out ");
+        check(&["kept.journal"], &[], "would replace a journal");
+        check(&["new.journal"], &[], "");
+        #[cfg(unix)]
+        {
+            check(&["text.txt"], &["link.txt"], same);
+            check(&["to-a/x.csv", "a/x.csv"], &[], same);
+            // The parent of the linked folder is not that of the link.
+            check(&["to-a/b/../x.csv", "a/x.csv"], &[], same);
+        }
+    }
 }
