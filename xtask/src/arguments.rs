@@ -18,6 +18,9 @@ pub struct Inputs {
     /// ORG/NAME or ORG/NAME@REVISION names a model on the Hugging Face hub, which is taken from the Hugging Face cache
     #[arg(long, value_name = "NAME|DIR|ORG/NAME|LABEL=…")]
     pub model: Vec<String>,
+    /// Whether the command takes the model by its place, so that messages do not call it `--model`.
+    #[arg(skip)]
+    pub by_place: bool,
     /// Download missing models named ORG/NAME, and missing data sets, into the Hugging Face cache with the tool `hf`
     #[arg(long)]
     pub fetch: bool,
@@ -72,6 +75,7 @@ impl Inputs {
     pub fn of_model(model: &str) -> Self {
         Self {
             model: vec![model.to_owned()],
+            by_place: false,
             fetch: false,
             corpus: None,
             rows: None,

@@ -39,6 +39,7 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
     let reference = TensorFile::open(&arguments.reference)?;
     memory::budget(None).check(&path.to_string(), reference.size())?;
     let inputs = Inputs {
+        by_place: true,
         fetch: arguments.fetch,
         ..Inputs::of_model(&arguments.model)
     };

@@ -2,7 +2,8 @@
 
 use crate::arguments::{self, Inputs};
 use crate::experiments::core::subject::Text;
-use crate::names::{self, Named};
+use crate::names;
+use crate::output::Named;
 use crate::{embedded, fetch, memory, output, program};
 use anyhow::{Context, anyhow, bail, ensure};
 use layerwise::architecture::Note;
@@ -36,6 +37,28 @@ pub struct OpenedModel {
     pub budget: Budget,
 }
 
+/// Files of a checkpoint folder that commands read besides config and weights.
+const BESIDE_WEIGHTS: [&str; 9] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "generation_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+];
+
+impl OpenedModel {
+    /// The model's files, which no output may replace.
+    pub fn named_files(&self) -> impl Iterator<Item = Named> {
+        let read = self.files.iter().map(|(path, ..)| path.clone());
+        let beside = BESIDE_WEIGHTS.iter().map(|name| self.folder.join(name));
+        read.chain(beside).map(|path| ("--model", Some(path)))
+    }
+}
+
 /// The promise that files which are mapped do not change while the command runs.
 #[allow(unsafe_code, reason = "promises that mapped files do not change")]
 fn stable_files() -> StableFiles {
@@ -49,12 +72,15 @@ fn stable_files() -> StableFiles {
 /// # Errors
 /// A name is neither embedded nor a folder, two models have one name, or a checkpoint is invalid.
 pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
-    let chosen: Vec<Named> = match inputs.model.is_empty() {
+    let chosen: Vec<names::Named> = match inputs.model.is_empty() {
         true => embedded::models()?
             .into_iter()
-            .map(|(name, folder)| Named { name, folder })
+            .map(|(name, folder)| names::Named { name, folder })
             .collect(),
-        false => names::all(&inputs.model, inputs.fetch)?,
+        false => {
+            let option = if inputs.by_place { "" } else { "--model " };
+            names::all(&inputs.model, option, inputs.fetch)?
+        }
     };
     let budget = memory::budget(inputs.max_memory);
     let links = match inputs.follow_links {
@@ -76,7 +102,7 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
     }
     chosen
         .into_iter()
-        .map(|Named { name, folder }| {
+        .map(|names::Named { name, folder }| {
             let opening = Opening {
                 options: options.clone(),
                 precision: inputs.precision,
@@ -136,14 +162,13 @@ fn open_model(
                 model
             }
         },
-        Some(Err(error))
-            if memory::take_streamed(budget, &name, &checkpoint, precision).is_err() =>
-        {
-            return Err(error.into());
-        }
         too_large => {
-            if too_large.is_none() {
-                memory::take_streamed(budget, &name, &checkpoint, precision)?;
+            let streamed = memory::take_streamed(budget, &name, &checkpoint, precision);
+            match too_large {
+                Some(Err(whole)) => {
+                    streamed.map_err(|streamed| memory::too_little(whole, &streamed))?;
+                }
+                _ => streamed?,
             }
             output::say(format_args!(
                 "{name}: streamed: each block is read from its file whenever it runs, and is in memory only while it runs"

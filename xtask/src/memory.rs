@@ -1,5 +1,6 @@
 //! The memory that a run may take, checked before it is allocated.
 
+use anyhow::anyhow;
 use layerwise::architecture::ModelConfig;
 use layerwise::sweep::{Budget, SweepError};
 use layerwise::transformer::{Model, Precision};
@@ -91,6 +92,22 @@ pub fn take_streamed(
     let bytes = Model::streamed_bytes(&config, precision).saturating_add(largest);
     budget.hold(&what, bytes)?.forever();
     Ok(())
+}
+
+/// The error for a model that fits into memory neither as a whole nor streamed, with the least that it needs.
+pub fn too_little(whole: SweepError, streamed: &anyhow::Error) -> anyhow::Error {
+    let least = match (&whole, streamed.downcast_ref()) {
+        (SweepError::Memory { needed: all, .. }, Some(SweepError::Memory { needed, .. })) => {
+            Some(*needed).filter(|needed| needed < all)
+        }
+        _ => None,
+    };
+    match least.map(|bytes| bytes.div_ceil(1 << 20)) {
+        Some(least) => anyhow!(
+            "{whole}; streamed from its files it needs {least} MiB: give a smaller model, or --max-memory {least}M at your own risk"
+        ),
+        None => whole.into(),
+    }
 }
 
 /// Bytes of memory that can be allocated without swapping or being killed; `None` if the system does not say.

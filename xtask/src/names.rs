@@ -15,16 +15,17 @@ pub struct Named {
 }
 
 /// Names and folders of models that are given as an embedded model's name, as `DIR`, as a name on the Hugging Face hub, or
-/// with `LABEL=` before any of these. With `--fetch`, downloads models of the hub that are not in its cache.
+/// with `LABEL=` before any of these. With `--fetch`, downloads models of the hub that are not in its cache. Messages write
+/// `option` before the argument.
 ///
 /// Revisions of one repository in the Hugging Face cache are named `NAME@REVISION` if two would otherwise share a name.
 ///
 /// # Errors
 /// An argument is no model, a label is an embedded model's name or cannot be a folder's, or two models have one name.
-pub fn all(given: &[String], fetch: bool) -> anyhow::Result<Vec<Named>> {
+pub fn all(given: &[String], option: &str, fetch: bool) -> anyhow::Result<Vec<Named>> {
     let mut named = given
         .iter()
-        .map(|given| one(given, fetch))
+        .map(|given| one(given, option, fetch))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let clashes = |named: &[Named], at: usize| {
         let is_same = |(other, model): (usize, &Named)| other != at && model.name == named[at].name;
@@ -48,7 +49,7 @@ pub fn all(given: &[String], fetch: bool) -> anyhow::Result<Vec<Named>> {
     Ok(named)
 }
 
-fn one(given: &str, fetch: bool) -> anyhow::Result<Named> {
+fn one(given: &str, option: &str, fetch: bool) -> anyhow::Result<Named> {
     if let Some(folder) = embedded::model(given)? {
         let name = given.to_owned();
         return Ok(Named { name, folder });
@@ -61,12 +62,12 @@ fn one(given: &str, fetch: bool) -> anyhow::Result<Named> {
     let embedded: Vec<&str> = embedded::model_names().collect();
     let Some((label, folder)) = given.split_once('=') else {
         if let Some(name) = of_hub(given) {
-            let folder = fetch::model(&name, fetch).with_context(|| format!("--model {given}"))?;
+            let folder = fetch::model(&name, fetch).with_context(|| format!("{option}{given}"))?;
             let name = model_name(&folder);
             return Ok(Named { name, folder });
         }
         bail!(
-            "--model {given}: there is no such folder and no embedded model of this name; give a checkpoint folder, ORG/NAME for a model of the Hugging Face hub, or one of {}",
+            "{option}{given}: there is no such folder and no embedded model of this name; give a checkpoint folder, ORG/NAME for a model of the Hugging Face hub, or one of {}",
             embedded.join(", ")
         );
     };
@@ -74,23 +75,23 @@ fn one(given: &str, fetch: bool) -> anyhow::Result<Named> {
         && !label.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ':'));
     ensure!(
         is_name,
-        "--model {given}: expected before `=` a name that a folder of results can have, found {label:?}"
+        "{option}{given}: expected before `=` a name that a folder of results can have, found {label:?}"
     );
     ensure!(
         !embedded.contains(&label),
-        "--model {given}: {label} is an embedded model; give another label"
+        "{option}{given}: {label} is an embedded model; give another label"
     );
     let folder = match embedded::model(folder)? {
         Some(embedded) => embedded,
         None if Path::new(folder).is_dir() => PathBuf::from(folder),
         None => match of_hub(folder) {
-            Some(name) => fetch::model(&name, fetch).with_context(|| format!("--model {given}"))?,
+            Some(name) => fetch::model(&name, fetch).with_context(|| format!("{option}{given}"))?,
             None => PathBuf::from(folder),
         },
     };
     ensure!(
         folder.is_dir(),
-        "--model {given}: expected after `=` a folder or an embedded model ({}), found neither",
+        "{option}{given}: expected after `=` a folder or an embedded model ({}), found neither",
         embedded.join(", ")
     );
     let name = label.to_owned();
@@ -143,19 +144,20 @@ mod tests {
                 .to_string()
         };
         let run = |name: &str| root.join(name).join("step1000").display().to_string();
-        let check =
-            |given: &[String], expected: Result<&[&str], &str>| match (all(given, false), expected)
-            {
-                (Ok(named), Ok(expected)) => {
-                    let names: Vec<&str> = named.iter().map(|model| model.name.as_str()).collect();
-                    assert_eq!(names, expected);
-                }
-                (Err(error), Err(expected)) => {
-                    let message = error.to_string();
-                    assert!(message.contains(expected), "{message}");
-                }
-                (found, expected) => panic!("{found:?}, expected {expected:?}"),
-            };
+        let check = |given: &[String], expected: Result<&[&str], &str>| match (
+            all(given, "--model ", false),
+            expected,
+        ) {
+            (Ok(named), Ok(expected)) => {
+                let names: Vec<&str> = named.iter().map(|model| model.name.as_str()).collect();
+                assert_eq!(names, expected);
+            }
+            (Err(error), Err(expected)) => {
+                let message = error.to_string();
+                assert!(message.contains(expected), "{message}");
+            }
+            (found, expected) => panic!("{found:?}, expected {expected:?}"),
+        };
         check(&[snapshot(0)], Ok(&["pythia-14m"]));
         check(
             &[
@@ -219,7 +221,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lr=1e-3");
         fs::create_dir(&path).unwrap();
-        let named = all(&[path.display().to_string()], false).unwrap();
+        let named = all(&[path.display().to_string()], "--model ", false).unwrap();
         assert_eq!(named[0].name, "lr=1e-3");
     }
 }

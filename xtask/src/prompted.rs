@@ -71,6 +71,7 @@ impl Prompted {
     /// The model cannot be opened or has no tokenizer, or the prompt is empty.
     pub fn open(arguments: &Arguments) -> anyhow::Result<Self> {
         let opened = inputs::open_one(&Inputs {
+            by_place: true,
             fetch: arguments.fetch,
             pack_cache: arguments.pack_cache.clone(),
             follow_links: arguments.follow_links,
