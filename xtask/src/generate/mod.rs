@@ -12,7 +12,7 @@ use crate::arguments::{Bos, Inputs};
 use crate::early_exit::Stopping;
 use crate::inputs::{self, OpenedModel};
 use crate::{arguments, output};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use layerwise::chat::DateTime;
 use layerwise::exits::Vocab;
 use layerwise::generate::{Run, Sampling, Settings, Way};
@@ -194,6 +194,17 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
         ensure!(
             tokenizer.is_some() || !is_given,
             "{option}: {} has no tokenizer.json to turn tokens into text with; give --stop-id instead",
+            opened.name
+        );
+    }
+    ensure!(
+        !arguments.stop.iter().any(String::is_empty),
+        "--stop: expected a text to stop before, found an empty one; leave it out"
+    );
+    let vocab = opened.model.config().vocab;
+    if let Some(id) = arguments.stop_id.iter().find(|id| **id as usize >= vocab) {
+        bail!(
+            "--stop-id {id}: expected a token id below {vocab}, the size of the vocabulary of {}",
             opened.name
         );
     }

@@ -37,7 +37,7 @@ pub struct Arguments {
     pub reference: Option<PathBuf>,
     /// Take the first N utterances
     #[arg(long, value_name = "N")]
-    pub rows: Option<usize>,
+    pub rows: Option<NonZeroUsize>,
     /// The normaliser for texts before words are compared
     #[arg(long, value_enum, default_value = "norm")]
     pub normaliser: NormaliserName,

@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
                 .with_context(|| table_file.display().to_string())?;
         }
         if let Some(rows) = self.arguments.rows {
-            lists.utterances.truncate(rows.max(1));
+            lists.utterances.truncate(rows.get());
         }
         let odd = &lists.oddities;
         let said = [

@@ -100,7 +100,7 @@ impl<'a> Outputs<'a> {
                 let words = set.reference_words();
                 format!("WER, {words} words, normaliser {}:\n", names[2])
             }
-            None => "no references, so only transcripts are written\n".to_owned(),
+            None => "no references, so there are no word error rates\n".to_owned(),
         };
         Ok(Self {
             wanted,
