@@ -11,7 +11,6 @@ use layerwise::recordings::{self, Activations};
 use layerwise::schedule::{Edit, EditFamily, Schedule, Selection};
 use layerwise::sweep::{self, Journals, Plan};
 use layerwise::transformer::Precision;
-use std::fs;
 use std::path::PathBuf;
 
 /// Options of `activations`.
@@ -82,6 +81,15 @@ pub fn activations(arguments: &Arguments) -> anyhow::Result<()> {
     let tensors = recordings::tensors(model.config(), &counts, &selections).context("--sites")?;
     let (edit, subject) = (&arguments.edit, opened.subject());
     let file = Activations::new(tensors, sequences, arguments.dtype, edit, &subject)?;
+    let inputs = [
+        ("the run folder", Some(folder.clone())),
+        ("--corpus", Some(corpus.path.clone())),
+    ];
+    let inputs = inputs.into_iter().chain(arguments.values.named_files());
+    output::check_distinct(
+        [("--out", Some(arguments.out.clone()))],
+        inputs.chain(opened.named_files()),
+    )?;
     sourced.announce(opened, sequences);
     output::say(format_args!(
         "{}: {} tensors of {} tokens, {} MiB",
@@ -108,7 +116,7 @@ pub fn activations(arguments: &Arguments) -> anyhow::Result<()> {
         .with_context(|| opened.name.clone())?;
     let finished = target
         .sync_all()
-        .and_then(|()| fs::rename(&partial, &arguments.out));
+        .and_then(|()| recordings::move_file(&partial, &arguments.out));
     finished.with_context(|| format!("{}: cannot be written", arguments.out.display()))?;
     let mut manifest = Manifest::new(arguments.run.threads().get());
     let run = manifest::Run::new(opened, &corpus).with_sources(sourced.record());

@@ -149,6 +149,12 @@ fn target(text: &str) -> Result<Target, String> {
 }
 
 impl Stopping {
+    /// The file of a classifier, if one is named.
+    pub fn file(&self) -> Option<PathBuf> {
+        let path = self.exit.as_ref().map(PathBuf::from);
+        path.filter(|path| path.is_file())
+    }
+
     /// The named rule; `None` if none is named.
     ///
     /// # Errors
@@ -240,13 +246,20 @@ struct Opened {
 }
 
 fn open(asked: &Asked) -> anyhow::Result<Opened> {
+    let known = || {
+        let known: Vec<&str> = DATA_SETS.iter().map(|set| set.name).collect();
+        known.join(", ")
+    };
     let task = match &asked.set {
+        None if asked.task.is_dir() => bail!(
+            "{}: a folder of data sets, of which one is needed; give --set NAME, with one of {}",
+            asked.task.display(),
+            known()
+        ),
         None => read_own(&asked.task, asked.items as usize)?,
         Some(name) => {
-            let set = DataSet::named(name).ok_or_else(|| {
-                let known: Vec<&str> = DATA_SETS.iter().map(|set| set.name).collect();
-                anyhow!("--set {name}: expected one of {}", known.join(", "))
-            })?;
+            let set = DataSet::named(name)
+                .with_context(|| format!("--set {name}: expected one of {}", known()))?;
             set.read(
                 &asked.task,
                 Wanted::new(asked.items as usize).of_one_token(),
@@ -311,6 +324,13 @@ fn train_on(arguments: &Train) -> anyhow::Result<()> {
     );
     output::check_file(&arguments.out)?;
     let opened = open(&arguments.asked)?;
+    let task = opened.task.files.iter();
+    let task = task.map(|path| ("the task", Some(path.clone())));
+    let read = [("--corpus", arguments.asked.inputs.corpus.clone())];
+    output::check_distinct(
+        [("--out", Some(arguments.out.clone()))],
+        task.chain(read).chain(opened.model.named_files()),
+    )?;
     let (rule, vocab) = (arguments.rule, arguments.vocab);
     let (trained, instances) = with_subject(&arguments.asked, &opened, None, |subject| {
         Ok(train(

@@ -8,9 +8,11 @@ use crate::embedded;
 use crate::experiments::core::data::{Data, Source};
 use crate::experiments::{EXPERIMENTS, asr_correction, lexical_semantics};
 use crate::manifest::FileHash;
+use crate::output::Named;
 use anyhow::ensure;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::collections::BTreeMap;
+use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -75,6 +77,16 @@ impl Options {
     /// The folder that was given for an experiment.
     pub fn given(&self, experiment: &str) -> Option<&Path> {
         self.folders.get(experiment).map(PathBuf::as_path)
+    }
+
+    /// The files of the given folders, which no result may replace.
+    pub fn named_files(&self) -> impl Iterator<Item = Named> {
+        let entries = self.folders.values().filter_map(|it| fs::read_dir(it).ok());
+        let paths = entries
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()));
+        let files = paths.filter(|path| path.is_file());
+        files.map(|path| ("the labelled data", Some(path)))
     }
 
     /// The name of each experiment's data, and its folder or stand-in.

@@ -50,6 +50,7 @@ pub mod summary;
 pub mod sweep;
 mod taken_up;
 pub mod tasks;
+pub mod tokens;
 pub mod trial;
 pub mod vectors;
 pub mod version;

@@ -4,8 +4,8 @@ use crate::experiments::core::scoring::{Answer, ScoreTable, Scoring, TaskScores}
 use crate::manifest::Joined;
 use crate::sweep::run_folder;
 use crate::{output, program, reproduce, version};
-use anyhow::{Context, bail, ensure};
-use layerwise::journal::{self, Divided, Recorded, RunDescription};
+use anyhow::{Context, anyhow, bail, ensure};
+use layerwise::journal::{self, Divided, JournalError, Recorded, RunDescription};
 use layerwise::schedule::Edit;
 use layerwise::sweep::{
     self, Described, Differences, Divergence, KeptMeasure, Label, Measure, PairStatistics,
@@ -77,6 +77,20 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
         journals.extend(journals_of(run)?);
     }
     refuse_run_folder(&own_folder, &journals)?;
+    let kept = journals.iter().flat_map(|journal| {
+        let manifest = journal.with_file_name("manifest.json");
+        [
+            ("the journal", Some(journal.clone())),
+            ("the manifest", Some(manifest)),
+        ]
+    });
+    output::check_distinct(
+        [
+            ("--out", Some(arguments.out.clone())),
+            ("--per-item", arguments.per_item.clone()),
+        ],
+        kept.chain([("the run folder", Some(own_folder.clone()))]),
+    )?;
     let on = On::of(&journals)?;
     let baseline = arguments.baseline.as_ref();
     ensure!(
@@ -171,7 +185,8 @@ impl On {
     fn of(journals: &[PathBuf]) -> anyhow::Result<Self> {
         let mut found = None;
         for path in journals {
-            let recorded = Recorded::read(path, |_: &Described, _, _: &serde_json::Value| true)?;
+            let recorded = Recorded::read(path, |_: &Described, _, _: &serde_json::Value| true);
+            let recorded = recorded.map_err(|error| unread(path, error))?;
             let measure = &recorded.description.about.measure;
             let on = match measure {
                 own if own == Patching::new().id().name => Self::Pairs,
@@ -195,11 +210,12 @@ fn join<M: KeptMeasure>(
     mut push: impl FnMut(&RunDescription<Described>, &[Label], Vec<&[M::Sums]>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Joined> {
     let journals = journals.iter().map(|path| {
-        Recorded::read(path, |run: &Described, parts, sums: &Vec<M::Sums>| {
+        let fits = |run: &Described, parts: Option<&[usize]>, sums: &Vec<M::Sums>| {
             sums.len() == parts.map_or(run.schedules.len(), <[usize]>::len)
-        })
+        };
+        Recorded::read(path, fits).map_err(|error| unread(path, error))
     });
-    let merged = journal::merge(journals.collect::<Result<_, _>>()?)?;
+    let merged = journal::merge(journals.collect::<anyhow::Result<_>>()?)?;
     for run in &merged {
         let (description, labels) = (&run.description, &run.description.about.schedules);
         push(
@@ -248,9 +264,31 @@ fn reproduced(arguments: &Arguments, run: &Path) -> anyhow::Result<()> {
     reproduce::reproduce(&again)
 }
 
+/// Why a journal cannot be merged. Damage of its first line may mean that it is another file.
+fn unread(path: &Path, error: JournalError) -> anyhow::Error {
+    match error {
+        JournalError::Damaged { line: 1, .. } => anyhow!(
+            "{}: expected a journal or a run folder, FILE.run, but line 1 is damaged or of another file",
+            path.display()
+        ),
+        // Not as a cause, since the remedy for it is one of the command that wrote the journal.
+        JournalError::Damaged { .. } => {
+            anyhow!("{error}; start its run over with --fresh, as nothing after that line counts")
+        }
+        error => error.into(),
+    }
+}
+
 /// The journals of a run folder, sorted by name. A path that is not a folder is taken as a journal.
 fn journals_of(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !run.is_dir() {
+        let folder = run_folder(run);
+        ensure!(
+            run.extension().is_some_and(|end| end == "journal") || !folder.is_dir(),
+            "{}: expected a run folder; give {}",
+            run.display(),
+            folder.display()
+        );
         return Ok(vec![run.to_owned()]);
     }
     let unreadable = || format!("{}: cannot be read", run.display());

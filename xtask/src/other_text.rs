@@ -6,7 +6,7 @@ use crate::{embedded, output};
 use std::path::Path;
 
 /// The file, below the output folder, that the default text is written to.
-const SOURCE_CODE: &str = "source-code.jsonl";
+pub const SOURCE_CODE: &str = "source-code.jsonl";
 
 /// Opens the second text as each model reads it: the given file or, without one, this project's own source code, which is
 /// written to `out` as a corpus.

@@ -6,7 +6,7 @@ use layerwise::arrays::ArrayError;
 use layerwise::corpus::CorpusError;
 use layerwise::experiments::core::table::TableError;
 use layerwise::files::FileError;
-use layerwise::journal::JournalError;
+use layerwise::journal::{JournalError, Shard};
 use layerwise::recordings::RecordingError;
 use layerwise::schedule::{ScheduleError, Source};
 use layerwise::sweep::SweepError;
@@ -164,6 +164,10 @@ fn of_journal(error: &JournalError) -> Option<&'static str> {
         }
         JournalError::Damaged { .. } => Some("start over with --fresh"),
         JournalError::Empty { .. } => Some("start its run again"),
+        JournalError::MergeUnfinished { shard, .. } if *shard == Shard::WHOLE => Some(
+            "run its command again; if it is finished because --until-se ended it, nothing is missing, and its own command \
+             writes the table, also with --baseline",
+        ),
         JournalError::MergeUnfinished { .. } => Some("run the command of this shard again"),
         JournalError::MergeMissing { .. } => {
             Some("give the run folders of all shards, or run those that are missing")

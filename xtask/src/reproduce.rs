@@ -18,6 +18,7 @@ use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
 use crate::manifest::{self, Manifest, Reported};
 use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipped};
+use crate::output::Named;
 use crate::progress::{Pass, TERMINAL};
 use crate::stopwatch::{Stopwatch, Timing};
 use crate::trial::Trial;
@@ -160,7 +161,10 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let mut labelled = Labelled::open(&arguments.labelled, &of_needed)?;
     labelled.ask(&arguments.prompts);
     let models = inputs::open_models(&arguments.inputs)?;
-    check_folders(&arguments.out, &models)?;
+    let reads_other_text = |experiment: &&dyn Experiment| experiment.needs().other_text;
+    let reads_other_text = chosen.iter().any(reads_other_text);
+    let read = inputs_of(arguments, reads_other_text);
+    results::check_folders(&arguments.out, &models, read)?;
     let names: Vec<&str> = models.iter().map(|opened| opened.name.as_str()).collect();
     taken_up::tell_empty(given, &names);
     let asked = chosen.iter().copied().filter(|experiment| {
@@ -288,16 +292,16 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.show.show(&verdicts, &written)
 }
 
-/// Refuses a folder of a model's results that could not hold them, or has the name of a file of results.
-fn check_folders(out: &Path, models: &[OpenedModel]) -> anyhow::Result<()> {
-    for OpenedModel { name, .. } in models {
-        ensure!(
-            !output::is_name_of_result(Path::new(name)),
-            "the folder of {name}'s results would have the name of a file of results; give the model another name with --model LABEL=DIR"
-        );
-        output::check_folder_of_results(&out.join(name))?;
-    }
-    Ok(())
+/// The inputs that results might replace. The text of another kind is written only if it is needed and not given.
+fn inputs_of(arguments: &Arguments, reads_other_text: bool) -> impl Iterator<Item = Named> {
+    let texts = [
+        ("--corpus", arguments.inputs.corpus.clone()),
+        ("--shift-corpus", arguments.shift_corpus.clone()),
+    ];
+    let writes_text = reads_other_text && arguments.shift_corpus.is_none();
+    let is_written = move |path: &PathBuf| writes_text || !path.ends_with(other_text::SOURCE_CODE);
+    let texts = texts.map(|(name, path)| (name, path.filter(is_written)));
+    texts.into_iter().chain(arguments.labelled.named_files())
 }
 
 /// One model and its inputs.

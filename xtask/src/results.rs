@@ -5,13 +5,38 @@ use crate::experiments::core::claim;
 use crate::experiments::core::experiment::Experiment;
 use crate::experiments::core::tables::{TableId, Tables};
 use crate::experiments::results::{self, Results};
-use crate::output;
+use crate::inputs::OpenedModel;
+use crate::output::{self, Named};
+use anyhow::ensure;
 use layerwise::files::{Folder, Links};
 use layerwise::report::ModelFacts;
 use std::path::{Path, PathBuf};
 
 /// The largest table that is read, in bytes: far larger than the tables of any model.
 const MOST_BYTES: u64 = 1 << 30;
+
+/// Refuses a folder of a model's results that could not hold them, or has the name of a file of results; and results that
+/// might replace one of the inputs.
+///
+/// # Errors
+/// The message names what is in the way.
+pub fn check_folders(
+    out: &Path,
+    models: &[OpenedModel],
+    inputs: impl IntoIterator<Item = Named>,
+) -> anyhow::Result<()> {
+    let mut folders = vec![out.to_owned()];
+    for OpenedModel { name, .. } in models {
+        ensure!(
+            !output::is_name_of_result(Path::new(name)),
+            "the folder of {name}'s results would have the name of a file of results; give the model another name with --model LABEL=DIR"
+        );
+        let folder = out.join(name);
+        output::check_folder_of_results(&folder)?;
+        folders.push(folder);
+    }
+    output::check_apart(&folders, inputs)
+}
 
 /// Writes the tables that experiments need and reads them back, so that figures and verdicts follow from the files alone.
 ///

@@ -3,8 +3,8 @@
 use crate::arguments::{Inputs, Run};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, FileHash};
-use crate::output;
-use anyhow::{Context, bail};
+use crate::output::{self, Named};
+use anyhow::{Context, bail, ensure};
 use layerwise::schedule::{Source, TensorName};
 use layerwise::sweep::{self, Held, Journals, Measure, Plan, Sources};
 use layerwise::transformer::{Constants, Place, shape_at_one_position};
@@ -42,6 +42,14 @@ pub struct Sourced {
 }
 
 impl Values {
+    /// The files that the options name, which no output may replace.
+    pub fn named_files(&self) -> [Named; 2] {
+        [
+            ("--vectors", self.vectors.clone()),
+            ("--reference", self.reference.clone()),
+        ]
+    }
+
     /// The plan with all inputs of its edits that need no run of the model; and, for each of the run's sequences, whether it can
     /// run. A sequence cannot run if resampling finds no other of its length.
     ///
@@ -63,14 +71,19 @@ impl Values {
         let means = plan.taken_from(Source::Mean);
         let resamples = !plan.taken_from(Source::Resample).is_empty();
         let reference = match &self.reference {
-            Some(path) if !means.is_empty() || resamples => {
+            Some(path) => {
+                ensure!(
+                    !means.is_empty() || resamples,
+                    "--reference {}: no edit takes values from this text; leave it out, or give an edit with mean or resample",
+                    path.display()
+                );
                 let inputs = Inputs {
                     corpus: Some(path.clone()),
                     ..inputs.clone()
                 };
                 Some(inputs::open_corpus(&inputs, None, opened)?)
             }
-            _ => None,
+            None => None,
         };
         record.reference = reference.as_ref().map(manifest::CorpusFile::new);
         let found: Vec<Option<&Vec<u32>>> = match (&reference, resamples) {

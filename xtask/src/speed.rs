@@ -104,6 +104,10 @@ pub fn speed(arguments: &Arguments) -> anyhow::Result<()> {
         max_memory: arguments.max_memory,
         ..Inputs::of_model(&arguments.model)
     })?;
+    output::check_distinct(
+        [("--out", Some(arguments.out.clone()))],
+        opened.named_files(),
+    )?;
     let plain = Schedule::plain(opened.model.stack())?;
     let mut schedules = vec![("id".to_owned(), plain.clone())];
     for edit in &arguments.edits {

@@ -5,14 +5,16 @@ use crate::experiments::core::scoring::{ScoreTable, TaskScores};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Items, Portion, announce, measure, tell_skipped};
+use crate::output::Named;
 use crate::pairs::OpenedPairs;
 use crate::sources::{Sourced, Values};
 use crate::summary::Summary;
 use crate::tasks::OpenedTasks;
+use crate::tokens::{TokenBytes, labels_of};
 use crate::trial::Trial;
 use crate::{interrupt, output, program};
 use anyhow::{Context, ensure};
-use layerwise::corpus::{Labels, Tokenizer};
+use layerwise::corpus::Labels;
 use layerwise::journal::Shard;
 use layerwise::recordings::{PerToken, Place};
 use layerwise::schedule::{Bounds, Edit, EditFamily, Source};
@@ -114,6 +116,29 @@ impl Arguments {
         self.out.as_deref()
     }
 
+    /// Refuses outputs that would replace each other, an input, or what the run keeps; `read` are inputs that the options name
+    /// by a folder or otherwise.
+    ///
+    /// # Errors
+    /// As [`output::check_distinct`].
+    pub fn check_distinct(&self, read: impl IntoIterator<Item = Named>) -> anyhow::Result<()> {
+        let outputs = [
+            ("--out", self.out.clone()),
+            ("--per-token", self.per_token.clone()),
+            ("--classes", self.classes.clone()),
+            ("--per-item", self.per_item.clone()),
+        ];
+        let own = [
+            ("the run folder", self.out.as_deref().map(run_folder)),
+            ("--corpus", self.inputs.corpus.clone()),
+            ("--pairs", self.pairs.clone()),
+            ("--labels", self.labels.clone()),
+            ("--tasks", self.tasks.clone().filter(|path| path.is_file())),
+        ];
+        let own = own.into_iter().chain(self.values.named_files());
+        output::check_distinct(outputs, own.chain(read))
+    }
+
     /// The same command, limited to the first sequences and the given number of threads.
     #[must_use]
     pub fn tried(mut self, trial: &'static Trial, threads: NonZeroUsize) -> Self {
@@ -163,6 +188,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let prepare = |opened| Prepared::new(arguments, &families, opened);
     let prepared: Vec<Prepared<'_>> = models.iter().map(prepare).collect::<anyhow::Result<_>>()?;
+    arguments.check_distinct(named_files(&prepared))?;
     if arguments.dry_run {
         for (place, prepared) in prepared.iter().enumerate() {
             prepared.announce(arguments, place, prepared.sourced.plan());
@@ -232,6 +258,23 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The files that models and their inputs were read from.
+fn named_files(prepared: &[Prepared<'_>]) -> impl Iterator<Item = Named> {
+    prepared.iter().flat_map(|own| {
+        let (corpus, tasks) = match &own.text {
+            Text::Sequences(corpus) => (Some(corpus), None),
+            Text::Pairs(_) => (None, None),
+            Text::Tasks(corpus, tasks) => (Some(corpus), Some(tasks)),
+        };
+        let corpus = corpus.map(|corpus| ("--corpus", Some(corpus.path.clone())));
+        let tasks = tasks.into_iter().flat_map(OpenedTasks::named_files);
+        corpus
+            .into_iter()
+            .chain(tasks)
+            .chain(own.opened.named_files())
+    })
+}
+
 /// The folder of a run's journals and manifest.
 struct RunFolder {
     path: PathBuf,
@@ -277,38 +320,6 @@ struct Results {
     manifest: Manifest,
 }
 
-/// The bytes of every token, and the hash of the tokenizer that determines them.
-struct TokenBytes {
-    of: Vec<Option<Vec<u8>>>,
-    lengths: Arc<[u32]>,
-    tokenizer: String,
-}
-
-impl TokenBytes {
-    fn of(tokenizer: &Tokenizer, vocab: usize) -> Self {
-        let of = tokenizer.token_bytes(vocab);
-        let length = |bytes: &Option<Vec<u8>>| {
-            let length = bytes.as_ref().map_or(0, Vec::len);
-            u32::try_from(length).expect("a token is short")
-        };
-        Self {
-            lengths: of.iter().map(length).collect(),
-            of,
-            tokenizer: tokenizer.sha256().to_owned(),
-        }
-    }
-}
-
-/// The user's labels of all tokens.
-fn labels_of(path: &Path, opened: &OpenedModel, sequences: &[Vec<u32>]) -> anyhow::Result<Labels> {
-    let size = std::fs::metadata(path).map_or(0, |found| found.len());
-    let what = format!("{}: the labels of {}", opened.name, path.display());
-    // A label takes four bytes in the file. In memory it takes two, besides the file and a line of it as strings.
-    opened.budget.check(&what, size.saturating_mul(16))?;
-    let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
-    Ok(Labels::read(path, &lengths)?)
-}
-
 /// The inputs of one model.
 enum Text {
     Sequences(OpenedCorpus),
@@ -342,6 +353,14 @@ struct Prepared<'a> {
     bytes: Option<TokenBytes>,
     /// The user's label of every token.
     labels: Option<Labels>,
+    /// The edit that differences are from, as this model's labels spell it.
+    baseline: Option<Edit>,
+}
+
+/// An edit as a label of the model spells it, with indices that count from 0. An edit that does not fit the model stays.
+fn resolved(edit: &Edit, opened: &OpenedModel) -> Edit {
+    let found = edit.resolve(opened.model.stack());
+    found.unwrap_or_else(|_| edit.clone())
 }
 
 impl<'a> Prepared<'a> {
@@ -374,7 +393,11 @@ impl<'a> Prepared<'a> {
             .positions(first.filter(|first| lengths.all(|own| own == *first)));
         let plan = Plan::new(opened.model.stack(), families, bounds)
             .with_context(|| opened.name.clone())?;
-        if let Some(baseline) = &arguments.baseline {
+        let baseline = arguments
+            .baseline
+            .as_ref()
+            .map(|edit| resolved(edit, opened));
+        if let Some(baseline) = &baseline {
             Differences::index(baseline, &plan.labels()).with_context(|| opened.name.clone())?;
         }
         ensure!(
@@ -398,6 +421,7 @@ impl<'a> Prepared<'a> {
             sourced,
             bytes,
             labels: labels.transpose()?,
+            baseline,
         };
         match &own.text {
             Text::Sequences(_) => {
@@ -584,7 +608,7 @@ impl<'a> Prepared<'a> {
                 let sums = measured.sums.iter().map(Vec::as_slice);
                 let (statistics, count) = (collect(labels.len(), sums), measured.sequences);
                 let name = &opened.name;
-                let baseline = arguments.baseline.as_ref();
+                let baseline = self.baseline.as_ref();
                 let differences = baseline
                     .map(|baseline| Differences::from(baseline, &labels, &statistics))
                     .transpose()?;

@@ -6,6 +6,7 @@ use crate::experiments::core::harness;
 use crate::experiments::core::scoring::Scoring;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::FileHash;
+use crate::output::{self, Named};
 use anyhow::{Context, ensure};
 use layerwise::sweep::{Counted, Question};
 use layerwise::tasks::{DATA_SETS, Task, Wanted, read_own};
@@ -42,11 +43,37 @@ impl OpenedTasks {
         let data = Data::default();
         let text = corpus.text(inputs.tokens);
         let subject = opened.alone(Some(&tokenizer), text, (inputs, run), &data, None);
+        let questions = harness::questions(&subject, &tokenizer, &tasks)?;
+        let encoder = harness::encoder(&subject, &tokenizer)?;
+        let context = opened.model.config().context;
+        let items = tasks.iter();
+        let items = items.flat_map(|task| (0..task.items.len()).map(move |item| (task, item)));
+        let mut cut = 0;
+        for (question, (task, item)) in questions.iter().zip(items) {
+            // Only what fills the context can have lost something; encoding everything again would take long.
+            let mut own = question.continuations.iter();
+            let is_full = own.any(|own| own.tokens.len() == context);
+            cut += usize::from(is_full && encoder.is_cut(task, item)?);
+        }
+        if cut > 0 {
+            output::say(format_args!(
+                "note: {}: {cut} of {} items are longer than its context of {context} tokens; the beginnings of their prompts \
+                 are left out",
+                opened.name,
+                questions.len()
+            ));
+        }
         Ok(Self {
             files,
-            questions: harness::questions(&subject, &tokenizer, &tasks)?,
+            questions,
             tasks,
         })
+    }
+
+    /// The files that were read, which no output may replace.
+    pub fn named_files(&self) -> impl Iterator<Item = Named> {
+        let files = self.tasks.iter().flat_map(|task| &task.files);
+        files.map(|path| ("--tasks", Some(path.clone())))
     }
 
     /// What is measured of the items.

@@ -73,6 +73,11 @@ pub fn vectors(arguments: &Arguments) -> anyhow::Result<()> {
     inputs.precision = arguments.precision;
     inputs.fetch = arguments.fetch;
     let opened = inputs::open_one(&inputs)?;
+    let read = [("the input", Some(arguments.file.clone()))];
+    output::check_distinct(
+        [("--out", Some(arguments.out.clone()))],
+        read.into_iter().chain(opened.named_files()),
+    )?;
     let config = opened.model.config();
     if let Some(state) = arguments.state {
         let last = config.layers;

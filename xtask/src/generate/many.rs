@@ -128,6 +128,16 @@ pub(super) fn write(
         for path in [out, &journal, &folder.join(MANIFEST)] {
             output::check_file(path)?;
         }
+        let read = [
+            ("the run folder", Some(folder)),
+            ("--prompts", Some(file.to_owned())),
+            ("--chat-template", arguments.chat_template.clone()),
+            ("--exit", arguments.stopping.file()),
+        ];
+        output::check_distinct(
+            [("--out", Some(out.clone()))],
+            read.into_iter().chain(work.opened.named_files()),
+        )?;
         runner = runner.journals(Journals::File(journal));
     }
     interrupt::watch(arguments.out.is_some())?;

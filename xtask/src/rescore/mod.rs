@@ -11,6 +11,7 @@ mod writing;
 use crate::experiments::asr_correction::outputs::{Outputs, Wanted};
 use crate::inputs::OpenedModel;
 use crate::manifest::{self, FileHash, Manifest};
+use crate::output::Named;
 use crate::{interrupt, output};
 use anyhow::Context;
 pub use arguments::Arguments;
@@ -22,7 +23,7 @@ use layerwise::transcripts::{
     NoLanguageModel, ScoredLists, System, Tuning,
 };
 use reading::Reader;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -43,6 +44,7 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(file) = &arguments.prompts {
         output::check_file(file)?;
     }
+    check_distinct(arguments, &wanted)?;
     let mut reader = Reader::new(arguments)?;
     let lists = reader.lists(&arguments.file)?;
     let other = match &arguments.tune {
@@ -75,6 +77,7 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
         Some(model) => {
             interrupt::watch(arguments.out.is_some())?;
             let (opened, tokenizer) = transformer::open(arguments, model)?;
+            output::check_distinct(outputs(arguments, &work.wanted), opened.named_files())?;
             work.with_transformer(&opened, &tokenizer)
         }
     }
@@ -95,6 +98,48 @@ fn check(wanted: &Wanted, folder: &Path) -> anyhow::Result<()> {
 }
 
 const MANIFEST: &str = "manifest.json";
+
+/// The files that a run writes at its end.
+fn outputs(arguments: &Arguments, wanted: &Wanted) -> Vec<Named> {
+    let names: BTreeSet<String> = wanted.names().into_iter().collect();
+    let names = names.iter().map(String::as_str).chain([MANIFEST]);
+    let folder = arguments.out.iter();
+    let below = folder.flat_map(|folder| names.clone().map(|name| folder.join(name)));
+    let below = below.map(|path| ("--out", Some(path)));
+    [("--prompts", arguments.prompts.clone())]
+        .into_iter()
+        .chain(below)
+        .collect()
+}
+
+/// Refuses outputs that would replace each other, an input or a journal.
+fn check_distinct(arguments: &Arguments, wanted: &Wanted) -> anyhow::Result<()> {
+    let folder = arguments.out.iter();
+    let journals = folder.flat_map(|folder| {
+        let of_modes = wanted.written.iter();
+        let of_modes = of_modes.map(|mode| writing::journal(folder, mode));
+        of_modes.chain([folder.join(SCORES)])
+    });
+    let tuned_on = match &arguments.tune {
+        Some(Chosen::On(file)) => Some(file.clone()),
+        _ => None,
+    };
+    let inputs = [
+        ("the lists", Some(arguments.file.clone())),
+        ("--tune", tuned_on),
+        ("--reference", arguments.reference.clone()),
+        ("--spellings", arguments.spellings.clone()),
+        ("--trigrams", arguments.trigrams.clone()),
+        ("--template", arguments.template.clone()),
+        ("--chat-template", arguments.chat_template.clone()),
+        ("--corrections", arguments.corrections.clone()),
+    ];
+    let costs = arguments.costs.iter();
+    let costs = costs.map(|path| ("--costs", Some(path.clone())));
+    let journals = journals.map(|path| ("the journal", Some(path)));
+    let inputs = inputs.into_iter().chain(costs).chain(journals);
+    output::check_distinct(outputs(arguments, wanted), inputs)
+}
 
 /// The lists to correct, and the settings.
 struct Work<'a> {
@@ -248,6 +293,12 @@ impl Work<'_> {
         }
         let mut stdout = std::io::stdout();
         write!(stdout, "{}", outputs.summary())?;
+        let is_silent = arguments.out.is_none() && arguments.prompts.is_none();
+        if is_silent && set.reference_words() == 0 {
+            output::say(
+                "nothing is written; give --out DIR for the transcripts, or --reference FILE for word error rates",
+            );
+        }
         Ok(())
     }
 }

@@ -125,6 +125,18 @@ impl Command {
         matches!(self.parsed, Parsed::Sweep(_))
     }
 
+    /// Refuses outputs of a sweep that would replace each other or an input: tasks have outputs of their own, and the merge does
+    /// not know the inputs.
+    ///
+    /// # Errors
+    /// As [`sweep::Arguments::check_distinct`].
+    pub(super) fn check_distinct(&self) -> anyhow::Result<()> {
+        match &self.parsed {
+            Parsed::Sweep(arguments) => arguments.check_distinct([]),
+            Parsed::Reproduce(_) => Ok(()),
+        }
+    }
+
     /// `sweep` or `reproduce`.
     pub(super) fn name(&self) -> &str {
         &self.name

@@ -205,6 +205,7 @@ impl Place {
         };
         if command.is_sweep() {
             output::check_file(&command.out)?;
+            command.check_distinct()?;
         } else {
             output::check_folder_of_results(&command.out)?;
         }

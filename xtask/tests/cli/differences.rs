@@ -131,6 +131,25 @@ fn the_differences_are_printed_below_the_means() {
     assert_eq!(own.matches("0 ± 0").count(), 4, "{own}");
 }
 
+/// Indices of a baseline count as those of edits do, in each model by itself.
+#[test]
+fn an_index_from_the_end_is_a_baseline() {
+    let sandbox = Sandbox::with_ids(&token_ids(3, 12, 29));
+    let shallow = tiny("llama");
+    let check = |more: &[&str], baseline: &str, expected: &[&str]| {
+        let options = ["--fresh", "--out", "out.csv", "--baseline", baseline];
+        sweep(&sandbox, &[&options, more].concat()).succeeded();
+        let table = Table::new(&sandbox.read("out.csv"));
+        let rows = 0..table.rows.len();
+        let mut found: Vec<&str> = rows.map(|row| table.text(row, "baseline")).collect();
+        found.dedup();
+        assert_eq!(found, expected, "{baseline}");
+    };
+    check(&[], "drop(-1)", &["drop(2)"]);
+    check(&[], "swap(-2,-1)", &["swap(1,2)"]);
+    check(&["--model", &shallow], "drop(-1)", &["drop(2)", "drop(1)"]);
+}
+
 #[test]
 fn what_is_no_baseline_is_refused() {
     let sandbox = Sandbox::with_ids(&token_ids(3, 12, 29));
@@ -150,16 +169,15 @@ fn what_is_no_baseline_is_refused() {
         sweep(&sandbox, options).refused(&mentioned);
         assert_eq!(sandbox.contents(), before);
     }
-    let merge = [
-        "merge",
-        "out.csv.run",
-        "--out",
-        "all.csv",
-        "--baseline",
-        "drop(77)",
-    ];
-    sandbox
-        .xtask(&merge)
-        .refused(&["gpt2: baseline `drop(77)`", "no such schedule"]);
-    assert_eq!(sandbox.contents(), before);
+    for baseline in ["drop(77)", "drop(-1)"] {
+        let merge = ["merge", "out.csv.run", "--out", "all.csv"];
+        sandbox
+            .xtask(&[&merge[..], &["--baseline", baseline]].concat())
+            .refused(&[
+                &format!("gpt2: baseline `{baseline}`"),
+                "no such schedule",
+                "such as `drop(0)`, `drop(1)`, `drop(2)`, whose indices count from 0",
+            ]);
+        assert_eq!(sandbox.contents(), before);
+    }
 }

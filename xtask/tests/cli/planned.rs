@@ -77,6 +77,23 @@ fn as_many_sequences_as_a_standard_error_takes_whatever_the_threads() {
     assert_eq!(manifest["runs"][0]["until_se_reached"], false);
 }
 
+/// The journal of a run that a standard error ended lacks sequences, which `merge` cannot know to be none of it.
+#[test]
+fn merging_what_a_standard_error_ended_names_the_option() {
+    let adaptive = Adaptive::new();
+    let until = ["--until-se", "kl_nats=10", "--threads", "1"];
+    adaptive.run(&until);
+    let merge = ["merge", "out.csv.run", "--baseline", "id"];
+    let merge = [&merge[..], &["--out", "merged.csv"]].concat();
+    adaptive.sandbox.xtask(&merge).refused(&[
+        "out.csv.run/gpt2.journal: shard 1/1 is not finished: missing units",
+        "if it is finished because --until-se ended it, nothing is missing",
+    ]);
+    adaptive.run(&[&until[..], &["--baseline", "id"]].concat());
+    let table = Table::new(&adaptive.sandbox.read("out.csv"));
+    assert_eq!(table.text(1, "baseline"), "id");
+}
+
 /// Too few sequences for a standard error are reported, whatever the target: it was neither reached nor missed.
 #[test]
 fn few_sequences_are_not_judged() {

@@ -349,6 +349,43 @@ fn a_folder_to_take_work_from_that_is_not_there() {
                 &format!("--take-up {folder}: there is no such folder"),
                 "give the --out",
             ],
+#[test]
+fn options_without_effect() {
+    let model = tiny("gpt2");
+    let on = |command: &[&str], mentioned: &[&str]| {
+        check(&[command, &["--model", &model]].concat(), mentioned);
+    };
+    on(
+        &[
+            "sweep",
+            "drop(0)",
+            "--corpus",
+            "ids.npy",
+            "--reference",
+            "nofile",
+        ],
+        &["--reference nofile: no edit takes values from this text"],
+    );
+    on(
+        &["generate", "--ids", "1", "--stop-id", "29"],
+        &["--stop-id 29: expected a token id below 29"],
+    );
+    on(
+        &["early-exit", "train", "folder", "--out", "exit.json"],
+        &[
+            "folder: a folder of data sets",
+            "give --set NAME, with one of",
+        ],
+    );
+    check(
+        &["generate", "The", "--model", "gpt2-8x160", "--stop", ""],
+        &["--stop: expected a text to stop before, found an empty one"],
+    );
+    check(&["rescore", "text.txt", "--rows", "0"], &["--rows", "'0'"]);
+    for command in ["next", "lens"] {
+        check(
+            &[command, "nowhere", "A text"],
+            &["error: nowhere: there is no such folder"],
         );
     }
 }

@@ -372,8 +372,13 @@ fn columns_and_kaldi_lists_are_rescored() {
     let sandbox = Sandbox::new();
     sandbox.write("nbest.txt", b"x a b\nx a c\ny d\n");
     sandbox.write("reference.txt", b"x a c\ny d\n");
-    let said = sandbox.xtask(&["rescore", "nbest.txt"]).succeeded().stdout;
-    assert!(said.contains("no references"), "{said}");
+    let bare = sandbox.xtask(&["rescore", "nbest.txt"]).succeeded();
+    assert!(bare.stdout.contains("no references"), "{}", bare.stdout);
+    let says = "nothing is written; give --out DIR";
+    assert!(bare.stderr.contains(says), "{}", bare.stderr);
+    let out = ["rescore", "nbest.txt", "--out", "out"];
+    let said = sandbox.xtask(&out).succeeded().stderr;
+    assert!(!said.contains(says), "{said}");
     let options = ["--reference", "reference.txt"];
     let said = sandbox
         .xtask(&[&["rescore", "nbest.txt"], &options[..]].concat())

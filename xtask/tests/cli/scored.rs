@@ -296,3 +296,27 @@ fn what_cannot_be_scored_is_refused() {
         &["donor(mlp.out[1])"],
     );
 }
+
+/// A prompt that does not fit loses its beginning, as in lm-evaluation-harness, and the user is told.
+#[test]
+fn prompts_that_are_cut_are_counted() {
+    let sandbox = Sandbox::new();
+    let name = narrow(&sandbox);
+    let check = |words: usize, expected: &str| {
+        let prompt = "the sea and ".repeat(words);
+        let long = format!(r#"{{"prompt": "{prompt}the", "options": ["sea", "ship and crew"]}}"#);
+        sandbox.write("own.jsonl", format!("{OWN}{long}\n").as_bytes());
+        let on = ["sweep", "drop(0)", "--model", name, "--tasks", "own.jsonl"];
+        let said = sandbox.xtask(&[&on[..], &["--dry-run"]].concat());
+        let said = said.succeeded().stderr;
+        match expected {
+            "" => assert!(!said.contains("items are longer"), "{said}"),
+            expected => assert!(said.contains(expected), "{said}"),
+        }
+    };
+    check(1, "");
+    check(
+        400,
+        "note: narrow: 1 of 5 items are longer than its context of 256 tokens; the beginnings of their prompts are left out",
+    );
+}

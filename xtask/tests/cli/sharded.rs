@@ -111,7 +111,14 @@ fn what_does_not_make_up_a_run_is_refused() {
     );
     let all = ["part-1.csv.run", "part-2.csv.run", "part-3.csv.run"];
     check(&["part-4.csv.run"], &["part-4.csv.run", "not found"]);
-    check(&["ids.npy"], &["ids.npy: line 1 is damaged"]);
+    check(
+        &["ids.npy"],
+        &["ids.npy: expected a journal or a run folder, FILE.run"],
+    );
+    check(
+        &["part-1.csv"],
+        &["part-1.csv: expected a run folder; give part-1.csv.run"],
+    );
     fs::create_dir(sharded.sandbox.path("empty")).unwrap();
     check(&["empty"], &["empty: the folder contains no journal"]);
     sharded
