@@ -349,6 +349,10 @@ fn a_folder_to_take_work_from_that_is_not_there() {
                 &format!("--take-up {folder}: there is no such folder"),
                 "give the --out",
             ],
+        );
+    }
+}
+
 #[test]
 fn options_without_effect() {
     let model = tiny("gpt2");
