@@ -49,7 +49,7 @@ impl<'a> Encoder<'a> {
     /// A context, with the first token that each option adds to it.
     ///
     /// # Errors
-    /// As [`Encoder::question`]; or options share their first token, or follow different contexts.
+    /// As [`Encoder::question`]; [`TaskError::SameFirstToken`]; or options follow different contexts.
     pub fn first_tokens(
         &self,
         task: &Task,
@@ -70,9 +70,11 @@ impl<'a> Encoder<'a> {
             let own = pair.tokens.len() + 1 - pair.targets.len();
             let first = pair.targets[0];
             if let Some(other) = firsts.iter().position(|known| *known == first) {
-                let options = [other, option].map(|at| format!("{:?}", item.options[at].scored));
-                let found = options.join(" and ");
-                return Err(fault("options that differ in their first token", found));
+                return Err(TaskError::SameFirstToken {
+                    task: task.name.clone(),
+                    item: index,
+                    options: [other, option].map(|at| item.options[at].scored.clone()),
+                });
             }
             firsts.push(first);
             // A longer option may have cut off more of the context; the shortest option has the longest context.

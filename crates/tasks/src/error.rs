@@ -44,6 +44,16 @@ pub enum TaskError {
         /// The accepted forms.
         expected: &'static str,
     },
+    /// Options begin with the same token, so that their first tokens do not tell them apart.
+    #[error("{task} item {item}: expected options that differ in their first token, found {:?} and {:?}", options[0], options[1])]
+    SameFirstToken {
+        /// The task.
+        task: String,
+        /// The item's index, from 0.
+        item: usize,
+        /// Two of the options.
+        options: [String; 2],
+    },
     /// An item cannot be encoded as needed.
     #[error("{task} item {item}: expected {expected}, found {found}")]
     Tokens {

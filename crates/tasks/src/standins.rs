@@ -64,7 +64,7 @@ pub fn standins_of_one_token(documents: &[String], most: usize) -> Vec<Task> {
         });
         words.collect()
     };
-    // Words with different first letters have different first tokens, in any tokenizer that distinguishes letters.
+    // Words with different first letters have different first tokens, unless the tokenizer keeps the space before them apart.
     let differ = |words: &[String]| {
         let letters = words.iter().filter_map(|word| word.bytes().next());
         let letters = letters.filter(u8::is_ascii_alphabetic);

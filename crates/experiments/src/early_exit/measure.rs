@@ -13,7 +13,7 @@ use crate::core::tables::Tables;
 use layerwise_corpus::Tokenizer;
 use layerwise_exits::{ExitError, RULES, Reading, Rule, Stop, Trained, Vocab};
 use layerwise_sweep::{Held, WorkBytes, cost};
-use layerwise_tasks::{Item, Task};
+use layerwise_tasks::{Item, Task, TaskError};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Prompts with the same shots that run together.
@@ -34,6 +34,8 @@ struct Encoded {
     prompts: Vec<Known>,
     /// The number of prompts that did not fit the model's context, and are left out.
     too_long: usize,
+    /// The items that are left out because options begin with the same token, by their indices as in [`Known::place`].
+    alike: Vec<usize>,
     /// The memory of the prompts.
     memory: Held,
 }
@@ -85,7 +87,10 @@ impl Encoded {
         let mut encoded = Self::empty(subject, task.name.clone())?;
         let memory = Mutex::new(&mut encoded.memory);
         let prompts = subject.runs.over(&items, bytes, |_, (known, item)| {
-            let found = encoder.first_tokens(task, item, known.place);
+            let found = match encoder.first_tokens(task, item, known.place) {
+                Err(TaskError::SameFirstToken { .. }) => return Ok(None),
+                found => found,
+            };
             let (tokens, firsts) = found.at(|| subject.name.to_owned())?;
             let gold = item.answer.map(|answer| firsts[answer]);
             let options = if firsts.len() > 1 { firsts } else { Vec::new() };
@@ -97,14 +102,17 @@ impl Encoded {
             };
             let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.grow(PROMPTS, prompt.bytes() as u64)?;
-            Ok(prompt)
+            Ok(Some(prompt))
         })?;
         let prompts = prompts.into_parts().0.into_iter();
         for (prompt, (known, _)) in prompts.zip(items) {
-            // Longer prompts were cut to the context.
-            match prompt.tokens.len() < subject.model.config().context {
-                true => encoded.add(prompt, known),
-                false => encoded.too_long += 1,
+            match prompt {
+                // Longer prompts were cut to the context.
+                Some(prompt) if prompt.tokens.len() >= subject.model.config().context => {
+                    encoded.too_long += 1;
+                }
+                Some(prompt) => encoded.add(prompt, known),
+                None => encoded.alike.push(known.place),
             }
         }
         Ok(Some(encoded))
@@ -147,6 +155,7 @@ impl Encoded {
             groups: Vec::new(),
             prompts: Vec::new(),
             too_long: 0,
+            alike: Vec::new(),
             memory: subject.runs.hold(PROMPTS, 0)?,
         })
     }
@@ -229,6 +238,7 @@ struct Size {
     prompts: usize,
     tokens: usize,
     too_long: usize,
+    alike: usize,
 }
 
 impl Size {
@@ -240,6 +250,7 @@ impl Size {
             prompts: task.prompts.len(),
             tokens: prompts().map(|prompt| prompt.tokens.len()).sum(),
             too_long: task.too_long,
+            alike: task.alike.len(),
         }
     }
 }
@@ -252,7 +263,7 @@ fn sizes(subject: &Subject<'_>) -> Result<Arc<Vec<Size>>, ExperimentError> {
 /// Describes the runs.
 ///
 /// # Errors
-/// Options share their first token, an item cannot be encoded, or the user interrupts.
+/// An item cannot be encoded, or the user interrupts.
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
     let sizes = sizes(subject)?;
     let told = sizes.iter().map(|task| {
@@ -260,8 +271,12 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
             0 => String::new(),
             count => format!("; {count} prompts are longer than the model's context and left out"),
         };
+        let alike = match task.alike {
+            0 => String::new(),
+            count => format!("; {count} items are left out, as this tokenizer begins several of their options with the same token"),
+        };
         format!(
-            "early-exit: {}, {} positions of {} prompts, {} tokens without sharing, read after every block{too_long}",
+            "early-exit: {}, {} positions of {} prompts, {} tokens without sharing, read after every block{too_long}{alike}",
             task.name, task.positions, task.prompts, task.tokens
         )
     });
@@ -332,7 +347,8 @@ pub(super) fn measure(
     tables: &mut Tables,
 ) -> Result<Vec<String>, ExperimentError> {
     let layers = subject.model.config().layers;
-    let encoded = encoded(subject)?;
+    let mut encoded = encoded(subject)?;
+    encoded.retain(|task| !task.prompts.is_empty());
     // Before the readings, which end a share.
     let of_runs = laws::of_runs(subject, encoded.iter().flat_map(Encoded::tested))?;
     let mut reads = read(subject, encoded, candidates(layers))?;
@@ -413,9 +429,14 @@ pub(super) fn read_own(
     task: &Task,
     vocab: Vocab,
 ) -> Result<(Reads, Held), ExperimentError> {
-    let Some(encoded) = Encoded::new(subject, task)? else {
+    let (Some(tokenizer), Some(encoded)) = (subject.tokenizer, Encoded::new(subject, task)?) else {
         return Err(ExperimentError::unexpected("a tokenizer", "none"));
     };
+    let mut items = task.training.iter().chain(&task.items).enumerate();
+    if let Some((place, item)) = items.find(|(place, _)| encoded.alike.contains(place)) {
+        let found = encoder(subject, tokenizer)?.first_tokens(task, item, place);
+        found.at(|| subject.name.to_owned())?;
+    }
     let mut reads = read(subject, vec![encoded], vocab)?;
     for read in &mut reads.tasks {
         // Every second instance would train; here all of them test.
