@@ -6,6 +6,7 @@ use std::io::{BufRead, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use layerwise_files::python_numbers;
 use serde::Deserializer;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde_json::Value;
@@ -256,34 +257,16 @@ fn parsed(content: &str) -> Result<Value, serde_json::Error> {
 
 /// Replaces numbers that JSON lacks by null, or NaN by 0.0, without changing the length.
 fn with_null_for_nan(json: &str) -> Cow<'_, str> {
-    const NUMBERS: [(&str, &str); 3] = [
-        ("-Infinity", "null     "),
-        ("Infinity", "null    "),
-        // "null" would be longer than NaN; nothing reads the number.
-        ("NaN", "0.0"),
-    ];
-    let mut changed = String::new();
-    let (mut copied, mut at, mut in_text) = (0, 0, false);
-    let bytes = json.as_bytes();
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' if in_text => at += 1,
-            b'"' => in_text = !in_text,
-            b'-' | b'I' | b'N' if !in_text => {
-                let number = NUMBERS
-                    .iter()
-                    .find(|(number, _)| bytes[at..].starts_with(number.as_bytes()));
-                if let Some((number, instead)) = number {
-                    changed.push_str(&json[copied..at]);
-                    changed.push_str(instead);
-                    at += number.len();
-                    copied = at;
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        at += 1;
+    let (mut changed, mut copied) = (String::new(), 0);
+    for place in python_numbers(json) {
+        changed.push_str(&json[copied..place.start]);
+        changed.push_str(match &json[place.clone()] {
+            // "null" would be longer than NaN; nothing reads the number.
+            "NaN" => "0.0",
+            "Infinity" => "null    ",
+            _ => "null     ",
+        });
+        copied = place.end;
     }
     match copied {
         0 => Cow::Borrowed(json),

@@ -25,9 +25,11 @@
 mod error;
 mod folder;
 mod hash;
+mod json;
 mod opened;
 
 pub use error::FileError;
 pub use folder::Folder;
 pub use hash::{hexadecimal, sha256};
+pub use json::python_numbers;
 pub use opened::{Links, OpenedFile, open, open_to_append};

@@ -302,6 +302,7 @@ impl Checkpoint {
     }
 
     /// The contents of `config.json`, in the file's order; no key occurs twice at any depth.
+    /// NaN and infinities, which Python writes although JSON lacks them, are strings.
     pub fn config(&self) -> &Map<String, Value> {
         &self.config
     }

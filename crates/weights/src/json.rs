@@ -9,7 +9,7 @@ use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use crate::error::{WeightsError, excerpt};
-use layerwise_files::OpenedFile;
+use layerwise_files::{OpenedFile, python_numbers};
 
 /// Carries a typed error through serde, whose own errors hold only text.
 #[derive(Debug)]
@@ -89,16 +89,36 @@ pub(crate) fn read_object(
             reason: "expected JSON, found a byte order mark before it: save the file as UTF-8 without one".to_owned(),
         });
     }
-    let faults = Faults::new(path);
-    let mut parser = serde_json::Deserializer::from_str(text);
-    let value = StrictValue(&faults)
-        .deserialize(&mut parser)
-        .and_then(|value| parser.end().map(|()| value));
-    match value {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(unexpected(path, item, "an object", &other)),
-        Err(error) => Err(faults.into_error(item, error)),
+    let parse = |text: &str| {
+        let faults = Faults::new(path);
+        let mut parser = serde_json::Deserializer::from_str(text);
+        let value = StrictValue(&faults)
+            .deserialize(&mut parser)
+            .and_then(|value| parser.end().map(|()| value));
+        value.map_err(|error| faults.into_error(item, error))
+    };
+    let value = parse(text).or_else(|error| match with_quoted_nan(text) {
+        Some(quoted) => parse(&quoted),
+        None => Err(error),
+    });
+    match value? {
+        Value::Object(object) => Ok(object),
+        other => Err(unexpected(path, item, "an object", &other)),
     }
+}
+
+/// JSON with NaN and infinities, which Python writes, as strings, so that only keys that need a number refuse them; `None` if it
+/// has none of them.
+fn with_quoted_nan(json: &str) -> Option<String> {
+    let (mut quoted, mut copied) = (String::new(), 0);
+    for place in python_numbers(json) {
+        quoted.push_str(&json[copied..place.start]);
+        for part in ["\"", &json[place.clone()], "\""] {
+            quoted.push_str(part);
+        }
+        copied = place.end;
+    }
+    (copied > 0).then(|| quoted + &json[copied..])
 }
 
 /// The error for a value that is not of the expected kind.

@@ -1,0 +1,38 @@
+//! What Python writes into JSON although JSON lacks it.
+
+use std::ops::Range;
+
+/// The places of `NaN`, `Infinity` and `-Infinity` in a JSON text, in bytes, in order. Those inside of its strings do not count.
+///
+/// ```
+/// let json = r#"{"NaN": NaN, "low": -Infinity}"#;
+/// let found: Vec<&str> = layerwise_files::python_numbers(json).map(|place| &json[place]).collect();
+/// assert_eq!(found, ["NaN", "-Infinity"]);
+/// ```
+pub fn python_numbers(json: &str) -> impl Iterator<Item = Range<usize>> {
+    const NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    let bytes = json.as_bytes();
+    let (mut at, mut in_text) = (0, false);
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            match bytes[at] {
+                b'\\' if in_text => at += 1,
+                b'"' => in_text = !in_text,
+                b'-' | b'I' | b'N' if !in_text => {
+                    let rest = &bytes[at..];
+                    let number = NUMBERS
+                        .iter()
+                        .find(|number| rest.starts_with(number.as_bytes()));
+                    if let Some(number) = number {
+                        let place = at..at + number.len();
+                        at = place.end;
+                        return Some(place);
+                    }
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        None
+    })
+}
