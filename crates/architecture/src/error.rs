@@ -98,15 +98,15 @@ pub enum ConfigError {
         /// The value of the divisor.
         divisor: usize,
     },
-    /// The rotated part of a head has no dimensions or an odd number of them.
-    #[error("{}: `{key}` = {fraction} of heads of width {head} rotates {size} dimensions; expected an even number from 2 to {head}", path.display())]
+    /// The rotated part of a head is wider than the head, or has an odd number of dimensions.
+    #[error("{}: `{key}` = {value} rotates {size} dimensions of heads of width {head}; expected an even number of at most {head}", path.display())]
     RotarySize {
         /// The config file.
         path: PathBuf,
         /// The key.
         key: String,
-        /// The rotated part of a head.
-        fraction: f64,
+        /// Its value: a part of each head, or a number of dimensions.
+        value: f64,
         /// The width of a head.
         head: usize,
         /// The number of dimensions that this rotates.

@@ -4,7 +4,8 @@
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Rotary {
-    /// Number of leading dimensions of each head that are rotated; even, from 2 to `head`.
+    /// The number of leading dimensions of each head that are rotated, from 1 to `head`. If it is odd, one more is rotated, at the
+    /// frequencies of the odd number, as in GPT-NeoX; then it is below `head`.
     pub size: usize,
     /// The base of the geometric series of wavelengths.
     pub theta: f64,
@@ -17,7 +18,7 @@ pub struct Rotary {
 /// Which dimensions form pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pairs {
-    /// `i` and `i + size / 2`.
+    /// `i` and `i + rotated / 2`.
     Halves,
     /// `2i` and `2i + 1`.
     Neighbours,
@@ -62,9 +63,9 @@ pub enum RopeScaling {
     },
     /// LongRoPE: each frequency is divided by its own factor, from one list for short sequences and another for long ones.
     LongRope {
-        /// For sequences of at most `original_context` tokens, `[size / 2]`.
+        /// For sequences of at most `original_context` tokens, `[rotated / 2]`.
         short: Vec<f64>,
-        /// For longer sequences, `[size / 2]`.
+        /// For longer sequences, `[rotated / 2]`.
         long: Vec<f64>,
         /// Context length before the stretch, in tokens.
         original_context: usize,
@@ -96,12 +97,17 @@ impl Rotary {
         Self { pairs, ..self }
     }
 
-    /// The angle per token of each rotated pair in sequences of `seq` tokens, `[size / 2]`, in radians.
+    /// The number of leading dimensions of each head that change: `size`, or one more if it is odd.
+    pub fn rotated(&self) -> usize {
+        self.size.next_multiple_of(2)
+    }
+
+    /// The angle per token of each rotated pair in sequences of `seq` tokens, `[rotated / 2]`, in radians.
     ///
     /// `theta^(-2i / size)` for pair `i`, changed by the [`RopeScaling`].
     /// The formulas are those of `modeling_rope_utils.py` in Hugging Face transformers, in `f64`.
     pub fn inverse_frequencies(&self, seq: usize) -> Vec<f64> {
-        (0..self.size / 2)
+        (0..self.rotated() / 2)
             .map(|pair| {
                 let frequency = self.theta.powf(-2.0 * pair as f64 / self.size as f64);
                 match &self.scaling {

@@ -134,9 +134,9 @@ impl Workspace {
                 .filter_map(|kind| kind.rotary.as_ref())
         };
         // Cosines and sines of every kind, and, while they are computed, the angles of one kind in f64.
-        let cosines: usize = rotaries().map(|rotary| seq * rotary.size).sum();
+        let cosines: usize = rotaries().map(|rotary| seq * rotary.rotated()).sum();
         let angles = rotaries()
-            .map(|rotary| seq * rotary.size)
+            .map(|rotary| seq * rotary.rotated())
             .max()
             .unwrap_or(0);
         let biases = c.alibi.map_or(0, |_| c.heads * (path + 1));

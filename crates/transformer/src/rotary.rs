@@ -5,7 +5,7 @@ use layerwise_kernels::rotary::rotate;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
-/// Cosines and sines of the angles of consecutive positions, each \[positions, size/2\].
+/// Cosines and sines of the angles of consecutive positions, each \[positions, pairs\].
 #[derive(Clone, Debug)]
 pub(crate) struct Rotations {
     /// The lowest of the positions.
@@ -42,7 +42,7 @@ impl Rotations {
     }
 }
 
-/// Rotates the pairs (2i, 2i + 1) of every head in `x` \[rows, heads · head\] by angles \[rows, size/2\].
+/// Rotates the pairs (2i, 2i + 1) of every head in `x` \[rows, heads · head\] by angles \[rows, pairs\].
 fn rotate_neighbours(
     mut x: ArrayViewMut2<'_, f32>,
     head: usize,

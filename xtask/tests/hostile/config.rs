@@ -164,21 +164,21 @@ pub(crate) fn configs() -> Vec<Case> {
                 config.insert("head_dim".to_owned(), json!(3));
             },
             &[
-                "heads of width 3 rotates 3 dimensions",
+                "rotates 3 dimensions of heads of width 3",
                 "expected an even number",
             ],
         ),
         set(
-            (63, "rotary fraction of 0"),
+            (63, "rotary fraction below 0"),
             "partial_rotary_factor",
-            json!(0.0),
-            &["above 0, at most 1", "found 0.0"],
+            json!(-0.5),
+            &["a number from 0 to 1", "found -0.5"],
         ),
         set(
             (63, "rotary fraction above 1"),
             "partial_rotary_factor",
             json!(1.5),
-            &["above 0, at most 1", "found 1.5"],
+            &["a number from 0 to 1", "found 1.5"],
         ),
         set(
             (64, "epsilon 0"),
@@ -223,6 +223,17 @@ pub(crate) fn configs() -> Vec<Case> {
             ],
         ),
         config(
+            (65, "a dynamic scaling of a partial rotation"),
+            |config| {
+                config.insert("partial_rotary_factor".to_owned(), json!(0.5));
+                config.insert(
+                    "rope_scaling".to_owned(),
+                    json!({"type": "dynamic", "factor": 2.0}),
+                );
+            },
+            &["`partial_rotary_factor`", "a scaling of partial rotations"],
+        ),
+        config(
             (65, "two spellings that disagree"),
             |config| {
                 for (key, theta) in [("rope_scaling", 10000.0), ("rope_parameters", 500.0)] {
@@ -247,6 +258,12 @@ pub(crate) fn configs() -> Vec<Case> {
             json!({"AutoModelForCausalLM": "modeling_own.Own"}),
         ),
         unsupported(70, "attention to later tokens", "is_causal", json!(false)),
+        unsupported(
+            70,
+            "quantisation by MLX",
+            "quantization",
+            json!({"group_size": 64, "bits": 4}),
+        ),
         unsupported(
             70,
             "quantisation",
@@ -332,6 +349,17 @@ pub(crate) fn valid() -> Vec<Case> {
                 );
             },
             "`rope_theta`",
+        ),
+        unread(
+            65,
+            "an older name of a scaling next to the newer one",
+            |checkpoint| {
+                checkpoint.config.insert(
+                    "rope_scaling".to_owned(),
+                    json!({"rope_type": "default", "type": "mrope"}),
+                );
+            },
+            "`rope_scaling.type`",
         ),
         accepted(
             (65, "both spellings of the rotary keys, which agree"),

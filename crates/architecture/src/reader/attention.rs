@@ -23,9 +23,9 @@ impl Reader<'_> {
     pub(super) fn attention(&self, sizes: &Sizes) -> Result<PerLayer<Attention>, ConfigError> {
         let scale = self.score_scale(sizes.head)?;
         let by_layer = self.switch(Field::ScaleByLayer)? == Some(true);
-        let rotary = match &self.table.rotary {
-            Some(defaults) if sizes.rotates => Some(self.rotaries(defaults, sizes)?),
-            _ => None,
+        let (whole, local) = match &self.table.rotary {
+            Some(defaults) if sizes.rotates => self.rotaries(defaults, sizes)?,
+            _ => (None, None),
         };
         let window = self.size(Field::Window, CONTEXT_CAP)?;
         let windowed = self.windowed(sizes.layers, window.is_some())?;
@@ -34,13 +34,10 @@ impl Reader<'_> {
         let window = window.filter(|window| *window < sizes.context);
         let attention = (0..sizes.layers).map(|layer| Attention {
             window: window.filter(|_| windowed[layer]),
-            rotary: rotary
-                .as_ref()
-                .filter(|_| rotated[layer])
-                .map(|(whole, local)| match local {
-                    Some(local) if windowed[layer] => local.clone(),
-                    _ => whole.clone(),
-                }),
+            rotary: match windowed[layer] {
+                true => local.clone().filter(|_| rotated[layer]),
+                false => whole.clone().filter(|_| rotated[layer]),
+            },
             scale: match by_layer {
                 true => {
                     let scale = scale.unwrap_or_else(|| 1.0 / (sizes.head as f64).sqrt());
@@ -52,16 +49,18 @@ impl Reader<'_> {
         Ok(PerLayer::each(attention))
     }
 
-    /// The rotation of blocks without a window, and that of blocks with one if it differs.
+    /// The rotation of blocks without a window, and that of blocks with one.
     fn rotaries(
         &self,
         defaults: &RotaryDefaults,
         sizes: &Sizes,
-    ) -> Result<(Rotary, Option<Rotary>), ConfigError> {
-        let local = defaults
-            .local_theta
-            .map(|theta| self.local_rotary(defaults, theta, sizes));
-        Ok((self.rotary(defaults, sizes)?, local.transpose()?))
+    ) -> Result<(Option<Rotary>, Option<Rotary>), ConfigError> {
+        let whole = self.rotary(defaults, sizes)?;
+        let local = match defaults.local_theta {
+            Some(theta) => self.local_rotary(defaults, theta, sizes)?,
+            None => whole.clone(),
+        };
+        Ok((whole, local))
     }
 
     /// The factor of the scores, unless it is 1/√head.
@@ -83,10 +82,26 @@ impl Reader<'_> {
 
     /// For each block, whether it has the window, if there is one.
     fn windowed(&self, layers: usize, is_given: bool) -> Result<Vec<bool>, ConfigError> {
+        let is_on = self.switch(Field::UseWindow)?.unwrap_or(false);
+        // These families always have a window in transformers, even if no block uses it.
+        let is_needed = matches!(self.table.layers, Layers::WindowedBut(_) | Layers::Listed);
+        if is_needed && !is_given {
+            let expected = format!("a whole number from 1 to {CONTEXT_CAP}");
+            let key = self.key(Field::Window);
+            return Err(wrong_type(key, &expected, &Value::Null, self.path));
+        }
         if let Some(types) = self.layer_types(layers)? {
+            let is_off = self.table.layers == Layers::WindowedFrom && !is_on;
+            if types.contains(&true) && (is_off || !is_given) {
+                let window = if is_off {
+                    Field::UseWindow
+                } else {
+                    Field::Window
+                };
+                return Err(self.excluded(Field::LayerTypes, window));
+            }
             return Ok(types);
         }
-        let is_on = self.switch(Field::UseWindow)?.unwrap_or(false);
         Ok(match self.table.layers {
             Layers::Alike => vec![false; layers],
             Layers::Windowed => vec![true; layers],
@@ -103,7 +118,7 @@ impl Reader<'_> {
             Layers::WindowedBut(pattern) => {
                 let pattern = self.size(Field::WindowPattern, 1 << 20)?.unwrap_or(pattern);
                 (0..layers)
-                    .map(|layer| is_given && !(layer + 1).is_multiple_of(pattern))
+                    .map(|layer| !(layer + 1).is_multiple_of(pattern))
                     .collect()
             }
             Layers::RotatedBut(_) => {

@@ -5,12 +5,14 @@
 
 mod attention;
 mod rotary;
+mod values;
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use self::attention::Sizes;
+use self::values::{agreed, excerpt, number, out_of_range, text, whole, wrong_type};
 use crate::config::{
     Activation, Alibi, Bos, LearnedPositions, ModelConfig, NormGain, NormPlace, Residual,
 };
@@ -72,8 +74,9 @@ impl ModelConfig {
         let model = reader.required_size(Field::Model, WIDTH_CAP)?;
         let heads = reader.required_size(Field::Heads, WIDTH_CAP)?;
         let vocab = reader.required_size(Field::Vocab, VOCAB_CAP)?;
-        let context = reader.required_size(Field::Context, CONTEXT_CAP)?;
         let block = &table.block;
+        let context = reader.context()?;
+        reader.refuse_slices()?;
         let kv_heads = reader.kv_heads(heads)?;
         reader.divides((Field::Heads, heads), (Field::KvHeads, kv_heads))?;
         let head = match reader.size(Field::Head, WIDTH_CAP / heads as u64)? {
@@ -438,29 +441,92 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The longest context, in tokens.
+    fn context(&self) -> Result<usize, ConfigError> {
+        if self.table.block.alibi.is_some() {
+            // Positions of ALiBi have no end, and transformers does not read the key: it can only raise the usual length.
+            let usual = self.default(Field::Context).unwrap_or(1);
+            return Ok(self
+                .size(Field::Context, CONTEXT_CAP)?
+                .unwrap_or(usual)
+                .max(usual));
+        }
+        self.required_size(Field::Context, CONTEXT_CAP)
+    }
+
+    /// Refuses products in slices, for which transformers omits two biases.
+    fn refuse_slices(&self) -> Result<(), ConfigError> {
+        if self.switch(Field::Sliced)? != Some(true)
+            || self
+                .size(Field::Slices, WIDTH_CAP)?
+                .is_none_or(|slices| slices == 1)
+        {
+            return Ok(());
+        }
+        let key = self.key(Field::Sliced);
+        Err(ConfigError::Unsupported {
+            path: self.path.into(),
+            key: key.into(),
+            meaning: "products in `pretraining_tp` slices, without their biases",
+            expected: "false, or `pretraining_tp` to be 1",
+            found: self.map.get(key).map(excerpt).unwrap_or_default(),
+        })
+    }
+
     /// The number of key and value heads.
     fn kv_heads(&self, heads: usize) -> Result<usize, ConfigError> {
-        // Falcon's older form gives no number: it has one KV head for all heads, or one for each.
+        let given = self.size(Field::KvHeads, WIDTH_CAP)?;
+        // Falcon's older form has one KV head for all heads, whatever the number says, or one for each.
         if self.key_of(Field::NewDecoder).is_some() && self.switch(Field::NewDecoder)? != Some(true)
         {
-            return Ok(match self.switch(Field::MultiQuery)? {
-                Some(false) => heads,
-                Some(true) | None => 1,
-            });
+            return match self.switch(Field::MultiQuery)? {
+                Some(true) | None => Ok(1),
+                Some(false) if given.is_none_or(|given| given == heads) => Ok(heads),
+                Some(false) => Err(self.excluded(Field::MultiQuery, Field::KvHeads)),
+            };
         }
-        Ok(self.size(Field::KvHeads, WIDTH_CAP)?.unwrap_or(heads))
+        Ok(given.unwrap_or(heads))
     }
 
     /// The structure of a block's residual connections.
     fn residual(&self, default: Residual) -> Result<Residual, ConfigError> {
         let new = self.switch(Field::NewDecoder)? == Some(true);
         let norms = self.size(Field::ParallelNorms, 2)?;
-        Ok(match self.switch(Field::ParallelResidual)? {
+        let is_parallel = self.switch(Field::ParallelResidual)?;
+        // transformers finds no norms for these forms of Falcon.
+        if new && is_parallel == Some(false) {
+            return Err(self.excluded(Field::NewDecoder, Field::ParallelResidual));
+        }
+        if !new && norms == Some(2) && is_parallel != Some(false) {
+            return Err(self.excluded(Field::ParallelNorms, Field::NewDecoder));
+        }
+        Ok(match is_parallel {
             Some(false) => Residual::Sequential,
             _ if new && norms != Some(1) => Residual::ParallelTwoNorms,
             Some(true) if default == Residual::Sequential => Residual::ParallelOneNorm,
             Some(true) | None => default,
         })
+    }
+
+    /// The error for two keys whose values, given or by default, exclude each other.
+    fn excluded(&self, one: Field, other: Field) -> ConfigError {
+        let said = |field| {
+            let key = self.key(field);
+            let default = || match field {
+                Field::Window => "null (its default)".to_owned(),
+                _ => "false (its default)".to_owned(),
+            };
+            let value = self.map.get(key).map_or_else(default, excerpt);
+            (key.to_owned(), value)
+        };
+        let ((key, value), (other_key, other_value)) = (said(one), said(other));
+        ConfigError::Disagreement {
+            path: self.path.into(),
+            key,
+            value,
+            other_key,
+            other_value,
+        }
     }
 
     /// As [`Reader::size`], of a field that every table requires.
@@ -499,13 +565,13 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The BOS id: `None` without the key, `Some(None)` for null.
+    /// The BOS id: `None` without the key, `Some(None)` for null and for -1, which some programs write for none.
     fn token(&self, field: Field) -> Result<Option<Option<u32>>, ConfigError> {
         self.value(field, |key, value| {
-            if value.is_null() {
+            if value.is_null() || value.as_i64() == Some(-1) {
                 return Ok(None);
             }
-            let expected = "a token id or null";
+            let expected = "a token id, -1 or null";
             match value {
                 Value::Number(number)
                     if number.as_i64().is_some_and(|id| id < 0) || number.as_u64().is_some() =>
@@ -566,105 +632,5 @@ impl<'a> Reader<'a> {
     fn key_of(&self, field: Field) -> Option<&'static str> {
         let mut lines = self.table.keys.lines();
         lines.find(|(_, of, _)| *of == field).map(|(key, ..)| *key)
-    }
-}
-
-/// The one value that all `spellings` parse to, or `None` where there are none.
-fn agreed<'a, T: PartialEq>(
-    spellings: impl IntoIterator<Item = (String, &'a Value)>,
-    path: &Path,
-    parse: impl Fn(&str, &'a Value) -> Result<T, ConfigError>,
-) -> Result<Option<T>, ConfigError> {
-    let mut first: Option<(T, String, &Value)> = None;
-    for (key, value) in spellings {
-        let parsed = parse(&key, value)?;
-        match &first {
-            None => first = Some((parsed, key, value)),
-            Some((agreed, ..)) if *agreed == parsed => {}
-            Some((_, first_key, first_value)) => {
-                return Err(ConfigError::Disagreement {
-                    path: path.into(),
-                    key: first_key.clone(),
-                    value: excerpt(first_value),
-                    other_key: key,
-                    other_value: excerpt(value),
-                });
-            }
-        }
-    }
-    Ok(first.map(|(value, ..)| value))
-}
-
-/// A whole number from 1 to `cap`.
-fn whole(key: &str, value: &Value, cap: u64, path: &Path) -> Result<usize, ConfigError> {
-    let expected = format!("a whole number from 1 to {cap}");
-    let Value::Number(number) = value else {
-        return Err(wrong_type(key, &expected, value, path));
-    };
-    // Integers beyond 64 bits arrive as floats.
-    let is_whole = number.is_u64()
-        || number.is_i64()
-        || number
-            .as_f64()
-            .is_some_and(|float| float.abs() >= 2f64.powi(63));
-    if !is_whole {
-        return Err(wrong_type(key, &expected, value, path));
-    }
-    let in_range = number.as_u64().filter(|count| (1..=cap).contains(count));
-    in_range
-        .and_then(|count| usize::try_from(count).ok())
-        .ok_or_else(|| out_of_range(key, &expected, value, path))
-}
-
-/// A finite number that `accepts` takes.
-fn number(
-    key: &str,
-    value: &Value,
-    expected: &str,
-    path: &Path,
-    accepts: impl Fn(f64) -> bool,
-) -> Result<f64, ConfigError> {
-    let number = value
-        .as_f64()
-        .ok_or_else(|| wrong_type(key, expected, value, path))?;
-    if number.is_finite() && accepts(number) {
-        Ok(number)
-    } else {
-        Err(out_of_range(key, expected, value, path))
-    }
-}
-
-/// A JSON string.
-fn text<'a>(key: &str, value: &'a Value, path: &Path) -> Result<&'a str, ConfigError> {
-    value
-        .as_str()
-        .ok_or_else(|| wrong_type(key, "a string", value, path))
-}
-
-fn wrong_type(key: &str, expected: &str, found: &Value, path: &Path) -> ConfigError {
-    ConfigError::WrongType {
-        path: path.into(),
-        key: key.into(),
-        expected: expected.into(),
-        found: excerpt(found),
-    }
-}
-
-fn out_of_range(key: &str, expected: &str, found: &Value, path: &Path) -> ConfigError {
-    ConfigError::OutOfRange {
-        path: path.into(),
-        key: key.into(),
-        expected: expected.into(),
-        found: excerpt(found),
-    }
-}
-
-/// The JSON text of a value, cut to a length that a message can hold.
-fn excerpt(value: &Value) -> String {
-    const LONGEST: usize = 80;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        None => text,
-        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }

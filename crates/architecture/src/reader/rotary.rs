@@ -9,7 +9,7 @@
 use serde_json::{Map, Value};
 
 use super::attention::Sizes;
-use super::{CONTEXT_CAP, Reader, agreed, excerpt, number, text, whole, wrong_type};
+use super::{CONTEXT_CAP, Reader, WIDTH_CAP, agreed, excerpt, number, text, whole, wrong_type};
 use crate::error::ConfigError;
 use crate::rotary::{RopeScaling, Rotary};
 use crate::tables::RotaryDefaults;
@@ -81,26 +81,32 @@ pub(super) fn overruled(keys: &KeyTable, map: &Map<String, Value>) -> Vec<String
         .lines()
         .filter(|(_, field, _)| *field == Field::OriginalContext);
     let inside = contexts.next().into_iter().flat_map(|(key, _, presence)| {
-        let counts = map.get(*key).and_then(Value::as_u64).or(match presence {
-            Presence::Or(size) => Some(*size),
+        let counts = map.get(*key).and_then(Value::as_f64).or(match presence {
+            Presence::Or(size) => Some(*size as f64),
             _ => None,
         });
         let said = outer.iter().filter(move |(_, object)| {
-            let inside = object.get(*key).and_then(Value::as_u64);
+            let inside = object.get(*key).and_then(Value::as_f64);
             inside.is_some() && counts.is_some() && inside != counts
         });
         said.map(move |(outer, _)| format!("{outer}.{key}"))
     });
-    beside.chain(inside).collect()
+    let [newer, older] = KIND;
+    let unread_names = outer.iter().filter(|(_, object)| {
+        let name = object.get(newer);
+        name.is_some() && object.get(older).is_some_and(|old| Some(old) != name)
+    });
+    let unread_names = unread_names.map(|(key, _)| format!("{key}.{older}"));
+    beside.chain(inside).chain(unread_names).collect()
 }
 
 impl<'a> Reader<'a> {
-    /// The rotation of blocks without a window.
+    /// The rotation of blocks without a window; none if no dimension rotates.
     pub(super) fn rotary(
         &self,
         defaults: &RotaryDefaults,
         sizes: &Sizes,
-    ) -> Result<Rotary, ConfigError> {
+    ) -> Result<Option<Rotary>, ConfigError> {
         let kind = defaults.local_theta.map(|_| FULL);
         let objects = self.rotary_objects(kind)?;
         let theta = (Field::RotaryTheta, defaults.theta);
@@ -113,7 +119,7 @@ impl<'a> Reader<'a> {
         defaults: &RotaryDefaults,
         theta: f64,
         sizes: &Sizes,
-    ) -> Result<Rotary, ConfigError> {
+    ) -> Result<Option<Rotary>, ConfigError> {
         let objects = self.rotary_objects(Some(SLIDING))?;
         self.agreed_rotation(&objects, (Field::LocalTheta, theta), defaults, sizes)
     }
@@ -208,6 +214,32 @@ impl<'a> Reader<'a> {
         Ok(objects)
     }
 
+    /// The name of an object's scaling, if it has one. As in transformers, an older name beside a newer one is not read.
+    fn kind(
+        &self,
+        object: &RotaryObject,
+        defaults: &RotaryDefaults,
+    ) -> Result<Option<&'static str>, ConfigError> {
+        let named = KIND
+            .into_iter()
+            .find_map(|key| Some((key, object.members.get(key)?)));
+        let Some((key, value)) = named else {
+            return Ok(None);
+        };
+        let key = format!("{}.{key}", object.key);
+        let name = text(&key, value, self.path)?;
+        let known = defaults.scalings.iter().find(|known| **known == name);
+        match known {
+            Some(known) => Ok(Some(*known)),
+            None => Err(ConfigError::UnknownName {
+                path: self.path.into(),
+                key,
+                found: excerpt(value),
+                supported: defaults.scalings.to_vec(),
+            }),
+        }
+    }
+
     /// The rotation on which all objects agree, or the one without any object.
     fn agreed_rotation(
         &self,
@@ -215,11 +247,13 @@ impl<'a> Reader<'a> {
         theta: (Field, f64),
         defaults: &RotaryDefaults,
         sizes: &Sizes,
-    ) -> Result<Rotary, ConfigError> {
+    ) -> Result<Option<Rotary>, ConfigError> {
         let rotations = objects
             .iter()
             .map(|object| self.rotation(Some(object), theta, defaults, sizes));
-        let mut rotations = rotations.collect::<Result<Vec<Rotary>, _>>()?.into_iter();
+        let mut rotations = rotations
+            .collect::<Result<Vec<Option<Rotary>>, _>>()?
+            .into_iter();
         let Some(rotation) = rotations.next() else {
             return self.rotation(None, theta, defaults, sizes);
         };
@@ -257,7 +291,7 @@ impl<'a> Reader<'a> {
         (theta_field, theta): (Field, f64),
         defaults: &RotaryDefaults,
         sizes: &Sizes,
-    ) -> Result<Rotary, ConfigError> {
+    ) -> Result<Option<Rotary>, ConfigError> {
         let head = sizes.head;
         let setting = |field: Field, inner: &str| -> Vec<(String, &Value)> {
             let inside = object.and_then(|RotaryObject { key, members }| {
@@ -282,8 +316,12 @@ impl<'a> Reader<'a> {
                 })
             },
         )?;
+        let kind = match object {
+            Some(object) => self.kind(object, defaults)?,
+            None => None,
+        };
         let scaling = match object {
-            Some(object) => self.scaling(object, defaults, sizes)?,
+            Some(object) => self.scaling(object, kind, sizes)?,
             None => RopeScaling::None,
         };
 
@@ -293,18 +331,14 @@ impl<'a> Reader<'a> {
             |(key, _)| key.clone(),
         );
         let fraction = agreed(fractions, self.path, |key, value| {
-            number(
-                key,
-                value,
-                "a number above 0, at most 1",
-                self.path,
-                |fraction| 0.0 < fraction && fraction <= 1.0,
-            )
+            number(key, value, "a number from 0 to 1", self.path, |fraction| {
+                (0.0..=1.0).contains(&fraction)
+            })
         })?;
         // For most families transformers rotates whole heads, whatever the key says, and fails if there is a scaling too.
         let fraction = match fraction {
             Some(fraction) if !defaults.partial => {
-                if scaling != RopeScaling::None && fraction < 1.0 {
+                if kind.is_some_and(|kind| kind != "default") && fraction < 1.0 {
                     return Err(ConfigError::Unsupported {
                         path: self.path.into(),
                         key: fraction_key,
@@ -318,40 +352,53 @@ impl<'a> Reader<'a> {
             fraction => fraction.unwrap_or(defaults.fraction),
         };
         let dims = self.size(Field::RotaryDims, head as u64)?;
+        let width = self.size(Field::RotaryWidth, WIDTH_CAP)?;
         // Rounded towards zero, as in Hugging Face.
-        let size = dims.unwrap_or((head as f64 * fraction) as usize);
-        if size < 2 || size > head || !size.is_multiple_of(2) {
+        let size = dims.unwrap_or((width.unwrap_or(head) as f64 * fraction) as usize);
+        if size == 0 {
+            return Ok(None);
+        }
+        let rotary = Rotary::new(size, given.unwrap_or(theta))
+            .pairing(defaults.pairs)
+            .scaled(scaling);
+        // The ramp of YaRN has no place for the pair that an odd number completes.
+        let is_even = size.is_multiple_of(2)
+            || defaults.odd && !matches!(rotary.scaling, RopeScaling::Yarn { .. });
+        if rotary.rotated() > head || !is_even {
+            let (key, value) = match (dims, width) {
+                (Some(dims), _) => (self.key(Field::RotaryDims).to_owned(), dims as f64),
+                (None, Some(width)) if width != head => {
+                    (self.key(Field::RotaryWidth).to_owned(), width as f64)
+                }
+                _ => (fraction_key, fraction),
+            };
             return Err(ConfigError::RotarySize {
                 path: self.path.into(),
-                key: match dims {
-                    Some(_) => self.key(Field::RotaryDims).to_owned(),
-                    None => fraction_key,
-                },
-                fraction: dims.map_or(fraction, |dims| dims as f64 / head as f64),
+                key,
+                value,
                 head,
                 size,
             });
         }
-        if let RopeScaling::LongRope { short, long, .. } = &scaling
-            && (short.len() != size / 2 || long.len() != size / 2)
+        let pairs = rotary.rotated() / 2;
+        if let RopeScaling::LongRope { short, long, .. } = &rotary.scaling
+            && (short.len() != pairs || long.len() != pairs)
         {
             return Err(ConfigError::OutOfRange {
                 path: self.path.into(),
                 key: "short_factor and long_factor".into(),
-                expected: format!("{} factors each, one for each rotated pair", size / 2),
+                expected: format!("{pairs} factors each, one for each rotated pair"),
                 found: format!("{} and {}", short.len(), long.len()),
             });
         }
-        Ok(Rotary::new(size, given.unwrap_or(theta))
-            .pairing(defaults.pairs)
-            .scaled(scaling))
+        Ok(Some(rotary))
     }
 
-    /// The scaling that an object describes.
+    /// The scaling of this name that an object describes.
     fn scaling(
         &self,
         object: &RotaryObject,
-        defaults: &RotaryDefaults,
+        kind: Option<&str>,
         sizes: &Sizes,
     ) -> Result<RopeScaling, ConfigError> {
         let RotaryObject {
@@ -359,19 +406,6 @@ impl<'a> Reader<'a> {
             members: object,
         } = object;
         let inner = |key: &str| format!("{outer}.{key}");
-        let kinds = KIND
-            .into_iter()
-            .filter_map(|key| Some((inner(key), object.get(key)?)));
-        let kind = agreed(kinds, self.path, |key, value| {
-            let name = text(key, value, self.path)?;
-            let known = defaults.scalings.iter().find(|known| **known == name);
-            known.copied().ok_or_else(|| ConfigError::UnknownName {
-                path: self.path.into(),
-                key: key.into(),
-                found: excerpt(value),
-                supported: defaults.scalings.to_vec(),
-            })
-        })?;
         let given = |key: &str| object.get(key).filter(|value| !value.is_null());
         let required = |key: &str| {
             given(key).ok_or_else(|| ConfigError::MissingKey {
@@ -395,8 +429,17 @@ impl<'a> Reader<'a> {
                 return Ok(original);
             }
             let key = "original_max_position_embeddings";
-            let value = given(key).map(|value| whole(&inner(key), value, CONTEXT_CAP, self.path));
-            Ok(value.transpose()?.unwrap_or(sizes.context))
+            let Some(value) = given(key) else {
+                return Ok(sizes.context);
+            };
+            // Some programs write it as a float, which transformers reads as well.
+            let float = value.as_f64().filter(|_| value.is_f64());
+            match float
+                .filter(|float| float.fract() == 0.0 && (1.0..=CONTEXT_CAP as f64).contains(float))
+            {
+                Some(float) => Ok(float as usize),
+                None => whole(&inner(key), value, CONTEXT_CAP, self.path),
+            }
         };
         match kind {
             Some("linear") => Ok(RopeScaling::Linear {

@@ -23,6 +23,8 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
                 ("seq_length", Field::Context, Or(2048)),
                 ("layer_norm_epsilon", Field::Epsilon, Optional),
                 ("tie_word_embeddings", Field::Tied, Optional),
+                ("slow_but_exact", Field::Sliced, Optional),
+                ("pretraining_tp", Field::Slices, Optional),
             ],
             BOS,
         ],
@@ -39,8 +41,6 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
             "attention_dropout",
             "hidden_dropout",
             "classifier_dropout",
-            "pretraining_tp",
-            "slow_but_exact",
         ],
     },
     block: Block {

@@ -1,6 +1,6 @@
 //! GPT-NeoX and Pythia: partly rotary heads, blocks of two norms in parallel, queries, keys and values fused by head.
 
-use super::keys::{Accept, Field, KeyTable, Presence::*};
+use super::keys::{Field, KeyTable, Presence::*};
 use super::shared::*;
 use super::table::{Block, FamilyTable, Layers, RotaryDefaults};
 use super::templates::{out_in, vector};
@@ -11,13 +11,14 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     covers: "GPT-NeoX, Pythia, StableLM-Alpha: parallel or sequential blocks, partly rotary heads",
     keys: KeyTable {
         read: &[SIZES, BOS, LAYER_EPSILON, &[("intermediate_size", Field::Neurons, Required), ("max_position_embeddings", Field::Context, Or(2048)), ("hidden_act", Field::Activation, Optional),
-  ("use_parallel_residual", Field::ParallelResidual, Optional), ("attention_bias", Field::AttentionBias, Optional), ("rotary_emb_base", Field::RotaryTheta, Optional), ("rotary_pct", Field::RotaryFraction, Optional), ("rope_scaling", Field::RotaryScaling, Nullable), ("rope_parameters", Field::RotaryParameters, Nullable), ORIGINAL_CONTEXT]],
-        // Only the rotary code reads it, as the width to rotate.
-        refused: &[("head_dim", Accept::Off, "a separate head width")],
+  ("use_parallel_residual", Field::ParallelResidual, Optional), ("attention_bias", Field::AttentionBias, Optional), ("rotary_emb_base", Field::RotaryTheta, Optional), ("rotary_pct", Field::RotaryFraction, Optional),
+  // Only the rotary code reads it.
+  ("head_dim", Field::RotaryWidth, Nullable), ("rope_scaling", Field::RotaryScaling, Nullable), ("rope_parameters", Field::RotaryParameters, Nullable), ORIGINAL_CONTEXT]],
+        refused: &[],
         ignored: &["attention_dropout", "classifier_dropout", "hidden_dropout"],
     },
     block: Block { residual: Residual::ParallelTwoNorms, activation: Activation::Gelu, ..Block::PLAIN },
-    rotary: Some(RotaryDefaults { fraction: 0.25, partial: true, ..RotaryDefaults::WHOLE }),
+    rotary: Some(RotaryDefaults { fraction: 0.25, partial: true, odd: true, ..RotaryDefaults::WHOLE }),
     layers: Layers::Alike,
     tied: false,
     bos: Some(0),

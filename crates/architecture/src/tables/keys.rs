@@ -55,6 +55,8 @@ pub(crate) enum Field {
     LocalTheta,
     /// The number of rotated dimensions.
     RotaryDims,
+    /// The width of which a fraction is rotated, if it is not that of a head.
+    RotaryWidth,
     /// The context before a stretch, outside the rotary objects.
     OriginalContext,
     /// Biases of queries, keys and values.
@@ -99,6 +101,10 @@ pub(crate) enum Field {
     MultiQuery,
     NewDecoder,
     ParallelNorms,
+    /// Whether products are summed over slices, without their biases, if there are several.
+    Sliced,
+    /// The number of these slices.
+    Slices,
 }
 
 /// Whether a key is required.
@@ -161,6 +167,8 @@ pub(crate) const COMMON_REFUSED: &[Refused] = &[
     ),
     ("is_causal", Accept::On, "attention to later tokens"),
     ("per_layer_config", Accept::Off, "a config for each block"),
+    // The name that MLX uses.
+    ("quantization", Accept::Off, "weights in a quantised form"),
     (
         "quantization_config",
         Accept::Off,

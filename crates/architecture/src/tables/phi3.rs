@@ -42,6 +42,7 @@ pub(super) static TABLE: FamilyTable = FamilyTable {
     },
     rotary: Some(RotaryDefaults {
         partial: true,
+        odd: true,
         scalings: &["default", "longrope"],
         ..RotaryDefaults::WHOLE
     }),

@@ -138,12 +138,14 @@ pub(crate) struct RotaryDefaults {
     pub(crate) theta: f64,
     /// The base in windowed blocks, if it differs.
     pub(crate) local_theta: Option<f64>,
-    /// The rotated part of each head, in (0, 1].
+    /// The rotated part of each head, in \[0, 1\].
     pub(crate) fraction: f64,
     /// Which dimensions form pairs.
     pub(crate) pairs: Pairs,
     /// Whether the family rotates partially; for other families transformers ignores the key.
     pub(crate) partial: bool,
+    /// Whether an odd number of dimensions is rotated with one more; for other families transformers fails.
+    pub(crate) odd: bool,
     /// The names of the scalings that the family supports.
     pub(crate) scalings: &'static [&'static str],
 }
@@ -156,6 +158,7 @@ impl RotaryDefaults {
         fraction: 1.0,
         pairs: Pairs::Halves,
         partial: false,
+        odd: false,
         scalings: &["default", "linear", "dynamic", "yarn", "longrope", "llama3"],
     };
 }

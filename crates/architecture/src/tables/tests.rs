@@ -72,8 +72,15 @@ fn variants(family: Family) -> Vec<ModelConfig> {
             .map(|(place, key)| (*key, bits >> place & 1 == 1))
             .collect()
     };
+    // Falcon's newer form has no sequential blocks.
+    let is_form = |settings: &[(&str, bool)]| {
+        !settings.contains(&("new_decoder_architecture", true))
+            || !settings.contains(&("parallel_attn", false))
+    };
     (0..1 << keys.len())
-        .map(|bits| config(family, &settings(bits)))
+        .map(settings)
+        .filter(|settings| is_form(settings))
+        .map(|settings| config(family, &settings))
         .collect()
 }
 

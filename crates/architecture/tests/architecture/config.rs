@@ -41,12 +41,12 @@ fn case(name: &str) -> Map<String, Value> {
         .1
 }
 
-fn read(map: &Map<String, Value>) -> Result<ModelConfig, String> {
+pub(crate) fn read(map: &Map<String, Value>) -> Result<ModelConfig, String> {
     ModelConfig::from_json(map, Path::new("config.json")).map_err(|error| error.to_string())
 }
 
 /// `config` with the keys of `edits` set, or removed if the edit is the text `absent`.
-fn edited(config: &str, edits: Value) -> Map<String, Value> {
+pub(crate) fn edited(config: &str, edits: Value) -> Map<String, Value> {
     let mut map = case(config);
     for (key, value) in edits.as_object().expect("an object of edits") {
         if value == "absent" {
@@ -333,6 +333,23 @@ fn equal_spellings_parse_alike() {
         "pythia-70m",
         json!({"rope_theta": 10000.0, "partial_rotary_factor": 0.25}),
     );
+    // The newer name of a scaling counts.
+    check(
+        "phi-2",
+        json!({"rope_scaling": {"rope_type": "default", "type": "mrope"}}),
+    );
+    check(
+        "Llama-3.2-1B",
+        json!({"rope_scaling": {
+            "rope_type": "llama3", "type": "linear", "factor": 32.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0, "original_max_position_embeddings": 8192.0,
+        }}),
+    );
+    // The width that GPT-NeoX rotates a part of.
+    check("pythia-70m", json!({"head_dim": 64}));
+    check("pythia-70m", json!({"head_dim": 32, "rotary_pct": 0.5}));
+    // Whole heads rotate in a family without partial rotations, whatever the key says.
+    check("Llama-2-7b-hf", json!({"partial_rotary_factor": 0.0}));
     // Defaults and nulls.
     check(
         "gpt2",
@@ -389,7 +406,7 @@ fn linear_scaling_is_read() {
 fn inverse_frequencies_are_those_of_the_reference() {
     let check = |rotary: Rotary, reference: &[(usize, f64)]| {
         let frequencies = rotary.inverse_frequencies(8);
-        assert_eq!(frequencies.len(), rotary.size / 2);
+        assert_eq!(frequencies.len(), rotary.size.div_ceil(2));
         for &(pair, expected) in reference {
             assert!(
                 (frequencies[pair] / expected - 1.0).abs() < 1e-6,
@@ -423,6 +440,15 @@ fn inverse_frequencies_are_those_of_the_reference() {
         &[(0, 0.5), (1, 0.05), (2, 0.005), (3, 0.0005)],
     );
     check(Rotary::new(4, 1e4), &[(0, 1.0), (1, 0.01)]);
+    // GPT-NeoX with a quarter of heads of width 20: exponents over 5, although 6 dimensions rotate.
+    check(
+        Rotary::new(5, 1e4),
+        &[
+            (0, 1.0),
+            (1, 0.025118863210082054),
+            (2, 0.0006309573072940111),
+        ],
+    );
 }
 
 /// A key that transformers does not read is reported and has no effect; no published config has an unknown one.
@@ -478,6 +504,12 @@ fn a_setting_inside_the_rotary_object_counts() {
         json!({"rope_theta": 20000, "rotary_emb_base": "absent"}),
         json!({"rotary_emb_base": 10000}),
         "rope_theta",
+    );
+    check(
+        "Qwen2.5-0.5B",
+        json!({"rope_scaling": {"rope_type": "default", "type": "mrope"}}),
+        json!({}),
+        "rope_scaling.type",
     );
     // For the context before a stretch, the key next to the object counts.
     let yarn = |original: u64| json!({"type": "yarn", "factor": 4.0, "original_max_position_embeddings": original});
@@ -594,7 +626,8 @@ fn assert_sound(config: &ModelConfig) {
     assert!(config.heads.is_multiple_of(config.kv_heads));
     assert!(config.norm_epsilon > 0.0 && config.norm_epsilon < 1.0);
     if let Some(rotary) = &config.attention.of(0).rotary {
-        assert!(rotary.size >= 2 && rotary.size.is_multiple_of(2) && rotary.size <= config.head);
+        assert!(rotary.size >= 1 && rotary.rotated() <= config.head);
+        assert!(rotary.rotated().is_multiple_of(2));
         assert!(
             rotary
                 .inverse_frequencies(8)
