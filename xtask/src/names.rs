@@ -59,6 +59,14 @@ fn one(given: &str, option: &str, fetch: bool) -> anyhow::Result<Named> {
         let name = model_name(&path);
         return Ok(Named { name, folder: path });
     }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    ensure!(
+        !path.is_file(),
+        "--model {given}: expected a checkpoint folder, found a file; give its folder, {}",
+        folder.unwrap_or(Path::new(".")).display()
+    );
     let embedded: Vec<&str> = embedded::model_names().collect();
     let Some((label, folder)) = given.split_once('=') else {
         if let Some(name) = of_hub(given) {
@@ -212,6 +220,12 @@ mod tests {
         check(
             &["nowhere".to_owned()],
             Err("there is no such folder and no embedded model"),
+        );
+        let file = folder.path().join("config.json");
+        fs::write(&file, "{}").unwrap();
+        check(
+            &[file.display().to_string()],
+            Err("found a file; give its folder"),
         );
     }
 

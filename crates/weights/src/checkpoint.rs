@@ -25,7 +25,13 @@ const SINGLE_NAME: &str = "model.safetensors";
 /// Name of the first of one shards; some programs write such a shard without an index.
 const ONLY_SHARD_NAME: &str = "model-00001-of-00001.safetensors";
 /// Endings of weight files that are not safetensors.
-const FOREIGN_ENDINGS: [&str; 7] = ["bin", "ckpt", "gguf", "h5", "msgpack", "pt", "pth"];
+const FOREIGN_ENDINGS: [&str; 8] = ["bin", "ckpt", "gguf", "h5", "msgpack", "onnx", "pt", "pth"];
+/// End of the name of an index of such files.
+const FOREIGN_INDEX: &str = ".bin.index.json";
+/// The folder of a model's snapshots in a hub cache.
+const SNAPSHOTS: &str = "snapshots";
+/// Beginning of the name of an adapter's weights.
+const ADAPTER: &str = "adapter_model.";
 
 /// How to open a checkpoint folder.
 ///
@@ -87,13 +93,16 @@ impl OpenOptions {
     /// Any [`WeightsError`] that can be detected without reading the tensors' values.
     pub fn open(&self, folder: &Path) -> Result<Checkpoint, WeightsError> {
         let folder = self.folder(folder)?;
-        if !folder.has(CONFIG_NAME)?
-            && let Some(found) = nested(&folder)?
-        {
-            return Err(WeightsError::Nested {
-                folder: folder.path().to_owned(),
-                found,
-            });
+        if !folder.has(CONFIG_NAME)? {
+            if let Some(error) = lone_adapter(&folder, &folder.names()?) {
+                return Err(error);
+            }
+            if let Some(found) = nested(&folder)? {
+                return Err(WeightsError::Nested {
+                    folder: folder.path().to_owned(),
+                    found,
+                });
+            }
         }
         let config_file = folder.file(CONFIG_NAME, "the config of the model")?;
         let config = read_object(&config_file, "config", MAX_CONFIG_BYTES)?;
@@ -155,6 +164,9 @@ fn no_weights(folder: &Folder) -> WeightsError {
         let ending = Path::new(name).extension().and_then(OsStr::to_str);
         ending.unwrap_or_default().to_ascii_lowercase()
     };
+    if let Some(error) = lone_adapter(folder, &names) {
+        return error;
+    }
     let found: Vec<String> = names
         .iter()
         .filter(|name| ending(name) == "safetensors")
@@ -167,9 +179,9 @@ fn no_weights(folder: &Folder) -> WeightsError {
             found: found.join(", "),
         };
     }
-    let foreign = names
-        .into_iter()
-        .find(|name| FOREIGN_ENDINGS.contains(&ending(name).as_str()));
+    let foreign = names.into_iter().find(|name| {
+        FOREIGN_ENDINGS.contains(&ending(name).as_str()) || name.ends_with(FOREIGN_INDEX)
+    });
     match foreign {
         Some(found) => WeightsError::NeedsConversion {
             folder: folder.path().to_owned(),
@@ -182,9 +194,25 @@ fn no_weights(folder: &Folder) -> WeightsError {
     }
 }
 
-/// The subfolder, last by name, that holds a config: a trainer writes its checkpoints below one root.
+/// The error for a folder whose only weights are those of an adapter.
+fn lone_adapter(folder: &Folder, names: &[String]) -> Option<WeightsError> {
+    let adapter = names.iter().find(|name| name.starts_with(ADAPTER))?;
+    let is_other = |name: &String| name.ends_with(".safetensors") && name != adapter;
+    (!names.iter().any(is_other)).then(|| WeightsError::Adapter {
+        folder: folder.path().to_owned(),
+        found: adapter.clone(),
+    })
+}
+
+/// The subfolder, last by name, that holds a config: a trainer writes its checkpoints below one root, and a hub cache its
+/// snapshots.
 fn nested(folder: &Folder) -> Result<Option<String>, FileError> {
-    for name in folder.names()?.into_iter().rev() {
+    let mut names = folder.names()?;
+    let snapshots = Folder::open(&folder.path().join(SNAPSHOTS), Links::Refuse);
+    if let Ok(snapshots) = snapshots.and_then(|folder| folder.names()) {
+        names.extend(snapshots.iter().map(|name| format!("{SNAPSHOTS}/{name}")));
+    }
+    for name in names.into_iter().rev() {
         if folder.has(&format!("{name}/{CONFIG_NAME}"))? {
             return Ok(Some(name));
         }

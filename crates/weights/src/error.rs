@@ -18,12 +18,23 @@ pub enum WeightsError {
     /// The folder holds weights only in a pickle or another foreign format.
     #[error(
         "{folder}: expected model.safetensors or model.safetensors.index.json, found {found:?}; \
-         convert it to safetensors (files of this kind can run code and are never opened)"
+         convert it to safetensors, the only format of weights that is opened"
     )]
     NeedsConversion {
         /// The checkpoint folder.
         folder: PathBuf,
         /// The first such file, by name.
+        found: String,
+    },
+    /// The folder holds an adapter without its model.
+    #[error(
+        "{folder}: expected model.safetensors or model.safetensors.index.json, found the adapter {found:?}; \
+         merge it into its model, and save the whole model"
+    )]
+    Adapter {
+        /// The checkpoint folder.
+        folder: PathBuf,
+        /// The file of the adapter.
         found: String,
     },
     /// The folder holds safetensors files, but their names do not say that they are the model.
@@ -108,6 +119,17 @@ pub enum WeightsError {
         path: PathBuf,
         /// The file's size in bytes.
         found: u64,
+    },
+    /// A file begins with text, such as a page in the place of a download.
+    #[error(
+        "{path}: expected a safetensors file, found text that begins with {found:?}; \
+         if a page was saved in its place, download the file itself"
+    )]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes, where the header's length should be.
+        found: String,
     },
     /// The header's length does not fit the file or the limit.
     #[error("{path}: header length: expected 1 to {limit} bytes ({reason}), found {found}")]

@@ -84,6 +84,15 @@ fn header_length(file: &OpenedFile) -> Result<usize, WeightsError> {
     };
     match usize::try_from(found) {
         Ok(length) if (1..=limit).contains(&found) => Ok(length),
+        _ if length
+            .iter()
+            .all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')) =>
+        {
+            Err(WeightsError::Text {
+                path,
+                found: String::from_utf8_lossy(&length).into_owned(),
+            })
+        }
         _ => Err(WeightsError::HeaderLength {
             path,
             limit,

@@ -174,12 +174,18 @@ fn files_that_are_no_reference() {
         ),
         (
             [&model, "text.safetensors"],
-            ["text.safetensors", "header length"],
+            [
+                "text.safetensors",
+                "found text that begins with \"not tens\"",
+            ],
         ),
         ([&model, "."], [".", "expected a regular file"]),
         (
             ["no-such-model", "text.safetensors"],
-            ["text.safetensors", "header length"],
+            [
+                "text.safetensors",
+                "found text that begins with \"not tens\"",
+            ],
         ),
     ] {
         sandbox

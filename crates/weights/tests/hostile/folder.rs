@@ -70,6 +70,44 @@ fn folders_without_safetensors_are_refused() {
         },
         pickle("48 only a .bin", "pytorch_model.bin"),
         pickle("48 only a .pth", "consolidated.00.PTH"),
+        pickle("48 only a .gguf", "model.gguf"),
+        pickle("48 only an .onnx", "model.onnx"),
+        pickle(
+            "48 only the index of .bin files",
+            "pytorch_model.bin.index.json",
+        ),
+        Case::new(
+            "48 only an adapter",
+            |folder| write(folder, "adapter_model.safetensors", &vectors(&[("a", 1)])),
+            is!(WeightsError::Adapter { .. }),
+            &[
+                "expected model.safetensors",
+                "the adapter \"adapter_model.safetensors\"",
+                "merge it into its model",
+            ],
+        ),
+        Case {
+            name: "48 an adapter without a config",
+            build: Box::new(|root| {
+                let folder = root.join("adapter");
+                fs::create_dir(&folder).unwrap();
+                write(root, "adapter/adapter_model.bin", b"");
+                folder
+            }),
+            is_expected: is!(WeightsError::Adapter { .. }),
+            says: vec!["the adapter \"adapter_model.bin\"".into()],
+        },
+        Case {
+            name: "36 the folder of a model in a hub cache",
+            build: Box::new(|root| {
+                let snapshot = "models--me--tiny/snapshots/c0ffee";
+                fs::create_dir_all(root.join(snapshot)).unwrap();
+                write(root, &format!("{snapshot}/config.json"), b"{}");
+                root.join("models--me--tiny")
+            }),
+            is_expected: is!(WeightsError::Nested { .. }),
+            says: vec!["found it in the folder \"snapshots/c0ffee\"".into()],
+        },
         Case::new(
             "48 no weights at all",
             |_| (),

@@ -73,6 +73,16 @@ fn lengths_and_framing_are_refused() {
             &["1 to 92", "found 18446744073709551615"],
         ),
         bytes(
+            "4 a page in the place of the file",
+            b"<!DOCTYPE html>\n<title>Sign in</title>".to_vec(),
+            is!(WeightsError::Text { .. }),
+            &[
+                "expected a safetensors file",
+                "\"<!DOCTYP\"",
+                "download the file itself",
+            ],
+        ),
+        bytes(
             "4 length 2^64-8, which wraps",
             length(u64::MAX - 7, 92),
             is!(WeightsError::HeaderLength { .. }),
