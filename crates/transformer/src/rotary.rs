@@ -86,4 +86,26 @@ mod tests {
         assert_eq!(turned[(20, 6)], 5.0, "dimensions past `size` stay");
         assert_eq!(turned.row(0).to_vec(), vector, "position 0 stays");
     }
+
+    /// The reference is the rotation of GPT-NeoX in Hugging Face transformers 5.24: 5 of 8 dimensions, at position 3.
+    #[test]
+    fn an_odd_number_of_dimensions_rotates_one_more() {
+        let rotations = Rotations::new(&Rotary::new(5, 1e4), 0..4);
+        let vector = [0.3, -1.0, 2.0, 0.7, 0.1, -0.4, 5.0, -6.0];
+        let mut turned = Array2::from_shape_fn((4, 8), |(_, c)| vector[c]);
+        rotations.apply(turned.view_mut(), 8, 0);
+        let expected = [
+            -0.395_781_76,
+            -1.004_690_5,
+            2.000_753_6,
+            -0.650_658_7,
+            0.024_430_923,
+            -0.396_213_56,
+            5.0,
+            -6.0,
+        ];
+        for (found, expected) in turned.row(3).iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    }
 }
