@@ -248,8 +248,15 @@ mod tests {
         let Some(ContextValue::Strings(names)) = error.get(ContextKind::InvalidArg) else {
             panic!("{error}");
         };
-        let all = command.get_arguments();
-        all.filter(|own| names.contains(&own.to_string())).collect()
+        // Only arguments of a built command have texts.
+        let mut built = command.clone();
+        built.build();
+        let named = built.get_arguments();
+        let named: Vec<&Arg> = named
+            .filter(|own| names.contains(&own.to_string()))
+            .collect();
+        let is_named = |own: &&Arg| named.iter().any(|named| named.get_id() == own.get_id());
+        command.get_arguments().filter(is_named).collect()
     }
 
     #[test]

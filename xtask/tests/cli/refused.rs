@@ -444,7 +444,13 @@ fn models_that_are_not_there() {
             "give a checkpoint folder, ORG/NAME for a model of the Hugging Face hub, or one of ",
         ],
     );
-    models(&["text.txt"], &["--model text.txt", "no such folder"]);
+    models(
+        &["text.txt"],
+        &[
+            "--model text.txt",
+            "expected a checkpoint folder, found a file",
+        ],
+    );
     models(&[""], &["--model : there is no such folder"]);
     models(&["folder"], &["folder", "config.json", "expected"]);
     models(&[&model, &model], &["two models are named gpt2", &model]);

@@ -96,27 +96,27 @@ const OTHERS: [(u8, &str, &str); 39] = [
     (
         88,
         "CKA of fewer samples than it needs",
-        "crates/metrics/tests/cka.rs: bad_batches_are_refused_and_leave_nothing",
+        "crates/metrics/tests/metrics/cka.rs: bad_batches_are_refused_and_leave_nothing",
     ),
     (
         88,
         "CKA of layers without variance",
-        "crates/metrics/tests/cka.rs: layers_without_variance_are_refused",
+        "crates/metrics/tests/metrics/cka.rs: layers_without_variance_are_refused",
     ),
     (
         88,
         "KL of logits that are NaN or infinite",
-        "crates/metrics/tests/divergence.rs: bad_logits_are_refused",
+        "crates/metrics/tests/metrics/divergence.rs: bad_logits_are_refused",
     ),
     (
         88,
         "a target or pair of another size",
-        "crates/metrics/tests/divergence.rs: bad_pairs_and_targets_are_refused",
+        "crates/metrics/tests/metrics/divergence.rs: bad_pairs_and_targets_are_refused",
     ),
     (
         88,
         "a probe with one class",
-        "crates/metrics/tests/probe.rs: bad_samples_are_refused",
+        "crates/metrics/tests/metrics/probe.rs: bad_samples_are_refused",
     ),
     (
         88,
@@ -223,12 +223,12 @@ const OTHERS: [(u8, &str, &str); 39] = [
     (
         91,
         "constraint that allows nothing",
-        "crates/generate/tests/continuations.rs: what_cannot_be_continued_is_refused",
+        "crates/generate/tests/generate/continuations.rs: what_cannot_be_continued_is_refused",
     ),
     (
         91,
         "one prompt of several that cannot be continued",
-        "crates/generate/tests/together.rs: an_error_of_one_is_of_that_one_alone",
+        "crates/generate/tests/generate/together.rs: an_error_of_one_is_of_that_one_alone",
     ),
     (
         91,
