@@ -7,6 +7,7 @@ use anyhow::{Context, bail, ensure};
 use layerwise::schedule::Schedule;
 use layerwise::transformer::{Address, Differences, Recording, Site, check_site};
 use layerwise::weights::{Dtype, TensorFile};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -77,6 +78,21 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
             _ => Ok(None),
         };
         differences.compare(*address, activation.view(), single.view(), double)?;
+    }
+    let known: BTreeSet<String> = recording
+        .activations()
+        .keys()
+        .map(|address| name("f32", *address))
+        .collect();
+    let unknown = reference
+        .names()
+        .into_iter()
+        .find(|own| own.starts_with("f32/") && !known.contains(own));
+    if let Some(unknown) = unknown {
+        bail!(
+            "{path}: tensor `{unknown}`: {} has no such activation; the names are f32/SITE and f32/BLOCK/SITE",
+            opened.name
+        );
     }
     ensure!(
         differences.compared() > 0,

@@ -8,6 +8,7 @@ use crate::experiments::early_exit::Record;
 use crate::experiments::early_exit::own::{Evaluated, Instances, Target, Tested, evaluate, train};
 use crate::inputs::{self, OpenedModel};
 use crate::stopwatch::Stopwatch;
+use crate::tasks::tell_beginning;
 use crate::{interrupt, output};
 use anyhow::{Context, anyhow, bail, ensure};
 use clap::Subcommand;
@@ -309,6 +310,7 @@ fn with_subject<T>(
         &data,
         clock,
     );
+    tell_beginning(&subject, &opened.tokenizer)?;
     work(&subject)
 }
 

@@ -4,6 +4,7 @@ use crate::arguments::{Inputs, Run};
 use crate::experiments::core::data::Data;
 use crate::experiments::sublayer_skip::search::{Found, Tried, fastest, schedules};
 use crate::inputs::{self, OpenedModel};
+use crate::tasks::tell_beginning;
 use crate::{interrupt, output};
 use anyhow::{Context, ensure};
 use layerwise::tasks::read_own;
@@ -74,6 +75,9 @@ fn search(
     let text = corpus.text(arguments.inputs.tokens);
     let how = (&arguments.inputs, &arguments.run);
     let subject = opened.alone(tokenizer.as_ref(), text, how, &data, None);
+    if let Some(tokenizer) = &tokenizer {
+        tell_beginning(&subject, tokenizer)?;
+    }
     Ok(fastest(&subject, task, arguments.lose)?)
 }
 

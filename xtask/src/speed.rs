@@ -33,8 +33,8 @@ pub struct Arguments {
     /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
     #[arg(long)]
     fetch: bool,
-    /// Lengths of the prompt, in tokens
-    #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_values = ["32", "128", "512", "2048"])]
+    /// Lengths of the prompt, in tokens [default: 32,128,512,2048, as far as they fit the model]
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
     prompt_tokens: Vec<NonZeroUsize>,
     /// Tokens decoded after each prompt
     #[arg(long, value_name = "N", default_value = "128")]
@@ -123,14 +123,15 @@ pub fn speed(arguments: &Arguments) -> anyhow::Result<()> {
         cache: arguments.cache,
         clock: Stopwatch::new(threads),
     };
-    for prompt in &arguments.prompt_tokens {
-        bench.check(prompt.get())?;
+    let prompts = bench.prompts(&arguments.prompt_tokens);
+    for &prompt in &prompts {
+        bench.check(prompt)?;
     }
     let load = manifest::load_average();
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(COLUMNS)?;
-    for prompt in &arguments.prompt_tokens {
-        for row in bench.rows(prompt.get())? {
+    for &prompt in &prompts {
+        for row in bench.rows(prompt)? {
             writer.write_record(row)?;
         }
     }
@@ -153,7 +154,28 @@ struct Bench<'a> {
     clock: Stopwatch,
 }
 
+/// The lengths of prompts, unless others are asked for.
+const PROMPTS: [usize; 4] = [32, 128, 512, 2048];
+
 impl Bench<'_> {
+    /// The lengths that were asked for or, if none were, those of [`PROMPTS`] that fit the model with their continuations; the
+    /// least of them in any case.
+    fn prompts(&self, asked: &[NonZeroUsize]) -> Vec<usize> {
+        if !asked.is_empty() {
+            return asked.iter().map(|prompt| prompt.get()).collect();
+        }
+        let room = self
+            .opened
+            .model
+            .config()
+            .context
+            .saturating_sub(self.decoded);
+        let fitting = PROMPTS
+            .into_iter()
+            .filter(|prompt| *prompt <= room.max(PROMPTS[0]));
+        fitting.collect()
+    }
+
     /// Checks in advance that the prompts and their continuations fit the model and the memory.
     fn check(&self, prompt: usize) -> anyhow::Result<()> {
         let config = self.opened.model.config();

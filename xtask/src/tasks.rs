@@ -4,10 +4,12 @@ use crate::arguments::{Inputs, Run};
 use crate::experiments::core::data::Data;
 use crate::experiments::core::harness;
 use crate::experiments::core::scoring::Scoring;
+use crate::experiments::core::subject::Subject;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::FileHash;
 use crate::output::{self, Named};
 use anyhow::{Context, ensure};
+use layerwise::corpus::Tokenizer;
 use layerwise::sweep::{Counted, Question};
 use layerwise::tasks::{DATA_SETS, Task, Wanted, read_own};
 use std::path::Path;
@@ -43,6 +45,7 @@ impl OpenedTasks {
         let data = Data::default();
         let text = corpus.text(inputs.tokens);
         let subject = opened.alone(Some(&tokenizer), text, (inputs, run), &data, None);
+        tell_beginning(&subject, &tokenizer)?;
         let questions = harness::questions(&subject, &tokenizer, &tasks)?;
         let encoder = harness::encoder(&subject, &tokenizer)?;
         let context = opened.model.config().context;
@@ -80,6 +83,22 @@ impl OpenedTasks {
     pub fn scoring(&self) -> Scoring<'_> {
         Scoring::of(&self.tasks, &self.questions)
     }
+}
+
+/// Says which token comes before each item, because it may not be the one before other texts.
+///
+/// # Errors
+/// The tokenizer puts several tokens before a text.
+pub(crate) fn tell_beginning(subject: &Subject<'_>, tokenizer: &Tokenizer) -> anyhow::Result<()> {
+    let token = match harness::encoder(subject, tokenizer)?.bos() {
+        Some(id) => format!("token {id} ({:?})", tokenizer.decode(&[id])?),
+        None => "nothing".to_owned(),
+    };
+    output::say(format_args!(
+        "{}: {token} before each item of the tasks, as in lm-evaluation-harness",
+        subject.name
+    ));
+    Ok(())
 }
 
 fn read(path: &Path, most: usize) -> anyhow::Result<Vec<Task>> {

@@ -26,6 +26,11 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    /// The token before each context.
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
     /// Encodes an item of the task.
     ///
     /// # Errors

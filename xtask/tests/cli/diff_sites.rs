@@ -131,6 +131,9 @@ fn references_that_cannot_be_compared() {
         let outcome = compare("gpt2", change);
         outcome.refused(&[&["reference.safetensors"], mentioned].concat());
     };
+    check(&["f32/1/resid_post", "no such activation"], &|tensors| {
+        tensor(tensors, "f32/1/resid.post").0 = "f32/1/resid_post".to_owned();
+    });
     check(&["tokens"], &|tensors| {
         tensors.retain(|tensor| tensor.0 != "tokens")
     });

@@ -9,6 +9,33 @@ use std::fs;
 const HEADER: &str = "model,schedule,precision,threads,prompt_tokens,decoded_tokens,repetitions,prefill_tokens_per_s,prefill_se,\
 first_token_ms,first_token_se,decode_ms_per_token,decode_se,ratio_to_plain,ratio_se,predicted_ratio,cache_bytes";
 
+/// Without `--prompt-tokens`, lengths that do not fit are left out; lengths that were asked for are refused.
+#[test]
+fn usual_lengths_are_those_that_fit_the_model() {
+    let sandbox = Sandbox::new();
+    let on = [
+        "speed",
+        "--model",
+        "gpt2-8x160",
+        "--threads",
+        "2",
+        "--out",
+        "speed.csv",
+    ];
+    let few = ["--decoded-tokens", "1", "--repetitions", "2"];
+    sandbox.xtask(&[&on[..], &few].concat()).succeeded();
+    let table = fs::read_to_string(sandbox.path("speed.csv")).unwrap();
+    let lengths = table
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').nth(4));
+    assert_eq!(lengths.collect::<Vec<_>>(), ["32", "128"]);
+    let asked = [&on[..], &few, &["--prompt-tokens", "512"]].concat();
+    sandbox
+        .xtask(&asked)
+        .refused(&["--prompt-tokens 512", "a context of 256 tokens"]);
+}
+
 #[test]
 fn growth_times_a_model_and_tells_of_the_papers() {
     let sandbox = Sandbox::new();
