@@ -16,7 +16,6 @@ pub(crate) fn numbers(value: &Value) -> Vec<f64> {
 }
 
 /// A list of rows.
-#[allow(dead_code, reason = "not every test reads matrices")]
 pub(crate) fn matrix(value: &Value) -> Array2<f64> {
     let rows: Vec<_> = value.as_array().unwrap().iter().map(numbers).collect();
     Array2::from_shape_fn((rows.len(), rows[0].len()), |(row, column)| {
