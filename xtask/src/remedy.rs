@@ -35,7 +35,17 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
         if let Some(remedy) = config.and_then(of_config) {
             return Some(remedy);
         }
-        let remedy = journal.or_else(|| file.and_then(of_file)).or(text);
+        // A sweep wraps this error, and finds values on its command line.
+        let values = match transformer {
+            Some(TransformerError::MissingValues { .. }) => {
+                Some("use zero or scale, or `sweep`, which takes such values")
+            }
+            _ => None,
+        };
+        let remedy = journal
+            .or_else(|| file.and_then(of_file))
+            .or(text)
+            .or(values);
         let of_sweep = || cause.downcast_ref().and_then(of_sweep);
         let of_table = || cause.downcast_ref().and_then(of_table);
         let of_recording = || cause.downcast_ref().and_then(of_recording);

@@ -114,6 +114,7 @@ fn what_cannot_be_looked_at_is_refused() {
     for (edit, said) in [
         ("mean(mlp.out[0])", "mean(mlp.out[0,"),
         ("plain(mlp.out[0])", "plain(mlp.out[0,"),
+        ("add(mlp.out[0],v,1)", "use zero or scale, or `sweep`"),
         ("zero(resid.post[0]@50)", "50"),
     ] {
         for command in ["lens", "next"] {
